@@ -1,1 +1,59 @@
+//! A client for Tencent Cloud Key Management Service: the safe core of the C library `libtckms`, and a Rust client
+//! in its own right.
+//!
+//! ```no_run
+//! # fn main() -> tckms::Result<()> {
+//! let client = tckms::Client::from_env()?;
+//! let encrypted = client.encrypt("93866e69-9755-11ef-8e65-52540089bc41", b"secret", Some(r#"{"app":"billing"}"#))?;
+//! let decrypted = client.decrypt(None, &encrypted.ciphertext_blob, Some(r#"{"app":"billing"}"#))?;
+//! assert_eq!(decrypted.plaintext.expose(), b"secret");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The C boundary is `ffi`, the only module but two small ones about the process and its allocator with `unsafe` in it.
 
+#![deny(unsafe_code, missing_docs)]
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod client;
+mod clock;
+mod config;
+mod context;
+mod credentials;
+mod endpoint;
+mod environment;
+mod error;
+mod log;
+#[allow(unsafe_code)]
+mod process;
+mod rate;
+mod reply;
+mod request;
+mod retry;
+mod secret;
+mod service;
+mod sign;
+mod status;
+mod transport;
+mod trust;
+#[cfg(feature = "wipe-on-free")]
+#[allow(unsafe_code)]
+mod wiping_allocator;
+
+#[allow(unsafe_code)]
+pub mod ffi;
+
+pub use client::{
+    CIPHERTEXT_BLOB_MAX, Client, DataKey, Decrypted, Encrypted, KEY_ID_MAX, PLAINTEXT_MAX, RANDOM_MAX, Random,
+    RawResponse,
+};
+pub use config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
+pub use context::ENCRYPTION_CONTEXT_MAX;
+pub use endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
+pub use error::{Error, Result};
+pub use log::{LogCallback, LogLevel};
+pub use request::REQUEST_JSON_MAX;
+pub use secret::Secret;
+pub use status::{Category, Status};
+pub use transport::RESPONSE_MAX;

@@ -1,0 +1,102 @@
+//! Generates the C header and gives the shared library its name and its linker flags.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// The files that declare what the header shows, in the order in which it shows them.
+const SOURCES: &[&str] = &[
+    "src/status.rs",
+    "src/ffi/buffer.rs",
+    "src/ffi/limits.rs",
+    "src/ffi/version.rs",
+    "src/ffi/status.rs",
+    "src/ffi/error.rs",
+    "src/ffi/config.rs",
+    "src/ffi/client.rs",
+];
+const MANUAL: &str = "src/ffi/manual.h";
+
+fn main() {
+    for input in SOURCES.iter().chain(&[MANUAL, "cbindgen.toml", "build.rs"]) {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo names the package's folder"));
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo names the output folder"));
+    let header = out.join("tckms.h");
+    fs::write(&header, generate(&root)).expect("the output folder can be written");
+    println!("cargo:rustc-env=TCKMS_GENERATED_HEADER={}", header.display());
+    link_shared_library();
+}
+
+/// The header, always into OUT_DIR: source trees are read-only for packagers. A test compares it with the committed
+/// copy. `with_src` keeps cbindgen from starting a cargo of its own, which would want to write `Cargo.lock`.
+fn generate(root: &Path) -> String {
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
+    let manual = fs::read_to_string(root.join(MANUAL)).expect("the header's manual can be read");
+    let mut builder = cbindgen::Builder::new()
+        .with_config(config)
+        .with_header("/* SPDX-License-Identifier: Apache-2.0 OR MIT */")
+        .with_after_include(with_version(&manual));
+    for source in SOURCES {
+        builder = builder.with_src(root.join(source));
+    }
+    let mut text = Vec::new();
+    builder.generate().expect("the header can be generated").write(&mut text);
+    let header = String::from_utf8(text).expect("the header is UTF-8");
+    use_typedef_names(&shorten_status_names(&header))
+}
+
+fn with_version(manual: &str) -> String {
+    ["VERSION", "MAJOR", "MINOR", "PATCH"].iter().fold(manual.to_owned(), |text, part| {
+        let suffix = if *part == "VERSION" { String::new() } else { format!("_{part}") };
+        let value = env::var(format!("CARGO_PKG_VERSION{suffix}")).expect("cargo names the version");
+        text.replace(&format!("@{part}@"), &value)
+    })
+}
+
+/// cbindgen can only put the type's name before a variant's: TCKMS_STATUS_OK is to be TCKMS_OK, and every other status
+/// TCKMS_ERR_something.
+fn shorten_status_names(header: &str) -> String {
+    header
+        .replace("TCKMS_STATUS_FORCE_INT", "TCKMS@FORCE_INT")
+        .replace("TCKMS_STATUS_OK", "TCKMS_OK")
+        .replace("TCKMS_STATUS_", "TCKMS_ERR_")
+        .replace("TCKMS@FORCE_INT", "TCKMS_STATUS_FORCE_INT")
+}
+
+/// Declarations say `tckms_client *`, as programs do, not `struct tckms_client *`; the tags stay in the typedefs.
+fn use_typedef_names(header: &str) -> String {
+    let mut shift = 0;
+    let lines = header.lines().map(|line| {
+        let continued = shift > 0 && line.starts_with(' ');
+        let line = if continued { &line[shift..] } else { line };
+        if line.starts_with("typedef ") || line.starts_with(" *") || line.starts_with("  ") && !continued {
+            return line.to_owned();
+        }
+        let plain = line.replace("struct tckms_", "tckms_").replace("enum tckms_", "tckms_");
+        if !continued {
+            let before_arguments = |text: &str| text.find('(').unwrap_or(0);
+            shift = before_arguments(line) - before_arguments(&plain);
+        }
+        plain
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn link_shared_library() {
+    let major = env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo names the version");
+    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+        Ok("linux" | "freebsd" | "android") => {
+            // The HTTP thread and thread-local destructors run code of the library: it must stay mapped after dlclose.
+            for flag in ["nodelete", "relro", "now", "noexecstack"] {
+                println!("cargo:rustc-cdylib-link-arg=-Wl,-z,{flag}");
+            }
+            println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libtckms.so.{major}");
+        }
+        Ok("macos") => {
+            println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libtckms.{major}.dylib");
+            println!("cargo:rustc-cdylib-link-arg=-Wl,-headerpad_max_install_names");
+        }
+        _ => {}
+    }
+}

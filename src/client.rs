@@ -1,0 +1,284 @@
+//! The client: each KMS call as one function.
+
+use std::sync::Arc;
+
+use crate::config::{CallLimits, Config};
+use crate::context;
+use crate::error::{Error, Result};
+use crate::reply::Response;
+use crate::request::{Fields, Request, base64_len};
+use crate::secret::Secret;
+use crate::service::Service;
+use crate::status::Status;
+
+/// Longest plaintext of Encrypt, in bytes ("up to 4 KB" on the Encrypt page).
+pub const PLAINTEXT_MAX: usize = 4096;
+/// Most bytes that GenerateDataKey and GenerateRandom give at once (their pages: 1 to 1024).
+pub const RANDOM_MAX: usize = 1024;
+/// Longest key id that is sent. Those of the service have 36 characters.
+pub const KEY_ID_MAX: usize = 128;
+/// Longest CiphertextBlob that is sent. That of a plaintext of 4096 bytes has about 5600 characters.
+pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
+
+/// A client of Tencent Cloud KMS.
+///
+/// It never changes, any number of threads may use it at once, and clones share everything. Making one opens no
+/// connection and starts no thread.
+#[derive(Clone)]
+pub struct Client {
+    service: Arc<Service>,
+    limits: CallLimits,
+}
+
+/// The answer to Encrypt and ReEncrypt.
+pub struct Encrypted {
+    /// Opaque text; keep it as it is.
+    pub ciphertext_blob: String,
+    /// The CMK that the plaintext is encrypted under now.
+    pub key_id: String,
+    /// The CMK that it was encrypted under before, for ReEncrypt.
+    pub source_key_id: Option<String>,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// The answer to Decrypt.
+pub struct Decrypted {
+    /// What was encrypted.
+    pub plaintext: Secret,
+    /// The CMK it was encrypted under.
+    pub key_id: String,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// The answer to GenerateDataKey.
+pub struct DataKey {
+    /// The key to encrypt with; wipe it as soon as that is done.
+    pub plaintext: Secret,
+    /// The same key under the CMK; keep it beside the data.
+    pub ciphertext_blob: String,
+    /// The CMK that wraps the key.
+    pub key_id: String,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// The answer to GenerateRandom.
+pub struct Random {
+    /// The bytes.
+    pub bytes: Secret,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// The answer to any action.
+pub struct RawResponse {
+    /// The JSON object under `Response`, exactly as the service wrote it.
+    pub json: Secret,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Client {
+    /// Makes a client. The configuration is copied.
+    pub fn new(config: &Config) -> Result<Self> {
+        Ok(Self { service: Arc::new(Service::new(config)?), limits: config.limits.clone() })
+    }
+
+    /// Makes a client from the environment, see [`Config::from_env`].
+    pub fn from_env() -> Result<Self> {
+        Self::new(&Config::from_env()?)
+    }
+
+    /// A client with other timeouts or retries that shares connections, credentials and everything else.
+    pub fn derive(&self, config: &Config) -> Result<Self> {
+        config.check_derivable()?;
+        Ok(Self { service: Arc::clone(&self.service), limits: config.limits.over(&self.limits) })
+    }
+
+    /// Encrypts 1 to 4096 bytes under a CMK.
+    pub fn encrypt(&self, key_id: &str, plaintext: &[u8], context: Option<&str>) -> Result<Encrypted> {
+        let encrypt = || {
+            check_key_id(key_id)?;
+            check_plaintext(plaintext)?;
+            check_context(context)?;
+            let fields = Fields::with_capacity(base64_len(plaintext.len()) + 2 * context.map_or(0, str::len))?;
+            let fields = fields.string("KeyId", key_id)?.base64("Plaintext", plaintext)?;
+            let fields = fields.optional_string("EncryptionContext", context)?;
+            self.execute(&Request::new("Encrypt", Some(key_id), fields)?, encrypted)
+        };
+        encrypt().map_err(|error| error.in_action("Encrypt"))
+    }
+
+    /// Decrypts a CiphertextBlob. With a `key_id`, only a reply that names this CMK is accepted.
+    pub fn decrypt(&self, key_id: Option<&str>, blob: impl AsRef<[u8]>, context: Option<&str>) -> Result<Decrypted> {
+        let decrypt = || {
+            key_id.map_or(Ok(()), check_key_id)?;
+            let blob = check_blob(blob.as_ref())?;
+            check_context(context)?;
+            let fields = Fields::with_capacity(blob.len() + 2 * context.map_or(0, str::len))?;
+            let fields = fields.string("CiphertextBlob", blob)?.optional_string("EncryptionContext", context)?;
+            self.execute(&Request::new("Decrypt", key_id, fields)?, |response| {
+                check_same_key(key_id, response)?;
+                Ok(Decrypted {
+                    plaintext: response.plaintext()?,
+                    key_id: response.key_id()?.to_owned(),
+                    request_id: response.request_id().map(str::to_owned),
+                })
+            })
+        };
+        decrypt().map_err(|error| error.in_action("Decrypt"))
+    }
+
+    /// Encrypts a CiphertextBlob anew, under another CMK or, without a `key_id`, under the same. The plaintext stays
+    /// inside the service.
+    pub fn reencrypt(
+        &self,
+        key_id: Option<&str>,
+        blob: impl AsRef<[u8]>,
+        source_context: Option<&str>,
+        destination_context: Option<&str>,
+    ) -> Result<Encrypted> {
+        let reencrypt = || {
+            key_id.map_or(Ok(()), check_key_id)?;
+            let blob = check_blob(blob.as_ref())?;
+            check_context(source_context)?;
+            check_context(destination_context)?;
+            let contexts = source_context.map_or(0, str::len) + destination_context.map_or(0, str::len);
+            let fields = Fields::with_capacity(blob.len() + 2 * contexts)?.string("CiphertextBlob", blob)?;
+            let fields = fields.optional_string("DestinationKeyId", key_id)?;
+            let fields = fields.optional_string("SourceEncryptionContext", source_context)?;
+            let fields = fields.optional_string("DestinationEncryptionContext", destination_context)?;
+            self.execute(&Request::new("ReEncrypt", key_id, fields)?, encrypted)
+        };
+        reencrypt().map_err(|error| error.in_action("ReEncrypt"))
+    }
+
+    /// Makes a data key of 1 to 1024 bytes, in clear and wrapped by a CMK.
+    pub fn generate_data_key(&self, key_id: &str, key_len: usize, context: Option<&str>) -> Result<DataKey> {
+        let generate = || {
+            check_key_id(key_id)?;
+            check_random_len("key length", key_len)?;
+            check_context(context)?;
+            let fields = Fields::with_capacity(2 * context.map_or(0, str::len))?;
+            let fields = fields.string("KeyId", key_id)?.number("NumberOfBytes", key_len)?;
+            let fields = fields.optional_string("EncryptionContext", context)?;
+            self.execute(&Request::new("GenerateDataKey", Some(key_id), fields)?, |response| {
+                Ok(DataKey {
+                    plaintext: response.plaintext_of_len(key_len)?,
+                    ciphertext_blob: response.ciphertext_blob()?.to_owned(),
+                    key_id: response.key_id()?.to_owned(),
+                    request_id: response.request_id().map(str::to_owned),
+                })
+            })
+        };
+        generate().map_err(|error| error.in_action("GenerateDataKey"))
+    }
+
+    /// Gets 1 to 1024 random bytes from the service.
+    pub fn generate_random(&self, len: usize) -> Result<Random> {
+        let generate = || {
+            check_random_len("length", len)?;
+            let fields = Fields::with_capacity(0)?.number("NumberOfBytes", len)?;
+            self.execute(&Request::new("GenerateRandom", None, fields)?, |response| {
+                Ok(Random {
+                    bytes: response.plaintext_of_len(len)?,
+                    request_id: response.request_id().map(str::to_owned),
+                })
+            })
+        };
+        generate().map_err(|error| error.in_action("GenerateRandom"))
+    }
+
+    /// Sends any KMS action with a JSON object of its parameters.
+    ///
+    /// An action that creates something is not sent again once it may have been carried out, see
+    /// [`Config::set_retry_unsafe_actions`].
+    pub fn call(&self, action: &str, request_json: &str) -> Result<RawResponse> {
+        let call = || {
+            let mut request = Request::raw(action, request_json)?;
+            request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
+            self.service.call(&request, &self.limits, |response, reply| {
+                Ok(RawResponse {
+                    json: Secret::copy_of(reply.response_json()?.as_bytes())?,
+                    request_id: response.request_id().map(str::to_owned),
+                })
+            })
+        };
+        call().map_err(|error| if error.attempts() > 0 { error.in_action(action) } else { error })
+    }
+
+    fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
+        self.service.call(request, &self.limits, |response, _| extract(response))
+    }
+}
+
+fn encrypted(response: &Response<'_>) -> Result<Encrypted> {
+    Ok(Encrypted {
+        ciphertext_blob: response.ciphertext_blob()?.to_owned(),
+        key_id: response.key_id()?.to_owned(),
+        source_key_id: response.source_key_id().map(str::to_owned),
+        request_id: response.request_id().map(str::to_owned),
+    })
+}
+
+/// Decrypt takes no key id, so who expects a certain CMK can only look at the reply.
+fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()> {
+    let named = response.key_id()?;
+    match expected {
+        Some(expected) if expected != named => {
+            let message = format!("the reply is about CMK {named:?}, {expected:?} was expected");
+            Err(Error::new(Status::KeyMismatch, message).with_key_id(named).with_request_id(response.request_id()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_key_id(key_id: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/:.".contains(&byte);
+    if !key_id.is_empty() && key_id.len() <= KEY_ID_MAX && key_id.bytes().all(allowed) {
+        return Ok(());
+    }
+    let message = format!("the key id is not 1 to {KEY_ID_MAX} letters, digits and characters of -_/:.");
+    Err(Error::new(Status::MalformedKeyId, message))
+}
+
+fn check_plaintext(plaintext: &[u8]) -> Result<()> {
+    match plaintext.len() {
+        0 => Err(Error::new(
+            Status::EmptyPlaintext,
+            format!("the plaintext is empty, 1 to {PLAINTEXT_MAX} bytes are allowed"),
+        )),
+        len if len > PLAINTEXT_MAX => {
+            let message = format!(
+                "the plaintext has {len} bytes, 1 to {PLAINTEXT_MAX} are allowed; tckms_seal takes data of any size"
+            );
+            Err(Error::new(Status::PlaintextTooLarge, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The length comes first: nothing beyond the limit is even read.
+fn check_blob(blob: &[u8]) -> Result<&str> {
+    let text = if blob.len() <= CIPHERTEXT_BLOB_MAX { std::str::from_utf8(blob).ok() } else { None };
+    text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(|| {
+        let message = format!(
+            "the CiphertextBlob of {} bytes is not 1 to {CIPHERTEXT_BLOB_MAX} printable ASCII characters as Encrypt returns them",
+            blob.len()
+        );
+        Error::new(Status::MalformedBlob, message)
+    })
+}
+
+fn check_context(context: Option<&str>) -> Result<()> {
+    context.map_or(Ok(()), context::check)
+}
+
+fn check_random_len(what: &str, len: usize) -> Result<()> {
+    if (1..=RANDOM_MAX).contains(&len) {
+        return Ok(());
+    }
+    Err(Error::new(Status::InvalidLength, format!("the {what} is {len}, 1 to {RANDOM_MAX} bytes are allowed")))
+}

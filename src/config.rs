@@ -1,0 +1,298 @@
+//! What a client is made from.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::credentials::Credentials;
+use crate::endpoint::{self, Endpoint, INTERNATIONAL_ENDPOINT};
+use crate::error::{Error, Result};
+use crate::log::{Log, LogCallback, LogLevel};
+use crate::rate::RateLimiter;
+use crate::status::Status;
+use crate::trust::CaBundle;
+
+/// Longest time any timeout can be set to: one hour.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// Most attempts a call can be allowed.
+pub const MAX_ATTEMPTS_MAX: u32 = 20;
+/// Highest rate and burst a client can be limited to, per second.
+pub const RATE_MAX: u32 = 1_000_000;
+/// Longest user-agent suffix (the official SDKs' limit for a custom client name).
+pub const USER_AGENT_SUFFIX_MAX: usize = 128;
+
+pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_ATTEMPTS: u32 = 4;
+
+/// A builder: every setter checks its value, and what is not set has a safe default.
+#[derive(Clone, Default)]
+pub struct Config {
+    pub(crate) region: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) plaintext_http_allowed: bool,
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) ca_bundle: Option<CaBundle>,
+    pub(crate) proxy: Option<Url>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) rate_limiter: Option<Arc<RateLimiter>>,
+    pub(crate) user_agent_suffix: Option<String>,
+    pub(crate) language: Option<String>,
+    pub(crate) log: Option<Arc<Log>>,
+    pub(crate) limits: CallLimits,
+}
+
+/// The part of a configuration that each call looks at, and that a derived client may change.
+#[derive(Clone, Default)]
+pub(crate) struct CallLimits {
+    pub try_timeout: Option<Duration>,
+    pub total_timeout: Option<Duration>,
+    pub max_attempts: Option<u32>,
+    pub retry_unsafe: Option<bool>,
+}
+
+impl CallLimits {
+    pub fn try_timeout(&self) -> Duration {
+        self.try_timeout.unwrap_or(DEFAULT_TRY_TIMEOUT)
+    }
+
+    pub fn total_timeout(&self) -> Duration {
+        self.total_timeout.unwrap_or(DEFAULT_TOTAL_TIMEOUT)
+    }
+
+    pub fn max_attempts(&self) -> u32 {
+        self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS)
+    }
+
+    /// This configuration where it says something, `base` where it does not.
+    pub fn over(&self, base: &Self) -> Self {
+        Self {
+            try_timeout: self.try_timeout.or(base.try_timeout),
+            total_timeout: self.total_timeout.or(base.total_timeout),
+            max_attempts: self.max_attempts.or(base.max_attempts),
+            retry_unsafe: self.retry_unsafe.or(base.retry_unsafe),
+        }
+    }
+}
+
+impl Config {
+    /// A configuration that says nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The region that requests name in `X-TC-Region`, such as `ap-guangzhou`.
+    pub fn set_region(&mut self, region: &str) -> Result<()> {
+        endpoint::check_region(region)?;
+        self.region = Some(region.to_owned());
+        Ok(())
+    }
+
+    /// The service's address, `https://host[:port]`.
+    pub fn set_endpoint(&mut self, url: &str) -> Result<()> {
+        self.endpoint = Some(Endpoint::parse(url)?);
+        Ok(())
+    }
+
+    /// The address of the international site, tencentcloud.com.
+    pub fn set_international_endpoint(&mut self) -> Result<()> {
+        self.set_endpoint(INTERNATIONAL_ENDPOINT)
+    }
+
+    /// Whether an `http` endpoint may be other than a loopback address. Anybody on the way then reads plaintexts and
+    /// data keys.
+    pub fn set_plaintext_http_to_any_host_allowed(&mut self, allowed: bool) {
+        self.plaintext_http_allowed = allowed;
+    }
+
+    /// A fixed identity; `token` belongs to temporary ones.
+    pub fn set_credentials(&mut self, secret_id: &str, secret_key: &str, token: Option<&str>) -> Result<()> {
+        self.credentials = Some(Arc::new(Credentials::new(secret_id, secret_key, token)?));
+        Ok(())
+    }
+
+    /// A file of trusted certificates in PEM form, instead of the system's. Read when the client is made.
+    pub fn set_ca_file(&mut self, path: &Path) {
+        self.ca_bundle = Some(CaBundle::File(path.to_owned()));
+    }
+
+    /// Trusted certificates in PEM form, instead of the system's.
+    pub fn set_ca_pem(&mut self, pem: &[u8]) {
+        self.ca_bundle = Some(CaBundle::Pem(pem.into()));
+    }
+
+    /// An HTTP proxy, `http://[user:password@]host[:port]`. None is used unless set here.
+    pub fn set_proxy(&mut self, url: &str) -> Result<()> {
+        // The text may hold a password, so an error does not repeat it.
+        let invalid = |reason: &str| {
+            let message = format!("the proxy is not a URL like http://proxy.example:3128: {reason}");
+            Error::new(Status::InvalidProxy, message)
+        };
+        let url = Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
+        match url.scheme() {
+            "http" | "https" if url.path() == "/" && url.query().is_none() && url.fragment().is_none() => {
+                self.proxy = Some(url);
+                Ok(())
+            }
+            "http" | "https" => Err(invalid("something follows the host and port")),
+            _ => Err(invalid("its scheme is neither http nor https")),
+        }
+    }
+
+    /// How long making a connection may take, TLS included. Default 3 s.
+    pub fn set_connect_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.connect_timeout = Some(checked_timeout("connect timeout", timeout)?);
+        Ok(())
+    }
+
+    /// How long one attempt may take. Default 10 s.
+    pub fn set_try_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.limits.try_timeout = Some(checked_timeout("try timeout", timeout)?);
+        Ok(())
+    }
+
+    /// How long a call may take, with all its attempts and waits. Default 30 s.
+    pub fn set_total_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.limits.total_timeout = Some(checked_timeout("total timeout", timeout)?);
+        Ok(())
+    }
+
+    /// How often a request is sent at most, the first time included. Default 4; 1 means no retry.
+    pub fn set_max_attempts(&mut self, attempts: u32) -> Result<()> {
+        check_range("max attempts", attempts, 1, MAX_ATTEMPTS_MAX)?;
+        self.limits.max_attempts = Some(attempts);
+        Ok(())
+    }
+
+    /// Whether [`Client::call`](crate::Client::call) sends a request again that may already have been carried out,
+    /// for actions that are not known to be harmless when repeated, such as CreateKey. Default no.
+    pub fn set_retry_unsafe_actions(&mut self, allowed: bool) {
+        self.limits.retry_unsafe = Some(allowed);
+    }
+
+    /// A limit of this client's own: `per_second` requests on average and `burst` at once. 0 per second is no limit,
+    /// which is the default.
+    pub fn set_rate_limit(&mut self, per_second: u32, burst: u32) -> Result<()> {
+        check_range("rate limit per second", per_second, 0, RATE_MAX)?;
+        check_range("rate limit burst", burst, u32::from(per_second > 0), RATE_MAX)?;
+        self.rate_limiter = (per_second > 0).then(|| Arc::new(RateLimiter::new(per_second, burst)));
+        Ok(())
+    }
+
+    /// Text that follows the library's own name in `X-TC-RequestClient`: 1 to 128 letters, digits, blanks and
+    /// `-_,;.`, as the official SDKs allow.
+    pub fn set_user_agent_suffix(&mut self, suffix: &str) -> Result<()> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_,;. ".contains(&byte);
+        if suffix.is_empty() || suffix.len() > USER_AGENT_SUFFIX_MAX || !suffix.bytes().all(allowed) {
+            let message = "a user-agent suffix is 1 to 128 letters, digits, blanks and -_,;.";
+            return Err(Error::new(Status::InvalidHeaderText, message));
+        }
+        self.user_agent_suffix = Some(suffix.to_owned());
+        Ok(())
+    }
+
+    /// The language of the service's messages: `en-US` (default) or `zh-CN`.
+    pub fn set_language(&mut self, language: &str) -> Result<()> {
+        if !matches!(language, "en-US" | "zh-CN") {
+            return Err(Error::new(Status::InvalidHeaderText, "the language is neither \"en-US\" nor \"zh-CN\""));
+        }
+        self.language = Some(language.to_owned());
+        Ok(())
+    }
+
+    /// Who hears what the library does. It is called on the thread that makes the call.
+    pub fn set_log(&mut self, level: LogLevel, callback: Box<LogCallback>) {
+        self.log = Some(Arc::new(Log::new(level, callback)));
+    }
+
+    /// Refuses a configuration that wants more of a derived client than other timeouts and retries.
+    pub(crate) fn check_derivable(&self) -> Result<()> {
+        let fixed = [
+            ("a region", self.region.is_some()),
+            ("an endpoint", self.endpoint.is_some() || self.plaintext_http_allowed),
+            ("credentials", self.credentials.is_some()),
+            ("a CA bundle", self.ca_bundle.is_some()),
+            ("a proxy", self.proxy.is_some()),
+            ("a connect timeout", self.connect_timeout.is_some()),
+            ("a rate limit", self.rate_limiter.is_some()),
+            ("a user-agent suffix", self.user_agent_suffix.is_some()),
+            ("a language", self.language.is_some()),
+            ("a log", self.log.is_some()),
+        ];
+        match fixed.iter().find(|(_, set)| *set) {
+            None => Ok(()),
+            Some((what, _)) => {
+                let message = format!("the configuration sets {what}, which a derived client shares with its parent");
+                Err(Error::new(Status::NotDerivable, message))
+            }
+        }
+    }
+}
+
+fn checked_timeout(what: &str, timeout: Duration) -> Result<Duration> {
+    if timeout >= Duration::from_millis(1) && timeout <= TIMEOUT_MAX {
+        return Ok(timeout);
+    }
+    let message = format!("the {what} is {} ms, 1 to {} are allowed", timeout.as_millis(), TIMEOUT_MAX.as_millis());
+    Err(Error::new(Status::OutOfRange, message))
+}
+
+fn check_range(what: &str, value: u32, min: u32, max: u32) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(Status::OutOfRange, format!("the {what} is {value}, {min} to {max} are allowed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_ranges_that_the_error_tells() {
+        let mut config = Config::new();
+        let too_long = TIMEOUT_MAX + Duration::from_millis(1);
+        for error in [
+            config.set_total_timeout(Duration::ZERO),
+            config.set_try_timeout(too_long),
+            config.set_connect_timeout(Duration::from_micros(999)),
+            config.set_max_attempts(0),
+            config.set_max_attempts(21),
+            config.set_rate_limit(1_000_001, 1),
+            config.set_rate_limit(10, 0),
+        ] {
+            let error = error.err().unwrap();
+            assert_eq!(error.status(), Status::OutOfRange);
+            assert!(error.message().contains("are allowed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_error_does_not_repeat_the_password() {
+        let error = Config::new().set_proxy("socks5://user:hunter2@host").err().unwrap();
+        assert_eq!(error.status(), Status::InvalidProxy);
+        assert!(!error.message().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_derived_client_takes_timeouts_and_retries_only() {
+        let mut config = Config::new();
+        config.set_total_timeout(Duration::from_secs(1)).unwrap();
+        config.check_derivable().unwrap();
+        config.set_region("ap-guangzhou").unwrap();
+        assert_eq!(config.check_derivable().err().unwrap().status(), Status::NotDerivable);
+    }
+
+    #[test]
+    fn header_text_is_what_the_official_clients_allow() {
+        let mut config = Config::new();
+        config.set_user_agent_suffix("billing-daemon 2.1; blue").unwrap();
+        for bad in ["", "a\nb", "密", "a/b", &"a".repeat(129)] {
+            assert_eq!(config.set_user_agent_suffix(bad).err().unwrap().status(), Status::InvalidHeaderText);
+        }
+        assert_eq!(config.set_language("de-DE").err().unwrap().status(), Status::InvalidHeaderText);
+    }
+}

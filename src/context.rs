@@ -1,0 +1,130 @@
+//! The rule for an encryption context.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// The service's limit, in characters (Encrypt page: "up to 1,024 characters").
+pub const ENCRYPTION_CONTEXT_MAX: usize = 1024;
+
+/// Checks that `text` is a JSON object whose values are strings, without duplicate keys, of at most 1024 characters.
+///
+/// The text itself is what is sent: the service may compare it as text, so it is never written anew.
+pub(crate) fn check(text: &str) -> Result<()> {
+    let length = text.chars().count();
+    if length > ENCRYPTION_CONTEXT_MAX {
+        let message =
+            format!("the encryption context has {length} characters, at most {ENCRYPTION_CONTEXT_MAX} are allowed");
+        return Err(Error::new(Status::ContextTooLong, message));
+    }
+    // serde_json's own text could repeat a value, so only the place is told.
+    serde_json::from_str::<ObjectOfStrings>(text).map(|_| ()).map_err(|error| {
+        let reason = if error.is_data() { error.to_string() } else { format!("it is not JSON at column {}", error.column()) };
+        let message = format!(
+            "the encryption context is not a JSON object of strings without duplicate keys, like {{\"name\":\"value\"}}: {reason}"
+        );
+        Error::new(Status::InvalidContext, message)
+    })
+}
+
+struct ObjectOfStrings;
+
+impl<'de> Deserialize<'de> for ObjectOfStrings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = ObjectOfStrings;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of strings")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Self::Value, M::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value::<StringValue>()?;
+            if !keys.insert(key) {
+                return Err(de::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(ObjectOfStrings)
+    }
+}
+
+/// A string of which nothing is kept: an error about another type must not repeat the value.
+struct StringValue;
+
+impl<'de> Deserialize<'de> for StringValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(_) => Ok(Self),
+            _ => Err(de::Error::custom("a value is not a string")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(text: &str) -> Status {
+        check(text).err().map_or(Status::Ok, |error| error.status())
+    }
+
+    #[test]
+    fn objects_of_strings_pass() {
+        for text in ["{}", r#"{"a":"b"}"#, " { \"a\" : \"b\",\n\"c\":\"\" } ", r#"{"用途":"测试"}"#] {
+            assert_eq!(status(text), Status::Ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "",
+            " ",
+            "null",
+            "[]",
+            "\"a\"",
+            "1",
+            "{",
+            "{}x",
+            r#"{"a":1}"#,
+            r#"{"a":null}"#,
+            r#"{"a":{"b":"c"}}"#,
+            "{a:1}",
+        ] {
+            assert_eq!(status(text), Status::InvalidContext, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_refused_in_every_spelling() {
+        assert_eq!(status(r#"{"a":"1","a":"1"}"#), Status::InvalidContext);
+        assert_eq!(status(r#"{"a":"1","\u0061":"2"}"#), Status::InvalidContext);
+    }
+
+    #[test]
+    fn the_limit_counts_characters_not_bytes() {
+        for letter in ["x", "密", "🔑"] {
+            let fill = |length: usize| format!("{{\"a\":\"{}\"}}", letter.repeat(length - 8));
+            assert_eq!(status(&fill(1024)), Status::Ok, "{letter}");
+            assert_eq!(status(&fill(1025)), Status::ContextTooLong, "{letter}");
+        }
+    }
+
+    #[test]
+    fn an_error_never_repeats_a_value() {
+        let error = check(r#"{"a":"s3cret","b":12345}"#).err().unwrap();
+        assert!(!error.message().contains("s3cret") && !error.message().contains("12345"), "{error}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Who signs: a secret id, a secret key and, for temporary identities, a token.
+
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Longest secret id and secret key (STS: "at most 1024 bytes").
+const KEY_MAX: usize = 1024;
+/// Longest session token (STS: "at most 4096 bytes").
+const TOKEN_MAX: usize = 4096;
+
+/// One identity. Its three parts always belong together.
+pub struct Credentials {
+    secret_id: String,
+    secret_key: Secret,
+    token: Option<Secret>,
+}
+
+impl Credentials {
+    /// Checks the parts: printable ASCII without blanks around them. An error names the part, never its value.
+    pub fn new(secret_id: &str, secret_key: &str, token: Option<&str>) -> Result<Self> {
+        check("secret id", secret_id, KEY_MAX)?;
+        check("secret key", secret_key, KEY_MAX)?;
+        if let Some(token) = token {
+            check("session token", token, TOKEN_MAX)?;
+        }
+        Ok(Self {
+            secret_id: secret_id.to_owned(),
+            secret_key: Secret::copy_of(secret_key.as_bytes())?,
+            token: token.map(|token| Secret::copy_of(token.as_bytes())).transpose()?,
+        })
+    }
+
+    pub(crate) fn secret_id(&self) -> &str {
+        &self.secret_id
+    }
+
+    pub(crate) fn secret_key(&self) -> &Secret {
+        &self.secret_key
+    }
+
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+}
+
+fn check(part: &str, value: &str, max: usize) -> Result<()> {
+    let reason = if value.is_empty() {
+        "is empty"
+    } else if value.len() > max {
+        "is too long"
+    } else if value.trim().len() != value.len() {
+        "has blanks around it"
+    } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "has a character that is not printable ASCII"
+    } else {
+        return Ok(());
+    };
+    let message = format!("the {part} {reason}; 1 to {max} printable ASCII characters without blanks are allowed");
+    Err(Error::new(Status::MalformedCredentials, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_and_odd_characters_are_refused_without_showing_the_value() {
+        for bad in ["", " s3cret", "s3cret\n", "s3\tcret", "s3cret密", "s3 cret"] {
+            for (id, key, token) in [(bad, "key", None), ("id", bad, None), ("id", "key", Some(bad))] {
+                let error = Credentials::new(id, key, token).err().unwrap();
+                assert_eq!(error.status(), Status::MalformedCredentials);
+                assert!(!error.message().contains("cret密") && !error.message().contains("s3"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_three_parts_are_kept() {
+        let credentials = Credentials::new("id", "key", Some("token")).unwrap();
+        assert_eq!(credentials.secret_id(), "id");
+        assert_eq!(credentials.secret_key().expose(), b"key");
+        assert_eq!(credentials.token().unwrap().expose(), b"token");
+    }
+}

@@ -1,0 +1,204 @@
+//! What a failed call tells.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::status::Status;
+
+/// The result of anything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything known about a failure: a status to act on, a message to read, and what the service said.
+///
+/// No field ever holds a secret, a plaintext or a whole credential.
+pub struct Error(Box<Detail>);
+
+struct Detail {
+    status: Status,
+    message: String,
+    service_code: Option<String>,
+    request_id: Option<String>,
+    key_id: Option<String>,
+    action: Option<String>,
+    http_status: Option<u16>,
+    retryable: bool,
+    may_have_been_carried_out: bool,
+    retry_after: Option<Duration>,
+    attempts: u32,
+    os_errno: Option<i32>,
+    service_time: Option<SystemTime>,
+}
+
+impl Error {
+    pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
+        Self(Box::new(Detail {
+            status,
+            message: message.into(),
+            service_code: None,
+            request_id: None,
+            key_id: None,
+            action: None,
+            http_status: None,
+            retryable: false,
+            may_have_been_carried_out: false,
+            retry_after: None,
+            attempts: 0,
+            os_errno: None,
+            service_time: None,
+        }))
+    }
+
+    /// What went wrong, as a number to act on.
+    pub fn status(&self) -> Status {
+        self.0.status
+    }
+
+    /// What went wrong and why, with every cause, for people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The service's error code, such as `ResourceUnavailable.CmkDisabled`.
+    pub fn service_code(&self) -> Option<&str> {
+        self.0.service_code.as_deref()
+    }
+
+    /// The service's id of the request, to quote in a support ticket.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The key id that the call named or, for [`Status::KeyMismatch`], that the reply named.
+    pub fn key_id(&self) -> Option<&str> {
+        self.0.key_id.as_deref()
+    }
+
+    /// The KMS action, such as `Encrypt`.
+    pub fn action(&self) -> Option<&str> {
+        self.0.action.as_deref()
+    }
+
+    /// The HTTP status of the reply, when there was a reply.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
+    }
+
+    /// Whether the same call may succeed later without any change.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// Whether the service may have done what was asked although no answer says so.
+    pub(crate) fn may_have_been_carried_out(&self) -> bool {
+        self.0.may_have_been_carried_out
+    }
+
+    /// How long the service asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// How many times the request was sent or tried to be sent.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The operating system's error number, when the cause has one.
+    pub fn os_errno(&self) -> Option<i32> {
+        self.0.os_errno
+    }
+
+    pub(crate) fn with_service(mut self, code: &str, request_id: Option<&str>) -> Self {
+        self.0.service_code = Some(code.to_owned());
+        self.0.request_id = request_id.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, request_id: Option<&str>) -> Self {
+        self.0.request_id = request_id.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn with_key_id(mut self, key_id: &str) -> Self {
+        self.0.key_id = Some(key_id.to_owned());
+        self
+    }
+
+    pub(crate) fn with_http_status(mut self, http_status: u16) -> Self {
+        self.0.http_status = Some(http_status);
+        self
+    }
+
+    pub(crate) fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    pub(crate) fn possibly_carried_out(mut self) -> Self {
+        self.0.may_have_been_carried_out = true;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.0.retry_after = retry_after;
+        self
+    }
+
+    pub(crate) fn with_os_errno(mut self, os_errno: Option<i32>) -> Self {
+        self.0.os_errno = os_errno;
+        self
+    }
+
+    /// The service's clock when it refused, if it told.
+    pub(crate) fn service_time(&self) -> Option<SystemTime> {
+        self.0.service_time
+    }
+
+    pub(crate) fn with_service_time(mut self, service_time: Option<SystemTime>) -> Self {
+        self.0.service_time = service_time;
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Puts the action before the message, once: the first action to claim an error is the one that failed.
+    pub(crate) fn in_action(mut self, action: &str) -> Self {
+        if self.0.action.is_none() {
+            self.0.message = format!("{action}: {}", self.0.message);
+            self.0.action = Some(action.to_owned());
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}: {}", self.0.status, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// An error's text with the texts of all its causes, each said once.
+pub(crate) fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

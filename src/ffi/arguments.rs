@@ -1,0 +1,110 @@
+//! From pointers to references, with the checks that C cannot make.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::slice;
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// What a handle points to.
+///
+/// # Safety
+///
+/// `pointer` is NULL or a live handle of this library ("Handles" in the header).
+pub(super) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
+    // SAFETY: the caller's promise.
+    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// What a handle points to, for a function that changes it.
+///
+/// # Safety
+///
+/// `pointer` is NULL or a live handle that no other thread uses now ("Handles" in the header).
+pub(super) unsafe fn handle_mut<'a, T>(pointer: *mut T, name: &str) -> Result<&'a mut T> {
+    // SAFETY: the caller's promise.
+    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// A place for a new handle, set to NULL.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to a pointer that may be written ("Outputs" in the header).
+pub(super) unsafe fn handle_out<'a, T>(pointer: *mut *mut T, name: &str) -> Result<&'a mut *mut T> {
+    // SAFETY: the caller's promise. The value there may be uninitialised, so it is written before a reference exists.
+    unsafe {
+        if pointer.is_null() {
+            return Err(null(name));
+        }
+        pointer.write(std::ptr::null_mut());
+        Ok(&mut *pointer)
+    }
+}
+
+/// A string that has to be there.
+///
+/// # Safety
+///
+/// `pointer` is NULL or a NUL-terminated string ("Strings and buffers" in the header).
+pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    unsafe { optional_text(pointer, name)? }.ok_or_else(|| null(name))
+}
+
+/// A string that may be left out with NULL.
+///
+/// # Safety
+///
+/// As for [`text`].
+pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    let invalid = |_| Error::new(Status::InvalidUtf8, format!("{name} is not valid UTF-8"));
+    text.to_str().map(Some).map_err(invalid)
+}
+
+/// Bytes that may be empty: `{NULL, 0}` is.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to `len` readable bytes ("Strings and buffers" in the header).
+pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -> Result<&'a [u8]> {
+    check_len(len, name)?;
+    match (pointer.is_null(), len) {
+        (true, 0) => Ok(&[]),
+        (true, _) => Err(Error::new(Status::NullPointer, format!("{name} is NULL although its length is {len}"))),
+        // SAFETY: the caller's promise, and the length is one that a Rust slice can have.
+        (false, _) => Ok(unsafe { slice::from_raw_parts(pointer.cast(), len) }),
+    }
+}
+
+/// Room for `len` bytes, which has to be there.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to `len` writable bytes that nothing else uses during the call.
+pub(super) unsafe fn room<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
+    check_len(len, name)?;
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: the caller's promise, and the length is one that a Rust slice can have.
+    Ok(unsafe { slice::from_raw_parts_mut(pointer.cast(), len) })
+}
+
+/// No object is larger than this, so a larger length is a slip such as `(size_t)-1`.
+fn check_len(len: usize, name: &str) -> Result<()> {
+    if isize::try_from(len).is_ok() {
+        return Ok(());
+    }
+    let message = format!("the length of {name} is {len}, more than any object can have");
+    Err(Error::new(Status::InvalidLength, message))
+}
+
+pub(super) fn null(name: &str) -> Error {
+    Error::new(Status::NullPointer, format!("{name} is NULL"))
+}

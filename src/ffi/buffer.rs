@@ -1,0 +1,123 @@
+//! Memory that the library hands out.
+
+use std::ffi::c_void;
+use std::{ptr, slice};
+
+use super::arguments::null;
+use super::guard::guard_infallible;
+use crate::error::{Error, Result};
+use crate::process;
+use crate::status::Status;
+
+/// Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and gives it back.
+///
+/// After the `len` bytes there is always one NUL byte that `len` does not count, so text can be printed. Do not change
+/// the members. A buffer may be moved and used by any thread, by one at a time if one of them frees it.
+#[repr(C)]
+pub struct tckms_buffer {
+    /// The first byte, or NULL when the buffer is empty.
+    pub data: *mut u8,
+    /// The number of bytes, without the NUL byte that follows them.
+    pub len: usize,
+}
+
+impl tckms_buffer {
+    /// The caller's buffer, set to empty.
+    ///
+    /// # Safety
+    ///
+    /// `pointer` is NULL or points to a buffer that may be written ("Outputs" in the header).
+    pub(super) unsafe fn out<'a>(pointer: *mut Self, name: &str) -> Result<&'a mut Self> {
+        // SAFETY: the caller's promise. The members may be uninitialised, so they are written before a reference exists.
+        unsafe {
+            if pointer.is_null() {
+                return Err(null(name));
+            }
+            pointer.write(Self { data: ptr::null_mut(), len: 0 });
+            Ok(&mut *pointer)
+        }
+    }
+
+    /// Fills an empty buffer with a copy of `bytes`.
+    pub(super) fn fill(&mut self, bytes: &[u8]) -> Result<()> {
+        // SAFETY: malloc takes any size. The block is written only when there is one, and only within its size.
+        unsafe {
+            let block = libc::malloc(bytes.len() + 1).cast::<u8>();
+            if block.is_null() {
+                let message = format!("no memory for a result of {} bytes", bytes.len());
+                return Err(Error::new(Status::OutOfMemory, message));
+            }
+            ptr::copy_nonoverlapping(bytes.as_ptr(), block, bytes.len());
+            block.add(bytes.len()).write(0);
+            self.data = block;
+        }
+        self.len = bytes.len();
+        Ok(())
+    }
+
+    /// Wipes and frees the block, if there is one.
+    pub(super) fn clear(&mut self) {
+        if !self.data.is_null() {
+            // SAFETY: the block came from `fill`, which allocated `len` bytes and one more.
+            unsafe {
+                process::wipe(self.data, self.len + 1);
+                libc::free(self.data.cast());
+            }
+        }
+        self.data = ptr::null_mut();
+        self.len = 0;
+    }
+}
+
+/// Wipes and frees what a buffer holds, and sets it to empty.
+///
+/// @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are harmless.
+///
+/// Threads: from any thread, while no other uses the buffer.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_buffer_free(buffer: *mut tckms_buffer) {
+    guard_infallible((), || {
+        // SAFETY: NULL or a buffer of this library ("Buffers" in the header).
+        if let Some(buffer) = unsafe { buffer.as_mut() } {
+            buffer.clear();
+        }
+    });
+}
+
+/// Overwrites memory with zeros in a way that no compiler leaves out.
+///
+/// @param memory  The first byte; NULL is harmless.
+/// @param len     The number of bytes.
+///
+/// Threads: from any thread, while no other uses the memory.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_wipe(memory: *mut c_void, len: usize) {
+    if !memory.is_null() {
+        // SAFETY: the caller's memory ("Strings and buffers" in the header).
+        unsafe { process::wipe(memory.cast(), len) };
+    }
+}
+
+/// Compares memory in a time that does not depend on its content.
+///
+/// @param a    The first bytes; may be NULL when `len` is 0.
+/// @param b    The second bytes; may be NULL when `len` is 0.
+/// @param len  The number of bytes in each.
+/// @return     1 when they are equal, 0 when they differ or one of them is NULL while `len` is not 0.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_equal(a: *const c_void, b: *const c_void, len: usize) -> std::ffi::c_int {
+    if len == 0 {
+        return 1;
+    }
+    if a.is_null() || b.is_null() || isize::try_from(len).is_err() {
+        return 0;
+    }
+    // SAFETY: the caller's memory ("Strings and buffers" in the header).
+    let (a, b) = unsafe { (slice::from_raw_parts(a.cast(), len), slice::from_raw_parts(b.cast(), len)) };
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok().into()
+}

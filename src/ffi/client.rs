@@ -1,0 +1,340 @@
+//! The client and its calls.
+
+use std::ffi::{c_char, c_void};
+
+use super::arguments::{bytes, handle, handle_out, optional_text, room, text};
+use super::buffer::tckms_buffer;
+use super::config::tckms_config;
+use super::guard::{guard, guard_infallible, remember_success};
+use crate::client::{Client, Encrypted};
+use crate::error::Result;
+use crate::status::Status;
+
+/// A client of the key service.
+///
+/// It never changes, and any number of threads may call with it at once. Making one opens no connection and starts no
+/// thread; the first call does both.
+pub struct tckms_client(Client);
+
+impl tckms_client {
+    fn publish(client: Client, out: &mut *mut Self) {
+        *out = Box::into_raw(Box::new(Self(client)));
+    }
+}
+
+/// Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
+///
+/// @param config  The configuration, with a region and credentials. Copied.
+/// @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
+///                TCKMS_ERR_INSECURE_ENDPOINT or TCKMS_ERR_INVALID_CA_BUNDLE.
+///
+/// Threads: from any thread, while no other changes the configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut *mut tckms_client) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (out, config) = unsafe { (handle_out(out, "out")?, handle(config, "config")?) };
+        tckms_client::publish(Client::new(&config.0)?, out);
+        Ok(())
+    })
+}
+
+/// Makes a client from environment variables.
+///
+/// TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION are needed. TENCENTCLOUD_SESSION_TOKEN (else
+/// TENCENTCLOUD_TOKEN), TCKMS_ENDPOINT and TCKMS_CA_FILE are used when they are set. A variable that is empty counts as
+/// not set. No other function of this library reads the environment.
+///
+/// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS or what the setter of the value returns.
+///
+/// Threads: from any thread, while no other changes the environment.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_new_from_env(out: *mut *mut tckms_client) -> Status {
+    guard(|| {
+        // SAFETY: "Outputs" in the header.
+        let out = unsafe { handle_out(out, "out")? };
+        tckms_client::publish(Client::from_env()?, out);
+        Ok(())
+    })
+}
+
+/// Makes a client with other timeouts or retries that shares connections, credentials and all else with another one.
+///
+/// It is cheap enough for one call: this is how a call gets a deadline of its own.
+///
+/// @param client  The client to share with. It may be freed before the new one.
+/// @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe actions. Copied.
+/// @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets anything else.
+///
+/// Threads: from any thread, while no other changes the configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_derive(
+    client: *const tckms_client,
+    config: *const tckms_config,
+    out: *mut *mut tckms_client,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (out, client, config) =
+            unsafe { (handle_out(out, "out")?, handle(client, "client")?, handle(config, "config")?) };
+        tckms_client::publish(client.0.derive(&config.0)?, out);
+        Ok(())
+    })
+}
+
+/// Frees a client. Connections are closed and credentials wiped when the last of the clients that share them is freed.
+///
+/// @param client  NULL, which is harmless, or a client of this library.
+///
+/// Threads: from any thread, while no other is inside a call with this client. Also in a forked child.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
+    guard_infallible((), || {
+        if !client.is_null() {
+            // SAFETY: it came from `publish` and is freed once ("Handles" in the header).
+            drop(unsafe { Box::from_raw(client) });
+        }
+    });
+}
+
+/// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use envelope encryption.
+///
+/// @param client    The client.
+/// @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.
+/// @param buf       The plaintext.
+/// @param len       1 to 4096 bytes.
+/// @param ctx_json  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
+///                  It is sent exactly as given, and tckms_decrypt() has to be given the same text. It is not secret.
+/// @param out       The CiphertextBlob: opaque text, to be kept as it is. Free it with tckms_buffer_free().
+/// @return          TCKMS_OK or any status; see the chapter on errors.
+///
+/// tckms_last_key_id() and tckms_last_request_id() tell more about a success.
+/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_encrypt(
+    client: *const tckms_client,
+    key_id: *const c_char,
+    buf: *const c_void,
+    len: usize,
+    ctx_json: *const c_char,
+    out: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, client, key_id, plaintext, context) = unsafe {
+            (
+                tckms_buffer::out(out, "out")?,
+                handle(client, "client")?,
+                text(key_id, "key_id")?,
+                bytes(buf, len, "buf")?,
+                optional_text(ctx_json, "ctx_json")?,
+            )
+        };
+        deliver(client.0.encrypt(key_id, plaintext, context)?, out)
+    })
+}
+
+/// Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
+///
+/// @param client    The client.
+/// @param key_id    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
+///                  TCKMS_ERR_KEY_MISMATCH and no plaintext.
+/// @param blob      The CiphertextBlob, exactly as it was returned.
+/// @param len       1 to 65536 characters.
+/// @param ctx_json  The text that was given at encryption, or NULL if none was.
+/// @param out       The plaintext. Free it with tckms_buffer_free(), which wipes it.
+/// @return          TCKMS_OK or any status; see the chapter on errors. TCKMS_ERR_INVALID_CIPHERTEXT also means that the
+///                  context is not the right one.
+///
+/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_decrypt(
+    client: *const tckms_client,
+    key_id: *const c_char,
+    blob: *const c_void,
+    len: usize,
+    ctx_json: *const c_char,
+    out: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, client, key_id, blob, context) = unsafe {
+            (
+                tckms_buffer::out(out, "out")?,
+                handle(client, "client")?,
+                optional_text(key_id, "key_id")?,
+                bytes(blob, len, "blob")?,
+                optional_text(ctx_json, "ctx_json")?,
+            )
+        };
+        let decrypted = client.0.decrypt(key_id, blob, context)?;
+        out.fill(decrypted.plaintext.expose())?;
+        remember_success(decrypted.request_id, Some(decrypted.key_id));
+        Ok(())
+    })
+}
+
+/// Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under another CMK, or
+/// with another context.
+///
+/// @param client                The client.
+/// @param key_id                The CMK to encrypt under, or NULL for the same.
+/// @param blob                  The CiphertextBlob, exactly as it was returned.
+/// @param len                   1 to 65536 characters.
+/// @param source_ctx_json       The context of `blob`, or NULL.
+/// @param destination_ctx_json  The context of the result, or NULL.
+/// @param out                   The new CiphertextBlob. Free it with tckms_buffer_free(). The service may return the
+///                              old one when nothing would change.
+/// @return                      TCKMS_OK or any status; see the chapter on errors.
+///
+/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_reencrypt(
+    client: *const tckms_client,
+    key_id: *const c_char,
+    blob: *const c_void,
+    len: usize,
+    source_ctx_json: *const c_char,
+    destination_ctx_json: *const c_char,
+    out: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, client, key_id, blob, source_context, destination_context) = unsafe {
+            (
+                tckms_buffer::out(out, "out")?,
+                handle(client, "client")?,
+                optional_text(key_id, "key_id")?,
+                bytes(blob, len, "blob")?,
+                optional_text(source_ctx_json, "source_ctx_json")?,
+                optional_text(destination_ctx_json, "destination_ctx_json")?,
+            )
+        };
+        deliver(client.0.reencrypt(key_id, blob, source_context, destination_context)?, out)
+    })
+}
+
+/// Makes a data key: random bytes, in clear and wrapped by a CMK.
+///
+/// @param client      The client.
+/// @param key_id      The CMK.
+/// @param key_len     1 to 1024 bytes.
+/// @param ctx_json    The encryption context, as for tckms_encrypt(), or NULL.
+/// @param plaintext   The key in clear. Free it with tckms_buffer_free(), which wipes it.
+/// @param ciphertext  The key as a CiphertextBlob, to be kept beside the data and given to tckms_decrypt(). Free it with
+///                    tckms_buffer_free(). Another buffer than `plaintext`.
+/// @return            TCKMS_OK or any status; see the chapter on errors.
+///
+/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_generate_data_key(
+    client: *const tckms_client,
+    key_id: *const c_char,
+    key_len: usize,
+    ctx_json: *const c_char,
+    plaintext: *mut tckms_buffer,
+    ciphertext: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (plaintext, ciphertext, client, key_id, context) = unsafe {
+            (
+                tckms_buffer::out(plaintext, "plaintext"),
+                tckms_buffer::out(ciphertext, "ciphertext"),
+                handle(client, "client")?,
+                text(key_id, "key_id")?,
+                optional_text(ctx_json, "ctx_json")?,
+            )
+        };
+        let (plaintext, ciphertext) = (plaintext?, ciphertext?);
+        let data_key = client.0.generate_data_key(key_id, key_len, context)?;
+        ciphertext.fill(data_key.ciphertext_blob.as_bytes())?;
+        plaintext.fill(data_key.plaintext.expose()).inspect_err(|_| ciphertext.clear())?;
+        remember_success(data_key.request_id, Some(data_key.key_id));
+        Ok(())
+    })
+}
+
+/// Gets random bytes from the service's hardware.
+///
+/// @param client  The client.
+/// @param buf     Room for the bytes. Written only on success.
+/// @param len     1 to 1024 bytes.
+/// @return        TCKMS_OK or any status; see the chapter on errors.
+///
+/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf: *mut c_void, len: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (client, room) = unsafe { (handle(client, "client")?, room(buf, len, "buf")?) };
+        let random = client.0.generate_random(room.len())?;
+        room.copy_from_slice(random.bytes.expose());
+        remember_success(random.request_id, None);
+        Ok(())
+    })
+}
+
+/// Sends any action of the KMS API: signed, with retries, and with the same errors as every other call.
+///
+/// @param client         The client.
+/// @param action         The action's name, such as "DescribeKey".
+/// @param request_json   Its parameters: a JSON object. NULL for none.
+/// @param response_json  The JSON object under "Response", exactly as the service wrote it. Free it with
+///                       tckms_buffer_free(), which wipes it.
+/// @return               TCKMS_OK or any status; see the chapter on errors.
+///
+/// An action that creates something, such as CreateKey, is not sent again once it may have been carried out, unless
+/// tckms_config_set_retry_unsafe_actions() allows it.
+/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_call(
+    client: *const tckms_client,
+    action: *const c_char,
+    request_json: *const c_char,
+    response_json: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, client, action, request) = unsafe {
+            (
+                tckms_buffer::out(response_json, "response_json")?,
+                handle(client, "client")?,
+                text(action, "action")?,
+                optional_text(request_json, "request_json")?,
+            )
+        };
+        let response = client.0.call(action, request.unwrap_or("{}"))?;
+        out.fill(response.json.expose())?;
+        remember_success(response.request_id, None);
+        Ok(())
+    })
+}
+
+fn deliver(encrypted: Encrypted, out: &mut tckms_buffer) -> Result<()> {
+    out.fill(encrypted.ciphertext_blob.as_bytes())?;
+    remember_success(encrypted.request_id, Some(encrypted.key_id));
+    Ok(())
+}

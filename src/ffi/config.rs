@@ -1,0 +1,452 @@
+//! The configuration builder.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::path::Path;
+use std::ptr;
+use std::time::Duration;
+
+use super::arguments::{bytes, handle_mut, optional_text, text};
+use super::guard::{guard, guard_infallible};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::log::LogLevel;
+use crate::status::Status;
+
+/// What a client is made from.
+///
+/// A configuration may be changed by one thread at a time. It can be freed as soon as the client is made, and one
+/// configuration can make many clients.
+pub struct tckms_config(pub(super) Config);
+
+/// A function that hears what the library does.
+///
+/// @param userdata  The pointer given to tckms_config_set_log().
+/// @param level     One of TCKMS_LOG_ERROR, TCKMS_LOG_WARN, TCKMS_LOG_INFO, TCKMS_LOG_DEBUG.
+/// @param message   One line without a line end, borrowed for the time of the call. It never holds a secret, a
+///                  plaintext or an Authorization header.
+///
+/// It runs on the thread that made the call, possibly on several threads at once. It must return: no longjmp() and no
+/// C++ exception may leave it.
+pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, level: c_int, message: *const c_char)>;
+
+/// Log level: nothing.
+pub const TCKMS_LOG_OFF: c_int = 0;
+/// Log level: calls that failed.
+pub const TCKMS_LOG_ERROR: c_int = 1;
+/// Log level: also attempts that failed, and corrections such as that of the clock.
+pub const TCKMS_LOG_WARN: c_int = 2;
+/// Log level: also every attempt that succeeded.
+pub const TCKMS_LOG_INFO: c_int = 3;
+/// Log level: also what happens inside.
+pub const TCKMS_LOG_DEBUG: c_int = 4;
+
+/// Makes an empty configuration. Region and credentials have to be set before a client can be made from it.
+///
+/// @return  The configuration, owned by the caller, who frees it with tckms_config_free(). Never NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tckms_config_new() -> *mut tckms_config {
+    guard_infallible(ptr::null_mut(), || Box::into_raw(Box::new(tckms_config(Config::new()))))
+}
+
+/// Frees a configuration and wipes the secrets in it.
+///
+/// @param config  NULL, which is harmless, or a configuration from tckms_config_new().
+///
+/// Threads: from any thread, while no other uses the configuration.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_free(config: *mut tckms_config) {
+    guard_infallible((), || {
+        if !config.is_null() {
+            // SAFETY: it came from tckms_config_new and is freed once ("Handles" in the header).
+            drop(unsafe { Box::from_raw(config) });
+        }
+    });
+}
+
+/// Sets the region that requests name, such as "ap-guangzhou". Needed.
+///
+/// @param config  The configuration.
+/// @param region  1 to 32 lower-case letters, digits and '-', beginning with a letter. Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_REGION.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_region(config: *mut tckms_config, region: *const c_char) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, region) = unsafe { (handle_mut(config, "config")?, text(region, "region")?) };
+        config.0.set_region(region)
+    })
+}
+
+/// Sets the service's address. Default "https://kms.tencentcloudapi.com", the mainland site.
+///
+/// @param config  The configuration.
+/// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
+///                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, url) = unsafe { (handle_mut(config, "config")?, text(url, "url")?) };
+        config.0.set_endpoint(url)
+    })
+}
+
+/// Sets the address of the international site: "https://kms.intl.tencentcloudapi.com".
+///
+/// @param config  The configuration.
+/// @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_international_endpoint(config: *mut tckms_config) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_international_endpoint()
+    })
+}
+
+/// Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
+///
+/// @param config   The configuration.
+/// @param allowed  0 (default): loopback addresses only. Anything else: any host.
+/// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_plaintext_http_to_any_host_allowed(
+    config: *mut tckms_config,
+    allowed: c_int,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_plaintext_http_to_any_host_allowed(allowed != 0);
+        Ok(())
+    })
+}
+
+/// Sets a fixed identity.
+///
+/// @param config         The configuration.
+/// @param secret_id      1 to 1024 printable ASCII characters without blanks. Copied.
+/// @param secret_key     The same. Copied into memory that is wiped.
+/// @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such characters. Copied into
+///                       memory that is wiped.
+/// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                       TCKMS_ERR_MALFORMED_CREDENTIALS.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_credentials(
+    config: *mut tckms_config,
+    secret_id: *const c_char,
+    secret_key: *const c_char,
+    token_or_null: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, secret_id, secret_key, token) = unsafe {
+            (
+                handle_mut(config, "config")?,
+                text(secret_id, "secret_id")?,
+                text(secret_key, "secret_key")?,
+                optional_text(token_or_null, "token_or_null")?,
+            )
+        };
+        config.0.set_credentials(secret_id, secret_key, token)
+    })
+}
+
+/// Trusts the certificates in a file instead of the system's. The file is read by tckms_client_new().
+///
+/// @param config  The configuration.
+/// @param path    A file of certificates in PEM form. Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
+///                TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no certificate.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_ca_file(config: *mut tckms_config, path: *const c_char) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, path) = unsafe { (handle_mut(config, "config")?, text(path, "path")?) };
+        config.0.set_ca_file(Path::new(path));
+        Ok(())
+    })
+}
+
+/// Trusts certificates in memory instead of the system's.
+///
+/// @param config  The configuration.
+/// @param pem     Certificates in PEM form. Copied.
+/// @param len     The number of bytes.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new() says
+///                TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem: *const c_void, len: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, pem) = unsafe { (handle_mut(config, "config")?, bytes(pem, len, "pem")?) };
+        config.0.set_ca_pem(pem);
+        Ok(())
+    })
+}
+
+/// Sends everything through an HTTP proxy. Without this call none is used, whatever the environment says.
+///
+/// @param config  The configuration.
+/// @param url     "http://[user:password@]host[:port]". Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_PROXY.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_proxy(config: *mut tckms_config, url: *const c_char) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, url) = unsafe { (handle_mut(config, "config")?, text(url, "url")?) };
+        config.0.set_proxy(url)
+    })
+}
+
+/// Limits how long making a connection may take, TLS included. Default 3000.
+///
+/// @param config      The configuration.
+/// @param timeout_ms  1 to 3600000 milliseconds.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_connect_timeout(milliseconds(timeout_ms))
+    })
+}
+
+/// Limits how long one attempt may take, from connecting to the last byte of the reply. Default 10000.
+///
+/// @param config      The configuration.
+/// @param timeout_ms  1 to 3600000 milliseconds.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_try_timeout(milliseconds(timeout_ms))
+    })
+}
+
+/// Limits how long a call may take with all its attempts and waits. Default 30000.
+///
+/// @param config      The configuration.
+/// @param timeout_ms  1 to 3600000 milliseconds.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_total_timeout(milliseconds(timeout_ms))
+    })
+}
+
+/// Limits how often a request is sent, the first time included. Default 4; 1 means no retry.
+///
+/// @param config    The configuration.
+/// @param attempts  1 to 20.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_max_attempts(config: *mut tckms_config, attempts: c_int) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_max_attempts(non_negative("max attempts", attempts)?)
+    })
+}
+
+/// Lets tckms_call() repeat actions that create something even when the first request may have been carried out.
+///
+/// @param config   The configuration.
+/// @param allowed  0 (default): such a call fails instead. Anything else: it is sent again.
+/// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_retry_unsafe_actions(config: *mut tckms_config, allowed: c_int) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_retry_unsafe_actions(allowed != 0);
+        Ok(())
+    })
+}
+
+/// Keeps a client and all that are derived from it under a rate of requests, retries included.
+///
+/// @param config      The configuration.
+/// @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
+/// @param burst       Requests at once, 1 to 1000000; ignored when `per_second` is 0.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Clients made from one configuration share the limit. A call waits for its turn; when that would exceed its total
+/// timeout it returns TCKMS_ERR_TIMED_OUT at once.
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_rate_limit(
+    config: *mut tckms_config,
+    per_second: c_int,
+    burst: c_int,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        let config = unsafe { handle_mut(config, "config")? };
+        let per_second = non_negative("rate limit per second", per_second)?;
+        let burst = if per_second == 0 { 0 } else { non_negative("rate limit burst", burst)? };
+        config.0.set_rate_limit(per_second, burst)
+    })
+}
+
+/// Adds the program's name to the one that requests carry in X-TC-RequestClient, after "TCKMS_<version>; ".
+///
+/// @param config  The configuration.
+/// @param suffix  1 to 128 letters, digits, blanks and -_,;. characters. Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_HEADER_TEXT.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_user_agent_suffix(
+    config: *mut tckms_config,
+    suffix: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, suffix) = unsafe { (handle_mut(config, "config")?, text(suffix, "suffix")?) };
+        config.0.set_user_agent_suffix(suffix)
+    })
+}
+
+/// Sets the language of the service's own messages.
+///
+/// @param config    The configuration.
+/// @param language  "en-US" (default) or "zh-CN". Copied.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_HEADER_TEXT.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_language(config: *mut tckms_config, language: *const c_char) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, language) = unsafe { (handle_mut(config, "config")?, text(language, "language")?) };
+        config.0.set_language(language)
+    })
+}
+
+/// Sets who hears what the library does. Without this call nobody does.
+///
+/// @param config    The configuration.
+/// @param level     TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
+/// @param callback  The function; NULL for none.
+/// @param userdata  Handed to the function as it is. It must live as long as every client made from the configuration,
+///                  and be safe to use from all threads that call the library.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_log(
+    config: *mut tckms_config,
+    level: c_int,
+    callback: tckms_log_callback,
+    userdata: *mut c_void,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        let config = unsafe { handle_mut(config, "config")? };
+        let level = LogLevel::from_number(level).ok_or_else(|| {
+            let message = format!("the log level is {level}, {TCKMS_LOG_OFF} to {TCKMS_LOG_DEBUG} are allowed");
+            Error::new(Status::OutOfRange, message)
+        })?;
+        match callback {
+            None => config.0.set_log(LogLevel::Off, Box::new(|_, _| {})),
+            Some(callback) => {
+                let userdata = SharedPointer(userdata);
+                config.0.set_log(level, Box::new(move |level, line| log_line(callback, &userdata, level, line)));
+            }
+        }
+        Ok(())
+    })
+}
+
+type LogFunction = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);
+
+fn log_line(callback: LogFunction, userdata: &SharedPointer, level: LogLevel, line: &str) {
+    if let Ok(line) = CString::new(line) {
+        // SAFETY: the callback and its userdata live as long as the client and may be used from every thread
+        // (tckms_config_set_log in the header); the line outlives the call.
+        unsafe { callback(userdata.0, level as c_int, line.as_ptr()) };
+    }
+}
+
+/// A pointer of the host's that it allows all threads to use.
+struct SharedPointer(*mut c_void);
+
+// SAFETY: tckms_config_set_log in the header demands it of the host.
+unsafe impl Send for SharedPointer {}
+// SAFETY: as above.
+unsafe impl Sync for SharedPointer {}
+
+/// A negative time becomes 0, which no timeout may be.
+fn milliseconds(timeout_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))
+}
+
+fn non_negative(what: &str, value: c_int) -> Result<u32> {
+    u32::try_from(value)
+        .map_err(|_| Error::new(Status::OutOfRange, format!("the {what} is {value}, negative numbers are not allowed")))
+}

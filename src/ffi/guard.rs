@@ -1,0 +1,113 @@
+//! Nothing unwinds into C, nothing is printed, and what went wrong is kept for the thread that asks.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::CString;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::error::tckms_error;
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+thread_local! {
+    /// How many of our functions are running on this thread: a callback may call the library again.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static LAST_ERROR: RefCell<Option<Box<tckms_error>>> = const { RefCell::new(None) };
+    static LAST_SUCCESS: RefCell<Learned> = const { RefCell::new(Learned { request_id: None, key_id: None }) };
+}
+
+/// What a successful call learned beside its result.
+pub(super) struct Learned {
+    pub request_id: Option<CString>,
+    pub key_id: Option<CString>,
+}
+
+/// Runs the body of a function that returns a status.
+///
+/// An error or a panic becomes the status, with its detail kept as the thread's last error.
+pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
+    let outcome = contain(body).unwrap_or_else(|panic| Err(internal(&panic)));
+    match outcome {
+        Ok(()) => Status::Ok,
+        Err(error) => {
+            let status = error.status();
+            let _ = LAST_ERROR.try_with(|last| last.replace(Some(Box::new(tckms_error::new(&error)))));
+            status
+        }
+    }
+}
+
+/// Runs the body of a function that cannot fail. What it returns after a panic, which is a fault of this library, is
+/// `otherwise`.
+pub(super) fn guard_infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    contain(body).unwrap_or(otherwise)
+}
+
+pub(super) fn remember_success(request_id: Option<String>, key_id: Option<String>) {
+    let to_c = |text: Option<String>| text.and_then(|text| CString::new(text).ok());
+    let learned = Learned { request_id: to_c(request_id), key_id: to_c(key_id) };
+    let _ = LAST_SUCCESS.try_with(|last| last.replace(learned));
+}
+
+/// Looks at what the last successful call learned.
+pub(super) fn with_last_success<T>(look: impl FnOnce(&Learned) -> T) -> Option<T> {
+    LAST_SUCCESS.try_with(|last| look(&last.borrow())).ok()
+}
+
+/// Looks at the last error, or takes it away.
+pub(super) fn with_last_error<T>(look: impl FnOnce(&mut Option<Box<tckms_error>>) -> T) -> Option<T> {
+    LAST_ERROR.try_with(|last| look(&mut last.borrow_mut())).ok()
+}
+
+fn contain<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
+    quiet_panics();
+    let _inside = Inside::enter();
+    panic::catch_unwind(AssertUnwindSafe(body))
+}
+
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        DEPTH.with(|depth| depth.set(depth.get() + 1));
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
+    }
+}
+
+fn internal(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("a panic without text");
+    Error::new(Status::Internal, format!("a fault inside the library, please report it: {text}"))
+}
+
+/// Puts a hook before the one that prints, once. It is silent for panics inside our functions and on the HTTP thread,
+/// and leaves all others to the hook before: statically linked Rust code of the host shares the hook with us.
+fn quiet_panics() {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if INSTALLED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let ours = DEPTH.try_with(Cell::get).unwrap_or(0) > 0;
+        let http = thread::current().name() == Some("reqwest-internal-sync-runtime");
+        if !ours && !http {
+            previous(info);
+        }
+    }));
+}
+
+/// Panics, so that a test can see the guard hold. Only in the library that the tests build.
+#[cfg(feature = "test-hooks")]
+#[unsafe(no_mangle)]
+pub extern "C" fn tckms_test_panic() -> Status {
+    guard(|| panic!("tckms_test_panic was called"))
+}

@@ -1,0 +1,89 @@
+/*
+ * tckms.h - Tencent Cloud Key Management Service from C
+ *
+ * Encrypt a small secret under a customer master key (CMK), get it back, and work with data keys:
+ *
+ *     tckms_client *client = NULL;
+ *     tckms_buffer blob = TCKMS_BUFFER_INIT;
+ *     if (tckms_client_new_from_env(&client) != TCKMS_OK ||
+ *         tckms_encrypt(client, key_id, "secret", 6, "{\"app\":\"billing\"}", &blob) != TCKMS_OK) {
+ *         fprintf(stderr, "%s\n", tckms_error_message(tckms_last_error()));
+ *     }
+ *     tckms_buffer_free(&blob);
+ *     tckms_client_free(client);
+ *
+ * This file is generated from the library's source. Its chapters hold for every function; a function's own comment
+ * says only what is special about it.
+ *
+ * HANDLES
+ *   tckms_client, tckms_config and tckms_error are opaque. A handle is valid from the function that made it to the one
+ *   that frees it. `const T *` means borrowed and unchanged: any number of threads may pass the same one at once.
+ *   `T *` means that no other thread may use it during the call. `T **out` means that the caller owns the result. Every
+ *   function with "free" in its name takes NULL without harm, takes a handle once, and takes it from any thread.
+ *
+ * STRINGS AND BUFFERS
+ *   Strings are NUL-terminated UTF-8. Bytes come as a pointer with a length beside it; {NULL, 0} is a valid empty
+ *   input, NULL with another length is TCKMS_ERR_NULL_POINTER. What is handed in is only read during the call; what
+ *   the library keeps, it copies. Memory must stay unchanged during the call.
+ *
+ * OUTPUTS
+ *   An output is set to empty ({NULL, 0} or NULL) before anything else happens and filled only on success; what it
+ *   held before is overwritten, not freed. A tckms_buffer belongs to the library: give it back with
+ *   tckms_buffer_free(), which wipes it, never with free(). After its bytes there is always a NUL byte that `len`
+ *   does not count, so text can be printed.
+ *
+ * THREADS
+ *   Any thread may call anything, subject to HANDLES. A client needs no lock: share one among all threads. Calls block
+ *   until they succeed, fail or reach the total timeout. The first call of a client starts one thread that does the
+ *   network's work with all signals blocked; it ends when the client is freed. A caller's stack of 64 KiB is enough.
+ *   No function is async-signal-safe, and the child of a vfork() must not call any.
+ *
+ * ERRORS
+ *   Every function that can fail returns a tckms_status, and the compiler warns when it is not looked at. TCKMS_OK is 0.
+ *   The hundreds of a number are its category (tckms_status_category()): 100 the caller's arguments, 200 credentials,
+ *   300 the way to the service, 400 refused for the identity, 500 refused for the request or the key's state, 600 the
+ *   service is unable now, 700 something is not what it claims to be, 900 the library. New numbers may come with new
+ *   versions, so a switch needs a default.
+ *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request id, whether to
+ *   retry. It is borrowed until the thread's next call; tckms_error_take() makes it the caller's own, for runtimes that
+ *   move between threads. An outage is never reported as bad ciphertext, and no text ever holds a secret.
+ *
+ * PROCESSES
+ *   The library has no global state to set up or tear down. It installs no signal handler and no atexit function,
+ *   writes nothing to stdout or stderr, reads no environment variable except in functions with "env" in their name,
+ *   and never changes the host's signal disposition, so a broken connection raises no SIGPIPE in the host. A client may
+ *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the library mapped.
+ *
+ * MEMORY AND SECRETS
+ *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before their memory is given
+ *   back, and so is every other block that the library frees. Out of reach are copies that the program itself makes,
+ *   the kernel's socket buffers, registers, swap and core dumps. Sizes are checked before memory is asked for; when
+ *   there is none for a caller-sized block the call returns TCKMS_ERR_OUT_OF_MEMORY.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header. tckms_version() tells the one of the library that runs. */
+#define TCKMS_VERSION "@VERSION@"
+#define TCKMS_VERSION_MAJOR @MAJOR@
+#define TCKMS_VERSION_MINOR @MINOR@
+#define TCKMS_VERSION_PATCH @PATCH@
+
+/** The version as one number: major x 65536 + minor x 256 + patch. */
+#define TCKMS_VERSION_NUMBER \
+  (TCKMS_VERSION_MAJOR * 65536 + TCKMS_VERSION_MINOR * 256 + TCKMS_VERSION_PATCH)
+
+/** True when this header is of version major.minor.patch or later; usable in #if. */
+#define TCKMS_VERSION_AT_LEAST(major, minor, patch) \
+  (TCKMS_VERSION_NUMBER >= (major) * 65536 + (minor) * 256 + (patch))
+
+/** Marks functions whose result tells whether they failed. */
+#if defined(__GNUC__) || defined(__clang__)
+#define TCKMS_WARN_UNUSED __attribute__((warn_unused_result))
+#else
+#define TCKMS_WARN_UNUSED
+#endif
+
+/** An empty tckms_buffer, for its declaration. */
+#define TCKMS_BUFFER_INIT {NULL, 0}

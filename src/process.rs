@@ -1,0 +1,178 @@
+//! The process the library lives in: which one it is, and which signals its thread may get.
+//!
+//! The only safe-side module that calls the operating system directly.
+
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Which process this is, in a way that survives `fork` and the reuse of process ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ProcessId {
+    pid: u32,
+    generation: u64,
+}
+
+/// The process that runs this code now.
+///
+/// The pid alone is not enough: a descendant may get the number of a dead ancestor. The generation lives in a page
+/// that the kernel wipes in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so a child finds 0 there and draws a new
+/// one. Where the kernel cannot do that the generation is 0 for ever and the pid decides.
+pub(crate) fn current() -> ProcessId {
+    ProcessId { pid: std::process::id(), generation: generation() }
+}
+
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
+
+fn generation() -> u64 {
+    let Some(cell) = wiped_on_fork() else { return 0 };
+    match cell.load(Ordering::Acquire) {
+        0 => draw_generation(cell),
+        known => known,
+    }
+}
+
+fn draw_generation(cell: &AtomicU64) -> u64 {
+    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(1, |elapsed| elapsed.as_nanos() as u64);
+    let fresh = nanos.rotate_left(16) ^ u64::from(std::process::id());
+    match cell.compare_exchange(0, fresh.max(1), Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => fresh.max(1),
+        Err(other) => other,
+    }
+}
+
+/// The page is mapped once and never unmapped, so that every thread may keep looking at it.
+fn wiped_on_fork() -> Option<&'static AtomicU64> {
+    let known = PAGE.load(Ordering::Acquire);
+    let page = if known.is_null() { publish_page()? } else { known };
+    // SAFETY: a published page is mapped for reading and writing for the life of the process and all its children.
+    Some(unsafe { &*page })
+}
+
+fn publish_page() -> Option<*mut AtomicU64> {
+    let page = map_page()?;
+    match PAGE.compare_exchange(std::ptr::null_mut(), page, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Some(page),
+        Err(other) => {
+            // SAFETY: the page lost the race and was never shown to anybody.
+            unsafe { libc::munmap(page.cast(), PAGE_LEN) };
+            Some(other)
+        }
+    }
+}
+
+const PAGE_LEN: usize = size_of::<AtomicU64>();
+
+#[cfg(target_os = "linux")]
+fn map_page() -> Option<*mut AtomicU64> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE_LEN, access, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the page was mapped just now and is ours alone.
+    let advised = unsafe { libc::madvise(page, PAGE_LEN, libc::MADV_WIPEONFORK) };
+    if advised != 0 {
+        // SAFETY: as above.
+        unsafe { libc::munmap(page, PAGE_LEN) };
+        return None;
+    }
+    Some(page.cast())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn map_page() -> Option<*mut AtomicU64> {
+    None
+}
+
+/// Runs `work` with every signal blocked on this thread, and puts the thread's mask back afterwards.
+///
+/// A thread that `work` starts inherits the full mask for its whole life: no signal of the host is ever delivered on
+/// it, and a SIGPIPE that its writes raise stays pending on it.
+#[cfg(unix)]
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let restore = MaskGuard::block_all();
+    let outcome = work();
+    drop(restore);
+    outcome
+}
+
+#[cfg(not(unix))]
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+#[cfg(unix)]
+struct MaskGuard(libc::sigset_t);
+
+#[cfg(unix)]
+impl MaskGuard {
+    fn block_all() -> Self {
+        // SAFETY: sigset_t is plain data, and both sets outlive the calls that fill and read them.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+            Self(before)
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for MaskGuard {
+    fn drop(&mut self) {
+        // SAFETY: the saved set came from pthread_sigmask on this same thread.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// Overwrites memory with zeros in a way that no compiler leaves out, at the speed of `memset`.
+///
+/// # Safety
+///
+/// `memory` points to `len` bytes that may be written.
+pub(crate) unsafe fn wipe(memory: *mut u8, len: usize) {
+    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        libc::explicit_bzero(memory.cast(), len);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        zeroize::Zeroize::zeroize(std::slice::from_raw_parts_mut(memory, len));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_the_same_on_every_thread() {
+        let here = current();
+        let there = std::thread::spawn(current).join().unwrap();
+        assert_eq!(here, there);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_mask_is_put_back_even_after_a_panic() {
+        let mask = || {
+            // SAFETY: reads this thread's mask into a set of our own.
+            unsafe {
+                let mut now = std::mem::zeroed();
+                libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &mut now);
+                libc::sigismember(&now, libc::SIGUSR1)
+            }
+        };
+        let _ = std::panic::catch_unwind(|| {
+            with_signals_blocked(|| {
+                assert_eq!(mask(), 1);
+                std::panic::resume_unwind(Box::new("on purpose"));
+            })
+        });
+        assert_eq!(mask(), 0);
+    }
+}

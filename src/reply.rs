@@ -1,0 +1,312 @@
+//! What comes back: the service's envelope, or what stood in for it.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Longest part of a service's message that an error repeats.
+const MESSAGE_MAX: usize = 512;
+
+/// A reply as the transport saw it.
+pub(crate) struct HttpReply {
+    pub status: u16,
+    pub body: Secret,
+    pub date: Option<SystemTime>,
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    #[serde(rename = "Response")]
+    response: T,
+}
+
+/// The fields that this library reads, of all actions together.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Response<'a> {
+    #[serde(borrow)]
+    error: Option<ServiceError<'a>>,
+    #[serde(borrow)]
+    request_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    source_key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    plaintext: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    ciphertext_blob: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ServiceError<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+    #[serde(borrow, default)]
+    message: Cow<'a, str>,
+}
+
+impl HttpReply {
+    /// The service's answer, or the error that this reply means.
+    pub fn response(&self) -> Result<Response<'_>> {
+        let parsed = serde_json::from_slice::<Envelope<Response>>(self.body.expose());
+        match parsed {
+            Ok(Envelope { response: Response { error: Some(error), request_id, .. } }) => {
+                Err(self.service_error(&error, request_id.as_deref()))
+            }
+            _ if self.status != 200 => Err(self.http_error()),
+            Ok(Envelope { response }) => Ok(response),
+            Err(error) => Err(self.parse_error(&error)),
+        }
+    }
+
+    /// The object under `Response`, exactly as the service wrote it.
+    pub fn response_json(&self) -> Result<&str> {
+        serde_json::from_slice::<Envelope<&RawValue>>(self.body.expose())
+            .map(|envelope| envelope.response.get())
+            .map_err(|error| self.parse_error(&error))
+    }
+
+    fn service_error(&self, error: &ServiceError<'_>, request_id: Option<&str>) -> Error {
+        let status = Status::from_service_code(&error.code);
+        let code = printable(&error.code, 128);
+        let text = match printable(&error.message, MESSAGE_MAX) {
+            silent if silent.trim().is_empty() => status.message().to_string_lossy().into_owned(),
+            text => text,
+        };
+        let message = format!("{text} ({code}, request id {})", request_id.unwrap_or("unknown"));
+        let told = Error::new(status, message)
+            .with_service(&code, request_id)
+            .with_http_status(self.status)
+            .with_retryable(is_transient(status))
+            .with_retry_after(self.retry_after)
+            .with_service_time(self.date);
+        if status == Status::ServiceInternalError { told.possibly_carried_out() } else { told }
+    }
+
+    fn http_error(&self) -> Error {
+        let (status, what) = match self.status {
+            429 | 502 | 503 | 504 => (Status::HttpUnavailable, "says that the service is unavailable now"),
+            300..=399 => (Status::HttpRedirect, "is a redirect, which is never followed"),
+            _ => (Status::HttpStatus, "is not an answer of the service"),
+        };
+        let told =
+            Error::new(status, format!("the reply has HTTP status {} and {what}{}", self.status, self.glimpse()))
+                .with_http_status(self.status)
+                .with_retryable(is_transient(status))
+                .with_retry_after(self.retry_after);
+        // A gateway that gave up on the service cannot know what the service did.
+        if matches!(self.status, 500 | 502 | 504) { told.possibly_carried_out() } else { told }
+    }
+
+    fn parse_error(&self, error: &serde_json::Error) -> Error {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        // serde_json's text may repeat a value, and a value may be a plaintext: only the place is told.
+        let (status, message) = if error.is_data() {
+            (Status::ResponseMalformed, format!("the reply is JSON without the API's envelope or fields, see {place}"))
+        } else {
+            let glimpse = self.glimpse();
+            (Status::ResponseNotJson, format!("the reply of {} bytes is not JSON at {place}{glimpse}", self.body.len()))
+        };
+        Error::new(status, message).with_http_status(self.status).possibly_carried_out()
+    }
+
+    /// The beginning of a reply that is a web page. Anything else may hold a plaintext and is not shown.
+    fn glimpse(&self) -> String {
+        let text = String::from_utf8_lossy(self.body.expose().get(..200).unwrap_or(self.body.expose()));
+        match text.trim_start() {
+            page if page.starts_with('<') => format!("; it begins with {:?}", printable(page, 120)),
+            _ => String::new(),
+        }
+    }
+}
+
+impl Response<'_> {
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    pub fn key_id(&self) -> Result<&str> {
+        self.required(&self.key_id, "KeyId")
+    }
+
+    pub fn source_key_id(&self) -> Option<&str> {
+        self.source_key_id.as_deref()
+    }
+
+    pub fn ciphertext_blob(&self) -> Result<&str> {
+        self.required(&self.ciphertext_blob, "CiphertextBlob")
+    }
+
+    /// The decoded plaintext.
+    pub fn plaintext(&self) -> Result<Secret> {
+        let text = self.required(&self.plaintext, "Plaintext")?;
+        let mut plaintext = Secret::zeroed(text.len().div_ceil(4) * 3)?;
+        let len =
+            BASE64.decode_slice(text, plaintext.expose_mut()).map_err(|_| self.malformed("Plaintext is not base64"))?;
+        plaintext.truncate(len);
+        Ok(plaintext)
+    }
+
+    /// The decoded plaintext, if it has the length that was asked for.
+    pub fn plaintext_of_len(&self, len: usize) -> Result<Secret> {
+        let plaintext = self.plaintext()?;
+        if plaintext.len() == len {
+            return Ok(plaintext);
+        }
+        Err(self.malformed(&format!("Plaintext has {} bytes, {len} were asked for", plaintext.len())))
+    }
+
+    fn required<'s>(&self, field: &'s Option<Cow<'_, str>>, name: &str) -> Result<&'s str> {
+        field.as_deref().filter(|value| !value.is_empty()).ok_or_else(|| self.malformed(&format!("{name} is missing")))
+    }
+
+    fn malformed(&self, what: &str) -> Error {
+        Error::new(Status::ResponseMalformed, format!("the reply is not what the API promises: {what}"))
+            .with_http_status(200)
+            .with_request_id(self.request_id())
+    }
+}
+
+fn is_transient(status: Status) -> bool {
+    use Status::*;
+    matches!(
+        status,
+        ServiceInternalError
+            | RequestLimitExceeded
+            | ServiceUnavailable
+            | ServiceTemporaryUnavailable
+            | HttpUnavailable
+    )
+}
+
+/// Text of the other side, made fit for a log line: no control characters, and not longer than `max` characters.
+fn printable(text: &str, max: usize) -> String {
+    text.chars().take(max).map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> HttpReply {
+        HttpReply { status, body: Secret::copy_of(body.as_bytes()).unwrap(), date: None, retry_after: None }
+    }
+
+    fn error(status: u16, body: &str) -> Error {
+        reply(status, body).response().err().unwrap()
+    }
+
+    #[test]
+    fn the_documented_example_is_understood() {
+        let body = r#"{"Response":{"CiphertextBlob":"a==-k-b==-k-c","KeyId":"93866e69-9755-11ef-8e65-52540089bc41",
+                      "RequestId":"017f4b2a-4ae8-4d2c-a0d2-ec15e07d3deb"}}"#;
+        let reply = reply(200, body);
+        let response = reply.response().unwrap();
+        assert_eq!(response.ciphertext_blob().unwrap(), "a==-k-b==-k-c");
+        assert_eq!(response.key_id().unwrap(), "93866e69-9755-11ef-8e65-52540089bc41");
+        assert_eq!(response.request_id(), Some("017f4b2a-4ae8-4d2c-a0d2-ec15e07d3deb"));
+    }
+
+    #[test]
+    fn an_error_of_the_service_keeps_its_code_and_request_id() {
+        let body = r#"{"Response":{"Error":{"Code":"ResourceUnavailable.CmkDisabled","Message":"The CMK is disabled."},
+                      "RequestId":"r-1"}}"#;
+        for status in [200, 500] {
+            let error = error(status, body);
+            assert_eq!(error.status(), Status::CmkDisabled);
+            assert_eq!(error.service_code(), Some("ResourceUnavailable.CmkDisabled"));
+            assert_eq!(error.request_id(), Some("r-1"));
+            assert!(!error.is_retryable());
+        }
+    }
+
+    #[test]
+    fn only_what_the_service_calls_transient_is_retryable() {
+        let retryable = |code: &str| {
+            let body = format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":""}},"RequestId":"r"}}}}"#);
+            error(200, &body).is_retryable()
+        };
+        for code in [
+            "RequestLimitExceeded",
+            "RequestLimitExceeded.IPLimitExceeded",
+            "InternalError",
+            "ServiceUnavailable",
+            "UnsupportedOperation.ServiceTemporaryUnavailable",
+        ] {
+            assert!(retryable(code), "{code}");
+        }
+        for code in [
+            "ResourceUnavailable.CmkDisabled",
+            "ResourceUnavailable",
+            "UnsupportedOperation",
+            "LimitExceeded",
+            "AuthFailure.SignatureFailure",
+            "ResourceInsufficient",
+        ] {
+            assert!(!retryable(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn replies_that_are_not_the_services_have_errors_of_their_own() {
+        let cases = [
+            (200, "<html>", Status::ResponseNotJson),
+            (200, "", Status::ResponseNotJson),
+            (200, r#"{"Response":{"KeyId":"#, Status::ResponseNotJson),
+            (200, "{}", Status::ResponseMalformed),
+            (200, r#"{"Response":1}"#, Status::ResponseMalformed),
+            (200, r#"{"Response":{"KeyId":1}}"#, Status::ResponseMalformed),
+            (301, "", Status::HttpRedirect),
+            (404, "{}", Status::HttpStatus),
+            (500, "oops", Status::HttpStatus),
+            (502, "<html><title>Bad Gateway</title>", Status::HttpUnavailable),
+            (429, "", Status::HttpUnavailable),
+        ];
+        for (status, body, expected) in cases {
+            let error = error(status, body);
+            assert_eq!((error.status(), error.http_status()), (expected, Some(status)), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_web_page_is_shown_and_a_broken_answer_is_not() {
+        assert!(error(502, "<html><title>Bad Gateway</title>").message().contains("Bad Gateway"));
+        let broken = error(200, r#"{"Response":{"Plaintext":"c2VjcmV0""#);
+        assert!(!broken.message().contains("c2VjcmV0"), "{broken}");
+        let wrong_type = error(200, r#"{"Response":{"KeyId":123456}}"#);
+        assert!(!wrong_type.message().contains("123456"), "{wrong_type}");
+    }
+
+    #[test]
+    fn a_missing_or_broken_field_is_named() {
+        let reply = reply(200, r#"{"Response":{"Plaintext":"%%%","RequestId":"r-2"}}"#);
+        let response = reply.response().unwrap();
+        for error in [response.key_id().err().unwrap(), response.plaintext().err().unwrap()] {
+            assert_eq!((error.status(), error.request_id()), (Status::ResponseMalformed, Some("r-2")));
+            assert!(error.message().contains("KeyId") || error.message().contains("Plaintext"), "{error}");
+        }
+    }
+
+    #[test]
+    fn control_characters_of_the_other_side_do_not_reach_a_log() {
+        let body = r#"{"Response":{"Error":{"Code":"X","Message":"a\nb\u001bc"},"RequestId":"r"}}"#;
+        assert!(error(200, body).message().starts_with("a b c (X"));
+    }
+
+    #[test]
+    fn the_response_object_is_passed_on_as_it_is() {
+        let reply = reply(200, r#"{"Response": {"A" : [1, 2.50],"RequestId":"r"} }"#);
+        assert_eq!(reply.response_json().unwrap(), r#"{"A" : [1, 2.50],"RequestId":"r"}"#);
+    }
+}

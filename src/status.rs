@@ -1,0 +1,559 @@
+//! Every way a call can end, and how the service's error codes map to it.
+//!
+//! The numbers are part of the ABI: blocks of one hundred by category, append-only, never renumbered.
+
+use std::ffi::CStr;
+
+/// How a call ended. 0 is the only success.
+///
+/// The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused for the
+/// identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 900 the library.
+/// Values are only ever added: a `switch` needs a `default`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// The call succeeded.
+    Ok = 0,
+
+    /// A required pointer is NULL, or NULL came with a length that is not 0.
+    NullPointer = 101,
+    /// A length or a count is outside its range.
+    InvalidLength = 102,
+    /// A string is not valid UTF-8.
+    InvalidUtf8 = 103,
+    /// A key id is empty, longer than 128 characters, or has other characters than letters, digits and `-_/:.`.
+    MalformedKeyId = 104,
+    /// A context is not a JSON object of strings without duplicate keys.
+    InvalidContext = 105,
+    /// A context is longer than 1024 characters.
+    ContextTooLong = 106,
+    /// A plaintext for Encrypt is longer than 4096 bytes.
+    PlaintextTooLarge = 107,
+    /// A plaintext for Encrypt is empty.
+    EmptyPlaintext = 108,
+    /// A CiphertextBlob is empty, too long, or not text.
+    MalformedBlob = 109,
+    /// A region is missing or is not of the form `ap-guangzhou`.
+    InvalidRegion = 110,
+    /// An endpoint is not a URL of the form `https://host[:port]`.
+    InvalidEndpoint = 111,
+    /// An endpoint says `http` and its host is not a loopback address.
+    InsecureEndpoint = 112,
+    /// A CA bundle cannot be read or holds no certificate.
+    InvalidCaBundle = 113,
+    /// A proxy is not a URL of the form `http://[user:password@]host[:port]`.
+    InvalidProxy = 114,
+    /// A number is outside the range its setter allows.
+    OutOfRange = 115,
+    /// An action's name is not one that KMS could have.
+    MalformedAction = 116,
+    /// A request body is not a JSON object, or is too long.
+    InvalidRequestJson = 117,
+    /// A user-agent suffix or a language is not one that a header can carry.
+    InvalidHeaderText = 118,
+    /// A configuration for a derived client sets something that only a new client can have.
+    NotDerivable = 119,
+
+    /// A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
+    MalformedCredentials = 201,
+    /// No credentials were configured or found.
+    NoCredentials = 202,
+
+    /// The endpoint's host name cannot be resolved.
+    ResolveFailed = 301,
+    /// No connection to the endpoint or the proxy could be made.
+    ConnectFailed = 302,
+    /// TLS could not be agreed on, or the server's certificate is not trusted.
+    TlsFailed = 303,
+    /// The time allowed for a try or for the whole call is over.
+    TimedOut = 304,
+    /// The connection broke before the reply was complete.
+    ConnectionLost = 305,
+    /// The reply has an HTTP status other than 200, and not one that says "later".
+    HttpStatus = 306,
+    /// The reply is a redirect; the library never follows one.
+    HttpRedirect = 307,
+    /// The reply is longer than 1 MiB.
+    ResponseTooLarge = 308,
+    /// The reply is not JSON.
+    ResponseNotJson = 309,
+    /// The reply is JSON without the fields that the API promises.
+    ResponseMalformed = 310,
+    /// The HTTP transport could not start or has stopped; the next call starts a new one.
+    TransportUnavailable = 311,
+
+    /// `UnauthorizedOperation`: the identity may not do this.
+    UnauthorizedOperation = 401,
+    /// `AuthFailure`: the service does not accept the identity, for a reason without a number of its own.
+    AuthFailure = 402,
+    /// `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id.
+    SignatureFailure = 403,
+    /// `AuthFailure.SignatureExpire`: the clock is more than 300 seconds off.
+    SignatureExpired = 404,
+    /// `AuthFailure.SecretIdNotFound`: the secret id is unknown, disabled or deleted.
+    SecretIdNotFound = 405,
+    /// `AuthFailure.TokenFailure`: the session token is wrong or expired.
+    TokenFailure = 406,
+    /// `AuthFailure.InvalidSecretId`: the secret id is not that of an API key.
+    InvalidSecretId = 407,
+    /// `AuthFailure.MFAFailure`: multi-factor authentication failed.
+    MfaFailure = 408,
+    /// `AuthFailure.InvalidAuthorization`: the Authorization header was damaged on its way.
+    InvalidAuthorization = 409,
+    /// `AuthFailure.UnauthorizedOperation`: CAM denies this to the identity.
+    CamDenied = 410,
+    /// `IpInBlacklist`, `IpNotInWhitelist`: the caller's address is not allowed.
+    AddressDenied = 411,
+
+    /// `InvalidParameter`: a parameter is wrong.
+    InvalidParameter = 501,
+    /// `InvalidParameterValue.InvalidKeyId`: the service does not accept the key id.
+    InvalidKeyId = 502,
+    /// `InvalidParameterValue.InvalidPlaintext`: the service does not accept the plaintext.
+    InvalidPlaintext = 503,
+    /// `ResourceUnavailable.CmkArchived`: the CMK is archived, so it only decrypts.
+    CmkArchived = 504,
+    /// `ResourceUnavailable.CmkDisabled`: the CMK is disabled.
+    CmkDisabled = 505,
+    /// `ResourceUnavailable.CmkNotFound`: there is no such CMK.
+    CmkNotFound = 506,
+    /// `InvalidParameterValue.InvalidCiphertext`: the service does not accept the CiphertextBlob or its context.
+    InvalidCiphertext = 507,
+    /// `InvalidParameterValue`: a parameter's value is wrong.
+    InvalidParameterValue = 508,
+    /// `MissingParameter`: a parameter is missing.
+    MissingParameter = 509,
+    /// `UnknownParameter`: a parameter is not defined.
+    UnknownParameter = 510,
+    /// `InvalidAction`, `ActionOffline`, `NoSuchVersion`, `NoSuchProduct`: there is no such API.
+    InvalidAction = 511,
+    /// `ResourceUnavailable.CmkStateNotSupport` and its kin: the CMK's state does not allow this.
+    CmkStateNotSupported = 512,
+    /// `ResourceUnavailable`: the key or another resource is in a state that does not allow this.
+    ResourceUnavailable = 513,
+    /// `ResourceNotFound`: there is no such resource.
+    ResourceNotFound = 514,
+    /// `LimitExceeded`: a quota is used up.
+    LimitExceeded = 515,
+    /// `FailedOperation`: the operation failed.
+    FailedOperation = 516,
+    /// `UnsupportedOperation`: the service does not do this here.
+    UnsupportedOperation = 517,
+    /// `UnsupportedRegion`: the service is not in this region.
+    UnsupportedRegion = 518,
+    /// `RequestSizeLimitExceeded`, `ResponseSizeLimitExceeded`: too large for the service.
+    SizeLimitExceeded = 519,
+    /// `ResourceInUse`: the resource is in use.
+    ResourceInUse = 520,
+    /// `InvalidRequest`, `UnsupportedProtocol`: the gateway could not read the request.
+    InvalidRequest = 521,
+    /// `DryRunOperation`: the request would have succeeded, and was only tried.
+    DryRunOperation = 522,
+    /// `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account.
+    NotPurchased = 523,
+    /// The service refused with a code that this version of the library does not know.
+    UnknownServiceCode = 599,
+
+    /// `InternalError`: the service failed.
+    ServiceInternalError = 601,
+    /// `RequestLimitExceeded` in all its forms: too many requests.
+    RequestLimitExceeded = 602,
+    /// `ServiceUnavailable`: the service is down now.
+    ServiceUnavailable = 603,
+    /// `UnsupportedOperation.ServiceTemporaryUnavailable`: the service is not ready now.
+    ServiceTemporaryUnavailable = 604,
+    /// HTTP 429, 502, 503 or 504 instead of an answer of the service.
+    HttpUnavailable = 605,
+    /// `ResourceInsufficient`: the service has no capacity for this.
+    ResourceInsufficient = 606,
+
+    /// The reply is about another CMK than the one the caller expects.
+    KeyMismatch = 701,
+
+    /// A fault inside the library. Please report it with the error's message.
+    Internal = 901,
+    /// There is no memory for a block of the size that the caller's input needs.
+    OutOfMemory = 902,
+
+    /// Not a status: it keeps the C type as wide as `int` under every compiler option.
+    ForceInt = 0x7fff_ffff,
+}
+
+/// What kind of trouble a status is, and so who can do something about it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Category {
+    /// The number is not one of this library's.
+    Unknown = -1,
+    /// Success.
+    Ok = 0,
+    /// The caller's arguments; nothing was sent.
+    Argument = 100,
+    /// Credentials could not be had; nothing was sent.
+    Credentials = 200,
+    /// The way to the service: the network, TLS, a proxy, or a reply that is not the service's.
+    Transport = 300,
+    /// The service does not let this identity do it.
+    Identity = 400,
+    /// The service refuses the request, or the key's state forbids it.
+    Request = 500,
+    /// The service is unable now; the same call may succeed later.
+    Unavailable = 600,
+    /// Something is not what it claims to be.
+    Integrity = 700,
+    /// The library itself.
+    Library = 900,
+}
+
+impl Status {
+    /// The status with this number, if there is one.
+    pub fn from_number(number: i32) -> Option<Self> {
+        TEXTS.iter().map(|row| row.0).find(|status| *status as i32 == number)
+    }
+
+    /// The name that C programs use, such as `TCKMS_ERR_CMK_DISABLED`.
+    pub fn name(self) -> &'static CStr {
+        self.text().1
+    }
+
+    /// One sentence for people, without detail of a certain call.
+    pub fn message(self) -> &'static CStr {
+        self.text().2
+    }
+
+    /// The category that the number's block says.
+    pub fn category(self) -> Category {
+        match self as i32 / 100 {
+            0 => Category::Ok,
+            1 => Category::Argument,
+            2 => Category::Credentials,
+            3 => Category::Transport,
+            4 => Category::Identity,
+            5 => Category::Request,
+            6 => Category::Unavailable,
+            7 => Category::Integrity,
+            9 => Category::Library,
+            _ => Category::Unknown,
+        }
+    }
+
+    /// The status for an error code of the service.
+    ///
+    /// A code without an entry of its own gets that of its longest known prefix, so that a code which came after
+    /// this library still lands in the right block; without one it is [`Status::UnknownServiceCode`].
+    pub fn from_service_code(code: &str) -> Self {
+        let mut prefix = code;
+        loop {
+            if let Some((_, status)) = SERVICE_CODES.iter().find(|(known, _)| *known == prefix) {
+                return *status;
+            }
+            match prefix.rsplit_once('.') {
+                Some((shorter, _)) => prefix = shorter,
+                None => return Self::UnknownServiceCode,
+            }
+        }
+    }
+
+    fn text(self) -> &'static (Self, &'static CStr, &'static CStr) {
+        TEXTS.iter().find(|row| row.0 == self).unwrap_or(&TEXTS[0])
+    }
+}
+
+/// Each status with its C name and its message. The first row also answers for what is no status.
+const TEXTS: &[(Status, &CStr, &CStr)] = &[
+    (Status::Ok, c"TCKMS_OK", c"success"),
+    (Status::NullPointer, c"TCKMS_ERR_NULL_POINTER", c"a required pointer is NULL"),
+    (Status::InvalidLength, c"TCKMS_ERR_INVALID_LENGTH", c"a length or a count is outside its range"),
+    (Status::InvalidUtf8, c"TCKMS_ERR_INVALID_UTF8", c"a string is not valid UTF-8"),
+    (
+        Status::MalformedKeyId,
+        c"TCKMS_ERR_MALFORMED_KEY_ID",
+        c"a key id is 1 to 128 letters, digits or characters of -_/:.",
+    ),
+    (
+        Status::InvalidContext,
+        c"TCKMS_ERR_INVALID_CONTEXT",
+        c"an encryption context is a JSON object of strings without duplicate keys",
+    ),
+    (Status::ContextTooLong, c"TCKMS_ERR_CONTEXT_TOO_LONG", c"an encryption context has at most 1024 characters"),
+    (Status::PlaintextTooLarge, c"TCKMS_ERR_PLAINTEXT_TOO_LARGE", c"Encrypt takes at most 4096 bytes"),
+    (Status::EmptyPlaintext, c"TCKMS_ERR_EMPTY_PLAINTEXT", c"Encrypt needs at least 1 byte of plaintext"),
+    (Status::MalformedBlob, c"TCKMS_ERR_MALFORMED_BLOB", c"a CiphertextBlob is 1 to 65536 printable ASCII characters"),
+    (Status::InvalidRegion, c"TCKMS_ERR_INVALID_REGION", c"a region is a name like ap-guangzhou"),
+    (
+        Status::InvalidEndpoint,
+        c"TCKMS_ERR_INVALID_ENDPOINT",
+        c"an endpoint is a URL like https://kms.tencentcloudapi.com",
+    ),
+    (Status::InsecureEndpoint, c"TCKMS_ERR_INSECURE_ENDPOINT", c"plain http is allowed to a loopback address only"),
+    (Status::InvalidCaBundle, c"TCKMS_ERR_INVALID_CA_BUNDLE", c"the CA bundle cannot be read or holds no certificate"),
+    (Status::InvalidProxy, c"TCKMS_ERR_INVALID_PROXY", c"a proxy is a URL like http://proxy.example:3128"),
+    (Status::OutOfRange, c"TCKMS_ERR_OUT_OF_RANGE", c"a number is outside its range"),
+    (Status::MalformedAction, c"TCKMS_ERR_MALFORMED_ACTION", c"an action is the name of a KMS API such as DescribeKey"),
+    (Status::InvalidRequestJson, c"TCKMS_ERR_INVALID_REQUEST_JSON", c"a request is a JSON object"),
+    (Status::InvalidHeaderText, c"TCKMS_ERR_INVALID_HEADER_TEXT", c"the text cannot be sent in a header"),
+    (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can change timeouts and retries only"),
+    (
+        Status::MalformedCredentials,
+        c"TCKMS_ERR_MALFORMED_CREDENTIALS",
+        c"a credential is empty, has blanks around it or is not printable ASCII",
+    ),
+    (Status::NoCredentials, c"TCKMS_ERR_NO_CREDENTIALS", c"no credentials are configured"),
+    (Status::ResolveFailed, c"TCKMS_ERR_RESOLVE_FAILED", c"the host name cannot be resolved"),
+    (Status::ConnectFailed, c"TCKMS_ERR_CONNECT_FAILED", c"no connection could be made"),
+    (Status::TlsFailed, c"TCKMS_ERR_TLS_FAILED", c"TLS failed or the certificate is not trusted"),
+    (Status::TimedOut, c"TCKMS_ERR_TIMED_OUT", c"the time allowed is over"),
+    (Status::ConnectionLost, c"TCKMS_ERR_CONNECTION_LOST", c"the connection broke before the reply was complete"),
+    (Status::HttpStatus, c"TCKMS_ERR_HTTP_STATUS", c"the reply has an unexpected HTTP status"),
+    (Status::HttpRedirect, c"TCKMS_ERR_HTTP_REDIRECT", c"the reply is a redirect, which is never followed"),
+    (Status::ResponseTooLarge, c"TCKMS_ERR_RESPONSE_TOO_LARGE", c"the reply is longer than 1 MiB"),
+    (Status::ResponseNotJson, c"TCKMS_ERR_RESPONSE_NOT_JSON", c"the reply is not JSON"),
+    (Status::ResponseMalformed, c"TCKMS_ERR_RESPONSE_MALFORMED", c"the reply lacks what the API promises"),
+    (
+        Status::TransportUnavailable,
+        c"TCKMS_ERR_TRANSPORT_UNAVAILABLE",
+        c"the HTTP transport could not start or has stopped",
+    ),
+    (
+        Status::UnauthorizedOperation,
+        c"TCKMS_ERR_UNAUTHORIZED_OPERATION",
+        c"the identity is not authorized for this operation",
+    ),
+    (Status::AuthFailure, c"TCKMS_ERR_AUTH_FAILURE", c"the service does not accept the identity"),
+    (Status::SignatureFailure, c"TCKMS_ERR_SIGNATURE_FAILURE", c"the service does not accept the signature"),
+    (Status::SignatureExpired, c"TCKMS_ERR_SIGNATURE_EXPIRED", c"the clock differs too much from the service's"),
+    (Status::SecretIdNotFound, c"TCKMS_ERR_SECRET_ID_NOT_FOUND", c"the service does not know the secret id"),
+    (Status::TokenFailure, c"TCKMS_ERR_TOKEN_FAILURE", c"the session token is wrong or expired"),
+    (Status::InvalidSecretId, c"TCKMS_ERR_INVALID_SECRET_ID", c"the secret id is not that of an API key"),
+    (Status::MfaFailure, c"TCKMS_ERR_MFA_FAILURE", c"multi-factor authentication failed"),
+    (
+        Status::InvalidAuthorization,
+        c"TCKMS_ERR_INVALID_AUTHORIZATION",
+        c"the service could not read the Authorization header",
+    ),
+    (Status::CamDenied, c"TCKMS_ERR_CAM_DENIED", c"CAM denies this operation to the identity"),
+    (Status::AddressDenied, c"TCKMS_ERR_ADDRESS_DENIED", c"the service does not accept calls from this address"),
+    (Status::InvalidParameter, c"TCKMS_ERR_INVALID_PARAMETER", c"the service says a parameter is invalid"),
+    (Status::InvalidKeyId, c"TCKMS_ERR_INVALID_KEY_ID", c"the service says the key id is invalid"),
+    (Status::InvalidPlaintext, c"TCKMS_ERR_INVALID_PLAINTEXT", c"the service says the plaintext is invalid"),
+    (Status::CmkArchived, c"TCKMS_ERR_CMK_ARCHIVED", c"the CMK is archived"),
+    (Status::CmkDisabled, c"TCKMS_ERR_CMK_DISABLED", c"the CMK is disabled"),
+    (Status::CmkNotFound, c"TCKMS_ERR_CMK_NOT_FOUND", c"the CMK does not exist"),
+    (
+        Status::InvalidCiphertext,
+        c"TCKMS_ERR_INVALID_CIPHERTEXT",
+        c"the service says the ciphertext or its context is invalid",
+    ),
+    (
+        Status::InvalidParameterValue,
+        c"TCKMS_ERR_INVALID_PARAMETER_VALUE",
+        c"the service says a parameter's value is invalid",
+    ),
+    (Status::MissingParameter, c"TCKMS_ERR_MISSING_PARAMETER", c"the service says a parameter is missing"),
+    (Status::UnknownParameter, c"TCKMS_ERR_UNKNOWN_PARAMETER", c"the service says a parameter is unknown"),
+    (Status::InvalidAction, c"TCKMS_ERR_INVALID_ACTION", c"the service has no such API"),
+    (Status::CmkStateNotSupported, c"TCKMS_ERR_CMK_STATE_NOT_SUPPORTED", c"the CMK's state does not allow this"),
+    (Status::ResourceUnavailable, c"TCKMS_ERR_RESOURCE_UNAVAILABLE", c"the resource's state does not allow this"),
+    (Status::ResourceNotFound, c"TCKMS_ERR_RESOURCE_NOT_FOUND", c"the resource does not exist"),
+    (Status::LimitExceeded, c"TCKMS_ERR_LIMIT_EXCEEDED", c"a quota is used up"),
+    (Status::FailedOperation, c"TCKMS_ERR_FAILED_OPERATION", c"the operation failed"),
+    (Status::UnsupportedOperation, c"TCKMS_ERR_UNSUPPORTED_OPERATION", c"the service does not support this operation"),
+    (Status::UnsupportedRegion, c"TCKMS_ERR_UNSUPPORTED_REGION", c"the service is not available in this region"),
+    (
+        Status::SizeLimitExceeded,
+        c"TCKMS_ERR_SIZE_LIMIT_EXCEEDED",
+        c"the request or the reply is too large for the service",
+    ),
+    (Status::ResourceInUse, c"TCKMS_ERR_RESOURCE_IN_USE", c"the resource is in use"),
+    (Status::InvalidRequest, c"TCKMS_ERR_INVALID_REQUEST", c"the gateway could not read the request"),
+    (Status::DryRunOperation, c"TCKMS_ERR_DRY_RUN_OPERATION", c"the request was a dry run and would have succeeded"),
+    (Status::NotPurchased, c"TCKMS_ERR_NOT_PURCHASED", c"KMS is not enabled for this account"),
+    (
+        Status::UnknownServiceCode,
+        c"TCKMS_ERR_UNKNOWN_SERVICE_CODE",
+        c"the service refused with a code this version does not know",
+    ),
+    (Status::ServiceInternalError, c"TCKMS_ERR_SERVICE_INTERNAL_ERROR", c"the service had an internal error"),
+    (Status::RequestLimitExceeded, c"TCKMS_ERR_REQUEST_LIMIT_EXCEEDED", c"too many requests"),
+    (Status::ServiceUnavailable, c"TCKMS_ERR_SERVICE_UNAVAILABLE", c"the service is unavailable now"),
+    (
+        Status::ServiceTemporaryUnavailable,
+        c"TCKMS_ERR_SERVICE_TEMPORARY_UNAVAILABLE",
+        c"the service is temporarily unavailable",
+    ),
+    (
+        Status::HttpUnavailable,
+        c"TCKMS_ERR_HTTP_UNAVAILABLE",
+        c"a gateway or proxy says that the service is unavailable now",
+    ),
+    (Status::ResourceInsufficient, c"TCKMS_ERR_RESOURCE_INSUFFICIENT", c"the service has no capacity for this now"),
+    (Status::KeyMismatch, c"TCKMS_ERR_KEY_MISMATCH", c"the reply is about another CMK than expected"),
+    (Status::Internal, c"TCKMS_ERR_INTERNAL", c"a fault inside the library"),
+    (Status::OutOfMemory, c"TCKMS_ERR_OUT_OF_MEMORY", c"no memory for a block of this size"),
+];
+
+/// The service's error codes: the 65 of the KMS API (2019-01-18) and the common codes of API 3.0.
+const SERVICE_CODES: &[(&str, Status)] = &[
+    ("AuthFailure", Status::AuthFailure),
+    ("AuthFailure.InvalidAuthorization", Status::InvalidAuthorization),
+    ("AuthFailure.InvalidSecretId", Status::InvalidSecretId),
+    ("AuthFailure.MFAFailure", Status::MfaFailure),
+    ("AuthFailure.SecretIdNotFound", Status::SecretIdNotFound),
+    ("AuthFailure.SignatureExpire", Status::SignatureExpired),
+    ("AuthFailure.SignatureFailure", Status::SignatureFailure),
+    ("AuthFailure.TokenFailure", Status::TokenFailure),
+    ("AuthFailure.UnauthorizedOperation", Status::CamDenied),
+    ("ActionOffline", Status::InvalidAction),
+    ("DryRunOperation", Status::DryRunOperation),
+    ("FailedOperation", Status::FailedOperation),
+    ("FailedOperation.CmkUsedByCloudProduct", Status::FailedOperation),
+    ("FailedOperation.DecryptError", Status::FailedOperation),
+    ("FailedOperation.EncryptionError", Status::FailedOperation),
+    ("FailedOperation.RotateTaskRunning", Status::FailedOperation),
+    ("FailedOperation.SignError", Status::FailedOperation),
+    ("FailedOperation.TaggingError", Status::FailedOperation),
+    ("FailedOperation.VerifyError", Status::FailedOperation),
+    ("InternalError", Status::ServiceInternalError),
+    ("InvalidAction", Status::InvalidAction),
+    ("InvalidParameter", Status::InvalidParameter),
+    ("InvalidParameter.DecryptMaterialError", Status::InvalidParameterValue),
+    ("InvalidParameter.InvalidPendingWindowInDays", Status::InvalidParameterValue),
+    ("InvalidParameterValue", Status::InvalidParameterValue),
+    ("InvalidParameterValue.AliasAlreadyExists", Status::InvalidParameterValue),
+    ("InvalidParameterValue.DataKeyNameAlreadyExists", Status::InvalidParameterValue),
+    ("InvalidParameterValue.DuplicatedDataKeyId", Status::InvalidParameterValue),
+    ("InvalidParameterValue.DuplicatedKeyId", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidAlias", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidCiphertext", Status::InvalidCiphertext),
+    ("InvalidParameterValue.InvalidDataKeyId", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidDataKeyName", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidHsmClusterId", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidImportKeyMaterial", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidKeyId", Status::InvalidKeyId),
+    ("InvalidParameterValue.InvalidKeyUsage", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidPlaintext", Status::InvalidPlaintext),
+    ("InvalidParameterValue.InvalidType", Status::InvalidParameterValue),
+    ("InvalidParameterValue.MaterialNotMatch", Status::InvalidParameterValue),
+    ("InvalidParameterValue.TagKeysDuplicated", Status::InvalidParameterValue),
+    ("InvalidParameterValue.TagsNotExisted", Status::InvalidParameterValue),
+    ("InvalidRequest", Status::InvalidRequest),
+    ("IpInBlacklist", Status::AddressDenied),
+    ("IpNotInWhitelist", Status::AddressDenied),
+    ("LimitExceeded", Status::LimitExceeded),
+    ("LimitExceeded.CmkLimitExceeded", Status::LimitExceeded),
+    ("LimitExceeded.DataKeyLimitExceeded", Status::LimitExceeded),
+    ("LimitExceeded.FingerprintsLimitExceeded", Status::LimitExceeded),
+    ("LimitExceeded.KeyLimitExceeded", Status::LimitExceeded),
+    ("MissingParameter", Status::MissingParameter),
+    ("NoSuchProduct", Status::InvalidAction),
+    ("NoSuchVersion", Status::InvalidAction),
+    ("RequestLimitExceeded", Status::RequestLimitExceeded),
+    ("RequestLimitExceeded.GlobalRegionUinLimitExceeded", Status::RequestLimitExceeded),
+    ("RequestLimitExceeded.IPLimitExceeded", Status::RequestLimitExceeded),
+    ("RequestLimitExceeded.RotateRateLimited", Status::RequestLimitExceeded),
+    ("RequestLimitExceeded.UinLimitExceeded", Status::RequestLimitExceeded),
+    ("RequestSizeLimitExceeded", Status::SizeLimitExceeded),
+    ("ResourceInUse", Status::ResourceInUse),
+    ("ResourceInsufficient", Status::ResourceInsufficient),
+    ("ResourceNotFound", Status::ResourceNotFound),
+    ("ResourceUnavailable", Status::ResourceUnavailable),
+    ("ResourceUnavailable.CloudResourceBindingNotFound", Status::ResourceUnavailable),
+    ("ResourceUnavailable.CmkArchived", Status::CmkArchived),
+    ("ResourceUnavailable.CmkDisabled", Status::CmkDisabled),
+    ("ResourceUnavailable.CmkNotFound", Status::CmkNotFound),
+    ("ResourceUnavailable.CmkNotPendingDelete", Status::CmkStateNotSupported),
+    ("ResourceUnavailable.CmkShouldBeDisabled", Status::CmkStateNotSupported),
+    ("ResourceUnavailable.CmkStateNotSupport", Status::CmkStateNotSupported),
+    ("ResourceUnavailable.DataKeyDisabled", Status::ResourceUnavailable),
+    ("ResourceUnavailable.DataKeyNotFound", Status::ResourceUnavailable),
+    ("ResourceUnavailable.DataKeyNotPendingDelete", Status::ResourceUnavailable),
+    ("ResourceUnavailable.DataKeyPendingDelete", Status::ResourceUnavailable),
+    ("ResourceUnavailable.DataKeyStateNotSupport", Status::ResourceUnavailable),
+    ("ResourceUnavailable.KeyDisabled", Status::ResourceUnavailable),
+    ("ResourceUnavailable.KeyPendingDelete", Status::ResourceUnavailable),
+    ("ResourceUnavailable.NotPurchased", Status::NotPurchased),
+    ("ResourceUnavailable.TokenExpired", Status::ResourceUnavailable),
+    ("ResponseSizeLimitExceeded", Status::SizeLimitExceeded),
+    ("ServiceUnavailable", Status::ServiceUnavailable),
+    ("UnauthorizedOperation", Status::UnauthorizedOperation),
+    ("UnknownParameter", Status::UnknownParameter),
+    ("UnsupportedOperation", Status::UnsupportedOperation),
+    ("UnsupportedOperation.ExternalCmkCanNotRotate", Status::UnsupportedOperation),
+    ("UnsupportedOperation.NotExternalCmk", Status::UnsupportedOperation),
+    ("UnsupportedOperation.NotRoleOperation", Status::UnsupportedOperation),
+    ("UnsupportedOperation.NotUserCreatedCmk", Status::UnsupportedOperation),
+    ("UnsupportedOperation.RotateNotSupported", Status::UnsupportedOperation),
+    ("UnsupportedOperation.ServiceTemporaryUnavailable", Status::ServiceTemporaryUnavailable),
+    ("UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion", Status::UnsupportedOperation),
+    ("UnsupportedOperation.UserVersionNotSupport", Status::UnsupportedOperation),
+    ("UnsupportedProtocol", Status::InvalidRequest),
+    ("UnsupportedRegion", Status::UnsupportedRegion),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_numbers_ascend() {
+        for pair in TEXTS.windows(2) {
+            assert!((pair[0].0 as i32) < pair[1].0 as i32, "{:?} and {:?}", pair[0].1, pair[1].1);
+        }
+        let mut names: Vec<_> = TEXTS.iter().map(|row| row.1).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TEXTS.len());
+    }
+
+    #[test]
+    fn each_code_of_the_encrypt_page_has_a_status_of_its_own() {
+        let codes = [
+            ("InternalError", Status::ServiceInternalError),
+            ("InvalidParameter", Status::InvalidParameter),
+            ("InvalidParameterValue.InvalidKeyId", Status::InvalidKeyId),
+            ("InvalidParameterValue.InvalidPlaintext", Status::InvalidPlaintext),
+            ("ResourceUnavailable.CmkArchived", Status::CmkArchived),
+            ("ResourceUnavailable.CmkDisabled", Status::CmkDisabled),
+            ("ResourceUnavailable.CmkNotFound", Status::CmkNotFound),
+            ("UnauthorizedOperation", Status::UnauthorizedOperation),
+        ];
+        for (code, status) in codes {
+            assert_eq!(Status::from_service_code(code), status);
+            let others = SERVICE_CODES.iter().filter(|(other, mapped)| *other != code && *mapped == status);
+            assert_eq!(others.count(), 0, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_key_state_is_never_taken_for_an_outage() {
+        for (code, status) in SERVICE_CODES.iter().filter(|(code, _)| code.starts_with("ResourceUnavailable")) {
+            assert_eq!(status.category(), Category::Request, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_lands_in_the_block_of_its_prefix() {
+        let cases = [
+            ("AuthFailure.Novel", Category::Identity),
+            ("UnauthorizedOperation.Novel", Category::Identity),
+            ("InvalidParameterValue.Novel.Deeper", Category::Request),
+            ("ResourceUnavailable.Novel", Category::Request),
+            ("RequestLimitExceeded.Novel", Category::Unavailable),
+            ("InternalError.Novel", Category::Unavailable),
+            ("ServiceUnavailable.Novel", Category::Unavailable),
+            ("Novel", Category::Request),
+            ("", Category::Request),
+        ];
+        for (code, category) in cases {
+            assert_eq!(Status::from_service_code(code).category(), category, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_table_holds_all_kms_codes_and_all_common_codes() {
+        // 65 codes of the KMS API and 29 common ones that are not among them.
+        assert_eq!(SERVICE_CODES.len(), 65 + 29);
+    }
+}

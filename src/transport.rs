@@ -1,0 +1,240 @@
+//! HTTP over `reqwest::blocking`, made late and forgotten after a fork.
+//!
+//! The blocking client is a thread with a runtime. It is made on the first call, with every signal blocked, so that
+//! no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
+//! thread, and touching what it left behind can hang or close descriptors that are somebody else's by now. So each
+//! client remembers the process it was made in, and where that is another one a new client is made beside it.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use once_cell::race::OnceBox;
+use reqwest::blocking::{Client, Request, Response};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect;
+use url::Url;
+
+use crate::error::{Error, Result, cause_chain};
+use crate::process::{self, ProcessId};
+use crate::reply::HttpReply;
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
+pub const RESPONSE_MAX: usize = 1024 * 1024;
+
+/// What a transport is made from, as often as that is needed.
+pub(crate) struct Settings {
+    pub tls: rustls::ClientConfig,
+    pub proxy: Option<Url>,
+    pub connect_timeout: Duration,
+}
+
+/// One connection pool, shared by all threads of a process.
+pub(crate) struct Transport {
+    settings: Settings,
+    first: OnceBox<Live>,
+}
+
+/// A client that works, or once did. Each is followed by its successor, if it needed one.
+///
+/// Nothing is taken out of this chain before the end, so a thread may go on using what it found there, and no lock
+/// exists that a fork could inherit. It grows by one with each generation of forks.
+struct Live {
+    owner: ProcessId,
+    client: Option<Client>,
+    broken: AtomicBool,
+    next: OnceBox<Live>,
+}
+
+impl Transport {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, first: OnceBox::new() }
+    }
+
+    /// Sends a request and reads the whole reply, both within `timeout`.
+    pub fn send(&self, mut request: Request, timeout: Duration) -> Result<HttpReply> {
+        *request.timeout_mut() = Some(timeout);
+        let live = self.live()?;
+        // The blocking client panics on the caller's thread when its own thread is gone.
+        catch_unwind(AssertUnwindSafe(|| read(live.client().execute(request).map_err(translate)?)))
+            .unwrap_or_else(|_| Err(live.retire()))
+    }
+
+    /// The client of this process, made when there is none that works.
+    fn live(&self) -> Result<&Live> {
+        let owner = process::current();
+        let mut slot = &self.first;
+        loop {
+            let live = slot.get_or_try_init(|| Live::start(owner, &self.settings).map(Box::new))?;
+            if live.owner == owner && !live.broken.load(Ordering::Acquire) {
+                return Ok(live);
+            }
+            slot = &live.next;
+        }
+    }
+}
+
+impl Live {
+    fn start(owner: ProcessId, settings: &Settings) -> Result<Self> {
+        let built = catch_unwind(AssertUnwindSafe(|| process::with_signals_blocked(|| build(settings))));
+        let client = match built {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return Err(unavailable(&cause_chain(&error)).with_os_errno(os_errno(&error))),
+            Err(_) => return Err(unavailable("its thread ended while it started")),
+        };
+        Ok(Self { owner, client: Some(client), broken: AtomicBool::new(false), next: OnceBox::new() })
+    }
+
+    fn client(&self) -> &Client {
+        self.client.as_ref().expect("only drop takes the client away")
+    }
+
+    /// Marks this client as one that no longer works; the next call makes a new one.
+    fn retire(&self) -> Error {
+        self.broken.store(true, Ordering::Release);
+        unavailable("its thread has ended").possibly_carried_out()
+    }
+}
+
+impl Drop for Live {
+    /// Ends the client's thread and connections where they exist. In a forked child they do not: the descriptors'
+    /// numbers may belong to the host by now, so the inherited client is forgotten.
+    fn drop(&mut self) {
+        if self.owner != process::current() {
+            std::mem::forget(self.client.take());
+        }
+    }
+}
+
+fn build(settings: &Settings) -> reqwest::Result<Client> {
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(settings.tls.clone())
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(settings.connect_timeout)
+        .timeout(None)
+        .http1_only()
+        .tcp_nodelay(true);
+    if let Some(proxy) = &settings.proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
+    }
+    builder.build()
+}
+
+fn unavailable(reason: &str) -> Error {
+    Error::new(Status::TransportUnavailable, format!("the HTTP transport is not available: {reason}"))
+        .with_retryable(true)
+}
+
+fn read(response: Response) -> Result<HttpReply> {
+    let status = response.status().as_u16();
+    let (date, retry_after) = (date(response.headers()), retry_after(response.headers()));
+    let body = read_body(response).map_err(|error| error.with_http_status(status))?;
+    Ok(HttpReply { status, body, date, retry_after })
+}
+
+fn read_body(mut response: Response) -> Result<Secret> {
+    let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
+    if announced.is_some_and(|len| len > RESPONSE_MAX) {
+        return Err(too_large());
+    }
+    let mut body = Secret::zeroed(announced.unwrap_or(4096))?;
+    let mut filled = 0;
+    loop {
+        if filled == body.len() {
+            // One more byte than announced: an honest reply has none, and the read then says that it is over.
+            body.grow(if announced == Some(filled) { 1 } else { filled.max(4096) })?;
+        }
+        match response.read(&mut body.expose_mut()[filled..]) {
+            Ok(0) => break,
+            Ok(len) => filled += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(broken_off(&error)),
+        }
+        if filled > RESPONSE_MAX {
+            return Err(too_large());
+        }
+    }
+    body.truncate(filled);
+    Ok(body)
+}
+
+fn date(headers: &HeaderMap) -> Option<std::time::SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok().filter(|date| *date > UNIX_EPOCH)
+}
+
+/// Seconds or a date (RFC 9110, 10.2.3); a date is counted from the reply's own `Date`, as our clock may be wrong.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(text).ok()?.duration_since(date(headers)?).ok()
+}
+
+fn too_large() -> Error {
+    let message = format!("the reply is longer than {RESPONSE_MAX} bytes, the most that is read");
+    Error::new(Status::ResponseTooLarge, message).possibly_carried_out()
+}
+
+fn broken_off(error: &io::Error) -> Error {
+    let timed_out = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_timeout);
+    let status = if timed_out { Status::TimedOut } else { Status::ConnectionLost };
+    let message = format!("the reply broke off: {}", cause_chain(error));
+    Error::new(status, message).with_retryable(true).possibly_carried_out().with_os_errno(os_errno(error))
+}
+
+/// What a failure to send or to get a reply means.
+fn translate(error: reqwest::Error) -> Error {
+    // The address has no secret in it, but it is the same in every message.
+    let error = error.without_url();
+    let errno = os_errno(&error);
+    let untrusted = find::<rustls::Error>(&error);
+    let chain = cause_chain(&error);
+    let (status, message) = if let Some(reason) = untrusted {
+        (Status::TlsFailed, format!("TLS failed: {reason}"))
+    } else if error.is_timeout() && !error.is_connect() {
+        (Status::TimedOut, format!("no reply came in the time allowed: {chain}"))
+    } else if chain.contains("dns error") {
+        (Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
+    } else if error.is_connect() {
+        (Status::ConnectFailed, format!("no connection could be made: {chain}"))
+    } else if error.is_builder() {
+        (Status::Internal, format!("the request could not be built: {chain}"))
+    } else {
+        (Status::ConnectionLost, format!("the connection broke before a reply came: {chain}"))
+    };
+    let retryable = !matches!(status, Status::TlsFailed | Status::Internal);
+    let told = Error::new(status, message).with_retryable(retryable).with_os_errno(errno);
+    if matches!(status, Status::TimedOut | Status::ConnectionLost) { told.possibly_carried_out() } else { told }
+}
+
+/// The first cause of type `T`. rustls errors travel inside `io::Error`, whose `source` skips what it wraps.
+fn find<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|wrapped| find::<T>(wrapped)) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn os_errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(errno) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(errno);
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,47 @@
+//! The system's allocator, wiping every block before it takes it back.
+//!
+//! Copies of a secret inside the HTTP, TLS and JSON libraries are beyond the reach of [`Secret`](crate::Secret); they
+//! end here.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+struct WipingAllocator;
+
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
+
+// SAFETY: every block comes from `System` and goes back to it with the layout it came with.
+unsafe impl GlobalAlloc for WipingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps GlobalAlloc's contract, which is the same as that of `System`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the block has `layout.size()` bytes and nobody uses it any more.
+        unsafe {
+            crate::process::wipe(block, layout.size());
+            System.dealloc(block, layout);
+        }
+    }
+
+    /// Never in place: `realloc` could move the block and leave the old bytes where they were.
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that `new_size` is a size this alignment can have.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        // SAFETY: both blocks have at least as many bytes as are copied, and they are not the same.
+        unsafe {
+            let new_block = self.alloc(new_layout);
+            if !new_block.is_null() {
+                std::ptr::copy_nonoverlapping(block, new_block, layout.size().min(new_size));
+                self.dealloc(block, layout);
+            }
+            new_block
+        }
+    }
+}
