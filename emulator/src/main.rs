@@ -1,1 +1,149 @@
-fn main() {}
+//! `tckms-emulator`: a local Tencent Cloud KMS for tests and first steps.
+
+#![forbid(unsafe_code)]
+
+mod actions;
+mod auth;
+mod blob;
+mod cli;
+mod clock;
+mod cmk;
+mod emulator;
+mod envelope;
+mod error;
+mod gateway;
+mod http;
+mod identity;
+mod keys;
+mod logger;
+mod material;
+mod params;
+mod public_key;
+mod random;
+mod server;
+mod store;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use log::LevelFilter;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Command, Options};
+use crate::clock::Clock;
+use crate::cmk::KeyUsage;
+use crate::emulator::Emulator;
+use crate::identity::{Identities, KeyPair};
+use crate::keys::{Keys, NewKey};
+use crate::tls::Tls;
+
+/// Exit status for a command line that makes no sense.
+const USAGE_ERROR: u8 = 2;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(cli::HELP),
+        Ok(Command::Version) => print(concat!("tckms-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Serve(options)) => run(options),
+        Err(message) => fail(&format!("{message}\nTry `tckms-emulator --help`."), USAGE_ERROR.into()),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(message: &str, code: ExitCode) -> ExitCode {
+    logger::start(LevelFilter::Error);
+    log::error!("{message}");
+    code
+}
+
+fn run(options: Options) -> ExitCode {
+    logger::start(options.log_level);
+    // One thread serves all: a call takes microseconds, and a test machine's other cores are for the client. Disk
+    // and RSA go to the runtime's blocking threads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(serve(options))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), ExitCode::FAILURE),
+    }
+}
+
+async fn serve(options: Options) -> Result<(), Error> {
+    // Before anything else, so that a signal never finds its default action, which would leave files behind.
+    let stop = stop_signal()?;
+    let keys = Keys::open(options.data.as_deref())?;
+    let key_ids = options.keys.iter().map(|alias| Ok((alias.clone(), key_id(&keys, alias)?)));
+    let key_ids = key_ids.collect::<Result<_, Error>>()?;
+    let tls = options.tls.then(Tls::new).transpose()?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let ready = Ready {
+        endpoint: format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?),
+        credentials: options.credentials.clone(),
+        ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
+        keys: key_ids,
+    };
+
+    let identities = Identities::default();
+    identities.add_long_term(options.credentials);
+    let emulator = Emulator { region: options.region, clock: Clock::default(), identities, keys };
+    announce(&ready)?;
+    let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
+    server::serve(listener, acceptor, Arc::new(emulator), stop).await;
+    Ok(())
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The KeyId of the key called `alias`, made now if there is none.
+fn key_id(keys: &Keys, alias: &str) -> Result<String, Error> {
+    if let Some(key) = keys.find_by_alias(alias) {
+        return Ok(key.key_id.clone());
+    }
+    let new = NewKey {
+        alias: alias.to_owned(),
+        description: String::new(),
+        usage: KeyUsage::EncryptDecrypt,
+        external: false,
+        tags: Vec::new(),
+    };
+    let key = keys.create(new).map_err(|error| format!("--key {alias}: {}", error.message))?;
+    Ok(key.key_id.clone())
+}
+
+/// What a caller needs to know; the one line on stdout.
+#[derive(Serialize)]
+struct Ready {
+    endpoint: String,
+    #[serde(flatten)]
+    credentials: KeyPair,
+    ca_file: Option<PathBuf>,
+    keys: BTreeMap<String, String>,
+}
+
+fn announce(ready: &Ready) -> Result<(), Error> {
+    let line = serde_json::to_string(ready)? + "\n";
+    std::io::stdout().write_all(line.as_bytes()).map_err(|error| format!("cannot write to stdout: {error}").into())
+}

@@ -1,0 +1,173 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+use log::LevelFilter;
+
+use crate::cmk::is_valid_alias;
+use crate::gateway::is_region;
+use crate::identity::KeyPair;
+
+/// The text of `--help`.
+pub const HELP: &str = "\
+A local Tencent Cloud KMS for tests and first steps.
+
+Usage: tckms-emulator [OPTIONS]
+
+When it accepts calls it prints one line of JSON on stdout: its endpoint, the credentials to sign with, the file
+of its CA, and the KeyIds of the keys asked for. It stops on SIGTERM or SIGINT.
+
+Options:
+      --listen ADDR:PORT     Where to listen [default: 127.0.0.1:0, a free port]
+      --tls                  Serve HTTPS with a certificate of a fresh CA
+      --data FILE            Keep the keys in this SQLite file [default: in memory]
+      --key ALIAS            Create this symmetric key if it does not exist (repeatable)
+      --secret-id ID         The SecretId that callers sign with [default: random]
+      --secret-key KEY       The SecretKey that goes with it
+      --region REGION        The region to be [default: ap-guangzhou]
+      --log-level LEVEL      off, error, warn, info or debug, on stderr [default: warn]
+      --allow-non-loopback-clients
+                             Permit --listen on an address that other machines can reach
+  -h, --help                 Print this help
+  -V, --version              Print the version
+";
+
+/// What the command line asks for.
+pub enum Command {
+    Help,
+    Version,
+    Serve(Options),
+}
+
+/// How to serve.
+pub struct Options {
+    pub listen: SocketAddr,
+    pub tls: bool,
+    pub data: Option<PathBuf>,
+    pub keys: Vec<String>,
+    pub credentials: KeyPair,
+    pub region: String,
+    pub log_level: LevelFilter,
+}
+
+/// Reads the arguments after the program's name; an error is a message for the user.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    read(Parser::from_args(args)).map_err(|error| error.to_string())
+}
+
+fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut tls = false;
+    let mut data = None;
+    let mut keys = Vec::new();
+    let (mut secret_id, mut secret_key) = (None, None);
+    let mut region = "ap-guangzhou".to_owned();
+    let mut log_level = LevelFilter::Warn;
+    let mut non_loopback = false;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("listen") => listen = address(&parser.value()?.string()?)?,
+            Arg::Long("tls") => tls = true,
+            Arg::Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("key") => keys.push(alias(parser.value()?.string()?)?),
+            Arg::Long("secret-id") => secret_id = Some(credential("--secret-id", parser.value()?.string()?)?),
+            Arg::Long("secret-key") => secret_key = Some(credential("--secret-key", parser.value()?.string()?)?),
+            Arg::Long("region") => region = valid_region(parser.value()?.string()?)?,
+            Arg::Long("log-level") => log_level = level(&parser.value()?.string()?)?,
+            Arg::Long("allow-non-loopback-clients") => non_loopback = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if !listen.ip().is_loopback() && !non_loopback {
+        return Err(non_loopback_refused(listen));
+    }
+    let credentials = credentials(secret_id, secret_key)?;
+    Ok(Command::Serve(Options { listen, tls, data, keys, credentials, region, log_level }))
+}
+
+fn address(text: &str) -> Result<SocketAddr, lexopt::Error> {
+    let mut addresses = text.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}"))?;
+    addresses.next().ok_or_else(|| format!("--listen {text}: no such address").into())
+}
+
+fn alias(text: String) -> Result<String, lexopt::Error> {
+    if is_valid_alias(&text) { Ok(text) } else { Err(format!("--key {text}: not a valid alias").into()) }
+}
+
+fn valid_region(text: String) -> Result<String, lexopt::Error> {
+    if is_region(&text) { Ok(text) } else { Err(format!("--region {text}: not a region").into()) }
+}
+
+fn level(text: &str) -> Result<LevelFilter, lexopt::Error> {
+    text.parse().map_err(|_| format!("--log-level {text}: not a level").into())
+}
+
+/// Refuses what could not stand in an Authorization header. The message must not repeat a secret.
+fn credential(option: &str, text: String) -> Result<String, lexopt::Error> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !b"/,;".contains(&byte);
+    if !text.is_empty() && text.bytes().all(allowed) {
+        return Ok(text);
+    }
+    Err(format!("{option}: must be printable ASCII without blanks, `/`, `,` and `;`").into())
+}
+
+fn credentials(secret_id: Option<String>, secret_key: Option<String>) -> Result<KeyPair, lexopt::Error> {
+    match (secret_id, secret_key) {
+        (Some(secret_id), Some(secret_key)) => Ok(KeyPair { secret_id, secret_key }),
+        (None, None) => Ok(KeyPair::generate()),
+        _ => Err("--secret-id and --secret-key go together".into()),
+    }
+}
+
+fn non_loopback_refused(listen: SocketAddr) -> lexopt::Error {
+    format!(
+        "--listen {listen}: other machines could reach this address, and the emulator protects nothing. \
+         Pass --allow-non-loopback-clients if that is what you want."
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(args: &[&str]) -> Result<Options, String> {
+        match parse(args.iter().map(OsString::from))? {
+            Command::Serve(options) => Ok(options),
+            Command::Help | Command::Version => Err("not a command to serve".to_owned()),
+        }
+    }
+
+    #[test]
+    fn without_arguments_it_serves_on_a_free_loopback_port_with_random_credentials() {
+        let options = options(&[]).unwrap();
+        assert_eq!(options.listen.to_string(), "127.0.0.1:0");
+        assert_eq!(options.region, "ap-guangzhou");
+        assert!(options.credentials.secret_id.starts_with("AKID") && options.credentials.secret_id.len() == 36);
+        assert_eq!(options.credentials.secret_key.len(), 32);
+    }
+
+    #[test]
+    fn a_non_loopback_address_needs_the_long_option() {
+        assert!(options(&["--listen", "0.0.0.0:0"]).is_err_and(|error| error.contains("--allow-non-loopback-clients")));
+        assert!(options(&["--listen", "0.0.0.0:0", "--allow-non-loopback-clients"]).is_ok());
+        assert!(options(&["--listen", "[::1]:0"]).is_ok());
+    }
+
+    #[test]
+    fn a_usage_error_names_the_option_and_never_a_secret() {
+        let error = |args: &[&str]| options(args).err().unwrap();
+        assert!(error(&["--secret-id", "only"]).contains("--secret-key"));
+        assert!(!error(&["--secret-id", "a", "--secret-key", "top secret"]).contains("top secret"));
+        assert!(error(&["--key", "kms-x"]).contains("--key kms-x"));
+        assert!(error(&["--region", "x"]).contains("--region"));
+        assert!(error(&["--listen", "nowhere"]).contains("--listen"));
+        assert!(error(&["--frobnicate"]).contains("--frobnicate"));
+        assert!(error(&["stray"]).contains("stray"));
+    }
+}

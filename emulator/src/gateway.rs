@@ -1,0 +1,137 @@
+//! The front door of the API: what is checked for every call, whatever its action.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, Request, request};
+use axum::response::Response;
+use bytes::Bytes;
+
+use crate::actions::{self, Answer};
+use crate::auth::{self, Signed, header};
+use crate::emulator::Emulator;
+use crate::error::ApiError;
+use crate::http::{BodyError, Reply, read_body};
+use crate::params::Params;
+use crate::{envelope, random};
+
+/// The service's name in credential scopes, and the one version of its API (kms-api §0).
+const SERVICE: &str = "kms";
+const VERSION: &str = "2019-01-18";
+
+/// Longest query string of a GET (kms-api §2.1).
+const MAX_QUERY: usize = 32 * 1024;
+
+/// Answers any request to `/`.
+pub async fn handle(State(emulator): State<Arc<Emulator>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match read_body(body).await {
+        Ok(body) => Ok(body),
+        Err(BodyError::TooLarge) => Err(too_large("The request body is larger than 10 MB.")),
+        Err(BodyError::Broken) => Err(ApiError::invalid_parameter("The request body broke off.")),
+    };
+    let request_id = random::request_id();
+    let answer = answer(&emulator, &head, body).await;
+    if let Err(error) = &answer {
+        log::info!("{request_id}: {}: {}", error.code, error.message);
+    }
+    Reply::json(envelope::wrap(answer, &request_id)).dated_by(&emulator.clock).into()
+}
+
+async fn answer(emulator: &Arc<Emulator>, head: &request::Parts, body: Result<Bytes, ApiError>) -> Answer {
+    let query = head.uri.query().unwrap_or_default();
+    require_method(&head.method)?;
+    require_query_length(query)?;
+    let body = body?;
+    let action = required_header(&head.headers, "X-TC-Action")?;
+    require_version(required_header(&head.headers, "X-TC-Version")?)?;
+    require_region(header(&head.headers, "x-tc-region"))?;
+    let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body: &body };
+    auth::authenticate(&emulator.identities, SERVICE, request, emulator.clock.now())?;
+    actions::run(emulator, action, params(head, query, &body)?).await
+}
+
+fn params(head: &request::Parts, query: &str, body: &[u8]) -> Result<Params, ApiError> {
+    if head.method == Method::GET {
+        return Params::from_query(query);
+    }
+    require_json(&head.headers)?;
+    Params::from_body(body)
+}
+
+fn require_method(method: &Method) -> Result<(), ApiError> {
+    if [Method::GET, Method::POST].contains(method) {
+        return Ok(());
+    }
+    Err(ApiError::new("UnsupportedProtocol", format!("The method {method} is not supported, only GET and POST.")))
+}
+
+fn require_query_length(query: &str) -> Result<(), ApiError> {
+    if query.len() <= MAX_QUERY { Ok(()) } else { Err(too_large("The query string is longer than 32 KB.")) }
+}
+
+/// The text for an unknown version is one that a user of the real service quoted (kms-api §3.1).
+fn require_version(version: &str) -> Result<(), ApiError> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let message = format!("The specified api version=`{version}` does not exist in service=`{SERVICE}`.");
+    Err(ApiError::new("NoSuchVersion", message))
+}
+
+/// A region is optional and only has to look like one: the emulator serves the same keys under any.
+fn require_region(region: Option<&str>) -> Result<(), ApiError> {
+    match region {
+        Some(region) if !is_region(region) => {
+            Err(ApiError::new("UnsupportedRegion", format!("`{region}` is not a region.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Two letters for the continent, then at least one more label: `ap-guangzhou`, `ap-shenzhen-fsi` (kms-api §4).
+pub fn is_region(text: &str) -> bool {
+    let mut labels = text.split('-');
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let continent = labels.next().unwrap_or_default();
+    let rest: Vec<_> = labels.collect();
+    continent.len() == 2
+        && continent.bytes().all(|byte| byte.is_ascii_lowercase())
+        && (1..=3).contains(&rest.len())
+        && rest.into_iter().all(is_label)
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let content_type = header(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(ApiError::invalid_parameter(format!("The content type `{content_type}` is not application/json.")))
+}
+
+fn required_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, ApiError> {
+    header(headers, name).filter(|value| !value.is_empty()).ok_or_else(|| ApiError::missing_parameter(name))
+}
+
+fn too_large(message: &str) -> ApiError {
+    ApiError::new("RequestSizeLimitExceeded", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_look_like_regions() {
+        for good in ["ap-guangzhou", "ap-shenzhen-fsi", "na-siliconvalley", "eu-frankfurt"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in ["", "ap", "ap-", "guangzhou", "AP-guangzhou", "ap-guang zhou", "ap--x", "http://x", "a1-x"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
+}

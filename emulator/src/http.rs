@@ -1,0 +1,74 @@
+//! Whole HTTP messages: bodies read up to a limit, replies kept in one piece.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, DATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use crate::clock::Clock;
+
+/// Largest request body (kms-api §2.1: POST v3, 10 MB).
+const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// Why there is no request body.
+pub enum BodyError {
+    TooLarge,
+    /// The client went away or sent something that is not HTTP.
+    Broken,
+}
+
+/// Reads a request body to its end. One that is too large is read too, or its sender, still writing, would never see
+/// the reply; it is just not kept.
+pub async fn read_body(mut body: Body) -> Result<Bytes, BodyError> {
+    let mut kept = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        length += data.len();
+        if length <= MAX_BODY {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if length <= MAX_BODY { Ok(kept.freeze()) } else { Err(BodyError::TooLarge) }
+}
+
+/// A reply in one piece.
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+        Self { status, headers, body: body.into() }
+    }
+
+    /// JSON of an API reply. The content type must be exactly this: with a charset the Python SDK takes every error
+    /// for a success (kms-api §3.1).
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self::new(StatusCode::OK, "application/json", body)
+    }
+
+    /// Gives the reply the date of `clock`; hyper would put in the system's.
+    pub fn dated_by(mut self, clock: &Clock) -> Self {
+        if clock.shift() != 0
+            && let Ok(date) = HeaderValue::try_from(clock.http_date())
+        {
+            self.headers.insert(DATE, date);
+        }
+        self
+    }
+}
+
+impl From<Reply> for Response {
+    fn from(reply: Reply) -> Self {
+        let mut response = Self::new(Body::from(reply.body));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+}

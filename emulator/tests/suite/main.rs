@@ -1,0 +1,9 @@
+//! Drives the built emulator as its users do: over HTTP, with signed requests.
+
+mod asymmetric;
+mod crypt;
+mod lifecycle;
+mod listing;
+mod process;
+mod protocol;
+mod support;

@@ -1,0 +1,230 @@
+//! The program: its options, its one line of output, its end, and what it keeps on disk.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::support::{Connection, Emulator, base64, read_reply};
+
+fn run(args: &[&str]) -> Output {
+    Emulator::command(args).output().expect("the emulator runs")
+}
+
+#[test]
+fn the_ready_line_tells_all_that_a_client_needs() {
+    let emulator = Emulator::start(&["--key", "second"]);
+    assert!(emulator.text("endpoint").starts_with("http://127.0.0.1:"));
+    assert_eq!(emulator.text("secret_id").len(), 36);
+    assert_eq!(emulator.text("secret_key").len(), 32);
+    assert!(emulator.ready["ca_file"].is_null());
+    assert_eq!(emulator.ready["keys"].as_object().unwrap().keys().collect::<Vec<_>>(), ["main", "second"]);
+    assert_eq!(emulator.ready.as_object().unwrap().len(), 5);
+}
+
+#[test]
+fn given_credentials_are_used() {
+    let emulator = Emulator::start(&["--secret-id", "AKIDEXAMPLE", "--secret-key", "SECRETKEYEXAMPLE"]);
+    assert_eq!((emulator.text("secret_id"), emulator.text("secret_key")), ("AKIDEXAMPLE", "SECRETKEYEXAMPLE"));
+    assert_eq!(emulator.client().code("GetRegions", json!({})), "OK");
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let help = run(&["--help"]);
+    assert!(help.status.success() && help.stderr.is_empty());
+    let text = String::from_utf8(help.stdout).unwrap();
+    for option in ["--listen", "--tls", "--data", "--secret-id", "--key", "--region", "--allow-non-loopback-clients"] {
+        assert!(text.contains(option), "{option}");
+    }
+    assert_eq!(run(&["--version"]).stdout, format!("tckms-emulator {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_print_nothing_on_stdout() {
+    for args in [&["--nonsense"][..], &["--listen", "0.0.0.0:0"], &["--secret-id", "x"], &["--key", "kms-x"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty());
+        assert!(String::from_utf8(output.stderr).unwrap().contains("--help"));
+    }
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_it() {
+    let emulator = Emulator::start(&[]);
+    let output = run(&["--listen", emulator.address()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(emulator.address()));
+}
+
+#[test]
+fn it_stops_cleanly_on_sigterm_and_sigint_and_says_nothing_more() {
+    for signal in ["TERM", "INT"] {
+        let emulator = Emulator::start(&[]);
+        let idle = Connection::open(emulator.address());
+        emulator.client().expect("GetRegions", json!({}));
+        emulator.signal(signal);
+        let (status, out, err) = emulator.wait();
+        assert!(status.success(), "{signal}: {status}");
+        assert_eq!((out.as_str(), err.as_str()), ("", ""));
+        drop(idle);
+    }
+}
+
+#[test]
+fn a_call_under_way_is_answered_before_the_end() {
+    let emulator = Emulator::start(&[]);
+    let request = emulator.client().call("GenerateRandom", &json!({ "NumberOfBytes": 8 })).bytes();
+    let (first, rest) = request.split_at(request.len() - 1);
+    let mut connection = Connection::open(emulator.address());
+    connection.send(first).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    emulator.signal("TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(TcpStream::connect(emulator.address()).is_err(), "no new calls are taken");
+    let reply = connection.exchange(rest).unwrap();
+    assert_eq!(reply.json()["Response"]["Plaintext"].as_str().unwrap().len(), 12);
+    assert!(emulator.wait().0.success());
+}
+
+#[test]
+fn tls_serves_a_certificate_of_its_own_ca_and_removes_it_at_the_end() {
+    let emulator = Emulator::start(&["--tls"]);
+    assert!(emulator.text("endpoint").starts_with("https://127.0.0.1:"));
+    let ca_file = emulator.text("ca_file").to_owned();
+    assert_eq!(mode(Path::new(&ca_file)), 0o600);
+    assert_eq!(mode(Path::new(&ca_file).parent().unwrap()), 0o700);
+
+    for name in ["127.0.0.1", "::1", "localhost"] {
+        let mut stream = tls_connection(&ca_file, emulator.address(), name);
+        stream.write_all(&emulator.client().call("GetRegions", &json!({})).bytes()).unwrap();
+        let reply = read_reply(&mut std::io::BufReader::new(stream)).unwrap();
+        assert_eq!(reply.json()["Response"]["Regions"], json!(["ap-guangzhou"]));
+    }
+    let ca = Path::new(&ca_file).parent().unwrap().to_owned();
+    assert!(emulator.stop().0.success());
+    assert!(!ca.exists());
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+fn tls_connection(ca_file: &str, address: &str, name: &'static str) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let session = ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap();
+    StreamOwned::new(session, TcpStream::connect(address).unwrap())
+}
+
+#[test]
+fn a_data_file_keeps_keys_states_and_ciphertexts() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
+    let first = Emulator::start(&["--data", &data]);
+    assert_eq!(mode(Path::new(&data)), 0o600);
+    let client = first.client();
+    let key_id = first.key_id().to_owned();
+    let blob =
+        client.expect("Encrypt", json!({ "KeyId": key_id, "Plaintext": base64("kept") }))["CiphertextBlob"].clone();
+    let signer = client.expect("CreateKey", json!({ "Alias": "s", "KeyUsage": "ASYMMETRIC_SIGN_VERIFY_RSA_2048" }));
+    let public_key = client.expect("GetPublicKey", json!({ "KeyId": signer["KeyId"] }))["PublicKey"].clone();
+    client.expect("UpdateKeyDescription", json!({ "KeyId": key_id, "Description": "described" }));
+    client.expect("EnableKeyRotation", json!({ "KeyId": key_id, "RotateDays": 77 }));
+    let archived = client.expect("CreateKey", json!({ "Alias": "archived" }))["KeyId"].clone();
+    client.expect("ArchiveKey", json!({ "KeyId": archived }));
+    first.stop();
+
+    let second = Emulator::start(&["--data", &data]);
+    let client = second.client();
+    assert_eq!(second.key_id(), key_id);
+    assert_eq!(client.expect("Decrypt", json!({ "CiphertextBlob": blob }))["Plaintext"], base64("kept"));
+    assert_eq!(client.expect("GetPublicKey", json!({ "KeyId": signer["KeyId"] }))["PublicKey"], public_key);
+    let found = client.expect("DescribeKey", json!({ "KeyId": key_id }))["KeyMetadata"].clone();
+    assert_eq!((&found["Description"], &found["RotateDays"]), (&json!("described"), &json!(77)));
+    let found = client.expect("DescribeKey", json!({ "KeyId": archived }))["KeyMetadata"].clone();
+    assert_eq!(found["KeyState"], "Archived");
+    assert_eq!(client.expect("ListKeyDetail", json!({ "KeyUsage": "ALL" }))["TotalCount"], 3);
+}
+
+#[test]
+fn two_emulators_do_not_share_a_data_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
+    let _first = Emulator::start(&["--data", &data]);
+    let output = run(&["--data", &data]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&data));
+}
+
+#[test]
+fn kill_9_loses_no_key_that_was_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
+    for round in 0..3 {
+        let emulator = Emulator::start(&["--data", &data]);
+        let acknowledged = create_keys_until_killed(&emulator, round);
+        drop(emulator);
+
+        let again = Emulator::start(&["--data", &data]);
+        for key_id in acknowledged {
+            let answer = again.client().ask("Encrypt", json!({ "KeyId": key_id, "Plaintext": "eA==" }));
+            assert!(answer.is_ok(), "round {round}: {key_id} is lost");
+        }
+    }
+}
+
+fn create_keys_until_killed(emulator: &Emulator, round: u32) -> Vec<String> {
+    let client = emulator.client();
+    let killed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut acknowledged = Vec::new();
+            let mut connection = Connection::open(emulator.address());
+            for number in 0.. {
+                let call = client.call("CreateKey", &json!({ "Alias": format!("r{round}n{number}") }));
+                let Ok(reply) = connection.exchange(&call.bytes()) else { break };
+                let response = reply.json()["Response"].clone();
+                let Some(key_id) = response["KeyId"].as_str() else { panic!("{response}") };
+                acknowledged.push(key_id.to_owned());
+            }
+            assert!(killed.load(Ordering::SeqCst), "calls failed before the kill");
+            acknowledged
+        });
+        std::thread::sleep(Duration::from_millis(60 + 30 * u64::from(round)));
+        killed.store(true, Ordering::SeqCst);
+        emulator.signal("KILL");
+        writer.join().unwrap()
+    })
+}
+
+#[test]
+fn logs_never_hold_secrets_or_plaintexts() {
+    let emulator = Emulator::start(&["--log-level", "debug"]);
+    let client = emulator.client();
+    let secret_key = client.secret_key.clone();
+    let plaintext = base64("a very secret plaintext");
+    let body = json!({ "KeyId": emulator.key_id(), "Plaintext": plaintext });
+    client.expect("Encrypt", body.clone());
+    client.code("Encrypt", json!({ "KeyId": "x", "Plaintext": plaintext }));
+    let mut forged = client.call("Encrypt", &body);
+    forged.client.secret_key = "another secret key".to_owned();
+    let signature = forged.authorization().rsplit_once('=').unwrap().1.to_owned();
+    forged.reply();
+    let (_, _, log) = emulator.stop();
+    assert!(log.contains("AuthFailure.SignatureFailure"), "{log}");
+    for secret in [secret_key.as_str(), &plaintext, "a very secret", &signature] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}

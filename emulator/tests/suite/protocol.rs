@@ -1,0 +1,241 @@
+//! What holds for every call: signatures, headers, the envelope.
+
+use serde_json::{Value, json};
+
+use crate::support::{Call, Connection, Emulator};
+
+fn good_call(emulator: &Emulator) -> Call {
+    emulator.client().call("GenerateRandom", &json!({ "NumberOfBytes": 8 }))
+}
+
+#[test]
+fn a_signed_call_is_answered_in_the_envelope() {
+    let emulator = Emulator::start(&[]);
+    let reply = good_call(&emulator).reply();
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert!(reply.header("date").unwrap().ends_with(" GMT"));
+    let body = reply.json();
+    assert_eq!(body.as_object().unwrap().len(), 1);
+    assert_eq!(body["Response"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Plaintext", "RequestId"]);
+}
+
+#[test]
+fn errors_have_status_200_and_the_documented_message() {
+    let emulator = Emulator::start(&[]);
+    let mut call = good_call(&emulator);
+    call.client.secret_key = "wrong".to_owned();
+    let reply = call.reply();
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert_eq!(
+        reply.json()["Response"]["Error"],
+        json!({
+            "Code": "AuthFailure.SignatureFailure",
+            "Message": "The provided credentials could not be validated. Please check your signature is correct.",
+        })
+    );
+}
+
+#[test]
+fn signatures_of_every_official_sdk_are_accepted() {
+    let emulator = Emulator::start(&[]);
+    let python = good_call(&emulator);
+    let java = Call { content_type: "application/json; charset=utf-8".to_owned(), ..python.clone() };
+    let node = Call { signed_host: "127.0.0.1".to_owned(), service: "127".to_owned(), ..python.clone() };
+    let cpp = Call {
+        host: "kms.tencentcloudapi.com".to_owned(),
+        signed_host: "kms.tencentcloudapi.com".to_owned(),
+        ..python.clone()
+    };
+    let documents = Call { signed: vec!["x-tc-action"], ..python.clone() };
+    let unsigned_payload = Call { payload: Some(b"UNSIGNED-PAYLOAD".to_vec()), ..python.clone() }
+        .set_header("X-TC-Content-SHA256", "UNSIGNED-PAYLOAD");
+    let get = Call {
+        method: "GET",
+        query: "NumberOfBytes=8".to_owned(),
+        body: Vec::new(),
+        content_type: "application/x-www-form-urlencoded".to_owned(),
+        ..python.clone()
+    };
+    let no_region = python.clone().without_header("X-TC-Region");
+    let calls = [python, java, node, cpp, documents, unsigned_payload, get, no_region];
+    assert_eq!(calls.map(|call| call.code()), [const { "OK" }; 8]);
+}
+
+#[test]
+fn a_signature_that_does_not_fit_the_request_is_refused() {
+    let emulator = Emulator::start(&[]);
+    let good = good_call(&emulator);
+    let wrong = [
+        Call { payload: Some(b"another body".to_vec()), ..good.clone() },
+        Call { payload: Some(b"UNSIGNED-PAYLOAD".to_vec()), ..good.clone() },
+        Call { signed_host: "elsewhere".to_owned(), ..good.clone() },
+        Call { service: "cvm".to_owned(), ..good.clone() },
+        Call { date: "2019-02-25".to_owned(), ..good.clone() },
+        Call { signed: vec!["x-not-sent"], ..good.clone() },
+    ];
+    assert_eq!(wrong.map(|call| call.code()), [const { "AuthFailure.SignatureFailure" }; 6]);
+}
+
+#[test]
+fn timestamps_off_by_more_than_five_minutes_expire() {
+    let emulator = Emulator::start(&[]);
+    let at_offset = |offset| {
+        let mut call = good_call(&emulator);
+        call.timestamp += offset;
+        call.code()
+    };
+    assert_eq!(at_offset(-301), "AuthFailure.SignatureExpire");
+    assert_eq!(at_offset(305), "AuthFailure.SignatureExpire");
+    // Within the window only the date in the scope, which stays today's, can be wrong.
+    assert!(["OK", "AuthFailure.SignatureFailure"].contains(&at_offset(-290).as_str()));
+}
+
+#[test]
+fn identities_and_tokens_are_checked() {
+    let emulator = Emulator::start(&[]);
+    let mut unknown = good_call(&emulator);
+    unknown.client.secret_id.push('x');
+    assert_eq!(unknown.code(), "AuthFailure.SecretIdNotFound");
+
+    let mut with_token = good_call(&emulator);
+    with_token.client.token = Some("token".to_owned());
+    assert_eq!(with_token.code(), "AuthFailure.TokenFailure");
+}
+
+#[test]
+fn malformed_or_missing_authorization_is_refused() {
+    let emulator = Emulator::start(&[]);
+    let call = good_call(&emulator);
+    let good = call.authorization();
+    let malformed = ["", "SKIP", "Bearer x", &good.replace("tc3_request", "aws4_request"), &good.replace(";host", "")];
+    for authorization in malformed {
+        let bytes = call.bytes_with_authorization(authorization);
+        let reply = Connection::open(emulator.address()).exchange(&bytes).unwrap();
+        let code = &reply.json()["Response"]["Error"]["Code"];
+        assert_eq!(code, "AuthFailure.InvalidAuthorization", "{authorization:?}");
+    }
+}
+
+#[test]
+fn headers_that_name_action_version_and_region_are_checked() {
+    let emulator = Emulator::start(&[]);
+    let good = good_call(&emulator);
+    let cases = [
+        (good.clone().without_header("X-TC-Action"), "MissingParameter"),
+        (good.clone().without_header("X-TC-Version"), "MissingParameter"),
+        (good.clone().set_header("X-TC-Action", "NoSuchAction"), "InvalidAction"),
+        (good.clone().set_header("X-TC-Action", "encrypt"), "InvalidAction"),
+        (good.clone().set_header("X-TC-Action", "CreateWhiteBoxKey"), "UnsupportedOperation"),
+        (good.clone().set_header("X-TC-Version", "2018-01-01"), "NoSuchVersion"),
+        (good.clone().set_header("X-TC-Region", "mars"), "UnsupportedRegion"),
+        (good.clone().set_header("X-TC-Region", "eu-frankfurt"), "OK"),
+        (Call { content_type: "text/plain".to_owned(), ..good.clone() }, "InvalidParameter"),
+        (Call { method: "PUT", ..good }, "UnsupportedProtocol"),
+    ];
+    for (call, expected) in cases {
+        assert_eq!(call.code(), expected, "{:?}", call.headers);
+    }
+}
+
+#[test]
+fn an_unknown_version_is_named_in_the_message() {
+    let emulator = Emulator::start(&[]);
+    let reply = good_call(&emulator).set_header("X-TC-Version", "2018-01-01").reply();
+    assert_eq!(
+        reply.json()["Response"]["Error"]["Message"],
+        "The specified api version=`2018-01-01` does not exist in service=`kms`."
+    );
+}
+
+#[test]
+fn bodies_are_json_objects_of_known_fields_of_the_right_types() {
+    let emulator = Emulator::start(&[]);
+    let with_body = |body: &[u8]| Call { body: body.to_vec(), ..good_call(&emulator) }.code();
+    assert_eq!(with_body(b"{"), "InvalidParameter");
+    assert_eq!(with_body(b"[]"), "InvalidParameter");
+    assert_eq!(with_body(b"\xff"), "InvalidParameter");
+    assert_eq!(with_body(b""), "MissingParameter");
+    assert_eq!(with_body(b"{}"), "MissingParameter");
+    assert_eq!(with_body(br#"{"NumberOfBytes": "8"}"#), "InvalidParameter");
+    assert_eq!(with_body(br#"{"NumberOfBytes": 8.5}"#), "InvalidParameter");
+    assert_eq!(with_body(br#"{"NumberOfBytes": -1}"#), "InvalidParameter");
+    assert_eq!(with_body(br#"{"NumberOfBytes": 8, "Extra": 1}"#), "UnknownParameter");
+}
+
+#[test]
+fn every_action_refuses_unknown_fields() {
+    let emulator = Emulator::start(&[]);
+    let client = emulator.client();
+    let key = emulator.key_id();
+    let blob = client.expect("Encrypt", json!({ "KeyId": key, "Plaintext": "eA==" }))["CiphertextBlob"].clone();
+    let key_only = json!({ "KeyId": key });
+    let signing = json!({ "KeyId": key, "Algorithm": "x", "Message": "eA==", "SignatureValue": "eA==" });
+    let mut cases = vec![
+        ("Encrypt", json!({ "KeyId": key, "Plaintext": "eA==" })),
+        ("Decrypt", json!({ "CiphertextBlob": blob })),
+        ("ReEncrypt", json!({ "CiphertextBlob": blob })),
+        ("GenerateDataKey", json!({ "KeyId": key, "NumberOfBytes": 1 })),
+        ("GenerateRandom", json!({ "NumberOfBytes": 1 })),
+        ("CreateKey", json!({ "Alias": "new" })),
+        ("DescribeKeys", json!({ "KeyIds": [key] })),
+        ("EnableKeys", json!({ "KeyIds": [key] })),
+        ("DisableKeys", json!({ "KeyIds": [key] })),
+        ("ScheduleKeyDeletion", json!({ "KeyId": key, "PendingWindowInDays": 7 })),
+        ("UpdateAlias", json!({ "KeyId": key, "Alias": "other" })),
+        ("UpdateKeyDescription", json!({ "KeyId": key, "Description": "" })),
+        ("VerifyByAsymmetricKey", signing),
+        ("SignByAsymmetricKey", json!({ "KeyId": key, "Algorithm": "x", "Message": "eA==" })),
+        ("AsymmetricRsaDecrypt", json!({ "KeyId": key, "Algorithm": "x", "Ciphertext": "eA==" })),
+        ("AsymmetricSm2Decrypt", json!({ "KeyId": key, "Ciphertext": "eA==" })),
+    ];
+    for action in ["DescribeKey", "EnableKey", "DisableKey", "ArchiveKey", "CancelKeyArchive", "CancelKeyDeletion"] {
+        cases.push((action, key_only.clone()));
+    }
+    for action in ["EnableKeyRotation", "DisableKeyRotation", "GetKeyRotationStatus", "GetPublicKey"] {
+        cases.push((action, key_only.clone()));
+    }
+    for action in ["ListKeys", "ListKeyDetail", "ListAlgorithms", "GetServiceStatus", "GetRegions"] {
+        cases.push((action, json!({})));
+    }
+    assert_eq!(cases.len(), 31, "every action the emulator plays");
+    for (action, mut body) in cases {
+        body["Xyz"] = json!(1);
+        assert_eq!(client.code(action, body), "UnknownParameter", "{action}");
+    }
+    let state = client.expect("DescribeKey", key_only)["KeyMetadata"]["KeyState"].clone();
+    assert_eq!(state, "Enabled", "a refused call changes nothing");
+}
+
+#[test]
+fn ten_megabytes_are_accepted_and_more_are_refused_with_a_reply() {
+    let emulator = Emulator::start(&[]);
+    let with_length = |length: usize| {
+        let mut body = br#"{"NumberOfBytes": 8}"#.to_vec();
+        body.resize(length, b' ');
+        Call { body, ..good_call(&emulator) }.code()
+    };
+    assert_eq!(with_length(10 * 1024 * 1024), "OK");
+    assert_eq!(with_length(10 * 1024 * 1024 + 1), "RequestSizeLimitExceeded");
+    let long_query = format!("NumberOfBytes=8&x={}", "a".repeat(32 * 1024));
+    let get = Call { method: "GET", query: long_query, body: Vec::new(), ..good_call(&emulator) };
+    assert_eq!(get.code(), "RequestSizeLimitExceeded");
+}
+
+#[test]
+fn one_connection_carries_many_calls() {
+    let emulator = Emulator::start(&[]);
+    let mut connection = Connection::open(emulator.address());
+    let ids: std::collections::HashSet<Value> = (0..10)
+        .map(|_| connection.exchange(&good_call(&emulator).bytes()).unwrap().json()["Response"]["RequestId"].clone())
+        .collect();
+    assert_eq!(ids.len(), 10);
+}
+
+#[test]
+fn the_api_is_at_the_root_only() {
+    let emulator = Emulator::start(&[]);
+    let request = format!("GET /elsewhere HTTP/1.1\r\nHost: {}\r\n\r\n", emulator.address());
+    let reply = Connection::open(emulator.address()).exchange(request.as_bytes()).unwrap();
+    assert_eq!(reply.status, 404);
+}

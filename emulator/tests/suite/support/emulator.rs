@@ -1,0 +1,82 @@
+//! The emulator as a child process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+
+use super::Client;
+
+/// A running emulator; killed when dropped.
+pub struct Emulator {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// The line it printed when it was ready.
+    pub ready: Value,
+}
+
+impl Emulator {
+    /// Starts one with a CMK of alias `main` and further `args`.
+    pub fn start(args: &[&str]) -> Self {
+        let mut child = Self::command(args).spawn().expect("the emulator starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("stdout is text");
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("not a line of JSON: {line:?}: {error}"));
+        Self { child, stdout, ready }
+    }
+
+    /// The command to start it, with stdout and stderr piped.
+    pub fn command(args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tckms-emulator"));
+        command.args(["--key", "main"]).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `host:port` of its endpoint.
+    pub fn address(&self) -> &str {
+        self.text("endpoint").split_once("://").expect("a URL").1
+    }
+
+    /// The KeyId of the CMK with the alias `main`.
+    pub fn key_id(&self) -> &str {
+        self.ready["keys"]["main"].as_str().expect("a KeyId")
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        self.ready[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.ready))
+    }
+
+    /// A client with the emulator's own credentials.
+    pub fn client(&self) -> Client {
+        Client::new(self.address(), self.text("secret_id"), self.text("secret_key"))
+    }
+
+    /// Sends a signal by name (`TERM`, `KILL`, …).
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits for the end: its status, what else it wrote to stdout, and all it wrote to stderr.
+    pub fn wait(mut self) -> (ExitStatus, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).expect("stdout is text");
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("stderr is text");
+        (self.child.wait().expect("a child to wait for"), out, err)
+    }
+
+    /// Sends SIGTERM and waits.
+    pub fn stop(self) -> (ExitStatus, String, String) {
+        self.signal("TERM");
+        self.wait()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
