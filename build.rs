@@ -13,6 +13,7 @@ const SOURCES: &[&str] = &[
     "src/ffi/error.rs",
     "src/ffi/config.rs",
     "src/ffi/client.rs",
+    "src/ffi/stats.rs",
 ];
 const MANUAL: &str = "src/ffi/manual.h";
 

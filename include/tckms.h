@@ -566,6 +566,71 @@ typedef struct tckms_buffer {
  */
 typedef void (*tckms_log_callback)(void *userdata, int level, const char *message);
 
+/**
+ * What a client, and all that share its connections, have done since it was made.
+ *
+ * Later versions may add members at the end; the size argument of tckms_client_stats() tells which ones a program
+ * knows.
+ */
+typedef struct tckms_stats {
+  /**
+   * Calls that were made, whatever their end.
+   */
+  uint64_t calls;
+  /**
+   * Attempts after the first of a call.
+   */
+  uint64_t retries;
+  /**
+   * Replies with RequestLimitExceeded or HTTP 429.
+   */
+  uint64_t throttles;
+  /**
+   * Calls refused for their arguments.
+   */
+  uint64_t failures_argument;
+  /**
+   * Calls for which no credentials could be had.
+   */
+  uint64_t failures_credentials;
+  /**
+   * Calls that did not reach the service or got no answer of the service.
+   */
+  uint64_t failures_transport;
+  /**
+   * Calls refused for the identity.
+   */
+  uint64_t failures_identity;
+  /**
+   * Calls refused for the request or the key's state.
+   */
+  uint64_t failures_request;
+  /**
+   * Calls for which the service was unable.
+   */
+  uint64_t failures_unavailable;
+  /**
+   * Calls that met something that was not what it claimed to be.
+   */
+  uint64_t failures_integrity;
+  /**
+   * Calls that failed inside the library.
+   */
+  uint64_t failures_library;
+  /**
+   * Bytes of request bodies, without headers and TLS.
+   */
+  uint64_t bytes_sent;
+  /**
+   * Bytes of reply bodies, without headers and TLS.
+   */
+  uint64_t bytes_received;
+  /**
+   * Connections that were opened.
+   */
+  uint64_t connections_opened;
+} tckms_stats;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1354,6 +1419,22 @@ tckms_status tckms_call(const tckms_client *client,
                         const char *action,
                         const char *request_json,
                         tckms_buffer *response_json);
+
+/**
+ * Reads the counters of a client and of all that share its connections.
+ *
+ * @param client  The client.
+ * @param out     Where to write them. What `size` has beyond the members of the running library is set to 0.
+ * @param size    sizeof(tckms_stats) as the program was compiled: 1 to 4096 bytes.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ *
+ * Threads: from any thread. The counters are read one after the other while calls go on.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_client_stats(const tckms_client *client,
+                                tckms_stats *out,
+                                size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,6 +9,7 @@ use crate::reply::Response;
 use crate::request::{Fields, Request, base64_len};
 use crate::secret::Secret;
 use crate::service::Service;
+use crate::stats::Stats;
 use crate::status::Status;
 
 /// Longest plaintext of Encrypt, in bytes ("up to 4 KB" on the Encrypt page).
@@ -108,7 +109,7 @@ impl Client {
             let fields = fields.optional_string("EncryptionContext", context)?;
             self.execute(&Request::new("Encrypt", Some(key_id), fields)?, encrypted)
         };
-        encrypt().map_err(|error| error.in_action("Encrypt"))
+        self.counted("Encrypt", encrypt)
     }
 
     /// Decrypts a CiphertextBlob. With a `key_id`, only a reply that names this CMK is accepted.
@@ -128,7 +129,7 @@ impl Client {
                 })
             })
         };
-        decrypt().map_err(|error| error.in_action("Decrypt"))
+        self.counted("Decrypt", decrypt)
     }
 
     /// Encrypts a CiphertextBlob anew, under another CMK or, without a `key_id`, under the same. The plaintext stays
@@ -152,7 +153,7 @@ impl Client {
             let fields = fields.optional_string("DestinationEncryptionContext", destination_context)?;
             self.execute(&Request::new("ReEncrypt", key_id, fields)?, encrypted)
         };
-        reencrypt().map_err(|error| error.in_action("ReEncrypt"))
+        self.counted("ReEncrypt", reencrypt)
     }
 
     /// Makes a data key of 1 to 1024 bytes, in clear and wrapped by a CMK.
@@ -173,7 +174,7 @@ impl Client {
                 })
             })
         };
-        generate().map_err(|error| error.in_action("GenerateDataKey"))
+        self.counted("GenerateDataKey", generate)
     }
 
     /// Gets 1 to 1024 random bytes from the service.
@@ -188,7 +189,7 @@ impl Client {
                 })
             })
         };
-        generate().map_err(|error| error.in_action("GenerateRandom"))
+        self.counted("GenerateRandom", generate)
     }
 
     /// Sends any KMS action with a JSON object of its parameters.
@@ -206,7 +207,21 @@ impl Client {
                 })
             })
         };
-        call().map_err(|error| if error.attempts() > 0 { error.in_action(action) } else { error })
+        self.counted(action, call)
+    }
+
+    /// What this client, and all that share its connections, have done since it was made.
+    pub fn stats(&self) -> Stats {
+        self.service.stats()
+    }
+
+    /// Counts a call and says in its error which action failed.
+    fn counted<T>(&self, action: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.service.counters().call();
+        call().map_err(|error| {
+            self.service.counters().failed_call(&error);
+            error.in_action(action)
+        })
     }
 
     fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {

@@ -19,6 +19,7 @@ use crate::reply::{HttpReply, Response};
 use crate::request::Request;
 use crate::retry::{Decision, Policy};
 use crate::sign::{Signable, hex_sha256};
+use crate::stats::{Counters, Stats};
 use crate::status::Status;
 use crate::transport::{Settings, Transport};
 use crate::trust::{self, CaBundle};
@@ -36,6 +37,7 @@ pub(crate) struct Service {
     rate_limiter: Option<Arc<RateLimiter>>,
     log: Option<Arc<Log>>,
     clock: Clock,
+    counters: Counters,
     transport: Transport,
 }
 
@@ -55,6 +57,7 @@ impl Service {
             rate_limiter: config.rate_limiter.clone(),
             log: config.log.clone(),
             clock: Clock::default(),
+            counters: Counters::default(),
             transport: Transport::new(transport_settings(config, &endpoint)?),
             endpoint,
         })
@@ -86,6 +89,14 @@ impl Service {
         }
     }
 
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.counters.read(self.transport.connections_opened())
+    }
+
     fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
         if let Some(log) = &self.log {
             log.write(level, message);
@@ -111,14 +122,16 @@ impl Call<'_> {
             return Err(Error::new(Status::TimedOut, "the time allowed for the call is over").with_retryable(true));
         }
         self.attempts += 1;
+        self.service.counters.attempt(self.attempts, self.request.body.len());
         let began = Instant::now();
         let outcome = self.signed().and_then(|http| self.service.transport.send(http, timeout));
         let result = outcome.and_then(|reply| {
+            self.service.counters.reply(reply.body.len());
             let response = reply.response()?;
-            self.log_success(&response, began.elapsed());
+            self.succeeded_attempt(&response, began.elapsed());
             extract(&response, &reply)
         });
-        result.inspect_err(|error| self.log_failure(error, began.elapsed()))
+        result.inspect_err(|error| self.failed_attempt(error, began.elapsed()))
     }
 
     /// The request with a signature of its own: every attempt has the time at which it is sent.
@@ -204,7 +217,7 @@ impl Call<'_> {
         error
     }
 
-    fn log_success(&self, response: &Response<'_>, took: Duration) {
+    fn succeeded_attempt(&self, response: &Response<'_>, took: Duration) {
         self.service.log(
             LogLevel::Info,
             format_args!(
@@ -218,7 +231,8 @@ impl Call<'_> {
         );
     }
 
-    fn log_failure(&self, error: &Error, took: Duration) {
+    fn failed_attempt(&self, error: &Error, took: Duration) {
+        self.service.counters.failed_attempt(error);
         self.service.log(
             LogLevel::Warn,
             format_args!(

@@ -16,6 +16,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect;
 use url::Url;
 
+use crate::connections::ConnectionCounter;
 use crate::error::{Error, Result, cause_chain};
 use crate::process::{self, ProcessId};
 use crate::reply::HttpReply;
@@ -35,6 +36,7 @@ pub(crate) struct Settings {
 /// One connection pool, shared by all threads of a process.
 pub(crate) struct Transport {
     settings: Settings,
+    connections: ConnectionCounter,
     first: OnceBox<Live>,
 }
 
@@ -51,7 +53,7 @@ struct Live {
 
 impl Transport {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, first: OnceBox::new() }
+        Self { settings, connections: ConnectionCounter::default(), first: OnceBox::new() }
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
@@ -63,12 +65,16 @@ impl Transport {
             .unwrap_or_else(|_| Err(live.retire()))
     }
 
+    pub fn connections_opened(&self) -> u64 {
+        self.connections.opened()
+    }
+
     /// The client of this process, made when there is none that works.
     fn live(&self) -> Result<&Live> {
         let owner = process::current();
         let mut slot = &self.first;
         loop {
-            let live = slot.get_or_try_init(|| Live::start(owner, &self.settings).map(Box::new))?;
+            let live = slot.get_or_try_init(|| Live::start(owner, &self.settings, &self.connections).map(Box::new))?;
             if live.owner == owner && !live.broken.load(Ordering::Acquire) {
                 return Ok(live);
             }
@@ -78,8 +84,8 @@ impl Transport {
 }
 
 impl Live {
-    fn start(owner: ProcessId, settings: &Settings) -> Result<Self> {
-        let built = catch_unwind(AssertUnwindSafe(|| process::with_signals_blocked(|| build(settings))));
+    fn start(owner: ProcessId, settings: &Settings, connections: &ConnectionCounter) -> Result<Self> {
+        let built = catch_unwind(AssertUnwindSafe(|| process::with_signals_blocked(|| build(settings, connections))));
         let client = match built {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => return Err(unavailable(&cause_chain(&error)).with_os_errno(os_errno(&error))),
@@ -109,12 +115,13 @@ impl Drop for Live {
     }
 }
 
-fn build(settings: &Settings) -> reqwest::Result<Client> {
+fn build(settings: &Settings, connections: &ConnectionCounter) -> reqwest::Result<Client> {
     let mut builder = Client::builder()
         .tls_backend_preconfigured(settings.tls.clone())
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
+        .connector_layer(connections.clone())
         .timeout(None)
         .http1_only()
         .tcp_nodelay(true);

@@ -14,7 +14,7 @@ use crate::status::Status;
 ///
 /// It never changes, and any number of threads may call with it at once. Making one opens no connection and starts no
 /// thread; the first call does both.
-pub struct tckms_client(Client);
+pub struct tckms_client(pub(super) Client);
 
 impl tckms_client {
     fn publish(client: Client, out: &mut *mut Self) {

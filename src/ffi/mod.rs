@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod guard;
 mod limits;
+mod stats;
 mod status;
 mod version;
 
@@ -21,5 +22,6 @@ pub use client::*;
 pub use config::*;
 pub use error::*;
 pub use limits::*;
+pub use stats::*;
 pub use status::*;
 pub use version::*;

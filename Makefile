@@ -1,0 +1,43 @@
+# Thin over cargo and scripts/: each target is one sentence of the README.
+
+CARGO ?= cargo
+RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
+LIBRARY = $(CARGO) build --release --locked --lib --features wipe-on-free
+EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
+
+.PHONY: help build demo test lint header bench clean
+
+help:
+	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
+	@echo "make test    all tests"
+	@echo "make build   target/release/libtckms.so, libtckms.a and tckms-emulator"
+	@echo "make lint    formatting and clippy, warnings denied"
+	@echo "make header  write include/tckms.h anew from the source"
+	@echo "make bench   measure, beside a bare HTTP loop in the same run"
+
+build:
+	scripts/setup.sh build
+	$(LIBRARY)
+	ln -sf libtckms.so $(RELEASE)/libtckms.so.0
+	$(EMULATOR)
+
+demo: build
+	scripts/demo.sh
+
+test: build
+	scripts/setup.sh test
+	$(CARGO) test --locked --workspace
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features wipe-on-free,test-hooks -- -D warnings
+
+header:
+	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test header
+
+bench: build
+	$(CARGO) run --release --locked -p tckms-bench
+
+clean:
+	$(CARGO) clean

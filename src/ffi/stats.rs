@@ -1,0 +1,98 @@
+//! A client's counters, in a struct that can grow.
+
+use super::arguments::{handle, null};
+use super::client::tckms_client;
+use super::guard::guard;
+use crate::error::Error;
+use crate::stats::Stats;
+use crate::status::Status;
+
+/// What a client, and all that share its connections, have done since it was made.
+///
+/// Later versions may add members at the end; the size argument of tckms_client_stats() tells which ones a program
+/// knows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tckms_stats {
+    /// Calls that were made, whatever their end.
+    pub calls: u64,
+    /// Attempts after the first of a call.
+    pub retries: u64,
+    /// Replies with RequestLimitExceeded or HTTP 429.
+    pub throttles: u64,
+    /// Calls refused for their arguments.
+    pub failures_argument: u64,
+    /// Calls for which no credentials could be had.
+    pub failures_credentials: u64,
+    /// Calls that did not reach the service or got no answer of the service.
+    pub failures_transport: u64,
+    /// Calls refused for the identity.
+    pub failures_identity: u64,
+    /// Calls refused for the request or the key's state.
+    pub failures_request: u64,
+    /// Calls for which the service was unable.
+    pub failures_unavailable: u64,
+    /// Calls that met something that was not what it claimed to be.
+    pub failures_integrity: u64,
+    /// Calls that failed inside the library.
+    pub failures_library: u64,
+    /// Bytes of request bodies, without headers and TLS.
+    pub bytes_sent: u64,
+    /// Bytes of reply bodies, without headers and TLS.
+    pub bytes_received: u64,
+    /// Connections that were opened.
+    pub connections_opened: u64,
+}
+
+impl From<Stats> for tckms_stats {
+    fn from(stats: Stats) -> Self {
+        Self {
+            calls: stats.calls,
+            retries: stats.retries,
+            throttles: stats.throttles,
+            failures_argument: stats.failures.argument,
+            failures_credentials: stats.failures.credentials,
+            failures_transport: stats.failures.transport,
+            failures_identity: stats.failures.identity,
+            failures_request: stats.failures.request,
+            failures_unavailable: stats.failures.unavailable,
+            failures_integrity: stats.failures.integrity,
+            failures_library: stats.failures.library,
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            connections_opened: stats.connections_opened,
+        }
+    }
+}
+
+/// Reads the counters of a client and of all that share its connections.
+///
+/// @param client  The client.
+/// @param out     Where to write them. What `size` has beyond the members of the running library is set to 0.
+/// @param size    sizeof(tckms_stats) as the program was compiled: 1 to 4096 bytes.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+///
+/// Threads: from any thread. The counters are read one after the other while calls go on.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_stats(client: *const tckms_client, out: *mut tckms_stats, size: usize) -> Status {
+    guard(|| {
+        if out.is_null() {
+            return Err(null("out"));
+        }
+        if !(1..=4096).contains(&size) {
+            let message = format!("the size is {size}, sizeof(tckms_stats) is expected, 1 to 4096");
+            return Err(Error::new(Status::InvalidLength, message));
+        }
+        // SAFETY: `out` has room for `size` bytes, as the comment above demands, and the source is at least as long as
+        // what is copied.
+        unsafe {
+            std::ptr::write_bytes(out.cast::<u8>(), 0, size);
+            let stats = tckms_stats::from(handle(client, "client")?.0.stats());
+            let known = size.min(size_of::<tckms_stats>());
+            std::ptr::copy_nonoverlapping((&raw const stats).cast::<u8>(), out.cast(), known);
+        }
+        Ok(())
+    })
+}

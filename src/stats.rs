@@ -1,0 +1,141 @@
+//! What a client has done so far, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+use crate::status::{Category, Status};
+
+/// What a client, and all that are derived from it, have done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Calls that were made, whatever their end.
+    pub calls: u64,
+    /// Attempts after the first of a call.
+    pub retries: u64,
+    /// Replies with `RequestLimitExceeded` or HTTP 429.
+    pub throttles: u64,
+    /// Calls that failed, by the category of their status.
+    pub failures: Failures,
+    /// Bytes of request bodies that were handed to the transport, without headers and TLS.
+    pub bytes_sent: u64,
+    /// Bytes of reply bodies that were read, without headers and TLS.
+    pub bytes_received: u64,
+    /// Connections that were opened, TLS included where it is used.
+    pub connections_opened: u64,
+}
+
+/// Failed calls by the category of their status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// The caller's arguments.
+    pub argument: u64,
+    /// Credentials could not be had.
+    pub credentials: u64,
+    /// The way to the service.
+    pub transport: u64,
+    /// Refused for the identity.
+    pub identity: u64,
+    /// Refused for the request or the key's state.
+    pub request: u64,
+    /// The service was unable.
+    pub unavailable: u64,
+    /// Something was not what it claimed to be.
+    pub integrity: u64,
+    /// The library itself.
+    pub library: u64,
+}
+
+/// The counters behind [`Stats`]: plain atomics, so that counting neither locks nor waits.
+#[derive(Default)]
+pub(crate) struct Counters {
+    calls: AtomicU64,
+    retries: AtomicU64,
+    throttles: AtomicU64,
+    failures: [AtomicU64; 10],
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+}
+
+impl Counters {
+    pub fn call(&self) {
+        add(&self.calls, 1);
+    }
+
+    pub fn attempt(&self, number: u32, bytes_sent: usize) {
+        if number > 1 {
+            add(&self.retries, 1);
+        }
+        add(&self.bytes_sent, bytes_sent);
+    }
+
+    pub fn reply(&self, bytes_received: usize) {
+        add(&self.bytes_received, bytes_received);
+    }
+
+    pub fn failed_attempt(&self, error: &Error) {
+        if error.status() == Status::RequestLimitExceeded || error.http_status() == Some(429) {
+            add(&self.throttles, 1);
+        }
+    }
+
+    pub fn failed_call(&self, error: &Error) {
+        if let Some(counter) = self.failures.get(error.status().category() as usize / 100) {
+            add(counter, 1);
+        }
+    }
+
+    pub fn read(&self, connections_opened: u64) -> Stats {
+        let failed = |category: Category| get(&self.failures[category as usize / 100]);
+        Stats {
+            calls: get(&self.calls),
+            retries: get(&self.retries),
+            throttles: get(&self.throttles),
+            failures: Failures {
+                argument: failed(Category::Argument),
+                credentials: failed(Category::Credentials),
+                transport: failed(Category::Transport),
+                identity: failed(Category::Identity),
+                request: failed(Category::Request),
+                unavailable: failed(Category::Unavailable),
+                integrity: failed(Category::Integrity),
+                library: failed(Category::Library),
+            },
+            bytes_sent: get(&self.bytes_sent),
+            bytes_received: get(&self.bytes_received),
+            connections_opened,
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, value: usize) {
+    counter.fetch_add(value as u64, Ordering::Relaxed);
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_in_their_category() {
+        let counters = Counters::default();
+        counters.failed_call(&Error::new(Status::CmkDisabled, ""));
+        counters.failed_call(&Error::new(Status::Internal, ""));
+        counters.failed_call(&Error::new(Status::Internal, ""));
+        let failures = counters.read(0).failures;
+        assert_eq!(failures, Failures { request: 1, library: 2, ..Failures::default() });
+    }
+
+    #[test]
+    fn attempts_after_the_first_are_retries() {
+        let counters = Counters::default();
+        for number in [1, 2, 3, 1] {
+            counters.attempt(number, 10);
+        }
+        let stats = counters.read(7);
+        assert_eq!((stats.retries, stats.bytes_sent, stats.connections_opened), (2, 40, 7));
+    }
+}
