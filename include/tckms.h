@@ -140,7 +140,7 @@
 #define TCKMS_LOG_INFO 3
 
 /**
- * Log level: also what happens inside.
+ * Log level: also the waits between attempts.
  */
 #define TCKMS_LOG_DEBUG 4
 

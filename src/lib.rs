@@ -31,6 +31,7 @@ mod process;
 mod rate;
 mod reply;
 mod request;
+mod resolver;
 mod retry;
 mod secret;
 mod service;

@@ -13,7 +13,7 @@ pub enum LogLevel {
     Warn = 2,
     /// Every attempt.
     Info = 3,
-    /// Also what happens inside, such as a new transport.
+    /// Also the waits between attempts.
     Debug = 4,
 }
 

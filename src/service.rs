@@ -83,7 +83,7 @@ impl Service {
                 continue;
             }
             match call.decide(&error) {
-                Decision::Wait(wait) => thread::sleep(wait),
+                Decision::Wait(wait) => call.pause(wait),
                 Decision::Stop => return Err(call.give_up(error)),
             }
         }
@@ -206,6 +206,19 @@ impl Call<'_> {
             repeatable: self.request.repeatable,
         };
         policy.decide(self.attempts, error, self.started.elapsed(), random_fraction())
+    }
+
+    fn pause(&self, wait: Duration) {
+        self.service.log(
+            LogLevel::Debug,
+            format_args!(
+                "action={} waits {} ms before attempt {}",
+                self.request.action,
+                wait.as_millis(),
+                self.attempts + 1
+            ),
+        );
+        thread::sleep(wait);
     }
 
     fn give_up(&self, error: Error) -> Error {

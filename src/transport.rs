@@ -7,6 +7,7 @@
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,12 +15,14 @@ use once_cell::race::OnceBox;
 use reqwest::blocking::{Client, Request, Response};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect;
+use rustls::client::Resumption;
 use url::Url;
 
 use crate::connections::ConnectionCounter;
 use crate::error::{Error, Result, cause_chain};
 use crate::process::{self, ProcessId};
 use crate::reply::HttpReply;
+use crate::resolver::{ResolveError, SystemResolver};
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -116,8 +119,12 @@ impl Drop for Live {
 }
 
 fn build(settings: &Settings, connections: &ConnectionCounter) -> reqwest::Result<Client> {
+    // The cache of sessions has a lock, and the one of a transport before a fork may be locked for ever.
+    let mut tls = settings.tls.clone();
+    tls.resumption = Resumption::in_memory_sessions(32);
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(settings.tls.clone())
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Arc::new(SystemResolver))
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
@@ -200,12 +207,13 @@ fn translate(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let errno = os_errno(&error);
     let untrusted = find::<rustls::Error>(&error);
+    let unresolved = find::<ResolveError>(&error).is_some();
     let chain = cause_chain(&error);
     let (status, message) = if let Some(reason) = untrusted {
         (Status::TlsFailed, format!("TLS failed: {reason}"))
     } else if error.is_timeout() && !error.is_connect() {
         (Status::TimedOut, format!("no reply came in the time allowed: {chain}"))
-    } else if chain.contains("dns error") {
+    } else if unresolved {
         (Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
     } else if error.is_connect() {
         (Status::ConnectFailed, format!("no connection could be made: {chain}"))

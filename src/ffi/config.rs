@@ -37,7 +37,7 @@ pub const TCKMS_LOG_ERROR: c_int = 1;
 pub const TCKMS_LOG_WARN: c_int = 2;
 /// Log level: also every attempt that succeeded.
 pub const TCKMS_LOG_INFO: c_int = 3;
-/// Log level: also what happens inside.
+/// Log level: also the waits between attempts.
 pub const TCKMS_LOG_DEBUG: c_int = 4;
 
 /// Makes an empty configuration. Region and credentials have to be set before a client can be made from it.

@@ -1,0 +1,128 @@
+//! The documents say what is so: every proof exists, every link leads somewhere, every list is complete.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The Markdown files that users read.
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md"), root().join("emulator/README.md")];
+    let in_folder = |folder: &str| fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    found.extend(
+        in_folder("docs").chain(in_folder("examples-c")).filter(|path| path.extension().is_some_and(|e| e == "md")),
+    );
+    found
+}
+
+/// "Proof: a/file (a_test, another), b/file" as pairs of a file and its tests.
+fn proofs(text: &str) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for claim in text.split("Proof: ").skip(1) {
+        // A proof ends with its paragraph, or with its cell of a table.
+        let claim = claim.split("\n\n").next().unwrap().split('|').next().unwrap().replace('\n', " ");
+        let mut rest = claim.trim();
+        loop {
+            let end = rest.find([' ', ',']).unwrap_or(rest.len());
+            let file = rest[..end].trim_end_matches('.').to_owned();
+            rest = rest[end..].trim_start();
+            let mut tests = Vec::new();
+            if let Some(list) = rest.strip_prefix('(') {
+                let close = list.find(')').expect("the tests of a proof are in parentheses");
+                tests = list[..close].split(',').map(|name| name.trim().to_owned()).collect();
+                rest = list[close + 1..].trim_start();
+            }
+            found.push((file, tests));
+            match rest.strip_prefix(',') {
+                Some(more) => rest = more.trim_start(),
+                None => break,
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_proof_exists() {
+    let mut count = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for (file, tests) in proofs(&text) {
+            let place = root().join(&file);
+            assert!(place.is_file(), "{}: the proof {file:?} is not a file", document.display());
+            let proof = fs::read_to_string(&place).unwrap();
+            for test in tests {
+                assert!(proof.contains(&test), "{}: {file} has no {test:?}", document.display());
+                count += 1;
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 20, "the documents name only {count} proofs");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let file = target.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let place = document.parent().unwrap().join(file);
+            assert!(place.exists(), "{}: the link to {target:?} leads nowhere", document.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_quickstart_as_it_is() {
+    let program = read("examples-c/quickstart.c");
+    assert!(read("README.md").contains(program.trim()), "README.md does not hold examples-c/quickstart.c as it is");
+}
+
+#[test]
+fn every_status_is_explained() {
+    let explained = read("docs/errors.md");
+    for line in read("include/tckms.h").lines().filter(|line| line.starts_with("  TCKMS_ERR_")) {
+        let (name, number) = line.trim().trim_end_matches(',').split_once(" = ").unwrap();
+        let row = format!("| {number} | `{name}` |");
+        assert!(explained.contains(&row), "docs/errors.md has no row {row:?}");
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = read("Cargo.toml");
+    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let needed: BTreeSet<&str> = section
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .collect();
+    let document = read("docs/dependencies.md");
+    let rows = document.lines().filter(|line| line.starts_with("| `"));
+    let explained: BTreeSet<&str> =
+        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+    assert_eq!(explained, needed);
+}
+
+#[test]
+fn every_setter_is_in_the_chapter_on_configuration() {
+    let chapter = read("docs/configuration.md");
+    let header = read("include/tckms.h");
+    for setter in header.split("tckms_status ").filter(|rest| rest.starts_with("tckms_config_set_")) {
+        let name = setter.split('(').next().unwrap();
+        assert!(chapter.contains(&format!("`{name}`")), "docs/configuration.md does not tell of {name}");
+    }
+}
