@@ -1,0 +1,134 @@
+//! The library as a C program meets it: the shared object, opened by name, through its C functions.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
+use std::ptr;
+
+use libloading::Library;
+
+use crate::Result;
+use crate::worker::Caller;
+
+const KEY_ID: &CStr = c"23e80852-1e38-11e9-b129-5cb9019b4b01";
+const REGION: &CStr = c"ap-guangzhou";
+/// Of the lengths that real ones have; the server does not look at them.
+const SECRET_ID: &CStr = c"AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
+const SECRET_KEY: &CStr = c"Gu5t9xGARNpq86cd98joQYCN3EXAMPLE";
+
+#[repr(C)]
+struct Buffer {
+    data: *mut u8,
+    len: usize,
+}
+
+type Handle = *mut c_void;
+type Status = c_int;
+const OK: Status = 0;
+
+/// The functions of `tckms.h` that the measurement needs.
+struct Api {
+    config_new: unsafe extern "C" fn() -> Handle,
+    config_free: unsafe extern "C" fn(Handle),
+    config_set_region: unsafe extern "C" fn(Handle, *const c_char) -> Status,
+    config_set_endpoint: unsafe extern "C" fn(Handle, *const c_char) -> Status,
+    config_set_credentials: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *const c_char) -> Status,
+    config_set_ca_file: unsafe extern "C" fn(Handle, *const c_char) -> Status,
+    client_new: unsafe extern "C" fn(Handle, *mut Handle) -> Status,
+    client_free: unsafe extern "C" fn(Handle),
+    encrypt: unsafe extern "C" fn(Handle, *const c_char, *const c_void, usize, *const c_char, *mut Buffer) -> Status,
+    buffer_free: unsafe extern "C" fn(*mut Buffer),
+    last_error: unsafe extern "C" fn() -> Handle,
+    error_message: unsafe extern "C" fn(Handle) -> *const c_char,
+    _library: Library,
+}
+
+impl Api {
+    fn open(path: &Path) -> Result<Self> {
+        // SAFETY: loading the library runs no code of it, and the types above are those of tckms.h.
+        unsafe {
+            let library = Library::new(path)?;
+            Ok(Self {
+                config_new: *library.get("tckms_config_new")?,
+                config_free: *library.get("tckms_config_free")?,
+                config_set_region: *library.get("tckms_config_set_region")?,
+                config_set_endpoint: *library.get("tckms_config_set_endpoint")?,
+                config_set_credentials: *library.get("tckms_config_set_credentials")?,
+                config_set_ca_file: *library.get("tckms_config_set_ca_file")?,
+                client_new: *library.get("tckms_client_new")?,
+                client_free: *library.get("tckms_client_free")?,
+                encrypt: *library.get("tckms_encrypt")?,
+                buffer_free: *library.get("tckms_buffer_free")?,
+                last_error: *library.get("tckms_last_error")?,
+                error_message: *library.get("tckms_error_message")?,
+                _library: library,
+            })
+        }
+    }
+
+    fn check(&self, status: Status) -> Result<()> {
+        if status == OK {
+            return Ok(());
+        }
+        // SAFETY: both take what the other gives, NULL included, and the text lives until this thread's next call.
+        let message = unsafe { (self.error_message)((self.last_error)()) };
+        if message.is_null() {
+            return Err(format!("libtckms: status {status}").into());
+        }
+        // SAFETY: the library's texts end with a NUL byte.
+        Err(format!("libtckms: {}", unsafe { CStr::from_ptr(message) }.to_string_lossy()).into())
+    }
+}
+
+/// A client of the library and the plaintext that it encrypts again and again.
+pub struct LibTckms {
+    api: Api,
+    client: Handle,
+    plaintext: Vec<u8>,
+}
+
+// SAFETY: "from any thread, any number at once", says the header of tckms_encrypt.
+unsafe impl Sync for LibTckms {}
+
+impl LibTckms {
+    pub fn new(library: &Path, endpoint: &str, ca_file: Option<&Path>, plaintext_len: usize) -> Result<Self> {
+        let api = Api::open(library)?;
+        let endpoint = CString::new(endpoint)?;
+        let ca_file = ca_file.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
+        let mut client = ptr::null_mut();
+        // SAFETY: all strings outlive the calls, and the configuration is freed once, after its last use.
+        unsafe {
+            let config = (api.config_new)();
+            api.check((api.config_set_region)(config, REGION.as_ptr()))?;
+            api.check((api.config_set_endpoint)(config, endpoint.as_ptr()))?;
+            let no_token = ptr::null();
+            api.check((api.config_set_credentials)(config, SECRET_ID.as_ptr(), SECRET_KEY.as_ptr(), no_token))?;
+            if let Some(ca_file) = &ca_file {
+                api.check((api.config_set_ca_file)(config, ca_file.as_ptr()))?;
+            }
+            api.check((api.client_new)(config, &mut client))?;
+            (api.config_free)(config);
+        }
+        Ok(Self { api, client, plaintext: vec![b'x'; plaintext_len] })
+    }
+}
+
+impl Caller for LibTckms {
+    fn call(&self) -> Result<()> {
+        let mut blob = Buffer { data: ptr::null_mut(), len: 0 };
+        // SAFETY: the client lives as long as self, and the buffer is freed once.
+        unsafe {
+            let (plaintext, len) = (self.plaintext.as_ptr().cast(), self.plaintext.len());
+            let no_context = ptr::null();
+            let status = (self.api.encrypt)(self.client, KEY_ID.as_ptr(), plaintext, len, no_context, &mut blob);
+            (self.api.buffer_free)(&mut blob);
+            self.api.check(status)
+        }
+    }
+}
+
+impl Drop for LibTckms {
+    fn drop(&mut self) {
+        // SAFETY: it came from client_new and is not used any more.
+        unsafe { (self.api.client_free)(self.client) }
+    }
+}

@@ -1,0 +1,64 @@
+//! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request.
+//!
+//! One binary plays all parts, each in a process of its own: the server's CPU is not the clients', and the allocator of
+//! one client is not the other's.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod artifact;
+mod bare;
+mod cli;
+mod http;
+mod libtckms;
+mod plan;
+mod process;
+mod record;
+mod report;
+mod rounds;
+mod server;
+mod worker;
+
+use std::process::ExitCode;
+
+use crate::cli::Command;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
+
+/// Exit status for a command line that makes no sense.
+const USAGE_ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(message) => {
+            eprintln!("tckms-bench: {message}\nTry `tckms-bench --help`.");
+            return USAGE_ERROR.into();
+        }
+    };
+    let outcome = match command {
+        Command::Help => {
+            print!("{}", cli::HELP);
+            Ok(())
+        }
+        Command::Measure(options) => measure(&options),
+        Command::Serve { ca_file } => server::run(&ca_file),
+        Command::Work(spec) => worker::run(&spec),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tckms-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &cli::Options) -> Result<()> {
+    let artifacts = artifact::prepare(options)?;
+    let measured = rounds::run(&artifacts, options)?;
+    print!("{}", report::table(&measured));
+    let file = report::write_json(&artifacts.results, &measured)?;
+    println!("\nAll figures: {}", file.display());
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The measurement itself: clients take turns, so that whatever else the machine does befalls them alike.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::Result;
+use crate::artifact::Artifacts;
+use crate::cli::Options;
+use crate::http::RawRequest;
+use crate::plan::{self, Configuration, Effort, Scheme};
+use crate::process::Part;
+use crate::record;
+use crate::server::Ready;
+use crate::worker::{ClientKind, Cost, Spec};
+
+/// The figures of one run.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    pub effort: Effort,
+    pub rows: Vec<Row>,
+}
+
+/// The figures of one configuration.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    #[serde(flatten)]
+    pub configuration: Configuration,
+    pub tckms: Figures,
+    pub bare: Figures,
+    /// Median over the rounds of tckms / bare within the round.
+    pub ratio: f64,
+    pub cpp_sdk_ratio: Option<f64>,
+    pub without_wiping: Option<Figures>,
+    /// Median over the rounds of tckms / without_wiping within the round.
+    pub wiping_ratio: Option<f64>,
+}
+
+/// Medians over the rounds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Figures {
+    pub cpu_us_per_call: f64,
+    pub wall_us_per_call: f64,
+}
+
+/// Measures all configurations, saying on stderr which one is under way.
+pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Measured> {
+    let effort = if options.quick { plan::QUICK } else { plan::FULL };
+    let ca_file = artifacts.results.join("ca.pem");
+    let ca_path = ca_file.to_str().ok_or("the target folder's name is not UTF-8")?;
+    let mut server = Part::start(&["serve", ca_path])?;
+    let site = Site { ready: server.hear()?, ca_file };
+    let rows = plan::configurations().map(|configuration| {
+        let Configuration { scheme, plaintext_len, threads } = configuration;
+        eprintln!("measuring {} with {plaintext_len} bytes and {threads} threads", scheme.name());
+        measure(&site, artifacts, configuration, effort)
+    });
+    Ok(Measured { effort, rows: rows.collect::<Result<_>>()? })
+}
+
+/// Where the server is.
+struct Site {
+    ready: Ready,
+    ca_file: PathBuf,
+}
+
+impl Site {
+    fn start_client(&self, client: ClientKind, configuration: Configuration) -> Result<Part> {
+        let Configuration { scheme, threads, .. } = configuration;
+        let (address, ca_file) = match scheme {
+            Scheme::Http => (self.ready.http, None),
+            Scheme::Https => (self.ready.https, Some(self.ca_file.clone())),
+        };
+        let spec = Spec { client, endpoint: format!("{}://{address}", scheme.name()), ca_file, threads };
+        Part::start(&["work", &serde_json::to_string(&spec)?])
+    }
+}
+
+fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, effort: Effort) -> Result<Row> {
+    let plaintext_len = configuration.plaintext_len;
+    let libtckms = |library: &Path| ClientKind::LibTckms { library: library.to_owned(), plaintext_len };
+    let RawRequest { head, body } = record::request(&artifacts.shipped, plaintext_len)?;
+    let bare = ClientKind::Bare { head, body: String::from_utf8(body)? };
+    let mut kinds = vec![libtckms(&artifacts.shipped), bare];
+    kinds.extend(artifacts.without_wiping.as_deref().map(libtckms));
+
+    let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
+    let series = take_turns(clients, effort)?;
+    let figures = |costs: &[Cost]| Figures {
+        cpu_us_per_call: median(costs.iter().map(|cost| cost.cpu.as_secs_f64() * 1e6 / effort.calls_per_round as f64)),
+        wall_us_per_call: median(
+            costs.iter().map(|cost| cost.wall.as_secs_f64() * 1e6 / effort.calls_per_round as f64),
+        ),
+    };
+    Ok(Row {
+        configuration,
+        tckms: figures(&series[0]),
+        bare: figures(&series[1]),
+        ratio: paired_ratio(&series[0], &series[1]),
+        cpp_sdk_ratio: plan::cpp_sdk_ratio(configuration),
+        without_wiping: series.get(2).map(|costs| figures(costs)),
+        wiping_ratio: series.get(2).map(|costs| paired_ratio(&series[0], costs)),
+    })
+}
+
+/// The costs of each client's rounds. Who begins a round changes from round to round.
+fn take_turns(mut clients: Vec<Part>, effort: Effort) -> Result<Vec<Vec<Cost>>> {
+    for client in &mut clients {
+        client.ask::<Cost>(&effort.warm_up_calls)?;
+    }
+    let mut series = vec![Vec::new(); clients.len()];
+    for round in 0..effort.rounds {
+        for turn in 0..clients.len() {
+            let index = (round + turn) % clients.len();
+            series[index].push(clients[index].ask(&effort.calls_per_round)?);
+        }
+    }
+    Ok(series)
+}
+
+/// A disturbance lasts longer than a round more often than not, so what stands beside each other is compared first.
+fn paired_ratio(ours: &[Cost], theirs: &[Cost]) -> f64 {
+    median(ours.iter().zip(theirs).map(|(ours, theirs)| ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64()))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_disturbed_round_does_not_move_the_ratio() {
+        let costs =
+            |micros: [u64; 3]| micros.map(|micros| Cost { cpu: Duration::from_micros(micros), wall: Duration::ZERO });
+        assert_eq!(paired_ratio(&costs([20, 900, 40]), &costs([10, 10, 20])), 2.0);
+    }
+}
