@@ -26,6 +26,7 @@ mod endpoint;
 mod environment;
 mod error;
 mod log;
+mod per_process;
 #[allow(unsafe_code)]
 mod process;
 mod rate;

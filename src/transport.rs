@@ -2,8 +2,7 @@
 //!
 //! The blocking client is a thread with a runtime. It is made on the first call, with every signal blocked, so that
 //! no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
-//! thread, and touching what it left behind can hang or close descriptors that are somebody else's by now. So each
-//! client remembers the process it was made in, and where that is another one a new client is made beside it.
+//! thread, so each process makes a client of its own ([`PerProcess`]).
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use once_cell::race::OnceBox;
 use reqwest::blocking::{Client, Request, Response};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect;
@@ -20,7 +18,8 @@ use url::Url;
 
 use crate::connections::ConnectionCounter;
 use crate::error::{Error, Result, cause_chain};
-use crate::process::{self, ProcessId};
+use crate::per_process::PerProcess;
+use crate::process;
 use crate::reply::HttpReply;
 use crate::resolver::{ResolveError, SystemResolver};
 use crate::secret::Secret;
@@ -40,81 +39,52 @@ pub(crate) struct Settings {
 pub(crate) struct Transport {
     settings: Settings,
     connections: ConnectionCounter,
-    first: OnceBox<Live>,
-}
-
-/// A client that works, or once did. Each is followed by its successor, if it needed one.
-///
-/// Nothing is taken out of this chain before the end, so a thread may go on using what it found there, and no lock
-/// exists that a fork could inherit. It grows by one with each generation of forks.
-struct Live {
-    owner: ProcessId,
-    client: Option<Client>,
-    broken: AtomicBool,
-    next: OnceBox<Live>,
+    live: PerProcess<Live>,
 }
 
 impl Transport {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, connections: ConnectionCounter::default(), first: OnceBox::new() }
+        Self { settings, connections: ConnectionCounter::default(), live: PerProcess::new() }
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
     pub fn send(&self, mut request: Request, timeout: Duration) -> Result<HttpReply> {
         *request.timeout_mut() = Some(timeout);
-        let live = self.live()?;
+        let live = self.live.get_or_try_init(Live::is_whole, || Live::start(&self.settings, &self.connections))?;
         // The blocking client panics on the caller's thread when its own thread is gone.
-        catch_unwind(AssertUnwindSafe(|| read(live.client().execute(request).map_err(translate)?)))
+        catch_unwind(AssertUnwindSafe(|| read(live.client.execute(request).map_err(translate)?)))
             .unwrap_or_else(|_| Err(live.retire()))
     }
 
     pub fn connections_opened(&self) -> u64 {
         self.connections.opened()
     }
+}
 
-    /// The client of this process, made when there is none that works.
-    fn live(&self) -> Result<&Live> {
-        let owner = process::current();
-        let mut slot = &self.first;
-        loop {
-            let live = slot.get_or_try_init(|| Live::start(owner, &self.settings, &self.connections).map(Box::new))?;
-            if live.owner == owner && !live.broken.load(Ordering::Acquire) {
-                return Ok(live);
-            }
-            slot = &live.next;
-        }
-    }
+/// A client with its thread. Dropping it ends the thread and closes the connections.
+struct Live {
+    client: Client,
+    broken: AtomicBool,
 }
 
 impl Live {
-    fn start(owner: ProcessId, settings: &Settings, connections: &ConnectionCounter) -> Result<Self> {
-        let built = catch_unwind(AssertUnwindSafe(|| process::with_signals_blocked(|| build(settings, connections))));
-        let client = match built {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(unavailable(&cause_chain(&error)).with_os_errno(os_errno(&error))),
-            Err(_) => return Err(unavailable("its thread ended while it started")),
-        };
-        Ok(Self { owner, client: Some(client), broken: AtomicBool::new(false), next: OnceBox::new() })
+    fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<Self> {
+        let start = || process::with_signals_blocked(|| build(settings, connections));
+        match catch_unwind(AssertUnwindSafe(start)) {
+            Ok(Ok(client)) => Ok(Self { client, broken: AtomicBool::new(false) }),
+            Ok(Err(error)) => Err(unavailable(&cause_chain(&error)).with_os_errno(os_errno(&error))),
+            Err(_) => Err(unavailable("its thread ended while it started")),
+        }
     }
 
-    fn client(&self) -> &Client {
-        self.client.as_ref().expect("only drop takes the client away")
+    fn is_whole(&self) -> bool {
+        !self.broken.load(Ordering::Acquire)
     }
 
     /// Marks this client as one that no longer works; the next call makes a new one.
     fn retire(&self) -> Error {
         self.broken.store(true, Ordering::Release);
         unavailable("its thread has ended").possibly_carried_out()
-    }
-}
-
-impl Drop for Live {
-    /// Ends the client's thread and connections where they exist. In a forked child they do not: the descriptors'
-    /// numbers may belong to the host by now, so the inherited client is forgotten.
-    fn drop(&mut self) {
-        if self.owner != process::current() {
-            std::mem::forget(self.client.take());
-        }
     }
 }
 

@@ -1,0 +1,99 @@
+//! Values that belong to one process and are never touched in its forked children.
+//!
+//! A child inherits locks that may be held for ever, threads that do not exist and descriptors that may be somebody
+//! else's by now. So each value remembers the process it was made in, and a child makes one of its own beside it.
+
+use once_cell::race::OnceBox;
+
+use crate::process::{self, ProcessId};
+
+/// A value per process, made when it is first needed, and made anew when the one there cannot be used any more.
+///
+/// The values form a chain in which each is followed by its successor, if it needed one. Nothing is taken out before
+/// the end, so a thread may go on using what it found, and the chain grows by compare-and-swap, so that it has no lock
+/// itself. It has one link for each generation of forks and for each value that broke.
+pub(crate) struct PerProcess<T> {
+    first: OnceBox<Link<T>>,
+}
+
+struct Link<T> {
+    owner: ProcessId,
+    /// Only `drop` takes it away.
+    value: Option<T>,
+    next: OnceBox<Link<T>>,
+}
+
+impl<T> PerProcess<T> {
+    pub fn new() -> Self {
+        Self { first: OnceBox::new() }
+    }
+
+    /// This process's value. `make` may run on several threads at once; one result is kept and the others are dropped.
+    pub fn get_or_try_init<E>(&self, usable: impl Fn(&T) -> bool, make: impl Fn() -> Result<T, E>) -> Result<&T, E> {
+        let owner = process::current();
+        let mut slot = &self.first;
+        loop {
+            let link = slot.get_or_try_init(|| make().map(|value| Box::new(Link::new(owner, value))))?;
+            match &link.value {
+                Some(value) if link.owner == owner && usable(value) => return Ok(value),
+                _ => slot = &link.next,
+            }
+        }
+    }
+
+    /// This process's value, for values that are always usable and easily made.
+    pub fn get_or_init(&self, make: impl Fn() -> T) -> &T {
+        let made = self.get_or_try_init(|_| true, || Ok::<T, std::convert::Infallible>(make()));
+        match made {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl<T> Link<T> {
+    fn new(owner: ProcessId, value: T) -> Self {
+        Self { owner, value: Some(value), next: OnceBox::new() }
+    }
+}
+
+impl<T> Drop for Link<T> {
+    /// Drops the value where it was made, and forgets it everywhere else.
+    fn drop(&mut self) {
+        if self.owner != process::current() {
+            std::mem::forget(self.value.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_value_is_made_once_and_again_when_it_broke() {
+        let made = Cell::new(0);
+        let values = PerProcess::new();
+        let get = || {
+            let make = || {
+                made.set(made.get() + 1);
+                Ok::<_, ()>(AtomicBool::new(true))
+            };
+            values.get_or_try_init(|usable: &AtomicBool| usable.load(Ordering::Relaxed), make).unwrap()
+        };
+        assert!(std::ptr::eq(get(), get()));
+        assert_eq!(made.get(), 1);
+        get().store(false, Ordering::Relaxed);
+        assert!(std::ptr::eq(get(), get()));
+        assert_eq!(made.get(), 2);
+    }
+
+    #[test]
+    fn a_failure_to_make_a_value_leaves_nothing_behind() {
+        let values = PerProcess::new();
+        assert_eq!(values.get_or_try_init(|_| true, || Err::<u8, _>("no")), Err("no"));
+        assert_eq!(values.get_or_init(|| 7), &7);
+    }
+}
