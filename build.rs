@@ -12,6 +12,7 @@ const SOURCES: &[&str] = &[
     "src/ffi/status.rs",
     "src/ffi/error.rs",
     "src/ffi/config.rs",
+    "src/ffi/credentials.rs",
     "src/ffi/client.rs",
     "src/ffi/stats.rs",
 ];

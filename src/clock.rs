@@ -1,7 +1,7 @@
 //! The time that requests are signed with.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The system's clock plus what the service taught about its error.
 #[derive(Default)]
@@ -22,6 +22,13 @@ impl Clock {
     }
 }
 
+/// How long it is until `end`, in seconds since the Unix epoch, by the clock of whoever named it. Our own clock, which may
+/// be wrong, is asked only when nothing else told the time.
+pub(crate) fn time_until(end: i64, now: Option<SystemTime>) -> Duration {
+    let left = end.saturating_sub(unix_seconds(now.unwrap_or_else(SystemTime::now)));
+    Duration::from_secs(u64::try_from(left).unwrap_or(0))
+}
+
 fn unix_seconds(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_secs() as i64,
@@ -32,7 +39,6 @@ fn unix_seconds(time: SystemTime) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_correction_lasts() {
@@ -40,5 +46,12 @@ mod tests {
         clock.correct(SystemTime::now() - Duration::from_secs(600));
         let error = clock.now() - (unix_seconds(SystemTime::now()) - 600);
         assert!(error.abs() <= 1, "{error}");
+    }
+
+    #[test]
+    fn time_is_counted_on_the_clock_of_who_named_the_end() {
+        let service_now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        assert_eq!(time_until(1_000_060, Some(service_now)), Duration::from_secs(60));
+        assert_eq!(time_until(999_999, Some(service_now)), Duration::ZERO);
     }
 }

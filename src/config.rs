@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, CredentialsCallback, DEFAULT_PROFILE, Role, Source, check_role_name};
 use crate::endpoint::{self, Endpoint, INTERNATIONAL_ENDPOINT};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogCallback, LogLevel};
@@ -34,7 +34,9 @@ pub struct Config {
     pub(crate) region: Option<String>,
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) plaintext_http_allowed: bool,
-    pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) credentials: Option<Source>,
+    pub(crate) metadata_endpoint: Option<Url>,
+    pub(crate) sts_endpoint: Option<Endpoint>,
     pub(crate) ca_bundle: Option<CaBundle>,
     pub(crate) proxy: Option<Url>,
     pub(crate) connect_timeout: Option<Duration>,
@@ -110,7 +112,70 @@ impl Config {
 
     /// A fixed identity; `token` belongs to temporary ones.
     pub fn set_credentials(&mut self, secret_id: &str, secret_key: &str, token: Option<&str>) -> Result<()> {
-        self.credentials = Some(Arc::new(Credentials::new(secret_id, secret_key, token)?));
+        let credentials = Credentials::new(secret_id, secret_key, token)?;
+        self.credentials = Some(Source::Fixed(Arc::new(credentials)));
+        Ok(())
+    }
+
+    /// The official SDKs' file, with a section of it; `default` if none is named.
+    pub fn set_profile_credentials(&mut self, path: &Path, profile: Option<&str>) {
+        let name = profile.unwrap_or(DEFAULT_PROFILE).to_owned();
+        self.credentials = Some(Source::Profile { paths: vec![path.to_owned()], name });
+    }
+
+    /// A file of Tencent's command line, such as `~/.tccli/default.credential`.
+    pub fn set_tccli_credentials(&mut self, path: &Path) {
+        self.credentials = Some(Source::Tccli { path: path.to_owned() });
+    }
+
+    /// The role bound to this CVM instance; whichever that is if none is named.
+    pub fn set_cvm_role_credentials(&mut self, role: Option<&str>) -> Result<()> {
+        role.map_or(Ok(()), check_role_name)?;
+        self.credentials = Some(Source::CvmRole { role: role.map(str::to_owned) });
+        Ok(())
+    }
+
+    /// A role that an OIDC token in a file may take, as in a pod of TKE.
+    pub fn set_oidc_credentials(&mut self, provider_id: &str, token_file: &Path, role: Role) {
+        let (provider_id, token_file) = (provider_id.to_owned(), token_file.to_owned());
+        self.credentials = Some(Source::Oidc { region: None, provider_id, token_file, role });
+    }
+
+    /// A function of the program's own.
+    pub fn set_credentials_callback(&mut self, callback: Arc<CredentialsCallback>) {
+        self.credentials = Some(Source::Callback(callback));
+    }
+
+    /// A role that the credentials set so far may take. From now on they serve to sign the calls of STS.
+    pub fn set_assume_role(&mut self, role: Role) -> Result<()> {
+        let base = self.credentials.take().ok_or_else(|| {
+            Error::new(Status::NoCredentials, "a role needs the credentials of who takes it; set those first")
+        })?;
+        self.credentials = Some(Source::AssumeRole { base: Box::new(base), role });
+        Ok(())
+    }
+
+    /// Adds the credentials of another configuration, to be asked when those set so far cannot be had.
+    pub fn add_fallback_credentials(&mut self, other: &Self) -> Result<()> {
+        let fallback = other.credentials.clone().ok_or_else(|| {
+            Error::new(Status::NoCredentials, "the configuration that is to be the fallback has no credentials")
+        })?;
+        self.credentials = Some(match self.credentials.take() {
+            Some(first) => first.or(fallback),
+            None => fallback,
+        });
+        Ok(())
+    }
+
+    /// Another address of the metadata service than that of every CVM instance, for tests.
+    pub fn set_metadata_endpoint(&mut self, url: &str) -> Result<()> {
+        self.metadata_endpoint = Some(Endpoint::parse(url)?.url().clone());
+        Ok(())
+    }
+
+    /// Another address of STS than `https://sts.tencentcloudapi.com`.
+    pub fn set_sts_endpoint(&mut self, url: &str) -> Result<()> {
+        self.sts_endpoint = Some(Endpoint::parse(url)?);
         Ok(())
     }
 
@@ -214,6 +279,8 @@ impl Config {
             ("a region", self.region.is_some()),
             ("an endpoint", self.endpoint.is_some() || self.plaintext_http_allowed),
             ("credentials", self.credentials.is_some()),
+            ("a metadata endpoint", self.metadata_endpoint.is_some()),
+            ("an STS endpoint", self.sts_endpoint.is_some()),
             ("a CA bundle", self.ca_bundle.is_some()),
             ("a proxy", self.proxy.is_some()),
             ("a connect timeout", self.connect_timeout.is_some()),

@@ -1,25 +1,25 @@
 //! The one place that reads environment variables, for the functions whose names say so.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::Config;
+use crate::credentials::{Credentials, DEFAULT_PROFILE, Role, Source};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
+/// The machine's own profile file, after the user's.
+const MACHINE_PROFILE: &str = "/etc/tencentcloud/credentials";
+
 impl Config {
-    /// A configuration from the environment.
+    /// A configuration from the environment: [`set_default_credentials`](Self::set_default_credentials), the region
+    /// in `TENCENTCLOUD_REGION`, and `TCKMS_ENDPOINT` and `TCKMS_CA_FILE` when they are there.
     ///
-    /// `TENCENTCLOUD_SECRET_ID`, `TENCENTCLOUD_SECRET_KEY` and `TENCENTCLOUD_REGION` are needed;
-    /// `TENCENTCLOUD_SESSION_TOKEN` (else `TENCENTCLOUD_TOKEN`), `TCKMS_ENDPOINT` and `TCKMS_CA_FILE` are taken when
-    /// they are there. A variable that is set but empty counts as not set.
+    /// A variable that is set but empty counts as not set.
     pub fn from_env() -> Result<Self> {
         let mut config = Self::new();
-        let secret_id = required("TENCENTCLOUD_SECRET_ID", Status::NoCredentials)?;
-        let secret_key = required("TENCENTCLOUD_SECRET_KEY", Status::NoCredentials)?;
-        let session_token = optional("TENCENTCLOUD_SESSION_TOKEN")?;
-        let token = session_token.map_or_else(|| optional("TENCENTCLOUD_TOKEN"), |token| Ok(Some(token)))?;
-        config.set_credentials(&secret_id, &secret_key, token.as_deref())?;
+        config.set_default_credentials()?;
         config.set_region(&required("TENCENTCLOUD_REGION", Status::InvalidRegion)?)?;
         if let Some(url) = optional("TCKMS_ENDPOINT")? {
             config.set_endpoint(&url)?;
@@ -29,6 +29,98 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// Environment, profile file, CVM role, TKE OIDC: the official SDKs' order. Variables are read now, files when a
+    /// client is made, and the network is used when the first call finds nothing else.
+    pub fn set_default_credentials(&mut self) -> Result<()> {
+        let role = Source::CvmRole { role: None };
+        self.credentials = Some(environment()?.or(default_profile(None)?).or(role).or(tke()?));
+        Ok(())
+    }
+
+    /// `TENCENTCLOUD_SECRET_ID`, `TENCENTCLOUD_SECRET_KEY` and `TENCENTCLOUD_SESSION_TOKEN`, else
+    /// `TENCENTCLOUD_TOKEN`.
+    pub fn set_env_credentials(&mut self) -> Result<()> {
+        self.credentials = Some(environment()?.present()?);
+        Ok(())
+    }
+
+    /// The file that `TENCENTCLOUD_CREDENTIALS_FILE` names, else `~/.tencentcloud/credentials`, else
+    /// `/etc/tencentcloud/credentials`.
+    pub fn set_default_profile_credentials(&mut self, profile: Option<&str>) -> Result<()> {
+        self.credentials = Some(default_profile(profile)?);
+        Ok(())
+    }
+
+    /// `~/.tccli/<profile>.credential`; the profile is the one given, else that of `TCCLI_PROFILE`, else `default`.
+    pub fn set_default_tccli_credentials(&mut self, profile: Option<&str>) -> Result<()> {
+        let invalid = |reason| Error::new(Status::InvalidCredentialsFile, reason);
+        let named = profile.map_or_else(|| optional("TCCLI_PROFILE"), |profile| Ok(Some(profile.to_owned())))?;
+        let profile = named.unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+        if profile.contains('/') {
+            return Err(invalid("the name of a tccli profile has no '/' in it"));
+        }
+        let home = home().ok_or_else(|| invalid("this user has no home directory"))?;
+        self.set_tccli_credentials(&home.join(".tccli").join(format!("{profile}.credential")));
+        Ok(())
+    }
+
+    /// The role of a pod of TKE: `TKE_PROVIDER_ID`, `TKE_WEB_IDENTITY_TOKEN_FILE`, `TKE_ROLE_ARN` and, when it is
+    /// there, `TKE_REGION`.
+    pub fn set_tke_env_credentials(&mut self) -> Result<()> {
+        self.credentials = Some(tke()?.present()?);
+        Ok(())
+    }
+}
+
+/// What is not there is part of the answer; what is there and malformed is an error at once.
+fn environment() -> Result<Source> {
+    let variables = || -> Result<_> {
+        let secret_id = required("TENCENTCLOUD_SECRET_ID", Status::NoCredentials)?;
+        Ok((secret_id, required("TENCENTCLOUD_SECRET_KEY", Status::NoCredentials)?))
+    };
+    let (secret_id, secret_key) = match variables() {
+        Ok(variables) => variables,
+        Err(error) => return absent("environment", error),
+    };
+    let session_token = optional("TENCENTCLOUD_SESSION_TOKEN")?;
+    let token = session_token.map_or_else(|| optional("TENCENTCLOUD_TOKEN"), |token| Ok(Some(token)))?;
+    let credentials =
+        Credentials::new(&secret_id, &secret_key, token.as_deref()).map_err(|error| error.in_step("environment"))?;
+    Ok(Source::Fixed(Arc::new(credentials)))
+}
+
+fn default_profile(profile: Option<&str>) -> Result<Source> {
+    let paths = match optional("TENCENTCLOUD_CREDENTIALS_FILE")? {
+        Some(path) => vec![PathBuf::from(path)],
+        None => {
+            let of_user = home().map(|home| home.join(".tencentcloud").join("credentials"));
+            of_user.into_iter().chain([PathBuf::from(MACHINE_PROFILE)]).collect()
+        }
+    };
+    Ok(Source::Profile { paths, name: profile.unwrap_or(DEFAULT_PROFILE).to_owned() })
+}
+
+fn tke() -> Result<Source> {
+    let variables = || -> Result<_> {
+        let needed = |name| required(name, Status::NoCredentials);
+        Ok((needed("TKE_PROVIDER_ID")?, needed("TKE_WEB_IDENTITY_TOKEN_FILE")?, needed("TKE_ROLE_ARN")?))
+    };
+    let (provider_id, token_file, role_arn) = match variables() {
+        Ok(variables) => variables,
+        Err(error) => return absent("TKE OIDC", error),
+    };
+    let role = Role::new(&role_arn, None, 0, None, None).map_err(|error| error.in_step("TKE OIDC"))?;
+    Ok(Source::Oidc { region: optional("TKE_REGION")?, provider_id, token_file: token_file.into(), role })
+}
+
+fn absent(name: &'static str, error: Error) -> Result<Source> {
+    if error.status() == Status::NoCredentials { Ok(Source::Absent { name, error }) } else { Err(error) }
+}
+
+/// `HOME`, or what the system's user database says.
+fn home() -> Option<PathBuf> {
+    env::home_dir().filter(|home| !home.as_os_str().is_empty())
 }
 
 fn required(name: &str, status: Status) -> Result<String> {

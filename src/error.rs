@@ -11,8 +11,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Everything known about a failure: a status to act on, a message to read, and what the service said.
 ///
 /// No field ever holds a secret, a plaintext or a whole credential.
+#[derive(Clone)]
 pub struct Error(Box<Detail>);
 
+#[derive(Clone)]
 struct Detail {
     status: Status,
     message: String,
@@ -161,6 +163,12 @@ impl Error {
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
+        self
+    }
+
+    /// Puts the name of the step before the message, of several that were tried.
+    pub(crate) fn in_step(mut self, step: &str) -> Self {
+        self.0.message = format!("{step}: {}", self.0.message);
         self
     }
 

@@ -54,6 +54,7 @@ pub use client::{
 };
 pub use config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use context::ENCRYPTION_CONTEXT_MAX;
+pub use credentials::{Credentials, CredentialsCallback, Role, SuppliedCredentials};
 pub use endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
 pub use error::{Error, Result};
 pub use log::{LogCallback, LogLevel};

@@ -10,7 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, 
 
 use crate::clock::Clock;
 use crate::config::{CallLimits, Config, DEFAULT_CONNECT_TIMEOUT};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Places, Refreshing, Source};
 use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
@@ -24,43 +24,92 @@ use crate::status::Status;
 use crate::transport::{Settings, Transport};
 use crate::trust::{self, CaBundle};
 
-const SERVICE: &str = "kms";
-const VERSION: &str = "2019-01-18";
+/// A product of Tencent Cloud, as its API has it.
+pub(crate) struct Product {
+    /// The short name, which the signature's scope holds.
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) const KMS: Product = Product { name: "kms", version: "2019-01-18" };
+pub(crate) const STS: Product = Product { name: "sts", version: "2018-08-13" };
+
 /// Signed and sent as it stands here; the service compares the two.
 const CONTENT_TYPE_JSON: &str = "application/json";
+/// In place of a signature, for actions that carry their proof in the body.
+const SKIP_SIGNATURE: HeaderValue = HeaderValue::from_static("SKIP");
+/// What `X-TC-RequestClient` says first.
+const LIBRARY_NAME: &str = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
 
 /// What a client and those derived from it have in common.
 pub(crate) struct Service {
+    product: &'static Product,
     endpoint: Endpoint,
-    credentials: Arc<Credentials>,
+    identity: Identity,
     fixed_headers: HeaderMap,
     rate_limiter: Option<Arc<RateLimiter>>,
     log: Option<Arc<Log>>,
     clock: Clock,
     counters: Counters,
-    transport: Transport,
+    transport: Arc<Transport>,
+}
+
+/// Who sends the requests.
+pub(crate) enum Identity {
+    Signed(Arc<Refreshing>),
+    Anonymous,
 }
 
 impl Service {
+    /// The key service as a configuration has it. Credentials that need no network are fetched now.
     pub fn new(config: &Config) -> Result<Self> {
         let endpoint = config.endpoint.clone().map_or_else(|| Endpoint::parse(DEFAULT_ENDPOINT), Ok)?;
-        if !endpoint.is_protected() && !config.plaintext_http_allowed {
+        let protected = endpoint.is_protected() && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_protected);
+        if !protected && !config.plaintext_http_allowed {
             let message = "plain http is allowed to localhost, 127.0.0.0/8 and [::1] only; use https";
             return Err(Error::new(Status::InsecureEndpoint, message));
         }
-        let credentials = config.credentials.clone().ok_or_else(|| {
-            Error::new(Status::NoCredentials, "the configuration has no credentials; set a secret id and a secret key")
+        let region = config.region.as_deref().ok_or_else(|| {
+            Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
         })?;
+        let transport = Arc::new(Transport::new(transport_settings(config, &endpoint)?));
+        let identity = Identity::Signed(Arc::new(credentials(config, &transport)?));
+        let mut service = Self::of_product(&KMS, endpoint, region, identity, transport, config.log.clone())?;
+        service.rate_limiter = config.rate_limiter.clone();
+        service.name_the_program(config)?;
+        Ok(service)
+    }
+
+    pub fn of_product(
+        product: &'static Product,
+        endpoint: Endpoint,
+        region: &str,
+        identity: Identity,
+        transport: Arc<Transport>,
+        log: Option<Arc<Log>>,
+    ) -> Result<Self> {
         Ok(Self {
-            credentials,
-            fixed_headers: fixed_headers(config, &endpoint)?,
-            rate_limiter: config.rate_limiter.clone(),
-            log: config.log.clone(),
+            product,
+            fixed_headers: fixed_headers(product, &endpoint, region)?,
+            endpoint,
+            identity,
+            rate_limiter: None,
+            log,
             clock: Clock::default(),
             counters: Counters::default(),
-            transport: Transport::new(transport_settings(config, &endpoint)?),
-            endpoint,
+            transport,
         })
+    }
+
+    fn name_the_program(&mut self, config: &Config) -> Result<()> {
+        if let Some(suffix) = &config.user_agent_suffix {
+            let name = header_value(format!("{LIBRARY_NAME}; {suffix}").as_bytes())?;
+            self.fixed_headers.insert("x-tc-requestclient", name);
+        }
+        if let Some(language) = &config.language {
+            self.fixed_headers.insert("x-tc-language", header_value(language.as_bytes())?);
+        }
+        Ok(())
     }
 
     /// Sends a request until it succeeds, fails for good, or may not be tried any more.
@@ -73,13 +122,15 @@ impl Service {
         extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
     ) -> Result<T> {
         let mut call =
-            Call { service: self, request, limits, started: Instant::now(), attempts: 0, clock_corrected: false };
+            Call { service: self, request, limits, started: Instant::now(), attempts: 0, corrected: Vec::new() };
         loop {
-            let error = match call.attempt(&extract) {
+            call.wait_for_rate().map_err(|error| call.give_up(error))?;
+            let credentials = call.credentials().map_err(|error| call.give_up(error))?;
+            let error = match call.attempt(credentials.as_ref(), &extract) {
                 Ok(value) => return Ok(value),
-                Err(error) => call.complete(error),
+                Err(error) => error,
             };
-            if call.correct_clock(&error) {
+            if call.correct(&error, credentials.as_ref()) {
                 continue;
             }
             match call.decide(&error) {
@@ -111,12 +162,16 @@ struct Call<'a> {
     limits: &'a CallLimits,
     started: Instant,
     attempts: u32,
-    clock_corrected: bool,
+    /// What was refused and has been put right; each is put right once.
+    corrected: Vec<Status>,
 }
 
 impl Call<'_> {
-    fn attempt<T>(&mut self, extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>) -> Result<T> {
-        self.wait_for_rate()?;
+    fn attempt<T>(
+        &mut self,
+        credentials: Option<&Arc<Credentials>>,
+        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
+    ) -> Result<T> {
         let timeout = self.limits.try_timeout().min(self.time_left());
         if timeout.is_zero() {
             return Err(Error::new(Status::TimedOut, "the time allowed for the call is over").with_retryable(true));
@@ -124,7 +179,7 @@ impl Call<'_> {
         self.attempts += 1;
         self.service.counters.attempt(self.attempts, self.request.body.len());
         let began = Instant::now();
-        let outcome = self.signed().and_then(|http| self.service.transport.send(http, timeout));
+        let outcome = self.signed(credentials).and_then(|http| self.service.transport.send(http, timeout));
         let result = outcome.and_then(|reply| {
             self.service.counters.reply(reply.body.len());
             let response = reply.response()?;
@@ -134,31 +189,47 @@ impl Call<'_> {
         result.inspect_err(|error| self.failed_attempt(error, began.elapsed()))
     }
 
-    /// The request with a signature of its own: every attempt has the time at which it is sent.
-    fn signed(&self) -> Result<HttpRequest> {
-        let Service { endpoint, credentials, clock, .. } = self.service;
-        let timestamp = clock.now();
-        let authorization = Signable {
-            method: "POST",
-            query: "",
-            headers: &[("content-type", CONTENT_TYPE_JSON), ("host", endpoint.host_header())],
-            payload_sha256: &hex_sha256(&self.request.body),
-            timestamp,
-            service: SERVICE,
+    fn credentials(&self) -> Result<Option<Arc<Credentials>>> {
+        match &self.service.identity {
+            Identity::Signed(credentials) => credentials.current(self.time_left()).map(Some),
+            Identity::Anonymous => Ok(None),
         }
-        .authorization(credentials.secret_id(), credentials.secret_key().expose());
+    }
 
-        let mut http = HttpRequest::new(Method::POST, endpoint.url().clone());
+    /// The request as it goes out. Every attempt has the time at which it is sent, and so a signature of its own.
+    fn signed(&self, credentials: Option<&Arc<Credentials>>) -> Result<HttpRequest> {
+        let timestamp = self.service.clock.now();
+        let mut http = HttpRequest::new(Method::POST, self.service.endpoint.url().clone());
         let headers = http.headers_mut();
         headers.clone_from(&self.service.fixed_headers);
-        headers.insert(AUTHORIZATION, sensitive(authorization.as_bytes())?);
         headers.insert("x-tc-action", header_value(self.request.action.as_bytes())?);
         headers.insert("x-tc-timestamp", HeaderValue::from(timestamp));
+        let Some(credentials) = credentials else {
+            headers.insert(AUTHORIZATION, SKIP_SIGNATURE);
+            return Ok(self.with_body(http));
+        };
+        headers.insert(AUTHORIZATION, sensitive(self.authorization(credentials, timestamp).as_bytes())?);
         if let Some(token) = credentials.token() {
             headers.insert("x-tc-token", sensitive(token.expose())?);
         }
+        Ok(self.with_body(http))
+    }
+
+    fn authorization(&self, credentials: &Credentials, timestamp: i64) -> String {
+        let signable = Signable {
+            method: "POST",
+            query: "",
+            headers: &[("content-type", CONTENT_TYPE_JSON), ("host", self.service.endpoint.host_header())],
+            payload_sha256: &hex_sha256(&self.request.body),
+            timestamp,
+            service: self.service.product.name,
+        };
+        signable.authorization(credentials.secret_id(), credentials.secret_key().expose())
+    }
+
+    fn with_body(&self, mut http: HttpRequest) -> HttpRequest {
         *http.body_mut() = Some(self.request.body.clone().into());
-        Ok(http)
+        http
     }
 
     fn wait_for_rate(&self) -> Result<()> {
@@ -179,24 +250,33 @@ impl Call<'_> {
         self.limits.total_timeout().saturating_sub(self.started.elapsed())
     }
 
-    fn complete(&self, error: Error) -> Error {
-        let error = error.with_attempts(self.attempts);
-        match self.request.key_id {
-            Some(key_id) if error.key_id().is_none() => error.with_key_id(key_id),
-            _ => error,
-        }
-    }
-
-    /// After `AuthFailure.SignatureExpire`, once: takes the time of the reply's `Date` and says whether it could.
-    fn correct_clock(&mut self, error: &Error) -> bool {
-        if error.status() != Status::SignatureExpired || self.clock_corrected {
+    /// Puts right what the service complained about, and says whether the request is worth sending again at once.
+    fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> bool {
+        let status = error.status();
+        if self.corrected.contains(&status) {
             return false;
         }
+        let put_right = match status {
+            Status::SignatureExpired => self.correct_clock(error),
+            Status::TokenFailure => self.discard_credentials(credentials),
+            _ => return false,
+        };
+        self.corrected.push(status);
+        put_right
+    }
+
+    fn correct_clock(&self, error: &Error) -> bool {
         let Some(service_time) = error.service_time() else { return false };
-        self.clock_corrected = true;
         self.service.clock.correct(service_time);
         self.service.log(LogLevel::Warn, format_args!("the clock differs from the service's and is corrected"));
         true
+    }
+
+    fn discard_credentials(&self, refused: Option<&Arc<Credentials>>) -> bool {
+        match (&self.service.identity, refused) {
+            (Identity::Signed(credentials), Some(refused)) => credentials.discard(refused),
+            _ => false,
+        }
     }
 
     fn decide(&self, error: &Error) -> Decision {
@@ -222,6 +302,11 @@ impl Call<'_> {
     }
 
     fn give_up(&self, error: Error) -> Error {
+        let error = error.with_attempts(self.attempts);
+        let error = match self.request.key_id {
+            Some(key_id) if error.key_id().is_none() => error.with_key_id(key_id),
+            _ => error,
+        };
         let elapsed = self.started.elapsed().as_millis();
         self.service.log(
             LogLevel::Error,
@@ -264,30 +349,43 @@ impl Call<'_> {
 }
 
 /// The headers that are the same in every request.
-fn fixed_headers(config: &Config, endpoint: &Endpoint) -> Result<HeaderMap> {
-    let region = config.region.as_deref().ok_or_else(|| {
-        Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
-    })?;
-    let name = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
-    let request_client =
-        config.user_agent_suffix.as_ref().map_or(name.to_owned(), |suffix| format!("{name}; {suffix}"));
+fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(HOST, header_value(endpoint.host_header().as_bytes())?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_JSON));
     for (header, value) in [
-        ("x-tc-version", VERSION),
+        ("x-tc-version", product.version),
         ("x-tc-region", region),
-        ("x-tc-language", config.language.as_deref().unwrap_or("en-US")),
-        ("x-tc-requestclient", &request_client),
+        ("x-tc-language", "en-US"),
+        ("x-tc-requestclient", LIBRARY_NAME),
     ] {
         headers.insert(HeaderName::from_static(header), header_value(value.as_bytes())?);
     }
     Ok(headers)
 }
 
+fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<Refreshing> {
+    let source = config.credentials.as_ref().ok_or_else(|| {
+        let message = "the configuration has no credentials; set a secret id and a secret key, or a provider";
+        Error::new(Status::NoCredentials, message)
+    })?;
+    let places = Places {
+        metadata: config.metadata_endpoint.clone(),
+        sts: config.sts_endpoint.clone(),
+        transport: Arc::clone(transport),
+        log: config.log.clone(),
+    };
+    let credentials = Refreshing::new(source.provider(&places)?);
+    credentials.preload()?;
+    Ok(credentials)
+}
+
 fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> {
     let ca_bundle = config.ca_bundle.clone().unwrap_or(CaBundle::System);
-    let needs_trust = endpoint.is_tls() || config.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
+    let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts)
+        && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_tls);
+    let needs_trust =
+        endpoint.is_tls() || sts_over_tls || config.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
     Ok(Settings {
         tls: if needs_trust { trust::tls_config(&ca_bundle)? } else { trust::tls_config_without_trust()? },
         proxy: config.proxy.clone(),

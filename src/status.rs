@@ -59,6 +59,16 @@ pub enum Status {
     MalformedCredentials = 201,
     /// No credentials were configured or found.
     NoCredentials = 202,
+    /// The credentials are expired and new ones could not be had.
+    CredentialsExpired = 203,
+    /// A file of credentials or of a token cannot be read, or its content is not what it should be.
+    InvalidCredentialsFile = 204,
+    /// A role's ARN or a session name is not one.
+    InvalidRole = 205,
+    /// The program's own credentials callback supplied none.
+    CredentialsCallbackFailed = 206,
+    /// The metadata service of a CVM instance does not answer; this machine may be none.
+    MetadataUnavailable = 207,
 
     /// The endpoint's host name cannot be resolved.
     ResolveFailed = 301,
@@ -300,7 +310,20 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
         c"TCKMS_ERR_MALFORMED_CREDENTIALS",
         c"a credential is empty, has blanks around it or is not printable ASCII",
     ),
-    (Status::NoCredentials, c"TCKMS_ERR_NO_CREDENTIALS", c"no credentials are configured"),
+    (Status::NoCredentials, c"TCKMS_ERR_NO_CREDENTIALS", c"no credentials are configured or found"),
+    (Status::CredentialsExpired, c"TCKMS_ERR_CREDENTIALS_EXPIRED", c"the credentials are expired"),
+    (Status::InvalidCredentialsFile, c"TCKMS_ERR_INVALID_CREDENTIALS_FILE", c"a file of credentials cannot be used"),
+    (Status::InvalidRole, c"TCKMS_ERR_INVALID_ROLE", c"a role's ARN or a session name is malformed"),
+    (
+        Status::CredentialsCallbackFailed,
+        c"TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED",
+        c"the credentials callback supplied none",
+    ),
+    (
+        Status::MetadataUnavailable,
+        c"TCKMS_ERR_METADATA_UNAVAILABLE",
+        c"the metadata service of a CVM instance does not answer",
+    ),
     (Status::ResolveFailed, c"TCKMS_ERR_RESOLVE_FAILED", c"the host name cannot be resolved"),
     (Status::ConnectFailed, c"TCKMS_ERR_CONNECT_FAILED", c"no connection could be made"),
     (Status::TlsFailed, c"TCKMS_ERR_TLS_FAILED", c"TLS failed or the certificate is not trusted"),

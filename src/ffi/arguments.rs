@@ -1,6 +1,6 @@
 //! From pointers to references, with the checks that C cannot make.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::slice;
 
 use crate::error::{Error, Result};
@@ -103,6 +103,12 @@ fn check_len(len: usize, name: &str) -> Result<()> {
     }
     let message = format!("the length of {name} is {len}, more than any object can have");
     Err(Error::new(Status::InvalidLength, message))
+}
+
+/// A count that C hands over as an int.
+pub(super) fn non_negative(what: &str, value: c_int) -> Result<u32> {
+    u32::try_from(value)
+        .map_err(|_| Error::new(Status::OutOfRange, format!("the {what} is {value}, negative numbers are not allowed")))
 }
 
 pub(super) fn null(name: &str) -> Error {

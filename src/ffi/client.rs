@@ -27,7 +27,7 @@ impl tckms_client {
 /// @param config  The configuration, with a region and credentials. Copied.
 /// @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
-///                TCKMS_ERR_INSECURE_ENDPOINT or TCKMS_ERR_INVALID_CA_BUNDLE.
+///                TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or TCKMS_ERR_INVALID_CREDENTIALS_FILE.
 ///
 /// Threads: from any thread, while no other changes the configuration.
 /// Since 0.1.0.
@@ -42,14 +42,13 @@ pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut
     })
 }
 
-/// Makes a client from environment variables.
+/// Makes a client from the environment.
 ///
-/// TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION are needed. TENCENTCLOUD_SESSION_TOKEN (else
-/// TENCENTCLOUD_TOKEN), TCKMS_ENDPOINT and TCKMS_CA_FILE are used when they are set. A variable that is empty counts as
-/// not set. No other function of this library reads the environment.
+/// Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is needed; TCKMS_ENDPOINT and
+/// TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
 ///
 /// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
-/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS or what the setter of the value returns.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION or what the setter of a value returns.
 ///
 /// Threads: from any thread, while no other changes the environment.
 /// Since 0.1.0.

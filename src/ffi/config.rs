@@ -5,10 +5,10 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
-use super::arguments::{bytes, handle_mut, optional_text, text};
+use super::arguments::{bytes, handle_mut, non_negative, optional_text, text};
 use super::guard::{guard, guard_infallible};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::log::LogLevel;
 use crate::status::Status;
 
@@ -444,9 +444,4 @@ unsafe impl Sync for SharedPointer {}
 /// A negative time becomes 0, which no timeout may be.
 fn milliseconds(timeout_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))
-}
-
-fn non_negative(what: &str, value: c_int) -> Result<u32> {
-    u32::try_from(value)
-        .map_err(|_| Error::new(Status::OutOfRange, format!("the {what} is {value}, negative numbers are not allowed")))
 }

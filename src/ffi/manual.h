@@ -50,8 +50,8 @@
  *
  * PROCESSES
  *   The library has no global state to set up or tear down. It installs no signal handler and no atexit function,
- *   writes nothing to stdout or stderr, reads no environment variable except in functions with "env" in their name,
- *   and never changes the host's signal disposition, so a broken connection raises no SIGPIPE in the host. A client may
+ *   writes nothing to stdout or stderr, reads no environment variable except in functions with "env" or "default" in
+ *   their name, and never changes the host's signal disposition, so a broken connection raises no SIGPIPE in the host. A client may
  *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the library mapped.
  *
  * MEMORY AND SECRETS

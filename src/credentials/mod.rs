@@ -1,4 +1,26 @@
-//! Who signs: a secret id, a secret key and, for temporary identities, a token.
+//! Who signs: a secret id, a secret key and, for temporary identities, a token; and where those come from.
+
+mod assume_role;
+mod callback;
+mod chain;
+mod cvm_role;
+mod file;
+mod oidc;
+mod profile;
+mod refresh;
+mod source;
+mod sts;
+mod tccli;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use assume_role::Role;
+pub use callback::{CredentialsCallback, SuppliedCredentials};
+pub(crate) use cvm_role::check_role_name;
+pub(crate) use profile::DEFAULT_PROFILE;
+pub(crate) use refresh::Refreshing;
+pub(crate) use source::{Places, Source};
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -42,6 +64,34 @@ impl Credentials {
     pub(crate) fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
+}
+
+/// Credentials with the time for which they are good.
+pub(crate) struct Issued {
+    pub credentials: Arc<Credentials>,
+    /// Counted from now; `None` for ever.
+    pub lifetime: Option<Duration>,
+}
+
+impl From<Credentials> for Issued {
+    fn from(credentials: Credentials) -> Self {
+        Self { credentials: Arc::new(credentials), lifetime: None }
+    }
+}
+
+/// A place that credentials come from.
+pub(crate) trait Provider: Send + Sync {
+    /// What an error calls it.
+    fn name(&self) -> &'static str;
+
+    /// What can be had from this machine's files and memory alone, when the client is made: afterwards the process may
+    /// change its root directory. `None` when the answer takes the network.
+    fn preload(&self) -> Option<Result<Issued>> {
+        None
+    }
+
+    /// Gets credentials, within about `patience`.
+    fn fetch(&self, patience: Duration) -> Result<Issued>;
 }
 
 fn check(part: &str, value: &str, max: usize) -> Result<()> {

@@ -1,0 +1,75 @@
+//! Several providers in order of preference.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Issued, Provider};
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// Asks each provider until one has credentials, and from then on only that one.
+pub(super) struct Chain {
+    links: Vec<Link>,
+    /// The link that had credentials; out of range as long as none had.
+    chosen: AtomicUsize,
+}
+
+struct Link {
+    provider: Box<dyn Provider>,
+    /// Set when the provider found out that this machine has no such thing, which no later call will change.
+    absent: AtomicBool,
+}
+
+impl Chain {
+    pub fn new(providers: Vec<Box<dyn Provider>>) -> Self {
+        let links = providers.into_iter().map(|provider| Link { provider, absent: AtomicBool::new(false) }).collect();
+        Self { links, chosen: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+impl Provider for Chain {
+    fn name(&self) -> &'static str {
+        "chain"
+    }
+
+    /// Asks the links that come before the first one which needs the network.
+    fn preload(&self) -> Option<Result<Issued>> {
+        for (index, link) in self.links.iter().enumerate() {
+            if let Ok(issued) = link.provider.preload()? {
+                self.chosen.store(index, Ordering::Relaxed);
+                return Some(Ok(issued));
+            }
+        }
+        Some(self.fetch(Duration::ZERO))
+    }
+
+    fn fetch(&self, patience: Duration) -> Result<Issued> {
+        if let Some(link) = self.links.get(self.chosen.load(Ordering::Relaxed)) {
+            return link.provider.fetch(patience).map_err(|error| error.in_step(link.provider.name()));
+        }
+        let deadline = Instant::now() + patience;
+        let mut failures = Vec::new();
+        for (index, link) in self.links.iter().enumerate() {
+            if link.absent.load(Ordering::Relaxed) {
+                failures.push(
+                    Error::new(Status::NoCredentials, "not available on this machine").in_step(link.provider.name()),
+                );
+                continue;
+            }
+            match link.provider.fetch(deadline.saturating_duration_since(Instant::now())) {
+                Ok(issued) => {
+                    self.chosen.store(index, Ordering::Relaxed);
+                    return Ok(issued);
+                }
+                Err(error) => {
+                    link.absent.store(error.status() == Status::MetadataUnavailable, Ordering::Relaxed);
+                    failures.push(error.in_step(link.provider.name()));
+                }
+            }
+        }
+        let retryable = failures.iter().any(Error::is_retryable);
+        let reasons: Vec<_> = failures.iter().map(Error::message).collect();
+        Err(Error::new(Status::NoCredentials, format!("no credentials: {}", reasons.join("; ")))
+            .with_retryable(retryable))
+    }
+}

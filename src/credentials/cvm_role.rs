@@ -1,0 +1,136 @@
+//! The role that is bound to a CVM instance, from the instance's metadata service.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use reqwest::blocking::Request;
+use serde::Deserialize;
+use url::Url;
+
+use super::{Credentials, Issued, Provider};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::reply::HttpReply;
+use crate::status::{Category, Status};
+use crate::transport::{Settings, Transport};
+use crate::trust;
+
+/// The metadata service of every CVM instance (cloud.tencent.com/document/product/213/4934).
+pub(super) const DEFAULT_METADATA_ENDPOINT: &str = "http://metadata.tencentyun.com";
+const PATH: &str = "/latest/meta-data/cam/security-credentials/";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// For both requests together: a machine that is no CVM must not cost more.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(2);
+const REPLY_MAX: usize = 64 * 1024;
+
+pub(super) struct CvmRole {
+    pub endpoint: Url,
+    /// The role's name; asked for when it is not known.
+    pub role: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    #[serde(default)]
+    code: &'a str,
+    tmp_secret_id: &'a str,
+    tmp_secret_key: &'a str,
+    token: &'a str,
+    expired_time: i64,
+}
+
+impl Provider for CvmRole {
+    fn name(&self) -> &'static str {
+        "CVM role"
+    }
+
+    fn fetch(&self, patience: Duration) -> Result<Issued> {
+        let metadata = Metadata::new(&self.endpoint, patience.min(TOTAL_TIMEOUT))?;
+        let role = match &self.role {
+            Some(role) => role.clone(),
+            None => first_role(&metadata.get(PATH)?)?,
+        };
+        parse(&metadata.get(&format!("{PATH}{role}"))?)
+    }
+}
+
+/// One visit to the metadata service: a transport of its own, which uses no proxy and ends with the visit, so that no
+/// thread stays behind.
+struct Metadata<'a> {
+    endpoint: &'a Url,
+    transport: Transport,
+    deadline: Instant,
+}
+
+impl<'a> Metadata<'a> {
+    fn new(endpoint: &'a Url, patience: Duration) -> Result<Self> {
+        let settings =
+            Settings { tls: trust::tls_config_without_trust()?, proxy: None, connect_timeout: CONNECT_TIMEOUT };
+        Ok(Self { endpoint, transport: Transport::new(settings), deadline: Instant::now() + patience })
+    }
+
+    fn get(&self, path: &str) -> Result<HttpReply> {
+        let mut url = self.endpoint.clone();
+        url.set_path(path);
+        let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let reply = self.transport.send(Request::new(Method::GET, url), left).map_err(unavailable)?;
+        match reply.status {
+            200 if reply.body.len() > REPLY_MAX => {
+                let message = format!("the metadata service's reply is longer than {REPLY_MAX} bytes");
+                Err(Error::new(Status::ResponseTooLarge, message))
+            }
+            200 => Ok(reply),
+            404 => Err(Error::new(Status::NoCredentials, "no role is bound to this machine").with_http_status(404)),
+            status => {
+                let message = format!("the metadata service answered with HTTP status {status}");
+                Err(Error::new(Status::HttpStatus, message).with_http_status(status).with_retryable(status >= 500))
+            }
+        }
+    }
+}
+
+/// Who cannot be reached does not exist, as far as anybody can tell: this machine may be no CVM.
+fn unavailable(error: Error) -> Error {
+    if error.status().category() != Category::Transport {
+        return error;
+    }
+    let message = format!("this machine has no metadata service, or it does not answer: {error}");
+    Error::new(Status::MetadataUnavailable, message).with_retryable(true).with_os_errno(error.os_errno())
+}
+
+fn first_role(reply: &HttpReply) -> Result<String> {
+    let text = std::str::from_utf8(reply.body.expose()).unwrap_or_default();
+    let role = text.lines().next().unwrap_or_default().trim();
+    check_role_name(role).map_err(|_| malformed("the name of the role is not one"))?;
+    Ok(role.to_owned())
+}
+
+/// Checks a role's name, which becomes part of a URL.
+pub(crate) fn check_role_name(role: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+=,.@".contains(&byte);
+    let dots_only = role.bytes().all(|byte| byte == b'.');
+    if !dots_only && role.len() <= 128 && role.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::new(Status::InvalidRole, "a role's name is 1 to 128 letters, digits and -_+=,.@"))
+}
+
+fn parse(reply: &HttpReply) -> Result<Issued> {
+    // serde_json's own text could repeat a value, so it is not passed on.
+    let answer: Answer = serde_json::from_slice(reply.body.expose())
+        .map_err(|_| malformed("it is not JSON with TmpSecretId, TmpSecretKey, Token and ExpiredTime"))?;
+    if !matches!(answer.code, "" | "Success") {
+        return Err(malformed("its Code is not \"Success\""));
+    }
+    let credentials = Credentials::new(answer.tmp_secret_id, answer.tmp_secret_key, Some(answer.token))?;
+    Ok(Issued {
+        credentials: Arc::new(credentials),
+        lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
+    })
+}
+
+fn malformed(what: &str) -> Error {
+    Error::new(Status::ResponseMalformed, format!("the metadata service's reply is not what it promises: {what}"))
+}

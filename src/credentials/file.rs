@@ -1,0 +1,83 @@
+//! Files with secrets in them.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::log::{Log, LogLevel};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Longest file of credentials or of a token; the longest honest one has about 10 KiB.
+const FILE_MAX: u64 = 64 * 1024;
+
+/// The text of a file, or `None` when there is no such file.
+///
+/// Only regular files are read: opening a pipe could block for ever. A file that everybody may read is reported.
+pub(super) fn read(path: &Path, log: Option<&Arc<Log>>) -> Result<Option<Secret>> {
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(path, &error)),
+    };
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if !metadata.is_file() {
+        return Err(invalid(path, "it is not a regular file"));
+    }
+    warn_if_open_to_all(path, &metadata, log);
+    let mut text = Secret::zeroed(FILE_MAX as usize + 1)?;
+    let len = read_whole(&mut file, text.expose_mut()).map_err(|error| unreadable(path, &error))?;
+    text.truncate(len);
+    match () {
+        () if len as u64 > FILE_MAX => Err(invalid(path, &format!("it is longer than {FILE_MAX} bytes"))),
+        () if std::str::from_utf8(text.expose()).is_err() => Err(invalid(path, "it is not valid UTF-8")),
+        () => Ok(Some(text)),
+    }
+}
+
+/// The text that [`read`] found to be UTF-8.
+pub(super) fn as_text(secret: &Secret) -> &str {
+    std::str::from_utf8(secret.expose()).unwrap_or_default()
+}
+
+pub(super) fn invalid(path: &Path, reason: &str) -> Error {
+    Error::new(Status::InvalidCredentialsFile, format!("file {path:?} cannot be used: {reason}"))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    invalid(path, &error.to_string()).with_os_errno(error.raw_os_error())
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
+}
+
+fn read_whole(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < room.len() {
+        match file.read(&mut room[len..]) {
+            Ok(0) => break,
+            Ok(count) => len += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
+}
+
+#[cfg(unix)]
+fn warn_if_open_to_all(path: &Path, metadata: &Metadata, log: Option<&Arc<Log>>) {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+    if let (Some(log), true) = (log, mode & 0o004 != 0) {
+        log.write(LogLevel::Warn, format_args!("file {path:?} holds secrets and every user may read it; chmod 600 it"));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_open_to_all(_: &Path, _: &Metadata, _: Option<&Arc<Log>>) {}

@@ -1,0 +1,39 @@
+//! The identity of a pod in TKE: a token file that Kubernetes keeps fresh, exchanged for a role.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::assume_role::Role;
+use super::{Issued, Provider, file, sts};
+use crate::error::Result;
+use crate::log::Log;
+use crate::service::Service;
+
+pub(super) struct Oidc {
+    /// Sends without a signature: the token is the proof.
+    pub service: Service,
+    pub provider_id: String,
+    pub token_file: PathBuf,
+    pub role: Role,
+    pub log: Option<Arc<Log>>,
+}
+
+impl Provider for Oidc {
+    fn name(&self) -> &'static str {
+        "TKE OIDC"
+    }
+
+    /// The file is read each time, as Kubernetes replaces it.
+    fn fetch(&self, patience: Duration) -> Result<Issued> {
+        let text = file::read(&self.token_file, self.log.as_ref())?
+            .ok_or_else(|| file::invalid(&self.token_file, "it does not exist"))?;
+        let token = file::as_text(&text).trim();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(file::invalid(&self.token_file, "it holds no token of printable ASCII characters"));
+        }
+        let fields = self.role.fields(token.len() + 512)?;
+        let fields = fields.string("ProviderId", &self.provider_id)?.string("WebIdentityToken", token)?;
+        sts::assume(&self.service, "AssumeRoleWithWebIdentity", fields, patience)
+    }
+}

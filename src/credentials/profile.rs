@@ -1,0 +1,85 @@
+//! The official SDKs' file: `~/.tencentcloud/credentials`, an INI file with `secret_id` and `secret_key`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ini::Ini;
+
+use super::{Credentials, Issued, Provider, file};
+use crate::error::{Error, Result};
+use crate::log::Log;
+use crate::status::Status;
+
+/// The section that the official SDKs read.
+pub(crate) const DEFAULT_PROFILE: &str = "default";
+
+/// Reads the first of `paths` that exists.
+pub(super) struct Profile {
+    pub paths: Vec<PathBuf>,
+    pub name: String,
+    pub log: Option<Arc<Log>>,
+}
+
+impl Provider for Profile {
+    fn name(&self) -> &'static str {
+        "profile"
+    }
+
+    fn preload(&self) -> Option<Result<Issued>> {
+        Some(self.fetch(Duration::ZERO))
+    }
+
+    fn fetch(&self, _: Duration) -> Result<Issued> {
+        for path in &self.paths {
+            if let Some(text) = file::read(path, self.log.as_ref())? {
+                return self
+                    .parse(file::as_text(&text))
+                    .map_err(|reason| file::invalid(path, &reason))
+                    .map(Issued::from);
+            }
+        }
+        let places: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+        Err(Error::new(Status::NoCredentials, format!("there is no file {}", places.join(" or "))))
+    }
+}
+
+impl Profile {
+    fn parse(&self, text: &str) -> std::result::Result<Credentials, String> {
+        let ini = Ini::load_from_str_noescape(text)
+            .map_err(|error| format!("it is not an INI file, see line {}, column {}", error.line, error.col))?;
+        let section = ini.section(Some(&self.name)).ok_or_else(|| format!("it has no section [{}]", self.name))?;
+        let needed = |key: &str| section.get(key).ok_or_else(|| format!("section [{}] has no {key}", self.name));
+        let (secret_id, secret_key) = (needed("secret_id")?, needed("secret_key")?);
+        let token = section.get("token").filter(|token| !token.is_empty());
+        Credentials::new(secret_id, secret_key, token).map_err(|error| format!("section [{}]: {error}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, text: &str) -> std::result::Result<(String, bool), String> {
+        let profile = Profile { paths: Vec::new(), name: name.into(), log: None };
+        profile.parse(text).map(|credentials| (credentials.secret_id().to_owned(), credentials.token().is_some()))
+    }
+
+    #[test]
+    fn the_official_file_is_understood() {
+        let text = "; comment\n[default]\nsecret_id = AKIDa\nsecret_key=k\\e;y\n\n[ci]\nsecret_id=AKIDb\nsecret_key=k\ntoken=t\n";
+        assert_eq!(parse("default", text), Ok(("AKIDa".into(), false)));
+        assert_eq!(parse("ci", text), Ok(("AKIDb".into(), true)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_without_a_value() {
+        assert!(parse("default", "[other]\nsecret_id=a").unwrap_err().contains("no section [default]"));
+        assert!(parse("default", "[default]\nsecret_id=a").unwrap_err().contains("no secret_key"));
+        let broken = parse("default", "[default]\nsecret_id=a\ns3cret\n").unwrap_err();
+        assert!(broken.contains("line 3") || broken.contains("line 4"), "{broken}");
+        assert!(!broken.contains("s3cret"));
+        let odd = parse("default", "[default]\nsecret_id=a\nsecret_key=s3cret key\n").unwrap_err();
+        assert!(odd.contains("secret key") && !odd.contains("s3cret"), "{odd}");
+    }
+}

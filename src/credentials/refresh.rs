@@ -1,0 +1,198 @@
+//! Credentials that are renewed in time, once for all threads.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Credentials, Issued, Provider};
+use crate::error::{Error, Result};
+use crate::per_process::PerProcess;
+use crate::status::Status;
+
+/// Credentials are renewed when less than this is left, or less than a tenth of their lifetime if that is shorter.
+const MARGIN_MAX: Duration = Duration::from_secs(300);
+/// After a failure the next renewal waits this long, twice as long after the next one, and so on.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+const LAST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// A provider with a memory.
+///
+/// The caller that finds the credentials due renews them on its own thread, while others go on with those that are
+/// still good. Nobody waits unless there are none. A forked child asks the provider anew.
+pub(crate) struct Refreshing {
+    provider: Box<dyn Provider>,
+    shared: PerProcess<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    settled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    known: Option<Known>,
+    in_flight: bool,
+    failure: Option<Failure>,
+}
+
+struct Known {
+    credentials: Arc<Credentials>,
+    /// When to renew, and when they are no longer good; `None` for never.
+    due: Option<(Instant, Instant)>,
+}
+
+struct Failure {
+    error: Error,
+    count: u32,
+    retry_at: Instant,
+}
+
+impl Refreshing {
+    pub fn new(provider: Box<dyn Provider>) -> Self {
+        Self { provider, shared: PerProcess::new() }
+    }
+
+    /// Fetches what needs no network, so that the process may change its root directory afterwards.
+    pub fn preload(&self) -> Result<()> {
+        match self.provider.preload() {
+            Some(outcome) => self.shared.get_or_init(Shared::default).lock().settle(outcome, None).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Credentials that are good now. Blocks only when there are none, and then for `patience` at most.
+    pub fn current(&self, patience: Duration) -> Result<Arc<Credentials>> {
+        let deadline = Instant::now() + patience;
+        let shared = self.shared.get_or_init(Shared::default);
+        let mut state = shared.lock();
+        loop {
+            let now = Instant::now();
+            match state.usable(now) {
+                Some(credentials) if state.in_flight || !state.is_due(now) => return Ok(credentials),
+                None if state.in_flight => state = shared.wait(state, deadline)?,
+                None if state.is_backing_off(now) => return Err(state.failed()),
+                good => return self.renew(shared, state, good, deadline - now.min(deadline)),
+            }
+        }
+    }
+
+    /// After the service refused the token of `refused`: makes the next [`current`](Self::current) renew it. Says no
+    /// when that could not help.
+    pub fn discard(&self, refused: &Arc<Credentials>) -> bool {
+        let mut state = self.shared.get_or_init(Shared::default).lock();
+        match &state.known {
+            Some(known) if Arc::ptr_eq(&known.credentials, refused) => {
+                if known.due.is_none() && known.credentials.token().is_none() {
+                    return false;
+                }
+                state.known = None;
+                state.failure = None;
+                true
+            }
+            // Somebody else renewed them already.
+            _ => true,
+        }
+    }
+
+    fn renew(
+        &self,
+        shared: &Shared,
+        mut state: MutexGuard<'_, State>,
+        still_good: Option<Arc<Credentials>>,
+        patience: Duration,
+    ) -> Result<Arc<Credentials>> {
+        state.in_flight = true;
+        drop(state);
+        // A panic of the provider must not leave the others waiting for ever.
+        let landing = Landing(shared);
+        let outcome = self.provider.fetch(patience);
+        let mut state = shared.lock();
+        let result = state.settle(outcome, still_good);
+        drop(state);
+        drop(landing);
+        result
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, deadline: Instant) -> Result<MutexGuard<'a, State>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let message = "another thread is still fetching credentials, and the time allowed for the call is over";
+            return Err(Error::new(Status::TimedOut, message).with_retryable(true));
+        }
+        Ok(self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+/// Ends a flight, whatever became of it.
+struct Landing<'a>(&'a Shared);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.0.lock().in_flight = false;
+        self.0.settled.notify_all();
+    }
+}
+
+impl State {
+    fn usable(&self, now: Instant) -> Option<Arc<Credentials>> {
+        let known = self.known.as_ref()?;
+        known.due.is_none_or(|(_, end)| now < end).then(|| Arc::clone(&known.credentials))
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let due = self.known.as_ref().and_then(|known| known.due).is_some_and(|(renewal, _)| now >= renewal);
+        due && !self.is_backing_off(now)
+    }
+
+    fn is_backing_off(&self, now: Instant) -> bool {
+        self.failure.as_ref().is_some_and(|failure| now < failure.retry_at)
+    }
+
+    /// Why there are no credentials. Those that there were are expired.
+    fn failed(&self) -> Error {
+        let Some(failure) = &self.failure else {
+            return Error::new(Status::NoCredentials, "there are no credentials");
+        };
+        if self.known.is_none() {
+            return failure.error.clone();
+        }
+        let message = format!("the credentials are expired and could not be renewed: {}", failure.error);
+        Error::new(Status::CredentialsExpired, message).with_retryable(failure.error.is_retryable())
+    }
+
+    fn settle(&mut self, outcome: Result<Issued>, still_good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
+        let now = Instant::now();
+        match outcome {
+            Ok(issued) => {
+                self.known = Some(Known::new(issued, now));
+                self.failure = None;
+                self.usable(now).ok_or_else(|| {
+                    Error::new(Status::CredentialsExpired, "the credentials that came were expired already")
+                })
+            }
+            Err(error) => {
+                let count = self.failure.as_ref().map_or(1, |failure| failure.count.saturating_add(1));
+                let backoff = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LAST_BACKOFF);
+                self.failure = Some(Failure { error, count, retry_at: now + backoff });
+                still_good.ok_or_else(|| self.failed())
+            }
+        }
+    }
+}
+
+impl Known {
+    fn new(issued: Issued, now: Instant) -> Self {
+        let due = issued.lifetime.map(|lifetime| {
+            let margin = MARGIN_MAX.min(lifetime / 10);
+            (now + (lifetime - margin), now + lifetime)
+        });
+        Self { credentials: issued.credentials, due }
+    }
+}

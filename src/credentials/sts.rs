@@ -1,0 +1,70 @@
+//! The Security Token Service, which turns one identity into another for a time.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Credentials, Issued};
+use crate::clock;
+use crate::config::CallLimits;
+use crate::error::{Error, Result};
+use crate::reply::HttpReply;
+use crate::request::{Fields, Request};
+use crate::service::Service;
+use crate::status::Status;
+
+/// The default address of the service (STS API, 2018-08-13).
+pub(super) const DEFAULT_STS_ENDPOINT: &str = "https://sts.tencentcloudapi.com";
+/// The region that the official SDKs name in their calls of STS.
+pub(super) const DEFAULT_STS_REGION: &str = "ap-guangzhou";
+/// Default and longest lifetime of a role's session (AssumeRole page of the STS API).
+pub(super) const DEFAULT_DURATION: u32 = 7200;
+pub(super) const DURATION_MAX: u32 = 43_200;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    credentials: AnswerCredentials<'a>,
+    expired_time: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AnswerCredentials<'a> {
+    #[serde(borrow)]
+    token: Cow<'a, str>,
+    #[serde(borrow)]
+    tmp_secret_id: Cow<'a, str>,
+    #[serde(borrow)]
+    tmp_secret_key: Cow<'a, str>,
+}
+
+/// Sends an action of STS whose answer is an identity.
+pub(super) fn assume(service: &Service, action: &str, fields: Fields, patience: Duration) -> Result<Issued> {
+    let request = Request::new(action, None, fields)?;
+    let limits = CallLimits { total_timeout: Some(patience), ..CallLimits::default() };
+    service.call(&request, &limits, |_, reply| parse(reply)).map_err(|error| error.in_action(action))
+}
+
+fn parse(reply: &HttpReply) -> Result<Issued> {
+    // serde_json's own text could repeat a value, so it is not passed on.
+    let answer: Answer = serde_json::from_str(reply.response_json()?).map_err(|_| {
+        Error::new(Status::ResponseMalformed, "the reply has no Credentials and ExpiredTime as STS promises")
+    })?;
+    let AnswerCredentials { token, tmp_secret_id, tmp_secret_key } = &answer.credentials;
+    Ok(Issued {
+        credentials: Arc::new(Credentials::new(tmp_secret_id, tmp_secret_key, Some(token))?),
+        lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
+    })
+}
+
+/// A session name as the official SDKs make one: the client's name and the microseconds since the epoch.
+pub(super) fn session_name(given: Option<&str>) -> String {
+    given.map_or_else(
+        || format!("tckms-{}", std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros()),
+        str::to_owned,
+    )
+}

@@ -1,0 +1,452 @@
+//! Where credentials come from, beside the fixed ones of tckms_config_set_credentials().
+
+use std::ffi::{c_char, c_int, c_void};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::arguments::{handle, handle_mut, non_negative, null, optional_text, text};
+use super::config::tckms_config;
+use super::guard::guard;
+use crate::config::Config;
+use crate::credentials::{Credentials, Role, SuppliedCredentials};
+use crate::error::Result;
+use crate::status::Status;
+
+/// Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only during the callback.
+pub struct tckms_credentials(Option<SuppliedCredentials>);
+
+/// A function that supplies credentials.
+///
+/// @param userdata  The pointer given to tckms_config_set_credentials_callback().
+/// @param out       To be filled with tckms_credentials_set().
+/// @return          0 when it filled `out`; anything else when it has no credentials now.
+///
+/// It runs on the thread whose call finds that new credentials are due, and on one thread at a time for each client
+/// made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
+/// the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
+pub type tckms_credentials_callback =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, out: *mut tckms_credentials) -> c_int>;
+
+/// A function that frees the userdata of a callback. It is called once, on any thread, when the last configuration and
+/// client that use the callback are freed.
+///
+/// @param userdata  The pointer given together with this function.
+pub type tckms_destructor = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
+
+/// Looks for credentials where the official SDKs do, in their order: the environment, the profile file, the role of the
+/// CVM instance, the role of the TKE pod.
+///
+/// Environment variables are read now (see tckms_config_set_env_credentials(), ..._set_default_profile_credentials() and
+/// ..._set_tke_env_credentials()), files by tckms_client_new(), and the network is used by the first call that finds
+/// nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
+/// each with its reason.
+///
+/// @param config  The configuration. What was set before is replaced.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE or
+///                TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
+///
+/// Threads: one at a time per configuration, while no thread changes the environment.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_default_credentials(config: *mut tckms_config) -> Status {
+    // SAFETY: "Handles" in the header.
+    guard(|| unsafe { handle_mut(config, "config")? }.0.set_default_credentials())
+}
+
+/// Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN, else
+/// TENCENTCLOUD_TOKEN, now.
+///
+/// @param config  The configuration. What was set before is replaced.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first two is not set or
+///                empty, TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_INVALID_UTF8.
+///
+/// Threads: one at a time per configuration, while no thread changes the environment.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_env_credentials(config: *mut tckms_config) -> Status {
+    // SAFETY: "Handles" in the header.
+    guard(|| unsafe { handle_mut(config, "config")? }.0.set_env_credentials())
+}
+
+/// Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and possibly token.
+///
+/// @param config           The configuration. What was set before is replaced.
+/// @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it.
+/// @param profile_or_null  The section; NULL for "default". Copied.
+/// @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
+///                         TCKMS_ERR_NO_CREDENTIALS when there is no such file, and
+///                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_profile_credentials(
+    config: *mut tckms_config,
+    path: *const c_char,
+    profile_or_null: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, path, profile) = unsafe {
+            (handle_mut(config, "config")?, text(path, "path")?, optional_text(profile_or_null, "profile_or_null")?)
+        };
+        config.0.set_profile_credentials(Path::new(path), profile);
+        Ok(())
+    })
+}
+
+/// The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else ~/.tencentcloud/credentials, else
+/// /etc/tencentcloud/credentials.
+///
+/// @param config           The configuration. What was set before is replaced.
+/// @param profile_or_null  The section; NULL for "default". Copied.
+/// @return                 As for tckms_config_set_profile_credentials().
+///
+/// Threads: one at a time per configuration, while no thread changes the environment.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_default_profile_credentials(
+    config: *mut tckms_config,
+    profile_or_null: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, profile) =
+            unsafe { (handle_mut(config, "config")?, optional_text(profile_or_null, "profile_or_null")?) };
+        config.0.set_default_profile_credentials(profile)
+    })
+}
+
+/// Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a role to assume, or
+/// the role of the CVM instance.
+///
+/// @param config  The configuration. What was set before is replaced.
+/// @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it, and so does each
+///                renewal.
+/// @return        As for tckms_config_set_profile_credentials().
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_tccli_credentials(config: *mut tckms_config, path: *const c_char) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, path) = unsafe { (handle_mut(config, "config")?, text(path, "path")?) };
+        config.0.set_tccli_credentials(Path::new(path));
+        Ok(())
+    })
+}
+
+/// The same with ~/.tccli/<profile>.credential.
+///
+/// @param config           The configuration. What was set before is replaced.
+/// @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
+/// @return                 As for tckms_config_set_profile_credentials(), and TCKMS_ERR_INVALID_CREDENTIALS_FILE when
+///                         the profile's name has a '/' in it or the user has no home.
+///
+/// Threads: one at a time per configuration, while no thread changes the environment.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_default_tccli_credentials(
+    config: *mut tckms_config,
+    profile_or_null: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, profile) =
+            unsafe { (handle_mut(config, "config")?, optional_text(profile_or_null, "profile_or_null")?) };
+        config.0.set_default_tccli_credentials(profile)
+    })
+}
+
+/// Takes the role that is bound to this CVM instance, from the instance's metadata service.
+///
+/// The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a call says that it
+/// did not answer, as on a machine that is no CVM.
+///
+/// @param config        The configuration. What was set before is replaced.
+/// @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is bound. Copied.
+/// @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ROLE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_cvm_role_credentials(
+    config: *mut tckms_config,
+    role_or_null: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, role) = unsafe { (handle_mut(config, "config")?, optional_text(role_or_null, "role_or_null")?) };
+        config.0.set_cvm_role_credentials(role)
+    })
+}
+
+/// Takes a role with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
+///
+/// @param config                The configuration. What was set before is replaced.
+/// @param provider_id           The identity provider's id in CAM. Copied.
+/// @param token_file            The file with the token. Copied. Read for each renewal.
+/// @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
+/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
+/// @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
+/// @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE or
+///                              TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
+    config: *mut tckms_config,
+    provider_id: *const c_char,
+    token_file: *const c_char,
+    role_arn: *const c_char,
+    session_name_or_null: *const c_char,
+    duration_seconds: c_int,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, provider_id, token_file, role_arn, session_name) = unsafe {
+            (
+                handle_mut(config, "config")?,
+                text(provider_id, "provider_id")?,
+                text(token_file, "token_file")?,
+                text(role_arn, "role_arn")?,
+                optional_text(session_name_or_null, "session_name_or_null")?,
+            )
+        };
+        let duration = non_negative("duration", duration_seconds)?;
+        let role = Role::new(role_arn, session_name, duration, None, None)?;
+        config.0.set_oidc_credentials(provider_id, Path::new(token_file), role);
+        Ok(())
+    })
+}
+
+/// The same for the pod this process runs in, from what TKE puts into its environment: TKE_PROVIDER_ID,
+/// TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
+///
+/// @param config  The configuration. What was set before is replaced.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first three is not set or
+///                empty, TCKMS_ERR_INVALID_ROLE or TCKMS_ERR_INVALID_UTF8.
+///
+/// Threads: one at a time per configuration, while no thread changes the environment.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_tke_env_credentials(config: *mut tckms_config) -> Status {
+    // SAFETY: "Handles" in the header.
+    guard(|| unsafe { handle_mut(config, "config")? }.0.set_tke_env_credentials())
+}
+
+/// Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
+/// role's those of KMS.
+///
+/// @param config                The configuration, with credentials of any kind.
+/// @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
+/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
+/// @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
+/// @param external_id_or_null   The external id that the role's policy asks for, or NULL. Copied.
+/// @param policy_or_null        A policy in JSON that narrows what the role may do, or NULL. Copied.
+/// @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
+///                              TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_assume_role(
+    config: *mut tckms_config,
+    role_arn: *const c_char,
+    session_name_or_null: *const c_char,
+    duration_seconds: c_int,
+    external_id_or_null: *const c_char,
+    policy_or_null: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (config, role_arn, session_name, external_id, policy) = unsafe {
+            (
+                handle_mut(config, "config")?,
+                text(role_arn, "role_arn")?,
+                optional_text(session_name_or_null, "session_name_or_null")?,
+                optional_text(external_id_or_null, "external_id_or_null")?,
+                optional_text(policy_or_null, "policy_or_null")?,
+            )
+        };
+        let duration = non_negative("duration", duration_seconds)?;
+        config.0.set_assume_role(Role::new(role_arn, session_name, duration, external_id, policy)?)
+    })
+}
+
+/// Takes credentials from a function of the program's own, whenever new ones are due.
+///
+/// @param config              The configuration. What was set before is replaced.
+/// @param callback            The function.
+/// @param userdata            Handed to the function as it is.
+/// @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
+///                            callback are freed; not when this function fails. NULL for nothing to free.
+/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. A call says TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED when
+///                            the function supplied none.
+///
+/// Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_credentials_callback(
+    config: *mut tckms_config,
+    callback: tckms_credentials_callback,
+    userdata: *mut c_void,
+    destructor_or_null: tckms_destructor,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        let config = unsafe { handle_mut(config, "config")? };
+        let callback = callback.ok_or_else(|| null("callback"))?;
+        let owned = Userdata { pointer: userdata, destructor: destructor_or_null };
+        config.0.set_credentials_callback(Arc::new(move || supply(callback, &owned)));
+        Ok(())
+    })
+}
+
+type CredentialsFunction = unsafe extern "C" fn(*mut c_void, *mut tckms_credentials) -> c_int;
+
+fn supply(callback: CredentialsFunction, userdata: &Userdata) -> Option<SuppliedCredentials> {
+    let mut out = tckms_credentials(None);
+    // SAFETY: the host promised that the function and its userdata may be used from every thread
+    // (tckms_config_set_credentials_callback in the header); `out` outlives the call.
+    let failed = unsafe { callback(userdata.pointer, &mut out) } != 0;
+    if failed { None } else { out.0 }
+}
+
+/// A pointer of the host's with the function that frees it.
+struct Userdata {
+    pointer: *mut c_void,
+    destructor: tckms_destructor,
+}
+
+// SAFETY: tckms_config_set_credentials_callback in the header demands of the host that all threads may use it.
+unsafe impl Send for Userdata {}
+// SAFETY: as above.
+unsafe impl Sync for Userdata {}
+
+impl Drop for Userdata {
+    fn drop(&mut self) {
+        if let Some(destructor) = self.destructor {
+            // SAFETY: the host gave both together, and this is the only place that calls the destructor.
+            unsafe { destructor(self.pointer) };
+        }
+    }
+}
+
+/// Supplies credentials; only inside a credentials callback.
+///
+/// @param out            What the callback got.
+/// @param secret_id      As for tckms_config_set_credentials(). Copied.
+/// @param secret_key     The same. Copied into memory that is wiped.
+/// @param token_or_null  NULL, or the session token. Copied into memory that is wiped.
+/// @param expires_at     When they expire, in seconds since the Unix epoch; 0 for never. The callback is called again in
+///                       good time before.
+/// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_CREDENTIALS.
+///
+/// Threads: on the thread that the callback runs on.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_credentials_set(
+    out: *mut tckms_credentials,
+    secret_id: *const c_char,
+    secret_key: *const c_char,
+    token_or_null: *const c_char,
+    expires_at: i64,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (out, secret_id, secret_key, token) = unsafe {
+            (
+                handle_mut(out, "out")?,
+                text(secret_id, "secret_id")?,
+                text(secret_key, "secret_key")?,
+                optional_text(token_or_null, "token_or_null")?,
+            )
+        };
+        let credentials = Credentials::new(secret_id, secret_key, token)?;
+        out.0 = Some(SuppliedCredentials { credentials, expires_at: (expires_at != 0).then_some(expires_at) });
+        Ok(())
+    })
+}
+
+/// Adds the credentials of another configuration, to be asked when those set so far cannot be had. Call it again for
+/// more: the order of the calls is the order of asking.
+///
+/// @param config  The configuration.
+/// @param other   A configuration with credentials of any kind. Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NO_CREDENTIALS when `other` has none.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_add_fallback_credentials(
+    config: *mut tckms_config,
+    other: *const tckms_config,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header. The copy comes first, as both may be the same configuration.
+        let other = unsafe { handle(other, "other")? }.0.clone();
+        // SAFETY: as above.
+        unsafe { handle_mut(config, "config")? }.0.add_fallback_credentials(&other)
+    })
+}
+
+/// Sets another address of the CVM metadata service, for tests.
+///
+/// @param config  The configuration.
+/// @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_address(config, url, Config::set_metadata_endpoint) })
+}
+
+/// Sets another address of STS, such as that of a region or of the international site.
+///
+/// @param config  The configuration.
+/// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied. Default
+///                "https://sts.tencentcloudapi.com".
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
+///                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_sts_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_address(config, url, Config::set_sts_endpoint) })
+}
+
+/// # Safety
+///
+/// As for every function that takes a configuration and a string.
+unsafe fn set_address(
+    config: *mut tckms_config,
+    url: *const c_char,
+    set: fn(&mut Config, &str) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (config, url) = unsafe { (handle_mut(config, "config")?, text(url, "url")?) };
+    set(&mut config.0, url)
+}
