@@ -1066,7 +1066,7 @@ tckms_status tckms_config_set_ca_file(tckms_config *config,
  *
  * @param config  The configuration.
  * @param pem     Certificates in PEM form. Copied.
- * @param len     The number of bytes.
+ * @param len     At most 16777216 bytes.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new() says
  *                TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
  *
