@@ -55,8 +55,8 @@
  *
  * PROCESSES
  *   The library has no global state to set up or tear down. It installs no signal handler and no atexit function,
- *   writes nothing to stdout or stderr, reads no environment variable except in functions with "env" in their name,
- *   and never changes the host's signal disposition, so a broken connection raises no SIGPIPE in the host. A client may
+ *   writes nothing to stdout or stderr, reads no environment variable except in functions with "env" or "default" in
+ *   their name, and never changes the host's signal disposition, so a broken connection raises no SIGPIPE in the host. A client may
  *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the library mapped.
  *
  * MEMORY AND SECRETS
@@ -286,6 +286,26 @@ typedef enum tckms_status {
    * No credentials were configured or found.
    */
   TCKMS_ERR_NO_CREDENTIALS = 202,
+  /**
+   * The credentials are expired and new ones could not be had.
+   */
+  TCKMS_ERR_CREDENTIALS_EXPIRED = 203,
+  /**
+   * A file of credentials or of a token cannot be read, or its content is not what it should be.
+   */
+  TCKMS_ERR_INVALID_CREDENTIALS_FILE = 204,
+  /**
+   * A role's ARN or a session name is not one.
+   */
+  TCKMS_ERR_INVALID_ROLE = 205,
+  /**
+   * The program's own credentials callback supplied none.
+   */
+  TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED = 206,
+  /**
+   * The metadata service of a CVM instance does not answer; this machine may be none.
+   */
+  TCKMS_ERR_METADATA_UNAVAILABLE = 207,
   /**
    * The endpoint's host name cannot be resolved.
    */
@@ -529,6 +549,11 @@ typedef struct tckms_client tckms_client;
 typedef struct tckms_config tckms_config;
 
 /**
+ * Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only during the callback.
+ */
+typedef struct tckms_credentials tckms_credentials;
+
+/**
  * Everything known about a failure. It never changes, and any thread may read or free it.
  *
  * All functions that read one take NULL for "no error". A string that does not apply is empty, never NULL, and lives
@@ -565,6 +590,27 @@ typedef struct tckms_buffer {
  * C++ exception may leave it.
  */
 typedef void (*tckms_log_callback)(void *userdata, int level, const char *message);
+
+/**
+ * A function that supplies credentials.
+ *
+ * @param userdata  The pointer given to tckms_config_set_credentials_callback().
+ * @param out       To be filled with tckms_credentials_set().
+ * @return          0 when it filled `out`; anything else when it has no credentials now.
+ *
+ * It runs on the thread whose call finds that new credentials are due, and on one thread at a time for each client
+ * made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
+ * the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
+ */
+typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentials *out);
+
+/**
+ * A function that frees the userdata of a callback. It is called once, on any thread, when the last configuration and
+ * client that use the callback are freed.
+ *
+ * @param userdata  The pointer given together with this function.
+ */
+typedef void (*tckms_destructor)(void *userdata);
 
 /**
  * What a client, and all that share its connections, have done since it was made.
@@ -1066,7 +1112,7 @@ tckms_status tckms_config_set_ca_file(tckms_config *config,
  *
  * @param config  The configuration.
  * @param pem     Certificates in PEM form. Copied.
- * @param len     The number of bytes.
+ * @param len     At most 16777216 bytes.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new() says
  *                TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
  *
@@ -1228,12 +1274,273 @@ tckms_status tckms_config_set_log(tckms_config *config,
                                   void *userdata);
 
 /**
+ * Looks for credentials where the official SDKs do, in their order: the environment, the profile file, the role of the
+ * CVM instance, the role of the TKE pod.
+ *
+ * Environment variables are read now (see tckms_config_set_env_credentials(), ..._set_default_profile_credentials() and
+ * ..._set_tke_env_credentials()), files by tckms_client_new(), and the network is used by the first call that finds
+ * nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
+ * each with its reason.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE or
+ *                TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
+ *
+ * Threads: one at a time per configuration, while no thread changes the environment.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_default_credentials(tckms_config *config);
+
+/**
+ * Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN, else
+ * TENCENTCLOUD_TOKEN, now.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first two is not set or
+ *                empty, TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_INVALID_UTF8.
+ *
+ * Threads: one at a time per configuration, while no thread changes the environment.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_env_credentials(tckms_config *config);
+
+/**
+ * Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and possibly token.
+ *
+ * @param config           The configuration. What was set before is replaced.
+ * @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it.
+ * @param profile_or_null  The section; NULL for "default". Copied.
+ * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
+ *                         TCKMS_ERR_NO_CREDENTIALS when there is no such file, and
+ *                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_profile_credentials(tckms_config *config,
+                                                  const char *path,
+                                                  const char *profile_or_null);
+
+/**
+ * The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else ~/.tencentcloud/credentials, else
+ * /etc/tencentcloud/credentials.
+ *
+ * @param config           The configuration. What was set before is replaced.
+ * @param profile_or_null  The section; NULL for "default". Copied.
+ * @return                 As for tckms_config_set_profile_credentials().
+ *
+ * Threads: one at a time per configuration, while no thread changes the environment.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_default_profile_credentials(tckms_config *config,
+                                                          const char *profile_or_null);
+
+/**
+ * Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a role to assume, or
+ * the role of the CVM instance.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it, and so does each
+ *                renewal.
+ * @return        As for tckms_config_set_profile_credentials().
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_tccli_credentials(tckms_config *config,
+                                                const char *path);
+
+/**
+ * The same with ~/.tccli/<profile>.credential.
+ *
+ * @param config           The configuration. What was set before is replaced.
+ * @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
+ * @return                 As for tckms_config_set_profile_credentials(), and TCKMS_ERR_INVALID_CREDENTIALS_FILE when
+ *                         the profile's name has a '/' in it or the user has no home.
+ *
+ * Threads: one at a time per configuration, while no thread changes the environment.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_default_tccli_credentials(tckms_config *config,
+                                                        const char *profile_or_null);
+
+/**
+ * Takes the role that is bound to this CVM instance, from the instance's metadata service.
+ *
+ * The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a call says that it
+ * did not answer, as on a machine that is no CVM.
+ *
+ * @param config        The configuration. What was set before is replaced.
+ * @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is bound. Copied.
+ * @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ROLE.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_cvm_role_credentials(tckms_config *config,
+                                                   const char *role_or_null);
+
+/**
+ * Takes a role with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
+ *
+ * @param config                The configuration. What was set before is replaced.
+ * @param provider_id           The identity provider's id in CAM. Copied.
+ * @param token_file            The file with the token. Copied. Read for each renewal.
+ * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
+ * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
+ * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
+ * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE or
+ *                              TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
+                                               const char *provider_id,
+                                               const char *token_file,
+                                               const char *role_arn,
+                                               const char *session_name_or_null,
+                                               int duration_seconds);
+
+/**
+ * The same for the pod this process runs in, from what TKE puts into its environment: TKE_PROVIDER_ID,
+ * TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first three is not set or
+ *                empty, TCKMS_ERR_INVALID_ROLE or TCKMS_ERR_INVALID_UTF8.
+ *
+ * Threads: one at a time per configuration, while no thread changes the environment.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_tke_env_credentials(tckms_config *config);
+
+/**
+ * Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
+ * role's those of KMS.
+ *
+ * @param config                The configuration, with credentials of any kind.
+ * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
+ * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
+ * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
+ * @param external_id_or_null   The external id that the role's policy asks for, or NULL. Copied.
+ * @param policy_or_null        A policy in JSON that narrows what the role may do, or NULL. Copied.
+ * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
+ *                              TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_assume_role(tckms_config *config,
+                                          const char *role_arn,
+                                          const char *session_name_or_null,
+                                          int duration_seconds,
+                                          const char *external_id_or_null,
+                                          const char *policy_or_null);
+
+/**
+ * Takes credentials from a function of the program's own, whenever new ones are due.
+ *
+ * @param config              The configuration. What was set before is replaced.
+ * @param callback            The function.
+ * @param userdata            Handed to the function as it is.
+ * @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
+ *                            callback are freed; not when this function fails. NULL for nothing to free.
+ * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. A call says TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED when
+ *                            the function supplied none.
+ *
+ * Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_credentials_callback(tckms_config *config,
+                                                   tckms_credentials_callback callback,
+                                                   void *userdata,
+                                                   tckms_destructor destructor_or_null);
+
+/**
+ * Supplies credentials; only inside a credentials callback.
+ *
+ * @param out            What the callback got.
+ * @param secret_id      As for tckms_config_set_credentials(). Copied.
+ * @param secret_key     The same. Copied into memory that is wiped.
+ * @param token_or_null  NULL, or the session token. Copied into memory that is wiped.
+ * @param expires_at     When they expire, in seconds since the Unix epoch; 0 for never. The callback is called again in
+ *                       good time before.
+ * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_CREDENTIALS.
+ *
+ * Threads: on the thread that the callback runs on.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_credentials_set(tckms_credentials *out,
+                                   const char *secret_id,
+                                   const char *secret_key,
+                                   const char *token_or_null,
+                                   int64_t expires_at);
+
+/**
+ * Adds the credentials of another configuration, to be asked when those set so far cannot be had. Call it again for
+ * more: the order of the calls is the order of asking.
+ *
+ * @param config  The configuration.
+ * @param other   A configuration with credentials of any kind. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NO_CREDENTIALS when `other` has none.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_add_fallback_credentials(tckms_config *config,
+                                                   const tckms_config *other);
+
+/**
+ * Sets another address of the CVM metadata service, for tests.
+ *
+ * @param config  The configuration.
+ * @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_metadata_endpoint(tckms_config *config,
+                                                const char *url);
+
+/**
+ * Sets another address of STS, such as that of a region or of the international site.
+ *
+ * @param config  The configuration.
+ * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied. Default
+ *                "https://sts.tencentcloudapi.com".
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
+ *                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
+                                           const char *url);
+
+/**
  * Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
  *
  * @param config  The configuration, with a region and credentials. Copied.
  * @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
- *                TCKMS_ERR_INSECURE_ENDPOINT or TCKMS_ERR_INVALID_CA_BUNDLE.
+ *                TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or TCKMS_ERR_INVALID_CREDENTIALS_FILE.
  *
  * Threads: from any thread, while no other changes the configuration.
  * Since 0.1.0.
@@ -1243,14 +1550,13 @@ tckms_status tckms_client_new(const tckms_config *config,
                               tckms_client **out);
 
 /**
- * Makes a client from environment variables.
+ * Makes a client from the environment.
  *
- * TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION are needed. TENCENTCLOUD_SESSION_TOKEN (else
- * TENCENTCLOUD_TOKEN), TCKMS_ENDPOINT and TCKMS_CA_FILE are used when they are set. A variable that is empty counts as
- * not set. No other function of this library reads the environment.
+ * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is needed; TCKMS_ENDPOINT and
+ * TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
  *
  * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
- * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS or what the setter of the value returns.
+ * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION or what the setter of a value returns.
  *
  * Threads: from any thread, while no other changes the environment.
  * Since 0.1.0.

@@ -20,6 +20,8 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 pub const MAX_ATTEMPTS_MAX: u32 = 20;
 /// Highest rate and burst a client can be limited to, per second.
 pub const RATE_MAX: u32 = 1_000_000;
+/// Longest CA bundle in memory, in bytes. Those of systems have a quarter of a megabyte.
+pub const CA_PEM_MAX: usize = 16 * 1024 * 1024;
 /// Longest user-agent suffix (the official SDKs' limit for a custom client name).
 pub const USER_AGENT_SUFFIX_MAX: usize = 128;
 
@@ -185,8 +187,13 @@ impl Config {
     }
 
     /// Trusted certificates in PEM form, instead of the system's.
-    pub fn set_ca_pem(&mut self, pem: &[u8]) {
+    pub fn set_ca_pem(&mut self, pem: &[u8]) -> Result<()> {
+        if pem.len() > CA_PEM_MAX {
+            let message = format!("the pem has {} bytes, at most {CA_PEM_MAX} are allowed", pem.len());
+            return Err(Error::new(Status::InvalidLength, message));
+        }
         self.ca_bundle = Some(CaBundle::Pem(pem.into()));
+        Ok(())
     }
 
     /// An HTTP proxy, `http://[user:password@]host[:port]`. None is used unless set here.

@@ -52,7 +52,7 @@ pub use client::{
     CIPHERTEXT_BLOB_MAX, Client, DataKey, Decrypted, Encrypted, KEY_ID_MAX, PLAINTEXT_MAX, RANDOM_MAX, Random,
     RawResponse,
 };
-pub use config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
+pub use config::{CA_PEM_MAX, Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use context::ENCRYPTION_CONTEXT_MAX;
 pub use credentials::{Credentials, CredentialsCallback, Role, SuppliedCredentials};
 pub use endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};

@@ -21,6 +21,7 @@ pub(crate) use cvm_role::check_role_name;
 pub(crate) use profile::DEFAULT_PROFILE;
 pub(crate) use refresh::Refreshing;
 pub(crate) use source::{Places, Source};
+pub(crate) use sts::DURATION_MAX;
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;

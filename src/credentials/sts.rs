@@ -21,7 +21,7 @@ pub(super) const DEFAULT_STS_ENDPOINT: &str = "https://sts.tencentcloudapi.com";
 pub(super) const DEFAULT_STS_REGION: &str = "ap-guangzhou";
 /// Default and longest lifetime of a role's session (AssumeRole page of the STS API).
 pub(super) const DEFAULT_DURATION: u32 = 7200;
-pub(super) const DURATION_MAX: u32 = 43_200;
+pub(crate) const DURATION_MAX: u32 = 43_200;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -1,6 +1,7 @@
 //! From pointers to references, with the checks that C cannot make.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ops::RangeInclusive;
 use std::slice;
 
 use crate::error::{Error, Result};
@@ -105,10 +106,12 @@ fn check_len(len: usize, name: &str) -> Result<()> {
     Err(Error::new(Status::InvalidLength, message))
 }
 
-/// A count that C hands over as an int.
-pub(super) fn non_negative(what: &str, value: c_int) -> Result<u32> {
-    u32::try_from(value)
-        .map_err(|_| Error::new(Status::OutOfRange, format!("the {what} is {value}, negative numbers are not allowed")))
+/// A number for the safe core, which checks its range; a negative one does not get that far.
+pub(super) fn non_negative(what: &str, value: c_int, allowed: RangeInclusive<u32>) -> Result<u32> {
+    u32::try_from(value).map_err(|_| {
+        let message = format!("the {what} is {value}, {} to {} are allowed", allowed.start(), allowed.end());
+        Error::new(Status::OutOfRange, message)
+    })
 }
 
 pub(super) fn null(name: &str) -> Error {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::arguments::{bytes, handle_mut, non_negative, optional_text, text};
 use super::guard::{guard, guard_infallible};
-use crate::config::Config;
-use crate::error::Error;
+use crate::config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX};
+use crate::error::{Error, Result};
 use crate::log::LogLevel;
 use crate::status::Status;
 
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn tckms_config_set_ca_file(config: *mut tckms_config, pat
 ///
 /// @param config  The configuration.
 /// @param pem     Certificates in PEM form. Copied.
-/// @param len     The number of bytes.
+/// @param len     At most 16777216 bytes.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new() says
 ///                TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
 ///
@@ -211,8 +211,7 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
     guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (config, pem) = unsafe { (handle_mut(config, "config")?, bytes(pem, len, "pem")?) };
-        config.0.set_ca_pem(pem);
-        Ok(())
+        config.0.set_ca_pem(pem)
     })
 }
 
@@ -247,7 +246,7 @@ pub unsafe extern "C" fn tckms_config_set_proxy(config: *mut tckms_config, url: 
 pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_connect_timeout(milliseconds(timeout_ms))
+        unsafe { handle_mut(config, "config")? }.0.set_connect_timeout(milliseconds("connect timeout", timeout_ms)?)
     })
 }
 
@@ -264,7 +263,7 @@ pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_
 pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_try_timeout(milliseconds(timeout_ms))
+        unsafe { handle_mut(config, "config")? }.0.set_try_timeout(milliseconds("try timeout", timeout_ms)?)
     })
 }
 
@@ -281,7 +280,7 @@ pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_conf
 pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_total_timeout(milliseconds(timeout_ms))
+        unsafe { handle_mut(config, "config")? }.0.set_total_timeout(milliseconds("total timeout", timeout_ms)?)
     })
 }
 
@@ -298,7 +297,8 @@ pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_co
 pub unsafe extern "C" fn tckms_config_set_max_attempts(config: *mut tckms_config, attempts: c_int) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_max_attempts(non_negative("max attempts", attempts)?)
+        let config = unsafe { handle_mut(config, "config")? };
+        config.0.set_max_attempts(non_negative("max attempts", attempts, 1..=MAX_ATTEMPTS_MAX)?)
     })
 }
 
@@ -341,8 +341,8 @@ pub unsafe extern "C" fn tckms_config_set_rate_limit(
     guard(|| {
         // SAFETY: "Handles" in the header.
         let config = unsafe { handle_mut(config, "config")? };
-        let per_second = non_negative("rate limit per second", per_second)?;
-        let burst = if per_second == 0 { 0 } else { non_negative("rate limit burst", burst)? };
+        let per_second = non_negative("rate limit per second", per_second, 0..=RATE_MAX)?;
+        let burst = if per_second == 0 { 0 } else { non_negative("rate limit burst", burst, 1..=RATE_MAX)? };
         config.0.set_rate_limit(per_second, burst)
     })
 }
@@ -441,7 +441,10 @@ unsafe impl Send for SharedPointer {}
 // SAFETY: as above.
 unsafe impl Sync for SharedPointer {}
 
-/// A negative time becomes 0, which no timeout may be.
-fn milliseconds(timeout_ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))
+/// A time for the safe core, which checks its range; a negative one does not get that far.
+fn milliseconds(what: &str, timeout_ms: i64) -> Result<Duration> {
+    u64::try_from(timeout_ms).map(Duration::from_millis).map_err(|_| {
+        let message = format!("the {what} is {timeout_ms} ms, 1 to {} are allowed", TIMEOUT_MAX.as_millis());
+        Error::new(Status::OutOfRange, message)
+    })
 }

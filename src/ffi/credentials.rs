@@ -8,7 +8,7 @@ use super::arguments::{handle, handle_mut, non_negative, null, optional_text, te
 use super::config::tckms_config;
 use super::guard::guard;
 use crate::config::Config;
-use crate::credentials::{Credentials, Role, SuppliedCredentials};
+use crate::credentials::{Credentials, DURATION_MAX, Role, SuppliedCredentials};
 use crate::error::Result;
 use crate::status::Status;
 
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
                 optional_text(session_name_or_null, "session_name_or_null")?,
             )
         };
-        let duration = non_negative("duration", duration_seconds)?;
+        let duration = non_negative("duration", duration_seconds, 0..=DURATION_MAX)?;
         let role = Role::new(role_arn, session_name, duration, None, None)?;
         config.0.set_oidc_credentials(provider_id, Path::new(token_file), role);
         Ok(())
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn tckms_config_set_assume_role(
                 optional_text(policy_or_null, "policy_or_null")?,
             )
         };
-        let duration = non_negative("duration", duration_seconds)?;
+        let duration = non_negative("duration", duration_seconds, 0..=DURATION_MAX)?;
         config.0.set_assume_role(Role::new(role_arn, session_name, duration, external_id, policy)?)
     })
 }

@@ -28,7 +28,7 @@ pub(super) struct Learned {
 ///
 /// An error or a panic becomes the status, with its detail kept as the thread's last error.
 pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
-    let outcome = contain(body).unwrap_or_else(|panic| Err(internal(&panic)));
+    let outcome = contain(body).unwrap_or_else(|panic| Err(internal(&*panic)));
     match outcome {
         Ok(()) => Status::Ok,
         Err(error) => {

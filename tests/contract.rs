@@ -1,0 +1,20 @@
+//! The emulator and the shared library against Tencent's own Python SDK; the tests themselves are in `contract/`.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests is inside another");
+    let run = Command::new(root.join("tests/contract/run.sh"))
+        .arg(target.join("contract-venv"))
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .expect("tests/contract/run.sh can be started");
+    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+
+    assert!(run.status.success(), "{said}\ntests/contract/run.sh: {}", run.status);
+    // "OK (skipped=1)" would not do, and neither would a run that found no test.
+    assert!(said.ends_with("\nOK\n") && !said.contains("\nRan 0 tests"), "{said}");
+}
