@@ -27,6 +27,7 @@ Options:
       --key ALIAS            Create this symmetric key if it does not exist (repeatable)
       --secret-id ID         The SecretId that callers sign with [default: random]
       --secret-key KEY       The SecretKey that goes with it
+      --faults FILE          Begin with this JSON script of faults
       --region REGION        The region to be [default: ap-guangzhou]
       --log-level LEVEL      off, error, warn, info or debug, on stderr [default: warn]
       --allow-non-loopback-clients
@@ -47,6 +48,7 @@ pub struct Options {
     pub listen: SocketAddr,
     pub tls: bool,
     pub data: Option<PathBuf>,
+    pub faults: Option<PathBuf>,
     pub keys: Vec<String>,
     pub credentials: KeyPair,
     pub region: String,
@@ -61,7 +63,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
 fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut tls = false;
-    let mut data = None;
+    let (mut data, mut faults) = (None, None);
     let mut keys = Vec::new();
     let (mut secret_id, mut secret_key) = (None, None);
     let mut region = "ap-guangzhou".to_owned();
@@ -72,6 +74,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("listen") => listen = address(&parser.value()?.string()?)?,
             Arg::Long("tls") => tls = true,
             Arg::Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("faults") => faults = Some(PathBuf::from(parser.value()?)),
             Arg::Long("key") => keys.push(alias(parser.value()?.string()?)?),
             Arg::Long("secret-id") => secret_id = Some(credential("--secret-id", parser.value()?.string()?)?),
             Arg::Long("secret-key") => secret_key = Some(credential("--secret-key", parser.value()?.string()?)?),
@@ -87,7 +90,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         return Err(non_loopback_refused(listen));
     }
     let credentials = credentials(secret_id, secret_key)?;
-    Ok(Command::Serve(Options { listen, tls, data, keys, credentials, region, log_level }))
+    Ok(Command::Serve(Options { listen, tls, data, faults, keys, credentials, region, log_level }))
 }
 
 fn address(text: &str) -> Result<SocketAddr, lexopt::Error> {

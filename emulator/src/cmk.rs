@@ -154,6 +154,23 @@ impl Cmk {
         Err(ApiError::invalid_key_usage(format!("The CMK `{key_id}` is for {usage}, not for this operation.")))
     }
 
+    /// Neither external nor asymmetric keys rotate (kms-api §1.1).
+    pub fn require_rotatable(&self) -> Result<(), ApiError> {
+        if self.external {
+            return Err(ApiError::new(
+                "UnsupportedOperation.ExternalCmkCanNotRotate",
+                format!("The CMK `{}` has imported material, which cannot rotate.", self.key_id),
+            ));
+        }
+        if self.usage != KeyUsage::EncryptDecrypt {
+            return Err(ApiError::new(
+                "UnsupportedOperation.RotateNotSupported",
+                format!("The CMK `{}` is asymmetric and cannot rotate.", self.key_id),
+            ));
+        }
+        Ok(())
+    }
+
     /// The key as the service describes it (kms-api §1.3, KeyMetadata fields).
     pub fn metadata(&self, region: &str) -> Value {
         let rotate_days = self.rotate_days.unwrap_or(DEFAULT_ROTATE_DAYS);

@@ -1,13 +1,36 @@
 //! What all connections share.
 
 use crate::clock::Clock;
+use crate::faults::{Entry, Faults};
 use crate::identity::Identities;
+use crate::journal::Journal;
 use crate::keys::Keys;
 
 /// One emulated account in one region.
 pub struct Emulator {
     pub region: String,
+    /// Whether connections begin with a TLS handshake.
+    pub tls: bool,
+    /// Whether the admin API is there: only where no other machine can reach it, for it asks no one who they are.
+    pub admin: bool,
     pub clock: Clock,
     pub identities: Identities,
     pub keys: Keys,
+    pub faults: Faults,
+    pub journal: Journal,
+}
+
+impl Emulator {
+    /// Adds faults behind those that are there.
+    pub fn add_faults(&self, entries: Vec<Entry>) {
+        if let Some(seconds) = self.faults.append(entries) {
+            self.clock.set_shift(seconds);
+        }
+    }
+
+    /// Ends all faults, those in force too.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
+        self.clock.set_shift(0);
+    }
 }

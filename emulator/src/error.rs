@@ -56,6 +56,10 @@ impl ApiError {
         Self::new("ResourceUnavailable.CmkNotFound", format!("The CMK `{key_id}` does not exist."))
     }
 
+    pub fn token_failure() -> Self {
+        Self::new("AuthFailure.TokenFailure", "The token is wrong, missing, or has expired.")
+    }
+
     pub fn state_not_supported(key_id: &str, state: &str) -> Self {
         Self::new(
             "ResourceUnavailable.CmkStateNotSupport",

@@ -1,21 +1,16 @@
-//! The front door of the API: what is checked for every call, whatever its action.
+//! What the API checks of every call, whatever its action.
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, Request, request};
-use axum::response::Response;
-use bytes::Bytes;
+use axum::http::{HeaderMap, Method, request};
 
 use crate::actions::{self, Answer};
 use crate::auth::{self, Signed, header};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
-use crate::http::{BodyError, Reply, read_body};
+use crate::http::BodyError;
 use crate::params::Params;
-use crate::{envelope, random};
 
 /// The service's name in credential scopes, and the one version of its API (kms-api §0).
 const SERVICE: &str = "kms";
@@ -24,38 +19,31 @@ const VERSION: &str = "2019-01-18";
 /// Longest query string of a GET (kms-api §2.1).
 const MAX_QUERY: usize = 32 * 1024;
 
-/// Answers any request to `/`.
-pub async fn handle(State(emulator): State<Arc<Emulator>>, request: Request<Body>) -> Response {
-    let (head, body) = request.into_parts();
-    let body = match read_body(body).await {
-        Ok(body) => Ok(body),
-        Err(BodyError::TooLarge) => Err(too_large("The request body is larger than 10 MB.")),
-        Err(BodyError::Broken) => Err(ApiError::invalid_parameter("The request body broke off.")),
-    };
-    let request_id = random::request_id();
-    let answer = answer(&emulator, &head, body).await;
-    if let Err(error) = &answer {
-        log::info!("{request_id}: {}: {}", error.code, error.message);
-    }
-    Reply::json(envelope::wrap(answer, &request_id)).dated_by(&emulator.clock).into()
-}
-
-async fn answer(emulator: &Arc<Emulator>, head: &request::Parts, body: Result<Bytes, ApiError>) -> Answer {
+/// Checks a request and runs its action.
+///
+/// `body` and `params` are what reading them gave; their errors have their turn among the other checks.
+pub async fn answer(
+    emulator: &Arc<Emulator>,
+    head: &request::Parts,
+    body: Result<&[u8], &BodyError>,
+    params: Result<Params, ApiError>,
+) -> Answer {
     let query = head.uri.query().unwrap_or_default();
     require_method(&head.method)?;
     require_query_length(query)?;
-    let body = body?;
+    let body = body.map_err(unreadable)?;
     let action = required_header(&head.headers, "X-TC-Action")?;
     require_version(required_header(&head.headers, "X-TC-Version")?)?;
     require_region(header(&head.headers, "x-tc-region"))?;
-    let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body: &body };
+    let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body };
     auth::authenticate(&emulator.identities, SERVICE, request, emulator.clock.now())?;
-    actions::run(emulator, action, params(head, query, &body)?).await
+    actions::run(emulator, action, params?).await
 }
 
-fn params(head: &request::Parts, query: &str, body: &[u8]) -> Result<Params, ApiError> {
+/// Reads the parameters of a request, from its query string if it is a GET, else from its body.
+pub fn params(head: &request::Parts, body: &[u8]) -> Result<Params, ApiError> {
     if head.method == Method::GET {
-        return Params::from_query(query);
+        return Params::from_query(head.uri.query().unwrap_or_default());
     }
     require_json(&head.headers)?;
     Params::from_body(body)
@@ -115,6 +103,13 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
 
 fn required_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, ApiError> {
     header(headers, name).filter(|value| !value.is_empty()).ok_or_else(|| ApiError::missing_parameter(name))
+}
+
+fn unreadable(error: &BodyError) -> ApiError {
+    match error {
+        BodyError::TooLarge => too_large("The request body is larger than 10 MB."),
+        BodyError::Broken => ApiError::invalid_parameter("The request body broke off."),
+    }
 }
 
 fn too_large(message: &str) -> ApiError {

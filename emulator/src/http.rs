@@ -1,5 +1,7 @@
 //! Whole HTTP messages: bodies read up to a limit, replies kept in one piece.
 
+use std::time::SystemTime;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, DATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -34,6 +36,21 @@ pub async fn read_body(mut body: Body) -> Result<Bytes, BodyError> {
     if length <= MAX_BODY { Ok(kept.freeze()) } else { Err(BodyError::TooLarge) }
 }
 
+/// Reads the first `limit` bytes of a body, or all if it has fewer, and forgets them.
+pub async fn discard(mut body: Body, limit: usize) {
+    let mut length = 0;
+    while length < limit {
+        let Some(Ok(frame)) = body.frame().await else { break };
+        length += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
+/// How a reply tells where its body ends.
+pub enum Framing {
+    Length(usize),
+    Chunked,
+}
+
 /// A reply in one piece.
 pub struct Reply {
     pub status: StatusCode,
@@ -51,6 +68,22 @@ impl Reply {
     /// for a success (kms-api §3.1).
     pub fn json(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, "application/json", body)
+    }
+
+    /// The reply's status line and headers as they go over the wire, with whatever framing the caller wants to claim.
+    pub fn head(&self, framing: Framing) -> Bytes {
+        let mut head = format!("HTTP/1.1 {}\r\n", self.status).into_bytes();
+        let mut put = |name: &str, value: &[u8]| head.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        self.headers.iter().for_each(|(name, value)| put(name.as_str(), value.as_bytes()));
+        if !self.headers.contains_key(DATE) {
+            put("date", httpdate::fmt_http_date(SystemTime::now()).as_bytes());
+        }
+        match framing {
+            Framing::Length(length) => put("content-length", length.to_string().as_bytes()),
+            Framing::Chunked => put("transfer-encoding", b"chunked"),
+        }
+        head.extend(b"\r\n");
+        head.into()
     }
 
     /// Gives the reply the date of `clock`; hyper would put in the system's.

@@ -62,6 +62,15 @@ impl Identities {
         );
     }
 
+    /// Lets the token of a temporary identity expire at once; a long-term one stays as it is.
+    pub fn expire(&self, secret_id: &str) {
+        let Some(identity) = self.find(secret_id) else { return };
+        if let Some(token) = &identity.token {
+            let token = Token { value: token.value.clone(), expires: i64::MIN };
+            self.put(secret_id.to_owned(), Identity { secret_key: identity.secret_key.clone(), token: Some(token) });
+        }
+    }
+
     pub fn find(&self, secret_id: &str) -> Option<Arc<Identity>> {
         self.by_secret_id.read().unwrap_or_else(PoisonError::into_inner).get(secret_id).cloned()
     }
@@ -78,7 +87,7 @@ impl Identity {
         match &self.token {
             None if given.is_empty() => Ok(()),
             Some(token) if token.is(given) && now < token.expires => Ok(()),
-            _ => Err(ApiError::new("AuthFailure.TokenFailure", "The token is wrong, missing, or has expired.")),
+            _ => Err(ApiError::token_failure()),
         }
     }
 }

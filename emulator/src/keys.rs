@@ -145,6 +145,18 @@ impl Keys {
         .map(drop)
     }
 
+    /// Gives a key a new version of its material. What the old ones encrypted still decrypts.
+    pub fn rotate(&self, key_id: &str) -> Result<(), ApiError> {
+        self.update(key_id, |key| {
+            key.require_state(&[KeyState::Enabled])?;
+            key.require_rotatable()?;
+            key.versions.push(new_version(key.current()?.number + 1, key.usage)?);
+            key.rotated = unix_now();
+            Ok(())
+        })
+        .map(drop)
+    }
+
     fn require_free_alias(&self, alias: &str, owner: Option<&str>) -> Result<(), ApiError> {
         match self.find_by_alias(alias) {
             Some(key) if Some(key.key_id.as_str()) != owner => Err(ApiError::new(
@@ -193,7 +205,7 @@ impl Index {
 }
 
 /// Makes fresh material for version `number` of a key.
-pub fn new_version(number: u32, usage: KeyUsage) -> Result<Arc<Version>, ApiError> {
+fn new_version(number: u32, usage: KeyUsage) -> Result<Arc<Version>, ApiError> {
     let material = Material::generate(usage).map_err(ApiError::internal)?;
     Ok(Arc::new(Version { number, material }))
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod admin;
 mod auth;
 mod blob;
 mod cli;
@@ -11,9 +12,12 @@ mod cmk;
 mod emulator;
 mod envelope;
 mod error;
+mod faults;
+mod front;
 mod gateway;
 mod http;
 mod identity;
+mod journal;
 mod keys;
 mod logger;
 mod material;
@@ -21,12 +25,14 @@ mod params;
 mod public_key;
 mod random;
 mod server;
+mod spoil;
 mod store;
 mod tls;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,8 +45,11 @@ use crate::cli::{Command, Options};
 use crate::clock::Clock;
 use crate::cmk::KeyUsage;
 use crate::emulator::Emulator;
+use crate::faults::{Entry, Faults};
 use crate::identity::{Identities, KeyPair};
+use crate::journal::Journal;
 use crate::keys::{Keys, NewKey};
+use crate::server::Server;
 use crate::tls::Tls;
 
 /// Exit status for a command line that makes no sense.
@@ -87,22 +96,36 @@ async fn serve(options: Options) -> Result<(), Error> {
     let keys = Keys::open(options.data.as_deref())?;
     let key_ids = options.keys.iter().map(|alias| Ok((alias.clone(), key_id(&keys, alias)?)));
     let key_ids = key_ids.collect::<Result<_, Error>>()?;
-    let tls = options.tls.then(Tls::new).transpose()?;
+    let script = options.faults.as_deref().map(|path| read_script(path, options.tls)).transpose()?;
+    let tls = options.tls.then(Tls::new).transpose()?.map(Arc::new);
     let listener = TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let ready = Ready {
-        endpoint: format!("{}://{}", if tls.is_some() { "https" } else { "http" }, listener.local_addr()?),
+        endpoint: format!("{}://{}", if options.tls { "https" } else { "http" }, listener.local_addr()?),
         credentials: options.credentials.clone(),
         ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
         keys: key_ids,
     };
-
-    let identities = Identities::default();
-    identities.add_long_term(options.credentials);
-    let emulator = Emulator { region: options.region, clock: Clock::default(), identities, keys };
+    let emulator = Emulator {
+        region: options.region,
+        tls: options.tls,
+        admin: options.listen.ip().is_loopback(),
+        clock: Clock::default(),
+        identities: Identities::default(),
+        keys,
+        faults: Faults::default(),
+        journal: Journal::default(),
+    };
+    emulator.identities.add_long_term(options.credentials);
+    emulator.add_faults(script.unwrap_or_default());
     announce(&ready)?;
-    let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
-    server::serve(listener, acceptor, Arc::new(emulator), stop).await;
+    Server::new(Arc::new(emulator), tls).run(listener, stop).await;
     Ok(())
+}
+
+fn read_script(path: &Path, tls: bool) -> Result<Vec<Entry>, Error> {
+    let named = |error: &dyn std::fmt::Display| format!("--faults {}: {error}", path.display());
+    let script = std::fs::read(path).map_err(|error| named(&error))?;
+    faults::parse(&script, tls).map_err(|error| named(&error).into())
 }
 
 /// Resolves at the first SIGTERM or SIGINT.

@@ -53,6 +53,11 @@ impl Params {
         Ok(Self { fields, from_query: true })
     }
 
+    /// The names of all parameters.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
     /// Takes a parameter that may be absent; JSON null counts as absent.
     pub fn optional<T: Param>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
         let read = if self.from_query { T::from_query } else { T::from_json };

@@ -1,4 +1,4 @@
-//! Connections: accepted, upgraded to TLS if asked, served until their client leaves or the emulator stops.
+//! Connections: accepted, shaken hands with, served until their client leaves or the emulator stops.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,14 +11,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::watch;
 
+use crate::admin;
 use crate::emulator::Emulator;
-use crate::gateway;
+use crate::faults::{Fault, Flaw};
+use crate::front::{self, Connection};
+use crate::tls::Tls;
+use crate::wire::{ScriptedStream, Transport, Wire};
 
 /// How long calls under way may take to finish once the emulator is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,73 +29,165 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-type Routes = TowerToHyperService<Router>;
+/// Enough of a connection's first bytes to tell whom it is for: `DELETE /_admin/`.
+const GREETING_LEN: usize = 15;
 
-/// What a request handler can know of the connection it serves.
-#[derive(Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
-/// Accepts connections until `stop`, then lets the calls under way finish.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+/// What is needed to serve a connection.
+#[derive(Clone)]
+pub struct Server {
     emulator: Arc<Emulator>,
-    stop: impl Future<Output = ()>,
-) {
-    let routes = TowerToHyperService::new(routes(emulator));
-    let shutdown = GracefulShutdown::new();
-    tokio::pin!(stop);
-    loop {
+    tls: Option<Arc<Tls>>,
+    routes: TowerToHyperService<Router>,
+}
+
+/// Tells connections to end; each holds one until it has.
+type Stopping = watch::Receiver<bool>;
+
+impl Server {
+    pub fn new(emulator: Arc<Emulator>, tls: Option<Arc<Tls>>) -> Self {
+        let routes = TowerToHyperService::new(routes(Arc::clone(&emulator)));
+        Self { emulator, tls, routes }
+    }
+
+    /// Accepts connections until `stop`, then lets the calls under way finish.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let (stopper, stopping) = watch::channel(false);
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    drop(tokio::spawn(greet(stream, Peer(peer), tls.clone(), routes.clone(), shutdown.watcher())));
-                }
+            () = self.accept_all(&listener, stopping) => {}
+            () = stop => {}
+        }
+        // New connections are refused from here on, not left waiting for nobody.
+        drop(listener);
+        stopper.send_replace(true);
+        if tokio::time::timeout(STOP_PATIENCE, stopper.closed()).await.is_err() {
+            log::warn!("stopped with calls still under way");
+        }
+    }
+
+    async fn accept_all(&self, listener: &TcpListener, stopping: Stopping) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => drop(tokio::spawn(self.clone().serve(stream, peer, stopping.clone()))),
                 Err(error) => {
                     log::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-            },
-            () = &mut stop => break,
+            }
         }
     }
-    // New connections are refused from here on, not left waiting for nobody.
-    drop(listener);
-    if tokio::time::timeout(STOP_PATIENCE, shutdown.shutdown()).await.is_err() {
-        log::warn!("stopped with calls still under way");
+
+    async fn serve(self, stream: TcpStream, peer: SocketAddr, mut stopping: Stopping) {
+        let transport = tokio::select! {
+            transport = self.greet(stream, peer) => transport,
+            () = stopped(&mut stopping) => None,
+        };
+        if let Some(transport) = transport {
+            self.converse(transport, peer, stopping).await;
+        }
     }
+
+    /// Finds out whom a new connection is for, and lets a fault befall it that is waiting for one.
+    async fn greet(&self, mut stream: TcpStream, peer: SocketAddr) -> Option<Transport> {
+        self.emulator.journal.count_connection();
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("{peer}: cannot set TCP_NODELAY: {error}");
+        }
+        let mut greeting = [0; GREETING_LEN];
+        let length = stream.peek(&mut greeting).await.ok()?;
+        // Whoever scripts faults must not be hit by them, nor have to trust a CA first.
+        if self.emulator.admin && is_for_admin(&greeting[..length]) {
+            self.emulator.journal.uncount_connection();
+            return Some(Transport::Plain(stream));
+        }
+        match self.emulator.faults.next_for_connection() {
+            Some(Fault::CloseConnection {}) => None,
+            Some(Fault::CutHandshake {}) => {
+                swallow_greeting(&mut stream).await;
+                None
+            }
+            Some(Fault::Certificate { flaw }) => self.shake_hands(stream, peer, Some(flaw)).await,
+            _ => self.shake_hands(stream, peer, None).await,
+        }
+    }
+
+    async fn shake_hands(&self, stream: TcpStream, peer: SocketAddr, flaw: Option<Flaw>) -> Option<Transport> {
+        let Some(tls) = &self.tls else { return Some(Transport::Plain(stream)) };
+        match tls.acceptor(flaw).accept(stream).await {
+            Ok(stream) => Some(Transport::Tls(Box::new(stream))),
+            Err(error) => {
+                log::info!("{peer}: TLS handshake failed: {error}");
+                None
+            }
+        }
+    }
+
+    async fn converse(self, transport: Transport, peer: SocketAddr, mut stopping: Stopping) {
+        let connection = Connection { peer, wire: Wire::default() };
+        let stream = ScriptedStream::new(transport, connection.wire.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(connection.clone());
+            self.routes.call(request)
+        });
+        // An idle client may come back at any time: a test can take long between two calls.
+        let conversation =
+            http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(conversation);
+        let ended = tokio::select! {
+            ended = conversation.as_mut() => ended,
+            () = stopped(&mut stopping) => {
+                conversation.as_mut().graceful_shutdown();
+                conversation.await
+            }
+        };
+        if let Err(error) = ended {
+            log::debug!("{peer}: connection ended: {error}");
+        }
+    }
+}
+
+/// Waits until the emulator stops.
+async fn stopped(stopping: &mut Stopping) {
+    // An error would mean that the server is gone, which is a stop too.
+    let _ = stopping.wait_for(|&stop| stop).await;
 }
 
 fn routes(emulator: Arc<Emulator>) -> Router {
-    Router::new()
-        .route("/", any(gateway::handle))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "The KMS API is at `/`.\n") })
-        .with_state(emulator)
+    let router = Router::new()
+        .route("/", any(front::api))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "The KMS API is at `/`.\n") });
+    let router = if emulator.admin { router.nest("/_admin", admin::routes()) } else { router };
+    router.with_state(emulator)
 }
 
-async fn greet(stream: TcpStream, peer: Peer, tls: Option<TlsAcceptor>, routes: Routes, watcher: Watcher) {
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("{}: cannot set TCP_NODELAY: {error}", peer.0);
-    }
-    match tls {
-        None => converse(stream, peer, routes, watcher).await,
-        Some(acceptor) => match acceptor.accept(stream).await {
-            Ok(stream) => converse(stream, peer, routes, watcher).await,
-            Err(error) => log::info!("{}: TLS handshake failed: {error}", peer.0),
-        },
-    }
+/// Whether a connection begins with a plain HTTP request to the admin API.
+fn is_for_admin(greeting: &[u8]) -> bool {
+    let target = greeting.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
+    greeting.first().is_some_and(u8::is_ascii_uppercase) && target.starts_with(b"/_admin")
 }
 
-async fn converse<S>(stream: S, peer: Peer, routes: Routes, watcher: Watcher)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        routes.call(request)
-    });
-    let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        log::debug!("{}: connection ended: {error}", peer.0);
+/// Takes the client's first bytes, so that closing sends it a FIN and not a RST for bytes unread.
+async fn swallow_greeting(stream: &mut TcpStream) {
+    let mut greeting = [0; 16 * 1024];
+    // However the reading ends, the next thing is to close.
+    let _ = stream.read(&mut greeting).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_requests_to_the_admin_api_are_for_admin() {
+        for (greeting, expected) in [
+            (&b"GET /_admin/req"[..], true),
+            (b"DELETE /_admin/", true),
+            (b"POST / HTTP/1.1", false),
+            (b"POST /?x=/_admi", false),
+            (b"GET", false),
+            (b"", false),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01", false),
+        ] {
+            assert_eq!(is_for_admin(greeting), expected, "{greeting:?}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A certificate authority for one run of the emulator, and the server certificate it signs.
+//! A certificate authority for one run of the emulator, and the server certificates it signs: a sound one, and for
+//! scripted faults one with each flaw.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
@@ -13,57 +14,87 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::faults::Flaw;
+
 /// Why there is no TLS, in words for the log.
 pub type TlsError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The names that the server's certificate is good for.
 const SERVER_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
+/// A name that no client asks for.
+const OTHER_NAME: &str = "elsewhere.invalid";
+
 /// Serving HTTPS. The directory with the CA's certificate goes away with this value.
 pub struct Tls {
-    pub acceptor: TlsAcceptor,
+    sound: TlsAcceptor,
+    expired: TlsAcceptor,
+    wrong_host: TlsAcceptor,
+    unknown_ca: TlsAcceptor,
     pub ca_file: PathBuf,
     _directory: TempDir,
 }
 
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
 impl Tls {
-    /// Makes a CA and a server certificate, and writes the CA's to a private file.
+    /// Makes a CA and server certificates, and writes the CA's to a private file.
     pub fn new() -> Result<Self, TlsError> {
         let ca = authority("tckms-emulator CA")?;
+        let other_ca = authority("tckms-emulator unknown CA")?;
+        let now = OffsetDateTime::now_utc();
+        let (yesterday, next_year) = (now - Duration::days(1), now + Duration::days(365));
         let owner_only = Permissions::from_mode(0o700);
         let directory = tempfile::Builder::new().prefix("tckms-emulator-").permissions(owner_only).tempdir()?;
         let ca_file = directory.path().join("ca.pem");
         write_private(&ca_file, &ca.pem())?;
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(&ca)?));
-        Ok(Self { acceptor, ca_file, _directory: directory })
+        Ok(Self {
+            sound: acceptor(&ca, &SERVER_NAMES, next_year)?,
+            expired: acceptor(&ca, &SERVER_NAMES, yesterday)?,
+            wrong_host: acceptor(&ca, &[OTHER_NAME], next_year)?,
+            unknown_ca: acceptor(&other_ca, &SERVER_NAMES, next_year)?,
+            ca_file,
+            _directory: directory,
+        })
+    }
+
+    /// What shakes hands with a certificate of this flaw, or with the sound one.
+    pub fn acceptor(&self, flaw: Option<Flaw>) -> &TlsAcceptor {
+        match flaw {
+            None => &self.sound,
+            Some(Flaw::Expired) => &self.expired,
+            Some(Flaw::WrongHost) => &self.wrong_host,
+            Some(Flaw::UnknownCa) => &self.unknown_ca,
+        }
     }
 }
 
-fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>, TlsError> {
-    let mut params = certificate_params(name, Vec::new())?;
+fn authority(name: &str) -> Result<Authority, TlsError> {
+    let mut params = certificate_params(name, &[])?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(365);
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
 }
 
-fn certificate_params(name: &str, subject_names: Vec<String>) -> Result<CertificateParams, TlsError> {
-    let mut params = CertificateParams::new(subject_names)?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    let now = OffsetDateTime::now_utc();
-    params.not_before = now - Duration::days(1);
-    params.not_after = now + Duration::days(365);
-    Ok(params)
-}
-
-fn server_config(ca: &CertifiedIssuer<'_, KeyPair>) -> Result<ServerConfig, TlsError> {
+fn acceptor(ca: &Authority, names: &[&str], expires: OffsetDateTime) -> Result<TlsAcceptor, TlsError> {
     let key = KeyPair::generate()?;
-    let params = certificate_params("tckms-emulator", SERVER_NAMES.map(str::to_owned).to_vec())?;
+    let mut params = certificate_params("tckms-emulator", names)?;
+    params.not_after = expires;
     let certificate = params.signed_by(&key, ca)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let mut config =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificate_params(common_name: &str, names: &[&str]) -> Result<CertificateParams, TlsError> {
+    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.not_before = OffsetDateTime::now_utc() - Duration::days(30);
+    Ok(params)
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

@@ -106,7 +106,7 @@ pub fn enable_key_rotation(emulator: &Emulator, mut params: Params) -> Answer {
     let days = params.integer("RotateDays", 365, 7..=365)?;
     params.finish()?;
     emulator.keys.update(&key_id, |key| {
-        require_rotatable(key)?;
+        key.require_rotatable()?;
         key.require_state(&[KeyState::Enabled])?;
         key.rotate_days = Some(days as u32);
         Ok(())
@@ -203,23 +203,6 @@ fn cancel_deletion(key: &mut Cmk) -> Result<(), ApiError> {
     }
     key.state = if key.versions.is_empty() { KeyState::PendingImport } else { KeyState::Disabled };
     key.deletion_date = 0;
-    Ok(())
-}
-
-/// Neither external nor asymmetric keys rotate (kms-api §1.1).
-pub fn require_rotatable(key: &Cmk) -> Result<(), ApiError> {
-    if key.external {
-        return Err(ApiError::new(
-            "UnsupportedOperation.ExternalCmkCanNotRotate",
-            format!("The CMK `{}` has imported material, which cannot rotate.", key.key_id),
-        ));
-    }
-    if key.usage != KeyUsage::EncryptDecrypt {
-        return Err(ApiError::new(
-            "UnsupportedOperation.RotateNotSupported",
-            format!("The CMK `{}` is asymmetric and cannot rotate.", key.key_id),
-        ));
-    }
     Ok(())
 }
 

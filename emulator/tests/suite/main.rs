@@ -2,6 +2,8 @@
 
 mod asymmetric;
 mod crypt;
+mod faults;
+mod journal;
 mod lifecycle;
 mod listing;
 mod process;

@@ -1,20 +1,15 @@
 //! The program: its options, its one line of output, its end, and what it keeps on disk.
 
-use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::{Connection, Emulator, base64, read_reply};
+use crate::support::{Connection, Emulator, base64, tls_exchange};
 
 fn run(args: &[&str]) -> Output {
     Emulator::command(args).output().expect("the emulator runs")
@@ -106,9 +101,8 @@ fn tls_serves_a_certificate_of_its_own_ca_and_removes_it_at_the_end() {
     assert_eq!(mode(Path::new(&ca_file).parent().unwrap()), 0o700);
 
     for name in ["127.0.0.1", "::1", "localhost"] {
-        let mut stream = tls_connection(&ca_file, emulator.address(), name);
-        stream.write_all(&emulator.client().call("GetRegions", &json!({})).bytes()).unwrap();
-        let reply = read_reply(&mut std::io::BufReader::new(stream)).unwrap();
+        let request = emulator.client().call("GetRegions", &json!({})).bytes();
+        let reply = tls_exchange(&ca_file, emulator.address(), name, &request).unwrap();
         assert_eq!(reply.json()["Response"]["Regions"], json!(["ap-guangzhou"]));
     }
     let ca = Path::new(&ca_file).parent().unwrap().to_owned();
@@ -118,14 +112,6 @@ fn tls_serves_a_certificate_of_its_own_ca_and_removes_it_at_the_end() {
 
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
-}
-
-fn tls_connection(ca_file: &str, address: &str, name: &'static str) -> StreamOwned<ClientConnection, TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let session = ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap();
-    StreamOwned::new(session, TcpStream::connect(address).unwrap())
 }
 
 #[test]

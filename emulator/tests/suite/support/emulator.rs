@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Client;
+use super::{Client, Connection};
 
 /// A running emulator; killed when dropped.
 pub struct Emulator {
@@ -50,6 +50,31 @@ impl Emulator {
     /// A client with the emulator's own credentials.
     pub fn client(&self) -> Client {
         Client::new(self.address(), self.text("secret_id"), self.text("secret_key"))
+    }
+
+    /// Calls the admin API and gives the status and the JSON of its reply (null if there is none).
+    pub fn admin(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!("{method} /_admin/{path} HTTP/1.1\r\nHost: {}\r\n", self.address());
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let reply = Connection::open(self.address()).exchange(request.as_bytes()).expect("a reply");
+        (reply.status, if reply.body.is_empty() { Value::Null } else { reply.json() })
+    }
+
+    /// Sets a script of faults.
+    pub fn set_faults(&self, script: Value) {
+        let (status, answer) = self.admin("PUT", "faults", script);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Sets a script of one fault that befalls one request or connection.
+    pub fn set_fault(&self, fault: Value) {
+        self.set_faults(json!([{ "fault": fault }]));
+    }
+
+    /// The requests seen since the last reset.
+    pub fn requests(&self) -> Vec<Value> {
+        self.admin("GET", "requests", Value::Null).1["requests"].as_array().expect("a list").clone()
     }
 
     /// Sends a signal by name (`TERM`, `KILL`, …).

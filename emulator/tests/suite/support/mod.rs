@@ -3,10 +3,12 @@
 mod client;
 mod emulator;
 mod http;
+mod tls;
 
 pub use client::{Call, Client};
 pub use emulator::Emulator;
-pub use http::{Connection, read_reply};
+pub use http::Connection;
+pub use tls::tls_exchange;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

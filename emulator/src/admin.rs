@@ -1,0 +1,89 @@
+//! The admin API under `/_admin/`: faults to come, requests seen, keys rotated. README.md has its reference.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::emulator::Emulator;
+use crate::error::ApiError;
+use crate::faults;
+use crate::http::Reply;
+
+type Admin = State<Arc<Emulator>>;
+
+/// Its routes, below `/_admin`.
+pub fn routes() -> Router<Arc<Emulator>> {
+    Router::new()
+        .route("/faults", get(list_faults).put(set_faults).post(add_faults).delete(clear_faults))
+        .route("/requests", get(list_requests).delete(forget_requests))
+        .route("/keys/{key_id}/rotate", post(rotate_key))
+}
+
+async fn list_faults(State(emulator): Admin) -> Response {
+    fault_list(&emulator)
+}
+
+async fn set_faults(State(emulator): Admin, script: Bytes) -> Response {
+    match faults::parse(&script, emulator.tls) {
+        Ok(entries) => {
+            emulator.clear_faults();
+            emulator.add_faults(entries);
+            fault_list(&emulator)
+        }
+        Err(message) => refusal(&message),
+    }
+}
+
+async fn add_faults(State(emulator): Admin, script: Bytes) -> Response {
+    match faults::parse(&script, emulator.tls) {
+        Ok(entries) => {
+            emulator.add_faults(entries);
+            fault_list(&emulator)
+        }
+        Err(message) => refusal(&message),
+    }
+}
+
+async fn clear_faults(State(emulator): Admin) -> Response {
+    emulator.clear_faults();
+    fault_list(&emulator)
+}
+
+fn fault_list(emulator: &Emulator) -> Response {
+    json_reply(StatusCode::OK, json!({ "faults": emulator.faults.list(), "clock_shift": emulator.clock.shift() }))
+}
+
+async fn list_requests(State(emulator): Admin) -> Response {
+    json_reply(StatusCode::OK, emulator.journal.to_json())
+}
+
+async fn forget_requests(State(emulator): Admin) -> Response {
+    emulator.journal.reset();
+    nothing()
+}
+
+async fn rotate_key(State(emulator): Admin, Path(key_id): Path<String>) -> Response {
+    let rotated = tokio::task::spawn_blocking(move || emulator.keys.rotate(&key_id)).await;
+    match rotated.unwrap_or_else(|panic| Err(ApiError::internal(panic))) {
+        Ok(()) => nothing(),
+        Err(error) => refusal(&format!("{}: {}", error.code, error.message)),
+    }
+}
+
+fn nothing() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn refusal(message: &str) -> Response {
+    json_reply(StatusCode::BAD_REQUEST, json!({ "error": message }))
+}
+
+fn json_reply(status: StatusCode, body: Value) -> Response {
+    Reply::new(status, "application/json", body.to_string()).into()
+}

@@ -1,0 +1,362 @@
+//! Scripted faults: what can go wrong on request, and the list of what is to go wrong next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One fault; README.md says what each does to a caller.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    // Befalling one request:
+    Pass {},
+    Delay {
+        ms: u64,
+    },
+    CloseBeforeReading {},
+    ResetRequest {
+        after_bytes: usize,
+    },
+    CloseAfterReading {},
+    ResetReply {
+        after_bytes: usize,
+    },
+    TruncateBody {
+        keep_bytes: usize,
+    },
+    DelayBody {
+        ms: u64,
+        after_bytes: Option<usize>,
+    },
+    Drip {
+        bytes: NonZeroUsize,
+        every_ms: u64,
+    },
+    ContentLength {
+        value: usize,
+    },
+    Chunked {
+        bytes: NonZeroUsize,
+    },
+    Gzip {},
+    Status {
+        status: u16,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        #[serde(default)]
+        body: String,
+    },
+    BadGateway {},
+    Garbage {
+        body: Option<String>,
+    },
+    NoResponse {},
+    Error {
+        code: String,
+        #[serde(default)]
+        message: String,
+    },
+    ReplaceFields {
+        fields: Map<String, Value>,
+    },
+    TruncateField {
+        field: String,
+        keep: usize,
+    },
+    Pad {
+        bytes: usize,
+    },
+    ExpireToken {},
+
+    // Befalling one connection:
+    CloseConnection {},
+    CutHandshake {},
+    Certificate {
+        flaw: Flaw,
+    },
+
+    // In force until cleared:
+    Throttle {
+        per_second: u32,
+    },
+    ClockShift {
+        seconds: i64,
+    },
+}
+
+/// What is wrong with a server certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flaw {
+    Expired,
+    WrongHost,
+    UnknownCa,
+}
+
+/// What a fault befalls.
+#[derive(Debug, PartialEq, Eq)]
+enum Scope {
+    Request,
+    Connection,
+    Standing,
+}
+
+impl Fault {
+    fn scope(&self) -> Scope {
+        match self {
+            Self::CloseConnection {} | Self::CutHandshake {} | Self::Certificate { .. } => Scope::Connection,
+            Self::Throttle { .. } | Self::ClockShift { .. } => Scope::Standing,
+            _ => Scope::Request,
+        }
+    }
+
+    /// Whether the fault only makes sense where connections begin with a TLS handshake.
+    fn needs_tls(&self) -> bool {
+        matches!(self, Self::CutHandshake {} | Self::Certificate { .. })
+    }
+
+    /// How much of the request's body is read before the connection ends, for the faults that do not read all.
+    pub fn read_limit(&self) -> Option<usize> {
+        match self {
+            Self::CloseBeforeReading {} => Some(0),
+            Self::ResetRequest { after_bytes } => Some(*after_bytes),
+            _ => None,
+        }
+    }
+
+    /// The fault's name in scripts.
+    pub fn kind(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["kind"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// One line of a script.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Which requests it is for: an action's name, or `*` for all.
+    #[serde(default = "any_action")]
+    action: String,
+    fault: Fault,
+    /// How many requests, or connections, it befalls.
+    #[serde(default = "once")]
+    times: NonZeroU32,
+}
+
+fn any_action() -> String {
+    ANY_ACTION.to_owned()
+}
+
+fn once() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+const ANY_ACTION: &str = "*";
+
+impl Entry {
+    fn matches(&self, action: &str) -> bool {
+        self.action == ANY_ACTION || self.action == action
+    }
+
+    /// Why the entry cannot be used on an emulator with or without TLS, if so.
+    fn objection(&self, tls: bool) -> Option<String> {
+        let kind = self.fault.kind();
+        if self.fault.needs_tls() && !tls {
+            return Some(format!("{kind} needs an emulator started with --tls"));
+        }
+        let per_action = self.fault.scope() == Scope::Request || matches!(self.fault, Fault::Throttle { .. });
+        if !per_action && self.action != ANY_ACTION {
+            return Some(format!("{kind} cannot be bound to an action"));
+        }
+        match &self.fault {
+            Fault::Status { status, .. } if !(200..=599).contains(status) => {
+                Some(format!("{status} is not a final HTTP status"))
+            }
+            Fault::Status { headers, .. } => headers
+                .iter()
+                .find(|(name, value)| HeaderName::try_from(*name).is_err() || HeaderValue::try_from(*value).is_err())
+                .map(|(name, _)| format!("`{name}` is not a header, or has an impossible value")),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a script: a JSON list of entries.
+pub fn parse(script: &[u8], tls: bool) -> Result<Vec<Entry>, String> {
+    let entries: Vec<Entry> = serde_json::from_slice(script).map_err(|error| error.to_string())?;
+    match entries.iter().find_map(|entry| entry.objection(tls)) {
+        None => Ok(entries),
+        Some(objection) => Err(objection),
+    }
+}
+
+/// The faults still to come and those in force.
+#[derive(Default)]
+pub struct Faults(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Entry>,
+    throttles: Vec<Throttle>,
+}
+
+/// A limit on matching requests, counted in windows of one second.
+struct Throttle {
+    entry: Entry,
+    per_second: u32,
+    window_start: Instant,
+    count: u32,
+}
+
+impl Faults {
+    /// Adds entries behind those that are there; the last clock shift among them is returned for the caller to set.
+    pub fn append(&self, entries: Vec<Entry>) -> Option<i64> {
+        let mut state = self.state();
+        let mut shift = None;
+        for entry in entries {
+            match entry.fault {
+                Fault::ClockShift { seconds } => shift = Some(seconds),
+                Fault::Throttle { per_second } => {
+                    state.throttles.push(Throttle { entry, per_second, window_start: Instant::now(), count: 0 })
+                }
+                _ => state.waiting.push_back(entry),
+            }
+        }
+        shift
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.state() = State::default();
+    }
+
+    /// What is waiting and the throttles in force.
+    pub fn list(&self) -> Vec<Entry> {
+        let state = self.state();
+        state.waiting.iter().chain(state.throttles.iter().map(|throttle| &throttle.entry)).cloned().collect()
+    }
+
+    /// What befalls a request for `action`: a throttle that it exceeds, else the first fault waiting for such a request.
+    pub fn next_for_request(&self, action: &str) -> Option<Fault> {
+        let mut state = self.state();
+        let mut throttles = state.throttles.iter_mut().filter(|throttle| throttle.entry.matches(action));
+        throttles
+            .find_map(|throttle| (!throttle.admits()).then(|| throttle.entry.fault.clone()))
+            .or_else(|| state.take(|entry| entry.fault.scope() == Scope::Request && entry.matches(action)))
+    }
+
+    /// Takes the first fault that is waiting for a connection.
+    pub fn next_for_connection(&self) -> Option<Fault> {
+        self.state().take(|entry| entry.fault.scope() == Scope::Connection)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, wanted: impl Fn(&Entry) -> bool) -> Option<Fault> {
+        let index = self.waiting.iter().position(wanted)?;
+        let entry = &mut self.waiting[index];
+        match NonZeroU32::new(entry.times.get() - 1) {
+            Some(left) => {
+                entry.times = left;
+                Some(entry.fault.clone())
+            }
+            None => self.waiting.remove(index).map(|entry| entry.fault),
+        }
+    }
+}
+
+impl Throttle {
+    fn admits(&mut self) -> bool {
+        let now = Instant::now();
+        if now.duration_since(self.window_start) >= Duration::from_secs(1) {
+            self.window_start = now;
+            self.count = 0;
+        }
+        self.count += 1;
+        self.count <= self.per_second
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(script: &str) -> Faults {
+        let faults = Faults::default();
+        faults.append(parse(script.as_bytes(), true).unwrap());
+        faults
+    }
+
+    fn next(faults: &Faults, action: &str) -> Option<String> {
+        faults.next_for_request(action).map(|fault| fault.kind())
+    }
+
+    #[test]
+    fn each_request_takes_the_first_entry_that_matches() {
+        let faults = faults(
+            r#"[
+                {"action": "Encrypt", "fault": {"kind": "garbage"}, "times": 2},
+                {"action": "*", "fault": {"kind": "pass"}},
+                {"action": "Decrypt", "fault": {"kind": "gzip"}}
+            ]"#,
+        );
+        assert_eq!(next(&faults, "Encrypt").as_deref(), Some("garbage"));
+        assert_eq!(next(&faults, "Decrypt").as_deref(), Some("pass"));
+        assert_eq!(next(&faults, "Encrypt").as_deref(), Some("garbage"));
+        assert_eq!(next(&faults, "Encrypt"), None);
+        assert_eq!(next(&faults, "Decrypt").as_deref(), Some("gzip"));
+        assert_eq!(next(&faults, "Decrypt"), None);
+    }
+
+    #[test]
+    fn connections_and_requests_do_not_take_each_others_faults() {
+        let faults = faults(r#"[{"fault": {"kind": "cut_handshake"}}, {"fault": {"kind": "pass"}}]"#);
+        assert_eq!(next(&faults, "Encrypt").as_deref(), Some("pass"));
+        assert!(matches!(faults.next_for_connection(), Some(Fault::CutHandshake {})));
+        assert!(faults.next_for_connection().is_none());
+    }
+
+    #[test]
+    fn a_throttle_stays_and_admits_so_many_a_second() {
+        let faults = faults(r#"[{"action": "Encrypt", "fault": {"kind": "throttle", "per_second": 2}}]"#);
+        let four = || [(); 4].map(|()| next(&faults, "Encrypt").is_some());
+        assert_eq!(four(), [false, false, true, true]);
+        assert_eq!(next(&faults, "Decrypt"), None);
+        faults.state().throttles[0].window_start -= Duration::from_secs(1);
+        assert_eq!(four(), [false, false, true, true]);
+        faults.clear();
+        assert_eq!(four(), [false; 4]);
+    }
+
+    #[test]
+    fn scripts_with_mistakes_are_refused() {
+        for bad in [
+            r#"{}"#,
+            r#"[{"fault": {"kind": "no_such_fault"}}]"#,
+            r#"[{"fault": {"kind": "pass", "ms": 1}}]"#,
+            r#"[{"fault": {"kind": "delay"}}]"#,
+            r#"[{"fault": {"kind": "delay", "ms": 1, "s": 1}}]"#,
+            r#"[{"fault": {"kind": "pass"}, "times": 0}]"#,
+            r#"[{"fault": {"kind": "pass"}, "more": 1}]"#,
+            r#"[{"fault": {"kind": "status", "status": 101}}]"#,
+            r#"[{"fault": {"kind": "status", "status": 200, "headers": {"a b": "c"}}}]"#,
+            r#"[{"fault": {"kind": "drip", "bytes": 0, "every_ms": 1}}]"#,
+            r#"[{"action": "Encrypt", "fault": {"kind": "clock_shift", "seconds": 1}}]"#,
+            r#"[{"action": "Encrypt", "fault": {"kind": "close_connection"}}]"#,
+        ] {
+            assert!(parse(bad.as_bytes(), true).is_err(), "{bad}");
+        }
+        let tls_only = br#"[{"fault": {"kind": "certificate", "flaw": "expired"}}]"#;
+        assert!(parse(tls_only, true).is_ok() && parse(tls_only, false).is_err());
+    }
+}
