@@ -1,4 +1,5 @@
-//! The admin API under `/_admin/`: faults to come, requests seen, keys rotated. README.md has its reference.
+//! The admin API under `/_admin/`: faults to come, requests seen, keys rotated, credentials given out. README.md has
+//! its reference.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::faults;
 use crate::http::Reply;
+use crate::issuer::{DEFAULT_LIFETIME, Settings};
 
 type Admin = State<Arc<Emulator>>;
 
@@ -23,6 +25,7 @@ pub fn routes() -> Router<Arc<Emulator>> {
         .route("/faults", get(list_faults).put(set_faults).post(add_faults).delete(clear_faults))
         .route("/requests", get(list_requests).delete(forget_requests))
         .route("/keys/{key_id}/rotate", post(rotate_key))
+        .route("/credentials", get(credential_settings).put(set_credential_settings).post(issue_credentials))
 }
 
 async fn list_faults(State(emulator): Admin) -> Response {
@@ -74,6 +77,26 @@ async fn rotate_key(State(emulator): Admin, Path(key_id): Path<String>) -> Respo
         Ok(()) => nothing(),
         Err(error) => refusal(&format!("{}: {}", error.code, error.message)),
     }
+}
+
+async fn credential_settings(State(emulator): Admin) -> Response {
+    json_reply(StatusCode::OK, json!(emulator.issuer.settings()))
+}
+
+async fn set_credential_settings(State(emulator): Admin, settings: Bytes) -> Response {
+    let settings: Settings = match serde_json::from_slice(&settings) {
+        Ok(settings) => settings,
+        Err(error) => return refusal(&error.to_string()),
+    };
+    if let Some(objection) = settings.objection() {
+        return refusal(&objection);
+    }
+    emulator.issuer.set(settings);
+    credential_settings(State(emulator)).await
+}
+
+async fn issue_credentials(State(emulator): Admin) -> Response {
+    json_reply(StatusCode::OK, json!(emulator.issue_credentials(DEFAULT_LIFETIME)))
 }
 
 fn nothing() -> Response {

@@ -238,6 +238,7 @@ fn expired_signature(timestamp: i64, now: i64) -> ApiError {
 mod tests {
     use super::*;
     use crate::identity::KeyPair;
+    use crate::issuer::Credentials;
 
     /// One request of kms-api §2.2 with its signature.
     struct Vector {
@@ -444,11 +445,11 @@ mod tests {
         let mut vector = python_default();
         vector.headers.push(("x-tc-token", "TOKENEXAMPLE"));
         let identities = Identities::default();
-        identities.add_temporary(
-            KeyPair { secret_id: "AKIDEXAMPLE".to_owned(), secret_key: "SECRETKEYEXAMPLE".to_owned() },
-            "TOKENEXAMPLE".to_owned(),
-            NOW + 1,
-        );
+        identities.add_temporary(&Credentials {
+            pair: KeyPair { secret_id: "AKIDEXAMPLE".to_owned(), secret_key: "SECRETKEYEXAMPLE".to_owned() },
+            token: "TOKENEXAMPLE".to_owned(),
+            expired_time: NOW + 1,
+        });
         vector.check_with(&identities, NOW).unwrap();
         assert_eq!(vector.check_with(&identities, NOW + 1).unwrap_err().code, "AuthFailure.TokenFailure");
         assert_eq!(vector.check_at(NOW).unwrap_err().code, "AuthFailure.TokenFailure");

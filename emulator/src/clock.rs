@@ -45,6 +45,13 @@ pub fn utc_date(unix_seconds: i64) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(unix_seconds).ok().map(|moment| moment.date().to_string())
 }
 
+/// A Unix time as ISO 8601 in UTC, e.g. `2023-11-14T22:13:20Z`.
+pub fn iso_8601(unix_seconds: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (hour, minute, second) = moment.to_hms();
+    format!("{}T{hour:02}:{minute:02}:{second:02}Z", moment.date())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +60,7 @@ mod tests {
     fn dates_are_utc() {
         assert_eq!(utc_date(1_700_000_000).as_deref(), Some("2023-11-14"));
         assert_eq!(utc_date(1_551_113_065).as_deref(), Some("2019-02-25"));
+        assert_eq!(iso_8601(1_700_000_000), "2023-11-14T22:13:20Z");
     }
 
     #[test]

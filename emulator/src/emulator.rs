@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::faults::{Entry, Faults};
 use crate::identity::Identities;
+use crate::issuer::Issuer;
 use crate::journal::Journal;
 use crate::keys::Keys;
 
@@ -11,10 +12,12 @@ pub struct Emulator {
     pub region: String,
     /// Whether connections begin with a TLS handshake.
     pub tls: bool,
-    /// Whether the admin API is there: only where no other machine can reach it, for it asks no one who they are.
-    pub admin: bool,
+    /// Whether no other machine can reach it. Only then is there what asks no one who they are: the admin API and
+    /// credentials for the asking.
+    pub loopback: bool,
     pub clock: Clock,
     pub identities: Identities,
+    pub issuer: Issuer,
     pub keys: Keys,
     pub faults: Faults,
     pub journal: Journal,

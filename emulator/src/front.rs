@@ -16,7 +16,7 @@ use crate::faults::Fault;
 use crate::http::{Reply, discard, read_body};
 use crate::journal::{Record, field_names};
 use crate::wire::{Step, Wire};
-use crate::{envelope, gateway, random, spoil};
+use crate::{envelope, gateway, metadata, random, spoil};
 
 /// What a request handler knows of the connection it serves.
 #[derive(Clone)]
@@ -33,16 +33,38 @@ impl Connection {
     }
 }
 
-/// Answers any request to `/`.
+/// Answers any request to `/`: a call of the KMS or STS API.
 pub async fn api(
     State(emulator): State<Arc<Emulator>>,
     Extension(connection): Extension<Connection>,
     request: Request<Body>,
 ) -> Response {
+    enter(Door::Api, &emulator, &connection, request).await
+}
+
+/// Answers a request for the credentials of the machine's role.
+pub async fn metadata(
+    State(emulator): State<Arc<Emulator>>,
+    Extension(connection): Extension<Connection>,
+    request: Request<Body>,
+) -> Response {
+    enter(Door::Metadata, &emulator, &connection, request).await
+}
+
+/// Who is to answer.
+#[derive(Clone, Copy)]
+enum Door {
+    Api,
+    Metadata,
+}
+
+async fn enter(door: Door, emulator: &Arc<Emulator>, connection: &Connection, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let action = header(&head.headers, "x-tc-action").unwrap_or_default();
-    let request_id = random::request_id();
-    let mut record = Record::new(action, connection.peer, &head, &request_id);
+    let action = match door {
+        Door::Api => header(&head.headers, "x-tc-action").unwrap_or_default(),
+        Door::Metadata => metadata::ACTION,
+    };
+    let mut record = Record::new(action, connection.peer, &head, &random::request_id());
     let fault = emulator.faults.next_for_request(action).inspect(|fault| record.fault = Some(fault.kind()));
     let fault = fault.unwrap_or(Fault::Pass {});
     if let Some(limit) = fault.read_limit() {
@@ -50,12 +72,13 @@ pub async fn api(
         emulator.journal.push(record);
         return connection.play(vec![spoil::abrupt_end(&fault)]);
     }
-    let reply = answer(&emulator, &head, body, &fault, &mut record).await;
-    deliver(&emulator, &connection, reply, &fault, record).await
+    let reply = answer(door, emulator, &head, body, &fault, &mut record).await;
+    deliver(emulator, connection, reply, &fault, record).await
 }
 
 /// Makes the reply to a request, and notes in `record` how it was answered.
 async fn answer(
+    door: Door,
     emulator: &Arc<Emulator>,
     head: &request::Parts,
     body: Body,
@@ -71,9 +94,10 @@ async fn answer(
     if let Some(reply) = spoil::stand_in(fault) {
         return reply;
     }
-    let answer = match spoil::refusal(fault) {
-        Some(error) => Err(error),
-        None => gateway::answer(emulator, head, body.as_deref(), params).await,
+    let answer = match (spoil::refusal(fault), door) {
+        (Some(error), _) => Err(error),
+        (None, Door::Metadata) => return metadata::answer(emulator, head.uri.path()),
+        (None, Door::Api) => gateway::answer(emulator, head, body.as_deref(), params).await,
     };
     record.code = Some(code(&answer).to_owned());
     if let Err(error) = &answer {

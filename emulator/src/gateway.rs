@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, request};
 
 use crate::actions::{self, Answer};
@@ -11,10 +11,10 @@ use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::http::BodyError;
 use crate::params::Params;
+use crate::sts;
 
-/// The service's name in credential scopes, and the one version of its API (kms-api §0).
-const SERVICE: &str = "kms";
-const VERSION: &str = "2019-01-18";
+/// The value of Authorization where a request is not to be signed (kms-api §2.3).
+const SKIP: &str = "SKIP";
 
 /// Longest query string of a GET (kms-api §2.1).
 const MAX_QUERY: usize = 32 * 1024;
@@ -33,11 +33,50 @@ pub async fn answer(
     require_query_length(query)?;
     let body = body.map_err(unreadable)?;
     let action = required_header(&head.headers, "X-TC-Action")?;
-    require_version(required_header(&head.headers, "X-TC-Version")?)?;
+    let service = Service::of_version(required_header(&head.headers, "X-TC-Version")?)?;
     require_region(header(&head.headers, "x-tc-region"))?;
-    let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body };
-    auth::authenticate(&emulator.identities, SERVICE, request, emulator.clock.now())?;
-    actions::run(emulator, action, params?).await
+    if !service.is_unsigned(action, &head.headers) {
+        let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body };
+        auth::authenticate(&emulator.identities, service.name(), request, emulator.clock.now())?;
+    }
+    match service {
+        Service::Kms => actions::run(emulator, action, params?).await,
+        Service::Sts if emulator.loopback => sts::run(emulator, action, params?),
+        Service::Sts => Err(ApiError::unsupported("STS is only played on a loopback address.")),
+    }
+}
+
+/// The services at this address, each with the one version of its API (kms-api §0, §4).
+#[derive(Clone, Copy, PartialEq)]
+enum Service {
+    Kms,
+    Sts,
+}
+
+impl Service {
+    /// The text for an unknown version is one that a user of the real service quoted (kms-api §3.1).
+    fn of_version(version: &str) -> Result<Self, ApiError> {
+        match version {
+            "2019-01-18" => Ok(Self::Kms),
+            "2018-08-13" => Ok(Self::Sts),
+            other => Err(ApiError::new(
+                "NoSuchVersion",
+                format!("The specified api version=`{other}` does not exist in service=`kms`."),
+            )),
+        }
+    }
+
+    /// The service's name in credential scopes.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kms => "kms",
+            Self::Sts => "sts",
+        }
+    }
+
+    fn is_unsigned(self, action: &str, headers: &HeaderMap) -> bool {
+        self == Self::Sts && action == sts::UNSIGNED_ACTION && header(headers, AUTHORIZATION.as_str()) == Some(SKIP)
+    }
 }
 
 /// Reads the parameters of a request, from its query string if it is a GET, else from its body.
@@ -58,15 +97,6 @@ fn require_method(method: &Method) -> Result<(), ApiError> {
 
 fn require_query_length(query: &str) -> Result<(), ApiError> {
     if query.len() <= MAX_QUERY { Ok(()) } else { Err(too_large("The query string is longer than 32 KB.")) }
-}
-
-/// The text for an unknown version is one that a user of the real service quoted (kms-api §3.1).
-fn require_version(version: &str) -> Result<(), ApiError> {
-    if version == VERSION {
-        return Ok(());
-    }
-    let message = format!("The specified api version=`{version}` does not exist in service=`{SERVICE}`.");
-    Err(ApiError::new("NoSuchVersion", message))
 }
 
 /// A region is optional and only has to look like one: the emulator serves the same keys under any.

@@ -7,6 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::Serialize;
 
 use crate::error::ApiError;
+use crate::issuer::Credentials;
 use crate::random;
 
 /// Length of the random part of a SecretId, and of a SecretKey.
@@ -53,13 +54,11 @@ impl Identities {
         self.put(pair.secret_id, Identity { secret_key: pair.secret_key, token: None });
     }
 
-    #[cfg(test)]
-    /// Adds a temporary identity, which needs its token and only lasts until `expires`.
-    pub fn add_temporary(&self, pair: KeyPair, token: String, expires: i64) {
-        self.put(
-            pair.secret_id,
-            Identity { secret_key: pair.secret_key, token: Some(Token { value: token, expires }) },
-        );
+    /// Adds a temporary identity, which needs its token and only lasts until it expires.
+    pub fn add_temporary(&self, credentials: &Credentials) {
+        let token = Token { value: credentials.token.clone(), expires: credentials.expired_time };
+        let KeyPair { secret_id, secret_key } = credentials.pair.clone();
+        self.put(secret_id, Identity { secret_key, token: Some(token) });
     }
 
     /// Lets the token of a temporary identity expire at once; a long-term one stays as it is.

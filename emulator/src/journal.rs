@@ -43,6 +43,7 @@ pub struct Record {
     action: String,
     peer: SocketAddr,
     method: String,
+    path: Box<str>,
     time_ms: u64,
     /// Who signed; empty if the request is not signed.
     pub secret_id: String,
@@ -70,6 +71,7 @@ impl Record {
             action: shortened(action).to_owned(),
             peer,
             method: shortened(head.method.as_str()).to_owned(),
+            path: shortened(head.uri.path()).into(),
             time_ms: UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_millis() as u64).unwrap_or_default(),
             secret_id: text(|authorization| shortened(authorization.secret_id).to_owned()),
             signed_headers: text(|authorization| shortened(authorization.signed_headers).to_owned()),
@@ -94,6 +96,7 @@ impl Record {
             "action": self.action,
             "peer": self.peer.to_string(),
             "method": self.method,
+            "path": self.path,
             "time_ms": self.time_ms,
             "secret_id": self.secret_id,
             "signed_headers": self.signed_headers,

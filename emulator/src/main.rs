@@ -17,16 +17,19 @@ mod front;
 mod gateway;
 mod http;
 mod identity;
+mod issuer;
 mod journal;
 mod keys;
 mod logger;
 mod material;
+mod metadata;
 mod params;
 mod public_key;
 mod random;
 mod server;
 mod spoil;
 mod store;
+mod sts;
 mod tls;
 mod wire;
 
@@ -47,6 +50,7 @@ use crate::cmk::KeyUsage;
 use crate::emulator::Emulator;
 use crate::faults::{Entry, Faults};
 use crate::identity::{Identities, KeyPair};
+use crate::issuer::Issuer;
 use crate::journal::Journal;
 use crate::keys::{Keys, NewKey};
 use crate::server::Server;
@@ -108,9 +112,10 @@ async fn serve(options: Options) -> Result<(), Error> {
     let emulator = Emulator {
         region: options.region,
         tls: options.tls,
-        admin: options.listen.ip().is_loopback(),
+        loopback: options.listen.ip().is_loopback(),
         clock: Clock::default(),
         identities: Identities::default(),
+        issuer: Issuer::default(),
         keys,
         faults: Faults::default(),
         journal: Journal::default(),

@@ -99,6 +99,11 @@ impl Params {
         }
     }
 
+    /// Takes a parameter of any type that has no effect here.
+    pub fn ignore(&mut self, name: &str) {
+        self.fields.remove(name);
+    }
+
     /// Ends the reading: what is left is unknown to the action (kms-api §3.2, `UnknownParameter`).
     pub fn finish(self) -> Result<(), ApiError> {
         match self.fields.keys().next() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Request, StatusCode};
-use axum::routing::any;
+use axum::routing::{any, get};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -16,12 +16,12 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::admin;
 use crate::emulator::Emulator;
 use crate::faults::{Fault, Flaw};
 use crate::front::{self, Connection};
 use crate::tls::Tls;
 use crate::wire::{ScriptedStream, Transport, Wire};
+use crate::{admin, metadata};
 
 /// How long calls under way may take to finish once the emulator is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -95,7 +95,7 @@ impl Server {
         let mut greeting = [0; GREETING_LEN];
         let length = stream.peek(&mut greeting).await.ok()?;
         // Whoever scripts faults must not be hit by them, nor have to trust a CA first.
-        if self.emulator.admin && is_for_admin(&greeting[..length]) {
+        if self.emulator.loopback && is_for_admin(&greeting[..length]) {
             self.emulator.journal.uncount_connection();
             return Some(Transport::Plain(stream));
         }
@@ -152,10 +152,13 @@ async fn stopped(stopping: &mut Stopping) {
 }
 
 fn routes(emulator: Arc<Emulator>) -> Router {
+    let role_path = format!("{}{{*role}}", metadata::PATH);
     let router = Router::new()
         .route("/", any(front::api))
+        .route(metadata::PATH, get(front::metadata))
+        .route(&role_path, get(front::metadata))
         .fallback(|| async { (StatusCode::NOT_FOUND, "The KMS API is at `/`.\n") });
-    let router = if emulator.admin { router.nest("/_admin", admin::routes()) } else { router };
+    let router = if emulator.loopback { router.nest("/_admin", admin::routes()) } else { router };
     router.with_state(emulator)
 }
 

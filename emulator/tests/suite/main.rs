@@ -1,6 +1,7 @@
 //! Drives the built emulator as its users do: over HTTP, with signed requests.
 
 mod asymmetric;
+mod credentials;
 mod crypt;
 mod faults;
 mod journal;

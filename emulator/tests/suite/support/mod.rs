@@ -7,7 +7,7 @@ mod tls;
 
 pub use client::{Call, Client};
 pub use emulator::Emulator;
-pub use http::Connection;
+pub use http::{Connection, Reply};
 pub use tls::tls_exchange;
 
 use base64::Engine;
