@@ -210,6 +210,11 @@ impl Client {
         self.counted(action, call)
     }
 
+    /// The region that requests name.
+    pub fn region(&self) -> &str {
+        self.service.region()
+    }
+
     /// What this client, and all that share its connections, have done since it was made.
     pub fn stats(&self) -> Stats {
         self.service.stats()

@@ -45,6 +45,7 @@ const LIBRARY_NAME: &str = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Service {
     product: &'static Product,
     endpoint: Endpoint,
+    region: String,
     identity: Identity,
     fixed_headers: HeaderMap,
     rate_limiter: Option<Arc<RateLimiter>>,
@@ -92,6 +93,7 @@ impl Service {
             product,
             fixed_headers: fixed_headers(product, &endpoint, region)?,
             endpoint,
+            region: region.to_owned(),
             identity,
             rate_limiter: None,
             log,
@@ -138,6 +140,10 @@ impl Service {
                 Decision::Stop => return Err(call.give_up(error)),
             }
         }
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     pub fn counters(&self) -> &Counters {
