@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
@@ -171,28 +171,30 @@ fn kill_9_loses_no_key_that_was_acknowledged() {
     }
 }
 
+/// Kills the emulator in the middle of a stream of CreateKey calls, and gives the KeyIds it had answered with.
 fn create_keys_until_killed(emulator: &Emulator, round: u32) -> Vec<String> {
+    const ENOUGH: usize = 20;
     let client = emulator.client();
-    let killed = AtomicBool::new(false);
+    let acknowledged = Mutex::new(Vec::new());
+    let write = || {
+        let mut connection = Connection::open(emulator.address());
+        for number in 0.. {
+            let call = client.call("CreateKey", &json!({ "Alias": format!("r{round}n{number}") }));
+            let Ok(reply) = connection.exchange(&call.bytes()) else { break };
+            let key_id = reply.json()["Response"]["KeyId"].as_str().expect("a KeyId").to_owned();
+            acknowledged.lock().unwrap().push(key_id);
+        }
+    };
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let mut acknowledged = Vec::new();
-            let mut connection = Connection::open(emulator.address());
-            for number in 0.. {
-                let call = client.call("CreateKey", &json!({ "Alias": format!("r{round}n{number}") }));
-                let Ok(reply) = connection.exchange(&call.bytes()) else { break };
-                let response = reply.json()["Response"].clone();
-                let Some(key_id) = response["KeyId"].as_str() else { panic!("{response}") };
-                acknowledged.push(key_id.to_owned());
-            }
-            assert!(killed.load(Ordering::SeqCst), "calls failed before the kill");
-            acknowledged
-        });
-        std::thread::sleep(Duration::from_millis(60 + 30 * u64::from(round)));
-        killed.store(true, Ordering::SeqCst);
+        let writer = scope.spawn(write);
+        while acknowledged.lock().unwrap().len() < ENOUGH && !writer.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         emulator.signal("KILL");
-        writer.join().unwrap()
-    })
+    });
+    let acknowledged = acknowledged.into_inner().unwrap();
+    assert!(acknowledged.len() >= ENOUGH);
+    acknowledged
 }
 
 #[test]
