@@ -1,0 +1,269 @@
+/*
+ * The environment is read by tckms_client_new_from_env() alone, and only the variables that it names.
+ *
+ * The harness runs this program in an environment full of traps: proxies, certificates, key logs and Rust's own
+ * variables. This program also has a getenv() of its own, which the library's calls of it reach.
+ */
+#include "check.h"
+
+#include "fixture.h"
+#include "server.h"
+
+extern char **environ;
+
+#define KEY "93866e69-9755-11ef-8e65-52540089bc41"
+#define REPLY "{\"Response\":{\"CiphertextBlob\":\"a-k-b-k-c\",\"KeyId\":\"" KEY "\",\"RequestId\":\"r-1\"}}"
+
+/* Names that getenv() was asked for while somebody watched, which is also so while the library is loaded. */
+static char asked_for[1024];
+static int watched = 1;
+
+char *getenv(const char *name) {
+  size_t len = strlen(name);
+  char **entry;
+  if (watched) {
+    size_t used = strlen(asked_for);
+    snprintf(asked_for + used, sizeof asked_for - used, "%s ", name);
+  }
+  for (entry = environ; *entry != NULL; entry++) {
+    if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=') {
+      return *entry + len + 1;
+    }
+  }
+  return NULL;
+}
+
+/* What the harness set, kept before this program changes it. */
+static char endpoint[128];
+static char secret_id[128];
+static char secret_key[128];
+static char ca_file[512];
+
+static void keep(char *copy, size_t size, const char *value) {
+  CHECK(strlen(value) < size);
+  strcpy(copy, value);
+}
+
+static void set(const char *name, const char *value) {
+  CHECK_INT(setenv(name, value, 1), 0);
+}
+
+static void set_everything(void) {
+  set("TENCENTCLOUD_SECRET_ID", secret_id);
+  set("TENCENTCLOUD_SECRET_KEY", secret_key);
+  set("TENCENTCLOUD_REGION", "ap-guangzhou");
+  set("TCKMS_ENDPOINT", endpoint);
+  set("TCKMS_CA_FILE", ca_file);
+  unsetenv("TENCENTCLOUD_SESSION_TOKEN");
+  unsetenv("TENCENTCLOUD_TOKEN");
+}
+
+static void no_client_comes_of_it(tckms_status status, const char *hint) {
+  tckms_client *client = (tckms_client *)(uintptr_t)0xdead;
+  CHECK_STATUS(tckms_client_new_from_env(&client), status);
+  CHECK(client == NULL);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), hint);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 0);
+  CHECK(strstr(tckms_error_message(tckms_last_error()), secret_key) == NULL);
+}
+
+static void a_client_comes_of_it(void) {
+  tckms_client *client = NULL;
+  CHECK_OK(tckms_client_new_from_env(&client));
+  CHECK(client != NULL);
+  tckms_client_free(client);
+}
+
+static void a_client_works(void) {
+  tckms_client *client = NULL;
+  tckms_buffer blob;
+  tckms_buffer plaintext;
+  CHECK_OK(tckms_client_new_from_env(&client));
+  CHECK_OK(tckms_encrypt(client, MAIN_KEY, "secret", 6, NULL, &blob));
+  CHECK_OK(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, NULL, &plaintext));
+  CHECK_BYTES(plaintext, "secret", 6);
+  tckms_buffer_free(&plaintext);
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+}
+
+static void identity_and_region_are_needed(void) {
+  static const struct {
+    const char *name;
+    tckms_status status;
+  } needed[] = {{"TENCENTCLOUD_SECRET_ID", TCKMS_ERR_NO_CREDENTIALS},
+                {"TENCENTCLOUD_SECRET_KEY", TCKMS_ERR_NO_CREDENTIALS},
+                {"TENCENTCLOUD_REGION", TCKMS_ERR_INVALID_REGION}};
+  size_t i;
+  for (i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+    set_everything();
+    unsetenv(needed[i].name);
+    no_client_comes_of_it(needed[i].status, needed[i].name);
+    set(needed[i].name, "");
+    no_client_comes_of_it(needed[i].status, needed[i].name);
+  }
+  set_everything();
+  a_client_works();
+}
+
+static void what_the_setters_refuse_is_refused(void) {
+  set_everything();
+  set("TENCENTCLOUD_SECRET_ID", "two words");
+  no_client_comes_of_it(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret id");
+  set_everything();
+  set("TENCENTCLOUD_SECRET_KEY", "line\n");
+  no_client_comes_of_it(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret key");
+  set_everything();
+  set("TENCENTCLOUD_SESSION_TOKEN", " token");
+  no_client_comes_of_it(TCKMS_ERR_MALFORMED_CREDENTIALS, "the session token");
+  set_everything();
+  set("TENCENTCLOUD_REGION", "Guangzhou");
+  no_client_comes_of_it(TCKMS_ERR_INVALID_REGION, "ap-guangzhou");
+  set_everything();
+  set("TCKMS_ENDPOINT", "kms.tencentcloudapi.com");
+  no_client_comes_of_it(TCKMS_ERR_INVALID_ENDPOINT, "like https://");
+  set("TCKMS_ENDPOINT", "http://kms.tencentcloudapi.com");
+  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  set_everything();
+  set("TCKMS_CA_FILE", "/nonexistent/ca.pem");
+  no_client_comes_of_it(TCKMS_ERR_INVALID_CA_BUNDLE, "/nonexistent/ca.pem");
+}
+
+static void variables_are_utf8(void) {
+  static const char *const names[] = {"TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_REGION",
+                                      "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN", "TCKMS_ENDPOINT",
+                                      "TCKMS_CA_FILE"};
+  size_t i;
+  for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+    set_everything();
+    set(names[i], "\xff");
+    no_client_comes_of_it(TCKMS_ERR_INVALID_UTF8, names[i]);
+  }
+}
+
+/* The default endpoint is the service itself, so nothing is sent here. */
+static void an_empty_endpoint_is_the_default_one(void) {
+  set_everything();
+  set("TCKMS_ENDPOINT", "");
+  a_client_comes_of_it();
+  unsetenv("TCKMS_ENDPOINT");
+  a_client_comes_of_it();
+}
+
+static void the_ca_file_is_what_makes_the_emulator_trusted(void) {
+  tckms_client *client = NULL;
+  tckms_buffer blob = garbage();
+  set_everything();
+  set("TCKMS_CA_FILE", given("TEST_FOREIGN_CA_FILE"));
+  CHECK_OK(tckms_client_new_from_env(&client));
+  CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "x", 1, NULL, &blob), TCKMS_ERR_TLS_FAILED);
+  CHECK_EMPTY(blob);
+  tckms_client_free(client);
+}
+
+/* Sends one request to a server of our own and looks at its token. NULL for none. */
+static void token_sent_is(const char *expected) {
+  static const struct reply reply = {.status = 200, .body = REPLY};
+  static struct server server;
+  tckms_client *client = NULL;
+  tckms_buffer blob;
+  char token[64];
+  server_start(&server, &reply, 1);
+  set("TCKMS_ENDPOINT", server.endpoint);
+  CHECK_OK(tckms_client_new_from_env(&client));
+  CHECK_OK(tckms_encrypt(client, KEY, "x", 1, NULL, &blob));
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+  CHECK_INT(request_header(server.requests[0], "x-tc-token", token, sizeof token), expected != NULL);
+  if (expected != NULL) {
+    CHECK_TEXT(token, expected);
+  }
+}
+
+static void the_session_token_comes_before_the_token(void) {
+  set_everything();
+  token_sent_is(NULL);
+  set("TENCENTCLOUD_TOKEN", "the-token");
+  token_sent_is("the-token");
+  set("TENCENTCLOUD_SESSION_TOKEN", "");
+  token_sent_is("the-token");
+  set("TENCENTCLOUD_SESSION_TOKEN", "the-session-token");
+  token_sent_is("the-session-token");
+  set("TENCENTCLOUD_TOKEN", "");
+  token_sent_is("the-session-token");
+}
+
+/*
+ * What the library stands on looks at these by itself: the cryptography for CPU features when it is loaded, and the
+ * Rust runtime for the size of stacks and of a queue when the first thread is started. None of them says whom to trust,
+ * where to send, or what to write where.
+ */
+static const char *const KNOWN[] = {"OPENSSL_ia32cap", "RUST_MIN_STACK", "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
+
+static void only_known_variables_were_looked_at(void) {
+  char *name = strtok(asked_for, " ");
+  while (name != NULL) {
+    size_t i = 0;
+    while (i < sizeof KNOWN / sizeof KNOWN[0] && strcmp(name, KNOWN[i]) != 0) {
+      i++;
+    }
+    if (i == sizeof KNOWN / sizeof KNOWN[0]) {
+      check_failed(__FILE__, __LINE__, "the library looked at the variable %s", name);
+    }
+    name = strtok(NULL, " ");
+  }
+}
+
+/* This has to come first: what is looked at once in a process would not show later. */
+static void a_client_of_a_configuration_looks_at_no_other_variable(void) {
+  char proxy[64];
+  int proxy_listener = listening_socket(proxy, sizeof proxy);
+  const char *key_id = MAIN_KEY;
+  tckms_config *config;
+  tckms_client *client;
+  tckms_buffer blob;
+  set("HTTPS_PROXY", proxy);
+  set("HTTP_PROXY", proxy);
+  set("ALL_PROXY", proxy);
+  set("https_proxy", proxy);
+  set("http_proxy", proxy);
+  set("all_proxy", proxy);
+
+  watched = 1;
+  config = config_for(endpoint);
+  CHECK_OK(tckms_config_set_credentials(config, secret_id, secret_key, NULL));
+  CHECK_OK(tckms_config_set_ca_file(config, ca_file));
+  client = client_of(config);
+  CHECK_OK(tckms_encrypt(client, key_id, "secret", 6, NULL, &blob));
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  watched = 0;
+
+  CHECK_HAS(asked_for, "RUST_MIN_STACK");
+  only_known_variables_were_looked_at();
+  a_client_works();
+  CHECK(!somebody_connected(proxy_listener));
+  close(proxy_listener);
+}
+
+static void no_key_log_is_written(void) {
+  CHECK(access(given("SSLKEYLOGFILE"), F_OK) != 0);
+}
+
+int main(void) {
+  watched = 0;
+  keep(endpoint, sizeof endpoint, GIVEN_ENDPOINT);
+  keep(secret_id, sizeof secret_id, GIVEN_SECRET_ID);
+  keep(secret_key, sizeof secret_key, GIVEN_SECRET_KEY);
+  keep(ca_file, sizeof ca_file, given("TCKMS_CA_FILE"));
+  a_client_of_a_configuration_looks_at_no_other_variable();
+  identity_and_region_are_needed();
+  what_the_setters_refuse_is_refused();
+  variables_are_utf8();
+  an_empty_endpoint_is_the_default_one();
+  the_ca_file_is_what_makes_the_emulator_trusted();
+  the_session_token_comes_before_the_token();
+  no_key_log_is_written();
+  return checks_passed();
+}

@@ -1,0 +1,93 @@
+/* Who asked for a log hears what the level says, on the thread of the call, and never a secret. */
+#include "check.h"
+
+#include <pthread.h>
+
+#include "fixture.h"
+
+#define PLAINTEXT "correct horse battery staple"
+/* The same in base64, as it travels. */
+#define PLAINTEXT_BASE64 "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ"
+
+struct heard {
+  pthread_t caller;
+  int lines;
+  int lines_of_level[TCKMS_LOG_DEBUG + 1];
+  char last[512];
+};
+
+static void hear(void *userdata, int level, const char *message) {
+  struct heard *heard = userdata;
+  CHECK(pthread_equal(heard->caller, pthread_self()));
+  CHECK(level >= TCKMS_LOG_ERROR && level <= TCKMS_LOG_DEBUG);
+  CHECK(strchr(message, '\n') == NULL && strlen(message) > 0);
+  CHECK(strstr(message, GIVEN_SECRET_KEY) == NULL);
+  CHECK(strstr(message, PLAINTEXT) == NULL);
+  CHECK(strstr(message, PLAINTEXT_BASE64) == NULL);
+  CHECK(strstr(message, "TC3-HMAC-SHA256") == NULL);
+  heard->lines++;
+  heard->lines_of_level[level]++;
+  snprintf(heard->last, sizeof heard->last, "%s", message);
+}
+
+/* One call that succeeds and one that fails. */
+static struct heard calls_at_level(int level) {
+  struct heard heard;
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  tckms_buffer blob;
+  tckms_buffer out;
+  memset(&heard, 0, sizeof heard);
+  heard.caller = pthread_self();
+  CHECK_OK(tckms_config_set_log(config, level, hear, &heard));
+  client = client_of(config);
+  CHECK_OK(tckms_encrypt(client, MAIN_KEY, PLAINTEXT, strlen(PLAINTEXT), NULL, &blob));
+  CHECK_STATUS(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, "{}", &out), TCKMS_ERR_INVALID_CIPHERTEXT);
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  return heard;
+}
+
+static void each_level_adds_to_the_one_before(void) {
+  CHECK_INT(calls_at_level(TCKMS_LOG_OFF).lines, 0);
+  CHECK_INT(calls_at_level(TCKMS_LOG_ERROR).lines, 1);
+  CHECK_INT(calls_at_level(TCKMS_LOG_WARN).lines, 2);
+  CHECK_INT(calls_at_level(TCKMS_LOG_INFO).lines, 3);
+  CHECK(calls_at_level(TCKMS_LOG_DEBUG).lines >= 3);
+}
+
+static void a_line_says_what_a_support_ticket_needs(void) {
+  struct heard heard = calls_at_level(TCKMS_LOG_ERROR);
+  CHECK_INT(heard.lines_of_level[TCKMS_LOG_ERROR], 1);
+  CHECK_HAS(heard.last, "Decrypt failed after 1 attempts");
+  CHECK_HAS(heard.last, "InvalidParameterValue.InvalidCiphertext");
+  CHECK_HAS(heard.last, tckms_error_request_id(tckms_last_error()));
+}
+
+/* A log that sends its lines away encrypted, say. */
+static void call_again(void *userdata, int level, const char *message) {
+  tckms_buffer out;
+  (void)level;
+  (void)message;
+  CHECK_STATUS(tckms_encrypt(*(tckms_client **)userdata, MAIN_KEY, "", 0, NULL, &out), TCKMS_ERR_EMPTY_PLAINTEXT);
+}
+
+static void a_log_may_call_the_library(void) {
+  tckms_client *inner = emulator_client();
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  tckms_buffer out;
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, call_again, &inner));
+  client = client_of(config);
+  CHECK_STATUS(tckms_decrypt(client, NULL, "x", 1, NULL, &out), TCKMS_ERR_INVALID_CIPHERTEXT);
+  CHECK_EMPTY(out);
+  tckms_client_free(client);
+  tckms_client_free(inner);
+}
+
+int main(void) {
+  each_level_adds_to_the_one_before();
+  a_line_says_what_a_support_ticket_needs();
+  a_log_may_call_the_library();
+  return checks_passed();
+}

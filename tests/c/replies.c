@@ -1,0 +1,588 @@
+/* What a client sends, and what it makes of every kind of reply. The service is a scripted server in this process. */
+#include "check.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "fixture.h"
+#include "server.h"
+
+#define KEY_ID "93866e69-9755-11ef-8e65-52540089bc41"
+#define REQUEST_ID "017f4b2a-4ae8-4d2c-a0d2-ec15e07d3deb"
+#define BLOB                                                                                    \
+  "GPJUsGlmPcSjHKIktXGyzn33yestz+7NteW36M6FuL8hPfJ1xVfdO6Akr8sF69x3yBXMwto4njumJMIsi9WKow==-k-" \
+  "XqqalxTyNKIC1rITRePFGQ==-k-GqsANzNxvjjXhKwJAOY85vxYYm/2RtsCXRq7Q1iWbCAoeAtZ"
+
+/* The "Output Example" of the Encrypt page of the KMS API (tencentcloud.com, last updated 2025-12-04), as it stands. */
+static const char OUTPUT_EXAMPLE[] =
+    "{\n"
+    "    \"Response\": {\n"
+    "        \"CiphertextBlob\": \"" BLOB "\",\n"
+    "        \"KeyId\": \"" KEY_ID "\",\n"
+    "        \"RequestId\": \"" REQUEST_ID "\"\n"
+    "    }\n"
+    "}";
+
+static const struct reply SUCCESS = {.status = 200, .body = OUTPUT_EXAMPLE};
+
+static tckms_client *client_with_attempts(const char *endpoint, int attempts) {
+  tckms_config *config = config_for(endpoint);
+  CHECK_OK(tckms_config_set_max_attempts(config, attempts));
+  return client_of(config);
+}
+
+/* Makes the page's call. */
+static tckms_status encrypt(const tckms_client *client, tckms_buffer *blob) {
+  return tckms_encrypt(client, KEY_ID, "test\n", 5, "{\"key1\":\"value1\"}", blob);
+}
+
+/* One call that is answered like this; what the caller gets is in tckms_last_error(). */
+static void fails_with(struct reply reply, tckms_status status, tckms_category category, int retryable) {
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  const tckms_error *error;
+  server_start(&server, &reply, 1);
+  client = client_with_attempts(server.endpoint, 1);
+  CHECK_STATUS(encrypt(client, &blob), status);
+  CHECK_EMPTY(blob);
+  error = tckms_last_error();
+  CHECK_INT(tckms_status_category(status), category);
+  CHECK_INT(tckms_error_retryable(error), retryable);
+  CHECK_INT(tckms_error_attempts(error), 1);
+  CHECK_TEXT(tckms_error_action(error), "Encrypt");
+  CHECK_TEXT(tckms_error_key_id(error), KEY_ID);
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
+static void last_error_has_http_status(int http_status) {
+  CHECK_INT(tckms_error_http_status(tckms_last_error()), http_status);
+}
+
+/* The page's example, there and back. */
+
+static void request_is_that_of_the_page(const char *request, const char *endpoint) {
+  char value[256];
+  CHECK_INT(strncmp(request, "POST / HTTP/1.1\r\n", strlen("POST / HTTP/1.1\r\n")), 0);
+  CHECK(request_header(request, "host", value, sizeof value));
+  CHECK_TEXT(value, endpoint + strlen("http://"));
+  CHECK(request_header(request, "content-type", value, sizeof value));
+  CHECK_TEXT(value, "application/json");
+  CHECK(request_header(request, "x-tc-action", value, sizeof value));
+  CHECK_TEXT(value, "Encrypt");
+  CHECK(request_header(request, "x-tc-version", value, sizeof value));
+  CHECK_TEXT(value, "2019-01-18");
+  CHECK(request_header(request, "x-tc-region", value, sizeof value));
+  CHECK_TEXT(value, "ap-guangzhou");
+  CHECK_TEXT(request_body(request),
+             "{\"KeyId\":\"" KEY_ID "\",\"Plaintext\":\"dGVzdAo=\","
+             "\"EncryptionContext\":\"{\\\"key1\\\":\\\"value1\\\"}\"}");
+}
+
+static void request_is_signed_now(const char *request) {
+  char value[512];
+  char expected[512];
+  char signature[65] = "";
+  char date[16];
+  time_t timestamp;
+  CHECK(request_header(request, "x-tc-timestamp", value, sizeof value));
+  timestamp = (time_t)strtoll(value, NULL, 10);
+  CHECK(timestamp <= time(NULL) && timestamp > time(NULL) - 120);
+  strftime(date, sizeof date, "%Y-%m-%d", gmtime(&timestamp));
+
+  CHECK(request_header(request, "authorization", value, sizeof value));
+  snprintf(expected, sizeof expected,
+           "TC3-HMAC-SHA256 Credential=AKIDTEST/%s/kms/tc3_request, SignedHeaders=content-type;host, Signature=", date);
+  CHECK_HAS(value, expected);
+  CHECK_INT(sscanf(value + strlen(expected), "%64[0-9a-f]", signature), 1);
+  CHECK_INT(strlen(signature), 64);
+  CHECK_INT(strlen(value), strlen(expected) + 64);
+}
+
+/* A header that API 3.0 does not define would be one more thing for a proxy or a gateway to stumble over. */
+static void request_has_no_undefined_header(const char *request) {
+  static const char *const defined[] = {
+      "host", "content-type", "content-length", "accept", "authorization", "x-tc-action", "x-tc-version", "x-tc-region",
+      "x-tc-timestamp", "x-tc-language", "x-tc-requestclient"};
+  enum { DEFINED = sizeof defined / sizeof defined[0] };
+  int seen[DEFINED] = {0};
+  const char *line = strstr(request, "\r\n") + 2;
+  while (strncmp(line, "\r\n", 2) != 0) {
+    size_t len = strcspn(line, ":");
+    size_t i = 0;
+    while (i < DEFINED && (strlen(defined[i]) != len || strncmp(line, defined[i], len) != 0)) {
+      i++;
+    }
+    if (i == DEFINED || seen[i]++) {
+      check_failed(__FILE__, __LINE__, "the request has a header it should not have, or not twice: %.*s", (int)len, line);
+    }
+    line = strstr(line, "\r\n") + 2;
+  }
+}
+
+static void the_example_of_the_encrypt_page_works_in_both_directions(void) {
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  server_start(&server, &SUCCESS, 1);
+  client = client_with_attempts(server.endpoint, 1);
+  CHECK_OK(encrypt(client, &blob));
+  CHECK_BYTES(blob, BLOB, strlen(BLOB));
+  CHECK_TEXT(tckms_last_key_id(), KEY_ID);
+  CHECK_TEXT(tckms_last_request_id(), REQUEST_ID);
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+  request_is_that_of_the_page(server.requests[0], server.endpoint);
+  request_is_signed_now(server.requests[0]);
+  request_has_no_undefined_header(server.requests[0]);
+}
+
+static void what_a_configuration_says_about_itself_is_sent(void) {
+  static struct server server;
+  tckms_client *client;
+  tckms_config *config;
+  tckms_buffer blob;
+  char value[256];
+  server_start(&server, &SUCCESS, 1);
+  config = config_for(server.endpoint);
+  CHECK_OK(tckms_config_set_region(config, "na-siliconvalley"));
+  CHECK_OK(tckms_config_set_credentials(config, "AKIDTEMPORARY", "testkey", "token/of+STS=="));
+  CHECK_OK(tckms_config_set_user_agent_suffix(config, "billing-daemon 2.1"));
+  CHECK_OK(tckms_config_set_language(config, "zh-CN"));
+  client = client_of(config);
+  CHECK_OK(encrypt(client, &blob));
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+  CHECK(request_header(server.requests[0], "x-tc-region", value, sizeof value));
+  CHECK_TEXT(value, "na-siliconvalley");
+  CHECK(request_header(server.requests[0], "x-tc-token", value, sizeof value));
+  CHECK_TEXT(value, "token/of+STS==");
+  CHECK(request_header(server.requests[0], "x-tc-requestclient", value, sizeof value));
+  CHECK_TEXT(value, "TCKMS_" TCKMS_VERSION "; billing-daemon 2.1");
+  CHECK(request_header(server.requests[0], "x-tc-language", value, sizeof value));
+  CHECK_TEXT(value, "zh-CN");
+}
+
+static void without_a_context_no_field_is_sent_for_it(void) {
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob;
+  server_start(&server, &SUCCESS, 1);
+  client = client_with_attempts(server.endpoint, 1);
+  CHECK_OK(tckms_encrypt(client, KEY_ID, "test\n", 5, NULL, &blob));
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+  CHECK_TEXT(request_body(server.requests[0]), "{\"KeyId\":\"" KEY_ID "\",\"Plaintext\":\"dGVzdAo=\"}");
+}
+
+static void the_response_of_any_action_is_passed_on_as_it_is(void) {
+  static const struct reply reply = {.status = 200,
+                                     .body = "{\"Response\": {\"A\" : [1, 2.50],\"RequestId\":\"r-1\"} }"};
+  static const char expected[] = "{\"A\" : [1, 2.50],\"RequestId\":\"r-1\"}";
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer response = garbage();
+  server_start(&server, &reply, 1);
+  client = client_with_attempts(server.endpoint, 1);
+  CHECK_OK(tckms_call(client, "DescribeKey", "{ \"KeyId\" : \"k\" }", &response));
+  CHECK_BYTES(response, expected, strlen(expected));
+  CHECK_TEXT(tckms_last_request_id(), "r-1");
+  tckms_buffer_free(&response);
+  tckms_client_free(client);
+  server_stop(&server);
+  CHECK_TEXT(request_body(server.requests[0]), "{ \"KeyId\" : \"k\" }");
+}
+
+/* Replies that are not the service's. */
+
+static void an_error_page_of_a_gateway_is_an_outage(void) {
+  static const char page[] = "<html><head><title>502 Bad Gateway</title></head></html>";
+  static const int statuses[] = {502, 503, 504};
+  size_t i;
+  for (i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+    fails_with((struct reply){.status = statuses[i], .headers = "Content-Type: text/html\r\n", .body = page},
+               TCKMS_ERR_HTTP_UNAVAILABLE, TCKMS_CATEGORY_UNAVAILABLE, 1);
+    last_error_has_http_status(statuses[i]);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), "Bad Gateway");
+    CHECK_INT(tckms_error_retry_after_ms(tckms_last_error()), -1);
+  }
+}
+
+static void too_many_requests_say_when_to_come_back(void) {
+  fails_with((struct reply){.status = 429, .headers = "Retry-After: 7\r\n"}, TCKMS_ERR_HTTP_UNAVAILABLE,
+             TCKMS_CATEGORY_UNAVAILABLE, 1);
+  last_error_has_http_status(429);
+  CHECK_INT(tckms_error_retry_after_ms(tckms_last_error()), 7000);
+
+  /* A date counts from the reply's own, since the clocks of the two sides may differ. */
+  fails_with((struct reply){.status = 503,
+                            .headers = "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+                                       "Retry-After: Tue, 14 Nov 2023 22:13:50 GMT\r\n"},
+             TCKMS_ERR_HTTP_UNAVAILABLE, TCKMS_CATEGORY_UNAVAILABLE, 1);
+  CHECK_INT(tckms_error_retry_after_ms(tckms_last_error()), 30000);
+}
+
+static void other_http_statuses_are_no_answer_of_the_service(void) {
+  static const int statuses[] = {400, 403, 404, 500};
+  size_t i;
+  for (i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+    fails_with((struct reply){.status = statuses[i], .body = "no"}, TCKMS_ERR_HTTP_STATUS, TCKMS_CATEGORY_TRANSPORT,
+               0);
+    last_error_has_http_status(statuses[i]);
+  }
+}
+
+static void a_redirect_is_never_followed(void) {
+  char elsewhere[64];
+  char headers[128];
+  int listener = listening_socket(elsewhere, sizeof elsewhere);
+  snprintf(headers, sizeof headers, "Location: %s/\r\n", elsewhere);
+  fails_with((struct reply){.status = 301, .headers = headers}, TCKMS_ERR_HTTP_REDIRECT, TCKMS_CATEGORY_TRANSPORT, 0);
+  last_error_has_http_status(301);
+  fails_with((struct reply){.status = 307, .headers = headers}, TCKMS_ERR_HTTP_REDIRECT, TCKMS_CATEGORY_TRANSPORT, 0);
+  last_error_has_http_status(307);
+  CHECK(!somebody_connected(listener));
+  close(listener);
+}
+
+static void what_is_not_json_is_refused(void) {
+  static const char *const bodies[] = {"<html></html>", "{\"Response\":{\"CiphertextBlob\":", "\xff\xfe", "", "nil"};
+  size_t i;
+  for (i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+    fails_with((struct reply){.status = 200, .body = bodies[i]}, TCKMS_ERR_RESPONSE_NOT_JSON, TCKMS_CATEGORY_TRANSPORT,
+               0);
+    last_error_has_http_status(200);
+  }
+}
+
+static void json_without_the_promised_fields_is_refused(void) {
+  static const char *const bodies[] = {
+      "{}",
+      "[]",
+      "{\"Response\":null}",
+      "{\"Response\":{}}",
+      "{\"Response\":{\"KeyId\":1,\"CiphertextBlob\":\"x\"}}",
+      "{\"Response\":{\"KeyId\":\"" KEY_ID "\",\"RequestId\":\"r\"}}",
+      "{\"Response\":{\"CiphertextBlob\":\"\",\"KeyId\":\"" KEY_ID "\"}}",
+      "{\"Response\":{\"CiphertextBlob\":\"x\",\"RequestId\":\"r\"}}",
+  };
+  size_t i;
+  for (i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+    fails_with((struct reply){.status = 200, .body = bodies[i]}, TCKMS_ERR_RESPONSE_MALFORMED,
+               TCKMS_CATEGORY_TRANSPORT, 0);
+    last_error_has_http_status(200);
+  }
+}
+
+/* gzip was not asked for, so nobody unpacks it: a bomb stays as small as it came. */
+static void a_compressed_reply_is_not_unpacked(void) {
+  fails_with((struct reply){.status = 200,
+                            .headers = "Content-Encoding: gzip\r\n",
+                            .body = "\x1f\x8b\x08\0\0\0\0\0\0\x03",
+                            .body_len = 10},
+             TCKMS_ERR_RESPONSE_NOT_JSON, TCKMS_CATEGORY_TRANSPORT, 0);
+}
+
+static void a_huge_reply_is_not_read(void) {
+  enum { TWO_MIB = 2 * 1024 * 1024 };
+  char *body = malloc(TWO_MIB + 1);
+  CHECK(body != NULL);
+  memset(body, ' ', TWO_MIB);
+  body[TWO_MIB] = '\0';
+  fails_with((struct reply){.status = 200, .body = body, .fate = ARRIVES_AND_CLOSES}, TCKMS_ERR_RESPONSE_TOO_LARGE,
+             TCKMS_CATEGORY_TRANSPORT, 0);
+  last_error_has_http_status(200);
+  fails_with((struct reply){.status = 200, .body = body, .fate = ENDS_WITH_THE_CONNECTION},
+             TCKMS_ERR_RESPONSE_TOO_LARGE, TCKMS_CATEGORY_TRANSPORT, 0);
+  last_error_has_http_status(200);
+  free(body);
+}
+
+static void a_reply_may_be_nested_as_deeply_as_it_likes(void) {
+  enum { DEPTH = 200000 };
+  static const char head[] = "{\"Response\":{\"RequestId\":\"r\",\"Deep\":";
+  static struct server server;
+  struct reply reply = {.status = 200};
+  tckms_client *client;
+  tckms_buffer response = garbage();
+  char *body = malloc(sizeof head + 2 * DEPTH + 3);
+  CHECK(body != NULL);
+  strcpy(body, head);
+  memset(body + sizeof head - 1, '[', DEPTH);
+  memset(body + sizeof head - 1 + DEPTH, ']', DEPTH);
+  strcpy(body + sizeof head - 1 + 2 * DEPTH, "}}");
+  reply.body = body;
+  server_start(&server, &reply, 1);
+  client = client_with_attempts(server.endpoint, 1);
+  CHECK_OK(tckms_call(client, "DescribeKey", NULL, &response));
+  CHECK_INT(response.len, strlen(body) - strlen("{\"Response\":}"));
+  tckms_buffer_free(&response);
+  tckms_client_free(client);
+  server_stop(&server);
+  free(body);
+}
+
+/* The way to the service. */
+
+static void a_reply_that_breaks_off_is_a_lost_connection(void) {
+  fails_with((struct reply){.status = 200, .body = OUTPUT_EXAMPLE, .fate = BREAKS_OFF}, TCKMS_ERR_CONNECTION_LOST,
+             TCKMS_CATEGORY_TRANSPORT, 1);
+  last_error_has_http_status(200);
+}
+
+static void a_connection_that_closes_without_a_reply_is_lost(void) {
+  fails_with((struct reply){.fate = IS_LOST}, TCKMS_ERR_CONNECTION_LOST, TCKMS_CATEGORY_TRANSPORT, 1);
+  last_error_has_http_status(0);
+}
+
+/* The client is derived, as for a single call with a deadline of its own; its parent has all the time of the world. */
+static void a_reply_that_never_comes_is_waited_for_as_long_as_allowed(void) {
+  static const struct reply script[] = {{.fate = NEVER_COMES}, {.status = 200, .body = OUTPUT_EXAMPLE}};
+  static struct server server;
+  tckms_client *parent;
+  tckms_client *hasty = NULL;
+  tckms_config *config = tckms_config_new();
+  tckms_buffer blob = garbage();
+  server_start(&server, script, 2);
+  parent = client_with_attempts(server.endpoint, 1);
+  CHECK_OK(tckms_config_set_total_timeout_ms(config, 300));
+  CHECK_OK(tckms_client_derive(parent, config, &hasty));
+  tckms_config_free(config);
+  CHECK_STATUS(encrypt(hasty, &blob), TCKMS_ERR_TIMED_OUT);
+  CHECK_EMPTY(blob);
+  CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+  last_error_has_http_status(0);
+  tckms_client_free(hasty);
+  CHECK_OK(encrypt(parent, &blob));
+  tckms_buffer_free(&blob);
+  tckms_client_free(parent);
+  server_stop(&server);
+}
+
+static void a_port_that_refuses_is_a_failed_connection(void) {
+  char endpoint[64];
+  int refusing = bound_socket(endpoint, sizeof endpoint);
+  tckms_client *client = client_with_attempts(endpoint, 2);
+  tckms_buffer blob = garbage();
+  CHECK_STATUS(encrypt(client, &blob), TCKMS_ERR_CONNECT_FAILED);
+  CHECK_EMPTY(blob);
+  CHECK_INT(tckms_error_os_errno(tckms_last_error()), ECONNREFUSED);
+  CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 2);
+  last_error_has_http_status(0);
+  tckms_client_free(client);
+  close(refusing);
+}
+
+/* No resolver can be asked for a label of 64 characters (RFC 1035, 2.3.4), so this needs no network. */
+static void a_name_that_nobody_can_have_is_not_resolved(void) {
+  tckms_config *config = config_for("http://" "1234567890123456789012345678901234567890123456789012345678901234.test");
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  CHECK_OK(tckms_config_set_plaintext_http_to_any_host_allowed(config, 1));
+  CHECK_OK(tckms_config_set_max_attempts(config, 1));
+  client = client_of(config);
+  CHECK_STATUS(encrypt(client, &blob), TCKMS_ERR_RESOLVE_FAILED);
+  CHECK_EMPTY(blob);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+  tckms_client_free(client);
+}
+
+/* Errors of the service. */
+
+static void each_error_code_of_the_encrypt_page_has_a_status_of_its_own(void) {
+  static const struct {
+    const char *code;
+    tckms_status status;
+    tckms_category category;
+    int retryable;
+  } codes[] = {
+      {"InternalError", TCKMS_ERR_SERVICE_INTERNAL_ERROR, TCKMS_CATEGORY_UNAVAILABLE, 1},
+      {"InvalidParameter", TCKMS_ERR_INVALID_PARAMETER, TCKMS_CATEGORY_REQUEST, 0},
+      {"InvalidParameterValue.InvalidKeyId", TCKMS_ERR_INVALID_KEY_ID, TCKMS_CATEGORY_REQUEST, 0},
+      {"InvalidParameterValue.InvalidPlaintext", TCKMS_ERR_INVALID_PLAINTEXT, TCKMS_CATEGORY_REQUEST, 0},
+      {"ResourceUnavailable.CmkArchived", TCKMS_ERR_CMK_ARCHIVED, TCKMS_CATEGORY_REQUEST, 0},
+      {"ResourceUnavailable.CmkDisabled", TCKMS_ERR_CMK_DISABLED, TCKMS_CATEGORY_REQUEST, 0},
+      {"ResourceUnavailable.CmkNotFound", TCKMS_ERR_CMK_NOT_FOUND, TCKMS_CATEGORY_REQUEST, 0},
+      {"UnauthorizedOperation", TCKMS_ERR_UNAUTHORIZED_OPERATION, TCKMS_CATEGORY_IDENTITY, 0},
+      {"RequestLimitExceeded", TCKMS_ERR_REQUEST_LIMIT_EXCEEDED, TCKMS_CATEGORY_UNAVAILABLE, 1},
+      {"Novel.Code", TCKMS_ERR_UNKNOWN_SERVICE_CODE, TCKMS_CATEGORY_REQUEST, 0},
+  };
+  size_t i;
+  for (i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    char body[256];
+    snprintf(body, sizeof body, "{\"Response\":{\"Error\":{\"Code\":\"%s\",\"Message\":\"Says why.\"},\"RequestId\":\"r-9\"}}",
+             codes[i].code);
+    fails_with((struct reply){.status = 200, .body = body}, codes[i].status, codes[i].category, codes[i].retryable);
+    last_error_has_http_status(200);
+    CHECK_TEXT(tckms_error_service_code(tckms_last_error()), codes[i].code);
+    CHECK_TEXT(tckms_error_request_id(tckms_last_error()), "r-9");
+    CHECK_HAS(tckms_error_message(tckms_last_error()), "Says why.");
+  }
+}
+
+/* Retrying. */
+
+static void signature_of(const char *request, char *timestamp, char *authorization) {
+  CHECK(request_header(request, "x-tc-timestamp", timestamp, 32));
+  CHECK(request_header(request, "authorization", authorization, 512));
+}
+
+/* The service asks for a second, so that the second attempt cannot have the timestamp of the first. */
+static void each_attempt_has_a_signature_of_its_own(void) {
+  static const struct reply script[] = {{.status = 503, .headers = "Retry-After: 1\r\n"},
+                                        {.status = 200, .body = OUTPUT_EXAMPLE}};
+  static struct server server;
+  char timestamps[2][32];
+  char authorizations[2][512];
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  server_start(&server, script, 2);
+  client = client_with_attempts(server.endpoint, 2);
+  CHECK_OK(encrypt(client, &blob));
+  CHECK_BYTES(blob, BLOB, strlen(BLOB));
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+  signature_of(server.requests[0], timestamps[0], authorizations[0]);
+  signature_of(server.requests[1], timestamps[1], authorizations[1]);
+  CHECK(strcmp(timestamps[0], timestamps[1]) != 0);
+  CHECK(strcmp(authorizations[0], authorizations[1]) != 0);
+  CHECK_TEXT(request_body(server.requests[0]), request_body(server.requests[1]));
+}
+
+static void a_lost_reply_is_asked_for_again(void) {
+  static const struct reply script[] = {{.fate = IS_LOST},
+                                        {.status = 200, .body = OUTPUT_EXAMPLE, .fate = BREAKS_OFF},
+                                        {.status = 200, .body = OUTPUT_EXAMPLE}};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  tckms_stats stats;
+  server_start(&server, script, 3);
+  client = client_with_attempts(server.endpoint, 3);
+  CHECK_OK(encrypt(client, &blob));
+  CHECK_OK(tckms_client_stats(client, &stats, sizeof stats));
+  CHECK_INT(stats.calls, 1);
+  CHECK_INT(stats.retries, 2);
+  CHECK_INT(stats.connections_opened, 3);
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
+static void attempts_end_where_they_are_limited(void) {
+  static const struct reply script[] = {{.status = 502}, {.status = 504}};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  server_start(&server, script, 2);
+  client = client_with_attempts(server.endpoint, 2);
+  CHECK_STATUS(encrypt(client, &blob), TCKMS_ERR_HTTP_UNAVAILABLE);
+  CHECK_EMPTY(blob);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 2);
+  last_error_has_http_status(504);
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
+static void a_wait_beyond_the_total_timeout_is_not_begun(void) {
+  static const struct reply script[] = {{.status = 503, .headers = "Retry-After: 3600\r\n"}};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  server_start(&server, script, 1);
+  client = client_with_attempts(server.endpoint, 4);
+  CHECK_STATUS(encrypt(client, &blob), TCKMS_ERR_HTTP_UNAVAILABLE);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+  CHECK_INT(tckms_error_retry_after_ms(tckms_last_error()), 3600000);
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
+static void an_action_that_creates_something_is_not_sent_twice(void) {
+  static const struct reply script[] = {{.fate = IS_LOST}};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer response = garbage();
+  server_start(&server, script, 1);
+  client = client_with_attempts(server.endpoint, 4);
+  CHECK_STATUS(tckms_call(client, "CreateKey", "{\"Alias\":\"a\"}", &response), TCKMS_ERR_CONNECTION_LOST);
+  CHECK_EMPTY(response);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "CreateKey");
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
+static void unless_the_configuration_allows_it(void) {
+  static const struct reply script[] = {{.fate = IS_LOST}, {.status = 200, .body = OUTPUT_EXAMPLE}};
+  static struct server server;
+  tckms_config *config;
+  tckms_client *client;
+  tckms_buffer response = garbage();
+  server_start(&server, script, 2);
+  config = config_for(server.endpoint);
+  CHECK_OK(tckms_config_set_retry_unsafe_actions(config, 1));
+  client = client_of(config);
+  CHECK_OK(tckms_call(client, "CreateKey", "{\"Alias\":\"a\"}", &response));
+  tckms_buffer_free(&response);
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
+static void calls_share_a_connection(void) {
+  static const struct reply script[] = {{.status = 200, .body = OUTPUT_EXAMPLE}, {.status = 200, .body = OUTPUT_EXAMPLE}};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob;
+  int i;
+  server_start(&server, script, 2);
+  client = client_with_attempts(server.endpoint, 1);
+  for (i = 0; i < 2; i++) {
+    CHECK_OK(encrypt(client, &blob));
+    tckms_buffer_free(&blob);
+  }
+  tckms_client_free(client);
+  server_stop(&server);
+  CHECK_INT(server.connections, 1);
+}
+
+int main(void) {
+  the_example_of_the_encrypt_page_works_in_both_directions();
+  what_a_configuration_says_about_itself_is_sent();
+  without_a_context_no_field_is_sent_for_it();
+  the_response_of_any_action_is_passed_on_as_it_is();
+
+  an_error_page_of_a_gateway_is_an_outage();
+  too_many_requests_say_when_to_come_back();
+  other_http_statuses_are_no_answer_of_the_service();
+  a_redirect_is_never_followed();
+  what_is_not_json_is_refused();
+  json_without_the_promised_fields_is_refused();
+  a_compressed_reply_is_not_unpacked();
+  a_huge_reply_is_not_read();
+  a_reply_may_be_nested_as_deeply_as_it_likes();
+
+  a_reply_that_breaks_off_is_a_lost_connection();
+  a_connection_that_closes_without_a_reply_is_lost();
+  a_reply_that_never_comes_is_waited_for_as_long_as_allowed();
+  a_port_that_refuses_is_a_failed_connection();
+  a_name_that_nobody_can_have_is_not_resolved();
+
+  each_error_code_of_the_encrypt_page_has_a_status_of_its_own();
+
+  each_attempt_has_a_signature_of_its_own();
+  a_lost_reply_is_asked_for_again();
+  attempts_end_where_they_are_limited();
+  a_wait_beyond_the_total_timeout_is_not_begun();
+  an_action_that_creates_something_is_not_sent_twice();
+  unless_the_configuration_allows_it();
+  calls_share_a_connection();
+  return checks_passed();
+}

@@ -1,0 +1,240 @@
+//! The C API as C programs see it: `tests/c` and `examples-c`, compiled with gcc and clang, and run again under valgrind.
+//!
+//! Each program must print nothing but the number of its checks: whatever else appeared would be the library's, which
+//! writes nothing to stdout or stderr.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Scratch, output_of, root, tool};
+
+/// Makes a module of three tests out of a function that builds a program with a compiler and runs it.
+macro_rules! in_three_ways {
+    ($($(#[$about:meta])* $name:ident($compiler:ident, $valgrind:ident) $body:block)*) => {$(
+        $(#[$about])*
+        mod $name {
+            use super::*;
+
+            fn run($compiler: Compiler, $valgrind: bool) -> Finished $body
+
+            #[test]
+            fn compiled_with_gcc() {
+                run(GCC, false).expect_nothing_but_passed_checks();
+            }
+
+            #[test]
+            fn compiled_with_clang() {
+                run(CLANG, false).expect_nothing_but_passed_checks();
+            }
+
+            #[test]
+            fn under_valgrind() {
+                run(GCC, true).expect_nothing_but_passed_checks();
+            }
+        }
+    )*};
+}
+
+in_three_ways! {
+    core_calls_over_http(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main", "other"]);
+        let program = compiler.build("tests/c/core_calls.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    core_calls_over_https(compiler, valgrind) {
+        let emulator = Emulator::over_https(&["main", "other"]);
+        let foreign = Emulator::over_https(&[]);
+        let program = compiler.build("tests/c/core_calls.c", &Library::Shared);
+        let run = program.with(emulator.environment()).variable("TEST_FOREIGN_CA_FILE", foreign.ca_file());
+        run.under_valgrind(valgrind).run()
+    }
+
+    bad_input(compiler, valgrind) {
+        let program = compiler.build("tests/c/bad_input.c", &Library::Shared);
+        program.with(Vec::new()).under_valgrind(valgrind).run()
+    }
+
+    errors(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main", "disabled", "archived"]);
+        let program = compiler.build("tests/c/errors.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    logging(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/logging.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    replies(compiler, valgrind) {
+        let program = compiler.build("tests/c/replies.c", &Library::Shared);
+        program.with(Vec::new()).under_valgrind(valgrind).run()
+    }
+
+    /// In an environment of traps: whoever followed one of these variables would fail, or write somewhere.
+    environment(compiler, valgrind) {
+        let emulator = Emulator::over_https(&["main"]);
+        let foreign = Emulator::over_https(&[]);
+        let folder = Scratch::new();
+        let key_log = folder.path().join("keys.log");
+        let program = compiler.build("tests/c/environment.c", &Library::Shared);
+        let mut run = program.with(emulator.environment()).variable("TEST_FOREIGN_CA_FILE", foreign.ca_file());
+        for (name, value) in [
+            ("HTTPS_PROXY", "http://127.0.0.1:1"),
+            ("HTTP_PROXY", "http://127.0.0.1:1"),
+            ("ALL_PROXY", "http://127.0.0.1:1"),
+            ("SSL_CERT_FILE", foreign.ca_file()),
+            ("SSL_CERT_DIR", "/nonexistent"),
+            ("SSLKEYLOGFILE", key_log.to_str().unwrap()),
+            ("RUST_LOG", "trace"),
+            ("RUST_BACKTRACE", "full"),
+        ] {
+            run = run.variable(name, value);
+        }
+        run.under_valgrind(valgrind).run()
+    }
+}
+
+/// Runs an example the way its user does: with an identity in the environment, and a key id as its argument.
+fn run_example(name: &str, compiler: Compiler, emulator: &Emulator, arguments: &[&str]) -> Finished {
+    let program = compiler.build(Path::new("examples-c").join(name), &Library::Shared);
+    program.with(emulator.environment()).arguments(arguments).run()
+}
+
+/// Both compilers, and both ways of speaking.
+fn in_every_setting(test: impl Fn(Compiler, &Emulator)) {
+    for emulator in [Emulator::over_http(&["demo"]), Emulator::over_https(&["demo"])] {
+        for compiler in [GCC, Compiler { standard: "c99", ..CLANG }] {
+            test(compiler, &emulator);
+        }
+    }
+}
+
+#[test]
+fn the_quickstart_encrypts_and_decrypts() {
+    in_every_setting(|compiler, emulator| {
+        let key_id = emulator.key_id("demo");
+        for arguments in [&[key_id][..], &[key_id, "你好"], &[key_id, "hello", r#"{"purpose":"test"}"#]] {
+            let finished = run_example("quickstart.c", compiler, emulator, arguments);
+            let lines: Vec<_> = finished.expect_success().lines().collect();
+            let [ciphertext, key, request, verdict] = lines[..] else { panic!("{finished}") };
+            assert!(ciphertext.starts_with("ciphertext: ") && ciphertext.contains("-k-"), "{finished}");
+            assert_eq!(key, format!("key id:     {key_id}"));
+            assert_eq!(request.strip_prefix("request id: ").map(str::len), Some(36), "{finished}");
+            assert_eq!(verdict, "Decrypted, and it is the same text again.");
+        }
+    });
+}
+
+#[test]
+fn the_quickstart_says_what_went_wrong() {
+    let emulator = Emulator::over_http(&["demo"]);
+    let finished = run_example("quickstart.c", GCC, &emulator, &["00000000-0000-0000-0000-000000000000"]);
+    assert_eq!(finished.status.code(), Some(1), "{finished}");
+    assert_eq!(finished.stdout, "");
+    assert!(finished.stderr.starts_with("cannot encrypt: TCKMS_ERR_CMK_NOT_FOUND: Encrypt: "), "{finished}");
+
+    let finished = run_example("quickstart.c", GCC, &emulator, &[]);
+    assert_eq!(finished.status.code(), Some(1), "{finished}");
+    assert!(finished.stderr.starts_with("usage: "), "{finished}");
+}
+
+#[test]
+fn the_quickstart_fits_on_a_screen() {
+    let text = std::fs::read_to_string(root().join("examples-c/quickstart.c")).unwrap();
+    assert!(text.lines().count() <= 61, "quickstart.c has {} lines", text.lines().count());
+}
+
+#[test]
+fn the_error_example_tells_what_to_do_about_each_kind_of_error() {
+    in_every_setting(|compiler, emulator| {
+        let finished = run_example("error_handling.c", compiler, emulator, &[emulator.key_id("demo")]);
+        let reports: Vec<_> = finished.expect_success().split_terminator("\n\n").collect();
+        let expected = [
+            ("TCKMS_ERR_CMK_NOT_FOUND", "ResourceUnavailable.CmkNotFound", "attempts:     1", "Check the key"),
+            ("TCKMS_ERR_PLAINTEXT_TOO_LARGE", "", "attempts:     0", "correct the call"),
+            (
+                "TCKMS_ERR_INVALID_CIPHERTEXT",
+                "InvalidParameterValue.InvalidCiphertext",
+                "attempts:     1",
+                "the context",
+            ),
+            ("TCKMS_ERR_CONNECT_FAILED", "", "attempts:     2", "try again later"),
+        ];
+        assert_eq!(reports.len(), expected.len(), "{finished}");
+        for (report, (status, code, attempts, advice)) in reports.iter().zip(expected) {
+            assert!(report.contains(&format!("status:       {status}\n")), "{report}");
+            assert!(report.contains(&format!("service code: {code}\n")), "{report}");
+            assert!(report.contains(attempts) && report.contains(advice), "{report}");
+        }
+    });
+}
+
+#[test]
+fn the_data_key_example_keeps_only_the_wrapped_key() {
+    in_every_setting(|compiler, emulator| {
+        let key_id = emulator.key_id("demo");
+        let finished = run_example("data_key.c", compiler, emulator, &[key_id]);
+        let lines: Vec<_> = finished.expect_success().lines().collect();
+        let [wrapped, unwrapped] = lines[..] else { panic!("{finished}") };
+        assert!(wrapped.starts_with("wrapped key: ") && wrapped.contains("-k-"), "{finished}");
+        assert_eq!(unwrapped, format!("Unwrapped a key of 32 bytes under {key_id}."));
+    });
+}
+
+/// A folder as an installation makes it.
+fn installed() -> Scratch {
+    let folder = Scratch::new();
+    for name in ["include", "lib", "examples"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    std::fs::copy(root().join("include/tckms.h"), folder.path().join("include/tckms.h")).unwrap();
+    Library::Shared.install(&folder.path().join("lib"));
+    for file in std::fs::read_dir(root().join("examples-c")).unwrap().map(|entry| entry.unwrap().path()) {
+        let is_source = file.extension().is_some_and(|extension| extension == "c") || file.ends_with("Makefile");
+        if is_source {
+            std::fs::copy(&file, folder.path().join("examples").join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    folder
+}
+
+fn make_in(folder: &Path) -> Command {
+    let mut make = tool("make");
+    make.arg("-C").arg(folder).env_remove("MAKEFLAGS").env_remove("TCKMS_DIR");
+    make
+}
+
+fn expect_built(folder: &Path) {
+    for program in ["quickstart", "error_handling", "data_key"] {
+        let finished = Command::new(folder.join(program)).output().unwrap();
+        assert!(String::from_utf8_lossy(&finished.stderr).starts_with("usage: "), "{program}: {finished:?}");
+    }
+}
+
+#[test]
+fn the_examples_makefile_takes_the_library_from_a_folder() {
+    let folder = installed();
+    let examples = folder.path().join("examples");
+    let directory = format!("TCKMS_DIR={}", folder.path().display());
+    output_of(make_in(&examples).arg(directory).env("PKG_CONFIG_LIBDIR", "/nonexistent").env_remove("PKG_CONFIG_PATH"));
+    expect_built(&examples);
+}
+
+#[test]
+fn the_examples_makefile_asks_pkg_config() {
+    tool("pkg-config");
+    let folder = installed();
+    let examples = folder.path().join("examples");
+    let prefix = folder.path().display();
+    let description = format!(
+        "Name: tckms\nDescription: test\nVersion: {}\nCflags: -I{prefix}/include\nLibs: -L{prefix}/lib -Wl,-rpath,{prefix}/lib -ltckms\n",
+        env!("CARGO_PKG_VERSION"),
+    );
+    folder.write("tckms.pc", &description);
+    output_of(make_in(&examples).env("PKG_CONFIG_PATH", folder.path()));
+    expect_built(&examples);
+}

@@ -1,0 +1,103 @@
+use std::ffi::OsStr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Scratch, release, root, tool};
+
+/// A C compiler and the standard that it is to hold programs to.
+#[derive(Clone, Copy)]
+pub struct Compiler {
+    pub command: &'static str,
+    pub standard: &'static str,
+}
+
+pub const GCC: Compiler = Compiler { command: "gcc", standard: "c99" };
+pub const CLANG: Compiler = Compiler { command: "clang", standard: "c17" };
+
+/// Every warning is an error.
+const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
+
+/// What a program is linked with.
+pub enum Library {
+    /// The shared library as it is installed.
+    Shared,
+    /// The archive as it is installed.
+    Static,
+    /// A shared library from another folder.
+    SharedIn(PathBuf),
+}
+
+/// A compiled program, and the folder with all that belongs to it.
+pub struct Program {
+    pub(super) path: PathBuf,
+    pub(super) folder: Scratch,
+}
+
+impl Compiler {
+    /// Compiles and links a source file of this repository, or fails with what the compiler said.
+    pub fn build(self, source: impl AsRef<Path>, library: &Library) -> Program {
+        let folder = Scratch::new();
+        library.install(folder.path());
+        let path = folder.path().join("program");
+        let mut command = self.strict();
+        // Some optimisation: gcc finds more to warn about, and valgrind still tells the line.
+        command.args(["-O1", "-g"]).arg(root().join(source)).arg("-o").arg(&path);
+        command.arg("-L").arg(folder.path()).arg("-ltckms").args(library.needs());
+        command.arg("-pthread").arg(rpath(folder.path()));
+        run(&mut command);
+        Program { path, folder }
+    }
+
+    /// Only looks whether a source compiles. `language` is what `-x` says: "c" or "c++".
+    pub fn check(self, language: &str, source: &Path) -> Result<(), String> {
+        let output = self.strict().args(["-fsyntax-only", "-x", language]).arg(source).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", self.command));
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+
+    fn strict(self) -> Command {
+        let mut command = tool(self.command);
+        command.arg(format!("-std={}", self.standard)).args(STRICT).arg("-I").arg(root().join("include"));
+        command.env("LC_ALL", "C");
+        command
+    }
+}
+
+impl Library {
+    /// Puts the library into a folder under the names by which linkers and loaders look for it.
+    pub fn install(&self, folder: &Path) {
+        let names = match self {
+            Self::Static => vec![("libtckms.a".to_owned(), release("libtckms.a"))],
+            Self::Shared => shared_names(&release("libtckms.so")),
+            Self::SharedIn(other) => shared_names(&other.join("libtckms.so")),
+        };
+        for (name, file) in names {
+            symlink(&file, folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+
+    /// What docs/building.md says that programs have to be linked with.
+    fn needs(&self) -> &'static [&'static str] {
+        match self {
+            Self::Static => &["-lpthread", "-ldl", "-lm"],
+            Self::Shared | Self::SharedIn(_) => &[],
+        }
+    }
+}
+
+fn shared_names(file: &Path) -> Vec<(String, PathBuf)> {
+    let soname = concat!("libtckms.so.", env!("CARGO_PKG_VERSION_MAJOR"));
+    ["libtckms.so", soname].map(|name| (name.to_owned(), file.to_owned())).to_vec()
+}
+
+fn rpath(folder: &Path) -> impl AsRef<OsStr> {
+    format!("-Wl,-rpath,{}", folder.display())
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    // A linker's warnings are no errors, and nobody should see them either.
+    assert!(output.stderr.is_empty(), "{command:?} warned:\n{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::release;
+
+/// A running emulator, stopped in the end.
+pub struct Emulator {
+    process: Child,
+    ready: Ready,
+}
+
+/// The line that it prints when it accepts calls.
+#[derive(Deserialize)]
+struct Ready {
+    endpoint: String,
+    secret_id: String,
+    secret_key: String,
+    ca_file: Option<PathBuf>,
+    keys: BTreeMap<String, String>,
+}
+
+impl Emulator {
+    /// One that speaks HTTP, with a CMK for each alias.
+    pub fn over_http(keys: &[&str]) -> Self {
+        Self::start(&[], keys)
+    }
+
+    /// One that speaks HTTPS with a certificate of its own CA.
+    pub fn over_https(keys: &[&str]) -> Self {
+        Self::start(&["--tls"], keys)
+    }
+
+    fn start(arguments: &[&str], keys: &[&str]) -> Self {
+        let mut command = Command::new(release("tckms-emulator"));
+        command.args(arguments).args(keys.iter().flat_map(|key| ["--key", *key])).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut line = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().expect("its stdout is a pipe"));
+        stdout.read_line(&mut line).expect("the emulator prints a line");
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("the emulator printed {line:?}: {error}"));
+        Self { process, ready }
+    }
+
+    /// The KeyId of a CMK that was asked for.
+    pub fn key_id(&self, alias: &str) -> &str {
+        &self.ready.keys[alias]
+    }
+
+    pub fn ca_file(&self) -> &str {
+        let path = self.ready.ca_file.as_ref().expect("the emulator speaks HTTPS");
+        path.to_str().expect("its path is UTF-8")
+    }
+
+    /// Variables for tckms_client_new_from_env(), and TEST_KEY_<ALIAS> for each CMK.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let Ready { endpoint, secret_id, secret_key, .. } = &self.ready;
+        let mut variables = vec![
+            ("TCKMS_ENDPOINT".to_owned(), endpoint.clone()),
+            ("TENCENTCLOUD_SECRET_ID".to_owned(), secret_id.clone()),
+            ("TENCENTCLOUD_SECRET_KEY".to_owned(), secret_key.clone()),
+            ("TENCENTCLOUD_REGION".to_owned(), "ap-guangzhou".to_owned()),
+        ];
+        variables.extend(self.ready.ca_file.iter().map(|_| ("TCKMS_CA_FILE".to_owned(), self.ca_file().to_owned())));
+        let keys = self.ready.keys.iter();
+        variables.extend(keys.map(|(alias, key_id)| (format!("TEST_KEY_{}", alias.to_uppercase()), key_id.clone())));
+        variables
+    }
+}
+
+impl Drop for Emulator {
+    /// Politely, so that it removes its files, and with force when that does not help.
+    fn drop(&mut self) {
+        let pid = self.process.id() as libc::pid_t;
+        // SAFETY: the child has not been waited for, so the number is still its own.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(5) {
+            if let Ok(Some(_)) = self.process.try_wait() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,126 @@
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Program, root, tool};
+
+/// Longer than any program takes, also under valgrind on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// valgrind's exit status for what it found, which no program of ours uses.
+const VALGRIND_FOUND: &str = "99";
+
+/// Findings of valgrind that are none, each with its reason.
+const SUPPRESSIONS: &str = "tests/c/valgrind.supp";
+
+/// How a program is to be run.
+pub struct Invocation<'a> {
+    program: &'a Program,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    valgrind: bool,
+}
+
+/// How a program ended, and all that it and its libraries wrote.
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Program {
+    /// To be run in an environment that has nothing in it but what is added.
+    pub fn with(&self, environment: Vec<(String, String)>) -> Invocation<'_> {
+        Invocation { program: self, arguments: Vec::new(), environment, valgrind: false }
+    }
+}
+
+impl Invocation<'_> {
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Fails for every error that valgrind sees and for every leak: also "possibly lost" memory, but not "still
+    /// reachable", which is what tables are that live as long as the process.
+    pub fn under_valgrind(mut self, wanted: bool) -> Self {
+        self.valgrind = wanted;
+        self
+    }
+
+    /// Runs the program to its end. Output goes to files, so that it is complete whatever becomes of the program.
+    pub fn run(self) -> Finished {
+        let file = |name: &str| self.program.folder.path().join(name);
+        let log = file("valgrind.log");
+        let mut command = if self.valgrind { valgrind(&log) } else { Command::new(&self.program.path) };
+        if self.valgrind {
+            command.arg(&self.program.path);
+        }
+        command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned());
+        command.stdout(File::create(file("stdout")).unwrap()).stderr(File::create(file("stderr")).unwrap());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let status = wait(child);
+        let read = |name: &str| String::from_utf8_lossy(&fs::read(file(name)).unwrap()).into_owned();
+        let finished = Finished { status, stdout: read("stdout"), stderr: read("stderr") };
+        if self.valgrind {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            assert!(finished.status.success(), "{finished}valgrind says:\n{log}");
+        }
+        finished
+    }
+}
+
+impl Finished {
+    /// For programs that use check.h: all checks hold, and neither they nor the library wrote another word.
+    pub fn expect_nothing_but_passed_checks(&self) {
+        let count = self.stdout.strip_prefix("ok ").and_then(|rest| rest.strip_suffix(" checks\n"));
+        let passed = count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0);
+        assert!(self.status.success() && passed && self.stderr.is_empty(), "{self}");
+    }
+
+    /// For programs that print: success, and nothing on stderr.
+    pub fn expect_success(&self) -> &str {
+        assert!(self.status.success() && self.stderr.is_empty(), "{self}");
+        &self.stdout
+    }
+}
+
+impl std::fmt::Display for Finished {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "{}", self.status)?;
+        writeln!(formatter, "--- stdout ---\n{}--- stderr ---\n{}", self.stdout, self.stderr)
+    }
+}
+
+fn valgrind(log: &PathBuf) -> Command {
+    let mut command = tool("valgrind");
+    command.arg("--quiet").arg(format!("--error-exitcode={VALGRIND_FOUND}")).arg("--leak-check=full");
+    command
+        .arg("--show-leak-kinds=definite,indirect,possible")
+        .arg("--errors-for-leak-kinds=definite,indirect,possible");
+    // Not on stderr, where only the program and the library are to be heard.
+    command.arg(format!("--log-file={}", log.display()));
+    command.arg(format!("--suppressions={}", root().join(SUPPRESSIONS).display()));
+    command
+}
+
+fn wait(mut child: Child) -> ExitStatus {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().expect("a child can be killed");
+            panic!("the program was still running after {} s", PATIENCE.as_secs());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
