@@ -15,6 +15,10 @@ const SOURCES: &[&str] = &[
     "src/ffi/credentials.rs",
     "src/ffi/client.rs",
     "src/ffi/stats.rs",
+    "src/ffi/custom_key.rs",
+    "src/ffi/keyring.rs",
+    "src/ffi/seal.rs",
+    "src/ffi/stream.rs",
 ];
 const MANUAL: &str = "src/ffi/manual.h";
 

@@ -145,6 +145,16 @@
 #define TCKMS_LOG_DEBUG 4
 
 /**
+ * Policy: messages that commit to one data key are opened, no others. The default.
+ */
+#define TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT 0
+
+/**
+ * Policy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
+ */
+#define TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT 1
+
+/**
  * What kind of trouble a status is, and so who can do something about it.
  */
 typedef enum tckms_category {
@@ -278,6 +288,46 @@ typedef enum tckms_status {
    * A configuration for a derived client sets something that only a new client can have.
    */
   TCKMS_ERR_NOT_DERIVABLE = 119,
+  /**
+   * A context has a key that begins with `aws-crypto-`, or an empty one.
+   */
+  TCKMS_ERR_RESERVED_CONTEXT_KEY = 130,
+  /**
+   * A name of a wrapping key is empty, too long, or one that the format reserves.
+   */
+  TCKMS_ERR_INVALID_KEY_NAME = 131,
+  /**
+   * A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits.
+   */
+  TCKMS_ERR_INVALID_PEM = 132,
+  /**
+   * A keyring has no key that can do this: none to seal, or none to open.
+   */
+  TCKMS_ERR_NO_USABLE_KEY = 133,
+  /**
+   * There is more or less plaintext than the size or the bound that was set.
+   */
+  TCKMS_ERR_MESSAGE_SIZE = 134,
+  /**
+   * A message would have more than 4294967295 frames; a larger frame length helps.
+   */
+  TCKMS_ERR_MESSAGE_TOO_LONG = 135,
+  /**
+   * A stream is used after its end or after an error, or something is set too late.
+   */
+  TCKMS_ERR_INVALID_STATE = 136,
+  /**
+   * The progress callback said to stop.
+   */
+  TCKMS_ERR_CANCELED = 137,
+  /**
+   * Reading from or writing to a descriptor failed.
+   */
+  TCKMS_ERR_DESCRIPTOR_FAILED = 138,
+  /**
+   * A callback of a custom key failed without a status of this library, or gave nothing.
+   */
+  TCKMS_ERR_CUSTOM_KEY_FAILED = 139,
   /**
    * A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
    */
@@ -519,6 +569,82 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_KEY_MISMATCH = 701,
   /**
+   * The data does not begin like a sealed message.
+   */
+  TCKMS_ERR_NOT_A_MESSAGE = 702,
+  /**
+   * The data is a sealed message in base64; decode it first.
+   */
+  TCKMS_ERR_MESSAGE_IS_BASE64 = 703,
+  /**
+   * The message names an algorithm suite that does not exist in its version of the format.
+   */
+  TCKMS_ERR_UNSUPPORTED_SUITE = 704,
+  /**
+   * The message's suite does not commit to its key, and the keyring's policy demands that.
+   */
+  TCKMS_ERR_SUITE_NOT_ALLOWED = 705,
+  /**
+   * The message is signed, and the stream does not allow that; tckms_open() does.
+   */
+  TCKMS_ERR_SIGNED_NOT_ALLOWED = 706,
+  /**
+   * The message breaks a rule of the format.
+   */
+  TCKMS_ERR_MALFORMED_MESSAGE = 707,
+  /**
+   * The message has more wrapped data keys than the keyring allows.
+   */
+  TCKMS_ERR_TOO_MANY_DATA_KEYS = 708,
+  /**
+   * The message's header is longer than the keyring allows.
+   */
+  TCKMS_ERR_HEADER_TOO_LONG = 709,
+  /**
+   * The message's frames, or its unframed body, are longer than the keyring allows.
+   */
+  TCKMS_ERR_FRAME_TOO_LONG = 710,
+  /**
+   * The message's context lacks a pair that is expected, or has another value for it.
+   */
+  TCKMS_ERR_CONTEXT_MISMATCH = 711,
+  /**
+   * None of the message's wrapped data keys is of a key in the keyring.
+   */
+  TCKMS_ERR_NO_MATCHING_KEY = 712,
+  /**
+   * A data key has another length than the suite needs.
+   */
+  TCKMS_ERR_DATA_KEY_LENGTH = 713,
+  /**
+   * The data key is not the one that the message commits to.
+   */
+  TCKMS_ERR_COMMITMENT_MISMATCH = 714,
+  /**
+   * The message's header was changed.
+   */
+  TCKMS_ERR_HEADER_NOT_AUTHENTIC = 715,
+  /**
+   * A frame is missing, repeated or in the wrong place.
+   */
+  TCKMS_ERR_FRAME_SEQUENCE = 716,
+  /**
+   * A frame was changed.
+   */
+  TCKMS_ERR_FRAME_NOT_AUTHENTIC = 717,
+  /**
+   * The message's signature does not fit.
+   */
+  TCKMS_ERR_SIGNATURE_INVALID = 718,
+  /**
+   * The message ends before its end.
+   */
+  TCKMS_ERR_TRUNCATED = 719,
+  /**
+   * Something follows the end of the message.
+   */
+  TCKMS_ERR_TRAILING_DATA = 720,
+  /**
    * A fault inside the library. Please report it with the error's message.
    */
   TCKMS_ERR_INTERNAL = 901,
@@ -560,6 +686,27 @@ typedef struct tckms_credentials tckms_credentials;
  * as long as the error. No member ever holds a secret, a plaintext or a whole credential.
  */
 typedef struct tckms_error tckms_error;
+
+/**
+ * The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
+ *
+ * A keyring may be changed by one thread at a time. While nobody changes it, any number of threads may seal and open
+ * with it at once. Streams copy it.
+ */
+typedef struct tckms_keyring tckms_keyring;
+
+/**
+ * A message on its way: plaintext goes in and a message comes out, or the other way round.
+ *
+ * A stream is used by one thread at a time. It holds one frame in memory. After a call that failed it holds nothing any
+ * more and refuses all further ones. Without tckms_stream_finish() a message has no end.
+ */
+typedef struct tckms_stream tckms_stream;
+
+/**
+ * Where a callback puts the wrapped data key, with tckms_wrapped_key_set().
+ */
+typedef struct tckms_wrapped_key tckms_wrapped_key;
 
 /**
  * Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and gives it back.
@@ -676,6 +823,93 @@ typedef struct tckms_stats {
    */
   uint64_t connections_opened;
 } tckms_stats;
+
+/**
+ * A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
+ *
+ * Callbacks return 0 for success or a status of this library, which the caller then gets: TCKMS_ERR_SERVICE_UNAVAILABLE
+ * for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other
+ * number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. They run on the threads that seal and open, possibly several at once,
+ * and must return: no longjmp() and no C++ exception may leave them. They may call this library, but not seal or open
+ * with the same keyring.
+ *
+ * Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells which ones a
+ * program knows.
+ */
+typedef struct tckms_custom_key {
+  /**
+   * The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL for a key that
+   * seals nothing and is asked about every wrapped data key of a message.
+   */
+  const char *provider_id;
+  /**
+   * Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and `wrap` wraps it.
+   */
+  int (*generate)(void *userdata,
+                  const char *ctx_json,
+                  uint8_t *data_key,
+                  size_t data_key_len,
+                  struct tckms_wrapped_key *out);
+  /**
+   * Wraps a data key that another key of the keyring made. NULL: this key seals nothing.
+   */
+  int (*wrap)(void *userdata,
+              const char *ctx_json,
+              const uint8_t *data_key,
+              size_t data_key_len,
+              struct tckms_wrapped_key *out);
+  /**
+   * Unwraps a data key, which has to have exactly `data_key_len` bytes. What it is given was not authenticated by
+   * anybody. NULL: this key opens nothing.
+   */
+  int (*unwrap)(void *userdata,
+                const char *provider_id,
+                const uint8_t *provider_info,
+                size_t provider_info_len,
+                const uint8_t *wrapped,
+                size_t wrapped_len,
+                const char *ctx_json,
+                uint8_t *data_key,
+                size_t data_key_len);
+  /**
+   * Handed to all callbacks as it is. It must be safe to use from all threads that seal and open.
+   */
+  void *userdata;
+  /**
+   * Called once with `userdata` when the last keyring or stream that has this key is freed. NULL for nothing.
+   */
+  void (*destroy)(void *userdata);
+} tckms_custom_key;
+
+/**
+ * How long and how much a cached data key serves. A member that is 0 has its default.
+ *
+ * Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells which ones a program
+ * knows.
+ */
+typedef struct tckms_cache_limits {
+  /**
+   * How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
+   */
+  uint64_t seal_max_age_ms;
+  /**
+   * How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most 86400000.
+   */
+  uint64_t open_max_age_ms;
+  /**
+   * How many messages a data key seals. Default 1048576, at most 4294967296.
+   */
+  uint64_t max_messages;
+  /**
+   * How many bytes of plaintext a data key seals. Default 1099511627776.
+   */
+  uint64_t max_bytes;
+  /**
+   * How many data keys are kept for sealing, and as many for opening; the one that was not used for the longest time
+   * goes first. Default 1000, at most 100000.
+   */
+  uint64_t max_entries;
+} tckms_cache_limits;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1741,6 +1975,502 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_client_stats(const tckms_client *client,
                                 tckms_stats *out,
                                 size_t size);
+
+/**
+ * Sets the wrapped data key, within a callback of tckms_custom_key.
+ *
+ * @param out       What the callback was given.
+ * @param info      Which key of the scheme wrapped it, in a form of its own. Copied.
+ * @param info_len  0 to 65535 bytes.
+ * @param wrapped   The wrapped data key. Copied.
+ * @param len       1 to 65535 bytes.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_wrapped_key_set(tckms_wrapped_key *out,
+                                   const void *info,
+                                   size_t info_len,
+                                   const void *wrapped,
+                                   size_t len);
+
+/**
+ * Makes a keyring without keys.
+ *
+ * @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). Never NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+tckms_keyring *tckms_keyring_new(void);
+
+/**
+ * Frees a keyring and wipes the data keys in its cache.
+ *
+ * @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with it go on working.
+ *
+ * Threads: from any thread, while no other uses the keyring.
+ * Since 0.1.0.
+ */
+void tckms_keyring_free(tckms_keyring *keyring);
+
+/**
+ * Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps it as well: add one
+ * for each region or account that has to be able to open the messages.
+ *
+ * @param keyring  The keyring.
+ * @param client   The client to reach the CMK with, in the CMK's region. It may be freed afterwards.
+ * @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_KEY_ID.
+ *
+ * Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a name that was added
+ * are sent to the service, to the client's endpoint and with its credentials, whatever else the message says.
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_kms(tckms_keyring *keyring,
+                                   const tckms_client *client,
+                                   const char *key_id);
+
+/**
+ * Adds the public half of an RSA key, which seals: whoever has the private half can open the messages without the
+ * service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS Encryption SDK.
+ *
+ * @param keyring        The keyring.
+ * @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
+ * @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key. Copied.
+ * @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
+ * @param len            The number of bytes.
+ * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_LENGTH,
+ *                       TCKMS_ERR_INVALID_KEY_NAME or TCKMS_ERR_INVALID_PEM.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_rsa_public_pem(tckms_keyring *keyring,
+                                              const char *key_namespace,
+                                              const char *key_name,
+                                              const void *pem,
+                                              size_t len);
+
+/**
+ * Adds the private half of an RSA key, which opens. It does not take part in sealing.
+ *
+ * @param keyring        The keyring.
+ * @param key_namespace  The namespace that the public half was added with. Copied.
+ * @param key_name       The name that the public half was added with. Copied.
+ * @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted, with 2048 to 8192
+ *                       bits. Copied into memory that is wiped.
+ * @param len            The number of bytes.
+ * @return               As for tckms_keyring_add_rsa_public_pem().
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_rsa_private_pem(tckms_keyring *keyring,
+                                               const char *key_namespace,
+                                               const char *key_name,
+                                               const void *pem,
+                                               size_t len);
+
+/**
+ * Adds a key of the program's own: an HSM, another key service, a test.
+ *
+ * @param keyring  The keyring.
+ * @param key      The callbacks. The struct is copied, and `provider_id` with it.
+ * @param size     sizeof(tckms_custom_key) as the program was compiled: 1 to 4096 bytes.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8 or
+ *                 TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the destructor is not called.
+ *
+ * Threads: one at a time per keyring. The callbacks run on the threads that seal and open.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
+                                      const tckms_custom_key *key,
+                                      size_t size);
+
+/**
+ * Lets data keys serve more than one message, so that most messages need no request. Off by default.
+ *
+ * @param keyring  The keyring.
+ * @param limits   How long and how much; NULL for the defaults.
+ * @param size     sizeof(tckms_cache_limits) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * A data key serves messages with the very same context only: a context with a value of its own for each message makes
+ * the cache useless. Streams use it when their size or a bound was set. A key is renewed before it is too old; while
+ * the service is unable, the old one goes on until its age, and never beyond. A forked child begins with an empty cache.
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
+                                     const tckms_cache_limits *limits,
+                                     size_t size);
+
+/**
+ * Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.
+ *
+ * @param keyring  The keyring.
+ * @param policy   TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT (default) or
+ *                 TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_policy(tckms_keyring *keyring,
+                                      int policy);
+
+/**
+ * Sets whether messages are signed, for readers who must not be able to forge what they can open.
+ *
+ * @param keyring  The keyring.
+ * @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and opening much slower.
+ * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_signing(tckms_keyring *keyring,
+                                       int signing);
+
+/**
+ * Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default 65536.
+ *
+ * @param keyring    The keyring.
+ * @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216 readers have to be
+ *                   told with tckms_keyring_set_max_frame_len().
+ * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_frame_len(tckms_keyring *keyring,
+                                         size_t frame_len);
+
+/**
+ * Limits how many wrapped data keys a message may have, and so how many requests a message can cause. Default 8.
+ *
+ * @param keyring  The keyring.
+ * @param count    1 to 65535.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_wrapped_keys(tckms_keyring *keyring,
+                                                size_t count);
+
+/**
+ * Limits how long the header of a message may be that is opened. Default 524288.
+ *
+ * @param keyring  The keyring.
+ * @param len      1 to 1073741824 bytes.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_header_len(tckms_keyring *keyring,
+                                              size_t len);
+
+/**
+ * Limits how long the frames of a message may be that is opened, and so how much memory a stream needs. Default
+ * 16777216.
+ *
+ * @param keyring  The keyring.
+ * @param len      1 to 2147483647 bytes.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_frame_len(tckms_keyring *keyring,
+                                             size_t len);
+
+/**
+ * Limits how long a body without frames may be that is opened; none is written. Default 67108864.
+ *
+ * @param keyring  The keyring.
+ * @param len      1 to 68719476736 bytes. All of it has to be in memory.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_unframed_len(tckms_keyring *keyring,
+                                                size_t len);
+
+/**
+ * Sets pairs that messages are bound to without holding them, as some other writers of the format make them.
+ *
+ * @param keyring   The keyring.
+ * @param ctx_json  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
+ *                  hold has to be equal; all others have to be those that the message was sealed with.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
+ *
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
+                                                  const char *ctx_json);
+
+/**
+ * Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message is in the
+ * format of the AWS Encryption SDK, version 2.
+ *
+ * @param keyring   The keyring, with at least one key that seals.
+ * @param buf       The plaintext.
+ * @param len       0 or more bytes.
+ * @param ctx_json  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
+ *                  form, without keys that begin with "aws-crypto-". It is in the message in clear and in the key
+ *                  service's audit log, and the message cannot be opened with another one.
+ * @param out       The message. Free it with tckms_buffer_free().
+ * @return          TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any status; see the chapter on
+ *                  errors.
+ *
+ * Threads: from any thread, any number at once. Blocks while the keys are asked for a data key.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_seal(const tckms_keyring *keyring,
+                        const void *buf,
+                        size_t len,
+                        const char *ctx_json,
+                        tckms_buffer *out);
+
+/**
+ * Opens a sealed message.
+ *
+ * @param keyring            The keyring, with a key that the data key is wrapped by.
+ * @param msg                The whole message and nothing else.
+ * @param len                The number of bytes.
+ * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
+ *                           before any key is asked. A context only protects who says here what he expects.
+ * @param out                The plaintext. Free it with tckms_buffer_free(), which wipes it. Nothing of it is given out
+ *                           before the whole message is authentic, with its signature if it has one.
+ * @return                   TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH, TCKMS_ERR_NO_MATCHING_KEY, another status of
+ *                           TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any status; see the chapter on
+ *                           errors.
+ *
+ * Threads: from any thread, any number at once. Blocks while the keys are asked for the data key.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_open(const tckms_keyring *keyring,
+                        const void *msg,
+                        size_t len,
+                        const char *expected_ctx_json,
+                        tckms_buffer *out);
+
+/**
+ * Reads what a message says about itself, without opening it. Nothing of it is authenticated: anybody can have written
+ * it. Good for choosing a key and for finding out why a message does not open.
+ *
+ * @param msg   The message, or its beginning.
+ * @param len   The number of bytes.
+ * @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
+ *              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
+ *              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". Free it with
+ *              tckms_buffer_free().
+ * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
+ *              complete, or a status of TCKMS_CATEGORY_INTEGRITY.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_message_info(const void *msg,
+                                size_t len,
+                                tckms_buffer *json);
+
+/**
+ * Begins to seal. Keys are asked for a data key when the first byte goes in.
+ *
+ * @param keyring   The keyring, copied: it may be freed before the stream.
+ * @param ctx_json  NULL, or the context, as for tckms_seal(). Copied.
+ * @param out       The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_CONTEXT or
+ *                  TCKMS_ERR_RESERVED_CONTEXT_KEY.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_seal_new(const tckms_keyring *keyring,
+                                   const char *ctx_json,
+                                   tckms_stream **out);
+
+/**
+ * Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the message is complete is
+ * known only when tckms_stream_finish() is done: until then, what came out may be the beginning of something longer.
+ *
+ * @param keyring            The keyring, copied: it may be freed before the stream.
+ * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
+ * @param out                The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
+ * @return                   TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
+ *
+ * A signed message is refused unless tckms_stream_set_signed_allowed() was called.
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_open_new(const tckms_keyring *keyring,
+                                   const char *expected_ctx_json,
+                                   tckms_stream **out);
+
+/**
+ * Frees a stream and wipes what it holds. A message that was not finished stays without an end.
+ *
+ * @param stream  NULL, which is harmless, or a stream of this library.
+ *
+ * Threads: from any thread, while no other uses the stream.
+ * Since 0.1.0.
+ */
+void tckms_stream_free(tckms_stream *stream);
+
+/**
+ * Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
+ * cache be used and the message's length be known.
+ *
+ * @param stream  The stream, before the first byte went in.
+ * @param size    Bytes of plaintext.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
+ *
+ * Threads: one at a time per stream.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_set_message_size(tckms_stream *stream,
+                                           uint64_t size);
+
+/**
+ * Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
+ * keyring's cache be used, with the data key charged for all of it.
+ *
+ * @param stream  The stream, before the first byte went in.
+ * @param bound   Bytes of plaintext.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
+ *
+ * Threads: one at a time per stream.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_set_message_bound(tckms_stream *stream,
+                                            uint64_t bound);
+
+/**
+ * Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all but the last
+ * frame: it is known to be sealed under the data key, but not by whom, until tckms_stream_finish() is done. When the
+ * stream fails, throw all of it away.
+ *
+ * @param stream   A stream that opens, before the first byte went in.
+ * @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream that seals.
+ *
+ * Threads: one at a time per stream.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_set_signed_allowed(tckms_stream *stream,
+                                             int allowed);
+
+/**
+ * Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is full takes nothing
+ * in, and a frame that is not complete gives nothing out.
+ *
+ * @param stream    The stream.
+ * @param in        The next bytes.
+ * @param in_len    0 or more bytes.
+ * @param consumed  How many of them were taken. Give the rest again.
+ * @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap `in`.
+ * @param out_size  0 or more bytes.
+ * @param produced  How many bytes of `out` were filled.
+ * @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more can be done with the
+ *                  stream but to free it.
+ *
+ * Threads: one at a time per stream. The first call blocks while the keys are asked for the data key, for a stream that
+ * opens the one that completes the header.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_update(tckms_stream *stream,
+                                 const void *in,
+                                 size_t in_len,
+                                 size_t *consumed,
+                                 void *out,
+                                 size_t out_size,
+                                 size_t *produced);
+
+/**
+ * Ends a stream: nothing can go in any more. Call it until `done` is 1, with new room each time.
+ *
+ * @param stream    The stream.
+ * @param out       Room for what comes out; may be NULL when `out_size` is 0.
+ * @param out_size  0 or more bytes.
+ * @param produced  How many bytes of `out` were filled.
+ * @param done      1 when all has come out. Only then a message that was sealed is complete, and a plaintext that was
+ *                  opened is the whole one.
+ * @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any status; see the
+ *                  chapter on errors. After a failure nothing more can be done with the stream but to free it.
+ *
+ * Threads: one at a time per stream.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_finish(tckms_stream *stream,
+                                 void *out,
+                                 size_t out_size,
+                                 size_t *produced,
+                                 int *done);
+
+/**
+ * Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and tckms_stream_finish() after them
+ * bring out everything.
+ *
+ * @param stream    The stream.
+ * @param in_len    0 or more bytes.
+ * @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that seals asks.
+ *
+ * Threads: one at a time per stream. For a stream that seals the first call blocks while the keys are asked for a data
+ * key.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_output_size(tckms_stream *stream,
+                                      size_t in_len,
+                                      size_t *out_size);
+
+/**
+ * Tells how long the whole message will be, to the byte, before it is written.
+ *
+ * @param stream      A stream that seals, after tckms_stream_set_message_size().
+ * @param total_size  Bytes.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was not set or the stream
+ *                    opens, or any status of the keys that are asked.
+ *
+ * Threads: one at a time per stream. The first call blocks while the keys are asked for a data key.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_stream_total_size(tckms_stream *stream,
+                                     uint64_t *total_size);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -34,6 +34,7 @@ mod reply;
 mod request;
 mod resolver;
 mod retry;
+pub mod seal;
 mod secret;
 mod service;
 mod sign;

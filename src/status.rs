@@ -54,6 +54,26 @@ pub enum Status {
     InvalidHeaderText = 118,
     /// A configuration for a derived client sets something that only a new client can have.
     NotDerivable = 119,
+    /// A context has a key that begins with `aws-crypto-`, or an empty one.
+    ReservedContextKey = 130,
+    /// A name of a wrapping key is empty, too long, or one that the format reserves.
+    InvalidKeyName = 131,
+    /// A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits.
+    InvalidPem = 132,
+    /// A keyring has no key that can do this: none to seal, or none to open.
+    NoUsableKey = 133,
+    /// There is more or less plaintext than the size or the bound that was set.
+    MessageSize = 134,
+    /// A message would have more than 4294967295 frames; a larger frame length helps.
+    MessageTooLong = 135,
+    /// A stream is used after its end or after an error, or something is set too late.
+    InvalidState = 136,
+    /// The progress callback said to stop.
+    Canceled = 137,
+    /// Reading from or writing to a descriptor failed.
+    DescriptorFailed = 138,
+    /// A callback of a custom key failed without a status of this library, or gave nothing.
+    CustomKeyFailed = 139,
 
     /// A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
     MalformedCredentials = 201,
@@ -180,6 +200,44 @@ pub enum Status {
 
     /// The reply is about another CMK than the one the caller expects.
     KeyMismatch = 701,
+    /// The data does not begin like a sealed message.
+    NotAMessage = 702,
+    /// The data is a sealed message in base64; decode it first.
+    MessageIsBase64 = 703,
+    /// The message names an algorithm suite that does not exist in its version of the format.
+    UnsupportedSuite = 704,
+    /// The message's suite does not commit to its key, and the keyring's policy demands that.
+    SuiteNotAllowed = 705,
+    /// The message is signed, and the stream does not allow that; tckms_open() does.
+    SignedNotAllowed = 706,
+    /// The message breaks a rule of the format.
+    MalformedMessage = 707,
+    /// The message has more wrapped data keys than the keyring allows.
+    TooManyDataKeys = 708,
+    /// The message's header is longer than the keyring allows.
+    HeaderTooLong = 709,
+    /// The message's frames, or its unframed body, are longer than the keyring allows.
+    FrameTooLong = 710,
+    /// The message's context lacks a pair that is expected, or has another value for it.
+    ContextMismatch = 711,
+    /// None of the message's wrapped data keys is of a key in the keyring.
+    NoMatchingKey = 712,
+    /// A data key has another length than the suite needs.
+    DataKeyLength = 713,
+    /// The data key is not the one that the message commits to.
+    CommitmentMismatch = 714,
+    /// The message's header was changed.
+    HeaderNotAuthentic = 715,
+    /// A frame is missing, repeated or in the wrong place.
+    FrameSequence = 716,
+    /// A frame was changed.
+    FrameNotAuthentic = 717,
+    /// The message's signature does not fit.
+    SignatureInvalid = 718,
+    /// The message ends before its end.
+    Truncated = 719,
+    /// Something follows the end of the message.
+    TrailingData = 720,
 
     /// A fault inside the library. Please report it with the error's message.
     Internal = 901,
@@ -306,6 +364,20 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::InvalidHeaderText, c"TCKMS_ERR_INVALID_HEADER_TEXT", c"the text cannot be sent in a header"),
     (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can change timeouts and retries only"),
     (
+        Status::ReservedContextKey,
+        c"TCKMS_ERR_RESERVED_CONTEXT_KEY",
+        c"a context key is not empty and does not begin with aws-crypto-",
+    ),
+    (Status::InvalidKeyName, c"TCKMS_ERR_INVALID_KEY_NAME", c"a wrapping key's name is empty, too long or reserved"),
+    (Status::InvalidPem, c"TCKMS_ERR_INVALID_PEM", c"the PEM text holds no RSA key of the expected kind"),
+    (Status::NoUsableKey, c"TCKMS_ERR_NO_USABLE_KEY", c"the keyring has no key for this"),
+    (Status::MessageSize, c"TCKMS_ERR_MESSAGE_SIZE", c"the plaintext has another size than was set"),
+    (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames"),
+    (Status::InvalidState, c"TCKMS_ERR_INVALID_STATE", c"the stream cannot do this any more"),
+    (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the progress callback said to stop"),
+    (Status::DescriptorFailed, c"TCKMS_ERR_DESCRIPTOR_FAILED", c"reading from or writing to a descriptor failed"),
+    (Status::CustomKeyFailed, c"TCKMS_ERR_CUSTOM_KEY_FAILED", c"a callback of a custom key failed"),
+    (
         Status::MalformedCredentials,
         c"TCKMS_ERR_MALFORMED_CREDENTIALS",
         c"a credential is empty, has blanks around it or is not printable ASCII",
@@ -413,6 +485,25 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     ),
     (Status::ResourceInsufficient, c"TCKMS_ERR_RESOURCE_INSUFFICIENT", c"the service has no capacity for this now"),
     (Status::KeyMismatch, c"TCKMS_ERR_KEY_MISMATCH", c"the reply is about another CMK than expected"),
+    (Status::NotAMessage, c"TCKMS_ERR_NOT_A_MESSAGE", c"the data is not a sealed message"),
+    (Status::MessageIsBase64, c"TCKMS_ERR_MESSAGE_IS_BASE64", c"the data is a sealed message in base64"),
+    (Status::UnsupportedSuite, c"TCKMS_ERR_UNSUPPORTED_SUITE", c"the message's algorithm suite is not supported"),
+    (Status::SuiteNotAllowed, c"TCKMS_ERR_SUITE_NOT_ALLOWED", c"the policy does not allow the message's suite"),
+    (Status::SignedNotAllowed, c"TCKMS_ERR_SIGNED_NOT_ALLOWED", c"a stream opens signed messages only when told to"),
+    (Status::MalformedMessage, c"TCKMS_ERR_MALFORMED_MESSAGE", c"the message is malformed"),
+    (Status::TooManyDataKeys, c"TCKMS_ERR_TOO_MANY_DATA_KEYS", c"the message has too many wrapped data keys"),
+    (Status::HeaderTooLong, c"TCKMS_ERR_HEADER_TOO_LONG", c"the message's header is too long"),
+    (Status::FrameTooLong, c"TCKMS_ERR_FRAME_TOO_LONG", c"the message's frames are too long"),
+    (Status::ContextMismatch, c"TCKMS_ERR_CONTEXT_MISMATCH", c"the message has another context than expected"),
+    (Status::NoMatchingKey, c"TCKMS_ERR_NO_MATCHING_KEY", c"no wrapped data key is of a key in the keyring"),
+    (Status::DataKeyLength, c"TCKMS_ERR_DATA_KEY_LENGTH", c"the data key has the wrong length"),
+    (Status::CommitmentMismatch, c"TCKMS_ERR_COMMITMENT_MISMATCH", c"the data key is not the message's"),
+    (Status::HeaderNotAuthentic, c"TCKMS_ERR_HEADER_NOT_AUTHENTIC", c"the message's header is not authentic"),
+    (Status::FrameSequence, c"TCKMS_ERR_FRAME_SEQUENCE", c"a frame is missing or in the wrong place"),
+    (Status::FrameNotAuthentic, c"TCKMS_ERR_FRAME_NOT_AUTHENTIC", c"a frame is not authentic"),
+    (Status::SignatureInvalid, c"TCKMS_ERR_SIGNATURE_INVALID", c"the message's signature is not valid"),
+    (Status::Truncated, c"TCKMS_ERR_TRUNCATED", c"the message is cut off"),
+    (Status::TrailingData, c"TCKMS_ERR_TRAILING_DATA", c"something follows the message"),
     (Status::Internal, c"TCKMS_ERR_INTERNAL", c"a fault inside the library"),
     (Status::OutOfMemory, c"TCKMS_ERR_OUT_OF_MEMORY", c"no memory for a block of this size"),
 ];

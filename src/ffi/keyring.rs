@@ -1,0 +1,415 @@
+//! The keyring: which keys seal and open, and under which rules.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arguments::{bytes, handle, handle_mut, optional_text, text};
+use super::client::tckms_client;
+use super::custom_key::{CustomKey, tckms_custom_key};
+use super::guard::{guard, guard_infallible};
+use crate::error::{Error, Result};
+use crate::seal::{Cache, CacheLimits, Context, Keyring, Policy};
+use crate::status::Status;
+
+/// The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
+///
+/// A keyring may be changed by one thread at a time. While nobody changes it, any number of threads may seal and open
+/// with it at once. Streams copy it.
+pub struct tckms_keyring(pub(super) Keyring);
+
+/// Policy: messages that commit to one data key are opened, no others. The default.
+pub const TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT: c_int = 0;
+/// Policy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
+pub const TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT: c_int = 1;
+
+/// How long and how much a cached data key serves. A member that is 0 has its default.
+///
+/// Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells which ones a program
+/// knows.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct tckms_cache_limits {
+    /// How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
+    pub seal_max_age_ms: u64,
+    /// How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most 86400000.
+    pub open_max_age_ms: u64,
+    /// How many messages a data key seals. Default 1048576, at most 4294967296.
+    pub max_messages: u64,
+    /// How many bytes of plaintext a data key seals. Default 1099511627776.
+    pub max_bytes: u64,
+    /// How many data keys are kept for sealing, and as many for opening; the one that was not used for the longest time
+    /// goes first. Default 1000, at most 100000.
+    pub max_entries: u64,
+}
+
+/// Makes a keyring without keys.
+///
+/// @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). Never NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
+    guard_infallible(ptr::null_mut(), || Box::into_raw(Box::new(tckms_keyring(Keyring::new()))))
+}
+
+/// Frees a keyring and wipes the data keys in its cache.
+///
+/// @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with it go on working.
+///
+/// Threads: from any thread, while no other uses the keyring.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_free(keyring: *mut tckms_keyring) {
+    guard_infallible((), || {
+        if !keyring.is_null() {
+            // SAFETY: it came from tckms_keyring_new and is freed once ("Handles" in the header).
+            drop(unsafe { Box::from_raw(keyring) });
+        }
+    });
+}
+
+/// Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps it as well: add one
+/// for each region or account that has to be able to open the messages.
+///
+/// @param keyring  The keyring.
+/// @param client   The client to reach the CMK with, in the CMK's region. It may be freed afterwards.
+/// @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_KEY_ID.
+///
+/// Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a name that was added
+/// are sent to the service, to the client's endpoint and with its credentials, whatever else the message says.
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_add_kms(
+    keyring: *mut tckms_keyring,
+    client: *const tckms_client,
+    key_id: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (keyring, client, key_id) =
+            unsafe { (handle_mut(keyring, "keyring")?, handle(client, "client")?, text(key_id, "key_id")?) };
+        keyring.0.add_kms(&client.0, key_id)
+    })
+}
+
+/// Adds the public half of an RSA key, which seals: whoever has the private half can open the messages without the
+/// service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS Encryption SDK.
+///
+/// @param keyring        The keyring.
+/// @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
+/// @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key. Copied.
+/// @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
+/// @param len            The number of bytes.
+/// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_LENGTH,
+///                       TCKMS_ERR_INVALID_KEY_NAME or TCKMS_ERR_INVALID_PEM.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_add_rsa_public_pem(
+    keyring: *mut tckms_keyring,
+    key_namespace: *const c_char,
+    key_name: *const c_char,
+    pem: *const c_void,
+    len: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (keyring, namespace, name, pem) = unsafe {
+            (
+                handle_mut(keyring, "keyring")?,
+                text(key_namespace, "key_namespace")?,
+                text(key_name, "key_name")?,
+                bytes(pem, len, "pem")?,
+            )
+        };
+        keyring.0.add_rsa_public_pem(namespace, name, pem)
+    })
+}
+
+/// Adds the private half of an RSA key, which opens. It does not take part in sealing.
+///
+/// @param keyring        The keyring.
+/// @param key_namespace  The namespace that the public half was added with. Copied.
+/// @param key_name       The name that the public half was added with. Copied.
+/// @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted, with 2048 to 8192
+///                       bits. Copied into memory that is wiped.
+/// @param len            The number of bytes.
+/// @return               As for tckms_keyring_add_rsa_public_pem().
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_add_rsa_private_pem(
+    keyring: *mut tckms_keyring,
+    key_namespace: *const c_char,
+    key_name: *const c_char,
+    pem: *const c_void,
+    len: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (keyring, namespace, name, pem) = unsafe {
+            (
+                handle_mut(keyring, "keyring")?,
+                text(key_namespace, "key_namespace")?,
+                text(key_name, "key_name")?,
+                bytes(pem, len, "pem")?,
+            )
+        };
+        keyring.0.add_rsa_private_pem(namespace, name, pem)
+    })
+}
+
+/// Adds a key of the program's own: an HSM, another key service, a test.
+///
+/// @param keyring  The keyring.
+/// @param key      The callbacks. The struct is copied, and `provider_id` with it.
+/// @param size     sizeof(tckms_custom_key) as the program was compiled: 1 to 4096 bytes.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8 or
+///                 TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the destructor is not called.
+///
+/// Threads: one at a time per keyring. The callbacks run on the threads that seal and open.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_add_custom(
+    keyring: *mut tckms_keyring,
+    key: *const tckms_custom_key,
+    size: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header; `key` points to `size` bytes, as the comment above demands.
+        unsafe {
+            let keyring = handle_mut(keyring, "keyring")?;
+            keyring.0.add(Arc::new(CustomKey::new(tckms_custom_key::read(key, size)?)?));
+        }
+        Ok(())
+    })
+}
+
+/// Lets data keys serve more than one message, so that most messages need no request. Off by default.
+///
+/// @param keyring  The keyring.
+/// @param limits   How long and how much; NULL for the defaults.
+/// @param size     sizeof(tckms_cache_limits) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// A data key serves messages with the very same context only: a context with a value of its own for each message makes
+/// the cache useless. Streams use it when their size or a bound was set. A key is renewed before it is too old; while
+/// the service is unable, the old one goes on until its age, and never beyond. A forked child begins with an empty cache.
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_cache(
+    keyring: *mut tckms_keyring,
+    limits: *const tckms_cache_limits,
+    size: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header; `limits` is NULL or points to `size` bytes, as the comment above demands.
+        let (keyring, limits) = unsafe { (handle_mut(keyring, "keyring")?, tckms_cache_limits::read(limits, size)?) };
+        keyring.0.set_cache(Some(Arc::new(Cache::new(limits.with_defaults())?)));
+        Ok(())
+    })
+}
+
+impl tckms_cache_limits {
+    /// A copy of a struct of this or another version.
+    ///
+    /// # Safety
+    ///
+    /// `limits` is NULL or points to `size` readable bytes.
+    unsafe fn read(limits: *const Self, size: usize) -> Result<Self> {
+        if limits.is_null() {
+            return Ok(Self::default());
+        }
+        check_struct_size("tckms_cache_limits", size)?;
+        let mut known = Self::default();
+        // SAFETY: the caller's promise, and no more is copied than there is room for.
+        unsafe {
+            let len = size.min(size_of::<Self>());
+            ptr::copy_nonoverlapping(limits.cast::<u8>(), (&raw mut known).cast(), len);
+        }
+        Ok(known)
+    }
+
+    fn with_defaults(self) -> CacheLimits {
+        let default = CacheLimits::default();
+        let or = |value: u64, default: u64| if value == 0 { default } else { value };
+        let age = |ms: u64, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms) };
+        CacheLimits {
+            seal_max_age: age(self.seal_max_age_ms, default.seal_max_age),
+            open_max_age: age(self.open_max_age_ms, default.open_max_age),
+            max_messages: or(self.max_messages, default.max_messages),
+            max_bytes: or(self.max_bytes, default.max_bytes),
+            max_entries: usize::try_from(or(self.max_entries, default.max_entries as u64)).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+pub(super) fn check_struct_size(name: &str, size: usize) -> Result<()> {
+    if (1..=4096).contains(&size) {
+        return Ok(());
+    }
+    Err(Error::new(Status::InvalidLength, format!("the size is {size}, sizeof({name}) is expected, 1 to 4096")))
+}
+
+/// Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.
+///
+/// @param keyring  The keyring.
+/// @param policy   TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT (default) or
+///                 TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_policy(keyring: *mut tckms_keyring, policy: c_int) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        let keyring = unsafe { handle_mut(keyring, "keyring")? };
+        let policy = Policy::from_number(policy)
+            .ok_or_else(|| Error::new(Status::OutOfRange, format!("the policy is {policy}, 0 and 1 are allowed")))?;
+        keyring.0.set_policy(policy);
+        Ok(())
+    })
+}
+
+/// Sets whether messages are signed, for readers who must not be able to forge what they can open.
+///
+/// @param keyring  The keyring.
+/// @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and opening much slower.
+/// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_signing(keyring: *mut tckms_keyring, signing: c_int) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_signing(signing != 0);
+        Ok(())
+    })
+}
+
+/// Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default 65536.
+///
+/// @param keyring    The keyring.
+/// @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216 readers have to be
+///                   told with tckms_keyring_set_max_frame_len().
+/// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_frame_len(keyring: *mut tckms_keyring, frame_len: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_frame_len(frame_len)
+    })
+}
+
+/// Limits how many wrapped data keys a message may have, and so how many requests a message can cause. Default 8.
+///
+/// @param keyring  The keyring.
+/// @param count    1 to 65535.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_max_wrapped_keys(keyring: *mut tckms_keyring, count: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_wrapped_keys(count)
+    })
+}
+
+/// Limits how long the header of a message may be that is opened. Default 524288.
+///
+/// @param keyring  The keyring.
+/// @param len      1 to 1073741824 bytes.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_max_header_len(keyring: *mut tckms_keyring, len: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_header_len(len)
+    })
+}
+
+/// Limits how long the frames of a message may be that is opened, and so how much memory a stream needs. Default
+/// 16777216.
+///
+/// @param keyring  The keyring.
+/// @param len      1 to 2147483647 bytes.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_max_frame_len(keyring: *mut tckms_keyring, len: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_frame_len(len)
+    })
+}
+
+/// Limits how long a body without frames may be that is opened; none is written. Default 67108864.
+///
+/// @param keyring  The keyring.
+/// @param len      1 to 68719476736 bytes. All of it has to be in memory.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_keyring, len: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_unframed_len(len)
+    })
+}
+
+/// Sets pairs that messages are bound to without holding them, as some other writers of the format make them.
+///
+/// @param keyring   The keyring.
+/// @param ctx_json  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
+///                  hold has to be equal; all others have to be those that the message was sealed with.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
+///
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_reproduced_context(
+    keyring: *mut tckms_keyring,
+    ctx_json: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (keyring, context) = unsafe { (handle_mut(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?) };
+        keyring.0.set_reproduced_context(Context::from_optional_json(context)?);
+        Ok(())
+    })
+}

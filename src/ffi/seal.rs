@@ -1,0 +1,112 @@
+//! Sealing and opening in one call.
+
+use std::ffi::{c_char, c_void};
+
+use super::arguments::{bytes, handle, optional_text};
+use super::buffer::tckms_buffer;
+use super::guard::guard;
+use super::keyring::tckms_keyring;
+use crate::seal::{Context, MessageInfo};
+use crate::status::Status;
+
+/// Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message is in the
+/// format of the AWS Encryption SDK, version 2.
+///
+/// @param keyring   The keyring, with at least one key that seals.
+/// @param buf       The plaintext.
+/// @param len       0 or more bytes.
+/// @param ctx_json  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
+///                  form, without keys that begin with "aws-crypto-". It is in the message in clear and in the key
+///                  service's audit log, and the message cannot be opened with another one.
+/// @param out       The message. Free it with tckms_buffer_free().
+/// @return          TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any status; see the chapter on
+///                  errors.
+///
+/// Threads: from any thread, any number at once. Blocks while the keys are asked for a data key.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_seal(
+    keyring: *const tckms_keyring,
+    buf: *const c_void,
+    len: usize,
+    ctx_json: *const c_char,
+    out: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, keyring, plaintext, context) = unsafe {
+            (
+                tckms_buffer::out(out, "out")?,
+                handle(keyring, "keyring")?,
+                bytes(buf, len, "buf")?,
+                optional_text(ctx_json, "ctx_json")?,
+            )
+        };
+        let context = Context::from_optional_json(context)?;
+        out.fill_with(|room| keyring.0.seal_into(plaintext, &context, room))
+    })
+}
+
+/// Opens a sealed message.
+///
+/// @param keyring            The keyring, with a key that the data key is wrapped by.
+/// @param msg                The whole message and nothing else.
+/// @param len                The number of bytes.
+/// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
+///                           before any key is asked. A context only protects who says here what he expects.
+/// @param out                The plaintext. Free it with tckms_buffer_free(), which wipes it. Nothing of it is given out
+///                           before the whole message is authentic, with its signature if it has one.
+/// @return                   TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH, TCKMS_ERR_NO_MATCHING_KEY, another status of
+///                           TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any status; see the chapter on
+///                           errors.
+///
+/// Threads: from any thread, any number at once. Blocks while the keys are asked for the data key.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_open(
+    keyring: *const tckms_keyring,
+    msg: *const c_void,
+    len: usize,
+    expected_ctx_json: *const c_char,
+    out: *mut tckms_buffer,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, keyring, message, expected) = unsafe {
+            (
+                tckms_buffer::out(out, "out")?,
+                handle(keyring, "keyring")?,
+                bytes(msg, len, "msg")?,
+                optional_text(expected_ctx_json, "expected_ctx_json")?,
+            )
+        };
+        let expected = Context::from_optional_json(expected)?;
+        out.fill_with(|room| keyring.0.open_into(message, &expected, room))
+    })
+}
+
+/// Reads what a message says about itself, without opening it. Nothing of it is authenticated: anybody can have written
+/// it. Good for choosing a key and for finding out why a message does not open.
+///
+/// @param msg   The message, or its beginning.
+/// @param len   The number of bytes.
+/// @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
+///              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
+///              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". Free it with
+///              tckms_buffer_free().
+/// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
+///              complete, or a status of TCKMS_CATEGORY_INTEGRITY.
+///
+/// Threads: from any thread, any number at once.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info(msg: *const c_void, len: usize, json: *mut tckms_buffer) -> Status {
+    guard(|| {
+        // SAFETY: "Strings and buffers" and "Outputs" in the header.
+        let (out, message) = unsafe { (tckms_buffer::out(json, "json")?, bytes(msg, len, "msg")?) };
+        out.fill(MessageInfo::read(message)?.to_json().as_bytes())
+    })
+}

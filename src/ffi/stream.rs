@@ -1,0 +1,348 @@
+//! Sealing and opening piece by piece, in bounded memory.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use super::arguments::{bytes, handle, handle_mut, handle_out, null, optional_text, room};
+use super::guard::{guard, guard_infallible};
+use super::keyring::tckms_keyring;
+use crate::error::{Error, Result};
+use crate::seal::{Context, Opener, Progress, Sealer};
+use crate::status::Status;
+
+/// A message on its way: plaintext goes in and a message comes out, or the other way round.
+///
+/// A stream is used by one thread at a time. It holds one frame in memory. After a call that failed it holds nothing any
+/// more and refuses all further ones. Without tckms_stream_finish() a message has no end.
+pub struct tckms_stream(Kind);
+
+enum Kind {
+    Seal(Box<Sealer>),
+    Open(Box<Opener>),
+}
+
+impl tckms_stream {
+    fn publish(kind: Kind, out: &mut *mut Self) {
+        *out = Box::into_raw(Box::new(Self(kind)));
+    }
+
+    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        match &mut self.0 {
+            Kind::Seal(sealer) => sealer.update(input, output),
+            Kind::Open(opener) => opener.update(input, output),
+        }
+    }
+
+    fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
+        match &mut self.0 {
+            Kind::Seal(sealer) => sealer.finish(output),
+            Kind::Open(opener) => opener.finish(output),
+        }
+    }
+}
+
+/// Begins to seal. Keys are asked for a data key when the first byte goes in.
+///
+/// @param keyring   The keyring, copied: it may be freed before the stream.
+/// @param ctx_json  NULL, or the context, as for tckms_seal(). Copied.
+/// @param out       The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_CONTEXT or
+///                  TCKMS_ERR_RESERVED_CONTEXT_KEY.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_seal_new(
+    keyring: *const tckms_keyring,
+    ctx_json: *const c_char,
+    out: *mut *mut tckms_stream,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, keyring, context) =
+            unsafe { (handle_out(out, "out")?, handle(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?) };
+        let sealer = Sealer::new(&keyring.0, Context::from_optional_json(context)?)?;
+        tckms_stream::publish(Kind::Seal(Box::new(sealer)), out);
+        Ok(())
+    })
+}
+
+/// Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the message is complete is
+/// known only when tckms_stream_finish() is done: until then, what came out may be the beginning of something longer.
+///
+/// @param keyring            The keyring, copied: it may be freed before the stream.
+/// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
+/// @param out                The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
+/// @return                   TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
+///
+/// A signed message is refused unless tckms_stream_set_signed_allowed() was called.
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_open_new(
+    keyring: *const tckms_keyring,
+    expected_ctx_json: *const c_char,
+    out: *mut *mut tckms_stream,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (out, keyring, expected) = unsafe {
+            (
+                handle_out(out, "out")?,
+                handle(keyring, "keyring")?,
+                optional_text(expected_ctx_json, "expected_ctx_json")?,
+            )
+        };
+        let opener = Opener::new(&keyring.0, Context::from_optional_json(expected)?);
+        tckms_stream::publish(Kind::Open(Box::new(opener)), out);
+        Ok(())
+    })
+}
+
+/// Frees a stream and wipes what it holds. A message that was not finished stays without an end.
+///
+/// @param stream  NULL, which is harmless, or a stream of this library.
+///
+/// Threads: from any thread, while no other uses the stream.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
+    guard_infallible((), || {
+        if !stream.is_null() {
+            // SAFETY: it came from `publish` and is freed once ("Handles" in the header).
+            drop(unsafe { Box::from_raw(stream) });
+        }
+    });
+}
+
+/// Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
+/// cache be used and the message's length be known.
+///
+/// @param stream  The stream, before the first byte went in.
+/// @param size    Bytes of plaintext.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
+///
+/// Threads: one at a time per stream.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_set_message_size(stream: *mut tckms_stream, size: u64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        match unsafe { &mut handle_mut(stream, "stream")?.0 } {
+            Kind::Seal(sealer) => sealer.set_message_size(size),
+            Kind::Open(opener) => opener.set_message_size(size),
+        }
+    })
+}
+
+/// Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
+/// keyring's cache be used, with the data key charged for all of it.
+///
+/// @param stream  The stream, before the first byte went in.
+/// @param bound   Bytes of plaintext.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
+///
+/// Threads: one at a time per stream.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_set_message_bound(stream: *mut tckms_stream, bound: u64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        match unsafe { &mut handle_mut(stream, "stream")?.0 } {
+            Kind::Seal(sealer) => sealer.set_message_bound(bound),
+            Kind::Open(opener) => opener.set_message_bound(bound),
+        }
+    })
+}
+
+/// Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all but the last
+/// frame: it is known to be sealed under the data key, but not by whom, until tckms_stream_finish() is done. When the
+/// stream fails, throw all of it away.
+///
+/// @param stream   A stream that opens, before the first byte went in.
+/// @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream that seals.
+///
+/// Threads: one at a time per stream.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_set_signed_allowed(stream: *mut tckms_stream, allowed: c_int) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        match unsafe { &mut handle_mut(stream, "stream")?.0 } {
+            Kind::Seal(_) => Err(Error::new(Status::InvalidState, "a stream that seals opens no messages")),
+            Kind::Open(opener) => opener.set_signed_allowed(allowed != 0),
+        }
+    })
+}
+
+/// Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is full takes nothing
+/// in, and a frame that is not complete gives nothing out.
+///
+/// @param stream    The stream.
+/// @param in        The next bytes.
+/// @param in_len    0 or more bytes.
+/// @param consumed  How many of them were taken. Give the rest again.
+/// @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap `in`.
+/// @param out_size  0 or more bytes.
+/// @param produced  How many bytes of `out` were filled.
+/// @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more can be done with the
+///                  stream but to free it.
+///
+/// Threads: one at a time per stream. The first call blocks while the keys are asked for the data key, for a stream that
+/// opens the one that completes the header.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_update(
+    stream: *mut tckms_stream,
+    r#in: *const c_void,
+    in_len: usize,
+    consumed: *mut usize,
+    out: *mut c_void,
+    out_size: usize,
+    produced: *mut usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
+        let (consumed, produced, stream, input, output) = unsafe {
+            (
+                number_out(consumed, "consumed"),
+                number_out(produced, "produced"),
+                handle_mut(stream, "stream")?,
+                bytes(r#in, in_len, "in")?,
+                optional_room(out, out_size)?,
+            )
+        };
+        let (consumed, produced) = (consumed?, produced?);
+        let progress = stream.update(input, output)?;
+        (*consumed, *produced) = (progress.consumed, progress.produced);
+        Ok(())
+    })
+}
+
+/// Ends a stream: nothing can go in any more. Call it until `done` is 1, with new room each time.
+///
+/// @param stream    The stream.
+/// @param out       Room for what comes out; may be NULL when `out_size` is 0.
+/// @param out_size  0 or more bytes.
+/// @param produced  How many bytes of `out` were filled.
+/// @param done      1 when all has come out. Only then a message that was sealed is complete, and a plaintext that was
+///                  opened is the whole one.
+/// @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any status; see the
+///                  chapter on errors. After a failure nothing more can be done with the stream but to free it.
+///
+/// Threads: one at a time per stream.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_finish(
+    stream: *mut tckms_stream,
+    out: *mut c_void,
+    out_size: usize,
+    produced: *mut usize,
+    done: *mut c_int,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (produced, done, stream, output) = unsafe {
+            (
+                number_out(produced, "produced"),
+                number_out(done, "done"),
+                handle_mut(stream, "stream")?,
+                optional_room(out, out_size)?,
+            )
+        };
+        let (produced, done) = (produced?, done?);
+        let progress = stream.finish(output)?;
+        (*produced, *done) = (progress.produced, progress.done.into());
+        Ok(())
+    })
+}
+
+/// Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and tckms_stream_finish() after them
+/// bring out everything.
+///
+/// @param stream    The stream.
+/// @param in_len    0 or more bytes.
+/// @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that seals asks.
+///
+/// Threads: one at a time per stream. For a stream that seals the first call blocks while the keys are asked for a data
+/// key.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_output_size(
+    stream: *mut tckms_stream,
+    in_len: usize,
+    out_size: *mut usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (out_size, stream) = unsafe { (number_out(out_size, "out_size")?, handle_mut(stream, "stream")?) };
+        *out_size = match &mut stream.0 {
+            Kind::Seal(sealer) => sealer.output_len(in_len)?,
+            Kind::Open(opener) => opener.output_len(in_len),
+        };
+        Ok(())
+    })
+}
+
+/// Tells how long the whole message will be, to the byte, before it is written.
+///
+/// @param stream      A stream that seals, after tckms_stream_set_message_size().
+/// @param total_size  Bytes.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was not set or the stream
+///                    opens, or any status of the keys that are asked.
+///
+/// Threads: one at a time per stream. The first call blocks while the keys are asked for a data key.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_stream_total_size(stream: *mut tckms_stream, total_size: *mut u64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (total_size, stream) = unsafe { (number_out(total_size, "total_size")?, handle_mut(stream, "stream")?) };
+        *total_size = match &mut stream.0 {
+            Kind::Seal(sealer) => sealer.total_len()?,
+            Kind::Open(_) => {
+                return Err(Error::new(Status::InvalidState, "a message does not say how long its plaintext is"));
+            }
+        };
+        Ok(())
+    })
+}
+
+/// A place for a number, set to 0.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to a number that may be written ("Outputs" in the header).
+unsafe fn number_out<'a, T: Default>(pointer: *mut T, name: &str) -> Result<&'a mut T> {
+    // SAFETY: the caller's promise. The value there may be uninitialised, so it is written before a reference exists.
+    unsafe {
+        if pointer.is_null() {
+            return Err(null(name));
+        }
+        pointer.write(T::default());
+        Ok(&mut *pointer)
+    }
+}
+
+/// Room that may be none at all.
+///
+/// # Safety
+///
+/// As for [`room`].
+unsafe fn optional_room<'a>(out: *mut c_void, out_size: usize) -> Result<&'a mut [u8]> {
+    if out_size == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { room(out, out_size, "out") }
+}

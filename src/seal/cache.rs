@@ -1,0 +1,124 @@
+//! Data keys that serve more than one message, so that a fleet's load on the key service stays small.
+//!
+//! Each process has shelves of its own: a forked child forgets what it inherited, for two processes must not use up one
+//! budget, and a lock on a shelf may have been held by a thread that the child does not have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context as Digest, SHA384};
+
+use super::limits::checked;
+use super::materials::Materials;
+use super::shelf::{Budget, Id, Shelf};
+use crate::error::Result;
+use crate::per_process::PerProcess;
+use crate::secret::Secret;
+
+/// Longest age that can be set: one day.
+pub const CACHE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Most messages that one data key can be allowed (the format's limit).
+pub const CACHE_MESSAGES_MAX: u64 = 1 << 32;
+/// Most entries that can be allowed in each direction.
+pub const CACHE_ENTRIES_MAX: usize = 100_000;
+
+/// How long and how much a data key serves. The defaults are those of [`Default`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// How old a data key that seals may become. 300 seconds.
+    pub seal_max_age: Duration,
+    /// How long a data key that was unwrapped is kept. 3600 seconds.
+    pub open_max_age: Duration,
+    /// How many messages a data key seals. 2^20.
+    pub max_messages: u64,
+    /// How many bytes of plaintext a data key seals. 2^40.
+    pub max_bytes: u64,
+    /// How many data keys are kept in each direction; the one that was not used for the longest time goes first. 1000.
+    pub max_entries: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self {
+            seal_max_age: Duration::from_secs(300),
+            open_max_age: Duration::from_secs(3600),
+            max_messages: 1 << 20,
+            max_bytes: 1 << 40,
+            max_entries: 1000,
+        }
+    }
+}
+
+/// A cache that one keyring or several may use. What they get from it never crosses from one set of keys, policy or
+/// suite to another.
+pub struct Cache {
+    limits: CacheLimits,
+    shelves: PerProcess<Shelves>,
+}
+
+struct Shelves {
+    sealing: Shelf<Materials>,
+    opening: Shelf<Secret>,
+}
+
+impl Cache {
+    /// Makes an empty cache.
+    pub fn new(limits: CacheLimits) -> Result<Self> {
+        let seconds = |age: Duration| usize::try_from(age.as_millis()).unwrap_or(usize::MAX);
+        checked("cache's age for sealing in ms", seconds(limits.seal_max_age), seconds(CACHE_AGE_MAX))?;
+        checked("cache's age for opening in ms", seconds(limits.open_max_age), seconds(CACHE_AGE_MAX))?;
+        checked("cache's number of messages", limits.max_messages as usize, CACHE_MESSAGES_MAX as usize)?;
+        checked("cache's number of bytes", limits.max_bytes as usize, i64::MAX as usize)?;
+        checked("cache's number of entries", limits.max_entries, CACHE_ENTRIES_MAX)?;
+        Ok(Self { limits, shelves: PerProcess::new() })
+    }
+
+    /// Materials for one message of `bytes`, from the shelf or from `fetch`, which is told whether it is early.
+    pub(crate) fn sealing(
+        &self,
+        id: &Id,
+        bytes: u64,
+        fetch: impl Fn(bool) -> Result<Materials>,
+    ) -> Result<Arc<Materials>> {
+        self.shelves().sealing.get(id, bytes, fetch)
+    }
+
+    /// An unwrapped data key, from the shelf or from `fetch`.
+    pub(crate) fn opening(&self, id: &Id, fetch: impl Fn(bool) -> Result<Secret>) -> Result<Arc<Secret>> {
+        self.shelves().opening.get(id, 0, fetch)
+    }
+
+    fn shelves(&self) -> &Shelves {
+        self.shelves.get_or_init(|| Shelves::new(&self.limits))
+    }
+}
+
+impl Shelves {
+    fn new(limits: &CacheLimits) -> Self {
+        let sealing = Budget { max_age: limits.seal_max_age, messages: limits.max_messages, bytes: limits.max_bytes };
+        // Opening uses up nothing: who holds a message can open it as often as he likes.
+        let opening = Budget { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX };
+        Self { sealing: Shelf::new(sealing, limits.max_entries), opening: Shelf::new(opening, limits.max_entries) }
+    }
+}
+
+/// Makes an id of parts, each with its length, so that no two sequences of parts have the same.
+pub(crate) struct IdMaker(Digest);
+
+impl IdMaker {
+    pub fn new(purpose: &str) -> Self {
+        Self(Digest::new(&SHA384)).part(purpose.as_bytes())
+    }
+
+    pub fn part(mut self, part: &[u8]) -> Self {
+        self.0.update(&(part.len() as u64).to_be_bytes());
+        self.0.update(part);
+        self
+    }
+
+    pub fn finish(self) -> Id {
+        let mut id = [0; 48];
+        id.copy_from_slice(self.0.finish().as_ref());
+        id
+    }
+}

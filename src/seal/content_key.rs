@@ -1,0 +1,45 @@
+//! AES-GCM under the key of one message.
+
+use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+pub(crate) const IV_LEN: usize = 12;
+pub(crate) const TAG_LEN: usize = 16;
+
+/// The key schedule, made once for a message and shared by all threads that work on its frames.
+pub(crate) struct ContentKey(LessSafeKey);
+
+impl ContentKey {
+    pub fn new(cipher: &'static Algorithm, key: &[u8]) -> Result<Self> {
+        let key = UnboundKey::new(cipher, key).map_err(|_| internal("AES-GCM does not take the key"))?;
+        Ok(Self(LessSafeKey::new(key)))
+    }
+
+    /// Encrypts from one slice into another of the same length, without a copy between.
+    pub fn seal(&self, iv: [u8; IV_LEN], aad: &[u8], plaintext: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
+        self.0
+            .seal_out_of_place_scatter(Nonce::assume_unique_for_key(iv), Aad::from(aad), plaintext, out, &[], tag)
+            .map_err(|_| internal("AES-GCM refused to encrypt"))
+    }
+
+    /// Encrypts where the plaintext stands.
+    pub fn seal_in_place(&self, iv: [u8; IV_LEN], aad: &[u8], in_out: &mut [u8], tag: &mut [u8]) -> Result<()> {
+        self.0
+            .seal_in_place_scatter(Nonce::assume_unique_for_key(iv), Aad::from(aad), in_out, &[], tag)
+            .map_err(|_| internal("AES-GCM refused to encrypt"))
+    }
+
+    /// Decrypts from one slice into another of the same length, and says whether the tag fits. Where it does not, `out`
+    /// is zeros.
+    #[must_use]
+    pub fn open(&self, iv: [u8; IV_LEN], aad: &[u8], ciphertext: &[u8], tag: &[u8], out: &mut [u8]) -> bool {
+        let nonce = Nonce::assume_unique_for_key(iv);
+        self.0.open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, out).is_ok()
+    }
+}
+
+fn internal(message: &str) -> Error {
+    Error::new(Status::Internal, message)
+}

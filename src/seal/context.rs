@@ -1,0 +1,346 @@
+//! The encryption context of a message: pairs that are authenticated, not encrypted.
+//!
+//! It has three forms: the JSON that callers write, the bytes in the header, and the JSON that the key service is
+//! given. The service may compare that as text, so it is always written in one and the same way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// Longest context that is written, in bytes of its JSON form: the service takes 1024 characters.
+const JSON_LEN_MAX: usize = 1024;
+/// Keys with this prefix belong to the format.
+const RESERVED_PREFIX: &str = "aws-crypto-";
+/// The one such key in use: the public key that the message's signature is checked with.
+pub(crate) const PUBLIC_KEY: &str = "aws-crypto-public-key";
+
+/// Pairs in the order of their keys' bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context(BTreeMap<String, String>);
+
+impl Context {
+    /// A context of these pairs; of two with the same key the later one counts.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+
+    /// Reads a JSON object whose values are strings, without duplicate keys.
+    pub fn from_json(text: &str) -> Result<Self> {
+        // serde_json's own text could repeat a value, so only the place is told.
+        serde_json::from_str(text).map_err(|error| {
+            let reason =
+                if error.is_data() { error.to_string() } else { format!("it is not JSON at column {}", error.column()) };
+            let message = format!(
+                "the context is not a JSON object of strings without duplicate keys, like {{\"name\":\"value\"}}: {reason}"
+            );
+            Error::new(Status::InvalidContext, message)
+        })
+    }
+
+    /// As [`from_json`](Self::from_json); nothing is the empty context.
+    pub(crate) fn from_optional_json(text: Option<&str>) -> Result<Self> {
+        text.map_or_else(|| Ok(Self::default()), Self::from_json)
+    }
+
+    /// The pairs, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// Whether there are no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn insert(&mut self, key: &str, value: &str) {
+        self.0.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Refuses what callers may not write into a message.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        let reserved = |key: &&String| key.is_empty() || key.starts_with(RESERVED_PREFIX);
+        if let Some(key) = self.0.keys().find(reserved) {
+            let message =
+                format!("the context has the key {key:?}; a key is not empty and does not begin with aws-crypto-");
+            return Err(Error::new(Status::ReservedContextKey, message));
+        }
+        Ok(())
+    }
+
+    /// The JSON that the key service is given: sorted, without blanks, with no escapes but the necessary ones. Nothing
+    /// for the empty context, which the service does not take.
+    pub(crate) fn canonical_json(&self) -> Option<String> {
+        (!self.is_empty()).then(|| serde_json::to_string(&self.0).unwrap_or_default())
+    }
+
+    /// The canonical JSON of a context that is written into a message, which is limited.
+    pub(crate) fn limited_json(&self) -> Result<Option<String>> {
+        let json = self.canonical_json();
+        let len = json.as_ref().map_or(0, String::len);
+        if len > JSON_LEN_MAX {
+            let message = format!(
+                "the context has {len} bytes as JSON (with the public key of a signed message), at most {JSON_LEN_MAX} \
+                 are allowed"
+            );
+            return Err(Error::new(Status::ContextTooLong, message));
+        }
+        Ok(json)
+    }
+
+    /// Appends the form that headers hold: a count, then keys and values with their lengths. No bytes at all for the
+    /// empty context.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        push_u16(out, self.0.len())?;
+        for text in self.0.iter().flat_map(|(key, value)| [key, value]) {
+            push_u16(out, text.len())?;
+            out.extend_from_slice(text.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Reads the form that headers hold. Other writers may have sorted the pairs differently or not at all.
+    pub(crate) fn read(mut bytes: &[u8]) -> Result<Self> {
+        let mut pairs = BTreeMap::new();
+        if bytes.is_empty() {
+            return Ok(Self(pairs));
+        }
+        let count = take_u16(&mut bytes)?;
+        if count == 0 {
+            return Err(malformed("counts no pairs"));
+        }
+        for _ in 0..count {
+            let (key, value) = (take_text(&mut bytes)?, take_text(&mut bytes)?);
+            if pairs.insert(key, value).is_some() {
+                return Err(malformed("has a key twice"));
+            }
+        }
+        if bytes.is_empty() { Ok(Self(pairs)) } else { Err(malformed("is longer than its pairs")) }
+    }
+
+    /// Refuses a message without one of the `expected` pairs. Values are not repeated: they may be meant for few eyes.
+    pub(crate) fn check_expected(&self, expected: &Self) -> Result<()> {
+        for (key, value) in expected.pairs() {
+            let reason = match self.get(key) {
+                Some(found) if found == value => continue,
+                Some(_) => "has another value",
+                None => "is not in the message",
+            };
+            return Err(Error::new(Status::ContextMismatch, format!("the expected context's key {key:?} {reason}")));
+        }
+        Ok(())
+    }
+
+    /// The pairs of `other` that are not here: those of a key in both have to be equal.
+    pub(crate) fn missing(&self, other: &Self) -> Result<Self> {
+        let mut missing = Self::default();
+        for (key, value) in other.pairs() {
+            match self.get(key) {
+                None => missing.insert(key, value),
+                Some(found) if found == value => {}
+                Some(_) => {
+                    let message = format!("the reproduced context's key {key:?} has another value in the message");
+                    return Err(Error::new(Status::ContextMismatch, message));
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Both contexts together.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.0.extend(other.0.clone());
+        both
+    }
+}
+
+fn push_u16(out: &mut Vec<u8>, number: usize) -> Result<()> {
+    let number = u16::try_from(number).map_err(|_| {
+        Error::new(Status::ContextTooLong, format!("the context has a part of {number}, 65535 is the most"))
+    })?;
+    out.extend_from_slice(&number.to_be_bytes());
+    Ok(())
+}
+
+fn take_u16(bytes: &mut &[u8]) -> Result<usize> {
+    let (number, rest) = bytes.split_first_chunk::<2>().ok_or_else(|| malformed("ends within a pair"))?;
+    *bytes = rest;
+    Ok(usize::from(u16::from_be_bytes(*number)))
+}
+
+fn take_text(bytes: &mut &[u8]) -> Result<String> {
+    let len = take_u16(bytes)?;
+    let (text, rest) = bytes.split_at_checked(len).ok_or_else(|| malformed("ends within a pair"))?;
+    *bytes = rest;
+    std::str::from_utf8(text).map(str::to_owned).map_err(|_| malformed("is not UTF-8"))
+}
+
+fn malformed(reason: &str) -> Error {
+    Error::new(Status::MalformedMessage, format!("the context in the header {reason}"))
+}
+
+impl<'de> Deserialize<'de> for Context {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(PairsVisitor)
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Context;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of strings")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Context, M::Error> {
+        let mut pairs = BTreeMap::new();
+        while let Some(key) = map.next_key()? {
+            let StringValue(value) = map.next_value()?;
+            if pairs.insert(key, value).is_some() {
+                return Err(de::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(Context(pairs))
+    }
+}
+
+/// A string whose error, when it is none, does not repeat the value.
+struct StringValue(String);
+
+impl<'de> Deserialize<'de> for StringValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(StringVisitor)
+    }
+}
+
+struct StringVisitor;
+
+impl<'de> Visitor<'de> for StringVisitor {
+    type Value = StringValue;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<StringValue, E> {
+        Ok(StringValue(text.to_owned()))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> std::result::Result<StringValue, E> {
+        Err(not_a_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> std::result::Result<StringValue, E> {
+        Err(not_a_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> std::result::Result<StringValue, E> {
+        Err(not_a_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> std::result::Result<StringValue, E> {
+        Err(not_a_string())
+    }
+}
+
+fn not_a_string<E: de::Error>() -> E {
+    E::custom("a value is not a string")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(json: &str) -> Context {
+        Context::from_json(json).unwrap()
+    }
+
+    fn written(context: &Context) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        context.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for json in ["{}", r#"{"a":"1"}"#, r#"{"b":"","a":"密","用途":"x"}"#] {
+            assert_eq!(Context::read(&written(&context(json))).unwrap(), context(json), "{json}");
+        }
+        assert_eq!(written(&context("{}")), b"");
+        assert_eq!(written(&context(r#"{"a":"1"}"#)), b"\0\x01\0\x01a\0\x011");
+    }
+
+    #[test]
+    fn keys_are_sorted_by_their_utf8_bytes() {
+        // U+FF5E sorts before U+1D11E by bytes, and after it by UTF-16 units.
+        let json = context("{\"\u{1d11e}\":\"1\",\"\u{ff5e}\":\"2\",\"a\":\"3\"}").canonical_json().unwrap();
+        assert_eq!(json, "{\"a\":\"3\",\"\u{ff5e}\":\"2\",\"\u{1d11e}\":\"1\"}");
+    }
+
+    #[test]
+    fn canonical_json_escapes_only_what_it_must() {
+        let json = context(r#"{"k":"\"\\\b\t\n\f\r\u0001\u001f\u007f\/密"}"#).canonical_json().unwrap();
+        assert_eq!(json, "{\"k\":\"\\\"\\\\\\b\\t\\n\\f\\r\\u0001\\u001f\u{7f}/密\"}");
+    }
+
+    #[test]
+    fn unsorted_pairs_are_read() {
+        assert_eq!(Context::read(b"\0\x02\0\x01b\0\x012\0\x01a\0\x011").unwrap(), context(r#"{"a":"1","b":"2"}"#));
+    }
+
+    #[test]
+    fn malformed_pairs_are_refused() {
+        for bytes in [
+            &b"\0"[..],
+            b"\0\0",
+            b"\0\x01",
+            b"\0\x01\0\x01a",
+            b"\0\x01\0\x01a\0\x02b",
+            b"\0\x01\0\x01a\0\x01bx",
+            b"\0\x02\0\x01a\0\x01b\0\x01a\0\x01c",
+            b"\0\x01\0\x01\xff\0\x01b",
+        ] {
+            assert_eq!(Context::read(bytes).err().unwrap().status(), Status::MalformedMessage, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn reserved_and_empty_keys_are_not_written() {
+        for json in [r#"{"aws-crypto-public-key":"x"}"#, r#"{"aws-crypto-":"x"}"#, r#"{"":"x"}"#] {
+            assert_eq!(context(json).check_writable().err().unwrap().status(), Status::ReservedContextKey);
+        }
+        context(r#"{"aws-crypt":"","Aws-crypto-x":""}"#).check_writable().unwrap();
+    }
+
+    #[test]
+    fn the_limit_counts_bytes() {
+        let fill = |len: usize| context(&format!("{{\"a\":\"{}\"}}", "密".repeat((len - 8) / 3)));
+        assert!(fill(1022).limited_json().is_ok());
+        assert_eq!(fill(1025).limited_json().err().unwrap().status(), Status::ContextTooLong);
+    }
+
+    #[test]
+    fn errors_repeat_no_values() {
+        for json in
+            [r#"{"a":{"s3cret":"s3cret"}}"#, r#"{"a":["s3cret"]}"#, r#"{"a":"s3cret","b":7}"#, "{\"a\":\"s3cret\""]
+        {
+            let error = Context::from_json(json).err().unwrap();
+            assert_eq!(error.status(), Status::InvalidContext);
+            assert!(!error.message().contains("s3cret"), "{error}");
+        }
+    }
+}

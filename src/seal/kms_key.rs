@@ -1,0 +1,113 @@
+//! A CMK of Tencent Cloud KMS as a wrapping key: the `tencent-kms` convention of docs/sealing.md.
+
+use std::time::Duration;
+
+use super::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
+use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// The scheme's name in every wrapped key.
+pub const TENCENT_KMS_PROVIDER_ID: &str = "tencent-kms";
+/// Longest key id in a provider info. Those of the service have 36 characters.
+const KEY_ID_MAX: usize = 64;
+/// How long a renewal may take whose key still works.
+const EARLY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One CMK in one region. Requests go where the client goes, whatever a message says.
+pub(crate) struct KmsKey {
+    client: Client,
+    early_client: Client,
+    key_id: String,
+    provider_info: String,
+}
+
+impl KmsKey {
+    pub fn new(client: &Client, key_id: &str) -> Result<Self> {
+        check_key_id(key_id)?;
+        let mut early = Config::new();
+        early.set_total_timeout(EARLY_TIMEOUT)?;
+        early.set_max_attempts(1)?;
+        Ok(Self {
+            early_client: client.derive(&early)?,
+            client: client.clone(),
+            key_id: key_id.to_owned(),
+            provider_info: format!("{}/{key_id}", client.region()),
+        })
+    }
+
+    fn client(&self, request: &KeyRequest<'_>) -> &Client {
+        if request.early { &self.early_client } else { &self.client }
+    }
+
+    /// What goes into the message, if the service answered about this very key: an alias or another key would be one
+    /// that nobody asked for.
+    fn wrapped(&self, named_key_id: &str, blob: String) -> Result<WrappedKey> {
+        if named_key_id != self.key_id {
+            let message = format!(
+                "the reply is about CMK {named_key_id:?}, {:?} was asked for; a keyring takes key ids, not aliases",
+                self.key_id
+            );
+            return Err(Error::new(Status::KeyMismatch, message).with_key_id(named_key_id));
+        }
+        check_blob(blob.as_bytes())?;
+        Ok(WrappedKey {
+            provider_id: TENCENT_KMS_PROVIDER_ID.to_owned(),
+            provider_info: self.provider_info.clone().into_bytes(),
+            blob: blob.into_bytes(),
+        })
+    }
+}
+
+impl WrappingKey for KmsKey {
+    fn identity(&self) -> Vec<u8> {
+        format!("{TENCENT_KMS_PROVIDER_ID}/{}", self.provider_info).into_bytes()
+    }
+
+    fn can_wrap(&self) -> bool {
+        true
+    }
+
+    fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
+        let client = self.client(request);
+        let data_key = client.generate_data_key(&self.key_id, request.data_key_len, request.context_json)?;
+        let wrapped = self.wrapped(&data_key.key_id, data_key.ciphertext_blob)?;
+        Ok((data_key.plaintext, wrapped))
+    }
+
+    fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
+        let client = self.client(request);
+        let encrypted = client.encrypt(&self.key_id, data_key.expose(), request.context_json)?;
+        self.wrapped(&encrypted.key_id, encrypted.ciphertext_blob)
+    }
+
+    fn claims(&self, wrapped: &WrappedKey) -> bool {
+        wrapped.provider_id == TENCENT_KMS_PROVIDER_ID && wrapped.provider_info == self.provider_info.as_bytes()
+    }
+
+    fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
+        check_blob(&wrapped.blob)?;
+        let client = self.client(request);
+        let decrypted = client.decrypt(Some(&self.key_id), &wrapped.blob, request.context_json)?;
+        Ok(decrypted.plaintext)
+    }
+}
+
+fn check_key_id(key_id: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !key_id.is_empty() && key_id.len() <= KEY_ID_MAX && key_id.bytes().all(allowed) {
+        return Ok(());
+    }
+    let message = format!("the key id is not 1 to {KEY_ID_MAX} letters, digits and '-'; a keyring takes no aliases");
+    Err(Error::new(Status::MalformedKeyId, message))
+}
+
+/// Opaque text, and nothing else is put into a request.
+fn check_blob(blob: &[u8]) -> Result<()> {
+    if !blob.is_empty() && blob.len() <= CIPHERTEXT_BLOB_MAX.min(65_535) && blob.iter().all(u8::is_ascii_graphic) {
+        return Ok(());
+    }
+    Err(Error::new(Status::MalformedMessage, "a tencent-kms wrapped key is not the text of a CiphertextBlob"))
+}

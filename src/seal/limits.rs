@@ -1,0 +1,38 @@
+//! How much of a message is believed before it is authenticated, and how much a message can hold.
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// The frame length that messages are written with unless another is set: 32 bytes of overhead in 65536.
+pub const FRAME_LEN_DEFAULT: usize = 65_536;
+/// Longest frame that can be written or allowed. Other readers of the format stop here as well.
+pub const FRAME_LEN_MAX: usize = (1 << 31) - 1;
+/// Most wrapped data keys that a header can hold.
+pub const WRAPPED_KEYS_MAX: usize = 65_535;
+/// Longest header that can be allowed; an honest one has about 400 bytes.
+pub const HEADER_LEN_MAX: usize = 1 << 30;
+/// Longest unframed body that can be allowed.
+pub const UNFRAMED_LEN_MAX: usize = 1 << 36;
+
+/// What a reader accepts. Every number is checked as soon as the message names it, before memory is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub wrapped_keys: usize,
+    pub header_len: usize,
+    pub frame_len: usize,
+    pub unframed_len: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { wrapped_keys: 8, header_len: 512 << 10, frame_len: 16 << 20, unframed_len: 64 << 20 }
+    }
+}
+
+/// `value` if it is in `1..=max`.
+pub(crate) fn checked(what: &str, value: usize, max: usize) -> Result<usize> {
+    if (1..=max).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::new(Status::OutOfRange, format!("the {what} is {value}, 1 to {max} are allowed")))
+}

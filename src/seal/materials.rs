@@ -1,0 +1,46 @@
+//! What it takes to seal: a data key, its wrapped forms, and for signed messages a key pair.
+
+use super::context::{Context, PUBLIC_KEY};
+use super::header;
+use super::signature::SigningKey;
+use super::suite::Suite;
+use super::wrapping_key::{KeyRequest, WrappingKey};
+use crate::error::Result;
+use crate::secret::Secret;
+
+/// Good for many messages: each has a message id and so a content key of its own.
+pub(crate) struct Materials {
+    pub suite: &'static Suite,
+    pub data_key: Secret,
+    /// Context and wrapped keys as headers hold them.
+    pub fields: Vec<u8>,
+    pub signing_key: Option<SigningKey>,
+}
+
+impl Materials {
+    /// Lets the first key make a data key and every further one wrap it. One that fails fails all: a message without
+    /// its escrow key would be found out about too late.
+    pub fn obtain(suite: &'static Suite, context: &Context, keys: &[&dyn WrappingKey], early: bool) -> Result<Self> {
+        let signing_key = suite.is_signed().then(SigningKey::generate).transpose()?;
+        let mut context = context.clone();
+        if let Some(key) = &signing_key {
+            context.insert(PUBLIC_KEY, key.public());
+        }
+        let json = context.limited_json()?;
+        let request =
+            KeyRequest { context: &context, context_json: json.as_deref(), data_key_len: suite.key_len, early };
+        let (first, others) = keys.split_first().ok_or_else(no_key)?;
+        let (data_key, wrapped) = first.generate(&request)?;
+        suite.check_data_key(data_key.expose())?;
+        let mut wrapped_keys = vec![wrapped];
+        for key in others {
+            wrapped_keys.push(key.wrap(&request, &data_key)?);
+        }
+        let fields = header::fields(&context, &wrapped_keys)?;
+        Ok(Self { suite, data_key, fields, signing_key })
+    }
+}
+
+fn no_key() -> crate::error::Error {
+    crate::error::Error::new(crate::status::Status::NoUsableKey, "the keyring has no key that seals")
+}

@@ -1,0 +1,35 @@
+//! What makes each message's keys its own.
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// The length of the ids that are written. Version 1 of the format has 16 bytes.
+pub(crate) const MESSAGE_ID_LEN: usize = 32;
+
+/// A message's id: random, never used twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MessageId {
+    bytes: [u8; MESSAGE_ID_LEN],
+    len: usize,
+}
+
+impl MessageId {
+    /// A fresh id. The generator notices forks and copies of virtual machines, so no two processes draw the same.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; MESSAGE_ID_LEN];
+        aws_lc_rs::rand::fill(&mut bytes)
+            .map_err(|_| Error::new(Status::Internal, "the operating system gave no random bytes"))?;
+        Ok(Self { bytes, len: MESSAGE_ID_LEN })
+    }
+
+    /// The id that a header holds: 16 or 32 bytes.
+    pub fn from_slice(id: &[u8]) -> Self {
+        let mut bytes = [0; MESSAGE_ID_LEN];
+        bytes[..id.len()].copy_from_slice(id);
+        Self { bytes, len: id.len() }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}

@@ -1,0 +1,144 @@
+//! A message whose header is authentic: its frames can be opened. Also the opening of a whole message at once.
+
+use super::content_key::TAG_LEN;
+use super::context::{Context, PUBLIC_KEY};
+use super::frame::{FrameCipher, Head};
+use super::header::{Content, Header, HeaderReader};
+use super::keyring::Keyring;
+use super::limits::Limits;
+use super::signature::{Verifier, read_footer};
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// Opens the frames of one message.
+pub(crate) struct OpenedMessage {
+    pub header: Header,
+    pub cipher: FrameCipher,
+    pub verifier: Option<Verifier>,
+}
+
+impl OpenedMessage {
+    /// Gets the data key of a message and authenticates its header, which `bytes` begins with. What can be refused
+    /// without the key service is refused before it is asked.
+    pub fn unlock(keyring: &Keyring, header: Header, bytes: &[u8], expected: &Context) -> Result<Self> {
+        let verifier = verifier(&header)?;
+        header.context.check_expected(expected)?;
+        let reproduced = header.context.missing(keyring.reproduced())?;
+        let data_key = if reproduced.is_empty() {
+            keyring.data_key(&header, &header.context)?
+        } else {
+            keyring.data_key(&header, &header.context.with(&reproduced))?
+        };
+        let keys = header.suite.derive(data_key.expose(), &header.message_id)?;
+        header.authenticate(bytes, &keys, &reproduced)?;
+        let cipher = FrameCipher::new(keys.content_key, header.message_id);
+        let mut opened = Self { header, cipher, verifier };
+        opened.see(&bytes[..opened.header.len]);
+        Ok(opened)
+    }
+
+    /// The head of the next frame, or `None` when `bytes` holds less than all of it.
+    pub fn read_head(&self, bytes: &[u8], expected: u32, limits: &Limits) -> Result<Option<Head>> {
+        match self.header.content {
+            Content::Framed { frame_len } => Head::read_frame(bytes, expected, frame_len),
+            Content::Unframed => Head::read_unframed(bytes, limits.unframed_len),
+        }
+    }
+
+    /// Adds bytes of the message to what its signature covers.
+    pub fn see(&mut self, bytes: &[u8]) {
+        if let Some(verifier) = &mut self.verifier {
+            verifier.update(bytes);
+        }
+    }
+}
+
+fn verifier(header: &Header) -> Result<Option<Verifier>> {
+    match (header.suite.curve, header.context.get(PUBLIC_KEY)) {
+        (Some(curve), Some(public)) => Verifier::new(curve, public).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Opens a whole message into the memory that `room` gives for the plaintext's length. When this fails, what is in
+/// that memory must not be shown to anybody.
+pub(crate) fn open_into<'a>(
+    keyring: &Keyring,
+    message: &[u8],
+    expected: &Context,
+    room: impl FnOnce(usize) -> Result<&'a mut [u8]>,
+) -> Result<()> {
+    let header = HeaderReader::new(keyring.acceptance(true)).advance(message)?.ok_or_else(truncated)?;
+    let mut opened = OpenedMessage::unlock(keyring, header, message, expected)?;
+    let body = &message[opened.header.len..];
+    let layout = Layout::of(&opened, body, keyring.limits())?;
+    open_frames(&opened, body, keyring.limits(), room(layout.plaintext_len)?)?;
+    let (body, footer) = body.split_at(layout.body_len);
+    opened.see(body);
+    check_end(opened.verifier, footer)
+}
+
+/// Where things are in a body, as its frames' heads claim.
+struct Layout {
+    body_len: usize,
+    plaintext_len: usize,
+}
+
+impl Layout {
+    fn of(opened: &OpenedMessage, body: &[u8], limits: &Limits) -> Result<Self> {
+        let mut layout = Self { body_len: 0, plaintext_len: 0 };
+        let mut number = 1;
+        loop {
+            let rest = &body[layout.body_len..];
+            let head = opened.read_head(rest, number, limits)?.filter(|head| head.total_len() <= rest.len());
+            let head = head.ok_or_else(truncated)?;
+            layout.body_len += head.total_len();
+            layout.plaintext_len += head.content_len;
+            if head.is_last() {
+                return Ok(layout);
+            }
+            number += 1;
+        }
+    }
+}
+
+fn open_frames(opened: &OpenedMessage, mut body: &[u8], limits: &Limits, mut out: &mut [u8]) -> Result<()> {
+    let mut number = 1;
+    loop {
+        let head = opened.read_head(body, number, limits)?.ok_or_else(truncated)?;
+        let (frame, rest) = body.split_at(head.total_len());
+        let (content, after) = out.split_at_mut(head.content_len);
+        opened.cipher.open(&head, frame, content)?;
+        if head.is_last() {
+            return Ok(());
+        }
+        (body, out, number) = (rest, after, number + 1);
+    }
+}
+
+/// Checks what follows the final frame: the signature of a signed message, and nothing else.
+fn check_end(verifier: Option<Verifier>, footer: &[u8]) -> Result<()> {
+    let Some(verifier) = verifier else { return check_nothing_left(footer) };
+    let signature = read_footer(footer)?.ok_or_else(truncated)?;
+    check_nothing_left(&footer[2 + signature.len()..])?;
+    verifier.verify(signature)
+}
+
+fn check_nothing_left(rest: &[u8]) -> Result<()> {
+    if rest.is_empty() {
+        return Ok(());
+    }
+    Err(trailing(rest.len()))
+}
+
+pub(crate) fn trailing(len: usize) -> Error {
+    Error::new(Status::TrailingData, format!("{len} bytes or more follow the end of the message"))
+}
+
+pub(crate) fn truncated() -> Error {
+    Error::new(Status::Truncated, "the message ends before its end: it is cut off, or not all of it was given")
+}
+
+/// No frame is shorter than its head, so this many bytes of it are always there to be looked at.
+pub(crate) const HEAD_LEN_MAX: usize = super::frame::FINAL_HEAD_LEN;
+const _: () = assert!(HEAD_LEN_MAX <= super::frame::REGULAR_HEAD_LEN + 1 + TAG_LEN);

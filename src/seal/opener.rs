@@ -1,0 +1,227 @@
+//! Opening in a stream: the message goes in, plaintext comes out, one frame is in memory.
+
+use super::context::Context;
+use super::frame::Head;
+use super::header::HeaderReader;
+use super::keyring::Keyring;
+use super::opened::{HEAD_LEN_MAX, OpenedMessage, trailing, truncated};
+use super::progress::Progress;
+use super::ready::Ready;
+use super::signature::{Verifier, read_footer};
+use super::size::SizeRule;
+use super::window::Window;
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// How much of the input is looked at at once for the header, which has about 400 bytes.
+const HEADER_STEP: usize = 4096;
+/// A length and the longest signature.
+const FOOTER_LEN_MAX: usize = 2 + 104;
+
+/// Reads one message piece by piece. No byte of a frame comes out before its tag was checked. What came out is only
+/// known to be the whole message when [`finish`](Self::finish) says that it is done.
+pub struct Opener {
+    keyring: Keyring,
+    expected: Context,
+    signed_allowed: bool,
+    size: SizeRule,
+    state: State,
+    input: Window,
+    ready: Ready,
+}
+
+enum State {
+    /// Nothing was read yet, so rules can still be set.
+    Fresh,
+    Header(HeaderReader),
+    Body(Box<OpenedMessage>, u32),
+    /// The final frame waits for the signature over it.
+    Footer(Verifier),
+    End,
+    Dead,
+}
+
+impl Opener {
+    /// A stream that opens with `keyring` a message whose context holds at least the pairs of `expected`.
+    pub fn new(keyring: &Keyring, expected: Context) -> Self {
+        Self {
+            keyring: keyring.clone(),
+            expected,
+            signed_allowed: false,
+            size: SizeRule::default(),
+            state: State::Fresh,
+            input: Window::default(),
+            ready: Ready::default(),
+        }
+    }
+
+    /// Lets signed messages be opened. What comes out before the end is then authentic, but not yet known to be
+    /// signed, and has to be thrown away when the end fails.
+    pub fn set_signed_allowed(&mut self, allowed: bool) -> Result<()> {
+        self.check_fresh()?;
+        self.signed_allowed = allowed;
+        Ok(())
+    }
+
+    /// Says how many bytes will come out. More or fewer are an error.
+    pub fn set_message_size(&mut self, size: u64) -> Result<()> {
+        self.check_fresh()?;
+        self.size.set_exact(size);
+        Ok(())
+    }
+
+    /// Says how many bytes will come out at most.
+    pub fn set_message_bound(&mut self, bound: u64) -> Result<()> {
+        self.check_fresh()?;
+        self.size.set_bound(bound);
+        Ok(())
+    }
+
+    /// The room with which all of `len` bytes are taken at once and all that is left comes out after them.
+    pub fn output_len(&self, len: usize) -> usize {
+        self.ready.len() + self.input.len() + len
+    }
+
+    /// The message's context, once it is authentic.
+    pub fn context(&self) -> Option<&Context> {
+        match &self.state {
+            State::Body(opened, _) => Some(&opened.header.context),
+            _ => None,
+        }
+    }
+
+    /// Takes pieces of the message and gives plaintext, as far as `output` has room.
+    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        self.or_die(|opener| {
+            let mut progress = Progress::default();
+            loop {
+                progress.produced += opener.ready.drain(&mut output[progress.produced..]);
+                if opener.ready.is_waiting() {
+                    return Ok(progress);
+                }
+                let (consumed, moved) = opener.step(&input[progress.consumed..])?;
+                progress.consumed += consumed;
+                if !moved {
+                    return Ok(progress);
+                }
+            }
+        })
+    }
+
+    /// Says that the message is complete. Has to be called until it says that it is done; only then is what came out
+    /// the whole plaintext.
+    pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
+        // What was taken in may hold more frames than there was room for.
+        let progress = self.update(&[], output)?;
+        self.or_die(|opener| {
+            if opener.ready.is_waiting() {
+                return Ok(progress);
+            }
+            match opener.state {
+                State::End => opener.size.check_end()?,
+                State::Dead => return Err(failed_before()),
+                _ => return Err(truncated()),
+            }
+            Ok(Progress { done: true, ..progress })
+        })
+    }
+
+    /// One step of the state machine: how much of `input` it took, and whether another step may get further.
+    fn step(&mut self, input: &[u8]) -> Result<(usize, bool)> {
+        match std::mem::replace(&mut self.state, State::Dead) {
+            State::Fresh => {
+                self.state = State::Header(HeaderReader::new(self.keyring.acceptance(self.signed_allowed)));
+                Ok((0, true))
+            }
+            State::Header(reader) => self.read_header(reader, input),
+            State::Body(opened, number) => self.read_frame(opened, number, input),
+            State::Footer(verifier) => self.read_footer(verifier, input),
+            State::End if self.input.len() + input.len() > 0 => Err(trailing(self.input.len() + input.len())),
+            State::End => {
+                self.state = State::End;
+                Ok((0, false))
+            }
+            State::Dead => Err(failed_before()),
+        }
+    }
+
+    fn read_header(&mut self, mut reader: HeaderReader, input: &[u8]) -> Result<(usize, bool)> {
+        let taken = self.input.append(&input[..input.len().min(HEADER_STEP)])?;
+        self.state = match reader.advance(self.input.bytes())? {
+            None => State::Header(reader),
+            Some(header) => {
+                let header_len = header.len;
+                let opened = OpenedMessage::unlock(&self.keyring, header, self.input.bytes(), &self.expected)?;
+                self.input.consume(header_len);
+                State::Body(Box::new(opened), 1)
+            }
+        };
+        Ok((taken, taken > 0 || matches!(self.state, State::Body(..))))
+    }
+
+    fn read_frame(&mut self, mut opened: Box<OpenedMessage>, number: u32, input: &[u8]) -> Result<(usize, bool)> {
+        let limits = *self.keyring.limits();
+        let (mut taken, beginning) = self.input.look(input, HEAD_LEN_MAX)?;
+        if let Some(head) = opened.read_head(beginning, number, &limits)? {
+            let (more, frame) = self.input.look(&input[taken..], head.total_len())?;
+            taken += more;
+            if frame.len() == head.total_len() {
+                self.ready.open(&opened, &head, frame)?;
+                self.size.count(head.content_len)?;
+                opened.see(frame);
+                taken += self.input.consume(head.total_len());
+                self.state = self.after_frame(opened, &head);
+                return Ok((taken, true));
+            }
+        }
+        self.state = State::Body(opened, number);
+        Ok((taken, false))
+    }
+
+    fn after_frame(&mut self, opened: Box<OpenedMessage>, head: &Head) -> State {
+        if !head.is_last() {
+            return State::Body(opened, head.number + 1);
+        }
+        match opened.verifier {
+            None => State::End,
+            Some(verifier) => {
+                self.ready.hold();
+                State::Footer(verifier)
+            }
+        }
+    }
+
+    fn read_footer(&mut self, verifier: Verifier, input: &[u8]) -> Result<(usize, bool)> {
+        let (mut taken, bytes) = self.input.look(input, FOOTER_LEN_MAX)?;
+        let Some(signature) = read_footer(bytes)? else {
+            self.state = State::Footer(verifier);
+            return Ok((taken, false));
+        };
+        let footer_len = 2 + signature.len();
+        verifier.verify(signature)?;
+        taken += self.input.consume(footer_len);
+        self.ready.release();
+        self.state = State::End;
+        Ok((taken, true))
+    }
+
+    fn check_fresh(&self) -> Result<()> {
+        if matches!(self.state, State::Fresh) {
+            return Ok(());
+        }
+        Err(Error::new(Status::InvalidState, "a stream's rules are set before the first byte goes in"))
+    }
+
+    /// What is in memory is wiped as soon as anything goes wrong.
+    fn or_die<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        step(self).inspect_err(|_| {
+            self.state = State::Dead;
+            self.ready = Ready::default();
+            self.input = Window::default();
+        })
+    }
+}
+
+fn failed_before() -> Error {
+    Error::new(Status::InvalidState, "the stream has failed before")
+}

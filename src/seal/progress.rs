@@ -1,0 +1,12 @@
+//! What one step of a stream did.
+
+/// How far a call came. Any of the numbers may be 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many bytes of the input were taken. The rest has to be given again.
+    pub consumed: usize,
+    /// How many bytes of the output were filled.
+    pub produced: usize,
+    /// Whether the stream is complete: nothing more will come out.
+    pub done: bool,
+}

@@ -1,0 +1,57 @@
+//! Plaintext that is authentic and has to come out.
+
+use std::ops::Range;
+
+use super::frame::Head;
+use super::opened::OpenedMessage;
+use crate::error::Result;
+use crate::secret::Secret;
+
+/// The plaintext of one frame. Frames are decrypted here and copied out, so that the caller's memory never holds what
+/// is not authentic, not even for a moment.
+#[derive(Default)]
+pub(crate) struct Ready {
+    buffer: Secret,
+    range: Range<usize>,
+    held: bool,
+}
+
+impl Ready {
+    /// Opens a frame into the buffer.
+    pub fn open(&mut self, opened: &OpenedMessage, head: &Head, frame: &[u8]) -> Result<()> {
+        if self.buffer.len() < head.content_len {
+            self.buffer = Secret::zeroed(head.content_len)?;
+        }
+        opened.cipher.open(head, frame, &mut self.buffer.expose_mut()[..head.content_len])?;
+        self.range = 0..head.content_len;
+        Ok(())
+    }
+
+    /// Keeps what is in the buffer from coming out.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    pub fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// Whether something wants to come out.
+    pub fn is_waiting(&self) -> bool {
+        !self.held && !self.range.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    pub fn drain(&mut self, output: &mut [u8]) -> usize {
+        if self.held {
+            return 0;
+        }
+        let len = self.range.len().min(output.len());
+        output[..len].copy_from_slice(&self.buffer.expose()[self.range.start..self.range.start + len]);
+        self.range.start += len;
+        len
+    }
+}

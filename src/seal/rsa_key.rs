@@ -1,0 +1,151 @@
+//! An RSA key as a wrapping key: the escrow that works without the service. The format is that of the raw RSA keyring
+//! of the AWS Encryption SDK with OAEP, SHA-256 and MGF1 with SHA-256.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
+use zeroize::Zeroizing;
+
+use super::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Longest namespace and key name.
+const NAME_MAX: usize = 512;
+/// Provider ids with this beginning belong to AWS.
+const RESERVED_PREFIX: &str = "aws-kms";
+
+/// One RSA key: the public half seals, the private half opens.
+pub(crate) struct RsaKey {
+    namespace: String,
+    name: String,
+    identity: Vec<u8>,
+    half: Half,
+}
+
+enum Half {
+    Public(OaepPublicEncryptingKey),
+    Private(OaepPrivateDecryptingKey),
+}
+
+impl RsaKey {
+    /// From a PEM text with a `PUBLIC KEY`.
+    pub fn public(namespace: &str, name: &str, pem: &[u8]) -> Result<Self> {
+        check_names(namespace, name)?;
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| invalid("PUBLIC KEY"))?;
+        let key = PublicEncryptingKey::from_der(&der).map_err(|_| invalid("PUBLIC KEY"))?;
+        Self::new(namespace, name, &key, OaepPublicEncryptingKey::new(key.clone()).map(Half::Public))
+    }
+
+    /// From a PEM text with a `PRIVATE KEY` or an `RSA PRIVATE KEY`, not encrypted.
+    pub fn private(namespace: &str, name: &str, pem: &[u8]) -> Result<Self> {
+        check_names(namespace, name)?;
+        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid("PRIVATE KEY"))?;
+        let pkcs8 = match &der {
+            PrivateKeyDer::Pkcs8(key) => Zeroizing::new(key.secret_pkcs8_der().to_vec()),
+            PrivateKeyDer::Pkcs1(key) => pkcs8_of(key.secret_pkcs1_der()),
+            _ => return Err(invalid("PRIVATE KEY")),
+        };
+        let key = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| invalid("PRIVATE KEY"))?;
+        let public = key.public_key();
+        Self::new(namespace, name, &public, OaepPrivateDecryptingKey::new(key).map(Half::Private))
+    }
+
+    fn new(
+        namespace: &str,
+        name: &str,
+        public: &PublicEncryptingKey,
+        half: std::result::Result<Half, aws_lc_rs::error::Unspecified>,
+    ) -> Result<Self> {
+        let der = public.as_der().map_err(|_| invalid("key"))?;
+        let identity = [format!("rsa/{namespace}/{name}/").as_bytes(), digest(&SHA256, der.as_ref()).as_ref()].concat();
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            identity,
+            half: half.map_err(|_| invalid("key"))?,
+        })
+    }
+}
+
+impl WrappingKey for RsaKey {
+    fn identity(&self) -> Vec<u8> {
+        self.identity.clone()
+    }
+
+    fn can_wrap(&self) -> bool {
+        matches!(self.half, Half::Public(_))
+    }
+
+    fn wrap(&self, _: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
+        let failed = || Error::new(Status::Internal, "the RSA key did not wrap the data key");
+        let Half::Public(key) = &self.half else { return Err(failed()) };
+        let mut blob = vec![0; key.ciphertext_size()];
+        key.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose(), &mut blob, None).map_err(|_| failed())?;
+        Ok(WrappedKey { provider_id: self.namespace.clone(), provider_info: self.name.clone().into_bytes(), blob })
+    }
+
+    fn claims(&self, wrapped: &WrappedKey) -> bool {
+        matches!(self.half, Half::Private(_))
+            && wrapped.provider_id == self.namespace
+            && wrapped.provider_info == self.name.as_bytes()
+    }
+
+    fn unwrap(&self, _: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
+        let failed = || {
+            let message = format!("the RSA key {:?} does not unwrap the data key", self.name);
+            Error::new(Status::NoMatchingKey, message)
+        };
+        let Half::Private(key) = &self.half else { return Err(failed()) };
+        let mut data_key = Secret::zeroed(key.min_output_size())?;
+        let len = key
+            .decrypt(&OAEP_SHA256_MGF1SHA256, &wrapped.blob, data_key.expose_mut(), None)
+            .map_err(|_| failed())?
+            .len();
+        data_key.truncate(len);
+        Ok(data_key)
+    }
+}
+
+/// PKCS #1 in the wrapper that PKCS #8 puts around it (RFC 5208): version 0, algorithm rsaEncryption, octets.
+fn pkcs8_of(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
+    const VERSION_AND_ALGORITHM: [u8; 18] =
+        [0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    const LONG_LEN: usize = 5;
+    let mut der = Zeroizing::new(Vec::with_capacity(pkcs1.len() + VERSION_AND_ALGORITHM.len() + 2 * LONG_LEN));
+    push_der_head(&mut der, 0x30, VERSION_AND_ALGORITHM.len() + 4 + pkcs1.len());
+    der.extend_from_slice(&VERSION_AND_ALGORITHM);
+    push_der_head(&mut der, 0x04, pkcs1.len());
+    der.extend_from_slice(pkcs1);
+    der
+}
+
+/// A tag and a length in three bytes, which is what DER wants from 256 to 65535.
+fn push_der_head(der: &mut Vec<u8>, tag: u8, len: usize) {
+    der.extend_from_slice(&[tag, 0x82, (len >> 8) as u8, len as u8]);
+}
+
+/// Both become part of every message, and a reader finds the key by them.
+fn check_names(namespace: &str, name: &str) -> Result<()> {
+    let fault = |text: &str| text.is_empty() || text.len() > NAME_MAX;
+    if fault(namespace) || fault(name) || namespace.starts_with(RESERVED_PREFIX) || !namespace.is_ascii() {
+        let message = format!(
+            "a namespace is 1 to {NAME_MAX} ASCII characters that do not begin with {RESERVED_PREFIX}, \
+             a key name 1 to {NAME_MAX} bytes"
+        );
+        return Err(Error::new(Status::InvalidKeyName, message));
+    }
+    Ok(())
+}
+
+/// Nothing of the text is repeated: it may be a private key.
+fn invalid(kind: &str) -> Error {
+    let message = format!("the PEM text holds no {kind} of the RSA kind with 2048 to 8192 bits that is not encrypted");
+    Error::new(Status::InvalidPem, message)
+}

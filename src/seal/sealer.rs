@@ -1,0 +1,216 @@
+//! Sealing in a stream: plaintext goes in, the message comes out, one frame is in memory.
+
+use super::content_key::TAG_LEN;
+use super::context::Context;
+use super::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
+use super::keyring::Keyring;
+use super::message::{self, NewMessage};
+use super::progress::Progress;
+use super::signature::FOOTER_LEN;
+use super::size::SizeRule;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Where a regular frame begins in the buffer, so that its content stands where that of a final frame does.
+const REGULAR_AT: usize = FINAL_HEAD_LEN - REGULAR_HEAD_LEN;
+
+/// Writes one message piece by piece. After an error it refuses everything; without [`finish`](Self::finish) the
+/// message has no end, and every reader will say so.
+pub struct Sealer {
+    keyring: Keyring,
+    context: Context,
+    size: SizeRule,
+    state: State,
+}
+
+enum State {
+    /// No data key was asked for yet, so the size can still be set.
+    Fresh,
+    Body(Body),
+    /// The final frame is in the buffer or out already.
+    Ending(Body),
+    Dead,
+}
+
+struct Body {
+    message: NewMessage,
+    frame_len: usize,
+    total_len: Option<u64>,
+    buffer: Secret,
+    /// How much of the next frame's content is in the buffer.
+    filled: usize,
+    /// What of the buffer has to come out before it can be filled again.
+    ready: std::ops::Range<usize>,
+}
+
+impl Sealer {
+    /// A stream that seals with `keyring` and binds the message to `context`. The key service is asked when the first
+    /// byte goes in.
+    pub fn new(keyring: &Keyring, context: Context) -> Result<Self> {
+        context.check_writable()?;
+        Ok(Self { keyring: keyring.clone(), context, size: SizeRule::default(), state: State::Fresh })
+    }
+
+    /// Says how many bytes will go in. More or fewer are an error.
+    pub fn set_message_size(&mut self, size: u64) -> Result<()> {
+        self.check_fresh()?;
+        self.size.set_exact(size);
+        Ok(())
+    }
+
+    /// Says how many bytes will go in at most. A cached data key is charged for them.
+    pub fn set_message_bound(&mut self, bound: u64) -> Result<()> {
+        self.check_fresh()?;
+        self.size.set_bound(bound);
+        Ok(())
+    }
+
+    /// The whole message's length, known when the plaintext's size was set.
+    pub fn total_len(&mut self) -> Result<u64> {
+        self.started()?.total_len.ok_or_else(|| {
+            Error::new(Status::InvalidState, "the message's length is known only after the plaintext's size was set")
+        })
+    }
+
+    /// The room with which all of `len` bytes are taken at once and the end comes out after them.
+    pub fn output_len(&mut self, len: usize) -> Result<usize> {
+        let body = self.started()?;
+        let frames = (body.filled + len) / body.frame_len;
+        let heads = frames * (REGULAR_HEAD_LEN + TAG_LEN) + FINAL_HEAD_LEN + TAG_LEN + body.message.footer_len();
+        Ok(body.ready.len() + body.filled + len + heads)
+    }
+
+    /// Takes plaintext and gives pieces of the message, as far as `output` has room.
+    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        self.or_die(|sealer| {
+            sealer.size.check_room(input.len())?;
+            let (body, size) = sealer.body()?;
+            let progress = body.update(input, output)?;
+            size.count(progress.consumed)?;
+            Ok(progress)
+        })
+    }
+
+    /// Ends the message: nothing can go in any more. Has to be called until it says that it is done.
+    pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
+        self.or_die(|sealer| {
+            let mut progress = Progress::default();
+            if !matches!(sealer.state, State::Ending(_)) {
+                sealer.size.check_end()?;
+                let (body, _) = sealer.body()?;
+                progress.produced = body.drain(output);
+                if !body.ready.is_empty() {
+                    return Ok(progress);
+                }
+                body.end()?;
+                sealer.state = match std::mem::replace(&mut sealer.state, State::Dead) {
+                    State::Body(body) => State::Ending(body),
+                    other => other,
+                };
+            }
+            if let State::Ending(body) = &mut sealer.state {
+                progress.produced += body.drain(&mut output[progress.produced..]);
+                progress.done = body.ready.is_empty();
+            }
+            Ok(progress)
+        })
+    }
+
+    fn check_fresh(&self) -> Result<()> {
+        if matches!(self.state, State::Fresh) {
+            return Ok(());
+        }
+        Err(Error::new(Status::InvalidState, "the message's size is set before the first byte goes in"))
+    }
+
+    fn body(&mut self) -> Result<(&mut Body, &mut SizeRule)> {
+        if matches!(self.state, State::Fresh) {
+            self.state = State::Body(Body::start(&self.keyring, &self.context, &self.size)?);
+        }
+        match &mut self.state {
+            State::Body(body) => Ok((body, &mut self.size)),
+            State::Ending(_) => Err(Error::new(Status::InvalidState, "the message has ended")),
+            _ => Err(Error::new(Status::InvalidState, "the stream has failed before")),
+        }
+    }
+
+    fn started(&mut self) -> Result<&Body> {
+        if !matches!(self.state, State::Ending(_)) {
+            self.or_die(|sealer| sealer.body().map(|_| ()))?;
+        }
+        match &self.state {
+            State::Body(body) | State::Ending(body) => Ok(body),
+            _ => Err(Error::new(Status::InvalidState, "the stream has failed before")),
+        }
+    }
+
+    /// What is in memory is wiped as soon as anything goes wrong.
+    fn or_die<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        step(self).inspect_err(|_| self.state = State::Dead)
+    }
+}
+
+impl Body {
+    fn start(keyring: &Keyring, context: &Context, size: &SizeRule) -> Result<Self> {
+        let frame_len = keyring.frame_len();
+        let materials = keyring.materials(context, size.at_most())?;
+        let total_len = size.exact().map(|exact| message::sealed_len(&materials, frame_len, exact)).transpose()?;
+        let header_len = message::header_len(&materials);
+        let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
+        let mut buffer = Secret::zeroed(frame_room.max(header_len))?;
+        let message = NewMessage::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;
+        Ok(Self { message, frame_len, total_len, buffer, filled: 0, ready: 0..header_len })
+    }
+
+    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        let mut progress = Progress::default();
+        loop {
+            progress.produced += self.drain(&mut output[progress.produced..]);
+            let (input, output) = (&input[progress.consumed..], &mut output[progress.produced..]);
+            if input.is_empty() || !self.ready.is_empty() {
+                return Ok(progress);
+            }
+            let frame_room = REGULAR_HEAD_LEN + self.frame_len + TAG_LEN;
+            if self.filled == 0 && input.len() >= self.frame_len && output.len() >= frame_room {
+                self.message.frame(Kind::Regular, &input[..self.frame_len], &mut output[..frame_room])?;
+                progress.consumed += self.frame_len;
+                progress.produced += frame_room;
+            } else {
+                progress.consumed += self.fill(input)?;
+            }
+        }
+    }
+
+    /// Takes content for the frame in the buffer, and seals it when it is full.
+    fn fill(&mut self, input: &[u8]) -> Result<usize> {
+        let len = input.len().min(self.frame_len - self.filled);
+        let at = FINAL_HEAD_LEN + self.filled;
+        self.buffer.expose_mut()[at..at + len].copy_from_slice(&input[..len]);
+        self.filled += len;
+        if self.filled == self.frame_len {
+            self.ready = REGULAR_AT..FINAL_HEAD_LEN + self.frame_len + TAG_LEN;
+            self.message.frame_in_place(Kind::Regular, &mut self.buffer.expose_mut()[self.ready.clone()])?;
+            self.filled = 0;
+        }
+        Ok(len)
+    }
+
+    /// Seals what is in the buffer, possibly nothing, as the final frame.
+    fn end(&mut self) -> Result<()> {
+        let frame_end = FINAL_HEAD_LEN + self.filled + TAG_LEN;
+        let footer_end = frame_end + self.message.footer_len();
+        let (frame, footer) = self.buffer.expose_mut()[..footer_end].split_at_mut(frame_end);
+        self.message.frame_in_place(Kind::Final, frame)?;
+        self.message.footer(footer)?;
+        (self.ready, self.filled) = (0..footer_end, 0);
+        Ok(())
+    }
+
+    fn drain(&mut self, output: &mut [u8]) -> usize {
+        let len = self.ready.len().min(output.len());
+        output[..len].copy_from_slice(&self.buffer.expose()[self.ready.start..self.ready.start + len]);
+        self.ready.start += len;
+        len
+    }
+}

@@ -1,0 +1,222 @@
+//! The algorithm suites of the format: which keys, which derivation, which signature.
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm};
+use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, HKDF_SHA512, KeyType, Prk, Salt};
+use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
+
+use super::content_key::ContentKey;
+use super::message_id::MessageId;
+use super::signature::Curve;
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// The length of the key that a committing header shows.
+pub(crate) const COMMIT_KEY_LEN: usize = 32;
+/// The longest data key of any suite.
+const KEY_LEN_MAX: usize = 32;
+
+/// Which suites a keyring takes. Messages are written with a committing suite whatever the policy is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Only messages whose header commits to one key are opened.
+    #[default]
+    RequireEncryptRequireDecrypt = 0,
+    /// Messages of version 1 of the format, which commit to nothing, are opened as well.
+    RequireEncryptAllowDecrypt = 1,
+}
+
+impl Policy {
+    /// The policy with this number, if there is one.
+    pub fn from_number(number: i32) -> Option<Self> {
+        [Self::RequireEncryptRequireDecrypt, Self::RequireEncryptAllowDecrypt]
+            .into_iter()
+            .find(|policy| *policy as i32 == number)
+    }
+
+    pub(crate) fn check(self, suite: &Suite) -> Result<()> {
+        if suite.commits() || self == Self::RequireEncryptAllowDecrypt {
+            return Ok(());
+        }
+        let message = format!(
+            "the message has suite {:04x}, which does not commit to its key; the policy \
+             REQUIRE_ENCRYPT_ALLOW_DECRYPT would open it",
+            suite.id
+        );
+        Err(Error::new(Status::SuiteNotAllowed, message))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Derivation {
+    /// The data key is the content key.
+    Identity,
+    Sha256,
+    Sha384,
+    /// The one with a commitment, keyed by the message id.
+    CommittingSha512,
+}
+
+/// One row of the table below.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Suite {
+    pub id: u16,
+    pub key_len: usize,
+    derivation: Derivation,
+    pub curve: Option<Curve>,
+}
+
+/// What new messages are written with.
+pub(crate) static COMMITTING: &Suite = &SUITES[0];
+/// The same, and signed, for readers that must not be able to write.
+pub(crate) static COMMITTING_SIGNED: &Suite = &SUITES[1];
+
+static SUITES: [Suite; 11] = [
+    suite(0x0478, 32, Derivation::CommittingSha512, None),
+    suite(0x0578, 32, Derivation::CommittingSha512, Some(Curve::P384)),
+    suite(0x0378, 32, Derivation::Sha384, Some(Curve::P384)),
+    suite(0x0346, 24, Derivation::Sha384, Some(Curve::P384)),
+    suite(0x0214, 16, Derivation::Sha256, Some(Curve::P256)),
+    suite(0x0178, 32, Derivation::Sha256, None),
+    suite(0x0146, 24, Derivation::Sha256, None),
+    suite(0x0114, 16, Derivation::Sha256, None),
+    suite(0x0078, 32, Derivation::Identity, None),
+    suite(0x0046, 24, Derivation::Identity, None),
+    suite(0x0014, 16, Derivation::Identity, None),
+];
+
+const fn suite(id: u16, key_len: usize, derivation: Derivation, curve: Option<Curve>) -> Suite {
+    Suite { id, key_len, derivation, curve }
+}
+
+/// What a data key becomes for one message.
+pub(crate) struct Derived {
+    pub content_key: ContentKey,
+    pub commit_key: Option<[u8; COMMIT_KEY_LEN]>,
+}
+
+impl Suite {
+    /// The suite with this id, in the version of the format that it belongs to.
+    pub fn find(version: u8, id: u16) -> Result<&'static Self> {
+        SUITES.iter().find(|suite| suite.id == id && suite.version() == version).ok_or_else(|| {
+            let message = format!("version {version} of the format has no suite {id:04x} that this library reads");
+            Error::new(Status::UnsupportedSuite, message)
+        })
+    }
+
+    pub fn version(&self) -> u8 {
+        if self.commits() { 2 } else { 1 }
+    }
+
+    pub fn commits(&self) -> bool {
+        self.derivation == Derivation::CommittingSha512
+    }
+
+    pub fn is_signed(&self) -> bool {
+        self.curve.is_some()
+    }
+
+    /// Whether each message has a content key of its own. Without that a data key must never serve two messages.
+    pub fn derives(&self) -> bool {
+        self.derivation != Derivation::Identity
+    }
+
+    /// The keys of one message.
+    pub fn derive(&self, data_key: &[u8], message_id: &MessageId) -> Result<Derived> {
+        self.check_data_key(data_key)?;
+        let id = self.id.to_be_bytes();
+        match self.derivation {
+            Derivation::Identity => self.only_content_key(data_key),
+            Derivation::Sha256 => self.expand_once(&Salt::new(HKDF_SHA256, &[]).extract(data_key), &id, message_id),
+            Derivation::Sha384 => self.expand_once(&Salt::new(HKDF_SHA384, &[]).extract(data_key), &id, message_id),
+            Derivation::CommittingSha512 => self.expand_twice(&extract_sha512(message_id, data_key), &id),
+        }
+    }
+
+    /// A key of the wrong length is a fault of whoever unwrapped it, not of the message.
+    pub fn check_data_key(&self, data_key: &[u8]) -> Result<()> {
+        if data_key.len() == self.key_len {
+            return Ok(());
+        }
+        let message =
+            format!("the data key has {} bytes, suite {:04x} needs {}", data_key.len(), self.id, self.key_len);
+        Err(Error::new(Status::DataKeyLength, message))
+    }
+
+    fn expand_once(&self, prk: &Prk, id: &[u8; 2], message_id: &MessageId) -> Result<Derived> {
+        let mut key = Zeroizing::new([0; KEY_LEN_MAX]);
+        expand(prk, &[id, message_id.bytes()], &mut key[..self.key_len])?;
+        self.only_content_key(&key[..self.key_len])
+    }
+
+    fn expand_twice(&self, prk: &Prk, id: &[u8; 2]) -> Result<Derived> {
+        let mut key = Zeroizing::new([0; KEY_LEN_MAX]);
+        let mut commit_key = [0; COMMIT_KEY_LEN];
+        expand(prk, &[id, b"DERIVEKEY"], &mut key[..self.key_len])?;
+        expand(prk, &[b"COMMITKEY"], &mut commit_key)?;
+        Ok(Derived { commit_key: Some(commit_key), ..self.only_content_key(&key[..self.key_len])? })
+    }
+
+    fn only_content_key(&self, key: &[u8]) -> Result<Derived> {
+        Ok(Derived { content_key: ContentKey::new(self.cipher(), key)?, commit_key: None })
+    }
+
+    fn cipher(&self) -> &'static Algorithm {
+        match self.key_len {
+            16 => &AES_128_GCM,
+            24 => &AES_192_GCM,
+            _ => &AES_256_GCM,
+        }
+    }
+}
+
+/// HKDF-Extract on its own: the library's `Salt::extract` does it again for each expansion, and there are two.
+fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Prk {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, message_id.bytes()), data_key);
+    Prk::new_less_safe(HKDF_SHA512, tag.as_ref())
+}
+
+struct Len(usize);
+
+impl KeyType for Len {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+fn expand(prk: &Prk, info: &[&[u8]], out: &mut [u8]) -> Result<()> {
+    prk.expand(info, Len(out.len()))
+        .and_then(|okm| okm.fill(out))
+        .map_err(|_| Error::new(Status::Internal, "the key derivation failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_version_has_its_own_suites() {
+        assert_eq!(SUITES.iter().filter(|suite| suite.version() == 2).count(), 2);
+        assert_eq!(SUITES.iter().filter(|suite| suite.version() == 1).count(), 9);
+        for (version, id) in [(1, 0x0478), (2, 0x0378), (1, 0x0000), (2, 0x6702), (1, 0x0070), (3, 0x0478)] {
+            assert_eq!(Suite::find(version, id).err().unwrap().status(), Status::UnsupportedSuite, "{id:04x}");
+        }
+    }
+
+    #[test]
+    fn the_default_policy_takes_committing_suites_only() {
+        for suite in &SUITES {
+            assert_eq!(Policy::default().check(suite).is_ok(), suite.commits(), "{:04x}", suite.id);
+            assert!(Policy::RequireEncryptAllowDecrypt.check(suite).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_data_key_has_the_length_of_its_suite() {
+        let message_id = MessageId::from_slice(&[0; 32]);
+        for len in [0, 16, 31, 33] {
+            let error = COMMITTING.derive(&vec![0; len], &message_id).err().unwrap();
+            assert_eq!(error.status(), Status::DataKeyLength);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The part of a message that is looked at: straight from the caller's memory where that holds enough, else collected.
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+
+/// Bytes that were taken from the input and not used up yet. They are not secret: they are the message.
+#[derive(Default)]
+pub(crate) struct Window {
+    collected: Vec<u8>,
+    start: usize,
+}
+
+impl Window {
+    pub fn bytes(&self) -> &[u8] {
+        &self.collected[self.start..]
+    }
+
+    pub fn len(&self) -> usize {
+        self.collected.len() - self.start
+    }
+
+    /// The next `len` bytes, or all there are when there are fewer, and how many of `input` had to be taken for that.
+    /// None are when `input` alone holds what is wanted.
+    pub fn look<'a>(&'a mut self, input: &'a [u8], len: usize) -> Result<(usize, &'a [u8])> {
+        if self.len() == 0 && input.len() >= len {
+            return Ok((0, &input[..len]));
+        }
+        let missing = len.saturating_sub(self.len()).min(input.len());
+        let taken = self.append(&input[..missing])?;
+        Ok((taken, &self.bytes()[..len.min(self.len())]))
+    }
+
+    /// Collects `input`, and says how much that is.
+    pub fn append(&mut self, input: &[u8]) -> Result<usize> {
+        if input.is_empty() {
+            return Ok(0);
+        }
+        self.collected.drain(..self.start);
+        self.start = 0;
+        self.collected.try_reserve(input.len()).map_err(|_| {
+            Error::new(Status::OutOfMemory, format!("no memory for {} more bytes of a message", input.len()))
+        })?;
+        self.collected.extend_from_slice(input);
+        Ok(input.len())
+    }
+
+    /// Uses up what was last looked at, and says how much of that the input still holds.
+    pub fn consume(&mut self, len: usize) -> usize {
+        if self.len() == 0 {
+            return len;
+        }
+        self.start += len;
+        if self.len() == 0 {
+            self.collected.clear();
+            self.start = 0;
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_pieces_are_not_copied() {
+        let mut window = Window::default();
+        assert_eq!(window.look(b"abcdef", 4).unwrap(), (0, &b"abcd"[..]));
+        assert_eq!(window.consume(4), 4);
+        assert_eq!(window.len(), 0);
+    }
+
+    #[test]
+    fn parts_are_collected_until_they_are_enough() {
+        let mut window = Window::default();
+        assert_eq!(window.look(b"ab", 4).unwrap(), (2, &b"ab"[..]));
+        assert_eq!(window.look(b"cdef", 4).unwrap(), (2, &b"abcd"[..]));
+        assert_eq!(window.consume(3), 0);
+        assert_eq!(window.look(b"efgh", 2).unwrap(), (1, &b"de"[..]));
+        assert_eq!(window.consume(2), 0);
+        assert_eq!(window.len(), 0);
+    }
+}

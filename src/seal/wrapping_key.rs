@@ -1,0 +1,59 @@
+//! What wraps and unwraps data keys: a CMK, an RSA key, or a program's own scheme.
+
+use aws_lc_rs::rand;
+
+use super::context::Context;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// A data key as a message holds it, and as a message claims it before it is authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// The scheme, such as `tencent-kms`.
+    pub provider_id: String,
+    /// Which key of the scheme, in the scheme's own form.
+    pub provider_info: Vec<u8>,
+    /// The wrapped data key.
+    pub blob: Vec<u8>,
+}
+
+/// What a data key is wanted for.
+#[derive(Clone, Copy)]
+pub struct KeyRequest<'a> {
+    /// All pairs of the message's context, the public key of a signed message among them.
+    pub context: &'a Context,
+    /// The same as canonical JSON; nothing when there are no pairs.
+    pub context_json: Option<&'a str>,
+    /// The data key's length in bytes.
+    pub data_key_len: usize,
+    /// The request renews a key that still works: it had better fail than wait.
+    pub early: bool,
+}
+
+/// One way to wrap data keys, as a keyring holds it.
+pub trait WrappingKey: Send + Sync {
+    /// What tells this key from all others; two with the same identity unwrap the same.
+    fn identity(&self) -> Vec<u8>;
+
+    /// Whether it takes part in sealing.
+    fn can_wrap(&self) -> bool;
+
+    /// Makes a data key and wraps it. Random bytes of this process, unless the scheme has better ones.
+    fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
+        let mut data_key = Secret::zeroed(request.data_key_len)?;
+        rand::fill(data_key.expose_mut())
+            .map_err(|_| Error::new(Status::Internal, "the operating system gave no random bytes"))?;
+        let wrapped = self.wrap(request, &data_key)?;
+        Ok((data_key, wrapped))
+    }
+
+    /// Wraps a data key that another key of the keyring made.
+    fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey>;
+
+    /// Whether a wrapped key claims to be of this key. Only those are unwrapped.
+    fn claims(&self, wrapped: &WrappedKey) -> bool;
+
+    /// Gets the data key back.
+    fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret>;
+}
