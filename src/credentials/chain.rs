@@ -32,6 +32,10 @@ impl Provider for Chain {
         "chain"
     }
 
+    fn can_renew(&self) -> bool {
+        self.links.get(self.chosen.load(Ordering::Relaxed)).is_none_or(|link| link.provider.can_renew())
+    }
+
     /// Asks the links that come before the first one which needs the network.
     fn preload(&self) -> Option<Result<Issued>> {
         for (index, link) in self.links.iter().enumerate() {

@@ -91,6 +91,11 @@ pub(crate) trait Provider: Send + Sync {
         None
     }
 
+    /// Whether fetching again could give other credentials.
+    fn can_renew(&self) -> bool {
+        true
+    }
+
     /// Gets credentials, within about `patience`.
     fn fetch(&self, patience: Duration) -> Result<Issued>;
 }

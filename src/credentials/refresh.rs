@@ -80,19 +80,15 @@ impl Refreshing {
     /// After the service refused the token of `refused`: makes the next [`current`](Self::current) renew it. Says no
     /// when that could not help.
     pub fn discard(&self, refused: &Arc<Credentials>) -> bool {
-        let mut state = self.shared.get_or_init(Shared::default).lock();
-        match &state.known {
-            Some(known) if Arc::ptr_eq(&known.credentials, refused) => {
-                if known.due.is_none() && known.credentials.token().is_none() {
-                    return false;
-                }
-                state.known = None;
-                state.failure = None;
-                true
-            }
-            // Somebody else renewed them already.
-            _ => true,
+        if !self.provider.can_renew() {
+            return false;
         }
+        let mut state = self.shared.get_or_init(Shared::default).lock();
+        if state.known.as_ref().is_some_and(|known| Arc::ptr_eq(&known.credentials, refused)) {
+            state.known = None;
+            state.failure = None;
+        }
+        true
     }
 
     fn renew(

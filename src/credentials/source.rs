@@ -136,6 +136,10 @@ impl Provider for Fixed {
         "configuration"
     }
 
+    fn can_renew(&self) -> bool {
+        false
+    }
+
     fn preload(&self) -> Option<Result<Issued>> {
         Some(self.fetch(Duration::ZERO))
     }
