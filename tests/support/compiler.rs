@@ -18,6 +18,9 @@ pub const CLANG: Compiler = Compiler { command: "clang", standard: "c17" };
 /// Every warning is an error.
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 
+/// Where headers are: the library's, and those of the tests for sources that a test writes.
+const INCLUDE: [&str; 2] = ["include", "tests/c"];
+
 /// What a program is linked with.
 pub enum Library {
     /// The shared library as it is installed.
@@ -49,16 +52,20 @@ impl Compiler {
         Program { path, folder }
     }
 
-    /// Only looks whether a source compiles. `language` is what `-x` says: "c" or "c++".
+    /// Only looks whether a source compiles. `language` is what `-x` says: "c" or "c++". Code is generated, since gcc
+    /// looks for unused results no earlier.
     pub fn check(self, language: &str, source: &Path) -> Result<(), String> {
-        let output = self.strict().args(["-fsyntax-only", "-x", language]).arg(source).output();
+        let output = self.strict().args(["-c", "-o", "/dev/null", "-x", language]).arg(source).output();
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", self.command));
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
     fn strict(self) -> Command {
         let mut command = tool(self.command);
-        command.arg(format!("-std={}", self.standard)).args(STRICT).arg("-I").arg(root().join("include"));
+        command.arg(format!("-std={}", self.standard)).args(STRICT);
+        for folder in INCLUDE {
+            command.arg("-I").arg(root().join(folder));
+        }
         command.env("LC_ALL", "C");
         command
     }

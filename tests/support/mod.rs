@@ -7,15 +7,17 @@ mod compiler;
 mod emulator;
 mod header;
 mod program;
+mod release;
 mod scratch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 pub use compiler::{CLANG, Compiler, GCC, Library, Program};
 pub use emulator::Emulator;
 pub use header::{Declaration, Header};
 pub use program::{Finished, Invocation};
+pub use release::release;
 pub use scratch::Scratch;
 
 /// The repository.
@@ -23,27 +25,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A file that an earlier cargo command made.
-///
-/// The tests are about the artifacts as they are installed, whatever profile the tests themselves have: a missing one
-/// is an error that says how to make it, never a test passed over.
-pub fn release(name: &str) -> PathBuf {
-    let target =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests is in the target folder");
-    let file = target.join("release").join(name);
-    let command = match name {
-        "tckms-emulator" => "cargo build --release --locked -p tckms-emulator",
-        _ => "cargo build --release --locked --lib --features wipe-on-free",
-    };
-    assert!(file.exists(), "{} is missing; run `{command}` or `make build`", file.display());
-    file
-}
-
 /// Starts to describe a command, if this machine has it.
 pub fn tool(name: &str) -> Command {
     let package = match name {
         "nm" | "readelf" | "strip" => "binutils",
-        "g++" | "clang++" => "g++",
+        "clang++" => "clang",
         other => other,
     };
     let path = std::env::var_os("PATH").expect("there is a PATH");

@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +31,10 @@ pub struct Finished {
 }
 
 impl Program {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// To be run in an environment that has nothing in it but what is added.
     pub fn with(&self, environment: Vec<(String, String)>) -> Invocation<'_> {
         Invocation { program: self, arguments: Vec::new(), environment, valgrind: false }
@@ -99,9 +103,12 @@ impl std::fmt::Display for Finished {
     }
 }
 
-fn valgrind(log: &PathBuf) -> Command {
+fn valgrind(log: &Path) -> Command {
     let mut command = tool("valgrind");
-    command.arg("--quiet").arg(format!("--error-exitcode={VALGRIND_FOUND}")).arg("--leak-check=full");
+    command
+        .args(["--quiet", "--num-callers=40"])
+        .arg(format!("--error-exitcode={VALGRIND_FOUND}"))
+        .arg("--leak-check=full");
     command
         .arg("--show-leak-kinds=definite,indirect,possible")
         .arg("--errors-for-leak-kinds=definite,indirect,possible");

@@ -1,0 +1,128 @@
+//! The shared library and the archive as they are installed: what they export, what they need, and what is in them.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use support::{CLANG, Emulator, GCC, Header, Library, Scratch, output_of, release, root, tool};
+
+/// Everything that a program gets to load with the library, the dynamic loader included.
+const NEEDED: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
+
+/// The shared library without its symbol table, in bytes.
+const SIZE_MAX: u64 = 5_500_000;
+
+fn readelf(option: &str) -> String {
+    output_of(tool("readelf").arg("--wide").arg(option).arg(release("libtckms.so")))
+}
+
+/// The values of a tag of the dynamic section, without brackets.
+fn dynamic(tag: &str) -> Vec<String> {
+    let section = readelf("--dynamic");
+    let lines = section.lines().filter(|line| line.contains(&format!("({tag})")));
+    let value = |line: &str| match line.split_once('[') {
+        Some((_, rest)) => rest.trim_end_matches(']').to_owned(),
+        None => line.split(')').nth(1).unwrap_or_default().trim().to_owned(),
+    };
+    lines.map(value).collect()
+}
+
+/// A line of the program headers.
+fn segment(name: &str) -> Option<String> {
+    readelf("--segments").lines().find(|line| line.trim_start().starts_with(name)).map(str::to_owned)
+}
+
+#[test]
+fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
+    let symbols = output_of(tool("nm").args(["--dynamic", "--defined-only"]).arg(release("libtckms.so")));
+    let exported: BTreeSet<_> = symbols.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect();
+    let declared: BTreeSet<_> = Header::committed().functions().into_iter().map(|function| function.name).collect();
+    assert_eq!(exported, declared, "left: exported, right: declared");
+}
+
+#[test]
+fn it_needs_nothing_but_the_c_library() {
+    let needed = dynamic("NEEDED");
+    assert!(!needed.is_empty());
+    for library in needed {
+        assert!(NEEDED.contains(&library.as_str()), "libtckms.so needs {library}");
+    }
+    assert_eq!(dynamic("RUNPATH"), [""; 0]);
+    assert_eq!(dynamic("RPATH"), [""; 0]);
+}
+
+#[test]
+fn its_name_carries_the_major_version() {
+    assert_eq!(dynamic("SONAME"), [concat!("libtckms.so.", env!("CARGO_PKG_VERSION_MAJOR"))]);
+}
+
+#[test]
+fn it_stays_mapped_after_dlclose_and_its_relocations_become_read_only() {
+    let [flags_1] = &dynamic("FLAGS_1")[..] else { panic!("there is no FLAGS_1") };
+    for flag in ["NODELETE", "NOW"] {
+        assert!(flags_1.split_whitespace().any(|word| word == flag), "FLAGS_1 has no {flag}: {flags_1}");
+    }
+    assert_eq!(dynamic("FLAGS"), ["BIND_NOW"]);
+    assert!(segment("GNU_RELRO").is_some(), "there is no GNU_RELRO segment");
+}
+
+#[test]
+fn its_stack_is_not_executable_and_its_code_is_not_writable() {
+    let stack = segment("GNU_STACK").expect("there is a GNU_STACK segment");
+    assert!(stack.contains(" RW ") && !stack.contains("RWE"), "{stack}");
+    assert_eq!(dynamic("TEXTREL"), [""; 0]);
+    assert!(!readelf("--segments").contains(" RWE "), "a segment is writable and executable");
+}
+
+#[test]
+fn it_is_small() {
+    let folder = Scratch::new();
+    let stripped = folder.path().join("libtckms.so");
+    output_of(tool("strip").arg("-o").arg(&stripped).arg(release("libtckms.so")));
+    let size = fs::metadata(&stripped).unwrap().len();
+    assert!(size <= SIZE_MAX, "libtckms.so has {size} bytes when stripped, more than {SIZE_MAX}");
+}
+
+#[test]
+fn the_archive_makes_a_program_that_needs_no_shared_library_of_ours() {
+    let emulator = Emulator::over_https(&["demo"]);
+    for compiler in [GCC, CLANG] {
+        let program = compiler.build("examples-c/quickstart.c", &Library::Static);
+        let needed = output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(program.path()));
+        assert!(!needed.contains("libtckms"), "{needed}");
+        let finished = program.with(emulator.environment()).arguments(&[emulator.key_id("demo")]).run();
+        assert!(finished.expect_success().ends_with("it is the same text again.\n"), "{finished}");
+    }
+}
+
+/// The crates that the library is made of, for this machine: not those of its build script, its tests, or the emulator.
+fn crates() -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["tree", "--locked", "--offline", "--package", "tckms", "--edges", "normal"]);
+    let tree = output_of(cargo.args(["--features", "wipe-on-free", "--prefix", "none", "--format", "{p}"]));
+    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn there_is_one_crypto_backend() {
+    let crates = crates();
+    assert!(crates.contains("aws-lc-rs") && crates.contains("rustls"), "{crates:?}");
+    for other in [
+        "aws-lc-fips-sys",
+        "boring",
+        "boring-sys",
+        "mbedtls",
+        "native-tls",
+        "openssl",
+        "openssl-sys",
+        "ring",
+        "rustls-openssl",
+        "schannel",
+        "security-framework-sys",
+        "wolfssl-sys",
+    ] {
+        assert!(!crates.contains(other), "{other} is in the library");
+    }
+}

@@ -1,0 +1,160 @@
+//! `include/tckms.h`: it is the one that the source makes, every compiler takes it, and it keeps its own promises.
+
+mod support;
+
+use std::fs;
+
+use support::{CLANG, Compiler, GCC, Header, Library, Scratch, root};
+
+/// Standards of C and C++ in which a program may include the header, with the compilers that are asked.
+const LANGUAGES: [(&str, &[&str], &[&str]); 2] =
+    [("c", &["c99", "c11", "c17", "c2x"], &["gcc", "clang"]), ("c++", &["c++11", "c++17"], &["g++", "clang++"])];
+
+#[test]
+fn the_committed_header_is_the_one_that_the_source_makes() {
+    let made = fs::read_to_string(env!("TCKMS_GENERATED_HEADER")).expect("the build script wrote a header");
+    let committed = Header::committed();
+    if std::env::var_os("TCKMS_UPDATE_HEADER").is_some_and(|value| value == "1") {
+        return replace(&committed, &made);
+    }
+    let first_difference = made.lines().zip(committed.text.lines()).position(|(made, committed)| made != committed);
+    assert!(
+        made == committed.text,
+        "include/tckms.h is not the one that the source makes (line {}); run `make header`",
+        first_difference.map_or(0, |line| line + 1),
+    );
+}
+
+/// At once, since other tests read the file meanwhile.
+fn replace(committed: &Header, text: &str) {
+    let fresh = committed.path.with_extension("h.new");
+    fs::write(&fresh, text)
+        .and_then(|()| fs::rename(&fresh, &committed.path))
+        .expect("include/tckms.h can be replaced");
+}
+
+/// Has a text checked by every compiler in every standard.
+fn compiles_everywhere(text: &str) {
+    let folder = Scratch::new();
+    let source = folder.write("source", text);
+    for (language, standards, commands) in LANGUAGES {
+        for standard in standards {
+            for command in commands {
+                let outcome = Compiler { command, standard }.check(language, &source);
+                outcome.unwrap_or_else(|message| panic!("{command} -std={standard}:\n{message}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn it_compiles_alone_without_a_warning() {
+    compiles_everywhere("#include <tckms.h>\n");
+}
+
+#[test]
+fn it_may_be_included_twice() {
+    compiles_everywhere("#include <tckms.h>\n#include <tckms.h>\n");
+}
+
+#[test]
+fn a_buffer_can_be_initialized() {
+    compiles_everywhere(
+        "#include <tckms.h>\nint main(void) { tckms_buffer b = TCKMS_BUFFER_INIT; return b.data == NULL ? 0 : 1; }\n",
+    );
+}
+
+/// What the manual at the header's beginning shows, indented, as an example.
+fn example_of_the_manual(header: &Header) -> String {
+    let manual = header.text.split("*/").nth(1).expect("the manual is the second comment");
+    let lines =
+        manual.lines().skip_while(|line| !line.starts_with(" *     ")).map_while(|line| line.strip_prefix(" *     "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_of_the_manual_compiles() {
+    let example = example_of_the_manual(&Header::committed());
+    assert!(example.contains("tckms_encrypt("), "{example}");
+    compiles_everywhere(&format!(
+        "#include <stdio.h>\n#include <tckms.h>\nvoid example(const char *key_id);\n\
+         void example(const char *key_id) {{\n{example}\n}}\n"
+    ));
+}
+
+#[test]
+fn a_result_that_is_not_looked_at_is_a_warning() {
+    let program = |statement: &str| {
+        format!(
+            "#include <tckms.h>\nvoid f(const tckms_client *c, tckms_buffer *b);\n\
+             void f(const tckms_client *c, tckms_buffer *b) {{ {statement} }}\n"
+        )
+    };
+    const CALL: &str = "tckms_encrypt(c, \"k\", \"x\", 1, NULL, b)";
+    compiles_everywhere(&program(&format!("if ({CALL} != TCKMS_OK) {{ tckms_buffer_free(b); }}")));
+    let folder = Scratch::new();
+    let careless = folder.write("careless.c", &program(&format!("{CALL};")));
+    for compiler in [GCC, CLANG] {
+        let message = compiler.check("c", &careless).expect_err("the result of tckms_encrypt was ignored");
+        assert!(message.contains("tckms_encrypt") && message.contains("unused"), "{message}");
+    }
+}
+
+#[test]
+fn every_function_that_can_fail_warns_when_its_result_is_not_looked_at() {
+    for function in Header::committed().functions() {
+        // This one tells how another call failed.
+        let can_fail = function.returns == "tckms_status" && function.name != "tckms_error_status";
+        assert_eq!(function.warns_when_unused, can_fail, "{}", function.name);
+    }
+}
+
+#[test]
+fn every_function_says_what_a_caller_has_to_know() {
+    let functions = Header::committed().functions();
+    assert!(functions.len() > 50, "only {} functions were found", functions.len());
+    for function in functions {
+        let says = |what: &str| function.comment.contains(what);
+        assert!(says("@return") || function.returns == "void", "{} does not say what it returns", function.name);
+        assert!(says("\n * Threads: "), "{} does not say which threads may call it", function.name);
+        assert!(says("\n * Since "), "{} does not say since when it exists", function.name);
+        for parameter in &function.parameters {
+            assert!(says(&format!("@param {parameter} ")), "{} does not explain {parameter}", function.name);
+        }
+    }
+}
+
+#[test]
+fn names_have_the_prefix_of_the_library() {
+    let header = Header::committed();
+    for function in header.functions() {
+        assert!(function.name.starts_with("tckms_"), "{}", function.name);
+    }
+    for line in header.text.lines() {
+        if let Some(name) = line.strip_prefix("#define ") {
+            assert!(name.starts_with("TCKMS_"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn macros_and_functions_tell_the_same_and_the_version_is_cargos() {
+    for compiler in [GCC, CLANG] {
+        let finished = compiler.build("tests/c/constants.c", &Library::Shared).with(Vec::new()).run();
+        let version = format!("version {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(finished.expect_success().starts_with(&version), "{finished}");
+    }
+}
+
+#[test]
+fn every_status_has_its_name_its_message_and_its_category() {
+    let header = Header::committed();
+    let statuses = header.statuses();
+    assert!(statuses.len() > 60 && statuses[0] == ("TCKMS_OK", 0), "{statuses:?}");
+    let row = |(name, number): &(&str, i32)| format!("  {{{name}, \"{name}\", {}}},\n", number / 100 * 100);
+    let rows: String = statuses.iter().map(row).collect();
+    let folder = Scratch::new();
+    let program = fs::read_to_string(root().join("tests/c/statuses.c.in")).unwrap();
+    let source = folder.write("statuses.c", &program.replace("@ROWS@", &rows));
+    GCC.build(source, &Library::Shared).with(Vec::new()).run().expect_nothing_but_passed_checks();
+}

@@ -1,0 +1,59 @@
+//! A panic inside the library never reaches C: shown with a library that has a function for it, which the one that is
+//! installed does not have.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use support::{CLANG, Compiler, Emulator, GCC, Library, output_of, release, root, tool};
+
+const HOOK: &str = "tckms_test_panic";
+
+/// The folder of a library with the hook, built apart so that it never lies where the other one does.
+fn library_with_hook() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-hooks");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["build", "--locked", "--lib", "--features", "test-hooks,wipe-on-free"]);
+        // Nobody looks at these symbols, and without them the build takes a tenth of the space.
+        cargo.args(["--config", "profile.dev.debug=false"]).arg("--target-dir").arg(&target);
+        output_of(&mut cargo);
+        target.join("debug")
+    })
+}
+
+fn exports(library: &Path) -> String {
+    output_of(tool("nm").args(["--dynamic", "--defined-only"]).arg(library))
+}
+
+fn a_panic_is_contained(compiler: Compiler, valgrind: bool) {
+    let emulator = Emulator::over_http(&["main"]);
+    let program = compiler.build("tests/c/panic.c", &Library::SharedIn(library_with_hook().to_owned()));
+    let finished =
+        program.with(emulator.environment()).variable("RUST_BACKTRACE", "full").under_valgrind(valgrind).run();
+    finished.expect_nothing_but_passed_checks();
+}
+
+#[test]
+fn a_panic_becomes_a_status_and_nothing_is_printed_with_gcc() {
+    a_panic_is_contained(GCC, false);
+}
+
+#[test]
+fn a_panic_becomes_a_status_and_nothing_is_printed_with_clang() {
+    a_panic_is_contained(CLANG, false);
+}
+
+#[test]
+fn a_panic_becomes_a_status_and_nothing_is_printed_under_valgrind() {
+    a_panic_is_contained(GCC, true);
+}
+
+#[test]
+fn the_installed_library_has_no_function_that_panics() {
+    assert!(exports(&library_with_hook().join("libtckms.so")).contains(HOOK), "the hook has another name");
+    assert!(!exports(&release("libtckms.so")).contains(HOOK), "libtckms.so was built with test-hooks");
+}

@@ -1,0 +1,36 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A file that `cargo build --release` made.
+///
+/// The tests are about the artifacts as they are installed, whatever profile the tests themselves have, and `cargo test`
+/// does not put those in place. One that is missing or older than its sources is an error that says how to make it,
+/// never a test passed over or a test of something else.
+pub fn release(name: &str) -> PathBuf {
+    let target =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests is in the target folder");
+    let file = target.join("release").join(name);
+    let (dependencies, command) = match name {
+        "tckms-emulator" => ("tckms-emulator.d", "cargo build --release --locked -p tckms-emulator"),
+        _ => ("libtckms.d", "cargo build --release --locked --lib --features wipe-on-free"),
+    };
+    assert!(file.exists(), "{} is missing; run `{command}` or `make build`", file.display());
+    let newer = sources(&file.with_file_name(dependencies)).into_iter().find(|source| changed(source) > changed(&file));
+    if let Some(source) = newer {
+        panic!("{} is older than {}; run `{command}` or `make build`", file.display(), source.display());
+    }
+    file
+}
+
+/// The files that cargo says an artifact was made from: "target: source source", blanks in names escaped.
+fn sources(dependencies: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(dependencies).unwrap_or_else(|error| panic!("{}: {error}", dependencies.display()));
+    let (_, list) = text.split_once(": ").expect("cargo lists what a target depends on");
+    list.replace("\\ ", "\0").split_whitespace().map(|source| source.replace('\0', " ").into()).collect()
+}
+
+/// A source that is gone has changed just now.
+fn changed(file: &Path) -> SystemTime {
+    fs::metadata(file).and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now())
+}
