@@ -189,8 +189,10 @@ impl Call<'_> {
         let result = outcome.and_then(|reply| {
             self.service.counters.reply(reply.body.len());
             let response = reply.response()?;
+            let value = extract(&response, &reply)?;
+            // Not before: a reply without what the caller needs is a failure, and an attempt has one line.
             self.succeeded_attempt(&response, began.elapsed());
-            extract(&response, &reply)
+            Ok(value)
         });
         result.inspect_err(|error| self.failed_attempt(error, began.elapsed()))
     }
