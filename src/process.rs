@@ -127,6 +127,12 @@ impl Drop for MaskGuard {
     }
 }
 
+/// Overwrites a slice with zeros, see [`wipe`].
+pub(crate) fn wipe_slice(bytes: &mut [u8]) {
+    // SAFETY: the slice is writable and as long as it says.
+    unsafe { wipe(bytes.as_mut_ptr(), bytes.len()) }
+}
+
 /// Overwrites memory with zeros in a way that no compiler leaves out, at the speed of `memset`.
 ///
 /// # Safety
