@@ -62,7 +62,7 @@ impl HttpReply {
         let parsed = serde_json::from_slice::<Envelope<Response>>(self.body.expose());
         match parsed {
             Ok(Envelope { response: Response { error: Some(error), request_id, .. } }) => {
-                Err(self.service_error(&error, request_id.as_deref()))
+                Err(self.service_error(&error, request_id.as_deref().filter(|id| is_id(id))))
             }
             _ if self.status != 200 => Err(self.http_error()),
             Ok(Envelope { response }) => Ok(response),
@@ -133,7 +133,7 @@ impl HttpReply {
 
 impl Response<'_> {
     pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+        self.request_id.as_deref().filter(|id| is_id(id))
     }
 
     pub fn key_id(&self) -> Result<&str> {
@@ -188,6 +188,11 @@ fn is_transient(status: Status) -> bool {
             | ServiceTemporaryUnavailable
             | HttpUnavailable
     )
+}
+
+/// Whether this can be an id: it goes into log lines, which nobody else may add words or lines to.
+fn is_id(text: &str) -> bool {
+    text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Text of the other side, made fit for a log line: no control characters, and not longer than `max` characters.
@@ -302,6 +307,16 @@ mod tests {
     fn control_characters_of_the_other_side_do_not_reach_a_log() {
         let body = r#"{"Response":{"Error":{"Code":"X","Message":"a\nb\u001bc"},"RequestId":"r"}}"#;
         assert!(error(200, body).message().starts_with("a b c (X"));
+    }
+
+    #[test]
+    fn a_request_id_that_could_forge_a_log_line_is_none() {
+        for id in ["one\\ntwo", "one two", "\\u001b[31m", "密", &"x".repeat(129)] {
+            let answer = reply(200, &format!(r#"{{"Response":{{"RequestId":"{id}"}}}}"#));
+            assert_eq!(answer.response().unwrap().request_id(), None, "{id}");
+            let refusal = format!(r#"{{"Response":{{"Error":{{"Code":"X"}},"RequestId":"{id}"}}}}"#);
+            assert_eq!(error(200, &refusal).request_id(), None, "{id}");
+        }
     }
 
     #[test]
