@@ -79,7 +79,7 @@ in_three_ways! {
         let emulator = Emulator::over_https(&["main"]);
         let foreign = Emulator::over_https(&[]);
         let folder = Scratch::new();
-        let key_log = folder.path().join("keys.log");
+        let (key_log, profile) = (folder.path().join("keys.log"), folder.path().join("profile"));
         let program = compiler.build("tests/c/environment.c", &Library::Shared);
         let mut run = program.with(emulator.environment()).variable("TEST_FOREIGN_CA_FILE", foreign.ca_file());
         for (name, value) in [
@@ -91,6 +91,7 @@ in_three_ways! {
             ("SSLKEYLOGFILE", key_log.to_str().unwrap()),
             ("RUST_LOG", "trace"),
             ("RUST_BACKTRACE", "full"),
+            ("TEST_PROFILE_FILE", profile.to_str().unwrap()),
         ] {
             run = run.variable(name, value);
         }
@@ -209,7 +210,7 @@ fn make_in(folder: &Path) -> Command {
 }
 
 fn expect_built(folder: &Path) {
-    for program in ["quickstart", "error_handling", "data_key"] {
+    for program in ["quickstart", "error_handling", "data_key", "observe"] {
         let finished = Command::new(folder.join(program)).output().unwrap();
         assert!(String::from_utf8_lossy(&finished.stderr).starts_with("usage: "), "{program}: {finished:?}");
     }

@@ -31,6 +31,11 @@ impl Emulator {
         Self::start(&[], keys)
     }
 
+    /// One that speaks HTTP, with more options.
+    pub fn over_http_with(options: &[&str], keys: &[&str]) -> Self {
+        Self::start(options, keys)
+    }
+
     /// One that speaks HTTPS with a certificate of its own CA.
     pub fn over_https(keys: &[&str]) -> Self {
         Self::start(&["--tls"], keys)
