@@ -157,6 +157,74 @@ static void setters_need_a_configuration(void) {
   REFUSED(tckms_config_set_log(NULL, TCKMS_LOG_OFF, NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
 }
 
+#define ROLE "qcs::cam::uin/100000000001:roleName/backup"
+
+static int no_credentials(void *userdata, tckms_credentials *out) {
+  (void)userdata;
+  (void)out;
+  return 1;
+}
+
+static void setters_of_credentials_need_a_configuration(void) {
+  tckms_config *other = config_for("https://host");
+  REFUSED(tckms_config_set_default_credentials(NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_env_credentials(NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_profile_credentials(NULL, "/file", NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_default_profile_credentials(NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_tccli_credentials(NULL, "/file"), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_default_tccli_credentials(NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_cvm_role_credentials(NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_oidc_credentials(NULL, "id", "/file", ROLE, NULL, 0), TCKMS_ERR_NULL_POINTER,
+          "config is NULL");
+  REFUSED(tckms_config_set_tke_env_credentials(NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_assume_role(NULL, ROLE, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_credentials_callback(NULL, no_credentials, NULL, NULL), TCKMS_ERR_NULL_POINTER,
+          "config is NULL");
+  REFUSED(tckms_config_add_fallback_credentials(NULL, other), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_metadata_endpoint(NULL, "http://127.0.0.1"), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_sts_endpoint(NULL, "https://host"), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_credentials_set(NULL, "id", SECRET, NULL, 0), TCKMS_ERR_NULL_POINTER, "out is NULL");
+  tckms_config_free(other);
+}
+
+static void setters_of_credentials_need_their_values(void) {
+  tckms_config *config = config_for("https://host");
+  REFUSED(tckms_config_set_profile_credentials(config, NULL, NULL), TCKMS_ERR_NULL_POINTER, "path is NULL");
+  REFUSED(tckms_config_set_tccli_credentials(config, NULL), TCKMS_ERR_NULL_POINTER, "path is NULL");
+  REFUSED(tckms_config_set_oidc_credentials(config, NULL, "/file", ROLE, NULL, 0), TCKMS_ERR_NULL_POINTER,
+          "provider_id is NULL");
+  REFUSED(tckms_config_set_oidc_credentials(config, "id", NULL, ROLE, NULL, 0), TCKMS_ERR_NULL_POINTER,
+          "token_file is NULL");
+  REFUSED(tckms_config_set_oidc_credentials(config, "id", "/file", NULL, NULL, 0), TCKMS_ERR_NULL_POINTER,
+          "role_arn is NULL");
+  REFUSED(tckms_config_set_assume_role(config, NULL, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "role_arn is NULL");
+  REFUSED(tckms_config_set_credentials_callback(config, NULL, NULL, NULL), TCKMS_ERR_NULL_POINTER, "callback is NULL");
+  REFUSED(tckms_config_add_fallback_credentials(config, NULL), TCKMS_ERR_NULL_POINTER, "other is NULL");
+  REFUSED(tckms_config_set_metadata_endpoint(config, NULL), TCKMS_ERR_NULL_POINTER, "url is NULL");
+  REFUSED(tckms_config_set_sts_endpoint(config, NULL), TCKMS_ERR_NULL_POINTER, "url is NULL");
+  tckms_config_free(config);
+}
+
+static void roles_have_a_form_and_sessions_a_length(void) {
+  static const int bad_durations[] = {-1, 43201, INT_MIN, INT_MAX};
+  tckms_config *config = config_for("https://host");
+  tckms_config *empty = tckms_config_new();
+  size_t i;
+  REFUSED(tckms_config_set_cvm_role_credentials(config, "a/b"), TCKMS_ERR_INVALID_ROLE, "1 to 128 letters");
+  REFUSED(tckms_config_set_assume_role(config, "backup", NULL, 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE, "qcs::cam::uin/");
+  REFUSED(tckms_config_set_assume_role(config, ROLE, "x", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE, "2 to 128");
+  REFUSED(tckms_config_set_assume_role(empty, ROLE, NULL, 0, NULL, NULL), TCKMS_ERR_NO_CREDENTIALS, "credentials");
+  REFUSED(tckms_config_add_fallback_credentials(config, empty), TCKMS_ERR_NO_CREDENTIALS, "credentials");
+  for (i = 0; i < sizeof bad_durations / sizeof bad_durations[0]; i++) {
+    REFUSED(tckms_config_set_assume_role(config, ROLE, NULL, bad_durations[i], NULL, NULL), TCKMS_ERR_OUT_OF_RANGE,
+            "43200");
+    REFUSED(tckms_config_set_oidc_credentials(config, "id", "/file", ROLE, NULL, bad_durations[i]),
+            TCKMS_ERR_OUT_OF_RANGE, "43200");
+  }
+  tckms_config_free(empty);
+  tckms_config_free(config);
+}
+
 static void setters_need_a_value(void) {
   tckms_config *config = tckms_config_new();
   REFUSED(tckms_config_set_region(config, NULL), TCKMS_ERR_NULL_POINTER, "region is NULL");
@@ -703,6 +771,7 @@ static void a_derived_client_takes_limits_only(void) {
   NOT_DERIVABLE(tckms_config_set_international_endpoint(config), "an endpoint");
   NOT_DERIVABLE(tckms_config_set_plaintext_http_to_any_host_allowed(config, 1), "an endpoint");
   NOT_DERIVABLE(tckms_config_set_credentials(config, "id", SECRET, NULL), "credentials");
+  NOT_DERIVABLE(tckms_config_set_cvm_role_credentials(config, NULL), "credentials");
   NOT_DERIVABLE(tckms_config_set_ca_file(config, "/ca.pem"), "a CA bundle");
   NOT_DERIVABLE(tckms_config_set_ca_pem(config, "pem", 3), "a CA bundle");
   NOT_DERIVABLE(tckms_config_set_proxy(config, "http://proxy:3128"), "a proxy");
@@ -733,6 +802,9 @@ int main(void) {
   making_a_client_needs_its_pointers();
   setters_need_a_configuration();
   setters_need_a_value();
+  setters_of_credentials_need_a_configuration();
+  setters_of_credentials_need_their_values();
+  roles_have_a_form_and_sessions_a_length();
   null_is_harmless_where_something_is_freed_or_wiped();
   memory_that_is_not_there_equals_nothing();
 

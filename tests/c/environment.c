@@ -110,6 +110,20 @@ static void an_identity_may_come_from_elsewhere(void) {
   }
 }
 
+static void without_an_identity_the_profile_file_is_read(void) {
+  const char *path = given("TEST_PROFILE_FILE");
+  FILE *profile = fopen(path, "w");
+  CHECK(profile != NULL);
+  fprintf(profile, "[default]\nsecret_id = %s\nsecret_key = %s\n", secret_id, secret_key);
+  CHECK_INT(fclose(profile), 0);
+  set_everything();
+  unsetenv("TENCENTCLOUD_SECRET_ID");
+  set("TENCENTCLOUD_SECRET_KEY", "");
+  set("TENCENTCLOUD_CREDENTIALS_FILE", path);
+  a_client_works();
+  unsetenv("TENCENTCLOUD_CREDENTIALS_FILE");
+}
+
 static void what_the_setters_refuse_is_refused(void) {
   set_everything();
   set("TENCENTCLOUD_SECRET_ID", "two words");
@@ -264,6 +278,7 @@ int main(void) {
   a_client_of_a_configuration_looks_at_no_other_variable();
   a_region_is_needed();
   an_identity_may_come_from_elsewhere();
+  without_an_identity_the_profile_file_is_read();
   what_the_setters_refuse_is_refused();
   variables_are_utf8();
   an_empty_endpoint_is_the_default_one();
