@@ -5,11 +5,12 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 LIBRARY = $(CARGO) build --release --locked --lib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 
-.PHONY: help build demo test lint header bench clean
+.PHONY: help build demo test soak lint header bench clean
 
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
 	@echo "make test    all tests"
+	@echo "make soak    the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
 	@echo "make build   target/release/libtckms.so, libtckms.a and tckms-emulator"
 	@echo "make lint    formatting and clippy, warnings denied"
 	@echo "make header  write include/tckms.h anew from the source"
@@ -27,6 +28,9 @@ demo: build
 test: build
 	scripts/setup.sh test
 	$(CARGO) test --locked --workspace
+
+soak: build
+	scripts/soak.sh
 
 lint:
 	$(CARGO) fmt --all --check
