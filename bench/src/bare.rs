@@ -17,7 +17,7 @@ use crate::Result;
 use crate::http::RawRequest;
 use crate::worker::Caller;
 
-/// The library's defaults; a timer costs something too.
+/// The library's defaults, set once for all requests, as one would.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -37,7 +37,7 @@ impl Bare {
             .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(None)
+            .timeout(TIMEOUT)
             .http1_only()
             .tcp_nodelay(true)
             .build()?;
@@ -51,14 +51,21 @@ impl Bare {
     }
 }
 
-impl Caller for Bare {
-    fn call(&self) -> Result<()> {
+impl Bare {
+    /// Sends `body` with the recorded headers as `change` leaves them, and returns the reply's body.
+    pub fn send(&self, body: Bytes, change: impl FnOnce(&mut HeaderMap) -> Result<()>) -> Result<Bytes> {
         let mut request = Request::new(Method::POST, self.url.clone());
         request.headers_mut().clone_from(&self.headers);
-        *request.body_mut() = Some(self.body.clone().into());
-        *request.timeout_mut() = Some(TIMEOUT);
-        let body = self.client.execute(request)?.error_for_status()?.bytes()?;
-        if body.is_empty() { Err("an empty reply".into()) } else { Ok(()) }
+        change(request.headers_mut())?;
+        *request.body_mut() = Some(body.into());
+        Ok(self.client.execute(request)?.error_for_status()?.bytes()?)
+    }
+}
+
+impl Caller for Bare {
+    fn call(&self) -> Result<()> {
+        let reply = self.send(self.body.clone(), |_| Ok(()))?;
+        if reply.is_empty() { Err("an empty reply".into()) } else { Ok(()) }
     }
 }
 

@@ -9,11 +9,11 @@ use libloading::Library;
 use crate::Result;
 use crate::worker::Caller;
 
-const KEY_ID: &CStr = c"23e80852-1e38-11e9-b129-5cb9019b4b01";
+pub const KEY_ID: &CStr = c"23e80852-1e38-11e9-b129-5cb9019b4b01";
 const REGION: &CStr = c"ap-guangzhou";
 /// Of the lengths that real ones have; the server does not look at them.
-const SECRET_ID: &CStr = c"AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
-const SECRET_KEY: &CStr = c"Gu5t9xGARNpq86cd98joQYCN3EXAMPLE";
+pub const SECRET_ID: &CStr = c"AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
+pub const SECRET_KEY: &CStr = c"Gu5t9xGARNpq86cd98joQYCN3EXAMPLE";
 
 #[repr(C)]
 struct Buffer {

@@ -10,12 +10,14 @@ mod bare;
 mod cli;
 mod http;
 mod libtckms;
+mod placement;
 mod plan;
 mod process;
 mod record;
 mod report;
 mod rounds;
 mod server;
+mod signing;
 mod worker;
 
 use std::process::ExitCode;
@@ -48,10 +50,15 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tckms-bench: {error}");
+            eprintln!("tckms-bench: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn measure(options: &cli::Options) -> Result<()> {

@@ -30,6 +30,9 @@ pub struct Row {
     pub bare: Figures,
     /// Median over the rounds of tckms / bare within the round.
     pub ratio: f64,
+    pub signing: Figures,
+    /// Median over the rounds of tckms / signing within the round.
+    pub signing_ratio: f64,
     pub cpp_sdk_ratio: Option<f64>,
     pub without_wiping: Option<Figures>,
     /// Median over the rounds of tckms / without_wiping within the round.
@@ -80,8 +83,9 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
     let plaintext_len = configuration.plaintext_len;
     let libtckms = |library: &Path| ClientKind::LibTckms { library: library.to_owned(), plaintext_len };
     let RawRequest { head, body } = record::request(&artifacts.shipped, plaintext_len)?;
+    let signing = ClientKind::Signing { head: head.clone(), plaintext_len };
     let bare = ClientKind::Bare { head, body: String::from_utf8(body)? };
-    let mut kinds = vec![libtckms(&artifacts.shipped), bare];
+    let mut kinds = vec![libtckms(&artifacts.shipped), bare, signing];
     kinds.extend(artifacts.without_wiping.as_deref().map(libtckms));
 
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
@@ -97,9 +101,11 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
         tckms: figures(&series[0]),
         bare: figures(&series[1]),
         ratio: paired_ratio(&series[0], &series[1]),
+        signing: figures(&series[2]),
+        signing_ratio: paired_ratio(&series[0], &series[2]),
         cpp_sdk_ratio: plan::cpp_sdk_ratio(configuration),
-        without_wiping: series.get(2).map(|costs| figures(costs)),
-        wiping_ratio: series.get(2).map(|costs| paired_ratio(&series[0], costs)),
+        without_wiping: series.get(3).map(|costs| figures(costs)),
+        wiping_ratio: series.get(3).map(|costs| paired_ratio(&series[0], costs)),
     })
 }
 

@@ -12,7 +12,8 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
 use crate::http::Requests;
-use crate::{Result, process};
+use crate::placement::Place;
+use crate::{Result, placement, process};
 
 /// Length of the answer's body: that of the service's to an Encrypt call.
 const BODY_LEN: usize = 285;
@@ -26,6 +27,7 @@ pub struct Ready {
 
 /// Serves until standard input is closed.
 pub fn run(ca_file: &Path) -> Result<()> {
+    placement::take(Place::Server);
     let ca = authority()?;
     std::fs::write(ca_file, ca.pem())?;
     let tls = Arc::new(server_config(&ca)?);

@@ -2,6 +2,8 @@
 
 use std::io::BufRead;
 use std::path::PathBuf;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::bare::Bare;
 use crate::http::RawRequest;
 use crate::libtckms::LibTckms;
-use crate::{Result, process};
+use crate::placement::Place;
+use crate::signing::SigningLoop;
+use crate::{Result, placement, process, with_causes};
 
 /// Where and how a client works.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub enum ClientKind {
     LibTckms { library: PathBuf, plaintext_len: usize },
     /// `reqwest::blocking` with this request.
     Bare { head: String, body: String },
+    /// The same, but encoding, writing and signing the request anew for each call.
+    Signing { head: String, plaintext_len: usize },
 }
 
 /// What a number of calls cost this process.
@@ -44,6 +50,7 @@ pub trait Caller: Sync {
 
 /// Reads numbers of calls from standard input until it ends, makes them, and answers each with a [`Cost`].
 pub fn run(spec: &Spec) -> Result<()> {
+    placement::take(Place::Clients);
     match &spec.client {
         ClientKind::LibTckms { library, plaintext_len } => {
             serve(spec, &LibTckms::new(library, &spec.endpoint, spec.ca_file.as_deref(), *plaintext_len)?)
@@ -52,31 +59,63 @@ pub fn run(spec: &Spec) -> Result<()> {
             let request = RawRequest { head: head.clone(), body: body.clone().into_bytes() };
             serve(spec, &Bare::new(&spec.endpoint, spec.ca_file.as_deref(), &request)?)
         }
+        ClientKind::Signing { head, plaintext_len } => {
+            let request = RawRequest { head: head.clone(), body: Vec::new() };
+            serve(spec, &SigningLoop::new(&spec.endpoint, spec.ca_file.as_deref(), &request, *plaintext_len)?)
+        }
     }
 }
 
 fn serve(spec: &Spec, caller: &impl Caller) -> Result<()> {
-    for line in io::stdin().lock().lines() {
-        process::say(&cost(caller, line?.parse()?, spec.threads)?)?;
-    }
-    Ok(())
+    let crew = Crew { caller, threads: spec.threads, turn: Barrier::new(spec.threads + 1), share: AtomicUsize::new(0) };
+    thread::scope(|scope| {
+        for _ in 0..spec.threads {
+            scope.spawn(|| crew.work());
+        }
+        let outcome = io::stdin().lock().lines().try_for_each(|line| process::say(&crew.cost_of(line?.parse()?)));
+        crew.take_turn(0);
+        outcome
+    })
 }
 
-fn cost(caller: &impl Caller, calls: usize, threads: usize) -> Result<Cost> {
-    let (began, cpu_before) = (Instant::now(), cpu_time());
-    if threads == 1 {
-        repeat(caller, calls)?;
-    } else {
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| repeat(caller, calls / threads))).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a client thread panicked")?)
-        })?;
-    }
-    Ok(Cost { cpu: cpu_time() - cpu_before, wall: began.elapsed() })
+/// Threads that make calls when it is their turn. They live as long as the process, so that starting them is no part of
+/// what the calls cost.
+struct Crew<'a, C> {
+    caller: &'a C,
+    threads: usize,
+    turn: Barrier,
+    /// How many calls each thread makes this turn; 0 is the end.
+    share: AtomicUsize,
 }
 
-fn repeat(caller: &impl Caller, calls: usize) -> Result<()> {
-    (0..calls).try_for_each(|_| caller.call())
+impl<C: Caller> Crew<'_, C> {
+    fn cost_of(&self, calls: usize) -> Cost {
+        let (began, cpu_before) = (Instant::now(), cpu_time());
+        self.take_turn(calls / self.threads);
+        self.turn.wait();
+        Cost { cpu: cpu_time() - cpu_before, wall: began.elapsed() }
+    }
+
+    fn take_turn(&self, share: usize) {
+        self.share.store(share, Ordering::Relaxed);
+        self.turn.wait();
+    }
+
+    fn work(&self) {
+        loop {
+            self.turn.wait();
+            let share = self.share.load(Ordering::Relaxed);
+            if share == 0 {
+                return;
+            }
+            if let Err(error) = (0..share).try_for_each(|_| self.caller.call()) {
+                // The others wait for this thread, and a figure with failures in it is worth nothing.
+                eprintln!("tckms-bench: {}", with_causes(&*error));
+                std::process::exit(1);
+            }
+            self.turn.wait();
+        }
+    }
 }
 
 /// User and system time of all threads of this process.

@@ -1,0 +1,78 @@
+//! The second yardstick: the bare loop again, doing by hand for each call what a client cannot do beforehand: encode the
+//! plaintext, write the JSON, sign it, and read the answer.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::Result;
+use crate::bare::Bare;
+use crate::http::RawRequest;
+use crate::libtckms::{KEY_ID, SECRET_ID, SECRET_KEY};
+use crate::worker::Caller;
+
+/// A bare loop that makes each request anew.
+pub struct SigningLoop {
+    bare: Bare,
+    host: String,
+    plaintext: Vec<u8>,
+}
+
+impl SigningLoop {
+    pub fn new(endpoint: &str, ca_file: Option<&Path>, recorded: &RawRequest, plaintext_len: usize) -> Result<Self> {
+        let host = endpoint.split("://").nth(1).ok_or("an endpoint has a scheme")?.to_owned();
+        Ok(Self { bare: Bare::new(endpoint, ca_file, recorded)?, host, plaintext: vec![b'x'; plaintext_len] })
+    }
+
+    fn authorization(&self, body: &str, timestamp: u64) -> String {
+        // The date of the signature does not matter to the server; its length is that of every other.
+        let scope = "2026-01-01/kms/tc3_request";
+        let canonical = format!(
+            "POST\n/\n\ncontent-type:application/json\nhost:{}\n\ncontent-type;host\n{}",
+            self.host,
+            hex(&Sha256::digest(body))
+        );
+        let text = format!("TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+        let secret_key = SECRET_KEY.to_string_lossy();
+        let date_key = hmac(format!("TC3{secret_key}").as_bytes(), b"2026-01-01");
+        let signing_key = hmac(&hmac(&date_key, b"kms"), b"tc3_request");
+        let signature = hex(&hmac(&signing_key, text.as_bytes()));
+        let secret_id = SECRET_ID.to_string_lossy();
+        format!(
+            "TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders=content-type;host, Signature={signature}"
+        )
+    }
+}
+
+impl Caller for SigningLoop {
+    fn call(&self) -> Result<()> {
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let plaintext = BASE64.encode(&self.plaintext);
+        let body = format!(r#"{{"KeyId":"{}","Plaintext":"{plaintext}"}}"#, KEY_ID.to_string_lossy());
+        let authorization = self.authorization(&body, timestamp);
+        let answer = self.bare.send(body.into(), |headers| {
+            headers.insert("authorization", authorization.parse()?);
+            headers.insert("x-tc-timestamp", timestamp.into());
+            Ok(())
+        })?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+        match answer["Response"]["CiphertextBlob"].as_str() {
+            Some(_) => Ok(()),
+            None => Err("an answer without CiphertextBlob".into()),
+        }
+    }
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
