@@ -14,7 +14,7 @@
 #define PLAINTEXT_BASE64 "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ"
 #define CONTEXT "{\"purpose\":\"faults\"}"
 
-enum { ATTEMPTS = 2, FIRST_WAIT_MAX_MS = 100, SHORT_TRY_MS = 300 };
+enum { ATTEMPTS = 2, FIRST_WAIT_MAX_MS = 100, SHORT_TRY_MS = 800 };
 
 /* What is being tried, for the message of a check that fails. */
 static const char *fault_now = "";
@@ -337,11 +337,11 @@ static const struct fault REPLIES[] = {
 };
 
 static const struct fault SLOW[] = {
-    {"{\"kind\":\"delay\",\"ms\":5000}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT, 0, -1},
-    {"{\"kind\":\"delay_body\",\"ms\":5000}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT, 200, -1},
-    {"{\"kind\":\"delay_body\",\"ms\":5000,\"after_bytes\":0}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT,
+    {"{\"kind\":\"delay\",\"ms\":20000}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT, 0, -1},
+    {"{\"kind\":\"delay_body\",\"ms\":20000}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT, 200, -1},
+    {"{\"kind\":\"delay_body\",\"ms\":20000,\"after_bytes\":0}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT,
      200, -1},
-    {"{\"kind\":\"drip\",\"bytes\":1,\"every_ms\":50}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT, 200, -1},
+    {"{\"kind\":\"drip\",\"bytes\":1,\"every_ms\":200}", ALL, TCKMS_ERR_TIMED_OUT, RETRIED | UNTIL_TRY_TIMEOUT, 200, -1},
     {"{\"kind\":\"status\",\"status\":429,\"headers\":{\"Retry-After\":\"1\"}}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE,
      RETRIED, 429, 1000},
     {"{\"kind\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"1\"}}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE,
