@@ -1,5 +1,7 @@
 //! Opening in a stream: the message goes in, plaintext comes out, one frame is in memory.
 
+use zeroize::Zeroize;
+
 use super::context::Context;
 use super::frame::Head;
 use super::header::HeaderReader;
@@ -90,22 +92,27 @@ impl Opener {
         }
     }
 
-    /// Takes pieces of the message and gives plaintext, as far as `output` has room.
+    /// Takes pieces of the message and gives plaintext, as far as `output` has room. When it fails, `output` holds
+    /// nothing of what this call opened.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.or_die(|opener| {
-            let mut progress = Progress::default();
-            loop {
-                progress.produced += opener.ready.drain(&mut output[progress.produced..]);
-                if opener.ready.is_waiting() {
-                    return Ok(progress);
-                }
-                let (consumed, moved) = opener.step(&input[progress.consumed..])?;
-                progress.consumed += consumed;
-                if !moved {
-                    return Ok(progress);
-                }
+        let mut progress = Progress::default();
+        let moved = self.or_die(|opener| opener.advance(input, output, &mut progress));
+        moved.inspect_err(|_| output[..progress.produced].zeroize())?;
+        Ok(progress)
+    }
+
+    fn advance(&mut self, input: &[u8], output: &mut [u8], progress: &mut Progress) -> Result<()> {
+        loop {
+            progress.produced += self.ready.drain(&mut output[progress.produced..]);
+            if self.ready.is_waiting() {
+                return Ok(());
             }
-        })
+            let (consumed, moved) = self.step(&input[progress.consumed..])?;
+            progress.consumed += consumed;
+            if !moved {
+                return Ok(());
+            }
+        }
     }
 
     /// Says that the message is complete. Has to be called until it says that it is done; only then is what came out
@@ -113,17 +120,15 @@ impl Opener {
     pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
         // What was taken in may hold more frames than there was room for.
         let progress = self.update(&[], output)?;
-        self.or_die(|opener| {
-            if opener.ready.is_waiting() {
-                return Ok(progress);
-            }
-            match opener.state {
-                State::End => opener.size.check_end()?,
-                State::Dead => return Err(failed_before()),
-                _ => return Err(truncated()),
-            }
-            Ok(Progress { done: true, ..progress })
-        })
+        if self.ready.is_waiting() {
+            return Ok(progress);
+        }
+        let ended = self.or_die(|opener| match opener.state {
+            State::End => opener.size.check_end(),
+            _ => Err(truncated()),
+        });
+        ended.inspect_err(|_| output[..progress.produced].zeroize())?;
+        Ok(Progress { done: true, ..progress })
     }
 
     /// One step of the state machine: how much of `input` it took, and whether another step may get further.

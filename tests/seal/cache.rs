@@ -1,0 +1,194 @@
+//! The data-key cache as keyrings use it.
+
+use std::thread;
+use std::time::Duration;
+
+use tckms::Status;
+use tckms::ffi::tckms_cache_limits;
+use tckms::seal::{Cache, CacheLimits, Context, Keyring as CoreKeyring, Policy};
+
+use super::api::{Keyring, Stream};
+use super::key::{TestKey, count};
+
+fn cached(limits: tckms_cache_limits) -> (Keyring, std::sync::Arc<TestKey>) {
+    let (keyring, key) = TestKey::keyring();
+    keyring.set_cache(&limits).unwrap();
+    (keyring, key)
+}
+
+#[test]
+fn messages_with_one_context_share_a_data_key_and_others_do_not() {
+    let (keyring, key) = cached(Default::default());
+    let messages: Vec<_> = (0..5).map(|_| keyring.seal(b"x", r#"{"a":"1"}"#).unwrap()).collect();
+    assert_eq!(count(&key.generated), 1);
+    keyring.seal(b"x", r#"{"a":"2"}"#).unwrap();
+    keyring.seal(b"x", "").unwrap();
+    assert_eq!(count(&key.generated), 3);
+    for message in &messages {
+        assert_eq!(keyring.open(message, "").unwrap(), b"x");
+    }
+    assert_eq!(count(&key.unwrapped), 1);
+    assert!(messages.windows(2).all(|pair| pair[0][3..35] != pair[1][3..35]), "each has an id of its own");
+}
+
+#[test]
+fn without_a_cache_each_message_has_a_data_key() {
+    let (keyring, key) = TestKey::keyring();
+    let message = keyring.seal(b"x", "").unwrap();
+    keyring.seal(b"x", "").unwrap();
+    keyring.open(&message, "").unwrap();
+    keyring.open(&message, "").unwrap();
+    assert_eq!((count(&key.generated), count(&key.unwrapped)), (2, 2));
+}
+
+#[test]
+fn limits_are_kept() {
+    let (keyring, key) = cached(tckms_cache_limits { max_messages: 3, max_bytes: 10, ..Default::default() });
+    let sealed = |len: usize| {
+        keyring.seal(&vec![0; len], "").unwrap();
+        count(&key.generated)
+    };
+    assert_eq!([0, 0, 0, 0, 10, 0, 11, 1].map(sealed), [1, 1, 1, 2, 2, 2, 3, 4]);
+    for limits in [
+        tckms_cache_limits { seal_max_age_ms: 86_400_001, ..Default::default() },
+        tckms_cache_limits { open_max_age_ms: u64::MAX, ..Default::default() },
+        tckms_cache_limits { max_messages: (1 << 32) + 1, ..Default::default() },
+        tckms_cache_limits { max_bytes: 1 << 63, ..Default::default() },
+        tckms_cache_limits { max_entries: 100_001, ..Default::default() },
+    ] {
+        assert_eq!(keyring.set_cache(&limits), Err(Status::OutOfRange));
+    }
+}
+
+#[test]
+fn a_stream_uses_the_cache_when_it_knows_how_much_comes() {
+    let (keyring, key) = cached(Default::default());
+    let run = |set: &dyn Fn(&Stream)| {
+        let stream = Stream::sealing(&keyring, "{}").unwrap();
+        set(&stream);
+        stream.run(b"abc", &[1], &[100]).1.unwrap();
+        count(&key.generated)
+    };
+    assert_eq!(run(&|stream| stream.set_size(3).unwrap()), 1);
+    assert_eq!(run(&|stream| stream.set_bound(10).unwrap()), 1);
+    assert_eq!(run(&|_| ()), 2);
+    assert_eq!(run(&|_| ()), 3);
+}
+
+#[test]
+fn thirty_two_threads_ask_once() {
+    for sealing in [true, false] {
+        let (keyring, key) = cached(Default::default());
+        let message = TestKey::keyring().0.seal(b"x", "").unwrap();
+        key.delay_ms.store(100, std::sync::atomic::Ordering::SeqCst);
+        thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| {
+                    if sealing { keyring.seal(b"x", "").map(|_| ()) } else { keyring.open(&message, "").map(|_| ()) }
+                        .unwrap();
+                });
+            }
+        });
+        assert_eq!(count(&key.generated) + count(&key.unwrapped), 1);
+    }
+}
+
+#[test]
+fn a_throttled_service_is_survived_until_the_age_and_not_beyond() {
+    let (keyring, key) = cached(tckms_cache_limits { seal_max_age_ms: 1000, ..Default::default() });
+    keyring.seal(b"x", "").unwrap();
+    key.set_answer(Status::RequestLimitExceeded);
+    thread::sleep(Duration::from_millis(960));
+    keyring.seal(b"x", "").unwrap();
+    assert_eq!(count(&key.generated), 2, "it was tried");
+    thread::sleep(Duration::from_millis(60));
+    assert_eq!(keyring.seal(b"x", ""), Err(Status::RequestLimitExceeded));
+    key.set_answer(Status::Ok);
+    keyring.seal(b"x", "").unwrap();
+}
+
+#[test]
+fn a_forked_child_begins_with_an_empty_cache() {
+    let (keyring, key) = cached(Default::default());
+    let message = keyring.seal(b"x", "").unwrap();
+    keyring.open(&message, "").unwrap();
+    // SAFETY: the child does nothing but seal, open and leave.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let again = keyring.seal(b"x", "").is_ok() && keyring.open(&message, "").is_ok();
+        let asked = (count(&key.generated), count(&key.unwrapped)) == (2, 2);
+        // SAFETY: nothing of the test harness is to run twice.
+        unsafe { libc::_exit(if again && asked { 0 } else { 1 }) };
+    }
+    let mut state = 0;
+    // SAFETY: the child is our own.
+    assert_eq!(unsafe { libc::waitpid(child, &mut state, 0) }, child);
+    assert_eq!(state, 0);
+    keyring.seal(b"x", "").unwrap();
+    assert_eq!(count(&key.generated), 1, "the parent still has its own");
+}
+
+/// What a keyring with a laxer policy put into a shared cache never answers a stricter one, nor one with other keys.
+#[test]
+fn two_keyrings_share_a_cache_and_nothing_in_it() {
+    let cache = std::sync::Arc::new(Cache::new(CacheLimits::default()).unwrap());
+    let counting = std::sync::Arc::new(Counting::default());
+    let keyring = |policy, key: &std::sync::Arc<Counting>| {
+        let mut keyring = CoreKeyring::new();
+        keyring.add(std::sync::Arc::clone(key) as _);
+        keyring.set_policy(policy);
+        keyring.set_cache(Some(std::sync::Arc::clone(&cache)));
+        keyring
+    };
+    let strict = keyring(Policy::RequireEncryptRequireDecrypt, &counting);
+    let lax = keyring(Policy::RequireEncryptAllowDecrypt, &counting);
+    let other_key = std::sync::Arc::new(Counting { name: "other", ..Default::default() });
+    let other = keyring(Policy::RequireEncryptRequireDecrypt, &other_key);
+    for (keyring, expected) in [(&strict, 1), (&lax, 2), (&strict, 2), (&lax, 2), (&other, 2)] {
+        let mut memory = [0; 1024];
+        keyring.seal_into(b"x", &Context::default(), |len| Ok(&mut memory[..len])).unwrap();
+        assert_eq!(counting.wraps.load(std::sync::atomic::Ordering::SeqCst), expected);
+    }
+    assert_eq!(other_key.wraps.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[derive(Default)]
+struct Counting {
+    name: &'static str,
+    wraps: std::sync::atomic::AtomicU32,
+}
+
+impl tckms::seal::WrappingKey for Counting {
+    fn identity(&self) -> Vec<u8> {
+        self.name.as_bytes().to_vec()
+    }
+
+    fn can_wrap(&self) -> bool {
+        true
+    }
+
+    fn wrap(
+        &self,
+        _: &tckms::seal::KeyRequest<'_>,
+        data_key: &tckms::Secret,
+    ) -> tckms::Result<tckms::seal::WrappedKey> {
+        self.wraps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(tckms::seal::WrappedKey {
+            provider_id: "counting".to_owned(),
+            provider_info: Vec::new(),
+            blob: data_key.expose().to_vec(),
+        })
+    }
+
+    fn claims(&self, _: &tckms::seal::WrappedKey) -> bool {
+        true
+    }
+
+    fn unwrap(
+        &self,
+        _: &tckms::seal::KeyRequest<'_>,
+        wrapped: &tckms::seal::WrappedKey,
+    ) -> tckms::Result<tckms::Secret> {
+        tckms::Secret::copy_of(&wrapped.blob)
+    }
+}

@@ -1,0 +1,216 @@
+//! Keys, contexts and claims.
+
+use std::process::Command;
+use std::ptr;
+use std::sync::Arc;
+
+use tckms::Status;
+use tckms::ffi::tckms_custom_key;
+
+use super::api::{Keyring, info, last_is_retryable, last_message};
+use super::key::{PROVIDER, TestKey, count};
+use super::support::{output_of, tool};
+
+#[test]
+fn contexts_are_compared_before_any_key_is_asked() {
+    let (keyring, key) = TestKey::keyring();
+    let message = keyring.seal(b"x", r#"{"tenant":"7","table":"用户"}"#).unwrap();
+    for good in ["", "{}", r#"{"tenant":"7"}"#, r#"{"table":"用户","tenant":"7"}"#] {
+        assert_eq!(keyring.open(&message, good).unwrap(), b"x", "{good}");
+    }
+    let asked = count(&key.unwrapped);
+    for bad in [r#"{"tenant":"8"}"#, r#"{"Tenant":"7"}"#, r#"{"tenant":"7","more":""}"#] {
+        assert_eq!(keyring.open(&message, bad), Err(Status::ContextMismatch), "{bad}");
+    }
+    assert_eq!(count(&key.unwrapped), asked);
+    assert_eq!(keyring.open(&message, "[]"), Err(Status::InvalidContext));
+}
+
+#[test]
+fn contexts_that_cannot_be_written_are_refused() {
+    let (keyring, key) = TestKey::keyring();
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1017));
+    for (context, status) in [
+        (r#"{"aws-crypto-x":"1"}"#, Status::ReservedContextKey),
+        (r#"{"":"1"}"#, Status::ReservedContextKey),
+        (r#"{"a":"1","a":"2"}"#, Status::InvalidContext),
+        (r#"{"a":1}"#, Status::InvalidContext),
+        (long.as_str(), Status::ContextTooLong),
+    ] {
+        assert_eq!(keyring.seal(b"x", context), Err(status), "{context}");
+    }
+    assert_eq!(count(&key.generated), 0);
+    // Blanks do not count: the limit is that of the shortest form.
+    let blanks = format!("{{{}\"a\":\"1\"}}", " ".repeat(2000));
+    keyring.seal(b"x", &blanks).unwrap();
+}
+
+#[test]
+fn a_keyring_without_a_key_says_so() {
+    let keyring = Keyring::new();
+    assert_eq!(keyring.seal(b"x", ""), Err(Status::NoUsableKey));
+    let message = TestKey::keyring().0.seal(b"x", "").unwrap();
+    assert_eq!(keyring.open(&message, ""), Err(Status::NoUsableKey));
+}
+
+#[test]
+fn every_key_wraps_and_one_that_fails_fails_all() {
+    let (keyring, first) = TestKey::keyring();
+    let second = Arc::new(TestKey::default());
+    second.add_to(&keyring, PROVIDER.as_ptr());
+    keyring.seal(b"x", "").unwrap();
+    assert_eq!((count(&first.generated), count(&first.wrapped)), (1, 0));
+    assert_eq!((count(&second.generated), count(&second.wrapped)), (0, 1));
+    second.set_answer(Status::CmkDisabled);
+    assert_eq!(keyring.seal(b"x", ""), Err(Status::CmkDisabled));
+}
+
+#[test]
+fn an_outage_is_never_a_message_that_cannot_be_opened() {
+    let (keyring, first) = TestKey::keyring();
+    let second = Arc::new(TestKey::default());
+    second.add_to(&keyring, PROVIDER.as_ptr());
+    let message = keyring.seal(b"x", "").unwrap();
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        one.set_answer(Status::RequestLimitExceeded);
+        other.set_answer(Status::NoMatchingKey);
+        assert_eq!(keyring.open(&message, ""), Err(Status::RequestLimitExceeded));
+        assert!(last_is_retryable());
+        // The other key is asked all the same, and may know better.
+        other.set_answer(Status::Ok);
+        assert_eq!(keyring.open(&message, "").unwrap(), b"x");
+    }
+}
+
+#[test]
+fn callbacks_answer_with_statuses_or_are_at_fault() {
+    let (keyring, key) = TestKey::keyring();
+    for (answer, status) in [
+        (Status::CmkDisabled as i32, Status::CmkDisabled),
+        (-1, Status::CustomKeyFailed),
+        (77, Status::CustomKeyFailed),
+    ] {
+        key.answer.store(answer, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(keyring.seal(b"x", ""), Err(status));
+    }
+    drop(keyring);
+    assert_eq!(count(&key.destroyed), 1);
+}
+
+#[test]
+fn a_custom_key_that_is_refused_stays_the_callers() {
+    let key = Arc::new(TestKey::default());
+    let keyring = Keyring::new();
+    let callbacks = key.callbacks(c"aws-kms".as_ptr());
+    assert_eq!(keyring.add_custom(&callbacks), Err(Status::InvalidKeyName));
+    assert_eq!(count(&key.destroyed), 0);
+    let status = unsafe { tckms::ffi::tckms_keyring_add_custom(keyring.0, &callbacks, 0) };
+    assert_eq!(status, Status::InvalidLength);
+    keyring.add_custom(&tckms_custom_key { provider_id: PROVIDER.as_ptr(), ..callbacks }).unwrap();
+    drop(keyring);
+    assert_eq!(count(&key.destroyed), 1);
+}
+
+#[test]
+fn a_key_without_callbacks_takes_no_part() {
+    let (keyring, key) = TestKey::keyring();
+    let message = keyring.seal(b"x", "").unwrap();
+    let idle = Keyring::new();
+    let nothing = tckms_custom_key { generate: None, wrap: None, unwrap: None, ..key.callbacks(PROVIDER.as_ptr()) };
+    idle.add_custom(&nothing).unwrap();
+    assert_eq!(idle.seal(b"x", ""), Err(Status::NoUsableKey));
+    assert_eq!(idle.open(&message, ""), Err(Status::NoMatchingKey));
+    let wraps_only = tckms_custom_key { generate: None, unwrap: None, ..key.callbacks(PROVIDER.as_ptr()) };
+    idle.add_custom(&wraps_only).unwrap();
+    assert_eq!(keyring.open(&idle.seal(b"y", "").unwrap(), "").unwrap(), b"y");
+}
+
+struct RsaPair {
+    private: String,
+    traditional: String,
+    public: String,
+}
+
+fn rsa_pair() -> RsaPair {
+    let openssl = |arguments: &[&str], input: &str| {
+        let scratch = super::support::Scratch::new();
+        let file = scratch.write("key.pem", input);
+        output_of(tool("openssl").args(arguments).args(if input.is_empty() {
+            vec![]
+        } else {
+            vec!["-in".as_ref(), file.as_os_str()]
+        }))
+    };
+    let private = openssl(&["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "");
+    let traditional = openssl(&["rsa", "-traditional"], &private);
+    let public = openssl(&["pkey", "-pubout"], &private);
+    RsaPair { private, traditional, public }
+}
+
+#[test]
+fn an_escrow_key_opens_without_the_service() {
+    let pair = rsa_pair();
+    let (keyring, key) = TestKey::keyring();
+    keyring.add_rsa("escrow", "2026", &pair.public, false).unwrap();
+    let message = keyring.seal(b"x", r#"{"a":"1"}"#).unwrap();
+    key.set_answer(Status::ServiceUnavailable);
+    assert_eq!(keyring.open(&message, ""), Err(Status::ServiceUnavailable));
+    for private in [&pair.private, &pair.traditional] {
+        let escrow = Keyring::new();
+        escrow.add_rsa("escrow", "2026", private, true).unwrap();
+        assert_eq!(escrow.open(&message, r#"{"a":"1"}"#).unwrap(), b"x");
+        assert_eq!(escrow.seal(b"x", ""), Err(Status::NoUsableKey));
+        let other_name = Keyring::new();
+        other_name.add_rsa("escrow", "2027", private, true).unwrap();
+        assert_eq!(other_name.open(&message, ""), Err(Status::NoMatchingKey));
+        assert!(last_message().contains("2026"), "{}", last_message());
+    }
+    let wrong = Keyring::new();
+    wrong.add_rsa("escrow", "2026", &rsa_pair().private, true).unwrap();
+    assert_eq!(wrong.open(&message, ""), Err(Status::NoMatchingKey));
+}
+
+#[test]
+fn what_is_no_rsa_key_is_refused_without_being_repeated() {
+    let pair = rsa_pair();
+    let small = output_of(Command::new("openssl").args([
+        "genpkey",
+        "-quiet",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:1024",
+    ]));
+    let keyring = Keyring::new();
+    for (pem, private) in [("", false), ("x", true), (&pair.private, false), (&pair.public, true), (&small, true)] {
+        assert_eq!(keyring.add_rsa("escrow", "2026", pem, private), Err(Status::InvalidPem));
+        assert!(pem.len() < 2 || !last_message().contains(&pem[40..60]));
+    }
+    for (namespace, name) in [("", "a"), ("a", ""), ("aws-kms", "a"), ("密", "a"), (&"a".repeat(513), "a")] {
+        assert_eq!(keyring.add_rsa(namespace, name, &pair.public, false), Err(Status::InvalidKeyName));
+    }
+}
+
+#[test]
+fn a_message_tells_its_claims() {
+    let (keyring, _) = TestKey::keyring();
+    keyring.set_frame_len(512).unwrap();
+    keyring.set_signing(true);
+    let message = keyring.seal(&[7; 1000], r#"{"a":"密"}"#).unwrap();
+    let claims = info(&message).unwrap();
+    assert_eq!(claims["authenticated"], false);
+    assert_eq!((&claims["version"], &claims["suite"]), (&2.into(), &"0578".into()));
+    assert_eq!((&claims["signed"], &claims["committing"]), (&true.into(), &true.into()));
+    assert_eq!(claims["frame_len"], 512);
+    assert_eq!(claims["context"]["a"], "密");
+    assert_eq!(claims["context"]["aws-crypto-public-key"].as_str().unwrap().len(), 68);
+    assert_eq!(claims["wrapped_keys"][0]["provider_id"], "test-provider");
+    assert_eq!(claims["wrapped_keys"][0]["provider_info"], "key-1");
+    assert_eq!(claims["wrapped_keys"][0]["wrapped_len"], 32);
+    let header_len = claims["header_len"].as_u64().unwrap() as usize;
+    assert_eq!(info(&message[..header_len]).unwrap(), claims, "the header is enough");
+    assert_eq!(info(&message[..header_len - 1]), Err(Status::Truncated));
+    assert_eq!(info(b"hello"), Err(Status::NotAMessage));
+    assert_eq!(info(b"AgR4"), Err(Status::MessageIsBase64));
+    assert_eq!(unsafe { tckms::ffi::tckms_message_info(ptr::null(), 0, ptr::null_mut()) }, Status::NullPointer);
+}

@@ -1,0 +1,14 @@
+//! Sealing through the C API, called from Rust.
+
+mod api;
+mod cache;
+mod key;
+mod keyrings;
+mod kms;
+mod limits;
+mod streams;
+mod tampering;
+mod vectors;
+
+#[path = "../support/mod.rs"]
+mod support;

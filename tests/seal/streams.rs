@@ -1,0 +1,138 @@
+//! Streams do the same as the whole calls, whatever the pieces are.
+
+use tckms::Status;
+
+use super::api::{Keyring, Stream};
+use super::key::TestKey;
+
+const FRAME: usize = 4096;
+
+fn plaintext(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
+}
+
+fn keyring(signed: bool) -> Keyring {
+    let (keyring, _) = TestKey::keyring();
+    keyring.set_frame_len(FRAME).unwrap();
+    keyring.set_signing(signed);
+    keyring
+}
+
+/// Lengths around the edges of frames.
+const LENGTHS: [usize; 7] = [0, 1, FRAME - 1, FRAME, FRAME + 1, 10 * FRAME, 50_003];
+const PIECES: [&[usize]; 6] = [&[1], &[7], &[FRAME], &[65_535, 65_537], &[10 << 20], &[3, 5000, 1, 64, 9000]];
+const ROOMS: [&[usize]; 4] = [&[1 << 20], &[0, 1], &[FRAME + 32], &[0, 7, 5000, 100]];
+
+#[test]
+fn every_length_survives_in_every_combination() {
+    for signed in [false, true] {
+        let keyring = keyring(signed);
+        for len in LENGTHS {
+            let plaintext = plaintext(len);
+            let message = keyring.seal(&plaintext, r#"{"a":"密"}"#).unwrap();
+            assert!(keyring.open(&message, r#"{"a":"密"}"#).unwrap() == plaintext);
+            for (pieces, rooms) in PIECES.into_iter().flat_map(|pieces| ROOMS.map(|rooms| (pieces, rooms))) {
+                let (sealed, result) =
+                    Stream::sealing(&keyring, r#"{"a":"密"}"#).unwrap().run(&plaintext, pieces, rooms);
+                result.unwrap();
+                assert_eq!(sealed.len(), message.len());
+                assert!(keyring.open(&sealed, "").unwrap() == plaintext, "{len} {pieces:?} {rooms:?}");
+                let opening = Stream::opening(&keyring, r#"{"a":"密"}"#).unwrap().allow_signed();
+                let (opened, result) = opening.run(&message, pieces, rooms);
+                assert_eq!(result, Ok(()), "{len} {pieces:?} {rooms:?}");
+                assert!(opened == plaintext, "{len} {pieces:?} {rooms:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_multiple_of_the_frame_length_ends_with_an_empty_frame() {
+    let keyring = keyring(false);
+    let message = keyring.seal(&plaintext(2 * FRAME), "").unwrap();
+    let last = &message[message.len() - 40..];
+    assert_eq!(last[..8], [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 3]);
+    assert_eq!(last[20..24], [0; 4]);
+}
+
+#[test]
+fn sizes_are_known_before() {
+    for signed in [false, true] {
+        let keyring = keyring(signed);
+        for len in LENGTHS {
+            let stream = Stream::sealing(&keyring, "{}").unwrap();
+            stream.set_size(len as u64).unwrap();
+            let total = stream.total_size().unwrap();
+            let mut room = vec![0; stream.output_size(len).unwrap()];
+            assert_eq!(room.len() as u64, total, "{len}");
+            let (consumed, produced) = stream.update(&plaintext(len), &mut room).unwrap();
+            assert_eq!(consumed, len);
+            let (rest, done) = stream.finish(&mut room[produced..]).unwrap();
+            assert!(done);
+            assert_eq!((produced + rest) as u64, total);
+            let opening = Stream::opening(&keyring, "{}").unwrap().allow_signed();
+            let mut plain = vec![0; opening.output_size(room.len()).unwrap()];
+            let (consumed, produced) = opening.update(&room, &mut plain).unwrap();
+            assert_eq!((consumed, produced, opening.finish(&mut [])), (room.len(), len, Ok((0, true))));
+        }
+    }
+}
+
+#[test]
+fn a_size_that_was_set_is_kept() {
+    let keyring = keyring(false);
+    let sealing = |size| {
+        let stream = Stream::sealing(&keyring, "{}").unwrap();
+        stream.set_size(size).unwrap();
+        stream
+    };
+    let room = &mut [0; 1000];
+    assert_eq!(sealing(2).update(b"abc", room), Err(Status::MessageSize));
+    let short = sealing(4);
+    short.update(b"abc", room).unwrap();
+    assert_eq!(short.finish(room), Err(Status::MessageSize));
+    let bounded = Stream::sealing(&keyring, "{}").unwrap();
+    bounded.set_bound(4).unwrap();
+    bounded.update(b"abc", room).unwrap();
+    assert_eq!(bounded.update(b"de", room), Err(Status::MessageSize));
+    let message = keyring.seal(b"abc", "").unwrap();
+    for (set, expected) in [(2, Err(Status::MessageSize)), (3, Ok(())), (4, Err(Status::MessageSize))] {
+        let opening = Stream::opening(&keyring, "{}").unwrap();
+        opening.set_size(set).unwrap();
+        let (out, result) = opening.run(&message, &[100], &[100]);
+        assert_eq!(result, expected);
+        assert_eq!(out.is_empty(), set == 2);
+    }
+}
+
+#[test]
+fn rules_come_before_the_first_byte_and_nothing_after_the_end() {
+    let keyring = keyring(false);
+    let stream = Stream::sealing(&keyring, "{}").unwrap();
+    stream.update(&[], &mut []).unwrap();
+    assert_eq!(stream.set_size(1), Err(Status::InvalidState));
+    assert_eq!(stream.total_size(), Err(Status::InvalidState));
+    let room = &mut [0; 1000];
+    stream.finish(room).unwrap();
+    assert_eq!(stream.finish(room), Ok((0, true)));
+    assert_eq!(stream.update(b"x", room), Err(Status::InvalidState));
+    let opening = Stream::opening(&keyring, "{}").unwrap();
+    opening.update(&[2], &mut []).unwrap();
+    assert_eq!(opening.set_bound(1), Err(Status::InvalidState));
+    assert_eq!(opening.total_size(), Err(Status::InvalidState));
+    assert_eq!(opening.finish(room), Err(Status::Truncated));
+    assert_eq!(opening.finish(room), Err(Status::InvalidState));
+}
+
+#[test]
+fn nothing_is_asked_for_before_the_first_byte() {
+    let (keyring, key) = TestKey::keyring();
+    let stream = Stream::sealing(&keyring, "{}").unwrap();
+    assert_eq!(super::key::count(&key.generated), 0);
+    stream.update(&[], &mut []).unwrap();
+    assert_eq!(super::key::count(&key.generated), 1);
+    drop(keyring);
+    assert_eq!(super::key::count(&key.destroyed), 0, "a stream keeps the keys");
+    drop(stream);
+    assert_eq!(super::key::count(&key.destroyed), 1);
+}
