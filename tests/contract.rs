@@ -1,15 +1,17 @@
 //! The emulator and the shared library against Tencent's own Python SDK; the tests themselves are in `contract/`.
 
-use std::path::Path;
+mod support;
+
 use std::process::Command;
+
+use support::{release, root};
 
 #[test]
 fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests is inside another");
-    let run = Command::new(root.join("tests/contract/run.sh"))
-        .arg(target.join("contract-venv"))
-        .env("CARGO_TARGET_DIR", target)
+    let run = Command::new(root().join("tests/contract/run.sh"))
+        .arg(concat!(env!("CARGO_TARGET_TMPDIR"), "/contract-venv"))
+        .env("TCKMS_LIBRARY", release("libtckms.so"))
+        .env("TCKMS_EMULATOR", release("tckms-emulator"))
         .output()
         .expect("tests/contract/run.sh can be started");
     let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
