@@ -231,6 +231,29 @@ static void only_known_variables_were_looked_at(void) {
     }
     name = strtok(NULL, " ");
   }
+  asked_for[0] = '\0';
+}
+
+/* The variables name the very CA that signed the emulator's certificate; the system's bundle does not have it. */
+static void certificates_named_by_a_variable_are_not_trusted(void) {
+  const char *key_id = MAIN_KEY;
+  tckms_config *config = config_for(endpoint);
+  tckms_client *client = NULL;
+  tckms_buffer blob = garbage();
+  set("SSL_CERT_FILE", ca_file);
+  CHECK_OK(tckms_config_set_credentials(config, secret_id, secret_key, NULL));
+  watched = 1;
+  if (tckms_client_new(config, &client) != TCKMS_OK) {
+    /* A machine without a bundle of its own. */
+    CHECK_INT(tckms_error_status(tckms_last_error()), TCKMS_ERR_INVALID_CA_BUNDLE);
+  } else {
+    CHECK_STATUS(tckms_encrypt(client, key_id, "x", 1, NULL, &blob), TCKMS_ERR_TLS_FAILED);
+    CHECK_EMPTY(blob);
+  }
+  watched = 0;
+  tckms_client_free(client);
+  tckms_config_free(config);
+  only_known_variables_were_looked_at();
 }
 
 /* This has to come first: what is looked at once in a process would not show later. */
@@ -276,6 +299,7 @@ int main(void) {
   keep(secret_key, sizeof secret_key, GIVEN_SECRET_KEY);
   keep(ca_file, sizeof ca_file, given("TCKMS_CA_FILE"));
   a_client_of_a_configuration_looks_at_no_other_variable();
+  certificates_named_by_a_variable_are_not_trusted();
   a_region_is_needed();
   an_identity_may_come_from_elsewhere();
   without_an_identity_the_profile_file_is_read();
