@@ -158,7 +158,9 @@ fn the_observe_example_shows_its_log_and_its_counters() {
         assert!(refused.starts_with("[warn] action=Decrypt ") && refused.contains("InvalidCiphertext"), "{finished}");
         assert!(failed.starts_with("[error] Decrypt failed after 1 attempts"), "{finished}");
         assert!(decrypt.starts_with("[info] action=Decrypt "), "{finished}");
-        for line in ["calls:               3", "retries:             0", "refused requests:    1", "connections opened:  1"] {
+        for line in
+            ["calls:               3", "retries:             0", "refused requests:    1", "connections opened:  1"]
+        {
             assert!(finished.stdout.lines().any(|shown| shown == line), "{line:?} is not in\n{finished}");
         }
     }
