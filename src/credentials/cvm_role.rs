@@ -1,5 +1,6 @@
 //! The role that is bound to a CVM instance, from the instance's metadata service.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,11 +34,14 @@ pub(super) struct CvmRole {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer<'a> {
-    #[serde(default)]
-    code: &'a str,
-    tmp_secret_id: &'a str,
-    tmp_secret_key: &'a str,
-    token: &'a str,
+    #[serde(borrow, default)]
+    code: Cow<'a, str>,
+    #[serde(borrow)]
+    tmp_secret_id: Cow<'a, str>,
+    #[serde(borrow)]
+    tmp_secret_key: Cow<'a, str>,
+    #[serde(borrow)]
+    token: Cow<'a, str>,
     expired_time: i64,
 }
 
@@ -121,10 +125,10 @@ fn parse(reply: &HttpReply) -> Result<Issued> {
     // serde_json's own text could repeat a value, so it is not passed on.
     let answer: Answer = serde_json::from_slice(reply.body.expose())
         .map_err(|_| malformed("it is not JSON with TmpSecretId, TmpSecretKey, Token and ExpiredTime"))?;
-    if !matches!(answer.code, "" | "Success") {
+    if !matches!(&*answer.code, "" | "Success") {
         return Err(malformed("its Code is not \"Success\""));
     }
-    let credentials = Credentials::new(answer.tmp_secret_id, answer.tmp_secret_key, Some(answer.token))?;
+    let credentials = Credentials::new(&answer.tmp_secret_id, &answer.tmp_secret_key, Some(&answer.token))?;
     Ok(Issued {
         credentials: Arc::new(credentials),
         lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
