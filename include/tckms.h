@@ -1517,8 +1517,8 @@ tckms_status tckms_config_set_log(tckms_config *config,
  * each with its reason.
  *
  * @param config  The configuration. What was set before is replaced.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE or
- *                TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE,
+ *                TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
  *
  * Threads: one at a time per configuration, while no thread changes the environment.
  * Since 0.1.0.
@@ -1650,7 +1650,7 @@ tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
  *
  * @param config  The configuration. What was set before is replaced.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first three is not set or
- *                empty, TCKMS_ERR_INVALID_ROLE or TCKMS_ERR_INVALID_UTF8.
+ *                empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8.
  *
  * Threads: one at a time per configuration, while no thread changes the environment.
  * Since 0.1.0.

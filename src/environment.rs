@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::credentials::{Credentials, DEFAULT_PROFILE, Role, Source};
+use crate::endpoint::check_region;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -110,8 +111,10 @@ fn tke() -> Result<Source> {
         Ok(variables) => variables,
         Err(error) => return absent("TKE OIDC", error),
     };
+    let region = optional("TKE_REGION")?;
+    region.as_deref().map_or(Ok(()), check_region).map_err(|error| error.in_step("TKE OIDC"))?;
     let role = Role::new(&role_arn, None, 0, None, None).map_err(|error| error.in_step("TKE OIDC"))?;
-    Ok(Source::Oidc { region: optional("TKE_REGION")?, provider_id, token_file: token_file.into(), role })
+    Ok(Source::Oidc { region, provider_id, token_file: token_file.into(), role })
 }
 
 fn absent(name: &'static str, error: Error) -> Result<Source> {
