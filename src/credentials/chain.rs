@@ -39,7 +39,7 @@ impl Provider for Chain {
     /// Asks the links that come before the first one which needs the network.
     fn preload(&self) -> Option<Result<Issued>> {
         for (index, link) in self.links.iter().enumerate() {
-            if let Ok(issued) = link.provider.preload()? {
+            if let Ok(issued) = link.provider.preload()?.and_then(Issued::unexpired) {
                 self.chosen.store(index, Ordering::Relaxed);
                 return Some(Ok(issued));
             }
@@ -60,13 +60,16 @@ impl Provider for Chain {
                 );
                 continue;
             }
-            match link.provider.fetch(deadline.saturating_duration_since(Instant::now())) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match link.provider.fetch(left).and_then(Issued::unexpired) {
                 Ok(issued) => {
                     self.chosen.store(index, Ordering::Relaxed);
                     return Ok(issued);
                 }
                 Err(error) => {
-                    link.absent.store(error.status() == Status::MetadataUnavailable, Ordering::Relaxed);
+                    // A call whose own time ran out found out nothing.
+                    let absent = error.status() == Status::MetadataUnavailable && Instant::now() < deadline;
+                    link.absent.store(absent, Ordering::Relaxed);
                     failures.push(error.in_step(link.provider.name()));
                 }
             }

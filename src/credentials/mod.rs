@@ -74,6 +74,17 @@ pub(crate) struct Issued {
     pub lifetime: Option<Duration>,
 }
 
+impl Issued {
+    /// These, unless they came too late, which is as good as none.
+    fn unexpired(self) -> Result<Self> {
+        if self.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
+            let message = "the credentials that came were expired already";
+            return Err(Error::new(Status::CredentialsExpired, message).with_retryable(true));
+        }
+        Ok(self)
+    }
+}
+
 impl From<Credentials> for Issued {
     fn from(credentials: Credentials) -> Self {
         Self { credentials: Arc::new(credentials), lifetime: None }

@@ -1,6 +1,6 @@
 //! Credentials that are renewed in time, once for all threads.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Credentials, Issued, Provider};
@@ -13,17 +13,20 @@ const MARGIN_MAX: Duration = Duration::from_secs(300);
 /// After a failure the next renewal waits this long, twice as long after the next one, and so on.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
+/// As good as for ever, and short enough to be counted by any clock.
+const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A provider with a memory.
 ///
 /// The caller that finds the credentials due renews them on its own thread, while others go on with those that are
-/// still good. Nobody waits unless there are none. A forked child asks the provider anew.
+/// still good. Nobody waits unless there are none. A forked child asks the provider anew, beginning with what was
+/// preloaded: the file that it came from may be out of reach by then.
 pub(crate) struct Refreshing {
     provider: Box<dyn Provider>,
+    preloaded: OnceLock<Known>,
     shared: PerProcess<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     settled: Condvar,
@@ -36,6 +39,7 @@ struct State {
     failure: Option<Failure>,
 }
 
+#[derive(Clone)]
 struct Known {
     credentials: Arc<Credentials>,
     /// When to renew, and when they are no longer good; `None` for never.
@@ -50,21 +54,29 @@ struct Failure {
 
 impl Refreshing {
     pub fn new(provider: Box<dyn Provider>) -> Self {
-        Self { provider, shared: PerProcess::new() }
+        Self { provider, preloaded: OnceLock::new(), shared: PerProcess::new() }
     }
 
     /// Fetches what needs no network, so that the process may change its root directory afterwards.
     pub fn preload(&self) -> Result<()> {
-        match self.provider.preload() {
-            Some(outcome) => self.shared.get_or_init(Shared::default).lock().settle(outcome, None).map(|_| ()),
-            None => Ok(()),
+        let Some(outcome) = self.provider.preload() else { return Ok(()) };
+        let mut state = State::default();
+        state.settle(outcome, None)?;
+        if let Some(known) = state.known {
+            // Whoever came first has it from the same place.
+            let _ = self.preloaded.set(known);
         }
+        Ok(())
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.get_or_init(|| Shared::beginning_with(self.preloaded.get().cloned()))
     }
 
     /// Credentials that are good now. Blocks only when there are none, and then for `patience` at most.
     pub fn current(&self, patience: Duration) -> Result<Arc<Credentials>> {
         let deadline = Instant::now() + patience;
-        let shared = self.shared.get_or_init(Shared::default);
+        let shared = self.shared();
         let mut state = shared.lock();
         loop {
             let now = Instant::now();
@@ -72,7 +84,9 @@ impl Refreshing {
                 Some(credentials) if state.in_flight || !state.is_due(now) => return Ok(credentials),
                 None if state.in_flight => state = shared.wait(state, deadline)?,
                 None if state.is_backing_off(now) => return Err(state.failed()),
-                good => return self.renew(shared, state, good, deadline - now.min(deadline)),
+                // Half of the time is for the call itself, which these credentials are still good for.
+                Some(good) => return self.renew(shared, state, Some(good), (deadline - now.min(deadline)) / 2),
+                None => return self.renew(shared, state, None, deadline - now.min(deadline)),
             }
         }
     }
@@ -83,7 +97,7 @@ impl Refreshing {
         if !self.provider.can_renew() {
             return false;
         }
-        let mut state = self.shared.get_or_init(Shared::default).lock();
+        let mut state = self.shared().lock();
         if state.known.as_ref().is_some_and(|known| Arc::ptr_eq(&known.credentials, refused)) {
             state.known = None;
             state.failure = None;
@@ -112,6 +126,10 @@ impl Refreshing {
 }
 
 impl Shared {
+    fn beginning_with(known: Option<Known>) -> Self {
+        Self { state: Mutex::new(State { known, ..State::default() }), settled: Condvar::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,19 +177,23 @@ impl State {
         if self.known.is_none() {
             return failure.error.clone();
         }
-        let message = format!("the credentials are expired and could not be renewed: {}", failure.error);
-        Error::new(Status::CredentialsExpired, message).with_retryable(failure.error.is_retryable())
+        let cause = &failure.error;
+        let message = format!("the credentials are expired and could not be renewed: {cause}");
+        let error = Error::new(Status::CredentialsExpired, message).with_retryable(cause.is_retryable());
+        match cause.service_code() {
+            Some(code) => error.with_service(code, cause.request_id()),
+            None => error,
+        }
     }
 
     fn settle(&mut self, outcome: Result<Issued>, still_good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
         let now = Instant::now();
-        match outcome {
+        match outcome.and_then(Issued::unexpired) {
             Ok(issued) => {
+                let credentials = Arc::clone(&issued.credentials);
                 self.known = Some(Known::new(issued, now));
                 self.failure = None;
-                self.usable(now).ok_or_else(|| {
-                    Error::new(Status::CredentialsExpired, "the credentials that came were expired already")
-                })
+                Ok(credentials)
             }
             Err(error) => {
                 let count = self.failure.as_ref().map_or(1, |failure| failure.count.saturating_add(1));
@@ -186,6 +208,7 @@ impl State {
 impl Known {
     fn new(issued: Issued, now: Instant) -> Self {
         let due = issued.lifetime.map(|lifetime| {
+            let lifetime = lifetime.min(LIFETIME_MAX);
             let margin = MARGIN_MAX.min(lifetime / 10);
             (now + (lifetime - margin), now + lifetime)
         });
