@@ -40,12 +40,17 @@ pub struct Program {
 impl Compiler {
     /// Compiles and links a source file of this repository, or fails with what the compiler said.
     pub fn build(self, source: impl AsRef<Path>, library: &Library) -> Program {
+        self.build_with(&[], source, library)
+    }
+
+    /// The same with options of one's own, or further sources.
+    pub fn build_with(self, options: &[&str], source: impl AsRef<Path>, library: &Library) -> Program {
         let folder = Scratch::new();
         library.install(folder.path());
         let path = folder.path().join("program");
         let mut command = self.strict();
         // Some optimisation: gcc finds more to warn about, and valgrind still tells the line.
-        command.args(["-O1", "-g"]).arg(root().join(source)).arg("-o").arg(&path);
+        command.args(["-O1", "-g"]).args(options).arg(root().join(source)).arg("-o").arg(&path);
         command.arg("-L").arg(folder.path()).arg("-ltckms").args(library.needs());
         command.arg("-pthread").arg(rpath(folder.path()));
         run(&mut command);
@@ -55,7 +60,12 @@ impl Compiler {
     /// Only looks whether a source compiles. `language` is what `-x` says: "c" or "c++". Code is generated, since gcc
     /// looks for unused results no earlier.
     pub fn check(self, language: &str, source: &Path) -> Result<(), String> {
-        let output = self.strict().args(["-c", "-o", "/dev/null", "-x", language]).arg(source).output();
+        self.check_with(&[], language, source)
+    }
+
+    /// The same with options of one's own.
+    pub fn check_with(self, options: &[&str], language: &str, source: &Path) -> Result<(), String> {
+        let output = self.strict().args(options).args(["-c", "-o", "/dev/null", "-x", language]).arg(source).output();
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", self.command));
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }

@@ -1,0 +1,112 @@
+//! `tckms.hpp` with g++ and clang++, in C++17 and C++20, with and without exceptions, every warning an error.
+
+mod support;
+
+use std::fs;
+
+use support::{Compiler, Emulator, Finished, Header, Library, Scratch, root};
+
+const GXX_17: Compiler = Compiler { command: "g++", standard: "c++17" };
+const GXX_20: Compiler = Compiler { command: "g++", standard: "c++20" };
+const CLANGXX_17: Compiler = Compiler { command: "clang++", standard: "c++17" };
+const CLANGXX_20: Compiler = Compiler { command: "clang++", standard: "c++20" };
+
+/// Compiles tests/cpp/api.cpp together with another unit and runs it.
+fn api(compiler: Compiler, options: &[&str], emulator: &Emulator, valgrind: bool) -> Finished {
+    let second = root().join("tests/cpp/second_unit.cpp");
+    let mut options = options.to_vec();
+    options.push(second.to_str().expect("the path is UTF-8"));
+    let program = compiler.build_with(&options, "tests/cpp/api.cpp", &Library::Shared);
+    program.with(emulator.environment()).under_valgrind(valgrind).run()
+}
+
+#[test]
+fn with_gxx() {
+    let emulator = Emulator::over_http(&["main", "other"]);
+    api(GXX_17, &[], &emulator, false).expect_nothing_but_passed_checks();
+    api(GXX_20, &[], &emulator, false).expect_nothing_but_passed_checks();
+}
+
+#[test]
+fn with_clangxx() {
+    let emulator = Emulator::over_https(&["main", "other"]);
+    api(CLANGXX_17, &[], &emulator, false).expect_nothing_but_passed_checks();
+    api(CLANGXX_20, &[], &emulator, false).expect_nothing_but_passed_checks();
+}
+
+#[test]
+fn without_exceptions() {
+    for emulator in [Emulator::over_http(&["main", "other"]), Emulator::over_https(&["main", "other"])] {
+        for compiler in [GXX_20, CLANGXX_17] {
+            api(compiler, &["-fno-exceptions"], &emulator, false).expect_nothing_but_passed_checks();
+        }
+    }
+}
+
+#[test]
+fn under_valgrind() {
+    let emulator = Emulator::over_https(&["main", "other"]);
+    api(GXX_17, &[], &emulator, true).expect_nothing_but_passed_checks();
+}
+
+/// A header is compiled with its user's warnings, so it is held to more of them than a program.
+#[test]
+fn the_header_is_clean_in_all_settings() {
+    let folder = Scratch::new();
+    let unit = folder.write("alone.cpp", "#include <tckms.hpp>\n#include <tckms.hpp>\n");
+    for compiler in [GXX_17, GXX_20, CLANGXX_17, CLANGXX_20] {
+        for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
+            let options = [options, &["-Wshadow", "-Wconversion"]].concat();
+            let verdict = compiler.check_with(&options, "c++", &unit);
+            assert!(
+                verdict.is_ok(),
+                "{} {} {options:?}:\n{}",
+                compiler.command,
+                compiler.standard,
+                verdict.unwrap_err()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_result_that_nobody_looks_at_is_a_warning() {
+    let folder = Scratch::new();
+    let careless = "#include <tckms.hpp>\nvoid careless() { tckms::config().set_region(\"ap-guangzhou\"); }\n";
+    let unit = folder.write("careless.cpp", careless);
+    for compiler in [GXX_17, CLANGXX_17] {
+        let verdict = compiler.check("c++", &unit);
+        assert!(verdict.as_ref().is_err_and(|text| text.contains("nodiscard")), "{}: {verdict:?}", compiler.command);
+    }
+}
+
+/// The chapter's program, as the chapter has it.
+#[test]
+fn the_program_of_the_chapter_runs() {
+    let chapter = fs::read_to_string(root().join("docs/cpp.md")).unwrap();
+    let program = chapter.split("```cpp\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has a program");
+    let folder = Scratch::new();
+    let source = folder.write("chapter.cpp", program);
+    let emulator = Emulator::over_http(&["demo"]);
+    for compiler in [GXX_17, CLANGXX_20] {
+        let program = compiler.build(&source, &Library::Shared);
+        let finished = program.with(emulator.environment()).arguments(&[emulator.key_id("demo")]).run();
+        let lines: Vec<_> = finished.expect_success().lines().collect();
+        let [ciphertext, plaintext] = lines[..] else { panic!("{finished}") };
+        assert!(ciphertext.starts_with("ciphertext: ") && ciphertext.contains("-k-"), "{finished}");
+        assert_eq!(plaintext, "plaintext:  a small secret");
+    }
+}
+
+/// Nothing of the C API is left out by forgetting it.
+#[test]
+fn every_function_has_its_place() {
+    let wrapper = fs::read_to_string(root().join("include/tckms.hpp")).unwrap();
+    let words: Vec<&str> = wrapper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    // A failure is taken, never borrowed.
+    let without = ["tckms_last_error", "tckms_error_status"];
+    for function in Header::committed().functions() {
+        let name = function.name.as_str();
+        assert_eq!(words.contains(&name), !without.contains(&name), "{name} in tckms.hpp");
+    }
+}

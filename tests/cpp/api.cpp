@@ -1,0 +1,439 @@
+// tckms.hpp against the emulator, over HTTP or, when the harness names a CA file, over HTTPS. Also compiled without
+// exceptions.
+#include "check.h"
+
+#include <tckms.hpp>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#if __has_include(<span>)
+#include <span>
+#endif
+
+#include "fixture.h"
+
+#define CHECK_VIEW(got, expected) CHECK_TEXT(std::string(got).c_str(), expected)
+
+namespace {
+
+constexpr std::string_view context = R"({"app":"billing"})";
+
+// Fails with what the library said.
+template <class T>
+T good(tckms::result<T> result) {
+  if (!result) check_failed(__FILE__, __LINE__, "%s", std::string(result.error().message()).c_str());
+  return std::move(result).value();
+}
+
+void good(const tckms::result<void> &result) {
+  if (!result) check_failed(__FILE__, __LINE__, "%s", std::string(result.error().message()).c_str());
+  check_done();
+}
+
+template <class T>
+void fails(const tckms::result<T> &result, tckms_status expected) {
+  CHECK(!result);
+  CHECK(!result.has_value());
+  CHECK_TEXT(tckms_status_name(result.error().status()), tckms_status_name(expected));
+  CHECK_INT(result.error().category(), tckms_status_category(expected));
+  CHECK(!result.error().message().empty());
+}
+
+// Keeps the rest of a view from being read by mistake: "abc" of "abcdef".
+std::string_view first(std::string_view text, std::size_t size) { return text.substr(0, size); }
+
+tckms::config basic_config() {
+  tckms::config config;
+  good(config.set_region("ap-guangzhou"));
+  good(config.set_endpoint(GIVEN_ENDPOINT));
+  good(config.set_credentials(GIVEN_SECRET_ID, GIVEN_SECRET_KEY));
+  if (given_ca_file() != nullptr) good(config.set_ca_file(given_ca_file()));
+  good(config.set_connect_timeout(std::chrono::seconds(60)));
+  good(config.set_try_timeout(std::chrono::seconds(60)));
+  good(config.set_total_timeout(std::chrono::minutes(2)));
+  return config;
+}
+
+tckms::client basic_client() { return good(tckms::client::make(basic_config())); }
+
+void bytes_come_from_many_types() {
+  const std::string text = "text";
+  const std::vector<std::uint8_t> vector{1, 2, 3};
+  const std::array<std::byte, 2> array{};
+  std::uint8_t raw[5] = {};
+  char *pointer = const_cast<char *>("pointer");
+  char buffer[8] = {'b'};
+  const char no_end[] = {'a', 'b'};
+  CHECK_INT(tckms::byte_view().size(), 0);
+  CHECK(tckms::byte_view().data() == nullptr);
+  CHECK_INT(tckms::byte_view(text).size(), 4);
+  CHECK_INT(tckms::byte_view(std::string_view(text)).size(), 4);
+  CHECK_INT(tckms::byte_view(vector).size(), 3);
+  CHECK_INT(tckms::byte_view(array).size(), 2);
+  CHECK_INT(tckms::byte_view(raw).size(), 5);
+  CHECK_INT(tckms::byte_view("literal").size(), 7);
+  CHECK_INT(tckms::byte_view("a\0b").size(), 3);
+  CHECK_INT(tckms::byte_view(no_end).size(), 2);
+  CHECK_INT(tckms::byte_view(pointer).size(), 7);
+  CHECK_INT(tckms::byte_view(static_cast<const char *>(nullptr)).size(), 0);
+  CHECK_INT(tckms::byte_view(buffer, sizeof buffer).size(), 8);
+  static_assert(!std::is_constructible_v<tckms::byte_view, char (&)[8]>, "an array of char may be text or not");
+  static_assert(!std::is_convertible_v<std::vector<int>, tckms::byte_view>, "elements are bytes");
+#if defined(__cpp_lib_span)
+  CHECK_INT(tckms::byte_view(std::span<const std::uint8_t>(vector)).size(), 3);
+  CHECK_INT(tckms::byte_view(std::span<std::uint8_t, 5>(raw)).size(), 5);
+#endif
+  CHECK(tckms::equal("same", std::string("same")));
+  CHECK(!tckms::equal("same", "sama"));
+  CHECK(!tckms::equal("same", "same longer"));
+  CHECK(tckms::equal({}, {}));
+  tckms::wipe(buffer, sizeof buffer);
+  CHECK_INT(buffer[0], 0);
+}
+
+void handles_move_and_do_not_copy() {
+  static_assert(!std::is_copy_constructible_v<tckms::buffer> && std::is_nothrow_move_constructible_v<tckms::buffer>);
+  static_assert(!std::is_copy_constructible_v<tckms::client> && std::is_move_constructible_v<tckms::client>);
+  static_assert(!std::is_copy_constructible_v<tckms::config> && std::is_move_constructible_v<tckms::config>);
+  static_assert(!std::is_copy_constructible_v<tckms::keyring> && std::is_move_constructible_v<tckms::keyring>);
+  static_assert(!std::is_copy_constructible_v<tckms::stream> && std::is_move_constructible_v<tckms::stream>);
+  static_assert(!std::is_copy_constructible_v<tckms::failure> && std::is_move_constructible_v<tckms::failure>);
+
+  tckms::client one = basic_client();
+  tckms::client two = std::move(one);
+  CHECK(one.get() == nullptr);  // NOLINT: that is what is tested
+  fails(one.encrypt(MAIN_KEY, "x", context), TCKMS_ERR_NULL_POINTER);
+  tckms::buffer blob = good(two.encrypt(MAIN_KEY, "x", context));
+  const std::uint8_t *data = blob.data();
+  tckms::buffer moved = std::move(blob);
+  CHECK(moved.data() == data);
+  CHECK(blob.empty() && blob.data() == nullptr && blob.text().empty());  // NOLINT
+  blob = std::move(moved);
+  tckms::buffer &same = blob;
+  blob = std::move(same);
+  CHECK(blob.data() == data);
+  CHECK_INT(std::distance(blob.begin(), blob.end()), blob.size());
+  blob.clear();
+  CHECK(blob.empty());
+}
+
+void core_calls() {
+  const tckms::client client = basic_client();
+  // None of these views ends with a NUL byte.
+  const std::string padded_key = std::string(MAIN_KEY) + "garbage";
+  const std::string_view key = first(padded_key, std::strlen(MAIN_KEY));
+  const std::string padded_context = std::string(context) + "garbage";
+  const std::string_view ctx = first(padded_context, context.size());
+
+  const tckms::buffer blob = good(client.encrypt(key, "secret", ctx));
+  CHECK_TEXT(tckms::last_key_id().c_str(), MAIN_KEY);
+  CHECK_INT(tckms::last_request_id().size(), 36);
+  CHECK_INT(blob.data()[blob.size()], 0);
+  CHECK_VIEW(good(client.decrypt(key, blob, ctx)).text(), "secret");
+  CHECK_VIEW(good(client.decrypt(tckms::any_key, blob.text(), ctx)).text(), "secret");
+  fails(client.decrypt(OTHER_KEY, blob, ctx), TCKMS_ERR_KEY_MISMATCH);
+  fails(client.decrypt(key, blob, tckms::no_context), TCKMS_ERR_INVALID_CIPHERTEXT);
+
+  const tckms::buffer moved = good(client.reencrypt(OTHER_KEY, blob, ctx, R"({"app":"other"})"));
+  CHECK_VIEW(good(client.decrypt(OTHER_KEY, moved, R"({"app":"other"})")).text(), "secret");
+  const tckms::buffer again = good(client.reencrypt(tckms::any_key, blob, ctx, tckms::no_context));
+  CHECK_VIEW(good(client.decrypt(key, again, tckms::no_context)).text(), "secret");
+
+  const tckms::data_key data_key = good(client.generate_data_key(key, 32, ctx));
+  CHECK_INT(data_key.plaintext.size(), 32);
+  CHECK(tckms::equal(data_key.plaintext, good(client.decrypt(key, data_key.ciphertext, ctx))));
+
+  std::array<std::uint8_t, 64> random{};
+  good(client.generate_random(random.data(), random.size()));
+  CHECK((random != std::array<std::uint8_t, 64>{}));
+
+  CHECK(good(client.call("GetServiceStatus")).text().find("ServiceEnabled") != std::string_view::npos);
+  const std::string request = R"({"KeyId":")" + std::string(key) + R"("})";
+  CHECK(good(client.call("DescribeKey", request)).text().find(key) != std::string_view::npos);
+
+  const tckms::counters counters = good(client.stats());
+  CHECK_INT(counters.calls, 14);
+  CHECK_INT(counters.failures_integrity, 1);
+  CHECK_INT(counters.failures_request, 1);
+}
+
+void failures_are_owned() {
+  const tckms::client client = basic_client();
+  tckms::result<tckms::buffer> refused = client.encrypt("00000000-0000-0000-0000-000000000000", "x", context);
+  fails(refused, TCKMS_ERR_CMK_NOT_FOUND);
+  // It outlives later failures, and another thread may have it.
+  fails(client.encrypt("", "x", context), TCKMS_ERR_MALFORMED_KEY_ID);
+  std::thread([moved = std::move(refused).error()] {
+    CHECK_VIEW(moved.service_code(), "ResourceUnavailable.CmkNotFound");
+    CHECK_VIEW(moved.action(), "Encrypt");
+    CHECK_VIEW(moved.key_id(), "00000000-0000-0000-0000-000000000000");
+    CHECK_INT(moved.request_id().size(), 36);
+    CHECK_INT(moved.http_status(), 200);
+    CHECK_INT(moved.attempts(), 1);
+    CHECK_INT(moved.os_errno(), 0);
+    CHECK(!moved.retryable());
+    CHECK(!moved.retry_after().has_value());
+  }).join();
+  CHECK(tckms_last_error() == nullptr);
+
+  // Text with a NUL byte inside is not cut short.
+  fails(client.encrypt(std::string(MAIN_KEY) + std::string("\0x", 2), "x", context), TCKMS_ERR_INVALID_UTF8);
+  fails(client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)), TCKMS_ERR_INVALID_UTF8);
+  // Empty text is not the same as none.
+  fails(client.encrypt(MAIN_KEY, "x", ""), TCKMS_ERR_INVALID_CONTEXT);
+  fails(client.encrypt(std::string_view(), "x", context), TCKMS_ERR_NULL_POINTER);
+  fails(client.encrypt(MAIN_KEY, {}, context), TCKMS_ERR_EMPTY_PLAINTEXT);
+  fails(client.generate_random(nullptr, 8), TCKMS_ERR_NULL_POINTER);
+  fails(client.generate_data_key(MAIN_KEY, 0, context), TCKMS_ERR_INVALID_LENGTH);
+
+  CHECK_VIEW(tckms::status_name(TCKMS_ERR_CMK_DISABLED), "TCKMS_ERR_CMK_DISABLED");
+  CHECK(!tckms::status_message(TCKMS_ERR_CMK_DISABLED).empty());
+  CHECK_INT(tckms::status_category(TCKMS_ERR_CMK_DISABLED), TCKMS_CATEGORY_REQUEST);
+}
+
+void every_setter_sets() {
+  tckms::config config;
+  good(config.set_international_endpoint());
+  good(config.set_plaintext_http_to_any_host_allowed(true));
+  good(config.set_ca_pem("-----BEGIN CERTIFICATE-----"));
+  good(config.set_proxy("http://127.0.0.1:3128"));
+  good(config.set_max_attempts(2));
+  good(config.set_retry_unsafe_actions(true));
+  good(config.set_rate_limit(100, 10));
+  good(config.set_user_agent_suffix("cpp"));
+  good(config.set_language("zh-CN"));
+  good(config.set_metadata_endpoint("http://127.0.0.1:1"));
+  good(config.set_sts_endpoint("http://127.0.0.1:1"));
+  good(config.set_env_credentials());
+  good(config.set_default_credentials());
+  good(config.set_profile_credentials("/nonexistent", "section"));
+  good(config.set_profile_credentials("/nonexistent"));
+  good(config.set_default_profile_credentials());
+  good(config.set_tccli_credentials("/nonexistent"));
+  fails(config.set_default_tccli_credentials("a/b"), TCKMS_ERR_INVALID_CREDENTIALS_FILE);
+  good(config.set_cvm_role_credentials());
+  good(config.set_cvm_role_credentials("role"));
+  good(config.set_oidc_credentials("provider", "/nonexistent", "qcs::cam::uin/1:roleName/r", "session",
+                                   std::chrono::hours(1)));
+  fails(config.set_tke_env_credentials(), TCKMS_ERR_NO_CREDENTIALS);
+  good(config.set_assume_role("qcs::cam::uin/1:roleName/r"));
+  good(config.set_assume_role("qcs::cam::uin/1:roleName/r", "session", std::chrono::minutes(30), "external", "{}"));
+  good(config.set_credentials("AKIDtest", "key", "token"));
+  tckms::config other;
+  fails(config.add_fallback_credentials(other), TCKMS_ERR_NO_CREDENTIALS);
+  good(other.set_credentials("AKIDtest", "key"));
+  good(config.add_fallback_credentials(other));
+
+  fails(config.set_region("AP"), TCKMS_ERR_INVALID_REGION);
+  fails(config.set_max_attempts(0), TCKMS_ERR_OUT_OF_RANGE);
+  fails(config.set_connect_timeout(std::chrono::milliseconds(0)), TCKMS_ERR_OUT_OF_RANGE);
+  fails(config.set_credentials("AKID test", "key"), TCKMS_ERR_MALFORMED_CREDENTIALS);
+  fails(config.set_log(static_cast<tckms::log_level>(77), nullptr), TCKMS_ERR_OUT_OF_RANGE);
+  fails(tckms::client::make(tckms::config()), TCKMS_ERR_INVALID_REGION);
+}
+
+void a_derived_client_outlives_its_origin() {
+  tckms::config different;
+  good(different.set_total_timeout(std::chrono::seconds(60)));
+  tckms::client derived = [&different] { return good(basic_client().derive(different)); }();
+  CHECK(!good(derived.encrypt(MAIN_KEY, "x", context)).empty());
+  good(different.set_region("ap-beijing"));
+  fails(derived.derive(different), TCKMS_ERR_NOT_DERIVABLE);
+}
+
+void a_client_from_the_environment() {
+  const tckms::client client = good(tckms::client::from_env());
+  CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
+}
+
+void the_log_is_heard_as_long_as_there_is_a_client() {
+  auto lines = std::make_shared<std::atomic<int>>(0);
+  {
+    tckms::client derived = [&lines] {
+      tckms::config config = basic_config();
+      good(config.set_log(tckms::log_level::debug, [lines](tckms::log_level level, std::string_view line) {
+        CHECK(level >= tckms::log_level::error && level <= tckms::log_level::debug);
+        CHECK(!line.empty());
+        ++*lines;
+      }));
+      const tckms::client client = good(tckms::client::make(config));
+      // The one that is made keeps its log, the configuration gets another.
+      good(config.set_log(tckms::log_level::off, nullptr));
+      return good(client.derive(tckms::config()));
+    }();
+    CHECK(!good(derived.encrypt(MAIN_KEY, "x", context)).empty());
+    CHECK(*lines > 0);
+    CHECK_INT(lines.use_count(), 2);
+  }
+  CHECK_INT(lines.use_count(), 1);
+}
+
+void credentials_come_from_a_function() {
+  auto asked = std::make_shared<int>(0);
+  {
+    tckms::config config = basic_config();
+    good(config.set_credentials_callback([asked](tckms::credentials_out &out) {
+      ++*asked;
+      CHECK(!out.set("", "key"));
+      return out.set(GIVEN_SECRET_ID, GIVEN_SECRET_KEY).has_value();
+    }));
+    const tckms::client client = good(tckms::client::make(config));
+    CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
+    CHECK_INT(*asked, 1);
+  }
+  CHECK_INT(asked.use_count(), 1);
+
+  tckms::config config = basic_config();
+  good(config.set_credentials_callback([](tckms::credentials_out &) { return false; }));
+  fails(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
+}
+
+tckms::custom_key custom_key(std::shared_ptr<int> alive) {
+  tckms::custom_key key;
+  key.provider_id = "cpp";
+  // A wrapping key for tests: it turns all bits.
+  key.wrap = [alive](std::string_view, tckms::byte_view data_key, tckms::wrapped_key_out &out) {
+    std::vector<std::uint8_t> wrapped(data_key.size());
+    std::memcpy(wrapped.data(), data_key.data(), data_key.size());
+    for (std::uint8_t &byte : wrapped) byte = static_cast<std::uint8_t>(~byte);
+    return out.set("info", wrapped) ? 0 : static_cast<int>(TCKMS_ERR_SERVICE_UNAVAILABLE);
+  };
+  key.unwrap = [](std::string_view provider_id, tckms::byte_view info, tckms::byte_view wrapped, std::string_view ctx,
+                  std::uint8_t *data_key, std::size_t size) {
+    CHECK_VIEW(provider_id, "cpp");
+    CHECK(tckms::equal(info, "info"));
+    CHECK(!ctx.empty());
+    CHECK_INT(wrapped.size(), size);
+    for (std::size_t i = 0; i < size; i++) {
+      data_key[i] = static_cast<std::uint8_t>(~static_cast<const std::uint8_t *>(wrapped.data())[i]);
+    }
+    return 0;
+  };
+  return key;
+}
+
+void sealing() {
+  auto alive = std::make_shared<int>(0);
+  {
+    tckms::keyring keyring;
+    good(keyring.add_kms(basic_client(), MAIN_KEY));
+    good(keyring.add_custom(custom_key(alive)));
+    good(keyring.set_cache());
+    tckms::cache_limits limits{};
+    limits.max_messages = 10;
+    good(keyring.set_cache(limits));
+    good(keyring.set_policy(tckms::policy::require_encrypt_require_decrypt));
+    good(keyring.set_signing(false));
+    good(keyring.set_frame_len(1024));
+    good(keyring.set_max_wrapped_keys(4));
+    good(keyring.set_max_header_len(65536));
+    good(keyring.set_max_frame_len(65536));
+    good(keyring.set_max_unframed_len(65536));
+    good(keyring.set_reproduced_context(tckms::no_context));
+    fails(keyring.add_rsa_public_pem("space", "name", "no pem"), TCKMS_ERR_INVALID_PEM);
+    fails(keyring.add_rsa_private_pem("space", "name", "no pem"), TCKMS_ERR_INVALID_PEM);
+
+    const std::string plaintext(5000, 'p');
+    const tckms::buffer message = good(keyring.seal(plaintext, context));
+    CHECK(good(tckms::message_info(message)).text().find("billing") != std::string_view::npos);
+    CHECK(good(keyring.open(message, context)).text() == plaintext);
+    fails(keyring.open(message, R"({"app":"other"})"), TCKMS_ERR_CONTEXT_MISMATCH);
+
+    // The custom key alone opens it, by a stream that outlives its keyring.
+    tckms::stream stream = [&alive] {
+      tckms::keyring offline;
+      good(offline.add_custom(custom_key(alive)));
+      return good(tckms::stream::open(offline, context));
+    }();
+    std::vector<std::uint8_t> out(good(stream.output_size(message.size())));
+    const auto progress = good(stream.update(message, out.data(), out.size()));
+    CHECK_INT(progress.consumed, message.size());
+    const auto ending = good(stream.finish(out.data() + progress.produced, out.size() - progress.produced));
+    CHECK(ending.done);
+    CHECK_INT(progress.produced + ending.produced, plaintext.size());
+    CHECK(tckms::equal(plaintext, tckms::byte_view(out.data(), plaintext.size())));
+
+    tckms::stream sealing = good(tckms::stream::seal(keyring, context));
+    fails(sealing.set_signed_allowed(true), TCKMS_ERR_INVALID_STATE);
+    good(sealing.set_message_bound(100));
+    good(sealing.set_message_size(3));
+    const std::uint64_t total = good(sealing.total_size());
+    std::vector<std::uint8_t> sealed(static_cast<std::size_t>(total));
+    const auto begun = good(sealing.update("abc", sealed.data(), sealed.size()));
+    const auto ended = good(sealing.finish(sealed.data() + begun.produced, sealed.size() - begun.produced));
+    CHECK(ended.done);
+    CHECK_INT(begun.produced + ended.produced, total);
+    CHECK_VIEW(good(keyring.open(sealed, context)).text(), "abc");
+    CHECK(alive.use_count() > 1);
+  }
+  CHECK_INT(alive.use_count(), 1);
+}
+
+#if TCKMS_HPP_EXCEPTIONS
+void results_throw_when_asked_to() {
+  const tckms::client client = tckms::client::make(basic_config()).value_or_throw();
+  const tckms::buffer blob = client.encrypt(MAIN_KEY, "secret", context).value_or_throw();
+  CHECK_VIEW(client.decrypt(MAIN_KEY, blob, context).value_or_throw().text(), "secret");
+  bool caught = false;
+  try {
+    static_cast<void>(client.encrypt("00000000-0000-0000-0000-000000000000", "x", context).value_or_throw());
+  } catch (const tckms::error &error) {
+    const tckms::error copy = error;
+    CHECK_INT(copy.status(), TCKMS_ERR_CMK_NOT_FOUND);
+    CHECK_VIEW(copy.detail().service_code(), "ResourceUnavailable.CmkNotFound");
+    CHECK_HAS(copy.what(), "CmkNotFound");
+    caught = true;
+  }
+  CHECK(caught);
+  caught = false;
+  try {
+    tckms::config().set_region("?").value_or_throw();
+  } catch (const std::exception &error) {
+    CHECK(*error.what() != '\0');
+    caught = true;
+  }
+  CHECK(caught);
+}
+
+void exceptions_do_not_leave_a_callback() {
+  tckms::config config = basic_config();
+  good(config.set_log(tckms::log_level::debug, [](tckms::log_level, std::string_view) { throw 1; }));
+  CHECK(!good(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context)).empty());
+  good(config.set_credentials_callback([](tckms::credentials_out &) -> bool { throw std::bad_alloc(); }));
+  fails(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
+
+  tckms::custom_key key = custom_key(nullptr);
+  key.wrap = [](std::string_view, tckms::byte_view, tckms::wrapped_key_out &) -> int { throw 1; };
+  tckms::keyring keyring;
+  good(keyring.add_custom(key));
+  fails(keyring.seal("x", context), TCKMS_ERR_CUSTOM_KEY_FAILED);
+}
+#endif
+
+}  // namespace
+
+int main() {
+  bytes_come_from_many_types();
+  handles_move_and_do_not_copy();
+  core_calls();
+  failures_are_owned();
+  every_setter_sets();
+  a_derived_client_outlives_its_origin();
+  a_client_from_the_environment();
+  the_log_is_heard_as_long_as_there_is_a_client();
+  credentials_come_from_a_function();
+  sealing();
+#if TCKMS_HPP_EXCEPTIONS
+  results_throw_when_asked_to();
+  exceptions_do_not_leave_a_callback();
+#endif
+  CHECK_INT(tckms::version_number(), TCKMS_VERSION_NUMBER);
+  CHECK_VIEW(tckms::version(), TCKMS_VERSION);
+  CHECK_INT(tckms::plaintext_max(), TCKMS_PLAINTEXT_MAX);
+  CHECK_INT(tckms::encryption_context_max(), TCKMS_ENCRYPTION_CONTEXT_MAX);
+  CHECK_INT(tckms::random_max(), TCKMS_RANDOM_MAX);
+  CHECK_INT(tckms::key_id_max(), TCKMS_KEY_ID_MAX);
+  CHECK_INT(tckms::ciphertext_blob_max(), TCKMS_CIPHERTEXT_BLOB_MAX);
+  return checks_passed();
+}
