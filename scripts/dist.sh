@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Puts the libraries that are installed into target/dist, made from the archive that cargo left:
+#
+#   libtckms.a          one object that defines the functions of packaging/tckms.map and nothing else, so that it links
+#                       beside another library written in Rust, or any other, without two definitions of one name
+#   libtckms.so.0.x.y   that object with packaging/tckms.map, which gives every function its version; and its two links
+#
+# For another kind of machine: TARGET=aarch64-unknown-linux-gnu CROSS=aarch64-linux-gnu- scripts/dist.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=${CARGO_TARGET_DIR:-target}${TARGET:+/$TARGET}
+archive=$out/release/libtckms.a
+dist=$out/dist
+map=packaging/tckms.map
+cross=${CROSS:-}
+cc=${CC:-${cross:+${cross}gcc}}
+cc=${cc:-cc}
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+major=${version%%.*}
+
+[ -e "$archive" ] || { echo "dist: $archive is missing; run 'make build'" >&2; exit 1; }
+scripts/symbols.sh check
+
+# The last file to be made is newer than all it is made from.
+last=$dist/libtckms.so
+if [ "$last" -nt "$archive" ] && [ "$last" -nt "$map" ] && [ "$last" -nt scripts/dist.sh ]; then exit 0; fi
+
+mkdir -p "$dist"
+work=$(mktemp -d "$dist/.new.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+scripts/symbols.sh list >"$work/functions"
+
+on_elf() {
+  local shared=libtckms.so.$version soname=libtckms.so.$major
+  # Groups of sections that every Rust library has would be merged with those of another, though their symbols are
+  # local by then; so they are made plain sections.
+  "${cross}ld" -r --gc-sections --force-group-allocation $(sed 's/^/-u /' "$work/functions") \
+    --whole-archive "$archive" -o "$work/all.o"
+  # The bitcode is for link-time optimisation by the same rustc, and three quarters of the size.
+  "${cross}objcopy" --enable-deterministic-archives --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
+    --keep-global-symbols="$work/functions" "$work/all.o" "$work/tckms.o"
+  "${cross}ar" rcsD "$work/libtckms.a" "$work/tckms.o"
+
+  # nodelete: the network's thread and the destructors of thread-local values run code of the library.
+  # shellcheck disable=SC2086
+  $cc -shared -o "$work/$shared" "$work/tckms.o" \
+    -Wl,--version-script="$map" -Wl,-soname,"$soname" -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,--build-id=sha1 \
+    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} -lgcc_s -lc
+  "${cross}strip" --strip-unneeded "$work/$shared"
+  place "$shared" "$soname" libtckms.so
+}
+
+on_macos() {
+  local shared=libtckms.$version.dylib soname=libtckms.$major.dylib
+  sed 's/^/_/' "$work/functions" >"$work/exported"
+  ld -r -exported_symbols_list "$work/exported" -all_load "$archive" -o "$work/tckms.o"
+  libtool -static -D -o "$work/libtckms.a" "$work/tckms.o"
+  # macOS has no versions of symbols; the list still says what is exported.
+  $cc -dynamiclib -o "$work/$shared" "$work/tckms.o" -Wl,-exported_symbols_list,"$work/exported" -Wl,-dead_strip \
+    -install_name "@rpath/$soname" -current_version "$version" -compatibility_version "$major" \
+    -Wl,-headerpad_max_install_names ${LDFLAGS:-} -framework CoreFoundation -framework Security
+  strip -x "$work/$shared"
+  place "$shared" "$soname" libtckms.dylib
+}
+
+# The library under the name of its version, the loader's link to it, and the linker's, which comes last.
+place() {
+  mv "$work/libtckms.a" "$dist/libtckms.a"
+  mv "$work/$1" "$dist/$1"
+  ln -sfn "$1" "$dist/$2"
+  ln -sfn "$1" "$dist/$3"
+  echo "dist: $dist has $1 ($(wc -c <"$dist/$1" | tr -d ' ') bytes) and libtckms.a ($(wc -c <"$dist/libtckms.a" | tr -d ' ') bytes)"
+}
+
+case ${TARGET:-$(uname -s)} in
+  *darwin* | Darwin) last=$dist/libtckms.dylib on_macos ;;
+  *) on_elf ;;
+esac
