@@ -1,0 +1,364 @@
+/*
+ * Renewal: in time, once for all threads, and without anybody's waiting for it who need not.
+ *
+ * What takes long runs side by side. There the metadata service is a scripted one, which can claim that credentials
+ * expire long before the emulator thinks so.
+ */
+#define _GNU_SOURCE
+#include "credentials.h"
+
+/* Claimed lifetime, and when the last tenth of it begins. */
+enum { LIFETIME_S = 20, DUE_MS = 18000 };
+
+static tckms_config *role_config(const char *metadata) {
+  tckms_config *config = config_at(metadata, GIVEN_ENDPOINT);
+  CHECK_OK(tckms_config_set_cvm_role_credentials(config, "my-role"));
+  return config;
+}
+
+static void sleep_until(long moment) {
+  long left = moment - now_ms();
+  if (left > 0) {
+    sleep_ms(left);
+  }
+}
+
+struct renewal {
+  tckms_client *client;
+  int over;
+};
+
+static void *renew_slowly(void *argument) {
+  struct renewal *renewal = argument;
+  CHECK_OK(use(renewal->client));
+  __atomic_store_n(&renewal->over, 1, __ATOMIC_SEQ_CST);
+  return NULL;
+}
+
+/* The renewal takes two seconds, until it is given up; a call that waited for it would take as long. */
+static void *others_go_on_while_a_renewal_is_slow(void *unused) {
+  struct identity identity = issue_identity();
+  char document[8192];
+  struct reply script[2];
+  struct server server;
+  struct renewal renewal;
+  pthread_t thread;
+  int calls = 0;
+  long began;
+  long took;
+  write_document(document, sizeof document, &identity, start_of_a_second() + LIFETIME_S);
+  began = now_ms();
+  script[0] = reply_of(200, document);
+  script[1] = no_reply();
+  server_start(&server, script, 2);
+  renewal.client = client_of(role_config(server.endpoint));
+  renewal.over = 0;
+  CHECK_OK(use(renewal.client));
+  sleep_until(began + DUE_MS + 100);
+  CHECK_INT(pthread_create(&thread, NULL, renew_slowly, &renewal), 0);
+  sleep_ms(200);
+  while (calls < 20 && now_ms() < began + DUE_MS + 1200) {
+    CHECK_OK(use_and_measure(renewal.client, &took));
+    CHECK(took < 1000);
+    CHECK(!__atomic_load_n(&renewal.over, __ATOMIC_SEQ_CST));
+    calls++;
+  }
+  CHECK(calls > 0);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  server_stop(&server);
+  tckms_client_free(renewal.client);
+  return unused;
+}
+
+static void *a_renewal_that_fails_leaves_what_is_good_and_is_tried_again_later(void *unused) {
+  struct identity identity = issue_identity();
+  char documents[2][8192];
+  struct reply script[4];
+  struct server server;
+  tckms_client *client;
+  long began;
+  write_document(documents[0], sizeof documents[0], &identity, start_of_a_second() + LIFETIME_S);
+  began = now_ms();
+  write_document(documents[1], sizeof documents[1], &identity, unix_time() + 7200);
+  script[0] = reply_of(200, documents[0]);
+  script[1] = reply_of(500, "");
+  script[2] = reply_of(200, "{\"Code\":\"Failure\"}");
+  script[3] = reply_of(200, documents[1]);
+  server_start(&server, script, 4);
+  client = client_of(role_config(server.endpoint));
+  CHECK_OK(use(client));
+  sleep_until(began + DUE_MS + 50);
+  /* Fails, after which half a second has to pass; then a whole one. */
+  CHECK_OK(use(client));
+  CHECK_OK(use(client));
+  sleep_ms(510);
+  CHECK_OK(use(client));
+  sleep_ms(510);
+  CHECK_OK(use(client));
+  sleep_until(began + LIFETIME_S * 1000 + 200);
+  /* The server checks that this is the fourth request and the last. */
+  CHECK_OK(use(client));
+  CHECK_OK(use(client));
+  server_stop(&server);
+  tckms_client_free(client);
+  return unused;
+}
+
+static void *expired_ones_do_not_replace_good_ones(void *unused) {
+  struct identity identity = issue_identity();
+  char documents[2][8192];
+  struct reply script[2];
+  struct server server;
+  tckms_client *client;
+  long began;
+  write_document(documents[0], sizeof documents[0], &identity, start_of_a_second() + LIFETIME_S);
+  began = now_ms();
+  write_document(documents[1], sizeof documents[1], &identity, unix_time() - 1);
+  script[0] = reply_of(200, documents[0]);
+  script[1] = reply_of(200, documents[1]);
+  server_start(&server, script, 2);
+  client = client_of(role_config(server.endpoint));
+  CHECK_OK(use(client));
+  sleep_until(began + DUE_MS + 50);
+  CHECK_OK(use(client));
+  CHECK_OK(use(client));
+  server_stop(&server);
+  tckms_client_free(client);
+  return unused;
+}
+
+/* STS swallows the request. The call has two seconds, and must not spend them all on what it does not need yet. */
+static void *a_renewal_leaves_time_for_the_call(void *unused) {
+  struct identity identity = issue_identity();
+  char answer[8192];
+  struct reply script[2];
+  struct server server;
+  tckms_config *config;
+  tckms_client *client;
+  long began;
+  long took;
+  write_answer(answer, sizeof answer, &identity, start_of_a_second() + LIFETIME_S);
+  began = now_ms();
+  script[0] = reply_of(200, answer);
+  script[1] = no_reply();
+  server_start(&server, script, 2);
+  config = config_at(GIVEN_ENDPOINT, server.endpoint);
+  CHECK_OK(tckms_config_set_credentials(config, "AKIDTEST", "S3CRET", NULL));
+  CHECK_OK(tckms_config_set_assume_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
+  CHECK_OK(tckms_config_set_total_timeout_ms(config, 2000));
+  client = client_of(config);
+  CHECK_OK(use(client));
+  sleep_until(began + DUE_MS + 50);
+  CHECK_OK(use_and_measure(client, &took));
+  CHECK(took >= 900);
+  server_stop(&server);
+  tckms_client_free(client);
+  return unused;
+}
+
+static void one_refresh_serves_32_threads(void) {
+  tckms_client *client;
+  begin_anew();
+  set_issuer("my-role", 3);
+  set_fault("Metadata", "{\"kind\":\"delay\",\"ms\":500}", 1);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  on_threads(32, use_on_thread, client);
+  CHECK_INT(requests_seen("Metadata"), 1);
+  set_issuer("my-role", 0);
+  sleep_ms(3100);
+  set_fault("Metadata", "{\"kind\":\"delay\",\"ms\":500}", 1);
+  on_threads(32, use_on_thread, client);
+  CHECK_INT(requests_seen("Metadata"), 2);
+  tckms_client_free(client);
+}
+
+static void *fail_on_thread(void *client) {
+  CHECK_REFUSED(use(client), TCKMS_ERR_HTTP_STATUS);
+  return NULL;
+}
+
+static void one_failure_serves_32_threads(void) {
+  tckms_client *client;
+  begin_anew();
+  set_issuer("my-role", 0);
+  set_fault("Metadata", "{\"kind\":\"status\",\"status\":500}", 100);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  on_threads(32, fail_on_thread, client);
+  CHECK_INT(requests_seen("Metadata"), 1);
+  tckms_client_free(client);
+}
+
+/* The emulator refuses a token that is expired, so none was used for too long. */
+static void credentials_are_renewed_before_they_expire(void) {
+  tckms_client *client;
+  long began;
+  begin_anew();
+  /* Whole seconds: the emulator's end may be almost one second earlier than it seems, and the last tenth more. */
+  set_issuer("my-role", 11);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  began = now_ms();
+  while (now_ms() < began + 12000) {
+    CHECK_OK(use(client));
+    sleep_ms(50);
+  }
+  tckms_client_free(client);
+  CHECK_INT(requests_seen("Metadata"), 2);
+  CHECK_INT(seen("AuthFailure.TokenFailure"), 0);
+}
+
+static void a_role_that_is_removed_while_the_program_runs(void) {
+  tckms_client *client;
+  long took;
+  begin_anew();
+  set_issuer("my-role", 2);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  CHECK_OK(use(client));
+  set_issuer(NULL, 0);
+  sleep_ms(2100);
+  CHECK_REFUSED(use_and_measure(client, &took), TCKMS_ERR_CREDENTIALS_EXPIRED);
+  CHECK_MESSAGE_HAS("no role is bound");
+  CHECK(took < slack_ms());
+  /* Bound anew, it is found as soon as it is looked for. */
+  set_issuer("my-role", 0);
+  sleep_ms(600);
+  CHECK_OK(use(client));
+  tckms_client_free(client);
+}
+
+static void expired_credentials_say_why_there_are_no_new_ones(void) {
+  tckms_client *client;
+  int i;
+  begin_anew();
+  set_issuer("my-role", 2);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  CHECK_OK(use(client));
+  set_fault("Metadata", "{\"kind\":\"status\",\"status\":500}", 1000);
+  sleep_ms(2100);
+  forget_requests();
+  for (i = 0; i < 20; i++) {
+    CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_EXPIRED);
+    CHECK_MESSAGE_HAS("HTTP status 500");
+  }
+  CHECK_INT(requests_seen("Metadata"), 1);
+  CHECK_INT(requests_seen("Encrypt"), 0);
+  clear_faults();
+  sleep_ms(600);
+  CHECK_OK(use(client));
+  tckms_client_free(client);
+}
+
+static void a_refused_token_is_renewed_once_and_the_call_succeeds(void) {
+  tckms_client *client;
+  begin_anew();
+  set_issuer("my-role", 0);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  CHECK_OK(use(client));
+  forget_requests();
+  set_fault("Encrypt", "{\"kind\":\"expire_token\"}", 1);
+  CHECK_OK(use(client));
+  CHECK_INT(requests_seen("Metadata"), 1);
+  CHECK_INT(requests_seen("Encrypt"), 2);
+  forget_requests();
+  set_fault("Encrypt", "{\"kind\":\"expire_token\"}", 2);
+  CHECK_REFUSED(use(client), TCKMS_ERR_TOKEN_FAILURE);
+  CHECK_INT(requests_seen("Metadata"), 1);
+  CHECK_INT(requests_seen("Encrypt"), 2);
+  tckms_client_free(client);
+}
+
+/* All 32 find the token refused at about the same time. */
+static void a_refused_token_is_renewed_once_for_all_threads(void) {
+  tckms_client *client;
+  begin_anew();
+  set_issuer("my-role", 0);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  CHECK_OK(use(client));
+  forget_requests();
+  set_fault("Encrypt", "{\"kind\":\"expire_token\"}", 1);
+  on_threads(32, use_on_thread, client);
+  CHECK_INT(requests_seen("Metadata"), 1);
+  tckms_client_free(client);
+}
+
+enum { RENEWALS = 20, BETWEEN = 20, CALLERS = 8 };
+
+static void *use_while_identities_change(void *client) {
+  int i;
+  for (i = 0; i < RENEWALS * BETWEEN / CALLERS; i++) {
+    tckms_status status = use(client);
+    /* Twice in the same call it may meet a token that is over by then. */
+    CHECK(status == TCKMS_OK || status == TCKMS_ERR_TOKEN_FAILURE);
+  }
+  return NULL;
+}
+
+/* A key of another identity than the id's would be refused for another reason, and such a token once more often. */
+static void the_three_parts_always_belong_together(void) {
+  char script[8192] = "[";
+  tckms_client *client;
+  int i;
+  begin_anew();
+  set_issuer("my-role", 0);
+  for (i = 0; i < RENEWALS; i++) {
+    size_t len = strlen(script);
+    snprintf(script + len, sizeof script - len,
+             "%s{\"action\":\"Encrypt\",\"fault\":{\"kind\":\"pass\"},\"times\":%d},"
+             "{\"action\":\"Encrypt\",\"fault\":{\"kind\":\"expire_token\"}}",
+             i == 0 ? "" : ",", BETWEEN - 1);
+  }
+  strcat(script, "]");
+  set_faults(script);
+  client = client_of(role_config(GIVEN_ENDPOINT));
+  on_threads(CALLERS, use_while_identities_change, client);
+  tckms_client_free(client);
+  CHECK(!faults_are_left());
+  /* Some of the twenty hit an identity that had been replaced already. */
+  CHECK(requests_seen("Metadata") > 2 && requests_seen("Metadata") <= RENEWALS + 1);
+}
+
+static void a_refused_token_of_a_fixed_identity_fails_at_once(void) {
+  struct identity identity;
+  tckms_config *config = heard_config();
+  tckms_client *client;
+  begin_anew();
+  identity = issue_identity();
+  CHECK_OK(tckms_config_set_credentials(config, identity.secret_id, identity.secret_key, identity.token));
+  client = client_of(config);
+  CHECK_OK(use(client));
+  forget_requests();
+  set_fault("Encrypt", "{\"kind\":\"expire_token\"}", 1);
+  CHECK_REFUSED(use(client), TCKMS_ERR_TOKEN_FAILURE);
+  CHECK_INT(requests_seen("Encrypt"), 1);
+  tckms_client_free(client);
+}
+
+int main(void) {
+  void *(*const slow[])(void *) = {
+      others_go_on_while_a_renewal_is_slow,
+      a_renewal_that_fails_leaves_what_is_good_and_is_tried_again_later,
+      expired_ones_do_not_replace_good_ones,
+      a_renewal_leaves_time_for_the_call,
+  };
+  enum { SLOW = sizeof slow / sizeof *slow };
+  pthread_t threads[SLOW];
+  int i;
+  if (strcmp(given("TEST_PART"), "slow") == 0) {
+    for (i = 0; i < SLOW; i++) {
+      CHECK_INT(pthread_create(&threads[i], NULL, slow[i], NULL), 0);
+    }
+    for (i = 0; i < SLOW; i++) {
+      CHECK_INT(pthread_join(threads[i], NULL), 0);
+    }
+    return no_secret_was_told();
+  }
+  one_refresh_serves_32_threads();
+  one_failure_serves_32_threads();
+  credentials_are_renewed_before_they_expire();
+  a_role_that_is_removed_while_the_program_runs();
+  expired_credentials_say_why_there_are_no_new_ones();
+  a_refused_token_is_renewed_once_and_the_call_succeeds();
+  a_refused_token_is_renewed_once_for_all_threads();
+  the_three_parts_always_belong_together();
+  a_refused_token_of_a_fixed_identity_fails_at_once();
+  return no_secret_was_told();
+}
