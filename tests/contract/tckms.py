@@ -28,6 +28,9 @@ _PROTOTYPES = {
     "tckms_config_set_region": (c_int, [c_void_p, c_char_p]),
     "tckms_config_set_endpoint": (c_int, [c_void_p, c_char_p]),
     "tckms_config_set_credentials": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p]),
+    "tckms_config_set_default_credentials": (c_int, [c_void_p]),
+    "tckms_config_set_default_profile_credentials": (c_int, [c_void_p, c_char_p]),
+    "tckms_config_set_env_credentials": (c_int, [c_void_p]),
     "tckms_config_set_ca_file": (c_int, [c_void_p, c_char_p]),
     "tckms_client_new": (c_int, [c_void_p, POINTER(c_void_p)]),
     "tckms_client_free": (None, [c_void_p]),
@@ -56,16 +59,31 @@ class TckmsError(Exception):
         _LIBRARY.tckms_error_free(error)
 
 
-class Client:
-    """A client of the library; to be closed."""
+def default_credentials(config):
+    return _LIBRARY.tckms_config_set_default_credentials(config)
 
-    def __init__(self, endpoint, region, secret_id, secret_key, ca_file=None):
+
+def default_profile_credentials(config):
+    return _LIBRARY.tckms_config_set_default_profile_credentials(config, None)
+
+
+def env_credentials(config):
+    return _LIBRARY.tckms_config_set_env_credentials(config)
+
+
+class Client:
+    """A client of the library; to be closed. `choose_credentials` takes the configuration; without it, keys are given."""
+
+    def __init__(self, endpoint, region, secret_id=None, secret_key=None, ca_file=None, choose_credentials=None):
         config = _LIBRARY.tckms_config_new()
         self._client = c_void_p()
         try:
             _check(_LIBRARY.tckms_config_set_region(config, _bytes(region)))
             _check(_LIBRARY.tckms_config_set_endpoint(config, _bytes(endpoint)))
-            _check(_LIBRARY.tckms_config_set_credentials(config, _bytes(secret_id), _bytes(secret_key), None))
+            if choose_credentials is None:
+                _check(_LIBRARY.tckms_config_set_credentials(config, _bytes(secret_id), _bytes(secret_key), None))
+            else:
+                _check(choose_credentials(config))
             if ca_file is not None:
                 _check(_LIBRARY.tckms_config_set_ca_file(config, _bytes(ca_file)))
             _check(_LIBRARY.tckms_client_new(config, byref(self._client)))
