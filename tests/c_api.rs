@@ -210,7 +210,7 @@ fn make_in(folder: &Path) -> Command {
 }
 
 fn expect_built(folder: &Path) {
-    for program in ["quickstart", "error_handling", "data_key", "observe"] {
+    for program in ["quickstart", "error_handling", "data_key", "observe", "credentials"] {
         let finished = Command::new(folder.join(program)).output().unwrap();
         assert!(String::from_utf8_lossy(&finished.stderr).starts_with("usage: "), "{program}: {finished:?}");
     }
