@@ -55,9 +55,11 @@
  *
  * PROCESSES
  *   The library has no global state to set up or tear down. It installs no signal handler and no atexit function,
- *   writes nothing to stdout or stderr, reads no environment variable except in functions with "env" or "default" in
- *   their name, and never changes the host's signal disposition, so a broken connection raises no SIGPIPE in the host. A client may
- *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the library mapped.
+ *   writes nothing to stdout or stderr, and never changes the host's signal disposition, so a broken connection raises
+ *   no SIGPIPE in the host. Only functions with "env" or "default" in their name read environment variables; what the
+ *   library stands on looks at three by itself: OPENSSL_ia32cap (CPU features, once when loaded), RUST_MIN_STACK and
+ *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). A client may be used before
+ *   and after fork(): the child makes connections of its own. dlclose() leaves the library mapped.
  *
  * MEMORY AND SECRETS
  *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before their memory is given
@@ -153,6 +155,11 @@
  * Policy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
  */
 #define TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT 1
+
+/**
+ * Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
+ */
+#define TCKMS_THREADS_MAX 256
 
 /**
  * What kind of trouble a status is, and so who can do something about it.
@@ -910,6 +917,33 @@ typedef struct tckms_cache_limits {
    */
   uint64_t max_entries;
 } tckms_cache_limits;
+
+/**
+ * How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
+ *
+ * Later versions may add members at the end; the size argument of the functions tells which ones a program knows.
+ */
+typedef struct tckms_fd_options {
+  /**
+   * How many threads work: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
+   * memory for two pieces of 1 MiB, or of one frame where frames are longer.
+   */
+  uint32_t threads;
+  /**
+   * To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
+   */
+  uint32_t signed_allowed;
+  /**
+   * Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
+   * are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
+   * call with TCKMS_ERR_CANCELED. It must return: no longjmp() and no C++ exception may leave it.
+   */
+  int (*progress)(void *userdata, uint64_t done, uint64_t total);
+  /**
+   * Handed to `progress` as it is.
+   */
+  void *userdata;
+} tckms_fd_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2471,6 +2505,58 @@ tckms_status tckms_stream_output_size(tckms_stream *stream,
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_total_size(tckms_stream *stream,
                                      uint64_t *total_size);
+
+/**
+ * Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+ *
+ * @param keyring   The keyring, with at least one key that seals. Its cache is not used.
+ * @param in_fd     Where the plaintext is read from, up to its end.
+ * @param out_fd    Where the message is written to. After a failure what is there has no end, and no reader takes it for
+ *                  a whole message.
+ * @param ctx_json  NULL, or the context, as for tckms_seal().
+ * @param options   NULL for the defaults.
+ * @param size      sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+ * @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
+ *                  see the chapter on errors.
+ *
+ * Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the host.
+ * Threads: from any thread, any number at once with descriptors of their own. Works on threads of its own, with all
+ * signals blocked, which end before it returns.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_seal_fd(const tckms_keyring *keyring,
+                           int in_fd,
+                           int out_fd,
+                           const char *ctx_json,
+                           const tckms_fd_options *options,
+                           size_t size);
+
+/**
+ * Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+ *
+ * @param keyring            The keyring, with a key that the data key is wrapped by.
+ * @param in_fd              Where the message is read from; it has to end with the message.
+ * @param out_fd             Where the plaintext is written to, frame by frame, each after it is known to be authentic.
+ *                           That nothing is missing is known only when the call succeeds: write to a new file and give
+ *                           it its name afterwards, and throw away what is there after a failure.
+ * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open().
+ * @param options            NULL for the defaults.
+ * @param size               sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+ * @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
+ *                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
+ *
+ * Descriptors and threads: as for tckms_seal_fd().
+ * Threads: from any thread, any number at once with descriptors of their own.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_open_fd(const tckms_keyring *keyring,
+                           int in_fd,
+                           int out_fd,
+                           const char *expected_ctx_json,
+                           const tckms_fd_options *options,
+                           size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

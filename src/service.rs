@@ -393,13 +393,17 @@ fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<Refreshing
 }
 
 fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> {
-    let ca_bundle = config.ca_bundle.clone().unwrap_or(CaBundle::System);
     let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts)
         && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_tls);
-    let needs_trust =
-        endpoint.is_tls() || sts_over_tls || config.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
+    let proxy_over_tls = config.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
+    let tls = match &config.ca_bundle {
+        // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.
+        Some(bundle) => trust::tls_config(bundle)?,
+        None if endpoint.is_tls() || sts_over_tls || proxy_over_tls => trust::tls_config(&CaBundle::System)?,
+        None => trust::tls_config_without_trust()?,
+    };
     Ok(Settings {
-        tls: if needs_trust { trust::tls_config(&ca_bundle)? } else { trust::tls_config_without_trust()? },
+        tls,
         proxy: config.proxy.clone(),
         connect_timeout: config.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
     })
