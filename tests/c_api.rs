@@ -239,3 +239,14 @@ fn the_examples_makefile_asks_pkg_config() {
     output_of(make_in(&examples).env("PKG_CONFIG_PATH", folder.path()));
     expect_built(&examples);
 }
+
+/// Whatever the library writes beyond a buffer of the program's, frees twice or forgets, gcc's sanitizers see.
+#[test]
+fn programs_hold_under_the_sanitizers() {
+    let emulator = Emulator::over_http(&["main", "other", "disabled", "archived"]);
+    for source in ["core_calls.c", "bad_input.c", "errors.c", "logging.c", "replies.c"] {
+        let options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+        let program = GCC.build_with(&options, Path::new("tests/c").join(source), &Library::Shared);
+        program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+    }
+}
