@@ -20,6 +20,9 @@ clang clang
 valgrind valgrind
 nm binutils
 python3 python3
+mandoc mandoc
+pkg-config pkg-config
+go golang-go
 "
 
 missing_packages() {

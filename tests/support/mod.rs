@@ -6,6 +6,8 @@
 mod compiler;
 mod emulator;
 mod header;
+mod installation;
+mod prefix;
 mod program;
 mod release;
 mod scratch;
@@ -16,6 +18,8 @@ use std::process::Command;
 pub use compiler::{CLANG, Compiler, GCC, Library, Program};
 pub use emulator::Emulator;
 pub use header::{Declaration, Header};
+pub use installation::{Installation, PREFIX, dist, make};
+pub use prefix::Prefix;
 pub use program::{Finished, Invocation};
 pub use release::release;
 pub use scratch::Scratch;
@@ -30,6 +34,8 @@ pub fn tool(name: &str) -> Command {
     let package = match name {
         "nm" | "readelf" | "strip" => "binutils",
         "clang++" => "clang",
+        "abidw" | "abidiff" => "abigail-tools",
+        "go" | "gofmt" => "golang-go",
         other => other,
     };
     let path = std::env::var_os("PATH").expect("there is a PATH");

@@ -1,0 +1,372 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/cgo"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Client is a client of the key service. Any number of goroutines may call with it at once.
+type Client struct {
+	total time.Duration
+	// A place for each call in C.
+	places chan struct{}
+	// Closed by Close, for those who wait for a place.
+	closing chan struct{}
+
+	mu     sync.Mutex
+	handle *C.tckms_client
+	log    cgo.Handle
+	// Calls that use the handle. It is freed by the last one after Close.
+	users  int
+	closed bool
+}
+
+// NewClient makes a client. It opens no connection: the first call does.
+func NewClient(o Options) (*Client, error) {
+	config := newConfig()
+	defer config.free()
+	client, err := func() (*Client, error) {
+		for _, set := range o.settings() {
+			if err := set(config); err != nil {
+				return nil, err
+			}
+		}
+		var handle *C.tckms_client
+		if err := checked(C.tckms_go_client_new(config.handle, &handle)); err != nil {
+			return nil, err
+		}
+		total := o.TotalTimeout
+		if total == 0 {
+			total = defaultTotalTimeout
+		}
+		return newClient(handle, config.log, total, o.MaxConcurrentCalls), nil
+	}()
+	if err != nil && config.log != 0 {
+		config.log.Delete()
+	}
+	return client, err
+}
+
+// NewClientFromEnv makes a client from the environment: DefaultCredentials, TENCENTCLOUD_REGION, and if they are set
+// TCKMS_ENDPOINT and TCKMS_CA_FILE.
+func NewClientFromEnv() (*Client, error) {
+	var handle *C.tckms_client
+	if err := checked(C.tckms_go_client_new_from_env(&handle)); err != nil {
+		return nil, err
+	}
+	return newClient(handle, 0, defaultTotalTimeout, 0), nil
+}
+
+func newClient(handle *C.tckms_client, log cgo.Handle, total time.Duration, maxCalls int) *Client {
+	if maxCalls <= 0 {
+		maxCalls = DefaultMaxConcurrentCalls
+	}
+	client := &Client{
+		total:   total,
+		places:  make(chan struct{}, maxCalls),
+		closing: make(chan struct{}),
+		handle:  handle,
+		log:     log,
+	}
+	// A net for programs that forget to close. No call is in C then: it would still refer to the client.
+	runtime.SetFinalizer(client, func(c *Client) { _ = c.Close() })
+	return client
+}
+
+// Close ends the client: further calls and those that wait for their turn return ErrClosed. Calls that are in C end as
+// they would have, and the last one gives back the connections and the wiped credentials. It does not wait for them,
+// may be called from everywhere, and again. The error is always nil.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		close(c.closing)
+		runtime.SetFinalizer(c, nil)
+		c.freeUnused()
+	}
+	return nil
+}
+
+// freeUnused is called with the lock held.
+func (c *Client) freeUnused() {
+	if !c.closed || c.users > 0 || c.handle == nil {
+		return
+	}
+	C.tckms_client_free(c.handle)
+	c.handle = nil
+	if c.log != 0 {
+		// Nothing logs any more.
+		c.log.Delete()
+	}
+}
+
+// enter waits for a place and makes sure that the handle stays.
+func (c *Client) enter(ctx context.Context) error {
+	// A context that has ended goes before a place that is free.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c.places <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.closing:
+		return ErrClosed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		<-c.places
+		return ErrClosed
+	}
+	c.users++
+	return nil
+}
+
+func (c *Client) leave() {
+	<-c.places
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users--
+	c.freeUnused()
+}
+
+// timeout is a context's deadline as a total timeout, or 0 when the client's own is not later.
+func (c *Client) timeout(ctx context.Context) C.int64_t {
+	deadline, some := ctx.Deadline()
+	if !some {
+		return 0
+	}
+	left := time.Until(deadline)
+	if left >= c.total {
+		return 0
+	}
+	if left < time.Millisecond {
+		return 1
+	}
+	return C.int64_t(left / time.Millisecond)
+}
+
+// Who has what a call in the background returned.
+const (
+	undecided int32 = iota
+	delivered
+	abandoned
+)
+
+// request is what a call needs while it is in C.
+type request struct {
+	memory
+	action string
+	call   func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome
+	// What gives back an outcome.
+	free func(*C.tckms_go_outcome)
+}
+
+func freeOutcome(outcome *C.tckms_go_outcome) { C.tckms_go_free(outcome) }
+
+// do makes a call, and returns what it made. A context that ends does not wait for the call.
+func (c *Client) do(ctx context.Context, r *request) (first, second []byte, err error) {
+	if err := c.enter(ctx); err != nil {
+		r.memory.free()
+		return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, err)
+	}
+	if ctx.Done() == nil {
+		outcome := r.call(c.handle, 0)
+		r.memory.free()
+		c.leave()
+		return r.take(&outcome, false)
+	}
+	state := undecided
+	ended := make(chan C.tckms_go_outcome, 1)
+	bounded := false
+	go func() {
+		// The place may have come late.
+		timeout := c.timeout(ctx)
+		outcome := r.call(c.handle, timeout)
+		r.memory.free()
+		c.leave()
+		bounded = timeout != 0
+		if atomic.CompareAndSwapInt32(&state, undecided, delivered) {
+			ended <- outcome
+		} else {
+			r.free(&outcome)
+		}
+	}()
+	select {
+	case outcome := <-ended:
+		return r.take(&outcome, bounded)
+	case <-ctx.Done():
+		if atomic.CompareAndSwapInt32(&state, undecided, abandoned) {
+			return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, ctx.Err())
+		}
+		outcome := <-ended
+		return r.take(&outcome, bounded)
+	}
+}
+
+// take copies what a call returned, and wipes and frees C's.
+func (r *request) take(outcome *C.tckms_go_outcome, bounded bool) (first, second []byte, err error) {
+	defer r.free(outcome)
+	if outcome.status == C.TCKMS_OK {
+		return goBytes(outcome.first), goBytes(outcome.second), nil
+	}
+	failure := newError(outcome.status, outcome.error)
+	if bounded && failure.Status == ErrTimedOut {
+		failure.cause = context.DeadlineExceeded
+	}
+	return nil, nil, failure
+}
+
+func newRequest(action string) *request {
+	return &request{action: action, free: freeOutcome}
+}
+
+func (r *request) encryptionContext(e EncryptionContext) *C.char {
+	if e == nil {
+		return nil
+	}
+	if text, some := e.contextJSON(); some {
+		return r.text(text)
+	}
+	return nil
+}
+
+// Encrypt encrypts 1 to 4096 bytes under a CMK. The CiphertextBlob that it returns is opaque text.
+func (c *Client) Encrypt(ctx context.Context, keyID string, plaintext []byte, encCtx EncryptionContext) ([]byte, error) {
+	r := newRequest("Encrypt")
+	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
+	input, size := r.bytes(plaintext)
+	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_encrypt(client, timeout, key, input, size, pairs)
+	}
+	blob, _, err := c.do(ctx, r)
+	return blob, err
+}
+
+// Decrypt decrypts a CiphertextBlob. keyID is the CMK that the caller expects, or "" for any; a reply about another one
+// is ErrKeyMismatch.
+func (c *Client) Decrypt(ctx context.Context, keyID string, blob []byte, encCtx EncryptionContext) ([]byte, error) {
+	r := newRequest("Decrypt")
+	key, pairs := r.optional(keyID), r.encryptionContext(encCtx)
+	input, size := r.bytes(blob)
+	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_decrypt(client, timeout, key, input, size, pairs)
+	}
+	plaintext, _, err := c.do(ctx, r)
+	return plaintext, err
+}
+
+// ReEncrypt encrypts a CiphertextBlob anew without its plaintext leaving the service. keyID is the CMK to encrypt under,
+// or "" for the same.
+func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, source, destination EncryptionContext) ([]byte, error) {
+	r := newRequest("ReEncrypt")
+	key, from, to := r.optional(keyID), r.encryptionContext(source), r.encryptionContext(destination)
+	input, size := r.bytes(blob)
+	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_reencrypt(client, timeout, key, input, size, from, to)
+	}
+	anew, _, err := c.do(ctx, r)
+	return anew, err
+}
+
+// GenerateDataKey makes a data key of 1 to 1024 bytes. Keep the ciphertext beside the data, and Wipe the plaintext as
+// soon as it was used.
+func (c *Client) GenerateDataKey(ctx context.Context, keyID string, size int, encCtx EncryptionContext) (plaintext, ciphertext []byte, err error) {
+	r := newRequest("GenerateDataKey")
+	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
+	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_generate_data_key(client, timeout, key, length(size), pairs)
+	}
+	return c.do(ctx, r)
+}
+
+// GenerateRandom returns 1 to 1024 random bytes from the service's hardware.
+func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
+	r := newRequest("GenerateRandom")
+	r.free = func(outcome *C.tckms_go_outcome) { C.tckms_go_random_free(outcome) }
+	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_generate_random(client, timeout, length(size))
+	}
+	random, _, err := c.do(ctx, r)
+	return random, err
+}
+
+// Call sends any action of the KMS API with its parameters, a JSON object or nil for none, and returns the JSON object
+// under "Response". An action that creates something is not sent again once it may have been carried out, unless
+// Options.RetryUnsafeActions allows it.
+func (c *Client) Call(ctx context.Context, action string, requestJSON []byte) ([]byte, error) {
+	r := newRequest(action)
+	name, parameters := r.text(action), r.optional(string(requestJSON))
+	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_call(client, timeout, name, parameters)
+	}
+	response, _, err := c.do(ctx, r)
+	return response, err
+}
+
+// length keeps a negative number out of range.
+func length(size int) C.size_t {
+	if size < 0 {
+		return 0
+	}
+	return C.size_t(size)
+}
+
+// Stats is what a client has done since it was made.
+type Stats struct {
+	// Calls that were made, whatever their end.
+	Calls uint64
+	// Retries are attempts after the first of a call.
+	Retries uint64
+	// Throttles are replies with RequestLimitExceeded or HTTP 429.
+	Throttles uint64
+	// The calls that failed, by category.
+	FailuresArgument, FailuresCredentials, FailuresTransport, FailuresIdentity uint64
+	FailuresRequest, FailuresUnavailable, FailuresIntegrity, FailuresLibrary   uint64
+	// Bytes of bodies, without headers and TLS.
+	BytesSent, BytesReceived uint64
+	// ConnectionsOpened is how many connections were made.
+	ConnectionsOpened uint64
+}
+
+// Stats reads the client's counters.
+func (c *Client) Stats() (Stats, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return Stats{}, ErrClosed
+	}
+	var s C.tckms_stats
+	if err := checked(C.tckms_go_client_stats(c.handle, &s)); err != nil {
+		return Stats{}, err
+	}
+	return Stats{
+		Calls:               uint64(s.calls),
+		Retries:             uint64(s.retries),
+		Throttles:           uint64(s.throttles),
+		FailuresArgument:    uint64(s.failures_argument),
+		FailuresCredentials: uint64(s.failures_credentials),
+		FailuresTransport:   uint64(s.failures_transport),
+		FailuresIdentity:    uint64(s.failures_identity),
+		FailuresRequest:     uint64(s.failures_request),
+		FailuresUnavailable: uint64(s.failures_unavailable),
+		FailuresIntegrity:   uint64(s.failures_integrity),
+		FailuresLibrary:     uint64(s.failures_library),
+		BytesSent:           uint64(s.bytes_sent),
+		BytesReceived:       uint64(s.bytes_received),
+		ConnectionsOpened:   uint64(s.connections_opened),
+	}, nil
+}
+
+// Version is the version of the library that runs, such as "0.1.0".
+func Version() string { return C.GoString(C.tckms_version()) }

@@ -1,0 +1,158 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime/cgo"
+	"time"
+)
+
+// Credentials say where a client gets its identity from: one of the functions here.
+type Credentials func(*config) error
+
+// StaticCredentials are a fixed identity. The token is that of a temporary one, else "".
+func StaticCredentials(secretID, secretKey, token string) Credentials {
+	return func(c *config) error {
+		var m memory
+		defer m.free()
+		return checked(C.tckms_go_set_credentials(c.handle, m.text(secretID), m.text(secretKey), m.optional(token)))
+	}
+}
+
+// DefaultCredentials are looked for where the official SDKs do: environment, profile file, CVM role, TKE pod.
+func DefaultCredentials() Credentials { return number(C.TCKMS_GO_DEFAULT_CREDENTIALS, 0) }
+
+// EnvCredentials are those of TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN.
+func EnvCredentials() Credentials { return number(C.TCKMS_GO_ENV_CREDENTIALS, 0) }
+
+// ProfileCredentials are in a file as the official SDKs have it, in the section of that name; "" is "default".
+func ProfileCredentials(path, profile string) Credentials {
+	return func(c *config) error {
+		var m memory
+		defer m.free()
+		return checked(C.tckms_go_set_profile(c.handle, m.text(path), m.optional(profile)))
+	}
+}
+
+// DefaultProfileCredentials are in the file that TENCENTCLOUD_CREDENTIALS_FILE names, else in that of the user, else in
+// that of the system.
+func DefaultProfileCredentials(profile string) Credentials {
+	return optionalText(C.TCKMS_GO_DEFAULT_PROFILE, profile)
+}
+
+// TCCLICredentials are in a file of tccli.
+func TCCLICredentials(path string) Credentials { return text(C.TCKMS_GO_TCCLI, path) }
+
+// DefaultTCCLICredentials are in ~/.tccli; "" is the profile of TCCLI_PROFILE, else "default".
+func DefaultTCCLICredentials(profile string) Credentials {
+	return optionalText(C.TCKMS_GO_DEFAULT_TCCLI, profile)
+}
+
+// CVMRoleCredentials are those of the role that is bound to this CVM instance; "" is whichever is bound.
+func CVMRoleCredentials(role string) Credentials { return optionalText(C.TCKMS_GO_CVM_ROLE, role) }
+
+// OIDC is a role that is taken with a token in a file.
+type OIDC struct {
+	ProviderID string
+	TokenFile  string
+	RoleARN    string
+	// SessionName may be "" for one that is made.
+	SessionName string
+	// Duration may be 0 for two hours.
+	Duration time.Duration
+}
+
+// OIDCCredentials are those of a role, by AssumeRoleWithWebIdentity.
+func OIDCCredentials(o OIDC) Credentials {
+	return func(c *config) error {
+		var m memory
+		defer m.free()
+		return checked(C.tckms_go_set_oidc(c.handle, m.text(o.ProviderID), m.text(o.TokenFile), m.text(o.RoleARN),
+			m.optional(o.SessionName), seconds(o.Duration)))
+	}
+}
+
+// TKEPodCredentials are those of the pod's role, from what TKE puts into its environment.
+func TKEPodCredentials() Credentials { return number(C.TCKMS_GO_TKE_CREDENTIALS, 0) }
+
+// Role is a role that is taken with other credentials.
+type Role struct {
+	ARN string
+	// SessionName may be "" for one that is made.
+	SessionName string
+	// Duration may be 0 for two hours.
+	Duration time.Duration
+	// ExternalID is the one that the role's policy asks for, or "".
+	ExternalID string
+	// Policy narrows what the role may do, in JSON, or is "".
+	Policy string
+}
+
+// RoleCredentials are those of a role, by AssumeRole with other credentials.
+func RoleCredentials(with Credentials, role Role) Credentials {
+	return func(c *config) error {
+		if err := with(c); err != nil {
+			return err
+		}
+		var m memory
+		defer m.free()
+		return checked(C.tckms_go_set_assume_role(c.handle, m.text(role.ARN), m.optional(role.SessionName),
+			seconds(role.Duration), m.optional(role.ExternalID), m.optional(role.Policy)))
+	}
+}
+
+// FirstOf asks one after the other until one has credentials.
+func FirstOf(first Credentials, others ...Credentials) Credentials {
+	return func(c *config) error {
+		if err := first(c); err != nil {
+			return err
+		}
+		for _, credentials := range others {
+			other := newConfig()
+			err := credentials(other)
+			if err == nil {
+				err = checked(C.tckms_go_add_fallback(c.handle, other.handle))
+			}
+			other.free()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Identity is what a credentials function supplies.
+type Identity struct {
+	SecretID  string
+	SecretKey string
+	// Token is that of a temporary identity, else "".
+	Token string
+	// Expires is when; the zero time is never. The function is asked again in good time before.
+	Expires time.Time
+}
+
+// CredentialsFunc asks a function of the program whenever new credentials are due, on one goroutine at a time for each
+// client. Calls then fail with ErrCredentialsCallbackFailed when it returns an error or panics. It must not call with
+// the client that waits for it.
+func CredentialsFunc(supply func() (Identity, error)) Credentials {
+	return func(c *config) error {
+		handle := cgo.NewHandle(supply)
+		err := checked(C.tckms_go_set_credentials_callback(c.handle, C.uintptr_t(handle)))
+		if err != nil {
+			// C calls the destructor only after success.
+			handle.Delete()
+		}
+		return err
+	}
+}
+
+// seconds saturates, and rounds up so that a wish is never shorter than what was said.
+func seconds(d time.Duration) C.int {
+	s := (d + time.Second - 1) / time.Second
+	if s > 1<<30 {
+		s = 1 << 30
+	}
+	return C.int(s)
+}

@@ -1,0 +1,138 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+// ErrClosed is returned by every call of a client that was closed.
+var ErrClosed = errors.New("tckms: the client is closed")
+
+// Error is everything known about a failed call:
+//
+//	var failure *tckms.Error
+//	if errors.As(err, &failure) && failure.Retryable { … }
+//
+// It never holds a secret, a plaintext or a whole credential. To ask for one status, use errors.Is(err,
+// tckms.ErrCMKDisabled).
+type Error struct {
+	// Status is how the call ended.
+	Status Status
+	// Message says what went wrong and why, with every cause.
+	Message string
+	// Code is the service's error code, such as "ResourceUnavailable.CmkDisabled"; "" when it did not answer.
+	Code string
+	// RequestID is the service's id of the request, to quote in a support ticket.
+	RequestID string
+	// KeyID is the key that the call named; for ErrKeyMismatch the one that the reply named.
+	KeyID string
+	// Action is the KMS action, such as "Encrypt".
+	Action string
+	// HTTPStatus is that of the last reply; 0 when there was none.
+	HTTPStatus int
+	// Retryable tells whether the same call may succeed later without any change. The library has tried again already.
+	Retryable bool
+	// RetryAfter is how long the service asked to wait; 0 when it did not say.
+	RetryAfter time.Duration
+	// Attempts is how often the request was sent or tried to be sent; 0 when the arguments were refused before.
+	Attempts int
+	// Errno is the operating system's error number where one is the cause, else 0.
+	Errno syscall.Errno
+
+	cause error
+}
+
+// Error returns the status' name and the message.
+func (e *Error) Error() string {
+	return "tckms: " + e.Status.String() + ": " + e.Message
+}
+
+// Is lets errors.Is find a Status.
+func (e *Error) Is(target error) bool {
+	status, ok := target.(Status)
+	return ok && status == e.Status
+}
+
+// Unwrap gives context.DeadlineExceeded when it was the context's deadline that the call met, else nil.
+func (e *Error) Unwrap() error {
+	return e.cause
+}
+
+// newError copies an error; it stays the caller's to free. It may be NULL.
+func newError(status C.int, e *C.tckms_error) *Error {
+	failure := &Error{
+		Status:     Status(status),
+		Message:    C.GoString(C.tckms_error_message(e)),
+		Code:       C.GoString(C.tckms_error_service_code(e)),
+		RequestID:  C.GoString(C.tckms_error_request_id(e)),
+		KeyID:      C.GoString(C.tckms_error_key_id(e)),
+		Action:     C.GoString(C.tckms_error_action(e)),
+		HTTPStatus: int(C.tckms_error_http_status(e)),
+		Retryable:  C.tckms_error_retryable(e) != 0,
+		Attempts:   int(C.tckms_error_attempts(e)),
+		Errno:      syscall.Errno(C.tckms_error_os_errno(e)),
+	}
+	if ms := int64(C.tckms_error_retry_after_ms(e)); ms > 0 {
+		failure.RetryAfter = time.Duration(ms) * time.Millisecond
+	}
+	return failure
+}
+
+// checked frees an outcome that has nothing but its error.
+func checked(outcome C.tckms_go_outcome) error {
+	if outcome.status == C.TCKMS_OK {
+		return nil
+	}
+	defer C.tckms_go_free(&outcome)
+	return newError(outcome.status, outcome.error)
+}
+
+// Status is how a call ended: the tckms_status of C. It is an error, so that errors.Is(err, tckms.ErrCMKDisabled) works;
+// what calls return is an *Error.
+type Status int
+
+// String returns the status' name in C, such as "TCKMS_ERR_CMK_DISABLED".
+func (s Status) String() string {
+	return C.GoString(C.tckms_status_name(C.int(s)))
+}
+
+// Error returns the name and one sentence about the status.
+func (s Status) Error() string {
+	return s.String() + ": " + C.GoString(C.tckms_status_message(C.int(s)))
+}
+
+// Category tells what kind of trouble the status is.
+func (s Status) Category() Category {
+	return Category(C.tckms_status_category(C.int(s)))
+}
+
+// Category is what kind of trouble a status is, and so who can do something about it.
+type Category int
+
+// The categories.
+const (
+	// CategoryUnknown is for numbers that this version of the library does not know.
+	CategoryUnknown Category = C.TCKMS_CATEGORY_UNKNOWN
+	// CategoryOK is success.
+	CategoryOK Category = C.TCKMS_CATEGORY_OK
+	// CategoryArgument is for arguments that the library refused; nothing was sent.
+	CategoryArgument Category = C.TCKMS_CATEGORY_ARGUMENT
+	// CategoryCredentials is for credentials that could not be had; nothing was sent.
+	CategoryCredentials Category = C.TCKMS_CATEGORY_CREDENTIALS
+	// CategoryTransport is for the way to the service.
+	CategoryTransport Category = C.TCKMS_CATEGORY_TRANSPORT
+	// CategoryIdentity is for what the service does not let this identity do.
+	CategoryIdentity Category = C.TCKMS_CATEGORY_IDENTITY
+	// CategoryRequest is for a request that the service refuses, and for the key's state.
+	CategoryRequest Category = C.TCKMS_CATEGORY_REQUEST
+	// CategoryUnavailable is for a service that is unable now.
+	CategoryUnavailable Category = C.TCKMS_CATEGORY_UNAVAILABLE
+	// CategoryIntegrity is for something that is not what it claims to be.
+	CategoryIntegrity Category = C.TCKMS_CATEGORY_INTEGRITY
+	// CategoryLibrary is for the library itself.
+	CategoryLibrary Category = C.TCKMS_CATEGORY_LIBRARY
+)

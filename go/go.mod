@@ -1,0 +1,3 @@
+module tckms
+
+go 1.19

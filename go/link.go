@@ -1,0 +1,6 @@
+//go:build !tckms_static
+
+package tckms
+
+// #cgo pkg-config: tckms
+import "C"

@@ -1,0 +1,74 @@
+package tckms
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"strings"
+	"unsafe"
+)
+
+// memory is what a call hands to C. It is C's own, since a call that was cancelled goes on reading it after the caller
+// has its slices back. It is wiped when it is freed.
+type memory struct {
+	blocks []block
+}
+
+type block struct {
+	start unsafe.Pointer
+	size  C.size_t
+}
+
+func (m *memory) free() {
+	for _, b := range m.blocks {
+		C.tckms_wipe(b.start, b.size)
+		C.free(b.start)
+	}
+	m.blocks = nil
+}
+
+// text gives C a string. C would see it end at a NUL byte; one with a NUL byte inside is handed on as what it is to the
+// library, not valid UTF-8, so that it is refused and not cut short.
+func (m *memory) text(s string) *C.char {
+	if strings.IndexByte(s, 0) >= 0 {
+		s = "\xff"
+	}
+	c := C.CString(s)
+	m.blocks = append(m.blocks, block{unsafe.Pointer(c), C.size_t(len(s))})
+	return c
+}
+
+// optional gives C a string, or NULL for an empty one.
+func (m *memory) optional(s string) *C.char {
+	if s == "" {
+		return nil
+	}
+	return m.text(s)
+}
+
+// bytes gives C a copy of a slice.
+func (m *memory) bytes(b []byte) (unsafe.Pointer, C.size_t) {
+	if len(b) == 0 {
+		return nil, 0
+	}
+	c := C.CBytes(b)
+	m.blocks = append(m.blocks, block{c, C.size_t(len(b))})
+	return c, C.size_t(len(b))
+}
+
+// goBytes copies what the library returned. The length may be beyond what C.GoBytes takes.
+func goBytes(b C.tckms_buffer) []byte {
+	out := make([]byte, int(b.len))
+	if b.len > 0 {
+		copy(out, unsafe.Slice((*byte)(unsafe.Pointer(b.data)), int(b.len)))
+	}
+	return out
+}
+
+// Wipe overwrites a plaintext or a data key that is no longer needed. Copies that Go has made of it are out of reach.
+func Wipe(b []byte) {
+	if len(b) > 0 {
+		C.tckms_wipe(unsafe.Pointer(&b[0]), C.size_t(len(b)))
+	}
+}

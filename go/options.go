@@ -1,0 +1,173 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime/cgo"
+	"time"
+)
+
+// DefaultMaxConcurrentCalls is Options.MaxConcurrentCalls where that is 0.
+const DefaultMaxConcurrentCalls = 64
+
+// defaultTotalTimeout is the library's.
+const defaultTotalTimeout = 30 * time.Second
+
+// LogLevel says how much the log tells.
+type LogLevel int
+
+// The levels.
+const (
+	LogOff   LogLevel = C.TCKMS_LOG_OFF
+	LogError LogLevel = C.TCKMS_LOG_ERROR
+	LogWarn  LogLevel = C.TCKMS_LOG_WARN
+	LogInfo  LogLevel = C.TCKMS_LOG_INFO
+	LogDebug LogLevel = C.TCKMS_LOG_DEBUG
+)
+
+// Options are what a client is made from. Region and Credentials are needed; everything else may be left at its zero
+// value, which is the library's default.
+type Options struct {
+	// Region is the one that requests name, such as "ap-guangzhou".
+	Region string
+	// Credentials say where the identity comes from.
+	Credentials Credentials
+
+	// Endpoint is the service's address, "https://host[:port]". The default is the mainland site.
+	Endpoint string
+	// International chooses the address of the international site. Endpoint goes before it.
+	International bool
+	// PlaintextHTTPToAnyHostAllowed allows plain http to more than loopback addresses. Everybody on the way can then
+	// read plaintexts and data keys.
+	PlaintextHTTPToAnyHostAllowed bool
+	// CAFile is a file of certificates to trust instead of the system's, in PEM form.
+	CAFile string
+	// CAPEM is the same in memory. It goes before CAFile.
+	CAPEM []byte
+	// Proxy is "http://[user:password@]host[:port]". The environment's is never used.
+	Proxy string
+
+	// ConnectTimeout limits making a connection. Default 3 s.
+	ConnectTimeout time.Duration
+	// TryTimeout limits one attempt. Default 10 s.
+	TryTimeout time.Duration
+	// TotalTimeout limits a call with all its attempts and waits. Default 30 s. A context's deadline may be sooner.
+	TotalTimeout time.Duration
+	// MaxAttempts limits how often a request is sent. Default 4; 1 means no retry.
+	MaxAttempts int
+	// RetryUnsafeActions lets Call repeat actions that create something.
+	RetryUnsafeActions bool
+	// RatePerSecond keeps the client under a rate of requests, on average. 0 means no limit.
+	RatePerSecond int
+	// RateBurst is how many requests may be made at once. 0 means as many as in a second.
+	RateBurst int
+
+	// MaxConcurrentCalls bounds how many calls are in C at once, and so how many threads they block. Default 64. Further
+	// calls wait for their turn.
+	MaxConcurrentCalls int
+
+	// UserAgent is added to the name that requests carry.
+	UserAgent string
+	// Language is that of the service's own messages: "en-US" (default) or "zh-CN".
+	Language string
+	// Log hears what the library does, if LogLevel is not LogOff. It is called on several goroutines at once, and a
+	// panic in it is lost.
+	Log      func(level LogLevel, message string)
+	LogLevel LogLevel
+
+	// MetadataEndpoint is another address of the CVM metadata service, for tests.
+	MetadataEndpoint string
+	// STSEndpoint is another address of STS.
+	STSEndpoint string
+}
+
+// config is a tckms_config, and the handle of the function that it logs to.
+type config struct {
+	handle *C.tckms_config
+	log    cgo.Handle
+}
+
+func newConfig() *config {
+	return &config{handle: C.tckms_config_new()}
+}
+
+func (c *config) free() {
+	C.tckms_config_free(c.handle)
+	c.handle = nil
+}
+
+// setting is one setter and its value. Credentials are settings too.
+type setting = func(*config) error
+
+func text(setter C.tckms_go_text_setter, value string) setting {
+	return func(c *config) error {
+		var m memory
+		defer m.free()
+		return checked(C.tckms_go_set_text(c.handle, setter, m.text(value)))
+	}
+}
+
+// optionalText has a NULL for "".
+func optionalText(setter C.tckms_go_text_setter, value string) setting {
+	return func(c *config) error {
+		var m memory
+		defer m.free()
+		return checked(C.tckms_go_set_text(c.handle, setter, m.optional(value)))
+	}
+}
+
+func number(setter C.tckms_go_number_setter, value int64) setting {
+	return func(c *config) error {
+		return checked(C.tckms_go_set_number(c.handle, setter, C.int64_t(value)))
+	}
+}
+
+// milliseconds rounds up: a timeout of a microsecond is not none.
+func milliseconds(d time.Duration) int64 {
+	return int64((d + time.Millisecond - 1) / time.Millisecond)
+}
+
+// settings are those of the options that are not at their zero value, in the order in which they are to be made.
+func (o *Options) settings() []setting {
+	var all []setting
+	add := func(wanted bool, s setting) {
+		if wanted {
+			all = append(all, s)
+		}
+	}
+	add(o.Region != "", text(C.TCKMS_GO_REGION, o.Region))
+	add(o.International, number(C.TCKMS_GO_INTERNATIONAL, 0))
+	add(o.Endpoint != "", text(C.TCKMS_GO_ENDPOINT, o.Endpoint))
+	add(o.PlaintextHTTPToAnyHostAllowed, number(C.TCKMS_GO_ANY_HOST, 1))
+	add(o.Credentials != nil, setting(o.Credentials))
+	add(o.MetadataEndpoint != "", text(C.TCKMS_GO_METADATA_ENDPOINT, o.MetadataEndpoint))
+	add(o.STSEndpoint != "", text(C.TCKMS_GO_STS_ENDPOINT, o.STSEndpoint))
+	add(o.CAFile != "", text(C.TCKMS_GO_CA_FILE, o.CAFile))
+	add(o.CAPEM != nil, func(c *config) error {
+		var m memory
+		defer m.free()
+		pem, size := m.bytes(o.CAPEM)
+		return checked(C.tckms_go_set_ca_pem(c.handle, pem, size))
+	})
+	add(o.Proxy != "", text(C.TCKMS_GO_PROXY, o.Proxy))
+	add(o.ConnectTimeout != 0, number(C.TCKMS_GO_CONNECT_TIMEOUT, milliseconds(o.ConnectTimeout)))
+	add(o.TryTimeout != 0, number(C.TCKMS_GO_TRY_TIMEOUT, milliseconds(o.TryTimeout)))
+	add(o.TotalTimeout != 0, number(C.TCKMS_GO_TOTAL_TIMEOUT, milliseconds(o.TotalTimeout)))
+	add(o.MaxAttempts != 0, number(C.TCKMS_GO_MAX_ATTEMPTS, int64(o.MaxAttempts)))
+	add(o.RetryUnsafeActions, number(C.TCKMS_GO_RETRY_UNSAFE, 1))
+	add(o.RatePerSecond != 0, func(c *config) error {
+		burst := o.RateBurst
+		if burst == 0 {
+			burst = o.RatePerSecond
+		}
+		return checked(C.tckms_go_set_rate_limit(c.handle, C.int(o.RatePerSecond), C.int(burst)))
+	})
+	add(o.UserAgent != "", text(C.TCKMS_GO_USER_AGENT_SUFFIX, o.UserAgent))
+	add(o.Language != "", text(C.TCKMS_GO_LANGUAGE, o.Language))
+	add(o.Log != nil && o.LogLevel != LogOff, func(c *config) error {
+		c.log = cgo.NewHandle(o.Log)
+		return checked(C.tckms_go_set_log(c.handle, C.int(o.LogLevel), C.uintptr_t(c.log)))
+	})
+	return all
+}

@@ -1,0 +1,97 @@
+/*
+ * One C function for each call.
+ *
+ * A goroutine may go on with another thread after each return to Go, and the detail of a failure belongs to the thread.
+ * So the call and tckms_error_take() are in one function here, and Go gets an error that is its own.
+ */
+#ifndef TCKMS_GO_SHIM_H
+#define TCKMS_GO_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tckms.h>
+
+/* How a call ended. What it has is to be freed with tckms_go_free(). */
+typedef struct {
+  tckms_buffer first;
+  tckms_buffer second;
+  tckms_error *error;
+  int status;
+} tckms_go_outcome;
+
+void tckms_go_free(tckms_go_outcome *outcome);
+
+/*
+ * The calls. Unless `timeout_ms` is 0 it is the call's total timeout, by a client that is derived for it.
+ */
+tckms_go_outcome tckms_go_encrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *buf,
+                                  size_t len, const char *ctx_json);
+tckms_go_outcome tckms_go_decrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *blob,
+                                  size_t len, const char *ctx_json);
+tckms_go_outcome tckms_go_reencrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id,
+                                    const void *blob, size_t len, const char *source_ctx_json,
+                                    const char *destination_ctx_json);
+tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, int64_t timeout_ms, const char *key_id,
+                                            size_t key_len, const char *ctx_json);
+/* The bytes are in `first.data`, to be given back with tckms_go_random_free(), not with tckms_go_free(). */
+tckms_go_outcome tckms_go_generate_random(const tckms_client *client, int64_t timeout_ms, size_t len);
+void tckms_go_random_free(tckms_go_outcome *outcome);
+tckms_go_outcome tckms_go_call(const tckms_client *client, int64_t timeout_ms, const char *action,
+                               const char *request_json);
+tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out);
+
+tckms_go_outcome tckms_go_client_new(const tckms_config *config, tckms_client **out);
+tckms_go_outcome tckms_go_client_new_from_env(tckms_client **out);
+
+/* The setters, by what they take. `name` is a member of tckms_go_setter. */
+typedef enum {
+  TCKMS_GO_REGION,
+  TCKMS_GO_ENDPOINT,
+  TCKMS_GO_CA_FILE,
+  TCKMS_GO_PROXY,
+  TCKMS_GO_USER_AGENT_SUFFIX,
+  TCKMS_GO_LANGUAGE,
+  TCKMS_GO_METADATA_ENDPOINT,
+  TCKMS_GO_STS_ENDPOINT,
+  TCKMS_GO_TCCLI,
+  TCKMS_GO_DEFAULT_TCCLI,
+  TCKMS_GO_DEFAULT_PROFILE,
+  TCKMS_GO_CVM_ROLE
+} tckms_go_text_setter;
+
+typedef enum {
+  TCKMS_GO_INTERNATIONAL,
+  TCKMS_GO_DEFAULT_CREDENTIALS,
+  TCKMS_GO_ENV_CREDENTIALS,
+  TCKMS_GO_TKE_CREDENTIALS,
+  TCKMS_GO_ANY_HOST,
+  TCKMS_GO_RETRY_UNSAFE,
+  TCKMS_GO_CONNECT_TIMEOUT,
+  TCKMS_GO_TRY_TIMEOUT,
+  TCKMS_GO_TOTAL_TIMEOUT,
+  TCKMS_GO_MAX_ATTEMPTS
+} tckms_go_number_setter;
+
+tckms_go_outcome tckms_go_set_text(tckms_config *config, tckms_go_text_setter setter, const char *value);
+tckms_go_outcome tckms_go_set_number(tckms_config *config, tckms_go_number_setter setter, int64_t value);
+tckms_go_outcome tckms_go_set_rate_limit(tckms_config *config, int per_second, int burst);
+tckms_go_outcome tckms_go_set_ca_pem(tckms_config *config, const void *pem, size_t len);
+tckms_go_outcome tckms_go_set_credentials(tckms_config *config, const char *secret_id, const char *secret_key,
+                                          const char *token);
+tckms_go_outcome tckms_go_set_profile(tckms_config *config, const char *path, const char *profile);
+tckms_go_outcome tckms_go_set_oidc(tckms_config *config, const char *provider_id, const char *token_file,
+                                   const char *role_arn, const char *session_name, int duration_seconds);
+tckms_go_outcome tckms_go_set_assume_role(tckms_config *config, const char *role_arn, const char *session_name,
+                                          int duration_seconds, const char *external_id, const char *policy);
+tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config *other);
+
+/* Callbacks of Go, by the number that stands for the Go function. */
+tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t handle);
+tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle);
+
+/* Within a credentials callback. */
+int tckms_go_supply(tckms_credentials *out, const char *secret_id, const char *secret_key, const char *token,
+                    int64_t expires_at);
+
+#endif /* TCKMS_GO_SHIM_H */

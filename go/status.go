@@ -1,0 +1,230 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+// The statuses, each with its text in tckms.h.
+const (
+	// OK: The call succeeded.
+	OK Status = C.TCKMS_OK
+	// ErrNullPointer: A required pointer is NULL, or NULL came with a length that is not 0.
+	ErrNullPointer Status = C.TCKMS_ERR_NULL_POINTER
+	// ErrInvalidLength: A length or a count is outside its range.
+	ErrInvalidLength Status = C.TCKMS_ERR_INVALID_LENGTH
+	// ErrInvalidUTF8: A string is not valid UTF-8.
+	ErrInvalidUTF8 Status = C.TCKMS_ERR_INVALID_UTF8
+	// ErrMalformedKeyID: A key id is empty, longer than 128 characters, or has other characters than letters, digits and -_/:..
+	ErrMalformedKeyID Status = C.TCKMS_ERR_MALFORMED_KEY_ID
+	// ErrInvalidContext: A context is not a JSON object of strings without duplicate keys.
+	ErrInvalidContext Status = C.TCKMS_ERR_INVALID_CONTEXT
+	// ErrContextTooLong: A context is longer than 1024 characters.
+	ErrContextTooLong Status = C.TCKMS_ERR_CONTEXT_TOO_LONG
+	// ErrPlaintextTooLarge: A plaintext for Encrypt is longer than 4096 bytes.
+	ErrPlaintextTooLarge Status = C.TCKMS_ERR_PLAINTEXT_TOO_LARGE
+	// ErrEmptyPlaintext: A plaintext for Encrypt is empty.
+	ErrEmptyPlaintext Status = C.TCKMS_ERR_EMPTY_PLAINTEXT
+	// ErrMalformedBlob: A CiphertextBlob is empty, too long, or not text.
+	ErrMalformedBlob Status = C.TCKMS_ERR_MALFORMED_BLOB
+	// ErrInvalidRegion: A region is missing or is not of the form ap-guangzhou.
+	ErrInvalidRegion Status = C.TCKMS_ERR_INVALID_REGION
+	// ErrInvalidEndpoint: An endpoint is not a URL of the form https://host[:port].
+	ErrInvalidEndpoint Status = C.TCKMS_ERR_INVALID_ENDPOINT
+	// ErrInsecureEndpoint: An endpoint says http and its host is not a loopback address.
+	ErrInsecureEndpoint Status = C.TCKMS_ERR_INSECURE_ENDPOINT
+	// ErrInvalidCABundle: A CA bundle cannot be read or holds no certificate.
+	ErrInvalidCABundle Status = C.TCKMS_ERR_INVALID_CA_BUNDLE
+	// ErrInvalidProxy: A proxy is not a URL of the form http://[user:password@]host[:port].
+	ErrInvalidProxy Status = C.TCKMS_ERR_INVALID_PROXY
+	// ErrOutOfRange: A number is outside the range its setter allows.
+	ErrOutOfRange Status = C.TCKMS_ERR_OUT_OF_RANGE
+	// ErrMalformedAction: An action's name is not one that KMS could have.
+	ErrMalformedAction Status = C.TCKMS_ERR_MALFORMED_ACTION
+	// ErrInvalidRequestJSON: A request body is not a JSON object, or is too long.
+	ErrInvalidRequestJSON Status = C.TCKMS_ERR_INVALID_REQUEST_JSON
+	// ErrInvalidHeaderText: A user-agent suffix or a language is not one that a header can carry.
+	ErrInvalidHeaderText Status = C.TCKMS_ERR_INVALID_HEADER_TEXT
+	// ErrNotDerivable: A configuration for a derived client sets something that only a new client can have.
+	ErrNotDerivable Status = C.TCKMS_ERR_NOT_DERIVABLE
+	// ErrReservedContextKey: A context has a key that begins with aws-crypto-, or an empty one.
+	ErrReservedContextKey Status = C.TCKMS_ERR_RESERVED_CONTEXT_KEY
+	// ErrInvalidKeyName: A name of a wrapping key is empty, too long, or one that the format reserves.
+	ErrInvalidKeyName Status = C.TCKMS_ERR_INVALID_KEY_NAME
+	// ErrInvalidPEM: A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits.
+	ErrInvalidPEM Status = C.TCKMS_ERR_INVALID_PEM
+	// ErrNoUsableKey: A keyring has no key that can do this: none to seal, or none to open.
+	ErrNoUsableKey Status = C.TCKMS_ERR_NO_USABLE_KEY
+	// ErrMessageSize: There is more or less plaintext than the size or the bound that was set.
+	ErrMessageSize Status = C.TCKMS_ERR_MESSAGE_SIZE
+	// ErrMessageTooLong: A message would have more than 4294967295 frames; a larger frame length helps.
+	ErrMessageTooLong Status = C.TCKMS_ERR_MESSAGE_TOO_LONG
+	// ErrInvalidState: A stream is used after its end or after an error, or something is set too late.
+	ErrInvalidState Status = C.TCKMS_ERR_INVALID_STATE
+	// ErrCanceled: The progress callback said to stop.
+	ErrCanceled Status = C.TCKMS_ERR_CANCELED
+	// ErrDescriptorFailed: Reading from or writing to a descriptor failed.
+	ErrDescriptorFailed Status = C.TCKMS_ERR_DESCRIPTOR_FAILED
+	// ErrCustomKeyFailed: A callback of a custom key failed without a status of this library, or gave nothing.
+	ErrCustomKeyFailed Status = C.TCKMS_ERR_CUSTOM_KEY_FAILED
+	// ErrMalformedCredentials: A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
+	ErrMalformedCredentials Status = C.TCKMS_ERR_MALFORMED_CREDENTIALS
+	// ErrNoCredentials: No credentials were configured or found.
+	ErrNoCredentials Status = C.TCKMS_ERR_NO_CREDENTIALS
+	// ErrCredentialsExpired: The credentials are expired and new ones could not be had.
+	ErrCredentialsExpired Status = C.TCKMS_ERR_CREDENTIALS_EXPIRED
+	// ErrInvalidCredentialsFile: A file of credentials or of a token cannot be read, or its content is not what it should be.
+	ErrInvalidCredentialsFile Status = C.TCKMS_ERR_INVALID_CREDENTIALS_FILE
+	// ErrInvalidRole: A role's ARN or a session name is not one.
+	ErrInvalidRole Status = C.TCKMS_ERR_INVALID_ROLE
+	// ErrCredentialsCallbackFailed: The program's own credentials callback supplied none.
+	ErrCredentialsCallbackFailed Status = C.TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED
+	// ErrMetadataUnavailable: The metadata service of a CVM instance does not answer; this machine may be none.
+	ErrMetadataUnavailable Status = C.TCKMS_ERR_METADATA_UNAVAILABLE
+	// ErrResolveFailed: The endpoint's host name cannot be resolved.
+	ErrResolveFailed Status = C.TCKMS_ERR_RESOLVE_FAILED
+	// ErrConnectFailed: No connection to the endpoint or the proxy could be made.
+	ErrConnectFailed Status = C.TCKMS_ERR_CONNECT_FAILED
+	// ErrTLSFailed: TLS could not be agreed on, or the server's certificate is not trusted.
+	ErrTLSFailed Status = C.TCKMS_ERR_TLS_FAILED
+	// ErrTimedOut: The time allowed for a try or for the whole call is over.
+	ErrTimedOut Status = C.TCKMS_ERR_TIMED_OUT
+	// ErrConnectionLost: The connection broke before the reply was complete.
+	ErrConnectionLost Status = C.TCKMS_ERR_CONNECTION_LOST
+	// ErrHTTPStatus: The reply has an HTTP status other than 200, and not one that says "later".
+	ErrHTTPStatus Status = C.TCKMS_ERR_HTTP_STATUS
+	// ErrHTTPRedirect: The reply is a redirect; the library never follows one.
+	ErrHTTPRedirect Status = C.TCKMS_ERR_HTTP_REDIRECT
+	// ErrResponseTooLarge: The reply is longer than 1 MiB.
+	ErrResponseTooLarge Status = C.TCKMS_ERR_RESPONSE_TOO_LARGE
+	// ErrResponseNotJSON: The reply is not JSON.
+	ErrResponseNotJSON Status = C.TCKMS_ERR_RESPONSE_NOT_JSON
+	// ErrResponseMalformed: The reply is JSON without the fields that the API promises.
+	ErrResponseMalformed Status = C.TCKMS_ERR_RESPONSE_MALFORMED
+	// ErrTransportUnavailable: The HTTP transport could not start or has stopped; the next call starts a new one.
+	ErrTransportUnavailable Status = C.TCKMS_ERR_TRANSPORT_UNAVAILABLE
+	// ErrUnauthorizedOperation: UnauthorizedOperation: the identity may not do this.
+	ErrUnauthorizedOperation Status = C.TCKMS_ERR_UNAUTHORIZED_OPERATION
+	// ErrAuthFailure: AuthFailure: the service does not accept the identity, for a reason without a number of its own.
+	ErrAuthFailure Status = C.TCKMS_ERR_AUTH_FAILURE
+	// ErrSignatureFailure: AuthFailure.SignatureFailure: the secret key does not belong to the secret id.
+	ErrSignatureFailure Status = C.TCKMS_ERR_SIGNATURE_FAILURE
+	// ErrSignatureExpired: AuthFailure.SignatureExpire: the clock is more than 300 seconds off.
+	ErrSignatureExpired Status = C.TCKMS_ERR_SIGNATURE_EXPIRED
+	// ErrSecretIDNotFound: AuthFailure.SecretIdNotFound: the secret id is unknown, disabled or deleted.
+	ErrSecretIDNotFound Status = C.TCKMS_ERR_SECRET_ID_NOT_FOUND
+	// ErrTokenFailure: AuthFailure.TokenFailure: the session token is wrong or expired.
+	ErrTokenFailure Status = C.TCKMS_ERR_TOKEN_FAILURE
+	// ErrInvalidSecretID: AuthFailure.InvalidSecretId: the secret id is not that of an API key.
+	ErrInvalidSecretID Status = C.TCKMS_ERR_INVALID_SECRET_ID
+	// ErrMFAFailure: AuthFailure.MFAFailure: multi-factor authentication failed.
+	ErrMFAFailure Status = C.TCKMS_ERR_MFA_FAILURE
+	// ErrInvalidAuthorization: AuthFailure.InvalidAuthorization: the Authorization header was damaged on its way.
+	ErrInvalidAuthorization Status = C.TCKMS_ERR_INVALID_AUTHORIZATION
+	// ErrCAMDenied: AuthFailure.UnauthorizedOperation: CAM denies this to the identity.
+	ErrCAMDenied Status = C.TCKMS_ERR_CAM_DENIED
+	// ErrAddressDenied: IpInBlacklist, IpNotInWhitelist: the caller's address is not allowed.
+	ErrAddressDenied Status = C.TCKMS_ERR_ADDRESS_DENIED
+	// ErrInvalidParameter: InvalidParameter: a parameter is wrong.
+	ErrInvalidParameter Status = C.TCKMS_ERR_INVALID_PARAMETER
+	// ErrInvalidKeyID: InvalidParameterValue.InvalidKeyId: the service does not accept the key id.
+	ErrInvalidKeyID Status = C.TCKMS_ERR_INVALID_KEY_ID
+	// ErrInvalidPlaintext: InvalidParameterValue.InvalidPlaintext: the service does not accept the plaintext.
+	ErrInvalidPlaintext Status = C.TCKMS_ERR_INVALID_PLAINTEXT
+	// ErrCMKArchived: ResourceUnavailable.CmkArchived: the CMK is archived, so it only decrypts.
+	ErrCMKArchived Status = C.TCKMS_ERR_CMK_ARCHIVED
+	// ErrCMKDisabled: ResourceUnavailable.CmkDisabled: the CMK is disabled.
+	ErrCMKDisabled Status = C.TCKMS_ERR_CMK_DISABLED
+	// ErrCMKNotFound: ResourceUnavailable.CmkNotFound: there is no such CMK.
+	ErrCMKNotFound Status = C.TCKMS_ERR_CMK_NOT_FOUND
+	// ErrInvalidCiphertext: InvalidParameterValue.InvalidCiphertext: the service does not accept the CiphertextBlob or its context.
+	ErrInvalidCiphertext Status = C.TCKMS_ERR_INVALID_CIPHERTEXT
+	// ErrInvalidParameterValue: InvalidParameterValue: a parameter's value is wrong.
+	ErrInvalidParameterValue Status = C.TCKMS_ERR_INVALID_PARAMETER_VALUE
+	// ErrMissingParameter: MissingParameter: a parameter is missing.
+	ErrMissingParameter Status = C.TCKMS_ERR_MISSING_PARAMETER
+	// ErrUnknownParameter: UnknownParameter: a parameter is not defined.
+	ErrUnknownParameter Status = C.TCKMS_ERR_UNKNOWN_PARAMETER
+	// ErrInvalidAction: InvalidAction, ActionOffline, NoSuchVersion, NoSuchProduct: there is no such API.
+	ErrInvalidAction Status = C.TCKMS_ERR_INVALID_ACTION
+	// ErrCMKStateNotSupported: ResourceUnavailable.CmkStateNotSupport and its kin: the CMK's state does not allow this.
+	ErrCMKStateNotSupported Status = C.TCKMS_ERR_CMK_STATE_NOT_SUPPORTED
+	// ErrResourceUnavailable: ResourceUnavailable: the key or another resource is in a state that does not allow this.
+	ErrResourceUnavailable Status = C.TCKMS_ERR_RESOURCE_UNAVAILABLE
+	// ErrResourceNotFound: ResourceNotFound: there is no such resource.
+	ErrResourceNotFound Status = C.TCKMS_ERR_RESOURCE_NOT_FOUND
+	// ErrLimitExceeded: LimitExceeded: a quota is used up.
+	ErrLimitExceeded Status = C.TCKMS_ERR_LIMIT_EXCEEDED
+	// ErrFailedOperation: FailedOperation: the operation failed.
+	ErrFailedOperation Status = C.TCKMS_ERR_FAILED_OPERATION
+	// ErrUnsupportedOperation: UnsupportedOperation: the service does not do this here.
+	ErrUnsupportedOperation Status = C.TCKMS_ERR_UNSUPPORTED_OPERATION
+	// ErrUnsupportedRegion: UnsupportedRegion: the service is not in this region.
+	ErrUnsupportedRegion Status = C.TCKMS_ERR_UNSUPPORTED_REGION
+	// ErrSizeLimitExceeded: RequestSizeLimitExceeded, ResponseSizeLimitExceeded: too large for the service.
+	ErrSizeLimitExceeded Status = C.TCKMS_ERR_SIZE_LIMIT_EXCEEDED
+	// ErrResourceInUse: ResourceInUse: the resource is in use.
+	ErrResourceInUse Status = C.TCKMS_ERR_RESOURCE_IN_USE
+	// ErrInvalidRequest: InvalidRequest, UnsupportedProtocol: the gateway could not read the request.
+	ErrInvalidRequest Status = C.TCKMS_ERR_INVALID_REQUEST
+	// ErrDryRunOperation: DryRunOperation: the request would have succeeded, and was only tried.
+	ErrDryRunOperation Status = C.TCKMS_ERR_DRY_RUN_OPERATION
+	// ErrNotPurchased: ResourceUnavailable.NotPurchased: KMS is not enabled for this account.
+	ErrNotPurchased Status = C.TCKMS_ERR_NOT_PURCHASED
+	// ErrUnknownServiceCode: The service refused with a code that this version of the library does not know.
+	ErrUnknownServiceCode Status = C.TCKMS_ERR_UNKNOWN_SERVICE_CODE
+	// ErrServiceInternalError: InternalError: the service failed.
+	ErrServiceInternalError Status = C.TCKMS_ERR_SERVICE_INTERNAL_ERROR
+	// ErrRequestLimitExceeded: RequestLimitExceeded in all its forms: too many requests.
+	ErrRequestLimitExceeded Status = C.TCKMS_ERR_REQUEST_LIMIT_EXCEEDED
+	// ErrServiceUnavailable: ServiceUnavailable: the service is down now.
+	ErrServiceUnavailable Status = C.TCKMS_ERR_SERVICE_UNAVAILABLE
+	// ErrServiceTemporaryUnavailable: UnsupportedOperation.ServiceTemporaryUnavailable: the service is not ready now.
+	ErrServiceTemporaryUnavailable Status = C.TCKMS_ERR_SERVICE_TEMPORARY_UNAVAILABLE
+	// ErrHTTPUnavailable: HTTP 429, 502, 503 or 504 instead of an answer of the service.
+	ErrHTTPUnavailable Status = C.TCKMS_ERR_HTTP_UNAVAILABLE
+	// ErrResourceInsufficient: ResourceInsufficient: the service has no capacity for this.
+	ErrResourceInsufficient Status = C.TCKMS_ERR_RESOURCE_INSUFFICIENT
+	// ErrKeyMismatch: The reply is about another CMK than the one the caller expects.
+	ErrKeyMismatch Status = C.TCKMS_ERR_KEY_MISMATCH
+	// ErrNotAMessage: The data does not begin like a sealed message.
+	ErrNotAMessage Status = C.TCKMS_ERR_NOT_A_MESSAGE
+	// ErrMessageIsBase64: The data is a sealed message in base64; decode it first.
+	ErrMessageIsBase64 Status = C.TCKMS_ERR_MESSAGE_IS_BASE64
+	// ErrUnsupportedSuite: The message names an algorithm suite that does not exist in its version of the format.
+	ErrUnsupportedSuite Status = C.TCKMS_ERR_UNSUPPORTED_SUITE
+	// ErrSuiteNotAllowed: The message's suite does not commit to its key, and the keyring's policy demands that.
+	ErrSuiteNotAllowed Status = C.TCKMS_ERR_SUITE_NOT_ALLOWED
+	// ErrSignedNotAllowed: The message is signed, and the stream does not allow that; tckms_open() does.
+	ErrSignedNotAllowed Status = C.TCKMS_ERR_SIGNED_NOT_ALLOWED
+	// ErrMalformedMessage: The message breaks a rule of the format.
+	ErrMalformedMessage Status = C.TCKMS_ERR_MALFORMED_MESSAGE
+	// ErrTooManyDataKeys: The message has more wrapped data keys than the keyring allows.
+	ErrTooManyDataKeys Status = C.TCKMS_ERR_TOO_MANY_DATA_KEYS
+	// ErrHeaderTooLong: The message's header is longer than the keyring allows.
+	ErrHeaderTooLong Status = C.TCKMS_ERR_HEADER_TOO_LONG
+	// ErrFrameTooLong: The message's frames, or its unframed body, are longer than the keyring allows.
+	ErrFrameTooLong Status = C.TCKMS_ERR_FRAME_TOO_LONG
+	// ErrContextMismatch: The message's context lacks a pair that is expected, or has another value for it.
+	ErrContextMismatch Status = C.TCKMS_ERR_CONTEXT_MISMATCH
+	// ErrNoMatchingKey: None of the message's wrapped data keys is of a key in the keyring.
+	ErrNoMatchingKey Status = C.TCKMS_ERR_NO_MATCHING_KEY
+	// ErrDataKeyLength: A data key has another length than the suite needs.
+	ErrDataKeyLength Status = C.TCKMS_ERR_DATA_KEY_LENGTH
+	// ErrCommitmentMismatch: The data key is not the one that the message commits to.
+	ErrCommitmentMismatch Status = C.TCKMS_ERR_COMMITMENT_MISMATCH
+	// ErrHeaderNotAuthentic: The message's header was changed.
+	ErrHeaderNotAuthentic Status = C.TCKMS_ERR_HEADER_NOT_AUTHENTIC
+	// ErrFrameSequence: A frame is missing, repeated or in the wrong place.
+	ErrFrameSequence Status = C.TCKMS_ERR_FRAME_SEQUENCE
+	// ErrFrameNotAuthentic: A frame was changed.
+	ErrFrameNotAuthentic Status = C.TCKMS_ERR_FRAME_NOT_AUTHENTIC
+	// ErrSignatureInvalid: The message's signature does not fit.
+	ErrSignatureInvalid Status = C.TCKMS_ERR_SIGNATURE_INVALID
+	// ErrTruncated: The message ends before its end.
+	ErrTruncated Status = C.TCKMS_ERR_TRUNCATED
+	// ErrTrailingData: Something follows the end of the message.
+	ErrTrailingData Status = C.TCKMS_ERR_TRAILING_DATA
+	// ErrInternal: A fault inside the library. Please report it with the error's message.
+	ErrInternal Status = C.TCKMS_ERR_INTERNAL
+	// ErrOutOfMemory: There is no memory for a block of the size that the caller's input needs.
+	ErrOutOfMemory Status = C.TCKMS_ERR_OUT_OF_MEMORY
+)
