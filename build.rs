@@ -19,6 +19,7 @@ const SOURCES: &[&str] = &[
     "src/ffi/keyring.rs",
     "src/ffi/seal.rs",
     "src/ffi/stream.rs",
+    "src/ffi/descriptor.rs",
 ];
 const MANUAL: &str = "src/ffi/manual.h";
 

@@ -88,7 +88,7 @@ fn internal(panic: &(dyn Any + Send)) -> Error {
     Error::new(Status::Internal, format!("a fault inside the library, please report it: {text}"))
 }
 
-/// Puts a hook before the one that prints, once. It is silent for panics inside our functions and on the HTTP thread,
+/// Puts a hook before the one that prints, once. It is silent for panics inside our functions and on threads of ours,
 /// and leaves all others to the hook before: statically linked Rust code of the host shares the hook with us.
 fn quiet_panics() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -98,8 +98,8 @@ fn quiet_panics() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         let ours = DEPTH.try_with(Cell::get).unwrap_or(0) > 0;
-        let http = thread::current().name() == Some("reqwest-internal-sync-runtime");
-        if !ours && !http {
+        let inner = matches!(thread::current().name(), Some("reqwest-internal-sync-runtime" | "tckms-seal"));
+        if !ours && !inner {
             previous(info);
         }
     }));

@@ -14,10 +14,15 @@ use crate::status::Status;
 
 /// Writes one message. Frames come one after the other, the final one last.
 pub(crate) struct NewMessage {
-    materials: Arc<Materials>,
     cipher: FrameCipher,
-    digest: Option<Digest>,
+    trailer: Trailer,
     next: u32,
+}
+
+/// What is done with a message in order, whoever seals its frames: the signature over it.
+pub(crate) struct Trailer {
+    materials: Arc<Materials>,
+    digest: Option<Digest>,
 }
 
 impl NewMessage {
@@ -40,14 +45,15 @@ impl NewMessage {
             digest.update(out);
             digest
         });
-        Ok(Self { materials, cipher: FrameCipher::new(keys.content_key, message_id), digest, next: 1 })
+        let cipher = FrameCipher::new(keys.content_key, message_id);
+        Ok(Self { cipher, trailer: Trailer { materials, digest }, next: 1 })
     }
 
     /// Writes a frame from `plaintext` into `out`, which it fills exactly.
     pub fn frame(&mut self, kind: Kind, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
         let number = self.take_number(kind)?;
         self.cipher.seal(kind, number, plaintext, out)?;
-        self.sign(out);
+        self.trailer.sign(out);
         Ok(())
     }
 
@@ -55,11 +61,43 @@ impl NewMessage {
     pub fn frame_in_place(&mut self, kind: Kind, frame: &mut [u8]) -> Result<()> {
         let number = self.take_number(kind)?;
         self.cipher.seal_in_place(kind, number, frame)?;
-        self.sign(frame);
+        self.trailer.sign(frame);
         Ok(())
     }
 
     /// Writes what follows the final frame, which is nothing unless the message is signed.
+    pub fn footer(&mut self, out: &mut [u8]) -> Result<()> {
+        self.trailer.footer(out)
+    }
+
+    pub fn footer_len(&self) -> usize {
+        self.trailer.footer_len()
+    }
+
+    /// For who seals frames on several threads, and numbers and signs them himself.
+    pub fn split(self) -> (FrameCipher, Trailer) {
+        (self.cipher, self.trailer)
+    }
+
+    /// The last number is the marker of final frames, so a regular frame cannot have it.
+    fn take_number(&mut self, kind: Kind) -> Result<u32> {
+        let number = self.next;
+        if kind == Kind::Regular {
+            self.next = number.checked_add(1).ok_or_else(frame::too_long)?;
+        }
+        Ok(number)
+    }
+}
+
+impl Trailer {
+    /// Adds what was written to what the signature covers.
+    pub fn sign(&mut self, written: &[u8]) {
+        if let Some(digest) = &mut self.digest {
+            digest.update(written);
+        }
+    }
+
+    /// Writes the signature, if there is to be one, into `out`, which it fills exactly.
     pub fn footer(&mut self, out: &mut [u8]) -> Result<()> {
         let (Some(digest), Some(key)) = (self.digest.take(), &self.materials.signing_key) else { return Ok(()) };
         let signature = key.sign(digest)?;
@@ -70,22 +108,6 @@ impl NewMessage {
 
     pub fn footer_len(&self) -> usize {
         footer_len(&self.materials)
-    }
-
-    /// Adds what was written to what the signature covers.
-    fn sign(&mut self, written: &[u8]) {
-        if let Some(digest) = &mut self.digest {
-            digest.update(written);
-        }
-    }
-
-    /// The last number is the marker of final frames, so a regular frame cannot have it.
-    fn take_number(&mut self, kind: Kind) -> Result<u32> {
-        let number = self.next;
-        if kind == Kind::Regular {
-            self.next = number.checked_add(1).ok_or_else(frame::too_long)?;
-        }
-        Ok(number)
     }
 }
 

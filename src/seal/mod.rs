@@ -2,6 +2,7 @@
 //!
 //! Messages have the format of the AWS Encryption SDK: version 2 is written, versions 1 and 2 are read.
 
+mod assembly_line;
 mod cache;
 mod content_key;
 mod context;
@@ -16,6 +17,7 @@ mod message;
 mod message_id;
 mod opened;
 mod opener;
+mod parallel;
 mod progress;
 mod ready;
 mod rsa_key;
@@ -27,6 +29,7 @@ mod suite;
 mod window;
 mod wrapping_key;
 
+pub(crate) use assembly_line::{Progressing, Stopped, Watch};
 pub use cache::{CACHE_AGE_MAX, CACHE_ENTRIES_MAX, CACHE_MESSAGES_MAX, Cache, CacheLimits};
 pub use context::Context;
 pub use info::MessageInfo;

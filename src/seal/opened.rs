@@ -117,14 +117,14 @@ fn open_frames(opened: &OpenedMessage, mut body: &[u8], limits: &Limits, mut out
 }
 
 /// Checks what follows the final frame: the signature of a signed message, and nothing else.
-fn check_end(verifier: Option<Verifier>, footer: &[u8]) -> Result<()> {
+pub(crate) fn check_end(verifier: Option<Verifier>, footer: &[u8]) -> Result<()> {
     let Some(verifier) = verifier else { return check_nothing_left(footer) };
     let signature = read_footer(footer)?.ok_or_else(truncated)?;
     check_nothing_left(&footer[2 + signature.len()..])?;
     verifier.verify(signature)
 }
 
-fn check_nothing_left(rest: &[u8]) -> Result<()> {
+pub(crate) fn check_nothing_left(rest: &[u8]) -> Result<()> {
     if rest.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use super::keyring::Keyring;
 use super::opened::{HEAD_LEN_MAX, OpenedMessage, trailing, truncated};
 use super::progress::Progress;
 use super::ready::Ready;
-use super::signature::{Verifier, read_footer};
+use super::signature::{FOOTER_LEN_MAX, Verifier, read_footer};
 use super::size::SizeRule;
 use super::window::Window;
 use crate::error::{Error, Result};
@@ -17,8 +17,6 @@ use crate::status::Status;
 
 /// How much of the input is looked at at once for the header, which has about 400 bytes.
 const HEADER_STEP: usize = 4096;
-/// A length and the longest signature.
-const FOOTER_LEN_MAX: usize = 2 + 104;
 
 /// Reads one message piece by piece. No byte of a frame comes out before its tag was checked. What came out is only
 /// known to be the whole message when [`finish`](Self::finish) says that it is done.

@@ -21,6 +21,8 @@ pub(crate) const FOOTER_LEN: usize = 2 + SIGNATURE_LEN;
 const TRIES_MAX: u32 = 1000;
 /// No signature of either curve is longer.
 const SIGNATURE_LEN_MAX: usize = 104;
+/// The longest that a signed message can end with.
+pub(crate) const FOOTER_LEN_MAX: usize = 2 + SIGNATURE_LEN_MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Curve {

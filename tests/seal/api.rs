@@ -70,6 +70,13 @@ impl Keyring {
         filled(|out| unsafe { tckms_open(self.0, message.as_ptr().cast(), message.len(), optional(&expected), out) })
     }
 
+    /// Seals or opens between descriptors.
+    pub fn between(&self, open: bool, input: i32, output: i32, options: &tckms_fd_options) -> Outcome<()> {
+        let work = if open { tckms_open_fd } else { tckms_seal_fd };
+        let size = size_of::<tckms_fd_options>();
+        outcome(unsafe { work(self.0, input, output, ptr::null(), options, size) })
+    }
+
     pub fn add_kms(&self, client: &Client, key_id: &str) -> Outcome<()> {
         outcome(unsafe { tckms_keyring_add_kms(self.0, client.0, c_text(key_id).as_ptr()) })
     }

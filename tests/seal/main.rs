@@ -2,6 +2,7 @@
 
 mod api;
 mod cache;
+mod descriptors;
 mod key;
 mod keyrings;
 mod kms;

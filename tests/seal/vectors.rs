@@ -1,6 +1,7 @@
 //! Official messages: 187 of the AWS Encryption SDK for C, of all suites, and 46 about commitment by four writers.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tckms::Status;
-use tckms::ffi::TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT;
+use tckms::ffi::{TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT, tckms_fd_options};
 
 use super::api::{Keyring, Stream, info};
 use super::key::TestKey;
@@ -36,6 +37,20 @@ fn opened_by_a_stream(keyring: &Keyring, message: &[u8]) -> Result<Vec<u8>, Stat
     let stream = Stream::opening(keyring, "{}").unwrap().allow_signed();
     let (plaintext, result) = stream.run(message, &[1000, 1, 77], &[777, 0, 5000]);
     result.map(|()| plaintext)
+}
+
+fn opened_between_descriptors(keyring: &Keyring, message: &std::path::Path) -> Vec<u8> {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let message = fs::File::open(message).unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut plaintext = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut plaintext).unwrap();
+        plaintext
+    });
+    let options = tckms_fd_options { threads: 2, signed_allowed: 1, progress: None, userdata: std::ptr::null_mut() };
+    keyring.between(true, message.as_raw_fd(), writer.as_raw_fd(), &options).unwrap();
+    drop(writer);
+    reading.join().unwrap()
 }
 
 #[derive(Deserialize)]
@@ -73,6 +88,7 @@ fn messages_of_all_eleven_suites_are_opened() {
         let digest: String = Sha256::digest(&plaintext).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digest, test.plaintext_sha256, "{}", test.message);
         assert!(opened_by_a_stream(&keyring, &message).unwrap() == plaintext, "{}", test.message);
+        assert!(opened_between_descriptors(&keyring, &folder.join(&test.message)) == plaintext, "{}", test.message);
     }
 }
 

@@ -1,0 +1,242 @@
+//! Sealing and opening between descriptors, on several threads.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::io::{self, Read, Write};
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use super::arguments::{handle, optional_text};
+use super::guard::guard;
+use super::keyring::{check_struct_size, tckms_keyring};
+use crate::error::{Error, Result};
+use crate::seal::{Context, Progressing, Stopped, Watch};
+use crate::status::Status;
+
+/// Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
+pub const TCKMS_THREADS_MAX: u32 = 256;
+
+/// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
+///
+/// Later versions may add members at the end; the size argument of the functions tells which ones a program knows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tckms_fd_options {
+    /// How many threads work: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
+    /// memory for two pieces of 1 MiB, or of one frame where frames are longer.
+    pub threads: u32,
+    /// To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
+    pub signed_allowed: u32,
+    /// Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
+    /// are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
+    /// call with TCKMS_ERR_CANCELED. It must return: no longjmp() and no C++ exception may leave it.
+    pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
+    /// Handed to `progress` as it is.
+    pub userdata: *mut c_void,
+}
+
+/// Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+///
+/// @param keyring   The keyring, with at least one key that seals. Its cache is not used.
+/// @param in_fd     Where the plaintext is read from, up to its end.
+/// @param out_fd    Where the message is written to. After a failure what is there has no end, and no reader takes it for
+///                  a whole message.
+/// @param ctx_json  NULL, or the context, as for tckms_seal().
+/// @param options   NULL for the defaults.
+/// @param size      sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+/// @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
+///                  see the chapter on errors.
+///
+/// Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the host.
+/// Threads: from any thread, any number at once with descriptors of their own. Works on threads of its own, with all
+/// signals blocked, which end before it returns.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_seal_fd(
+    keyring: *const tckms_keyring,
+    in_fd: c_int,
+    out_fd: c_int,
+    ctx_json: *const c_char,
+    options: *const tckms_fd_options,
+    size: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header; `options` is NULL or points to `size` bytes.
+        let (keyring, context, options) = unsafe {
+            (handle(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?, tckms_fd_options::read(options, size)?)
+        };
+        let context = Context::from_optional_json(context)?;
+        options.run(in_fd, out_fd, |input, output, threads, watch| {
+            keyring.0.seal_between(&context, input, output, threads, watch)
+        })
+    })
+}
+
+/// Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+///
+/// @param keyring            The keyring, with a key that the data key is wrapped by.
+/// @param in_fd              Where the message is read from; it has to end with the message.
+/// @param out_fd             Where the plaintext is written to, frame by frame, each after it is known to be authentic.
+///                           That nothing is missing is known only when the call succeeds: write to a new file and give
+///                           it its name afterwards, and throw away what is there after a failure.
+/// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open().
+/// @param options            NULL for the defaults.
+/// @param size               sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+/// @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
+///                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
+///
+/// Descriptors and threads: as for tckms_seal_fd().
+/// Threads: from any thread, any number at once with descriptors of their own.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_open_fd(
+    keyring: *const tckms_keyring,
+    in_fd: c_int,
+    out_fd: c_int,
+    expected_ctx_json: *const c_char,
+    options: *const tckms_fd_options,
+    size: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header; `options` is NULL or points to `size` bytes.
+        let (keyring, expected, options) = unsafe {
+            (
+                handle(keyring, "keyring")?,
+                optional_text(expected_ctx_json, "expected_ctx_json")?,
+                tckms_fd_options::read(options, size)?,
+            )
+        };
+        let expected = Context::from_optional_json(expected)?;
+        let signed_allowed = options.signed_allowed != 0;
+        options.run(in_fd, out_fd, |input, output, threads, watch| {
+            keyring.0.open_between(&expected, signed_allowed, input, output, threads, watch)
+        })
+    })
+}
+
+impl tckms_fd_options {
+    /// A copy of a struct of this or another version.
+    ///
+    /// # Safety
+    ///
+    /// `options` is NULL or points to `size` readable bytes.
+    unsafe fn read(options: *const Self, size: usize) -> Result<Self> {
+        let mut known = Self { threads: 0, signed_allowed: 0, progress: None, userdata: ptr::null_mut() };
+        if options.is_null() {
+            return Ok(known);
+        }
+        check_struct_size("tckms_fd_options", size)?;
+        // SAFETY: the caller's promise, and no more is copied than there is room for. Zeros are valid in all members.
+        unsafe {
+            let len = size.min(size_of::<Self>());
+            ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut known).cast(), len);
+        }
+        Ok(known)
+    }
+
+    fn run<'a>(
+        &self,
+        in_fd: c_int,
+        out_fd: c_int,
+        work: impl FnOnce(Descriptor<'_>, Descriptor<'_>, usize, &Watch) -> Result<()> + Send + 'a,
+    ) -> Result<()> {
+        let threads = self.checked_threads()?;
+        let watch = Watch::default();
+        let total = size_left(in_fd).unwrap_or(u64::MAX);
+        let callback = self.progress.map(|progress| {
+            let userdata = self.userdata;
+            // SAFETY: the program's own pair (tckms_fd_options in the header), on the caller's thread.
+            move |done| unsafe { progress(userdata, done, total) == 0 }
+        });
+        let mut callback = callback;
+        let progress = callback.as_mut().map(|callback| callback as &mut Progressing<'_>);
+        watch.over(progress, || work(Descriptor(in_fd, &watch), Descriptor(out_fd, &watch), threads, &watch))
+    }
+
+    fn checked_threads(&self) -> Result<usize> {
+        match self.threads {
+            0 => Ok(thread::available_parallelism().map_or(1, usize::from).min(TCKMS_THREADS_MAX as usize)),
+            threads if threads <= TCKMS_THREADS_MAX => Ok(threads as usize),
+            threads => {
+                let message = format!("the number of threads is {threads}, 0 to {TCKMS_THREADS_MAX} are allowed");
+                Err(Error::new(Status::OutOfRange, message))
+            }
+        }
+    }
+}
+
+/// How much a regular file holds behind its position.
+fn size_left(fd: c_int) -> Option<u64> {
+    // SAFETY: stat is plain data; both calls take any number for a descriptor.
+    unsafe {
+        let mut stat = std::mem::zeroed::<libc::stat>();
+        if libc::fstat(fd, &mut stat) != 0 || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return None;
+        }
+        let position = libc::lseek(fd, 0, libc::SEEK_CUR).max(0);
+        u64::try_from(stat.st_size.saturating_sub(position)).ok()
+    }
+}
+
+/// A descriptor of the host's, which is waited for in short spells so that canceling is noticed.
+struct Descriptor<'a>(c_int, &'a Watch);
+
+impl Descriptor<'_> {
+    fn wait(&self, events: libc::c_short) -> io::Result<()> {
+        const SPELL_MS: c_int = 100;
+        loop {
+            if self.1.canceled.load(Ordering::Relaxed) {
+                return Err(io::Error::other(Stopped));
+            }
+            let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };
+            // SAFETY: one pollfd of our own.
+            match unsafe { libc::poll(&mut poll, 1, SPELL_MS) } {
+                // A negative number is no descriptor, and `poll` would pass it over for ever.
+                0 if self.0 >= 0 => {}
+                // Whatever is the matter with the descriptor, reading or writing tells it better.
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The result of `read` or `write`, or `None` when the descriptor was not ready after all.
+    fn outcome(result: isize) -> io::Result<Option<usize>> {
+        match usize::try_from(result) {
+            Ok(len) => Ok(Some(len)),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+impl Read for Descriptor<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.wait(libc::POLLIN)?;
+            // SAFETY: `room` may be written, and the kernel writes no more than its length.
+            if let Some(len) = Self::outcome(unsafe { libc::read(self.0, room.as_mut_ptr().cast(), room.len()) })? {
+                return Ok(len);
+            }
+        }
+    }
+}
+
+impl Write for Descriptor<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.wait(libc::POLLOUT)?;
+            // SAFETY: `bytes` may be read, and the kernel reads no more than its length.
+            if let Some(len) = Self::outcome(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) })? {
+                return Ok(len);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! Pieces of a long input, worked on by several threads and put out in order, in bounded memory.
+//!
+//! Each worker takes the next piece in, works on it, waits for its turn and puts it out. So one reads while another
+//! encrypts and a third writes, and no more pieces are in memory than there are workers.
+
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::process;
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// How often the progress is told.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// What is done with pieces. One value serves all threads.
+pub(crate) trait Work: Sync {
+    /// What is only touched in the order of the pieces, such as the state of a signature.
+    type InOrder: Send;
+
+    /// Reads a piece, one after the other, and says whether it is the last.
+    fn take_in(&self, reader: &mut dyn Read, piece: &mut Piece) -> Result<bool>;
+
+    /// Turns `piece.input` into `piece.output`, on any thread and in any order.
+    fn work(&self, piece: &mut Piece) -> Result<()>;
+
+    /// The last look at a piece before it is put out, in order.
+    fn pass(&self, in_order: &mut Self::InOrder, piece: &mut Piece) -> Result<()>;
+}
+
+/// A part of the input and what becomes of it. Either may hold plaintext.
+#[derive(Default)]
+pub(crate) struct Piece {
+    /// From 0.
+    pub index: u64,
+    pub is_last: bool,
+    pub input: Secret,
+    pub input_len: usize,
+    pub output: Secret,
+    pub output_len: usize,
+    /// Where the input's frames end.
+    pub footer_at: usize,
+}
+
+impl Piece {
+    pub fn input(&self) -> &[u8] {
+        &self.input.expose()[..self.input_len]
+    }
+
+    pub fn output(&self) -> &[u8] {
+        &self.output.expose()[..self.output_len]
+    }
+
+    /// Reads until the input has `len` bytes or ends.
+    pub fn fill(&mut self, reader: &mut dyn Read, len: usize) -> Result<()> {
+        if self.input.len() < len {
+            self.input.grow(len - self.input.len())?;
+        }
+        while self.input_len < len {
+            match reader.read(&mut self.input.expose_mut()[self.input_len..len]) {
+                Ok(0) => break,
+                Ok(read) => self.input_len += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed("reading from the descriptor failed", &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for `len` bytes of output.
+    pub fn room(&mut self, len: usize) -> Result<()> {
+        if self.output.len() < len {
+            self.output = Secret::zeroed(len)?;
+        }
+        self.output_len = len;
+        Ok(())
+    }
+}
+
+/// Hears how many bytes of the input are done, and says whether to go on.
+pub(crate) type Progressing<'a> = dyn FnMut(u64) -> bool + 'a;
+
+/// The two ends of a line and what watches over it.
+pub(crate) struct Line<'a, R, W, J: Work> {
+    work: &'a J,
+    source: Mutex<Source<R>>,
+    sink: Mutex<Sink<W, J::InOrder>>,
+    turned: Condvar,
+    watch: &'a Watch,
+}
+
+struct Source<R> {
+    reader: R,
+    next: u64,
+    ended: bool,
+}
+
+struct Sink<W, O> {
+    writer: W,
+    in_order: O,
+    turn: u64,
+    failure: Option<Error>,
+}
+
+/// What the caller's thread looks at while others work.
+#[derive(Default)]
+pub(crate) struct Watch {
+    pub done: AtomicU64,
+    pub canceled: AtomicBool,
+    finished: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
+    pub fn new(work: &'a J, reader: R, writer: W, in_order: J::InOrder, watch: &'a Watch) -> Self {
+        Self {
+            work,
+            source: Mutex::new(Source { reader, next: 0, ended: false }),
+            sink: Mutex::new(Sink { writer, in_order, turn: 0, failure: None }),
+            turned: Condvar::new(),
+            watch,
+        }
+    }
+
+    /// Works with up to `threads` threads, this one among them.
+    pub fn run(self, threads: usize) -> Result<()> {
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // Fewer hands do the same work: a limit on threads is no failure.
+                if spawn(scope, || self.labor()).is_err() {
+                    break;
+                }
+            }
+            self.labor();
+        });
+        match self.sink.into_inner().unwrap_or_else(PoisonError::into_inner).failure {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn labor(&self) {
+        let mut piece = Piece::default();
+        while let Some(taken) = self.take_in(&mut piece) {
+            let worked = taken.and_then(|()| self.work.work(&mut piece));
+            if !self.put_out(&mut piece, worked) || piece.is_last {
+                return;
+            }
+        }
+    }
+
+    /// The next piece, or `None` when there is no more to do.
+    fn take_in(&self, piece: &mut Piece) -> Option<Result<()>> {
+        let mut source = lock(&self.source);
+        if source.ended {
+            return None;
+        }
+        (piece.index, piece.input_len, piece.output_len) = (source.next, 0, 0);
+        source.next += 1;
+        let last = self.work.take_in(&mut source.reader, piece);
+        piece.is_last = *last.as_ref().unwrap_or(&true);
+        source.ended = piece.is_last;
+        Some(last.map(|_| ()))
+    }
+
+    /// Puts a piece out when its turn has come, and says whether there is a next turn. A failure also waits for its
+    /// turn, so that all that precedes it comes out.
+    fn put_out(&self, piece: &mut Piece, worked: Result<()>) -> bool {
+        let mut sink = lock(&self.sink);
+        while sink.turn != piece.index && sink.failure.is_none() {
+            sink = self.turned.wait(sink).unwrap_or_else(PoisonError::into_inner);
+        }
+        if sink.failure.is_none() {
+            sink.failure = worked.and_then(|()| self.deliver(&mut sink, piece)).err();
+            sink.turn += 1;
+        }
+        let goes_on = sink.failure.is_none();
+        drop(sink);
+        if !goes_on {
+            lock(&self.source).ended = true;
+        }
+        self.turned.notify_all();
+        goes_on
+    }
+
+    fn deliver(&self, sink: &mut Sink<W, J::InOrder>, piece: &mut Piece) -> Result<()> {
+        if self.watch.canceled.load(Ordering::Relaxed) {
+            return Err(canceled());
+        }
+        self.work.pass(&mut sink.in_order, piece)?;
+        write_all(&mut sink.writer, piece.output())?;
+        self.watch.done.fetch_add(piece.input_len as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Watch {
+    /// Runs `work` on a thread of its own, whose signals are blocked: a pipe that nobody reads any more must not end
+    /// the host. This thread only tells the progress.
+    pub fn over<'a>(
+        &self,
+        progress: Option<&mut Progressing<'a>>,
+        work: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<()> {
+        thread::scope(|scope| {
+            let worker = spawn(scope, || {
+                let _finish = Finish(self);
+                work()
+            })?;
+            self.tell(progress);
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn tell(&self, mut progress: Option<&mut Progressing<'_>>) {
+        let mut told = None;
+        let mut finished = lock(&self.finished);
+        while !*finished {
+            finished = self.changed.wait_timeout(finished, TELL_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+            let done = self.done.load(Ordering::Relaxed);
+            let Some(progress) = progress.as_mut().filter(|_| told != Some(done) || !*finished) else { continue };
+            told = Some(done);
+            drop(finished);
+            if !progress(done) {
+                self.canceled.store(true, Ordering::Relaxed);
+            }
+            finished = lock(&self.finished);
+        }
+    }
+}
+
+/// Says that the work is over, however it ended.
+struct Finish<'a>(&'a Watch);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.finished) = true;
+        self.0.changed.notify_all();
+    }
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, T>> {
+    let builder = thread::Builder::new().name("tckms-seal".to_owned());
+    process::with_signals_blocked(|| builder.spawn_scoped(scope, work))
+        .map_err(|error| failed("no thread could be started", &error))
+}
+
+pub(crate) fn write_all(writer: &mut dyn Write, bytes: &[u8]) -> Result<()> {
+    writer.write_all(bytes).map_err(|error| failed("writing to the descriptor failed", &error))
+}
+
+pub(crate) fn canceled() -> Error {
+    Error::new(Status::Canceled, "the progress callback said to stop")
+}
+
+pub(crate) fn failed(what: &str, error: &std::io::Error) -> Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
+        return canceled();
+    }
+    Error::new(Status::DescriptorFailed, format!("{what}: {error}")).with_os_errno(error.raw_os_error())
+}
+
+/// What a reader or writer says that stopped because the work was canceled.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("canceled")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

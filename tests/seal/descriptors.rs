@@ -1,0 +1,199 @@
+//! Sealing and opening between descriptors.
+
+use std::ffi::{c_int, c_void};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tckms::Status;
+use tckms::ffi::tckms_fd_options;
+
+use super::api::Keyring;
+use super::key::TestKey;
+use super::support::Scratch;
+
+const THREADS: [u32; 3] = [1, 2, 5];
+
+fn options(threads: u32) -> tckms_fd_options {
+    tckms_fd_options { threads, signed_allowed: 1, progress: None, userdata: ptr::null_mut() }
+}
+
+fn plaintext(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
+}
+
+/// Through files.
+fn through(keyring: &Keyring, open: bool, input: &[u8], options: &tckms_fd_options) -> (Vec<u8>, Result<(), Status>) {
+    let scratch = Scratch::new();
+    let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+    fs::write(&from, input).unwrap();
+    let (source, sink) = (File::open(&from).unwrap(), File::create(&to).unwrap());
+    let result = keyring.between(open, source.as_raw_fd(), sink.as_raw_fd(), options);
+    (fs::read(&to).unwrap(), result)
+}
+
+#[test]
+fn every_length_survives_with_any_number_of_threads() {
+    const FRAME: usize = 65_536;
+    const PIECE: usize = 1 << 20;
+    for signed in [false, true] {
+        let (keyring, _) = TestKey::keyring();
+        keyring.set_signing(signed);
+        for len in [0, 1, FRAME - 1, FRAME, FRAME + 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 77, 8 * PIECE] {
+            let plaintext = plaintext(len);
+            for threads in THREADS {
+                let (message, result) = through(&keyring, false, &plaintext, &options(threads));
+                result.unwrap();
+                assert!(keyring.open(&message, "").unwrap() == plaintext, "{len} {threads}");
+                let (opened, result) = through(&keyring, true, &message, &options(threads));
+                assert_eq!(result, Ok(()), "{len} {threads}");
+                assert!(opened == plaintext, "{len} {threads}");
+            }
+        }
+    }
+}
+
+#[test]
+fn short_frames_and_long_ones_go_as_well() {
+    let (keyring, _) = TestKey::keyring();
+    for (frame_len, len) in [(1, 3000), (100, 2_500_000), (3 << 20, 7 << 20)] {
+        keyring.set_frame_len(frame_len).unwrap();
+        let plaintext = plaintext(len);
+        let (message, result) = through(&keyring, false, &plaintext, &options(3));
+        result.unwrap();
+        let (opened, result) = through(&keyring, true, &message, &options(3));
+        assert_eq!(result, Ok(()));
+        assert!(opened == plaintext);
+    }
+}
+
+#[test]
+fn only_what_is_authentic_is_written() {
+    for signed in [false, true] {
+        let (keyring, _) = TestKey::keyring();
+        keyring.set_signing(signed);
+        let plaintext = plaintext((3 << 20) + 77);
+        let message = keyring.seal(&plaintext, "").unwrap();
+        let mut changed = message.clone();
+        changed[5 << 19] ^= 1;
+        for threads in THREADS {
+            let (written, result) = through(&keyring, true, &changed, &options(threads));
+            assert_eq!(result, Err(Status::FrameNotAuthentic));
+            assert!(written.len() <= 5 << 19 && plaintext.starts_with(&written));
+            assert!(written.len() >= 2 << 20, "what precedes the damage is there: {}", written.len());
+            for len in [0, 1, 100, 1 << 20, message.len() - 1] {
+                let (written, result) = through(&keyring, true, &message[..len], &options(threads));
+                assert_eq!(result, Err(Status::Truncated), "{len}");
+                assert!(plaintext.starts_with(&written) && written.len() < plaintext.len());
+            }
+            let (_, result) = through(&keyring, true, &[&message[..], b"x"].concat(), &options(threads));
+            assert_eq!(result, Err(Status::TrailingData));
+        }
+    }
+}
+
+#[test]
+fn a_signed_message_needs_to_be_allowed() {
+    let (keyring, _) = TestKey::keyring();
+    keyring.set_signing(true);
+    let message = keyring.seal(b"x", "").unwrap();
+    let refusing = tckms_fd_options { signed_allowed: 0, ..options(0) };
+    assert_eq!(through(&keyring, true, &message, &refusing), (Vec::new(), Err(Status::SignedNotAllowed)));
+}
+
+#[test]
+fn pipes_are_read_to_their_end() {
+    let (keyring, _) = TestKey::keyring();
+    let plaintext = plaintext(5_000_000);
+    let (from, mut feed) = std::io::pipe().unwrap();
+    let (mut drain, to) = std::io::pipe().unwrap();
+    let opened = thread::scope(|scope| {
+        scope.spawn(|| {
+            for part in plaintext.chunks(9_999) {
+                feed.write_all(part).unwrap();
+            }
+            drop(feed);
+        });
+        let reading = scope.spawn(move || {
+            let mut message = Vec::new();
+            drain.read_to_end(&mut message).unwrap();
+            message
+        });
+        keyring.between(false, from.as_raw_fd(), to.as_raw_fd(), &options(2)).unwrap();
+        drop(to);
+        keyring.open(&reading.join().unwrap(), "").unwrap()
+    });
+    assert!(opened == plaintext);
+}
+
+/// The test's process has SIGPIPE's default disposition here, which would end it.
+#[test]
+fn a_pipe_that_nobody_reads_is_an_error_and_no_signal() {
+    // SAFETY: changes what one signal does, for this process of tests.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let (keyring, _) = TestKey::keyring();
+    let (drain, to) = std::io::pipe().unwrap();
+    drop(drain);
+    let scratch = Scratch::new();
+    let from = scratch.write("from", "hello");
+    let source = File::open(from).unwrap();
+    let result = keyring.between(false, source.as_raw_fd(), to.as_raw_fd(), &options(1));
+    assert_eq!(result, Err(Status::DescriptorFailed));
+    let errno = unsafe { tckms::ffi::tckms_error_os_errno(tckms::ffi::tckms_last_error()) };
+    assert_eq!(errno, libc::EPIPE);
+    // SAFETY: puts back what was there.
+    unsafe { libc::signal(libc::SIGPIPE, before) };
+}
+
+#[test]
+fn what_is_no_descriptor_is_told() {
+    let (keyring, _) = TestKey::keyring();
+    assert_eq!(keyring.between(false, -1, -1, &options(0)), Err(Status::DescriptorFailed));
+    assert_eq!(keyring.between(true, -1, -1, &options(0)), Err(Status::DescriptorFailed));
+    assert_eq!(keyring.between(false, 0, 1, &options(257)), Err(Status::OutOfRange));
+}
+
+#[derive(Default)]
+struct Heard {
+    calls: u32,
+    done: u64,
+    total: u64,
+    stop: bool,
+}
+
+unsafe extern "C" fn hear(userdata: *mut c_void, done: u64, total: u64) -> c_int {
+    let heard = unsafe { &mut *userdata.cast::<Heard>() };
+    assert!(done >= heard.done);
+    (heard.calls, heard.done, heard.total) = (heard.calls + 1, done, total);
+    heard.stop.into()
+}
+
+fn heard_by(heard: &mut Heard) -> tckms_fd_options {
+    tckms_fd_options { progress: Some(hear), userdata: ptr::from_mut(heard).cast(), ..options(2) }
+}
+
+#[test]
+fn progress_ends_with_everything() {
+    let (keyring, _) = TestKey::keyring();
+    let mut heard = Heard::default();
+    through(&keyring, false, &plaintext(3_000_000), &heard_by(&mut heard)).1.unwrap();
+    assert_eq!((heard.done, heard.total), (3_000_000, 3_000_000));
+}
+
+#[test]
+fn a_callback_can_stop_a_pipe_that_gives_nothing() {
+    let (keyring, _) = TestKey::keyring();
+    let (from, mut feed) = std::io::pipe().unwrap();
+    feed.write_all(b"a little").unwrap();
+    let scratch = Scratch::new();
+    let sink = File::create(scratch.path().join("to")).unwrap();
+    let mut heard = Heard { stop: true, ..Heard::default() };
+    let started = Instant::now();
+    let result = keyring.between(false, from.as_raw_fd(), sink.as_raw_fd(), &heard_by(&mut heard));
+    assert_eq!(result, Err(Status::Canceled));
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert_eq!(heard.total, u64::MAX);
+}
