@@ -37,18 +37,18 @@ fn target_folder() -> Result<PathBuf> {
     Ok(target.to_owned())
 }
 
+/// As `make build` does it: cargo's archive, and the shared library that is linked from it.
 fn build(target: &Path, features: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this package has no workspace")?;
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--locked", "--lib"])
-        .args(features)
-        .current_dir(root)
-        .env("CARGO_TARGET_DIR", target)
-        .status()?;
-    if !status.success() {
-        return Err(format!("the library could not be built ({status})").into());
-    }
+    run(Command::new(cargo).args(["build", "--release", "--locked", "--lib"]).args(features), target)?;
+    run(&mut Command::new("scripts/dist.sh"), target)?;
     let extension = if cfg!(target_os = "macos") { "dylib" } else { "so" };
-    Ok(target.join("release").join(format!("libtckms.{extension}")))
+    Ok(target.join("dist").join(format!("libtckms.{extension}")))
+}
+
+fn run(command: &mut Command, target: &Path) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this package has no workspace")?;
+    // The table is on standard output, and nothing else.
+    let status = command.current_dir(root).env("CARGO_TARGET_DIR", target).stdout(std::io::stderr()).status()?;
+    if status.success() { Ok(()) } else { Err(format!("the library could not be built: {command:?}: {status}").into()) }
 }

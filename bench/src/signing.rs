@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::Result;
@@ -14,6 +15,21 @@ use crate::bare::Bare;
 use crate::http::RawRequest;
 use crate::libtckms::{KEY_ID, SECRET_ID, SECRET_KEY};
 use crate::worker::Caller;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    response: Encrypted,
+}
+
+/// Owned, as a caller gets them.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Encrypted {
+    ciphertext_blob: String,
+    key_id: String,
+    request_id: String,
+}
 
 /// A bare loop that makes each request anew.
 pub struct SigningLoop {
@@ -59,11 +75,10 @@ impl Caller for SigningLoop {
             headers.insert("x-tc-timestamp", timestamp.into());
             Ok(())
         })?;
-        let answer: serde_json::Value = serde_json::from_slice(&answer)?;
-        match answer["Response"]["CiphertextBlob"].as_str() {
-            Some(_) => Ok(()),
-            None => Err("an answer without CiphertextBlob".into()),
-        }
+        let Answer { response } = serde_json::from_slice(&answer)?;
+        let complete =
+            [response.ciphertext_blob, response.key_id, response.request_id].iter().all(|text| !text.is_empty());
+        if complete { Ok(()) } else { Err("an answer with an empty field".into()) }
     }
 }
 
@@ -74,5 +89,10 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+    }
+    text
 }
