@@ -1,13 +1,15 @@
-//! A layer around the HTTP stack's connector that counts the connections it makes.
+//! A layer around the HTTP stack's connector: it counts the connections, and it is where the HTTP thread is met.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::http_thread;
 
 /// Shared by the connectors of all transports of a client.
 #[derive(Clone, Default)]
@@ -19,21 +21,29 @@ impl ConnectionCounter {
     }
 }
 
-impl<S> Layer<S> for ConnectionCounter {
-    type Service = Counted<S>;
+/// The layer for one transport.
+#[derive(Clone)]
+pub(crate) struct ConnectionLayer {
+    pub counter: ConnectionCounter,
+    /// Says that the transport is broken.
+    pub broken: Arc<AtomicBool>,
+}
 
-    fn layer(&self, connector: S) -> Counted<S> {
-        Counted { connector, counter: self.clone() }
+impl<S> Layer<S> for ConnectionLayer {
+    type Service = Watched<S>;
+
+    fn layer(&self, connector: S) -> Watched<S> {
+        Watched { connector, layer: self.clone() }
     }
 }
 
 #[derive(Clone)]
-pub(crate) struct Counted<S> {
+pub(crate) struct Watched<S> {
     connector: S,
-    counter: ConnectionCounter,
+    layer: ConnectionLayer,
 }
 
-impl<S, Target> Service<Target> for Counted<S>
+impl<S, Target> Service<Target> for Watched<S>
 where
     S: Service<Target>,
     S::Future: Send + 'static,
@@ -47,8 +57,9 @@ where
     }
 
     fn call(&mut self, target: Target) -> Self::Future {
+        http_thread::adopt(&self.layer.broken);
         let connecting = self.connector.call(target);
-        let ConnectionCounter(opened) = self.counter.clone();
+        let ConnectionCounter(opened) = self.layer.counter.clone();
         Box::pin(async move {
             let connected = connecting.await;
             if connected.is_ok() {

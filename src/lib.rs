@@ -25,6 +25,7 @@ mod credentials;
 mod endpoint;
 mod environment;
 mod error;
+mod http_thread;
 mod log;
 mod per_process;
 #[allow(unsafe_code)]

@@ -151,6 +151,65 @@ pub(crate) unsafe fn wipe(memory: *mut u8, len: usize) {
     }
 }
 
+/// A descriptor that tells whether the host closed the descriptors of this process behind our back.
+///
+/// It is one end of a pipe: unlike sockets and event descriptors, each pipe has an inode of its own, so a file of the
+/// host's that gets the same number is told apart.
+#[cfg(unix)]
+pub(crate) struct Canary {
+    descriptor: libc::c_int,
+    inode: (libc::dev_t, libc::ino_t),
+}
+
+#[cfg(unix)]
+impl Canary {
+    pub fn new() -> std::io::Result<Self> {
+        use std::os::fd::IntoRawFd;
+        // The standard library makes both ends close on exec; the other end is closed at once.
+        let (reader, _writer) = std::io::pipe()?;
+        let descriptor = reader.into_raw_fd();
+        let inode = inode(descriptor).ok_or_else(std::io::Error::last_os_error)?;
+        Ok(Self { descriptor, inode })
+    }
+
+    pub fn is_alive(&self) -> bool {
+        inode(self.descriptor) == Some(self.inode)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Canary {
+    fn drop(&mut self) {
+        if self.is_alive() {
+            // SAFETY: the descriptor is still ours.
+            unsafe { libc::close(self.descriptor) };
+        }
+    }
+}
+
+#[cfg(unix)]
+fn inode(descriptor: libc::c_int) -> Option<(libc::dev_t, libc::ino_t)> {
+    // SAFETY: `stat` is plain data, and fstat writes it or fails.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        (libc::fstat(descriptor, &mut stat) == 0).then_some((stat.st_dev, stat.st_ino))
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) struct Canary;
+
+#[cfg(not(unix))]
+impl Canary {
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub fn is_alive(&self) -> bool {
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

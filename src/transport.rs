@@ -16,10 +16,10 @@ use reqwest::redirect;
 use rustls::client::Resumption;
 use url::Url;
 
-use crate::connections::ConnectionCounter;
+use crate::connections::{ConnectionCounter, ConnectionLayer};
 use crate::error::{Error, Result, cause_chain};
 use crate::per_process::PerProcess;
-use crate::process;
+use crate::process::{self, Canary};
 use crate::reply::HttpReply;
 use crate::resolver::{ResolveError, SystemResolver};
 use crate::secret::Secret;
@@ -27,6 +27,9 @@ use crate::status::Status;
 
 /// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
 pub const RESPONSE_MAX: usize = 1024 * 1024;
+
+/// How long a connection is idle before the kernel looks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What a transport is made from, as often as that is needed.
 pub(crate) struct Settings {
@@ -52,7 +55,7 @@ impl Transport {
         *request.timeout_mut() = Some(timeout);
         let live = self.live.get_or_try_init(Live::is_whole, || Live::start(&self.settings, &self.connections))?;
         // The blocking client panics on the caller's thread when its own thread is gone.
-        catch_unwind(AssertUnwindSafe(|| read(live.client.execute(request).map_err(translate)?)))
+        catch_unwind(AssertUnwindSafe(|| read(live.client().execute(request).map_err(translate)?)))
             .unwrap_or_else(|_| Err(live.retire()))
     }
 
@@ -61,24 +64,36 @@ impl Transport {
     }
 }
 
-/// A client with its thread. Dropping it ends the thread and closes the connections.
+/// A client with its thread. Dropping it ends the thread and closes the connections, unless they are not its own any
+/// more.
 struct Live {
-    client: Client,
-    broken: AtomicBool,
+    /// Only `drop` takes it away.
+    client: Option<Client>,
+    broken: Arc<AtomicBool>,
+    canary: Canary,
 }
 
 impl Live {
     fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<Self> {
-        let start = || process::with_signals_blocked(|| build(settings, connections));
+        let canary = Canary::new().map_err(|error| {
+            unavailable(&format!("no descriptor can be had: {error}")).with_os_errno(error.raw_os_error())
+        })?;
+        let broken = Arc::new(AtomicBool::new(false));
+        let layer = ConnectionLayer { counter: connections.clone(), broken: Arc::clone(&broken) };
+        let start = || process::with_signals_blocked(|| build(settings, layer));
         match catch_unwind(AssertUnwindSafe(start)) {
-            Ok(Ok(client)) => Ok(Self { client, broken: AtomicBool::new(false) }),
+            Ok(Ok(client)) => Ok(Self { client: Some(client), broken, canary }),
             Ok(Err(error)) => Err(unavailable(&cause_chain(&error)).with_os_errno(os_errno(&error))),
             Err(_) => Err(unavailable("its thread ended while it started")),
         }
     }
 
     fn is_whole(&self) -> bool {
-        !self.broken.load(Ordering::Acquire)
+        !self.broken.load(Ordering::Acquire) && self.canary.is_alive()
+    }
+
+    fn client(&self) -> &Client {
+        self.client.as_ref().expect("only drop takes the client away")
     }
 
     /// Marks this client as one that no longer works; the next call makes a new one.
@@ -88,7 +103,16 @@ impl Live {
     }
 }
 
-fn build(settings: &Settings, connections: &ConnectionCounter) -> reqwest::Result<Client> {
+impl Drop for Live {
+    /// A broken client is forgotten: its thread may sleep for ever, and its descriptors' numbers may be the host's.
+    fn drop(&mut self) {
+        if !self.is_whole() {
+            std::mem::forget(self.client.take());
+        }
+    }
+}
+
+fn build(settings: &Settings, layer: ConnectionLayer) -> reqwest::Result<Client> {
     // The cache of sessions has a lock, and the one of a transport before a fork may be locked for ever.
     let mut tls = settings.tls.clone();
     tls.resumption = Resumption::in_memory_sessions(32);
@@ -98,8 +122,12 @@ fn build(settings: &Settings, connections: &ConnectionCounter) -> reqwest::Resul
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
-        .connector_layer(connections.clone())
+        .connector_layer(layer)
         .timeout(None)
+        // An idle connection ends when the service closes it, or the kernel finds that nobody is there any more. A timer
+        // of ours would wake the thread later, when the host may have closed and reused its descriptors.
+        .pool_idle_timeout(None)
+        .tcp_keepalive(KEEPALIVE)
         .http1_only()
         .tcp_nodelay(true);
     if let Some(proxy) = &settings.proxy {

@@ -9,6 +9,7 @@ use std::thread;
 
 use super::error::tckms_error;
 use crate::error::{Error, Result};
+use crate::http_thread;
 use crate::status::Status;
 
 thread_local! {
@@ -97,6 +98,7 @@ fn quiet_panics() {
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        http_thread::sleep_if_it_is_this_one();
         let ours = DEPTH.try_with(Cell::get).unwrap_or(0) > 0;
         let inner = matches!(thread::current().name(), Some("reqwest-internal-sync-runtime" | "tckms-seal"));
         if !ours && !inner {
