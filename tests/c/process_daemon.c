@@ -1,0 +1,304 @@
+/* A client lives through what daemons do: they fork twice, leave their folder, and close every descriptor there is. */
+#define _GNU_SOURCE
+#include "check.h"
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "process.h"
+
+enum { HOST_FILES = 64 };
+
+/* What the daemon was before it became one. */
+struct origin {
+  tckms_client *client;
+  char folder[512];
+  /* Our descriptors: those that were open when the client had made its calls. */
+  int highest_descriptor;
+};
+
+static int highest_descriptor(void) {
+  DIR *folder = opendir("/proc/self/fd");
+  struct dirent *entry;
+  int highest = -1;
+  CHECK(folder != NULL);
+  while ((entry = readdir(folder)) != NULL) {
+    int number = atoi(entry->d_name);
+    if (entry->d_name[0] != '.' && number != dirfd(folder) && number > highest) {
+      highest = number;
+    }
+  }
+  closedir(folder);
+  return highest;
+}
+
+static void close_from(int first) {
+  int number;
+  for (number = first; number < 4096; number++) {
+    close(number);
+  }
+}
+
+/* A file of the host's, to be found as it was left. */
+struct host_file {
+  int descriptor;
+  struct stat stat;
+};
+
+static void open_host_file(struct host_file *file, const char *folder, int index) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/host-%d", folder, index);
+  file->descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  CHECK(file->descriptor >= 0);
+  CHECK_INT(write(file->descriptor, "0123456789", 10), 10);
+  CHECK_INT(fstat(file->descriptor, &file->stat), 0);
+}
+
+static void expect_unharmed(const struct host_file *file) {
+  struct stat now;
+  char content[16];
+  if (fstat(file->descriptor, &now) != 0) {
+    check_failed(__FILE__, __LINE__, "the host's descriptor %d was closed", file->descriptor);
+  }
+  CHECK_INT(now.st_dev, file->stat.st_dev);
+  CHECK_INT(now.st_ino, file->stat.st_ino);
+  CHECK_INT(now.st_size, 10);
+  CHECK_INT(lseek(file->descriptor, 0, SEEK_CUR), 10);
+  CHECK_INT(fcntl(file->descriptor, F_GETFD), 0);
+  CHECK_INT(pread(file->descriptor, content, sizeof content, 0), 10);
+  CHECK(memcmp(content, "0123456789", 10) == 0);
+}
+
+static void reopen_standard_descriptors(const char *folder) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/daemon.log", folder);
+  CHECK_INT(open("/dev/null", O_RDONLY), 0);
+  CHECK_INT(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600), 1);
+  CHECK_INT(dup(1), 2);
+}
+
+static void live_as_daemon(const struct origin *origin) {
+  struct host_file files[HOST_FILES];
+  int i;
+  CHECK_INT(chdir("/"), 0);
+  umask(0);
+  close_from(0);
+  reopen_standard_descriptors(origin->folder);
+  for (i = 0; i < HOST_FILES; i++) {
+    open_host_file(&files[i], origin->folder, i);
+  }
+  /* Every number that was ours is the host's now. */
+  CHECK_INT(files[0].descriptor, 3);
+  CHECK(files[HOST_FILES - 1].descriptor >= origin->highest_descriptor);
+
+  for (i = 0; i < 20; i++) {
+    encrypt_and_decrypt(origin->client);
+  }
+  for (i = 0; i < HOST_FILES; i++) {
+    expect_unharmed(&files[i]);
+  }
+  tckms_client_free(origin->client);
+  for (i = 0; i < HOST_FILES; i++) {
+    expect_unharmed(&files[i]);
+  }
+  _exit(0);
+}
+
+static void become_daemon(void *argument) {
+  CHECK(setsid() > 0);
+  /* The second fork; the daemon's end is seen by the test, which takes in orphans. */
+  switch (fork()) {
+    case -1:
+      CHECK(0);
+      break;
+    case 0:
+      alarm(CHILD_SECONDS);
+      live_as_daemon(argument);
+      break;
+    default:
+      break;
+  }
+}
+
+static void expect_empty_log(const char *folder) {
+  char path[600];
+  char text[1024];
+  ssize_t len;
+  int file;
+  snprintf(path, sizeof path, "%s/daemon.log", folder);
+  file = open(path, O_RDONLY);
+  CHECK(file >= 0);
+  len = read(file, text, sizeof text - 1);
+  close(file);
+  CHECK(len >= 0);
+  text[len] = '\0';
+  if (len > 0) {
+    check_failed(__FILE__, __LINE__, "the daemon or the library wrote: %s", text);
+  }
+  CHECK_INT(len, 0);
+}
+
+static void a_daemon_works_and_no_file_of_its_own_is_touched(void) {
+  struct origin origin;
+  int i;
+  int status = -1;
+  CHECK_INT(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+  snprintf(origin.folder, sizeof origin.folder, "%s", given("TEST_FOLDER"));
+  origin.client = emulator_client();
+  for (i = 0; i < 3; i++) {
+    encrypt_and_decrypt(origin.client);
+  }
+  origin.highest_descriptor = highest_descriptor();
+  CHECK(origin.highest_descriptor > 3);
+  CHECK(origin.highest_descriptor < 3 + HOST_FILES);
+  in_a_child(become_daemon, &origin);
+  CHECK(wait(&status) > 0);
+  expect_empty_log(origin.folder);
+  CHECK(WIFEXITED(status));
+  CHECK_INT(WEXITSTATUS(status), 0);
+  /* The process that started the daemon has kept what it had. */
+  encrypt_and_decrypt(origin.client);
+  tckms_client_free(origin.client);
+}
+
+static void encrypt_without_standard_descriptors(void *client) {
+  tckms_client *own;
+  int number;
+  close(0);
+  close(1);
+  close(2);
+  encrypt_and_decrypt(client);
+  own = emulator_client();
+  encrypt_and_decrypt(own);
+  tckms_client_free(own);
+  tckms_client_free(client);
+  /* What the library opened in the gap is gone with it. */
+  for (number = 0; number < 3; number++) {
+    CHECK(fcntl(number, F_GETFD) == -1);
+  }
+}
+
+static void calls_work_without_standard_descriptors(void) {
+  tckms_client *client = emulator_client();
+  in_a_child(encrypt_without_standard_descriptors, client);
+  encrypt_and_decrypt(client);
+  in_a_child(encrypt_without_standard_descriptors, client);
+  tckms_client_free(client);
+}
+
+/* The same without a fork: nobody told the library, and its own thread is still there. */
+static void close_everything_under_a_client(void *client) {
+  struct host_file files[HOST_FILES];
+  const char *folder = given("TEST_FOLDER");
+  int round, i;
+  encrypt_and_decrypt(client);
+  for (round = 0; round < 5; round++) {
+    close_from(3);
+    for (i = 0; round % 2 == 0 && i < HOST_FILES; i++) {
+      open_host_file(&files[i], folder, i);
+    }
+    encrypt_and_decrypt(client);
+    encrypt_and_decrypt(client);
+    for (i = 0; round % 2 == 0 && i < HOST_FILES; i++) {
+      expect_unharmed(&files[i]);
+    }
+  }
+  close_from(3);
+  for (i = 0; i < HOST_FILES; i++) {
+    open_host_file(&files[i], folder, i);
+  }
+  tckms_client_free(client);
+  for (i = 0; i < HOST_FILES; i++) {
+    expect_unharmed(&files[i]);
+  }
+}
+
+static void *wait_for_a_late_reply(void *client) {
+  tckms_buffer blob = garbage();
+  tckms_status status = tckms_encrypt(client, MAIN_KEY, "x", 1, NULL, &blob);
+  if (tckms_status_category(status) != TCKMS_CATEGORY_TRANSPORT) {
+    check_failed(__FILE__, __LINE__, "a call that lost its connection is %s", tckms_status_name(status));
+  }
+  CHECK_EMPTY(blob);
+  CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
+  return NULL;
+}
+
+/* A call that is under way has lost its connection, and says so when its time is over. */
+static void close_everything_during_a_call(void *unused) {
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  pthread_t thread;
+  (void)unused;
+  CHECK_OK(tckms_config_set_try_timeout_ms(config, 1000));
+  CHECK_OK(tckms_config_set_max_attempts(config, 1));
+  client = client_of(config);
+  encrypt_and_decrypt(client);
+  set_fault("Encrypt", "{\"kind\":\"delay\",\"ms\":500}", 1);
+  CHECK_INT(pthread_create(&thread, NULL, wait_for_a_late_reply, client), 0);
+  while (faults_are_left()) {
+    sleep_ms(1);
+  }
+  close_from(3);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  encrypt_and_decrypt(client);
+  close_from(3);
+  tckms_client_free(client);
+}
+
+static void a_host_may_close_every_descriptor_in_one_process(void) {
+  tckms_client *client = emulator_client();
+  in_a_child(close_everything_under_a_client, client);
+  encrypt_and_decrypt(client);
+  tckms_client_free(client);
+  in_a_child(close_everything_during_a_call, NULL);
+}
+
+static void call_in_an_empty_root(void *unused) {
+  tckms_client *client = emulator_client();
+  (void)unused;
+  CHECK_INT(chroot(given("TEST_FOLDER")), 0);
+  CHECK_INT(chdir("/"), 0);
+  CHECK(access(given_ca_file(), F_OK) != 0);
+  encrypt_and_decrypt(client);
+  tckms_client_free(client);
+}
+
+/*
+ * The system's bundle does not know the emulator, so the handshake fails for that reason and no other: with the bundle
+ * unreadable a client could not even say so.
+ */
+static void judge_by_the_systems_bundle_in_an_empty_root(void *unused) {
+  tckms_config *config = config_for(GIVEN_ENDPOINT);
+  tckms_client *client = NULL;
+  tckms_client *late = NULL;
+  tckms_buffer out;
+  (void)unused;
+  CHECK_OK(tckms_client_new(config, &client));
+  CHECK_INT(chroot(given("TEST_FOLDER")), 0);
+  CHECK_INT(chdir("/"), 0);
+  CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_TLS_FAILED);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "UnknownIssuer");
+  CHECK_STATUS(tckms_client_new(config, &late), TCKMS_ERR_INVALID_CA_BUNDLE);
+  tckms_client_free(client);
+  tckms_config_free(config);
+}
+
+/* Only root may chroot(); the harness says so when it is somebody else. */
+static void a_client_made_before_a_chroot_works_in_it(void) {
+  if (given_ca_file() != NULL && geteuid() == 0) {
+    in_a_child(call_in_an_empty_root, NULL);
+    in_a_child(judge_by_the_systems_bundle_in_an_empty_root, NULL);
+  }
+}
+
+int main(void) {
+  /* What was inherited is in nobody's way. */
+  close_from(3);
+  a_daemon_works_and_no_file_of_its_own_is_touched();
+  calls_work_without_standard_descriptors();
+  a_host_may_close_every_descriptor_in_one_process();
+  a_client_made_before_a_chroot_works_in_it();
+  return checks_passed();
+}

@@ -1,0 +1,68 @@
+/* Where there is no memory for what a caller wants, the caller hears so, and the process goes on. */
+#define _GNU_SOURCE
+#include "check.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include "process.h"
+
+enum { REQUEST_SIZE = 9 * 1024 * 1024, ROOM = 4 * 1024 * 1024 };
+
+/* JSON with a great deal of room in it, as programs that indent it make. */
+static char *large_request(void) {
+  static const char head[] = "{\"KeyId\":\"00000000-0000-0000-0000-000000000000\"";
+  char *json = malloc(REQUEST_SIZE + 64);
+  CHECK(json != NULL);
+  memset(json, ' ', REQUEST_SIZE);
+  memcpy(json, head, strlen(head));
+  strcpy(json + REQUEST_SIZE, "}");
+  return json;
+}
+
+static rlim_t address_space(void) {
+  return (rlim_t)number_in_file("/proc/self/status", "VmSize:", 10) * 1024;
+}
+
+static void limit_address_space(rlim_t bytes) {
+  struct rlimit limit;
+  CHECK_INT(getrlimit(RLIMIT_AS, &limit), 0);
+  limit.rlim_cur = bytes;
+  CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void run_out_of_memory(void *unused) {
+  tckms_client *client = emulator_client();
+  char *request = large_request();
+  tckms_buffer reply = garbage();
+  int i;
+  (void)unused;
+  /* Else the allocator would keep a block of this size for the next round. */
+  CHECK_INT(mallopt(M_MMAP_THRESHOLD, 128 * 1024), 1);
+  /* Whatever a call needs once is there. */
+  encrypt_and_decrypt(client);
+  for (i = 0; i < 10; i++) {
+    limit_address_space(address_space() + ROOM);
+    CHECK_STATUS(tckms_call(client, "DescribeKey", request, &reply), TCKMS_ERR_OUT_OF_MEMORY);
+    CHECK_EMPTY(reply);
+    CHECK_INT(tckms_status_category(TCKMS_ERR_OUT_OF_MEMORY), TCKMS_CATEGORY_LIBRARY);
+    CHECK_INT(tckms_error_attempts(tckms_last_error()), 0);
+    /* What is small goes on under the limit too. */
+    encrypt_and_decrypt(client);
+    limit_address_space(RLIM_INFINITY);
+    /* The same request is the service's to refuse now. */
+    CHECK_STATUS(tckms_call(client, "DescribeKey", request, &reply), TCKMS_ERR_CMK_NOT_FOUND);
+    encrypt_and_decrypt(client);
+  }
+  tckms_client_free(client);
+  free(request);
+}
+
+static void a_request_without_memory_fails_and_the_process_goes_on(void) {
+  in_a_child(run_out_of_memory, NULL);
+}
+
+int main(void) {
+  a_request_without_memory_fails_and_the_process_goes_on();
+  return checks_passed();
+}

@@ -1,0 +1,369 @@
+/* When a call is over and its buffers are freed, nothing of its secrets is left in this process's memory. */
+#define _GNU_SOURCE
+#include "check.h"
+
+#include <pthread.h>
+
+#include "memory_scan.h"
+#include "process.h"
+
+enum { SIZE = 48, CALLERS = 4, FAULTS = 17 };
+
+/* The only place where a thread of this program ever has a secret as it is. */
+static __thread unsigned char clear[512];
+
+static unsigned char secret_key[SECRET_MAX];
+static size_t secret_key_len;
+
+/* The harness hands secrets over in the environment, which is memory too. */
+static size_t take_from_environment(const char *name, unsigned char *masked) {
+  char *value = getenv(name);
+  size_t len;
+  CHECK(value != NULL);
+  len = strlen(value);
+  CHECK(len <= SECRET_MAX);
+  mask(masked, value, len);
+  tckms_wipe(value, len);
+  return len;
+}
+
+/* A key that signs for a day, in hexadecimal. */
+static void look_for_derived_key(const char *name) {
+  unsigned char hexadecimal[SECRET_MAX];
+  unsigned char masked[SECRET_MAX];
+  size_t len = take_from_environment(name, hexadecimal);
+  size_t i;
+  for (i = 0; i < len / 2; i++) {
+    unsigned high = hexadecimal[2 * i] ^ MASK;
+    unsigned low = hexadecimal[2 * i + 1] ^ MASK;
+    masked[i] = (unsigned char)((high < 'a' ? high - '0' : high - 'a' + 10) << 4 |
+                                (low < 'a' ? low - '0' : low - 'a' + 10)) ^ MASK;
+  }
+  add_fragments(name, "plain", masked, len / 2);
+}
+
+/* HMAC's two pads turn its key, "TC3" and the secret key, into bytes that are as good as the key. */
+static void look_for_padded_key(const char *form, unsigned char pad) {
+  unsigned char padded[SECRET_MAX];
+  size_t i;
+  for (i = 0; i < secret_key_len; i++) {
+    padded[i] = secret_key[i] ^ pad;
+  }
+  add_fragments("the secret key", form, padded, secret_key_len);
+}
+
+static void take_the_key(void) {
+  secret_key_len = take_from_environment("TENCENTCLOUD_SECRET_KEY", secret_key);
+  CHECK(secret_key_len >= 2 * FRAGMENT);
+  look_for_masked("the secret key", secret_key, secret_key_len);
+  look_for_padded_key("in HMAC's inner pad", 0x36);
+  look_for_padded_key("in HMAC's outer pad", 0x5c);
+  look_for_derived_key("TEST_DATE_KEY");
+  look_for_derived_key("TEST_SERVICE_KEY");
+  look_for_derived_key("TEST_SIGNING_KEY");
+}
+
+/* New random bytes in `clear`, which are looked for from now on. */
+static void make_secret(const char *name) {
+  int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  CHECK(random >= 0);
+  CHECK_INT(read(random, clear, SIZE), SIZE);
+  close(random);
+  look_for(name, clear, SIZE);
+}
+
+static void forget(void) {
+  tckms_wipe(clear, sizeof clear);
+}
+
+static void hear(void *userdata, int level, const char *message) {
+  (void)level;
+  ++*(int *)userdata;
+  CHECK_INT(scan_bytes((const unsigned char *)message, strlen(message), 0, "the log", stderr), 0);
+  CHECK(strstr(message, "TC3") == NULL && strstr(message, "Authorization") == NULL);
+  CHECK(strstr(message, "Signature=") == NULL && strstr(message, "authorization") == NULL);
+}
+
+static int lines;
+
+static tckms_client *logging_client(void) {
+  tckms_config *config = config_for(GIVEN_ENDPOINT);
+  size_t i;
+  for (i = 0; i < secret_key_len; i++) {
+    clear[i] = secret_key[i] ^ MASK;
+  }
+  clear[secret_key_len] = '\0';
+  CHECK_OK(tckms_config_set_credentials(config, GIVEN_SECRET_ID, (const char *)clear, NULL));
+  forget();
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &lines));
+  if (given_ca_file() != NULL) {
+    CHECK_OK(tckms_config_set_ca_file(config, given_ca_file()));
+  }
+  return client_of(config);
+}
+
+/* What a caller learns of a failure may be printed. */
+static void expect_no_secret_in_the_error(void) {
+  const char *message = tckms_error_message(tckms_last_error());
+  CHECK_INT(scan_bytes((const unsigned char *)message, strlen(message), 0, "an error", stderr), 0);
+  CHECK(strstr(message, "Signature=") == NULL);
+}
+
+static int reports_only(void) {
+  return getenv("TEST_REPORT_ONLY") != NULL;
+}
+
+static void expect_nothing_left(void) {
+  int found;
+  forget();
+  found = scan_memory(reports_only() ? stdout : stderr);
+  if (reports_only()) {
+    printf("%d finds\n", found);
+  } else if (found != 0) {
+    check_failed(__FILE__, __LINE__, "%d pieces of secrets are left", found);
+  }
+  check_done();
+}
+
+/* A client that is in use has its key. Over TLS its connections keep what went through them last in their buffers. */
+
+static void expect_nothing_but_what_a_client_needs(void) {
+  static const char *const results[] = {"a plaintext", "a decrypted plaintext", "another key's",
+                                        "a data key",  "an unwrapped data key", "random bytes"};
+  static const char *const forms[] = {"base64", "base64, one byte later", "base64, two bytes later"};
+  size_t i, k;
+  tolerate("the secret key", "plain", 1);
+  for (i = 0; given_ca_file() != NULL && i < sizeof results / sizeof results[0]; i++) {
+    for (k = 0; k < 3; k++) {
+      tolerate(results[i], forms[k], 1);
+    }
+  }
+  expect_nothing_left();
+}
+
+/* Between the thread that calls and the one that looks at memory after each call, with the caller's stack as it is. */
+static pthread_barrier_t turn;
+static int is_looked_after = 0;
+
+static void call_is_over(void) {
+  forget();
+  if (is_looked_after) {
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+  }
+}
+
+static void finish(tckms_status status, const char *name, tckms_buffer *secret) {
+  if (status != TCKMS_OK) {
+    CHECK_EMPTY(*secret);
+    expect_no_secret_in_the_error();
+  } else {
+    look_for(name, secret->data, secret->len);
+  }
+  tckms_buffer_free(secret);
+  call_is_over();
+}
+
+/* All calls that have to do with a secret. Under a fault they may fail, and leave as little behind. */
+static void use_secrets(const tckms_client *client) {
+  tckms_buffer blob, wrapped, out;
+  char request[1024];
+  tckms_status status;
+  make_secret("a plaintext");
+  status = tckms_encrypt(client, MAIN_KEY, clear, SIZE, "{\"a\":\"b\"}", &blob);
+  call_is_over();
+  if (status == TCKMS_OK) {
+    finish(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, "{\"a\":\"b\"}", &out), "a decrypted plaintext", &out);
+    /* Another context, and another key than the one expected: refused by the service, and by the library. */
+    finish(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, NULL, &out), "a refused plaintext", &out);
+    finish(tckms_decrypt(client, OTHER_KEY, blob.data, blob.len, "{\"a\":\"b\"}", &out), "another key's", &out);
+    snprintf(request, sizeof request, "{\"CiphertextBlob\":\"%s\",\"EncryptionContext\":\"{\\\"a\\\":\\\"b\\\"}\"}",
+             (const char *)blob.data);
+    status = tckms_call(client, "Decrypt", request, &out);
+    if (status == TCKMS_OK) {
+      CHECK_HAS((const char *)out.data, "\"Plaintext\":");
+    }
+    tckms_buffer_free(&out);
+    call_is_over();
+  }
+  tckms_buffer_free(&blob);
+  status = tckms_generate_data_key(client, MAIN_KEY, SIZE, NULL, &out, &wrapped);
+  finish(status, "a data key", &out);
+  if (status == TCKMS_OK) {
+    finish(tckms_decrypt(client, NULL, wrapped.data, wrapped.len, NULL, &out), "an unwrapped data key", &out);
+  }
+  tckms_buffer_free(&wrapped);
+  status = tckms_generate_random(client, clear, SIZE);
+  if (status == TCKMS_OK) {
+    look_for("random bytes", clear, SIZE);
+  }
+  call_is_over();
+}
+
+static int planted;
+
+static void *plant_on_a_stack(void *secret) {
+  unsigned char copy[SIZE];
+  copy_bytes(copy, secret, SIZE);
+  __atomic_store_n(&planted, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(&planted, __ATOMIC_SEQ_CST) != 0) {
+    sched_yield();
+  }
+  tckms_wipe(copy, SIZE);
+  return NULL;
+}
+
+/* A search that finds nothing proves nothing unless it can find something: on a heap, encoded, on another's stack. */
+static void what_is_there_is_found(void) {
+  enum { PLAIN = SIZE / FRAGMENT };
+  unsigned char *block = malloc(4 * SIZE);
+  pthread_t thread;
+  int i;
+  CHECK(block != NULL);
+  make_secret("planted");
+  CHECK_INT(scan_memory(NULL), PLAIN);
+  copy_bytes(block + 5, clear, SIZE);
+  CHECK_INT(scan_memory(NULL), 2 * PLAIN);
+  CHECK_INT(pthread_create(&thread, NULL, plant_on_a_stack, clear), 0);
+  while (__atomic_load_n(&planted, __ATOMIC_SEQ_CST) == 0) {
+    sched_yield();
+  }
+  CHECK_INT(scan_memory(NULL), 3 * PLAIN);
+  __atomic_store_n(&planted, 0, __ATOMIC_SEQ_CST);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  tckms_wipe(block, 4 * SIZE);
+  CHECK_INT(scan_memory(NULL), PLAIN);
+  /* From its second byte on, in base64: three whole fragments of sixteen characters. */
+  for (i = 0; 1 + i + 3 <= SIZE; i += 3) {
+    unsigned char masked[3];
+    mask(masked, clear + 1 + i, 3);
+    mask_base64(masked, block + i / 3 * 4);
+    mask(block + i / 3 * 4, block + i / 3 * 4, 4);
+  }
+  CHECK_INT(scan_memory(NULL), PLAIN + 3);
+  tckms_wipe(block, 4 * SIZE);
+  free(block);
+  expect_nothing_left();
+}
+
+/* Every way for a call to go wrong has its own way through the code, and its own copies. */
+static void use_secrets_among_faults(const tckms_client *client) {
+  static const char *const faults[FAULTS] = {
+      "{\"kind\":\"delay\",\"ms\":20}",
+      "{\"kind\":\"delay_body\",\"ms\":20}",
+      "{\"kind\":\"drip\",\"bytes\":7,\"every_ms\":1}",
+      "{\"kind\":\"chunked\",\"bytes\":5}",
+      "{\"kind\":\"pad\",\"bytes\":100000}",
+      "{\"kind\":\"pad\",\"bytes\":2000000}",
+      "{\"kind\":\"close_before_reading\"}",
+      "{\"kind\":\"reset_request\",\"after_bytes\":10}",
+      "{\"kind\":\"close_after_reading\"}",
+      "{\"kind\":\"reset_reply\",\"after_bytes\":200}",
+      "{\"kind\":\"truncate_body\",\"keep_bytes\":60}",
+      "{\"kind\":\"error\",\"code\":\"InternalError\"}",
+      "{\"kind\":\"status\",\"status\":503,\"body\":\"later\"}",
+      "{\"kind\":\"garbage\"}",
+      "{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":null}}",
+      "{\"kind\":\"truncate_field\",\"field\":\"Plaintext\",\"keep\":30}",
+      "{\"kind\":\"clock_shift\",\"seconds\":-3600}",
+  };
+  char script[1024];
+  int i;
+  for (i = 0; i < FAULTS; i++) {
+    if (strstr(faults[i], "clock_shift") != NULL) {
+      snprintf(script, sizeof script, "[{\"fault\":%s}]", faults[i]);
+    } else {
+      /* On a first attempt, and on all attempts of a call; encrypting goes well in between. */
+      snprintf(script, sizeof script,
+               "[{\"fault\":%s},{\"action\":\"Decrypt\",\"fault\":%s,\"times\":3},"
+               "{\"action\":\"GenerateDataKey\",\"fault\":%s},{\"action\":\"GenerateRandom\",\"fault\":%s}]",
+               faults[i], faults[i], faults[i], faults[i]);
+    }
+    set_faults(script);
+    use_secrets(client);
+    clear_faults();
+  }
+}
+
+struct caller {
+  pthread_t thread;
+  const tckms_client *client;
+  pthread_barrier_t *step;
+};
+
+static void *use_secrets_and_live_on(void *argument) {
+  struct caller *caller = argument;
+  use_secrets(caller->client);
+  pthread_barrier_wait(caller->step);
+  pthread_barrier_wait(caller->step);
+  return NULL;
+}
+
+static void nothing_is_left_after_calls_and_free(void) {
+  struct caller callers[CALLERS];
+  pthread_barrier_t step;
+  tckms_client *client = logging_client();
+  int i;
+  CHECK_INT(pthread_barrier_init(&step, NULL, CALLERS + 1), 0);
+  use_secrets(client);
+  use_secrets_among_faults(client);
+  for (i = 0; i < CALLERS; i++) {
+    callers[i].client = client;
+    callers[i].step = &step;
+    CHECK_INT(pthread_create(&callers[i].thread, NULL, use_secrets_and_live_on, &callers[i]), 0);
+  }
+  pthread_barrier_wait(&step);
+  CHECK(lines > 100);
+  tckms_client_free(client);
+  /* The callers still are where they were, with all that is on their stacks. */
+  expect_nothing_left();
+  pthread_barrier_wait(&step);
+  for (i = 0; i < CALLERS; i++) {
+    CHECK_INT(pthread_join(callers[i].thread, NULL), 0);
+  }
+  expect_nothing_left();
+  pthread_barrier_destroy(&step);
+}
+
+static void do_not_tolerate_anything(void) {
+  int i;
+  for (i = 1; i < fragment_count; i++) {
+    fragments[i].tolerated = 0;
+  }
+}
+
+static void *use_secrets_under_supervision(void *client) {
+  use_secrets(client);
+  is_looked_after = 0;
+  pthread_barrier_wait(&turn);
+  return NULL;
+}
+
+static void nothing_is_left_after_each_single_call(void) {
+  tckms_client *client = logging_client();
+  pthread_t thread;
+  int calls = 0;
+  CHECK_INT(pthread_barrier_init(&turn, NULL, 2), 0);
+  is_looked_after = 1;
+  CHECK_INT(pthread_create(&thread, NULL, use_secrets_under_supervision, client), 0);
+  while (pthread_barrier_wait(&turn), is_looked_after) {
+    /* The thread that does the network's work lets go of a request a moment after its caller has the reply. */
+    sleep_ms(50);
+    expect_nothing_but_what_a_client_needs();
+    calls++;
+    pthread_barrier_wait(&turn);
+  }
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  CHECK_INT(calls, 8);
+  tckms_client_free(client);
+  pthread_barrier_destroy(&turn);
+}
+
+int main(void) {
+  take_the_key();
+  what_is_there_is_found();
+  nothing_is_left_after_each_single_call();
+  do_not_tolerate_anything();
+  nothing_is_left_after_calls_and_free();
+  return getenv("TEST_REPORT_ONLY") != NULL ? 0 : checks_passed();
+}
