@@ -33,7 +33,7 @@
  *
  * CALLBACKS
  *   They are std::functions, kept as long as anything can call them. An exception that leaves one ends there: a log
- *   line is lost, a credentials callback has supplied nothing, a custom key has failed.
+ *   line is lost, a credentials callback has supplied nothing, a custom key has failed, progress says to stop.
  */
 
 #include <array>
@@ -705,6 +705,16 @@ struct custom_key {
       unwrap;
 };
 
+/** How keyring::seal_fd() and keyring::open_fd() work, as tckms_fd_options. */
+struct fd_options {
+  /** How many threads work; 0 for as many as the process may run at once. */
+  std::uint32_t threads = 0;
+  /** To open: whether signed messages are opened. */
+  bool signed_allowed = false;
+  /** Hears how many bytes of input are done, and of how many, UINT64_MAX where that is not known; false stops. */
+  std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
+};
+
 /** The keys that wrap the data keys of sealed messages. Every add_...() and set_...() is the one of tckms.h. */
 class keyring {
  public:
@@ -782,11 +792,37 @@ class keyring {
     return detail::made(number, std::move(out));
   }
 
+  /** Seals everything that a descriptor gives. */
+  result<void> seal_fd(int in_fd, int out_fd, std::string_view context, const fd_options &options = {}) const {
+    const detail::c_string ctx(context);
+    const tckms_fd_options converted = convert(options);
+    return detail::done(tckms_seal_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted));
+  }
+
+  /** Opens the message that a descriptor gives. What was written before a failure is to be thrown away. */
+  result<void> open_fd(int in_fd, int out_fd, std::string_view expected_context, const fd_options &options = {}) const {
+    const detail::c_string ctx(expected_context);
+    const tckms_fd_options converted = convert(options);
+    return detail::done(tckms_open_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted));
+  }
+
   tckms_keyring *get() noexcept { return handle_.get(); }
   const tckms_keyring *get() const noexcept { return handle_.get(); }
 
  private:
   friend class stream;
+
+  static tckms_fd_options convert(const fd_options &options) noexcept {
+    tckms_fd_options converted{};
+    converted.threads = options.threads;
+    converted.signed_allowed = options.signed_allowed;
+    converted.progress = options.progress ? progress : nullptr;
+    converted.userdata = const_cast<fd_options *>(&options);
+    return converted;
+  }
+  static int progress(void *userdata, std::uint64_t done, std::uint64_t total) noexcept {
+    return detail::guarded([=] { return static_cast<const fd_options *>(userdata)->progress(done, total) ? 0 : 1; });
+  }
 
   static int generate(void *userdata, const char *context, std::uint8_t *data_key, std::size_t size,
                       tckms_wrapped_key *out) noexcept {

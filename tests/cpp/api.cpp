@@ -5,6 +5,7 @@
 #include <tckms.hpp>
 
 #include <atomic>
+#include <cstdio>
 #include <cstring>
 #include <thread>
 #if __has_include(<span>)
@@ -366,6 +367,26 @@ void sealing() {
     CHECK_INT(begun.produced + ended.produced, total);
     CHECK_VIEW(good(keyring.open(sealed, context)).text(), "abc");
     CHECK(alive.use_count() > 1);
+
+    std::FILE *clear = std::tmpfile();
+    std::FILE *closed = std::tmpfile();
+    std::FILE *opened = std::tmpfile();
+    CHECK(clear != nullptr && closed != nullptr && opened != nullptr);
+    CHECK_INT(write(fileno(clear), plaintext.data(), plaintext.size()), plaintext.size());
+    CHECK_INT(lseek(fileno(clear), 0, SEEK_SET), 0);
+    good(keyring.seal_fd(fileno(clear), fileno(closed), context));
+    CHECK_INT(lseek(fileno(closed), 0, SEEK_SET), 0);
+    tckms::fd_options options;
+    options.threads = 1;
+    options.progress = [](std::uint64_t, std::uint64_t) { return true; };
+    good(keyring.open_fd(fileno(closed), fileno(opened), context, options));
+    CHECK_INT(lseek(fileno(opened), 0, SEEK_END), plaintext.size());
+    fails(keyring.open_fd(-1, fileno(opened), context), TCKMS_ERR_DESCRIPTOR_FAILED);
+    options.threads = 100000;
+    fails(keyring.seal_fd(fileno(clear), fileno(closed), context, options), TCKMS_ERR_OUT_OF_RANGE);
+    std::fclose(clear);
+    std::fclose(closed);
+    std::fclose(opened);
   }
   CHECK_INT(alive.use_count(), 1);
 }
