@@ -1,0 +1,151 @@
+//! The manual pages and the HTML reference: made from the header, complete, and without a fault that mandoc sees.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::{CLANG, GCC, Header, Scratch, output_of, root, tool};
+
+const PAGES: &str = "man/man3";
+
+fn pages(folder: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(folder.join(PAGES)).unwrap().map(|entry| entry.unwrap().path());
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap();
+        (file.file_name().unwrap().to_str().unwrap().to_owned(), text)
+    };
+    files.map(read).collect()
+}
+
+fn generator() -> Command {
+    let mut command = tool("python3");
+    command.arg(root().join("scripts/reference.py"));
+    command
+}
+
+#[test]
+fn they_are_made_from_the_header_as_it_is() {
+    let folder = Scratch::new();
+    output_of(generator().arg("--output").arg(folder.path()));
+    let (made, committed) = (pages(folder.path()), pages(root()));
+    let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&made), names(&committed), "the manual pages are others than man/man3 holds; run `make man`");
+    for (name, text) in &made {
+        assert_eq!(text, &committed[name], "{PAGES}/{name} is not what the header says; run `make man`");
+    }
+    let html = |folder: &Path| fs::read_to_string(folder.join("docs/reference.html")).unwrap();
+    assert!(html(folder.path()) == html(root()), "docs/reference.html is not what the header says; run `make man`");
+}
+
+#[test]
+fn every_function_has_a_page_with_all_that_its_comment_says() {
+    let pages = pages(root());
+    for function in Header::committed().functions() {
+        let page = pages.get(&format!("{}.3", function.name)).unwrap_or_else(|| panic!("{} has none", function.name));
+        for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "THREADS", "HISTORY", "SEE ALSO"] {
+            assert!(page.contains(&format!("\n.SH {section}\n")), "{}: no {section}", function.name);
+        }
+        assert_eq!(page.contains("\n.SH RETURN VALUE\n"), function.returns != "void", "{}", function.name);
+        for parameter in function.parameters {
+            let entry = format!("\n.TP\n\\fI{parameter}\\fP\n");
+            assert!(page.contains(&entry), "{}: nothing about {parameter}", function.name);
+        }
+    }
+}
+
+#[test]
+fn every_status_is_on_its_page() {
+    let page = &pages(root())["tckms_status.3"];
+    for (name, number) in Header::committed().statuses() {
+        assert!(page.contains(&format!("\n.TP\n\\fB{name} = {number}\\fP\n")), "nothing about {name}");
+    }
+}
+
+#[test]
+fn mandoc_has_no_complaint() {
+    for page in fs::read_dir(root().join(PAGES)).unwrap().map(|entry| entry.unwrap().path()) {
+        let output = tool("mandoc").args(["-Tlint", "-Wstyle"]).arg(&page).output().unwrap();
+        let complaints = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && complaints.is_empty(), "{}:\n{complaints}", page.display());
+    }
+}
+
+/// What the generator says about a header in which `text` is replaced.
+fn with_a_fault(text: &str, replacement: &str) -> Output {
+    let folder = Scratch::new();
+    let header = Header::committed().text;
+    assert!(header.contains(text), "the header has no {text:?}");
+    let header = folder.write("tckms.h", &header.replacen(text, replacement, 1));
+    generator().arg("--header").arg(header).arg("--output").arg(folder.path()).output().unwrap()
+}
+
+#[test]
+fn what_has_no_comment_is_named() {
+    let header = Header::committed().text;
+    let wipe = header.split("/**").find(|part| part.contains("void tckms_wipe(")).unwrap();
+    let comment = format!("/**{}*/\n", wipe.split("*/").next().unwrap());
+    for (text, replacement, complaint) in [
+        (comment.as_str(), "", "tckms_wipe has no comment"),
+        ("   * The call succeeded.\n", "", "TCKMS_OK has no comment"),
+        ("   * Attempts after the first of a call.\n", "", "retries has no comment"),
+        (
+            " * @param memory  The first byte; NULL is harmless.\n",
+            "",
+            "tckms_wipe has the parameters ['memory', 'len']",
+        ),
+        (" * @return  Bytes.\n", "", "tckms_plaintext_max does not say what it returns"),
+        (" * Since 0.1.0.\n", "", "lacks \"Threads:\" or \"Since\""),
+        ("/** An empty tckms_buffer, for its declaration. */\n", "", "TCKMS_BUFFER_INIT has no comment"),
+    ] {
+        let output = with_a_fault(text, replacement);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && stderr.contains(complaint), "{complaint}: {stderr}");
+    }
+}
+
+/// The examples of a page, as their reader sees them.
+fn examples(page: &str) -> Vec<String> {
+    let parts = page.split("\n.EX\n").skip(1).map(|rest| rest.split("\n.EE").next().expect("an example ends"));
+    let escapes = [("\\&", ""), ("\\-", "-"), ("\\(ti", "~"), ("\\(ha", "^"), ("\\(ga", "`"), ("\\e", "\\")];
+    parts.map(|text| escapes.iter().fold(text.to_owned(), |text, (escape, c)| text.replace(escape, c)) + "\n").collect()
+}
+
+#[test]
+fn every_example_compiles() {
+    let folder = Scratch::new();
+    let mut count = 0;
+    for (name, page) in pages(root()) {
+        for example in examples(&page) {
+            // A whole program, or the inside of a function.
+            let text = if example.contains("int main(") {
+                example
+            } else {
+                let head = "#include <stdio.h>\n#include <tckms.h>\nvoid example(const char *key_id);\n";
+                format!("{head}void example(const char *key_id) {{\n{example}}}\n")
+            };
+            let source = folder.write("example.c", &text);
+            for compiler in [GCC, CLANG] {
+                let verdict = compiler.check("c", &source);
+                assert!(verdict.is_ok(), "{name}: {}\n{text}", verdict.unwrap_err());
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "the pages have {count} examples");
+}
+
+#[test]
+fn the_html_reference_is_complete_and_on_its_own() {
+    let html = fs::read_to_string(root().join("docs/reference.html")).unwrap();
+    for target in html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let name = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is elsewhere"));
+        assert_eq!(html.matches(&format!(" id=\"{name}\"")).count(), 1, "{target}");
+    }
+    assert!(!html.contains("src=") && !html.contains("<link") && !html.contains("@import"), "it loads something");
+    for function in Header::committed().functions() {
+        assert!(html.contains(&format!("<h3 id=\"{0}\">{0}</h3>", function.name)), "{} is not in it", function.name);
+    }
+}
