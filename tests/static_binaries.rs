@@ -4,7 +4,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{CLANG, Emulator, GCC, Library, Prefix, Scratch, output_of, root, tool};
+use support::{CLANG, Emulator, GCC, Library, Prefix, Scratch, output_of, tool};
 
 /// What a program asks the loader for.
 fn needed(program: &std::path::Path) -> Vec<String> {
