@@ -41,7 +41,7 @@ symbols:
 	scripts/symbols.sh update
 
 abi:
-	scripts/abi.sh update
+	TCKMS_UPDATE_ABI=1 $(CARGO) test --locked --test abi
 
 licences:
 	scripts/licences.sh

@@ -4,9 +4,11 @@
 #
 #   scripts/setup.sh build    what building and the demo need
 #   scripts/setup.sh test     also what the tests need
+#   scripts/setup.sh dist     also what `make dist-check` needs, some of it from cargo
+#   scripts/setup.sh portability   what `make portability` needs, as far as it can be had
 set -euo pipefail
 
-level=${1:?usage: setup.sh build|test}
+level=${1:?usage: setup.sh build|test|dist|portability}
 
 # One line a need: the command that shows it is there, and Debian's package of it.
 build_needs="
@@ -20,9 +22,19 @@ clang clang
 valgrind valgrind
 nm binutils
 python3 python3
-mandoc mandoc
 pkg-config pkg-config
+cmake cmake
+abidiff abigail-tools
+lintian lintian
+dpkg-shlibdeps dpkg-dev
+/usr/sbin/debootstrap debootstrap
+mandoc mandoc
 go golang-go
+"
+portability_needs="
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+qemu-aarch64 qemu-user
+musl-gcc musl-tools
 "
 
 missing_packages() {
@@ -32,6 +44,8 @@ missing_packages() {
   done <<<"$1"
   # A compiler without the C library's headers compiles nothing.
   if [ ! -e /usr/include/stdlib.h ]; then echo libc6-dev; fi
+  # The tests link a program with OpenSSL and libtckms.
+  if [ "$level" != build ] && [ ! -e /usr/include/openssl/ssl.h ]; then echo libssl-dev; fi
   # Debian's python3 has venv but not what fills one.
   if [ "$level" = test ] && command -v python3 >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     echo python3-venv
@@ -58,7 +72,15 @@ if ! command -v cargo >/dev/null; then
 fi
 
 needs=$build_needs
-if [ "$level" = test ]; then needs+=$test_needs; fi
+case $level in
+  build) ;;
+  test | dist) needs+=$test_needs ;;
+  portability) needs+=$portability_needs ;;
+  *)
+    echo "setup: there is no level $level" >&2
+    exit 2
+    ;;
+esac
 mapfile -t packages < <(missing_packages "$needs" | sort -u)
 if [ "${#packages[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
@@ -66,5 +88,26 @@ if [ "${#packages[@]}" -gt 0 ]; then
     exit 1
   fi
   install "${packages[@]}"
+fi
+
+# The thread sanitizer instruments Rust's own library too, and for that needs its source.
+if [ "$level" = test ] && [ ! -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; then
+  if ! command -v rustup >/dev/null; then
+    echo "setup: the source of Rust's library is missing. Install it beside this Rust (rust-src)." >&2
+    exit 1
+  fi
+  rustup component add rust-src
+fi
+if [ "$level" = dist ]; then
+  # One line a need: cargo's command, and the features that it is built with.
+  while read -r tool features; do
+    command -v "$tool" >/dev/null || cargo install --locked "$tool" $features
+  done <<<"cargo-about --features cli
+cargo-cyclonedx
+cargo-deny --no-default-features"
+fi
+if [ "$level" = portability ] && command -v rustup >/dev/null; then
+  rustup target add --quiet aarch64-unknown-linux-gnu x86_64-unknown-linux-musl ||
+    echo "setup: not all targets of Rust could be had; make portability names those that are missing"
 fi
 echo "setup: all that '$level' needs is here"

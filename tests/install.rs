@@ -1,0 +1,359 @@
+//! `make install`: which files it makes, that they can be moved, and that programs are built with them in every way
+//! that C programmers have.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Emulator, Installation, PREFIX, Scratch, dist, make, output_of, root, tool};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Every warning is an error.
+const STRICT: &str = "-std=c99 -O1 -Wall -Wextra -pedantic -Werror";
+
+/// The C compilers of Debian.
+const COMPILERS: [&str; 2] = ["gcc", "clang"];
+
+/// The ways of linking that need no build system: a name, and what comes after the compiler and the source.
+const PKG_CONFIG: [(&str, &str); 3] = [
+    ("shared", "$(pkg-config --cflags --libs tckms)"),
+    // Only libtckms from its archive, all else as usual.
+    (
+        "archive",
+        "$(pkg-config --cflags tckms) -Wl,-Bstatic $(pkg-config --libs tckms) -Wl,-Bdynamic $(pkg-config --static --libs-only-l tckms | sed s/-ltckms//)",
+    ),
+    ("static", "-static $(pkg-config --static --cflags --libs tckms)"),
+];
+
+/// The examples that do their work and end, with their arguments after the key id.
+const EXAMPLES: [(&str, &[&str]); 5] =
+    [("credentials", &["env"]), ("data_key", &[]), ("error_handling", &[]), ("observe", &[]), ("quickstart", &[])];
+
+/// The archive without its symbols, and the shared library as it is shipped, in bytes.
+const ARCHIVE_MAX: u64 = 15_000_000;
+const SHARED_MAX: u64 = 5_500_000;
+
+/// C sources in a folder, without their extension.
+fn sources(folder: &str) -> Vec<(String, PathBuf)> {
+    let files = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let sources = files.filter(|file| file.extension().is_some_and(|extension| extension == "c"));
+    sources.map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), file)).collect()
+}
+
+/// The programs of tests/c that need nothing but the installed library: panic.c calls a function of test builds.
+fn test_programs() -> Vec<(String, PathBuf)> {
+    sources("tests/c").into_iter().filter(|(name, _)| name != "panic").collect()
+}
+
+/// Every file and link below a folder; a link with where it leads.
+fn tree(folder: &Path) -> BTreeSet<String> {
+    let found =
+        output_of(Command::new("find").args([".", "!", "-type", "d", "-printf", "%P %l\n"]).current_dir(folder));
+    found.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Compiles with a shell, as a reader of the README does, and fails for a warning too.
+fn compile(installation: &Installation, command: &str) {
+    let output = installation.shell(command).env("LC_ALL", "C").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    // glibc has this to say of every program that resolves names, or loads libraries, and is linked with -static.
+    let expected = ["statically linked applications requires at runtime", ": in function `"];
+    let warnings: Vec<_> = text.lines().filter(|line| !expected.iter().any(|known| line.contains(known))).collect();
+    assert!(output.status.success() && warnings.is_empty(), "{command}\n{text}");
+}
+
+/// Runs an example against the emulator. A daemon has a test of its own; here it only has to start, and say how it
+/// wants to be called.
+fn run_example(installation: &Installation, program: &Path, emulator: &Emulator) {
+    let name = program.file_name().unwrap();
+    let mut command = Command::new(program);
+    command.env_clear().env("LD_LIBRARY_PATH", installation.libraries()).envs(emulator.environment());
+    if let Some((_, arguments)) = EXAMPLES.iter().find(|(example, _)| *example == name) {
+        output_of(command.arg(emulator.key_id("demo")).args(*arguments));
+    } else {
+        let output = command.output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("usage: "), "{}: {output:?}", program.display());
+    }
+}
+
+/// Whether a program has to have libtckms.so at hand.
+fn needs_shared_library(program: &Path) -> bool {
+    output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(program)).contains("[libtckms.so.0]")
+}
+
+#[test]
+fn it_installs_these_files_and_uninstalls_no_other() {
+    let stage = Scratch::new();
+    let libraries = "usr/lib/x86_64-linux-gnu";
+    let before = ["usr/include/other.h", "usr/lib/x86_64-linux-gnu/libother.so", "usr/share/doc/other/README"];
+    for file in before {
+        let file = stage.path().join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "").unwrap();
+    }
+    let there_before = tree(stage.path());
+
+    let variables = ["PREFIX=/usr", &format!("LIBDIR=/{libraries}")];
+    make_with(&variables, "install", stage.path());
+    let mut expected = there_before.clone();
+    for file in ["include/tckms.h", "bin/tckms-emulator", "share/doc/tckms/LICENSE-MIT", "share/doc/tckms/CHANGELOG.md"]
+        .into_iter()
+        .chain(["LICENSE-APACHE", "THIRD-PARTY-LICENSES.txt", "THIRD-PARTY-LICENSES-emulator.txt", "tckms.cdx.json"])
+    {
+        let folder = if file.contains('/') { "usr" } else { "usr/share/doc/tckms" };
+        expected.insert(format!("{folder}/{file}"));
+    }
+    for file in ["libtckms.a", "pkgconfig/tckms.pc", "cmake/tckms/tckms-config.cmake"] {
+        expected.insert(format!("{libraries}/{file}"));
+    }
+    expected.insert(format!("{libraries}/cmake/tckms/tckms-config-version.cmake"));
+    expected.insert(format!("{libraries}/libtckms.so.{VERSION}"));
+    for link in ["libtckms.so", "libtckms.so.0"] {
+        expected.insert(format!("{libraries}/{link} libtckms.so.{VERSION}"));
+    }
+    // What not every version has.
+    if root().join("include/tckms.hpp").exists() {
+        expected.insert("usr/include/tckms.hpp".to_owned());
+    }
+    let mut installed = tree(stage.path());
+    installed.retain(|file| !file.starts_with("usr/share/man/") && file != "usr/bin/tckms-seal");
+    assert_eq!(installed, expected, "left: installed, right: expected");
+
+    make_with(&variables, "uninstall", stage.path());
+    assert_eq!(tree(stage.path()), there_before);
+    assert!(
+        !stage.path().join("usr/share/doc/tckms").exists()
+            && !stage.path().join(libraries).join("cmake/tckms").exists()
+    );
+}
+
+/// With a prefix of its own: the last of two equal variables counts.
+fn make_with(variables: &[&str], target: &str, destination: &Path) {
+    let script = root().join("scripts/install.sh");
+    let mut command = Command::new(script);
+    command.arg(target).env("DESTDIR", destination);
+    command.env("CARGO_TARGET_DIR", dist("libtckms.a").ancestors().nth(2).unwrap());
+    command.envs(variables.iter().map(|variable| variable.split_once('=').unwrap()));
+    output_of(&mut command);
+}
+
+#[test]
+fn everybody_can_read_what_is_installed() {
+    let stage = Scratch::new();
+    make("install", stage.path(), &[]);
+    let closed = output_of(Command::new("find").arg(stage.path().join("opt")).args(["!", "-perm", "-o+r"]));
+    assert_eq!(closed, "");
+    let not_to_be_entered = ["-type", "d", "!", "-perm", "-o+x"];
+    assert_eq!(output_of(Command::new("find").arg(stage.path().join("opt")).args(not_to_be_entered)), "");
+}
+
+#[test]
+fn nothing_in_it_names_the_folder_that_it_was_built_or_installed_in() {
+    let installation = Installation::moved();
+    for file in ["lib/pkgconfig/tckms.pc", "lib/cmake/tckms/tckms-config.cmake"] {
+        let text = fs::read_to_string(installation.prefix().join(file)).unwrap();
+        for folder in [PREFIX, root().to_str().unwrap()] {
+            assert!(!text.contains(folder), "{file} names {folder}:\n{text}");
+        }
+        assert!(!text.contains('@'), "{file} has a place that was not filled in:\n{text}");
+    }
+}
+
+#[test]
+fn pkg_config_says_what_there_is() {
+    let installation = Installation::moved();
+    let ask = |what: &str| output_of(&mut installation.shell(&format!("pkg-config {what} tckms"))).trim().to_owned();
+    assert_eq!(ask("--modversion"), VERSION);
+    assert_eq!(ask("--libs-only-l"), "-ltckms");
+    assert_eq!(ask("--static --libs-only-l"), "-ltckms -lpthread -ldl -lm");
+    // A package for /usr has no options for folders in which compilers look anyway.
+    let stage = Scratch::new();
+    make_with(&["PREFIX=/usr", "LIBDIR=/usr/lib/x86_64-linux-gnu"], "install", stage.path());
+    let folder = stage.path().join("usr/lib/x86_64-linux-gnu/pkgconfig");
+    let mut command = tool("pkg-config");
+    command.args(["--cflags", "--libs", "tckms"]).env("PKG_CONFIG_LIBDIR", folder).env_remove("PKG_CONFIG_PATH");
+    assert_eq!(output_of(&mut command).trim(), "-ltckms");
+}
+
+#[test]
+fn examples_are_built_with_pkg_config_and_run() {
+    let installation = Installation::moved();
+    let emulator = Emulator::over_https(&["demo"]);
+    let folder = Scratch::new();
+    for compiler in COMPILERS {
+        tool(compiler);
+        for (way, options) in PKG_CONFIG {
+            for (name, source) in sources("examples-c") {
+                let program = folder.path().join(&name);
+                let command = format!("{compiler} {STRICT} {} {options} -o {}", source.display(), program.display());
+                compile(&installation, &command);
+                assert_eq!(needs_shared_library(&program), way == "shared", "{command}");
+                run_example(&installation, &program, &emulator);
+            }
+        }
+    }
+}
+
+#[test]
+fn test_programs_are_built_with_pkg_config() {
+    let installation = Installation::moved();
+    let folder = Scratch::new();
+    let include = root().join("tests/c");
+    for compiler in COMPILERS {
+        for (_, options) in [PKG_CONFIG[0], PKG_CONFIG[2]] {
+            for (name, source) in test_programs() {
+                let program = folder.path().join(&name);
+                let what = format!("-I{} {} -pthread -ldl -lm", include.display(), source.display());
+                compile(&installation, &format!("{compiler} {STRICT} {what} {options} -o {}", program.display()));
+            }
+        }
+    }
+}
+
+/// Configures and builds a project with CMake against the installation.
+fn cmake(installation: &Installation, compiler: &str, project: &Path, build: &Path, options: &[&str]) {
+    let mut configure = tool("cmake");
+    configure.arg("-S").arg(project).arg("-B").arg(build).args(options);
+    configure.arg(format!("-DCMAKE_C_COMPILER={compiler}")).arg("-DCMAKE_C_FLAGS=-Werror");
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", installation.prefix().display()));
+    output_of(configure.args(["-Wno-dev", "-DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF"]));
+    output_of(tool("cmake").arg("--build").arg(build));
+}
+
+#[test]
+fn examples_are_built_with_cmake_and_run() {
+    let installation = Installation::moved();
+    let emulator = Emulator::over_http(&["demo"]);
+    for compiler in COMPILERS {
+        for (way, options) in [("shared", "-DTCKMS_STATIC=OFF"), ("static", "-DTCKMS_STATIC=ON")] {
+            let build = Scratch::new();
+            cmake(&installation, compiler, &root().join("examples-c"), build.path(), &[options]);
+            for (name, _) in sources("examples-c") {
+                let program = build.path().join(name);
+                assert_eq!(needs_shared_library(&program), way == "shared", "{}", program.display());
+                run_example(&installation, &program, &emulator);
+            }
+        }
+    }
+}
+
+#[test]
+fn test_programs_are_built_with_cmake() {
+    let installation = Installation::moved();
+    let project = Scratch::new();
+    let mut text = "cmake_minimum_required(VERSION 3.16)\nproject(tests C)\nset(CMAKE_C_STANDARD 99)\n".to_owned();
+    text += &format!("find_package(tckms {VERSION} REQUIRED)\ninclude_directories({}/tests/c)\n", root().display());
+    // What the programs themselves need.
+    text += "find_package(Threads REQUIRED)\nlink_libraries(Threads::Threads ${CMAKE_DL_LIBS} m)\n";
+    for (name, source) in test_programs() {
+        for (suffix, library) in [("shared", "tckms::tckms"), ("static", "tckms::tckms_static")] {
+            text += &format!("add_executable({name}_{suffix} {})\n", source.display());
+            text += &format!("target_link_libraries({name}_{suffix} PRIVATE {library})\n");
+        }
+    }
+    project.write("CMakeLists.txt", &text);
+    for compiler in COMPILERS {
+        cmake(&installation, compiler, project.path(), Scratch::new().path(), &[]);
+    }
+}
+
+#[test]
+fn cmake_finds_only_a_version_that_serves() {
+    let installation = Installation::moved();
+    let finds = |version: &str| {
+        let project = Scratch::new();
+        let text =
+            format!("cmake_minimum_required(VERSION 3.16)\nproject(p C)\nfind_package(tckms {version} REQUIRED)\n");
+        project.write("CMakeLists.txt", &text);
+        let mut configure = tool("cmake");
+        configure.arg("-S").arg(project.path()).arg("-B").arg(project.path().join("build"));
+        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", installation.prefix().display()));
+        configure.output().unwrap().status.success()
+    };
+    for version in ["", "0.1", VERSION, &format!("{VERSION} EXACT")] {
+        assert!(finds(version), "find_package(tckms {version}) fails");
+    }
+    for version in ["0.9", "1.0", "0.0.1 EXACT"] {
+        assert!(!finds(version), "find_package(tckms {version}) succeeds");
+    }
+}
+
+#[test]
+fn the_examples_makefile_builds_with_the_installation() {
+    let installation = Installation::moved();
+    let folder = Scratch::new();
+    for file in sources("examples-c").into_iter().map(|(_, file)| file).chain([root().join("examples-c/Makefile")]) {
+        fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    output_of(installation.shell("make -s").current_dir(folder.path()).env_remove("MAKEFLAGS"));
+    let emulator = Emulator::over_http(&["demo"]);
+    run_example(&installation, &folder.path().join("quickstart"), &emulator);
+}
+
+#[test]
+fn the_archive_defines_the_api_and_nothing_else() {
+    let archive = dist("libtckms.a");
+    let symbols = output_of(tool("nm").args(["--extern-only", "--defined-only"]).arg(&archive));
+    let defined: BTreeSet<_> =
+        symbols.lines().filter_map(|line| line.split_once(" T ")).map(|(_, name)| name).collect();
+    let others: Vec<_> = symbols.lines().filter(|line| line.contains(' ') && !line.contains(" T tckms_")).collect();
+    assert_eq!(others, [""; 0]);
+    let list = output_of(Command::new(root().join("scripts/symbols.sh")).arg("list"));
+    assert_eq!(defined, list.lines().collect());
+    let size = fs::metadata(&archive).unwrap().len();
+    assert!(size <= ARCHIVE_MAX, "libtckms.a has {size} bytes, more than {ARCHIVE_MAX}");
+}
+
+#[test]
+fn the_shared_library_is_small() {
+    let size = fs::metadata(dist("libtckms.so")).unwrap().len();
+    assert!(size <= SHARED_MAX, "libtckms.so has {size} bytes, more than {SHARED_MAX}");
+    let symbols = Command::new("nm").arg(dist("libtckms.so")).output().unwrap();
+    assert!(String::from_utf8_lossy(&symbols.stderr).contains("no symbols"), "libtckms.so is not stripped");
+}
+
+/// Two archives that rustc made, each with a copy of Rust's standard library, and OpenSSL's libraries in one program.
+#[test]
+fn the_archive_gets_along_with_another_one_written_in_rust_and_with_openssl() {
+    assert!(Path::new("/usr/include/openssl/ssl.h").exists(), "install libssl-dev, or run `scripts/setup.sh test`");
+    let neighbour = Path::new(env!("CARGO_TARGET_TMPDIR")).join("neighbour");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root().join("tests/install/neighbour")).args(["build", "--release", "--offline", "--quiet"]);
+    output_of(cargo.arg("--target-dir").arg(&neighbour));
+
+    let installation = Installation::moved();
+    let emulator = Emulator::over_https(&["main"]);
+    let folder = Scratch::new();
+    let (tckms, other) = (installation.libraries().join("libtckms.a"), neighbour.join("release/libneighbour.a"));
+    let source = root().join("tests/install/three_in_one.c");
+    let orders =
+        [[&tckms, &other], [&other, &tckms]].map(|order| order.map(|file| file.display().to_string()).join(" "));
+    // With OpenSSL shared and with its archives; its own archives want threads and dlopen.
+    for openssl in ["-lssl -lcrypto", "-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic"] {
+        for (compiler, archives) in COMPILERS.into_iter().zip(&orders) {
+            let program = folder.path().join("program");
+            let include = format!("-I{} $(pkg-config --cflags tckms)", root().join("tests/c").display());
+            let libraries = format!("{archives} {openssl} -lpthread -ldl -lm -o {}", program.display());
+            compile(&installation, &format!("{compiler} {STRICT} {include} {} {libraries}", source.display()));
+            let mut command = Command::new(&program);
+            let printed = output_of(command.env_clear().envs(emulator.environment()));
+            assert_eq!(printed, "ok 9 checks\n");
+        }
+    }
+}
+
+/// Each function has the version in which packaging/tckms.map has it.
+#[test]
+fn every_export_has_a_version() {
+    let list = output_of(Command::new(root().join("scripts/symbols.sh")).arg("versions"));
+    let expected: BTreeMap<_, _> = list.lines().filter_map(|line| line.split_once(' ')).collect();
+    let symbols =
+        output_of(tool("nm").args(["--dynamic", "--defined-only", "--with-symbol-versions"]).arg(dist("libtckms.so")));
+    let functions = symbols.lines().filter_map(|line| line.split_once(" T ")).map(|(_, symbol)| symbol);
+    let found: BTreeMap<_, _> = functions.map(|symbol| symbol.split_once("@@").unwrap_or((symbol, "none"))).collect();
+    assert_eq!(found, expected, "left: libtckms.so, right: packaging/tckms.map");
+}
