@@ -107,7 +107,7 @@ cargo-cyclonedx
 cargo-deny --no-default-features"
 fi
 if [ "$level" = portability ] && command -v rustup >/dev/null; then
-  rustup target add --quiet aarch64-unknown-linux-gnu x86_64-unknown-linux-musl ||
+  rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-musl >/dev/null 2>&1 ||
     echo "setup: not all targets of Rust could be had; make portability names those that are missing"
 fi
 echo "setup: all that '$level' needs is here"
