@@ -3,6 +3,7 @@
 mod api;
 mod cache;
 mod descriptors;
+mod interop;
 mod key;
 mod keyrings;
 mod kms;

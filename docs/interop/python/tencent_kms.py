@@ -1,0 +1,101 @@
+"""CMKs of Tencent Cloud KMS for the AWS Encryption SDK for Python (aws-encryption-sdk 3.3.1 or 4.0.5 and later).
+
+    provider = TencentKms(client, "ap-guangzhou", ["93866e69-9755-11ef-8e65-52540089bc41"])
+    ciphertext, header = aws_encryption_sdk.EncryptionSDKClient().encrypt(source=b"...", key_provider=provider)
+
+`client` is a tencentcloud.kms.v20190118.kms_client.KmsClient for that region. What this writes, libtckms opens, and the
+other way round. docs/sealing.md has the convention on one page.
+"""
+
+import base64
+import json
+
+import attr
+from aws_encryption_sdk.exceptions import DecryptKeyError, EncryptKeyError, GenerateKeyError, InvalidKeyIdError
+from aws_encryption_sdk.key_providers.base import MasterKey, MasterKeyConfig, MasterKeyProvider, MasterKeyProviderConfig
+from aws_encryption_sdk.structures import DataKey, EncryptedDataKey
+from tencentcloud.common.exception import TencentCloudSDKException
+from tencentcloud.kms.v20190118 import models
+
+
+def _with_context(request, encryption_context):
+    """The service may compare the context as text, so it is always written in the same way."""
+    if encryption_context:
+        pairs = dict(sorted(encryption_context.items()))
+        request.EncryptionContext = json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+    return request
+
+
+@attr.s(hash=True)
+class _KeyConfig(MasterKeyConfig):
+    provider_id = "tencent-kms"
+    client = attr.ib(hash=False)
+
+
+class _Key(MasterKey):
+    provider_id = "tencent-kms"
+    _config_class = _KeyConfig
+
+    def _cmk(self):
+        return self.key_id.decode("ascii").split("/", 1)[1]
+
+    def _generate_data_key(self, algorithm, encryption_context):
+        request = _with_context(models.GenerateDataKeyRequest(), encryption_context)
+        request.KeyId, request.NumberOfBytes = self._cmk(), algorithm.kdf_input_len
+        try:
+            reply = self.config.client.GenerateDataKey(request)
+        except TencentCloudSDKException as error:
+            raise GenerateKeyError(str(error)) from error
+        self._check(reply, GenerateKeyError)
+        return DataKey(self.key_provider, base64.b64decode(reply.Plaintext), reply.CiphertextBlob.encode("ascii"))
+
+    def _encrypt_data_key(self, data_key, algorithm, encryption_context):
+        request = _with_context(models.EncryptRequest(), encryption_context)
+        request.KeyId, request.Plaintext = self._cmk(), base64.b64encode(data_key.data_key).decode("ascii")
+        try:
+            reply = self.config.client.Encrypt(request)
+        except TencentCloudSDKException as error:
+            raise EncryptKeyError(str(error)) from error
+        self._check(reply, EncryptKeyError)
+        return EncryptedDataKey(self.key_provider, reply.CiphertextBlob.encode("ascii"))
+
+    def _decrypt_data_key(self, encrypted_data_key, algorithm, encryption_context):
+        request = _with_context(models.DecryptRequest(), encryption_context)
+        request.CiphertextBlob = encrypted_data_key.encrypted_data_key.decode("ascii")
+        try:
+            reply = self.config.client.Decrypt(request)
+        except TencentCloudSDKException as error:
+            raise DecryptKeyError(str(error)) from error
+        # Decrypt takes no key id: that the blob was made by this CMK is only told by the reply.
+        self._check(reply, DecryptKeyError)
+        return DataKey(self.key_provider, base64.b64decode(reply.Plaintext), encrypted_data_key.encrypted_data_key)
+
+    def _check(self, reply, error):
+        if reply.KeyId != self._cmk():
+            raise error(f"the reply is about CMK {reply.KeyId}, not {self._cmk()}")
+
+
+@attr.s(hash=True)
+class _ProviderConfig(MasterKeyProviderConfig):
+    client = attr.ib(hash=False)
+    region = attr.ib()
+
+
+class _Provider(MasterKeyProvider):
+    provider_id = "tencent-kms"
+    _config_class = _ProviderConfig
+    # Only CMKs that were added are ever asked, whatever a message names.
+    vend_masterkey_on_decrypt = False
+
+    def _new_master_key(self, key_id):
+        if not key_id.startswith(self.config.region.encode("ascii") + b"/"):
+            raise InvalidKeyIdError(f"{key_id} is not in {self.config.region}")
+        return _Key(key_id=key_id, client=self.config.client)
+
+
+def TencentKms(client, region, key_ids):  # noqa: N802, used like a class
+    """A key provider for the CMKs of one region, the first of which makes the data keys."""
+    provider = _Provider(client=client, region=region)
+    for key_id in key_ids:
+        provider.add_master_key(f"{region}/{key_id}")
+    return provider

@@ -1,0 +1,446 @@
+/*
+ * Seals files and pipes of any size under keys of Tencent Cloud KMS, and opens them.
+ *
+ *     tckms-seal [-d] [-k KEYID]... [-c NAME=VALUE]... [-o FILE] [FILE]
+ *
+ * `tckms-seal --help` says the rest. Who asks, and where, comes from the environment: TENCENTCLOUD_SECRET_ID,
+ * TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION; TCKMS_ENDPOINT for another site or the emulator.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <tckms.h>
+
+#define MOST_KEYS 16
+
+enum {
+  EXIT_USAGE = 2,
+  /* The message was changed, cut off, or is not for these keys and this context. */
+  EXIT_NOT_OPENED = 3,
+  /* The service or the way to it; the same command may succeed later. */
+  EXIT_LATER = 4,
+  /* The service refuses the identity, the key or the request. */
+  EXIT_REFUSED = 5
+};
+
+static const char HELP[] =
+    "usage: tckms-seal [-d] [-k KEYID]... [-c NAME=VALUE]... [-o FILE] [FILE]\n"
+    "\n"
+    "Seals FILE, or standard input, under a data key that each CMK wraps.\n"
+    "\n"
+    "  -d              open a sealed message instead\n"
+    "  -k KEYID        a CMK, by its key id; again for each further one\n"
+    "  -e NS:NAME:PEM  an RSA key in a PEM file: the public half to seal, the private half to open\n"
+    "  -c NAME=VALUE   a pair of the context; to open, a pair that the message has to have\n"
+    "  -o FILE         write to FILE, which appears only when it is complete; default: standard output\n"
+    "  -s              sign the message; to open, take a signed one\n"
+    "  -t THREADS      how many threads work; default: all cores\n"
+    "  -q              no progress, even on a terminal\n"
+    "  --info          print what a message says about itself, as JSON; nothing of it is authenticated\n"
+    "  --version, --help\n"
+    "\n"
+    "TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION are needed for -k. TCKMS_ENDPOINT and\n"
+    "TCKMS_CA_FILE are used when they are set.\n"
+    "\n"
+    "What is opened to standard output is only known to be complete when the exit status is 0.\n"
+    "\n"
+    "exit status: 0 done, 1 files and anything else, 2 usage, 3 the message cannot be opened or was changed,\n"
+    "4 the service cannot be reached or is unable now, 5 the service refuses\n";
+
+struct request {
+  int open, sign, quiet, info;
+  unsigned threads;
+  const char *keys[MOST_KEYS];
+  size_t key_count;
+  const char *escrows[MOST_KEYS];
+  size_t escrow_count;
+  char *context;
+  const char *output, *input;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number) {
+  (void)number;
+  interrupted = 1;
+}
+
+static int complain(const char *what, const char *why) {
+  fprintf(stderr, "tckms-seal: %s: %s\n", what, why);
+  return EXIT_FAILURE;
+}
+
+/* What an exit status can say about a failure. */
+static int exit_status(tckms_status status) {
+  switch (tckms_status_category(status)) {
+    case TCKMS_CATEGORY_INTEGRITY:
+      return EXIT_NOT_OPENED;
+    case TCKMS_CATEGORY_TRANSPORT:
+    case TCKMS_CATEGORY_UNAVAILABLE:
+      return EXIT_LATER;
+    case TCKMS_CATEGORY_CREDENTIALS:
+    case TCKMS_CATEGORY_IDENTITY:
+    case TCKMS_CATEGORY_REQUEST:
+      return EXIT_REFUSED;
+    default:
+      return EXIT_FAILURE;
+  }
+}
+
+static int fail(const char *what) {
+  const tckms_error *error = tckms_last_error();
+  complain(what, tckms_error_message(error));
+  return exit_status(tckms_error_status(error));
+}
+
+/* Appends `len` bytes to a string that grows. Without memory this program can do nothing. */
+static void append(char **text, const char *more, size_t len) {
+  size_t before = *text ? strlen(*text) : 0;
+  char *longer = realloc(*text, before + len + 1);
+  if (!longer) {
+    complain("cannot go on", strerror(errno));
+    exit(EXIT_FAILURE);
+  }
+  memcpy(longer + before, more, len);
+  longer[before + len] = '\0';
+  *text = longer;
+}
+
+static void append_json_string(char **json, const char *text, size_t len) {
+  size_t i;
+  append(json, "\"", 1);
+  for (i = 0; i < len; i++) {
+    unsigned char byte = (unsigned char)text[i];
+    char escaped[7];
+    if (byte >= 0x20 && byte != '"' && byte != '\\') {
+      append(json, text + i, 1);
+    } else {
+      snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+      append(json, escaped, 6);
+    }
+  }
+  append(json, "\"", 1);
+}
+
+/* Adds NAME=VALUE to the context, which stays without its closing brace until the end. */
+static int add_pair(char **context, const char *pair) {
+  const char *equals = strchr(pair, '=');
+  if (!equals || equals == pair) {
+    return 0;
+  }
+  append(context, *context ? "," : "{", 1);
+  append_json_string(context, pair, (size_t)(equals - pair));
+  append(context, ":", 1);
+  append_json_string(context, equals + 1, strlen(equals + 1));
+  return 1;
+}
+
+static int usage(const char *why) {
+  fprintf(stderr, "tckms-seal: %s\ntckms-seal --help says more\n", why);
+  return EXIT_USAGE;
+}
+
+static int parse(int argc, char **argv, struct request *request) {
+  int option;
+  opterr = 0;
+  while ((option = getopt(argc, argv, "dk:e:c:o:st:q")) != -1) {
+    switch (option) {
+      case 'd':
+        request->open = 1;
+        break;
+      case 's':
+        request->sign = 1;
+        break;
+      case 'q':
+        request->quiet = 1;
+        break;
+      case 'o':
+        request->output = optarg;
+        break;
+      case 't':
+        request->threads = (unsigned)strtoul(optarg, NULL, 10);
+        break;
+      case 'k':
+      case 'e':
+        if (request->key_count == MOST_KEYS || request->escrow_count == MOST_KEYS) {
+          return usage("there are too many keys");
+        }
+        if (option == 'k') {
+          request->keys[request->key_count++] = optarg;
+        } else {
+          request->escrows[request->escrow_count++] = optarg;
+        }
+        break;
+      case 'c':
+        if (!add_pair(&request->context, optarg)) {
+          return usage("-c takes NAME=VALUE");
+        }
+        break;
+      default:
+        return usage("an option is unknown or lacks its value");
+    }
+  }
+  if (request->context) {
+    append(&request->context, "}", 1);
+  }
+  if (argc - optind > 1) {
+    return usage("there is more than one file");
+  }
+  if (optind < argc && strcmp(argv[optind], "-") != 0) {
+    request->input = argv[optind];
+  }
+  if (!request->info && request->key_count + request->escrow_count == 0) {
+    return usage("no key is given, with -k or -e");
+  }
+  return EXIT_SUCCESS;
+}
+
+static char *read_file(const char *path, size_t *len) {
+  char *content = NULL, part[4096];
+  size_t got;
+  FILE *file = fopen(path, "rb");
+  *len = 0;
+  while (file && (got = fread(part, 1, sizeof part, file)) > 0) {
+    content = realloc(content, *len + got);
+    if (!content) {
+      break;
+    }
+    memcpy(content + *len, part, got);
+    *len += got;
+  }
+  tckms_wipe(part, sizeof part);
+  if (file) {
+    fclose(file);
+  }
+  return content;
+}
+
+static int add_escrow(tckms_keyring *keyring, const char *escrow, int open) {
+  char *text = NULL, *name, *path, *pem;
+  size_t len;
+  tckms_status status;
+  append(&text, escrow, strlen(escrow));
+  name = strchr(text, ':');
+  path = name ? strchr(name + 1, ':') : NULL;
+  if (!path) {
+    free(text);
+    return usage("-e takes NAMESPACE:NAME:FILE");
+  }
+  *name++ = *path++ = '\0';
+  pem = read_file(path, &len);
+  if (!pem) {
+    complain(path, "there is nothing to read");
+    free(text);
+    return EXIT_FAILURE;
+  }
+  status = open ? tckms_keyring_add_rsa_private_pem(keyring, text, name, pem, len)
+                : tckms_keyring_add_rsa_public_pem(keyring, text, name, pem, len);
+  tckms_wipe(pem, len);
+  free(pem);
+  free(text);
+  return status == TCKMS_OK ? EXIT_SUCCESS : fail(escrow);
+}
+
+static int add_keys(tckms_keyring *keyring, const struct request *request) {
+  tckms_client *client = NULL;
+  size_t i;
+  int result = EXIT_SUCCESS;
+  if (request->key_count > 0 && tckms_client_new_from_env(&client) != TCKMS_OK) {
+    return fail("cannot make a client");
+  }
+  for (i = 0; i < request->key_count && result == EXIT_SUCCESS; i++) {
+    if (tckms_keyring_add_kms(keyring, client, request->keys[i]) != TCKMS_OK) {
+      result = fail(request->keys[i]);
+    }
+  }
+  for (i = 0; i < request->escrow_count && result == EXIT_SUCCESS; i++) {
+    result = add_escrow(keyring, request->escrows[i], request->open);
+  }
+  if (result == EXIT_SUCCESS && tckms_keyring_set_signing(keyring, request->sign) != TCKMS_OK) {
+    result = fail("cannot sign");
+  }
+  tckms_client_free(client);
+  return result;
+}
+
+struct meter {
+  int shown, wanted;
+  struct timespec started;
+};
+
+static void megabytes(char *text, size_t size, uint64_t bytes) {
+  snprintf(text, size, "%.1f MB", (double)bytes / 1e6);
+}
+
+/* The bar, and the place where an interrupt is noticed. */
+static int on_progress(void *userdata, uint64_t done, uint64_t total) {
+  struct meter *meter = userdata;
+  struct timespec now;
+  char amount[32], rate[32];
+  double seconds;
+  if (meter->wanted) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    seconds = (double)(now.tv_sec - meter->started.tv_sec) + (double)(now.tv_nsec - meter->started.tv_nsec) / 1e9;
+    megabytes(amount, sizeof amount, done);
+    megabytes(rate, sizeof rate, seconds > 0 ? (uint64_t)((double)done / seconds) : 0);
+    if (total != UINT64_MAX && total > 0) {
+      unsigned filled = (unsigned)((double)done / (double)total * 30);
+      fprintf(stderr, "\r[%-30.*s] %3.0f%% %s %s/s   ", (int)filled, "##############################",
+              (double)done / (double)total * 100, amount, rate);
+    } else {
+      fprintf(stderr, "\r%s %s/s   ", amount, rate);
+    }
+    meter->shown = 1;
+  }
+  return interrupted;
+}
+
+static int work(const tckms_keyring *keyring, const struct request *request, int in, int out) {
+  struct meter meter = {0, 0, {0, 0}};
+  tckms_fd_options options = {0, 0, NULL, NULL};
+  tckms_status status;
+  int result;
+  meter.wanted = !request->quiet && isatty(STDERR_FILENO);
+  clock_gettime(CLOCK_MONOTONIC, &meter.started);
+  options.threads = request->threads;
+  options.signed_allowed = (uint32_t)request->sign;
+  options.progress = on_progress;
+  options.userdata = &meter;
+  status = (request->open ? tckms_open_fd : tckms_seal_fd)(keyring, in, out, request->context, &options, sizeof options);
+  if (meter.shown) {
+    fputc('\n', stderr);
+  }
+  if (status == TCKMS_OK) {
+    return EXIT_SUCCESS;
+  }
+  result = fail(request->open ? "cannot open" : "cannot seal");
+  return result;
+}
+
+/* The name that the output has until it is complete, in the same folder, so that it can be renamed at once. */
+static char *unfinished_name(const char *output) {
+  char *name = NULL;
+  append(&name, output, strlen(output));
+  append(&name, ".XXXXXX", 7);
+  return name;
+}
+
+static int give_name(int out, const char *unfinished, const struct request *request) {
+  mode_t mask = umask(0);
+  umask(mask);
+  /* What was opened may be secret and stays readable for its owner only. */
+  if ((!request->open && fchmod(out, 0666 & ~mask) != 0) || fsync(out) != 0 || rename(unfinished, request->output) != 0) {
+    return complain(request->output, strerror(errno));
+  }
+  return EXIT_SUCCESS;
+}
+
+static int work_to_file(const tckms_keyring *keyring, const struct request *request, int in) {
+  char *unfinished = unfinished_name(request->output);
+  int out = mkstemp(unfinished);
+  int result;
+  if (out < 0) {
+    result = complain(request->output, strerror(errno));
+    free(unfinished);
+    return result;
+  }
+  result = work(keyring, request, in, out);
+  if (result == EXIT_SUCCESS) {
+    result = give_name(out, unfinished, request);
+  }
+  if (close(out) != 0 && result == EXIT_SUCCESS) {
+    result = complain(request->output, strerror(errno));
+  }
+  if (result != EXIT_SUCCESS) {
+    unlink(unfinished);
+  }
+  free(unfinished);
+  return result;
+}
+
+static int print_info(int in) {
+  /* Honest headers have less than a kilobyte; those that the library reads at all have at most this. */
+  static unsigned char beginning[512 * 1024];
+  tckms_buffer json = TCKMS_BUFFER_INIT;
+  size_t len = 0;
+  ssize_t got;
+  while (len < sizeof beginning && (got = read(in, beginning + len, sizeof beginning - len)) > 0) {
+    len += (size_t)got;
+  }
+  if (tckms_message_info(beginning, len, &json) != TCKMS_OK) {
+    return fail("cannot tell");
+  }
+  printf("%s\n", (const char *)json.data);
+  tckms_buffer_free(&json);
+  return EXIT_SUCCESS;
+}
+
+static int seal_or_open(const struct request *request, int in) {
+  tckms_keyring *keyring = tckms_keyring_new();
+  int result = add_keys(keyring, request);
+  if (result == EXIT_SUCCESS && !request->output && !request->open && isatty(STDOUT_FILENO)) {
+    result = usage("a sealed message is not for a terminal; use -o");
+  }
+  if (result == EXIT_SUCCESS) {
+    result = request->output ? work_to_file(keyring, request, in) : work(keyring, request, in, STDOUT_FILENO);
+  }
+  tckms_keyring_free(keyring);
+  return result;
+}
+
+/* Takes the long options out, which getopt() does not know. */
+static int long_options(int *argc, char **argv, struct request *request) {
+  int from, to = 1;
+  for (from = 1; from < *argc; from++) {
+    if (strcmp(argv[from], "--help") == 0) {
+      fputs(HELP, stdout);
+      return 0;
+    }
+    if (strcmp(argv[from], "--version") == 0) {
+      printf("tckms-seal %s\n", tckms_version());
+      return 0;
+    }
+    if (strcmp(argv[from], "--info") == 0) {
+      request->info = 1;
+    } else {
+      argv[to++] = argv[from];
+    }
+  }
+  argv[to] = NULL;
+  *argc = to;
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  struct request request;
+  struct sigaction action;
+  int in = STDIN_FILENO, result;
+  memset(&request, 0, sizeof request);
+  memset(&action, 0, sizeof action);
+  if (!long_options(&argc, argv, &request)) {
+    return EXIT_SUCCESS;
+  }
+  result = parse(argc, argv, &request);
+  if (result == EXIT_SUCCESS && request.input && (in = open(request.input, O_RDONLY | O_CLOEXEC)) < 0) {
+    result = complain(request.input, strerror(errno));
+  }
+  if (result == EXIT_SUCCESS) {
+    /* So that an unfinished output file is removed. */
+    action.sa_handler = interrupt;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    result = request.info ? print_info(in) : seal_or_open(&request, in);
+  }
+  free(request.context);
+  return result;
+}

@@ -1,0 +1,40 @@
+'use strict'
+// Does what a list of jobs on standard input says, with the stock AWS Encryption SDK and the keyring of docs/interop.
+
+const fs = require('fs')
+const path = require('path')
+const { AlgorithmSuiteIdentifier, buildClient, CommitmentPolicy } = require('@aws-crypto/client-node')
+const { TencentKmsKeyring } = require(path.join(process.env.INTEROP_PROVIDER, 'tencent-kms.js'))
+
+const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+const UNSIGNED = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY
+const SIGNED = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY_ECDSA_P384
+
+function keyring (keyIds) {
+  const { TCKMS_ENDPOINT, TENCENTCLOUD_REGION, TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY } = process.env
+  return new TencentKmsKeyring({
+    region: TENCENTCLOUD_REGION, keyIds, secretId: TENCENTCLOUD_SECRET_ID, secretKey: TENCENTCLOUD_SECRET_KEY, endpoint: TCKMS_ENDPOINT
+  })
+}
+
+async function run (job) {
+  const data = fs.readFileSync(job.in)
+  if (job.do === 'seal') {
+    const options = { encryptionContext: job.context, frameLength: job.frame_len, suiteId: job.signed ? SIGNED : UNSIGNED }
+    fs.writeFileSync(job.out, (await encrypt(keyring(job.keys), data, options)).result)
+    return
+  }
+  const { plaintext, messageHeader } = await decrypt(keyring(job.keys), data)
+  for (const [key, value] of Object.entries(job.context)) {
+    if (messageHeader.encryptionContext[key] !== value) throw new Error(`the context has no ${key}`)
+  }
+  fs.writeFileSync(job.out, plaintext)
+}
+
+async function main () {
+  for (const job of JSON.parse(fs.readFileSync(0, 'utf8'))) {
+    await run(job).catch(error => { throw new Error(`${JSON.stringify(job)}: ${error.stack}`) })
+  }
+}
+
+main().catch(error => { console.error(error); process.exit(1) })

@@ -1,0 +1,146 @@
+//! Stock AWS Encryption SDKs, with the providers of docs/interop, and this library read each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::api::{Client, Keyring};
+use super::support::{Emulator, Scratch, root, tool};
+
+const FRAME_LENS: [usize; 3] = [128, 4096, 65_536];
+
+/// Around the edges of frames, and one that fits nothing.
+fn lengths(frame_len: usize) -> [usize; 7] {
+    [0, 1, frame_len - 1, frame_len, frame_len + 1, 10 * frame_len, 1_000_003]
+}
+
+fn contexts() -> [Value; 4] {
+    [
+        json!({}),
+        json!({"a": "1"}),
+        json!({"b": "\"\\\n\u{7f}", "a": "", "c": "3"}),
+        json!({"用途": "备份", "\u{ff5e}": "~", "\u{1d11e}": "𝄞"}),
+    ]
+}
+
+fn plaintext(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
+}
+
+struct Job {
+    plaintext: Vec<u8>,
+    context: Value,
+    frame_len: usize,
+    signed: bool,
+}
+
+fn jobs() -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for frame_len in FRAME_LENS {
+        for (number, len) in lengths(frame_len).into_iter().enumerate() {
+            // A million bytes in short frames only takes long.
+            if len > 500_000 && frame_len < 4096 {
+                continue;
+            }
+            let context = contexts()[number % 4].clone();
+            jobs.push(Job { plaintext: plaintext(len), context, frame_len, signed: number % 2 == 1 });
+        }
+    }
+    jobs
+}
+
+/// Runs `peer` twice: it opens what the library sealed, and the library opens what it sealed.
+fn both_ways(name: &str, mut peer: Command) {
+    let emulator = Emulator::over_http(&["one", "two"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let keys = [emulator.key_id("one"), emulator.key_id("two")];
+    let keyring = Keyring::new();
+    keys.iter().for_each(|key| keyring.add_kms(&client, key).unwrap());
+    let (scratch, jobs) = (Scratch::new(), jobs());
+    let path = |kind: &str, number: usize| scratch.path().join(format!("{kind}-{number}"));
+    let mut list = Vec::new();
+    for (number, job) in jobs.iter().enumerate() {
+        keyring.set_frame_len(job.frame_len).unwrap();
+        keyring.set_signing(job.signed);
+        fs::write(path("ours", number), keyring.seal(&job.plaintext, &job.context.to_string()).unwrap()).unwrap();
+        fs::write(path("plain", number), &job.plaintext).unwrap();
+        let (context, frame_len, signed) = (&job.context, job.frame_len, job.signed);
+        // The other side opens with the second CMK alone.
+        list.push(json!({"do": "open", "in": path("ours", number), "out": path("opened", number), "keys": [keys[1]], "context": context}));
+        list.push(json!({"do": "seal", "in": path("plain", number), "out": path("theirs", number), "keys": keys,
+            "context": context, "frame_len": frame_len, "signed": signed}));
+    }
+    peer.envs(emulator.environment());
+    run(name, peer, &Value::from(list));
+    for (number, job) in jobs.iter().enumerate() {
+        let what = format!("{name}: {} bytes in frames of {}", job.plaintext.len(), job.frame_len);
+        assert!(fs::read(path("opened", number)).unwrap() == job.plaintext, "{what}");
+        let theirs = fs::read(path("theirs", number)).unwrap();
+        assert!(keyring.open(&theirs, &job.context.to_string()).unwrap() == job.plaintext, "{what}");
+    }
+}
+
+fn run(name: &str, mut peer: Command, jobs: &Value) {
+    let mut child = peer.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take().unwrap();
+    serde_json::to_writer(input, jobs).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Installs with the language's own tool, which does nothing when all is there.
+fn install(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn python(version: u32) -> Command {
+    let environment = folder(&format!("interop-python-{version}"));
+    let python = environment.join("bin/python");
+    if !python.exists() {
+        install(tool("python3").args(["-m", "venv", "--clear"]).arg(&environment));
+    }
+    let requirements = root().join(format!("tests/interop/requirements-{version}.txt"));
+    install(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements),
+    );
+    let mut peer = Command::new(python);
+    peer.arg(root().join("tests/interop/peer.py")).env("INTEROP_PROVIDER", root().join("docs/interop/python"));
+    peer.env("PYTHONDONTWRITEBYTECODE", "1");
+    for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        peer.env_remove(proxy);
+    }
+    peer
+}
+
+#[test]
+fn the_newest_python_sdk_and_the_library_read_each_other() {
+    both_ways("aws-encryption-sdk 4", python(4));
+}
+
+#[test]
+fn the_old_python_sdk_and_the_library_read_each_other() {
+    both_ways("aws-encryption-sdk 3", python(3));
+}
+
+#[test]
+fn the_javascript_sdk_and_the_library_read_each_other() {
+    let environment = folder("interop-node");
+    fs::create_dir_all(&environment).unwrap();
+    fs::copy(root().join("tests/interop/package.json"), environment.join("package.json")).unwrap();
+    if !environment.join("node_modules").exists() {
+        install(tool("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&environment));
+    }
+    let mut peer = tool("node");
+    peer.arg(root().join("tests/interop/peer.js")).env("NODE_PATH", environment.join("node_modules"));
+    peer.env("INTEROP_PROVIDER", root().join("docs/interop/node"));
+    both_ways("client-node", peer);
+}

@@ -1,0 +1,138 @@
+//! examples-c/tckms-seal.c: the tool does what its help says.
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{CLANG, Emulator, GCC, Library, Program, Scratch, output_of, tool};
+
+struct Tool {
+    program: Program,
+    emulator: Emulator,
+    scratch: Scratch,
+}
+
+impl Tool {
+    fn new() -> Self {
+        let program = GCC.build("examples-c/tckms-seal.c", &Library::Shared);
+        Self { program, emulator: Emulator::over_http(&["demo", "other"]), scratch: Scratch::new() }
+    }
+
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(self.program.path());
+        command.args(arguments).env_clear().envs(self.emulator.environment()).current_dir(self.scratch.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A tool that refuses its arguments reads nothing.
+            scope.spawn(move || stdin.write_all(input).ok());
+            child.wait_with_output().unwrap()
+        })
+    }
+
+    fn code(&self, arguments: &[&str], input: &[u8]) -> i32 {
+        self.run(arguments, input).status.code().expect("it ends by itself")
+    }
+
+    fn key(&self) -> &str {
+        self.emulator.key_id("demo")
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.scratch.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn pipes_and_files_survive() {
+    let tool = Tool::new();
+    let plaintext: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let sealed = tool.run(&["-k", tool.key(), "-c", "table=用户\"\\", "-c", "tenant=7"], &plaintext);
+    assert!(sealed.status.success() && sealed.stderr.is_empty(), "{}", String::from_utf8_lossy(&sealed.stderr));
+    let opened = tool.run(&["-d", "-k", tool.key(), "-c", "tenant=7"], &sealed.stdout);
+    assert!(opened.status.success() && opened.stdout == plaintext);
+    fs::write(tool.file("plain"), &plaintext).unwrap();
+    assert_eq!(tool.code(&["-s", "-t", "3", "-k", tool.key(), "-o", "sealed", "plain"], b""), 0);
+    assert_eq!(tool.code(&["-d", "-s", "-k", tool.key(), "-o", "again", "sealed"], b""), 0);
+    assert!(fs::read(tool.file("again")).unwrap() == plaintext);
+    assert_eq!(fs::metadata(tool.file("again")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(tool.names(), ["again", "plain", "sealed"]);
+}
+
+#[test]
+fn exit_statuses_tell_failures_apart() {
+    let tool = Tool::new();
+    let sealed = tool.run(&["-k", tool.key(), "-c", "a=1"], b"hello").stdout;
+    for arguments in [&[][..], &["-k"], &["-x"], &["-k", "a", "x", "y"], &["-k", "a", "-c", "a"], &["-e", "a:b"]] {
+        assert_eq!(tool.code(arguments, b""), 2, "{arguments:?}");
+    }
+    assert_eq!(tool.code(&["-k", tool.key(), "absent"], b""), 1);
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "no/folder"], b"x"), 1);
+    let open = ["-d", "-k", tool.key(), "-o", "out"];
+    assert_eq!(tool.code(&open, &sealed[..sealed.len() - 1]), 3);
+    assert_eq!(tool.code(&open, b"nonsense"), 3);
+    assert_eq!(tool.code(&["-d", "-k", tool.key(), "-c", "a=2"], &sealed), 3);
+    assert_eq!(tool.code(&["-d", "-k", tool.emulator.key_id("other")], &sealed), 3);
+    assert_eq!(tool.code(&["-k", "00000000-0000-0000-0000-000000000000"], b"x"), 5);
+    assert!(tool.names().is_empty(), "a failure leaves no file: {:?}", tool.names());
+}
+
+#[test]
+fn an_outage_is_told_from_a_refusal() {
+    let tool = Tool::new();
+    let mut command = Command::new(tool.program.path());
+    command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment());
+    // Nobody listens on the port of "discard".
+    command.env("TCKMS_ENDPOINT", "http://127.0.0.1:9").stdin(Stdio::null());
+    assert_eq!(command.output().unwrap().status.code(), Some(4));
+}
+
+#[test]
+fn an_escrow_key_opens_without_the_service() {
+    let tool = Tool::new();
+    let private = openssl(&["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    let private = tool.scratch.write("private.pem", &private);
+    let public = openssl(&["pkey", "-pubout", "-in", private.to_str().unwrap()]);
+    tool.scratch.write("public.pem", &public);
+    let sealed = tool.run(&["-k", tool.key(), "-e", "escrow:2026:public.pem"], b"hello").stdout;
+    let opened = tool.run(&["-d", "-e", "escrow:2026:private.pem"], &sealed);
+    assert_eq!(opened.stdout, b"hello");
+    let info: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], &sealed).stdout).unwrap();
+    assert_eq!(info["authenticated"], false);
+    assert_eq!(info["wrapped_keys"].as_array().unwrap().len(), 2);
+}
+
+fn openssl(arguments: &[&str]) -> String {
+    output_of(tool("openssl").args(arguments))
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let tool = Tool::new();
+    let help = String::from_utf8(tool.run(&["--help"], b"").stdout).unwrap();
+    for word in ["-d", "-k KEYID", "-c NAME=VALUE", "-o FILE", "--info", "exit status"] {
+        assert!(help.contains(word), "{word}");
+    }
+    let version = String::from_utf8(tool.run(&["--version"], b"").stdout).unwrap();
+    assert_eq!(version, format!("tckms-seal {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn it_compiles_without_a_warning() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-c/tckms-seal.c");
+    for compiler in [GCC, CLANG] {
+        compiler.check("c", &source).unwrap();
+    }
+}
