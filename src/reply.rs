@@ -36,15 +36,29 @@ pub(crate) struct Response<'a> {
     #[serde(borrow)]
     error: Option<ServiceError<'a>>,
     #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
+    request_id: Option<Text<'a>>,
     #[serde(borrow)]
-    key_id: Option<Cow<'a, str>>,
+    key_id: Option<Text<'a>>,
     #[serde(borrow)]
-    source_key_id: Option<Cow<'a, str>>,
+    source_key_id: Option<Text<'a>>,
     #[serde(borrow)]
-    plaintext: Option<Cow<'a, str>>,
+    plaintext: Option<Text<'a>>,
     #[serde(borrow)]
-    ciphertext_blob: Option<Cow<'a, str>>,
+    ciphertext_blob: Option<Text<'a>>,
+}
+
+/// Text that stays where it is in the reply unless it has escapes. serde borrows a `Cow` only as a field of its own, not
+/// inside an `Option`, and a copy of a plaintext would be in memory that nobody wipes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 #[derive(Deserialize)]
@@ -167,7 +181,7 @@ impl Response<'_> {
         Err(self.malformed(&format!("Plaintext has {} bytes, {len} were asked for", plaintext.len())))
     }
 
-    fn required<'s>(&self, field: &'s Option<Cow<'_, str>>, name: &str) -> Result<&'s str> {
+    fn required<'s>(&self, field: &'s Option<Text<'_>>, name: &str) -> Result<&'s str> {
         field.as_deref().filter(|value| !value.is_empty()).ok_or_else(|| self.malformed(&format!("{name} is missing")))
     }
 
@@ -221,6 +235,13 @@ mod tests {
         assert_eq!(response.ciphertext_blob().unwrap(), "a==-k-b==-k-c");
         assert_eq!(response.key_id().unwrap(), "93866e69-9755-11ef-8e65-52540089bc41");
         assert_eq!(response.request_id(), Some("017f4b2a-4ae8-4d2c-a0d2-ec15e07d3deb"));
+    }
+
+    #[test]
+    fn a_plaintext_is_read_where_it_is() {
+        let reply = reply(200, r#"{"Response":{"Plaintext":"c2VjcmV0","RequestId":"r"}}"#);
+        let plaintext = reply.response().unwrap().plaintext.unwrap();
+        assert!(matches!(plaintext.0, Cow::Borrowed("c2VjcmV0")));
     }
 
     #[test]
