@@ -1,6 +1,6 @@
 //! The rule for an encryption context.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -21,52 +21,59 @@ pub(crate) fn check(text: &str) -> Result<()> {
             format!("the encryption context has {length} characters, at most {ENCRYPTION_CONTEXT_MAX} are allowed");
         return Err(Error::new(Status::ContextTooLong, message));
     }
-    // serde_json's own text could repeat a value, so only the place is told.
-    serde_json::from_str::<ObjectOfStrings>(text).map(|_| ()).map_err(|error| {
-        let reason = if error.is_data() { error.to_string() } else { format!("it is not JSON at column {}", error.column()) };
-        let message = format!(
-            "the encryption context is not a JSON object of strings without duplicate keys, like {{\"name\":\"value\"}}: {reason}"
-        );
-        Error::new(Status::InvalidContext, message)
-    })
+    parse("encryption context", text).map(drop)
 }
 
-struct ObjectOfStrings;
+/// The pairs of a JSON object whose values are strings, without duplicate keys. `what` is what an error calls the text.
+pub(crate) fn parse(what: &str, text: &str) -> Result<BTreeMap<String, String>> {
+    // serde_json's own text could repeat a value, so only the place is told.
+    let pairs = serde_json::from_str::<Pairs>(text).map_err(|error| {
+        let reason =
+            if error.is_data() { error.to_string() } else { format!("it is not JSON at column {}", error.column()) };
+        let message = format!(
+            "the {what} is not a JSON object of strings without duplicate keys, like {{\"name\":\"value\"}}: {reason}"
+        );
+        Error::new(Status::InvalidContext, message)
+    })?;
+    Ok(pairs.0)
+}
 
-impl<'de> Deserialize<'de> for ObjectOfStrings {
+struct Pairs(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor)
+        deserializer.deserialize_any(PairsVisitor)
     }
 }
 
-struct ObjectVisitor;
+struct PairsVisitor;
 
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = ObjectOfStrings;
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object of strings")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Self::Value, M::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            map.next_value::<StringValue>()?;
-            if !keys.insert(key) {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Pairs, M::Error> {
+        let mut pairs = BTreeMap::new();
+        while let Some(key) = map.next_key()? {
+            let StringValue(value) = map.next_value()?;
+            if pairs.insert(key, value).is_some() {
                 return Err(de::Error::custom("a key is there twice"));
             }
         }
-        Ok(ObjectOfStrings)
+        Ok(Pairs(pairs))
     }
 }
 
-/// A string of which nothing is kept: an error about another type must not repeat the value.
-struct StringValue;
+/// A string whose error, when it is none, does not repeat the value.
+struct StringValue(String);
 
 impl<'de> Deserialize<'de> for StringValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(_) => Ok(Self),
+            serde_json::Value::String(text) => Ok(Self(text)),
             _ => Err(de::Error::custom("a value is not a string")),
         }
     }

@@ -4,10 +4,8 @@
 //! given. The service may compare that as text, so it is always written in one and the same way.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-
+use crate::context;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -30,15 +28,7 @@ impl Context {
 
     /// Reads a JSON object whose values are strings, without duplicate keys.
     pub fn from_json(text: &str) -> Result<Self> {
-        // serde_json's own text could repeat a value, so only the place is told.
-        serde_json::from_str(text).map_err(|error| {
-            let reason =
-                if error.is_data() { error.to_string() } else { format!("it is not JSON at column {}", error.column()) };
-            let message = format!(
-                "the context is not a JSON object of strings without duplicate keys, like {{\"name\":\"value\"}}: {reason}"
-            );
-            Error::new(Status::InvalidContext, message)
-        })
+        context::parse("context", text).map(Self)
     }
 
     /// As [`from_json`](Self::from_json); nothing is the empty context.
@@ -189,76 +179,6 @@ fn take_text(bytes: &mut &[u8]) -> Result<String> {
 
 fn malformed(reason: &str) -> Error {
     Error::new(Status::MalformedMessage, format!("the context in the header {reason}"))
-}
-
-impl<'de> Deserialize<'de> for Context {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(PairsVisitor)
-    }
-}
-
-struct PairsVisitor;
-
-impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Context;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object of strings")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Context, M::Error> {
-        let mut pairs = BTreeMap::new();
-        while let Some(key) = map.next_key()? {
-            let StringValue(value) = map.next_value()?;
-            if pairs.insert(key, value).is_some() {
-                return Err(de::Error::custom("a key is there twice"));
-            }
-        }
-        Ok(Context(pairs))
-    }
-}
-
-/// A string whose error, when it is none, does not repeat the value.
-struct StringValue(String);
-
-impl<'de> Deserialize<'de> for StringValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(StringVisitor)
-    }
-}
-
-struct StringVisitor;
-
-impl<'de> Visitor<'de> for StringVisitor {
-    type Value = StringValue;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a string")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<StringValue, E> {
-        Ok(StringValue(text.to_owned()))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> std::result::Result<StringValue, E> {
-        Err(not_a_string())
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> std::result::Result<StringValue, E> {
-        Err(not_a_string())
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> std::result::Result<StringValue, E> {
-        Err(not_a_string())
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> std::result::Result<StringValue, E> {
-        Err(not_a_string())
-    }
-}
-
-fn not_a_string<E: de::Error>() -> E {
-    E::custom("a value is not a string")
 }
 
 #[cfg(test)]
