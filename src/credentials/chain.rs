@@ -38,13 +38,17 @@ impl Provider for Chain {
 
     /// Asks the links that come before the first one which needs the network.
     fn preload(&self) -> Option<Result<Issued>> {
+        let mut failures = Vec::new();
         for (index, link) in self.links.iter().enumerate() {
-            if let Ok(issued) = link.provider.preload()?.and_then(Issued::unexpired) {
-                self.chosen.store(index, Ordering::Relaxed);
-                return Some(Ok(issued));
+            match link.provider.preload()?.and_then(Issued::unexpired) {
+                Ok(issued) => {
+                    self.chosen.store(index, Ordering::Relaxed);
+                    return Some(Ok(issued));
+                }
+                Err(error) => failures.push(error.in_step(link.provider.name())),
             }
         }
-        Some(self.fetch(Duration::ZERO))
+        Some(Err(none_had_any(&failures)))
     }
 
     fn fetch(&self, patience: Duration) -> Result<Issued> {
@@ -74,9 +78,13 @@ impl Provider for Chain {
                 }
             }
         }
-        let retryable = failures.iter().any(Error::is_retryable);
-        let reasons: Vec<_> = failures.iter().map(Error::message).collect();
-        Err(Error::new(Status::NoCredentials, format!("no credentials: {}", reasons.join("; ")))
-            .with_retryable(retryable))
+        Err(none_had_any(&failures))
     }
+}
+
+/// The error that names each link with its reason.
+fn none_had_any(failures: &[Error]) -> Error {
+    let retryable = failures.iter().any(Error::is_retryable);
+    let reasons: Vec<_> = failures.iter().map(Error::message).collect();
+    Error::new(Status::NoCredentials, format!("no credentials: {}", reasons.join("; "))).with_retryable(retryable)
 }
