@@ -78,11 +78,8 @@ pub unsafe extern "C" fn tckms_config_free(config: *mut tckms_config) {
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_region(config: *mut tckms_config, region: *const c_char) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, region) = unsafe { (handle_mut(config, "config")?, text(region, "region")?) };
-        config.0.set_region(region)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_text(config, region, "region", Config::set_region) })
 }
 
 /// Sets the service's address. Default "https://kms.tencentcloudapi.com", the mainland site.
@@ -97,11 +94,8 @@ pub unsafe extern "C" fn tckms_config_set_region(config: *mut tckms_config, regi
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, url) = unsafe { (handle_mut(config, "config")?, text(url, "url")?) };
-        config.0.set_endpoint(url)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_text(config, url, "url", Config::set_endpoint) })
 }
 
 /// Sets the address of the international site: "https://kms.intl.tencentcloudapi.com".
@@ -226,11 +220,8 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_proxy(config: *mut tckms_config, url: *const c_char) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, url) = unsafe { (handle_mut(config, "config")?, text(url, "url")?) };
-        config.0.set_proxy(url)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_text(config, url, "url", Config::set_proxy) })
 }
 
 /// Limits how long making a connection may take, TLS included. Default 3000.
@@ -361,11 +352,8 @@ pub unsafe extern "C" fn tckms_config_set_user_agent_suffix(
     config: *mut tckms_config,
     suffix: *const c_char,
 ) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, suffix) = unsafe { (handle_mut(config, "config")?, text(suffix, "suffix")?) };
-        config.0.set_user_agent_suffix(suffix)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_text(config, suffix, "suffix", Config::set_user_agent_suffix) })
 }
 
 /// Sets the language of the service's own messages.
@@ -379,11 +367,8 @@ pub unsafe extern "C" fn tckms_config_set_user_agent_suffix(
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_language(config: *mut tckms_config, language: *const c_char) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, language) = unsafe { (handle_mut(config, "config")?, text(language, "language")?) };
-        config.0.set_language(language)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_text(config, language, "language", Config::set_language) })
 }
 
 /// Sets who hears what the library does. Without this call nobody does.
@@ -421,6 +406,22 @@ pub unsafe extern "C" fn tckms_config_set_log(
         }
         Ok(())
     })
+}
+
+/// Hands one text to a setter of the safe core.
+///
+/// # Safety
+///
+/// As for every function that takes a configuration and a string.
+pub(super) unsafe fn set_text(
+    config: *mut tckms_config,
+    value: *const c_char,
+    name: &str,
+    set: fn(&mut Config, &str) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (config, value) = unsafe { (handle_mut(config, "config")?, text(value, name)?) };
+    set(&mut config.0, value)
 }
 
 type LogFunction = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);

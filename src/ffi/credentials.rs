@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::arguments::{handle, handle_mut, non_negative, null, optional_text, text};
-use super::config::tckms_config;
+use super::config::{set_text, tckms_config};
 use super::guard::guard;
 use crate::config::Config;
 use crate::credentials::{Credentials, DURATION_MAX, Role, SuppliedCredentials};
@@ -113,12 +113,8 @@ pub unsafe extern "C" fn tckms_config_set_default_profile_credentials(
     config: *mut tckms_config,
     profile_or_null: *const c_char,
 ) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, profile) =
-            unsafe { (handle_mut(config, "config")?, optional_text(profile_or_null, "profile_or_null")?) };
-        config.0.set_default_profile_credentials(profile)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_profile(config, profile_or_null, Config::set_default_profile_credentials) })
 }
 
 /// Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a role to assume, or
@@ -157,12 +153,8 @@ pub unsafe extern "C" fn tckms_config_set_default_tccli_credentials(
     config: *mut tckms_config,
     profile_or_null: *const c_char,
 ) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, profile) =
-            unsafe { (handle_mut(config, "config")?, optional_text(profile_or_null, "profile_or_null")?) };
-        config.0.set_default_tccli_credentials(profile)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { set_profile(config, profile_or_null, Config::set_default_tccli_credentials) })
 }
 
 /// Takes the role that is bound to this CVM instance, from the instance's metadata service.
@@ -418,7 +410,7 @@ pub unsafe extern "C" fn tckms_config_add_fallback_credentials(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
     // SAFETY: "Handles" and "Strings and buffers" in the header.
-    guard(|| unsafe { set_address(config, url, Config::set_metadata_endpoint) })
+    guard(|| unsafe { set_text(config, url, "url", Config::set_metadata_endpoint) })
 }
 
 /// Sets another address of STS, such as that of a region or of the international site.
@@ -435,18 +427,21 @@ pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_sts_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
     // SAFETY: "Handles" and "Strings and buffers" in the header.
-    guard(|| unsafe { set_address(config, url, Config::set_sts_endpoint) })
+    guard(|| unsafe { set_text(config, url, "url", Config::set_sts_endpoint) })
 }
 
+/// Hands the name of a profile, or none, to a setter of the safe core.
+///
 /// # Safety
 ///
 /// As for every function that takes a configuration and a string.
-unsafe fn set_address(
+unsafe fn set_profile(
     config: *mut tckms_config,
-    url: *const c_char,
-    set: fn(&mut Config, &str) -> Result<()>,
+    profile_or_null: *const c_char,
+    set: fn(&mut Config, Option<&str>) -> Result<()>,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    let (config, url) = unsafe { (handle_mut(config, "config")?, text(url, "url")?) };
-    set(&mut config.0, url)
+    let (config, profile) =
+        unsafe { (handle_mut(config, "config")?, optional_text(profile_or_null, "profile_or_null")?) };
+    set(&mut config.0, profile)
 }

@@ -120,18 +120,8 @@ pub unsafe extern "C" fn tckms_keyring_add_rsa_public_pem(
     pem: *const c_void,
     len: usize,
 ) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (keyring, namespace, name, pem) = unsafe {
-            (
-                handle_mut(keyring, "keyring")?,
-                text(key_namespace, "key_namespace")?,
-                text(key_name, "key_name")?,
-                bytes(pem, len, "pem")?,
-            )
-        };
-        keyring.0.add_rsa_public_pem(namespace, name, pem)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { add_rsa(keyring, key_namespace, key_name, (pem, len), Keyring::add_rsa_public_pem) })
 }
 
 /// Adds the private half of an RSA key, which opens. It does not take part in sealing.
@@ -155,18 +145,32 @@ pub unsafe extern "C" fn tckms_keyring_add_rsa_private_pem(
     pem: *const c_void,
     len: usize,
 ) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (keyring, namespace, name, pem) = unsafe {
-            (
-                handle_mut(keyring, "keyring")?,
-                text(key_namespace, "key_namespace")?,
-                text(key_name, "key_name")?,
-                bytes(pem, len, "pem")?,
-            )
-        };
-        keyring.0.add_rsa_private_pem(namespace, name, pem)
-    })
+    // SAFETY: "Handles" and "Strings and buffers" in the header.
+    guard(|| unsafe { add_rsa(keyring, key_namespace, key_name, (pem, len), Keyring::add_rsa_private_pem) })
+}
+
+/// Hands the parts of an RSA key to a method of the safe core.
+///
+/// # Safety
+///
+/// As for every function that takes a keyring, strings and bytes.
+unsafe fn add_rsa(
+    keyring: *mut tckms_keyring,
+    key_namespace: *const c_char,
+    key_name: *const c_char,
+    (pem, len): (*const c_void, usize),
+    add: fn(&mut Keyring, &str, &str, &[u8]) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (keyring, namespace, name, pem) = unsafe {
+        (
+            handle_mut(keyring, "keyring")?,
+            text(key_namespace, "key_namespace")?,
+            text(key_name, "key_name")?,
+            bytes(pem, len, "pem")?,
+        )
+    };
+    add(&mut keyring.0, namespace, name, pem)
 }
 
 /// Adds a key of the program's own: an HSM, another key service, a test.
