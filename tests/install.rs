@@ -323,7 +323,13 @@ fn the_archive_gets_along_with_another_one_written_in_rust_and_with_openssl() {
     assert!(Path::new("/usr/include/openssl/ssl.h").exists(), "install libssl-dev, or run `scripts/setup.sh test`");
     let neighbour = Path::new(env!("CARGO_TARGET_TMPDIR")).join("neighbour");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root().join("tests/install/neighbour")).args(["build", "--release", "--offline", "--quiet"]);
+    cargo.current_dir(root().join("tests/install/neighbour")).args([
+        "build",
+        "--release",
+        "--locked",
+        "--offline",
+        "--quiet",
+    ]);
     output_of(cargo.arg("--target-dir").arg(&neighbour));
 
     let installation = Installation::moved();

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Makes Debian packages of what `make build` made, into target/deb. Compiles nothing and needs no network.
+#
+# DEBFULLNAME and DEBEMAIL say who the maintainer is.
+set -euo pipefail
+umask 022
+cd "$(dirname "$0")/.."
+
+out=${CARGO_TARGET_DIR:-target}
+deb=$out/deb
+work=$out/deb.new
+upstream=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+version=$upstream-1
+major=${upstream%%.*}
+maintainer="${DEBFULLNAME:-tckms maintainers} <${DEBEMAIL:-maintainers@tckms.invalid}>"
+architecture=$(dpkg --print-architecture)
+triplet=$(dpkg-architecture --query DEB_HOST_MULTIARCH)
+# Times in packages are those of the commit, so that the same commit makes the same packages.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
+export SOURCE_DATE_EPOCH
+
+rm -rf "$work"
+mkdir -p "$work/stage" "$work/debian" "$deb"
+DESTDIR=$work/stage PREFIX=/usr LIBDIR=/usr/lib/$triplet scripts/install.sh install >/dev/null
+sed "s/@MAINTAINER@/$maintainer/" packaging/debian/control >"$work/debian/control"
+stage=$work/stage/usr
+
+# take PACKAGE FILE…: moves what was installed into a package.
+take() {
+  local package=$1 file
+  shift
+  for file in "$@"; do
+    [ -e "$file" ] || [ -L "$file" ] || continue
+    mkdir -p "$work/$package/usr/$(dirname "${file#"$stage"/}")"
+    mv "$file" "$work/$package/usr/${file#"$stage"/}"
+  done
+}
+
+document() {
+  local package=$1 folder=$work/$1/usr/share/doc/$1
+  mkdir -p "$folder"
+  cp packaging/debian/copyright "$folder/copyright"
+  gzip -9n <CHANGELOG.md >"$folder/changelog.gz"
+  printf 'tckms (%s) unstable; urgency=medium\n\n  * New version; changelog.gz says what is new.\n\n -- %s  %s\n' \
+    "$version" "$maintainer" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")" |
+    gzip -9n >"$folder/changelog.Debian.gz"
+}
+
+# The fields of a package in debian/control, made those of a binary package.
+describe() {
+  local package=$1 needs=
+  # dpkg-shlibdeps takes a folder with this in it for a package.
+  mkdir -p "$work/$package/DEBIAN"
+  mapfile -t binaries < <(find "$work/$package" -type f \( -path '*/bin/*' -o -name '*.so.*' \))
+  if [ "${#binaries[@]}" -gt 0 ]; then
+    needs=$(cd "$work" && dpkg-shlibdeps -O "${binaries[@]/#$work\//}" | sed 's/^shlibs:Depends=//')
+  fi
+  {
+    echo "Package: $package"
+    echo "Source: tckms"
+    echo "Version: $version"
+    echo "Architecture: $architecture"
+    echo "Maintainer: $maintainer"
+    echo "Installed-Size: $(du -k -s --apparent-size "$work/$package/usr" | cut -f 1)"
+    echo "Priority: optional"
+    sed -n 's/^Homepage: /&/p' "$work/debian/control"
+    awk -v package="$package" '/^Package: / { inside = $2 == package; next } /^$/ { inside = 0 } inside' \
+      "$work/debian/control" | sed "s/\${shlibs:Depends}/$needs/; s/\${binary:Version}/$version/" |
+      grep -v '^Architecture: any$\|^Depends: $'
+  } | awk '/^Description:/ { last = 1 } last { late = late $0 "\n"; next } { print } END { printf "%s", late }' \
+    >"$work/$package/DEBIAN/control"
+  (cd "$work/$package" && find usr -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
+}
+
+# Which version of the package a program needs that uses a function: what dpkg-shlibdeps looks up.
+symbols() {
+  echo "libtckms.so.$major libtckms0 #MINVER#"
+  scripts/symbols.sh versions | awk '{ print $2 "@" $2; print $1 "@" $2 }' | sort -u |
+    sed -E 's/(.*)@TCKMS_([0-9.]+)$/ \1@TCKMS_\2 \2.0/'
+}
+
+gzip -9n "$stage"/share/man/man*/* 2>/dev/null || true
+take libtckms0 "$stage/lib/$triplet/libtckms.so".*
+take tckms-emulator "$stage/bin/tckms-emulator" "$stage"/share/man/man1/tckms-emulator*
+take tckms-tools "$stage"/bin/* "$stage"/share/man/man1/*
+take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man"
+examples=$work/libtckms-dev/usr/share/doc/libtckms-dev/examples
+mkdir -p "$examples"
+cp examples-c/*.c examples-c/Makefile examples-c/CMakeLists.txt "$examples"
+
+for package in libtckms0 libtckms-dev tckms-tools tckms-emulator; do
+  document "$package"
+done
+gzip -9n <packaging/THIRD-PARTY-LICENSES.txt >"$work/libtckms0/usr/share/doc/libtckms0/THIRD-PARTY-LICENSES.gz"
+cp "$work/libtckms0/usr/share/doc/libtckms0/THIRD-PARTY-LICENSES.gz" "$work/libtckms-dev/usr/share/doc/libtckms-dev/"
+cp "$work/libtckms0/usr/share/doc/libtckms0/THIRD-PARTY-LICENSES.gz" "$work/tckms-tools/usr/share/doc/tckms-tools/"
+gzip -9n <packaging/tckms.cdx.json >"$work/libtckms0/usr/share/doc/libtckms0/tckms.cdx.json.gz"
+gzip -9n <packaging/THIRD-PARTY-LICENSES-emulator.txt \
+  >"$work/tckms-emulator/usr/share/doc/tckms-emulator/THIRD-PARTY-LICENSES.gz"
+
+chmod 644 "$work"/libtckms0/usr/lib/"$triplet"/libtckms.so."$upstream"
+rm -f "$deb"/*.deb
+for package in libtckms0 libtckms-dev tckms-tools tckms-emulator; do
+  describe "$package"
+  if [ "$package" = libtckms0 ]; then
+    symbols >"$work/$package/DEBIAN/symbols"
+    echo "libtckms $major libtckms0 (>= $upstream)" >"$work/$package/DEBIAN/shlibs"
+    echo "activate-noawait ldconfig" >"$work/$package/DEBIAN/triggers"
+  fi
+  dpkg-deb --root-owner-group --build "$work/$package" "$deb/${package}_${version}_$architecture.deb" >/dev/null
+done
+rm -rf "$work"
+echo "deb: $(cd "$deb" && echo *.deb) in $deb"
