@@ -21,10 +21,11 @@
  * says only what is special about it.
  *
  * HANDLES
- *   tckms_client, tckms_config and tckms_error are opaque. A handle is valid from the function that made it to the one
- *   that frees it. `const T *` means borrowed and unchanged: any number of threads may pass the same one at once.
- *   `T *` means that no other thread may use it during the call. `T **out` means that the caller owns the result. Every
- *   function with "free" in its name takes NULL without harm, takes a handle once, and takes it from any thread.
+ *   tckms_client, tckms_config, tckms_keyring, tckms_stream and tckms_error are opaque. A handle is valid from the
+ *   function that made it to the one that frees it. `const T *` means borrowed and unchanged: any number of threads
+ *   may pass the same one at once. `T *` means that no other thread may use it during the call. `T **out` means that
+ *   the caller owns the result. Every function with "free" in its name takes NULL without harm, takes a handle once,
+ *   and takes it from any thread.
  *
  * STRINGS AND BUFFERS
  *   Strings are NUL-terminated UTF-8. Bytes come as a pointer with a length beside it; {NULL, 0} is a valid empty
@@ -706,7 +707,8 @@ typedef struct tckms_keyring tckms_keyring;
  * A message on its way: plaintext goes in and a message comes out, or the other way round.
  *
  * A stream is used by one thread at a time. It holds one frame in memory. After a call that failed it holds nothing any
- * more and refuses all further ones. Without tckms_stream_finish() a message has no end.
+ * more and refuses all further ones. Without tckms_stream_finish() a message has no end. A forked child cannot go on
+ * with a message that its parent began to seal.
  */
 typedef struct tckms_stream tckms_stream;
 
@@ -936,7 +938,7 @@ typedef struct tckms_fd_options {
   /**
    * Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
    * are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-   * call with TCKMS_ERR_CANCELED. It must return: no longjmp() and no C++ exception may leave it.
+   * call with TCKMS_ERR_CANCELED as soon as a write under way is over. It must return: no longjmp() and no C++ exception may leave it.
    */
   int (*progress)(void *userdata, uint64_t done, uint64_t total);
   /**
@@ -2521,7 +2523,7 @@ tckms_status tckms_stream_total_size(tckms_stream *stream,
  *
  * Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the host.
  * Threads: from any thread, any number at once with descriptors of their own. Works on threads of its own, with all
- * signals blocked, which end before it returns.
+ * signals blocked, which end before it returns; callbacks of keys and of the log run there.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED

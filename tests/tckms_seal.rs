@@ -71,6 +71,52 @@ fn pipes_and_files_survive() {
     assert_eq!(tool.names(), ["again", "plain", "sealed"]);
 }
 
+/// The most memory that a child ever had, in bytes, when it ended well.
+fn peak_memory(child: std::process::Child) -> u64 {
+    let mut status = 0;
+    // SAFETY: rusage is plain data, and the child is our own and was not waited for.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        assert_eq!(libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage), child.id() as libc::pid_t);
+        usage
+    };
+    assert_eq!(status, 0);
+    usage.ru_maxrss as u64 * 1024
+}
+
+#[test]
+fn eight_gibibytes_pass_in_little_memory() {
+    const PART: usize = 1 << 20;
+    const PARTS: usize = 8 << 10;
+    let tool = Tool::new();
+    let start = |arguments: &[&str], input: Stdio| {
+        let mut command = Command::new(tool.program.path());
+        command.args(arguments).env_clear().envs(tool.emulator.environment());
+        command.stdin(input).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let mut sealing = start(&["-k", tool.key()], Stdio::piped());
+    let mut opening = start(&["-d", "-k", tool.key()], sealing.stdout.take().unwrap().into());
+    let (mut feed, mut drain) = (sealing.stdin.take().unwrap(), opening.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        let part = vec![7; PART];
+        (0..PARTS).for_each(|_| feed.write_all(&part).unwrap());
+    });
+    let (mut seen, mut room) = (0, vec![0; PART]);
+    loop {
+        match std::io::Read::read(&mut drain, &mut room).unwrap() {
+            0 => break,
+            len => {
+                assert!(room[..len].iter().all(|byte| *byte == 7));
+                seen += len;
+            }
+        }
+    }
+    assert_eq!(seen, PART * PARTS);
+    for peak in [peak_memory(sealing), peak_memory(opening)] {
+        assert!(peak < 64 << 20, "{peak} bytes");
+    }
+}
+
 #[test]
 fn exit_statuses_tell_failures_apart() {
     let tool = Tool::new();

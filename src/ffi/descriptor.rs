@@ -29,7 +29,7 @@ pub struct tckms_fd_options {
     pub signed_allowed: u32,
     /// Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
     /// are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-    /// call with TCKMS_ERR_CANCELED. It must return: no longjmp() and no C++ exception may leave it.
+    /// call with TCKMS_ERR_CANCELED as soon as a write under way is over. It must return: no longjmp() and no C++ exception may leave it.
     pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
     /// Handed to `progress` as it is.
     pub userdata: *mut c_void,
@@ -49,7 +49,7 @@ pub struct tckms_fd_options {
 ///
 /// Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the host.
 /// Threads: from any thread, any number at once with descriptors of their own. Works on threads of its own, with all
-/// signals blocked, which end before it returns.
+/// signals blocked, which end before it returns; callbacks of keys and of the log run there.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]

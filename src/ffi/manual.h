@@ -16,10 +16,11 @@
  * says only what is special about it.
  *
  * HANDLES
- *   tckms_client, tckms_config and tckms_error are opaque. A handle is valid from the function that made it to the one
- *   that frees it. `const T *` means borrowed and unchanged: any number of threads may pass the same one at once.
- *   `T *` means that no other thread may use it during the call. `T **out` means that the caller owns the result. Every
- *   function with "free" in its name takes NULL without harm, takes a handle once, and takes it from any thread.
+ *   tckms_client, tckms_config, tckms_keyring, tckms_stream and tckms_error are opaque. A handle is valid from the
+ *   function that made it to the one that frees it. `const T *` means borrowed and unchanged: any number of threads
+ *   may pass the same one at once. `T *` means that no other thread may use it during the call. `T **out` means that
+ *   the caller owns the result. Every function with "free" in its name takes NULL without harm, takes a handle once,
+ *   and takes it from any thread.
  *
  * STRINGS AND BUFFERS
  *   Strings are NUL-terminated UTF-8. Bytes come as a pointer with a length beside it; {NULL, 0} is a valid empty

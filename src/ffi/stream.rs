@@ -12,7 +12,8 @@ use crate::status::Status;
 /// A message on its way: plaintext goes in and a message comes out, or the other way round.
 ///
 /// A stream is used by one thread at a time. It holds one frame in memory. After a call that failed it holds nothing any
-/// more and refuses all further ones. Without tckms_stream_finish() a message has no end.
+/// more and refuses all further ones. Without tckms_stream_finish() a message has no end. A forked child cannot go on
+/// with a message that its parent began to seal.
 pub struct tckms_stream(Kind);
 
 enum Kind {

@@ -9,6 +9,7 @@ use super::progress::Progress;
 use super::signature::FOOTER_LEN;
 use super::size::SizeRule;
 use crate::error::{Error, Result};
+use crate::process::{self, ProcessId};
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -34,6 +35,9 @@ enum State {
 }
 
 struct Body {
+    /// Where the message was begun. A forked child has the same key and the same numbers to come, and two processes that
+    /// used them would give the content away.
+    owner: ProcessId,
     message: NewMessage,
     frame_len: usize,
     total_len: Option<u64>,
@@ -160,10 +164,18 @@ impl Body {
         let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
         let mut buffer = Secret::zeroed(frame_room.max(header_len))?;
         let message = NewMessage::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;
-        Ok(Self { message, frame_len, total_len, buffer, filled: 0, ready: 0..header_len })
+        Ok(Self { owner: process::current(), message, frame_len, total_len, buffer, filled: 0, ready: 0..header_len })
+    }
+
+    fn check_owner(&self) -> Result<()> {
+        if self.owner == process::current() {
+            return Ok(());
+        }
+        Err(Error::new(Status::InvalidState, "the message was begun in another process, before a fork"))
     }
 
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        self.check_owner()?;
         let mut progress = Progress::default();
         loop {
             progress.produced += self.drain(&mut output[progress.produced..]);
@@ -198,6 +210,7 @@ impl Body {
 
     /// Seals what is in the buffer, possibly nothing, as the final frame.
     fn end(&mut self) -> Result<()> {
+        self.check_owner()?;
         let frame_end = FINAL_HEAD_LEN + self.filled + TAG_LEN;
         let footer_end = frame_end + self.message.footer_len();
         let (frame, footer) = self.buffer.expose_mut()[..footer_end].split_at_mut(frame_end);

@@ -147,6 +147,7 @@ impl<V> Shelf<V> {
             last_use: state.clock,
         };
         state.slots.insert(*id, Slot::Held(entry));
+        state.drop_expired(self.budget.max_age);
         state.make_room(self.max_entries);
         drop(state);
         self.fetched.notify_all();
@@ -181,6 +182,12 @@ impl<V> State<V> {
         }
         entry.renewing = true;
         Found::Ageing(value)
+    }
+
+    /// Drops what no longer serves, so that no key stays in memory for want of somebody who asks for it.
+    fn drop_expired(&mut self, max_age: Duration) {
+        let now = Instant::now();
+        self.slots.retain(|_, slot| !matches!(slot, Slot::Held(entry) if now.duration_since(entry.born) >= max_age));
     }
 
     /// Drops what was not used for the longest time until there are no more than `most` values.
@@ -298,6 +305,17 @@ mod tests {
         // Past its age a value does not serve even when there is no other.
         let error = shelf.get(&ID, 0, |_| Err(throttled())).err().unwrap();
         assert_eq!(error.status(), Status::RequestLimitExceeded);
+    }
+
+    #[test]
+    fn what_is_too_old_does_not_stay_in_memory() {
+        let budget = Budget { max_age: Duration::from_millis(30), messages: 1000, bytes: 100 };
+        let (shelf, calls) = (Shelf::new(budget, 10), AtomicU32::new(0));
+        let old = Arc::downgrade(&shelf.get(&ID, 0, counted(&calls)).unwrap());
+        thread::sleep(Duration::from_millis(40));
+        assert!(old.upgrade().is_some());
+        shelf.get(&[8; 48], 0, counted(&calls)).unwrap();
+        assert!(old.upgrade().is_none());
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Suite {
             Derivation::Identity => self.only_content_key(data_key),
             Derivation::Sha256 => self.expand_once(&Salt::new(HKDF_SHA256, &[]).extract(data_key), &id, message_id),
             Derivation::Sha384 => self.expand_once(&Salt::new(HKDF_SHA384, &[]).extract(data_key), &id, message_id),
-            Derivation::CommittingSha512 => self.expand_twice(&extract_sha512(message_id, data_key), &id),
+            Derivation::CommittingSha512 => self.expand_twice(&extract_sha512(message_id, data_key)?, &id),
         }
     }
 
@@ -171,9 +171,11 @@ impl Suite {
 }
 
 /// HKDF-Extract on its own: the library's `Salt::extract` does it again for each expansion, and there are two.
-fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Prk {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, message_id.bytes()), data_key);
-    Prk::new_less_safe(HKDF_SHA512, tag.as_ref())
+fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Result<Prk> {
+    let mut prk = Zeroizing::new([0; 64]);
+    hmac::sign_to_buffer(&hmac::Key::new(hmac::HMAC_SHA512, message_id.bytes()), data_key, &mut prk[..])
+        .map_err(|_| Error::new(Status::Internal, "the key derivation failed"))?;
+    Ok(Prk::new_less_safe(HKDF_SHA512, &prk[..]))
 }
 
 struct Len(usize);

@@ -136,3 +136,24 @@ fn nothing_is_asked_for_before_the_first_byte() {
     drop(stream);
     assert_eq!(super::key::count(&key.destroyed), 1);
 }
+
+/// Two processes with one key and the same frame numbers would give the content away.
+#[test]
+fn a_forked_child_cannot_go_on_with_its_parents_message() {
+    let keyring = keyring(false);
+    let stream = Stream::sealing(&keyring, "{}").unwrap();
+    let room = &mut [0; 1000];
+    stream.update(b"abc", room).unwrap();
+    // SAFETY: the child does nothing but try and leave.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let refused = stream.update(b"def", room) == Err(Status::InvalidState);
+        // SAFETY: nothing of the test harness is to run twice.
+        unsafe { libc::_exit(if refused { 0 } else { 1 }) };
+    }
+    let mut state = 0;
+    // SAFETY: the child is our own.
+    assert_eq!(unsafe { libc::waitpid(child, &mut state, 0) }, child);
+    assert_eq!(state, 0);
+    assert!(stream.finish(room).unwrap().1, "the parent goes on");
+}
