@@ -1,15 +1,13 @@
-//! A layer around the HTTP stack's connector: it counts the connections, and it is where the HTTP thread is met.
+//! A layer around the HTTP stack's connector that counts the connections it makes.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tower_layer::Layer;
 use tower_service::Service;
-
-use crate::http_thread;
 
 /// Shared by the connectors of all transports of a client.
 #[derive(Clone, Default)]
@@ -21,29 +19,21 @@ impl ConnectionCounter {
     }
 }
 
-/// The layer for one transport.
-#[derive(Clone)]
-pub(crate) struct ConnectionLayer {
-    pub counter: ConnectionCounter,
-    /// Says that the transport is broken.
-    pub broken: Arc<AtomicBool>,
-}
+impl<S> Layer<S> for ConnectionCounter {
+    type Service = Counted<S>;
 
-impl<S> Layer<S> for ConnectionLayer {
-    type Service = Watched<S>;
-
-    fn layer(&self, connector: S) -> Watched<S> {
-        Watched { connector, layer: self.clone() }
+    fn layer(&self, connector: S) -> Counted<S> {
+        Counted { connector, counter: self.clone() }
     }
 }
 
 #[derive(Clone)]
-pub(crate) struct Watched<S> {
+pub(crate) struct Counted<S> {
     connector: S,
-    layer: ConnectionLayer,
+    counter: ConnectionCounter,
 }
 
-impl<S, Target> Service<Target> for Watched<S>
+impl<S, Target> Service<Target> for Counted<S>
 where
     S: Service<Target>,
     S::Future: Send + 'static,
@@ -57,9 +47,8 @@ where
     }
 
     fn call(&mut self, target: Target) -> Self::Future {
-        http_thread::adopt(&self.layer.broken);
         let connecting = self.connector.call(target);
-        let ConnectionCounter(opened) = self.layer.counter.clone();
+        let ConnectionCounter(opened) = self.counter.clone();
         Box::pin(async move {
             let connected = connecting.await;
             if connected.is_ok() {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
-use reqwest::blocking::Request as HttpRequest;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request as HttpRequest};
 
 use crate::clock::Clock;
 use crate::config::{CallLimits, Config, DEFAULT_CONNECT_TIMEOUT};

@@ -1,25 +1,23 @@
-//! HTTP over `reqwest::blocking`, made late and forgotten after a fork.
+//! HTTP over `reqwest`, made late and forgotten after a fork.
 //!
-//! The blocking client is a thread with a runtime. It is made on the first call, with every signal blocked, so that
-//! no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
-//! thread, so each process makes a client of its own ([`PerProcess`]).
+//! All connections live on one thread ([`HttpThread`]). It is started by the first call, with every signal blocked, so
+//! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
+//! thread, so each process makes one of its own ([`PerProcess`]).
 
-use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use reqwest::blocking::{Client, Request, Response};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::redirect;
+use reqwest::{Client, Request, Response, redirect};
 use rustls::client::Resumption;
 use url::Url;
 
-use crate::connections::{ConnectionCounter, ConnectionLayer};
+use crate::connections::ConnectionCounter;
 use crate::error::{Error, Result, cause_chain};
+use crate::http_thread::{HttpThread, Silence};
 use crate::per_process::PerProcess;
-use crate::process::{self, Canary};
+use crate::process;
 use crate::reply::HttpReply;
 use crate::resolver::{ResolveError, SystemResolver};
 use crate::secret::Secret;
@@ -42,7 +40,7 @@ pub(crate) struct Settings {
 pub(crate) struct Transport {
     settings: Settings,
     connections: ConnectionCounter,
-    live: PerProcess<Live>,
+    live: PerProcess<HttpThread>,
 }
 
 impl Transport {
@@ -53,10 +51,8 @@ impl Transport {
     /// Sends a request and reads the whole reply, both within `timeout`.
     pub fn send(&self, mut request: Request, timeout: Duration) -> Result<HttpReply> {
         *request.timeout_mut() = Some(timeout);
-        let live = self.live.get_or_try_init(Live::is_whole, || Live::start(&self.settings, &self.connections))?;
-        // The blocking client panics on the caller's thread when its own thread is gone.
-        catch_unwind(AssertUnwindSafe(|| read(live.client().execute(request).map_err(translate)?)))
-            .unwrap_or_else(|_| Err(live.retire()))
+        let thread = self.live.get_or_try_init(HttpThread::is_whole, || start(&self.settings, &self.connections))?;
+        thread.fetch(request, timeout).unwrap_or_else(|silence| Err(unanswered(&silence)))
     }
 
     pub fn connections_opened(&self) -> u64 {
@@ -64,55 +60,13 @@ impl Transport {
     }
 }
 
-/// A client with its thread. Dropping it ends the thread and closes the connections, unless they are not its own any
-/// more.
-struct Live {
-    /// Only `drop` takes it away.
-    client: Option<Client>,
-    broken: Arc<AtomicBool>,
-    canary: Canary,
+fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<HttpThread> {
+    let client = build(settings, connections).map_err(|error| unavailable(&cause_chain(&error)))?;
+    process::with_signals_blocked(|| HttpThread::start(client))
+        .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))
 }
 
-impl Live {
-    fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<Self> {
-        let canary = Canary::new().map_err(|error| {
-            unavailable(&format!("no descriptor can be had: {error}")).with_os_errno(error.raw_os_error())
-        })?;
-        let broken = Arc::new(AtomicBool::new(false));
-        let layer = ConnectionLayer { counter: connections.clone(), broken: Arc::clone(&broken) };
-        let start = || process::with_signals_blocked(|| build(settings, layer));
-        match catch_unwind(AssertUnwindSafe(start)) {
-            Ok(Ok(client)) => Ok(Self { client: Some(client), broken, canary }),
-            Ok(Err(error)) => Err(unavailable(&cause_chain(&error)).with_os_errno(os_errno(&error))),
-            Err(_) => Err(unavailable("its thread ended while it started")),
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        !self.broken.load(Ordering::Acquire) && self.canary.is_alive()
-    }
-
-    fn client(&self) -> &Client {
-        self.client.as_ref().expect("only drop takes the client away")
-    }
-
-    /// Marks this client as one that no longer works; the next call makes a new one.
-    fn retire(&self) -> Error {
-        self.broken.store(true, Ordering::Release);
-        unavailable("its thread has ended").possibly_carried_out()
-    }
-}
-
-impl Drop for Live {
-    /// A broken client is forgotten: its thread may sleep for ever, and its descriptors' numbers may be the host's.
-    fn drop(&mut self) {
-        if !self.is_whole() {
-            std::mem::forget(self.client.take());
-        }
-    }
-}
-
-fn build(settings: &Settings, layer: ConnectionLayer) -> reqwest::Result<Client> {
+fn build(settings: &Settings, connections: &ConnectionCounter) -> reqwest::Result<Client> {
     // The cache of sessions has a lock, and the one of a transport before a fork may be locked for ever.
     let mut tls = settings.tls.clone();
     tls.resumption = Resumption::in_memory_sessions(32);
@@ -122,11 +76,7 @@ fn build(settings: &Settings, layer: ConnectionLayer) -> reqwest::Result<Client>
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
-        .connector_layer(layer)
-        .timeout(None)
-        // An idle connection ends when the service closes it, or the kernel finds that nobody is there any more. A timer
-        // of ours would wake the thread later, when the host may have closed and reused its descriptors.
-        .pool_idle_timeout(None)
+        .connector_layer(connections.clone())
         .tcp_keepalive(KEEPALIVE)
         .http1_only()
         .tcp_nodelay(true);
@@ -141,36 +91,35 @@ fn unavailable(reason: &str) -> Error {
         .with_retryable(true)
 }
 
-fn read(response: Response) -> Result<HttpReply> {
+fn unanswered(silence: &Silence) -> Error {
+    match silence {
+        Silence::TooLate => Error::new(Status::TimedOut, "no reply came in the time allowed").with_retryable(true),
+        Silence::CutOff => unavailable("its thread has ended or has lost its descriptors"),
+    }
+    .possibly_carried_out()
+}
+
+/// Sends a request and reads the whole reply, on the thread of the runtime.
+pub(crate) async fn exchange(client: Client, request: Request) -> Result<HttpReply> {
+    let response = client.execute(request).await.map_err(translate)?;
     let status = response.status().as_u16();
     let (date, retry_after) = (date(response.headers()), retry_after(response.headers()));
-    let body = read_body(response).map_err(|error| error.with_http_status(status))?;
+    let body = read_body(response).await.map_err(|error| error.with_http_status(status))?;
     Ok(HttpReply { status, body, date, retry_after })
 }
 
-fn read_body(mut response: Response) -> Result<Secret> {
+async fn read_body(mut response: Response) -> Result<Secret> {
     let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
     if announced.is_some_and(|len| len > RESPONSE_MAX) {
         return Err(too_large());
     }
-    let mut body = Secret::zeroed(announced.unwrap_or(4096))?;
-    let mut filled = 0;
-    loop {
-        if filled == body.len() {
-            // One more byte than announced: an honest reply has none, and the read then says that it is over.
-            body.grow(if announced == Some(filled) { 1 } else { filled.max(4096) })?;
-        }
-        match response.read(&mut body.expose_mut()[filled..]) {
-            Ok(0) => break,
-            Ok(len) => filled += len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(broken_off(&error)),
-        }
-        if filled > RESPONSE_MAX {
+    let mut body = Secret::with_capacity(announced.unwrap_or(4096))?;
+    while let Some(chunk) = response.chunk().await.map_err(broken_off)? {
+        if body.len() + chunk.len() > RESPONSE_MAX {
             return Err(too_large());
         }
+        body.extend_from_slice(&chunk)?;
     }
-    body.truncate(filled);
     Ok(body)
 }
 
@@ -192,11 +141,11 @@ fn too_large() -> Error {
     Error::new(Status::ResponseTooLarge, message).possibly_carried_out()
 }
 
-fn broken_off(error: &io::Error) -> Error {
-    let timed_out = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_timeout);
-    let status = if timed_out { Status::TimedOut } else { Status::ConnectionLost };
-    let message = format!("the reply broke off: {}", cause_chain(error));
-    Error::new(status, message).with_retryable(true).possibly_carried_out().with_os_errno(os_errno(error))
+fn broken_off(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let status = if error.is_timeout() { Status::TimedOut } else { Status::ConnectionLost };
+    let message = format!("the reply broke off: {}", cause_chain(&error));
+    Error::new(status, message).with_retryable(true).possibly_carried_out().with_os_errno(os_errno(&error))
 }
 
 /// What a failure to send or to get a reply means.

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
-use reqwest::blocking::Request;
+use reqwest::{Method, Request};
 use serde::Deserialize;
 use url::Url;
 
