@@ -247,12 +247,43 @@ static void close_everything_during_a_call(void *unused) {
   tckms_client_free(client);
 }
 
+/* The library's thread sleeps on what is gone. When a timer of its own wakes it, it must not take up what is there now. */
+static void close_everything_and_let_time_pass(void *unused) {
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  struct host_file files[HOST_FILES];
+  int round, i;
+  (void)unused;
+  CHECK_OK(tckms_config_set_connect_timeout_ms(config, 300));
+  CHECK_OK(tckms_config_set_try_timeout_ms(config, 400));
+  CHECK_OK(tckms_config_set_max_attempts(config, 1));
+  client = client_of(config);
+  for (round = 0; round < 3; round++) {
+    for (i = 0; i < 3; i++) {
+      encrypt_and_decrypt(client);
+    }
+    close_from(3);
+    for (i = 0; round == 2 && i < HOST_FILES; i++) {
+      open_host_file(&files[i], given("TEST_FOLDER"), i);
+    }
+    for (i = 0; i < 60; i++) {
+      encrypt_and_decrypt(client);
+      sleep_ms(10);
+    }
+  }
+  for (i = 0; i < HOST_FILES; i++) {
+    expect_unharmed(&files[i]);
+  }
+  tckms_client_free(client);
+}
+
 static void a_host_may_close_every_descriptor_in_one_process(void) {
   tckms_client *client = emulator_client();
   in_a_child(close_everything_under_a_client, client);
   encrypt_and_decrypt(client);
   tckms_client_free(client);
   in_a_child(close_everything_during_a_call, NULL);
+  in_a_child(close_everything_and_let_time_pass, NULL);
 }
 
 static void call_in_an_empty_root(void *unused) {
