@@ -6,7 +6,7 @@ LIBRARY = $(CARGO) build --release --locked --lib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 
 .PHONY: help build demo test soak lint header bench clean
-.PHONY: install uninstall symbols abi licences
+.PHONY: install uninstall deb symbols abi licences dist-check portability
 
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
@@ -14,10 +14,13 @@ help:
 	@echo "make soak    the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
 	@echo "make build   the libraries, into target/dist, and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
+	@echo "make deb     Debian packages, into target/deb"
 	@echo "make lint    formatting and clippy, warnings denied"
 	@echo "make header  write include/tckms.h anew from the source"
 	@echo "make man     write man/ and docs/reference.html anew from include/tckms.h"
 	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
+	@echo "make dist-check    what a release has to pass beside the tests: packaging, offline and equal builds"
+	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
 	@echo "make bench   measure, beside a bare HTTP loop in the same run"
 
 build:
@@ -31,6 +34,9 @@ build:
 install uninstall:
 	scripts/install.sh $@
 
+deb:
+	scripts/deb.sh
+
 symbols:
 	scripts/symbols.sh update
 
@@ -39,6 +45,14 @@ abi:
 
 licences:
 	scripts/licences.sh
+
+dist-check: build
+	scripts/setup.sh dist
+	scripts/dist-check.sh
+
+portability:
+	scripts/setup.sh portability
+	scripts/portability.sh
 
 demo: build
 	scripts/demo.sh

@@ -3,9 +3,11 @@
 #
 #   libtckms.a          one object that defines the functions of packaging/tckms.map and nothing else, so that it links
 #                       beside another library written in Rust, or any other, without two definitions of one name
+#   tckms-seal          the tool of examples-c, linked with the archive so that it runs from wherever it is
 #   libtckms.so.0.x.y   that object with packaging/tckms.map, which gives every function its version; and its two links
 #
 # For another kind of machine: TARGET=aarch64-unknown-linux-gnu CROSS=aarch64-linux-gnu- scripts/dist.sh
+# UNWINDER names what unwinds the stack where that is not libgcc_s.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +27,8 @@ scripts/symbols.sh check
 
 # The last file to be made is newer than all it is made from.
 last=$dist/libtckms.so
-if [ "$last" -nt "$archive" ] && [ "$last" -nt "$map" ] && [ "$last" -nt scripts/dist.sh ]; then exit 0; fi
+if [ "$last" -nt "$archive" ] && [ "$last" -nt "$map" ] && [ "$last" -nt scripts/dist.sh ] &&
+  [ "$last" -nt examples-c/tckms-seal.c ]; then exit 0; fi
 
 mkdir -p "$dist"
 work=$(mktemp -d "$dist/.new.XXXXXX")
@@ -47,8 +50,11 @@ on_elf() {
   # shellcheck disable=SC2086
   $cc -shared -o "$work/$shared" "$work/tckms.o" \
     -Wl,--version-script="$map" -Wl,-soname,"$soname" -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,--build-id=sha1 \
-    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} -lgcc_s -lc
-  "${cross}strip" --strip-unneeded "$work/$shared"
+    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} ${UNWINDER:--lgcc_s} -lc
+  # shellcheck disable=SC2086
+  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal.c "$work/libtckms.a" ${LDFLAGS:-} ${UNWINDER:-} -lpthread -ldl -lm \
+    -Wl,-z,relro -Wl,-z,now -o "$work/tckms-seal"
+  "${cross}strip" --strip-unneeded "$work/$shared" "$work/tckms-seal"
   place "$shared" "$soname" libtckms.so
 }
 
@@ -61,6 +67,8 @@ on_macos() {
   $cc -dynamiclib -o "$work/$shared" "$work/tckms.o" -Wl,-exported_symbols_list,"$work/exported" -Wl,-dead_strip \
     -install_name "@rpath/$soname" -current_version "$version" -compatibility_version "$major" \
     -Wl,-headerpad_max_install_names ${LDFLAGS:-} -framework CoreFoundation -framework Security
+  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal.c "$work/libtckms.a" -framework CoreFoundation -framework Security \
+    -o "$work/tckms-seal"
   strip -x "$work/$shared"
   place "$shared" "$soname" libtckms.dylib
 }
@@ -68,6 +76,7 @@ on_macos() {
 # The library under the name of its version, the loader's link to it, and the linker's, which comes last.
 place() {
   mv "$work/libtckms.a" "$dist/libtckms.a"
+  mv "$work/tckms-seal" "$dist/tckms-seal"
   mv "$work/$1" "$dist/$1"
   ln -sfn "$1" "$dist/$2"
   ln -sfn "$1" "$dist/$3"

@@ -39,7 +39,6 @@ if [ "$(uname -s)" = Darwin ]; then
 else
   shared=libtckms.so.$version soname=libtckms.so.$major link=libtckms.so
 fi
-tools="tckms-emulator tckms-seal"
 
 # The way from one folder to another, or the other as it is when they have only / in common.
 way() {
@@ -85,12 +84,11 @@ files() {
   echo "644 packaging/tckms.pc.in $LIBDIR/pkgconfig/tckms.pc"
   echo "644 packaging/cmake/tckms-config.cmake.in $LIBDIR/cmake/tckms/tckms-config.cmake"
   echo "644 packaging/cmake/tckms-config-version.cmake.in $LIBDIR/cmake/tckms/tckms-config-version.cmake"
-  local tool page
-  for tool in $tools; do
-    if optional "$out/release/$tool"; then echo "755 $out/release/$tool $BINDIR/$tool"; fi
-  done
-  for page in man/*.[1-9]; do
-    if [ -e "$page" ]; then echo "644 $page $MANDIR/man${page##*.}/${page##*/}"; fi
+  echo "755 $dist/tckms-seal $BINDIR/tckms-seal"
+  echo "755 $out/release/tckms-emulator $BINDIR/tckms-emulator"
+  local page
+  for page in man/man[1-9]/*; do
+    echo "644 $page $MANDIR/${page#man/}"
   done
   for page in LICENSE-APACHE LICENSE-MIT CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
     packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json; do

@@ -101,9 +101,15 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     let variables = ["PREFIX=/usr", &format!("LIBDIR=/{libraries}")];
     make_with(&variables, "install", stage.path());
     let mut expected = there_before.clone();
-    for file in ["include/tckms.h", "bin/tckms-emulator", "share/doc/tckms/LICENSE-MIT", "share/doc/tckms/CHANGELOG.md"]
-        .into_iter()
-        .chain(["LICENSE-APACHE", "THIRD-PARTY-LICENSES.txt", "THIRD-PARTY-LICENSES-emulator.txt", "tckms.cdx.json"])
+    for file in [
+        "include/tckms.h",
+        "bin/tckms-emulator",
+        "bin/tckms-seal",
+        "share/doc/tckms/LICENSE-MIT",
+        "share/doc/tckms/CHANGELOG.md",
+    ]
+    .into_iter()
+    .chain(["LICENSE-APACHE", "THIRD-PARTY-LICENSES.txt", "THIRD-PARTY-LICENSES-emulator.txt", "tckms.cdx.json"])
     {
         let folder = if file.contains('/') { "usr" } else { "usr/share/doc/tckms" };
         expected.insert(format!("{folder}/{file}"));
@@ -121,7 +127,11 @@ fn it_installs_these_files_and_uninstalls_no_other() {
         expected.insert("usr/include/tckms.hpp".to_owned());
     }
     let mut installed = tree(stage.path());
-    installed.retain(|file| !file.starts_with("usr/share/man/") && file != "usr/bin/tckms-seal");
+    installed.retain(|file| !file.starts_with("usr/share/man/"));
+    for page in fs::read_dir(root().join("man/man3")).unwrap() {
+        let page = page.unwrap().file_name();
+        assert!(stage.path().join("usr/share/man/man3").join(&page).is_file(), "{} is not installed", page.display());
+    }
     assert_eq!(installed, expected, "left: installed, right: expected");
 
     make_with(&variables, "uninstall", stage.path());
@@ -363,4 +373,23 @@ fn every_export_has_a_version() {
     let functions = symbols.lines().filter_map(|line| line.split_once(" T ")).map(|(_, symbol)| symbol);
     let found: BTreeMap<_, _> = functions.map(|symbol| symbol.split_once("@@").unwrap_or((symbol, "none"))).collect();
     assert_eq!(found, expected, "left: libtckms.so, right: packaging/tckms.map");
+}
+
+/// "2.34" as numbers that can be compared.
+fn glibc(version: &str) -> Vec<u32> {
+    version.split('.').map(|number| number.parse().unwrap_or_else(|_| panic!("{version} is no version"))).collect()
+}
+
+#[test]
+fn it_runs_with_the_glibc_that_the_documents_name() {
+    let document = fs::read_to_string(root().join("docs/portability.md")).unwrap();
+    let promised = document.split("**glibc ").nth(1).expect("docs/portability.md names the floor");
+    let promised = promised.split("**").next().unwrap();
+    let mut nm = tool("nm");
+    nm.args(["--dynamic", "--undefined-only", "--with-symbol-versions"]).arg(dist("libtckms.so"));
+    let symbols = output_of(&mut nm);
+    let needed = symbols.lines().filter_map(|line| line.rsplit_once("@GLIBC_"));
+    let (highest, symbol) =
+        needed.map(|(symbol, version)| (glibc(version), symbol)).max().expect("it uses the C library");
+    assert!(highest <= glibc(promised), "{symbol} needs glibc {highest:?}, docs/portability.md says {promised}");
 }

@@ -28,6 +28,8 @@ export TCKMS_ENDPOINT="$(field endpoint)" TENCENTCLOUD_REGION=ap-guangzhou
 export TENCENTCLOUD_SECRET_ID="$(field secret_id)" TENCENTCLOUD_SECRET_KEY="$(field secret_key)"
 ./quickstart "$(field demo)" | tail -n 1
 ./quickstart-static "$(field demo)" | tail -n 1
+tckms-seal -k "$(field demo)" -c purpose=test -o sealed q.c
+tckms-seal -d -k "$(field demo)" -c purpose=test sealed | cmp - q.c
 kill $emulator
 wait $emulator 2>/dev/null || true
 
