@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
-LIBRARY = $(CARGO) build --release --locked --lib --features wipe-on-free
+# Only the two that C links: beside a Rust library cargo leaves out the link-time optimisation.
+LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 
 .PHONY: help build demo test soak lint header bench clean

@@ -9,6 +9,6 @@ sources=$PWD
 # Rust's own sources are named by its distribution already; those of the crates and of this tree are not.
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$home=/cargo --remap-path-prefix=$sources=/tckms"
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$home=/cargo -ffile-prefix-map=$sources=/tckms"
-cargo build --release --locked --lib --features wipe-on-free "$@"
+cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free "$@"
 cargo build --release --locked -p tckms-emulator "$@"
 scripts/dist.sh

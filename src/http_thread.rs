@@ -5,19 +5,25 @@
 //! under it: a host may close every descriptor of its process, and reuse the numbers. The blocking client then panics
 //! twice, which aborts the host, or writes into the host's files. Here a [`Canary`] is asked before descriptors are
 //! used, and when it is gone the thread stops for good: nothing is woken, dropped or closed any more.
+//!
+//! It also leaves the time of a request to the caller, who sleeps anyway: a timer of the runtime costs a call as much as
+//! half a system call of the network does.
 
-use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, Request};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::error::Result;
 use crate::process::Canary;
@@ -27,8 +33,8 @@ use crate::transport::exchange;
 /// The panic hook knows it by this, and prints nothing.
 pub(crate) const NAME: &str = "tckms-http";
 
-/// How much longer than a request's own timeout its caller waits: the thread has the better error to tell.
-const GRACE: Duration = Duration::from_millis(50);
+/// How long a caller sleeps before it looks whether the thread it waits for still works.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a thread that was told to end is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -39,28 +45,27 @@ pub(crate) struct HttpThread {
     /// Closed by the thread when it ends. Never locked: only `drop` looks at it.
     ended: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
-    numbers: AtomicU64,
 }
 
 /// Why there is no outcome of a request.
 pub(crate) enum Silence {
-    /// The time is over, and the thread is busy with it still.
+    /// The time is over. The request is given up and its connection closed.
     TooLate,
     /// The thread is gone or has no descriptors any more.
     CutOff,
 }
 
 struct Job {
-    number: u64,
     request: Request,
     answer: Answer,
 }
 
-type Answer = SyncSender<Result<HttpReply>>;
+type Answer = oneshot::Sender<Result<HttpReply>>;
+type Answered = oneshot::Receiver<Result<HttpReply>>;
 
 impl HttpThread {
     pub fn start(client: Client) -> std::io::Result<Self> {
-        let ground = Arc::new(Ground::new()?);
+        let ground = Arc::new(Ground { canary: Canary::new()?, given_up: AtomicBool::new(false) });
         let runtime = build_runtime(&ground)?;
         let (jobs, incoming) = unbounded_channel();
         let (end, ended) = sync_channel(0);
@@ -69,32 +74,49 @@ impl HttpThread {
             run(runtime, incoming, client, &shared);
             drop::<SyncSender<()>>(end);
         })?;
-        Ok(Self {
-            jobs: Some(jobs),
-            ground,
-            ended: Mutex::new(ended),
-            thread: Some(thread),
-            numbers: AtomicU64::new(0),
-        })
+        Ok(Self { jobs: Some(jobs), ground, ended: Mutex::new(ended), thread: Some(thread) })
     }
 
-    /// Sends a request, which carries a timeout of its own, and waits for its outcome.
+    /// Sends a request and waits for its outcome, no longer than `timeout`.
     pub fn fetch(&self, request: Request, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
-        let (answer, answered) = sync_channel(1);
-        let job = Job { number: self.numbers.fetch_add(1, Ordering::Relaxed), request, answer };
+        let (answer, answered) = oneshot::channel();
+        let job = Job { request, answer };
         let sent = contained(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));
         if sent != Some(true) {
             self.ground.give_up();
             return Err(Silence::CutOff);
         }
-        match answered.recv_timeout(timeout.saturating_add(GRACE)) {
-            Ok(outcome) => Ok(outcome),
-            Err(RecvTimeoutError::Timeout) if self.is_whole() => Err(Silence::TooLate),
-            Err(_) => {
-                self.ground.give_up();
-                Err(Silence::CutOff)
+        self.wait(answered, timeout)
+    }
+
+    fn wait(&self, mut answered: Answered, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
+        let waker = Waker::from(Arc::new(Sleeper(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut now = Instant::now();
+        let deadline = now + timeout;
+        let mut next_look = now + LOOK_EVERY;
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut answered).poll(&mut context) {
+                return outcome.map_err(|_| self.cut_off());
             }
+            if now >= next_look.min(deadline) {
+                if !self.is_whole() {
+                    mem::forget(answered);
+                    return Err(self.cut_off());
+                }
+                next_look = now + LOOK_EVERY;
+            }
+            if now >= deadline {
+                return Err(contained(|| drop(answered)).map_or_else(|| self.cut_off(), |()| Silence::TooLate));
+            }
+            thread::park_timeout(next_look.min(deadline) - now);
+            now = Instant::now();
         }
+    }
+
+    fn cut_off(&self) -> Silence {
+        self.ground.give_up();
+        Silence::CutOff
     }
 
     pub fn is_whole(&self) -> bool {
@@ -117,25 +139,32 @@ impl Drop for HttpThread {
     }
 }
 
-/// Waking the thread is a write to a descriptor, and panics when that was closed just now.
+/// To send it something, or to stop waiting for it, wakes the thread. That is a write to a descriptor, and panics when it was
+/// closed just now.
 fn contained<T>(wake: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(wake)).ok()
+}
+
+/// A caller's thread that waits for an answer.
+struct Sleeper(Thread);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 /// What the thread stands on, as both sides see it.
 struct Ground {
     canary: Canary,
     given_up: AtomicBool,
-    /// The callers that wait; apart from their requests, so that they can be let go when those are left as they lie.
-    waiting: Mutex<HashMap<u64, Answer>>,
 }
 
 impl Ground {
-    fn new() -> std::io::Result<Self> {
-        let (given_up, waiting) = (AtomicBool::new(false), Mutex::default());
-        Ok(Self { canary: Canary::new()?, given_up, waiting })
-    }
-
     fn is_firm(&self) -> bool {
         !self.given_up.load(Ordering::Acquire) && self.canary.is_alive()
     }
@@ -144,15 +173,10 @@ impl Ground {
         self.given_up.store(true, Ordering::Release);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Answer>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs on the thread, around each of its waits.
+    /// Runs on the thread, after each of its waits and before it touches a descriptor.
     fn stop_if_gone(&self) {
         if !self.is_firm() {
             self.give_up();
-            self.waiting().clear();
             loop {
                 thread::park();
             }
@@ -160,56 +184,41 @@ impl Ground {
     }
 }
 
-/// Lets a caller go when its request is over, in whatever way.
-struct Ticket {
-    number: u64,
-    ground: Arc<Ground>,
-}
-
-impl Ticket {
-    fn answer(&self, outcome: Result<HttpReply>) {
-        let answer = self.ground.waiting().remove(&self.number);
-        // Nobody listens any more when the time is over.
-        let _ = answer.map(|answer| answer.try_send(outcome));
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.ground.waiting().remove(&self.number);
-    }
-}
-
 fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
-    let look = || {
-        let ground = Arc::clone(ground);
-        move || ground.stop_if_gone()
-    };
-    runtime::Builder::new_current_thread().enable_all().on_thread_park(look()).on_thread_unpark(look()).build()
+    let ground = Arc::clone(ground);
+    runtime::Builder::new_current_thread().enable_all().on_thread_unpark(move || ground.stop_if_gone()).build()
 }
 
 /// Nothing is dropped after a panic: what wakes a task would be the second one, and abort the host.
-fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, client: Client, ground: &Arc<Ground>) {
+fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, client: Client, ground: &Ground) {
     let runtime = ManuallyDrop::new(runtime);
-    let mut serving = ManuallyDrop::new(Box::pin(serve(&mut incoming, client, Arc::clone(ground))));
+    let mut serving = ManuallyDrop::new(Box::pin(serve(&mut incoming, client)));
     if catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving.as_mut()))).is_ok() {
         drop(ManuallyDrop::into_inner(serving));
         drop(ManuallyDrop::into_inner(runtime));
         return;
     }
     ground.give_up();
-    ground.waiting().clear();
     incoming.close();
     while incoming.try_recv().is_ok() {}
 }
 
 /// Takes requests in until nobody can send one any more. The pool ends here too: outside the runtime the end of a
 /// connection would be a reason to wake it.
-async fn serve(incoming: &mut UnboundedReceiver<Job>, client: Client, ground: Arc<Ground>) {
-    while let Some(Job { number, request, answer }) = incoming.recv().await {
-        ground.waiting().insert(number, answer);
-        let ticket = Ticket { number, ground: Arc::clone(&ground) };
-        let client = client.clone();
-        tokio::spawn(async move { ticket.answer(exchange(client, request).await) });
+async fn serve(incoming: &mut UnboundedReceiver<Job>, client: Client) {
+    while let Some(Job { request, answer }) = incoming.recv().await {
+        tokio::spawn(carry_out(exchange(client.clone(), request), answer));
+    }
+}
+
+/// Until there is an outcome, or nobody waits for one any more.
+async fn carry_out(exchange: impl Future<Output = Result<HttpReply>>, mut answer: Answer) {
+    let mut exchange = pin!(exchange);
+    let outcome = poll_fn(|context| match exchange.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => answer.poll_closed(context).map(|()| None),
+    });
+    if let Some(outcome) = outcome.await {
+        let _ = answer.send(outcome);
     }
 }

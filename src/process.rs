@@ -6,35 +6,40 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Which process this is, in a way that survives `fork` and the reuse of process ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ProcessId {
-    pid: u32,
-    generation: u64,
+pub(crate) enum ProcessId {
+    Generation(u64),
+    Pid(u32),
 }
 
 /// The process that runs this code now.
 ///
 /// The pid alone is not enough: a descendant may get the number of a dead ancestor. The generation lives in a page
 /// that the kernel wipes in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so a child finds 0 there and draws a new
-/// one. Where the kernel cannot do that the generation is 0 for ever and the pid decides.
+/// one. Where the kernel cannot do that the pid, which takes a system call, decides.
 pub(crate) fn current() -> ProcessId {
-    ProcessId { pid: std::process::id(), generation: generation() }
+    match generation() {
+        Some(generation) => ProcessId::Generation(generation),
+        None => ProcessId::Pid(std::process::id()),
+    }
 }
 
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
 
-fn generation() -> u64 {
-    let Some(cell) = wiped_on_fork() else { return 0 };
-    match cell.load(Ordering::Acquire) {
+fn generation() -> Option<u64> {
+    let cell = wiped_on_fork()?;
+    Some(match cell.load(Ordering::Acquire) {
         0 => draw_generation(cell),
         known => known,
-    }
+    })
 }
 
+/// Never the same for two processes that descend from each other: they differ in the pid, whose 22 bits (`PID_MAX_LIMIT`)
+/// are the upper ones, or in the nanosecond, of which the lower ones tell 73 minutes apart.
 fn draw_generation(cell: &AtomicU64) -> u64 {
-    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(1, |elapsed| elapsed.as_nanos() as u64);
-    let fresh = nanos.rotate_left(16) ^ u64::from(std::process::id());
-    match cell.compare_exchange(0, fresh.max(1), Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => fresh.max(1),
+    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u64);
+    let fresh = u64::from(std::process::id()) << 42 | nanos & ((1 << 42) - 1);
+    match cell.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => fresh,
         Err(other) => other,
     }
 }

@@ -33,6 +33,9 @@ pub(crate) struct Product {
 pub(crate) const KMS: Product = Product { name: "kms", version: "2019-01-18" };
 pub(crate) const STS: Product = Product { name: "sts", version: "2018-08-13" };
 
+const X_TC_ACTION: HeaderName = HeaderName::from_static("x-tc-action");
+const X_TC_TIMESTAMP: HeaderName = HeaderName::from_static("x-tc-timestamp");
+const X_TC_TOKEN: HeaderName = HeaderName::from_static("x-tc-token");
 /// Signed and sent as it stands here; the service compares the two.
 const CONTENT_TYPE_JSON: &str = "application/json";
 /// In place of a signature, for actions that carry their proof in the body.
@@ -209,15 +212,15 @@ impl Call<'_> {
         let mut http = HttpRequest::new(Method::POST, self.service.endpoint.url().clone());
         let headers = http.headers_mut();
         headers.clone_from(&self.service.fixed_headers);
-        headers.insert("x-tc-action", header_value(self.request.action.as_bytes())?);
-        headers.insert("x-tc-timestamp", HeaderValue::from(timestamp));
+        headers.insert(X_TC_ACTION, header_value(self.request.action.as_bytes())?);
+        headers.insert(X_TC_TIMESTAMP, HeaderValue::from(timestamp));
         let Some(credentials) = credentials else {
             headers.insert(AUTHORIZATION, SKIP_SIGNATURE);
             return Ok(self.with_body(http));
         };
         headers.insert(AUTHORIZATION, sensitive(self.authorization(credentials, timestamp).as_bytes())?);
         if let Some(token) = credentials.token() {
-            headers.insert("x-tc-token", sensitive(token.expose())?);
+            headers.insert(X_TC_TOKEN, sensitive(token.expose())?);
         }
         Ok(self.with_body(http))
     }
@@ -231,7 +234,8 @@ impl Call<'_> {
             timestamp,
             service: self.service.product.name,
         };
-        signable.authorization(credentials.secret_id(), credentials.secret_key().expose())
+        let key = credentials.signing_key(timestamp, signable.service);
+        signable.authorization(credentials.secret_id(), &key)
     }
 
     fn with_body(&self, mut http: HttpRequest) -> HttpRequest {
@@ -359,8 +363,8 @@ impl Call<'_> {
 fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(12);
     // Filled by each attempt; that they are there already saves it from moving all the others to a larger map.
-    for header in [AUTHORIZATION.as_str(), "x-tc-action", "x-tc-timestamp"] {
-        headers.insert(HeaderName::from_static(header), HeaderValue::from_static(""));
+    for header in [AUTHORIZATION, X_TC_ACTION, X_TC_TIMESTAMP] {
+        headers.insert(header, HeaderValue::from_static(""));
     }
     headers.insert(HOST, header_value(endpoint.host_header().as_bytes())?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_JSON));

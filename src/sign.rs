@@ -21,14 +21,14 @@ pub(crate) struct Signable<'a> {
     /// Seconds since the Unix epoch; the same number goes into `X-TC-Timestamp`.
     pub timestamp: i64,
     /// The product's short name, such as `kms`.
-    pub service: &'a str,
+    pub service: &'static str,
 }
 
 impl Signable<'_> {
-    /// The value of the `Authorization` header.
-    pub fn authorization(&self, secret_id: &str, secret_key: &[u8]) -> String {
+    /// The value of the `Authorization` header. `key` is of the day and the service of this request.
+    pub fn authorization(&self, secret_id: &str, key: &SigningKey) -> String {
         let scope = self.scope();
-        let signature = self.signature(&scope, secret_key);
+        let signature = self.signature(&scope, key);
         [
             ALGORITHM,
             " Credential=",
@@ -43,11 +43,12 @@ impl Signable<'_> {
         .concat()
     }
 
-    fn signature(&self, scope: &str, secret_key: &[u8]) -> String {
+    fn signature(&self, scope: &str, key: &SigningKey) -> String {
+        debug_assert!(key.is_for(self.timestamp, self.service), "a key signs for its own day and service");
         let hashed_request = hex_sha256(self.canonical_request().as_bytes());
         let string_to_sign =
             [ALGORITHM, "\n", &self.timestamp.to_string(), "\n", scope, "\n", &hashed_request].concat();
-        hex(hmac(self.signing_key(secret_key).as_ref(), string_to_sign.as_bytes()).as_ref())
+        hex(&key.mac.clone().chain_update(string_to_sign).finalize().into_bytes())
     }
 
     fn canonical_request(&self) -> String {
@@ -74,13 +75,35 @@ impl Signable<'_> {
     fn scope(&self) -> String {
         [&utc_date(self.timestamp), "/", self.service, "/tc3_request"].concat()
     }
+}
 
-    fn signing_key(&self, secret_key: &[u8]) -> Zeroizing<[u8; 32]> {
-        let seed = Zeroizing::new([b"TC3", secret_key].concat());
-        let date_key = hmac(&seed, utc_date(self.timestamp).as_bytes());
-        let service_key = hmac(date_key.as_ref(), self.service.as_bytes());
-        hmac(service_key.as_ref(), b"tc3_request")
+/// The last of the keys that are derived from a secret key. It is the same for all requests of one day to one service.
+///
+/// Everything is in place, nothing behind a pointer: even a copy that a fork took halfway can be dropped.
+#[derive(Clone)]
+pub(crate) struct SigningKey {
+    day: i64,
+    service: &'static str,
+    /// HMAC that has taken the key in; wiped when it is dropped.
+    mac: Hmac<Sha256>,
+}
+
+impl SigningKey {
+    pub fn derive(secret_key: &[u8], timestamp: i64, service: &'static str) -> Self {
+        let key = derived_key(secret_key, timestamp, service);
+        Self { day: day(timestamp), service, mac: hmac(key.as_ref()) }
     }
+
+    pub fn is_for(&self, timestamp: i64, service: &str) -> bool {
+        self.day == day(timestamp) && self.service == service
+    }
+}
+
+fn derived_key(secret_key: &[u8], timestamp: i64, service: &str) -> Zeroizing<[u8; 32]> {
+    let seed = Zeroizing::new([b"TC3", secret_key].concat());
+    let date_key = hmac_of(&seed, utc_date(timestamp).as_bytes());
+    let service_key = hmac_of(date_key.as_ref(), service.as_bytes());
+    hmac_of(service_key.as_ref(), b"tc3_request")
 }
 
 /// Lower-case hex SHA-256, as the signature and its headers want it.
@@ -88,10 +111,12 @@ pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(message);
-    Zeroizing::new(mac.finalize().into_bytes().into())
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+fn hmac_of(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(hmac(key).chain_update(message).finalize().into_bytes().into())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -104,10 +129,15 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Days since the Unix epoch.
+fn day(timestamp: i64) -> i64 {
+    timestamp.div_euclid(86_400)
+}
+
 /// `YYYY-MM-DD` in UTC. The proleptic Gregorian calendar counted in eras of 400 years from 1 March of year 0, so
 /// that the leap day is the last day of a year.
 fn utc_date(timestamp: i64) -> String {
-    let days = timestamp.div_euclid(86_400) + 719_468;
+    let days = day(timestamp) + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -132,8 +162,11 @@ mod tests {
         ("host", "cvm.tencentcloudapi.com"),
         ("x-tc-action", "DescribeInstances"),
     ];
+    fn key(signable: &Signable<'_>, secret_key: &[u8]) -> SigningKey {
+        SigningKey::derive(secret_key, signable.timestamp, signable.service)
+    }
     fn signature(signable: &Signable<'_>, secret_key: &[u8]) -> String {
-        signable.signature(&signable.scope(), secret_key)
+        signable.signature(&signable.scope(), &key(signable, secret_key))
     }
 
     const SECRET_ID: &str = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
@@ -159,7 +192,7 @@ mod tests {
             "5ffe6a04c0664d6b969fab9a13bdab201d63ee709638e2749d62a09ca18d7031"
         );
         assert_eq!(
-            signable.authorization(SECRET_ID, b"Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"),
+            signable.authorization(SECRET_ID, &key(&signable, b"Gu5t9xGARNpq86cd98joQYCN3EXAMPLE")),
             "TC3-HMAC-SHA256 Credential=AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE/2019-02-25/cvm/tc3_request, \
              SignedHeaders=content-type;host, \
              Signature=72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168"
@@ -185,7 +218,7 @@ mod tests {
             "7019a55be8395899b900fb5564e4200d984910f34794a27cb3fb7d10ff6a1e84"
         );
         assert_eq!(
-            hex(signable.signing_key(&secret_key).as_ref()),
+            hex(derived_key(&secret_key, signable.timestamp, signable.service).as_ref()),
             "b596b923aad85185e2d1f6659d2a062e0a86731226e021e61bfe06f7ed05f5af"
         );
         assert_eq!(
@@ -277,6 +310,21 @@ mod tests {
             signature(&signable, b"SECRETKEYEXAMPLE"),
             "4686eec05bca8b71a137b4e7306143798de14c8c35546338bc059fb2e4f94179"
         );
+    }
+
+    #[test]
+    fn a_key_is_for_one_day_in_utc_and_one_service() {
+        let key = SigningKey::derive(b"SECRETKEYEXAMPLE", 1_700_000_000, "kms");
+        let (first, last) = (1_699_920_000, 1_700_006_399);
+        for (timestamp, service, fits) in [
+            (first, "kms", true),
+            (last, "kms", true),
+            (first - 1, "kms", false),
+            (last + 1, "kms", false),
+            (first, "sts", false),
+        ] {
+            assert_eq!(key.is_for(timestamp, service), fits, "{timestamp} {service}");
+        }
     }
 
     #[test]

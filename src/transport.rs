@@ -49,8 +49,7 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
-    pub fn send(&self, mut request: Request, timeout: Duration) -> Result<HttpReply> {
-        *request.timeout_mut() = Some(timeout);
+    pub fn send(&self, request: Request, timeout: Duration) -> Result<HttpReply> {
         let thread = self.live.get_or_try_init(HttpThread::is_whole, || start(&self.settings, &self.connections))?;
         thread.fetch(request, timeout).unwrap_or_else(|silence| Err(unanswered(&silence)))
     }

@@ -40,7 +40,8 @@ fn target_folder() -> Result<PathBuf> {
 /// As `make build` does it: cargo's archive, and the shared library that is linked from it.
 fn build(target: &Path, features: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).args(["build", "--release", "--locked", "--lib"]).args(features), target)?;
+    let library = ["rustc", "--release", "--locked", "--lib", "--crate-type", "cdylib,staticlib"];
+    run(Command::new(cargo).args(library).args(features), target)?;
     run(&mut Command::new("scripts/dist.sh"), target)?;
     let extension = if cfg!(target_os = "macos") { "dylib" } else { "so" };
     Ok(target.join("dist").join(format!("libtckms.{extension}")))

@@ -12,7 +12,7 @@ mod source;
 mod sts;
 mod tccli;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use assume_role::Role;
@@ -25,6 +25,7 @@ pub(crate) use sts::DURATION_MAX;
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+use crate::sign::SigningKey;
 use crate::status::Status;
 
 /// Longest secret id and secret key (STS: "at most 1024 bytes").
@@ -37,6 +38,7 @@ pub struct Credentials {
     secret_id: String,
     secret_key: Secret,
     token: Option<Secret>,
+    signing_key: Mutex<Option<SigningKey>>,
 }
 
 impl Credentials {
@@ -51,6 +53,7 @@ impl Credentials {
             secret_id: secret_id.to_owned(),
             secret_key: Secret::copy_of(secret_key.as_bytes())?,
             token: token.map(|token| Secret::copy_of(token.as_bytes())).transpose()?,
+            signing_key: Mutex::default(),
         })
     }
 
@@ -58,8 +61,16 @@ impl Credentials {
         &self.secret_id
     }
 
-    pub(crate) fn secret_key(&self) -> &Secret {
-        &self.secret_key
+    /// The key that signs requests to `service` at `timestamp`. The last one is kept, as most of the work of a signature is
+    /// in deriving it.
+    pub(crate) fn signing_key(&self, timestamp: i64, service: &'static str) -> SigningKey {
+        let derive = || SigningKey::derive(self.secret_key.expose(), timestamp, service);
+        // Not waited for: a fork may have copied the lock while it was held.
+        let Ok(mut kept) = self.signing_key.try_lock() else { return derive() };
+        match &*kept {
+            Some(key) if key.is_for(timestamp, service) => key.clone(),
+            _ => kept.insert(derive()).clone(),
+        }
     }
 
     pub(crate) fn token(&self) -> Option<&Secret> {
@@ -146,7 +157,7 @@ mod tests {
     fn the_three_parts_are_kept() {
         let credentials = Credentials::new("id", "key", Some("token")).unwrap();
         assert_eq!(credentials.secret_id(), "id");
-        assert_eq!(credentials.secret_key().expose(), b"key");
+        assert_eq!(credentials.secret_key.expose(), b"key");
         assert_eq!(credentials.token().unwrap().expose(), b"token");
     }
 }

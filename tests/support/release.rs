@@ -13,7 +13,9 @@ pub fn release(name: &str) -> PathBuf {
     let file = target.join("release").join(name);
     let (dependencies, command) = match name {
         "tckms-emulator" => ("tckms-emulator.d", "cargo build --release --locked -p tckms-emulator"),
-        _ => ("libtckms.d", "cargo build --release --locked --lib --features wipe-on-free"),
+        _ => {
+            ("libtckms.d", "cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free")
+        }
     };
     assert!(file.exists(), "{} is missing; run `{command}` or `make build`", file.display());
     let newer = sources(&file.with_file_name(dependencies)).into_iter().find(|source| changed(source) > changed(&file));
