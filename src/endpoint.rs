@@ -1,5 +1,6 @@
 //! Where requests go: the service's address and the region.
 
+use http::Uri;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ pub const INTERNATIONAL_ENDPOINT: &str = "https://kms.intl.tencentcloudapi.com";
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     url: Url,
+    /// The same, as the HTTP stack wants it.
+    uri: Uri,
     host_header: String,
 }
 
@@ -33,7 +36,8 @@ impl Endpoint {
         }
         let host = url.host_str().ok_or_else(|| invalid(text, "it has no host"))?;
         let host_header = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Ok(Self { url, host_header })
+        let uri = url.as_str().parse().map_err(|_| invalid(text, "its host cannot be part of a request"))?;
+        Ok(Self { url, uri, host_header })
     }
 
     /// Whether requests leave this process only over TLS or not beyond this machine.
@@ -54,8 +58,18 @@ impl Endpoint {
         }
     }
 
-    pub fn url(&self) -> &Url {
-        &self.url
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Something at this endpoint; `path` begins with a `/`.
+    pub fn uri_of(&self, path: &str) -> Result<Uri> {
+        let with_path = || -> std::result::Result<Uri, http::Error> {
+            let mut parts = self.uri.clone().into_parts();
+            parts.path_and_query = Some(path.parse()?);
+            Ok(Uri::from_parts(parts)?)
+        };
+        with_path().map_err(|_| invalid(path, "it cannot be part of a request"))
     }
 
     /// The `Host` header: what is sent and what is signed.

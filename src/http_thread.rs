@@ -1,13 +1,13 @@
 //! The one thread that does the network's work: a runtime with a connection pool, and requests that come in through a
 //! channel.
 //!
-//! `reqwest` has such a thread in its blocking client. This one differs in what it does when the ground is taken from
-//! under it: a host may close every descriptor of its process, and reuse the numbers. The blocking client then panics
+//! The blocking client of `reqwest` is built in the same way. This one differs in what it does when the ground is taken
+//! from under it: a host may close every descriptor of its process, and reuse the numbers. The blocking client then panics
 //! twice, which aborts the host, or writes into the host's files. Here a [`Canary`] is asked before descriptors are
 //! used, and when it is gone the thread stops for good: nothing is woken, dropped or closed any more.
 //!
-//! It also leaves the time of a request to the caller, who sleeps anyway: a timer of the runtime costs a call as much as
-//! half a system call of the network does.
+//! The time of a request is left to the caller, who sleeps anyway: a timer of the runtime would cost each call a system
+//! call more.
 
 use std::future::{Future, poll_fn};
 use std::mem::{self, ManuallyDrop};
@@ -20,7 +20,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Request};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -28,7 +27,7 @@ use tokio::sync::oneshot;
 use crate::error::Result;
 use crate::process::Canary;
 use crate::reply::HttpReply;
-use crate::transport::exchange;
+use crate::transport::{Client, HttpRequest, exchange};
 
 /// The panic hook knows it by this, and prints nothing.
 pub(crate) const NAME: &str = "tckms-http";
@@ -56,7 +55,7 @@ pub(crate) enum Silence {
 }
 
 struct Job {
-    request: Request,
+    request: HttpRequest,
     answer: Answer,
 }
 
@@ -78,7 +77,7 @@ impl HttpThread {
     }
 
     /// Sends a request and waits for its outcome, no longer than `timeout`.
-    pub fn fetch(&self, request: Request, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
+    pub fn fetch(&self, request: HttpRequest, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
         let (answer, answered) = oneshot::channel();
         let job = Job { request, answer };
         let sent = contained(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));

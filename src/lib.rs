@@ -19,7 +19,7 @@
 mod client;
 mod clock;
 mod config;
-mod connections;
+mod connector;
 mod context;
 mod credentials;
 mod endpoint;
@@ -30,6 +30,7 @@ mod log;
 mod per_process;
 #[allow(unsafe_code)]
 mod process;
+mod proxy;
 mod rate;
 mod reply;
 mod request;

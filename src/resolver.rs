@@ -4,14 +4,21 @@
 //! nor the end of a client, and where no thread can be made the lookup fails as an error. The thread is started by the
 //! HTTP thread and inherits its mask, so no signal of the host reaches it.
 
+use std::future::Future;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::thread;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::oneshot;
+use tower_service::Service;
 
+#[derive(Clone)]
 pub(crate) struct SystemResolver;
+
+type Addresses = std::vec::IntoIter<SocketAddr>;
 
 /// A lookup that failed, told apart from other failures to connect by its type.
 #[derive(Debug)]
@@ -29,19 +36,26 @@ impl std::error::Error for ResolveError {
     }
 }
 
-impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move { lookup(name.as_str()).await.map_err(|error| ResolveError(error).into()) })
+impl Service<Name> for SystemResolver {
+    type Response = Addresses;
+    type Error = ResolveError;
+    type Future = Pin<Box<dyn Future<Output = Result<Addresses, ResolveError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move { lookup(name.as_str()).await.map_err(ResolveError) })
     }
 }
 
-async fn lookup(host: &str) -> io::Result<Addrs> {
+async fn lookup(host: &str) -> io::Result<Addresses> {
     let (answer, answered) = oneshot::channel();
     let host = host.to_owned();
     thread::Builder::new().name("tckms-resolver".into()).spawn(move || {
         // Nobody listens any more when the call timed out meanwhile.
         let _ = answer.send((host.as_str(), 0).to_socket_addrs());
     })?;
-    let addresses = answered.await.map_err(|_| io::Error::other("the lookup's thread ended"))??;
-    Ok(Box::new(addresses))
+    answered.await.map_err(|_| io::Error::other("the lookup's thread ended"))?
 }

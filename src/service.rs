@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Request as HttpRequest};
+use http::Method;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Clock;
 use crate::config::{CallLimits, Config, DEFAULT_CONNECT_TIMEOUT};
@@ -13,6 +13,7 @@ use crate::credentials::{Credentials, Places, Refreshing, Source};
 use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
+use crate::proxy::Proxy;
 use crate::rate::RateLimiter;
 use crate::reply::{HttpReply, Response};
 use crate::request::Request;
@@ -20,7 +21,7 @@ use crate::retry::{Decision, Policy};
 use crate::sign::{Signable, hex_sha256};
 use crate::stats::{Counters, Stats};
 use crate::status::Status;
-use crate::transport::{Settings, Transport};
+use crate::transport::{HttpRequest, Settings, Transport};
 use crate::trust::{self, CaBundle};
 
 /// A product of Tencent Cloud, as its API has it.
@@ -209,20 +210,22 @@ impl Call<'_> {
     /// The request as it goes out. Every attempt has the time at which it is sent, and so a signature of its own.
     fn signed(&self, credentials: Option<&Arc<Credentials>>) -> Result<HttpRequest> {
         let timestamp = self.service.clock.now();
-        let mut http = HttpRequest::new(Method::POST, self.service.endpoint.url().clone());
+        let mut http = HttpRequest::new(self.request.body.clone().into());
+        *http.method_mut() = Method::POST;
+        *http.uri_mut() = self.service.endpoint.uri().clone();
         let headers = http.headers_mut();
         headers.clone_from(&self.service.fixed_headers);
         headers.insert(X_TC_ACTION, header_value(self.request.action.as_bytes())?);
         headers.insert(X_TC_TIMESTAMP, HeaderValue::from(timestamp));
         let Some(credentials) = credentials else {
             headers.insert(AUTHORIZATION, SKIP_SIGNATURE);
-            return Ok(self.with_body(http));
+            return Ok(http);
         };
         headers.insert(AUTHORIZATION, sensitive(self.authorization(credentials, timestamp).as_bytes())?);
         if let Some(token) = credentials.token() {
             headers.insert(X_TC_TOKEN, sensitive(token.expose())?);
         }
-        Ok(self.with_body(http))
+        Ok(http)
     }
 
     fn authorization(&self, credentials: &Credentials, timestamp: i64) -> String {
@@ -236,11 +239,6 @@ impl Call<'_> {
         };
         let key = credentials.signing_key(timestamp, signable.service);
         signable.authorization(credentials.secret_id(), &key)
-    }
-
-    fn with_body(&self, mut http: HttpRequest) -> HttpRequest {
-        *http.body_mut() = Some(self.request.body.clone().into());
-        http
     }
 
     fn wait_for_rate(&self) -> Result<()> {
@@ -398,7 +396,7 @@ fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<Refreshing
 fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> {
     let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts)
         && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_tls);
-    let proxy_over_tls = config.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
+    let proxy_over_tls = config.proxy.as_ref().is_some_and(Proxy::is_tls);
     let tls = match &config.ca_bundle {
         // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.
         Some(bundle) => trust::tls_config(bundle)?,

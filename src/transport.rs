@@ -1,38 +1,41 @@
-//! HTTP over `reqwest`, made late and forgotten after a fork.
+//! HTTP over `hyper`, made late and forgotten after a fork.
 //!
 //! All connections live on one thread ([`HttpThread`]). It is started by the first call, with every signal blocked, so
 //! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
 //! thread, so each process makes one of its own ([`PerProcess`]).
 
+use std::error::Error as _;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Request, Response, redirect};
-use rustls::client::Resumption;
-use url::Url;
+use bytes::Bytes;
+use http::header::{DATE, HeaderMap, RETRY_AFTER};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::connections::ConnectionCounter;
+use crate::connector::{ConnectionCounter, Connector};
 use crate::error::{Error, Result, cause_chain};
 use crate::http_thread::{HttpThread, Silence};
 use crate::per_process::PerProcess;
 use crate::process;
+use crate::proxy::Proxy;
 use crate::reply::HttpReply;
-use crate::resolver::{ResolveError, SystemResolver};
+use crate::resolver::ResolveError;
 use crate::secret::Secret;
 use crate::status::Status;
 
 /// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
 pub const RESPONSE_MAX: usize = 1024 * 1024;
 
-/// How long a connection is idle before the kernel looks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// A request with the whole of its body, whose memory is wiped by who owns it.
+pub(crate) type HttpRequest = http::Request<Full<Bytes>>;
+pub(crate) type Client = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
 
 /// What a transport is made from, as often as that is needed.
 pub(crate) struct Settings {
     pub tls: rustls::ClientConfig,
-    pub proxy: Option<Url>,
+    pub proxy: Option<Proxy>,
     pub connect_timeout: Duration,
 }
 
@@ -49,7 +52,7 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
-    pub fn send(&self, request: Request, timeout: Duration) -> Result<HttpReply> {
+    pub fn send(&self, request: HttpRequest, timeout: Duration) -> Result<HttpReply> {
         let thread = self.live.get_or_try_init(HttpThread::is_whole, || start(&self.settings, &self.connections))?;
         thread.fetch(request, timeout).unwrap_or_else(|silence| Err(unanswered(&silence)))
     }
@@ -60,29 +63,14 @@ impl Transport {
 }
 
 fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<HttpThread> {
-    let client = build(settings, connections).map_err(|error| unavailable(&cause_chain(&error)))?;
-    process::with_signals_blocked(|| HttpThread::start(client))
+    process::with_signals_blocked(|| HttpThread::start(build(settings, connections)))
         .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))
 }
 
-fn build(settings: &Settings, connections: &ConnectionCounter) -> reqwest::Result<Client> {
-    // The cache of sessions has a lock, and the one of a transport before a fork may be locked for ever.
-    let mut tls = settings.tls.clone();
-    tls.resumption = Resumption::in_memory_sessions(32);
-    let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(Arc::new(SystemResolver))
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .connector_layer(connections.clone())
-        .tcp_keepalive(KEEPALIVE)
-        .http1_only()
-        .tcp_nodelay(true);
-    if let Some(proxy) = &settings.proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
-    }
-    builder.build()
+fn build(settings: &Settings, connections: &ConnectionCounter) -> Client {
+    hyper_util::client::legacy::Builder::new(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(Connector::new(settings, connections))
 }
 
 fn unavailable(reason: &str) -> Error {
@@ -99,21 +87,22 @@ fn unanswered(silence: &Silence) -> Error {
 }
 
 /// Sends a request and reads the whole reply, on the thread of the runtime.
-pub(crate) async fn exchange(client: Client, request: Request) -> Result<HttpReply> {
-    let response = client.execute(request).await.map_err(translate)?;
+pub(crate) async fn exchange(client: Client, request: HttpRequest) -> Result<HttpReply> {
+    let response = client.request(request).await.map_err(|error| translate(&error))?;
     let status = response.status().as_u16();
     let (date, retry_after) = (date(response.headers()), retry_after(response.headers()));
-    let body = read_body(response).await.map_err(|error| error.with_http_status(status))?;
+    let body = read_body(response.into_body()).await.map_err(|error| error.with_http_status(status))?;
     Ok(HttpReply { status, body, date, retry_after })
 }
 
-async fn read_body(mut response: Response) -> Result<Secret> {
-    let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
+async fn read_body(mut incoming: Incoming) -> Result<Secret> {
+    let announced = incoming.size_hint().exact().and_then(|len| usize::try_from(len).ok());
     if announced.is_some_and(|len| len > RESPONSE_MAX) {
         return Err(too_large());
     }
     let mut body = Secret::with_capacity(announced.unwrap_or(4096))?;
-    while let Some(chunk) = response.chunk().await.map_err(broken_off)? {
+    while let Some(frame) = incoming.frame().await {
+        let Ok(chunk) = frame.map_err(|error| broken_off(&error))?.into_data() else { continue };
         if body.len() + chunk.len() > RESPONSE_MAX {
             return Err(too_large());
         }
@@ -140,37 +129,31 @@ fn too_large() -> Error {
     Error::new(Status::ResponseTooLarge, message).possibly_carried_out()
 }
 
-fn broken_off(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let status = if error.is_timeout() { Status::TimedOut } else { Status::ConnectionLost };
-    let message = format!("the reply broke off: {}", cause_chain(&error));
-    Error::new(status, message).with_retryable(true).possibly_carried_out().with_os_errno(os_errno(&error))
+fn broken_off(error: &hyper::Error) -> Error {
+    let message = format!("the reply broke off: {}", cause_chain(error));
+    lost(message).with_os_errno(os_errno(error))
+}
+
+fn lost(message: String) -> Error {
+    Error::new(Status::ConnectionLost, message).with_retryable(true).possibly_carried_out()
 }
 
 /// What a failure to send or to get a reply means.
-fn translate(error: reqwest::Error) -> Error {
-    // The address has no secret in it, but it is the same in every message.
-    let error = error.without_url();
-    let errno = os_errno(&error);
-    let untrusted = find::<rustls::Error>(&error);
-    let unresolved = find::<ResolveError>(&error).is_some();
-    let chain = cause_chain(&error);
-    let (status, message) = if let Some(reason) = untrusted {
-        (Status::TlsFailed, format!("TLS failed: {reason}"))
-    } else if error.is_timeout() && !error.is_connect() {
-        (Status::TimedOut, format!("no reply came in the time allowed: {chain}"))
-    } else if unresolved {
-        (Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
+fn translate(error: &hyper_util::client::legacy::Error) -> Error {
+    // The outermost text only says that it is a client's.
+    let cause = error.source().unwrap_or(error);
+    let chain = cause_chain(cause);
+    let retryable = |status, message| Error::new(status, message).with_retryable(true);
+    let told = if let Some(reason) = find::<rustls::Error>(cause) {
+        Error::new(Status::TlsFailed, format!("TLS failed: {reason}"))
+    } else if find::<ResolveError>(cause).is_some() {
+        retryable(Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
     } else if error.is_connect() {
-        (Status::ConnectFailed, format!("no connection could be made: {chain}"))
-    } else if error.is_builder() {
-        (Status::Internal, format!("the request could not be built: {chain}"))
+        retryable(Status::ConnectFailed, format!("no connection could be made: {chain}"))
     } else {
-        (Status::ConnectionLost, format!("the connection broke before a reply came: {chain}"))
+        lost(format!("the connection broke before a reply came: {chain}"))
     };
-    let retryable = !matches!(status, Status::TlsFailed | Status::Internal);
-    let told = Error::new(status, message).with_retryable(retryable).with_os_errno(errno);
-    if matches!(status, Status::TimedOut | Status::ConnectionLost) { told.possibly_carried_out() } else { told }
+    told.with_os_errno(os_errno(cause))
 }
 
 /// The first cause of type `T`. rustls errors travel inside `io::Error`, whose `source` skips what it wraps.

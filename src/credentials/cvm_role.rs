@@ -4,16 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, Request};
 use serde::Deserialize;
-use url::Url;
 
 use super::{Credentials, Issued, Provider};
 use crate::clock;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::reply::HttpReply;
 use crate::status::{Category, Status};
-use crate::transport::{Settings, Transport};
+use crate::transport::{HttpRequest, Settings, Transport};
 use crate::trust;
 
 /// The metadata service of every CVM instance (cloud.tencent.com/document/product/213/4934).
@@ -25,7 +24,7 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(2);
 const REPLY_MAX: usize = 64 * 1024;
 
 pub(super) struct CvmRole {
-    pub endpoint: Url,
+    pub endpoint: Endpoint,
     /// The role's name; asked for when it is not known.
     pub role: Option<String>,
 }
@@ -62,23 +61,23 @@ impl Provider for CvmRole {
 /// One visit to the metadata service: a transport of its own, which uses no proxy and ends with the visit, so that no
 /// thread stays behind.
 struct Metadata<'a> {
-    endpoint: &'a Url,
+    endpoint: &'a Endpoint,
     transport: Transport,
     deadline: Instant,
 }
 
 impl<'a> Metadata<'a> {
-    fn new(endpoint: &'a Url, patience: Duration) -> Result<Self> {
+    fn new(endpoint: &'a Endpoint, patience: Duration) -> Result<Self> {
         let settings =
             Settings { tls: trust::tls_config_without_trust()?, proxy: None, connect_timeout: CONNECT_TIMEOUT };
         Ok(Self { endpoint, transport: Transport::new(settings), deadline: Instant::now() + patience })
     }
 
     fn get(&self, path: &str) -> Result<HttpReply> {
-        let mut url = self.endpoint.clone();
-        url.set_path(path);
+        let mut request = HttpRequest::default();
+        *request.uri_mut() = self.endpoint.uri_of(path)?;
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let reply = self.transport.send(Request::new(Method::GET, url), left).map_err(unavailable)?;
+        let reply = self.transport.send(request, left).map_err(unavailable)?;
         match reply.status {
             200 if reply.body.len() > REPLY_MAX => {
                 let message = format!("the metadata service's reply is longer than {REPLY_MAX} bytes");

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
 use super::assume_role::{AssumeRole, Role};
 use super::callback::{Callback, CredentialsCallback};
 use super::chain::Chain;
@@ -58,7 +56,7 @@ pub(crate) enum Source {
 /// What providers need beside their own settings.
 #[derive(Clone)]
 pub(crate) struct Places {
-    pub metadata: Option<Url>,
+    pub metadata: Option<Endpoint>,
     pub sts: Option<Endpoint>,
     /// Shared with the client, so that STS costs no thread of its own.
     pub transport: Arc<Transport>,
@@ -118,9 +116,8 @@ impl Source {
 }
 
 impl Places {
-    fn metadata(&self) -> Result<Url> {
-        let default = || Endpoint::parse(DEFAULT_METADATA_ENDPOINT).map(|endpoint| endpoint.url().clone());
-        self.metadata.clone().map_or_else(default, Ok)
+    fn metadata(&self) -> Result<Endpoint> {
+        self.metadata.clone().map_or_else(|| Endpoint::parse(DEFAULT_METADATA_ENDPOINT), Ok)
     }
 
     fn sts(&self, region: &str, identity: Identity) -> Result<Service> {
