@@ -1170,7 +1170,8 @@ const char *tckms_error_service_code(const tckms_error *error);
 const char *tckms_error_request_id(const tckms_error *error);
 
 /**
- * The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named.
+ * The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that is malformed
+ * itself is not repeated.
  *
  * @param error  The error, or NULL.
  * @return       The key id, borrowed from the error; "" when there is none.
@@ -1395,7 +1396,8 @@ tckms_status tckms_config_set_ca_pem(tckms_config *config,
                                      size_t len);
 
 /**
- * Sends everything through an HTTP proxy. Without this call none is used, whatever the environment says.
+ * Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an endpoint with plain http.
+ * Without this call none is used, whatever the environment says.
  *
  * @param config  The configuration.
  * @param url     "http://[user:password@]host[:port]". Copied.

@@ -107,9 +107,9 @@ impl Client {
             let fields = Fields::with_capacity(base64_len(plaintext.len()) + 2 * context.map_or(0, str::len))?;
             let fields = fields.string("KeyId", key_id)?.base64("Plaintext", plaintext)?;
             let fields = fields.optional_string("EncryptionContext", context)?;
-            self.execute(&Request::new("Encrypt", Some(key_id), fields)?, encrypted)
+            self.execute(&Request::new("Encrypt", fields)?, encrypted)
         };
-        self.counted("Encrypt", encrypt)
+        self.counted("Encrypt", Some(key_id), encrypt)
     }
 
     /// Decrypts a CiphertextBlob. With a `key_id`, only a reply that names this CMK is accepted.
@@ -120,7 +120,7 @@ impl Client {
             check_context(context)?;
             let fields = Fields::with_capacity(blob.len() + 2 * context.map_or(0, str::len))?;
             let fields = fields.string("CiphertextBlob", blob)?.optional_string("EncryptionContext", context)?;
-            self.execute(&Request::new("Decrypt", key_id, fields)?, |response| {
+            self.execute(&Request::new("Decrypt", fields)?, |response| {
                 check_same_key(key_id, response)?;
                 Ok(Decrypted {
                     plaintext: response.plaintext()?,
@@ -129,7 +129,7 @@ impl Client {
                 })
             })
         };
-        self.counted("Decrypt", decrypt)
+        self.counted("Decrypt", key_id, decrypt)
     }
 
     /// Encrypts a CiphertextBlob anew, under another CMK or, without a `key_id`, under the same. The plaintext stays
@@ -151,9 +151,9 @@ impl Client {
             let fields = fields.optional_string("DestinationKeyId", key_id)?;
             let fields = fields.optional_string("SourceEncryptionContext", source_context)?;
             let fields = fields.optional_string("DestinationEncryptionContext", destination_context)?;
-            self.execute(&Request::new("ReEncrypt", key_id, fields)?, encrypted)
+            self.execute(&Request::new("ReEncrypt", fields)?, encrypted)
         };
-        self.counted("ReEncrypt", reencrypt)
+        self.counted("ReEncrypt", key_id, reencrypt)
     }
 
     /// Makes a data key of 1 to 1024 bytes, in clear and wrapped by a CMK.
@@ -165,7 +165,7 @@ impl Client {
             let fields = Fields::with_capacity(2 * context.map_or(0, str::len))?;
             let fields = fields.string("KeyId", key_id)?.number("NumberOfBytes", key_len)?;
             let fields = fields.optional_string("EncryptionContext", context)?;
-            self.execute(&Request::new("GenerateDataKey", Some(key_id), fields)?, |response| {
+            self.execute(&Request::new("GenerateDataKey", fields)?, |response| {
                 Ok(DataKey {
                     plaintext: response.plaintext_of_len(key_len)?,
                     ciphertext_blob: response.ciphertext_blob()?.to_owned(),
@@ -174,7 +174,7 @@ impl Client {
                 })
             })
         };
-        self.counted("GenerateDataKey", generate)
+        self.counted("GenerateDataKey", Some(key_id), generate)
     }
 
     /// Gets 1 to 1024 random bytes from the service.
@@ -182,14 +182,14 @@ impl Client {
         let generate = || {
             check_random_len("length", len)?;
             let fields = Fields::with_capacity(0)?.number("NumberOfBytes", len)?;
-            self.execute(&Request::new("GenerateRandom", None, fields)?, |response| {
+            self.execute(&Request::new("GenerateRandom", fields)?, |response| {
                 Ok(Random {
                     bytes: response.plaintext_of_len(len)?,
                     request_id: response.request_id().map(str::to_owned),
                 })
             })
         };
-        self.counted("GenerateRandom", generate)
+        self.counted("GenerateRandom", None, generate)
     }
 
     /// Sends any KMS action with a JSON object of its parameters.
@@ -207,7 +207,7 @@ impl Client {
                 })
             })
         };
-        self.counted(action, call)
+        self.counted(action, None, call)
     }
 
     /// The region that requests name.
@@ -220,12 +220,16 @@ impl Client {
         self.service.stats()
     }
 
-    /// Counts a call and says in its error which action failed.
-    fn counted<T>(&self, action: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Counts a call and says in its error which action failed, and for which CMK.
+    fn counted<T>(&self, action: &str, key_id: Option<&str>, call: impl FnOnce() -> Result<T>) -> Result<T> {
         self.service.counters().call();
         call().map_err(|error| {
             self.service.counters().failed_call(&error);
-            error.in_action(action)
+            let error = error.in_action(action);
+            match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
+                Some(key_id) => error.with_key_id(key_id),
+                None => error,
+            }
         })
     }
 

@@ -50,7 +50,7 @@ type Tcp = HttpConnector<SystemResolver>;
 #[derive(Clone)]
 enum Way {
     Direct(HttpsConnector<Tcp>),
-    Tunnel(HttpsConnector<Tunnel<HttpsConnector<Tcp>>>),
+    Tunnel(Box<HttpsConnector<Tunnel<HttpsConnector<Tcp>>>>),
 }
 
 /// TCP, perhaps under TLS to a proxy, perhaps under TLS to the service.
@@ -63,7 +63,7 @@ impl Connector {
         let direct = HttpsConnector::from((tcp(), Arc::clone(&tls)));
         let way = match &settings.proxy {
             None => Way::Direct(direct),
-            Some(proxy) => Way::Tunnel(HttpsConnector::from((tunnel(proxy, direct), tls))),
+            Some(proxy) => Way::Tunnel(Box::new(HttpsConnector::from((tunnel(proxy, direct), tls)))),
         };
         Self(Arc::new(Plan { way, timeout: settings.connect_timeout, counter: counter.clone() }))
     }

@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -48,15 +48,30 @@ pub(crate) struct HttpThread {
 
 /// Why there is no outcome of a request.
 pub(crate) enum Silence {
-    /// The time is over. The request is given up and its connection closed.
-    TooLate,
+    /// The time is over, whether or not the head of a reply came. The request is given up and its connection closed.
+    TooLate { http_status: Option<u16> },
     /// The thread is gone or has no descriptors any more.
     CutOff,
 }
 
 struct Job {
     request: HttpRequest,
+    head: Head,
     answer: Answer,
+}
+
+/// The HTTP status of a reply whose head has come and whose body is under way; 0 before that.
+#[derive(Clone, Default)]
+pub(crate) struct Head(Arc<AtomicU16>);
+
+impl Head {
+    pub fn has_come(&self, status: u16) {
+        self.0.store(status, Ordering::Relaxed);
+    }
+
+    fn status(&self) -> Option<u16> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    }
 }
 
 type Answer = oneshot::Sender<Result<HttpReply>>;
@@ -79,16 +94,22 @@ impl HttpThread {
     /// Sends a request and waits for its outcome, no longer than `timeout`.
     pub fn fetch(&self, request: HttpRequest, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { request, answer };
+        let head = Head::default();
+        let job = Job { request, head: head.clone(), answer };
         let sent = contained(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));
         if sent != Some(true) {
             self.ground.give_up();
             return Err(Silence::CutOff);
         }
-        self.wait(answered, timeout)
+        self.wait(answered, &head, timeout)
     }
 
-    fn wait(&self, mut answered: Answered, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
+    fn wait(
+        &self,
+        mut answered: Answered,
+        head: &Head,
+        timeout: Duration,
+    ) -> std::result::Result<Result<HttpReply>, Silence> {
         let waker = Waker::from(Arc::new(Sleeper(thread::current())));
         let mut context = Context::from_waker(&waker);
         let mut now = Instant::now();
@@ -106,7 +127,8 @@ impl HttpThread {
                 next_look = now + LOOK_EVERY;
             }
             if now >= deadline {
-                return Err(contained(|| drop(answered)).map_or_else(|| self.cut_off(), |()| Silence::TooLate));
+                let too_late = Silence::TooLate { http_status: head.status() };
+                return Err(contained(|| drop(answered)).map_or_else(|| self.cut_off(), |()| too_late));
             }
             thread::park_timeout(next_look.min(deadline) - now);
             now = Instant::now();
@@ -205,8 +227,8 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, client: Client, g
 /// Takes requests in until nobody can send one any more. The pool ends here too: outside the runtime the end of a
 /// connection would be a reason to wake it.
 async fn serve(incoming: &mut UnboundedReceiver<Job>, client: Client) {
-    while let Some(Job { request, answer }) = incoming.recv().await {
-        tokio::spawn(carry_out(exchange(client.clone(), request), answer));
+    while let Some(Job { request, head, answer }) = incoming.recv().await {
+        tokio::spawn(carry_out(exchange(client.clone(), request, head), answer));
     }
 }
 

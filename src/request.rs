@@ -14,8 +14,6 @@ pub const REQUEST_JSON_MAX: usize = 10 * 1024 * 1024;
 /// An action ready to be signed and sent as often as needed.
 pub(crate) struct Request<'a> {
     pub action: &'a str,
-    /// The key id that the call names, for errors.
-    pub key_id: Option<&'a str>,
     /// Whether sending it twice does no harm.
     pub repeatable: bool,
     /// The JSON text; the memory is wiped when the last attempt lets go of it.
@@ -24,8 +22,8 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// A call of one of the library's own functions, all of which can be repeated without harm.
-    pub fn new(action: &'a str, key_id: Option<&'a str>, fields: Fields) -> Result<Self> {
-        Ok(Self { action, key_id, repeatable: true, body: Bytes::from_owner(fields.close()?) })
+    pub fn new(action: &'a str, fields: Fields) -> Result<Self> {
+        Ok(Self { action, repeatable: true, body: Bytes::from_owner(fields.close()?) })
     }
 
     /// Any action with a body of the caller's.
@@ -33,7 +31,7 @@ impl<'a> Request<'a> {
         check_action(action)?;
         check_json_object(json)?;
         let body = Bytes::from_owner(Secret::copy_of(json.as_bytes())?);
-        Ok(Self { action, key_id: None, repeatable: is_harmless_when_repeated(action), body })
+        Ok(Self { action, repeatable: is_harmless_when_repeated(action), body })
     }
 }
 

@@ -312,10 +312,6 @@ impl Call<'_> {
 
     fn give_up(&self, error: Error) -> Error {
         let error = error.with_attempts(self.attempts);
-        let error = match self.request.key_id {
-            Some(key_id) if error.key_id().is_none() => error.with_key_id(key_id),
-            _ => error,
-        };
         let elapsed = self.started.elapsed().as_millis();
         self.service.log(
             LogLevel::Error,

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::connector::{ConnectionCounter, Connector};
 use crate::error::{Error, Result, cause_chain};
-use crate::http_thread::{HttpThread, Silence};
+use crate::http_thread::{Head, HttpThread, Silence};
 use crate::per_process::PerProcess;
 use crate::process;
 use crate::proxy::Proxy;
@@ -79,17 +79,22 @@ fn unavailable(reason: &str) -> Error {
 }
 
 fn unanswered(silence: &Silence) -> Error {
+    let timed_out = |message| Error::new(Status::TimedOut, message).with_retryable(true);
     match silence {
-        Silence::TooLate => Error::new(Status::TimedOut, "no reply came in the time allowed").with_retryable(true),
+        Silence::TooLate { http_status: None } => timed_out("no reply came in the time allowed"),
+        Silence::TooLate { http_status: Some(status) } => {
+            timed_out("the reply broke off: the rest did not come in the time allowed").with_http_status(*status)
+        }
         Silence::CutOff => unavailable("its thread has ended or has lost its descriptors"),
     }
     .possibly_carried_out()
 }
 
 /// Sends a request and reads the whole reply, on the thread of the runtime.
-pub(crate) async fn exchange(client: Client, request: HttpRequest) -> Result<HttpReply> {
+pub(crate) async fn exchange(client: Client, request: HttpRequest, head: Head) -> Result<HttpReply> {
     let response = client.request(request).await.map_err(|error| translate(&error))?;
     let status = response.status().as_u16();
+    head.has_come(status);
     let (date, retry_after) = (date(response.headers()), retry_after(response.headers()));
     let body = read_body(response.into_body()).await.map_err(|error| error.with_http_status(status))?;
     Ok(HttpReply { status, body, date, retry_after })

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use support::{CLANG, Emulator, GCC, Header, Library, Scratch, output_of, release, root, tool};
+use support::{CLANG, Emulator, GCC, Header, Library, Scratch, dist, output_of, release, root, tool};
 
 /// Everything that a program gets to load with the library, the dynamic loader included.
 const NEEDED: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
@@ -125,4 +125,25 @@ fn there_is_one_crypto_backend() {
     ] {
         assert!(!crates.contains(other), "{other} is in the library");
     }
+}
+
+/// A figure of the README's table, without its unit.
+fn figure(row: &str, unit: &str) -> f64 {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let line = readme.lines().find_map(|line| line.strip_prefix(&format!("| {row} | ")));
+    let value = line.and_then(|line| line.strip_suffix(&format!("{unit} |")));
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("README.md has no line \"| {row} | …{unit} |\""))
+}
+
+#[test]
+fn the_figures_in_the_readme_are_true() {
+    for (row, file) in
+        [("`libtckms.so`", "libtckms.so"), ("`libtckms.a`", "libtckms.a"), ("`tckms-seal`", "tckms-seal")]
+    {
+        let megabytes = fs::metadata(dist(file)).unwrap().len() as f64 / 1e6;
+        assert!((megabytes - figure(row, " MB")).abs() < 0.1 * megabytes, "{file} has {megabytes:.1} MB");
+    }
+    assert_eq!(figure("crates in it", "") as usize, crates().len() - 1, "the library itself is not counted");
 }

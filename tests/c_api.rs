@@ -8,7 +8,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Scratch, output_of, root, tool};
+use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Proxy, Scratch, output_of, root, tool};
 
 /// Makes a module of three tests out of a function that builds a program with a compiler and runs it.
 macro_rules! in_three_ways {
@@ -69,6 +69,14 @@ in_three_ways! {
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
+    proxy_to_http(compiler, valgrind) {
+        through_a_proxy(&Emulator::over_http(&["main"]), compiler, valgrind)
+    }
+
+    proxy_to_https(compiler, valgrind) {
+        through_a_proxy(&Emulator::over_https(&["main"]), compiler, valgrind)
+    }
+
     replies(compiler, valgrind) {
         let program = compiler.build("tests/c/replies.c", &Library::Shared);
         program.with(Vec::new()).under_valgrind(valgrind).run()
@@ -97,6 +105,18 @@ in_three_ways! {
         }
         run.under_valgrind(valgrind).run()
     }
+}
+
+fn through_a_proxy(emulator: &Emulator, compiler: Compiler, valgrind: bool) -> Finished {
+    let proxy = Proxy::start();
+    let program = compiler.build("tests/c/proxy.c", &Library::Shared);
+    let run = program.with(emulator.environment()).variable("TEST_PROXY", &proxy.url_for(Proxy::USER));
+    let finished =
+        run.variable("TEST_PROXY_WITH_ANOTHER_PASSWORD", &proxy.url_for("user:assword")).under_valgrind(valgrind).run();
+    let (_, service) = emulator.endpoint().split_once("://").expect("an endpoint is a URL");
+    let expected = [service, service, "127.0.0.1:1"].map(|address| format!("CONNECT {address} HTTP/1.1"));
+    assert_eq!(proxy.asked_for(), expected, "one tunnel for all calls, one that is refused, one to nowhere");
+    finished
 }
 
 /// Runs an example the way its user does: with an identity in the environment, and a key id as its argument.

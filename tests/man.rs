@@ -2,14 +2,16 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::{CLANG, GCC, Header, Scratch, output_of, root, tool};
+use support::{CLANG, GCC, Header, Scratch, dist, output_of, release, root, tool};
 
 const PAGES: &str = "man/man3";
+/// Written by hand.
+const PAGES_OF_PROGRAMS: &str = "man/man1";
 
 fn pages(folder: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(folder.join(PAGES)).unwrap().map(|entry| entry.unwrap().path());
@@ -66,10 +68,30 @@ fn every_status_is_on_its_page() {
 
 #[test]
 fn mandoc_has_no_complaint() {
-    for page in fs::read_dir(root().join(PAGES)).unwrap().map(|entry| entry.unwrap().path()) {
+    let folders = [PAGES, PAGES_OF_PROGRAMS].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    for page in folders.into_iter().flatten().map(|entry| entry.unwrap().path()) {
         let output = tool("mandoc").args(["-Tlint", "-Wstyle"]).arg(&page).output().unwrap();
         let complaints = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && complaints.is_empty(), "{}:\n{complaints}", page.display());
+    }
+}
+
+/// The options that a text names, such as `-k` and `--tls`.
+fn options(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.filter(|word| word.starts_with('-') && word.trim_matches('-').len() > 0).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_of_a_program_has_the_options_of_its_help() {
+    for program in [dist("tckms-seal"), release("tckms-emulator")] {
+        let name = program.file_name().unwrap().to_str().unwrap();
+        let help = options(&output_of(Command::new(&program).arg("--help")));
+        let page = fs::read_to_string(root().join(PAGES_OF_PROGRAMS).join(format!("{name}.1"))).unwrap();
+        let page = options(&page.replace("\\-", "-").replace("\\fB", " ").replace("\\fP", " "));
+        assert!(help.len() > 5, "{help:?}");
+        assert_eq!(&help - &page, BTreeSet::new(), "options of {name} --help that man/man1/{name}.1 lacks");
+        assert_eq!(&page - &help, BTreeSet::new(), "options in man/man1/{name}.1 that {name} does not know");
     }
 }
 

@@ -44,7 +44,7 @@ struct AnswerCredentials<'a> {
 
 /// Sends an action of STS whose answer is an identity.
 pub(super) fn assume(service: &Service, action: &str, fields: Fields, patience: Duration) -> Result<Issued> {
-    let request = Request::new(action, None, fields)?;
+    let request = Request::new(action, fields)?;
     let limits = CallLimits { total_timeout: Some(patience), ..CallLimits::default() };
     service.call(&request, &limits, |_, reply| parse(reply)).map_err(|error| error.in_action(action))
 }

@@ -209,7 +209,8 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
     })
 }
 
-/// Sends everything through an HTTP proxy. Without this call none is used, whatever the environment says.
+/// Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an endpoint with plain http.
+/// Without this call none is used, whatever the environment says.
 ///
 /// @param config  The configuration.
 /// @param url     "http://[user:password@]host[:port]". Copied.

@@ -166,7 +166,8 @@ pub unsafe extern "C" fn tckms_error_request_id(error: *const tckms_error) -> *c
     unsafe { read_text(error, |error| &error.request_id) }
 }
 
-/// The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named.
+/// The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that is malformed
+/// itself is not repeated.
 ///
 /// @param error  The error, or NULL.
 /// @return       The key id, borrowed from the error; "" when there is none.

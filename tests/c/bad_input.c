@@ -425,6 +425,7 @@ static void context_is_refused(const char *context, tckms_status status, const c
   tckms_buffer out;
   tckms_buffer other;
   REFUSED_OUT(tckms_encrypt(client, KEY, "x", 1, context, &out), status, hint);
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), KEY);
   REFUSED_OUT(tckms_decrypt(client, KEY, "x", 1, context, &out), status, hint);
   REFUSED_OUT(tckms_reencrypt(client, KEY, "x", 1, context, NULL, &out), status, hint);
   REFUSED_OUT(tckms_reencrypt(client, KEY, "x", 1, NULL, context, &out), status, hint);

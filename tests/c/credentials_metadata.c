@@ -265,12 +265,13 @@ static void no_proxy_is_ever_asked(void) {
   server_start(&proxy, &reply, 1);
   config = role_config(GIVEN_ENDPOINT, NULL);
   CHECK_OK(tckms_config_set_proxy(config, proxy.endpoint));
+  CHECK_OK(tckms_config_set_max_attempts(config, 1));
   client = client_of(config);
-  CHECK_REFUSED(use(client), TCKMS_ERR_HTTP_STATUS);
+  CHECK_REFUSED(use(client), TCKMS_ERR_CONNECT_FAILED);
   server_stop(&proxy);
   tckms_client_free(client);
   CHECK_INT(proxy.connections, 1);
-  CHECK_HAS(proxy.requests[0], "POST http://127.0.0.1:");
+  CHECK_HAS(proxy.requests[0], "CONNECT 127.0.0.1:");
   CHECK_INT(requests_seen("Metadata"), 2);
 }
 

@@ -53,6 +53,10 @@ impl Emulator {
         Self { process, ready }
     }
 
+    pub fn endpoint(&self) -> &str {
+        &self.ready.endpoint
+    }
+
     /// The KeyId of a CMK that was asked for.
     pub fn key_id(&self, alias: &str) -> &str {
         &self.ready.keys[alias]

@@ -9,6 +9,7 @@ mod header;
 mod installation;
 mod prefix;
 mod program;
+mod proxy;
 mod release;
 mod scratch;
 
@@ -21,6 +22,7 @@ pub use header::{Declaration, Header};
 pub use installation::{Installation, PREFIX, dist, make};
 pub use prefix::Prefix;
 pub use program::{Finished, Invocation};
+pub use proxy::Proxy;
 pub use release::release;
 pub use scratch::Scratch;
 
