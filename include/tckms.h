@@ -123,6 +123,11 @@
 #define TCKMS_CIPHERTEXT_BLOB_MAX 65536
 
 /**
+ * Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
+ */
+#define TCKMS_THREADS_MAX 256
+
+/**
  * Log level: nothing.
  */
 #define TCKMS_LOG_OFF 0
@@ -156,11 +161,6 @@
  * Policy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
  */
 #define TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT 1
-
-/**
- * Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
- */
-#define TCKMS_THREADS_MAX 256
 
 /**
  * What kind of trouble a status is, and so who can do something about it.
@@ -1036,6 +1036,16 @@ size_t tckms_key_id_max(void);
  * Since 0.1.0.
  */
 size_t tckms_ciphertext_blob_max(void);
+
+/**
+ * TCKMS_THREADS_MAX of the library that runs.
+ *
+ * @return  Threads.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+uint32_t tckms_threads_max(void);
 
 /**
  * The version of the library that runs, such as "0.1.0". TCKMS_VERSION is the one of the header.

@@ -9,12 +9,10 @@ use std::thread;
 use super::arguments::{handle, optional_text};
 use super::guard::guard;
 use super::keyring::{check_struct_size, tckms_keyring};
+use super::limits::TCKMS_THREADS_MAX;
 use crate::error::{Error, Result};
 use crate::seal::{Context, Progressing, Stopped, Watch};
 use crate::status::Status;
-
-/// Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
-pub const TCKMS_THREADS_MAX: u32 = 256;
 
 /// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
 ///

@@ -11,6 +11,9 @@ pub const TCKMS_KEY_ID_MAX: usize = 128;
 /// Longest CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about 5600.
 pub const TCKMS_CIPHERTEXT_BLOB_MAX: usize = 65536;
 
+/// Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
+pub const TCKMS_THREADS_MAX: u32 = 256;
+
 /// TCKMS_PLAINTEXT_MAX of the library that runs.
 ///
 /// @return  Bytes.
@@ -66,6 +69,17 @@ pub extern "C" fn tckms_ciphertext_blob_max() -> usize {
     crate::CIPHERTEXT_BLOB_MAX
 }
 
+/// TCKMS_THREADS_MAX of the library that runs.
+///
+/// @return  Threads.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tckms_threads_max() -> u32 {
+    TCKMS_THREADS_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +91,6 @@ mod tests {
         assert_eq!(tckms_random_max(), TCKMS_RANDOM_MAX);
         assert_eq!(tckms_key_id_max(), TCKMS_KEY_ID_MAX);
         assert_eq!(tckms_ciphertext_blob_max(), TCKMS_CIPHERTEXT_BLOB_MAX);
+        assert_eq!(tckms_threads_max(), TCKMS_THREADS_MAX);
     }
 }

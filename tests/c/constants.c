@@ -31,6 +31,7 @@ static void limits_are_the_same_as_macros_and_as_functions(void) {
   CHECK_INT(tckms_random_max(), TCKMS_RANDOM_MAX);
   CHECK_INT(tckms_key_id_max(), TCKMS_KEY_ID_MAX);
   CHECK_INT(tckms_ciphertext_blob_max(), TCKMS_CIPHERTEXT_BLOB_MAX);
+  CHECK_INT(tckms_threads_max(), TCKMS_THREADS_MAX);
 }
 
 /* A compiler that made an enum as small as its values would disagree with the library about it. */
