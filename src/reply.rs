@@ -93,7 +93,8 @@ impl HttpReply {
 
     fn service_error(&self, error: &ServiceError<'_>, request_id: Option<&str>) -> Error {
         let status = Status::from_service_code(&error.code);
-        let code = printable(&error.code, 128);
+        // One word of a log line, whatever it is.
+        let code = printable(&error.code, 128).replace(char::is_whitespace, "_");
         let text = match printable(&error.message, MESSAGE_MAX) {
             silent if silent.trim().is_empty() => status.message().to_string_lossy().into_owned(),
             text => text,
@@ -242,6 +243,12 @@ mod tests {
         let reply = reply(200, r#"{"Response":{"Plaintext":"c2VjcmV0","RequestId":"r"}}"#);
         let plaintext = reply.response().unwrap().plaintext.unwrap();
         assert!(matches!(plaintext.0, Cow::Borrowed("c2VjcmV0")));
+    }
+
+    #[test]
+    fn a_code_is_one_word_whatever_it_is() {
+        let error = error(200, r#"{"Response":{"Error":{"Code":"A b\nstatus=TCKMS_OK","Message":"m"}}}"#);
+        assert_eq!(error.service_code(), Some("A_b_status=TCKMS_OK"));
     }
 
     #[test]
