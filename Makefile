@@ -35,7 +35,8 @@ build:
 install uninstall:
 	scripts/install.sh $@
 
-deb:
+deb: build
+	scripts/setup.sh deb
 	scripts/deb.sh
 
 symbols:

@@ -83,7 +83,7 @@ gzip -9n "$stage"/share/man/man*/* 2>/dev/null || true
 take libtckms0 "$stage/lib/$triplet/libtckms.so".*
 take tckms-emulator "$stage/bin/tckms-emulator" "$stage"/share/man/man1/tckms-emulator*
 take tckms-tools "$stage"/bin/* "$stage"/share/man/man1/*
-take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man"
+take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man" "$stage/share/tckms"
 examples=$work/libtckms-dev/usr/share/doc/libtckms-dev/examples
 mkdir -p "$examples"
 cp examples-c/*.c examples-c/Makefile examples-c/CMakeLists.txt "$examples"

@@ -7,6 +7,7 @@
 #   PREFIX=/usr/local            where it is to be used
 #   LIBDIR=$PREFIX/lib           libraries; Debian says /usr/lib/x86_64-linux-gnu, Fedora /usr/lib64
 #   INCLUDEDIR BINDIR MANDIR DOCDIR   $PREFIX/include, /bin, /share/man, /share/doc/tckms
+#   GODIR=$PREFIX/share/tckms/go   the Go package, as a module to point at
 #   DESTDIR=                     a folder that stands for / while a package is made
 set -euo pipefail
 umask 022
@@ -17,11 +18,12 @@ umask 022
 : "${BINDIR:=$PREFIX/bin}"
 : "${MANDIR:=$PREFIX/share/man}"
 : "${DOCDIR:=$PREFIX/share/doc/tckms}"
+: "${GODIR:=$PREFIX/share/tckms/go}"
 : "${DESTDIR:=}"
 out=${CARGO_TARGET_DIR:-target}
 cd "$(dirname "$0")/.."
 
-for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR; do
+for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR GODIR; do
   case ${!name} in
     /*) ;;
     *)
@@ -75,10 +77,10 @@ fill_in() {
     -e "s|@CMAKE_TO_INCLUDEDIR@|$(way "$LIBDIR/cmake/tckms" "$INCLUDEDIR")|" "$1"
 }
 
-# Every file, as "mode source place"; a source that is optional is one that a build may not have.
+# Every file, as "mode source place".
 files() {
   echo "644 include/tckms.h $INCLUDEDIR/tckms.h"
-  if optional include/tckms.hpp; then echo "644 include/tckms.hpp $INCLUDEDIR/tckms.hpp"; fi
+  echo "644 include/tckms.hpp $INCLUDEDIR/tckms.hpp"
   echo "755 $dist/$shared $LIBDIR/$shared"
   echo "644 $dist/libtckms.a $LIBDIR/libtckms.a"
   echo "644 packaging/tckms.pc.in $LIBDIR/pkgconfig/tckms.pc"
@@ -90,14 +92,14 @@ files() {
   for page in man/man[1-9]/*; do
     echo "644 $page $MANDIR/${page#man/}"
   done
+  for page in go/*; do
+    echo "644 $page $GODIR/${page#go/}"
+  done
   for page in LICENSE-APACHE LICENSE-MIT CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
     packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json; do
     echo "644 $page $DOCDIR/${page##*/}"
   done
 }
-
-# What is to be removed may be there though it is not in this tree.
-optional() { [ "$action" = uninstall ] || [ -e "$1" ]; }
 
 install_all() {
   local mode source place whole
@@ -129,7 +131,7 @@ uninstall_all() {
   done < <(files)
   rm -f "$DESTDIR$LIBDIR/$soname" "$DESTDIR$LIBDIR/$link"
   # Folders of our own; others may have been there before.
-  for place in "$LIBDIR/cmake/tckms" "$DOCDIR"; do
+  for place in "$LIBDIR/cmake/tckms" "$DOCDIR" "$GODIR" "$(dirname "$GODIR")"; do
     rmdir "$DESTDIR$place" 2>/dev/null || true
   done
   echo "install: tckms $version is no longer in $DESTDIR$PREFIX"

@@ -3,17 +3,21 @@
 # the command to run where it is not.
 #
 #   scripts/setup.sh build    what building and the demo need
+#   scripts/setup.sh deb      also what `make deb` needs
 #   scripts/setup.sh test     also what the tests need
 #   scripts/setup.sh dist     also what `make dist-check` needs, some of it from cargo
 #   scripts/setup.sh portability   what `make portability` needs, as far as it can be had
 set -euo pipefail
 
-level=${1:?usage: setup.sh build|test|dist|portability}
+level=${1:?usage: setup.sh build|deb|test|dist|portability}
 
 # One line a need: the command that shows it is there, and Debian's package of it.
 build_needs="
 cc gcc
 make make
+"
+deb_needs="
+dpkg-shlibdeps dpkg-dev
 "
 test_needs="
 gcc gcc
@@ -26,7 +30,6 @@ pkg-config pkg-config
 cmake cmake
 abidiff abigail-tools
 lintian lintian
-dpkg-shlibdeps dpkg-dev
 /usr/sbin/debootstrap debootstrap
 mandoc mandoc
 go golang-go
@@ -45,7 +48,7 @@ missing_packages() {
   # A compiler without the C library's headers compiles nothing.
   if [ ! -e /usr/include/stdlib.h ]; then echo libc6-dev; fi
   # The tests link a program with OpenSSL and libtckms.
-  if [ "$level" != build ] && [ ! -e /usr/include/openssl/ssl.h ]; then echo libssl-dev; fi
+  if [ "$level" != build ] && [ "$level" != deb ] && [ ! -e /usr/include/openssl/ssl.h ]; then echo libssl-dev; fi
   # Debian's python3 has venv but not what fills one.
   if [ "$level" = test ] && command -v python3 >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     echo python3-venv
@@ -74,7 +77,8 @@ fi
 needs=$build_needs
 case $level in
   build) ;;
-  test | dist) needs+=$test_needs ;;
+  deb) needs+=$deb_needs ;;
+  test | dist) needs+=$deb_needs$test_needs ;;
   portability) needs+=$portability_needs ;;
   *)
     echo "setup: there is no level $level" >&2
