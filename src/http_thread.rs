@@ -9,6 +9,7 @@
 //! The time of a request is left to the caller, who sleeps anyway: a timer of the runtime would cost each call a system
 //! call more.
 
+use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -85,6 +86,7 @@ impl HttpThread {
         let (end, ended) = sync_channel(0);
         let shared = Arc::clone(&ground);
         let thread = thread::Builder::new().name(NAME.into()).spawn(move || {
+            let _ = STANDS_ON.with(|ground| ground.set(Arc::clone(&shared)));
             run(runtime, incoming, client, &shared);
             drop::<SyncSender<()>>(end);
         })?;
@@ -194,23 +196,45 @@ impl Ground {
         self.given_up.store(true, Ordering::Release);
     }
 
-    /// Runs on the thread, after each of its waits and before it touches a descriptor.
+    /// Runs on the thread, around each of its waits.
     fn stop_if_gone(&self) {
         if !self.is_firm() {
-            self.give_up();
-            loop {
-                thread::park();
-            }
+            self.stop();
+        }
+    }
+
+    fn stop(&self) -> ! {
+        self.give_up();
+        loop {
+            thread::park();
         }
     }
 }
 
-fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
-    let ground = Arc::clone(ground);
-    runtime::Builder::new_current_thread().enable_all().on_thread_unpark(move || ground.stop_if_gone()).build()
+thread_local! {
+    /// Set on the library's own thread only.
+    static STANDS_ON: OnceCell<Arc<Ground>> = const { OnceCell::new() };
 }
 
-/// Nothing is dropped after a panic: what wakes a task would be the second one, and abort the host.
+/// Called where a panic begins, and does not return on a thread of this kind: to unwind would drop, and so close by its
+/// number, what may be the host's by now.
+pub(crate) fn stop_if_it_is_this_one() {
+    let ground = STANDS_ON.try_with(|ground| ground.get().cloned());
+    if let Ok(Some(ground)) = ground {
+        ground.stop();
+    }
+}
+
+fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
+    let look = || {
+        let ground = Arc::clone(ground);
+        move || ground.stop_if_gone()
+    };
+    runtime::Builder::new_current_thread().enable_all().on_thread_park(look()).on_thread_unpark(look()).build()
+}
+
+/// Nothing is dropped after a panic that was not stopped where it began, as in a Rust program with its own panic hook: what
+/// wakes a task would be the second one, and abort the host.
 fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, client: Client, ground: &Ground) {
     let runtime = ManuallyDrop::new(runtime);
     let mut serving = ManuallyDrop::new(Box::pin(serve(&mut incoming, client)));

@@ -48,7 +48,7 @@ impl Signable<'_> {
         let hashed_request = hex_sha256(self.canonical_request().as_bytes());
         let string_to_sign =
             [ALGORITHM, "\n", &self.timestamp.to_string(), "\n", scope, "\n", &hashed_request].concat();
-        hex(&key.mac.clone().chain_update(string_to_sign).finalize().into_bytes())
+        hex(hmac(key.key.as_ref(), string_to_sign.as_bytes()).as_ref())
     }
 
     fn canonical_request(&self) -> String {
@@ -84,14 +84,16 @@ impl Signable<'_> {
 pub(crate) struct SigningKey {
     day: i64,
     service: &'static str,
-    /// HMAC that has taken the key in; wiped when it is dropped.
-    mac: Hmac<Sha256>,
+    /// Not as HMAC's state that has taken it in: unused parts of that are whatever was on the stack.
+    key: Zeroizing<[u8; 32]>,
 }
 
 impl SigningKey {
     pub fn derive(secret_key: &[u8], timestamp: i64, service: &'static str) -> Self {
-        let key = derived_key(secret_key, timestamp, service);
-        Self { day: day(timestamp), service, mac: hmac(key.as_ref()) }
+        let seed = Zeroizing::new([b"TC3", secret_key].concat());
+        let date_key = hmac(&seed, utc_date(timestamp).as_bytes());
+        let service_key = hmac(date_key.as_ref(), service.as_bytes());
+        Self { day: day(timestamp), service, key: hmac(service_key.as_ref(), b"tc3_request") }
     }
 
     pub fn is_for(&self, timestamp: i64, service: &str) -> bool {
@@ -99,24 +101,15 @@ impl SigningKey {
     }
 }
 
-fn derived_key(secret_key: &[u8], timestamp: i64, service: &str) -> Zeroizing<[u8; 32]> {
-    let seed = Zeroizing::new([b"TC3", secret_key].concat());
-    let date_key = hmac_of(&seed, utc_date(timestamp).as_bytes());
-    let service_key = hmac_of(date_key.as_ref(), service.as_bytes());
-    hmac_of(service_key.as_ref(), b"tc3_request")
-}
-
 /// Lower-case hex SHA-256, as the signature and its headers want it.
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hmac(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
-}
-
-fn hmac_of(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
-    Zeroizing::new(hmac(key).chain_update(message).finalize().into_bytes().into())
+fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.update(message);
+    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -218,7 +211,7 @@ mod tests {
             "7019a55be8395899b900fb5564e4200d984910f34794a27cb3fb7d10ff6a1e84"
         );
         assert_eq!(
-            hex(derived_key(&secret_key, signable.timestamp, signable.service).as_ref()),
+            hex(key(&signable, &secret_key).key.as_ref()),
             "b596b923aad85185e2d1f6659d2a062e0a86731226e021e61bfe06f7ed05f5af"
         );
         assert_eq!(

@@ -123,11 +123,9 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     for link in ["libtckms.so", "libtckms.so.0"] {
         expected.insert(format!("{libraries}/{link} libtckms.so.{VERSION}"));
     }
-    for (source, place) in [
-        ("go", "usr/share/tckms/go"),
-        ("man/man1", "usr/share/man/man1"),
-        ("man/man3", "usr/share/man/man3"),
-    ] {
+    for (source, place) in
+        [("go", "usr/share/tckms/go"), ("man/man1", "usr/share/man/man1"), ("man/man3", "usr/share/man/man3")]
+    {
         let files = fs::read_dir(root().join(source)).unwrap().map(|file| file.unwrap().file_name());
         expected.extend(files.map(|file| format!("{place}/{}", file.display())));
     }

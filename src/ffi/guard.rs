@@ -98,6 +98,7 @@ fn quiet_panics() {
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        http_thread::stop_if_it_is_this_one();
         let ours = DEPTH.try_with(Cell::get).unwrap_or(0) > 0;
         let inner = matches!(thread::current().name(), Some(http_thread::NAME | "tckms-seal"));
         if !ours && !inner {

@@ -125,14 +125,17 @@ static void expect_nothing_left(void) {
   check_done();
 }
 
-/* A client that is in use has its key. Over TLS its connections keep what went through them last in their buffers. */
-
+/*
+ * A client that is in use has its key, and the one derived from it that signs today. Over TLS its connections keep what
+ * went through them last in their buffers.
+ */
 static void expect_nothing_but_what_a_client_needs(void) {
   static const char *const results[] = {"a plaintext", "a decrypted plaintext", "another key's",
                                         "a data key",  "an unwrapped data key", "random bytes"};
   static const char *const forms[] = {"base64", "base64, one byte later", "base64, two bytes later"};
   size_t i, k;
   tolerate("the secret key", "plain", 1);
+  tolerate("TEST_SIGNING_KEY", "plain", 1);
   for (i = 0; given_ca_file() != NULL && i < sizeof results / sizeof results[0]; i++) {
     for (k = 0; k < 3; k++) {
       tolerate(results[i], forms[k], 1);
