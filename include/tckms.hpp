@@ -118,6 +118,7 @@ inline std::size_t encryption_context_max() noexcept { return tckms_encryption_c
 inline std::size_t random_max() noexcept { return tckms_random_max(); }
 inline std::size_t key_id_max() noexcept { return tckms_key_id_max(); }
 inline std::size_t ciphertext_blob_max() noexcept { return tckms_ciphertext_blob_max(); }
+inline unsigned threads_max() noexcept { return tckms_threads_max(); }
 
 /** The service's id of the request of this thread's last successful call. */
 inline std::string last_request_id() { return tckms_last_request_id(); }

@@ -455,6 +455,7 @@ int main() {
   CHECK_INT(tckms::encryption_context_max(), TCKMS_ENCRYPTION_CONTEXT_MAX);
   CHECK_INT(tckms::random_max(), TCKMS_RANDOM_MAX);
   CHECK_INT(tckms::key_id_max(), TCKMS_KEY_ID_MAX);
+  CHECK_INT(tckms::threads_max(), TCKMS_THREADS_MAX);
   CHECK_INT(tckms::ciphertext_blob_max(), TCKMS_CIPHERTEXT_BLOB_MAX);
   return checks_passed();
 }
