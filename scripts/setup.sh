@@ -102,6 +102,8 @@ if [ "$level" = test ] && [ ! -e "$(rustc --print sysroot)/lib/rustlib/src/rust/
   fi
   rustup component add rust-src
 fi
+# Builds and runs the fuzz targets.
+if [ "$level" = test ] && ! command -v cargo-fuzz >/dev/null; then cargo install --locked cargo-fuzz; fi
 if [ "$level" = dist ]; then
   # One line a need: cargo's command, and the features that it is built with.
   while read -r tool features; do

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Loops the tests about faults, threads and processes for SOAK_SECONDS (default: an hour). What only goes wrong once in
-# a thousand runs shows itself here. The first failure ends it, with the test's output.
+# Runs the fuzz targets for a quarter of SOAK_SECONDS (default: an hour) and loops the tests about faults, threads and
+# processes for the rest. What only goes wrong once in a thousand runs shows itself here. The first failure ends it, with
+# the test's output.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -17,12 +18,16 @@ for name in threads process; do
     fi
 done
 
-# Built first: the time is for running.
+# Built first: the time is for running. The fuzz targets build themselves when they are run.
 # shellcheck disable=SC2086 # A list of words.
 $cargo test --locked --no-run $tests
+FUZZ_SECONDS=1 $cargo test --locked --test fuzz
 
 began=$(date +%s)
 end=$((began + seconds))
+# Four targets, two at a time.
+FUZZ_SECONDS=$((seconds / 8)) $cargo test --locked --test fuzz -- --test-threads 2
+echo "soak: fuzzing found nothing in $(($(date +%s) - began)) s"
 round=0
 while [ "$(date +%s)" -lt "$end" ]; do
     round=$((round + 1))

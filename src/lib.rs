@@ -25,6 +25,9 @@ mod credentials;
 mod endpoint;
 mod environment;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http_thread;
 mod log;
 mod per_process;

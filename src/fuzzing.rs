@@ -1,0 +1,18 @@
+//! What fuzz targets need and C has not: a reply of the service that comes from nowhere. Only built for fuzzing.
+
+use crate::error::Result;
+use crate::reply::HttpReply;
+use crate::secret::Secret;
+
+/// Reads a reply as all calls together do, and tells how long its fields are.
+pub fn read_reply(status: u16, body: &[u8]) -> Result<[usize; 4]> {
+    let reply = HttpReply { status, body: Secret::copy_of(body)?, date: None, retry_after: None };
+    let response = reply.response()?;
+    let length = |text: &str| text.len();
+    Ok([
+        reply.response_json()?.len(),
+        response.key_id().map_or(0, length),
+        response.ciphertext_blob().map_or(0, length),
+        response.plaintext().map_or(0, |plaintext| plaintext.len()),
+    ])
+}
