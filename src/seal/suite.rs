@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm};
 use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, HKDF_SHA512, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, zeroize_stack};
 
 use super::content_key::ContentKey;
 use super::message_id::MessageId;
@@ -15,6 +15,8 @@ use crate::status::Status;
 pub(crate) const COMMIT_KEY_LEN: usize = 32;
 /// The longest data key of any suite.
 const KEY_LEN_MAX: usize = 32;
+/// More of the stack than a derivation needs.
+const DERIVATION_STACK: usize = 8192;
 
 /// Which suites a keyring takes. Messages are written with a committing suite whatever the policy is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,8 +123,17 @@ impl Suite {
         self.derivation != Derivation::Identity
     }
 
-    /// The keys of one message.
+    /// The keys of one message. What HKDF extracts is moved from place to place by the crypto library, and only the last
+    /// place is wiped by it: all of them are on the stack.
     pub fn derive(&self, data_key: &[u8], message_id: &MessageId) -> Result<Derived> {
+        let derived = self.derive_leaving_copies(data_key, message_id);
+        zeroize_stack::<DERIVATION_STACK>();
+        derived
+    }
+
+    /// Not a part of its caller, whose part of the stack stays in use.
+    #[inline(never)]
+    fn derive_leaving_copies(&self, data_key: &[u8], message_id: &MessageId) -> Result<Derived> {
         self.check_data_key(data_key)?;
         let id = self.id.to_be_bytes();
         match self.derivation {
