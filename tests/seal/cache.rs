@@ -1,14 +1,15 @@
 //! The data-key cache as keyrings use it.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tckms::Status;
 use tckms::ffi::tckms_cache_limits;
 use tckms::seal::{Cache, CacheLimits, Context, Keyring as CoreKeyring, Policy};
 
-use super::api::{Keyring, Stream};
+use super::api::{Client, Keyring, Outcome, Stream, last_is_retryable};
 use super::key::{TestKey, count};
+use super::support::Emulator;
 
 fn cached(limits: tckms_cache_limits) -> (Keyring, std::sync::Arc<TestKey>) {
     let (keyring, key) = TestKey::keyring();
@@ -105,6 +106,61 @@ fn a_throttled_service_is_survived_until_the_age_and_not_beyond() {
     assert_eq!(keyring.seal(b"x", ""), Err(Status::RequestLimitExceeded));
     key.set_answer(Status::Ok);
     keyring.seal(b"x", "").unwrap();
+}
+
+const AGE: Duration = Duration::from_secs(3);
+/// More than a test can use up.
+const THROTTLED: &str =
+    r#"[{"fault": {"kind": "error", "code": "RequestLimitExceeded"}, "action": "ACTION", "times": 100000}]"#;
+
+/// Does `work` again and again while the service throttles `action`: it goes well as long as the data key may be used,
+/// and never after. Returns how often it went well.
+fn expect_to_last_until_the_age(emulator: &Emulator, action: &str, work: impl Fn() -> Outcome<()>) -> u32 {
+    let before = Instant::now();
+    work().unwrap();
+    let after = Instant::now();
+    emulator.set_faults(&THROTTLED.replace("ACTION", action));
+    let (mut served, mut refused) = (0, 0);
+    while refused < 20 {
+        let began = after.elapsed();
+        let result = work();
+        // The key's age counts from some moment in between.
+        if before.elapsed() < AGE {
+            assert_eq!(result, Ok(()), "{action} after {began:?}");
+            served += 1;
+        } else if began > AGE {
+            assert_eq!(result, Err(Status::RequestLimitExceeded), "{action} after {began:?}");
+            assert!(last_is_retryable());
+            refused += 1;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    emulator.set_faults("[]");
+    assert_eq!(work(), Ok(()), "{action}: the service is back");
+    served
+}
+
+#[test]
+fn a_throttling_kms_is_survived_until_the_age_and_not_beyond() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let keyring = Keyring::new();
+    keyring.add_kms(&client, emulator.key_id("one")).unwrap();
+    let age = AGE.as_millis() as u64;
+    let limits = tckms_cache_limits { seal_max_age_ms: age, open_max_age_ms: age, ..Default::default() };
+    keyring.set_cache(&limits).unwrap();
+
+    let message = keyring.seal(b"x", "").unwrap();
+    let seal = || keyring.seal(b"x", r#"{"a":"1"}"#).map(|_| ());
+    let open = || keyring.open(&message, "").map(|plaintext| assert_eq!(plaintext, b"x"));
+    for (action, work) in [("GenerateDataKey", &seal as &dyn Fn() -> Outcome<()>), ("Decrypt", &open)] {
+        let calls = client.calls();
+        let served = expect_to_last_until_the_age(&emulator, action, work);
+        assert!(served > 20, "{action}: {served} times");
+        // The first call, the last one, and each refusal ask. In between a renewal was tried, and harmed nobody.
+        let renewals = client.calls() - calls - 2 - 20;
+        assert!((1..10).contains(&renewals), "{action}: {renewals} renewals");
+    }
 }
 
 #[test]

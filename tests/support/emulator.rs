@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -60,6 +61,18 @@ impl Emulator {
     /// The KeyId of a CMK that was asked for.
     pub fn key_id(&self, alias: &str) -> &str {
         &self.ready.keys[alias]
+    }
+
+    /// Says what goes wrong from now on, as a JSON list, in place of what was said before; "[]" for nothing. The admin
+    /// API always speaks plain HTTP.
+    pub fn set_faults(&self, script: &str) {
+        let (_, address) = self.ready.endpoint.split_once("://").expect("the endpoint is a URL");
+        let mut connection = TcpStream::connect(address).expect("the emulator listens");
+        let head = "PUT /_admin/faults HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length:";
+        write!(connection, "{head} {}\r\n\r\n{script}", script.len()).expect("the emulator reads");
+        let mut reply = String::new();
+        connection.read_to_string(&mut reply).expect("the emulator answers");
+        assert!(reply.starts_with("HTTP/1.1 20"), "{script}: {reply}");
     }
 
     pub fn ca_file(&self) -> &str {
