@@ -4,42 +4,19 @@
 
 #include <pthread.h>
 
-#include "memory_scan.h"
 #include "process.h"
+#include "secrets.h"
 
 enum { SIZE = 48, CALLERS = 4, FAULTS = 17 };
-
-/* The only place where a thread of this program ever has a secret as it is. */
-static __thread unsigned char clear[512];
 
 static unsigned char secret_key[SECRET_MAX];
 static size_t secret_key_len;
 
-/* The harness hands secrets over in the environment, which is memory too. */
-static size_t take_from_environment(const char *name, unsigned char *masked) {
-  char *value = getenv(name);
-  size_t len;
-  CHECK(value != NULL);
-  len = strlen(value);
-  CHECK(len <= SECRET_MAX);
-  mask(masked, value, len);
-  tckms_wipe(value, len);
-  return len;
-}
-
-/* A key that signs for a day, in hexadecimal. */
+/* A key that signs for a day. */
 static void look_for_derived_key(const char *name) {
-  unsigned char hexadecimal[SECRET_MAX];
   unsigned char masked[SECRET_MAX];
-  size_t len = take_from_environment(name, hexadecimal);
-  size_t i;
-  for (i = 0; i < len / 2; i++) {
-    unsigned high = hexadecimal[2 * i] ^ MASK;
-    unsigned low = hexadecimal[2 * i + 1] ^ MASK;
-    masked[i] = (unsigned char)((high < 'a' ? high - '0' : high - 'a' + 10) << 4 |
-                                (low < 'a' ? low - '0' : low - 'a' + 10)) ^ MASK;
-  }
-  add_fragments(name, "plain", masked, len / 2);
+  size_t len = take_hexadecimal(name, masked);
+  add_fragments(name, "plain", masked, len);
 }
 
 /* HMAC's two pads turn its key, "TC3" and the secret key, into bytes that are as good as the key. */
@@ -61,19 +38,6 @@ static void take_the_key(void) {
   look_for_derived_key("TEST_DATE_KEY");
   look_for_derived_key("TEST_SERVICE_KEY");
   look_for_derived_key("TEST_SIGNING_KEY");
-}
-
-/* New random bytes in `clear`, which are looked for from now on. */
-static void make_secret(const char *name) {
-  int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-  CHECK(random >= 0);
-  CHECK_INT(read(random, clear, SIZE), SIZE);
-  close(random);
-  look_for(name, clear, SIZE);
-}
-
-static void forget(void) {
-  tckms_wipe(clear, sizeof clear);
 }
 
 static void hear(void *userdata, int level, const char *message) {
@@ -107,22 +71,6 @@ static void expect_no_secret_in_the_error(void) {
   const char *message = tckms_error_message(tckms_last_error());
   CHECK_INT(scan_bytes((const unsigned char *)message, strlen(message), 0, "an error", stderr), 0);
   CHECK(strstr(message, "Signature=") == NULL);
-}
-
-static int reports_only(void) {
-  return getenv("TEST_REPORT_ONLY") != NULL;
-}
-
-static void expect_nothing_left(void) {
-  int found;
-  forget();
-  found = scan_memory(reports_only() ? stdout : stderr);
-  if (reports_only()) {
-    printf("%d finds\n", found);
-  } else if (found != 0) {
-    check_failed(__FILE__, __LINE__, "%d pieces of secrets are left", found);
-  }
-  check_done();
 }
 
 /*
@@ -172,7 +120,7 @@ static void use_secrets(const tckms_client *client) {
   tckms_buffer blob, wrapped, out;
   char request[1024];
   tckms_status status;
-  make_secret("a plaintext");
+  make_secret("a plaintext", SIZE);
   status = tckms_encrypt(client, MAIN_KEY, clear, SIZE, "{\"a\":\"b\"}", &blob);
   call_is_over();
   if (status == TCKMS_OK) {
@@ -223,7 +171,7 @@ static void what_is_there_is_found(void) {
   pthread_t thread;
   int i;
   CHECK(block != NULL);
-  make_secret("planted");
+  make_secret("planted", SIZE);
   CHECK_INT(scan_memory(NULL), PLAIN);
   copy_bytes(block + 5, clear, SIZE);
   CHECK_INT(scan_memory(NULL), 2 * PLAIN);
@@ -368,5 +316,5 @@ int main(void) {
   nothing_is_left_after_each_single_call();
   do_not_tolerate_anything();
   nothing_is_left_after_calls_and_free();
-  return getenv("TEST_REPORT_ONLY") != NULL ? 0 : checks_passed();
+  return reports_only() ? 0 : checks_passed();
 }

@@ -1,0 +1,71 @@
+/* Secrets that a program makes, uses, forgets and looks for in its memory. Define _GNU_SOURCE before including it. */
+#ifndef SECRETS_H
+#define SECRETS_H
+
+#include "memory_scan.h"
+
+/* The only place where a thread of a program ever has a secret as it is. */
+static __thread unsigned char clear[512];
+
+/* The harness hands secrets over in the environment, which is memory too. */
+static inline size_t take_from_environment(const char *name, unsigned char *masked) {
+  char *value = getenv(name);
+  size_t len;
+  CHECK(value != NULL);
+  len = strlen(value);
+  CHECK(len <= SECRET_MAX);
+  mask(masked, value, len);
+  tckms_wipe(value, len);
+  return len;
+}
+
+/* The same for bytes that are handed over in hexadecimal; the number of bytes. */
+static inline size_t take_hexadecimal(const char *name, unsigned char *masked) {
+  unsigned char hexadecimal[SECRET_MAX];
+  size_t len = take_from_environment(name, hexadecimal);
+  size_t i;
+  for (i = 0; i < len / 2; i++) {
+    unsigned high = hexadecimal[2 * i] ^ MASK;
+    unsigned low = hexadecimal[2 * i + 1] ^ MASK;
+    masked[i] = (unsigned char)((high < 'a' ? high - '0' : high - 'a' + 10) << 4 |
+                                (low < 'a' ? low - '0' : low - 'a' + 10)) ^ MASK;
+  }
+  return len / 2;
+}
+
+/* New random bytes, which are looked for from now on. The kernel writes them where they belong. */
+static inline void draw_secret(const char *name, void *room, size_t len) {
+  int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  CHECK(random >= 0);
+  CHECK_INT(read(random, room, len), (ssize_t)len);
+  close(random);
+  look_for(name, room, len);
+}
+
+/* The same in `clear`. */
+static inline void make_secret(const char *name, size_t len) {
+  CHECK(len <= sizeof clear);
+  draw_secret(name, clear, len);
+}
+
+static inline void forget(void) {
+  tckms_wipe(clear, sizeof clear);
+}
+
+static inline int reports_only(void) {
+  return getenv("TEST_REPORT_ONLY") != NULL;
+}
+
+static inline void expect_nothing_left(void) {
+  int found;
+  forget();
+  found = scan_memory(reports_only() ? stdout : stderr);
+  if (reports_only()) {
+    printf("%d finds\n", found);
+  } else if (found != 0) {
+    check_failed(__FILE__, __LINE__, "%d pieces of secrets are left", found);
+  }
+  check_done();
+}
+
+#endif /* SECRETS_H */
