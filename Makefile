@@ -12,7 +12,7 @@ EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
 	@echo "make test    all tests"
-	@echo "make soak    the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
+	@echo "make soak    fuzzing, and the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
 	@echo "make build   the libraries, into target/dist, and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
 	@echo "make deb     Debian packages, into target/deb"
