@@ -5,28 +5,19 @@ import "C"
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"runtime/cgo"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // Client is a client of the key service. Any number of goroutines may call with it at once.
 type Client struct {
-	total time.Duration
-	// A place for each call in C.
-	places chan struct{}
-	// Closed by Close, for those who wait for a place.
-	closing chan struct{}
-
-	mu     sync.Mutex
+	gate
+	total  time.Duration
 	handle *C.tckms_client
 	log    cgo.Handle
-	// Calls that use the handle. It is freed by the last one after Close.
-	users  int
-	closed bool
+	// The program's own functions that supply credentials.
+	providers []*credentialsProvider
 }
 
 // NewClient makes a client. It opens no connection: the first call does.
@@ -47,7 +38,7 @@ func NewClient(o Options) (*Client, error) {
 		if total == 0 {
 			total = defaultTotalTimeout
 		}
-		return newClient(handle, config.log, total, o.MaxConcurrentCalls), nil
+		return newClient(handle, config, total, o.MaxConcurrentCalls), nil
 	}()
 	if err != nil && config.log != 0 {
 		config.log.Delete()
@@ -62,45 +53,27 @@ func NewClientFromEnv() (*Client, error) {
 	if err := checked(C.tckms_go_client_new_from_env(&handle)); err != nil {
 		return nil, err
 	}
-	return newClient(handle, 0, defaultTotalTimeout, 0), nil
+	return newClient(handle, &config{}, defaultTotalTimeout, 0), nil
 }
 
-func newClient(handle *C.tckms_client, log cgo.Handle, total time.Duration, maxCalls int) *Client {
-	if maxCalls <= 0 {
-		maxCalls = DefaultMaxConcurrentCalls
-	}
-	client := &Client{
-		total:   total,
-		places:  make(chan struct{}, maxCalls),
-		closing: make(chan struct{}),
-		handle:  handle,
-		log:     log,
-	}
+func newClient(handle *C.tckms_client, made *config, total time.Duration, maxCalls int) *Client {
+	client := &Client{gate: newGate(maxCalls), total: total, handle: handle, log: made.log, providers: made.providers}
 	// A net for programs that forget to close. No call is in C then: it would still refer to the client.
 	runtime.SetFinalizer(client, func(c *Client) { _ = c.Close() })
 	return client
 }
 
 // Close ends the client: further calls and those that wait for their turn return ErrClosed. Calls that are in C end as
-// they would have, and the last one gives back the connections and the wiped credentials. It does not wait for them,
-// may be called from everywhere, and again. The error is always nil.
+// they would have, and the last one gives back the connections and the wiped credentials. Keyrings that it was added to
+// go on using it. Close does not wait for them, may be called from everywhere, and again. The error is always nil.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.closed = true
-		close(c.closing)
-		runtime.SetFinalizer(c, nil)
-		c.freeUnused()
-	}
+	c.gate.close(c.free)
+	runtime.SetFinalizer(c, nil)
 	return nil
 }
 
-// freeUnused is called with the lock held.
-func (c *Client) freeUnused() {
-	if !c.closed || c.users > 0 || c.handle == nil {
-		return
-	}
+// free is called once, when nobody uses the handle any more.
+func (c *Client) free() {
 	C.tckms_client_free(c.handle)
 	c.handle = nil
 	if c.log != 0 {
@@ -109,35 +82,9 @@ func (c *Client) freeUnused() {
 	}
 }
 
-// enter waits for a place and makes sure that the handle stays.
-func (c *Client) enter(ctx context.Context) error {
-	// A context that has ended goes before a place that is free.
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case c.places <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.closing:
-		return ErrClosed
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		<-c.places
-		return ErrClosed
-	}
-	c.users++
-	return nil
-}
-
 func (c *Client) leave() {
-	<-c.places
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.users--
-	c.freeUnused()
+	c.giveBack()
+	c.drop(c.free)
 }
 
 // timeout is a context's deadline as a total timeout, or 0 when the client's own is not later.
@@ -156,89 +103,14 @@ func (c *Client) timeout(ctx context.Context) C.int64_t {
 	return C.int64_t(left / time.Millisecond)
 }
 
-// Who has what a call in the background returned.
-const (
-	undecided int32 = iota
-	delivered
-	abandoned
-)
-
-// request is what a call needs while it is in C.
-type request struct {
-	memory
-	action string
-	call   func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome
-	// What gives back an outcome.
-	free func(*C.tckms_go_outcome)
-}
-
-func freeOutcome(outcome *C.tckms_go_outcome) { C.tckms_go_free(outcome) }
-
-// do makes a call, and returns what it made. A context that ends does not wait for the call.
-func (c *Client) do(ctx context.Context, r *request) (first, second []byte, err error) {
-	if err := c.enter(ctx); err != nil {
-		r.memory.free()
-		return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, err)
-	}
-	if ctx.Done() == nil {
-		outcome := r.call(c.handle, 0)
-		r.memory.free()
-		c.leave()
-		return r.take(&outcome, false)
-	}
-	state := undecided
-	ended := make(chan C.tckms_go_outcome, 1)
-	bounded := false
-	go func() {
-		// The place may have come late.
-		timeout := c.timeout(ctx)
-		outcome := r.call(c.handle, timeout)
-		r.memory.free()
-		c.leave()
-		bounded = timeout != 0
-		if atomic.CompareAndSwapInt32(&state, undecided, delivered) {
-			ended <- outcome
-		} else {
-			r.free(&outcome)
+func (c *Client) lastErrors(failure *Error) []error {
+	var all []error
+	if failure.Status.Category() == CategoryCredentials {
+		for _, p := range c.providers {
+			all = p.last.appendTo(all)
 		}
-	}()
-	select {
-	case outcome := <-ended:
-		return r.take(&outcome, bounded)
-	case <-ctx.Done():
-		if atomic.CompareAndSwapInt32(&state, undecided, abandoned) {
-			return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, ctx.Err())
-		}
-		outcome := <-ended
-		return r.take(&outcome, bounded)
 	}
-}
-
-// take copies what a call returned, and wipes and frees C's.
-func (r *request) take(outcome *C.tckms_go_outcome, bounded bool) (first, second []byte, err error) {
-	defer r.free(outcome)
-	if outcome.status == C.TCKMS_OK {
-		return goBytes(outcome.first), goBytes(outcome.second), nil
-	}
-	failure := newError(outcome.status, outcome.error)
-	if bounded && failure.Status == ErrTimedOut {
-		failure.cause = context.DeadlineExceeded
-	}
-	return nil, nil, failure
-}
-
-func newRequest(action string) *request {
-	return &request{action: action, free: freeOutcome}
-}
-
-func (r *request) encryptionContext(e EncryptionContext) *C.char {
-	if e == nil {
-		return nil
-	}
-	if text, some := e.contextJSON(); some {
-		return r.text(text)
-	}
-	return nil
+	return all
 }
 
 // Encrypt encrypts 1 to 4096 bytes under a CMK. The CiphertextBlob that it returns is opaque text.
@@ -246,10 +118,10 @@ func (c *Client) Encrypt(ctx context.Context, keyID string, plaintext []byte, en
 	r := newRequest("Encrypt")
 	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
 	input, size := r.bytes(plaintext)
-	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_encrypt(client, timeout, key, input, size, pairs)
+	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_encrypt(c.handle, timeout, key, input, size, pairs)
 	}
-	blob, _, err := c.do(ctx, r)
+	blob, _, err := r.do(ctx, c)
 	return blob, err
 }
 
@@ -259,10 +131,10 @@ func (c *Client) Decrypt(ctx context.Context, keyID string, blob []byte, encCtx 
 	r := newRequest("Decrypt")
 	key, pairs := r.optional(keyID), r.encryptionContext(encCtx)
 	input, size := r.bytes(blob)
-	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_decrypt(client, timeout, key, input, size, pairs)
+	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_decrypt(c.handle, timeout, key, input, size, pairs)
 	}
-	plaintext, _, err := c.do(ctx, r)
+	plaintext, _, err := r.do(ctx, c)
 	return plaintext, err
 }
 
@@ -272,10 +144,10 @@ func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, sourc
 	r := newRequest("ReEncrypt")
 	key, from, to := r.optional(keyID), r.encryptionContext(source), r.encryptionContext(destination)
 	input, size := r.bytes(blob)
-	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_reencrypt(client, timeout, key, input, size, from, to)
+	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_reencrypt(c.handle, timeout, key, input, size, from, to)
 	}
-	anew, _, err := c.do(ctx, r)
+	anew, _, err := r.do(ctx, c)
 	return anew, err
 }
 
@@ -284,20 +156,20 @@ func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, sourc
 func (c *Client) GenerateDataKey(ctx context.Context, keyID string, size int, encCtx EncryptionContext) (plaintext, ciphertext []byte, err error) {
 	r := newRequest("GenerateDataKey")
 	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
-	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_generate_data_key(client, timeout, key, length(size), pairs)
+	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_generate_data_key(c.handle, timeout, key, length(size), pairs)
 	}
-	return c.do(ctx, r)
+	return r.do(ctx, c)
 }
 
 // GenerateRandom returns 1 to 1024 random bytes from the service's hardware.
 func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
 	r := newRequest("GenerateRandom")
 	r.free = func(outcome *C.tckms_go_outcome) { C.tckms_go_random_free(outcome) }
-	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_generate_random(client, timeout, length(size))
+	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_generate_random(c.handle, timeout, length(size))
 	}
-	random, _, err := c.do(ctx, r)
+	random, _, err := r.do(ctx, c)
 	return random, err
 }
 
@@ -307,10 +179,10 @@ func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
 func (c *Client) Call(ctx context.Context, action string, requestJSON []byte) ([]byte, error) {
 	r := newRequest(action)
 	name, parameters := r.text(action), r.optional(string(requestJSON))
-	r.call = func(client *C.tckms_client, timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_call(client, timeout, name, parameters)
+	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
+		return C.tckms_go_call(c.handle, timeout, name, parameters)
 	}
-	response, _, err := c.do(ctx, r)
+	response, _, err := r.do(ctx, c)
 	return response, err
 }
 

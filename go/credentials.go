@@ -114,6 +114,7 @@ func FirstOf(first Credentials, others ...Credentials) Credentials {
 			if err == nil {
 				err = checked(C.tckms_go_add_fallback(c.handle, other.handle))
 			}
+			c.providers = append(c.providers, other.providers...)
 			other.free()
 			if err != nil {
 				return err
@@ -134,18 +135,28 @@ type Identity struct {
 }
 
 // CredentialsFunc asks a function of the program whenever new credentials are due, on one goroutine at a time for each
-// client. Calls then fail with ErrCredentialsCallbackFailed when it returns an error or panics. It must not call with
-// the client that waits for it.
+// client. When it returns an error or panics, calls fail with ErrCredentialsCallbackFailed, and errors.Is and errors.As
+// find the function's own error in theirs. It must not call with the client that waits for it.
 func CredentialsFunc(supply func() (Identity, error)) Credentials {
 	return func(c *config) error {
-		handle := cgo.NewHandle(supply)
+		provider := &credentialsProvider{supply: supply}
+		handle := cgo.NewHandle(provider)
 		err := checked(C.tckms_go_set_credentials_callback(c.handle, C.uintptr_t(handle)))
 		if err != nil {
 			// C calls the destructor only after success.
 			handle.Delete()
+			return err
 		}
-		return err
+		c.providers = append(c.providers, provider)
+		return nil
 	}
+}
+
+// credentialsProvider is a function that supplies credentials. Its last failure is also that of calls which do not ask
+// it themselves: they wait while another one does, or until it may be asked again.
+type credentialsProvider struct {
+	supply func() (Identity, error)
+	last   lastError
 }
 
 // seconds saturates, and rounds up so that a wish is never shorter than what was said.

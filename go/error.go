@@ -5,12 +5,16 @@ import "C"
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// ErrClosed is returned by every call of a client that was closed.
-var ErrClosed = errors.New("tckms: the client is closed")
+// ErrClosed is returned by every call of a client, a keyring, a writer or a reader that was closed.
+var ErrClosed = errors.New("tckms: closed")
+
+// ErrAborted is returned by a SealWriter that was aborted.
+var ErrAborted = errors.New("tckms: aborted")
 
 // Error is everything known about a failed call:
 //
@@ -46,9 +50,13 @@ type Error struct {
 	cause error
 }
 
-// Error returns the status' name and the message.
+// Error returns the status' name, the message, and what Unwrap gives.
 func (e *Error) Error() string {
-	return "tckms: " + e.Status.String() + ": " + e.Message
+	text := "tckms: " + e.Status.String() + ": " + e.Message
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
 }
 
 // Is lets errors.Is find a Status.
@@ -57,9 +65,52 @@ func (e *Error) Is(target error) bool {
 	return ok && status == e.Status
 }
 
-// Unwrap gives context.DeadlineExceeded when it was the context's deadline that the call met, else nil.
+// Unwrap gives what the failure came from on the side of Go: the error of a CredentialsFunc, a CustomKey or a progress
+// function, or the context's when it was that which ended the call. Else nil.
 func (e *Error) Unwrap() error {
 	return e.cause
+}
+
+// reasons are several errors that one came from.
+type reasons []error
+
+func join(all []error) error {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	default:
+		return reasons(all)
+	}
+}
+
+func (r reasons) Error() string {
+	texts := make([]string, len(r))
+	for i, err := range r {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Is lets errors.Is find each of them.
+func (r reasons) Is(target error) bool {
+	for _, err := range r {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// As lets errors.As find each of them.
+func (r reasons) As(target any) bool {
+	for _, err := range r {
+		if errors.As(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // newError copies an error; it stays the caller's to free. It may be NULL.

@@ -5,6 +5,7 @@ package tckms
 import "C"
 
 import (
+	"context"
 	"strings"
 	"unsafe"
 )
@@ -55,6 +56,18 @@ func (m *memory) bytes(b []byte) (unsafe.Pointer, C.size_t) {
 	c := C.CBytes(b)
 	m.blocks = append(m.blocks, block{c, C.size_t(len(b))})
 	return c, C.size_t(len(b))
+}
+
+// input gives C a slice. Where the caller waits for the call in any case, that is the slice itself.
+func (r *request) input(ctx context.Context, b []byte) (*C.uint8_t, C.size_t) {
+	if r.inBackground(ctx) {
+		start, size := r.bytes(b)
+		return (*C.uint8_t)(start), size
+	}
+	if len(b) == 0 {
+		return nil, 0
+	}
+	return (*C.uint8_t)(unsafe.Pointer(&b[0])), C.size_t(len(b))
 }
 
 // goBytes copies what the library returned. The length may be beyond what C.GoBytes takes.

@@ -82,10 +82,12 @@ type Options struct {
 	STSEndpoint string
 }
 
-// config is a tckms_config, and the handle of the function that it logs to.
+// config is a tckms_config, with the program's own functions in it: the handle of the one that it logs to, and those
+// that supply credentials.
 type config struct {
-	handle *C.tckms_config
-	log    cgo.Handle
+	handle    *C.tckms_config
+	log       cgo.Handle
+	providers []*credentialsProvider
 }
 
 func newConfig() *config {

@@ -6,7 +6,13 @@
 
 #include "_cgo_export.h"
 
-static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK};
+static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK, 0};
+
+/*
+ * Where callbacks on this thread put their errors: into the outcome of the call that they run in. NULL on threads of
+ * the library.
+ */
+static _Thread_local uintptr_t *catching;
 
 /* To be called by the function that made the call, on the same thread. */
 static void finish(tckms_go_outcome *outcome, tckms_status status) {
@@ -27,6 +33,10 @@ void tckms_go_free(tckms_go_outcome *outcome) {
   tckms_buffer_free(&outcome->second);
   tckms_error_free(outcome->error);
   outcome->error = NULL;
+  if (outcome->caught != 0) {
+    tckmsGoForget(outcome->caught);
+    outcome->caught = 0;
+  }
 }
 
 /* A client to call with, and what to free when that is done. */
@@ -53,19 +63,35 @@ static tckms_status choose(const tckms_client *client, int64_t timeout_ms, chose
   return status;
 }
 
+/* `call` is an expression with `outcome`. Callbacks may make calls of their own, so the one before is remembered. */
+#define CATCH(call)                          \
+  do {                                       \
+    tckms_go_outcome outcome = nothing;      \
+    uintptr_t *before = catching;            \
+    tckms_status status;                     \
+    catching = &outcome.caught;              \
+    status = (call);                         \
+    catching = before;                       \
+    finish(&outcome, status);                \
+    return outcome;                          \
+  } while (0)
+
 /* `call` is an expression with `with`, the client to use, and `outcome`. Freeing leaves the thread's error alone. */
-#define CALL(call)                                              \
-  do {                                                          \
-    tckms_go_outcome outcome = nothing;                         \
-    chosen chosen_client;                                       \
+#define CALL(call)                                                    \
+  do {                                                                \
+    tckms_go_outcome outcome = nothing;                               \
+    uintptr_t *before = catching;                                     \
+    chosen chosen_client;                                             \
     tckms_status status = choose(client, timeout_ms, &chosen_client); \
-    if (status == TCKMS_OK) {                                   \
-      const tckms_client *with = chosen_client.client;          \
-      status = (call);                                          \
-    }                                                           \
-    tckms_client_free(chosen_client.derived);                   \
-    finish(&outcome, status);                                   \
-    return outcome;                                             \
+    if (status == TCKMS_OK) {                                         \
+      const tckms_client *with = chosen_client.client;                \
+      catching = &outcome.caught;                                     \
+      status = (call);                                                \
+      catching = before;                                              \
+    }                                                                 \
+    tckms_client_free(chosen_client.derived);                         \
+    finish(&outcome, status);                                         \
+    return outcome;                                                   \
   } while (0)
 
 tckms_go_outcome tckms_go_encrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *buf,
@@ -112,8 +138,8 @@ tckms_go_outcome tckms_go_generate_random(const tckms_client *client, int64_t ti
 void tckms_go_random_free(tckms_go_outcome *outcome) {
   tckms_wipe(outcome->first.data, outcome->first.len);
   free(outcome->first.data);
-  tckms_error_free(outcome->error);
-  *outcome = nothing;
+  outcome->first = nothing.first;
+  tckms_go_free(outcome);
 }
 
 tckms_go_outcome tckms_go_call(const tckms_client *client, int64_t timeout_ms, const char *action,
@@ -241,7 +267,7 @@ static void hear(void *userdata, int level, const char *message) {
 }
 
 static int ask(void *userdata, tckms_credentials *out) {
-  return tckmsGoCredentials((uintptr_t)userdata, out);
+  return tckmsGoCredentials((uintptr_t)userdata, catching, out);
 }
 
 static void forget(void *userdata) {
@@ -256,7 +282,165 @@ tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr
   return ended(tckms_config_set_credentials_callback(config, ask, (void *)handle, forget));
 }
 
-int tckms_go_supply(tckms_credentials *out, const char *secret_id, const char *secret_key, const char *token,
-                    int64_t expires_at) {
-  return tckms_credentials_set(out, secret_id, secret_key, token, expires_at) == TCKMS_OK ? 0 : -1;
+tckms_go_outcome tckms_go_supply(tckms_credentials *out, const char *secret_id, const char *secret_key,
+                                 const char *token, int64_t expires_at) {
+  return ended(tckms_credentials_set(out, secret_id, secret_key, token, expires_at));
+}
+
+/* A number that does not fit stays out of range. */
+static size_t as_size(int64_t value) {
+  return value < 0 ? SIZE_MAX : (size_t)value;
+}
+
+static tckms_status keyring_set(tckms_keyring *keyring, tckms_go_keyring_setter setter, int64_t value) {
+  switch (setter) {
+    case TCKMS_GO_POLICY:
+      return tckms_keyring_set_policy(keyring, as_int(value));
+    case TCKMS_GO_SIGNING:
+      return tckms_keyring_set_signing(keyring, as_int(value));
+    case TCKMS_GO_FRAME_LEN:
+      return tckms_keyring_set_frame_len(keyring, as_size(value));
+    case TCKMS_GO_MAX_WRAPPED_KEYS:
+      return tckms_keyring_set_max_wrapped_keys(keyring, as_size(value));
+    case TCKMS_GO_MAX_HEADER_LEN:
+      return tckms_keyring_set_max_header_len(keyring, as_size(value));
+    case TCKMS_GO_MAX_FRAME_LEN:
+      return tckms_keyring_set_max_frame_len(keyring, as_size(value));
+    case TCKMS_GO_MAX_UNFRAMED_LEN:
+      return tckms_keyring_set_max_unframed_len(keyring, as_size(value));
+  }
+  abort();
+}
+
+tckms_go_outcome tckms_go_keyring_set(tckms_keyring *keyring, tckms_go_keyring_setter setter, int64_t value) {
+  return ended(keyring_set(keyring, setter, value));
+}
+
+tckms_go_outcome tckms_go_keyring_set_cache(tckms_keyring *keyring, const tckms_cache_limits *limits) {
+  return ended(tckms_keyring_set_cache(keyring, limits, sizeof *limits));
+}
+
+tckms_go_outcome tckms_go_keyring_set_reproduced_context(tckms_keyring *keyring, const char *ctx_json) {
+  return ended(tckms_keyring_set_reproduced_context(keyring, ctx_json));
+}
+
+tckms_go_outcome tckms_go_add_kms(tckms_keyring *keyring, const tckms_client *client, const char *key_id) {
+  return ended(tckms_keyring_add_kms(keyring, client, key_id));
+}
+
+tckms_go_outcome tckms_go_add_rsa(tckms_keyring *keyring, tckms_go_rsa_half half, const char *key_namespace,
+                                  const char *key_name, const void *pem, size_t len) {
+  return ended((half == TCKMS_GO_PUBLIC ? tckms_keyring_add_rsa_public_pem : tckms_keyring_add_rsa_private_pem)(
+      keyring, key_namespace, key_name, pem, len));
+}
+
+static int generate_in_go(void *userdata, const char *ctx_json, uint8_t *data_key, size_t data_key_len,
+                          tckms_wrapped_key *out) {
+  return tckmsGoGenerate((uintptr_t)userdata, catching, (char *)ctx_json, data_key, data_key_len, out);
+}
+
+static int wrap_in_go(void *userdata, const char *ctx_json, const uint8_t *data_key, size_t data_key_len,
+                      tckms_wrapped_key *out) {
+  return tckmsGoWrap((uintptr_t)userdata, catching, (char *)ctx_json, (uint8_t *)data_key, data_key_len, out);
+}
+
+static int unwrap_in_go(void *userdata, const char *provider_id, const uint8_t *provider_info,
+                        size_t provider_info_len, const uint8_t *wrapped, size_t wrapped_len, const char *ctx_json,
+                        uint8_t *data_key, size_t data_key_len) {
+  return tckmsGoUnwrap((uintptr_t)userdata, catching, (char *)provider_id, (uint8_t *)provider_info, provider_info_len,
+                       (uint8_t *)wrapped, wrapped_len, (char *)ctx_json, data_key, data_key_len);
+}
+
+tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provider_id, int generate, int wrap,
+                                     int unwrap, uintptr_t handle) {
+  tckms_custom_key key = {0};
+  key.provider_id = provider_id;
+  key.generate = generate ? generate_in_go : NULL;
+  key.wrap = wrap ? wrap_in_go : NULL;
+  key.unwrap = unwrap ? unwrap_in_go : NULL;
+  key.userdata = (void *)handle;
+  key.destroy = forget;
+  return ended(tckms_keyring_add_custom(keyring, &key, sizeof key));
+}
+
+tckms_go_outcome tckms_go_wrapped_key_set(tckms_wrapped_key *out, const void *info, size_t info_len,
+                                          const void *wrapped, size_t len) {
+  return ended(tckms_wrapped_key_set(out, info, info_len, wrapped, len));
+}
+
+tckms_go_outcome tckms_go_seal(const tckms_keyring *keyring, const uint8_t *buf, size_t len, const char *ctx_json) {
+  CATCH(tckms_seal(keyring, buf, len, ctx_json, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_open(const tckms_keyring *keyring, const uint8_t *msg, size_t len,
+                               const char *expected_ctx_json) {
+  CATCH(tckms_open(keyring, msg, len, expected_ctx_json, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_message_info(const uint8_t *msg, size_t len) {
+  CATCH(tckms_message_info(msg, len, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_stream_seal_new(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out) {
+  return ended(tckms_stream_seal_new(keyring, ctx_json, out));
+}
+
+tckms_go_outcome tckms_go_stream_open_new(const tckms_keyring *keyring, const char *expected_ctx_json,
+                                          tckms_stream **out) {
+  return ended(tckms_stream_open_new(keyring, expected_ctx_json, out));
+}
+
+static tckms_status stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value) {
+  switch (setter) {
+    case TCKMS_GO_SIZE:
+      return tckms_stream_set_message_size(stream, value);
+    case TCKMS_GO_BOUND:
+      return tckms_stream_set_message_bound(stream, value);
+    case TCKMS_GO_SIGNED_ALLOWED:
+      return tckms_stream_set_signed_allowed(stream, value != 0);
+  }
+  abort();
+}
+
+tckms_go_outcome tckms_go_stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value) {
+  return ended(stream_set(stream, setter, value));
+}
+
+tckms_go_outcome tckms_go_stream_update(tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,
+                                        uint8_t *out, size_t out_size, size_t *produced) {
+  CATCH(tckms_stream_update(stream, in, in_len, consumed, out, out_size, produced));
+}
+
+tckms_go_outcome tckms_go_stream_finish(tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
+                                        int *done) {
+  CATCH(tckms_stream_finish(stream, out, out_size, produced, done));
+}
+
+tckms_go_outcome tckms_go_stream_total_size(tckms_stream *stream, uint64_t *total_size) {
+  CATCH(tckms_stream_total_size(stream, total_size));
+}
+
+static int tell(void *userdata, uint64_t done, uint64_t total) {
+  return tckmsGoProgress((uintptr_t)userdata, done, total);
+}
+
+static tckms_fd_options fd_options(uint32_t threads, int signed_allowed, uintptr_t progress) {
+  tckms_fd_options options = {0};
+  options.threads = threads;
+  options.signed_allowed = signed_allowed != 0;
+  options.progress = progress != 0 ? tell : NULL;
+  options.userdata = (void *)progress;
+  return options;
+}
+
+tckms_go_outcome tckms_go_seal_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
+                                  uint32_t threads, uintptr_t progress) {
+  tckms_fd_options options = fd_options(threads, 0, progress);
+  CATCH(tckms_seal_fd(keyring, in_fd, out_fd, ctx_json, &options, sizeof options));
+}
+
+tckms_go_outcome tckms_go_open_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,
+                                  uint32_t threads, int signed_allowed, uintptr_t progress) {
+  tckms_fd_options options = fd_options(threads, signed_allowed, progress);
+  CATCH(tckms_open_fd(keyring, in_fd, out_fd, expected_ctx_json, &options, sizeof options));
 }

@@ -18,6 +18,8 @@ typedef struct {
   tckms_buffer second;
   tckms_error *error;
   int status;
+  /* The number that stands for the errors of Go's callbacks on this thread, or 0. */
+  uintptr_t caught;
 } tckms_go_outcome;
 
 void tckms_go_free(tckms_go_outcome *outcome);
@@ -44,7 +46,7 @@ tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *
 tckms_go_outcome tckms_go_client_new(const tckms_config *config, tckms_client **out);
 tckms_go_outcome tckms_go_client_new_from_env(tckms_client **out);
 
-/* The setters, by what they take. `name` is a member of tckms_go_setter. */
+/* The setters, by what they take. */
 typedef enum {
   TCKMS_GO_REGION,
   TCKMS_GO_ENDPOINT,
@@ -90,8 +92,57 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
 tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t handle);
 tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle);
 
-/* Within a credentials callback. */
-int tckms_go_supply(tckms_credentials *out, const char *secret_id, const char *secret_key, const char *token,
-                    int64_t expires_at);
+/* Within callbacks. */
+tckms_go_outcome tckms_go_supply(tckms_credentials *out, const char *secret_id, const char *secret_key,
+                                 const char *token, int64_t expires_at);
+tckms_go_outcome tckms_go_wrapped_key_set(tckms_wrapped_key *out, const void *info, size_t info_len,
+                                          const void *wrapped, size_t len);
+
+/* Keyrings. */
+typedef enum {
+  TCKMS_GO_POLICY,
+  TCKMS_GO_SIGNING,
+  TCKMS_GO_FRAME_LEN,
+  TCKMS_GO_MAX_WRAPPED_KEYS,
+  TCKMS_GO_MAX_HEADER_LEN,
+  TCKMS_GO_MAX_FRAME_LEN,
+  TCKMS_GO_MAX_UNFRAMED_LEN
+} tckms_go_keyring_setter;
+
+typedef enum { TCKMS_GO_PUBLIC, TCKMS_GO_PRIVATE } tckms_go_rsa_half;
+
+tckms_go_outcome tckms_go_keyring_set(tckms_keyring *keyring, tckms_go_keyring_setter setter, int64_t value);
+tckms_go_outcome tckms_go_keyring_set_cache(tckms_keyring *keyring, const tckms_cache_limits *limits);
+tckms_go_outcome tckms_go_keyring_set_reproduced_context(tckms_keyring *keyring, const char *ctx_json);
+tckms_go_outcome tckms_go_add_kms(tckms_keyring *keyring, const tckms_client *client, const char *key_id);
+tckms_go_outcome tckms_go_add_rsa(tckms_keyring *keyring, tckms_go_rsa_half half, const char *key_namespace,
+                                  const char *key_name, const void *pem, size_t len);
+/* `generate`, `wrap` and `unwrap` tell which of the functions there are behind `handle`. */
+tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provider_id, int generate, int wrap,
+                                     int unwrap, uintptr_t handle);
+
+/* Sealing. */
+tckms_go_outcome tckms_go_seal(const tckms_keyring *keyring, const uint8_t *buf, size_t len, const char *ctx_json);
+tckms_go_outcome tckms_go_open(const tckms_keyring *keyring, const uint8_t *msg, size_t len,
+                               const char *expected_ctx_json);
+tckms_go_outcome tckms_go_message_info(const uint8_t *msg, size_t len);
+
+typedef enum { TCKMS_GO_SIZE, TCKMS_GO_BOUND, TCKMS_GO_SIGNED_ALLOWED } tckms_go_stream_setter;
+
+tckms_go_outcome tckms_go_stream_seal_new(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out);
+tckms_go_outcome tckms_go_stream_open_new(const tckms_keyring *keyring, const char *expected_ctx_json,
+                                          tckms_stream **out);
+tckms_go_outcome tckms_go_stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value);
+tckms_go_outcome tckms_go_stream_update(tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,
+                                        uint8_t *out, size_t out_size, size_t *produced);
+tckms_go_outcome tckms_go_stream_finish(tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
+                                        int *done);
+tckms_go_outcome tckms_go_stream_total_size(tckms_stream *stream, uint64_t *total_size);
+
+/* `progress` stands for a progress of Go, and 0 for none. */
+tckms_go_outcome tckms_go_seal_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
+                                  uint32_t threads, uintptr_t progress);
+tckms_go_outcome tckms_go_open_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,
+                                  uint32_t threads, int signed_allowed, uintptr_t progress);
 
 #endif /* TCKMS_GO_SHIM_H */

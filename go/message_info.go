@@ -1,0 +1,67 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// UnauthenticatedInfo is what a message says about itself. Nothing of it is authenticated: anybody can have written it.
+// It is good for choosing a key and for finding out why a message does not open, and for nothing else.
+type UnauthenticatedInfo struct {
+	// Version is that of the format, 1 or 2.
+	Version int `json:"version"`
+	// Suite is the suite's number in hexadecimal, such as "0478".
+	Suite string `json:"suite"`
+	// Committing tells whether the message commits to its data key.
+	Committing bool `json:"committing"`
+	// Signed tells whether a signature ends the message.
+	Signed bool `json:"signed"`
+	// MessageID is in hexadecimal.
+	MessageID string `json:"message_id"`
+	// Context is the message's, with the public key of a signed one.
+	Context Context `json:"context"`
+	// WrappedKeys are the data key's wrapped forms, in the message's order.
+	WrappedKeys []UnauthenticatedKey `json:"wrapped_keys"`
+	// FrameLength is in bytes; 0 for a body without frames.
+	FrameLength int `json:"frame_len"`
+	// HeaderLength is in bytes.
+	HeaderLength int `json:"header_len"`
+}
+
+// UnauthenticatedKey is what a message says about a key that wraps its data key.
+type UnauthenticatedKey struct {
+	// ProviderID is the scheme's name: "tencent-kms" for a CMK.
+	ProviderID string `json:"provider_id"`
+	// Info says which key of the scheme it is: "<region>/<key id>" for a CMK. It is "" where it is not text.
+	Info string `json:"provider_info"`
+	// InfoHex is the info in hexadecimal where it is not text, else "".
+	InfoHex string `json:"provider_info_hex"`
+	// WrappedLength is in bytes.
+	WrappedLength int `json:"wrapped_len"`
+}
+
+// MessageInfo reads what a message, or its beginning, says about itself, without opening it. The error is ErrTruncated
+// when the header is not complete.
+func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
+	r := newRequest("MessageInfo")
+	input, size := r.input(context.Background(), message)
+	r.call = func(C.int64_t) C.tckms_go_outcome { return C.tckms_go_message_info(input, size) }
+	text, _, err := r.do(context.Background(), nobody{})
+	if err != nil {
+		return UnauthenticatedInfo{}, err
+	}
+	var info UnauthenticatedInfo
+	err = json.Unmarshal(text, &info)
+	return info, err
+}
+
+// nobody calls what needs no handle and waits for nothing.
+type nobody struct{}
+
+func (nobody) enter(context.Context) error       { return nil }
+func (nobody) leave()                            {}
+func (nobody) timeout(context.Context) C.int64_t { return 0 }
+func (nobody) lastErrors(*Error) []error         { return nil }

@@ -1,0 +1,118 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/cgo"
+)
+
+// FileOptions say how SealFile and OpenFile work. All may be left at their zero values.
+type FileOptions struct {
+	// Threads is how many threads work, at most 256. 0 means as many as the process may run at once. Each needs memory
+	// for two pieces of 1 MiB, or of one frame where frames are longer.
+	Threads int
+	// SignedAllowed lets signed messages be opened. Plaintext is then written before the signature is checked.
+	SignedAllowed bool
+	// Progress hears about ten times a second how many bytes of input are done, and how many there are in all, or -1
+	// where that is not known. An error ends the call, and errors.Is and errors.As find it in the call's; so does a
+	// panic. It runs on the goroutine of the call.
+	Progress func(done, total int64) error
+}
+
+// SealFile seals everything that src gives from where it stands, up to its end, into dst: files, pipes or sockets, of any
+// size, in bounded memory, on all cores. The keyring's cache is not used. After a failure the message in dst has no end,
+// and no reader takes it for a whole one.
+//
+// It returns when nothing uses the files any more: when the context ends, as soon as a write or a request for a data key
+// that is under way is over. They stay open, their deadlines do not count, and nothing else may read or write them
+// meanwhile.
+func (k *Keyring) SealFile(ctx context.Context, dst, src *os.File, encCtx EncryptionContext, o FileOptions) error {
+	call := func(in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
+		return C.tckms_go_seal_fd(k.handle, in, out, pairs, saturated(o.Threads), progress)
+	}
+	return k.overFiles(ctx, "SealFile", dst, src, encCtx, o.Progress, call)
+}
+
+// OpenFile opens the message that src gives from where it stands into dst, frame by frame, each after it is known to be
+// authentic. expected are pairs that have to be in the message's context, as for Open.
+//
+// That nothing is missing is known only when OpenFile succeeds: write to a new file and give it its name afterwards, and
+// throw away what is there after a failure. Everything else is as for SealFile.
+func (k *Keyring) OpenFile(ctx context.Context, dst, src *os.File, expected EncryptionContext, o FileOptions) error {
+	call := func(in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
+		return C.tckms_go_open_fd(k.handle, in, out, pairs, saturated(o.Threads), truth(o.SignedAllowed), progress)
+	}
+	return k.overFiles(ctx, "OpenFile", dst, src, expected, o.Progress, call)
+}
+
+type descriptorCall func(in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome
+
+func (k *Keyring) overFiles(ctx context.Context, action string, dst, src *os.File, e EncryptionContext,
+	hear func(done, total int64) error, call descriptorCall) error {
+	r := newRequest(action)
+	// C works with the caller's descriptors, so the caller waits for C.
+	r.short = true
+	pairs := r.encryptionContext(e)
+	p := &progress{ctx: ctx, hear: hear}
+	var handle cgo.Handle
+	if hear != nil || ctx.Done() != nil {
+		handle = cgo.NewHandle(p)
+		defer handle.Delete()
+	}
+	var err error
+	busy := withDescriptors(src, dst, func(in, out C.int) {
+		r.call = func(C.int64_t) C.tckms_go_outcome { return call(in, out, pairs, C.uintptr_t(handle)) }
+		_, _, err = r.do(ctx, k)
+	})
+	if busy != nil {
+		r.memory.free()
+		return fmt.Errorf("tckms: %s: %w", action, busy)
+	}
+	if failure, ok := err.(*Error); ok && failure.Status == ErrCanceled && p.err != nil {
+		failure.cause = p.err
+	}
+	return err
+}
+
+// withDescriptors keeps two files from being closed meanwhile. Unlike (*os.File).Fd it leaves them non-blocking.
+func withDescriptors(src, dst *os.File, use func(in, out C.int)) error {
+	from, err := src.SyscallConn()
+	if err != nil {
+		return err
+	}
+	to, err := dst.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = from.Control(func(in uintptr) {
+		inner = to.Control(func(out uintptr) { use(C.int(in), C.int(out)) })
+	})
+	if err == nil {
+		err = inner
+	}
+	return err
+}
+
+// progress is what stands between C's progress and Go's, and between C and a context.
+type progress struct {
+	ctx  context.Context
+	hear func(done, total int64) error
+	// Why C was told to stop.
+	err error
+}
+
+// tell returns 0 to go on.
+func (p *progress) tell(done, total int64) C.int {
+	if p.err = p.ctx.Err(); p.err == nil && p.hear != nil {
+		p.err = protected(func() error { return p.hear(done, total) })
+	}
+	if p.err != nil {
+		return 1
+	}
+	return 0
+}
