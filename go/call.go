@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/cgo"
 	"sync/atomic"
+	"time"
 )
 
 // caller is what a call is made with: a client, a keyring, a stream.
@@ -17,8 +18,9 @@ type caller interface {
 	leave()
 	// timeout is a context's deadline as a total timeout, or 0 when the caller's own is not later.
 	timeout(context.Context) C.int64_t
-	// lastErrors are those of the program's own functions that a failure may come from.
-	lastErrors(*Error) []error
+	// lastErrors are those of the program's own functions that a failure comes from where this call did not ask them
+	// itself, on its own thread.
+	lastErrors(failure *Error, began time.Time) []error
 }
 
 // request is what a call needs while it is in C.
@@ -64,6 +66,7 @@ const (
 
 // do makes a call, and returns what it made. A context that ends does not wait for the call.
 func (r *request) do(ctx context.Context, c caller) (first, second []byte, err error) {
+	began := time.Now()
 	if err := c.enter(ctx); err != nil {
 		r.memory.free()
 		return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, err)
@@ -72,7 +75,7 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 		outcome := r.call(0)
 		r.memory.free()
 		c.leave()
-		return r.take(c, &outcome, false)
+		return r.take(c, &outcome, began, false)
 	}
 	state := undecided
 	ended := make(chan C.tckms_go_outcome, 1)
@@ -95,13 +98,13 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 	}()
 	select {
 	case outcome := <-ended:
-		return r.take(c, &outcome, bounded)
+		return r.take(c, &outcome, began, bounded)
 	case <-ctx.Done():
 		if atomic.CompareAndSwapInt32(&state, undecided, abandoned) {
 			return nil, nil, &abandonedError{r.action, ctx.Err()}
 		}
 		outcome := <-ended
-		return r.take(c, &outcome, bounded)
+		return r.take(c, &outcome, began, bounded)
 	}
 }
 
@@ -115,7 +118,7 @@ func (e *abandonedError) Error() string { return "tckms: " + e.action + ": " + e
 func (e *abandonedError) Unwrap() error { return e.cause }
 
 // take copies what a call returned, and wipes and frees C's.
-func (r *request) take(c caller, outcome *C.tckms_go_outcome, bounded bool) (first, second []byte, err error) {
+func (r *request) take(c caller, outcome *C.tckms_go_outcome, began time.Time, bounded bool) (first, second []byte, err error) {
 	defer r.free(outcome)
 	if outcome.status == C.TCKMS_OK {
 		return goBytes(outcome.first), goBytes(outcome.second), nil
@@ -125,7 +128,7 @@ func (r *request) take(c caller, outcome *C.tckms_go_outcome, bounded bool) (fir
 	if outcome.caught != 0 {
 		reasons = cgo.Handle(outcome.caught).Value().([]error)
 	} else {
-		reasons = c.lastErrors(failure)
+		reasons = c.lastErrors(failure, began)
 	}
 	if bounded && failure.Status == ErrTimedOut {
 		reasons = append(reasons, context.DeadlineExceeded)

@@ -7,30 +7,33 @@ import (
 	"fmt"
 	"runtime/cgo"
 	"sync"
+	"time"
 	"unsafe"
 )
 
 // What C calls. A panic must not go through C, so it ends in these functions.
 
-// lastError is what a function of the program failed with when it was called last.
+// lastError is what a function of the program failed with when it was called last, if it failed.
 type lastError struct {
 	mu  sync.Mutex
 	err error
+	at  time.Time
 }
 
 func (l *lastError) set(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.err = err
+	l.err, l.at = err, time.Now()
 }
 
-func (l *lastError) appendTo(all []error) []error {
+// since is the error, unless it is older than that.
+func (l *lastError) since(began time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
-		return all
+	if l.at.Before(began) {
+		return nil
 	}
-	return append(all, l.err)
+	return l.err
 }
 
 // protected turns a panic into an error.

@@ -103,11 +103,14 @@ func (c *Client) timeout(ctx context.Context) C.int64_t {
 	return C.int64_t(left / time.Millisecond)
 }
 
-func (c *Client) lastErrors(failure *Error) []error {
+// lastErrors may be older than the call: the library does not ask a function that has just failed, and tells the same.
+func (c *Client) lastErrors(failure *Error, _ time.Time) []error {
 	var all []error
 	if failure.Status.Category() == CategoryCredentials {
 		for _, p := range c.providers {
-			all = p.last.appendTo(all)
+			if err := p.last.since(time.Time{}); err != nil {
+				all = append(all, err)
+			}
 		}
 	}
 	return all

@@ -412,18 +412,6 @@ func TestCredentialsFunc(t *testing.T) {
 		t.Errorf("asked %d times", asked)
 	}
 
-	for name, supply := range map[string]func() (Identity, error){
-		"error": func() (Identity, error) { return Identity{}, errors.New("the vault is closed") },
-		"panic": func() (Identity, error) { panic("the vault is closed") },
-		"empty": func() (Identity, error) { return Identity{}, nil },
-	} {
-		client := plain.client(t, func(o *Options) { o.Credentials = CredentialsFunc(supply) })
-		_, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), nil)
-		if !errors.Is(err, ErrCredentialsCallbackFailed) && !errors.Is(err, ErrMalformedCredentials) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-
 	// The next one is asked when the first has none.
 	client = plain.client(t, func(o *Options) {
 		o.Credentials = FirstOf(CredentialsFunc(func() (Identity, error) { return Identity{}, errors.New("none") }), o.Credentials)

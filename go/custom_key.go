@@ -85,12 +85,15 @@ func (k *customKey) answer(caught *C.uintptr_t, ask func(*CustomKey) error) C.in
 func statusOf(err error) Status {
 	var failure *Error
 	var status Status
+	if errors.As(err, &failure) {
+		status = failure.Status
+	} else {
+		errors.As(err, &status)
+	}
 	switch {
 	case err == nil:
 		return OK
-	case errors.As(err, &failure) && failure.Status != OK:
-		return failure.Status
-	case errors.As(err, &status) && status != OK:
+	case status != OK && status.Category() != CategoryUnknown:
 		return status
 	case errors.Is(err, context.DeadlineExceeded):
 		return ErrTimedOut

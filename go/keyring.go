@@ -236,14 +236,14 @@ func (k *Keyring) leave() {
 // timeout is none: clients in a keyring keep their own, since all calls share what is in its cache.
 func (k *Keyring) timeout(context.Context) C.int64_t { return 0 }
 
-func (k *Keyring) lastErrors(failure *Error) []error {
+func (k *Keyring) lastErrors(failure *Error, began time.Time) []error {
 	var all []error
 	for _, client := range k.clients {
-		all = append(all, client.lastErrors(failure)...)
+		all = append(all, client.lastErrors(failure, began)...)
 	}
 	for _, key := range k.custom {
-		if some := key.last.appendTo(nil); len(some) > 0 && statusOf(some[0]) == failure.Status {
-			all = append(all, some...)
+		if err := key.last.since(began); err != nil && statusOf(err) == failure.Status {
+			all = append(all, err)
 		}
 	}
 	return all

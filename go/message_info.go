@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"encoding/json"
+	"time"
 )
 
 // UnauthenticatedInfo is what a message says about itself. Nothing of it is authenticated: anybody can have written it.
@@ -61,7 +62,7 @@ func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
 // nobody calls what needs no handle and waits for nothing.
 type nobody struct{}
 
-func (nobody) enter(context.Context) error       { return nil }
-func (nobody) leave()                            {}
-func (nobody) timeout(context.Context) C.int64_t { return 0 }
-func (nobody) lastErrors(*Error) []error         { return nil }
+func (nobody) enter(context.Context) error          { return nil }
+func (nobody) leave()                               {}
+func (nobody) timeout(context.Context) C.int64_t    { return 0 }
+func (nobody) lastErrors(*Error, time.Time) []error { return nil }

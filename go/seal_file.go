@@ -88,14 +88,17 @@ func withDescriptors(src, dst *os.File, use func(in, out C.int)) error {
 	if err != nil {
 		return err
 	}
-	var inner error
-	err = from.Control(func(in uintptr) {
-		inner = to.Control(func(out uintptr) { use(C.int(in), C.int(out)) })
+	used := false
+	_ = from.Control(func(in uintptr) {
+		_ = to.Control(func(out uintptr) {
+			used = true
+			use(C.int(in), C.int(out))
+		})
 	})
-	if err == nil {
-		err = inner
+	if !used {
+		return os.ErrClosed
 	}
-	return err
+	return nil
 }
 
 // progress is what stands between C's progress and Go's, and between C and a context.

@@ -68,7 +68,8 @@ var sealing = map[string]way{
 		if _, err := io.Copy(struct{ io.Writer }{w}, bytes.NewReader(from)); err != nil {
 			return nil, err
 		}
-		return message.Bytes(), w.Close()
+		err = w.Close()
+		return message.Bytes(), err
 	},
 	"SealWriter, in pieces": func(t *testing.T, ctx context.Context, k *Keyring, from []byte) ([]byte, error) {
 		var message bytes.Buffer
@@ -86,7 +87,8 @@ var sealing = map[string]way{
 			}
 			from = from[step:]
 		}
-		return message.Bytes(), w.Close()
+		err = w.Close()
+		return message.Bytes(), err
 	},
 	"SealWriter of a size": func(t *testing.T, ctx context.Context, k *Keyring, from []byte) ([]byte, error) {
 		var message bytes.Buffer
@@ -219,21 +221,23 @@ func TestNoChangeAndNoCutIsOverlooked(t *testing.T) {
 		for at := range message {
 			flipped := append([]byte(nil), message...)
 			flipped[at] ^= 1 << (at % 8)
-			if _, err := open(t, background, keyring, flipped); !isIntegrity(err) {
+			if _, err := open(t, background, keyring, flipped); !isRefused(err) {
 				t.Errorf("%s, byte %d of %d flipped: %v", name, at, len(message), err)
 			}
 			_, err := open(t, background, keyring, message[:at])
 			wantStatus(t, err, ErrTruncated)
 		}
-		if _, err := open(t, background, keyring, append(append([]byte(nil), message...), 0)); !isIntegrity(err) {
+		if _, err := open(t, background, keyring, append(append([]byte(nil), message...), 0)); !isRefused(err) {
 			t.Errorf("%s, one byte more: %v", name, err)
 		}
 	}
 }
 
-func isIntegrity(err error) bool {
+// isRefused tells whether the library or, for what is in the wrapped data key, the service found a change.
+func isRefused(err error) bool {
 	var failure *Error
-	return errors.As(err, &failure) && failure.Status.Category() == CategoryIntegrity && !failure.Retryable
+	return errors.As(err, &failure) && !failure.Retryable &&
+		(failure.Status.Category() == CategoryIntegrity || failure.Status == ErrInvalidCiphertext)
 }
 
 // What comes out of a cut message is its true beginning, and never followed by io.EOF.
@@ -420,21 +424,27 @@ func TestProgressIsToldAndCanStop(t *testing.T) {
 		last = [2]int64{done, total}
 		return nil
 	}})
-	if err != nil || last != [2]int64{int64(len(message)), -1} {
-		t.Errorf("of a pipe, the last progress was %d, %v", last, err)
+	// The header may be counted or not.
+	if err != nil || last[0] < 5000000 || last[0] > int64(len(message)) || last[1] != -1 {
+		t.Errorf("of a pipe, the last progress was %d for %d bytes, %v", last, len(message), err)
 	}
 	opened, err := os.ReadFile(out.Name())
 	if !bytes.Equal(good(t, opened, err), plaintext) {
 		t.Error("another plaintext came out")
 	}
 
+	endless, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endless.Close()
 	enough := errors.New("enough")
 	for name, stop := range map[string]func(done, total int64) error{
 		"error": func(done, total int64) error { return enough },
 		"panic": func(done, total int64) error { panic(enough) },
 	} {
-		_, err := overFiles(t, plaintext, func(dst, src *os.File) error {
-			return keyring.SealFile(background, dst, src, app, FileOptions{Progress: stop})
+		_, err := overFiles(t, nil, func(dst, _ *os.File) error {
+			return keyring.SealFile(background, dst, endless, app, FileOptions{Progress: stop})
 		})
 		if !errors.Is(err, enough) || !errors.Is(err, ErrCanceled) {
 			t.Errorf("%s: %v", name, err)
@@ -590,7 +600,8 @@ func TestSizesAndBoundsAreKept(t *testing.T) {
 		if _, err := w.Write(content(size)); err != nil {
 			return nil, err
 		}
-		return message.Bytes(), w.Close()
+		err = w.Close()
+		return message.Bytes(), err
 	}
 	size := func(n int64) func(*SealWriter) error { return func(w *SealWriter) error { return w.SetSize(n) } }
 	bound := func(n int64) func(*SealWriter) error { return func(w *SealWriter) error { return w.SetBound(n) } }
@@ -821,13 +832,12 @@ func TestClosingAKeyring(t *testing.T) {
 	good(t, plaintext, err)
 	_, err = w.Write([]byte("x"))
 	good(t, nil, err)
+	if keyring.handle == nil {
+		t.Error("the keyring was freed under the writer")
+	}
 	if err := w.Close(); err != nil || later.Len() == 0 {
 		t.Errorf("%d bytes, %v", later.Len(), err)
 	}
-	if keyring.handle == nil {
-		t.Error("the keyring was freed under the reader")
-	}
-	r.Close()
 	if keyring.handle != nil || client.handle != nil {
 		t.Error("the last stream did not free the keyring and its client")
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"time"
 	"unsafe"
 )
 
@@ -37,13 +38,14 @@ func (k *Keyring) newStream(ctx context.Context, action string, e EncryptionCont
 	if err := k.use(); err != nil {
 		return nil, fmt.Errorf("tckms: %s: %w", action, err)
 	}
-	core := &streamCore{keyring: k, out: make([]byte, chunk)}
+	var handle *C.tckms_stream
 	r := newRequest(action)
 	defer r.memory.free()
-	if err := checked(maker(k.handle, r.encryptionContext(e), &core.handle)); err != nil {
+	if err := checked(maker(k.handle, r.encryptionContext(e), &handle)); err != nil {
 		k.drop(k.free)
 		return nil, err
 	}
+	core := &streamCore{handle, k, make([]byte, chunk)}
 	// A net for programs that forget to close.
 	runtime.SetFinalizer(core, (*streamCore).free)
 	return &stream{ctx: ctx, action: action, core: core}, nil
@@ -61,7 +63,9 @@ func (c *streamCore) free() {
 func (c *streamCore) enter(ctx context.Context) error   { return c.keyring.take(ctx, nil) }
 func (c *streamCore) leave()                            { c.keyring.giveBack() }
 func (c *streamCore) timeout(context.Context) C.int64_t { return 0 }
-func (c *streamCore) lastErrors(failure *Error) []error { return c.keyring.lastErrors(failure) }
+func (c *streamCore) lastErrors(failure *Error, began time.Time) []error {
+	return c.keyring.lastErrors(failure, began)
+}
 
 func (s *stream) free() {
 	if s.core != nil {
