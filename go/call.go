@@ -18,9 +18,9 @@ type caller interface {
 	leave()
 	// timeout is a context's deadline as a total timeout, or 0 when the caller's own is not later.
 	timeout(context.Context) C.int64_t
-	// lastErrors are those of the program's own functions that a failure comes from where this call did not ask them
+	// lastReports are those of the program's own functions, from which a failure may come where the call did not ask them
 	// itself, on its own thread.
-	lastErrors(failure *Error, began time.Time) []error
+	lastReports(began time.Time) []report
 }
 
 // request is what a call needs while it is in C.
@@ -124,15 +124,26 @@ func (r *request) take(c caller, outcome *C.tckms_go_outcome, began time.Time, b
 		return goBytes(outcome.first), goBytes(outcome.second), nil
 	}
 	failure := newError(outcome.status, outcome.error)
-	var reasons []error
-	if outcome.caught != 0 {
-		reasons = cgo.Handle(outcome.caught).Value().([]error)
-	} else {
-		reasons = c.lastErrors(failure, began)
+	failure.cause = join(r.reasons(c, failure, outcome, began))
+	if bounded && failure.Status == ErrTimedOut && failure.cause == nil {
+		failure.cause = context.DeadlineExceeded
 	}
-	if bounded && failure.Status == ErrTimedOut {
-		reasons = append(reasons, context.DeadlineExceeded)
-	}
-	failure.cause = join(reasons)
 	return nil, nil, failure
+}
+
+// reasons are the errors of the program's own functions that a failure comes from.
+func (r *request) reasons(c caller, failure *Error, outcome *C.tckms_go_outcome, began time.Time) []error {
+	var reports []report
+	if outcome.caught != 0 {
+		reports = cgo.Handle(outcome.caught).Value().([]report)
+	} else {
+		reports = c.lastReports(began)
+	}
+	var all []error
+	for _, report := range reports {
+		if report.explains(failure) {
+			all = append(all, report.err)
+		}
+	}
+	return all
 }

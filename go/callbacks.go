@@ -13,27 +13,42 @@ import (
 
 // What C calls. A panic must not go through C, so it ends in these functions.
 
-// lastError is what a function of the program failed with when it was called last, if it failed.
-type lastError struct {
-	mu  sync.Mutex
-	err error
-	at  time.Time
+// report is what a function of the program failed with, and what C was told of it.
+type report struct {
+	err    error
+	status Status
 }
 
-func (l *lastError) set(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err, l.at = err, time.Now()
+// explains tells whether a call failed for that reason, and not for another one that came later. An error that it does
+// not explain must not be found in it: an outage of one key is no message that another one cannot open.
+func (r report) explains(failure *Error) bool {
+	if r.status == ErrCredentialsCallbackFailed {
+		return failure.Status.Category() == CategoryCredentials
+	}
+	return r.status == failure.Status
 }
 
-// since is the error, unless it is older than that.
-func (l *lastError) since(began time.Time) error {
+// lastReport is what a function of the program failed with when it was called last, if it failed.
+type lastReport struct {
+	mu     sync.Mutex
+	report report
+	at     time.Time
+}
+
+func (l *lastReport) set(r report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.at.Before(began) {
+	l.report, l.at = r, time.Now()
+}
+
+// since is what was reported from a time on.
+func (l *lastReport) since(began time.Time) []report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.report.err == nil || l.at.Before(began) {
 		return nil
 	}
-	return l.err
+	return []report{l.report}
 }
 
 // protected turns a panic into an error.
@@ -50,18 +65,21 @@ func protected(call func() error) (err error) {
 	return call()
 }
 
-// catch hands an error to the call that waits for it on this thread. Threads of the library's own have none.
-func catch(caught *C.uintptr_t, err error) {
-	if caught == nil || err == nil {
-		return
+// tell remembers how a function ended, hands a failure to the call that waits for it on this thread, and returns what C
+// is told. Threads of the library's own have no such call.
+func tell(last *lastReport, caught *C.uintptr_t, r report) C.int {
+	last.set(r)
+	if caught == nil || r.err == nil {
+		return C.int(r.status)
 	}
-	var all []error
+	var all []report
 	if *caught != 0 {
 		before := cgo.Handle(*caught)
-		all = before.Value().([]error)
+		all = before.Value().([]report)
 		before.Delete()
 	}
-	*caught = C.uintptr_t(cgo.NewHandle(append(all, err)))
+	*caught = C.uintptr_t(cgo.NewHandle(append(all, r)))
+	return C.int(r.status)
 }
 
 //export tckmsGoLog
@@ -83,9 +101,10 @@ func tckmsGoCredentials(handle C.uintptr_t, caught *C.uintptr_t, out *C.tckms_cr
 		}
 		return identity.hand(out)
 	})
-	provider.last.set(err)
-	catch(caught, err)
-	return C.int(statusOf(err))
+	if err != nil {
+		return tell(&provider.last, caught, report{err, ErrCredentialsCallbackFailed})
+	}
+	return tell(&provider.last, caught, report{})
 }
 
 // hand gives an identity to C.

@@ -103,15 +103,11 @@ func (c *Client) timeout(ctx context.Context) C.int64_t {
 	return C.int64_t(left / time.Millisecond)
 }
 
-// lastErrors may be older than the call: the library does not ask a function that has just failed, and tells the same.
-func (c *Client) lastErrors(failure *Error, _ time.Time) []error {
-	var all []error
-	if failure.Status.Category() == CategoryCredentials {
-		for _, p := range c.providers {
-			if err := p.last.since(time.Time{}); err != nil {
-				all = append(all, err)
-			}
-		}
+// lastReports may be older than the call: the library does not ask a function that has just failed, and says the same.
+func (c *Client) lastReports(time.Time) []report {
+	var all []report
+	for _, p := range c.providers {
+		all = append(all, p.last.since(time.Time{})...)
 	}
 	return all
 }

@@ -156,7 +156,7 @@ func CredentialsFunc(supply func() (Identity, error)) Credentials {
 // it themselves: they wait while another one does, or until it may be asked again.
 type credentialsProvider struct {
 	supply func() (Identity, error)
-	last   lastError
+	last   lastReport
 }
 
 // seconds saturates, and rounds up so that a wish is never shorter than what was said.

@@ -27,7 +27,7 @@ type WrappedKey struct {
 // are wiped when a function returns.
 //
 // An error of a function ends the call, or has the next key asked when a message is opened; errors.Is and errors.As
-// find it in the call's error. One that is or wraps a Status or an *Error keeps its status: ErrServiceUnavailable for
+// find it in the call's error if that is what the call failed with. One that is or wraps a Status or an *Error keeps its status: ErrServiceUnavailable for
 // an outage, which counts as retryable, ErrNoMatchingKey for a data key that is not theirs. One that wraps
 // context.DeadlineExceeded becomes ErrTimedOut, any other one and a panic ErrCustomKeyFailed.
 type CustomKey struct {
@@ -66,7 +66,7 @@ func (k *Keyring) AddCustom(key CustomKey) error {
 // for those that waited while another call asked.
 type customKey struct {
 	CustomKey
-	last lastError
+	last lastReport
 }
 
 func customKeyOf(handle C.uintptr_t) *customKey {
@@ -76,9 +76,7 @@ func customKeyOf(handle C.uintptr_t) *customKey {
 // answer asks a function, and says in numbers what came of it.
 func (k *customKey) answer(caught *C.uintptr_t, ask func(*CustomKey) error) C.int {
 	err := protected(func() error { return ask(&k.CustomKey) })
-	k.last.set(err)
-	catch(caught, err)
-	return C.int(statusOf(err))
+	return tell(&k.last, caught, report{err, statusOf(err)})
 }
 
 // statusOf is what C is told of an error.

@@ -10,23 +10,70 @@
 // It links libtckms by pkg-config. With the build tag tckms_static it links the archive instead, and the program runs
 // without the shared library.
 //
+// # Sealing
+//
+// Encrypt is for 1 to 4096 bytes, which go to the service. A Keyring seals data of any size here, under data keys that
+// its keys wrap, into messages of the AWS Encryption SDK's format:
+//
+//	keyring, err := tckms.NewKeyring(tckms.KeyringOptions{Cache: &tckms.CacheLimits{}})
+//	if err != nil {
+//		return err
+//	}
+//	defer keyring.Close()
+//	if err := keyring.AddKMS(client, keyID); err != nil {
+//		return err
+//	}
+//	message, err := keyring.Seal(ctx, data, tckms.Context{"purpose": "backup"})
+//
+// For what is in memory there are Seal and Open, for what comes in pieces NewSealWriter and NewOpenReader, for files,
+// pipes and sockets SealFile and OpenFile; each reads what the others write. Nothing of a frame comes out before it is
+// authentic, but that a message was cut off is known only at its end: when Read returns io.EOF, when OpenFile returns
+// nil. What was sealed is complete when Close or SealFile returns nil; a SealWriter whose plaintext is not whole is left
+// with Abort.
+//
+// # Units
+//
+// Lengths are in bytes. Times are time.Duration, counted in milliseconds and rounded up. 0 is a default everywhere.
+//
 // # Contexts and deadlines
 //
-// A context's deadline is the call's total timeout, if it is sooner than the client's own. A call whose context is
-// cancelled returns at once; what was sent is not taken back, so the service may still carry it out. The C call then
-// goes on in the background until it ends, at most for its total timeout, keeps its place among those of
-// Options.MaxConcurrentCalls, and what it returns is wiped.
+// A context's deadline is the total timeout of a client's call, if it is sooner than the client's own. A call whose
+// context is cancelled returns at once; what was sent is not taken back, so the service may still carry it out. The C
+// call then goes on in the background until it ends, at most for its total timeout, keeps its place among those of
+// MaxConcurrentCalls, and what it returns is wiped.
+//
+// A keyring's calls return when their context ends just the same, but its clients keep their own total timeouts in the
+// background. SealFile and OpenFile return when nothing uses the files any more. A SealWriter and an OpenReader end with
+// the context that they were made with.
 //
 // # Threads
 //
-// A call in C blocks an operating system's thread. Options.MaxConcurrentCalls bounds how many there are at once for
-// each client; all other goroutines wait for their turn without a thread.
+// Any number of goroutines may use a Client or a Keyring at once; keys are added to a keyring before it is used. A
+// SealWriter and an OpenReader are for one goroutine at a time.
+//
+// A call in C blocks an operating system's thread. MaxConcurrentCalls bounds how many there are at once for each client
+// and each keyring; all other goroutines wait for their turn without a thread. SealFile and OpenFile have threads of
+// their own besides, FileOptions.Threads of them.
+//
+// Functions that the program gives to the library run on several goroutines at once. A panic in one is an error of the
+// call that it was called for.
+//
+// # Ownership
+//
+// What is handed to a call is the caller's again when the call returns; C keeps no pointer of Go. What a call returns is
+// memory of Go. Close ends a client or a keyring at any time: calls that run go on to their end, and the last one gives
+// back what there is. A keyring keeps what it needs of a closed client, a SealWriter and an OpenReader of a closed
+// keyring. What nobody closes is freed by finalizers, some time.
 //
 // # Errors
 //
 // A call that the library or the service refused returns an *Error. The detail is taken in the C function that made
 // the call, so it is never another call's, however goroutines move between threads. A call that waited for its turn or
-// for its reply when the context ended returns an error that wraps the context's.
+// for its reply when the context ended returns an error that wraps the context's. An error of an io.Writer or io.Reader
+// below comes through as it is.
+//
+// Where a function of the program failed, a CredentialsFunc, one of a CustomKey or a progress function, errors.Is and
+// errors.As find its own error in that of the call.
 //
 // # Secrets
 //

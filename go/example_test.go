@@ -1,11 +1,18 @@
 package tckms_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"tckms"
@@ -83,4 +90,103 @@ func ExampleCredentialsFunc() {
 	defer tckms.Wipe(key)
 	fmt.Println(len(key), len(wrapped) > 0)
 	// Output: 32 true
+}
+
+// Data of any size, sealed under a CMK. The cache lets messages share data keys, so that most need no request.
+func ExampleKeyring() {
+	client, err := tckms.NewClientFromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	keyring, err := tckms.NewKeyring(tckms.KeyringOptions{Cache: &tckms.CacheLimits{SealMaxAge: 5 * time.Minute}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer keyring.Close()
+	if err := keyring.AddKMS(client, os.Getenv("KEY_ID")); err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	message, err := keyring.Seal(ctx, []byte("a backup"), tckms.Context{"purpose": "backup", "tenant": "7"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	plaintext, err := keyring.Open(ctx, message, tckms.Context{"tenant": "7"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", plaintext)
+	_, err = keyring.Open(ctx, message, tckms.Context{"tenant": "8"})
+	fmt.Println(errors.Is(err, tckms.ErrContextMismatch))
+	// Output:
+	// a backup
+	// true
+}
+
+// sealStream is what a program does between any reader and any writer.
+func sealStream(ctx context.Context, keyring *tckms.Keyring, dst io.Writer, src io.Reader) error {
+	w, err := keyring.NewSealWriter(ctx, dst, tckms.Context{"purpose": "backup"})
+	if err != nil {
+		return err
+	}
+	// Without it a message whose source failed would get an end. After Close it does nothing.
+	defer w.Abort()
+	if _, err := io.Copy(w, src); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// A stream, and an escrow key that opens without the service.
+func ExampleKeyring_NewSealWriter() {
+	private, public := escrowPair()
+	sealing, err := tckms.NewKeyring(tckms.KeyringOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sealing.Close()
+	if err := sealing.AddRSAPublicPEM("escrow", "2026", public); err != nil {
+		log.Fatal(err)
+	}
+	var message bytes.Buffer
+	if err := sealStream(context.Background(), sealing, &message, strings.NewReader("a backup")); err != nil {
+		log.Fatal(err)
+	}
+
+	opening, err := tckms.NewKeyring(tckms.KeyringOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer opening.Close()
+	if err := opening.AddRSAPrivatePEM("escrow", "2026", private); err != nil {
+		log.Fatal(err)
+	}
+	r, err := opening.NewOpenReader(context.Background(), &message, tckms.Context{"purpose": "backup"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	// ReadAll returns no error only for a message that is whole.
+	plaintext, err := io.ReadAll(r)
+	fmt.Printf("%s %v\n", plaintext, err)
+	// Output: a backup <nil>
+}
+
+// escrowPair makes what openssl genpkey would, offline.
+func escrowPair() (private, public []byte) {
+	key, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		log.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	private = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if der, err = x509.MarshalPKIXPublicKey(&key.PublicKey); err != nil {
+		log.Fatal(err)
+	}
+	return private, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }

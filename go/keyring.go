@@ -208,11 +208,12 @@ func (k *Keyring) free() {
 
 // use holds the keyring, to which nothing can be added any more.
 func (k *Keyring) use() error {
-	if err := k.hold(); err != nil {
-		return err
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.closed {
+		return ErrClosed
+	}
+	k.users++
 	k.inUse = true
 	return nil
 }
@@ -236,15 +237,13 @@ func (k *Keyring) leave() {
 // timeout is none: clients in a keyring keep their own, since all calls share what is in its cache.
 func (k *Keyring) timeout(context.Context) C.int64_t { return 0 }
 
-func (k *Keyring) lastErrors(failure *Error, began time.Time) []error {
-	var all []error
+func (k *Keyring) lastReports(began time.Time) []report {
+	var all []report
 	for _, client := range k.clients {
-		all = append(all, client.lastErrors(failure, began)...)
+		all = append(all, client.lastReports(began)...)
 	}
 	for _, key := range k.custom {
-		if err := key.last.since(began); err != nil && statusOf(err) == failure.Status {
-			all = append(all, err)
-		}
+		all = append(all, key.last.since(began)...)
 	}
 	return all
 }
@@ -268,7 +267,7 @@ func (k *Keyring) Seal(ctx context.Context, plaintext []byte, encCtx EncryptionC
 // authentic, with its signature if it has one.
 //
 // expected are pairs that have to be in the message's context, else the error is ErrContextMismatch and no key was
-// asked. nil opens a message of any context: a context protects only who says what he expects.
+// asked. None opens a message of any context: a context protects only who says what he expects.
 func (k *Keyring) Open(ctx context.Context, message []byte, expected EncryptionContext) ([]byte, error) {
 	r := newRequest("Open")
 	pairs := r.encryptionContext(expected)

@@ -62,7 +62,7 @@ func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
 // nobody calls what needs no handle and waits for nothing.
 type nobody struct{}
 
-func (nobody) enter(context.Context) error          { return nil }
-func (nobody) leave()                               {}
-func (nobody) timeout(context.Context) C.int64_t    { return 0 }
-func (nobody) lastErrors(*Error, time.Time) []error { return nil }
+func (nobody) enter(context.Context) error       { return nil }
+func (nobody) leave()                            {}
+func (nobody) timeout(context.Context) C.int64_t { return 0 }
+func (nobody) lastReports(time.Time) []report    { return nil }

@@ -63,8 +63,8 @@ func (c *streamCore) free() {
 func (c *streamCore) enter(ctx context.Context) error   { return c.keyring.take(ctx, nil) }
 func (c *streamCore) leave()                            { c.keyring.giveBack() }
 func (c *streamCore) timeout(context.Context) C.int64_t { return 0 }
-func (c *streamCore) lastErrors(failure *Error, began time.Time) []error {
-	return c.keyring.lastErrors(failure, began)
+func (c *streamCore) lastReports(began time.Time) []report {
+	return c.keyring.lastReports(began)
 }
 
 func (s *stream) free() {
