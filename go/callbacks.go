@@ -53,16 +53,21 @@ func (l *lastReport) since(began time.Time) []report {
 
 // protected turns a panic into an error.
 func protected(call func() error) (err error) {
+	returned := false
 	defer func() {
+		if returned {
+			return
+		}
 		switch value := recover().(type) {
-		case nil:
 		case error:
 			err = fmt.Errorf("tckms: a function of the program panicked: %w", value)
 		default:
 			err = fmt.Errorf("tckms: a function of the program panicked: %v", value)
 		}
 	}()
-	return call()
+	err = call()
+	returned = true
+	return err
 }
 
 // tell remembers how a function ended, hands a failure to the call that waits for it on this thread, and returns what C
@@ -119,7 +124,8 @@ func (i *Identity) hand(out *C.tckms_credentials) error {
 }
 
 //export tckmsGoGenerate
-func tckmsGoGenerate(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t, out *C.tckms_wrapped_key) C.int {
+func tckmsGoGenerate(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t,
+	out *C.tckms_wrapped_key) C.int {
 	return customKeyOf(handle).answer(caught, func(key *CustomKey) error {
 		made := make([]byte, int(size))
 		defer Wipe(made)
@@ -133,7 +139,8 @@ func tckmsGoGenerate(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dat
 }
 
 //export tckmsGoWrap
-func tckmsGoWrap(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t, out *C.tckms_wrapped_key) C.int {
+func tckmsGoWrap(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t,
+	out *C.tckms_wrapped_key) C.int {
 	return customKeyOf(handle).answer(caught, func(key *CustomKey) error {
 		given := copied(dataKey, size)
 		defer Wipe(given)

@@ -86,6 +86,7 @@ func TestCredentialsFunctionsThatPanicOrSupplyNothing(t *testing.T) {
 		want   error
 	}{
 		"panic with an error": {func() (Identity, error) { panic(vaultFailure(1)) }, errVault},
+		"panic with nil":      {func() (Identity, error) { panic(nil) }, ErrCredentialsCallbackFailed},
 		"nothing":             {func() (Identity, error) { return Identity{}, nil }, ErrMalformedCredentials},
 		"a NUL":               {func() (Identity, error) { return Identity{SecretID: "a\x00"}, nil }, ErrInvalidUTF8},
 	} {

@@ -117,10 +117,3 @@ func copied(start *C.uint8_t, size C.size_t) []byte {
 	}
 	return out
 }
-
-func truth(b bool) C.int {
-	if b {
-		return 1
-	}
-	return 0
-}

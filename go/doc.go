@@ -33,7 +33,8 @@
 //
 // # Units
 //
-// Lengths are in bytes. Times are time.Duration, counted in milliseconds and rounded up. 0 is a default everywhere.
+// Lengths are in bytes. Times are time.Duration, counted in milliseconds and rounded up. 0 is the default in
+// all options.
 //
 // # Contexts and deadlines
 //

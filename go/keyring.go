@@ -6,7 +6,6 @@ import "C"
 import (
 	"context"
 	"errors"
-	"math"
 	"runtime"
 	"time"
 )
@@ -277,12 +276,4 @@ func (k *Keyring) Open(ctx context.Context, message []byte, expected EncryptionC
 	}
 	plaintext, _, err := r.do(ctx, k)
 	return plaintext, err
-}
-
-// saturated is a number for C that stays out of range if it is.
-func saturated(value int) C.uint32_t {
-	if value < 0 || int64(value) > math.MaxUint32 {
-		return math.MaxUint32
-	}
-	return C.uint32_t(value)
 }

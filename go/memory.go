@@ -79,6 +79,14 @@ func goBytes(b C.tckms_buffer) []byte {
 	return out
 }
 
+// truth is a bool of C.
+func truth(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // Wipe overwrites a plaintext or a data key that is no longer needed. Copies that Go has made of it are out of reach.
 func Wipe(b []byte) {
 	if len(b) > 0 {

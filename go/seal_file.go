@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"runtime/cgo"
 )
@@ -118,4 +119,12 @@ func (p *progress) tell(done, total int64) C.int {
 		return 1
 	}
 	return 0
+}
+
+// saturated is a number for C that stays out of range if it is.
+func saturated(value int) C.uint32_t {
+	if value < 0 || int64(value) > math.MaxUint32 {
+		return math.MaxUint32
+	}
+	return C.uint32_t(value)
 }

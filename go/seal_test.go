@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -462,7 +463,19 @@ func TestFilesThatFail(t *testing.T) {
 	_, err = overFiles(t, content(100), func(dst, src *os.File) error {
 		return keyring.SealFile(background, full, src, app, FileOptions{})
 	})
-	if failure := wantStatus(t, err, ErrDescriptorFailed); failure.Errno.Error() != "no space left on device" {
+	if failure := wantStatus(t, err, ErrDescriptorFailed); failure.Errno != syscall.ENOSPC {
+		t.Error(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	reader.Close()
+	_, err = overFiles(t, content(100), func(dst, src *os.File) error {
+		return keyring.SealFile(background, writer, src, app, FileOptions{})
+	})
+	if failure := wantStatus(t, err, ErrDescriptorFailed); failure.Errno != syscall.EPIPE {
 		t.Error(err)
 	}
 	_, err = overFiles(t, content(100), func(dst, src *os.File) error {
