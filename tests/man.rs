@@ -79,7 +79,7 @@ fn mandoc_has_no_complaint() {
 /// The options that a text names, such as `-k` and `--tls`.
 fn options(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-    words.filter(|word| word.starts_with('-') && word.trim_matches('-').len() > 0).map(str::to_owned).collect()
+    words.filter(|word| word.starts_with('-') && !word.trim_matches('-').is_empty()).map(str::to_owned).collect()
 }
 
 #[test]
