@@ -1,6 +1,7 @@
 //! Sealing and opening from a reader to a writer, on all cores.
 
 use std::io::{Read, Write};
+use std::sync::atomic::Ordering;
 
 use super::assembly_line::{Line, Piece, Watch, Work, failed, write_all};
 use super::content_key::TAG_LEN;
@@ -59,6 +60,7 @@ impl Keyring {
             }
         };
         let mut opened = OpenedMessage::unlock(self, header, &beginning, expected)?;
+        watch.done.fetch_add(opened.header.len as u64, Ordering::Relaxed);
         let verifier = opened.verifier.take();
         let rest = beginning.split_off(opened.header.len);
         let opening = Opening::new(opened, verifier.is_some(), *self.limits());

@@ -179,8 +179,13 @@ fn heard_by(heard: &mut Heard) -> tckms_fd_options {
 fn progress_ends_with_everything() {
     let (keyring, _) = TestKey::keyring();
     let mut heard = Heard::default();
-    through(&keyring, false, &plaintext(3_000_000), &heard_by(&mut heard)).1.unwrap();
+    let message = through(&keyring, false, &plaintext(3_000_000), &heard_by(&mut heard));
+    message.1.unwrap();
     assert_eq!((heard.done, heard.total), (3_000_000, 3_000_000));
+
+    let mut heard = Heard::default();
+    through(&keyring, true, &message.0, &heard_by(&mut heard)).1.unwrap();
+    assert_eq!((heard.done, heard.total), (message.0.len() as u64, message.0.len() as u64));
 }
 
 #[test]
