@@ -18,12 +18,21 @@ const CORPUS_MAX: u64 = 200_000;
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        expect_lock_file_to_be_current();
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz");
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["fuzz", "build", "--target-dir"]).arg(&target).current_dir(root()).env("RUSTC_BOOTSTRAP", "1");
         output_of(&mut cargo);
         target.join("x86_64-unknown-linux-gnu/release")
     })
+}
+
+/// cargo-fuzz would write it anew without a word.
+fn expect_lock_file_to_be_current() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"]);
+    let current = cargo.current_dir(root()).output().expect("cargo can be run").status.success();
+    assert!(current, "fuzz/Cargo.lock is stale; run `cargo metadata --manifest-path fuzz/Cargo.toml >/dev/null`");
 }
 
 struct Target {
