@@ -26,6 +26,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::error::Result;
+use crate::fork_gate;
 use crate::process::Canary;
 use crate::reply::HttpReply;
 use crate::transport::{Client, HttpRequest, exchange};
@@ -87,7 +88,9 @@ impl HttpThread {
         let shared = Arc::clone(&ground);
         let thread = thread::Builder::new().name(NAME.into()).spawn(move || {
             let _ = STANDS_ON.with(|ground| ground.set(Arc::clone(&shared)));
+            fork_gate::enter();
             run(runtime, incoming, client, &shared);
+            fork_gate::leave();
             drop::<SyncSender<()>>(end);
         })?;
         Ok(Self { jobs: Some(jobs), ground, ended: Mutex::new(ended), thread: Some(thread) })
@@ -157,7 +160,8 @@ impl Drop for HttpThread {
         let told = contained(|| drop(jobs)).is_some();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if told && ended.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Disconnected) {
-            let _ = self.thread.take().map(JoinHandle::join);
+            // The end of a thread gives back what the cryptography had for it.
+            fork_gate::inside(|| self.thread.take().map(JoinHandle::join));
         }
     }
 }
@@ -221,16 +225,24 @@ thread_local! {
 pub(crate) fn stop_if_it_is_this_one() {
     let ground = STANDS_ON.try_with(|ground| ground.get().cloned());
     if let Ok(Some(ground)) = ground {
+        fork_gate::leave();
         ground.stop();
     }
 }
 
 fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
-    let look = || {
-        let ground = Arc::clone(ground);
-        move || ground.stop_if_gone()
-    };
-    runtime::Builder::new_current_thread().enable_all().on_thread_park(look()).on_thread_unpark(look()).build()
+    let (before, after) = (Arc::clone(ground), Arc::clone(ground));
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || {
+            fork_gate::leave();
+            before.stop_if_gone();
+        })
+        .on_thread_unpark(move || {
+            after.stop_if_gone();
+            fork_gate::enter();
+        })
+        .build()
 }
 
 /// Nothing is dropped after a panic that was not stopped where it began, as in a Rust program with its own panic hook: what

@@ -25,6 +25,7 @@ mod credentials;
 mod endpoint;
 mod environment;
 mod error;
+mod fork_gate;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -34,6 +35,7 @@ mod per_process;
 #[allow(unsafe_code)]
 mod process;
 mod proxy;
+mod random;
 mod rate;
 mod reply;
 mod request;

@@ -132,6 +132,16 @@ impl Drop for MaskGuard {
     }
 }
 
+/// Has functions called around each `fork` of this process, for as long as it lives.
+#[cfg(unix)]
+pub(crate) fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+    // SAFETY: the functions stay where they are, as the library is never unmapped (`-z nodelete`).
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+}
+
+#[cfg(not(unix))]
+pub(crate) fn at_fork(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {}
+
 /// Overwrites a slice with zeros, see [`wipe`].
 pub(crate) fn wipe_slice(bytes: &mut [u8]) {
     // SAFETY: the slice is writable and as long as it says.

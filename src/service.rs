@@ -14,6 +14,7 @@ use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
 use crate::proxy::Proxy;
+use crate::random;
 use crate::rate::RateLimiter;
 use crate::reply::{HttpReply, Response};
 use crate::request::Request;
@@ -294,7 +295,7 @@ impl Call<'_> {
             total_timeout: self.limits.total_timeout(),
             repeatable: self.request.repeatable,
         };
-        policy.decide(self.attempts, error, self.started.elapsed(), random_fraction())
+        policy.decide(self.attempts, error, self.started.elapsed(), random::fraction())
     }
 
     fn pause(&self, wait: Duration) {
@@ -416,13 +417,4 @@ fn sensitive(value: &[u8]) -> Result<HeaderValue> {
 fn header_value(value: &[u8]) -> Result<HeaderValue> {
     HeaderValue::from_bytes(value)
         .map_err(|_| Error::new(Status::InvalidHeaderText, "a value cannot be sent in a header"))
-}
-
-/// Chance for the jitter, from the operating system's generator: a forked child must not repeat its parent's.
-fn random_fraction() -> f64 {
-    let mut bytes = [0; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
-        Err(_) => 0.5,
-    }
 }

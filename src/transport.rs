@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::connector::{ConnectionCounter, Connector};
 use crate::error::{Error, Result, cause_chain};
+use crate::fork_gate;
 use crate::http_thread::{Head, HttpThread, Silence};
 use crate::per_process::PerProcess;
 use crate::process;
@@ -48,6 +49,7 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub fn new(settings: Settings) -> Self {
+        fork_gate::watch_forks();
         Self { settings, connections: ConnectionCounter::default(), live: PerProcess::new() }
     }
 

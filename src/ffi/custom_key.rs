@@ -8,6 +8,7 @@ use super::arguments::{bytes, handle_mut, null};
 use super::guard::guard;
 use super::keyring::check_struct_size;
 use crate::error::{Error, Result};
+use crate::random;
 use crate::seal::{KeyRequest, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
@@ -210,8 +211,7 @@ impl WrappingKey for CustomKey {
     fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
         let mut data_key = Secret::zeroed(request.data_key_len)?;
         let Some(generate) = self.callbacks.generate else {
-            aws_lc_rs::rand::fill(data_key.expose_mut())
-                .map_err(|_| Error::new(Status::Internal, "the operating system gave no random bytes"))?;
+            random::fill(data_key.expose_mut())?;
             let wrapped = self.wrap(request, &data_key)?;
             return Ok((data_key, wrapped));
         };

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::fork_gate;
 use crate::process;
 use crate::secret::Secret;
 use crate::status::Status;
@@ -212,7 +213,8 @@ impl Watch {
                 work()
             })?;
             self.tell(progress);
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            // The end of a thread gives back what the cryptography had for it.
+            fork_gate::inside(|| worker.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 

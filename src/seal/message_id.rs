@@ -1,7 +1,7 @@
 //! What makes each message's keys its own.
 
-use crate::error::{Error, Result};
-use crate::status::Status;
+use crate::error::Result;
+use crate::random;
 
 /// The length of the ids that are written. Version 1 of the format has 16 bytes.
 pub(crate) const MESSAGE_ID_LEN: usize = 32;
@@ -17,8 +17,7 @@ impl MessageId {
     /// A fresh id. The generator notices forks and copies of virtual machines, so no two processes draw the same.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; MESSAGE_ID_LEN];
-        aws_lc_rs::rand::fill(&mut bytes)
-            .map_err(|_| Error::new(Status::Internal, "the operating system gave no random bytes"))?;
+        random::fill(&mut bytes)?;
         Ok(Self { bytes, len: MESSAGE_ID_LEN })
     }
 

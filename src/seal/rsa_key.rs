@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
 use crate::error::{Error, Result};
+use crate::fork_gate;
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -87,7 +88,9 @@ impl WrappingKey for RsaKey {
         let failed = || Error::new(Status::Internal, "the RSA key did not wrap the data key");
         let Half::Public(key) = &self.half else { return Err(failed()) };
         let mut blob = vec![0; key.ciphertext_size()];
-        key.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose(), &mut blob, None).map_err(|_| failed())?;
+        fork_gate::inside(|| {
+            key.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose(), &mut blob, None).map(|_| ()).map_err(|_| failed())
+        })?;
         Ok(WrappedKey { provider_id: self.namespace.clone(), provider_info: self.name.clone().into_bytes(), blob })
     }
 
@@ -104,10 +107,10 @@ impl WrappingKey for RsaKey {
         };
         let Half::Private(key) = &self.half else { return Err(failed()) };
         let mut data_key = Secret::zeroed(key.min_output_size())?;
-        let len = key
-            .decrypt(&OAEP_SHA256_MGF1SHA256, &wrapped.blob, data_key.expose_mut(), None)
-            .map_err(|_| failed())?
-            .len();
+        let len = fork_gate::inside(|| {
+            let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, &wrapped.blob, data_key.expose_mut(), None);
+            opened.map(|data_key| data_key.len()).map_err(|_| failed())
+        })?;
         data_key.truncate(len);
         Ok(data_key)
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::random;
 use crate::status::Status;
 
 /// What tells one value from another: a digest of all that it depends on.
@@ -140,7 +141,7 @@ impl<V> Shelf<V> {
         let entry = Entry {
             value: Arc::clone(&value),
             born,
-            renew_at: born + self.budget.max_age.mul_f64(RENEWAL_STARTS + RENEWAL_SPREAD * chance()),
+            renew_at: born + self.budget.max_age.mul_f64(RENEWAL_STARTS + RENEWAL_SPREAD * random::fraction()),
             renewing: false,
             messages: 1,
             bytes,
@@ -242,17 +243,8 @@ impl<V> Drop for Renewal<'_, V> {
             && entry.renewing
         {
             entry.renewing = false;
-            entry.renew_at = Instant::now() + RENEWAL_PAUSE.mul_f64(0.5 + chance());
+            entry.renew_at = Instant::now() + RENEWAL_PAUSE.mul_f64(0.5 + random::fraction());
         }
-    }
-}
-
-/// In `[0, 1)`, from the operating system's generator: a forked child must not repeat its parent's.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
-        Err(_) => 0.5,
     }
 }
 
