@@ -31,7 +31,7 @@ pub fn prepare(options: &Options) -> Result<Artifacts> {
 }
 
 /// This program is `<target>/release/tckms-bench`.
-fn target_folder() -> Result<PathBuf> {
+pub fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).ok_or("this program is not where cargo puts it")?;
     Ok(target.to_owned())

@@ -10,12 +10,16 @@ use crate::worker;
 /// The text of `--help`.
 pub const HELP: &str = "\
 Measures the CPU time of tckms_encrypt() beside a bare reqwest::blocking loop that sends the same request to the same
-local server, and prints the ratio of the two. It never fails because of a figure.
+local server, and sealing beside the bare cipher and OpenSSL; prints the ratios, and draws docs/performance/*.svg. It
+never fails because of a figure.
 
-Usage: tckms-bench [OPTIONS]
+Usage: tckms-bench [OPTIONS] [encrypt | seal | plot]
+
+  encrypt, seal  Measure only this
+  plot           Measure nothing; draw from the figures of the last measurement
 
 Options:
-      --quick         A look instead of a measurement: fewer and shorter rounds
+      --quick         A look instead of a measurement: fewer and shorter rounds, and no plots
       --allocator     Also build the library without `wipe-on-free`, and measure what the wiping allocator costs
       --library FILE  Measure this libtckms.so; by default it is built first, as an installed one is
   -h, --help          Print this help
@@ -25,6 +29,8 @@ Options:
 pub enum Command {
     Help,
     Measure(Options),
+    /// Draw the figures that are there.
+    Plot,
     /// Internal: be the server, and leave the certificate of its CA in this file.
     Serve {
         ca_file: PathBuf,
@@ -33,9 +39,19 @@ pub enum Command {
     Work(worker::Spec),
 }
 
+/// What to measure.
+#[derive(Debug, Default, PartialEq)]
+pub enum What {
+    #[default]
+    All,
+    Encrypt,
+    Seal,
+}
+
 /// How to measure.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
+    pub what: What,
     pub quick: bool,
     pub allocator: bool,
     pub library: Option<PathBuf>,
@@ -54,6 +70,9 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("allocator") => options.allocator = true,
             Arg::Long("library") => options.library = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Value(word) if word == "encrypt" => options.what = What::Encrypt,
+            Arg::Value(word) if word == "seal" => options.what = What::Seal,
+            Arg::Value(word) if word == "plot" => return Ok(Command::Plot),
             Arg::Value(word) if word == "serve" => return Ok(Command::Serve { ca_file: parser.value()?.into() }),
             Arg::Value(word) if word == "work" => return Ok(Command::Work(parser.value()?.parse_with(spec)?)),
             other => return Err(other.unexpected()),
@@ -80,8 +99,8 @@ mod tests {
     #[test]
     fn options_are_independent_of_each_other() {
         assert_eq!(options(&[]).unwrap(), Options::default());
-        let all = Options { quick: true, allocator: true, library: Some("x.so".into()) };
-        assert_eq!(options(&["--library", "x.so", "--allocator", "--quick"]).unwrap(), all);
+        let all = Options { what: What::Seal, quick: true, allocator: true, library: Some("x.so".into()) };
+        assert_eq!(options(&["--library", "x.so", "--allocator", "--quick", "seal"]).unwrap(), all);
     }
 
     #[test]

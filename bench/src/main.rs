@@ -1,28 +1,33 @@
-//! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request.
+//! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request, and what
+//! sealing costs beside the bare cipher.
 //!
-//! One binary plays all parts, each in a process of its own: the server's CPU is not the clients', and the allocator of
-//! one client is not the other's.
+//! For Encrypt one binary plays all parts, each in a process of its own: the server's CPU is not the clients', and the
+//! allocator of one client is not the other's.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod artifact;
 mod bare;
+mod chart;
 mod cli;
 mod http;
 mod libtckms;
 mod placement;
 mod plan;
+mod plots;
 mod process;
 mod record;
 mod report;
 mod rounds;
+mod sealing;
 mod server;
 mod signing;
 mod worker;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::Command;
+use crate::cli::{Command, What};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Measure(options) => measure(&options),
+        Command::Plot => plot(),
         Command::Serve { ca_file } => server::run(&ca_file),
         Command::Work(spec) => worker::run(&spec),
     };
@@ -63,9 +69,26 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn measure(options: &cli::Options) -> Result<()> {
     let artifacts = artifact::prepare(options)?;
-    let measured = rounds::run(&artifacts, options)?;
-    print!("{}", report::table(&measured));
-    let file = report::write_json(&artifacts.results, &measured)?;
-    println!("\nAll figures: {}", file.display());
+    if options.what != What::Seal {
+        let measured = rounds::run(&artifacts, options)?;
+        print!("{}", report::table(&measured));
+        println!("\nAll figures: {}", report::write_json(&artifacts.results, &measured)?.display());
+    }
+    if options.what != What::Encrypt {
+        let report = sealing::run(&artifacts.shipped, options.quick)?;
+        print!("{}", report.table());
+        println!("\nAll figures: {}", report.write_json(&artifacts.results)?.display());
+    }
+    if options.quick { Ok(()) } else { draw(&artifacts.results) }
+}
+
+fn plot() -> Result<()> {
+    draw(&artifact::target_folder()?.join("bench"))
+}
+
+fn draw(results: &Path) -> Result<()> {
+    for file in plots::draw(results)? {
+        println!("Plot: {}", file.display());
+    }
     Ok(())
 }

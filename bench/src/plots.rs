@@ -1,0 +1,106 @@
+//! From the figures that a measurement left in JSON to the plots of the documents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::chart::{Bar, Chart, Mark};
+use crate::sealing::figures::{Report, Row, Section, short};
+
+/// Draws what there is JSON of in `results`, and says which files were written.
+pub fn draw(results: &Path) -> Result<Vec<PathBuf>> {
+    let mut charts = Vec::new();
+    if let Some(json) = read(results, "encrypt.json")? {
+        charts.push(("encrypt".to_owned(), encrypt(&serde_json::from_str(&json)?)?));
+    }
+    if let Some(json) = read(results, "sealing.json")? {
+        let report: Report = serde_json::from_str(&json)?;
+        charts.extend(report.sections.iter().map(|section| (section.name.clone(), sealing(section, &report))));
+    }
+    if charts.is_empty() {
+        return Err(format!("{} has no figures; measure first", results.display()).into());
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("docs").join("performance");
+    fs::create_dir_all(&folder)?;
+    let write = |(name, chart): (String, Chart)| {
+        let file = folder.join(format!("{name}.svg"));
+        fs::write(&file, chart.svg())?;
+        Ok(file)
+    };
+    charts.into_iter().map(write).collect()
+}
+
+fn read(results: &Path, name: &str) -> Result<Option<String>> {
+    match fs::read_to_string(results.join(name)) {
+        Ok(json) => Ok(Some(json)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{name}: {error}").into()),
+    }
+}
+
+/// A bar is as long as the row is fast; its marks are what it should reach beside others.
+fn sealing(section: &Section, report: &Report) -> Chart {
+    let rate_of = |name: &str| section.rows.iter().find(|row| row.name == name).map(|row| section.rate(row));
+    let marks = |row: &Row| {
+        let mark = |ratio: &crate::sealing::figures::Ratio| {
+            let aim = ratio.aim?;
+            Some(Mark { value: aim * rate_of(&ratio.to)?, label: format!("aim: {aim} × {}", ratio.to) })
+        };
+        row.ratios.iter().filter_map(mark).collect()
+    };
+    let bar = |row: &Row| Bar {
+        label: row.name.clone(),
+        value: section.rate(row),
+        text: short(section.rate(row)),
+        ours: row.name.starts_with("tckms_"),
+        begins_group: row.name.starts_with("tckms_"),
+        marks: marks(row),
+    };
+    let clock = if section.by_wall { "by the clock" } else { "by CPU time" };
+    Chart {
+        title: section.title.clone(),
+        subtitle: format!("Medians of {} alternating rounds, {clock}; beside {}", section.rounds, report.openssl),
+        unit: section.unit.clone(),
+        bars: section.rows.iter().map(bar).collect(),
+        line: None,
+    }
+}
+
+fn encrypt(figures: &Value) -> Result<Chart> {
+    let number = |value: &Value| value.as_f64().ok_or("encrypt.json lacks a number");
+    let target = number(&figures["target_ratio"])?;
+    let mut bars = Vec::new();
+    for row in figures["rows"].as_array().ok_or("encrypt.json has no rows")? {
+        let scheme = row["scheme"].as_str().unwrap_or_default().to_uppercase();
+        let threads = number(&row["threads"])?;
+        let what = format!("{scheme}, {} bytes, {threads} thread{}", row["plaintext_len"], plural(threads));
+        let mut add = |label: &str, ratio: f64, ours: bool, begins_group: bool| {
+            bars.push(Bar {
+                label: label.to_owned(),
+                value: ratio,
+                text: format!("{ratio:.2}"),
+                ours,
+                begins_group,
+                marks: vec![],
+            });
+        };
+        add(&format!("{what}: to the signing loop"), number(&row["signing_ratio"])?, true, true);
+        add("to the bare loop", number(&row["ratio"])?, true, false);
+        if let Some(ratio) = row["cpp_sdk_ratio"].as_f64() {
+            add("Tencent's C++ SDK, in another run", ratio, false, false);
+        }
+    }
+    Ok(Chart {
+        title: "One Encrypt call: CPU time beside a reqwest::blocking loop".to_owned(),
+        subtitle: format!("Medians of {} alternating rounds; less is better", figures["effort"]["rounds"]),
+        unit: "times the CPU time of the loop".to_owned(),
+        bars,
+        line: Some(Mark { value: target, label: format!("aim: at most {target:.2}") }),
+    })
+}
+
+fn plural(count: f64) -> &'static str {
+    if count == 1.0 { "" } else { "s" }
+}

@@ -1,0 +1,77 @@
+//! Between files in memory, with one thread and with two.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::Effort;
+use super::figures::Section;
+use super::library::Library;
+use super::turns::{cost_of, take_turns};
+use crate::Result;
+
+/// How many times one core two of them should be.
+const TWO_CORES: f64 = 1.6;
+
+const SEAL_1: &str = "tckms_seal_fd, 1 thread";
+const SEAL_2: &str = "tckms_seal_fd, 2 threads";
+const OPEN_1: &str = "tckms_open_fd, 1 thread";
+const OPEN_2: &str = "tckms_open_fd, 2 threads";
+const COPY: &str = "read and write alone, 1 thread";
+
+pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
+    eprintln!("measuring files in memory");
+    let folder = Folder::new()?;
+    let (plain, sealed, out) = (folder.0.join("plain"), folder.0.join("sealed"), folder.0.join("out"));
+    fs::write(&plain, vec![9; effort.large])?;
+    library.seal_file(&File::open(&plain)?, &File::create(&sealed)?, 2)?;
+    let names = [SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY];
+    let series = take_turns(&names, effort.large_rounds, |who| {
+        let from = File::open(if matches!(who, OPEN_1 | OPEN_2) { &sealed } else { &plain })?;
+        let to = File::create(&out)?;
+        let work = || match who {
+            SEAL_1 => library.seal_file(&from, &to, 1),
+            SEAL_2 => library.seal_file(&from, &to, 2),
+            OPEN_1 => library.open_file(&from, &to, 1),
+            OPEN_2 => library.open_file(&from, &to, 2),
+            _ => copy(&from, &to),
+        };
+        Ok(cost_of(work)?.0)
+    })?;
+    let title = format!("{} MiB from file to file in memory", effort.large >> 20);
+    let mut section = Section::new("files", &title, "GB/s", effort.large as f64 / 1e9, &series);
+    section.by_wall = true;
+    section.compare(&series, SEAL_2, SEAL_1, Some(TWO_CORES));
+    section.compare(&series, OPEN_2, OPEN_1, Some(TWO_CORES));
+    section.compare(&series, SEAL_1, COPY, None);
+    Ok(section)
+}
+
+/// In pieces as large as those of the library.
+fn copy(mut from: &File, mut to: &File) -> Result<()> {
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut from, &mut piece)? {
+            0 => return Ok(()),
+            len => std::io::Write::write_all(&mut to, &piece[..len])?,
+        }
+    }
+}
+
+/// A folder in memory where the system has such, removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = place.join(format!("tckms-bench-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
