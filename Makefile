@@ -22,7 +22,8 @@ help:
 	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
 	@echo "make dist-check    what a release has to pass beside the tests: packaging, offline and equal builds"
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
-	@echo "make bench   measure, beside a bare HTTP loop in the same run"
+	@echo "make bench   measure, beside a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
+	@echo "make plots   draw docs/performance anew from the figures of the last make bench"
 
 build:
 	scripts/setup.sh build
@@ -80,6 +81,10 @@ man:
 
 bench: build
 	$(CARGO) run --release --locked -p tckms-bench
+
+.PHONY: plots
+plots:
+	$(CARGO) run --release --locked -p tckms-bench -- plot
 
 clean:
 	$(CARGO) clean

@@ -103,7 +103,10 @@ impl Bar {
             svg,
             "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\" rx=\"2\"/>"
         );
-        text(svg, end + 6.0, y + 13.0, "text", "start", &self.text);
+        // A mark that would run through the value pushes it to its right.
+        let marks = self.marks.iter().map(|mark| scale.x(mark.value));
+        let value_at = marks.filter(|mark| (end..end + 60.0).contains(mark)).fold(end, f64::max);
+        text(svg, value_at + 6.0, y + 13.0, "text", "start", &self.text);
         let depth = |place: usize| y + BAR + MARK_STEP * (place + 1) as f64;
         for (place, mark) in self.marks.iter().enumerate() {
             dashes(svg, scale.x(mark.value), y - 3.0, depth(place));
@@ -152,10 +155,11 @@ impl Scale {
     }
 
     fn ticks(&self) -> impl Iterator<Item = (f64, String)> {
-        let decimals = if self.step < 0.2 || self.step == 0.25 { 2 } else { usize::from(self.step < 1.0) };
+        let decimals = (0..3).find(|digits| (self.step * 10_f64.powi(*digits)).fract() < 1e-9).unwrap_or(3) as usize;
         (0..=self.steps).map(move |step| {
             let value = step as f64 * self.step;
-            let label = if value >= 1000.0 { format!("{:.0}k", value / 1000.0) } else { format!("{value:.decimals$}") };
+            let label =
+                if self.step >= 1000.0 { format!("{:.0}k", value / 1000.0) } else { format!("{value:.decimals$}") };
             (value, label)
         })
     }
@@ -167,7 +171,9 @@ mod tests {
 
     #[test]
     fn the_axis_has_a_few_round_steps() {
-        for (largest, labels) in [(1.44, "0.00 0.20 0.40 0.60 0.80 1.00 1.20 1.40 1.60"), (19.6, "0 5 10 15 20")] {
+        for (largest, labels) in
+            [(1.44, "0.00 0.20 0.40 0.60 0.80 1.00 1.20 1.40 1.60"), (19.6, "0.0 2.5 5.0 7.5 10.0 12.5 15.0 17.5 20.0")]
+        {
             let ticks: Vec<_> = Scale::new(largest).ticks().map(|(_, label)| label).collect();
             assert_eq!(ticks.iter().map(|label| label.parse::<f64>().unwrap()).collect::<Vec<_>>(), numbers(labels));
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context as Digest, SHA384};
+use aws_lc_rs::digest::{Context as Digest, SHA256};
 
 use super::limits::checked;
 use super::materials::Materials;
@@ -107,7 +107,7 @@ pub(crate) struct IdMaker(Digest);
 
 impl IdMaker {
     pub fn new(purpose: &str) -> Self {
-        Self(Digest::new(&SHA384)).part(purpose.as_bytes())
+        Self(Digest::new(&SHA256)).part(purpose.as_bytes())
     }
 
     pub fn part(mut self, part: &[u8]) -> Self {
@@ -117,7 +117,7 @@ impl IdMaker {
     }
 
     pub fn finish(self) -> Id {
-        let mut id = [0; 48];
+        let mut id = [0; 32];
         id.copy_from_slice(self.0.finish().as_ref());
         id
     }

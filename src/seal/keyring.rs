@@ -44,7 +44,7 @@ impl Keyring {
     pub fn new() -> Self {
         Self {
             keys: Vec::new(),
-            identity: [0; 48],
+            identity: [0; 32],
             policy: Policy::default(),
             suite: COMMITTING,
             frame_len: FRAME_LEN_DEFAULT,

@@ -9,7 +9,7 @@ use crate::random;
 use crate::status::Status;
 
 /// What tells one value from another: a digest of all that it depends on.
-pub(crate) type Id = [u8; 48];
+pub(crate) type Id = [u8; 32];
 
 /// A value is renewed somewhere between these parts of its life: spread out, so that a fleet which started together
 /// does not come back together, and early, so that a throttled service has time to recover.
@@ -254,7 +254,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
-    const ID: Id = [7; 48];
+    const ID: Id = [7; 32];
     const BUDGET: Budget = Budget { max_age: Duration::from_secs(3600), messages: 3, bytes: 100 };
 
     fn counted(calls: &AtomicU32) -> impl Fn(bool) -> Result<u32> {
@@ -306,7 +306,7 @@ mod tests {
         let old = Arc::downgrade(&shelf.get(&ID, 0, counted(&calls)).unwrap());
         thread::sleep(Duration::from_millis(40));
         assert!(old.upgrade().is_some());
-        shelf.get(&[8; 48], 0, counted(&calls)).unwrap();
+        shelf.get(&[8; 32], 0, counted(&calls)).unwrap();
         assert!(old.upgrade().is_none());
     }
 
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn the_longest_unused_value_goes_first() {
         let (shelf, calls) = (Shelf::new(Budget { messages: 1000, ..BUDGET }, 2), AtomicU32::new(0));
-        let get = |id: u8| *shelf.get(&[id; 48], 0, counted(&calls)).unwrap();
+        let get = |id: u8| *shelf.get(&[id; 32], 0, counted(&calls)).unwrap();
         assert_eq!([get(1), get(2), get(1), get(3), get(1), get(2)], [0, 1, 0, 2, 0, 3]);
     }
 

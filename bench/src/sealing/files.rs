@@ -17,32 +17,44 @@ const SEAL_2: &str = "tckms_seal_fd, 2 threads";
 const OPEN_1: &str = "tckms_open_fd, 1 thread";
 const OPEN_2: &str = "tckms_open_fd, 2 threads";
 const COPY: &str = "read and write alone, 1 thread";
+/// The kernel finds and clears memory for a new file within the write, and makes one write to a file at a time.
+const NEW_1: &str = "tckms_seal_fd, 1 thread, new file";
+const NEW_2: &str = "tckms_seal_fd, 2 threads, new file";
+const COPY_NEW: &str = "read and write alone, 1 thread, new file";
 
 pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
     eprintln!("measuring files in memory");
     let folder = Folder::new()?;
     let (plain, sealed, out) = (folder.0.join("plain"), folder.0.join("sealed"), folder.0.join("out"));
     fs::write(&plain, vec![9; effort.large])?;
-    library.seal_file(&File::open(&plain)?, &File::create(&sealed)?, 2)?;
-    let names = [SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY];
+    for file in [&sealed, &out] {
+        library.seal_file(&File::open(&plain)?, &File::create(file)?, 2)?;
+    }
+    let names = [SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY, NEW_2, NEW_1, COPY_NEW];
     let series = take_turns(&names, effort.large_rounds, |who| {
         let from = File::open(if matches!(who, OPEN_1 | OPEN_2) { &sealed } else { &plain })?;
-        let to = File::create(&out)?;
+        let new = folder.0.join("new");
+        let is_new = matches!(who, NEW_1 | NEW_2 | COPY_NEW);
+        let to = if is_new { File::create(&new)? } else { File::options().write(true).open(&out)? };
         let work = || match who {
-            SEAL_1 => library.seal_file(&from, &to, 1),
-            SEAL_2 => library.seal_file(&from, &to, 2),
+            SEAL_1 | NEW_1 => library.seal_file(&from, &to, 1),
+            SEAL_2 | NEW_2 => library.seal_file(&from, &to, 2),
             OPEN_1 => library.open_file(&from, &to, 1),
             OPEN_2 => library.open_file(&from, &to, 2),
             _ => copy(&from, &to),
         };
-        Ok(cost_of(work)?.0)
+        let (cost, ()) = cost_of(work)?;
+        if is_new {
+            fs::remove_file(new)?;
+        }
+        Ok(cost)
     })?;
     let title = format!("{} MiB from file to file in memory", effort.large >> 20);
     let mut section = Section::new("files", &title, "GB/s", effort.large as f64 / 1e9, &series);
     section.by_wall = true;
     section.compare(&series, SEAL_2, SEAL_1, Some(TWO_CORES));
     section.compare(&series, OPEN_2, OPEN_1, Some(TWO_CORES));
-    section.compare(&series, SEAL_1, COPY, None);
+    section.compare(&series, NEW_2, NEW_1, Some(TWO_CORES));
     Ok(section)
 }
 

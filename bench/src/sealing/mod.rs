@@ -36,7 +36,7 @@ struct Effort {
     message_rounds: usize,
 }
 
-const FULL: Effort = Effort { large: 1 << 30, large_rounds: 21, messages: 20_000, message_rounds: 51 };
+const FULL: Effort = Effort { large: 1 << 30, large_rounds: 11, messages: 20_000, message_rounds: 31 };
 const QUICK: Effort = Effort { large: 64 << 20, large_rounds: 5, messages: 2_000, message_rounds: 9 };
 
 /// Measures everything, saying on stderr what is under way.
