@@ -21,6 +21,9 @@ pub struct tckms_buffer {
     pub len: usize,
 }
 
+/// Of `data`: a line of the cache. AES-GCM is up to a third slower when each of its stores is split between two.
+const ALIGNMENT: usize = 64;
+
 impl tckms_buffer {
     /// The caller's buffer, set to empty.
     ///
@@ -58,26 +61,33 @@ impl tckms_buffer {
     fn allocate<'a>(&mut self, len: usize) -> Result<&'a mut [u8]> {
         self.clear();
         let out_of_memory = || Error::new(Status::OutOfMemory, format!("no memory for a result of {len} bytes"));
-        let size = len.checked_add(1).ok_or_else(out_of_memory)?;
+        let size = len.checked_add(1 + ALIGNMENT).ok_or_else(out_of_memory)?;
         // SAFETY: calloc takes any size.
         let block = unsafe { libc::calloc(size, 1).cast::<u8>() };
         if block.is_null() {
             return Err(out_of_memory());
         }
         prefer_large_pages(block, size);
-        (self.data, self.len) = (block, len);
-        // SAFETY: the block has `len` initialised bytes and one more, and nobody else knows it before this call returns
-        // to C or `clear` gives it back.
-        Ok(unsafe { slice::from_raw_parts_mut(block, len) })
+        let skipped = ALIGNMENT - block.addr() % ALIGNMENT;
+        // SAFETY: the block has ALIGNMENT bytes, of which 1 to ALIGNMENT are skipped, then `len` initialised bytes and one
+        // more. Nobody else knows it before this call returns to C or `clear` gives it back.
+        unsafe {
+            self.data = block.add(skipped);
+            self.data.sub(1).write(skipped as u8);
+            self.len = len;
+            Ok(slice::from_raw_parts_mut(self.data, len))
+        }
     }
 
     /// Wipes and frees the block, if there is one.
     pub(super) fn clear(&mut self) {
         if !self.data.is_null() {
-            // SAFETY: the block came from `allocate`, with `len` bytes and one more.
+            // SAFETY: the block came from `allocate`, with `len` bytes and one more, and before them how far it begins
+            // before that.
             unsafe {
                 process::wipe(self.data, self.len + 1);
-                libc::free(self.data.cast());
+                let skipped = usize::from(self.data.sub(1).read());
+                libc::free(self.data.sub(skipped).cast());
             }
         }
         self.data = ptr::null_mut();
