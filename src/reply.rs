@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64_simd::{AsOut, STANDARD as BASE64};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -167,8 +166,10 @@ impl Response<'_> {
     pub fn plaintext(&self) -> Result<Secret> {
         let text = self.required(&self.plaintext, "Plaintext")?;
         let mut plaintext = Secret::zeroed(text.len().div_ceil(4) * 3)?;
-        let len =
-            BASE64.decode_slice(text, plaintext.expose_mut()).map_err(|_| self.malformed("Plaintext is not base64"))?;
+        let len = BASE64
+            .decode(text.as_bytes(), plaintext.expose_mut().as_out())
+            .map_err(|_| self.malformed("Plaintext is not base64"))?
+            .len();
         plaintext.truncate(len);
         Ok(plaintext)
     }

@@ -75,7 +75,7 @@ fn encrypt(figures: &Value) -> Result<Chart> {
     for row in figures["rows"].as_array().ok_or("encrypt.json has no rows")? {
         let scheme = row["scheme"].as_str().unwrap_or_default().to_uppercase();
         let threads = number(&row["threads"])?;
-        let what = format!("{scheme}, {} bytes, {threads} thread{}", row["plaintext_len"], plural(threads));
+        let what = format!("{scheme}, {} B, {threads} thread{}", row["plaintext_len"], plural(threads));
         let mut add = |label: &str, ratio: f64, ours: bool, begins_group: bool| {
             bars.push(Bar {
                 label: label.to_owned(),
