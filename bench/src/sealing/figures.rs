@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::turns::{Cost, Series};
 use crate::Result;
+use crate::rounds::median;
 
 /// The figures of one run.
 #[derive(Serialize, Deserialize)]
@@ -130,12 +131,6 @@ pub fn short(value: f64) -> String {
     let digits = format!("{:.0}", if value < 10_000.0 { value } else { (value / 100.0).round() * 100.0 });
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 #[cfg(test)]
