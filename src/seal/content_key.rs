@@ -3,6 +3,7 @@
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 
 use crate::error::{Error, Result};
+use crate::process;
 use crate::status::Status;
 
 pub(crate) const IV_LEN: usize = 12;
@@ -19,15 +20,15 @@ impl ContentKey {
 
     /// Encrypts from one slice into another of the same length, without a copy between.
     pub fn seal(&self, iv: [u8; IV_LEN], aad: &[u8], plaintext: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
-        self.0
-            .seal_out_of_place_scatter(Nonce::assume_unique_for_key(iv), Aad::from(aad), plaintext, out, &[], tag)
+        let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
+        without_traces(|| self.0.seal_out_of_place_scatter(nonce, aad, plaintext, out, &[], tag))
             .map_err(|_| internal("AES-GCM refused to encrypt"))
     }
 
     /// Encrypts where the plaintext stands.
     pub fn seal_in_place(&self, iv: [u8; IV_LEN], aad: &[u8], in_out: &mut [u8], tag: &mut [u8]) -> Result<()> {
-        self.0
-            .seal_in_place_scatter(Nonce::assume_unique_for_key(iv), Aad::from(aad), in_out, &[], tag)
+        let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
+        without_traces(|| self.0.seal_in_place_scatter(nonce, aad, in_out, &[], tag))
             .map_err(|_| internal("AES-GCM refused to encrypt"))
     }
 
@@ -35,9 +36,17 @@ impl ContentKey {
     /// is zeros.
     #[must_use]
     pub fn open(&self, iv: [u8; IV_LEN], aad: &[u8], ciphertext: &[u8], tag: &[u8], out: &mut [u8]) -> bool {
-        let nonce = Nonce::assume_unique_for_key(iv);
-        self.0.open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, out).is_ok()
+        let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
+        without_traces(|| self.0.open_separate_gather(nonce, aad, ciphertext, tag, out)).is_ok()
     }
+}
+
+/// Vector code leaves its last blocks of plaintext in the registers, and whoever saves those next writes them into memory: a
+/// signal's frame, or the dynamic linker at the first call of a function.
+fn without_traces<T>(work: impl FnOnce() -> T) -> T {
+    let outcome = work();
+    process::wipe_vector_registers();
+    outcome
 }
 
 fn internal(message: &str) -> Error {
