@@ -81,16 +81,20 @@ type Answered = oneshot::Receiver<Result<HttpReply>>;
 
 impl HttpThread {
     pub fn start(client: Client) -> std::io::Result<Self> {
-        let ground = Arc::new(Ground { canary: Canary::new()?, given_up: AtomicBool::new(false) });
+        let ground = Arc::new(Ground {
+            canary: Canary::new()?,
+            given_up: AtomicBool::new(false),
+            inside: AtomicBool::new(false),
+        });
         let runtime = build_runtime(&ground)?;
         let (jobs, incoming) = unbounded_channel();
         let (end, ended) = sync_channel(0);
         let shared = Arc::clone(&ground);
         let thread = thread::Builder::new().name(NAME.into()).spawn(move || {
             let _ = STANDS_ON.with(|ground| ground.set(Arc::clone(&shared)));
-            fork_gate::enter();
+            shared.go_inside();
             run(runtime, incoming, client, &shared);
-            fork_gate::leave();
+            shared.go_outside();
             drop::<SyncSender<()>>(end);
         })?;
         Ok(Self { jobs: Some(jobs), ground, ended: Mutex::new(ended), thread: Some(thread) })
@@ -189,6 +193,8 @@ impl Wake for Sleeper {
 struct Ground {
     canary: Canary,
     given_up: AtomicBool,
+    /// Whether the thread is counted by the gate for forks: where it stops, it may be outside already.
+    inside: AtomicBool,
 }
 
 impl Ground {
@@ -207,7 +213,19 @@ impl Ground {
         }
     }
 
+    fn go_inside(&self) {
+        fork_gate::enter();
+        self.inside.store(true, Ordering::Relaxed);
+    }
+
+    fn go_outside(&self) {
+        if self.inside.swap(false, Ordering::Relaxed) {
+            fork_gate::leave();
+        }
+    }
+
     fn stop(&self) -> ! {
+        self.go_outside();
         self.give_up();
         loop {
             thread::park();
@@ -225,7 +243,6 @@ thread_local! {
 pub(crate) fn stop_if_it_is_this_one() {
     let ground = STANDS_ON.try_with(|ground| ground.get().cloned());
     if let Ok(Some(ground)) = ground {
-        fork_gate::leave();
         ground.stop();
     }
 }
@@ -235,12 +252,12 @@ fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
     runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_park(move || {
-            fork_gate::leave();
+            before.go_outside();
             before.stop_if_gone();
         })
         .on_thread_unpark(move || {
             after.stop_if_gone();
-            fork_gate::enter();
+            after.go_inside();
         })
         .build()
 }
