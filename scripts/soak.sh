@@ -10,13 +10,8 @@ cargo=${CARGO:-cargo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# The test crates to loop: the fault matrix, and those about threads and processes.
-tests="--test faults"
-for name in threads process; do
-    if [ -f "tests/$name.rs" ]; then
-        tests="$tests --test $name"
-    fi
-done
+# The fault matrix, and what is about threads and processes.
+tests="--test faults --test process --test thread_sanitizer --test prefork"
 
 # Built first: the time is for running. The fuzz targets build themselves when they are run.
 # shellcheck disable=SC2086 # A list of words.

@@ -2,8 +2,10 @@
 // Does what a list of jobs on standard input says, with the stock AWS Encryption SDK and the keyring of docs/interop.
 
 const fs = require('fs')
+const http = require('http')
 const path = require('path')
 const { AlgorithmSuiteIdentifier, buildClient, CommitmentPolicy } = require('@aws-crypto/client-node')
+const { CommonClient } = require('tencentcloud-sdk-nodejs-common')
 const { TencentKmsKeyring } = require(path.join(process.env.INTEROP_PROVIDER, 'tencent-kms.js'))
 
 const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
@@ -11,10 +13,12 @@ const UNSIGNED = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_
 const SIGNED = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY_ECDSA_P384
 
 function keyring (keyIds) {
-  const { TCKMS_ENDPOINT, TENCENTCLOUD_REGION, TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY } = process.env
-  return new TencentKmsKeyring({
-    region: TENCENTCLOUD_REGION, keyIds, secretId: TENCENTCLOUD_SECRET_ID, secretKey: TENCENTCLOUD_SECRET_KEY, endpoint: TCKMS_ENDPOINT
-  })
+  const { TCKMS_ENDPOINT, TENCENTCLOUD_REGION: region, TENCENTCLOUD_SECRET_ID: secretId, TENCENTCLOUD_SECRET_KEY: secretKey } = process.env
+  // The SDK signs for the service that the host's name begins with, so the emulator is called by such a name.
+  const endpoint = `kms.emulator.test:${new URL(TCKMS_ENDPOINT).port}`
+  const agent = new http.Agent({ lookup: (_host, { all }, done) => all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4) })
+  const profile = { httpProfile: { protocol: 'http://', endpoint, agent } }
+  return new TencentKmsKeyring(new CommonClient(endpoint, '2019-01-18', { credential: { secretId, secretKey }, region, profile }), region, keyIds)
 }
 
 async function run (job) {

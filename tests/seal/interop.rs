@@ -135,8 +135,10 @@ fn the_old_python_sdk_and_the_library_read_each_other() {
 fn the_javascript_sdk_and_the_library_read_each_other() {
     let environment = folder("interop-node");
     fs::create_dir_all(&environment).unwrap();
-    fs::copy(root().join("tests/interop/package.json"), environment.join("package.json")).unwrap();
-    if !environment.join("node_modules").exists() {
+    let (wanted, installed) = (root().join("tests/interop/package.json"), environment.join("package.json"));
+    if fs::read(&installed).ok() != fs::read(&wanted).ok() || !environment.join("node_modules").exists() {
+        let _ = fs::remove_dir_all(environment.join("node_modules"));
+        fs::copy(wanted, installed).unwrap();
         install(tool("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&environment));
     }
     let mut peer = tool("node");

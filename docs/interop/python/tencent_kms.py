@@ -18,14 +18,6 @@ from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.kms.v20190118 import models
 
 
-def _with_context(request, encryption_context):
-    """The service may compare the context as text, so it is always written in the same way."""
-    if encryption_context:
-        pairs = dict(sorted(encryption_context.items()))
-        request.EncryptionContext = json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
-    return request
-
-
 @attr.s(hash=True)
 class _KeyConfig(MasterKeyConfig):
     provider_id = "tencent-kms"
@@ -40,39 +32,36 @@ class _Key(MasterKey):
         return self.key_id.decode("ascii").split("/", 1)[1]
 
     def _generate_data_key(self, algorithm, encryption_context):
-        request = _with_context(models.GenerateDataKeyRequest(), encryption_context)
-        request.KeyId, request.NumberOfBytes = self._cmk(), algorithm.kdf_input_len
-        try:
-            reply = self.config.client.GenerateDataKey(request)
-        except TencentCloudSDKException as error:
-            raise GenerateKeyError(str(error)) from error
-        self._check(reply, GenerateKeyError)
+        fields = {"KeyId": self._cmk(), "NumberOfBytes": algorithm.kdf_input_len}
+        reply = self._call("GenerateDataKey", fields, encryption_context, GenerateKeyError)
         return DataKey(self.key_provider, base64.b64decode(reply.Plaintext), reply.CiphertextBlob.encode("ascii"))
 
     def _encrypt_data_key(self, data_key, algorithm, encryption_context):
-        request = _with_context(models.EncryptRequest(), encryption_context)
-        request.KeyId, request.Plaintext = self._cmk(), base64.b64encode(data_key.data_key).decode("ascii")
-        try:
-            reply = self.config.client.Encrypt(request)
-        except TencentCloudSDKException as error:
-            raise EncryptKeyError(str(error)) from error
-        self._check(reply, EncryptKeyError)
+        fields = {"KeyId": self._cmk(), "Plaintext": base64.b64encode(data_key.data_key).decode("ascii")}
+        reply = self._call("Encrypt", fields, encryption_context, EncryptKeyError)
         return EncryptedDataKey(self.key_provider, reply.CiphertextBlob.encode("ascii"))
 
     def _decrypt_data_key(self, encrypted_data_key, algorithm, encryption_context):
-        request = _with_context(models.DecryptRequest(), encryption_context)
-        request.CiphertextBlob = encrypted_data_key.encrypted_data_key.decode("ascii")
-        try:
-            reply = self.config.client.Decrypt(request)
-        except TencentCloudSDKException as error:
-            raise DecryptKeyError(str(error)) from error
-        # Decrypt takes no key id: that the blob was made by this CMK is only told by the reply.
-        self._check(reply, DecryptKeyError)
-        return DataKey(self.key_provider, base64.b64decode(reply.Plaintext), encrypted_data_key.encrypted_data_key)
+        blob = encrypted_data_key.encrypted_data_key
+        reply = self._call("Decrypt", {"CiphertextBlob": blob.decode("ascii")}, encryption_context, DecryptKeyError)
+        return DataKey(self.key_provider, base64.b64decode(reply.Plaintext), blob)
 
-    def _check(self, reply, error):
+    def _call(self, action, fields, encryption_context, failure):
+        request = getattr(models, f"{action}Request")()
+        if encryption_context:
+            # The service may compare the context as text, so it is always written in the same way.
+            pairs = dict(sorted(encryption_context.items()))
+            request.EncryptionContext = json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+        for name, value in fields.items():
+            setattr(request, name, value)
+        try:
+            reply = getattr(self.config.client, action)(request)
+        except TencentCloudSDKException as error:
+            raise failure(f"{action}: {error}") from error
+        # Decrypt takes no key id: that the blob was made by this CMK is only told by the reply.
         if reply.KeyId != self._cmk():
-            raise error(f"the reply is about CMK {reply.KeyId}, not {self._cmk()}")
+            raise failure(f"{action}: the reply is about CMK {reply.KeyId}, not {self._cmk()}")
+        return reply
 
 
 @attr.s(hash=True)
