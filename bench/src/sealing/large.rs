@@ -1,6 +1,6 @@
 //! A large message in one call, and as a stream from memory into memory.
 
-use super::cipher::{AwsLc, body_len, derive, open_body, seal_body};
+use super::cipher::{AwsLc, body_len, derive, open_body, open_dense, seal_body, seal_dense};
 use super::evp::{Anew, OpenSsl, Reused};
 use super::figures::Section;
 use super::library::{DATA_KEY, Library};
@@ -15,6 +15,9 @@ const TIMES_OPENSSL: f64 = 3.0;
 
 /// Into memory that is there already, and into new memory, which the kernel clears first.
 const BARE: &str = "bare aws-lc-rs";
+/// Where the processor's own reading ahead is not interrupted between frames.
+const BARE_DENSE: &str = "bare aws-lc-rs, no gap between frames";
+const COPY: &str = "a copy, nothing else";
 const BARE_FRESH: &str = "bare aws-lc-rs, new memory";
 const EVP: &str = "OpenSSL EVP";
 const EVP_ANEW: &str = "OpenSSL EVP, a context for each frame";
@@ -22,6 +25,9 @@ const EVP_FRESH: &str = "OpenSSL EVP, new memory";
 const STREAM: &str = "tckms_stream_update";
 const SEAL: &str = "tckms_seal, new memory";
 const OPEN: &str = "tckms_open, new memory";
+
+/// Who fills memory that is there already.
+const INTO_ROOM: [&str; 6] = [STREAM, BARE, BARE_DENSE, COPY, EVP, EVP_ANEW];
 
 /// Message ids follow version and suite.
 const ID_AT: std::ops::Range<usize> = 3..35;
@@ -84,7 +90,7 @@ impl Contest<'_> {
     }
 
     fn sealing(&mut self, effort: &Effort) -> Result<Section> {
-        let mut series = take_turns(&[STREAM, BARE, EVP, EVP_ANEW], effort.large_rounds, |who| self.seal(who))?;
+        let mut series = take_turns(&INTO_ROOM, effort.large_rounds, |who| self.seal(who))?;
         series.extend(take_turns(&[SEAL, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.seal(who))?);
         let title = format!("Sealing {} MiB in frames of {} KiB, one core", effort.large >> 20, FRAME_LEN >> 10);
         let mut section = Section::new("sealing", &title, "GB/s", effort.large as f64 / 1e9, &series);
@@ -93,7 +99,7 @@ impl Contest<'_> {
     }
 
     fn opening(&mut self, effort: &Effort) -> Result<Section> {
-        let mut series = take_turns(&[STREAM, BARE, EVP, EVP_ANEW], effort.large_rounds, |who| self.open(who))?;
+        let mut series = take_turns(&INTO_ROOM, effort.large_rounds, |who| self.open(who))?;
         series.extend(take_turns(&[OPEN, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.open(who))?);
         let title = format!("Opening {} MiB in frames of {} KiB, one core", effort.large >> 20, FRAME_LEN >> 10);
         let mut section = Section::new("opening", &title, "GB/s", effort.large as f64 / 1e9, &series);
@@ -111,6 +117,8 @@ impl Contest<'_> {
             BARE => cost_of(|| seal_body(bare, id, plaintext, room)).map(cost),
             EVP => cost_of(|| seal_body(evp, id, plaintext, room)).map(cost),
             EVP_ANEW => cost_of(|| seal_body(evp_anew, id, plaintext, room)).map(cost),
+            BARE_DENSE => cost_of(|| seal_dense(bare, id, plaintext, room)).map(cost),
+            COPY => cost_of(|| copy(plaintext, room)).map(cost),
             BARE_FRESH => cost_of(|| fresh(len, |fresh| seal_body(bare, id, plaintext, fresh))).map(cost),
             _ => cost_of(|| fresh(len, |fresh| seal_body(evp, id, plaintext, fresh))).map(cost),
         }
@@ -125,10 +133,21 @@ impl Contest<'_> {
             BARE => cost_of(|| open_body(bare, id, body, &mut room[..len])).map(cost),
             EVP => cost_of(|| open_body(evp, id, body, &mut room[..len])).map(cost),
             EVP_ANEW => cost_of(|| open_body(evp_anew, id, body, &mut room[..len])).map(cost),
+            // It opens to the plaintext that is there already.
+            BARE_DENSE => {
+                seal_dense(bare, id, plaintext, room)?;
+                cost_of(|| open_dense(bare, id, room, plaintext)).map(cost)
+            }
+            COPY => cost_of(|| copy(&body[..len], room)).map(cost),
             BARE_FRESH => cost_of(|| fresh(len, |fresh| open_body(bare, id, body, fresh))).map(cost),
             _ => cost_of(|| fresh(len, |fresh| open_body(evp, id, body, fresh))).map(cost),
         }
     }
+}
+
+fn copy(from: &[u8], room: &mut [u8]) -> Result<()> {
+    room[..from.len()].copy_from_slice(from);
+    Ok(())
 }
 
 fn fresh(len: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Fresh> {
@@ -147,6 +166,8 @@ fn compare(section: &mut Section, whole: &str, series: &[super::turns::Series]) 
     section.compare(series, STREAM, BARE, Some(OF_BARE));
     section.compare(series, STREAM, EVP, Some(TIMES_OPENSSL));
     section.compare(series, STREAM, EVP_ANEW, None);
+    section.compare(series, BARE_DENSE, EVP, None);
+    section.compare(series, COPY, EVP, None);
     section.compare(series, whole, BARE_FRESH, Some(OF_BARE));
     section.compare(series, whole, EVP_FRESH, Some(TIMES_OPENSSL));
 }
