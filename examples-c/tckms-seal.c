@@ -22,6 +22,8 @@
 #include <tckms.h>
 
 #define MOST_KEYS 16
+/* Longer than any key in PEM. */
+#define PEM_SIZE (64 * 1024)
 
 enum {
   EXIT_USAGE = 2,
@@ -150,7 +152,18 @@ static int usage(const char *why) {
   return EXIT_USAGE;
 }
 
+static int parse_threads(const char *text, unsigned *threads) {
+  char *end;
+  unsigned long number = strtoul(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || number < 1 || number > TCKMS_THREADS_MAX) {
+    return 0;
+  }
+  *threads = (unsigned)number;
+  return 1;
+}
+
 static int parse(int argc, char **argv, struct request *request) {
+  char why[64];
   int option;
   opterr = 0;
   while ((option = getopt(argc, argv, "dk:e:c:o:st:q")) != -1) {
@@ -168,7 +181,10 @@ static int parse(int argc, char **argv, struct request *request) {
         request->output = optarg;
         break;
       case 't':
-        request->threads = (unsigned)strtoul(optarg, NULL, 10);
+        if (!parse_threads(optarg, &request->threads)) {
+          snprintf(why, sizeof why, "-t takes a number from 1 to %d", TCKMS_THREADS_MAX);
+          return usage(why);
+        }
         break;
       case 'k':
       case 'e':
@@ -205,30 +221,32 @@ static int parse(int argc, char **argv, struct request *request) {
   return EXIT_SUCCESS;
 }
 
-static char *read_file(const char *path, size_t *len) {
-  char *content = NULL, part[4096];
-  size_t got;
-  FILE *file = fopen(path, "rb");
+/* A whole PEM file in memory that the caller wipes, without copies of it in the buffers of stdio. */
+static int read_pem(const char *path, char *pem, size_t size, size_t *len) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = file < 0 ? -1 : 1;
   *len = 0;
-  while (file && (got = fread(part, 1, sizeof part, file)) > 0) {
-    content = realloc(content, *len + got);
-    if (!content) {
-      break;
-    }
-    memcpy(content + *len, part, got);
-    *len += got;
+  while (got > 0 && *len < size) {
+    got = read(file, pem + *len, size - *len);
+    *len += got > 0 ? (size_t)got : 0;
   }
-  tckms_wipe(part, sizeof part);
-  if (file) {
-    fclose(file);
+  if (got < 0) {
+    complain(path, strerror(errno));
+  } else if (*len == size) {
+    complain(path, "this is too long for a key");
+    got = -1;
   }
-  return content;
+  if (file >= 0) {
+    close(file);
+  }
+  return got < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int add_escrow(tckms_keyring *keyring, const char *escrow, int open) {
-  char *text = NULL, *name, *path, *pem;
+  static char pem[PEM_SIZE];
+  char *text = NULL, *name, *path;
   size_t len;
-  tckms_status status;
+  int result;
   append(&text, escrow, strlen(escrow));
   name = strchr(text, ':');
   path = name ? strchr(name + 1, ':') : NULL;
@@ -237,18 +255,15 @@ static int add_escrow(tckms_keyring *keyring, const char *escrow, int open) {
     return usage("-e takes NAMESPACE:NAME:FILE");
   }
   *name++ = *path++ = '\0';
-  pem = read_file(path, &len);
-  if (!pem) {
-    complain(path, "there is nothing to read");
-    free(text);
-    return EXIT_FAILURE;
+  result = read_pem(path, pem, sizeof pem, &len);
+  if (result == EXIT_SUCCESS) {
+    tckms_status status = open ? tckms_keyring_add_rsa_private_pem(keyring, text, name, pem, len)
+                               : tckms_keyring_add_rsa_public_pem(keyring, text, name, pem, len);
+    result = status == TCKMS_OK ? EXIT_SUCCESS : fail(path);
   }
-  status = open ? tckms_keyring_add_rsa_private_pem(keyring, text, name, pem, len)
-                : tckms_keyring_add_rsa_public_pem(keyring, text, name, pem, len);
-  tckms_wipe(pem, len);
-  free(pem);
+  tckms_wipe(pem, sizeof pem);
   free(text);
-  return status == TCKMS_OK ? EXIT_SUCCESS : fail(escrow);
+  return result;
 }
 
 static int add_keys(tckms_keyring *keyring, const struct request *request) {
@@ -345,6 +360,21 @@ static int give_name(int out, const char *unfinished, const struct request *requ
   return EXIT_SUCCESS;
 }
 
+/* Whether there is something that cannot be replaced by a file: a device, a named pipe. */
+static int is_special(const char *output) {
+  struct stat there;
+  return stat(output, &there) == 0 && !S_ISREG(there.st_mode);
+}
+
+static int work_to_special(const tckms_keyring *keyring, const struct request *request, int in) {
+  int out = open(request->output, O_WRONLY | O_CLOEXEC);
+  int result = out < 0 ? complain(request->output, strerror(errno)) : work(keyring, request, in, out);
+  if (out >= 0 && close(out) != 0 && result == EXIT_SUCCESS) {
+    result = complain(request->output, strerror(errno));
+  }
+  return result;
+}
+
 static int work_to_file(const tckms_keyring *keyring, const struct request *request, int in) {
   char *unfinished = unfinished_name(request->output);
   int out = mkstemp(unfinished);
@@ -373,8 +403,12 @@ static int print_info(int in) {
   static unsigned char beginning[512 * 1024];
   tckms_buffer json = TCKMS_BUFFER_INIT;
   size_t len = 0;
-  ssize_t got;
-  while (len < sizeof beginning && (got = read(in, beginning + len, sizeof beginning - len)) > 0) {
+  ssize_t got = 1;
+  while (len < sizeof beginning && got > 0) {
+    got = read(in, beginning + len, sizeof beginning - len);
+    if (got < 0) {
+      return complain("cannot read", strerror(errno));
+    }
     len += (size_t)got;
   }
   if (tckms_message_info(beginning, len, &json) != TCKMS_OK) {
@@ -385,6 +419,13 @@ static int print_info(int in) {
   return EXIT_SUCCESS;
 }
 
+static int work_to_output(const tckms_keyring *keyring, const struct request *request, int in) {
+  if (!request->output) {
+    return work(keyring, request, in, STDOUT_FILENO);
+  }
+  return (is_special(request->output) ? work_to_special : work_to_file)(keyring, request, in);
+}
+
 static int seal_or_open(const struct request *request, int in) {
   tckms_keyring *keyring = tckms_keyring_new();
   int result = add_keys(keyring, request);
@@ -392,7 +433,7 @@ static int seal_or_open(const struct request *request, int in) {
     result = usage("a sealed message is not for a terminal; use -o");
   }
   if (result == EXIT_SUCCESS) {
-    result = request->output ? work_to_file(keyring, request, in) : work(keyring, request, in, STDOUT_FILENO);
+    result = work_to_output(keyring, request, in);
   }
   tckms_keyring_free(keyring);
   return result;
@@ -402,6 +443,9 @@ static int seal_or_open(const struct request *request, int in) {
 static int long_options(int *argc, char **argv, struct request *request) {
   int from, to = 1;
   for (from = 1; from < *argc; from++) {
+    if (strcmp(argv[from], "--") == 0) {
+      break;
+    }
     if (strcmp(argv[from], "--help") == 0) {
       fputs(HELP, stdout);
       return 0;
@@ -416,17 +460,28 @@ static int long_options(int *argc, char **argv, struct request *request) {
       argv[to++] = argv[from];
     }
   }
+  while (from < *argc) {
+    argv[to++] = argv[from++];
+  }
   argv[to] = NULL;
   *argc = to;
   return 1;
 }
 
+/* So that an unfinished output file is removed. What the caller had ignored, as nohup does, stays ignored. */
+static void end_in_order_on(int number) {
+  struct sigaction action;
+  if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+    memset(&action, 0, sizeof action);
+    action.sa_handler = interrupt;
+    sigaction(number, &action, NULL);
+  }
+}
+
 int main(int argc, char **argv) {
   struct request request;
-  struct sigaction action;
   int in = STDIN_FILENO, result;
   memset(&request, 0, sizeof request);
-  memset(&action, 0, sizeof action);
   if (!long_options(&argc, argv, &request)) {
     return EXIT_SUCCESS;
   }
@@ -435,10 +490,9 @@ int main(int argc, char **argv) {
     result = complain(request.input, strerror(errno));
   }
   if (result == EXIT_SUCCESS) {
-    /* So that an unfinished output file is removed. */
-    action.sa_handler = interrupt;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    end_in_order_on(SIGINT);
+    end_in_order_on(SIGTERM);
+    end_in_order_on(SIGHUP);
     result = request.info ? print_info(in) : seal_or_open(&request, in);
   }
   free(request.context);

@@ -2,11 +2,14 @@
 
 mod support;
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::ptr;
+use std::time::{Duration, Instant};
 
 use support::{CLANG, Emulator, GCC, Library, Program, Scratch, output_of, tool};
 
@@ -124,8 +127,15 @@ fn exit_statuses_tell_failures_apart() {
     for arguments in [&[][..], &["-k"], &["-x"], &["-k", "a", "x", "y"], &["-k", "a", "-c", "a"], &["-e", "a:b"]] {
         assert_eq!(tool.code(arguments, b""), 2, "{arguments:?}");
     }
+    for threads in ["0", "257", "-1", "2x", "", "99999999999999999999"] {
+        let refused = tool.run(&["-k", "a", "-t", threads], b"");
+        assert_eq!(refused.status.code(), Some(2), "-t {threads}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("-t takes a number from 1 to 256"), "-t {threads}");
+    }
     assert_eq!(tool.code(&["-k", tool.key(), "absent"], b""), 1);
     assert_eq!(tool.code(&["-k", tool.key(), "-o", "no/folder"], b"x"), 1);
+    assert_eq!(tool.code(&["--info", "."], b""), 1);
+    assert_eq!(tool.code(&["-d", "-e", "a:b:absent.pem"], b""), 1);
     let open = ["-d", "-k", tool.key(), "-o", "out"];
     assert_eq!(tool.code(&open, &sealed[..sealed.len() - 1]), 3);
     assert_eq!(tool.code(&open, b"nonsense"), 3);
@@ -133,6 +143,90 @@ fn exit_statuses_tell_failures_apart() {
     assert_eq!(tool.code(&["-d", "-k", tool.emulator.key_id("other")], &sealed), 3);
     assert_eq!(tool.code(&["-k", "00000000-0000-0000-0000-000000000000"], b"x"), 5);
     assert!(tool.names().is_empty(), "a failure leaves no file: {:?}", tool.names());
+}
+
+#[test]
+fn a_failure_leaves_the_old_file_as_it_was() {
+    let tool = Tool::new();
+    fs::write(tool.file("out"), "before").unwrap();
+    assert_eq!(tool.code(&["-d", "-k", tool.key(), "-o", "out"], b"nonsense"), 3);
+    assert_eq!(fs::read(tool.file("out")).unwrap(), b"before");
+    assert_eq!(tool.names(), ["out"]);
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    let tool = Tool::new();
+    fs::write(tool.file("out"), "before").unwrap();
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let mut command = Command::new(tool.program.path());
+        command.args(["-k", tool.key(), "-o", "out"]).env_clear().envs(tool.emulator.environment());
+        command.current_dir(tool.scratch.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The input goes on, so the tool is in the middle of its work when its unfinished file is there.
+        let stdin = child.stdin.take().unwrap();
+        wait_until(|| tool.names().len() == 2);
+        // SAFETY: a child of our own that was not waited for.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+        assert_eq!(child.wait().unwrap().code(), Some(1), "signal {signal}");
+        drop(stdin);
+        assert_eq!(tool.names(), ["out"], "signal {signal}");
+        assert_eq!(fs::read(tool.file("out")).unwrap(), b"before");
+    }
+}
+
+fn wait_until(happened: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !happened() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_named_pipe_is_written_to_and_stays() {
+    let tool = Tool::new();
+    output_of(support::tool("mkfifo").arg(tool.file("pipe")));
+    let reader = {
+        let pipe = tool.file("pipe");
+        std::thread::spawn(move || fs::read(pipe).unwrap())
+    };
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "pipe"], b"hello"), 0);
+    let opened = tool.run(&["-d", "-k", tool.key()], &reader.join().unwrap());
+    assert_eq!(opened.stdout, b"hello");
+    assert!(fs::metadata(tool.file("pipe")).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn a_terminal_sees_how_far_it_is() {
+    let tool = Tool::new();
+    fs::write(tool.file("plain"), vec![7; 3_000_000]).unwrap();
+    let seen = |more: &[&str]| {
+        let (mut terminal, theirs) = terminal();
+        let mut command = Command::new(tool.program.path());
+        command.args(["-k", tool.key(), "-o", "sealed", "plain"]).args(more).env_clear();
+        command.envs(tool.emulator.environment()).current_dir(tool.scratch.path()).stderr(theirs);
+        assert!(command.status().unwrap().success());
+        drop(command);
+        let mut seen = Vec::new();
+        // Linux says EIO where nobody has the other end any more.
+        let _ = terminal.read_to_end(&mut seen);
+        String::from_utf8(seen).unwrap()
+    };
+    let bar = seen(&[]);
+    assert!(bar.contains(&format!("\r[{}] 100% 3.0 MB", "#".repeat(30))), "{bar:?}");
+    assert_eq!(seen(&["-q"]), "");
+}
+
+/// Both ends of a new pseudo-terminal.
+fn terminal() -> (File, File) {
+    let (mut ours, mut theirs) = (-1, -1);
+    // SAFETY: two numbers of our own are filled, and nothing else is asked for; both descriptors are then ours.
+    unsafe {
+        let opened = libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), ptr::null());
+        assert_eq!(opened, 0);
+        (File::from_raw_fd(ours), File::from_raw_fd(theirs))
+    }
 }
 
 #[test]

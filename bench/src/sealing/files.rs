@@ -17,7 +17,7 @@ const SEAL_2: &str = "tckms_seal_fd, 2 threads";
 const OPEN_1: &str = "tckms_open_fd, 1 thread";
 const OPEN_2: &str = "tckms_open_fd, 2 threads";
 const COPY: &str = "read and write alone, 1 thread";
-/// The kernel finds and clears memory for a new file within the write, and makes one write to a file at a time.
+/// The kernel finds memory for a new file within the write, in a virtual machine from the host, and that is most of the time.
 const NEW_1: &str = "tckms_seal_fd, 1 thread, new file";
 const NEW_2: &str = "tckms_seal_fd, 2 threads, new file";
 const COPY_NEW: &str = "read and write alone, 1 thread, new file";
@@ -30,8 +30,7 @@ pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
     for file in [&sealed, &out] {
         library.seal_file(&File::open(&plain)?, &File::create(file)?, 2)?;
     }
-    let names = [SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY, NEW_2, NEW_1, COPY_NEW];
-    let series = take_turns(&names, effort.large_rounds, |who| {
+    let mut turn = |who: &'static str| {
         let from = File::open(if matches!(who, OPEN_1 | OPEN_2) { &sealed } else { &plain })?;
         let new = folder.0.join("new");
         let is_new = matches!(who, NEW_1 | NEW_2 | COPY_NEW);
@@ -48,13 +47,16 @@ pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
             fs::remove_file(new)?;
         }
         Ok(cost)
-    })?;
+    };
+    // Apart: what a removed file leaves the kernel to do goes on in the background, into the next one's turn.
+    let mut series = take_turns(&[SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY], effort.large_rounds, &mut turn)?;
+    series.extend(take_turns(&[NEW_2, NEW_1, COPY_NEW], effort.large_rounds, &mut turn)?);
     let title = format!("{} MiB from file to file in memory", effort.large >> 20);
     let mut section = Section::new("files", &title, "GB/s", effort.large as f64 / 1e9, &series);
     section.by_wall = true;
     section.compare(&series, SEAL_2, SEAL_1, Some(TWO_CORES));
     section.compare(&series, OPEN_2, OPEN_1, Some(TWO_CORES));
-    section.compare(&series, NEW_2, NEW_1, Some(TWO_CORES));
+    section.compare(&series, NEW_2, NEW_1, None);
     Ok(section)
 }
 
