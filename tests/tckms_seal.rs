@@ -204,7 +204,7 @@ fn a_terminal_sees_how_far_it_is() {
     let seen = |more: &[&str]| {
         let (mut terminal, theirs) = terminal();
         let mut command = Command::new(tool.program.path());
-        command.args(["-k", tool.key(), "-o", "sealed", "plain"]).args(more).env_clear();
+        command.args(more).args(["-k", tool.key(), "-o", "sealed", "plain"]).env_clear();
         command.envs(tool.emulator.environment()).current_dir(tool.scratch.path()).stderr(theirs);
         assert!(command.status().unwrap().success());
         drop(command);
