@@ -6,7 +6,7 @@
  * `tckms-seal --help` says the rest. Who asks, and where, comes from the environment: TENCENTCLOUD_SECRET_ID,
  * TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION; TCKMS_ENDPOINT for another site or the emulator.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,8 @@
 
 #include <tckms.h>
 
-#define MOST_KEYS 16
+/* As many as a message may have without anybody who opens it allowing more. */
+#define MOST_KEYS 8
 /* Longer than any key in PEM. */
 #define PEM_SIZE (64 * 1024)
 
@@ -70,12 +71,10 @@ struct request {
   const char *output, *input;
 };
 
+/* The signal that asked for the end, or 0. */
 static volatile sig_atomic_t interrupted;
 
-static void interrupt(int number) {
-  (void)number;
-  interrupted = 1;
-}
+static void interrupt(int number) { interrupted = number; }
 
 static int complain(const char *what, const char *why) {
   fprintf(stderr, "tckms-seal: %s: %s\n", what, why);
@@ -188,8 +187,9 @@ static int parse(int argc, char **argv, struct request *request) {
         break;
       case 'k':
       case 'e':
-        if (request->key_count == MOST_KEYS || request->escrow_count == MOST_KEYS) {
-          return usage("there are too many keys");
+        if (request->key_count + request->escrow_count == MOST_KEYS) {
+          snprintf(why, sizeof why, "there are more than %d keys", MOST_KEYS);
+          return usage(why);
         }
         if (option == 'k') {
           request->keys[request->key_count++] = optarg;
@@ -317,7 +317,7 @@ static int on_progress(void *userdata, uint64_t done, uint64_t total) {
     }
     meter->shown = 1;
   }
-  return interrupted;
+  return interrupted != 0;
 }
 
 static int work(const tckms_keyring *keyring, const struct request *request, int in, int out) {
@@ -350,13 +350,28 @@ static char *unfinished_name(const char *output) {
   return name;
 }
 
-static int give_name(int out, const char *unfinished, const struct request *request) {
+/* So that the name outlives a crash of the system. A folder that cannot be synced, or not be read, is no failure. */
+static void sync_folder(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *folder = NULL;
+  int file;
+  append(&folder, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+  file = open(folder, O_RDONLY | O_CLOEXEC);
+  if (file >= 0) {
+    fsync(file);
+    close(file);
+  }
+  free(folder);
+}
+
+static int give_name(int out, const char *unfinished, const char *output, const struct request *request) {
   mode_t mask = umask(0);
   umask(mask);
   /* What was opened may be secret and stays readable for its owner only. */
-  if ((!request->open && fchmod(out, 0666 & ~mask) != 0) || fsync(out) != 0 || rename(unfinished, request->output) != 0) {
-    return complain(request->output, strerror(errno));
+  if ((!request->open && fchmod(out, 0666 & ~mask) != 0) || fsync(out) != 0 || rename(unfinished, output) != 0) {
+    return complain(output, strerror(errno));
   }
+  sync_folder(output);
   return EXIT_SUCCESS;
 }
 
@@ -376,25 +391,23 @@ static int work_to_special(const tckms_keyring *keyring, const struct request *r
 }
 
 static int work_to_file(const tckms_keyring *keyring, const struct request *request, int in) {
-  char *unfinished = unfinished_name(request->output);
+  /* Where a link points to, if there is one: it is the file that is replaced, not the link. */
+  char *target = realpath(request->output, NULL);
+  const char *output = target ? target : request->output;
+  char *unfinished = unfinished_name(output);
   int out = mkstemp(unfinished);
-  int result;
-  if (out < 0) {
-    result = complain(request->output, strerror(errno));
-    free(unfinished);
-    return result;
-  }
-  result = work(keyring, request, in, out);
+  int result = out < 0 ? complain(output, strerror(errno)) : work(keyring, request, in, out);
   if (result == EXIT_SUCCESS) {
-    result = give_name(out, unfinished, request);
+    result = give_name(out, unfinished, output, request);
   }
-  if (close(out) != 0 && result == EXIT_SUCCESS) {
-    result = complain(request->output, strerror(errno));
+  if (out >= 0 && close(out) != 0 && result == EXIT_SUCCESS) {
+    result = complain(output, strerror(errno));
   }
-  if (result != EXIT_SUCCESS) {
+  if (out >= 0 && result != EXIT_SUCCESS) {
     unlink(unfinished);
   }
   free(unfinished);
+  free(target);
   return result;
 }
 
@@ -416,7 +429,7 @@ static int print_info(int in) {
   }
   printf("%s\n", (const char *)json.data);
   tckms_buffer_free(&json);
-  return EXIT_SUCCESS;
+  return fflush(stdout) == 0 ? EXIT_SUCCESS : complain("cannot write", strerror(errno));
 }
 
 static int work_to_output(const tckms_keyring *keyring, const struct request *request, int in) {
@@ -468,12 +481,16 @@ static int long_options(int *argc, char **argv, struct request *request) {
   return 1;
 }
 
-/* So that an unfinished output file is removed. What the caller had ignored, as nohup does, stays ignored. */
+/*
+ * So that an unfinished output file is removed; a second signal ends at once. What the caller had ignored, as nohup does,
+ * stays ignored.
+ */
 static void end_in_order_on(int number) {
   struct sigaction action;
   if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
     memset(&action, 0, sizeof action);
     action.sa_handler = interrupt;
+    action.sa_flags = (int)SA_RESETHAND;
     sigaction(number, &action, NULL);
   }
 }
@@ -496,5 +513,9 @@ int main(int argc, char **argv) {
     result = request.info ? print_info(in) : seal_or_open(&request, in);
   }
   free(request.context);
+  if (interrupted && result != EXIT_SUCCESS) {
+    /* So that the caller learns what ended this. The handler is gone since the first signal. */
+    raise(interrupted);
+  }
   return result;
 }

@@ -1,6 +1,7 @@
 //! The client: each KMS call as one function.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{CallLimits, Config};
 use crate::context;
@@ -213,6 +214,16 @@ impl Client {
     /// The region that requests name.
     pub fn region(&self) -> &str {
         self.service.region()
+    }
+
+    /// Host and port that requests go to.
+    pub(crate) fn host(&self) -> &str {
+        self.service.host()
+    }
+
+    /// How long a call may take with all its attempts.
+    pub(crate) fn total_timeout(&self) -> Duration {
+        self.limits.total_timeout()
     }
 
     /// What this client, and all that share its connections, have done since it was made.

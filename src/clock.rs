@@ -1,7 +1,10 @@
-//! The time that requests are signed with.
+//! The time that requests are signed with, and the time by which things age.
 
+use std::ops::Add;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::process;
 
 /// The system's clock plus what the service taught about its error.
 #[derive(Default)]
@@ -36,6 +39,30 @@ fn unix_seconds(time: SystemTime) -> i64 {
     }
 }
 
+/// A moment on a clock that nobody sets and that goes on while the machine sleeps: what has an age or an end by somebody
+/// else's clock must not outlive it for that. `Instant` stands still meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(Duration);
+
+impl Moment {
+    pub fn now() -> Self {
+        Self(process::time_since_boot())
+    }
+
+    /// How long ago `earlier` was; nothing when it is still to come.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(later))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +73,15 @@ mod tests {
         clock.correct(SystemTime::now() - Duration::from_secs(600));
         let error = clock.now() - (unix_seconds(SystemTime::now()) - 600);
         assert!(error.abs() <= 1, "{error}");
+    }
+
+    #[test]
+    fn moments_go_on() {
+        let first = Moment::now();
+        std::thread::sleep(Duration::from_millis(20));
+        let passed = Moment::now().since(first);
+        assert!(passed >= Duration::from_millis(20) && passed < Duration::from_secs(20), "{passed:?}");
+        assert_eq!(first.since(first + Duration::from_secs(1)), Duration::ZERO);
     }
 
     #[test]

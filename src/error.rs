@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::status::Status;
+use crate::status::{Category, Status};
 
 /// The result of anything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -88,6 +88,13 @@ impl Error {
     /// Whether the same call may succeed later without any change.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
+    }
+
+    /// Whether the failure says nothing of the key or the message: the service, the way to it or the credentials for it are
+    /// the matter.
+    pub(crate) fn is_outage(&self) -> bool {
+        let category = self.status().category();
+        self.is_retryable() || matches!(category, Category::Transport | Category::Unavailable | Category::Credentials)
     }
 
     /// Whether the service may have done what was asked although no answer says so.

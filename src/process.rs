@@ -1,8 +1,10 @@
-//! The process the library lives in: which one it is, and which signals its thread may get.
+//! The process the library lives in: which one it is, which signals its thread may get, and what the system gives it.
 //!
 //! The only safe-side module that calls the operating system directly.
 
+use std::io;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Which process this is, in a way that survives `fork` and the reuse of process ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,7 +233,7 @@ pub(crate) struct Canary {
 
 #[cfg(unix)]
 impl Canary {
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         use std::os::fd::IntoRawFd;
         // The standard library makes both ends close on exec; the other end is closed at once.
         let (reader, _writer) = std::io::pipe()?;
@@ -269,13 +271,39 @@ pub(crate) struct Canary;
 
 #[cfg(not(unix))]
 impl Canary {
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
     pub fn is_alive(&self) -> bool {
         true
     }
+}
+
+/// Takes random numbers from the system, as many as it gives at once: at most 256 are asked for.
+pub(crate) fn draw_random(room: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: `room` may be written, and no more than its length is.
+    #[cfg(target_os = "linux")]
+    let drawn = unsafe { libc::getrandom(room.as_mut_ptr().cast(), room.len(), 0) };
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let drawn = match unsafe { libc::getentropy(room.as_mut_ptr().cast(), room.len()) } {
+        0 => room.len() as isize,
+        failure => failure as isize,
+    };
+    usize::try_from(drawn).map_err(|_| io::Error::last_os_error())
+}
+
+/// A clock that nobody sets and that goes on while the machine sleeps.
+pub(crate) fn time_since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills a timespec of our own; Linux has the clock since 2.6.39.
+    unsafe { libc::clock_gettime(CLOCK, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]

@@ -150,6 +150,10 @@ impl Service {
         &self.region
     }
 
+    pub fn host(&self) -> &str {
+        self.endpoint.host_header()
+    }
+
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -5,7 +5,8 @@ mod support;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::ptr;
@@ -124,7 +125,15 @@ fn eight_gibibytes_pass_in_little_memory() {
 fn exit_statuses_tell_failures_apart() {
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key(), "-c", "a=1"], b"hello").stdout;
-    for arguments in [&[][..], &["-k"], &["-x"], &["-k", "a", "x", "y"], &["-k", "a", "-c", "a"], &["-e", "a:b"]] {
+    for arguments in [
+        &[][..],
+        &["-k"],
+        &["-x"],
+        &["-k", "a", "x", "y"],
+        &["-k", "a", "-c", "a"],
+        &["-e", "a:b"],
+        &["-k", "a"].repeat(9),
+    ] {
         assert_eq!(tool.code(arguments, b""), 2, "{arguments:?}");
     }
     for threads in ["0", "257", "-1", "2x", "", "99999999999999999999"] {
@@ -155,6 +164,27 @@ fn a_failure_leaves_the_old_file_as_it_was() {
 }
 
 #[test]
+fn what_a_link_points_to_is_replaced_and_the_link_stays() {
+    let tool = Tool::new();
+    fs::write(tool.file("target"), "before").unwrap();
+    symlink("target", tool.file("link")).unwrap();
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "link"], b"hello"), 0);
+    assert!(fs::symlink_metadata(tool.file("link")).unwrap().is_symlink());
+    assert_eq!(tool.run(&["-d", "-k", tool.key(), "target"], b"").stdout, b"hello");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let tool = Tool::new();
+    let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
+    fs::write(tool.file("sealed"), sealed).unwrap();
+    let mut command = Command::new(tool.program.path());
+    command.args(["--info", "sealed"]).env_clear().current_dir(tool.scratch.path());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(command.stdout(full).status().unwrap().code(), Some(1));
+}
+
+#[test]
 fn an_interrupted_run_leaves_nothing() {
     let tool = Tool::new();
     fs::write(tool.file("out"), "before").unwrap();
@@ -162,13 +192,21 @@ fn an_interrupted_run_leaves_nothing() {
         let mut command = Command::new(tool.program.path());
         command.args(["-k", tool.key(), "-o", "out"]).env_clear().envs(tool.emulator.environment());
         command.current_dir(tool.scratch.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+        // What the tests' own caller ignores, a shell's background job for one, would stay ignored.
+        // SAFETY: signal() may be called between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                libc::signal(signal, libc::SIG_DFL);
+                Ok(())
+            });
+        }
         let mut child = command.spawn().unwrap();
         // The input goes on, so the tool is in the middle of its work when its unfinished file is there.
         let stdin = child.stdin.take().unwrap();
         wait_until(|| tool.names().len() == 2);
         // SAFETY: a child of our own that was not waited for.
         assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
-        assert_eq!(child.wait().unwrap().code(), Some(1), "signal {signal}");
+        assert_eq!(child.wait().unwrap().signal(), Some(signal));
         drop(stdin);
         assert_eq!(tool.names(), ["out"], "signal {signal}");
         assert_eq!(fs::read(tool.file("out")).unwrap(), b"before");

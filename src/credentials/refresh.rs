@@ -1,9 +1,10 @@
 //! Credentials that are renewed in time, once for all threads.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Credentials, Issued, Provider};
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::per_process::PerProcess;
 use crate::status::Status;
@@ -43,13 +44,13 @@ struct State {
 struct Known {
     credentials: Arc<Credentials>,
     /// When to renew, and when they are no longer good; `None` for never.
-    due: Option<(Instant, Instant)>,
+    due: Option<(Moment, Moment)>,
 }
 
 struct Failure {
     error: Error,
     count: u32,
-    retry_at: Instant,
+    retry_at: Moment,
 }
 
 impl Refreshing {
@@ -75,18 +76,18 @@ impl Refreshing {
 
     /// Credentials that are good now. Blocks only when there are none, and then for `patience` at most.
     pub fn current(&self, patience: Duration) -> Result<Arc<Credentials>> {
-        let deadline = Instant::now() + patience;
+        let deadline = Moment::now() + patience;
         let shared = self.shared();
         let mut state = shared.lock();
         loop {
-            let now = Instant::now();
+            let now = Moment::now();
             match state.usable(now) {
                 Some(credentials) if state.in_flight || !state.is_due(now) => return Ok(credentials),
                 None if state.in_flight => state = shared.wait(state, deadline)?,
                 None if state.is_backing_off(now) => return Err(state.failed()),
                 // Half of the time is for the call itself, which these credentials are still good for.
-                Some(good) => return self.renew(shared, state, Some(good), (deadline - now.min(deadline)) / 2),
-                None => return self.renew(shared, state, None, deadline - now.min(deadline)),
+                Some(good) => return self.renew(shared, state, Some(good), deadline.since(now) / 2),
+                None => return self.renew(shared, state, None, deadline.since(now)),
             }
         }
     }
@@ -134,8 +135,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, deadline: Instant) -> Result<MutexGuard<'a, State>> {
-        let left = deadline.saturating_duration_since(Instant::now());
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, deadline: Moment) -> Result<MutexGuard<'a, State>> {
+        let left = deadline.since(Moment::now());
         if left.is_zero() {
             let message = "another thread is still fetching credentials, and the time allowed for the call is over";
             return Err(Error::new(Status::TimedOut, message).with_retryable(true));
@@ -155,17 +156,17 @@ impl Drop for Landing<'_> {
 }
 
 impl State {
-    fn usable(&self, now: Instant) -> Option<Arc<Credentials>> {
+    fn usable(&self, now: Moment) -> Option<Arc<Credentials>> {
         let known = self.known.as_ref()?;
         known.due.is_none_or(|(_, end)| now < end).then(|| Arc::clone(&known.credentials))
     }
 
-    fn is_due(&self, now: Instant) -> bool {
+    fn is_due(&self, now: Moment) -> bool {
         let due = self.known.as_ref().and_then(|known| known.due).is_some_and(|(renewal, _)| now >= renewal);
         due && !self.is_backing_off(now)
     }
 
-    fn is_backing_off(&self, now: Instant) -> bool {
+    fn is_backing_off(&self, now: Moment) -> bool {
         self.failure.as_ref().is_some_and(|failure| now < failure.retry_at)
     }
 
@@ -187,7 +188,7 @@ impl State {
     }
 
     fn settle(&mut self, outcome: Result<Issued>, still_good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
-        let now = Instant::now();
+        let now = Moment::now();
         match outcome.and_then(Issued::unexpired) {
             Ok(issued) => {
                 let credentials = Arc::clone(&issued.credentials);
@@ -206,7 +207,7 @@ impl State {
 }
 
 impl Known {
-    fn new(issued: Issued, now: Instant) -> Self {
+    fn new(issued: Issued, now: Moment) -> Self {
         let due = issued.lifetime.map(|lifetime| {
             let lifetime = lifetime.min(LIFETIME_MAX);
             let margin = MARGIN_MAX.min(lifetime / 10);

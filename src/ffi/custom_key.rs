@@ -220,7 +220,7 @@ impl WrappingKey for CustomKey {
         // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
         let wrapped =
             self.wrapped(|out| unsafe { generate(self.callbacks.userdata, context.as_ptr(), room, len, out) })?;
-        Ok((data_key, wrapped))
+        Ok((filled(data_key)?, wrapped))
     }
 
     fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
@@ -262,6 +262,14 @@ impl WrappingKey for CustomKey {
         })?;
         Ok(data_key)
     }
+}
+
+/// A callback that forgets to write the new data key must not make one of it that everybody knows.
+fn filled(data_key: Secret) -> Result<Secret> {
+    if data_key.expose().iter().any(|byte| *byte != 0) {
+        return Ok(data_key);
+    }
+    Err(Error::new(Status::CustomKeyFailed, "a callback of a custom key made a data key of zeros"))
 }
 
 /// "{}" for no pairs. JSON writes a NUL as an escape, so there is none in it.

@@ -3,7 +3,6 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::io::{self, Read, Write};
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::arguments::{handle, optional_text};
@@ -20,14 +19,16 @@ use crate::status::Status;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_fd_options {
-    /// How many threads work: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
-    /// memory for two pieces of 1 MiB, or of one frame where frames are longer.
+    /// How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
+    /// memory for two pieces of up to 1 MiB, all of them together 32 MiB: with many threads pieces are shorter, with long
+    /// frames fewer threads work. One frame always has its memory.
     pub threads: u32,
     /// To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
     pub signed_allowed: u32,
     /// Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
     /// are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-    /// call with TCKMS_ERR_CANCELED as soon as a write under way is over. It must return: no longjmp() and no C++ exception may leave it.
+    /// call with TCKMS_ERR_CANCELED as soon as a write or a request to the key service that is under way is over, at the
+    /// latest after the client's total timeout. It must return: no longjmp() and no C++ exception may leave it.
     pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
     /// Handed to `progress` as it is.
     pub userdata: *mut c_void,
@@ -185,7 +186,7 @@ impl Descriptor<'_> {
     fn wait(&self, events: libc::c_short) -> io::Result<()> {
         const SPELL_MS: c_int = 100;
         loop {
-            if self.1.canceled.load(Ordering::Relaxed) {
+            if self.1.is_over() {
                 return Err(io::Error::other(Stopped));
             }
             let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };

@@ -41,7 +41,8 @@ impl tckms_stream {
     }
 }
 
-/// Begins to seal. Keys are asked for a data key when the first byte goes in.
+/// Begins to seal. Keys are asked for a data key by the first function that needs one: tckms_stream_update(),
+/// tckms_stream_finish(), or one that tells a size.
 ///
 /// @param keyring   The keyring, copied: it may be freed before the stream.
 /// @param ctx_json  NULL, or the context, as for tckms_seal(). Copied.
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
 /// Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
 /// cache be used and the message's length be known.
 ///
-/// @param stream  The stream, before the first byte went in.
+/// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
 /// @param size    Bytes of plaintext.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
 ///
@@ -141,7 +142,7 @@ pub unsafe extern "C" fn tckms_stream_set_message_size(stream: *mut tckms_stream
 /// Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
 /// keyring's cache be used, with the data key charged for all of it.
 ///
-/// @param stream  The stream, before the first byte went in.
+/// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
 /// @param bound   Bytes of plaintext.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
 ///
@@ -163,7 +164,7 @@ pub unsafe extern "C" fn tckms_stream_set_message_bound(stream: *mut tckms_strea
 /// frame: it is known to be sealed under the data key, but not by whom, until tckms_stream_finish() is done. When the
 /// stream fails, throw all of it away.
 ///
-/// @param stream   A stream that opens, before the first byte went in.
+/// @param stream   A stream that opens, before tckms_stream_update() and tckms_stream_finish().
 /// @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream that seals.
 ///
@@ -288,7 +289,7 @@ pub unsafe extern "C" fn tckms_stream_output_size(
         let (out_size, stream) = unsafe { (number_out(out_size, "out_size")?, handle_mut(stream, "stream")?) };
         *out_size = match &mut stream.0 {
             Kind::Seal(sealer) => sealer.output_len(in_len)?,
-            Kind::Open(opener) => opener.output_len(in_len),
+            Kind::Open(opener) => opener.output_len(in_len)?,
         };
         Ok(())
     })

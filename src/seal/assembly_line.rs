@@ -105,6 +105,8 @@ struct Sink<W, O> {
     in_order: O,
     turn: u64,
     failure: Option<Error>,
+    /// How many threads have no more to do.
+    left: usize,
 }
 
 /// What the caller's thread looks at while others work.
@@ -112,6 +114,8 @@ struct Sink<W, O> {
 pub(crate) struct Watch {
     pub done: AtomicU64,
     pub canceled: AtomicBool,
+    /// Something failed, so that nothing more is wanted.
+    failed: AtomicBool,
     finished: Mutex<bool>,
     changed: Condvar,
 }
@@ -121,7 +125,7 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
         Self {
             work,
             source: Mutex::new(Source { reader, next: 0, ended: false }),
-            sink: Mutex::new(Sink { writer, in_order, turn: 0, failure: None }),
+            sink: Mutex::new(Sink { writer, in_order, turn: 0, failure: None, left: 0 }),
             turned: Condvar::new(),
             watch,
         }
@@ -130,13 +134,11 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
     /// Works with up to `threads` threads, this one among them.
     pub fn run(self, threads: usize) -> Result<()> {
         thread::scope(|scope| {
-            for _ in 1..threads {
-                // Fewer hands do the same work: a limit on threads is no failure.
-                if spawn(scope, || self.labor()).is_err() {
-                    break;
-                }
-            }
+            // Fewer hands do the same work: a limit on threads is no failure.
+            let helpers: Vec<_> = (1..threads).map_while(|_| spawn(scope, || self.labor()).ok()).collect();
             self.labor();
+            self.wait_until_left(helpers.len() + 1);
+            helpers.into_iter().for_each(end);
         });
         match self.sink.into_inner().unwrap_or_else(PoisonError::into_inner).failure {
             Some(error) => Err(error),
@@ -145,12 +147,20 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
     }
 
     fn labor(&self) {
+        let _leave = Leave(self);
         let mut piece = Piece::default();
         while let Some(taken) = self.take_in(&mut piece) {
             let worked = taken.and_then(|()| self.work.work(&mut piece));
             if !self.put_out(&mut piece, worked) || piece.is_last {
                 return;
             }
+        }
+    }
+
+    fn wait_until_left(&self, hands: usize) {
+        let mut sink = lock(&self.sink);
+        while sink.left < hands {
+            sink = self.turned.wait(sink).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -182,6 +192,8 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
         let goes_on = sink.failure.is_none();
         drop(sink);
         if !goes_on {
+            // Who waits for input holds the source, and must learn that there is no more use for it.
+            self.watch.failed.store(true, Ordering::Relaxed);
             lock(&self.source).ended = true;
         }
         self.turned.notify_all();
@@ -199,7 +211,32 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
     }
 }
 
+/// Says that a thread has no more to do. After a panic nobody may wait for its piece.
+struct Leave<'l, 'w, R, W, J: Work>(&'l Line<'w, R, W, J>);
+
+impl<R, W, J: Work> Drop for Leave<'_, '_, R, W, J> {
+    fn drop(&mut self) {
+        let mut sink = lock(&self.0.sink);
+        sink.left += 1;
+        if thread::panicking() && sink.failure.is_none() {
+            sink.failure = Some(Error::new(Status::Internal, "a thread that sealed or opened panicked"));
+            self.0.watch.failed.store(true, Ordering::Relaxed);
+        }
+        self.0.turned.notify_all();
+    }
+}
+
 impl Watch {
+    /// Whether whoever waits for a descriptor should stop.
+    pub fn is_over(&self) -> bool {
+        self.canceled.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What was canceled while it was under way did not fail, and did not succeed.
+    pub fn unless_canceled<T>(&self, outcome: Result<T>) -> Result<T> {
+        if self.canceled.load(Ordering::Relaxed) { Err(canceled()) } else { outcome }
+    }
+
     /// Runs `work` on a thread of its own, whose signals are blocked: a pipe that nobody reads any more must not end
     /// the host. This thread only tells the progress.
     pub fn over<'a>(
@@ -213,8 +250,7 @@ impl Watch {
                 work()
             })?;
             self.tell(progress);
-            // The end of a thread gives back what the cryptography had for it.
-            fork_gate::inside(|| worker.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            end(worker)
         })
     }
 
@@ -250,8 +286,15 @@ fn spawn<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<thread::ScopedJoinHandle<'scope, T>> {
     let builder = thread::Builder::new().name("tckms-seal".to_owned());
-    process::with_signals_blocked(|| builder.spawn_scoped(scope, work))
-        .map_err(|error| failed("no thread could be started", &error))
+    process::with_signals_blocked(|| builder.spawn_scoped(scope, work)).map_err(|error| {
+        let message = format!("no thread could be started: {error}");
+        Error::new(Status::OutOfMemory, message).with_os_errno(error.raw_os_error())
+    })
+}
+
+/// Waits for the very end of a thread that has no more to do: it gives back what the cryptography had for it.
+fn end<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    fork_gate::inside(|| thread.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 pub(crate) fn write_all(writer: &mut dyn Write, bytes: &[u8]) -> Result<()> {

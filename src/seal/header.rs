@@ -18,8 +18,8 @@ const TYPE_1: u8 = 0x80;
 const MESSAGE_ID_LEN_1: usize = 16;
 const FRAMED: u8 = 2;
 const UNFRAMED: u8 = 1;
-/// What a message in base64 begins with: "AY…" is version 1, "AgR4" and "AgV4" are version 2.
-const BASE64_BEGINNINGS: [[u8; 2]; 2] = [*b"AY", *b"Ag"];
+/// What a message in base64 begins with: "AYA" is version 1, "AgR4" and "AgV4" are version 2.
+const BASE64_BEGINNINGS: [&[u8]; 3] = [b"AYA", b"AgR4", b"AgV4"];
 /// The header's tag covers no content, so its IV is the one that no frame has.
 const HEADER_IV: [u8; IV_LEN] = [0; IV_LEN];
 
@@ -237,7 +237,7 @@ impl HeaderReader {
         let (before_suite, id_len) = match version {
             VERSION_2 => (1, MESSAGE_ID_LEN),
             VERSION_1 => (2, MESSAGE_ID_LEN_1),
-            b'A' if bytes.len() == 1 => return Ok(None),
+            b'A' if bytes.len() < 4 => return Ok(None),
             _ => return Err(not_a_message(bytes)),
         };
         if version == VERSION_1 && bytes.get(1).is_some_and(|kind| *kind != TYPE_1) {

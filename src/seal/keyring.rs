@@ -175,7 +175,7 @@ impl Keyring {
         }
         if keys.len() > self.limits.wrapped_keys {
             let message = format!("{} keys seal, the keyring allows {}", keys.len(), self.limits.wrapped_keys);
-            return Err(Error::new(Status::TooManyDataKeys, message));
+            return Err(Error::new(Status::OutOfRange, message));
         }
         Ok(keys)
     }
@@ -204,12 +204,12 @@ impl Keyring {
         if self.keys.is_empty() {
             return Error::new(Status::NoUsableKey, "the keyring has no key");
         }
-        let named = header
-            .wrapped_keys
-            .iter()
-            .map(|key| format!("{:?} of {:?}", String::from_utf8_lossy(&key.provider_info), key.provider_id));
+        let named = header.wrapped_keys.iter().map(|key| {
+            let info = String::from_utf8_lossy(&key.provider_info);
+            format!("{} of {}", beginning_of(&info), beginning_of(&key.provider_id))
+        });
         let named = named.take(8).collect::<Vec<_>>().join(", ");
-        let message = format!("the message's data key is wrapped by none of the keyring's keys, but by {named}");
+        let message = format!("the message claims to be wrapped by none of the keyring's keys, but by {named}");
         Error::new(Status::NoMatchingKey, message)
     }
 
@@ -237,12 +237,23 @@ impl Keyring {
     }
 }
 
-/// Of several failures the one that says most: an outage must not look like a message that cannot be opened.
+/// A text of a header that nobody has authenticated, as far as it helps.
+fn beginning_of(text: &str) -> String {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+/// Of several failures the one that says most: neither an outage nor a key that is disabled must look like a message that
+/// cannot be opened.
 fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
     let rank = |error: &Error| match error.status().category() {
         _ if error.is_retryable() => 0,
-        Category::Unavailable | Category::Transport | Category::Credentials => 1,
+        _ if error.is_outage() => 1,
         Category::Identity => 2,
+        Category::Integrity => 4,
         _ => 3,
     };
     let best = failures.iter().enumerate().min_by_key(|(place, error)| (rank(error), *place))?.0;

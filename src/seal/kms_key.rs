@@ -13,7 +13,7 @@ use crate::status::Status;
 pub const TENCENT_KMS_PROVIDER_ID: &str = "tencent-kms";
 /// Longest key id in a provider info. Those of the service have 36 characters.
 const KEY_ID_MAX: usize = 64;
-/// How long a renewal may take whose key still works.
+/// How long a renewal may take whose key still works, unless the client has less time for everything.
 const EARLY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One CMK in one region. Requests go where the client goes, whatever a message says.
@@ -28,7 +28,7 @@ impl KmsKey {
     pub fn new(client: &Client, key_id: &str) -> Result<Self> {
         check_key_id(key_id)?;
         let mut early = Config::new();
-        early.set_total_timeout(EARLY_TIMEOUT)?;
+        early.set_total_timeout(EARLY_TIMEOUT.min(client.total_timeout()))?;
         early.set_max_attempts(1)?;
         Ok(Self {
             early_client: client.derive(&early)?,
@@ -63,7 +63,7 @@ impl KmsKey {
 
 impl WrappingKey for KmsKey {
     fn identity(&self) -> Vec<u8> {
-        format!("{TENCENT_KMS_PROVIDER_ID}/{}", self.provider_info).into_bytes()
+        format!("{TENCENT_KMS_PROVIDER_ID}/{}/{}", self.provider_info, self.client.host()).into_bytes()
     }
 
     fn can_wrap(&self) -> bool {

@@ -14,7 +14,7 @@ pub(crate) struct MessageId {
 }
 
 impl MessageId {
-    /// A fresh id. The generator notices forks and copies of virtual machines, so no two processes draw the same.
+    /// A fresh id. It comes from the operating system each time, so that no two processes draw the same.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; MESSAGE_ID_LEN];
         random::fill(&mut bytes)?;

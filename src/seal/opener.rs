@@ -7,7 +7,7 @@ use super::frame::Head;
 use super::header::HeaderReader;
 use super::keyring::Keyring;
 use super::opened::{HEAD_LEN_MAX, OpenedMessage, trailing, truncated};
-use super::progress::Progress;
+use super::progress::{Progress, too_long_at_once};
 use super::ready::Ready;
 use super::signature::{FOOTER_LEN_MAX, Verifier, read_footer};
 use super::size::SizeRule;
@@ -78,8 +78,8 @@ impl Opener {
     }
 
     /// The room with which all of `len` bytes are taken at once and all that is left comes out after them.
-    pub fn output_len(&self, len: usize) -> usize {
-        self.ready.len() + self.input.len() + len
+    pub fn output_len(&self, len: usize) -> Result<usize> {
+        (self.ready.len() + self.input.len()).checked_add(len).ok_or_else(|| too_long_at_once(len))
     }
 
     /// The message's context, once it is authentic.

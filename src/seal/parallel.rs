@@ -15,8 +15,10 @@ use super::opened::{OpenedMessage, check_end, truncated};
 use super::signature::{FOOTER_LEN, FOOTER_LEN_MAX, Verifier};
 use crate::error::Result;
 
-/// About how much one thread takes in at once; a whole number of frames.
+/// How much of a message one thread has at once, at most; a whole number of frames, and at least one.
 const PIECE_LEN: usize = 1 << 20;
+/// How much all pieces have together, each once as plaintext and once as message, unless two frames have more.
+const MEMORY: usize = 32 << 20;
 /// How much is read at once for the header, which has about 400 bytes.
 const HEADER_STEP: usize = 4096;
 
@@ -30,12 +32,12 @@ impl Keyring {
         threads: usize,
         watch: &Watch,
     ) -> Result<()> {
-        let materials = self.materials(context, None)?;
+        let materials = watch.unless_canceled(self.materials(context, None))?;
         let frame_len = self.frame_len();
         let mut header = vec![0; message::header_len(&materials)];
         let (cipher, trailer) = NewMessage::begin(materials, frame_len, &mut header)?.split();
         write_all(&mut writer, &header)?;
-        let frames = (PIECE_LEN / frame_len).max(1);
+        let (threads, frames) = share(threads, whole_frame(frame_len));
         Line::new(&Sealing { cipher, frame_len, frames }, reader, writer, trailer, watch).run(threads)
     }
 
@@ -59,13 +61,26 @@ impl Keyring {
                 None => {}
             }
         };
-        let mut opened = OpenedMessage::unlock(self, header, &beginning, expected)?;
+        let mut opened = watch.unless_canceled(OpenedMessage::unlock(self, header, &beginning, expected))?;
         watch.done.fetch_add(opened.header.len as u64, Ordering::Relaxed);
         let verifier = opened.verifier.take();
         let rest = beginning.split_off(opened.header.len);
-        let opening = Opening::new(opened, verifier.is_some(), *self.limits());
+        let (threads, opening) = Opening::new(opened, threads, verifier.is_some(), *self.limits());
         Line::new(&opening, rest.as_slice().chain(reader), writer, verifier, watch).run(threads)
     }
+}
+
+/// A regular frame with head and tag.
+fn whole_frame(frame_len: usize) -> usize {
+    REGULAR_HEAD_LEN + frame_len + TAG_LEN
+}
+
+/// How many threads work, and how many frames each of them has at once, so that memory stays within bounds however many
+/// threads are wanted and however long or short the frames of a message are.
+fn share(threads: usize, whole_frame: usize) -> (usize, usize) {
+    let threads = threads.min(MEMORY / 2 / whole_frame).max(1);
+    let piece = PIECE_LEN.min(MEMORY / 2 / threads);
+    (threads, (piece / whole_frame).max(1))
 }
 
 fn read_some(reader: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize> {
@@ -103,7 +118,7 @@ impl Work for Sealing {
         let regular = piece.input_len / self.frame_len;
         let rest = piece.input_len % self.frame_len;
         let last = if piece.is_last { FINAL_HEAD_LEN + rest + TAG_LEN } else { 0 };
-        let whole_frame = REGULAR_HEAD_LEN + self.frame_len + TAG_LEN;
+        let whole_frame = whole_frame(self.frame_len);
         piece.room(regular * whole_frame + last)?;
         let (input, output) =
             (&piece.input.expose()[..piece.input_len], &mut piece.output.expose_mut()[..piece.output_len]);
@@ -157,12 +172,14 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(opened: OpenedMessage, signed: bool, limits: Limits) -> Self {
-        let (whole_frame, frames) = match opened.header.content {
-            Content::Framed { frame_len } => (REGULAR_HEAD_LEN + frame_len + TAG_LEN, (PIECE_LEN / frame_len).max(1)),
-            Content::Unframed => (usize::MAX, 1),
+    /// Also says how many threads have work with it.
+    fn new(opened: OpenedMessage, threads: usize, signed: bool, limits: Limits) -> (usize, Self) {
+        let whole_frame = match opened.header.content {
+            Content::Framed { frame_len } => whole_frame(frame_len),
+            Content::Unframed => usize::MAX,
         };
-        Self { opened, signed, limits, whole_frame, frames }
+        let (threads, frames) = share(threads, whole_frame);
+        (threads, Self { opened, signed, limits, whole_frame, frames })
     }
 
     fn footer_len_max(&self) -> usize {
@@ -228,5 +245,26 @@ impl Opening {
         piece.fill(reader, frame::UNFRAMED_HEAD_LEN)?;
         let head = self.opened.read_head(piece.input(), 1, &self.limits)?.ok_or_else(truncated)?;
         piece.fill(reader, head.total_len() + self.footer_len_max() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_bounded_however_many_threads_and_however_long_the_frames() {
+        for frame_len in [1, 128, 4096, 65_536, 1 << 20, 3 << 20, 16 << 20] {
+            let frame = whole_frame(frame_len);
+            for wanted in [1, 2, 16, 17, 64, 256] {
+                let (threads, frames) = share(wanted, frame);
+                assert!((1..=wanted).contains(&threads) && frames >= 1);
+                assert!(frames * frame <= PIECE_LEN || frames == 1, "{frame_len} {wanted}");
+                assert!(2 * threads * frames * frame <= MEMORY || (threads, frames) == (1, 1), "{frame_len} {wanted}");
+            }
+        }
+        assert_eq!(share(2, whole_frame(65_536)), (2, 15));
+        assert_eq!(share(256, whole_frame(65_536)), (255, 1));
+        assert_eq!(share(64, usize::MAX), (1, 1));
     }
 }

@@ -64,14 +64,12 @@ impl RsaKey {
         public: &PublicEncryptingKey,
         half: std::result::Result<Half, aws_lc_rs::error::Unspecified>,
     ) -> Result<Self> {
-        let der = public.as_der().map_err(|_| invalid("key"))?;
-        let identity = [format!("rsa/{namespace}/{name}/").as_bytes(), digest(&SHA256, der.as_ref()).as_ref()].concat();
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            identity,
-            half: half.map_err(|_| invalid("key"))?,
-        })
+        let (der, half) = (public.as_der().map_err(|_| invalid("key"))?, half.map_err(|_| invalid("key"))?);
+        // What one half can do the other cannot.
+        let kind = if matches!(half, Half::Public(_)) { "public" } else { "private" };
+        let names = format!("rsa/{kind}/{namespace}/{name}/");
+        let identity = [names.as_bytes(), digest(&SHA256, der.as_ref()).as_ref()].concat();
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned(), identity, half })
     }
 }
 

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
 use super::keyring::Keyring;
 use super::message::{self, NewMessage};
-use super::progress::Progress;
+use super::progress::{Progress, too_long_at_once};
 use super::signature::FOOTER_LEN;
 use super::size::SizeRule;
 use crate::error::{Error, Result};
@@ -72,17 +72,21 @@ impl Sealer {
 
     /// The whole message's length, known when the plaintext's size was set.
     pub fn total_len(&mut self) -> Result<u64> {
-        self.started()?.total_len.ok_or_else(|| {
-            Error::new(Status::InvalidState, "the message's length is known only after the plaintext's size was set")
-        })
+        if self.size.exact().is_none() {
+            let message = "the message's length is known only after the plaintext's size was set";
+            return Err(Error::new(Status::InvalidState, message));
+        }
+        self.started()?.total_len.ok_or_else(|| Error::new(Status::Internal, "the message's length was not computed"))
     }
 
     /// The room with which all of `len` bytes are taken at once and the end comes out after them.
     pub fn output_len(&mut self, len: usize) -> Result<usize> {
         let body = self.started()?;
-        let frames = (body.filled + len) / body.frame_len;
-        let heads = frames * (REGULAR_HEAD_LEN + TAG_LEN) + FINAL_HEAD_LEN + TAG_LEN + body.message.footer_len();
-        Ok(body.ready.len() + body.filled + len + heads)
+        let content = body.filled.checked_add(len).ok_or_else(|| too_long_at_once(len))?;
+        let frames = (content / body.frame_len).checked_mul(REGULAR_HEAD_LEN + TAG_LEN);
+        let rest = body.ready.len() + FINAL_HEAD_LEN + TAG_LEN + body.message.footer_len();
+        let room = frames.and_then(|frames| frames.checked_add(content)?.checked_add(rest));
+        room.ok_or_else(|| too_long_at_once(len))
     }
 
     /// Takes plaintext and gives pieces of the message, as far as `output` has room.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::random;
 use crate::status::Status;
@@ -17,6 +18,8 @@ const RENEWAL_STARTS: f64 = 0.75;
 const RENEWAL_SPREAD: f64 = 0.2;
 /// How long after a failed renewal the next one is tried.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+/// How often the shelf is looked through for what is too old, while it is in use.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What one value may be used for.
 #[derive(Clone, Copy)]
@@ -36,6 +39,7 @@ pub(crate) struct Shelf<V> {
 struct State<V> {
     slots: HashMap<Id, Slot<V>>,
     clock: u64,
+    swept: Moment,
 }
 
 enum Slot<V> {
@@ -46,8 +50,8 @@ enum Slot<V> {
 
 struct Entry<V> {
     value: Arc<V>,
-    born: Instant,
-    renew_at: Instant,
+    born: Moment,
+    renew_at: Moment,
     renewing: bool,
     messages: u64,
     bytes: u64,
@@ -65,7 +69,7 @@ enum Found<V> {
 
 impl<V> Shelf<V> {
     pub fn new(budget: Budget, max_entries: usize) -> Self {
-        let state = State { slots: HashMap::new(), clock: 0 };
+        let state = State { slots: HashMap::new(), clock: 0, swept: Moment::now() };
         Self { budget, max_entries, state: Mutex::new(state), fetched: Condvar::new() }
     }
 
@@ -108,7 +112,7 @@ impl<V> Shelf<V> {
     ) -> Result<Arc<V>> {
         let flight = Flight { shelf: self, id, failure };
         // The age counts from before the fetch: that is when the service looked at the key's state at the earliest.
-        let born = Instant::now();
+        let born = Moment::now();
         match fetch(false) {
             Ok(value) => Ok(self.put(id, bytes, born, value)),
             Err(error) => {
@@ -118,23 +122,23 @@ impl<V> Shelf<V> {
         }
     }
 
-    /// Tries to replace a value that still works. While the service is unable, the old one goes on until its end; any
-    /// other refusal is about the key, and ends it.
+    /// Tries to replace a value that still works. During an outage the old one goes on until its end; any other refusal is
+    /// about the key, and ends it.
     fn renew(&self, id: &Id, bytes: u64, old: Arc<V>, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>> {
         let renewal = Renewal { shelf: self, id };
-        let born = Instant::now();
+        let born = Moment::now();
         match fetch(true) {
             Ok(value) => Ok(self.put(id, bytes, born, value)),
-            Err(error) if error.is_retryable() => Ok(old),
+            Err(error) if error.is_outage() => Ok(old),
             Err(error) => {
                 drop(renewal);
-                self.lock().slots.remove(id);
+                self.lock().remove(id, &old);
                 Err(error)
             }
         }
     }
 
-    fn put(&self, id: &Id, bytes: u64, born: Instant, value: V) -> Arc<V> {
+    fn put(&self, id: &Id, bytes: u64, born: Moment, value: V) -> Arc<V> {
         let value = Arc::new(value);
         let mut state = self.lock();
         state.clock += 1;
@@ -164,12 +168,15 @@ impl<V> State<V> {
     /// Looks for a value and, where there is one, takes a message and `bytes` out of its budget.
     fn look(&mut self, id: &Id, bytes: u64, budget: &Budget) -> Found<V> {
         self.clock += 1;
+        let now = Moment::now();
+        if now.since(self.swept) >= SWEEP_EVERY {
+            self.drop_expired(budget.max_age);
+        }
         let entry = match self.slots.get_mut(id) {
             None => return Found::Nothing,
             Some(Slot::Fetching(failure)) => return Found::Wait(Arc::clone(failure)),
             Some(Slot::Held(entry)) => entry,
         };
-        let now = Instant::now();
         if !entry.serves(now, bytes, budget) {
             self.slots.remove(id);
             return Found::Nothing;
@@ -187,8 +194,16 @@ impl<V> State<V> {
 
     /// Drops what no longer serves, so that no key stays in memory for want of somebody who asks for it.
     fn drop_expired(&mut self, max_age: Duration) {
-        let now = Instant::now();
-        self.slots.retain(|_, slot| !matches!(slot, Slot::Held(entry) if now.duration_since(entry.born) >= max_age));
+        let now = Moment::now();
+        self.slots.retain(|_, slot| !matches!(slot, Slot::Held(entry) if now.since(entry.born) >= max_age));
+        self.swept = now;
+    }
+
+    /// Drops a value, but not what came after it.
+    fn remove(&mut self, id: &Id, value: &Arc<V>) {
+        if matches!(self.slots.get(id), Some(Slot::Held(entry)) if Arc::ptr_eq(&entry.value, value)) {
+            self.slots.remove(id);
+        }
     }
 
     /// Drops what was not used for the longest time until there are no more than `most` values.
@@ -205,8 +220,8 @@ impl<V> State<V> {
 }
 
 impl<V> Entry<V> {
-    fn serves(&self, now: Instant, bytes: u64, budget: &Budget) -> bool {
-        now.duration_since(self.born) < budget.max_age
+    fn serves(&self, now: Moment, bytes: u64, budget: &Budget) -> bool {
+        now.since(self.born) < budget.max_age
             && self.messages < budget.messages
             && self.bytes.checked_add(bytes).is_some_and(|bytes| bytes <= budget.bytes)
     }
@@ -243,7 +258,7 @@ impl<V> Drop for Renewal<'_, V> {
             && entry.renewing
         {
             entry.renewing = false;
-            entry.renew_at = Instant::now() + RENEWAL_PAUSE.mul_f64(0.5 + random::fraction());
+            entry.renew_at = Moment::now() + RENEWAL_PAUSE.mul_f64(0.5 + random::fraction());
         }
     }
 }
@@ -336,6 +351,41 @@ mod tests {
         let refused = shelf.get(&ID, 0, |_| Err(Error::new(Status::CmkDisabled, "disabled")));
         assert_eq!(refused.err().unwrap().status(), Status::CmkDisabled);
         assert_eq!(*shelf.get(&ID, 0, |early| Ok(if early { 8 } else { 9 })).unwrap(), 9);
+    }
+
+    #[test]
+    fn a_refused_renewal_leaves_a_fetch_that_began_since_then_alone() {
+        let budget = Budget { messages: 2, bytes: 100, max_age: Duration::from_millis(400) };
+        let shelf = Shelf::new(budget, 10);
+        let disabled = || Err(Error::new(Status::CmkDisabled, "disabled"));
+        let slowly = |millis: u64| {
+            thread::sleep(Duration::from_millis(millis));
+            disabled()
+        };
+        shelf.get(&ID, 0, |_| Ok(1)).unwrap();
+        thread::sleep(Duration::from_millis(385));
+        thread::scope(|scope| {
+            // The renewal takes the value's last message, so the next caller fetches while it goes on.
+            let renewing = scope.spawn(|| shelf.get(&ID, 0, |_| slowly(100)).err().map(|error| error.status()));
+            thread::sleep(Duration::from_millis(30));
+            let fetching = scope.spawn(|| shelf.get(&ID, 0, |_| slowly(200)).err().map(|error| error.status()));
+            thread::sleep(Duration::from_millis(30));
+            let waiting = scope.spawn(|| shelf.get(&ID, 0, |_| Ok(2)).err().map(|error| error.status()));
+            for caller in [renewing, fetching, waiting] {
+                assert_eq!(caller.join().unwrap(), Some(Status::CmkDisabled));
+            }
+        });
+    }
+
+    #[test]
+    fn a_value_that_works_goes_on_during_every_kind_of_outage() {
+        let budget = Budget { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
+        for status in [Status::TlsFailed, Status::HttpStatus, Status::ResponseNotJson, Status::NoCredentials] {
+            let shelf = Shelf::new(budget, 10);
+            shelf.get(&ID, 0, |_| Ok(1)).unwrap();
+            thread::sleep(Duration::from_millis(385));
+            assert_eq!(*shelf.get(&ID, 0, |_| Err(Error::new(status, "an outage"))).unwrap(), 1, "{status:?}");
+        }
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! What wraps and unwraps data keys: a CMK, an RSA key, or a program's own scheme.
 
-use aws_lc_rs::rand;
-
 use super::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::random;
 use crate::secret::Secret;
-use crate::status::Status;
 
 /// A data key as a message holds it, and as a message claims it before it is authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +40,7 @@ pub trait WrappingKey: Send + Sync {
     /// Makes a data key and wraps it. Random bytes of this process, unless the scheme has better ones.
     fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
         let mut data_key = Secret::zeroed(request.data_key_len)?;
-        rand::fill(data_key.expose_mut())
-            .map_err(|_| Error::new(Status::Internal, "the operating system gave no random bytes"))?;
+        random::fill(data_key.expose_mut())?;
         let wrapped = self.wrap(request, &data_key)?;
         Ok((data_key, wrapped))
     }

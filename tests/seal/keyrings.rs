@@ -1,11 +1,12 @@
 //! Keys, contexts and claims.
 
+use std::ffi::{c_char, c_int, c_void};
 use std::process::Command;
 use std::ptr;
 use std::sync::Arc;
 
 use tckms::Status;
-use tckms::ffi::tckms_custom_key;
+use tckms::ffi::{tckms_custom_key, tckms_wrapped_key, tckms_wrapped_key_set};
 
 use super::api::{Keyring, info, last_is_retryable, last_message};
 use super::key::{PROVIDER, TestKey, count};
@@ -80,6 +81,55 @@ fn an_outage_is_never_a_message_that_cannot_be_opened() {
         other.set_answer(Status::Ok);
         assert_eq!(keyring.open(&message, "").unwrap(), b"x");
     }
+}
+
+#[test]
+fn a_key_that_is_refused_is_never_a_message_that_cannot_be_opened() {
+    let (keyring, first) = TestKey::keyring();
+    let second = Arc::new(TestKey::default());
+    second.add_to(&keyring, PROVIDER.as_ptr());
+    let message = keyring.seal(b"x", "").unwrap();
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        for told in [Status::CmkDisabled, Status::OutOfMemory, Status::TlsFailed, Status::CamDenied] {
+            one.set_answer(told);
+            other.set_answer(Status::NoMatchingKey);
+            assert_eq!(keyring.open(&message, ""), Err(told));
+        }
+    }
+}
+
+#[test]
+fn a_callback_that_writes_no_data_key_is_at_fault() {
+    unsafe extern "C" fn generate_nothing(
+        _: *mut c_void,
+        _: *const c_char,
+        _: *mut u8,
+        _: usize,
+        out: *mut tckms_wrapped_key,
+    ) -> c_int {
+        unsafe { tckms_wrapped_key_set(out, c"key-1".as_ptr().cast(), 5, c"wrapped".as_ptr().cast(), 7) as c_int }
+    }
+    let key = Arc::new(TestKey::default());
+    let keyring = Keyring::new();
+    let callbacks = key.callbacks(PROVIDER.as_ptr());
+    keyring.add_custom(&tckms_custom_key { generate: Some(generate_nothing), ..callbacks }).unwrap();
+    assert_eq!(keyring.seal(b"x", ""), Err(Status::CustomKeyFailed));
+}
+
+/// What a header says is not authenticated, and may be as long as its writer wants.
+#[test]
+fn an_error_repeats_little_of_a_header() {
+    let (keyring, _) = TestKey::keyring();
+    let mut message = keyring.seal(b"x", "").unwrap();
+    let at = message.windows(5).position(|part| part == b"key-1").unwrap();
+    let long = "用".repeat(20_000);
+    message.splice(at - 2..at + 5, [&60_000_u16.to_be_bytes()[..], long.as_bytes()].concat());
+    let other = Keyring::new();
+    Arc::new(TestKey::default()).add_to(&other, c"another-provider".as_ptr());
+    assert_eq!(other.open(&message, ""), Err(Status::NoMatchingKey));
+    let told = last_message();
+    assert!(told.contains("claims to be wrapped") && told.contains("test-provider"), "{told}");
+    assert!(told.len() < 1000, "{} bytes", told.len());
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn wrapped_keys_are_counted_before_they_are_read() {
     for _ in 0..8 {
         key.add_to(&keyring, PROVIDER.as_ptr());
     }
-    assert_eq!(keyring.seal(b"x", ""), Err(Status::TooManyDataKeys));
+    assert_eq!(keyring.seal(b"x", ""), Err(Status::OutOfRange));
     keyring.set_max_wrapped_keys(9).unwrap();
     let message = keyring.seal(b"x", "").unwrap();
     assert_eq!(info(&message).unwrap()["wrapped_keys"].as_array().unwrap().len(), 9);

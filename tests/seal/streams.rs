@@ -1,5 +1,8 @@
 //! Streams do the same as the whole calls, whatever the pieces are.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
 use tckms::Status;
 
 use super::api::{Keyring, Stream};
@@ -44,6 +47,60 @@ fn every_length_survives_in_every_combination() {
             }
         }
     }
+}
+
+/// Frames of the length that messages have unless told otherwise, and pieces around it and far beyond it.
+#[test]
+fn pieces_of_every_length_make_the_same_of_long_messages() {
+    const FRAME: usize = 65_536;
+    let (keyring, _) = TestKey::keyring();
+    let random = random_pieces();
+    for len in [10 * FRAME, (10 << 20) + 12_345] {
+        let plaintext = plaintext(len);
+        let message = keyring.seal(&plaintext, "").unwrap();
+        for pieces in [&[FRAME - 1][..], &[FRAME], &[FRAME + 1], &[10 << 20], &random] {
+            for rooms in [&[1 << 20][..], &[0, FRAME + 32], &[11 << 20]] {
+                let (sealed, result) = Stream::sealing(&keyring, "{}").unwrap().run(&plaintext, pieces, rooms);
+                assert_eq!(result, Ok(()), "{len} {pieces:?} {rooms:?}");
+                assert!(keyring.open(&sealed, "").unwrap() == plaintext, "{len} {pieces:?} {rooms:?}");
+                let (opened, result) = Stream::opening(&keyring, "{}").unwrap().run(&message, pieces, rooms);
+                assert_eq!(result, Ok(()), "{len} {pieces:?} {rooms:?}");
+                assert!(opened == plaintext, "{len} {pieces:?} {rooms:?}");
+            }
+        }
+    }
+}
+
+/// Other ones in each run; a failure prints them.
+fn random_pieces() -> Vec<usize> {
+    let mut state = RandomState::new().build_hasher().finish();
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % 200_000 + 1
+    };
+    (0..50).map(|_| next()).collect()
+}
+
+#[test]
+fn no_room_is_told_for_what_no_memory_holds() {
+    let keyring = keyring(false);
+    let sealing = Stream::sealing(&keyring, "{}").unwrap();
+    let opening = Stream::opening(&keyring, "{}").unwrap();
+    for len in [usize::MAX, usize::MAX - 100, usize::MAX / 4096 * 4095] {
+        assert_eq!(sealing.output_size(len), Err(Status::InvalidLength), "{len}");
+    }
+    assert_eq!(opening.output_size(usize::MAX), Ok(usize::MAX));
+    opening.update(&[2], &mut []).unwrap();
+    assert_eq!(opening.output_size(usize::MAX), Err(Status::InvalidLength));
+}
+
+#[test]
+fn asking_for_a_length_that_is_not_known_begins_nothing() {
+    let keyring = keyring(false);
+    let stream = Stream::sealing(&keyring, "{}").unwrap();
+    assert_eq!(stream.total_size(), Err(Status::InvalidState));
+    stream.set_size(1).unwrap();
+    stream.total_size().unwrap();
 }
 
 #[test]
