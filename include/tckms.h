@@ -927,8 +927,9 @@ typedef struct tckms_cache_limits {
  */
 typedef struct tckms_fd_options {
   /**
-   * How many threads work: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
-   * memory for two pieces of 1 MiB, or of one frame where frames are longer.
+   * How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
+   * memory for two pieces of up to 1 MiB, all of them together 32 MiB: with many threads pieces are shorter, with long
+   * frames fewer threads work. One frame always has its memory.
    */
   uint32_t threads;
   /**
@@ -938,7 +939,8 @@ typedef struct tckms_fd_options {
   /**
    * Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
    * are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-   * call with TCKMS_ERR_CANCELED as soon as a write under way is over. It must return: no longjmp() and no C++ exception may leave it.
+   * call with TCKMS_ERR_CANCELED as soon as a write or a request to the key service that is under way is over, at the
+   * latest after the client's total timeout. It must return: no longjmp() and no C++ exception may leave it.
    */
   int (*progress)(void *userdata, uint64_t done, uint64_t total);
   /**
@@ -2348,7 +2350,8 @@ tckms_status tckms_message_info(const void *msg,
                                 tckms_buffer *json);
 
 /**
- * Begins to seal. Keys are asked for a data key when the first byte goes in.
+ * Begins to seal. Keys are asked for a data key by the first function that needs one: tckms_stream_update(),
+ * tckms_stream_finish(), or one that tells a size.
  *
  * @param keyring   The keyring, copied: it may be freed before the stream.
  * @param ctx_json  NULL, or the context, as for tckms_seal(). Copied.
@@ -2396,7 +2399,7 @@ void tckms_stream_free(tckms_stream *stream);
  * Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
  * cache be used and the message's length be known.
  *
- * @param stream  The stream, before the first byte went in.
+ * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
  * @param size    Bytes of plaintext.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
  *
@@ -2411,7 +2414,7 @@ tckms_status tckms_stream_set_message_size(tckms_stream *stream,
  * Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
  * keyring's cache be used, with the data key charged for all of it.
  *
- * @param stream  The stream, before the first byte went in.
+ * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
  * @param bound   Bytes of plaintext.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
  *
@@ -2427,7 +2430,7 @@ tckms_status tckms_stream_set_message_bound(tckms_stream *stream,
  * frame: it is known to be sealed under the data key, but not by whom, until tckms_stream_finish() is done. When the
  * stream fails, throw all of it away.
  *
- * @param stream   A stream that opens, before the first byte went in.
+ * @param stream   A stream that opens, before tckms_stream_update() and tckms_stream_finish().
  * @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream that seals.
  *

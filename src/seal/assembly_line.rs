@@ -191,12 +191,12 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
         }
         let goes_on = sink.failure.is_none();
         drop(sink);
+        self.turned.notify_all();
         if !goes_on {
             // Who waits for input holds the source, and must learn that there is no more use for it.
             self.watch.failed.store(true, Ordering::Relaxed);
             lock(&self.source).ended = true;
         }
-        self.turned.notify_all();
         goes_on
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context as Digest, SHA256};
+use sha2::{Digest, Sha256};
 
 use super::limits::checked;
 use super::materials::Materials;
@@ -103,22 +103,20 @@ impl Shelves {
 }
 
 /// Makes an id of parts, each with its length, so that no two sequences of parts have the same.
-pub(crate) struct IdMaker(Digest);
+pub(crate) struct IdMaker(Sha256);
 
 impl IdMaker {
     pub fn new(purpose: &str) -> Self {
-        Self(Digest::new(&SHA256)).part(purpose.as_bytes())
+        Self(Sha256::new()).part(purpose.as_bytes())
     }
 
     pub fn part(mut self, part: &[u8]) -> Self {
-        self.0.update(&(part.len() as u64).to_be_bytes());
+        self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);
         self
     }
 
     pub fn finish(self) -> Id {
-        let mut id = [0; 32];
-        id.copy_from_slice(self.0.finish().as_ref());
-        id
+        self.0.finalize().into()
     }
 }

@@ -224,7 +224,7 @@ impl Keyring {
         keys.sort_by(|a, b| {
             (&a.provider_id, &a.provider_info, &a.blob).cmp(&(&b.provider_id, &b.provider_info, &b.blob))
         });
-        let mut pairs = Vec::new();
+        let mut pairs = Vec::with_capacity(256);
         context.write(&mut pairs)?;
         let id = keys.into_iter().fold(self.id("open", header.suite), |id, key| {
             id.part(key.provider_id.as_bytes()).part(&key.provider_info).part(&key.blob)

@@ -1,7 +1,7 @@
 //! The algorithm suites of the format: which keys, which derivation, which signature.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm};
-use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, HKDF_SHA512, KeyType, Prk, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
 use zeroize::{Zeroizing, zeroize_stack};
 
@@ -160,11 +160,11 @@ impl Suite {
         self.only_content_key(&key[..self.key_len])
     }
 
-    fn expand_twice(&self, prk: &Prk, id: &[u8; 2]) -> Result<Derived> {
+    fn expand_twice(&self, prk: &hmac::Key, id: &[u8; 2]) -> Result<Derived> {
         let mut key = Zeroizing::new([0; KEY_LEN_MAX]);
         let mut commit_key = [0; COMMIT_KEY_LEN];
-        expand(prk, &[id, b"DERIVEKEY"], &mut key[..self.key_len])?;
-        expand(prk, &[b"COMMITKEY"], &mut commit_key)?;
+        expand_sha512(prk, &[id, b"DERIVEKEY"], &mut key[..self.key_len]);
+        expand_sha512(prk, &[b"COMMITKEY"], &mut commit_key);
         Ok(Derived { commit_key: Some(commit_key), ..self.only_content_key(&key[..self.key_len])? })
     }
 
@@ -181,12 +181,21 @@ impl Suite {
     }
 }
 
-/// HKDF-Extract on its own: the library's `Salt::extract` does it again for each expansion, and there are two.
-fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Result<Prk> {
+/// HKDF-Extract (RFC 5869, 2.2), whose result is used twice: the crypto library's own HKDF would extract, and prepare HMAC
+/// with what it extracted, once for each expansion.
+fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Result<hmac::Key> {
     let mut prk = Zeroizing::new([0; 64]);
     hmac::sign_to_buffer(&hmac::Key::new(hmac::HMAC_SHA512, message_id.bytes()), data_key, &mut prk[..])
         .map_err(|_| Error::new(Status::Internal, "the key derivation failed"))?;
-    Ok(Prk::new_less_safe(HKDF_SHA512, &prk[..]))
+    Ok(hmac::Key::new(hmac::HMAC_SHA512, &prk[..]))
+}
+
+/// HKDF-Expand (RFC 5869, 2.3) to no more than its first block.
+fn expand_sha512(prk: &hmac::Key, info: &[&[u8]], out: &mut [u8]) {
+    let mut block = hmac::Context::with_key(prk);
+    info.iter().for_each(|part| block.update(part));
+    block.update(&[1]);
+    out.copy_from_slice(&block.sign().as_ref()[..out.len()]);
 }
 
 struct Len(usize);

@@ -4,7 +4,8 @@
     ciphertext, header = aws_encryption_sdk.EncryptionSDKClient().encrypt(source=b"...", key_provider=provider)
 
 `client` is a tencentcloud.kms.v20190118.kms_client.KmsClient for that region. What this writes, libtckms opens, and the
-other way round. docs/sealing.md has the convention on one page.
+other way round. While the service is unable, the SDK says "Unable to decrypt any data key", which then says nothing of the
+message: its debug log has the service's own error. docs/sealing.md has the convention on one page.
 """
 
 import base64
@@ -43,6 +44,8 @@ class _Key(MasterKey):
 
     def _decrypt_data_key(self, encrypted_data_key, algorithm, encryption_context):
         blob = encrypted_data_key.encrypted_data_key
+        if not blob.isascii():
+            raise DecryptKeyError("the wrapped key is not the text of a CiphertextBlob")
         reply = self._call("Decrypt", {"CiphertextBlob": blob.decode("ascii")}, encryption_context, DecryptKeyError)
         return DataKey(self.key_provider, base64.b64decode(reply.Plaintext), blob)
 
