@@ -73,7 +73,7 @@ lint:
 	$(CARGO) clippy --locked --all-targets --features wipe-on-free,test-hooks -- -D warnings
 
 header:
-	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test header
+	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test header -- the_committed_header
 
 .PHONY: man
 man:

@@ -216,9 +216,9 @@ impl Client {
         self.service.region()
     }
 
-    /// Host and port that requests go to.
-    pub(crate) fn host(&self) -> &str {
-        self.service.host()
+    /// Tells this client and those derived from it, which have its credentials and its endpoint, from all others.
+    pub(crate) fn number(&self) -> u64 {
+        self.service.number()
     }
 
     /// How long a call may take with all its attempts.

@@ -1,6 +1,7 @@
 //! The service as a client reaches it: every attempt of every call goes through here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ const LIBRARY_NAME: &str = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
 
 /// What a client and those derived from it have in common.
 pub(crate) struct Service {
+    /// Tells it from all others of this process.
+    number: u64,
     product: &'static Product,
     endpoint: Endpoint,
     region: String,
@@ -93,7 +96,9 @@ impl Service {
         transport: Arc<Transport>,
         log: Option<Arc<Log>>,
     ) -> Result<Self> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
         Ok(Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             product,
             fixed_headers: fixed_headers(product, &endpoint, region)?,
             endpoint,
@@ -150,8 +155,8 @@ impl Service {
         &self.region
     }
 
-    pub fn host(&self) -> &str {
-        self.endpoint.host_header()
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     pub fn counters(&self) -> &Counters {

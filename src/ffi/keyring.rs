@@ -381,7 +381,7 @@ pub unsafe extern "C" fn tckms_keyring_set_max_frame_len(keyring: *mut tckms_key
 /// Limits how long a body without frames may be that is opened; none is written. Default 67108864.
 ///
 /// @param keyring  The keyring.
-/// @param len      1 to 68719476736 bytes. All of it has to be in memory.
+/// @param len      1 to 68719476704 bytes. All of it has to be in memory.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// Threads: one at a time per keyring.

@@ -11,8 +11,8 @@ pub const FRAME_LEN_MAX: usize = (1 << 31) - 1;
 pub const WRAPPED_KEYS_MAX: usize = 65_535;
 /// Longest header that can be allowed; an honest one has about 400 bytes.
 pub const HEADER_LEN_MAX: usize = 1 << 30;
-/// Longest unframed body that can be allowed.
-pub const UNFRAMED_LEN_MAX: usize = 1 << 36;
+/// Longest unframed body that can be allowed: what AES-GCM encrypts at once (NIST SP 800-38D, 5.2.1.1).
+pub const UNFRAMED_LEN_MAX: usize = (1 << 36) - 32;
 
 /// What a reader accepts. Every number is checked as soon as the message names it, before memory is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -208,6 +208,35 @@ fn two_keyrings_share_a_cache_and_nothing_in_it() {
     assert_eq!(other_key.wraps.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
 
+/// A keyring that opens with the private half writes messages without it; one with the public half must not get those.
+#[test]
+fn the_halves_of_an_escrow_key_are_two_keys() {
+    let cache = std::sync::Arc::new(Cache::new(CacheLimits::default()).unwrap());
+    let pair = super::keyrings::rsa_pair();
+    let first = std::sync::Arc::new(Counting::default());
+    let mut opening = CoreKeyring::new();
+    let mut sealing = CoreKeyring::new();
+    for keyring in [&mut opening, &mut sealing] {
+        keyring.add(std::sync::Arc::clone(&first) as _);
+        keyring.set_cache(Some(std::sync::Arc::clone(&cache)));
+    }
+    opening.add_rsa_private_pem("escrow", "2026", pair.private.as_bytes()).unwrap();
+    sealing.add_rsa_public_pem("escrow", "2026", pair.public.as_bytes()).unwrap();
+    for (keyring, wrapped_keys) in [(&opening, 1), (&sealing, 2)] {
+        let mut memory = [0; 2048];
+        let mut len = 0;
+        let room = &mut memory;
+        keyring
+            .seal_into(b"x", &Context::default(), |needed| {
+                len = needed;
+                Ok(&mut room[..needed])
+            })
+            .unwrap();
+        let said = super::api::info(&memory[..len]).unwrap();
+        assert_eq!(said["wrapped_keys"].as_array().unwrap().len(), wrapped_keys);
+    }
+}
+
 #[derive(Default)]
 struct Counting {
     name: &'static str,

@@ -175,13 +175,13 @@ fn a_key_without_callbacks_takes_no_part() {
     assert_eq!(keyring.open(&idle.seal(b"y", "").unwrap(), "").unwrap(), b"y");
 }
 
-struct RsaPair {
-    private: String,
-    traditional: String,
-    public: String,
+pub struct RsaPair {
+    pub private: String,
+    pub traditional: String,
+    pub public: String,
 }
 
-fn rsa_pair() -> RsaPair {
+pub fn rsa_pair() -> RsaPair {
     let openssl = |arguments: &[&str], input: &str| {
         let scratch = super::support::Scratch::new();
         let file = scratch.write("key.pem", input);

@@ -62,7 +62,7 @@ fn setters_have_ranges() {
         keyring.set_max_wrapped_keys(65_536),
         keyring.set_max_header_len((1 << 30) + 1),
         keyring.set_max_frame_len(1 << 31),
-        keyring.set_max_unframed_len((1 << 36) + 1),
+        keyring.set_max_unframed_len((1 << 36) - 31),
         keyring.set_policy(2),
         keyring.set_policy(-1),
     ] {
