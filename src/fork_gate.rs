@@ -58,6 +58,7 @@ pub(crate) fn watch_forks() {
 }
 
 extern "C" fn before() {
+    let _uncancelable = process::Uncancelable::begin();
     FORKS.fetch_add(1, Ordering::SeqCst);
     let began = Instant::now();
     while INSIDE.load(Ordering::SeqCst) > 0 && began.elapsed() < PATIENCE {

@@ -10,6 +10,7 @@ use std::thread;
 use super::error::tckms_error;
 use crate::error::{Error, Result};
 use crate::http_thread;
+use crate::process;
 use crate::status::Status;
 
 thread_local! {
@@ -63,6 +64,7 @@ pub(super) fn with_last_error<T>(look: impl FnOnce(&mut Option<Box<tckms_error>>
 }
 
 fn contain<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
+    let _uncancelable = process::Uncancelable::begin();
     quiet_panics();
     let _inside = Inside::enter();
     panic::catch_unwind(AssertUnwindSafe(body))

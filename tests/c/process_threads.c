@@ -333,6 +333,32 @@ static void ten_thousand_clients_leave_nothing_behind(void) {
   }
 }
 
+static void *call_a_service_that_is_not_there(void *result) {
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  tckms_buffer out = garbage();
+  /* Nobody listens on the port of "discard", so the call waits between its attempts. */
+  CHECK_OK(tckms_config_set_endpoint(config, "http://127.0.0.1:9"));
+  client = client_of(config);
+  *(tckms_status *)result = tckms_encrypt(client, "key", "x", 1, NULL, &out);
+  tckms_client_free(client);
+  pthread_testcancel();
+  CHECK(!"a thread that was canceled goes on");
+  return NULL;
+}
+
+static void a_canceled_thread_ends_after_its_call(void) {
+  pthread_t thread;
+  tckms_status status = TCKMS_OK;
+  void *returned;
+  CHECK_INT(pthread_create(&thread, NULL, call_a_service_that_is_not_there, &status), 0);
+  sleep_ms(50);
+  CHECK_INT(pthread_cancel(thread), 0);
+  CHECK_INT(pthread_join(thread, &returned), 0);
+  CHECK(returned == PTHREAD_CANCELED);
+  CHECK_INT(status, TCKMS_ERR_CONNECT_FAILED);
+}
+
 int main(void) {
   /* A sanitizer has threads, stacks and memory of its own, so only what it is there for is done under it. */
   if (getenv("TEST_SANITIZED") != NULL) {
@@ -340,6 +366,7 @@ int main(void) {
     return checks_passed();
   }
   a_client_in_use_has_one_thread();
+  a_canceled_thread_ends_after_its_call();
   sixty_four_threads_share_a_client_among_faults();
   a_stack_of_64_kib_is_enough();
   a_limit_on_threads_is_an_error_until_it_is_raised();
