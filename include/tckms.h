@@ -1466,6 +1466,7 @@ tckms_status tckms_config_set_total_timeout_ms(tckms_config *config,
 
 /**
  * Limits how often a request is sent, the first time included. Default 4; 1 means no retry.
+ * A request that is sent again because the clock or the token was put right is not counted.
  *
  * @param config    The configuration.
  * @param attempts  1 to 20.
@@ -1824,7 +1825,8 @@ tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
  * @param config  The configuration, with a region and credentials. Copied.
  * @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
- *                TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or TCKMS_ERR_INVALID_CREDENTIALS_FILE.
+ *                TCKMS_ERR_CREDENTIALS_EXPIRED, TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or
+ *                TCKMS_ERR_INVALID_CREDENTIALS_FILE.
  *
  * Threads: from any thread, while no other changes the configuration.
  * Since 0.1.0.
@@ -1840,7 +1842,8 @@ tckms_status tckms_client_new(const tckms_config *config,
  * TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
  *
  * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
- * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION or what the setter of a value returns.
+ * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value
+ *             returns.
  *
  * Threads: from any thread, while no other changes the environment.
  * Since 0.1.0.

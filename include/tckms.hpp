@@ -503,7 +503,7 @@ class config {
   }
   result<void> set_credentials_callback(credentials_function function) {
     auto kept = std::make_unique<credentials_function>(std::move(function));
-    const auto number = tckms_config_set_credentials_callback(get(), supply, kept.get(), forget);
+    const auto number = tckms_config_set_credentials_callback(get(), *kept ? supply : nullptr, kept.get(), forget);
     if (number == TCKMS_OK) static_cast<void>(kept.release());
     return detail::done(number);
   }

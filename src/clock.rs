@@ -49,6 +49,11 @@ impl Moment {
         Self(process::time_since_boot())
     }
 
+    /// Milliseconds since the clock's beginning.
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// How long ago `earlier` was; nothing when it is still to come.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

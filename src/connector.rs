@@ -60,7 +60,7 @@ type Outcome = Result<Connection, Box<dyn Error + Send + Sync>>;
 impl Connector {
     pub fn new(settings: &Settings, counter: &ConnectionCounter) -> Self {
         let tls = Arc::new(tls(settings));
-        let direct = HttpsConnector::from((tcp(), Arc::clone(&tls)));
+        let direct = HttpsConnector::from((tcp(settings.connect_timeout), Arc::clone(&tls)));
         let way = match &settings.proxy {
             None => Way::Direct(direct),
             Some(proxy) => Way::Tunnel(Box::new(HttpsConnector::from((tunnel(proxy, direct), tls)))),
@@ -77,8 +77,10 @@ fn tls(settings: &Settings) -> ClientConfig {
     tls
 }
 
-fn tcp() -> Tcp {
-    let mut tcp = HttpConnector::new_with_resolver(SystemResolver);
+fn tcp(timeout: Duration) -> Tcp {
+    let mut tcp = HttpConnector::new_with_resolver(SystemResolver::default());
+    // Shared among the addresses of a name, so that one that is dead leaves time for the others.
+    tcp.set_connect_timeout(Some(timeout));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEPALIVE));

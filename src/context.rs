@@ -28,8 +28,11 @@ pub(crate) fn check(text: &str) -> Result<()> {
 pub(crate) fn parse(what: &str, text: &str) -> Result<BTreeMap<String, String>> {
     // serde_json's own text could repeat a value, so only the place is told.
     let pairs = serde_json::from_str::<Pairs>(text).map_err(|error| {
-        let reason =
-            if error.is_data() { error.to_string() } else { format!("it is not JSON at column {}", error.column()) };
+        let reason = match () {
+            () if !text.trim_start().starts_with('{') => "it does not begin with {".to_owned(),
+            () if error.is_data() => error.to_string(),
+            () => format!("it is not JSON at column {}", error.column()),
+        };
         let message = format!(
             "the {what} is not a JSON object of strings without duplicate keys, like {{\"name\":\"value\"}}: {reason}"
         );

@@ -4,6 +4,7 @@ use http::Uri;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
+use crate::proxy::Proxy;
 use crate::status::Status;
 
 /// The mainland site; resolves to the nearest region (cloud.tencent.com/document/product/573, "Request structure").
@@ -28,8 +29,7 @@ impl Endpoint {
             return Err(invalid(text, "its scheme is neither https nor http"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            // The text may hold a password, so it is not repeated.
-            return Err(invalid("(not shown)", "it names a user"));
+            return Err(invalid(text, "it names a user"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(invalid(text, "something follows the host and port"));
@@ -40,9 +40,9 @@ impl Endpoint {
         Ok(Self { url, uri, host_header })
     }
 
-    /// Whether requests leave this process only over TLS or not beyond this machine.
-    pub fn is_protected(&self) -> bool {
-        self.is_tls() || self.is_loopback()
+    /// Whether requests leave this process only over TLS or not beyond this machine, where a proxy could be.
+    pub fn is_protected(&self, proxy: Option<&Proxy>) -> bool {
+        self.is_tls() || self.is_loopback() && proxy.is_none_or(Proxy::is_loopback)
     }
 
     pub fn is_tls(&self) -> bool {
@@ -79,6 +79,8 @@ impl Endpoint {
 }
 
 fn invalid(text: &str, reason: &str) -> Error {
+    // Before an @ there may be a password.
+    let text = if text.contains('@') { "(not shown)" } else { text };
     let message = format!("endpoint {text:?} is not a URL like {DEFAULT_ENDPOINT} or http://127.0.0.1:8080: {reason}");
     Error::new(Status::InvalidEndpoint, message)
 }
@@ -123,6 +125,8 @@ mod tests {
             "https://host#x",
             "https://user@host",
             "https://user:pass@host",
+            "https://user:pass@host:99999",
+            "ftp://user:pass@host",
             "https://host:99999",
             "http://ho st",
         ] {
@@ -135,11 +139,23 @@ mod tests {
     #[test]
     fn plain_http_is_protected_on_loopback_only() {
         for text in ["http://localhost", "http://127.8.9.1:1", "http://[::1]", "https://anywhere.example"] {
-            assert!(Endpoint::parse(text).unwrap().is_protected(), "{text}");
+            assert!(Endpoint::parse(text).unwrap().is_protected(None), "{text}");
         }
         for text in ["http://10.0.0.1", "http://localhost.example", "http://[::2]", "http://127.0.0.1.example"] {
-            assert!(!Endpoint::parse(text).unwrap().is_protected(), "{text}");
+            assert!(!Endpoint::parse(text).unwrap().is_protected(None), "{text}");
         }
+    }
+
+    #[test]
+    fn a_proxy_elsewhere_takes_plain_http_off_this_machine() {
+        let local = Endpoint::parse("http://127.0.0.1:8080").unwrap();
+        for (proxy, protected) in
+            [("http://127.0.0.1:3128", true), ("http://[::1]:3128", true), ("http://proxy.example", false)]
+        {
+            assert_eq!(local.is_protected(Some(&Proxy::parse(proxy).unwrap())), protected, "{proxy}");
+        }
+        let tls = Endpoint::parse("https://anywhere.example").unwrap();
+        assert!(tls.is_protected(Some(&Proxy::parse("http://proxy.example").unwrap())));
     }
 
     #[test]

@@ -38,6 +38,12 @@ impl Proxy {
         self.uri.scheme_str() == Some("https")
     }
 
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
     pub fn uri(&self) -> &Uri {
         &self.uri
     }

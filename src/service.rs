@@ -72,9 +72,11 @@ impl Service {
     /// The key service as a configuration has it. Credentials that need no network are fetched now.
     pub fn new(config: &Config) -> Result<Self> {
         let endpoint = config.endpoint.clone().map_or_else(|| Endpoint::parse(DEFAULT_ENDPOINT), Ok)?;
-        let protected = endpoint.is_protected() && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_protected);
+        let is_protected = |endpoint: &Endpoint| endpoint.is_protected(config.proxy.as_ref());
+        let protected = is_protected(&endpoint) && config.sts_endpoint.as_ref().is_none_or(is_protected);
         if !protected && !config.plaintext_http_allowed {
-            let message = "plain http is allowed to localhost, 127.0.0.0/8 and [::1] only; use https";
+            let message = "plain http is allowed to localhost, 127.0.0.0/8 and [::1] only, and not by way of a proxy \
+                           elsewhere; use https";
             return Err(Error::new(Status::InsecureEndpoint, message));
         }
         let region = config.region.as_deref().ok_or_else(|| {

@@ -1,5 +1,7 @@
 //! Which certificates TLS trusts: loaded once, kept in memory, never from a variable.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::config::CA_PEM_MAX;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -69,11 +72,30 @@ fn load_system() -> Result<RootCertStore> {
 
 fn load_file(path: &Path) -> Result<RootCertStore> {
     let name = format!("CA file {path:?}");
-    let pem = std::fs::read(path).map_err(|error| {
+    let pem = read(path).map_err(|error| {
         Error::new(Status::InvalidCaBundle, format!("{name} cannot be read: {error}"))
             .with_os_errno(error.raw_os_error())
     })?;
+    if pem.len() > CA_PEM_MAX {
+        let message = format!("{name} is longer than {CA_PEM_MAX} bytes");
+        return Err(Error::new(Status::InvalidCaBundle, message));
+    }
     parse(&name, &pem)
+}
+
+/// Only regular files: a pipe could block for ever, and a device never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut pem = Vec::new();
+    file.take(CA_PEM_MAX as u64 + 1).read_to_end(&mut pem)?;
+    Ok(pem)
 }
 
 /// Certificates that the TLS stack cannot use are passed over, as every bundle has some; a broken PEM file is not.

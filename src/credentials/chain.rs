@@ -1,11 +1,16 @@
 //! Several providers in order of preference.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::{Issued, Provider};
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::status::Status;
+
+/// How long a service of the machine that was not there is not asked for again. It may have been the network that was not
+/// there yet.
+const ABSENCE: Duration = Duration::from_secs(60);
 
 /// Asks each provider until one has credentials, and from then on only that one.
 pub(super) struct Chain {
@@ -16,13 +21,23 @@ pub(super) struct Chain {
 
 struct Link {
     provider: Box<dyn Provider>,
-    /// Set when the provider found out that this machine has no such thing, which no later call will change.
-    absent: AtomicBool,
+    /// Until when, in milliseconds since boot, the provider is taken to have nothing on this machine.
+    absent_until: AtomicU64,
+}
+
+impl Link {
+    fn is_absent(&self) -> bool {
+        Moment::now().millis() < self.absent_until.load(Ordering::Relaxed)
+    }
+
+    fn set_absent(&self) {
+        self.absent_until.store((Moment::now() + ABSENCE).millis(), Ordering::Relaxed);
+    }
 }
 
 impl Chain {
     pub fn new(providers: Vec<Box<dyn Provider>>) -> Self {
-        let links = providers.into_iter().map(|provider| Link { provider, absent: AtomicBool::new(false) }).collect();
+        let links = providers.into_iter().map(|provider| Link { provider, absent_until: AtomicU64::new(0) }).collect();
         Self { links, chosen: AtomicUsize::new(usize::MAX) }
     }
 }
@@ -55,25 +70,28 @@ impl Provider for Chain {
         if let Some(link) = self.links.get(self.chosen.load(Ordering::Relaxed)) {
             return link.provider.fetch(patience).map_err(|error| error.in_step(link.provider.name()));
         }
-        let deadline = Instant::now() + patience;
+        let deadline = Moment::now() + patience;
         let mut failures = Vec::new();
         for (index, link) in self.links.iter().enumerate() {
-            if link.absent.load(Ordering::Relaxed) {
+            if link.is_absent() {
                 failures.push(
                     Error::new(Status::NoCredentials, "not available on this machine").in_step(link.provider.name()),
                 );
                 continue;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match link.provider.fetch(left).and_then(Issued::unexpired) {
+            // One that does not answer must leave time for those after it.
+            let share = deadline.since(Moment::now()) / (self.links.len() - index) as u32;
+            let end = Moment::now() + share;
+            match link.provider.fetch(share).and_then(Issued::unexpired) {
                 Ok(issued) => {
                     self.chosen.store(index, Ordering::Relaxed);
                     return Ok(issued);
                 }
                 Err(error) => {
                     // A call whose own time ran out found out nothing.
-                    let absent = error.status() == Status::MetadataUnavailable && Instant::now() < deadline;
-                    link.absent.store(absent, Ordering::Relaxed);
+                    if error.status() == Status::MetadataUnavailable && Moment::now() < end {
+                        link.set_absent();
+                    }
                     failures.push(error.in_step(link.provider.name()));
                 }
             }

@@ -37,9 +37,10 @@ pub(super) fn read(path: &Path, log: Option<&Arc<Log>>) -> Result<Option<Secret>
     }
 }
 
-/// The text that [`read`] found to be UTF-8.
+/// The text that [`read`] found to be UTF-8, without the mark that some editors put before it.
 pub(super) fn as_text(secret: &Secret) -> &str {
-    std::str::from_utf8(secret.expose()).unwrap_or_default()
+    let text = std::str::from_utf8(secret.expose()).unwrap_or_default();
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 pub(super) fn invalid(path: &Path, reason: &str) -> Error {

@@ -31,17 +31,29 @@ impl Provider for Profile {
     }
 
     fn fetch(&self, _: Duration) -> Result<Issued> {
+        let mut out_of_reach = None;
         for path in &self.paths {
-            if let Some(text) = file::read(path, self.log.as_ref())? {
-                return self
-                    .parse(file::as_text(&text))
-                    .map_err(|reason| file::invalid(path, &reason))
-                    .map(Issued::from);
+            match file::read(path, self.log.as_ref()) {
+                Ok(None) => {}
+                // A home that was left behind with its privileges is not this user's any more.
+                Err(error) if is_out_of_reach(&error) => out_of_reach = out_of_reach.or(Some(error)),
+                Err(error) => return Err(error),
+                Ok(Some(text)) => {
+                    let parsed = self.parse(file::as_text(&text));
+                    return parsed.map_err(|reason| file::invalid(path, &reason)).map(Issued::from);
+                }
             }
+        }
+        if let Some(error) = out_of_reach {
+            return Err(error);
         }
         let places: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
         Err(Error::new(Status::NoCredentials, format!("there is no file {}", places.join(" or "))))
     }
+}
+
+fn is_out_of_reach(error: &Error) -> bool {
+    matches!(error.os_errno(), Some(libc::EACCES | libc::ENOTDIR))
 }
 
 impl Profile {

@@ -11,6 +11,8 @@ use crate::status::Status;
 
 /// Credentials are renewed when less than this is left, or less than a tenth of their lifetime if that is shorter.
 const MARGIN_MAX: Duration = Duration::from_secs(300);
+/// A fetch that had this long and failed tells of its provider, not of the call that fetched.
+const UNHURRIED: Duration = Duration::from_secs(5);
 /// After a failure the next renewal waits this long, twice as long after the next one, and so on.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
@@ -117,9 +119,15 @@ impl Refreshing {
         drop(state);
         // A panic of the provider must not leave the others waiting for ever.
         let landing = Landing(shared);
+        let end = Moment::now() + patience;
         let outcome = self.provider.fetch(patience);
+        let was_hasty = patience < UNHURRIED && Moment::now() >= end;
         let mut state = shared.lock();
-        let result = state.settle(outcome, still_good);
+        let result = match outcome {
+            // A call whose own time ran out found out nothing for the others.
+            Err(error) if was_hasty => still_good.ok_or(error),
+            outcome => state.settle(outcome, still_good),
+        };
         drop(state);
         drop(landing);
         result
@@ -214,5 +222,39 @@ impl Known {
             (now + (lifetime - margin), now + lifetime)
         });
         Self { credentials: issued.credentials, due }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers after a while, to those who have the time.
+    struct Slow(Duration);
+
+    impl Provider for Slow {
+        fn name(&self) -> &'static str {
+            "slow"
+        }
+
+        fn fetch(&self, patience: Duration) -> Result<Issued> {
+            std::thread::sleep(self.0.min(patience));
+            if patience < self.0 {
+                return Err(Error::new(Status::TimedOut, "no reply came"));
+            }
+            Credentials::new("AKIDexample", "secret", None).map(Issued::from)
+        }
+    }
+
+    #[test]
+    fn a_call_in_a_hurry_does_not_fail_the_others() {
+        let refreshing = Refreshing::new(Box::new(Slow(Duration::from_millis(200))));
+        std::thread::scope(|scope| {
+            let hasty = scope.spawn(|| refreshing.current(Duration::from_millis(50)).err().unwrap().status());
+            std::thread::sleep(Duration::from_millis(20));
+            // It waits for the other's fetch, and then fetches with the time that it has itself.
+            refreshing.current(Duration::from_secs(10)).unwrap();
+            assert_eq!(hasty.join().unwrap(), Status::TimedOut);
+        });
     }
 }

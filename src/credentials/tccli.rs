@@ -69,7 +69,7 @@ impl Tccli {
         let text = file::read(&self.path, self.places.log.as_ref())?
             .ok_or_else(|| Error::new(Status::NoCredentials, format!("there is no file {:?}", self.path)))?;
         // serde_json's own text could repeat a value, so only the place is told.
-        let content: Content = serde_json::from_slice(text.expose()).map_err(|error| {
+        let content: Content = serde_json::from_str(file::as_text(&text)).map_err(|error| {
             let reason =
                 format!("it is not JSON as tccli writes it, see line {}, column {}", error.line(), error.column());
             file::invalid(&self.path, &reason)

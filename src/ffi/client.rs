@@ -27,7 +27,8 @@ impl tckms_client {
 /// @param config  The configuration, with a region and credentials. Copied.
 /// @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
-///                TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or TCKMS_ERR_INVALID_CREDENTIALS_FILE.
+///                TCKMS_ERR_CREDENTIALS_EXPIRED, TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or
+///                TCKMS_ERR_INVALID_CREDENTIALS_FILE.
 ///
 /// Threads: from any thread, while no other changes the configuration.
 /// Since 0.1.0.
@@ -48,7 +49,8 @@ pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut
 /// TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
 ///
 /// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
-/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION or what the setter of a value returns.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value
+///             returns.
 ///
 /// Threads: from any thread, while no other changes the environment.
 /// Since 0.1.0.

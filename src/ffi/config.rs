@@ -277,6 +277,7 @@ pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_co
 }
 
 /// Limits how often a request is sent, the first time included. Default 4; 1 means no retry.
+/// A request that is sent again because the clock or the token was put right is not counted.
 ///
 /// @param config    The configuration.
 /// @param attempts  1 to 20.

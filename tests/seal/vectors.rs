@@ -1,6 +1,7 @@
 //! Official messages: 187 of the AWS Encryption SDK for C, of all suites, and 46 about commitment by four writers.
 
 use std::fs;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
@@ -20,7 +21,12 @@ fn vectors(test: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("SKIPPED {test}: no official messages in {}; TCKMS_ESDK_VECTORS names their folder", folder.display());
+    let said = format!(
+        "SKIPPED {test}: no official messages in {}; TCKMS_ESDK_VECTORS names their folder\n",
+        folder.display()
+    );
+    // Past the test harness, which shows what a test prints only when it fails.
+    std::io::stderr().write_all(said.as_bytes()).unwrap();
     None
 }
 
