@@ -30,7 +30,8 @@ static const char *advice(const tckms_error *error) {
       return "This program made a mistake: correct the call.";
     case TCKMS_CATEGORY_CREDENTIALS:
     case TCKMS_CATEGORY_IDENTITY:
-      return "Ask whoever gives out keys and permissions. Trying again does not help.";
+      return tckms_error_retryable(error) ? "The source of credentials is unable now; try again later."
+                                          : "Ask whoever gives out keys and permissions. Trying again does not help.";
     case TCKMS_CATEGORY_TRANSPORT:
     case TCKMS_CATEGORY_UNAVAILABLE:
       /* The library has tried several times already, so the pause before the next call should be a long one. */

@@ -182,6 +182,10 @@ static int detach(void) {
     _exit(EXIT_SUCCESS);
   }
   closelog();
+  /* A caller without standard descriptors gave their numbers to the pipe, and they are about to be taken. */
+  if (report[1] < 3 && (report[1] = fcntl(report[1], F_DUPFD, 3)) < 0) {
+    _exit(EXIT_FAILURE);
+  }
   for (fd = 0; fd < (most > 0 && most < 65536 ? (int)most : 65536); fd++) {
     if (fd != report[1]) {
       close(fd);

@@ -32,7 +32,7 @@ enum {
   EXIT_NOT_OPENED = 3,
   /* The service or the way to it; the same command may succeed later. */
   EXIT_LATER = 4,
-  /* The service refuses the identity, the key or the request. */
+  /* The service refuses the identity, the key or the request, or there is no identity. */
   EXIT_REFUSED = 5
 };
 
@@ -58,7 +58,7 @@ static const char HELP[] =
     "What is opened to standard output is only known to be complete when the exit status is 0.\n"
     "\n"
     "exit status: 0 done, 1 files and anything else, 2 usage, 3 the message cannot be opened or was changed,\n"
-    "4 the service cannot be reached or is unable now, 5 the service refuses\n";
+    "4 the service cannot be reached or is unable now, 5 the service refuses, or there are no credentials\n";
 
 struct request {
   int open, sign, quiet, info;
@@ -391,7 +391,7 @@ static int work_to_special(const tckms_keyring *keyring, const struct request *r
 }
 
 static int work_to_file(const tckms_keyring *keyring, const struct request *request, int in) {
-  /* Where a link points to, if there is one: it is the file that is replaced, not the link. */
+  /* Where a link points to, if there is such a file: that is replaced, not the link. */
   char *target = realpath(request->output, NULL);
   const char *output = target ? target : request->output;
   char *unfinished = unfinished_name(output);

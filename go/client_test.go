@@ -162,6 +162,11 @@ func TestEqualContextsAreTheSameText(t *testing.T) {
 			t.Fatalf("%q", text)
 		}
 	}
+	// As every version of Go writes them, and as the library does.
+	odd, _ := Context{"a": "\b\t\n\f\r\"\\\x01\x1f\x7f/\u2028😀"}.contextJSON()
+	if want := `{"a":"\b\t\n\f\r\"\\\u0001\u001f` + "\x7f/\u2028😀" + `"}`; odd != want {
+		t.Errorf("%q, not %q", odd, want)
+	}
 	if _, some := (Context{}).contextJSON(); some {
 		t.Error("an empty context is not none")
 	}

@@ -1,8 +1,9 @@
 package tckms
 
 import (
-	"bytes"
-	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -27,18 +28,48 @@ func (c Context) contextJSON() (string, bool) {
 	}
 	for key, value := range c {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
-			// encoding/json would put other characters in their place. The library refuses this text instead.
+			// JSON has no place for them. The library refuses this text instead.
 			return "\xff", true
 		}
 	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	// "<" stays "<", as every other writer of JSON has it.
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(map[string]string(c)); err != nil {
-		return "\xff", true
+	keys := make([]string, 0, len(c))
+	for key := range c {
+		keys = append(keys, key)
 	}
-	return string(bytes.TrimSuffix(text.Bytes(), []byte("\n"))), true
+	sort.Strings(keys)
+	var text strings.Builder
+	for number, key := range keys {
+		if number == 0 {
+			text.WriteByte('{')
+		} else {
+			text.WriteByte(',')
+		}
+		writeJSONString(&text, key)
+		text.WriteByte(':')
+		writeJSONString(&text, c[key])
+	}
+	text.WriteByte('}')
+	return text.String(), true
+}
+
+// writeJSONString escapes what JSON demands and nothing else, as the library does for the contexts of messages. What
+// encoding/json escapes has changed between versions of Go.
+func writeJSONString(text *strings.Builder, value string) {
+	const short = "\bb\tt\nn\ff\rr\"\"\\\\"
+	text.WriteByte('"')
+	for i := 0; i < len(value); i++ {
+		b := value[i]
+		switch at := strings.IndexByte(short, b); {
+		case b >= ' ' && b != '"' && b != '\\':
+			text.WriteByte(b)
+		case at >= 0 && at%2 == 0:
+			text.WriteByte('\\')
+			text.WriteByte(short[at+1])
+		default:
+			fmt.Fprintf(text, "\\u%04x", b)
+		}
+	}
+	text.WriteByte('"')
 }
 
 func (c ContextJSON) contextJSON() (string, bool) {

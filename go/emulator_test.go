@@ -96,6 +96,8 @@ func withEmulators(m *testing.M) int {
 		}
 		defer (*start.into).stop()
 	}
+	os.Unsetenv("TENCENTCLOUD_SESSION_TOKEN")
+	os.Unsetenv("TCKMS_CA_FILE")
 	// For the examples, which have their client from the environment.
 	for name, value := range map[string]string{
 		"TENCENTCLOUD_SECRET_ID":  plain.SecretID,

@@ -163,7 +163,7 @@ func (o *Options) settings() []setting {
 		if burst == 0 {
 			burst = o.RatePerSecond
 		}
-		return checked(C.tckms_go_set_rate_limit(c.handle, C.int(o.RatePerSecond), C.int(burst)))
+		return checked(C.tckms_go_set_rate_limit(c.handle, C.int64_t(o.RatePerSecond), C.int64_t(burst)))
 	})
 	add(o.UserAgent != "", text(C.TCKMS_GO_USER_AGENT_SUFFIX, o.UserAgent))
 	add(o.Language != "", text(C.TCKMS_GO_LANGUAGE, o.Language))

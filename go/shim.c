@@ -228,8 +228,8 @@ tckms_go_outcome tckms_go_set_number(tckms_config *config, tckms_go_number_sette
   return ended(set_number(config, setter, value));
 }
 
-tckms_go_outcome tckms_go_set_rate_limit(tckms_config *config, int per_second, int burst) {
-  return ended(tckms_config_set_rate_limit(config, per_second, burst));
+tckms_go_outcome tckms_go_set_rate_limit(tckms_config *config, int64_t per_second, int64_t burst) {
+  return ended(tckms_config_set_rate_limit(config, as_int(per_second), as_int(burst)));
 }
 
 tckms_go_outcome tckms_go_set_ca_pem(tckms_config *config, const void *pem, size_t len) {

@@ -77,7 +77,7 @@ typedef enum {
 
 tckms_go_outcome tckms_go_set_text(tckms_config *config, tckms_go_text_setter setter, const char *value);
 tckms_go_outcome tckms_go_set_number(tckms_config *config, tckms_go_number_setter setter, int64_t value);
-tckms_go_outcome tckms_go_set_rate_limit(tckms_config *config, int per_second, int burst);
+tckms_go_outcome tckms_go_set_rate_limit(tckms_config *config, int64_t per_second, int64_t burst);
 tckms_go_outcome tckms_go_set_ca_pem(tckms_config *config, const void *pem, size_t len);
 tckms_go_outcome tckms_go_set_credentials(tckms_config *config, const char *secret_id, const char *secret_key,
                                           const char *token);

@@ -22,7 +22,7 @@ export SOURCE_DATE_EPOCH
 rm -rf "$work"
 mkdir -p "$work/stage" "$work/debian" "$deb"
 DESTDIR=$work/stage PREFIX=/usr LIBDIR=/usr/lib/$triplet scripts/install.sh install >/dev/null
-sed "s/@MAINTAINER@/$maintainer/" packaging/debian/control >"$work/debian/control"
+sed "s/@MAINTAINER@/$(printf %s "$maintainer" | sed 's/[&\\/]/\\&/g')/" packaging/debian/control >"$work/debian/control"
 stage=$work/stage/usr
 
 # take PACKAGE FILE…: moves what was installed into a package.

@@ -21,6 +21,8 @@ done
 
 # The emulator's one line of JSON has no nesting but that of the keys.
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$work/ready.json"; }
+# Those of another service would be refused here.
+unset TENCENTCLOUD_SESSION_TOKEN TCKMS_CA_FILE
 export TCKMS_ENDPOINT TENCENTCLOUD_SECRET_ID TENCENTCLOUD_SECRET_KEY TENCENTCLOUD_REGION=ap-guangzhou
 TCKMS_ENDPOINT=$(field endpoint)
 TENCENTCLOUD_SECRET_ID=$(field secret_id)

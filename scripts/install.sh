@@ -113,7 +113,7 @@ install_all() {
     rm -f "$whole"
     case $source in
       *.in) fill_in "$source" >"$whole" ;;
-      */release/*) install -s "$source" "$whole" ;;
+      "$out"/release/tckms-emulator) install -s "$source" "$whole" ;;
       *) cp "$source" "$whole" ;;
     esac
     chmod "$mode" "$whole"

@@ -33,6 +33,9 @@ lintian lintian
 /usr/sbin/debootstrap debootstrap
 mandoc mandoc
 go golang-go
+node nodejs
+npm npm
+openssl openssl
 "
 portability_needs="
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
@@ -72,6 +75,16 @@ install() {
 if ! command -v cargo >/dev/null; then
   echo "setup: Rust is missing. Install it as https://rustup.rs says, version 1.95 or later." >&2
   exit 1
+fi
+
+if [ "$level" = test ]; then
+  # A Rust of the minimal profile has neither, and make lint needs both.
+  for component in rustfmt clippy; do
+    if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
+      command -v rustup >/dev/null || { echo "setup: $component is missing. Install it beside this Rust." >&2; exit 1; }
+      rustup component add "$component"
+    fi
+  done
 fi
 
 needs=$build_needs
