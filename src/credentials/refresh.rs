@@ -64,7 +64,7 @@ impl Refreshing {
     pub fn preload(&self) -> Result<()> {
         let Some(outcome) = self.provider.preload() else { return Ok(()) };
         let mut state = State::default();
-        state.settle(outcome, None)?;
+        state.settle(outcome, None, false)?;
         if let Some(known) = state.known {
             // Whoever came first has it from the same place.
             let _ = self.preloaded.set(known);
@@ -123,10 +123,10 @@ impl Refreshing {
         let outcome = self.provider.fetch(patience);
         let was_hasty = patience < UNHURRIED && Moment::now() >= end;
         let mut state = shared.lock();
-        let result = match outcome {
-            // A call whose own time ran out found out nothing for the others.
-            Err(error) if was_hasty => still_good.ok_or(error),
-            outcome => state.settle(outcome, still_good),
+        let result = match (outcome, still_good) {
+            // A call whose own time ran out found out nothing for those who have none either.
+            (Err(error), None) if was_hasty => Err(error),
+            (outcome, still_good) => state.settle(outcome, still_good, was_hasty),
         };
         drop(state);
         drop(landing);
@@ -195,7 +195,12 @@ impl State {
         }
     }
 
-    fn settle(&mut self, outcome: Result<Issued>, still_good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
+    fn settle(
+        &mut self,
+        outcome: Result<Issued>,
+        still_good: Option<Arc<Credentials>>,
+        was_hasty: bool,
+    ) -> Result<Arc<Credentials>> {
         let now = Moment::now();
         match outcome.and_then(Issued::unexpired) {
             Ok(issued) => {
@@ -205,7 +210,9 @@ impl State {
                 Ok(credentials)
             }
             Err(error) => {
-                let count = self.failure.as_ref().map_or(1, |failure| failure.count.saturating_add(1));
+                // Failures of calls in a hurry do not add up.
+                let before = self.failure.as_ref().filter(|_| !was_hasty);
+                let count = before.map_or(1, |failure| failure.count.saturating_add(1));
                 let backoff = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LAST_BACKOFF);
                 self.failure = Some(Failure { error, count, retry_at: now + backoff });
                 still_good.ok_or_else(|| self.failed())
