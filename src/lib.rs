@@ -37,6 +37,7 @@ mod process;
 mod proxy;
 mod random;
 mod rate;
+mod regular_file;
 mod reply;
 mod request;
 mod resolver;

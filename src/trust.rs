@@ -1,6 +1,5 @@
 //! Which certificates TLS trusts: loaded once, kept in memory, never from a variable.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::config::CA_PEM_MAX;
 use crate::error::{Error, Result};
+use crate::regular_file;
 use crate::status::Status;
 
 /// Where systems keep their bundle, the most common first: Debian, Fedora, openSUSE, Alpine and macOS, FreeBSD.
@@ -83,18 +83,10 @@ fn load_file(path: &Path) -> Result<RootCertStore> {
     parse(&name, &pem)
 }
 
-/// Only regular files: a pipe could block for ever, and a device never end.
+/// One byte more than is allowed shows that there is more.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
     let mut pem = Vec::new();
-    file.take(CA_PEM_MAX as u64 + 1).read_to_end(&mut pem)?;
+    regular_file::open(path)?.take(CA_PEM_MAX as u64 + 1).read_to_end(&mut pem)?;
     Ok(pem)
 }
 

@@ -1,12 +1,13 @@
 //! Files with secrets in them.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
+use crate::regular_file;
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -15,17 +16,14 @@ const FILE_MAX: u64 = 64 * 1024;
 
 /// The text of a file, or `None` when there is no such file.
 ///
-/// Only regular files are read: opening a pipe could block for ever. A file that everybody may read is reported.
+/// Only regular files are read. A file that everybody may read is reported.
 pub(super) fn read(path: &Path, log: Option<&Arc<Log>>) -> Result<Option<Secret>> {
-    let mut file = match open(path) {
+    let mut file = match regular_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),
     };
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-    if !metadata.is_file() {
-        return Err(invalid(path, "it is not a regular file"));
-    }
     warn_if_open_to_all(path, &metadata, log);
     let mut text = Secret::zeroed(FILE_MAX as usize + 1)?;
     let len = read_whole(&mut file, text.expose_mut()).map_err(|error| unreadable(path, &error))?;
@@ -49,14 +47,6 @@ pub(super) fn invalid(path: &Path, reason: &str) -> Error {
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     invalid(path, &error.to_string()).with_os_errno(error.raw_os_error())
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-    options.open(path)
 }
 
 fn read_whole(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
