@@ -18,7 +18,7 @@ help:
 	@echo "make deb     Debian packages, into target/deb"
 	@echo "make lint    formatting and clippy, warnings denied"
 	@echo "make header  write include/tckms.h anew from the source"
-	@echo "make man     write man/ and docs/reference.html anew from include/tckms.h"
+	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does so too)"
 	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
 	@echo "make dist-check    what a release has to pass beside the tests: packaging, offline and equal builds"
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"

@@ -6,6 +6,8 @@
 #   tckms-seal          the tool of examples-c, linked with the archive so that it runs from wherever it is
 #   libtckms.so.0.x.y   that object with packaging/tckms.map, which gives every function its version; and its two links
 #
+# and the manual pages and the HTML reference, made from the header, into target/reference.
+#
 # For another kind of machine: TARGET=aarch64-unknown-linux-gnu CROSS=aarch64-linux-gnu- scripts/dist.sh
 # UNWINDER names what unwinds the stack where that is not libgcc_s.
 set -euo pipefail
@@ -19,11 +21,23 @@ cross=${CROSS:-}
 cc=${CC:-${cross:+${cross}gcc}}
 cc=${cc:-cc}
 
+# The manual pages and reference.html, which are the same for every kind of machine.
+make_reference() {
+  local made=$out/reference/reference.html source
+  for source in include/tckms.h examples-c/quickstart.c scripts/reference.py; do
+    [ "$made" -nt "$source" ] && continue
+    command -v python3 >/dev/null || { echo "dist: python3 is missing; it makes the manual pages" >&2; exit 1; }
+    scripts/reference.py --output "$out/reference"
+    return
+  done
+}
+
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 major=${version%%.*}
 
 [ -e "$archive" ] || { echo "dist: $archive is missing; run 'make build'" >&2; exit 1; }
 scripts/symbols.sh check
+if [ -z "${TARGET:-}" ]; then make_reference; fi
 
 # The last file to be made is newer than all it is made from.
 last=$dist/libtckms.so

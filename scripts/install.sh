@@ -89,14 +89,14 @@ files() {
   echo "755 $dist/tckms-seal $BINDIR/tckms-seal"
   echo "755 $out/release/tckms-emulator $BINDIR/tckms-emulator"
   local page
-  for page in man/man[1-9]/*; do
-    echo "644 $page $MANDIR/${page#man/}"
+  for page in man/man1/* "$out"/reference/man3/*; do
+    echo "644 $page $MANDIR/$(basename "$(dirname "$page")")/${page##*/}"
   done
   for page in go/*; do
     echo "644 $page $GODIR/${page#go/}"
   done
   for page in LICENSE-APACHE LICENSE-MIT CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
-    packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json; do
+    packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json "$out/reference/reference.html"; do
     echo "644 $page $DOCDIR/${page##*/}"
   done
 }

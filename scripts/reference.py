@@ -3,18 +3,20 @@
 
     reference.py [--header FILE] [--output FOLDER]
 
-writes man/man3/*.3 and docs/reference.html under FOLDER, which is the repository unless it is said. Whatever of the
-header has no comment, or a comment that leaves something out, is named on stderr, and then nothing is written.
+writes man3/*.3 and reference.html into FOLDER, by default target/reference. Whatever of the header has no comment, or a
+comment that leaves something out, is named on stderr, and then nothing is written.
 """
 
 import argparse
 import html
+import os
 import re
 import sys
 import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "reference"
 
 # What manual pages are dated with. It changes with a release, so that the pages do not change with the day.
 DATE = "2026-11-24"
@@ -457,7 +459,7 @@ def html_page(header):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--header", type=Path, default=ROOT / "include/tckms.h")
-    options.add_argument("--output", type=Path, default=ROOT)
+    options.add_argument("--output", type=Path, default=OUTPUT)
     options = options.parse_args()
     header = Header(options.header)
     if header.problems:
@@ -468,15 +470,15 @@ def main():
     pages = {"tckms": man_overview(header)}
     for _, items in header.groups():
         pages |= {item.name: man_item(header, item) for item in items}
-    folder = options.output / "man/man3"
+    folder = options.output / "man3"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.3"):
         old.unlink()
     for name, lines in pages.items():
         (folder / f"{name}.3").write_text("\n".join(lines) + "\n")
-    (options.output / "docs").mkdir(exist_ok=True)
-    (options.output / "docs/reference.html").write_text("\n".join(html_page(header)) + "\n")
-    print(f"{len(pages)} manual pages and docs/reference.html in {options.output}")
+    # Last: it is newer than the header only if all pages are.
+    (options.output / "reference.html").write_text("\n".join(html_page(header)) + "\n")
+    print(f"reference: {len(pages)} manual pages and reference.html are in {options.output}")
 
 
 if __name__ == "__main__":

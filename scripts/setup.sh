@@ -15,6 +15,7 @@ level=${1:?usage: setup.sh build|deb|test|dist|portability}
 build_needs="
 cc gcc
 make make
+python3 python3
 "
 deb_needs="
 dpkg-shlibdeps dpkg-dev

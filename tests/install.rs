@@ -110,8 +110,13 @@ fn it_installs_these_files_and_uninstalls_no_other() {
         "share/doc/tckms/CHANGELOG.md",
     ]
     .into_iter()
-    .chain(["LICENSE-APACHE", "THIRD-PARTY-LICENSES.txt", "THIRD-PARTY-LICENSES-emulator.txt", "tckms.cdx.json"])
-    {
+    .chain([
+        "reference.html",
+        "LICENSE-APACHE",
+        "THIRD-PARTY-LICENSES.txt",
+        "THIRD-PARTY-LICENSES-emulator.txt",
+        "tckms.cdx.json",
+    ]) {
         let folder = if file.contains('/') { "usr" } else { "usr/share/doc/tckms" };
         expected.insert(format!("{folder}/{file}"));
     }
@@ -123,10 +128,13 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     for link in ["libtckms.so", "libtckms.so.0"] {
         expected.insert(format!("{libraries}/{link} libtckms.so.{VERSION}"));
     }
-    for (source, place) in
-        [("go", "usr/share/tckms/go"), ("man/man1", "usr/share/man/man1"), ("man/man3", "usr/share/man/man3")]
-    {
-        let files = fs::read_dir(root().join(source)).unwrap().map(|file| file.unwrap().file_name());
+    let pages = dist("libtckms.a").ancestors().nth(2).unwrap().join("reference/man3");
+    for (source, place) in [
+        (root().join("go"), "usr/share/tckms/go"),
+        (root().join("man/man1"), "usr/share/man/man1"),
+        (pages, "usr/share/man/man3"),
+    ] {
+        let files = fs::read_dir(source).unwrap().map(|file| file.unwrap().file_name());
         expected.extend(files.map(|file| format!("{place}/{}", file.display())));
     }
     assert_eq!(tree(stage.path()), expected, "left: installed, right: expected");
