@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{CallLimits, Config};
-use crate::context;
+use crate::api::caller::ApiCaller;
+use crate::api::limits::CallLimits;
+use crate::api::request::{Fields, Request, base64_len};
+use crate::api::response::Response;
+use crate::client_builder;
+use crate::config::Config;
+use crate::encryption_context;
 use crate::error::{Error, Result};
-use crate::reply::Response;
-use crate::request::{Fields, Request, base64_len};
 use crate::secret::Secret;
-use crate::service::Service;
 use crate::stats::Stats;
 use crate::status::Status;
 
@@ -28,7 +30,7 @@ pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
 /// connection and starts no thread.
 #[derive(Clone)]
 pub struct Client {
-    service: Arc<Service>,
+    caller: Arc<ApiCaller>,
     limits: CallLimits,
 }
 
@@ -85,7 +87,7 @@ pub struct RawResponse {
 impl Client {
     /// Makes a client. The configuration is copied.
     pub fn new(config: &Config) -> Result<Self> {
-        Ok(Self { service: Arc::new(Service::new(config)?), limits: config.limits.clone() })
+        Ok(Self { caller: Arc::new(client_builder::kms_caller(config)?), limits: config.limits.clone() })
     }
 
     /// Makes a client from the environment, see [`Config::from_env`].
@@ -96,7 +98,7 @@ impl Client {
     /// A client with other timeouts or retries that shares connections, credentials and everything else.
     pub fn derive(&self, config: &Config) -> Result<Self> {
         config.check_derivable()?;
-        Ok(Self { service: Arc::clone(&self.service), limits: config.limits.over(&self.limits) })
+        Ok(Self { caller: Arc::clone(&self.caller), limits: config.limits.over(&self.limits) })
     }
 
     /// Encrypts 1 to 4096 bytes under a CMK.
@@ -201,7 +203,7 @@ impl Client {
         let call = || {
             let mut request = Request::raw(action, request_json)?;
             request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
-            self.service.call(&request, &self.limits, |response, reply| {
+            self.caller.call(&request, &self.limits, |response, reply| {
                 Ok(RawResponse {
                     json: Secret::copy_of(reply.response_json()?.as_bytes())?,
                     request_id: response.request_id().map(str::to_owned),
@@ -213,12 +215,12 @@ impl Client {
 
     /// The region that requests name.
     pub fn region(&self) -> &str {
-        self.service.region()
+        self.caller.region()
     }
 
     /// Tells this client and those derived from it, which have its credentials and its endpoint, from all others.
-    pub(crate) fn number(&self) -> u64 {
-        self.service.number()
+    pub(crate) fn instance_id(&self) -> u64 {
+        self.caller.instance_id()
     }
 
     /// How long a call may take with all its attempts.
@@ -228,14 +230,14 @@ impl Client {
 
     /// What this client, and all that share its connections, have done since it was made.
     pub fn stats(&self) -> Stats {
-        self.service.stats()
+        self.caller.stats()
     }
 
     /// Counts a call and says in its error which action failed, and for which CMK.
     fn counted<T>(&self, action: &str, key_id: Option<&str>, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.service.counters().call();
+        self.caller.counters().call();
         call().map_err(|error| {
-            self.service.counters().failed_call(&error);
+            self.caller.counters().failed_call(&error);
             let error = error.in_action(action);
             match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
                 Some(key_id) => error.with_key_id(key_id),
@@ -245,7 +247,7 @@ impl Client {
     }
 
     fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
-        self.service.call(request, &self.limits, |response, _| extract(response))
+        self.caller.call(request, &self.limits, |response, _| extract(response))
     }
 }
 
@@ -309,7 +311,7 @@ fn check_blob(blob: &[u8]) -> Result<&str> {
 }
 
 fn check_context(context: Option<&str>) -> Result<()> {
-    context.map_or(Ok(()), context::check)
+    context.map_or(Ok(()), encryption_context::check)
 }
 
 fn check_random_len(what: &str, len: usize) -> Result<()> {

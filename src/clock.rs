@@ -1,29 +1,9 @@
-//! The time that requests are signed with, and the time by which things age.
+//! The system's clocks: the time of day, and the time by which things age.
 
 use std::ops::Add;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::process;
-
-/// The system's clock plus what the service taught about its error.
-#[derive(Default)]
-pub(crate) struct Clock {
-    offset_seconds: AtomicI64,
-}
-
-impl Clock {
-    /// Seconds since the Unix epoch, as the service sees them.
-    pub fn now(&self) -> i64 {
-        unix_seconds(SystemTime::now()) + self.offset_seconds.load(Ordering::Relaxed)
-    }
-
-    /// Takes the service's time, from a reply's `Date`, as the truth from now on.
-    pub fn correct(&self, service_time: SystemTime) {
-        let offset = unix_seconds(service_time) - unix_seconds(SystemTime::now());
-        self.offset_seconds.store(offset, Ordering::Relaxed);
-    }
-}
 
 /// How long it is until `end`, in seconds since the Unix epoch, by the clock of whoever named it. Our own clock, which may
 /// be wrong, is asked only when nothing else told the time.
@@ -32,7 +12,8 @@ pub(crate) fn time_until(end: i64, now: Option<SystemTime>) -> Duration {
     Duration::from_secs(u64::try_from(left).unwrap_or(0))
 }
 
-fn unix_seconds(time: SystemTime) -> i64 {
+/// Seconds since the Unix epoch, negative before it.
+pub(crate) fn unix_seconds(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_secs() as i64,
         Err(before) => -(before.duration().as_secs() as i64),
@@ -71,14 +52,6 @@ impl Add<Duration> for Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_correction_lasts() {
-        let clock = Clock::default();
-        clock.correct(SystemTime::now() - Duration::from_secs(600));
-        let error = clock.now() - (unix_seconds(SystemTime::now()) - 600);
-        assert!(error.abs() <= 1, "{error}");
-    }
 
     #[test]
     fn moments_go_on() {

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::credentials::{Credentials, CredentialsCallback, DEFAULT_PROFILE, Role, Source, check_role_name};
+use crate::api::limits::CallLimits;
+use crate::api::rate_limiter::RateLimiter;
+use crate::credentials::Credentials;
 use crate::endpoint::{self, Endpoint, INTERNATIONAL_ENDPOINT};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogCallback, LogLevel};
+use crate::providers::{CredentialsCallback, DEFAULT_PROFILE, Role, Source, check_role_name};
 use crate::proxy::Proxy;
-use crate::rate::RateLimiter;
 use crate::status::Status;
 use crate::trust::CaBundle;
 
@@ -25,9 +27,6 @@ pub const CA_PEM_MAX: usize = 16 * 1024 * 1024;
 pub const USER_AGENT_SUFFIX_MAX: usize = 128;
 
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(10);
-const DEFAULT_TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_MAX_ATTEMPTS: u32 = 4;
 
 /// A builder: every setter checks its value, and what is not set has a safe default.
 #[derive(Clone, Default)]
@@ -46,39 +45,6 @@ pub struct Config {
     pub(crate) language: Option<String>,
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) limits: CallLimits,
-}
-
-/// The part of a configuration that each call looks at, and that a derived client may change.
-#[derive(Clone, Default)]
-pub(crate) struct CallLimits {
-    pub try_timeout: Option<Duration>,
-    pub total_timeout: Option<Duration>,
-    pub max_attempts: Option<u32>,
-    pub retry_unsafe: Option<bool>,
-}
-
-impl CallLimits {
-    pub fn try_timeout(&self) -> Duration {
-        self.try_timeout.unwrap_or(DEFAULT_TRY_TIMEOUT)
-    }
-
-    pub fn total_timeout(&self) -> Duration {
-        self.total_timeout.unwrap_or(DEFAULT_TOTAL_TIMEOUT)
-    }
-
-    pub fn max_attempts(&self) -> u32 {
-        self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS)
-    }
-
-    /// This configuration where it says something, `base` where it does not.
-    pub fn over(&self, base: &Self) -> Self {
-        Self {
-            try_timeout: self.try_timeout.or(base.try_timeout),
-            total_timeout: self.total_timeout.or(base.total_timeout),
-            max_attempts: self.max_attempts.or(base.max_attempts),
-            retry_unsafe: self.retry_unsafe.or(base.retry_unsafe),
-        }
-    }
 }
 
 impl Config {

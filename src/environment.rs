@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::credentials::{Credentials, DEFAULT_PROFILE, Role, Source};
+use crate::credentials::Credentials;
 use crate::endpoint::check_region;
 use crate::error::{Error, Result};
+use crate::providers::{DEFAULT_PROFILE, Role, Source};
 use crate::status::Status;
 
 /// The machine's own profile file, after the user's.

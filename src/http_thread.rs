@@ -25,10 +25,10 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::api::response::HttpReply;
 use crate::error::Result;
 use crate::fork_gate;
 use crate::process::Canary;
-use crate::reply::HttpReply;
 use crate::transport::{Client, HttpRequest, exchange};
 
 /// The panic hook knows it by this, and prints nothing.

@@ -16,12 +16,14 @@
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+mod api;
 mod client;
+mod client_builder;
 mod clock;
 mod config;
 mod connector;
-mod context;
 mod credentials;
+mod encryption_context;
 mod endpoint;
 mod environment;
 mod error;
@@ -34,18 +36,13 @@ mod log;
 mod per_process;
 #[allow(unsafe_code)]
 mod process;
+mod providers;
 mod proxy;
 mod random;
-mod rate;
 mod regular_file;
-mod reply;
-mod request;
 mod resolver;
-mod retry;
 pub mod seal;
 mod secret;
-mod service;
-mod sign;
 mod stats;
 mod status;
 mod transport;
@@ -57,17 +54,18 @@ mod wiping_allocator;
 #[allow(unsafe_code)]
 pub mod ffi;
 
+pub use api::request::REQUEST_JSON_MAX;
 pub use client::{
     CIPHERTEXT_BLOB_MAX, Client, DataKey, Decrypted, Encrypted, KEY_ID_MAX, PLAINTEXT_MAX, RANDOM_MAX, Random,
     RawResponse,
 };
 pub use config::{CA_PEM_MAX, Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
-pub use context::ENCRYPTION_CONTEXT_MAX;
-pub use credentials::{Credentials, CredentialsCallback, Role, SuppliedCredentials};
+pub use credentials::Credentials;
+pub use encryption_context::ENCRYPTION_CONTEXT_MAX;
 pub use endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
 pub use error::{Error, Result};
 pub use log::{LogCallback, LogLevel};
-pub use request::REQUEST_JSON_MAX;
+pub use providers::{CredentialsCallback, Role, SuppliedCredentials};
 pub use secret::Secret;
 pub use stats::{Failures, Stats};
 pub use status::{Category, Status};

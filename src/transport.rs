@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::api::response::HttpReply;
 use crate::connector::{ConnectionCounter, Connector};
 use crate::error::{Error, Result, cause_chain};
 use crate::fork_gate;
@@ -21,7 +22,6 @@ use crate::http_thread::{Head, HttpThread, Silence};
 use crate::per_process::PerProcess;
 use crate::process;
 use crate::proxy::Proxy;
-use crate::reply::HttpReply;
 use crate::resolver::ResolveError;
 use crate::secret::Secret;
 use crate::status::Status;

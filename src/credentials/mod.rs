@@ -1,32 +1,18 @@
-//! Who signs: a secret id, a secret key and, for temporary identities, a token; and where those come from.
+//! An identity: a secret id, a secret key and, for temporary identities, a token; its renewal and its signature.
 
-mod assume_role;
-mod callback;
-mod chain;
-mod cvm_role;
-mod file;
-mod oidc;
-mod profile;
-mod refresh;
-mod source;
-mod sts;
-mod tccli;
+mod cached;
+mod provider;
+pub(crate) mod tc3;
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
 
-pub use assume_role::Role;
-pub use callback::{CredentialsCallback, SuppliedCredentials};
-pub(crate) use cvm_role::check_role_name;
-pub(crate) use profile::DEFAULT_PROFILE;
-pub(crate) use refresh::Refreshing;
-pub(crate) use source::{Places, Source};
-pub(crate) use sts::DURATION_MAX;
+pub(crate) use cached::CachedCredentials;
+pub(crate) use provider::{ExpiringCredentials, Provider};
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use crate::sign::SigningKey;
 use crate::status::Status;
+use tc3::SigningKey;
 
 /// Longest secret id and secret key (STS: "at most 1024 bytes").
 const KEY_MAX: usize = 1024;
@@ -76,50 +62,6 @@ impl Credentials {
     pub(crate) fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
-}
-
-/// Credentials with the time for which they are good.
-pub(crate) struct Issued {
-    pub credentials: Arc<Credentials>,
-    /// Counted from now; `None` for ever.
-    pub lifetime: Option<Duration>,
-}
-
-impl Issued {
-    /// These, unless they came too late, which is as good as none.
-    fn unexpired(self) -> Result<Self> {
-        if self.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            let message = "the credentials that came were expired already";
-            return Err(Error::new(Status::CredentialsExpired, message).with_retryable(true));
-        }
-        Ok(self)
-    }
-}
-
-impl From<Credentials> for Issued {
-    fn from(credentials: Credentials) -> Self {
-        Self { credentials: Arc::new(credentials), lifetime: None }
-    }
-}
-
-/// A place that credentials come from.
-pub(crate) trait Provider: Send + Sync {
-    /// What an error calls it.
-    fn name(&self) -> &'static str;
-
-    /// What can be had from this machine's files and memory alone, when the client is made: afterwards the process may
-    /// change its root directory. `None` when the answer takes the network.
-    fn preload(&self) -> Option<Result<Issued>> {
-        None
-    }
-
-    /// Whether fetching again could give other credentials.
-    fn can_renew(&self) -> bool {
-        true
-    }
-
-    /// Gets credentials, within about `patience`.
-    fn fetch(&self, patience: Duration) -> Result<Issued>;
 }
 
 fn check(part: &str, value: &str, max: usize) -> Result<()> {

@@ -8,8 +8,9 @@ use super::arguments::{handle, handle_mut, non_negative, null, optional_text, te
 use super::config::{set_text, tckms_config};
 use super::guard::guard;
 use crate::config::Config;
-use crate::credentials::{Credentials, DURATION_MAX, Role, SuppliedCredentials};
+use crate::credentials::Credentials;
 use crate::error::Result;
+use crate::providers::{DURATION_MAX, Role, SuppliedCredentials};
 use crate::status::Status;
 
 /// Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only during the callback.

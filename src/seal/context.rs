@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::context;
+use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -28,7 +28,7 @@ impl Context {
 
     /// Reads a JSON object whose values are strings, without duplicate keys.
     pub fn from_json(text: &str) -> Result<Self> {
-        context::parse("context", text).map(Self)
+        encryption_context::parse("context", text).map(Self)
     }
 
     /// As [`from_json`](Self::from_json); nothing is the empty context.

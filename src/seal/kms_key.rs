@@ -63,7 +63,7 @@ impl KmsKey {
 
 impl WrappingKey for KmsKey {
     fn identity(&self) -> Vec<u8> {
-        format!("{TENCENT_KMS_PROVIDER_ID}/{}/{}", self.client.number(), self.provider_info).into_bytes()
+        format!("{TENCENT_KMS_PROVIDER_ID}/{}/{}", self.client.instance_id(), self.provider_info).into_bytes()
     }
 
     fn can_wrap(&self) -> bool {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Credentials, Issued, Provider};
 use crate::clock;
+use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -26,12 +26,12 @@ impl Provider for Callback {
         "callback"
     }
 
-    fn fetch(&self, _: Duration) -> Result<Issued> {
+    fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
         let supplied = (self.0)().ok_or_else(|| {
             let message = "the credentials callback supplied none";
             Error::new(Status::CredentialsCallbackFailed, message).with_retryable(true)
         })?;
         let lifetime = supplied.expires_at.map(|expires_at| clock::time_until(expires_at, None));
-        Ok(Issued { credentials: Arc::new(supplied.credentials), lifetime })
+        Ok(ExpiringCredentials { credentials: Arc::new(supplied.credentials), lifetime })
     }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::{Credentials, Issued, Provider};
+use crate::api::response::HttpReply;
 use crate::clock;
+use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::reply::HttpReply;
 use crate::status::{Category, Status};
 use crate::transport::{HttpRequest, Settings, Transport};
 use crate::trust;
@@ -48,8 +48,8 @@ impl Provider for CvmRole {
         "CVM role"
     }
 
-    fn fetch(&self, patience: Duration) -> Result<Issued> {
-        let metadata = Metadata::new(&self.endpoint, patience.min(TOTAL_TIMEOUT))?;
+    fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
+        let metadata = Metadata::new(&self.endpoint, timeout.min(TOTAL_TIMEOUT))?;
         let role = match &self.role {
             Some(role) => role.clone(),
             None => first_role(&metadata.get(PATH)?)?,
@@ -67,10 +67,10 @@ struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    fn new(endpoint: &'a Endpoint, patience: Duration) -> Result<Self> {
+    fn new(endpoint: &'a Endpoint, timeout: Duration) -> Result<Self> {
         let settings =
             Settings { tls: trust::tls_config_without_trust()?, proxy: None, connect_timeout: CONNECT_TIMEOUT };
-        Ok(Self { endpoint, transport: Transport::new(settings), deadline: Instant::now() + patience })
+        Ok(Self { endpoint, transport: Transport::new(settings), deadline: Instant::now() + timeout })
     }
 
     fn get(&self, path: &str) -> Result<HttpReply> {
@@ -119,7 +119,7 @@ pub(crate) fn check_role_name(role: &str) -> Result<()> {
     Err(Error::new(Status::InvalidRole, "a role's name is 1 to 128 letters, digits and -_+=,.@"))
 }
 
-fn parse(reply: &HttpReply) -> Result<Issued> {
+fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
     // serde_json's own text could repeat a value, so it is not passed on.
     let answer: Answer = serde_json::from_slice(reply.body.expose())
         .map_err(|_| malformed("it is not JSON with TmpSecretId, TmpSecretKey, Token and ExpiredTime"))?;
@@ -127,7 +127,7 @@ fn parse(reply: &HttpReply) -> Result<Issued> {
         return Err(malformed("its Code is not \"Success\""));
     }
     let credentials = Credentials::new(&answer.tmp_secret_id, &answer.tmp_secret_key, Some(&answer.token))?;
-    Ok(Issued {
+    Ok(ExpiringCredentials {
         credentials: Arc::new(credentials),
         lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
     })

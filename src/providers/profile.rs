@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ini::Ini;
 
-use super::{Credentials, Issued, Provider, file};
+use super::file;
+use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::status::Status;
@@ -26,11 +27,11 @@ impl Provider for Profile {
         "profile"
     }
 
-    fn preload(&self) -> Option<Result<Issued>> {
+    fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         Some(self.fetch(Duration::ZERO))
     }
 
-    fn fetch(&self, _: Duration) -> Result<Issued> {
+    fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
         let mut out_of_reach = None;
         for path in &self.paths {
             match file::read(path, self.log.as_ref()) {
@@ -40,15 +41,15 @@ impl Provider for Profile {
                 Err(error) => return Err(error),
                 Ok(Some(text)) => {
                     let parsed = self.parse(file::as_text(&text));
-                    return parsed.map_err(|reason| file::invalid(path, &reason)).map(Issued::from);
+                    return parsed.map_err(|reason| file::invalid(path, &reason)).map(ExpiringCredentials::from);
                 }
             }
         }
         if let Some(error) = out_of_reach {
             return Err(error);
         }
-        let places: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
-        Err(Error::new(Status::NoCredentials, format!("there is no file {}", places.join(" or "))))
+        let context: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+        Err(Error::new(Status::NoCredentials, format!("there is no file {}", context.join(" or "))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The service as a client reaches it: every attempt of every call goes through here.
+//! Calls one service of the cloud: signs, sends and repeats.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,23 +8,21 @@ use std::time::{Duration, Instant};
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 
-use crate::clock::Clock;
-use crate::config::{CallLimits, Config, DEFAULT_CONNECT_TIMEOUT};
-use crate::credentials::{Credentials, Places, Refreshing, Source};
-use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint};
+use super::clock::Clock;
+use super::limits::CallLimits;
+use super::rate_limiter::RateLimiter;
+use super::request::Request;
+use super::response::{HttpReply, Response};
+use super::retry::{Decision, Policy};
+use crate::credentials::tc3::{Signable, hex_sha256};
+use crate::credentials::{CachedCredentials, Credentials};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
-use crate::proxy::Proxy;
 use crate::random;
-use crate::rate::RateLimiter;
-use crate::reply::{HttpReply, Response};
-use crate::request::Request;
-use crate::retry::{Decision, Policy};
-use crate::sign::{Signable, hex_sha256};
 use crate::stats::{Counters, Stats};
 use crate::status::Status;
-use crate::transport::{HttpRequest, Settings, Transport};
-use crate::trust::{self, CaBundle};
+use crate::transport::{HttpRequest, Transport};
 
 /// A product of Tencent Cloud, as its API has it.
 pub(crate) struct Product {
@@ -47,13 +45,13 @@ const SKIP_SIGNATURE: HeaderValue = HeaderValue::from_static("SKIP");
 const LIBRARY_NAME: &str = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
 
 /// What a client and those derived from it have in common.
-pub(crate) struct Service {
+pub(crate) struct ApiCaller {
     /// Tells it from all others of this process.
-    number: u64,
+    instance_id: u64,
     product: &'static Product,
     endpoint: Endpoint,
     region: String,
-    identity: Identity,
+    auth: Auth,
     fixed_headers: HeaderMap,
     rate_limiter: Option<Arc<RateLimiter>>,
     log: Option<Arc<Log>>,
@@ -63,49 +61,28 @@ pub(crate) struct Service {
 }
 
 /// Who sends the requests.
-pub(crate) enum Identity {
-    Signed(Arc<Refreshing>),
+pub(crate) enum Auth {
+    Signed(Arc<CachedCredentials>),
     Anonymous,
 }
 
-impl Service {
-    /// The key service as a configuration has it. Credentials that need no network are fetched now.
-    pub fn new(config: &Config) -> Result<Self> {
-        let endpoint = config.endpoint.clone().map_or_else(|| Endpoint::parse(DEFAULT_ENDPOINT), Ok)?;
-        let is_protected = |endpoint: &Endpoint| endpoint.is_protected(config.proxy.as_ref());
-        let protected = is_protected(&endpoint) && config.sts_endpoint.as_ref().is_none_or(is_protected);
-        if !protected && !config.plaintext_http_allowed {
-            let message = "plain http is allowed to localhost, 127.0.0.0/8 and [::1] only, and not by way of a proxy \
-                           elsewhere; use https";
-            return Err(Error::new(Status::InsecureEndpoint, message));
-        }
-        let region = config.region.as_deref().ok_or_else(|| {
-            Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
-        })?;
-        let transport = Arc::new(Transport::new(transport_settings(config, &endpoint)?));
-        let identity = Identity::Signed(Arc::new(credentials(config, &transport)?));
-        let mut service = Self::of_product(&KMS, endpoint, region, identity, transport, config.log.clone())?;
-        service.rate_limiter = config.rate_limiter.clone();
-        service.name_the_program(config)?;
-        Ok(service)
-    }
-
-    pub fn of_product(
+impl ApiCaller {
+    pub fn for_product(
         product: &'static Product,
         endpoint: Endpoint,
         region: &str,
-        identity: Identity,
+        auth: Auth,
         transport: Arc<Transport>,
         log: Option<Arc<Log>>,
     ) -> Result<Self> {
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Ok(Self {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            instance_id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             product,
             fixed_headers: fixed_headers(product, &endpoint, region)?,
             endpoint,
             region: region.to_owned(),
-            identity,
+            auth,
             rate_limiter: None,
             log,
             clock: Clock::default(),
@@ -114,12 +91,18 @@ impl Service {
         })
     }
 
-    fn name_the_program(&mut self, config: &Config) -> Result<()> {
-        if let Some(suffix) = &config.user_agent_suffix {
+    /// Keeps the calls under a rate.
+    pub fn set_rate_limiter(&mut self, rate_limiter: Option<Arc<RateLimiter>>) {
+        self.rate_limiter = rate_limiter;
+    }
+
+    /// What requests say of the program: its name, and the language in which it wants the service's messages.
+    pub fn set_client_headers(&mut self, user_agent_suffix: Option<&str>, language: Option<&str>) -> Result<()> {
+        if let Some(suffix) = user_agent_suffix {
             let name = header_value(format!("{LIBRARY_NAME}; {suffix}").as_bytes())?;
             self.fixed_headers.insert("x-tc-requestclient", name);
         }
-        if let Some(language) = &config.language {
+        if let Some(language) = language {
             self.fixed_headers.insert("x-tc-language", header_value(language.as_bytes())?);
         }
         Ok(())
@@ -135,7 +118,7 @@ impl Service {
         extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
     ) -> Result<T> {
         let mut call =
-            Call { service: self, request, limits, started: Instant::now(), attempts: 0, corrected: Vec::new() };
+            Call { caller: self, request, limits, started: Instant::now(), attempts: 0, corrected: Vec::new() };
         loop {
             call.wait_for_rate().map_err(|error| call.give_up(error))?;
             let credentials = call.credentials().map_err(|error| call.give_up(error))?;
@@ -157,8 +140,8 @@ impl Service {
         &self.region
     }
 
-    pub fn number(&self) -> u64 {
-        self.number
+    pub fn instance_id(&self) -> u64 {
+        self.instance_id
     }
 
     pub fn counters(&self) -> &Counters {
@@ -178,7 +161,7 @@ impl Service {
 
 /// One call with all its attempts.
 struct Call<'a> {
-    service: &'a Service,
+    caller: &'a ApiCaller,
     request: &'a Request<'a>,
     limits: &'a CallLimits,
     started: Instant,
@@ -198,11 +181,11 @@ impl Call<'_> {
             return Err(Error::new(Status::TimedOut, "the time allowed for the call is over").with_retryable(true));
         }
         self.attempts += 1;
-        self.service.counters.attempt(self.attempts, self.request.body.len());
+        self.caller.counters.attempt(self.attempts, self.request.body.len());
         let began = Instant::now();
-        let outcome = self.signed(credentials).and_then(|http| self.service.transport.send(http, timeout));
+        let outcome = self.signed(credentials).and_then(|http| self.caller.transport.send(http, timeout));
         let result = outcome.and_then(|reply| {
-            self.service.counters.reply(reply.body.len());
+            self.caller.counters.reply(reply.body.len());
             let response = reply.response()?;
             let value = extract(&response, &reply)?;
             // Not before: a reply without what the caller needs is a failure, and an attempt has one line.
@@ -213,20 +196,20 @@ impl Call<'_> {
     }
 
     fn credentials(&self) -> Result<Option<Arc<Credentials>>> {
-        match &self.service.identity {
-            Identity::Signed(credentials) => credentials.current(self.time_left()).map(Some),
-            Identity::Anonymous => Ok(None),
+        match &self.caller.auth {
+            Auth::Signed(credentials) => credentials.current(self.time_left()).map(Some),
+            Auth::Anonymous => Ok(None),
         }
     }
 
     /// The request as it goes out. Every attempt has the time at which it is sent, and so a signature of its own.
     fn signed(&self, credentials: Option<&Arc<Credentials>>) -> Result<HttpRequest> {
-        let timestamp = self.service.clock.now();
+        let timestamp = self.caller.clock.now();
         let mut http = HttpRequest::new(self.request.body.clone().into());
         *http.method_mut() = Method::POST;
-        *http.uri_mut() = self.service.endpoint.uri().clone();
+        *http.uri_mut() = self.caller.endpoint.uri().clone();
         let headers = http.headers_mut();
-        headers.clone_from(&self.service.fixed_headers);
+        headers.clone_from(&self.caller.fixed_headers);
         headers.insert(X_TC_ACTION, header_value(self.request.action.as_bytes())?);
         headers.insert(X_TC_TIMESTAMP, HeaderValue::from(timestamp));
         let Some(credentials) = credentials else {
@@ -244,17 +227,17 @@ impl Call<'_> {
         let signable = Signable {
             method: "POST",
             query: "",
-            headers: &[("content-type", CONTENT_TYPE_JSON), ("host", self.service.endpoint.host_header())],
+            headers: &[("content-type", CONTENT_TYPE_JSON), ("host", self.caller.endpoint.host_header())],
             payload_sha256: &hex_sha256(&self.request.body),
             timestamp,
-            service: self.service.product.name,
+            service: self.caller.product.name,
         };
         let key = credentials.signing_key(timestamp, signable.service);
         signable.authorization(credentials.secret_id(), &key)
     }
 
     fn wait_for_rate(&self) -> Result<()> {
-        let Some(limiter) = &self.service.rate_limiter else { return Ok(()) };
+        let Some(limiter) = &self.caller.rate_limiter else { return Ok(()) };
         match limiter.reserve(self.time_left()) {
             Some(wait) => {
                 thread::sleep(wait);
@@ -288,14 +271,14 @@ impl Call<'_> {
 
     fn correct_clock(&self, error: &Error) -> bool {
         let Some(service_time) = error.service_time() else { return false };
-        self.service.clock.correct(service_time);
-        self.service.log(LogLevel::Warn, format_args!("the clock differs from the service's and is corrected"));
+        self.caller.clock.correct(service_time);
+        self.caller.log(LogLevel::Warn, format_args!("the clock differs from the service's and is corrected"));
         true
     }
 
     fn discard_credentials(&self, refused: Option<&Arc<Credentials>>) -> bool {
-        match (&self.service.identity, refused) {
-            (Identity::Signed(credentials), Some(refused)) => credentials.discard(refused),
+        match (&self.caller.auth, refused) {
+            (Auth::Signed(credentials), Some(refused)) => credentials.discard(refused),
             _ => false,
         }
     }
@@ -310,7 +293,7 @@ impl Call<'_> {
     }
 
     fn pause(&self, wait: Duration) {
-        self.service.log(
+        self.caller.log(
             LogLevel::Debug,
             format_args!(
                 "action={} waits {} ms before attempt {}",
@@ -325,7 +308,7 @@ impl Call<'_> {
     fn give_up(&self, error: Error) -> Error {
         let error = error.with_attempts(self.attempts);
         let elapsed = self.started.elapsed().as_millis();
-        self.service.log(
+        self.caller.log(
             LogLevel::Error,
             format_args!("{} failed after {} attempts and {elapsed} ms: {error}", self.request.action, self.attempts),
         );
@@ -333,12 +316,12 @@ impl Call<'_> {
     }
 
     fn succeeded_attempt(&self, response: &Response<'_>, took: Duration) {
-        self.service.log(
+        self.caller.log(
             LogLevel::Info,
             format_args!(
                 "action={} endpoint={} attempt={} status=TCKMS_OK http=200 code=- request_id={} ms={}",
                 self.request.action,
-                self.service.endpoint.host_header(),
+                self.caller.endpoint.host_header(),
                 self.attempts,
                 response.request_id().unwrap_or("-"),
                 took.as_millis(),
@@ -347,13 +330,13 @@ impl Call<'_> {
     }
 
     fn failed_attempt(&self, error: &Error, took: Duration) {
-        self.service.counters.failed_attempt(error);
-        self.service.log(
+        self.caller.counters.failed_attempt(error);
+        self.caller.log(
             LogLevel::Warn,
             format_args!(
                 "action={} endpoint={} attempt={} status={} http={} code={} request_id={} ms={}",
                 self.request.action,
-                self.service.endpoint.host_header(),
+                self.caller.endpoint.host_header(),
                 self.attempts,
                 error.status().name().to_string_lossy(),
                 error.http_status().map_or("-".to_owned(), |status| status.to_string()),
@@ -383,39 +366,6 @@ fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result
         headers.insert(HeaderName::from_static(header), header_value(value.as_bytes())?);
     }
     Ok(headers)
-}
-
-fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<Refreshing> {
-    let source = config.credentials.as_ref().ok_or_else(|| {
-        let message = "the configuration has no credentials; set a secret id and a secret key, or a provider";
-        Error::new(Status::NoCredentials, message)
-    })?;
-    let places = Places {
-        metadata: config.metadata_endpoint.clone(),
-        sts: config.sts_endpoint.clone(),
-        transport: Arc::clone(transport),
-        log: config.log.clone(),
-    };
-    let credentials = Refreshing::new(source.provider(&places)?);
-    credentials.preload()?;
-    Ok(credentials)
-}
-
-fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> {
-    let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts)
-        && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_tls);
-    let proxy_over_tls = config.proxy.as_ref().is_some_and(Proxy::is_tls);
-    let tls = match &config.ca_bundle {
-        // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.
-        Some(bundle) => trust::tls_config(bundle)?,
-        None if endpoint.is_tls() || sts_over_tls || proxy_over_tls => trust::tls_config(&CaBundle::System)?,
-        None => trust::tls_config_without_trust()?,
-    };
-    Ok(Settings {
-        tls,
-        proxy: config.proxy.clone(),
-        connect_timeout: config.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
-    })
 }
 
 /// Marked, so that no debug output of the HTTP stack shows the value.

@@ -20,19 +20,19 @@ impl RateLimiter {
     }
 
     /// Takes a token and says how long to wait before using it, or takes none and returns `None` when that would be
-    /// longer than `patience`.
-    pub fn reserve(&self, patience: Duration) -> Option<Duration> {
-        self.reserve_at(self.start.elapsed(), patience)
+    /// longer than `timeout`.
+    pub fn reserve(&self, timeout: Duration) -> Option<Duration> {
+        self.reserve_at(self.start.elapsed(), timeout)
     }
 
-    fn reserve_at(&self, now: Duration, patience: Duration) -> Option<Duration> {
+    fn reserve_at(&self, now: Duration, timeout: Duration) -> Option<Duration> {
         let now = now.as_nanos() as u64;
         let tolerance = self.interval_nanos * u64::from(self.burst - 1);
         let mut full_at = self.full_at_nanos.load(Ordering::Relaxed);
         loop {
             let start = full_at.max(now);
             let wait = Duration::from_nanos(start.saturating_sub(tolerance).saturating_sub(now));
-            if wait > patience {
+            if wait > timeout {
                 return None;
             }
             let taken = start + self.interval_nanos;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::{Credentials, Issued, Provider};
+use super::{Credentials, ExpiringCredentials, Provider};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::per_process::PerProcess;
@@ -24,7 +24,7 @@ const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// The caller that finds the credentials due renews them on its own thread, while others go on with those that are
 /// still good. Nobody waits unless there are none. A forked child asks the provider anew, beginning with what was
 /// preloaded: the file that it came from may be out of reach by then.
-pub(crate) struct Refreshing {
+pub(crate) struct CachedCredentials {
     provider: Box<dyn Provider>,
     preloaded: OnceLock<Known>,
     shared: PerProcess<Shared>,
@@ -55,7 +55,7 @@ struct Failure {
     retry_at: Moment,
 }
 
-impl Refreshing {
+impl CachedCredentials {
     pub fn new(provider: Box<dyn Provider>) -> Self {
         Self { provider, preloaded: OnceLock::new(), shared: PerProcess::new() }
     }
@@ -76,9 +76,9 @@ impl Refreshing {
         self.shared.get_or_init(|| Shared::beginning_with(self.preloaded.get().cloned()))
     }
 
-    /// Credentials that are good now. Blocks only when there are none, and then for `patience` at most.
-    pub fn current(&self, patience: Duration) -> Result<Arc<Credentials>> {
-        let deadline = Moment::now() + patience;
+    /// Credentials that are good now. Blocks only when there are none, and then for `timeout` at most.
+    pub fn current(&self, timeout: Duration) -> Result<Arc<Credentials>> {
+        let deadline = Moment::now() + timeout;
         let shared = self.shared();
         let mut state = shared.lock();
         loop {
@@ -113,23 +113,23 @@ impl Refreshing {
         shared: &Shared,
         mut state: MutexGuard<'_, State>,
         still_good: Option<Arc<Credentials>>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Arc<Credentials>> {
         state.in_flight = true;
         drop(state);
         // A panic of the provider must not leave the others waiting for ever.
-        let landing = Landing(shared);
-        let end = Moment::now() + patience;
-        let outcome = self.provider.fetch(patience);
-        let was_hasty = patience < UNHURRIED && Moment::now() >= end;
+        let guard = InFlightGuard(shared);
+        let end = Moment::now() + timeout;
+        let outcome = self.provider.fetch(timeout);
+        let deadline_cut_short = timeout < UNHURRIED && Moment::now() >= end;
         let mut state = shared.lock();
         let result = match (outcome, still_good) {
             // A call whose own time ran out found out nothing for those who have none either.
-            (Err(error), None) if was_hasty => Err(error),
-            (outcome, still_good) => state.settle(outcome, still_good, was_hasty),
+            (Err(error), None) if deadline_cut_short => Err(error),
+            (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
         };
         drop(state);
-        drop(landing);
+        drop(guard);
         result
     }
 }
@@ -154,9 +154,9 @@ impl Shared {
 }
 
 /// Ends a flight, whatever became of it.
-struct Landing<'a>(&'a Shared);
+struct InFlightGuard<'a>(&'a Shared);
 
-impl Drop for Landing<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.lock().in_flight = false;
         self.0.settled.notify_all();
@@ -197,12 +197,12 @@ impl State {
 
     fn settle(
         &mut self,
-        outcome: Result<Issued>,
+        outcome: Result<ExpiringCredentials>,
         still_good: Option<Arc<Credentials>>,
-        was_hasty: bool,
+        deadline_cut_short: bool,
     ) -> Result<Arc<Credentials>> {
         let now = Moment::now();
-        match outcome.and_then(Issued::unexpired) {
+        match outcome.and_then(ExpiringCredentials::unexpired) {
             Ok(issued) => {
                 let credentials = Arc::clone(&issued.credentials);
                 self.known = Some(Known::new(issued, now));
@@ -211,7 +211,7 @@ impl State {
             }
             Err(error) => {
                 // Failures of calls in a hurry do not add up.
-                let before = self.failure.as_ref().filter(|_| !was_hasty);
+                let before = self.failure.as_ref().filter(|_| !deadline_cut_short);
                 let count = before.map_or(1, |failure| failure.count.saturating_add(1));
                 let backoff = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LAST_BACKOFF);
                 self.failure = Some(Failure { error, count, retry_at: now + backoff });
@@ -222,7 +222,7 @@ impl State {
 }
 
 impl Known {
-    fn new(issued: Issued, now: Moment) -> Self {
+    fn new(issued: ExpiringCredentials, now: Moment) -> Self {
         let due = issued.lifetime.map(|lifetime| {
             let lifetime = lifetime.min(LIFETIME_MAX);
             let margin = MARGIN_MAX.min(lifetime / 10);
@@ -244,18 +244,18 @@ mod tests {
             "slow"
         }
 
-        fn fetch(&self, patience: Duration) -> Result<Issued> {
-            std::thread::sleep(self.0.min(patience));
-            if patience < self.0 {
+        fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
+            std::thread::sleep(self.0.min(timeout));
+            if timeout < self.0 {
                 return Err(Error::new(Status::TimedOut, "no reply came"));
             }
-            Credentials::new("AKIDexample", "secret", None).map(Issued::from)
+            Credentials::new("AKIDexample", "secret", None).map(ExpiringCredentials::from)
         }
     }
 
     #[test]
     fn a_call_in_a_hurry_does_not_fail_the_others() {
-        let refreshing = Refreshing::new(Box::new(Slow(Duration::from_millis(200))));
+        let refreshing = CachedCredentials::new(Box::new(Slow(Duration::from_millis(200))));
         std::thread::scope(|scope| {
             let hasty = scope.spawn(|| refreshing.current(Duration::from_millis(50)).err().unwrap().status());
             std::thread::sleep(Duration::from_millis(20));

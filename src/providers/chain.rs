@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Issued, Provider};
 use crate::clock::Moment;
+use crate::credentials::{ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -52,10 +52,10 @@ impl Provider for Chain {
     }
 
     /// Asks the links that come before the first one which needs the network.
-    fn preload(&self) -> Option<Result<Issued>> {
+    fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         let mut failures = Vec::new();
         for (index, link) in self.links.iter().enumerate() {
-            match link.provider.preload()?.and_then(Issued::unexpired) {
+            match link.provider.preload()?.and_then(ExpiringCredentials::unexpired) {
                 Ok(issued) => {
                     self.chosen.store(index, Ordering::Relaxed);
                     return Some(Ok(issued));
@@ -66,11 +66,11 @@ impl Provider for Chain {
         Some(Err(none_had_any(&failures)))
     }
 
-    fn fetch(&self, patience: Duration) -> Result<Issued> {
+    fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
         if let Some(link) = self.links.get(self.chosen.load(Ordering::Relaxed)) {
-            return link.provider.fetch(patience).map_err(|error| error.in_step(link.provider.name()));
+            return link.provider.fetch(timeout).map_err(|error| error.in_step(link.provider.name()));
         }
-        let deadline = Moment::now() + patience;
+        let deadline = Moment::now() + timeout;
         let mut failures = Vec::new();
         for (index, link) in self.links.iter().enumerate() {
             if link.is_absent() {
@@ -82,7 +82,7 @@ impl Provider for Chain {
             // One that does not answer must leave time for those after it.
             let share = deadline.since(Moment::now()) / (self.links.len() - index) as u32;
             let end = Moment::now() + share;
-            match link.provider.fetch(share).and_then(Issued::unexpired) {
+            match link.provider.fetch(share).and_then(ExpiringCredentials::unexpired) {
                 Ok(issued) => {
                     self.chosen.store(index, Ordering::Relaxed);
                     return Ok(issued);

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assume_role::Role;
-use super::{Issued, Provider, file, sts};
+use super::{file, sts};
+use crate::api::caller::ApiCaller;
+use crate::credentials::{ExpiringCredentials, Provider};
 use crate::error::Result;
 use crate::log::Log;
-use crate::service::Service;
 
 pub(super) struct Oidc {
     /// Sends without a signature: the token is the proof.
-    pub service: Service,
+    pub sts: ApiCaller,
     pub provider_id: String,
     pub token_file: PathBuf,
     pub role: Role,
@@ -25,7 +26,7 @@ impl Provider for Oidc {
     }
 
     /// The file is read each time, as Kubernetes replaces it.
-    fn fetch(&self, patience: Duration) -> Result<Issued> {
+    fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
         let text = file::read(&self.token_file, self.log.as_ref())?
             .ok_or_else(|| file::invalid(&self.token_file, "it does not exist"))?;
         let token = file::as_text(&text).trim();
@@ -34,6 +35,6 @@ impl Provider for Oidc {
         }
         let fields = self.role.fields(token.len() + 512)?;
         let fields = fields.string("ProviderId", &self.provider_id)?.string("WebIdentityToken", token)?;
-        sts::assume(&self.service, "AssumeRoleWithWebIdentity", fields, patience)
+        sts::assume(&self.sts, "AssumeRoleWithWebIdentity", fields, timeout)
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Issued, Provider, Refreshing, sts};
+use super::sts;
+use crate::api::caller::ApiCaller;
+use crate::api::request::Fields;
+use crate::credentials::{CachedCredentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
-use crate::request::Fields;
-use crate::service::Service;
 use crate::status::Status;
 
 /// Which role, and how.
@@ -57,8 +58,8 @@ impl Role {
 }
 
 pub(super) struct AssumeRole {
-    pub service: Service,
-    pub base: Arc<Refreshing>,
+    pub sts: ApiCaller,
+    pub base: Arc<CachedCredentials>,
     pub role: Role,
 }
 
@@ -67,12 +68,12 @@ impl Provider for AssumeRole {
         "AssumeRole"
     }
 
-    fn preload(&self) -> Option<Result<Issued>> {
+    fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         self.base.preload().err().map(Err)
     }
 
-    fn fetch(&self, patience: Duration) -> Result<Issued> {
-        sts::assume(&self.service, "AssumeRole", self.role.fields(512)?, patience)
+    fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
+        sts::assume(&self.sts, "AssumeRole", self.role.fields(512)?, timeout)
     }
 }
 

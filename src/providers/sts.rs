@@ -1,4 +1,4 @@
-//! The Security Token Service, which turns one identity into another for a time.
+//! The Security Token ApiCaller, which turns one identity into another for a time.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Credentials, Issued};
+use crate::api::caller::ApiCaller;
+use crate::api::limits::CallLimits;
+use crate::api::request::{Fields, Request};
+use crate::api::response::HttpReply;
 use crate::clock;
-use crate::config::CallLimits;
+use crate::credentials::{Credentials, ExpiringCredentials};
 use crate::error::{Error, Result};
-use crate::reply::HttpReply;
-use crate::request::{Fields, Request};
-use crate::service::Service;
 use crate::status::Status;
 
 /// The default address of the service (STS API, 2018-08-13).
@@ -43,19 +43,19 @@ struct AnswerCredentials<'a> {
 }
 
 /// Sends an action of STS whose answer is an identity.
-pub(super) fn assume(service: &Service, action: &str, fields: Fields, patience: Duration) -> Result<Issued> {
+pub(super) fn assume(sts: &ApiCaller, action: &str, fields: Fields, timeout: Duration) -> Result<ExpiringCredentials> {
     let request = Request::new(action, fields)?;
-    let limits = CallLimits { total_timeout: Some(patience), ..CallLimits::default() };
-    service.call(&request, &limits, |_, reply| parse(reply)).map_err(|error| error.in_action(action))
+    let limits = CallLimits { total_timeout: Some(timeout), ..CallLimits::default() };
+    sts.call(&request, &limits, |_, reply| parse(reply)).map_err(|error| error.in_action(action))
 }
 
-fn parse(reply: &HttpReply) -> Result<Issued> {
+fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
     // serde_json's own text could repeat a value, so it is not passed on.
     let answer: Answer = serde_json::from_str(reply.response_json()?).map_err(|_| {
         Error::new(Status::ResponseMalformed, "the reply has no Credentials and ExpiredTime as STS promises")
     })?;
     let AnswerCredentials { token, tmp_secret_id, tmp_secret_key } = &answer.credentials;
-    Ok(Issued {
+    Ok(ExpiringCredentials {
         credentials: Arc::new(Credentials::new(tmp_secret_id, tmp_secret_key, Some(token))?),
         lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
     })

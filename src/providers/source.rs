@@ -11,12 +11,12 @@ use super::cvm_role::{CvmRole, DEFAULT_METADATA_ENDPOINT};
 use super::oidc::Oidc;
 use super::profile::Profile;
 use super::sts::{DEFAULT_STS_ENDPOINT, DEFAULT_STS_REGION};
-use super::tccli::Tccli;
-use super::{Credentials, Issued, Provider, Refreshing};
+use super::tccli::{self, Contents};
+use crate::api::caller::{ApiCaller, Auth, STS};
+use crate::credentials::{CachedCredentials, Credentials, ExpiringCredentials, Provider};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::log::Log;
-use crate::service::{Identity, STS, Service};
 use crate::status::Status;
 use crate::transport::Transport;
 
@@ -55,7 +55,7 @@ pub(crate) enum Source {
 
 /// What providers need beside their own settings.
 #[derive(Clone)]
-pub(crate) struct Places {
+pub(crate) struct ProviderContext {
     pub metadata: Option<Endpoint>,
     pub sts: Option<Endpoint>,
     /// Shared with the client, so that STS costs no thread of its own.
@@ -90,39 +90,76 @@ impl Source {
         }
     }
 
-    pub fn provider(&self, places: &Places) -> Result<Box<dyn Provider>> {
+    pub fn provider(&self, context: &ProviderContext) -> Result<Box<dyn Provider>> {
         Ok(match self.clone() {
             Self::Fixed(credentials) => Box::new(Fixed(credentials)),
             Self::Absent { name, error } => Box::new(Absent { name, error }),
-            Self::Profile { paths, name } => Box::new(Profile { paths, name, log: places.log.clone() }),
-            Self::Tccli { path } => Box::new(Tccli { path, places: places.clone() }),
-            Self::CvmRole { role } => Box::new(CvmRole { endpoint: places.metadata()?, role }),
+            Self::Profile { paths, name } => Box::new(Profile { paths, name, log: context.log.clone() }),
+            Self::Tccli { path } => Box::new(Tccli { path, context: context.clone() }),
+            Self::CvmRole { role } => Box::new(CvmRole { endpoint: context.metadata()?, role }),
             Self::Oidc { region, provider_id, token_file, role } => {
                 let region = region.as_deref().unwrap_or(DEFAULT_STS_REGION);
-                let service = places.sts(region, Identity::Anonymous)?;
-                Box::new(Oidc { service, provider_id, token_file, role, log: places.log.clone() })
+                let sts = context.sts(region, Auth::Anonymous)?;
+                Box::new(Oidc { sts, provider_id, token_file, role, log: context.log.clone() })
             }
             Self::AssumeRole { base, role } => {
-                let base = Arc::new(Refreshing::new(base.provider(places)?));
-                let service = places.sts(DEFAULT_STS_REGION, Identity::Signed(Arc::clone(&base)))?;
-                Box::new(AssumeRole { service, base, role })
+                let base = Arc::new(CachedCredentials::new(base.provider(context)?));
+                let sts = context.sts(DEFAULT_STS_REGION, Auth::Signed(Arc::clone(&base)))?;
+                Box::new(AssumeRole { sts, base, role })
             }
             Self::Callback(callback) => Box::new(Callback(callback)),
             Self::Chain(links) => {
-                Box::new(Chain::new(links.iter().map(|link| link.provider(places)).collect::<Result<_>>()?))
+                Box::new(Chain::new(links.iter().map(|link| link.provider(context)).collect::<Result<_>>()?))
             }
         })
     }
 }
 
-impl Places {
+impl ProviderContext {
     fn metadata(&self) -> Result<Endpoint> {
         self.metadata.clone().map_or_else(|| Endpoint::parse(DEFAULT_METADATA_ENDPOINT), Ok)
     }
 
-    fn sts(&self, region: &str, identity: Identity) -> Result<Service> {
+    fn sts(&self, region: &str, auth: Auth) -> Result<ApiCaller> {
         let endpoint = self.sts.clone().map_or_else(|| Endpoint::parse(DEFAULT_STS_ENDPOINT), Ok)?;
-        Service::of_product(&STS, endpoint, region, identity, Arc::clone(&self.transport), self.log.clone())
+        ApiCaller::for_product(&STS, endpoint, region, auth, Arc::clone(&self.transport), self.log.clone())
+    }
+}
+
+/// The file of tccli, which holds credentials or names another source of them.
+struct Tccli {
+    path: PathBuf,
+    context: ProviderContext,
+}
+
+impl Tccli {
+    fn read(&self) -> Result<Contents> {
+        tccli::read(&self.path, self.context.log.as_ref())
+    }
+}
+
+impl Provider for Tccli {
+    fn name(&self) -> &'static str {
+        "tccli"
+    }
+
+    fn preload(&self) -> Option<Result<ExpiringCredentials>> {
+        match self.read() {
+            Ok(Contents::Credentials(credentials)) => Some(Ok(credentials)),
+            Ok(Contents::CvmRole | Contents::AssumeRole { .. }) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
+        let source = match self.read()? {
+            Contents::Credentials(credentials) => return Ok(credentials),
+            Contents::CvmRole => Source::CvmRole { role: None },
+            Contents::AssumeRole { base, role } => {
+                Source::AssumeRole { base: Box::new(Source::Fixed(Arc::new(base))), role }
+            }
+        };
+        source.provider(&self.context)?.fetch(timeout)
     }
 }
 
@@ -137,12 +174,12 @@ impl Provider for Fixed {
         false
     }
 
-    fn preload(&self) -> Option<Result<Issued>> {
+    fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         Some(self.fetch(Duration::ZERO))
     }
 
-    fn fetch(&self, _: Duration) -> Result<Issued> {
-        Ok(Issued { credentials: Arc::clone(&self.0), lifetime: None })
+    fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
+        Ok(ExpiringCredentials { credentials: Arc::clone(&self.0), lifetime: None })
     }
 }
 
@@ -156,11 +193,11 @@ impl Provider for Absent {
         self.name
     }
 
-    fn preload(&self) -> Option<Result<Issued>> {
+    fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         Some(self.fetch(Duration::ZERO))
     }
 
-    fn fetch(&self, _: Duration) -> Result<Issued> {
+    fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
         Err(Error::new(Status::NoCredentials, self.error.message()))
     }
 }

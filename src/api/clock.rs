@@ -1,0 +1,40 @@
+//! The time that requests are signed with.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
+
+use crate::clock::unix_seconds;
+
+/// The system's clock plus what the service taught about its error.
+#[derive(Default)]
+pub(crate) struct Clock {
+    offset_seconds: AtomicI64,
+}
+
+impl Clock {
+    /// Seconds since the Unix epoch, as the service sees them.
+    pub fn now(&self) -> i64 {
+        unix_seconds(SystemTime::now()) + self.offset_seconds.load(Ordering::Relaxed)
+    }
+
+    /// Takes the service's time, from a reply's `Date`, as the truth from now on.
+    pub fn correct(&self, service_time: SystemTime) {
+        let offset = unix_seconds(service_time) - unix_seconds(SystemTime::now());
+        self.offset_seconds.store(offset, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_correction_lasts() {
+        let clock = Clock::default();
+        clock.correct(SystemTime::now() - Duration::from_secs(600));
+        let error = clock.now() - (unix_seconds(SystemTime::now()) - 600);
+        assert!(error.abs() <= 1, "{error}");
+    }
+}

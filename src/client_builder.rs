@@ -1,0 +1,73 @@
+//! Puts together what a client consists of.
+
+use std::sync::Arc;
+
+use crate::api::caller::{ApiCaller, Auth, KMS};
+use crate::config::{Config, DEFAULT_CONNECT_TIMEOUT};
+use crate::credentials::CachedCredentials;
+use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint};
+use crate::error::{Error, Result};
+use crate::providers::{ProviderContext, Source};
+use crate::proxy::Proxy;
+use crate::status::Status;
+use crate::transport::{Settings, Transport};
+use crate::trust::{self, CaBundle};
+
+/// The key service as a configuration has it. Credentials that need no network are fetched now.
+pub(crate) fn kms_caller(config: &Config) -> Result<ApiCaller> {
+    let endpoint = config.endpoint.clone().map_or_else(|| Endpoint::parse(DEFAULT_ENDPOINT), Ok)?;
+    check_protected(config, &endpoint)?;
+    let region = config.region.as_deref().ok_or_else(|| {
+        Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
+    })?;
+    let transport = Arc::new(Transport::new(transport_settings(config, &endpoint)?));
+    let auth = Auth::Signed(Arc::new(credentials(config, &transport)?));
+    let mut caller = ApiCaller::for_product(&KMS, endpoint, region, auth, transport, config.log.clone())?;
+    caller.set_rate_limiter(config.rate_limiter.clone());
+    caller.set_client_headers(config.user_agent_suffix.as_deref(), config.language.as_deref())?;
+    Ok(caller)
+}
+
+fn check_protected(config: &Config, endpoint: &Endpoint) -> Result<()> {
+    let is_protected = |endpoint: &Endpoint| endpoint.is_protected(config.proxy.as_ref());
+    let protected = is_protected(endpoint) && config.sts_endpoint.as_ref().is_none_or(is_protected);
+    if protected || config.plaintext_http_allowed {
+        return Ok(());
+    }
+    let message = "plain http is allowed to localhost, 127.0.0.0/8 and [::1] only, and not by way of a proxy \
+                   elsewhere; use https";
+    Err(Error::new(Status::InsecureEndpoint, message))
+}
+
+fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<CachedCredentials> {
+    let source = config.credentials.as_ref().ok_or_else(|| {
+        let message = "the configuration has no credentials; set a secret id and a secret key, or a provider";
+        Error::new(Status::NoCredentials, message)
+    })?;
+    let context = ProviderContext {
+        metadata: config.metadata_endpoint.clone(),
+        sts: config.sts_endpoint.clone(),
+        transport: Arc::clone(transport),
+        log: config.log.clone(),
+    };
+    let credentials = CachedCredentials::new(source.provider(&context)?);
+    credentials.preload()?;
+    Ok(credentials)
+}
+
+fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> {
+    let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts)
+        && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_tls);
+    let proxy_over_tls = config.proxy.as_ref().is_some_and(Proxy::is_tls);
+    let tls = match &config.ca_bundle {
+        // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.
+        Some(bundle) => trust::tls_config(bundle)?,
+        None if endpoint.is_tls() || sts_over_tls || proxy_over_tls => trust::tls_config(&CaBundle::System)?,
+        None => trust::tls_config_without_trust()?,
+    };
+    Ok(Settings {
+        tls,
+        proxy: config.proxy.clone(),
+        connect_timeout: config.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+    })
+}
