@@ -1,12 +1,12 @@
 //! What a message says about itself, to whoever has it. Nothing of it is authenticated.
 
-use super::context::Context;
-use super::header::{Acceptance, Content, HeaderReader};
-use super::limits::Limits;
-use super::opened::truncated;
-use super::suite::Policy;
-use super::wrapping_key::WrappedKey;
 use crate::error::Result;
+use crate::seal::format::context::Context;
+use crate::seal::format::header::{Acceptance, Content, HeaderReader};
+use crate::seal::format::limits::Limits;
+use crate::seal::format::suite::Policy;
+use crate::seal::keys::wrapping_key::WrappedKey;
+use crate::seal::message_reader::truncated;
 
 /// The claims of a message's header. Anybody can have written them: they are good for choosing a key and for finding
 /// out why a message does not open, and for nothing else.

@@ -1,13 +1,13 @@
 //! A message whose header is authentic: its frames can be opened. Also the opening of a whole message at once.
 
-use super::content_key::TAG_LEN;
-use super::context::{Context, PUBLIC_KEY};
-use super::frame::{FrameCipher, Head};
-use super::header::{Content, Header, HeaderReader};
-use super::keyring::Keyring;
-use super::limits::Limits;
-use super::signature::{Verifier, read_footer};
 use crate::error::{Error, Result};
+use crate::seal::format::content_key::TAG_LEN;
+use crate::seal::format::context::{Context, PUBLIC_KEY};
+use crate::seal::format::frame::{FrameCipher, Head};
+use crate::seal::format::header::{Content, Header, HeaderReader};
+use crate::seal::format::limits::Limits;
+use crate::seal::format::signature::{Verifier, read_footer};
+use crate::seal::keys::keyring::Keyring;
 use crate::status::Status;
 
 /// Opens the frames of one message.
@@ -140,5 +140,5 @@ pub(crate) fn truncated() -> Error {
 }
 
 /// No frame is shorter than its head, so this many bytes of it are always there to be looked at.
-pub(crate) const HEAD_LEN_MAX: usize = super::frame::FINAL_HEAD_LEN;
-const _: () = assert!(HEAD_LEN_MAX <= super::frame::REGULAR_HEAD_LEN + 1 + TAG_LEN);
+pub(crate) const HEAD_LEN_MAX: usize = crate::seal::format::frame::FINAL_HEAD_LEN;
+const _: () = assert!(HEAD_LEN_MAX <= crate::seal::format::frame::REGULAR_HEAD_LEN + 1 + TAG_LEN);

@@ -2,17 +2,17 @@
 
 use zeroize::Zeroize;
 
-use super::context::Context;
-use super::frame::Head;
-use super::header::HeaderReader;
-use super::keyring::Keyring;
-use super::opened::{HEAD_LEN_MAX, OpenedMessage, trailing, truncated};
-use super::progress::{Progress, too_long_at_once};
-use super::ready::Ready;
-use super::signature::{FOOTER_LEN_MAX, Verifier, read_footer};
-use super::size::SizeRule;
-use super::window::Window;
 use crate::error::{Error, Result};
+use crate::seal::format::context::Context;
+use crate::seal::format::frame::Head;
+use crate::seal::format::header::HeaderReader;
+use crate::seal::format::signature::{FOOTER_LEN_MAX, Verifier, read_footer};
+use crate::seal::io::frame_buffer::Ready;
+use crate::seal::io::input_buffer::Window;
+use crate::seal::io::progress::{Progress, too_long_at_once};
+use crate::seal::io::size::SizeRule;
+use crate::seal::keys::keyring::Keyring;
+use crate::seal::message_reader::{HEAD_LEN_MAX, OpenedMessage, trailing, truncated};
 use crate::status::Status;
 
 /// How much of the input is looked at at once for the header, which has about 400 bytes.

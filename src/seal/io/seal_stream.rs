@@ -1,15 +1,15 @@
 //! Sealing in a stream: plaintext goes in, the message comes out, one frame is in memory.
 
-use super::content_key::TAG_LEN;
-use super::context::Context;
-use super::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
-use super::keyring::Keyring;
-use super::message::{self, NewMessage};
-use super::progress::{Progress, too_long_at_once};
-use super::signature::FOOTER_LEN;
-use super::size::SizeRule;
 use crate::error::{Error, Result};
 use crate::process::{self, ProcessId};
+use crate::seal::format::content_key::TAG_LEN;
+use crate::seal::format::context::Context;
+use crate::seal::format::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
+use crate::seal::format::signature::FOOTER_LEN;
+use crate::seal::io::progress::{Progress, too_long_at_once};
+use crate::seal::io::size::SizeRule;
+use crate::seal::keys::keyring::Keyring;
+use crate::seal::message_writer::{self, NewMessage};
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -163,8 +163,9 @@ impl Body {
     fn start(keyring: &Keyring, context: &Context, size: &SizeRule) -> Result<Self> {
         let frame_len = keyring.frame_len();
         let materials = keyring.materials(context, size.at_most())?;
-        let total_len = size.exact().map(|exact| message::sealed_len(&materials, frame_len, exact)).transpose()?;
-        let header_len = message::header_len(&materials);
+        let total_len =
+            size.exact().map(|exact| message_writer::sealed_len(&materials, frame_len, exact)).transpose()?;
+        let header_len = message_writer::header_len(&materials);
         let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
         let mut buffer = Secret::zeroed(frame_room.max(header_len))?;
         let message = NewMessage::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;

@@ -1,11 +1,11 @@
 //! What it takes to seal: a data key, its wrapped forms, and for signed messages a key pair.
 
-use super::context::{Context, PUBLIC_KEY};
-use super::header;
-use super::signature::SigningKey;
-use super::suite::Suite;
-use super::wrapping_key::{KeyRequest, WrappingKey};
 use crate::error::Result;
+use crate::seal::format::context::{Context, PUBLIC_KEY};
+use crate::seal::format::header;
+use crate::seal::format::signature::SigningKey;
+use crate::seal::format::suite::Suite;
+use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::secret::Secret;
 
 /// Good for many messages: each has a message id and so a content key of its own.

@@ -5,9 +5,9 @@
 //! final:   FFFFFFFF | number u32 | IV 12 | length u32 | ciphertext | tag 16
 //! ```
 
-use super::content_key::{ContentKey, IV_LEN, TAG_LEN};
-use super::message_id::{MESSAGE_ID_LEN, MessageId};
 use crate::error::{Error, Result};
+use crate::seal::format::content_key::{ContentKey, IV_LEN, TAG_LEN};
+use crate::seal::format::message_id::{MESSAGE_ID_LEN, MessageId};
 use crate::status::Status;
 
 /// What stands where a regular frame has its number. No regular frame can have this one.

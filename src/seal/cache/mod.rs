@@ -3,16 +3,18 @@
 //! Each process has shelves of its own: a forked child forgets what it inherited, for two processes must not use up one
 //! budget, and a lock on a shelf may have been held by a thread that the child does not have.
 
+pub(super) mod lru;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::limits::checked;
-use super::materials::Materials;
-use super::shelf::{Budget, Id, Shelf};
 use crate::error::Result;
 use crate::per_process::PerProcess;
+use crate::seal::cache::lru::{Budget, Id, Shelf};
+use crate::seal::format::limits::checked;
+use crate::seal::keys::materials::Materials;
 use crate::secret::Secret;
 
 /// Longest age that can be set: one day.

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::cache::{Cache, IdMaker};
-use super::context::Context;
-use super::header::{Acceptance, Header};
-use super::kms_key::KmsKey;
-use super::limits::{
-    FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, Limits, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX, checked,
-};
-use super::materials::Materials;
-use super::rsa_key::RsaKey;
-use super::shelf::Id;
-use super::suite::{COMMITTING, COMMITTING_SIGNED, Policy, Suite};
-use super::wrapping_key::{KeyRequest, WrappingKey};
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::seal::cache::lru::Id;
+use crate::seal::cache::{Cache, IdMaker};
+use crate::seal::format::context::Context;
+use crate::seal::format::header::{Acceptance, Header};
+use crate::seal::format::limits::{
+    FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, Limits, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX, checked,
+};
+use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, Policy, Suite};
+use crate::seal::keys::kms::KmsKey;
+use crate::seal::keys::materials::Materials;
+use crate::seal::keys::rsa::RsaKey;
+use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::secret::Secret;
 use crate::status::{Category, Status};
 

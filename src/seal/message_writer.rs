@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::Context as Digest;
 
-use super::frame::{self, FrameCipher, Kind};
-use super::header;
-use super::materials::Materials;
-use super::message_id::MessageId;
-use super::signature::{FOOTER_LEN, signing_digest};
 use crate::error::{Error, Result};
+use crate::seal::format::frame::{self, FrameCipher, Kind};
+use crate::seal::format::header;
+use crate::seal::format::message_id::MessageId;
+use crate::seal::format::signature::{FOOTER_LEN, signing_digest};
+use crate::seal::keys::materials::Materials;
 use crate::status::Status;
 
 /// Writes one message. Frames come one after the other, the final one last.
@@ -153,9 +153,9 @@ pub(crate) fn seal_into<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::context::Context;
-    use crate::seal::suite::{COMMITTING, COMMITTING_SIGNED};
-    use crate::seal::wrapping_key::WrappedKey;
+    use crate::seal::format::context::Context;
+    use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED};
+    use crate::seal::keys::wrapping_key::WrappedKey;
     use crate::secret::Secret;
 
     /// The example that was checked with the stock SDKs: data key 00…1f, message id 40…5f.
@@ -178,7 +178,7 @@ mod tests {
             suite: if signed { COMMITTING_SIGNED } else { COMMITTING },
             data_key: Secret::copy_of(&(0..32).collect::<Vec<u8>>()).unwrap(),
             fields: header::fields(&context, &[wrapped]).unwrap(),
-            signing_key: signed.then(|| crate::seal::signature::SigningKey::generate().unwrap()),
+            signing_key: signed.then(|| crate::seal::format::signature::SigningKey::generate().unwrap()),
         })
     }
 

@@ -11,9 +11,9 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
 
-use super::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
 use crate::error::{Error, Result};
 use crate::fork_gate;
+use crate::seal::keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 

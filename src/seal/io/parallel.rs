@@ -3,17 +3,17 @@
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
-use super::assembly_line::{Line, Piece, Watch, Work, failed, write_all};
-use super::content_key::TAG_LEN;
-use super::context::Context;
-use super::frame::{self, FINAL_HEAD_LEN, FINAL_MARKER, FrameCipher, Kind, REGULAR_HEAD_LEN};
-use super::header::{Content, HeaderReader};
-use super::keyring::Keyring;
-use super::limits::Limits;
-use super::message::{self, NewMessage, Trailer};
-use super::opened::{OpenedMessage, check_end, truncated};
-use super::signature::{FOOTER_LEN, FOOTER_LEN_MAX, Verifier};
 use crate::error::Result;
+use crate::seal::format::content_key::TAG_LEN;
+use crate::seal::format::context::Context;
+use crate::seal::format::frame::{self, FINAL_HEAD_LEN, FINAL_MARKER, FrameCipher, Kind, REGULAR_HEAD_LEN};
+use crate::seal::format::header::{Content, HeaderReader};
+use crate::seal::format::limits::Limits;
+use crate::seal::format::signature::{FOOTER_LEN, FOOTER_LEN_MAX, Verifier};
+use crate::seal::io::pipeline::{Line, Piece, Watch, Work, failed, write_all};
+use crate::seal::keys::keyring::Keyring;
+use crate::seal::message_reader::{OpenedMessage, check_end, truncated};
+use crate::seal::message_writer::{self, NewMessage, Trailer};
 
 /// How much of a message one thread has at once, at most; a whole number of frames, and at least one.
 const PIECE_LEN: usize = 1 << 20;
@@ -34,7 +34,7 @@ impl Keyring {
     ) -> Result<()> {
         let materials = watch.unless_canceled(self.materials(context, None))?;
         let frame_len = self.frame_len();
-        let mut header = vec![0; message::header_len(&materials)];
+        let mut header = vec![0; message_writer::header_len(&materials)];
         let (cipher, trailer) = NewMessage::begin(materials, frame_len, &mut header)?.split();
         write_all(&mut writer, &header)?;
         let (threads, frames) = share(threads, whole_frame(frame_len));

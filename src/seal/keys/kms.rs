@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
 use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::seal::keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::frame::Head;
-use super::opened::OpenedMessage;
 use crate::error::Result;
+use crate::seal::format::frame::Head;
+use crate::seal::message_reader::OpenedMessage;
 use crate::secret::Secret;
 
 /// The plaintext of one frame. Frames are decrypted here and copied out, so that the caller's memory never holds what

@@ -5,10 +5,10 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
 use zeroize::{Zeroizing, zeroize_stack};
 
-use super::content_key::ContentKey;
-use super::message_id::MessageId;
-use super::signature::Curve;
 use crate::error::{Error, Result};
+use crate::seal::format::content_key::ContentKey;
+use crate::seal::format::message_id::MessageId;
+use crate::seal::format::signature::Curve;
 use crate::status::Status;
 
 /// The length of the key that a committing header shows.

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::content_key::{IV_LEN, TAG_LEN};
-use super::context::{Context, PUBLIC_KEY};
-use super::limits::Limits;
-use super::message_id::{MESSAGE_ID_LEN, MessageId};
-use super::suite::{COMMIT_KEY_LEN, Derived, Policy, Suite};
-use super::wrapping_key::WrappedKey;
 use crate::error::{Error, Result};
+use crate::seal::format::content_key::{IV_LEN, TAG_LEN};
+use crate::seal::format::context::{Context, PUBLIC_KEY};
+use crate::seal::format::limits::Limits;
+use crate::seal::format::message_id::{MESSAGE_ID_LEN, MessageId};
+use crate::seal::format::suite::{COMMIT_KEY_LEN, Derived, Policy, Suite};
+use crate::seal::keys::wrapping_key::WrappedKey;
 use crate::status::Status;
 
 const VERSION_2: u8 = 2;

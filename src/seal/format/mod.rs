@@ -1,0 +1,10 @@
+//! The bytes of a message, and what keeps them secret and unchanged.
+
+pub(super) mod content_key;
+pub(super) mod context;
+pub(super) mod frame;
+pub(super) mod header;
+pub(super) mod limits;
+pub(super) mod message_id;
+pub(super) mod signature;
+pub(super) mod suite;
