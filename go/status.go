@@ -105,14 +105,14 @@ const (
 	ErrUnauthorizedOperation Status = C.TCKMS_ERR_UNAUTHORIZED_OPERATION
 	// ErrAuthFailure: AuthFailure: the service does not accept the identity, for a reason without a number of its own.
 	ErrAuthFailure Status = C.TCKMS_ERR_AUTH_FAILURE
-	// ErrSignatureFailure: AuthFailure.SignatureFailure: the secret key does not belong to the secret id.
-	ErrSignatureFailure Status = C.TCKMS_ERR_SIGNATURE_FAILURE
-	// ErrSignatureExpired: AuthFailure.SignatureExpire: the clock is more than 300 seconds off.
-	ErrSignatureExpired Status = C.TCKMS_ERR_SIGNATURE_EXPIRED
-	// ErrSecretIDNotFound: AuthFailure.SecretIdNotFound: the secret id is unknown, disabled or deleted.
-	ErrSecretIDNotFound Status = C.TCKMS_ERR_SECRET_ID_NOT_FOUND
-	// ErrTokenFailure: AuthFailure.TokenFailure: the session token is wrong or expired.
-	ErrTokenFailure Status = C.TCKMS_ERR_TOKEN_FAILURE
+	// ErrAuthSignatureFailure: AuthFailure.SignatureFailure: the secret key does not belong to the secret id.
+	ErrAuthSignatureFailure Status = C.TCKMS_ERR_AUTH_SIGNATURE_FAILURE
+	// ErrAuthSignatureExpired: AuthFailure.SignatureExpire: the clock is more than 300 seconds off.
+	ErrAuthSignatureExpired Status = C.TCKMS_ERR_AUTH_SIGNATURE_EXPIRED
+	// ErrAuthSecretIDNotFound: AuthFailure.SecretIdNotFound: the secret id is unknown, disabled or deleted.
+	ErrAuthSecretIDNotFound Status = C.TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND
+	// ErrAuthTokenFailure: AuthFailure.TokenFailure: the session token is wrong or expired.
+	ErrAuthTokenFailure Status = C.TCKMS_ERR_AUTH_TOKEN_FAILURE
 	// ErrInvalidSecretID: AuthFailure.InvalidSecretId: the secret id is not that of an API key.
 	ErrInvalidSecretID Status = C.TCKMS_ERR_INVALID_SECRET_ID
 	// ErrMFAFailure: AuthFailure.MFAFailure: multi-factor authentication failed.

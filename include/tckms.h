@@ -419,19 +419,19 @@ typedef enum tckms_status {
   /**
    * `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id.
    */
-  TCKMS_ERR_SIGNATURE_FAILURE = 403,
+  TCKMS_ERR_AUTH_SIGNATURE_FAILURE = 403,
   /**
    * `AuthFailure.SignatureExpire`: the clock is more than 300 seconds off.
    */
-  TCKMS_ERR_SIGNATURE_EXPIRED = 404,
+  TCKMS_ERR_AUTH_SIGNATURE_EXPIRED = 404,
   /**
    * `AuthFailure.SecretIdNotFound`: the secret id is unknown, disabled or deleted.
    */
-  TCKMS_ERR_SECRET_ID_NOT_FOUND = 405,
+  TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND = 405,
   /**
    * `AuthFailure.TokenFailure`: the session token is wrong or expired.
    */
-  TCKMS_ERR_TOKEN_FAILURE = 406,
+  TCKMS_ERR_AUTH_TOKEN_FAILURE = 406,
   /**
    * `AuthFailure.InvalidSecretId`: the secret id is not that of an API key.
    */

@@ -118,13 +118,13 @@ pub enum Status {
     /// `AuthFailure`: the service does not accept the identity, for a reason without a number of its own.
     AuthFailure = 402,
     /// `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id.
-    SignatureFailure = 403,
+    AuthSignatureFailure = 403,
     /// `AuthFailure.SignatureExpire`: the clock is more than 300 seconds off.
-    SignatureExpired = 404,
+    AuthSignatureExpired = 404,
     /// `AuthFailure.SecretIdNotFound`: the secret id is unknown, disabled or deleted.
-    SecretIdNotFound = 405,
+    AuthSecretIdNotFound = 405,
     /// `AuthFailure.TokenFailure`: the session token is wrong or expired.
-    TokenFailure = 406,
+    AuthTokenFailure = 406,
     /// `AuthFailure.InvalidSecretId`: the secret id is not that of an API key.
     InvalidSecretId = 407,
     /// `AuthFailure.MFAFailure`: multi-factor authentication failed.
@@ -417,10 +417,14 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
         c"the identity is not authorized for this operation",
     ),
     (Status::AuthFailure, c"TCKMS_ERR_AUTH_FAILURE", c"the service does not accept the identity"),
-    (Status::SignatureFailure, c"TCKMS_ERR_SIGNATURE_FAILURE", c"the service does not accept the signature"),
-    (Status::SignatureExpired, c"TCKMS_ERR_SIGNATURE_EXPIRED", c"the clock differs too much from the service's"),
-    (Status::SecretIdNotFound, c"TCKMS_ERR_SECRET_ID_NOT_FOUND", c"the service does not know the secret id"),
-    (Status::TokenFailure, c"TCKMS_ERR_TOKEN_FAILURE", c"the session token is wrong or expired"),
+    (Status::AuthSignatureFailure, c"TCKMS_ERR_AUTH_SIGNATURE_FAILURE", c"the service does not accept the signature"),
+    (
+        Status::AuthSignatureExpired,
+        c"TCKMS_ERR_AUTH_SIGNATURE_EXPIRED",
+        c"the clock differs too much from the service's",
+    ),
+    (Status::AuthSecretIdNotFound, c"TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND", c"the service does not know the secret id"),
+    (Status::AuthTokenFailure, c"TCKMS_ERR_AUTH_TOKEN_FAILURE", c"the session token is wrong or expired"),
     (Status::InvalidSecretId, c"TCKMS_ERR_INVALID_SECRET_ID", c"the secret id is not that of an API key"),
     (Status::MfaFailure, c"TCKMS_ERR_MFA_FAILURE", c"multi-factor authentication failed"),
     (
@@ -514,10 +518,10 @@ const SERVICE_CODES: &[(&str, Status)] = &[
     ("AuthFailure.InvalidAuthorization", Status::InvalidAuthorization),
     ("AuthFailure.InvalidSecretId", Status::InvalidSecretId),
     ("AuthFailure.MFAFailure", Status::MfaFailure),
-    ("AuthFailure.SecretIdNotFound", Status::SecretIdNotFound),
-    ("AuthFailure.SignatureExpire", Status::SignatureExpired),
-    ("AuthFailure.SignatureFailure", Status::SignatureFailure),
-    ("AuthFailure.TokenFailure", Status::TokenFailure),
+    ("AuthFailure.SecretIdNotFound", Status::AuthSecretIdNotFound),
+    ("AuthFailure.SignatureExpire", Status::AuthSignatureExpired),
+    ("AuthFailure.SignatureFailure", Status::AuthSignatureFailure),
+    ("AuthFailure.TokenFailure", Status::AuthTokenFailure),
     ("AuthFailure.UnauthorizedOperation", Status::CamDenied),
     ("ActionOffline", Status::InvalidAction),
     ("DryRunOperation", Status::DryRunOperation),

@@ -183,12 +183,12 @@ fn it_detaches_serves_reloads_and_ends() {
         // A wrong key is taken over, since only the service knows that it is wrong.
         site.configure("wrong", CONTEXT);
         daemon.signal(libc::SIGHUP);
-        site.eventually(&request, "ERR TCKMS_ERR_SIGNATURE_FAILURE\n");
+        site.eventually(&request, "ERR TCKMS_ERR_AUTH_SIGNATURE_FAILURE\n");
         // A malformed one is not: the old one goes on.
         site.configure("with blanks in it", "{}");
         daemon.signal(libc::SIGHUP);
         thread::sleep(Duration::from_millis(200));
-        assert_eq!(site.ask(&request), "ERR TCKMS_ERR_SIGNATURE_FAILURE\n");
+        assert_eq!(site.ask(&request), "ERR TCKMS_ERR_AUTH_SIGNATURE_FAILURE\n");
         site.configure(&site.key(), CONTEXT);
         daemon.signal(libc::SIGHUP);
         site.eventually(&request, &expected());
@@ -233,7 +233,7 @@ fn in_the_foreground_it_logs_to_the_terminal() {
         assert!(started.elapsed() < Duration::from_secs(20), "it does not listen");
         thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(site.ask(&request), "ERR TCKMS_ERR_SIGNATURE_FAILURE\n");
+    assert_eq!(site.ask(&request), "ERR TCKMS_ERR_AUTH_SIGNATURE_FAILURE\n");
     // SAFETY: the child has not been waited for.
     unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
     let output = child.wait_with_output().unwrap();

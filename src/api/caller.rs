@@ -261,8 +261,8 @@ impl Call<'_> {
             return false;
         }
         let put_right = match status {
-            Status::SignatureExpired => self.correct_clock(error),
-            Status::TokenFailure => self.discard_credentials(credentials),
+            Status::AuthSignatureExpired => self.correct_clock(error),
+            Status::AuthTokenFailure => self.discard_credentials(credentials),
             _ => return false,
         };
         self.corrected.push(status);

@@ -260,7 +260,7 @@ static void a_refused_token_is_renewed_once_and_the_call_succeeds(void) {
   CHECK_INT(requests_seen("Encrypt"), 2);
   forget_requests();
   set_fault("Encrypt", "{\"kind\":\"expire_token\"}", 2);
-  CHECK_REFUSED(use(client), TCKMS_ERR_TOKEN_FAILURE);
+  CHECK_REFUSED(use(client), TCKMS_ERR_AUTH_TOKEN_FAILURE);
   CHECK_INT(requests_seen("Metadata"), 1);
   CHECK_INT(requests_seen("Encrypt"), 2);
   tckms_client_free(client);
@@ -287,7 +287,7 @@ static void *use_while_identities_change(void *client) {
   for (i = 0; i < RENEWALS * BETWEEN / CALLERS; i++) {
     tckms_status status = use(client);
     /* Twice in the same call it may meet a token that is over by then. */
-    CHECK(status == TCKMS_OK || status == TCKMS_ERR_TOKEN_FAILURE);
+    CHECK(status == TCKMS_OK || status == TCKMS_ERR_AUTH_TOKEN_FAILURE);
   }
   return NULL;
 }
@@ -327,7 +327,7 @@ static void a_refused_token_of_a_fixed_identity_fails_at_once(void) {
   CHECK_OK(use(client));
   forget_requests();
   set_fault("Encrypt", "{\"kind\":\"expire_token\"}", 1);
-  CHECK_REFUSED(use(client), TCKMS_ERR_TOKEN_FAILURE);
+  CHECK_REFUSED(use(client), TCKMS_ERR_AUTH_TOKEN_FAILURE);
   CHECK_INT(requests_seen("Encrypt"), 1);
   tckms_client_free(client);
 }

@@ -35,7 +35,7 @@ static void the_block_of_a_status_is_its_category(void) {
   CHECK_INT(tckms_status_category(TCKMS_ERR_NULL_POINTER), TCKMS_CATEGORY_ARGUMENT);
   CHECK_INT(tckms_status_category(TCKMS_ERR_NO_CREDENTIALS), TCKMS_CATEGORY_CREDENTIALS);
   CHECK_INT(tckms_status_category(TCKMS_ERR_TIMED_OUT), TCKMS_CATEGORY_TRANSPORT);
-  CHECK_INT(tckms_status_category(TCKMS_ERR_SIGNATURE_FAILURE), TCKMS_CATEGORY_IDENTITY);
+  CHECK_INT(tckms_status_category(TCKMS_ERR_AUTH_SIGNATURE_FAILURE), TCKMS_CATEGORY_IDENTITY);
   CHECK_INT(tckms_status_category(TCKMS_ERR_CMK_DISABLED), TCKMS_CATEGORY_REQUEST);
   CHECK_INT(tckms_status_category(TCKMS_ERR_SERVICE_UNAVAILABLE), TCKMS_CATEGORY_UNAVAILABLE);
   CHECK_INT(tckms_status_category(TCKMS_ERR_KEY_MISMATCH), TCKMS_CATEGORY_INTEGRITY);
@@ -306,18 +306,18 @@ static void a_wrong_identity_is_named_by_what_is_wrong_with_it(void) {
   tckms_client *other;
   tckms_buffer out = garbage();
   other = client_of_identity(GIVEN_SECRET_ID, "not-its-secret-key", NULL);
-  refused(tckms_encrypt(other, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_SIGNATURE_FAILURE,
+  refused(tckms_encrypt(other, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_AUTH_SIGNATURE_FAILURE,
           "AuthFailure.SignatureFailure", "Encrypt");
   CHECK(strstr(tckms_error_message(tckms_last_error()), "not-its-secret-key") == NULL);
   tckms_client_free(other);
 
   other = client_of_identity("AKIDNOBODY", GIVEN_SECRET_KEY, NULL);
-  refused(tckms_encrypt(other, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_SECRET_ID_NOT_FOUND,
+  refused(tckms_encrypt(other, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND,
           "AuthFailure.SecretIdNotFound", "Encrypt");
   tckms_client_free(other);
 
   other = client_of_identity(GIVEN_SECRET_ID, GIVEN_SECRET_KEY, "a-token-it-does-not-have");
-  refused(tckms_encrypt(other, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_TOKEN_FAILURE, "AuthFailure.TokenFailure",
+  refused(tckms_encrypt(other, MAIN_KEY, "x", 1, NULL, &out), TCKMS_ERR_AUTH_TOKEN_FAILURE, "AuthFailure.TokenFailure",
           "Encrypt");
   CHECK(strstr(tckms_error_message(tckms_last_error()), "a-token-it-does-not-have") == NULL);
   tckms_client_free(other);

@@ -333,7 +333,7 @@ static const struct fault REPLIES[] = {
     /* The service itself. */
     {"{\"kind\":\"throttle\",\"per_second\":0}", ALL, TCKMS_ERR_REQUEST_LIMIT_EXCEEDED,
      RETRIED | HAS_REQUEST_ID | STANDING, 200, -1},
-    {"{\"kind\":\"expire_token\"}", ALL, TCKMS_ERR_TOKEN_FAILURE, HAS_REQUEST_ID | FINAL, 200, -1},
+    {"{\"kind\":\"expire_token\"}", ALL, TCKMS_ERR_AUTH_TOKEN_FAILURE, HAS_REQUEST_ID | FINAL, 200, -1},
 };
 
 static const struct fault SLOW[] = {
@@ -495,7 +495,7 @@ static void play_codes(void) {
       fault.traits |= code->transient ? RETRIED : 0;
       fault_now = json;
       action_now = CALLS[j].action;
-      if (code->status == TCKMS_ERR_SIGNATURE_EXPIRED) {
+      if (code->status == TCKMS_ERR_AUTH_SIGNATURE_EXPIRED) {
         /* The request is sent once more with another time: see play_clock(). */
         continue;
       }
@@ -547,7 +547,7 @@ static void play_clock(void) {
       EXPECT_INT(CALLS[j].make(client, 0), TCKMS_OK);
       EXPECT_INT(requests_seen(CALLS[j].action), 2);
       set_fault(CALLS[j].action, "{\"kind\":\"error\",\"code\":\"AuthFailure.SignatureExpire\"}", 2);
-      EXPECT_INT(CALLS[j].make(client, 0), TCKMS_ERR_SIGNATURE_EXPIRED);
+      EXPECT_INT(CALLS[j].make(client, 0), TCKMS_ERR_AUTH_SIGNATURE_EXPIRED);
       EXPECT_INT(tckms_error_attempts(tckms_last_error()), 2);
       EXPECT_INT(tckms_error_retryable(tckms_last_error()), 0);
       EXPECT(!faults_are_left());

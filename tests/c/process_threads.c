@@ -233,7 +233,7 @@ static void a_stack_of_64_kib_is_enough(void) {
   refusals[1].client = client_for("https://name.invalid");
   refusals[1].status = TCKMS_ERR_RESOLVE_FAILED;
   refusals[2].client = client_of(config_for(GIVEN_ENDPOINT));
-  refusals[2].status = given_ca_file() == NULL ? TCKMS_ERR_SECRET_ID_NOT_FOUND : TCKMS_ERR_TLS_FAILED;
+  refusals[2].status = given_ca_file() == NULL ? TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND : TCKMS_ERR_TLS_FAILED;
   CHECK_INT(pthread_attr_init(&attributes), 0);
   CHECK_INT(pthread_attr_setstacksize(&attributes, SMALL_STACK), 0);
   CHECK_INT(pthread_create(&thread, &attributes, use_up_the_stack, refusals), 0);

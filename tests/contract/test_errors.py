@@ -107,7 +107,7 @@ class Errors(ContractTest):
         self.addCleanup(libtckms.close)
         self.check(
             "AuthFailure.SignatureFailure",
-            "TCKMS_ERR_SIGNATURE_FAILURE",
+            "TCKMS_ERR_AUTH_SIGNATURE_FAILURE",
             lambda: self.emulator.sdk(secret_key="another-secret-key").encrypt(self.key_id, b"x"),
             lambda: libtckms.encrypt(self.key_id, b"x"),
         )
@@ -117,7 +117,7 @@ class Errors(ContractTest):
         self.addCleanup(libtckms.close)
         self.check(
             "AuthFailure.SecretIdNotFound",
-            "TCKMS_ERR_SECRET_ID_NOT_FOUND",
+            "TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND",
             lambda: self.emulator.sdk(secret_id="AKIDunknown").encrypt(self.key_id, b"x"),
             lambda: libtckms.encrypt(self.key_id, b"x"),
         )
@@ -134,7 +134,7 @@ class Errors(ContractTest):
             self.addCleanup(libtckms.close)
             self.check(
                 "AuthFailure.SignatureExpire",
-                "TCKMS_ERR_SIGNATURE_EXPIRED",
+                "TCKMS_ERR_AUTH_SIGNATURE_EXPIRED",
                 through_the_sdk,
                 lambda: libtckms.encrypt(self.key_id, b"x"),
             )
