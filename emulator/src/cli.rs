@@ -29,7 +29,10 @@ Options:
       --secret-key KEY       The SecretKey that goes with it
       --faults FILE          Begin with this JSON script of faults
       --region REGION        The region to be [default: ap-guangzhou]
+      --export               Run in the background and print shell lines for `eval \"$(...)\"`;
+                             stop it with `kill $TCKMS_EMULATOR_PID`
       --log-level LEVEL      off, error, warn, info or debug, on stderr [default: warn]
+      --log-file FILE        Append log messages to this file instead
       --allow-non-loopback-clients
                              Permit --listen on an address that other machines can reach
   -h, --help                 Print this help
@@ -41,6 +44,8 @@ pub enum Command {
     Help,
     Version,
     Serve(Options),
+    /// Serve from a background process, and print what a shell needs to use it.
+    Export(Options),
 }
 
 /// How to serve.
@@ -53,6 +58,7 @@ pub struct Options {
     pub credentials: KeyPair,
     pub region: String,
     pub log_level: LevelFilter,
+    pub log_file: Option<PathBuf>,
 }
 
 /// Reads the arguments after the program's name; an error is a message for the user.
@@ -63,12 +69,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
 fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut tls = false;
-    let (mut data, mut faults) = (None, None);
+    let (mut data, mut faults, mut log_file) = (None, None, None);
     let mut keys = Vec::new();
     let (mut secret_id, mut secret_key) = (None, None);
     let mut region = "ap-guangzhou".to_owned();
     let mut log_level = LevelFilter::Warn;
     let mut non_loopback = false;
+    let mut export = false;
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("listen") => listen = address(&parser.value()?.string()?)?,
@@ -80,6 +87,8 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("secret-key") => secret_key = Some(credential("--secret-key", parser.value()?.string()?)?),
             Arg::Long("region") => region = valid_region(parser.value()?.string()?)?,
             Arg::Long("log-level") => log_level = level(&parser.value()?.string()?)?,
+            Arg::Long("log-file") => log_file = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("export") => export = true,
             Arg::Long("allow-non-loopback-clients") => non_loopback = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
@@ -90,7 +99,8 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         return Err(non_loopback_refused(listen));
     }
     let credentials = credentials(secret_id, secret_key)?;
-    Ok(Command::Serve(Options { listen, tls, data, faults, keys, credentials, region, log_level }))
+    let options = Options { listen, tls, data, faults, keys, credentials, region, log_level, log_file };
+    Ok(if export { Command::Export(options) } else { Command::Serve(options) })
 }
 
 fn address(text: &str) -> Result<SocketAddr, lexopt::Error> {
@@ -141,7 +151,7 @@ mod tests {
 
     fn options(args: &[&str]) -> Result<Options, String> {
         match parse(args.iter().map(OsString::from))? {
-            Command::Serve(options) => Ok(options),
+            Command::Serve(options) | Command::Export(options) => Ok(options),
             Command::Help | Command::Version => Err("not a command to serve".to_owned()),
         }
     }

@@ -1,31 +1,60 @@
-//! The log: one line per message on stderr.
+//! The log: one line per message on stderr, or in a file.
 
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::OnceLock;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
-struct Stderr;
+/// Writes messages to its file, to stderr without one.
+struct Logger {
+    file: OnceLock<File>,
+}
 
-static LOGGER: Stderr = Stderr;
+static LOGGER: Logger = Logger { file: OnceLock::new() };
 
-/// Starts logging the emulator's own messages up to `level`. Later calls only change the level.
-pub fn start(level: LevelFilter) {
+/// Starts logging the emulator's own messages up to `level`, to stderr or to the end of a file.
+pub fn start(level: LevelFilter, path: Option<&Path>) -> Result<(), String> {
+    if let Some(path) = path {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        // A new logger has no file yet.
+        let _ = LOGGER.file.set(file.map_err(|error| format!("--log-file {}: {error}", path.display()))?);
+    }
     // An error means that the logger is installed already.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
+    Ok(())
 }
 
-impl Log for Stderr {
+/// Writes a message to stderr, whatever is logged where.
+pub fn write_to_stderr(level: Level, message: &str) {
+    // A closed stderr is no reason to stop.
+    let _ = std::io::stderr().write_all(line(level, message).as_bytes());
+}
+
+fn line(level: Level, message: impl Display) -> String {
+    format!("tckms-emulator: {level}: {message}\n")
+}
+
+impl Log for Logger {
     /// Libraries are left out: they do not know which of the bytes they handle are secret.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            // Nobody reads a closed stderr; that is no reason to stop serving.
-            let _ = writeln!(std::io::stderr(), "tckms-emulator: {}: {}", record.level(), record.args());
+        if !self.enabled(record.metadata()) {
+            return;
         }
+        let line = line(record.level(), record.args());
+        // A closed stderr or a full disk is no reason to stop serving.
+        let _ = match self.file.get() {
+            Some(mut file) => file.write_all(line.as_bytes()),
+            None => std::io::stderr().write_all(line.as_bytes()),
+        };
     }
 
     fn flush(&self) {}

@@ -5,6 +5,7 @@
 mod actions;
 mod admin;
 mod auth;
+mod background;
 mod blob;
 mod cli;
 mod clock;
@@ -39,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use log::LevelFilter;
+use log::Level;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,12 +63,21 @@ const USAGE_ERROR: u8 = 2;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Help) => print(cli::HELP),
-        Ok(Command::Version) => print(concat!("tckms-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Serve(options)) => run(options),
+    let args = || std::env::args_os().skip(1);
+    let code = match cli::parse(args()) {
+        Ok(Command::Help) => return print(cli::HELP),
+        Ok(Command::Version) => return print(concat!("tckms-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Serve(options)) => return run(options),
+        Ok(Command::Export(options)) => match background::start(args(), &options) {
+            Ok(code) => code,
+            Err(error) => fail(&error.to_string(), ExitCode::FAILURE),
+        },
         Err(message) => fail(&format!("{message}\nTry `tckms-emulator --help`."), USAGE_ERROR.into()),
+    };
+    if code != ExitCode::SUCCESS && args().any(|arg| arg == background::OPTION) {
+        print(background::FAILURE);
     }
+    code
 }
 
 fn print(text: &str) -> ExitCode {
@@ -77,14 +87,16 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Tells on stderr, whatever there is of a log, why the program ends.
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    logger::start(LevelFilter::Error);
-    log::error!("{message}");
+    logger::write_to_stderr(Level::Error, message);
     code
 }
 
 fn run(options: Options) -> ExitCode {
-    logger::start(options.log_level);
+    if let Err(message) = logger::start(options.log_level, options.log_file.as_deref()) {
+        return fail(&message, ExitCode::FAILURE);
+    }
     // One thread serves all: a call takes microseconds, and a test machine's other cores are for the client. Disk
     // and RSA go to the runtime's blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

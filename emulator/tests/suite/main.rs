@@ -3,6 +3,7 @@
 mod asymmetric;
 mod credentials;
 mod crypt;
+mod export;
 mod faults;
 mod journal;
 mod lifecycle;

@@ -1,0 +1,99 @@
+//! `--export`: starts the emulator as a background process, and prints what a shell has to evaluate to use it.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::cli::Options;
+
+/// The option that the background process is started without.
+pub const OPTION: &str = "--export";
+
+/// What a shell evaluates if there is no emulator: the `eval` then fails.
+pub const FAILURE: &str = "false\n";
+
+/// Variables of the clients that would keep them from using the emulator.
+const IN_THE_WAY: [&str; 3] = ["TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN", "TCKMS_PROXY"];
+
+/// Starts the program again with `args` but without `--export`, and waits until it accepts calls. The exit status of a
+/// process that does not get that far is returned, and what it said on stderr is said here.
+pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<ExitCode, io::Error> {
+    let mut process = spawn(args)?;
+    // Forwarded until this process ends. The pipe then has no reader, so that whoever reads this process's stderr sees
+    // its end; --log-file keeps the messages that follow.
+    let errors =
+        process.stderr.take().map(|mut errors| thread::spawn(move || io::copy(&mut errors, &mut io::stderr())));
+    let mut line = String::new();
+    if let Some(stdout) = process.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    let Ok(ready) = serde_json::from_str(&line) else {
+        let status = process.wait()?;
+        drop(errors.map(thread::JoinHandle::join));
+        return Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
+    };
+    let printed = io::stdout().write_all(shell_lines(&ready, options, process.id()).as_bytes());
+    if printed.is_err() {
+        // Without its address and its process id nobody could use or stop it.
+        process.kill()?;
+    }
+    printed.map(|()| ExitCode::SUCCESS)
+}
+
+/// A process group of its own keeps it alive when the terminal's foreground job is interrupted.
+fn spawn(args: impl Iterator<Item = OsString>) -> io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(args.filter(|arg| arg != OPTION))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+/// The lines for `eval`, in the syntax of POSIX sh.
+fn shell_lines(ready: &Value, options: &Options, process_id: u32) -> String {
+    let text = |name: &str| ready[name].as_str().unwrap_or_default();
+    let process_id = process_id.to_string();
+    let mut lines = String::new();
+    let mut export = |name: &str, value: &str| lines.push_str(&format!("export {name}={}\n", quoted(value)));
+    export("TCKMS_ENDPOINT", text("endpoint"));
+    export("TCKMS_STS_ENDPOINT", text("endpoint"));
+    export("TENCENTCLOUD_SECRET_ID", text("secret_id"));
+    export("TENCENTCLOUD_SECRET_KEY", text("secret_key"));
+    export("TENCENTCLOUD_REGION", &options.region);
+    if options.tls {
+        export("TCKMS_CA_FILE", text("ca_file"));
+    }
+    let key_id = |alias: &String| ready["keys"][alias].as_str().unwrap_or_default();
+    if let Some(first) = options.keys.first() {
+        export("TCKMS_KEY_ID", key_id(first));
+    }
+    for alias in &options.keys {
+        export(&format!("TCKMS_KEY_ID_{}", alias.replace('-', "_")), key_id(alias));
+    }
+    export("TCKMS_EMULATOR_PID", &process_id);
+    let in_the_way = IN_THE_WAY.into_iter().chain((!options.tls).then_some("TCKMS_CA_FILE"));
+    in_the_way.for_each(|name| lines.push_str(&format!("unset {name}\n")));
+    lines
+}
+
+/// A word of a shell that stands for `value`, whatever it holds.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_value_cannot_end_its_word() {
+        assert_eq!(quoted("$(a) `b` \"c\""), "'$(a) `b` \"c\"'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}
