@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::status::{Category, Status};
+use crate::sys::random::RandomUnavailable;
 
 /// The result of anything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -186,6 +187,13 @@ impl Error {
             self.0.action = Some(action.to_owned());
         }
         self
+    }
+}
+
+impl From<RandomUnavailable> for Error {
+    fn from(RandomUnavailable(error): RandomUnavailable) -> Self {
+        let message = format!("the operating system gave no random numbers: {error}");
+        Self::new(Status::Internal, message).with_os_errno(error.raw_os_error())
     }
 }
 

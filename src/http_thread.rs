@@ -3,7 +3,7 @@
 //!
 //! The blocking client of `reqwest` is built in the same way. This one differs in what it does when the ground is taken
 //! from under it: a host may close every descriptor of its process, and reuse the numbers. The blocking client then panics
-//! twice, which aborts the host, or writes into the host's files. Here a [`Canary`] is asked before descriptors are
+//! twice, which aborts the host, or writes into the host's files. Here a [`FdSentinel`] is asked before descriptors are
 //! used, and when it is gone the thread stops for good: nothing is woken, dropped or closed any more.
 //!
 //! The time of a request is left to the caller, who sleeps anyway: a timer of the runtime would cost each call a system
@@ -27,8 +27,8 @@ use tokio::sync::oneshot;
 
 use crate::api::response::HttpReply;
 use crate::error::Result;
-use crate::fork_gate;
-use crate::process::Canary;
+use crate::sys::fd_sentinel::FdSentinel;
+use crate::sys::fork_lock;
 use crate::transport::{Client, HttpRequest, exchange};
 
 /// The panic hook knows it by this, and prints nothing.
@@ -82,7 +82,7 @@ type Answered = oneshot::Receiver<Result<HttpReply>>;
 impl HttpThread {
     pub fn start(client: Client) -> std::io::Result<Self> {
         let ground = Arc::new(Ground {
-            canary: Canary::new()?,
+            sentinel: FdSentinel::new()?,
             given_up: AtomicBool::new(false),
             inside: AtomicBool::new(false),
         });
@@ -165,7 +165,7 @@ impl Drop for HttpThread {
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if told && ended.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Disconnected) {
             // The end of a thread gives back what the cryptography had for it.
-            fork_gate::inside(|| self.thread.take().map(JoinHandle::join));
+            fork_lock::with_forks_blocked(|| self.thread.take().map(JoinHandle::join));
         }
     }
 }
@@ -191,7 +191,7 @@ impl Wake for Sleeper {
 
 /// What the thread stands on, as both sides see it.
 struct Ground {
-    canary: Canary,
+    sentinel: FdSentinel,
     given_up: AtomicBool,
     /// Whether the thread is counted by the gate for forks: where it stops, it may be outside already.
     inside: AtomicBool,
@@ -199,7 +199,7 @@ struct Ground {
 
 impl Ground {
     fn is_firm(&self) -> bool {
-        !self.given_up.load(Ordering::Acquire) && self.canary.is_alive()
+        !self.given_up.load(Ordering::Acquire) && self.sentinel.is_alive()
     }
 
     fn give_up(&self) {
@@ -214,13 +214,13 @@ impl Ground {
     }
 
     fn go_inside(&self) {
-        fork_gate::enter();
+        fork_lock::enter();
         self.inside.store(true, Ordering::Relaxed);
     }
 
     fn go_outside(&self) {
         if self.inside.swap(false, Ordering::Relaxed) {
-            fork_gate::leave();
+            fork_lock::leave();
         }
     }
 

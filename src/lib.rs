@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! The C boundary is `ffi`, the only module but two small ones about the process and its allocator with `unsafe` in it.
+//! The C boundary is `ffi`. With `sys`, which asks the operating system, it is the only module with `unsafe` in it.
 
 #![deny(unsafe_code, missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
@@ -19,7 +19,6 @@
 mod api;
 mod client;
 mod client_builder;
-mod clock;
 mod config;
 mod connector;
 mod credentials;
@@ -27,29 +26,22 @@ mod encryption_context;
 mod endpoint;
 mod environment;
 mod error;
-mod fork_gate;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod http_thread;
 mod log;
-mod per_process;
-#[allow(unsafe_code)]
-mod process;
 mod providers;
 mod proxy;
-mod random;
-mod regular_file;
 mod resolver;
 pub mod seal;
 mod secret;
 mod stats;
 mod status;
+#[allow(unsafe_code)]
+mod sys;
 mod transport;
 mod trust;
-#[cfg(feature = "wipe-on-free")]
-#[allow(unsafe_code)]
-mod wiping_allocator;
 
 #[allow(unsafe_code)]
 pub mod ffi;

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::error::{Error, Result};
-use crate::process;
 use crate::status::Status;
+use crate::sys::wipe;
 
 /// Bytes that nobody else may see: a secret key, a token, a plaintext, a data key, or a message that holds one.
 ///
@@ -65,7 +65,7 @@ impl Secret {
     /// Shortens the secret to `len` bytes and wipes the rest.
     pub(crate) fn truncate(&mut self, len: usize) {
         if let Some(rest) = self.0.get_mut(len..) {
-            process::wipe_slice(rest);
+            wipe::wipe_slice(rest);
             self.0.truncate(len);
         }
     }
@@ -100,7 +100,7 @@ impl Drop for Secret {
     /// Wipes what is there. Behind it, up to the capacity, there never was anything but zeros: [`Secret::truncate`] wipes
     /// what it cuts off.
     fn drop(&mut self) {
-        process::wipe_slice(&mut self.0);
+        wipe::wipe_slice(&mut self.0);
     }
 }
 

@@ -17,14 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::api::response::HttpReply;
 use crate::connector::{ConnectionCounter, Connector};
 use crate::error::{Error, Result, cause_chain};
-use crate::fork_gate;
 use crate::http_thread::{Head, HttpThread, Silence};
-use crate::per_process::PerProcess;
-use crate::process;
 use crate::proxy::Proxy;
 use crate::resolver::ResolveError;
 use crate::secret::Secret;
 use crate::status::Status;
+use crate::sys::fork_lock;
+use crate::sys::per_process::PerProcess;
+use crate::sys::signals;
 
 /// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
 pub const RESPONSE_MAX: usize = 1024 * 1024;
@@ -49,7 +49,7 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub fn new(settings: Settings) -> Self {
-        fork_gate::watch_forks();
+        fork_lock::install_handlers();
         Self { settings, connections: ConnectionCounter::default(), live: PerProcess::new() }
     }
 
@@ -65,7 +65,7 @@ impl Transport {
 }
 
 fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<HttpThread> {
-    process::with_signals_blocked(|| HttpThread::start(build(settings, connections)))
+    signals::with_signals_blocked(|| HttpThread::start(build(settings, connections)))
         .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))
 }
 

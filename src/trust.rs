@@ -10,8 +10,8 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::config::CA_PEM_MAX;
 use crate::error::{Error, Result};
-use crate::regular_file;
 use crate::status::Status;
+use crate::sys::file;
 
 /// Where systems keep their bundle, the most common first: Debian, Fedora, openSUSE, Alpine and macOS, FreeBSD.
 const SYSTEM_BUNDLES: &[&str] = &[
@@ -86,7 +86,7 @@ fn load_file(path: &Path) -> Result<RootCertStore> {
 /// One byte more than is allowed shows that there is more.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut pem = Vec::new();
-    regular_file::open(path)?.take(CA_PEM_MAX as u64 + 1).read_to_end(&mut pem)?;
+    file::open(path)?.take(CA_PEM_MAX as u64 + 1).read_to_end(&mut pem)?;
     Ok(pem)
 }
 

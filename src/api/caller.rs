@@ -19,9 +19,9 @@ use crate::credentials::{CachedCredentials, Credentials};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
-use crate::random;
 use crate::stats::{Counters, Stats};
 use crate::status::Status;
+use crate::sys::random;
 use crate::transport::{HttpRequest, Transport};
 
 /// A product of Tencent Cloud, as its API has it.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
-use crate::clock::unix_seconds;
+use crate::sys::clock::unix_seconds;
 
 /// The system's clock plus what the service taught about its error.
 #[derive(Default)]

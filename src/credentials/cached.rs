@@ -4,10 +4,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::{Credentials, ExpiringCredentials, Provider};
-use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::per_process::PerProcess;
 use crate::status::Status;
+use crate::sys::clock::Moment;
+use crate::sys::per_process::PerProcess;
 
 /// Credentials are renewed when less than this is left, or less than a tenth of their lifetime if that is shorter.
 const MARGIN_MAX: Duration = Duration::from_secs(300);

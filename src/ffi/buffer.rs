@@ -6,8 +6,8 @@ use std::{ptr, slice};
 use super::arguments::null;
 use super::guard::guard_infallible;
 use crate::error::{Error, Result};
-use crate::process;
 use crate::status::Status;
+use crate::sys::wipe;
 
 /// Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and gives it back.
 ///
@@ -85,7 +85,7 @@ impl tckms_buffer {
             // SAFETY: the block came from `allocate`, with `len` bytes and one more, and before them how far it begins
             // before that.
             unsafe {
-                process::wipe(self.data, self.len + 1);
+                wipe::wipe(self.data, self.len + 1);
                 let skipped = usize::from(self.data.sub(1).read());
                 libc::free(self.data.sub(skipped).cast());
             }
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn tckms_buffer_free(buffer: *mut tckms_buffer) {
 pub unsafe extern "C" fn tckms_wipe(memory: *mut c_void, len: usize) {
     if !memory.is_null() {
         // SAFETY: the caller's memory ("Strings and buffers" in the header).
-        unsafe { process::wipe(memory.cast(), len) };
+        unsafe { wipe::wipe(memory.cast(), len) };
     }
 }
 

@@ -8,10 +8,10 @@ use super::arguments::{bytes, handle_mut, null};
 use super::guard::guard;
 use super::keyring::check_struct_size;
 use crate::error::{Error, Result};
-use crate::random;
 use crate::seal::{KeyRequest, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
+use crate::sys::random;
 
 /// Where a callback puts the wrapped data key, with tckms_wrapped_key_set().
 pub struct tckms_wrapped_key {

@@ -10,8 +10,8 @@ use std::thread;
 use super::error::tckms_error;
 use crate::error::{Error, Result};
 use crate::http_thread;
-use crate::process;
 use crate::status::Status;
+use crate::sys::cancel;
 
 thread_local! {
     /// How many of our functions are running on this thread: a callback may call the library again.
@@ -64,7 +64,7 @@ pub(super) fn with_last_error<T>(look: impl FnOnce(&mut Option<Box<tckms_error>>
 }
 
 fn contain<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
-    let _uncancelable = process::Uncancelable::begin();
+    let _uncancelable = cancel::Uncancelable::begin();
     quiet_panics();
     let _inside = Inside::enter();
     panic::catch_unwind(AssertUnwindSafe(body))

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock;
 use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::status::Status;
+use crate::sys::clock;
 
 /// What a callback supplies.
 pub struct SuppliedCredentials {

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::credentials::{ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::status::Status;
+use crate::sys::clock::Moment;
 
 /// How long a service of the machine that was not there is not asked for again. It may have been the network that was not
 /// there yet.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use crate::api::response::HttpReply;
-use crate::clock;
 use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::status::{Category, Status};
+use crate::sys::clock;
 use crate::transport::{HttpRequest, Settings, Transport};
 use crate::trust;
 

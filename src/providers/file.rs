@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
-use crate::regular_file;
 use crate::secret::Secret;
 use crate::status::Status;
+use crate::sys::file;
 
 /// Longest file of credentials or of a token; the longest honest one has about 10 KiB.
 const FILE_MAX: u64 = 64 * 1024;
@@ -18,7 +18,7 @@ const FILE_MAX: u64 = 64 * 1024;
 ///
 /// Only regular files are read. A file that everybody may read is reported.
 pub(super) fn read(path: &Path, log: Option<&Arc<Log>>) -> Result<Option<Secret>> {
-    let mut file = match regular_file::open(path) {
+    let mut file = match file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),

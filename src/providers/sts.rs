@@ -10,10 +10,10 @@ use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
 use crate::api::response::HttpReply;
-use crate::clock;
 use crate::credentials::{Credentials, ExpiringCredentials};
 use crate::error::{Error, Result};
 use crate::status::Status;
+use crate::sys::clock;
 
 /// The default address of the service (STS API, 2018-08-13).
 pub(super) const DEFAULT_STS_ENDPOINT: &str = "https://sts.tencentcloudapi.com";

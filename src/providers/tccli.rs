@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use super::assume_role::Role;
 use super::file;
-use crate::clock;
 use crate::credentials::{Credentials, ExpiringCredentials};
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::status::Status;
+use crate::sys::clock;
 
 /// What the file holds.
 pub(super) enum Contents {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::random;
 use crate::status::Status;
+use crate::sys::clock::Moment;
+use crate::sys::random;
 
 /// What tells one value from another: a digest of all that it depends on.
 pub(crate) type Id = [u8; 32];

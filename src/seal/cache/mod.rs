@@ -11,11 +11,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
-use crate::per_process::PerProcess;
 use crate::seal::cache::lru::{Budget, Id, Shelf};
 use crate::seal::format::limits::checked;
 use crate::seal::keys::materials::Materials;
 use crate::secret::Secret;
+use crate::sys::per_process::PerProcess;
 
 /// Longest age that can be set: one day.
 pub const CACHE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);

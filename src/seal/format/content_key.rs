@@ -3,8 +3,8 @@
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 
 use crate::error::{Error, Result};
-use crate::process;
 use crate::status::Status;
+use crate::sys::wipe;
 
 pub(crate) const IV_LEN: usize = 12;
 pub(crate) const TAG_LEN: usize = 16;
@@ -54,7 +54,7 @@ fn bring_near(ciphertext: &[u8]) {
 /// signal's frame, or the dynamic linker at the first call of a function.
 fn without_traces<T>(work: impl FnOnce() -> T) -> T {
     let outcome = work();
-    process::wipe_vector_registers();
+    wipe::wipe_vector_registers();
     outcome
 }
 

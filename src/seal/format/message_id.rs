@@ -1,7 +1,7 @@
 //! What makes each message's keys its own.
 
 use crate::error::Result;
-use crate::random;
+use crate::sys::random;
 
 /// The length of the ids that are written. Version 1 of the format has 16 bytes.
 pub(crate) const MESSAGE_ID_LEN: usize = 32;

@@ -10,10 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::fork_gate;
-use crate::process;
 use crate::secret::Secret;
 use crate::status::Status;
+use crate::sys::fork_lock;
+use crate::sys::signals;
 
 /// How often the progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -286,7 +286,7 @@ fn spawn<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<thread::ScopedJoinHandle<'scope, T>> {
     let builder = thread::Builder::new().name("tckms-seal".to_owned());
-    process::with_signals_blocked(|| builder.spawn_scoped(scope, work)).map_err(|error| {
+    signals::with_signals_blocked(|| builder.spawn_scoped(scope, work)).map_err(|error| {
         let message = format!("no thread could be started: {error}");
         Error::new(Status::OutOfMemory, message).with_os_errno(error.raw_os_error())
     })
@@ -294,7 +294,7 @@ fn spawn<'scope, T: Send + 'scope>(
 
 /// Waits for the very end of a thread that has no more to do: it gives back what the cryptography had for it.
 fn end<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    fork_gate::inside(|| thread.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    fork_lock::with_forks_blocked(|| thread.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 pub(crate) fn write_all(writer: &mut dyn Write, bytes: &[u8]) -> Result<()> {

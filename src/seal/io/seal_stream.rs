@@ -1,7 +1,6 @@
 //! Sealing in a stream: plaintext goes in, the message comes out, one frame is in memory.
 
 use crate::error::{Error, Result};
-use crate::process::{self, ProcessId};
 use crate::seal::format::content_key::TAG_LEN;
 use crate::seal::format::context::Context;
 use crate::seal::format::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
@@ -12,6 +11,7 @@ use crate::seal::keys::keyring::Keyring;
 use crate::seal::message_writer::{self, NewMessage};
 use crate::secret::Secret;
 use crate::status::Status;
+use crate::sys::process_identity::{self, ProcessId};
 
 /// Where a regular frame begins in the buffer, so that its content stands where that of a final frame does.
 const REGULAR_AT: usize = FINAL_HEAD_LEN - REGULAR_HEAD_LEN;
@@ -169,11 +169,19 @@ impl Body {
         let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
         let mut buffer = Secret::zeroed(frame_room.max(header_len))?;
         let message = NewMessage::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;
-        Ok(Self { owner: process::current(), message, frame_len, total_len, buffer, filled: 0, ready: 0..header_len })
+        Ok(Self {
+            owner: process_identity::current(),
+            message,
+            frame_len,
+            total_len,
+            buffer,
+            filled: 0,
+            ready: 0..header_len,
+        })
     }
 
     fn check_owner(&self) -> Result<()> {
-        if self.owner == process::current() {
+        if self.owner == process_identity::current() {
             return Ok(());
         }
         Err(Error::new(Status::InvalidState, "the message was begun in another process, before a fork"))

@@ -12,10 +12,10 @@ use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::fork_gate;
 use crate::seal::keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
+use crate::sys::fork_lock;
 
 /// Longest namespace and key name.
 const NAME_MAX: usize = 512;
@@ -86,7 +86,7 @@ impl WrappingKey for RsaKey {
         let failed = || Error::new(Status::Internal, "the RSA key did not wrap the data key");
         let Half::Public(key) = &self.half else { return Err(failed()) };
         let mut blob = vec![0; key.ciphertext_size()];
-        fork_gate::inside(|| {
+        fork_lock::with_forks_blocked(|| {
             key.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose(), &mut blob, None).map(|_| ()).map_err(|_| failed())
         })?;
         Ok(WrappedKey { provider_id: self.namespace.clone(), provider_info: self.name.clone().into_bytes(), blob })
@@ -105,7 +105,7 @@ impl WrappingKey for RsaKey {
         };
         let Half::Private(key) = &self.half else { return Err(failed()) };
         let mut data_key = Secret::zeroed(key.min_output_size())?;
-        let len = fork_gate::inside(|| {
+        let len = fork_lock::with_forks_blocked(|| {
             let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, &wrapped.blob, data_key.expose_mut(), None);
             opened.map(|data_key| data_key.len()).map_err(|_| failed())
         })?;

@@ -1,9 +1,9 @@
 //! What wraps and unwraps data keys: a CMK, an RSA key, or a program's own scheme.
 
 use crate::error::Result;
-use crate::random;
 use crate::seal::format::context::Context;
 use crate::secret::Secret;
+use crate::sys::random;
 
 /// A data key as a message holds it, and as a message claims it before it is authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]

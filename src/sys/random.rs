@@ -1,24 +1,26 @@
-//! Random numbers, drawn from the operating system at each call: a forked child and a copy of a virtual machine do not draw
-//! what the other draws, as they might from a generator in the process.
+//! Random numbers, drawn from the operating system at each call. A generator inside the process could give a forked child,
+//! or a copy of a virtual machine, the same numbers again.
 
 use std::io;
 
-use crate::error::{Error, Result};
-use crate::process;
-use crate::status::Status;
+use super::entropy::draw_random;
 
 /// The most that systems give at once.
 const DRAW_MAX: usize = 256;
 
+/// The operating system gave no random numbers.
+#[derive(Debug)]
+pub(crate) struct RandomUnavailable(pub io::Error);
+
 /// Fills `bytes`.
-pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
-    for room in bytes.chunks_mut(DRAW_MAX) {
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
+    for part in bytes.chunks_mut(DRAW_MAX) {
         let mut filled = 0;
-        while filled < room.len() {
-            match process::draw_random(&mut room[filled..]) {
+        while filled < part.len() {
+            match draw_random(&mut part[filled..]) {
                 Ok(drawn) => filled += drawn,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(no_random(&error)),
+                Err(error) => return Err(RandomUnavailable(error)),
             }
         }
     }
@@ -32,11 +34,6 @@ pub(crate) fn fraction() -> f64 {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
         Err(_) => 0.5,
     }
-}
-
-fn no_random(error: &io::Error) -> Error {
-    let message = format!("the operating system gave no random numbers: {error}");
-    Error::new(Status::Internal, message).with_os_errno(error.raw_os_error())
 }
 
 #[cfg(test)]

@@ -3,10 +3,8 @@
 use std::ops::Add;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::process;
-
-/// How long it is until `end`, in seconds since the Unix epoch, by the clock of whoever named it. Our own clock, which may
-/// be wrong, is asked only when nothing else told the time.
+/// The time until `end`, which is in seconds since the Unix epoch. `now` is the time on the clock of the peer that set
+/// `end`. The clock of this machine, which may be wrong, is read only without it.
 pub(crate) fn time_until(end: i64, now: Option<SystemTime>) -> Duration {
     let left = end.saturating_sub(unix_seconds(now.unwrap_or_else(SystemTime::now)));
     Duration::from_secs(u64::try_from(left).unwrap_or(0))
@@ -20,14 +18,14 @@ pub(crate) fn unix_seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// A moment on a clock that nobody sets and that goes on while the machine sleeps: what has an age or an end by somebody
-/// else's clock must not outlive it for that. `Instant` stands still meanwhile.
+/// A moment on a clock that cannot be set and that counts the time in which the machine sleeps, unlike `Instant`. What has
+/// a limited life must not live longer because the machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 
 impl Moment {
     pub fn now() -> Self {
-        Self(process::time_since_boot())
+        Self(time_since_boot())
     }
 
     /// Milliseconds since the clock's beginning.
@@ -47,6 +45,18 @@ impl Add<Duration> for Moment {
     fn add(self, later: Duration) -> Self {
         Self(self.0.saturating_add(later))
     }
+}
+
+/// The time on a clock that cannot be set and that counts the time in which the machine sleeps.
+fn time_since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills a timespec of our own; Linux has the clock since 2.6.39.
+    unsafe { libc::clock_gettime(CLOCK, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]

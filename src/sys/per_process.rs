@@ -1,17 +1,17 @@
 //! Values that belong to one process and are never touched in its forked children.
 //!
-//! A child inherits locks that may be held for ever, threads that do not exist and descriptors that may be somebody
-//! else's by now. So each value remembers the process it was made in, and a child makes one of its own beside it.
+//! A child inherits locks that may never be released, threads that do not exist, and descriptor numbers that may belong to
+//! other files. So each value records the process that made it, and a child makes its own value beside it.
 
 use once_cell::race::OnceBox;
 
-use crate::process::{self, ProcessId};
+use super::process_identity::{self, ProcessId};
 
-/// A value per process, made when it is first needed, and made anew when the one there cannot be used any more.
+/// One value per process. It is made when it is first needed, and replaced when it cannot be used any more.
 ///
-/// The values form a chain in which each is followed by its successor, if it needed one. Nothing is taken out before
-/// the end, so a thread may go on using what it found, and the chain grows by compare-and-swap, so that it has no lock
-/// itself. It has one link for each generation of forks and for each value that broke.
+/// The values form a linked list in which each is followed by its successor, if it needed one. Nothing is removed before
+/// the list is dropped, so a thread may keep using the value that it found. The list grows by compare-and-swap and has no
+/// lock. It has one link for each generation of forks and for each value that broke.
 pub(crate) struct PerProcess<T> {
     first: OnceBox<Link<T>>,
 }
@@ -30,7 +30,7 @@ impl<T> PerProcess<T> {
 
     /// This process's value. `make` may run on several threads at once; one result is kept and the others are dropped.
     pub fn get_or_try_init<E>(&self, usable: impl Fn(&T) -> bool, make: impl Fn() -> Result<T, E>) -> Result<&T, E> {
-        let owner = process::current();
+        let owner = process_identity::current();
         let mut slot = &self.first;
         loop {
             let link = slot.get_or_try_init(|| make().map(|value| Box::new(Link::new(owner, value))))?;
@@ -60,7 +60,7 @@ impl<T> Link<T> {
 impl<T> Drop for Link<T> {
     /// Drops the value where it was made, and forgets it everywhere else.
     fn drop(&mut self) {
-        if self.owner != process::current() {
+        if self.owner != process_identity::current() {
             std::mem::forget(self.value.take());
         }
     }

@@ -25,7 +25,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block has `layout.size()` bytes and nobody uses it any more.
         unsafe {
-            crate::process::wipe(block, layout.size());
+            super::wipe::wipe(block, layout.size());
             System.dealloc(block, layout);
         }
     }

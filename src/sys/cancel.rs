@@ -1,0 +1,41 @@
+//! Keeps `pthread_cancel` from unwinding through Rust.
+
+/// While it lives, `pthread_cancel` waits: what cancels a thread unwinds its stack, and that must not go through Rust. Where
+/// the host let it come at any instruction, it comes as soon as this ends.
+pub(crate) struct Uncancelable(libc::c_int);
+
+#[cfg(target_os = "linux")]
+impl Uncancelable {
+    pub fn begin() -> Self {
+        Self(set_cancel_state(PTHREAD_CANCEL_DISABLE))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Uncancelable {
+    fn drop(&mut self) {
+        set_cancel_state(self.0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+
+/// The state before.
+#[cfg(target_os = "linux")]
+fn set_cancel_state(state: libc::c_int) -> libc::c_int {
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+    }
+    let mut before = 0;
+    // SAFETY: the call fills a number of our own, and changes this thread alone.
+    unsafe { pthread_setcancelstate(state, &mut before) };
+    before
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Uncancelable {
+    pub fn begin() -> Self {
+        Self(0)
+    }
+}

@@ -1,0 +1,46 @@
+//! Detects that the host closed the descriptors of this process.
+
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+
+use super::descriptor;
+
+/// An open descriptor that is checked before other descriptors of the library are used.
+///
+/// It is one end of a pipe: unlike sockets and event descriptors, each pipe has an inode of its own. A file of the host
+/// that gets the same number is therefore recognised as another one.
+pub(crate) struct FdSentinel {
+    descriptor: RawFd,
+    inode: (libc::dev_t, libc::ino_t),
+}
+
+impl FdSentinel {
+    pub fn new() -> io::Result<Self> {
+        // The standard library opens both ends with O_CLOEXEC. The other end is closed at once.
+        let (reader, _writer) = io::pipe()?;
+        let reader = descriptor::above_standard(reader.into())?;
+        let inode = inode(reader.as_raw_fd()).ok_or_else(io::Error::last_os_error)?;
+        Ok(Self { descriptor: reader.into_raw_fd(), inode })
+    }
+
+    pub fn is_alive(&self) -> bool {
+        inode(self.descriptor) == Some(self.inode)
+    }
+}
+
+impl Drop for FdSentinel {
+    fn drop(&mut self) {
+        if self.is_alive() {
+            // SAFETY: the descriptor is still ours.
+            unsafe { libc::close(self.descriptor) };
+        }
+    }
+}
+
+fn inode(descriptor: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
+    // SAFETY: `stat` is plain data, and fstat writes it or fails.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        (libc::fstat(descriptor, &mut stat) == 0).then_some((stat.st_dev, stat.st_ino))
+    }
+}

@@ -1,0 +1,13 @@
+//! Files that a configuration or the environment names.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Opens a regular file and nothing else. A pipe could block forever, a device could never end, and a terminal could become
+/// the controlling one of a daemon.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}

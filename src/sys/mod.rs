@@ -1,0 +1,23 @@
+//! What the library asks the operating system for. With [`crate::ffi`] this is the only place with `unsafe` in it.
+//!
+//! Nothing here knows of the rest of the crate.
+
+#[cfg(not(unix))]
+compile_error!(
+    "tckms supports Linux (glibc 2.17 or later, musl), and builds on macOS and FreeBSD; see docs/portability.md"
+);
+
+pub(crate) mod cancel;
+pub(crate) mod clock;
+pub(crate) mod descriptor;
+pub(crate) mod entropy;
+pub(crate) mod fd_sentinel;
+pub(crate) mod file;
+pub(crate) mod fork_lock;
+pub(crate) mod per_process;
+pub(crate) mod process_identity;
+pub(crate) mod random;
+pub(crate) mod signals;
+pub(crate) mod wipe;
+#[cfg(feature = "wipe-on-free")]
+mod wiping_allocator;
