@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"tckms"
+	tckms "tckms.invalid/go"
 )
 
 // A client from the environment, a small secret encrypted and decrypted. KEY_ID is the id of a CMK.

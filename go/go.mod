@@ -1,3 +1,3 @@
-module tckms
+module tckms.invalid/go
 
 go 1.19

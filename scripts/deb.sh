@@ -12,7 +12,8 @@ work=$out/deb.new
 upstream=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 version=$upstream-1
 major=${upstream%%.*}
-maintainer="${DEBFULLNAME:-tckms maintainers} <${DEBEMAIL:-maintainers@tckms.invalid}>"
+contact=$(sed -n 's/^contact = "\(.*\)"/\1/p' packaging/home.toml)
+maintainer="${DEBFULLNAME:-tckms maintainers} <${DEBEMAIL:-$contact}>"
 architecture=$(dpkg --print-architecture)
 triplet=$(dpkg-architecture --query DEB_HOST_MULTIARCH)
 # Times in packages are those of the commit, so that the same commit makes the same packages.

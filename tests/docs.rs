@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -15,7 +16,13 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// The Markdown files that users read.
 fn documents() -> Vec<PathBuf> {
-    let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md"), root().join("emulator/README.md")];
+    let mut found = vec![root().join("emulator/README.md")];
+    found.extend(
+        fs::read_dir(root())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "md")),
+    );
     let in_folder = |folder: &str| fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     found.extend(
         in_folder("docs").chain(in_folder("examples-c")).filter(|path| path.extension().is_some_and(|e| e == "md")),
@@ -125,4 +132,52 @@ fn every_setter_is_in_a_chapter() {
         let name = setter.split('(').next().unwrap();
         assert!(chapter.contains(&format!("`{name}`")), "neither chapter tells of {name}");
     }
+}
+
+fn set_home(root: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(root.join("scripts/set-home.sh")).args(arguments).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn one_file_says_where_the_project_lives() {
+    let (same, complaint) = set_home(root(), &["--check"]);
+    assert!(same, "{complaint}");
+}
+
+#[test]
+fn a_new_home_is_written_everywhere() {
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+    let _ = fs::remove_dir_all(&copy);
+    fs::create_dir_all(&copy).unwrap();
+    let parts = ["Cargo.toml", "SECURITY.md", "README.md", "packaging", "scripts", "go", "tests", "docs", "examples-c"];
+    let copied = Command::new("cp").arg("-a").args(parts.map(|part| root().join(part))).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let home = "homepage = \"https://example.org/tckms\"\nrepository = \"https://example.org/git/tckms\"\n\
+                go_module = \"example.org/tckms.invalid/go\"\ncontact = \"who@example.org\"\n";
+    fs::write(copy.join("packaging/home.toml"), home).unwrap();
+    assert!(!set_home(&copy, &["--check"]).0, "a home that differs is noticed");
+    assert_eq!(set_home(&copy, &[]), (true, String::new()));
+    // The second time there is nothing left to do, also where the new path contains the old one.
+    assert_eq!(set_home(&copy, &["--check"]), (true, String::new()));
+    for (file, line) in [
+        ("Cargo.toml", "homepage = \"https://example.org/tckms\""),
+        ("Cargo.toml", "repository = \"https://example.org/git/tckms\""),
+        ("packaging/debian/control", "Homepage: https://example.org/tckms"),
+        ("packaging/debian/copyright", "Source: https://example.org/git/tckms"),
+        ("packaging/tckms.pc.in", "URL: https://example.org/tckms"),
+        ("go/go.mod", "module example.org/tckms.invalid/go"),
+        ("go/example_test.go", "\ttckms \"example.org/tckms.invalid/go\""),
+        ("go/README.md", "\ttckms \"example.org/tckms.invalid/go\""),
+    ] {
+        let text = fs::read_to_string(copy.join(file)).unwrap();
+        assert!(text.lines().any(|found| found == line), "{file} has no line {line:?}");
+    }
+    assert!(fs::read_to_string(copy.join("SECURITY.md")).unwrap().contains(">who@example.org<"));
+
+    fs::write(copy.join("packaging/home.toml"), home.replace("example.org/tckms.invalid/go", "nodot/go")).unwrap();
+    assert!(!set_home(&copy, &[]).0, "Go wants a dot in the first element");
+    fs::write(copy.join("packaging/home.toml"), home.replace("who@", "who|x@")).unwrap();
+    assert!(!set_home(&copy, &[]).0, "a value is never a command of sed");
+    fs::remove_dir_all(&copy).unwrap();
 }

@@ -111,7 +111,7 @@ fn the_readmes_program_runs() {
     let folder = Scratch::new();
     folder.write("main.go", program);
     let module = format!(
-        "module example\n\ngo 1.19\n\nrequire tckms v0.0.0\n\nreplace tckms => {}\n",
+        "module example\n\ngo 1.19\n\nrequire tckms.invalid/go v0.0.0\n\nreplace tckms.invalid/go => {}\n",
         root().join("go").display()
     );
     folder.write("go.mod", &module);
