@@ -58,7 +58,7 @@ static tckms_status configure(tckms_config *config) {
 
 /* What a monitoring system would want to have every minute. The size says which members this program knows. */
 static int show_counters(const tckms_client *client) {
-  tckms_stats stats;
+  tckms_stats stats = TCKMS_STATS_INIT;
   if (tckms_client_stats(client, &stats, sizeof stats) != TCKMS_OK) {
     return failed("cannot read the counters");
   }

@@ -322,7 +322,7 @@ static int on_progress(void *userdata, uint64_t done, uint64_t total) {
 
 static int work(const tckms_keyring *keyring, const struct request *request, int in, int out) {
   struct meter meter = {0, 0, {0, 0}};
-  tckms_fd_options options = {0, 0, NULL, NULL};
+  tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
   tckms_status status;
   int result;
   meter.wanted = !request->quiet && isatty(STDERR_FILENO);

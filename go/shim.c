@@ -353,13 +353,13 @@ static int unwrap_in_go(void *userdata, const char *provider_id, const uint8_t *
 
 tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provider_id, int generate, int wrap,
                                      int unwrap, uintptr_t handle) {
-  tckms_custom_key key = {0};
+  tckms_custom_key key = TCKMS_CUSTOM_KEY_INIT;
   key.provider_id = provider_id;
   key.generate = generate ? generate_in_go : NULL;
   key.wrap = wrap ? wrap_in_go : NULL;
   key.unwrap = unwrap ? unwrap_in_go : NULL;
   key.userdata = (void *)handle;
-  key.destroy = forget;
+  key.destructor_or_null = forget;
   return ended(tckms_keyring_add_custom(keyring, &key, sizeof key));
 }
 
@@ -425,7 +425,7 @@ static int tell(void *userdata, uint64_t done, uint64_t total) {
 }
 
 static tckms_fd_options fd_options(uint32_t threads, int signed_allowed, uintptr_t progress) {
-  tckms_fd_options options = {0};
+  tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
   options.threads = threads;
   options.signed_allowed = signed_allowed != 0;
   options.progress = progress != 0 ? tell : NULL;

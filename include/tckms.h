@@ -38,6 +38,12 @@
  *   tckms_buffer_free(), which wipes it, never with free(). After its bytes there is always a NUL byte that `len`
  *   does not count, so text can be printed.
  *
+ * STRUCTURES THAT GROW
+ *   tckms_fd_options, tckms_custom_key, tckms_cache_limits and tckms_stats may get more members at their end in later
+ *   versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
+ *   Members that are 0 or NULL have their defaults. A program that sets a member that the running library does not know
+ *   yet gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is TCKMS_ERR_INVALID_LENGTH.
+ *
  * THREADS
  *   Any thread may call anything, subject to HANDLES. A client needs no lock: share one among all threads. Calls block
  *   until they succeed, fail or reach the total timeout. The first call of a client starts one thread that does the
@@ -95,6 +101,12 @@
 
 /** An empty tckms_buffer, for its declaration. */
 #define TCKMS_BUFFER_INIT {NULL, 0}
+
+/** Initializers of the structures that grow: all members 0, which stands for their defaults. */
+#define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
+#define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
+#define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
+#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 
 /**
@@ -296,6 +308,10 @@ typedef enum tckms_status {
    * A configuration for a derived client sets something that only a new client can have.
    */
   TCKMS_ERR_NOT_DERIVABLE = 119,
+  /**
+   * A structure sets a member that this version of the library does not know.
+   */
+  TCKMS_ERR_UNKNOWN_OPTION = 120,
   /**
    * A context has a key that begins with `aws-crypto-`, or an empty one.
    */
@@ -885,9 +901,9 @@ typedef struct tckms_custom_key {
    */
   void *userdata;
   /**
-   * Called once with `userdata` when the last keyring or stream that has this key is freed. NULL for nothing.
+   * Frees `userdata`: called once, when the last keyring and stream that have this key are freed. NULL for nothing.
    */
-  void (*destroy)(void *userdata);
+  tckms_destructor destructor_or_null;
 } tckms_custom_key;
 
 /**
@@ -935,7 +951,7 @@ typedef struct tckms_fd_options {
   /**
    * To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
    */
-  uint32_t signed_allowed;
+  int signed_allowed;
   /**
    * Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
    * are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
@@ -2018,7 +2034,7 @@ tckms_status tckms_call(const tckms_client *client,
  *
  * @param client  The client.
  * @param out     Where to write them. What `size` has beyond the members of the running library is set to 0.
- * @param size    sizeof(tckms_stats) as the program was compiled: 1 to 4096 bytes.
+ * @param size    sizeof(tckms_stats).
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
  *
  * Threads: from any thread. The counters are read one after the other while calls go on.
@@ -2136,7 +2152,7 @@ tckms_status tckms_keyring_add_rsa_private_pem(tckms_keyring *keyring,
  *
  * @param keyring  The keyring.
  * @param key      The callbacks. The struct is copied, and `provider_id` with it.
- * @param size     sizeof(tckms_custom_key) as the program was compiled: 1 to 4096 bytes.
+ * @param size     sizeof(tckms_custom_key).
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8 or
  *                 TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the destructor is not called.
  *
@@ -2153,7 +2169,7 @@ tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
  *
  * @param keyring  The keyring.
  * @param limits   How long and how much; NULL for the defaults.
- * @param size     sizeof(tckms_cache_limits) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+ * @param size     sizeof(tckms_cache_limits); ignored with NULL.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
  *
  * A data key serves messages with the very same context only: a context with a value of its own for each message makes
@@ -2535,7 +2551,7 @@ tckms_status tckms_stream_total_size(tckms_stream *stream,
  *                  a whole message.
  * @param ctx_json  NULL, or the context, as for tckms_seal().
  * @param options   NULL for the defaults.
- * @param size      sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+ * @param size      sizeof(tckms_fd_options); ignored with NULL.
  * @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
  *                  see the chapter on errors.
  *
@@ -2562,7 +2578,7 @@ tckms_status tckms_seal_fd(const tckms_keyring *keyring,
  *                           it its name afterwards, and throw away what is there after a failure.
  * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open().
  * @param options            NULL for the defaults.
- * @param size               sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+ * @param size               sizeof(tckms_fd_options); ignored with NULL.
  * @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
  *                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
  *

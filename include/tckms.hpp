@@ -744,7 +744,7 @@ class keyring {
     callbacks.wrap = kept->wrap ? wrap : nullptr;
     callbacks.unwrap = kept->unwrap ? unwrap : nullptr;
     callbacks.userdata = kept.get();
-    callbacks.destroy = forget;
+    callbacks.destructor_or_null = forget;
     const auto number = tckms_keyring_add_custom(get(), &callbacks, sizeof callbacks);
     if (number == TCKMS_OK) static_cast<void>(kept.release());
     return detail::done(number);

@@ -54,6 +54,8 @@ pub enum Status {
     InvalidHeaderText = 118,
     /// A configuration for a derived client sets something that only a new client can have.
     NotDerivable = 119,
+    /// A structure sets a member that this version of the library does not know.
+    UnknownOption = 120,
     /// A context has a key that begins with `aws-crypto-`, or an empty one.
     ReservedContextKey = 130,
     /// A name of a wrapping key is empty, too long, or one that the format reserves.
@@ -363,6 +365,7 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::InvalidRequestJson, c"TCKMS_ERR_INVALID_REQUEST_JSON", c"a request is a JSON object"),
     (Status::InvalidHeaderText, c"TCKMS_ERR_INVALID_HEADER_TEXT", c"the text cannot be sent in a header"),
     (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can change timeouts and retries only"),
+    (Status::UnknownOption, c"TCKMS_ERR_UNKNOWN_OPTION", c"a structure sets a member that this version does not know"),
     (
         Status::ReservedContextKey,
         c"TCKMS_ERR_RESERVED_CONTEXT_KEY",

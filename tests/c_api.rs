@@ -57,6 +57,10 @@ in_three_ways! {
         program.with(Vec::new()).under_valgrind(valgrind).run()
     }
 
+    structures(compiler, valgrind) {
+        compiler.build("tests/c/structures.c", &Library::Shared).with(Vec::new()).under_valgrind(valgrind).run()
+    }
+
     errors(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main", "disabled", "archived"]);
         let program = compiler.build("tests/c/errors.c", &Library::Shared);

@@ -64,6 +64,17 @@ fn a_buffer_can_be_initialized() {
     );
 }
 
+#[test]
+fn initializers_have_a_value_for_each_member() {
+    compiles_everywhere(
+        "#include <tckms.h>\n\
+         int main(void) {\n\
+         tckms_fd_options o = TCKMS_FD_OPTIONS_INIT; tckms_cache_limits l = TCKMS_CACHE_LIMITS_INIT;\n\
+         tckms_custom_key k = TCKMS_CUSTOM_KEY_INIT; tckms_stats s = TCKMS_STATS_INIT;\n\
+         return o.progress == NULL && l.max_entries == 0 && k.userdata == NULL && s.connections_opened == 0 ? 0 : 1;\n}\n",
+    );
+}
+
 /// What the manual at the header's beginning shows, indented, as an example.
 fn example_of_the_manual(header: &Header) -> String {
     let manual = header.text.split("*/").nth(1).expect("the manual is the second comment");

@@ -27,7 +27,7 @@ fn callbacks() -> tckms_custom_key {
         wrap: Some(wrap),
         unwrap: Some(unwrap),
         userdata: ptr::null_mut(),
-        destroy: None,
+        destructor_or_null: None,
     }
 }
 

@@ -4,9 +4,10 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::arguments::{bytes, handle_mut, null};
+use super::arguments::{bytes, handle_mut};
+use super::credentials::tckms_destructor;
+use super::extensible::Extensible;
 use super::guard::guard;
-use super::keyring::check_struct_size;
 use crate::error::{Error, Result};
 use crate::seal::{KeyRequest, WrappedKey, WrappingKey};
 use crate::secret::Secret;
@@ -72,8 +73,8 @@ pub struct tckms_custom_key {
     >,
     /// Handed to all callbacks as it is. It must be safe to use from all threads that seal and open.
     pub userdata: *mut c_void,
-    /// Called once with `userdata` when the last keyring or stream that has this key is freed. NULL for nothing.
-    pub destroy: Option<unsafe extern "C" fn(userdata: *mut c_void)>,
+    /// Frees `userdata`: called once, when the last keyring and stream that have this key are freed. NULL for nothing.
+    pub destructor_or_null: tckms_destructor,
 }
 
 /// Sets the wrapped data key, within a callback of tckms_custom_key.
@@ -118,32 +119,10 @@ const PART_MAX: usize = 65_535;
 /// As for the names of RSA keys.
 const NAME_MAX: usize = 512;
 
-impl tckms_custom_key {
-    /// A copy of a struct of this or another version.
-    ///
-    /// # Safety
-    ///
-    /// `key` is NULL or points to `size` readable bytes.
-    pub(super) unsafe fn read(key: *const Self, size: usize) -> Result<Self> {
-        if key.is_null() {
-            return Err(null("key"));
-        }
-        check_struct_size("tckms_custom_key", size)?;
-        let mut known = Self {
-            provider_id: ptr::null(),
-            generate: None,
-            wrap: None,
-            unwrap: None,
-            userdata: ptr::null_mut(),
-            destroy: None,
-        };
-        // SAFETY: the caller's promise, and no more is copied than there is room for. Zeros are valid in all members.
-        unsafe {
-            let len = size.min(size_of::<Self>());
-            ptr::copy_nonoverlapping(key.cast::<u8>(), (&raw mut known).cast(), len);
-        }
-        Ok(known)
-    }
+// SAFETY: pointers without padding, of which each may be NULL.
+unsafe impl Extensible for tckms_custom_key {
+    const NAME: &'static str = "tckms_custom_key";
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
 /// The callbacks as the keyring holds them.
@@ -192,9 +171,9 @@ impl CustomKey {
 
 impl Drop for CustomKey {
     fn drop(&mut self) {
-        if let Some(destroy) = self.callbacks.destroy {
+        if let Some(destructor) = self.callbacks.destructor_or_null {
             // SAFETY: the program's own pair, called once (tckms_custom_key in the header).
-            unsafe { destroy(self.callbacks.userdata) };
+            unsafe { destructor(self.callbacks.userdata) };
         }
     }
 }

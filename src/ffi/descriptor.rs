@@ -6,8 +6,9 @@ use std::ptr;
 use std::thread;
 
 use super::arguments::{handle, optional_text};
+use super::extensible::{self, Extensible};
 use super::guard::guard;
-use super::keyring::{check_struct_size, tckms_keyring};
+use super::keyring::tckms_keyring;
 use super::limits::TCKMS_THREADS_MAX;
 use crate::error::{Error, Result};
 use crate::seal::{Context, Progressing, Stopped, Watch};
@@ -24,7 +25,7 @@ pub struct tckms_fd_options {
     /// frames fewer threads work. One frame always has its memory.
     pub threads: u32,
     /// To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
-    pub signed_allowed: u32,
+    pub signed_allowed: c_int,
     /// Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
     /// are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
     /// call with TCKMS_ERR_CANCELED as soon as a write or a request to the key service that is under way is over, at the
@@ -42,7 +43,7 @@ pub struct tckms_fd_options {
 ///                  a whole message.
 /// @param ctx_json  NULL, or the context, as for tckms_seal().
 /// @param options   NULL for the defaults.
-/// @param size      sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+/// @param size      sizeof(tckms_fd_options); ignored with NULL.
 /// @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
 ///                  see the chapter on errors.
 ///
@@ -81,7 +82,7 @@ pub unsafe extern "C" fn tckms_seal_fd(
 ///                           it its name afterwards, and throw away what is there after a failure.
 /// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open().
 /// @param options            NULL for the defaults.
-/// @param size               sizeof(tckms_fd_options) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+/// @param size               sizeof(tckms_fd_options); ignored with NULL.
 /// @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
 ///                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
 ///
@@ -115,24 +116,21 @@ pub unsafe extern "C" fn tckms_open_fd(
     })
 }
 
+// SAFETY: two numbers and two pointers without padding, of which each pointer may be NULL.
+unsafe impl Extensible for tckms_fd_options {
+    const NAME: &'static str = "tckms_fd_options";
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
+}
+
 impl tckms_fd_options {
-    /// A copy of a struct of this or another version.
-    ///
+    const DEFAULT: Self = Self { threads: 0, signed_allowed: 0, progress: None, userdata: ptr::null_mut() };
+
     /// # Safety
     ///
     /// `options` is NULL or points to `size` readable bytes.
     unsafe fn read(options: *const Self, size: usize) -> Result<Self> {
-        let mut known = Self { threads: 0, signed_allowed: 0, progress: None, userdata: ptr::null_mut() };
-        if options.is_null() {
-            return Ok(known);
-        }
-        check_struct_size("tckms_fd_options", size)?;
-        // SAFETY: the caller's promise, and no more is copied than there is room for. Zeros are valid in all members.
-        unsafe {
-            let len = size.min(size_of::<Self>());
-            ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut known).cast(), len);
-        }
-        Ok(known)
+        // SAFETY: the caller's promise.
+        Ok(unsafe { extensible::read_optional(options, size, "options")? }.unwrap_or(Self::DEFAULT))
     }
 
     fn run<'a>(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::arguments::{bytes, handle, handle_mut, optional_text, text};
 use super::client::tckms_client;
 use super::custom_key::{CustomKey, tckms_custom_key};
+use super::extensible::{self, Extensible};
 use super::guard::{guard, guard_infallible};
 use crate::error::{Error, Result};
 use crate::seal::{Cache, CacheLimits, Context, Keyring, Policy};
@@ -177,7 +178,7 @@ unsafe fn add_rsa(
 ///
 /// @param keyring  The keyring.
 /// @param key      The callbacks. The struct is copied, and `provider_id` with it.
-/// @param size     sizeof(tckms_custom_key) as the program was compiled: 1 to 4096 bytes.
+/// @param size     sizeof(tckms_custom_key).
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8 or
 ///                 TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the destructor is not called.
 ///
@@ -194,7 +195,7 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
         // SAFETY: "Handles" in the header; `key` points to `size` bytes, as the comment above demands.
         unsafe {
             let keyring = handle_mut(keyring, "keyring")?;
-            keyring.0.add(Arc::new(CustomKey::new(tckms_custom_key::read(key, size)?)?));
+            keyring.0.add(Arc::new(CustomKey::new(extensible::read(key, size, "key")?)?));
         }
         Ok(())
     })
@@ -204,7 +205,7 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
 ///
 /// @param keyring  The keyring.
 /// @param limits   How long and how much; NULL for the defaults.
-/// @param size     sizeof(tckms_cache_limits) as the program was compiled: 1 to 4096 bytes; ignored with NULL.
+/// @param size     sizeof(tckms_cache_limits); ignored with NULL.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// A data key serves messages with the very same context only: a context with a value of its own for each message makes
@@ -221,32 +222,20 @@ pub unsafe extern "C" fn tckms_keyring_set_cache(
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header; `limits` is NULL or points to `size` bytes, as the comment above demands.
-        let (keyring, limits) = unsafe { (handle_mut(keyring, "keyring")?, tckms_cache_limits::read(limits, size)?) };
-        keyring.0.set_cache(Some(Arc::new(Cache::new(limits.with_defaults())?)));
+        let (keyring, limits) =
+            unsafe { (handle_mut(keyring, "keyring")?, extensible::read_optional(limits, size, "limits")?) };
+        keyring.0.set_cache(Some(Arc::new(Cache::new(limits.unwrap_or_default().with_defaults())?)));
         Ok(())
     })
 }
 
-impl tckms_cache_limits {
-    /// A copy of a struct of this or another version.
-    ///
-    /// # Safety
-    ///
-    /// `limits` is NULL or points to `size` readable bytes.
-    unsafe fn read(limits: *const Self, size: usize) -> Result<Self> {
-        if limits.is_null() {
-            return Ok(Self::default());
-        }
-        check_struct_size("tckms_cache_limits", size)?;
-        let mut known = Self::default();
-        // SAFETY: the caller's promise, and no more is copied than there is room for.
-        unsafe {
-            let len = size.min(size_of::<Self>());
-            ptr::copy_nonoverlapping(limits.cast::<u8>(), (&raw mut known).cast(), len);
-        }
-        Ok(known)
-    }
+// SAFETY: numbers of one width.
+unsafe impl Extensible for tckms_cache_limits {
+    const NAME: &'static str = "tckms_cache_limits";
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
+}
 
+impl tckms_cache_limits {
     fn with_defaults(self) -> CacheLimits {
         let default = CacheLimits::default();
         let or = |value: u64, default: u64| if value == 0 { default } else { value };
@@ -259,13 +248,6 @@ impl tckms_cache_limits {
             max_entries: usize::try_from(or(self.max_entries, default.max_entries as u64)).unwrap_or(usize::MAX),
         }
     }
-}
-
-pub(super) fn check_struct_size(name: &str, size: usize) -> Result<()> {
-    if (1..=4096).contains(&size) {
-        return Ok(());
-    }
-    Err(Error::new(Status::InvalidLength, format!("the size is {size}, sizeof({name}) is expected, 1 to 4096")))
 }
 
 /// Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.

@@ -33,6 +33,12 @@
  *   tckms_buffer_free(), which wipes it, never with free(). After its bytes there is always a NUL byte that `len`
  *   does not count, so text can be printed.
  *
+ * STRUCTURES THAT GROW
+ *   tckms_fd_options, tckms_custom_key, tckms_cache_limits and tckms_stats may get more members at their end in later
+ *   versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
+ *   Members that are 0 or NULL have their defaults. A program that sets a member that the running library does not know
+ *   yet gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is TCKMS_ERR_INVALID_LENGTH.
+ *
  * THREADS
  *   Any thread may call anything, subject to HANDLES. A client needs no lock: share one among all threads. Calls block
  *   until they succeed, fail or reach the total timeout. The first call of a client starts one thread that does the
@@ -90,3 +96,9 @@
 
 /** An empty tckms_buffer, for its declaration. */
 #define TCKMS_BUFFER_INIT {NULL, 0}
+
+/** Initializers of the structures that grow: all members 0, which stands for their defaults. */
+#define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
+#define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
+#define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
+#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}

@@ -14,6 +14,7 @@ mod credentials;
 mod custom_key;
 mod descriptor;
 mod error;
+mod extensible;
 mod guard;
 mod keyring;
 mod limits;

@@ -1,9 +1,9 @@
 //! A client's counters, in a struct that can grow.
 
-use super::arguments::{handle, null};
+use super::arguments::handle;
 use super::client::tckms_client;
+use super::extensible::{Extensible, Out};
 use super::guard::guard;
-use crate::error::Error;
 use crate::stats::Stats;
 use crate::status::Status;
 
@@ -69,7 +69,7 @@ impl From<Stats> for tckms_stats {
 ///
 /// @param client  The client.
 /// @param out     Where to write them. What `size` has beyond the members of the running library is set to 0.
-/// @param size    sizeof(tckms_stats) as the program was compiled: 1 to 4096 bytes.
+/// @param size    sizeof(tckms_stats).
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
 ///
 /// Threads: from any thread. The counters are read one after the other while calls go on.
@@ -78,21 +78,15 @@ impl From<Stats> for tckms_stats {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_stats(client: *const tckms_client, out: *mut tckms_stats, size: usize) -> Status {
     guard(|| {
-        if out.is_null() {
-            return Err(null("out"));
-        }
-        if !(1..=4096).contains(&size) {
-            let message = format!("the size is {size}, sizeof(tckms_stats) is expected, 1 to 4096");
-            return Err(Error::new(Status::InvalidLength, message));
-        }
-        // SAFETY: `out` has room for `size` bytes, as the comment above demands, and the source is at least as long as
-        // what is copied.
-        unsafe {
-            std::ptr::write_bytes(out.cast::<u8>(), 0, size);
-            let stats = tckms_stats::from(handle(client, "client")?.0.stats());
-            let known = size.min(size_of::<tckms_stats>());
-            std::ptr::copy_nonoverlapping((&raw const stats).cast::<u8>(), out.cast(), known);
-        }
+        // SAFETY: "Handles" in the header; `out` has room for `size` bytes, as the comment above demands.
+        let (out, client) = unsafe { (Out::new(out, size, "out")?, handle(client, "client")?) };
+        out.write(&tckms_stats::from(client.0.stats()));
         Ok(())
     })
+}
+
+// SAFETY: numbers of one width.
+unsafe impl Extensible for tckms_stats {
+    const NAME: &'static str = "tckms_stats";
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 }

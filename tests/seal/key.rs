@@ -54,7 +54,7 @@ impl TestKey {
             wrap: Some(wrap),
             unwrap: Some(unwrap),
             userdata: Arc::into_raw(Arc::clone(self)).cast_mut().cast(),
-            destroy: Some(destroy),
+            destructor_or_null: Some(destroy),
         }
     }
 

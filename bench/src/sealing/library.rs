@@ -32,7 +32,7 @@ struct CustomKey {
     wrap: Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const u8, usize, Handle) -> c_int>,
     unwrap: Option<Unwrap>,
     userdata: *mut c_void,
-    destroy: Option<unsafe extern "C" fn(*mut c_void)>,
+    destructor_or_null: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
 type Unwrap = unsafe extern "C" fn(
@@ -51,7 +51,7 @@ type SetWrapped = unsafe extern "C" fn(Handle, *const c_char, usize, *const c_ch
 #[repr(C)]
 struct FdOptions {
     threads: u32,
-    signed_allowed: u32,
+    signed_allowed: c_int,
     progress: Option<unsafe extern "C" fn(*mut c_void, u64, u64) -> c_int>,
     userdata: *mut c_void,
 }
@@ -124,7 +124,7 @@ impl Library {
                 wrap: Some(wrap),
                 unwrap: Some(unwrap),
                 userdata: *set_wrapped as *mut c_void,
-                destroy: None,
+                destructor_or_null: None,
             };
             let add: libloading::Symbol<unsafe extern "C" fn(Handle, *const CustomKey, usize) -> Status> =
                 self._library.get("tckms_keyring_add_custom")?;

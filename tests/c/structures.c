@@ -1,0 +1,92 @@
+/* Structures that grow: sizes that some version has are taken, others refused; a wish that is not known is told. */
+#include "check.h"
+
+/* More than any structure here, and than the library takes. */
+enum { LIMIT = 4096, ROOM = LIMIT + 64 };
+
+static union {
+  unsigned char bytes[ROOM];
+  void *alignment;
+  uint64_t number;
+} memory;
+
+/* Calls a function with whatever `memory` holds as the structure. */
+typedef tckms_status (*call)(size_t size);
+
+static tckms_keyring *keyring;
+
+static tckms_status set_cache(size_t size) {
+  return tckms_keyring_set_cache(keyring, (const tckms_cache_limits *)(const void *)&memory, size);
+}
+
+static tckms_status add_custom(size_t size) {
+  return tckms_keyring_add_custom(keyring, (const tckms_custom_key *)(const void *)&memory, size);
+}
+
+/* Options are read before the descriptors are, of which there are none. */
+static tckms_status seal_fd(size_t size) {
+  return tckms_seal_fd(keyring, -1, -1, NULL, (const tckms_fd_options *)(const void *)&memory, size);
+}
+
+static tckms_status open_fd(size_t size) {
+  return tckms_open_fd(keyring, -1, -1, NULL, (const tckms_fd_options *)(const void *)&memory, size);
+}
+
+/* A call that got as far as to look at what the structure says. */
+static int read_it(tckms_status status) {
+  return status != TCKMS_ERR_INVALID_LENGTH && status != TCKMS_ERR_UNKNOWN_OPTION;
+}
+
+static void sizes_of(const char *name, call use, size_t size) {
+  size_t other;
+  memset(&memory, 0, sizeof memory);
+  for (other = 0; other <= ROOM; other += other > size + 64 && other < LIMIT - 64 ? 64 : 1) {
+    if (other == size || (other > size && other <= LIMIT && other % sizeof(void *) == 0)) {
+      CHECK(read_it(use(other)));
+    } else {
+      CHECK_STATUS(use(other), TCKMS_ERR_INVALID_LENGTH);
+      CHECK_HAS(tckms_error_message(tckms_last_error()), name);
+    }
+  }
+  CHECK_STATUS(use(SIZE_MAX), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(use(SIZE_MAX / 2 + 1), TCKMS_ERR_INVALID_LENGTH);
+}
+
+static void wishes_of(const char *name, call use, size_t size) {
+  size_t place;
+  for (place = size; place < LIMIT; place += 509) {
+    memset(&memory, 0, sizeof memory);
+    memory.bytes[place] = 1;
+    CHECK_STATUS(use(LIMIT), TCKMS_ERR_UNKNOWN_OPTION);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), name);
+    CHECK_INT(tckms_status_category(TCKMS_ERR_UNKNOWN_OPTION), TCKMS_CATEGORY_ARGUMENT);
+    /* Nothing behind the size that was given matters. */
+    CHECK(read_it(use(size)));
+  }
+}
+
+static void structure(const char *name, call use, size_t size) {
+  keyring = tckms_keyring_new();
+  sizes_of(name, use, size);
+  wishes_of(name, use, size);
+  tckms_keyring_free(keyring);
+}
+
+int main(void) {
+  tckms_cache_limits limits = TCKMS_CACHE_LIMITS_INIT;
+  tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
+  tckms_custom_key key = TCKMS_CUSTOM_KEY_INIT;
+  tckms_stats stats = TCKMS_STATS_INIT;
+  structure("tckms_cache_limits", set_cache, sizeof limits);
+  structure("tckms_custom_key", add_custom, sizeof key);
+  structure("tckms_fd_options", seal_fd, sizeof options);
+  structure("tckms_fd_options", open_fd, sizeof options);
+
+  keyring = tckms_keyring_new();
+  CHECK_OK(tckms_keyring_set_cache(keyring, &limits, sizeof limits));
+  CHECK_OK(tckms_keyring_add_custom(keyring, &key, sizeof key));
+  CHECK_STATUS(tckms_seal_fd(keyring, 0, 1, NULL, &options, sizeof options), TCKMS_ERR_NO_USABLE_KEY);
+  CHECK_INT((intmax_t)(stats.calls + stats.connections_opened), 0);
+  tckms_keyring_free(keyring);
+  return checks_passed();
+}
