@@ -11,7 +11,7 @@ use super::guard::guard;
 use super::keyring::tckms_keyring;
 use super::limits::TCKMS_THREADS_MAX;
 use crate::error::{Error, Result};
-use crate::seal::{Context, Progressing, Stopped, Watch};
+use crate::seal::{Context, JobControl, ProgressCallback, Stopped};
 use crate::status::Status;
 
 /// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
@@ -67,8 +67,8 @@ pub unsafe extern "C" fn tckms_seal_fd(
             (handle(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?, tckms_fd_options::read(options, size)?)
         };
         let context = Context::from_optional_json(context)?;
-        options.run(in_fd, out_fd, |input, output, threads, watch| {
-            keyring.0.seal_between(&context, input, output, threads, watch)
+        options.run(in_fd, out_fd, |input, output, threads, control| {
+            keyring.0.seal_reader(&context, input, output, threads, control)
         })
     })
 }
@@ -110,8 +110,8 @@ pub unsafe extern "C" fn tckms_open_fd(
         };
         let expected = Context::from_optional_json(expected)?;
         let signed_allowed = options.signed_allowed != 0;
-        options.run(in_fd, out_fd, |input, output, threads, watch| {
-            keyring.0.open_between(&expected, signed_allowed, input, output, threads, watch)
+        options.run(in_fd, out_fd, |input, output, threads, control| {
+            keyring.0.open_reader(&expected, signed_allowed, input, output, threads, control)
         })
     })
 }
@@ -137,10 +137,10 @@ impl tckms_fd_options {
         &self,
         in_fd: c_int,
         out_fd: c_int,
-        work: impl FnOnce(Descriptor<'_>, Descriptor<'_>, usize, &Watch) -> Result<()> + Send + 'a,
+        work: impl FnOnce(Descriptor<'_>, Descriptor<'_>, usize, &JobControl) -> Result<()> + Send + 'a,
     ) -> Result<()> {
         let threads = self.checked_threads()?;
-        let watch = Watch::default();
+        let control = JobControl::default();
         let total = size_left(in_fd).unwrap_or(u64::MAX);
         let callback = self.progress.map(|progress| {
             let userdata = self.userdata;
@@ -148,8 +148,8 @@ impl tckms_fd_options {
             move |done| unsafe { progress(userdata, done, total) == 0 }
         });
         let mut callback = callback;
-        let progress = callback.as_mut().map(|callback| callback as &mut Progressing<'_>);
-        watch.over(progress, || work(Descriptor(in_fd, &watch), Descriptor(out_fd, &watch), threads, &watch))
+        let progress = callback.as_mut().map(|callback| callback as &mut ProgressCallback<'_>);
+        control.run(progress, || work(Descriptor(in_fd, &control), Descriptor(out_fd, &control), threads, &control))
     }
 
     fn checked_threads(&self) -> Result<usize> {
@@ -178,7 +178,7 @@ fn size_left(fd: c_int) -> Option<u64> {
 }
 
 /// A descriptor of the host's, which is waited for in short spells so that canceling is noticed.
-struct Descriptor<'a>(c_int, &'a Watch);
+struct Descriptor<'a>(c_int, &'a JobControl);
 
 impl Descriptor<'_> {
     fn wait(&self, events: libc::c_short) -> io::Result<()> {

@@ -6,7 +6,7 @@ use super::arguments::{bytes, handle, handle_mut, handle_out, null, optional_tex
 use super::guard::{guard, guard_infallible};
 use super::keyring::tckms_keyring;
 use crate::error::{Error, Result};
-use crate::seal::{Context, Opener, Progress, Sealer};
+use crate::seal::{Context, OpenStream, Progress, SealStream};
 use crate::status::Status;
 
 /// A message on its way: plaintext goes in and a message comes out, or the other way round.
@@ -17,8 +17,8 @@ use crate::status::Status;
 pub struct tckms_stream(Kind);
 
 enum Kind {
-    Seal(Box<Sealer>),
-    Open(Box<Opener>),
+    Seal(Box<SealStream>),
+    Open(Box<OpenStream>),
 }
 
 impl tckms_stream {
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn tckms_stream_seal_new(
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, keyring, context) =
             unsafe { (handle_out(out, "out")?, handle(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?) };
-        let sealer = Sealer::new(&keyring.0, Context::from_optional_json(context)?)?;
+        let sealer = SealStream::new(&keyring.0, Context::from_optional_json(context)?)?;
         tckms_stream::publish(Kind::Seal(Box::new(sealer)), out);
         Ok(())
     })
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn tckms_stream_open_new(
                 optional_text(expected_ctx_json, "expected_ctx_json")?,
             )
         };
-        let opener = Opener::new(&keyring.0, Context::from_optional_json(expected)?);
+        let opener = OpenStream::new(&keyring.0, Context::from_optional_json(expected)?);
         tckms_stream::publish(Kind::Open(Box::new(opener)), out);
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::seal::format::context::Context;
-use crate::seal::format::header::{Acceptance, Content, HeaderReader};
+use crate::seal::format::header::{Content, HeaderReader, ReadPolicy};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::suite::Policy;
 use crate::seal::keys::wrapping_key::WrappedKey;
@@ -35,7 +35,7 @@ impl MessageInfo {
     /// Reads the header at the beginning of `message`, of which the rest need not be there.
     pub fn read(message: &[u8]) -> Result<Self> {
         let limits = Limits { wrapped_keys: usize::MAX, frame_len: usize::MAX, ..Limits::default() };
-        let accept = Acceptance { policy: Policy::RequireEncryptAllowDecrypt, signed_allowed: true, limits };
+        let accept = ReadPolicy { policy: Policy::RequireEncryptAllowDecrypt, signed_allowed: true, limits };
         let header = HeaderReader::new(accept).advance(message)?.ok_or_else(truncated)?;
         Ok(Self {
             version: header.suite.version(),

@@ -11,13 +11,13 @@ use crate::seal::keys::keyring::Keyring;
 use crate::status::Status;
 
 /// Opens the frames of one message.
-pub(crate) struct OpenedMessage {
+pub(crate) struct MessageReader {
     pub header: Header,
     pub cipher: FrameCipher,
     pub verifier: Option<Verifier>,
 }
 
-impl OpenedMessage {
+impl MessageReader {
     /// Gets the data key of a message and authenticates its header, which `bytes` begins with. What can be refused
     /// without the key service is refused before it is asked.
     pub fn unlock(keyring: &Keyring, header: Header, bytes: &[u8], expected: &Context) -> Result<Self> {
@@ -68,8 +68,8 @@ pub(crate) fn open_into<'a>(
     expected: &Context,
     room: impl FnOnce(usize) -> Result<&'a mut [u8]>,
 ) -> Result<()> {
-    let header = HeaderReader::new(keyring.acceptance(true)).advance(message)?.ok_or_else(truncated)?;
-    let mut opened = OpenedMessage::unlock(keyring, header, message, expected)?;
+    let header = HeaderReader::new(keyring.read_policy(true)).advance(message)?.ok_or_else(truncated)?;
+    let mut opened = MessageReader::unlock(keyring, header, message, expected)?;
     let body = &message[opened.header.len..];
     let layout = Layout::of(&opened, body, keyring.limits())?;
     open_frames(&opened, body, keyring.limits(), room(layout.plaintext_len)?)?;
@@ -85,7 +85,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(opened: &OpenedMessage, body: &[u8], limits: &Limits) -> Result<Self> {
+    fn of(opened: &MessageReader, body: &[u8], limits: &Limits) -> Result<Self> {
         let mut layout = Self { body_len: 0, plaintext_len: 0 };
         let mut number = 1;
         loop {
@@ -102,7 +102,7 @@ impl Layout {
     }
 }
 
-fn open_frames(opened: &OpenedMessage, mut body: &[u8], limits: &Limits, mut out: &mut [u8]) -> Result<()> {
+fn open_frames(opened: &MessageReader, mut body: &[u8], limits: &Limits, mut out: &mut [u8]) -> Result<()> {
     let mut number = 1;
     loop {
         let head = opened.read_head(body, number, limits)?.ok_or_else(truncated)?;

@@ -13,19 +13,19 @@ use crate::seal::keys::materials::Materials;
 use crate::status::Status;
 
 /// Writes one message. Frames come one after the other, the final one last.
-pub(crate) struct NewMessage {
+pub(crate) struct MessageWriter {
     cipher: FrameCipher,
-    trailer: Trailer,
+    footer_signer: FooterSigner,
     next: u32,
 }
 
 /// What is done with a message in order, whoever seals its frames: the signature over it.
-pub(crate) struct Trailer {
+pub(crate) struct FooterSigner {
     materials: Arc<Materials>,
     digest: Option<Digest>,
 }
 
-impl NewMessage {
+impl MessageWriter {
     /// Begins a message with a fresh id. The header fills `out` exactly, see [`header_len`].
     pub fn begin(materials: Arc<Materials>, frame_len: usize, out: &mut [u8]) -> Result<Self> {
         Self::begin_with_id(materials, MessageId::random()?, frame_len, out)
@@ -46,14 +46,14 @@ impl NewMessage {
             digest
         });
         let cipher = FrameCipher::new(keys.content_key, message_id);
-        Ok(Self { cipher, trailer: Trailer { materials, digest }, next: 1 })
+        Ok(Self { cipher, footer_signer: FooterSigner { materials, digest }, next: 1 })
     }
 
     /// Writes a frame from `plaintext` into `out`, which it fills exactly.
     pub fn frame(&mut self, kind: Kind, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
         let number = self.take_number(kind)?;
         self.cipher.seal(kind, number, plaintext, out)?;
-        self.trailer.sign(out);
+        self.footer_signer.sign(out);
         Ok(())
     }
 
@@ -61,22 +61,22 @@ impl NewMessage {
     pub fn frame_in_place(&mut self, kind: Kind, frame: &mut [u8]) -> Result<()> {
         let number = self.take_number(kind)?;
         self.cipher.seal_in_place(kind, number, frame)?;
-        self.trailer.sign(frame);
+        self.footer_signer.sign(frame);
         Ok(())
     }
 
     /// Writes what follows the final frame, which is nothing unless the message is signed.
     pub fn footer(&mut self, out: &mut [u8]) -> Result<()> {
-        self.trailer.footer(out)
+        self.footer_signer.footer(out)
     }
 
     pub fn footer_len(&self) -> usize {
-        self.trailer.footer_len()
+        self.footer_signer.footer_len()
     }
 
     /// For who seals frames on several threads, and numbers and signs them himself.
-    pub fn split(self) -> (FrameCipher, Trailer) {
-        (self.cipher, self.trailer)
+    pub fn split(self) -> (FrameCipher, FooterSigner) {
+        (self.cipher, self.footer_signer)
     }
 
     /// The last number is the marker of final frames, so a regular frame cannot have it.
@@ -89,7 +89,7 @@ impl NewMessage {
     }
 }
 
-impl Trailer {
+impl FooterSigner {
     /// Adds what was written to what the signature covers.
     pub fn sign(&mut self, written: &[u8]) {
         if let Some(digest) = &mut self.digest {
@@ -137,7 +137,7 @@ pub(crate) fn seal_into<'a>(
         Error::new(Status::OutOfMemory, format!("the message would have {len} bytes, more than memory can hold"))
     })?;
     let (head, mut rest) = room(len)?.split_at_mut(header_len(&materials));
-    let mut message = NewMessage::begin(materials, frame_len, head)?;
+    let mut message = MessageWriter::begin(materials, frame_len, head)?;
     let frames = plaintext.chunks_exact(frame_len);
     let last = frames.remainder();
     for content in frames {
@@ -188,7 +188,7 @@ mod tests {
         let id = MessageId::from_slice(&(0x40..0x60).collect::<Vec<u8>>());
         let mut out = vec![0; sealed_len(&materials, 4096, 5).unwrap() as usize];
         let (head, body) = out.split_at_mut(header_len(&materials));
-        let mut message = NewMessage::begin_with_id(materials, id, 4096, head).unwrap();
+        let mut message = MessageWriter::begin_with_id(materials, id, 4096, head).unwrap();
         message.frame(Kind::Final, b"hello", body).unwrap();
         let hex: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, EXAMPLE.replace(' ', ""));
@@ -215,7 +215,7 @@ mod tests {
     fn the_numbers_end_with_an_error() {
         let materials = materials(false);
         let mut head = vec![0; header_len(&materials)];
-        let mut message = NewMessage::begin(materials, 1, &mut head).unwrap();
+        let mut message = MessageWriter::begin(materials, 1, &mut head).unwrap();
         message.next = u32::MAX - 1;
         message.frame(Kind::Regular, b"x", &mut [0; 33]).unwrap();
         let error = message.frame(Kind::Regular, b"x", &mut [0; 33]).err().unwrap();

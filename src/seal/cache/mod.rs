@@ -1,6 +1,6 @@
 //! Data keys that serve more than one message, so that a fleet's load on the key service stays small.
 //!
-//! Each process has shelves of its own: a forked child forgets what it inherited, for two processes must not use up one
+//! Each process has caches of its own: a forked child forgets what it inherited, for two processes must not use up one
 //! budget, and a lock on a shelf may have been held by a thread that the child does not have.
 
 pub(super) mod lru;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
-use crate::seal::cache::lru::{Budget, Id, Shelf};
+use crate::seal::cache::lru::{Id, LruCache, UsageLimits};
 use crate::seal::format::limits::checked;
 use crate::seal::keys::materials::Materials;
 use crate::secret::Secret;
@@ -55,12 +55,12 @@ impl Default for CacheLimits {
 /// suite to another.
 pub struct Cache {
     limits: CacheLimits,
-    shelves: PerProcess<Shelves>,
+    caches: PerProcess<Caches>,
 }
 
-struct Shelves {
-    sealing: Shelf<Materials>,
-    opening: Shelf<Secret>,
+struct Caches {
+    sealing: LruCache<Materials>,
+    opening: LruCache<Secret>,
 }
 
 impl Cache {
@@ -72,7 +72,7 @@ impl Cache {
         checked("cache's number of messages", limits.max_messages as usize, CACHE_MESSAGES_MAX as usize)?;
         checked("cache's number of bytes", limits.max_bytes as usize, i64::MAX as usize)?;
         checked("cache's number of entries", limits.max_entries, CACHE_ENTRIES_MAX)?;
-        Ok(Self { limits, shelves: PerProcess::new() })
+        Ok(Self { limits, caches: PerProcess::new() })
     }
 
     /// Materials for one message of `bytes`, from the shelf or from `fetch`, which is told whether it is early.
@@ -82,25 +82,29 @@ impl Cache {
         bytes: u64,
         fetch: impl Fn(bool) -> Result<Materials>,
     ) -> Result<Arc<Materials>> {
-        self.shelves().sealing.get(id, bytes, fetch)
+        self.caches().sealing.get(id, bytes, fetch)
     }
 
     /// An unwrapped data key, from the shelf or from `fetch`.
     pub(crate) fn opening(&self, id: &Id, fetch: impl Fn(bool) -> Result<Secret>) -> Result<Arc<Secret>> {
-        self.shelves().opening.get(id, 0, fetch)
+        self.caches().opening.get(id, 0, fetch)
     }
 
-    fn shelves(&self) -> &Shelves {
-        self.shelves.get_or_init(|| Shelves::new(&self.limits))
+    fn caches(&self) -> &Caches {
+        self.caches.get_or_init(|| Caches::new(&self.limits))
     }
 }
 
-impl Shelves {
+impl Caches {
     fn new(limits: &CacheLimits) -> Self {
-        let sealing = Budget { max_age: limits.seal_max_age, messages: limits.max_messages, bytes: limits.max_bytes };
+        let sealing =
+            UsageLimits { max_age: limits.seal_max_age, messages: limits.max_messages, bytes: limits.max_bytes };
         // Opening uses up nothing: who holds a message can open it as often as he likes.
-        let opening = Budget { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX };
-        Self { sealing: Shelf::new(sealing, limits.max_entries), opening: Shelf::new(opening, limits.max_entries) }
+        let opening = UsageLimits { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX };
+        Self {
+            sealing: LruCache::new(sealing, limits.max_entries),
+            opening: LruCache::new(opening, limits.max_entries),
+        }
     }
 }
 

@@ -23,14 +23,14 @@ impl ContentKey {
     /// Encrypts from one slice into another of the same length, without a copy between.
     pub fn seal(&self, iv: [u8; IV_LEN], aad: &[u8], plaintext: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
         let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
-        without_traces(|| self.0.seal_out_of_place_scatter(nonce, aad, plaintext, out, &[], tag))
+        with_registers_wiped(|| self.0.seal_out_of_place_scatter(nonce, aad, plaintext, out, &[], tag))
             .map_err(|_| internal("AES-GCM refused to encrypt"))
     }
 
     /// Encrypts where the plaintext stands.
     pub fn seal_in_place(&self, iv: [u8; IV_LEN], aad: &[u8], in_out: &mut [u8], tag: &mut [u8]) -> Result<()> {
         let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
-        without_traces(|| self.0.seal_in_place_scatter(nonce, aad, in_out, &[], tag))
+        with_registers_wiped(|| self.0.seal_in_place_scatter(nonce, aad, in_out, &[], tag))
             .map_err(|_| internal("AES-GCM refused to encrypt"))
     }
 
@@ -39,20 +39,20 @@ impl ContentKey {
     #[must_use]
     pub fn open(&self, iv: [u8; IV_LEN], aad: &[u8], ciphertext: &[u8], tag: &[u8], out: &mut [u8]) -> bool {
         let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
-        bring_near(ciphertext);
-        without_traces(|| self.0.open_separate_gather(nonce, aad, ciphertext, tag, out)).is_ok()
+        prefetch(ciphertext);
+        with_registers_wiped(|| self.0.open_separate_gather(nonce, aad, ciphertext, tag, out)).is_ok()
     }
 }
 
 /// Touches each line of a ciphertext, so that decryption meets it in the cache. AES-GCM hashes what it reads before it
 /// decrypts it, and waits for memory with each block; these loads wait for nothing and so go on side by side.
-fn bring_near(ciphertext: &[u8]) {
+fn prefetch(ciphertext: &[u8]) {
     std::hint::black_box(ciphertext.iter().step_by(LINE).fold(0, |seen, byte| seen | byte));
 }
 
 /// Vector code leaves its last blocks of plaintext in the registers, and whoever saves those next writes them into memory: a
 /// signal's frame, or the dynamic linker at the first call of a function.
-fn without_traces<T>(work: impl FnOnce() -> T) -> T {
+fn with_registers_wiped<T>(work: impl FnOnce() -> T) -> T {
     let outcome = work();
     wipe::wipe_vector_registers();
     outcome

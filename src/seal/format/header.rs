@@ -137,7 +137,7 @@ impl Header {
 
 /// What a reader accepts.
 #[derive(Clone, Copy)]
-pub(crate) struct Acceptance {
+pub(crate) struct ReadPolicy {
     pub policy: Policy,
     pub signed_allowed: bool,
     pub limits: Limits,
@@ -145,7 +145,7 @@ pub(crate) struct Acceptance {
 
 /// Reads a header while it arrives: whatever is not acceptable is refused as soon as its bytes are there.
 pub(crate) struct HeaderReader {
-    accept: Acceptance,
+    accept: ReadPolicy,
     at: usize,
     stage: Stage,
 }
@@ -177,7 +177,7 @@ struct Known {
 }
 
 impl HeaderReader {
-    pub fn new(accept: Acceptance) -> Self {
+    pub fn new(accept: ReadPolicy) -> Self {
         Self { accept, at: 0, stage: Stage::Beginning }
     }
 

@@ -4,21 +4,21 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::seal::format::frame::Head;
-use crate::seal::message_reader::OpenedMessage;
+use crate::seal::message_reader::MessageReader;
 use crate::secret::Secret;
 
 /// The plaintext of one frame. Frames are decrypted here and copied out, so that the caller's memory never holds what
 /// is not authentic, not even for a moment.
 #[derive(Default)]
-pub(crate) struct Ready {
+pub(crate) struct FrameBuffer {
     buffer: Secret,
     range: Range<usize>,
     held: bool,
 }
 
-impl Ready {
+impl FrameBuffer {
     /// Opens a frame into the buffer.
-    pub fn open(&mut self, opened: &OpenedMessage, head: &Head, frame: &[u8]) -> Result<()> {
+    pub fn open(&mut self, opened: &MessageReader, head: &Head, frame: &[u8]) -> Result<()> {
         if self.buffer.len() < head.content_len {
             self.buffer = Secret::zeroed(head.content_len)?;
         }

@@ -5,12 +5,12 @@ use crate::status::Status;
 
 /// Bytes that were taken from the input and not used up yet. They are not secret: they are the message.
 #[derive(Default)]
-pub(crate) struct Window {
+pub(crate) struct InputBuffer {
     collected: Vec<u8>,
     start: usize,
 }
 
-impl Window {
+impl InputBuffer {
     pub fn bytes(&self) -> &[u8] {
         &self.collected[self.start..]
     }
@@ -21,7 +21,7 @@ impl Window {
 
     /// The next `len` bytes, or all there are when there are fewer, and how many of `input` had to be taken for that.
     /// None are when `input` alone holds what is wanted.
-    pub fn look<'a>(&'a mut self, input: &'a [u8], len: usize) -> Result<(usize, &'a [u8])> {
+    pub fn peek<'a>(&'a mut self, input: &'a [u8], len: usize) -> Result<(usize, &'a [u8])> {
         if self.len() == 0 && input.len() >= len {
             return Ok((0, &input[..len]));
         }
@@ -64,19 +64,19 @@ mod tests {
 
     #[test]
     fn whole_pieces_are_not_copied() {
-        let mut window = Window::default();
-        assert_eq!(window.look(b"abcdef", 4).unwrap(), (0, &b"abcd"[..]));
+        let mut window = InputBuffer::default();
+        assert_eq!(window.peek(b"abcdef", 4).unwrap(), (0, &b"abcd"[..]));
         assert_eq!(window.consume(4), 4);
         assert_eq!(window.len(), 0);
     }
 
     #[test]
     fn parts_are_collected_until_they_are_enough() {
-        let mut window = Window::default();
-        assert_eq!(window.look(b"ab", 4).unwrap(), (2, &b"ab"[..]));
-        assert_eq!(window.look(b"cdef", 4).unwrap(), (2, &b"abcd"[..]));
+        let mut window = InputBuffer::default();
+        assert_eq!(window.peek(b"ab", 4).unwrap(), (2, &b"ab"[..]));
+        assert_eq!(window.peek(b"cdef", 4).unwrap(), (2, &b"abcd"[..]));
         assert_eq!(window.consume(3), 0);
-        assert_eq!(window.look(b"efgh", 2).unwrap(), (1, &b"de"[..]));
+        assert_eq!(window.peek(b"efgh", 2).unwrap(), (1, &b"de"[..]));
         assert_eq!(window.consume(2), 0);
         assert_eq!(window.len(), 0);
     }

@@ -7,12 +7,12 @@ use crate::seal::format::context::Context;
 use crate::seal::format::frame::Head;
 use crate::seal::format::header::HeaderReader;
 use crate::seal::format::signature::{FOOTER_LEN_MAX, Verifier, read_footer};
-use crate::seal::io::frame_buffer::Ready;
-use crate::seal::io::input_buffer::Window;
+use crate::seal::io::frame_buffer::FrameBuffer;
+use crate::seal::io::input_buffer::InputBuffer;
 use crate::seal::io::progress::{Progress, too_long_at_once};
-use crate::seal::io::size::SizeRule;
+use crate::seal::io::size::PlaintextSize;
 use crate::seal::keys::keyring::Keyring;
-use crate::seal::message_reader::{HEAD_LEN_MAX, OpenedMessage, trailing, truncated};
+use crate::seal::message_reader::{HEAD_LEN_MAX, MessageReader, trailing, truncated};
 use crate::status::Status;
 
 /// How much of the input is looked at at once for the header, which has about 400 bytes.
@@ -20,38 +20,38 @@ const HEADER_STEP: usize = 4096;
 
 /// Reads one message piece by piece. No byte of a frame comes out before its tag was checked. What came out is only
 /// known to be the whole message when [`finish`](Self::finish) says that it is done.
-pub struct Opener {
+pub struct OpenStream {
     keyring: Keyring,
     expected: Context,
     signed_allowed: bool,
-    size: SizeRule,
+    size: PlaintextSize,
     state: State,
-    input: Window,
-    ready: Ready,
+    input: InputBuffer,
+    ready: FrameBuffer,
 }
 
 enum State {
     /// Nothing was read yet, so rules can still be set.
     Fresh,
     Header(HeaderReader),
-    Body(Box<OpenedMessage>, u32),
+    Body(Box<MessageReader>, u32),
     /// The final frame waits for the signature over it.
     Footer(Verifier),
     End,
-    Dead,
+    Failed,
 }
 
-impl Opener {
+impl OpenStream {
     /// A stream that opens with `keyring` a message whose context holds at least the pairs of `expected`.
     pub fn new(keyring: &Keyring, expected: Context) -> Self {
         Self {
             keyring: keyring.clone(),
             expected,
             signed_allowed: false,
-            size: SizeRule::default(),
+            size: PlaintextSize::default(),
             state: State::Fresh,
-            input: Window::default(),
-            ready: Ready::default(),
+            input: InputBuffer::default(),
+            ready: FrameBuffer::default(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Opener {
     /// nothing of what this call opened.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         let mut progress = Progress::default();
-        let moved = self.or_die(|opener| opener.advance(input, output, &mut progress));
+        let moved = self.poison_on_error(|opener| opener.advance(input, output, &mut progress));
         moved.inspect_err(|_| output[..progress.produced].zeroize())?;
         Ok(progress)
     }
@@ -121,7 +121,7 @@ impl Opener {
         if self.ready.is_waiting() {
             return Ok(progress);
         }
-        let ended = self.or_die(|opener| match opener.state {
+        let ended = self.poison_on_error(|opener| match opener.state {
             State::End => opener.size.check_end(),
             _ => Err(truncated()),
         });
@@ -131,9 +131,9 @@ impl Opener {
 
     /// One step of the state machine: how much of `input` it took, and whether another step may get further.
     fn step(&mut self, input: &[u8]) -> Result<(usize, bool)> {
-        match std::mem::replace(&mut self.state, State::Dead) {
+        match std::mem::replace(&mut self.state, State::Failed) {
             State::Fresh => {
-                self.state = State::Header(HeaderReader::new(self.keyring.acceptance(self.signed_allowed)));
+                self.state = State::Header(HeaderReader::new(self.keyring.read_policy(self.signed_allowed)));
                 Ok((0, true))
             }
             State::Header(reader) => self.read_header(reader, input),
@@ -144,7 +144,7 @@ impl Opener {
                 self.state = State::End;
                 Ok((0, false))
             }
-            State::Dead => Err(failed_before()),
+            State::Failed => Err(failed_before()),
         }
     }
 
@@ -154,7 +154,7 @@ impl Opener {
             None => State::Header(reader),
             Some(header) => {
                 let header_len = header.len;
-                let opened = OpenedMessage::unlock(&self.keyring, header, self.input.bytes(), &self.expected)?;
+                let opened = MessageReader::unlock(&self.keyring, header, self.input.bytes(), &self.expected)?;
                 self.input.consume(header_len);
                 State::Body(Box::new(opened), 1)
             }
@@ -162,11 +162,11 @@ impl Opener {
         Ok((taken, taken > 0 || matches!(self.state, State::Body(..))))
     }
 
-    fn read_frame(&mut self, mut opened: Box<OpenedMessage>, number: u32, input: &[u8]) -> Result<(usize, bool)> {
+    fn read_frame(&mut self, mut opened: Box<MessageReader>, number: u32, input: &[u8]) -> Result<(usize, bool)> {
         let limits = *self.keyring.limits();
-        let (mut taken, beginning) = self.input.look(input, HEAD_LEN_MAX)?;
+        let (mut taken, beginning) = self.input.peek(input, HEAD_LEN_MAX)?;
         if let Some(head) = opened.read_head(beginning, number, &limits)? {
-            let (more, frame) = self.input.look(&input[taken..], head.total_len())?;
+            let (more, frame) = self.input.peek(&input[taken..], head.total_len())?;
             taken += more;
             if frame.len() == head.total_len() {
                 self.ready.open(&opened, &head, frame)?;
@@ -181,7 +181,7 @@ impl Opener {
         Ok((taken, false))
     }
 
-    fn after_frame(&mut self, opened: Box<OpenedMessage>, head: &Head) -> State {
+    fn after_frame(&mut self, opened: Box<MessageReader>, head: &Head) -> State {
         if !head.is_last() {
             return State::Body(opened, head.number + 1);
         }
@@ -195,7 +195,7 @@ impl Opener {
     }
 
     fn read_footer(&mut self, verifier: Verifier, input: &[u8]) -> Result<(usize, bool)> {
-        let (mut taken, bytes) = self.input.look(input, FOOTER_LEN_MAX)?;
+        let (mut taken, bytes) = self.input.peek(input, FOOTER_LEN_MAX)?;
         let Some(signature) = read_footer(bytes)? else {
             self.state = State::Footer(verifier);
             return Ok((taken, false));
@@ -216,11 +216,11 @@ impl Opener {
     }
 
     /// What is in memory is wiped as soon as anything goes wrong.
-    fn or_die<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn poison_on_error<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         step(self).inspect_err(|_| {
-            self.state = State::Dead;
-            self.ready = Ready::default();
-            self.input = Window::default();
+            self.state = State::Failed;
+            self.ready = FrameBuffer::default();
+            self.input = InputBuffer::default();
         })
     }
 }

@@ -10,13 +10,13 @@ use crate::seal::format::frame::{self, FINAL_HEAD_LEN, FINAL_MARKER, FrameCipher
 use crate::seal::format::header::{Content, HeaderReader};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::signature::{FOOTER_LEN, FOOTER_LEN_MAX, Verifier};
-use crate::seal::io::pipeline::{Line, Piece, Watch, Work, failed, write_all};
+use crate::seal::io::pipeline::{Chunk, ChunkProcessor, JobControl, Pipeline, failed, write_all};
 use crate::seal::keys::keyring::Keyring;
-use crate::seal::message_reader::{OpenedMessage, check_end, truncated};
-use crate::seal::message_writer::{self, NewMessage, Trailer};
+use crate::seal::message_reader::{MessageReader, check_end, truncated};
+use crate::seal::message_writer::{self, FooterSigner, MessageWriter};
 
 /// How much of a message one thread has at once, at most; a whole number of frames, and at least one.
-const PIECE_LEN: usize = 1 << 20;
+const CHUNK_LEN: usize = 1 << 20;
 /// How much all pieces have together, each once as plaintext and once as message, unless two frames have more.
 const MEMORY: usize = 32 << 20;
 /// How much is read at once for the header, which has about 400 bytes.
@@ -24,35 +24,35 @@ const HEADER_STEP: usize = 4096;
 
 impl Keyring {
     /// Seals all that `reader` gives into `writer`, with up to `threads` threads, this one among them.
-    pub(crate) fn seal_between(
+    pub(crate) fn seal_reader(
         &self,
         context: &Context,
         reader: impl Read + Send,
         mut writer: impl Write + Send,
         threads: usize,
-        watch: &Watch,
+        control: &JobControl,
     ) -> Result<()> {
-        let materials = watch.unless_canceled(self.materials(context, None))?;
+        let materials = control.unless_canceled(self.materials(context, None))?;
         let frame_len = self.frame_len();
         let mut header = vec![0; message_writer::header_len(&materials)];
-        let (cipher, trailer) = NewMessage::begin(materials, frame_len, &mut header)?.split();
+        let (cipher, footer_signer) = MessageWriter::begin(materials, frame_len, &mut header)?.split();
         write_all(&mut writer, &header)?;
         let (threads, frames) = share(threads, whole_frame(frame_len));
-        Line::new(&Sealing { cipher, frame_len, frames }, reader, writer, trailer, watch).run(threads)
+        Pipeline::new(&Sealing { cipher, frame_len, frames }, reader, writer, footer_signer, control).run(threads)
     }
 
     /// Opens the message that `reader` gives into `writer`. Only what is authentic is written.
-    pub(crate) fn open_between(
+    pub(crate) fn open_reader(
         &self,
         expected: &Context,
         signed_allowed: bool,
         mut reader: impl Read + Send,
         writer: impl Write + Send,
         threads: usize,
-        watch: &Watch,
+        control: &JobControl,
     ) -> Result<()> {
         let mut beginning = Vec::new();
-        let mut headers = HeaderReader::new(self.acceptance(signed_allowed));
+        let mut headers = HeaderReader::new(self.read_policy(signed_allowed));
         let header = loop {
             let read = read_some(&mut reader, &mut beginning)?;
             match headers.advance(&beginning)? {
@@ -61,12 +61,12 @@ impl Keyring {
                 None => {}
             }
         };
-        let mut opened = watch.unless_canceled(OpenedMessage::unlock(self, header, &beginning, expected))?;
-        watch.done.fetch_add(opened.header.len as u64, Ordering::Relaxed);
+        let mut opened = control.unless_canceled(MessageReader::unlock(self, header, &beginning, expected))?;
+        control.done.fetch_add(opened.header.len as u64, Ordering::Relaxed);
         let verifier = opened.verifier.take();
         let rest = beginning.split_off(opened.header.len);
         let (threads, opening) = Opening::new(opened, threads, verifier.is_some(), *self.limits());
-        Line::new(&opening, rest.as_slice().chain(reader), writer, verifier, watch).run(threads)
+        Pipeline::new(&opening, rest.as_slice().chain(reader), writer, verifier, control).run(threads)
     }
 }
 
@@ -79,8 +79,8 @@ fn whole_frame(frame_len: usize) -> usize {
 /// threads are wanted and however long or short the frames of a message are.
 fn share(threads: usize, whole_frame: usize) -> (usize, usize) {
     let threads = threads.min(MEMORY / 2 / whole_frame).max(1);
-    let piece = PIECE_LEN.min(MEMORY / 2 / threads);
-    (threads, (piece / whole_frame).max(1))
+    let chunk = CHUNK_LEN.min(MEMORY / 2 / threads);
+    (threads, (chunk / whole_frame).max(1))
 }
 
 fn read_some(reader: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize> {
@@ -100,49 +100,49 @@ fn read_some(reader: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize> {
 struct Sealing {
     cipher: FrameCipher,
     frame_len: usize,
-    /// Frames in a piece.
+    /// Frames in a chunk.
     frames: usize,
 }
 
-impl Work for Sealing {
-    type InOrder = Trailer;
+impl ChunkProcessor for Sealing {
+    type InOrder = FooterSigner;
 
-    /// A piece that is not full is the last, possibly an empty one: a final frame is never full.
-    fn take_in(&self, reader: &mut dyn Read, piece: &mut Piece) -> Result<bool> {
+    /// A chunk that is not full is the last, possibly an empty one: a final frame is never full.
+    fn read_chunk(&self, reader: &mut dyn Read, chunk: &mut Chunk) -> Result<bool> {
         let len = self.frames * self.frame_len;
-        piece.fill(reader, len)?;
-        Ok(piece.input_len < len)
+        chunk.fill(reader, len)?;
+        Ok(chunk.input_len < len)
     }
 
-    fn work(&self, piece: &mut Piece) -> Result<()> {
-        let regular = piece.input_len / self.frame_len;
-        let rest = piece.input_len % self.frame_len;
-        let last = if piece.is_last { FINAL_HEAD_LEN + rest + TAG_LEN } else { 0 };
+    fn process(&self, chunk: &mut Chunk) -> Result<()> {
+        let regular = chunk.input_len / self.frame_len;
+        let rest = chunk.input_len % self.frame_len;
+        let last = if chunk.is_last { FINAL_HEAD_LEN + rest + TAG_LEN } else { 0 };
         let whole_frame = whole_frame(self.frame_len);
-        piece.room(regular * whole_frame + last)?;
+        chunk.resize_output(regular * whole_frame + last)?;
         let (input, output) =
-            (&piece.input.expose()[..piece.input_len], &mut piece.output.expose_mut()[..piece.output_len]);
+            (&chunk.input.expose()[..chunk.input_len], &mut chunk.output.expose_mut()[..chunk.output_len]);
         let (contents, frames) = (input.chunks(self.frame_len), output.chunks_mut(whole_frame));
         for (place, (content, frame)) in contents.zip(frames).take(regular).enumerate() {
-            self.cipher.seal(Kind::Regular, self.regular_number(piece.index, place)?, content, frame)?;
+            self.cipher.seal(Kind::Regular, self.regular_number(chunk.index, place)?, content, frame)?;
         }
-        if piece.is_last {
+        if chunk.is_last {
             let (content, frame) = (&input[regular * self.frame_len..], &mut output[regular * whole_frame..]);
-            self.cipher.seal(Kind::Final, number(piece.index, self.frames, regular)?, content, frame)?;
+            self.cipher.seal(Kind::Final, number(chunk.index, self.frames, regular)?, content, frame)?;
         }
         Ok(())
     }
 
-    fn pass(&self, trailer: &mut Trailer, piece: &mut Piece) -> Result<()> {
-        trailer.sign(piece.output());
-        if !piece.is_last || trailer.footer_len() == 0 {
+    fn finish_in_order(&self, footer_signer: &mut FooterSigner, chunk: &mut Chunk) -> Result<()> {
+        footer_signer.sign(chunk.output());
+        if !chunk.is_last || footer_signer.footer_len() == 0 {
             return Ok(());
         }
         let mut footer = [0; FOOTER_LEN];
-        trailer.footer(&mut footer)?;
-        piece.output.truncate(piece.output_len);
-        piece.output.extend_from_slice(&footer)?;
-        piece.output_len += FOOTER_LEN;
+        footer_signer.footer(&mut footer)?;
+        chunk.output.truncate(chunk.output_len);
+        chunk.output.extend_from_slice(&footer)?;
+        chunk.output_len += FOOTER_LEN;
         Ok(())
     }
 }
@@ -155,7 +155,7 @@ impl Sealing {
     }
 }
 
-/// The number of a frame by its place in a piece.
+/// The number of a frame by its place in a chunk.
 fn number(index: u64, frames: usize, place: usize) -> Result<u32> {
     let before = index.checked_mul(frames as u64);
     let number = before.and_then(|before| before.checked_add(place as u64 + 1));
@@ -163,17 +163,17 @@ fn number(index: u64, frames: usize, place: usize) -> Result<u32> {
 }
 
 struct Opening {
-    opened: OpenedMessage,
+    opened: MessageReader,
     signed: bool,
     limits: Limits,
-    /// The length of a regular frame with head and tag, and how many a piece has. An unframed body is one piece.
+    /// The length of a regular frame with head and tag, and how many a chunk has. An unframed body is one chunk.
     whole_frame: usize,
     frames: usize,
 }
 
 impl Opening {
     /// Also says how many threads have work with it.
-    fn new(opened: OpenedMessage, threads: usize, signed: bool, limits: Limits) -> (usize, Self) {
+    fn new(opened: MessageReader, threads: usize, signed: bool, limits: Limits) -> (usize, Self) {
         let whole_frame = match opened.header.content {
             Content::Framed { frame_len } => whole_frame(frame_len),
             Content::Unframed => usize::MAX,
@@ -186,54 +186,54 @@ impl Opening {
         if self.signed { FOOTER_LEN_MAX } else { 0 }
     }
 
-    /// Where the final frame of a piece begins, by the marker. What is there is checked when the frame is opened.
+    /// Where the final frame of a chunk begins, by the marker. What is there is checked when the frame is opened.
     fn last_frame(&self, input: &[u8]) -> Option<usize> {
         let heads = input.chunks(self.whole_frame).map(|frame| frame.starts_with(&FINAL_MARKER.to_be_bytes()));
         Some(heads.into_iter().position(|last| last)? * self.whole_frame)
     }
 }
 
-impl Work for Opening {
+impl ChunkProcessor for Opening {
     type InOrder = Option<Verifier>;
 
-    fn take_in(&self, reader: &mut dyn Read, piece: &mut Piece) -> Result<bool> {
+    fn read_chunk(&self, reader: &mut dyn Read, chunk: &mut Chunk) -> Result<bool> {
         if self.opened.header.content == Content::Unframed {
-            return self.take_in_unframed(reader, piece).map(|()| true);
+            return self.read_unframed_chunk(reader, chunk).map(|()| true);
         }
         let len = self.frames * self.whole_frame;
-        piece.fill(reader, len)?;
-        let Some(last) = self.last_frame(piece.input()) else { return Ok(piece.input_len < len) };
+        chunk.fill(reader, len)?;
+        let Some(last) = self.last_frame(chunk.input()) else { return Ok(chunk.input_len < len) };
         // One byte more than there can be shows whether something follows.
         let most = last + self.whole_frame - REGULAR_HEAD_LEN + FINAL_HEAD_LEN + self.footer_len_max() + 1;
-        piece.fill(reader, most)?;
+        chunk.fill(reader, most)?;
         Ok(true)
     }
 
-    fn work(&self, piece: &mut Piece) -> Result<()> {
-        piece.room(piece.input_len)?;
+    fn process(&self, chunk: &mut Chunk) -> Result<()> {
+        chunk.resize_output(chunk.input_len)?;
         let (mut at, mut filled, mut place) = (0, 0, 0);
-        while at < piece.input_len || piece.is_last {
-            let rest = &piece.input.expose()[at..piece.input_len];
-            let head = self.opened.read_head(rest, number(piece.index, self.frames, place)?, &self.limits)?;
+        while at < chunk.input_len || chunk.is_last {
+            let rest = &chunk.input.expose()[at..chunk.input_len];
+            let head = self.opened.read_head(rest, number(chunk.index, self.frames, place)?, &self.limits)?;
             let head = head.filter(|head| head.total_len() <= rest.len()).ok_or_else(truncated)?;
-            let content = &mut piece.output.expose_mut()[filled..filled + head.content_len];
+            let content = &mut chunk.output.expose_mut()[filled..filled + head.content_len];
             self.opened.cipher.open(&head, &rest[..head.total_len()], content)?;
             (at, filled, place) = (at + head.total_len(), filled + head.content_len, place + 1);
             if head.is_last() {
                 break;
             }
         }
-        (piece.footer_at, piece.output_len) = (at, filled);
+        (chunk.footer_at, chunk.output_len) = (at, filled);
         Ok(())
     }
 
-    /// The last piece waits for the signature over all of them.
-    fn pass(&self, verifier: &mut Option<Verifier>, piece: &mut Piece) -> Result<()> {
-        let (frames, footer) = piece.input().split_at(piece.footer_at);
+    /// The last chunk waits for the signature over all of them.
+    fn finish_in_order(&self, verifier: &mut Option<Verifier>, chunk: &mut Chunk) -> Result<()> {
+        let (frames, footer) = chunk.input().split_at(chunk.footer_at);
         if let Some(verifier) = verifier {
             verifier.update(frames);
         }
-        if !piece.is_last {
+        if !chunk.is_last {
             return Ok(());
         }
         check_end(verifier.take(), footer)
@@ -241,10 +241,10 @@ impl Work for Opening {
 }
 
 impl Opening {
-    fn take_in_unframed(&self, reader: &mut dyn Read, piece: &mut Piece) -> Result<()> {
-        piece.fill(reader, frame::UNFRAMED_HEAD_LEN)?;
-        let head = self.opened.read_head(piece.input(), 1, &self.limits)?.ok_or_else(truncated)?;
-        piece.fill(reader, head.total_len() + self.footer_len_max() + 1)
+    fn read_unframed_chunk(&self, reader: &mut dyn Read, chunk: &mut Chunk) -> Result<()> {
+        chunk.fill(reader, frame::UNFRAMED_HEAD_LEN)?;
+        let head = self.opened.read_head(chunk.input(), 1, &self.limits)?.ok_or_else(truncated)?;
+        chunk.fill(reader, head.total_len() + self.footer_len_max() + 1)
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
             for wanted in [1, 2, 16, 17, 64, 256] {
                 let (threads, frames) = share(wanted, frame);
                 assert!((1..=wanted).contains(&threads) && frames >= 1);
-                assert!(frames * frame <= PIECE_LEN || frames == 1, "{frame_len} {wanted}");
+                assert!(frames * frame <= CHUNK_LEN || frames == 1, "{frame_len} {wanted}");
                 assert!(2 * threads * frames * frame <= MEMORY || (threads, frames) == (1, 1), "{frame_len} {wanted}");
             }
         }

@@ -1,6 +1,6 @@
 //! Pieces of a long input, worked on by several threads and put out in order, in bounded memory.
 //!
-//! Each worker takes the next piece in, works on it, waits for its turn and puts it out. So one reads while another
+//! Each worker takes the next chunk in, works on it, waits for its turn and puts it out. So one reads while another
 //! encrypts and a third writes, and no more pieces are in memory than there are workers.
 
 use std::io::{Read, Write};
@@ -16,26 +16,26 @@ use crate::sys::fork_lock;
 use crate::sys::signals;
 
 /// How often the progress is told.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What is done with pieces. One value serves all threads.
-pub(crate) trait Work: Sync {
+pub(crate) trait ChunkProcessor: Sync {
     /// What is only touched in the order of the pieces, such as the state of a signature.
     type InOrder: Send;
 
-    /// Reads a piece, one after the other, and says whether it is the last.
-    fn take_in(&self, reader: &mut dyn Read, piece: &mut Piece) -> Result<bool>;
+    /// Reads a chunk, one after the other, and says whether it is the last.
+    fn read_chunk(&self, reader: &mut dyn Read, chunk: &mut Chunk) -> Result<bool>;
 
-    /// Turns `piece.input` into `piece.output`, on any thread and in any order.
-    fn work(&self, piece: &mut Piece) -> Result<()>;
+    /// Turns `chunk.input` into `chunk.output`, on any thread and in any order.
+    fn process(&self, chunk: &mut Chunk) -> Result<()>;
 
-    /// The last look at a piece before it is put out, in order.
-    fn pass(&self, in_order: &mut Self::InOrder, piece: &mut Piece) -> Result<()>;
+    /// The last look at a chunk before it is put out, in order.
+    fn finish_in_order(&self, in_order: &mut Self::InOrder, chunk: &mut Chunk) -> Result<()>;
 }
 
 /// A part of the input and what becomes of it. Either may hold plaintext.
 #[derive(Default)]
-pub(crate) struct Piece {
+pub(crate) struct Chunk {
     /// From 0.
     pub index: u64,
     pub is_last: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Piece {
     pub footer_at: usize,
 }
 
-impl Piece {
+impl Chunk {
     pub fn input(&self) -> &[u8] {
         &self.input.expose()[..self.input_len]
     }
@@ -73,7 +73,7 @@ impl Piece {
     }
 
     /// Room for `len` bytes of output.
-    pub fn room(&mut self, len: usize) -> Result<()> {
+    pub fn resize_output(&mut self, len: usize) -> Result<()> {
         if self.output.len() < len {
             self.output = Secret::zeroed(len)?;
         }
@@ -83,15 +83,15 @@ impl Piece {
 }
 
 /// Hears how many bytes of the input are done, and says whether to go on.
-pub(crate) type Progressing<'a> = dyn FnMut(u64) -> bool + 'a;
+pub(crate) type ProgressCallback<'a> = dyn FnMut(u64) -> bool + 'a;
 
 /// The two ends of a line and what watches over it.
-pub(crate) struct Line<'a, R, W, J: Work> {
+pub(crate) struct Pipeline<'a, R, W, J: ChunkProcessor> {
     work: &'a J,
     source: Mutex<Source<R>>,
     sink: Mutex<Sink<W, J::InOrder>>,
     turned: Condvar,
-    watch: &'a Watch,
+    control: &'a JobControl,
 }
 
 struct Source<R> {
@@ -111,7 +111,7 @@ struct Sink<W, O> {
 
 /// What the caller's thread looks at while others work.
 #[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct JobControl {
     pub done: AtomicU64,
     pub canceled: AtomicBool,
     /// Something failed, so that nothing more is wanted.
@@ -120,23 +120,23 @@ pub(crate) struct Watch {
     changed: Condvar,
 }
 
-impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
-    pub fn new(work: &'a J, reader: R, writer: W, in_order: J::InOrder, watch: &'a Watch) -> Self {
+impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, J> {
+    pub fn new(work: &'a J, reader: R, writer: W, in_order: J::InOrder, control: &'a JobControl) -> Self {
         Self {
             work,
             source: Mutex::new(Source { reader, next: 0, ended: false }),
             sink: Mutex::new(Sink { writer, in_order, turn: 0, failure: None, left: 0 }),
             turned: Condvar::new(),
-            watch,
+            control,
         }
     }
 
     /// Works with up to `threads` threads, this one among them.
     pub fn run(self, threads: usize) -> Result<()> {
         thread::scope(|scope| {
-            // Fewer hands do the same work: a limit on threads is no failure.
-            let helpers: Vec<_> = (1..threads).map_while(|_| spawn(scope, || self.labor()).ok()).collect();
-            self.labor();
+            // Fewer workers do the same work: a limit on threads is no failure.
+            let helpers: Vec<_> = (1..threads).map_while(|_| spawn(scope, || self.run_worker()).ok()).collect();
+            self.run_worker();
             self.wait_until_left(helpers.len() + 1);
             helpers.into_iter().for_each(end);
         });
@@ -146,47 +146,47 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
         }
     }
 
-    fn labor(&self) {
-        let _leave = Leave(self);
-        let mut piece = Piece::default();
-        while let Some(taken) = self.take_in(&mut piece) {
-            let worked = taken.and_then(|()| self.work.work(&mut piece));
-            if !self.put_out(&mut piece, worked) || piece.is_last {
+    fn run_worker(&self) {
+        let _leave = WorkerGuard(self);
+        let mut chunk = Chunk::default();
+        while let Some(taken) = self.read_chunk(&mut chunk) {
+            let worked = taken.and_then(|()| self.work.process(&mut chunk));
+            if !self.write_in_turn(&mut chunk, worked) || chunk.is_last {
                 return;
             }
         }
     }
 
-    fn wait_until_left(&self, hands: usize) {
+    fn wait_until_left(&self, workers: usize) {
         let mut sink = lock(&self.sink);
-        while sink.left < hands {
+        while sink.left < workers {
             sink = self.turned.wait(sink).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The next piece, or `None` when there is no more to do.
-    fn take_in(&self, piece: &mut Piece) -> Option<Result<()>> {
+    /// The next chunk, or `None` when there is no more to do.
+    fn read_chunk(&self, chunk: &mut Chunk) -> Option<Result<()>> {
         let mut source = lock(&self.source);
         if source.ended {
             return None;
         }
-        (piece.index, piece.input_len, piece.output_len) = (source.next, 0, 0);
+        (chunk.index, chunk.input_len, chunk.output_len) = (source.next, 0, 0);
         source.next += 1;
-        let last = self.work.take_in(&mut source.reader, piece);
-        piece.is_last = *last.as_ref().unwrap_or(&true);
-        source.ended = piece.is_last;
+        let last = self.work.read_chunk(&mut source.reader, chunk);
+        chunk.is_last = *last.as_ref().unwrap_or(&true);
+        source.ended = chunk.is_last;
         Some(last.map(|_| ()))
     }
 
-    /// Puts a piece out when its turn has come, and says whether there is a next turn. A failure also waits for its
+    /// Puts a chunk out when its turn has come, and says whether there is a next turn. A failure also waits for its
     /// turn, so that all that precedes it comes out.
-    fn put_out(&self, piece: &mut Piece, worked: Result<()>) -> bool {
+    fn write_in_turn(&self, chunk: &mut Chunk, worked: Result<()>) -> bool {
         let mut sink = lock(&self.sink);
-        while sink.turn != piece.index && sink.failure.is_none() {
+        while sink.turn != chunk.index && sink.failure.is_none() {
             sink = self.turned.wait(sink).unwrap_or_else(PoisonError::into_inner);
         }
         if sink.failure.is_none() {
-            sink.failure = worked.and_then(|()| self.deliver(&mut sink, piece)).err();
+            sink.failure = worked.and_then(|()| self.deliver(&mut sink, chunk)).err();
             sink.turn += 1;
         }
         let goes_on = sink.failure.is_none();
@@ -194,39 +194,39 @@ impl<'a, R: Read + Send, W: Write + Send, J: Work> Line<'a, R, W, J> {
         self.turned.notify_all();
         if !goes_on {
             // Who waits for input holds the source, and must learn that there is no more use for it.
-            self.watch.failed.store(true, Ordering::Relaxed);
+            self.control.failed.store(true, Ordering::Relaxed);
             lock(&self.source).ended = true;
         }
         goes_on
     }
 
-    fn deliver(&self, sink: &mut Sink<W, J::InOrder>, piece: &mut Piece) -> Result<()> {
-        if self.watch.canceled.load(Ordering::Relaxed) {
+    fn deliver(&self, sink: &mut Sink<W, J::InOrder>, chunk: &mut Chunk) -> Result<()> {
+        if self.control.canceled.load(Ordering::Relaxed) {
             return Err(canceled());
         }
-        self.work.pass(&mut sink.in_order, piece)?;
-        write_all(&mut sink.writer, piece.output())?;
-        self.watch.done.fetch_add(piece.input_len as u64, Ordering::Relaxed);
+        self.work.finish_in_order(&mut sink.in_order, chunk)?;
+        write_all(&mut sink.writer, chunk.output())?;
+        self.control.done.fetch_add(chunk.input_len as u64, Ordering::Relaxed);
         Ok(())
     }
 }
 
-/// Says that a thread has no more to do. After a panic nobody may wait for its piece.
-struct Leave<'l, 'w, R, W, J: Work>(&'l Line<'w, R, W, J>);
+/// Says that a thread has no more to do. After a panic nobody may wait for its chunk.
+struct WorkerGuard<'l, 'w, R, W, J: ChunkProcessor>(&'l Pipeline<'w, R, W, J>);
 
-impl<R, W, J: Work> Drop for Leave<'_, '_, R, W, J> {
+impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
     fn drop(&mut self) {
         let mut sink = lock(&self.0.sink);
         sink.left += 1;
         if thread::panicking() && sink.failure.is_none() {
             sink.failure = Some(Error::new(Status::Internal, "a thread that sealed or opened panicked"));
-            self.0.watch.failed.store(true, Ordering::Relaxed);
+            self.0.control.failed.store(true, Ordering::Relaxed);
         }
         self.0.turned.notify_all();
     }
 }
 
-impl Watch {
+impl JobControl {
     /// Whether whoever waits for a descriptor should stop.
     pub fn is_over(&self) -> bool {
         self.canceled.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
@@ -239,26 +239,26 @@ impl Watch {
 
     /// Runs `work` on a thread of its own, whose signals are blocked: a pipe that nobody reads any more must not end
     /// the host. This thread only tells the progress.
-    pub fn over<'a>(
+    pub fn run<'a>(
         &self,
-        progress: Option<&mut Progressing<'a>>,
+        progress: Option<&mut ProgressCallback<'a>>,
         work: impl FnOnce() -> Result<()> + Send,
     ) -> Result<()> {
         thread::scope(|scope| {
             let worker = spawn(scope, || {
-                let _finish = Finish(self);
+                let _finish = FinishGuard(self);
                 work()
             })?;
-            self.tell(progress);
+            self.report_progress(progress);
             end(worker)
         })
     }
 
-    fn tell(&self, mut progress: Option<&mut Progressing<'_>>) {
+    fn report_progress(&self, mut progress: Option<&mut ProgressCallback<'_>>) {
         let mut told = None;
         let mut finished = lock(&self.finished);
         while !*finished {
-            finished = self.changed.wait_timeout(finished, TELL_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+            finished = self.changed.wait_timeout(finished, PROGRESS_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             let done = self.done.load(Ordering::Relaxed);
             let Some(progress) = progress.as_mut().filter(|_| told != Some(done) || !*finished) else { continue };
             told = Some(done);
@@ -272,9 +272,9 @@ impl Watch {
 }
 
 /// Says that the work is over, however it ended.
-struct Finish<'a>(&'a Watch);
+struct FinishGuard<'a>(&'a JobControl);
 
-impl Drop for Finish<'_> {
+impl Drop for FinishGuard<'_> {
     fn drop(&mut self) {
         *lock(&self.0.finished) = true;
         self.0.changed.notify_all();

@@ -6,9 +6,9 @@ use crate::seal::format::context::Context;
 use crate::seal::format::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
 use crate::seal::format::signature::FOOTER_LEN;
 use crate::seal::io::progress::{Progress, too_long_at_once};
-use crate::seal::io::size::SizeRule;
+use crate::seal::io::size::PlaintextSize;
 use crate::seal::keys::keyring::Keyring;
-use crate::seal::message_writer::{self, NewMessage};
+use crate::seal::message_writer::{self, MessageWriter};
 use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::process_identity::{self, ProcessId};
@@ -18,10 +18,10 @@ const REGULAR_AT: usize = FINAL_HEAD_LEN - REGULAR_HEAD_LEN;
 
 /// Writes one message piece by piece. After an error it refuses everything; without [`finish`](Self::finish) the
 /// message has no end, and every reader will say so.
-pub struct Sealer {
+pub struct SealStream {
     keyring: Keyring,
     context: Context,
-    size: SizeRule,
+    size: PlaintextSize,
     state: State,
 }
 
@@ -31,14 +31,14 @@ enum State {
     Body(Body),
     /// The final frame is in the buffer or out already.
     Ending(Body),
-    Dead,
+    Failed,
 }
 
 struct Body {
     /// Where the message was begun. A forked child has the same key and the same numbers to come, and two processes that
     /// used them would give the content away.
     owner: ProcessId,
-    message: NewMessage,
+    message: MessageWriter,
     frame_len: usize,
     total_len: Option<u64>,
     buffer: Secret,
@@ -48,12 +48,12 @@ struct Body {
     ready: std::ops::Range<usize>,
 }
 
-impl Sealer {
+impl SealStream {
     /// A stream that seals with `keyring` and binds the message to `context`. The key service is asked when the first
     /// byte goes in.
     pub fn new(keyring: &Keyring, context: Context) -> Result<Self> {
         context.check_writable()?;
-        Ok(Self { keyring: keyring.clone(), context, size: SizeRule::default(), state: State::Fresh })
+        Ok(Self { keyring: keyring.clone(), context, size: PlaintextSize::default(), state: State::Fresh })
     }
 
     /// Says how many bytes will go in. More or fewer are an error.
@@ -91,7 +91,7 @@ impl Sealer {
 
     /// Takes plaintext and gives pieces of the message, as far as `output` has room.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.or_die(|sealer| {
+        self.poison_on_error(|sealer| {
             sealer.size.check_room(input.len())?;
             let (body, size) = sealer.body()?;
             let progress = body.update(input, output)?;
@@ -102,7 +102,7 @@ impl Sealer {
 
     /// Ends the message: nothing can go in any more. Has to be called until it says that it is done.
     pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
-        self.or_die(|sealer| {
+        self.poison_on_error(|sealer| {
             let mut progress = Progress::default();
             if !matches!(sealer.state, State::Ending(_)) {
                 sealer.size.check_end()?;
@@ -112,7 +112,7 @@ impl Sealer {
                     return Ok(progress);
                 }
                 body.end()?;
-                sealer.state = match std::mem::replace(&mut sealer.state, State::Dead) {
+                sealer.state = match std::mem::replace(&mut sealer.state, State::Failed) {
                     State::Body(body) => State::Ending(body),
                     other => other,
                 };
@@ -132,7 +132,7 @@ impl Sealer {
         Err(Error::new(Status::InvalidState, "the message's size is set before the first byte goes in"))
     }
 
-    fn body(&mut self) -> Result<(&mut Body, &mut SizeRule)> {
+    fn body(&mut self) -> Result<(&mut Body, &mut PlaintextSize)> {
         if matches!(self.state, State::Fresh) {
             self.state = State::Body(Body::start(&self.keyring, &self.context, &self.size)?);
         }
@@ -145,7 +145,7 @@ impl Sealer {
 
     fn started(&mut self) -> Result<&Body> {
         if !matches!(self.state, State::Ending(_)) {
-            self.or_die(|sealer| sealer.body().map(|_| ()))?;
+            self.poison_on_error(|sealer| sealer.body().map(|_| ()))?;
         }
         match &self.state {
             State::Body(body) | State::Ending(body) => Ok(body),
@@ -154,13 +154,13 @@ impl Sealer {
     }
 
     /// What is in memory is wiped as soon as anything goes wrong.
-    fn or_die<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        step(self).inspect_err(|_| self.state = State::Dead)
+    fn poison_on_error<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        step(self).inspect_err(|_| self.state = State::Failed)
     }
 }
 
 impl Body {
-    fn start(keyring: &Keyring, context: &Context, size: &SizeRule) -> Result<Self> {
+    fn start(keyring: &Keyring, context: &Context, size: &PlaintextSize) -> Result<Self> {
         let frame_len = keyring.frame_len();
         let materials = keyring.materials(context, size.at_most())?;
         let total_len =
@@ -168,7 +168,7 @@ impl Body {
         let header_len = message_writer::header_len(&materials);
         let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
         let mut buffer = Secret::zeroed(frame_room.max(header_len))?;
-        let message = NewMessage::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;
+        let message = MessageWriter::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;
         Ok(Self {
             owner: process_identity::current(),
             message,

@@ -5,13 +5,13 @@ use crate::status::Status;
 
 /// Counts plaintext against what was announced.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct SizeRule {
+pub(crate) struct PlaintextSize {
     exact: Option<u64>,
     bound: Option<u64>,
     seen: u64,
 }
 
-impl SizeRule {
+impl PlaintextSize {
     pub fn set_exact(&mut self, size: u64) {
         self.exact = Some(size);
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::seal::cache::lru::Id;
 use crate::seal::cache::{Cache, IdMaker};
 use crate::seal::format::context::Context;
-use crate::seal::format::header::{Acceptance, Header};
+use crate::seal::format::header::{Header, ReadPolicy};
 use crate::seal::format::limits::{
     FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, Limits, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX, checked,
 };
@@ -136,8 +136,8 @@ impl Keyring {
         &self.limits
     }
 
-    pub(crate) fn acceptance(&self, signed_allowed: bool) -> Acceptance {
-        Acceptance { policy: self.policy, signed_allowed, limits: self.limits }
+    pub(crate) fn read_policy(&self, signed_allowed: bool) -> ReadPolicy {
+        ReadPolicy { policy: self.policy, signed_allowed, limits: self.limits }
     }
 
     pub(crate) fn reproduced(&self) -> &Context {
