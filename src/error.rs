@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::sanitize::sanitized;
 use crate::status::{Category, Status};
 use crate::sys::random::RandomUnavailable;
 
@@ -11,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything known about a failure: a status to act on, a message to read, and what the service said.
 ///
-/// No field ever holds a secret, a plaintext or a whole credential.
+/// No field ever holds a secret, a plaintext or a whole credential, nor a character that a terminal would act on.
 #[derive(Clone)]
 pub struct Error(Box<Detail>);
 
@@ -36,7 +37,7 @@ impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
         Self(Box::new(Detail {
             status,
-            message: message.into(),
+            message: safe(&message.into()),
             service_code: None,
             request_id: None,
             key_id: None,
@@ -119,18 +120,18 @@ impl Error {
     }
 
     pub(crate) fn with_service(mut self, code: &str, request_id: Option<&str>) -> Self {
-        self.0.service_code = Some(code.to_owned());
-        self.0.request_id = request_id.map(str::to_owned);
+        self.0.service_code = Some(safe(code));
+        self.0.request_id = request_id.map(safe);
         self
     }
 
     pub(crate) fn with_request_id(mut self, request_id: Option<&str>) -> Self {
-        self.0.request_id = request_id.map(str::to_owned);
+        self.0.request_id = request_id.map(safe);
         self
     }
 
     pub(crate) fn with_key_id(mut self, key_id: &str) -> Self {
-        self.0.key_id = Some(key_id.to_owned());
+        self.0.key_id = Some(safe(key_id));
         self
     }
 
@@ -176,15 +177,15 @@ impl Error {
 
     /// Puts the name of the step before the message, of several that were tried.
     pub(crate) fn in_step(mut self, step: &str) -> Self {
-        self.0.message = format!("{step}: {}", self.0.message);
+        self.0.message = format!("{}: {}", sanitized(step), self.0.message);
         self
     }
 
     /// Puts the action before the message, once: the first action to claim an error is the one that failed.
     pub(crate) fn in_action(mut self, action: &str) -> Self {
         if self.0.action.is_none() {
-            self.0.message = format!("{action}: {}", self.0.message);
-            self.0.action = Some(action.to_owned());
+            self.0.message = format!("{}: {}", sanitized(action), self.0.message);
+            self.0.action = Some(safe(action));
         }
         self
     }
@@ -210,6 +211,11 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Every text of an error may be printed to a terminal as it is.
+fn safe(text: &str) -> String {
+    sanitized(text).into_owned()
+}
 
 /// An error's text with the texts of all its causes, each said once.
 pub(crate) fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -34,6 +34,7 @@ mod log;
 mod providers;
 mod proxy;
 mod resolver;
+mod sanitize;
 pub mod seal;
 mod secret;
 mod stats;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::sanitize::sanitized;
+
 /// How much a log callback wants to hear. A level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -24,7 +26,8 @@ impl LogLevel {
     }
 }
 
-/// A function that takes one line of log text, without a line end and without any secret.
+/// A function that takes one line of log text, without a line end, without any character that a terminal would act on, and
+/// without any secret.
 pub type LogCallback = dyn Fn(LogLevel, &str) + Send + Sync;
 
 /// The callback with its level; a message is only written out when somebody hears it.
@@ -40,7 +43,7 @@ impl Log {
 
     pub fn write(&self, level: LogLevel, message: fmt::Arguments<'_>) {
         if level <= self.level {
-            (self.callback)(level, &message.to_string());
+            (self.callback)(level, &sanitized(&message.to_string()));
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
+use crate::sanitize::sanitized;
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -211,9 +212,10 @@ fn is_id(text: &str) -> bool {
     text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Text of the other side, made fit for a log line: no control characters, and not longer than `max` characters.
+/// Text of the other side, made fit for a log line, of its first `max` characters.
 fn printable(text: &str, max: usize) -> String {
-    text.chars().take(max).map(|character| if character.is_control() { ' ' } else { character }).collect()
+    let beginning: String = text.chars().take(max).collect();
+    sanitized(&beginning).into_owned()
 }
 
 #[cfg(test)]
@@ -334,8 +336,8 @@ mod tests {
 
     #[test]
     fn control_characters_of_the_other_side_do_not_reach_a_log() {
-        let body = r#"{"Response":{"Error":{"Code":"X","Message":"a\nb\u001bc"},"RequestId":"r"}}"#;
-        assert!(error(200, body).message().starts_with("a b c (X"));
+        let body = r#"{"Response":{"Error":{"Code":"X","Message":"a\nb\u001bc\u009bd"},"RequestId":"r"}}"#;
+        assert!(error(200, body).message().starts_with("a b\\u{1b}c\\u{9b}d (X"));
     }
 
     #[test]

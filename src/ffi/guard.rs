@@ -10,6 +10,7 @@ use std::thread;
 use super::error::tckms_error;
 use crate::error::{Error, Result};
 use crate::http_thread;
+use crate::sanitize::sanitized;
 use crate::status::Status;
 use crate::sys::cancel;
 
@@ -48,7 +49,7 @@ pub(super) fn guard_infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
 }
 
 pub(super) fn remember_success(request_id: Option<String>, key_id: Option<String>) {
-    let to_c = |text: Option<String>| text.and_then(|text| CString::new(text).ok());
+    let to_c = |text: Option<String>| text.and_then(|text| CString::new(sanitized(&text).as_ref()).ok());
     let learned = Learned { request_id: to_c(request_id), key_id: to_c(key_id) };
     let _ = LAST_SUCCESS.try_with(|last| last.replace(learned));
 }

@@ -1,6 +1,7 @@
 //! What a message says about itself, to whoever has it. Nothing of it is authenticated.
 
 use crate::error::Result;
+use crate::sanitize::sanitized_json;
 use crate::seal::format::context::Context;
 use crate::seal::format::header::{Content, HeaderReader, ReadPolicy};
 use crate::seal::format::limits::Limits;
@@ -57,7 +58,7 @@ impl MessageInfo {
     pub fn to_json(&self) -> String {
         let pairs: serde_json::Map<_, _> =
             self.context.pairs().map(|(key, value)| (key.into(), value.into())).collect();
-        serde_json::json!({
+        let json = serde_json::json!({
             "authenticated": false,
             "version": self.version,
             "suite": format!("{:04x}", self.suite),
@@ -68,8 +69,9 @@ impl MessageInfo {
             "wrapped_keys": self.wrapped_keys.iter().map(wrapped_key_json).collect::<Vec<_>>(),
             "frame_len": self.frame_len,
             "header_len": self.header_len,
-        })
-        .to_string()
+        });
+        // The names are those of whoever wrote the message, and this is printed to terminals.
+        sanitized_json(&json.to_string()).into_owned()
     }
 }
 

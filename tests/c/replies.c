@@ -553,6 +553,60 @@ static void calls_share_a_connection(void) {
   CHECK_INT(server.connections, 1);
 }
 
+/* Terminals act on these: C1 controls, DEL, characters that turn the direction of text, separators of lines. */
+static const char *const UNSAFE[] = {"\033",         "\177",         "\302\205",     "\302\233",    "\342\200\213", "\342\200\216",
+                                     "\342\200\250", "\342\200\251", "\342\200\256", "\342\201\246", "\357\273\277"};
+
+static void is_safe_for_a_terminal(const char *text) {
+  size_t i;
+  CHECK(strpbrk(text, "\r\n\t") == NULL);
+  for (i = 0; i < sizeof UNSAFE / sizeof UNSAFE[0]; i++) {
+    CHECK(strstr(text, UNSAFE[i]) == NULL);
+  }
+}
+
+static void hear_safe_line(void *userdata, int level, const char *line) {
+  (void)level;
+  is_safe_for_a_terminal(line);
+  ++*(int *)userdata;
+}
+
+#define HOSTILE "\\u001b[2J\\u007f\\u0085\\u009b31m\\u200b\\u200e\\u2028\\u2029\\u202etxt\\u2066\\ufeff\\n\\t"
+
+static void nothing_that_a_terminal_acts_on_comes_out_of_a_reply(void) {
+  static const struct reply script[] = {
+      {.status = 200,
+       .body = "{\"Response\":{\"Error\":{\"Code\":\"Odd." HOSTILE "\",\"Message\":\"see " HOSTILE
+               "\"},\"RequestId\":\"" HOSTILE "\"}}"},
+      {.status = 502, .body = "<html>\302\233\342\200\256\033[2J"},
+      {.status = 200, .body = "{\"Response\":{\"CiphertextBlob\":\"YQ==\",\"KeyId\":\"" HOSTILE "\",\"RequestId\":\"r\"}}"}};
+  static struct server server;
+  tckms_client *client;
+  tckms_config *config;
+  tckms_buffer blob = TCKMS_BUFFER_INIT;
+  int lines = 0;
+  size_t i;
+  server_start(&server, script, 3);
+  config = config_for(server.endpoint);
+  CHECK_OK(tckms_config_set_max_attempts(config, 1));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear_safe_line, &lines));
+  client = client_of(config);
+  for (i = 0; i < 3; i++) {
+    if (tckms_encrypt(client, "alias/any", "x", 1, NULL, &blob) != TCKMS_OK) {
+      is_safe_for_a_terminal(tckms_error_message(tckms_last_error()));
+      is_safe_for_a_terminal(tckms_error_service_code(tckms_last_error()));
+      is_safe_for_a_terminal(tckms_error_request_id(tckms_last_error()));
+      is_safe_for_a_terminal(tckms_error_key_id(tckms_last_error()));
+    }
+    is_safe_for_a_terminal(tckms_last_key_id());
+    is_safe_for_a_terminal(tckms_last_request_id());
+    tckms_buffer_free(&blob);
+  }
+  CHECK(lines >= 3);
+  tckms_client_free(client);
+  server_stop(&server);
+}
+
 int main(void) {
   the_example_of_the_encrypt_page_works_in_both_directions();
   what_a_configuration_says_about_itself_is_sent();
@@ -567,6 +621,7 @@ int main(void) {
   json_without_the_promised_fields_is_refused();
   a_compressed_reply_is_not_unpacked();
   a_huge_reply_is_not_read();
+  nothing_that_a_terminal_acts_on_comes_out_of_a_reply();
   a_reply_may_be_nested_as_deeply_as_it_likes();
 
   a_reply_that_breaks_off_is_a_lost_connection();

@@ -1,0 +1,86 @@
+//! Text for a terminal or a log: without the characters that act on either, whoever wrote them.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Whether a terminal or a reader of logs may act on this character instead of showing it: C0 and C1 control characters,
+/// DEL, line and paragraph separators, and characters that change the direction of text or are invisible.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            // Soft hyphen, combining grapheme joiner, Arabic letter mark, Mongolian vowel separator.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}'
+            // Zero-width characters and direction marks; separators, embeddings and overrides.
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            // Word joiner, invisible operators, isolates, deprecated format characters.
+            | '\u{2060}'..='\u{206f}'
+            // Zero-width no-break space, interlinear annotations, tags.
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text with a blank for each line end or tab, and `\u{…}` for each other unsafe character.
+pub(crate) fn sanitized(text: &str) -> Cow<'_, str> {
+    replaced(text, |character, safe| match character {
+        '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => safe.push(' '),
+        other => safe.extend(other.escape_unicode()),
+    })
+}
+
+/// JSON text with the same meaning and each unsafe character escaped. JSON has them in strings only, and the serialiser has
+/// escaped those below U+0020 already.
+pub(crate) fn sanitized_json(json: &str) -> Cow<'_, str> {
+    replaced(json, |character, safe| {
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    })
+}
+
+fn replaced(text: &str, replace: impl Fn(char, &mut String)) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_unsafe(character) { replace(character, &mut safe) } else { safe.push(character) }
+    }
+    safe.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_text_stays_as_it_is() {
+        for text in ["", "plain", "用户 \"é\" ñ אב 👍", "back\\slash ~"] {
+            assert!(matches!(sanitized(text), Cow::Borrowed(same) if same == text));
+            assert!(matches!(sanitized_json(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_left() {
+        let ranges =
+            [(0, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2028, 0x202e), (0x2060, 0x206f), (0xe0000, 0xe007f)];
+        let singles = [0xad, 0x61c, 0xfeff];
+        for number in ranges.into_iter().flat_map(|(first, last)| first..=last).chain(singles) {
+            let character = char::from_u32(number).unwrap();
+            let text = format!("a{character}b");
+            assert!(!sanitized(&text).contains(is_unsafe), "U+{number:04X}");
+            assert!(!sanitized_json(&text).contains(is_unsafe), "U+{number:04X}");
+        }
+        assert_eq!(
+            sanitized("a\r\nb\x1b[2Jc\u{9b}d\u{202e}e\u{2028}f\x7f"),
+            "a  b\\u{1b}[2Jc\\u{9b}d\\u{202e}e f\\u{7f}"
+        );
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{e0041}\u{2028}\n\x7f"});
+        let safe = sanitized_json(&value.to_string()).into_owned();
+        assert_eq!(safe, r#"{"a\u009b":"\u202e\udb40\udc41\u2028\n\u007f"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+    }
+}
