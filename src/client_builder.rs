@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::api::caller::{ApiCaller, Auth, KMS};
 use crate::config::{Config, DEFAULT_CONNECT_TIMEOUT};
 use crate::credentials::CachedCredentials;
-use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint};
 use crate::error::{Error, Result};
+use crate::http::Settings;
+use crate::http::endpoint::{DEFAULT_ENDPOINT, Endpoint};
+use crate::http::proxy::Proxy;
+use crate::http::tls::{self, CaBundle};
+use crate::http::transport::Transport;
 use crate::providers::{ProviderContext, Source};
-use crate::proxy::Proxy;
 use crate::status::Status;
-use crate::transport::{Settings, Transport};
-use crate::trust::{self, CaBundle};
 
 /// The key service as a configuration has it. Credentials that need no network are fetched now.
 pub(crate) fn kms_caller(config: &Config) -> Result<ApiCaller> {
@@ -61,9 +62,9 @@ fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> 
     let proxy_over_tls = config.proxy.as_ref().is_some_and(Proxy::is_tls);
     let tls = match &config.ca_bundle {
         // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.
-        Some(bundle) => trust::tls_config(bundle)?,
-        None if endpoint.is_tls() || sts_over_tls || proxy_over_tls => trust::tls_config(&CaBundle::System)?,
-        None => trust::tls_config_without_trust()?,
+        Some(bundle) => tls::client_config(bundle)?,
+        None if endpoint.is_tls() || sts_over_tls || proxy_over_tls => tls::client_config(&CaBundle::System)?,
+        None => tls::client_config_without_trust()?,
     };
     Ok(Settings {
         tls,

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::api::limits::CallLimits;
 use crate::api::rate_limiter::RateLimiter;
 use crate::credentials::Credentials;
-use crate::endpoint::{self, Endpoint, INTERNATIONAL_ENDPOINT};
 use crate::error::{Error, Result};
+use crate::http::endpoint::{self, Endpoint, INTERNATIONAL_ENDPOINT};
+use crate::http::proxy::Proxy;
+use crate::http::tls::{CA_PEM_MAX, CaBundle};
 use crate::log::{Log, LogCallback, LogLevel};
 use crate::providers::{CredentialsCallback, DEFAULT_PROFILE, Role, Source, check_role_name};
-use crate::proxy::Proxy;
 use crate::status::Status;
-use crate::trust::CaBundle;
 
 /// Longest time any timeout can be set to: one hour.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
@@ -21,8 +21,6 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 pub const MAX_ATTEMPTS_MAX: u32 = 20;
 /// Highest rate and burst a client can be limited to, per second.
 pub const RATE_MAX: u32 = 1_000_000;
-/// Longest CA bundle in memory, in bytes. Those of systems have a quarter of a megabyte.
-pub const CA_PEM_MAX: usize = 16 * 1024 * 1024;
 /// Longest user-agent suffix (the official SDKs' limit for a custom client name).
 pub const USER_AGENT_SUFFIX_MAX: usize = 128;
 

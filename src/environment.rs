@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::credentials::Credentials;
-use crate::endpoint::check_region;
 use crate::error::{Error, Result};
+use crate::http::endpoint::check_region;
 use crate::providers::{DEFAULT_PROFILE, Role, Source};
 use crate::status::Status;
 

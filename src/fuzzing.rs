@@ -1,7 +1,7 @@
 //! What fuzz targets need and C has not: a reply of the service that comes from nowhere. Only built for fuzzing.
 
-use crate::api::response::HttpReply;
 use crate::error::Result;
+use crate::http::exchange::HttpReply;
 use crate::secret::Secret;
 
 /// Reads a reply as all calls together do, and tells how long its fields are.

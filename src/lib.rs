@@ -20,20 +20,16 @@ mod api;
 mod client;
 mod client_builder;
 mod config;
-mod connector;
 mod credentials;
 mod encryption_context;
-mod endpoint;
 mod environment;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod http_thread;
+mod http;
 mod log;
 mod providers;
-mod proxy;
-mod resolver;
 mod sanitize;
 pub mod seal;
 mod secret;
@@ -41,25 +37,24 @@ mod stats;
 mod status;
 #[allow(unsafe_code)]
 mod sys;
-mod transport;
-mod trust;
 
 #[allow(unsafe_code)]
 pub mod ffi;
 
+pub use crate::http::endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
+pub use crate::http::exchange::RESPONSE_MAX;
+pub use crate::http::tls::CA_PEM_MAX;
 pub use api::request::REQUEST_JSON_MAX;
 pub use client::{
     CIPHERTEXT_BLOB_MAX, Client, DataKey, Decrypted, Encrypted, KEY_ID_MAX, PLAINTEXT_MAX, RANDOM_MAX, Random,
     RawResponse,
 };
-pub use config::{CA_PEM_MAX, Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
+pub use config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use credentials::Credentials;
 pub use encryption_context::ENCRYPTION_CONTEXT_MAX;
-pub use endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
 pub use error::{Error, Result};
 pub use log::{LogCallback, LogLevel};
 pub use providers::{CredentialsCallback, Role, SuppliedCredentials};
 pub use secret::Secret;
 pub use stats::{Failures, Stats};
 pub use status::{Category, Status};
-pub use transport::RESPONSE_MAX;

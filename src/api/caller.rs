@@ -12,17 +12,18 @@ use super::clock::Clock;
 use super::limits::CallLimits;
 use super::rate_limiter::RateLimiter;
 use super::request::Request;
-use super::response::{HttpReply, Response};
+use super::response::Response;
 use super::retry::{Decision, Policy};
 use crate::credentials::tc3::{Signable, hex_sha256};
 use crate::credentials::{CachedCredentials, Credentials};
-use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::http::endpoint::Endpoint;
+use crate::http::exchange::{HttpReply, HttpRequest};
+use crate::http::transport::Transport;
 use crate::log::{Log, LogLevel};
 use crate::stats::{Counters, Stats};
 use crate::status::Status;
 use crate::sys::random;
-use crate::transport::{HttpRequest, Transport};
 
 /// A product of Tencent Cloud, as its API has it.
 pub(crate) struct Product {

@@ -1,27 +1,19 @@
 //! What comes back: the service's envelope, or what stood in for it.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
 
 use base64_simd::{AsOut, STANDARD as BASE64};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
+use crate::http::exchange::HttpReply;
 use crate::sanitize::sanitized;
 use crate::secret::Secret;
 use crate::status::Status;
 
 /// Longest part of a service's message that an error repeats.
 const MESSAGE_MAX: usize = 512;
-
-/// A reply as the transport saw it.
-pub(crate) struct HttpReply {
-    pub status: u16,
-    pub body: Secret,
-    pub date: Option<SystemTime>,
-    pub retry_after: Option<Duration>,
-}
 
 #[derive(Deserialize)]
 struct Envelope<T> {

@@ -9,7 +9,7 @@ use std::thread;
 
 use super::error::tckms_error;
 use crate::error::{Error, Result};
-use crate::http_thread;
+use crate::http::thread as http_thread;
 use crate::sanitize::sanitized;
 use crate::status::Status;
 use crate::sys::cancel;

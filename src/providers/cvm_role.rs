@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::api::response::HttpReply;
 use crate::credentials::{Credentials, ExpiringCredentials, Provider};
-use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::http::Settings;
+use crate::http::endpoint::Endpoint;
+use crate::http::exchange::HttpReply;
+use crate::http::exchange::HttpRequest;
+use crate::http::tls;
+use crate::http::transport::Transport;
 use crate::status::{Category, Status};
 use crate::sys::clock;
-use crate::transport::{HttpRequest, Settings, Transport};
-use crate::trust;
 
 /// The metadata service of every CVM instance (cloud.tencent.com/document/product/213/4934).
 pub(super) const DEFAULT_METADATA_ENDPOINT: &str = "http://metadata.tencentyun.com";
@@ -69,7 +71,7 @@ struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     fn new(endpoint: &'a Endpoint, timeout: Duration) -> Result<Self> {
         let settings =
-            Settings { tls: trust::tls_config_without_trust()?, proxy: None, connect_timeout: CONNECT_TIMEOUT };
+            Settings { tls: tls::client_config_without_trust()?, proxy: None, connect_timeout: CONNECT_TIMEOUT };
         Ok(Self { endpoint, transport: Transport::new(settings), deadline: Instant::now() + timeout })
     }
 

@@ -14,11 +14,11 @@ use super::sts::{DEFAULT_STS_ENDPOINT, DEFAULT_STS_REGION};
 use super::tccli::{self, Contents};
 use crate::api::caller::{ApiCaller, Auth, STS};
 use crate::credentials::{CachedCredentials, Credentials, ExpiringCredentials, Provider};
-use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::http::endpoint::Endpoint;
+use crate::http::transport::Transport;
 use crate::log::Log;
 use crate::status::Status;
-use crate::transport::Transport;
 
 /// Where credentials come from.
 #[derive(Clone)]

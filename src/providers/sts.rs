@@ -9,9 +9,9 @@ use serde::Deserialize;
 use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
-use crate::api::response::HttpReply;
 use crate::credentials::{Credentials, ExpiringCredentials};
 use crate::error::{Error, Result};
+use crate::http::exchange::HttpReply;
 use crate::status::Status;
 use crate::sys::clock;
 

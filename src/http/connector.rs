@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Uri, uri};
+use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -18,9 +20,17 @@ use rustls::client::Resumption;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::proxy::Proxy;
-use crate::resolver::SystemResolver;
-use crate::transport::Settings;
+use crate::http::proxy::Proxy;
+use crate::http::resolver::SystemResolver;
+
+pub(crate) type Client = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
+
+/// What a transport is made from, as often as that is needed.
+pub(crate) struct Settings {
+    pub tls: rustls::ClientConfig,
+    pub proxy: Option<Proxy>,
+    pub connect_timeout: Duration,
+}
 
 /// How long a connection is idle before the kernel looks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use http::Uri;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
-use crate::proxy::Proxy;
+use crate::http::proxy::Proxy;
 use crate::status::Status;
 
 /// The mainland site; resolves to the nearest region (cloud.tencent.com/document/product/573, "Request structure").

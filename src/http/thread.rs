@@ -14,7 +14,7 @@ use std::future::{Future, poll_fn};
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -25,11 +25,11 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::api::response::HttpReply;
 use crate::error::Result;
+use crate::http::connector::Client;
+use crate::http::exchange::{Head, HttpReply, HttpRequest, exchange};
 use crate::sys::fd_sentinel::FdSentinel;
 use crate::sys::fork_lock;
-use crate::transport::{Client, HttpRequest, exchange};
 
 /// The panic hook knows it by this, and prints nothing.
 pub(crate) const NAME: &str = "tckms-http";
@@ -60,20 +60,6 @@ struct Job {
     request: HttpRequest,
     head: Head,
     answer: Answer,
-}
-
-/// The HTTP status of a reply whose head has come and whose body is under way; 0 before that.
-#[derive(Clone, Default)]
-pub(crate) struct Head(Arc<AtomicU16>);
-
-impl Head {
-    pub fn has_come(&self, status: u16) {
-        self.0.store(status, Ordering::Relaxed);
-    }
-
-    fn status(&self) -> Option<u16> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|status| *status != 0)
-    }
 }
 
 type Answer = oneshot::Sender<Result<HttpReply>>;

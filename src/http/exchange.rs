@@ -1,95 +1,48 @@
-//! HTTP over `hyper`, made late and forgotten after a fork.
-//!
-//! All connections live on one thread ([`HttpThread`]). It is started by the first call, with every signal blocked, so
-//! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
-//! thread, so each process makes one of its own ([`PerProcess`]).
+//! One request and its reply, on the network thread.
 
 use std::error::Error as _;
 use std::io;
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::api::response::HttpReply;
-use crate::connector::{ConnectionCounter, Connector};
 use crate::error::{Error, Result, cause_chain};
-use crate::http_thread::{Head, HttpThread, Silence};
-use crate::proxy::Proxy;
-use crate::resolver::ResolveError;
+use crate::http::connector::Client;
+use crate::http::resolver::ResolveError;
 use crate::secret::Secret;
 use crate::status::Status;
-use crate::sys::fork_lock;
-use crate::sys::per_process::PerProcess;
-use crate::sys::signals;
 
 /// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
 pub const RESPONSE_MAX: usize = 1024 * 1024;
 
 /// A request with the whole of its body, whose memory is wiped by who owns it.
 pub(crate) type HttpRequest = http::Request<Full<Bytes>>;
-pub(crate) type Client = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
 
-/// What a transport is made from, as often as that is needed.
-pub(crate) struct Settings {
-    pub tls: rustls::ClientConfig,
-    pub proxy: Option<Proxy>,
-    pub connect_timeout: Duration,
+/// A reply as the transport saw it.
+pub(crate) struct HttpReply {
+    pub status: u16,
+    pub body: Secret,
+    pub date: Option<SystemTime>,
+    pub retry_after: Option<Duration>,
 }
 
-/// One connection pool, shared by all threads of a process.
-pub(crate) struct Transport {
-    settings: Settings,
-    connections: ConnectionCounter,
-    live: PerProcess<HttpThread>,
-}
+/// The HTTP status of a reply whose head has come and whose body is under way; 0 before that.
+#[derive(Clone, Default)]
+pub(crate) struct Head(Arc<AtomicU16>);
 
-impl Transport {
-    pub fn new(settings: Settings) -> Self {
-        fork_lock::install_handlers();
-        Self { settings, connections: ConnectionCounter::default(), live: PerProcess::new() }
+impl Head {
+    pub fn has_come(&self, status: u16) {
+        self.0.store(status, Ordering::Relaxed);
     }
 
-    /// Sends a request and reads the whole reply, both within `timeout`.
-    pub fn send(&self, request: HttpRequest, timeout: Duration) -> Result<HttpReply> {
-        let thread = self.live.get_or_try_init(HttpThread::is_whole, || start(&self.settings, &self.connections))?;
-        thread.fetch(request, timeout).unwrap_or_else(|silence| Err(unanswered(&silence)))
+    pub fn status(&self) -> Option<u16> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|status| *status != 0)
     }
-
-    pub fn connections_opened(&self) -> u64 {
-        self.connections.opened()
-    }
-}
-
-fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<HttpThread> {
-    signals::with_signals_blocked(|| HttpThread::start(build(settings, connections)))
-        .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))
-}
-
-fn build(settings: &Settings, connections: &ConnectionCounter) -> Client {
-    hyper_util::client::legacy::Builder::new(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .build(Connector::new(settings, connections))
-}
-
-fn unavailable(reason: &str) -> Error {
-    Error::new(Status::TransportUnavailable, format!("the HTTP transport is not available: {reason}"))
-        .with_retryable(true)
-}
-
-fn unanswered(silence: &Silence) -> Error {
-    let timed_out = |message| Error::new(Status::TimedOut, message).with_retryable(true);
-    match silence {
-        Silence::TooLate { http_status: None } => timed_out("no reply came in the time allowed"),
-        Silence::TooLate { http_status: Some(status) } => {
-            timed_out("the reply broke off: the rest did not come in the time allowed").with_http_status(*status)
-        }
-        Silence::CutOff => unavailable("its thread has ended or has lost its descriptors"),
-    }
-    .possibly_carried_out()
 }
 
 /// Sends a request and reads the whole reply, on the thread of the runtime.
@@ -118,7 +71,7 @@ async fn read_body(mut incoming: Incoming) -> Result<Secret> {
     Ok(body)
 }
 
-fn date(headers: &HeaderMap) -> Option<std::time::SystemTime> {
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok().filter(|date| *date > UNIX_EPOCH)
 }
 

@@ -8,10 +8,12 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::config::CA_PEM_MAX;
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::file;
+
+/// Longest CA bundle, in bytes. Those of systems have a quarter of a megabyte.
+pub const CA_PEM_MAX: usize = 16 * 1024 * 1024;
 
 /// Where systems keep their bundle, the most common first: Debian, Fedora, openSUSE, Alpine and macOS, FreeBSD.
 const SYSTEM_BUNDLES: &[&str] = &[
@@ -42,12 +44,12 @@ impl CaBundle {
 }
 
 /// The TLS configuration of a client: TLS 1.2 and 1.3 with the provider's safe defaults.
-pub(crate) fn tls_config(bundle: &CaBundle) -> Result<ClientConfig> {
+pub(crate) fn client_config(bundle: &CaBundle) -> Result<ClientConfig> {
     with_roots(bundle.load()?)
 }
 
 /// A configuration that trusts nobody, for clients that only speak plain http.
-pub(crate) fn tls_config_without_trust() -> Result<ClientConfig> {
+pub(crate) fn client_config_without_trust() -> Result<ClientConfig> {
     with_roots(RootCertStore::empty())
 }
 
