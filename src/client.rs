@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
-use crate::api::request::{Fields, Request, base64_len};
+use crate::api::request::{Fields, Request};
 use crate::api::response::Response;
 use crate::client_builder;
 use crate::config::Config;
+use crate::encoding::base64_len;
 use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::secret::Secret;

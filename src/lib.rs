@@ -21,6 +21,7 @@ mod client;
 mod client_builder;
 mod config;
 mod credentials;
+mod encoding;
 mod encryption_context;
 mod environment;
 mod error;

@@ -1,8 +1,8 @@
 //! What an action sends: its name and its body.
 
-use base64_simd::{AsOut, STANDARD as BASE64};
 use bytes::Bytes;
 
+use crate::encoding::{base64_encode_into, base64_len};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::status::Status;
@@ -72,8 +72,7 @@ impl Fields {
     pub fn base64(mut self, name: &str, value: &[u8]) -> Result<Self> {
         self.name(name)?;
         self.json.extend_from_slice(b"\"")?;
-        let room = self.json.grow(base64_len(value.len()))?;
-        let _ = BASE64.encode(value, room.as_out());
+        base64_encode_into(value, self.json.grow(base64_len(value.len()))?);
         self.json.extend_from_slice(b"\"")?;
         Ok(self)
     }
@@ -89,11 +88,6 @@ impl Fields {
         self.json.extend_from_slice(b"}")?;
         Ok(self.json)
     }
-}
-
-/// The length of `len` bytes in base64 with padding.
-pub(crate) const fn base64_len(len: usize) -> usize {
-    len.div_ceil(3) * 4
 }
 
 fn check_action(action: &str) -> Result<()> {

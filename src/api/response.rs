@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use base64_simd::{AsOut, STANDARD as BASE64};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::encoding::base64_decode_into;
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
 use crate::sanitize::sanitized;
@@ -159,10 +159,8 @@ impl Response<'_> {
     pub fn plaintext(&self) -> Result<Secret> {
         let text = self.required(&self.plaintext, "Plaintext")?;
         let mut plaintext = Secret::zeroed(text.len().div_ceil(4) * 3)?;
-        let len = BASE64
-            .decode(text.as_bytes(), plaintext.expose_mut().as_out())
-            .map_err(|_| self.malformed("Plaintext is not base64"))?
-            .len();
+        let len = base64_decode_into(text.as_bytes(), plaintext.expose_mut())
+            .map_err(|_| self.malformed("Plaintext is not base64"))?;
         plaintext.truncate(len);
         Ok(plaintext)
     }

@@ -1,11 +1,11 @@
 //! The HTTP proxy of a client.
 
-use base64_simd::STANDARD as BASE64;
 use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::encoding::base64_encode;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -67,7 +67,7 @@ fn authorization(url: &Url) -> Result<Option<HeaderValue>> {
     let decoded = |part| Zeroizing::new(percent_decode_str(part).collect::<Vec<u8>>());
     let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
     let pair = Zeroizing::new([user.as_slice(), b":", &password].concat());
-    let text = Zeroizing::new(format!("Basic {}", &*Zeroizing::new(BASE64.encode_to_string(&*pair))));
+    let text = Zeroizing::new(format!("Basic {}", &*Zeroizing::new(base64_encode(&pair))));
     let mut value = HeaderValue::from_str(&text).map_err(|_| invalid("its user cannot be part of a request"))?;
     value.set_sensitive(true);
     Ok(Some(value))

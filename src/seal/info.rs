@@ -1,5 +1,6 @@
 //! What a message says about itself, to whoever has it. Nothing of it is authenticated.
 
+use crate::encoding::hex;
 use crate::error::Result;
 use crate::sanitize::sanitized_json;
 use crate::seal::format::context::Context;
@@ -84,8 +85,4 @@ fn wrapped_key_json(key: &WrappedKey) -> serde_json::Value {
         "provider_info_hex": text.is_none().then(|| hex(&key.provider_info)),
         "wrapped_len": key.blob.len(),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,8 +6,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair,
     UnparsedPublicKey, VerificationAlgorithm,
 };
-use base64_simd::STANDARD as BASE64;
 
+use crate::encoding::{base64_decode, base64_encode};
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::fork_lock;
@@ -65,7 +65,7 @@ impl SigningKey {
         let pair = fork_lock::with_forks_blocked(|| EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING))
             .map_err(failed)?;
         let point: EcPublicKeyCompressedBin = pair.public_key().as_be_bytes().map_err(failed)?;
-        let public = BASE64.encode_to_string(point.as_ref());
+        let public = base64_encode(point.as_ref());
         Ok(Self { pair, public })
     }
 
@@ -100,7 +100,7 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// With the public key as the context holds it.
     pub fn new(curve: Curve, public: &str) -> Result<Self> {
-        let public = BASE64.decode_to_vec(public).ok().filter(|point| point.len() == curve.public_key_len());
+        let public = base64_decode(public).ok().filter(|point| point.len() == curve.public_key_len());
         let public = public.ok_or_else(|| {
             Error::new(Status::MalformedMessage, "aws-crypto-public-key is not a compressed point of the suite's curve")
         })?;

@@ -1,0 +1,77 @@
+//! Bytes as text: base64 (RFC 4648, section 4, with padding) and hexadecimal.
+
+use base64::engine::{GeneralPurposeConfig, Simd};
+use base64::{DecodeError, DecodeSliceError, Engine as _};
+use once_cell::race::OnceBox;
+
+/// The length of `len` bytes in base64.
+pub(crate) const fn base64_len(len: usize) -> usize {
+    len.div_ceil(3) * 4
+}
+
+/// Writes `bytes` as base64 into `text`, whose length is [`base64_len`] of theirs. No other memory holds a copy.
+pub(crate) fn base64_encode_into(bytes: &[u8], text: &mut [u8]) {
+    let written = engine().encode_slice(bytes, text).expect("the text is as long as base64_len says");
+    debug_assert_eq!(written, base64_len(bytes.len()));
+}
+
+/// Decodes `text` into `bytes`, and returns how many bytes it holds. No other memory holds a copy.
+pub(crate) fn base64_decode_into(text: &[u8], bytes: &mut [u8]) -> Result<usize, DecodeSliceError> {
+    engine().decode_slice(text, bytes)
+}
+
+pub(crate) fn base64_encode(bytes: &[u8]) -> String {
+    engine().encode(bytes)
+}
+
+pub(crate) fn base64_decode(text: &str) -> Result<Vec<u8>, DecodeError> {
+    engine().decode(text)
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+/// Made once, because its tables are computed at run time; without a lock, because a fork could leave that locked.
+fn engine() -> &'static Simd {
+    static ENGINE: OnceBox<Simd> = OnceBox::new();
+    ENGINE.get_or_init(|| Box::new(Simd::standard(GeneralPurposeConfig::new())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_comes_back() {
+        let bytes = (0..=255).cycle().take(1000).collect::<Vec<u8>>();
+        for len in 0..bytes.len() {
+            let mut text = vec![0; base64_len(len)];
+            base64_encode_into(&bytes[..len], &mut text);
+            assert_eq!(text, base64_encode(&bytes[..len]).as_bytes());
+            let mut decoded = vec![0; text.len() / 4 * 3];
+            let decoded_len = base64_decode_into(&text, &mut decoded).unwrap();
+            assert_eq!(decoded[..decoded_len], bytes[..len]);
+        }
+    }
+
+    #[test]
+    fn only_the_canonical_text_is_decoded() {
+        assert_eq!(base64_decode("dGVzdAo=").unwrap(), b"test\n");
+        for text in ["dGVzdAo", "dGVzdAp=", "dGVz dAo=", "dGVzdAo=\n", "dGVzdA-_", "=", "dGVzdAo=="] {
+            assert!(base64_decode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hex_is_lower_case_with_two_digits_a_byte() {
+        assert_eq!(hex(&[0, 0x0f, 0xab, 0xff]), "000fabff");
+    }
+}
