@@ -181,6 +181,12 @@ impl Error {
         self
     }
 
+    /// Adds to the message what else failed.
+    pub(crate) fn with_reason(mut self, reason: fmt::Arguments<'_>) -> Self {
+        self.0.message = format!("{}; {reason}", self.0.message);
+        self
+    }
+
     /// Puts the action before the message, once: the first action to claim an error is the one that failed.
     pub(crate) fn in_action(mut self, action: &str) -> Self {
         if self.0.action.is_none() {

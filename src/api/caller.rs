@@ -22,7 +22,7 @@ use crate::http::exchange::{HttpReply, HttpRequest};
 use crate::http::transport::Transport;
 use crate::log::{Log, LogLevel};
 use crate::stats::{Counters, Stats};
-use crate::status::Status;
+use crate::status::{Category, Status};
 use crate::sys::random;
 
 /// A product of Tencent Cloud, as its API has it.
@@ -118,8 +118,15 @@ impl ApiCaller {
         limits: &CallLimits,
         extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
     ) -> Result<T> {
-        let mut call =
-            Call { caller: self, request, limits, started: Instant::now(), attempts: 0, corrected: Vec::new() };
+        let mut call = Call {
+            caller: self,
+            request,
+            limits,
+            started: Instant::now(),
+            attempts: 0,
+            clock_corrected: false,
+            credentials_replaced: false,
+        };
         loop {
             call.wait_for_rate().map_err(|error| call.give_up(error))?;
             let credentials = call.credentials().map_err(|error| call.give_up(error))?;
@@ -127,8 +134,10 @@ impl ApiCaller {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if call.correct(&error, credentials.as_ref()) {
-                continue;
+            match call.correct(&error, credentials.as_ref()) {
+                Correction::Made => continue,
+                Correction::Failed(cause) => return Err(call.give_up(not_renewed(error, &cause))),
+                Correction::None => {}
             }
             match call.decide(&error) {
                 Decision::Wait(wait) => call.pause(wait),
@@ -167,8 +176,17 @@ struct Call<'a> {
     limits: &'a CallLimits,
     started: Instant,
     attempts: u32,
-    /// What was refused and has been put right; each is put right once.
-    corrected: Vec<Status>,
+    clock_corrected: bool,
+    credentials_replaced: bool,
+}
+
+/// What became of an attempt to correct the cause of a refusal.
+enum Correction {
+    /// The request is worth sending again at once.
+    Made,
+    /// There is nothing to correct.
+    None,
+    Failed(Error),
 }
 
 impl Call<'_> {
@@ -193,6 +211,9 @@ impl Call<'_> {
             self.succeeded_attempt(&response, began.elapsed());
             Ok(value)
         });
+        if let (Some(credentials), true) = (credentials, accepted(&result)) {
+            credentials.set_accepted();
+        }
         result.inspect_err(|error| self.failed_attempt(error, began.elapsed()))
     }
 
@@ -255,32 +276,44 @@ impl Call<'_> {
         self.limits.total_timeout().saturating_sub(self.started.elapsed())
     }
 
-    /// Puts right what the service complained about, and says whether the request is worth sending again at once.
-    fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> bool {
-        let status = error.status();
-        if self.corrected.contains(&status) {
-            return false;
+    /// Corrects what the service refused the request for, once for each cause.
+    fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> Correction {
+        match error.status() {
+            Status::AuthSignatureExpired if !self.clock_corrected => {
+                self.clock_corrected = true;
+                self.correct_clock(error)
+            }
+            Status::AuthTokenFailure | Status::AuthSecretIdNotFound | Status::AuthSignatureFailure
+                if !self.credentials_replaced =>
+            {
+                self.credentials_replaced = true;
+                self.replace_credentials(credentials)
+            }
+            _ => Correction::None,
         }
-        let put_right = match status {
-            Status::AuthSignatureExpired => self.correct_clock(error),
-            Status::AuthTokenFailure => self.discard_credentials(credentials),
-            _ => return false,
-        };
-        self.corrected.push(status);
-        put_right
     }
 
-    fn correct_clock(&self, error: &Error) -> bool {
-        let Some(service_time) = error.service_time() else { return false };
-        self.caller.clock.correct(service_time);
-        self.caller.log(LogLevel::Warn, format_args!("the clock differs from the service's and is corrected"));
-        true
+    fn correct_clock(&self, error: &Error) -> Correction {
+        let Some(service_time) = error.service_time() else { return Correction::None };
+        let offset = self.caller.clock.correct(service_time);
+        self.caller.log(
+            LogLevel::Warn,
+            format_args!(
+                "the system's clock is {} s {} the service's; requests are signed with the service's time from now on, \
+                 and the system's clock stays as it is",
+                offset.unsigned_abs(),
+                if offset > 0 { "behind" } else { "ahead of" },
+            ),
+        );
+        Correction::Made
     }
 
-    fn discard_credentials(&self, refused: Option<&Arc<Credentials>>) -> bool {
-        match (&self.caller.auth, refused) {
-            (Auth::Signed(credentials), Some(refused)) => credentials.discard(refused),
-            _ => false,
+    fn replace_credentials(&self, refused: Option<&Arc<Credentials>>) -> Correction {
+        let (Auth::Signed(credentials), Some(refused)) = (&self.caller.auth, refused) else { return Correction::None };
+        match credentials.replace(refused, self.time_left()) {
+            Ok(true) => Correction::Made,
+            Ok(false) => Correction::None,
+            Err(cause) => Correction::Failed(cause),
         }
     }
 
@@ -367,6 +400,20 @@ fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result
         headers.insert(HeaderName::from_static(header), header_value(value.as_bytes())?);
     }
     Ok(headers)
+}
+
+/// Whether the service accepted who sent the request, whatever it said about the rest.
+fn accepted<T>(result: &Result<T>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(error) => error.service_code().is_some() && error.status().category() == Category::Request,
+    }
+}
+
+/// A refusal of credentials, with the reason why there are no others.
+fn not_renewed(refusal: Error, cause: &Error) -> Error {
+    let retryable = cause.is_retryable();
+    refusal.with_reason(format_args!("and other credentials are not available: {cause}")).with_retryable(retryable)
 }
 
 /// Marked, so that no debug output of the HTTP stack shows the value.

@@ -17,10 +17,12 @@ impl Clock {
         unix_seconds(SystemTime::now()) + self.offset_seconds.load(Ordering::Relaxed)
     }
 
-    /// Takes the service's time, from a reply's `Date`, as the truth from now on.
-    pub fn correct(&self, service_time: SystemTime) {
+    /// Takes the service's time, from a reply's `Date`, as the truth from now on. Returns by how many seconds it is ahead of
+    /// the system's.
+    pub fn correct(&self, service_time: SystemTime) -> i64 {
         let offset = unix_seconds(service_time) - unix_seconds(SystemTime::now());
         self.offset_seconds.store(offset, Ordering::Relaxed);
+        offset
     }
 }
 

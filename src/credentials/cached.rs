@@ -1,6 +1,6 @@
 //! Credentials that are renewed in time, once for all threads.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::{Credentials, ExpiringCredentials, Provider};
@@ -8,56 +8,74 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock::Moment;
 use crate::sys::per_process::PerProcess;
+use crate::sys::single_flight::SingleFlight;
 
 /// Credentials are renewed when less than this is left, or less than a tenth of their lifetime if that is shorter.
 const MARGIN_MAX: Duration = Duration::from_secs(300);
-/// A fetch that had this long and failed tells of its provider, not of the call that fetched.
-const UNHURRIED: Duration = Duration::from_secs(5);
+/// A fetch that had this long and failed tells something about its provider, not about the call that fetched.
+const AMPLE_TIME: Duration = Duration::from_secs(5);
 /// After a failure the next renewal waits this long, twice as long after the next one, and so on.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
-/// As good as for ever, and short enough to be counted by any clock.
+/// Longer than any process runs, and short enough to be counted by any clock.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A provider with a memory.
 ///
-/// The caller that finds the credentials due renews them on its own thread, while others go on with those that are
-/// still good. Nobody waits unless there are none. A forked child asks the provider anew, beginning with what was
+/// The caller that finds the credentials due renews them on its own thread, while others continue with those that are
+/// still good. Callers wait only when there are none. A forked child asks the provider itself, beginning with what was
 /// preloaded: the file that it came from may be out of reach by then.
 pub(crate) struct CachedCredentials {
     provider: Box<dyn Provider>,
     preloaded: OnceLock<Known>,
-    shared: PerProcess<Shared>,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    settled: Condvar,
+    live: PerProcess<SingleFlight<State>>,
 }
 
 #[derive(Default)]
 struct State {
     known: Option<Known>,
     in_flight: bool,
+    /// The last renewal, if it failed.
     failure: Option<Failure>,
+    /// The last renewal of credentials that the service refused, if those that came were not accepted since.
+    refusal: Option<Refusal>,
 }
 
 #[derive(Clone)]
 struct Known {
     credentials: Arc<Credentials>,
-    /// When to renew, and when they are no longer good; `None` for never.
+    /// When to renew, and when they expire; `None` for never.
     due: Option<(Moment, Moment)>,
 }
 
 struct Failure {
     error: Error,
+    backoff: Backoff,
+}
+
+struct Refusal {
+    outcome: RefusalOutcome,
+    backoff: Backoff,
+}
+
+enum RefusalOutcome {
+    /// The provider gave other credentials.
+    Replaced,
+    /// The provider gave the same credentials again.
+    Unchanged,
+    Failed(Error),
+}
+
+/// A pause that doubles each time.
+#[derive(Clone, Copy)]
+struct Backoff {
     count: u32,
-    retry_at: Moment,
+    until: Moment,
 }
 
 impl CachedCredentials {
     pub fn new(provider: Box<dyn Provider>) -> Self {
-        Self { provider, preloaded: OnceLock::new(), shared: PerProcess::new() }
+        Self { provider, preloaded: OnceLock::new(), live: PerProcess::new() }
     }
 
     /// Fetches what needs no network, so that the process may change its root directory afterwards.
@@ -72,98 +90,129 @@ impl CachedCredentials {
         Ok(())
     }
 
-    fn shared(&self) -> &Shared {
-        self.shared.get_or_init(|| Shared::beginning_with(self.preloaded.get().cloned()))
-    }
-
     /// Credentials that are good now. Blocks only when there are none, and then for `timeout` at most.
     pub fn current(&self, timeout: Duration) -> Result<Arc<Credentials>> {
         let deadline = Moment::now() + timeout;
-        let shared = self.shared();
-        let mut state = shared.lock();
+        let flight = self.flight();
+        let mut state = flight.lock();
         loop {
             let now = Moment::now();
             match state.usable(now) {
                 Some(credentials) if state.in_flight || !state.is_due(now) => return Ok(credentials),
-                None if state.in_flight => state = shared.wait(state, deadline)?,
+                None if state.in_flight => state = wait(flight, state, deadline)?,
                 None if state.is_backing_off(now) => return Err(state.failed()),
                 // Half of the time is for the call itself, which these credentials are still good for.
-                Some(good) => return self.renew(shared, state, Some(good), deadline.since(now) / 2),
-                None => return self.renew(shared, state, None, deadline.since(now)),
+                Some(good) => return self.renew(flight, state, Some(good), deadline.since(now) / 2),
+                None => return self.renew(flight, state, None, deadline.since(now)),
             }
         }
     }
 
-    /// After the service refused the token of `refused`: makes the next [`current`](Self::current) renew it. Says no
-    /// when that could not help.
-    pub fn discard(&self, refused: &Arc<Credentials>) -> bool {
+    /// After the service refused `refused`: gets other credentials, which the next [`current`](Self::current) returns.
+    ///
+    /// Says no when there are none. The provider is then left alone for a while, unless asking it is cheap, so that a
+    /// service which goes on refusing does not double the requests. An error is the provider's.
+    pub fn replace(&self, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
         if !self.provider.can_renew() {
-            return false;
+            return Ok(false);
         }
-        let mut state = self.shared().lock();
-        if state.known.as_ref().is_some_and(|known| Arc::ptr_eq(&known.credentials, refused)) {
-            state.known = None;
-            state.failure = None;
+        let deadline = Moment::now() + timeout;
+        let flight = self.flight();
+        let mut state = flight.lock();
+        loop {
+            if !state.knows(refused) {
+                return Ok(true);
+            }
+            if !state.in_flight {
+                break;
+            }
+            state = wait(flight, state, deadline)?;
         }
-        true
+        if refused.were_accepted() {
+            state.forget_replacement();
+        }
+        match &state.refusal {
+            Some(refusal) if refusal.backoff.is_running() && !self.provider.is_local() => refusal.outcome(),
+            _ => self.renew_refused(flight, state, refused, deadline.since(Moment::now())),
+        }
+    }
+
+    fn flight(&self) -> &SingleFlight<State> {
+        self.live.get_or_init(|| SingleFlight::new(State { known: self.preloaded.get().cloned(), ..State::default() }))
     }
 
     fn renew(
         &self,
-        shared: &Shared,
+        flight: &SingleFlight<State>,
         mut state: MutexGuard<'_, State>,
         still_good: Option<Arc<Credentials>>,
         timeout: Duration,
     ) -> Result<Arc<Credentials>> {
         state.in_flight = true;
-        drop(state);
-        // A panic of the provider must not leave the others waiting for ever.
-        let guard = InFlightGuard(shared);
         let end = Moment::now() + timeout;
-        let outcome = self.provider.fetch(timeout);
-        let deadline_cut_short = timeout < UNHURRIED && Moment::now() >= end;
-        let mut state = shared.lock();
-        let result = match (outcome, still_good) {
-            // A call whose own time ran out found out nothing for those who have none either.
-            (Err(error), None) if deadline_cut_short => Err(error),
-            (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
-        };
-        drop(state);
-        drop(guard);
-        result
+        flight.run(
+            state,
+            || self.provider.fetch(timeout),
+            |state, outcome| {
+                state.in_flight = false;
+                let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
+                match (outcome.unwrap_or_else(|| Err(panicked())), still_good) {
+                    // A call whose own time ran out found out nothing for those who have none either.
+                    (Err(error), None) if deadline_cut_short => Err(error),
+                    (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
+                }
+            },
+        )
+    }
+
+    fn renew_refused(
+        &self,
+        flight: &SingleFlight<State>,
+        mut state: MutexGuard<'_, State>,
+        refused: &Arc<Credentials>,
+        timeout: Duration,
+    ) -> Result<bool> {
+        state.in_flight = true;
+        let end = Moment::now() + timeout;
+        flight.run(
+            state,
+            || self.provider.fetch(timeout),
+            |state, outcome| {
+                state.in_flight = false;
+                let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
+                match outcome.unwrap_or_else(|| Err(panicked())) {
+                    Err(error) if deadline_cut_short => Err(error),
+                    outcome => state.settle_refused(outcome, refused),
+                }
+            },
+        )
     }
 }
 
-impl Shared {
-    fn beginning_with(known: Option<Known>) -> Self {
-        Self { state: Mutex::new(State { known, ..State::default() }), settled: Condvar::new() }
+/// Waits for a fetch of another thread, until the deadline.
+fn wait<'a>(
+    flight: &SingleFlight<State>,
+    state: MutexGuard<'a, State>,
+    deadline: Moment,
+) -> Result<MutexGuard<'a, State>> {
+    let left = deadline.since(Moment::now());
+    if left.is_zero() {
+        let message = "another thread is still fetching credentials, and the time allowed for the call is over";
+        return Err(Error::new(Status::TimedOut, message).with_retryable(true));
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, deadline: Moment) -> Result<MutexGuard<'a, State>> {
-        let left = deadline.since(Moment::now());
-        if left.is_zero() {
-            let message = "another thread is still fetching credentials, and the time allowed for the call is over";
-            return Err(Error::new(Status::TimedOut, message).with_retryable(true));
-        }
-        Ok(self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
-    }
+    Ok(flight.wait(state, left))
 }
 
-/// Ends a flight, whatever became of it.
-struct InFlightGuard<'a>(&'a Shared);
-
-impl Drop for InFlightGuard<'_> {
-    fn drop(&mut self) {
-        self.0.lock().in_flight = false;
-        self.0.settled.notify_all();
-    }
+/// Never seen by a caller: the panic goes on.
+fn panicked() -> Error {
+    Error::new(Status::Internal, "a provider of credentials panicked")
 }
 
 impl State {
+    fn knows(&self, credentials: &Arc<Credentials>) -> bool {
+        self.known.as_ref().is_some_and(|known| Arc::ptr_eq(&known.credentials, credentials))
+    }
+
     fn usable(&self, now: Moment) -> Option<Arc<Credentials>> {
         let known = self.known.as_ref()?;
         known.due.is_none_or(|(_, end)| now < end).then(|| Arc::clone(&known.credentials))
@@ -175,7 +224,7 @@ impl State {
     }
 
     fn is_backing_off(&self, now: Moment) -> bool {
-        self.failure.as_ref().is_some_and(|failure| now < failure.retry_at)
+        self.failure.as_ref().is_some_and(|failure| now < failure.backoff.until)
     }
 
     /// Why there are no credentials. Those that there were are expired.
@@ -201,23 +250,71 @@ impl State {
         still_good: Option<Arc<Credentials>>,
         deadline_cut_short: bool,
     ) -> Result<Arc<Credentials>> {
-        let now = Moment::now();
         match outcome.and_then(ExpiringCredentials::unexpired) {
-            Ok(issued) => {
-                let credentials = Arc::clone(&issued.credentials);
-                self.known = Some(Known::new(issued, now));
-                self.failure = None;
-                Ok(credentials)
-            }
+            Ok(issued) => Ok(self.learn(issued)),
             Err(error) => {
-                // Failures of calls in a hurry do not add up.
-                let before = self.failure.as_ref().filter(|_| !deadline_cut_short);
-                let count = before.map_or(1, |failure| failure.count.saturating_add(1));
-                let backoff = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LAST_BACKOFF);
-                self.failure = Some(Failure { error, count, retry_at: now + backoff });
+                // A fetch cut short by the caller's deadline does not increase the back-off.
+                let before = self.failure.as_ref().filter(|_| !deadline_cut_short).map(|failure| failure.backoff);
+                self.failure = Some(Failure { error, backoff: Backoff::after(before) });
                 still_good.ok_or_else(|| self.failed())
             }
         }
+    }
+
+    fn settle_refused(&mut self, outcome: Result<ExpiringCredentials>, refused: &Arc<Credentials>) -> Result<bool> {
+        let outcome = match outcome.and_then(ExpiringCredentials::unexpired).map(|issued| self.learn(issued)) {
+            Ok(credentials) if Arc::ptr_eq(&credentials, refused) => RefusalOutcome::Unchanged,
+            Ok(_) => RefusalOutcome::Replaced,
+            Err(error) => RefusalOutcome::Failed(error),
+        };
+        let before = self.refusal.as_ref().map(|refusal| refusal.backoff);
+        let refusal = self.refusal.insert(Refusal { outcome, backoff: Backoff::after(before) });
+        match refusal.outcome {
+            RefusalOutcome::Replaced => Ok(true),
+            _ => refusal.outcome(),
+        }
+    }
+
+    fn learn(&mut self, issued: ExpiringCredentials) -> Arc<Credentials> {
+        let mut known = Known::new(issued, Moment::now());
+        // The same credentials stay the same object, which has their signing key and whether they were accepted.
+        if let Some(old) = self.known.as_ref().filter(|old| old.credentials.are_same_as(&known.credentials)) {
+            known.credentials = Arc::clone(&old.credentials);
+        }
+        self.failure = None;
+        Arc::clone(&self.known.insert(known).credentials)
+    }
+
+    /// After the service accepted what had replaced refused credentials, the next refusal is news.
+    fn forget_replacement(&mut self) {
+        if self.refusal.as_ref().is_some_and(|refusal| matches!(refusal.outcome, RefusalOutcome::Replaced)) {
+            self.refusal = None;
+        }
+    }
+}
+
+impl Refusal {
+    /// What this means for credentials that are refused now.
+    fn outcome(&self) -> Result<bool> {
+        match &self.outcome {
+            RefusalOutcome::Replaced | RefusalOutcome::Unchanged => Ok(false),
+            RefusalOutcome::Failed(error) => Err(error.clone()),
+        }
+    }
+}
+
+impl Backoff {
+    fn after(before: Option<Self>) -> Self {
+        let now = Moment::now();
+        // What happened long ago does not count.
+        let before = before.filter(|before| now.since(before.until) < LAST_BACKOFF);
+        let count = before.map_or(1, |before| before.count.saturating_add(1));
+        let pause = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LAST_BACKOFF);
+        Self { count, until: now + pause }
+    }
+
+    fn is_running(&self) -> bool {
+        Moment::now() < self.until
     }
 }
 
@@ -236,7 +333,7 @@ impl Known {
 mod tests {
     use super::*;
 
-    /// Answers after a while, to those who have the time.
+    /// Answers after a while, to callers whose timeout allows it.
     struct Slow(Duration);
 
     impl Provider for Slow {
@@ -254,14 +351,14 @@ mod tests {
     }
 
     #[test]
-    fn a_call_in_a_hurry_does_not_fail_the_others() {
-        let refreshing = CachedCredentials::new(Box::new(Slow(Duration::from_millis(200))));
+    fn a_fetch_cut_short_by_its_deadline_does_not_fail_the_others() {
+        let cached = CachedCredentials::new(Box::new(Slow(Duration::from_millis(200))));
         std::thread::scope(|scope| {
-            let hasty = scope.spawn(|| refreshing.current(Duration::from_millis(50)).err().unwrap().status());
+            let short = scope.spawn(|| cached.current(Duration::from_millis(50)).err().unwrap().status());
             std::thread::sleep(Duration::from_millis(20));
             // It waits for the other's fetch, and then fetches with the time that it has itself.
-            refreshing.current(Duration::from_secs(10)).unwrap();
-            assert_eq!(hasty.join().unwrap(), Status::TimedOut);
+            cached.current(Duration::from_secs(10)).unwrap();
+            assert_eq!(short.join().unwrap(), Status::TimedOut);
         });
     }
 }

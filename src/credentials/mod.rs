@@ -5,6 +5,7 @@ mod provider;
 pub(crate) mod tc3;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use cached::CachedCredentials;
 pub(crate) use provider::{ExpiringCredentials, Provider};
@@ -25,6 +26,7 @@ pub struct Credentials {
     secret_key: Secret,
     token: Option<Secret>,
     signing_key: Mutex<Option<SigningKey>>,
+    accepted: AtomicBool,
 }
 
 impl Credentials {
@@ -40,6 +42,7 @@ impl Credentials {
             secret_key: Secret::copy_of(secret_key.as_bytes())?,
             token: token.map(|token| Secret::copy_of(token.as_bytes())).transpose()?,
             signing_key: Mutex::default(),
+            accepted: AtomicBool::new(false),
         })
     }
 
@@ -57,6 +60,23 @@ impl Credentials {
             Some(key) if key.is_for(timestamp, service) => key.clone(),
             _ => kept.insert(derive()).clone(),
         }
+    }
+
+    /// Whether the service has taken a request that was signed with these.
+    pub(crate) fn were_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_accepted(&self) {
+        if !self.were_accepted() {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn are_same_as(&self, other: &Self) -> bool {
+        self.secret_id == other.secret_id
+            && self.secret_key.expose() == other.secret_key.expose()
+            && self.token.as_ref().map(Secret::expose) == other.token.as_ref().map(Secret::expose)
     }
 
     pub(crate) fn token(&self) -> Option<&Secret> {

@@ -47,6 +47,11 @@ pub(crate) trait Provider: Send + Sync {
         true
     }
 
+    /// Whether fetching takes nothing but files of this machine, so that it may be done as often as one likes.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Gets credentials, within about `timeout`.
     fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials>;
 }

@@ -40,6 +40,10 @@ impl Chain {
         let links = providers.into_iter().map(|provider| Link { provider, absent_until: AtomicU64::new(0) }).collect();
         Self { links, chosen: AtomicUsize::new(usize::MAX) }
     }
+
+    fn chosen(&self) -> Option<&Link> {
+        self.links.get(self.chosen.load(Ordering::Relaxed))
+    }
 }
 
 impl Provider for Chain {
@@ -48,7 +52,11 @@ impl Provider for Chain {
     }
 
     fn can_renew(&self) -> bool {
-        self.links.get(self.chosen.load(Ordering::Relaxed)).is_none_or(|link| link.provider.can_renew())
+        self.chosen().is_none_or(|link| link.provider.can_renew())
+    }
+
+    fn is_local(&self) -> bool {
+        self.chosen().is_some_and(|link| link.provider.is_local())
     }
 
     /// Asks the links that come before the first one which needs the network.
@@ -67,7 +75,7 @@ impl Provider for Chain {
     }
 
     fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
-        if let Some(link) = self.links.get(self.chosen.load(Ordering::Relaxed)) {
+        if let Some(link) = self.chosen() {
             return link.provider.fetch(timeout).map_err(|error| error.in_step(link.provider.name()));
         }
         let deadline = Moment::now() + timeout;

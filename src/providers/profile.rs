@@ -31,6 +31,10 @@ impl Provider for Profile {
         Some(self.fetch(Duration::ZERO))
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
         let mut out_of_reach = None;
         for path in &self.paths {

@@ -151,6 +151,10 @@ impl Provider for Tccli {
         }
     }
 
+    fn is_local(&self) -> bool {
+        matches!(self.read(), Ok(Contents::Credentials(_)))
+    }
+
     fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
         let source = match self.read()? {
             Contents::Credentials(credentials) => return Ok(credentials),

@@ -18,6 +18,7 @@ pub(crate) mod per_process;
 pub(crate) mod process_identity;
 pub(crate) mod random;
 pub(crate) mod signals;
+pub(crate) mod single_flight;
 pub(crate) mod wipe;
 #[cfg(feature = "wipe-on-free")]
 mod wiping_allocator;

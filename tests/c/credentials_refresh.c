@@ -332,6 +332,188 @@ static void a_refused_token_of_a_fixed_identity_fails_at_once(void) {
   tckms_client_free(client);
 }
 
+static const char *const REFUSALS[] = {"AuthFailure.SecretIdNotFound", "AuthFailure.SignatureFailure",
+                                       "AuthFailure.TokenFailure"};
+static const tckms_status REFUSAL_STATUSES[] = {TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND, TCKMS_ERR_AUTH_SIGNATURE_FAILURE,
+                                                TCKMS_ERR_AUTH_TOKEN_FAILURE};
+enum { REFUSAL_KINDS = 3 };
+
+static void refuse(int kind, int times) {
+  char fault[128];
+  snprintf(fault, sizeof fault, "{\"kind\":\"error\",\"code\":\"%s\",\"message\":\"no\"}", REFUSALS[kind]);
+  set_fault("Encrypt", fault, times);
+}
+
+/* Supplies what the test says, and counts. */
+struct vault {
+  struct identity identity;
+  int calls;
+  int failing;
+};
+
+static int ask_vault(void *userdata, tckms_credentials *out) {
+  struct vault *vault = userdata;
+  __atomic_add_fetch(&vault->calls, 1, __ATOMIC_SEQ_CST);
+  if (vault->failing) {
+    return 1;
+  }
+  CHECK_OK(tckms_credentials_set(out, vault->identity.secret_id, vault->identity.secret_key, vault->identity.token, 0));
+  return 0;
+}
+
+static tckms_client *vault_client(struct vault *vault) {
+  tckms_config *config = heard_config();
+  memset(vault, 0, sizeof *vault);
+  vault->identity = issue_identity();
+  CHECK_OK(tckms_config_set_credentials_callback(config, ask_vault, vault, NULL));
+  return client_of(config);
+}
+
+static void a_pair_that_was_replaced_in_its_file_is_read_again(void) {
+  int kind;
+  for (kind = 0; kind < REFUSAL_KINDS; kind++) {
+    struct identity identity;
+    tckms_config *config = heard_config();
+    tckms_client *client;
+    const char *path;
+    begin_anew();
+    identity = issue_identity();
+    path = write_profile("rotated", "default", &identity);
+    CHECK_OK(tckms_config_set_profile_credentials(config, path, NULL));
+    client = client_of(config);
+    CHECK_OK(use(client));
+    /* Deleted first: the file has nothing else, so the request is not repeated. */
+    refuse(kind, 1);
+    forget_requests();
+    CHECK_REFUSED(use(client), REFUSAL_STATUSES[kind]);
+    CHECK(!tckms_error_retryable(tckms_last_error()));
+    CHECK_INT(requests_seen("Encrypt"), 1);
+    /* Then replaced: the next call finds it without waiting. */
+    identity = issue_identity();
+    path = write_profile("rotated", "default", &identity);
+    refuse(kind, 1);
+    forget_requests();
+    CHECK_OK(use(client));
+    CHECK_INT(requests_seen("Encrypt"), 2);
+    CHECK_OK(use(client));
+    CHECK_INT(requests_seen("Encrypt"), 3);
+    tckms_client_free(client);
+  }
+}
+
+/* The emulator itself refuses an id that it does not know and a key that is not the id's. */
+static void an_unknown_id_and_a_wrong_key_are_replaced(void) {
+  int wrong;
+  for (wrong = 0; wrong < 2; wrong++) {
+    struct identity identity;
+    struct identity refused;
+    tckms_config *config = heard_config();
+    tckms_client *client;
+    begin_anew();
+    identity = issue_identity();
+    refused = identity;
+    if (wrong == 0) {
+      strcpy(refused.secret_id, "AKIDdeleted");
+    } else {
+      strcpy(refused.secret_key, "S3CRETofAnother");
+    }
+    CHECK_OK(tckms_config_set_profile_credentials(config, write_profile("wrong", "default", &refused), NULL));
+    client = client_of(config);
+    CHECK_REFUSED(use(client), REFUSAL_STATUSES[wrong]);
+    write_profile("wrong", "default", &identity);
+    CHECK_OK(use(client));
+    tckms_client_free(client);
+  }
+}
+
+static void a_callback_is_asked_again_for_a_refused_pair(void) {
+  int kind;
+  for (kind = 0; kind < REFUSAL_KINDS; kind++) {
+    struct vault vault;
+    tckms_client *client;
+    begin_anew();
+    client = vault_client(&vault);
+    CHECK_OK(use(client));
+    vault.identity = issue_identity();
+    refuse(kind, 1);
+    CHECK_OK(use(client));
+    CHECK_INT(vault.calls, 2);
+    /* What came was accepted, so the next refusal is news. */
+    vault.identity = issue_identity();
+    refuse(kind, 1);
+    CHECK_OK(use(client));
+    CHECK_INT(vault.calls, 3);
+    tckms_client_free(client);
+  }
+}
+
+static void a_service_that_goes_on_refusing_costs_one_question_per_back_off(void) {
+  int kind;
+  for (kind = 0; kind < REFUSAL_KINDS; kind++) {
+    struct vault vault;
+    tckms_client *client;
+    int i;
+    begin_anew();
+    client = vault_client(&vault);
+    CHECK_OK(use(client));
+    forget_requests();
+    refuse(kind, 1000);
+    /* The callback has nothing else, then something else each time. */
+    for (i = 0; i < 10; i++) {
+      CHECK_REFUSED(use(client), REFUSAL_STATUSES[kind]);
+    }
+    CHECK_INT(vault.calls, 2);
+    CHECK_INT(requests_seen("Encrypt"), 10);
+    sleep_ms(510);
+    for (i = 0; i < 10; i++) {
+      vault.identity = issue_identity();
+      CHECK_REFUSED(use(client), REFUSAL_STATUSES[kind]);
+    }
+    CHECK_INT(vault.calls, 3);
+    CHECK_INT(requests_seen("Encrypt"), 21);
+    clear_faults();
+    CHECK_OK(use(client));
+    tckms_client_free(client);
+  }
+}
+
+static void a_refusal_says_why_there_is_nothing_else(void) {
+  struct vault vault;
+  tckms_client *client;
+  int i;
+  begin_anew();
+  client = vault_client(&vault);
+  CHECK_OK(use(client));
+  vault.failing = 1;
+  refuse(0, 3);
+  for (i = 0; i < 3; i++) {
+    CHECK_REFUSED(use(client), TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND);
+    CHECK_MESSAGE_HAS("callback");
+  }
+  CHECK_INT(vault.calls, 2);
+  /* What was refused is not forgotten: it may have been the service's mistake. */
+  CHECK_OK(use(client));
+  tckms_client_free(client);
+}
+
+/* The keys that sign the calls of STS are renewed as those of KMS are. */
+static void refused_keys_of_a_role_are_renewed_for_sts(void) {
+  struct identity identity;
+  struct identity refused;
+  tckms_config *config = heard_config();
+  tckms_client *client;
+  begin_anew();
+  identity = issue_identity();
+  refused = identity;
+  strcpy(refused.secret_id, "AKIDdeleted");
+  CHECK_OK(tckms_config_set_profile_credentials(config, write_profile("base", "default", &refused), NULL));
+  CHECK_OK(tckms_config_set_assume_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
+  client = client_of(config);
+  write_profile("base", "default", &identity);
+  CHECK_OK(use(client));
+  tckms_client_free(client);
+}
+
 int main(void) {
   void *(*const slow[])(void *) = {
       others_go_on_while_a_renewal_is_slow,
@@ -360,5 +542,11 @@ int main(void) {
   a_refused_token_is_renewed_once_for_all_threads();
   the_three_parts_always_belong_together();
   a_refused_token_of_a_fixed_identity_fails_at_once();
+  a_pair_that_was_replaced_in_its_file_is_read_again();
+  an_unknown_id_and_a_wrong_key_are_replaced();
+  a_callback_is_asked_again_for_a_refused_pair();
+  a_service_that_goes_on_refusing_costs_one_question_per_back_off();
+  a_refusal_says_why_there_is_nothing_else();
+  refused_keys_of_a_role_are_renewed_for_sts();
   return no_secret_was_told();
 }

@@ -1,0 +1,117 @@
+//! Slow work that one caller does for all who want its outcome.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A state, and slow work on it that one caller at a time does while the others wait for the outcome.
+///
+/// The state itself says which work is in flight. The pattern is: [`lock`](Self::lock) and look; if the work is in
+/// flight, [`wait`](Self::wait) as long as the deadline allows and look again; otherwise mark it as in flight and
+/// [`run`](Self::run) it.
+pub(crate) struct SingleFlight<S> {
+    state: Mutex<S>,
+    ended: Condvar,
+}
+
+impl<S> SingleFlight<S> {
+    pub fn new(state: S) -> Self {
+        Self { state: Mutex::new(state), ended: Condvar::new() }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, S> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until some work has ended, at most `timeout`, and possibly less. The caller looks at the state again, and at
+    /// its own deadline before it waits again.
+    pub fn wait<'a>(&self, state: MutexGuard<'a, S>, timeout: Duration) -> MutexGuard<'a, S> {
+        self.ended.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Does `work` without the lock, then `settle` with it, then wakes those who wait. `state` is marked already.
+    ///
+    /// If `work` panics, `settle` gets `None`, so that it can remove the mark, and the panic continues.
+    pub fn run<T, R>(
+        &self,
+        state: MutexGuard<'_, S>,
+        work: impl FnOnce() -> T,
+        settle: impl FnOnce(&mut S, Option<T>) -> R,
+    ) -> R {
+        drop(state);
+        let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+        let (outcome, panic) = match outcome {
+            Ok(outcome) => (Some(outcome), None),
+            Err(panic) => (None, Some(panic)),
+        };
+        let result = settle(&mut self.lock(), outcome);
+        self.ended.notify_all();
+        match panic {
+            None => result,
+            Some(panic) => panic::resume_unwind(panic),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct State {
+        value: Option<u32>,
+        in_flight: bool,
+        fetched: u32,
+    }
+
+    fn get(flight: &SingleFlight<State>, work: impl FnOnce() -> u32) -> Option<u32> {
+        let mut state = flight.lock();
+        while state.in_flight {
+            state = flight.wait(state, Duration::from_secs(10));
+        }
+        if state.value.is_some() {
+            return state.value;
+        }
+        state.in_flight = true;
+        flight.run(state, work, |state, outcome| {
+            state.in_flight = false;
+            state.fetched += 1;
+            state.value = outcome;
+            outcome
+        })
+    }
+
+    #[test]
+    fn one_caller_works_for_all() {
+        let flight = SingleFlight::new(State::default());
+        let slow = || {
+            thread::sleep(Duration::from_millis(50));
+            7
+        };
+        thread::scope(|scope| {
+            let callers: Vec<_> = (0..16).map(|_| scope.spawn(|| get(&flight, slow))).collect();
+            assert!(callers.into_iter().all(|caller| caller.join().unwrap() == Some(7)));
+        });
+        assert_eq!(flight.lock().fetched, 1);
+    }
+
+    #[test]
+    fn a_panic_ends_the_flight_too() {
+        let flight = SingleFlight::new(State::default());
+        thread::scope(|scope| {
+            let panics = scope.spawn(|| get(&flight, || panic::resume_unwind(Box::new("on purpose"))));
+            assert!(panics.join().is_err());
+        });
+        assert_eq!(get(&flight, || 8), Some(8));
+    }
+
+    #[test]
+    fn a_wait_ends_in_time() {
+        let flight = SingleFlight::new(State::default());
+        let begun = std::time::Instant::now();
+        drop(flight.wait(flight.lock(), Duration::from_millis(30)));
+        assert!(begun.elapsed() >= Duration::from_millis(30) && begun.elapsed() < Duration::from_secs(5));
+    }
+}
