@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Result;
 use crate::cli::Options;
+use crate::error::Result;
 
 /// What a measurement works with.
 pub struct Artifacts {

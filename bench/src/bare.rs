@@ -13,9 +13,9 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::Result;
+use crate::caller::Caller;
+use crate::error::Result;
 use crate::http::RawRequest;
-use crate::worker::Caller;
 
 /// The library's defaults, set once for all requests, as one would.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

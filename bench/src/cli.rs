@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::worker;
+use crate::caller::Spec;
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -36,7 +36,7 @@ pub enum Command {
         ca_file: PathBuf,
     },
     /// Internal: be a client.
-    Work(worker::Spec),
+    Work(Spec),
 }
 
 /// What to measure.
@@ -81,7 +81,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Measure(options))
 }
 
-fn spec(json: &str) -> serde_json::Result<worker::Spec> {
+fn spec(json: &str) -> serde_json::Result<Spec> {
     serde_json::from_str(json)
 }
 

@@ -6,8 +6,8 @@ use std::ptr;
 
 use libloading::Library;
 
-use crate::Result;
-use crate::worker::Caller;
+use crate::caller::Caller;
+use crate::error::Result;
 
 pub const KEY_ID: &CStr = c"23e80852-1e38-11e9-b129-5cb9019b4b01";
 const REGION: &CStr = c"ap-guangzhou";

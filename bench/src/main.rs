@@ -8,8 +8,10 @@
 
 mod artifact;
 mod bare;
+mod caller;
 mod chart;
 mod cli;
+mod error;
 mod http;
 mod libtckms;
 mod placement;
@@ -28,9 +30,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{Command, What};
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
-type Result<T> = std::result::Result<T, Error>;
+use crate::error::{Result, with_causes};
 
 /// Exit status for a command line that makes no sense.
 const USAGE_ERROR: u8 = 2;
@@ -60,11 +60,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn measure(options: &cli::Options) -> Result<()> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::Result;
 use crate::chart::{Bar, Chart, Mark};
+use crate::error::Result;
 use crate::sealing::figures::{Report, Row, Section, short};
 
 /// Draws what there is JSON of in `results`, and says which files were written.

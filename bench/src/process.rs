@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Result;
+use crate::error::Result;
 
 /// Another process of this program. It ends when its standard input is closed, so nothing is left running even if this
 /// process is killed.

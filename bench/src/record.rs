@@ -4,11 +4,11 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::Result;
+use crate::caller::{ClientKind, Cost, Spec};
+use crate::error::Result;
 use crate::http::{RawRequest, Requests};
 use crate::process::Part;
 use crate::server::ANSWER;
-use crate::worker::{ClientKind, Cost, Spec};
 
 /// What the library sends to encrypt a plaintext of so many bytes.
 pub fn request(library: &Path, plaintext_len: usize) -> Result<RawRequest> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::Result;
+use crate::error::Result;
 use crate::plan::TARGET;
 use crate::rounds::{Measured, Row};
 

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::Result;
 use crate::artifact::Artifacts;
+use crate::caller::{ClientKind, Cost, Spec};
 use crate::cli::Options;
+use crate::error::Result;
 use crate::http::RawRequest;
 use crate::plan::{self, Configuration, Effort, Scheme};
 use crate::process::Part;
 use crate::record;
 use crate::server::Ready;
-use crate::worker::{ClientKind, Cost, Spec};
 
 /// The figures of one run.
 #[derive(Debug, Serialize)]

@@ -11,9 +11,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::http::Requests;
 use crate::placement::Place;
-use crate::{Result, placement, process};
+use crate::{placement, process};
 
 /// Length of the answer's body: that of the service's to an Encrypt call.
 const BODY_LEN: usize = 285;

@@ -1,52 +1,19 @@
 //! A client process: makes as many calls as it is told to and says what they cost.
 
 use std::io::BufRead;
-use std::path::PathBuf;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use serde::{Deserialize, Serialize};
-
 use crate::bare::Bare;
+use crate::caller::{Caller, ClientKind, Cost, Spec};
+use crate::error::{Result, with_causes};
 use crate::http::RawRequest;
 use crate::libtckms::LibTckms;
 use crate::placement::Place;
 use crate::signing::SigningLoop;
-use crate::{Result, placement, process, with_causes};
-
-/// Where and how a client works.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Spec {
-    pub client: ClientKind,
-    pub endpoint: String,
-    pub ca_file: Option<PathBuf>,
-    pub threads: usize,
-}
-
-/// Who sends the requests.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum ClientKind {
-    /// `tckms_encrypt()` of this shared library, with a plaintext of so many bytes.
-    LibTckms { library: PathBuf, plaintext_len: usize },
-    /// `reqwest::blocking` with this request.
-    Bare { head: String, body: String },
-    /// The same, but encoding, writing and signing the request anew for each call.
-    Signing { head: String, plaintext_len: usize },
-}
-
-/// What a number of calls cost this process.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Cost {
-    pub cpu: Duration,
-    pub wall: Duration,
-}
-
-/// One client, shared by all threads of its process.
-pub trait Caller: Sync {
-    fn call(&self) -> Result<()>;
-}
+use crate::{placement, process};
 
 /// Reads numbers of calls from standard input until it ends, makes them, and answers each with a [`Cost`].
 pub fn run(spec: &Spec) -> Result<()> {

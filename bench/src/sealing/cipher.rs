@@ -5,7 +5,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
 use aws_lc_rs::hmac;
 
 use super::FRAME_LEN;
-use crate::Result;
+use crate::error::Result;
 
 pub const TAG_LEN: usize = 16;
 const IV_LEN: usize = 12;

@@ -6,7 +6,7 @@ use std::ptr;
 use libloading::Library;
 
 use super::cipher::Cipher;
-use crate::Result;
+use crate::error::Result;
 
 const NAME: &str = "libcrypto.so.3";
 const GET_TAG: c_int = 0x10;

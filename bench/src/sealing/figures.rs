@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::turns::{Cost, Series};
-use crate::Result;
+use crate::error::Result;
 use crate::rounds::median;
 
 /// The figures of one run.

@@ -7,7 +7,7 @@ use super::Effort;
 use super::figures::Section;
 use super::library::Library;
 use super::turns::{cost_of, take_turns};
-use crate::Result;
+use crate::error::Result;
 
 /// How many times one core two of them should be.
 const TWO_CORES: f64 = 1.6;

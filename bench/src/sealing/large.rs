@@ -7,7 +7,7 @@ use super::library::{DATA_KEY, Library};
 use super::memory::Fresh;
 use super::turns::{Cost, cost_of, take_turns};
 use super::{Effort, FRAME_LEN};
-use crate::Result;
+use crate::error::Result;
 
 /// The least that the library should reach of the bare cipher, and how many times OpenSSL.
 const OF_BARE: f64 = 0.85;

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::{fs, ptr, slice};
 
-use crate::Result;
+use crate::error::Result;
 
 /// What the key below makes of every data key, so that the bare work can be done under the same one.
 pub const DATA_KEY: [u8; 32] = [7; 32];

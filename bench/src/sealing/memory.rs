@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use crate::Result;
+use crate::error::Result;
 
 /// Mapped in large pages where the system has them, as the library maps its results.
 pub struct Fresh {

@@ -7,7 +7,7 @@ use super::cipher::{AwsLc, Cipher, TAG_LEN, derive, final_aad, iv};
 use super::figures::Section;
 use super::library::{DATA_KEY, Library};
 use super::turns::{Cost, cost_of, take_turns};
-use crate::Result;
+use crate::error::Result;
 
 const LEN: usize = 1024;
 

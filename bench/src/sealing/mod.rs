@@ -17,8 +17,8 @@ pub mod figures;
 use std::fs;
 use std::path::Path;
 
+use crate::error::{Error, Result};
 use crate::placement::{self, Place};
-use crate::{Error, Result};
 use evp::OpenSsl;
 use figures::{Report, Section};
 use library::Library;

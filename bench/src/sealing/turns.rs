@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::Result;
+use crate::error::Result;
 
 /// Seconds.
 #[derive(Clone, Copy)]

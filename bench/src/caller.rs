@@ -1,0 +1,40 @@
+//! What a client process is told, what it reports, and what it calls.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// Where and how a client works.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Spec {
+    pub client: ClientKind,
+    pub endpoint: String,
+    pub ca_file: Option<PathBuf>,
+    pub threads: usize,
+}
+
+/// Who sends the requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum ClientKind {
+    /// `tckms_encrypt()` of this shared library, with a plaintext of so many bytes.
+    LibTckms { library: PathBuf, plaintext_len: usize },
+    /// `reqwest::blocking` with this request.
+    Bare { head: String, body: String },
+    /// The same, but encoding, writing and signing each request.
+    Signing { head: String, plaintext_len: usize },
+}
+
+/// What a number of calls cost this process.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Cost {
+    pub cpu: Duration,
+    pub wall: Duration,
+}
+
+/// One client, shared by all threads of its process.
+pub trait Caller: Sync {
+    fn call(&self) -> Result<()>;
+}
