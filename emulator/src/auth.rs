@@ -2,7 +2,7 @@
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 
 use crate::clock::utc_date;
 use crate::error::ApiError;
@@ -17,6 +17,9 @@ const CLOCK_TOLERANCE: i64 = 300;
 
 /// The value of X-TC-Content-SHA256 that stands for a body left out of the signature (kms-api §2.3).
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// The content type of forms, whose fields version 1 signs.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parts of a request that a signature covers.
 #[derive(Clone, Copy)]
@@ -59,7 +62,7 @@ fn verify(
 ) -> Result<(), ApiError> {
     let host = header(request.headers, HOST.as_str()).unwrap_or_default();
     let scope_is_right = utc_date(timestamp).as_deref() == Some(authorization.date)
-        && (authorization.service == service || authorization.service == first_label(host));
+        && (authorization.service == service || is_from_endpoint(authorization.service, host));
     let signature = decode_hex(authorization.signature).ok_or_else(invalid_authorization)?;
     let matches = |canonical: String| {
         let string_to_sign = string_to_sign(authorization, timestamp, &canonical);
@@ -187,8 +190,32 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn first_label(host: &str) -> &str {
-    without_port(host).split('.').next().unwrap_or_default()
+/// Whether an SDK that was given this host as its endpoint signs for `service`. Those for Node, PHP, Java, .NET, Ruby and
+/// C++ take the endpoint up to its first dot, a port before that included (docs/kms-service.md, "What the SDKs send").
+/// Node's HTTP layer sends the host in lower case and without the scheme's own port.
+fn is_from_endpoint(service: &str, host: &str) -> bool {
+    let has_port = without_port(host) != host;
+    let endpoints = ["", ":80", ":443"].map(|port| format!("{host}{port}"));
+    let endpoints = endpoints.iter().take(if has_port { 1 } else { 3 });
+    endpoints.filter_map(|endpoint| endpoint.split('.').next()).any(|label| service.eq_ignore_ascii_case(label))
+}
+
+/// Refuses a request that is signed by version 1, in its query or form, and says what is wanted instead.
+pub fn refuse_version_1(request: Signed<'_>) -> Result<(), ApiError> {
+    if request.headers.contains_key(AUTHORIZATION) {
+        return Ok(());
+    }
+    let is_form = header(request.headers, CONTENT_TYPE.as_str()).is_some_and(|value| value.starts_with(FORM));
+    let fields = [request.query.as_bytes(), if is_form { request.body } else { b"" }];
+    let mut fields = fields.into_iter().flat_map(form_urlencoded::parse);
+    if fields.any(|(name, _)| ["Signature", "SignatureMethod"].contains(&&*name)) {
+        return Err(ApiError::new(
+            "AuthFailure.InvalidAuthorization",
+            "The request is signed by version 1 (HmacSHA1 or HmacSHA256 in query or form), which the emulator does not \
+             verify. Set the SDK's signature method to TC3-HMAC-SHA256.",
+        ));
+    }
+    Ok(())
 }
 
 fn hex(digest: digest::Digest) -> String {
@@ -212,7 +239,10 @@ fn decode_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 fn invalid_authorization() -> ApiError {
-    ApiError::new("AuthFailure.InvalidAuthorization", "The `Authorization` header is missing or malformed.")
+    ApiError::new(
+        "AuthFailure.InvalidAuthorization",
+        "The `Authorization` header is missing, or is not one of TC3-HMAC-SHA256.",
+    )
 }
 
 fn secret_id_not_found() -> ApiError {

@@ -32,11 +32,12 @@ pub async fn answer(
     require_method(&head.method)?;
     require_query_length(query)?;
     let body = body.map_err(unreadable)?;
+    let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body };
+    auth::refuse_version_1(request)?;
     let action = required_header(&head.headers, "X-TC-Action")?;
     let service = Service::of_version(required_header(&head.headers, "X-TC-Version")?)?;
     require_region(header(&head.headers, "x-tc-region"))?;
     if !service.is_unsigned(action, &head.headers) {
-        let request = Signed { method: head.method.as_str(), query, headers: &head.headers, body };
         auth::authenticate(&emulator.identities, service.name(), request, emulator.clock.now())?;
     }
     match service {

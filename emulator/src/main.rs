@@ -26,6 +26,7 @@ mod material;
 mod metadata;
 mod params;
 mod public_key;
+mod query;
 mod random;
 mod server;
 mod spoil;

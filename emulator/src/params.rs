@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
+use crate::query;
 
 /// Parameters that no action has read yet.
 ///
@@ -12,6 +13,8 @@ pub struct Params {
     fields: Map<String, Value>,
     /// In a query string an integer is text too.
     from_query: bool,
+    /// What stands before the names of an object inside the request, such as `Tags.0.`.
+    path: String,
 }
 
 /// A type that a parameter can have.
@@ -34,23 +37,15 @@ impl Params {
             return Ok(Self::default());
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self { fields, from_query: false }),
+            Ok(Value::Object(fields)) => Ok(Self { fields, ..Self::default() }),
             Ok(_) => Err(ApiError::invalid_parameter("The request body is not a JSON object.")),
             Err(_) => Err(ApiError::invalid_parameter("The request body is not valid JSON.")),
         }
     }
 
-    /// Reads a query string; `Name.0=a&Name.1=b` is a list.
-    pub fn from_query(query: &str) -> Result<Self, ApiError> {
-        let mut fields = Map::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let value = Value::String(value.into_owned());
-            match name.split_once('.') {
-                None => drop(fields.insert(name.into_owned(), value)),
-                Some((list, index)) => append(&mut fields, list, index, value)?,
-            }
-        }
-        Ok(Self { fields, from_query: true })
+    /// Reads a query string.
+    pub fn from_query(text: &str) -> Result<Self, ApiError> {
+        Ok(Self { fields: query::parse(text)?, from_query: true, path: String::new() })
     }
 
     /// The names of all parameters.
@@ -61,17 +56,72 @@ impl Params {
     /// Takes a parameter that may be absent; JSON null counts as absent.
     pub fn optional<T: Param>(&mut self, name: &str) -> Result<Option<T>, ApiError> {
         let read = if self.from_query { T::from_query } else { T::from_json };
-        match self.fields.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => read(value)
-                .map(Some)
-                .ok_or_else(|| ApiError::invalid_parameter(format!("The parameter `{name}` is not {}.", T::KIND))),
-        }
+        self.take(name).map(|value| read(value).ok_or_else(|| self.wrong_type(name, T::KIND))).transpose()
     }
 
     /// Takes a parameter that must be present.
     pub fn required<T: Param>(&mut self, name: &str) -> Result<T, ApiError> {
-        self.optional(name)?.ok_or_else(|| ApiError::missing_parameter(name))
+        self.optional(name)?.ok_or_else(|| ApiError::missing_parameter(&self.full_name(name)))
+    }
+
+    /// Takes a list of strings that must be present.
+    pub fn required_strings(&mut self, name: &str) -> Result<Vec<String>, ApiError> {
+        self.strings(name)?.ok_or_else(|| ApiError::missing_parameter(&self.full_name(name)))
+    }
+
+    /// Takes a list of strings.
+    pub fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(items) = self.list(name)? else { return Ok(None) };
+        let strings = items.into_iter().enumerate().map(|(index, item)| {
+            String::from_json(item).ok_or_else(|| self.wrong_type(&format!("{name}.{index}"), String::KIND))
+        });
+        strings.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Takes a list of objects; an absent one is empty. The fields of each are read, and finished, like parameters.
+    pub fn objects(&mut self, name: &str) -> Result<Vec<Self>, ApiError> {
+        let items = self.list(name)?.unwrap_or_default().into_iter().enumerate();
+        let objects = items.map(|(index, item)| match item {
+            Value::Object(fields) => {
+                Ok(Self { fields, from_query: self.from_query, path: self.full_name(&format!("{name}.{index}.")) })
+            }
+            _ => Err(self.wrong_type(&format!("{name}.{index}"), "an object")),
+        });
+        objects.collect()
+    }
+
+    fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(Value::Object(fields)) if self.from_query => Err(self.not_numbered(name, &fields)),
+            Some(_) => Err(self.wrong_type(name, "a list")),
+        }
+    }
+
+    /// The value of a parameter, unless it is absent or null.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.fields.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        format!("{}{name}", self.path)
+    }
+
+    fn wrong_type(&self, name: &str, kind: &str) -> ApiError {
+        ApiError::invalid_parameter(format!("The parameter `{}` is not {kind}.", self.full_name(name)))
+    }
+
+    /// Says what is wrong with the names of a query string that should be those of a list.
+    fn not_numbered(&self, name: &str, fields: &Map<String, Value>) -> ApiError {
+        match fields.keys().find(|key| key.parse::<u32>().is_err()) {
+            Some(key) => ApiError::unknown_parameter(&self.full_name(&format!("{name}.{key}"))),
+            None => {
+                let (name, last) = (self.full_name(name), fields.len() - 1);
+                let message = format!("The {} items of the list `{name}` are not numbered 0 to {last}.", last + 1);
+                ApiError::invalid_parameter(message)
+            }
+        }
     }
 
     /// Takes an optional string, absent and empty being the same.
@@ -82,20 +132,20 @@ impl Params {
     /// Takes an optional integer that has a default and an inclusive range.
     pub fn integer(&mut self, name: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> Result<u64, ApiError> {
         let value = self.optional(name)?.unwrap_or(default);
-        if range.contains(&value) { Ok(value) } else { Err(out_of_range(name, value, &range)) }
+        if range.contains(&value) { Ok(value) } else { Err(self.out_of_range(name, value, &range)) }
     }
 
     /// Takes an integer that must be present and in the inclusive range.
     pub fn required_integer(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, ApiError> {
         let value = self.required(name)?;
-        if range.contains(&value) { Ok(value) } else { Err(out_of_range(name, value, &range)) }
+        if range.contains(&value) { Ok(value) } else { Err(self.out_of_range(name, value, &range)) }
     }
 
-    /// Refuses a parameter that the service knows and the emulator does not play.
+    /// Refuses a parameter that the service knows and the emulator does not.
     pub fn not_emulated(&mut self, name: &str) -> Result<(), ApiError> {
-        match self.fields.remove(name) {
-            None | Some(Value::Null) => Ok(()),
-            Some(_) => Err(ApiError::unsupported(format!("The emulator does not play the parameter `{name}`."))),
+        match self.take(name) {
+            None => Ok(()),
+            Some(_) => Err(ApiError::unsupported(format!("The emulator does not know the parameter `{name}`."))),
         }
     }
 
@@ -108,23 +158,14 @@ impl Params {
     pub fn finish(self) -> Result<(), ApiError> {
         match self.fields.keys().next() {
             None => Ok(()),
-            Some(name) => Err(ApiError::unknown_parameter(name)),
+            Some(name) => Err(ApiError::unknown_parameter(&self.full_name(name))),
         }
     }
-}
 
-fn append(fields: &mut Map<String, Value>, list: &str, index: &str, value: Value) -> Result<(), ApiError> {
-    let items = fields.entry(list).or_insert_with(|| Value::Array(Vec::new()));
-    match items {
-        Value::Array(items) if index.parse() == Ok(items.len()) => items.push(value),
-        _ => return Err(ApiError::invalid_parameter(format!("The list `{list}` is not numbered from 0 on."))),
+    fn out_of_range(&self, name: &str, value: u64, range: &std::ops::RangeInclusive<u64>) -> ApiError {
+        let (name, low, high) = (self.full_name(name), range.start(), range.end());
+        ApiError::invalid_parameter(format!("The parameter `{name}` is {value}, not within {low} to {high}."))
     }
-    Ok(())
-}
-
-fn out_of_range(name: &str, value: u64, range: &std::ops::RangeInclusive<u64>) -> ApiError {
-    let (low, high) = (range.start(), range.end());
-    ApiError::invalid_parameter(format!("The parameter `{name}` is {value}, not within {low} to {high}."))
 }
 
 impl Param for String {
@@ -153,17 +194,6 @@ impl Param for u64 {
     }
 }
 
-impl Param for Vec<String> {
-    const KIND: &'static str = "a list of strings";
-
-    fn from_json(value: Value) -> Option<Self> {
-        match value {
-            Value::Array(items) => items.into_iter().map(String::from_json).collect(),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,12 +212,67 @@ mod tests {
         assert_eq!(params.required::<String>("Alias").unwrap_err().code, "MissingParameter");
     }
 
+    fn query(text: &str) -> Params {
+        Params::from_query(text).unwrap()
+    }
+
     #[test]
-    fn a_query_string_gives_strings_and_lists() {
-        let mut params = Params::from_query("Plaintext=dGVzdAo%3D&Limit=20&KeyIds.0=a&KeyIds.1=b").unwrap();
+    fn a_query_string_gives_strings_and_integers() {
+        let mut params = query("Plaintext=dGVzdAo%3D&Limit=20");
         assert_eq!(params.integer("Limit", 10, 0..=200).unwrap(), 20);
         assert_eq!(params.text("Plaintext").unwrap(), "dGVzdAo=");
-        assert_eq!(params.required::<Vec<String>>("KeyIds").unwrap(), ["a", "b"]);
-        assert!(Params::from_query("KeyIds.1=b").is_err());
+    }
+
+    #[test]
+    fn lists_may_come_in_any_order() {
+        let text: String =
+            [10, 0, 2, 11, 1, 9, 3, 8, 4, 7, 5, 6].map(|number| format!("KeyIds.{number}=k{number}&")).concat();
+        let expected: Vec<_> = (0..12).map(|number| format!("k{number}")).collect();
+        assert_eq!(query(&text).required_strings("KeyIds").unwrap(), expected);
+    }
+
+    #[test]
+    fn objects_in_lists_are_read_like_parameters() {
+        let body = br#"{"Tags": [{"TagKey": "a", "TagValue": ["x", "y"]}, {"TagKey": "b"}]}"#;
+        let text = "Tags.1.TagKey=b&Tags.0.TagValue.1=y&Tags.0.TagKey=a&Tags.0.TagValue.0=x";
+        for mut params in [Params::from_body(body).unwrap(), query(text)] {
+            let mut tags = params.objects("Tags").unwrap();
+            assert_eq!(tags[0].text("TagKey").unwrap(), "a");
+            assert_eq!(tags[0].strings("TagValue").unwrap().unwrap(), ["x", "y"]);
+            assert_eq!(tags[1].required::<String>("TagKey").unwrap(), "b");
+            assert!(tags[1].strings("TagValue").unwrap().is_none());
+            tags.into_iter().for_each(|tag| tag.finish().unwrap());
+            params.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_list_is_told_with_its_place() {
+        let error = |text: &str| {
+            let mut params = query(text);
+            let tags = params.objects("Tags").and_then(|tags| {
+                tags.into_iter().try_for_each(|mut tag| {
+                    tag.required::<String>("TagKey")?;
+                    tag.finish()
+                })
+            });
+            let error = tags.and_then(|()| params.finish()).unwrap_err();
+            (error.code, error.message)
+        };
+        for (text, code, place) in [
+            ("Tagz.0.TagKey=a", "UnknownParameter", "`Tagz`"),
+            ("Tags.0.TagKay=a", "MissingParameter", "`Tags.0.TagKey`"),
+            ("Tags.0.TagKey=a&Tags.0.More=b", "UnknownParameter", "`Tags.0.More`"),
+            ("Tags.1.TagKey=a", "InvalidParameter", "`Tags`"),
+            ("Tags.0.TagKey=a&Tags.2.TagKey=a", "InvalidParameter", "`Tags`"),
+            ("Tags.00.TagKey=a", "InvalidParameter", "`Tags`"),
+            ("Tags.TagKey=a", "UnknownParameter", "`Tags.TagKey`"),
+            ("Tags=a", "InvalidParameter", "`Tags`"),
+            ("Tags.0=a", "InvalidParameter", "`Tags.0`"),
+            ("Tags.0.TagKey.0=a", "InvalidParameter", "`Tags.0.TagKey`"),
+        ] {
+            let (found, message) = error(text);
+            assert!(found == code && message.contains(place), "{text}: {found}: {message}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Answer;
 use crate::clock::unix_now;
@@ -10,7 +10,7 @@ use crate::cmk::{Cmk, KeyState, KeyUsage, Tag, is_valid_alias};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::keys::NewKey;
-use crate::params::{Param, Params};
+use crate::params::Params;
 
 /// Longest description of a CMK, in bytes (kms-api §1.3).
 const MAX_DESCRIPTION: usize = 1024;
@@ -219,7 +219,7 @@ pub fn key_id(params: &mut Params) -> Result<String, ApiError> {
 /// The keys an action is about: 1 to 100, each once.
 pub fn key_ids(params: &mut Params) -> Result<Vec<String>, ApiError> {
     params.not_emulated("MemberAccount")?;
-    let key_ids: Vec<String> = params.required("KeyIds")?;
+    let key_ids = params.required_strings("KeyIds")?;
     if !(1..=MAX_KEY_IDS).contains(&key_ids.len()) {
         let message = format!("`KeyIds` has {} entries, not 1 to {MAX_KEY_IDS}.", key_ids.len());
         return Err(ApiError::invalid_parameter(message));
@@ -267,18 +267,16 @@ pub fn refuse_cluster(params: &mut Params) -> Result<(), ApiError> {
     }
 }
 
-fn tags(params: &mut Params) -> Result<Vec<Tag>, ApiError> {
-    let tags: Vec<Tag> = params.optional("Tags")?.unwrap_or_default();
+pub fn tags(params: &mut Params) -> Result<Vec<Tag>, ApiError> {
+    let tags = params.objects("Tags")?.into_iter().map(tag).collect::<Result<Vec<_>, _>>()?;
     if tags.iter().map(|tag| &tag.tag_key).collect::<HashSet<_>>().len() < tags.len() {
         return Err(ApiError::new("InvalidParameterValue.TagKeysDuplicated", "A tag key is given more than once."));
     }
     Ok(tags)
 }
 
-impl Param for Vec<Tag> {
-    const KIND: &'static str = "a list of tags";
-
-    fn from_json(value: Value) -> Option<Self> {
-        serde_json::from_value(value).ok()
-    }
+fn tag(mut fields: Params) -> Result<Tag, ApiError> {
+    let tag = Tag { tag_key: fields.required("TagKey")?, tag_value: fields.required("TagValue")? };
+    fields.finish()?;
+    Ok(tag)
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Answer;
 use super::lifecycle::{key_id, key_ids, refuse_cluster};
 use crate::cmk::{Cmk, KeyState, KeyUsage, Tag};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
-use crate::params::{Param, Params};
+use crate::params::Params;
 
 /// Longest page of a list (kms-api §1.3).
 const MAX_PAGE: u64 = 200;
@@ -121,20 +120,9 @@ struct Filter {
     tags: Vec<TagFilter>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct TagFilter {
     tag_key: String,
-    #[serde(default)]
-    tag_value: Vec<String>,
-}
-
-impl Param for Vec<TagFilter> {
-    const KIND: &'static str = "a list of tag filters";
-
-    fn from_json(value: Value) -> Option<Self> {
-        serde_json::from_value(value).ok()
-    }
+    tag_values: Vec<String>,
 }
 
 impl Filter {
@@ -145,7 +133,7 @@ impl Filter {
             search: params.text("SearchKeyAlias")?,
             external: origin_filter(&params.text("Origin")?)?,
             usage: usage_filter(&params.text("KeyUsage")?)?,
-            tags: params.optional("TagFilters")?.unwrap_or_default(),
+            tags: params.objects("TagFilters")?.into_iter().map(TagFilter::from_params).collect::<Result<_, _>>()?,
         })
     }
 
@@ -159,9 +147,16 @@ impl Filter {
 }
 
 impl TagFilter {
+    fn from_params(mut params: Params) -> Result<Self, ApiError> {
+        let tag_values = params.strings("TagValue")?.unwrap_or_default();
+        let filter = Self { tag_key: params.required("TagKey")?, tag_values };
+        params.finish()?;
+        Ok(filter)
+    }
+
     /// A filter without values asks for the tag's key only.
     fn matches(&self, tags: &[Tag]) -> bool {
-        let value_fits = |tag: &Tag| self.tag_value.is_empty() || self.tag_value.contains(&tag.tag_value);
+        let value_fits = |tag: &Tag| self.tag_values.is_empty() || self.tag_values.contains(&tag.tag_value);
         tags.iter().any(|tag| tag.tag_key == self.tag_key && value_fits(tag))
     }
 }

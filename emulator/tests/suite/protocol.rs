@@ -239,3 +239,211 @@ fn the_api_is_at_the_root_only() {
     let reply = Connection::open(emulator.address()).exchange(request.as_bytes()).unwrap();
     assert_eq!(reply.status, 404);
 }
+
+/// What an official SDK makes of the endpoint it is given.
+struct Sdk {
+    name: &'static str,
+    /// The credential scope's service.
+    service: fn(&str) -> String,
+    /// The host in the canonical request.
+    signed_host: fn(&str) -> String,
+    /// The Host header.
+    host: fn(&str) -> String,
+    content_type: &'static str,
+    /// Whether it takes the endpoint at all.
+    takes: fn(&str) -> bool,
+}
+
+fn as_given(endpoint: &str) -> String {
+    endpoint.to_owned()
+}
+
+fn up_to_the_first_dot(endpoint: &str) -> String {
+    endpoint.split('.').next().unwrap().to_owned()
+}
+
+fn kms(_: &str) -> String {
+    "kms".to_owned()
+}
+
+fn any(_: &str) -> bool {
+    true
+}
+
+/// The hostname of WHATWG URLs.
+fn url_hostname(endpoint: &str) -> String {
+    let end = endpoint.rfind(':').filter(|&colon| !endpoint[colon..].contains(']')).unwrap_or(endpoint.len());
+    endpoint[..end].to_lowercase()
+}
+
+/// The host of WHATWG URLs, which leaves out the scheme's own port.
+fn url_host(endpoint: &str) -> String {
+    let host = endpoint.to_lowercase();
+    host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(&host).to_owned()
+}
+
+/// By their sources: Node common/abstract_client.js and sign.js 4.1.220, PHP Common/AbstractClient.php 3.0.462, Java
+/// common/AbstractClient.java 3.0.121, .NET Common/AbstractClient.cs, Ruby client.rb 1.0.68, C++ AbstractClient.cpp, Go
+/// common/client.go, Python common/abstract_client.py.
+const SDKS: [Sdk; 8] = [
+    Sdk {
+        name: "Node",
+        service: up_to_the_first_dot,
+        signed_host: url_hostname,
+        host: url_host,
+        content_type: "application/json",
+        takes: any,
+    },
+    Sdk {
+        name: "PHP",
+        service: up_to_the_first_dot,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json",
+        takes: any,
+    },
+    Sdk {
+        name: "Java",
+        service: up_to_the_first_dot,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json; charset=utf-8",
+        takes: any,
+    },
+    Sdk {
+        name: ".NET",
+        service: up_to_the_first_dot,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json; charset=utf-8",
+        takes: any,
+    },
+    Sdk {
+        name: "Ruby",
+        service: up_to_the_first_dot,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json",
+        takes: any,
+    },
+    Sdk {
+        name: "C++",
+        service: up_to_the_first_dot,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json",
+        takes: |endpoint| endpoint.contains('.'),
+    },
+    Sdk {
+        name: "Go",
+        service: kms,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json",
+        takes: any,
+    },
+    Sdk {
+        name: "Python",
+        service: kms,
+        signed_host: as_given,
+        host: as_given,
+        content_type: "application/json",
+        takes: any,
+    },
+];
+
+#[test]
+fn whatever_an_official_sdk_makes_of_an_endpoint_is_accepted() {
+    let emulator = Emulator::start(&[]);
+    let port = emulator.address().rsplit_once(':').unwrap().1;
+    let names = ["127.0.0.1", "localhost", "[::1]", "kms", "KMS", "kms.test", "host.docker.internal", "a-b_c"];
+    let ports = ["", ":80", ":443", ":8443", &format!(":{port}")].map(str::to_owned);
+    for name in names {
+        for endpoint in ports.iter().map(|port| format!("{name}{port}")) {
+            for sdk in SDKS.iter().filter(|sdk| (sdk.takes)(&endpoint)) {
+                let call = Call {
+                    service: (sdk.service)(&endpoint),
+                    signed_host: (sdk.signed_host)(&endpoint),
+                    host: (sdk.host)(&endpoint),
+                    content_type: sdk.content_type.to_owned(),
+                    ..good_call(&emulator)
+                };
+                assert_eq!(call.code(), "OK", "{} with {endpoint}", sdk.name);
+            }
+        }
+    }
+    // Neither another endpoint's service nor part of a name is one.
+    for (host, service) in
+        [("kms.test", "test"), ("localhost:80", "localhost:81"), ("kms:80", "kms:443"), ("kms", "km")]
+    {
+        let call = Call { service: service.to_owned(), host: host.to_owned(), ..good_call(&emulator) };
+        let call = Call { signed_host: host.to_owned(), ..call };
+        assert_eq!(call.code(), "AuthFailure.SignatureFailure", "{service} at {host}");
+    }
+}
+
+fn get(emulator: &Emulator, action: &str, query: &str) -> Call {
+    Call {
+        method: "GET",
+        query: query.to_owned(),
+        body: Vec::new(),
+        content_type: "application/x-www-form-urlencoded".to_owned(),
+        ..emulator.client().call(action, &json!({}))
+    }
+}
+
+#[test]
+fn a_get_carries_nested_lists() {
+    let emulator = Emulator::start(&[]);
+    let query = "Tags.1.TagKey=b&Tags.1.TagValue=y&Tags.0.TagValue=x&Tags.0.TagKey=a&Alias=tagged";
+    let key_id = get(&emulator, "CreateKey", query).outcome().unwrap()["KeyId"].as_str().unwrap().to_owned();
+    for (filter, count) in [
+        ("TagFilters.0.TagKey=a&TagFilters.0.TagValue.0=w&TagFilters.0.TagValue.1=x", 1),
+        ("TagFilters.0.TagKey=a&TagFilters.0.TagValue.0=y", 0),
+        ("TagFilters.0.TagKey=b", 1),
+    ] {
+        assert_eq!(get(&emulator, "ListKeyDetail", filter).outcome().unwrap()["TotalCount"], count, "{filter}");
+    }
+    let created = |number| emulator.client().expect("CreateKey", json!({ "Alias": format!("k{number}") }));
+    let ids: Vec<Value> = (0..12).map(|number| created(number)["KeyId"].clone()).collect();
+    let in_odd_order = [0, 1, 10, 11, 2, 9, 3, 8, 4, 7, 5, 6];
+    let query = in_odd_order.map(|number| format!("KeyIds.{number}={}", ids[number].as_str().unwrap())).join("&");
+    let described = get(&emulator, "DescribeKeys", &query).outcome().unwrap()["KeyMetadatas"].clone();
+    let found: Vec<_> = described.as_array().unwrap().iter().map(|key| key["KeyId"].clone()).collect();
+    assert_eq!(found, ids);
+    for (action, query, code, named) in [
+        ("CreateKey", "Alias=x&Tags.0.TagKay=k&Tags.0.TagKey=k&Tags.0.TagValue=v", "UnknownParameter", "Tags.0.TagKay"),
+        ("CreateKey", "Alias=x&Tagz.0.TagKey=k&Tagz.0.TagValue=v", "UnknownParameter", "Tagz"),
+        ("DescribeKeys", "KeyIds.1=x", "InvalidParameter", "KeyIds"),
+        ("DescribeKeys", "KeyIds.0=x&KeyIds.x=y", "UnknownParameter", "KeyIds.x"),
+        ("DescribeKey", &format!("KeyId={key_id}&KeyId.0=x"), "InvalidParameter", "KeyId.0"),
+        ("DescribeKey", &format!("KeyId..={key_id}"), "InvalidParameter", "KeyId.."),
+    ] {
+        let error = get(&emulator, action, query).reply().json()["Response"]["Error"].clone();
+        assert_eq!(error["Code"], code, "{query}");
+        assert!(error["Message"].as_str().unwrap().contains(&format!("`{named}`")), "{query}: {error}");
+    }
+}
+
+#[test]
+fn signature_version_1_is_told_what_is_wanted() {
+    let emulator = Emulator::start(&[]);
+    let form = "Action=GenerateRandom&NumberOfBytes=8&Nonce=1&Timestamp=1700000000&SecretId=AKID&Signature=eA%3D%3D";
+    for (method, query, body) in [
+        ("GET", form.to_owned(), String::new()),
+        ("GET", format!("{form}&SignatureMethod=HmacSHA256"), String::new()),
+        ("POST", String::new(), form.to_owned()),
+        ("POST", String::new(), format!("{form}&SignatureMethod=HmacSHA1")),
+    ] {
+        let request = format!(
+            "{method} /?{query} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            emulator.address(),
+            body.len()
+        );
+        let reply = Connection::open(emulator.address()).exchange(request.as_bytes()).unwrap();
+        let error = reply.json()["Response"]["Error"].clone();
+        assert_eq!(error["Code"], "AuthFailure.InvalidAuthorization", "{error}");
+        assert!(error["Message"].as_str().unwrap().contains("TC3-HMAC-SHA256"), "{error}");
+    }
+}
