@@ -144,6 +144,7 @@ func (e *emulator) admin(t testing.TB, method, path string, body []byte) []byte 
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Header.Set("Content-Type", "application/json")
 	reply, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -137,7 +137,8 @@ impl Example {
         let address = endpoint.strip_prefix("http://").expect("the emulator speaks HTTP");
         let mut connection = TcpStream::connect(address).expect("the emulator listens");
         let body = format!(r#"{{"role":"{role}"}}"#);
-        let head = "PUT /_admin/credentials HTTP/1.1\r\nHost: admin\r\nConnection: close";
+        let head = "PUT /_admin/credentials HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                    Content-Type: application/json";
         write!(connection, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("a request can be sent");
         let mut reply = String::new();
         connection.read_to_string(&mut reply).expect("the reply is text");

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -14,18 +15,32 @@ use serde_json::{Value, json};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::faults;
+use crate::host_check;
 use crate::http::Reply;
 use crate::issuer::{DEFAULT_LIFETIME, Settings};
 
 type Admin = State<Arc<Emulator>>;
 
 /// Its routes, below `/_admin`.
-pub fn routes() -> Router<Arc<Emulator>> {
+pub fn routes(emulator: Arc<Emulator>) -> Router<Arc<Emulator>> {
     Router::new()
         .route("/faults", get(list_faults).put(set_faults).post(add_faults).delete(clear_faults))
         .route("/requests", get(list_requests).delete(forget_requests))
         .route("/keys/{key_id}/rotate", post(rotate_key))
         .route("/credentials", get(credential_settings).put(set_credential_settings).post(issue_credentials))
+        .layer(middleware::from_fn_with_state(emulator, refuse_web_pages))
+}
+
+async fn refuse_web_pages(State(emulator): Admin, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if let Some(reason) = emulator.host_check.refusal(&head, None) {
+        return json_reply(StatusCode::FORBIDDEN, json!({ "error": reason }));
+    }
+    if !host_check::is_json(&head.method, &head.headers) {
+        let reason = "POST and PUT need the header `Content-Type: application/json`";
+        return json_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, json!({ "error": reason }));
+    }
+    next.run(Request::from_parts(head, body)).await
 }
 
 async fn list_faults(State(emulator): Admin) -> Response {
@@ -33,22 +48,15 @@ async fn list_faults(State(emulator): Admin) -> Response {
 }
 
 async fn set_faults(State(emulator): Admin, script: Bytes) -> Response {
-    match faults::parse(&script, emulator.tls) {
-        Ok(entries) => {
-            emulator.clear_faults();
-            emulator.add_faults(entries);
-            fault_list(&emulator)
-        }
+    match faults::parse(&script, emulator.tls).and_then(|entries| emulator.set_faults(entries)) {
+        Ok(()) => fault_list(&emulator),
         Err(message) => refusal(&message),
     }
 }
 
 async fn add_faults(State(emulator): Admin, script: Bytes) -> Response {
-    match faults::parse(&script, emulator.tls) {
-        Ok(entries) => {
-            emulator.add_faults(entries);
-            fault_list(&emulator)
-        }
+    match faults::parse(&script, emulator.tls).and_then(|entries| emulator.add_faults(entries)) {
+        Ok(()) => fault_list(&emulator),
         Err(message) => refusal(&message),
     }
 }
@@ -88,8 +96,8 @@ async fn set_credential_settings(State(emulator): Admin, settings: Bytes) -> Res
         Ok(settings) => settings,
         Err(error) => return refusal(&error.to_string()),
     };
-    if let Some(objection) = settings.objection() {
-        return refusal(&objection);
+    if let Err(message) = settings.validate() {
+        return refusal(&message);
     }
     emulator.issuer.set(settings);
     credential_settings(State(emulator)).await

@@ -183,7 +183,8 @@ fn timestamp(headers: &HeaderMap) -> Result<i64, ApiError> {
         .map_err(|_| ApiError::invalid_parameter("`X-TC-Timestamp` is not a time in Unix seconds."))
 }
 
-fn without_port(host: &str) -> &str {
+/// A host without the port that may follow it.
+pub fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

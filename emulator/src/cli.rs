@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -23,6 +23,8 @@ of its CA, and the KeyIds of the keys asked for. It stops on SIGTERM or SIGINT.
 Options:
       --listen ADDR:PORT     Where to listen [default: 127.0.0.1:0, a free port]
       --tls                  Serve HTTPS with a certificate of a fresh CA
+      --tls-name NAME        A further name of this host, for the certificate and in Host headers (repeatable)
+      --ca-file FILE         Write the CA's certificate to this file [default: a temporary one]
       --data FILE            Keep the keys in this SQLite file [default: in memory]
       --key ALIAS            Create this symmetric key if it does not exist (repeatable)
       --secret-id ID         The SecretId that callers sign with [default: random]
@@ -52,6 +54,8 @@ pub enum Command {
 pub struct Options {
     pub listen: SocketAddr,
     pub tls: bool,
+    pub tls_names: Vec<String>,
+    pub ca_file: Option<PathBuf>,
     pub data: Option<PathBuf>,
     pub faults: Option<PathBuf>,
     pub keys: Vec<String>,
@@ -69,8 +73,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
 fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut tls = false;
-    let (mut data, mut faults, mut log_file) = (None, None, None);
-    let mut keys = Vec::new();
+    let (mut data, mut faults, mut log_file, mut ca_file) = (None, None, None, None);
+    let (mut keys, mut tls_names) = (Vec::new(), Vec::new());
     let (mut secret_id, mut secret_key) = (None, None);
     let mut region = "ap-guangzhou".to_owned();
     let mut log_level = LevelFilter::Warn;
@@ -80,6 +84,8 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         match arg {
             Arg::Long("listen") => listen = address(&parser.value()?.string()?)?,
             Arg::Long("tls") => tls = true,
+            Arg::Long("tls-name") => tls_names.push(host_name(parser.value()?.string()?)?),
+            Arg::Long("ca-file") => ca_file = Some(PathBuf::from(parser.value()?)),
             Arg::Long("data") => data = Some(PathBuf::from(parser.value()?)),
             Arg::Long("faults") => faults = Some(PathBuf::from(parser.value()?)),
             Arg::Long("key") => keys.push(alias(parser.value()?.string()?)?),
@@ -98,8 +104,12 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     if !listen.ip().is_loopback() && !non_loopback {
         return Err(non_loopback_refused(listen));
     }
+    if ca_file.is_some() && !tls {
+        return Err("--ca-file goes with --tls".into());
+    }
     let credentials = credentials(secret_id, secret_key)?;
-    let options = Options { listen, tls, data, faults, keys, credentials, region, log_level, log_file };
+    let options =
+        Options { listen, tls, tls_names, ca_file, data, faults, keys, credentials, region, log_level, log_file };
     Ok(if export { Command::Export(options) } else { Command::Serve(options) })
 }
 
@@ -114,6 +124,19 @@ fn alias(text: String) -> Result<String, lexopt::Error> {
 
 fn valid_region(text: String) -> Result<String, lexopt::Error> {
     if is_region(&text) { Ok(text) } else { Err(format!("--region {text}: not a region").into()) }
+}
+
+/// A name or address without a port, as it stands in certificates and Host headers.
+fn host_name(text: String) -> Result<String, lexopt::Error> {
+    let is_label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len()) && label.bytes().all(allowed)
+    };
+    let is_name = text.len() <= 253 && text.split('.').all(is_label);
+    if is_name || text.parse::<IpAddr>().is_ok() {
+        return Ok(text);
+    }
+    Err(format!("--tls-name {text}: not the name or address of a host").into())
 }
 
 fn level(text: &str) -> Result<LevelFilter, lexopt::Error> {
@@ -180,6 +203,10 @@ mod tests {
         assert!(error(&["--key", "kms-x"]).contains("--key kms-x"));
         assert!(error(&["--region", "x"]).contains("--region"));
         assert!(error(&["--listen", "nowhere"]).contains("--listen"));
+        for name in ["", "a b", "http://a", "a:80", "a..b", "*.a"] {
+            assert!(error(&["--tls-name", name]).contains("--tls-name"), "{name}");
+        }
+        assert!(error(&["--ca-file", "x"]).contains("--tls"));
         assert!(error(&["--frobnicate"]).contains("--frobnicate"));
         assert!(error(&["stray"]).contains("stray"));
     }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::faults::{Entry, Faults};
+use crate::host_check::HostCheck;
 use crate::identity::Identities;
 use crate::issuer::Issuer;
 use crate::journal::Journal;
@@ -15,6 +16,8 @@ pub struct Emulator {
     /// Whether no other machine can reach it. Only then is there what asks no one who they are: the admin API and
     /// credentials for the asking.
     pub loopback: bool,
+    /// Which requests may use what needs no signature, on top of that.
+    pub host_check: HostCheck,
     pub clock: Clock,
     pub identities: Identities,
     pub issuer: Issuer,
@@ -25,10 +28,17 @@ pub struct Emulator {
 
 impl Emulator {
     /// Adds faults behind those that are there.
-    pub fn add_faults(&self, entries: Vec<Entry>) {
-        if let Some(seconds) = self.faults.append(entries) {
+    pub fn add_faults(&self, entries: Vec<Entry>) -> Result<(), String> {
+        if let Some(seconds) = self.faults.append(entries)? {
             self.clock.set_shift(seconds);
         }
+        Ok(())
+    }
+
+    /// Sets faults in place of those that are there.
+    pub fn set_faults(&self, entries: Vec<Entry>) -> Result<(), String> {
+        self.clear_faults();
+        self.add_faults(entries)
     }
 
     /// Ends all faults, those in force too.

@@ -5,7 +5,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -136,6 +137,52 @@ impl Fault {
     }
 }
 
+/// Longest pause, in milliseconds.
+const MAX_MS: u64 = 3_600_000;
+
+/// Largest reply that padding can make.
+const MAX_PADDING: u64 = 64 << 20;
+
+/// Most bytes or characters counted otherwise. Nothing of this length is ever made.
+const MAX_COUNT: u64 = 1 << 40;
+
+/// Furthest that the clock can be moved: a century, which leaves every date printable.
+const MAX_CLOCK_SHIFT: i64 = 3_155_760_000;
+
+const MAX_PER_SECOND: u64 = 1_000_000;
+
+/// How often one entry may befall requests or connections.
+const MAX_TIMES: u64 = 1_000_000;
+
+/// Most entries that wait or are in force.
+const MAX_ENTRIES: usize = 10_000;
+
+impl Fault {
+    /// The fault's numbers, by their names in scripts, each with its largest value.
+    fn numbers(&self) -> Vec<(&'static str, u64, u64)> {
+        let ms = |value: u64| ("ms", value, MAX_MS);
+        let count = |name: &'static str, value: usize| (name, value as u64, MAX_COUNT);
+        match self {
+            Self::Delay { ms: pause } => vec![ms(*pause)],
+            Self::DelayBody { ms: pause, after_bytes } => {
+                vec![ms(*pause), count("after_bytes", after_bytes.unwrap_or_default())]
+            }
+            Self::Drip { bytes, every_ms } => vec![count("bytes", bytes.get()), ("every_ms", *every_ms, MAX_MS)],
+            Self::ResetRequest { after_bytes } | Self::ResetReply { after_bytes } => {
+                vec![count("after_bytes", *after_bytes)]
+            }
+            Self::TruncateBody { keep_bytes } => vec![count("keep_bytes", *keep_bytes)],
+            Self::TruncateField { keep, .. } => vec![count("keep", *keep)],
+            Self::ContentLength { value } => vec![count("value", *value)],
+            Self::Chunked { bytes } => vec![count("bytes", bytes.get())],
+            Self::Pad { bytes } => vec![("bytes", *bytes as u64, MAX_PADDING)],
+            Self::Throttle { per_second } => vec![("per_second", u64::from(*per_second), MAX_PER_SECOND)],
+            Self::ClockShift { seconds } => vec![("seconds", seconds.unsigned_abs(), MAX_CLOCK_SHIFT.unsigned_abs())],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// One line of a script.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,7 +211,11 @@ impl Entry {
         self.action == ANY_ACTION || self.action == action
     }
 
-    /// Why the entry cannot be used on an emulator with or without TLS, if so.
+    /// Says why the entry cannot be used on an emulator with or without TLS.
+    fn validate(&self, tls: bool) -> Result<(), String> {
+        self.objection(tls).map_or(Ok(()), Err)
+    }
+
     fn objection(&self, tls: bool) -> Option<String> {
         let kind = self.fault.kind();
         if self.fault.needs_tls() && !tls {
@@ -174,26 +225,34 @@ impl Entry {
         if !per_action && self.action != ANY_ACTION {
             return Some(format!("{kind} cannot be bound to an action"));
         }
+        let times = ("times", u64::from(self.times.get()), MAX_TIMES);
+        let numbers = self.fault.numbers();
+        if let Some((name, _, most)) = numbers.iter().chain([&times]).find(|(_, value, most)| value > most) {
+            return Some(format!("`{name}` of {kind} can be {most} at most"));
+        }
         match &self.fault {
             Fault::Status { status, .. } if !(200..=599).contains(status) => {
                 Some(format!("{status} is not a final HTTP status"))
             }
             Fault::Status { headers, .. } => headers
                 .iter()
-                .find(|(name, value)| HeaderName::try_from(*name).is_err() || HeaderValue::try_from(*value).is_err())
-                .map(|(name, _)| format!("`{name}` is not a header, or has an impossible value")),
+                .find(|(name, value)| !is_settable(name) || HeaderValue::try_from(*value).is_err())
+                .map(|(name, _)| format!("`{name}` is not a header that can be set, or has an impossible value")),
             _ => None,
         }
     }
 }
 
+/// How a body is framed is for other faults to say.
+fn is_settable(name: &str) -> bool {
+    HeaderName::try_from(name).is_ok_and(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name))
+}
+
 /// Reads a script: a JSON list of entries.
 pub fn parse(script: &[u8], tls: bool) -> Result<Vec<Entry>, String> {
     let entries: Vec<Entry> = serde_json::from_slice(script).map_err(|error| error.to_string())?;
-    match entries.iter().find_map(|entry| entry.objection(tls)) {
-        None => Ok(entries),
-        Some(objection) => Err(objection),
-    }
+    entries.iter().try_for_each(|entry| entry.validate(tls))?;
+    Ok(entries)
 }
 
 /// The faults still to come and those in force.
@@ -216,8 +275,11 @@ struct Throttle {
 
 impl Faults {
     /// Adds entries behind those that are there; the last clock shift among them is returned for the caller to set.
-    pub fn append(&self, entries: Vec<Entry>) -> Option<i64> {
+    pub fn append(&self, entries: Vec<Entry>) -> Result<Option<i64>, String> {
         let mut state = self.state();
+        if state.waiting.len() + state.throttles.len() + entries.len() > MAX_ENTRIES {
+            return Err(format!("a script has at most {MAX_ENTRIES} entries"));
+        }
         let mut shift = None;
         for entry in entries {
             match entry.fault {
@@ -228,7 +290,7 @@ impl Faults {
                 _ => state.waiting.push_back(entry),
             }
         }
-        shift
+        Ok(shift)
     }
 
     /// Forgets everything.
@@ -293,7 +355,7 @@ mod tests {
 
     fn faults(script: &str) -> Faults {
         let faults = Faults::default();
-        faults.append(parse(script.as_bytes(), true).unwrap());
+        faults.append(parse(script.as_bytes(), true).unwrap()).unwrap();
         faults
     }
 
@@ -351,6 +413,8 @@ mod tests {
             r#"[{"fault": {"kind": "status", "status": 101}}]"#,
             r#"[{"fault": {"kind": "status", "status": 200, "headers": {"a b": "c"}}}]"#,
             r#"[{"fault": {"kind": "drip", "bytes": 0, "every_ms": 1}}]"#,
+            r#"[{"fault": {"kind": "status", "status": 200, "headers": {"Content-Length": "5"}}}]"#,
+            r#"[{"fault": {"kind": "status", "status": 200, "headers": {"transfer-encoding": "chunked"}}}]"#,
             r#"[{"action": "Encrypt", "fault": {"kind": "clock_shift", "seconds": 1}}]"#,
             r#"[{"action": "Encrypt", "fault": {"kind": "close_connection"}}]"#,
         ] {
@@ -358,5 +422,48 @@ mod tests {
         }
         let tls_only = br#"[{"fault": {"kind": "certificate", "flaw": "expired"}}]"#;
         assert!(parse(tls_only, true).is_ok() && parse(tls_only, false).is_err());
+    }
+
+    /// Each fault with numbers, and the largest value of each.
+    const NUMBERS: [(&str, i128); 14] = [
+        (r#""delay", "ms": N"#, MAX_MS as i128),
+        (r#""delay_body", "ms": N"#, MAX_MS as i128),
+        (r#""delay_body", "ms": 1, "after_bytes": N"#, MAX_COUNT as i128),
+        (r#""drip", "bytes": N, "every_ms": 1"#, MAX_COUNT as i128),
+        (r#""drip", "bytes": 1, "every_ms": N"#, MAX_MS as i128),
+        (r#""chunked", "bytes": N"#, MAX_COUNT as i128),
+        (r#""pad", "bytes": N"#, MAX_PADDING as i128),
+        (r#""reset_request", "after_bytes": N"#, MAX_COUNT as i128),
+        (r#""reset_reply", "after_bytes": N"#, MAX_COUNT as i128),
+        (r#""truncate_body", "keep_bytes": N"#, MAX_COUNT as i128),
+        (r#""truncate_field", "field": "x", "keep": N"#, MAX_COUNT as i128),
+        (r#""content_length", "value": N"#, MAX_COUNT as i128),
+        (r#""throttle", "per_second": N"#, MAX_PER_SECOND as i128),
+        (r#""clock_shift", "seconds": N"#, MAX_CLOCK_SHIFT as i128),
+    ];
+
+    #[test]
+    fn every_number_is_bounded() {
+        for (fault, most) in NUMBERS {
+            let is_accepted = |value: i128| {
+                let fault = fault.replace('N', &value.to_string());
+                parse(format!(r#"[{{"fault": {{"kind": {fault}}}}}]"#).as_bytes(), true).is_ok()
+            };
+            assert!(is_accepted(most) && is_accepted(1), "{fault}");
+            let too_large = [most + 1, i64::MAX.into(), i64::MIN.into(), u64::MAX.into(), i128::from(u64::MAX) + 1];
+            for value in too_large {
+                assert!(!is_accepted(value), "{fault}: {value}");
+            }
+        }
+        assert!(parse(br#"[{"fault": {"kind": "pass"}, "times": 1000001}]"#, true).is_err());
+    }
+
+    #[test]
+    fn the_script_is_bounded() {
+        let entry: Entry = serde_json::from_str(r#"{"fault": {"kind": "pass"}}"#).unwrap();
+        let faults = Faults::default();
+        faults.append(vec![entry.clone(); MAX_ENTRIES]).unwrap();
+        assert!(faults.append(vec![entry]).is_err());
+        assert_eq!(faults.list().len(), MAX_ENTRIES);
     }
 }

@@ -96,7 +96,7 @@ async fn answer(
     }
     let answer = match (spoil::refusal(fault), door) {
         (Some(error), _) => Err(error),
-        (None, Door::Metadata) => return metadata::answer(emulator, head.uri.path()),
+        (None, Door::Metadata) => return metadata::answer(emulator, head),
         (None, Door::Api) => gateway::answer(emulator, head, body.as_deref(), params).await,
     };
     record.code = Some(code(&answer).to_owned());

@@ -36,6 +36,9 @@ pub async fn answer(
     auth::refuse_version_1(request)?;
     let action = required_header(&head.headers, "X-TC-Action")?;
     let service = Service::of_version(required_header(&head.headers, "X-TC-Version")?)?;
+    if service == Service::Sts {
+        emulator.host_check.refusal(head, None).map_or(Ok(()), |reason| Err(refused_caller(reason)))?;
+    }
     require_region(header(&head.headers, "x-tc-region"))?;
     if !service.is_unsigned(action, &head.headers) {
         auth::authenticate(&emulator.identities, service.name(), request, emulator.clock.now())?;
@@ -43,7 +46,7 @@ pub async fn answer(
     match service {
         Service::Kms => actions::run(emulator, action, params?).await,
         Service::Sts if emulator.loopback => sts::run(emulator, action, params?),
-        Service::Sts => Err(ApiError::unsupported("STS is only played on a loopback address.")),
+        Service::Sts => Err(ApiError::unsupported("STS is only emulated on a loopback address.")),
     }
 }
 
@@ -141,6 +144,10 @@ fn unreadable(error: &BodyError) -> ApiError {
         BodyError::TooLarge => too_large("The request body is larger than 10 MB."),
         BodyError::Broken => ApiError::invalid_parameter("The request body broke off."),
     }
+}
+
+fn refused_caller(reason: &str) -> ApiError {
+    ApiError::new("UnauthorizedOperation", format!("STS is emulated for programs on this machine: {reason}."))
 }
 
 fn too_large(message: &str) -> ApiError {

@@ -25,10 +25,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Why these settings cannot be, if so.
-    pub fn objection(&self) -> Option<String> {
-        let role = self.role.as_deref()?;
-        (!is_name(role)).then(|| format!("`{role}` is not a role name"))
+    /// Says why these settings cannot be.
+    pub fn validate(&self) -> Result<(), String> {
+        match self.role.as_deref() {
+            Some(role) if !is_name(role) => Err(format!("`{role}` is not a role name")),
+            _ => Ok(()),
+        }
     }
 }
 

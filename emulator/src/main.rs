@@ -16,6 +16,7 @@ mod error;
 mod faults;
 mod front;
 mod gateway;
+mod host_check;
 mod http;
 mod identity;
 mod issuer;
@@ -51,6 +52,7 @@ use crate::clock::Clock;
 use crate::cmk::KeyUsage;
 use crate::emulator::Emulator;
 use crate::faults::{Entry, Faults};
+use crate::host_check::HostCheck;
 use crate::identity::{Identities, KeyPair};
 use crate::issuer::Issuer;
 use crate::journal::Journal;
@@ -114,7 +116,8 @@ async fn serve(options: Options) -> Result<(), Error> {
     let key_ids = options.keys.iter().map(|alias| Ok((alias.clone(), key_id(&keys, alias)?)));
     let key_ids = key_ids.collect::<Result<_, Error>>()?;
     let script = options.faults.as_deref().map(|path| read_script(path, options.tls)).transpose()?;
-    let tls = options.tls.then(Tls::new).transpose()?.map(Arc::new);
+    let tls = options.tls.then(|| Tls::new(&options.tls_names, options.ca_file.as_deref()));
+    let tls = tls.transpose()?.map(Arc::new);
     let listener = TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let ready = Ready {
         endpoint: format!("{}://{}", if options.tls { "https" } else { "http" }, listener.local_addr()?),
@@ -126,6 +129,7 @@ async fn serve(options: Options) -> Result<(), Error> {
         region: options.region,
         tls: options.tls,
         loopback: options.listen.ip().is_loopback(),
+        host_check: HostCheck::new(options.tls_names),
         clock: Clock::default(),
         identities: Identities::default(),
         issuer: Issuer::default(),
@@ -134,7 +138,7 @@ async fn serve(options: Options) -> Result<(), Error> {
         journal: Journal::default(),
     };
     emulator.identities.add_long_term(options.credentials);
-    emulator.add_faults(script.unwrap_or_default());
+    emulator.add_faults(script.unwrap_or_default())?;
     announce(&ready)?;
     Server::new(Arc::new(emulator), tls).run(listener, stop).await;
     Ok(())

@@ -2,6 +2,7 @@
 //! (kms-api §5.3). It takes no signature: on a real machine only the machine itself can reach it.
 
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde_json::json;
 
 use crate::clock::iso_8601;
@@ -15,9 +16,15 @@ pub const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 /// The name under which faults and the journal know these requests.
 pub const ACTION: &str = "Metadata";
 
-/// Answers a request for `path`: the name of the role bound, or its credentials.
-pub fn answer(emulator: &Emulator, path: &str) -> Reply {
-    let asked = path.strip_prefix(PATH).unwrap_or_default();
+/// The service's own host name.
+const HOST: &str = "metadata.tencentyun.com";
+
+/// Answers a request: with the name of the role bound, or its credentials.
+pub fn answer(emulator: &Emulator, head: &Parts) -> Reply {
+    if let Some(reason) = emulator.host_check.refusal(head, Some(HOST)) {
+        return Reply::new(StatusCode::FORBIDDEN, "text/plain", format!("403 - Forbidden: {reason}\n"));
+    }
+    let asked = head.uri.path().strip_prefix(PATH).unwrap_or_default();
     match emulator.issuer.role() {
         Some(role) if asked.is_empty() => Reply::new(StatusCode::OK, "text/plain", role),
         Some(role) if asked == role => credentials(emulator),

@@ -158,7 +158,7 @@ fn routes(emulator: Arc<Emulator>) -> Router {
         .route(metadata::PATH, get(front::metadata))
         .route(&role_path, get(front::metadata))
         .fallback(|| async { (StatusCode::NOT_FOUND, "The KMS API is at `/`.\n") });
-    let router = if emulator.loopback { router.nest("/_admin", admin::routes()) } else { router };
+    let router = if emulator.loopback { router.nest("/_admin", admin::routes(Arc::clone(&emulator))) } else { router };
     router.with_state(emulator)
 }
 

@@ -3,8 +3,8 @@
 //! A change is in the file, synced, before the caller hears of it; killing the process at any moment loses nothing
 //! that was acknowledged. Reading happens once, at start.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,14 @@ use crate::material::Material;
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long another process may take to let go of the file.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+const ROOT: u32 = 0;
+
+/// Bits of a file's mode.
+const WRITE_BY_GROUP: u32 = 0o020;
+const WRITE_BY_OTHERS: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 
 const SCHEMA_VERSION: i64 = 1;
 
@@ -133,12 +140,33 @@ impl Store {
     }
 }
 
+/// Whoever can write the file, or put another in its place, can choose the keys.
+fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
+    let user = fs::metadata("/proc/self").map(|process| process.uid()).ok();
+    let is_ours = |file: &Metadata| user.is_none_or(|user| [user, ROOT].contains(&file.uid()));
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = fs::metadata(directory)?;
+    if !is_ours(&directory) || directory.mode() & (WRITE_BY_OTHERS | STICKY) == WRITE_BY_OTHERS {
+        return Err("other users may write its directory".into());
+    }
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let Ok(file) = fs::metadata(&name) else { continue };
+        if !is_ours(&file) || file.mode() & (WRITE_BY_GROUP | WRITE_BY_OTHERS) != 0 {
+            return Err(format!("other users may write {}", name.display()).into());
+        }
+    }
+    Ok(())
+}
+
 fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    refuse_writable_by_others(path)?;
     // The file holds keys in the clear, so it is made before SQLite would make it readable to all.
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     let connection = Connection::open(path)?;
     // One process at a time: two would serve different keys from their caches.
-    connection.busy_timeout(LOCK_PATIENCE)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -32,27 +32,29 @@ pub struct Tls {
     wrong_host: TlsAcceptor,
     unknown_ca: TlsAcceptor,
     pub ca_file: PathBuf,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 impl Tls {
-    /// Makes a CA and server certificates, and writes the CA's to a private file.
-    pub fn new() -> Result<Self, TlsError> {
+    /// Makes a CA, and server certificates for `names` too. The CA's certificate goes into `ca_file`, by default into a
+    /// temporary file.
+    pub fn new(names: &[String], ca_file: Option<&Path>) -> Result<Self, TlsError> {
         let ca = authority("tckms-emulator CA")?;
         let other_ca = authority("tckms-emulator unknown CA")?;
         let now = OffsetDateTime::now_utc();
         let (yesterday, next_year) = (now - Duration::days(1), now + Duration::days(365));
-        let owner_only = Permissions::from_mode(0o700);
-        let directory = tempfile::Builder::new().prefix("tckms-emulator-").permissions(owner_only).tempdir()?;
-        let ca_file = directory.path().join("ca.pem");
-        write_private(&ca_file, &ca.pem())?;
+        let names: Vec<_> = SERVER_NAMES.into_iter().chain(names.iter().map(String::as_str)).collect();
+        let (ca_file, directory) = match ca_file {
+            Some(path) => (replace_file(path, &ca.pem())?, None),
+            None => temporary_file(&ca.pem()).map(|(path, directory)| (path, Some(directory)))?,
+        };
         Ok(Self {
-            sound: acceptor(&ca, &SERVER_NAMES, next_year)?,
-            expired: acceptor(&ca, &SERVER_NAMES, yesterday)?,
+            sound: acceptor(&ca, &names, next_year)?,
+            expired: acceptor(&ca, &names, yesterday)?,
             wrong_host: acceptor(&ca, &[OTHER_NAME], next_year)?,
-            unknown_ca: acceptor(&other_ca, &SERVER_NAMES, next_year)?,
+            unknown_ca: acceptor(&other_ca, &names, next_year)?,
             ca_file,
             _directory: directory,
         })
@@ -97,6 +99,23 @@ fn certificate_params(common_name: &str, names: &[&str]) -> Result<CertificatePa
     Ok(params)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+/// Writes a file in a directory of its own, both for the owner only.
+fn temporary_file(text: &str) -> std::io::Result<(PathBuf, TempDir)> {
+    let owner_only = Permissions::from_mode(0o700);
+    let directory = tempfile::Builder::new().prefix("tckms-emulator-").permissions(owner_only).tempdir()?;
+    let path = directory.path().join("ca.pem");
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?.write_all(text.as_bytes())?;
+    Ok((path, directory))
+}
+
+/// Writes a file that all may read, in place of the one that is there. No reader finds half of it.
+fn replace_file(path: &Path, text: &str) -> Result<PathBuf, TlsError> {
+    let write = || {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        std::path::absolute(path)
+    };
+    write().map_err(|error| format!("--ca-file {}: {error}", path.display()).into())
 }

@@ -53,7 +53,8 @@ static inline char *admin(const char *method, const char *path, const char *body
   char *content;
   int connection = admin_connection();
   CHECK(text != NULL);
-  snprintf(text, size, "%s /_admin/%s HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: %lu\r\n\r\n%s",
+  snprintf(text, size, "%s /_admin/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+           "Content-Length: %lu\r\n\r\n%s",
            method, path, (unsigned long)strlen(body), body);
   CHECK_INT(send(connection, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
   free(text);

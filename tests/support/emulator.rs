@@ -68,7 +68,8 @@ impl Emulator {
     pub fn set_faults(&self, script: &str) {
         let (_, address) = self.ready.endpoint.split_once("://").expect("the endpoint is a URL");
         let mut connection = TcpStream::connect(address).expect("the emulator listens");
-        let head = "PUT /_admin/faults HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length:";
+        let head = "PUT /_admin/faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                    Content-Type: application/json\r\nContent-Length:";
         write!(connection, "{head} {}\r\n\r\n{script}", script.len()).expect("the emulator reads");
         let mut reply = String::new();
         connection.read_to_string(&mut reply).expect("the emulator answers");

@@ -6,6 +6,7 @@ mod lifecycle;
 mod listing;
 mod service;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -120,7 +121,11 @@ const NOT_EMULATED: [&str; 38] = [
 /// Runs one KMS action.
 pub async fn run(emulator: &Arc<Emulator>, action: &str, params: Params) -> Answer {
     match handler(action) {
-        Some(Handler::Inline(act)) => act(emulator, params),
+        Some(Handler::Inline(act)) => {
+            // Nothing is left half changed: inline actions change nothing.
+            let result = panic::catch_unwind(AssertUnwindSafe(|| act(emulator, params)));
+            result.unwrap_or_else(|_| Err(ApiError::internal(format!("a panic in {action}"))))
+        }
         Some(Handler::Blocking(act)) => {
             let emulator = Arc::clone(emulator);
             let result = tokio::task::spawn_blocking(move || act(&emulator, params)).await;

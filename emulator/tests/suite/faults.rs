@@ -316,3 +316,46 @@ fn faults_play_over_tls_too() {
     emulator.set_fault(json!({ "kind": "chunked", "bytes": 20 }));
     assert_eq!(exchange().unwrap().header("transfer-encoding"), Some("chunked"));
 }
+
+#[test]
+fn absurd_numbers_are_refused_and_end_nothing() {
+    let emulator = Emulator::start(&[]);
+    for number in ["18446744073709551615", "9223372036854775807", "-9223372036854775808", "1e300", "4294967296000000"] {
+        for fault in [
+            r#""pad","bytes":N"#,
+            r#""delay","ms":N"#,
+            r#""drip","bytes":N,"every_ms":N"#,
+            r#""chunked","bytes":N"#,
+            r#""clock_shift","seconds":N"#,
+            r#""content_length","value":N"#,
+            r#""reset_reply","after_bytes":N"#,
+            r#""throttle","per_second":N"#,
+            r#""truncate_field","field":"Plaintext","keep":N"#,
+        ] {
+            let script = format!(r#"[{{"fault":{{"kind":{}}}}}]"#, fault.replace('N', number));
+            let request = format!(
+                "PUT /_admin/faults HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\n\r\n{script}",
+                script.len()
+            );
+            let reply = Connection::open(emulator.address()).exchange(request.as_bytes()).unwrap();
+            assert_eq!(reply.status, 400, "{script}");
+        }
+    }
+    // The largest values that are taken do no harm either.
+    for fault in [
+        json!({ "kind": "clock_shift", "seconds": 3_155_760_000_i64 }),
+        json!({ "kind": "clock_shift", "seconds": -3_155_760_000_i64 }),
+        json!({ "kind": "pad", "bytes": 67_108_864 }),
+        json!({ "kind": "content_length", "value": 1_u64 << 40 }),
+        json!({ "kind": "chunked", "bytes": 1_u64 << 40 }),
+    ] {
+        emulator.set_fault(fault);
+        // With a Content-Length like that the reply cannot be read to its end.
+        let call = emulator.client().call("GetRegions", &json!({}));
+        Connection::open(emulator.address()).send(&call.bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        emulator.set_faults(json!([]));
+        assert_eq!(emulator.client().code("GetRegions", json!({})), "OK");
+    }
+}

@@ -11,3 +11,4 @@ mod listing;
 mod process;
 mod protocol;
 mod support;
+mod web_pages;

@@ -155,6 +155,60 @@ fn two_emulators_do_not_share_a_data_file() {
 }
 
 #[test]
+fn a_data_file_that_others_may_write_is_refused() {
+    use std::fs;
+    use std::os::unix::fs::chown;
+
+    const NOBODY: u32 = 65_534;
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("kms.db");
+    let wal = directory.path().join("kms.db-wal");
+    drop(Emulator::start(&["--data", data.to_str().unwrap()]));
+    let refused = || {
+        let output = run(&["--data", data.to_str().unwrap()]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && message.contains("other users may write"), "{message}");
+    };
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o602, 0o620, 0o666] {
+        set_mode(&data, mode);
+        refused();
+    }
+    set_mode(&data, 0o644);
+    fs::write(&wal, "").unwrap();
+    set_mode(&wal, 0o666);
+    refused();
+    fs::remove_file(&wal).unwrap();
+    set_mode(directory.path(), 0o777);
+    refused();
+    // In a sticky directory nobody else can replace the file.
+    set_mode(directory.path(), 0o1777);
+    drop(Emulator::start(&["--data", data.to_str().unwrap()]));
+    // Only root can give a file away.
+    if chown(&data, Some(NOBODY), None).is_ok() {
+        refused();
+    }
+}
+
+#[test]
+fn further_names_are_in_the_certificate_and_a_ca_file_is_for_all_to_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca_file = directory.path().join("ca.pem");
+    std::fs::write(&ca_file, "of an earlier run").unwrap();
+    let ca = ca_file.to_str().unwrap();
+    let emulator = Emulator::start(&["--tls", "--tls-name", "kms", "--tls-name", "kms.test", "--ca-file", ca]);
+    assert_eq!(emulator.text("ca_file"), ca);
+    assert_eq!(mode(&ca_file), 0o644);
+    let request = emulator.client().call("GetRegions", &json!({})).bytes();
+    for name in ["kms", "kms.test", "localhost"] {
+        assert_eq!(tls_exchange(ca, emulator.address(), name, &request).unwrap().status, 200);
+    }
+    assert!(tls_exchange(ca, emulator.address(), "other.test", &request).is_err());
+    emulator.stop();
+    assert!(ca_file.exists());
+}
+
+#[test]
 fn kill_9_loses_no_key_that_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db").to_str().unwrap().to_owned();

@@ -55,7 +55,10 @@ impl Emulator {
     /// Calls the admin API and gives the status and the JSON of its reply (null if there is none).
     pub fn admin(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let head = format!("{method} /_admin/{path} HTTP/1.1\r\nHost: {}\r\n", self.address());
+        let head = format!(
+            "{method} /_admin/{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n",
+            self.address()
+        );
         let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         let reply = Connection::open(self.address()).exchange(request.as_bytes()).expect("a reply");
         (reply.status, if reply.body.is_empty() { Value::Null } else { reply.json() })
