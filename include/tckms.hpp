@@ -13,18 +13,20 @@
  *     }
  *     tckms::result<tckms::buffer> blob = client->encrypt(key_id, "secret", R"({"app":"billing"})");
  *
- * It adds ownership and types, and decides nothing: what a call does, its limits and its errors are in tckms.h.
+ * It adds ownership and types and decides nothing: what a call does, its limits and its errors are in tckms.h.
  *
  * RESULTS
- *   What can fail returns a tckms::result, which the compiler does not let you ignore. It has a value() or an error().
- *   With exceptions on, value_or_throw() throws a tckms::error instead. Nothing else here throws, except that the
- *   standard library throws std::bad_alloc when there is no memory for a copy of a string. Everything but
- *   value_or_throw() and tckms::error is there under -fno-exceptions.
+ *   What can fail returns a tckms::result, which the compiler does not let you ignore. It has a value() or an error(), as
+ *   std::expected has. Where exceptions are on, value() throws a tckms::exception when there is no value; without them,
+ *   and with `*` and `->` always, asking for a value that is not there ends the program with std::abort(). Nothing else
+ *   here throws, except std::bad_alloc when there is no memory for the copy of a string. With -fno-exceptions everything
+ *   but tckms::exception is there.
  *
  * STRINGS AND BYTES
- *   Text is a std::string_view and need not end with a NUL byte. A default-constructed one, std::string_view(), is the
- *   NULL of tckms.h; an empty string is not. Text with a NUL byte inside is refused with TCKMS_ERR_INVALID_UTF8, never
- *   cut short. Copies made on the way to C are wiped. Bytes are a tckms::byte_view.
+ *   Text is a std::string_view and need not end with a NUL byte. Where tckms.h takes NULL, the parameter is a
+ *   std::optional<std::string_view>, and std::nullopt is that NULL; an empty string is not. Text with a NUL byte inside is
+ *   refused with TCKMS_ERR_INVALID_UTF8, never cut short. Copies made on the way to C are wiped. Bytes that are read
+ *   are a tckms::byte_view, and memory that is written is a tckms::mutable_byte_view.
  *
  * HANDLES
  *   client, config, keyring, stream and buffer own what they hold, can be moved and not copied. One that was moved from
@@ -32,17 +34,25 @@
  *   threads at once, others on one. get() lends the C handle.
  *
  * CALLBACKS
- *   They are std::functions, kept as long as anything can call them. An exception that leaves one ends there: a log
- *   line is lost, a credentials callback has supplied nothing, a custom key has failed, progress says to stop.
+ *   They are std::functions, kept as long as anything can call them. An exception must not cross C: one that leaves a
+ *   callback ends there. A log line is then lost, a credentials callback has supplied nothing, a custom key has failed,
+ *   and a progress callback stops the call. The source and the sink of stream::pump() are not called through C, so what
+ *   they throw reaches the caller.
  */
+
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
+#error "tckms.hpp needs C++17 or later, such as -std=c++17; a program in older C++ includes tckms.h"
+#else
 
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
-#include <iterator>
+#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -64,6 +74,9 @@
 
 namespace tckms {
 
+/** The version of this interface, in the names of its symbols: two of them can be in one program. */
+inline namespace v0_1 {
+
 /** How a call ended: the numbers of tckms.h. */
 using status = tckms_status;
 
@@ -76,6 +89,12 @@ using counters = tckms_stats;
 /** How long and how much a cached data key serves: the limits of tckms.h. */
 using cache_limits = tckms_cache_limits;
 
+/** Text that may be absent: std::nullopt is the NULL of tckms.h. */
+using optional_text = std::optional<std::string_view>;
+
+/** A point in time, as credentials have one when they expire. */
+using time_point = std::chrono::system_clock::time_point;
+
 /** How much the log tells. */
 enum class log_level : int {
   off = TCKMS_LOG_OFF,
@@ -85,17 +104,19 @@ enum class log_level : int {
   debug = TCKMS_LOG_DEBUG
 };
 
-/** Which messages are opened. */
-enum class policy : int {
-  require_encrypt_require_decrypt = TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
-  require_encrypt_allow_decrypt = TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT
+/** Which messages are opened. All that are written commit to their data key. */
+enum class commitment : int {
+  /** Messages that commit to one data key, no others. The default. */
+  required = TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
+  /** Messages of version 1 of the format too, which do not commit. */
+  not_required_to_open = TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT
 };
 
 /** No encryption context. */
-inline constexpr std::string_view no_context{};
+inline constexpr std::nullopt_t no_context = std::nullopt;
 
 /** Any CMK, for client::decrypt(); the same CMK, for client::reencrypt(). */
-inline constexpr std::string_view any_key{};
+inline constexpr std::nullopt_t any_key = std::nullopt;
 
 /** The name of a status, such as "TCKMS_ERR_CMK_DISABLED". */
 inline std::string_view status_name(status number) noexcept { return tckms_status_name(number); }
@@ -137,12 +158,17 @@ inline constexpr bool is_byte =
 #endif
     ;
 
-/** What std::data() of a container points to. */
+/** What data() of a container points to. */
 template <class Container>
-using element = std::remove_cv_t<std::remove_pointer_t<decltype(std::declval<Container &>().data())>>;
+using element = std::remove_pointer_t<decltype(std::declval<Container &>().data())>;
 
 template <class Container>
 using sized = decltype(std::declval<Container &>().size());
+
+/** Ends the program when it asks for what is not there. */
+inline void require(bool holds) noexcept {
+  if (!holds) std::abort();
+}
 
 }  // namespace detail
 
@@ -156,13 +182,18 @@ using sized = decltype(std::declval<Container &>().size());
  */
 class byte_view {
  public:
+  using value_type = std::byte;
+
+  /** The rest, for subspan(). */
+  static constexpr std::size_t npos = static_cast<std::size_t>(-1);
+
   constexpr byte_view() noexcept = default;
 
   /** `size` bytes at `data`. */
   constexpr byte_view(const void *data, std::size_t size) noexcept : data_(data), size_(size) {}
 
   template <class Container, class = detail::sized<const Container>,
-            class = std::enable_if_t<detail::is_byte<detail::element<const Container>>>>
+            class = std::enable_if_t<detail::is_byte<std::remove_cv_t<detail::element<const Container>>>>>
   constexpr byte_view(const Container &bytes) noexcept : data_(bytes.data()), size_(bytes.size()) {}
 
   template <class Byte, std::size_t Size,
@@ -182,16 +213,78 @@ class byte_view {
   constexpr byte_view(const Text &text) noexcept
       : data_(text), size_(text == nullptr ? 0 : std::string_view(text).size()) {}
 
-  constexpr const void *data() const noexcept { return data_; }
+  const std::byte *data() const noexcept { return static_cast<const std::byte *>(data_); }
   constexpr std::size_t size() const noexcept { return size_; }
+  constexpr bool empty() const noexcept { return size_ == 0; }
+  const std::byte *begin() const noexcept { return data(); }
+  const std::byte *end() const noexcept { return data() + size_; }
+  /** One byte; ends the program when there is none at `index`. */
+  std::byte operator[](std::size_t index) const noexcept {
+    detail::require(index < size_);
+    return data()[index];
+  }
+
+  /** The bytes from `offset` on, at most `count`; ends the program when `offset` is behind the end. */
+  byte_view subspan(std::size_t offset, std::size_t count = npos) const noexcept {
+    detail::require(offset <= size_);
+    const std::size_t rest = size_ - offset;
+    return byte_view(data() + offset, count < rest ? count : rest);
+  }
 
  private:
   const void *data_ = nullptr;
   std::size_t size_ = 0;
 };
 
+/**
+ * Memory that somebody else owns, to be written during a call: a pointer and a size.
+ *
+ * It is made from anything with data() and size() and elements of one byte that can be changed, and from arrays of them.
+ */
+class mutable_byte_view {
+ public:
+  using value_type = std::byte;
+
+  /** The rest, for subspan(). */
+  static constexpr std::size_t npos = byte_view::npos;
+
+  constexpr mutable_byte_view() noexcept = default;
+
+  /** `size` bytes at `data`. */
+  constexpr mutable_byte_view(void *data, std::size_t size) noexcept : data_(data), size_(size) {}
+
+  template <class Container, class = detail::sized<Container>,
+            class = std::enable_if_t<detail::is_byte<detail::element<Container>>>>
+  constexpr mutable_byte_view(Container &&bytes) noexcept : data_(bytes.data()), size_(bytes.size()) {}
+
+  template <class Byte, std::size_t Size, class = std::enable_if_t<detail::is_byte<Byte>>>
+  constexpr mutable_byte_view(Byte (&bytes)[Size]) noexcept : data_(bytes), size_(Size) {}
+
+  std::byte *data() const noexcept { return static_cast<std::byte *>(data_); }
+  constexpr std::size_t size() const noexcept { return size_; }
+  constexpr bool empty() const noexcept { return size_ == 0; }
+  std::byte *begin() const noexcept { return data(); }
+  std::byte *end() const noexcept { return data() + size_; }
+  /** One byte; ends the program when there is none at `index`. */
+  std::byte &operator[](std::size_t index) const noexcept {
+    detail::require(index < size_);
+    return data()[index];
+  }
+
+  /** The bytes from `offset` on, at most `count`; ends the program when `offset` is behind the end. */
+  mutable_byte_view subspan(std::size_t offset, std::size_t count = npos) const noexcept {
+    detail::require(offset <= size_);
+    const std::size_t rest = size_ - offset;
+    return mutable_byte_view(data() + offset, count < rest ? count : rest);
+  }
+
+ private:
+  void *data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 /** Overwrites memory with zeros in a way that no compiler leaves out. */
-inline void wipe(void *memory, std::size_t size) noexcept { tckms_wipe(memory, size); }
+inline void wipe(mutable_byte_view memory) noexcept { tckms_wipe(memory.data(), memory.size()); }
 
 /** Compares in a time that does not depend on the content. Different sizes are unequal. */
 inline bool equal(byte_view a, byte_view b) noexcept {
@@ -200,22 +293,27 @@ inline bool equal(byte_view a, byte_view b) noexcept {
 
 namespace detail {
 
-/** A string_view as C takes it. Its copy is wiped. */
+/** Text as C takes it. Its copy is wiped. */
 class c_string {
  public:
-  explicit c_string(std::string_view text) : null_(text.data() == nullptr) {
-    // C would see the text end at a NUL byte. Such text is handed on as what it is to the library: not valid UTF-8.
-    copy_ = text.find('\0') == std::string_view::npos ? text : std::string_view("\xff");
+  explicit c_string(optional_text text) : null_(!text.has_value()) {
+    if (null_) return;
+    // C would see the text end at a NUL byte. The library gets text that it refuses for another reason with the same
+    // status, and the error says which one it was.
+    has_nul_ = text->find('\0') != std::string_view::npos;
+    copy_ = has_nul_ ? std::string_view("\xff") : *text;
   }
   c_string(const c_string &) = delete;
   c_string &operator=(const c_string &) = delete;
   ~c_string() { tckms_wipe(copy_.data(), copy_.size()); }
 
   const char *get() const noexcept { return null_ ? nullptr : copy_.c_str(); }
+  bool has_nul() const noexcept { return has_nul_; }
 
  private:
   std::string copy_;
   bool null_;
+  bool has_nul_ = false;
 };
 
 template <class Handle, void (*Free)(Handle *)>
@@ -240,18 +338,96 @@ int guarded(Function &&function) noexcept {
 #endif
 }
 
+/** A number for C that stays out of range if it is. */
+template <class To, class From>
+constexpr To saturated(From value) noexcept {
+  static_assert(std::is_integral_v<To> && std::is_integral_v<From>);
+  if constexpr (std::is_signed_v<From>) {
+    if (value < 0) {
+      if constexpr (std::is_signed_v<To>) {
+        return static_cast<std::intmax_t>(value) < static_cast<std::intmax_t>(std::numeric_limits<To>::min())
+                   ? std::numeric_limits<To>::min()
+                   : static_cast<To>(value);
+      } else {
+        return std::numeric_limits<To>::max();
+      }
+    }
+  }
+  return static_cast<std::uintmax_t>(value) > static_cast<std::uintmax_t>(std::numeric_limits<To>::max())
+             ? std::numeric_limits<To>::max()
+             : static_cast<To>(value);
+}
+
+/** How many `Unit`s a duration has, rounded up: a timeout of a microsecond is not none. What is out of range stays so. */
+template <class Unit, class Rep, class Period>
+std::int64_t count_of(std::chrono::duration<Rep, Period> duration) noexcept {
+  using exact = std::chrono::duration<long double, typename Unit::period>;
+  const long double count = std::ceil(exact(duration).count());
+  // Written so that NaN is too large.
+  if (!(count < 9223372036854775807.0L)) return std::numeric_limits<std::int64_t>::max();
+  if (count <= -9223372036854775807.0L) return std::numeric_limits<std::int64_t>::min();
+  return static_cast<std::int64_t>(count);
+}
+
+/** The seconds from the Unix epoch to a time; 0 for none. */
+inline std::int64_t epoch_seconds(std::optional<time_point> time) noexcept {
+  if (!time.has_value()) return 0;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time->time_since_epoch()).count();
+  // 0 would mean that there is no end: the epoch itself is long over.
+  return seconds == 0 ? 1 : static_cast<std::int64_t>(seconds);
+}
+
+/** Bytes of the heap that are wiped in the end. */
+class wiped_bytes {
+ public:
+  explicit wiped_bytes(std::size_t size) : bytes_(size) {}
+  wiped_bytes(const wiped_bytes &) = delete;
+  wiped_bytes &operator=(const wiped_bytes &) = delete;
+  ~wiped_bytes() { tckms_wipe(bytes_.data(), bytes_.size()); }
+
+  mutable_byte_view view() noexcept { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
 }  // namespace detail
 
-/** Everything known about a failed call. It is the caller's own, whatever thread goes on to do what. */
-class failure {
+/**
+ * Everything known about a failed call. It belongs to the caller, is immutable, and copies share it; any thread may
+ * have it.
+ */
+class error {
  public:
-  /** The detail of this thread's last failed call, which is no longer the thread's. */
-  static failure take(tckms::status number) noexcept { return failure(number, tckms_error_take()); }
+  /** A failure that is not one of the library's calls, such as that of a source or a sink of stream::pump(). */
+  explicit error(tckms::status number) noexcept : status_(number) {}
+
+  /** The detail of this thread's last failed call, taken from the thread. */
+  static error take(tckms::status number) noexcept {
+    error taken(number);
+    tckms_error *const found = tckms_error_take();
+    if (found == nullptr) return taken;
+#if TCKMS_HPP_EXCEPTIONS
+    // Without memory for the reference count the detail is freed, and the status is left.
+    try {
+      taken.detail_.reset(found, tckms_error_free);
+    } catch (...) {
+    }
+#else
+    taken.detail_.reset(found, tckms_error_free);
+#endif
+    return taken;
+  }
 
   tckms::status status() const noexcept { return status_; }
   tckms::category category() const noexcept { return tckms_status_category(status_); }
-  /** What went wrong and why, with every cause. Like all text here it lives as long as this object. */
-  std::string_view message() const noexcept { return tckms_error_message(get()); }
+  /** What went wrong and why, with every cause. Like all text here it lives as long as this object and its copies. */
+  std::string_view message() const noexcept { return c_message(); }
+  /** The same, with a NUL byte at its end. */
+  const char *c_message() const noexcept {
+    if (text_ != nullptr) return text_;
+    return detail_ != nullptr ? tckms_error_message(get()) : tckms_status_message(status_);
+  }
   /** The service's error code; empty when it did not answer. */
   std::string_view service_code() const noexcept { return tckms_error_service_code(get()); }
   std::string_view request_id() const noexcept { return tckms_error_request_id(get()); }
@@ -270,119 +446,225 @@ class failure {
   /** A value of <cerrno>, or 0. */
   int os_errno() const noexcept { return tckms_error_os_errno(get()); }
 
-  const tckms_error *get() const noexcept { return error_.get(); }
+  /** The same error with a text that lives for the whole program. */
+  error with_text(const char *text) && noexcept {
+    text_ = text;
+    return std::move(*this);
+  }
+
+  /** The C handle; NULL for a failure that is not the library's. */
+  const tckms_error *get() const noexcept { return detail_.get(); }
 
  private:
-  failure(tckms::status number, tckms_error *detail) noexcept : status_(number), error_(detail) {}
-
   tckms::status status_;
-  detail::owned<tckms_error, tckms_error_free> error_;
+  const char *text_ = nullptr;
+  std::shared_ptr<const tckms_error> detail_;
 };
 
 #if TCKMS_HPP_EXCEPTIONS
-/** What value_or_throw() throws. It owns the detail; copies share it. */
-class error : public std::exception {
+/** What result::value() throws. */
+class exception : public std::exception {
  public:
-  explicit error(failure &&why) : failure_(std::make_shared<const failure>(std::move(why))) {}
+  explicit exception(tckms::error why) noexcept : why_(std::move(why)) {}
 
-  /** The message of the failure. */
-  const char *what() const noexcept override { return tckms_error_message(failure_->get()); }
-  tckms::status status() const noexcept { return failure_->status(); }
-  const failure &detail() const noexcept { return *failure_; }
+  /** The message of the error. */
+  const char *what() const noexcept override { return why_.c_message(); }
+  tckms::status status() const noexcept { return why_.status(); }
+  const tckms::error &error() const noexcept { return why_; }
 
  private:
-  std::shared_ptr<const failure> failure_;
+  tckms::error why_;
 };
 #endif
 
+template <class T>
+class result;
+
+namespace detail {
+
+/** Says that there is no value: by an exception, or where there are none by ending the program. */
+[[noreturn]] inline void no_value(const tckms::error &why) {
+#if TCKMS_HPP_EXCEPTIONS
+  throw tckms::exception(why);
+#else
+  static_cast<void>(why);
+  std::abort();
+#endif
+}
+
+template <class T>
+struct is_result : std::false_type {};
+template <class T>
+struct is_result<result<T>> : std::true_type {};
+
+/** Whether there is an error, and which; what results of all types have. */
+template <class State>
+const tckms::error &error_of(const State &state) noexcept {
+  const tckms::error *found = std::get_if<1>(&state);
+  require(found != nullptr);
+  return *found;
+}
+
+}  // namespace detail
+
 /**
- * A value, or why there is none.
+ * A value, or the error that there is instead.
  *
- * Asking for the one that is not there is a mistake in the program, and ends it with std::abort().
+ * value() throws a tckms::exception when there is no value, or without exceptions ends the program. `*` and `->` always
+ * end it, and so does error() when there is a value: look first.
  */
 template <class T>
 class [[nodiscard]] result {
  public:
-  result(T &&value) : state_(std::in_place_index<0>, std::move(value)) {}
-  result(failure &&why) noexcept : state_(std::in_place_index<1>, std::move(why)) {}
+  using value_type = T;
+  using error_type = tckms::error;
 
-  explicit operator bool() const noexcept { return state_.index() == 0; }
+  result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  result(tckms::error why) noexcept : state_(std::in_place_index<1>, std::move(why)) {}
+
+  explicit operator bool() const noexcept { return has_value(); }
   bool has_value() const noexcept { return state_.index() == 0; }
 
-  T &value() & noexcept { return present<0>(state_); }
-  const T &value() const & noexcept { return present<0>(state_); }
-  T &&value() && noexcept { return std::move(present<0>(state_)); }
+  T &value() & { return checked(), **this; }
+  const T &value() const & { return checked(), **this; }
+  T &&value() && { return checked(), std::move(**this); }
 
-  T *operator->() noexcept { return &value(); }
-  const T *operator->() const noexcept { return &value(); }
-  T &operator*() & noexcept { return value(); }
-  const T &operator*() const & noexcept { return value(); }
-  T &&operator*() && noexcept { return std::move(*this).value(); }
+  T *operator->() noexcept { return &**this; }
+  const T *operator->() const noexcept { return &**this; }
+  T &operator*() & noexcept { return detail::require(has_value()), *std::get_if<0>(&state_); }
+  const T &operator*() const & noexcept { return detail::require(has_value()), *std::get_if<0>(&state_); }
+  T &&operator*() && noexcept { return std::move(**this); }
 
-  failure &error() & noexcept { return present<1>(state_); }
-  const failure &error() const & noexcept { return present<1>(state_); }
-  failure &&error() && noexcept { return std::move(present<1>(state_)); }
+  const tckms::error &error() const & noexcept { return detail::error_of(state_); }
+  tckms::error error() && noexcept { return detail::error_of(state_); }
 
-#if TCKMS_HPP_EXCEPTIONS
-  /** The value, moved out; throws a tckms::error when there is none. */
-  T value_or_throw() && {
-    if (!has_value()) throw tckms::error(std::move(present<1>(state_)));
-    return std::move(present<0>(state_));
+  /** The value, or `other` when there is none. */
+  template <class U>
+  T value_or(U &&other) const & {
+    return has_value() ? **this : static_cast<T>(std::forward<U>(other));
   }
-#endif
+  template <class U>
+  T value_or(U &&other) && {
+    return has_value() ? std::move(**this) : static_cast<T>(std::forward<U>(other));
+  }
+
+  /** What `next`, which returns a result, makes of the value; the error when there is none. */
+  template <class Next>
+  auto and_then(Next &&next) const & -> std::invoke_result_t<Next, const T &> {
+    static_assert(detail::is_result<std::invoke_result_t<Next, const T &>>::value, "it has to return a tckms::result");
+    if (!has_value()) return error();
+    return std::invoke(std::forward<Next>(next), **this);
+  }
+  template <class Next>
+  auto and_then(Next &&next) && -> std::invoke_result_t<Next, T &&> {
+    static_assert(detail::is_result<std::invoke_result_t<Next, T &&>>::value, "it has to return a tckms::result");
+    if (!has_value()) return error();
+    return std::invoke(std::forward<Next>(next), std::move(**this));
+  }
+
+  /** A result with what `change` makes of the value; the error when there is none. */
+  template <class Change>
+  auto transform(Change &&change) const & -> result<std::invoke_result_t<Change, const T &>> {
+    if (!has_value()) return error();
+    return changed(std::forward<Change>(change), **this);
+  }
+  template <class Change>
+  auto transform(Change &&change) && -> result<std::invoke_result_t<Change, T &&>> {
+    if (!has_value()) return error();
+    return changed(std::forward<Change>(change), std::move(**this));
+  }
 
  private:
-  template <std::size_t Index, class State>
-  static auto &present(State &state) noexcept {
-    auto *found = std::get_if<Index>(&state);
-    if (found == nullptr) std::abort();
-    return *found;
+  void checked() const {
+    if (!has_value()) detail::no_value(error());
   }
 
-  std::variant<T, failure> state_;
+  template <class Change, class Value>
+  static auto changed(Change &&change, Value &&value) -> result<std::invoke_result_t<Change, Value>> {
+    if constexpr (std::is_void_v<std::invoke_result_t<Change, Value>>) {
+      std::invoke(std::forward<Change>(change), std::forward<Value>(value));
+      return {};
+    } else {
+      return std::invoke(std::forward<Change>(change), std::forward<Value>(value));
+    }
+  }
+
+  std::variant<T, tckms::error> state_;
 };
 
-/** Success, or why not. */
+/** Success, or the error. */
 template <>
 class [[nodiscard]] result<void> {
  public:
+  using value_type = void;
+  using error_type = tckms::error;
+
   result() noexcept = default;
-  result(failure &&why) noexcept : failure_(std::move(why)) {}
+  result(tckms::error why) noexcept : state_(std::in_place_index<1>, std::move(why)) {}
 
-  explicit operator bool() const noexcept { return !failure_.has_value(); }
-  bool has_value() const noexcept { return !failure_.has_value(); }
+  explicit operator bool() const noexcept { return has_value(); }
+  bool has_value() const noexcept { return state_.index() == 0; }
 
-  failure &error() noexcept { return failure_.has_value() ? *failure_ : (std::abort(), *failure_); }
-  const failure &error() const noexcept { return failure_.has_value() ? *failure_ : (std::abort(), *failure_); }
-
-#if TCKMS_HPP_EXCEPTIONS
-  /** Throws a tckms::error when the call failed. */
-  void value_or_throw() && {
-    if (failure_.has_value()) throw tckms::error(std::move(*failure_));
+  /** Throws a tckms::exception when the call failed, or without exceptions ends the program. */
+  void value() const {
+    if (!has_value()) detail::no_value(error());
   }
-#endif
+
+  const tckms::error &error() const & noexcept { return detail::error_of(state_); }
+  tckms::error error() && noexcept { return detail::error_of(state_); }
+
+  /** What `next`, which returns a result, returns; the error when the call failed. */
+  template <class Next>
+  auto and_then(Next &&next) const -> std::invoke_result_t<Next> {
+    static_assert(detail::is_result<std::invoke_result_t<Next>>::value, "it has to return a tckms::result");
+    if (!has_value()) return error();
+    return std::invoke(std::forward<Next>(next));
+  }
+
+  /** A result with what `change` returns; the error when the call failed. */
+  template <class Change>
+  auto transform(Change &&change) const -> result<std::invoke_result_t<Change>> {
+    if (!has_value()) return error();
+    if constexpr (std::is_void_v<std::invoke_result_t<Change>>) {
+      std::invoke(std::forward<Change>(change));
+      return {};
+    } else {
+      return std::invoke(std::forward<Change>(change));
+    }
+  }
 
  private:
-  std::optional<failure> failure_;
+  std::variant<std::monostate, tckms::error> state_;
 };
 
 namespace detail {
 
+/** The error of a call that returned `number` and got these texts. */
+template <class... Texts>
+tckms::error failed(status number, const Texts &...texts) noexcept {
+  tckms::error why = tckms::error::take(number);
+  if (number == TCKMS_ERR_INVALID_UTF8 && (texts.has_nul() || ... || false)) {
+    return std::move(why).with_text("a text contains a NUL byte");
+  }
+  return why;
+}
+
 /** The result of a call that returned `number` and, if that is success, made `value`. */
-template <class T>
-result<T> made(status number, T &&value) {
-  if (number != TCKMS_OK) return failure::take(number);
+template <class T, class... Texts>
+result<T> made(status number, T &&value, const Texts &...texts) {
+  if (number != TCKMS_OK) return failed(number, texts...);
   return std::move(value);
 }
 
-inline result<void> done(status number) {
-  if (number != TCKMS_OK) return failure::take(number);
+template <class... Texts>
+result<void> done(status number, const Texts &...texts) {
+  if (number != TCKMS_OK) return failed(number, texts...);
   return {};
 }
 
 }  // namespace detail
 
-/** Bytes that the library returned. They are wiped when the buffer goes. A NUL byte follows them. */
+/** Bytes that the library returned. They are wiped when the buffer ends. A NUL byte follows them. */
 class buffer {
  public:
   buffer() noexcept = default;
@@ -429,19 +711,35 @@ struct data_key {
   buffer ciphertext;
 };
 
-/** Hears what the library does: a level and one line of text. It must be safe to call from several threads at once. */
-using log_function = std::function<void(log_level, std::string_view)>;
+/** What a log callback receives. It is valid during the callback. */
+class log_event {
+ public:
+  log_event(log_level level, std::string_view message) noexcept : level_(level), message_(message) {}
+
+  log_level level() const noexcept { return level_; }
+  /** One line of text. */
+  std::string_view message() const noexcept { return message_; }
+
+ private:
+  log_level level_;
+  std::string_view message_;
+};
+
+/** Receives what the library logs. It must be safe to call from several threads at once. */
+using log_function = std::function<void(const log_event &)>;
 
 /** Where a credentials callback puts what it supplies. */
 class credentials_out {
  public:
   explicit credentials_out(tckms_credentials *out) noexcept : out_(out) {}
 
-  /** `token` may be std::string_view() for none; `expires_at` is in seconds since the Unix epoch, 0 for never. */
-  result<void> set(std::string_view secret_id, std::string_view secret_key, std::string_view token = {},
-                   std::int64_t expires_at = 0) {
+  /** Without `expires_at` they do not expire. It is counted in seconds, rounded down. */
+  result<void> set(std::string_view secret_id, std::string_view secret_key, optional_text token = std::nullopt,
+                   std::optional<time_point> expires_at = std::nullopt) {
     const detail::c_string id(secret_id), key(secret_key), session(token);
-    return detail::done(tckms_credentials_set(out_, id.get(), key.get(), session.get(), expires_at));
+    return detail::done(
+        tckms_credentials_set(out_, id.get(), key.get(), session.get(), detail::epoch_seconds(expires_at)), id, key,
+        session);
   }
 
  private:
@@ -450,6 +748,17 @@ class credentials_out {
 
 /** Supplies credentials: sets them and returns true, or returns false when it has none now. */
 using credentials_function = std::function<bool(credentials_out &)>;
+
+/** Which role to assume, and how; as tckms_config_set_assume_role(). */
+struct role_options {
+  std::string role_arn;
+  std::optional<std::string> session_name;
+  /** Counted in seconds, rounded up; 0 for the default. */
+  std::chrono::seconds duration{};
+  std::optional<std::string> external_id;
+  /** A policy in JSON that narrows what the role may do. */
+  std::optional<std::string> policy_json;
+};
 
 /** What a client is made from. Every set_...() is the tckms_config_set_...() of tckms.h. */
 class config {
@@ -465,41 +774,45 @@ class config {
     return detail::done(tckms_config_set_plaintext_http_to_any_host_allowed(get(), allowed));
   }
 
-  /** A fixed identity; `token` may be std::string_view() for none. */
-  result<void> set_credentials(std::string_view secret_id, std::string_view secret_key, std::string_view token = {}) {
+  /** Fixed credentials. */
+  result<void> set_credentials(std::string_view secret_id, std::string_view secret_key,
+                               optional_text token = std::nullopt) {
     const detail::c_string id(secret_id), key(secret_key), session(token);
-    return detail::done(tckms_config_set_credentials(get(), id.get(), key.get(), session.get()));
+    return detail::done(tckms_config_set_credentials(get(), id.get(), key.get(), session.get()), id, key, session);
   }
   result<void> set_default_credentials() { return detail::done(tckms_config_set_default_credentials(get())); }
   result<void> set_env_credentials() { return detail::done(tckms_config_set_env_credentials(get())); }
-  result<void> set_profile_credentials(std::string_view path, std::string_view profile = {}) {
+  result<void> set_profile_credentials(std::string_view path, optional_text profile = std::nullopt) {
     const detail::c_string file(path), section(profile);
-    return detail::done(tckms_config_set_profile_credentials(get(), file.get(), section.get()));
+    return detail::done(tckms_config_set_profile_credentials(get(), file.get(), section.get()), file, section);
   }
-  result<void> set_default_profile_credentials(std::string_view profile = {}) {
+  result<void> set_default_profile_credentials(optional_text profile = std::nullopt) {
     return text(tckms_config_set_default_profile_credentials, profile);
   }
   result<void> set_tccli_credentials(std::string_view path) { return text(tckms_config_set_tccli_credentials, path); }
-  result<void> set_default_tccli_credentials(std::string_view profile = {}) {
+  result<void> set_default_tccli_credentials(optional_text profile = std::nullopt) {
     return text(tckms_config_set_default_tccli_credentials, profile);
   }
-  result<void> set_cvm_role_credentials(std::string_view role = {}) {
+  result<void> set_cvm_role_credentials(optional_text role = std::nullopt) {
     return text(tckms_config_set_cvm_role_credentials, role);
   }
   result<void> set_oidc_credentials(std::string_view provider_id, std::string_view token_file,
-                                    std::string_view role_arn, std::string_view session_name = {},
-                                    std::chrono::duration<int> duration = {}) {
+                                    std::string_view role_arn, optional_text session_name = std::nullopt,
+                                    std::chrono::seconds duration = {}) {
     const detail::c_string provider(provider_id), file(token_file), role(role_arn), session(session_name);
     return detail::done(tckms_config_set_oidc_credentials(get(), provider.get(), file.get(), role.get(), session.get(),
-                                                          duration.count()));
+                                                          detail::saturated<int>(duration.count())),
+                        provider, file, role, session);
   }
   result<void> set_tke_env_credentials() { return detail::done(tckms_config_set_tke_env_credentials(get())); }
-  result<void> set_assume_role(std::string_view role_arn, std::string_view session_name = {},
-                               std::chrono::duration<int> duration = {}, std::string_view external_id = {},
-                               std::string_view policy_json = {}) {
-    const detail::c_string role(role_arn), session(session_name), external(external_id), narrowed(policy_json);
-    return detail::done(tckms_config_set_assume_role(get(), role.get(), session.get(), duration.count(),
-                                                     external.get(), narrowed.get()));
+  /** Uses the credentials that are set to assume a role. */
+  result<void> set_assume_role_credentials(const role_options &options) {
+    const detail::c_string role(options.role_arn), session(options.session_name), external(options.external_id),
+        narrowed(options.policy_json);
+    return detail::done(
+        tckms_config_set_assume_role(get(), role.get(), session.get(),
+                                     detail::saturated<int>(options.duration.count()), external.get(), narrowed.get()),
+        role, session, external, narrowed);
   }
   result<void> set_credentials_callback(credentials_function function) {
     auto kept = std::make_unique<credentials_function>(std::move(function));
@@ -519,21 +832,21 @@ class config {
   }
   result<void> set_proxy(std::string_view url) { return text(tckms_config_set_proxy, url); }
 
-  result<void> set_connect_timeout(std::chrono::milliseconds timeout) {
-    return detail::done(tckms_config_set_connect_timeout_ms(get(), timeout.count()));
+  /** Timeouts are counted in milliseconds, rounded up. */
+  template <class Rep, class Period>
+  result<void> set_connect_timeout(std::chrono::duration<Rep, Period> timeout) {
+    return milliseconds(tckms_config_set_connect_timeout_ms, timeout);
   }
-  result<void> set_try_timeout(std::chrono::milliseconds timeout) {
-    return detail::done(tckms_config_set_try_timeout_ms(get(), timeout.count()));
+  template <class Rep, class Period>
+  result<void> set_try_timeout(std::chrono::duration<Rep, Period> timeout) {
+    return milliseconds(tckms_config_set_try_timeout_ms, timeout);
   }
-  result<void> set_total_timeout(std::chrono::milliseconds timeout) {
-    return detail::done(tckms_config_set_total_timeout_ms(get(), timeout.count()));
+  template <class Rep, class Period>
+  result<void> set_total_timeout(std::chrono::duration<Rep, Period> timeout) {
+    return milliseconds(tckms_config_set_total_timeout_ms, timeout);
   }
-  result<void> set_max_attempts(int attempts) {
-    return detail::done(tckms_config_set_max_attempts(get(), attempts));
-  }
-  result<void> set_retry_unsafe_actions(bool allowed) {
-    return detail::done(tckms_config_set_retry_unsafe_actions(get(), allowed));
-  }
+  result<void> set_max_attempts(int attempts) { return number(tckms_config_set_max_attempts, attempts); }
+  result<void> set_retry_unsafe_actions(bool allowed) { return number(tckms_config_set_retry_unsafe_actions, allowed); }
   result<void> set_rate_limit(int per_second, int burst) {
     return detail::done(tckms_config_set_rate_limit(get(), per_second, burst));
   }
@@ -558,13 +871,21 @@ class config {
  private:
   friend class client;
 
-  result<void> text(tckms_status (*setter)(tckms_config *, const char *), std::string_view value) {
+  result<void> text(tckms_status (*setter)(tckms_config *, const char *), optional_text value) {
     const detail::c_string copy(value);
-    return detail::done(setter(get(), copy.get()));
+    return detail::done(setter(get(), copy.get()), copy);
+  }
+  template <class Number>
+  result<void> number(tckms_status (*setter)(tckms_config *, Number), std::int64_t value) {
+    return detail::done(setter(get(), detail::saturated<Number>(value)));
+  }
+  template <class Number, class Rep, class Period>
+  result<void> milliseconds(tckms_status (*setter)(tckms_config *, Number), std::chrono::duration<Rep, Period> time) {
+    return number(setter, detail::count_of<std::chrono::milliseconds>(time));
   }
 
   static void hear(void *userdata, int level, const char *message) noexcept {
-    detail::guarded([=] { return (*static_cast<log_function *>(userdata))(static_cast<log_level>(level), message), 0; });
+    detail::guarded([=] { return (*static_cast<log_function *>(userdata))(log_event(static_cast<log_level>(level), message)), 0; });
   }
   static int supply(void *userdata, tckms_credentials *out) noexcept {
     return detail::guarded([=] {
@@ -608,24 +929,24 @@ class client {
   }
 
   /** Encrypts 1 to 4096 bytes. The CiphertextBlob is text. */
-  result<buffer> encrypt(std::string_view key_id, byte_view plaintext, std::string_view context) const {
+  result<buffer> encrypt(std::string_view key_id, byte_view plaintext, optional_text context) const {
     const detail::c_string key(key_id), ctx(context);
     buffer out;
     const auto number = tckms_encrypt(get(), key.get(), plaintext.data(), plaintext.size(), ctx.get(), out.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), key, ctx);
   }
 
   /** Decrypts a CiphertextBlob of the CMK `key_id`, or of tckms::any_key. */
-  result<buffer> decrypt(std::string_view key_id, byte_view blob, std::string_view context) const {
+  result<buffer> decrypt(optional_text key_id, byte_view blob, optional_text context) const {
     const detail::c_string key(key_id), ctx(context);
     buffer out;
     const auto number = tckms_decrypt(get(), key.get(), blob.data(), blob.size(), ctx.get(), out.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), key, ctx);
   }
 
-  /** Encrypts a CiphertextBlob anew under `key_id`, or under the same CMK with tckms::any_key. */
-  result<buffer> reencrypt(std::string_view key_id, byte_view blob, std::string_view source_context,
-                           std::string_view destination_context) const {
+  /** Re-encrypts a CiphertextBlob under `key_id`, or under the same CMK with tckms::any_key. */
+  result<buffer> reencrypt(optional_text key_id, byte_view blob, optional_text source_context,
+                           optional_text destination_context) const {
     const detail::c_string key(key_id), source(source_context), destination(destination_context);
     buffer out;
     const auto number = tckms_reencrypt(get(), key.get(), blob.data(), blob.size(), source.get(), destination.get(),
@@ -634,25 +955,25 @@ class client {
   }
 
   /** Makes a data key of 1 to 1024 bytes. */
-  result<data_key> generate_data_key(std::string_view key_id, std::size_t size, std::string_view context) const {
+  result<data_key> generate_data_key(std::string_view key_id, std::size_t size, optional_text context) const {
     const detail::c_string key(key_id), ctx(context);
     data_key out;
     const auto number =
         tckms_generate_data_key(get(), key.get(), size, ctx.get(), out.plaintext.out(), out.ciphertext.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), key, ctx);
   }
 
   /** Fills memory with 1 to 1024 random bytes from the service's hardware. */
-  result<void> generate_random(void *memory, std::size_t size) const {
-    return detail::done(tckms_generate_random(get(), memory, size));
+  result<void> generate_random(mutable_byte_view memory) const {
+    return detail::done(tckms_generate_random(get(), memory.data(), memory.size()));
   }
 
   /** Sends any action of the KMS API; returns the JSON object under "Response". */
-  result<buffer> call(std::string_view action, std::string_view request_json = {}) const {
+  result<buffer> call(std::string_view action, optional_text request_json = std::nullopt) const {
     const detail::c_string name(action), request(request_json);
     buffer out;
     const auto number = tckms_call(get(), name.get(), request.get(), out.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), name, request);
   }
 
   /** Counters of this client and of all that share its connections. */
@@ -674,6 +995,23 @@ class client {
   detail::owned<tckms_client, tckms_client_free> handle_;
 };
 
+/** A wrapped data key of a message, as a custom key is asked to unwrap it. Nothing of it is authenticated. */
+class wrapped_key {
+ public:
+  wrapped_key(std::string_view provider_id, byte_view provider_info, byte_view wrapped) noexcept
+      : provider_id_(provider_id), provider_info_(provider_info), wrapped_(wrapped) {}
+
+  std::string_view provider_id() const noexcept { return provider_id_; }
+  /** Says which key of the scheme wrapped it. */
+  byte_view provider_info() const noexcept { return provider_info_; }
+  byte_view wrapped() const noexcept { return wrapped_; }
+
+ private:
+  std::string_view provider_id_;
+  byte_view provider_info_;
+  byte_view wrapped_;
+};
+
 /** Where a custom key puts a wrapped data key. */
 class wrapped_key_out {
  public:
@@ -691,19 +1029,18 @@ class wrapped_key_out {
 /**
  * A wrapping key of the program's own, as tckms_custom_key. A function that is empty is the NULL of tckms.h.
  *
- * They return 0 or a status of this library, and must be safe to call from several threads at once.
+ * They return 0 or a status of this library, and must be safe to call from several threads at once. The context is
+ * JSON.
  */
 struct custom_key {
-  /** Empty for a key that seals nothing and is asked about every wrapped data key. */
+  /** Empty for a key that does not seal and is asked about every wrapped data key. */
   std::string provider_id;
   /** Fills `data_key`, all of it, and wraps it. */
-  std::function<int(std::string_view context, std::uint8_t *data_key, std::size_t size, wrapped_key_out &out)> generate;
+  std::function<int(std::string_view context, mutable_byte_view data_key, wrapped_key_out &out)> generate;
   /** Wraps a data key that another key of the keyring made. */
   std::function<int(std::string_view context, byte_view data_key, wrapped_key_out &out)> wrap;
-  /** Fills `data_key`, all of it, from `wrapped`, which nobody has authenticated. */
-  std::function<int(std::string_view provider_id, byte_view provider_info, byte_view wrapped, std::string_view context,
-                    std::uint8_t *data_key, std::size_t size)>
-      unwrap;
+  /** Fills `data_key`, all of it, from `wrapped`. */
+  std::function<int(std::string_view context, const wrapped_key &wrapped, mutable_byte_view data_key)> unwrap;
 };
 
 /** How keyring::seal_fd() and keyring::open_fd() work, as tckms_fd_options. */
@@ -712,7 +1049,7 @@ struct fd_options {
   std::uint32_t threads = 0;
   /** To open: whether signed messages are opened. */
   bool signed_allowed = false;
-  /** Hears how many bytes of input are done, and of how many, UINT64_MAX where that is not known; false stops. */
+  /** Receives the bytes of input done and their total, UINT64_MAX where that is not known; false stops. */
   std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
 };
 
@@ -725,19 +1062,21 @@ class keyring {
     const detail::c_string key(key_id);
     // The library keeps the client, and so what it logs to has to be kept.
     logs_.push_back(with.log_);
-    return detail::done(tckms_keyring_add_kms(get(), with.get(), key.get()));
+    return detail::done(tckms_keyring_add_kms(get(), with.get(), key.get()), key);
   }
   result<void> add_rsa_public_pem(std::string_view key_namespace, std::string_view key_name, byte_view pem) {
     const detail::c_string space(key_namespace), name(key_name);
-    return detail::done(tckms_keyring_add_rsa_public_pem(get(), space.get(), name.get(), pem.data(), pem.size()));
+    return detail::done(tckms_keyring_add_rsa_public_pem(get(), space.get(), name.get(), pem.data(), pem.size()), space,
+                        name);
   }
   result<void> add_rsa_private_pem(std::string_view key_namespace, std::string_view key_name, byte_view pem) {
     const detail::c_string space(key_namespace), name(key_name);
-    return detail::done(tckms_keyring_add_rsa_private_pem(get(), space.get(), name.get(), pem.data(), pem.size()));
+    return detail::done(tckms_keyring_add_rsa_private_pem(get(), space.get(), name.get(), pem.data(), pem.size()), space,
+                        name);
   }
   result<void> add_custom(custom_key key) {
     auto kept = std::make_unique<custom_key>(std::move(key));
-    const detail::c_string provider(kept->provider_id.empty() ? std::string_view() : kept->provider_id);
+    const detail::c_string provider(kept->provider_id.empty() ? optional_text() : optional_text(kept->provider_id));
     tckms_custom_key callbacks{};
     callbacks.provider_id = provider.get();
     callbacks.generate = kept->generate ? generate : nullptr;
@@ -747,7 +1086,7 @@ class keyring {
     callbacks.destructor_or_null = forget;
     const auto number = tckms_keyring_add_custom(get(), &callbacks, sizeof callbacks);
     if (number == TCKMS_OK) static_cast<void>(kept.release());
-    return detail::done(number);
+    return detail::done(number, provider);
   }
 
   /** Lets data keys serve more than one message, within the default limits. */
@@ -755,8 +1094,8 @@ class keyring {
   result<void> set_cache(const cache_limits &limits) {
     return detail::done(tckms_keyring_set_cache(get(), &limits, sizeof limits));
   }
-  result<void> set_policy(policy rule) {
-    return detail::done(tckms_keyring_set_policy(get(), static_cast<int>(rule)));
+  result<void> set_commitment_policy(commitment policy) {
+    return detail::done(tckms_keyring_set_policy(get(), static_cast<int>(policy)));
   }
   result<void> set_signing(bool signing) { return detail::done(tckms_keyring_set_signing(get(), signing)); }
   result<void> set_frame_len(std::size_t size) { return detail::done(tckms_keyring_set_frame_len(get(), size)); }
@@ -772,39 +1111,39 @@ class keyring {
   result<void> set_max_unframed_len(std::size_t size) {
     return detail::done(tckms_keyring_set_max_unframed_len(get(), size));
   }
-  result<void> set_reproduced_context(std::string_view context) {
+  result<void> set_reproduced_context(optional_text context) {
     const detail::c_string ctx(context);
-    return detail::done(tckms_keyring_set_reproduced_context(get(), ctx.get()));
+    return detail::done(tckms_keyring_set_reproduced_context(get(), ctx.get()), ctx);
   }
 
   /** Seals data of any size. */
-  result<buffer> seal(byte_view plaintext, std::string_view context) const {
+  result<buffer> seal(byte_view plaintext, optional_text context) const {
     const detail::c_string ctx(context);
     buffer out;
     const auto number = tckms_seal(get(), plaintext.data(), plaintext.size(), ctx.get(), out.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), ctx);
   }
 
   /** Opens a message whose context has at least the pairs of `expected_context`. */
-  result<buffer> open(byte_view message, std::string_view expected_context) const {
+  result<buffer> open(byte_view message, optional_text expected_context) const {
     const detail::c_string ctx(expected_context);
     buffer out;
     const auto number = tckms_open(get(), message.data(), message.size(), ctx.get(), out.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), ctx);
   }
 
   /** Seals everything that a descriptor gives. */
-  result<void> seal_fd(int in_fd, int out_fd, std::string_view context, const fd_options &options = {}) const {
+  result<void> seal_fd(int in_fd, int out_fd, optional_text context, const fd_options &options = {}) const {
     const detail::c_string ctx(context);
     const tckms_fd_options converted = convert(options);
-    return detail::done(tckms_seal_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted));
+    return detail::done(tckms_seal_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted), ctx);
   }
 
-  /** Opens the message that a descriptor gives. What was written before a failure is to be thrown away. */
-  result<void> open_fd(int in_fd, int out_fd, std::string_view expected_context, const fd_options &options = {}) const {
+  /** Opens the message that a descriptor gives. Discard what was written before a failure. */
+  result<void> open_fd(int in_fd, int out_fd, optional_text expected_context, const fd_options &options = {}) const {
     const detail::c_string ctx(expected_context);
     const tckms_fd_options converted = convert(options);
-    return detail::done(tckms_open_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted));
+    return detail::done(tckms_open_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted), ctx);
   }
 
   tckms_keyring *get() noexcept { return handle_.get(); }
@@ -829,7 +1168,7 @@ class keyring {
                       tckms_wrapped_key *out) noexcept {
     return detail::guarded([=] {
       wrapped_key_out filled(out);
-      return static_cast<custom_key *>(userdata)->generate(context, data_key, size, filled);
+      return static_cast<custom_key *>(userdata)->generate(context, mutable_byte_view(data_key, size), filled);
     });
   }
   static int wrap(void *userdata, const char *context, const std::uint8_t *data_key, std::size_t size,
@@ -843,8 +1182,8 @@ class keyring {
                     const std::uint8_t *wrapped, std::size_t wrapped_size, const char *context, std::uint8_t *data_key,
                     std::size_t size) noexcept {
     return detail::guarded([=] {
-      return static_cast<custom_key *>(userdata)->unwrap(provider_id, byte_view(info, info_size),
-                                                         byte_view(wrapped, wrapped_size), context, data_key, size);
+      const wrapped_key given(provider_id, byte_view(info, info_size), byte_view(wrapped, wrapped_size));
+      return static_cast<custom_key *>(userdata)->unwrap(context, given, mutable_byte_view(data_key, size));
     });
   }
   static void forget(void *userdata) noexcept { delete static_cast<custom_key *>(userdata); }
@@ -861,7 +1200,32 @@ inline result<buffer> message_info(byte_view message) {
   return detail::made(number, std::move(out));
 }
 
-/** A message on its way: plaintext goes in and a message comes out, or the other way round. */
+namespace detail {
+
+/** What a source of stream::pump() gives: a number of bytes, or a result with one. */
+template <class Source>
+result<std::size_t> read_from(Source &source, mutable_byte_view in) {
+  return source(in);
+}
+
+/** What a sink of stream::pump() says: nothing, whether to go on, or a result. */
+template <class Sink>
+result<void> write_to(Sink &sink, byte_view out) {
+  using said = std::invoke_result_t<Sink &, byte_view>;
+  if constexpr (std::is_void_v<said>) {
+    sink(out);
+    return {};
+  } else if constexpr (is_result<said>::value) {
+    return sink(out);
+  } else {
+    if (sink(out)) return {};
+    return error(TCKMS_ERR_CANCELED).with_text("the sink stopped the stream");
+  }
+}
+
+}  // namespace detail
+
+/** Seals or opens data that comes and goes in pieces: plaintext goes in and a message comes out, or the reverse. */
 class stream {
  public:
   /** How much of the input was taken, and how much of the output was filled. */
@@ -877,25 +1241,25 @@ class stream {
   };
 
   /** Begins to seal. The keyring is copied. */
-  static result<stream> seal(const keyring &with, std::string_view context) {
+  static result<stream> seal(const keyring &with, optional_text context) {
     const detail::c_string ctx(context);
     tckms_stream *made = nullptr;
     const auto number = tckms_stream_seal_new(with.get(), ctx.get(), &made);
-    return detail::made(number, stream(with.logs_, made));
+    return detail::made(number, stream(with.logs_, made), ctx);
   }
 
   /** Begins to open. The keyring is copied. */
-  static result<stream> open(const keyring &with, std::string_view expected_context) {
+  static result<stream> open(const keyring &with, optional_text expected_context) {
     const detail::c_string ctx(expected_context);
     tckms_stream *made = nullptr;
     const auto number = tckms_stream_open_new(with.get(), ctx.get(), &made);
-    return detail::made(number, stream(with.logs_, made));
+    return detail::made(number, stream(with.logs_, made), ctx);
   }
 
-  result<void> set_message_size(std::uint64_t size) {
+  result<void> set_plaintext_size(std::uint64_t size) {
     return detail::done(tckms_stream_set_message_size(get(), size));
   }
-  result<void> set_message_bound(std::uint64_t bound) {
+  result<void> set_plaintext_bound(std::uint64_t bound) {
     return detail::done(tckms_stream_set_message_bound(get(), bound));
   }
   result<void> set_signed_allowed(bool allowed) {
@@ -903,31 +1267,72 @@ class stream {
   }
 
   /** Puts bytes in and takes bytes out; either may be none. */
-  result<progress> update(byte_view in, void *out, std::size_t out_size) {
+  result<progress> update(byte_view in, mutable_byte_view out) {
     progress done;
     const auto number =
-        tckms_stream_update(get(), in.data(), in.size(), &done.consumed, out, out_size, &done.produced);
+        tckms_stream_update(get(), in.data(), in.size(), &done.consumed, out.data(), out.size(), &done.produced);
     return detail::made(number, std::move(done));
   }
 
-  /** Ends the stream: to be called until `done`, or else the message has no end and the plaintext no proof. */
-  result<ending> finish(void *out, std::size_t out_size) {
+  /** Ends the stream. Call it until `done`: before, a message has no end, and a plaintext may be incomplete. */
+  result<ending> finish(mutable_byte_view out) {
     ending ended;
     int done = 0;
-    const auto number = tckms_stream_finish(get(), out, out_size, &ended.produced, &done);
+    const auto number = tckms_stream_finish(get(), out.data(), out.size(), &ended.produced, &done);
     ended.done = done != 0;
     return detail::made(number, std::move(ended));
   }
 
-  /** How much room lets update() take `in_size` bytes at once and finish() bring out everything. */
+  /**
+   * Moves everything from `source` to `sink`, to the end. Returns how many bytes the sink got.
+   *
+   * `source(mutable_byte_view)` fills some of the memory and returns how many bytes, 0 at the end, or a
+   * result<std::size_t>. `sink(byte_view)` returns nothing, or whether to go on, or a result<void>. What either throws
+   * reaches the caller, and an error of either is the one of pump(). Unless it succeeds, a message has no end and no
+   * reader takes it for a whole one, and a plaintext that was opened may be incomplete: discard it.
+   */
+  template <class Source, class Sink>
+  result<std::uint64_t> pump(Source &&source, Sink &&sink) {
+    constexpr std::size_t chunk = 65536;
+    detail::wiped_bytes in(chunk), out(chunk);
+    std::uint64_t written = 0;
+    const auto write = [&](std::size_t size) -> result<void> {
+      written += size;
+      return size == 0 ? result<void>() : detail::write_to(sink, out.view().subspan(0, size));
+    };
+    for (;;) {
+      const result<std::size_t> size = detail::read_from(source, in.view());
+      if (!size) return size.error();
+      if (*size == 0) break;
+      detail::require(*size <= chunk);
+      byte_view rest = in.view().subspan(0, *size);
+      bool full = false;
+      // What could come out is not kept back: the source may wait for whoever reads it.
+      while (!rest.empty() || full) {
+        const result<progress> moved = update(rest, out.view());
+        if (!moved) return moved.error();
+        rest = rest.subspan(moved->consumed);
+        full = moved->produced == chunk;
+        if (const result<void> wrote = write(moved->produced); !wrote) return wrote.error();
+      }
+    }
+    for (;;) {
+      const result<ending> ended = finish(out.view());
+      if (!ended) return ended.error();
+      if (const result<void> wrote = write(ended->produced); !wrote) return wrote.error();
+      if (ended->done) return written;
+    }
+  }
+
+  /** How much memory lets update() take `in_size` bytes at once and finish() return everything. */
   result<std::size_t> output_size(std::size_t in_size) {
     std::size_t size = 0;
     const auto number = tckms_stream_output_size(get(), in_size, &size);
     return detail::made(number, std::move(size));
   }
 
-  /** How long the whole message will be, once set_message_size() was called. */
-  result<std::uint64_t> total_size() {
+  /** How long the whole message will be, once set_plaintext_size() was called. */
+  result<std::uint64_t> message_size() {
     std::uint64_t size = 0;
     const auto number = tckms_stream_total_size(get(), &size);
     return detail::made(number, std::move(size));
@@ -944,6 +1349,8 @@ class stream {
   detail::owned<tckms_stream, tckms_stream_free> handle_;
 };
 
+}  // namespace v0_1
 }  // namespace tckms
 
+#endif /* C++17 */
 #endif /* TCKMS_HPP */

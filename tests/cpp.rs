@@ -80,6 +80,21 @@ fn a_result_that_nobody_looks_at_is_a_warning() {
     }
 }
 
+#[test]
+fn older_standards_are_told_what_is_missing() {
+    let folder = Scratch::new();
+    let unit = folder.write("old.cpp", "#include <tckms.hpp>\n");
+    for command in ["g++", "clang++"] {
+        for standard in ["c++98", "c++11", "c++14"] {
+            let verdict = Compiler { command, standard }.check("c++", &unit);
+            let complaint = verdict.expect_err("the header needs C++17");
+            assert!(complaint.contains("tckms.hpp needs C++17 or later"), "{command} {standard}: {complaint}");
+            // That and nothing else.
+            assert_eq!(complaint.matches("error:").count(), 1, "{command} {standard}: {complaint}");
+        }
+    }
+}
+
 /// The chapter's program, as the chapter has it.
 #[test]
 fn the_program_of_the_chapter_runs() {

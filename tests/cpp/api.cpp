@@ -4,9 +4,12 @@
 
 #include <tckms.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <sys/wait.h>
 #include <thread>
 #if __has_include(<span>)
 #include <span>
@@ -89,8 +92,41 @@ void bytes_come_from_many_types() {
   CHECK(!tckms::equal("same", "sama"));
   CHECK(!tckms::equal("same", "same longer"));
   CHECK(tckms::equal({}, {}));
-  tckms::wipe(buffer, sizeof buffer);
+  tckms::wipe(buffer);
   CHECK_INT(buffer[0], 0);
+}
+
+void views_have_parts() {
+  std::vector<std::uint8_t> bytes{1, 2, 3, 4};
+  const tckms::byte_view view = bytes;
+  static_assert(std::is_same_v<decltype(view.data()), const std::byte *>);
+  CHECK(view[3] == std::byte{4});
+  CHECK_INT(view.end() - view.begin(), 4);
+  CHECK(tckms::equal(view.subspan(1), std::string("\2\3\4")));
+  CHECK(tckms::equal(view.subspan(1, 2), std::string("\2\3")));
+  CHECK(tckms::equal(view.subspan(3, 100), std::string("\4")));
+  CHECK(view.subspan(4).empty());
+
+  const tckms::mutable_byte_view writable = bytes;
+  static_assert(std::is_same_v<decltype(writable.data()), std::byte *>);
+  writable.subspan(2)[0] = std::byte{9};
+  CHECK_INT(bytes[2], 9);
+  CHECK(tckms::equal(writable, view));
+  char text[4] = {};
+  std::array<std::byte, 2> array{};
+  std::string string(3, 'x');
+  CHECK_INT(tckms::mutable_byte_view(text).size(), 4);
+  CHECK_INT(tckms::mutable_byte_view(array).size(), 2);
+  CHECK_INT(tckms::mutable_byte_view(string).size(), 3);
+  tckms::wipe(tckms::mutable_byte_view(string).subspan(1));
+  CHECK(string == std::string("x\0\0", 3));
+  static_assert(!std::is_constructible_v<tckms::mutable_byte_view, const std::vector<std::uint8_t> &>);
+  static_assert(!std::is_constructible_v<tckms::mutable_byte_view, std::string_view>);
+  static_assert(!std::is_constructible_v<tckms::mutable_byte_view, const char (&)[4]>);
+#if defined(__cpp_lib_span)
+  CHECK_INT(tckms::mutable_byte_view(std::span<std::uint8_t>(bytes)).size(), 4);
+  static_assert(!std::is_constructible_v<tckms::mutable_byte_view, std::span<const std::uint8_t>>);
+#endif
 }
 
 void handles_move_and_do_not_copy() {
@@ -99,7 +135,7 @@ void handles_move_and_do_not_copy() {
   static_assert(!std::is_copy_constructible_v<tckms::config> && std::is_move_constructible_v<tckms::config>);
   static_assert(!std::is_copy_constructible_v<tckms::keyring> && std::is_move_constructible_v<tckms::keyring>);
   static_assert(!std::is_copy_constructible_v<tckms::stream> && std::is_move_constructible_v<tckms::stream>);
-  static_assert(!std::is_copy_constructible_v<tckms::failure> && std::is_move_constructible_v<tckms::failure>);
+  static_assert(!std::is_copy_constructible_v<tckms::result<tckms::buffer>> && std::is_nothrow_copy_constructible_v<tckms::error>);
 
   tckms::client one = basic_client();
   tckms::client two = std::move(one);
@@ -146,7 +182,7 @@ void core_calls() {
   CHECK(tckms::equal(data_key.plaintext, good(client.decrypt(key, data_key.ciphertext, ctx))));
 
   std::array<std::uint8_t, 64> random{};
-  good(client.generate_random(random.data(), random.size()));
+  good(client.generate_random(random));
   CHECK((random != std::array<std::uint8_t, 64>{}));
 
   CHECK(good(client.call("GetServiceStatus")).text().find("ServiceEnabled") != std::string_view::npos);
@@ -181,16 +217,101 @@ void failures_are_owned() {
   // Text with a NUL byte inside is not cut short.
   fails(client.encrypt(std::string(MAIN_KEY) + std::string("\0x", 2), "x", context), TCKMS_ERR_INVALID_UTF8);
   fails(client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)), TCKMS_ERR_INVALID_UTF8);
+  const tckms::error nul = client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)).error();
+  CHECK_VIEW(nul.message(), "a text contains a NUL byte");
+  const tckms::error copy = nul;
+  CHECK_TEXT(copy.c_message(), nul.c_message());
+  CHECK(client.encrypt(MAIN_KEY, "x", "\xff").error().message() != nul.message());
   // Empty text is not the same as none.
   fails(client.encrypt(MAIN_KEY, "x", ""), TCKMS_ERR_INVALID_CONTEXT);
-  fails(client.encrypt(std::string_view(), "x", context), TCKMS_ERR_NULL_POINTER);
+  fails(client.encrypt(MAIN_KEY, "x", std::string_view()), TCKMS_ERR_INVALID_CONTEXT);
+  fails(client.encrypt(std::string_view(), "x", context), TCKMS_ERR_MALFORMED_KEY_ID);
+  fails(client.decrypt("", "blob", context), TCKMS_ERR_MALFORMED_KEY_ID);
   fails(client.encrypt(MAIN_KEY, {}, context), TCKMS_ERR_EMPTY_PLAINTEXT);
-  fails(client.generate_random(nullptr, 8), TCKMS_ERR_NULL_POINTER);
+  fails(client.generate_random({nullptr, 8}), TCKMS_ERR_NULL_POINTER);
   fails(client.generate_data_key(MAIN_KEY, 0, context), TCKMS_ERR_INVALID_LENGTH);
 
   CHECK_VIEW(tckms::status_name(TCKMS_ERR_CMK_DISABLED), "TCKMS_ERR_CMK_DISABLED");
   CHECK(!tckms::status_message(TCKMS_ERR_CMK_DISABLED).empty());
   CHECK_INT(tckms::status_category(TCKMS_ERR_CMK_DISABLED), TCKMS_CATEGORY_REQUEST);
+}
+
+// A failure says so by an exception, or ends the program where there are none.
+template <class Function>
+void has_no_value(tckms_status expected, Function &&function) {
+#if TCKMS_HPP_EXCEPTIONS
+  tckms_status caught = TCKMS_OK;
+  try {
+    function();
+  } catch (const tckms::exception &exception) {
+    caught = exception.status();
+  }
+  CHECK_INT(caught, expected);
+#else
+  static_cast<void>(expected);
+  static_cast<void>(function);
+#endif
+}
+
+template <class Function>
+void ends_the_program(Function &&function) {
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    function();
+    _exit(0);
+  }
+  int ended = 0;
+  CHECK_INT(waitpid(child, &ended, 0), child);
+  CHECK(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGABRT);
+}
+
+void results_compose() {
+  using number = tckms::result<int>;
+  const tckms::error why(TCKMS_ERR_TRUNCATED);
+  const auto half = [](int value) -> number {
+    if (value % 2 == 0) return value / 2;
+    return tckms::error(TCKMS_ERR_INVALID_LENGTH);
+  };
+  CHECK_INT(number(8).and_then(half).and_then(half).value(), 2);
+  CHECK_INT(number(6).and_then(half).and_then(half).error().status(), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_INT(number(why).and_then(half).error().status(), TCKMS_ERR_TRUNCATED);
+  CHECK_VIEW(number(8).transform([](int value) { return std::to_string(value); }).value(), "8");
+  CHECK(!number(why).transform([](int value) { return std::to_string(value); }));
+  int seen = 0;
+  good(number(8).transform([&](int value) { seen = value; }));
+  CHECK_INT(seen, 8);
+  CHECK_INT(number(8).value_or(1), 8);
+  CHECK_INT(number(why).value_or(1), 1);
+  const number lent(8);
+  CHECK_INT(lent.and_then(half).value(), 4);
+  CHECK_INT(lent.transform([](int value) { return value + 1; }).value(), 9);
+  CHECK_INT(lent.value_or(1), 8);
+  // A value that only moves is moved along.
+  using owner = std::unique_ptr<int>;
+  tckms::result<owner> only(std::make_unique<int>(7));
+  CHECK_INT(*std::move(only).transform([](owner value) { return value; }).value_or(nullptr), 7);
+
+  const tckms::result<void> fine, failed(why);
+  fine.value();
+  CHECK_INT(fine.and_then([] { return number(3); }).value(), 3);
+  CHECK_INT(fine.transform([] { return 3; }).value(), 3);
+  CHECK_INT(failed.and_then([] { return number(3); }).error().status(), TCKMS_ERR_TRUNCATED);
+  good(fine.transform([] {}));
+  CHECK_VIEW(why.message(), tckms_status_message(TCKMS_ERR_TRUNCATED));
+  CHECK(why.get() == nullptr && why.service_code().empty() && !why.retryable() && why.os_errno() == 0);
+
+  has_no_value(TCKMS_ERR_TRUNCATED, [&] { static_cast<void>(number(why).value()); });
+  has_no_value(TCKMS_ERR_TRUNCATED, [&] { failed.value(); });
+  ends_the_program([&] { static_cast<void>(*number(why)); });
+  ends_the_program([&] { static_cast<void>(tckms::result<std::string>(why)->size()); });
+  ends_the_program([&] { static_cast<void>(number(8).error()); });
+  ends_the_program([&] { static_cast<void>(fine.error()); });
+  ends_the_program([&] { static_cast<void>(tckms::byte_view("abc").subspan(4)); });
+#if !TCKMS_HPP_EXCEPTIONS
+  ends_the_program([&] { static_cast<void>(number(why).value()); });
+  ends_the_program([&] { failed.value(); });
+#endif
 }
 
 void every_setter_sets() {
@@ -218,8 +339,22 @@ void every_setter_sets() {
   good(config.set_oidc_credentials("provider", "/nonexistent", "qcs::cam::uin/1:roleName/r", "session",
                                    std::chrono::hours(1)));
   fails(config.set_tke_env_credentials(), TCKMS_ERR_NO_CREDENTIALS);
-  good(config.set_assume_role("qcs::cam::uin/1:roleName/r"));
-  good(config.set_assume_role("qcs::cam::uin/1:roleName/r", "session", std::chrono::minutes(30), "external", "{}"));
+  tckms::role_options role;
+  role.role_arn = "qcs::cam::uin/1:roleName/r";
+  good(config.set_assume_role_credentials(role));
+  role.session_name = "session";
+  role.duration = std::chrono::minutes(30);
+  role.external_id = "external";
+  role.policy_json = "{}";
+  good(config.set_assume_role_credentials(role));
+  // What is too large for C's type is out of range, and never a small number.
+  role.duration = std::chrono::seconds((std::int64_t{1} << 32) + 3600);
+  fails(config.set_assume_role_credentials(role), TCKMS_ERR_OUT_OF_RANGE);
+  role.duration = std::chrono::seconds::min();
+  fails(config.set_assume_role_credentials(role), TCKMS_ERR_OUT_OF_RANGE);
+  fails(config.set_oidc_credentials("provider", "/nonexistent", "qcs::cam::uin/1:roleName/r", "session",
+                                    std::chrono::hours(1) + std::chrono::seconds(std::int64_t{1} << 32)),
+        TCKMS_ERR_OUT_OF_RANGE);
   good(config.set_credentials("AKIDtest", "key", "token"));
   tckms::config other;
   fails(config.add_fallback_credentials(other), TCKMS_ERR_NO_CREDENTIALS);
@@ -229,6 +364,14 @@ void every_setter_sets() {
   fails(config.set_region("AP"), TCKMS_ERR_INVALID_REGION);
   fails(config.set_max_attempts(0), TCKMS_ERR_OUT_OF_RANGE);
   fails(config.set_connect_timeout(std::chrono::milliseconds(0)), TCKMS_ERR_OUT_OF_RANGE);
+  good(config.set_connect_timeout(std::chrono::microseconds(1)));
+  good(config.set_connect_timeout(std::chrono::duration<double>(0.5)));
+  fails(config.set_try_timeout(std::chrono::hours::max()), TCKMS_ERR_OUT_OF_RANGE);
+  fails(config.set_try_timeout(std::chrono::hours::min()), TCKMS_ERR_OUT_OF_RANGE);
+  fails(config.set_total_timeout(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())),
+        TCKMS_ERR_OUT_OF_RANGE);
+  fails(config.set_total_timeout(std::chrono::duration<double>(std::numeric_limits<double>::infinity())),
+        TCKMS_ERR_OUT_OF_RANGE);
   fails(config.set_credentials("AKID test", "key"), TCKMS_ERR_MALFORMED_CREDENTIALS);
   fails(config.set_log(static_cast<tckms::log_level>(77), nullptr), TCKMS_ERR_OUT_OF_RANGE);
   fails(tckms::client::make(tckms::config()), TCKMS_ERR_INVALID_REGION);
@@ -253,9 +396,9 @@ void the_log_is_heard_as_long_as_there_is_a_client() {
   {
     tckms::client derived = [&lines] {
       tckms::config config = basic_config();
-      good(config.set_log(tckms::log_level::debug, [lines](tckms::log_level level, std::string_view line) {
-        CHECK(level >= tckms::log_level::error && level <= tckms::log_level::debug);
-        CHECK(!line.empty());
+      good(config.set_log(tckms::log_level::debug, [lines](const tckms::log_event &event) {
+        CHECK(event.level() >= tckms::log_level::error && event.level() <= tckms::log_level::debug);
+        CHECK(!event.message().empty());
         ++*lines;
       }));
       const tckms::client client = good(tckms::client::make(config));
@@ -277,7 +420,8 @@ void credentials_come_from_a_function() {
     good(config.set_credentials_callback([asked](tckms::credentials_out &out) {
       ++*asked;
       CHECK(!out.set("", "key"));
-      return out.set(GIVEN_SECRET_ID, GIVEN_SECRET_KEY).has_value();
+      const auto expiry = std::chrono::system_clock::now() + std::chrono::hours(1);
+      return out.set(GIVEN_SECRET_ID, GIVEN_SECRET_KEY, std::nullopt, expiry).has_value();
     }));
     const tckms::client client = good(tckms::client::make(config));
     CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
@@ -300,15 +444,12 @@ tckms::custom_key custom_key(std::shared_ptr<int> alive) {
     for (std::uint8_t &byte : wrapped) byte = static_cast<std::uint8_t>(~byte);
     return out.set("info", wrapped) ? 0 : static_cast<int>(TCKMS_ERR_SERVICE_UNAVAILABLE);
   };
-  key.unwrap = [](std::string_view provider_id, tckms::byte_view info, tckms::byte_view wrapped, std::string_view ctx,
-                  std::uint8_t *data_key, std::size_t size) {
-    CHECK_VIEW(provider_id, "cpp");
-    CHECK(tckms::equal(info, "info"));
+  key.unwrap = [](std::string_view ctx, const tckms::wrapped_key &given, tckms::mutable_byte_view data_key) {
+    CHECK_VIEW(given.provider_id(), "cpp");
+    CHECK(tckms::equal(given.provider_info(), "info"));
     CHECK(!ctx.empty());
-    CHECK_INT(wrapped.size(), size);
-    for (std::size_t i = 0; i < size; i++) {
-      data_key[i] = static_cast<std::uint8_t>(~static_cast<const std::uint8_t *>(wrapped.data())[i]);
-    }
+    CHECK_INT(given.wrapped().size(), data_key.size());
+    for (std::size_t i = 0; i < data_key.size(); i++) data_key[i] = ~given.wrapped()[i];
     return 0;
   };
   return key;
@@ -324,7 +465,7 @@ void sealing() {
     tckms::cache_limits limits{};
     limits.max_messages = 10;
     good(keyring.set_cache(limits));
-    good(keyring.set_policy(tckms::policy::require_encrypt_require_decrypt));
+    good(keyring.set_commitment_policy(tckms::commitment::required));
     good(keyring.set_signing(false));
     good(keyring.set_frame_len(1024));
     good(keyring.set_max_wrapped_keys(4));
@@ -348,21 +489,21 @@ void sealing() {
       return good(tckms::stream::open(offline, context));
     }();
     std::vector<std::uint8_t> out(good(stream.output_size(message.size())));
-    const auto progress = good(stream.update(message, out.data(), out.size()));
+    const auto progress = good(stream.update(message, out));
     CHECK_INT(progress.consumed, message.size());
-    const auto ending = good(stream.finish(out.data() + progress.produced, out.size() - progress.produced));
+    const auto ending = good(stream.finish(tckms::mutable_byte_view(out).subspan(progress.produced)));
     CHECK(ending.done);
     CHECK_INT(progress.produced + ending.produced, plaintext.size());
     CHECK(tckms::equal(plaintext, tckms::byte_view(out.data(), plaintext.size())));
 
     tckms::stream sealing = good(tckms::stream::seal(keyring, context));
     fails(sealing.set_signed_allowed(true), TCKMS_ERR_INVALID_STATE);
-    good(sealing.set_message_bound(100));
-    good(sealing.set_message_size(3));
-    const std::uint64_t total = good(sealing.total_size());
+    good(sealing.set_plaintext_bound(100));
+    good(sealing.set_plaintext_size(3));
+    const std::uint64_t total = good(sealing.message_size());
     std::vector<std::uint8_t> sealed(static_cast<std::size_t>(total));
-    const auto begun = good(sealing.update("abc", sealed.data(), sealed.size()));
-    const auto ended = good(sealing.finish(sealed.data() + begun.produced, sealed.size() - begun.produced));
+    const auto begun = good(sealing.update("abc", sealed));
+    const auto ended = good(sealing.finish(tckms::mutable_byte_view(sealed).subspan(begun.produced)));
     CHECK(ended.done);
     CHECK_INT(begun.produced + ended.produced, total);
     CHECK_VIEW(good(keyring.open(sealed, context)).text(), "abc");
@@ -391,27 +532,92 @@ void sealing() {
   CHECK_INT(alive.use_count(), 1);
 }
 
+// Gives a text in portions of up to `most` bytes.
+auto portions(const std::string &text, std::size_t most) {
+  return [&text, most, given = std::size_t{0}](tckms::mutable_byte_view in) mutable {
+    const std::size_t size = std::min({most, in.size(), text.size() - given});
+    std::memcpy(in.data(), text.data() + given, size);
+    given += size;
+    return size;
+  };
+}
+
+void append(std::string &to, tckms::byte_view from) {
+  to.append(reinterpret_cast<const char *>(from.data()), from.size());
+}
+
+void streams_pump() {
+  tckms::keyring keyring;
+  good(keyring.add_custom(custom_key(nullptr)));
+  good(keyring.set_frame_len(1000));
+  tckms::keyring writer;
+  good(writer.add_kms(basic_client(), MAIN_KEY));
+  good(writer.add_custom(custom_key(nullptr)));
+  good(writer.set_frame_len(1000));
+  for (const std::size_t length : {0, 1, 999, 1000, 1001, 200000}) {
+    const std::string plaintext(length, 'p');
+    for (const std::size_t most : {std::size_t{7777}, std::size_t{1} << 20}) {
+      std::string message, opened;
+      tckms::stream sealing = good(tckms::stream::seal(writer, context));
+      const std::uint64_t written =
+          good(sealing.pump(portions(plaintext, most), [&](tckms::byte_view out) { append(message, out); }));
+      CHECK_INT(written, message.size());
+      tckms::stream opening = good(tckms::stream::open(keyring, context));
+      CHECK_INT(good(opening.pump(portions(message, most),
+                                  [&](tckms::byte_view out) -> tckms::result<void> {
+                                    append(opened, out);
+                                    return {};
+                                  })),
+                length);
+      CHECK(opened == plaintext);
+
+      tckms::stream cut = good(tckms::stream::open(keyring, context));
+      const std::string beginning = message.substr(0, message.size() - 1);
+      fails(cut.pump(portions(beginning, most), [](tckms::byte_view) { return true; }), TCKMS_ERR_TRUNCATED);
+      tckms::stream stopped = good(tckms::stream::seal(writer, context));
+      fails(stopped.pump(portions(plaintext, most), [](tckms::byte_view) { return false; }), TCKMS_ERR_CANCELED);
+      tckms::stream failed = good(tckms::stream::seal(writer, context));
+      fails(failed.pump(
+                [](tckms::mutable_byte_view) -> tckms::result<std::size_t> {
+                  return tckms::error(TCKMS_ERR_DESCRIPTOR_FAILED);
+                },
+                [](tckms::byte_view) {}),
+            TCKMS_ERR_DESCRIPTOR_FAILED);
+    }
+  }
 #if TCKMS_HPP_EXCEPTIONS
-void results_throw_when_asked_to() {
-  const tckms::client client = tckms::client::make(basic_config()).value_or_throw();
-  const tckms::buffer blob = client.encrypt(MAIN_KEY, "secret", context).value_or_throw();
-  CHECK_VIEW(client.decrypt(MAIN_KEY, blob, context).value_or_throw().text(), "secret");
   bool caught = false;
   try {
-    static_cast<void>(client.encrypt("00000000-0000-0000-0000-000000000000", "x", context).value_or_throw());
-  } catch (const tckms::error &error) {
-    const tckms::error copy = error;
+    tckms::stream stream = good(tckms::stream::seal(writer, context));
+    static_cast<void>(stream.pump([](tckms::mutable_byte_view) -> std::size_t { throw 7; }, [](tckms::byte_view) {}));
+  } catch (int thrown) {
+    caught = thrown == 7;
+  }
+  CHECK(caught);
+#endif
+}
+
+#if TCKMS_HPP_EXCEPTIONS
+void values_throw_when_there_is_none() {
+  const tckms::client client = tckms::client::make(basic_config()).value();
+  const tckms::buffer blob = client.encrypt(MAIN_KEY, "secret", context).value();
+  CHECK_VIEW(client.decrypt(MAIN_KEY, blob, context).value().text(), "secret");
+  bool caught = false;
+  try {
+    static_cast<void>(client.encrypt("00000000-0000-0000-0000-000000000000", "x", context).value());
+  } catch (const tckms::exception &exception) {
+    const tckms::exception copy = exception;
     CHECK_INT(copy.status(), TCKMS_ERR_CMK_NOT_FOUND);
-    CHECK_VIEW(copy.detail().service_code(), "ResourceUnavailable.CmkNotFound");
+    CHECK_VIEW(copy.error().service_code(), "ResourceUnavailable.CmkNotFound");
     CHECK_HAS(copy.what(), "CmkNotFound");
     caught = true;
   }
   CHECK(caught);
   caught = false;
   try {
-    tckms::config().set_region("?").value_or_throw();
-  } catch (const std::exception &error) {
-    CHECK(*error.what() != '\0');
+    tckms::config().set_region("?").value();
+  } catch (const std::exception &exception) {
+    CHECK(*exception.what() != '\0');
     caught = true;
   }
   CHECK(caught);
@@ -419,7 +625,7 @@ void results_throw_when_asked_to() {
 
 void exceptions_do_not_leave_a_callback() {
   tckms::config config = basic_config();
-  good(config.set_log(tckms::log_level::debug, [](tckms::log_level, std::string_view) { throw 1; }));
+  good(config.set_log(tckms::log_level::debug, [](const tckms::log_event &) { throw 1; }));
   CHECK(!good(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context)).empty());
   good(config.set_credentials_callback([](tckms::credentials_out &) -> bool { throw std::bad_alloc(); }));
   fails(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
@@ -436,7 +642,9 @@ void exceptions_do_not_leave_a_callback() {
 
 int main() {
   bytes_come_from_many_types();
+  views_have_parts();
   handles_move_and_do_not_copy();
+  results_compose();
   core_calls();
   failures_are_owned();
   every_setter_sets();
@@ -445,8 +653,9 @@ int main() {
   the_log_is_heard_as_long_as_there_is_a_client();
   credentials_come_from_a_function();
   sealing();
+  streams_pump();
 #if TCKMS_HPP_EXCEPTIONS
-  results_throw_when_asked_to();
+  values_throw_when_there_is_none();
   exceptions_do_not_leave_a_callback();
 #endif
   CHECK_INT(tckms::version_number(), TCKMS_VERSION_NUMBER);
