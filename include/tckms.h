@@ -1886,6 +1886,42 @@ tckms_status tckms_client_derive(const tckms_client *client,
                                  tckms_client **out);
 
 /**
+ * Makes a client whose calls have another total timeout, and that shares everything with another client: a call with a
+ * deadline of its own.
+ *
+ * @param client      The client to share with. It may be freed before the new one.
+ * @param timeout_ms  1 to 3600000 milliseconds, for each call with all its attempts and waits.
+ * @param out         The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
+                                            int64_t timeout_ms,
+                                            tckms_client **out);
+
+/**
+ * Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever they wait for, and all
+ * later ones return it without sending anything. It cannot be undone.
+ *
+ * Cancel a client that was made for this purpose with tckms_client_derive() or tckms_client_derive_timeout_ms(): the
+ * client that it was derived from goes on. Clients that were derived from the canceled one are canceled as well, and so are
+ * keyrings and streams when they ask a CMK that was added with it.
+ *
+ * @param client  The client. It still has to be freed, after its calls have returned.
+ * @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ *
+ * A canceled call may have been carried out by the service. A credentials callback or a custom key's callback that is
+ * running is not interrupted: the call returns after it.
+ * Threads: from any thread, while other threads are inside calls with the client. Not from a signal handler.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_client_cancel(const tckms_client *client);
+
+/**
  * Frees a client. Connections are closed and credentials wiped when the last of the clients that share them is freed.
  *
  * @param client  NULL, which is harmless, or a client of this library.

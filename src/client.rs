@@ -7,11 +7,13 @@ use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
 use crate::api::response::Response;
+use crate::call_control::{self, CancelToken};
 use crate::client_builder;
 use crate::config::Config;
 use crate::encoding::base64_len;
 use crate::encryption_context;
 use crate::error::{Error, Result};
+use crate::http::exchange::HttpReply;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::status::Status;
@@ -33,6 +35,7 @@ pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
 pub struct Client {
     caller: Arc<ApiCaller>,
     limits: CallLimits,
+    cancel: CancelToken,
 }
 
 /// The answer to Encrypt and ReEncrypt.
@@ -88,7 +91,11 @@ pub struct RawResponse {
 impl Client {
     /// Makes a client. The configuration is copied.
     pub fn new(config: &Config) -> Result<Self> {
-        Ok(Self { caller: Arc::new(client_builder::kms_caller(config)?), limits: config.limits.clone() })
+        Ok(Self {
+            caller: Arc::new(client_builder::kms_caller(config)?),
+            limits: config.limits.clone(),
+            cancel: CancelToken::default(),
+        })
     }
 
     /// Makes a client from the environment, see [`Config::from_env`].
@@ -99,7 +106,17 @@ impl Client {
     /// A client with other timeouts or retries that shares connections, credentials and everything else.
     pub fn derive(&self, config: &Config) -> Result<Self> {
         config.check_derivable()?;
-        Ok(Self { caller: Arc::clone(&self.caller), limits: config.limits.over(&self.limits) })
+        Ok(Self {
+            caller: Arc::clone(&self.caller),
+            limits: config.limits.over(&self.limits),
+            cancel: self.cancel.child(),
+        })
+    }
+
+    /// Ends the running calls of this client and of those derived from it, and refuses all later ones, with
+    /// [`Status::Canceled`]. The client that it was derived from goes on.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
     }
 
     /// Encrypts 1 to 4096 bytes under a CMK.
@@ -204,7 +221,7 @@ impl Client {
         let call = || {
             let mut request = Request::raw(action, request_json)?;
             request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
-            self.caller.call(&request, &self.limits, |response, reply| {
+            self.send(&request, |response, reply| {
                 Ok(RawResponse {
                     json: Secret::copy_of(reply.response_json()?.as_bytes())?,
                     request_id: response.request_id().map(str::to_owned),
@@ -248,7 +265,11 @@ impl Client {
     }
 
     fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
-        self.caller.call(request, &self.limits, |response, _| extract(response))
+        self.send(request, |response, _| extract(response))
+    }
+
+    fn send<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>) -> Result<T> {
+        call_control::with_token(&self.cancel, || self.caller.call(request, &self.limits, extract))
     }
 }
 

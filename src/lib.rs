@@ -17,6 +17,7 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod api;
+mod call_control;
 mod client;
 mod client_builder;
 mod config;

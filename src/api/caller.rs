@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -14,6 +13,7 @@ use super::rate_limiter::RateLimiter;
 use super::request::Request;
 use super::response::Response;
 use super::retry::{Decision, Policy};
+use crate::call_control;
 use crate::credentials::tc3::{Signable, hex_sha256};
 use crate::credentials::{CachedCredentials, Credentials};
 use crate::error::{Error, Result};
@@ -128,6 +128,7 @@ impl ApiCaller {
             credentials_replaced: false,
         };
         loop {
+            call_control::check().map_err(|error| call.give_up(error))?;
             call.wait_for_rate().map_err(|error| call.give_up(error))?;
             let credentials = call.credentials().map_err(|error| call.give_up(error))?;
             let error = match call.attempt(credentials.as_ref(), &extract) {
@@ -140,7 +141,7 @@ impl ApiCaller {
                 Correction::None => {}
             }
             match call.decide(&error) {
-                Decision::Wait(wait) => call.pause(wait),
+                Decision::Wait(wait) => call.pause(wait).map_err(|error| call.give_up(error))?,
                 Decision::Stop => return Err(call.give_up(error)),
             }
         }
@@ -261,10 +262,7 @@ impl Call<'_> {
     fn wait_for_rate(&self) -> Result<()> {
         let Some(limiter) = &self.caller.rate_limiter else { return Ok(()) };
         match limiter.reserve(self.time_left()) {
-            Some(wait) => {
-                thread::sleep(wait);
-                Ok(())
-            }
+            Some(wait) => call_control::sleep(wait),
             None => {
                 let message = "the client's own rate limit leaves no room within the time allowed for the call";
                 Err(Error::new(Status::TimedOut, message).with_retryable(true))
@@ -273,7 +271,7 @@ impl Call<'_> {
     }
 
     fn time_left(&self) -> Duration {
-        self.limits.total_timeout().saturating_sub(self.started.elapsed())
+        call_control::time_left(self.limits.total_timeout().saturating_sub(self.started.elapsed()))
     }
 
     /// Corrects what the service refused the request for, once for each cause.
@@ -320,13 +318,16 @@ impl Call<'_> {
     fn decide(&self, error: &Error) -> Decision {
         let policy = Policy {
             max_attempts: self.limits.max_attempts(),
-            total_timeout: self.limits.total_timeout(),
+            total_timeout: self.started.elapsed() + self.time_left(),
             repeatable: self.request.repeatable,
         };
-        policy.decide(self.attempts, error, self.started.elapsed(), random::fraction())
+        match policy.decide(self.attempts, error, self.started.elapsed(), random::fraction()) {
+            Decision::Wait(_) if !call_control::take_retry() => Decision::Stop,
+            decision => decision,
+        }
     }
 
-    fn pause(&self, wait: Duration) {
+    fn pause(&self, wait: Duration) -> Result<()> {
         self.caller.log(
             LogLevel::Debug,
             format_args!(
@@ -336,7 +337,7 @@ impl Call<'_> {
                 self.attempts + 1
             ),
         );
-        thread::sleep(wait);
+        call_control::sleep(wait)
     }
 
     fn give_up(&self, error: Error) -> Error {

@@ -4,6 +4,7 @@ use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::{Credentials, ExpiringCredentials, Provider};
+use crate::call_control::{self, CHECK_INTERVAL};
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock::Moment;
@@ -159,6 +160,7 @@ impl CachedCredentials {
                 match (outcome.unwrap_or_else(|| Err(panicked())), still_good) {
                     // A call whose own time ran out found out nothing for those who have none either.
                     (Err(error), None) if deadline_cut_short => Err(error),
+                    (Err(error), _) if call_control::is_canceled() => Err(error),
                     (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
                 }
             },
@@ -181,7 +183,7 @@ impl CachedCredentials {
                 state.in_flight = false;
                 let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
                 match outcome.unwrap_or_else(|| Err(panicked())) {
-                    Err(error) if deadline_cut_short => Err(error),
+                    Err(error) if deadline_cut_short || call_control::is_canceled() => Err(error),
                     outcome => state.settle_refused(outcome, refused),
                 }
             },
@@ -200,7 +202,10 @@ fn wait<'a>(
         let message = "another thread is still fetching credentials, and the time allowed for the call is over";
         return Err(Error::new(Status::TimedOut, message).with_retryable(true));
     }
-    Ok(flight.wait(state, left))
+    if call_control::is_canceled() {
+        return Err(call_control::canceled());
+    }
+    Ok(flight.wait(state, left.min(CHECK_INTERVAL)))
 }
 
 /// Never seen by a caller: the panic goes on.

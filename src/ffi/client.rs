@@ -4,9 +4,10 @@ use std::ffi::{c_char, c_void};
 
 use super::arguments::{bytes, handle, handle_out, optional_text, room, text};
 use super::buffer::tckms_buffer;
-use super::config::tckms_config;
+use super::config::{milliseconds, tckms_config};
 use super::guard::{guard, guard_infallible, remember_success};
 use crate::client::{Client, Encrypted};
+use crate::config::Config;
 use crate::error::Result;
 use crate::status::Status;
 
@@ -88,6 +89,57 @@ pub unsafe extern "C" fn tckms_client_derive(
         let (out, client, config) =
             unsafe { (handle_out(out, "out")?, handle(client, "client")?, handle(config, "config")?) };
         tckms_client::publish(client.0.derive(&config.0)?, out);
+        Ok(())
+    })
+}
+
+/// Makes a client whose calls have another total timeout, and that shares everything with another client: a call with a
+/// deadline of its own.
+///
+/// @param client      The client to share with. It may be freed before the new one.
+/// @param timeout_ms  1 to 3600000 milliseconds, for each call with all its attempts and waits.
+/// @param out         The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
+    client: *const tckms_client,
+    timeout_ms: i64,
+    out: *mut *mut tckms_client,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (out, client) = unsafe { (handle_out(out, "out")?, handle(client, "client")?) };
+        let mut config = Config::new();
+        config.set_total_timeout(milliseconds("total timeout", timeout_ms)?)?;
+        tckms_client::publish(client.0.derive(&config)?, out);
+        Ok(())
+    })
+}
+
+/// Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever they wait for, and all
+/// later ones return it without sending anything. It cannot be undone.
+///
+/// Cancel a client that was made for this purpose with tckms_client_derive() or tckms_client_derive_timeout_ms(): the
+/// client that it was derived from goes on. Clients that were derived from the canceled one are canceled as well, and so are
+/// keyrings and streams when they ask a CMK that was added with it.
+///
+/// @param client  The client. It still has to be freed, after its calls have returned.
+/// @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+///
+/// A canceled call may have been carried out by the service. A credentials callback or a custom key's callback that is
+/// running is not interrupted: the call returns after it.
+/// Threads: from any thread, while other threads are inside calls with the client. Not from a signal handler.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_client_cancel(client: *const tckms_client) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle(client, "client")? }.0.cancel();
         Ok(())
     })
 }

@@ -445,7 +445,7 @@ unsafe impl Send for SharedPointer {}
 unsafe impl Sync for SharedPointer {}
 
 /// A time for the safe core, which checks its range; a negative one does not get that far.
-fn milliseconds(what: &str, timeout_ms: i64) -> Result<Duration> {
+pub(super) fn milliseconds(what: &str, timeout_ms: i64) -> Result<Duration> {
     u64::try_from(timeout_ms).map(Duration::from_millis).map_err(|_| {
         let message = format!("the {what} is {timeout_ms} ms, 1 to {} are allowed", TIMEOUT_MAX.as_millis());
         Error::new(Status::OutOfRange, message)

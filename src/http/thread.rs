@@ -25,6 +25,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::call_control;
 use crate::error::Result;
 use crate::http::connector::Client;
 use crate::http::exchange::{Head, HttpReply, HttpRequest, exchange};
@@ -54,6 +55,8 @@ pub(crate) enum Silence {
     TooLate { http_status: Option<u16> },
     /// The thread is gone or has no descriptors any more.
     CutOff,
+    /// The call was canceled. The request is given up as when the time is over.
+    Canceled,
 }
 
 struct Job {
@@ -114,6 +117,9 @@ impl HttpThread {
             if let Poll::Ready(outcome) = Pin::new(&mut answered).poll(&mut context) {
                 return outcome.map_err(|_| self.cut_off());
             }
+            if call_control::is_canceled() {
+                return Err(self.abandon(answered, Silence::Canceled));
+            }
             if now >= next_look.min(deadline) {
                 if !self.is_whole() {
                     mem::forget(answered);
@@ -122,12 +128,16 @@ impl HttpThread {
                 next_look = now + LOOK_EVERY;
             }
             if now >= deadline {
-                let too_late = Silence::TooLate { http_status: head.status() };
-                return Err(contained(|| drop(answered)).map_or_else(|| self.cut_off(), |()| too_late));
+                return Err(self.abandon(answered, Silence::TooLate { http_status: head.status() }));
             }
             thread::park_timeout(next_look.min(deadline) - now);
             now = Instant::now();
         }
+    }
+
+    /// Gives a request up, for this reason.
+    fn abandon(&self, answered: Answered, reason: Silence) -> Silence {
+        contained(|| drop(answered)).map_or_else(|| self.cut_off(), |()| reason)
     }
 
     fn cut_off(&self) -> Silence {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::call_control;
 use crate::error::{Error, Result};
 use crate::http::connector::{Client, ConnectionCounter, Connector, Settings};
 use crate::http::exchange::{HttpReply, HttpRequest};
@@ -64,6 +65,7 @@ fn unanswered(silence: &Silence) -> Error {
         Silence::TooLate { http_status: Some(status) } => {
             timed_out("the reply broke off: the rest did not come in the time allowed").with_http_status(*status)
         }
+        Silence::Canceled => call_control::canceled(),
         Silence::CutOff => unavailable("its thread has ended or has lost its descriptors"),
     }
     .possibly_carried_out()

@@ -134,6 +134,11 @@ static void making_a_client_needs_its_pointers(void) {
   REFUSED_MADE(tckms_client_derive(NULL, config, &made), TCKMS_ERR_NULL_POINTER, "client is NULL");
   REFUSED_MADE(tckms_client_derive(client, NULL, &made), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_client_derive(client, config, NULL), TCKMS_ERR_NULL_POINTER, "out is NULL");
+  REFUSED_MADE(tckms_client_derive_timeout_ms(NULL, 1, &made), TCKMS_ERR_NULL_POINTER, "client is NULL");
+  REFUSED(tckms_client_derive_timeout_ms(client, 1, NULL), TCKMS_ERR_NULL_POINTER, "out is NULL");
+  REFUSED_MADE(tckms_client_derive_timeout_ms(client, 0, &made), TCKMS_ERR_OUT_OF_RANGE, "1 to 3600000");
+  REFUSED_MADE(tckms_client_derive_timeout_ms(client, 3600001, &made), TCKMS_ERR_OUT_OF_RANGE, "1 to 3600000");
+  REFUSED(tckms_client_cancel(NULL), TCKMS_ERR_NULL_POINTER, "client is NULL");
   tckms_config_free(config);
 }
 

@@ -10,6 +10,7 @@ mod kms;
 mod limits;
 mod streams;
 mod tampering;
+mod time_limits;
 mod vectors;
 
 #[path = "../support/mod.rs"]

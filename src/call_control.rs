@@ -1,0 +1,259 @@
+//! What ends a call before it is done: its deadline, whoever cancels it, and the number of times it may try again.
+//!
+//! A call has many places to wait: for a reply, a connection, a rate limit, a pause before the next attempt, a renewal of
+//! credentials that another thread carries out. So its limits belong to the thread that carries the call out, for as long
+//! as that takes, and each of these places asks for them here. Calls nest: opening a message asks the key service, and a
+//! program's callback may call the library again. The innermost call is under the limits of all that contain it.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::status::Status;
+use crate::sys::per_process::PerProcess;
+
+/// How long a wait that cannot be woken lasts before it looks whether the call was canceled.
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Cancels calls from any thread, and forever. Clones cancel the same calls.
+#[derive(Clone)]
+pub(crate) struct CancelToken(Arc<Shared>);
+
+struct Shared {
+    canceled: AtomicBool,
+    /// Cancels this one as well.
+    parent: Option<CancelToken>,
+    /// The threads whose calls look at this token, once for each call.
+    threads: PerProcess<Mutex<Vec<Thread>>>,
+}
+
+impl Default for CancelToken {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl CancelToken {
+    fn new(parent: Option<Self>) -> Self {
+        Self(Arc::new(Shared { canceled: AtomicBool::new(false), parent, threads: PerProcess::new() }))
+    }
+
+    /// A token that this one cancels, and that can be canceled alone.
+    pub fn child(&self) -> Self {
+        Self::new(Some(self.clone()))
+    }
+
+    pub fn cancel(&self) {
+        self.0.canceled.store(true, Ordering::SeqCst);
+        self.threads().iter().for_each(Thread::unpark);
+    }
+
+    pub fn is_canceled(&self) -> bool {
+        self.ancestry().any(|token| token.0.canceled.load(Ordering::SeqCst))
+    }
+
+    fn ancestry(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |token| token.0.parent.as_ref())
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<Thread>> {
+        self.0.threads.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_thread(&self) {
+        self.ancestry().for_each(|token| token.threads().push(thread::current()));
+    }
+
+    fn remove_thread(&self) {
+        let id = thread::current().id();
+        for token in self.ancestry() {
+            let mut threads = token.threads();
+            // A child that was forked within a call finds a list without itself.
+            if let Some(place) = threads.iter().position(|thread| thread.id() == id) {
+                threads.swap_remove(place);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static LIMITS: RefCell<Limits> = const { RefCell::new(Limits { deadline: None, retries: None, tokens: Vec::new() }) };
+}
+
+/// The limits of the calls that this thread is inside of, the tokens with the outermost first.
+struct Limits {
+    deadline: Option<Instant>,
+    retries: Option<u32>,
+    tokens: Vec<CancelToken>,
+}
+
+/// Runs a call that `token` cancels.
+pub(crate) fn with_token<T>(token: &CancelToken, call: impl FnOnce() -> T) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            if let Some(token) = LIMITS.with_borrow_mut(|limits| limits.tokens.pop()) {
+                token.remove_thread();
+            }
+        }
+    }
+    token.add_thread();
+    LIMITS.with_borrow_mut(|limits| limits.tokens.push(token.clone()));
+    let _leave = Leave;
+    call()
+}
+
+/// Runs a call that takes at most `timeout`.
+pub(crate) fn with_timeout<T>(timeout: Duration, call: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Instant>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMITS.with_borrow_mut(|limits| limits.deadline = self.0);
+        }
+    }
+    let ours = Instant::now().checked_add(timeout);
+    let before = LIMITS.with_borrow_mut(|limits| {
+        let earliest = [limits.deadline, ours].into_iter().flatten().min();
+        std::mem::replace(&mut limits.deadline, earliest)
+    });
+    let _restore = Restore(before);
+    call()
+}
+
+/// Runs a call whose requests may be repeated `retries` times, all of them together.
+pub(crate) fn with_retries<T>(retries: u32, call: impl FnOnce() -> T) -> T {
+    struct Restore(Option<u32>, u32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMITS.with_borrow_mut(|limits| {
+                let used = self.1 - limits.retries.unwrap_or(0).min(self.1);
+                limits.retries = self.0.map(|before| before.saturating_sub(used));
+            });
+        }
+    }
+    let _restore = LIMITS.with_borrow_mut(|limits| {
+        let allowed = limits.retries.unwrap_or(retries).min(retries);
+        Restore(limits.retries.replace(allowed), allowed)
+    });
+    call()
+}
+
+/// Takes one of the repetitions that are left to the call, and says no when there are none.
+pub(crate) fn take_retry() -> bool {
+    LIMITS.with_borrow_mut(|limits| match &mut limits.retries {
+        None => true,
+        Some(0) => false,
+        Some(left) => {
+            *left -= 1;
+            true
+        }
+    })
+}
+
+/// How much time the call has, at most `timeout`.
+pub(crate) fn time_left(timeout: Duration) -> Duration {
+    let deadline = LIMITS.with_borrow(|limits| limits.deadline);
+    deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()).min(timeout))
+}
+
+pub(crate) fn is_canceled() -> bool {
+    LIMITS.with_borrow(|limits| limits.tokens.iter().any(CancelToken::is_canceled))
+}
+
+/// Fails when the call was canceled or its time is over.
+pub(crate) fn check() -> Result<()> {
+    if is_canceled() {
+        return Err(canceled());
+    }
+    if time_left(Duration::MAX).is_zero() {
+        return Err(Error::new(Status::TimedOut, "the time allowed for the call is over").with_retryable(true));
+    }
+    Ok(())
+}
+
+/// Sleeps until `duration` is over or the call is canceled, which is an error.
+pub(crate) fn sleep(duration: Duration) -> Result<()> {
+    let end = Instant::now() + duration;
+    loop {
+        if is_canceled() {
+            return Err(canceled());
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::park_timeout(left);
+    }
+}
+
+pub(crate) fn canceled() -> Error {
+    Error::new(Status::Canceled, "the call was canceled")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn canceled_after(canceled: &CancelToken, watched: &CancelToken) -> Duration {
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            let sleeping = scope.spawn(|| with_token(watched, || sleep(LONG)));
+            thread::sleep(Duration::from_millis(30));
+            canceled.cancel();
+            assert_eq!(sleeping.join().unwrap().err().unwrap().status(), Status::Canceled);
+        });
+        begun.elapsed()
+    }
+
+    #[test]
+    fn a_token_wakes_the_calls_that_it_cancels_and_those_of_its_children() {
+        let token = CancelToken::default();
+        assert!(canceled_after(&token, &token.clone()) < LONG / 10);
+        let token = CancelToken::default();
+        let child = token.child();
+        assert!(canceled_after(&token, &child) < LONG / 10);
+        assert!(token.threads().is_empty() && child.threads().is_empty());
+    }
+
+    #[test]
+    fn a_child_does_not_cancel_its_parent() {
+        let token = CancelToken::default();
+        token.child().cancel();
+        with_token(&token, || check().unwrap());
+    }
+
+    #[test]
+    fn a_call_that_begins_after_it_was_canceled_does_not_wait() {
+        let token = CancelToken::default();
+        token.cancel();
+        let begun = Instant::now();
+        assert!(with_token(&token, || sleep(LONG)).is_err());
+        assert!(begun.elapsed() < LONG / 10);
+        assert!(!is_canceled());
+    }
+
+    #[test]
+    fn an_inner_call_is_under_the_limits_of_the_outer_one() {
+        with_timeout(LONG, || {
+            with_timeout(2 * LONG, || assert!(time_left(3 * LONG) <= LONG));
+            with_timeout(Duration::ZERO, || assert_eq!(check().err().unwrap().status(), Status::TimedOut));
+            assert!(time_left(3 * LONG) > LONG / 2);
+        });
+        assert_eq!(time_left(LONG), LONG);
+    }
+
+    #[test]
+    fn repetitions_are_counted_over_all_requests_of_a_call() {
+        with_retries(3, || {
+            assert!(take_retry());
+            with_retries(10, || assert!(take_retry() && take_retry() && !take_retry()));
+            assert!(!take_retry());
+        });
+        assert!(take_retry());
+    }
+}
