@@ -45,6 +45,10 @@ const (
 	ErrInvalidHeaderText Status = C.TCKMS_ERR_INVALID_HEADER_TEXT
 	// ErrNotDerivable: A configuration for a derived client sets something that only a new client can have.
 	ErrNotDerivable Status = C.TCKMS_ERR_NOT_DERIVABLE
+	// ErrUnknownAlgorithm: A number names no algorithm of this kind.
+	ErrUnknownAlgorithm Status = C.TCKMS_ERR_UNKNOWN_ALGORITHM
+	// ErrAlgorithmNotAllowed: The key does not have the algorithm: it is of another type, or made for something else.
+	ErrAlgorithmNotAllowed Status = C.TCKMS_ERR_ALGORITHM_NOT_ALLOWED
 	// ErrReservedContextKey: A context has a key that begins with aws-crypto-, or an empty one.
 	ErrReservedContextKey Status = C.TCKMS_ERR_RESERVED_CONTEXT_KEY
 	// ErrInvalidKeyName: A name of a wrapping key is empty, too long, or one that the format reserves.
@@ -169,6 +173,68 @@ const (
 	ErrDryRunOperation Status = C.TCKMS_ERR_DRY_RUN_OPERATION
 	// ErrNotPurchased: ResourceUnavailable.NotPurchased: KMS is not enabled for this account.
 	ErrNotPurchased Status = C.TCKMS_ERR_NOT_PURCHASED
+	// ErrDecryptionFailed: FailedOperation.DecryptError: the ciphertext cannot be decrypted with this key.
+	ErrDecryptionFailed Status = C.TCKMS_ERR_DECRYPTION_FAILED
+	// ErrSigningFailed: FailedOperation.SignError: the service could not sign.
+	ErrSigningFailed Status = C.TCKMS_ERR_SIGNING_FAILED
+	// ErrVerificationFailed: FailedOperation.VerifyError: the service could not verify a signature.
+	ErrVerificationFailed Status = C.TCKMS_ERR_VERIFICATION_FAILED
+	// ErrEncryptionFailed: FailedOperation.EncryptionError: the service could not encrypt or decrypt.
+	ErrEncryptionFailed Status = C.TCKMS_ERR_ENCRYPTION_FAILED
+	// ErrRotationRunning: FailedOperation.RotateTaskRunning: the key is being rotated already.
+	ErrRotationRunning Status = C.TCKMS_ERR_ROTATION_RUNNING
+	// ErrTaggingFailed: FailedOperation.TaggingError: the tags could not be set.
+	ErrTaggingFailed Status = C.TCKMS_ERR_TAGGING_FAILED
+	// ErrKeyUsedByProduct: FailedOperation.CmkUsedByCloudProduct: another cloud product uses the key.
+	ErrKeyUsedByProduct Status = C.TCKMS_ERR_KEY_USED_BY_PRODUCT
+	// ErrInvalidAlias: InvalidParameterValue.InvalidAlias: the alias is not one that a key can have.
+	ErrInvalidAlias Status = C.TCKMS_ERR_INVALID_ALIAS
+	// ErrAliasExists: InvalidParameterValue.AliasAlreadyExists: another key has this alias.
+	ErrAliasExists Status = C.TCKMS_ERR_ALIAS_EXISTS
+	// ErrInvalidKeyUsage: InvalidParameterValue.InvalidKeyUsage: the key usage does not exist, or is not the one that the operation needs.
+	ErrInvalidKeyUsage Status = C.TCKMS_ERR_INVALID_KEY_USAGE
+	// ErrInvalidKeyType: InvalidParameterValue.InvalidType: the type is not one that a key can have.
+	ErrInvalidKeyType Status = C.TCKMS_ERR_INVALID_KEY_TYPE
+	// ErrInvalidHsmCluster: InvalidParameterValue.InvalidHsmClusterId: the HSM cluster does not exist.
+	ErrInvalidHsmCluster Status = C.TCKMS_ERR_INVALID_HSM_CLUSTER
+	// ErrTagKeysDuplicated: InvalidParameterValue.TagKeysDuplicated: two tags have the same key.
+	ErrTagKeysDuplicated Status = C.TCKMS_ERR_TAG_KEYS_DUPLICATED
+	// ErrTagsNotFound: InvalidParameterValue.TagsNotExisted: a tag does not exist.
+	ErrTagsNotFound Status = C.TCKMS_ERR_TAGS_NOT_FOUND
+	// ErrDuplicatedKeyId: InvalidParameterValue.DuplicatedKeyId: a key is named twice.
+	ErrDuplicatedKeyId Status = C.TCKMS_ERR_DUPLICATED_KEY_ID
+	// ErrMaterialMismatch: InvalidParameterValue.MaterialNotMatch: the key material is not the one that was imported first.
+	ErrMaterialMismatch Status = C.TCKMS_ERR_MATERIAL_MISMATCH
+	// ErrMaterialNotDecrypted: InvalidParameter.DecryptMaterialError: the wrapped key material cannot be decrypted.
+	ErrMaterialNotDecrypted Status = C.TCKMS_ERR_MATERIAL_NOT_DECRYPTED
+	// ErrInvalidDeletionWindow: InvalidParameter.InvalidPendingWindowInDays: the days until deletion are not 7 to 30.
+	ErrInvalidDeletionWindow Status = C.TCKMS_ERR_INVALID_DELETION_WINDOW
+	// ErrImportTokenExpired: ResourceUnavailable.TokenExpired: the import token has expired.
+	ErrImportTokenExpired Status = C.TCKMS_ERR_IMPORT_TOKEN_EXPIRED
+	// ErrKeyNotDisabled: ResourceUnavailable.CmkShouldBeDisabled: the key has to be disabled first.
+	ErrKeyNotDisabled Status = C.TCKMS_ERR_KEY_NOT_DISABLED
+	// ErrKeyNotPendingDeletion: ResourceUnavailable.CmkNotPendingDelete: the key is not scheduled for deletion.
+	ErrKeyNotPendingDeletion Status = C.TCKMS_ERR_KEY_NOT_PENDING_DELETION
+	// ErrBindingNotFound: ResourceUnavailable.CloudResourceBindingNotFound: the key is not bound to this cloud resource.
+	ErrBindingNotFound Status = C.TCKMS_ERR_BINDING_NOT_FOUND
+	// ErrRotationNotSupported: UnsupportedOperation.RotateNotSupported: the key cannot be rotated.
+	ErrRotationNotSupported Status = C.TCKMS_ERR_ROTATION_NOT_SUPPORTED
+	// ErrExternalKeyNotRotatable: UnsupportedOperation.ExternalCmkCanNotRotate: a key with imported material cannot be rotated.
+	ErrExternalKeyNotRotatable Status = C.TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE
+	// ErrKeyNotExternal: UnsupportedOperation.NotExternalCmk: the key does not take imported material.
+	ErrKeyNotExternal Status = C.TCKMS_ERR_KEY_NOT_EXTERNAL
+	// ErrRoleNotAllowed: UnsupportedOperation.NotRoleOperation: the role of the caller may not manage keys.
+	ErrRoleNotAllowed Status = C.TCKMS_ERR_ROLE_NOT_ALLOWED
+	// ErrKeyNotUserCreated: UnsupportedOperation.NotUserCreatedCmk: the key was made by a cloud product, and only a user's own allows this.
+	ErrKeyNotUserCreated Status = C.TCKMS_ERR_KEY_NOT_USER_CREATED
+	// ErrKeyUsageNotInRegion: UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion: the region has no keys of this usage.
+	ErrKeyUsageNotInRegion Status = C.TCKMS_ERR_KEY_USAGE_NOT_IN_REGION
+	// ErrEditionNotSupported: UnsupportedOperation.UserVersionNotSupport: the edition of KMS that the account has does not include this.
+	ErrEditionNotSupported Status = C.TCKMS_ERR_EDITION_NOT_SUPPORTED
+	// ErrKeyLimitExceeded: LimitExceeded.CmkLimitExceeded: the account has as many keys as it may have.
+	ErrKeyLimitExceeded Status = C.TCKMS_ERR_KEY_LIMIT_EXCEEDED
+	// ErrRotationTooSoon: RequestLimitExceeded.RotateRateLimited: the key was rotated within the last 24 hours.
+	ErrRotationTooSoon Status = C.TCKMS_ERR_ROTATION_TOO_SOON
 	// ErrUnknownServiceCode: The service refused with a code that this version of the library does not know.
 	ErrUnknownServiceCode Status = C.TCKMS_ERR_UNKNOWN_SERVICE_CODE
 	// ErrServiceInternalError: InternalError: the service failed.

@@ -35,6 +35,7 @@ mod providers;
 mod sanitize;
 pub mod seal;
 mod secret;
+pub mod sign;
 mod stats;
 mod status;
 #[allow(unsafe_code)]

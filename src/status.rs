@@ -56,6 +56,10 @@ pub enum Status {
     NotDerivable = 119,
     /// A structure sets a member that this version of the library does not know.
     UnknownOption = 120,
+    /// A number names no algorithm of this kind.
+    UnknownAlgorithm = 123,
+    /// The key does not have the algorithm: it is of another type, or made for something else.
+    AlgorithmNotAllowed = 124,
     /// A context has a key that begins with `aws-crypto-`, or an empty one.
     ReservedContextKey = 130,
     /// A name of a wrapping key is empty, too long, or one that the format reserves.
@@ -184,6 +188,68 @@ pub enum Status {
     DryRunOperation = 522,
     /// `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account.
     NotPurchased = 523,
+    /// `FailedOperation.DecryptError`: the ciphertext cannot be decrypted with this key.
+    DecryptionFailed = 524,
+    /// `FailedOperation.SignError`: the service could not sign.
+    SigningFailed = 525,
+    /// `FailedOperation.VerifyError`: the service could not verify a signature.
+    VerificationFailed = 526,
+    /// `FailedOperation.EncryptionError`: the service could not encrypt or decrypt.
+    EncryptionFailed = 527,
+    /// `FailedOperation.RotateTaskRunning`: the key is being rotated already.
+    RotationRunning = 528,
+    /// `FailedOperation.TaggingError`: the tags could not be set.
+    TaggingFailed = 529,
+    /// `FailedOperation.CmkUsedByCloudProduct`: another cloud product uses the key.
+    KeyUsedByProduct = 530,
+    /// `InvalidParameterValue.InvalidAlias`: the alias is not one that a key can have.
+    InvalidAlias = 531,
+    /// `InvalidParameterValue.AliasAlreadyExists`: another key has this alias.
+    AliasExists = 532,
+    /// `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that the operation needs.
+    InvalidKeyUsage = 533,
+    /// `InvalidParameterValue.InvalidType`: the type is not one that a key can have.
+    InvalidKeyType = 534,
+    /// `InvalidParameterValue.InvalidHsmClusterId`: the HSM cluster does not exist.
+    InvalidHsmCluster = 535,
+    /// `InvalidParameterValue.TagKeysDuplicated`: two tags have the same key.
+    TagKeysDuplicated = 536,
+    /// `InvalidParameterValue.TagsNotExisted`: a tag does not exist.
+    TagsNotFound = 537,
+    /// `InvalidParameterValue.DuplicatedKeyId`: a key is named twice.
+    DuplicatedKeyId = 538,
+    /// `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported first.
+    MaterialMismatch = 539,
+    /// `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted.
+    MaterialNotDecrypted = 540,
+    /// `InvalidParameter.InvalidPendingWindowInDays`: the days until deletion are not 7 to 30.
+    InvalidDeletionWindow = 541,
+    /// `ResourceUnavailable.TokenExpired`: the import token has expired.
+    ImportTokenExpired = 542,
+    /// `ResourceUnavailable.CmkShouldBeDisabled`: the key has to be disabled first.
+    KeyNotDisabled = 543,
+    /// `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion.
+    KeyNotPendingDeletion = 544,
+    /// `ResourceUnavailable.CloudResourceBindingNotFound`: the key is not bound to this cloud resource.
+    BindingNotFound = 545,
+    /// `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated.
+    RotationNotSupported = 546,
+    /// `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be rotated.
+    ExternalKeyNotRotatable = 547,
+    /// `UnsupportedOperation.NotExternalCmk`: the key does not take imported material.
+    KeyNotExternal = 548,
+    /// `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys.
+    RoleNotAllowed = 549,
+    /// `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a user's own allows this.
+    KeyNotUserCreated = 550,
+    /// `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this usage.
+    KeyUsageNotInRegion = 551,
+    /// `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not include this.
+    EditionNotSupported = 552,
+    /// `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have.
+    KeyLimitExceeded = 553,
+    /// `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours.
+    RotationTooSoon = 554,
     /// The service refused with a code that this version of the library does not know.
     UnknownServiceCode = 599,
 
@@ -365,6 +431,8 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::InvalidRequestJson, c"TCKMS_ERR_INVALID_REQUEST_JSON", c"a request is a JSON object"),
     (Status::InvalidHeaderText, c"TCKMS_ERR_INVALID_HEADER_TEXT", c"the text cannot be sent in a header"),
     (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can change timeouts and retries only"),
+    (Status::UnknownAlgorithm, c"TCKMS_ERR_UNKNOWN_ALGORITHM", c"the number names no algorithm"),
+    (Status::AlgorithmNotAllowed, c"TCKMS_ERR_ALGORITHM_NOT_ALLOWED", c"the key does not have this algorithm"),
     (Status::UnknownOption, c"TCKMS_ERR_UNKNOWN_OPTION", c"a structure sets a member that this version does not know"),
     (
         Status::ReservedContextKey,
@@ -472,6 +540,37 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::InvalidRequest, c"TCKMS_ERR_INVALID_REQUEST", c"the gateway could not read the request"),
     (Status::DryRunOperation, c"TCKMS_ERR_DRY_RUN_OPERATION", c"the request was a dry run and would have succeeded"),
     (Status::NotPurchased, c"TCKMS_ERR_NOT_PURCHASED", c"KMS is not enabled for this account"),
+    (Status::DecryptionFailed, c"TCKMS_ERR_DECRYPTION_FAILED", c"the ciphertext cannot be decrypted with this key"),
+    (Status::SigningFailed, c"TCKMS_ERR_SIGNING_FAILED", c"the service could not sign"),
+    (Status::VerificationFailed, c"TCKMS_ERR_VERIFICATION_FAILED", c"the service could not verify the signature"),
+    (Status::EncryptionFailed, c"TCKMS_ERR_ENCRYPTION_FAILED", c"the service could not encrypt or decrypt"),
+    (Status::RotationRunning, c"TCKMS_ERR_ROTATION_RUNNING", c"the key is being rotated already"),
+    (Status::TaggingFailed, c"TCKMS_ERR_TAGGING_FAILED", c"the tags could not be set"),
+    (Status::KeyUsedByProduct, c"TCKMS_ERR_KEY_USED_BY_PRODUCT", c"another cloud product uses the key"),
+    (Status::InvalidAlias, c"TCKMS_ERR_INVALID_ALIAS", c"the alias is not one that a key can have"),
+    (Status::AliasExists, c"TCKMS_ERR_ALIAS_EXISTS", c"another key has this alias"),
+    (Status::InvalidKeyUsage, c"TCKMS_ERR_INVALID_KEY_USAGE", c"the key usage does not exist or does not fit"),
+    (Status::InvalidKeyType, c"TCKMS_ERR_INVALID_KEY_TYPE", c"the type is not one that a key can have"),
+    (Status::InvalidHsmCluster, c"TCKMS_ERR_INVALID_HSM_CLUSTER", c"the HSM cluster does not exist"),
+    (Status::TagKeysDuplicated, c"TCKMS_ERR_TAG_KEYS_DUPLICATED", c"two tags have the same key"),
+    (Status::TagsNotFound, c"TCKMS_ERR_TAGS_NOT_FOUND", c"a tag does not exist"),
+    (Status::DuplicatedKeyId, c"TCKMS_ERR_DUPLICATED_KEY_ID", c"a key is named twice"),
+    (Status::MaterialMismatch, c"TCKMS_ERR_MATERIAL_MISMATCH", c"the key material is not the one that was imported first"),
+    (Status::MaterialNotDecrypted, c"TCKMS_ERR_MATERIAL_NOT_DECRYPTED", c"the wrapped key material cannot be decrypted"),
+    (Status::InvalidDeletionWindow, c"TCKMS_ERR_INVALID_DELETION_WINDOW", c"the days until deletion are not 7 to 30"),
+    (Status::ImportTokenExpired, c"TCKMS_ERR_IMPORT_TOKEN_EXPIRED", c"the import token has expired"),
+    (Status::KeyNotDisabled, c"TCKMS_ERR_KEY_NOT_DISABLED", c"the key has to be disabled first"),
+    (Status::KeyNotPendingDeletion, c"TCKMS_ERR_KEY_NOT_PENDING_DELETION", c"the key is not scheduled for deletion"),
+    (Status::BindingNotFound, c"TCKMS_ERR_BINDING_NOT_FOUND", c"the key is not bound to this cloud resource"),
+    (Status::RotationNotSupported, c"TCKMS_ERR_ROTATION_NOT_SUPPORTED", c"the key cannot be rotated"),
+    (Status::ExternalKeyNotRotatable, c"TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE", c"a key with imported material cannot be rotated"),
+    (Status::KeyNotExternal, c"TCKMS_ERR_KEY_NOT_EXTERNAL", c"the key does not take imported material"),
+    (Status::RoleNotAllowed, c"TCKMS_ERR_ROLE_NOT_ALLOWED", c"the role of the caller may not manage keys"),
+    (Status::KeyNotUserCreated, c"TCKMS_ERR_KEY_NOT_USER_CREATED", c"the key was not made by a user"),
+    (Status::KeyUsageNotInRegion, c"TCKMS_ERR_KEY_USAGE_NOT_IN_REGION", c"the region has no keys of this usage"),
+    (Status::EditionNotSupported, c"TCKMS_ERR_EDITION_NOT_SUPPORTED", c"the edition of KMS does not include this"),
+    (Status::KeyLimitExceeded, c"TCKMS_ERR_KEY_LIMIT_EXCEEDED", c"the account has as many keys as it may have"),
+    (Status::RotationTooSoon, c"TCKMS_ERR_ROTATION_TOO_SOON", c"the key was rotated within the last 24 hours"),
     (
         Status::UnknownServiceCode,
         c"TCKMS_ERR_UNKNOWN_SERVICE_CODE",
@@ -529,41 +628,41 @@ const SERVICE_CODES: &[(&str, Status)] = &[
     ("ActionOffline", Status::InvalidAction),
     ("DryRunOperation", Status::DryRunOperation),
     ("FailedOperation", Status::FailedOperation),
-    ("FailedOperation.CmkUsedByCloudProduct", Status::FailedOperation),
-    ("FailedOperation.DecryptError", Status::FailedOperation),
-    ("FailedOperation.EncryptionError", Status::FailedOperation),
-    ("FailedOperation.RotateTaskRunning", Status::FailedOperation),
-    ("FailedOperation.SignError", Status::FailedOperation),
-    ("FailedOperation.TaggingError", Status::FailedOperation),
-    ("FailedOperation.VerifyError", Status::FailedOperation),
+    ("FailedOperation.CmkUsedByCloudProduct", Status::KeyUsedByProduct),
+    ("FailedOperation.DecryptError", Status::DecryptionFailed),
+    ("FailedOperation.EncryptionError", Status::EncryptionFailed),
+    ("FailedOperation.RotateTaskRunning", Status::RotationRunning),
+    ("FailedOperation.SignError", Status::SigningFailed),
+    ("FailedOperation.TaggingError", Status::TaggingFailed),
+    ("FailedOperation.VerifyError", Status::VerificationFailed),
     ("InternalError", Status::ServiceInternalError),
     ("InvalidAction", Status::InvalidAction),
     ("InvalidParameter", Status::InvalidParameter),
-    ("InvalidParameter.DecryptMaterialError", Status::InvalidParameterValue),
-    ("InvalidParameter.InvalidPendingWindowInDays", Status::InvalidParameterValue),
+    ("InvalidParameter.DecryptMaterialError", Status::MaterialNotDecrypted),
+    ("InvalidParameter.InvalidPendingWindowInDays", Status::InvalidDeletionWindow),
     ("InvalidParameterValue", Status::InvalidParameterValue),
-    ("InvalidParameterValue.AliasAlreadyExists", Status::InvalidParameterValue),
+    ("InvalidParameterValue.AliasAlreadyExists", Status::AliasExists),
     ("InvalidParameterValue.DataKeyNameAlreadyExists", Status::InvalidParameterValue),
     ("InvalidParameterValue.DuplicatedDataKeyId", Status::InvalidParameterValue),
-    ("InvalidParameterValue.DuplicatedKeyId", Status::InvalidParameterValue),
-    ("InvalidParameterValue.InvalidAlias", Status::InvalidParameterValue),
+    ("InvalidParameterValue.DuplicatedKeyId", Status::DuplicatedKeyId),
+    ("InvalidParameterValue.InvalidAlias", Status::InvalidAlias),
     ("InvalidParameterValue.InvalidCiphertext", Status::InvalidCiphertext),
     ("InvalidParameterValue.InvalidDataKeyId", Status::InvalidParameterValue),
     ("InvalidParameterValue.InvalidDataKeyName", Status::InvalidParameterValue),
-    ("InvalidParameterValue.InvalidHsmClusterId", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidHsmClusterId", Status::InvalidHsmCluster),
     ("InvalidParameterValue.InvalidImportKeyMaterial", Status::InvalidParameterValue),
     ("InvalidParameterValue.InvalidKeyId", Status::InvalidKeyId),
-    ("InvalidParameterValue.InvalidKeyUsage", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidKeyUsage", Status::InvalidKeyUsage),
     ("InvalidParameterValue.InvalidPlaintext", Status::InvalidPlaintext),
-    ("InvalidParameterValue.InvalidType", Status::InvalidParameterValue),
-    ("InvalidParameterValue.MaterialNotMatch", Status::InvalidParameterValue),
-    ("InvalidParameterValue.TagKeysDuplicated", Status::InvalidParameterValue),
-    ("InvalidParameterValue.TagsNotExisted", Status::InvalidParameterValue),
+    ("InvalidParameterValue.InvalidType", Status::InvalidKeyType),
+    ("InvalidParameterValue.MaterialNotMatch", Status::MaterialMismatch),
+    ("InvalidParameterValue.TagKeysDuplicated", Status::TagKeysDuplicated),
+    ("InvalidParameterValue.TagsNotExisted", Status::TagsNotFound),
     ("InvalidRequest", Status::InvalidRequest),
     ("IpInBlacklist", Status::AddressDenied),
     ("IpNotInWhitelist", Status::AddressDenied),
     ("LimitExceeded", Status::LimitExceeded),
-    ("LimitExceeded.CmkLimitExceeded", Status::LimitExceeded),
+    ("LimitExceeded.CmkLimitExceeded", Status::KeyLimitExceeded),
     ("LimitExceeded.DataKeyLimitExceeded", Status::LimitExceeded),
     ("LimitExceeded.FingerprintsLimitExceeded", Status::LimitExceeded),
     ("LimitExceeded.KeyLimitExceeded", Status::LimitExceeded),
@@ -573,19 +672,19 @@ const SERVICE_CODES: &[(&str, Status)] = &[
     ("RequestLimitExceeded", Status::RequestLimitExceeded),
     ("RequestLimitExceeded.GlobalRegionUinLimitExceeded", Status::RequestLimitExceeded),
     ("RequestLimitExceeded.IPLimitExceeded", Status::RequestLimitExceeded),
-    ("RequestLimitExceeded.RotateRateLimited", Status::RequestLimitExceeded),
+    ("RequestLimitExceeded.RotateRateLimited", Status::RotationTooSoon),
     ("RequestLimitExceeded.UinLimitExceeded", Status::RequestLimitExceeded),
     ("RequestSizeLimitExceeded", Status::SizeLimitExceeded),
     ("ResourceInUse", Status::ResourceInUse),
     ("ResourceInsufficient", Status::ResourceInsufficient),
     ("ResourceNotFound", Status::ResourceNotFound),
     ("ResourceUnavailable", Status::ResourceUnavailable),
-    ("ResourceUnavailable.CloudResourceBindingNotFound", Status::ResourceUnavailable),
+    ("ResourceUnavailable.CloudResourceBindingNotFound", Status::BindingNotFound),
     ("ResourceUnavailable.CmkArchived", Status::CmkArchived),
     ("ResourceUnavailable.CmkDisabled", Status::CmkDisabled),
     ("ResourceUnavailable.CmkNotFound", Status::CmkNotFound),
-    ("ResourceUnavailable.CmkNotPendingDelete", Status::CmkStateNotSupported),
-    ("ResourceUnavailable.CmkShouldBeDisabled", Status::CmkStateNotSupported),
+    ("ResourceUnavailable.CmkNotPendingDelete", Status::KeyNotPendingDeletion),
+    ("ResourceUnavailable.CmkShouldBeDisabled", Status::KeyNotDisabled),
     ("ResourceUnavailable.CmkStateNotSupport", Status::CmkStateNotSupported),
     ("ResourceUnavailable.DataKeyDisabled", Status::ResourceUnavailable),
     ("ResourceUnavailable.DataKeyNotFound", Status::ResourceUnavailable),
@@ -595,20 +694,20 @@ const SERVICE_CODES: &[(&str, Status)] = &[
     ("ResourceUnavailable.KeyDisabled", Status::ResourceUnavailable),
     ("ResourceUnavailable.KeyPendingDelete", Status::ResourceUnavailable),
     ("ResourceUnavailable.NotPurchased", Status::NotPurchased),
-    ("ResourceUnavailable.TokenExpired", Status::ResourceUnavailable),
+    ("ResourceUnavailable.TokenExpired", Status::ImportTokenExpired),
     ("ResponseSizeLimitExceeded", Status::SizeLimitExceeded),
     ("ServiceUnavailable", Status::ServiceUnavailable),
     ("UnauthorizedOperation", Status::UnauthorizedOperation),
     ("UnknownParameter", Status::UnknownParameter),
     ("UnsupportedOperation", Status::UnsupportedOperation),
-    ("UnsupportedOperation.ExternalCmkCanNotRotate", Status::UnsupportedOperation),
-    ("UnsupportedOperation.NotExternalCmk", Status::UnsupportedOperation),
-    ("UnsupportedOperation.NotRoleOperation", Status::UnsupportedOperation),
-    ("UnsupportedOperation.NotUserCreatedCmk", Status::UnsupportedOperation),
-    ("UnsupportedOperation.RotateNotSupported", Status::UnsupportedOperation),
+    ("UnsupportedOperation.ExternalCmkCanNotRotate", Status::ExternalKeyNotRotatable),
+    ("UnsupportedOperation.NotExternalCmk", Status::KeyNotExternal),
+    ("UnsupportedOperation.NotRoleOperation", Status::RoleNotAllowed),
+    ("UnsupportedOperation.NotUserCreatedCmk", Status::KeyNotUserCreated),
+    ("UnsupportedOperation.RotateNotSupported", Status::RotationNotSupported),
     ("UnsupportedOperation.ServiceTemporaryUnavailable", Status::ServiceTemporaryUnavailable),
-    ("UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion", Status::UnsupportedOperation),
-    ("UnsupportedOperation.UserVersionNotSupport", Status::UnsupportedOperation),
+    ("UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion", Status::KeyUsageNotInRegion),
+    ("UnsupportedOperation.UserVersionNotSupport", Status::EditionNotSupported),
     ("UnsupportedProtocol", Status::InvalidRequest),
     ("UnsupportedRegion", Status::UnsupportedRegion),
 ];

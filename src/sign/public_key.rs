@@ -1,0 +1,244 @@
+//! The public half of an asymmetric CMK.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{Digest as AwsDigest, SHA256, SHA384};
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
+    PublicEncryptingKey,
+};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
+};
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+use super::algorithm::{RsaPadding, SignatureAlgorithm};
+use super::digest::DigestContext;
+use super::ecdsa_signature;
+use super::sm2_key::Sm2PublicKey;
+use crate::encoding::base64_encode;
+use crate::error::{Error, Result};
+use crate::status::Status;
+use crate::sys::fork_lock;
+
+/// RFC 3279 and RFC 5480; GB/T 33560 for SM2.
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const SM2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10197.1.301");
+
+/// What kind of key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyType {
+    /// RSA with 2048 bits.
+    Rsa2048,
+    /// The NIST curve P-256.
+    P256,
+    /// The NIST curve P-384.
+    P384,
+    /// The curve of SM2.
+    Sm2,
+}
+
+impl KeyType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "RSA-2048",
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Sm2 => "SM2",
+        }
+    }
+}
+
+/// A checked public key.
+pub struct PublicKey {
+    spki: Box<[u8]>,
+    key: Key,
+}
+
+/// The key as each library wants it, read once.
+enum Key {
+    Rsa { pss: ParsedPublicKey, pkcs1: ParsedPublicKey, encrypting: PublicEncryptingKey },
+    P256(ParsedPublicKey),
+    P384(ParsedPublicKey),
+    Sm2(Sm2PublicKey),
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7).
+    pub fn from_spki(spki: &[u8]) -> Result<Self> {
+        let parsed: SubjectPublicKeyInfoRef<'_> =
+            spki.try_into().map_err(|_| unusable("the public key is not a SubjectPublicKeyInfo in DER"))?;
+        let curve = || parsed.algorithm.parameters_oid().ok();
+        let key = match parsed.algorithm.oid {
+            RSA_ENCRYPTION => Self::rsa(spki),
+            EC_PUBLIC_KEY => match curve() {
+                Some(P256) => read(&ECDSA_P256_SHA256_ASN1, spki).map(Key::P256),
+                Some(P384) => read(&ECDSA_P384_SHA384_ASN1, spki).map(Key::P384),
+                Some(SM2) => Sm2PublicKey::from_spki(spki).map(Key::Sm2).ok_or_else(not_on_curve),
+                _ => Err(unusable("the public key is on none of the curves P-256, P-384 and SM2")),
+            },
+            _ => Err(unusable("the public key is neither RSA nor on an elliptic curve")),
+        };
+        Ok(Self { spki: spki.into(), key: key? })
+    }
+
+    fn rsa(spki: &[u8]) -> Result<Key> {
+        let encrypting =
+            PublicEncryptingKey::from_der(spki).map_err(|_| unusable("the RSA public key is malformed"))?;
+        if encrypting.key_size_bits() != 2048 {
+            let message =
+                format!("the RSA public key has {} bits, those of the service have 2048", encrypting.key_size_bits());
+            return Err(unusable(&message));
+        }
+        let (pss, pkcs1) = (read(&RSA_PSS_2048_8192_SHA256, spki)?, read(&RSA_PKCS1_2048_8192_SHA256, spki)?);
+        Ok(Key::Rsa { pss, pkcs1, encrypting })
+    }
+
+    /// The SubjectPublicKeyInfo in DER.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The same in PEM (RFC 7468).
+    pub fn pem(&self) -> String {
+        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
+        for line in base64_encode(&self.spki).as_bytes().chunks(64) {
+            let _ = writeln!(pem, "{}", String::from_utf8_lossy(line));
+        }
+        pem + "-----END PUBLIC KEY-----\n"
+    }
+
+    /// What kind of key it is.
+    pub fn key_type(&self) -> KeyType {
+        match self.key {
+            Key::Rsa { .. } => KeyType::Rsa2048,
+            Key::P256(_) => KeyType::P256,
+            Key::P384(_) => KeyType::P384,
+            Key::Sm2(_) => KeyType::Sm2,
+        }
+    }
+
+    /// `algorithm` if the key has it; without one, the key's only algorithm, or PSS for RSA.
+    pub fn algorithm(&self, algorithm: Option<SignatureAlgorithm>) -> Result<SignatureAlgorithm> {
+        use SignatureAlgorithm::*;
+        let (default, other) = match self.key {
+            Key::Rsa { .. } => (RsaPssSha256, Some(RsaPkcs1Sha256)),
+            Key::P256(_) => (EcdsaP256Sha256, None),
+            Key::P384(_) => (EcdsaP384Sha384, None),
+            Key::Sm2(_) => (Sm2Sm3, None),
+        };
+        match algorithm {
+            None => Ok(default),
+            Some(asked) if asked == default || Some(asked) == other => Ok(asked),
+            Some(asked) => {
+                let others = other.map_or(String::new(), |other| format!(" and {}", other.name()));
+                let (key, default) = (self.key_type().name(), default.name());
+                let message = format!("the key is {key}, which signs by {default}{others}, not by {}", asked.name());
+                Err(Error::new(Status::AlgorithmNotAllowed, message))
+            }
+        }
+    }
+
+    /// A digest to be filled with a message. `sm2_user_id` counts for SM2 only.
+    pub fn digest(&self, algorithm: SignatureAlgorithm, sm2_user_id: &[u8]) -> Result<DigestContext> {
+        let prefix = match &self.key {
+            Key::Sm2(key) => key.user_id_hash(sm2_user_id)?.to_vec(),
+            _ => Vec::new(),
+        };
+        Ok(DigestContext::new(algorithm, &prefix))
+    }
+
+    /// Checks the signature of a digest. Signatures of elliptic curves may be DER, or r and s side by side.
+    pub fn verify_digest(&self, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> Result<()> {
+        let algorithm = self.algorithm(Some(algorithm))?;
+        check_digest_len(algorithm, digest)?;
+        let valid = match (&self.key, algorithm.scalar_len()) {
+            (Key::Sm2(key), Some(len)) => key
+                .verifies(digest, &ecdsa_signature::raw_from_der(&ecdsa_signature::to_der(signature, len)?, 2 * len)?),
+            (Key::P256(key) | Key::P384(key), Some(len)) => {
+                verifies(key, algorithm, digest, &ecdsa_signature::to_der(signature, len)?)
+            }
+            (Key::Rsa { pkcs1, .. }, _) if algorithm == SignatureAlgorithm::RsaPkcs1Sha256 => {
+                verifies(pkcs1, algorithm, digest, signature)
+            }
+            (Key::Rsa { pss, .. }, _) => verifies(pss, algorithm, digest, signature),
+            _ => false,
+        };
+        if valid {
+            return Ok(());
+        }
+        let message = format!("the signature is not one of this digest by this key with {}", algorithm.name());
+        Err(Error::new(Status::SignatureInvalid, message))
+    }
+
+    /// Encrypts under an RSA key.
+    pub fn rsa_encrypt(&self, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
+        let Key::Rsa { encrypting, .. } = &self.key else {
+            let message = format!("the key is {}, only RSA encrypts this way", self.key_type().name());
+            return Err(Error::new(Status::AlgorithmNotAllowed, message));
+        };
+        let failed = |_| Error::new(Status::Internal, "RSA encryption failed");
+        match padding {
+            RsaPadding::OaepSha256 => oaep(encrypting, &OAEP_SHA256_MGF1SHA256, plaintext),
+            RsaPadding::OaepSha1 => oaep(encrypting, &OAEP_SHA1_MGF1SHA1, plaintext),
+            RsaPadding::Pkcs1V15 => {
+                let key = Pkcs1PublicEncryptingKey::new(encrypting.clone()).map_err(failed)?;
+                check_plaintext_len(plaintext, key.max_plaintext_size())?;
+                let mut ciphertext = vec![0; key.ciphertext_size()];
+                fork_lock::with_forks_blocked(|| key.encrypt(plaintext, &mut ciphertext).map(|_| ()))
+                    .map_err(failed)?;
+                Ok(ciphertext)
+            }
+        }
+    }
+}
+
+fn oaep(key: &PublicEncryptingKey, algorithm: &'static OaepAlgorithm, plaintext: &[u8]) -> Result<Vec<u8>> {
+    let failed = |_| Error::new(Status::Internal, "RSA encryption failed");
+    let key = OaepPublicEncryptingKey::new(key.clone()).map_err(failed)?;
+    check_plaintext_len(plaintext, key.max_plaintext_size(algorithm))?;
+    let mut ciphertext = vec![0; key.ciphertext_size()];
+    fork_lock::with_forks_blocked(|| key.encrypt(algorithm, plaintext, &mut ciphertext, None).map(|_| ()))
+        .map_err(failed)?;
+    Ok(ciphertext)
+}
+
+fn read(algorithm: &'static dyn VerificationAlgorithm, spki: &[u8]) -> Result<ParsedPublicKey> {
+    ParsedPublicKey::new(algorithm, spki).map_err(|_| not_on_curve())
+}
+
+fn verifies(key: &ParsedPublicKey, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> bool {
+    let hash = if algorithm == SignatureAlgorithm::EcdsaP384Sha384 { &SHA384 } else { &SHA256 };
+    AwsDigest::import_less_safe(digest, hash).is_ok_and(|digest| key.verify_digest_sig(&digest, signature).is_ok())
+}
+
+/// Checks that a digest has the length that the algorithm signs.
+pub(crate) fn check_digest_len(algorithm: SignatureAlgorithm, digest: &[u8]) -> Result<()> {
+    if digest.len() == algorithm.digest_len() {
+        return Ok(());
+    }
+    let (len, expected) = (digest.len(), algorithm.digest_len());
+    let message = format!("the digest has {len} bytes, {} signs {expected}", algorithm.name());
+    Err(Error::new(Status::InvalidLength, message))
+}
+
+fn check_plaintext_len(plaintext: &[u8], max: usize) -> Result<()> {
+    if plaintext.len() <= max {
+        return Ok(());
+    }
+    let message = format!("the plaintext has {} bytes, at most {max} fit with this padding", plaintext.len());
+    Err(Error::new(Status::PlaintextTooLarge, message))
+}
+
+fn not_on_curve() -> Error {
+    unusable("the public key is malformed, or its point is not on its curve")
+}
+
+fn unusable(message: &str) -> Error {
+    Error::new(Status::ResponseMalformed, message)
+}
