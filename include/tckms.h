@@ -313,6 +313,14 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_UNKNOWN_OPTION = 120,
   /**
+   * A number names no algorithm of this kind.
+   */
+  TCKMS_ERR_UNKNOWN_ALGORITHM = 123,
+  /**
+   * The key does not have the algorithm: it is of another type, or made for something else.
+   */
+  TCKMS_ERR_ALGORITHM_NOT_ALLOWED = 124,
+  /**
    * A context has a key that begins with `aws-crypto-`, or an empty one.
    */
   TCKMS_ERR_RESERVED_CONTEXT_KEY = 130,
@@ -560,6 +568,130 @@ typedef enum tckms_status {
    * `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account.
    */
   TCKMS_ERR_NOT_PURCHASED = 523,
+  /**
+   * `FailedOperation.DecryptError`: the ciphertext cannot be decrypted with this key.
+   */
+  TCKMS_ERR_DECRYPTION_FAILED = 524,
+  /**
+   * `FailedOperation.SignError`: the service could not sign.
+   */
+  TCKMS_ERR_SIGNING_FAILED = 525,
+  /**
+   * `FailedOperation.VerifyError`: the service could not verify a signature.
+   */
+  TCKMS_ERR_VERIFICATION_FAILED = 526,
+  /**
+   * `FailedOperation.EncryptionError`: the service could not encrypt or decrypt.
+   */
+  TCKMS_ERR_ENCRYPTION_FAILED = 527,
+  /**
+   * `FailedOperation.RotateTaskRunning`: the key is being rotated already.
+   */
+  TCKMS_ERR_ROTATION_RUNNING = 528,
+  /**
+   * `FailedOperation.TaggingError`: the tags could not be set.
+   */
+  TCKMS_ERR_TAGGING_FAILED = 529,
+  /**
+   * `FailedOperation.CmkUsedByCloudProduct`: another cloud product uses the key.
+   */
+  TCKMS_ERR_KEY_USED_BY_PRODUCT = 530,
+  /**
+   * `InvalidParameterValue.InvalidAlias`: the alias is not one that a key can have.
+   */
+  TCKMS_ERR_INVALID_ALIAS = 531,
+  /**
+   * `InvalidParameterValue.AliasAlreadyExists`: another key has this alias.
+   */
+  TCKMS_ERR_ALIAS_EXISTS = 532,
+  /**
+   * `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that the operation needs.
+   */
+  TCKMS_ERR_INVALID_KEY_USAGE = 533,
+  /**
+   * `InvalidParameterValue.InvalidType`: the type is not one that a key can have.
+   */
+  TCKMS_ERR_INVALID_KEY_TYPE = 534,
+  /**
+   * `InvalidParameterValue.InvalidHsmClusterId`: the HSM cluster does not exist.
+   */
+  TCKMS_ERR_INVALID_HSM_CLUSTER = 535,
+  /**
+   * `InvalidParameterValue.TagKeysDuplicated`: two tags have the same key.
+   */
+  TCKMS_ERR_TAG_KEYS_DUPLICATED = 536,
+  /**
+   * `InvalidParameterValue.TagsNotExisted`: a tag does not exist.
+   */
+  TCKMS_ERR_TAGS_NOT_FOUND = 537,
+  /**
+   * `InvalidParameterValue.DuplicatedKeyId`: a key is named twice.
+   */
+  TCKMS_ERR_DUPLICATED_KEY_ID = 538,
+  /**
+   * `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported first.
+   */
+  TCKMS_ERR_MATERIAL_MISMATCH = 539,
+  /**
+   * `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted.
+   */
+  TCKMS_ERR_MATERIAL_NOT_DECRYPTED = 540,
+  /**
+   * `InvalidParameter.InvalidPendingWindowInDays`: the days until deletion are not 7 to 30.
+   */
+  TCKMS_ERR_INVALID_DELETION_WINDOW = 541,
+  /**
+   * `ResourceUnavailable.TokenExpired`: the import token has expired.
+   */
+  TCKMS_ERR_IMPORT_TOKEN_EXPIRED = 542,
+  /**
+   * `ResourceUnavailable.CmkShouldBeDisabled`: the key has to be disabled first.
+   */
+  TCKMS_ERR_KEY_NOT_DISABLED = 543,
+  /**
+   * `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion.
+   */
+  TCKMS_ERR_KEY_NOT_PENDING_DELETION = 544,
+  /**
+   * `ResourceUnavailable.CloudResourceBindingNotFound`: the key is not bound to this cloud resource.
+   */
+  TCKMS_ERR_BINDING_NOT_FOUND = 545,
+  /**
+   * `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated.
+   */
+  TCKMS_ERR_ROTATION_NOT_SUPPORTED = 546,
+  /**
+   * `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be rotated.
+   */
+  TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE = 547,
+  /**
+   * `UnsupportedOperation.NotExternalCmk`: the key does not take imported material.
+   */
+  TCKMS_ERR_KEY_NOT_EXTERNAL = 548,
+  /**
+   * `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys.
+   */
+  TCKMS_ERR_ROLE_NOT_ALLOWED = 549,
+  /**
+   * `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a user's own allows this.
+   */
+  TCKMS_ERR_KEY_NOT_USER_CREATED = 550,
+  /**
+   * `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this usage.
+   */
+  TCKMS_ERR_KEY_USAGE_NOT_IN_REGION = 551,
+  /**
+   * `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not include this.
+   */
+  TCKMS_ERR_EDITION_NOT_SUPPORTED = 552,
+  /**
+   * `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have.
+   */
+  TCKMS_ERR_KEY_LIMIT_EXCEEDED = 553,
+  /**
+   * `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours.
+   */
+  TCKMS_ERR_ROTATION_TOO_SOON = 554,
   /**
    * The service refused with a code that this version of the library does not know.
    */

@@ -431,9 +431,9 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::InvalidRequestJson, c"TCKMS_ERR_INVALID_REQUEST_JSON", c"a request is a JSON object"),
     (Status::InvalidHeaderText, c"TCKMS_ERR_INVALID_HEADER_TEXT", c"the text cannot be sent in a header"),
     (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can change timeouts and retries only"),
+    (Status::UnknownOption, c"TCKMS_ERR_UNKNOWN_OPTION", c"a structure sets a member that this version does not know"),
     (Status::UnknownAlgorithm, c"TCKMS_ERR_UNKNOWN_ALGORITHM", c"the number names no algorithm"),
     (Status::AlgorithmNotAllowed, c"TCKMS_ERR_ALGORITHM_NOT_ALLOWED", c"the key does not have this algorithm"),
-    (Status::UnknownOption, c"TCKMS_ERR_UNKNOWN_OPTION", c"a structure sets a member that this version does not know"),
     (
         Status::ReservedContextKey,
         c"TCKMS_ERR_RESERVED_CONTEXT_KEY",
