@@ -38,7 +38,7 @@ pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<
     };
     let printed = io::stdout().write_all(shell_lines(&ready, options, process.id()).as_bytes());
     if printed.is_err() {
-        // Without its address and its process id nobody could use or stop it.
+        // Without its address and its process id it could not be used or stopped.
         process.kill()?;
     }
     printed.map(|()| ExitCode::SUCCESS)

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 
-use crate::cmk::is_valid_alias;
-use crate::gateway::is_region;
+use crate::api::dispatch::is_region;
 use crate::identity::KeyPair;
+use crate::keys::cmk::is_valid_alias;
 
 /// The text of `--help`.
 pub const HELP: &str = "\

@@ -1,12 +1,12 @@
 //! What all connections share.
 
 use crate::clock::Clock;
-use crate::faults::{Entry, Faults};
-use crate::host_check::HostCheck;
-use crate::identity::Identities;
-use crate::issuer::Issuer;
-use crate::journal::Journal;
+use crate::faults::script::{Entry, Faults};
+use crate::identity::host_check::HostCheck;
+use crate::identity::issuer::Issuer;
+use crate::identity::{Credentials, Identities};
 use crate::keys::Keys;
+use crate::request_log::RequestLog;
 
 /// One emulated account in one region.
 pub struct Emulator {
@@ -23,7 +23,7 @@ pub struct Emulator {
     pub issuer: Issuer,
     pub keys: Keys,
     pub faults: Faults,
-    pub journal: Journal,
+    pub request_log: RequestLog,
 }
 
 impl Emulator {
@@ -45,5 +45,12 @@ impl Emulator {
     pub fn clear_faults(&self) {
         self.faults.clear();
         self.clock.set_shift(0);
+    }
+
+    /// Makes credentials that live for `lifetime` seconds, unless the settings say otherwise.
+    pub fn issue_credentials(&self, lifetime: i64) -> Credentials {
+        let credentials = Credentials::generate(self.clock.now() + self.issuer.lifetime(lifetime));
+        self.identities.add_temporary(&credentials);
+        credentials
     }
 }

@@ -1,4 +1,4 @@
-//! Whole HTTP messages: bodies read up to a limit, replies kept in one piece.
+//! HTTP messages: headers, bodies read up to a limit, replies kept in one piece.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 
 use crate::clock::Clock;
 
-/// Largest request body (kms-api §2.1: POST v3, 10 MB).
+/// Largest request body (docs/kms-service.md, "Requests").
 const MAX_BODY: usize = 10 * 1024 * 1024;
 
 /// Why there is no request body.
@@ -65,7 +65,7 @@ impl Reply {
     }
 
     /// JSON of an API reply. The content type must be exactly this: with a charset the Python SDK takes every error
-    /// for a success (kms-api §3.1).
+    /// for a success (docs/kms-service.md, "Replies").
     pub fn json(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, "application/json", body)
     }
@@ -103,5 +103,20 @@ impl From<Reply> for Response {
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         response
+    }
+}
+
+/// The value of a header that is present once and is text.
+pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).into_iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// A host without the port that may follow it.
+pub fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
     }
 }

@@ -37,7 +37,7 @@ pub fn request_id() -> String {
     Builder::from_random_bytes(bytes()).into_uuid().to_string()
 }
 
-/// A time-based UUID: the shape of every KeyId in the service's samples (kms-api §1.1).
+/// A time-based UUID: the shape of every KeyId in the service's samples (docs/kms-service.md, "Values").
 pub fn key_id() -> String {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let [high, low, node @ ..] = bytes::<8>();

@@ -156,7 +156,7 @@ fn a_web_identity_assumes_a_role_without_a_signature() {
 }
 
 #[test]
-fn faults_and_the_journal_know_metadata_and_sts() {
+fn faults_and_the_request_log_know_metadata_and_sts() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester" }));
     emulator.set_faults(json!([

@@ -306,7 +306,7 @@ fn a_handshake_can_be_cut_and_certificates_can_be_wrong() {
 }
 
 #[test]
-fn faults_play_over_tls_too() {
+fn faults_work_over_tls_too() {
     let emulator = Emulator::start(&["--tls"]);
     let exchange = || tls_exchange(emulator.text("ca_file"), emulator.address(), "127.0.0.1", &call(&emulator).bytes());
     emulator.set_fault(json!({ "kind": "reset_reply", "after_bytes": 20 }));

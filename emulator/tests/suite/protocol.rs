@@ -198,7 +198,7 @@ fn every_action_refuses_unknown_fields() {
     for action in ["ListKeys", "ListKeyDetail", "ListAlgorithms", "GetServiceStatus", "GetRegions"] {
         cases.push((action, json!({})));
     }
-    assert_eq!(cases.len(), 31, "every action the emulator plays");
+    assert_eq!(cases.len(), 31, "every action that is emulated");
     for (action, mut body) in cases {
         body["Xyz"] = json!(1);
         assert_eq!(client.code(action, body), "UnknownParameter", "{action}");

@@ -70,7 +70,7 @@ impl Emulator {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// Sets a script of one fault that befalls one request or connection.
+    /// Sets a script of one fault on one request or connection.
     pub fn set_fault(&self, fault: Value) {
         self.set_faults(json!([{ "fault": fault }]));
     }

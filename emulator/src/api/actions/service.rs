@@ -1,0 +1,69 @@
+//! What the service says of itself.
+
+use serde_json::{Value, json};
+
+use crate::api::answer::Answer;
+use crate::api::params::Params;
+use crate::emulator::Emulator;
+use crate::keys::CMK_LIMIT;
+use crate::keys::key_usage::KeyUsage;
+
+pub fn list_algorithms(_: &Emulator, params: Params) -> Answer {
+    params.finish()?;
+    Ok(json!({
+        "SymmetricAlgorithms": [algorithm(KeyUsage::EncryptDecrypt, "AES_256")],
+        "AsymmetricAlgorithms": [
+            algorithm(KeyUsage::DecryptRsa2048, "RSA_2048"),
+            algorithm(KeyUsage::DecryptSm2, "SM2"),
+        ],
+        "AsymmetricSignVerifyAlgorithms": [
+            algorithm(KeyUsage::SignSm2, "SM2DSA"),
+            algorithm(KeyUsage::SignP256, "ECC_P256_R1"),
+            algorithm(KeyUsage::SignP384, "ECC_P384_R1"),
+            algorithm(KeyUsage::SignRsa2048, "RSA_PSS_SHA_256"),
+            algorithm(KeyUsage::SignRsa2048, "RSA_PKCS1_SHA_256"),
+        ],
+    }))
+}
+
+fn algorithm(usage: KeyUsage, name: &str) -> Value {
+    json!({ "KeyUsage": usage.name(), "Algorithm": name })
+}
+
+/// A service in order, of the ordinary edition, without anything that is sold separately.
+pub fn get_service_status(emulator: &Emulator, params: Params) -> Answer {
+    params.finish()?;
+    Ok(json!({
+        "ServiceEnabled": true,
+        "InvalidType": 1,
+        "UserLevel": 0,
+        "ProExpireTime": 0,
+        "ProRenewFlag": 0,
+        "ProResourceId": "",
+        "ExclusiveVSMEnabled": false,
+        "ExclusiveHSMEnabled": false,
+        "SubscriptionInfo": "",
+        "CmkUserCount": emulator.keys.list().len(),
+        "CmkLimit": CMK_LIMIT,
+        "ExclusiveHSMList": [],
+        "IsAllowedDataKeyHosted": false,
+        "DataKeyLimit": 0,
+        "FreeDataKeyLimit": 0,
+        "DataKeyUsedCount": 0,
+        "SyncTaskList": [],
+        "IsAllowedSync": false,
+        // The documented default of the symmetric group (docs/kms-service.md, "Request rates"); the emulator itself does not throttle.
+        "QpsLimit": 300,
+        "QpsTotalLimit": 300,
+        "RegionsQps": [{ "Region": emulator.region, "Qps": 300 }],
+        "ResourceZone": 0,
+        "ResourceRegion": 0,
+        "MultiAccountLimit": 0,
+        "MultiAccountUsedCount": 0,
+    }))
+}
+
+pub fn get_regions(emulator: &Emulator, params: Params) -> Answer {
+    params.finish()?;
+    Ok(json!({ "Regions": [emulator.region] }))
+}

@@ -1,0 +1,8 @@
+//! What an action gives.
+
+use serde_json::Value;
+
+use crate::error::ApiError;
+
+/// The fields of `Response` without its `RequestId`, or the error.
+pub type Answer = Result<Value, ApiError>;

@@ -1,0 +1,61 @@
+//! How temporary credentials are issued: for which role of the machine, and for how long.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// How long credentials live by default, in seconds (docs/kms-service.md, "STS").
+pub const DEFAULT_LIFETIME: i64 = 7200;
+
+/// What a test can set.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The role bound to the machine, whose credentials the metadata service gives out; None if none is.
+    role: Option<String>,
+    /// How long credentials live, in seconds, whatever a caller asks for.
+    lifetime_seconds: Option<u32>,
+}
+
+impl Settings {
+    /// Says why these settings cannot be.
+    pub fn validate(&self) -> Result<(), String> {
+        match self.role.as_deref() {
+            Some(role) if !is_name(role) => Err(format!("`{role}` is not a role name")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A name of a role or a session: word characters and `+=,.@-` (docs/kms-service.md, "STS").
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+/// The settings in force.
+#[derive(Default)]
+pub struct Issuer(Mutex<Settings>);
+
+impl Issuer {
+    pub fn settings(&self) -> Settings {
+        self.lock().clone()
+    }
+
+    pub fn set(&self, settings: Settings) {
+        *self.lock() = settings;
+    }
+
+    /// The role bound to the machine.
+    pub fn role(&self) -> Option<String> {
+        self.lock().role.clone()
+    }
+
+    /// How long credentials live that are asked for with this lifetime.
+    pub fn lifetime(&self, asked: i64) -> i64 {
+        self.lock().lifetime_seconds.map_or(asked, i64::from)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Settings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

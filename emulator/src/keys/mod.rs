@@ -1,0 +1,219 @@
+//! All CMKs of the emulator: read from memory, written through to the store.
+
+pub mod blob;
+pub mod cmk;
+pub mod key_usage;
+pub mod material;
+pub mod public_key;
+mod store;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::clock::unix_now;
+use crate::error::ApiError;
+use crate::keys::blob::ContextMarker;
+use crate::keys::cmk::{Cmk, KeyState, Tag, Version, looks_like_key_id};
+use crate::keys::key_usage::KeyUsage;
+use crate::keys::material::{Label, Material, SymmetricKey};
+use crate::keys::store::{Store, StoreError};
+use crate::random;
+
+/// CMKs of one account in one region, those pending deletion not counted (docs/kms-service.md, "Values").
+pub const CMK_LIMIT: usize = 200;
+
+/// The key registry. Calls that change it wait for the disk, so they belong on a blocking thread.
+pub struct Keys {
+    /// Held over a whole change, so changes happen one after the other.
+    store: Mutex<Store>,
+    index: RwLock<Index>,
+    /// Turns encryption contexts into the second part of ciphertext blobs.
+    pub marker: ContextMarker,
+}
+
+#[derive(Default)]
+struct Index {
+    by_id: HashMap<String, Arc<Cmk>>,
+    /// Which key, and which of its versions, a ciphertext blob names.
+    by_label: HashMap<Label, (String, Arc<Version>)>,
+    last_sequence: i64,
+}
+
+/// What a caller decides about a new key.
+pub struct NewKey {
+    pub alias: String,
+    pub description: String,
+    pub usage: KeyUsage,
+    pub external: bool,
+    pub tags: Vec<Tag>,
+}
+
+impl Keys {
+    /// Opens the store (in memory without a path) and reads all keys.
+    pub fn open(path: Option<&Path>) -> Result<Self, StoreError> {
+        let mut store = Store::open(path)?;
+        let marker = ContextMarker::new(&store.setting("context_key", || random::bytes::<32>().to_vec())?);
+        let mut index = Index::default();
+        store.load()?.into_iter().for_each(|key| index.put(Arc::new(key)));
+        Ok(Self { store: Mutex::new(store), index: RwLock::new(index), marker })
+    }
+
+    /// The key called `key_id`.
+    pub fn get(&self, key_id: &str) -> Result<Arc<Cmk>, ApiError> {
+        if !looks_like_key_id(key_id) {
+            return Err(ApiError::invalid_key_id(key_id));
+        }
+        self.read(|index| index.by_id.get(key_id).cloned())
+            .filter(|key| !key.is_gone(unix_now()))
+            .ok_or_else(|| ApiError::key_not_found(key_id))
+    }
+
+    /// The key, and its version, that made blobs with this label; None if it is not of this store.
+    pub fn find_by_label(&self, label: &Label) -> Option<(String, Arc<Version>)> {
+        self.read(|index| index.by_label.get(label).cloned())
+    }
+
+    /// The key with this alias.
+    pub fn find_by_alias(&self, alias: &str) -> Option<Arc<Cmk>> {
+        self.list().into_iter().find(|key| key.alias == alias)
+    }
+
+    /// All keys in order of creation.
+    pub fn list(&self) -> Vec<Arc<Cmk>> {
+        let now = unix_now();
+        let mut keys: Vec<_> =
+            self.read(|index| index.by_id.values().filter(|key| !key.is_gone(now)).cloned().collect());
+        keys.sort_unstable_by_key(|key: &Arc<Cmk>| key.sequence);
+        keys
+    }
+
+    /// Makes a key. One that waits for the user's material has none and is PendingImport.
+    pub fn create(&self, new: NewKey) -> Result<Arc<Cmk>, ApiError> {
+        let versions = if new.external { Vec::new() } else { vec![new_version(1, new.usage)?] };
+        let mut store = self.lock_store();
+        self.require_free_alias(&new.alias, None)?;
+        self.require_free_place()?;
+        let key = Arc::new(Cmk {
+            key_id: random::key_id(),
+            alias: new.alias,
+            description: new.description,
+            usage: new.usage,
+            state: if new.external { KeyState::PendingImport } else { KeyState::Enabled },
+            external: new.external,
+            sequence: self.read(|index| index.last_sequence) + 1,
+            created: unix_now(),
+            rotate_days: None,
+            rotated: 0,
+            deletion_date: 0,
+            tags: new.tags,
+            versions,
+        });
+        store.save([&*key]).map_err(ApiError::internal)?;
+        self.put(Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Changes one key.
+    pub fn update(
+        &self,
+        key_id: &str,
+        change: impl Fn(&mut Cmk) -> Result<(), ApiError>,
+    ) -> Result<Arc<Cmk>, ApiError> {
+        self.update_all([key_id], change).map(|mut changed| changed.remove(0))
+    }
+
+    /// Changes several keys, all or none.
+    pub fn update_all<'a>(
+        &self,
+        key_ids: impl IntoIterator<Item = &'a str>,
+        change: impl Fn(&mut Cmk) -> Result<(), ApiError>,
+    ) -> Result<Vec<Arc<Cmk>>, ApiError> {
+        let mut store = self.lock_store();
+        let changed = key_ids
+            .into_iter()
+            .map(|key_id| {
+                let mut key = Cmk::clone(&*self.get(key_id)?);
+                change(&mut key)?;
+                Ok(Arc::new(key))
+            })
+            .collect::<Result<Vec<_>, ApiError>>()?;
+        store.save(changed.iter().map(|key| &**key)).map_err(ApiError::internal)?;
+        changed.iter().for_each(|key| self.put(Arc::clone(key)));
+        Ok(changed)
+    }
+
+    /// Gives a key another alias.
+    pub fn rename(&self, key_id: &str, alias: &str) -> Result<(), ApiError> {
+        self.update(key_id, |key| {
+            self.require_free_alias(alias, Some(key_id))?;
+            alias.clone_into(&mut key.alias);
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    /// Gives a key a new version of its material. What the old ones encrypted still decrypts.
+    pub fn rotate(&self, key_id: &str) -> Result<(), ApiError> {
+        self.update(key_id, |key| {
+            key.require_state(&[KeyState::Enabled])?;
+            key.require_rotatable()?;
+            key.versions.push(new_version(key.current()?.number + 1, key.usage)?);
+            key.rotated = unix_now();
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    fn require_free_alias(&self, alias: &str, owner: Option<&str>) -> Result<(), ApiError> {
+        match self.find_by_alias(alias) {
+            Some(key) if Some(key.key_id.as_str()) != owner => Err(ApiError::new(
+                "InvalidParameterValue.AliasAlreadyExists",
+                format!("The alias `{alias}` is already in use."),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn require_free_place(&self) -> Result<(), ApiError> {
+        let counted = self.list().iter().filter(|key| key.state != KeyState::PendingDelete).count();
+        if counted < CMK_LIMIT {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            "LimitExceeded.CmkLimitExceeded",
+            format!("There are already {CMK_LIMIT} CMKs, the most an account may have in a region."),
+        ))
+    }
+
+    fn put(&self, key: Arc<Cmk>) {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).put(key);
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
+        look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    // A panic while the lock was held rolled the transaction back, so the store is sound.
+    fn lock_store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Index {
+    fn put(&mut self, key: Arc<Cmk>) {
+        for version in &key.versions {
+            if let Material::Symmetric(SymmetricKey { label, .. }) = &version.material {
+                self.by_label.insert(*label, (key.key_id.clone(), Arc::clone(version)));
+            }
+        }
+        self.last_sequence = self.last_sequence.max(key.sequence);
+        self.by_id.insert(key.key_id.clone(), key);
+    }
+}
+
+/// Makes fresh material for version `number` of a key.
+fn new_version(number: u32, usage: KeyUsage) -> Result<Arc<Version>, ApiError> {
+    let material = Material::generate(usage).map_err(ApiError::internal)?;
+    Ok(Arc::new(Version { number, material }))
+}

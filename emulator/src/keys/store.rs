@@ -1,0 +1,217 @@
+//! The CMKs on disk: one SQLite file, or a database in memory.
+//!
+//! A change is in the file, synced, before the caller hears of it; killing the process at any moment loses nothing
+//! that was acknowledged. Reading happens once, at start.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
+
+use crate::keys::cmk::{Cmk, KeyState, Version};
+use crate::keys::key_usage::KeyUsage;
+use crate::keys::material::Material;
+
+/// Why the store cannot be opened, read or written, in words for the log.
+pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long another process may take to let go of the file.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+const ROOT: u32 = 0;
+
+/// Bits of a file's mode.
+const WRITE_BY_GROUP: u32 = 0o020;
+const WRITE_BY_OTHERS: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE cmk (
+        sequence      INTEGER PRIMARY KEY,
+        key_id        TEXT NOT NULL UNIQUE,
+        alias         TEXT NOT NULL,
+        description   TEXT NOT NULL,
+        usage         TEXT NOT NULL,
+        state         TEXT NOT NULL,
+        external      INTEGER NOT NULL,
+        created       INTEGER NOT NULL,
+        rotate_days   INTEGER,
+        rotated       INTEGER NOT NULL,
+        deletion_date INTEGER NOT NULL,
+        tags          TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE version (
+        key_id   TEXT NOT NULL REFERENCES cmk (key_id),
+        number   INTEGER NOT NULL,
+        material BLOB NOT NULL,
+        PRIMARY KEY (key_id, number)
+    ) STRICT;
+    CREATE TABLE setting (
+        name  TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT;
+    PRAGMA user_version = 1;
+";
+
+const UPSERT_CMK: &str = "
+    INSERT INTO cmk VALUES (:sequence, :key_id, :alias, :description, :usage, :state, :external, :created,
+                            :rotate_days, :rotated, :deletion_date, :tags)
+    ON CONFLICT (key_id) DO UPDATE SET
+        alias = :alias, description = :description, state = :state,
+        rotate_days = :rotate_days, rotated = :rotated, deletion_date = :deletion_date";
+
+/// The open database.
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens `path`, making it if need be, or a new database in memory.
+    pub fn open(path: Option<&Path>) -> Result<Self, StoreError> {
+        let connection = match path {
+            None => Connection::open_in_memory()?,
+            Some(path) => open_file(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        };
+        let mut store = Self { connection };
+        store.prepare_schema()?;
+        Ok(store)
+    }
+
+    fn prepare_schema(&mut self) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        match transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
+            0 => transaction.execute_batch(SCHEMA)?,
+            SCHEMA_VERSION => {}
+            other => return Err(format!("the data file has schema version {other}, not {SCHEMA_VERSION}").into()),
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// All keys in order of creation.
+    pub fn load(&self) -> Result<Vec<Cmk>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT * FROM cmk ORDER BY sequence")?;
+        let mut rows = statement.query([])?;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut key = key_from_row(row)?;
+            key.versions = self.load_versions(&key)?;
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    fn load_versions(&self, key: &Cmk) -> Result<Vec<Arc<Version>>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT number, material FROM version WHERE key_id = ? ORDER BY number")?;
+        let mut rows = statement.query([&key.key_id])?;
+        let mut versions = Vec::new();
+        while let Some(row) = rows.next()? {
+            let material = Material::decode(key.usage, row.get_ref("material")?.as_blob()?)?;
+            versions.push(Arc::new(Version { number: row.get("number")?, material }));
+        }
+        Ok(versions)
+    }
+
+    /// Writes new and changed keys, all or none.
+    pub fn save<'a>(&mut self, keys: impl IntoIterator<Item = &'a Cmk>) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        for key in keys {
+            save_key(&transaction, key)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// The setting called `name`; the first time it is made by `make` and kept.
+    pub fn setting(&mut self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let found =
+            transaction.query_row("SELECT value FROM setting WHERE name = ?", [name], |row| row.get(0)).optional()?;
+        if let Some(value) = found {
+            return Ok(value);
+        }
+        let value = make();
+        transaction.execute("INSERT INTO setting VALUES (?, ?)", params![name, value])?;
+        transaction.commit()?;
+        Ok(value)
+    }
+}
+
+/// Whoever can write the file, or put another in its place, can choose the keys.
+fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
+    let user = fs::metadata("/proc/self").map(|process| process.uid()).ok();
+    let is_ours = |file: &Metadata| user.is_none_or(|user| [user, ROOT].contains(&file.uid()));
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = fs::metadata(directory)?;
+    if !is_ours(&directory) || directory.mode() & (WRITE_BY_OTHERS | STICKY) == WRITE_BY_OTHERS {
+        return Err("other users may write its directory".into());
+    }
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let Ok(file) = fs::metadata(&name) else { continue };
+        if !is_ours(&file) || file.mode() & (WRITE_BY_GROUP | WRITE_BY_OTHERS) != 0 {
+            return Err(format!("other users may write {}", name.display()).into());
+        }
+    }
+    Ok(())
+}
+
+fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    refuse_writable_by_others(path)?;
+    // The file holds keys in the clear, so it is made before SQLite would make it readable to all.
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    let connection = Connection::open(path)?;
+    // One process at a time: two would serve different keys from their caches.
+    connection.busy_timeout(LOCK_TIMEOUT)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+fn save_key(transaction: &Transaction<'_>, key: &Cmk) -> Result<(), StoreError> {
+    transaction.prepare_cached(UPSERT_CMK)?.execute(named_params! {
+        ":sequence": key.sequence,
+        ":key_id": key.key_id,
+        ":alias": key.alias,
+        ":description": key.description,
+        ":usage": key.usage.name(),
+        ":state": key.state.name(),
+        ":external": key.external,
+        ":created": key.created,
+        ":rotate_days": key.rotate_days,
+        ":rotated": key.rotated,
+        ":deletion_date": key.deletion_date,
+        ":tags": serde_json::to_string(&key.tags)?,
+    })?;
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO version VALUES (?, ?, ?)")?;
+    for version in &key.versions {
+        insert.execute(params![key.key_id, version.number, version.material.encode()?])?;
+    }
+    Ok(())
+}
+
+/// The key in a row of `cmk`, still without its versions.
+fn key_from_row(row: &Row<'_>) -> Result<Cmk, StoreError> {
+    let text = |column| row.get::<_, String>(column);
+    Ok(Cmk {
+        key_id: text("key_id")?,
+        alias: text("alias")?,
+        description: text("description")?,
+        usage: KeyUsage::from_name(&text("usage")?).ok_or("the data file holds an unknown key usage")?,
+        state: KeyState::from_name(&text("state")?).ok_or("the data file holds an unknown key state")?,
+        external: row.get("external")?,
+        sequence: row.get("sequence")?,
+        created: row.get("created")?,
+        rotate_days: row.get("rotate_days")?,
+        rotated: row.get("rotated")?,
+        deletion_date: row.get("deletion_date")?,
+        tags: serde_json::from_str(&text("tags")?)?,
+        versions: Vec::new(),
+    })
+}

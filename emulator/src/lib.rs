@@ -1,0 +1,20 @@
+//! The parts of `tckms-emulator`, a local Tencent Cloud KMS. A library for the sake of its fuzz target; it has no API.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod background;
+mod cli;
+mod clock;
+mod emulator;
+mod error;
+mod faults;
+mod http;
+mod identity;
+mod keys;
+mod logger;
+#[doc(hidden)]
+pub mod program;
+mod random;
+mod request_log;
+mod server;

@@ -1,0 +1,161 @@
+//! The program: its command line, its start, its one line of output, its end.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use log::Level;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::background;
+use crate::cli::{self, Command, Options};
+use crate::clock::Clock;
+use crate::emulator::Emulator;
+use crate::faults::script::{self, Entry, Faults};
+use crate::identity::host_check::HostCheck;
+use crate::identity::issuer::Issuer;
+use crate::identity::{Identities, KeyPair};
+use crate::keys::key_usage::KeyUsage;
+use crate::keys::{Keys, NewKey};
+use crate::logger;
+use crate::request_log::RequestLog;
+use crate::server::Server;
+use crate::server::tls::Tls;
+
+/// Exit status for a command line that makes no sense.
+const USAGE_ERROR: u8 = 2;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let args = || std::env::args_os().skip(1);
+    let code = match cli::parse(args()) {
+        Ok(Command::Help) => return print(cli::HELP),
+        Ok(Command::Version) => return print(concat!("tckms-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Serve(options)) => return run(options),
+        Ok(Command::Export(options)) => match background::start(args(), &options) {
+            Ok(code) => code,
+            Err(error) => fail(&error.to_string(), ExitCode::FAILURE),
+        },
+        Err(message) => fail(&format!("{message}\nTry `tckms-emulator --help`."), USAGE_ERROR.into()),
+    };
+    if code != ExitCode::SUCCESS && args().any(|arg| arg == background::OPTION) {
+        print(background::FAILURE);
+    }
+    code
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Tells on stderr, whatever there is of a log, why the program ends.
+fn fail(message: &str, code: ExitCode) -> ExitCode {
+    logger::write_to_stderr(Level::Error, message);
+    code
+}
+
+fn run(options: Options) -> ExitCode {
+    if let Err(message) = logger::start(options.log_level, options.log_file.as_deref()) {
+        return fail(&message, ExitCode::FAILURE);
+    }
+    // One thread serves all: a call takes microseconds, and a test machine's other cores are for the client. Disk
+    // and RSA go to the runtime's blocking threads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(serve(options))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), ExitCode::FAILURE),
+    }
+}
+
+async fn serve(options: Options) -> Result<(), Error> {
+    // Before anything else: the default action of a signal would leave files behind.
+    let stop = stop_signal()?;
+    let keys = Keys::open(options.data.as_deref())?;
+    let key_ids = options.keys.iter().map(|alias| Ok((alias.clone(), key_id(&keys, alias)?)));
+    let key_ids = key_ids.collect::<Result<_, Error>>()?;
+    let script = options.faults.as_deref().map(|path| read_script(path, options.tls)).transpose()?;
+    let tls = options.tls.then(|| Tls::new(&options.tls_names, options.ca_file.as_deref()));
+    let tls = tls.transpose()?.map(Arc::new);
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let ready = Ready {
+        endpoint: format!("{}://{}", if options.tls { "https" } else { "http" }, listener.local_addr()?),
+        credentials: options.credentials.clone(),
+        ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
+        keys: key_ids,
+    };
+    let emulator = Emulator {
+        region: options.region,
+        tls: options.tls,
+        loopback: options.listen.ip().is_loopback(),
+        host_check: HostCheck::new(options.tls_names),
+        clock: Clock::default(),
+        identities: Identities::default(),
+        issuer: Issuer::default(),
+        keys,
+        faults: Faults::default(),
+        request_log: RequestLog::default(),
+    };
+    emulator.identities.add_long_term(options.credentials);
+    emulator.add_faults(script.unwrap_or_default())?;
+    announce(&ready)?;
+    Server::new(Arc::new(emulator), tls).run(listener, stop).await;
+    Ok(())
+}
+
+fn read_script(path: &Path, tls: bool) -> Result<Vec<Entry>, Error> {
+    let named = |error: &dyn std::fmt::Display| format!("--faults {}: {error}", path.display());
+    let script = std::fs::read(path).map_err(|error| named(&error))?;
+    script::parse(&script, tls).map_err(|error| named(&error).into())
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The KeyId of the key called `alias`, made now if there is none.
+fn key_id(keys: &Keys, alias: &str) -> Result<String, Error> {
+    if let Some(key) = keys.find_by_alias(alias) {
+        return Ok(key.key_id.clone());
+    }
+    let new = NewKey {
+        alias: alias.to_owned(),
+        description: String::new(),
+        usage: KeyUsage::EncryptDecrypt,
+        external: false,
+        tags: Vec::new(),
+    };
+    let key = keys.create(new).map_err(|error| format!("--key {alias}: {}", error.message))?;
+    Ok(key.key_id.clone())
+}
+
+/// What a caller needs to know; the one line on stdout.
+#[derive(Serialize)]
+struct Ready {
+    endpoint: String,
+    #[serde(flatten)]
+    credentials: KeyPair,
+    ca_file: Option<PathBuf>,
+    keys: BTreeMap<String, String>,
+}
+
+fn announce(ready: &Ready) -> Result<(), Error> {
+    let line = serde_json::to_string(ready)? + "\n";
+    std::io::stdout().write_all(line.as_bytes()).map_err(|error| format!("cannot write to stdout: {error}").into())
+}

@@ -1,0 +1,223 @@
+//! What was asked of the emulator lately, so that a test can see the client from the other side.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use serde_json::{Map, Value, json};
+
+use crate::http::header;
+use crate::identity::auth::Authorization;
+
+/// Requests remembered; older ones are forgotten.
+const CAPACITY: usize = 100_000;
+
+/// Longest header value or field name kept, so that the request log's size has a bound.
+const MAX_TEXT: usize = 200;
+
+/// Most field names kept of one request.
+const MAX_FIELDS: usize = 32;
+
+/// The headers that matter. Authorization is not among them, nor is the token.
+const HEADERS: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "user-agent",
+    "x-tc-content-sha256",
+    "x-tc-language",
+    "x-tc-region",
+    "x-tc-requestclient",
+    "x-tc-timestamp",
+    "x-tc-traceid",
+    "x-tc-version",
+];
+
+/// One request as it is remembered.
+pub struct Record {
+    action: String,
+    peer: SocketAddr,
+    method: String,
+    path: Box<str>,
+    time_ms: u64,
+    /// Who signed; empty if the request is not signed.
+    pub secret_id: String,
+    signed_headers: String,
+    has_token: bool,
+    /// Lines `name: value`, in one piece for there are many records.
+    headers: Box<str>,
+    /// Names of the fields of the body or query, never their values.
+    pub fields: Vec<Box<str>>,
+    /// `OK`, or the service's error code; None if the service gave no answer.
+    pub code: Option<String>,
+    /// The HTTP status; None if no reply was sent.
+    pub status: Option<u16>,
+    pub request_id: String,
+    /// The kind of the fault that befell the request.
+    pub fault: Option<String>,
+}
+
+impl Record {
+    /// Notes what a request's head says.
+    pub fn new(action: &str, peer: SocketAddr, head: &Parts, request_id: &str) -> Self {
+        let authorization = Authorization::from_headers(&head.headers);
+        let text = |part: fn(&Authorization<'_>) -> String| authorization.as_ref().map(part).unwrap_or_default();
+        Self {
+            action: shortened(action).to_owned(),
+            peer,
+            method: shortened(head.method.as_str()).to_owned(),
+            path: shortened(head.uri.path()).into(),
+            time_ms: UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_millis() as u64).unwrap_or_default(),
+            secret_id: text(|authorization| shortened(authorization.secret_id).to_owned()),
+            signed_headers: text(|authorization| shortened(authorization.signed_headers).to_owned()),
+            has_token: head.headers.contains_key("x-tc-token"),
+            headers: header_lines(&head.headers),
+            fields: Vec::new(),
+            code: None,
+            status: None,
+            request_id: request_id.to_owned(),
+            fault: None,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let headers: Map<_, _> = self
+            .headers
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        json!({
+            "action": self.action,
+            "peer": self.peer.to_string(),
+            "method": self.method,
+            "path": self.path,
+            "time_ms": self.time_ms,
+            "secret_id": self.secret_id,
+            "signed_headers": self.signed_headers,
+            "has_token": self.has_token,
+            "headers": headers,
+            "fields": self.fields,
+            "code": self.code,
+            "status": self.status,
+            "request_id": self.request_id,
+            "fault": self.fault,
+        })
+    }
+}
+
+fn header_lines(headers: &HeaderMap) -> Box<str> {
+    let mut lines = String::new();
+    for name in HEADERS {
+        if let Some(value) = header(headers, name) {
+            lines.extend([name, ": ", shortened(value), "\n"]);
+        }
+    }
+    lines.into_boxed_str()
+}
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+/// Keeps what a record may hold of some field names.
+pub fn field_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+    names.take(MAX_FIELDS).map(|name| shortened(name).into()).collect()
+}
+
+/// The requests and connections since the last reset.
+#[derive(Default)]
+pub struct RequestLog(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    records: VecDeque<Record>,
+    forgotten: u64,
+    connections: u64,
+}
+
+impl RequestLog {
+    pub fn count_connection(&self) {
+        self.entries().connections += 1;
+    }
+
+    /// Takes back one count, for a connection that turned out to be the admin API's.
+    pub fn uncount_connection(&self) {
+        let mut entries = self.entries();
+        entries.connections = entries.connections.saturating_sub(1);
+    }
+
+    pub fn push(&self, record: Record) {
+        let mut entries = self.entries();
+        if entries.records.len() == CAPACITY {
+            entries.records.pop_front();
+            entries.forgotten += 1;
+        }
+        entries.records.push_back(record);
+    }
+
+    pub fn reset(&self) {
+        *self.entries() = Entries::default();
+    }
+
+    pub fn to_json(&self) -> Value {
+        let entries = self.entries();
+        json!({
+            "connections": entries.connections,
+            "forgotten": entries.forgotten,
+            "requests": entries.records.iter().map(Record::to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn record(request: axum::http::request::Builder) -> Record {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        Record::new("Encrypt", SocketAddr::from(([127, 0, 0, 1], 5000)), &head, "id")
+    }
+
+    #[test]
+    fn a_record_holds_neither_signature_nor_token() {
+        let authorization = "TC3-HMAC-SHA256 Credential=AKID/2023-11-14/kms/tc3_request, \
+                             SignedHeaders=content-type;host, Signature=5161";
+        let request = Request::builder()
+            .header("Authorization", authorization)
+            .header("X-TC-Token", "the token")
+            .header("User-Agent", "tester");
+        let json = record(request).to_json();
+        assert_eq!((&json["secret_id"], &json["signed_headers"]), (&json!("AKID"), &json!("content-type;host")));
+        assert_eq!((&json["has_token"], &json["headers"]), (&json!(true), &json!({ "user-agent": "tester" })));
+        let text = json.to_string();
+        assert!(!text.contains("5161") && !text.contains("the token"));
+    }
+
+    #[test]
+    fn the_log_has_a_bound() {
+        let log = RequestLog::default();
+        for _ in 0..CAPACITY + 5 {
+            log.push(record(Request::builder()));
+        }
+        let entries = log.entries();
+        assert_eq!((entries.records.len(), entries.forgotten), (CAPACITY, 5));
+        let long = record(Request::builder().header("User-Agent", "x".repeat(10_000))).to_json();
+        assert_eq!(long["headers"]["user-agent"].as_str().unwrap().len(), MAX_TEXT);
+        let names = vec!["x".repeat(10_000); 1000];
+        let kept = field_names(names.iter().map(String::as_str));
+        assert_eq!((kept.len(), kept[0].len()), (MAX_FIELDS, MAX_TEXT));
+    }
+}
