@@ -26,7 +26,7 @@ help:
 	@echo "make plots   draw docs/performance anew from the figures of the last make bench"
 
 build:
-	scripts/setup.sh build
+	scripts/setup.sh --check build
 	$(LIBRARY)
 	ln -sf libtckms.so $(RELEASE)/libtckms.so.0
 	$(EMULATOR)
@@ -36,8 +36,9 @@ build:
 install uninstall:
 	scripts/install.sh $@
 
-deb: build
+deb:
 	scripts/setup.sh deb
+	$(MAKE) build
 	scripts/deb.sh
 
 symbols:
@@ -49,22 +50,29 @@ abi:
 licences:
 	scripts/licences.sh
 
-dist-check: build
-	scripts/setup.sh dist
+dist-check:
+	scripts/setup.sh dist-check
+	$(MAKE) build
 	scripts/dist-check.sh
 
 portability:
 	scripts/setup.sh portability
 	scripts/portability.sh
 
-demo: build
+demo:
+	scripts/setup.sh demo
+	$(MAKE) build
 	scripts/demo.sh
 
-test: build
+# A program that fails does not keep the others from running.
+test:
 	scripts/setup.sh test
-	$(CARGO) test --locked --workspace
+	$(MAKE) build
+	scripts/test.sh
 
-soak: build
+soak:
+	scripts/setup.sh test
+	$(MAKE) build
 	scripts/soak.sh
 
 lint:

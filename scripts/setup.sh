@@ -1,133 +1,284 @@
 #!/usr/bin/env bash
-# Makes sure that what a make target needs is on this machine: installs it with apt where that is possible, and names
-# the command to run where it is not.
+# Makes sure that what a make target needs is on this machine. Lists all that is missing at once, installs it with apt,
+# rustup and cargo where that is possible, and names the commands where it is not.
 #
-#   scripts/setup.sh build    what building and the demo need
-#   scripts/setup.sh deb      also what `make deb` needs
-#   scripts/setup.sh test     also what the tests need
-#   scripts/setup.sh dist     also what `make dist-check` needs, some of it from cargo
-#   scripts/setup.sh portability   what `make portability` needs, as far as it can be had
+#   scripts/setup.sh LEVEL           check, install, check again
+#   scripts/setup.sh --check LEVEL   check only; fails if something is missing
+#
+# The levels are the make targets that need something:
+#
+#   build         what building needs
+#   demo          also what the demo and the first command line of the README need
+#   deb           also what `make deb` needs
+#   test          also what the tests need
+#   dist-check    also what `make dist-check` needs
+#   portability   what `make portability` needs beside build
+#
+# A tool counts as present if it works: each has a probe below, which compiles or runs a line with it.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
-level=${1:?usage: setup.sh build|deb|test|dist|portability}
+usage() {
+  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist-check|portability" >&2
+  exit 2
+}
 
-# One line a need: the command that shows it is there, and Debian's package of it.
+install=yes
+if [ "${1:-}" = --check ]; then
+  install=no
+  shift
+fi
+[ $# -eq 1 ] || usage
+level=$1
+
+# ---- Needs of each level: a probe, and Debian's packages that bring it ----------------------------------------------
+
 build_needs="
-cc gcc
+c_compiler gcc libc6-dev
 make make
-python3 python3
+binutils binutils
+python python3
+"
+demo_needs="
+pkg_config pkg-config
 "
 deb_needs="
-dpkg-shlibdeps dpkg-dev
+dpkg_tools dpkg-dev
+git git
 "
 test_needs="
-gcc gcc
-g++ g++
-clang clang
-valgrind valgrind
-nm binutils
-python3 python3
-pkg-config pkg-config
+gcc_sanitizers gcc libc6-dev
+cxx_compiler g++
+clang clang libc6-dev
+clang_cxx clang g++
+valgrind valgrind libc6-dbg
+python_venv python3-venv
 cmake cmake
 abidiff abigail-tools
 lintian lintian
-/usr/sbin/debootstrap debootstrap
+debootstrap debootstrap
 mandoc mandoc
 go golang-go
 node nodejs
 npm npm
 openssl openssl
+openssl_static libssl-dev
+certificates ca-certificates
 "
 portability_needs="
-aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-qemu-aarch64 qemu-user
-musl-gcc musl-tools
+aarch64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+musl musl-tools
 "
 
-missing_packages() {
-  local command package
-  while read -r command package; do
-    if [ -n "$command" ] && ! command -v "$command" >/dev/null; then echo "$package"; fi
-  done <<<"$1"
-  # A compiler without the C library's headers compiles nothing.
-  if [ ! -e /usr/include/stdlib.h ]; then echo libc6-dev; fi
-  # The tests link a program with OpenSSL and libtckms.
-  if [ "$level" != build ] && [ "$level" != deb ] && [ ! -e /usr/include/openssl/ssl.h ]; then echo libssl-dev; fi
-  # Debian's python3 has venv but not what fills one.
-  if [ "$level" = test ] && command -v python3 >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    echo python3-venv
-  fi
+# What rustup or cargo brings: a probe, and the command.
+test_rust_needs="
+rustfmt rustup component add rustfmt
+clippy rustup component add clippy
+rust_source rustup component add rust-src
+cargo_fuzz cargo install --locked cargo-fuzz
+"
+dist_check_rust_needs="
+cargo_about cargo install --locked cargo-about --features cli
+cargo_cyclonedx cargo install --locked cargo-cyclonedx
+cargo_deny cargo install --locked cargo-deny --no-default-features
+"
+portability_rust_needs="
+rust_aarch64 rustup target add aarch64-unknown-linux-gnu
+rust_musl rustup target add x86_64-unknown-linux-musl
+"
+
+# ---- Probes ---------------------------------------------------------------------------------------------------------
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/tckms-setup.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+printf '#include <pthread.h>\n#include <stdlib.h>\nint main(void) { return getenv("PATH") ? EXIT_SUCCESS : 1; }\n' >"$work/line.c"
+printf '#include <string>\nint main() { return std::string("one").size() == 3 ? 0 : 1; }\n' >"$work/line.cpp"
+
+# compiles_and_runs SOURCE COMMAND…
+compiles_and_runs() {
+  local source=$1
+  shift
+  "$@" "$work/$source" -o "$work/program" && "$work/program"
 }
 
-install() {
-  local as_root=()
-  if [ "$(id -u)" != 0 ]; then
-    if ! command -v sudo >/dev/null; then
-      echo "setup: missing: $*. Run as root: apt-get install $*" >&2
-      exit 1
-    fi
-    as_root=(sudo)
-  fi
-  echo "setup: installing $*"
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+c_compiler() { compiles_and_runs line.c "${CC:-cc}" -std=c99 -pthread; }
+make() { printf 'all:\n\t@true\n' | command make -f -; }
+binutils() {
+  cc -g -c "$work/line.c" -o "$work/line.o" && ld -r "$work/line.o" -o "$work/all.o" && nm "$work/all.o" &&
+    readelf --all "$work/all.o" && objcopy --strip-unneeded "$work/all.o" && ar rcsD "$work/line.a" "$work/all.o" &&
+    strip "$work/all.o"
 }
+python() { python3 -c 'import argparse, html, pathlib, textwrap, sys; sys.exit(sys.version_info < (3, 9))'; }
+pkg_config() {
+  printf 'Name: line\nDescription: line\nVersion: 1\nLibs: -lline\n' >"$work/line.pc"
+  [ "$(PKG_CONFIG_PATH=$work pkg-config --libs line | tr -d ' ')" = -lline ]
+}
+dpkg_tools() {
+  mkdir -p "$work/package/DEBIAN" "$work/package/debian"
+  printf 'Package: line\nVersion: 1\nArchitecture: all\nMaintainer: line <line@line.invalid>\nDescription: line\n line.\n' \
+    >"$work/package/DEBIAN/control"
+  printf 'Source: line\n\nPackage: line\nArchitecture: any\n' >"$work/package/debian/control"
+  dpkg-architecture --query DEB_HOST_MULTIARCH && dpkg-deb --build "$work/package" "$work/line.deb" &&
+    (cd "$work/package" && dpkg-shlibdeps -O /bin/sh)
+}
+git() { command git --version; }
+gcc_sanitizers() { compiles_and_runs line.c gcc -fsanitize=address,undefined; }
+cxx_compiler() { compiles_and_runs line.cpp g++ -std=c++17; }
+clang() { compiles_and_runs line.c command clang && command clang -fsanitize=thread -c "$work/line.c" -o "$work/line.o"; }
+clang_cxx() { compiles_and_runs line.cpp clang++ -std=c++17; }
+valgrind() { cc "$work/line.c" -o "$work/program" && command valgrind --quiet --error-exitcode=9 "$work/program"; }
+python_venv() { python3 -m venv "$work/venv" && "$work/venv/bin/python" -m pip --version; }
+cmake() {
+  mkdir -p "$work/cmake"
+  printf 'cmake_minimum_required(VERSION 3.16)\nproject(line C)\nadd_executable(line line.c)\n' >"$work/cmake/CMakeLists.txt"
+  cp "$work/line.c" "$work/cmake"
+  command cmake -S "$work/cmake" -B "$work/cmake/build" && command cmake --build "$work/cmake/build"
+}
+abidiff() {
+  cc -g -shared -fPIC "$work/line.c" -o "$work/line.so" && abidw --out-file "$work/line.abi" "$work/line.so" &&
+    command abidiff "$work/line.abi" "$work/line.abi"
+}
+lintian() { dpkg_tools && command lintian --fail-on none --allow-root "$work/line.deb"; }
+debootstrap() { /usr/sbin/debootstrap --version; }
+mandoc() { printf '.TH LINE 3\n.SH NAME\nline\n' | command mandoc -Tascii; }
+go() {
+  printf 'package main\n\n// int one(void) { return 1; }\nimport "C"\n\nfunc main() { println(C.one()) }\n' >"$work/line.go"
+  (cd "$work" && GOCACHE=${GOCACHE:-$work/go} GOFLAGS= command go run line.go)
+}
+node() { command node -e 'process.exit(0)'; }
+npm() { command npm --version; }
+openssl() { printf line | command openssl dgst -sha256; }
+openssl_static() {
+  printf '#include <openssl/ssl.h>\nint main(void) { return SSL_CTX_new(TLS_method()) ? 0 : 1; }\n' >"$work/tls.c"
+  # shellcheck disable=SC2046 # A list of words.
+  cc "$work/tls.c" -o "$work/tls" -lssl -lcrypto && "$work/tls" &&
+    cc "$work/tls.c" -o "$work/tls" -Wl,-Bstatic $(pkg-config --static --libs openssl | sed 's/-pthread\|-ldl//g') \
+      -Wl,-Bdynamic -pthread -ldl && "$work/tls"
+}
+certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ]; }
+aarch64() { aarch64-linux-gnu-gcc "$work/line.c" -o "$work/program" -pthread && qemu-aarch64 -L /usr/aarch64-linux-gnu "$work/program"; }
+musl() { compiles_and_runs line.c musl-gcc -static; }
 
-if ! command -v cargo >/dev/null; then
-  echo "setup: Rust is missing. Install it as https://rustup.rs says, version 1.95 or later." >&2
-  exit 1
-fi
+rustfmt() { cargo fmt --version; }
+clippy() { cargo clippy --version; }
+rust_source() { [ -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
+cargo_fuzz() { cargo fuzz --version; }
+cargo_about() { cargo about --version; }
+cargo_cyclonedx() { cargo cyclonedx --version; }
+cargo_deny() { cargo deny --version; }
+has_rust_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ]; }
+rust_aarch64() { has_rust_target aarch64-unknown-linux-gnu; }
+rust_musl() { has_rust_target x86_64-unknown-linux-musl; }
 
-if [ "$level" = test ]; then
-  # A Rust of the minimal profile has neither, and make lint needs both.
-  for component in rustfmt clippy; do
-    if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
-      command -v rustup >/dev/null || { echo "setup: $component is missing. Install it beside this Rust." >&2; exit 1; }
-      rustup component add "$component"
-    fi
-  done
-fi
+# ---- Check ----------------------------------------------------------------------------------------------------------
 
-needs=$build_needs
+needs=$build_needs rust_needs=
 case $level in
   build) ;;
-  deb) needs+=$deb_needs ;;
-  test | dist) needs+=$deb_needs$test_needs ;;
-  portability) needs+=$portability_needs ;;
-  *)
-    echo "setup: there is no level $level" >&2
-    exit 2
-    ;;
+  demo) needs+=$demo_needs ;;
+  deb) needs+=$demo_needs$deb_needs ;;
+  test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
+  dist-check) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs$dist_check_rust_needs ;;
+  portability) needs+=$portability_needs rust_needs=$portability_rust_needs ;;
+  *) usage ;;
 esac
-mapfile -t packages < <(missing_packages "$needs" | sort -u)
-if [ "${#packages[@]}" -gt 0 ]; then
-  if ! command -v apt-get >/dev/null; then
-    echo "setup: missing: ${packages[*]} (names of Debian packages). Install them with this system's own tool." >&2
-    exit 1
-  fi
-  install "${packages[@]}"
-fi
 
-# The thread sanitizer instruments Rust's own library too, and for that needs its source.
-if [ "$level" = test ] && [ ! -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; then
-  if ! command -v rustup >/dev/null; then
-    echo "setup: the source of Rust's library is missing. Install it beside this Rust (rust-src)." >&2
-    exit 1
+# works PROBE: runs it in an empty folder of its own; what it says is kept for `explain`.
+works() { (cd "$work" && "$1") >"$work/said.$1" 2>&1 </dev/null; }
+
+# Fills tools (names of probes that failed), packages and commands.
+check() {
+  local probe brought
+  tools=() packages=() commands=()
+  while read -r probe brought; do
+    [ -n "$probe" ] || continue
+    works "$probe" && continue
+    tools+=("$probe")
+    # shellcheck disable=SC2206 # A list of words.
+    packages+=($brought)
+  done <<<"$needs"
+  while read -r probe brought; do
+    [ -n "$probe" ] || continue
+    works "$probe" && continue
+    tools+=("$probe")
+    commands+=("$brought")
+  done <<<"$rust_needs"
+  if [ ${#packages[@]} -gt 0 ]; then mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u); fi
+}
+
+# The Rust that is needed cannot be installed from here: which way is the user's choice.
+rust_problem() {
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+  if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
+    echo "Rust $wanted or later: install it as https://rustup.rs says"
+    return
   fi
-  rustup component add rust-src
+  found=$(rustc --version | sed -n 's/^rustc \([0-9.]*\).*/\1/p')
+  if [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted" ]; then
+    echo "Rust $wanted or later; this is ${found:-none} ($(command -v rustc)): run 'rustup update', or install it as https://rustup.rs says"
+  fi
+}
+
+list() {
+  local tool
+  echo "setup: missing or not working: ${tools[*]}"
+  for tool in "$@"; do
+    sed "s/^/setup:   $tool: /" "$work/said.$tool" | tail -n 3
+  done
+}
+
+# What a person has to do, all of it at once.
+instruct() {
+  local command
+  if [ -n "$rust" ]; then echo "setup: missing: $rust"; fi
+  if [ ${#packages[@]} -gt 0 ]; then
+    if command -v apt-get >/dev/null; then
+      echo "setup: run as root: apt-get install --no-install-recommends ${packages[*]}"
+    else
+      echo "setup: install with this system's own tool (these are Debian's names): ${packages[*]}"
+    fi
+  fi
+  for command in "${commands[@]}"; do echo "setup: run: $command"; done
+}
+
+check
+rust=$(rust_problem)
+if [ ${#tools[@]} -eq 0 ] && [ -z "$rust" ]; then exit 0; fi
+if [ ${#tools[@]} -gt 0 ]; then list >&2; fi
+if [ $install = no ]; then
+  instruct
+  echo "setup: or run: scripts/setup.sh $level"
+  exit 1
+fi >&2
+
+# ---- Install --------------------------------------------------------------------------------------------------------
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then as_root=(sudo); fi
+if [ -n "$rust" ] ||
+  { [ ${#packages[@]} -gt 0 ] && { ! command -v apt-get || ! command -v "${as_root[@]:-true}"; } >/dev/null; }; then
+  instruct >&2
+  exit 1
 fi
-# Builds and runs the fuzz targets.
-if [ "$level" = test ] && ! command -v cargo-fuzz >/dev/null; then cargo install --locked cargo-fuzz; fi
-if [ "$level" = dist ]; then
-  # One line a need: cargo's command, and the features that it is built with.
-  while read -r tool features; do
-    command -v "$tool" >/dev/null || cargo install --locked "$tool" $features
-  done <<<"cargo-about --features cli
-cargo-cyclonedx
-cargo-deny --no-default-features"
+if [ ${#packages[@]} -gt 0 ]; then
+  echo "setup: installing ${packages[*]}"
+  "${as_root[@]}" apt-get update -qq || true
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" \
+    >"$work/apt" 2>&1 || tail -n 20 "$work/apt" >&2
 fi
-if [ "$level" = portability ] && command -v rustup >/dev/null; then
-  rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-musl >/dev/null 2>&1 ||
-    echo "setup: not all targets of Rust could be had; make portability names those that are missing"
+for command in "${commands[@]}"; do
+  echo "setup: $command"
+  $command >"$work/command" 2>&1 || tail -n 20 "$work/command" >&2
+done
+
+check
+if [ ${#tools[@]} -gt 0 ]; then
+  {
+    echo "setup: not everything could be installed"
+    list "${tools[@]}"
+    instruct
+  } >&2
+  exit 1
 fi
 echo "setup: all that '$level' needs is here"

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs all tests, goes on after a test program that fails, and says at the end what failed and what was left out.
+#
+#   scripts/test.sh [OPTION OF CARGO TEST…]
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"${CARGO:-cargo}" test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+sum() { sed -n "s/^test result: .* \([0-9]*\) $1;.*/\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+echo
+grep -h '^NOT TESTED: ' "$log" | sort -u
+# "test a::name ... FAILED"; a program's own output may stand between the name and the verdict.
+sed -n 's/^    \([a-z0-9_:]*\)$/failed: \1/p' "$log" | sort -u
+# A test program that did not compile or was ended by a signal has no result to count.
+grep -h '^error: ' "$log" | sort -u
+echo "$(sum passed) passed, $(sum failed) failed"
+exit "$status"
