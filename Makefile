@@ -1,6 +1,8 @@
 # Thin over cargo and scripts/: each target is one sentence of the README.
 
 CARGO ?= cargo
+# The number in the SONAME.
+ABI := $(shell cat packaging/abi-version)
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 # Only the two that C links: beside a Rust library cargo leaves out the link-time optimisation.
 LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
@@ -28,7 +30,7 @@ help:
 build:
 	scripts/setup.sh --check build
 	$(LIBRARY)
-	ln -sf libtckms.so $(RELEASE)/libtckms.so.0
+	ln -sf libtckms.so $(RELEASE)/libtckms.so.$(ABI)
 	$(EMULATOR)
 	scripts/dist.sh
 

@@ -22,9 +22,11 @@ const SOURCES: &[&str] = &[
     "src/ffi/descriptor.rs",
 ];
 const MANUAL: &str = "src/ffi/manual.h";
+/// The number in the SONAME; scripts/ and tests/ read the same file.
+const ABI_VERSION: &str = "packaging/abi-version";
 
 fn main() {
-    for input in SOURCES.iter().chain(&[MANUAL, "cbindgen.toml", "build.rs"]) {
+    for input in SOURCES.iter().chain(&[MANUAL, ABI_VERSION, "cbindgen.toml", "build.rs"]) {
         println!("cargo:rerun-if-changed={input}");
     }
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo names the package's folder"));
@@ -32,7 +34,8 @@ fn main() {
     let header = out.join("tckms.h");
     fs::write(&header, generate(&root)).expect("the output folder can be written");
     println!("cargo:rustc-env=TCKMS_GENERATED_HEADER={}", header.display());
-    link_shared_library();
+    let abi = fs::read_to_string(root.join(ABI_VERSION)).expect("the ABI version can be read");
+    link_shared_library(abi.trim());
 }
 
 /// The header, always into OUT_DIR: source trees are read-only for packagers. A test compares it with the committed
@@ -90,18 +93,17 @@ fn use_typedef_names(header: &str) -> String {
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
-fn link_shared_library() {
-    let major = env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo names the version");
+fn link_shared_library(abi: &str) {
     match env::var("CARGO_CFG_TARGET_OS").as_deref() {
         Ok("linux" | "freebsd" | "android") => {
             // The HTTP thread and thread-local destructors run code of the library: it must stay mapped after dlclose.
             for flag in ["nodelete", "relro", "now", "noexecstack"] {
                 println!("cargo:rustc-cdylib-link-arg=-Wl,-z,{flag}");
             }
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libtckms.so.{major}");
+            println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libtckms.so.{abi}");
         }
         Ok("macos") => {
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libtckms.{major}.dylib");
+            println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libtckms.{abi}.dylib");
             println!("cargo:rustc-cdylib-link-arg=-Wl,-headerpad_max_install_names");
         }
         _ => {}

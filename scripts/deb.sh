@@ -11,7 +11,7 @@ deb=$out/deb
 work=$out/deb.new
 upstream=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 version=$upstream-1
-major=${upstream%%.*}
+abi=$(cat packaging/abi-version)
 contact=$(sed -n 's/^contact = "\(.*\)"/\1/p' packaging/home.toml)
 maintainer="${DEBFULLNAME:-tckms maintainers} <${DEBEMAIL:-$contact}>"
 architecture=$(dpkg --print-architecture)
@@ -23,7 +23,7 @@ export SOURCE_DATE_EPOCH
 rm -rf "$work"
 mkdir -p "$work/stage" "$work/debian" "$deb"
 DESTDIR=$work/stage PREFIX=/usr LIBDIR=/usr/lib/$triplet scripts/install.sh install >/dev/null
-sed "s/@MAINTAINER@/$(printf %s "$maintainer" | sed 's/[&\\/]/\\&/g')/" packaging/debian/control >"$work/debian/control"
+sed "s/@MAINTAINER@/$(printf %s "$maintainer" | sed 's/[&\\/]/\\&/g')/; s/@ABI@/$abi/" packaging/debian/control >"$work/debian/control"
 stage=$work/stage/usr
 
 # take PACKAGE FILE…: moves what was installed into a package.
@@ -75,37 +75,39 @@ describe() {
 
 # Which version of the package a program needs that uses a function: what dpkg-shlibdeps looks up.
 symbols() {
-  echo "libtckms.so.$major libtckms0 #MINVER#"
+  echo "libtckms.so.$abi libtckms$abi #MINVER#"
   scripts/symbols.sh versions | awk '{ print $2 "@" $2; print $1 "@" $2 }' | sort -u |
     sed -E 's/(.*)@TCKMS_([0-9.]+)$/ \1@TCKMS_\2 \2.0/'
 }
 
 gzip -9n "$stage"/share/man/man*/* 2>/dev/null || true
-take libtckms0 "$stage/lib/$triplet/libtckms.so".*
+take libtckms$abi "$stage/lib/$triplet/libtckms.so".*
 take tckms-emulator "$stage/bin/tckms-emulator" "$stage"/share/man/man1/tckms-emulator*
 take tckms-tools "$stage"/bin/* "$stage"/share/man/man1/*
 take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man" "$stage/share/tckms"
-examples=$work/libtckms-dev/usr/share/doc/libtckms-dev/examples
-mkdir -p "$examples"
-cp examples-c/*.c examples-c/Makefile examples-c/CMakeLists.txt "$examples"
+documents=$work/libtckms-dev/usr/share/doc/libtckms-dev
+mkdir -p "$documents"
+mv "$stage"/share/doc/tckms/{README.md,docs,examples-c,reference.html} "$documents"
+# Where Debian's users look.
+ln -s examples-c "$documents/examples"
 
-for package in libtckms0 libtckms-dev tckms-tools tckms-emulator; do
+for package in libtckms$abi libtckms-dev tckms-tools tckms-emulator; do
   document "$package"
 done
-gzip -9n <packaging/THIRD-PARTY-LICENSES.txt >"$work/libtckms0/usr/share/doc/libtckms0/THIRD-PARTY-LICENSES.gz"
-cp "$work/libtckms0/usr/share/doc/libtckms0/THIRD-PARTY-LICENSES.gz" "$work/libtckms-dev/usr/share/doc/libtckms-dev/"
-cp "$work/libtckms0/usr/share/doc/libtckms0/THIRD-PARTY-LICENSES.gz" "$work/tckms-tools/usr/share/doc/tckms-tools/"
-gzip -9n <packaging/tckms.cdx.json >"$work/libtckms0/usr/share/doc/libtckms0/tckms.cdx.json.gz"
+gzip -9n <packaging/THIRD-PARTY-LICENSES.txt >"$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz"
+cp "$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz" "$work/libtckms-dev/usr/share/doc/libtckms-dev/"
+cp "$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz" "$work/tckms-tools/usr/share/doc/tckms-tools/"
+gzip -9n <packaging/tckms.cdx.json >"$work/libtckms$abi/usr/share/doc/libtckms$abi/tckms.cdx.json.gz"
 gzip -9n <packaging/THIRD-PARTY-LICENSES-emulator.txt \
   >"$work/tckms-emulator/usr/share/doc/tckms-emulator/THIRD-PARTY-LICENSES.gz"
 
-chmod 644 "$work"/libtckms0/usr/lib/"$triplet"/libtckms.so."$upstream"
+chmod 644 "$work"/libtckms$abi/usr/lib/"$triplet"/libtckms.so."$upstream"
 rm -f "$deb"/*.deb
-for package in libtckms0 libtckms-dev tckms-tools tckms-emulator; do
+for package in libtckms$abi libtckms-dev tckms-tools tckms-emulator; do
   describe "$package"
-  if [ "$package" = libtckms0 ]; then
+  if [ "$package" = libtckms$abi ]; then
     symbols >"$work/$package/DEBIAN/symbols"
-    echo "libtckms $major libtckms0 (>= $upstream)" >"$work/$package/DEBIAN/shlibs"
+    echo "libtckms $abi libtckms$abi (>= $upstream)" >"$work/$package/DEBIAN/shlibs"
     echo "activate-noawait ldconfig" >"$work/$package/DEBIAN/triggers"
   fi
   dpkg-deb --root-owner-group --build "$work/$package" "$deb/${package}_${version}_$architecture.deb" >/dev/null

@@ -33,7 +33,7 @@ make_reference() {
 }
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-major=${version%%.*}
+abi=$(cat packaging/abi-version)
 
 [ -e "$archive" ] || { echo "dist: $archive is missing; run 'make build'" >&2; exit 1; }
 scripts/symbols.sh check
@@ -42,7 +42,7 @@ if [ -z "${TARGET:-}" ]; then make_reference; fi
 # The last file to be made is newer than all it is made from.
 last=$dist/libtckms.so
 if [ "$last" -nt "$archive" ] && [ "$last" -nt "$map" ] && [ "$last" -nt scripts/dist.sh ] &&
-  [ "$last" -nt examples-c/tckms-seal.c ]; then exit 0; fi
+  [ "$last" -nt packaging/abi-version ] && [ "$last" -nt examples-c/tckms-seal.c ]; then exit 0; fi
 
 mkdir -p "$dist"
 work=$(mktemp -d "$dist/.new.XXXXXX")
@@ -50,7 +50,7 @@ trap 'rm -rf "$work"' EXIT
 scripts/symbols.sh list >"$work/functions"
 
 on_elf() {
-  local shared=libtckms.so.$version soname=libtckms.so.$major
+  local shared=libtckms.so.$version soname=libtckms.so.$abi
   # Groups of sections that every Rust library has would be merged with those of another, though their symbols are
   # local by then; so they are made plain sections.
   "${cross}ld" -r --gc-sections --force-group-allocation $(sed 's/^/-u /' "$work/functions") \
@@ -73,13 +73,13 @@ on_elf() {
 }
 
 on_macos() {
-  local shared=libtckms.$version.dylib soname=libtckms.$major.dylib
+  local shared=libtckms.$version.dylib soname=libtckms.$abi.dylib
   sed 's/^/_/' "$work/functions" >"$work/exported"
   ld -r -exported_symbols_list "$work/exported" -all_load "$archive" -o "$work/tckms.o"
   libtool -static -D -o "$work/libtckms.a" "$work/tckms.o"
   # macOS has no versions of symbols; the list still says what is exported.
   $cc -dynamiclib -o "$work/$shared" "$work/tckms.o" -Wl,-exported_symbols_list,"$work/exported" -Wl,-dead_strip \
-    -install_name "@rpath/$soname" -current_version "$version" -compatibility_version "$major" \
+    -install_name "@rpath/$soname" -current_version "$version" -compatibility_version "$abi" \
     -Wl,-headerpad_max_install_names ${LDFLAGS:-} -framework CoreFoundation -framework Security
   $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal.c "$work/libtckms.a" -framework CoreFoundation -framework Security \
     -o "$work/tckms-seal"

@@ -23,6 +23,7 @@ umask 022
 out=${CARGO_TARGET_DIR:-target}
 cd "$(dirname "$0")/.."
 
+# The paths go into files for pkg-config and CMake, which give some characters a meaning.
 for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR GODIR; do
   case ${!name} in
     /*) ;;
@@ -31,15 +32,23 @@ for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR GODIR; do
       exit 2
       ;;
   esac
+  case ${!name} in
+    *[[:cntrl:]\"\'\`\\\$\#\;]*)
+      printf 'install: %s has a character that cannot be in it (a quote, \\, $, #, ; or a control character): %q\n' \
+        "$name" "${!name}" >&2
+      exit 2
+      ;;
+  esac
 done
 
 dist=$out/dist
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 major=${version%%.*}
+abi=$(cat packaging/abi-version)
 if [ "$(uname -s)" = Darwin ]; then
-  shared=libtckms.$version.dylib soname=libtckms.$major.dylib link=libtckms.dylib
+  shared=libtckms.$version.dylib soname=libtckms.$abi.dylib link=libtckms.dylib
 else
-  shared=libtckms.so.$version soname=libtckms.so.$major link=libtckms.so
+  shared=libtckms.so.$version soname=libtckms.so.$abi link=libtckms.so
 fi
 
 # The way from one folder to another, or the other as it is when they have only / in common.
@@ -63,50 +72,68 @@ way() {
 pc_prefix() {
   local relative
   relative=$(way "$LIBDIR/pkgconfig" "$PREFIX")
-  if [ "$PREFIX" = /usr ] || [ "$relative" = "$PREFIX" ]; then echo "$PREFIX"; else echo "\${pcfiledir}/$relative"; fi
+  if [ "$PREFIX" = /usr ] || [ "$relative" = "$PREFIX" ]; then pc_escape "$PREFIX"; else echo "\${pcfiledir}/$(pc_escape "$relative")"; fi
 }
 
 pc_path() {
-  if [ "${1#"$PREFIX"/}" = "$1" ]; then echo "$1"; else echo "\${prefix}/${1#"$PREFIX"/}"; fi
+  if [ "${1#"$PREFIX"/}" = "$1" ]; then pc_escape "$1"; else echo "\${prefix}/$(pc_escape "${1#"$PREFIX"/}")"; fi
 }
 
+# pkg-config splits at blanks; those of the folder that it finds itself it escapes itself.
+pc_escape() { printf '%s\n' "${1// /\\ }"; }
+
+# Replaces @NAME@ in a file. Paths are data here: no character of them means anything, also not & (bash 5.2).
 fill_in() {
-  sed -e "s|@PC_PREFIX@|$(pc_prefix)|" -e "s|@PC_LIBDIR@|$(pc_path "$LIBDIR")|" \
-    -e "s|@PC_INCLUDEDIR@|$(pc_path "$INCLUDEDIR")|" -e "s|@VERSION@|$version|g" -e "s|@MAJOR@|$major|g" \
-    -e "s|@SHARED@|$shared|g" -e "s|@SONAME@|$soname|g" -e "s|@POINTER_SIZE@|$(($(getconf LONG_BIT) / 8))|g" \
-    -e "s|@CMAKE_TO_INCLUDEDIR@|$(way "$LIBDIR/cmake/tckms" "$INCLUDEDIR")|" "$1"
+  local text name
+  local -A values=(
+    [VERSION]=$version [MAJOR]=$major [SHARED]=$shared [SONAME]=$soname [POINTER_SIZE]=$(($(getconf LONG_BIT) / 8))
+    [PC_PREFIX]=$(pc_prefix) [PC_LIBDIR]=$(pc_path "$LIBDIR") [PC_INCLUDEDIR]=$(pc_path "$INCLUDEDIR")
+    [CMAKE_TO_INCLUDEDIR]=$(way "$LIBDIR/cmake/tckms" "$INCLUDEDIR")
+  )
+  shopt -u patsub_replacement 2>/dev/null || true
+  text=$(cat "$1")
+  for name in "${!values[@]}"; do text=${text//"@$name@"/${values[$name]}}; done
+  printf '%s\n' "$text"
 }
 
-# Every file, as "mode source place".
+one() { printf '%s\t%s\t%s\n' "$@"; }
+
+# Every file, as mode, source and place, with tabs between them: a path may have blanks.
 files() {
-  echo "644 include/tckms.h $INCLUDEDIR/tckms.h"
-  echo "644 include/tckms.hpp $INCLUDEDIR/tckms.hpp"
-  echo "755 $dist/$shared $LIBDIR/$shared"
-  echo "644 $dist/libtckms.a $LIBDIR/libtckms.a"
-  echo "644 packaging/tckms.pc.in $LIBDIR/pkgconfig/tckms.pc"
-  echo "644 packaging/cmake/tckms-config.cmake.in $LIBDIR/cmake/tckms/tckms-config.cmake"
-  echo "644 packaging/cmake/tckms-config-version.cmake.in $LIBDIR/cmake/tckms/tckms-config-version.cmake"
-  echo "755 $dist/tckms-seal $BINDIR/tckms-seal"
-  echo "755 $out/release/tckms-emulator $BINDIR/tckms-emulator"
+  one 644 "include/tckms.h" "$INCLUDEDIR/tckms.h"
+  one 644 "include/tckms.hpp" "$INCLUDEDIR/tckms.hpp"
+  one 755 "$dist/$shared" "$LIBDIR/$shared"
+  one 644 "$dist/libtckms.a" "$LIBDIR/libtckms.a"
+  one 644 "packaging/tckms.pc.in" "$LIBDIR/pkgconfig/tckms.pc"
+  one 644 "packaging/cmake/tckms-config.cmake.in" "$LIBDIR/cmake/tckms/tckms-config.cmake"
+  one 644 "packaging/cmake/tckms-config-version.cmake.in" "$LIBDIR/cmake/tckms/tckms-config-version.cmake"
+  one 755 "$dist/tckms-seal" "$BINDIR/tckms-seal"
+  one 755 "$out/release/tckms-emulator" "$BINDIR/tckms-emulator"
   local page
   for page in man/man1/* "$out"/reference/man3/*; do
-    echo "644 $page $MANDIR/$(basename "$(dirname "$page")")/${page##*/}"
+    one 644 "$page" "$MANDIR/$(basename "$(dirname "$page")")/${page##*/}"
   done
   for page in go/*; do
-    echo "644 $page $GODIR/${page#go/}"
+    one 644 "$page" "$GODIR/${page#go/}"
   done
-  for page in LICENSE-APACHE LICENSE-MIT CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
+  # In the folders that they have here, so that links between them lead somewhere.
+  for page in docs/*.md docs/*/*.* docs/*/*/*.* examples-c/*.c examples-c/*.md examples-c/Makefile examples-c/CMakeLists.txt; do
+    one 644 "$page" "$DOCDIR/$page"
+  done
+  for page in LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
     packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json "$out/reference/reference.html"; do
-    echo "644 $page $DOCDIR/${page##*/}"
+    one 644 "$page" "$DOCDIR/${page##*/}"
   done
 }
+
+tab=$(printf '\t')
 
 install_all() {
   local mode source place whole
-  while read -r mode source place; do
+  while IFS=$tab read -r mode source place; do
     [ -e "$source" ] || { echo "install: $source is missing; run 'make build' first" >&2; exit 1; }
   done < <(files)
-  while read -r mode source place; do
+  while IFS=$tab read -r mode source place; do
     whole=$DESTDIR$place
     mkdir -p "$(dirname "$whole")"
     # A running program has the old file mapped: it is replaced, never written into.
@@ -121,21 +148,33 @@ install_all() {
   ln -sfn "$shared" "$DESTDIR$LIBDIR/$soname"
   ln -sfn "$shared" "$DESTDIR$LIBDIR/$link"
   echo "install: tckms $version is in $DESTDIR$PREFIX, its libraries in $DESTDIR$LIBDIR"
+  name_glibc
   tell_the_loader
 }
 
 uninstall_all() {
   local mode source place
-  while read -r mode source place; do
+  while IFS=$tab read -r mode source place; do
     rm -f "$DESTDIR$place"
   done < <(files)
   rm -f "$DESTDIR$LIBDIR/$soname" "$DESTDIR$LIBDIR/$link"
   # Folders of our own; others may have been there before.
-  for place in "$LIBDIR/cmake/tckms" "$DOCDIR" "$GODIR" "$(dirname "$GODIR")"; do
-    rmdir "$DESTDIR$place" 2>/dev/null || true
+  for place in "$LIBDIR/cmake/tckms" "$DOCDIR" "$GODIR"; do
+    if [ -d "$DESTDIR$place" ]; then find "$DESTDIR$place" -depth -type d -empty -delete; fi
   done
+  rmdir "$DESTDIR$(dirname "$GODIR")" 2>/dev/null || true
   echo "install: tckms $version is no longer in $DESTDIR$PREFIX"
   tell_the_loader
+}
+
+# A library that is linked on a new system does not load on an older one.
+name_glibc() {
+  local newest
+  command -v nm >/dev/null || return 0
+  newest=$(for file in "$dist/$shared" "$dist/tckms-seal" "$out/release/tckms-emulator"; do
+    nm --dynamic --undefined-only --with-symbol-versions "$file" 2>/dev/null
+  done | sed -n 's/.*@GLIBC_\([0-9.]*\)$/\1/p' | sort -V | tail -n 1)
+  if [ -n "$newest" ]; then echo "install: it needs glibc $newest or later; 'make dist' makes files for older systems"; fi
 }
 
 # The loader has a cache of what is in its folders.

@@ -62,7 +62,7 @@ go golang-go
 node nodejs
 npm npm
 openssl openssl
-openssl_static libssl-dev
+openssl_static libssl-dev zlib1g-dev libzstd-dev
 certificates ca-certificates
 "
 portability_needs="

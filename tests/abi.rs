@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Header, Scratch, dist, output_of, root, tool};
+use support::{Header, Scratch, dist, output_of, root, soname, tool};
 
 const API: &str = "tests/abi/api.txt";
 const DUMP: &str = "tests/abi/tckms.abi";
@@ -144,9 +144,10 @@ fn described_by_the_header(folder: &Scratch) -> PathBuf {
         let nothing = if signature.starts_with("void ") && !signature.starts_with("void *") { "" } else { "return 0;" };
         writeln!(source, "{signature} {{ {nothing} }}").unwrap();
     }
-    let (source, library) = (folder.write("tckms.c", &source), folder.path().join("libtckms.so.0"));
+    let (source, library) = (folder.write("tckms.c", &source), folder.path().join(soname()));
     let mut compile = tool("gcc");
-    compile.current_dir(folder.path()).args(["-g", "-O0", "-shared", "-fPIC", "-w", "-Wl,-soname,libtckms.so.0"]);
+    compile.current_dir(folder.path()).args(["-g", "-O0", "-shared", "-fPIC", "-w"]);
+    compile.arg(format!("-Wl,-soname,{}", soname()));
     compile.arg(format!("-Wl,--version-script={}", root().join("packaging/tckms.map").display()));
     // The folder of the build is nobody's business.
     compile.arg(format!("-ffile-prefix-map={}=.", folder.path().display()));
@@ -181,9 +182,9 @@ fn abidiff_finds_no_difference_between_the_snapshot_and_the_header() {
 #[test]
 fn abidiff_finds_the_symbols_of_the_snapshot_in_the_library() {
     let folder = Scratch::new();
-    let symbols_only = folder.path().join("libtckms.so.0");
+    let symbols_only = folder.path().join(soname());
     output_of(tool("strip").arg("-o").arg(&symbols_only).arg(described_by_the_header(&folder)));
-    let output = tool("abidiff").arg(&symbols_only).arg(dist("libtckms.so.0")).output().unwrap();
+    let output = tool("abidiff").arg(&symbols_only).arg(dist(&soname())).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "abidiff ends with {}:\n{text}", output.status);
 }

@@ -4,13 +4,13 @@ mod support;
 
 use std::process::Command;
 
-use support::{release, root};
+use support::{dist, release, root};
 
 #[test]
 fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
     let run = Command::new(root().join("tests/contract/run.sh"))
         .arg(concat!(env!("CARGO_TARGET_TMPDIR"), "/contract-venv"))
-        .env("TCKMS_LIBRARY", release("libtckms.so"))
+        .env("TCKMS_LIBRARY", dist("libtckms.so"))
         .env("TCKMS_EMULATOR", release("tckms-emulator"))
         .output()
         .expect("tests/contract/run.sh can be started");

@@ -8,9 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use support::{Scratch, dist, output_of, release, root, tool};
+use support::{Scratch, abi, dist, output_of, release, root, soname, tool};
 
-const PACKAGES: [&str; 4] = ["libtckms-dev", "libtckms0", "tckms-emulator", "tckms-tools"];
+/// The package of the shared library is named after its ABI version.
+fn library() -> String {
+    format!("libtckms{}", abi())
+}
+
+fn names() -> [String; 4] {
+    ["libtckms-dev".to_owned(), library(), "tckms-emulator".to_owned(), "tckms-tools".to_owned()]
+}
 
 /// The files that `make deb` makes, in a folder of their own.
 fn packages() -> &'static [PathBuf] {
@@ -40,11 +47,11 @@ fn control(name: &str, file: &str) -> String {
 
 #[test]
 fn there_are_four_packages_of_this_version() {
-    let names = packages().iter().map(|file| file.file_name().unwrap().to_str().unwrap().split('_').next().unwrap());
-    assert_eq!(names.collect::<Vec<_>>(), PACKAGES);
-    for name in PACKAGES {
+    let found = packages().iter().map(|file| file.file_name().unwrap().to_str().unwrap().split('_').next().unwrap());
+    assert_eq!(found.collect::<Vec<_>>(), names());
+    for name in names() {
         let version = format!("Version: {}-1\n", env!("CARGO_PKG_VERSION"));
-        assert!(control(name, "control").contains(&version), "{}", control(name, "control"));
+        assert!(control(&name, "control").contains(&version), "{}", control(&name, "control"));
     }
 }
 
@@ -58,9 +65,9 @@ fn lintian_finds_no_error() {
 
 #[test]
 fn a_package_that_uses_a_function_learns_which_version_it_needs() {
-    let symbols = control("libtckms0", "symbols");
+    let symbols = control(&library(), "symbols");
     let mut lines = symbols.lines();
-    assert_eq!(lines.next(), Some("libtckms.so.0 libtckms0 #MINVER#"));
+    assert_eq!(lines.next(), Some(&format!("{} {} #MINVER#", soname(), library())[..]));
     let listed: Vec<_> = lines.filter(|line| line.starts_with(" tckms_")).map(|line| line.trim().to_owned()).collect();
     let list = output_of(Command::new(root().join("scripts/symbols.sh")).arg("versions"));
     let mut expected: Vec<_> = list
@@ -72,8 +79,8 @@ fn a_package_that_uses_a_function_learns_which_version_it_needs() {
     let mut sorted = listed;
     sorted.sort();
     assert_eq!(sorted, expected);
-    assert!(control("libtckms0", "shlibs").starts_with("libtckms 0 libtckms0 (>= "));
-    assert_eq!(control("libtckms0", "triggers").trim(), "activate-noawait ldconfig");
+    assert!(control(&library(), "shlibs").starts_with(&format!("libtckms {} {} (>= ", abi(), library())));
+    assert_eq!(control(&library(), "triggers").trim(), "activate-noawait ldconfig");
 }
 
 #[test]
@@ -81,7 +88,7 @@ fn the_same_files_make_the_same_packages() {
     let before: Vec<_> = packages().iter().map(|file| fs::read(file).unwrap()).collect();
     let again = Scratch::new();
     let target = dist("libtckms.a").ancestors().nth(2).unwrap().to_owned();
-    for name in ["dist", "release"] {
+    for name in ["dist", "release", "reference"] {
         std::os::unix::fs::symlink(target.join(name), again.path().join(name)).unwrap();
     }
     output_of(Command::new(root().join("scripts/deb.sh")).env("CARGO_TARGET_DIR", again.path()));

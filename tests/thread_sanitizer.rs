@@ -6,7 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{CLANG, Emulator, Scratch, output_of, root, tool};
+use support::{CLANG, Emulator, Scratch, output_of, root, soname, tool};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -39,7 +39,7 @@ fn instrumented_library() -> PathBuf {
 fn threads_that_share_a_client_race_for_nothing() {
     let (runtime, library, folder) = (runtime(), instrumented_library(), Scratch::new());
     let (object, program) = (folder.path().join("threads.o"), folder.path().join("threads"));
-    let soname = library.join(concat!("libtckms.so.", env!("CARGO_PKG_VERSION_MAJOR")));
+    let soname = library.join(soname());
     let _ = std::fs::remove_file(&soname);
     std::os::unix::fs::symlink("libtckms.so", &soname).unwrap();
 

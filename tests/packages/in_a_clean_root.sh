@@ -5,10 +5,13 @@ set -eu
 
 echo "# install"
 dpkg --install /packages/*.deb >/dev/null
-ldconfig -p | grep -q 'libtckms\.so\.0 ' || { echo "the loader has not been told"; exit 1; }
+ldconfig -p | grep -q 'libtckms\.so\.[0-9]* ' || { echo "the loader has not been told"; exit 1; }
 
 echo "# compile"
 cd /tmp
+for document in README.md docs/README.md docs/errors.md reference.html examples/README.md; do
+  [ -s "/usr/share/doc/libtckms-dev/$document" ] || { echo "libtckms-dev has no $document"; exit 1; }
+done
 cp /usr/share/doc/libtckms-dev/examples/quickstart.c q.c
 cc q.c $(pkg-config --cflags --libs tckms) -o quickstart
 cc -static q.c $(pkg-config --static --cflags --libs tckms) -o quickstart-static 2>/dev/null
@@ -34,7 +37,7 @@ kill $emulator
 wait $emulator 2>/dev/null || true
 
 echo "# remove"
-dpkg --purge tckms-tools tckms-emulator libtckms-dev libtckms0 >/dev/null
+dpkg --purge $(dpkg-query --show --showformat '${Package} ' | tr ' ' '\n' | grep tckms) >/dev/null
 ./quickstart-static >/dev/null 2>&1 || true
 if ./quickstart 2>/dev/null >/dev/null || [ $? -ne 127 ]; then echo "the library is still there"; exit 1; fi
 left=$(find / -xdev -name '*tckms*' ! -path '/packages/*' ! -path '/proc/*' ! -path '/var/log/*' ! -name 'in_a_clean_root.sh')

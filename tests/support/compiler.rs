@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Scratch, release, root, tool};
+use super::{Scratch, dist, root, soname, tool};
 
 /// A C compiler and the standard that it is to hold programs to.
 #[derive(Clone, Copy)]
@@ -85,8 +85,8 @@ impl Library {
     /// Puts the library into a folder under the names by which linkers and loaders look for it.
     pub fn install(&self, folder: &Path) {
         let names = match self {
-            Self::Static => vec![("libtckms.a".to_owned(), release("libtckms.a"))],
-            Self::Shared => shared_names(&release("libtckms.so")),
+            Self::Static => vec![("libtckms.a".to_owned(), dist("libtckms.a"))],
+            Self::Shared => shared_names(&dist("libtckms.so")),
             Self::SharedIn(other) => shared_names(&other.join("libtckms.so")),
         };
         for (name, file) in names {
@@ -104,8 +104,7 @@ impl Library {
 }
 
 fn shared_names(file: &Path) -> Vec<(String, PathBuf)> {
-    let soname = concat!("libtckms.so.", env!("CARGO_PKG_VERSION_MAJOR"));
-    ["libtckms.so", soname].map(|name| (name.to_owned(), file.to_owned())).to_vec()
+    ["libtckms.so".to_owned(), soname()].map(|name| (name, file.to_owned())).to_vec()
 }
 
 fn rpath(folder: &Path) -> impl AsRef<OsStr> {

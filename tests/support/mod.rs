@@ -26,6 +26,15 @@ pub use proxy::Proxy;
 pub use release::release;
 pub use scratch::Scratch;
 
+/// The number in the SONAME, which packaging/abi-version says.
+pub fn abi() -> &'static str {
+    include_str!("../../packaging/abi-version").trim()
+}
+
+pub fn soname() -> String {
+    format!("libtckms.so.{}", abi())
+}
+
 /// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
