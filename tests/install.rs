@@ -290,6 +290,28 @@ fn examples_are_built_with_pkg_config_and_run() {
     }
 }
 
+/// As a user runs it: on the stripped library, with no suppressions but valgrind's own.
+#[test]
+fn valgrind_reports_nothing_for_the_installed_quickstart() {
+    let installation = Installation::moved();
+    let folder = Scratch::new();
+    let program = folder.path().join("quickstart");
+    let source = root().join("examples-c/quickstart.c");
+    for (way, options) in [PKG_CONFIG[0], PKG_CONFIG[1]] {
+        compile(&installation, &format!("gcc {STRICT} {} {options} -o {}", source.display(), program.display()));
+        for emulator in [Emulator::over_http(&["demo"]), Emulator::over_https(&["demo"])] {
+            let mut valgrind = tool("valgrind");
+            valgrind.args(["--leak-check=full", "--error-exitcode=9"]).arg(&program).arg(emulator.key_id("demo"));
+            valgrind.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+            let output =
+                valgrind.env("LD_LIBRARY_PATH", installation.libraries()).envs(emulator.environment()).output();
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.contains("ERROR SUMMARY: 0 errors"), "{way}: {said}");
+        }
+    }
+}
+
 #[test]
 fn test_programs_are_built_with_pkg_config() {
     let installation = Installation::moved();

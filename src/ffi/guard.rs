@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::http::thread as http_thread;
 use crate::sanitize::sanitized;
 use crate::status::Status;
-use crate::sys::cancel;
+use crate::sys::{cancel, threads};
 
 thread_local! {
     /// How many of our functions are running on this thread: a callback may call the library again.
@@ -67,6 +67,7 @@ pub(super) fn with_last_error<T>(look: impl FnOnce(&mut Option<Box<tckms_error>>
 fn contain<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     let _uncancelable = cancel::Uncancelable::begin();
     quiet_panics();
+    threads::keep_handle_reachable();
     let _inside = Inside::enter();
     panic::catch_unwind(AssertUnwindSafe(body))
 }
@@ -103,8 +104,7 @@ fn quiet_panics() {
     panic::set_hook(Box::new(move |info| {
         http_thread::stop_if_it_is_this_one();
         let ours = DEPTH.try_with(Cell::get).unwrap_or(0) > 0;
-        let inner = matches!(thread::current().name(), Some(http_thread::NAME | "tckms-seal"));
-        if !ours && !inner {
+        if !ours && !threads::is_ours() {
             previous(info);
         }
     }));

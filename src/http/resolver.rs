@@ -12,11 +12,12 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::thread;
 
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::oneshot;
 use tower_service::Service;
+
+use crate::sys::threads;
 
 /// Looks names up, each once at a time.
 #[derive(Clone, Default)]
@@ -75,7 +76,7 @@ impl SystemResolver {
             return Ok(answered);
         }
         let (resolver, name) = (self.clone(), host.to_owned());
-        thread::Builder::new().name("tckms-resolver".into()).spawn(move || resolver.resolve(&name))?;
+        threads::spawn("tckms-resolver", move || resolver.resolve(&name))?;
         waiting.insert(host.to_owned(), vec![answer]);
         Ok(answered)
     }

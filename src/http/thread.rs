@@ -30,10 +30,7 @@ use crate::error::Result;
 use crate::http::connector::Client;
 use crate::http::exchange::{Head, HttpReply, HttpRequest, exchange};
 use crate::sys::fd_sentinel::FdSentinel;
-use crate::sys::fork_lock;
-
-/// The panic hook knows it by this, and prints nothing.
-pub(crate) const NAME: &str = "tckms-http";
+use crate::sys::{fork_lock, threads};
 
 /// How long a caller sleeps before it looks whether the thread it waits for still works.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -79,7 +76,7 @@ impl HttpThread {
         let (jobs, incoming) = unbounded_channel();
         let (end, ended) = sync_channel(0);
         let shared = Arc::clone(&ground);
-        let thread = thread::Builder::new().name(NAME.into()).spawn(move || {
+        let thread = threads::spawn("tckms-http", move || {
             let _ = STANDS_ON.with(|ground| ground.set(Arc::clone(&shared)));
             shared.go_inside();
             run(runtime, incoming, client, &shared);

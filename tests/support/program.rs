@@ -4,16 +4,13 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Program, root, tool};
+use super::{Program, tool};
 
 /// Longer than any program takes, also under valgrind on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// valgrind's exit status for what it found, which no program of ours uses.
 const VALGRIND_FOUND: &str = "99";
-
-/// Findings of valgrind that are none, each with its reason.
-const SUPPRESSIONS: &str = "tests/c/valgrind.supp";
 
 /// How a program is to be run.
 pub struct Invocation<'a> {
@@ -114,7 +111,6 @@ fn valgrind(log: &Path) -> Command {
         .arg("--errors-for-leak-kinds=definite,indirect,possible");
     // Not on stderr, where only the program and the library are to be heard.
     command.arg(format!("--log-file={}", log.display()));
-    command.arg(format!("--suppressions={}", root().join(SUPPRESSIONS).display()));
     command
 }
 

@@ -12,8 +12,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::status::Status;
-use crate::sys::fork_lock;
-use crate::sys::signals;
+use crate::sys::{fork_lock, signals, threads};
 
 /// How often the progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -285,8 +284,7 @@ fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<thread::ScopedJoinHandle<'scope, T>> {
-    let builder = thread::Builder::new().name("tckms-seal".to_owned());
-    signals::with_signals_blocked(|| builder.spawn_scoped(scope, work)).map_err(|error| {
+    signals::with_signals_blocked(|| threads::spawn_scoped(scope, "tckms-seal", work)).map_err(|error| {
         let message = format!("no thread could be started: {error}");
         Error::new(Status::OutOfMemory, message).with_os_errno(error.raw_os_error())
     })

@@ -1,0 +1,66 @@
+//! Threads of the library, and what valgrind should know of those of the host.
+
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, current};
+
+thread_local! {
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+    static HANDLE: OnceCell<Thread> = const { OnceCell::new() };
+}
+
+/// Starts a thread of the library. Every thread is started here or by [`spawn_scoped`], so that [`is_ours`] knows it:
+/// its name says nothing, since a host may give the same to a thread of its own.
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    Builder::new().name(name.to_owned()).spawn(|| marked(work))
+}
+
+/// The same for a thread that ends before `scope` does.
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    Builder::new().name(name.to_owned()).spawn_scoped(scope, || marked(work))
+}
+
+fn marked<T>(work: impl FnOnce() -> T) -> T {
+    IS_OURS.set(true);
+    work()
+}
+
+/// Whether the current thread is one of the library's.
+pub(crate) fn is_ours() -> bool {
+    IS_OURS.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Keeps a plain pointer to the runtime's handle of the current thread.
+///
+/// The runtime allocates a handle for each thread that waits, and frees it when the thread ends; but a main thread
+/// that returns from main() runs no destructors of thread-specific data, so its handle lives as long as the process.
+/// The runtime itself only keeps a pointer into the middle of it, and valgrind would report the block as "possibly
+/// lost" for every program. With a pointer to its beginning it counts as reachable.
+pub(crate) fn keep_handle_reachable() {
+    let _ = HANDLE.try_with(|handle| {
+        handle.get_or_init(current);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_ours_if_it_was_started_here_whatever_its_name_is() {
+        assert!(!is_ours());
+        assert!(spawn("any", is_ours).unwrap().join().unwrap());
+        assert!(std::thread::scope(|scope| spawn_scoped(scope, "any", is_ours).unwrap().join().unwrap()));
+        for name in ["tckms-http", "tckms-seal", "tckms-resolver"] {
+            let host = Builder::new().name(name.to_owned()).spawn(is_ours).unwrap();
+            assert!(!host.join().unwrap(), "a host's thread called {name}");
+        }
+    }
+}
