@@ -49,8 +49,8 @@ pub use crate::http::exchange::RESPONSE_MAX;
 pub use crate::http::tls::CA_PEM_MAX;
 pub use api::request::REQUEST_JSON_MAX;
 pub use client::{
-    CIPHERTEXT_BLOB_MAX, Client, DataKey, Decrypted, Encrypted, KEY_ID_MAX, PLAINTEXT_MAX, RANDOM_MAX, Random,
-    RawResponse,
+    CIPHERTEXT_BLOB_MAX, Client, CreatedKey, DataKey, Decrypted, Encrypted, KEY_ID_MAX, KeyFilter, KeyInfo, NewKey,
+    PLAINTEXT_MAX, RANDOM_MAX, Random, RawResponse, Signature, Signer,
 };
 pub use config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use credentials::Credentials;

@@ -49,6 +49,15 @@ impl Fields {
         Ok(Self { json })
     }
 
+    /// The members of an object that serde writes.
+    pub fn from_json(value: &impl serde::Serialize) -> Result<Self> {
+        let mut json = Secret::with_capacity(1024)?;
+        serde_json::to_writer(&mut json, value)
+            .map_err(|error| Error::new(Status::OutOfMemory, format!("the request cannot be written: {error}")))?;
+        json.truncate(json.len() - 1);
+        Ok(Self { json })
+    }
+
     pub fn string(mut self, name: &str, value: &str) -> Result<Self> {
         self.name(name)?;
         serde_json::to_writer(&mut self.json, value)

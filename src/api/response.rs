@@ -76,6 +76,13 @@ impl HttpReply {
         }
     }
 
+    /// The fields of an answer that [`Response`] does not have.
+    pub fn fields<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        serde_json::from_slice::<Envelope<T>>(self.body.expose())
+            .map(|envelope| envelope.response)
+            .map_err(|error| self.parse_error(&error))
+    }
+
     /// The object under `Response`, exactly as the service wrote it.
     pub fn response_json(&self) -> Result<&str> {
         serde_json::from_slice::<Envelope<&RawValue>>(self.body.expose())
@@ -157,7 +164,16 @@ impl Response<'_> {
 
     /// The decoded plaintext.
     pub fn plaintext(&self) -> Result<Secret> {
-        let text = self.required(&self.plaintext, "Plaintext")?;
+        self.decoded_plaintext(self.required(&self.plaintext, "Plaintext")?)
+    }
+
+    /// The decoded plaintext, which may have no bytes.
+    pub fn plaintext_or_empty(&self) -> Result<Secret> {
+        let text = self.plaintext.as_deref().ok_or_else(|| self.malformed("Plaintext is missing"))?;
+        self.decoded_plaintext(text)
+    }
+
+    fn decoded_plaintext(&self, text: &str) -> Result<Secret> {
         let mut plaintext = Secret::zeroed(text.len().div_ceil(4) * 3)?;
         let len = base64_decode_into(text.as_bytes(), plaintext.expose_mut())
             .map_err(|_| self.malformed("Plaintext is not base64"))?;

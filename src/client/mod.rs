@@ -1,5 +1,8 @@
 //! The client: each KMS call as one function.
 
+mod asymmetric;
+mod keys;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,10 @@ use crate::http::exchange::HttpReply;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::status::Status;
+
+use self::asymmetric::AsymmetricKeys;
+pub use self::asymmetric::{Signature, Signer};
+pub use self::keys::{CreatedKey, KeyFilter, KeyInfo, NewKey};
 
 /// Longest plaintext of Encrypt, in bytes ("up to 4 KB" on the Encrypt page).
 pub const PLAINTEXT_MAX: usize = 4096;
@@ -36,6 +43,7 @@ pub struct Client {
     caller: Arc<ApiCaller>,
     limits: CallLimits,
     cancel: CancelToken,
+    asymmetric: Arc<AsymmetricKeys>,
 }
 
 /// The answer to Encrypt and ReEncrypt.
@@ -95,6 +103,7 @@ impl Client {
             caller: Arc::new(client_builder::kms_caller(config)?),
             limits: config.limits.clone(),
             cancel: CancelToken::default(),
+            asymmetric: Arc::new(AsymmetricKeys::new()),
         })
     }
 
@@ -110,6 +119,7 @@ impl Client {
             caller: Arc::clone(&self.caller),
             limits: config.limits.over(&self.limits),
             cancel: self.cancel.child(),
+            asymmetric: Arc::clone(&self.asymmetric),
         })
     }
 

@@ -5,11 +5,14 @@ mod algorithm;
 mod digest;
 mod ecdsa_signature;
 mod public_key;
+mod public_key_cache;
 mod sm2_key;
 
 pub use algorithm::{RsaPadding, SignatureAlgorithm};
 pub use digest::{Digest, DigestContext};
+pub(crate) use ecdsa_signature::to_der as ecdsa_signature_to_der;
 pub use ecdsa_signature::{raw_from_der, raw_to_der};
+pub(crate) use public_key::check_digest_len;
 pub use public_key::{KeyType, PublicKey};
+pub(crate) use public_key_cache::PublicKeyCache;
 pub use sm2_key::DEFAULT_USER_ID as SM2_DEFAULT_USER_ID;
-pub(crate) use sm2_key::USER_ID_MAX as SM2_USER_ID_MAX;

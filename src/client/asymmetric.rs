@@ -1,0 +1,287 @@
+//! Asymmetric CMKs: the service signs and decrypts, everything else is done here with the public key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Deserialize;
+
+use super::{Client, Decrypted, check_key_id, check_same_key};
+use crate::api::request::{Fields, Request};
+use crate::encoding::{base64_decode, base64_len};
+use crate::error::{Error, Result};
+use crate::sign::{
+    DigestContext, PublicKey, PublicKeyCache, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm, check_digest_len,
+    ecdsa_signature_to_der,
+};
+use crate::status::Status;
+
+/// The length of a ciphertext of RSA-2048, the only size that CMKs have.
+const RSA_CIPHERTEXT_LEN: usize = 256;
+/// Longest ciphertext of AsymmetricSm2Decrypt, before base64.
+const SM2_CIPHERTEXT_MAX: usize = 256;
+/// Longest message that the service hashes itself (`MessageType` `RAW`), before base64.
+const RAW_MESSAGE_MAX: usize = 4096;
+
+/// The answer to SignByAsymmetricKey.
+pub struct Signature {
+    /// DER for ECDSA and SM2, 256 bytes for RSA. It was verified with the public key.
+    pub bytes: Vec<u8>,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// What a client knows of its asymmetric keys.
+pub(super) struct AsymmetricKeys {
+    public_keys: PublicKeyCache,
+    /// Set when the service refused a digest of 48 bytes: its documentation allows 32 only, also for P-384.
+    p384_digest_refused: AtomicBool,
+}
+
+impl AsymmetricKeys {
+    pub fn new() -> Self {
+        Self { public_keys: PublicKeyCache::new(), p384_digest_refused: AtomicBool::new(false) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PublicKeyFields {
+    public_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SignatureFields {
+    signature: String,
+}
+
+/// What is to be signed.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    digest: &'a [u8],
+    /// The message itself, where it is at hand.
+    message: Option<&'a [u8]>,
+}
+
+impl Client {
+    /// The public key of an asymmetric CMK. It is fetched once and then kept, since it never changes.
+    pub fn public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
+        self.counted("GetPublicKey", Some(key_id), || self.cached_public_key(key_id))
+    }
+
+    /// Signs a message of any size. It is hashed here, and only its digest is sent. Without an algorithm the key's own is
+    /// used: PSS for RSA.
+    pub fn sign(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, message: &[u8]) -> Result<Signature> {
+        self.counted("SignByAsymmetricKey", Some(key_id), || {
+            let key = self.cached_public_key(key_id)?;
+            let algorithm = key.algorithm(algorithm)?;
+            let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
+            digest.update(message);
+            let digest = digest.finish();
+            self.signature(key_id, &key, algorithm, Input { digest: digest.as_ref(), message: Some(message) })
+        })
+    }
+
+    /// Signs a digest that the caller computed. For SM2 it is the one that [`PublicKey::digest`] gives.
+    pub fn sign_digest(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Signature> {
+        self.counted("SignByAsymmetricKey", Some(key_id), || {
+            let key = self.cached_public_key(key_id)?;
+            let algorithm = key.algorithm(algorithm)?;
+            self.signature(key_id, &key, algorithm, Input { digest, message: None })
+        })
+    }
+
+    /// Begins the signature of a message that comes in pieces. `sm2_user_id` counts for SM2 only.
+    pub fn signer(
+        &self,
+        key_id: &str,
+        algorithm: Option<SignatureAlgorithm>,
+        sm2_user_id: Option<&[u8]>,
+    ) -> Result<Signer> {
+        self.counted("SignByAsymmetricKey", Some(key_id), || {
+            let key = self.cached_public_key(key_id)?;
+            let algorithm = key.algorithm(algorithm)?;
+            let digest = key.digest(algorithm, sm2_user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
+            Ok(Signer { client: self.clone(), key_id: key_id.to_owned(), algorithm, digest })
+        })
+    }
+
+    /// Checks the signature of a message with the public key, without a request once that is known.
+    pub fn verify(
+        &self,
+        key_id: &str,
+        algorithm: Option<SignatureAlgorithm>,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<()> {
+        self.counted("GetPublicKey", Some(key_id), || {
+            let key = self.cached_public_key(key_id)?;
+            let algorithm = key.algorithm(algorithm)?;
+            let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
+            digest.update(message);
+            key.verify_digest(algorithm, digest.finish().as_ref(), signature)
+        })
+    }
+
+    /// Checks the signature of a digest, see [`Client::sign_digest`].
+    pub fn verify_digest(
+        &self,
+        key_id: &str,
+        algorithm: Option<SignatureAlgorithm>,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<()> {
+        self.counted("GetPublicKey", Some(key_id), || {
+            let key = self.cached_public_key(key_id)?;
+            key.verify_digest(key.algorithm(algorithm)?, digest, signature)
+        })
+    }
+
+    /// Encrypts under an RSA key, here, with its public key.
+    pub fn rsa_encrypt(&self, key_id: &str, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
+        self.counted("GetPublicKey", Some(key_id), || self.cached_public_key(key_id)?.rsa_encrypt(padding, plaintext))
+    }
+
+    /// Decrypts what was encrypted under an RSA key. Every failure to decrypt has the same status,
+    /// [`Status::DecryptionFailed`].
+    pub fn rsa_decrypt(&self, key_id: &str, padding: RsaPadding, ciphertext: &[u8]) -> Result<Decrypted> {
+        self.counted("AsymmetricRsaDecrypt", Some(key_id), || {
+            check_key_id(key_id)?;
+            check_ciphertext_len(ciphertext, RSA_CIPHERTEXT_LEN, RSA_CIPHERTEXT_LEN)?;
+            let fields = Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
+            let fields = fields.base64("Ciphertext", ciphertext)?.string("Algorithm", padding.service_name())?;
+            self.asymmetric_decrypt(key_id, &Request::new("AsymmetricRsaDecrypt", fields)?)
+        })
+    }
+
+    /// Decrypts what was encrypted under an SM2 key: C1 C3 C2 in ASN.1 (GB/T 35276).
+    pub fn sm2_decrypt(&self, key_id: &str, ciphertext: &[u8]) -> Result<Decrypted> {
+        self.counted("AsymmetricSm2Decrypt", Some(key_id), || {
+            check_key_id(key_id)?;
+            check_ciphertext_len(ciphertext, 1, SM2_CIPHERTEXT_MAX)?;
+            let fields = Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
+            let fields = fields.base64("Ciphertext", ciphertext)?;
+            self.asymmetric_decrypt(key_id, &Request::new("AsymmetricSm2Decrypt", fields)?)
+        })
+    }
+
+    fn asymmetric_decrypt(&self, key_id: &str, request: &Request<'_>) -> Result<Decrypted> {
+        self.execute(request, |response| {
+            check_same_key(Some(key_id), response)?;
+            Ok(Decrypted {
+                plaintext: response.plaintext_or_empty()?,
+                key_id: response.key_id()?.to_owned(),
+                request_id: response.request_id().map(str::to_owned),
+            })
+        })
+    }
+
+    fn cached_public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
+        check_key_id(key_id)?;
+        self.asymmetric.public_keys.get(key_id, self.total_timeout(), || self.fetch_public_key(key_id))
+    }
+
+    /// `PublicKeyPem` is ignored: the service has been seen to send it in three shapes, two of which are not PEM.
+    fn fetch_public_key(&self, key_id: &str) -> Result<PublicKey> {
+        let fields = Fields::with_capacity(key_id.len())?.string("KeyId", key_id)?;
+        let fetched = self.send(&Request::new("GetPublicKey", fields)?, |response, reply| {
+            check_same_key(Some(key_id), response)?;
+            let malformed = |error: Error| error.with_http_status(200).with_request_id(response.request_id());
+            let PublicKeyFields { public_key } = reply.fields()?;
+            let spki = base64_decode(&public_key)
+                .map_err(|_| malformed(Error::new(Status::ResponseMalformed, "PublicKey is not base64")))?;
+            PublicKey::from_spki(&spki).map_err(malformed)
+        });
+        fetched.map_err(|error| error.in_action("GetPublicKey"))
+    }
+
+    fn signature(
+        &self,
+        key_id: &str,
+        key: &PublicKey,
+        algorithm: SignatureAlgorithm,
+        input: Input<'_>,
+    ) -> Result<Signature> {
+        check_digest_len(algorithm, input.digest)?;
+        let refused = &self.asymmetric.p384_digest_refused;
+        let raw = input
+            .message
+            .filter(|message| algorithm == SignatureAlgorithm::EcdsaP384Sha384 && message.len() <= RAW_MESSAGE_MAX);
+        if let (Some(message), true) = (raw, refused.load(Ordering::Relaxed)) {
+            return self.request_signature(key_id, key, algorithm, input.digest, ("RAW", message));
+        }
+        match self.request_signature(key_id, key, algorithm, input.digest, ("DIGEST", input.digest)) {
+            Err(error) if is_invalid_parameter(&error) && raw.is_some() => {
+                refused.store(true, Ordering::Relaxed);
+                self.request_signature(key_id, key, algorithm, input.digest, ("RAW", raw.unwrap_or_default()))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// What the service signed is verified before the caller gets it: a wrong algorithm, key or salt, and a corrupted reply,
+    /// all end here.
+    fn request_signature(
+        &self,
+        key_id: &str,
+        key: &PublicKey,
+        algorithm: SignatureAlgorithm,
+        digest: &[u8],
+        (message_type, message): (&str, &[u8]),
+    ) -> Result<Signature> {
+        let fields = Fields::with_capacity(base64_len(message.len()) + key_id.len())?.string("KeyId", key_id)?;
+        let fields = fields.string("Algorithm", algorithm.service_name())?.base64("Message", message)?;
+        let request = Request::new("SignByAsymmetricKey", fields.string("MessageType", message_type)?)?;
+        self.send(&request, |response, reply| {
+            let told = |error: Error| error.with_http_status(200).with_request_id(response.request_id());
+            let SignatureFields { signature } = reply.fields()?;
+            let signature = base64_decode(&signature)
+                .map_err(|_| told(Error::new(Status::ResponseMalformed, "Signature is not base64")))?;
+            let bytes = match algorithm.scalar_len() {
+                Some(len) => ecdsa_signature_to_der(&signature, len).map_err(wrong_signature).map_err(told)?,
+                None => signature,
+            };
+            key.verify_digest(algorithm, digest, &bytes).map_err(wrong_signature).map_err(told)?;
+            Ok(Signature { bytes, request_id: response.request_id().map(str::to_owned) })
+        })
+    }
+}
+
+/// A signature under construction, of a message that comes in pieces.
+#[derive(Clone)]
+pub struct Signer {
+    client: Client,
+    key_id: String,
+    algorithm: SignatureAlgorithm,
+    digest: DigestContext,
+}
+
+impl Signer {
+    /// Adds the next bytes of the message.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.digest.update(bytes);
+    }
+
+    /// Signs all bytes added.
+    pub fn finish(self) -> Result<Signature> {
+        self.client.sign_digest(&self.key_id, Some(self.algorithm), self.digest.finish().as_ref())
+    }
+}
+
+fn is_invalid_parameter(error: &Error) -> bool {
+    matches!(error.status(), Status::InvalidParameter | Status::InvalidParameterValue)
+}
+
+fn wrong_signature(error: Error) -> Error {
+    let message = format!("the service's signature does not verify with the key's own public key: {}", error.message());
+    Error::new(Status::SignatureInvalid, message)
+}
+
+fn check_ciphertext_len(ciphertext: &[u8], min: usize, max: usize) -> Result<()> {
+    let len = ciphertext.len();
+    if (min..=max).contains(&len) {
+        return Ok(());
+    }
+    let allowed = if min == max { format!("{max}") } else { format!("{min} to {max}") };
+    Err(Error::new(Status::InvalidLength, format!("the ciphertext has {len} bytes, {allowed} are allowed")))
+}
