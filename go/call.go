@@ -13,11 +13,13 @@ import (
 
 // caller is what a call is made with: a client, a keyring, a stream.
 type caller interface {
-	// enter waits for a place in C and makes sure that the handle stays.
+	// enter waits for a slot and retains the handle.
 	enter(context.Context) error
 	leave()
 	// timeout is a context's deadline as a total timeout, or 0 when the caller's own is not later.
 	timeout(context.Context) C.int64_t
+	// hasCallbacks tells whether functions of the program may run in a call.
+	hasCallbacks() bool
 	// lastReports are those of the program's own functions, from which a failure may come where the call did not ask them
 	// itself, on its own thread.
 	lastReports(began time.Time) []report
@@ -27,13 +29,15 @@ type caller interface {
 type request struct {
 	memory
 	action string
-	call   func(timeout C.int64_t) C.tckms_go_outcome
+	call   func(how C.tckms_go_how) C.tckms_go_outcome
 	// What gives back an outcome.
 	free func(*C.tckms_go_outcome)
 	// What is to be done after a call that nobody waits for any more; may be nil.
 	abandoned func()
 	// Whether the call is too short to be left in the background.
 	short bool
+	// Whether it is one of several calls that make one message.
+	part bool
 }
 
 func newRequest(action string) *request {
@@ -64,29 +68,57 @@ const (
 	abandoned
 )
 
+// callState is what callbacks that run on the thread of a call know of it.
+type callState struct {
+	ctx     context.Context
+	reports []report
+}
+
+// run is one way of a request through C.
+type run struct {
+	*request
+	caller  caller
+	ctx     context.Context
+	state   *callState
+	began   time.Time
+	bounded bool
+}
+
+// inC makes the call, on a thread that stays the same until it returns.
+func (r *run) inC(timeout C.int64_t) C.tckms_go_outcome {
+	r.bounded = timeout != 0
+	how := C.tckms_go_how{timeout_ms: timeout}
+	if infoOf(r.ctx) != nil {
+		how.ids = 1
+	}
+	if r.caller.hasCallbacks() {
+		r.state = &callState{ctx: r.ctx}
+		handle := cgo.NewHandle(r.state)
+		defer handle.Delete()
+		how.call = C.uintptr_t(handle)
+	}
+	outcome := r.call(how)
+	r.memory.free()
+	r.caller.leave()
+	return outcome
+}
+
 // do makes a call, and returns what it made. A context that ends does not wait for the call.
 func (r *request) do(ctx context.Context, c caller) (first, second []byte, err error) {
-	began := time.Now()
+	made := &run{request: r, caller: c, ctx: ctx, began: time.Now()}
 	if err := c.enter(ctx); err != nil {
 		r.memory.free()
 		return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, err)
 	}
 	if !r.inBackground(ctx) {
-		outcome := r.call(0)
-		r.memory.free()
-		c.leave()
-		return r.take(c, &outcome, began, false)
+		outcome := made.inC(0)
+		return made.take(&outcome)
 	}
 	state := undecided
 	ended := make(chan C.tckms_go_outcome, 1)
-	bounded := false
 	go func() {
-		// The place may have come late.
-		timeout := c.timeout(ctx)
-		outcome := r.call(timeout)
-		r.memory.free()
-		c.leave()
-		bounded = timeout != 0
+		// The slot may have come late.
+		outcome := made.inC(c.timeout(ctx))
 		if atomic.CompareAndSwapInt32(&state, undecided, delivered) {
 			ended <- outcome
 			return
@@ -98,13 +130,13 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 	}()
 	select {
 	case outcome := <-ended:
-		return r.take(c, &outcome, began, bounded)
+		return made.take(&outcome)
 	case <-ctx.Done():
 		if atomic.CompareAndSwapInt32(&state, undecided, abandoned) {
 			return nil, nil, &abandonedError{r.action, ctx.Err()}
 		}
 		outcome := <-ended
-		return r.take(c, &outcome, began, bounded)
+		return made.take(&outcome)
 	}
 }
 
@@ -118,26 +150,30 @@ func (e *abandonedError) Error() string { return "tckms: " + e.action + ": " + e
 func (e *abandonedError) Unwrap() error { return e.cause }
 
 // take copies what a call returned, and wipes and frees C's.
-func (r *request) take(c caller, outcome *C.tckms_go_outcome, began time.Time, bounded bool) (first, second []byte, err error) {
+func (r *run) take(outcome *C.tckms_go_outcome) (first, second []byte, err error) {
 	defer r.free(outcome)
+	if info := infoOf(r.ctx); info != nil && !(r.part && *outcome.request_id == 0) {
+		*info = CallInfo{C.GoString(outcome.request_id), C.GoString(outcome.key_id)}
+	}
 	if outcome.status == C.TCKMS_OK {
 		return goBytes(outcome.first), goBytes(outcome.second), nil
 	}
-	failure := newError(outcome.status, outcome.error)
-	failure.cause = join(r.reasons(c, failure, outcome, began))
-	if bounded && failure.Status == ErrTimedOut && failure.cause == nil {
+	failure := r.memory.failure(outcome)
+	failure.cause = join(r.reasons(failure))
+	if r.bounded && failure.Status == ErrTimedOut && failure.cause == nil {
 		failure.cause = context.DeadlineExceeded
 	}
 	return nil, nil, failure
 }
 
 // reasons are the errors of the program's own functions that a failure comes from.
-func (r *request) reasons(c caller, failure *Error, outcome *C.tckms_go_outcome, began time.Time) []error {
+func (r *run) reasons(failure *Error) []error {
 	var reports []report
-	if outcome.caught != 0 {
-		reports = cgo.Handle(outcome.caught).Value().([]report)
-	} else {
-		reports = c.lastReports(began)
+	if r.state != nil {
+		reports = r.state.reports
+	}
+	if len(reports) == 0 {
+		reports = r.caller.lastReports(r.began)
 	}
 	var all []error
 	for _, report := range reports {

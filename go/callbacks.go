@@ -4,6 +4,7 @@ package tckms
 import "C"
 
 import (
+	"context"
 	"fmt"
 	"runtime/cgo"
 	"sync"
@@ -51,8 +52,8 @@ func (l *lastReport) since(began time.Time) []report {
 	return []report{l.report}
 }
 
-// protected turns a panic into an error.
-func protected(call func() error) (err error) {
+// recoverToError turns a panic into an error.
+func recoverToError(call func() error) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -70,46 +71,48 @@ func protected(call func() error) (err error) {
 	return err
 }
 
-// tell remembers how a function ended, hands a failure to the call that waits for it on this thread, and returns what C
-// is told. Threads of the library's own have no such call.
-func tell(last *lastReport, caught *C.uintptr_t, r report) C.int {
+// contextOf is the context of the call that a callback runs in. Threads of the library's own have no such call.
+func contextOf(call C.uintptr_t) context.Context {
+	if call == 0 {
+		return context.Background()
+	}
+	return cgo.Handle(call).Value().(*callState).ctx
+}
+
+// tell remembers how a function ended, reports a failure to the call that waits for it on this thread, and returns what C
+// is told.
+func tell(last *lastReport, call C.uintptr_t, r report) C.int {
 	last.set(r)
-	if caught == nil || r.err == nil {
-		return C.int(r.status)
+	if call != 0 && r.err != nil {
+		state := cgo.Handle(call).Value().(*callState)
+		state.reports = append(state.reports, r)
 	}
-	var all []report
-	if *caught != 0 {
-		before := cgo.Handle(*caught)
-		all = before.Value().([]report)
-		before.Delete()
-	}
-	*caught = C.uintptr_t(cgo.NewHandle(append(all, r)))
 	return C.int(r.status)
 }
 
 //export tckmsGoLog
 func tckmsGoLog(handle C.uintptr_t, level C.int, message *C.char) {
-	_ = protected(func() error {
-		listener := cgo.Handle(handle).Value().(func(LogLevel, string))
-		listener(LogLevel(level), C.GoString(message))
+	_ = recoverToError(func() error {
+		callback := cgo.Handle(handle).Value().(func(LogEvent))
+		callback(LogEvent{Level: LogLevel(level), Message: C.GoString(message)})
 		return nil
 	})
 }
 
 //export tckmsGoCredentials
-func tckmsGoCredentials(handle C.uintptr_t, caught *C.uintptr_t, out *C.tckms_credentials) C.int {
+func tckmsGoCredentials(handle, call C.uintptr_t, out *C.tckms_credentials) C.int {
 	provider := cgo.Handle(handle).Value().(*credentialsProvider)
-	err := protected(func() error {
-		identity, err := provider.supply()
+	err := recoverToError(func() error {
+		identity, err := provider.supply(contextOf(call))
 		if err != nil {
 			return err
 		}
 		return identity.hand(out)
 	})
 	if err != nil {
-		return tell(&provider.last, caught, report{err, ErrCredentialsCallbackFailed})
+		return tell(&provider.last, call, report{err, ErrCredentialsCallbackFailed})
 	}
-	return tell(&provider.last, caught, report{})
+	return tell(&provider.last, call, report{})
 }
 
 // hand gives an identity to C.
@@ -120,16 +123,16 @@ func (i *Identity) hand(out *C.tckms_credentials) error {
 	if !i.Expires.IsZero() {
 		expires = C.int64_t(i.Expires.Unix())
 	}
-	return checked(C.tckms_go_supply(out, m.text(i.SecretID), m.text(i.SecretKey), m.optional(i.Token), expires))
+	return m.checked(C.tckms_go_supply(out, m.text(i.SecretID), m.text(i.SecretKey), m.optional(i.Token), expires))
 }
 
 //export tckmsGoGenerate
-func tckmsGoGenerate(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t,
+func tckmsGoGenerate(handle, call C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t,
 	out *C.tckms_wrapped_key) C.int {
-	return customKeyOf(handle).answer(caught, func(key *CustomKey) error {
+	return customKeyOf(handle).answer(call, func(key *CustomKey) error {
 		made := make([]byte, int(size))
 		defer Wipe(made)
-		wrapped, err := key.Generate(ContextJSON(C.GoString(pairs)), made)
+		wrapped, err := key.Generate(contextOf(call), ContextJSON(C.GoString(pairs)), made)
 		if err != nil {
 			return err
 		}
@@ -139,12 +142,12 @@ func tckmsGoGenerate(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dat
 }
 
 //export tckmsGoWrap
-func tckmsGoWrap(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t,
+func tckmsGoWrap(handle, call C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t,
 	out *C.tckms_wrapped_key) C.int {
-	return customKeyOf(handle).answer(caught, func(key *CustomKey) error {
+	return customKeyOf(handle).answer(call, func(key *CustomKey) error {
 		given := copied(dataKey, size)
 		defer Wipe(given)
-		wrapped, err := key.Wrap(ContextJSON(C.GoString(pairs)), given)
+		wrapped, err := key.Wrap(contextOf(call), ContextJSON(C.GoString(pairs)), given)
 		if err != nil {
 			return err
 		}
@@ -153,13 +156,13 @@ func tckmsGoWrap(handle C.uintptr_t, caught *C.uintptr_t, pairs *C.char, dataKey
 }
 
 //export tckmsGoUnwrap
-func tckmsGoUnwrap(handle C.uintptr_t, caught *C.uintptr_t, providerID *C.char, info *C.uint8_t, infoSize C.size_t,
+func tckmsGoUnwrap(handle, call C.uintptr_t, providerID *C.char, info *C.uint8_t, infoSize C.size_t,
 	wrapped *C.uint8_t, wrappedSize C.size_t, pairs *C.char, dataKey *C.uint8_t, size C.size_t) C.int {
-	return customKeyOf(handle).answer(caught, func(key *CustomKey) error {
+	return customKeyOf(handle).answer(call, func(key *CustomKey) error {
 		given := WrappedKey{C.GoString(providerID), copied(info, infoSize), copied(wrapped, wrappedSize)}
 		unwrapped := make([]byte, int(size))
 		defer Wipe(unwrapped)
-		if err := key.Unwrap(ContextJSON(C.GoString(pairs)), given, unwrapped); err != nil {
+		if err := key.Unwrap(contextOf(call), ContextJSON(C.GoString(pairs)), given, unwrapped); err != nil {
 			return err
 		}
 		copy(unsafe.Slice((*byte)(dataKey), int(size)), unwrapped)

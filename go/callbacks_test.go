@@ -42,7 +42,7 @@ func (e *vaultAndMore) Is(target error) bool { return target == errVault }
 func (e *vaultAndMore) Unwrap() error        { return e.vaultError }
 
 func failingCredentials(number int) Credentials {
-	return CredentialsFunc(func() (Identity, error) { return Identity{}, vaultFailure(number) })
+	return CredentialsFunc(func(context.Context) (Identity, error) { return Identity{}, vaultFailure(number) })
 }
 
 func TestErrorsOfCredentialsFunctionsComeThrough(t *testing.T) {
@@ -82,13 +82,13 @@ func TestErrorsOfCredentialsFunctionsComeThrough(t *testing.T) {
 
 func TestCredentialsFunctionsThatPanicOrSupplyNothing(t *testing.T) {
 	for name, test := range map[string]struct {
-		supply func() (Identity, error)
+		supply func(context.Context) (Identity, error)
 		want   error
 	}{
-		"panic with an error": {func() (Identity, error) { panic(vaultFailure(1)) }, errVault},
-		"panic with nil":      {func() (Identity, error) { panic(nil) }, ErrCredentialsCallbackFailed},
-		"nothing":             {func() (Identity, error) { return Identity{}, nil }, ErrMalformedCredentials},
-		"a NUL":               {func() (Identity, error) { return Identity{SecretID: "a\x00"}, nil }, ErrInvalidUTF8},
+		"panic with an error": {func(context.Context) (Identity, error) { panic(vaultFailure(1)) }, errVault},
+		"panic with nil":      {func(context.Context) (Identity, error) { panic(nil) }, ErrCredentialsCallbackFailed},
+		"nothing":             {func(context.Context) (Identity, error) { return Identity{}, nil }, ErrMalformedCredentials},
+		"a NUL":               {func(context.Context) (Identity, error) { return Identity{SecretID: "a\x00"}, nil }, ErrInvalidUTF8},
 	} {
 		client := plain.client(t, func(o *Options) { o.Credentials = CredentialsFunc(test.supply) })
 		_, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), nil)
@@ -98,7 +98,7 @@ func TestCredentialsFunctionsThatPanicOrSupplyNothing(t *testing.T) {
 		}
 	}
 	client := plain.client(t, func(o *Options) {
-		o.Credentials = CredentialsFunc(func() (Identity, error) { panic("out of order") })
+		o.Credentials = CredentialsFunc(func(context.Context) (Identity, error) { panic("out of order") })
 	})
 	_, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), nil)
 	if !strings.Contains(err.Error(), "out of order") {
@@ -118,11 +118,11 @@ func xor(bytes []byte) []byte {
 func xorKey(seen func(ContextJSON)) CustomKey {
 	return CustomKey{
 		ProviderID: "xor",
-		Wrap: func(pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
+		Wrap: func(_ context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
 			seen(pairs)
 			return WrappedKey{Info: []byte("5a"), Wrapped: xor(dataKey)}, nil
 		},
-		Unwrap: func(pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error {
+		Unwrap: func(_ context.Context, pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error {
 			seen(pairs)
 			if wrapped.ProviderID != "xor" || string(wrapped.Info) != "5a" {
 				return ErrNoMatchingKey
@@ -137,9 +137,9 @@ func TestCustomKeysSealAndOpen(t *testing.T) {
 	var contexts []ContextJSON
 	key := xorKey(func(pairs ContextJSON) { contexts = append(contexts, pairs) })
 	generating := key
-	generating.Generate = func(pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
+	generating.Generate = func(ctx context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
 		copy(dataKey, content(len(dataKey)))
-		return key.Wrap(pairs, dataKey)
+		return key.Wrap(ctx, pairs, dataKey)
 	}
 	for name, key := range map[string]CustomKey{"wraps": key, "generates": generating} {
 		contexts = nil
@@ -177,11 +177,11 @@ func TestACustomKeyMayCallTheService(t *testing.T) {
 	client, main := plain.client(t), plain.Keys["main"]
 	key := CustomKey{
 		ProviderID: "by-hand",
-		Wrap: func(pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
+		Wrap: func(_ context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
 			blob, err := client.Encrypt(background, main, dataKey, pairs)
 			return WrappedKey{Wrapped: blob}, err
 		},
-		Unwrap: func(pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error {
+		Unwrap: func(_ context.Context, pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error {
 			plaintext, err := client.Decrypt(background, main, wrapped.Wrapped, pairs)
 			copy(dataKey, plaintext)
 			return err
@@ -206,8 +206,8 @@ func TestErrorsOfCustomKeysComeThrough(t *testing.T) {
 	fails := func(err error) CustomKey {
 		return CustomKey{
 			ProviderID: "xor",
-			Wrap:       func(ContextJSON, []byte) (WrappedKey, error) { return WrappedKey{}, err },
-			Unwrap:     func(ContextJSON, WrappedKey, []byte) error { return err },
+			Wrap:       func(context.Context, ContextJSON, []byte) (WrappedKey, error) { return WrappedKey{}, err },
+			Unwrap:     func(context.Context, ContextJSON, WrappedKey, []byte) error { return err },
 		}
 	}
 	message, err := keyringOf(t, KeyringOptions{}, func(k *Keyring) error { return k.AddCustom(xorKey(func(ContextJSON) {})) }).
@@ -244,9 +244,9 @@ func TestErrorsOfCustomKeysComeThrough(t *testing.T) {
 	}
 	panics := CustomKey{
 		ProviderID: "xor",
-		Generate:   func(ContextJSON, []byte) (WrappedKey, error) { panic(vaultFailure(2)) },
-		Wrap:       func(ContextJSON, []byte) (WrappedKey, error) { panic("not asked") },
-		Unwrap:     func(ContextJSON, WrappedKey, []byte) error { panic(vaultFailure(3)) },
+		Generate:   func(context.Context, ContextJSON, []byte) (WrappedKey, error) { panic(vaultFailure(2)) },
+		Wrap:       func(context.Context, ContextJSON, []byte) (WrappedKey, error) { panic("not asked") },
+		Unwrap:     func(context.Context, ContextJSON, WrappedKey, []byte) error { panic(vaultFailure(3)) },
 	}
 	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error { return k.AddCustom(panics) })
 	_, err = keyring.Seal(background, nil, nil)
@@ -274,7 +274,9 @@ func TestAnOutageIsNotMistakenForAKeyThatDoesNotFit(t *testing.T) {
 	key := xorKey(func(ContextJSON) {})
 	message, err := both(key).Seal(background, []byte("x"), app)
 	good(t, message, err)
-	key.Unwrap = func(ContextJSON, WrappedKey, []byte) error { return fmt.Errorf("%w: %v", ErrNoMatchingKey, "not mine") }
+	key.Unwrap = func(context.Context, ContextJSON, WrappedKey, []byte) error {
+		return fmt.Errorf("%w: %v", ErrNoMatchingKey, "not mine")
+	}
 	plain.fault(t, "Decrypt", 100, `{"kind":"status","status":503}`)
 	for name, open := range opening {
 		_, err := open(t, background, both(key), message)
@@ -288,7 +290,7 @@ func TestAnOutageIsNotMistakenForAKeyThatDoesNotFit(t *testing.T) {
 func TestAnErrorOfACustomKeyIsNeverAnotherCalls(t *testing.T) {
 	const goroutines, calls = 16, 500
 	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error {
-		return k.AddCustom(CustomKey{ProviderID: "x", Wrap: func(pairs ContextJSON, _ []byte) (WrappedKey, error) {
+		return k.AddCustom(CustomKey{ProviderID: "x", Wrap: func(_ context.Context, pairs ContextJSON, _ []byte) (WrappedKey, error) {
 			var number int
 			_, err := fmt.Sscanf(string(pairs), `{"number":"%d"}`, &number)
 			if err != nil {
@@ -309,7 +311,7 @@ func TestAnErrorOfACustomKeyIsNeverAnotherCalls(t *testing.T) {
 				if i%10 == 0 {
 					ctx = cancellable
 				}
-				pairs := Context{"number": fmt.Sprint(number)}
+				pairs := Pairs{"number": fmt.Sprint(number)}
 				_, err := keyring.Seal(ctx, nil, pairs)
 				wantVaultError(t, err, number)
 				w, err := keyring.NewSealWriter(ctx, io.Discard, pairs)
@@ -327,7 +329,7 @@ func TestAnErrorOfACustomKeyIsNeverAnotherCalls(t *testing.T) {
 // Where another call asks the key for all of them, all get its error.
 func TestCallsThatShareAFailureShareItsError(t *testing.T) {
 	var asked int32
-	key := CustomKey{ProviderID: "x", Wrap: func(ContextJSON, []byte) (WrappedKey, error) {
+	key := CustomKey{ProviderID: "x", Wrap: func(context.Context, ContextJSON, []byte) (WrappedKey, error) {
 		atomic.AddInt32(&asked, 1)
 		time.Sleep(200 * time.Millisecond)
 		return WrappedKey{}, vaultFailure(7)
@@ -351,7 +353,7 @@ func TestCallsThatShareAFailureShareItsError(t *testing.T) {
 func TestKeyringsBlockFewThreads(t *testing.T) {
 	const limit, goroutines = 4, 200
 	var now, most int32
-	key := CustomKey{ProviderID: "x", Wrap: func(_ ContextJSON, dataKey []byte) (WrappedKey, error) {
+	key := CustomKey{ProviderID: "x", Wrap: func(_ context.Context, _ ContextJSON, dataKey []byte) (WrappedKey, error) {
 		if n := atomic.AddInt32(&now, 1); n > atomic.LoadInt32(&most) {
 			atomic.StoreInt32(&most, n)
 		}
@@ -399,14 +401,14 @@ func TestNothingOfTheProgramIsKept(t *testing.T) {
 				runtime.SetFinalizer(h, func(*[1024]byte) { atomic.AddInt32(&freed, 1) })
 			}
 			options := plain.options()
-			options.Credentials = CredentialsFunc(func() (Identity, error) { return Identity{}, vaultFailure(int(held[0][0])) })
+			options.Credentials = CredentialsFunc(func(context.Context) (Identity, error) { return Identity{}, vaultFailure(int(held[0][0])) })
 			client, err := NewClient(options)
 			if err != nil {
 				t.Fatal(err)
 			}
 			keyring, err := NewKeyring(KeyringOptions{})
 			if err == nil {
-				err = keyring.AddCustom(CustomKey{ProviderID: "x", Wrap: func(ContextJSON, []byte) (WrappedKey, error) {
+				err = keyring.AddCustom(CustomKey{ProviderID: "x", Wrap: func(context.Context, ContextJSON, []byte) (WrappedKey, error) {
 					return WrappedKey{}, vaultFailure(int(held[1][0]))
 				}})
 			}
@@ -474,10 +476,74 @@ func TestForgottenStreamsAreFreed(t *testing.T) {
 // A file call asks its keys on threads of the library's own.
 func TestFileCallsCarryErrorsOfCustomKeys(t *testing.T) {
 	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error {
-		return k.AddCustom(CustomKey{ProviderID: "x", Wrap: func(ContextJSON, []byte) (WrappedKey, error) { return WrappedKey{}, vaultFailure(5) }})
+		return k.AddCustom(CustomKey{ProviderID: "x", Wrap: func(context.Context, ContextJSON, []byte) (WrappedKey, error) { return WrappedKey{}, vaultFailure(5) }})
 	})
 	_, err := overFiles(t, content(10), func(dst, src *os.File) error {
 		return keyring.SealFile(background, dst, src, app, FileOptions{})
 	})
 	wantVaultError(t, err, 5)
+}
+
+type contextKey struct{}
+
+// Each function is called with the context of the call that waits for it.
+func TestCallbacksGetTheContextOfTheirCall(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string][]any{}
+	note := func(what string, ctx context.Context) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[what] = append(seen[what], ctx.Value(contextKey{}))
+	}
+	client := plain.client(t, func(o *Options) {
+		o.Credentials = CredentialsFunc(func(ctx context.Context) (Identity, error) {
+			note("credentials", ctx)
+			return Identity{SecretID: plain.SecretID, SecretKey: plain.SecretKey}, nil
+		})
+	})
+	key := xorKey(func(ContextJSON) {})
+	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error {
+		wrap, unwrap := key.Wrap, key.Unwrap
+		key.Wrap = func(ctx context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error) {
+			note("wrap", ctx)
+			return wrap(ctx, pairs, dataKey)
+		}
+		key.Unwrap = func(ctx context.Context, pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error {
+			note("unwrap", ctx)
+			return unwrap(ctx, pairs, wrapped, dataKey)
+		}
+		return k.AddCustom(key)
+	})
+	mine := context.WithValue(background, contextKey{}, "mine")
+	cancellable, cancel := context.WithCancel(mine)
+	defer cancel()
+	_, err := client.Encrypt(mine, plain.Keys["main"], []byte("x"), nil)
+	good(t, nil, err)
+	for _, ctx := range []context.Context{mine, cancellable} {
+		message, err := keyring.Seal(ctx, []byte("x"), app)
+		good(t, message, err)
+		_, err = keyring.Open(ctx, message, app)
+		good(t, nil, err)
+		_, err = overFiles(t, []byte("x"), func(dst, src *os.File) error {
+			return keyring.SealFile(ctx, dst, src, app, FileOptions{Progress: func(ctx context.Context, _, _ int64) error {
+				note("progress", ctx)
+				return nil
+			}})
+		})
+		good(t, nil, err)
+	}
+	for what, least := range map[string]int{"credentials": 1, "wrap": 2, "unwrap": 2, "progress": 1} {
+		found := 0
+		for _, value := range seen[what] {
+			// The library's own threads have no call.
+			if value == "mine" {
+				found++
+			} else if value != nil {
+				t.Errorf("%s: %v", what, value)
+			}
+		}
+		if found < least {
+			t.Errorf("%s: %v", what, seen[what])
+		}
+	}
 }

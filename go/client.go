@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// AnyKey is for Decrypt, whatever CMK the blob is of, and for ReEncrypt under the same CMK.
+const AnyKey = ""
+
 // Client is a client of the key service. Any number of goroutines may call with it at once.
 type Client struct {
 	gate
@@ -83,8 +86,8 @@ func (c *Client) free() {
 }
 
 func (c *Client) leave() {
-	c.giveBack()
-	c.drop(c.free)
+	c.releaseSlot()
+	c.release(c.free)
 }
 
 // timeout is a context's deadline as a total timeout, or 0 when the client's own is not later.
@@ -103,6 +106,8 @@ func (c *Client) timeout(ctx context.Context) C.int64_t {
 	return C.int64_t(left / time.Millisecond)
 }
 
+func (c *Client) hasCallbacks() bool { return len(c.providers) > 0 }
+
 // lastReports may be older than the call: the library does not ask a function that has just failed, and says the same.
 func (c *Client) lastReports(time.Time) []report {
 	var all []report
@@ -117,37 +122,37 @@ func (c *Client) Encrypt(ctx context.Context, keyID string, plaintext []byte, en
 	r := newRequest("Encrypt")
 	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
 	input, size := r.bytes(plaintext)
-	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_encrypt(c.handle, timeout, key, input, size, pairs)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_encrypt(c.handle, how, key, input, size, pairs)
 	}
 	blob, _, err := r.do(ctx, c)
 	return blob, err
 }
 
-// Decrypt decrypts a CiphertextBlob. keyID is the CMK that the caller expects, or "" for any; a reply about another one
+// Decrypt decrypts a CiphertextBlob. keyID is the CMK that the caller expects, or AnyKey; a reply about another one
 // is ErrKeyMismatch.
 func (c *Client) Decrypt(ctx context.Context, keyID string, blob []byte, encCtx EncryptionContext) ([]byte, error) {
 	r := newRequest("Decrypt")
 	key, pairs := r.optional(keyID), r.encryptionContext(encCtx)
 	input, size := r.bytes(blob)
-	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_decrypt(c.handle, timeout, key, input, size, pairs)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_decrypt(c.handle, how, key, input, size, pairs)
 	}
 	plaintext, _, err := r.do(ctx, c)
 	return plaintext, err
 }
 
-// ReEncrypt encrypts a CiphertextBlob anew without its plaintext leaving the service. keyID is the CMK to encrypt under,
-// or "" for the same.
+// ReEncrypt encrypts what a CiphertextBlob holds under another CMK or context, without its plaintext leaving the service.
+// keyID is the CMK to encrypt under, or AnyKey for the same.
 func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, source, destination EncryptionContext) ([]byte, error) {
 	r := newRequest("ReEncrypt")
 	key, from, to := r.optional(keyID), r.encryptionContext(source), r.encryptionContext(destination)
 	input, size := r.bytes(blob)
-	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_reencrypt(c.handle, timeout, key, input, size, from, to)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_reencrypt(c.handle, how, key, input, size, from, to)
 	}
-	anew, _, err := r.do(ctx, c)
-	return anew, err
+	reencrypted, _, err := r.do(ctx, c)
+	return reencrypted, err
 }
 
 // GenerateDataKey makes a data key of 1 to 1024 bytes. Keep the ciphertext beside the data, and Wipe the plaintext as
@@ -155,8 +160,8 @@ func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, sourc
 func (c *Client) GenerateDataKey(ctx context.Context, keyID string, size int, encCtx EncryptionContext) (plaintext, ciphertext []byte, err error) {
 	r := newRequest("GenerateDataKey")
 	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
-	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_generate_data_key(c.handle, timeout, key, length(size), pairs)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_generate_data_key(c.handle, how, key, length(size), pairs)
 	}
 	return r.do(ctx, c)
 }
@@ -165,8 +170,8 @@ func (c *Client) GenerateDataKey(ctx context.Context, keyID string, size int, en
 func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
 	r := newRequest("GenerateRandom")
 	r.free = func(outcome *C.tckms_go_outcome) { C.tckms_go_random_free(outcome) }
-	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_generate_random(c.handle, timeout, length(size))
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_generate_random(c.handle, how, length(size))
 	}
 	random, _, err := r.do(ctx, c)
 	return random, err
@@ -178,8 +183,8 @@ func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
 func (c *Client) Call(ctx context.Context, action string, requestJSON []byte) ([]byte, error) {
 	r := newRequest(action)
 	name, parameters := r.text(action), r.optional(string(requestJSON))
-	r.call = func(timeout C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_call(c.handle, timeout, name, parameters)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_call(c.handle, how, name, parameters)
 	}
 	response, _, err := r.do(ctx, c)
 	return response, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 var background = context.Background()
 
-var app = Context{"app": "billing", "env": "test"}
+var app = Pairs{"app": "billing", "env": "test"}
 
 const nobodysKey = "00000000-0000-0000-0000-000000000000"
 
@@ -56,7 +57,7 @@ func coreCalls(t *testing.T, e *emulator, ctx context.Context) {
 
 	blob, err := client.Encrypt(ctx, main, secret, app)
 	good(t, blob, err)
-	for _, key := range []string{main, ""} {
+	for _, key := range []string{main, AnyKey} {
 		plaintext, err := client.Decrypt(ctx, key, blob, app)
 		if !bytes.Equal(good(t, plaintext, err), secret) {
 			t.Errorf("decrypted with key %q: %q", key, plaintext)
@@ -67,7 +68,7 @@ func coreCalls(t *testing.T, e *emulator, ctx context.Context) {
 	_, err = client.Decrypt(ctx, main, blob, nil)
 	wantStatus(t, err, ErrInvalidCiphertext)
 
-	moved, err := client.ReEncrypt(ctx, other, blob, app, Context{"app": "other"})
+	moved, err := client.ReEncrypt(ctx, other, blob, app, Pairs{"app": "other"})
 	good(t, moved, err)
 	plaintext, err := client.Decrypt(ctx, other, moved, ContextJSON(`{"app":"other"}`))
 	if !bytes.Equal(good(t, plaintext, err), secret) {
@@ -102,6 +103,51 @@ func coreCalls(t *testing.T, e *emulator, ctx context.Context) {
 	}
 }
 
+func TestCallInfoTellsOfSuccessesToo(t *testing.T) {
+	client, main := plain.client(t), plain.Keys["main"]
+	cancellable, cancel := context.WithTimeout(background, time.Hour)
+	defer cancel()
+	for _, ctx := range []context.Context{background, cancellable} {
+		var first, second CallInfo
+		blob, err := client.Encrypt(WithCallInfo(ctx, &first), main, []byte("x"), nil)
+		good(t, blob, err)
+		_, err = client.Decrypt(WithCallInfo(ctx, &second), AnyKey, blob, nil)
+		good(t, nil, err)
+		if len(first.RequestID) != 36 || len(second.RequestID) != 36 || first.RequestID == second.RequestID ||
+			first.KeyID != main || second.KeyID != main {
+			t.Errorf("%+v, %+v", first, second)
+		}
+		keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error { return k.AddKMS(client, main) })
+		var sealed, streamed CallInfo
+		_, err = keyring.Seal(WithCallInfo(ctx, &sealed), []byte("x"), nil)
+		good(t, nil, err)
+		w, err := keyring.NewSealWriter(WithCallInfo(ctx, &streamed), io.Discard, nil)
+		good(t, nil, err)
+		_, err = w.Write(content(1000000))
+		good(t, nil, err)
+		good(t, nil, w.Close())
+		if len(sealed.RequestID) != 36 || len(streamed.RequestID) != 36 || sealed.KeyID != main {
+			t.Errorf("%+v, %+v", sealed, streamed)
+		}
+	}
+}
+
+func TestCategoriesAndLevelsHaveNames(t *testing.T) {
+	for category, want := range map[Category]string{
+		OK.Category(): "ok", ErrInvalidLength.Category(): "argument", ErrNoCredentials.Category(): "credentials",
+		ErrTimedOut.Category(): "transport", ErrAuthFailure.Category(): "identity", ErrCMKNotFound.Category(): "request",
+		ErrServiceUnavailable.Category(): "unavailable", ErrTruncated.Category(): "integrity", ErrInternal.Category(): "library",
+		Status(7).Category(): "unknown",
+	} {
+		if category.String() != want {
+			t.Errorf("%d: %v, not %v", int(category), category, want)
+		}
+	}
+	if names := fmt.Sprint(LogOff, LogError, LogWarn, LogInfo, LogDebug, LogLevel(77)); names != "off error warn info debug unknown" {
+		t.Error(names)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	client := plain.client(t)
 	_, err := client.Encrypt(background, nobodysKey, []byte("x"), app)
@@ -133,16 +179,30 @@ func TestArgumentsAreNotCutShort(t *testing.T) {
 	}{
 		"NUL in the key id":     {main + "\x00x", []byte("x"), nil, ErrInvalidUTF8},
 		"NUL in the context":    {main, []byte("x"), ContextJSON("{}\x00"), ErrInvalidUTF8},
-		"not UTF-8":             {main, []byte("x"), Context{"a": "\xff"}, ErrInvalidUTF8},
+		"not UTF-8":             {main, []byte("x"), Pairs{"a": "\xff"}, ErrInvalidUTF8},
 		"no JSON":               {main, []byte("x"), ContextJSON(""), ErrInvalidContext},
 		"a context of numbers":  {main, []byte("x"), ContextJSON(`{"a":1}`), ErrInvalidContext},
 		"no key":                {"", []byte("x"), nil, ErrMalformedKeyID},
 		"no plaintext":          {main, nil, nil, ErrEmptyPlaintext},
 		"too much plaintext":    {main, make([]byte, 4097), nil, ErrPlaintextTooLarge},
-		"too long of a context": {main, []byte("x"), Context{"a": strings.Repeat("x", 1024)}, ErrContextTooLong},
+		"too long of a context": {main, []byte("x"), Pairs{"a": strings.Repeat("x", 1024)}, ErrContextTooLong},
 	} {
 		_, err := client.Encrypt(background, test.key, test.plaintext, test.pairs)
 		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if nul := strings.HasPrefix(name, "NUL"); nul != strings.Contains(fmt.Sprint(err), "a text contains a NUL byte") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, o := range map[string]Options{
+		"region":      {Region: "ap-\x00guangzhou"},
+		"endpoint":    {Endpoint: "https://kms\x00"},
+		"credentials": {Credentials: StaticCredentials(Identity{SecretID: "id", SecretKey: "k\x00ey"})},
+		"fallback":    {Credentials: FirstOf(EnvCredentials(), ProfileCredentials("/a\x00", ""))},
+		"role":        {Credentials: RoleCredentials(EnvCredentials(), Role{ARN: "qcs\x00"})},
+	} {
+		if _, err := NewClient(o); !errors.Is(err, ErrInvalidUTF8) || !strings.Contains(err.Error(), "a text contains a NUL byte") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -157,23 +217,23 @@ func TestArgumentsAreNotCutShort(t *testing.T) {
 func TestEqualContextsAreTheSameText(t *testing.T) {
 	want := `{"a":"<&>","b":"2","密":"钥"}`
 	for i := 0; i < 100; i++ {
-		text, some := Context{"b": "2", "密": "钥", "a": "<&>"}.contextJSON()
+		text, some := Pairs{"b": "2", "密": "钥", "a": "<&>"}.contextJSON()
 		if text != want || !some {
 			t.Fatalf("%q", text)
 		}
 	}
 	// As every version of Go writes them, and as the library does.
-	odd, _ := Context{"a": "\b\t\n\f\r\"\\\x01\x1f\x7f/\u2028😀"}.contextJSON()
+	odd, _ := Pairs{"a": "\b\t\n\f\r\"\\\x01\x1f\x7f/\u2028😀"}.contextJSON()
 	if want := `{"a":"\b\t\n\f\r\"\\\u0001\u001f` + "\x7f/\u2028😀" + `"}`; odd != want {
 		t.Errorf("%q, not %q", odd, want)
 	}
-	if _, some := (Context{}).contextJSON(); some {
+	if _, some := (Pairs{}).contextJSON(); some {
 		t.Error("an empty context is not none")
 	}
 	client := plain.client(t)
-	blob, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), Context{"b": "2", "a": "1", "c": "3"})
+	blob, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), Pairs{"b": "2", "a": "1", "c": "3"})
 	good(t, blob, err)
-	_, err = client.Decrypt(background, "", blob, Context{"c": "3", "a": "1", "b": "2"})
+	_, err = client.Decrypt(background, "", blob, Pairs{"c": "3", "a": "1", "b": "2"})
 	good(t, nil, err)
 	_, err = client.Decrypt(background, "", blob, ContextJSON(`{"a":"1","b":"2","c":"3"}`))
 	good(t, nil, err)
@@ -259,9 +319,9 @@ func TestADeadlineIsTheCallsTimeout(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// The call in C ends then too, and gives its place back.
+	// The call in C ends then too, and releases its slot.
 	within(t, 10*time.Second, func() {
-		for len(client.places) > 0 {
+		for len(client.slots) > 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
@@ -309,7 +369,7 @@ func TestCancellationReturnsAtOnce(t *testing.T) {
 	if !bytes.Equal(input, make([]byte, len(input))) {
 		t.Error("not wiped")
 	}
-	for len(client.places) > 0 {
+	for len(client.slots) > 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
 	// Others go on as before.
@@ -325,7 +385,7 @@ func TestWaitingForAPlaceEndsWithTheContext(t *testing.T) {
 		_, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), nil)
 		done <- err
 	}()
-	for len(client.places) == 0 {
+	for len(client.slots) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
@@ -348,10 +408,10 @@ func TestCloseIsSafeDuringCalls(t *testing.T) {
 		results <- err
 	}
 	go call()
-	for len(client.places) == 0 {
+	for len(client.slots) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	// This one waits for a place.
+	// This one waits for a slot.
 	go call()
 	time.Sleep(50 * time.Millisecond)
 	client.Close()
@@ -404,7 +464,7 @@ func TestCloseRacesWithCalls(t *testing.T) {
 func TestCredentialsFunc(t *testing.T) {
 	var asked int32
 	client := plain.client(t, func(o *Options) {
-		o.Credentials = CredentialsFunc(func() (Identity, error) {
+		o.Credentials = CredentialsFunc(func(context.Context) (Identity, error) {
 			atomic.AddInt32(&asked, 1)
 			return Identity{SecretID: plain.SecretID, SecretKey: plain.SecretKey, Expires: time.Now().Add(time.Hour)}, nil
 		})
@@ -419,7 +479,7 @@ func TestCredentialsFunc(t *testing.T) {
 
 	// The next one is asked when the first has none.
 	client = plain.client(t, func(o *Options) {
-		o.Credentials = FirstOf(CredentialsFunc(func() (Identity, error) { return Identity{}, errors.New("none") }), o.Credentials)
+		o.Credentials = FirstOf(CredentialsFunc(func(context.Context) (Identity, error) { return Identity{}, errors.New("none") }), o.Credentials)
 	})
 	_, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), nil)
 	good(t, nil, err)
@@ -430,9 +490,9 @@ func TestLog(t *testing.T) {
 	var lines []string
 	client := plain.client(t, func(o *Options) {
 		o.LogLevel = LogDebug
-		o.Log = func(level LogLevel, line string) {
+		o.Log = func(event LogEvent) {
 			mu.Lock()
-			lines = append(lines, fmt.Sprint(level, " ", line))
+			lines = append(lines, fmt.Sprint(event.Level, " ", event.Message))
 			mu.Unlock()
 			panic("which is lost")
 		}
@@ -441,7 +501,7 @@ func TestLog(t *testing.T) {
 	good(t, nil, err)
 	mu.Lock()
 	defer mu.Unlock()
-	if len(lines) == 0 || !strings.Contains(lines[0], "Encrypt") {
+	if len(lines) == 0 || !strings.Contains(lines[0], "Encrypt") || !strings.HasPrefix(lines[0], "info ") {
 		t.Errorf("%q", lines)
 	}
 }
@@ -456,12 +516,12 @@ func TestOptions(t *testing.T) {
 		"oidc":            OIDCCredentials(OIDC{ProviderID: "p", TokenFile: "/nonexistent", RoleARN: role.ARN}),
 		"role":            RoleCredentials(EnvCredentials(), role),
 		"several":         FirstOf(EnvCredentials(), DefaultCredentials(), CVMRoleCredentials("")),
-		"with a token":    StaticCredentials("id", "key", "token"),
+		"with a token":    StaticCredentials(Identity{SecretID: "id", SecretKey: "key", Token: "token"}),
 		"default profile": FirstOf(EnvCredentials(), CVMRoleCredentials("")),
 	} {
 		client, err := NewClient(Options{
 			Region: "ap-guangzhou", Credentials: credentials, International: true, Proxy: "http://127.0.0.1:1",
-			PlaintextHTTPToAnyHostAllowed: true, RetryUnsafeActions: true, MaxAttempts: 2, RatePerSecond: 100,
+			InsecureHTTPAllowed: true, RetryUnsafeActions: true, MaxAttempts: 2, RatePerSecond: 100,
 			UserAgent: "go-test", Language: "zh-CN", MetadataEndpoint: "http://127.0.0.1:1",
 			STSEndpoint: "http://127.0.0.1:1", Endpoint: "http://127.0.0.1:1",
 		})
@@ -493,7 +553,7 @@ func TestOptions(t *testing.T) {
 		"tccli":           {Options{Region: "ap-guangzhou", Credentials: TCCLICredentials("/nonexistent")}, ErrNoCredentials},
 		"tccli profile":   {Options{Credentials: DefaultTCCLICredentials("a/b")}, ErrInvalidCredentialsFile},
 		"pod":             {Options{Credentials: TKEPodCredentials()}, ErrNoCredentials},
-		"log":             {Options{Log: func(LogLevel, string) {}, LogLevel: 77}, ErrOutOfRange},
+		"log":             {Options{Log: func(LogEvent) {}, LogLevel: 77}, ErrOutOfRange},
 		"ARN":             {Options{Credentials: RoleCredentials(EnvCredentials(), Role{ARN: "none"})}, ErrInvalidRole},
 	} {
 		if _, err := NewClient(test.options); !errors.Is(err, test.want) {

@@ -7,33 +7,32 @@ import (
 	"unicode/utf8"
 )
 
-// EncryptionContext is a Context, a ContextJSON, or nil for none. Decrypt has to be given what Encrypt was given. It is
-// not secret.
+// EncryptionContext is Pairs, a ContextJSON, or nil for none. Decrypt needs what Encrypt was given. It is not secret.
 type EncryptionContext interface {
 	// contextJSON returns the text to send, and false for none.
 	contextJSON() (string, bool)
 }
 
-// Context is an encryption context as pairs. The service may compare text, so equal pairs always become the same text: a
-// JSON object with sorted keys and no blanks. An empty one is the same as none.
-type Context map[string]string
+// Pairs are an encryption context. The service may compare text, so equal pairs always become the same text: a JSON
+// object with sorted keys and no blanks. Empty pairs are the same as none.
+type Pairs map[string]string
 
 // ContextJSON is an encryption context as the text of a JSON object whose values are strings, sent exactly as it is: for
 // data that another program encrypted with a text of its own.
 type ContextJSON string
 
-func (c Context) contextJSON() (string, bool) {
-	if len(c) == 0 {
+func (p Pairs) contextJSON() (string, bool) {
+	if len(p) == 0 {
 		return "", false
 	}
-	for key, value := range c {
+	for key, value := range p {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			// JSON has no place for them. The library refuses this text instead.
 			return "\xff", true
 		}
 	}
-	keys := make([]string, 0, len(c))
-	for key := range c {
+	keys := make([]string, 0, len(p))
+	for key := range p {
 		keys = append(keys, key)
 	}
 	sort.Strings(keys)
@@ -46,7 +45,7 @@ func (c Context) contextJSON() (string, bool) {
 		}
 		writeJSONString(&text, key)
 		text.WriteByte(':')
-		writeJSONString(&text, c[key])
+		writeJSONString(&text, p[key])
 	}
 	text.WriteByte('}')
 	return text.String(), true

@@ -4,6 +4,7 @@ package tckms
 import "C"
 
 import (
+	"context"
 	"runtime/cgo"
 	"time"
 )
@@ -11,12 +12,13 @@ import (
 // Credentials say where a client gets its identity from: one of the functions here.
 type Credentials func(*config) error
 
-// StaticCredentials are a fixed identity. The token is that of a temporary one, else "".
-func StaticCredentials(secretID, secretKey, token string) Credentials {
+// StaticCredentials are a fixed identity. They are used as long as the client lives: Expires has no effect.
+func StaticCredentials(identity Identity) Credentials {
 	return func(c *config) error {
 		var m memory
 		defer m.free()
-		return checked(C.tckms_go_set_credentials(c.handle, m.text(secretID), m.text(secretKey), m.optional(token)))
+		return m.checked(C.tckms_go_set_credentials(c.handle, m.text(identity.SecretID), m.text(identity.SecretKey),
+			m.optional(identity.Token)))
 	}
 }
 
@@ -31,7 +33,7 @@ func ProfileCredentials(path, profile string) Credentials {
 	return func(c *config) error {
 		var m memory
 		defer m.free()
-		return checked(C.tckms_go_set_profile(c.handle, m.text(path), m.optional(profile)))
+		return m.checked(C.tckms_go_set_profile(c.handle, m.text(path), m.optional(profile)))
 	}
 }
 
@@ -68,7 +70,7 @@ func OIDCCredentials(o OIDC) Credentials {
 	return func(c *config) error {
 		var m memory
 		defer m.free()
-		return checked(C.tckms_go_set_oidc(c.handle, m.text(o.ProviderID), m.text(o.TokenFile), m.text(o.RoleARN),
+		return m.checked(C.tckms_go_set_oidc(c.handle, m.text(o.ProviderID), m.text(o.TokenFile), m.text(o.RoleARN),
 			m.optional(o.SessionName), seconds(o.Duration)))
 	}
 }
@@ -97,7 +99,7 @@ func RoleCredentials(with Credentials, role Role) Credentials {
 		}
 		var m memory
 		defer m.free()
-		return checked(C.tckms_go_set_assume_role(c.handle, m.text(role.ARN), m.optional(role.SessionName),
+		return m.checked(C.tckms_go_set_assume_role(c.handle, m.text(role.ARN), m.optional(role.SessionName),
 			seconds(role.Duration), m.optional(role.ExternalID), m.optional(role.Policy)))
 	}
 }
@@ -124,20 +126,20 @@ func FirstOf(first Credentials, others ...Credentials) Credentials {
 	}
 }
 
-// Identity is what a credentials function supplies.
+// Identity is a pair of keys, with the token of a temporary one.
 type Identity struct {
 	SecretID  string
 	SecretKey string
 	// Token is that of a temporary identity, else "".
 	Token string
-	// Expires is when; the zero time is never. The function is asked again in good time before.
+	// Expires is when; the zero time is never. A CredentialsFunc is asked again in good time before.
 	Expires time.Time
 }
 
 // CredentialsFunc asks a function of the program whenever new credentials are due, on one goroutine at a time for each
-// client. When it returns an error or panics, calls fail with ErrCredentialsCallbackFailed, and errors.Is and errors.As
+// client. ctx is that of the call which asks; other calls that need the same credentials wait with it. When it returns an error or panics, calls fail with ErrCredentialsCallbackFailed, and errors.Is and errors.As
 // find the function's own error in theirs. It must not call with the client that waits for it.
-func CredentialsFunc(supply func() (Identity, error)) Credentials {
+func CredentialsFunc(supply func(ctx context.Context) (Identity, error)) Credentials {
 	return func(c *config) error {
 		provider := &credentialsProvider{supply: supply}
 		handle := cgo.NewHandle(provider)
@@ -155,7 +157,7 @@ func CredentialsFunc(supply func() (Identity, error)) Credentials {
 // credentialsProvider is a function that supplies credentials. Its last failure is also that of calls which do not ask
 // it themselves: they wait while another one does, or until it may be asked again.
 type credentialsProvider struct {
-	supply func() (Identity, error)
+	supply func(context.Context) (Identity, error)
 	last   lastReport
 }
 

@@ -22,25 +22,26 @@ type WrappedKey struct {
 
 // CustomKey is a wrapping key of the program's own: an HSM, another key service, a test.
 //
-// The functions run on several goroutines at once, and must not seal or open with the same keyring. The context is the
-// message's as the text to bind the data key to, "{}" for none: it can be given to Client.Encrypt as it is. Data keys
-// are wiped when a function returns.
+// The functions run on several goroutines at once, and must not seal or open with the same keyring. ctx is that of the
+// call which asks, or context.Background() where the library asks on a thread of its own, as SealFile and OpenFile have
+// it do. pairs is the message's context as the text to bind the data key to, "{}" for none: it can be given to
+// Client.Encrypt as it is. Data keys are wiped when a function returns.
 //
 // An error of a function ends the call, or has the next key asked when a message is opened; errors.Is and errors.As
-// find it in the call's error if that is what the call failed with. One that is or wraps a Status or an *Error keeps its status: ErrServiceUnavailable for
-// an outage, which counts as retryable, ErrNoMatchingKey for a data key that is not theirs. One that wraps
+// find it in the call's error if that is what the call failed with. One that is or wraps a Status or an *Error keeps its
+// status: ErrServiceUnavailable for an outage, which counts as retryable, ErrNoMatchingKey for a data key that is not
+// theirs. One that wraps
 // context.DeadlineExceeded becomes ErrTimedOut, any other one and a panic ErrCustomKeyFailed.
 type CustomKey struct {
 	// ProviderID is the scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". "" is for
-	// a key that seals nothing and is asked about every wrapped data key of a message.
+	// a key that does not seal and is asked about every wrapped data key of a message.
 	ProviderID string
 	// Generate fills dataKey with a new data key and wraps it. nil: the library makes it, and Wrap wraps it.
-	Generate func(pairs ContextJSON, dataKey []byte) (WrappedKey, error)
-	// Wrap wraps a data key that another key of the keyring made. nil: this key seals nothing.
-	Wrap func(pairs ContextJSON, dataKey []byte) (WrappedKey, error)
-	// Unwrap fills dataKey, which has the right length. Nobody has authenticated what it is given. nil: this key opens
-	// nothing.
-	Unwrap func(pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error
+	Generate func(ctx context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error)
+	// Wrap wraps a data key that another key of the keyring made. nil: this key does not seal.
+	Wrap func(ctx context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error)
+	// Unwrap fills dataKey, which has the right length. What it is given is not authenticated. nil: this key does not open.
+	Unwrap func(ctx context.Context, pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error
 }
 
 // AddCustom adds a key of the program's own.
@@ -50,7 +51,7 @@ func (k *Keyring) AddCustom(key CustomKey) error {
 		var m memory
 		defer m.free()
 		handle := cgo.NewHandle(added)
-		err := checked(C.tckms_go_add_custom(keyring, m.optional(key.ProviderID), truth(key.Generate != nil),
+		err := m.checked(C.tckms_go_add_custom(keyring, m.optional(key.ProviderID), truth(key.Generate != nil),
 			truth(key.Wrap != nil), truth(key.Unwrap != nil), C.uintptr_t(handle)))
 		if err != nil {
 			// C calls the destructor only after success.
@@ -74,9 +75,9 @@ func customKeyOf(handle C.uintptr_t) *customKey {
 }
 
 // answer asks a function, and says in numbers what came of it.
-func (k *customKey) answer(caught *C.uintptr_t, ask func(*CustomKey) error) C.int {
-	err := protected(func() error { return ask(&k.CustomKey) })
-	return tell(&k.last, caught, report{err, statusOf(err)})
+func (k *customKey) answer(call C.uintptr_t, ask func(*CustomKey) error) C.int {
+	err := recoverToError(func() error { return ask(&k.CustomKey) })
+	return tell(&k.last, call, report{err, statusOf(err)})
 }
 
 // statusOf is what C is told of an error.
@@ -106,7 +107,7 @@ func (w *WrappedKey) hand(out *C.tckms_wrapped_key) error {
 	defer m.free()
 	info, infoSize := m.bytes(w.Info)
 	wrapped, wrappedSize := m.bytes(w.Wrapped)
-	return checked(C.tckms_go_wrapped_key_set(out, info, infoSize, wrapped, wrappedSize))
+	return m.checked(C.tckms_go_wrapped_key_set(out, info, infoSize, wrapped, wrappedSize))
 }
 
 // copied is what C shows to a callback.

@@ -5,7 +5,7 @@
 //		return err
 //	}
 //	defer client.Close()
-//	blob, err := client.Encrypt(ctx, keyID, []byte("secret"), tckms.Context{"app": "billing"})
+//	blob, err := client.Encrypt(ctx, keyID, []byte("secret"), tckms.Pairs{"app": "billing"})
 //
 // It links libtckms by pkg-config. With the build tag tckms_static it links the archive instead, and the program runs
 // without the shared library.
@@ -23,7 +23,7 @@
 //	if err := keyring.AddKMS(client, keyID); err != nil {
 //		return err
 //	}
-//	message, err := keyring.Seal(ctx, data, tckms.Context{"purpose": "backup"})
+//	message, err := keyring.Seal(ctx, data, tckms.Pairs{"purpose": "backup"})
 //
 // For what is in memory there are Seal and Open, for what comes in pieces NewSealWriter and NewOpenReader, for files,
 // pipes and sockets SealFile and OpenFile; each reads what the others write. Nothing of a frame comes out before it is
@@ -40,7 +40,7 @@
 //
 // A context's deadline is the total timeout of a client's call, if it is sooner than the client's own. A call whose
 // context is cancelled returns at once; what was sent is not taken back, so the service may still carry it out. The C
-// call then goes on in the background until it ends, at most for its total timeout, keeps its place among those of
+// call then goes on in the background until it ends, at most for its total timeout, keeps its slot among those of
 // MaxConcurrentCalls, and what it returns is wiped.
 //
 // A keyring's calls return when their context ends just the same, but its clients keep their own total timeouts in the
@@ -56,15 +56,15 @@
 // and each keyring; all other goroutines wait for their turn without a thread. SealFile and OpenFile have threads of
 // their own besides, FileOptions.Threads of them.
 //
-// Functions that the program gives to the library run on several goroutines at once. A panic in one is an error of the
-// call that it was called for.
+// Functions that the program gives to the library run on several goroutines at once, with the context of the call that
+// asks. A panic in one is an error of that call.
 //
 // # Ownership
 //
-// What is handed to a call is the caller's again when the call returns; C keeps no pointer of Go. What a call returns is
-// memory of Go. Close ends a client or a keyring at any time: calls that run go on to their end, and the last one gives
-// back what there is. A keyring keeps what it needs of a closed client, a SealWriter and an OpenReader of a closed
-// keyring. What nobody closes is freed by finalizers, some time.
+// Arguments are the caller's again when a call returns; C keeps no pointer of Go. What a call returns is memory of Go.
+// Close ends a client or a keyring at any time: calls that run go on to their end, and the last one frees what there is.
+// A keyring keeps what it needs of a closed client, a SealWriter and an OpenReader of a closed keyring. What is never
+// closed is freed by finalizers, at some time.
 //
 // # Errors
 //
@@ -72,6 +72,9 @@
 // the call, so it is never another call's, however goroutines move between threads. A call that waited for its turn or
 // for its reply when the context ended returns an error that wraps the context's. An error of an io.Writer or io.Reader
 // below comes through as it is.
+//
+// The request id of a call that succeeded is in the CallInfo of WithCallInfo. errors.Is also finds the system's error
+// number where one is the cause, such as syscall.ENOSPC.
 //
 // Where a function of the program failed, a CredentialsFunc, one of a CustomKey or a progress function, errors.Is and
 // errors.As find its own error in that of the call.

@@ -115,7 +115,7 @@ func (e *emulator) options() Options {
 	return Options{
 		Region:         "ap-guangzhou",
 		Endpoint:       e.Endpoint,
-		Credentials:    StaticCredentials(e.SecretID, e.SecretKey, ""),
+		Credentials:    StaticCredentials(Identity{SecretID: e.SecretID, SecretKey: e.SecretKey}),
 		CAFile:         e.CAFile,
 		ConnectTimeout: time.Minute,
 		TryTimeout:     time.Minute,

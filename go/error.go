@@ -59,10 +59,13 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Is lets errors.Is find a Status.
+// Is lets errors.Is find a Status, and what Errno is: a syscall.Errno such as syscall.ENOSPC, and what that is to os and
+// io/fs, such as fs.ErrNotExist.
 func (e *Error) Is(target error) bool {
-	status, ok := target.(Status)
-	return ok && status == e.Status
+	if status, ok := target.(Status); ok {
+		return status == e.Status
+	}
+	return e.Errno != 0 && errors.Is(e.Errno, target)
 }
 
 // Unwrap gives what the failure came from on the side of Go: the error of a CredentialsFunc, a CustomKey or a progress
@@ -133,13 +136,9 @@ func newError(status C.int, e *C.tckms_error) *Error {
 	return failure
 }
 
-// checked frees an outcome that has nothing but its error.
+// checked is for a call without texts.
 func checked(outcome C.tckms_go_outcome) error {
-	if outcome.status == C.TCKMS_OK {
-		return nil
-	}
-	defer C.tckms_go_free(&outcome)
-	return newError(outcome.status, outcome.error)
+	return new(memory).checked(outcome)
 }
 
 // Status is how a call ended: the tckms_status of C. It is an error, so that errors.Is(err, tckms.ErrCMKDisabled) works;
@@ -164,6 +163,32 @@ func (s Status) Category() Category {
 // Category is what kind of trouble a status is, and so who can do something about it.
 type Category int
 
+// String returns a word, such as "transport".
+func (c Category) String() string {
+	switch c {
+	case CategoryOK:
+		return "ok"
+	case CategoryArgument:
+		return "argument"
+	case CategoryCredentials:
+		return "credentials"
+	case CategoryTransport:
+		return "transport"
+	case CategoryIdentity:
+		return "identity"
+	case CategoryRequest:
+		return "request"
+	case CategoryUnavailable:
+		return "unavailable"
+	case CategoryIntegrity:
+		return "integrity"
+	case CategoryLibrary:
+		return "library"
+	default:
+		return "unknown"
+	}
+}
+
 // The categories.
 const (
 	// CategoryUnknown is for numbers that this version of the library does not know.
@@ -172,7 +197,7 @@ const (
 	CategoryOK Category = C.TCKMS_CATEGORY_OK
 	// CategoryArgument is for arguments that the library refused; nothing was sent.
 	CategoryArgument Category = C.TCKMS_CATEGORY_ARGUMENT
-	// CategoryCredentials is for credentials that could not be had; nothing was sent.
+	// CategoryCredentials is for credentials that could not be obtained; nothing was sent.
 	CategoryCredentials Category = C.TCKMS_CATEGORY_CREDENTIALS
 	// CategoryTransport is for the way to the service.
 	CategoryTransport Category = C.TCKMS_CATEGORY_TRANSPORT

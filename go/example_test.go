@@ -29,7 +29,7 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	keyID := os.Getenv("KEY_ID")
-	pairs := tckms.Context{"app": "billing"}
+	pairs := tckms.Pairs{"app": "billing"}
 
 	blob, err := client.Encrypt(ctx, keyID, []byte("a small secret"), pairs)
 	if err != nil {
@@ -71,7 +71,7 @@ func ExampleCredentialsFunc() {
 	client, err := tckms.NewClient(tckms.Options{
 		Region:   "ap-guangzhou",
 		Endpoint: os.Getenv("TCKMS_ENDPOINT"),
-		Credentials: tckms.CredentialsFunc(func() (tckms.Identity, error) {
+		Credentials: tckms.CredentialsFunc(func(context.Context) (tckms.Identity, error) {
 			return tckms.Identity{
 				SecretID:  os.Getenv("TENCENTCLOUD_SECRET_ID"),
 				SecretKey: os.Getenv("TENCENTCLOUD_SECRET_KEY"),
@@ -109,16 +109,16 @@ func ExampleKeyring() {
 	}
 
 	ctx := context.Background()
-	message, err := keyring.Seal(ctx, []byte("a backup"), tckms.Context{"purpose": "backup", "tenant": "7"})
+	message, err := keyring.Seal(ctx, []byte("a backup"), tckms.Pairs{"purpose": "backup", "tenant": "7"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	plaintext, err := keyring.Open(ctx, message, tckms.Context{"tenant": "7"})
+	plaintext, err := keyring.Open(ctx, message, tckms.Pairs{"tenant": "7"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s\n", plaintext)
-	_, err = keyring.Open(ctx, message, tckms.Context{"tenant": "8"})
+	_, err = keyring.Open(ctx, message, tckms.Pairs{"tenant": "8"})
 	fmt.Println(errors.Is(err, tckms.ErrContextMismatch))
 	// Output:
 	// a backup
@@ -127,7 +127,7 @@ func ExampleKeyring() {
 
 // sealStream is what a program does between any reader and any writer.
 func sealStream(ctx context.Context, keyring *tckms.Keyring, dst io.Writer, src io.Reader) error {
-	w, err := keyring.NewSealWriter(ctx, dst, tckms.Context{"purpose": "backup"})
+	w, err := keyring.NewSealWriter(ctx, dst, tckms.Pairs{"purpose": "backup"})
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func ExampleKeyring_NewSealWriter() {
 	if err := opening.AddRSAPrivatePEM("escrow", "2026", private); err != nil {
 		log.Fatal(err)
 	}
-	r, err := opening.NewOpenReader(context.Background(), &message, tckms.Context{"purpose": "backup"})
+	r, err := opening.NewOpenReader(context.Background(), &message, tckms.Pairs{"purpose": "backup"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -7,13 +7,13 @@ import (
 
 // gate bounds how many calls with a handle are in C at once, and keeps the handle from being freed under its users.
 type gate struct {
-	// A place for each call in C.
-	places chan struct{}
-	// Closed by close, for those who wait for a place.
+	// One slot for each call in C.
+	slots chan struct{}
+	// Closed by close, for calls that wait for a slot.
 	closing chan struct{}
 
 	mu sync.Mutex
-	// Whoever uses the handle. It is freed by the last one after close.
+	// How many use the handle. The last one after close frees it.
 	users  int
 	closed bool
 }
@@ -22,17 +22,17 @@ func newGate(maxCalls int) gate {
 	if maxCalls <= 0 {
 		maxCalls = DefaultMaxConcurrentCalls
 	}
-	return gate{places: make(chan struct{}, maxCalls), closing: make(chan struct{})}
+	return gate{slots: make(chan struct{}, maxCalls), closing: make(chan struct{})}
 }
 
-// take waits for a place. Whoever has something else that keeps the handle may take one after close too.
-func (g *gate) take(ctx context.Context, closing <-chan struct{}) error {
-	// A context that has ended goes before a place that is free.
+// acquireSlot waits for a slot. A caller that keeps the handle by other means may have one after close too.
+func (g *gate) acquireSlot(ctx context.Context, closing <-chan struct{}) error {
+	// A context that has ended wins over a slot that is free.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case g.places <- struct{}{}:
+	case g.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -41,10 +41,10 @@ func (g *gate) take(ctx context.Context, closing <-chan struct{}) error {
 	}
 }
 
-func (g *gate) giveBack() { <-g.places }
+func (g *gate) releaseSlot() { <-g.slots }
 
-// hold makes sure that the handle stays until drop.
-func (g *gate) hold() error {
+// retain keeps the handle until release.
+func (g *gate) retain() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -54,7 +54,7 @@ func (g *gate) hold() error {
 	return nil
 }
 
-func (g *gate) drop(free func()) {
+func (g *gate) release(free func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.users--
@@ -63,19 +63,19 @@ func (g *gate) drop(free func()) {
 	}
 }
 
-// enter waits for a place and holds the handle.
+// enter waits for a slot and retains the handle.
 func (g *gate) enter(ctx context.Context) error {
-	if err := g.take(ctx, g.closing); err != nil {
+	if err := g.acquireSlot(ctx, g.closing); err != nil {
 		return err
 	}
-	if err := g.hold(); err != nil {
-		g.giveBack()
+	if err := g.retain(); err != nil {
+		g.releaseSlot()
 		return err
 	}
 	return nil
 }
 
-// close lets nobody in any more, and frees the handle as soon as nobody uses it.
+// close refuses new calls, and frees the handle when the last user has released it.
 func (g *gate) close(free func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -18,10 +18,10 @@ type CommitmentPolicy int
 
 // The policies.
 const (
-	// RequireEncryptRequireDecrypt opens only messages that commit to their data key.
-	RequireEncryptRequireDecrypt CommitmentPolicy = C.TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT
-	// RequireEncryptAllowDecrypt opens messages of version 1 of the format too, which commit to nothing.
-	RequireEncryptAllowDecrypt CommitmentPolicy = C.TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT
+	// CommitmentRequired opens only messages that commit to their data key. The default.
+	CommitmentRequired CommitmentPolicy = C.TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT
+	// CommitmentNotRequiredToOpen opens messages of version 1 of the format too, which do not commit.
+	CommitmentNotRequiredToOpen CommitmentPolicy = C.TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT
 )
 
 // CacheLimits say how long and how much a cached data key serves. A member that is 0 has its default. Times are counted
@@ -44,8 +44,8 @@ type CacheLimits struct {
 type KeyringOptions struct {
 	// Cache lets data keys serve more than one message, within its limits. nil means a request for each message.
 	Cache *CacheLimits
-	// Policy says which messages are opened.
-	Policy CommitmentPolicy
+	// Commitment says which messages are opened.
+	Commitment CommitmentPolicy
 	// Signing signs messages with ECDSA on P-384 (suite 0578), for readers who must not be able to forge what they can
 	// open. It makes sealing and opening much slower. Otherwise the suite is 0478.
 	Signing bool
@@ -112,7 +112,7 @@ func (o *KeyringOptions) set(keyring *C.tckms_keyring) error {
 		setter C.tckms_go_keyring_setter
 		value  int64
 	}{
-		{C.TCKMS_GO_POLICY, int64(o.Policy)},
+		{C.TCKMS_GO_POLICY, int64(o.Commitment)},
 		{C.TCKMS_GO_SIGNING, signing},
 		{C.TCKMS_GO_FRAME_LEN, int64(o.FrameLength)},
 		{C.TCKMS_GO_MAX_WRAPPED_KEYS, int64(o.MaxWrappedKeys)},
@@ -129,7 +129,7 @@ func (o *KeyringOptions) set(keyring *C.tckms_keyring) error {
 	}
 	r := newRequest("")
 	defer r.memory.free()
-	return checked(C.tckms_go_keyring_set_reproduced_context(keyring, r.encryptionContext(o.ReproducedContext)))
+	return r.checked(C.tckms_go_keyring_set_reproduced_context(keyring, r.encryptionContext(o.ReproducedContext)))
 }
 
 // change adds something, as long as nothing else uses the keyring.
@@ -150,14 +150,14 @@ func (k *Keyring) change(add func(*C.tckms_keyring) error) error {
 // to open the messages. The client may be closed afterwards. After an error the keys before the refused one were added.
 func (k *Keyring) AddKMS(client *Client, keyIDs ...string) error {
 	return k.change(func(keyring *C.tckms_keyring) error {
-		if err := client.hold(); err != nil {
+		if err := client.retain(); err != nil {
 			return err
 		}
 		k.clients = append(k.clients, client)
 		var m memory
 		defer m.free()
 		for _, id := range keyIDs {
-			if err := checked(C.tckms_go_add_kms(keyring, client.handle, m.text(id))); err != nil {
+			if err := m.checked(C.tckms_go_add_kms(keyring, client.handle, m.text(id))); err != nil {
 				return err
 			}
 		}
@@ -183,7 +183,7 @@ func (k *Keyring) addRSA(half C.tckms_go_rsa_half, namespace, name string, pem [
 		var m memory
 		defer m.free()
 		text, size := m.bytes(pem)
-		return checked(C.tckms_go_add_rsa(keyring, half, m.text(namespace), m.text(name), text, size))
+		return m.checked(C.tckms_go_add_rsa(keyring, half, m.text(namespace), m.text(name), text, size))
 	})
 }
 
@@ -201,7 +201,7 @@ func (k *Keyring) free() {
 	C.tckms_keyring_free(k.handle)
 	k.handle = nil
 	for _, client := range k.clients {
-		client.drop(client.free)
+		client.release(client.free)
 	}
 }
 
@@ -218,23 +218,32 @@ func (k *Keyring) use() error {
 }
 
 func (k *Keyring) enter(ctx context.Context) error {
-	if err := k.take(ctx, k.closing); err != nil {
+	if err := k.acquireSlot(ctx, k.closing); err != nil {
 		return err
 	}
 	if err := k.use(); err != nil {
-		k.giveBack()
+		k.releaseSlot()
 		return err
 	}
 	return nil
 }
 
 func (k *Keyring) leave() {
-	k.giveBack()
-	k.drop(k.free)
+	k.releaseSlot()
+	k.release(k.free)
 }
 
 // timeout is none: clients in a keyring keep their own, since all calls share what is in its cache.
 func (k *Keyring) timeout(context.Context) C.int64_t { return 0 }
+
+func (k *Keyring) hasCallbacks() bool {
+	for _, client := range k.clients {
+		if client.hasCallbacks() {
+			return true
+		}
+	}
+	return len(k.custom) > 0
+}
 
 func (k *Keyring) lastReports(began time.Time) []report {
 	var all []report
@@ -255,8 +264,8 @@ func (k *Keyring) Seal(ctx context.Context, plaintext []byte, encCtx EncryptionC
 	r := newRequest("Seal")
 	pairs := r.encryptionContext(encCtx)
 	input, size := r.input(ctx, plaintext)
-	r.call = func(C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_seal(k.handle, input, size, pairs)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_seal(how, k.handle, input, size, pairs)
 	}
 	message, _, err := r.do(ctx, k)
 	return message, err
@@ -266,13 +275,13 @@ func (k *Keyring) Seal(ctx context.Context, plaintext []byte, encCtx EncryptionC
 // authentic, with its signature if it has one.
 //
 // expected are pairs that have to be in the message's context, else the error is ErrContextMismatch and no key was
-// asked. None opens a message of any context: a context protects only who says what he expects.
+// asked. Without any, a message of any context is opened: the context is checked only if you pass the pairs you expect.
 func (k *Keyring) Open(ctx context.Context, message []byte, expected EncryptionContext) ([]byte, error) {
 	r := newRequest("Open")
 	pairs := r.encryptionContext(expected)
 	input, size := r.input(ctx, message)
-	r.call = func(C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_open(k.handle, input, size, pairs)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_open(how, k.handle, input, size, pairs)
 	}
 	plaintext, _, err := r.do(ctx, k)
 	return plaintext, err

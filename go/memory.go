@@ -14,6 +14,8 @@ import (
 // has its slices back. It is wiped when it is freed.
 type memory struct {
 	blocks []block
+	// Whether a text had a NUL byte in it.
+	nul bool
 }
 
 type block struct {
@@ -29,15 +31,34 @@ func (m *memory) free() {
 	m.blocks = nil
 }
 
-// text gives C a string. C would see it end at a NUL byte; one with a NUL byte inside is handed on as what it is to the
-// library, not valid UTF-8, so that it is refused and not cut short.
+// text gives C a string. C would see it end at a NUL byte. One with a NUL byte inside is replaced by text that the
+// library refuses as not valid UTF-8, so that it is not cut short; failure says what it really was.
 func (m *memory) text(s string) *C.char {
 	if strings.IndexByte(s, 0) >= 0 {
+		m.nul = true
 		s = "\xff"
 	}
 	c := C.CString(s)
 	m.blocks = append(m.blocks, block{unsafe.Pointer(c), C.size_t(len(s))})
 	return c
+}
+
+// failure is the error of a call with these texts.
+func (m *memory) failure(outcome *C.tckms_go_outcome) *Error {
+	failure := newError(outcome.status, outcome.error)
+	if m.nul && failure.Status == ErrInvalidUTF8 {
+		failure.Message = "a text contains a NUL byte"
+	}
+	return failure
+}
+
+// checked frees an outcome that has nothing but its error.
+func (m *memory) checked(outcome C.tckms_go_outcome) error {
+	if outcome.status == C.TCKMS_OK {
+		return nil
+	}
+	defer C.tckms_go_free(&outcome)
+	return m.failure(&outcome)
 }
 
 // optional gives C a string, or NULL for an empty one.

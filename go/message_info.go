@@ -23,7 +23,7 @@ type UnauthenticatedInfo struct {
 	// MessageID is in hexadecimal.
 	MessageID string `json:"message_id"`
 	// Context is the message's, with the public key of a signed one.
-	Context Context `json:"context"`
+	Context Pairs `json:"context"`
 	// WrappedKeys are the data key's wrapped forms, in the message's order.
 	WrappedKeys []UnauthenticatedKey `json:"wrapped_keys"`
 	// FrameLength is in bytes; 0 for a body without frames.
@@ -49,8 +49,8 @@ type UnauthenticatedKey struct {
 func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
 	r := newRequest("MessageInfo")
 	input, size := r.input(context.Background(), message)
-	r.call = func(C.int64_t) C.tckms_go_outcome { return C.tckms_go_message_info(input, size) }
-	text, _, err := r.do(context.Background(), nobody{})
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome { return C.tckms_go_message_info(how, input, size) }
+	text, _, err := r.do(context.Background(), noCaller{})
 	if err != nil {
 		return UnauthenticatedInfo{}, err
 	}
@@ -59,10 +59,11 @@ func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
 	return info, err
 }
 
-// nobody calls what needs no handle and waits for nothing.
-type nobody struct{}
+// noCaller is for calls without a handle.
+type noCaller struct{}
 
-func (nobody) enter(context.Context) error       { return nil }
-func (nobody) leave()                            {}
-func (nobody) timeout(context.Context) C.int64_t { return 0 }
-func (nobody) lastReports(time.Time) []report    { return nil }
+func (noCaller) enter(context.Context) error       { return nil }
+func (noCaller) leave()                            {}
+func (noCaller) timeout(context.Context) C.int64_t { return 0 }
+func (noCaller) hasCallbacks() bool                { return false }
+func (noCaller) lastReports(time.Time) []report    { return nil }

@@ -44,11 +44,11 @@ func (k *Keyring) NewOpenReader(ctx context.Context, r io.Reader, expected Encry
 	return &OpenReader{s: s, under: r, buffer: make([]byte, chunk)}, nil
 }
 
-// SetSize says how long the plaintext is, before the first Read; a message with another length fails.
-func (r *OpenReader) SetSize(bytes int64) error { return r.s.set(C.TCKMS_GO_SIZE, bytes) }
+// SetPlaintextSize says how long the plaintext is, before the first Read; a message with another length fails.
+func (r *OpenReader) SetPlaintextSize(bytes int64) error { return r.s.set(C.TCKMS_GO_SIZE, bytes) }
 
-// SetBound says how long the plaintext is at most, before the first Read; a message with more of it fails.
-func (r *OpenReader) SetBound(bytes int64) error { return r.s.set(C.TCKMS_GO_BOUND, bytes) }
+// SetPlaintextBound says how long the plaintext is at most, before the first Read; a message with more of it fails.
+func (r *OpenReader) SetPlaintextBound(bytes int64) error { return r.s.set(C.TCKMS_GO_BOUND, bytes) }
 
 // AllowSigned lets signed messages be opened, before the first Read. Plaintext then comes out, all but the last frame,
 // before the signature is checked: until io.EOF it is known to be sealed under the data key, but not by whom.

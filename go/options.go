@@ -26,6 +26,31 @@ const (
 	LogDebug LogLevel = C.TCKMS_LOG_DEBUG
 )
 
+// String returns the level's name, such as "warn".
+func (l LogLevel) String() string {
+	switch l {
+	case LogOff:
+		return "off"
+	case LogError:
+		return "error"
+	case LogWarn:
+		return "warn"
+	case LogInfo:
+		return "info"
+	case LogDebug:
+		return "debug"
+	default:
+		return "unknown"
+	}
+}
+
+// LogEvent is one line of the log.
+type LogEvent struct {
+	Level LogLevel
+	// Message is a text for people. It may change between versions.
+	Message string
+}
+
 // Options are what a client is made from. Region and Credentials are needed; everything else may be left at its zero
 // value, which is the library's default.
 type Options struct {
@@ -38,9 +63,9 @@ type Options struct {
 	Endpoint string
 	// International chooses the address of the international site. Endpoint goes before it.
 	International bool
-	// PlaintextHTTPToAnyHostAllowed allows plain http to more than loopback addresses. Everybody on the way can then
+	// InsecureHTTPAllowed allows plain http to other than loopback addresses. Everybody on the way can then
 	// read plaintexts and data keys.
-	PlaintextHTTPToAnyHostAllowed bool
+	InsecureHTTPAllowed bool
 	// CAFile is a file of certificates to trust instead of the system's, in PEM form.
 	CAFile string
 	// CAPEM is the same in memory. It goes before CAFile.
@@ -71,9 +96,9 @@ type Options struct {
 	UserAgent string
 	// Language is that of the service's own messages: "en-US" (default) or "zh-CN".
 	Language string
-	// Log hears what the library does, if LogLevel is not LogOff. It is called on several goroutines at once, and a
-	// panic in it is lost.
-	Log      func(level LogLevel, message string)
+	// Log receives what the library logs, if LogLevel is not LogOff. It is called on several goroutines at once. A panic
+	// in it is lost.
+	Log      func(LogEvent)
 	LogLevel LogLevel
 
 	// MetadataEndpoint is another address of the CVM metadata service, for tests.
@@ -106,7 +131,7 @@ func text(setter C.tckms_go_text_setter, value string) setting {
 	return func(c *config) error {
 		var m memory
 		defer m.free()
-		return checked(C.tckms_go_set_text(c.handle, setter, m.text(value)))
+		return m.checked(C.tckms_go_set_text(c.handle, setter, m.text(value)))
 	}
 }
 
@@ -115,7 +140,7 @@ func optionalText(setter C.tckms_go_text_setter, value string) setting {
 	return func(c *config) error {
 		var m memory
 		defer m.free()
-		return checked(C.tckms_go_set_text(c.handle, setter, m.optional(value)))
+		return m.checked(C.tckms_go_set_text(c.handle, setter, m.optional(value)))
 	}
 }
 
@@ -141,7 +166,7 @@ func (o *Options) settings() []setting {
 	add(o.Region != "", text(C.TCKMS_GO_REGION, o.Region))
 	add(o.International, number(C.TCKMS_GO_INTERNATIONAL, 0))
 	add(o.Endpoint != "", text(C.TCKMS_GO_ENDPOINT, o.Endpoint))
-	add(o.PlaintextHTTPToAnyHostAllowed, number(C.TCKMS_GO_ANY_HOST, 1))
+	add(o.InsecureHTTPAllowed, number(C.TCKMS_GO_ANY_HOST, 1))
 	add(o.Credentials != nil, setting(o.Credentials))
 	add(o.MetadataEndpoint != "", text(C.TCKMS_GO_METADATA_ENDPOINT, o.MetadataEndpoint))
 	add(o.STSEndpoint != "", text(C.TCKMS_GO_STS_ENDPOINT, o.STSEndpoint))
@@ -150,7 +175,7 @@ func (o *Options) settings() []setting {
 		var m memory
 		defer m.free()
 		pem, size := m.bytes(o.CAPEM)
-		return checked(C.tckms_go_set_ca_pem(c.handle, pem, size))
+		return m.checked(C.tckms_go_set_ca_pem(c.handle, pem, size))
 	})
 	add(o.Proxy != "", text(C.TCKMS_GO_PROXY, o.Proxy))
 	add(o.ConnectTimeout != 0, number(C.TCKMS_GO_CONNECT_TIMEOUT, milliseconds(o.ConnectTimeout)))

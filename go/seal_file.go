@@ -18,10 +18,10 @@ type FileOptions struct {
 	Threads int
 	// SignedAllowed lets signed messages be opened. Plaintext is then written before the signature is checked.
 	SignedAllowed bool
-	// Progress hears about ten times a second how many bytes of input are done, and how many there are in all, or -1
-	// where that is not known. An error ends the call, and errors.Is and errors.As find it in the call's; so does a
-	// panic. It runs on the goroutine of the call.
-	Progress func(done, total int64) error
+	// Progress is called about ten times a second with the call's context, the bytes of input done, and their total, or -1
+	// where that is not known. An error or a panic ends the call, and errors.Is and errors.As find it in the call's error.
+	// It runs on the goroutine of the call.
+	Progress func(ctx context.Context, done, total int64) error
 }
 
 // SealFile seals everything that src gives from where it stands, up to its end, into dst: files, pipes or sockets, of any
@@ -32,8 +32,8 @@ type FileOptions struct {
 // that is under way is over. They stay open, their deadlines do not count, and nothing else may read or write them
 // meanwhile.
 func (k *Keyring) SealFile(ctx context.Context, dst, src *os.File, encCtx EncryptionContext, o FileOptions) error {
-	call := func(in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
-		return C.tckms_go_seal_fd(k.handle, in, out, pairs, saturated(o.Threads), progress)
+	call := func(how C.tckms_go_how, in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
+		return C.tckms_go_seal_fd(how, k.handle, in, out, pairs, saturated(o.Threads), progress)
 	}
 	return k.overFiles(ctx, "SealFile", dst, src, encCtx, o.Progress, call)
 }
@@ -44,29 +44,29 @@ func (k *Keyring) SealFile(ctx context.Context, dst, src *os.File, encCtx Encryp
 // That nothing is missing is known only when OpenFile succeeds: write to a new file and give it its name afterwards, and
 // throw away what is there after a failure. Everything else is as for SealFile.
 func (k *Keyring) OpenFile(ctx context.Context, dst, src *os.File, expected EncryptionContext, o FileOptions) error {
-	call := func(in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
-		return C.tckms_go_open_fd(k.handle, in, out, pairs, saturated(o.Threads), truth(o.SignedAllowed), progress)
+	call := func(how C.tckms_go_how, in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
+		return C.tckms_go_open_fd(how, k.handle, in, out, pairs, saturated(o.Threads), truth(o.SignedAllowed), progress)
 	}
 	return k.overFiles(ctx, "OpenFile", dst, src, expected, o.Progress, call)
 }
 
-type descriptorCall func(in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome
+type descriptorCall func(how C.tckms_go_how, in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome
 
 func (k *Keyring) overFiles(ctx context.Context, action string, dst, src *os.File, e EncryptionContext,
-	hear func(done, total int64) error, call descriptorCall) error {
+	callback func(ctx context.Context, done, total int64) error, call descriptorCall) error {
 	r := newRequest(action)
 	// C works with the caller's descriptors, so the caller waits for C.
 	r.short = true
 	pairs := r.encryptionContext(e)
-	p := &progress{ctx: ctx, hear: hear}
+	p := &progress{ctx: ctx, callback: callback}
 	var handle cgo.Handle
-	if hear != nil || ctx.Done() != nil {
+	if callback != nil || ctx.Done() != nil {
 		handle = cgo.NewHandle(p)
 		defer handle.Delete()
 	}
 	var err error
 	busy := withDescriptors(src, dst, func(in, out C.int) {
-		r.call = func(C.int64_t) C.tckms_go_outcome { return call(in, out, pairs, C.uintptr_t(handle)) }
+		r.call = func(how C.tckms_go_how) C.tckms_go_outcome { return call(how, in, out, pairs, C.uintptr_t(handle)) }
 		_, _, err = r.do(ctx, k)
 	})
 	if busy != nil {
@@ -104,16 +104,16 @@ func withDescriptors(src, dst *os.File, use func(in, out C.int)) error {
 
 // progress is what stands between C's progress and Go's, and between C and a context.
 type progress struct {
-	ctx  context.Context
-	hear func(done, total int64) error
+	ctx      context.Context
+	callback func(ctx context.Context, done, total int64) error
 	// Why C was told to stop.
 	err error
 }
 
 // tell returns 0 to go on.
 func (p *progress) tell(done, total int64) C.int {
-	if p.err = p.ctx.Err(); p.err == nil && p.hear != nil {
-		p.err = protected(func() error { return p.hear(done, total) })
+	if p.err = p.ctx.Err(); p.err == nil && p.callback != nil {
+		p.err = recoverToError(func() error { return p.callback(p.ctx, done, total) })
 	}
 	if p.err != nil {
 		return 1

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,7 +99,7 @@ var sealing = map[string]way{
 			return nil, err
 		}
 		defer w.Abort()
-		if err := w.SetSize(int64(len(from))); err != nil {
+		if err := w.SetPlaintextSize(int64(len(from))); err != nil {
 			return nil, err
 		}
 		told, err := w.MessageSize()
@@ -265,10 +266,10 @@ func TestACutMessageHasNoEnd(t *testing.T) {
 func TestAnotherContextIsRefusedBeforeAnyKeyIsAsked(t *testing.T) {
 	client := plain.client(t)
 	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error { return k.AddKMS(client, plain.Keys["main"]) })
-	message, err := keyring.Seal(background, []byte("x"), Context{"tenant": "7", "purpose": "backup"})
+	message, err := keyring.Seal(background, []byte("x"), Pairs{"tenant": "7", "purpose": "backup"})
 	good(t, message, err)
 	before, _ := client.Stats()
-	for _, wrong := range []EncryptionContext{Context{"tenant": "8"}, Context{"other": "7"}, ContextJSON(`{"tenant":"8"}`)} {
+	for _, wrong := range []EncryptionContext{Pairs{"tenant": "8"}, Pairs{"other": "7"}, ContextJSON(`{"tenant":"8"}`)} {
 		_, err := keyring.Open(background, message, wrong)
 		wantStatus(t, err, ErrContextMismatch)
 		r, err := keyring.NewOpenReader(background, bytes.NewReader(message), wrong)
@@ -285,11 +286,11 @@ func TestAnotherContextIsRefusedBeforeAnyKeyIsAsked(t *testing.T) {
 	if after, _ := client.Stats(); after.Calls != before.Calls {
 		t.Errorf("%d requests were made", after.Calls-before.Calls)
 	}
-	for _, right := range []EncryptionContext{nil, Context{}, Context{"tenant": "7"}, ContextJSON(`{"purpose":"backup"}`)} {
+	for _, right := range []EncryptionContext{nil, Pairs{}, Pairs{"tenant": "7"}, ContextJSON(`{"purpose":"backup"}`)} {
 		_, err := keyring.Open(background, message, right)
 		good(t, nil, err)
 	}
-	_, err = keyring.Seal(background, nil, Context{"aws-crypto-x": "1"})
+	_, err = keyring.Seal(background, nil, Pairs{"aws-crypto-x": "1"})
 	wantStatus(t, err, ErrReservedContextKey)
 	_, err = keyring.NewSealWriter(background, io.Discard, ContextJSON("no JSON"))
 	wantStatus(t, err, ErrInvalidContext)
@@ -397,7 +398,7 @@ func TestProgressIsToldAndCanStop(t *testing.T) {
 	plaintext := content(5000000)
 	var last [2]int64
 	message, err := overFiles(t, plaintext, func(dst, src *os.File) error {
-		return keyring.SealFile(background, dst, src, app, FileOptions{Progress: func(done, total int64) error {
+		return keyring.SealFile(background, dst, src, app, FileOptions{Progress: func(_ context.Context, done, total int64) error {
 			last = [2]int64{done, total}
 			return nil
 		}})
@@ -421,7 +422,7 @@ func TestProgressIsToldAndCanStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	err = keyring.OpenFile(background, out, src, app, FileOptions{Progress: func(done, total int64) error {
+	err = keyring.OpenFile(background, out, src, app, FileOptions{Progress: func(_ context.Context, done, total int64) error {
 		last = [2]int64{done, total}
 		return nil
 	}})
@@ -440,9 +441,9 @@ func TestProgressIsToldAndCanStop(t *testing.T) {
 	}
 	defer endless.Close()
 	enough := errors.New("enough")
-	for name, stop := range map[string]func(done, total int64) error{
-		"error": func(done, total int64) error { return enough },
-		"panic": func(done, total int64) error { panic(enough) },
+	for name, stop := range map[string]func(ctx context.Context, done, total int64) error{
+		"error": func(context.Context, int64, int64) error { return enough },
+		"panic": func(context.Context, int64, int64) error { panic(enough) },
 	} {
 		_, err := overFiles(t, nil, func(dst, _ *os.File) error {
 			return keyring.SealFile(background, dst, endless, app, FileOptions{Progress: stop})
@@ -616,8 +617,12 @@ func TestSizesAndBoundsAreKept(t *testing.T) {
 		err = w.Close()
 		return message.Bytes(), err
 	}
-	size := func(n int64) func(*SealWriter) error { return func(w *SealWriter) error { return w.SetSize(n) } }
-	bound := func(n int64) func(*SealWriter) error { return func(w *SealWriter) error { return w.SetBound(n) } }
+	size := func(n int64) func(*SealWriter) error {
+		return func(w *SealWriter) error { return w.SetPlaintextSize(n) }
+	}
+	bound := func(n int64) func(*SealWriter) error {
+		return func(w *SealWriter) error { return w.SetPlaintextBound(n) }
+	}
 	for name, test := range map[string]struct {
 		set  func(*SealWriter) error
 		size int
@@ -645,7 +650,7 @@ func TestSizesAndBoundsAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.SetBound(999); err != nil {
+	if err := r.SetPlaintextBound(999); err != nil {
 		t.Error(err)
 	}
 	_, err = io.ReadAll(r)
@@ -774,7 +779,7 @@ func TestWhatAMessageSaysAboutItself(t *testing.T) {
 
 func TestKeyringOptionsAndKeysAreChecked(t *testing.T) {
 	for name, o := range map[string]KeyringOptions{
-		"policy":        {Policy: 7},
+		"policy":        {Commitment: 7},
 		"frame":         {FrameLength: -1},
 		"wrapped keys":  {MaxWrappedKeys: 65536},
 		"header":        {MaxHeaderLength: -1},
@@ -792,8 +797,8 @@ func TestKeyringOptionsAndKeysAreChecked(t *testing.T) {
 	_, err := NewKeyring(KeyringOptions{ReproducedContext: ContextJSON("no JSON")})
 	wantStatus(t, err, ErrInvalidContext)
 	keyring := keyringOf(t, KeyringOptions{
-		Policy: RequireEncryptAllowDecrypt, MaxWrappedKeys: 3, MaxHeaderLength: 10000, MaxFrameLength: 10000,
-		MaxUnframedLength: 10000, ReproducedContext: Context{"a": "b"}, Cache: &CacheLimits{SealMaxAge: time.Microsecond, MaxBytes: 1},
+		Commitment: CommitmentNotRequiredToOpen, MaxWrappedKeys: 3, MaxHeaderLength: 10000, MaxFrameLength: 10000,
+		MaxUnframedLength: 10000, ReproducedContext: Pairs{"a": "b"}, Cache: &CacheLimits{SealMaxAge: time.Microsecond, MaxBytes: 1},
 	}, func(*Keyring) error { return nil })
 	wantStatus(t, keyring.AddKMS(plain.client(t), plain.Keys["main"], "alias/no"), ErrMalformedKeyID)
 	wantStatus(t, keyring.AddRSAPublicPEM("aws-kms", "x", nil), ErrInvalidKeyName)
@@ -860,7 +865,7 @@ func TestClosingAKeyring(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := w.SetSize(1); !errors.Is(err, ErrClosed) {
+	if err := w.SetPlaintextSize(1); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }
@@ -900,14 +905,38 @@ func TestTheToolAndGoReadEachOther(t *testing.T) {
 	keyring := plain.keyring(t, KeyringOptions{})
 	for _, size := range sizes(65536) {
 		plaintext := content(size)
-		message, err := keyring.Seal(background, plaintext, Context{"tenant": "7"})
+		message, err := keyring.Seal(background, plaintext, Pairs{"tenant": "7"})
 		good(t, message, err)
 		if opened := run(message, "-d", "-k", main, "-c", "tenant=7"); !bytes.Equal(opened, plaintext) {
 			t.Errorf("the tool opened %d bytes as %d others", size, len(opened))
 		}
-		opened, err := keyring.Open(background, run(plaintext, "-k", main, "-c", "tenant=7"), Context{"tenant": "7"})
+		opened, err := keyring.Open(background, run(plaintext, "-k", main, "-c", "tenant=7"), Pairs{"tenant": "7"})
 		if err != nil || !bytes.Equal(opened, plaintext) {
 			t.Errorf("Go opened %d bytes as %d others: %v", size, len(opened), err)
 		}
+	}
+}
+
+func TestAnErrnoIsFound(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	source, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	err = plain.keyring(t, KeyringOptions{}).SealFile(background, full, source, app, FileOptions{})
+	if !errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) || !errors.Is(err, ErrDescriptorFailed) {
+		t.Error(err)
+	}
+	_, err = NewClient(Options{Region: "ap-guangzhou", CAFile: "/nonexistent"})
+	if !errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+	if errors.Is(&Error{Status: ErrInternal}, syscall.Errno(0)) {
+		t.Error("no number is found as 0")
 	}
 }

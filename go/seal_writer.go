@@ -34,15 +34,15 @@ func (k *Keyring) NewSealWriter(ctx context.Context, w io.Writer, encCtx Encrypt
 	return &SealWriter{s: s, under: w}, nil
 }
 
-// SetSize says how many bytes of plaintext will be written, before the first is; with another number Write or Close
+// SetPlaintextSize says how many bytes of plaintext will be written, before the first is; with another number Write or Close
 // fails. It lets the keyring's cache be used.
-func (w *SealWriter) SetSize(bytes int64) error { return w.s.set(C.TCKMS_GO_SIZE, bytes) }
+func (w *SealWriter) SetPlaintextSize(bytes int64) error { return w.s.set(C.TCKMS_GO_SIZE, bytes) }
 
-// SetBound says how many bytes of plaintext will be written at most, before the first is. It lets the keyring's cache be
+// SetPlaintextBound says how many bytes of plaintext will be written at most, before the first is. It lets the keyring's cache be
 // used, with the data key charged for all of it.
-func (w *SealWriter) SetBound(bytes int64) error { return w.s.set(C.TCKMS_GO_BOUND, bytes) }
+func (w *SealWriter) SetPlaintextBound(bytes int64) error { return w.s.set(C.TCKMS_GO_BOUND, bytes) }
 
-// MessageSize tells how long the whole message will be, to the byte, after SetSize and before anything is written. It
+// MessageSize tells how long the whole message will be, to the byte, after SetPlaintextSize and before anything is written. It
 // asks the keys for a data key. After an error nothing can be written any more.
 func (w *SealWriter) MessageSize() (int64, error) {
 	if w.err != nil {

@@ -6,13 +6,10 @@
 
 #include "_cgo_export.h"
 
-static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK, 0};
+static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK, NULL, NULL};
 
-/*
- * Where callbacks on this thread put their errors: into the outcome of the call that they run in. NULL on threads of
- * the library.
- */
-static _Thread_local uintptr_t *catching;
+/* What stands in Go for the call that this thread makes; callbacks report to it. 0 on threads of the library. */
+static _Thread_local uintptr_t current_call;
 
 /* To be called by the function that made the call, on the same thread. */
 static void finish(tckms_go_outcome *outcome, tckms_status status) {
@@ -32,11 +29,11 @@ void tckms_go_free(tckms_go_outcome *outcome) {
   tckms_buffer_free(&outcome->first);
   tckms_buffer_free(&outcome->second);
   tckms_error_free(outcome->error);
+  free(outcome->request_id);
+  free(outcome->key_id);
   outcome->error = NULL;
-  if (outcome->caught != 0) {
-    tckmsGoForget(outcome->caught);
-    outcome->caught = 0;
-  }
+  outcome->request_id = NULL;
+  outcome->key_id = NULL;
 }
 
 /* A client to call with, and what to free when that is done. */
@@ -63,56 +60,65 @@ static tckms_status choose(const tckms_client *client, int64_t timeout_ms, chose
   return status;
 }
 
-/* `call` is an expression with `outcome`. Callbacks may make calls of their own, so the one before is remembered. */
-#define CATCH(call)                          \
-  do {                                       \
-    tckms_go_outcome outcome = nothing;      \
-    uintptr_t *before = catching;            \
-    tckms_status status;                     \
-    catching = &outcome.caught;              \
-    status = (call);                         \
-    catching = before;                       \
-    finish(&outcome, status);                \
-    return outcome;                          \
-  } while (0)
-
-/* `call` is an expression with `with`, the client to use, and `outcome`. Freeing leaves the thread's error alone. */
-#define CALL(call)                                                    \
-  do {                                                                \
-    tckms_go_outcome outcome = nothing;                               \
-    uintptr_t *before = catching;                                     \
-    chosen chosen_client;                                             \
-    tckms_status status = choose(client, timeout_ms, &chosen_client); \
-    if (status == TCKMS_OK) {                                         \
-      const tckms_client *with = chosen_client.client;                \
-      catching = &outcome.caught;                                     \
-      status = (call);                                                \
-      catching = before;                                              \
-    }                                                                 \
-    tckms_client_free(chosen_client.derived);                         \
-    finish(&outcome, status);                                         \
-    return outcome;                                                   \
-  } while (0)
-
-tckms_go_outcome tckms_go_encrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *buf,
-                                  size_t len, const char *ctx_json) {
-  CALL(tckms_encrypt(with, key_id, buf, len, ctx_json, &outcome.first));
+/* The same, and the ids of the last request where they are wanted. Without memory for them they are empty. */
+static void finish_with_ids(tckms_go_outcome *outcome, tckms_status status, tckms_go_how how) {
+  if (how.ids) {
+    outcome->request_id = strdup(tckms_last_request_id());
+    outcome->key_id = strdup(tckms_last_key_id());
+  }
+  finish(outcome, status);
 }
 
-tckms_go_outcome tckms_go_decrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *blob,
+/* `expression` is a call with `outcome`. Callbacks may make calls of their own, so the one before is remembered. */
+#define CALL(expression)                        \
+  do {                                          \
+    tckms_go_outcome outcome = nothing;         \
+    uintptr_t before = current_call;            \
+    tckms_status status;                        \
+    current_call = how.call;                    \
+    status = (expression);                      \
+    current_call = before;                      \
+    finish_with_ids(&outcome, status, how);     \
+    return outcome;                             \
+  } while (0)
+
+/* The same with `with`, the client to use. Freeing it leaves the thread's error and ids alone. */
+#define CLIENT_CALL(expression)                                           \
+  do {                                                                    \
+    tckms_go_outcome outcome = nothing;                                   \
+    uintptr_t before = current_call;                                      \
+    chosen chosen_client;                                                 \
+    tckms_status status = choose(client, how.timeout_ms, &chosen_client); \
+    if (status == TCKMS_OK) {                                             \
+      const tckms_client *with = chosen_client.client;                    \
+      current_call = how.call;                                            \
+      status = (expression);                                              \
+      current_call = before;                                              \
+    }                                                                     \
+    tckms_client_free(chosen_client.derived);                             \
+    finish_with_ids(&outcome, status, how);                               \
+    return outcome;                                                       \
+  } while (0)
+
+tckms_go_outcome tckms_go_encrypt(const tckms_client *client, tckms_go_how how, const char *key_id, const void *buf,
                                   size_t len, const char *ctx_json) {
-  CALL(tckms_decrypt(with, key_id, blob, len, ctx_json, &outcome.first));
+  CLIENT_CALL(tckms_encrypt(with, key_id, buf, len, ctx_json, &outcome.first));
 }
 
-tckms_go_outcome tckms_go_reencrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id,
+tckms_go_outcome tckms_go_decrypt(const tckms_client *client, tckms_go_how how, const char *key_id, const void *blob,
+                                  size_t len, const char *ctx_json) {
+  CLIENT_CALL(tckms_decrypt(with, key_id, blob, len, ctx_json, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_reencrypt(const tckms_client *client, tckms_go_how how, const char *key_id,
                                     const void *blob, size_t len, const char *source_ctx_json,
                                     const char *destination_ctx_json) {
-  CALL(tckms_reencrypt(with, key_id, blob, len, source_ctx_json, destination_ctx_json, &outcome.first));
+  CLIENT_CALL(tckms_reencrypt(with, key_id, blob, len, source_ctx_json, destination_ctx_json, &outcome.first));
 }
 
-tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, int64_t timeout_ms, const char *key_id,
+tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, tckms_go_how how, const char *key_id,
                                             size_t key_len, const char *ctx_json) {
-  CALL(tckms_generate_data_key(with, key_id, key_len, ctx_json, &outcome.first, &outcome.second));
+  CLIENT_CALL(tckms_generate_data_key(with, key_id, key_len, ctx_json, &outcome.first, &outcome.second));
 }
 
 /* The library refuses a longer request before it writes, so there need be no room for one. */
@@ -131,8 +137,8 @@ static tckms_status random_into(const tckms_client *client, size_t len, tckms_bu
   return status;
 }
 
-tckms_go_outcome tckms_go_generate_random(const tckms_client *client, int64_t timeout_ms, size_t len) {
-  CALL(random_into(with, len, &outcome.first));
+tckms_go_outcome tckms_go_generate_random(const tckms_client *client, tckms_go_how how, size_t len) {
+  CLIENT_CALL(random_into(with, len, &outcome.first));
 }
 
 void tckms_go_random_free(tckms_go_outcome *outcome) {
@@ -142,9 +148,9 @@ void tckms_go_random_free(tckms_go_outcome *outcome) {
   tckms_go_free(outcome);
 }
 
-tckms_go_outcome tckms_go_call(const tckms_client *client, int64_t timeout_ms, const char *action,
+tckms_go_outcome tckms_go_call(const tckms_client *client, tckms_go_how how, const char *action,
                                const char *request_json) {
-  CALL(tckms_call(with, action, request_json, &outcome.first));
+  CLIENT_CALL(tckms_call(with, action, request_json, &outcome.first));
 }
 
 tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out) {
@@ -262,12 +268,12 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
 
 /* A handle of Go is a number, and the userdata of C a pointer that nobody follows. */
 
-static void hear(void *userdata, int level, const char *message) {
+static void on_log(void *userdata, int level, const char *message) {
   tckmsGoLog((uintptr_t)userdata, level, (char *)message);
 }
 
 static int ask(void *userdata, tckms_credentials *out) {
-  return tckmsGoCredentials((uintptr_t)userdata, catching, out);
+  return tckmsGoCredentials((uintptr_t)userdata, current_call, out);
 }
 
 static void forget(void *userdata) {
@@ -275,7 +281,7 @@ static void forget(void *userdata) {
 }
 
 tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t handle) {
-  return ended(tckms_config_set_log(config, level, hear, (void *)handle));
+  return ended(tckms_config_set_log(config, level, on_log, (void *)handle));
 }
 
 tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle) {
@@ -336,18 +342,18 @@ tckms_go_outcome tckms_go_add_rsa(tckms_keyring *keyring, tckms_go_rsa_half half
 
 static int generate_in_go(void *userdata, const char *ctx_json, uint8_t *data_key, size_t data_key_len,
                           tckms_wrapped_key *out) {
-  return tckmsGoGenerate((uintptr_t)userdata, catching, (char *)ctx_json, data_key, data_key_len, out);
+  return tckmsGoGenerate((uintptr_t)userdata, current_call, (char *)ctx_json, data_key, data_key_len, out);
 }
 
 static int wrap_in_go(void *userdata, const char *ctx_json, const uint8_t *data_key, size_t data_key_len,
                       tckms_wrapped_key *out) {
-  return tckmsGoWrap((uintptr_t)userdata, catching, (char *)ctx_json, (uint8_t *)data_key, data_key_len, out);
+  return tckmsGoWrap((uintptr_t)userdata, current_call, (char *)ctx_json, (uint8_t *)data_key, data_key_len, out);
 }
 
 static int unwrap_in_go(void *userdata, const char *provider_id, const uint8_t *provider_info,
                         size_t provider_info_len, const uint8_t *wrapped, size_t wrapped_len, const char *ctx_json,
                         uint8_t *data_key, size_t data_key_len) {
-  return tckmsGoUnwrap((uintptr_t)userdata, catching, (char *)provider_id, (uint8_t *)provider_info, provider_info_len,
+  return tckmsGoUnwrap((uintptr_t)userdata, current_call, (char *)provider_id, (uint8_t *)provider_info, provider_info_len,
                        (uint8_t *)wrapped, wrapped_len, (char *)ctx_json, data_key, data_key_len);
 }
 
@@ -368,17 +374,17 @@ tckms_go_outcome tckms_go_wrapped_key_set(tckms_wrapped_key *out, const void *in
   return ended(tckms_wrapped_key_set(out, info, info_len, wrapped, len));
 }
 
-tckms_go_outcome tckms_go_seal(const tckms_keyring *keyring, const uint8_t *buf, size_t len, const char *ctx_json) {
-  CATCH(tckms_seal(keyring, buf, len, ctx_json, &outcome.first));
+tckms_go_outcome tckms_go_seal(tckms_go_how how, const tckms_keyring *keyring, const uint8_t *buf, size_t len, const char *ctx_json) {
+  CALL(tckms_seal(keyring, buf, len, ctx_json, &outcome.first));
 }
 
-tckms_go_outcome tckms_go_open(const tckms_keyring *keyring, const uint8_t *msg, size_t len,
+tckms_go_outcome tckms_go_open(tckms_go_how how, const tckms_keyring *keyring, const uint8_t *msg, size_t len,
                                const char *expected_ctx_json) {
-  CATCH(tckms_open(keyring, msg, len, expected_ctx_json, &outcome.first));
+  CALL(tckms_open(keyring, msg, len, expected_ctx_json, &outcome.first));
 }
 
-tckms_go_outcome tckms_go_message_info(const uint8_t *msg, size_t len) {
-  CATCH(tckms_message_info(msg, len, &outcome.first));
+tckms_go_outcome tckms_go_message_info(tckms_go_how how, const uint8_t *msg, size_t len) {
+  CALL(tckms_message_info(msg, len, &outcome.first));
 }
 
 tckms_go_outcome tckms_go_stream_seal_new(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out) {
@@ -406,18 +412,18 @@ tckms_go_outcome tckms_go_stream_set(tckms_stream *stream, tckms_go_stream_sette
   return ended(stream_set(stream, setter, value));
 }
 
-tckms_go_outcome tckms_go_stream_update(tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,
+tckms_go_outcome tckms_go_stream_update(tckms_go_how how, tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,
                                         uint8_t *out, size_t out_size, size_t *produced) {
-  CATCH(tckms_stream_update(stream, in, in_len, consumed, out, out_size, produced));
+  CALL(tckms_stream_update(stream, in, in_len, consumed, out, out_size, produced));
 }
 
-tckms_go_outcome tckms_go_stream_finish(tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
+tckms_go_outcome tckms_go_stream_finish(tckms_go_how how, tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
                                         int *done) {
-  CATCH(tckms_stream_finish(stream, out, out_size, produced, done));
+  CALL(tckms_stream_finish(stream, out, out_size, produced, done));
 }
 
-tckms_go_outcome tckms_go_stream_total_size(tckms_stream *stream, uint64_t *total_size) {
-  CATCH(tckms_stream_total_size(stream, total_size));
+tckms_go_outcome tckms_go_stream_total_size(tckms_go_how how, tckms_stream *stream, uint64_t *total_size) {
+  CALL(tckms_stream_total_size(stream, total_size));
 }
 
 static int tell(void *userdata, uint64_t done, uint64_t total) {
@@ -433,14 +439,14 @@ static tckms_fd_options fd_options(uint32_t threads, int signed_allowed, uintptr
   return options;
 }
 
-tckms_go_outcome tckms_go_seal_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
+tckms_go_outcome tckms_go_seal_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
                                   uint32_t threads, uintptr_t progress) {
   tckms_fd_options options = fd_options(threads, 0, progress);
-  CATCH(tckms_seal_fd(keyring, in_fd, out_fd, ctx_json, &options, sizeof options));
+  CALL(tckms_seal_fd(keyring, in_fd, out_fd, ctx_json, &options, sizeof options));
 }
 
-tckms_go_outcome tckms_go_open_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,
+tckms_go_outcome tckms_go_open_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,
                                   uint32_t threads, int signed_allowed, uintptr_t progress) {
   tckms_fd_options options = fd_options(threads, signed_allowed, progress);
-  CATCH(tckms_open_fd(keyring, in_fd, out_fd, expected_ctx_json, &options, sizeof options));
+  CALL(tckms_open_fd(keyring, in_fd, out_fd, expected_ctx_json, &options, sizeof options));
 }

@@ -18,28 +18,37 @@ typedef struct {
   tckms_buffer second;
   tckms_error *error;
   int status;
-  /* The number that stands for the errors of Go's callbacks on this thread, or 0. */
-  uintptr_t caught;
+  /* Of the last request, where they were asked for. */
+  char *request_id;
+  char *key_id;
 } tckms_go_outcome;
 
 void tckms_go_free(tckms_go_outcome *outcome);
 
-/*
- * The calls. Unless `timeout_ms` is 0 it is the call's total timeout, by a client that is derived for it.
- */
-tckms_go_outcome tckms_go_encrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *buf,
+/* How to make a call. */
+typedef struct {
+  /* The total timeout of a client's call, by a client that is derived for it; 0 for the client's own. */
+  int64_t timeout_ms;
+  /* What stands for the call in Go: callbacks on its thread get it. 0 for none. */
+  uintptr_t call;
+  /* Whether the ids of the last request are wanted. */
+  int ids;
+} tckms_go_how;
+
+/* The calls. */
+tckms_go_outcome tckms_go_encrypt(const tckms_client *client, tckms_go_how how, const char *key_id, const void *buf,
                                   size_t len, const char *ctx_json);
-tckms_go_outcome tckms_go_decrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id, const void *blob,
+tckms_go_outcome tckms_go_decrypt(const tckms_client *client, tckms_go_how how, const char *key_id, const void *blob,
                                   size_t len, const char *ctx_json);
-tckms_go_outcome tckms_go_reencrypt(const tckms_client *client, int64_t timeout_ms, const char *key_id,
+tckms_go_outcome tckms_go_reencrypt(const tckms_client *client, tckms_go_how how, const char *key_id,
                                     const void *blob, size_t len, const char *source_ctx_json,
                                     const char *destination_ctx_json);
-tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, int64_t timeout_ms, const char *key_id,
+tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, tckms_go_how how, const char *key_id,
                                             size_t key_len, const char *ctx_json);
 /* The bytes are in `first.data`, to be given back with tckms_go_random_free(), not with tckms_go_free(). */
-tckms_go_outcome tckms_go_generate_random(const tckms_client *client, int64_t timeout_ms, size_t len);
+tckms_go_outcome tckms_go_generate_random(const tckms_client *client, tckms_go_how how, size_t len);
 void tckms_go_random_free(tckms_go_outcome *outcome);
-tckms_go_outcome tckms_go_call(const tckms_client *client, int64_t timeout_ms, const char *action,
+tckms_go_outcome tckms_go_call(const tckms_client *client, tckms_go_how how, const char *action,
                                const char *request_json);
 tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out);
 
@@ -122,10 +131,10 @@ tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provide
                                      int unwrap, uintptr_t handle);
 
 /* Sealing. */
-tckms_go_outcome tckms_go_seal(const tckms_keyring *keyring, const uint8_t *buf, size_t len, const char *ctx_json);
-tckms_go_outcome tckms_go_open(const tckms_keyring *keyring, const uint8_t *msg, size_t len,
+tckms_go_outcome tckms_go_seal(tckms_go_how how, const tckms_keyring *keyring, const uint8_t *buf, size_t len, const char *ctx_json);
+tckms_go_outcome tckms_go_open(tckms_go_how how, const tckms_keyring *keyring, const uint8_t *msg, size_t len,
                                const char *expected_ctx_json);
-tckms_go_outcome tckms_go_message_info(const uint8_t *msg, size_t len);
+tckms_go_outcome tckms_go_message_info(tckms_go_how how, const uint8_t *msg, size_t len);
 
 typedef enum { TCKMS_GO_SIZE, TCKMS_GO_BOUND, TCKMS_GO_SIGNED_ALLOWED } tckms_go_stream_setter;
 
@@ -133,16 +142,16 @@ tckms_go_outcome tckms_go_stream_seal_new(const tckms_keyring *keyring, const ch
 tckms_go_outcome tckms_go_stream_open_new(const tckms_keyring *keyring, const char *expected_ctx_json,
                                           tckms_stream **out);
 tckms_go_outcome tckms_go_stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value);
-tckms_go_outcome tckms_go_stream_update(tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,
+tckms_go_outcome tckms_go_stream_update(tckms_go_how how, tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,
                                         uint8_t *out, size_t out_size, size_t *produced);
-tckms_go_outcome tckms_go_stream_finish(tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
+tckms_go_outcome tckms_go_stream_finish(tckms_go_how how, tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
                                         int *done);
-tckms_go_outcome tckms_go_stream_total_size(tckms_stream *stream, uint64_t *total_size);
+tckms_go_outcome tckms_go_stream_total_size(tckms_go_how how, tckms_stream *stream, uint64_t *total_size);
 
 /* `progress` stands for a progress of Go, and 0 for none. */
-tckms_go_outcome tckms_go_seal_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
+tckms_go_outcome tckms_go_seal_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
                                   uint32_t threads, uintptr_t progress);
-tckms_go_outcome tckms_go_open_fd(const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,
+tckms_go_outcome tckms_go_open_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,
                                   uint32_t threads, int signed_allowed, uintptr_t progress);
 
 #endif /* TCKMS_GO_SHIM_H */

@@ -41,8 +41,8 @@ func (k *Keyring) newStream(ctx context.Context, action string, e EncryptionCont
 	var handle *C.tckms_stream
 	r := newRequest(action)
 	defer r.memory.free()
-	if err := checked(maker(k.handle, r.encryptionContext(e), &handle)); err != nil {
-		k.drop(k.free)
+	if err := r.checked(maker(k.handle, r.encryptionContext(e), &handle)); err != nil {
+		k.release(k.free)
 		return nil, err
 	}
 	core := &streamCore{handle, k, make([]byte, chunk)}
@@ -55,14 +55,15 @@ func (k *Keyring) newStream(ctx context.Context, action string, e EncryptionCont
 func (c *streamCore) free() {
 	runtime.SetFinalizer(c, nil)
 	C.tckms_stream_free(c.handle)
-	c.keyring.drop(c.keyring.free)
+	c.keyring.release(c.keyring.free)
 	Wipe(c.out)
 }
 
-// A stream holds its keyring, so it takes a place of a closed one too.
-func (c *streamCore) enter(ctx context.Context) error   { return c.keyring.take(ctx, nil) }
-func (c *streamCore) leave()                            { c.keyring.giveBack() }
+// A stream retains its keyring, so it has a slot of a closed one too.
+func (c *streamCore) enter(ctx context.Context) error   { return c.keyring.acquireSlot(ctx, nil) }
+func (c *streamCore) leave()                            { c.keyring.releaseSlot() }
 func (c *streamCore) timeout(context.Context) C.int64_t { return 0 }
+func (c *streamCore) hasCallbacks() bool                { return c.keyring.hasCallbacks() }
 func (c *streamCore) lastReports(began time.Time) []report {
 	return c.keyring.lastReports(began)
 }
@@ -92,6 +93,7 @@ func (s *stream) do(r *request) error {
 func (s *stream) newRequest() *request {
 	r := newRequest(s.action)
 	r.short = s.keyed
+	r.part = true
 	return r
 }
 
@@ -106,8 +108,8 @@ func (s *stream) update(input []byte) (consumed int, out []byte, err error) {
 	r, handle, room := s.newRequest(), s.core.handle, s.core.out
 	in, size := r.input(s.ctx, input)
 	var taken, produced C.size_t
-	r.call = func(C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_stream_update(handle, in, size, &taken, (*C.uint8_t)(unsafe.Pointer(&room[0])), chunk, &produced)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_stream_update(how, handle, in, size, &taken, (*C.uint8_t)(unsafe.Pointer(&room[0])), chunk, &produced)
 	}
 	if err := s.do(r); err != nil {
 		return 0, nil, err
@@ -123,8 +125,8 @@ func (s *stream) finish() (out []byte, done bool, err error) {
 	r, handle, room := s.newRequest(), s.core.handle, s.core.out
 	var produced C.size_t
 	var ended C.int
-	r.call = func(C.int64_t) C.tckms_go_outcome {
-		return C.tckms_go_stream_finish(handle, (*C.uint8_t)(unsafe.Pointer(&room[0])), chunk, &produced, &ended)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_stream_finish(how, handle, (*C.uint8_t)(unsafe.Pointer(&room[0])), chunk, &produced, &ended)
 	}
 	if err := s.do(r); err != nil {
 		return nil, false, err
@@ -151,7 +153,7 @@ func (s *stream) total() (int64, error) {
 	}
 	r, handle := s.newRequest(), s.core.handle
 	var size C.uint64_t
-	r.call = func(C.int64_t) C.tckms_go_outcome { return C.tckms_go_stream_total_size(handle, &size) }
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome { return C.tckms_go_stream_total_size(how, handle, &size) }
 	if err := s.do(r); err != nil {
 		return 0, err
 	}

@@ -83,7 +83,7 @@ func TestThreadsAreBounded(t *testing.T) {
 	wait.Wait()
 	close(stop)
 	<-watched
-	// The places, and some for Go's own work and the network's.
+	// The slots, and some for Go's own work and the network's.
 	limit := int32(before + DefaultMaxConcurrentCalls + 24)
 	if most > limit || most < DefaultMaxConcurrentCalls {
 		t.Errorf("%d threads at most, %d before, %d is the limit", most, before, limit)
