@@ -249,6 +249,8 @@ const (
 	ErrHTTPUnavailable Status = C.TCKMS_ERR_HTTP_UNAVAILABLE
 	// ErrResourceInsufficient: ResourceInsufficient: the service has no capacity for this.
 	ErrResourceInsufficient Status = C.TCKMS_ERR_RESOURCE_INSUFFICIENT
+	// ErrOpenLimited: Too many messages did not open lately, so this one is not sent to the service now.
+	ErrOpenLimited Status = C.TCKMS_ERR_OPEN_LIMITED
 	// ErrKeyMismatch: The reply is about another CMK than the one the caller expects.
 	ErrKeyMismatch Status = C.TCKMS_ERR_KEY_MISMATCH
 	// ErrNotAMessage: The data does not begin like a sealed message.

@@ -39,8 +39,8 @@
  *   does not count, so text can be printed.
  *
  * STRUCTURES THAT GROW
- *   tckms_fd_options, tckms_custom_key, tckms_cache_limits, tckms_role_options and tckms_stats may get more members at
- *   their end in later versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
+ *   tckms_fd_options, tckms_custom_key, tckms_cache_limits and tckms_stats may get more members at their end in later
+ *   versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
  *   Members that are 0 or NULL have their defaults. A program that sets a member that the running library does not know
  *   yet gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is TCKMS_ERR_INVALID_LENGTH.
  *
@@ -106,7 +106,6 @@
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
-#define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 
@@ -164,16 +163,6 @@
  * Log level: also the waits between attempts.
  */
 #define TCKMS_LOG_DEBUG 4
-
-/**
- * Site: cloud.tencent.com, the mainland one.
- */
-#define TCKMS_SITE_MAINLAND 0
-
-/**
- * Site: tencentcloud.com, the international one.
- */
-#define TCKMS_SITE_INTERNATIONAL 1
 
 /**
  * Policy: messages that commit to one data key are opened, no others. The default.
@@ -732,6 +721,10 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_RESOURCE_INSUFFICIENT = 606,
   /**
+   * Too many messages did not open lately, so this one is not sent to the service now.
+   */
+  TCKMS_ERR_OPEN_LIMITED = 607,
+  /**
    * The reply is about another CMK than the one the caller expects.
    */
   TCKMS_ERR_KEY_MISMATCH = 701,
@@ -907,42 +900,13 @@ typedef struct tckms_buffer {
 typedef void (*tckms_log_callback)(void *userdata, int level, const char *message);
 
 /**
- * A role to assume, for tckms_config_set_assume_role_credentials(). Begin with TCKMS_ROLE_OPTIONS_INIT.
- */
-typedef struct tckms_role_options {
-  /**
-   * Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>".
-   */
-  const char *role_arn;
-  /**
-   * 2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
-   */
-  const char *session_name_or_null;
-  /**
-   * The external id that the role's policy asks for, or NULL.
-   */
-  const char *external_id_or_null;
-  /**
-   * A policy in JSON that narrows what the role may do, or NULL.
-   */
-  const char *policy_or_null;
-  /**
-   * Lifetime of the session, up to 43200; 0 for 7200.
-   */
-  int64_t duration_seconds;
-} tckms_role_options;
-
-/**
  * A function that supplies credentials.
  *
  * @param userdata  The pointer given to tckms_config_set_credentials_callback().
  * @param out       To be filled with tckms_credentials_set().
- * @return          0 when it filled `out`. Otherwise a status of this library, which the caller of the library gets:
- *                  TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable. Any other number becomes
- *                  TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which does not.
+ * @return          0 when it filled `out`; anything else when it has no credentials now.
  *
- * It runs on the thread whose call finds that new credentials are due, or that the service refuses those that it has
- * (after a rotation), and on one thread at a time for each client
+ * It runs on the thread whose call finds that new credentials are due, and on one thread at a time for each client
  * made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
  * the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
  */
@@ -1127,8 +1091,8 @@ typedef struct tckms_fd_options {
   /**
    * Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
    * are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-   * call with TCKMS_ERR_CANCELED as soon as a write or a request to the key service that is under way is over, at the
-   * latest after the client's total timeout. It must return: no longjmp() and no C++ exception may leave it.
+   * call with TCKMS_ERR_CANCELED at once, or as soon as a write that is under way is over. It must return: no longjmp()
+   * and no C++ exception may leave it.
    */
   int (*progress)(void *userdata, uint64_t done, uint64_t total);
   /**
@@ -1518,20 +1482,16 @@ tckms_status tckms_config_set_endpoint(tckms_config *config,
                                        const char *url);
 
 /**
- * Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
- *
- * tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever order they are called.
+ * Sets the address of the international site: "https://kms.intl.tencentcloudapi.com".
  *
  * @param config  The configuration.
- * @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ * @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
  *
  * Threads: one at a time per configuration.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_site(tckms_config *config,
-                                   int site);
+tckms_status tckms_config_set_international_endpoint(tckms_config *config);
 
 /**
  * Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
@@ -1544,8 +1504,8 @@ tckms_status tckms_config_set_site(tckms_config *config,
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_insecure_http_allowed(tckms_config *config,
-                                                    int allowed);
+tckms_status tckms_config_set_plaintext_http_to_any_host_allowed(tckms_config *config,
+                                                                 int allowed);
 
 /**
  * Sets a fixed identity.
@@ -1759,9 +1719,6 @@ tckms_status tckms_config_set_log(tckms_config *config,
  * nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
  * each with its reason.
  *
- * In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
- * variable counts as not set, for this and all functions that read the environment, and no home directory is looked at.
- *
  * @param config  The configuration. What was set before is replaced.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE,
  *                TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
@@ -1888,7 +1845,7 @@ tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
                                                const char *token_file,
                                                const char *role_arn,
                                                const char *session_name_or_null,
-                                               int64_t duration_seconds);
+                                               int duration_seconds);
 
 /**
  * The same for the pod this process runs in, from what TKE puts into its environment: TKE_PROVIDER_ID,
@@ -1906,22 +1863,27 @@ tckms_status tckms_config_set_tke_env_credentials(tckms_config *config);
 
 /**
  * Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
- * role's those of KMS. Call it again for a role that the role may assume: up to 8, one in the other.
+ * role's those of KMS.
  *
- * @param config   The configuration, with credentials of any kind.
- * @param options  The role. Copied.
- * @param size     sizeof(tckms_role_options) of the program.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
- *                 TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when
- *                 none were set before.
+ * @param config                The configuration, with credentials of any kind.
+ * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
+ * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
+ * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
+ * @param external_id_or_null   The external id that the role's policy asks for, or NULL. Copied.
+ * @param policy_or_null        A policy in JSON that narrows what the role may do, or NULL. Copied.
+ * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
+ *                              TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
  *
  * Threads: one at a time per configuration.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
-                                                      const tckms_role_options *options,
-                                                      size_t size);
+tckms_status tckms_config_set_assume_role(tckms_config *config,
+                                          const char *role_arn,
+                                          const char *session_name_or_null,
+                                          int duration_seconds,
+                                          const char *external_id_or_null,
+                                          const char *policy_or_null);
 
 /**
  * Takes credentials from a function of the program's own, whenever new ones are due.
@@ -1931,8 +1893,8 @@ tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
  * @param userdata            Handed to the function as it is.
  * @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
  *                            callback are freed; not when this function fails. NULL for nothing to free.
- * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
- *                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
+ * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. A call says TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED when
+ *                            the function supplied none.
  *
  * Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
  * Since 0.1.0.
@@ -1946,14 +1908,13 @@ tckms_status tckms_config_set_credentials_callback(tckms_config *config,
 /**
  * Supplies credentials; only inside a credentials callback.
  *
- * @param out                 What the callback got.
- * @param secret_id           As for tckms_config_set_credentials(). Copied.
- * @param secret_key          The same. Copied into memory that is wiped.
- * @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
- * @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch, before the year
- *                            10000; 0 for never. The callback is called again in good time before.
- * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_MALFORMED_CREDENTIALS
- *                            or TCKMS_ERR_OUT_OF_RANGE.
+ * @param out            What the callback got.
+ * @param secret_id      As for tckms_config_set_credentials(). Copied.
+ * @param secret_key     The same. Copied into memory that is wiped.
+ * @param token_or_null  NULL, or the session token. Copied into memory that is wiped.
+ * @param expires_at     When they expire, in seconds since the Unix epoch; 0 for never. The callback is called again in
+ *                       good time before.
+ * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_CREDENTIALS.
  *
  * Threads: on the thread that the callback runs on.
  * Since 0.1.0.
@@ -1963,17 +1924,15 @@ tckms_status tckms_credentials_set(tckms_credentials *out,
                                    const char *secret_id,
                                    const char *secret_key,
                                    const char *token_or_null,
-                                   int64_t expires_at_seconds);
+                                   int64_t expires_at);
 
 /**
- * Adds the credentials of another configuration, to be asked when those set so far are not available. Call it again for
+ * Adds the credentials of another configuration, to be asked when those set so far cannot be had. Call it again for
  * more: the order of the calls is the order of asking.
  *
  * @param config  The configuration.
- * @param other   Another configuration, with credentials of any kind. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none, or
- *                TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would be nested more than
- *                8 deep.
+ * @param other   A configuration with credentials of any kind. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NO_CREDENTIALS when `other` has none.
  *
  * Threads: one at a time per configuration.
  * Since 0.1.0.
@@ -1997,11 +1956,11 @@ tckms_status tckms_config_set_metadata_endpoint(tckms_config *config,
                                                 const char *url);
 
 /**
- * Sets another address of STS than the one that belongs to the address of KMS: "https://sts.tencentcloudapi.com", that of
- * the international site, or the internal one of either.
+ * Sets another address of STS, such as that of a region or of the international site.
  *
  * @param config  The configuration.
- * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
+ * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied. Default
+ *                "https://sts.tencentcloudapi.com".
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
  *                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
  *
@@ -2031,12 +1990,8 @@ tckms_status tckms_client_new(const tckms_config *config,
 /**
  * Makes a client from the environment.
  *
- * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required. TCKMS_ENDPOINT,
- * TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set, each as by the setter of its name;
- * TCKMS_INSECURE_HTTP_ALLOWED=1 is tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
- *
- * In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
- * variable counts as not set, HOME included: this function fails, and its error says so.
+ * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is needed; TCKMS_ENDPOINT and
+ * TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
  *
  * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
  * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value
@@ -2459,6 +2414,39 @@ tckms_status tckms_keyring_set_max_wrapped_keys(tckms_keyring *keyring,
                                                 size_t count);
 
 /**
+ * Limits how many RSA operations a message can cause when it is opened with private keys of the keyring. Default 2.
+ *
+ * @param keyring  The keyring.
+ * @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Only keys with the name that a wrapped data key says are tried.
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_rsa_operations(tckms_keyring *keyring,
+                                                  size_t count);
+
+/**
+ * Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(), tckms_seal_fd(),
+ * tckms_open_fd(), or one function of a stream. Default 30000.
+ *
+ * @param keyring     The keyring.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * When a message is opened, each key that it names gets a part of the time, so that a region which does not answer leaves
+ * time for the next one. The total timeout of a CMK's client also limits each request. The time of a custom key's callback
+ * counts, but the library cannot interrupt it.
+ * Threads: one at a time per keyring.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_total_timeout_ms(tckms_keyring *keyring,
+                                                int64_t timeout_ms);
+
+/**
  * Limits how long the header of a message may be that is opened. Default 524288.
  *
  * @param keyring  The keyring.
@@ -2530,7 +2518,8 @@ tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
  * @return          TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any status; see the chapter on
  *                  errors.
  *
- * Threads: from any thread, any number at once. Blocks while the keys are asked for a data key.
+ * Threads: from any thread, any number at once. Blocks while the keys are asked for a data key, no longer than
+ * tckms_keyring_set_total_timeout_ms() says.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
@@ -2554,7 +2543,8 @@ tckms_status tckms_seal(const tckms_keyring *keyring,
  *                           TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any status; see the chapter on
  *                           errors.
  *
- * Threads: from any thread, any number at once. Blocks while the keys are asked for the data key.
+ * Threads: from any thread, any number at once. Blocks while the keys are asked for the data key, no longer than
+ * tckms_keyring_set_total_timeout_ms() says.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED

@@ -265,6 +265,8 @@ pub enum Status {
     HttpUnavailable = 605,
     /// `ResourceInsufficient`: the service has no capacity for this.
     ResourceInsufficient = 606,
+    /// Too many messages did not open lately, so this one is not sent to the service now.
+    OpenLimited = 607,
 
     /// The reply is about another CMK than the one the caller expects.
     KeyMismatch = 701,
@@ -602,6 +604,11 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
         c"a gateway or proxy says that the service is unavailable now",
     ),
     (Status::ResourceInsufficient, c"TCKMS_ERR_RESOURCE_INSUFFICIENT", c"the service has no capacity for this now"),
+    (
+        Status::OpenLimited,
+        c"TCKMS_ERR_OPEN_LIMITED",
+        c"too many messages did not open, so the service is not asked for this one now",
+    ),
     (Status::KeyMismatch, c"TCKMS_ERR_KEY_MISMATCH", c"the reply is about another CMK than expected"),
     (Status::NotAMessage, c"TCKMS_ERR_NOT_A_MESSAGE", c"the data is not a sealed message"),
     (Status::MessageIsBase64, c"TCKMS_ERR_MESSAGE_IS_BASE64", c"the data is a sealed message in base64"),

@@ -28,8 +28,8 @@ pub struct tckms_fd_options {
     pub signed_allowed: c_int,
     /// Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
     /// are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-    /// call with TCKMS_ERR_CANCELED as soon as a write or a request to the key service that is under way is over, at the
-    /// latest after the client's total timeout. It must return: no longjmp() and no C++ exception may leave it.
+    /// call with TCKMS_ERR_CANCELED at once, or as soon as a write that is under way is over. It must return: no longjmp()
+    /// and no C++ exception may leave it.
     pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
     /// Handed to `progress` as it is.
     pub userdata: *mut c_void,

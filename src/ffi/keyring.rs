@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::arguments::{bytes, handle, handle_mut, optional_text, text};
 use super::client::tckms_client;
+use super::config::milliseconds;
 use super::custom_key::{CustomKey, tckms_custom_key};
 use super::extensible::{self, Extensible};
 use super::guard::{guard, guard_infallible};
@@ -322,6 +323,45 @@ pub unsafe extern "C" fn tckms_keyring_set_max_wrapped_keys(keyring: *mut tckms_
     guard(|| {
         // SAFETY: "Handles" in the header.
         unsafe { handle_mut(keyring, "keyring")? }.0.set_max_wrapped_keys(count)
+    })
+}
+
+/// Limits how many RSA operations a message can cause when it is opened with private keys of the keyring. Default 2.
+///
+/// @param keyring  The keyring.
+/// @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Only keys with the name that a wrapped data key says are tried.
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_max_rsa_operations(keyring: *mut tckms_keyring, count: usize) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_private_key_operations(count)
+    })
+}
+
+/// Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(), tckms_seal_fd(),
+/// tckms_open_fd(), or one function of a stream. Default 30000.
+///
+/// @param keyring     The keyring.
+/// @param timeout_ms  1 to 3600000 milliseconds.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// When a message is opened, each key that it names gets a part of the time, so that a region which does not answer leaves
+/// time for the next one. The total timeout of a CMK's client also limits each request. The time of a custom key's callback
+/// counts, but the library cannot interrupt it.
+/// Threads: one at a time per keyring.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_keyring_set_total_timeout_ms(keyring: *mut tckms_keyring, timeout_ms: i64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_total_timeout(milliseconds("total timeout", timeout_ms)?)
     })
 }
 

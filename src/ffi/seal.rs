@@ -22,7 +22,8 @@ use crate::status::Status;
 /// @return          TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any status; see the chapter on
 ///                  errors.
 ///
-/// Threads: from any thread, any number at once. Blocks while the keys are asked for a data key.
+/// Threads: from any thread, any number at once. Blocks while the keys are asked for a data key, no longer than
+/// tckms_keyring_set_total_timeout_ms() says.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -61,7 +62,8 @@ pub unsafe extern "C" fn tckms_seal(
 ///                           TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any status; see the chapter on
 ///                           errors.
 ///
-/// Threads: from any thread, any number at once. Blocks while the keys are asked for the data key.
+/// Threads: from any thread, any number at once. Blocks while the keys are asked for the data key, no longer than
+/// tckms_keyring_set_total_timeout_ms() says.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]

@@ -108,10 +108,9 @@ impl Provider for Chain {
     }
 }
 
-/// The error that names each link with its reason. That the machine has no metadata service will not change.
+/// The error that names each link with its reason.
 fn none_had_any(failures: &[Error]) -> Error {
-    let retryable =
-        failures.iter().any(|failure| failure.is_retryable() && failure.status() != Status::MetadataUnavailable);
+    let retryable = failures.iter().any(Error::is_retryable);
     let reasons: Vec<_> = failures.iter().map(Error::message).collect();
     Error::new(Status::NoCredentials, format!("no credentials: {}", reasons.join("; "))).with_retryable(retryable)
 }

@@ -1,14 +1,15 @@
 //! The identity of a pod in TKE: a token file that Kubernetes keeps fresh, exchanged for a role.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::assume_role::Role;
-use super::file::{self, ExposureWarning};
-use super::sts;
+use super::{file, sts};
 use crate::api::caller::ApiCaller;
 use crate::credentials::{ExpiringCredentials, Provider};
 use crate::error::Result;
+use crate::log::Log;
 
 pub(super) struct Oidc {
     /// Sends without a signature: the token is the proof.
@@ -16,7 +17,7 @@ pub(super) struct Oidc {
     pub provider_id: String,
     pub token_file: PathBuf,
     pub role: Role,
-    pub warning: ExposureWarning,
+    pub log: Option<Arc<Log>>,
 }
 
 impl Provider for Oidc {
@@ -26,7 +27,7 @@ impl Provider for Oidc {
 
     /// The file is read each time, as Kubernetes replaces it.
     fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
-        let text = file::read(&self.token_file, &self.warning)?
+        let text = file::read(&self.token_file, self.log.as_ref())?
             .ok_or_else(|| file::invalid(&self.token_file, "it does not exist"))?;
         let token = file::as_text(&text).trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

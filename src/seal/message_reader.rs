@@ -24,13 +24,12 @@ impl MessageReader {
         let verifier = verifier(&header)?;
         header.context.check_expected(expected)?;
         let reproduced = header.context.missing(keyring.reproduced())?;
-        let data_key = if reproduced.is_empty() {
-            keyring.data_key(&header, &header.context)?
-        } else {
-            keyring.data_key(&header, &header.context.with(&reproduced))?
-        };
-        let keys = header.suite.derive(data_key.expose(), &header.message_id)?;
-        header.authenticate(bytes, &keys, &reproduced)?;
+        let full_context = header.context.with(&reproduced);
+        let keys = keyring.unlock(&header, &full_context, |data_key| {
+            let keys = header.suite.derive(data_key.expose(), &header.message_id)?;
+            header.authenticate(bytes, &keys, &reproduced)?;
+            Ok(keys)
+        })?;
         let cipher = FrameCipher::new(keys.content_key, header.message_id);
         let mut opened = Self { header, cipher, verifier };
         opened.see(&bytes[..opened.header.len]);

@@ -50,6 +50,23 @@ pub fn info(message: &[u8]) -> Outcome<serde_json::Value> {
     Ok(serde_json::from_slice(&json).unwrap())
 }
 
+/// A message whose header names these wrapped keys, each with provider, info and blob, and that no data key opens.
+pub fn forged(wrapped_keys: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut message = vec![2, 4, 0x78];
+    message.extend_from_slice(&[7; 32]);
+    message.extend_from_slice(&[0, 0]);
+    message.extend_from_slice(&(wrapped_keys.len() as u16).to_be_bytes());
+    for (provider, info, blob) in wrapped_keys {
+        for part in [provider.as_bytes(), info.as_bytes(), blob] {
+            message.extend_from_slice(&(part.len() as u16).to_be_bytes());
+            message.extend_from_slice(part);
+        }
+    }
+    message.extend_from_slice(&[2, 0, 0, 16, 0]);
+    message.extend_from_slice(&[0; 32 + 16 + 40]);
+    message
+}
+
 pub struct Keyring(pub *mut tckms_keyring);
 
 unsafe impl Send for Keyring {}
@@ -93,6 +110,14 @@ impl Keyring {
 
     pub fn set_cache(&self, limits: &tckms_cache_limits) -> Outcome<()> {
         outcome(unsafe { tckms_keyring_set_cache(self.0, limits, size_of::<tckms_cache_limits>()) })
+    }
+
+    pub fn set_total_timeout_ms(&self, timeout_ms: i64) -> Outcome<()> {
+        outcome(unsafe { tckms_keyring_set_total_timeout_ms(self.0, timeout_ms) })
+    }
+
+    pub fn set_max_rsa_operations(&self, count: usize) -> Outcome<()> {
+        outcome(unsafe { tckms_keyring_set_max_rsa_operations(self.0, count) })
     }
 
     pub fn set_policy(&self, policy: i32) -> Outcome<()> {
@@ -259,9 +284,13 @@ impl Client {
     }
 
     pub fn calls(&self) -> u64 {
+        self.stats().calls
+    }
+
+    pub fn stats(&self) -> tckms_stats {
         let mut stats = unsafe { std::mem::zeroed::<tckms_stats>() };
         outcome(unsafe { tckms_client_stats(self.0, &mut stats, size_of::<tckms_stats>()) }).unwrap();
-        stats.calls
+        stats
     }
 }
 

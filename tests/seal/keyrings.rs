@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tckms::Status;
 use tckms::ffi::{tckms_custom_key, tckms_wrapped_key, tckms_wrapped_key_set};
 
-use super::api::{Keyring, info, last_is_retryable, last_message};
+use super::api::{Keyring, forged, info, last_is_retryable, last_message};
 use super::key::{PROVIDER, TestKey, count};
 use super::support::{output_of, tool};
 
@@ -218,6 +218,43 @@ fn an_escrow_key_opens_without_the_service() {
     let wrong = Keyring::new();
     wrong.add_rsa("escrow", "2026", &rsa_pair().private, true).unwrap();
     assert_eq!(wrong.open(&message, ""), Err(Status::NoMatchingKey));
+}
+
+#[test]
+fn a_message_causes_a_limited_number_of_rsa_operations() {
+    let pair = rsa_pair();
+    let sealing = Keyring::new();
+    sealing.add_rsa("escrow", "2026", &pair.public, false).unwrap();
+    let message = sealing.seal(b"x", "").unwrap();
+    let keyring = Keyring::new();
+    keyring.add_rsa("escrow", "2026", &pair.private, true).unwrap();
+    assert_eq!(keyring.open(&message, "").unwrap(), b"x");
+    let blobs: Vec<_> = (0..8).map(|number| vec![number; 256]).collect();
+    let named = |name: &'static str, count: usize| {
+        forged(&blobs[..count].iter().map(|blob| ("escrow", name, blob.as_slice())).collect::<Vec<_>>())
+    };
+    assert_eq!(keyring.open(&named("2026", 8), ""), Err(Status::TooManyDataKeys));
+    for (name, count, expected) in [("2025", 8, "none of the keyring's keys"), ("2026", 2, "does not unwrap")] {
+        assert_eq!(keyring.open(&named(name, count), ""), Err(Status::NoMatchingKey));
+        assert!(last_message().contains(expected), "{}", last_message());
+    }
+    // The same wrapped key again and again is one.
+    let repeated = vec![("escrow", "2026", blobs[0].as_slice()); 8];
+    assert_eq!(keyring.open(&forged(&repeated), ""), Err(Status::NoMatchingKey));
+    // One wrapped key is honest, behind three that are not.
+    let wrapped = &message[39 + 2 + 6 + 2 + 4 + 2..][..256];
+    let mut behind: Vec<_> = blobs[..3].iter().map(|blob| ("escrow", "2026", blob.as_slice())).collect();
+    behind.push(("escrow", "2026", wrapped));
+    assert_eq!(keyring.open(&forged(&behind), ""), Err(Status::TooManyDataKeys));
+    for (limit, expected) in
+        [(1, Status::TooManyDataKeys), (3, Status::TooManyDataKeys), (4, Status::CommitmentMismatch)]
+    {
+        keyring.set_max_rsa_operations(limit).unwrap();
+        assert_eq!(keyring.open(&forged(&behind), ""), Err(expected), "{limit}");
+    }
+    for refused in [0, 65_536, usize::MAX] {
+        assert_eq!(keyring.set_max_rsa_operations(refused), Err(Status::OutOfRange));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tckms::Status;
 
-use super::api::{Client, Keyring, info};
+use super::api::{Client, Keyring, Stream, forged, info, last_is_retryable};
 use super::support::Emulator;
 
 fn keyring(client: &Client, key_id: &str) -> Keyring {
@@ -84,4 +84,114 @@ fn an_alias_is_no_key_id() {
     }
     let unknown = keyring(&client, "00000000-0000-0000-0000-000000000000");
     assert!(matches!(unknown.seal(b"x", ""), Err(Status::CmkNotFound | Status::InvalidKeyId)));
+}
+
+/// Messages of one data key and context, and a keyring with a cache that opened one of them.
+fn opened_once(client: &Client, key_id: &str) -> (Keyring, Vec<Vec<u8>>) {
+    let limits = unsafe { std::mem::zeroed() };
+    let writer = keyring(client, key_id);
+    writer.set_cache(&limits).unwrap();
+    let messages: Vec<_> = (0..20).map(|_| writer.seal(b"x", r#"{"a":"1"}"#).unwrap()).collect();
+    let reader = keyring(client, key_id);
+    reader.set_cache(&limits).unwrap();
+    reader.open(&messages[0], "").unwrap();
+    (reader, messages)
+}
+
+/// Where the text of the wrapped key begins.
+fn blob_at(message: &[u8], key_id: &str) -> usize {
+    message.windows(key_id.len()).position(|part| part == key_id.as_bytes()).unwrap() + key_id.len() + 2
+}
+
+#[test]
+fn forged_messages_evict_nothing_and_cost_few_requests() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let key_id = emulator.key_id("one");
+    let (reader, messages) = opened_once(&client, key_id);
+    let (message, before) = (&messages[0], client.calls());
+    let commit_key_at = message.len() - (4 + 4 + 12 + 4 + 1 + 16) - 16 - 32;
+    let begun = std::time::Instant::now();
+    for number in 0..1000_usize {
+        let mut forged = message.clone();
+        match number % 4 {
+            // Another message id, and another commitment: under a wrapped key that is honest.
+            0 => forged[3 + number % 32] ^= 1 + (number / 32) as u8,
+            1 => forged[commit_key_at + number % 32] ^= 1 + (number / 32) as u8,
+            // Another wrapped key.
+            2 => forged[blob_at(message, key_id) + 20 + number % 100] ^= 1 + (number / 100) as u8 % 3,
+            // A wrapped key more, before the honest one.
+            _ => forged = with_a_wrapped_key_more(message, key_id, format!("junk{number}").as_bytes()),
+        }
+        assert!(reader.open(&forged, "").is_err(), "{number}");
+    }
+    let share = 100 + 10 * (begun.elapsed().as_secs() + 1);
+    assert!(client.calls() - before <= share, "{} requests", client.calls() - before);
+    let before = client.calls();
+    for message in &messages {
+        assert_eq!(reader.open(message, "").unwrap(), b"x");
+    }
+    assert_eq!(client.calls(), before, "honest messages are opened with what is in the cache");
+}
+
+fn with_a_wrapped_key_more(message: &[u8], key_id: &str, blob: &[u8]) -> Vec<u8> {
+    let context_len = usize::from(u16::from_be_bytes([message[35], message[36]]));
+    let count_at = 37 + context_len;
+    let more = forged(&[("tencent-kms", &format!("ap-guangzhou/{key_id}"), blob)]);
+    let more = &more[39..more.len() - 5 - 32 - 16 - 40];
+    [&message[..count_at], &[0, 2], more, &message[count_at + 2..]].concat()
+}
+
+#[test]
+fn a_wrapped_key_that_the_service_refused_is_not_sent_again_for_a_while() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let reader = keyring(&client, emulator.key_id("one"));
+    let junk = forged(&[("tencent-kms", &format!("ap-guangzhou/{}", emulator.key_id("one")), b"junk")]);
+    let first = reader.open(&junk, "").unwrap_err();
+    for _ in 0..10 {
+        assert_eq!(reader.open(&junk, ""), Err(first));
+        let (_, result) = Stream::opening(&reader, "{}").unwrap().run(&junk, &[77], &[4096]);
+        assert_eq!(result, Err(first));
+    }
+    assert_eq!(client.calls(), 1);
+}
+
+#[test]
+fn a_data_key_that_did_not_authenticate_its_message_serves_the_honest_one() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let message = keyring(&client, emulator.key_id("one")).seal(b"x", "").unwrap();
+    let reader = keyring(&client, emulator.key_id("one"));
+    reader.set_cache(&unsafe { std::mem::zeroed() }).unwrap();
+    let before = client.calls();
+    for number in 0..300_usize {
+        let mut changed = message.clone();
+        changed[3 + number % 32] ^= 1 + (number / 32) as u8;
+        assert_eq!(reader.open(&changed, ""), Err(Status::CommitmentMismatch));
+    }
+    for _ in 0..3 {
+        assert_eq!(reader.open(&message, "").unwrap(), b"x");
+    }
+    assert_eq!(client.calls(), before + 1);
+}
+
+#[test]
+fn requests_that_come_to_nothing_have_a_share_and_no_more() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let reader = keyring(&client, emulator.key_id("one"));
+    let name = format!("ap-guangzhou/{}", emulator.key_id("one"));
+    let outcomes: Vec<_> = (0..200)
+        .map(|number| reader.open(&forged(&[("tencent-kms", &name, format!("junk{number}").as_bytes())]), ""))
+        .collect();
+    assert_eq!(outcomes[199], Err(Status::OpenLimited));
+    assert!(last_is_retryable());
+    assert!(client.calls() >= 100 && client.calls() < 150, "{}", client.calls());
+    // Sealing has nothing to do with it, and neither has another keyring.
+    let message = reader.seal(b"x", "").unwrap();
+    assert_eq!(keyring(&client, emulator.key_id("one")).open(&message, "").unwrap(), b"x");
+    assert_eq!(reader.open(&message, ""), Err(Status::OpenLimited));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(reader.open(&message, "").unwrap(), b"x");
 }

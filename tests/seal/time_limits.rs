@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tckms::Status;
 use tckms::ffi::*;
 
-use super::api::Client;
+use super::api::{Client, Keyring, Stream, forged};
 
 const KEY_ID: &str = "93866e69-9755-11ef-8e65-52540089bc41";
 
@@ -160,4 +160,174 @@ fn canceling_a_client_ends_those_derived_from_it_and_no_other() {
         let status = unsafe { tckms_client_derive_timeout_ms(root.0, out_of_range, &mut out) };
         assert_eq!((status, out.is_null()), (Status::OutOfRange, true));
     }
+}
+
+/// The names that CMKs of these tests have in messages.
+fn info(number: usize) -> String {
+    format!("ap-guangzhou/{}", key_id(number))
+}
+
+fn key_id(number: usize) -> String {
+    format!("{number:08x}{}", &KEY_ID[8..])
+}
+
+/// A keyring with CMKs that never answer, a message that names them all, and their clients.
+fn silent_keyring(services: &[SilentService], blobs: usize) -> (Keyring, Vec<u8>, Vec<Client>) {
+    let clients: Vec<_> = services.iter().map(|service| service.client(|_| {})).collect();
+    let keyring = Keyring::new();
+    for (number, client) in clients.iter().enumerate() {
+        keyring.add_kms(client, &key_id(number)).unwrap();
+    }
+    let infos: Vec<_> = (0..clients.len()).map(info).collect();
+    let texts: Vec<_> = (0..blobs).map(|number| format!("blob{number}")).collect();
+    let wrapped: Vec<_> = infos
+        .iter()
+        .flat_map(|info| texts.iter().map(move |text| ("tencent-kms", info.as_str(), text.as_bytes())))
+        .collect();
+    (keyring, forged(&wrapped), clients)
+}
+
+/// Each call of a client is one request, and so is each repetition.
+fn requests(client: &Client) -> u64 {
+    let stats = client.stats();
+    stats.calls + stats.retries
+}
+
+const MOST: Duration = Duration::from_millis(400);
+
+fn took(call: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    call();
+    begun.elapsed()
+}
+
+#[test]
+fn no_way_to_seal_or_open_outlasts_the_total_timeout() {
+    let (keyring, message, _clients) = silent_keyring(&[SilentService::start()], 8);
+    keyring.set_total_timeout_ms(MOST.as_millis() as i64).unwrap();
+    let mut room = [0; 65_536];
+    let mut calls: Vec<(&str, Box<dyn FnMut() + '_>)> = vec![
+        ("seal", Box::new(|| assert_eq!(keyring.seal(b"x", ""), Err(Status::TimedOut)))),
+        ("open", Box::new(|| assert_eq!(keyring.open(&message, ""), Err(Status::TimedOut)))),
+        (
+            "stream output size",
+            Box::new(|| {
+                assert_eq!(Stream::sealing(&keyring, "{}").unwrap().output_size(1), Err(Status::TimedOut));
+            }),
+        ),
+        (
+            "stream message size",
+            Box::new(|| {
+                let stream = Stream::sealing(&keyring, "{}").unwrap();
+                stream.set_size(1).unwrap();
+                assert_eq!(stream.total_size(), Err(Status::TimedOut));
+            }),
+        ),
+        ("descriptor seal", Box::new(|| assert_eq!(between(&keyring, false, b"x"), Err(Status::TimedOut)))),
+        ("descriptor open", Box::new(|| assert_eq!(between(&keyring, true, &message), Err(Status::TimedOut)))),
+    ];
+    for (name, call) in &mut calls {
+        let took = took(call);
+        assert!(took >= MOST / 2 && took < MOST + AT_ONCE, "{name} took {took:?}");
+    }
+    drop(calls);
+    let sealing = Stream::sealing(&keyring, "{}").unwrap();
+    let took_to_seal = took(|| assert_eq!(sealing.update(b"x", &mut room), Err(Status::TimedOut)));
+    let finishing = Stream::sealing(&keyring, "{}").unwrap();
+    let took_to_finish = took(|| assert_eq!(finishing.finish(&mut room), Err(Status::TimedOut)));
+    let opening = Stream::opening(&keyring, "{}").unwrap();
+    let took_to_open = took(|| assert_eq!(opening.update(&message, &mut room), Err(Status::TimedOut)));
+    for took in [took_to_seal, took_to_finish, took_to_open] {
+        assert!(took >= MOST / 2 && took < MOST + AT_ONCE, "a stream took {took:?}");
+    }
+}
+
+/// Seals or opens between pipes.
+fn between(keyring: &Keyring, open: bool, input: &[u8]) -> Result<(), Status> {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let (reader, mut feed) = std::io::pipe().unwrap();
+    let (_rest, writer) = std::io::pipe().unwrap();
+    feed.write_all(input).unwrap();
+    drop(feed);
+    let options = tckms_fd_options { threads: 2, signed_allowed: 0, progress: None, userdata: ptr::null_mut() };
+    keyring.between(open, reader.as_raw_fd(), writer.as_raw_fd(), &options)
+}
+
+#[test]
+fn a_service_that_does_not_answer_is_asked_for_one_wrapped_key_of_a_message() {
+    let (keyring, message, clients) = silent_keyring(&[SilentService::start()], 8);
+    keyring.set_total_timeout_ms(500).unwrap();
+    assert_eq!(keyring.open(&message, ""), Err(Status::TimedOut));
+    assert_eq!(requests(&clients[0]), 1);
+}
+
+#[test]
+fn all_requests_of_a_call_have_one_number_of_repetitions() {
+    // Nobody listens there, so each attempt fails at once.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            client_of(nobody, |config| unsafe {
+                ok(tckms_config_set_credentials(config, c"AKIDexample".as_ptr(), c"secret".as_ptr(), ptr::null()));
+            })
+        })
+        .collect();
+    let keyring = Keyring::new();
+    for (number, client) in clients.iter().enumerate() {
+        keyring.add_kms(client, &key_id(number)).unwrap();
+    }
+    let infos: Vec<_> = (0..8).map(info).collect();
+    let wrapped: Vec<_> = infos.iter().map(|info| ("tencent-kms", info.as_str(), &b"blob"[..])).collect();
+    assert_eq!(keyring.open(&forged(&wrapped), ""), Err(Status::ConnectFailed));
+    let attempts: u64 = clients.iter().map(requests).sum();
+    assert_eq!(attempts, 8 + 6, "each of the 8 once, and 6 repetitions");
+}
+
+#[test]
+fn a_region_that_does_not_answer_leaves_time_for_the_others() {
+    let services = [SilentService::start(), SilentService::start(), SilentService::start()];
+    let (keyring, message, clients) = silent_keyring(&services, 1);
+    keyring.set_total_timeout_ms(600).unwrap();
+    let took = took(|| assert_eq!(keyring.open(&message, ""), Err(Status::TimedOut)));
+    assert!(took < Duration::from_millis(700), "{took:?}");
+    assert_eq!(clients.iter().map(requests).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[test]
+fn canceling_ends_what_a_keyring_waits_for() {
+    let service = SilentService::start();
+    let root = service.client(|_| {});
+    let message = forged(&[("tencent-kms", &info(0), b"blob")]);
+    for open in [false, true] {
+        let took = time_to_cancel(&root, |client| {
+            let keyring = Keyring::new();
+            keyring.add_kms(client, &key_id(0)).unwrap();
+            if open { keyring.open(&message, "").unwrap_err() } else { keyring.seal(b"x", "").unwrap_err() }
+        });
+        assert!(took < AT_ONCE, "{took:?}");
+    }
+}
+
+#[test]
+fn waiting_for_another_threads_request_has_the_same_limits() {
+    let (keyring, message, _clients) = silent_keyring(&[SilentService::start()], 1);
+    keyring.set_cache(&unsafe { std::mem::zeroed() }).unwrap();
+    keyring.set_total_timeout_ms(MOST.as_millis() as i64).unwrap();
+    thread::scope(|scope| {
+        let waits = |open: bool| {
+            let (keyring, message) = (&keyring, &message);
+            scope.spawn(move || {
+                took(|| {
+                    let outcome = if open { keyring.open(message, "") } else { keyring.seal(b"x", "") };
+                    assert_eq!(outcome, Err(Status::TimedOut));
+                })
+            })
+        };
+        let threads: Vec<_> = (0..16).map(|number| waits(number % 2 == 0)).collect();
+        for thread in threads {
+            let took = thread.join().unwrap();
+            assert!(took < MOST + AT_ONCE, "{took:?}");
+        }
+    });
 }

@@ -1,25 +1,28 @@
-//! The cache of one process in one direction: keeps values within their budgets and fetches each only once at a time.
+//! The cache of one process in one direction: keeps values within their limits, drops the least recently used one when it
+//! is full, and fetches each only once at a time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::call_control::{self, CHECK_INTERVAL};
 use crate::error::{Error, Result};
-use crate::status::Status;
+use crate::status::{Category, Status};
 use crate::sys::clock::Moment;
 use crate::sys::random;
+use crate::sys::single_flight::SingleFlight;
 
 /// What tells one value from another: a digest of all that it depends on.
 pub(crate) type Id = [u8; 32];
 
-/// A value is renewed somewhere between these parts of its life: spread out, so that a fleet which started together
+/// A value is refreshed somewhere between these parts of its life: spread out, so that a fleet which started together
 /// does not come back together, and early, so that a throttled service has time to recover.
 const REFRESH_STARTS: f64 = 0.75;
 const REFRESH_SPREAD: f64 = 0.2;
-/// How long after a failed renewal the next one is tried.
+/// How long after a failed refresh the next one is tried.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
-/// How often the cache is looked through for what is too old, while it is in use.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often the cache is searched for what is too old, while it is in use.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one value may be used for.
 #[derive(Clone, Copy)]
@@ -32,233 +35,236 @@ pub(crate) struct UsageLimits {
 pub(crate) struct LruCache<V> {
     limits: UsageLimits,
     max_entries: usize,
-    state: Mutex<State<V>>,
-    fetched: Condvar,
+    flights: SingleFlight<State<V>>,
+}
+
+/// What a caller needs a value for.
+pub(crate) struct Wanted<'a> {
+    /// The values that would serve, the best one first.
+    pub ids: &'a [Id],
+    /// Callers with the same one wait for one fetch.
+    pub flight: Id,
+    /// How much one value is charged for it.
+    pub bytes: u64,
 }
 
 struct State<V> {
-    slots: HashMap<Id, Slot<V>>,
-    clock: u64,
+    entries: HashMap<Id, Entry<V>>,
+    /// The fetches that are going on. Whoever waits for one finds its outcome here.
+    in_flight: HashMap<Id, Flight>,
+    uses: u64,
     swept: Moment,
-}
-
-enum Slot<V> {
-    /// Somebody is fetching the value. Whoever waits learns the outcome here when that fails.
-    Fetching(Arc<OnceLock<Error>>),
-    Held(Entry<V>),
 }
 
 struct Entry<V> {
     value: Arc<V>,
-    born: Moment,
-    renew_at: Moment,
-    renewing: bool,
+    fetched: Moment,
+    refresh_at: Moment,
+    refreshing: bool,
     messages: u64,
     bytes: u64,
     last_use: u64,
 }
 
-/// What a look at the cache says about the next step.
+/// Set when a fetch has ended: with the error, if it concerns everyone who waits.
+type Flight = Arc<OnceLock<Option<Error>>>;
+
+/// What the cache has for a caller.
 enum Lookup<V> {
     Value(Arc<V>),
-    /// It can be used, and this caller is the one who renews it.
-    RefreshDue(Arc<V>),
-    Wait(Arc<OnceLock<Error>>),
+    /// The value can be used, and this caller is the one who refreshes it.
+    RefreshDue(Id, Arc<V>),
+    InFlight(Flight),
     Nothing,
 }
 
 impl<V> LruCache<V> {
     pub fn new(limits: UsageLimits, max_entries: usize) -> Self {
-        let state = State { slots: HashMap::new(), clock: 0, swept: Moment::now() };
-        Self { limits, max_entries, state: Mutex::new(state), fetched: Condvar::new() }
+        let state = State { entries: HashMap::new(), in_flight: HashMap::new(), uses: 0, swept: Moment::now() };
+        Self { limits, max_entries, flights: SingleFlight::new(state) }
     }
 
-    /// The value for one message of `bytes`. `fetch` is called outside the lock, by one caller at a time for each id;
-    /// it is told whether a value exists that still works.
-    pub fn get(&self, id: &Id, bytes: u64, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>> {
-        if bytes > self.limits.bytes {
-            return fetch(false).map(Arc::new);
+    /// A value that serves. `accept` looks at one that was cached. `fetch` gets one, with the id that it is kept under; it is
+    /// called outside the lock, by one caller at a time for each flight, and told whether a value exists that still works.
+    pub fn get(
+        &self,
+        wanted: &Wanted<'_>,
+        accept: impl FnOnce(&V) -> Result<()>,
+        fetch: impl FnOnce(bool) -> Result<(Id, Arc<V>)>,
+    ) -> Result<Arc<V>> {
+        if wanted.bytes > self.limits.bytes {
+            return fetch(false).map(|(_, value)| value);
         }
-        let mut state = self.lock();
+        let mut state = self.flights.lock();
         loop {
-            match state.lookup(id, bytes, &self.limits) {
-                Lookup::Value(value) => return Ok(value),
-                Lookup::RefreshDue(value) => {
+            match state.lookup(wanted, &self.limits) {
+                Lookup::Value(value) => {
                     drop(state);
-                    return self.renew(id, bytes, value, fetch);
+                    return accept(&value).map(|()| value);
                 }
-                Lookup::Wait(failure) => {
-                    state = self.fetched.wait(state).unwrap_or_else(PoisonError::into_inner);
-                    if let Some(error) = failure.get() {
+                Lookup::RefreshDue(id, value) => {
+                    drop(state);
+                    return self.refresh(wanted, &id, value, accept, fetch);
+                }
+                Lookup::InFlight(flight) => {
+                    while flight.get().is_none() {
+                        call_control::check()?;
+                        let wait = call_control::time_left(CHECK_INTERVAL);
+                        state = self.flights.wait(state, wait);
+                    }
+                    if let Some(Some(error)) = flight.get() {
                         return Err(error.clone());
                     }
                 }
                 Lookup::Nothing => {
-                    let failure = Arc::new(OnceLock::new());
-                    state.slots.insert(*id, Slot::Fetching(Arc::clone(&failure)));
-                    drop(state);
-                    return self.fetch(id, bytes, failure, fetch);
+                    let flight = Flight::default();
+                    state.in_flight.insert(wanted.flight, Arc::clone(&flight));
+                    // The age counts from before the fetch: that is when the service checked the key's state at the earliest.
+                    let fetched = Moment::now();
+                    let settle = |state: &mut State<V>, outcome: Option<Result<(Id, Arc<V>)>>| {
+                        state.in_flight.remove(&wanted.flight);
+                        let outcome = outcome.unwrap_or_else(|| Err(not_fetched()));
+                        let _ = flight.set(outcome.as_ref().err().filter(|error| concerns_all(error)).cloned());
+                        let (id, value) = outcome?;
+                        self.put(state, &id, wanted.bytes, fetched, &value);
+                        Ok(value)
+                    };
+                    return self.flights.run(state, || fetch(false), settle);
                 }
             }
         }
     }
 
-    fn fetch(
-        &self,
-        id: &Id,
-        bytes: u64,
-        failure: Arc<OnceLock<Error>>,
-        fetch: impl Fn(bool) -> Result<V>,
-    ) -> Result<Arc<V>> {
-        let flight = Flight { cache: self, id, failure };
-        // The age counts from before the fetch: that is when the service looked at the key's state at the earliest.
-        let born = Moment::now();
-        match fetch(false) {
-            Ok(value) => Ok(self.put(id, bytes, born, value)),
-            Err(error) => {
-                let _ = flight.failure.set(error.clone());
-                Err(error)
-            }
-        }
-    }
-
-    /// Tries to replace a value that still works. During an outage the old one goes on until its end; any other refusal is
+    /// Tries to replace a value that still works. During an outage the old one is used until its end; any other refusal is
     /// about the key, and ends it.
-    fn renew(&self, id: &Id, bytes: u64, old: Arc<V>, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>> {
-        let renewal = Renewal { cache: self, id };
-        let born = Moment::now();
+    fn refresh(
+        &self,
+        wanted: &Wanted<'_>,
+        id: &Id,
+        old: Arc<V>,
+        accept: impl FnOnce(&V) -> Result<()>,
+        fetch: impl FnOnce(bool) -> Result<(Id, Arc<V>)>,
+    ) -> Result<Arc<V>> {
+        let mut guard = RefreshGuard { cache: self, id, pause: Duration::ZERO };
+        accept(&old)?;
+        guard.pause = REFRESH_PAUSE;
+        let fetched = Moment::now();
         match fetch(true) {
-            Ok(value) => Ok(self.put(id, bytes, born, value)),
-            Err(error) if error.is_outage() => Ok(old),
+            Ok((id, value)) => {
+                self.put(&mut self.flights.lock(), &id, wanted.bytes, fetched, &value);
+                Ok(value)
+            }
+            Err(error) if error.is_outage() || error.status() == Status::Canceled => Ok(old),
             Err(error) => {
-                drop(renewal);
-                self.lock().remove(id, &old);
+                drop(guard);
+                self.flights.lock().remove(id, &old);
                 Err(error)
             }
         }
     }
 
-    fn put(&self, id: &Id, bytes: u64, born: Moment, value: V) -> Arc<V> {
-        let value = Arc::new(value);
-        let mut state = self.lock();
-        state.clock += 1;
+    fn put(&self, state: &mut State<V>, id: &Id, bytes: u64, fetched: Moment, value: &Arc<V>) {
+        state.uses += 1;
         let entry = Entry {
-            value: Arc::clone(&value),
-            born,
-            renew_at: born + self.limits.max_age.mul_f64(REFRESH_STARTS + REFRESH_SPREAD * random::fraction()),
-            renewing: false,
+            value: Arc::clone(value),
+            fetched,
+            refresh_at: fetched + self.limits.max_age.mul_f64(REFRESH_STARTS + REFRESH_SPREAD * random::fraction()),
+            refreshing: false,
             messages: 1,
             bytes,
-            last_use: state.clock,
+            last_use: state.uses,
         };
-        state.slots.insert(*id, Slot::Held(entry));
+        state.entries.insert(*id, entry);
         state.drop_expired(self.limits.max_age);
         state.evict_lru(self.max_entries);
-        drop(state);
-        self.fetched.notify_all();
-        value
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<V>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Whether a failed fetch says something to the others who wait for it, and not only about the call that fetched.
+fn concerns_all(error: &Error) -> bool {
+    let own_limit = call_control::check().is_err();
+    !own_limit && error.status() != Status::Canceled && error.status().category() != Category::Integrity
+}
+
+fn not_fetched() -> Error {
+    Error::new(Status::Internal, "the data key was not fetched")
+}
+
 impl<V> State<V> {
-    /// Looks for a value and, where there is one, takes a message and `bytes` out of its limits.
-    fn lookup(&mut self, id: &Id, bytes: u64, limits: &UsageLimits) -> Lookup<V> {
-        self.clock += 1;
+    /// Searches for a value and, if there is one, charges it with a message of `wanted.bytes`.
+    fn lookup(&mut self, wanted: &Wanted<'_>, limits: &UsageLimits) -> Lookup<V> {
+        self.uses += 1;
         let now = Moment::now();
-        if now.since(self.swept) >= SWEEP_EVERY {
+        if now.since(self.swept) >= SWEEP_INTERVAL {
             self.drop_expired(limits.max_age);
         }
-        let entry = match self.slots.get_mut(id) {
-            None => return Lookup::Nothing,
-            Some(Slot::Fetching(failure)) => return Lookup::Wait(Arc::clone(failure)),
-            Some(Slot::Held(entry)) => entry,
-        };
-        if !entry.serves(now, bytes, limits) {
-            self.slots.remove(id);
-            return Lookup::Nothing;
+        for id in wanted.ids {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            if !entry.serves(now, wanted.bytes, limits) {
+                self.entries.remove(id);
+                continue;
+            }
+            entry.messages += 1;
+            entry.bytes += wanted.bytes;
+            entry.last_use = self.uses;
+            let value = Arc::clone(&entry.value);
+            if now < entry.refresh_at || entry.refreshing {
+                return Lookup::Value(value);
+            }
+            entry.refreshing = true;
+            return Lookup::RefreshDue(*id, value);
         }
-        entry.messages += 1;
-        entry.bytes += bytes;
-        entry.last_use = self.clock;
-        let value = Arc::clone(&entry.value);
-        if now < entry.renew_at || entry.renewing {
-            return Lookup::Value(value);
+        match self.in_flight.get(&wanted.flight) {
+            Some(flight) => Lookup::InFlight(Arc::clone(flight)),
+            None => Lookup::Nothing,
         }
-        entry.renewing = true;
-        Lookup::RefreshDue(value)
     }
 
-    /// Drops what no longer serves, so that no key stays in memory for want of somebody who asks for it.
+    /// Drops what no longer serves, so that no key stays in memory after its age because nothing asks for it.
     fn drop_expired(&mut self, max_age: Duration) {
         let now = Moment::now();
-        self.slots.retain(|_, slot| !matches!(slot, Slot::Held(entry) if now.since(entry.born) >= max_age));
+        self.entries.retain(|_, entry| now.since(entry.fetched) < max_age);
         self.swept = now;
     }
 
-    /// Drops a value, but not what came after it.
+    /// Drops a value, but not one that replaced it.
     fn remove(&mut self, id: &Id, value: &Arc<V>) {
-        if matches!(self.slots.get(id), Some(Slot::Held(entry)) if Arc::ptr_eq(&entry.value, value)) {
-            self.slots.remove(id);
+        if self.entries.get(id).is_some_and(|entry| Arc::ptr_eq(&entry.value, value)) {
+            self.entries.remove(id);
         }
     }
 
-    /// Drops what was not used for the longest time until there are no more than `most` values.
+    /// Drops the least recently used values until there are no more than `most`.
     fn evict_lru(&mut self, most: usize) {
-        while self.slots.values().filter(|slot| matches!(slot, Slot::Held(_))).count() > most {
-            let held = self.slots.iter().filter_map(|(id, slot)| match slot {
-                Slot::Held(entry) => Some((entry.last_use, *id)),
-                Slot::Fetching(_) => None,
-            });
-            let Some((_, oldest)) = held.min() else { return };
-            self.slots.remove(&oldest);
+        while self.entries.len() > most {
+            let Some((_, oldest)) = self.entries.iter().map(|(id, entry)| (entry.last_use, *id)).min() else { return };
+            self.entries.remove(&oldest);
         }
     }
 }
 
 impl<V> Entry<V> {
     fn serves(&self, now: Moment, bytes: u64, limits: &UsageLimits) -> bool {
-        now.since(self.born) < limits.max_age
+        now.since(self.fetched) < limits.max_age
             && self.messages < limits.messages
             && self.bytes.checked_add(bytes).is_some_and(|bytes| bytes <= limits.bytes)
     }
 }
 
-/// Ends a fetch that put nothing on the cache, however it ended, so that nobody waits for ever.
-struct Flight<'a, V> {
+/// Ends a refresh that did not replace its value, however it ended: the next one is tried after a pause.
+struct RefreshGuard<'a, V> {
     cache: &'a LruCache<V>,
     id: &'a Id,
-    failure: Arc<OnceLock<Error>>,
+    pause: Duration,
 }
 
-impl<V> Drop for Flight<'_, V> {
+impl<V> Drop for RefreshGuard<'_, V> {
     fn drop(&mut self) {
-        let mut state = self.cache.lock();
-        if matches!(state.slots.get(self.id), Some(Slot::Fetching(failure)) if Arc::ptr_eq(failure, &self.failure)) {
-            let _ = self.failure.set(Error::new(Status::Internal, "the data key was not fetched"));
-            state.slots.remove(self.id);
-            drop(state);
-            self.cache.fetched.notify_all();
-        }
-    }
-}
-
-/// Ends a renewal that did not replace its value: the next one is tried after a pause.
-struct Renewal<'a, V> {
-    cache: &'a LruCache<V>,
-    id: &'a Id,
-}
-
-impl<V> Drop for Renewal<'_, V> {
-    fn drop(&mut self) {
-        if let Some(Slot::Held(entry)) = self.cache.lock().slots.get_mut(self.id)
-            && entry.renewing
+        if let Some(entry) = self.cache.flights.lock().entries.get_mut(self.id)
+            && entry.refreshing
         {
-            entry.renewing = false;
-            entry.renew_at = Moment::now() + REFRESH_PAUSE.mul_f64(0.5 + random::fraction());
+            entry.refreshing = false;
+            entry.refresh_at = Moment::now() + self.pause.mul_f64(0.5 + random::fraction());
         }
     }
 }
@@ -266,6 +272,19 @@ impl<V> Drop for Renewal<'_, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The cache of values with one id each.
+    trait GetOne<V> {
+        fn get_one(&self, id: &Id, bytes: u64, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>>;
+    }
+
+    impl<V> GetOne<V> for LruCache<V> {
+        fn get_one(&self, id: &Id, bytes: u64, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>> {
+            let wanted = Wanted { ids: &[*id], flight: *id, bytes };
+            self.get(&wanted, |_| Ok(()), |early| fetch(early).map(|value| (*id, Arc::new(value))))
+        }
+    }
+
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
@@ -283,7 +302,7 @@ mod tests {
     #[test]
     fn a_value_serves_as_many_messages_as_it_may_the_first_included() {
         let (cache, calls) = (LruCache::new(BUDGET, 10), AtomicU32::new(0));
-        let values: Vec<_> = (0..7).map(|_| *cache.get(&ID, 0, counted(&calls)).unwrap()).collect();
+        let values: Vec<_> = (0..7).map(|_| *cache.get_one(&ID, 0, counted(&calls)).unwrap()).collect();
         assert_eq!(values, [0, 0, 0, 1, 1, 1, 2]);
     }
 
@@ -291,26 +310,26 @@ mod tests {
     fn a_value_serves_as_many_bytes_as_it_may_and_the_present_message_counts() {
         let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..BUDGET }, 10), AtomicU32::new(0));
         let values: Vec<_> =
-            [40, 60, 1, 99, 1].iter().map(|bytes| *cache.get(&ID, *bytes, counted(&calls)).unwrap()).collect();
+            [40, 60, 1, 99, 1].iter().map(|bytes| *cache.get_one(&ID, *bytes, counted(&calls)).unwrap()).collect();
         assert_eq!(values, [0, 0, 1, 1, 2]);
     }
 
     #[test]
     fn a_message_beyond_every_budget_gets_a_value_of_its_own() {
         let (cache, calls) = (LruCache::new(BUDGET, 10), AtomicU32::new(0));
-        assert_eq!(*cache.get(&ID, 101, counted(&calls)).unwrap(), 0);
-        assert_eq!(*cache.get(&ID, 1, counted(&calls)).unwrap(), 1);
-        assert_eq!(*cache.get(&ID, 1, counted(&calls)).unwrap(), 1);
+        assert_eq!(*cache.get_one(&ID, 101, counted(&calls)).unwrap(), 0);
+        assert_eq!(*cache.get_one(&ID, 1, counted(&calls)).unwrap(), 1);
+        assert_eq!(*cache.get_one(&ID, 1, counted(&calls)).unwrap(), 1);
     }
 
     #[test]
     fn nothing_serves_beyond_its_age() {
         let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, bytes: 100 };
         let (cache, calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
-        cache.get(&ID, 0, counted(&calls)).unwrap();
+        cache.get_one(&ID, 0, counted(&calls)).unwrap();
         thread::sleep(Duration::from_millis(40));
         // Past its age a value does not serve even when there is no other.
-        let error = cache.get(&ID, 0, |_| Err(throttled())).err().unwrap();
+        let error = cache.get_one(&ID, 0, |_| Err(throttled())).err().unwrap();
         assert_eq!(error.status(), Status::RequestLimitExceeded);
     }
 
@@ -318,10 +337,10 @@ mod tests {
     fn what_is_too_old_does_not_stay_in_memory() {
         let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, bytes: 100 };
         let (cache, calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
-        let old = Arc::downgrade(&cache.get(&ID, 0, counted(&calls)).unwrap());
+        let old = Arc::downgrade(&cache.get_one(&ID, 0, counted(&calls)).unwrap());
         thread::sleep(Duration::from_millis(40));
         assert!(old.upgrade().is_some());
-        cache.get(&[8; 32], 0, counted(&calls)).unwrap();
+        cache.get_one(&[8; 32], 0, counted(&calls)).unwrap();
         assert!(old.upgrade().is_none());
     }
 
@@ -329,10 +348,10 @@ mod tests {
     fn an_ageing_value_is_renewed_by_one_caller_and_serves_while_the_service_is_unable() {
         let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
         let (cache, early_calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
-        cache.get(&ID, 0, |_| Ok(1)).unwrap();
+        cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(Duration::from_millis(385));
         for _ in 0..5 {
-            let value = cache.get(&ID, 0, |early| {
+            let value = cache.get_one(&ID, 0, |early| {
                 assert!(early);
                 early_calls.fetch_add(1, Ordering::Relaxed);
                 Err(throttled())
@@ -346,11 +365,11 @@ mod tests {
     fn a_refusal_during_renewal_ends_the_value() {
         let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
         let cache = LruCache::new(limits, 10);
-        cache.get(&ID, 0, |_| Ok(1)).unwrap();
+        cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(Duration::from_millis(385));
-        let refused = cache.get(&ID, 0, |_| Err(Error::new(Status::CmkDisabled, "disabled")));
+        let refused = cache.get_one(&ID, 0, |_| Err(Error::new(Status::CmkDisabled, "disabled")));
         assert_eq!(refused.err().unwrap().status(), Status::CmkDisabled);
-        assert_eq!(*cache.get(&ID, 0, |early| Ok(if early { 8 } else { 9 })).unwrap(), 9);
+        assert_eq!(*cache.get_one(&ID, 0, |early| Ok(if early { 8 } else { 9 })).unwrap(), 9);
     }
 
     #[test]
@@ -362,15 +381,15 @@ mod tests {
             thread::sleep(Duration::from_millis(millis));
             disabled()
         };
-        cache.get(&ID, 0, |_| Ok(1)).unwrap();
+        cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(Duration::from_millis(385));
         thread::scope(|scope| {
             // The renewal takes the value's last message, so the next caller fetches while it goes on.
-            let renewing = scope.spawn(|| cache.get(&ID, 0, |_| slowly(100)).err().map(|error| error.status()));
+            let renewing = scope.spawn(|| cache.get_one(&ID, 0, |_| slowly(100)).err().map(|error| error.status()));
             thread::sleep(Duration::from_millis(30));
-            let fetching = scope.spawn(|| cache.get(&ID, 0, |_| slowly(200)).err().map(|error| error.status()));
+            let fetching = scope.spawn(|| cache.get_one(&ID, 0, |_| slowly(200)).err().map(|error| error.status()));
             thread::sleep(Duration::from_millis(30));
-            let waiting = scope.spawn(|| cache.get(&ID, 0, |_| Ok(2)).err().map(|error| error.status()));
+            let waiting = scope.spawn(|| cache.get_one(&ID, 0, |_| Ok(2)).err().map(|error| error.status()));
             for caller in [renewing, fetching, waiting] {
                 assert_eq!(caller.join().unwrap(), Some(Status::CmkDisabled));
             }
@@ -382,16 +401,16 @@ mod tests {
         let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
         for status in [Status::TlsFailed, Status::HttpStatus, Status::ResponseNotJson, Status::NoCredentials] {
             let cache = LruCache::new(limits, 10);
-            cache.get(&ID, 0, |_| Ok(1)).unwrap();
+            cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
             thread::sleep(Duration::from_millis(385));
-            assert_eq!(*cache.get(&ID, 0, |_| Err(Error::new(status, "an outage"))).unwrap(), 1, "{status:?}");
+            assert_eq!(*cache.get_one(&ID, 0, |_| Err(Error::new(status, "an outage"))).unwrap(), 1, "{status:?}");
         }
     }
 
     #[test]
     fn the_longest_unused_value_goes_first() {
         let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..BUDGET }, 2), AtomicU32::new(0));
-        let get = |id: u8| *cache.get(&[id; 32], 0, counted(&calls)).unwrap();
+        let get = |id: u8| *cache.get_one(&[id; 32], 0, counted(&calls)).unwrap();
         assert_eq!([get(1), get(2), get(1), get(3), get(1), get(2)], [0, 1, 0, 2, 0, 3]);
     }
 
@@ -401,7 +420,7 @@ mod tests {
         let slowly = |result: fn() -> Result<u32>| {
             thread::scope(|scope| {
                 let get = || {
-                    cache.get(&ID, 0, |_| {
+                    cache.get_one(&ID, 0, |_| {
                         thread::sleep(Duration::from_millis(100));
                         calls.fetch_add(1, Ordering::Relaxed);
                         result()
@@ -422,13 +441,13 @@ mod tests {
         let cache = LruCache::<u32>::new(BUDGET, 2);
         thread::scope(|scope| {
             let panics = scope.spawn(|| {
-                cache.get(&ID, 0, |_| {
+                cache.get_one(&ID, 0, |_| {
                     thread::sleep(Duration::from_millis(100));
                     std::panic::resume_unwind(Box::new("on purpose"))
                 })
             });
             thread::sleep(Duration::from_millis(30));
-            assert_eq!(cache.get(&ID, 0, |_| Ok(1)).err().unwrap().status(), Status::Internal);
+            assert_eq!(cache.get_one(&ID, 0, |_| Ok(1)).err().unwrap().status(), Status::Internal);
             assert!(panics.join().is_err());
         });
     }

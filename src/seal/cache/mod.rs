@@ -11,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
-use crate::seal::cache::lru::{Id, LruCache, UsageLimits};
+use crate::seal::cache::lru::{Id, LruCache, UsageLimits, Wanted};
 use crate::seal::format::limits::checked;
 use crate::seal::keys::materials::Materials;
 use crate::secret::Secret;
@@ -55,10 +55,10 @@ impl Default for CacheLimits {
 /// suite to another.
 pub struct Cache {
     limits: CacheLimits,
-    caches: PerProcess<Caches>,
+    live: PerProcess<Directions>,
 }
 
-struct Caches {
+struct Directions {
     sealing: LruCache<Materials>,
     opening: LruCache<Secret>,
 }
@@ -66,40 +66,52 @@ struct Caches {
 impl Cache {
     /// Makes an empty cache.
     pub fn new(limits: CacheLimits) -> Result<Self> {
-        let seconds = |age: Duration| usize::try_from(age.as_millis()).unwrap_or(usize::MAX);
-        checked("cache's age for sealing in ms", seconds(limits.seal_max_age), seconds(CACHE_AGE_MAX))?;
-        checked("cache's age for opening in ms", seconds(limits.open_max_age), seconds(CACHE_AGE_MAX))?;
+        let millis = |age: Duration| usize::try_from(age.as_millis()).unwrap_or(usize::MAX);
+        checked("cache's age for sealing in ms", millis(limits.seal_max_age), millis(CACHE_AGE_MAX))?;
+        checked("cache's age for opening in ms", millis(limits.open_max_age), millis(CACHE_AGE_MAX))?;
         checked("cache's number of messages", limits.max_messages as usize, CACHE_MESSAGES_MAX as usize)?;
         checked("cache's number of bytes", limits.max_bytes as usize, i64::MAX as usize)?;
         checked("cache's number of entries", limits.max_entries, CACHE_ENTRIES_MAX)?;
-        Ok(Self { limits, caches: PerProcess::new() })
+        Ok(Self { limits, live: PerProcess::new() })
     }
 
-    /// Materials for one message of `bytes`, from the shelf or from `fetch`, which is told whether it is early.
+    pub(crate) fn open_max_age(&self) -> Duration {
+        self.limits.open_max_age
+    }
+
+    /// Materials for one message of `bytes`, from the cache or from `fetch`, which is told whether it is early.
     pub(crate) fn sealing(
         &self,
-        id: &Id,
+        id: Id,
         bytes: u64,
-        fetch: impl Fn(bool) -> Result<Materials>,
+        fetch: impl FnOnce(bool) -> Result<Materials>,
     ) -> Result<Arc<Materials>> {
-        self.caches().sealing.get(id, bytes, fetch)
+        let wanted = Wanted { ids: &[id], flight: id, bytes };
+        self.live().sealing.get(&wanted, |_| Ok(()), |early| Ok((id, Arc::new(fetch(early)?))))
     }
 
-    /// An unwrapped data key, from the shelf or from `fetch`.
-    pub(crate) fn opening(&self, id: &Id, fetch: impl Fn(bool) -> Result<Secret>) -> Result<Arc<Secret>> {
-        self.caches().opening.get(id, 0, fetch)
+    /// The data key of a message that has one of the wrapped keys with these `ids`. `accept` is given one that was cached.
+    /// `fetch` says which of them it unwrapped.
+    pub(crate) fn opening(
+        &self,
+        ids: &[Id],
+        accept: impl FnOnce(&Secret) -> Result<()>,
+        fetch: impl FnOnce(bool) -> Result<(Id, Arc<Secret>)>,
+    ) -> Result<Arc<Secret>> {
+        let flight = ids.iter().fold(IdMaker::new("flight"), |flight, id| flight.part(id)).finish();
+        self.live().opening.get(&Wanted { ids, flight, bytes: 0 }, accept, fetch)
     }
 
-    fn caches(&self) -> &Caches {
-        self.caches.get_or_init(|| Caches::new(&self.limits))
+    fn live(&self) -> &Directions {
+        self.live.get_or_init(|| Directions::new(&self.limits))
     }
 }
 
-impl Caches {
+impl Directions {
     fn new(limits: &CacheLimits) -> Self {
         let sealing =
             UsageLimits { max_age: limits.seal_max_age, messages: limits.max_messages, bytes: limits.max_bytes };
-        // Opening uses up nothing: who holds a message can open it as often as he likes.
+        // Opening uses up nothing: whoever holds a message can open it any number of times.
         let opening = UsageLimits { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX };
         Self {
             sealing: LruCache::new(sealing, limits.max_entries),

@@ -21,11 +21,18 @@ pub(crate) struct Limits {
     pub header_len: usize,
     pub frame_len: usize,
     pub unframed_len: usize,
+    pub private_key_operations: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { wrapped_keys: 8, header_len: 512 << 10, frame_len: 16 << 20, unframed_len: 64 << 20 }
+        Self {
+            wrapped_keys: 8,
+            header_len: 512 << 10,
+            frame_len: 16 << 20,
+            unframed_len: 64 << 20,
+            private_key_operations: 2,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::call_control::{self, CancelToken};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::status::Status;
@@ -112,7 +113,8 @@ struct Sink<W, O> {
 #[derive(Default)]
 pub(crate) struct JobControl {
     pub done: AtomicU64,
-    pub canceled: AtomicBool,
+    /// Ends what keys are asked for as well, at once.
+    pub cancel: CancelToken,
     /// Something failed, so that nothing more is wanted.
     failed: AtomicBool,
     finished: Mutex<bool>,
@@ -200,8 +202,8 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
     }
 
     fn deliver(&self, sink: &mut Sink<W, J::InOrder>, chunk: &mut Chunk) -> Result<()> {
-        if self.control.canceled.load(Ordering::Relaxed) {
-            return Err(canceled());
+        if self.control.cancel.is_canceled() {
+            return Err(call_control::canceled());
         }
         self.work.finish_in_order(&mut sink.in_order, chunk)?;
         write_all(&mut sink.writer, chunk.output())?;
@@ -228,12 +230,12 @@ impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
 impl JobControl {
     /// Whether whoever waits for a descriptor should stop.
     pub fn is_over(&self) -> bool {
-        self.canceled.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+        self.cancel.is_canceled() || self.failed.load(Ordering::Relaxed)
     }
 
     /// What was canceled while it was under way did not fail, and did not succeed.
     pub fn unless_canceled<T>(&self, outcome: Result<T>) -> Result<T> {
-        if self.canceled.load(Ordering::Relaxed) { Err(canceled()) } else { outcome }
+        if self.cancel.is_canceled() { Err(call_control::canceled()) } else { outcome }
     }
 
     /// Runs `work` on a thread of its own, whose signals are blocked: a pipe that nobody reads any more must not end
@@ -246,7 +248,7 @@ impl JobControl {
         thread::scope(|scope| {
             let worker = spawn(scope, || {
                 let _finish = FinishGuard(self);
-                work()
+                call_control::with_token(&self.cancel, work)
             })?;
             self.report_progress(progress);
             end(worker)
@@ -263,7 +265,7 @@ impl JobControl {
             told = Some(done);
             drop(finished);
             if !progress(done) {
-                self.canceled.store(true, Ordering::Relaxed);
+                self.cancel.cancel();
             }
             finished = lock(&self.finished);
         }
@@ -299,13 +301,9 @@ pub(crate) fn write_all(writer: &mut dyn Write, bytes: &[u8]) -> Result<()> {
     writer.write_all(bytes).map_err(|error| failed("writing to the descriptor failed", &error))
 }
 
-pub(crate) fn canceled() -> Error {
-    Error::new(Status::Canceled, "the progress callback said to stop")
-}
-
 pub(crate) fn failed(what: &str, error: &std::io::Error) -> Error {
     if error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
-        return canceled();
+        return call_control::canceled();
     }
     Error::new(Status::DescriptorFailed, format!("{what}: {error}")).with_os_errno(error.raw_os_error())
 }

@@ -1,8 +1,12 @@
 //! Which keys wrap the data keys of messages, in order, and how messages are written and read.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::call_control;
 use crate::client::Client;
+use crate::config;
 use crate::error::{Error, Result};
 use crate::seal::cache::lru::Id;
 use crate::seal::cache::{Cache, IdMaker};
@@ -14,10 +18,17 @@ use crate::seal::format::limits::{
 use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, Policy, Suite};
 use crate::seal::keys::kms::KmsKey;
 use crate::seal::keys::materials::Materials;
+use crate::seal::keys::recent_unwraps::RecentUnwraps;
 use crate::seal::keys::rsa::RsaKey;
-use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
+use crate::seal::keys::unwrap::unwrap;
+use crate::seal::keys::wrapping_key::{WrappedKey, WrappingKey};
 use crate::secret::Secret;
-use crate::status::{Category, Status};
+use crate::status::Status;
+
+/// How long all key requests of one call take together, unless another time is set.
+const TOTAL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How often the requests of one call are repeated, all of them together.
+const RETRIES_MAX: u32 = 6;
 
 /// The keys that seal and open, with the rules for both. Clones share keys and cache.
 #[derive(Clone)]
@@ -31,6 +42,8 @@ pub struct Keyring {
     limits: Limits,
     reproduced: Context,
     cache: Option<Arc<Cache>>,
+    total_timeout: Duration,
+    recent_unwraps: Arc<RecentUnwraps>,
 }
 
 impl Default for Keyring {
@@ -51,6 +64,8 @@ impl Keyring {
             limits: Limits::default(),
             reproduced: Context::default(),
             cache: None,
+            total_timeout: TOTAL_TIMEOUT_DEFAULT,
+            recent_unwraps: Arc::default(),
         }
     }
 
@@ -128,6 +143,18 @@ impl Keyring {
         self.cache = cache;
     }
 
+    /// How long all key requests of one call may take together. Default 30 seconds.
+    pub fn set_total_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.total_timeout = config::checked_timeout("total timeout", timeout)?;
+        Ok(())
+    }
+
+    /// How many RSA operations a message may cause. Default 2.
+    pub fn set_max_private_key_operations(&mut self, count: usize) -> Result<()> {
+        self.limits.private_key_operations = checked("number of RSA operations", count, WRAPPED_KEYS_MAX)?;
+        Ok(())
+    }
+
     pub(crate) fn frame_len(&self) -> usize {
         self.frame_len
     }
@@ -148,24 +175,66 @@ impl Keyring {
     pub(crate) fn materials(&self, context: &Context, size: Option<u64>) -> Result<Arc<Materials>> {
         context.check_writable()?;
         let fetch = |early| Materials::obtain(self.suite, context, &self.wrapping_keys()?, early);
-        let materials = match (&self.cache, size) {
-            (Some(cache), Some(size)) => cache.sealing(&self.sealing_id(context)?, size, fetch)?,
-            _ => Arc::new(fetch(false)?),
-        };
+        let materials = self.within_limits(|| match (&self.cache, size) {
+            (Some(cache), Some(size)) => cache.sealing(self.sealing_id(context)?, size, fetch),
+            _ => fetch(false).map(Arc::new),
+        })?;
         // What a shared cache returns is not trusted to be of this keyring's making.
         self.policy.check(materials.suite)?;
         if materials.suite == self.suite { Ok(materials) } else { Err(internal("the cache returned another suite")) }
     }
 
-    /// The data key of a message whose full context is `context`.
-    pub(crate) fn data_key(&self, header: &Header, context: &Context) -> Result<Arc<Secret>> {
-        let fetch = |early| self.unwrap(header, context, early);
-        let data_key = match &self.cache {
-            Some(cache) if header.suite.derives() => cache.opening(&self.opening_id(header, context)?, fetch)?,
-            _ => Arc::new(fetch(false)?),
+    /// Gets the data key of a message whose full context is `context`, and authenticates the message's header with it: what
+    /// `authenticate` makes of the data key is the result. Only a data key that does that is cached.
+    pub(crate) fn unlock<T>(
+        &self,
+        header: &Header,
+        context: &Context,
+        authenticate: impl Fn(&Secret) -> Result<T>,
+    ) -> Result<T> {
+        let proven = Cell::new(None);
+        let accept = |data_key: &Secret| {
+            proven.set(Some(authenticate(data_key)?));
+            Ok(())
         };
-        header.suite.check_data_key(data_key.expose())?;
-        Ok(data_key)
+        let fetch = |early| {
+            let unwrapped = unwrap(self, header, context, early)?;
+            if !early {
+                accept(&unwrapped.data_key).inspect_err(|_| self.recent_unwraps.charge(&unwrapped))?;
+            }
+            self.recent_unwraps.forget(&unwrapped);
+            Ok((unwrapped.id, unwrapped.data_key))
+        };
+        self.within_limits(|| match &self.cache {
+            Some(cache) if header.suite.derives() => {
+                let ids = header.wrapped_keys.iter().map(|wrapped| self.wrapped_key_id(header, context, wrapped));
+                cache.opening(&ids.collect::<Result<Vec<_>>>()?, accept, fetch)
+            }
+            _ => fetch(false).map(|(_, data_key)| data_key),
+        })?;
+        proven.take().ok_or_else(|| internal("a header was not authenticated"))
+    }
+
+    /// Limits all that keys are asked for by one call.
+    fn within_limits<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        call_control::with_timeout(self.total_timeout, || call_control::with_retries(RETRIES_MAX, call))
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &dyn WrappingKey> {
+        self.keys.iter().map(AsRef::as_ref)
+    }
+
+    pub(super) fn total_timeout(&self) -> Duration {
+        self.total_timeout
+    }
+
+    pub(super) fn recent_unwraps(&self) -> &RecentUnwraps {
+        &self.recent_unwraps
+    }
+
+    /// How long an unwrapped data key may be kept; nothing without a cache.
+    pub(super) fn open_max_age(&self) -> Option<Duration> {
+        self.cache.as_ref().map(|cache| cache.open_max_age())
     }
 
     fn wrapping_keys(&self) -> Result<Vec<&dyn WrappingKey>> {
@@ -180,84 +249,23 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
-    fn unwrap(&self, header: &Header, context: &Context, early: bool) -> Result<Secret> {
-        let json = context.canonical_json();
-        let request = KeyRequest { context, context_json: json.as_deref(), data_key_len: header.suite.key_len, early };
-        let mut failures = Vec::new();
-        for key in &self.keys {
-            for wrapped in header.wrapped_keys.iter().filter(|wrapped| key.claims(wrapped)) {
-                let unwrapped = key.unwrap(&request, wrapped).and_then(|data_key| {
-                    header.suite.check_data_key(data_key.expose())?;
-                    Ok(data_key)
-                });
-                match unwrapped {
-                    Ok(data_key) => return Ok(data_key),
-                    Err(error) => failures.push(error),
-                }
-            }
-        }
-        Err(most_telling(failures).unwrap_or_else(|| self.no_match(header)))
-    }
-
-    fn no_match(&self, header: &Header) -> Error {
-        if self.keys.is_empty() {
-            return Error::new(Status::NoUsableKey, "the keyring has no key");
-        }
-        let named = header.wrapped_keys.iter().map(|key| {
-            let info = String::from_utf8_lossy(&key.provider_info);
-            format!("{} of {}", beginning_of(&info), beginning_of(&key.provider_id))
-        });
-        let named = named.take(8).collect::<Vec<_>>().join(", ");
-        let message = format!("the message claims to be wrapped by none of the keyring's keys, but by {named}");
-        Error::new(Status::NoMatchingKey, message)
-    }
-
     fn sealing_id(&self, context: &Context) -> Result<Id> {
         let mut pairs = Vec::with_capacity(256);
         context.write(&mut pairs)?;
         Ok(self.id("seal", self.suite).part(&pairs).finish())
     }
 
-    fn opening_id(&self, header: &Header, context: &Context) -> Result<Id> {
-        let mut keys: Vec<_> = header.wrapped_keys.iter().collect();
-        keys.sort_by(|a, b| {
-            (&a.provider_id, &a.provider_info, &a.blob).cmp(&(&b.provider_id, &b.provider_info, &b.blob))
-        });
+    /// Tells a data key from all others: it depends on which wrapped key it comes from, and for which context.
+    pub(super) fn wrapped_key_id(&self, header: &Header, context: &Context, wrapped: &WrappedKey) -> Result<Id> {
         let mut pairs = Vec::with_capacity(256);
         context.write(&mut pairs)?;
-        let id = keys.into_iter().fold(self.id("open", header.suite), |id, key| {
-            id.part(key.provider_id.as_bytes()).part(&key.provider_info).part(&key.blob)
-        });
-        Ok(id.part(&pairs).finish())
+        let id = self.id("open", header.suite).part(wrapped.provider_id.as_bytes()).part(&wrapped.provider_info);
+        Ok(id.part(&wrapped.blob).part(&pairs).finish())
     }
 
     fn id(&self, purpose: &str, suite: &Suite) -> IdMaker {
         IdMaker::new(purpose).part(&self.identity).part(&[self.policy as u8]).part(&suite.id.to_be_bytes())
     }
-}
-
-/// A text of a header that nobody has authenticated, as far as it helps.
-fn beginning_of(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
-}
-
-/// Of several failures the one that says most: neither an outage nor a key that is disabled must look like a message that
-/// cannot be opened.
-fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
-    let rank = |error: &Error| match error.status().category() {
-        _ if error.is_retryable() => 0,
-        _ if error.is_outage() => 1,
-        Category::Identity => 2,
-        Category::Integrity => 4,
-        _ => 3,
-    };
-    let best = failures.iter().enumerate().min_by_key(|(place, error)| (rank(error), *place))?.0;
-    Some(failures.swap_remove(best))
 }
 
 fn internal(message: &str) -> Error {

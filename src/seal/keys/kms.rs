@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::seal::keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
+use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -85,6 +85,10 @@ impl WrappingKey for KmsKey {
 
     fn claims(&self, wrapped: &WrappedKey) -> bool {
         wrapped.provider_id == TENCENT_KMS_PROVIDER_ID && wrapped.provider_info == self.provider_info.as_bytes()
+    }
+
+    fn unwrap_cost(&self) -> UnwrapCost {
+        UnwrapCost::Request(self.client.instance_id())
     }
 
     fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {

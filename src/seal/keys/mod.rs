@@ -3,5 +3,7 @@
 pub(super) mod keyring;
 pub(super) mod kms;
 pub(super) mod materials;
+mod recent_unwraps;
 pub(super) mod rsa;
+mod unwrap;
 pub(super) mod wrapping_key;

@@ -12,7 +12,7 @@ use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::seal::keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
+use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::fork_lock;
@@ -98,12 +98,19 @@ impl WrappingKey for RsaKey {
             && wrapped.provider_info == self.name.as_bytes()
     }
 
+    fn unwrap_cost(&self) -> UnwrapCost {
+        UnwrapCost::PrivateKeyOperation
+    }
+
     fn unwrap(&self, _: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
         let failed = || {
             let message = format!("the RSA key {:?} does not unwrap the data key", self.name);
             Error::new(Status::NoMatchingKey, message)
         };
         let Half::Private(key) = &self.half else { return Err(failed()) };
+        if wrapped.blob.len() != key.key_size_bytes() {
+            return Err(failed());
+        }
         let mut data_key = Secret::zeroed(key.min_output_size())?;
         let len = fork_lock::with_forks_blocked(|| {
             let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, &wrapped.blob, data_key.expose_mut(), None);

@@ -6,7 +6,7 @@ use crate::secret::Secret;
 use crate::sys::random;
 
 /// A data key as a message holds it, and as a message claims it before it is authenticated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WrappedKey {
     /// The scheme, such as `tencent-kms`.
     pub provider_id: String,
@@ -27,6 +27,17 @@ pub struct KeyRequest<'a> {
     pub data_key_len: usize,
     /// The request renews a key that still works: it had better fail than wait.
     pub early: bool,
+}
+
+/// What it takes to unwrap a data key, by which a message is kept from causing too much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnwrapCost {
+    /// A request to a service. Keys with the same number ask the same one, with the same credentials.
+    Request(u64),
+    /// An RSA operation, which takes milliseconds of a core.
+    PrivateKeyOperation,
+    /// Whatever a program's callback does.
+    Callback,
 }
 
 /// One way to wrap data keys, as a keyring holds it.
@@ -50,6 +61,11 @@ pub trait WrappingKey: Send + Sync {
 
     /// Whether a wrapped key claims to be of this key. Only those are unwrapped.
     fn claims(&self, wrapped: &WrappedKey) -> bool;
+
+    /// What [`unwrap`](Self::unwrap) takes.
+    fn unwrap_cost(&self) -> UnwrapCost {
+        UnwrapCost::Callback
+    }
 
     /// Gets the data key back.
     fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret>;

@@ -1,0 +1,213 @@
+//! Which wrapped keys of a message are unwrapped, by which keys of a keyring, and how much that may take.
+//!
+//! A message is not authenticated yet when this begins. What it can cause is bounded: each wrapped key is tried once, a
+//! service that does not answer is not asked again, and one after the other all keys get a part of the time.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::keyring::Keyring;
+use super::recent_unwraps::Recent;
+use super::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
+use crate::call_control;
+use crate::error::{Error, Result};
+use crate::seal::cache::IdMaker;
+use crate::seal::cache::lru::Id;
+use crate::seal::format::context::Context;
+use crate::seal::format::header::Header;
+use crate::secret::Secret;
+use crate::status::{Category, Status};
+
+/// A data key of a message.
+pub(super) struct Unwrapped {
+    pub data_key: Arc<Secret>,
+    /// Under which the cache keeps it.
+    pub id: Id,
+    /// Under which it is remembered until the message is authenticated, if a request was made for it.
+    pub recent_id: Option<Id>,
+}
+
+/// The work for one message.
+struct Unwrapping<'a> {
+    keyring: &'a Keyring,
+    header: &'a Header,
+    request: KeyRequest<'a>,
+    context: &'a Context,
+    failures: Vec<Error>,
+    /// Services that could not be asked or could not answer, with the reason.
+    outages: Vec<(u64, Error)>,
+    private_key_operations: usize,
+}
+
+/// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
+pub(super) fn unwrap(keyring: &Keyring, header: &Header, context: &Context, early: bool) -> Result<Unwrapped> {
+    let json = context.canonical_json();
+    let request = KeyRequest { context, context_json: json.as_deref(), data_key_len: header.suite.key_len, early };
+    let unwrapping = Unwrapping {
+        keyring,
+        header,
+        request,
+        context,
+        failures: Vec::new(),
+        outages: Vec::new(),
+        private_key_operations: 0,
+    };
+    unwrapping.run()
+}
+
+impl<'a> Unwrapping<'a> {
+    fn run(mut self) -> Result<Unwrapped> {
+        let claims = self.claims();
+        for (place, (key, wrapped_keys)) in claims.iter().enumerate() {
+            // A service that does not answer has to leave time for those after it.
+            let share = call_control::time_left(self.keyring.total_timeout()) / (claims.len() - place) as u32;
+            let unwrapped = call_control::with_timeout(share, || self.unwrap_with(*key, wrapped_keys));
+            if let Some(unwrapped) = unwrapped? {
+                return Ok(unwrapped);
+            }
+        }
+        Err(self.failed())
+    }
+
+    /// Which keys the message claims to be wrapped by, each with its wrapped keys. Repeated ones are left out.
+    fn claims(&self) -> Vec<(&'a dyn WrappingKey, Vec<&'a WrappedKey>)> {
+        let mut seen = HashSet::new();
+        let distinct: Vec<_> = self.header.wrapped_keys.iter().filter(|wrapped| seen.insert(*wrapped)).collect();
+        let claims = self.keyring.keys().map(|key| {
+            let claimed = distinct.iter().copied().filter(|wrapped| key.claims(wrapped));
+            (key, claimed.collect::<Vec<_>>())
+        });
+        claims.filter(|(_, wrapped_keys)| !wrapped_keys.is_empty()).collect()
+    }
+
+    fn unwrap_with(&mut self, key: &dyn WrappingKey, wrapped_keys: &[&'a WrappedKey]) -> Result<Option<Unwrapped>> {
+        for wrapped in wrapped_keys {
+            if call_control::is_canceled() {
+                return Err(call_control::canceled());
+            }
+            match self.unwrap_one(key, wrapped) {
+                Ok(unwrapped) => return Ok(Some(unwrapped)),
+                Err(error) if error.status() == Status::Canceled => return Err(error),
+                Err(error) => {
+                    let is_outage = error.is_outage();
+                    self.failures.push(error);
+                    if is_outage {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn unwrap_one(&mut self, key: &dyn WrappingKey, wrapped: &'a WrappedKey) -> Result<Unwrapped> {
+        let id = self.keyring.wrapped_key_id(self.header, self.context, wrapped)?;
+        let (data_key, recent_id) = match key.unwrap_cost() {
+            UnwrapCost::Request(service) => {
+                let recent_id = IdMaker::new("recent").part(&key.identity()).part(&id).finish();
+                (self.request_unwrap(key, wrapped, service, recent_id)?, Some(recent_id))
+            }
+            UnwrapCost::PrivateKeyOperation => {
+                self.count_private_key_operation()?;
+                (self.checked_unwrap(key, wrapped)?, None)
+            }
+            UnwrapCost::Callback => {
+                call_control::check()?;
+                (self.checked_unwrap(key, wrapped)?, None)
+            }
+        };
+        Ok(Unwrapped { data_key, id, recent_id })
+    }
+
+    /// Asks a service, unless it is known what comes of that.
+    fn request_unwrap(
+        &mut self,
+        key: &dyn WrappingKey,
+        wrapped: &WrappedKey,
+        service: u64,
+        recent_id: Id,
+    ) -> Result<Arc<Secret>> {
+        let recent = self.keyring.recent_unwraps();
+        match recent.find(&recent_id) {
+            Some(Recent::Failed(error)) => return Err(error),
+            Some(Recent::Unproven(data_key)) if !self.request.early => return Ok(data_key),
+            _ => {}
+        }
+        if let Some(outage) = self.outages.iter().find(|(known, _)| *known == service) {
+            return Err(outage.1.clone());
+        }
+        recent.check_share()?;
+        let unwrapped = self.checked_unwrap(key, wrapped);
+        match &unwrapped {
+            Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age()),
+            Err(error) if blames_message(error) => recent.remember_failure(recent_id, error),
+            Err(error) if error.is_outage() => self.outages.push((service, error.clone())),
+            Err(_) => {}
+        }
+        unwrapped
+    }
+
+    fn count_private_key_operation(&mut self) -> Result<()> {
+        let most = self.keyring.limits().private_key_operations;
+        if self.private_key_operations >= most {
+            let message = format!("the message has more than {most} data keys that name RSA keys of the keyring");
+            return Err(Error::new(Status::TooManyDataKeys, message));
+        }
+        self.private_key_operations += 1;
+        Ok(())
+    }
+
+    fn checked_unwrap(&self, key: &dyn WrappingKey, wrapped: &WrappedKey) -> Result<Arc<Secret>> {
+        let data_key = key.unwrap(&self.request, wrapped)?;
+        self.header.suite.check_data_key(data_key.expose())?;
+        Ok(Arc::new(data_key))
+    }
+
+    fn failed(self) -> Error {
+        most_telling(self.failures).unwrap_or_else(|| no_match(self.keyring, self.header))
+    }
+}
+
+/// Whether the failure is about the wrapped key that was sent, so that to send it again soon would be no use.
+fn blames_message(error: &Error) -> bool {
+    error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
+}
+
+/// Of several failures the one that says most: neither an outage nor a key that is disabled must look like a message that
+/// cannot be opened.
+fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
+    let rank = |error: &Error| match error.status().category() {
+        _ if error.is_retryable() => 0,
+        _ if error.is_outage() => 1,
+        Category::Identity => 2,
+        // Not all was tried.
+        _ if error.status() == Status::TooManyDataKeys => 3,
+        Category::Integrity => 4,
+        _ => 3,
+    };
+    let best = failures.iter().enumerate().min_by_key(|(place, error)| (rank(error), *place))?.0;
+    Some(failures.swap_remove(best))
+}
+
+/// None of the keyring's keys is named by the message.
+fn no_match(keyring: &Keyring, header: &Header) -> Error {
+    if keyring.keys().next().is_none() {
+        return Error::new(Status::NoUsableKey, "the keyring has no key");
+    }
+    let named = header.wrapped_keys.iter().map(|key| {
+        let info = String::from_utf8_lossy(&key.provider_info);
+        format!("{} of {}", beginning_of(&info), beginning_of(&key.provider_id))
+    });
+    let named = named.take(8).collect::<Vec<_>>().join(", ");
+    let message = format!("the message claims to be wrapped by none of the keyring's keys, but by {named}");
+    Error::new(Status::NoMatchingKey, message)
+}
+
+/// A text of a header that nobody has authenticated, as far as it helps.
+fn beginning_of(text: &str) -> String {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
