@@ -16,8 +16,8 @@ type caller interface {
 	// enter waits for a slot and retains the handle.
 	enter(context.Context) error
 	leave()
-	// timeout is a context's deadline as a total timeout, or 0 when the caller's own is not later.
-	timeout(context.Context) C.int64_t
+	// derive makes a client that ends with a context, or nil where calls cannot be ended one by one.
+	derive(context.Context) (*derivedClient, error)
 	// hasCallbacks tells whether functions of the program may run in a call.
 	hasCallbacks() bool
 	// lastReports are those of the program's own functions, from which a failure may come where the call did not ask them
@@ -79,15 +79,14 @@ type run struct {
 	*request
 	caller  caller
 	ctx     context.Context
+	derived *derivedClient
 	state   *callState
 	began   time.Time
-	bounded bool
 }
 
 // inC makes the call, on a thread that stays the same until it returns.
-func (r *run) inC(timeout C.int64_t) C.tckms_go_outcome {
-	r.bounded = timeout != 0
-	how := C.tckms_go_how{timeout_ms: timeout}
+func (r *run) inC() C.tckms_go_outcome {
+	how := C.tckms_go_how{client: r.derived.borrow()}
 	if infoOf(r.ctx) != nil {
 		how.ids = 1
 	}
@@ -98,12 +97,14 @@ func (r *run) inC(timeout C.int64_t) C.tckms_go_outcome {
 		how.call = C.uintptr_t(handle)
 	}
 	outcome := r.call(how)
+	r.derived.free()
 	r.memory.free()
 	r.caller.leave()
 	return outcome
 }
 
-// do makes a call, and returns what it made. A context that ends does not wait for the call.
+// do makes a call, and returns what it made. A context that ends does not wait for the call, which is canceled where
+// that is possible.
 func (r *request) do(ctx context.Context, c caller) (first, second []byte, err error) {
 	made := &run{request: r, caller: c, ctx: ctx, began: time.Now()}
 	if err := c.enter(ctx); err != nil {
@@ -111,14 +112,19 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 		return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, err)
 	}
 	if !r.inBackground(ctx) {
-		outcome := made.inC(0)
+		outcome := made.inC()
 		return made.take(&outcome)
+	}
+	// Not before: the slot may have come late.
+	if made.derived, err = c.derive(ctx); err != nil {
+		r.memory.free()
+		c.leave()
+		return nil, nil, err
 	}
 	state := undecided
 	ended := make(chan C.tckms_go_outcome, 1)
 	go func() {
-		// The slot may have come late.
-		outcome := made.inC(c.timeout(ctx))
+		outcome := made.inC()
 		if atomic.CompareAndSwapInt32(&state, undecided, delivered) {
 			ended <- outcome
 			return
@@ -133,6 +139,7 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 		return made.take(&outcome)
 	case <-ctx.Done():
 		if atomic.CompareAndSwapInt32(&state, undecided, abandoned) {
+			made.derived.cancel()
 			return nil, nil, &abandonedError{r.action, ctx.Err()}
 		}
 		outcome := <-ended
@@ -140,7 +147,7 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 	}
 }
 
-// abandonedError is that of a call that goes on in the background.
+// abandonedError is that of a call that was left to itself.
 type abandonedError struct {
 	action string
 	cause  error
@@ -160,7 +167,7 @@ func (r *run) take(outcome *C.tckms_go_outcome) (first, second []byte, err error
 	}
 	failure := r.memory.failure(outcome)
 	failure.cause = join(r.reasons(failure))
-	if r.bounded && failure.Status == ErrTimedOut && failure.cause == nil {
+	if r.derived.isBounded() && failure.Status == ErrTimedOut && failure.cause == nil {
 		failure.cause = context.DeadlineExceeded
 	}
 	return nil, nil, failure

@@ -90,22 +90,6 @@ func (c *Client) leave() {
 	c.release(c.free)
 }
 
-// timeout is a context's deadline as a total timeout, or 0 when the client's own is not later.
-func (c *Client) timeout(ctx context.Context) C.int64_t {
-	deadline, some := ctx.Deadline()
-	if !some {
-		return 0
-	}
-	left := time.Until(deadline)
-	if left >= c.total {
-		return 0
-	}
-	if left < time.Millisecond {
-		return 1
-	}
-	return C.int64_t(left / time.Millisecond)
-}
-
 func (c *Client) hasCallbacks() bool { return len(c.providers) > 0 }
 
 // lastReports may be older than the call: the library does not ask a function that has just failed, and says the same.

@@ -39,12 +39,11 @@
 // # Contexts and deadlines
 //
 // A context's deadline is the total timeout of a client's call, if it is sooner than the client's own. A call whose
-// context is cancelled returns at once; what was sent is not taken back, so the service may still carry it out. The C
-// call then goes on in the background until it ends, at most for its total timeout, keeps its slot among those of
-// MaxConcurrentCalls, and what it returns is wiped.
+// context is cancelled returns at once, and the call in C is canceled. What was sent is not taken back, so the service may
+// still carry it out.
 //
-// A keyring's calls return when their context ends just the same, but its clients keep their own total timeouts in the
-// background. SealFile and OpenFile return when nothing uses the files any more. A SealWriter and an OpenReader end with
+// A keyring's calls return when their context ends just the same. The request for a data key goes on in the background,
+// since other calls may wait for it, until it ends or the keyring's total timeout is over; what it returns is wiped. SealFile and OpenFile return when nothing uses the files any more. A SealWriter and an OpenReader end with
 // the context that they were made with.
 //
 // # Threads

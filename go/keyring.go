@@ -233,8 +233,8 @@ func (k *Keyring) leave() {
 	k.release(k.free)
 }
 
-// timeout is none: clients in a keyring keep their own, since all calls share what is in its cache.
-func (k *Keyring) timeout(context.Context) C.int64_t { return 0 }
+// derive gives none: calls share what is in the keyring's cache, and with it the requests for data keys.
+func (k *Keyring) derive(context.Context) (*derivedClient, error) { return nil, nil }
 
 func (k *Keyring) hasCallbacks() bool {
 	for _, client := range k.clients {

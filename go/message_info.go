@@ -62,8 +62,8 @@ func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
 // noCaller is for calls without a handle.
 type noCaller struct{}
 
-func (noCaller) enter(context.Context) error       { return nil }
-func (noCaller) leave()                            {}
-func (noCaller) timeout(context.Context) C.int64_t { return 0 }
-func (noCaller) hasCallbacks() bool                { return false }
-func (noCaller) lastReports(time.Time) []report    { return nil }
+func (noCaller) enter(context.Context) error                    { return nil }
+func (noCaller) leave()                                         {}
+func (noCaller) derive(context.Context) (*derivedClient, error) { return nil, nil }
+func (noCaller) hasCallbacks() bool                             { return false }
+func (noCaller) lastReports(time.Time) []report                 { return nil }

@@ -36,30 +36,6 @@ void tckms_go_free(tckms_go_outcome *outcome) {
   outcome->key_id = NULL;
 }
 
-/* A client to call with, and what to free when that is done. */
-typedef struct {
-  const tckms_client *client;
-  tckms_client *derived;
-} chosen;
-
-static tckms_status choose(const tckms_client *client, int64_t timeout_ms, chosen *out) {
-  tckms_config *config;
-  tckms_status status;
-  out->client = client;
-  out->derived = NULL;
-  if (timeout_ms == 0) {
-    return TCKMS_OK;
-  }
-  config = tckms_config_new();
-  status = tckms_config_set_total_timeout_ms(config, timeout_ms);
-  if (status == TCKMS_OK) {
-    status = tckms_client_derive(client, config, &out->derived);
-    out->client = out->derived;
-  }
-  tckms_config_free(config);
-  return status;
-}
-
 /* The same, and the ids of the last request where they are wanted. Without memory for them they are empty. */
 static void finish_with_ids(tckms_go_outcome *outcome, tckms_status status, tckms_go_how how) {
   if (how.ids) {
@@ -82,23 +58,10 @@ static void finish_with_ids(tckms_go_outcome *outcome, tckms_status status, tckm
     return outcome;                             \
   } while (0)
 
-/* The same with `with`, the client to use. Freeing it leaves the thread's error and ids alone. */
-#define CLIENT_CALL(expression)                                           \
-  do {                                                                    \
-    tckms_go_outcome outcome = nothing;                                   \
-    uintptr_t before = current_call;                                      \
-    chosen chosen_client;                                                 \
-    tckms_status status = choose(client, how.timeout_ms, &chosen_client); \
-    if (status == TCKMS_OK) {                                             \
-      const tckms_client *with = chosen_client.client;                    \
-      current_call = how.call;                                            \
-      status = (expression);                                              \
-      current_call = before;                                              \
-    }                                                                     \
-    tckms_client_free(chosen_client.derived);                             \
-    finish_with_ids(&outcome, status, how);                               \
-    return outcome;                                                       \
-  } while (0)
+/* The same with `with`, the client to use. */
+#define CLIENT_CALL(expression)                                         \
+  const tckms_client *with = how.client != NULL ? how.client : client; \
+  CALL(expression)
 
 tckms_go_outcome tckms_go_encrypt(const tckms_client *client, tckms_go_how how, const char *key_id, const void *buf,
                                   size_t len, const char *ctx_json) {
@@ -163,6 +126,16 @@ tckms_go_outcome tckms_go_client_new(const tckms_config *config, tckms_client **
 
 tckms_go_outcome tckms_go_client_new_from_env(tckms_client **out) {
   return ended(tckms_client_new_from_env(out));
+}
+
+tckms_go_outcome tckms_go_client_derive_timeout(const tckms_client *client, int64_t timeout_ms, tckms_client **out) {
+  return ended(tckms_client_derive_timeout_ms(client, timeout_ms, out));
+}
+
+void tckms_go_client_cancel(const tckms_client *client) {
+  /* The client is none that could be refused. */
+  tckms_status status = tckms_client_cancel(client);
+  (void)status;
 }
 
 static tckms_status set_text(tckms_config *config, tckms_go_text_setter setter, const char *value) {

@@ -27,8 +27,8 @@ void tckms_go_free(tckms_go_outcome *outcome);
 
 /* How to make a call. */
 typedef struct {
-  /* The total timeout of a client's call, by a client that is derived for it; 0 for the client's own. */
-  int64_t timeout_ms;
+  /* The client to call with in place of the one that is given, or NULL. */
+  const tckms_client *client;
   /* What stands for the call in Go: callbacks on its thread get it. 0 for none. */
   uintptr_t call;
   /* Whether the ids of the last request are wanted. */
@@ -54,6 +54,8 @@ tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *
 
 tckms_go_outcome tckms_go_client_new(const tckms_config *config, tckms_client **out);
 tckms_go_outcome tckms_go_client_new_from_env(tckms_client **out);
+tckms_go_outcome tckms_go_client_derive_timeout(const tckms_client *client, int64_t timeout_ms, tckms_client **out);
+void tckms_go_client_cancel(const tckms_client *client);
 
 /* The setters, by what they take. */
 typedef enum {

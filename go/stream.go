@@ -60,10 +60,10 @@ func (c *streamCore) free() {
 }
 
 // A stream retains its keyring, so it has a slot of a closed one too.
-func (c *streamCore) enter(ctx context.Context) error   { return c.keyring.acquireSlot(ctx, nil) }
-func (c *streamCore) leave()                            { c.keyring.releaseSlot() }
-func (c *streamCore) timeout(context.Context) C.int64_t { return 0 }
-func (c *streamCore) hasCallbacks() bool                { return c.keyring.hasCallbacks() }
+func (c *streamCore) enter(ctx context.Context) error                { return c.keyring.acquireSlot(ctx, nil) }
+func (c *streamCore) leave()                                         { c.keyring.releaseSlot() }
+func (c *streamCore) derive(context.Context) (*derivedClient, error) { return nil, nil }
+func (c *streamCore) hasCallbacks() bool                             { return c.keyring.hasCallbacks() }
 func (c *streamCore) lastReports(began time.Time) []report {
 	return c.keyring.lastReports(began)
 }

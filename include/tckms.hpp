@@ -928,6 +928,18 @@ class client {
     return detail::made(number, client(log_, made));
   }
 
+  /** A client whose calls have another total timeout, for a call with a deadline of its own. */
+  template <class Rep, class Period>
+  result<client> derive_timeout(std::chrono::duration<Rep, Period> timeout) const {
+    tckms_client *made = nullptr;
+    const auto ms = detail::count_of<std::chrono::milliseconds>(timeout);
+    const auto number = tckms_client_derive_timeout_ms(get(), ms, &made);
+    return detail::made(number, client(log_, made));
+  }
+
+  /** Cancels the calls of this client, running and later ones, with TCKMS_ERR_CANCELED; any thread may do it. */
+  result<void> cancel() const { return detail::done(tckms_client_cancel(get())); }
+
   /** Encrypts 1 to 4096 bytes. The CiphertextBlob is text. */
   result<buffer> encrypt(std::string_view key_id, byte_view plaintext, optional_text context) const {
     const detail::c_string key(key_id), ctx(context);

@@ -386,6 +386,16 @@ void a_derived_client_outlives_its_origin() {
   fails(derived.derive(different), TCKMS_ERR_NOT_DERIVABLE);
 }
 
+void a_derived_client_can_be_canceled() {
+  const tckms::client client = basic_client();
+  fails(client.derive_timeout(std::chrono::hours(2)), TCKMS_ERR_OUT_OF_RANGE);
+  const tckms::client one = good(client.derive_timeout(std::chrono::seconds(30)));
+  CHECK(!good(one.encrypt(MAIN_KEY, "x", context)).empty());
+  good(one.cancel());
+  fails(one.encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CANCELED);
+  CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
+}
+
 void a_client_from_the_environment() {
   const tckms::client client = good(tckms::client::from_env());
   CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
@@ -649,6 +659,7 @@ int main() {
   failures_are_owned();
   every_setter_sets();
   a_derived_client_outlives_its_origin();
+  a_derived_client_can_be_canceled();
   a_client_from_the_environment();
   the_log_is_heard_as_long_as_there_is_a_client();
   credentials_come_from_a_function();
