@@ -8,12 +8,13 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 
-.PHONY: help build demo test soak lint header bench clean
+.PHONY: help build demo check test soak lint header bench clean
 .PHONY: install uninstall deb symbols abi licences dist-check portability
 
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
 	@echo "make test    all tests"
+	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
 	@echo "make soak    fuzzing, and the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
 	@echo "make build   the libraries, into target/dist, and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
@@ -65,6 +66,10 @@ demo:
 	scripts/setup.sh demo
 	$(MAKE) build
 	scripts/demo.sh
+
+check:
+	scripts/setup.sh --check build
+	scripts/check.sh
 
 # A program that fails does not keep the others from running.
 test:

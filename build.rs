@@ -53,7 +53,7 @@ fn generate(root: &Path) -> String {
     let mut text = Vec::new();
     builder.generate().expect("the header can be generated").write(&mut text);
     let header = String::from_utf8(text).expect("the header is UTF-8");
-    use_typedef_names(&shorten_status_names(&header))
+    only_what_c90_knows(&use_typedef_names(&shorten_status_names(&header)))
 }
 
 fn with_version(manual: &str) -> String {
@@ -91,6 +91,25 @@ fn use_typedef_names(header: &str) -> String {
         plain
     });
     lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// C90 and C++98 have neither line comments nor a comma after the last enumerator.
+fn only_what_c90_knows(header: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in header.lines() {
+        if line.starts_with('}')
+            && let Some(last) = lines.last_mut()
+            && last.ends_with(',')
+        {
+            last.pop();
+        }
+        // cbindgen writes them after #endif and the end of extern "C" only.
+        lines.push(match line.split_once("// ") {
+            Some((code, comment)) if code.starts_with(['#', '}']) => format!("{code}/* {comment} */"),
+            _ => line.to_owned(),
+        });
+    }
+    lines.join("\n") + "\n"
 }
 
 fn link_shared_library(abi: &str) {

@@ -217,7 +217,7 @@ typedef enum tckms_category {
   /**
    * The library itself.
    */
-  TCKMS_CATEGORY_LIBRARY = 900,
+  TCKMS_CATEGORY_LIBRARY = 900
 } tckms_category;
 
 /**
@@ -815,7 +815,7 @@ typedef enum tckms_status {
   /**
    * Not a status: it keeps the C type as wide as `int` under every compiler option.
    */
-  TCKMS_STATUS_FORCE_INT = 2147483647,
+  TCKMS_STATUS_FORCE_INT = 2147483647
 } tckms_status;
 
 /**
@@ -1103,7 +1103,7 @@ typedef struct tckms_fd_options {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * Wipes and frees what a buffer holds, and sets it to empty.
@@ -2068,7 +2068,7 @@ tckms_status tckms_client_cancel(const tckms_client *client);
 void tckms_client_free(tckms_client *client);
 
 /**
- * Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use envelope encryption.
+ * Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use tckms_seal().
  *
  * @param client    The client.
  * @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.
@@ -2802,7 +2802,7 @@ tckms_status tckms_open_fd(const tckms_keyring *keyring,
                            size_t size);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 #endif  /* TCKMS_H */

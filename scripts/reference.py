@@ -175,7 +175,7 @@ class Header:
                 comment.append(text[1:])
             else:
                 code = (code + " " + text).strip()
-                if text.endswith((",", ";")) and code.count("(") == code.count(")"):
+                if (text.endswith((",", ";")) or line is body[-1]) and code.count("(") == code.count(")"):
                     code = code.rstrip(",;")
                     match = re.search(r"\(\*(\w+)\)", code) or re.search(r"(\w+)(?: = -?\d+)?$", code)
                     members.append(Item("member", match[1], comment, code))

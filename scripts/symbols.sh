@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 map=packaging/tckms.map
 
 declared() {
-  sed -n '/^extern "C" {/,/^}  *\/\/ extern "C"/p' include/tckms.h |
+  sed -n '/^extern "C" {/,/^}  *\/\* extern "C"/p' include/tckms.h |
     sed -nE 's/^[A-Za-z].*[ *](tckms_[a-z0-9_]+)\(.*/\1/p' | sort -u
 }
 

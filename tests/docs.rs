@@ -30,12 +30,13 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// "Proof: a/file (a_test, another), b/file" as pairs of a file and its tests.
+/// `<!-- Proof: a/file (a_test, another), b/file -->`, or the same without the comment, as pairs of a file and its tests.
 fn proofs(text: &str) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for claim in text.split("Proof: ").skip(1) {
-        // A proof ends with its paragraph, or with its cell of a table.
-        let claim = claim.split("\n\n").next().unwrap().split('|').next().unwrap().replace('\n', " ");
+        // A proof ends with its comment, its paragraph, or its cell of a table.
+        let ends = ["-->", "\n\n", "|"];
+        let claim = ends.iter().fold(claim, |claim, end| claim.split(end).next().unwrap()).replace('\n', " ");
         let mut rest = claim.trim();
         loop {
             let end = rest.find([' ', ',']).unwrap_or(rest.len());

@@ -7,8 +7,10 @@ use std::fs;
 use support::{CLANG, Compiler, GCC, Header, Library, Scratch, root};
 
 /// Standards of C and C++ in which a program may include the header, with the compilers that are asked.
-const LANGUAGES: [(&str, &[&str], &[&str]); 2] =
-    [("c", &["c99", "c11", "c17", "c2x"], &["gcc", "clang"]), ("c++", &["c++11", "c++17"], &["g++", "clang++"])];
+const LANGUAGES: [(&str, &[&str], &[&str]); 2] = [
+    ("c", &["c90", "gnu90", "c99", "c11", "c17", "c2x"], &["gcc", "clang"]),
+    ("c++", &["c++98", "c++11", "c++17"], &["g++", "clang++"]),
+];
 
 #[test]
 fn the_committed_header_is_the_one_that_the_source_makes() {

@@ -160,7 +160,7 @@ pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
     });
 }
 
-/// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use envelope encryption.
+/// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use tckms_seal().
 ///
 /// @param client    The client.
 /// @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.

@@ -31,7 +31,7 @@ impl Header {
     pub fn functions(&self) -> Vec<Declaration> {
         let declarations =
             self.text.split("extern \"C\" {").nth(1).expect("the functions are in an extern \"C\" block");
-        let declarations = declarations.split("}  // extern \"C\"").next().expect("the block has an end");
+        let declarations = declarations.split("}  /* extern \"C\" */").next().expect("the block has an end");
         declarations.split("/**").skip(1).map(Declaration::parse).collect()
     }
 

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The inner loop: unit tests, and the C programs of tests/c_api.rs with gcc against the emulator. No clang, no valgrind, no
+# sanitizer, nothing installed, and a library without link-time optimisation, in a target folder of its own. What it passes
+# has still to pass `make test`.
+#
+#   scripts/check.sh [FILTER…]    only the tests whose names contain one of the words
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/check
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+# gcc alone, also where a test takes both compilers.
+export TCKMS_CHECK=1
+export CARGO_PROFILE_RELEASE_INCREMENTAL=true CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+cargo=${CARGO:-cargo}
+
+"$cargo" rustc --quiet --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
+"$cargo" build --quiet --release --locked -p tckms-emulator
+scripts/dist.sh
+exec "$cargo" test --locked --lib --test c_api -- --skip clang --skip valgrind --skip sanitizers "$@"

@@ -1,0 +1,73 @@
+//! scripts/setup.sh, on machines that have nothing: Debian 12 and 13 with git, ca-certificates, make and Rust alone.
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::root;
+
+/// Runs a script in a fresh system; what it prints on both streams is one text.
+fn in_a_clean_root(options: &[&str], suite: &str, script: &str) -> (Output, String) {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder");
+    let mut command = Command::new(root().join("scripts/clean-root.sh"));
+    command.args(options).arg(suite).args(["sh", "-c", script]).env("CARGO_TARGET_DIR", target);
+    let output = command.output().expect("the script can be started");
+    let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+    (output, said)
+}
+
+/// Only root can make a system; the line goes past the test runner, which keeps what a passing test says to itself.
+fn is_root() -> bool {
+    // SAFETY: it only tells a number.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    if !is_root {
+        let text = "NOT TESTED: set-up in a clean Debian; only root can make one. Run tests/setup.rs as root.\n";
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+    }
+    is_root
+}
+
+/// All levels in one round, then a second run that finds nothing to do. The probes of set-up itself say that every tool
+/// works: `--check` runs them again after the installation.
+fn set_up_brings_all_tools(suite: &str) {
+    if !is_root() {
+        return;
+    }
+    let script = "scripts/setup.sh test && echo '# again' && scripts/setup.sh test && scripts/setup.sh --check test && \
+                  echo '# portability' && scripts/setup.sh portability && scripts/setup.sh --check portability";
+    let (output, said) = in_a_clean_root(&[], suite, script);
+    assert!(output.status.success() && said.contains("# again\n# portability\n"), "{said}");
+}
+
+#[test]
+fn set_up_brings_all_tools_to_debian_12() {
+    set_up_brings_all_tools("bookworm");
+}
+
+#[test]
+fn set_up_brings_all_tools_to_debian_13() {
+    set_up_brings_all_tools("trixie");
+}
+
+#[test]
+fn without_root_and_sudo_all_that_is_missing_is_named_in_one_round() {
+    if !is_root() {
+        return;
+    }
+    // A cargo and a rustc that are older than needed.
+    let old = "mkdir -p /tmp/old && printf '#!/bin/sh\\necho rustc 1.60.0\\n' >/tmp/old/rustc && \
+               chmod +x /tmp/old/rustc && PATH=/tmp/old:$PATH";
+    for (script, expected) in [
+        ("make build", "run as root: apt-get install --no-install-recommends binutils gcc libc6-dev python3"),
+        ("make test", "abigail-tools binutils clang cmake debootstrap dpkg-dev g++ gcc golang-go libc6-dbg libc6-dev"),
+        (&format!("{old} make build"), "Rust 1.95 or later; this is 1.60.0 (/tmp/old/rustc): run 'rustup update'"),
+        (&format!("{old} make build"), "apt-get install --no-install-recommends binutils gcc libc6-dev python3"),
+        ("PATH=/usr/bin:/bin make build", "Rust 1.95 or later: install it as https://rustup.rs says"),
+    ] {
+        let (output, said) = in_a_clean_root(&["--user"], "bookworm", script);
+        assert!(!output.status.success() && said.contains(expected), "{script}: {said}");
+        assert!(!said.contains("Compiling"), "{said}");
+    }
+}
