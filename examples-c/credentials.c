@@ -50,7 +50,11 @@ static tckms_status choose(tckms_config *config, const char *kind, const char *f
   }
   status = tckms_config_set_default_credentials(config);
   if (status == TCKMS_OK && strcmp(kind, "assume-role") == 0) {
-    status = tckms_config_set_assume_role(config, first, "tckms-example", 3600, NULL, NULL);
+    tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
+    role.role_arn = first;
+    role.session_name_or_null = "tckms-example";
+    role.duration_seconds = 3600;
+    status = tckms_config_set_assume_role_credentials(config, &role, sizeof role);
   }
   return status;
 }

@@ -176,7 +176,7 @@ static int as_int(int64_t value) {
 static tckms_status set_number(tckms_config *config, tckms_go_number_setter setter, int64_t value) {
   switch (setter) {
     case TCKMS_GO_INTERNATIONAL:
-      return tckms_config_set_international_endpoint(config);
+      return tckms_config_set_site(config, TCKMS_SITE_INTERNATIONAL);
     case TCKMS_GO_DEFAULT_CREDENTIALS:
       return tckms_config_set_default_credentials(config);
     case TCKMS_GO_ENV_CREDENTIALS:
@@ -184,7 +184,7 @@ static tckms_status set_number(tckms_config *config, tckms_go_number_setter sett
     case TCKMS_GO_TKE_CREDENTIALS:
       return tckms_config_set_tke_env_credentials(config);
     case TCKMS_GO_ANY_HOST:
-      return tckms_config_set_plaintext_http_to_any_host_allowed(config, as_int(value));
+      return tckms_config_set_insecure_http_allowed(config, as_int(value));
     case TCKMS_GO_RETRY_UNSAFE:
       return tckms_config_set_retry_unsafe_actions(config, as_int(value));
     case TCKMS_GO_CONNECT_TIMEOUT:
@@ -232,7 +232,13 @@ tckms_go_outcome tckms_go_set_oidc(tckms_config *config, const char *provider_id
 
 tckms_go_outcome tckms_go_set_assume_role(tckms_config *config, const char *role_arn, const char *session_name,
                                           int duration_seconds, const char *external_id, const char *policy) {
-  return ended(tckms_config_set_assume_role(config, role_arn, session_name, duration_seconds, external_id, policy));
+  tckms_role_options options = TCKMS_ROLE_OPTIONS_INIT;
+  options.role_arn = role_arn;
+  options.session_name_or_null = session_name;
+  options.external_id_or_null = external_id;
+  options.policy_or_null = policy;
+  options.duration_seconds = duration_seconds;
+  return ended(tckms_config_set_assume_role_credentials(config, &options, sizeof options));
 }
 
 tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config *other) {

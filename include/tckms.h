@@ -39,8 +39,8 @@
  *   does not count, so text can be printed.
  *
  * STRUCTURES THAT GROW
- *   tckms_fd_options, tckms_custom_key, tckms_cache_limits and tckms_stats may get more members at their end in later
- *   versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
+ *   tckms_fd_options, tckms_custom_key, tckms_cache_limits, tckms_role_options and tckms_stats may get more members at
+ *   their end in later versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
  *   Members that are 0 or NULL have their defaults. A program that sets a member that the running library does not know
  *   yet gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is TCKMS_ERR_INVALID_LENGTH.
  *
@@ -106,6 +106,7 @@
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
+#define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 
@@ -163,6 +164,16 @@
  * Log level: also the waits between attempts.
  */
 #define TCKMS_LOG_DEBUG 4
+
+/**
+ * Site: cloud.tencent.com, the mainland one.
+ */
+#define TCKMS_SITE_MAINLAND 0
+
+/**
+ * Site: tencentcloud.com, the international one.
+ */
+#define TCKMS_SITE_INTERNATIONAL 1
 
 /**
  * Policy: messages that commit to one data key are opened, no others. The default.
@@ -900,13 +911,42 @@ typedef struct tckms_buffer {
 typedef void (*tckms_log_callback)(void *userdata, int level, const char *message);
 
 /**
+ * A role to assume, for tckms_config_set_assume_role_credentials(). Begin with TCKMS_ROLE_OPTIONS_INIT.
+ */
+typedef struct tckms_role_options {
+  /**
+   * Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>".
+   */
+  const char *role_arn;
+  /**
+   * 2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+   */
+  const char *session_name_or_null;
+  /**
+   * The external id that the role's policy asks for, or NULL.
+   */
+  const char *external_id_or_null;
+  /**
+   * A policy in JSON that narrows what the role may do, or NULL.
+   */
+  const char *policy_or_null;
+  /**
+   * Lifetime of the session, up to 43200; 0 for 7200.
+   */
+  int64_t duration_seconds;
+} tckms_role_options;
+
+/**
  * A function that supplies credentials.
  *
  * @param userdata  The pointer given to tckms_config_set_credentials_callback().
  * @param out       To be filled with tckms_credentials_set().
- * @return          0 when it filled `out`; anything else when it has no credentials now.
+ * @return          0 when it filled `out`. Otherwise a status of this library, which the caller of the library gets:
+ *                  TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable. Any other number becomes
+ *                  TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which does not.
  *
- * It runs on the thread whose call finds that new credentials are due, and on one thread at a time for each client
+ * It runs on the thread whose call finds that new credentials are due, or that the service refuses those that it has
+ * (after a rotation), and on one thread at a time for each client
  * made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
  * the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
  */
@@ -1482,16 +1522,20 @@ tckms_status tckms_config_set_endpoint(tckms_config *config,
                                        const char *url);
 
 /**
- * Sets the address of the international site: "https://kms.intl.tencentcloudapi.com".
+ * Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
+ *
+ * tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever order they are called.
  *
  * @param config  The configuration.
- * @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ * @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
  * Threads: one at a time per configuration.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_international_endpoint(tckms_config *config);
+tckms_status tckms_config_set_site(tckms_config *config,
+                                   int site);
 
 /**
  * Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
@@ -1504,8 +1548,8 @@ tckms_status tckms_config_set_international_endpoint(tckms_config *config);
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_plaintext_http_to_any_host_allowed(tckms_config *config,
-                                                                 int allowed);
+tckms_status tckms_config_set_insecure_http_allowed(tckms_config *config,
+                                                    int allowed);
 
 /**
  * Sets a fixed identity.
@@ -1719,6 +1763,9 @@ tckms_status tckms_config_set_log(tckms_config *config,
  * nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
  * each with its reason.
  *
+ * In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
+ * variable counts as not set, for this and all functions that read the environment, and no home directory is looked at.
+ *
  * @param config  The configuration. What was set before is replaced.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE,
  *                TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
@@ -1845,7 +1892,7 @@ tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
                                                const char *token_file,
                                                const char *role_arn,
                                                const char *session_name_or_null,
-                                               int duration_seconds);
+                                               int64_t duration_seconds);
 
 /**
  * The same for the pod this process runs in, from what TKE puts into its environment: TKE_PROVIDER_ID,
@@ -1863,27 +1910,22 @@ tckms_status tckms_config_set_tke_env_credentials(tckms_config *config);
 
 /**
  * Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
- * role's those of KMS.
+ * role's those of KMS. Call it again for a role that the role may assume: up to 8, one in the other.
  *
- * @param config                The configuration, with credentials of any kind.
- * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
- * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
- * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
- * @param external_id_or_null   The external id that the role's policy asks for, or NULL. Copied.
- * @param policy_or_null        A policy in JSON that narrows what the role may do, or NULL. Copied.
- * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
- *                              TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
+ * @param config   The configuration, with credentials of any kind.
+ * @param options  The role. Copied.
+ * @param size     sizeof(tckms_role_options) of the program.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
+ *                 TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when
+ *                 none were set before.
  *
  * Threads: one at a time per configuration.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_assume_role(tckms_config *config,
-                                          const char *role_arn,
-                                          const char *session_name_or_null,
-                                          int duration_seconds,
-                                          const char *external_id_or_null,
-                                          const char *policy_or_null);
+tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
+                                                      const tckms_role_options *options,
+                                                      size_t size);
 
 /**
  * Takes credentials from a function of the program's own, whenever new ones are due.
@@ -1893,8 +1935,8 @@ tckms_status tckms_config_set_assume_role(tckms_config *config,
  * @param userdata            Handed to the function as it is.
  * @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
  *                            callback are freed; not when this function fails. NULL for nothing to free.
- * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. A call says TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED when
- *                            the function supplied none.
+ * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
+ *                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
  *
  * Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
  * Since 0.1.0.
@@ -1908,13 +1950,14 @@ tckms_status tckms_config_set_credentials_callback(tckms_config *config,
 /**
  * Supplies credentials; only inside a credentials callback.
  *
- * @param out            What the callback got.
- * @param secret_id      As for tckms_config_set_credentials(). Copied.
- * @param secret_key     The same. Copied into memory that is wiped.
- * @param token_or_null  NULL, or the session token. Copied into memory that is wiped.
- * @param expires_at     When they expire, in seconds since the Unix epoch; 0 for never. The callback is called again in
- *                       good time before.
- * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_CREDENTIALS.
+ * @param out                 What the callback got.
+ * @param secret_id           As for tckms_config_set_credentials(). Copied.
+ * @param secret_key          The same. Copied into memory that is wiped.
+ * @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
+ * @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch, before the year
+ *                            10000; 0 for never. The callback is called again in good time before.
+ * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_MALFORMED_CREDENTIALS
+ *                            or TCKMS_ERR_OUT_OF_RANGE.
  *
  * Threads: on the thread that the callback runs on.
  * Since 0.1.0.
@@ -1924,15 +1967,17 @@ tckms_status tckms_credentials_set(tckms_credentials *out,
                                    const char *secret_id,
                                    const char *secret_key,
                                    const char *token_or_null,
-                                   int64_t expires_at);
+                                   int64_t expires_at_seconds);
 
 /**
- * Adds the credentials of another configuration, to be asked when those set so far cannot be had. Call it again for
+ * Adds the credentials of another configuration, to be asked when those set so far are not available. Call it again for
  * more: the order of the calls is the order of asking.
  *
  * @param config  The configuration.
- * @param other   A configuration with credentials of any kind. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NO_CREDENTIALS when `other` has none.
+ * @param other   Another configuration, with credentials of any kind. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none, or
+ *                TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would be nested more than
+ *                8 deep.
  *
  * Threads: one at a time per configuration.
  * Since 0.1.0.
@@ -1956,11 +2001,11 @@ tckms_status tckms_config_set_metadata_endpoint(tckms_config *config,
                                                 const char *url);
 
 /**
- * Sets another address of STS, such as that of a region or of the international site.
+ * Sets another address of STS than the one that belongs to the address of KMS: "https://sts.tencentcloudapi.com", that of
+ * the international site, or the internal one of either.
  *
  * @param config  The configuration.
- * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied. Default
- *                "https://sts.tencentcloudapi.com".
+ * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
  *                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
  *
@@ -1990,8 +2035,12 @@ tckms_status tckms_client_new(const tckms_config *config,
 /**
  * Makes a client from the environment.
  *
- * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is needed; TCKMS_ENDPOINT and
- * TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
+ * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required. TCKMS_ENDPOINT,
+ * TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set, each as by the setter of its name;
+ * TCKMS_INSECURE_HTTP_ALLOWED=1 is tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
+ *
+ * In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
+ * variable counts as not set, HOME included: this function fails, and its error says so.
  *
  * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
  * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value

@@ -767,11 +767,10 @@ class config {
 
   result<void> set_region(std::string_view region) { return text(tckms_config_set_region, region); }
   result<void> set_endpoint(std::string_view url) { return text(tckms_config_set_endpoint, url); }
-  result<void> set_international_endpoint() {
-    return detail::done(tckms_config_set_international_endpoint(get()));
-  }
-  result<void> set_plaintext_http_to_any_host_allowed(bool allowed) {
-    return detail::done(tckms_config_set_plaintext_http_to_any_host_allowed(get(), allowed));
+  /** TCKMS_SITE_MAINLAND or TCKMS_SITE_INTERNATIONAL. */
+  result<void> set_site(int site) { return detail::done(tckms_config_set_site(get(), site)); }
+  result<void> set_insecure_http_allowed(bool allowed) {
+    return detail::done(tckms_config_set_insecure_http_allowed(get(), allowed));
   }
 
   /** Fixed credentials. */
@@ -801,7 +800,7 @@ class config {
                                     std::chrono::seconds duration = {}) {
     const detail::c_string provider(provider_id), file(token_file), role(role_arn), session(session_name);
     return detail::done(tckms_config_set_oidc_credentials(get(), provider.get(), file.get(), role.get(), session.get(),
-                                                          detail::saturated<int>(duration.count())),
+                                                          duration.count()),
                         provider, file, role, session);
   }
   result<void> set_tke_env_credentials() { return detail::done(tckms_config_set_tke_env_credentials(get())); }
@@ -809,10 +808,14 @@ class config {
   result<void> set_assume_role_credentials(const role_options &options) {
     const detail::c_string role(options.role_arn), session(options.session_name), external(options.external_id),
         narrowed(options.policy_json);
-    return detail::done(
-        tckms_config_set_assume_role(get(), role.get(), session.get(),
-                                     detail::saturated<int>(options.duration.count()), external.get(), narrowed.get()),
-        role, session, external, narrowed);
+    tckms_role_options given = TCKMS_ROLE_OPTIONS_INIT;
+    given.role_arn = role.get();
+    given.session_name_or_null = session.get();
+    given.external_id_or_null = external.get();
+    given.policy_or_null = narrowed.get();
+    given.duration_seconds = options.duration.count();
+    return detail::done(tckms_config_set_assume_role_credentials(get(), &given, sizeof given), role, session, external,
+                        narrowed);
   }
   result<void> set_credentials_callback(credentials_function function) {
     auto kept = std::make_unique<credentials_function>(std::move(function));

@@ -7,7 +7,7 @@ use crate::config::{Config, DEFAULT_CONNECT_TIMEOUT};
 use crate::credentials::CachedCredentials;
 use crate::error::{Error, Result};
 use crate::http::Settings;
-use crate::http::endpoint::{DEFAULT_ENDPOINT, Endpoint};
+use crate::http::endpoint::Endpoint;
 use crate::http::proxy::Proxy;
 use crate::http::tls::{self, CaBundle};
 use crate::http::transport::Transport;
@@ -16,23 +16,24 @@ use crate::status::Status;
 
 /// The key service as a configuration has it. Credentials that need no network are fetched now.
 pub(crate) fn kms_caller(config: &Config) -> Result<ApiCaller> {
-    let endpoint = config.endpoint.clone().map_or_else(|| Endpoint::parse(DEFAULT_ENDPOINT), Ok)?;
-    check_protected(config, &endpoint)?;
+    let site = config.site.unwrap_or_default();
+    let endpoint = config.endpoint.clone().map_or_else(|| site.kms(), Ok)?;
+    let sts = config.sts_endpoint.clone().map_or_else(|| site.sts_beside(&endpoint), Ok)?;
+    check_protected(config, [&endpoint, &sts])?;
     let region = config.region.as_deref().ok_or_else(|| {
         Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
     })?;
-    let transport = Arc::new(Transport::new(transport_settings(config, &endpoint)?));
-    let auth = Auth::Signed(Arc::new(credentials(config, &transport)?));
+    let transport = Arc::new(Transport::new(transport_settings(config, &endpoint, &sts)?));
+    let auth = Auth::Signed(Arc::new(credentials(config, sts, &transport)?));
     let mut caller = ApiCaller::for_product(&KMS, endpoint, region, auth, transport, config.log.clone())?;
     caller.set_rate_limiter(config.rate_limiter.clone());
     caller.set_client_headers(config.user_agent_suffix.as_deref(), config.language.as_deref())?;
     Ok(caller)
 }
 
-fn check_protected(config: &Config, endpoint: &Endpoint) -> Result<()> {
-    let is_protected = |endpoint: &Endpoint| endpoint.is_protected(config.proxy.as_ref());
-    let protected = is_protected(endpoint) && config.sts_endpoint.as_ref().is_none_or(is_protected);
-    if protected || config.plaintext_http_allowed {
+fn check_protected(config: &Config, endpoints: [&Endpoint; 2]) -> Result<()> {
+    let protected = endpoints.into_iter().all(|endpoint| endpoint.is_protected(config.proxy.as_ref()));
+    if protected || config.insecure_http_allowed {
         return Ok(());
     }
     let message = "plain http is allowed to localhost, 127.0.0.0/8 and [::1] only, and not by way of a proxy \
@@ -40,14 +41,14 @@ fn check_protected(config: &Config, endpoint: &Endpoint) -> Result<()> {
     Err(Error::new(Status::InsecureEndpoint, message))
 }
 
-fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<CachedCredentials> {
+fn credentials(config: &Config, sts: Endpoint, transport: &Arc<Transport>) -> Result<CachedCredentials> {
     let source = config.credentials.as_ref().ok_or_else(|| {
         let message = "the configuration has no credentials; set a secret id and a secret key, or a provider";
         Error::new(Status::NoCredentials, message)
     })?;
     let context = ProviderContext {
         metadata: config.metadata_endpoint.clone(),
-        sts: config.sts_endpoint.clone(),
+        sts,
         transport: Arc::clone(transport),
         log: config.log.clone(),
     };
@@ -56,9 +57,8 @@ fn credentials(config: &Config, transport: &Arc<Transport>) -> Result<CachedCred
     Ok(credentials)
 }
 
-fn transport_settings(config: &Config, endpoint: &Endpoint) -> Result<Settings> {
-    let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts)
-        && config.sts_endpoint.as_ref().is_none_or(Endpoint::is_tls);
+fn transport_settings(config: &Config, endpoint: &Endpoint, sts: &Endpoint) -> Result<Settings> {
+    let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts) && sts.is_tls();
     let proxy_over_tls = config.proxy.as_ref().is_some_and(Proxy::is_tls);
     let tls = match &config.ca_bundle {
         // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.

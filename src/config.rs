@@ -8,11 +8,12 @@ use crate::api::limits::CallLimits;
 use crate::api::rate_limiter::RateLimiter;
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
-use crate::http::endpoint::{self, Endpoint, INTERNATIONAL_ENDPOINT};
+use crate::http::endpoint::{self, Endpoint};
 use crate::http::proxy::Proxy;
 use crate::http::tls::{CA_PEM_MAX, CaBundle};
 use crate::log::{Log, LogCallback, LogLevel};
 use crate::providers::{CredentialsCallback, DEFAULT_PROFILE, Role, Source, check_role_name};
+use crate::site::Site;
 use crate::status::Status;
 
 /// Longest time any timeout can be set to: one hour.
@@ -31,7 +32,8 @@ pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Config {
     pub(crate) region: Option<String>,
     pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) plaintext_http_allowed: bool,
+    pub(crate) site: Option<Site>,
+    pub(crate) insecure_http_allowed: bool,
     pub(crate) credentials: Option<Source>,
     pub(crate) metadata_endpoint: Option<Endpoint>,
     pub(crate) sts_endpoint: Option<Endpoint>,
@@ -64,15 +66,15 @@ impl Config {
         Ok(())
     }
 
-    /// The address of the international site, tencentcloud.com.
-    pub fn set_international_endpoint(&mut self) -> Result<()> {
-        self.set_endpoint(INTERNATIONAL_ENDPOINT)
+    /// The site whose addresses of KMS and STS are used. Those set one by one go before them.
+    pub fn set_site(&mut self, site: Site) {
+        self.site = Some(site);
     }
 
     /// Whether an `http` endpoint may be other than a loopback address. Anybody on the way then reads plaintexts and
     /// data keys.
-    pub fn set_plaintext_http_to_any_host_allowed(&mut self, allowed: bool) {
-        self.plaintext_http_allowed = allowed;
+    pub fn set_insecure_http_allowed(&mut self, allowed: bool) {
+        self.insecure_http_allowed = allowed;
     }
 
     /// A fixed identity; `token` belongs to temporary ones.
@@ -112,21 +114,23 @@ impl Config {
     }
 
     /// A role that the credentials set so far may take. From now on they serve to sign the calls of STS.
-    pub fn set_assume_role(&mut self, role: Role) -> Result<()> {
-        let base = self.credentials.take().ok_or_else(|| {
+    /// Roles can be chained, up to 8.
+    pub fn set_assume_role_credentials(&mut self, role: Role) -> Result<()> {
+        let base = self.credentials.clone().ok_or_else(|| {
             Error::new(Status::NoCredentials, "a role needs the credentials of who takes it; set those first")
         })?;
-        self.credentials = Some(Source::AssumeRole { base: Box::new(base), role });
+        self.credentials = Some(base.assuming(role)?);
         Ok(())
     }
 
-    /// Adds the credentials of another configuration, to be asked when those set so far cannot be had.
+    /// Adds the credentials of another configuration, to be asked when those set so far are not available. Fallbacks can have
+    /// fallbacks, up to 8 deep.
     pub fn add_fallback_credentials(&mut self, other: &Self) -> Result<()> {
         let fallback = other.credentials.clone().ok_or_else(|| {
             Error::new(Status::NoCredentials, "the configuration that is to be the fallback has no credentials")
         })?;
-        self.credentials = Some(match self.credentials.take() {
-            Some(first) => first.or(fallback),
+        self.credentials = Some(match self.credentials.clone() {
+            Some(first) => first.or(fallback)?,
             None => fallback,
         });
         Ok(())
@@ -138,7 +142,7 @@ impl Config {
         Ok(())
     }
 
-    /// Another address of STS than `https://sts.tencentcloudapi.com`.
+    /// Another address of STS than the one beside that of KMS.
     pub fn set_sts_endpoint(&mut self, url: &str) -> Result<()> {
         self.sts_endpoint = Some(Endpoint::parse(url)?);
         Ok(())
@@ -236,7 +240,8 @@ impl Config {
     pub(crate) fn check_derivable(&self) -> Result<()> {
         let fixed = [
             ("a region", self.region.is_some()),
-            ("an endpoint", self.endpoint.is_some() || self.plaintext_http_allowed),
+            ("an endpoint", self.endpoint.is_some() || self.insecure_http_allowed),
+            ("a site", self.site.is_some()),
             ("credentials", self.credentials.is_some()),
             ("a metadata endpoint", self.metadata_endpoint.is_some()),
             ("an STS endpoint", self.sts_endpoint.is_some()),

@@ -10,15 +10,20 @@ use crate::error::{Error, Result};
 use crate::http::endpoint::check_region;
 use crate::providers::{DEFAULT_PROFILE, Role, Source};
 use crate::status::Status;
+use crate::sys::privileges;
 
+const PRIVILEGED: &str = "this program has privileges that its caller does not have (setuid, setgid or file \
+                          capabilities), so it takes nothing from the environment";
 /// The machine's own profile file, after the user's.
 const MACHINE_PROFILE: &str = "/etc/tencentcloud/credentials";
 
 impl Config {
     /// A configuration from the environment: [`set_default_credentials`](Self::set_default_credentials), the region
-    /// in `TENCENTCLOUD_REGION`, and `TCKMS_ENDPOINT` and `TCKMS_CA_FILE` when they are there.
+    /// in `TENCENTCLOUD_REGION`, and where they are there `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`,
+    /// `TCKMS_PROXY` and `TCKMS_INSECURE_HTTP_ALLOWED`.
     ///
-    /// A variable that is set but empty counts as not set.
+    /// A variable that is set but empty counts as not set. So do all variables of a program that runs with privileges which
+    /// its caller does not have (setuid, setgid, file capabilities): whoever sets them could send its secrets elsewhere.
     pub fn from_env() -> Result<Self> {
         let mut config = Self::new();
         config.set_default_credentials()?;
@@ -26,6 +31,13 @@ impl Config {
         if let Some(url) = optional("TCKMS_ENDPOINT")? {
             config.set_endpoint(&url)?;
         }
+        if let Some(url) = optional("TCKMS_STS_ENDPOINT")? {
+            config.set_sts_endpoint(&url)?;
+        }
+        if let Some(url) = optional("TCKMS_PROXY")? {
+            config.set_proxy(&url)?;
+        }
+        config.set_insecure_http_allowed(switch("TCKMS_INSECURE_HTTP_ALLOWED")?);
         if let Some(path) = optional("TCKMS_CA_FILE")? {
             config.set_ca_file(Path::new(&path));
         }
@@ -36,7 +48,7 @@ impl Config {
     /// client is made, and the network is used when the first call finds nothing else.
     pub fn set_default_credentials(&mut self) -> Result<()> {
         let role = Source::CvmRole { role: None };
-        self.credentials = Some(environment()?.or(default_profile(None)?).or(role).or(tke()?));
+        self.credentials = Some(Source::chain([environment()?, default_profile(None)?, role, tke()?]));
         Ok(())
     }
 
@@ -62,7 +74,8 @@ impl Config {
         if profile.contains('/') {
             return Err(invalid("the name of a tccli profile has no '/' in it"));
         }
-        let home = home().ok_or_else(|| invalid("this user has no home directory"))?;
+        let no_home = if privileges::are_elevated() { PRIVILEGED } else { "this user has no home directory" };
+        let home = home().ok_or_else(|| invalid(no_home))?;
         self.set_tccli_credentials(&home.join(".tccli").join(format!("{profile}.credential")));
         Ok(())
     }
@@ -122,16 +135,35 @@ fn absent(name: &'static str, error: Error) -> Result<Source> {
     if error.status() == Status::NoCredentials { Ok(Source::Absent { name, error }) } else { Err(error) }
 }
 
-/// `HOME`, or what the system's user database says.
+/// `HOME`, or what the system's user database says. For a program with privileges it is neither: the caller says what is in
+/// his home.
 fn home() -> Option<PathBuf> {
+    if privileges::are_elevated() {
+        return None;
+    }
     env::home_dir().filter(|home| !home.as_os_str().is_empty())
 }
 
 fn required(name: &str, status: Status) -> Result<String> {
-    optional(name)?.ok_or_else(|| Error::new(status, format!("the environment variable {name} is not set")))
+    optional(name)?.ok_or_else(|| {
+        let reason = if privileges::are_elevated() { format!("ignored: {PRIVILEGED}") } else { "not set".to_owned() };
+        Error::new(status, format!("the environment variable {name} is {reason}"))
+    })
+}
+
+/// A variable that is 1 for yes, and 0 or not set for no.
+fn switch(name: &str) -> Result<bool> {
+    match optional(name)?.as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(Error::new(Status::OutOfRange, format!("the environment variable {name} is neither 0 nor 1"))),
+    }
 }
 
 fn optional(name: &str) -> Result<Option<String>> {
+    if privileges::are_elevated() {
+        return Ok(None);
+    }
     let value = env::var_os(name).filter(|value| !value.is_empty());
     value
         .map(|value| value.into_string())

@@ -36,6 +36,7 @@ mod sanitize;
 pub mod seal;
 mod secret;
 pub mod sign;
+mod site;
 mod stats;
 mod status;
 #[allow(unsafe_code)]
@@ -59,5 +60,6 @@ pub use error::{Error, Result};
 pub use log::{LogCallback, LogLevel};
 pub use providers::{CredentialsCallback, Role, SuppliedCredentials};
 pub use secret::Secret;
+pub use site::Site;
 pub use stats::{Failures, Stats};
 pub use status::{Category, Status};

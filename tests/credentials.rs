@@ -6,8 +6,13 @@
 
 mod support;
 
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Invocation, Library, Program, Scratch};
 
@@ -41,6 +46,64 @@ fn passes(name: &str, part: &str, compiler: Compiler) {
 fn passes_under_valgrind(name: &str, part: &str) {
     let setting = Setting::new(name, GCC, Emulator::over_http(&["main"]));
     setting.invocation(part).under_valgrind(true).run().expect_nothing_but_passed_checks();
+}
+
+/// The user that a program with privileges belongs to, and the one that runs it.
+const OWNER: u32 = 65534;
+const CALLER: u32 = 54321;
+
+/// A program that other users may run, in a folder that they may enter. Only root can give it privileges.
+struct Privileged {
+    folder: PathBuf,
+    program: PathBuf,
+}
+
+impl Privileged {
+    fn new(name: &str) -> Self {
+        let root = Command::new("id").arg("-u").output().expect("id runs").stdout == b"0\n";
+        assert!(root, "this test gives a program privileges, which takes root: run it as root");
+        // Linked with the archive: the loader ignores where a program with privileges wants its libraries from.
+        let built = GCC.build("tests/c/credentials_privileges.c", &Library::Static);
+        let folder = std::env::temp_dir().join(format!("tckms-{name}-{}", std::process::id()));
+        let program = folder.join("program");
+        fs::create_dir_all(&folder).expect("a folder for the program");
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("others may enter it");
+        fs::copy(built.path(), &program).expect("the program can be copied");
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("others may run it");
+        Self { folder, program }
+    }
+
+    fn passes(&self, arguments: &[&str]) {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env_clear().env("HOME", "/nonexistent/attacker").current_dir("/");
+        let output = command.uid(CALLER).gid(CALLER).output().expect("the program runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.is_empty(), "{}: {text}", output.status);
+    }
+}
+
+impl Drop for Privileged {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn a_setuid_program_takes_nothing_from_the_environment() {
+    let privileged = Privileged::new("setuid");
+    privileged.passes(&[]);
+    chown(&privileged.program, Some(OWNER), Some(OWNER)).expect("root may give a file away");
+    fs::set_permissions(&privileged.program, Permissions::from_mode(0o4755)).expect("a program can be setuid");
+    privileged.passes(&["privileged"]);
+}
+
+#[test]
+fn a_program_with_file_capabilities_takes_nothing_from_the_environment() {
+    let privileged = Privileged::new("capabilities");
+    let set = Command::new("setcap").arg("cap_net_bind_service=ep").arg(&privileged.program).status();
+    let set = set.expect("setcap runs; Debian has it in libcap2-bin");
+    assert!(set.success(), "the file system of {} has no file capabilities", privileged.folder.display());
+    privileged.passes(&["privileged"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use cached::CachedCredentials;
-pub(crate) use provider::{ExpiringCredentials, Provider};
+pub(crate) use provider::{ExpiringCredentials, Provider, check_expiry};
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;

@@ -46,8 +46,12 @@ pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut
 
 /// Makes a client from the environment.
 ///
-/// Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is needed; TCKMS_ENDPOINT and
-/// TCKMS_CA_FILE are used when they are set. A variable that is empty counts as not set.
+/// Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required. TCKMS_ENDPOINT,
+/// TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set, each as by the setter of its name;
+/// TCKMS_INSECURE_HTTP_ALLOWED=1 is tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
+///
+/// In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
+/// variable counts as not set, HOME included: this function fails, and its error says so.
 ///
 /// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
 /// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value

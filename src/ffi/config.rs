@@ -10,6 +10,7 @@ use super::guard::{guard, guard_infallible};
 use crate::config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX};
 use crate::error::{Error, Result};
 use crate::log::LogLevel;
+use crate::site::Site;
 use crate::status::Status;
 
 /// What a client is made from.
@@ -98,19 +99,33 @@ pub unsafe extern "C" fn tckms_config_set_endpoint(config: *mut tckms_config, ur
     guard(|| unsafe { set_text(config, url, "url", Config::set_endpoint) })
 }
 
-/// Sets the address of the international site: "https://kms.intl.tencentcloudapi.com".
+/// Site: cloud.tencent.com, the mainland one.
+pub const TCKMS_SITE_MAINLAND: c_int = 0;
+/// Site: tencentcloud.com, the international one.
+pub const TCKMS_SITE_INTERNATIONAL: c_int = 1;
+
+/// Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
+///
+/// tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever order they are called.
 ///
 /// @param config  The configuration.
-/// @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+/// @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// Threads: one at a time per configuration.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_international_endpoint(config: *mut tckms_config) -> Status {
+pub unsafe extern "C" fn tckms_config_set_site(config: *mut tckms_config, site: c_int) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_international_endpoint()
+        let config = unsafe { handle_mut(config, "config")? };
+        config.0.set_site(match site {
+            TCKMS_SITE_MAINLAND => Site::Mainland,
+            TCKMS_SITE_INTERNATIONAL => Site::International,
+            _ => return Err(Error::new(Status::OutOfRange, format!("the site is {site}, 0 and 1 are allowed"))),
+        });
+        Ok(())
     })
 }
 
@@ -124,13 +139,10 @@ pub unsafe extern "C" fn tckms_config_set_international_endpoint(config: *mut tc
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_plaintext_http_to_any_host_allowed(
-    config: *mut tckms_config,
-    allowed: c_int,
-) -> Status {
+pub unsafe extern "C" fn tckms_config_set_insecure_http_allowed(config: *mut tckms_config, allowed: c_int) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_plaintext_http_to_any_host_allowed(allowed != 0);
+        unsafe { handle_mut(config, "config")? }.0.set_insecure_http_allowed(allowed != 0);
         Ok(())
     })
 }

@@ -2,14 +2,16 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
+use std::ptr;
 use std::sync::Arc;
 
-use super::arguments::{handle, handle_mut, non_negative, null, optional_text, text};
+use super::arguments::{handle, handle_mut, null, optional_text, text};
 use super::config::{set_text, tckms_config};
+use super::extensible::{self, Extensible};
 use super::guard::guard;
 use crate::config::Config;
 use crate::credentials::Credentials;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::providers::{DURATION_MAX, Role, SuppliedCredentials};
 use crate::status::Status;
 
@@ -20,9 +22,12 @@ pub struct tckms_credentials(Option<SuppliedCredentials>);
 ///
 /// @param userdata  The pointer given to tckms_config_set_credentials_callback().
 /// @param out       To be filled with tckms_credentials_set().
-/// @return          0 when it filled `out`; anything else when it has no credentials now.
+/// @return          0 when it filled `out`. Otherwise a status of this library, which the caller of the library gets:
+///                  TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable. Any other number becomes
+///                  TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which does not.
 ///
-/// It runs on the thread whose call finds that new credentials are due, and on one thread at a time for each client
+/// It runs on the thread whose call finds that new credentials are due, or that the service refuses those that it has
+/// (after a rotation), and on one thread at a time for each client
 /// made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
 /// the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
 pub type tckms_credentials_callback =
@@ -41,6 +46,9 @@ pub type tckms_destructor = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 /// ..._set_tke_env_credentials()), files by tckms_client_new(), and the network is used by the first call that finds
 /// nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
 /// each with its reason.
+///
+/// In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
+/// variable counts as not set, for this and all functions that read the environment, and no home directory is looked at.
 ///
 /// @param config  The configuration. What was set before is replaced.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE,
@@ -203,7 +211,7 @@ pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
     token_file: *const c_char,
     role_arn: *const c_char,
     session_name_or_null: *const c_char,
-    duration_seconds: c_int,
+    duration_seconds: i64,
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
@@ -216,7 +224,7 @@ pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
                 optional_text(session_name_or_null, "session_name_or_null")?,
             )
         };
-        let duration = non_negative("duration", duration_seconds, 0..=DURATION_MAX)?;
+        let duration = session_duration(duration_seconds)?;
         let role = Role::new(role_arn, session_name, duration, None, None)?;
         config.0.set_oidc_credentials(provider_id, Path::new(token_file), role);
         Ok(())
@@ -239,43 +247,68 @@ pub unsafe extern "C" fn tckms_config_set_tke_env_credentials(config: *mut tckms
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_tke_env_credentials())
 }
 
+/// A role to assume, for tckms_config_set_assume_role_credentials(). Begin with TCKMS_ROLE_OPTIONS_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tckms_role_options {
+    /// Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>".
+    pub role_arn: *const c_char,
+    /// 2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+    pub session_name_or_null: *const c_char,
+    /// The external id that the role's policy asks for, or NULL.
+    pub external_id_or_null: *const c_char,
+    /// A policy in JSON that narrows what the role may do, or NULL.
+    pub policy_or_null: *const c_char,
+    /// Lifetime of the session, up to 43200; 0 for 7200.
+    pub duration_seconds: i64,
+}
+
+// SAFETY: four pointers and a number as large as the largest of them, without padding; all zero is four NULLs and 0.
+unsafe impl Extensible for tckms_role_options {
+    const NAME: &'static str = "tckms_role_options";
+    const SIZES: &'static [usize] = &[size_of::<tckms_role_options>()];
+}
+
 /// Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
-/// role's those of KMS.
+/// role's those of KMS. Call it again for a role that the role may assume: up to 8, one in the other.
 ///
-/// @param config                The configuration, with credentials of any kind.
-/// @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
-/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
-/// @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
-/// @param external_id_or_null   The external id that the role's policy asks for, or NULL. Copied.
-/// @param policy_or_null        A policy in JSON that narrows what the role may do, or NULL. Copied.
-/// @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
-///                              TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
+/// @param config   The configuration, with credentials of any kind.
+/// @param options  The role. Copied.
+/// @param size     sizeof(tckms_role_options) of the program.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
+///                 TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when
+///                 none were set before.
 ///
 /// Threads: one at a time per configuration.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_assume_role(
+pub unsafe extern "C" fn tckms_config_set_assume_role_credentials(
     config: *mut tckms_config,
-    role_arn: *const c_char,
-    session_name_or_null: *const c_char,
-    duration_seconds: c_int,
-    external_id_or_null: *const c_char,
-    policy_or_null: *const c_char,
+    options: *const tckms_role_options,
+    size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (config, role_arn, session_name, external_id, policy) = unsafe {
+        // SAFETY: "Handles" and "Structures" in the header.
+        let (config, options) = unsafe { (handle_mut(config, "config")?, extensible::read(options, size, "options")?) };
+        // SAFETY: "Strings and buffers" in the header.
+        let (role_arn, session_name, external_id, policy) = unsafe {
             (
-                handle_mut(config, "config")?,
-                text(role_arn, "role_arn")?,
-                optional_text(session_name_or_null, "session_name_or_null")?,
-                optional_text(external_id_or_null, "external_id_or_null")?,
-                optional_text(policy_or_null, "policy_or_null")?,
+                text(options.role_arn, "role_arn")?,
+                optional_text(options.session_name_or_null, "session_name_or_null")?,
+                optional_text(options.external_id_or_null, "external_id_or_null")?,
+                optional_text(options.policy_or_null, "policy_or_null")?,
             )
         };
-        let duration = non_negative("duration", duration_seconds, 0..=DURATION_MAX)?;
-        config.0.set_assume_role(Role::new(role_arn, session_name, duration, external_id, policy)?)
+        let duration = session_duration(options.duration_seconds)?;
+        config.0.set_assume_role_credentials(Role::new(role_arn, session_name, duration, external_id, policy)?)
+    })
+}
+
+fn session_duration(seconds: i64) -> Result<u32> {
+    let allowed = u32::try_from(seconds).ok().filter(|seconds| *seconds <= DURATION_MAX);
+    allowed.ok_or_else(|| {
+        Error::new(Status::OutOfRange, format!("the duration is {seconds} s, 0 to {DURATION_MAX} are allowed"))
     })
 }
 
@@ -286,8 +319,8 @@ pub unsafe extern "C" fn tckms_config_set_assume_role(
 /// @param userdata            Handed to the function as it is.
 /// @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
 ///                            callback are freed; not when this function fails. NULL for nothing to free.
-/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. A call says TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED when
-///                            the function supplied none.
+/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
+///                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
 ///
 /// Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
 /// Since 0.1.0.
@@ -311,12 +344,16 @@ pub unsafe extern "C" fn tckms_config_set_credentials_callback(
 
 type CredentialsFunction = unsafe extern "C" fn(*mut c_void, *mut tckms_credentials) -> c_int;
 
-fn supply(callback: CredentialsFunction, userdata: &Userdata) -> Option<SuppliedCredentials> {
+fn supply(callback: CredentialsFunction, userdata: &Userdata) -> std::result::Result<SuppliedCredentials, Status> {
     let mut out = tckms_credentials(None);
     // SAFETY: the host promised that the function and its userdata may be used from every thread
     // (tckms_config_set_credentials_callback in the header); `out` outlives the call.
-    let failed = unsafe { callback(userdata.pointer, &mut out) } != 0;
-    if failed { None } else { out.0 }
+    let number = unsafe { callback(userdata.pointer, &mut out) };
+    match Status::from_number(number) {
+        Some(Status::Ok) => out.0.ok_or(Status::CredentialsCallbackFailed),
+        Some(status) => Err(status),
+        None => Err(Status::CredentialsCallbackFailed),
+    }
 }
 
 /// A pointer of the host's with the function that frees it.
@@ -341,13 +378,14 @@ impl Drop for Userdata {
 
 /// Supplies credentials; only inside a credentials callback.
 ///
-/// @param out            What the callback got.
-/// @param secret_id      As for tckms_config_set_credentials(). Copied.
-/// @param secret_key     The same. Copied into memory that is wiped.
-/// @param token_or_null  NULL, or the session token. Copied into memory that is wiped.
-/// @param expires_at     When they expire, in seconds since the Unix epoch; 0 for never. The callback is called again in
-///                       good time before.
-/// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_CREDENTIALS.
+/// @param out                 What the callback got.
+/// @param secret_id           As for tckms_config_set_credentials(). Copied.
+/// @param secret_key          The same. Copied into memory that is wiped.
+/// @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
+/// @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch, before the year
+///                            10000; 0 for never. The callback is called again in good time before.
+/// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_MALFORMED_CREDENTIALS
+///                            or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// Threads: on the thread that the callback runs on.
 /// Since 0.1.0.
@@ -358,7 +396,7 @@ pub unsafe extern "C" fn tckms_credentials_set(
     secret_id: *const c_char,
     secret_key: *const c_char,
     token_or_null: *const c_char,
-    expires_at: i64,
+    expires_at_seconds: i64,
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
@@ -371,17 +409,20 @@ pub unsafe extern "C" fn tckms_credentials_set(
             )
         };
         let credentials = Credentials::new(secret_id, secret_key, token)?;
-        out.0 = Some(SuppliedCredentials { credentials, expires_at: (expires_at != 0).then_some(expires_at) });
+        let expires_at = (expires_at_seconds != 0).then_some(expires_at_seconds);
+        out.0 = Some(SuppliedCredentials::new(credentials, expires_at)?);
         Ok(())
     })
 }
 
-/// Adds the credentials of another configuration, to be asked when those set so far cannot be had. Call it again for
+/// Adds the credentials of another configuration, to be asked when those set so far are not available. Call it again for
 /// more: the order of the calls is the order of asking.
 ///
 /// @param config  The configuration.
-/// @param other   A configuration with credentials of any kind. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NO_CREDENTIALS when `other` has none.
+/// @param other   Another configuration, with credentials of any kind. Copied.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none, or
+///                TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would be nested more than
+///                8 deep.
 ///
 /// Threads: one at a time per configuration.
 /// Since 0.1.0.
@@ -392,10 +433,12 @@ pub unsafe extern "C" fn tckms_config_add_fallback_credentials(
     other: *const tckms_config,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" in the header. The copy comes first, as both may be the same configuration.
-        let other = unsafe { handle(other, "other")? }.0.clone();
-        // SAFETY: as above.
-        unsafe { handle_mut(config, "config")? }.0.add_fallback_credentials(&other)
+        if !config.is_null() && ptr::eq(config, other) {
+            return Err(Error::new(Status::OutOfRange, "a configuration cannot be its own fallback"));
+        }
+        // SAFETY: "Handles" in the header; the two are not the same.
+        let (config, other) = unsafe { (handle_mut(config, "config")?, handle(other, "other")?) };
+        config.0.add_fallback_credentials(&other.0)
     })
 }
 
@@ -414,11 +457,11 @@ pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_c
     guard(|| unsafe { set_text(config, url, "url", Config::set_metadata_endpoint) })
 }
 
-/// Sets another address of STS, such as that of a region or of the international site.
+/// Sets another address of STS than the one that belongs to the address of KMS: "https://sts.tencentcloudapi.com", that of
+/// the international site, or the internal one of either.
 ///
 /// @param config  The configuration.
-/// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied. Default
-///                "https://sts.tencentcloudapi.com".
+/// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
 ///                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
 ///

@@ -34,8 +34,8 @@
  *   does not count, so text can be printed.
  *
  * STRUCTURES THAT GROW
- *   tckms_fd_options, tckms_custom_key, tckms_cache_limits and tckms_stats may get more members at their end in later
- *   versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
+ *   tckms_fd_options, tckms_custom_key, tckms_cache_limits, tckms_role_options and tckms_stats may get more members at
+ *   their end in later versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
  *   Members that are 0 or NULL have their defaults. A program that sets a member that the running library does not know
  *   yet gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is TCKMS_ERR_INVALID_LENGTH.
  *
@@ -101,4 +101,5 @@
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
+#define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}

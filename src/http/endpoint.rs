@@ -58,6 +58,10 @@ impl Endpoint {
         }
     }
 
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     pub fn uri(&self) -> &Uri {
         &self.uri
     }

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::credentials::{Credentials, ExpiringCredentials, Provider};
+use crate::credentials::{Credentials, ExpiringCredentials, Provider, check_expiry};
 use crate::error::{Error, Result};
-use crate::status::Status;
-use crate::sys::clock;
+use crate::status::{Category, Status};
 
 /// What a callback supplies.
-pub struct SuppliedCredentials {
-    /// The identity.
-    pub credentials: Credentials,
-    /// When it expires, in seconds since the Unix epoch; `None` for never.
-    pub expires_at: Option<i64>,
+pub struct SuppliedCredentials(ExpiringCredentials);
+
+impl SuppliedCredentials {
+    /// Credentials that expire at a time in seconds since the Unix epoch, which is before the year 10000; `None` for never.
+    pub fn new(credentials: Credentials, expires_at_seconds: Option<i64>) -> Result<Self> {
+        let Some(seconds) = expires_at_seconds else { return Ok(Self(credentials.into())) };
+        check_expiry(seconds)?;
+        Ok(Self(ExpiringCredentials::until(credentials, seconds, None)))
+    }
 }
 
-/// A function that supplies credentials whenever new ones are due, or `None` when it has none now.
-pub type CredentialsCallback = dyn Fn() -> Option<SuppliedCredentials> + Send + Sync;
+/// A function that supplies credentials whenever new ones are due. The status of a failure becomes that of the call; it counts
+/// as retryable if it is about an outage.
+pub type CredentialsCallback = dyn Fn() -> std::result::Result<SuppliedCredentials, Status> + Send + Sync;
 
 pub(super) struct Callback(pub Arc<CredentialsCallback>);
 
@@ -27,11 +31,15 @@ impl Provider for Callback {
     }
 
     fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
-        let supplied = (self.0)().ok_or_else(|| {
-            let message = "the credentials callback supplied none";
-            Error::new(Status::CredentialsCallbackFailed, message).with_retryable(true)
-        })?;
-        let lifetime = supplied.expires_at.map(|expires_at| clock::time_until(expires_at, None));
-        Ok(ExpiringCredentials { credentials: Arc::new(supplied.credentials), lifetime })
+        (self.0)().map(|supplied| supplied.0).map_err(failed)
     }
+}
+
+fn failed(status: Status) -> Error {
+    let retryable = matches!(status.category(), Category::Unavailable | Category::Transport);
+    let message = match status {
+        Status::CredentialsCallbackFailed => "the credentials callback supplied none".to_owned(),
+        _ => format!("the credentials callback says: {}", status.message().to_string_lossy()),
+    };
+    Error::new(status, message).with_retryable(retryable)
 }

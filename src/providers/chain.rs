@@ -108,9 +108,10 @@ impl Provider for Chain {
     }
 }
 
-/// The error that names each link with its reason.
+/// The error that names each link with its reason. That the machine has no metadata service will not change.
 fn none_had_any(failures: &[Error]) -> Error {
-    let retryable = failures.iter().any(Error::is_retryable);
+    let retryable =
+        failures.iter().any(|failure| failure.is_retryable() && failure.status() != Status::MetadataUnavailable);
     let reasons: Vec<_> = failures.iter().map(Error::message).collect();
     Error::new(Status::NoCredentials, format!("no credentials: {}", reasons.join("; "))).with_retryable(retryable)
 }

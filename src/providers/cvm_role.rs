@@ -1,7 +1,6 @@
 //! The role that is bound to a CVM instance, from the instance's metadata service.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -15,7 +14,6 @@ use crate::http::exchange::HttpRequest;
 use crate::http::tls;
 use crate::http::transport::Transport;
 use crate::status::{Category, Status};
-use crate::sys::clock;
 
 /// The metadata service of every CVM instance (cloud.tencent.com/document/product/213/4934).
 pub(super) const DEFAULT_METADATA_ENDPOINT: &str = "http://metadata.tencentyun.com";
@@ -129,10 +127,7 @@ fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
         return Err(malformed("its Code is not \"Success\""));
     }
     let credentials = Credentials::new(&answer.tmp_secret_id, &answer.tmp_secret_key, Some(&answer.token))?;
-    Ok(ExpiringCredentials {
-        credentials: Arc::new(credentials),
-        lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
-    })
+    Ok(ExpiringCredentials::until(credentials, answer.expired_time, reply.date))
 }
 
 fn malformed(what: &str) -> Error {

@@ -2,29 +2,60 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
 use crate::secret::Secret;
 use crate::status::Status;
-use crate::sys::file;
+use crate::sys;
 
 /// Longest file of credentials or of a token; the longest honest one has about 10 KiB.
 const FILE_MAX: u64 = 64 * 1024;
 
+/// Reports a file of secrets that every user may read, once.
+pub(super) struct ExposureWarning {
+    log: Option<Arc<Log>>,
+    given: AtomicBool,
+}
+
+impl ExposureWarning {
+    pub fn new(log: Option<Arc<Log>>) -> Self {
+        Self { log, given: AtomicBool::new(false) }
+    }
+
+    fn check(&self, path: &Path, metadata: &Metadata) {
+        let exposed = metadata.permissions().mode() & 0o004 != 0 && !is_kept_by_kubelet(path);
+        if let (Some(log), true) = (&self.log, exposed)
+            && !self.given.swap(true, Ordering::Relaxed)
+        {
+            log.write(
+                LogLevel::Warn,
+                format_args!("file {path:?} holds secrets and every user may read it; chmod 600 it"),
+            );
+        }
+    }
+}
+
+/// Whether Kubernetes writes this file and replaces it: a link by way of `..data`. Its mode is not the program's to choose.
+fn is_kept_by_kubelet(path: &Path) -> bool {
+    std::fs::read_link(path).is_ok_and(|target| target.starts_with("..data"))
+}
+
 /// The text of a file, or `None` when there is no such file.
 ///
-/// Only regular files are read. A file that everybody may read is reported.
-pub(super) fn read(path: &Path, log: Option<&Arc<Log>>) -> Result<Option<Secret>> {
-    let mut file = match file::open(path) {
+/// Only regular files are read.
+pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Option<Secret>> {
+    let mut file = match sys::file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),
     };
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-    warn_if_open_to_all(path, &metadata, log);
+    warning.check(path, &metadata);
     let mut text = Secret::zeroed(FILE_MAX as usize + 1)?;
     let len = read_whole(&mut file, text.expose_mut()).map_err(|error| unreadable(path, &error))?;
     text.truncate(len);
@@ -61,14 +92,3 @@ fn read_whole(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
     }
     Ok(len)
 }
-
-#[cfg(unix)]
-fn warn_if_open_to_all(path: &Path, metadata: &Metadata, log: Option<&Arc<Log>>) {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-    if let (Some(log), true) = (log, mode & 0o004 != 0) {
-        log.write(LogLevel::Warn, format_args!("file {path:?} holds secrets and every user may read it; chmod 600 it"));
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open_to_all(_: &Path, _: &Metadata, _: Option<&Arc<Log>>) {}

@@ -1,15 +1,14 @@
 //! The identity of a pod in TKE: a token file that Kubernetes keeps fresh, exchanged for a role.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::assume_role::Role;
-use super::{file, sts};
+use super::file::{self, ExposureWarning};
+use super::sts;
 use crate::api::caller::ApiCaller;
 use crate::credentials::{ExpiringCredentials, Provider};
 use crate::error::Result;
-use crate::log::Log;
 
 pub(super) struct Oidc {
     /// Sends without a signature: the token is the proof.
@@ -17,7 +16,7 @@ pub(super) struct Oidc {
     pub provider_id: String,
     pub token_file: PathBuf,
     pub role: Role,
-    pub log: Option<Arc<Log>>,
+    pub warning: ExposureWarning,
 }
 
 impl Provider for Oidc {
@@ -27,7 +26,7 @@ impl Provider for Oidc {
 
     /// The file is read each time, as Kubernetes replaces it.
     fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
-        let text = file::read(&self.token_file, self.log.as_ref())?
+        let text = file::read(&self.token_file, &self.warning)?
             .ok_or_else(|| file::invalid(&self.token_file, "it does not exist"))?;
         let token = file::as_text(&text).trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,15 +1,13 @@
 //! The official SDKs' file: `~/.tencentcloud/credentials`, an INI file with `secret_id` and `secret_key`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ini::Ini;
 
-use super::file;
+use super::file::{self, ExposureWarning};
 use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
-use crate::log::Log;
 use crate::status::Status;
 
 /// The section that the official SDKs read.
@@ -19,7 +17,7 @@ pub(crate) const DEFAULT_PROFILE: &str = "default";
 pub(super) struct Profile {
     pub paths: Vec<PathBuf>,
     pub name: String,
-    pub log: Option<Arc<Log>>,
+    pub warning: ExposureWarning,
 }
 
 impl Provider for Profile {
@@ -38,7 +36,7 @@ impl Provider for Profile {
     fn fetch(&self, _: Duration) -> Result<ExpiringCredentials> {
         let mut out_of_reach = None;
         for path in &self.paths {
-            match file::read(path, self.log.as_ref()) {
+            match file::read(path, &self.warning) {
                 Ok(None) => {}
                 // A home that was left behind with its privileges is not this user's any more.
                 Err(error) if is_out_of_reach(&error) => out_of_reach = out_of_reach.or(Some(error)),
@@ -91,7 +89,7 @@ mod tests {
     use super::*;
 
     fn parse(name: &str, text: &str) -> std::result::Result<(String, bool), String> {
-        let profile = Profile { paths: Vec::new(), name: name.into(), log: None };
+        let profile = Profile { paths: Vec::new(), name: name.into(), warning: ExposureWarning::new(None) };
         profile.parse(text).map(|credentials| (credentials.secret_id().to_owned(), credentials.token().is_some()))
     }
 

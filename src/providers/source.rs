@@ -8,9 +8,10 @@ use super::assume_role::{AssumeRole, Role};
 use super::callback::{Callback, CredentialsCallback};
 use super::chain::Chain;
 use super::cvm_role::{CvmRole, DEFAULT_METADATA_ENDPOINT};
+use super::file::ExposureWarning;
 use super::oidc::Oidc;
 use super::profile::Profile;
-use super::sts::{DEFAULT_STS_ENDPOINT, DEFAULT_STS_REGION};
+use super::sts::DEFAULT_STS_REGION;
 use super::tccli::{self, Contents};
 use crate::api::caller::{ApiCaller, Auth, STS};
 use crate::credentials::{CachedCredentials, Credentials, ExpiringCredentials, Provider};
@@ -50,27 +51,61 @@ pub(crate) enum Source {
         role: Role,
     },
     Callback(Arc<CredentialsCallback>),
-    Chain(Vec<Source>),
+    Chain {
+        links: Vec<Source>,
+        /// How deep fallbacks of fallbacks are nested in it.
+        depth: usize,
+    },
 }
+
+/// How deep roles and fallbacks may be nested. Each level of a role is a call within a call.
+const DEPTH_MAX: usize = 8;
 
 /// What providers need beside their own settings.
 #[derive(Clone)]
 pub(crate) struct ProviderContext {
     pub metadata: Option<Endpoint>,
-    pub sts: Option<Endpoint>,
+    pub sts: Endpoint,
     /// Shared with the client, so that STS costs no thread of its own.
     pub transport: Arc<Transport>,
     pub log: Option<Arc<Log>>,
 }
 
 impl Source {
+    /// Several sources, of which each is asked when those before it have none.
+    pub fn chain(sources: impl IntoIterator<Item = Self>) -> Self {
+        Self::Chain { links: sources.into_iter().collect(), depth: 0 }
+    }
+
     /// This source, with another one to ask when it has none.
-    pub fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Result<Self> {
+        let depth = self.depth().max(1 + other.depth());
         let links = |source| match source {
-            Self::Chain(links) => links,
+            Self::Chain { links, .. } => links,
             single => vec![single],
         };
-        Self::Chain([links(self), links(other)].concat())
+        Self::Chain { links: [links(self), links(other)].concat(), depth }.checked()
+    }
+
+    /// A role that this source may assume.
+    pub fn assuming(self, role: Role) -> Result<Self> {
+        Self::AssumeRole { base: Box::new(self), role }.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        if self.depth() <= DEPTH_MAX {
+            return Ok(self);
+        }
+        let message = format!("roles and fallbacks are nested more than {DEPTH_MAX} deep");
+        Err(Error::new(Status::OutOfRange, message))
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Self::AssumeRole { base, .. } => 1 + base.depth(),
+            Self::Chain { links, depth } => links.iter().map(Self::depth).fold(*depth, usize::max),
+            _ => 0,
+        }
     }
 
     /// This source, if it is one.
@@ -85,7 +120,7 @@ impl Source {
     pub fn uses_sts(&self) -> bool {
         match self {
             Self::Oidc { .. } | Self::AssumeRole { .. } | Self::Tccli { .. } => true,
-            Self::Chain(links) => links.iter().any(Self::uses_sts),
+            Self::Chain { links, .. } => links.iter().any(Self::uses_sts),
             _ => false,
         }
     }
@@ -94,13 +129,15 @@ impl Source {
         Ok(match self.clone() {
             Self::Fixed(credentials) => Box::new(Fixed(credentials)),
             Self::Absent { name, error } => Box::new(Absent { name, error }),
-            Self::Profile { paths, name } => Box::new(Profile { paths, name, log: context.log.clone() }),
-            Self::Tccli { path } => Box::new(Tccli { path, context: context.clone() }),
+            Self::Profile { paths, name } => Box::new(Profile { paths, name, warning: context.exposure_warning() }),
+            Self::Tccli { path } => {
+                Box::new(Tccli { path, warning: context.exposure_warning(), context: context.clone() })
+            }
             Self::CvmRole { role } => Box::new(CvmRole { endpoint: context.metadata()?, role }),
             Self::Oidc { region, provider_id, token_file, role } => {
                 let region = region.as_deref().unwrap_or(DEFAULT_STS_REGION);
                 let sts = context.sts(region, Auth::Anonymous)?;
-                Box::new(Oidc { sts, provider_id, token_file, role, log: context.log.clone() })
+                Box::new(Oidc { sts, provider_id, token_file, role, warning: context.exposure_warning() })
             }
             Self::AssumeRole { base, role } => {
                 let base = Arc::new(CachedCredentials::new(base.provider(context)?));
@@ -108,7 +145,7 @@ impl Source {
                 Box::new(AssumeRole { sts, base, role })
             }
             Self::Callback(callback) => Box::new(Callback(callback)),
-            Self::Chain(links) => {
+            Self::Chain { links, .. } => {
                 Box::new(Chain::new(links.iter().map(|link| link.provider(context)).collect::<Result<_>>()?))
             }
         })
@@ -116,25 +153,29 @@ impl Source {
 }
 
 impl ProviderContext {
+    fn exposure_warning(&self) -> ExposureWarning {
+        ExposureWarning::new(self.log.clone())
+    }
+
     fn metadata(&self) -> Result<Endpoint> {
         self.metadata.clone().map_or_else(|| Endpoint::parse(DEFAULT_METADATA_ENDPOINT), Ok)
     }
 
     fn sts(&self, region: &str, auth: Auth) -> Result<ApiCaller> {
-        let endpoint = self.sts.clone().map_or_else(|| Endpoint::parse(DEFAULT_STS_ENDPOINT), Ok)?;
-        ApiCaller::for_product(&STS, endpoint, region, auth, Arc::clone(&self.transport), self.log.clone())
+        ApiCaller::for_product(&STS, self.sts.clone(), region, auth, Arc::clone(&self.transport), self.log.clone())
     }
 }
 
 /// The file of tccli, which holds credentials or names another source of them.
 struct Tccli {
     path: PathBuf,
+    warning: ExposureWarning,
     context: ProviderContext,
 }
 
 impl Tccli {
     fn read(&self) -> Result<Contents> {
-        tccli::read(&self.path, self.context.log.as_ref())
+        tccli::read(&self.path, &self.warning)
     }
 }
 

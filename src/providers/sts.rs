@@ -1,7 +1,6 @@
 //! The Security Token ApiCaller, which turns one identity into another for a time.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -13,10 +12,7 @@ use crate::credentials::{Credentials, ExpiringCredentials};
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
 use crate::status::Status;
-use crate::sys::clock;
 
-/// The default address of the service (STS API, 2018-08-13).
-pub(super) const DEFAULT_STS_ENDPOINT: &str = "https://sts.tencentcloudapi.com";
 /// The region that the official SDKs name in their calls of STS.
 pub(super) const DEFAULT_STS_REGION: &str = "ap-guangzhou";
 /// Default and longest lifetime of a role's session (AssumeRole page of the STS API).
@@ -55,10 +51,8 @@ fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
         Error::new(Status::ResponseMalformed, "the reply has no Credentials and ExpiredTime as STS promises")
     })?;
     let AnswerCredentials { token, tmp_secret_id, tmp_secret_key } = &answer.credentials;
-    Ok(ExpiringCredentials {
-        credentials: Arc::new(Credentials::new(tmp_secret_id, tmp_secret_key, Some(token))?),
-        lifetime: Some(clock::time_until(answer.expired_time, reply.date)),
-    })
+    let credentials = Credentials::new(tmp_secret_id, tmp_secret_key, Some(token))?;
+    Ok(ExpiringCredentials::until(credentials, answer.expired_time, reply.date))
 }
 
 /// A session name as the official SDKs make one: the client's name and the microseconds since the epoch.

@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::assume_role::Role;
-use super::file;
-use crate::credentials::{Credentials, ExpiringCredentials};
+use super::file::{self, ExposureWarning};
+use crate::credentials::{Credentials, ExpiringCredentials, check_expiry};
 use crate::error::{Error, Result};
-use crate::log::Log;
 use crate::status::Status;
-use crate::sys::clock;
 
 /// What the file holds.
 pub(super) enum Contents {
@@ -44,8 +41,8 @@ struct Content<'a> {
     expires_at: Option<i64>,
 }
 
-pub(super) fn read(path: &Path, log: Option<&Arc<Log>>) -> Result<Contents> {
-    let text = file::read(path, log)?
+pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Contents> {
+    let text = file::read(path, warning)?
         .ok_or_else(|| Error::new(Status::NoCredentials, format!("there is no file {path:?}")))?;
     // serde_json's own text could repeat a value, so only the place is told.
     let content: Content = serde_json::from_str(file::as_text(&text)).map_err(|error| {
@@ -66,8 +63,13 @@ impl Content<'_> {
             let role = Role::new(arn, self.role_session_name.as_deref(), 0, None, None)?;
             return Ok(Contents::AssumeRole { base: credentials, role });
         }
-        let lifetime = self.expires_at.map(|expires_at| clock::time_until(expires_at, None));
-        Ok(Contents::Credentials(ExpiringCredentials { credentials: Arc::new(credentials), lifetime }))
+        Ok(Contents::Credentials(match self.expires_at {
+            Some(expires_at) => {
+                check_expiry(expires_at)?;
+                ExpiringCredentials::until(credentials, expires_at, None)
+            }
+            None => credentials.into(),
+        }))
     }
 }
 
@@ -92,6 +94,12 @@ mod tests {
         assert!(matches!(contents(role).unwrap(), Contents::AssumeRole { .. }));
         let cvm = contents(r#"{"type":"cvm-role"}"#).unwrap();
         assert!(matches!(cvm, Contents::CvmRole));
+    }
+
+    #[test]
+    fn an_expiry_is_in_seconds() {
+        let error = contents(r#"{"secretId":"a","secretKey":"b","expiresAt":1764000000000}"#).err().unwrap();
+        assert_eq!(error.status(), Status::OutOfRange);
     }
 
     #[test]

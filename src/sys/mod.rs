@@ -15,6 +15,7 @@ pub(crate) mod fd_sentinel;
 pub(crate) mod file;
 pub(crate) mod fork_lock;
 pub(crate) mod per_process;
+pub(crate) mod privileges;
 pub(crate) mod process_identity;
 pub(crate) mod random;
 pub(crate) mod signals;

@@ -145,8 +145,8 @@ static void making_a_client_needs_its_pointers(void) {
 static void setters_need_a_configuration(void) {
   REFUSED(tckms_config_set_region(NULL, "ap-guangzhou"), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_endpoint(NULL, "https://host"), TCKMS_ERR_NULL_POINTER, "config is NULL");
-  REFUSED(tckms_config_set_international_endpoint(NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
-  REFUSED(tckms_config_set_plaintext_http_to_any_host_allowed(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_site(NULL, TCKMS_SITE_INTERNATIONAL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_insecure_http_allowed(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_credentials(NULL, "id", "key", NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_ca_file(NULL, "/ca.pem"), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_ca_pem(NULL, "pem", 3), TCKMS_ERR_NULL_POINTER, "config is NULL");
@@ -182,7 +182,7 @@ static void setters_of_credentials_need_a_configuration(void) {
   REFUSED(tckms_config_set_oidc_credentials(NULL, "id", "/file", ROLE, NULL, 0), TCKMS_ERR_NULL_POINTER,
           "config is NULL");
   REFUSED(tckms_config_set_tke_env_credentials(NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
-  REFUSED(tckms_config_set_assume_role(NULL, ROLE, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(set_role(NULL, ROLE, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_credentials_callback(NULL, no_credentials, NULL, NULL), TCKMS_ERR_NULL_POINTER,
           "config is NULL");
   REFUSED(tckms_config_add_fallback_credentials(NULL, other), TCKMS_ERR_NULL_POINTER, "config is NULL");
@@ -202,7 +202,7 @@ static void setters_of_credentials_need_their_values(void) {
           "token_file is NULL");
   REFUSED(tckms_config_set_oidc_credentials(config, "id", "/file", NULL, NULL, 0), TCKMS_ERR_NULL_POINTER,
           "role_arn is NULL");
-  REFUSED(tckms_config_set_assume_role(config, NULL, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "role_arn is NULL");
+  REFUSED(set_role(config, NULL, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "role_arn is NULL");
   REFUSED(tckms_config_set_credentials_callback(config, NULL, NULL, NULL), TCKMS_ERR_NULL_POINTER, "callback is NULL");
   REFUSED(tckms_config_add_fallback_credentials(config, NULL), TCKMS_ERR_NULL_POINTER, "other is NULL");
   REFUSED(tckms_config_set_metadata_endpoint(config, NULL), TCKMS_ERR_NULL_POINTER, "url is NULL");
@@ -216,12 +216,12 @@ static void roles_have_a_form_and_sessions_a_length(void) {
   tckms_config *empty = tckms_config_new();
   size_t i;
   REFUSED(tckms_config_set_cvm_role_credentials(config, "a/b"), TCKMS_ERR_INVALID_ROLE, "1 to 128 letters");
-  REFUSED(tckms_config_set_assume_role(config, "backup", NULL, 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE, "qcs::cam::uin/");
-  REFUSED(tckms_config_set_assume_role(config, ROLE, "x", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE, "2 to 128");
-  REFUSED(tckms_config_set_assume_role(empty, ROLE, NULL, 0, NULL, NULL), TCKMS_ERR_NO_CREDENTIALS, "credentials");
+  REFUSED(set_role(config, "backup", NULL, 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE, "qcs::cam::uin/");
+  REFUSED(set_role(config, ROLE, "x", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE, "2 to 128");
+  REFUSED(set_role(empty, ROLE, NULL, 0, NULL, NULL), TCKMS_ERR_NO_CREDENTIALS, "credentials");
   REFUSED(tckms_config_add_fallback_credentials(config, empty), TCKMS_ERR_NO_CREDENTIALS, "credentials");
   for (i = 0; i < sizeof bad_durations / sizeof bad_durations[0]; i++) {
-    REFUSED(tckms_config_set_assume_role(config, ROLE, NULL, bad_durations[i], NULL, NULL), TCKMS_ERR_OUT_OF_RANGE,
+    REFUSED(set_role(config, ROLE, NULL, bad_durations[i], NULL, NULL), TCKMS_ERR_OUT_OF_RANGE,
             "43200");
     REFUSED(tckms_config_set_oidc_credentials(config, "id", "/file", ROLE, NULL, bad_durations[i]),
             TCKMS_ERR_OUT_OF_RANGE, "43200");
@@ -581,10 +581,10 @@ static void plain_http_goes_to_loopback_only(void) {
     tckms_client_free(made);
   }
   CHECK_OK(tckms_config_set_endpoint(config, remote[0]));
-  CHECK_OK(tckms_config_set_plaintext_http_to_any_host_allowed(config, 1));
+  CHECK_OK(tckms_config_set_insecure_http_allowed(config, 1));
   CHECK_OK(tckms_client_new(config, &made));
   tckms_client_free(made);
-  CHECK_OK(tckms_config_set_plaintext_http_to_any_host_allowed(config, 0));
+  CHECK_OK(tckms_config_set_insecure_http_allowed(config, 0));
   REFUSED_MADE(tckms_client_new(config, &made), TCKMS_ERR_INSECURE_ENDPOINT, "use https");
   tckms_config_free(config);
 }
@@ -774,8 +774,8 @@ static void on_log(void *userdata, int level, const char *message) {
 static void a_derived_client_takes_limits_only(void) {
   NOT_DERIVABLE(tckms_config_set_region(config, "ap-guangzhou"), "a region");
   NOT_DERIVABLE(tckms_config_set_endpoint(config, "https://host"), "an endpoint");
-  NOT_DERIVABLE(tckms_config_set_international_endpoint(config), "an endpoint");
-  NOT_DERIVABLE(tckms_config_set_plaintext_http_to_any_host_allowed(config, 1), "an endpoint");
+  NOT_DERIVABLE(tckms_config_set_site(config, TCKMS_SITE_INTERNATIONAL), "a site");
+  NOT_DERIVABLE(tckms_config_set_insecure_http_allowed(config, 1), "an endpoint");
   NOT_DERIVABLE(tckms_config_set_credentials(config, "id", SECRET, NULL), "credentials");
   NOT_DERIVABLE(tckms_config_set_cvm_role_credentials(config, NULL), "credentials");
   NOT_DERIVABLE(tckms_config_set_ca_file(config, "/ca.pem"), "a CA bundle");

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "credentials.h"
 
+#include <limits.h>
+
 /* What a callback does, and what was done with it. */
 struct vault {
   int (*answer)(struct vault *vault, tckms_credentials *out);
@@ -101,13 +103,51 @@ static void one_that_supplies_nothing_usable_fails_the_call(void) {
     tckms_client *client = client_of(vault_config(&vault, answers[i]));
     forget_requests();
     CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
-    CHECK(tckms_error_retryable(tckms_last_error()));
+    CHECK(!tckms_error_retryable(tckms_last_error()));
     /* Half a second's peace for a vault that is not well. */
     CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
     CHECK_INT(times_asked(&vault), 1);
     CHECK_INT(requests_seen("Encrypt"), 0);
     tckms_client_free(client);
     CHECK_INT(vault.freed, 1);
+  }
+}
+
+static int say_unavailable(struct vault *vault, tckms_credentials *out) {
+  (void)vault;
+  (void)out;
+  return TCKMS_ERR_SERVICE_UNAVAILABLE;
+}
+
+static int say_expired(struct vault *vault, tckms_credentials *out) {
+  (void)vault;
+  (void)out;
+  return TCKMS_ERR_CREDENTIALS_EXPIRED;
+}
+
+static int say_what_is_no_status(struct vault *vault, tckms_credentials *out) {
+  (void)vault;
+  (void)out;
+  return INT_MAX;
+}
+
+static void the_status_it_returns_is_that_of_the_call(void) {
+  static const struct {
+    int (*answer)(struct vault *, tckms_credentials *);
+    tckms_status status;
+    int retryable;
+  } rows[] = {{say_unavailable, TCKMS_ERR_SERVICE_UNAVAILABLE, 1},
+              {say_expired, TCKMS_ERR_CREDENTIALS_EXPIRED, 0},
+              {say_what_is_no_status, TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, 0}};
+  size_t i;
+  for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct vault vault;
+    tckms_client *client = client_of(vault_config(&vault, rows[i].answer));
+    CHECK_REFUSED(use(client), rows[i].status);
+    CHECK_INT(tckms_error_retryable(tckms_last_error()), rows[i].retryable);
+    CHECK_MESSAGE_HAS("callback");
+    CHECK_INT(tckms_error_attempts(tckms_last_error()), 0);
+    tckms_client_free(client);
   }
 }
 
@@ -150,10 +190,29 @@ static void an_end_in_the_past_is_an_error(void) {
   }
 }
 
+/* Milliseconds would be an end in 50,000 years, which is no end. */
+static int supply_milliseconds(struct vault *vault, tckms_credentials *out) {
+  static const int64_t ends[] = {253402300800, 1764000000000, INT64_MAX};
+  size_t i;
+  (void)vault;
+  for (i = 0; i < sizeof ends / sizeof *ends; i++) {
+    CHECK_REFUSED(tckms_credentials_set(out, "AKIDTEST", "S3CRET", NULL, ends[i]), TCKMS_ERR_OUT_OF_RANGE);
+    CHECK_MESSAGE_HAS("seconds");
+  }
+  return TCKMS_ERR_OUT_OF_RANGE;
+}
+
+static void an_end_in_milliseconds_is_refused(void) {
+  struct vault vault;
+  tckms_client *client = client_of(vault_config(&vault, supply_milliseconds));
+  CHECK_REFUSED(use(client), TCKMS_ERR_OUT_OF_RANGE);
+  tckms_client_free(client);
+}
+
 static void an_end_far_away_is_no_end(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, supply));
-  vault.expires_at = INT64_MAX;
+  vault.expires_at = 253402300799;
   CHECK_OK(use(client));
   CHECK_OK(use(client));
   CHECK_INT(times_asked(&vault), 1);
@@ -340,7 +399,9 @@ int main(void) {
     return no_secret_was_told();
   }
   one_that_supplies_nothing_usable_fails_the_call();
+  the_status_it_returns_is_that_of_the_call();
   one_that_recovers_is_asked_again();
+  an_end_in_milliseconds_is_refused();
   one_function_less_is_an_error();
   an_end_in_the_past_is_an_error();
   an_end_far_away_is_no_end();

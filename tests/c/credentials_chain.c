@@ -107,6 +107,23 @@ static void the_error_names_each_place_with_its_reason(void) {
   tckms_client_free(client);
 }
 
+/* Nobody listens where the metadata service would be, as on a machine that is no CVM. */
+static void no_credentials_on_a_machine_without_any_are_not_retryable(void) {
+  char endpoint[64];
+  int refusing = bound_socket(endpoint, sizeof endpoint);
+  tckms_config *config = config_at(endpoint, GIVEN_ENDPOINT);
+  tckms_client *client;
+  clear_environment();
+  set_variable("TENCENTCLOUD_CREDENTIALS_FILE", path_of("no-such-file"));
+  CHECK_OK(tckms_config_set_default_credentials(config));
+  client = client_of(config);
+  CHECK_REFUSED(use(client), TCKMS_ERR_NO_CREDENTIALS);
+  CHECK(!tckms_error_retryable(tckms_last_error()));
+  CHECK_MESSAGE_HAS("CVM role: this machine has no metadata service");
+  tckms_client_free(client);
+  close(refusing);
+}
+
 /* Nothing else would be asked then, so it must not be passed over. */
 static void a_malformed_variable_is_an_error_at_once(void) {
   static const struct {
@@ -262,6 +279,87 @@ static void fallbacks_may_have_fallbacks_and_all_are_named(void) {
   tckms_client_free(client);
 }
 
+static tckms_config *fixed_config(void) {
+  tckms_config *config = heard_config();
+  CHECK_OK(tckms_config_set_credentials(config, of_environment.secret_id, of_environment.secret_key, NULL));
+  return config;
+}
+
+/* Each is the fallback of the one before it. */
+static void fallbacks_are_nested_8_deep_at_most(void) {
+  tckms_config *config = fixed_config();
+  int depth;
+  for (depth = 1; depth <= 9; depth++) {
+    tckms_config *outer = callback_config();
+    tckms_status expected = depth <= 8 ? TCKMS_OK : TCKMS_ERR_OUT_OF_RANGE;
+    CHECK_INT(tckms_config_add_fallback_credentials(outer, config), expected);
+    if (expected != TCKMS_OK) {
+      CHECK_MESSAGE_HAS("8 deep");
+      tckms_config_free(outer);
+      break;
+    }
+    tckms_config_free(config);
+    config = outer;
+  }
+  CHECK_INT(depth, 9);
+  expect_usable(config);
+}
+
+/* Beside each other they are as many as one likes. */
+static void fallbacks_in_a_row_are_not_nested(void) {
+  tckms_config *config = callback_config();
+  int i;
+  for (i = 0; i < 20; i++) {
+    add(config, callback_config());
+  }
+  add(config, fixed_config());
+  expect_usable(config);
+}
+
+static void a_configuration_is_no_fallback_of_itself(void) {
+  tckms_config *config = fixed_config();
+  tckms_config *other = fixed_config();
+  int i;
+  CHECK_REFUSED(tckms_config_add_fallback_credentials(config, config), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_MESSAGE_HAS("own fallback");
+  /* Two that take turns would double each time. */
+  for (i = 0; i < 4; i++) {
+    CHECK_OK(tckms_config_add_fallback_credentials(config, other));
+    CHECK_OK(tckms_config_add_fallback_credentials(other, config));
+  }
+  CHECK_REFUSED(tckms_config_add_fallback_credentials(config, other), TCKMS_ERR_OUT_OF_RANGE);
+  tckms_config_free(other);
+  /* What was refused changed nothing. */
+  expect_usable(config);
+}
+
+static void *use_on_a_small_stack(void *client) {
+  CHECK_OK(use(client));
+  return NULL;
+}
+
+static void roles_are_nested_8_deep_at_most(void) {
+  tckms_config *config = fixed_config();
+  pthread_attr_t attributes;
+  pthread_t thread;
+  tckms_client *client;
+  int depth;
+  begin_anew();
+  for (depth = 1; depth <= 8; depth++) {
+    CHECK_OK(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
+  }
+  CHECK_REFUSED(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_MESSAGE_HAS("8 deep");
+  client = client_of(config);
+  CHECK_INT(pthread_attr_init(&attributes), 0);
+  CHECK_INT(pthread_attr_setstacksize(&attributes, 65536), 0);
+  CHECK_INT(pthread_create(&thread, &attributes, use_on_a_small_stack, client), 0);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  CHECK_INT(pthread_attr_destroy(&attributes), 0);
+  CHECK_INT(requests_seen("AssumeRole"), 8);
+  tckms_client_free(client);
+}
+
 /* They are there, and no good any more. */
 static void expired_ones_are_passed_over(void) {
   tckms_config *config = heard_config();
@@ -302,6 +400,11 @@ int main(void) {
   fallbacks_are_asked_in_the_order_they_were_added();
   a_fallback_of_none_is_the_first();
   fallbacks_may_have_fallbacks_and_all_are_named();
+  fallbacks_are_nested_8_deep_at_most();
+  fallbacks_in_a_row_are_not_nested();
+  a_configuration_is_no_fallback_of_itself();
+  roles_are_nested_8_deep_at_most();
+  no_credentials_on_a_machine_without_any_are_not_retryable();
   expired_ones_are_passed_over();
   a_refused_token_of_the_role_in_a_chain_is_renewed();
   return no_secret_was_told();

@@ -134,6 +134,24 @@ static void a_file_that_everybody_may_read_is_reported(void) {
   awaited_line = NULL;
 }
 
+/* The service does not know the id, so each call reads the file again. */
+static void a_file_that_is_read_often_is_reported_once(void) {
+  static const struct identity deleted = {"AKIDdeleted", "S3CRET", "S3CRET"};
+  const char *path = write_profile("often", "default", &deleted);
+  tckms_client *client;
+  int i;
+  CHECK_INT(chmod(path, 0644), 0);
+  lines_awaited = 0;
+  awaited_line = "every user may read it";
+  client = client_of(profile_config(path, NULL));
+  for (i = 0; i < 5; i++) {
+    CHECK_REFUSED(use(client), TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND);
+  }
+  CHECK_INT(lines_awaited, 1);
+  awaited_line = NULL;
+  tckms_client_free(client);
+}
+
 static void the_usual_places_are_looked_at_in_their_order(void) {
   struct identity of_variable = issue_identity();
   struct identity of_home = issue_identity();
@@ -309,6 +327,7 @@ int main(void) {
   a_file_has_64_kib_at_most();
   a_file_is_text();
   a_file_that_everybody_may_read_is_reported();
+  a_file_that_is_read_often_is_reported_once();
   the_usual_places_are_looked_at_in_their_order();
   the_file_of_the_machine_comes_last();
   each_kind_of_tccli_file_is_understood();

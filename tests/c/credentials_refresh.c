@@ -144,7 +144,7 @@ static void *a_renewal_leaves_time_for_the_call(void *unused) {
   server_start(&server, script, 2);
   config = config_at(GIVEN_ENDPOINT, server.endpoint);
   CHECK_OK(tckms_config_set_credentials(config, "AKIDTEST", "S3CRET", NULL));
-  CHECK_OK(tckms_config_set_assume_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
+  CHECK_OK(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
   CHECK_OK(tckms_config_set_total_timeout_ms(config, 2000));
   client = client_of(config);
   CHECK_OK(use(client));
@@ -507,7 +507,7 @@ static void refused_keys_of_a_role_are_renewed_for_sts(void) {
   refused = identity;
   strcpy(refused.secret_id, "AKIDdeleted");
   CHECK_OK(tckms_config_set_profile_credentials(config, write_profile("base", "default", &refused), NULL));
-  CHECK_OK(tckms_config_set_assume_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
+  CHECK_OK(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
   client = client_of(config);
   write_profile("base", "default", &identity);
   CHECK_OK(use(client));

@@ -15,7 +15,7 @@ static tckms_config *static_config(void) {
 }
 
 static void assume(tckms_config *config) {
-  CHECK_OK(tckms_config_set_assume_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
+  CHECK_OK(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
 }
 
 static void expect_one_role_taken(void) {
@@ -92,7 +92,7 @@ static void what_a_role_is_taken_with_is_sent(void) {
   server_start(&sts, &reply, 1);
   config = config_at(GIVEN_ENDPOINT, sts.endpoint);
   CHECK_OK(tckms_config_set_credentials(config, "AKIDTEST", "S3CRET", "S3CRET-token"));
-  CHECK_OK(tckms_config_set_assume_role(config, ROLE_ARN, "nightly@backup", 900, "ext-1", POLICY));
+  CHECK_OK(set_role(config, ROLE_ARN, "nightly@backup", 900, "ext-1", POLICY));
   expect_usable(config);
   server_stop(&sts);
   body = request_body(sts.requests[0]);
@@ -126,14 +126,14 @@ static void what_is_not_given_is_not_sent(void) {
 static void a_role_that_is_none_is_refused_at_once(void) {
   tckms_config *config = static_config();
   tckms_config *empty = tckms_config_new();
-  CHECK_REFUSED(tckms_config_set_assume_role(config, "", NULL, 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
-  CHECK_REFUSED(tckms_config_set_assume_role(config, "arn:aws:iam::1:role/x", NULL, 0, NULL, NULL),
+  CHECK_REFUSED(set_role(config, "", NULL, 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
+  CHECK_REFUSED(set_role(config, "arn:aws:iam::1:role/x", NULL, 0, NULL, NULL),
                 TCKMS_ERR_INVALID_ROLE);
-  CHECK_REFUSED(tckms_config_set_assume_role(config, ROLE_ARN, "a", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
-  CHECK_REFUSED(tckms_config_set_assume_role(config, ROLE_ARN, "a b", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
-  CHECK_REFUSED(tckms_config_set_assume_role(config, ROLE_ARN, NULL, -1, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
-  CHECK_REFUSED(tckms_config_set_assume_role(config, ROLE_ARN, NULL, 43201, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
-  CHECK_REFUSED(tckms_config_set_assume_role(empty, ROLE_ARN, NULL, 0, NULL, NULL), TCKMS_ERR_NO_CREDENTIALS);
+  CHECK_REFUSED(set_role(config, ROLE_ARN, "a", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
+  CHECK_REFUSED(set_role(config, ROLE_ARN, "a b", 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
+  CHECK_REFUSED(set_role(config, ROLE_ARN, NULL, -1, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_REFUSED(set_role(config, ROLE_ARN, NULL, 43201, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_REFUSED(set_role(empty, ROLE_ARN, NULL, 0, NULL, NULL), TCKMS_ERR_NO_CREDENTIALS);
   /* What was there before a refusal still is. */
   expect_usable(config);
   tckms_config_free(empty);
@@ -145,7 +145,7 @@ static void an_error_of_sts_keeps_its_code_and_request_id(void) {
   tckms_client *client;
   begin_anew();
   config = static_config();
-  CHECK_OK(tckms_config_set_assume_role(config, "qcs::cam::uin/x:nothing", NULL, 0, NULL, NULL));
+  CHECK_OK(set_role(config, "qcs::cam::uin/x:nothing", NULL, 0, NULL, NULL));
   client = client_of(config);
   CHECK_REFUSED(use(client), TCKMS_ERR_RESOURCE_NOT_FOUND);
   CHECK_TEXT(tckms_error_service_code(tckms_last_error()), "ResourceNotFound.RoleNotFound");
@@ -258,6 +258,47 @@ static void plain_http_to_sts_elsewhere_is_refused(void) {
   tckms_config_free(config);
 }
 
+/* The proxy tells where STS is asked. It never answers, and so nothing leaves this machine. */
+static void expect_tunnel_to_sts(int site, const char *kms, const char *sts_host) {
+  static struct server proxy;
+  const struct reply silence = no_reply();
+  char expected[256];
+  tckms_config *config = tckms_config_new();
+  tckms_client *client;
+  server_start(&proxy, &silence, 1);
+  CHECK_OK(tckms_config_set_region(config, "ap-guangzhou"));
+  if (kms != NULL) {
+    CHECK_OK(tckms_config_set_endpoint(config, kms));
+  }
+  CHECK_OK(tckms_config_set_site(config, site));
+  CHECK_OK(tckms_config_set_proxy(config, proxy.endpoint));
+  CHECK_OK(tckms_config_set_total_timeout_ms(config, 300));
+  CHECK_OK(tckms_config_set_credentials(config, "AKIDTEST", "S3CRET", NULL));
+  assume(config);
+  client = client_of(config);
+  CHECK(use(client) != TCKMS_OK);
+  tckms_client_free(client);
+  server_stop(&proxy);
+  snprintf(expected, sizeof expected, "CONNECT %s:443 HTTP/1.1\r\n", sts_host);
+  CHECK_HAS(proxy.requests[0], expected);
+}
+
+static void sts_follows_the_endpoint_of_kms(void) {
+  expect_tunnel_to_sts(TCKMS_SITE_MAINLAND, NULL, "sts.tencentcloudapi.com");
+  expect_tunnel_to_sts(TCKMS_SITE_INTERNATIONAL, NULL, "sts.intl.tencentcloudapi.com");
+  expect_tunnel_to_sts(TCKMS_SITE_MAINLAND, "https://kms.internal.tencentcloudapi.com",
+                       "sts.internal.tencentcloudapi.com");
+  expect_tunnel_to_sts(TCKMS_SITE_MAINLAND, "https://kms.intl.tencentcloudapi.com", "sts.intl.tencentcloudapi.com");
+  expect_tunnel_to_sts(TCKMS_SITE_INTERNATIONAL, "https://kms.example", "sts.intl.tencentcloudapi.com");
+}
+
+static void a_site_is_one_that_exists(void) {
+  tckms_config *config = tckms_config_new();
+  CHECK_REFUSED(tckms_config_set_site(config, -1), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_REFUSED(tckms_config_set_site(config, 2), TCKMS_ERR_OUT_OF_RANGE);
+  tckms_config_free(config);
+}
+
 static tckms_config *oidc_config(const char *token_file) {
   tckms_config *config = heard_config();
   CHECK_OK(tckms_config_set_oidc_credentials(config, "my-provider", token_file, ROLE_ARN, "pod-1", 900));
@@ -292,6 +333,31 @@ static void the_token_of_a_pod_is_read_anew_each_time(void) {
   write_file("rotated", GOOD_TOKEN);
   sleep_ms(600);
   CHECK_OK(use(client));
+  tckms_client_free(client);
+}
+
+/* Kubernetes writes it with mode 0644, behind a link that it replaces. One of the program's own is its business. */
+static void a_token_that_kubelet_keeps_is_not_reported(void) {
+  tckms_client *client;
+  begin_anew();
+  lines_awaited = 0;
+  awaited_line = "every user may read it";
+  CHECK_INT(mkdir(path_of("pod"), 0755), 0);
+  CHECK_INT(mkdir(path_of("pod/..2026_11_28"), 0755), 0);
+  CHECK_INT(chmod(write_file("pod/..2026_11_28/token", GOOD_TOKEN), 0644), 0);
+  CHECK_INT(symlink("..2026_11_28", path_of("pod/..data")), 0);
+  CHECK_INT(symlink("..data/token", path_of("pod/token")), 0);
+  expect_usable(oidc_config(path_of("pod/token")));
+  CHECK_INT(lines_awaited, 0);
+  CHECK_INT(chmod(write_file("own-token", GOOD_TOKEN), 0644), 0);
+  set_issuer(NULL, 2);
+  client = client_of(oidc_config(path_of("own-token")));
+  CHECK_OK(use(client));
+  sleep_ms(2100);
+  CHECK_OK(use(client));
+  CHECK_INT(requests_seen("AssumeRoleWithWebIdentity"), 3);
+  CHECK_INT(lines_awaited, 1);
+  awaited_line = NULL;
   tckms_client_free(client);
 }
 
@@ -353,8 +419,11 @@ int main(void) {
   a_failure_of_sts_is_tried_again();
   the_clock_of_sts_is_the_one_that_counts();
   plain_http_to_sts_elsewhere_is_refused();
+  sts_follows_the_endpoint_of_kms();
+  a_site_is_one_that_exists();
   a_pod_takes_its_role_without_a_signature();
   the_token_of_a_pod_is_read_anew_each_time();
+  a_token_that_kubelet_keeps_is_not_reported();
   a_token_file_that_holds_none_is_refused();
   return no_secret_was_told();
 }

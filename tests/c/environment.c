@@ -56,6 +56,9 @@ static void set_everything(void) {
   set("TCKMS_CA_FILE", ca_file);
   unsetenv("TENCENTCLOUD_SESSION_TOKEN");
   unsetenv("TENCENTCLOUD_TOKEN");
+  unsetenv("TCKMS_STS_ENDPOINT");
+  unsetenv("TCKMS_PROXY");
+  unsetenv("TCKMS_INSECURE_HTTP_ALLOWED");
 }
 
 static void no_client_comes_of_it(tckms_status status, const char *hint) {
@@ -150,7 +153,8 @@ static void what_the_setters_refuse_is_refused(void) {
 static void variables_are_utf8(void) {
   static const char *const names[] = {"TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_REGION",
                                       "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN", "TCKMS_ENDPOINT",
-                                      "TCKMS_CA_FILE"};
+                                      "TCKMS_CA_FILE", "TCKMS_STS_ENDPOINT", "TCKMS_PROXY",
+                                      "TCKMS_INSECURE_HTTP_ALLOWED"};
   size_t i;
   for (i = 0; i < sizeof names / sizeof names[0]; i++) {
     set_everything();
@@ -166,6 +170,57 @@ static void an_empty_endpoint_is_the_default_one(void) {
   a_client_comes_of_it();
   unsetenv("TCKMS_ENDPOINT");
   a_client_comes_of_it();
+}
+
+/* The emulator behind a proxy that refuses: the tunnel that was asked for tells where the request was to go. */
+static void every_address_comes_from_its_variable(void) {
+  static const struct reply refusal = {.status = 502, .headers = "", .body = ""};
+  static struct server proxy;
+  tckms_config *once = tckms_config_new();
+  tckms_client *client = NULL;
+  tckms_client *single = NULL;
+  tckms_buffer blob;
+  const char *const sts[][2] = {{"ftp://sts.example", "endpoint"}, {"https://sts.example/path", "endpoint"}};
+  size_t i;
+  set_everything();
+  server_start(&proxy, &refusal, 1);
+  set("TCKMS_ENDPOINT", "https://kms.example:8443");
+  set("TCKMS_PROXY", proxy.endpoint);
+  CHECK_OK(tckms_client_new_from_env(&client));
+  CHECK_OK(tckms_config_set_max_attempts(once, 1));
+  CHECK_OK(tckms_client_derive(client, once, &single));
+  CHECK(tckms_encrypt(single, MAIN_KEY, "x", 1, NULL, &blob) != TCKMS_OK);
+  tckms_client_free(single);
+  tckms_client_free(client);
+  tckms_config_free(once);
+  server_stop(&proxy);
+  CHECK_HAS(proxy.requests[0], "CONNECT kms.example:8443 HTTP/1.1\r\n");
+
+  set("TCKMS_PROXY", "socks5://127.0.0.1");
+  no_client_comes_of_it(TCKMS_ERR_INVALID_PROXY, "proxy");
+  set("TCKMS_PROXY", "");
+  for (i = 0; i < sizeof sts / sizeof sts[0]; i++) {
+    set("TCKMS_STS_ENDPOINT", sts[i][0]);
+    no_client_comes_of_it(TCKMS_ERR_INVALID_ENDPOINT, sts[i][1]);
+  }
+  set("TCKMS_STS_ENDPOINT", "http://sts.example");
+  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  set("TCKMS_STS_ENDPOINT", "");
+  a_client_comes_of_it();
+}
+
+static void plain_http_takes_a_variable_of_its_own(void) {
+  set_everything();
+  set("TCKMS_ENDPOINT", "http://kms.example");
+  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  set("TCKMS_INSECURE_HTTP_ALLOWED", "0");
+  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  set("TCKMS_INSECURE_HTTP_ALLOWED", "yes");
+  no_client_comes_of_it(TCKMS_ERR_OUT_OF_RANGE, "TCKMS_INSECURE_HTTP_ALLOWED");
+  set("TCKMS_INSECURE_HTTP_ALLOWED", "1");
+  a_client_comes_of_it();
+  set("TCKMS_INSECURE_HTTP_ALLOWED", "");
+  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
 }
 
 static void the_ca_file_is_what_makes_the_emulator_trusted(void) {
@@ -306,6 +361,8 @@ int main(void) {
   what_the_setters_refuse_is_refused();
   variables_are_utf8();
   an_empty_endpoint_is_the_default_one();
+  every_address_comes_from_its_variable();
+  plain_http_takes_a_variable_of_its_own();
   the_ca_file_is_what_makes_the_emulator_trusted();
   the_session_token_comes_before_the_token();
   no_key_log_is_written();

@@ -61,4 +61,16 @@ static inline tckms_client *emulator_client(void) {
   return client_of(emulator_config());
 }
 
+/* A role with the credentials set so far. */
+static inline tckms_status set_role(tckms_config *config, const char *arn, const char *session_name, int64_t duration,
+                                    const char *external_id, const char *policy) {
+  tckms_role_options options = TCKMS_ROLE_OPTIONS_INIT;
+  options.role_arn = arn;
+  options.session_name_or_null = session_name;
+  options.duration_seconds = duration;
+  options.external_id_or_null = external_id;
+  options.policy_or_null = policy;
+  return tckms_config_set_assume_role_credentials(config, &options, sizeof options);
+}
+
 #endif /* FIXTURE_H */

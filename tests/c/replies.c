@@ -384,7 +384,7 @@ static void a_name_that_nobody_can_have_is_not_resolved(void) {
   tckms_config *config = config_for("http://" "1234567890123456789012345678901234567890123456789012345678901234.test");
   tckms_client *client;
   tckms_buffer blob = garbage();
-  CHECK_OK(tckms_config_set_plaintext_http_to_any_host_allowed(config, 1));
+  CHECK_OK(tckms_config_set_insecure_http_allowed(config, 1));
   CHECK_OK(tckms_config_set_max_attempts(config, 1));
   client = client_of(config);
   CHECK_STATUS(encrypt(client, &blob), TCKMS_ERR_RESOLVE_FAILED);

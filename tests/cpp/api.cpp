@@ -316,8 +316,8 @@ void results_compose() {
 
 void every_setter_sets() {
   tckms::config config;
-  good(config.set_international_endpoint());
-  good(config.set_plaintext_http_to_any_host_allowed(true));
+  good(config.set_site(TCKMS_SITE_INTERNATIONAL));
+  good(config.set_insecure_http_allowed(true));
   good(config.set_ca_pem("-----BEGIN CERTIFICATE-----"));
   good(config.set_proxy("http://127.0.0.1:3128"));
   good(config.set_max_attempts(2));
