@@ -42,7 +42,7 @@ if [ -z "${TARGET:-}" ]; then make_reference; fi
 # The last file to be made is newer than all it is made from.
 last=$dist/libtckms.so
 if [ "$last" -nt "$archive" ] && [ "$last" -nt "$map" ] && [ "$last" -nt scripts/dist.sh ] &&
-  [ "$last" -nt packaging/abi-version ] && [ "$last" -nt examples-c/tckms-seal.c ]; then exit 0; fi
+  [ "$last" -nt packaging/abi-version ] && [ -z "$(find examples-c/tckms-seal -newer "$last")" ]; then exit 0; fi
 
 mkdir -p "$dist"
 work=$(mktemp -d "$dist/.new.XXXXXX")
@@ -66,7 +66,7 @@ on_elf() {
     -Wl,--version-script="$map" -Wl,-soname,"$soname" -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,--build-id=sha1 \
     -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} ${UNWINDER:--lgcc_s} -lc
   # shellcheck disable=SC2086
-  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal.c "$work/libtckms.a" ${LDFLAGS:-} ${UNWINDER:-} -lpthread -ldl -lm \
+  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal/*.c "$work/libtckms.a" ${LDFLAGS:-} ${UNWINDER:-} -lpthread -ldl -lm \
     -Wl,-z,relro -Wl,-z,now -o "$work/tckms-seal"
   "${cross}strip" --strip-unneeded "$work/$shared" "$work/tckms-seal"
   place "$shared" "$soname" libtckms.so
@@ -81,7 +81,7 @@ on_macos() {
   $cc -dynamiclib -o "$work/$shared" "$work/tckms.o" -Wl,-exported_symbols_list,"$work/exported" -Wl,-dead_strip \
     -install_name "@rpath/$soname" -current_version "$version" -compatibility_version "$abi" \
     -Wl,-headerpad_max_install_names ${LDFLAGS:-} -framework CoreFoundation -framework Security
-  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal.c "$work/libtckms.a" -framework CoreFoundation -framework Security \
+  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal/*.c "$work/libtckms.a" -framework CoreFoundation -framework Security \
     -o "$work/tckms-seal"
   strip -x "$work/$shared"
   place "$shared" "$soname" libtckms.dylib

@@ -117,7 +117,7 @@ files() {
     one 644 "$page" "$GODIR/${page#go/}"
   done
   # In the folders that they have here, so that links between them lead somewhere.
-  for page in docs/*.md docs/*/*.* docs/*/*/*.* examples-c/*.c examples-c/*.md examples-c/Makefile examples-c/CMakeLists.txt; do
+  for page in docs/*.md docs/*/*.* docs/*/*/*.* examples-c/*.c examples-c/*/*.[ch] examples-c/*.md examples-c/Makefile examples-c/CMakeLists.txt; do
     one 644 "$page" "$DOCDIR/$page"
   done
   for page in LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \

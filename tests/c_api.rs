@@ -219,12 +219,9 @@ fn installed() -> Scratch {
     }
     std::fs::copy(root().join("include/tckms.h"), folder.path().join("include/tckms.h")).unwrap();
     Library::Shared.install(&folder.path().join("lib"));
-    for file in std::fs::read_dir(root().join("examples-c")).unwrap().map(|entry| entry.unwrap().path()) {
-        let is_source = file.extension().is_some_and(|extension| extension == "c") || file.ends_with("Makefile");
-        if is_source {
-            std::fs::copy(&file, folder.path().join("examples").join(file.file_name().unwrap())).unwrap();
-        }
-    }
+    let copy = "cp -r *.c tckms-seal Makefile \"$0\"";
+    let mut shell = Command::new("sh");
+    output_of(shell.args(["-c", copy]).arg(folder.path().join("examples")).current_dir(root().join("examples-c")));
     folder
 }
 
@@ -239,14 +236,34 @@ fn expect_built(folder: &Path) {
         let finished = Command::new(folder.join(program)).output().unwrap();
         assert!(String::from_utf8_lossy(&finished.stderr).starts_with("usage: "), "{program}: {finished:?}");
     }
+    let version = output_of(Command::new(folder.join("tckms-seal/tckms-seal")).arg("--version"));
+    assert_eq!(version, format!("tckms-seal {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
 fn the_examples_makefile_takes_the_library_from_a_folder() {
     let folder = installed();
-    let examples = folder.path().join("examples");
-    let directory = format!("TCKMS_DIR={}", folder.path().display());
+    let elsewhere = Scratch::new();
+    // A name with characters that a shell and a linker act on.
+    let prefix = elsewhere.path().join("with a blank, and $(more)");
+    std::fs::rename(folder.path(), &prefix).unwrap();
+    std::fs::create_dir(folder.path()).unwrap();
+    let examples = prefix.join("examples");
+    // Make reads two dollars as one.
+    let directory = format!("TCKMS_DIR={}", prefix.display()).replace('$', "$$");
     output_of(make_in(&examples).arg(directory).env("PKG_CONFIG_LIBDIR", "/nonexistent").env_remove("PKG_CONFIG_PATH"));
+    expect_built(&examples);
+}
+
+/// A description of a library that is not there shows which one was taken.
+#[test]
+fn the_examples_makefile_prefers_the_folder_that_it_is_given() {
+    let folder = installed();
+    let examples = folder.path().join("examples");
+    let description = "Name: tckms\nDescription: test\nVersion: 9\nCflags: -I/nonexistent\nLibs: -lnonexistent\n";
+    folder.write("tckms.pc", description);
+    let directory = format!("TCKMS_DIR={}", folder.path().display());
+    output_of(make_in(&examples).arg(directory).env("PKG_CONFIG_PATH", folder.path()));
     expect_built(&examples);
 }
 

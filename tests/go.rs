@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use support::{Emulator, GCC, Header, Library, Prefix, Scratch, output_of, root, tool};
+use support::{Emulator, Header, Library, Prefix, Scratch, dist, output_of, root, tool};
 
 /// A command of Go in the package's folder, beside an installation with the shared library.
 fn go(arguments: &[&str]) -> Command {
@@ -47,8 +47,7 @@ fn before_path(folder: &Path) -> OsString {
 
 /// Has the package's tests run, for which there is a tckms-seal.
 fn expect_tests_pass(command: &mut Command) {
-    let tool = GCC.build("examples-c/tckms-seal.c", &Library::Static);
-    expect_success(command.env("TCKMS_SEAL", tool.path()));
+    expect_success(command.env("TCKMS_SEAL", dist("tckms-seal")));
 }
 
 /// Runs a command that has to succeed, with all it says when it does not.

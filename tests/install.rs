@@ -44,6 +44,13 @@ fn sources(folder: &str) -> Vec<(String, PathBuf)> {
     sources.map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), file)).collect()
 }
 
+/// The examples, each with what a shell makes its sources of.
+fn examples() -> Vec<(String, PathBuf)> {
+    let mut examples = sources("examples-c");
+    examples.push(("tckms-seal".to_owned(), root().join("examples-c/tckms-seal/*.c")));
+    examples
+}
+
 /// The programs of tests/c that need nothing but the installed library: panic.c calls a function of test builds.
 fn test_programs() -> Vec<(String, PathBuf)> {
     sources("tests/c").into_iter().filter(|(name, _)| name != "panic").collect()
@@ -279,7 +286,7 @@ fn examples_are_built_with_pkg_config_and_run() {
     for compiler in COMPILERS {
         tool(compiler);
         for (way, options) in PKG_CONFIG {
-            for (name, source) in sources("examples-c") {
+            for (name, source) in examples() {
                 let program = folder.path().join(&name);
                 let command = format!("{compiler} {STRICT} {} {options} -o {}", source.display(), program.display());
                 compile(&installation, &command);
@@ -346,7 +353,7 @@ fn examples_are_built_with_cmake_and_run() {
         for (way, options) in [("shared", "-DTCKMS_STATIC=OFF"), ("static", "-DTCKMS_STATIC=ON")] {
             let build = Scratch::new();
             cmake(&installation, compiler, &root().join("examples-c"), build.path(), &[options]);
-            for (name, _) in sources("examples-c") {
+            for (name, _) in examples() {
                 let program = build.path().join(name);
                 assert_eq!(needs_shared_library(&program), way == "shared", "{}", program.display());
                 run_example(&installation, &program, &emulator);
@@ -400,9 +407,9 @@ fn cmake_finds_only_a_version_that_serves() {
 fn the_examples_makefile_builds_with_the_installation() {
     let installation = Installation::moved();
     let folder = Scratch::new();
-    for file in sources("examples-c").into_iter().map(|(_, file)| file).chain([root().join("examples-c/Makefile")]) {
-        fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
-    }
+    let copy = "cp -r *.c tckms-seal Makefile \"$0\"";
+    let mut shell = Command::new("sh");
+    output_of(shell.args(["-c", copy]).arg(folder.path()).current_dir(root().join("examples-c")));
     output_of(installation.shell("make -s").current_dir(folder.path()).env_remove("MAKEFLAGS"));
     let emulator = Emulator::over_http(&["demo"]);
     run_example(&installation, &folder.path().join("quickstart"), &emulator);

@@ -1,5 +1,11 @@
-//! examples-c/tckms-seal.c: the tool does what its help says.
+//! The tool tckms-seal, as it is installed, does what its help and its manual page say.
+//!
+//! What it does with links, mounts, full disks and the rights of files is in tests/tckms_seal/files.rs.
 
+#[path = "tckms_seal/files.rs"]
+mod files;
+#[path = "tckms_seal/tool.rs"]
+mod harness;
 mod support;
 
 use std::fs::{self, File};
@@ -7,57 +13,11 @@ use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::ptr;
-use std::time::{Duration, Instant};
 
-use support::{CLANG, Emulator, GCC, Library, Program, Scratch, output_of, tool};
-
-struct Tool {
-    program: Program,
-    emulator: Emulator,
-    scratch: Scratch,
-}
-
-impl Tool {
-    fn new() -> Self {
-        let program = GCC.build("examples-c/tckms-seal.c", &Library::Shared);
-        Self { program, emulator: Emulator::over_http(&["demo", "other"]), scratch: Scratch::new() }
-    }
-
-    fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut command = Command::new(self.program.path());
-        command.args(arguments).env_clear().envs(self.emulator.environment()).current_dir(self.scratch.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        std::thread::scope(|scope| {
-            // A tool that refuses its arguments reads nothing.
-            scope.spawn(move || stdin.write_all(input).ok());
-            child.wait_with_output().unwrap()
-        })
-    }
-
-    fn code(&self, arguments: &[&str], input: &[u8]) -> i32 {
-        self.run(arguments, input).status.code().expect("it ends by itself")
-    }
-
-    fn key(&self) -> &str {
-        self.emulator.key_id("demo")
-    }
-
-    fn file(&self, name: &str) -> std::path::PathBuf {
-        self.scratch.path().join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.scratch.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
+use harness::{Tool, key_pair, text, wait_until};
+use support::{CLANG, GCC, output_of, root};
 
 #[test]
 fn pipes_and_files_survive() {
@@ -94,7 +54,7 @@ fn eight_gibibytes_pass_in_little_memory() {
     const PARTS: usize = 8 << 10;
     let tool = Tool::new();
     let start = |arguments: &[&str], input: Stdio| {
-        let mut command = Command::new(tool.program.path());
+        let mut command = Command::new(Tool::path());
         command.args(arguments).env_clear().envs(tool.emulator.environment());
         command.stdin(input).stdout(Stdio::piped()).spawn().unwrap()
     };
@@ -178,7 +138,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
     fs::write(tool.file("sealed"), sealed).unwrap();
-    let mut command = Command::new(tool.program.path());
+    let mut command = Command::new(Tool::path());
     command.args(["--info", "sealed"]).env_clear().current_dir(tool.scratch.path());
     let full = File::options().write(true).open("/dev/full").unwrap();
     assert_eq!(command.stdout(full).status().unwrap().code(), Some(1));
@@ -189,7 +149,7 @@ fn an_interrupted_run_leaves_nothing() {
     let tool = Tool::new();
     fs::write(tool.file("out"), "before").unwrap();
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        let mut command = Command::new(tool.program.path());
+        let mut command = Command::new(Tool::path());
         command.args(["-k", tool.key(), "-o", "out"]).env_clear().envs(tool.emulator.environment());
         command.current_dir(tool.scratch.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
         // What the tests' own caller ignores, a shell's background job for one, would stay ignored.
@@ -206,18 +166,14 @@ fn an_interrupted_run_leaves_nothing() {
         wait_until(|| tool.names().len() == 2);
         // SAFETY: a child of our own that was not waited for.
         assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
-        assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(signal));
+        let name = ["SIGINT", "SIGTERM", "SIGHUP"]
+            [[libc::SIGINT, libc::SIGTERM].iter().position(|s| *s == signal).unwrap_or(2)];
+        assert_eq!(text(&output.stderr), format!("tckms-seal: out: interrupted by {name}\n"));
         drop(stdin);
         assert_eq!(tool.names(), ["out"], "signal {signal}");
         assert_eq!(fs::read(tool.file("out")).unwrap(), b"before");
-    }
-}
-
-fn wait_until(happened: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !happened() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not happen");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -241,7 +197,7 @@ fn a_terminal_sees_how_far_it_is() {
     fs::write(tool.file("plain"), vec![7; 3_000_000]).unwrap();
     let seen = |more: &[&str]| {
         let (mut terminal, theirs) = terminal();
-        let mut command = Command::new(tool.program.path());
+        let mut command = Command::new(Tool::path());
         command.args(more).args(["-k", tool.key(), "-o", "sealed", "plain"]).env_clear();
         command.envs(tool.emulator.environment()).current_dir(tool.scratch.path()).stderr(theirs);
         assert!(command.status().unwrap().success());
@@ -270,7 +226,7 @@ fn terminal() -> (File, File) {
 #[test]
 fn an_outage_is_told_from_a_refusal() {
     let tool = Tool::new();
-    let mut command = Command::new(tool.program.path());
+    let mut command = Command::new(Tool::path());
     command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment());
     // Nobody listens on the port of "discard".
     command.env("TCKMS_ENDPOINT", "http://127.0.0.1:9").stdin(Stdio::null());
@@ -280,20 +236,13 @@ fn an_outage_is_told_from_a_refusal() {
 #[test]
 fn an_escrow_key_opens_without_the_service() {
     let tool = Tool::new();
-    let private = openssl(&["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
-    let private = tool.scratch.write("private.pem", &private);
-    let public = openssl(&["pkey", "-pubout", "-in", private.to_str().unwrap()]);
-    tool.scratch.write("public.pem", &public);
+    key_pair(&tool.scratch);
     let sealed = tool.run(&["-k", tool.key(), "-e", "escrow:2026:public.pem"], b"hello").stdout;
     let opened = tool.run(&["-d", "-e", "escrow:2026:private.pem"], &sealed);
     assert_eq!(opened.stdout, b"hello");
     let info: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], &sealed).stdout).unwrap();
     assert_eq!(info["authenticated"], false);
     assert_eq!(info["wrapped_keys"].as_array().unwrap().len(), 2);
-}
-
-fn openssl(arguments: &[&str]) -> String {
-    output_of(tool("openssl").args(arguments))
 }
 
 #[test]
@@ -309,8 +258,127 @@ fn help_says_what_there_is() {
 
 #[test]
 fn it_compiles_without_a_warning() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-c/tckms-seal.c");
-    for compiler in [GCC, CLANG] {
-        compiler.check("c", &source).unwrap();
+    let sources = fs::read_dir(root().join("examples-c/tckms-seal")).unwrap().map(|entry| entry.unwrap().path());
+    let sources: Vec<_> = sources.filter(|file| file.extension().is_some_and(|extension| extension == "c")).collect();
+    assert!(sources.len() > 5, "{sources:?}");
+    for source in sources {
+        for compiler in [GCC, CLANG] {
+            compiler.check("c", &source).unwrap();
+        }
     }
+}
+
+#[test]
+fn a_wrong_command_line_is_explained() {
+    let tool = Tool::new();
+    for (arguments, expected) in [
+        (&["-x"][..], "tckms-seal: unknown option: -x\n"),
+        (&["-qsx"], "tckms-seal: unknown option: -x\n"),
+        (&["--colour"], "tckms-seal: unknown option: --colour\n"),
+        (&["--colour=red"], "tckms-seal: unknown option: --colour=red\n"),
+        (&["--inf"], "tckms-seal: unknown option: --inf\n"),
+        (&["-ü"], "tckms-seal: unknown option: -ü\n"),
+        (&["-\u{1b}[31m"], "tckms-seal: unknown option: -\\u{1b}\n"),
+        (&["--\u{9b}31m\u{202e}"], "tckms-seal: unknown option: --\\u{9b}31m\\u{202e}\n"),
+        (&["--info=yes"], "tckms-seal: this option takes no value: --info=yes\n"),
+        (&["-k"], "tckms-seal: this option needs a value: -k\n"),
+        (&["-dk"], "tckms-seal: this option needs a value: -k\n"),
+        (&["--proxy"], "tckms-seal: this option needs a value: --proxy\n"),
+        (&["-k", "a", "x", "y"], "tckms-seal: there is more than one file: y\n"),
+        (&["-k", "a", "-c", "a"], "tckms-seal: -c takes NAME=VALUE\n"),
+        (&["--info", "-o", "x"], "tckms-seal: --info prints to standard output"),
+        (&[], "tckms-seal: no key is given"),
+    ] {
+        let refused = tool.run(arguments, b"");
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        let said = text(&refused.stderr);
+        assert!(said.starts_with(expected) && said.ends_with("tckms-seal --help says more\n"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn options_may_follow_the_file_and_values_may_be_attached() {
+    let tool = Tool::new();
+    fs::write(tool.file("plain"), "hello").unwrap();
+    fs::write(tool.file("-s"), "hello").unwrap();
+    let key = format!("-k{}", tool.key());
+    assert_eq!(tool.code(&["plain", &key, "-osealed", "-qt2", "-ca=--info"], b""), 0);
+    assert_eq!(tool.run(&["-dqk", tool.key(), "-c", "a=--info", "--", "sealed"], b"").stdout, b"hello");
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "--info", "--", "-s"], b""), 0);
+    assert!(tool.names().contains(&"--info".to_owned()));
+}
+
+/// A signed message is complete before a file gets its name, so nothing is released early.
+#[test]
+fn a_signed_message_is_opened_into_a_file_without_an_option() {
+    let tool = Tool::new();
+    let sealed = tool.run(&["-s", "-k", tool.key()], b"hello").stdout;
+    assert_eq!(tool.code(&["-d", "-k", tool.key(), "-o", "out"], &sealed), 0);
+    assert_eq!(fs::read(tool.file("out")).unwrap(), b"hello");
+    let refused = tool.run(&["-d", "-k", tool.key()], &sealed);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(3), 0));
+    let said = text(&refused.stderr);
+    assert!(said.contains("use -o FILE") && said.contains("or -s"), "{said}");
+    assert_eq!(tool.run(&["-d", "-s", "-k", tool.key()], &sealed).stdout, b"hello");
+    // With the signature broken, the file is as it was.
+    let mut broken = sealed.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    assert_eq!(tool.code(&["-d", "-k", tool.key(), "-o", "out"], &broken), 3);
+    assert_eq!(fs::read(tool.file("out")).unwrap(), b"hello");
+    assert_eq!(tool.names(), ["out"]);
+}
+
+/// Whoever wrote the header may keep the pipe open, and write it in pieces.
+#[test]
+fn info_answers_when_the_header_is_complete() {
+    let tool = Tool::new();
+    let sealed = tool.run(&["-k", tool.key(), "-c", "a=1"], &vec![7; 100_000]).stdout;
+    let whole: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], &sealed).stdout).unwrap();
+    let header_len = whole["header_len"].as_u64().unwrap() as usize;
+    for pieces in [vec![header_len], vec![1, 100, header_len - 101], vec![header_len + 1000], vec![60_000]] {
+        let mut command = Command::new(Tool::path());
+        command.arg("--info").env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut at = 0;
+        for len in pieces {
+            stdin.write_all(&sealed[at..at + len]).unwrap();
+            at += len;
+            std::thread::sleep(std::time::Duration::from_millis(120));
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap(), whole);
+        drop(stdin);
+    }
+    let cut = tool.run(&["--info"], &sealed[..header_len - 1]);
+    assert_eq!(cut.status.code(), Some(3));
+}
+
+#[test]
+fn names_of_others_do_not_control_the_terminal() {
+    let tool = Tool::new();
+    let hostile = "\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{2066}\u{feff}\u{200b}\n";
+    let context = format!("{hostile}={hostile}");
+    let sealed = tool.run(&["-k", tool.key(), "-c", &context], b"hello").stdout;
+    let info = tool.run(&["--info"], &sealed).stdout;
+    let value: serde_json::Value = serde_json::from_slice(&info).unwrap();
+    assert_eq!(value["context"][hostile], hostile);
+    let missing = tool.run(&["-d", "-k", tool.key(), hostile], b"");
+    let unopened = tool.run(&["-d", "-k", tool.key(), "-c", "other=1"], &sealed);
+    let key = tool.run(&["-k", hostile], b"");
+    let folder = tool.run(&["-k", tool.key(), "-o", &format!("no{hostile}/x")], b"");
+    let escrow = tool.run(&["-e", &format!("a:b:{hostile}")], b"");
+    for said in [&info, &missing.stderr, &unopened.stderr, &key.stderr, &folder.stderr, &escrow.stderr] {
+        let said = text(said);
+        let line = said.trim_end_matches('\n');
+        assert!(!line.is_empty());
+        let unsafe_one =
+            line.chars().find(|c| c.is_control() && *c != '\n' || hostile[5..].contains(*c) && !c.is_ascii());
+        assert_eq!(unsafe_one, None, "{said:?}");
+    }
+    // Bytes that are not UTF-8: a terminal may take one for a C1 control character.
+    use std::os::unix::ffi::OsStrExt;
+    let mut command = Command::new(Tool::path());
+    command.args(["--info"]).arg(std::ffi::OsStr::from_bytes(b"a\x9bb\xc3"));
+    assert_eq!(text(&command.output().unwrap().stderr), "tckms-seal: a\\x9bb\\xc3: No such file or directory\n");
 }

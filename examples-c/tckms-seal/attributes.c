@@ -1,0 +1,136 @@
+#ifdef __linux__
+#define _GNU_SOURCE
+#else
+#define _XOPEN_SOURCE 700
+#endif
+
+#include "attributes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
+
+#include "report.h"
+#include "text.h"
+
+/* What may get lost. */
+enum { OWNER = 1, GROUP = 2, ACL = 4, LABEL = 8 };
+
+static const char *const NAMES[] = {"owner", "group", "access control list", "SELinux label"};
+
+static int keep_owner(const struct stat *was, int file) {
+  struct stat is;
+  int lost = 0;
+  if (fstat(file, &is) != 0 || is.st_uid != was->st_uid) {
+    lost |= fchown(file, was->st_uid, (gid_t)-1) == 0 ? 0 : OWNER;
+  }
+  if (fstat(file, &is) != 0 || is.st_gid != was->st_gid) {
+    lost |= fchown(file, (uid_t)-1, was->st_gid) == 0 ? 0 : GROUP;
+  }
+  return lost;
+}
+
+#ifdef __linux__
+/* As large as the kernel has them. */
+#define ATTRIBUTE_MAX 65536
+
+static ssize_t get_attribute(int file, const char *name, char *value) {
+  char path[64];
+  ssize_t len = fgetxattr(file, name, value, ATTRIBUTE_MAX);
+  if (len < 0 && errno == EBADF) {
+    /* A file that may not be read is open with O_PATH, which fgetxattr() refuses. */
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    len = getxattr(path, name, value, ATTRIBUTE_MAX);
+  }
+  return len;
+}
+
+static int is_without(void) { return errno == ENODATA || errno == ENOTSUP; }
+
+/* Returns whether `file` has the attribute as `old` has it, also when both have none. */
+static int keep_attribute(int old, int file, const char *name) {
+  static char value[ATTRIBUTE_MAX], present[ATTRIBUTE_MAX];
+  ssize_t len = get_attribute(old, name, value);
+  if (len < 0) {
+    /* One that a new file inherits from its folder would say more than the old file did. */
+    return is_without() && (fremovexattr(file, name) == 0 || is_without());
+  }
+  if (get_attribute(file, name, present) == len && memcmp(value, present, (size_t)len) == 0) {
+    return 1;
+  }
+  return fsetxattr(file, name, value, (size_t)len, 0) == 0;
+}
+
+/* A label cannot be removed, and a file without one got its own from the rules of the system. */
+static int keep_label(int old, int file) {
+  static char value[ATTRIBUTE_MAX];
+  return (get_attribute(old, "security.selinux", value) < 0 && is_without()) ||
+         keep_attribute(old, file, "security.selinux");
+}
+
+/* The label first, so that the list does not open the file before. */
+static int keep_rules(int old, int file) {
+  int lost = keep_label(old, file) ? 0 : LABEL;
+  return lost | (keep_attribute(old, file, "system.posix_acl_access") ? 0 : ACL);
+}
+#else
+static int keep_rules(int old, int file) {
+  (void)old;
+  (void)file;
+  return 0;
+}
+#endif
+
+/* A mode that lets no one do what either the old file or a new one forbids. */
+static mode_t narrower(mode_t was, mode_t fresh, int lost) {
+  mode_t mode = was & fresh & 0777;
+  if (lost & GROUP) {
+    /* The members of another group had the rights of the others. */
+    mode &= (mode_t)~070 | ((was & 07) << 3);
+  }
+  if (lost & ACL) {
+    /* The list may have denied anyone what the mode allows. */
+    mode &= 0700;
+  }
+  return mode;
+}
+
+static void say_what_is_lost(const char *name, int lost, mode_t mode) {
+  char *why = NULL, number[32];
+  size_t i;
+  for (i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+    if (lost & (1 << i)) {
+      text_append_string(&why, why ? ", " : "could not keep its ");
+      text_append_string(&why, NAMES[i]);
+    }
+  }
+  snprintf(number, sizeof number, "; its mode is %04o", (unsigned)mode);
+  text_append_string(&why, number);
+  report(name, why);
+  free(why);
+}
+
+int attributes_keep(int old, int file, mode_t fresh, const char *name) {
+  struct stat was;
+  mode_t mode;
+  int lost;
+  if (fstat(old, &was) != 0) {
+    return report_errno(name);
+  }
+  lost = keep_owner(&was, file);
+  lost |= keep_rules(old, file);
+  mode = lost ? narrower(was.st_mode, fresh, lost) : was.st_mode & 07777;
+  /* Last: a change of the owner takes bits away. */
+  if (fchmod(file, mode) != 0) {
+    return report_errno(name);
+  }
+  if (lost) {
+    say_what_is_lost(name, lost, mode);
+  }
+  return EXIT_SUCCESS;
+}

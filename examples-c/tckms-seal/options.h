@@ -1,0 +1,36 @@
+/* The command line. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stddef.h>
+
+/* As many as a message may have without its reader raising a limit. */
+#define KEYS_MAX 8
+
+enum action { ACTION_SEAL, ACTION_OPEN, ACTION_INFO, ACTION_HELP, ACTION_VERSION };
+
+struct options {
+  enum action action;
+  int sign, quiet, overwrite_input;
+  unsigned threads;
+  const char *keys[KEYS_MAX];
+  size_t key_count;
+  /* Each NAMESPACE:NAME:FILE. */
+  const char *escrow_keys[KEYS_MAX];
+  size_t escrow_key_count;
+  /* A JSON object, or NULL. Owned. */
+  char *context;
+  const char *proxy;
+  /* NULL: standard output, standard input. */
+  const char *output, *input;
+};
+
+/* Returns EXIT_SUCCESS, or EXIT_USAGE after saying what is wrong. */
+int options_parse(struct options *options, int argc, char **argv);
+
+void options_free(struct options *options);
+
+/* What --help prints. */
+extern const char OPTIONS_HELP[];
+
+#endif

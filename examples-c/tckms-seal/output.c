@@ -1,0 +1,377 @@
+#ifdef __linux__
+#define _GNU_SOURCE
+#else
+#define _XOPEN_SOURCE 700
+#endif
+
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/ioctl.h>
+#endif
+
+#include <tckms.h>
+
+#include "attributes.h"
+#include "descriptor.h"
+#include "interrupt.h"
+#include "report.h"
+#include "text.h"
+
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+int output_find(struct output *output, const char *path, int is_secret) {
+  mode_t mask = umask(0);
+  umask(mask);
+  memset(output, 0, sizeof *output);
+  output->fd = output->old = output->target = output->folder = output->place.folder = -1;
+  /* What was opened may be secret and is for its owner only. */
+  output->fresh = is_secret ? 0600 : 0666 & ~mask;
+  if (!path || strcmp(path, "-") == 0) {
+    output->name = "standard output";
+    output->place.kind = PLACE_DESCRIPTOR;
+    output->place.descriptor = STDOUT_FILENO;
+  } else {
+    output->name = path;
+    if (place_find(&output->place, path) != EXIT_SUCCESS) {
+      return EXIT_FAILURE;
+    }
+  }
+  if (output->place.kind == PLACE_DESCRIPTOR) {
+    output->fd = output->place.descriptor;
+    return descriptor_is_writable(output->fd) ? EXIT_SUCCESS : report_errno(output->name);
+  }
+  output->way = output->place.kind == PLACE_SPECIAL ? OUTPUT_DIRECT : OUTPUT_RENAMED;
+  return EXIT_SUCCESS;
+}
+
+int output_is_input(const struct output *output, const struct input *input) {
+  struct stat there = output->place.stat;
+  if (output->place.kind == PLACE_ABSENT || (output->place.kind == PLACE_DESCRIPTOR && fstat(output->fd, &there) != 0)) {
+    return 0;
+  }
+  if (S_ISBLK(there.st_mode) && S_ISBLK(input->before.st_mode)) {
+    return there.st_rdev == input->before.st_rdev;
+  }
+  return S_ISREG(there.st_mode) && there.st_dev == input->before.st_dev && there.st_ino == input->before.st_ino;
+}
+
+int output_waits_for_the_end(const struct output *output) { return output->way != OUTPUT_DIRECT; }
+
+/* ---- The unfinished file ---- */
+
+/* Names need not be hard to guess: a file that is there already is never taken. */
+static void make_name(char *name, size_t size) {
+  static unsigned long attempt;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(name, size, ".tckms-seal.%lx.%lx.%lx", (unsigned long)getpid(), (unsigned long)now.tv_nsec, attempt++);
+}
+
+/* Returns 0, or -1 with errno. */
+static int create_unfinished(struct output *output, int folder) {
+  char name[80];
+  int attempt;
+  for (attempt = 0; attempt < 100; attempt++) {
+    make_name(name, sizeof name);
+    output->fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (output->fd >= 0) {
+      output->folder = folder;
+      text_append_string(&output->unfinished, name);
+      return 0;
+    }
+    if (errno != EEXIST) {
+      return -1;
+    }
+  }
+  return -1;
+}
+
+/* In the folder for files that programs need for a while. */
+static int create_unfinished_elsewhere(struct output *output) {
+  const char *path = getenv("TMPDIR");
+  int folder;
+  output->elsewhere = path && path[0] == '/' ? path : "/tmp";
+  path = output->elsewhere;
+  folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0 || create_unfinished(output, folder) != 0) {
+    if (folder >= 0) {
+      close(folder);
+    }
+    return report_errno(path);
+  }
+  return EXIT_SUCCESS;
+}
+
+static void remove_unfinished(struct output *output) {
+  if (output->unfinished) {
+    unlinkat(output->folder, output->unfinished, 0);
+    free(output->unfinished);
+    output->unfinished = NULL;
+  }
+}
+
+/* ---- Whether a file can be replaced ---- */
+
+#ifdef __linux__
+/* Which mount an open file is reached through, or -1. */
+static long mount_of(int file) {
+  char path[64], line[128];
+  long mount = -1;
+  FILE *info;
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", file);
+  info = fopen(path, "re");
+  while (info && mount < 0 && fgets(line, sizeof line, info)) {
+    if (sscanf(line, "mnt_id: %ld", &mount) != 1) {
+      mount = -1;
+    }
+  }
+  if (info) {
+    fclose(info);
+  }
+  return mount;
+}
+
+/* From linux/fs.h, which not every C library comes with. */
+#define GET_FLAGS _IOR('f', 1, long)
+#define FLAG_APPEND 0x20
+
+/* In a folder that is only ever appended to, names are made and never changed. */
+static int keeps_names(int folder) {
+  int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0, answered;
+  answered = readable >= 0 && ioctl(readable, GET_FLAGS, &flags) == 0;
+  if (readable >= 0) {
+    close(readable);
+  }
+  return answered && (flags & FLAG_APPEND);
+}
+#else
+static long mount_of(int file) {
+  (void)file;
+  return -1;
+}
+
+static int keeps_names(int folder) {
+  (void)folder;
+  return 0;
+}
+#endif
+
+/* Whether the file is mounted on its name. rename() says so only when all the work is done. */
+static int is_mounted(const struct output *output) {
+  struct stat folder;
+  return fstat(output->place.folder, &folder) != 0 || folder.st_dev != output->place.stat.st_dev ||
+         mount_of(output->place.folder) != mount_of(output->old);
+}
+
+/* Returns 0 when the file at the place can be replaced, or an error number. */
+static int prepare_replacement(struct output *output) {
+  if (output->old >= 0 && is_mounted(output)) {
+    return EBUSY;
+  }
+  if (keeps_names(output->place.folder)) {
+    return EPERM;
+  }
+  return create_unfinished(output, output->place.folder) == 0 ? 0 : errno;
+}
+
+static int prepare_copy(struct output *output) {
+  output->way = OUTPUT_COPIED;
+  if (!keeps_names(output->place.folder) && create_unfinished(output, output->place.folder) == 0) {
+    return EXIT_SUCCESS;
+  }
+  return create_unfinished_elsewhere(output);
+}
+
+static int open_special(struct output *output) {
+  output->fd = place_open(&output->place, O_WRONLY);
+  if (output->fd >= 0) {
+    return EXIT_SUCCESS;
+  }
+  return interrupt_signal() ? report(output->name, interrupt_text()) : report_errno(output->name);
+}
+
+static int open_old(struct output *output) {
+  int number = 0;
+  output->target = place_open(&output->place, O_WRONLY | O_NONBLOCK);
+  number = output->target < 0 ? errno : 0;
+  if (number == EPERM || number == EROFS || number == ESTALE) {
+    /* Nobody may change or replace it, or it is another file by now. */
+    return report(output->name, strerror(number));
+  }
+  output->old = place_open(&output->place, O_RDONLY | O_NONBLOCK);
+  if (output->old < 0) {
+    output->old = place_open(&output->place, O_PATH);
+  }
+  return output->old >= 0 ? EXIT_SUCCESS : report_errno(output->name);
+}
+
+int output_open(struct output *output) {
+  int number;
+  if (output->place.kind == PLACE_DESCRIPTOR) {
+    return EXIT_SUCCESS;
+  }
+  if (output->place.kind == PLACE_SPECIAL) {
+    return open_special(output);
+  }
+  if (output->place.kind == PLACE_FILE && open_old(output) != EXIT_SUCCESS) {
+    return EXIT_FAILURE;
+  }
+  number = prepare_replacement(output);
+  if (number == 0) {
+    return EXIT_SUCCESS;
+  }
+  /* Without space for the smallest file there is none for a copy either. */
+  if (output->target < 0 || number == ENOSPC || number == EDQUOT) {
+    return report(output->name, strerror(number));
+  }
+  return prepare_copy(output);
+}
+
+/* ---- Delivery ---- */
+
+/* So that the name outlives a crash of the system. A folder that cannot be synced is no failure. */
+static void sync_folder(int folder) {
+  int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (readable >= 0) {
+    fsync(readable);
+    close(readable);
+  }
+}
+
+/* Asks for the space before the old content is touched. Where the file system cannot tell, the copy finds out. */
+static int reserve(int target, off_t before, off_t len) {
+#ifdef __APPLE__
+  (void)target, (void)before, (void)len;
+  return 0;
+#else
+  int number = len > before ? posix_fallocate(target, before, len - before) : 0;
+  if (number != ENOSPC && number != EFBIG && number != EDQUOT) {
+    return 0;
+  }
+  if (ftruncate(target, before) == 0) {
+    errno = number;
+  }
+  return -1;
+#endif
+}
+
+static int write_all(int file, const char *bytes, size_t len) {
+  while (len > 0) {
+    ssize_t written = write(file, bytes, len);
+    if (written < 0 && errno != EINTR) {
+      return -1;
+    }
+    bytes += written > 0 ? written : 0;
+    len -= written > 0 ? (size_t)written : 0;
+  }
+  return 0;
+}
+
+static int copy(int from, int to, off_t len) {
+  static char piece[64 * 1024];
+  ssize_t got = 1;
+  int result = lseek(from, 0, SEEK_SET) == 0 ? 0 : -1;
+  while (result == 0 && got > 0) {
+    got = read(from, piece, sizeof piece);
+    result = got < 0 ? -1 : write_all(to, piece, (size_t)got);
+  }
+  tckms_wipe(piece, sizeof piece);
+  return result == 0 && ftruncate(to, len) == 0 && fsync(to) == 0 ? 0 : -1;
+}
+
+/* The old content is lost, so the new one is not removed, and its place is told. */
+static int leave_unfinished(struct output *output) {
+  char *what = NULL;
+  text_append_string(&what, "the file is damaged; its whole new content is ");
+  text_append_string(&what, output->unfinished);
+  text_append_string(&what, output->elsewhere ? " in " : " in the same folder");
+  text_append_string(&what, output->elsewhere ? output->elsewhere : "");
+  report(output->name, what);
+  free(what);
+  free(output->unfinished);
+  output->unfinished = NULL;
+  return EXIT_FAILURE;
+}
+
+/* The file keeps everything but its content. */
+static int copy_into_target(struct output *output) {
+  struct stat unfinished, target;
+  if (fstat(output->fd, &unfinished) != 0 || fstat(output->target, &target) != 0 ||
+      reserve(output->target, target.st_size, unfinished.st_size) != 0) {
+    return report_errno(output->name);
+  }
+  if (copy(output->fd, output->target, unfinished.st_size) != 0) {
+    report_errno(output->name);
+    return leave_unfinished(output);
+  }
+  remove_unfinished(output);
+  return EXIT_SUCCESS;
+}
+
+static int rename_unfinished(struct output *output) {
+  const struct place *place = &output->place;
+  if (output->old >= 0) {
+    if (attributes_keep(output->old, output->fd, output->fresh, output->name) != EXIT_SUCCESS) {
+      return EXIT_FAILURE;
+    }
+  } else if (fchmod(output->fd, output->fresh) != 0) {
+    return report_errno(output->name);
+  }
+  if (fsync(output->fd) != 0) {
+    return report_errno(output->name);
+  }
+  if (renameat(output->folder, output->unfinished, place->folder, place->name) != 0) {
+    /* A kind of file system or mount that was not recognised before. */
+    return output->target >= 0 ? copy_into_target(output) : report_errno(output->name);
+  }
+  free(output->unfinished);
+  output->unfinished = NULL;
+  sync_folder(place->folder);
+  return EXIT_SUCCESS;
+}
+
+static int close_file(int *file) {
+  int result = *file > STDERR_FILENO ? close(*file) : 0;
+  *file = -1;
+  return result;
+}
+
+int output_finish(struct output *output) {
+  int result = EXIT_SUCCESS;
+  if (output->way == OUTPUT_RENAMED) {
+    result = rename_unfinished(output);
+  } else if (output->way == OUTPUT_COPIED) {
+    result = copy_into_target(output);
+  }
+  /* Some file systems find out only now that there was no space. Descriptors of the caller stay open. */
+  if (result == EXIT_SUCCESS && output->place.kind != PLACE_DESCRIPTOR && close_file(&output->fd) != 0) {
+    result = report_errno(output->name);
+  }
+  if (result == EXIT_SUCCESS && output->target >= 0 && close_file(&output->target) != 0) {
+    result = report_errno(output->name);
+  }
+  return result;
+}
+
+void output_free(struct output *output) {
+  remove_unfinished(output);
+  if (output->place.kind != PLACE_DESCRIPTOR) {
+    close_file(&output->fd);
+  }
+  close_file(&output->old);
+  close_file(&output->target);
+  if (output->folder != output->place.folder) {
+    close_file(&output->folder);
+  }
+  place_free(&output->place);
+}

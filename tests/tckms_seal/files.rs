@@ -1,0 +1,503 @@
+//! Descriptors, links, mounts, full disks, and the rights of files.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+
+use crate::harness::{Tool, names_in, printed, text};
+use crate::support::{output_of, tool};
+
+/// A call that has to fail, with this exit status and this text in its message.
+fn refused(output: &std::process::Output, code: i32, expected: &str) {
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(code) && said.contains(expected), "{}: {said}", output.status);
+    assert!(said.ends_with('\n') && said.starts_with("tckms-seal: "), "{said}");
+}
+
+/* ---- Descriptors ---- */
+
+#[test]
+fn a_path_of_a_descriptor_is_that_descriptor() {
+    let tool = Tool::new();
+    symlink("/dev/stdout", tool.file("link")).unwrap();
+    symlink("/proc/self/fd", tool.file("folder")).unwrap();
+    let paths = [
+        "-",
+        "/dev/stdout",
+        "/dev/fd/1",
+        "/proc/self/fd/1",
+        "//dev//./stdout",
+        "/proc/thread-self/fd/1",
+        "link",
+        "folder/1",
+    ];
+    for path in paths {
+        // Appended to, and the file is still the one that it was.
+        let script = format!(
+            "printf before >out; ls -i out; printf hello | seal -o {path} >>out; ls -i out; dd if=out bs=1 skip=6 status=none | open"
+        );
+        let output = printed(&tool.shell(&script));
+        let lines: Vec<_> = output.lines().collect();
+        assert!(lines.len() == 3 && lines[0] == lines[1] && lines[2] == "hello", "{path}: {output}");
+        assert!(fs::read(tool.file("out")).unwrap().starts_with(b"before"), "{path}");
+    }
+    assert_eq!(tool.names(), ["folder", "link", "out"]);
+    let script =
+        "printf before >out; printf hello | seal -o /dev/fd/3 3>>out; dd if=out bs=1 skip=6 status=none | open";
+    assert_eq!(printed(&tool.shell(script)), "hello");
+    // At the position that the descriptor has.
+    assert_eq!(
+        printed(&tool.shell("{ printf before; printf hello | seal | open -o -; } >out; cat out")),
+        "beforehello"
+    );
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_an_error() {
+    let tool = Tool::new();
+    for script in [
+        "seal -o /dev/fd/9",
+        "seal -o /dev/fd/3 out",
+        "seal -o /proc/self/fd/99999999999999999999",
+        "seal -o /proc/thread-self/fd/4",
+        "seal -o /dev/stdin </dev/null",
+        "seal -o /dev/fd/0 0<out",
+    ] {
+        fs::write(tool.file("out"), "before").unwrap();
+        refused(&tool.shell(script), 1, "Bad file descriptor");
+        assert_eq!((fs::read(tool.file("out")).unwrap(), tool.names()), (b"before".to_vec(), vec!["out".to_owned()]));
+    }
+    refused(&tool.shell("sleep 5 & seal -o /proc/$!/fd/1"), 1, "no descriptor of this program");
+}
+
+#[test]
+fn closed_standard_descriptors_are_errors_where_they_are_needed() {
+    let tool = Tool::new();
+    fs::write(tool.file("plain"), "hello").unwrap();
+    for (script, name) in [
+        ("seal <&-", "standard input"),
+        ("seal -o out <&-", "standard input"),
+        ("seal - <&-", "standard input"),
+        ("seal /dev/stdin <&-", "/dev/stdin"),
+        ("\"$TOOL\" --info <&-", "standard input"),
+        ("seal 0>plain", "standard input"),
+        ("seal plain >&-", "standard output"),
+        ("seal -o /dev/stdout plain >&-", "/dev/stdout"),
+        ("seal plain 1<plain", "standard output"),
+        ("\"$TOOL\" --help >&-", "standard output"),
+        ("\"$TOOL\" --version >&-", "standard output"),
+        ("printf x | seal -o sealed; \"$TOOL\" --info sealed >&-", "standard output"),
+    ] {
+        fs::write(tool.file("plain"), "hello").unwrap();
+        let output = tool.shell(script);
+        refused(&output, 1, &format!("tckms-seal: {name}: Bad file descriptor\n"));
+        assert!(output.stdout.is_empty(), "{script}");
+    }
+    assert_eq!(tool.names(), ["plain", "sealed"]);
+    // A file that is opened does not become a standard descriptor, into which something else is printed.
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        fs::write(tool.file("plain"), "hello").unwrap();
+        let script = format!("seal -o sealed plain {closed}; open -o again sealed {closed}; cat again");
+        assert_eq!(printed(&tool.shell(&script)), "hello", "{closed}");
+        let script = format!("echo nonsense >bad; echo before >out; open -o out bad {closed} || cat out; rm bad out");
+        assert_eq!(text(&tool.shell(&script).stdout), "before\n", "{closed}");
+    }
+}
+
+/* ---- Who may do what with a file ---- */
+
+/// An access control list as the kernel has it: mode bits, and rights of users.
+fn access_control_list(owner: u16, users: &[(u32, u16)], group: u16, mask: u16, other: u16) -> Vec<u8> {
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    let mut entry = |tag: u16, rights: u16, id: u32| {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(rights.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    };
+    entry(1, owner, u32::MAX);
+    users.iter().for_each(|(id, rights)| entry(2, *rights, *id));
+    entry(4, group, u32::MAX);
+    entry(0x10, mask, u32::MAX);
+    entry(0x20, other, u32::MAX);
+    bytes
+}
+
+fn set_attribute(file: &Path, name: &str, value: &[u8]) {
+    let path = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
+    let name = std::ffi::CString::new(name).unwrap();
+    // SAFETY: two strings and a value with its length.
+    let result = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    assert_eq!(result, 0, "this file system has no {name:?}: {}", std::io::Error::last_os_error());
+}
+
+fn attribute(file: &Path, name: &str) -> Option<Vec<u8>> {
+    let path = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
+    let name = std::ffi::CString::new(name).unwrap();
+    let mut value = vec![0; 1024];
+    // SAFETY: two strings and memory with its length.
+    let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    usize::try_from(len).ok().map(|len| value[..len].to_vec())
+}
+
+const ACL: &str = "system.posix_acl_access";
+
+#[test]
+fn a_replaced_file_keeps_its_rights() {
+    let tool = Tool::new();
+    let out = tool.file("out");
+    let label = b"system_u:object_r:etc_t:s0\0";
+    for (mode, sealing) in [(0o640, true), (0o604, false), (0o400, true), (0o777, false), (0o000, true), (0o2750, true)]
+    {
+        let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
+        let _ = fs::remove_file(&out);
+        fs::write(&out, "before").unwrap();
+        chown(&out, Some(1234), Some(4321)).unwrap();
+        fs::set_permissions(&out, fs::Permissions::from_mode(mode)).unwrap();
+        set_attribute(&out, "security.selinux", label);
+        let before = fs::metadata(&out).unwrap();
+        let arguments = if sealing { &["-k"][..] } else { &["-d", "-k"] };
+        let done = tool.run(&[arguments, &[tool.key(), "-o", "out"]].concat(), if sealing { b"x" } else { &sealed });
+        assert!(done.status.success() && done.stderr.is_empty(), "{}", text(&done.stderr));
+        let after = fs::metadata(&out).unwrap();
+        assert_eq!((after.mode() & 0o7777, after.uid(), after.gid()), (mode, 1234, 4321));
+        assert_ne!(before.ino(), after.ino());
+        assert_eq!(attribute(&out, "security.selinux").unwrap(), label);
+        assert_eq!(attribute(&out, ACL), None);
+    }
+}
+
+#[test]
+fn a_replaced_file_keeps_its_access_control_list_and_inherits_none() {
+    let tool = Tool::new();
+    let list = access_control_list(6, &[(1000, 4), (1001, 6)], 4, 6, 0);
+    let out = tool.file("out");
+    fs::write(&out, "before").unwrap();
+    set_attribute(&out, ACL, &list);
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "out"], b"x"), 0);
+    assert_eq!(attribute(&out, ACL).unwrap(), list);
+    assert_eq!(fs::metadata(&out).unwrap().mode() & 0o777, 0o660);
+    // The folder gives new files a list; a file that had none gets none.
+    set_attribute(tool.scratch.path(), "system.posix_acl_default", &access_control_list(7, &[(1000, 7)], 7, 7, 0));
+    let plain = tool.file("plain");
+    fs::write(&plain, "").unwrap();
+    tool.shell("rm -f plain; (umask 077; mkdir aside; cd aside; : >plain); mv aside/plain plain");
+    output_of(tool_command("sh").args(["-c", "cp out plain"]).current_dir(tool.scratch.path()));
+    // SAFETY: two strings.
+    unsafe { libc::removexattr(c_path(&plain).as_ptr(), c"system.posix_acl_access".as_ptr()) };
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(attribute(&plain, ACL), None);
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "plain"], b"x"), 0);
+    assert_eq!((attribute(&plain, ACL), fs::metadata(&plain).unwrap().mode() & 0o777), (None, 0o640));
+}
+
+fn tool_command(name: &str) -> std::process::Command {
+    tool(name)
+}
+
+fn c_path(path: &Path) -> std::ffi::CString {
+    std::ffi::CString::new(path.to_str().unwrap()).unwrap()
+}
+
+/// A user who may replace the file but not give it away.
+#[test]
+fn what_cannot_be_kept_is_said_and_opens_the_file_to_nobody() {
+    let tool = Tool::new();
+    let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
+    fs::write(tool.file("sealed"), sealed).unwrap();
+    fs::set_permissions(tool.file("sealed"), fs::Permissions::from_mode(0o644)).unwrap();
+    let out = tool.file("out");
+    for (mode, list, sealed_mode, opened_mode, lost) in [
+        (0o664, None, 0o644, 0o600, "owner, group"),
+        (0o640, None, 0o600, 0o600, "owner, group"),
+        (0o604, None, 0o604, 0o600, "owner, group"),
+        (0o666, None, 0o644, 0o600, "owner, group"),
+        // The list denies user 1000 what all others may.
+        (0o664, Some(access_control_list(6, &[(1000, 0)], 6, 6, 4)), 0o644, 0o600, "owner, group"),
+    ] {
+        for (command, expected) in [("printf x | seal -o out", sealed_mode), ("open -o out sealed", opened_mode)] {
+            let _ = fs::remove_file(&out);
+            fs::write(&out, "before").unwrap();
+            chown(&out, Some(1234), Some(4321)).unwrap();
+            fs::set_permissions(&out, fs::Permissions::from_mode(mode)).unwrap();
+            if let Some(list) = &list {
+                set_attribute(&out, ACL, list);
+            }
+            let done = tool.shell_as_nobody(command);
+            let said = text(&done.stderr);
+            assert!(done.status.success(), "{said}");
+            assert!(said.starts_with(&format!("tckms-seal: out: could not keep its {lost}; its mode is ")), "{said}");
+            let after = fs::metadata(&out).unwrap();
+            assert_eq!((after.mode() & 0o777, after.uid()), (expected, 65_534), "{mode:o} {command}");
+            assert!(said.contains(&format!("{expected:04o}")), "{said}");
+            // A list that could be kept still says what it said.
+            assert_eq!(attribute(&out, ACL).is_some(), list.is_some());
+        }
+    }
+}
+
+/* ---- Files that cannot be replaced ---- */
+
+#[test]
+fn a_mounted_file_is_written_in_place() {
+    let tool = Tool::new();
+    for mounted in [
+        "mkdir a; printf before >a/file; mount --bind a/file out",
+        "mount -t tmpfs none m; printf before >m/file; mount --bind m/file out",
+    ] {
+        let script = format!(
+            "mkdir -p m; : >out; {mounted}; chmod 640 out; ls -i out; printf hello | seal >sealed; open -o out sealed; ls -i out; \
+             cat out; stat -c %a out; printf nonsense | open -o out 2>&1 || cat out; ls -A; rm -rf a"
+        );
+        let output = printed(&tool.shell_with_mounts(&script));
+        let lines: Vec<_> = output.lines().collect();
+        assert!(lines[0] == lines[1] && lines[2].starts_with("hello640"), "{output}");
+        assert!(lines[3].starts_with("tckms-seal: cannot open standard input to out"), "{output}");
+        assert!(lines[4].starts_with("hello") && !output.contains(".tckms-seal."), "{output}");
+        // A shorter content leaves nothing of a longer one, and it may be the input when that is allowed.
+        let script = format!(
+            "mkdir -p m; : >out; {mounted}; seq 1000 >out; printf hello | seal >sealed; open -o out sealed; cat out; \
+             seal -o out out 2>&1 || true; seal --overwrite-input -o out out; open out; rm -rf a"
+        );
+        let output = printed(&tool.shell_with_mounts(&script));
+        assert!(output.starts_with("hellotckms-seal: out: this is the input file"), "{output}");
+        assert!(output.ends_with("\nhello"), "{output}");
+    }
+}
+
+/// An endpoint that nobody serves shows that the service is not asked.
+#[test]
+fn what_cannot_be_written_is_refused_before_the_work() {
+    let tool = Tool::new();
+    let refusals = [
+        (": >out; mount --bind out out; mount -o remount,bind,ro out", "out: Read-only file system"),
+        ("mkdir -p m; mount -t tmpfs -o ro none m", "m/new: Read-only file system"),
+        ("mkdir -p m; mount -t tmpfs none m; : >m/new; mount -o remount,ro m", "m/new: Read-only file system"),
+        ("mkdir -p d", "d: Is a directory"),
+        ("mkdir -p d; ln -sfn d l", "l: Is a directory"),
+        (":", "no/such/folder: No such file or directory"),
+        (": >f", "f/x: Not a directory"),
+        (": >f", "f/: Not a directory"),
+        ("ln -sfn loop loop", "loop: Too many levels of symbolic links"),
+        ("ln -sfn no/such/folder dangling", "dangling: No such file or directory"),
+        (":", ": No such file or directory"),
+    ];
+    for (prepare, expected) in refusals {
+        let name = expected.split(": ").next().unwrap();
+        let script = format!("{prepare}; TCKMS_ENDPOINT=http://127.0.0.1:9; echo x | seal -o '{name}'");
+        refused(&tool.shell_with_mounts(&script), 1, &format!("tckms-seal: {expected}\n"));
+    }
+}
+
+#[test]
+fn files_and_folders_that_nobody_may_change_are_refused_before_the_work() {
+    let tool = Tool::new();
+    let no_attributes = "this machine's file system or the rights of this test do not allow chattr";
+    for (prepare, name, expected) in [
+        (": >out; chattr +i out", "out", "out: Operation not permitted"),
+        (": >out; chattr +a out", "out", "out: Operation not permitted"),
+        ("mkdir -p d; chattr +i d", "d/new", "d/new: Operation not permitted"),
+        ("mkdir -p d; chattr +a d", "d/new", "d/new: Operation not permitted"),
+    ] {
+        let undo = "chattr -ia out d 2>/dev/null || true; ls -A d 2>/dev/null || true; rm -rf out d";
+        let prepared = tool.shell(&format!("{prepare} || {{ {undo}; exit 77; }}"));
+        assert!(prepared.status.success(), "{no_attributes}: {}", text(&prepared.stderr));
+        let output = tool.shell(&format!("TCKMS_ENDPOINT=http://127.0.0.1:9; echo x | seal -o {name}"));
+        let left = printed(&tool.shell(undo));
+        refused(&output, 1, &format!("tckms-seal: {expected}\n"));
+        assert_eq!(left, "", "an unfinished file is left");
+    }
+    // In a folder where names cannot change, a file that is there is written in place.
+    let script = "mkdir d; printf before >d/out; chattr +a d; printf hello | seal >sealed; TMPDIR=$PWD open -o d/out sealed; \
+                  chattr -a d; cat d/out; ls -A d";
+    assert_eq!(printed(&tool.shell(script)), "helloout\n");
+}
+
+#[test]
+fn in_a_folder_that_is_not_writable_a_writable_file_is_written_in_place() {
+    let tool = Tool::new();
+    let script = "mkdir d t; printf before >d/out; chmod 666 d/out; printf hello | seal >sealed; chmod 555 d; ls -i d; \
+                  TMPDIR=$PWD/t open -o d/out sealed; ls -i d; cat d/out; ls -A d t; \
+                  printf x | TMPDIR=$PWD/t seal -o d/new || true; TMPDIR=/nonexistent open -o d/out sealed || true; cat d/out";
+    let output = tool.shell_as_nobody(script);
+    let printed = printed(&output);
+    let lines: Vec<_> = printed.lines().collect();
+    assert!(lines[0] == lines[1] && lines[2] == "hellod:" && lines[3..] == ["out", "", "t:", "hello"], "{printed}");
+    let said = text(&output.stderr);
+    assert_eq!(said, "tckms-seal: d/new: Permission denied\ntckms-seal: /nonexistent: No such file or directory\n");
+}
+
+/* ---- Full disks ---- */
+
+#[test]
+fn a_full_disk_is_an_error_at_each_stage() {
+    let tool = Tool::new();
+    let fill = "mkdir -p m; mount -t tmpfs -o size=256k none m; head -c 100000 /dev/zero >small; head -c 300000 /dev/zero >big; \
+                seal -o sealed big; seal -o sealed-small small";
+    for (script, expected) in [
+        // The unfinished file; the file that was there is as it was.
+        ("printf before >m/out; seal -o m/out big", "cannot seal big to m/out: "),
+        ("printf before >m/out; open -o m/out sealed", "cannot open sealed to m/out: "),
+        // Not one file more.
+        ("printf before >m/out; mount -o remount,nr_inodes=2 m; seal -o m/out small", "m/out: "),
+        // What is kept aside for a file that is mounted.
+        (
+            "printf before >out; mount --bind out out; TMPDIR=$PWD/m; export TMPDIR; chattr +a . && open -o out sealed",
+            "cannot open sealed to out: ",
+        ),
+        // The mounted file itself: its file system is full, and the other one is not.
+        (
+            "head -c 200000 /dev/zero >m/fill; printf before >m/out; : >out; mount --bind m/out out; open -o out sealed-small",
+            "out: ",
+        ),
+        // No file at all.
+        ("printf before >out; seal small >/dev/full", "cannot seal small to standard output: "),
+        ("printf before >out; seal -o /dev/full small", "cannot seal small to /dev/full: "),
+        ("printf before >out; open sealed-small >/dev/full", "cannot open sealed-small to standard output: "),
+        ("printf before >out; \"$TOOL\" --info sealed >/dev/full", "standard output: "),
+        ("printf before >out; \"$TOOL\" --help >/dev/full", "standard output: "),
+        ("printf before >out; \"$TOOL\" --version >/dev/full", "standard output: "),
+    ] {
+        let ended = "code=$?; chattr -a . 2>/dev/null || true; ls -A . m; cat m/out 2>/dev/null || cat out; exit $code";
+        let output = tool.shell_with_mounts(&format!("{fill}; set +e; {script}; {ended}"));
+        refused(&output, 1, &format!("tckms-seal: {expected}"));
+        assert!(text(&output.stderr).contains("No space left on device"), "{script}: {}", text(&output.stderr));
+        let printed = text(&output.stdout);
+        assert!(printed.ends_with("before") && !printed.contains(".tckms-seal."), "{script}: {printed}");
+        printed_nothing_else(&tool);
+    }
+}
+
+/// The folder as it was, for the next script.
+fn printed_nothing_else(tool: &Tool) {
+    for name in names_in(tool.scratch.path()) {
+        assert!(["m", "small", "big", "sealed", "sealed-small", "out"].contains(&name.as_str()), "{name}");
+    }
+}
+
+/// A limit of the process is told like a full disk, and not by a signal.
+#[test]
+fn a_file_that_may_not_grow_is_an_error() {
+    let tool = Tool::new();
+    let script =
+        "printf before >out; head -c 300000 /dev/zero >big; ulimit -f 100; seal -o out big || { cat out; ls -A; }";
+    let output = tool.shell(script);
+    assert!(text(&output.stderr).contains("File too large"), "{}", text(&output.stderr));
+    assert_eq!(printed(&output), "beforebig\nout\n");
+}
+
+/* ---- Links ---- */
+
+#[test]
+fn a_dangling_link_is_followed() {
+    let tool = Tool::new();
+    let script = "mkdir d; ln -s d/target one; ln -s one two; printf hello | seal -o two; ls -l d | grep -c target; \
+                  readlink two; open two; ln -s \"$PWD/d/absolute\" three; printf hello | seal -o three; open d/absolute";
+    assert_eq!(printed(&tool.shell(script)), "1\none\nhellohello");
+}
+
+/// As root, with things of others, and as someone else with things of root.
+#[test]
+fn in_a_sticky_folder_nothing_of_another_owner_is_used() {
+    let tool = Tool::new();
+    let sticky = tool.file("sticky");
+    fs::create_dir(&sticky).unwrap();
+    let prepare = "printf before >victim; chmod 666 victim; cd sticky; rm -rf *; ln -s ../victim link; ln -s nothing dangling; ln -s .. up; mkfifo pipe; \
+                   printf before >file; chmod 666 file pipe; ln -s /dev/stdout output";
+    let refusals = [
+        ("link", "a link of another user in a sticky folder is not followed"),
+        ("dangling", "a link of another user"),
+        ("output", "a link of another user"),
+        ("up/victim", "a link of another user"),
+        ("up/new", "a link of another user"),
+        ("pipe", "a file of another user in a sticky folder is not written to"),
+        ("file", "a file of another user"),
+    ];
+    let run = |as_nobody: bool, script: &str| if as_nobody { tool.shell_as_nobody(script) } else { tool.shell(script) };
+    for as_nobody in [false, true] {
+        fs::set_permissions(tool.scratch.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
+        chown(&sticky, Some(0), Some(0)).unwrap();
+        let _ = fs::remove_file(tool.file("victim"));
+        printed(&run(!as_nobody, prepare));
+        for (name, expected) in refusals {
+            let output =
+                run(as_nobody, &format!("cd sticky; printf x | TCKMS_ENDPOINT=http://127.0.0.1:9 seal -o {name}"));
+            refused(&output, 1, &format!("tckms-seal: {name}: {expected}"));
+        }
+        assert_eq!(fs::read(tool.file("victim")).unwrap(), b"before");
+        // One's own are as everywhere.
+        let own = "cd sticky; rm -rf mine; mkdir mine; ln -s mine/target own; printf hello | seal -o own; open mine/target; rm -rf own mine";
+        assert_eq!(printed(&run(as_nobody, own)), "hello");
+        printed(&run(!as_nobody, "rm -rf sticky/*"));
+    }
+}
+
+/// Between the look at a name and its use, someone may put another thing there. The name is used in the folder that was
+/// found, and what is there at the end is replaced and not followed.
+#[test]
+fn a_link_that_is_planted_during_the_work_is_not_followed() {
+    let tool = Tool::new();
+    let script = "printf before >victim; mkfifo input; seal -o out input & exec 3>input; printf hello >&3; \
+                  while [ -z \"$(ls -A | grep tckms-seal)\" ]; do sleep 0.05; done; ln -s victim out; exec 3>&-; wait $!; cat victim; open out";
+    assert_eq!(printed(&tool.shell(script)), "beforehello");
+}
+
+/* ---- The input ---- */
+
+#[test]
+fn the_input_is_not_overwritten_unless_that_is_allowed() {
+    let tool = Tool::new();
+    for name in ["f", "./f", "d/../f", "soft", "hard", "../up/f"] {
+        let folder = tool.scratch.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let name = name.replace("up", &folder);
+        let prepare = "rm -rf f soft hard d; printf hello >f; ln -s f soft; ln f hard; mkdir d";
+        for script in [format!("seal -o {name} f"), format!("seal -o f {name}"), format!("seal -o {name} <f")] {
+            refused(&tool.shell(&format!("{prepare}; {script}")), 1, "--overwrite-input allows to replace it");
+            assert_eq!(fs::read(tool.file("f")).unwrap(), b"hello");
+        }
+        let script = format!("{prepare}; seal --overwrite-input -o {name} f; open {name}");
+        assert_eq!(printed(&tool.shell(&script)), "hello", "{name}");
+    }
+    fs::write(tool.file("f"), "hello").unwrap();
+    // Through a descriptor it would change while it is read, allowed or not.
+    for script in ["seal f >>f", "seal --overwrite-input f >>f", "seal -o /dev/stdout <f 1<>f"] {
+        refused(&tool.shell(script), 1, "the input file is the output file");
+        assert_eq!(fs::read(tool.file("f")).unwrap(), b"hello");
+    }
+    assert_eq!(printed(&tool.shell("seal -o /dev/null </dev/null")), "");
+}
+
+/// The output waits in a pipe while the file changes.
+#[test]
+fn an_input_that_changes_while_it_is_read_is_an_error() {
+    let tool = Tool::new();
+    for (change, expected) in [
+        ("truncate -s 5000000 big", "tckms-seal: big: the file shrank while it was read\n"),
+        ("printf more >>big", "tckms-seal: big: the file grew while it was read\n"),
+        ("head -c 3000000 /dev/zero >>big", "tckms-seal: big: the file grew while it was read\n"),
+        (
+            "printf x | dd of=big conv=notrunc status=none",
+            "tckms-seal: big: the file was written to while it was read\n",
+        ),
+        ("mv big other; : >big", ""),
+        ("chmod 600 big", ""),
+    ] {
+        let script = format!(
+            "rm -rf big other; head -c 20000000 /dev/zero >big; mkfifo pipe; {{ sleep 0.4; {change}; cat >/dev/null; }} <pipe & \
+             set +e; seal big >pipe; code=$?; wait; rm pipe; exit $code"
+        );
+        let output = tool.shell(&script);
+        assert_eq!(output.status.code(), Some(if expected.is_empty() { 0 } else { 1 }), "{change}");
+        assert_eq!(text(&output.stderr), expected, "{change}");
+    }
+    // A file that only grows does not keep the tool busy for long, and its result is not kept.
+    let script = "head -c 1000000 /dev/zero >big; printf before >out; (while [ ! -e stop ]; do head -c 2000000 /dev/zero; done) >>big & \
+                  seal -o out big; : >stop; wait";
+    let output = tool.shell(&format!("set +e; {script}; cat out"));
+    assert_eq!(
+        (text(&output.stderr), text(&output.stdout)),
+        ("tckms-seal: big: the file grew while it was read\n".into(), "before".into())
+    );
+    // Files of the kernel have no size.
+    assert_eq!(printed(&tool.shell("seal /proc/sys/kernel/ostype | open; seal /sys/kernel/mm/transparent_hugepage/enabled | open | cat >/dev/null")), "Linux\n");
+}

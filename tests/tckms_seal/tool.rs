@@ -1,0 +1,133 @@
+//! The installed tool, an emulator for it, and a folder to work in.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{self, Emulator, Scratch, dist, output_of};
+
+pub struct Tool {
+    pub emulator: Emulator,
+    pub scratch: Scratch,
+}
+
+impl Tool {
+    pub fn new() -> Self {
+        Self { emulator: Emulator::over_http(&["demo", "other"]), scratch: Scratch::new() }
+    }
+
+    pub fn path() -> PathBuf {
+        dist("tckms-seal")
+    }
+
+    pub fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(Self::path());
+        command.args(arguments).env_clear().envs(self.emulator.environment()).current_dir(self.scratch.path());
+        run_with_input(&mut command, input)
+    }
+
+    pub fn code(&self, arguments: &[&str], input: &[u8]) -> i32 {
+        self.run(arguments, input).status.code().expect("it ends by itself")
+    }
+
+    /// A script of a shell in the folder, with `seal` for the tool with its key and `open` for the same with -d.
+    pub fn shell(&self, script: &str) -> Output {
+        run_with_input(&mut self.shell_command("sh", &[], script), b"")
+    }
+
+    /// The same with mounts of its own, which end with it.
+    pub fn shell_with_mounts(&self, script: &str) -> Output {
+        let unshare = support::tool("unshare");
+        // SAFETY: it only asks.
+        let options: &[&str] =
+            if unsafe { libc::geteuid() } == 0 { &["--mount"] } else { &["--mount", "--map-root-user"] };
+        let program = unshare.get_program().to_owned();
+        let mut command = self.shell_command(program.to_str().unwrap(), &[options, &["sh"]].concat(), script);
+        let output = run_with_input(&mut command, b"");
+        let said = text(&output.stderr);
+        assert!(!said.contains("unshare: "), "this machine cannot give a test mounts of its own: {said}");
+        output
+    }
+
+    /// The same as a user who may do nothing special, and who owns the folder. Only root can become one.
+    pub fn shell_as_nobody(&self, script: &str) -> Output {
+        // SAFETY: it only asks.
+        assert_eq!(unsafe { libc::geteuid() }, 0, "this test becomes another user, which only root can");
+        let options = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh"];
+        std::os::unix::fs::chown(self.scratch.path(), Some(65_534), Some(65_534)).unwrap();
+        let program = support::tool("setpriv").get_program().to_owned();
+        run_with_input(&mut self.shell_command(program.to_str().unwrap(), &options, script), b"")
+    }
+
+    fn shell_command(&self, program: &str, options: &[&str], script: &str) -> Command {
+        let functions =
+            "seal() { \"$TOOL\" -k \"$KEY\" \"$@\"; }; open() { \"$TOOL\" -d -k \"$KEY\" \"$@\"; }; umask 022\n";
+        let mut command = Command::new(program);
+        command.args(options).args(["-e", "-u", "-c"]).arg(format!("{functions}{script}")).env_clear();
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").env("TOOL", Self::path());
+        command.env("KEY", self.key()).envs(self.emulator.environment()).current_dir(self.scratch.path());
+        command
+    }
+
+    pub fn key(&self) -> &str {
+        self.emulator.key_id("demo")
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        names_in(self.scratch.path())
+    }
+}
+
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        // A tool that refuses its arguments reads nothing.
+        scope.spawn(move || stdin.write_all(input).ok());
+        child.wait_with_output().unwrap()
+    })
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("it is text")
+}
+
+/// For a script that has to succeed. It prints what is looked at.
+pub fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// An RSA key in two files.
+pub fn key_pair(folder: &Scratch) {
+    let private = openssl(&["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    let private = folder.write("private.pem", &private);
+    let public = openssl(&["pkey", "-pubout", "-in", private.to_str().unwrap()]);
+    folder.write("public.pem", &public);
+}
+
+fn openssl(arguments: &[&str]) -> String {
+    output_of(support::tool("openssl").args(arguments))
+}
+
+pub fn wait_until(happened: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !happened() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
