@@ -1,4 +1,4 @@
-//! Puts together what a client consists of.
+//! Makes the parts of a client from its configuration.
 
 use std::sync::Arc;
 

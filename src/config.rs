@@ -48,7 +48,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration that says nothing yet.
+    /// An empty configuration.
     pub fn new() -> Self {
         Self::default()
     }
@@ -66,18 +66,18 @@ impl Config {
         Ok(())
     }
 
-    /// The site whose addresses of KMS and STS are used. Those set one by one go before them.
+    /// The site, which has addresses of KMS and STS. An address that is set takes precedence.
     pub fn set_site(&mut self, site: Site) {
         self.site = Some(site);
     }
 
-    /// Whether an `http` endpoint may be other than a loopback address. Anybody on the way then reads plaintexts and
-    /// data keys.
+    /// Whether an `http` endpoint may be other than a loopback address. Everyone on the network path can then read plaintexts
+    /// and data keys.
     pub fn set_insecure_http_allowed(&mut self, allowed: bool) {
         self.insecure_http_allowed = allowed;
     }
 
-    /// A fixed identity; `token` belongs to temporary ones.
+    /// Fixed credentials; temporary ones have a `token`.
     pub fn set_credentials(&mut self, secret_id: &str, secret_key: &str, token: Option<&str>) -> Result<()> {
         let credentials = Credentials::new(secret_id, secret_key, token)?;
         self.credentials = Some(Source::Fixed(Arc::new(credentials)));
@@ -95,29 +95,29 @@ impl Config {
         self.credentials = Some(Source::Tccli { path: path.to_owned() });
     }
 
-    /// The role bound to this CVM instance; whichever that is if none is named.
+    /// The role bound to this CVM instance; any if none is named.
     pub fn set_cvm_role_credentials(&mut self, role: Option<&str>) -> Result<()> {
         role.map_or(Ok(()), check_role_name)?;
         self.credentials = Some(Source::CvmRole { role: role.map(str::to_owned) });
         Ok(())
     }
 
-    /// A role that an OIDC token in a file may take, as in a pod of TKE.
+    /// A role to assume with an OIDC token from a file, as in a pod of TKE.
     pub fn set_oidc_credentials(&mut self, provider_id: &str, token_file: &Path, role: Role) {
         let (provider_id, token_file) = (provider_id.to_owned(), token_file.to_owned());
         self.credentials = Some(Source::Oidc { region: None, provider_id, token_file, role });
     }
 
-    /// A function of the program's own.
+    /// A callback of the program.
     pub fn set_credentials_callback(&mut self, callback: Arc<CredentialsCallback>) {
         self.credentials = Some(Source::Callback(callback));
     }
 
-    /// A role that the credentials set so far may take. From now on they serve to sign the calls of STS.
+    /// A role to assume with the credentials set so far, which then sign the calls of STS.
     /// Roles can be chained, up to 8.
     pub fn set_assume_role_credentials(&mut self, role: Role) -> Result<()> {
         let base = self.credentials.clone().ok_or_else(|| {
-            Error::new(Status::NoCredentials, "a role needs the credentials of who takes it; set those first")
+            Error::new(Status::NoCredentials, "the credentials that assume the role are missing; set them first")
         })?;
         self.credentials = Some(base.assuming(role)?);
         Ok(())
@@ -142,7 +142,7 @@ impl Config {
         Ok(())
     }
 
-    /// Another address of STS than the one beside that of KMS.
+    /// Another address of STS than the one that belongs to the address of KMS.
     pub fn set_sts_endpoint(&mut self, url: &str) -> Result<()> {
         self.sts_endpoint = Some(Endpoint::parse(url)?);
         Ok(())
@@ -231,12 +231,12 @@ impl Config {
         Ok(())
     }
 
-    /// Who hears what the library does. It is called on the thread that makes the call.
+    /// Installs a log callback, which runs on the thread that makes the call. Logging is off by default.
     pub fn set_log(&mut self, level: LogLevel, callback: Box<LogCallback>) {
         self.log = Some(Arc::new(Log::new(level, callback)));
     }
 
-    /// Refuses a configuration that wants more of a derived client than other timeouts and retries.
+    /// Refuses a configuration that sets more for a derived client than timeouts and retries.
     pub(crate) fn check_derivable(&self) -> Result<()> {
         let fixed = [
             ("a region", self.region.is_some()),

@@ -1,4 +1,4 @@
-//! The rule for an encryption context.
+//! The rules for an encryption context.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ pub const ENCRYPTION_CONTEXT_MAX: usize = 1024;
 
 /// Checks that `text` is a JSON object whose values are strings, without duplicate keys, of at most 1024 characters.
 ///
-/// The text itself is what is sent: the service may compare it as text, so it is never written anew.
+/// The text is sent as it is: the service may compare it as text, so it is never rewritten.
 pub(crate) fn check(text: &str) -> Result<()> {
     let length = text.chars().count();
     if length > ENCRYPTION_CONTEXT_MAX {
@@ -26,7 +26,7 @@ pub(crate) fn check(text: &str) -> Result<()> {
 
 /// The pairs of a JSON object whose values are strings, without duplicate keys. `what` is what an error calls the text.
 pub(crate) fn parse(what: &str, text: &str) -> Result<BTreeMap<String, String>> {
-    // serde_json's own text could repeat a value, so only the place is told.
+    // The text of serde_json could repeat a value. Only the position is safe.
     let pairs = serde_json::from_str::<Pairs>(text).map_err(|error| {
         let reason = match () {
             () if !text.trim_start().starts_with('{') => "it does not begin with {".to_owned(),
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 }
 
-/// A string whose error, when it is none, does not repeat the value.
+/// A string. If the value is something else, the error does not repeat it.
 struct StringValue(String);
 
 impl<'de> Deserialize<'de> for StringValue {

@@ -1,4 +1,4 @@
-//! The one place that reads environment variables, for the functions whose names say so.
+//! The only module that reads environment variables, for the functions whose names say so.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,11 @@ const MACHINE_PROFILE: &str = "/etc/tencentcloud/credentials";
 
 impl Config {
     /// A configuration from the environment: [`set_default_credentials`](Self::set_default_credentials), the region
-    /// in `TENCENTCLOUD_REGION`, and where they are there `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`,
+    /// in `TENCENTCLOUD_REGION` and, if they are set, `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`,
     /// `TCKMS_PROXY` and `TCKMS_INSECURE_HTTP_ALLOWED`.
     ///
     /// A variable that is set but empty counts as not set. So do all variables of a program that runs with privileges which
-    /// its caller does not have (setuid, setgid, file capabilities): whoever sets them could send its secrets elsewhere.
+    /// its caller does not have (setuid, setgid, file capabilities): the caller could send the program's secrets elsewhere.
     pub fn from_env() -> Result<Self> {
         let mut config = Self::new();
         config.set_default_credentials()?;
@@ -88,7 +88,7 @@ impl Config {
     }
 }
 
-/// What is not there is part of the answer; what is there and malformed is an error at once.
+/// A missing variable leads to a source without credentials; a malformed one is an error at once.
 fn environment() -> Result<Source> {
     let variables = || -> Result<_> {
         let secret_id = required("TENCENTCLOUD_SECRET_ID", Status::NoCredentials)?;
@@ -135,8 +135,7 @@ fn absent(name: &'static str, error: Error) -> Result<Source> {
     if error.status() == Status::NoCredentials { Ok(Source::Absent { name, error }) } else { Err(error) }
 }
 
-/// `HOME`, or what the system's user database says. For a program with privileges it is neither: the caller says what is in
-/// his home.
+/// `HOME`, or the home in the system's user database. `None` for a program with privileges: its caller writes to that home.
 fn home() -> Option<PathBuf> {
     if privileges::are_elevated() {
         return None;

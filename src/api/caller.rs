@@ -25,7 +25,7 @@ use crate::stats::{Counters, Stats};
 use crate::status::{Category, Status};
 use crate::sys::random;
 
-/// A product of Tencent Cloud, as its API has it.
+/// A product of Tencent Cloud.
 pub(crate) struct Product {
     /// The short name, which the signature's scope holds.
     name: &'static str,
@@ -38,16 +38,16 @@ pub(crate) const STS: Product = Product { name: "sts", version: "2018-08-13" };
 const X_TC_ACTION: HeaderName = HeaderName::from_static("x-tc-action");
 const X_TC_TIMESTAMP: HeaderName = HeaderName::from_static("x-tc-timestamp");
 const X_TC_TOKEN: HeaderName = HeaderName::from_static("x-tc-token");
-/// Signed and sent as it stands here; the service compares the two.
+/// Signed and sent exactly like this: the service compares the two.
 const CONTENT_TYPE_JSON: &str = "application/json";
-/// In place of a signature, for actions that carry their proof in the body.
+/// Replaces the signature of actions whose body has a token that authenticates them.
 const SKIP_SIGNATURE: HeaderValue = HeaderValue::from_static("SKIP");
-/// What `X-TC-RequestClient` says first.
+/// The beginning of `X-TC-RequestClient`.
 const LIBRARY_NAME: &str = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
 
-/// What a client and those derived from it have in common.
+/// What a client and those derived from it share.
 pub(crate) struct ApiCaller {
-    /// Tells it from all others of this process.
+    /// Unique in this process.
     instance_id: u64,
     product: &'static Product,
     endpoint: Endpoint,
@@ -61,7 +61,7 @@ pub(crate) struct ApiCaller {
     transport: Arc<Transport>,
 }
 
-/// Who sends the requests.
+/// How requests are authenticated.
 pub(crate) enum Auth {
     Signed(Arc<CachedCredentials>),
     Anonymous,
@@ -92,12 +92,12 @@ impl ApiCaller {
         })
     }
 
-    /// Keeps the calls under a rate.
+    /// Limits the rate of all calls.
     pub fn set_rate_limiter(&mut self, rate_limiter: Option<Arc<RateLimiter>>) {
         self.rate_limiter = rate_limiter;
     }
 
-    /// What requests say of the program: its name, and the language in which it wants the service's messages.
+    /// Adds the program's name and the language of the service's messages to every request.
     pub fn set_client_headers(&mut self, user_agent_suffix: Option<&str>, language: Option<&str>) -> Result<()> {
         if let Some(suffix) = user_agent_suffix {
             let name = header_value(format!("{LIBRARY_NAME}; {suffix}").as_bytes())?;
@@ -109,9 +109,9 @@ impl ApiCaller {
         Ok(())
     }
 
-    /// Sends a request until it succeeds, fails for good, or may not be tried any more.
+    /// Sends a request, and retries it as far as that is allowed.
     ///
-    /// `extract` takes what the caller needs out of a successful response.
+    /// `extract` takes what the caller needs from a successful response.
     pub fn call<T>(
         &self,
         request: &Request<'_>,
@@ -137,6 +137,7 @@ impl ApiCaller {
             };
             match call.correct(&error, credentials.as_ref()) {
                 Correction::Made => continue,
+                Correction::Failed(cause) if cause.status() == Status::Canceled => return Err(call.give_up(cause)),
                 Correction::Failed(cause) => return Err(call.give_up(not_renewed(error, &cause))),
                 Correction::None => {}
             }
@@ -181,9 +182,9 @@ struct Call<'a> {
     credentials_replaced: bool,
 }
 
-/// What became of an attempt to correct the cause of a refusal.
+/// The result of correcting the cause of a refusal.
 enum Correction {
-    /// The request is worth sending again at once.
+    /// Send the request again at once.
     Made,
     /// There is nothing to correct.
     None,
@@ -225,7 +226,7 @@ impl Call<'_> {
         }
     }
 
-    /// The request as it goes out. Every attempt has the time at which it is sent, and so a signature of its own.
+    /// The request as it is sent. Each attempt has its own timestamp, and so its own signature.
     fn signed(&self, credentials: Option<&Arc<Credentials>>) -> Result<HttpRequest> {
         let timestamp = self.caller.clock.now();
         let mut http = HttpRequest::new(self.request.body.clone().into());
@@ -274,7 +275,7 @@ impl Call<'_> {
         call_control::time_left(self.limits.total_timeout().saturating_sub(self.started.elapsed()))
     }
 
-    /// Corrects what the service refused the request for, once for each cause.
+    /// Corrects the cause of a refusal, each cause once per call.
     fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> Correction {
         match error.status() {
             Status::AuthSignatureExpired if !self.clock_corrected => {
@@ -403,7 +404,7 @@ fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result
     Ok(headers)
 }
 
-/// Whether the service accepted who sent the request, whatever it said about the rest.
+/// Whether the service accepted the credentials, whatever it said about the request.
 fn accepted<T>(result: &Result<T>) -> bool {
     match result {
         Ok(_) => true,
@@ -411,7 +412,7 @@ fn accepted<T>(result: &Result<T>) -> bool {
     }
 }
 
-/// A refusal of credentials, with the reason why there are no others.
+/// A refusal of credentials, with the reason why no others are available.
 fn not_renewed(refusal: Error, cause: &Error) -> Error {
     let retryable = cause.is_retryable();
     refusal.with_reason(format_args!("and other credentials are not available: {cause}")).with_retryable(retryable)

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::sys::clock::unix_seconds;
 
-/// The system's clock plus what the service taught about its error.
+/// The system's clock with its error, as far as the service revealed it.
 #[derive(Default)]
 pub(crate) struct Clock {
     offset_seconds: AtomicI64,

@@ -1,10 +1,10 @@
-//! A token bucket that keeps a process under a rate of its own choice.
+//! A token bucket that limits the rate of requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Lock-free, so that a fork can never find it locked: the whole state is one number, the moment at which the bucket
-/// would be full again (the "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371).
+/// Lock-free, so that a forked child cannot find it locked: the whole state is one number, the time at which the bucket
+/// will be full again (the "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371).
 pub(crate) struct RateLimiter {
     start: Instant,
     full_at_nanos: AtomicU64,
@@ -48,11 +48,11 @@ impl RateLimiter {
 mod tests {
     use super::*;
 
-    const PATIENT: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_secs(3600);
 
     fn waits(limiter: &RateLimiter, now_ms: u64, count: usize) -> Vec<u64> {
         let now = Duration::from_millis(now_ms);
-        (0..count).map(|_| limiter.reserve_at(now, PATIENT).unwrap().as_millis() as u64).collect()
+        (0..count).map(|_| limiter.reserve_at(now, LONG).unwrap().as_millis() as u64).collect()
     }
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn impatience_takes_no_token() {
+    fn a_wait_beyond_the_timeout_takes_no_token() {
         let limiter = RateLimiter::new(10, 1);
         assert_eq!(limiter.reserve_at(Duration::ZERO, Duration::ZERO), Some(Duration::ZERO));
         assert_eq!(limiter.reserve_at(Duration::ZERO, Duration::from_millis(99)), None);

@@ -15,7 +15,7 @@ pub(crate) struct Request<'a> {
     pub action: &'a str,
     /// Whether sending it twice does no harm.
     pub repeatable: bool,
-    /// The JSON text; the memory is wiped when the last attempt lets go of it.
+    /// The JSON text. Its memory is wiped after the last attempt.
     pub body: Bytes,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Request<'a> {
         Ok(Self { action, repeatable: true, body: Bytes::from_owner(fields.close()?) })
     }
 
-    /// Any action with a body of the caller's.
+    /// Any action with a body that the caller gives.
     pub fn raw(action: &'a str, json: &str) -> Result<Self> {
         check_action(action)?;
         check_json_object(json)?;
@@ -36,7 +36,7 @@ impl<'a> Request<'a> {
 
 /// A JSON object under construction, in memory that is wiped.
 ///
-/// Written by hand because a serializer would base64-encode a plaintext into memory of its own.
+/// Written by hand: a serializer would base64-encode a plaintext into memory that is not wiped.
 pub(crate) struct Fields {
     json: Secret,
 }
@@ -122,10 +122,11 @@ fn check_json_object(json: &str) -> Result<()> {
     }
 }
 
-/// Actions that create nothing: they read, compute, or set a state to what it may already be. Those that refuse to undo what
-/// is undone already, as CancelKeyDeletion does, are not among them: after a lost reply a success would become an error.
+/// Actions that create nothing: they read, compute, or set a state that may be set already. Actions that fail when there is
+/// nothing left to undo, such as CancelKeyDeletion, are not among them: a repetition after a lost reply would turn a success
+/// into an error.
 ///
-/// Everything else, and every action that this library does not know, may do its work twice when it is sent twice.
+/// All other actions, known or not, may do their work twice when they are sent twice.
 fn is_harmless_when_repeated(action: &str) -> bool {
     const PREFIXES: &[&str] = &[
         "Asymmetric",

@@ -1,4 +1,4 @@
-//! What comes back: the service's envelope, or what stood in for it.
+//! A reply: the service's envelope, or whatever came instead of it.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ struct Envelope<T> {
     response: T,
 }
 
-/// The fields that this library reads, of all actions together.
+/// The fields that this library reads in the responses of all actions.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Response<'a> {
@@ -39,8 +39,8 @@ pub(crate) struct Response<'a> {
     ciphertext_blob: Option<Text<'a>>,
 }
 
-/// Text that stays where it is in the reply unless it has escapes. serde borrows a `Cow` only as a field of its own, not
-/// inside an `Option`, and a copy of a plaintext would be in memory that nobody wipes.
+/// Text that is borrowed from the reply unless it has escapes. serde borrows a `Cow` only as a field itself, not inside an
+/// `Option`, and a copy of a plaintext would be in memory that is not wiped.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -63,7 +63,7 @@ struct ServiceError<'a> {
 }
 
 impl HttpReply {
-    /// The service's answer, or the error that this reply means.
+    /// The service's response, or the error that this reply stands for.
     pub fn response(&self) -> Result<Response<'_>> {
         let parsed = serde_json::from_slice::<Envelope<Response>>(self.body.expose());
         match parsed {
@@ -92,20 +92,20 @@ impl HttpReply {
 
     fn service_error(&self, error: &ServiceError<'_>, request_id: Option<&str>) -> Error {
         let status = Status::from_service_code(&error.code);
-        // One word of a log line, whatever it is.
+        // A code must not add words to a log line.
         let code = printable(&error.code, 128).replace(char::is_whitespace, "_");
         let text = match printable(&error.message, MESSAGE_MAX) {
             silent if silent.trim().is_empty() => status.message().to_string_lossy().into_owned(),
             text => text,
         };
         let message = format!("{text} ({code}, request id {})", request_id.unwrap_or("unknown"));
-        let told = Error::new(status, message)
+        let error = Error::new(status, message)
             .with_service(&code, request_id)
             .with_http_status(self.status)
             .with_retryable(is_transient(status))
             .with_retry_after(self.retry_after)
             .with_service_time(self.date);
-        if status == Status::ServiceInternalError { told.possibly_carried_out() } else { told }
+        if status == Status::ServiceInternalError { error.possibly_carried_out() } else { error }
     }
 
     fn http_error(&self) -> Error {
@@ -114,18 +114,18 @@ impl HttpReply {
             300..=399 => (Status::HttpRedirect, "is a redirect, which is never followed"),
             _ => (Status::HttpStatus, "is not an answer of the service"),
         };
-        let told =
+        let error =
             Error::new(status, format!("the reply has HTTP status {} and {what}{}", self.status, self.glimpse()))
                 .with_http_status(self.status)
                 .with_retryable(is_transient(status))
                 .with_retry_after(self.retry_after);
-        // A gateway that gave up on the service cannot know what the service did.
-        if matches!(self.status, 500 | 502 | 504) { told.possibly_carried_out() } else { told }
+        // A gateway that gave up does not know what the service did.
+        if matches!(self.status, 500 | 502 | 504) { error.possibly_carried_out() } else { error }
     }
 
     fn parse_error(&self, error: &serde_json::Error) -> Error {
         let place = format!("line {}, column {}", error.line(), error.column());
-        // serde_json's text may repeat a value, and a value may be a plaintext: only the place is told.
+        // The text of serde_json may repeat a value, which may be a plaintext. Only the position is safe.
         let (status, message) = if error.is_data() {
             (Status::ResponseMalformed, format!("the reply is JSON without the API's envelope or fields, see {place}"))
         } else {
@@ -213,12 +213,12 @@ fn is_transient(status: Status) -> bool {
     )
 }
 
-/// Whether this can be an id: it goes into log lines, which nobody else may add words or lines to.
+/// Whether this can be an id. It goes into log lines, so it must not add words or lines to them.
 fn is_id(text: &str) -> bool {
     text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Text of the other side, made fit for a log line, of its first `max` characters.
+/// The first `max` characters of text from the service, safe for a log line.
 fn printable(text: &str, max: usize) -> String {
     let beginning: String = text.chars().take(max).collect();
     sanitized(&beginning).into_owned()

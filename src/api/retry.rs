@@ -1,4 +1,4 @@
-//! When to try again: a pure function of what happened, how often, how long ago, and chance.
+//! When to retry: a pure function of the attempt, its error, the elapsed time and a random number.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::error::Error;
 /// The ceiling of the first wait; it doubles with every attempt. KMS itself advises `2^n x 100 ms`
 /// (cloud.tencent.com/document/product/573/50894).
 const FIRST_CEILING: Duration = Duration::from_millis(100);
-/// No wait of our own choice is longer than this.
+/// No wait is longer than this unless the service asks for it.
 const LAST_CEILING: Duration = Duration::from_secs(5);
 
-/// The limits within which a call may try again.
+/// The limits within which a call may retry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// How often a request may be sent, the first time included.
     pub max_attempts: u32,
     /// How long the call may take in all.
     pub total_timeout: Duration,
-    /// Whether a request that may have been carried out can be sent again.
+    /// Whether a request that may have been carried out may be sent again.
     pub repeatable: bool,
 }
 
@@ -31,8 +31,8 @@ pub(crate) enum Decision {
 impl Policy {
     /// Decides after attempt number `attempt` (from 1) failed with `error`, `elapsed` after the call began.
     ///
-    /// `random` is in `[0, 1)`: the wait is drawn evenly between 0 and the ceiling ("full jitter"), so that clients
-    /// which failed together do not come back together. A `Retry-After` of the service is a lower bound.
+    /// `random` is in `[0, 1)`: the wait is uniformly distributed between 0 and the ceiling ("full jitter"), so that
+    /// clients which failed together do not retry together. A `Retry-After` of the service is a lower bound.
     pub fn decide(&self, attempt: u32, error: &Error, elapsed: Duration, random: f64) -> Decision {
         let safe = self.repeatable || !error.may_have_been_carried_out();
         if !error.is_retryable() || !safe || attempt >= self.max_attempts {

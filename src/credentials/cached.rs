@@ -13,7 +13,7 @@ use crate::sys::single_flight::SingleFlight;
 
 /// Credentials are renewed when less than this is left, or less than a tenth of their lifetime if that is shorter.
 const MARGIN_MAX: Duration = Duration::from_secs(300);
-/// A fetch that had this long and failed tells something about its provider, not about the call that fetched.
+/// A fetch that fails after this time fails because of its provider, not because of the deadline of the call.
 const AMPLE_TIME: Duration = Duration::from_secs(5);
 /// After a failure the next renewal waits this long, twice as long after the next one, and so on.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ const LAST_BACKOFF: Duration = Duration::from_secs(60);
 /// Longer than any process runs, and short enough to be counted by any clock.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// A provider with a memory.
+/// The credentials of a provider, kept and renewed.
 ///
 /// The caller that finds the credentials due renews them on its own thread, while others continue with those that are
 /// still good. Callers wait only when there are none. A forked child asks the provider itself, beginning with what was
@@ -85,13 +85,13 @@ impl CachedCredentials {
         let mut state = State::default();
         state.settle(outcome, None, false)?;
         if let Some(known) = state.known {
-            // Whoever came first has it from the same place.
+            // Another thread may have set it, from the same place.
             let _ = self.preloaded.set(known);
         }
         Ok(())
     }
 
-    /// Credentials that are good now. Blocks only when there are none, and then for `timeout` at most.
+    /// Valid credentials. Blocks only if there are none, for `timeout` at most.
     pub fn current(&self, timeout: Duration) -> Result<Arc<Credentials>> {
         let deadline = Moment::now() + timeout;
         let flight = self.flight();
@@ -102,7 +102,7 @@ impl CachedCredentials {
                 Some(credentials) if state.in_flight || !state.is_due(now) => return Ok(credentials),
                 None if state.in_flight => state = wait(flight, state, deadline)?,
                 None if state.is_backing_off(now) => return Err(state.failed()),
-                // Half of the time is for the call itself, which these credentials are still good for.
+                // Half of the time is left to the call itself, for which these credentials are still valid.
                 Some(good) => return self.renew(flight, state, Some(good), deadline.since(now) / 2),
                 None => return self.renew(flight, state, None, deadline.since(now)),
             }
@@ -111,8 +111,8 @@ impl CachedCredentials {
 
     /// After the service refused `refused`: gets other credentials, which the next [`current`](Self::current) returns.
     ///
-    /// Says no when there are none. The provider is then left alone for a while, unless asking it is cheap, so that a
-    /// service which goes on refusing does not double the requests. An error is the provider's.
+    /// Returns false if there are none. The provider is then not asked again during a back-off, unless asking it is cheap, so
+    /// that a service which keeps refusing does not double the requests. An error is the provider's.
     pub fn replace(&self, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
         if !self.provider.can_renew() {
             return Ok(false);
@@ -158,7 +158,7 @@ impl CachedCredentials {
                 state.in_flight = false;
                 let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
                 match (outcome.unwrap_or_else(|| Err(panicked())), still_good) {
-                    // A call whose own time ran out found out nothing for those who have none either.
+                    // A failure because of this call's deadline says nothing to the other callers.
                     (Err(error), None) if deadline_cut_short => Err(error),
                     (Err(error), _) if call_control::is_canceled() => Err(error),
                     (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
@@ -208,7 +208,7 @@ fn wait<'a>(
     Ok(flight.wait(state, left.min(CHECK_INTERVAL)))
 }
 
-/// Never seen by a caller: the panic goes on.
+/// Never returned to a caller: the panic continues.
 fn panicked() -> Error {
     Error::new(Status::Internal, "a provider of credentials panicked")
 }
@@ -232,7 +232,7 @@ impl State {
         self.failure.as_ref().is_some_and(|failure| now < failure.backoff.until)
     }
 
-    /// Why there are no credentials. Those that there were are expired.
+    /// Why there are no valid credentials: none came, or they have expired.
     fn failed(&self) -> Error {
         let Some(failure) = &self.failure else {
             return Error::new(Status::NoCredentials, "there are no credentials");
@@ -282,7 +282,7 @@ impl State {
 
     fn learn(&mut self, issued: ExpiringCredentials) -> Arc<Credentials> {
         let mut known = Known::new(issued, Moment::now());
-        // The same credentials stay the same object, which has their signing key and whether they were accepted.
+        // The same credentials keep the same object, with its signing key and its mark of acceptance.
         if let Some(old) = self.known.as_ref().filter(|old| old.credentials.are_same_as(&known.credentials)) {
             known.credentials = Arc::clone(&old.credentials);
         }
@@ -290,7 +290,7 @@ impl State {
         Arc::clone(&self.known.insert(known).credentials)
     }
 
-    /// After the service accepted what had replaced refused credentials, the next refusal is news.
+    /// Once the service has accepted the replacement, the next refusal is handled without back-off.
     fn forget_replacement(&mut self) {
         if self.refusal.as_ref().is_some_and(|refusal| matches!(refusal.outcome, RefusalOutcome::Replaced)) {
             self.refusal = None;
@@ -299,7 +299,7 @@ impl State {
 }
 
 impl Refusal {
-    /// What this means for credentials that are refused now.
+    /// What a refusal during the back-off leads to.
     fn outcome(&self) -> Result<bool> {
         match &self.outcome {
             RefusalOutcome::Replaced | RefusalOutcome::Unchanged => Ok(false),
@@ -311,7 +311,7 @@ impl Refusal {
 impl Backoff {
     fn after(before: Option<Self>) -> Self {
         let now = Moment::now();
-        // What happened long ago does not count.
+        // A back-off that ended long ago does not count.
         let before = before.filter(|before| now.since(before.until) < LAST_BACKOFF);
         let count = before.map_or(1, |before| before.count.saturating_add(1));
         let pause = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LAST_BACKOFF);
@@ -338,7 +338,7 @@ impl Known {
 mod tests {
     use super::*;
 
-    /// Answers after a while, to callers whose timeout allows it.
+    /// Takes a while, and fails if the timeout is shorter.
     struct Slow(Duration);
 
     impl Provider for Slow {
@@ -361,7 +361,7 @@ mod tests {
         std::thread::scope(|scope| {
             let short = scope.spawn(|| cached.current(Duration::from_millis(50)).err().unwrap().status());
             std::thread::sleep(Duration::from_millis(20));
-            // It waits for the other's fetch, and then fetches with the time that it has itself.
+            // It waits for the fetch of the other thread, and then fetches within its own timeout.
             cached.current(Duration::from_secs(10)).unwrap();
             assert_eq!(short.join().unwrap(), Status::TimedOut);
         });

@@ -1,4 +1,4 @@
-//! An identity: a secret id, a secret key and, for temporary identities, a token; its renewal and its signature.
+//! Credentials (a secret id, a secret key and, if temporary, a token), their renewal and their signature.
 
 mod cached;
 mod provider;
@@ -20,7 +20,7 @@ const KEY_MAX: usize = 1024;
 /// Longest session token (STS: "at most 4096 bytes").
 const TOKEN_MAX: usize = 4096;
 
-/// One identity. Its three parts always belong together.
+/// A secret id, a secret key and possibly a token, which always belong together.
 pub struct Credentials {
     secret_id: String,
     secret_key: Secret,
@@ -50,11 +50,11 @@ impl Credentials {
         &self.secret_id
     }
 
-    /// The key that signs requests to `service` at `timestamp`. The last one is kept, as most of the work of a signature is
-    /// in deriving it.
+    /// The key that signs requests to `service` at `timestamp`. The last one is cached: deriving it is most of the work of a
+    /// signature.
     pub(crate) fn signing_key(&self, timestamp: i64, service: &'static str) -> SigningKey {
         let derive = || SigningKey::derive(self.secret_key.expose(), timestamp, service);
-        // Not waited for: a fork may have copied the lock while it was held.
+        // Never waits: a fork may have copied the lock while another thread held it.
         let Ok(mut kept) = self.signing_key.try_lock() else { return derive() };
         match &*kept {
             Some(key) if key.is_for(timestamp, service) => key.clone(),
@@ -62,7 +62,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the service has taken a request that was signed with these.
+    /// Whether the service has accepted a request that was signed with these.
     pub(crate) fn were_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What a place that credentials come from has to offer.
+//! The interface of providers.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,27 +8,27 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock;
 
-/// Credentials with the time for which they are good.
+/// Credentials and their lifetime.
 pub(crate) struct ExpiringCredentials {
     pub credentials: Arc<Credentials>,
-    /// Counted from now; `None` if they do not expire.
+    /// From now on; `None` if they do not expire.
     pub lifetime: Option<Duration>,
 }
 
-/// The first second of the year 10000. What is later was not counted in seconds.
+/// The first second of the year 10000. A later time is in another unit than seconds.
 const EXPIRY_MAX: i64 = 253_402_300_800;
 
 impl ExpiringCredentials {
-    /// Credentials that expire at a time in seconds since the Unix epoch, by the clock of whoever named it; `now` is the time
-    /// on that clock if it is known.
+    /// Credentials that expire at a time in seconds since the Unix epoch, by the clock of their issuer; `now` is the time on that
+    /// clock if it is known.
     pub fn until(credentials: Credentials, expires_at: i64, now: Option<SystemTime>) -> Self {
         Self { credentials: Arc::new(credentials), lifetime: Some(clock::time_until(expires_at, now)) }
     }
 
-    /// These, unless they came too late, which is as good as none.
+    /// These, unless they have expired already.
     pub fn unexpired(self) -> Result<Self> {
         if self.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            let message = "the credentials that came were expired already";
+            let message = "the provider returned credentials that have expired already";
             return Err(Error::new(Status::CredentialsExpired, message).with_retryable(true));
         }
         Ok(self)
@@ -51,13 +51,13 @@ impl From<Credentials> for ExpiringCredentials {
     }
 }
 
-/// A place that credentials come from.
+/// A source of credentials.
 pub(crate) trait Provider: Send + Sync {
-    /// What an error calls it.
+    /// Its name in errors.
     fn name(&self) -> &'static str;
 
-    /// What can be had from this machine's files and memory alone, when the client is made: afterwards the process may
-    /// change its root directory. `None` when the answer takes the network.
+    /// Credentials from files and memory of this machine, fetched when the client is made: afterwards the process may change
+    /// its root directory. `None` if fetching needs the network.
     fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         None
     }
@@ -67,7 +67,7 @@ pub(crate) trait Provider: Send + Sync {
         true
     }
 
-    /// Whether fetching takes nothing but files of this machine, so that it may be done as often as one likes.
+    /// Whether fetching only reads files of this machine, so that no back-off is needed.
     fn is_local(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Credentials from the program itself.
+//! Credentials from a callback of the program.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::credentials::{Credentials, ExpiringCredentials, Provider, check_expir
 use crate::error::{Error, Result};
 use crate::status::{Category, Status};
 
-/// What a callback supplies.
+/// The result of a credentials callback.
 pub struct SuppliedCredentials(ExpiringCredentials);
 
 impl SuppliedCredentials {

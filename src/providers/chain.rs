@@ -8,20 +8,20 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock::Moment;
 
-/// How long a service of the machine that was not there is not asked for again. It may have been the network that was not
-/// there yet.
+/// How long a metadata service that does not answer is taken to be absent. The network may only be late, so it is asked again
+/// afterwards.
 const ABSENCE: Duration = Duration::from_secs(60);
 
-/// Asks each provider until one has credentials, and from then on only that one.
+/// Asks each provider until one has credentials. From then on only that one is asked.
 pub(super) struct Chain {
     links: Vec<Link>,
-    /// The link that had credentials; out of range as long as none had.
+    /// The index of the link that had credentials; out of range if none had.
     chosen: AtomicUsize,
 }
 
 struct Link {
     provider: Box<dyn Provider>,
-    /// Until when, in milliseconds since boot, the provider is taken to have nothing on this machine.
+    /// Until when, in milliseconds since boot, the provider is taken to be absent.
     absent_until: AtomicU64,
 }
 
@@ -59,7 +59,7 @@ impl Provider for Chain {
         self.chosen().is_some_and(|link| link.provider.is_local())
     }
 
-    /// Asks the links that come before the first one which needs the network.
+    /// Asks the links before the first one that needs the network.
     fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         let mut failures = Vec::new();
         for (index, link) in self.links.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Provider for Chain {
                 );
                 continue;
             }
-            // One that does not answer must leave time for those after it.
+            // A link that does not answer must leave time for those after it.
             let share = deadline.since(Moment::now()) / (self.links.len() - index) as u32;
             let end = Moment::now() + share;
             match link.provider.fetch(share).and_then(ExpiringCredentials::unexpired) {
@@ -96,7 +96,7 @@ impl Provider for Chain {
                     return Ok(issued);
                 }
                 Err(error) => {
-                    // A call whose own time ran out found out nothing.
+                    // A failure because of the deadline says nothing about the machine.
                     if error.status() == Status::MetadataUnavailable && Moment::now() < end {
                         link.set_absent();
                     }
@@ -108,7 +108,7 @@ impl Provider for Chain {
     }
 }
 
-/// The error that names each link with its reason. That the machine has no metadata service will not change.
+/// The error that names each link with its reason. A missing metadata service is permanent, so it is not retryable.
 fn none_had_any(failures: &[Error]) -> Error {
     let retryable =
         failures.iter().any(|failure| failure.is_retryable() && failure.status() != Status::MetadataUnavailable);

@@ -19,13 +19,13 @@ use crate::status::{Category, Status};
 pub(super) const DEFAULT_METADATA_ENDPOINT: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// For both requests together: a machine that is no CVM must not cost more.
+/// For both requests together. This is what a machine that is not a CVM instance costs.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(2);
 const REPLY_MAX: usize = 64 * 1024;
 
 pub(super) struct CvmRole {
     pub endpoint: Endpoint,
-    /// The role's name; asked for when it is not known.
+    /// The role's name; if `None`, the metadata service is asked for it.
     pub role: Option<String>,
 }
 
@@ -58,8 +58,8 @@ impl Provider for CvmRole {
     }
 }
 
-/// One visit to the metadata service: a transport of its own, which uses no proxy and ends with the visit, so that no
-/// thread stays behind.
+/// A connection to the metadata service for one fetch. It has its own transport, which uses no proxy and whose thread ends
+/// with the fetch.
 struct Metadata<'a> {
     endpoint: &'a Endpoint,
     transport: Transport,
@@ -93,7 +93,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Who cannot be reached does not exist, as far as anybody can tell: this machine may be no CVM.
+/// A metadata service that cannot be reached may not exist: this machine may not be a CVM instance.
 fn unavailable(error: Error) -> Error {
     if error.status().category() != Category::Transport {
         return error;
@@ -120,7 +120,7 @@ pub(crate) fn check_role_name(role: &str) -> Result<()> {
 }
 
 fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
-    // serde_json's own text could repeat a value, so it is not passed on.
+    // The text of serde_json could repeat a value, so it is not used.
     let answer: Answer = serde_json::from_slice(reply.body.expose())
         .map_err(|_| malformed("it is not JSON with TmpSecretId, TmpSecretKey, Token and ExpiredTime"))?;
     if !matches!(&*answer.code, "" | "Success") {
@@ -131,5 +131,5 @@ fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(Status::ResponseMalformed, format!("the metadata service's reply is not what it promises: {what}"))
+    Error::new(Status::ResponseMalformed, format!("the metadata service's reply is malformed: {what}"))
 }

@@ -13,10 +13,10 @@ use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys;
 
-/// Longest file of credentials or of a token; the longest honest one has about 10 KiB.
+/// Longest file of credentials or of a token. Real ones have at most about 10 KiB.
 const FILE_MAX: u64 = 64 * 1024;
 
-/// Reports a file of secrets that every user may read, once.
+/// Warns once about a file of secrets that every user may read.
 pub(super) struct ExposureWarning {
     log: Option<Arc<Log>>,
     given: AtomicBool,
@@ -34,13 +34,13 @@ impl ExposureWarning {
         {
             log.write(
                 LogLevel::Warn,
-                format_args!("file {path:?} holds secrets and every user may read it; chmod 600 it"),
+                format_args!("file {path:?} holds secrets, and every user may read it; run chmod 600 on it"),
             );
         }
     }
 }
 
-/// Whether Kubernetes writes this file and replaces it: a link by way of `..data`. Its mode is not the program's to choose.
+/// Whether this is a file that Kubernetes writes and rotates: a symbolic link through `..data`. Kubernetes chooses its mode.
 fn is_kept_by_kubelet(path: &Path) -> bool {
     std::fs::read_link(path).is_ok_and(|target| target.starts_with("..data"))
 }
@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Option<Secr
     }
 }
 
-/// The text that [`read`] found to be UTF-8, without the mark that some editors put before it.
+/// The text of a file that [`read`] returned, without a byte order mark.
 pub(super) fn as_text(secret: &Secret) -> &str {
     let text = std::str::from_utf8(secret.expose()).unwrap_or_default();
     text.strip_prefix('\u{feff}').unwrap_or(text)

@@ -1,4 +1,4 @@
-//! The identity of a pod in TKE: a token file that Kubernetes keeps fresh, exchanged for a role.
+//! The role of a pod in TKE: Kubernetes rotates a token file, and STS exchanges the token for credentials.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::credentials::{ExpiringCredentials, Provider};
 use crate::error::Result;
 
 pub(super) struct Oidc {
-    /// Sends without a signature: the token is the proof.
+    /// Sends unsigned requests: the token authenticates them.
     pub sts: ApiCaller,
     pub provider_id: String,
     pub token_file: PathBuf,
@@ -24,7 +24,7 @@ impl Provider for Oidc {
         "TKE OIDC"
     }
 
-    /// The file is read each time, as Kubernetes replaces it.
+    /// Reads the file each time, because Kubernetes rotates it.
     fn fetch(&self, timeout: Duration) -> Result<ExpiringCredentials> {
         let text = file::read(&self.token_file, &self.warning)?
             .ok_or_else(|| file::invalid(&self.token_file, "it does not exist"))?;

@@ -1,4 +1,4 @@
-//! What a configuration says about credentials, before a client turns it into a provider.
+//! The source of credentials that a configuration names, from which a client makes a provider.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::http::transport::Transport;
 use crate::log::Log;
 use crate::status::Status;
 
-/// Where credentials come from.
+/// A source of credentials.
 #[derive(Clone)]
 pub(crate) enum Source {
     Fixed(Arc<Credentials>),
-    /// A place that was looked at while the configuration was made, and had none.
+    /// A source that was read while the configuration was made, and had none.
     Absent {
         name: &'static str,
         error: Error,
@@ -66,7 +66,7 @@ const DEPTH_MAX: usize = 8;
 pub(crate) struct ProviderContext {
     pub metadata: Option<Endpoint>,
     pub sts: Endpoint,
-    /// Shared with the client, so that STS costs no thread of its own.
+    /// Shared with the client, so that STS needs no other thread.
     pub transport: Arc<Transport>,
     pub log: Option<Arc<Log>>,
 }
@@ -108,7 +108,7 @@ impl Source {
         }
     }
 
-    /// This source, if it is one.
+    /// This source, unless it is known to have none.
     pub fn present(self) -> Result<Self> {
         match self {
             Self::Absent { error, .. } => Err(error),
@@ -116,7 +116,7 @@ impl Source {
         }
     }
 
-    /// Whether it may come to a call of STS.
+    /// Whether it may call STS.
     pub fn uses_sts(&self) -> bool {
         match self {
             Self::Oidc { .. } | Self::AssumeRole { .. } | Self::Tccli { .. } => true,

@@ -1,4 +1,4 @@
-//! The Security Token ApiCaller, which turns one identity into another for a time.
+//! The Security Token Service, which issues temporary credentials.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -38,7 +38,7 @@ struct AnswerCredentials<'a> {
     tmp_secret_key: Cow<'a, str>,
 }
 
-/// Sends an action of STS whose answer is an identity.
+/// Calls an action of STS that returns credentials.
 pub(super) fn assume(sts: &ApiCaller, action: &str, fields: Fields, timeout: Duration) -> Result<ExpiringCredentials> {
     let request = Request::new(action, fields)?;
     let limits = CallLimits { total_timeout: Some(timeout), ..CallLimits::default() };
@@ -46,7 +46,7 @@ pub(super) fn assume(sts: &ApiCaller, action: &str, fields: Fields, timeout: Dur
 }
 
 fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
-    // serde_json's own text could repeat a value, so it is not passed on.
+    // The text of serde_json could repeat a value, so it is not used.
     let answer: Answer = serde_json::from_str(reply.response_json()?).map_err(|_| {
         Error::new(Status::ResponseMalformed, "the reply has no Credentials and ExpiredTime as STS promises")
     })?;

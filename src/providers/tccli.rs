@@ -44,7 +44,7 @@ struct Content<'a> {
 pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Contents> {
     let text = file::read(path, warning)?
         .ok_or_else(|| Error::new(Status::NoCredentials, format!("there is no file {path:?}")))?;
-    // serde_json's own text could repeat a value, so only the place is told.
+    // The text of serde_json could repeat a value. Only the position is safe.
     let content: Content = serde_json::from_str(file::as_text(&text)).map_err(|error| {
         let reason = format!("it is not JSON as tccli writes it, see line {}, column {}", error.line(), error.column());
         file::invalid(path, &reason)
