@@ -68,7 +68,7 @@ static tckms_error *encrypt_under_a_made_up_key(const tckms_client *client) {
   tckms_buffer blob = TCKMS_BUFFER_INIT;
   tckms_error *error = NULL;
   if (tckms_encrypt(client, MADE_UP_KEY_ID, "word", 4, NULL, &blob) != TCKMS_OK) {
-    error = tckms_error_take();
+    error = tckms_last_error_take();
   }
   tckms_buffer_free(&blob);
   return error;
@@ -79,7 +79,7 @@ static tckms_error *encrypt_too_much(const tckms_client *client, const char *key
   tckms_buffer blob = TCKMS_BUFFER_INIT;
   tckms_error *error = NULL;
   if (tckms_encrypt(client, key_id, too_much, sizeof too_much, NULL, &blob) != TCKMS_OK) {
-    error = tckms_error_take();
+    error = tckms_last_error_take();
   }
   tckms_buffer_free(&blob);
   return error;
@@ -91,7 +91,7 @@ static tckms_error *decrypt_with_another_context(const tckms_client *client, con
   tckms_error *error = NULL;
   if (tckms_encrypt(client, key_id, "word", 4, CONTEXT, &blob) != TCKMS_OK ||
       tckms_decrypt(client, key_id, blob.data, blob.len, "{\"program\":\"another\"}", &plaintext) != TCKMS_OK) {
-    error = tckms_error_take();
+    error = tckms_last_error_take();
   }
   tckms_buffer_free(&plaintext);
   tckms_buffer_free(&blob);
@@ -108,7 +108,7 @@ static tckms_error *call_where_nobody_listens(void) {
       tckms_config_set_credentials(config, "no-id-is-needed-here", "no-key-is-needed-here", NULL) != TCKMS_OK ||
       tckms_config_set_max_attempts(config, 2) != TCKMS_OK || tckms_client_new(config, &client) != TCKMS_OK ||
       tckms_encrypt(client, MADE_UP_KEY_ID, "word", 4, NULL, &blob) != TCKMS_OK) {
-    error = tckms_error_take();
+    error = tckms_last_error_take();
   }
   tckms_buffer_free(&blob);
   tckms_client_free(client);

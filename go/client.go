@@ -192,7 +192,7 @@ type Stats struct {
 	Throttles uint64
 	// The calls that failed, by category.
 	FailuresArgument, FailuresCredentials, FailuresTransport, FailuresIdentity uint64
-	FailuresRequest, FailuresUnavailable, FailuresIntegrity, FailuresLibrary   uint64
+	FailuresRequest, FailuresUnavailable, FailuresIntegrity, FailuresLocal, FailuresLibrary   uint64
 	// Bytes of bodies, without headers and TLS.
 	BytesSent, BytesReceived uint64
 	// ConnectionsOpened is how many connections were made.
@@ -221,6 +221,7 @@ func (c *Client) Stats() (Stats, error) {
 		FailuresRequest:     uint64(s.failures_request),
 		FailuresUnavailable: uint64(s.failures_unavailable),
 		FailuresIntegrity:   uint64(s.failures_integrity),
+		FailuresLocal:       uint64(s.failures_local),
 		FailuresLibrary:     uint64(s.failures_library),
 		BytesSent:           uint64(s.bytes_sent),
 		BytesReceived:       uint64(s.bytes_received),

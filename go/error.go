@@ -209,6 +209,8 @@ const (
 	CategoryUnavailable Category = C.TCKMS_CATEGORY_UNAVAILABLE
 	// CategoryIntegrity is for something that is not what it claims to be.
 	CategoryIntegrity Category = C.TCKMS_CATEGORY_INTEGRITY
+	// CategoryLocal is for the program's own side: it stopped the call, or a file or a callback of it failed.
+	CategoryLocal Category = C.TCKMS_CATEGORY_LOCAL
 	// CategoryLibrary is for the library itself.
 	CategoryLibrary Category = C.TCKMS_CATEGORY_LIBRARY
 )

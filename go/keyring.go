@@ -94,8 +94,8 @@ func NewKeyring(o KeyringOptions) (*Keyring, error) {
 func (o *KeyringOptions) set(keyring *C.tckms_keyring) error {
 	if o.Cache != nil {
 		limits := C.tckms_cache_limits{
-			seal_max_age_ms: C.uint64_t(milliseconds(o.Cache.SealMaxAge)),
-			open_max_age_ms: C.uint64_t(milliseconds(o.Cache.OpenMaxAge)),
+			seal_max_age_ms: C.int64_t(milliseconds(o.Cache.SealMaxAge)),
+			open_max_age_ms: C.int64_t(milliseconds(o.Cache.OpenMaxAge)),
 			max_messages:    C.uint64_t(o.Cache.MaxMessages),
 			max_bytes:       C.uint64_t(o.Cache.MaxBytes),
 			max_entries:     C.uint64_t(o.Cache.MaxEntries),

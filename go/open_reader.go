@@ -36,7 +36,7 @@ type OpenReader struct {
 // under way is waited for.
 func (k *Keyring) NewOpenReader(ctx context.Context, r io.Reader, expected EncryptionContext) (*OpenReader, error) {
 	s, err := k.newStream(ctx, "OpenReader", expected, func(keyring *C.tckms_keyring, pairs *C.char, out **C.tckms_stream) C.tckms_go_outcome {
-		return C.tckms_go_stream_open_new(keyring, pairs, out)
+		return C.tckms_go_stream_new_open(keyring, pairs, out)
 	})
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ type SealWriter struct {
 // The writer goes on when the keyring is closed. When the context ends, so does the writer.
 func (k *Keyring) NewSealWriter(ctx context.Context, w io.Writer, encCtx EncryptionContext) (*SealWriter, error) {
 	s, err := k.newStream(ctx, "SealWriter", encCtx, func(keyring *C.tckms_keyring, pairs *C.char, out **C.tckms_stream) C.tckms_go_outcome {
-		return C.tckms_go_stream_seal_new(keyring, pairs, out)
+		return C.tckms_go_stream_new_seal(keyring, pairs, out)
 	})
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ static _Thread_local uintptr_t current_call;
 static void finish(tckms_go_outcome *outcome, tckms_status status) {
   outcome->status = (int)status;
   if (status != TCKMS_OK) {
-    outcome->error = tckms_error_take();
+    outcome->error = tckms_last_error_take();
   }
 }
 
@@ -366,13 +366,13 @@ tckms_go_outcome tckms_go_message_info(tckms_go_how how, const uint8_t *msg, siz
   CALL(tckms_message_info(msg, len, &outcome.first));
 }
 
-tckms_go_outcome tckms_go_stream_seal_new(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out) {
-  return ended(tckms_stream_seal_new(keyring, ctx_json, out));
+tckms_go_outcome tckms_go_stream_new_seal(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out) {
+  return ended(tckms_stream_new_seal(keyring, ctx_json, out));
 }
 
-tckms_go_outcome tckms_go_stream_open_new(const tckms_keyring *keyring, const char *expected_ctx_json,
+tckms_go_outcome tckms_go_stream_new_open(const tckms_keyring *keyring, const char *expected_ctx_json,
                                           tckms_stream **out) {
-  return ended(tckms_stream_open_new(keyring, expected_ctx_json, out));
+  return ended(tckms_stream_new_open(keyring, expected_ctx_json, out));
 }
 
 static tckms_status stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value) {

@@ -2,7 +2,7 @@
  * One C function for each call.
  *
  * A goroutine may go on with another thread after each return to Go, and the detail of a failure belongs to the thread.
- * So the call and tckms_error_take() are in one function here, and Go gets an error that is its own.
+ * So the call and tckms_last_error_take() are in one function here, and Go gets an error that is its own.
  */
 #ifndef TCKMS_GO_SHIM_H
 #define TCKMS_GO_SHIM_H
@@ -140,8 +140,8 @@ tckms_go_outcome tckms_go_message_info(tckms_go_how how, const uint8_t *msg, siz
 
 typedef enum { TCKMS_GO_SIZE, TCKMS_GO_BOUND, TCKMS_GO_SIGNED_ALLOWED } tckms_go_stream_setter;
 
-tckms_go_outcome tckms_go_stream_seal_new(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out);
-tckms_go_outcome tckms_go_stream_open_new(const tckms_keyring *keyring, const char *expected_ctx_json,
+tckms_go_outcome tckms_go_stream_new_seal(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out);
+tckms_go_outcome tckms_go_stream_new_open(const tckms_keyring *keyring, const char *expected_ctx_json,
                                           tckms_stream **out);
 tckms_go_outcome tckms_go_stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value);
 tckms_go_outcome tckms_go_stream_update(tckms_go_how how, tckms_stream *stream, const uint8_t *in, size_t in_len, size_t *consumed,

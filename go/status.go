@@ -43,6 +43,8 @@ const (
 	ErrInvalidRequestJSON Status = C.TCKMS_ERR_INVALID_REQUEST_JSON
 	// ErrInvalidHeaderText: A user-agent suffix or a language is not one that a header can carry.
 	ErrInvalidHeaderText Status = C.TCKMS_ERR_INVALID_HEADER_TEXT
+	// ErrUnknownOption: A structure sets a member that this version of the library does not know.
+	ErrUnknownOption Status = C.TCKMS_ERR_UNKNOWN_OPTION
 	// ErrNotDerivable: A configuration for a derived client sets something that only a new client can have.
 	ErrNotDerivable Status = C.TCKMS_ERR_NOT_DERIVABLE
 	// ErrUnknownAlgorithm: A number names no algorithm of this kind.

@@ -54,10 +54,11 @@
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is not looked at. TCKMS_OK is 0.
  *   The hundreds of a number are its category (tckms_status_category()): 100 the caller's arguments, 200 credentials,
  *   300 the way to the service, 400 refused for the identity, 500 refused for the request or the key's state, 600 the
- *   service is unable now, 700 something is not what it claims to be, 900 the library. New numbers may come with new
+ *   service is unable now, 700 something is not what it claims to be, 800 the program's own
+ *   descriptors, callbacks and wishes, 900 the library. New numbers may come with new
  *   versions, so a switch needs a default.
  *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request id, whether to
- *   retry. It is borrowed until the thread's next call; tckms_error_take() makes it the caller's own, for runtimes that
+ *   retry. It is borrowed until the thread's next call; tckms_last_error_take() makes it the caller's own, for runtimes that
  *   move between threads. An outage is never reported as bad ciphertext, and no text ever holds a secret.
  *
  * PROCESSES
@@ -107,7 +108,7 @@
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
-#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 
 /**
@@ -198,11 +199,11 @@ typedef enum tckms_category {
    */
   TCKMS_CATEGORY_OK = 0,
   /**
-   * The caller's arguments; nothing was sent.
+   * The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a data key.
    */
   TCKMS_CATEGORY_ARGUMENT = 100,
   /**
-   * Credentials could not be had; nothing was sent.
+   * There are no usable credentials. No request to KMS was sent; STS or the metadata service may have been asked.
    */
   TCKMS_CATEGORY_CREDENTIALS = 200,
   /**
@@ -226,16 +227,25 @@ typedef enum tckms_category {
    */
   TCKMS_CATEGORY_INTEGRITY = 700,
   /**
+   * The program's own side: it stopped the call, or one of its descriptors or callbacks failed.
+   */
+  TCKMS_CATEGORY_LOCAL = 800,
+  /**
    * The library itself.
    */
-  TCKMS_CATEGORY_LIBRARY = 900
+  TCKMS_CATEGORY_LIBRARY = 900,
+  /**
+   * Not a category: it keeps the C type as wide as `int` under every compiler option.
+   */
+  TCKMS_CATEGORY_FORCE_INT = 2147483647
 } tckms_category;
 
 /**
  * How a call ended. 0 is the only success.
  *
  * The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused for the
- * identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 900 the library.
+ * identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 800 the program's own descriptors and callbacks, 900
+ * the library.
  * Values are only ever added: a `switch` needs a `default`.
  */
 typedef enum tckms_status {
@@ -359,18 +369,6 @@ typedef enum tckms_status {
    * A stream is used after its end or after an error, or something is set too late.
    */
   TCKMS_ERR_INVALID_STATE = 136,
-  /**
-   * The progress callback said to stop.
-   */
-  TCKMS_ERR_CANCELED = 137,
-  /**
-   * Reading from or writing to a descriptor failed.
-   */
-  TCKMS_ERR_DESCRIPTOR_FAILED = 138,
-  /**
-   * A callback of a custom key failed without a status of this library, or gave nothing.
-   */
-  TCKMS_ERR_CUSTOM_KEY_FAILED = 139,
   /**
    * A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
    */
@@ -816,6 +814,18 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_TRAILING_DATA = 720,
   /**
+   * The program stopped the call.
+   */
+  TCKMS_ERR_CANCELED = 801,
+  /**
+   * Reading from or writing to a descriptor of the program failed.
+   */
+  TCKMS_ERR_DESCRIPTOR_FAILED = 802,
+  /**
+   * A callback of a custom key failed without a status of this library, or gave nothing.
+   */
+  TCKMS_ERR_CUSTOM_KEY_FAILED = 803,
+  /**
    * A fault inside the library. Please report it with the error's message.
    */
   TCKMS_ERR_INTERNAL = 901,
@@ -1008,6 +1018,10 @@ typedef struct tckms_stats {
    */
   uint64_t failures_integrity;
   /**
+   * Calls that the program stopped, or whose descriptors or callbacks failed.
+   */
+  uint64_t failures_local;
+  /**
    * Calls that failed inside the library.
    */
   uint64_t failures_library;
@@ -1092,11 +1106,11 @@ typedef struct tckms_cache_limits {
   /**
    * How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
    */
-  uint64_t seal_max_age_ms;
+  int64_t seal_max_age_ms;
   /**
    * How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most 86400000.
    */
-  uint64_t open_max_age_ms;
+  int64_t open_max_age_ms;
   /**
    * How many messages a data key seals. Default 1048576, at most 4294967296.
    */
@@ -1302,7 +1316,7 @@ tckms_category tckms_status_category(int status);
  * @return  The error, borrowed: it lives until this thread's next call of a function of this library that returns a
  *          status. NULL when no call on this thread has failed or the error was taken.
  *
- * Threads: each thread has its own. In a runtime that moves work between threads use tckms_error_take() in the same C
+ * Threads: each thread has its own. In a runtime that moves work between threads use tckms_last_error_take() in the same C
  * function that made the call.
  * Since 0.1.0.
  */
@@ -1316,12 +1330,12 @@ const tckms_error *tckms_last_error(void);
  * Threads: the result may be read and freed by any thread.
  * Since 0.1.0.
  */
-tckms_error *tckms_error_take(void);
+tckms_error *tckms_last_error_take(void);
 
 /**
- * Frees an error that tckms_error_take() returned.
+ * Frees an error that tckms_last_error_take() returned.
  *
- * @param error  NULL, which is harmless, or an error from tckms_error_take(). Never one from tckms_last_error().
+ * @param error  NULL, which is harmless, or an error from tckms_last_error_take(). Never one from tckms_last_error().
  *
  * Threads: from any thread, while no other uses the error.
  * Since 0.1.0.
@@ -1694,7 +1708,7 @@ tckms_status tckms_config_set_retry_unsafe_actions(tckms_config *config,
  *
  * @param config      The configuration.
  * @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
- * @param burst       Requests at once, 1 to 1000000; ignored when `per_second` is 0.
+ * @param burst       Requests at once, up to 1000000; 0 for as many as in one second. Ignored when `per_second` is 0.
  * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
  * Clients made from one configuration share the limit. A call waits for its turn; when that would exceed its total
@@ -2123,7 +2137,7 @@ void tckms_client_free(tckms_client *client);
  * @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.
  * @param buf       The plaintext.
  * @param len       1 to 4096 bytes.
- * @param ctx_json  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
+ * @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
  *                  It is sent exactly as given, and tckms_decrypt() has to be given the same text. It is not secret.
  * @param out       The CiphertextBlob: opaque text, to be kept as it is. Free it with tckms_buffer_free().
  * @return          TCKMS_OK or any status; see the chapter on errors.
@@ -2137,18 +2151,18 @@ tckms_status tckms_encrypt(const tckms_client *client,
                            const char *key_id,
                            const void *buf,
                            size_t len,
-                           const char *ctx_json,
+                           const char *ctx_json_or_null,
                            tckms_buffer *out);
 
 /**
  * Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
  *
  * @param client    The client.
- * @param key_id    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
+ * @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
  *                  TCKMS_ERR_KEY_MISMATCH and no plaintext.
  * @param blob      The CiphertextBlob, exactly as it was returned.
  * @param len       1 to 65536 characters.
- * @param ctx_json  The text that was given at encryption, or NULL if none was.
+ * @param ctx_json_or_null  The text that was given at encryption, or NULL if none was.
  * @param out       The plaintext. Free it with tckms_buffer_free(), which wipes it.
  * @return          TCKMS_OK or any status; see the chapter on errors. TCKMS_ERR_INVALID_CIPHERTEXT also means that the
  *                  context is not the right one.
@@ -2158,10 +2172,10 @@ tckms_status tckms_encrypt(const tckms_client *client,
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_decrypt(const tckms_client *client,
-                           const char *key_id,
+                           const char *key_id_or_null,
                            const void *blob,
                            size_t len,
-                           const char *ctx_json,
+                           const char *ctx_json_or_null,
                            tckms_buffer *out);
 
 /**
@@ -2169,11 +2183,11 @@ tckms_status tckms_decrypt(const tckms_client *client,
  * with another context.
  *
  * @param client                The client.
- * @param key_id                The CMK to encrypt under, or NULL for the same.
+ * @param key_id_or_null                The CMK to encrypt under, or NULL for the same.
  * @param blob                  The CiphertextBlob, exactly as it was returned.
  * @param len                   1 to 65536 characters.
- * @param source_ctx_json       The context of `blob`, or NULL.
- * @param destination_ctx_json  The context of the result, or NULL.
+ * @param source_ctx_json_or_null       The context of `blob`, or NULL.
+ * @param destination_ctx_json_or_null  The context of the result, or NULL.
  * @param out                   The new CiphertextBlob. Free it with tckms_buffer_free(). The service may return the
  *                              old one when nothing would change.
  * @return                      TCKMS_OK or any status; see the chapter on errors.
@@ -2183,11 +2197,11 @@ tckms_status tckms_decrypt(const tckms_client *client,
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_reencrypt(const tckms_client *client,
-                             const char *key_id,
+                             const char *key_id_or_null,
                              const void *blob,
                              size_t len,
-                             const char *source_ctx_json,
-                             const char *destination_ctx_json,
+                             const char *source_ctx_json_or_null,
+                             const char *destination_ctx_json_or_null,
                              tckms_buffer *out);
 
 /**
@@ -2196,7 +2210,7 @@ tckms_status tckms_reencrypt(const tckms_client *client,
  * @param client      The client.
  * @param key_id      The CMK.
  * @param key_len     1 to 1024 bytes.
- * @param ctx_json    The encryption context, as for tckms_encrypt(), or NULL.
+ * @param ctx_json_or_null    The encryption context, as for tckms_encrypt(), or NULL.
  * @param plaintext   The key in clear. Free it with tckms_buffer_free(), which wipes it.
  * @param ciphertext  The key as a CiphertextBlob, to be kept beside the data and given to tckms_decrypt(). Free it with
  *                    tckms_buffer_free(). Another buffer than `plaintext`.
@@ -2209,7 +2223,7 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_generate_data_key(const tckms_client *client,
                                      const char *key_id,
                                      size_t key_len,
-                                     const char *ctx_json,
+                                     const char *ctx_json_or_null,
                                      tckms_buffer *plaintext,
                                      tckms_buffer *ciphertext);
 
@@ -2234,7 +2248,7 @@ tckms_status tckms_generate_random(const tckms_client *client,
  *
  * @param client         The client.
  * @param action         The action's name, such as "DescribeKey".
- * @param request_json   Its parameters: a JSON object. NULL for none.
+ * @param request_json_or_null   Its parameters: a JSON object. NULL for none.
  * @param response_json  The JSON object under "Response", exactly as the service wrote it. Free it with
  *                       tckms_buffer_free(), which wipes it.
  * @return               TCKMS_OK or any status; see the chapter on errors.
@@ -2247,7 +2261,7 @@ tckms_status tckms_generate_random(const tckms_client *client,
 TCKMS_WARN_UNUSED
 tckms_status tckms_call(const tckms_client *client,
                         const char *action,
-                        const char *request_json,
+                        const char *request_json_or_null,
                         tckms_buffer *response_json);
 
 /**
@@ -2389,7 +2403,7 @@ tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
  * Lets data keys serve more than one message, so that most messages need no request. Off by default.
  *
  * @param keyring  The keyring.
- * @param limits   How long and how much; NULL for the defaults.
+ * @param limits_or_null  How long and how much; NULL for the defaults.
  * @param size     sizeof(tckms_cache_limits); ignored with NULL.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
  *
@@ -2401,7 +2415,7 @@ tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
-                                     const tckms_cache_limits *limits,
+                                     const tckms_cache_limits *limits_or_null,
                                      size_t size);
 
 /**
@@ -2536,13 +2550,13 @@ tckms_status tckms_keyring_set_max_frame_len(tckms_keyring *keyring,
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_max_unframed_len(tckms_keyring *keyring,
-                                                size_t len);
+                                                uint64_t len);
 
 /**
  * Sets pairs that messages are bound to without holding them, as some other writers of the format make them.
  *
  * @param keyring   The keyring.
- * @param ctx_json  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
+ * @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
  *                  hold has to be equal; all others have to be those that the message was sealed with.
  * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
  *
@@ -2551,7 +2565,7 @@ tckms_status tckms_keyring_set_max_unframed_len(tckms_keyring *keyring,
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
-                                                  const char *ctx_json);
+                                                  const char *ctx_json_or_null);
 
 /**
  * Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message is in the
@@ -2560,7 +2574,7 @@ tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
  * @param keyring   The keyring, with at least one key that seals.
  * @param buf       The plaintext.
  * @param len       0 or more bytes.
- * @param ctx_json  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
+ * @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
  *                  form, without keys that begin with "aws-crypto-". It is in the message in clear and in the key
  *                  service's audit log, and the message cannot be opened with another one.
  * @param out       The message. Free it with tckms_buffer_free().
@@ -2575,7 +2589,7 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_seal(const tckms_keyring *keyring,
                         const void *buf,
                         size_t len,
-                        const char *ctx_json,
+                        const char *ctx_json_or_null,
                         tckms_buffer *out);
 
 /**
@@ -2584,7 +2598,7 @@ tckms_status tckms_seal(const tckms_keyring *keyring,
  * @param keyring            The keyring, with a key that the data key is wrapped by.
  * @param msg                The whole message and nothing else.
  * @param len                The number of bytes.
- * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
+ * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
  *                           before any key is asked. A context only protects who says here what he expects.
  * @param out                The plaintext. Free it with tckms_buffer_free(), which wipes it. Nothing of it is given out
  *                           before the whole message is authentic, with its signature if it has one.
@@ -2600,7 +2614,7 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_open(const tckms_keyring *keyring,
                         const void *msg,
                         size_t len,
-                        const char *expected_ctx_json,
+                        const char *expected_ctx_json_or_null,
                         tckms_buffer *out);
 
 /**
@@ -2629,7 +2643,7 @@ tckms_status tckms_message_info(const void *msg,
  * tckms_stream_finish(), or one that tells a size.
  *
  * @param keyring   The keyring, copied: it may be freed before the stream.
- * @param ctx_json  NULL, or the context, as for tckms_seal(). Copied.
+ * @param ctx_json_or_null  NULL, or the context, as for tckms_seal(). Copied.
  * @param out       The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
  * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_CONTEXT or
  *                  TCKMS_ERR_RESERVED_CONTEXT_KEY.
@@ -2638,8 +2652,8 @@ tckms_status tckms_message_info(const void *msg,
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_stream_seal_new(const tckms_keyring *keyring,
-                                   const char *ctx_json,
+tckms_status tckms_stream_new_seal(const tckms_keyring *keyring,
+                                   const char *ctx_json_or_null,
                                    tckms_stream **out);
 
 /**
@@ -2647,7 +2661,7 @@ tckms_status tckms_stream_seal_new(const tckms_keyring *keyring,
  * known only when tckms_stream_finish() is done: until then, what came out may be the beginning of something longer.
  *
  * @param keyring            The keyring, copied: it may be freed before the stream.
- * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
+ * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
  * @param out                The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
  * @return                   TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
  *
@@ -2656,8 +2670,8 @@ tckms_status tckms_stream_seal_new(const tckms_keyring *keyring,
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_stream_open_new(const tckms_keyring *keyring,
-                                   const char *expected_ctx_json,
+tckms_status tckms_stream_new_open(const tckms_keyring *keyring,
+                                   const char *expected_ctx_json_or_null,
                                    tckms_stream **out);
 
 /**
@@ -2805,8 +2819,8 @@ tckms_status tckms_stream_total_size(tckms_stream *stream,
  * @param in_fd     Where the plaintext is read from, up to its end.
  * @param out_fd    Where the message is written to. After a failure what is there has no end, and no reader takes it for
  *                  a whole message.
- * @param ctx_json  NULL, or the context, as for tckms_seal().
- * @param options   NULL for the defaults.
+ * @param ctx_json_or_null  NULL, or the context, as for tckms_seal().
+ * @param options_or_null  NULL for the defaults.
  * @param size      sizeof(tckms_fd_options); ignored with NULL.
  * @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
  *                  see the chapter on errors.
@@ -2820,8 +2834,8 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_seal_fd(const tckms_keyring *keyring,
                            int in_fd,
                            int out_fd,
-                           const char *ctx_json,
-                           const tckms_fd_options *options,
+                           const char *ctx_json_or_null,
+                           const tckms_fd_options *options_or_null,
                            size_t size);
 
 /**
@@ -2832,8 +2846,8 @@ tckms_status tckms_seal_fd(const tckms_keyring *keyring,
  * @param out_fd             Where the plaintext is written to, frame by frame, each after it is known to be authentic.
  *                           That nothing is missing is known only when the call succeeds: write to a new file and give
  *                           it its name afterwards, and throw away what is there after a failure.
- * @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open().
- * @param options            NULL for the defaults.
+ * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open().
+ * @param options_or_null           NULL for the defaults.
  * @param size               sizeof(tckms_fd_options); ignored with NULL.
  * @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
  *                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
@@ -2846,8 +2860,8 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_open_fd(const tckms_keyring *keyring,
                            int in_fd,
                            int out_fd,
-                           const char *expected_ctx_json,
-                           const tckms_fd_options *options,
+                           const char *expected_ctx_json_or_null,
+                           const tckms_fd_options *options_or_null,
                            size_t size);
 
 #ifdef __cplusplus

@@ -405,7 +405,7 @@ class error {
   /** The detail of this thread's last failed call, taken from the thread. */
   static error take(tckms::status number) noexcept {
     error taken(number);
-    tckms_error *const found = tckms_error_take();
+    tckms_error *const found = tckms_last_error_take();
     if (found == nullptr) return taken;
 #if TCKMS_HPP_EXCEPTIONS
     // Without memory for the reference count the detail is freed, and the status is left.
@@ -1259,7 +1259,7 @@ class stream {
   static result<stream> seal(const keyring &with, optional_text context) {
     const detail::c_string ctx(context);
     tckms_stream *made = nullptr;
-    const auto number = tckms_stream_seal_new(with.get(), ctx.get(), &made);
+    const auto number = tckms_stream_new_seal(with.get(), ctx.get(), &made);
     return detail::made(number, stream(with.logs_, made), ctx);
   }
 
@@ -1267,7 +1267,7 @@ class stream {
   static result<stream> open(const keyring &with, optional_text expected_context) {
     const detail::c_string ctx(expected_context);
     tckms_stream *made = nullptr;
-    const auto number = tckms_stream_open_new(with.get(), ctx.get(), &made);
+    const auto number = tckms_stream_new_open(with.get(), ctx.get(), &made);
     return detail::made(number, stream(with.logs_, made), ctx);
   }
 

@@ -201,11 +201,12 @@ impl Config {
         self.limits.retry_unsafe = Some(allowed);
     }
 
-    /// A limit of this client's own: `per_second` requests on average and `burst` at once. 0 per second is no limit,
-    /// which is the default.
+    /// A limit of this client's own: `per_second` requests on average and `burst` at once; 0 at once stands for as many
+    /// as in one second. 0 per second is no limit, which is the default.
     pub fn set_rate_limit(&mut self, per_second: u32, burst: u32) -> Result<()> {
         check_range("rate limit per second", per_second, 0, RATE_MAX)?;
-        check_range("rate limit burst", burst, u32::from(per_second > 0), RATE_MAX)?;
+        check_range("rate limit burst", burst, 0, RATE_MAX)?;
+        let burst = if burst == 0 { per_second } else { burst };
         self.rate_limiter = (per_second > 0).then(|| Arc::new(RateLimiter::new(per_second, burst)));
         Ok(())
     }
@@ -293,7 +294,7 @@ mod tests {
             config.set_max_attempts(0),
             config.set_max_attempts(21),
             config.set_rate_limit(1_000_001, 1),
-            config.set_rate_limit(10, 0),
+            config.set_rate_limit(10, 1_000_001),
         ] {
             let error = error.err().unwrap();
             assert_eq!(error.status(), Status::OutOfRange);

@@ -41,6 +41,8 @@ pub struct Failures {
     pub unavailable: u64,
     /// Something was not what it claimed to be.
     pub integrity: u64,
+    /// The program's own descriptors, callbacks and wishes.
+    pub local: u64,
     /// The library itself.
     pub library: u64,
 }
@@ -98,6 +100,7 @@ impl Counters {
                 request: failed(Category::Request),
                 unavailable: failed(Category::Unavailable),
                 integrity: failed(Category::Integrity),
+                local: failed(Category::Local),
                 library: failed(Category::Library),
             },
             bytes_sent: get(&self.bytes_sent),

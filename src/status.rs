@@ -7,7 +7,8 @@ use std::ffi::CStr;
 /// How a call ended. 0 is the only success.
 ///
 /// The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused for the
-/// identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 900 the library.
+/// identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 800 the program's own descriptors and callbacks, 900
+/// the library.
 /// Values are only ever added: a `switch` needs a `default`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,12 +75,6 @@ pub enum Status {
     MessageTooLong = 135,
     /// A stream is used after its end or after an error, or something is set too late.
     InvalidState = 136,
-    /// The progress callback said to stop.
-    Canceled = 137,
-    /// Reading from or writing to a descriptor failed.
-    DescriptorFailed = 138,
-    /// A callback of a custom key failed without a status of this library, or gave nothing.
-    CustomKeyFailed = 139,
 
     /// A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
     MalformedCredentials = 201,
@@ -309,6 +304,13 @@ pub enum Status {
     /// Something follows the end of the message.
     TrailingData = 720,
 
+    /// The program stopped the call.
+    Canceled = 801,
+    /// Reading from or writing to a descriptor of the program failed.
+    DescriptorFailed = 802,
+    /// A callback of a custom key failed without a status of this library, or gave nothing.
+    CustomKeyFailed = 803,
+
     /// A fault inside the library. Please report it with the error's message.
     Internal = 901,
     /// There is no memory for a block of the size that the caller's input needs.
@@ -327,9 +329,9 @@ pub enum Category {
     Unknown = -1,
     /// Success.
     Ok = 0,
-    /// The caller's arguments; nothing was sent.
+    /// The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a data key.
     Argument = 100,
-    /// Credentials could not be had; nothing was sent.
+    /// There are no usable credentials. No request to KMS was sent; STS or the metadata service may have been asked.
     Credentials = 200,
     /// The way to the service: the network, TLS, a proxy, or a reply that is not the service's.
     Transport = 300,
@@ -341,8 +343,12 @@ pub enum Category {
     Unavailable = 600,
     /// Something is not what it claims to be.
     Integrity = 700,
+    /// The program's own side: it stopped the call, or one of its descriptors or callbacks failed.
+    Local = 800,
     /// The library itself.
     Library = 900,
+    /// Not a category: it keeps the C type as wide as `int` under every compiler option.
+    ForceInt = 0x7fff_ffff,
 }
 
 impl Status {
@@ -372,6 +378,7 @@ impl Status {
             5 => Category::Request,
             6 => Category::Unavailable,
             7 => Category::Integrity,
+            8 => Category::Local,
             9 => Category::Library,
             _ => Category::Unknown,
         }
@@ -447,9 +454,6 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::MessageSize, c"TCKMS_ERR_MESSAGE_SIZE", c"the plaintext has another size than was set"),
     (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames"),
     (Status::InvalidState, c"TCKMS_ERR_INVALID_STATE", c"the stream cannot do this any more"),
-    (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the progress callback said to stop"),
-    (Status::DescriptorFailed, c"TCKMS_ERR_DESCRIPTOR_FAILED", c"reading from or writing to a descriptor failed"),
-    (Status::CustomKeyFailed, c"TCKMS_ERR_CUSTOM_KEY_FAILED", c"a callback of a custom key failed"),
     (
         Status::MalformedCredentials,
         c"TCKMS_ERR_MALFORMED_CREDENTIALS",
@@ -629,6 +633,9 @@ const TEXTS: &[(Status, &CStr, &CStr)] = &[
     (Status::SignatureInvalid, c"TCKMS_ERR_SIGNATURE_INVALID", c"the message's signature is not valid"),
     (Status::Truncated, c"TCKMS_ERR_TRUNCATED", c"the message is cut off"),
     (Status::TrailingData, c"TCKMS_ERR_TRAILING_DATA", c"something follows the message"),
+    (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the program stopped the call"),
+    (Status::DescriptorFailed, c"TCKMS_ERR_DESCRIPTOR_FAILED", c"reading from or writing to a descriptor failed"),
+    (Status::CustomKeyFailed, c"TCKMS_ERR_CUSTOM_KEY_FAILED", c"a callback of a custom key failed"),
     (Status::Internal, c"TCKMS_ERR_INTERNAL", c"a fault inside the library"),
     (Status::OutOfMemory, c"TCKMS_ERR_OUT_OF_MEMORY", c"no memory for a block of this size"),
 ];

@@ -1,9 +1,11 @@
 //! From pointers to references, with the checks that C cannot make.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ops::RangeInclusive;
 use std::slice;
+use std::time::Duration;
 
+use crate::config::TIMEOUT_MAX;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -107,9 +109,23 @@ fn check_len(len: usize, name: &str) -> Result<()> {
 }
 
 /// A number for the safe core, which checks its range; a negative one does not get that far.
-pub(super) fn non_negative(what: &str, value: c_int, allowed: RangeInclusive<u32>) -> Result<u32> {
+pub(super) fn non_negative(what: &str, value: impl Into<i64>, allowed: RangeInclusive<u32>) -> Result<u32> {
+    let value = value.into();
     u32::try_from(value).map_err(|_| {
         let message = format!("the {what} is {value}, {} to {} are allowed", allowed.start(), allowed.end());
+        Error::new(Status::OutOfRange, message)
+    })
+}
+
+/// A timeout for the safe core, which checks its range.
+pub(super) fn timeout(what: &str, value: i64) -> Result<Duration> {
+    milliseconds(what, value, TIMEOUT_MAX)
+}
+
+/// A time for the safe core, which checks its range; a negative one does not get that far.
+pub(super) fn milliseconds(what: &str, value: i64, max: Duration) -> Result<Duration> {
+    u64::try_from(value).map(Duration::from_millis).map_err(|_| {
+        let message = format!("the {what} is {value} ms, 1 to {} are allowed", max.as_millis());
         Error::new(Status::OutOfRange, message)
     })
 }

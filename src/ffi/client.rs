@@ -2,9 +2,9 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::arguments::{bytes, handle, handle_out, optional_text, room, text};
+use super::arguments::{bytes, handle, handle_out, optional_text, room, text, timeout};
 use super::buffer::tckms_buffer;
-use super::config::{milliseconds, tckms_config};
+use super::config::tckms_config;
 use super::guard::{guard, guard_infallible, remember_success};
 use crate::client::{Client, Encrypted};
 use crate::config::Config;
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
         // SAFETY: "Handles" and "Outputs" in the header.
         let (out, client) = unsafe { (handle_out(out, "out")?, handle(client, "client")?) };
         let mut config = Config::new();
-        config.set_total_timeout(milliseconds("total timeout", timeout_ms)?)?;
+        config.set_total_timeout(timeout("total timeout", timeout_ms)?)?;
         tckms_client::publish(client.0.derive(&config)?, out);
         Ok(())
     })
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
 /// @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.
 /// @param buf       The plaintext.
 /// @param len       1 to 4096 bytes.
-/// @param ctx_json  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
+/// @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
 ///                  It is sent exactly as given, and tckms_decrypt() has to be given the same text. It is not secret.
 /// @param out       The CiphertextBlob: opaque text, to be kept as it is. Free it with tckms_buffer_free().
 /// @return          TCKMS_OK or any status; see the chapter on errors.
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn tckms_encrypt(
     key_id: *const c_char,
     buf: *const c_void,
     len: usize,
-    ctx_json: *const c_char,
+    ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
     guard(|| {
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn tckms_encrypt(
                 handle(client, "client")?,
                 text(key_id, "key_id")?,
                 bytes(buf, len, "buf")?,
-                optional_text(ctx_json, "ctx_json")?,
+                optional_text(ctx_json_or_null, "ctx_json_or_null")?,
             )
         };
         deliver(client.0.encrypt(key_id, plaintext, context)?, out)
@@ -206,11 +206,11 @@ pub unsafe extern "C" fn tckms_encrypt(
 /// Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
 ///
 /// @param client    The client.
-/// @param key_id    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
+/// @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
 ///                  TCKMS_ERR_KEY_MISMATCH and no plaintext.
 /// @param blob      The CiphertextBlob, exactly as it was returned.
 /// @param len       1 to 65536 characters.
-/// @param ctx_json  The text that was given at encryption, or NULL if none was.
+/// @param ctx_json_or_null  The text that was given at encryption, or NULL if none was.
 /// @param out       The plaintext. Free it with tckms_buffer_free(), which wipes it.
 /// @return          TCKMS_OK or any status; see the chapter on errors. TCKMS_ERR_INVALID_CIPHERTEXT also means that the
 ///                  context is not the right one.
@@ -221,24 +221,24 @@ pub unsafe extern "C" fn tckms_encrypt(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_decrypt(
     client: *const tckms_client,
-    key_id: *const c_char,
+    key_id_or_null: *const c_char,
     blob: *const c_void,
     len: usize,
-    ctx_json: *const c_char,
+    ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
-        let (out, client, key_id, blob, context) = unsafe {
+        let (out, client, key_id_or_null, blob, context) = unsafe {
             (
                 tckms_buffer::out(out, "out")?,
                 handle(client, "client")?,
-                optional_text(key_id, "key_id")?,
+                optional_text(key_id_or_null, "key_id_or_null")?,
                 bytes(blob, len, "blob")?,
-                optional_text(ctx_json, "ctx_json")?,
+                optional_text(ctx_json_or_null, "ctx_json_or_null")?,
             )
         };
-        let decrypted = client.0.decrypt(key_id, blob, context)?;
+        let decrypted = client.0.decrypt(key_id_or_null, blob, context)?;
         out.fill(decrypted.plaintext.expose())?;
         remember_success(decrypted.request_id, Some(decrypted.key_id));
         Ok(())
@@ -249,11 +249,11 @@ pub unsafe extern "C" fn tckms_decrypt(
 /// with another context.
 ///
 /// @param client                The client.
-/// @param key_id                The CMK to encrypt under, or NULL for the same.
+/// @param key_id_or_null                The CMK to encrypt under, or NULL for the same.
 /// @param blob                  The CiphertextBlob, exactly as it was returned.
 /// @param len                   1 to 65536 characters.
-/// @param source_ctx_json       The context of `blob`, or NULL.
-/// @param destination_ctx_json  The context of the result, or NULL.
+/// @param source_ctx_json_or_null       The context of `blob`, or NULL.
+/// @param destination_ctx_json_or_null  The context of the result, or NULL.
 /// @param out                   The new CiphertextBlob. Free it with tckms_buffer_free(). The service may return the
 ///                              old one when nothing would change.
 /// @return                      TCKMS_OK or any status; see the chapter on errors.
@@ -264,26 +264,26 @@ pub unsafe extern "C" fn tckms_decrypt(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_reencrypt(
     client: *const tckms_client,
-    key_id: *const c_char,
+    key_id_or_null: *const c_char,
     blob: *const c_void,
     len: usize,
-    source_ctx_json: *const c_char,
-    destination_ctx_json: *const c_char,
+    source_ctx_json_or_null: *const c_char,
+    destination_ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
-        let (out, client, key_id, blob, source_context, destination_context) = unsafe {
+        let (out, client, key_id_or_null, blob, source_context, destination_context) = unsafe {
             (
                 tckms_buffer::out(out, "out")?,
                 handle(client, "client")?,
-                optional_text(key_id, "key_id")?,
+                optional_text(key_id_or_null, "key_id_or_null")?,
                 bytes(blob, len, "blob")?,
-                optional_text(source_ctx_json, "source_ctx_json")?,
-                optional_text(destination_ctx_json, "destination_ctx_json")?,
+                optional_text(source_ctx_json_or_null, "source_ctx_json_or_null")?,
+                optional_text(destination_ctx_json_or_null, "destination_ctx_json_or_null")?,
             )
         };
-        deliver(client.0.reencrypt(key_id, blob, source_context, destination_context)?, out)
+        deliver(client.0.reencrypt(key_id_or_null, blob, source_context, destination_context)?, out)
     })
 }
 
@@ -292,7 +292,7 @@ pub unsafe extern "C" fn tckms_reencrypt(
 /// @param client      The client.
 /// @param key_id      The CMK.
 /// @param key_len     1 to 1024 bytes.
-/// @param ctx_json    The encryption context, as for tckms_encrypt(), or NULL.
+/// @param ctx_json_or_null    The encryption context, as for tckms_encrypt(), or NULL.
 /// @param plaintext   The key in clear. Free it with tckms_buffer_free(), which wipes it.
 /// @param ciphertext  The key as a CiphertextBlob, to be kept beside the data and given to tckms_decrypt(). Free it with
 ///                    tckms_buffer_free(). Another buffer than `plaintext`.
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn tckms_generate_data_key(
     client: *const tckms_client,
     key_id: *const c_char,
     key_len: usize,
-    ctx_json: *const c_char,
+    ctx_json_or_null: *const c_char,
     plaintext: *mut tckms_buffer,
     ciphertext: *mut tckms_buffer,
 ) -> Status {
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn tckms_generate_data_key(
                 tckms_buffer::out(ciphertext, "ciphertext"),
                 handle(client, "client")?,
                 text(key_id, "key_id")?,
-                optional_text(ctx_json, "ctx_json")?,
+                optional_text(ctx_json_or_null, "ctx_json_or_null")?,
             )
         };
         let (plaintext, ciphertext) = (plaintext?, ciphertext?);
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf:
 ///
 /// @param client         The client.
 /// @param action         The action's name, such as "DescribeKey".
-/// @param request_json   Its parameters: a JSON object. NULL for none.
+/// @param request_json_or_null   Its parameters: a JSON object. NULL for none.
 /// @param response_json  The JSON object under "Response", exactly as the service wrote it. Free it with
 ///                       tckms_buffer_free(), which wipes it.
 /// @return               TCKMS_OK or any status; see the chapter on errors.
@@ -370,7 +370,7 @@ pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf:
 pub unsafe extern "C" fn tckms_call(
     client: *const tckms_client,
     action: *const c_char,
-    request_json: *const c_char,
+    request_json_or_null: *const c_char,
     response_json: *mut tckms_buffer,
 ) -> Status {
     guard(|| {
@@ -380,7 +380,7 @@ pub unsafe extern "C" fn tckms_call(
                 tckms_buffer::out(response_json, "response_json")?,
                 handle(client, "client")?,
                 text(action, "action")?,
-                optional_text(request_json, "request_json")?,
+                optional_text(request_json_or_null, "request_json_or_null")?,
             )
         };
         let response = client.0.call(action, request.unwrap_or("{}"))?;

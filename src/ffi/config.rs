@@ -3,11 +3,10 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
-use std::time::Duration;
 
-use super::arguments::{bytes, handle_mut, non_negative, optional_text, text};
+use super::arguments::{bytes, handle_mut, non_negative, optional_text, text, timeout};
 use super::guard::{guard, guard_infallible};
-use crate::config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX};
+use crate::config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX};
 use crate::error::{Error, Result};
 use crate::log::LogLevel;
 use crate::site::Site;
@@ -250,7 +249,7 @@ pub unsafe extern "C" fn tckms_config_set_proxy(config: *mut tckms_config, url: 
 pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_connect_timeout(milliseconds("connect timeout", timeout_ms)?)
+        unsafe { handle_mut(config, "config")? }.0.set_connect_timeout(timeout("connect timeout", timeout_ms)?)
     })
 }
 
@@ -267,7 +266,7 @@ pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_
 pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_try_timeout(milliseconds("try timeout", timeout_ms)?)
+        unsafe { handle_mut(config, "config")? }.0.set_try_timeout(timeout("try timeout", timeout_ms)?)
     })
 }
 
@@ -284,7 +283,7 @@ pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_conf
 pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_total_timeout(milliseconds("total timeout", timeout_ms)?)
+        unsafe { handle_mut(config, "config")? }.0.set_total_timeout(timeout("total timeout", timeout_ms)?)
     })
 }
 
@@ -329,7 +328,7 @@ pub unsafe extern "C" fn tckms_config_set_retry_unsafe_actions(config: *mut tckm
 ///
 /// @param config      The configuration.
 /// @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
-/// @param burst       Requests at once, 1 to 1000000; ignored when `per_second` is 0.
+/// @param burst       Requests at once, up to 1000000; 0 for as many as in one second. Ignored when `per_second` is 0.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// Clients made from one configuration share the limit. A call waits for its turn; when that would exceed its total
@@ -347,7 +346,7 @@ pub unsafe extern "C" fn tckms_config_set_rate_limit(
         // SAFETY: "Handles" in the header.
         let config = unsafe { handle_mut(config, "config")? };
         let per_second = non_negative("rate limit per second", per_second, 0..=RATE_MAX)?;
-        let burst = if per_second == 0 { 0 } else { non_negative("rate limit burst", burst, 1..=RATE_MAX)? };
+        let burst = if per_second == 0 { 0 } else { non_negative("rate limit burst", burst, 0..=RATE_MAX)? };
         config.0.set_rate_limit(per_second, burst)
     })
 }
@@ -455,11 +454,3 @@ struct SharedPointer(*mut c_void);
 unsafe impl Send for SharedPointer {}
 // SAFETY: as above.
 unsafe impl Sync for SharedPointer {}
-
-/// A time for the safe core, which checks its range; a negative one does not get that far.
-pub(super) fn milliseconds(what: &str, timeout_ms: i64) -> Result<Duration> {
-    u64::try_from(timeout_ms).map(Duration::from_millis).map_err(|_| {
-        let message = format!("the {what} is {timeout_ms} ms, 1 to {} are allowed", TIMEOUT_MAX.as_millis());
-        Error::new(Status::OutOfRange, message)
-    })
-}

@@ -41,8 +41,8 @@ pub struct tckms_fd_options {
 /// @param in_fd     Where the plaintext is read from, up to its end.
 /// @param out_fd    Where the message is written to. After a failure what is there has no end, and no reader takes it for
 ///                  a whole message.
-/// @param ctx_json  NULL, or the context, as for tckms_seal().
-/// @param options   NULL for the defaults.
+/// @param ctx_json_or_null  NULL, or the context, as for tckms_seal().
+/// @param options_or_null  NULL for the defaults.
 /// @param size      sizeof(tckms_fd_options); ignored with NULL.
 /// @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
 ///                  see the chapter on errors.
@@ -57,14 +57,18 @@ pub unsafe extern "C" fn tckms_seal_fd(
     keyring: *const tckms_keyring,
     in_fd: c_int,
     out_fd: c_int,
-    ctx_json: *const c_char,
-    options: *const tckms_fd_options,
+    ctx_json_or_null: *const c_char,
+    options_or_null: *const tckms_fd_options,
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header; `options` is NULL or points to `size` bytes.
+        // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or points to `size` bytes.
         let (keyring, context, options) = unsafe {
-            (handle(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?, tckms_fd_options::read(options, size)?)
+            (
+                handle(keyring, "keyring")?,
+                optional_text(ctx_json_or_null, "ctx_json_or_null")?,
+                tckms_fd_options::read(options_or_null, size)?,
+            )
         };
         let context = Context::from_optional_json(context)?;
         options.run(in_fd, out_fd, |input, output, threads, control| {
@@ -80,8 +84,8 @@ pub unsafe extern "C" fn tckms_seal_fd(
 /// @param out_fd             Where the plaintext is written to, frame by frame, each after it is known to be authentic.
 ///                           That nothing is missing is known only when the call succeeds: write to a new file and give
 ///                           it its name afterwards, and throw away what is there after a failure.
-/// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open().
-/// @param options            NULL for the defaults.
+/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open().
+/// @param options_or_null           NULL for the defaults.
 /// @param size               sizeof(tckms_fd_options); ignored with NULL.
 /// @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
 ///                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
@@ -95,17 +99,17 @@ pub unsafe extern "C" fn tckms_open_fd(
     keyring: *const tckms_keyring,
     in_fd: c_int,
     out_fd: c_int,
-    expected_ctx_json: *const c_char,
-    options: *const tckms_fd_options,
+    expected_ctx_json_or_null: *const c_char,
+    options_or_null: *const tckms_fd_options,
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header; `options` is NULL or points to `size` bytes.
+        // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or points to `size` bytes.
         let (keyring, expected, options) = unsafe {
             (
                 handle(keyring, "keyring")?,
-                optional_text(expected_ctx_json, "expected_ctx_json")?,
-                tckms_fd_options::read(options, size)?,
+                optional_text(expected_ctx_json_or_null, "expected_ctx_json_or_null")?,
+                tckms_fd_options::read(options_or_null, size)?,
             )
         };
         let expected = Context::from_optional_json(expected)?;
@@ -130,7 +134,7 @@ impl tckms_fd_options {
     /// `options` is NULL or points to `size` readable bytes.
     unsafe fn read(options: *const Self, size: usize) -> Result<Self> {
         // SAFETY: the caller's promise.
-        Ok(unsafe { extensible::read_optional(options, size, "options")? }.unwrap_or(Self::DEFAULT))
+        Ok(unsafe { extensible::read_optional(options, size, "options_or_null")? }.unwrap_or(Self::DEFAULT))
     }
 
     fn run<'a>(

@@ -76,7 +76,7 @@ unsafe fn read_text(error: *const tckms_error, member: impl FnOnce(&tckms_error)
 /// @return  The error, borrowed: it lives until this thread's next call of a function of this library that returns a
 ///          status. NULL when no call on this thread has failed or the error was taken.
 ///
-/// Threads: each thread has its own. In a runtime that moves work between threads use tckms_error_take() in the same C
+/// Threads: each thread has its own. In a runtime that moves work between threads use tckms_last_error_take() in the same C
 /// function that made the call.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -93,13 +93,13 @@ pub extern "C" fn tckms_last_error() -> *const tckms_error {
 /// Threads: the result may be read and freed by any thread.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub extern "C" fn tckms_error_take() -> *mut tckms_error {
+pub extern "C" fn tckms_last_error_take() -> *mut tckms_error {
     guard_infallible(ptr::null_mut(), || with_last_error(Option::take).flatten().map_or(ptr::null_mut(), Box::into_raw))
 }
 
-/// Frees an error that tckms_error_take() returned.
+/// Frees an error that tckms_last_error_take() returned.
 ///
-/// @param error  NULL, which is harmless, or an error from tckms_error_take(). Never one from tckms_last_error().
+/// @param error  NULL, which is harmless, or an error from tckms_last_error_take(). Never one from tckms_last_error().
 ///
 /// Threads: from any thread, while no other uses the error.
 /// Since 0.1.0.
@@ -107,7 +107,7 @@ pub extern "C" fn tckms_error_take() -> *mut tckms_error {
 pub unsafe extern "C" fn tckms_error_free(error: *mut tckms_error) {
     guard_infallible((), || {
         if !error.is_null() {
-            // SAFETY: it came from `Box::into_raw` in tckms_error_take and is freed once ("Handles" in the header).
+            // SAFETY: it came from `Box::into_raw` in tckms_last_error_take and is freed once ("Handles" in the header).
             drop(unsafe { Box::from_raw(error) });
         }
     });

@@ -3,16 +3,14 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::arguments::{bytes, handle, handle_mut, optional_text, text};
+use super::arguments::{bytes, handle, handle_mut, milliseconds, optional_text, text, timeout};
 use super::client::tckms_client;
-use super::config::milliseconds;
 use super::custom_key::{CustomKey, tckms_custom_key};
 use super::extensible::{self, Extensible};
 use super::guard::{guard, guard_infallible};
 use crate::error::{Error, Result};
-use crate::seal::{Cache, CacheLimits, Context, Keyring, Policy};
+use crate::seal::{CACHE_AGE_MAX, Cache, CacheLimits, Context, Keyring, Policy};
 use crate::status::Status;
 
 /// The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
@@ -34,9 +32,9 @@ pub const TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT: c_int = 1;
 #[derive(Clone, Copy, Default)]
 pub struct tckms_cache_limits {
     /// How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
-    pub seal_max_age_ms: u64,
+    pub seal_max_age_ms: i64,
     /// How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most 86400000.
-    pub open_max_age_ms: u64,
+    pub open_max_age_ms: i64,
     /// How many messages a data key seals. Default 1048576, at most 4294967296.
     pub max_messages: u64,
     /// How many bytes of plaintext a data key seals. Default 1099511627776.
@@ -205,7 +203,7 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
 /// Lets data keys serve more than one message, so that most messages need no request. Off by default.
 ///
 /// @param keyring  The keyring.
-/// @param limits   How long and how much; NULL for the defaults.
+/// @param limits_or_null  How long and how much; NULL for the defaults.
 /// @param size     sizeof(tckms_cache_limits); ignored with NULL.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
 ///
@@ -218,14 +216,15 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_cache(
     keyring: *mut tckms_keyring,
-    limits: *const tckms_cache_limits,
+    limits_or_null: *const tckms_cache_limits,
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" in the header; `limits` is NULL or points to `size` bytes, as the comment above demands.
-        let (keyring, limits) =
-            unsafe { (handle_mut(keyring, "keyring")?, extensible::read_optional(limits, size, "limits")?) };
-        keyring.0.set_cache(Some(Arc::new(Cache::new(limits.unwrap_or_default().with_defaults())?)));
+        // SAFETY: "Handles" in the header; `limits_or_null` is NULL or points to `size` bytes, as the comment above demands.
+        let (keyring, limits) = unsafe {
+            (handle_mut(keyring, "keyring")?, extensible::read_optional(limits_or_null, size, "limits_or_null")?)
+        };
+        keyring.0.set_cache(Some(Arc::new(Cache::new(limits.unwrap_or_default().with_defaults()?)?)));
         Ok(())
     })
 }
@@ -237,17 +236,19 @@ unsafe impl Extensible for tckms_cache_limits {
 }
 
 impl tckms_cache_limits {
-    fn with_defaults(self) -> CacheLimits {
+    fn with_defaults(self) -> Result<CacheLimits> {
         let default = CacheLimits::default();
         let or = |value: u64, default: u64| if value == 0 { default } else { value };
-        let age = |ms: u64, default: Duration| if ms == 0 { default } else { Duration::from_millis(ms) };
-        CacheLimits {
-            seal_max_age: age(self.seal_max_age_ms, default.seal_max_age),
-            open_max_age: age(self.open_max_age_ms, default.open_max_age),
+        let age = |ms, default| {
+            if ms == 0 { Ok(default) } else { milliseconds("age of cached data keys", ms, CACHE_AGE_MAX) }
+        };
+        Ok(CacheLimits {
+            seal_max_age: age(self.seal_max_age_ms, default.seal_max_age)?,
+            open_max_age: age(self.open_max_age_ms, default.open_max_age)?,
             max_messages: or(self.max_messages, default.max_messages),
             max_bytes: or(self.max_bytes, default.max_bytes),
             max_entries: usize::try_from(or(self.max_entries, default.max_entries as u64)).unwrap_or(usize::MAX),
-        }
+        })
     }
 }
 
@@ -361,7 +362,7 @@ pub unsafe extern "C" fn tckms_keyring_set_max_rsa_operations(keyring: *mut tckm
 pub unsafe extern "C" fn tckms_keyring_set_total_timeout_ms(keyring: *mut tckms_keyring, timeout_ms: i64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(keyring, "keyring")? }.0.set_total_timeout(milliseconds("total timeout", timeout_ms)?)
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_total_timeout(timeout("total timeout", timeout_ms)?)
     })
 }
 
@@ -410,17 +411,17 @@ pub unsafe extern "C" fn tckms_keyring_set_max_frame_len(keyring: *mut tckms_key
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_keyring, len: usize) -> Status {
+pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_keyring, len: u64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_unframed_len(len)
+        unsafe { handle_mut(keyring, "keyring")? }.0.set_max_unframed_len(usize::try_from(len).unwrap_or(usize::MAX))
     })
 }
 
 /// Sets pairs that messages are bound to without holding them, as some other writers of the format make them.
 ///
 /// @param keyring   The keyring.
-/// @param ctx_json  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
+/// @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
 ///                  hold has to be equal; all others have to be those that the message was sealed with.
 /// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
 ///
@@ -430,11 +431,12 @@ pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_reproduced_context(
     keyring: *mut tckms_keyring,
-    ctx_json: *const c_char,
+    ctx_json_or_null: *const c_char,
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (keyring, context) = unsafe { (handle_mut(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?) };
+        let (keyring, context) =
+            unsafe { (handle_mut(keyring, "keyring")?, optional_text(ctx_json_or_null, "ctx_json_or_null")?) };
         keyring.0.set_reproduced_context(Context::from_optional_json(context)?);
         Ok(())
     })

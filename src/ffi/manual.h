@@ -49,10 +49,11 @@
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is not looked at. TCKMS_OK is 0.
  *   The hundreds of a number are its category (tckms_status_category()): 100 the caller's arguments, 200 credentials,
  *   300 the way to the service, 400 refused for the identity, 500 refused for the request or the key's state, 600 the
- *   service is unable now, 700 something is not what it claims to be, 900 the library. New numbers may come with new
+ *   service is unable now, 700 something is not what it claims to be, 800 the program's own
+ *   descriptors, callbacks and wishes, 900 the library. New numbers may come with new
  *   versions, so a switch needs a default.
  *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request id, whether to
- *   retry. It is borrowed until the thread's next call; tckms_error_take() makes it the caller's own, for runtimes that
+ *   retry. It is borrowed until the thread's next call; tckms_last_error_take() makes it the caller's own, for runtimes that
  *   move between threads. An outage is never reported as bad ciphertext, and no text ever holds a secret.
  *
  * PROCESSES
@@ -102,4 +103,4 @@
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
-#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}

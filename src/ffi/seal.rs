@@ -15,7 +15,7 @@ use crate::status::Status;
 /// @param keyring   The keyring, with at least one key that seals.
 /// @param buf       The plaintext.
 /// @param len       0 or more bytes.
-/// @param ctx_json  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
+/// @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
 ///                  form, without keys that begin with "aws-crypto-". It is in the message in clear and in the key
 ///                  service's audit log, and the message cannot be opened with another one.
 /// @param out       The message. Free it with tckms_buffer_free().
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn tckms_seal(
     keyring: *const tckms_keyring,
     buf: *const c_void,
     len: usize,
-    ctx_json: *const c_char,
+    ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
     guard(|| {
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn tckms_seal(
                 tckms_buffer::out(out, "out")?,
                 handle(keyring, "keyring")?,
                 bytes(buf, len, "buf")?,
-                optional_text(ctx_json, "ctx_json")?,
+                optional_text(ctx_json_or_null, "ctx_json_or_null")?,
             )
         };
         let context = Context::from_optional_json(context)?;
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn tckms_seal(
 /// @param keyring            The keyring, with a key that the data key is wrapped by.
 /// @param msg                The whole message and nothing else.
 /// @param len                The number of bytes.
-/// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
+/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
 ///                           before any key is asked. A context only protects who says here what he expects.
 /// @param out                The plaintext. Free it with tckms_buffer_free(), which wipes it. Nothing of it is given out
 ///                           before the whole message is authentic, with its signature if it has one.
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn tckms_open(
     keyring: *const tckms_keyring,
     msg: *const c_void,
     len: usize,
-    expected_ctx_json: *const c_char,
+    expected_ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
     guard(|| {
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn tckms_open(
                 tckms_buffer::out(out, "out")?,
                 handle(keyring, "keyring")?,
                 bytes(msg, len, "msg")?,
-                optional_text(expected_ctx_json, "expected_ctx_json")?,
+                optional_text(expected_ctx_json_or_null, "expected_ctx_json_or_null")?,
             )
         };
         let expected = Context::from_optional_json(expected)?;

@@ -34,6 +34,8 @@ pub struct tckms_stats {
     pub failures_unavailable: u64,
     /// Calls that met something that was not what it claimed to be.
     pub failures_integrity: u64,
+    /// Calls that the program stopped, or whose descriptors or callbacks failed.
+    pub failures_local: u64,
     /// Calls that failed inside the library.
     pub failures_library: u64,
     /// Bytes of request bodies, without headers and TLS.
@@ -57,6 +59,7 @@ impl From<Stats> for tckms_stats {
             failures_request: stats.failures.request,
             failures_unavailable: stats.failures.unavailable,
             failures_integrity: stats.failures.integrity,
+            failures_local: stats.failures.local,
             failures_library: stats.failures.library,
             bytes_sent: stats.bytes_sent,
             bytes_received: stats.bytes_received,

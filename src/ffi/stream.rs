@@ -45,7 +45,7 @@ impl tckms_stream {
 /// tckms_stream_finish(), or one that tells a size.
 ///
 /// @param keyring   The keyring, copied: it may be freed before the stream.
-/// @param ctx_json  NULL, or the context, as for tckms_seal(). Copied.
+/// @param ctx_json_or_null  NULL, or the context, as for tckms_seal(). Copied.
 /// @param out       The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
 /// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_CONTEXT or
 ///                  TCKMS_ERR_RESERVED_CONTEXT_KEY.
@@ -54,15 +54,16 @@ impl tckms_stream {
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_stream_seal_new(
+pub unsafe extern "C" fn tckms_stream_new_seal(
     keyring: *const tckms_keyring,
-    ctx_json: *const c_char,
+    ctx_json_or_null: *const c_char,
     out: *mut *mut tckms_stream,
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
-        let (out, keyring, context) =
-            unsafe { (handle_out(out, "out")?, handle(keyring, "keyring")?, optional_text(ctx_json, "ctx_json")?) };
+        let (out, keyring, context) = unsafe {
+            (handle_out(out, "out")?, handle(keyring, "keyring")?, optional_text(ctx_json_or_null, "ctx_json_or_null")?)
+        };
         let sealer = SealStream::new(&keyring.0, Context::from_optional_json(context)?)?;
         tckms_stream::publish(Kind::Seal(Box::new(sealer)), out);
         Ok(())
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn tckms_stream_seal_new(
 /// known only when tckms_stream_finish() is done: until then, what came out may be the beginning of something longer.
 ///
 /// @param keyring            The keyring, copied: it may be freed before the stream.
-/// @param expected_ctx_json  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
+/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
 /// @param out                The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
 /// @return                   TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
 ///
@@ -82,9 +83,9 @@ pub unsafe extern "C" fn tckms_stream_seal_new(
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_stream_open_new(
+pub unsafe extern "C" fn tckms_stream_new_open(
     keyring: *const tckms_keyring,
-    expected_ctx_json: *const c_char,
+    expected_ctx_json_or_null: *const c_char,
     out: *mut *mut tckms_stream,
 ) -> Status {
     guard(|| {
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn tckms_stream_open_new(
             (
                 handle_out(out, "out")?,
                 handle(keyring, "keyring")?,
-                optional_text(expected_ctx_json, "expected_ctx_json")?,
+                optional_text(expected_ctx_json_or_null, "expected_ctx_json_or_null")?,
             )
         };
         let opener = OpenStream::new(&keyring.0, Context::from_optional_json(expected)?);

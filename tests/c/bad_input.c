@@ -377,9 +377,9 @@ static void strings_are_utf8(void) {
   tckms_buffer other;
   tckms_config *config = tckms_config_new();
   REFUSED_OUT(tckms_encrypt(client, NOT_UTF8, "x", 1, NULL, &out), TCKMS_ERR_INVALID_UTF8, "key_id is not valid");
-  REFUSED_OUT(tckms_encrypt(client, KEY, "x", 1, NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "ctx_json is not valid");
-  REFUSED_OUT(tckms_decrypt(client, NOT_UTF8, "x", 1, NULL, &out), TCKMS_ERR_INVALID_UTF8, "key_id is not valid");
-  REFUSED_OUT(tckms_decrypt(client, KEY, "x", 1, NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "ctx_json is not valid");
+  REFUSED_OUT(tckms_encrypt(client, KEY, "x", 1, NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "ctx_json_or_null is not valid");
+  REFUSED_OUT(tckms_decrypt(client, NOT_UTF8, "x", 1, NULL, &out), TCKMS_ERR_INVALID_UTF8, "key_id_or_null is not valid");
+  REFUSED_OUT(tckms_decrypt(client, KEY, "x", 1, NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "ctx_json_or_null is not valid");
   REFUSED_OUT(tckms_reencrypt(client, NOT_UTF8, "x", 1, NULL, NULL, &out), TCKMS_ERR_INVALID_UTF8, "key_id");
   REFUSED_OUT(tckms_reencrypt(client, KEY, "x", 1, NOT_UTF8, NULL, &out), TCKMS_ERR_INVALID_UTF8, "source_ctx_json");
   REFUSED_OUT(tckms_reencrypt(client, KEY, "x", 1, NULL, NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8,
@@ -387,7 +387,7 @@ static void strings_are_utf8(void) {
   REFUSED_OUT(tckms_generate_data_key(client, NOT_UTF8, 1, NULL, &out, &other), TCKMS_ERR_INVALID_UTF8, "key_id");
   REFUSED_OUT(tckms_generate_data_key(client, KEY, 1, NOT_UTF8, &out, &other), TCKMS_ERR_INVALID_UTF8, "ctx_json");
   REFUSED_OUT(tckms_call(client, NOT_UTF8, NULL, &out), TCKMS_ERR_INVALID_UTF8, "action is not valid");
-  REFUSED_OUT(tckms_call(client, "ListKeys", NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "request_json is not valid");
+  REFUSED_OUT(tckms_call(client, "ListKeys", NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "request_json_or_null is not valid");
   REFUSED(tckms_config_set_region(config, NOT_UTF8), TCKMS_ERR_INVALID_UTF8, "region is not valid");
   REFUSED(tckms_config_set_endpoint(config, NOT_UTF8), TCKMS_ERR_INVALID_UTF8, "url is not valid");
   REFUSED(tckms_config_set_credentials(config, NOT_UTF8, SECRET, NULL), TCKMS_ERR_INVALID_UTF8, "secret_id");
@@ -657,9 +657,9 @@ static void rates_are_up_to_a_million_a_second(void) {
   size_t i;
   for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     REFUSED(tckms_config_set_rate_limit(config, bad[i], 1), TCKMS_ERR_OUT_OF_RANGE, "0 to 1000000 are allowed");
-    REFUSED(tckms_config_set_rate_limit(config, 1, bad[i]), TCKMS_ERR_OUT_OF_RANGE, "1 to 1000000 are allowed");
+    REFUSED(tckms_config_set_rate_limit(config, 1, bad[i]), TCKMS_ERR_OUT_OF_RANGE, "0 to 1000000 are allowed");
   }
-  REFUSED(tckms_config_set_rate_limit(config, 1, 0), TCKMS_ERR_OUT_OF_RANGE, "1 to 1000000 are allowed");
+  CHECK_OK(tckms_config_set_rate_limit(config, 1, 0));
   CHECK_OK(tckms_config_set_rate_limit(config, 1000000, 1000000));
   CHECK_OK(tckms_config_set_rate_limit(config, 0, -1));
   tckms_config_free(config);

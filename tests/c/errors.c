@@ -56,7 +56,7 @@ static void any_number_has_a_name_a_message_and_a_category(void) {
 
 static void before_the_first_failure_there_is_no_error(void) {
   CHECK(tckms_last_error() == NULL);
-  CHECK(tckms_error_take() == NULL);
+  CHECK(tckms_last_error_take() == NULL);
   CHECK_TEXT(tckms_last_request_id(), "");
   CHECK_TEXT(tckms_last_key_id(), "");
 }
@@ -114,10 +114,10 @@ static void the_next_failure_takes_its_place(void) {
 static void an_error_that_was_taken_is_the_callers(void) {
   tckms_error *error;
   fail_with_empty_plaintext();
-  error = tckms_error_take();
+  error = tckms_last_error_take();
   CHECK(error != NULL);
   CHECK(tckms_last_error() == NULL);
-  CHECK(tckms_error_take() == NULL);
+  CHECK(tckms_last_error_take() == NULL);
   fail_with_long_plaintext();
   CHECK_INT(tckms_error_status(error), TCKMS_ERR_EMPTY_PLAINTEXT);
   CHECK_INT(tckms_error_status(tckms_last_error()), TCKMS_ERR_PLAINTEXT_TOO_LARGE);
@@ -135,7 +135,7 @@ static void *read_and_free(void *error) {
 static void an_error_that_was_taken_may_move_to_another_thread(void) {
   pthread_t thread;
   fail_with_empty_plaintext();
-  CHECK_INT(pthread_create(&thread, NULL, read_and_free, tckms_error_take()), 0);
+  CHECK_INT(pthread_create(&thread, NULL, read_and_free, tckms_last_error_take()), 0);
   CHECK_INT(pthread_join(thread, NULL), 0);
 }
 

@@ -139,7 +139,7 @@ static size_t end(tckms_stream *stream, unsigned char *out) {
 
 static tckms_stream *opening_stream(const tckms_keyring *keyring) {
   tckms_stream *stream;
-  CHECK_OK(tckms_stream_open_new(keyring, CONTEXT, &stream));
+  CHECK_OK(tckms_stream_new_open(keyring, CONTEXT, &stream));
   CHECK_OK(tckms_stream_set_signed_allowed(stream, 1));
   return stream;
 }
@@ -150,7 +150,7 @@ static void nothing_is_left_of_streams(int signing) {
   tckms_keyring *keyring = masking_keyring(signing);
   tckms_stream *stream;
   size_t len, made;
-  CHECK_OK(tckms_stream_seal_new(keyring, CONTEXT, &stream));
+  CHECK_OK(tckms_stream_new_seal(keyring, CONTEXT, &stream));
   make_secret("a plaintext", SIZE);
   len = push(stream, clear, SIZE, message);
   forget();
@@ -179,7 +179,7 @@ static void nothing_is_left_of_streams(int signing) {
   tckms_wipe(out, sizeof out);
   expect_nothing_left();
   tckms_stream_free(stream);
-  CHECK_OK(tckms_stream_seal_new(keyring, CONTEXT, &stream));
+  CHECK_OK(tckms_stream_new_seal(keyring, CONTEXT, &stream));
   make_secret("a plaintext", SIZE);
   (void)push(stream, clear, SIZE, message);
   forget();

@@ -209,7 +209,7 @@ static void *use_up_the_stack(void *argument) {
   CHECK_STATUS(tckms_call(own, "ListAlgorithms", "[[[[[[", &out), TCKMS_ERR_INVALID_REQUEST_JSON);
   for (; refusals->client != NULL; refusals++) {
     CHECK_STATUS(tckms_encrypt(refusals->client, MAIN_KEY, "x", 1, NULL, &out), refusals->status);
-    tckms_error_free(tckms_error_take());
+    tckms_error_free(tckms_last_error_take());
   }
   tckms_client_free(own);
   return NULL;

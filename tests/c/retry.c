@@ -537,6 +537,19 @@ static void a_burst_passes_at_once(void) {
   tckms_client_free(client);
 }
 
+static void no_burst_is_one_seconds_worth(void) {
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  long took;
+  CHECK_OK(tckms_config_set_rate_limit(config, 20, 0));
+  client = client_of(config);
+  /* Twenty at once, and six more that wait for 50 ms each. */
+  took = calls_took(client, 26);
+  CHECK(took >= 300 - 2);
+  CHECK(took <= 300 + slack_ms());
+  tckms_client_free(client);
+}
+
 /* Retries, derived clients, and other clients of the same configuration. */
 static void everything_counts_against_the_limit(void) {
   tckms_config *config = emulator_config();
@@ -658,6 +671,7 @@ int main(int argc, char **argv) {
   } else if (strcmp(group, "rate") == 0) {
     eight_threads_keep_the_rate();
     a_burst_passes_at_once();
+    no_burst_is_one_seconds_worth();
     everything_counts_against_the_limit();
     no_turn_within_the_total_timeout_is_told_at_once();
     without_a_limit_there_is_none();

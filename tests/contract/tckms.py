@@ -15,7 +15,7 @@ _LIBRARY = ctypes.CDLL(os.environ["TCKMS_LIBRARY"])
 _PROTOTYPES = {
     "tckms_buffer_free": (None, [POINTER(Buffer)]),
     "tckms_status_name": (c_char_p, [c_int]),
-    "tckms_error_take": (c_void_p, []),
+    "tckms_last_error_take": (c_void_p, []),
     "tckms_error_free": (None, [c_void_p]),
     "tckms_error_message": (c_char_p, [c_void_p]),
     "tckms_error_service_code": (c_char_p, [c_void_p]),
@@ -50,7 +50,7 @@ class TckmsError(Exception):
     """What a function of the library says about its failure."""
 
     def __init__(self, status):
-        error = _LIBRARY.tckms_error_take()
+        error = _LIBRARY.tckms_last_error_take()
         self.status_name = _text(_LIBRARY.tckms_status_name(status))
         self.service_code = _text(_LIBRARY.tckms_error_service_code(error))
         self.request_id = _text(_LIBRARY.tckms_error_request_id(error))

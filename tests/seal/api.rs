@@ -145,7 +145,7 @@ impl Keyring {
     }
 
     pub fn set_max_unframed_len(&self, len: usize) -> Outcome<()> {
-        outcome(unsafe { tckms_keyring_set_max_unframed_len(self.0, len) })
+        outcome(unsafe { tckms_keyring_set_max_unframed_len(self.0, len as u64) })
     }
 
     pub fn set_reproduced_context(&self, context: &str) {
@@ -164,13 +164,13 @@ pub struct Stream(*mut tckms_stream);
 impl Stream {
     pub fn sealing(keyring: &Keyring, context: &str) -> Outcome<Self> {
         let mut stream = ptr::null_mut();
-        outcome(unsafe { tckms_stream_seal_new(keyring.0, c_text(context).as_ptr(), &mut stream) })?;
+        outcome(unsafe { tckms_stream_new_seal(keyring.0, c_text(context).as_ptr(), &mut stream) })?;
         Ok(Self(stream))
     }
 
     pub fn opening(keyring: &Keyring, expected: &str) -> Outcome<Self> {
         let mut stream = ptr::null_mut();
-        outcome(unsafe { tckms_stream_open_new(keyring.0, c_text(expected).as_ptr(), &mut stream) })?;
+        outcome(unsafe { tckms_stream_new_open(keyring.0, c_text(expected).as_ptr(), &mut stream) })?;
         Ok(Self(stream))
     }
 

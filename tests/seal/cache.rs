@@ -52,7 +52,8 @@ fn limits_are_kept() {
     assert_eq!([0, 0, 0, 0, 10, 0, 11, 1].map(sealed), [1, 1, 1, 2, 2, 2, 3, 4]);
     for limits in [
         tckms_cache_limits { seal_max_age_ms: 86_400_001, ..Default::default() },
-        tckms_cache_limits { open_max_age_ms: u64::MAX, ..Default::default() },
+        tckms_cache_limits { open_max_age_ms: i64::MAX, ..Default::default() },
+        tckms_cache_limits { open_max_age_ms: -1, ..Default::default() },
         tckms_cache_limits { max_messages: (1 << 32) + 1, ..Default::default() },
         tckms_cache_limits { max_bytes: 1 << 63, ..Default::default() },
         tckms_cache_limits { max_entries: 100_001, ..Default::default() },
@@ -146,7 +147,7 @@ fn a_throttling_kms_is_survived_until_the_age_and_not_beyond() {
     let client = Client::new(&emulator.environment(), "ap-guangzhou");
     let keyring = Keyring::new();
     keyring.add_kms(&client, emulator.key_id("one")).unwrap();
-    let age = AGE.as_millis() as u64;
+    let age = AGE.as_millis() as i64;
     let limits = tckms_cache_limits { seal_max_age_ms: age, open_max_age_ms: age, ..Default::default() };
     keyring.set_cache(&limits).unwrap();
 

@@ -67,8 +67,8 @@ pub struct Library {
     open: Whole,
     seal_fd: Between,
     open_fd: Between,
-    stream_seal_new: StreamNew,
-    stream_open_new: StreamNew,
+    stream_new_seal: StreamNew,
+    stream_new_open: StreamNew,
     stream_update:
         unsafe extern "C" fn(Handle, *const c_void, usize, *mut usize, *mut c_void, usize, *mut usize) -> Status,
     stream_finish: unsafe extern "C" fn(Handle, *mut c_void, usize, *mut usize, *mut c_int) -> Status,
@@ -95,8 +95,8 @@ impl Library {
                 open: *library.get("tckms_open")?,
                 seal_fd: *library.get("tckms_seal_fd")?,
                 open_fd: *library.get("tckms_open_fd")?,
-                stream_seal_new: *library.get("tckms_stream_seal_new")?,
-                stream_open_new: *library.get("tckms_stream_open_new")?,
+                stream_new_seal: *library.get("tckms_stream_new_seal")?,
+                stream_new_open: *library.get("tckms_stream_new_open")?,
                 stream_update: *library.get("tckms_stream_update")?,
                 stream_finish: *library.get("tckms_stream_finish")?,
                 stream_free: *library.get("tckms_stream_free")?,
@@ -154,12 +154,12 @@ impl Library {
 
     /// Seals into memory of the caller's, all at once, and says how much of it was filled.
     pub fn stream_seal(&self, plaintext: &[u8], out: &mut [u8]) -> Result<usize> {
-        self.stream(self.stream_seal_new, plaintext, out)
+        self.stream(self.stream_new_seal, plaintext, out)
     }
 
     /// Opens into memory of the caller's, all at once.
     pub fn stream_open(&self, message: &[u8], out: &mut [u8]) -> Result<usize> {
-        self.stream(self.stream_open_new, message, out)
+        self.stream(self.stream_new_open, message, out)
     }
 
     fn stream(&self, new: StreamNew, input: &[u8], out: &mut [u8]) -> Result<usize> {
