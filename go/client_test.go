@@ -523,7 +523,7 @@ func TestOptions(t *testing.T) {
 		"default profile": FirstOf(EnvCredentials(), CVMRoleCredentials("")),
 	} {
 		client, err := NewClient(Options{
-			Region: "ap-guangzhou", Credentials: credentials, International: true, Proxy: "http://127.0.0.1:1",
+			Region: "ap-guangzhou", Credentials: credentials, Site: SiteInternational, Proxy: "http://127.0.0.1:1",
 			InsecureHTTPAllowed: true, RetryUnsafeActions: true, MaxAttempts: 2, RatePerSecond: 100,
 			UserAgent: "go-test", Language: "zh-CN", MetadataEndpoint: "http://127.0.0.1:1",
 			STSEndpoint: "http://127.0.0.1:1", Endpoint: "http://127.0.0.1:1",

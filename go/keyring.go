@@ -60,6 +60,10 @@ type KeyringOptions struct {
 	MaxFrameLength int
 	// MaxUnframedLength limits a body without frames, all of which has to be in memory. Default 67108864.
 	MaxUnframedLength int64
+	// MaxRSAOperations limits the RSA operations that a message can cause when it is opened with private keys. Default 2.
+	MaxRSAOperations int
+	// TotalTimeout limits how long all key requests of one call take together. Default 30 s, at most an hour.
+	TotalTimeout time.Duration
 	// ReproducedContext are pairs that messages are bound to without holding them, as some other writers make them.
 	ReproducedContext EncryptionContext
 
@@ -119,6 +123,8 @@ func (o *KeyringOptions) set(keyring *C.tckms_keyring) error {
 		{C.TCKMS_GO_MAX_HEADER_LEN, int64(o.MaxHeaderLength)},
 		{C.TCKMS_GO_MAX_FRAME_LEN, int64(o.MaxFrameLength)},
 		{C.TCKMS_GO_MAX_UNFRAMED_LEN, o.MaxUnframedLength},
+		{C.TCKMS_GO_MAX_RSA_OPERATIONS, int64(o.MaxRSAOperations)},
+		{C.TCKMS_GO_KEYRING_TIMEOUT, milliseconds(o.TotalTimeout)},
 	} {
 		if set.value == 0 {
 			continue

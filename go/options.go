@@ -14,6 +14,17 @@ const DefaultMaxConcurrentCalls = 64
 // defaultTotalTimeout is the library's.
 const defaultTotalTimeout = 30 * time.Second
 
+// Site is a site of Tencent Cloud.
+type Site int
+
+// The sites.
+const (
+	// SiteMainland is the site of mainland China, tencentcloudapi.com. The default.
+	SiteMainland Site = C.TCKMS_SITE_MAINLAND
+	// SiteInternational is the international site, intl.tencentcloudapi.com.
+	SiteInternational Site = C.TCKMS_SITE_INTERNATIONAL
+)
+
 // LogLevel says how much the log tells.
 type LogLevel int
 
@@ -59,10 +70,10 @@ type Options struct {
 	// Credentials say where the identity comes from.
 	Credentials Credentials
 
-	// Endpoint is the service's address, "https://host[:port]". The default is the mainland site.
+	// Endpoint is the service's address, "https://host[:port]". It overrides that of Site.
 	Endpoint string
-	// International chooses the address of the international site. Endpoint goes before it.
-	International bool
+	// Site is the one that the account belongs to. It chooses the addresses of KMS and STS.
+	Site Site
 	// InsecureHTTPAllowed allows plain http to other than loopback addresses. Everybody on the way can then
 	// read plaintexts and data keys.
 	InsecureHTTPAllowed bool
@@ -164,7 +175,7 @@ func (o *Options) settings() []setting {
 		}
 	}
 	add(o.Region != "", text(C.TCKMS_GO_REGION, o.Region))
-	add(o.International, number(C.TCKMS_GO_INTERNATIONAL, 0))
+	add(o.Site != SiteMainland, number(C.TCKMS_GO_SITE, int64(o.Site)))
 	add(o.Endpoint != "", text(C.TCKMS_GO_ENDPOINT, o.Endpoint))
 	add(o.InsecureHTTPAllowed, number(C.TCKMS_GO_ANY_HOST, 1))
 	add(o.Credentials != nil, setting(o.Credentials))

@@ -175,8 +175,8 @@ static int as_int(int64_t value) {
 
 static tckms_status set_number(tckms_config *config, tckms_go_number_setter setter, int64_t value) {
   switch (setter) {
-    case TCKMS_GO_INTERNATIONAL:
-      return tckms_config_set_site(config, TCKMS_SITE_INTERNATIONAL);
+    case TCKMS_GO_SITE:
+      return tckms_config_set_site(config, as_int(value));
     case TCKMS_GO_DEFAULT_CREDENTIALS:
       return tckms_config_set_default_credentials(config);
     case TCKMS_GO_ENV_CREDENTIALS:
@@ -293,6 +293,10 @@ static tckms_status keyring_set(tckms_keyring *keyring, tckms_go_keyring_setter 
       return tckms_keyring_set_max_frame_len(keyring, as_size(value));
     case TCKMS_GO_MAX_UNFRAMED_LEN:
       return tckms_keyring_set_max_unframed_len(keyring, as_size(value));
+    case TCKMS_GO_MAX_RSA_OPERATIONS:
+      return tckms_keyring_set_max_rsa_operations(keyring, as_size(value));
+    case TCKMS_GO_KEYRING_TIMEOUT:
+      return tckms_keyring_set_total_timeout_ms(keyring, value);
   }
   abort();
 }

@@ -104,6 +104,9 @@ enum class log_level : int {
   debug = TCKMS_LOG_DEBUG
 };
 
+/** Which site of Tencent Cloud an account belongs to. */
+enum class site : int { mainland = TCKMS_SITE_MAINLAND, international = TCKMS_SITE_INTERNATIONAL };
+
 /** Which messages are opened. All that are written commit to their data key. */
 enum class commitment : int {
   /** Messages that commit to one data key, no others. The default. */
@@ -749,7 +752,7 @@ class credentials_out {
 /** Supplies credentials: sets them and returns true, or returns false when it has none now. */
 using credentials_function = std::function<bool(credentials_out &)>;
 
-/** Which role to assume, and how; as tckms_config_set_assume_role(). */
+/** Which role to assume, and how; as tckms_role_options. */
 struct role_options {
   std::string role_arn;
   std::optional<std::string> session_name;
@@ -757,7 +760,7 @@ struct role_options {
   std::chrono::seconds duration{};
   std::optional<std::string> external_id;
   /** A policy in JSON that narrows what the role may do. */
-  std::optional<std::string> policy_json;
+  std::optional<std::string> policy;
 };
 
 /** What a client is made from. Every set_...() is the tckms_config_set_...() of tckms.h. */
@@ -767,8 +770,7 @@ class config {
 
   result<void> set_region(std::string_view region) { return text(tckms_config_set_region, region); }
   result<void> set_endpoint(std::string_view url) { return text(tckms_config_set_endpoint, url); }
-  /** TCKMS_SITE_MAINLAND or TCKMS_SITE_INTERNATIONAL. */
-  result<void> set_site(int site) { return detail::done(tckms_config_set_site(get(), site)); }
+  result<void> set_site(site where) { return detail::done(tckms_config_set_site(get(), static_cast<int>(where))); }
   result<void> set_insecure_http_allowed(bool allowed) {
     return detail::done(tckms_config_set_insecure_http_allowed(get(), allowed));
   }
@@ -807,7 +809,7 @@ class config {
   /** Uses the credentials that are set to assume a role. */
   result<void> set_assume_role_credentials(const role_options &options) {
     const detail::c_string role(options.role_arn), session(options.session_name), external(options.external_id),
-        narrowed(options.policy_json);
+        narrowed(options.policy);
     tckms_role_options given = TCKMS_ROLE_OPTIONS_INIT;
     given.role_arn = role.get();
     given.session_name_or_null = session.get();
@@ -1116,6 +1118,15 @@ class keyring {
   result<void> set_frame_len(std::size_t size) { return detail::done(tckms_keyring_set_frame_len(get(), size)); }
   result<void> set_max_wrapped_keys(std::size_t count) {
     return detail::done(tckms_keyring_set_max_wrapped_keys(get(), count));
+  }
+  result<void> set_max_rsa_operations(std::size_t count) {
+    return detail::done(tckms_keyring_set_max_rsa_operations(get(), count));
+  }
+  /** Counted in milliseconds, rounded up. */
+  template <class Rep, class Period>
+  result<void> set_total_timeout(std::chrono::duration<Rep, Period> timeout) {
+    const auto ms = detail::count_of<std::chrono::milliseconds>(timeout);
+    return detail::done(tckms_keyring_set_total_timeout_ms(get(), ms));
   }
   result<void> set_max_header_len(std::size_t size) {
     return detail::done(tckms_keyring_set_max_header_len(get(), size));

@@ -316,7 +316,7 @@ void results_compose() {
 
 void every_setter_sets() {
   tckms::config config;
-  good(config.set_site(TCKMS_SITE_INTERNATIONAL));
+  good(config.set_site(tckms::site::international));
   good(config.set_insecure_http_allowed(true));
   good(config.set_ca_pem("-----BEGIN CERTIFICATE-----"));
   good(config.set_proxy("http://127.0.0.1:3128"));
@@ -345,7 +345,7 @@ void every_setter_sets() {
   role.session_name = "session";
   role.duration = std::chrono::minutes(30);
   role.external_id = "external";
-  role.policy_json = "{}";
+  role.policy = "{}";
   good(config.set_assume_role_credentials(role));
   // What is too large for C's type is out of range, and never a small number.
   role.duration = std::chrono::seconds((std::int64_t{1} << 32) + 3600);
@@ -479,6 +479,9 @@ void sealing() {
     good(keyring.set_signing(false));
     good(keyring.set_frame_len(1024));
     good(keyring.set_max_wrapped_keys(4));
+    good(keyring.set_max_rsa_operations(1));
+    good(keyring.set_total_timeout(std::chrono::seconds(60)));
+    fails(keyring.set_total_timeout(std::chrono::hours(2)), TCKMS_ERR_OUT_OF_RANGE);
     good(keyring.set_max_header_len(65536));
     good(keyring.set_max_frame_len(65536));
     good(keyring.set_max_unframed_len(65536));
