@@ -14,6 +14,8 @@ const SOURCES: &[&str] = &[
     "src/ffi/config.rs",
     "src/ffi/credentials.rs",
     "src/ffi/client.rs",
+    "src/ffi/asymmetric.rs",
+    "src/ffi/keys.rs",
     "src/ffi/stats.rs",
     "src/ffi/custom_key.rs",
     "src/ffi/keyring.rs",

@@ -105,10 +105,28 @@
 
 /** Initializers of the structures that grow: all members 0, which stands for their defaults. */
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
+#define TCKMS_CREATE_KEY_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0, 0, 0}
+#define TCKMS_KEY_FILTER_INIT {NULL, NULL, NULL}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/* The usages of CMKs, by the service's names. */
+/** Key usage: encryption under a symmetric key. */
+#define TCKMS_KEY_USAGE_ENCRYPT_DECRYPT "ENCRYPT_DECRYPT"
+/** Key usage: decryption with RSA-2048. */
+#define TCKMS_KEY_USAGE_DECRYPT_RSA_2048 "ASYMMETRIC_DECRYPT_RSA_2048"
+/** Key usage: decryption with SM2. */
+#define TCKMS_KEY_USAGE_DECRYPT_SM2 "ASYMMETRIC_DECRYPT_SM2"
+/** Key usage: signatures with ECDSA on P-256. */
+#define TCKMS_KEY_USAGE_SIGN_ECC "ASYMMETRIC_SIGN_VERIFY_ECC"
+/** Key usage: signatures with ECDSA on P-384. */
+#define TCKMS_KEY_USAGE_SIGN_ECDSA384 "ASYMMETRIC_SIGN_VERIFY_ECDSA384"
+/** Key usage: signatures with RSA-2048, by PSS and PKCS#1 v1.5. */
+#define TCKMS_KEY_USAGE_SIGN_RSA_2048 "ASYMMETRIC_SIGN_VERIFY_RSA_2048"
+/** Key usage: signatures with SM2. */
+#define TCKMS_KEY_USAGE_SIGN_SM2 "ASYMMETRIC_SIGN_VERIFY_SM2"
 
 
 /**
@@ -175,6 +193,52 @@
  * Site: tencentcloud.com, the international one.
  */
 #define TCKMS_SITE_INTERNATIONAL 1
+
+/**
+ * Signature algorithm: the one that the key has. RSA keys have two; this is PSS.
+ */
+#define TCKMS_SIGN_DEFAULT 0
+
+/**
+ * Signature algorithm: ECDSA on P-256 with SHA-256.
+ */
+#define TCKMS_SIGN_ECDSA_P256_SHA256 1
+
+/**
+ * Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how they sign.
+ */
+#define TCKMS_SIGN_ECDSA_P384_SHA384 2
+
+/**
+ * Signature algorithm: RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes.
+ */
+#define TCKMS_SIGN_RSA_PSS_SHA256 3
+
+/**
+ * Signature algorithm: RSASSA-PKCS1-v1_5 with SHA-256.
+ */
+#define TCKMS_SIGN_RSA_PKCS1_SHA256 4
+
+/**
+ * Signature algorithm: SM2 with SM3 (GB/T 32918).
+ */
+#define TCKMS_SIGN_SM2_SM3 5
+
+/**
+ * RSA padding: OAEP with SHA-256, MGF1 with SHA-256 and an empty label.
+ */
+#define TCKMS_RSA_OAEP_SHA256 1
+
+/**
+ * RSA padding: OAEP with SHA-1, MGF1 with SHA-1 and an empty label.
+ */
+#define TCKMS_RSA_OAEP_SHA1 2
+
+/**
+ * RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find out whether decryption
+ * failed, by its answer or by its time, lets the peer decrypt messages (Bleichenbacher's attack).
+ */
+#define TCKMS_RSA_PKCS1_V1_5 3
 
 /**
  * Policy: messages that commit to one data key are opened, no others. The default.
@@ -869,12 +933,24 @@ typedef struct tckms_credentials tckms_credentials;
 typedef struct tckms_error tckms_error;
 
 /**
+ * What the service tells of a CMK. It never changes, and any number of threads may read it at once.
+ */
+typedef struct tckms_key_info tckms_key_info;
+
+/**
  * The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
  *
  * A keyring may be changed by one thread at a time. While nobody changes it, any number of threads may seal and open
  * with it at once. Streams copy it.
  */
 typedef struct tckms_keyring tckms_keyring;
+
+/**
+ * A signature under construction, of a message that comes in pieces.
+ *
+ * A signer is used by one thread at a time. It keeps the client's connections; the client may be freed before it.
+ */
+typedef struct tckms_signer tckms_signer;
 
 /**
  * A message on its way: plaintext goes in and a message comes out, or the other way round.
@@ -969,6 +1045,88 @@ typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentia
  * @param userdata  The pointer given together with this function.
  */
 typedef void (*tckms_destructor)(void *userdata);
+
+/**
+ * A name and a value by which keys are found and billed.
+ */
+typedef struct tckms_tag {
+  /**
+   * The name.
+   */
+  const char *key;
+  /**
+   * The value.
+   */
+  const char *value;
+} tckms_tag;
+
+/**
+ * What a new CMK is to be. A member that is NULL or 0 has its default. Begin with TCKMS_CREATE_KEY_OPTIONS_INIT.
+ *
+ * Later versions may add members at the end; the size argument tells which ones a program knows.
+ */
+typedef struct tckms_create_key_options {
+  /**
+   * Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with "kms-". No two keys of
+   * an account and region have the same.
+   */
+  const char *alias;
+  /**
+   * A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default TCKMS_KEY_USAGE_ENCRYPT_DECRYPT.
+   */
+  const char *usage;
+  /**
+   * At most 1024 bytes.
+   */
+  const char *description;
+  /**
+   * The tags.
+   */
+  const struct tckms_tag *tags;
+  /**
+   * The number of tags, at most 50.
+   */
+  size_t tag_count;
+  /**
+   * Not 0 for a key whose material is imported, see tckms_import_key_material().
+   */
+  uint32_t external;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+} tckms_create_key_options;
+
+/**
+ * Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with TCKMS_KEY_FILTER_INIT.
+ *
+ * Later versions may add members at the end; the size argument tells which ones a program knows.
+ */
+typedef struct tckms_key_filter {
+  /**
+   * A TCKMS_KEY_USAGE_ constant, or the service's name of another.
+   */
+  const char *usage;
+  /**
+   * "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived".
+   */
+  const char *state;
+  /**
+   * A part of the key id or of the alias.
+   */
+  const char *search;
+} tckms_key_filter;
+
+/**
+ * A function that tckms_list_keys() calls with each key.
+ *
+ * @param userdata  The pointer given to tckms_list_keys().
+ * @param key       The key, borrowed for the time of the call.
+ * @return          0 to continue, anything else to stop, which is no failure.
+ *
+ * It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++ exception may leave it.
+ */
+typedef int (*tckms_key_callback)(void *userdata, const struct tckms_key_info *key);
 
 /**
  * What a client, and all that share its connections, have done since it was made.
@@ -2263,6 +2421,655 @@ tckms_status tckms_call(const tckms_client *client,
                         const char *action,
                         const char *request_json_or_null,
                         tckms_buffer *response_json);
+
+/**
+ * Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
+ *
+ * A client fetches each key once and then keeps it, since a CMK's public key never changes.
+ *
+ * @param client    The client.
+ * @param key_id    An asymmetric CMK.
+ * @param spki_der  The key. Free it with tckms_buffer_free().
+ * @return          TCKMS_OK or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_public_key(const tckms_client *client,
+                              const char *key_id,
+                              tckms_buffer *spki_der);
+
+/**
+ * Gets the public key of an asymmetric CMK in PEM (RFC 7468), as tckms_public_key() does in DER.
+ *
+ * @param client  The client.
+ * @param key_id  An asymmetric CMK.
+ * @param pem     The key, as text of several lines. Free it with tckms_buffer_free().
+ * @return        TCKMS_OK or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_public_key_pem(const tckms_client *client,
+                                  const char *key_id,
+                                  tckms_buffer *pem);
+
+/**
+ * Signs a message of any size with a key that never leaves KMS.
+ *
+ * The message is hashed here, and only its digest is sent. The signature is verified with the public key before it is
+ * returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for a key also fetches its public key.
+ *
+ * @param client     The client.
+ * @param key_id     An asymmetric CMK that signs.
+ * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param msg        The message. It may be empty.
+ * @param len        Any number of bytes.
+ * @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA. Free it with
+ *                   tckms_buffer_free().
+ * @return           TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
+ *                   TCKMS_ERR_SIGNATURE_INVALID or any status; see the chapter on errors.
+ *
+ * SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new().
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_sign(const tckms_client *client,
+                        const char *key_id,
+                        int algorithm,
+                        const void *msg,
+                        size_t len,
+                        tckms_buffer *signature);
+
+/**
+ * Signs a digest that the program computed, as tckms_sign() does a message.
+ *
+ * @param client     The client.
+ * @param key_id     An asymmetric CMK that signs.
+ * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of the message.
+ * @param len        32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
+ * @param signature  As for tckms_sign().
+ * @return           As for tckms_sign(), and TCKMS_ERR_INVALID_LENGTH.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_sign_digest(const tckms_client *client,
+                               const char *key_id,
+                               int algorithm,
+                               const void *digest,
+                               size_t len,
+                               tckms_buffer *signature);
+
+/**
+ * Checks a signature of a message here, with the public key: no request is sent once that is known.
+ *
+ * @param client         The client.
+ * @param key_id         An asymmetric CMK that signs.
+ * @param algorithm      A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param msg            The message.
+ * @param len            Any number of bytes.
+ * @param signature      The signature. Those of ECDSA and SM2 may be DER, or r and s side by side.
+ * @param signature_len  Its length in bytes.
+ * @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it is not, or is not one at
+ *                       all; TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of
+ *                       tckms_public_key().
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_verify(const tckms_client *client,
+                          const char *key_id,
+                          int algorithm,
+                          const void *msg,
+                          size_t len,
+                          const void *signature,
+                          size_t signature_len);
+
+/**
+ * Checks a signature of a digest, as tckms_verify() does that of a message.
+ *
+ * @param client         The client.
+ * @param key_id         An asymmetric CMK that signs.
+ * @param algorithm      A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param digest         The digest, as for tckms_sign_digest().
+ * @param len            32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
+ * @param signature      The signature, as for tckms_verify().
+ * @param signature_len  Its length in bytes.
+ * @return               As for tckms_verify(), and TCKMS_ERR_INVALID_LENGTH.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_verify_digest(const tckms_client *client,
+                                 const char *key_id,
+                                 int algorithm,
+                                 const void *digest,
+                                 size_t len,
+                                 const void *signature,
+                                 size_t signature_len);
+
+/**
+ * Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and the message.
+ *
+ * @param client           The client.
+ * @param key_id           An SM2 key that signs.
+ * @param user_id_or_null  The signer's id, or NULL for "1234567812345678".
+ * @param user_id_len      At most 8191 bytes; 0 with NULL.
+ * @param msg              The message.
+ * @param len              Any number of bytes.
+ * @param digest           32 bytes. Free it with tckms_buffer_free().
+ * @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of
+ *                         tckms_public_key().
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_sm2_digest(const tckms_client *client,
+                              const char *key_id,
+                              const void *user_id_or_null,
+                              size_t user_id_len,
+                              const void *msg,
+                              size_t len,
+                              tckms_buffer *digest);
+
+/**
+ * Begins the signature of a message that comes in pieces.
+ *
+ * @param client               The client. It may be freed before the signer.
+ * @param key_id               An asymmetric CMK that signs. Copied.
+ * @param algorithm            A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for other keys.
+ * @param sm2_user_id_len      At most 8191 bytes; 0 with NULL.
+ * @param out                  The signer, owned by the caller, who frees it with tckms_signer_free(). NULL on failure.
+ * @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
+ *                             TCKMS_ERR_INVALID_LENGTH or any status of tckms_public_key().
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_signer_new(const tckms_client *client,
+                              const char *key_id,
+                              int algorithm,
+                              const void *sm2_user_id_or_null,
+                              size_t sm2_user_id_len,
+                              tckms_signer **out);
+
+/**
+ * Adds the next bytes of the message.
+ *
+ * @param signer  The signer.
+ * @param buf     The bytes.
+ * @param len     Any number of bytes.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, or TCKMS_ERR_INVALID_STATE after
+ *                tckms_signer_finish().
+ *
+ * Threads: one at a time per signer. Sends nothing.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_signer_update(tckms_signer *signer,
+                                 const void *buf,
+                                 size_t len);
+
+/**
+ * Signs all bytes added. Afterwards the signer can only be freed, also when this fails.
+ *
+ * @param signer     The signer.
+ * @param signature  As for tckms_sign().
+ * @return           As for tckms_sign(), and TCKMS_ERR_INVALID_STATE the second time.
+ *
+ * Threads: one at a time per signer. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_signer_finish(tckms_signer *signer,
+                                 tckms_buffer *signature);
+
+/**
+ * Frees a signer.
+ *
+ * @param signer  NULL, which is harmless, or a signer from tckms_signer_new().
+ *
+ * Threads: from any thread, while no other uses the signer.
+ * Since 0.1.0.
+ */
+void tckms_signer_free(tckms_signer *signer);
+
+/**
+ * Turns a signature of ECDSA or SM2 from DER into r and s side by side, as JWT and PKCS#11 want it.
+ *
+ * @param signature  The signature in DER.
+ * @param len        Its length in bytes.
+ * @param raw_len    The length of r and s together: 64 for P-256 and SM2, 96 for P-384.
+ * @param raw        r and s, with leading zeros. Free it with tckms_buffer_free().
+ * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH for `raw_len`, or
+ *                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that length.
+ *
+ * Threads: from any thread. Sends nothing.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_signature_to_raw(const void *signature,
+                                    size_t len,
+                                    size_t raw_len,
+                                    tckms_buffer *raw);
+
+/**
+ * Turns r and s side by side into a signature in DER, the reverse of tckms_signature_to_raw().
+ *
+ * @param raw        r and s, of half of the length each.
+ * @param len        An even number of bytes, 2 to 132.
+ * @param signature  The signature in DER. Free it with tckms_buffer_free().
+ * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ *
+ * Threads: from any thread. Sends nothing.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_signature_from_raw(const void *raw,
+                                      size_t len,
+                                      tckms_buffer *signature);
+
+/**
+ * Encrypts a small secret under an RSA key here, with its public key: no request is sent once that is known.
+ *
+ * @param client      The client.
+ * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
+ * @param padding     A TCKMS_RSA_ constant.
+ * @param buf         The plaintext.
+ * @param len         At most 190 bytes with TCKMS_RSA_OAEP_SHA256, 214 with TCKMS_RSA_OAEP_SHA1, 245 with
+ *                    TCKMS_RSA_PKCS1_V1_5.
+ * @param ciphertext  256 bytes. Free it with tckms_buffer_free().
+ * @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
+ *                    TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of tckms_public_key().
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_rsa_encrypt(const tckms_client *client,
+                               const char *key_id,
+                               int padding,
+                               const void *buf,
+                               size_t len,
+                               tckms_buffer *ciphertext);
+
+/**
+ * Decrypts what was encrypted under an RSA key.
+ *
+ * Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you use that padding.
+ *
+ * @param client      The client.
+ * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
+ * @param padding     The TCKMS_RSA_ constant that it was encrypted with.
+ * @param ciphertext  The ciphertext.
+ * @param len         256 bytes.
+ * @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(), which wipes it.
+ * @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any
+ *                    status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_rsa_decrypt(const tckms_client *client,
+                               const char *key_id,
+                               int padding,
+                               const void *ciphertext,
+                               size_t len,
+                               tckms_buffer *out);
+
+/**
+ * Decrypts what was encrypted under an SM2 key.
+ *
+ * @param client      The client.
+ * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_SM2.
+ * @param ciphertext  C1, C3 and C2 in ASN.1 DER (GB/T 35276).
+ * @param len         1 to 256 bytes.
+ * @param out         The plaintext. Free it with tckms_buffer_free(), which wipes it.
+ * @return            TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any status; see the chapter on
+ *                    errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_sm2_decrypt(const tckms_client *client,
+                               const char *key_id,
+                               const void *ciphertext,
+                               size_t len,
+                               tckms_buffer *out);
+
+/**
+ * Makes a CMK.
+ *
+ * It is not sent again once it may have been carried out, unless tckms_config_set_retry_unsafe_actions() allows it.
+ *
+ * @param client       The client.
+ * @param options      What the key is to be.
+ * @param size         sizeof(tckms_create_key_options).
+ * @param key_id       The id of the new key, as text. Free it with tckms_buffer_free().
+ * @param tag_failure  Why the service could not set the tags although it made the key; empty when it could. Free it with
+ *                     tckms_buffer_free(). NULL when the program does not want to know. Another buffer than `key_id`.
+ * @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS, TCKMS_ERR_INVALID_ALIAS,
+ *                     TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
+ *                     any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_create_key(const tckms_client *client,
+                              const tckms_create_key_options *options,
+                              size_t size,
+                              tckms_buffer *key_id,
+                              tckms_buffer *tag_failure);
+
+/**
+ * Gets all that the service tells of a CMK.
+ *
+ * @param client  The client.
+ * @param key_id  The CMK.
+ * @param out     What there is to know, owned by the caller, who frees it with tckms_key_info_free(). NULL on failure.
+ * @return        TCKMS_OK or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_describe_key(const tckms_client *client,
+                                const char *key_id,
+                                tckms_key_info **out);
+
+/**
+ * Calls a function with each CMK of the account and region, in the order in which they were made.
+ *
+ * @param client         The client.
+ * @param filter_or_null Which keys, or NULL for all.
+ * @param size           sizeof(tckms_key_filter); ignored with NULL.
+ * @param callback       Called with each key.
+ * @param userdata       Handed to the callback as it is.
+ * @return               TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_OUT_OF_RANGE for a
+ *                       state that does not exist, or any status; see the chapter on errors.
+ *
+ * It asks for 200 keys at a time, each time within the total timeout. The callback may call the library.
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_list_keys(const tckms_client *client,
+                             const tckms_key_filter *filter_or_null,
+                             size_t size,
+                             tckms_key_callback callback,
+                             void *userdata);
+
+/**
+ * Frees what tckms_describe_key() gave.
+ *
+ * @param key  NULL, which is harmless, or a key's description.
+ *
+ * Threads: from any thread, while no other uses it.
+ * Since 0.1.0.
+ */
+void tckms_key_info_free(tckms_key_info *key);
+
+/**
+ * The id of a CMK.
+ *
+ * @param key  A key's description.
+ * @return     Text that lives as long as the description; empty for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+const char *tckms_key_info_key_id(const tckms_key_info *key);
+
+/**
+ * The alias of a CMK.
+ *
+ * @param key  A key's description.
+ * @return     Text that lives as long as the description; empty for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+const char *tckms_key_info_alias(const tckms_key_info *key);
+
+/**
+ * The description of a CMK.
+ *
+ * @param key  A key's description.
+ * @return     Text that lives as long as the description; empty for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+const char *tckms_key_info_description(const tckms_key_info *key);
+
+/**
+ * The state of a CMK: "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived".
+ *
+ * @param key  A key's description.
+ * @return     Text that lives as long as the description; empty for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+const char *tckms_key_info_state(const tckms_key_info *key);
+
+/**
+ * The usage of a CMK: a TCKMS_KEY_USAGE_ constant, or the service's name of another.
+ *
+ * @param key  A key's description.
+ * @return     Text that lives as long as the description; empty for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+const char *tckms_key_info_usage(const tckms_key_info *key);
+
+/**
+ * Where the material of a CMK comes from: "TENCENT_KMS", or "EXTERNAL" when it is imported.
+ *
+ * @param key  A key's description.
+ * @return     Text that lives as long as the description; empty for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+const char *tckms_key_info_origin(const tckms_key_info *key);
+
+/**
+ * Every how many days the service rotates a CMK.
+ *
+ * @param key  A key's description.
+ * @return     Days; 0 when it does not rotate it, and for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
+
+/**
+ * When a CMK was made.
+ *
+ * @param key  A key's description.
+ * @return     Seconds since the Unix epoch; 0 for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+int64_t tckms_key_info_created_at_seconds(const tckms_key_info *key);
+
+/**
+ * When a CMK was rotated last.
+ *
+ * @param key  A key's description.
+ * @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+int64_t tckms_key_info_rotated_at_seconds(const tckms_key_info *key);
+
+/**
+ * When the service rotates a CMK next.
+ *
+ * @param key  A key's description.
+ * @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+int64_t tckms_key_info_rotates_at_seconds(const tckms_key_info *key);
+
+/**
+ * When a CMK is deleted that is scheduled for it.
+ *
+ * @param key  A key's description.
+ * @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+int64_t tckms_key_info_deleted_at_seconds(const tckms_key_info *key);
+
+/**
+ * When the imported material of a CMK expires.
+ *
+ * @param key  A key's description.
+ * @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
+ *
+ * Threads: from any thread, any number at once.
+ * Since 0.1.0.
+ */
+int64_t tckms_key_info_material_expires_at_seconds(const tckms_key_info *key);
+
+/**
+ * Allows the use of a CMK that was disabled.
+ *
+ * @param client  The client.
+ * @param key_id  The CMK.
+ * @return        TCKMS_OK or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_enable_key(const tckms_client *client,
+                              const char *key_id);
+
+/**
+ * Forbids the use of a CMK until tckms_enable_key().
+ *
+ * @param client  The client.
+ * @param key_id  The CMK.
+ * @return        TCKMS_OK, TCKMS_ERR_KEY_USED_BY_PRODUCT or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_disable_key(const tckms_client *client,
+                               const char *key_id);
+
+/**
+ * Schedules a disabled CMK for deletion. What was encrypted under it is lost when it is deleted.
+ *
+ * @param client                   The client.
+ * @param key_id                   The CMK.
+ * @param days                     In how many days, 7 to 30.
+ * @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when the program does not
+ *                                    want to know.
+ * @return                         TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED or any status; see the
+ *                                 chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_schedule_key_deletion(const tckms_client *client,
+                                         const char *key_id,
+                                         int days,
+                                         int64_t *deleted_at_seconds_or_null);
+
+/**
+ * Keeps a CMK that was scheduled for deletion. It is disabled afterwards.
+ *
+ * @param client  The client.
+ * @param key_id  The CMK.
+ * @return        TCKMS_OK, TCKMS_ERR_KEY_NOT_PENDING_DELETION or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_cancel_key_deletion(const tckms_client *client,
+                                       const char *key_id);
+
+/**
+ * Has the service rotate a symmetric CMK regularly, or stops it.
+ *
+ * @param client  The client.
+ * @param key_id  The CMK.
+ * @param days    Every how many days, 7 to 365; 0 to stop.
+ * @return        TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_ROTATION_NOT_SUPPORTED,
+ *                TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_set_key_rotation(const tckms_client *client,
+                                    const char *key_id,
+                                    int days);
+
+/**
+ * Has the service rotate a symmetric CMK now. It does so later: watch tckms_key_info_rotated_at_seconds().
+ *
+ * @param client  The client.
+ * @param key_id  The CMK.
+ * @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one, TCKMS_ERR_ROTATION_RUNNING or any
+ *                status; see the chapter on errors.
+ *
+ * It is not sent again once it may have been carried out, unless tckms_config_set_retry_unsafe_actions() allows it.
+ * Threads: from any thread, any number at once. Blocks until the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_rotate_key(const tckms_client *client,
+                              const char *key_id);
+
+/**
+ * Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of the service.
+ *
+ * @param client            The client.
+ * @param key_id            The CMK.
+ * @param material          The material, which has to be the same each time. Wipe it afterwards: tckms_wipe().
+ * @param len               32 bytes for AES-256, 16 for SM4.
+ * @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most 2147443200; 0 for never.
+ * @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_EXTERNAL,
+ *                          TCKMS_ERR_MATERIAL_MISMATCH or any status; see the chapter on errors.
+ *
+ * Threads: from any thread, any number at once. Blocks until twice the total timeout at most.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_import_key_material(const tckms_client *client,
+                                       const char *key_id,
+                                       const void *material,
+                                       size_t len,
+                                       int64_t valid_to_seconds);
 
 /**
  * Reads the counters of a client and of all that share its connections.

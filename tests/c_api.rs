@@ -52,6 +52,18 @@ in_three_ways! {
         run.under_valgrind(valgrind).run()
     }
 
+    asymmetric_keys(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/asymmetric.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    key_management(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/keys.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     bad_input(compiler, valgrind) {
         let program = compiler.build("tests/c/bad_input.c", &Library::Shared);
         program.with(Vec::new()).under_valgrind(valgrind).run()

@@ -85,6 +85,17 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -
     }
 }
 
+/// Bytes that may be left out with `{NULL, 0}`.
+///
+/// # Safety
+///
+/// As for [`bytes`].
+pub(super) unsafe fn optional_bytes<'a>(pointer: *const c_void, len: usize, name: &str) -> Result<Option<&'a [u8]>> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(pointer, len, name)? };
+    Ok(Some(bytes).filter(|_| !pointer.is_null()))
+}
+
 /// Room for `len` bytes, which has to be there.
 ///
 /// # Safety

@@ -100,7 +100,25 @@
 
 /** Initializers of the structures that grow: all members 0, which stands for their defaults. */
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
+#define TCKMS_CREATE_KEY_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0, 0, 0}
+#define TCKMS_KEY_FILTER_INIT {NULL, NULL, NULL}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/* The usages of CMKs, by the service's names. */
+/** Key usage: encryption under a symmetric key. */
+#define TCKMS_KEY_USAGE_ENCRYPT_DECRYPT "ENCRYPT_DECRYPT"
+/** Key usage: decryption with RSA-2048. */
+#define TCKMS_KEY_USAGE_DECRYPT_RSA_2048 "ASYMMETRIC_DECRYPT_RSA_2048"
+/** Key usage: decryption with SM2. */
+#define TCKMS_KEY_USAGE_DECRYPT_SM2 "ASYMMETRIC_DECRYPT_SM2"
+/** Key usage: signatures with ECDSA on P-256. */
+#define TCKMS_KEY_USAGE_SIGN_ECC "ASYMMETRIC_SIGN_VERIFY_ECC"
+/** Key usage: signatures with ECDSA on P-384. */
+#define TCKMS_KEY_USAGE_SIGN_ECDSA384 "ASYMMETRIC_SIGN_VERIFY_ECDSA384"
+/** Key usage: signatures with RSA-2048, by PSS and PKCS#1 v1.5. */
+#define TCKMS_KEY_USAGE_SIGN_RSA_2048 "ASYMMETRIC_SIGN_VERIFY_RSA_2048"
+/** Key usage: signatures with SM2. */
+#define TCKMS_KEY_USAGE_SIGN_SM2 "ASYMMETRIC_SIGN_VERIFY_SM2"

@@ -7,6 +7,7 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod arguments;
+mod asymmetric;
 mod buffer;
 mod client;
 mod config;
@@ -17,6 +18,7 @@ mod error;
 mod extensible;
 mod guard;
 mod keyring;
+mod keys;
 mod limits;
 mod seal;
 mod stats;
@@ -24,6 +26,7 @@ mod status;
 mod stream;
 mod version;
 
+pub use asymmetric::*;
 pub use buffer::*;
 pub use client::*;
 pub use config::*;
@@ -32,6 +35,7 @@ pub use custom_key::*;
 pub use descriptor::*;
 pub use error::*;
 pub use keyring::*;
+pub use keys::*;
 pub use limits::*;
 pub use seal::*;
 pub use stats::*;

@@ -1,0 +1,176 @@
+/* CMKs are made, described, listed, switched, rotated and scheduled for deletion. */
+#include "check.h"
+
+#include <time.h>
+
+#include "fixture.h"
+
+static void make_key(const tckms_client *client, const tckms_create_key_options *options, char key_id[64]) {
+  tckms_buffer id;
+  CHECK_OK(tckms_create_key(client, options, sizeof *options, &id, NULL));
+  CHECK(id.len > 0 && id.len < 64);
+  CHECK_TEXT(tckms_last_key_id(), (const char *)id.data);
+  memcpy(key_id, id.data, id.len + 1);
+  tckms_buffer_free(&id);
+}
+
+static void a_key_is_what_it_was_made_to_be(const tckms_client *client) {
+  static const tckms_tag tags[] = {{"team", "billing"}, {"stage", "test"}};
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  char key_id[64];
+  tckms_key_info *key = NULL;
+  tckms_buffer id;
+  options.alias = "described";
+  options.usage = TCKMS_KEY_USAGE_SIGN_ECC;
+  options.description = "for a test";
+  options.tags = tags;
+  options.tag_count = 2;
+  make_key(client, &options, key_id);
+  CHECK_OK(tckms_describe_key(client, key_id, &key));
+  CHECK_TEXT(tckms_key_info_key_id(key), key_id);
+  CHECK_TEXT(tckms_key_info_alias(key), "described");
+  CHECK_TEXT(tckms_key_info_description(key), "for a test");
+  CHECK_TEXT(tckms_key_info_state(key), "Enabled");
+  CHECK_TEXT(tckms_key_info_usage(key), TCKMS_KEY_USAGE_SIGN_ECC);
+  CHECK_TEXT(tckms_key_info_origin(key), "TENCENT_KMS");
+  CHECK(tckms_key_info_created_at_seconds(key) > time(NULL) - 3600);
+  CHECK_INT(tckms_key_info_rotation_days(key), 0);
+  CHECK_INT(tckms_key_info_rotates_at_seconds(key), 0);
+  CHECK_INT(tckms_key_info_rotated_at_seconds(key), 0);
+  CHECK_INT(tckms_key_info_deleted_at_seconds(key), 0);
+  CHECK_INT(tckms_key_info_material_expires_at_seconds(key), 0);
+  tckms_key_info_free(key);
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_ALIAS_EXISTS);
+  CHECK_EMPTY(id);
+}
+
+static void nonsense_is_refused(const tckms_client *client) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_key_info *key = (tckms_key_info *)(uintptr_t)0xdead;
+  tckms_buffer id = garbage();
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_NULL_POINTER);
+  CHECK_EMPTY(id);
+  CHECK_STATUS(tckms_create_key(client, NULL, sizeof options, &id, NULL), TCKMS_ERR_NULL_POINTER);
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof(void *), &id, NULL), TCKMS_ERR_INVALID_LENGTH);
+  CHECK(tckms_create_key(client, &options, sizeof options, &id, &id) != TCKMS_OK);
+  options.alias = "kms-reserved";
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_INVALID_ALIAS);
+  options.alias = "fine";
+  options.usage = "NOTHING";
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_INVALID_KEY_USAGE);
+  options.usage = NULL;
+  options.reserved = 1;
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_UNKNOWN_OPTION);
+  options.reserved = 0;
+  options.tag_count = 1;
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_NULL_POINTER);
+  CHECK_STATUS(tckms_describe_key(client, "no such key", &key), TCKMS_ERR_MALFORMED_KEY_ID);
+  CHECK(key == NULL);
+  CHECK_STATUS(tckms_schedule_key_deletion(client, MAIN_KEY, 6, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_STATUS(tckms_schedule_key_deletion(client, MAIN_KEY, 31, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_STATUS(tckms_schedule_key_deletion(client, MAIN_KEY, -7, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_STATUS(tckms_schedule_key_deletion(client, MAIN_KEY, 7, NULL), TCKMS_ERR_KEY_NOT_DISABLED);
+  CHECK_STATUS(tckms_cancel_key_deletion(client, MAIN_KEY), TCKMS_ERR_KEY_NOT_PENDING_DELETION);
+  CHECK_STATUS(tckms_set_key_rotation(client, MAIN_KEY, 6), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_STATUS(tckms_set_key_rotation(client, MAIN_KEY, 366), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_STATUS(tckms_import_key_material(client, MAIN_KEY, "short", 5, 0), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_import_key_material(client, MAIN_KEY, "0123456789abcdef", 16, -1), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_TEXT(tckms_key_info_alias(NULL), "");
+  CHECK_INT(tckms_key_info_created_at_seconds(NULL), 0);
+  tckms_key_info_free(NULL);
+}
+
+static void rotation_is_set_and_stopped(const tckms_client *client) {
+  tckms_key_info *key;
+  CHECK_OK(tckms_set_key_rotation(client, MAIN_KEY, 30));
+  CHECK_OK(tckms_describe_key(client, MAIN_KEY, &key));
+  CHECK_INT(tckms_key_info_rotation_days(key), 30);
+  CHECK(tckms_key_info_rotates_at_seconds(key) > time(NULL));
+  tckms_key_info_free(key);
+  CHECK_OK(tckms_set_key_rotation(client, MAIN_KEY, 0));
+  CHECK_OK(tckms_describe_key(client, MAIN_KEY, &key));
+  CHECK_INT(tckms_key_info_rotation_days(key), 0);
+  tckms_key_info_free(key);
+}
+
+static void a_key_is_disabled_deleted_and_kept(const tckms_client *client) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  char key_id[64];
+  tckms_key_info *key;
+  int64_t deleted_at = 0;
+  options.alias = "deleted";
+  make_key(client, &options, key_id);
+  CHECK_OK(tckms_disable_key(client, key_id));
+  CHECK_OK(tckms_schedule_key_deletion(client, key_id, 7, &deleted_at));
+  CHECK(deleted_at > time(NULL) + 6 * 86400);
+  CHECK_OK(tckms_describe_key(client, key_id, &key));
+  CHECK_TEXT(tckms_key_info_state(key), "PendingDelete");
+  CHECK_INT(tckms_key_info_deleted_at_seconds(key), deleted_at);
+  tckms_key_info_free(key);
+  CHECK_OK(tckms_cancel_key_deletion(client, key_id));
+  CHECK_OK(tckms_enable_key(client, key_id));
+}
+
+struct seen {
+  int keys;
+  int stop_after;
+  char last_alias[64];
+};
+
+static int see(void *userdata, const tckms_key_info *key) {
+  struct seen *seen = userdata;
+  snprintf(seen->last_alias, sizeof seen->last_alias, "%s", tckms_key_info_alias(key));
+  seen->keys++;
+  return seen->keys == seen->stop_after;
+}
+
+static struct seen list(const tckms_client *client, const tckms_key_filter *filter, int stop_after) {
+  struct seen seen;
+  memset(&seen, 0, sizeof seen);
+  seen.stop_after = stop_after;
+  CHECK_OK(tckms_list_keys(client, filter, sizeof *filter, see, &seen));
+  return seen;
+}
+
+static void keys_are_listed_over_pages_and_filtered(const tckms_client *client) {
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  int before = list(client, NULL, 0).keys;
+  char key_id[64];
+  tckms_buffer id;
+  int i;
+  /* As many as an account may have: a whole page, after which an empty one ends the list. */
+  for (i = 0; i < 200 - before; i++) {
+    char alias[32];
+    snprintf(alias, sizeof alias, "page-%d", i);
+    options.alias = alias;
+    make_key(client, &options, key_id);
+  }
+  CHECK_INT(list(client, NULL, 0).keys, 200);
+  CHECK_HAS(list(client, NULL, 0).last_alias, "page-19");
+  CHECK_INT(list(client, NULL, 3).keys, 3);
+  options.alias = "one-too-many";
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_KEY_LIMIT_EXCEEDED);
+  filter.search = "page-10";
+  CHECK_INT(list(client, &filter, 0).keys, 11);
+  filter.search = NULL;
+  filter.usage = TCKMS_KEY_USAGE_SIGN_ECC;
+  CHECK_INT(list(client, &filter, 0).keys, 1);
+  filter.usage = NULL;
+  filter.state = "Disabled";
+  CHECK_INT(list(client, &filter, 0).keys, 0);
+  filter.state = "Asleep";
+  CHECK_STATUS(tckms_list_keys(client, &filter, sizeof filter, see, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_STATUS(tckms_list_keys(client, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER);
+}
+
+int main(void) {
+  tckms_client *client = emulator_client();
+  a_key_is_what_it_was_made_to_be(client);
+  nonsense_is_refused(client);
+  rotation_is_set_and_stopped(client);
+  a_key_is_disabled_deleted_and_kept(client);
+  keys_are_listed_over_pages_and_filtered(client);
+  tckms_client_free(client);
+  return checks_passed();
+}
