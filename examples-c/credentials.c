@@ -1,5 +1,5 @@
 /*
- * Where credentials can come from, each with the call that says so.
+ * Where credentials can come from, each with the call that selects it.
  *
  *     credentials KEY_ID default                     environment, profile file, CVM role, TKE pod, in this order
  *     credentials KEY_ID env                         TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY only
@@ -9,7 +9,7 @@
  *     credentials KEY_ID callback                    a function of this program
  *
  * The region comes from TENCENTCLOUD_REGION. TCKMS_ENDPOINT, TCKMS_CA_FILE, STS_ENDPOINT and METADATA_ENDPOINT name
- * other places than the service's own, such as the emulator.
+ * other endpoints than those of the service, such as the emulator's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void explain(const char *what) {
   fprintf(stderr, "%s: %s: %s\n", what, tckms_status_name(tckms_error_status(error)), tckms_error_message(error));
 }
 
-/* What a program would do that keeps its keys in a vault of its own. This one keeps them in the environment. */
+/* For a program that keeps its keys in a vault of its own. This one keeps them in the environment. */
 static int ask_the_vault(void *userdata, tckms_credentials *out) {
   const char *secret_id = getenv("VAULT_SECRET_ID");
   const char *secret_key = getenv("VAULT_SECRET_KEY");
@@ -59,7 +59,7 @@ static tckms_status choose(tckms_config *config, const char *kind, const char *f
   return status;
 }
 
-/* Other places than the service's own. A variable that is not set changes nothing. */
+/* Endpoints that replace those of the service. A variable that is not set changes nothing. */
 static tckms_status choose_places(tckms_config *config) {
   const char *region = getenv("TENCENTCLOUD_REGION");
   const char *endpoint = getenv("TCKMS_ENDPOINT");

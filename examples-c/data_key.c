@@ -21,8 +21,7 @@ static void explain(const char *what) {
 }
 
 /*
- * The key id is given although the service could do without: a wrapped key that somebody exchanged for one of another
- * CMK is refused then.
+ * The service does not need the key id. With it, a wrapped key that was exchanged for one of another CMK is refused.
  */
 static int unwrap(const tckms_client *client, const char *key_id, const char *context, const tckms_buffer *wrapped,
                   tckms_buffer *key) {
@@ -34,8 +33,8 @@ static int unwrap(const tckms_client *client, const char *key_id, const char *co
 }
 
 /*
- * Data under a key that cannot be unwrapped is lost, so a new key is unwrapped once before anything depends on it.
- * What leaves this function is the wrapped form; both copies of the key itself are wiped by then.
+ * Data under a key that cannot be unwrapped is lost, so a new key is unwrapped once before anything depends on it. The
+ * function returns the wrapped form, and has wiped both copies of the key itself.
  */
 static int make_key(const tckms_client *client, const char *key_id, const char *context, tckms_buffer *wrapped) {
   tckms_buffer key = TCKMS_BUFFER_INIT;
@@ -83,7 +82,7 @@ int main(int argc, char **argv) {
   }
   printf("wrapped key: %s\n", (const char *)wrapped.data);
 
-  /* Much later, perhaps on another machine: the wrapped key lies beside the data and is all that is needed. */
+  /* Later, perhaps on another machine: the wrapped key is stored beside the data, and is all that is needed. */
   if (!unwrap(client, key_id, context, &wrapped, &key)) {
     goto cleanup;
   }

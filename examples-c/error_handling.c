@@ -3,7 +3,7 @@
  *
  *     error_handling KEY_ID
  *
- * It makes four calls that fail, each for another reason, keeps their errors, and reports them at the end. The key is
+ * It makes four calls that fail, each for a different reason, keeps their errors, and reports them at the end. The key is
  * only used to encrypt a word; nothing in the account is changed. The client comes from the environment, as in
  * quickstart.c.
  */
@@ -15,15 +15,15 @@
 
 #define CONTEXT "{\"program\":\"error_handling\"}"
 
-/* Of the right form, and nobody's. */
+/* Of the right form, but no such key exists. */
 #define MADE_UP_KEY_ID "00000000-0000-0000-0000-000000000000"
 
-/* Port 1 is that of a service nobody runs any more, so nothing answers there. */
+/* No program listens on port 1. */
 #define NOBODY_LISTENS_HERE "http://127.0.0.1:1"
 
 enum { TRIALS = 4 };
 
-/* The category says who can do something about an error. A program does it; this one only tells. */
+/* The category says who can do something about an error. This program only prints what a real one would do. */
 static const char *advice(const tckms_error *error) {
   switch (tckms_status_category(tckms_error_status(error))) {
     case TCKMS_CATEGORY_ARGUMENT:
@@ -46,7 +46,7 @@ static const char *advice(const tckms_error *error) {
   }
 }
 
-/* Everything that a support ticket needs. None of it holds a secret, so it can all go to a log. */
+/* Everything that a support ticket needs. None of it contains a secret, so all of it may be logged. */
 static void report(const tckms_error *error) {
   printf("%s\n", tckms_error_message(error));
   printf("  status:       %s\n", tckms_status_name(tckms_error_status(error)));
@@ -60,8 +60,8 @@ static void report(const tckms_error *error) {
 }
 
 /*
- * Each trial returns the error of its failed call, or NULL when the call succeeded against all expectation. The error
- * is taken away from the thread, because the next trial would replace it there.
+ * Each function returns the error of its failed call, or NULL if the call succeeded, which is not expected. The error is
+ * taken from the thread, because the next failed call would replace it there.
  */
 
 static tckms_error *encrypt_under_a_made_up_key(const tckms_client *client) {
@@ -98,7 +98,7 @@ static tckms_error *decrypt_with_another_context(const tckms_client *client, con
   return error;
 }
 
-static tckms_error *call_where_nobody_listens(void) {
+static tckms_error *call_a_port_without_a_server(void) {
   tckms_config *config = tckms_config_new();
   tckms_client *client = NULL;
   tckms_buffer blob = TCKMS_BUFFER_INIT;
@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
   errors[0] = encrypt_under_a_made_up_key(client);
   errors[1] = encrypt_too_much(client, argv[1]);
   errors[2] = decrypt_with_another_context(client, argv[1]);
-  errors[3] = call_where_nobody_listens();
+  errors[3] = call_a_port_without_a_server();
   tckms_client_free(client);
 
   for (i = 0; i < TRIALS; i++) {

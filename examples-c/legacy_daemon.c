@@ -4,21 +4,32 @@
  *     legacy_daemon [-f] /etc/legacy_daemon.conf
  *
  * It detaches from its terminal (not with -f), keeps a pid file, logs to syslog, and serves a Unix socket from one
- * select() loop. A client connects, sends one line with a CiphertextBlob, and gets "OK <length>\n" and so many bytes, or
- * "ERR <status>\n". SIGHUP reads the configuration anew, SIGTERM ends it.
+ * pselect() loop. A client connects, sends one line with a CiphertextBlob, and gets "OK <length>\n" followed by that many
+ * bytes, or "ERR <status>\n". SIGHUP reloads the configuration, SIGTERM ends the daemon.
  *
- * The configuration has lines of the form "name = value":
+ * A configuration:
  *
- *     region      ap-guangzhou
- *     key_id      the CMK that the secrets have to be encrypted under
- *     context     the encryption context as JSON; none without this line
- *     secret_id, secret_key      the identity; without these two it is looked for in the usual places
- *     endpoint, ca_file          for another site, or the emulator
- *     socket, pid_file           absolute paths; only read at the start
+ *     # The CMK that the secrets have to be encrypted under, and where it is.
+ *     region = ap-guangzhou
+ *     key_id = 93866e69-9755-11ef-8e65-52540089bc41
+ *     # The encryption context as JSON. Without this line there is none.
+ *     context = {"program":"legacy_daemon"}
+ *     # The credentials. Without these two lines they come from the usual places.
+ *     secret_id = AKIDEXAMPLE
+ *     secret_key = EXAMPLE
+ *     # For another site, or the emulator. Neither line is needed.
+ *     endpoint = https://kms.tencentcloudapi.com
+ *     ca_file = /etc/ssl/certs/ca-certificates.crt
+ *     # Absolute paths, which are read only at the start.
+ *     socket = /run/legacy_daemon.socket
+ *     pid_file = /run/legacy_daemon.pid
  *
- * What it shows of libtckms: a client is made before the process forks and closes all descriptors, and used after; the
- * library's log goes to syslog; a new client replaces the old one only when the new configuration is good; one thread
- * and its loop wait for a call at most as long as the total timeout says.
+ * What it shows of libtckms:
+ *
+ * - A client is made before the process forks and closes all descriptors, and used afterwards.
+ * - The library's log goes to syslog.
+ * - A new client replaces the old one only if the new configuration is good.
+ * - The loop has one thread, and waits for a call no longer than the total timeout.
  */
 #define _XOPEN_SOURCE 700
 
@@ -53,7 +64,7 @@ struct settings {
   char pid_file[VALUE_MAX];
 };
 
-static char *place_of(struct settings *settings, const char *name) {
+static char *value_of(struct settings *settings, const char *name) {
   if (strcmp(name, "region") == 0) return settings->region;
   if (strcmp(name, "key_id") == 0) return settings->key_id;
   if (strcmp(name, "context") == 0) return settings->context;
@@ -90,20 +101,20 @@ static int read_settings(const char *path, struct settings *settings) {
   while (result == 0 && fgets(line, sizeof line, file) != NULL) {
     char *name = trimmed(line);
     char *equals = strchr(name, '=');
-    char *place = NULL;
+    char *value = NULL;
     number++;
     if (*name == '\0' || *name == '#') {
       continue;
     }
     if (equals != NULL) {
       *equals = '\0';
-      place = place_of(settings, trimmed(name));
+      value = value_of(settings, trimmed(name));
     }
-    if (place == NULL || strlen(trimmed(equals + 1)) >= VALUE_MAX) {
+    if (value == NULL || strlen(trimmed(equals + 1)) >= VALUE_MAX) {
       syslog(LOG_ERR, "%s:%d: not a line of the form \"name = value\"", path, number);
       result = -1;
     } else {
-      strcpy(place, trimmed(equals + 1));
+      strcpy(value, trimmed(equals + 1));
     }
   }
   fclose(file);
@@ -135,7 +146,7 @@ static tckms_status configure(tckms_config *config, const struct settings *setti
   if (status == TCKMS_OK && *settings->ca_file != '\0') {
     status = tckms_config_set_ca_file(config, settings->ca_file);
   }
-  /* While one client waits, all others do, so nobody waits long. */
+  /* While one client waits, all others do, so the timeout is short. */
   if (status == TCKMS_OK) {
     status = tckms_config_set_total_timeout_ms(config, TIMEOUT_MS);
   }
@@ -157,7 +168,7 @@ static tckms_client *new_client(const struct settings *settings) {
 
 /* ---- Becoming a daemon ---- */
 
-/* Returns in the daemon, with a descriptor to report on. The process that was started waits for the report. */
+/* Returns in the daemon, with a descriptor on which to report that it is ready. The parent waits for that report. */
 static int detach(void) {
   int report[2];
   long most = sysconf(_SC_OPEN_MAX);
@@ -171,10 +182,10 @@ static int detach(void) {
   if (child > 0) {
     char ready = 0;
     close(report[1]);
-    /* Nothing comes when the daemon ends before it is ready. Why is in the log. */
+    /* Without a report the daemon has ended; the reason is in the log. */
     exit(read(report[0], &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
   }
-  /* A session of its own, and then a process that leads none and so never gets a terminal again. */
+  /* A new session; the second fork makes a process that does not lead it and so cannot get a terminal again. */
   if (setsid() < 0 || (child = fork()) < 0) {
     _exit(EXIT_FAILURE);
   }
@@ -182,7 +193,7 @@ static int detach(void) {
     _exit(EXIT_SUCCESS);
   }
   closelog();
-  /* A caller without standard descriptors gave their numbers to the pipe, and they are about to be taken. */
+  /* If the caller had closed standard descriptors, the pipe may have their numbers, which are needed below. */
   if (report[1] < 3 && (report[1] = fcntl(report[1], F_DUPFD, 3)) < 0) {
     _exit(EXIT_FAILURE);
   }
@@ -199,7 +210,7 @@ static int detach(void) {
   return report[1];
 }
 
-/* The lock lasts as long as the process, so a file that a crash left behind is no obstacle. */
+/* The lock ends with the process, so a file that a crash left behind is no obstacle. */
 static int write_pid_file(const char *path) {
   struct flock lock;
   char text[32];
@@ -231,7 +242,7 @@ static int listen_on(const char *path) {
     return -1;
   }
   strcpy(address.sun_path, path);
-  /* The pid file's lock says that nobody uses it any more. */
+  /* The pid file is locked by now: no other daemon uses the socket. */
   unlink(path);
   others = umask(0077);
   bound = bind(fd, (struct sockaddr *)&address, sizeof address);
@@ -259,10 +270,10 @@ static void hang_up(struct connection *connection) {
   connection->len = 0;
 }
 
-/* All replies fit into a socket's buffer. A peer that has gone is no reason for a SIGPIPE. */
+/* All replies fit into a socket's buffer. MSG_NOSIGNAL: no SIGPIPE for a client that is gone. */
 static void send_all(const struct connection *connection, const void *bytes, size_t len) {
   if (len > 0 && send(connection->fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len) {
-    syslog(LOG_NOTICE, "a client did not take its answer");
+    syslog(LOG_NOTICE, "a client did not read its answer");
   }
 }
 
@@ -322,7 +333,7 @@ static void accept_from(int listener) {
   }
 }
 
-/* ---- Signals: noted at any time, acted on in the loop ---- */
+/* ---- Signals: the handler sets a flag, and the loop acts on it ---- */
 
 static volatile sig_atomic_t hung_up;
 static volatile sig_atomic_t terminated;
@@ -335,7 +346,7 @@ static void note(int signal_number) {
   }
 }
 
-/* They are blocked but for the time that pselect() waits, so that none comes between a look at its note and the wait. */
+/* Blocked except while pselect() waits, so that none arrives between the check of its flag and the wait. */
 static void prepare_signals(sigset_t *while_waiting) {
   static const int signals[] = {SIGHUP, SIGTERM, SIGINT};
   struct sigaction action;
@@ -355,7 +366,7 @@ static void prepare_signals(sigset_t *while_waiting) {
   }
 }
 
-/* Takes over a new configuration if it is good, and goes on with the old one if it is not. */
+/* Uses the new configuration if it is good, and keeps the old one if it is not. */
 static void reload(const char *path, struct settings *settings, tckms_client **client) {
   static struct settings fresh;
   tckms_client *fresh_client = read_settings(path, &fresh) == 0 ? new_client(&fresh) : NULL;
@@ -366,9 +377,9 @@ static void reload(const char *path, struct settings *settings, tckms_client **c
     memcpy(fresh.socket, settings->socket, sizeof fresh.socket);
     memcpy(fresh.pid_file, settings->pid_file, sizeof fresh.pid_file);
     *settings = fresh;
-    syslog(LOG_INFO, "took over the new configuration");
+    syslog(LOG_INFO, "using the new configuration");
   } else {
-    syslog(LOG_ERR, "going on with the old configuration");
+    syslog(LOG_ERR, "keeping the old configuration");
   }
   tckms_wipe(&fresh, sizeof fresh);
 }
@@ -448,7 +459,7 @@ int main(int argc, char **argv) {
   syslog(LOG_INFO, "serving %s", settings.socket);
   if (report >= 0) {
     if (write(report, "1", 1) != 1) {
-      syslog(LOG_NOTICE, "nobody waits for this daemon");
+      syslog(LOG_NOTICE, "the parent process is gone");
     }
     close(report);
   }

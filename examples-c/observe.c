@@ -1,5 +1,5 @@
 /*
- * Shows what a client tells about its work: a log line for every attempt on stderr, and its counters at the end.
+ * Shows how to observe a client: a log line for every attempt on stderr, and the counters at the end.
  *
  *     observe KEY_ID
  *
@@ -17,7 +17,7 @@
 
 /*
  * Runs on the thread that made the call, possibly on several at once: fprintf() locks its stream, and one call writes
- * one line. There is never a secret in it.
+ * one line. The line never contains a secret.
  */
 static void to_stderr(void *userdata, int level, const char *message) {
   static const char *const NAMES[] = {"off", "error", "warn", "info", "debug"};
@@ -30,7 +30,7 @@ static int failed(const char *what) {
   return EXIT_FAILURE;
 }
 
-/* The library reads no variables when it is configured by hand, so this is the program's own work. */
+/* A configuration reads no environment variables by itself, so the program does. */
 static const char *variable(const char *name) {
   const char *value = getenv(name);
   return value == NULL ? "" : value;
@@ -56,7 +56,7 @@ static tckms_status configure(tckms_config *config) {
   return status;
 }
 
-/* What a monitoring system would want to have every minute. The size says which members this program knows. */
+/* What a monitoring system would collect every minute. The size says which members this program knows. */
 static int show_counters(const tckms_client *client) {
   tckms_stats stats = TCKMS_STATS_INIT;
   if (tckms_client_stats(client, &stats, sizeof stats) != TCKMS_OK) {

@@ -3,7 +3,7 @@
  *
  *     prefork_server KEY_ID SOCKET [WORKERS]
  *
- * It listens on a Unix socket. A client of it writes one line and gets the line's ciphertext back. SIGTERM ends it.
+ * It listens on a Unix socket. A client writes one line and gets the ciphertext of that line. SIGTERM ends the server.
  * Credentials, region and endpoint come from the environment, as for the quickstart.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -62,7 +62,7 @@ static void answer(FILE *stream, const tckms_client *client, const char *key_id)
   tckms_buffer_free(&blob);
 }
 
-/* The worker's first call makes a connection of its own; the parent's client is only what it was made from. */
+/* The worker's first call opens the worker's own connection; it shares none with the parent. */
 static int work(int listener, tckms_client *client, const char *key_id) {
   while (!stopping) {
     int connection = accept(listener, NULL, NULL);

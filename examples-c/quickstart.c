@@ -3,7 +3,7 @@
  *
  *     quickstart KEY_ID [TEXT] [CONTEXT_JSON]
  *
- * Who asks, and where, comes from the environment: TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
+ * Credentials and region come from the environment: TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
  * TENCENTCLOUD_REGION; TCKMS_ENDPOINT for another site or the emulator.
  */
 #include <stdio.h>

@@ -204,6 +204,29 @@ fn it_detaches_serves_reloads_and_ends() {
     }
 }
 
+/// The lines that the comment at the beginning of the source shows, with this site's values in them.
+#[test]
+fn the_configuration_that_it_shows_is_one_that_it_takes() {
+    let site = Site::new(GCC);
+    let source = fs::read_to_string(support::root().join("examples-c/legacy_daemon.c")).unwrap();
+    let shown = source.split(" * A configuration:\n *\n").nth(1).unwrap().split("\n *\n").next().unwrap();
+    let configured = fs::read_to_string(site.path("daemon.conf")).unwrap();
+    let mut text = String::new();
+    for line in shown.lines().map(|line| line.strip_prefix(" *     ").unwrap()) {
+        let name = line.split(" = ").next().unwrap();
+        let own = configured.lines().find(|own| own.starts_with(&format!("{name} = ")));
+        text += if ["region", "context"].contains(&name) { line } else { own.unwrap_or(line) };
+        text.push('\n');
+    }
+    assert_eq!(text.matches(" = ").count(), configured.matches(" = ").count(), "{text}");
+    site.folder.write("daemon.conf", &text);
+    let request = format!("{}\n", site.blob());
+    let daemon = site.start();
+    assert_eq!(site.ask(&request), expected());
+    daemon.signal(libc::SIGTERM);
+    daemon.wait_for_its_end();
+}
+
 #[test]
 fn it_says_on_the_terminal_why_it_does_not_start() {
     let site = Site::new(GCC);

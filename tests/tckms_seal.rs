@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::ptr;
 
 use harness::{Tool, key_pair, text, wait_until};
-use support::{CLANG, GCC, output_of, root};
+use support::{CLANG, GCC, Proxy, output_of, root};
 
 #[test]
 fn pipes_and_files_survive() {
@@ -381,4 +381,47 @@ fn names_of_others_do_not_control_the_terminal() {
     let mut command = Command::new(Tool::path());
     command.args(["--info"]).arg(std::ffi::OsStr::from_bytes(b"a\x9bb\xc3"));
     assert_eq!(text(&command.output().unwrap().stderr), "tckms-seal: a\\x9bb\\xc3: No such file or directory\n");
+}
+
+#[test]
+fn a_proxy_comes_from_an_option_or_the_environment() {
+    let tool = Tool::new();
+    let proxy = Proxy::start();
+    let url = proxy.url_for(Proxy::USER);
+    let service = format!("CONNECT {} HTTP/1.1", tool.emulator.endpoint().strip_prefix("http://").unwrap());
+    assert_eq!(tool.code(&["--proxy", &url, "-k", tool.key()], b"hello"), 0);
+    assert_eq!(proxy.asked_for(), [service.clone()]);
+    assert_eq!(tool.code(&[&format!("--proxy={url}"), "-k", tool.key()], b"hello"), 0);
+    assert_eq!(proxy.asked_for().len(), 2);
+    let mut command = Command::new(Tool::path());
+    command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment()).env("TCKMS_PROXY", &url);
+    assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
+    assert_eq!(proxy.asked_for().len(), 3);
+    // The option is stronger than the variable.
+    command.args(["--proxy", "http://127.0.0.1:9"]);
+    assert_eq!(command.output().unwrap().status.code(), Some(4));
+    let wrong = tool.run(&["--proxy", "not a url", "-k", tool.key()], b"hello");
+    assert_eq!(wrong.status.code(), Some(1), "{}", text(&wrong.stderr));
+    let refused = tool.run(&["--proxy", &proxy.url_for("user:wrong"), "-k", tool.key()], b"hello");
+    assert!(text(&refused.stderr).contains("proxy"), "{}", text(&refused.stderr));
+    assert!(!text(&refused.stderr).contains("wrong"), "{}", text(&refused.stderr));
+}
+
+/// Every option of a command line of the tool in the documents is one that its help has.
+#[test]
+fn documents_use_options_that_there_are() {
+    let help = output_of(Command::new(Tool::path()).arg("--help"));
+    let mut files = vec![root().join("README.md"), root().join("go/README.md"), root().join("examples-c/README.md")];
+    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut count = 0;
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "md")) {
+        let document = fs::read_to_string(file).unwrap();
+        for line in document.split("tckms-seal ").skip(1).map(|rest| rest.split(['\n', '`']).next().unwrap()) {
+            for option in line.split(' ').filter(|word| word.len() > 1 && word.starts_with('-')) {
+                assert!(help.contains(&format!("\n  {option} ")), "{}: {option} in {line}", file.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 5, "{count} options are used in the documents");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use crate::harness::{Tool, names_in, printed, text};
+use crate::harness::{Tool, names_in, needs_root, printed, text};
 use crate::support::{output_of, tool};
 
 /// A call that has to fail, with this exit status and this text in its message.
@@ -143,6 +143,7 @@ const ACL: &str = "system.posix_acl_access";
 
 #[test]
 fn a_replaced_file_keeps_its_rights() {
+    needs_root();
     let tool = Tool::new();
     let out = tool.file("out");
     let label = b"system_u:object_r:etc_t:s0\0";
@@ -201,6 +202,7 @@ fn c_path(path: &Path) -> std::ffi::CString {
 /// A user who may replace the file but not give it away.
 #[test]
 fn what_cannot_be_kept_is_said_and_opens_the_file_to_nobody() {
+    needs_root();
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
     fs::write(tool.file("sealed"), sealed).unwrap();
@@ -290,6 +292,7 @@ fn what_cannot_be_written_is_refused_before_the_work() {
 
 #[test]
 fn files_and_folders_that_nobody_may_change_are_refused_before_the_work() {
+    needs_root();
     let tool = Tool::new();
     let no_attributes = "this machine's file system or the rights of this test do not allow chattr";
     for (prepare, name, expected) in [
@@ -314,6 +317,7 @@ fn files_and_folders_that_nobody_may_change_are_refused_before_the_work() {
 
 #[test]
 fn in_a_folder_that_is_not_writable_a_writable_file_is_written_in_place() {
+    needs_root();
     let tool = Tool::new();
     let script = "mkdir d t; printf before >d/out; chmod 666 d/out; printf hello | seal >sealed; chmod 555 d; ls -i d; \
                   TMPDIR=$PWD/t open -o d/out sealed; ls -i d; cat d/out; ls -A d t; \
@@ -398,6 +402,7 @@ fn a_dangling_link_is_followed() {
 /// As root, with things of others, and as someone else with things of root.
 #[test]
 fn in_a_sticky_folder_nothing_of_another_owner_is_used() {
+    needs_root();
     let tool = Tool::new();
     let sticky = tool.file("sticky");
     fs::create_dir(&sticky).unwrap();

@@ -53,8 +53,7 @@ impl Tool {
 
     /// The same as a user who may do nothing special, and who owns the folder. Only root can become one.
     pub fn shell_as_nobody(&self, script: &str) -> Output {
-        // SAFETY: it only asks.
-        assert_eq!(unsafe { libc::geteuid() }, 0, "this test becomes another user, which only root can");
+        needs_root();
         let options = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh"];
         std::os::unix::fs::chown(self.scratch.path(), Some(65_534), Some(65_534)).unwrap();
         let program = support::tool("setpriv").get_program().to_owned();
@@ -82,6 +81,12 @@ impl Tool {
     pub fn names(&self) -> Vec<String> {
         names_in(self.scratch.path())
     }
+}
+
+/// For a test that gives files to other users or becomes one.
+pub fn needs_root() {
+    // SAFETY: it only asks.
+    assert_eq!(unsafe { libc::geteuid() }, 0, "this test acts for other users, which only root can; run it as root");
 }
 
 pub fn names_in(folder: &Path) -> Vec<String> {
