@@ -5,8 +5,11 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+
+use tckms::{Client, Config, NewKey};
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Proxy, Scratch, output_of, root, tool};
 
@@ -178,6 +181,71 @@ fn the_quickstart_says_what_went_wrong() {
     let finished = run_example("quickstart.c", GCC, &emulator, &[]);
     assert_eq!(finished.status.code(), Some(1), "{finished}");
     assert!(finished.stderr.starts_with("usage: "), "{finished}");
+}
+
+/// The lines of C that the README shows, with what they need around them.
+#[test]
+fn the_lines_in_the_readme_encrypt() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, lines) = readme.split_once("```c\n").expect("the README shows C");
+    let (lines, _) = lines.split_once("```").expect("the listing ends");
+    let source = Scratch::new();
+    let program = format!(
+        "#include <stdio.h>\n#include <tckms.h>\nint main(int argc, char **argv) {{\n\
+         const char *key_id = argc > 1 ? argv[1] : \"\";\n{lines}return 0;\n}}\n"
+    );
+    let emulator = Emulator::over_http(&["main"]);
+    let program = GCC.build(source.write("readme.c", &program), &Library::Shared);
+    let finished = program.with(emulator.environment()).arguments(&[emulator.key_id("main")]).run();
+    assert!(finished.expect_success().contains("-k-"), "{finished}");
+}
+
+/// A client in Rust, to prepare keys.
+fn client_of(emulator: &Emulator) -> Client {
+    let environment: BTreeMap<_, _> = emulator.environment().into_iter().collect();
+    let mut config = Config::new();
+    config.set_region(&environment["TENCENTCLOUD_REGION"]).unwrap();
+    config.set_endpoint(emulator.endpoint()).unwrap();
+    let [id, key] = ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"].map(|name| environment[name].as_str());
+    config.set_credentials(id, key, None).unwrap();
+    Client::new(&config).unwrap()
+}
+
+/// OpenSSL's options to verify a signature over a file, by the usage of the key that made it.
+const OPENSSL_VERIFIES: [(&str, &[&str]); 4] = [
+    ("ASYMMETRIC_SIGN_VERIFY_ECC", &["-sha256"]),
+    ("ASYMMETRIC_SIGN_VERIFY_ECDSA384", &["-sha384"]),
+    (
+        "ASYMMETRIC_SIGN_VERIFY_RSA_2048",
+        &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32"],
+    ),
+    ("ASYMMETRIC_SIGN_VERIFY_SM2", &["-sm3", "-sigopt", "distid:1234567812345678"]),
+];
+
+#[test]
+fn what_the_sign_example_signs_openssl_verifies() {
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let folder = Scratch::new();
+    let file = folder.write("message", "what is signed");
+    let [signature, public_key] = ["signature", "public.pem"].map(|name| folder.path().join(name));
+    for (usage, options) in OPENSSL_VERIFIES {
+        let alias = usage.replace('_', "-");
+        let key = client.create_key(&NewKey { alias: &alias, usage: Some(usage), ..NewKey::default() }).unwrap();
+        let arguments = [&file, &signature, &public_key].map(|path| path.to_str().unwrap());
+        let finished = run_example("sign.c", GCC, &emulator, &[&[key.key_id.as_str()][..], &arguments[..]].concat());
+        assert_eq!(finished.expect_success(), "");
+        let mut openssl = tool("openssl");
+        openssl
+            .args(["dgst"])
+            .args(options)
+            .arg("-verify")
+            .arg(&public_key)
+            .arg("-signature")
+            .arg(&signature)
+            .arg(&file);
+        assert_eq!(output_of(&mut openssl), "Verified OK\n", "{usage}");
+    }
 }
 
 #[test]

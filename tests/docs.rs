@@ -96,12 +96,6 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn the_readme_shows_the_quickstart_as_it_is() {
-    let program = read("examples-c/quickstart.c");
-    assert!(read("README.md").contains(program.trim()), "README.md does not hold examples-c/quickstart.c as it is");
-}
-
-#[test]
 fn every_status_is_explained() {
     let explained = read("docs/errors.md");
     for line in read("include/tckms.h").lines().filter(|line| line.starts_with("  TCKMS_ERR_")) {
