@@ -169,7 +169,7 @@ pub(crate) fn check() -> Result<()> {
         return Err(canceled());
     }
     if time_left(Duration::MAX).is_zero() {
-        return Err(Error::new(Status::TimedOut, "the time allowed for the call is over").with_retryable(true));
+        return Err(Error::new(Status::TimedOut, "the time allowed for the call is over"));
     }
     Ok(())
 }

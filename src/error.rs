@@ -43,7 +43,7 @@ impl Error {
             key_id: None,
             action: None,
             http_status: None,
-            retryable: false,
+            retryable: status.is_retryable(),
             may_have_been_carried_out: false,
             retry_after: None,
             attempts: 0,
@@ -140,6 +140,7 @@ impl Error {
         self
     }
 
+    /// For failures whose cause decides, such as those of a chain or a callback. Otherwise the status decides.
     pub(crate) fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self

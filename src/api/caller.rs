@@ -199,7 +199,7 @@ impl Call<'_> {
     ) -> Result<T> {
         let timeout = self.limits.try_timeout().min(self.time_left());
         if timeout.is_zero() {
-            return Err(Error::new(Status::TimedOut, "the time allowed for the call is over").with_retryable(true));
+            return Err(Error::new(Status::TimedOut, "the time allowed for the call is over"));
         }
         self.attempts += 1;
         self.caller.counters.attempt(self.attempts, self.request.body.len());
@@ -266,7 +266,7 @@ impl Call<'_> {
             Some(wait) => call_control::sleep(wait),
             None => {
                 let message = "the client's own rate limit leaves no room within the time allowed for the call";
-                Err(Error::new(Status::TimedOut, message).with_retryable(true))
+                Err(Error::new(Status::TimedOut, message))
             }
         }
     }

@@ -102,7 +102,6 @@ impl HttpReply {
         let error = Error::new(status, message)
             .with_service(&code, request_id)
             .with_http_status(self.status)
-            .with_retryable(is_transient(status))
             .with_retry_after(self.retry_after)
             .with_service_time(self.date);
         if status == Status::ServiceInternalError { error.possibly_carried_out() } else { error }
@@ -117,7 +116,6 @@ impl HttpReply {
         let error =
             Error::new(status, format!("the reply has HTTP status {} and {what}{}", self.status, self.glimpse()))
                 .with_http_status(self.status)
-                .with_retryable(is_transient(status))
                 .with_retry_after(self.retry_after);
         // A gateway that gave up does not know what the service did.
         if matches!(self.status, 500 | 502 | 504) { error.possibly_carried_out() } else { error }
@@ -199,18 +197,6 @@ impl Response<'_> {
             .with_http_status(200)
             .with_request_id(self.request_id())
     }
-}
-
-fn is_transient(status: Status) -> bool {
-    use Status::*;
-    matches!(
-        status,
-        ServiceInternalError
-            | RequestLimitExceeded
-            | ServiceUnavailable
-            | ServiceTemporaryUnavailable
-            | HttpUnavailable
-    )
 }
 
 /// Whether this can be an id. It goes into log lines, so it must not add words or lines to them.

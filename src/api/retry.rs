@@ -56,7 +56,7 @@ mod tests {
     const POLICY: Policy = Policy { max_attempts: 4, total_timeout: Duration::from_secs(30), repeatable: true };
 
     fn throttled() -> Error {
-        Error::new(Status::RequestLimitExceeded, "throttled").with_retryable(true)
+        Error::new(Status::RequestLimitExceeded, "throttled")
     }
 
     fn millis(decision: Decision) -> u128 {
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_request_that_may_have_been_carried_out_is_not_repeated_unless_that_is_harmless() {
         let once = Policy { repeatable: false, ..POLICY };
-        let lost = Error::new(Status::ConnectionLost, "lost").with_retryable(true).possibly_carried_out();
+        let lost = Error::new(Status::ConnectionLost, "lost").possibly_carried_out();
         assert_eq!(once.decide(1, &lost, Duration::ZERO, 0.5), Decision::Stop);
         assert_ne!(POLICY.decide(1, &lost, Duration::ZERO, 0.5), Decision::Stop);
         assert_ne!(once.decide(1, &throttled(), Duration::ZERO, 0.5), Decision::Stop);

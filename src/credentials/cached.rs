@@ -200,7 +200,7 @@ fn wait<'a>(
     let left = deadline.since(Moment::now());
     if left.is_zero() {
         let message = "another thread is still fetching credentials, and the time allowed for the call is over";
-        return Err(Error::new(Status::TimedOut, message).with_retryable(true));
+        return Err(Error::new(Status::TimedOut, message));
     }
     if call_control::is_canceled() {
         return Err(call_control::canceled());

@@ -262,9 +262,7 @@ fn check_result(number: c_int) -> Result<()> {
         Some(Status::Ok) => Ok(()),
         Some(status) => {
             let text = CStr::to_string_lossy(status.message());
-            let retryable =
-                matches!(status.category(), crate::status::Category::Unavailable | crate::status::Category::Transport);
-            Err(Error::new(status, format!("a callback of a custom key says: {text}")).with_retryable(retryable))
+            Err(Error::new(status, format!("a callback of a custom key says: {text}")))
         }
         None => {
             let message = format!("a callback of a custom key returned {number}, which is no status of this library");

@@ -95,7 +95,7 @@ fn broken_off(error: &hyper::Error) -> Error {
 }
 
 fn lost(message: String) -> Error {
-    Error::new(Status::ConnectionLost, message).with_retryable(true).possibly_carried_out()
+    Error::new(Status::ConnectionLost, message).possibly_carried_out()
 }
 
 /// What a failure to send or to get a reply means.
@@ -103,13 +103,12 @@ fn translate(error: &hyper_util::client::legacy::Error) -> Error {
     // The outermost text only says that it is a client's.
     let cause = error.source().unwrap_or(error);
     let chain = cause_chain(cause);
-    let retryable = |status, message| Error::new(status, message).with_retryable(true);
     let told = if let Some(reason) = find::<rustls::Error>(cause) {
         Error::new(Status::TlsFailed, format!("TLS failed: {reason}"))
     } else if find::<ResolveError>(cause).is_some() {
-        retryable(Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
+        Error::new(Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
     } else if error.is_connect() {
-        retryable(Status::ConnectFailed, format!("no connection could be made: {chain}"))
+        Error::new(Status::ConnectFailed, format!("no connection could be made: {chain}"))
     } else {
         lost(format!("the connection broke before a reply came: {chain}"))
     };

@@ -55,11 +55,10 @@ fn build(settings: &Settings, connections: &ConnectionCounter) -> Client {
 
 fn unavailable(reason: &str) -> Error {
     Error::new(Status::TransportUnavailable, format!("the HTTP transport is not available: {reason}"))
-        .with_retryable(true)
 }
 
 fn unanswered(silence: &Silence) -> Error {
-    let timed_out = |message| Error::new(Status::TimedOut, message).with_retryable(true);
+    let timed_out = |message| Error::new(Status::TimedOut, message);
     match silence {
         Silence::TooLate { http_status: None } => timed_out("no reply came in the time allowed"),
         Silence::TooLate { http_status: Some(status) } => {

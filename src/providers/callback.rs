@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::credentials::{Credentials, ExpiringCredentials, Provider, check_expiry};
 use crate::error::{Error, Result};
-use crate::status::{Category, Status};
+use crate::status::Status;
 
 /// The result of a credentials callback.
 pub struct SuppliedCredentials(ExpiringCredentials);
@@ -19,8 +19,7 @@ impl SuppliedCredentials {
     }
 }
 
-/// A function that supplies credentials whenever new ones are due. The status of a failure becomes that of the call; it counts
-/// as retryable if it is about an outage.
+/// A function that supplies credentials whenever new ones are due. The status of a failure becomes that of the call.
 pub type CredentialsCallback = dyn Fn() -> std::result::Result<SuppliedCredentials, Status> + Send + Sync;
 
 pub(super) struct Callback(pub Arc<CredentialsCallback>);
@@ -36,10 +35,9 @@ impl Provider for Callback {
 }
 
 fn failed(status: Status) -> Error {
-    let retryable = matches!(status.category(), Category::Unavailable | Category::Transport);
     let message = match status {
         Status::CredentialsCallbackFailed => "the credentials callback supplied none".to_owned(),
         _ => format!("the credentials callback says: {}", status.message().to_string_lossy()),
     };
-    Error::new(status, message).with_retryable(retryable)
+    Error::new(status, message)
 }

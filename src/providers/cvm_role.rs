@@ -99,7 +99,7 @@ fn unavailable(error: Error) -> Error {
         return error;
     }
     let message = format!("this machine has no metadata service, or it does not answer: {error}");
-    Error::new(Status::MetadataUnavailable, message).with_retryable(true).with_os_errno(error.os_errno())
+    Error::new(Status::MetadataUnavailable, message).with_os_errno(error.os_errno())
 }
 
 fn first_role(reply: &HttpReply) -> Result<String> {

@@ -47,7 +47,7 @@ impl PublicKeyCache {
             }
             if left.is_zero() {
                 let message = "another thread has not fetched the public key within the time allowed for the call";
-                return Err(Error::new(Status::TimedOut, message).with_retryable(true));
+                return Err(Error::new(Status::TimedOut, message));
             }
             state = keys.wait(state, left.min(CHECK_INTERVAL));
         }

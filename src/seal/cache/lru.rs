@@ -296,7 +296,7 @@ mod tests {
     }
 
     fn throttled() -> Error {
-        Error::new(Status::RequestLimitExceeded, "throttled").with_retryable(true)
+        Error::new(Status::RequestLimitExceeded, "throttled")
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl RecentUnwraps {
         }
         let message = "too many messages did not open, so this one is not sent to the service now; messages whose data \
                        keys are in the cache open";
-        Err(Error::new(Status::OpenLimited, message).with_retryable(true))
+        Err(Error::new(Status::OpenLimited, message))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
