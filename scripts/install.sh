@@ -88,6 +88,7 @@ fill_in() {
   local -A values=(
     [VERSION]=$version [MAJOR]=$major [SHARED]=$shared [SONAME]=$soname [POINTER_SIZE]=$(($(getconf LONG_BIT) / 8))
     [PC_PREFIX]=$(pc_prefix) [PC_LIBDIR]=$(pc_path "$LIBDIR") [PC_INCLUDEDIR]=$(pc_path "$INCLUDEDIR")
+    [NODELETE]=$([ "$(uname -s)" = Darwin ] || echo -Wl,-z,nodelete)
     [CMAKE_TO_INCLUDEDIR]=$(way "$LIBDIR/cmake/tckms" "$INCLUDEDIR")
   )
   shopt -u patsub_replacement 2>/dev/null || true

@@ -382,6 +382,63 @@ fn test_programs_are_built_with_cmake() {
     }
 }
 
+/// A host that knows nothing of libtckms, and a plug-in that is built in each way that docs/installing.md has.
+#[test]
+fn a_plug_in_can_be_loaded_and_closed_again_and_again() {
+    let installation = Installation::moved();
+    let emulator = Emulator::over_http(&["main"]);
+    let folder = Scratch::new();
+    let source = |name: &str| root().join("tests/install").join(name);
+    fs::copy(source("plugin.c"), folder.path().join("plugin.c")).unwrap();
+    let host = folder.path().join("host");
+    let options = format!("{STRICT} {} -pthread -ldl -o {}", source("plugin_host.c").display(), host.display());
+    compile(&installation, &format!("gcc {options}"));
+    let rounds = |plugin: &Path| {
+        let mut command = Command::new(&host);
+        command.arg(plugin).arg("2000").env_clear().envs(emulator.environment());
+        assert_eq!(output_of(command.env("LD_LIBRARY_PATH", installation.libraries())), "2000 rounds\n");
+    };
+
+    let document = fs::read_to_string(root().join("docs/installing.md")).unwrap();
+    let commands: Vec<_> = document.lines().filter(|line| line.starts_with("    cc -shared")).collect();
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        for compiler in COMPILERS {
+            let command = command.replacen("    cc", &format!("cd {}; {compiler} -Werror", folder.path().display()), 1);
+            compile(&installation, &command);
+            rounds(&folder.path().join("plugin.so"));
+        }
+    }
+
+    let library = document.split("```cmake\n").find(|text| text.starts_with("add_library(plugin")).unwrap();
+    let library = library.split("```").next().unwrap();
+    let project = "cmake_minimum_required(VERSION 3.16)\nproject(p C)\nfind_package(tckms 0.1 REQUIRED)\n";
+    // Also where the plug-in has the archive by way of a static library of its own.
+    let indirect = "add_library(part STATIC plugin.c)\nset_target_properties(part PROPERTIES POSITION_INDEPENDENT_CODE ON)\n\
+                    target_link_libraries(part PRIVATE tckms::tckms_static)\nfile(WRITE empty.c \"extern int plugin_use(int);\nint (*keep)(int) = plugin_use;\n\")\n\
+                    add_library(plugin MODULE empty.c)\ntarget_link_libraries(plugin PRIVATE part)\n";
+    for library in [library.to_owned(), library.replace("tckms::tckms_static", "tckms::tckms"), indirect.to_owned()] {
+        folder.write(
+            "CMakeLists.txt",
+            &format!("{project}{library}set_target_properties(plugin PROPERTIES PREFIX \"\")\n"),
+        );
+        let build = Scratch::new();
+        cmake(&installation, "gcc", folder.path(), build.path(), &[]);
+        rounds(&build.path().join("plugin.so"));
+    }
+    // A program is no plug-in: nothing is different for it.
+    let program = folder.path().join("program");
+    compile(
+        &installation,
+        &format!(
+            "gcc {} -static $(pkg-config --static --cflags --libs tckms) -o {}",
+            root().join("examples-c/quickstart.c").display(),
+            program.display()
+        ),
+    );
+    assert!(!output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(&program)).contains("NODELETE"));
+}
+
 #[test]
 fn cmake_finds_only_a_version_that_serves() {
     let installation = Installation::moved();
