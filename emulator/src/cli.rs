@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 
 use crate::api::dispatch::is_region;
+use crate::behaviour::Switches;
 use crate::identity::KeyPair;
 use crate::keys::cmk::is_valid_alias;
 
@@ -31,6 +32,8 @@ Options:
       --secret-key KEY       The SecretKey that goes with it
       --faults FILE          Begin with this JSON script of faults
       --region REGION        The region to be [default: ap-guangzhou]
+      --behaviour NAME       strict-digests, list-key-types or private-cloud, where the service's behaviour is
+                             not known (repeatable)
       --export               Run in the background and print shell lines for `eval \"$(...)\"`;
                              stop it with `kill $TCKMS_EMULATOR_PID`
       --log-level LEVEL      off, error, warn, info or debug, on stderr [default: warn]
@@ -63,6 +66,7 @@ pub struct Options {
     pub region: String,
     pub log_level: LevelFilter,
     pub log_file: Option<PathBuf>,
+    pub switches: Switches,
 }
 
 /// Reads the arguments after the program's name; an error is a message for the user.
@@ -80,6 +84,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut log_level = LevelFilter::Warn;
     let mut non_loopback = false;
     let mut export = false;
+    let mut switches = Switches::default();
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("listen") => listen = address(&parser.value()?.string()?)?,
@@ -94,6 +99,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("region") => region = valid_region(parser.value()?.string()?)?,
             Arg::Long("log-level") => log_level = level(&parser.value()?.string()?)?,
             Arg::Long("log-file") => log_file = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("behaviour") => turn_on(&mut switches, &parser.value()?.string()?)?,
             Arg::Long("export") => export = true,
             Arg::Long("allow-non-loopback-clients") => non_loopback = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
@@ -108,8 +114,20 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         return Err("--ca-file goes with --tls".into());
     }
     let credentials = credentials(secret_id, secret_key)?;
-    let options =
-        Options { listen, tls, tls_names, ca_file, data, faults, keys, credentials, region, log_level, log_file };
+    let options = Options {
+        listen,
+        tls,
+        tls_names,
+        ca_file,
+        data,
+        faults,
+        keys,
+        credentials,
+        region,
+        log_level,
+        log_file,
+        switches,
+    };
     Ok(if export { Command::Export(options) } else { Command::Serve(options) })
 }
 
@@ -137,6 +155,13 @@ fn host_name(text: String) -> Result<String, lexopt::Error> {
         return Ok(text);
     }
     Err(format!("--tls-name {text}: not the name or address of a host").into())
+}
+
+fn turn_on(switches: &mut Switches, name: &str) -> Result<(), lexopt::Error> {
+    if switches.turn_on(name) {
+        return Ok(());
+    }
+    Err(format!("--behaviour {name}: not one of {}", Switches::NAMES.join(", ")).into())
 }
 
 fn level(text: &str) -> Result<LevelFilter, lexopt::Error> {

@@ -1,11 +1,15 @@
 //! What all connections share.
 
+use std::sync::Arc;
+
+use crate::behaviour::Behaviour;
 use crate::clock::Clock;
 use crate::faults::script::{Entry, Faults};
 use crate::identity::host_check::HostCheck;
 use crate::identity::issuer::Issuer;
 use crate::identity::{Credentials, Identities};
 use crate::keys::Keys;
+use crate::keys::data_keys::DataKeys;
 use crate::request_log::RequestLog;
 
 /// One emulated account in one region.
@@ -18,10 +22,12 @@ pub struct Emulator {
     pub loopback: bool,
     /// Which requests may use what needs no signature, on top of that.
     pub host_check: HostCheck,
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     pub identities: Identities,
     pub issuer: Issuer,
     pub keys: Keys,
+    pub data_keys: DataKeys,
+    pub behaviour: Behaviour,
     pub faults: Faults,
     pub request_log: RequestLog,
 }

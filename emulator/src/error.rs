@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// A service error: its documented code (docs/kms-service.md, "KMS error codes" and "Common error codes") and a message.
+/// A service error: its documented code (docs/kms-service.md, "KMS error codes" and "Common error codes") and a
+/// message.
 ///
 /// Only the codes are documented. The texts are the emulator's own, save where a doc comment gives a source.
 #[derive(Debug, Clone)]

@@ -4,11 +4,15 @@
 
 mod api;
 mod background;
+mod behaviour;
 mod cli;
 mod clock;
 mod emulator;
 mod error;
 mod faults;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod identity;
 mod keys;

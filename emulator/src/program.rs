@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background;
+use crate::behaviour::Behaviour;
 use crate::cli::{self, Command, Options};
 use crate::clock::Clock;
 use crate::emulator::Emulator;
@@ -79,7 +80,8 @@ fn run(options: Options) -> ExitCode {
 async fn serve(options: Options) -> Result<(), Error> {
     // Before anything else: the default action of a signal would leave files behind.
     let stop = stop_signal()?;
-    let keys = Keys::open(options.data.as_deref())?;
+    let clock = Arc::new(Clock::default());
+    let keys = Keys::open(options.data.as_deref(), Arc::clone(&clock))?;
     let key_ids = options.keys.iter().map(|alias| Ok((alias.clone(), key_id(&keys, alias)?)));
     let key_ids = key_ids.collect::<Result<_, Error>>()?;
     let script = options.faults.as_deref().map(|path| read_script(path, options.tls)).transpose()?;
@@ -97,10 +99,12 @@ async fn serve(options: Options) -> Result<(), Error> {
         tls: options.tls,
         loopback: options.listen.ip().is_loopback(),
         host_check: HostCheck::new(options.tls_names),
-        clock: Clock::default(),
+        clock,
         identities: Identities::default(),
         issuer: Issuer::default(),
+        data_keys: keys.data_keys()?,
         keys,
+        behaviour: Behaviour::new(options.switches),
         faults: Faults::default(),
         request_log: RequestLog::default(),
     };

@@ -51,7 +51,8 @@ pub async fn answer(
     }
 }
 
-/// The services at this address, each with the one version of its API (docs/kms-service.md, "API at a glance" and "STS").
+/// The services at this address, each with the one version of its API (docs/kms-service.md, "API at a glance" and
+/// "STS").
 #[derive(Clone, Copy, PartialEq)]
 enum Service {
     Kms,
@@ -114,7 +115,8 @@ fn require_region(region: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
-/// Two letters for the continent, then at least one more label: `ap-guangzhou`, `ap-shenzhen-fsi` (docs/kms-service.md, "Endpoints").
+/// Two letters for the continent, then at least one more label: `ap-guangzhou`, `ap-shenzhen-fsi` (docs/kms-service.md,
+/// "Endpoints").
 pub fn is_region(text: &str) -> bool {
     let mut labels = text.split('-');
     let is_label =

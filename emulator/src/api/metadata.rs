@@ -1,5 +1,6 @@
 //! The metadata service of a virtual machine, as far as it gives out the credentials of the machine's role
-//! (docs/kms-service.md, "Instance metadata"). It takes no signature: on a real machine only the machine itself can reach it.
+//! (docs/kms-service.md, "Instance metadata"). It takes no signature: on a real machine only the machine itself can
+//! reach it.
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;

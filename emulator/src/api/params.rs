@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::api::query;
 use crate::error::ApiError;
+use crate::faults::script::SignatureFlaw;
 
 /// Parameters that no action has read yet.
 ///
@@ -17,6 +18,8 @@ pub struct Params {
     from_query: bool,
     /// What stands before the names of an object inside the request, such as `Tags.0.`.
     path: String,
+    /// What a fault makes wrong about a signature in the answer.
+    pub signature_flaw: Option<SignatureFlaw>,
 }
 
 /// A type that a parameter can have.
@@ -47,12 +50,17 @@ impl Params {
 
     /// Reads a query string.
     pub fn from_query(text: &str) -> Result<Self, ApiError> {
-        Ok(Self { fields: query::parse(text)?, from_query: true, path: String::new() })
+        Ok(Self { fields: query::parse(text)?, from_query: true, ..Self::default() })
     }
 
     /// The names of all parameters.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.keys().map(String::as_str)
+    }
+
+    /// Whether a parameter is there that no action has read yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
     }
 
     /// Takes a parameter that may be absent; JSON null counts as absent.
@@ -85,7 +93,8 @@ impl Params {
         let items = self.list(name)?.unwrap_or_default().into_iter().enumerate();
         let objects = items.map(|(index, item)| match item {
             Value::Object(fields) => {
-                Ok(Self { fields, from_query: self.from_query, path: self.full_name(&format!("{name}.{index}.")) })
+                let path = self.full_name(&format!("{name}.{index}."));
+                Ok(Self { fields, from_query: self.from_query, path, ..Self::default() })
             }
             _ => Err(self.wrong_type(&format!("{name}.{index}"), "an object")),
         });

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use axum::http::header::{CONTENT_ENCODING, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::faults::script::Fault;
+use crate::faults::script::{Fault, PemFlaw};
 use crate::faults::scripted_stream::Step;
 use crate::http::{Framing, Reply};
 
@@ -69,6 +71,7 @@ pub fn alter(fault: &Fault, mut reply: Reply) -> Reply {
             let missing = bytes.saturating_sub(reply.body.len());
             edit(&mut reply, |response| drop(response.insert("Padding".to_owned(), "x".repeat(missing).into())));
         }
+        Fault::PublicKeyPem { flaw } => edit(&mut reply, |response| change_pem(response, *flaw)),
         Fault::Gzip {} => {
             reply.body = gzip(&reply.body);
             reply.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -125,7 +128,8 @@ pub fn script(fault: &Fault, reply: &Reply) -> Option<Vec<Step>> {
     })
 }
 
-/// Edits the JSON fields of a reply: those of `Response` or, without one, the outermost. Other replies stay as they are.
+/// Edits the JSON fields of a reply: those of `Response` or, without one, the outermost. Other replies stay as they
+/// are.
 fn edit(reply: &mut Reply, change: impl FnOnce(&mut Map<String, Value>)) {
     let Ok(mut json) = serde_json::from_slice::<Value>(&reply.body) else { return };
     let fields = if json["Response"].is_object() { &mut json["Response"] } else { &mut json };
@@ -145,6 +149,20 @@ fn truncate(response: &mut Map<String, Value>, field: &str, keep: usize) {
     if let Some(Value::String(text)) = response.get_mut(field) {
         *text = text.chars().take(keep).collect();
     }
+}
+
+/// Gives the PEM of a public key one of the shapes that it was seen in.
+fn change_pem(response: &mut Map<String, Value>, flaw: PemFlaw) {
+    let Some(Value::String(pem)) = response.get("PublicKeyPem") else { return };
+    let pem = match flaw {
+        PemFlaw::EscapedLineEnds => pem.replace('\n', "\\n"),
+        PemFlaw::DoubleBase64 => {
+            let lines: Vec<_> = pem.lines().collect();
+            let [begin, body @ .., end] = lines.as_slice() else { return };
+            format!("{begin}\n{}\n{end}\n", STANDARD.encode(body.concat()))
+        }
+    };
+    response.insert("PublicKeyPem".to_owned(), pem.into());
 }
 
 fn gzip(body: &[u8]) -> Bytes {

@@ -73,6 +73,12 @@ pub enum Fault {
         bytes: usize,
     },
     ExpireToken {},
+    Signature {
+        flaw: SignatureFlaw,
+    },
+    PublicKeyPem {
+        flaw: PemFlaw,
+    },
 
     // On one connection:
     CloseConnection {},
@@ -97,6 +103,27 @@ pub enum Flaw {
     Expired,
     WrongHost,
     UnknownCa,
+}
+
+/// What is wrong with a signature of SignByAsymmetricKey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureFlaw {
+    /// r and s side by side, not in DER.
+    Raw,
+    OtherKey,
+    PssNoSalt,
+    PssLongestSalt,
+}
+
+/// What is wrong with the PublicKeyPem of GetPublicKey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PemFlaw {
+    /// Line ends are a backslash and an n.
+    EscapedLineEnds,
+    /// The body is base64 of the base64.
+    DoubleBase64,
 }
 
 /// What a fault acts on.
@@ -126,6 +153,14 @@ impl Fault {
         match self {
             Self::CloseBeforeReading {} => Some(0),
             Self::ResetRequest { after_bytes } => Some(*after_bytes),
+            _ => None,
+        }
+    }
+
+    /// What it makes wrong about signatures.
+    pub fn signature_flaw(&self) -> Option<SignatureFlaw> {
+        match self {
+            Self::Signature { flaw } => Some(*flaw),
             _ => None,
         }
     }
@@ -305,7 +340,8 @@ impl Faults {
         state.waiting.iter().chain(state.throttles.iter().map(|throttle| &throttle.entry)).cloned().collect()
     }
 
-    /// The fault of a request for `action`: a throttle that it exceeds, else the first fault waiting for such a request.
+    /// The fault of a request for `action`: a throttle that it exceeds, else the first fault waiting for such a
+    /// request.
     pub fn next_for_request(&self, action: &str) -> Option<Fault> {
         let mut state = self.state();
         let mut throttles = state.throttles.iter_mut().filter(|throttle| throttle.entry.matches(action));

@@ -1,5 +1,5 @@
-//! The stream of one connection, on which a request handler can have a script carried out in place of the reply that the
-//! HTTP layer would write, down to a reset in the middle.
+//! The stream of one connection, on which a request handler can have a script carried out in place of the reply that
+//! the HTTP layer would write, down to a reset in the middle.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,4 +1,5 @@
-//! Verification of TC3-HMAC-SHA256 signatures (docs/kms-service.md, "Signing"), as the official SDKs make them ("What the SDKs send").
+//! Verification of TC3-HMAC-SHA256 signatures (docs/kms-service.md, "Signing"), as the official SDKs make them ("What
+//! the SDKs send").
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use axum::http::HeaderMap;
@@ -180,9 +181,9 @@ fn timestamp(headers: &HeaderMap) -> Result<i64, ApiError> {
         .map_err(|_| ApiError::invalid_parameter("`X-TC-Timestamp` is not a time in Unix seconds."))
 }
 
-/// Whether an SDK that was given this host as its endpoint signs for `service`. Those for Node, PHP, Java, .NET, Ruby and
-/// C++ take the endpoint up to its first dot, a port before that included (docs/kms-service.md, "What the SDKs send").
-/// Node's HTTP layer sends the host in lower case and without the scheme's own port.
+/// Whether an SDK that was given this host as its endpoint signs for `service`. Those for Node, PHP, Java, .NET, Ruby
+/// and C++ take the endpoint up to its first dot, a port before that included (docs/kms-service.md, "What the SDKs
+/// send"). Node's HTTP layer sends the host in lower case and without the scheme's own port.
 fn is_from_endpoint(service: &str, host: &str) -> bool {
     let has_port = without_port(host) != host;
     let endpoints = ["", ":80", ":443"].map(|port| format!("{host}{port}"));

@@ -21,8 +21,8 @@ impl HostCheck {
         Self { names }
     }
 
-    /// Says why a request is refused that is not for one of this server's names, or also for `other`, or that comes from
-    /// a web page.
+    /// Says why a request is refused that is not for one of this server's names, or also for `other`, or that comes
+    /// from a web page.
     pub fn refusal(&self, head: &Parts, other: Option<&str>) -> Option<&'static str> {
         let is_own = |host: &str| {
             let name = without_port(host);

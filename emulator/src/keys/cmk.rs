@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::keys::key_usage::KeyUsage;
-use crate::keys::material::Material;
+use crate::keys::material::{Label, Material};
 
 /// The state of a CMK (docs/kms-service.md, "Key states").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,14 @@ pub struct Tag {
     pub tag_value: String,
 }
 
+/// A resource of a cloud product that uses a CMK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    pub product_id: String,
+    pub resource_id: String,
+}
+
 /// One version of a CMK's key material. Rotation adds a version; old ones still decrypt.
 pub struct Version {
     pub number: u32,
@@ -72,6 +80,12 @@ pub struct Cmk {
     pub rotate_days: Option<u32>,
     /// When the key was last rotated, 0 if never.
     pub rotated: i64,
+    /// When imported material expires, 0 if never.
+    pub valid_to: i64,
+    /// The label of the material imported first: any later one has to be the same.
+    pub import_label: Option<Label>,
+    /// The resources of cloud products that use the key.
+    pub bindings: Vec<Binding>,
     /// When a key in state PendingDelete goes, else 0.
     pub deletion_date: i64,
     pub tags: Vec<Tag>,
@@ -79,7 +93,7 @@ pub struct Cmk {
 }
 
 /// The account that owns every key of the emulator; the number has no meaning.
-const ACCOUNT_UIN: u64 = 100_000_000_001;
+pub const ACCOUNT_UIN: u64 = 100_000_000_001;
 
 /// Rotation period that the metadata count with while rotation is off (docs/kms-service.md, "Key actions").
 const DEFAULT_ROTATE_DAYS: u32 = 365;
@@ -90,6 +104,20 @@ impl Cmk {
     /// Whether the deletion date has passed: the service no longer knows the key.
     pub fn is_gone(&self, now: i64) -> bool {
         self.state == KeyState::PendingDelete && self.deletion_date <= now
+    }
+
+    /// Whether imported material has expired, which is not noted yet.
+    pub fn has_expired_material(&self, now: i64) -> bool {
+        self.valid_to != 0 && self.valid_to <= now && !self.versions.is_empty()
+    }
+
+    /// Takes imported material away (docs/kms-service.md, "Key import").
+    pub fn delete_material(&mut self) {
+        self.versions.clear();
+        self.valid_to = 0;
+        if self.state != KeyState::PendingDelete {
+            self.state = KeyState::PendingImport;
+        }
     }
 
     /// The version that new ciphertexts and signatures use.
@@ -115,6 +143,28 @@ impl Cmk {
         Err(ApiError::invalid_key_usage(format!("The CMK `{key_id}` is for {usage}, not for this operation.")))
     }
 
+    /// Refuses the operation unless the material is the user's to import.
+    pub fn require_external(&self) -> Result<(), ApiError> {
+        if self.external {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            "UnsupportedOperation.NotExternalCmk",
+            format!("The material of the CMK `{}` is made by KMS.", self.key_id),
+        ))
+    }
+
+    /// Refuses the operation while a cloud product uses the key.
+    pub fn require_unbound(&self) -> Result<(), ApiError> {
+        match self.bindings.first() {
+            None => Ok(()),
+            Some(binding) => Err(ApiError::new(
+                "FailedOperation.CmkUsedByCloudProduct",
+                format!("The CMK `{}` is used by the cloud product `{}`.", self.key_id, binding.product_id),
+            )),
+        }
+    }
+
     /// Neither external nor asymmetric keys rotate (docs/kms-service.md, "Key states").
     pub fn require_rotatable(&self) -> Result<(), ApiError> {
         if self.external {
@@ -123,13 +173,18 @@ impl Cmk {
                 format!("The CMK `{}` has imported material, which cannot rotate.", self.key_id),
             ));
         }
-        if self.usage != KeyUsage::EncryptDecrypt {
-            return Err(ApiError::new(
-                "UnsupportedOperation.RotateNotSupported",
-                format!("The CMK `{}` is asymmetric and cannot rotate.", self.key_id),
-            ));
+        self.require_rotate_supported()
+    }
+
+    /// The same with the one code that RotateKey has for both.
+    pub fn require_rotate_supported(&self) -> Result<(), ApiError> {
+        if !self.external && self.usage == KeyUsage::EncryptDecrypt {
+            return Ok(());
         }
-        Ok(())
+        Err(ApiError::new(
+            "UnsupportedOperation.RotateNotSupported",
+            format!("The CMK `{}` is not a symmetric one whose material KMS made, so it cannot rotate.", self.key_id),
+        ))
     }
 
     /// The key as the service describes it (docs/kms-service.md, "Key metadata").
@@ -154,7 +209,7 @@ impl Cmk {
             "Owner": "user",
             "DeletionDate": self.deletion_date,
             "Origin": if self.external { "EXTERNAL" } else { "TENCENT_KMS" },
-            "ValidTo": 0,
+            "ValidTo": self.valid_to,
             "ResourceId": format!("creatorUin/{ACCOUNT_UIN}/{}", self.key_id),
             "HsmClusterId": "",
             "IsSyncReplica": 0,
@@ -171,8 +226,8 @@ impl Cmk {
     }
 }
 
-/// Checks an alias (docs/kms-service.md, "Key actions"): 1–60 letters, digits, `-`, `_`, the first a letter or digit, and not
-/// the reserved prefix `kms-`.
+/// Checks an alias (docs/kms-service.md, "Key actions"): 1–60 letters, digits, `-`, `_`, the first a letter or digit,
+/// and not the reserved prefix `kms-`.
 pub fn is_valid_alias(alias: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=60).contains(&alias.len())

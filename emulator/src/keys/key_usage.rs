@@ -10,10 +10,13 @@ pub enum KeyUsage {
     SignP256,
     SignRsa2048,
     SignP384,
+    /// The names of the post-quantum usages are guesses.
+    PostQuantumEncrypt,
+    PostQuantumSign,
 }
 
 impl KeyUsage {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::EncryptDecrypt,
         Self::DecryptRsa2048,
         Self::DecryptSm2,
@@ -21,6 +24,8 @@ impl KeyUsage {
         Self::SignP256,
         Self::SignRsa2048,
         Self::SignP384,
+        Self::PostQuantumEncrypt,
+        Self::PostQuantumSign,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -32,6 +37,8 @@ impl KeyUsage {
             Self::SignP256 => "ASYMMETRIC_SIGN_VERIFY_ECC",
             Self::SignRsa2048 => "ASYMMETRIC_SIGN_VERIFY_RSA_2048",
             Self::SignP384 => "ASYMMETRIC_SIGN_VERIFY_ECDSA384",
+            Self::PostQuantumEncrypt => "POST_QUANTUM_ENCRYPT_DECRYPT",
+            Self::PostQuantumSign => "POST_QUANTUM_SIGN_VERIFY",
         }
     }
 

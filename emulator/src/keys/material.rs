@@ -14,7 +14,8 @@ use sm2::pkcs8::EncodePublicKey;
 use crate::keys::key_usage::KeyUsage;
 use crate::random;
 
-/// The length of a version's public label, the first part of a ciphertext blob (docs/kms-service.md, "Ciphertext blobs").
+/// The length of a version's public label, the first part of a ciphertext blob (docs/kms-service.md, "Ciphertext
+/// blobs").
 pub const LABEL_LEN: usize = 64;
 
 /// A public name for one version of one symmetric key.
@@ -40,9 +41,18 @@ pub struct SymmetricKey {
 }
 
 impl SymmetricKey {
-    fn new(bytes: [u8; 32]) -> Result<Self, MaterialError> {
+    pub fn new(bytes: [u8; 32]) -> Result<Self, MaterialError> {
         let cipher = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "AES key refused")?;
         Ok(Self { bytes, label: label_of(&bytes), cipher: LessSafeKey::new(cipher) })
+    }
+}
+
+impl SymmetricKey {
+    /// A pseudo-random function of the key and a message, of any length.
+    pub fn keyed_hash(&self, message: &[u8], length: usize) -> Vec<u8> {
+        let key = hmac::Key::new(hmac::HMAC_SHA512, &self.bytes);
+        let block = |number: u32| hmac::sign(&key, &[&number.to_be_bytes(), message].concat()).as_ref().to_vec();
+        (0..).flat_map(block).take(length).collect()
     }
 }
 
@@ -56,7 +66,9 @@ impl Material {
     /// Makes new material. RSA takes long enough to be kept off the thread that serves calls.
     pub fn generate(usage: KeyUsage) -> Result<Self, MaterialError> {
         match usage {
-            KeyUsage::EncryptDecrypt => SymmetricKey::new(random::bytes()).map(Self::Symmetric),
+            KeyUsage::EncryptDecrypt | KeyUsage::PostQuantumEncrypt | KeyUsage::PostQuantumSign => {
+                SymmetricKey::new(random::bytes()).map(Self::Symmetric)
+            }
             KeyUsage::DecryptRsa2048 => PrivateDecryptingKey::generate(KeySize::Rsa2048)
                 .map(Self::RsaDecrypt)
                 .map_err(|_| "RSA key generation failed"),
@@ -86,7 +98,7 @@ impl Material {
     pub fn decode(usage: KeyUsage, bytes: &[u8]) -> Result<Self, MaterialError> {
         const BROKEN: MaterialError = "stored key material is broken";
         match usage {
-            KeyUsage::EncryptDecrypt => {
+            KeyUsage::EncryptDecrypt | KeyUsage::PostQuantumEncrypt | KeyUsage::PostQuantumSign => {
                 bytes.try_into().map_err(|_| BROKEN).and_then(SymmetricKey::new).map(Self::Symmetric)
             }
             KeyUsage::DecryptRsa2048 => {

@@ -2,19 +2,27 @@
 
 pub mod blob;
 pub mod cmk;
+pub mod data_key;
+pub mod data_keys;
+pub mod der;
+pub mod import_token;
 pub mod key_usage;
 pub mod material;
 pub mod public_key;
+pub mod rsa_decryption;
+pub mod rsa_pss;
 mod store;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::clock::unix_now;
+use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::keys::blob::ContextMarker;
 use crate::keys::cmk::{Cmk, KeyState, Tag, Version, looks_like_key_id};
+use crate::keys::data_keys::DataKeys;
+use crate::keys::import_token::ImportTokens;
 use crate::keys::key_usage::KeyUsage;
 use crate::keys::material::{Label, Material, SymmetricKey};
 use crate::keys::store::{Store, StoreError};
@@ -26,18 +34,28 @@ pub const CMK_LIMIT: usize = 200;
 /// The key registry. Calls that change it wait for the disk, so they belong on a blocking thread.
 pub struct Keys {
     /// Held over a whole change, so changes happen one after the other.
-    store: Mutex<Store>,
+    store: Arc<Mutex<Store>>,
     index: RwLock<Index>,
+    clock: Arc<Clock>,
     /// Turns encryption contexts into the second part of ciphertext blobs.
     pub marker: ContextMarker,
+    /// Makes and reads the tokens of key import.
+    pub import_tokens: ImportTokens,
 }
 
 #[derive(Default)]
 struct Index {
     by_id: HashMap<String, Arc<Cmk>>,
     /// Which key, and which of its versions, a ciphertext blob names.
-    by_label: HashMap<Label, (String, Arc<Version>)>,
+    by_label: HashMap<Label, LabelOwner>,
     last_sequence: i64,
+}
+
+/// The key that made blobs with a label, and its version unless that was deleted.
+#[derive(Clone)]
+pub struct LabelOwner {
+    pub key_id: String,
+    pub version: Option<Arc<Version>>,
 }
 
 /// What a caller decides about a new key.
@@ -51,12 +69,19 @@ pub struct NewKey {
 
 impl Keys {
     /// Opens the store (in memory without a path) and reads all keys.
-    pub fn open(path: Option<&Path>) -> Result<Self, StoreError> {
+    pub fn open(path: Option<&Path>, clock: Arc<Clock>) -> Result<Self, StoreError> {
         let mut store = Store::open(path)?;
         let marker = ContextMarker::new(&store.setting("context_key", || random::bytes::<32>().to_vec())?);
+        let import_tokens = ImportTokens::new(&store.setting("import_key", || random::bytes::<32>().to_vec())?)?;
         let mut index = Index::default();
         store.load()?.into_iter().for_each(|key| index.put(Arc::new(key)));
-        Ok(Self { store: Mutex::new(store), index: RwLock::new(index), marker })
+        let store = Arc::new(Mutex::new(store));
+        Ok(Self { store, index: RwLock::new(index), clock, marker, import_tokens })
+    }
+
+    /// The data keys that are kept in the same store.
+    pub fn data_keys(&self) -> Result<DataKeys, StoreError> {
+        DataKeys::open(Arc::clone(&self.store), Arc::clone(&self.clock))
     }
 
     /// The key called `key_id`.
@@ -64,13 +89,15 @@ impl Keys {
         if !looks_like_key_id(key_id) {
             return Err(ApiError::invalid_key_id(key_id));
         }
+        let now = self.clock.now();
         self.read(|index| index.by_id.get(key_id).cloned())
-            .filter(|key| !key.is_gone(unix_now()))
+            .filter(|key| !key.is_gone(now))
+            .map(|key| without_expired_material(key, now))
             .ok_or_else(|| ApiError::key_not_found(key_id))
     }
 
     /// The key, and its version, that made blobs with this label; None if it is not of this store.
-    pub fn find_by_label(&self, label: &Label) -> Option<(String, Arc<Version>)> {
+    pub fn find_by_label(&self, label: &Label) -> Option<LabelOwner> {
         self.read(|index| index.by_label.get(label).cloned())
     }
 
@@ -81,9 +108,10 @@ impl Keys {
 
     /// All keys in order of creation.
     pub fn list(&self) -> Vec<Arc<Cmk>> {
-        let now = unix_now();
+        let now = self.clock.now();
         let mut keys: Vec<_> =
             self.read(|index| index.by_id.values().filter(|key| !key.is_gone(now)).cloned().collect());
+        keys = keys.into_iter().map(|key| without_expired_material(key, now)).collect();
         keys.sort_unstable_by_key(|key: &Arc<Cmk>| key.sequence);
         keys
     }
@@ -102,9 +130,12 @@ impl Keys {
             state: if new.external { KeyState::PendingImport } else { KeyState::Enabled },
             external: new.external,
             sequence: self.read(|index| index.last_sequence) + 1,
-            created: unix_now(),
+            created: self.clock.now(),
             rotate_days: None,
             rotated: 0,
+            valid_to: 0,
+            import_label: None,
+            bindings: Vec::new(),
             deletion_date: 0,
             tags: new.tags,
             versions,
@@ -153,13 +184,34 @@ impl Keys {
         .map(drop)
     }
 
-    /// Gives a key a new version of its material. What the old ones encrypted still decrypts.
-    pub fn rotate(&self, key_id: &str) -> Result<(), ApiError> {
+    /// Gives a key that `check` lets through a new version of its material. What the old ones encrypted still decrypts.
+    pub fn rotate(&self, key_id: &str, check: impl Fn(&Cmk) -> Result<(), ApiError>) -> Result<(), ApiError> {
         self.update(key_id, |key| {
             key.require_state(&[KeyState::Enabled])?;
-            key.require_rotatable()?;
+            check(key)?;
             key.versions.push(new_version(key.current()?.number + 1, key.usage)?);
-            key.rotated = unix_now();
+            key.rotated = self.clock.now();
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    /// Gives an external key its material, which then lasts until `valid_to` (0: for good).
+    pub fn import(&self, key_id: &str, material: [u8; 32], valid_to: i64) -> Result<(), ApiError> {
+        let material = SymmetricKey::new(material).map_err(ApiError::internal)?;
+        let label = material.label;
+        let version = Arc::new(Version { number: 1, material: Material::Symmetric(material) });
+        self.update(key_id, |key| {
+            key.require_external()?;
+            key.require_state(&[KeyState::Enabled, KeyState::PendingImport])?;
+            if key.import_label.is_some_and(|first| first != label) {
+                let message = format!("The material is not the one that the CMK `{key_id}` had before.");
+                return Err(ApiError::new("InvalidParameterValue.MaterialNotMatch", message));
+            }
+            key.import_label = Some(label);
+            key.versions = vec![Arc::clone(&version)];
+            key.state = KeyState::Enabled;
+            key.valid_to = valid_to;
             Ok(())
         })
         .map(drop)
@@ -202,14 +254,29 @@ impl Keys {
 
 impl Index {
     fn put(&mut self, key: Arc<Cmk>) {
+        let owner =
+            |version: Option<&Arc<Version>>| LabelOwner { key_id: key.key_id.clone(), version: version.cloned() };
+        if let Some(label) = key.import_label {
+            self.by_label.insert(label, owner(None));
+        }
         for version in &key.versions {
             if let Material::Symmetric(SymmetricKey { label, .. }) = &version.material {
-                self.by_label.insert(*label, (key.key_id.clone(), Arc::clone(version)));
+                self.by_label.insert(*label, owner(Some(version)));
             }
         }
         self.last_sequence = self.last_sequence.max(key.sequence);
         self.by_id.insert(key.key_id.clone(), key);
     }
+}
+
+/// The key as it is once its imported material has expired. The store learns of it with the next change.
+fn without_expired_material(key: Arc<Cmk>, now: i64) -> Arc<Cmk> {
+    if !key.has_expired_material(now) {
+        return key;
+    }
+    let mut key = Cmk::clone(&key);
+    key.delete_material();
+    Arc::new(key)
 }
 
 /// Makes fresh material for version `number` of a key.

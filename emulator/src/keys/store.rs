@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 
 use crate::keys::cmk::{Cmk, KeyState, Version};
+use crate::keys::data_key::DataKey;
 use crate::keys::key_usage::KeyUsage;
 use crate::keys::material::Material;
 
@@ -28,7 +29,7 @@ const WRITE_BY_GROUP: u32 = 0o020;
 const WRITE_BY_OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE cmk (
@@ -43,7 +44,10 @@ const SCHEMA: &str = "
         rotate_days   INTEGER,
         rotated       INTEGER NOT NULL,
         deletion_date INTEGER NOT NULL,
-        tags          TEXT NOT NULL
+        tags          TEXT NOT NULL,
+        valid_to      INTEGER NOT NULL DEFAULT 0,
+        import_label  BLOB,
+        bindings      TEXT NOT NULL DEFAULT '[]'
     ) STRICT;
     CREATE TABLE version (
         key_id   TEXT NOT NULL REFERENCES cmk (key_id),
@@ -55,15 +59,32 @@ const SCHEMA: &str = "
         name  TEXT PRIMARY KEY,
         value BLOB NOT NULL
     ) STRICT;
-    PRAGMA user_version = 1;
+    CREATE TABLE data_key (
+        data_key_id TEXT PRIMARY KEY,
+        fields      TEXT NOT NULL
+    ) STRICT;
+    PRAGMA user_version = 2;
+";
+
+/// From version 1, which had neither imported material nor data keys.
+const UPGRADE: &str = "
+    ALTER TABLE cmk ADD COLUMN valid_to INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE cmk ADD COLUMN import_label BLOB;
+    ALTER TABLE cmk ADD COLUMN bindings TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE data_key (
+        data_key_id TEXT PRIMARY KEY,
+        fields      TEXT NOT NULL
+    ) STRICT;
+    PRAGMA user_version = 2;
 ";
 
 const UPSERT_CMK: &str = "
     INSERT INTO cmk VALUES (:sequence, :key_id, :alias, :description, :usage, :state, :external, :created,
-                            :rotate_days, :rotated, :deletion_date, :tags)
+                            :rotate_days, :rotated, :deletion_date, :tags, :valid_to, :import_label, :bindings)
     ON CONFLICT (key_id) DO UPDATE SET
         alias = :alias, description = :description, state = :state,
-        rotate_days = :rotate_days, rotated = :rotated, deletion_date = :deletion_date";
+        rotate_days = :rotate_days, rotated = :rotated, deletion_date = :deletion_date,
+        valid_to = :valid_to, import_label = :import_label, bindings = :bindings";
 
 /// The open database.
 pub struct Store {
@@ -86,6 +107,7 @@ impl Store {
         let transaction = self.connection.transaction()?;
         match transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
             0 => transaction.execute_batch(SCHEMA)?,
+            1 => transaction.execute_batch(UPGRADE)?,
             SCHEMA_VERSION => {}
             other => return Err(format!("the data file has schema version {other}, not {SCHEMA_VERSION}").into()),
         }
@@ -122,6 +144,23 @@ impl Store {
         let transaction = self.connection.transaction()?;
         for key in keys {
             save_key(&transaction, key)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// All hosted data keys.
+    pub fn load_data_keys(&self) -> Result<Vec<DataKey>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT fields FROM data_key")?;
+        let fields = statement.query_map([], |row| row.get::<_, String>(0))?;
+        fields.map(|fields| Ok(serde_json::from_str(&fields?)?)).collect()
+    }
+
+    /// Writes new and changed data keys, all or none.
+    pub fn save_data_keys<'a>(&mut self, keys: impl IntoIterator<Item = &'a DataKey>) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        for key in keys {
+            let fields = serde_json::to_string(key)?;
+            transaction.execute("INSERT OR REPLACE INTO data_key VALUES (?, ?)", params![key.data_key_id, fields])?;
         }
         Ok(transaction.commit()?)
     }
@@ -188,7 +227,13 @@ fn save_key(transaction: &Transaction<'_>, key: &Cmk) -> Result<(), StoreError> 
         ":rotated": key.rotated,
         ":deletion_date": key.deletion_date,
         ":tags": serde_json::to_string(&key.tags)?,
+        ":valid_to": key.valid_to,
+        ":import_label": key.import_label,
+        ":bindings": serde_json::to_string(&key.bindings)?,
     })?;
+    if key.versions.is_empty() {
+        transaction.execute("DELETE FROM version WHERE key_id = ?", [&key.key_id])?;
+    }
     let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO version VALUES (?, ?, ?)")?;
     for version in &key.versions {
         insert.execute(params![key.key_id, version.number, version.material.encode()?])?;
@@ -212,6 +257,44 @@ fn key_from_row(row: &Row<'_>) -> Result<Cmk, StoreError> {
         rotated: row.get("rotated")?,
         deletion_date: row.get("deletion_date")?,
         tags: serde_json::from_str(&text("tags")?)?,
+        valid_to: row.get("valid_to")?,
+        import_label: row.get("import_label")?,
+        bindings: serde_json::from_str(&text("bindings")?)?,
         versions: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tables of schema version 1 with a key that waits for its material.
+    const VERSION_1: &str = "
+        CREATE TABLE cmk (
+            sequence INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, alias TEXT NOT NULL, description TEXT NOT NULL,
+            usage TEXT NOT NULL, state TEXT NOT NULL, external INTEGER NOT NULL, created INTEGER NOT NULL,
+            rotate_days INTEGER, rotated INTEGER NOT NULL, deletion_date INTEGER NOT NULL, tags TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE version (
+            key_id TEXT NOT NULL REFERENCES cmk (key_id), number INTEGER NOT NULL, material BLOB NOT NULL,
+            PRIMARY KEY (key_id, number)
+        ) STRICT;
+        CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+        INSERT INTO cmk VALUES (1, 'id', 'alias', '', 'ENCRYPT_DECRYPT', 'PendingImport', 1, 100, NULL, 0, 0, '[]');
+        PRAGMA user_version = 1;
+    ";
+
+    #[test]
+    fn a_file_of_the_first_version_is_upgraded() {
+        let mut store = Store { connection: Connection::open_in_memory().unwrap() };
+        store.connection.execute_batch(VERSION_1).unwrap();
+        store.prepare_schema().unwrap();
+        let mut keys = store.load().unwrap();
+        assert_eq!((keys.len(), keys[0].valid_to, keys[0].import_label), (1, 0, None));
+        keys[0].valid_to = 7;
+        store.save(&keys).unwrap();
+        assert_eq!(store.load().unwrap()[0].valid_to, 7);
+        assert!(store.load_data_keys().unwrap().is_empty());
+        store.prepare_schema().unwrap();
+    }
 }

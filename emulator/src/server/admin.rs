@@ -12,12 +12,14 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::behaviour::Switches;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::faults::script;
 use crate::http::Reply;
 use crate::identity::host_check;
 use crate::identity::issuer::{DEFAULT_LIFETIME, Settings};
+use crate::keys::cmk::Cmk;
 
 type Admin = State<Arc<Emulator>>;
 
@@ -27,6 +29,7 @@ pub fn routes(emulator: Arc<Emulator>) -> Router<Arc<Emulator>> {
         .route("/faults", get(list_faults).put(set_faults).post(add_faults).delete(clear_faults))
         .route("/requests", get(list_requests).delete(forget_requests))
         .route("/keys/{key_id}/rotate", post(rotate_key))
+        .route("/behaviour", get(show_behaviour).put(set_behaviour))
         .route("/credentials", get(credential_settings).put(set_credential_settings).post(issue_credentials))
         .layer(middleware::from_fn_with_state(emulator, refuse_web_pages))
 }
@@ -80,10 +83,24 @@ async fn forget_requests(State(emulator): Admin) -> Response {
 }
 
 async fn rotate_key(State(emulator): Admin, Path(key_id): Path<String>) -> Response {
-    let rotated = tokio::task::spawn_blocking(move || emulator.keys.rotate(&key_id)).await;
+    let rotated = tokio::task::spawn_blocking(move || emulator.keys.rotate(&key_id, Cmk::require_rotatable)).await;
     match rotated.unwrap_or_else(|panic| Err(ApiError::internal(panic))) {
         Ok(()) => nothing(),
         Err(error) => refusal(&format!("{}: {}", error.code, error.message)),
+    }
+}
+
+async fn show_behaviour(State(emulator): Admin) -> Response {
+    json_reply(StatusCode::OK, json!(emulator.behaviour.switches()))
+}
+
+async fn set_behaviour(State(emulator): Admin, body: Bytes) -> Response {
+    match serde_json::from_slice::<Switches>(&body) {
+        Ok(switches) => {
+            emulator.behaviour.set(switches);
+            show_behaviour(State(emulator)).await
+        }
+        Err(error) => refusal(&error.to_string()),
     }
 }
 

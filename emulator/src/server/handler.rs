@@ -89,7 +89,10 @@ async fn answer(
     record: &mut Record,
 ) -> Reply {
     let body = read_body(body).await;
-    let params = dispatch::params(head, body.as_deref().unwrap_or_default());
+    let mut params = dispatch::params(head, body.as_deref().unwrap_or_default());
+    if let Ok(params) = &mut params {
+        params.signature_flaw = fault.signature_flaw();
+    }
     record.fields = params.as_ref().map(|params| field_names(params.names())).unwrap_or_default();
     if matches!(fault, Fault::ExpireToken {}) {
         emulator.identities.expire(&record.secret_id);

@@ -212,7 +212,7 @@ fn data_key_parameters_are_checked() {
         (json!({ "KeySpec": "AES_512" }), "InvalidParameter"),
         (json!({ "NumberOfBytes": 0 }), "InvalidParameter"),
         (json!({ "NumberOfBytes": 1025 }), "InvalidParameter"),
-        (json!({ "NumberOfBytes": 1, "IsHostedByKms": 1 }), "UnsupportedOperation"),
+        (json!({ "NumberOfBytes": 1, "IsHostedByKms": 1 }), "MissingParameter"),
         (json!({ "NumberOfBytes": 1, "IsHostedByKms": 0 }), "OK"),
     ];
     for (mut body, expected) in cases {

@@ -3,10 +3,14 @@
 mod asymmetric;
 mod credentials;
 mod crypt;
+mod data_keys;
+mod deviations;
 mod export;
 mod faults;
+mod import;
 mod lifecycle;
 mod listing;
+mod post_quantum;
 mod process;
 mod protocol;
 mod request_log;

@@ -126,7 +126,7 @@ fn headers_that_name_action_version_and_region_are_checked() {
         (good.clone().without_header("X-TC-Version"), "MissingParameter"),
         (good.clone().set_header("X-TC-Action", "NoSuchAction"), "InvalidAction"),
         (good.clone().set_header("X-TC-Action", "encrypt"), "InvalidAction"),
-        (good.clone().set_header("X-TC-Action", "CreateWhiteBoxKey"), "UnsupportedOperation"),
+        (good.clone().set_header("X-TC-Action", "CreateWhiteBoxKey"), "ResourceUnavailable.NotPurchased"),
         (good.clone().set_header("X-TC-Version", "2018-01-01"), "NoSuchVersion"),
         (good.clone().set_header("X-TC-Region", "mars"), "UnsupportedRegion"),
         (good.clone().set_header("X-TC-Region", "eu-frankfurt"), "OK"),

@@ -1,10 +1,6 @@
 //! Asymmetric CMKs: public keys, signatures, decryption.
 
 use aws_lc_rs::digest::{self, Digest};
-use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey,
-    PrivateDecryptingKey,
-};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, EcdsaKeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
     RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
@@ -19,14 +15,21 @@ use sm2::pke::{DecryptingKey, Mode};
 
 use crate::api::answer::Answer;
 use crate::api::params::{Params, decode_base64};
+use crate::behaviour::Switches;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
+use crate::faults::script::SignatureFlaw;
 use crate::keys::cmk::{Cmk, KeyState};
 use crate::keys::key_usage::KeyUsage;
 use crate::keys::material::Material;
+use crate::keys::rsa_decryption::Padding;
+use crate::keys::{der, rsa_pss};
 
 /// Longest RAW message, before base64 (docs/kms-service.md, "Asymmetric actions").
 const MAX_MESSAGE: usize = 4096;
+
+/// The length that the service documents for every digest.
+const DOCUMENTED_DIGEST: usize = 32;
 
 /// Longest SM2 ciphertext, before base64 (docs/kms-service.md, "Asymmetric actions").
 const MAX_SM2_CIPHERTEXT: usize = 256;
@@ -50,13 +53,19 @@ pub fn get_public_key(emulator: &Emulator, mut params: Params) -> Answer {
 pub fn sign(emulator: &Emulator, mut params: Params) -> Answer {
     let key_id: String = params.required("KeyId")?;
     let input = SigningInput::from_params(&mut params)?;
+    let flaw = params.signature_flaw;
     params.finish()?;
 
+    let switches = emulator.behaviour.switches();
     let key = emulator.keys.get(&key_id)?;
     key.require_usage(&SIGN_USAGES)?;
     key.require_state(&[KeyState::Enabled])?;
-    let scheme = Scheme::of(&key, &input.algorithm)?;
-    let signature = scheme.sign(&key.current()?.material, &input.message(scheme)?)?;
+    let scheme = Scheme::of(&key, &input.algorithm, switches)?;
+    let message = input.message(scheme, switches)?;
+    let signature = match flaw {
+        None => scheme.sign(&key.current()?.material, &message)?,
+        Some(flaw) => scheme.sign_wrongly(&key, &message, flaw)?,
+    };
     Ok(json!({ "Signature": STANDARD.encode(signature) }))
 }
 
@@ -66,12 +75,13 @@ pub fn verify(emulator: &Emulator, mut params: Params) -> Answer {
     let input = SigningInput::from_params(&mut params)?;
     params.finish()?;
 
+    let switches = emulator.behaviour.switches();
     let signature = decode_base64(&signature, |message| ApiError::new("InvalidParameterValue", message))?;
     let key = emulator.keys.get(&key_id)?;
     key.require_usage(&SIGN_USAGES)?;
     key.require_state(&[KeyState::Enabled])?;
-    let scheme = Scheme::of(&key, &input.algorithm)?;
-    let valid = scheme.verify(&key.current()?.material, &input.message(scheme)?, &signature)?;
+    let scheme = Scheme::of(&key, &input.algorithm, switches)?;
+    let valid = scheme.verify(&key.current()?.material, &input.message(scheme, switches)?, &signature)?;
     Ok(json!({ "SignatureValid": valid }))
 }
 
@@ -86,13 +96,8 @@ pub fn rsa_decrypt(emulator: &Emulator, mut params: Params) -> Answer {
     key.require_usage(&[KeyUsage::DecryptRsa2048])?;
     key.require_state(&[KeyState::Enabled])?;
     let Material::RsaDecrypt(private) = &key.current()?.material else { return Err(wrong_material(&key)) };
-    let plaintext = match algorithm.as_str() {
-        "RSAES_PKCS1_V1_5" => pkcs1_decrypt(private, &ciphertext),
-        "RSAES_OAEP_SHA_1" => oaep_decrypt(private, &OAEP_SHA1_MGF1SHA1, &ciphertext),
-        "RSAES_OAEP_SHA_256" => oaep_decrypt(private, &OAEP_SHA256_MGF1SHA256, &ciphertext),
-        other => return Err(no_such_algorithm(other)),
-    };
-    let plaintext = plaintext.ok_or_else(decrypt_error)?;
+    let padding = Padding::from_name(&algorithm).ok_or_else(|| no_such_algorithm(&algorithm))?;
+    let plaintext = padding.decrypt(private, &ciphertext).ok_or_else(decrypt_error)?;
     Ok(json!({ "KeyId": key_id, "Plaintext": STANDARD.encode(plaintext) }))
 }
 
@@ -136,25 +141,34 @@ impl SigningInput {
         Ok(Self { algorithm, bytes, is_digest })
     }
 
-    /// Checks the length: RAW up to 4096 bytes, DIGEST exactly as long as the scheme's hash.
-    fn message(&self, scheme: Scheme) -> Result<Message<'_>, ApiError> {
+    /// Checks the length: RAW up to 4096 bytes, DIGEST exactly as long as the scheme's hash or, strictly, 32 bytes.
+    fn message(&self, scheme: Scheme, switches: Switches) -> Result<Message, ApiError> {
+        let digest_len = if switches.strict_digests { DOCUMENTED_DIGEST } else { scheme.digest_length() };
         match (self.is_digest, self.bytes.len()) {
-            (false, ..=MAX_MESSAGE) => Ok(Message::Raw(&self.bytes)),
-            (true, length) if length == scheme.digest_length() => Ok(Message::Digest(&self.bytes)),
+            (false, ..=MAX_MESSAGE) => Ok(Message::Raw(self.bytes.clone())),
+            (true, length) if length == digest_len => Ok(Message::Digest(self.padded(scheme))),
             (_, length) => Err(ApiError::invalid_parameter(format!("A message cannot have {length} bytes here."))),
         }
     }
+
+    /// A digest that is shorter than the scheme's hash is the same number with zeros before it.
+    fn padded(&self, scheme: Scheme) -> Vec<u8> {
+        let missing = scheme.digest_length().saturating_sub(self.bytes.len());
+        [&vec![0; missing], self.bytes.as_slice()].concat()
+    }
 }
 
-enum Message<'a> {
-    Raw(&'a [u8]),
-    Digest(&'a [u8]),
+enum Message {
+    Raw(Vec<u8>),
+    Digest(Vec<u8>),
 }
 
 /// A way to sign, named by `Algorithm` (docs/kms-service.md, "Signature algorithms").
 #[derive(Clone, Copy)]
 enum Scheme {
     Sm2,
+    /// With r and s as 32 bytes each.
+    Sm2Raw,
     P256,
     /// The service's name for this algorithm is not documented; the emulator goes by analogy.
     P384,
@@ -164,8 +178,10 @@ enum Scheme {
 
 impl Scheme {
     /// The scheme called `algorithm`, if it fits the key.
-    fn of(key: &Cmk, algorithm: &str) -> Result<Self, ApiError> {
+    fn of(key: &Cmk, algorithm: &str, switches: Switches) -> Result<Self, ApiError> {
         match (key.usage, algorithm) {
+            (KeyUsage::SignSm2, "SM2DSA_ASN1") if switches.private_cloud => Ok(Self::Sm2),
+            (KeyUsage::SignSm2, "SM2DSA_RAW") if switches.private_cloud => Ok(Self::Sm2Raw),
             (KeyUsage::SignSm2, "SM2DSA") => Ok(Self::Sm2),
             (KeyUsage::SignP256, "ECC_P256_R1") => Ok(Self::P256),
             (KeyUsage::SignP384, "ECC_P384_R1") => Ok(Self::P384),
@@ -184,16 +200,19 @@ impl Scheme {
         self.hash().output_len()
     }
 
-    fn digest(self, message: &Message<'_>) -> Result<Digest, ApiError> {
+    fn digest(self, message: &Message) -> Result<Digest, ApiError> {
         match message {
             Message::Raw(bytes) => Ok(digest::digest(self.hash(), bytes)),
             Message::Digest(bytes) => Digest::import_less_safe(bytes, self.hash()).map_err(ApiError::internal),
         }
     }
 
-    fn sign(self, material: &Material, message: &Message<'_>) -> Result<Vec<u8>, ApiError> {
+    fn sign(self, material: &Material, message: &Message) -> Result<Vec<u8>, ApiError> {
         match (self, material) {
             (Self::Sm2, Material::Sm2(key)) => sm2_sign(key, message),
+            (Self::Sm2Raw, Material::Sm2(key)) => {
+                sm2_sign(key, message).and_then(|der| der::to_raw(&der).ok_or_else(sign_error))
+            }
             (Self::P256 | Self::P384, Material::Ecdsa(key)) => ecdsa_sign(key, &self.digest(message)?),
             (Self::RsaPss, Material::RsaSign(key)) => rsa_sign(key, &RSA_PSS_SHA256, &self.digest(message)?),
             (Self::RsaPkcs1, Material::RsaSign(key)) => rsa_sign(key, &RSA_PKCS1_SHA256, &self.digest(message)?),
@@ -201,9 +220,35 @@ impl Scheme {
         }
     }
 
-    fn verify(self, material: &Material, message: &Message<'_>, signature: &[u8]) -> Result<bool, ApiError> {
+    /// Signs with what a fault asks for in place of what the service does.
+    fn sign_wrongly(self, key: &Cmk, message: &Message, flaw: SignatureFlaw) -> Result<Vec<u8>, ApiError> {
+        let material = &key.current()?.material;
+        match (flaw, self) {
+            (SignatureFlaw::OtherKey, _) => {
+                self.sign(&Material::generate(key.usage).map_err(ApiError::internal)?, message)
+            }
+            (SignatureFlaw::Raw, _) => {
+                self.sign(material, message).map(|signature| der::to_raw(&signature).unwrap_or(signature))
+            }
+            (SignatureFlaw::PssNoSalt, Self::RsaPss) => self.sign_with_salt(material, message, 0),
+            (SignatureFlaw::PssLongestSalt, Self::RsaPss) => {
+                self.sign_with_salt(material, message, rsa_pss::LONGEST_SALT)
+            }
+            (SignatureFlaw::PssNoSalt | SignatureFlaw::PssLongestSalt, _) => self.sign(material, message),
+        }
+    }
+
+    fn sign_with_salt(self, material: &Material, message: &Message, salt_len: usize) -> Result<Vec<u8>, ApiError> {
+        let pkcs8 = material.encode().map_err(ApiError::internal)?;
+        rsa_pss::sign(&pkcs8, self.digest(message)?.as_ref(), salt_len).ok_or_else(sign_error)
+    }
+
+    fn verify(self, material: &Material, message: &Message, signature: &[u8]) -> Result<bool, ApiError> {
         let algorithm: &'static dyn VerificationAlgorithm = match self {
             Self::Sm2 => return sm2_verify(material, message, signature),
+            Self::Sm2Raw => {
+                return der::from_raw(signature).map_or(Ok(false), |der| sm2_verify(material, message, &der));
+            }
             Self::P256 => &ECDSA_P256_SHA256_ASN1,
             Self::P384 => &ECDSA_P384_SHA384_ASN1,
             Self::RsaPss => &RSA_PSS_2048_8192_SHA256,
@@ -219,7 +264,7 @@ fn sm2_signing_key(secret: &sm2::SecretKey) -> Result<SigningKey, ApiError> {
     SigningKey::new(SM2_DEFAULT_ID, secret).map_err(ApiError::internal)
 }
 
-fn sm2_sign(secret: &sm2::SecretKey, message: &Message<'_>) -> Result<Vec<u8>, ApiError> {
+fn sm2_sign(secret: &sm2::SecretKey, message: &Message) -> Result<Vec<u8>, ApiError> {
     let key = sm2_signing_key(secret)?;
     let signature: Signature = match message {
         Message::Raw(bytes) => key.try_sign(bytes),
@@ -229,7 +274,7 @@ fn sm2_sign(secret: &sm2::SecretKey, message: &Message<'_>) -> Result<Vec<u8>, A
     Ok(signature.to_der().as_bytes().to_vec())
 }
 
-fn sm2_verify(material: &Material, message: &Message<'_>, signature: &[u8]) -> Result<bool, ApiError> {
+fn sm2_verify(material: &Material, message: &Message, signature: &[u8]) -> Result<bool, ApiError> {
     let Material::Sm2(secret) = material else { return Ok(false) };
     let Ok(signature) = Signature::from_der(signature) else { return Ok(false) };
     let key = sm2_signing_key(secret)?;
@@ -250,18 +295,6 @@ fn rsa_sign(key: &RsaKeyPair, padding: &'static dyn RsaEncoding, digest: &Digest
     Ok(signature)
 }
 
-fn pkcs1_decrypt(key: &PrivateDecryptingKey, ciphertext: &[u8]) -> Option<Vec<u8>> {
-    let key = Pkcs1PrivateDecryptingKey::new(key.clone()).ok()?;
-    let mut plaintext = vec![0; key.min_output_size()];
-    key.decrypt(ciphertext, &mut plaintext).ok().map(|plaintext| plaintext.to_vec())
-}
-
-fn oaep_decrypt(key: &PrivateDecryptingKey, algorithm: &'static OaepAlgorithm, ciphertext: &[u8]) -> Option<Vec<u8>> {
-    let key = OaepPrivateDecryptingKey::new(key.clone()).ok()?;
-    let mut plaintext = vec![0; key.min_output_size()];
-    key.decrypt(algorithm, ciphertext, &mut plaintext, None).ok().map(|plaintext| plaintext.to_vec())
-}
-
 /// PEM of a base64 body: lines of 64 characters between the two borders.
 fn pem(label: &str, body: &str) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
@@ -273,7 +306,7 @@ fn pem(label: &str, body: &str) -> String {
 }
 
 fn no_public_key(key: &Cmk) -> ApiError {
-    ApiError::invalid_parameter(format!("The CMK `{}` is symmetric and has no public key.", key.key_id))
+    ApiError::invalid_parameter(format!("The CMK `{}` has no public key.", key.key_id))
 }
 
 fn no_such_algorithm(algorithm: &str) -> ApiError {

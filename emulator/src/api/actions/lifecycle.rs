@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::api::answer::Answer;
 use crate::api::params::Params;
-use crate::clock::unix_now;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::keys::NewKey;
 use crate::keys::cmk::{Cmk, KeyState, Tag, is_valid_alias};
 use crate::keys::key_usage::KeyUsage;
+use crate::random;
 
 /// Longest description of a CMK, in bytes (docs/kms-service.md, "Key actions").
 const MAX_DESCRIPTION: usize = 1024;
@@ -19,7 +19,7 @@ const MAX_DESCRIPTION: usize = 1024;
 /// Most keys in one EnableKeys, DisableKeys or DescribeKeys call (docs/kms-service.md, "Key actions").
 pub const MAX_KEY_IDS: usize = 100;
 
-const SECONDS_PER_DAY: i64 = 86_400;
+pub const SECONDS_PER_DAY: i64 = 86_400;
 
 pub fn create_key(emulator: &Emulator, mut params: Params) -> Answer {
     let new = new_key(&mut params)?;
@@ -71,7 +71,10 @@ pub fn disable_keys(emulator: &Emulator, params: Params) -> Answer {
 }
 
 pub fn archive_key(emulator: &Emulator, params: Params) -> Answer {
-    change_one(emulator, params, |key| move_state(key, &[KeyState::Enabled], KeyState::Archived))
+    change_one(emulator, params, |key| {
+        key.require_unbound()?;
+        move_state(key, &[KeyState::Enabled], KeyState::Archived)
+    })
 }
 
 pub fn cancel_key_archive(emulator: &Emulator, params: Params) -> Answer {
@@ -90,7 +93,7 @@ pub fn schedule_key_deletion(emulator: &Emulator, mut params: Params) -> Answer 
         ));
     }
 
-    let deletion_date = unix_now() + days as i64 * SECONDS_PER_DAY;
+    let deletion_date = emulator.clock.now() + days as i64 * SECONDS_PER_DAY;
     emulator.keys.update(&key_id, |key| schedule(key, deletion_date))?;
     Ok(json!({ "KeyId": key_id, "DeletionDate": deletion_date }))
 }
@@ -120,6 +123,22 @@ pub fn disable_key_rotation(emulator: &Emulator, params: Params) -> Answer {
         key.rotate_days = None;
         Ok(())
     })
+}
+
+/// Rotates at once, although the service says that it takes a while.
+pub fn rotate_key(emulator: &Emulator, mut params: Params) -> Answer {
+    let key_id = key_id(&mut params)?;
+    params.finish()?;
+    let now = emulator.clock.now();
+    emulator.keys.rotate(&key_id, |key| {
+        key.require_rotate_supported()?;
+        if key.rotated != 0 && now - key.rotated < SECONDS_PER_DAY {
+            let message = format!("The CMK `{}` was rotated less than 24 hours ago.", key.key_id);
+            return Err(ApiError::new("RequestLimitExceeded.RotateRateLimited", message));
+        }
+        Ok(())
+    })?;
+    Ok(json!({ "TaskId": random::request_id() }))
 }
 
 pub fn update_alias(emulator: &Emulator, mut params: Params) -> Answer {
@@ -168,6 +187,7 @@ fn enable(key: &mut Cmk) -> Result<(), ApiError> {
 }
 
 fn disable(key: &mut Cmk) -> Result<(), ApiError> {
+    key.require_unbound()?;
     move_state(key, &[KeyState::Enabled, KeyState::Disabled], KeyState::Disabled)
 }
 
@@ -177,9 +197,10 @@ fn move_state(key: &mut Cmk, from: &[KeyState], to: KeyState) -> Result<(), ApiE
     Ok(())
 }
 
-/// Only a disabled key may be scheduled for deletion (docs/kms-service.md, "Key states"). One whose material was never imported has no
-/// other way out, so it may go too.
+/// Only a disabled key may be scheduled for deletion (docs/kms-service.md, "Key states"). One whose material was never
+/// imported has no other way out, so it may go too.
 fn schedule(key: &mut Cmk, deletion_date: i64) -> Result<(), ApiError> {
+    key.require_unbound()?;
     match key.state {
         KeyState::Disabled | KeyState::PendingImport => {
             key.state = KeyState::PendingDelete;

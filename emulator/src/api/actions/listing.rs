@@ -76,12 +76,12 @@ pub fn list_key_detail(emulator: &Emulator, mut params: Params) -> Answer {
 
 /// Who made a key (docs/kms-service.md, "Values").
 #[derive(PartialEq)]
-enum Role {
+pub enum Role {
     User,
     CloudProduct,
 }
 
-fn role(params: &mut Params) -> Result<Role, ApiError> {
+pub fn role(params: &mut Params) -> Result<Role, ApiError> {
     Ok(if params.integer("Role", 0, 0..=1)? == 0 { Role::User } else { Role::CloudProduct })
 }
 
@@ -93,19 +93,20 @@ fn keys_of_role(emulator: &Emulator, role: Role) -> Vec<Arc<Cmk>> {
     }
 }
 
-struct Page {
+/// A part of a list.
+pub struct Page {
     offset: usize,
     limit: usize,
 }
 
 impl Page {
-    fn from_params(params: &mut Params) -> Result<Self, ApiError> {
+    pub fn from_params(params: &mut Params) -> Result<Self, ApiError> {
         let offset = params.integer("Offset", 0, 0..=u64::from(u32::MAX))?;
         let limit = params.integer("Limit", DEFAULT_PAGE, 0..=MAX_PAGE)?;
         Ok(Self { offset: offset as usize, limit: limit as usize })
     }
 
-    fn cut<'a, T>(&self, items: &'a [T]) -> &'a [T] {
+    pub fn cut<'a, T>(&self, items: &'a [T]) -> &'a [T] {
         let start = self.offset.min(items.len());
         let end = items.len().min(start + self.limit);
         &items[start..end]
@@ -121,7 +122,8 @@ struct Filter {
     tags: Vec<TagFilter>,
 }
 
-struct TagFilter {
+/// A tag that keys must have.
+pub struct TagFilter {
     tag_key: String,
     tag_values: Vec<String>,
 }
@@ -134,7 +136,7 @@ impl Filter {
             search: params.text("SearchKeyAlias")?,
             external: origin_filter(&params.text("Origin")?)?,
             usage: usage_filter(&params.text("KeyUsage")?)?,
-            tags: params.objects("TagFilters")?.into_iter().map(TagFilter::from_params).collect::<Result<_, _>>()?,
+            tags: TagFilter::list_from_params(params)?,
         })
     }
 
@@ -148,6 +150,11 @@ impl Filter {
 }
 
 impl TagFilter {
+    /// Reads the parameter `TagFilters`.
+    pub fn list_from_params(params: &mut Params) -> Result<Vec<Self>, ApiError> {
+        params.objects("TagFilters")?.into_iter().map(Self::from_params).collect()
+    }
+
     fn from_params(mut params: Params) -> Result<Self, ApiError> {
         let tag_values = params.strings("TagValue")?.unwrap_or_default();
         let filter = Self { tag_key: params.required("TagKey")?, tag_values };
@@ -156,13 +163,13 @@ impl TagFilter {
     }
 
     /// A filter without values asks for the tag's key only.
-    fn matches(&self, tags: &[Tag]) -> bool {
+    pub fn matches(&self, tags: &[Tag]) -> bool {
         let value_fits = |tag: &Tag| self.tag_values.is_empty() || self.tag_values.contains(&tag.tag_value);
         tags.iter().any(|tag| tag.tag_key == self.tag_key && value_fits(tag))
     }
 }
 
-fn origin_filter(origin: &str) -> Result<Option<bool>, ApiError> {
+pub fn origin_filter(origin: &str) -> Result<Option<bool>, ApiError> {
     match origin {
         "" | "ALL" => Ok(None),
         "TENCENT_KMS" => Ok(Some(false)),

@@ -102,6 +102,12 @@ impl Call {
         self
     }
 
+    /// Signs at another time than now.
+    pub fn set_time(&mut self, timestamp: i64) {
+        self.timestamp = timestamp;
+        self.date = utc_date(timestamp);
+    }
+
     /// Sends the call over a new connection.
     pub fn reply(&self) -> Reply {
         Connection::open(&self.client.address).exchange(&self.bytes()).expect("a reply")
