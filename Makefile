@@ -9,7 +9,7 @@ LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib 
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 
 .PHONY: help build demo check test soak lint header bench clean
-.PHONY: install uninstall deb symbols abi licences dist-check portability
+.PHONY: install uninstall deb symbols abi licences dist-check portability live-test
 
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
@@ -25,6 +25,7 @@ help:
 	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
 	@echo "make dist-check    what a release has to pass beside the tests: packaging, offline and equal builds"
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
+	@echo "make live-test   ask the real service what is documented of it; LIVE_TEST_OPTIONS=--help tells what is needed"
 	@echo "make bench   measure, beside a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
 	@echo "make plots   draw docs/performance anew from the figures of the last make bench"
 
@@ -61,6 +62,10 @@ dist-check:
 portability:
 	scripts/setup.sh portability
 	scripts/portability.sh
+
+# Against the real service, with the TENCENTCLOUD_ variables in the environment.
+live-test:
+	$(CARGO) run --quiet --locked -p tckms-live-test -- $(LIVE_TEST_OPTIONS)
 
 demo:
 	scripts/setup.sh demo

@@ -4,7 +4,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{dist, release, root};
+use support::{Emulator, dist, output_of, release, root};
 
 #[test]
 fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
@@ -19,4 +19,17 @@ fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
     assert!(run.status.success(), "{said}\ntests/contract/run.sh: {}", run.status);
     // "OK (skipped=1)" would not do, and neither would a run that found no test.
     assert!(said.ends_with("\nOK\n") && !said.contains("\nRan 0 tests"), "{said}");
+}
+
+/// The suite of `make live-test`: what it expects of the service, the emulator does. The emulator answers every question but
+/// those that no run can ask.
+#[test]
+fn the_emulator_answers_as_the_service_is_documented() {
+    let emulator = Emulator::over_http(&[]);
+    let mut suite = Command::new(env!("CARGO"));
+    suite.args(["run", "--quiet", "--locked", "-p", "tckms-live-test", "--", "--allow-changes", "--unlimited"]);
+    let report = output_of(suite.current_dir(root()).envs(emulator.environment()));
+    let counts = report.lines().last().expect("the report ends with a summary");
+    assert!(counts.contains(" 0 different, 1 not allowed, 0 failed;"), "{report}");
+    assert!(!counts.contains(" 0 same"), "{report}");
 }

@@ -1,0 +1,287 @@
+//! The questions, each with what docs/kms-service.md says.
+
+use aws_lc_rs::digest::{SHA256, SHA384, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use tckms::sign::{RsaPadding, SignatureAlgorithm};
+
+use crate::session::Session;
+
+/// What a run has to be allowed for a question.
+pub enum Needs {
+    Nothing,
+    /// A symmetric CMK that may encrypt and decrypt.
+    SymmetricKey,
+    /// To make CMKs, and to schedule them for deletion.
+    Changes,
+    /// Nothing helps, for this reason.
+    Unavailable(&'static str),
+}
+
+/// One question.
+pub struct Case {
+    pub name: &'static str,
+    pub expected: &'static str,
+    /// The documentation marks the answer as a guess.
+    pub is_guess: bool,
+    pub needs: Needs,
+    pub ask: fn(&mut Session) -> Result<String, String>,
+}
+
+const UNKNOWN_KEY: &str = "11111111-1111-1111-8111-111111111111";
+const SIGN_ECC: &str = "ASYMMETRIC_SIGN_VERIFY_ECC";
+const SIGN_P384: &str = "ASYMMETRIC_SIGN_VERIFY_ECDSA384";
+const SIGN_RSA: &str = "ASYMMETRIC_SIGN_VERIFY_RSA_2048";
+const DECRYPT_RSA: &str = "ASYMMETRIC_DECRYPT_RSA_2048";
+const SYMMETRIC: &str = "ENCRYPT_DECRYPT";
+
+const fn documented(
+    name: &'static str,
+    expected: &'static str,
+    needs: Needs,
+    ask: fn(&mut Session) -> Result<String, String>,
+) -> Case {
+    Case { name, expected, is_guess: false, needs, ask }
+}
+
+const fn guess(
+    name: &'static str,
+    expected: &'static str,
+    needs: Needs,
+    ask: fn(&mut Session) -> Result<String, String>,
+) -> Case {
+    Case { name, expected, is_guess: true, needs, ask }
+}
+
+pub const ALL: &[Case] = &[
+    documented(
+        "Encrypt under a key that does not exist",
+        "ResourceUnavailable.CmkNotFound",
+        Needs::Nothing,
+        |session| session.outcome("Encrypt", &json!({"KeyId": UNKNOWN_KEY, "Plaintext": BASE64.encode("x")})),
+    ),
+    documented("An action that does not exist", "InvalidAction", Needs::Nothing, |session| {
+        session.outcome("EncryptEverything", &json!({}))
+    }),
+    documented("A field that does not exist", "UnknownParameter", Needs::Nothing, |session| {
+        session.outcome("GetServiceStatus", &json!({"Verbose": true}))
+    }),
+    documented("Encrypt without a plaintext", "MissingParameter", Needs::Nothing, |session| {
+        session.outcome("Encrypt", &json!({"KeyId": UNKNOWN_KEY}))
+    }),
+    documented("GenerateRandom of 16 bytes", "16 bytes", Needs::Nothing, |session| {
+        let reply = session.expect("GenerateRandom", &json!({"NumberOfBytes": 16}))?;
+        Ok(format!("{} bytes", decoded(&reply, "Plaintext")?.len()))
+    }),
+    documented("GenerateRandom of 0 bytes", "InvalidParameter", Needs::Nothing, |session| {
+        session.outcome("GenerateRandom", &json!({"NumberOfBytes": 0}))
+    }),
+    documented("GenerateRandom of 1025 bytes", "InvalidParameter", Needs::Nothing, |session| {
+        session.outcome("GenerateRandom", &json!({"NumberOfBytes": 1025}))
+    }),
+    documented("ListKeys with a page of 201", "InvalidParameter", Needs::Nothing, |session| {
+        session.outcome("ListKeys", &json!({"Limit": 201}))
+    }),
+    guess("The algorithms for P-384 in ListAlgorithms", "ECC_P384_R1", Needs::Nothing, |session| {
+        let reply = session.expect("ListAlgorithms", &json!({}))?;
+        let algorithms = reply["AsymmetricSignVerifyAlgorithms"].as_array().cloned().unwrap_or_default();
+        let p384 = algorithms.iter().filter(|entry| entry["KeyUsage"] == SIGN_P384);
+        let names = p384.filter_map(|entry| entry["Algorithm"].as_str()).collect::<Vec<_>>().join(", ");
+        Ok(if names.is_empty() { "none".to_owned() } else { names })
+    }),
+    documented("A ciphertext blob", "three base64 texts joined by -k-", Needs::SymmetricKey, |session| {
+        let blob = encrypted(session, "x", None)?;
+        let parts: Vec<_> = blob.split("-k-").collect();
+        let is_base64 = parts.iter().all(|part| BASE64.decode(part).is_ok());
+        Ok(match (parts.len(), is_base64) {
+            (3, true) => "three base64 texts joined by -k-".to_owned(),
+            (1, true) => "one base64 text".to_owned(),
+            (count, _) => format!("{count} parts"),
+        })
+    }),
+    documented("An empty plaintext", "InvalidParameterValue.InvalidPlaintext", Needs::SymmetricKey, |session| {
+        let key_id = session.symmetric_key()?;
+        session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": ""}))
+    }),
+    documented("A plaintext of 4096 bytes", "OK", Needs::SymmetricKey, |session| encrypt_len(session, 4096)),
+    documented("A plaintext of 4097 bytes", "InvalidParameterValue.InvalidPlaintext", Needs::SymmetricKey, |session| {
+        encrypt_len(session, 4097)
+    }),
+    guess(
+        "A key that does not exist, and an empty plaintext: which is told first",
+        "InvalidParameterValue.InvalidPlaintext",
+        Needs::Nothing,
+        |session| session.outcome("Encrypt", &json!({"KeyId": UNKNOWN_KEY, "Plaintext": ""})),
+    ),
+    guess("A context with its pairs in another order", "refused", Needs::SymmetricKey, |session| {
+        context_variant(session, r#"{"a":"1","b":"2"}"#, r#"{"b":"2","a":"1"}"#)
+    }),
+    guess("A context with a blank more", "refused", Needs::SymmetricKey, |session| {
+        context_variant(session, r#"{"a":"1"}"#, r#"{"a": "1"}"#)
+    }),
+    documented("A context with another value", "refused", Needs::SymmetricKey, |session| {
+        context_variant(session, r#"{"a":"1"}"#, r#"{"a":"2"}"#)
+    }),
+    guess("The KeyId of a reply to an alias", "InvalidParameterValue.InvalidKeyId", Needs::SymmetricKey, |session| {
+        let key_id = session.symmetric_key()?;
+        let key = session.expect("DescribeKey", &json!({"KeyId": key_id}))?;
+        let alias = key["KeyMetadata"]["Alias"].as_str().unwrap_or_default().to_owned();
+        Ok(match session.send("Encrypt", &json!({"KeyId": alias, "Plaintext": BASE64.encode("x")}))? {
+            Err(code) => code,
+            Ok(reply) if reply["KeyId"] == alias.as_str() => "the alias".to_owned(),
+            Ok(reply) if reply["KeyId"] == key_id.as_str() => "the key's own id".to_owned(),
+            Ok(_) => "another id".to_owned(),
+        })
+    }),
+    documented("ECDSA signatures", "DER", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        let hash = digest(&SHA256, b"message");
+        let reply = session.expect("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P256_R1", hash.as_ref()))?;
+        let signature = decoded(&reply, "Signature")?;
+        Ok(match signature.len() {
+            64 => "r and s side by side".to_owned(),
+            _ if tckms::sign::raw_from_der(&signature, 64).is_ok() => "DER".to_owned(),
+            len => format!("{len} bytes that are not DER"),
+        })
+    }),
+    documented("A digest of 31 bytes", "InvalidParameter", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        session.outcome("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P256_R1", &[1; 31]))
+    }),
+    documented("PublicKeyPem is the PEM of PublicKey", "yes", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        let reply = session.expect("GetPublicKey", &json!({"KeyId": key_id}))?;
+        let pem = reply["PublicKeyPem"].as_str().unwrap_or_default();
+        let key =
+            tckms::sign::PublicKey::from_spki(&decoded(&reply, "PublicKey")?).map_err(|error| error.to_string())?;
+        let without_line_ends = |text: &str| text.split_whitespace().collect::<String>();
+        Ok(if without_line_ends(pem) == without_line_ends(&key.pem()) { "yes" } else { "no" }.to_owned())
+    }),
+    guess("The salt of a PSS signature", "32 bytes", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_RSA)?;
+        let signed = session.client().sign(&key_id, Some(SignatureAlgorithm::RsaPssSha256), b"message");
+        Ok(signed.map_or("another length", |_| "32 bytes").to_owned())
+    }),
+    documented("PKCS#1 v1.5 signs the bare digest", "yes", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_RSA)?;
+        let signed = session.client().sign(&key_id, Some(SignatureAlgorithm::RsaPkcs1Sha256), b"message");
+        Ok(if signed.is_ok() { "yes" } else { "no" }.to_owned())
+    }),
+    guess("P-384 under the name ECC_P384_R1, a digest of 48 bytes", "OK", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_P384)?;
+        let hash = digest(&SHA384, b"message");
+        session.outcome("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P384_R1", hash.as_ref()))
+    }),
+    guess("P-384 under the name ECC_P384_R1, a digest of 32 bytes", "InvalidParameter", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_P384)?;
+        session.outcome("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P384_R1", &[1; 32]))
+    }),
+    guess("P-384 under the name ECC_P384_R1, a message", "OK", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_P384)?;
+        let request = json!({"KeyId": key_id, "Algorithm": "ECC_P384_R1", "Message": BASE64.encode("message")});
+        session.outcome("SignByAsymmetricKey", &request)
+    }),
+    guess("A signature by a key that decrypts", "InvalidParameterValue.InvalidKeyUsage", Needs::Changes, |session| {
+        let key_id = session.key(DECRYPT_RSA)?;
+        session.outcome("SignByAsymmetricKey", &sign_digest(&key_id, "RSA_PSS_SHA_256", &[1; 32]))
+    }),
+    guess("OAEP with SHA-256 has an empty label and MGF1 with SHA-256", "yes", Needs::Changes, |session| {
+        let key_id = session.key(DECRYPT_RSA)?;
+        let client = session.client();
+        let ciphertext =
+            client.rsa_encrypt(&key_id, RsaPadding::OaepSha256, b"x").map_err(|error| error.to_string())?;
+        let decrypted = client.rsa_decrypt(&key_id, RsaPadding::OaepSha256, &ciphertext);
+        Ok(if decrypted.is_ok_and(|decrypted| decrypted.plaintext.expose() == b"x") { "yes" } else { "no" }.to_owned())
+    }),
+    documented("A ciphertext of RSA with a flipped bit", "FailedOperation.DecryptError", Needs::Changes, |session| {
+        let key_id = session.key(DECRYPT_RSA)?;
+        let ciphertext = session.client().rsa_encrypt(&key_id, RsaPadding::OaepSha256, b"x");
+        let mut ciphertext = ciphertext.map_err(|error| error.to_string())?;
+        ciphertext[100] ^= 1;
+        let request =
+            json!({"KeyId": key_id, "Ciphertext": BASE64.encode(ciphertext), "Algorithm": "RSAES_OAEP_SHA_256"});
+        session.outcome("AsymmetricRsaDecrypt", &request)
+    }),
+    documented("An alias that exists", "InvalidParameterValue.AliasAlreadyExists", Needs::Changes, |session| {
+        session.key(SYMMETRIC)?;
+        let alias = session.alias(SYMMETRIC);
+        session.outcome("CreateKey", &json!({"Alias": alias}))
+    }),
+    documented("An alias that begins with kms-", "InvalidParameterValue.InvalidAlias", Needs::Changes, |session| {
+        session.outcome("CreateKey", &json!({"Alias": "kms-tckms-live-test"}))
+    }),
+    documented(
+        "Scheduling the deletion of an enabled key",
+        "ResourceUnavailable.CmkShouldBeDisabled",
+        Needs::Changes,
+        |session| {
+            let key_id = session.key(SYMMETRIC)?;
+            session.outcome("ScheduleKeyDeletion", &json!({"KeyId": key_id, "PendingWindowInDays": 7}))
+        },
+    ),
+    documented("A disabled key", "encrypts: ResourceUnavailable.CmkDisabled", Needs::Changes, |session| {
+        let key_id = session.key(SYMMETRIC)?;
+        session.expect("DisableKey", &json!({"KeyId": key_id}))?;
+        let refused = session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": BASE64.encode("x")}));
+        session.expect("EnableKey", &json!({"KeyId": key_id}))?;
+        Ok(format!("encrypts: {}", refused?))
+    }),
+    documented(
+        "The public key of a disabled key",
+        "ResourceUnavailable.CmkStateNotSupport",
+        Needs::Changes,
+        |session| {
+            let key_id = session.key(SIGN_ECC)?;
+            session.expect("DisableKey", &json!({"KeyId": key_id}))?;
+            let refused = session.outcome("GetPublicKey", &json!({"KeyId": key_id}));
+            session.expect("EnableKey", &json!({"KeyId": key_id}))?;
+            refused
+        },
+    ),
+    guess("The state after CancelKeyDeletion", "Disabled", Needs::Changes, |session| {
+        let key_id = session.key("ASYMMETRIC_SIGN_VERIFY_SM2")?;
+        session.expect("DisableKey", &json!({"KeyId": key_id}))?;
+        session.expect("ScheduleKeyDeletion", &json!({"KeyId": key_id, "PendingWindowInDays": 7}))?;
+        session.expect("CancelKeyDeletion", &json!({"KeyId": key_id}))?;
+        let key = session.expect("DescribeKey", &json!({"KeyId": key_id}))?;
+        Ok(key["KeyMetadata"]["KeyState"].as_str().unwrap_or("none").to_owned())
+    }),
+    guess(
+        "The shape of a throttled reply",
+        "RequestLimitExceeded",
+        Needs::Unavailable("it needs more requests a second than this suite sends"),
+        |_| Err("not asked".to_owned()),
+    ),
+];
+
+fn sign_digest(key_id: &str, algorithm: &str, digest: &[u8]) -> Value {
+    json!({"KeyId": key_id, "Algorithm": algorithm, "Message": BASE64.encode(digest), "MessageType": "DIGEST"})
+}
+
+fn decoded(reply: &Value, field: &str) -> Result<Vec<u8>, String> {
+    let text = reply[field].as_str().ok_or_else(|| format!("the reply has no {field}"))?;
+    BASE64.decode(text).map_err(|_| format!("{field} is not base64"))
+}
+
+fn encrypted(session: &mut Session, plaintext: &str, context: Option<&str>) -> Result<String, String> {
+    let key_id = session.symmetric_key()?;
+    let mut request = json!({"KeyId": key_id, "Plaintext": BASE64.encode(plaintext)});
+    if let Some(context) = context {
+        request["EncryptionContext"] = context.into();
+    }
+    let reply = session.expect("Encrypt", &request)?;
+    reply["CiphertextBlob"].as_str().map(str::to_owned).ok_or_else(|| "the reply has no CiphertextBlob".to_owned())
+}
+
+fn encrypt_len(session: &mut Session, len: usize) -> Result<String, String> {
+    let key_id = session.symmetric_key()?;
+    session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": BASE64.encode(vec![b'x'; len])}))
+}
+
+/// Whether a ciphertext of one context is decrypted with another.
+fn context_variant(session: &mut Session, context: &str, other: &str) -> Result<String, String> {
+    let blob = encrypted(session, "x", Some(context))?;
+    let request = json!({"CiphertextBlob": blob, "EncryptionContext": other});
+    Ok(session.send("Decrypt", &request)?.map_or("refused", |_| "accepted").to_owned())
+}

@@ -1,0 +1,61 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+/// The text of `--help`.
+pub const HELP: &str = "\
+Asks KMS what the documentation of tckms says of it, and writes a report: same, different, or not allowed.
+
+Usage: tckms-live-test [OPTIONS]
+
+Credentials, region and endpoint come from the environment, as for tckms_client_new_from_env(). Without --allow-changes
+nothing is changed in the account: questions that need a key of a certain kind are then not asked, unless --key-id names
+an enabled symmetric CMK that may encrypt and decrypt. At most 5 requests a second and 300 in all are sent.
+
+Options:
+      --key-id ID       A symmetric CMK to encrypt and decrypt with
+      --allow-changes   Make CMKs whose alias begins with tckms-live-test-, and schedule them for deletion in 7 days
+      --unlimited       No limit of requests a second: for the emulator
+      --report FILE     Also write the report as Markdown into this file
+  -h, --help            Print this help
+
+Exit status: 0 when nothing differs, 1 when something does or nothing could be asked, 2 for a wrong command line.
+";
+
+/// What the command line asks for.
+pub enum Command {
+    Help,
+    Run(Options),
+}
+
+/// How the suite is run.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub key_id: Option<String>,
+    pub allow_changes: bool,
+    pub unlimited: bool,
+    pub report: Option<PathBuf>,
+}
+
+/// Reads the arguments after the program's name; an error is a message for the user.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    read(Parser::from_args(args)).map_err(|error| error.to_string())
+}
+
+fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = Options::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("key-id") => options.key_id = Some(parser.value()?.string()?),
+            Arg::Long("allow-changes") => options.allow_changes = true,
+            Arg::Long("unlimited") => options.unlimited = true,
+            Arg::Long("report") => options.report = Some(parser.value()?.into()),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Run(options))
+}

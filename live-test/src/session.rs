@@ -1,0 +1,153 @@
+//! A connection to the service under test, and the keys that questions need.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tckms::{Client, Config, Error};
+
+use crate::cases::{Case, Needs};
+use crate::cli::Options;
+
+/// The most requests that one run sends.
+const REQUESTS_MAX: u32 = 300;
+/// The most requests a second.
+const RATE: u32 = 5;
+
+/// What came of a question.
+pub enum Answer {
+    /// What was seen.
+    Observed(String),
+    /// The question was not asked, and why.
+    NotAllowed(String),
+    /// The question could not be answered: the way to the service or the permission is missing.
+    Failed(String),
+}
+
+/// One run.
+pub struct Session {
+    client: Client,
+    symmetric: Option<String>,
+    allow_changes: bool,
+    requests: u32,
+    prefix: String,
+    /// By usage.
+    keys: BTreeMap<&'static str, String>,
+}
+
+/// What one request gave: the object under `Response`, or the service's error code.
+pub type Reply = Result<Value, String>;
+
+impl Session {
+    pub fn new(options: &Options) -> tckms::Result<Self> {
+        let mut config = Config::from_env()?;
+        if !options.unlimited {
+            config.set_rate_limit(RATE, 1)?;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        Ok(Self {
+            client: Client::new(&config)?,
+            symmetric: options.key_id.clone(),
+            allow_changes: options.allow_changes,
+            requests: 0,
+            prefix: format!("tckms-live-test-{now}"),
+            keys: BTreeMap::new(),
+        })
+    }
+
+    /// Asks one question, if this run may.
+    pub fn ask(&mut self, case: &Case) -> Answer {
+        let missing = match case.needs {
+            Needs::Nothing => None,
+            Needs::SymmetricKey if self.symmetric.is_some() || self.allow_changes => None,
+            Needs::SymmetricKey => Some("it needs --key-id or --allow-changes"),
+            Needs::Changes if self.allow_changes => None,
+            Needs::Changes => Some("it needs --allow-changes"),
+            Needs::Unavailable(reason) => Some(reason),
+        };
+        match missing {
+            Some(reason) => Answer::NotAllowed(reason.to_owned()),
+            None => (case.ask)(self).map_or_else(Answer::Failed, Answer::Observed),
+        }
+    }
+
+    /// Sends one action. An answer of the service, also an error of its own, is `Ok`; anything else ends the question.
+    pub fn send(&mut self, action: &str, request: &Value) -> Result<Reply, String> {
+        if self.requests >= REQUESTS_MAX {
+            return Err(format!("the run has sent {REQUESTS_MAX} requests, the most that it may"));
+        }
+        self.requests += 1;
+        match self.client.call(action, &request.to_string()) {
+            Ok(response) => serde_json::from_slice(response.json.expose()).map(Ok).map_err(|error| error.to_string()),
+            Err(error) => code_of(&error).map(Err),
+        }
+    }
+
+    /// Sends one action that has to succeed for the question to make sense.
+    pub fn expect(&mut self, action: &str, request: &Value) -> Result<Value, String> {
+        self.send(action, request)?.map_err(|code| format!("{action} was refused with {code}"))
+    }
+
+    /// "OK", or the code of the refusal.
+    pub fn outcome(&mut self, action: &str, request: &Value) -> Result<String, String> {
+        Ok(self.send(action, request)?.map_or_else(|code| code, |_| "OK".to_owned()))
+    }
+
+    /// A symmetric CMK.
+    pub fn symmetric_key(&mut self) -> Result<String, String> {
+        match &self.symmetric {
+            Some(key_id) => Ok(key_id.clone()),
+            None => self.key("ENCRYPT_DECRYPT"),
+        }
+    }
+
+    /// A CMK of this usage, made by the run, and the same each time.
+    pub fn key(&mut self, usage: &'static str) -> Result<String, String> {
+        if let Some(key_id) = self.keys.get(usage) {
+            return Ok(key_id.clone());
+        }
+        let key_id = self.new_key(usage)?;
+        self.keys.insert(usage, key_id.clone());
+        Ok(key_id)
+    }
+
+    fn new_key(&mut self, usage: &str) -> Result<String, String> {
+        let alias = self.alias(usage);
+        let reply = self.expect("CreateKey", &json!({"Alias": alias, "KeyUsage": usage}))?;
+        reply["KeyId"].as_str().map(str::to_owned).ok_or_else(|| "CreateKey gave no KeyId".to_owned())
+    }
+
+    /// An alias that no other run uses.
+    pub fn alias(&self, name: &str) -> String {
+        format!("{}-{}", self.prefix, name.replace('_', "-").to_lowercase()).chars().take(60).collect()
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn requests(&self) -> u32 {
+        self.requests
+    }
+
+    /// Schedules every key of this run for deletion. What cannot be is named, so that a person can do it.
+    pub fn clean_up(&mut self) {
+        for (usage, key_id) in std::mem::take(&mut self.keys) {
+            let removed = self.client.disable_key(&key_id);
+            let removed = removed.and_then(|()| self.client.schedule_key_deletion(&key_id, 7));
+            if let Err(error) = removed {
+                eprintln!("tckms-live-test: the key {key_id} ({usage}) has to be deleted by hand: {error}");
+            }
+        }
+    }
+}
+
+/// The service's own code; a failure that is not about this question otherwise.
+fn code_of(error: &Error) -> Result<String, String> {
+    match error.service_code() {
+        Some(code) if !code.starts_with("AuthFailure") && !code.starts_with("UnauthorizedOperation") => {
+            Ok(code.to_owned())
+        }
+        _ => Err(error.to_string()),
+    }
+}
