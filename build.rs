@@ -17,9 +17,12 @@ const SOURCES: &[&str] = &[
     "src/ffi/asymmetric.rs",
     "src/ffi/keys.rs",
     "src/ffi/stats.rs",
+    "src/ffi/context.rs",
     "src/ffi/custom_key.rs",
+    "src/ffi/callback_error.rs",
     "src/ffi/keyring.rs",
     "src/ffi/seal.rs",
+    "src/ffi/message_info.rs",
     "src/ffi/stream.rs",
     "src/ffi/descriptor.rs",
 ];

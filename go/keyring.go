@@ -19,9 +19,9 @@ type CommitmentPolicy int
 // The policies.
 const (
 	// CommitmentRequired opens only messages that commit to their data key. The default.
-	CommitmentRequired CommitmentPolicy = C.TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT
+	CommitmentRequired CommitmentPolicy = C.TCKMS_COMMITMENT_REQUIRED
 	// CommitmentNotRequiredToOpen opens messages of version 1 of the format too, which do not commit.
-	CommitmentNotRequiredToOpen CommitmentPolicy = C.TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT
+	CommitmentNotRequiredToOpen CommitmentPolicy = C.TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN
 )
 
 // CacheLimits say how long and how much a cached data key serves. A member that is 0 has its default. Times are counted

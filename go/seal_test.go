@@ -634,11 +634,11 @@ func TestSizesAndBoundsAreKept(t *testing.T) {
 		want Status
 	}{
 		"as said":         {size(1000), 1000, OK},
-		"less than said":  {size(1000), 999, ErrMessageSize},
-		"more than said":  {size(1000), 1001, ErrMessageSize},
+		"less than said":  {size(1000), 999, ErrPlaintextSize},
+		"more than said":  {size(1000), 1001, ErrPlaintextSize},
 		"negative":        {size(-1), 0, ErrOutOfRange},
 		"bound":           {bound(1000), 999, OK},
-		"above the bound": {bound(1000), 1001, ErrMessageSize},
+		"above the bound": {bound(1000), 1001, ErrPlaintextSize},
 		"negative bound":  {bound(-1), 0, ErrOutOfRange},
 	} {
 		_, err := write(test.set, test.size)
@@ -659,7 +659,7 @@ func TestSizesAndBoundsAreKept(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = io.ReadAll(r)
-	wantStatus(t, err, ErrMessageSize)
+	wantStatus(t, err, ErrPlaintextSize)
 	w, err := keyring.NewSealWriter(background, io.Discard, app)
 	if err != nil {
 		t.Fatal(err)

@@ -280,7 +280,7 @@ static size_t as_size(int64_t value) {
 static tckms_status keyring_set(tckms_keyring *keyring, tckms_go_keyring_setter setter, int64_t value) {
   switch (setter) {
     case TCKMS_GO_POLICY:
-      return tckms_keyring_set_policy(keyring, as_int(value));
+      return tckms_keyring_set_commitment_policy(keyring, as_int(value));
     case TCKMS_GO_SIGNING:
       return tckms_keyring_set_signing(keyring, as_int(value));
     case TCKMS_GO_FRAME_LEN:
@@ -333,11 +333,13 @@ static int wrap_in_go(void *userdata, const char *ctx_json, const uint8_t *data_
   return tckmsGoWrap((uintptr_t)userdata, current_call, (char *)ctx_json, (uint8_t *)data_key, data_key_len, out);
 }
 
-static int unwrap_in_go(void *userdata, const char *provider_id, const uint8_t *provider_info,
-                        size_t provider_info_len, const uint8_t *wrapped, size_t wrapped_len, const char *ctx_json,
-                        uint8_t *data_key, size_t data_key_len) {
-  return tckmsGoUnwrap((uintptr_t)userdata, current_call, (char *)provider_id, (uint8_t *)provider_info, provider_info_len,
-                       (uint8_t *)wrapped, wrapped_len, (char *)ctx_json, data_key, data_key_len);
+static int unwrap_in_go(void *userdata, const tckms_wrapped_key *wrapped, const char *ctx_json, uint8_t *data_key,
+                        size_t data_key_len) {
+  size_t info_len, blob_len;
+  const uint8_t *info = tckms_wrapped_key_info(wrapped, &info_len);
+  const uint8_t *blob = tckms_wrapped_key_blob(wrapped, &blob_len);
+  return tckmsGoUnwrap((uintptr_t)userdata, current_call, (char *)tckms_wrapped_key_provider_id(wrapped),
+                       (uint8_t *)info, info_len, (uint8_t *)blob, blob_len, (char *)ctx_json, data_key, data_key_len);
 }
 
 tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provider_id, int generate, int wrap,
@@ -366,8 +368,18 @@ tckms_go_outcome tckms_go_open(tckms_go_how how, const tckms_keyring *keyring, c
   CALL(tckms_open(keyring, msg, len, expected_ctx_json, &outcome.first));
 }
 
+static tckms_status message_info_json(const uint8_t *msg, size_t len, tckms_buffer *json) {
+  tckms_message_info *info;
+  tckms_status status = tckms_message_info_new(msg, len, &info);
+  if (status == TCKMS_OK) {
+    status = tckms_message_info_json(info, json);
+  }
+  tckms_message_info_free(info);
+  return status;
+}
+
 tckms_go_outcome tckms_go_message_info(tckms_go_how how, const uint8_t *msg, size_t len) {
-  CALL(tckms_message_info(msg, len, &outcome.first));
+  CALL(message_info_json(msg, len, &outcome.first));
 }
 
 tckms_go_outcome tckms_go_stream_new_seal(const tckms_keyring *keyring, const char *ctx_json, tckms_stream **out) {
@@ -382,9 +394,9 @@ tckms_go_outcome tckms_go_stream_new_open(const tckms_keyring *keyring, const ch
 static tckms_status stream_set(tckms_stream *stream, tckms_go_stream_setter setter, uint64_t value) {
   switch (setter) {
     case TCKMS_GO_SIZE:
-      return tckms_stream_set_message_size(stream, value);
+      return tckms_stream_set_plaintext_size(stream, value);
     case TCKMS_GO_BOUND:
-      return tckms_stream_set_message_bound(stream, value);
+      return tckms_stream_set_plaintext_bound(stream, value);
     case TCKMS_GO_SIGNED_ALLOWED:
       return tckms_stream_set_signed_allowed(stream, value != 0);
   }
@@ -405,8 +417,8 @@ tckms_go_outcome tckms_go_stream_finish(tckms_go_how how, tckms_stream *stream, 
   CALL(tckms_stream_finish(stream, out, out_size, produced, done));
 }
 
-tckms_go_outcome tckms_go_stream_total_size(tckms_go_how how, tckms_stream *stream, uint64_t *total_size) {
-  CALL(tckms_stream_total_size(stream, total_size));
+tckms_go_outcome tckms_go_stream_message_size(tckms_go_how how, tckms_stream *stream, uint64_t *message_size) {
+  CALL(tckms_stream_message_size(stream, message_size));
 }
 
 static int tell(void *userdata, uint64_t done, uint64_t total) {

@@ -150,7 +150,7 @@ tckms_go_outcome tckms_go_stream_update(tckms_go_how how, tckms_stream *stream, 
                                         uint8_t *out, size_t out_size, size_t *produced);
 tckms_go_outcome tckms_go_stream_finish(tckms_go_how how, tckms_stream *stream, uint8_t *out, size_t out_size, size_t *produced,
                                         int *done);
-tckms_go_outcome tckms_go_stream_total_size(tckms_go_how how, tckms_stream *stream, uint64_t *total_size);
+tckms_go_outcome tckms_go_stream_message_size(tckms_go_how how, tckms_stream *stream, uint64_t *message_size);
 
 /* `progress` stands for a progress of Go, and 0 for none. */
 tckms_go_outcome tckms_go_seal_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,

@@ -59,8 +59,8 @@ const (
 	ErrInvalidPEM Status = C.TCKMS_ERR_INVALID_PEM
 	// ErrNoUsableKey: A keyring has no key that can do this: none to seal, or none to open.
 	ErrNoUsableKey Status = C.TCKMS_ERR_NO_USABLE_KEY
-	// ErrMessageSize: There is more or less plaintext than the size or the bound that was set.
-	ErrMessageSize Status = C.TCKMS_ERR_MESSAGE_SIZE
+	// ErrPlaintextSize: There is more or less plaintext than the size or the bound that was set.
+	ErrPlaintextSize Status = C.TCKMS_ERR_PLAINTEXT_SIZE
 	// ErrMessageTooLong: A message would have more than 4294967295 frames; a larger frame length helps.
 	ErrMessageTooLong Status = C.TCKMS_ERR_MESSAGE_TOO_LONG
 	// ErrInvalidState: A stream is used after its end or after an error, or something is set too late.

@@ -153,7 +153,7 @@ func (s *stream) total() (int64, error) {
 	}
 	r, handle := s.newRequest(), s.core.handle
 	var size C.uint64_t
-	r.call = func(how C.tckms_go_how) C.tckms_go_outcome { return C.tckms_go_stream_total_size(how, handle, &size) }
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome { return C.tckms_go_stream_message_size(how, handle, &size) }
 	if err := s.do(r); err != nil {
 		return 0, err
 	}

@@ -241,14 +241,14 @@
 #define TCKMS_RSA_PKCS1_V1_5 3
 
 /**
- * Policy: messages that commit to one data key are opened, no others. The default.
+ * CommitmentPolicy: messages that commit to one data key are opened, no others. The default.
  */
-#define TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT 0
+#define TCKMS_COMMITMENT_REQUIRED 0
 
 /**
- * Policy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
+ * CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
  */
-#define TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT 1
+#define TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN 1
 
 /**
  * What kind of trouble a status is, and so who can do something about it.
@@ -424,7 +424,7 @@ typedef enum tckms_status {
   /**
    * There is more or less plaintext than the size or the bound that was set.
    */
-  TCKMS_ERR_MESSAGE_SIZE = 134,
+  TCKMS_ERR_PLAINTEXT_SIZE = 134,
   /**
    * A message would have more than 4294967295 frames; a larger frame length helps.
    */
@@ -946,6 +946,14 @@ typedef struct tckms_key_info tckms_key_info;
 typedef struct tckms_keyring tckms_keyring;
 
 /**
+ * What the header of a message says about the message. Nothing of it is authenticated: anybody can have written it. It is
+ * good for choosing a key, and for finding out why a message does not open.
+ *
+ * It never changes, and any number of threads may use it at once.
+ */
+typedef struct tckms_message_info tckms_message_info;
+
+/**
  * A signature under construction, of a message that comes in pieces.
  *
  * A signer is used by one thread at a time. It keeps the client's connections; the client may be freed before it.
@@ -962,7 +970,8 @@ typedef struct tckms_signer tckms_signer;
 typedef struct tckms_stream tckms_stream;
 
 /**
- * Where a callback puts the wrapped data key, with tckms_wrapped_key_set().
+ * A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or what it has to unwrap.
+ * It lives only during the callback, or as long as the tckms_message_info that it is a part of.
  */
 typedef struct tckms_wrapped_key tckms_wrapped_key;
 
@@ -1198,11 +1207,25 @@ typedef struct tckms_stats {
 } tckms_stats;
 
 /**
+ * One pair of an encryption context.
+ */
+typedef struct tckms_context_pair {
+  /**
+   * The key, which no other pair of the context has.
+   */
+  const char *key;
+  /**
+   * The value.
+   */
+  const char *value;
+} tckms_context_pair;
+
+/**
  * A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
  *
  * Callbacks return 0 for success or a status of this library, which the caller then gets: TCKMS_ERR_SERVICE_UNAVAILABLE
  * for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other
- * number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. They run on the threads that seal and open, possibly several at once,
+ * number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With tckms_callback_set_error_text() they say why. They run on the threads that seal and open, possibly several at once,
  * and must return: no longjmp() and no C++ exception may leave them. They may call this library, but not seal or open
  * with the same keyring.
  *
@@ -1232,15 +1255,11 @@ typedef struct tckms_custom_key {
               size_t data_key_len,
               struct tckms_wrapped_key *out);
   /**
-   * Unwraps a data key, which has to have exactly `data_key_len` bytes. What it is given was not authenticated by
-   * anybody. NULL: this key opens nothing.
+   * Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not authenticated.
+   * NULL: this key opens nothing.
    */
   int (*unwrap)(void *userdata,
-                const char *provider_id,
-                const uint8_t *provider_info,
-                size_t provider_info_len,
-                const uint8_t *wrapped,
-                size_t wrapped_len,
+                const struct tckms_wrapped_key *wrapped,
                 const char *ctx_json,
                 uint8_t *data_key,
                 size_t data_key_len);
@@ -3088,6 +3107,26 @@ tckms_status tckms_client_stats(const tckms_client *client,
                                 size_t size);
 
 /**
+ * Writes an encryption context as JSON, for all parameters called `ctx_json`: a program that has values from elsewhere does
+ * not have to quote them. The same pairs always give the same text, in whatever order they come: sorted by the bytes of
+ * their keys, without blanks. The service may compare contexts as text, so encrypt and decrypt with what this returns.
+ *
+ * @param pairs  The pairs, in any order; may be NULL when `count` is 0.
+ * @param count  The number of pairs.
+ * @param out    The JSON object, "{}" for no pairs. Free it with tckms_buffer_free().
+ * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8,
+ *               TCKMS_ERR_INVALID_CONTEXT for a key that is there twice, or TCKMS_ERR_CONTEXT_TOO_LONG for more than 1024
+ *               characters.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_context_json(const tckms_context_pair *pairs,
+                                size_t count,
+                                tckms_buffer *out);
+
+/**
  * Sets the wrapped data key, within a callback of tckms_custom_key.
  *
  * @param out       What the callback was given.
@@ -3106,6 +3145,55 @@ tckms_status tckms_wrapped_key_set(tckms_wrapped_key *out,
                                    size_t info_len,
                                    const void *wrapped,
                                    size_t len);
+
+/**
+ * Tells the scheme of a wrapped data key.
+ *
+ * @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
+ * @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const char *tckms_wrapped_key_provider_id(const tckms_wrapped_key *wrapped);
+
+/**
+ * Tells which key of its scheme wrapped a data key.
+ *
+ * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+ * @param len_or_null  The number of bytes.
+ * @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`. Never NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const uint8_t *tckms_wrapped_key_info(const tckms_wrapped_key *wrapped,
+                                      size_t *len_or_null);
+
+/**
+ * Gives the bytes of a wrapped data key.
+ *
+ * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+ * @param len_or_null  The number of bytes.
+ * @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const uint8_t *tckms_wrapped_key_blob(const tckms_wrapped_key *wrapped, size_t *len_or_null);
+
+/**
+ * Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error that the caller gets.
+ *
+ * @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret. Copied.
+ * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
+ *
+ * It counts for the callback that runs on this thread, when that returns anything but 0.
+ * Threads: on the thread that the callback runs on.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_callback_set_error_text(const char *text);
 
 /**
  * Makes a keyring without keys.
@@ -3210,9 +3298,10 @@ tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
  * Lets data keys serve more than one message, so that most messages need no request. Off by default.
  *
  * @param keyring  The keyring.
- * @param limits_or_null  How long and how much; NULL for the defaults.
+ * @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no cache from now on.
  * @param size     sizeof(tckms_cache_limits); ignored with NULL.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION or
+ *                 TCKMS_ERR_OUT_OF_RANGE.
  *
  * A data key serves messages with the very same context only: a context with a value of its own for each message makes
  * the cache useless. Streams use it when their size or a bound was set. A key is renewed before it is too old; while
@@ -3229,16 +3318,16 @@ tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
  * Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.
  *
  * @param keyring  The keyring.
- * @param policy   TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT (default) or
- *                 TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT.
+ * @param policy   TCKMS_COMMITMENT_REQUIRED (default) or
+ *                 TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
  * Threads: one at a time per keyring.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_policy(tckms_keyring *keyring,
-                                      int policy);
+tckms_status tckms_keyring_set_commitment_policy(tckms_keyring *keyring,
+                                                 int policy);
 
 /**
  * Sets whether messages are signed, for readers who must not be able to forge what they can open.
@@ -3425,25 +3514,191 @@ tckms_status tckms_open(const tckms_keyring *keyring,
                         tckms_buffer *out);
 
 /**
- * Reads what a message says about itself, without opening it. Nothing of it is authenticated: anybody can have written
- * it. Good for choosing a key and for finding out why a message does not open.
+ * Reads what a message says about itself, without opening it.
  *
- * @param msg   The message, or its beginning.
- * @param len   The number of bytes.
- * @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
- *              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
- *              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". Free it with
- *              tckms_buffer_free().
- * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
- *              complete, or a status of TCKMS_CATEGORY_INTEGRITY.
+ * @param msg  The message, or its beginning.
+ * @param len  The number of bytes.
+ * @param out  The claims, owned by the caller, who frees them with tckms_message_info_free(). NULL on failure.
+ * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
+ *             complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a header beyond the limits with which a keyring
+ *             opens messages unless it sets others.
  *
- * Threads: from any thread, any number at once.
+ * Threads: from any thread.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_message_info(const void *msg,
-                                size_t len,
-                                tckms_buffer *json);
+tckms_status tckms_message_info_new(const void *msg,
+                                    size_t len,
+                                    tckms_message_info **out);
+
+/**
+ * Frees the claims of a message, and what was borrowed from them.
+ *
+ * @param info  NULL, which is harmless, or claims from tckms_message_info_new().
+ *
+ * Threads: from any thread, while no other uses it.
+ * Since 0.1.0.
+ */
+void tckms_message_info_free(tckms_message_info *info);
+
+/**
+ * Tells the version of the format.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or 2; 0 for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+int tckms_message_info_version(const tckms_message_info *info);
+
+/**
+ * Tells the number of the algorithm suite, such as 0x0478.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 to 65535; 0 for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+int tckms_message_info_suite(const tckms_message_info *info);
+
+/**
+ * Tells whether the header commits to one data key.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or 0; 0 for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+int tckms_message_info_committing(const tckms_message_info *info);
+
+/**
+ * Tells whether the message ends with a signature.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or 0; 0 for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+int tckms_message_info_signed(const tckms_message_info *info);
+
+/**
+ * Tells the length of the message's frames.
+ *
+ * @param info  The claims, or NULL.
+ * @return      Bytes; 0 for a body without frames and for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+size_t tckms_message_info_frame_len(const tckms_message_info *info);
+
+/**
+ * Tells the length of the header.
+ *
+ * @param info  The claims, or NULL.
+ * @return      Bytes; 0 for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+size_t tckms_message_info_header_len(const tckms_message_info *info);
+
+/**
+ * Gives the message's id.
+ *
+ * @param info         The claims, or NULL.
+ * @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
+ * @return             The bytes, borrowed from `info`. Never NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const uint8_t *tckms_message_info_message_id(const tckms_message_info *info,
+                                             size_t *len_or_null);
+
+/**
+ * Tells how many pairs the context has. Among them is the public key of a signed message, "aws-crypto-public-key".
+ *
+ * @param info  The claims, or NULL.
+ * @return      0 or more.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+size_t tckms_message_info_context_count(const tckms_message_info *info);
+
+/**
+ * Gives the key of a pair of the context. Pairs are in the order of their keys' bytes.
+ *
+ * @param info   The claims, or NULL.
+ * @param index  From 0 to tckms_message_info_context_count() - 1.
+ * @return       The key, borrowed from `info`; NULL when there is no such pair, or when the key has a NUL character in it,
+ *               which only the JSON shows.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const char *tckms_message_info_context_key(const tckms_message_info *info,
+                                           size_t index);
+
+/**
+ * Gives the value of a pair of the context.
+ *
+ * @param info   The claims, or NULL.
+ * @param index  From 0 to tckms_message_info_context_count() - 1.
+ * @return       The value, borrowed from `info`; NULL when there is no such pair, or when the value has a NUL character in
+ *               it, which only the JSON shows.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const char *tckms_message_info_context_value(const tckms_message_info *info,
+                                             size_t index);
+
+/**
+ * Tells how many wrapped data keys the message has.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or more; 0 for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+size_t tckms_message_info_wrapped_key_count(const tckms_message_info *info);
+
+/**
+ * Gives a wrapped data key of the message.
+ *
+ * @param info   The claims, or NULL.
+ * @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
+ * @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL when there is none.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+const tckms_wrapped_key *tckms_message_info_wrapped_key(const tckms_message_info *info,
+                                                        size_t index);
+
+/**
+ * Writes the claims of a message as JSON.
+ *
+ * @param info  The claims.
+ * @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
+ *              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
+ *              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". It can be printed:
+ *              characters that act on a terminal are escaped. Free it with tckms_buffer_free().
+ * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_message_info_json(const tckms_message_info *info,
+                                     tckms_buffer *json);
 
 /**
  * Begins to seal. Keys are asked for a data key by the first function that needs one: tckms_stream_update(),
@@ -3503,8 +3758,8 @@ void tckms_stream_free(tckms_stream *stream);
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_stream_set_message_size(tckms_stream *stream,
-                                           uint64_t size);
+tckms_status tckms_stream_set_plaintext_size(tckms_stream *stream,
+                                             uint64_t size);
 
 /**
  * Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
@@ -3518,8 +3773,8 @@ tckms_status tckms_stream_set_message_size(tckms_stream *stream,
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_stream_set_message_bound(tckms_stream *stream,
-                                            uint64_t bound);
+tckms_status tckms_stream_set_plaintext_bound(tckms_stream *stream,
+                                              uint64_t bound);
 
 /**
  * Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all but the last
@@ -3607,8 +3862,8 @@ tckms_status tckms_stream_output_size(tckms_stream *stream,
 /**
  * Tells how long the whole message will be, to the byte, before it is written.
  *
- * @param stream      A stream that seals, after tckms_stream_set_message_size().
- * @param total_size  Bytes.
+ * @param stream      A stream that seals, after tckms_stream_set_plaintext_size().
+ * @param message_size  Bytes.
  * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was not set or the stream
  *                    opens, or any status of the keys that are asked.
  *
@@ -3616,8 +3871,8 @@ tckms_status tckms_stream_output_size(tckms_stream *stream,
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
-tckms_status tckms_stream_total_size(tckms_stream *stream,
-                                     uint64_t *total_size);
+tckms_status tckms_stream_message_size(tckms_stream *stream,
+                                       uint64_t *message_size);
 
 /**
  * Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.

@@ -110,9 +110,9 @@ enum class site : int { mainland = TCKMS_SITE_MAINLAND, international = TCKMS_SI
 /** Which messages are opened. All that are written commit to their data key. */
 enum class commitment : int {
   /** Messages that commit to one data key, no others. The default. */
-  required = TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
+  required = TCKMS_COMMITMENT_REQUIRED,
   /** Messages of version 1 of the format too, which do not commit. */
-  not_required_to_open = TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT
+  not_required_to_open = TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN
 };
 
 /** No encryption context. */
@@ -1107,12 +1107,12 @@ class keyring {
   }
 
   /** Lets data keys serve more than one message, within the default limits. */
-  result<void> set_cache() { return detail::done(tckms_keyring_set_cache(get(), nullptr, 0)); }
+  result<void> set_cache() { return set_cache(cache_limits{}); }
   result<void> set_cache(const cache_limits &limits) {
     return detail::done(tckms_keyring_set_cache(get(), &limits, sizeof limits));
   }
   result<void> set_commitment_policy(commitment policy) {
-    return detail::done(tckms_keyring_set_policy(get(), static_cast<int>(policy)));
+    return detail::done(tckms_keyring_set_commitment_policy(get(), static_cast<int>(policy)));
   }
   result<void> set_signing(bool signing) { return detail::done(tckms_keyring_set_signing(get(), signing)); }
   result<void> set_frame_len(std::size_t size) { return detail::done(tckms_keyring_set_frame_len(get(), size)); }
@@ -1204,11 +1204,15 @@ class keyring {
       return static_cast<custom_key *>(userdata)->wrap(context, byte_view(data_key, size), filled);
     });
   }
-  static int unwrap(void *userdata, const char *provider_id, const std::uint8_t *info, std::size_t info_size,
-                    const std::uint8_t *wrapped, std::size_t wrapped_size, const char *context, std::uint8_t *data_key,
+  static int unwrap(void *userdata, const tckms_wrapped_key *wrapped, const char *context, std::uint8_t *data_key,
                     std::size_t size) noexcept {
     return detail::guarded([=] {
-      const wrapped_key given(provider_id, byte_view(info, info_size), byte_view(wrapped, wrapped_size));
+      std::size_t info_size = 0;
+      std::size_t blob_size = 0;
+      const auto *info = tckms_wrapped_key_info(wrapped, &info_size);
+      const auto *blob = tckms_wrapped_key_blob(wrapped, &blob_size);
+      const wrapped_key given(tckms_wrapped_key_provider_id(wrapped), byte_view(info, info_size),
+                              byte_view(blob, blob_size));
       return static_cast<custom_key *>(userdata)->unwrap(context, given, mutable_byte_view(data_key, size));
     });
   }
@@ -1221,8 +1225,11 @@ class keyring {
 
 /** Reads what a message says about itself, as JSON, without opening it. Nothing of it is authenticated. */
 inline result<buffer> message_info(byte_view message) {
+  tckms_message_info *info = nullptr;
+  auto number = tckms_message_info_new(message.data(), message.size(), &info);
+  const std::unique_ptr<tckms_message_info, void (*)(tckms_message_info *)> owned(info, tckms_message_info_free);
   buffer out;
-  const auto number = tckms_message_info(message.data(), message.size(), out.out());
+  if (number == TCKMS_OK) number = tckms_message_info_json(info, out.out());
   return detail::made(number, std::move(out));
 }
 
@@ -1283,10 +1290,10 @@ class stream {
   }
 
   result<void> set_plaintext_size(std::uint64_t size) {
-    return detail::done(tckms_stream_set_message_size(get(), size));
+    return detail::done(tckms_stream_set_plaintext_size(get(), size));
   }
   result<void> set_plaintext_bound(std::uint64_t bound) {
-    return detail::done(tckms_stream_set_message_bound(get(), bound));
+    return detail::done(tckms_stream_set_plaintext_bound(get(), bound));
   }
   result<void> set_signed_allowed(bool allowed) {
     return detail::done(tckms_stream_set_signed_allowed(get(), allowed));
@@ -1360,7 +1367,7 @@ class stream {
   /** How long the whole message will be, once set_plaintext_size() was called. */
   result<std::uint64_t> message_size() {
     std::uint64_t size = 0;
-    const auto number = tckms_stream_total_size(get(), &size);
+    const auto number = tckms_stream_message_size(get(), &size);
     return detail::made(number, std::move(size));
   }
 

@@ -15,13 +15,34 @@ pub const ENCRYPTION_CONTEXT_MAX: usize = 1024;
 ///
 /// The text is sent as it is: the service may compare it as text, so it is never rewritten.
 pub(crate) fn check(text: &str) -> Result<()> {
+    check_length(text)?;
+    parse("encryption context", text).map(drop)
+}
+
+fn check_length(text: &str) -> Result<()> {
     let length = text.chars().count();
     if length > ENCRYPTION_CONTEXT_MAX {
         let message =
             format!("the encryption context has {length} characters, at most {ENCRYPTION_CONTEXT_MAX} are allowed");
         return Err(Error::new(Status::ContextTooLong, message));
     }
-    parse("encryption context", text).map(drop)
+    Ok(())
+}
+
+/// The one way to write these pairs as JSON: sorted by the bytes of their keys, without blanks, with no escapes but the
+/// necessary ones.
+pub(crate) fn canonical_json<'a>(pairs: impl Iterator<Item = Result<(&'a str, &'a str)>>) -> Result<String> {
+    let mut sorted = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) = pair?;
+        if sorted.insert(key, value).is_some() {
+            return Err(Error::new(Status::InvalidContext, "the context has a key twice"));
+        }
+    }
+    let json = serde_json::to_string(&sorted)
+        .map_err(|_| Error::new(Status::Internal, "a context could not be written as JSON"))?;
+    check_length(&json)?;
+    Ok(json)
 }
 
 /// The pairs of a JSON object whose values are strings, without duplicate keys. `what` is what an error calls the text.

@@ -70,7 +70,7 @@ pub enum Status {
     /// A keyring has no key that can do this: none to seal, or none to open.
     NoUsableKey = 133,
     /// There is more or less plaintext than the size or the bound that was set.
-    MessageSize = 134,
+    PlaintextSize = 134,
     /// A message would have more than 4294967295 frames; a larger frame length helps.
     MessageTooLong = 135,
     /// A stream is used after its end or after an error, or something is set too late.
@@ -503,7 +503,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     ),
     (Status::InvalidPem, c"TCKMS_ERR_INVALID_PEM", c"the PEM text holds no RSA key of the expected kind", FINAL),
     (Status::NoUsableKey, c"TCKMS_ERR_NO_USABLE_KEY", c"the keyring has no key for this", FINAL),
-    (Status::MessageSize, c"TCKMS_ERR_MESSAGE_SIZE", c"the plaintext has another size than was set", FINAL),
+    (Status::PlaintextSize, c"TCKMS_ERR_PLAINTEXT_SIZE", c"the plaintext has another size than was set", FINAL),
     (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames", FINAL),
     (Status::InvalidState, c"TCKMS_ERR_INVALID_STATE", c"the stream cannot do this any more", FINAL),
     (

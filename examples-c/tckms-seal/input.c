@@ -92,6 +92,16 @@ static int is_idle(int fd) {
   return poll(&wait, 1, PAUSE_MS) == 0;
 }
 
+static tckms_status read_info(const unsigned char *beginning, size_t len, tckms_buffer *json) {
+  tckms_message_info *info = NULL;
+  tckms_status status = tckms_message_info_new(beginning, len, &info);
+  if (status == TCKMS_OK) {
+    status = tckms_message_info_json(info, json);
+    tckms_message_info_free(info);
+  }
+  return status;
+}
+
 /*
  * Whoever writes into a pipe may send the header alone, or in pieces, and keep the pipe open. So the header is looked at
  * whenever there is a pause, and at the end.
@@ -109,7 +119,7 @@ int input_print_info(const struct input *input) {
     }
     len += got > 0 ? (size_t)got : 0;
     if (got == 0 || len == sizeof beginning || is_idle(input->fd)) {
-      status = tckms_message_info(beginning, len, &json);
+      status = read_info(beginning, len, &json);
     }
     got = got < 0 ? 1 : got;
   }

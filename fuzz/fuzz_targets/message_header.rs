@@ -1,4 +1,4 @@
-//! Anything at all as a message's header: tckms_message_info() understands it or refuses it, and says the same of less.
+//! Anything at all as a message's header: tckms_message_info_new() understands it or refuses it, and says the same of less.
 
 #![no_main]
 

@@ -96,6 +96,21 @@ pub(super) unsafe fn optional_bytes<'a>(pointer: *const c_void, len: usize, name
     Ok(Some(bytes).filter(|_| !pointer.is_null()))
 }
 
+/// Objects that may be none at all: `{NULL, 0}` is.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to `count` objects.
+pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+    check_len(count.saturating_mul(size_of::<T>()), name)?;
+    match (pointer.is_null(), count) {
+        (true, 0) => Ok(&[]),
+        (true, _) => Err(Error::new(Status::NullPointer, format!("{name} is NULL although there are {count}"))),
+        // SAFETY: the caller's promise, and the length is one that a Rust slice can have.
+        (false, _) => Ok(unsafe { slice::from_raw_parts(pointer, count) }),
+    }
+}
+
 /// Room for `len` bytes, which has to be there.
 ///
 /// # Safety

@@ -1,30 +1,50 @@
 //! A wrapping key whose work a program's callbacks do.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
-use super::arguments::{bytes, handle_mut};
+use super::arguments::{bytes, handle_mut, optional_text};
+use super::callback_error;
 use super::credentials::tckms_destructor;
 use super::extensible::Extensible;
-use super::guard::guard;
+use super::guard::{guard, guard_infallible};
 use crate::error::{Error, Result};
-use crate::seal::{KeyRequest, WrappedKey, WrappingKey};
-use crate::secret::Secret;
+use crate::seal::{CallbackKey, KeyCallbacks, WrappedKey, WrappingKey, check_provider_id};
 use crate::status::Status;
-use crate::sys::random;
 
-/// Where a callback puts the wrapped data key, with tckms_wrapped_key_set().
+/// A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or what it has to unwrap.
+/// It lives only during the callback, or as long as the tckms_message_info that it is a part of.
 pub struct tckms_wrapped_key {
+    /// With a NUL after it, for C.
+    provider_id: CString,
     provider_info: Vec<u8>,
     blob: Vec<u8>,
+}
+
+impl tckms_wrapped_key {
+    fn empty() -> Self {
+        Self { provider_id: CString::default(), provider_info: Vec::new(), blob: Vec::new() }
+    }
+
+    /// Nothing for a provider id with a NUL in it, which is none of C's.
+    fn of(wrapped: &WrappedKey) -> Option<Self> {
+        let provider_id = CString::new(wrapped.provider_id.as_str()).ok()?;
+        Some(Self { provider_id, provider_info: wrapped.provider_info.clone(), blob: wrapped.blob.clone() })
+    }
+
+    /// As a message claims it. A provider id with a NUL in it is "".
+    pub(super) fn claimed(wrapped: &WrappedKey) -> Self {
+        let provider_id = CString::new(wrapped.provider_id.as_str()).unwrap_or_default();
+        Self { provider_id, provider_info: wrapped.provider_info.clone(), blob: wrapped.blob.clone() }
+    }
 }
 
 /// A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
 ///
 /// Callbacks return 0 for success or a status of this library, which the caller then gets: TCKMS_ERR_SERVICE_UNAVAILABLE
 /// for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other
-/// number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. They run on the threads that seal and open, possibly several at once,
+/// number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With tckms_callback_set_error_text() they say why. They run on the threads that seal and open, possibly several at once,
 /// and must return: no longjmp() and no C++ exception may leave them. They may call this library, but not seal or open
 /// with the same keyring.
 ///
@@ -56,16 +76,12 @@ pub struct tckms_custom_key {
             out: *mut tckms_wrapped_key,
         ) -> c_int,
     >,
-    /// Unwraps a data key, which has to have exactly `data_key_len` bytes. What it is given was not authenticated by
-    /// anybody. NULL: this key opens nothing.
+    /// Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not authenticated.
+    /// NULL: this key opens nothing.
     pub unwrap: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
-            provider_id: *const c_char,
-            provider_info: *const u8,
-            provider_info_len: usize,
-            wrapped: *const u8,
-            wrapped_len: usize,
+            wrapped: *const tckms_wrapped_key,
             ctx_json: *const c_char,
             data_key: *mut u8,
             data_key_len: usize,
@@ -114,10 +130,75 @@ pub unsafe extern "C" fn tckms_wrapped_key_set(
     })
 }
 
+/// Tells the scheme of a wrapped data key.
+///
+/// @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
+/// @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_wrapped_key_provider_id(wrapped: *const tckms_wrapped_key) -> *const c_char {
+    // SAFETY: "Handles" in the header.
+    guard_infallible(c"".as_ptr(), || unsafe { wrapped.as_ref() }.map_or(c"".as_ptr(), |key| key.provider_id.as_ptr()))
+}
+
+/// Tells which key of its scheme wrapped a data key.
+///
+/// @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+/// @param len_or_null  The number of bytes.
+/// @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`. Never NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_wrapped_key_info(
+    wrapped: *const tckms_wrapped_key,
+    len_or_null: *mut usize,
+) -> *const u8 {
+    // SAFETY: "Handles" and "Outputs" in the header.
+    guard_infallible(c"".as_ptr().cast(), || unsafe { borrowed(wrapped, len_or_null, |key| &key.provider_info) })
+}
+
+/// Gives the bytes of a wrapped data key.
+///
+/// @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+/// @param len_or_null  The number of bytes.
+/// @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_wrapped_key_blob(
+    wrapped: *const tckms_wrapped_key,
+    len_or_null: *mut usize,
+) -> *const u8 {
+    // SAFETY: "Handles" and "Outputs" in the header.
+    guard_infallible(c"".as_ptr().cast(), || unsafe { borrowed(wrapped, len_or_null, |key| &key.blob) })
+}
+
+/// A part of a wrapped key, and its length.
+///
+/// # Safety
+///
+/// `wrapped` is NULL or a live wrapped key, `len_or_null` NULL or a place for a number.
+unsafe fn borrowed(
+    wrapped: *const tckms_wrapped_key,
+    len_or_null: *mut usize,
+    part: impl FnOnce(&tckms_wrapped_key) -> &[u8],
+) -> *const u8 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let part = wrapped.as_ref().map_or(&[][..], part);
+        if !len_or_null.is_null() {
+            len_or_null.write(part.len());
+        }
+        part.as_ptr()
+    }
+}
+
 /// The format's limit for each part of a wrapped key.
 const PART_MAX: usize = 65_535;
-/// As for the names of RSA keys.
-const NAME_MAX: usize = 512;
 
 // SAFETY: pointers without padding, of which each may be NULL.
 unsafe impl Extensible for tckms_custom_key {
@@ -125,148 +206,89 @@ unsafe impl Extensible for tckms_custom_key {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// The callbacks as the keyring holds them.
-pub(super) struct CustomKey {
-    callbacks: tckms_custom_key,
-    provider_id: Option<String>,
-    /// Two keys are never the same, whatever their callbacks do.
-    number: u64,
-}
+/// The program's functions and userdata.
+struct Callbacks(tckms_custom_key);
 
 // SAFETY: tckms_custom_key in the header demands of the program that the callbacks and their userdata may be used by
 // all threads.
-unsafe impl Send for CustomKey {}
+unsafe impl Send for Callbacks {}
 // SAFETY: as above.
-unsafe impl Sync for CustomKey {}
+unsafe impl Sync for Callbacks {}
 
-impl CustomKey {
-    /// # Safety
-    ///
-    /// `callbacks` keeps what tckms_custom_key in the header demands.
-    pub unsafe fn new(callbacks: tckms_custom_key) -> Result<Self> {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        // SAFETY: NULL or a NUL-terminated string ("Strings and buffers" in the header).
-        let provider_id = unsafe { super::arguments::optional_text(callbacks.provider_id, "provider_id")? };
-        if let Some(id) = provider_id
-            && (id.is_empty() || id.len() > NAME_MAX || !id.is_ascii() || id.starts_with("aws-kms"))
-        {
-            let message = format!("a provider id is 1 to {NAME_MAX} ASCII characters that do not begin with aws-kms");
-            return Err(Error::new(Status::InvalidKeyName, message));
-        }
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let provider_id = provider_id.map(str::to_owned);
-        Ok(Self { callbacks: tckms_custom_key { provider_id: ptr::null(), ..callbacks }, provider_id, number })
-    }
-
-    /// Calls back for a wrapped key.
-    fn wrapped(&self, call: impl FnOnce(*mut tckms_wrapped_key) -> c_int) -> Result<WrappedKey> {
-        let mut out = tckms_wrapped_key { provider_info: Vec::new(), blob: Vec::new() };
-        check_result(call(&raw mut out))?;
-        let provider_id = self.provider_id.clone().filter(|_| !out.blob.is_empty());
-        let provider_id = provider_id
-            .ok_or_else(|| Error::new(Status::CustomKeyFailed, "a callback of a custom key set no wrapped data key"))?;
-        Ok(WrappedKey { provider_id, provider_info: out.provider_info, blob: out.blob })
-    }
+/// A wrapping key of these callbacks.
+///
+/// # Safety
+///
+/// `callbacks` keeps what tckms_custom_key in the header demands.
+pub(super) unsafe fn custom_key(callbacks: tckms_custom_key) -> Result<Arc<dyn WrappingKey>> {
+    // SAFETY: NULL or a NUL-terminated string ("Strings and buffers" in the header).
+    let provider_id = unsafe { optional_text(callbacks.provider_id, "provider_id")? };
+    provider_id.map_or(Ok(()), check_provider_id)?;
+    Ok(Arc::new(CallbackKey::new(provider_id, Callbacks(tckms_custom_key { provider_id: ptr::null(), ..callbacks }))))
 }
 
-impl Drop for CustomKey {
+impl Drop for Callbacks {
     fn drop(&mut self) {
-        if let Some(destructor) = self.callbacks.destructor_or_null {
+        if let Some(destructor) = self.0.destructor_or_null {
             // SAFETY: the program's own pair, called once (tckms_custom_key in the header).
-            unsafe { destructor(self.callbacks.userdata) };
+            unsafe { destructor(self.0.userdata) };
         }
     }
 }
 
-impl WrappingKey for CustomKey {
-    fn identity(&self) -> Vec<u8> {
-        format!("custom/{}", self.number).into_bytes()
+impl KeyCallbacks for Callbacks {
+    fn can_generate(&self) -> bool {
+        self.0.generate.is_some()
     }
 
     fn can_wrap(&self) -> bool {
-        self.provider_id.is_some() && self.callbacks.wrap.is_some()
+        self.0.wrap.is_some()
     }
 
-    fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
-        let mut data_key = Secret::zeroed(request.data_key_len)?;
-        let Some(generate) = self.callbacks.generate else {
-            random::fill(data_key.expose_mut())?;
-            let wrapped = self.wrap(request, &data_key)?;
-            return Ok((data_key, wrapped));
-        };
-        let context = context_of(request)?;
-        let (room, len) = (data_key.expose_mut().as_mut_ptr(), request.data_key_len);
-        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
-        let wrapped =
-            self.wrapped(|out| unsafe { generate(self.callbacks.userdata, context.as_ptr(), room, len, out) })?;
-        Ok((filled(data_key)?, wrapped))
+    fn can_unwrap(&self) -> bool {
+        self.0.unwrap.is_some()
     }
 
-    fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
-        let Some(wrap) = self.callbacks.wrap else {
-            return Err(Error::new(Status::NoUsableKey, "a custom key wraps nothing"));
-        };
-        let context = context_of(request)?;
-        let data_key = data_key.expose();
+    fn generate(&self, context_json: &str, data_key: &mut [u8]) -> Result<(Vec<u8>, Vec<u8>)> {
+        let generate = self.0.generate.ok_or_else(missing)?;
+        let (context, mut out) = (c_context(context_json)?, tckms_wrapped_key::empty());
         // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
-        self.wrapped(|out| unsafe {
-            wrap(self.callbacks.userdata, context.as_ptr(), data_key.as_ptr(), data_key.len(), out)
+        call(|| unsafe {
+            generate(self.0.userdata, context.as_ptr(), data_key.as_mut_ptr(), data_key.len(), &raw mut out)
+        })?;
+        Ok((out.provider_info, out.blob))
+    }
+
+    fn wrap(&self, context_json: &str, data_key: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
+        let wrap = self.0.wrap.ok_or_else(missing)?;
+        let (context, mut out) = (c_context(context_json)?, tckms_wrapped_key::empty());
+        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
+        call(|| unsafe { wrap(self.0.userdata, context.as_ptr(), data_key.as_ptr(), data_key.len(), &raw mut out) })?;
+        Ok((out.provider_info, out.blob))
+    }
+
+    fn unwrap(&self, wrapped: &WrappedKey, context_json: &str, data_key: &mut [u8]) -> Result<()> {
+        let unwrap = self.0.unwrap.ok_or_else(missing)?;
+        let wrapped = tckms_wrapped_key::of(wrapped)
+            .ok_or_else(|| Error::new(Status::NoMatchingKey, "a custom key cannot unwrap this"))?;
+        let context = c_context(context_json)?;
+        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
+        call(|| unsafe {
+            unwrap(self.0.userdata, &raw const wrapped, context.as_ptr(), data_key.as_mut_ptr(), data_key.len())
         })
     }
-
-    fn claims(&self, wrapped: &WrappedKey) -> bool {
-        self.callbacks.unwrap.is_some() && self.provider_id.as_ref().is_none_or(|id| *id == wrapped.provider_id)
-    }
-
-    fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
-        let not_ours = || Error::new(Status::NoMatchingKey, "a custom key cannot unwrap this");
-        let unwrap = self.callbacks.unwrap.ok_or_else(not_ours)?;
-        // A provider id with a NUL in it is none of C's.
-        let provider_id = CString::new(wrapped.provider_id.as_str()).map_err(|_| not_ours())?;
-        let context = context_of(request)?;
-        let mut data_key = Secret::zeroed(request.data_key_len)?;
-        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
-        check_result(unsafe {
-            unwrap(
-                self.callbacks.userdata,
-                provider_id.as_ptr(),
-                wrapped.provider_info.as_ptr(),
-                wrapped.provider_info.len(),
-                wrapped.blob.as_ptr(),
-                wrapped.blob.len(),
-                context.as_ptr(),
-                data_key.expose_mut().as_mut_ptr(),
-                request.data_key_len,
-            )
-        })?;
-        Ok(data_key)
-    }
 }
 
-/// A callback that forgets to write the new data key must not make one of it that everybody knows.
-fn filled(data_key: Secret) -> Result<Secret> {
-    if data_key.expose().iter().any(|byte| *byte != 0) {
-        return Ok(data_key);
-    }
-    Err(Error::new(Status::CustomKeyFailed, "a callback of a custom key made a data key of zeros"))
+fn call(callback: impl FnOnce() -> c_int) -> Result<()> {
+    callback_error::call("a callback of a custom key", Status::CustomKeyFailed, callback)
 }
 
-/// "{}" for no pairs. JSON writes a NUL as an escape, so there is none in it.
-fn context_of(request: &KeyRequest<'_>) -> Result<CString> {
-    CString::new(request.context_json.unwrap_or("{}"))
-        .map_err(|_| Error::new(Status::Internal, "canonical JSON has a NUL in it"))
+/// Only what is there is called.
+fn missing() -> Error {
+    Error::new(Status::Internal, "a callback of a custom key is missing")
 }
 
-fn check_result(number: c_int) -> Result<()> {
-    match Status::from_number(number) {
-        Some(Status::Ok) => Ok(()),
-        Some(status) => {
-            let text = CStr::to_string_lossy(status.message());
-            Err(Error::new(status, format!("a callback of a custom key says: {text}")))
-        }
-        None => {
-            let message = format!("a callback of a custom key returned {number}, which is no status of this library");
-            Err(Error::new(Status::CustomKeyFailed, message))
-        }
-    }
+/// JSON writes a NUL as an escape, so there is none in it.
+fn c_context(json: &str) -> Result<CString> {
+    CString::new(json).map_err(|_| Error::new(Status::Internal, "canonical JSON has a NUL in it"))
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::arguments::{bytes, handle, handle_mut, milliseconds, optional_text, text, timeout};
 use super::client::tckms_client;
-use super::custom_key::{CustomKey, tckms_custom_key};
+use super::custom_key::{custom_key, tckms_custom_key};
 use super::extensible::{self, Extensible};
 use super::guard::{guard, guard_infallible};
 use crate::error::{Error, Result};
-use crate::seal::{CACHE_AGE_MAX, Cache, CacheLimits, Context, Keyring, Policy};
+use crate::seal::{CACHE_AGE_MAX, Cache, CacheLimits, CommitmentPolicy, Context, Keyring};
 use crate::status::Status;
 
 /// The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
@@ -19,10 +19,10 @@ use crate::status::Status;
 /// with it at once. Streams copy it.
 pub struct tckms_keyring(pub(super) Keyring);
 
-/// Policy: messages that commit to one data key are opened, no others. The default.
-pub const TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT: c_int = 0;
-/// Policy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
-pub const TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT: c_int = 1;
+/// CommitmentPolicy: messages that commit to one data key are opened, no others. The default.
+pub const TCKMS_COMMITMENT_REQUIRED: c_int = 0;
+/// CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
+pub const TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN: c_int = 1;
 
 /// How long and how much a cached data key serves. A member that is 0 has its default.
 ///
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
         // SAFETY: "Handles" in the header; `key` points to `size` bytes, as the comment above demands.
         unsafe {
             let keyring = handle_mut(keyring, "keyring")?;
-            keyring.0.add(Arc::new(CustomKey::new(extensible::read(key, size, "key")?)?));
+            keyring.0.add(custom_key(extensible::read(key, size, "key")?)?);
         }
         Ok(())
     })
@@ -203,9 +203,10 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
 /// Lets data keys serve more than one message, so that most messages need no request. Off by default.
 ///
 /// @param keyring  The keyring.
-/// @param limits_or_null  How long and how much; NULL for the defaults.
+/// @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no cache from now on.
 /// @param size     sizeof(tckms_cache_limits); ignored with NULL.
-/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or TCKMS_ERR_OUT_OF_RANGE.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION or
+///                 TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// A data key serves messages with the very same context only: a context with a value of its own for each message makes
 /// the cache useless. Streams use it when their size or a bound was set. A key is renewed before it is too old; while
@@ -224,7 +225,8 @@ pub unsafe extern "C" fn tckms_keyring_set_cache(
         let (keyring, limits) = unsafe {
             (handle_mut(keyring, "keyring")?, extensible::read_optional(limits_or_null, size, "limits_or_null")?)
         };
-        keyring.0.set_cache(Some(Arc::new(Cache::new(limits.unwrap_or_default().with_defaults()?)?)));
+        let cache = limits.map(|limits: tckms_cache_limits| Cache::new(limits.with_defaults()?)).transpose()?;
+        keyring.0.set_cache(cache.map(Arc::new));
         Ok(())
     })
 }
@@ -255,19 +257,19 @@ impl tckms_cache_limits {
 /// Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.
 ///
 /// @param keyring  The keyring.
-/// @param policy   TCKMS_POLICY_REQUIRE_ENCRYPT_REQUIRE_DECRYPT (default) or
-///                 TCKMS_POLICY_REQUIRE_ENCRYPT_ALLOW_DECRYPT.
+/// @param policy   TCKMS_COMMITMENT_REQUIRED (default) or
+///                 TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// Threads: one at a time per keyring.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_keyring_set_policy(keyring: *mut tckms_keyring, policy: c_int) -> Status {
+pub unsafe extern "C" fn tckms_keyring_set_commitment_policy(keyring: *mut tckms_keyring, policy: c_int) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
         let keyring = unsafe { handle_mut(keyring, "keyring")? };
-        let policy = Policy::from_number(policy)
+        let policy = CommitmentPolicy::from_number(policy)
             .ok_or_else(|| Error::new(Status::OutOfRange, format!("the policy is {policy}, 0 and 1 are allowed")))?;
         keyring.0.set_policy(policy);
         Ok(())

@@ -6,7 +6,7 @@ use super::arguments::{bytes, handle, optional_text};
 use super::buffer::tckms_buffer;
 use super::guard::guard;
 use super::keyring::tckms_keyring;
-use crate::seal::{Context, MessageInfo};
+use crate::seal::Context;
 use crate::status::Status;
 
 /// Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message is in the
@@ -86,29 +86,5 @@ pub unsafe extern "C" fn tckms_open(
         };
         let expected = Context::from_optional_json(expected)?;
         out.fill_with(|room| keyring.0.open_into(message, &expected, room))
-    })
-}
-
-/// Reads what a message says about itself, without opening it. Nothing of it is authenticated: anybody can have written
-/// it. Good for choosing a key and for finding out why a message does not open.
-///
-/// @param msg   The message, or its beginning.
-/// @param len   The number of bytes.
-/// @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
-///              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
-///              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". Free it with
-///              tckms_buffer_free().
-/// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
-///              complete, or a status of TCKMS_CATEGORY_INTEGRITY.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_message_info(msg: *const c_void, len: usize, json: *mut tckms_buffer) -> Status {
-    guard(|| {
-        // SAFETY: "Strings and buffers" and "Outputs" in the header.
-        let (out, message) = unsafe { (tckms_buffer::out(json, "json")?, bytes(msg, len, "msg")?) };
-        out.fill(MessageInfo::read(message)?.to_json().as_bytes())
     })
 }

@@ -130,12 +130,12 @@ pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_stream_set_message_size(stream: *mut tckms_stream, size: u64) -> Status {
+pub unsafe extern "C" fn tckms_stream_set_plaintext_size(stream: *mut tckms_stream, size: u64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
         match unsafe { &mut handle_mut(stream, "stream")?.0 } {
-            Kind::Seal(sealer) => sealer.set_message_size(size),
-            Kind::Open(opener) => opener.set_message_size(size),
+            Kind::Seal(sealer) => sealer.set_plaintext_size(size),
+            Kind::Open(opener) => opener.set_plaintext_size(size),
         }
     })
 }
@@ -151,12 +151,12 @@ pub unsafe extern "C" fn tckms_stream_set_message_size(stream: *mut tckms_stream
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_stream_set_message_bound(stream: *mut tckms_stream, bound: u64) -> Status {
+pub unsafe extern "C" fn tckms_stream_set_plaintext_bound(stream: *mut tckms_stream, bound: u64) -> Status {
     guard(|| {
         // SAFETY: "Handles" in the header.
         match unsafe { &mut handle_mut(stream, "stream")?.0 } {
-            Kind::Seal(sealer) => sealer.set_message_bound(bound),
-            Kind::Open(opener) => opener.set_message_bound(bound),
+            Kind::Seal(sealer) => sealer.set_plaintext_bound(bound),
+            Kind::Open(opener) => opener.set_plaintext_bound(bound),
         }
     })
 }
@@ -298,8 +298,8 @@ pub unsafe extern "C" fn tckms_stream_output_size(
 
 /// Tells how long the whole message will be, to the byte, before it is written.
 ///
-/// @param stream      A stream that seals, after tckms_stream_set_message_size().
-/// @param total_size  Bytes.
+/// @param stream      A stream that seals, after tckms_stream_set_plaintext_size().
+/// @param message_size  Bytes.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was not set or the stream
 ///                    opens, or any status of the keys that are asked.
 ///
@@ -307,12 +307,13 @@ pub unsafe extern "C" fn tckms_stream_output_size(
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_stream_total_size(stream: *mut tckms_stream, total_size: *mut u64) -> Status {
+pub unsafe extern "C" fn tckms_stream_message_size(stream: *mut tckms_stream, message_size: *mut u64) -> Status {
     guard(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
-        let (total_size, stream) = unsafe { (number_out(total_size, "total_size")?, handle_mut(stream, "stream")?) };
-        *total_size = match &mut stream.0 {
-            Kind::Seal(sealer) => sealer.total_len()?,
+        let (message_size, stream) =
+            unsafe { (number_out(message_size, "message_size")?, handle_mut(stream, "stream")?) };
+        *message_size = match &mut stream.0 {
+            Kind::Seal(sealer) => sealer.message_len()?,
             Kind::Open(_) => {
                 return Err(Error::new(Status::InvalidState, "a message does not say how long its plaintext is"));
             }

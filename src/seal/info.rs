@@ -1,14 +1,21 @@
 //! What a message says about itself, to whoever has it. Nothing of it is authenticated.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+
 use crate::encoding::hex;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sanitize::sanitized_json;
 use crate::seal::format::context::Context;
 use crate::seal::format::header::{Content, HeaderReader, ReadPolicy};
 use crate::seal::format::limits::Limits;
-use crate::seal::format::suite::Policy;
+use crate::seal::format::suite::CommitmentPolicy;
 use crate::seal::keys::wrapping_key::WrappedKey;
 use crate::seal::message_reader::truncated;
+use crate::status::Status;
 
 /// The claims of a message's header. Anybody can have written them: they are good for choosing a key and for finding
 /// out why a message does not open, and for nothing else.
@@ -34,10 +41,11 @@ pub struct MessageInfo {
 }
 
 impl MessageInfo {
-    /// Reads the header at the beginning of `message`, of which the rest need not be there.
+    /// Reads the header at the beginning of `message`, of which the rest need not be there. The limits are those with which
+    /// a keyring opens messages unless it sets others.
     pub fn read(message: &[u8]) -> Result<Self> {
-        let limits = Limits { wrapped_keys: usize::MAX, frame_len: usize::MAX, ..Limits::default() };
-        let accept = ReadPolicy { policy: Policy::RequireEncryptAllowDecrypt, signed_allowed: true, limits };
+        let limits = Limits::default();
+        let accept = ReadPolicy { policy: CommitmentPolicy::NotRequiredToOpen, signed_allowed: true, limits };
         let header = HeaderReader::new(accept).advance(message)?.ok_or_else(truncated)?;
         Ok(Self {
             version: header.suite.version(),
@@ -55,34 +63,100 @@ impl MessageInfo {
         })
     }
 
-    /// The claims as a JSON object.
-    pub fn to_json(&self) -> String {
-        let pairs: serde_json::Map<_, _> =
-            self.context.pairs().map(|(key, value)| (key.into(), value.into())).collect();
-        let json = serde_json::json!({
-            "authenticated": false,
-            "version": self.version,
-            "suite": format!("{:04x}", self.suite),
-            "committing": self.committing,
-            "signed": self.signed,
-            "message_id": hex(&self.message_id),
-            "context": pairs,
-            "wrapped_keys": self.wrapped_keys.iter().map(wrapped_key_json).collect::<Vec<_>>(),
-            "frame_len": self.frame_len,
-            "header_len": self.header_len,
-        });
-        // The names are those of whoever wrote the message, and this is printed to terminals.
-        sanitized_json(&json.to_string()).into_owned()
+    /// The claims as a JSON object. It is written without a copy of the claims, into memory that may be refused.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut text = JsonText::default();
+        let mut serializer = Serializer::with_formatter(&mut text, Printable);
+        let claims = Claims {
+            authenticated: false,
+            version: self.version,
+            suite: format!("{:04x}", self.suite),
+            committing: self.committing,
+            signed: self.signed,
+            message_id: hex(&self.message_id),
+            context: Pairs(&self.context),
+            wrapped_keys: WrappedKeys(&self.wrapped_keys),
+            frame_len: self.frame_len,
+            header_len: self.header_len,
+        };
+        claims
+            .serialize(&mut serializer)
+            .map_err(|_| Error::new(Status::OutOfMemory, "no memory for the JSON text"))?;
+        Ok(text.0)
     }
 }
 
-/// The info is text in most schemes; where it is not, it is told in hexadecimal.
-fn wrapped_key_json(key: &WrappedKey) -> serde_json::Value {
-    let text = std::str::from_utf8(&key.provider_info).ok();
-    serde_json::json!({
-        "provider_id": key.provider_id,
-        "provider_info": text,
-        "provider_info_hex": text.is_none().then(|| hex(&key.provider_info)),
-        "wrapped_len": key.blob.len(),
-    })
+#[derive(Serialize)]
+struct Claims<'a> {
+    authenticated: bool,
+    version: u8,
+    suite: String,
+    committing: bool,
+    signed: bool,
+    message_id: String,
+    context: Pairs<'a>,
+    wrapped_keys: WrappedKeys<'a>,
+    frame_len: Option<usize>,
+    header_len: usize,
+}
+
+struct Pairs<'a>(&'a Context);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.pairs())
+    }
+}
+
+struct WrappedKeys<'a>(&'a [WrappedKey]);
+
+impl Serialize for WrappedKeys<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(WrappedKeyClaims::of))
+    }
+}
+
+/// The info is text in most schemes; where it is not, it is written in hexadecimal.
+#[derive(Serialize)]
+struct WrappedKeyClaims<'a> {
+    provider_id: &'a str,
+    provider_info: Option<&'a str>,
+    provider_info_hex: Option<String>,
+    wrapped_len: usize,
+}
+
+impl<'a> WrappedKeyClaims<'a> {
+    fn of(key: &'a WrappedKey) -> Self {
+        let text = std::str::from_utf8(&key.provider_info).ok();
+        Self {
+            provider_id: &key.provider_id,
+            provider_info: text,
+            provider_info_hex: text.is_none().then(|| hex(&key.provider_info)),
+            wrapped_len: key.blob.len(),
+        }
+    }
+}
+
+/// The names are those of whoever wrote the message, and this is printed to terminals.
+struct Printable;
+
+impl Formatter for Printable {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        writer.write_all(sanitized_json(fragment).as_bytes())
+    }
+}
+
+#[derive(Default)]
+struct JsonText(Vec<u8>);
+
+impl Write for JsonText {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_reserve(bytes.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

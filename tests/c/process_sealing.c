@@ -35,16 +35,14 @@ static int wrap(void *userdata, const char *ctx_json, const uint8_t *data_key, s
   return TCKMS_OK;
 }
 
-static int unwrap(void *userdata, const char *provider_id, const uint8_t *provider_info, size_t provider_info_len,
-                  const uint8_t *wrapped, size_t wrapped_len, const char *ctx_json, uint8_t *data_key, size_t len) {
+static int unwrap(void *userdata, const tckms_wrapped_key *wrapped, const char *ctx_json, uint8_t *data_key, size_t len) {
+  size_t wrapped_len;
+  const uint8_t *blob = tckms_wrapped_key_blob(wrapped, &wrapped_len);
   (void)userdata;
-  (void)provider_id;
-  (void)provider_info;
-  (void)provider_info_len;
   (void)ctx_json;
   CHECK_INT(wrapped_len, KEY_LEN);
   CHECK_INT(len, KEY_LEN);
-  mask(data_key, wrapped, len);
+  mask(data_key, blob, len);
   return TCKMS_OK;
 }
 
@@ -222,11 +220,17 @@ static void nothing_is_left_of_threads_between_descriptors(int signing) {
   CHECK(close(plain) == 0 && close(message) == 0 && close(opened) == 0);
 }
 
+static void set_default_cache(tckms_keyring *keyring) {
+  tckms_cache_limits limits;
+  memset(&limits, 0, sizeof limits);
+  CHECK_OK(tckms_keyring_set_cache(keyring, &limits, sizeof limits));
+}
+
 /* While a cache is in use its data keys are there, and the search finds them; with the keyring they are gone. */
 static void a_cache_keeps_data_keys_until_it_is_freed(int signing) {
   tckms_keyring *keyring = masking_keyring(signing);
   tckms_buffer message;
-  CHECK_OK(tckms_keyring_set_cache(keyring, NULL, 0));
+  set_default_cache(keyring);
   message = seal_secret(keyring);
   open_secret(keyring, &message);
   CHECK(scan_memory(NULL) >= KEY_LEN / FRAGMENT);
@@ -271,7 +275,7 @@ static void nothing_is_left_of_data_keys_from_kms(int cached) {
   tckms_buffer message;
   CHECK_OK(tckms_keyring_add_kms(keyring, client, MAIN_KEY));
   if (cached) {
-    CHECK_OK(tckms_keyring_set_cache(keyring, NULL, 0));
+    set_default_cache(keyring);
   }
   message = seal_secret(keyring);
   open_secret(keyring, &message);
@@ -286,12 +290,16 @@ static void nothing_is_left_of_data_keys_from_kms(int cached) {
 
 static unsigned char known_data_key[SECRET_MAX];
 
-static int hand_out(void *userdata, const char *provider_id, const uint8_t *provider_info, size_t provider_info_len,
-                    const uint8_t *wrapped, size_t wrapped_len, const char *ctx_json, uint8_t *data_key, size_t len) {
-  (void)wrapped;
+static int hand_out(void *userdata, const tckms_wrapped_key *wrapped, const char *ctx_json, uint8_t *data_key,
+                    size_t len) {
+  size_t wrapped_len;
+  (void)userdata;
+  (void)ctx_json;
+  CHECK(tckms_wrapped_key_blob(wrapped, &wrapped_len) != NULL);
   CHECK_INT(wrapped_len, 1);
-  return unwrap(userdata, provider_id, provider_info, provider_info_len, known_data_key, KEY_LEN, ctx_json, data_key,
-                len);
+  CHECK_INT(len, KEY_LEN);
+  mask(data_key, known_data_key, len);
+  return TCKMS_OK;
 }
 
 static void look_for_key(const char *name) {

@@ -46,8 +46,13 @@ pub fn last_is_retryable() -> bool {
 }
 
 pub fn info(message: &[u8]) -> Outcome<serde_json::Value> {
-    let json = filled(|out| unsafe { tckms_message_info(message.as_ptr().cast(), message.len(), out) })?;
-    Ok(serde_json::from_slice(&json).unwrap())
+    let mut info = ptr::dangling_mut();
+    let read = outcome(unsafe { tckms_message_info_new(message.as_ptr().cast(), message.len(), &mut info) });
+    assert_eq!(read.is_err(), info.is_null());
+    read?;
+    let json = filled(|out| unsafe { tckms_message_info_json(info, out) });
+    unsafe { tckms_message_info_free(info) };
+    Ok(serde_json::from_slice(&json?).unwrap())
 }
 
 /// A message whose header names these wrapped keys, each with provider, info and blob, and that no data key opens.
@@ -121,7 +126,7 @@ impl Keyring {
     }
 
     pub fn set_policy(&self, policy: i32) -> Outcome<()> {
-        outcome(unsafe { tckms_keyring_set_policy(self.0, policy) })
+        outcome(unsafe { tckms_keyring_set_commitment_policy(self.0, policy) })
     }
 
     pub fn set_signing(&self, signing: bool) {
@@ -180,11 +185,11 @@ impl Stream {
     }
 
     pub fn set_size(&self, size: u64) -> Outcome<()> {
-        outcome(unsafe { tckms_stream_set_message_size(self.0, size) })
+        outcome(unsafe { tckms_stream_set_plaintext_size(self.0, size) })
     }
 
     pub fn set_bound(&self, bound: u64) -> Outcome<()> {
-        outcome(unsafe { tckms_stream_set_message_bound(self.0, bound) })
+        outcome(unsafe { tckms_stream_set_plaintext_bound(self.0, bound) })
     }
 
     /// Consumed and produced.
@@ -215,9 +220,9 @@ impl Stream {
         Ok(size)
     }
 
-    pub fn total_size(&self) -> Outcome<u64> {
+    pub fn message_size(&self) -> Outcome<u64> {
         let mut size = 0;
-        outcome(unsafe { tckms_stream_total_size(self.0, &mut size) })?;
+        outcome(unsafe { tckms_stream_message_size(self.0, &mut size) })?;
         Ok(size)
     }
 

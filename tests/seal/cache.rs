@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tckms::Status;
 use tckms::ffi::tckms_cache_limits;
-use tckms::seal::{Cache, CacheLimits, Context, Keyring as CoreKeyring, Policy};
+use tckms::seal::{Cache, CacheLimits, CommitmentPolicy, Context, Keyring as CoreKeyring};
 
 use super::api::{Client, Keyring, Outcome, Stream, last_is_retryable};
 use super::key::{TestKey, count};
@@ -40,6 +40,19 @@ fn without_a_cache_each_message_has_a_data_key() {
     keyring.open(&message, "").unwrap();
     keyring.open(&message, "").unwrap();
     assert_eq!((count(&key.generated), count(&key.unwrapped)), (2, 2));
+}
+
+#[test]
+fn a_cache_is_switched_off_with_null() {
+    let (keyring, key) = TestKey::keyring();
+    keyring.set_cache(&Default::default()).unwrap();
+    keyring.seal(b"x", "").unwrap();
+    keyring.seal(b"x", "").unwrap();
+    assert_eq!(count(&key.generated), 1);
+    assert_eq!(unsafe { tckms::ffi::tckms_keyring_set_cache(keyring.0, std::ptr::null(), 0) }, Status::Ok);
+    keyring.seal(b"x", "").unwrap();
+    keyring.seal(b"x", "").unwrap();
+    assert_eq!(count(&key.generated), 3);
 }
 
 #[test]
@@ -197,10 +210,10 @@ fn two_keyrings_share_a_cache_and_nothing_in_it() {
         keyring.set_cache(Some(std::sync::Arc::clone(&cache)));
         keyring
     };
-    let strict = keyring(Policy::RequireEncryptRequireDecrypt, &counting);
-    let lax = keyring(Policy::RequireEncryptAllowDecrypt, &counting);
+    let strict = keyring(CommitmentPolicy::Required, &counting);
+    let lax = keyring(CommitmentPolicy::NotRequiredToOpen, &counting);
     let other_key = std::sync::Arc::new(Counting { name: "other", ..Default::default() });
-    let other = keyring(Policy::RequireEncryptRequireDecrypt, &other_key);
+    let other = keyring(CommitmentPolicy::Required, &other_key);
     for (keyring, expected) in [(&strict, 1), (&lax, 2), (&strict, 2), (&lax, 2), (&other, 2)] {
         let mut memory = [0; 1024];
         keyring.seal_into(b"x", &Context::default(), |len| Ok(&mut memory[..len])).unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tckms::Status;
-use tckms::ffi::{tckms_custom_key, tckms_wrapped_key, tckms_wrapped_key_set};
+use tckms::ffi::{tckms_custom_key, tckms_wrapped_key, tckms_wrapped_key_blob, tckms_wrapped_key_set};
 
 use super::api::Keyring;
 
@@ -121,11 +121,7 @@ unsafe fn put(context: *const c_char, data_key: *const u8, len: usize, out: *mut
 
 unsafe extern "C" fn unwrap(
     userdata: *mut c_void,
-    _provider_id: *const c_char,
-    _info: *const u8,
-    _info_len: usize,
-    wrapped: *const u8,
-    wrapped_len: usize,
+    wrapped: *const tckms_wrapped_key,
     _context: *const c_char,
     data_key: *mut u8,
     data_key_len: usize,
@@ -133,8 +129,9 @@ unsafe extern "C" fn unwrap(
     unsafe {
         let this = key(userdata);
         let answer = this.begin(&this.unwrapped);
-        let honest: Vec<u8> =
-            std::slice::from_raw_parts(wrapped, wrapped_len).iter().map(|byte| byte.wrapping_sub(1)).collect();
+        let mut len = 0;
+        let blob = tckms_wrapped_key_blob(wrapped, &mut len);
+        let honest: Vec<u8> = std::slice::from_raw_parts(blob, len).iter().map(|byte| byte.wrapping_sub(1)).collect();
         let known = if this.fixed.is_empty() { &honest } else { &this.fixed };
         if answer != 0 || known.len() != data_key_len {
             return if answer == 0 { Status::NoMatchingKey as c_int } else { answer };

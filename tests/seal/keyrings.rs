@@ -1,12 +1,12 @@
 //! Keys, contexts and claims.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::process::Command;
 use std::ptr;
 use std::sync::Arc;
 
 use tckms::Status;
-use tckms::ffi::{tckms_custom_key, tckms_wrapped_key, tckms_wrapped_key_set};
+use tckms::ffi::*;
 
 use super::api::{Keyring, forged, info, last_is_retryable, last_message};
 use super::key::{PROVIDER, TestKey, count};
@@ -145,6 +145,47 @@ fn callbacks_answer_with_statuses_or_are_at_fault() {
     }
     drop(keyring);
     assert_eq!(count(&key.destroyed), 1);
+}
+
+unsafe extern "C" fn explain(
+    _: *mut c_void,
+    wrapped: *const tckms_wrapped_key,
+    _: *const c_char,
+    _: *mut u8,
+    _: usize,
+) -> c_int {
+    unsafe {
+        let mut len = 77;
+        assert_eq!(CStr::from_ptr(tckms_wrapped_key_provider_id(wrapped)), PROVIDER);
+        let info = tckms_wrapped_key_info(wrapped, &mut len);
+        assert_eq!(std::slice::from_raw_parts(info, len), b"key-1");
+        assert_eq!(tckms_wrapped_key_info(wrapped, ptr::null_mut()), info);
+        assert_eq!(tckms_callback_set_error_text(c"\xff".as_ptr()), Status::InvalidUtf8);
+        assert_eq!(tckms_callback_set_error_text(ptr::null()), Status::NullPointer);
+        assert_eq!(tckms_callback_set_error_text(c"slot 3 is\x1b[2J locked".as_ptr()), Status::Ok);
+    }
+    Status::ServiceUnavailable as c_int
+}
+
+#[test]
+fn a_callback_says_why_it_fails() {
+    let (keyring, key) = TestKey::keyring();
+    let message = keyring.seal(b"x", "").unwrap();
+    let other = Keyring::new();
+    let callbacks = tckms_custom_key { unwrap: Some(explain), ..key.callbacks(PROVIDER.as_ptr()) };
+    other.add_custom(&callbacks).unwrap();
+    assert_eq!(other.open(&message, ""), Err(Status::ServiceUnavailable));
+    assert!(last_message().contains("slot 3 is\\u{1b}[2J locked"), "{}", last_message());
+    assert!(last_is_retryable());
+    // It counts for one callback.
+    key.set_answer(Status::ServiceUnavailable);
+    assert_eq!(keyring.open(&message, ""), Err(Status::ServiceUnavailable));
+    assert!(!last_message().contains("slot 3"));
+    unsafe {
+        assert_eq!(CStr::from_ptr(tckms_wrapped_key_provider_id(ptr::null())), c"");
+        let mut len = 77;
+        assert!(!tckms_wrapped_key_blob(ptr::null(), &mut len).is_null() && len == 0);
+    }
 }
 
 #[test]
@@ -299,5 +340,104 @@ fn a_message_tells_its_claims() {
     assert_eq!(info(&message[..header_len - 1]), Err(Status::Truncated));
     assert_eq!(info(b"hello"), Err(Status::NotAMessage));
     assert_eq!(info(b"AgR4"), Err(Status::MessageIsBase64));
-    assert_eq!(unsafe { tckms::ffi::tckms_message_info(ptr::null(), 0, ptr::null_mut()) }, Status::NullPointer);
+    assert_eq!(unsafe { tckms::ffi::tckms_message_info_new(ptr::null(), 0, ptr::null_mut()) }, Status::NullPointer);
+}
+
+#[test]
+fn a_messages_claims_have_accessors() {
+    let (keyring, _) = TestKey::keyring();
+    keyring.set_frame_len(512).unwrap();
+    let message = keyring.seal(&[7; 1000], r#"{"b":"密","a":"1","n":"x\u0000y"}"#).unwrap();
+    let text = |text: *const c_char| (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_str().unwrap());
+    unsafe {
+        let mut claims = ptr::null_mut();
+        assert_eq!(tckms_message_info_new(message.as_ptr().cast(), message.len(), &mut claims), Status::Ok);
+        assert_eq!((tckms_message_info_version(claims), tckms_message_info_suite(claims)), (2, 0x0478));
+        assert_eq!((tckms_message_info_committing(claims), tckms_message_info_signed(claims)), (1, 0));
+        assert_eq!(tckms_message_info_frame_len(claims), 512);
+        assert_eq!(tckms_message_info_header_len(claims) as u64, info(&message).unwrap()["header_len"]);
+        let mut len = 0;
+        let id = tckms_message_info_message_id(claims, &mut len);
+        assert_eq!(std::slice::from_raw_parts(id, len), &message[3..35]);
+        assert_eq!(tckms_message_info_context_count(claims), 3);
+        for (index, key, value) in [(0, Some("a"), Some("1")), (1, Some("b"), Some("密")), (2, Some("n"), None)] {
+            assert_eq!(text(tckms_message_info_context_key(claims, index)), key);
+            assert_eq!(text(tckms_message_info_context_value(claims, index)), value);
+        }
+        for beyond in [3, usize::MAX] {
+            assert!(tckms_message_info_context_key(claims, beyond).is_null());
+            assert!(tckms_message_info_context_value(claims, beyond).is_null());
+            assert!(tckms_message_info_wrapped_key(claims, beyond).is_null());
+        }
+        assert_eq!(tckms_message_info_wrapped_key_count(claims), 1);
+        let wrapped = tckms_message_info_wrapped_key(claims, 0);
+        assert_eq!(CStr::from_ptr(tckms_wrapped_key_provider_id(wrapped)), PROVIDER);
+        let blob = tckms_wrapped_key_blob(wrapped, &mut len);
+        assert_eq!((blob.is_null(), len), (false, 32));
+        tckms_message_info_free(claims);
+        tckms_message_info_free(ptr::null_mut());
+        let nothing: *const tckms_message_info = ptr::null();
+        assert_eq!((tckms_message_info_version(nothing), tckms_message_info_suite(nothing)), (0, 0));
+        assert!(!tckms_message_info_message_id(nothing, &mut len).is_null() && len == 0);
+        assert_eq!(tckms_message_info_json(nothing, ptr::null_mut()), Status::NullPointer);
+    }
+}
+
+/// As a message with thousands of wrapped keys, or pairs, takes much memory for its size, its claims have the limits that
+/// opening has.
+#[test]
+fn claims_have_the_limits_of_opening() {
+    let blob = [7; 10];
+    assert!(info(&forged(&vec![("a", "b", &blob[..]); 8])).is_ok());
+    assert_eq!(info(&forged(&vec![("a", "b", &blob[..]); 9])), Err(Status::TooManyDataKeys));
+    let long = vec![b'x'; 65_535];
+    let text = std::str::from_utf8(&long).unwrap();
+    assert_eq!(info(&forged(&vec![(text, text, &long[..]); 3])), Err(Status::HeaderTooLong));
+}
+
+fn context_json(pairs: &[(&str, &str)]) -> Result<String, Status> {
+    let owned: Vec<_> =
+        pairs.iter().map(|(key, value)| (CString::new(*key).unwrap(), CString::new(*value).unwrap())).collect();
+    let pairs: Vec<_> =
+        owned.iter().map(|(key, value)| tckms_context_pair { key: key.as_ptr(), value: value.as_ptr() }).collect();
+    let mut out = tckms_buffer { data: ptr::null_mut(), len: 0 };
+    match unsafe { tckms_context_json(pairs.as_ptr(), pairs.len(), &mut out) } {
+        Status::Ok => {
+            let json = unsafe { std::slice::from_raw_parts(out.data, out.len) }.to_vec();
+            unsafe { tckms_buffer_free(&mut out) };
+            Ok(String::from_utf8(json).unwrap())
+        }
+        status => {
+            assert!(out.data.is_null());
+            Err(status)
+        }
+    }
+}
+
+#[test]
+fn pairs_become_json_in_one_way() {
+    assert_eq!(context_json(&[]).unwrap(), "{}");
+    let expected = r#"{"a":"\"\\\n\u0001","b":"密/","ä":""}"#;
+    let pairs = [("ä", ""), ("b", "密/"), ("a", "\"\\\n\u{1}")];
+    assert_eq!(context_json(&pairs).unwrap(), expected);
+    assert_eq!(context_json(&[pairs[2], pairs[0], pairs[1]]).unwrap(), expected);
+    assert_eq!(context_json(&[("a", "1"), ("a", "1")]), Err(Status::InvalidContext));
+    assert!(context_json(&[("a", &"密".repeat(1016))]).is_ok());
+    assert_eq!(context_json(&[("a", &"密".repeat(1017))]), Err(Status::ContextTooLong));
+    let pair = |key, value| tckms_context_pair { key, value };
+    let mut out = tckms_buffer { data: ptr::null_mut(), len: 0 };
+    let mut refused = |pairs: &[tckms_context_pair]| unsafe { tckms_context_json(pairs.as_ptr(), 1, &mut out) };
+    assert_eq!(refused(&[pair(ptr::null(), c"x".as_ptr())]), Status::NullPointer);
+    assert_eq!(refused(&[pair(c"x".as_ptr(), ptr::null())]), Status::NullPointer);
+    assert_eq!(refused(&[pair(c"\xff".as_ptr(), c"x".as_ptr())]), Status::InvalidUtf8);
+    unsafe {
+        assert_eq!(tckms_context_json(ptr::null(), 0, &mut out), Status::Ok);
+        tckms_buffer_free(&mut out);
+        assert_eq!(tckms_context_json(ptr::null(), 1, &mut out), Status::NullPointer);
+        assert_eq!(tckms_context_json(ptr::dangling(), usize::MAX, &mut out), Status::InvalidLength);
+        assert_eq!(tckms_context_json(ptr::null(), 0, ptr::null_mut()), Status::NullPointer);
+    }
+    let (keyring, _) = TestKey::keyring();
+    let message = keyring.seal(b"x", expected).unwrap();
+    assert_eq!(keyring.open(&message, expected).unwrap(), b"x");
 }

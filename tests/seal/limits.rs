@@ -14,7 +14,6 @@ fn wrapped_keys_are_counted_before_they_are_read() {
     assert_eq!(keyring.seal(b"x", ""), Err(Status::OutOfRange));
     keyring.set_max_wrapped_keys(9).unwrap();
     let message = keyring.seal(b"x", "").unwrap();
-    assert_eq!(info(&message).unwrap()["wrapped_keys"].as_array().unwrap().len(), 9);
     assert_eq!(keyring.open(&message, "").unwrap(), b"x");
     keyring.set_max_wrapped_keys(8).unwrap();
     let asked = count(&key.unwrapped);

@@ -98,9 +98,9 @@ fn no_room_is_told_for_what_no_memory_holds() {
 fn asking_for_a_length_that_is_not_known_begins_nothing() {
     let keyring = keyring(false);
     let stream = Stream::sealing(&keyring, "{}").unwrap();
-    assert_eq!(stream.total_size(), Err(Status::InvalidState));
+    assert_eq!(stream.message_size(), Err(Status::InvalidState));
     stream.set_size(1).unwrap();
-    stream.total_size().unwrap();
+    stream.message_size().unwrap();
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn sizes_are_known_before() {
         for len in LENGTHS {
             let stream = Stream::sealing(&keyring, "{}").unwrap();
             stream.set_size(len as u64).unwrap();
-            let total = stream.total_size().unwrap();
+            let total = stream.message_size().unwrap();
             let mut room = vec![0; stream.output_size(len).unwrap()];
             assert_eq!(room.len() as u64, total, "{len}");
             let (consumed, produced) = stream.update(&plaintext(len), &mut room).unwrap();
@@ -144,16 +144,16 @@ fn a_size_that_was_set_is_kept() {
         stream
     };
     let room = &mut [0; 1000];
-    assert_eq!(sealing(2).update(b"abc", room), Err(Status::MessageSize));
+    assert_eq!(sealing(2).update(b"abc", room), Err(Status::PlaintextSize));
     let short = sealing(4);
     short.update(b"abc", room).unwrap();
-    assert_eq!(short.finish(room), Err(Status::MessageSize));
+    assert_eq!(short.finish(room), Err(Status::PlaintextSize));
     let bounded = Stream::sealing(&keyring, "{}").unwrap();
     bounded.set_bound(4).unwrap();
     bounded.update(b"abc", room).unwrap();
-    assert_eq!(bounded.update(b"de", room), Err(Status::MessageSize));
+    assert_eq!(bounded.update(b"de", room), Err(Status::PlaintextSize));
     let message = keyring.seal(b"abc", "").unwrap();
-    for (set, expected) in [(2, Err(Status::MessageSize)), (3, Ok(())), (4, Err(Status::MessageSize))] {
+    for (set, expected) in [(2, Err(Status::PlaintextSize)), (3, Ok(())), (4, Err(Status::PlaintextSize))] {
         let opening = Stream::opening(&keyring, "{}").unwrap();
         opening.set_size(set).unwrap();
         let (out, result) = opening.run(&message, &[100], &[100]);
@@ -168,7 +168,7 @@ fn rules_come_before_the_first_byte_and_nothing_after_the_end() {
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     stream.update(&[], &mut []).unwrap();
     assert_eq!(stream.set_size(1), Err(Status::InvalidState));
-    assert_eq!(stream.total_size(), Err(Status::InvalidState));
+    assert_eq!(stream.message_size(), Err(Status::InvalidState));
     let room = &mut [0; 1000];
     stream.finish(room).unwrap();
     assert_eq!(stream.finish(room), Ok((0, true)));
@@ -176,7 +176,7 @@ fn rules_come_before_the_first_byte_and_nothing_after_the_end() {
     let opening = Stream::opening(&keyring, "{}").unwrap();
     opening.update(&[2], &mut []).unwrap();
     assert_eq!(opening.set_bound(1), Err(Status::InvalidState));
-    assert_eq!(opening.total_size(), Err(Status::InvalidState));
+    assert_eq!(opening.message_size(), Err(Status::InvalidState));
     assert_eq!(opening.finish(room), Err(Status::Truncated));
     assert_eq!(opening.finish(room), Err(Status::InvalidState));
 }

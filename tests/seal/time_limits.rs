@@ -220,7 +220,7 @@ fn no_way_to_seal_or_open_outlasts_the_total_timeout() {
             Box::new(|| {
                 let stream = Stream::sealing(&keyring, "{}").unwrap();
                 stream.set_size(1).unwrap();
-                assert_eq!(stream.total_size(), Err(Status::TimedOut));
+                assert_eq!(stream.message_size(), Err(Status::TimedOut));
             }),
         ),
         ("descriptor seal", Box::new(|| assert_eq!(between(&keyring, false, b"x"), Err(Status::TimedOut)))),

@@ -35,17 +35,7 @@ struct CustomKey {
     destructor_or_null: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
-type Unwrap = unsafe extern "C" fn(
-    *mut c_void,
-    *const c_char,
-    *const u8,
-    usize,
-    *const u8,
-    usize,
-    *const c_char,
-    *mut u8,
-    usize,
-) -> c_int;
+type Unwrap = unsafe extern "C" fn(*mut c_void, Handle, *const c_char, *mut u8, usize) -> c_int;
 type SetWrapped = unsafe extern "C" fn(Handle, *const c_char, usize, *const c_char, usize) -> Status;
 
 #[repr(C)]
@@ -257,18 +247,7 @@ unsafe extern "C" fn wrap(userdata: *mut c_void, _: *const c_char, _: *const u8,
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-unsafe extern "C" fn unwrap(
-    _: *mut c_void,
-    _: *const c_char,
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
-    _: *const c_char,
-    data_key: *mut u8,
-    len: usize,
-) -> c_int {
+unsafe extern "C" fn unwrap(_: *mut c_void, _: Handle, _: *const c_char, data_key: *mut u8, len: usize) -> c_int {
     // SAFETY: the promise of tckms_custom_key.
     unsafe { ptr::copy_nonoverlapping(DATA_KEY.as_ptr(), data_key, len.min(DATA_KEY.len())) };
     OK

@@ -7,7 +7,7 @@ use crate::seal::format::content_key::{IV_LEN, TAG_LEN};
 use crate::seal::format::context::{Context, PUBLIC_KEY};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::message_id::{MESSAGE_ID_LEN, MessageId};
-use crate::seal::format::suite::{COMMIT_KEY_LEN, Derived, Policy, Suite};
+use crate::seal::format::suite::{COMMIT_KEY_LEN, CommitmentPolicy, Derived, Suite};
 use crate::seal::keys::wrapping_key::WrappedKey;
 use crate::status::Status;
 
@@ -138,7 +138,7 @@ impl Header {
 /// What a reader accepts.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadPolicy {
-    pub policy: Policy,
+    pub policy: CommitmentPolicy,
     pub signed_allowed: bool,
     pub limits: Limits,
 }

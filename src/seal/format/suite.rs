@@ -20,29 +20,27 @@ const DERIVATION_STACK: usize = 8192;
 
 /// Which suites a keyring takes. Messages are written with a committing suite whatever the policy is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
+pub enum CommitmentPolicy {
     /// Only messages whose header commits to one key are opened.
     #[default]
-    RequireEncryptRequireDecrypt = 0,
+    Required = 0,
     /// Messages of version 1 of the format, which commit to nothing, are opened as well.
-    RequireEncryptAllowDecrypt = 1,
+    NotRequiredToOpen = 1,
 }
 
-impl Policy {
+impl CommitmentPolicy {
     /// The policy with this number, if there is one.
     pub fn from_number(number: i32) -> Option<Self> {
-        [Self::RequireEncryptRequireDecrypt, Self::RequireEncryptAllowDecrypt]
-            .into_iter()
-            .find(|policy| *policy as i32 == number)
+        [Self::Required, Self::NotRequiredToOpen].into_iter().find(|policy| *policy as i32 == number)
     }
 
     pub(crate) fn check(self, suite: &Suite) -> Result<()> {
-        if suite.commits() || self == Self::RequireEncryptAllowDecrypt {
+        if suite.commits() || self == Self::NotRequiredToOpen {
             return Ok(());
         }
         let message = format!(
             "the message has suite {:04x}, which does not commit to its key; the policy \
-             REQUIRE_ENCRYPT_ALLOW_DECRYPT would open it",
+             TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN would open it",
             suite.id
         );
         Err(Error::new(Status::SuiteNotAllowed, message))
@@ -228,8 +226,8 @@ mod tests {
     #[test]
     fn the_default_policy_takes_committing_suites_only() {
         for suite in &SUITES {
-            assert_eq!(Policy::default().check(suite).is_ok(), suite.commits(), "{:04x}", suite.id);
-            assert!(Policy::RequireEncryptAllowDecrypt.check(suite).is_ok());
+            assert_eq!(CommitmentPolicy::default().check(suite).is_ok(), suite.commits(), "{:04x}", suite.id);
+            assert!(CommitmentPolicy::NotRequiredToOpen.check(suite).is_ok());
         }
     }
 

@@ -64,14 +64,14 @@ impl OpenStream {
     }
 
     /// Says how many bytes will come out. More or fewer are an error.
-    pub fn set_message_size(&mut self, size: u64) -> Result<()> {
+    pub fn set_plaintext_size(&mut self, size: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_exact(size);
         Ok(())
     }
 
     /// Says how many bytes will come out at most.
-    pub fn set_message_bound(&mut self, bound: u64) -> Result<()> {
+    pub fn set_plaintext_bound(&mut self, bound: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_bound(bound);
         Ok(())

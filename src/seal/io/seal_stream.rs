@@ -40,7 +40,7 @@ struct Body {
     owner: ProcessId,
     message: MessageWriter,
     frame_len: usize,
-    total_len: Option<u64>,
+    message_len: Option<u64>,
     buffer: Secret,
     /// How much of the next frame's content is in the buffer.
     filled: usize,
@@ -57,26 +57,26 @@ impl SealStream {
     }
 
     /// Says how many bytes will go in. More or fewer are an error.
-    pub fn set_message_size(&mut self, size: u64) -> Result<()> {
+    pub fn set_plaintext_size(&mut self, size: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_exact(size);
         Ok(())
     }
 
     /// Says how many bytes will go in at most. A cached data key is charged for them.
-    pub fn set_message_bound(&mut self, bound: u64) -> Result<()> {
+    pub fn set_plaintext_bound(&mut self, bound: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_bound(bound);
         Ok(())
     }
 
     /// The whole message's length, known when the plaintext's size was set.
-    pub fn total_len(&mut self) -> Result<u64> {
+    pub fn message_len(&mut self) -> Result<u64> {
         if self.size.exact().is_none() {
             let message = "the message's length is known only after the plaintext's size was set";
             return Err(Error::new(Status::InvalidState, message));
         }
-        self.started()?.total_len.ok_or_else(|| Error::new(Status::Internal, "the message's length was not computed"))
+        self.started()?.message_len.ok_or_else(|| Error::new(Status::Internal, "the message's length was not computed"))
     }
 
     /// The room with which all of `len` bytes are taken at once and the end comes out after them.
@@ -163,7 +163,7 @@ impl Body {
     fn start(keyring: &Keyring, context: &Context, size: &PlaintextSize) -> Result<Self> {
         let frame_len = keyring.frame_len();
         let materials = keyring.materials(context, size.at_most())?;
-        let total_len =
+        let message_len =
             size.exact().map(|exact| message_writer::sealed_len(&materials, frame_len, exact)).transpose()?;
         let header_len = message_writer::header_len(&materials);
         let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
@@ -173,7 +173,7 @@ impl Body {
             owner: process_identity::current(),
             message,
             frame_len,
-            total_len,
+            message_len,
             buffer,
             filled: 0,
             ready: 0..header_len,

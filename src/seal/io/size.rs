@@ -42,7 +42,7 @@ impl PlaintextSize {
         for (most, what) in [(self.exact, "size"), (self.bound, "bound")] {
             if let Some(most) = most.filter(|most| total > *most) {
                 let message = format!("the plaintext has at least {total} bytes, the {what} that was set is {most}");
-                return Err(Error::new(Status::MessageSize, message));
+                return Err(Error::new(Status::PlaintextSize, message));
             }
         }
         Ok(())
@@ -53,7 +53,7 @@ impl PlaintextSize {
         match self.exact {
             Some(exact) if exact != self.seen => {
                 let message = format!("the plaintext has {} bytes, the size that was set is {exact}", self.seen);
-                Err(Error::new(Status::MessageSize, message))
+                Err(Error::new(Status::PlaintextSize, message))
             }
             _ => Ok(()),
         }

@@ -15,7 +15,7 @@ use crate::seal::format::header::{Header, ReadPolicy};
 use crate::seal::format::limits::{
     FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, Limits, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX, checked,
 };
-use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, Policy, Suite};
+use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, CommitmentPolicy, Suite};
 use crate::seal::keys::kms::KmsKey;
 use crate::seal::keys::materials::Materials;
 use crate::seal::keys::recent_unwraps::RecentUnwraps;
@@ -36,7 +36,7 @@ pub struct Keyring {
     keys: Vec<Arc<dyn WrappingKey>>,
     /// A digest of all keys in order, for the ids of the cache.
     identity: Id,
-    policy: Policy,
+    policy: CommitmentPolicy,
     suite: &'static Suite,
     frame_len: usize,
     limits: Limits,
@@ -58,7 +58,7 @@ impl Keyring {
         Self {
             keys: Vec::new(),
             identity: [0; 32],
-            policy: Policy::default(),
+            policy: CommitmentPolicy::default(),
             suite: COMMITTING,
             frame_len: FRAME_LEN_DEFAULT,
             limits: Limits::default(),
@@ -94,7 +94,7 @@ impl Keyring {
     }
 
     /// Which messages are opened.
-    pub fn set_policy(&mut self, policy: Policy) {
+    pub fn set_policy(&mut self, policy: CommitmentPolicy) {
         self.policy = policy;
     }
 

@@ -1,8 +1,10 @@
 //! Which keys wrap the data key of a message.
 
+pub(super) mod callback;
 pub(super) mod keyring;
 pub(super) mod kms;
 pub(super) mod materials;
+mod names;
 mod recent_unwraps;
 pub(super) mod rsa;
 mod unwrap;

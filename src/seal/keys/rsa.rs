@@ -12,15 +12,11 @@ use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::seal::keys::names::{self, NAME_MAX, RESERVED_PREFIX};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::fork_lock;
-
-/// Longest namespace and key name.
-const NAME_MAX: usize = 512;
-/// Provider ids with this beginning belong to AWS.
-const RESERVED_PREFIX: &str = "aws-kms";
 
 /// One RSA key: the public half seals, the private half opens.
 pub(crate) struct RsaKey {
@@ -141,8 +137,7 @@ fn push_der_head(der: &mut Vec<u8>, tag: u8, len: usize) {
 
 /// Both become part of every message, and a reader finds the key by them.
 fn check_names(namespace: &str, name: &str) -> Result<()> {
-    let fault = |text: &str| text.is_empty() || text.len() > NAME_MAX;
-    if fault(namespace) || fault(name) || namespace.starts_with(RESERVED_PREFIX) || !namespace.is_ascii() {
+    if !names::is_provider_id(namespace) || name.is_empty() || name.len() > NAME_MAX {
         let message = format!(
             "a namespace is 1 to {NAME_MAX} ASCII characters that do not begin with {RESERVED_PREFIX}, \
              a key name 1 to {NAME_MAX} bytes"

@@ -1,0 +1,290 @@
+//! What a message says about itself.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::ptr;
+
+use super::arguments::{bytes, handle, handle_out};
+use super::buffer::tckms_buffer;
+use super::custom_key::tckms_wrapped_key;
+use super::guard::{guard, guard_infallible};
+use crate::seal::MessageInfo;
+use crate::status::Status;
+
+/// What the header of a message says about the message. Nothing of it is authenticated: anybody can have written it. It is
+/// good for choosing a key, and for finding out why a message does not open.
+///
+/// It never changes, and any number of threads may use it at once.
+pub struct tckms_message_info {
+    info: MessageInfo,
+    /// Keys and values; none where a NUL would end the string.
+    context: Vec<[Option<CString>; 2]>,
+    wrapped_keys: Vec<tckms_wrapped_key>,
+}
+
+impl tckms_message_info {
+    fn new(info: MessageInfo) -> Self {
+        let pairs = info.context.pairs().map(|(key, value)| [CString::new(key).ok(), CString::new(value).ok()]);
+        let context = pairs.collect();
+        let wrapped_keys = info.wrapped_keys.iter().map(tckms_wrapped_key::claimed).collect();
+        Self { info, context, wrapped_keys }
+    }
+}
+
+/// Reads what a message says about itself, without opening it.
+///
+/// @param msg  The message, or its beginning.
+/// @param len  The number of bytes.
+/// @param out  The claims, owned by the caller, who frees them with tckms_message_info_free(). NULL on failure.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
+///             complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a header beyond the limits with which a keyring
+///             opens messages unless it sets others.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_new(
+    msg: *const c_void,
+    len: usize,
+    out: *mut *mut tckms_message_info,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Strings and buffers" and "Outputs" in the header.
+        let (out, message) = unsafe { (handle_out(out, "out")?, bytes(msg, len, "msg")?) };
+        *out = Box::into_raw(Box::new(tckms_message_info::new(MessageInfo::read(message)?)));
+        Ok(())
+    })
+}
+
+/// Frees the claims of a message, and what was borrowed from them.
+///
+/// @param info  NULL, which is harmless, or claims from tckms_message_info_new().
+///
+/// Threads: from any thread, while no other uses it.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_free(info: *mut tckms_message_info) {
+    guard_infallible((), || {
+        if !info.is_null() {
+            // SAFETY: it came from tckms_message_info_new and is freed once ("Handles" in the header).
+            drop(unsafe { Box::from_raw(info) });
+        }
+    });
+}
+
+/// What `read` finds, or `otherwise` for NULL.
+///
+/// # Safety
+///
+/// `info` is NULL or live claims.
+unsafe fn find<T>(info: *const tckms_message_info, otherwise: T, read: impl FnOnce(&tckms_message_info) -> T) -> T {
+    // SAFETY: the caller's promise.
+    let info = unsafe { info.as_ref() };
+    let Some(info) = info else { return otherwise };
+    read(info)
+}
+
+/// Tells the version of the format.
+///
+/// @param info  The claims, or NULL.
+/// @return      1 or 2; 0 for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_version(info: *const tckms_message_info) -> c_int {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.info.version.into()) }
+}
+
+/// Tells the number of the algorithm suite, such as 0x0478.
+///
+/// @param info  The claims, or NULL.
+/// @return      1 to 65535; 0 for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_suite(info: *const tckms_message_info) -> c_int {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.info.suite.into()) }
+}
+
+/// Tells whether the header commits to one data key.
+///
+/// @param info  The claims, or NULL.
+/// @return      1 or 0; 0 for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_committing(info: *const tckms_message_info) -> c_int {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.info.committing.into()) }
+}
+
+/// Tells whether the message ends with a signature.
+///
+/// @param info  The claims, or NULL.
+/// @return      1 or 0; 0 for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_signed(info: *const tckms_message_info) -> c_int {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.info.signed.into()) }
+}
+
+/// Tells the length of the message's frames.
+///
+/// @param info  The claims, or NULL.
+/// @return      Bytes; 0 for a body without frames and for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_frame_len(info: *const tckms_message_info) -> usize {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.info.frame_len.unwrap_or(0)) }
+}
+
+/// Tells the length of the header.
+///
+/// @param info  The claims, or NULL.
+/// @return      Bytes; 0 for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_header_len(info: *const tckms_message_info) -> usize {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.info.header_len) }
+}
+
+/// Gives the message's id.
+///
+/// @param info         The claims, or NULL.
+/// @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
+/// @return             The bytes, borrowed from `info`. Never NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_message_id(
+    info: *const tckms_message_info,
+    len_or_null: *mut usize,
+) -> *const u8 {
+    // SAFETY: "Handles" and "Outputs" in the header.
+    unsafe {
+        let id = info.as_ref().map_or(&[][..], |info| &info.info.message_id);
+        if !len_or_null.is_null() {
+            len_or_null.write(id.len());
+        }
+        id.as_ptr()
+    }
+}
+
+/// Tells how many pairs the context has. Among them is the public key of a signed message, "aws-crypto-public-key".
+///
+/// @param info  The claims, or NULL.
+/// @return      0 or more.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_context_count(info: *const tckms_message_info) -> usize {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.context.len()) }
+}
+
+/// Gives the key of a pair of the context. Pairs are in the order of their keys' bytes.
+///
+/// @param info   The claims, or NULL.
+/// @param index  From 0 to tckms_message_info_context_count() - 1.
+/// @return       The key, borrowed from `info`; NULL when there is no such pair, or when the key has a NUL character in it,
+///               which only the JSON shows.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_context_key(
+    info: *const tckms_message_info,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, ptr::null(), |info| text_of(info, index, 0)) }
+}
+
+/// Gives the value of a pair of the context.
+///
+/// @param info   The claims, or NULL.
+/// @param index  From 0 to tckms_message_info_context_count() - 1.
+/// @return       The value, borrowed from `info`; NULL when there is no such pair, or when the value has a NUL character in
+///               it, which only the JSON shows.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_context_value(
+    info: *const tckms_message_info,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, ptr::null(), |info| text_of(info, index, 1)) }
+}
+
+fn text_of(info: &tckms_message_info, index: usize, part: usize) -> *const c_char {
+    info.context.get(index).map_or(ptr::null(), |pair| pair[part].as_ref().map_or(ptr::null(), |text| text.as_ptr()))
+}
+
+/// Tells how many wrapped data keys the message has.
+///
+/// @param info  The claims, or NULL.
+/// @return      1 or more; 0 for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_wrapped_key_count(info: *const tckms_message_info) -> usize {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, 0, |info| info.wrapped_keys.len()) }
+}
+
+/// Gives a wrapped data key of the message.
+///
+/// @param info   The claims, or NULL.
+/// @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
+/// @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL when there is none.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_wrapped_key(
+    info: *const tckms_message_info,
+    index: usize,
+) -> *const tckms_wrapped_key {
+    // SAFETY: "Handles" in the header.
+    unsafe { find(info, ptr::null(), |info| info.wrapped_keys.get(index).map_or(ptr::null(), ptr::from_ref)) }
+}
+
+/// Writes the claims of a message as JSON.
+///
+/// @param info  The claims.
+/// @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
+///              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
+///              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". It can be printed:
+///              characters that act on a terminal are escaped. Free it with tckms_buffer_free().
+/// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_message_info_json(info: *const tckms_message_info, json: *mut tckms_buffer) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Outputs" in the header.
+        let (out, info) = unsafe { (tckms_buffer::out(json, "json")?, handle(info, "info")?) };
+        out.fill(&info.info.to_json()?)
+    })
+}
