@@ -110,7 +110,7 @@
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
-#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* The usages of CMKs, by the service's names. */
 /** Key usage: encryption under a symmetric key. */
@@ -490,7 +490,7 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_HTTP_REDIRECT = 307,
   /**
-   * The reply is longer than 1 MiB, or its head longer than 64 KiB.
+   * The reply is longer than 1 MiB.
    */
   TCKMS_ERR_RESPONSE_TOO_LARGE = 308,
   /**
@@ -505,10 +505,6 @@ typedef enum tckms_status {
    * The HTTP transport could not start or has stopped; the next call starts a new one.
    */
   TCKMS_ERR_TRANSPORT_UNAVAILABLE = 311,
-  /**
-   * The proxy answered and refuses a tunnel to the service.
-   */
-  TCKMS_ERR_PROXY_REFUSED = 312,
   /**
    * `UnauthorizedOperation`: the identity may not do this.
    */
@@ -1208,18 +1204,6 @@ typedef struct tckms_stats {
    * Connections that were opened.
    */
   uint64_t connections_opened;
-  /**
-   * Connections of this process that are open now, or being opened.
-   */
-  uint64_t connections_open;
-  /**
-   * Those of them that no call uses now.
-   */
-  uint64_t connections_idle;
-  /**
-   * Calls that wait now for a connection, see tckms_config_set_max_connections().
-   */
-  uint64_t calls_waiting;
 } tckms_stats;
 
 /**
@@ -1838,52 +1822,6 @@ tckms_status tckms_config_set_proxy(tckms_config *config,
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_connect_timeout_ms(tckms_config *config,
                                                  int64_t timeout_ms);
-
-/**
- * Limits how many connections there are at the same time. Default 32.
- *
- * A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the order in which they
- * came. Each process has its own connections, so a forked child has this many more.
- *
- * @param config       The configuration.
- * @param connections  1 to 1024.
- * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_max_connections(tckms_config *config,
-                                              int connections);
-
-/**
- * Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak of calls needed, are
- * closed after 5 seconds. Default 8.
- *
- * @param config       The configuration.
- * @param connections  0 to 1024.
- * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_max_idle_connections(tckms_config *config,
-                                                   int connections);
-
-/**
- * Limits how long an idle connection is kept. Default 60000.
- *
- * @param config      The configuration.
- * @param timeout_ms  1 to 3600000 milliseconds.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_idle_timeout_ms(tckms_config *config,
-                                              int64_t timeout_ms);
 
 /**
  * Limits how long one attempt may take, from connecting to the last byte of the reply. Default 10000.

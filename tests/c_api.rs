@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use tckms::sign::RsaPadding;
 use tckms::{Client, Config, NewKey};
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Proxy, Scratch, output_of, root, tool};
@@ -58,6 +59,12 @@ in_three_ways! {
     asymmetric_keys(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/asymmetric.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    asymmetric_faults(compiler, valgrind) {
+        let emulator = Emulator::over_http(&[]);
+        let program = compiler.build("tests/c/asymmetric_faults.c", &Library::Shared);
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
@@ -246,6 +253,40 @@ fn what_the_sign_example_signs_openssl_verifies() {
             .arg(&file);
         assert_eq!(output_of(&mut openssl), "Verified OK\n", "{usage}");
     }
+}
+
+/// What OpenSSL encrypts under a public key, the CMK decrypts.
+#[test]
+fn what_openssl_encrypts_a_key_decrypts() {
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let folder = Scratch::new();
+    let plaintext = folder.write("plaintext", "a small secret");
+    let encrypt = |usage, options: &[&str]| {
+        let alias = format!("{usage}-{}", options.len()).replace('_', "-");
+        let key = client.create_key(&NewKey { alias: &alias, usage: Some(usage), ..NewKey::default() }).unwrap();
+        let pem = folder.write("public.pem", &client.public_key(&key.key_id).unwrap().pem());
+        let ciphertext = folder.path().join("ciphertext");
+        let mut openssl = tool("openssl");
+        openssl.args(["pkeyutl", "-encrypt", "-pubin", "-inkey"]).arg(pem).args(options);
+        output_of(openssl.arg("-in").arg(&plaintext).arg("-out").arg(&ciphertext));
+        (key.key_id, std::fs::read(ciphertext).unwrap())
+    };
+    let oaep = |hash| format!("rsa_oaep_md:{hash}");
+    for (padding, hash) in [(RsaPadding::OaepSha256, oaep("sha256")), (RsaPadding::OaepSha1, oaep("sha1"))] {
+        let mgf1 = hash.replace("oaep", "mgf1");
+        let mut options = vec!["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", &hash, "-pkeyopt", &mgf1];
+        if padding == RsaPadding::OaepSha1 {
+            options.truncate(2);
+        }
+        let (key_id, ciphertext) = encrypt("ASYMMETRIC_DECRYPT_RSA_2048", &options);
+        assert_eq!(client.rsa_decrypt(&key_id, padding, &ciphertext).unwrap().plaintext.expose(), b"a small secret");
+    }
+    let (key_id, ciphertext) = encrypt("ASYMMETRIC_DECRYPT_RSA_2048", &[]);
+    let decrypted = client.rsa_decrypt(&key_id, RsaPadding::Pkcs1V15, &ciphertext).unwrap();
+    assert_eq!(decrypted.plaintext.expose(), b"a small secret");
+    let (key_id, ciphertext) = encrypt("ASYMMETRIC_DECRYPT_SM2", &[]);
+    assert_eq!(client.sm2_decrypt(&key_id, &ciphertext).unwrap().plaintext.expose(), b"a small secret");
 }
 
 #[test]

@@ -19,7 +19,6 @@ use crate::credentials::{CachedCredentials, Credentials};
 use crate::error::{Error, Result};
 use crate::http::endpoint::Endpoint;
 use crate::http::exchange::{HttpReply, HttpRequest};
-use crate::http::pool::Reuse;
 use crate::http::transport::Transport;
 use crate::log::{Log, LogLevel};
 use crate::stats::{Counters, Stats};
@@ -125,8 +124,6 @@ impl ApiCaller {
             limits,
             started: Instant::now(),
             attempts: 0,
-            sent: 0,
-            reuse: if request.repeatable { Reuse::Allowed } else { Reuse::Never },
             clock_corrected: false,
             credentials_replaced: false,
         };
@@ -138,9 +135,6 @@ impl ApiCaller {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if call.takes_fresh_connection(&error) {
-                continue;
-            }
             match call.correct(&error, credentials.as_ref()) {
                 Correction::Made => continue,
                 Correction::Failed(cause) if cause.status() == Status::Canceled => return Err(call.give_up(cause)),
@@ -167,7 +161,7 @@ impl ApiCaller {
     }
 
     pub fn stats(&self) -> Stats {
-        self.counters.read(self.transport.connections())
+        self.counters.read(self.transport.connections_opened())
     }
 
     fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
@@ -184,10 +178,6 @@ struct Call<'a> {
     limits: &'a CallLimits,
     started: Instant,
     attempts: u32,
-    /// How often the request was sent, also where that does not count as an attempt.
-    sent: u32,
-    /// A request that must not be sent twice never depends on a connection that may be dead.
-    reuse: Reuse,
     clock_corrected: bool,
     credentials_replaced: bool,
 }
@@ -212,11 +202,9 @@ impl Call<'_> {
             return Err(Error::new(Status::TimedOut, "the time allowed for the call is over"));
         }
         self.attempts += 1;
-        self.sent += 1;
-        self.caller.counters.attempt(self.sent, self.request.body.len());
+        self.caller.counters.attempt(self.attempts, self.request.body.len());
         let began = Instant::now();
-        let outcome = self.signed(credentials).and_then(|http| self.caller.transport.send(http, self.reuse, timeout));
-        let outcome = outcome.map_err(|error| self.with_timeout_named(error, timeout));
+        let outcome = self.signed(credentials).and_then(|http| self.caller.transport.send(http, timeout));
         let result = outcome.and_then(|reply| {
             self.caller.counters.reply(reply.body.len());
             let response = reply.response()?;
@@ -285,30 +273,6 @@ impl Call<'_> {
 
     fn time_left(&self) -> Duration {
         call_control::time_left(self.limits.total_timeout().saturating_sub(self.started.elapsed()))
-    }
-
-    /// After a connection that broke or gave no answer the next attempts take fresh ones. Whether to do so at once: an
-    /// attempt that could not have been carried out, as an idle connection was dead already, does not count.
-    fn takes_fresh_connection(&mut self, error: &Error) -> bool {
-        if !matches!(error.status(), Status::ConnectionLost | Status::TimedOut) {
-            return false;
-        }
-        let was_stale = error.is_on_stale_connection() && self.reuse == Reuse::Allowed;
-        self.reuse = Reuse::Never;
-        self.attempts -= u32::from(was_stale);
-        was_stale
-    }
-
-    fn with_timeout_named(&self, error: Error, timeout: Duration) -> Error {
-        if error.status() != Status::TimedOut {
-            return error;
-        }
-        let (name, length) = if timeout >= self.limits.try_timeout() {
-            ("try timeout", self.limits.try_timeout())
-        } else {
-            ("total timeout", self.limits.total_timeout())
-        };
-        error.with_addition(&format!(" ({name}: {} ms)", length.as_millis()))
     }
 
     /// Corrects the cause of a refusal, each cause once per call.
@@ -430,7 +394,6 @@ fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result
     headers.insert(HOST, header_value(endpoint.host_header().as_bytes())?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_JSON));
     for (header, value) in [
-        ("accept-encoding", "identity"),
         ("x-tc-version", product.version),
         ("x-tc-region", region),
         ("x-tc-language", "en-US"),

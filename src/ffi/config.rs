@@ -6,7 +6,7 @@ use std::ptr;
 
 use super::arguments::{bytes, handle_mut, non_negative, optional_text, text, timeout};
 use super::guard::{guard, guard_infallible};
-use crate::config::{Config, MAX_ATTEMPTS_MAX, MAX_CONNECTIONS_MAX, RATE_MAX};
+use crate::config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX};
 use crate::error::{Error, Result};
 use crate::log::LogLevel;
 use crate::site::Site;
@@ -250,66 +250,6 @@ pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_
     guard(|| {
         // SAFETY: "Handles" in the header.
         unsafe { handle_mut(config, "config")? }.0.set_connect_timeout(timeout("connect timeout", timeout_ms)?)
-    })
-}
-
-/// Limits how many connections there are at the same time. Default 32.
-///
-/// A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the order in which they
-/// came. Each process has its own connections, so a forked child has this many more.
-///
-/// @param config       The configuration.
-/// @param connections  1 to 1024.
-/// @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_max_connections(config: *mut tckms_config, connections: c_int) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" in the header.
-        let config = unsafe { handle_mut(config, "config")? };
-        config.0.set_max_connections(non_negative("max connections", connections, 1..=MAX_CONNECTIONS_MAX)?)
-    })
-}
-
-/// Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak of calls needed, are
-/// closed after 5 seconds. Default 8.
-///
-/// @param config       The configuration.
-/// @param connections  0 to 1024.
-/// @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_max_idle_connections(
-    config: *mut tckms_config,
-    connections: c_int,
-) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" in the header.
-        let config = unsafe { handle_mut(config, "config")? };
-        config.0.set_max_idle_connections(non_negative("max idle connections", connections, 0..=MAX_CONNECTIONS_MAX)?)
-    })
-}
-
-/// Limits how long an idle connection is kept. Default 60000.
-///
-/// @param config      The configuration.
-/// @param timeout_ms  1 to 3600000 milliseconds.
-/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_idle_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" in the header.
-        unsafe { handle_mut(config, "config")? }.0.set_idle_timeout(timeout("idle timeout", timeout_ms)?)
     })
 }
 

@@ -242,3 +242,53 @@ fn not_on_curve() -> Error {
 fn unusable(message: &str) -> Error {
     Error::new(Status::ResponseMalformed, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+
+    use super::*;
+
+    /// Real signatures until there are 10,000 in which r or s begins with a zero byte, or needs one in DER.
+    #[test]
+    fn signatures_with_leading_zeros_come_back_and_verify() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        let key = PublicKey::from_spki(spki.as_ref()).unwrap();
+        let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+        let (mut special, mut shorter, mut number) = (0, 0, 0_u32);
+        while special < 10_000 {
+            number += 1;
+            let message = number.to_be_bytes();
+            let der = pair.sign(&SystemRandom::new(), &message).unwrap();
+            let raw = ecdsa_signature::raw_from_der(der.as_ref(), 64).unwrap();
+            let is_special = |scalar: &[u8]| scalar[0] == 0 || scalar[0] >= 0x80;
+            if !is_special(&raw[..32]) && !is_special(&raw[32..]) {
+                continue;
+            }
+            special += 1;
+            shorter += u32::from(raw[0] == 0 || raw[32] == 0);
+            assert_eq!(ecdsa_signature::raw_to_der(&raw).unwrap(), der.as_ref());
+            let mut digest = key.digest(algorithm, b"").unwrap();
+            digest.update(&message);
+            key.verify_digest(algorithm, digest.finish().as_ref(), &raw).unwrap();
+        }
+        assert!(shorter > 10, "only {shorter} numbers began with a zero byte");
+    }
+
+    #[test]
+    fn what_is_no_key_of_the_service_is_refused() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        let spki = spki.as_ref();
+        for len in 0..spki.len() {
+            assert!(PublicKey::from_spki(&spki[..len]).is_err(), "{len}");
+        }
+        assert!(PublicKey::from_spki(&[spki, &[0]].concat()).is_err());
+        let pem = PublicKey::from_spki(spki).unwrap().pem();
+        let refused = PublicKey::from_spki(pem.as_bytes()).err().unwrap();
+        assert_eq!(refused.status(), Status::ResponseMalformed);
+    }
+}

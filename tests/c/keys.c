@@ -111,6 +111,41 @@ static void a_key_is_disabled_deleted_and_kept(const tckms_client *client) {
   CHECK_OK(tckms_enable_key(client, key_id));
 }
 
+static void material_is_imported_and_expires(const tckms_client *client) {
+  static const char material[] = "0123456789abcdef0123456789abcdef";
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  char key_id[64];
+  tckms_key_info *key;
+  tckms_buffer blob;
+  int64_t tomorrow = (int64_t)time(NULL) + 86400;
+  options.alias = "imported";
+  options.external = 1;
+  make_key(client, &options, key_id);
+  CHECK_STATUS(tckms_encrypt(client, key_id, "x", 1, NULL, &blob), TCKMS_ERR_CMK_STATE_NOT_SUPPORTED);
+  CHECK_OK(tckms_import_key_material(client, key_id, material, 32, tomorrow));
+  CHECK_OK(tckms_encrypt(client, key_id, "x", 1, NULL, &blob));
+  tckms_buffer_free(&blob);
+  CHECK_OK(tckms_describe_key(client, key_id, &key));
+  CHECK_TEXT(tckms_key_info_origin(key), "EXTERNAL");
+  CHECK_TEXT(tckms_key_info_state(key), "Enabled");
+  CHECK_INT(tckms_key_info_material_expires_at_seconds(key), tomorrow);
+  tckms_key_info_free(key);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, "another0another0another0another0", 32, 0),
+               TCKMS_ERR_MATERIAL_MISMATCH);
+  CHECK_STATUS(tckms_import_key_material(client, MAIN_KEY, material, 32, 0), TCKMS_ERR_KEY_NOT_EXTERNAL);
+  CHECK_STATUS(tckms_set_key_rotation(client, key_id, 30), TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE);
+}
+
+static void a_key_is_rotated_once_a_day(const tckms_client *client) {
+  tckms_key_info *key;
+  CHECK_OK(tckms_rotate_key(client, MAIN_KEY));
+  CHECK_STATUS(tckms_rotate_key(client, MAIN_KEY), TCKMS_ERR_ROTATION_TOO_SOON);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+  CHECK_OK(tckms_describe_key(client, MAIN_KEY, &key));
+  CHECK(tckms_key_info_rotated_at_seconds(key) > time(NULL) - 3600);
+  tckms_key_info_free(key);
+}
+
 struct seen {
   int keys;
   int stop_after;
@@ -170,6 +205,8 @@ int main(void) {
   nonsense_is_refused(client);
   rotation_is_set_and_stopped(client);
   a_key_is_disabled_deleted_and_kept(client);
+  material_is_imported_and_expires(client);
+  a_key_is_rotated_once_a_day(client);
   keys_are_listed_over_pages_and_filtered(client);
   tckms_client_free(client);
   return checks_passed();

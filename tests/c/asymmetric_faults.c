@@ -1,0 +1,162 @@
+/* What the service may send instead of the right signature, and what nobody knows of it: each ends in a status, or works. */
+#include "check.h"
+
+#include "admin.h"
+#include "fixture.h"
+
+/* A SubjectPublicKeyInfo of P-256 whose point, (1, 1), is not on the curve. */
+#define OFF_CURVE \
+  "\"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
+  "AAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQ==\""
+
+static void make_key(const tckms_client *client, const char *alias, const char *usage, char key_id[64]) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_buffer id;
+  options.alias = alias;
+  options.usage = usage;
+  CHECK_OK(tckms_create_key(client, &options, sizeof options, &id, NULL));
+  memcpy(key_id, id.data, id.len + 1);
+  tckms_buffer_free(&id);
+}
+
+/* One signature while the emulator has this fault. */
+static tckms_status sign_with_fault(const tckms_client *client, const char *key_id, int algorithm, const char *fault,
+                                    tckms_buffer *signature) {
+  tckms_status status;
+  set_fault("SignByAsymmetricKey", fault, 1);
+  status = tckms_sign(client, key_id, algorithm, "m", 1, signature);
+  CHECK(!faults_are_left());
+  return status;
+}
+
+static void r_and_s_side_by_side_become_der(const tckms_client *client, const char *key_id) {
+  tckms_buffer signature;
+  CHECK_OK(sign_with_fault(client, key_id, 0, "{\"kind\":\"signature\",\"flaw\":\"raw\"}", &signature));
+  CHECK_INT(signature.data[0], 0x30);
+  CHECK_OK(tckms_verify(client, key_id, 0, "m", 1, signature.data, signature.len));
+  tckms_buffer_free(&signature);
+}
+
+static void a_signature_of_another_key_is_not_given_out(const tckms_client *client, const char *key_id) {
+  tckms_buffer signature = garbage();
+  CHECK_STATUS(sign_with_fault(client, key_id, 0, "{\"kind\":\"signature\",\"flaw\":\"other_key\"}", &signature),
+               TCKMS_ERR_SIGNATURE_INVALID);
+  CHECK_EMPTY(signature);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "public key");
+  CHECK(strlen(tckms_error_request_id(tckms_last_error())) > 0);
+  CHECK_INT(tckms_error_retryable(tckms_last_error()), 0);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+}
+
+static void another_field_is_a_status_and_no_signature(const tckms_client *client, const char *key_id) {
+  static const struct {
+    const char *fields;
+    tckms_status status;
+  } replies[] = {
+    {"{\"Signature\":\"\"}", TCKMS_ERR_SIGNATURE_INVALID},
+    {"{\"Signature\":\"AAAA\"}", TCKMS_ERR_SIGNATURE_INVALID},
+    {"{\"Signature\":\"not base64!\"}", TCKMS_ERR_RESPONSE_MALFORMED},
+    {"{\"Signature\":null}", TCKMS_ERR_RESPONSE_MALFORMED},
+    {"{\"Signature\":7}", TCKMS_ERR_RESPONSE_MALFORMED},
+  };
+  size_t i;
+  for (i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+    char fault[256];
+    tckms_buffer signature = garbage();
+    snprintf(fault, sizeof fault, "{\"kind\":\"replace_fields\",\"fields\":%s}", replies[i].fields);
+    CHECK_STATUS(sign_with_fault(client, key_id, 0, fault, &signature), replies[i].status);
+    CHECK_EMPTY(signature);
+  }
+}
+
+static void a_salt_of_another_length_is_not_given_out(const tckms_client *client, const char *key_id) {
+  tckms_buffer signature;
+  CHECK_STATUS(sign_with_fault(client, key_id, TCKMS_SIGN_RSA_PSS_SHA256,
+                               "{\"kind\":\"signature\",\"flaw\":\"pss_no_salt\"}", &signature),
+               TCKMS_ERR_SIGNATURE_INVALID);
+  CHECK_STATUS(sign_with_fault(client, key_id, TCKMS_SIGN_RSA_PSS_SHA256,
+                               "{\"kind\":\"signature\",\"flaw\":\"pss_longest_salt\"}", &signature),
+               TCKMS_ERR_SIGNATURE_INVALID);
+  CHECK_EMPTY(signature);
+}
+
+static void the_services_pem_is_ignored(const char *key_id) {
+  static const char *const flaws[] = {"double_base64", "escaped_line_ends"};
+  size_t i;
+  for (i = 0; i < 2; i++) {
+    char fault[128];
+    tckms_client *client = emulator_client();
+    tckms_buffer pem;
+    snprintf(fault, sizeof fault, "{\"kind\":\"public_key_pem\",\"flaw\":\"%s\"}", flaws[i]);
+    set_fault("GetPublicKey", fault, 1);
+    CHECK_OK(tckms_public_key_pem(client, key_id, &pem));
+    CHECK(strncmp((const char *)pem.data, "-----BEGIN PUBLIC KEY-----\nM", 28) == 0);
+    tckms_buffer_free(&pem);
+    tckms_client_free(client);
+  }
+}
+
+/* A public key that cannot be one is refused, and fetched again by the next call. */
+static void a_bad_public_key_is_not_kept(const char *key_id) {
+  static const char *const keys[] = {"\"\"", "\"AAAA\"", "\"not base64!\"", "null",
+                                     OFF_CURVE};
+  tckms_client *client = emulator_client();
+  tckms_buffer der;
+  size_t i;
+  for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    char fault[512];
+    snprintf(fault, sizeof fault, "{\"kind\":\"replace_fields\",\"fields\":{\"PublicKey\":%s}}", keys[i]);
+    set_fault("GetPublicKey", fault, 1);
+    CHECK_STATUS(tckms_public_key(client, key_id, &der), TCKMS_ERR_RESPONSE_MALFORMED);
+    CHECK_EMPTY(der);
+  }
+  CHECK_OK(tckms_public_key(client, key_id, &der));
+  tckms_buffer_free(&der);
+  tckms_client_free(client);
+}
+
+/* The documentation allows digests of 32 bytes only, also for P-384. */
+static void p384_signs_where_only_32_bytes_are_a_digest(const tckms_client *client, const char *key_id) {
+  uint8_t digest[48];
+  tckms_buffer signature;
+  int i;
+  free(admin("PUT", "behaviour", "{\"strict_digests\":true}"));
+  for (i = 0; i < 2; i++) {
+    forget_requests();
+    CHECK_OK(tckms_sign(client, key_id, 0, "message", 7, &signature));
+    CHECK_OK(tckms_verify(client, key_id, 0, "message", 7, signature.data, signature.len));
+    tckms_buffer_free(&signature);
+    /* The refusal is remembered. */
+    CHECK_INT(requests_seen("SignByAsymmetricKey"), i == 0 ? 2 : 1);
+  }
+  memset(digest, 1, sizeof digest);
+  CHECK_STATUS(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature), TCKMS_ERR_INVALID_PARAMETER);
+  free(admin("PUT", "behaviour", "{}"));
+}
+
+int main(void) {
+  tckms_client *client = emulator_client();
+  char ecc[64];
+  char p384[64];
+  char rsa[64];
+  char sm2[64];
+  make_key(client, "ecc", TCKMS_KEY_USAGE_SIGN_ECC, ecc);
+  make_key(client, "p384", TCKMS_KEY_USAGE_SIGN_ECDSA384, p384);
+  make_key(client, "rsa", TCKMS_KEY_USAGE_SIGN_RSA_2048, rsa);
+  make_key(client, "sm2", TCKMS_KEY_USAGE_SIGN_SM2, sm2);
+  r_and_s_side_by_side_become_der(client, ecc);
+  r_and_s_side_by_side_become_der(client, p384);
+  r_and_s_side_by_side_become_der(client, sm2);
+  a_signature_of_another_key_is_not_given_out(client, ecc);
+  a_signature_of_another_key_is_not_given_out(client, p384);
+  a_signature_of_another_key_is_not_given_out(client, rsa);
+  a_signature_of_another_key_is_not_given_out(client, sm2);
+  another_field_is_a_status_and_no_signature(client, ecc);
+  another_field_is_a_status_and_no_signature(client, rsa);
+  a_salt_of_another_length_is_not_given_out(client, rsa);
+  the_services_pem_is_ignored(ecc);
+  a_bad_public_key_is_not_kept(ecc);
+  p384_signs_where_only_32_bytes_are_a_digest(client, p384);
+  tckms_client_free(client);
+  return checks_passed();
+}
