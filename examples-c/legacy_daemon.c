@@ -128,9 +128,9 @@ static int read_settings(const char *path, struct settings *settings) {
 
 /* ---- The client of the key service ---- */
 
-static void log_line(void *userdata, int level, const char *message) {
+static void log_line(void *userdata, const tckms_log_event *event) {
   (void)userdata;
-  syslog(level == TCKMS_LOG_ERROR ? LOG_ERR : LOG_WARNING, "%s", message);
+  syslog(tckms_log_event_level(event) == TCKMS_LOG_ERROR ? LOG_ERR : LOG_WARNING, "%s", tckms_log_event_message(event));
 }
 
 static tckms_status configure(tckms_config *config, const struct settings *settings) {
@@ -151,7 +151,7 @@ static tckms_status configure(tckms_config *config, const struct settings *setti
     status = tckms_config_set_total_timeout_ms(config, TIMEOUT_MS);
   }
   if (status == TCKMS_OK) {
-    status = tckms_config_set_log(config, TCKMS_LOG_WARN, log_line, NULL);
+    status = tckms_config_set_log(config, TCKMS_LOG_WARN, log_line, NULL, NULL);
   }
   return status;
 }

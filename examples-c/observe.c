@@ -19,10 +19,10 @@
  * Runs on the thread that made the call, possibly on several at once: fprintf() locks its stream, and one call writes
  * one line. The line never contains a secret.
  */
-static void to_stderr(void *userdata, int level, const char *message) {
+static void to_stderr(void *userdata, const tckms_log_event *event) {
   static const char *const NAMES[] = {"off", "error", "warn", "info", "debug"};
   (void)userdata;
-  fprintf(stderr, "[%s] %s\n", NAMES[level], message);
+  fprintf(stderr, "[%s] %s\n", NAMES[tckms_log_event_level(event)], tckms_log_event_message(event));
 }
 
 static int failed(const char *what) {
@@ -39,7 +39,7 @@ static const char *variable(const char *name) {
 static tckms_status configure(tckms_config *config) {
   const char *endpoint = variable("TCKMS_ENDPOINT");
   const char *ca_file = variable("TCKMS_CA_FILE");
-  tckms_status status = tckms_config_set_log(config, TCKMS_LOG_DEBUG, to_stderr, NULL);
+  tckms_status status = tckms_config_set_log(config, TCKMS_LOG_DEBUG, to_stderr, NULL, NULL);
   if (status == TCKMS_OK) {
     status = tckms_config_set_region(config, variable("TENCENTCLOUD_REGION"));
   }

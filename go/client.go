@@ -197,6 +197,10 @@ type Stats struct {
 	BytesSent, BytesReceived uint64
 	// ConnectionsOpened is how many connections were made.
 	ConnectionsOpened uint64
+	// ConnectionsOpen and ConnectionsIdle are how many there are now, and how many of them no call uses.
+	ConnectionsOpen, ConnectionsIdle uint64
+	// CallsWaiting is how many calls wait now for one of the connections.
+	CallsWaiting uint64
 }
 
 // Stats reads the client's counters.
@@ -226,6 +230,9 @@ func (c *Client) Stats() (Stats, error) {
 		BytesSent:           uint64(s.bytes_sent),
 		BytesReceived:       uint64(s.bytes_received),
 		ConnectionsOpened:   uint64(s.connections_opened),
+		ConnectionsOpen:     uint64(s.connections_open),
+		ConnectionsIdle:     uint64(s.connections_idle),
+		CallsWaiting:        uint64(s.calls_waiting),
 	}, nil
 }
 

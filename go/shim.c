@@ -247,8 +247,8 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
 
 /* A handle of Go is a number, and the userdata of C a pointer that nobody follows. */
 
-static void on_log(void *userdata, int level, const char *message) {
-  tckmsGoLog((uintptr_t)userdata, level, (char *)message);
+static void on_log(void *userdata, const tckms_log_event *event) {
+  tckmsGoLog((uintptr_t)userdata, tckms_log_event_level(event), (char *)tckms_log_event_message(event));
 }
 
 static int ask(void *userdata, tckms_credentials *out) {
@@ -260,7 +260,7 @@ static void forget(void *userdata) {
 }
 
 tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t handle) {
-  return ended(tckms_config_set_log(config, level, on_log, (void *)handle));
+  return ended(tckms_config_set_log(config, level, on_log, (void *)handle, NULL));
 }
 
 tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle) {

@@ -99,7 +99,7 @@ const (
 	ErrHTTPStatus Status = C.TCKMS_ERR_HTTP_STATUS
 	// ErrHTTPRedirect: The reply is a redirect; the library never follows one.
 	ErrHTTPRedirect Status = C.TCKMS_ERR_HTTP_REDIRECT
-	// ErrResponseTooLarge: The reply is longer than 1 MiB.
+	// ErrResponseTooLarge: The reply is longer than 1 MiB, or its head longer than 64 KiB.
 	ErrResponseTooLarge Status = C.TCKMS_ERR_RESPONSE_TOO_LARGE
 	// ErrResponseNotJSON: The reply is not JSON.
 	ErrResponseNotJSON Status = C.TCKMS_ERR_RESPONSE_NOT_JSON
@@ -107,6 +107,8 @@ const (
 	ErrResponseMalformed Status = C.TCKMS_ERR_RESPONSE_MALFORMED
 	// ErrTransportUnavailable: The HTTP transport could not start or has stopped; the next call starts a new one.
 	ErrTransportUnavailable Status = C.TCKMS_ERR_TRANSPORT_UNAVAILABLE
+	// ErrProxyRefused: The proxy answered and refuses a tunnel to the service.
+	ErrProxyRefused Status = C.TCKMS_ERR_PROXY_REFUSED
 	// ErrUnauthorizedOperation: UnauthorizedOperation: the identity may not do this.
 	ErrUnauthorizedOperation Status = C.TCKMS_ERR_UNAUTHORIZED_OPERATION
 	// ErrAuthFailure: AuthFailure: the service does not accept the identity, for a reason without a number of its own.

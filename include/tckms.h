@@ -110,7 +110,7 @@
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
-#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* The usages of CMKs, by the service's names. */
 /** Key usage: encryption under a symmetric key. */
@@ -160,6 +160,16 @@
 #define TCKMS_THREADS_MAX 256
 
 /**
+ * Site: cloud.tencent.com, the mainland one.
+ */
+#define TCKMS_SITE_MAINLAND 0
+
+/**
+ * Site: tencentcloud.com, the international one.
+ */
+#define TCKMS_SITE_INTERNATIONAL 1
+
+/**
  * Log level: nothing.
  */
 #define TCKMS_LOG_OFF 0
@@ -183,16 +193,6 @@
  * Log level: also the waits between attempts.
  */
 #define TCKMS_LOG_DEBUG 4
-
-/**
- * Site: cloud.tencent.com, the mainland one.
- */
-#define TCKMS_SITE_MAINLAND 0
-
-/**
- * Site: tencentcloud.com, the international one.
- */
-#define TCKMS_SITE_INTERNATIONAL 1
 
 /**
  * Signature algorithm: the one that the key has. RSA keys have two; this is PSS.
@@ -490,7 +490,7 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_HTTP_REDIRECT = 307,
   /**
-   * The reply is longer than 1 MiB.
+   * The reply is longer than 1 MiB, or its head longer than 64 KiB.
    */
   TCKMS_ERR_RESPONSE_TOO_LARGE = 308,
   /**
@@ -505,6 +505,10 @@ typedef enum tckms_status {
    * The HTTP transport could not start or has stopped; the next call starts a new one.
    */
   TCKMS_ERR_TRANSPORT_UNAVAILABLE = 311,
+  /**
+   * The proxy answered and refuses a tunnel to the service.
+   */
+  TCKMS_ERR_PROXY_REFUSED = 312,
   /**
    * `UnauthorizedOperation`: the identity may not do this.
    */
@@ -946,6 +950,11 @@ typedef struct tckms_key_info tckms_key_info;
 typedef struct tckms_keyring tckms_keyring;
 
 /**
+ * One event of the log. It exists only during the callback, and so do the strings that its functions return.
+ */
+typedef struct tckms_log_event tckms_log_event;
+
+/**
  * What the header of a message says about the message. Nothing of it is authenticated: anybody can have written it. It is
  * good for choosing a key, and for finding out why a message does not open.
  *
@@ -993,17 +1002,27 @@ typedef struct tckms_buffer {
 } tckms_buffer;
 
 /**
- * A function that hears what the library does.
+ * A function that receives the events of the log.
  *
  * @param userdata  The pointer given to tckms_config_set_log().
- * @param level     One of TCKMS_LOG_ERROR, TCKMS_LOG_WARN, TCKMS_LOG_INFO, TCKMS_LOG_DEBUG.
- * @param message   One line without a line end, borrowed for the time of the call. It never holds a secret, a
- *                  plaintext or an Authorization header.
+ * @param event     The event, for the functions tckms_log_event_...().
  *
- * It runs on the thread that made the call, possibly on several threads at once. It must return: no longjmp() and no
- * C++ exception may leave it.
+ * It runs on the thread that made the call, possibly on several threads at once, and may call this library. It must
+ * return: no longjmp() and no C++ exception may leave it.
  */
-typedef void (*tckms_log_callback)(void *userdata, int level, const char *message);
+typedef void (*tckms_log_callback)(void *userdata, const struct tckms_log_event *event);
+
+/**
+ * A function that frees the userdata of a callback.
+ *
+ * It is called once: when the last configuration, client, keyring and stream that could call the callback are freed,
+ * or as soon as the callback is replaced or can never be called. It runs on the thread that frees the last of them. It
+ * is not called when the function that was given the callback fails. It must return: no longjmp() and no C++ exception
+ * may leave it.
+ *
+ * @param userdata  The pointer given together with this function.
+ */
+typedef void (*tckms_destructor)(void *userdata);
 
 /**
  * A role to assume, for tckms_config_set_assume_role_credentials(). Begin with TCKMS_ROLE_OPTIONS_INIT.
@@ -1046,14 +1065,6 @@ typedef struct tckms_role_options {
  * the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
  */
 typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentials *out);
-
-/**
- * A function that frees the userdata of a callback. It is called once, on any thread, when the last configuration and
- * client that use the callback are freed.
- *
- * @param userdata  The pointer given together with this function.
- */
-typedef void (*tckms_destructor)(void *userdata);
 
 /**
  * A name and a value by which keys are found and billed.
@@ -1204,6 +1215,18 @@ typedef struct tckms_stats {
    * Connections that were opened.
    */
   uint64_t connections_opened;
+  /**
+   * Connections of this process that are open now, or being opened.
+   */
+  uint64_t connections_open;
+  /**
+   * Those of them that no call uses now.
+   */
+  uint64_t connections_idle;
+  /**
+   * Calls that wait now for a connection, see tckms_config_set_max_connections().
+   */
+  uint64_t calls_waiting;
 } tckms_stats;
 
 /**
@@ -1264,11 +1287,11 @@ typedef struct tckms_custom_key {
                 uint8_t *data_key,
                 size_t data_key_len);
   /**
-   * Handed to all callbacks as it is. It must be safe to use from all threads that seal and open.
+   * Passed to all callbacks as it is. It must be safe to use from all threads that seal and open.
    */
   void *userdata;
   /**
-   * Frees `userdata`: called once, when the last keyring and stream that have this key are freed. NULL for nothing.
+   * Frees `userdata`; see tckms_destructor. NULL for nothing to free.
    */
   tckms_destructor destructor_or_null;
 } tckms_custom_key;
@@ -1486,6 +1509,18 @@ const char *tckms_status_message(int status);
 tckms_category tckms_status_category(int status);
 
 /**
+ * Whether a call that ends with this status may succeed later without any change. tckms_error_retryable() says it of a
+ * certain failure, and knows more: what a callback or a chain of providers said, or how the service answered.
+ *
+ * @param status  Any number.
+ * @return        1 or 0; 0 for a number that is not a status of this version.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+int tckms_status_retryable(int status);
+
+/**
  * The detail of this thread's last call that did not return TCKMS_OK.
  *
  * A call that succeeds leaves it as it is, and so do the functions that free something.
@@ -1529,6 +1564,17 @@ void tckms_error_free(tckms_error *error);
  * Since 0.1.0.
  */
 tckms_status tckms_error_status(const tckms_error *error);
+
+/**
+ * The category of the status that the failed call returned.
+ *
+ * @param error  The error, or NULL.
+ * @return       The category; TCKMS_CATEGORY_OK for NULL.
+ *
+ * Threads: from any thread.
+ * Since 0.1.0.
+ */
+tckms_category tckms_error_category(const tckms_error *error);
 
 /**
  * What went wrong and why, with every cause, in English. The service's own words are in the language of
@@ -1643,9 +1689,12 @@ int tckms_error_attempts(const tckms_error *error);
 int tckms_error_os_errno(const tckms_error *error);
 
 /**
- * The service's id of the request of this thread's last successful call.
+ * The service's id of the last request that this thread's last call made, whether the call succeeded or not.
  *
- * @return  The id, borrowed until this thread's next call that succeeds; "" when there was none or it had no id.
+ * Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
+ *
+ * @return  The id, borrowed until this thread's next call of a function that can send a request; "" when the last such
+ *          call made no request, or its last request got no answer.
  *
  * Threads: each thread has its own.
  * Since 0.1.0.
@@ -1653,10 +1702,13 @@ int tckms_error_os_errno(const tckms_error *error);
 const char *tckms_last_request_id(void);
 
 /**
- * The CMK that this thread's last successful call was about, as the service named it.
+ * The CMK that the last request of this thread's last call was about, whether the call succeeded or not.
  *
- * @return  The key id, borrowed until this thread's next call that succeeds; "" when there was none or it was about no
- *          CMK, as for tckms_generate_random().
+ * Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
+ *
+ * @return  The key id as the service named it, or as the call named it where the reply names none; borrowed until this
+ *          thread's next call of a function that can send a request. "" when the last such call made no request, or
+ *          the request was about no CMK, as for tckms_generate_random().
  *
  * Threads: each thread has its own.
  * Since 0.1.0.
@@ -1666,7 +1718,8 @@ const char *tckms_last_key_id(void);
 /**
  * Makes an empty configuration. Region and credentials have to be set before a client can be made from it.
  *
- * @return  The configuration, owned by the caller, who frees it with tckms_config_free(). Never NULL.
+ * @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when there is no memory; every
+ *          function takes that and returns TCKMS_ERR_NULL_POINTER.
  *
  * Threads: from any thread.
  * Since 0.1.0.
@@ -1824,6 +1877,52 @@ tckms_status tckms_config_set_connect_timeout_ms(tckms_config *config,
                                                  int64_t timeout_ms);
 
 /**
+ * Limits how many connections there are at the same time. Default 32.
+ *
+ * A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the order in which they
+ * came. Each process has its own connections, so a forked child has this many more.
+ *
+ * @param config       The configuration.
+ * @param connections  1 to 1024.
+ * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_max_connections(tckms_config *config,
+                                              int connections);
+
+/**
+ * Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak of calls needed, are
+ * closed after 5 seconds. Default 8.
+ *
+ * @param config       The configuration.
+ * @param connections  0 to 1024.
+ * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_max_idle_connections(tckms_config *config,
+                                                   int connections);
+
+/**
+ * Limits how long an idle connection is kept. Default 60000.
+ *
+ * @param config      The configuration.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Threads: one at a time per configuration.
+ * Since 0.1.0.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_idle_timeout_ms(tckms_config *config,
+                                              int64_t timeout_ms);
+
+/**
  * Limits how long one attempt may take, from connecting to the last byte of the reply. Default 10000.
  *
  * @param config      The configuration.
@@ -1927,23 +2026,103 @@ tckms_status tckms_config_set_language(tckms_config *config,
                                        const char *language);
 
 /**
- * Sets who hears what the library does. Without this call nobody does.
+ * Installs a log callback. Logging is off by default.
  *
- * @param config    The configuration.
- * @param level     TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
- * @param callback  The function; NULL for none.
- * @param userdata  Handed to the function as it is. It must live as long as every client made from the configuration,
- *                  and be safe to use from all threads that call the library.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ * @param config              The configuration.
+ * @param level               TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
+ * @param callback_or_null    The function; NULL for none.
+ * @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
+ *                            library.
+ * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
+ * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
+ * Clients made from the configuration, keyrings with such clients, and streams of such keyrings call the function.
  * Threads: one at a time per configuration.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_log(tckms_config *config,
                                   int level,
-                                  tckms_log_callback callback,
-                                  void *userdata);
+                                  tckms_log_callback callback_or_null,
+                                  void *userdata,
+                                  tckms_destructor destructor_or_null);
+
+/**
+ * The level of an event.
+ *
+ * @param event  The event.
+ * @return       TCKMS_LOG_ERROR to TCKMS_LOG_DEBUG.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+int tckms_log_event_level(const tckms_log_event *event);
+
+/**
+ * The text of an event. Texts may change in any version: read the other parts with their functions.
+ *
+ * @param event  The event.
+ * @return       One line without a line end. It never holds a secret, a plaintext or an Authorization header.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+const char *tckms_log_event_message(const tckms_log_event *event);
+
+/**
+ * The action that an event is about, such as "Encrypt".
+ *
+ * @param event  The event.
+ * @return       The action; "" when the event is about no request.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+const char *tckms_log_event_action(const tckms_log_event *event);
+
+/**
+ * How the attempt or the call ended that an event is about.
+ *
+ * @param event  The event.
+ * @return       The status; TCKMS_OK also when the event is about neither.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+tckms_status tckms_log_event_status(const tckms_log_event *event);
+
+/**
+ * The number of the attempt that an event is about.
+ *
+ * @param event  The event.
+ * @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there was none.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+int tckms_log_event_attempt(const tckms_log_event *event);
+
+/**
+ * How long the attempt or the call took, or how long the library waits before the next attempt.
+ *
+ * @param event  The event.
+ * @return       Milliseconds; -1 when the event has no duration.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+int64_t tckms_log_event_ms(const tckms_log_event *event);
+
+/**
+ * The service's id of the request that an event is about.
+ *
+ * @param event  The event.
+ * @return       The id; "" when the service did not answer.
+ *
+ * Threads: from the callback's thread.
+ * Since 0.1.0.
+ */
+const char *tckms_log_event_request_id(const tckms_log_event *event);
 
 /**
  * Looks for credentials where the official SDKs do, in their order: the environment, the profile file, the role of the
@@ -2123,13 +2302,13 @@ tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
  *
  * @param config              The configuration. What was set before is replaced.
  * @param callback            The function.
- * @param userdata            Handed to the function as it is.
- * @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
- *                            callback are freed; not when this function fails. NULL for nothing to free.
+ * @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
+ *                            library.
+ * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
  * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
  *                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
  *
- * Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
+ * Threads: one at a time per configuration.
  * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
@@ -3198,7 +3377,8 @@ tckms_status tckms_callback_set_error_text(const char *text);
 /**
  * Makes a keyring without keys.
  *
- * @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). Never NULL.
+ * @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when there is no memory; every
+ *          function takes that and returns TCKMS_ERR_NULL_POINTER.
  *
  * Threads: from any thread.
  * Since 0.1.0.

@@ -865,7 +865,7 @@ class config {
   result<void> set_log(log_level level, log_function function) {
     auto kept = function ? std::make_shared<log_function>(std::move(function)) : nullptr;
     const auto number =
-        tckms_config_set_log(get(), static_cast<int>(level), kept != nullptr ? hear : nullptr, kept.get());
+        tckms_config_set_log(get(), static_cast<int>(level), kept != nullptr ? hear : nullptr, kept.get(), nullptr);
     if (number == TCKMS_OK) log_ = std::move(kept);
     return detail::done(number);
   }
@@ -889,7 +889,9 @@ class config {
     return number(setter, detail::count_of<std::chrono::milliseconds>(time));
   }
 
-  static void hear(void *userdata, int level, const char *message) noexcept {
+  static void hear(void *userdata, const tckms_log_event *received) noexcept {
+    const int level = tckms_log_event_level(received);
+    const char *const message = tckms_log_event_message(received);
     detail::guarded([=] { return (*static_cast<log_function *>(userdata))(log_event(static_cast<log_level>(level), message)), 0; });
   }
   static int supply(void *userdata, tckms_credentials *out) noexcept {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::api::caller::{ApiCaller, Auth, KMS};
-use crate::config::{Config, DEFAULT_CONNECT_TIMEOUT};
+use crate::config::Config;
 use crate::credentials::CachedCredentials;
 use crate::error::{Error, Result};
-use crate::http::Settings;
 use crate::http::endpoint::Endpoint;
 use crate::http::proxy::Proxy;
+use crate::http::settings::{DEFAULT_CONNECT_TIMEOUT, Settings};
 use crate::http::tls::{self, CaBundle};
 use crate::http::transport::Transport;
 use crate::providers::{ProviderContext, Source};
@@ -67,8 +67,9 @@ fn transport_settings(config: &Config, endpoint: &Endpoint, sts: &Endpoint) -> R
         None => tls::client_config_without_trust()?,
     };
     Ok(Settings {
-        tls,
         proxy: config.proxy.clone(),
         connect_timeout: config.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+        pool: config.pool_limits(),
+        ..Settings::new(tls)
     })
 }

@@ -10,6 +10,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::http::endpoint::{self, Endpoint};
 use crate::http::proxy::Proxy;
+use crate::http::settings::PoolLimits;
 use crate::http::tls::{CA_PEM_MAX, CaBundle};
 use crate::log::{Log, LogCallback, LogLevel};
 use crate::providers::{CredentialsCallback, DEFAULT_PROFILE, Role, Source, check_role_name};
@@ -20,12 +21,12 @@ use crate::status::Status;
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Most attempts a call can be allowed.
 pub const MAX_ATTEMPTS_MAX: u32 = 20;
+/// Most connections a client can be allowed at the same time.
+pub const MAX_CONNECTIONS_MAX: u32 = 1024;
 /// Highest rate and burst a client can be limited to, per second.
 pub const RATE_MAX: u32 = 1_000_000;
 /// Longest user-agent suffix (the official SDKs' limit for a custom client name).
 pub const USER_AGENT_SUFFIX_MAX: usize = 128;
-
-pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A builder: every setter checks its value, and what is not set has a safe default.
 #[derive(Clone, Default)]
@@ -40,6 +41,9 @@ pub struct Config {
     pub(crate) ca_bundle: Option<CaBundle>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) max_idle_connections: Option<u32>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) rate_limiter: Option<Arc<RateLimiter>>,
     pub(crate) user_agent_suffix: Option<String>,
     pub(crate) language: Option<String>,
@@ -176,6 +180,36 @@ impl Config {
         Ok(())
     }
 
+    /// How many connections there may be at the same time. Calls beyond that wait, in the order in which they came.
+    /// Default 32.
+    pub fn set_max_connections(&mut self, connections: u32) -> Result<()> {
+        check_range("max connections", connections, 1, MAX_CONNECTIONS_MAX)?;
+        self.max_connections = Some(connections);
+        Ok(())
+    }
+
+    /// How many idle connections are kept for the whole idle timeout; others are closed after 5 s. Default 8.
+    pub fn set_max_idle_connections(&mut self, connections: u32) -> Result<()> {
+        check_range("max idle connections", connections, 0, MAX_CONNECTIONS_MAX)?;
+        self.max_idle_connections = Some(connections);
+        Ok(())
+    }
+
+    /// How long an idle connection is kept. Default 60 s.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.idle_timeout = Some(checked_timeout("idle timeout", timeout)?);
+        Ok(())
+    }
+
+    pub(crate) fn pool_limits(&self) -> PoolLimits {
+        let defaults = PoolLimits::default();
+        PoolLimits {
+            max_connections: self.max_connections.map_or(defaults.max_connections, |number| number as usize),
+            max_idle: self.max_idle_connections.map_or(defaults.max_idle, |number| number as usize),
+            idle_timeout: self.idle_timeout.unwrap_or(defaults.idle_timeout),
+        }
+    }
+
     /// How long one attempt may take. Default 10 s.
     pub fn set_try_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.limits.try_timeout = Some(checked_timeout("try timeout", timeout)?);
@@ -249,6 +283,8 @@ impl Config {
             ("a CA bundle", self.ca_bundle.is_some()),
             ("a proxy", self.proxy.is_some()),
             ("a connect timeout", self.connect_timeout.is_some()),
+            ("a number of connections", self.max_connections.or(self.max_idle_connections).is_some()),
+            ("an idle timeout", self.idle_timeout.is_some()),
             ("a rate limit", self.rate_limiter.is_some()),
             ("a user-agent suffix", self.user_agent_suffix.is_some()),
             ("a language", self.language.is_some()),
@@ -293,6 +329,10 @@ mod tests {
             config.set_connect_timeout(Duration::from_micros(999)),
             config.set_max_attempts(0),
             config.set_max_attempts(21),
+            config.set_max_connections(0),
+            config.set_max_connections(1025),
+            config.set_max_idle_connections(1025),
+            config.set_idle_timeout(Duration::ZERO),
             config.set_rate_limit(1_000_001, 1),
             config.set_rate_limit(10, 1_000_001),
         ] {

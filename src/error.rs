@@ -27,6 +27,7 @@ struct Detail {
     http_status: Option<u16>,
     retryable: bool,
     may_have_been_carried_out: bool,
+    is_on_stale_connection: bool,
     retry_after: Option<Duration>,
     attempts: u32,
     os_errno: Option<i32>,
@@ -45,6 +46,7 @@ impl Error {
             http_status: None,
             retryable: status.is_retryable(),
             may_have_been_carried_out: false,
+            is_on_stale_connection: false,
             retry_after: None,
             attempts: 0,
             os_errno: None,
@@ -104,6 +106,11 @@ impl Error {
         self.0.may_have_been_carried_out
     }
 
+    /// Whether a connection that had been idle broke before the service received anything of the request.
+    pub(crate) fn is_on_stale_connection(&self) -> bool {
+        self.0.is_on_stale_connection
+    }
+
     /// How long the service asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -151,6 +158,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn on_stale_connection(mut self) -> Self {
+        self.0.is_on_stale_connection = true;
+        self
+    }
+
     pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
         self
@@ -173,6 +185,12 @@ impl Error {
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
+        self
+    }
+
+    /// Adds to the message what the place of the error could not know.
+    pub(crate) fn with_addition(mut self, addition: &str) -> Self {
+        self.0.message.push_str(addition);
         self
     }
 
@@ -237,4 +255,22 @@ pub(crate) fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+/// The first cause of type `T`. rustls errors travel inside `std::io::Error`, whose `source` skips what it wraps.
+pub(crate) fn find_cause<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|wrapped| find_cause::<T>(wrapped)) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }

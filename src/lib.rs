@@ -30,6 +30,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod last_request;
 mod log;
 mod providers;
 mod sanitize;
@@ -53,11 +54,11 @@ pub use client::{
     CIPHERTEXT_BLOB_MAX, Client, CreatedKey, DataKey, Decrypted, Encrypted, KEY_ID_MAX, KeyFilter, KeyInfo, NewKey,
     PLAINTEXT_MAX, RANDOM_MAX, Random, RawResponse, Signature, Signer,
 };
-pub use config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
+pub use config::{Config, MAX_ATTEMPTS_MAX, MAX_CONNECTIONS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use credentials::Credentials;
 pub use encryption_context::ENCRYPTION_CONTEXT_MAX;
 pub use error::{Error, Result};
-pub use log::{LogCallback, LogLevel};
+pub use log::{LogCallback, LogContext, LogEvent, LogLevel};
 pub use providers::{CredentialsCallback, Role, SuppliedCredentials};
 pub use secret::Secret;
 pub use site::Site;

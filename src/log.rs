@@ -1,10 +1,11 @@
-//! What the library says about its work, to whoever asked.
+//! The log: events of calls, for the callback that a configuration installs.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::sanitize::sanitized;
+use crate::status::Status;
 
-/// How much a log callback wants to hear. A level includes those before it.
+/// How much a log callback receives. A level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Nothing.
@@ -26,11 +27,36 @@ impl LogLevel {
     }
 }
 
-/// A function that takes one line of log text, without a line end, without any character that a terminal would act on, and
-/// without any secret.
-pub type LogCallback = dyn Fn(LogLevel, &str) + Send + Sync;
+/// What an event is about. All parts are optional.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogContext<'a> {
+    /// The action, such as `Encrypt`.
+    pub action: Option<&'a str>,
+    /// How an attempt or a call ended.
+    pub status: Option<Status>,
+    /// The number of the attempt, from 1; of a call that failed, how many there were.
+    pub attempt: Option<u32>,
+    /// How long the attempt or the call took, or how long the library waits before the next attempt.
+    pub elapsed: Option<Duration>,
+    /// The service's id of the request.
+    pub request_id: Option<&'a str>,
+}
 
-/// The callback with its level; a message is only written out when somebody hears it.
+/// One event of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogEvent<'a> {
+    /// The level, which is never [`LogLevel::Off`].
+    pub level: LogLevel,
+    /// One line of text, without a line end and without any secret.
+    pub message: &'a str,
+    /// What it is about.
+    pub context: LogContext<'a>,
+}
+
+/// A function that receives the events of the log.
+pub type LogCallback = dyn Fn(&LogEvent<'_>) + Send + Sync;
+
+/// The callback with its level. A message is formatted only when the callback receives it.
 pub(crate) struct Log {
     level: LogLevel,
     callback: Box<LogCallback>,
@@ -42,8 +68,12 @@ impl Log {
     }
 
     pub fn write(&self, level: LogLevel, message: fmt::Arguments<'_>) {
+        self.write_about(level, LogContext::default(), message);
+    }
+
+    pub fn write_about(&self, level: LogLevel, context: LogContext<'_>, message: fmt::Arguments<'_>) {
         if level <= self.level {
-            (self.callback)(level, &sanitized(&message.to_string()));
+            (self.callback)(&LogEvent { level, message: &message.to_string(), context });
         }
     }
 }

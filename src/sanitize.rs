@@ -26,6 +26,16 @@ pub(crate) fn sanitized(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// The beginning of a text in quotation marks, for an error that names what it was given: at most 32 characters, none of
+/// which acts on a terminal.
+pub(crate) fn excerpt(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 32;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        None => format!("\"{}\"", sanitized(text)),
+        Some((end, _)) => format!("\"{}…\"", sanitized(&text[..end])),
+    }
+}
+
 /// JSON text with the same meaning and each unsafe character escaped. JSON has them in strings only, and the serialiser has
 /// escaped those below U+0020 already.
 pub(crate) fn sanitized_json(json: &str) -> Cow<'_, str> {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
+use crate::http::transport::Connections;
 use crate::status::{Category, Status};
 
 /// What a client, and all that are derived from it, have done since it was made.
@@ -22,6 +23,12 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Connections that were opened, TLS included where it is used.
     pub connections_opened: u64,
+    /// Connections of this process that are open or being opened.
+    pub connections_open: u64,
+    /// Those of them that no call uses.
+    pub connections_idle: u64,
+    /// Calls that wait for a connection because as many are in use as are allowed.
+    pub calls_waiting: u64,
 }
 
 /// Failed calls by the category of their status.
@@ -86,7 +93,7 @@ impl Counters {
         }
     }
 
-    pub fn read(&self, connections_opened: u64) -> Stats {
+    pub fn read(&self, connections: Connections) -> Stats {
         let failed = |category: Category| get(&self.failures[category as usize / 100]);
         Stats {
             calls: get(&self.calls),
@@ -105,7 +112,10 @@ impl Counters {
             },
             bytes_sent: get(&self.bytes_sent),
             bytes_received: get(&self.bytes_received),
-            connections_opened,
+            connections_opened: connections.opened,
+            connections_open: connections.now.open,
+            connections_idle: connections.now.idle,
+            calls_waiting: connections.now.waiting,
         }
     }
 }
@@ -128,7 +138,7 @@ mod tests {
         counters.failed_call(&Error::new(Status::CmkDisabled, ""));
         counters.failed_call(&Error::new(Status::Internal, ""));
         counters.failed_call(&Error::new(Status::Internal, ""));
-        let failures = counters.read(0).failures;
+        let failures = counters.read(Connections::default()).failures;
         assert_eq!(failures, Failures { request: 1, library: 2, ..Failures::default() });
     }
 
@@ -138,7 +148,7 @@ mod tests {
         for number in [1, 2, 3, 1] {
             counters.attempt(number, 10);
         }
-        let stats = counters.read(7);
+        let stats = counters.read(Connections { opened: 7, ..Connections::default() });
         assert_eq!((stats.retries, stats.bytes_sent, stats.connections_opened), (2, 40, 7));
     }
 }

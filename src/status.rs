@@ -105,7 +105,7 @@ pub enum Status {
     HttpStatus = 306,
     /// The reply is a redirect; the library never follows one.
     HttpRedirect = 307,
-    /// The reply is longer than 1 MiB.
+    /// The reply is longer than 1 MiB, or its head longer than 64 KiB.
     ResponseTooLarge = 308,
     /// The reply is not JSON.
     ResponseNotJson = 309,
@@ -113,6 +113,8 @@ pub enum Status {
     ResponseMalformed = 310,
     /// The HTTP transport could not start or has stopped; the next call starts a new one.
     TransportUnavailable = 311,
+    /// The proxy answered and refuses a tunnel to the service.
+    ProxyRefused = 312,
 
     /// `UnauthorizedOperation`: the identity may not do this.
     UnauthorizedOperation = 401,
@@ -553,6 +555,12 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         c"TCKMS_ERR_TRANSPORT_UNAVAILABLE",
         c"the HTTP transport could not start or has stopped",
         RETRY,
+    ),
+    (
+        Status::ProxyRefused,
+        c"TCKMS_ERR_PROXY_REFUSED",
+        c"the proxy answered and refuses a tunnel to the service",
+        FINAL,
     ),
     (
         Status::UnauthorizedOperation,

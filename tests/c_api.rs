@@ -89,6 +89,12 @@ in_three_ways! {
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
+    lifetimes(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/lifetimes.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     logging(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/logging.c", &Library::Shared);

@@ -117,6 +117,36 @@ fn the_rate_limit_holds() {
     run(&retry(), &over_http(), &["rate"]);
 }
 
+fn connections() -> Program {
+    GCC.build("tests/c/connections.c", &Library::Shared)
+}
+
+#[test]
+fn dead_connections_cost_little() {
+    let program = connections();
+    thread::scope(|scope| {
+        scope.spawn(|| run(&program, &over_http(), &["dead"]));
+        scope.spawn(|| run(&program, &over_https(), &["dead"]));
+    });
+}
+
+#[test]
+fn connections_are_bounded_and_end() {
+    let program = connections();
+    run(&program, &over_http(), &["bounded"]);
+    thread::scope(|scope| {
+        scope.spawn(|| run(&program, &over_http(), &["idle"]));
+        scope.spawn(|| run(&program, &over_https(), &["bounded"]));
+    });
+}
+
+#[test]
+fn no_descriptor_is_a_standard_one() {
+    let program = connections();
+    run(&program, &over_http(), &["descriptors"]);
+    run(&program, &over_https(), &["descriptors"]);
+}
+
 #[test]
 fn the_log_and_the_counters_tell_what_happened() {
     for compiler in [GCC, CLANG] {

@@ -19,8 +19,10 @@ use crate::credentials::{CachedCredentials, Credentials};
 use crate::error::{Error, Result};
 use crate::http::endpoint::Endpoint;
 use crate::http::exchange::{HttpReply, HttpRequest};
+use crate::http::pool::Reuse;
 use crate::http::transport::Transport;
-use crate::log::{Log, LogLevel};
+use crate::last_request;
+use crate::log::{Log, LogContext, LogLevel};
 use crate::stats::{Counters, Stats};
 use crate::status::{Category, Status};
 use crate::sys::random;
@@ -124,6 +126,8 @@ impl ApiCaller {
             limits,
             started: Instant::now(),
             attempts: 0,
+            sent: 0,
+            reuse: if request.repeatable { Reuse::Allowed } else { Reuse::Never },
             clock_corrected: false,
             credentials_replaced: false,
         };
@@ -135,6 +139,9 @@ impl ApiCaller {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            if call.takes_fresh_connection(&error) {
+                continue;
+            }
             match call.correct(&error, credentials.as_ref()) {
                 Correction::Made => continue,
                 Correction::Failed(cause) if cause.status() == Status::Canceled => return Err(call.give_up(cause)),
@@ -161,12 +168,12 @@ impl ApiCaller {
     }
 
     pub fn stats(&self) -> Stats {
-        self.counters.read(self.transport.connections_opened())
+        self.counters.read(self.transport.connections())
     }
 
-    fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
+    fn log(&self, level: LogLevel, context: LogContext<'_>, message: std::fmt::Arguments<'_>) {
         if let Some(log) = &self.log {
-            log.write(level, message);
+            log.write_about(level, context, message);
         }
     }
 }
@@ -178,6 +185,10 @@ struct Call<'a> {
     limits: &'a CallLimits,
     started: Instant,
     attempts: u32,
+    /// How often the request was sent, also where that does not count as an attempt.
+    sent: u32,
+    /// A request that must not be sent twice never depends on a connection that may be dead.
+    reuse: Reuse,
     clock_corrected: bool,
     credentials_replaced: bool,
 }
@@ -202,9 +213,11 @@ impl Call<'_> {
             return Err(Error::new(Status::TimedOut, "the time allowed for the call is over"));
         }
         self.attempts += 1;
-        self.caller.counters.attempt(self.attempts, self.request.body.len());
+        self.sent += 1;
+        self.caller.counters.attempt(self.sent, self.request.body.len());
         let began = Instant::now();
-        let outcome = self.signed(credentials).and_then(|http| self.caller.transport.send(http, timeout));
+        let outcome = self.signed(credentials).and_then(|http| self.caller.transport.send(http, self.reuse, timeout));
+        let outcome = outcome.map_err(|error| self.with_timeout_named(error, timeout));
         let result = outcome.and_then(|reply| {
             self.caller.counters.reply(reply.body.len());
             let response = reply.response()?;
@@ -275,6 +288,30 @@ impl Call<'_> {
         call_control::time_left(self.limits.total_timeout().saturating_sub(self.started.elapsed()))
     }
 
+    /// After a connection that broke or gave no answer the next attempts take fresh ones. Whether to do so at once: an
+    /// attempt that could not have been carried out, as an idle connection was dead already, does not count.
+    fn takes_fresh_connection(&mut self, error: &Error) -> bool {
+        if !matches!(error.status(), Status::ConnectionLost | Status::TimedOut) {
+            return false;
+        }
+        let was_stale = error.is_on_stale_connection() && self.reuse == Reuse::Allowed;
+        self.reuse = Reuse::Never;
+        self.attempts -= u32::from(was_stale);
+        was_stale
+    }
+
+    fn with_timeout_named(&self, error: Error, timeout: Duration) -> Error {
+        if error.status() != Status::TimedOut {
+            return error;
+        }
+        let (name, length) = if timeout >= self.limits.try_timeout() {
+            ("try timeout", self.limits.try_timeout())
+        } else {
+            ("total timeout", self.limits.total_timeout())
+        };
+        error.with_addition(&format!(" ({name}: {} ms)", length.as_millis()))
+    }
+
     /// Corrects the cause of a refusal, each cause once per call.
     fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> Correction {
         match error.status() {
@@ -297,6 +334,7 @@ impl Call<'_> {
         let offset = self.caller.clock.correct(service_time);
         self.caller.log(
             LogLevel::Warn,
+            LogContext { action: Some(self.request.action), ..LogContext::default() },
             format_args!(
                 "the system's clock is {} s {} the service's; requests are signed with the service's time from now on, \
                  and the system's clock stays as it is",
@@ -331,6 +369,12 @@ impl Call<'_> {
     fn pause(&self, wait: Duration) -> Result<()> {
         self.caller.log(
             LogLevel::Debug,
+            LogContext {
+                action: Some(self.request.action),
+                attempt: Some(self.attempts + 1),
+                elapsed: Some(wait),
+                ..LogContext::default()
+            },
             format_args!(
                 "action={} waits {} ms before attempt {}",
                 self.request.action,
@@ -343,17 +387,35 @@ impl Call<'_> {
 
     fn give_up(&self, error: Error) -> Error {
         let error = error.with_attempts(self.attempts);
-        let elapsed = self.started.elapsed().as_millis();
+        let elapsed = self.started.elapsed();
         self.caller.log(
             LogLevel::Error,
-            format_args!("{} failed after {} attempts and {elapsed} ms: {error}", self.request.action, self.attempts),
+            self.log_context(Some(error.status()), elapsed, error.request_id()),
+            format_args!(
+                "{} failed after {} attempts and {} ms: {error}",
+                self.request.action,
+                self.attempts,
+                elapsed.as_millis()
+            ),
         );
         error
     }
 
+    fn log_context<'a>(&'a self, status: Option<Status>, took: Duration, id: Option<&'a str>) -> LogContext<'a> {
+        LogContext {
+            action: Some(self.request.action),
+            status,
+            attempt: Some(self.attempts),
+            elapsed: Some(took),
+            request_id: id,
+        }
+    }
+
     fn succeeded_attempt(&self, response: &Response<'_>, took: Duration) {
+        self.record_request(response.request_id(), response.key_id().ok());
         self.caller.log(
             LogLevel::Info,
+            self.log_context(Some(Status::Ok), took, response.request_id()),
             format_args!(
                 "action={} endpoint={} attempt={} status=TCKMS_OK http=200 code=- request_id={} ms={}",
                 self.request.action,
@@ -365,10 +427,19 @@ impl Call<'_> {
         );
     }
 
+    /// Not of STS: the program asked for something of KMS.
+    fn record_request(&self, request_id: Option<&str>, key_id: Option<&str>) {
+        if self.caller.product.name == KMS.name {
+            last_request::record(request_id, key_id);
+        }
+    }
+
     fn failed_attempt(&self, error: &Error, took: Duration) {
+        self.record_request(error.request_id(), None);
         self.caller.counters.failed_attempt(error);
         self.caller.log(
             LogLevel::Warn,
+            self.log_context(Some(error.status()), took, error.request_id()),
             format_args!(
                 "action={} endpoint={} attempt={} status={} http={} code={} request_id={} ms={}",
                 self.request.action,
@@ -394,6 +465,7 @@ fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result
     headers.insert(HOST, header_value(endpoint.host_header().as_bytes())?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_JSON));
     for (header, value) in [
+        ("accept-encoding", "identity"),
         ("x-tc-version", product.version),
         ("x-tc-region", region),
         ("x-tc-language", "en-US"),

@@ -257,10 +257,6 @@ pub struct Signer {
 }
 
 impl Signer {
-    pub(crate) fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
     /// Adds the next bytes of the message.
     pub fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);

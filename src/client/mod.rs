@@ -17,6 +17,7 @@ use crate::encoding::base64_len;
 use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
+use crate::last_request;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::status::Status;
@@ -264,14 +265,16 @@ impl Client {
     /// Counts a call and says in its error which action failed, and for which CMK.
     fn counted<T>(&self, action: &str, key_id: Option<&str>, call: impl FnOnce() -> Result<T>) -> Result<T> {
         self.caller.counters().call();
-        call().map_err(|error| {
+        let outcome = call().map_err(|error| {
             self.caller.counters().failed_call(&error);
             let error = error.in_action(action);
             match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
                 Some(key_id) => error.with_key_id(key_id),
                 None => error,
             }
-        })
+        });
+        last_request::record_key(outcome.as_ref().map_or_else(Error::key_id, |_| key_id));
+        outcome
     }
 
     fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {

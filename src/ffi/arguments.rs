@@ -1,10 +1,11 @@
 //! From pointers to references, with the checks that C cannot make.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ops::RangeInclusive;
 use std::slice;
 use std::time::Duration;
 
+use super::handle::audit;
 use crate::config::TIMEOUT_MAX;
 use crate::error::{Error, Result};
 use crate::status::Status;
@@ -15,6 +16,7 @@ use crate::status::Status;
 ///
 /// `pointer` is NULL or a live handle of this library ("Handles" in the header).
 pub(super) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
+    audit::used(pointer.addr(), false);
     // SAFETY: the caller's promise.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
@@ -25,6 +27,7 @@ pub(super) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
 ///
 /// `pointer` is NULL or a live handle that no other thread uses now ("Handles" in the header).
 pub(super) unsafe fn handle_mut<'a, T>(pointer: *mut T, name: &str) -> Result<&'a mut T> {
+    audit::used(pointer.addr(), true);
     // SAFETY: the caller's promise.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
 }
@@ -154,6 +157,12 @@ pub(super) fn milliseconds(what: &str, value: i64, max: Duration) -> Result<Dura
         let message = format!("the {what} is {value} ms, 1 to {} are allowed", max.as_millis());
         Error::new(Status::OutOfRange, message)
     })
+}
+
+/// A string for C. A NUL inside ends it there.
+pub(super) fn c_text(text: &str) -> CString {
+    let text = text.split('\0').next().unwrap_or_default();
+    CString::new(text).unwrap_or_default()
 }
 
 pub(super) fn null(name: &str) -> Error {

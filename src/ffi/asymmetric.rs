@@ -5,7 +5,8 @@ use std::ffi::{c_char, c_int, c_void};
 use super::arguments::{bytes, handle, handle_mut, handle_out, optional_bytes, text};
 use super::buffer::tckms_buffer;
 use super::client::tckms_client;
-use super::guard::{guard, guard_infallible, remember_success};
+use super::guard::{guard, guard_request};
+use super::handle;
 use crate::client::{Decrypted, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::sign::{self, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
@@ -55,7 +56,7 @@ pub unsafe extern "C" fn tckms_public_key(
     key_id: *const c_char,
     spki_der: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id) =
             unsafe { (tckms_buffer::out(spki_der, "spki_der")?, handle(client, "client")?, text(key_id, "key_id")?) };
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn tckms_public_key_pem(
     key_id: *const c_char,
     pem: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id) =
             unsafe { (tckms_buffer::out(pem, "pem")?, handle(client, "client")?, text(key_id, "key_id")?) };
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn tckms_sign(
     len: usize,
     signature: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, message) = unsafe {
             (
@@ -125,7 +126,7 @@ pub unsafe extern "C" fn tckms_sign(
                 bytes(msg, len, "msg")?,
             )
         };
-        deliver(client.0.sign(key_id, signature_algorithm(algorithm)?, message)?, key_id, out)
+        deliver(client.0.sign(key_id, signature_algorithm(algorithm)?, message)?, out)
     })
 }
 
@@ -151,7 +152,7 @@ pub unsafe extern "C" fn tckms_sign_digest(
     len: usize,
     signature: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, digest) = unsafe {
             (
@@ -161,7 +162,7 @@ pub unsafe extern "C" fn tckms_sign_digest(
                 bytes(digest, len, "digest")?,
             )
         };
-        deliver(client.0.sign_digest(key_id, signature_algorithm(algorithm)?, digest)?, key_id, out)
+        deliver(client.0.sign_digest(key_id, signature_algorithm(algorithm)?, digest)?, out)
     })
 }
 
@@ -191,7 +192,7 @@ pub unsafe extern "C" fn tckms_verify(
     signature: *const c_void,
     signature_len: usize,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (client, key_id, message, signature) = unsafe {
             (
@@ -229,7 +230,7 @@ pub unsafe extern "C" fn tckms_verify_digest(
     signature: *const c_void,
     signature_len: usize,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (client, key_id, digest, signature) = unsafe {
             (
@@ -268,7 +269,7 @@ pub unsafe extern "C" fn tckms_sm2_digest(
     len: usize,
     digest: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, user_id, message) = unsafe {
             (
@@ -310,7 +311,7 @@ pub unsafe extern "C" fn tckms_signer_new(
     sm2_user_id_len: usize,
     out: *mut *mut tckms_signer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, user_id) = unsafe {
             (
@@ -321,8 +322,7 @@ pub unsafe extern "C" fn tckms_signer_new(
             )
         };
         let signer = client.0.signer(key_id, signature_algorithm(algorithm)?, user_id)?;
-        *out = Box::into_raw(Box::new(tckms_signer(Some(signer))));
-        Ok(())
+        handle::publish(tckms_signer(Some(signer)), out)
     })
 }
 
@@ -339,7 +339,7 @@ pub unsafe extern "C" fn tckms_signer_new(
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *const c_void, len: usize) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (signer, bytes) = unsafe { (handle_mut(signer, "signer")?, bytes(buf, len, "buf")?) };
         signer.0.as_mut().ok_or_else(finished)?.update(bytes);
@@ -358,12 +358,11 @@ pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *co
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_finish(signer: *mut tckms_signer, signature: *mut tckms_buffer) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
         let (out, signer) = unsafe { (tckms_buffer::out(signature, "signature")?, handle_mut(signer, "signer")?) };
         let signer = signer.0.take().ok_or_else(finished)?;
-        let key_id = signer.key_id().to_owned();
-        deliver(signer.finish()?, &key_id, out)
+        deliver(signer.finish()?, out)
     })
 }
 
@@ -375,12 +374,8 @@ pub unsafe extern "C" fn tckms_signer_finish(signer: *mut tckms_signer, signatur
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_free(signer: *mut tckms_signer) {
-    guard_infallible((), || {
-        if !signer.is_null() {
-            // SAFETY: it came from tckms_signer_new and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(signer) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(signer) };
 }
 
 /// Turns a signature of ECDSA or SM2 from DER into r and s side by side, as JWT and PKCS#11 want it.
@@ -456,7 +451,7 @@ pub unsafe extern "C" fn tckms_rsa_encrypt(
     len: usize,
     ciphertext: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, plaintext) = unsafe {
             (
@@ -495,7 +490,7 @@ pub unsafe extern "C" fn tckms_rsa_decrypt(
     len: usize,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, ciphertext) = unsafe {
             (
@@ -530,7 +525,7 @@ pub unsafe extern "C" fn tckms_sm2_decrypt(
     len: usize,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, ciphertext) = unsafe {
             (
@@ -544,15 +539,12 @@ pub unsafe extern "C" fn tckms_sm2_decrypt(
     })
 }
 
-fn deliver(signature: Signature, key_id: &str, out: &mut tckms_buffer) -> Result<()> {
-    out.fill(&signature.bytes)?;
-    remember_success(signature.request_id, Some(key_id.to_owned()));
-    Ok(())
+fn deliver(signature: Signature, out: &mut tckms_buffer) -> Result<()> {
+    out.fill(&signature.bytes)
 }
 
 fn deliver_plaintext(decrypted: Decrypted, out: &mut tckms_buffer) -> Result<()> {
     out.fill(decrypted.plaintext.expose())?;
-    remember_success(decrypted.request_id, Some(decrypted.key_id));
     Ok(())
 }
 

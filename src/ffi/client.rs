@@ -5,7 +5,8 @@ use std::ffi::{c_char, c_void};
 use super::arguments::{bytes, handle, handle_out, optional_text, room, text, timeout};
 use super::buffer::tckms_buffer;
 use super::config::tckms_config;
-use super::guard::{guard, guard_infallible, remember_success};
+use super::guard::{guard, guard_request};
+use super::handle;
 use crate::client::{Client, Encrypted};
 use crate::config::Config;
 use crate::error::Result;
@@ -16,12 +17,6 @@ use crate::status::Status;
 /// It never changes, and any number of threads may call with it at once. Making one opens no connection and starts no
 /// thread; the first call does both.
 pub struct tckms_client(pub(super) Client);
-
-impl tckms_client {
-    fn publish(client: Client, out: &mut *mut Self) {
-        *out = Box::into_raw(Box::new(Self(client)));
-    }
-}
 
 /// Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
 ///
@@ -39,8 +34,7 @@ pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut
     guard(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
         let (out, config) = unsafe { (handle_out(out, "out")?, handle(config, "config")?) };
-        tckms_client::publish(Client::new(&config.0)?, out);
-        Ok(())
+        handle::publish(tckms_client(Client::new(&config.0)?), out)
     })
 }
 
@@ -65,8 +59,7 @@ pub unsafe extern "C" fn tckms_client_new_from_env(out: *mut *mut tckms_client) 
     guard(|| {
         // SAFETY: "Outputs" in the header.
         let out = unsafe { handle_out(out, "out")? };
-        tckms_client::publish(Client::from_env()?, out);
-        Ok(())
+        handle::publish(tckms_client(Client::from_env()?), out)
     })
 }
 
@@ -92,8 +85,7 @@ pub unsafe extern "C" fn tckms_client_derive(
         // SAFETY: "Handles" and "Outputs" in the header.
         let (out, client, config) =
             unsafe { (handle_out(out, "out")?, handle(client, "client")?, handle(config, "config")?) };
-        tckms_client::publish(client.0.derive(&config.0)?, out);
-        Ok(())
+        handle::publish(tckms_client(client.0.derive(&config.0)?), out)
     })
 }
 
@@ -119,8 +111,7 @@ pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
         let (out, client) = unsafe { (handle_out(out, "out")?, handle(client, "client")?) };
         let mut config = Config::new();
         config.set_total_timeout(timeout("total timeout", timeout_ms)?)?;
-        tckms_client::publish(client.0.derive(&config)?, out);
-        Ok(())
+        handle::publish(tckms_client(client.0.derive(&config)?), out)
     })
 }
 
@@ -156,12 +147,8 @@ pub unsafe extern "C" fn tckms_client_cancel(client: *const tckms_client) -> Sta
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
-    guard_infallible((), || {
-        if !client.is_null() {
-            // SAFETY: it came from `publish` and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(client) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(client) };
 }
 
 /// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use tckms_seal().
@@ -188,7 +175,7 @@ pub unsafe extern "C" fn tckms_encrypt(
     ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id, plaintext, context) = unsafe {
             (
@@ -227,7 +214,7 @@ pub unsafe extern "C" fn tckms_decrypt(
     ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id_or_null, blob, context) = unsafe {
             (
@@ -240,7 +227,6 @@ pub unsafe extern "C" fn tckms_decrypt(
         };
         let decrypted = client.0.decrypt(key_id_or_null, blob, context)?;
         out.fill(decrypted.plaintext.expose())?;
-        remember_success(decrypted.request_id, Some(decrypted.key_id));
         Ok(())
     })
 }
@@ -271,7 +257,7 @@ pub unsafe extern "C" fn tckms_reencrypt(
     destination_ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id_or_null, blob, source_context, destination_context) = unsafe {
             (
@@ -310,7 +296,7 @@ pub unsafe extern "C" fn tckms_generate_data_key(
     plaintext: *mut tckms_buffer,
     ciphertext: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (plaintext, ciphertext, client, key_id, context) = unsafe {
             (
@@ -325,7 +311,6 @@ pub unsafe extern "C" fn tckms_generate_data_key(
         let data_key = client.0.generate_data_key(key_id, key_len, context)?;
         ciphertext.fill(data_key.ciphertext_blob.as_bytes())?;
         plaintext.fill(data_key.plaintext.expose()).inspect_err(|_| ciphertext.clear())?;
-        remember_success(data_key.request_id, Some(data_key.key_id));
         Ok(())
     })
 }
@@ -342,12 +327,11 @@ pub unsafe extern "C" fn tckms_generate_data_key(
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf: *mut c_void, len: usize) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
         let (client, room) = unsafe { (handle(client, "client")?, room(buf, len, "buf")?) };
         let random = client.0.generate_random(room.len())?;
         room.copy_from_slice(random.bytes.expose());
-        remember_success(random.request_id, None);
         Ok(())
     })
 }
@@ -373,7 +357,7 @@ pub unsafe extern "C" fn tckms_call(
     request_json_or_null: *const c_char,
     response_json: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, action, request) = unsafe {
             (
@@ -385,13 +369,11 @@ pub unsafe extern "C" fn tckms_call(
         };
         let response = client.0.call(action, request.unwrap_or("{}"))?;
         out.fill(response.json.expose())?;
-        remember_success(response.request_id, None);
         Ok(())
     })
 }
 
 fn deliver(encrypted: Encrypted, out: &mut tckms_buffer) -> Result<()> {
     out.fill(encrypted.ciphertext_blob.as_bytes())?;
-    remember_success(encrypted.request_id, Some(encrypted.key_id));
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! The configuration builder.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
 use super::arguments::{bytes, handle_mut, non_negative, optional_text, text, timeout};
 use super::guard::{guard, guard_infallible};
-use crate::config::{Config, MAX_ATTEMPTS_MAX, RATE_MAX};
+use super::handle;
+use crate::config::{Config, MAX_ATTEMPTS_MAX, MAX_CONNECTIONS_MAX, RATE_MAX};
 use crate::error::{Error, Result};
-use crate::log::LogLevel;
 use crate::site::Site;
 use crate::status::Status;
 
@@ -18,37 +18,16 @@ use crate::status::Status;
 /// configuration can make many clients.
 pub struct tckms_config(pub(super) Config);
 
-/// A function that hears what the library does.
-///
-/// @param userdata  The pointer given to tckms_config_set_log().
-/// @param level     One of TCKMS_LOG_ERROR, TCKMS_LOG_WARN, TCKMS_LOG_INFO, TCKMS_LOG_DEBUG.
-/// @param message   One line without a line end, borrowed for the time of the call. It never holds a secret, a
-///                  plaintext or an Authorization header.
-///
-/// It runs on the thread that made the call, possibly on several threads at once. It must return: no longjmp() and no
-/// C++ exception may leave it.
-pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, level: c_int, message: *const c_char)>;
-
-/// Log level: nothing.
-pub const TCKMS_LOG_OFF: c_int = 0;
-/// Log level: calls that failed.
-pub const TCKMS_LOG_ERROR: c_int = 1;
-/// Log level: also attempts that failed, and corrections such as that of the clock.
-pub const TCKMS_LOG_WARN: c_int = 2;
-/// Log level: also every attempt that succeeded.
-pub const TCKMS_LOG_INFO: c_int = 3;
-/// Log level: also the waits between attempts.
-pub const TCKMS_LOG_DEBUG: c_int = 4;
-
 /// Makes an empty configuration. Region and credentials have to be set before a client can be made from it.
 ///
-/// @return  The configuration, owned by the caller, who frees it with tckms_config_free(). Never NULL.
+/// @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when there is no memory; every
+///          function takes that and returns TCKMS_ERR_NULL_POINTER.
 ///
 /// Threads: from any thread.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_config_new() -> *mut tckms_config {
-    guard_infallible(ptr::null_mut(), || Box::into_raw(Box::new(tckms_config(Config::new()))))
+    guard_infallible(ptr::null_mut(), || handle::publish_or_null(tckms_config(Config::new())))
 }
 
 /// Frees a configuration and wipes the secrets in it.
@@ -59,12 +38,8 @@ pub extern "C" fn tckms_config_new() -> *mut tckms_config {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_free(config: *mut tckms_config) {
-    guard_infallible((), || {
-        if !config.is_null() {
-            // SAFETY: it came from tckms_config_new and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(config) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(config) };
 }
 
 /// Sets the region that requests name, such as "ap-guangzhou". Needed.
@@ -253,6 +228,66 @@ pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_
     })
 }
 
+/// Limits how many connections there are at the same time. Default 32.
+///
+/// A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the order in which they
+/// came. Each process has its own connections, so a forked child has this many more.
+///
+/// @param config       The configuration.
+/// @param connections  1 to 1024.
+/// @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_max_connections(config: *mut tckms_config, connections: c_int) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        let config = unsafe { handle_mut(config, "config")? };
+        config.0.set_max_connections(non_negative("max connections", connections, 1..=MAX_CONNECTIONS_MAX)?)
+    })
+}
+
+/// Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak of calls needed, are
+/// closed after 5 seconds. Default 8.
+///
+/// @param config       The configuration.
+/// @param connections  0 to 1024.
+/// @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_max_idle_connections(
+    config: *mut tckms_config,
+    connections: c_int,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        let config = unsafe { handle_mut(config, "config")? };
+        config.0.set_max_idle_connections(non_negative("max idle connections", connections, 0..=MAX_CONNECTIONS_MAX)?)
+    })
+}
+
+/// Limits how long an idle connection is kept. Default 60000.
+///
+/// @param config      The configuration.
+/// @param timeout_ms  1 to 3600000 milliseconds.
+/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+///
+/// Threads: one at a time per configuration.
+/// Since 0.1.0.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_config_set_idle_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle_mut(config, "config")? }.0.set_idle_timeout(timeout("idle timeout", timeout_ms)?)
+    })
+}
+
 /// Limits how long one attempt may take, from connecting to the last byte of the reply. Default 10000.
 ///
 /// @param config      The configuration.
@@ -384,43 +419,6 @@ pub unsafe extern "C" fn tckms_config_set_language(config: *mut tckms_config, la
     guard(|| unsafe { set_text(config, language, "language", Config::set_language) })
 }
 
-/// Sets who hears what the library does. Without this call nobody does.
-///
-/// @param config    The configuration.
-/// @param level     TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
-/// @param callback  The function; NULL for none.
-/// @param userdata  Handed to the function as it is. It must live as long as every client made from the configuration,
-///                  and be safe to use from all threads that call the library.
-/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tckms_config_set_log(
-    config: *mut tckms_config,
-    level: c_int,
-    callback: tckms_log_callback,
-    userdata: *mut c_void,
-) -> Status {
-    guard(|| {
-        // SAFETY: "Handles" in the header.
-        let config = unsafe { handle_mut(config, "config")? };
-        let level = LogLevel::from_number(level).ok_or_else(|| {
-            let message = format!("the log level is {level}, {TCKMS_LOG_OFF} to {TCKMS_LOG_DEBUG} are allowed");
-            Error::new(Status::OutOfRange, message)
-        })?;
-        match callback {
-            None => config.0.set_log(LogLevel::Off, Box::new(|_, _| {})),
-            Some(callback) => {
-                let userdata = SharedPointer(userdata);
-                config.0.set_log(level, Box::new(move |level, line| log_line(callback, &userdata, level, line)));
-            }
-        }
-        Ok(())
-    })
-}
-
 /// Hands one text to a setter of the safe core.
 ///
 /// # Safety
@@ -436,21 +434,3 @@ pub(super) unsafe fn set_text(
     let (config, value) = unsafe { (handle_mut(config, "config")?, text(value, name)?) };
     set(&mut config.0, value)
 }
-
-type LogFunction = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);
-
-fn log_line(callback: LogFunction, userdata: &SharedPointer, level: LogLevel, line: &str) {
-    if let Ok(line) = CString::new(line) {
-        // SAFETY: the callback and its userdata live as long as the client and may be used from every thread
-        // (tckms_config_set_log in the header); the line outlives the call.
-        unsafe { callback(userdata.0, level as c_int, line.as_ptr()) };
-    }
-}
-
-/// A pointer of the host's that it allows all threads to use.
-struct SharedPointer(*mut c_void);
-
-// SAFETY: tckms_config_set_log in the header demands it of the host.
-unsafe impl Send for SharedPointer {}
-// SAFETY: as above.
-unsafe impl Sync for SharedPointer {}

@@ -9,6 +9,7 @@ use super::arguments::{handle, handle_mut, null, optional_text, text};
 use super::config::{set_text, tckms_config};
 use super::extensible::{self, Extensible};
 use super::guard::guard;
+use super::userdata::{Userdata, tckms_destructor};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
@@ -32,12 +33,6 @@ pub struct tckms_credentials(Option<SuppliedCredentials>);
 /// the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
 pub type tckms_credentials_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, out: *mut tckms_credentials) -> c_int>;
-
-/// A function that frees the userdata of a callback. It is called once, on any thread, when the last configuration and
-/// client that use the callback are freed.
-///
-/// @param userdata  The pointer given together with this function.
-pub type tckms_destructor = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
 /// Looks for credentials where the official SDKs do, in their order: the environment, the profile file, the role of the
 /// CVM instance, the role of the TKE pod.
@@ -316,13 +311,13 @@ fn session_duration(seconds: i64) -> Result<u32> {
 ///
 /// @param config              The configuration. What was set before is replaced.
 /// @param callback            The function.
-/// @param userdata            Handed to the function as it is.
-/// @param destructor_or_null  Frees `userdata`: called once, when the last configuration and client that use the
-///                            callback are freed; not when this function fails. NULL for nothing to free.
+/// @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
+///                            library.
+/// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
 /// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
 ///                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
 ///
-/// Threads: one at a time per configuration. `userdata` must be safe to use from all threads that call the library.
+/// Threads: one at a time per configuration.
 /// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -336,7 +331,7 @@ pub unsafe extern "C" fn tckms_config_set_credentials_callback(
         // SAFETY: "Handles" in the header.
         let config = unsafe { handle_mut(config, "config")? };
         let callback = callback.ok_or_else(|| null("callback"))?;
-        let owned = Userdata { pointer: userdata, destructor: destructor_or_null };
+        let owned = Userdata::new(userdata, destructor_or_null);
         config.0.set_credentials_callback(Arc::new(move || supply(callback, &owned)));
         Ok(())
     })
@@ -348,31 +343,11 @@ fn supply(callback: CredentialsFunction, userdata: &Userdata) -> std::result::Re
     let mut out = tckms_credentials(None);
     // SAFETY: the host promised that the function and its userdata may be used from every thread
     // (tckms_config_set_credentials_callback in the header); `out` outlives the call.
-    let number = unsafe { callback(userdata.pointer, &mut out) };
+    let number = unsafe { callback(userdata.pointer(), &mut out) };
     match Status::from_number(number) {
         Some(Status::Ok) => out.0.ok_or(Status::CredentialsCallbackFailed),
         Some(status) => Err(status),
         None => Err(Status::CredentialsCallbackFailed),
-    }
-}
-
-/// A pointer of the host's with the function that frees it.
-struct Userdata {
-    pointer: *mut c_void,
-    destructor: tckms_destructor,
-}
-
-// SAFETY: tckms_config_set_credentials_callback in the header demands of the host that all threads may use it.
-unsafe impl Send for Userdata {}
-// SAFETY: as above.
-unsafe impl Sync for Userdata {}
-
-impl Drop for Userdata {
-    fn drop(&mut self) {
-        if let Some(destructor) = self.destructor {
-            // SAFETY: the host gave both together, and this is the only place that calls the destructor.
-            unsafe { destructor(self.pointer) };
-        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::arguments::{bytes, handle_mut, optional_text};
 use super::callback_error;
-use super::credentials::tckms_destructor;
 use super::extensible::Extensible;
 use super::guard::{guard, guard_infallible};
+use super::userdata::{Userdata, tckms_destructor};
 use crate::error::{Error, Result};
 use crate::seal::{CallbackKey, KeyCallbacks, WrappedKey, WrappingKey, check_provider_id};
 use crate::status::Status;
@@ -87,9 +87,9 @@ pub struct tckms_custom_key {
             data_key_len: usize,
         ) -> c_int,
     >,
-    /// Handed to all callbacks as it is. It must be safe to use from all threads that seal and open.
+    /// Passed to all callbacks as it is. It must be safe to use from all threads that seal and open.
     pub userdata: *mut c_void,
-    /// Frees `userdata`: called once, when the last keyring and stream that have this key are freed. NULL for nothing.
+    /// Frees `userdata`; see tckms_destructor. NULL for nothing to free.
     pub destructor_or_null: tckms_destructor,
 }
 
@@ -207,7 +207,7 @@ unsafe impl Extensible for tckms_custom_key {
 }
 
 /// The program's functions and userdata.
-struct Callbacks(tckms_custom_key);
+struct Callbacks(tckms_custom_key, Userdata);
 
 // SAFETY: tckms_custom_key in the header demands of the program that the callbacks and their userdata may be used by
 // all threads.
@@ -224,16 +224,9 @@ pub(super) unsafe fn custom_key(callbacks: tckms_custom_key) -> Result<Arc<dyn W
     // SAFETY: NULL or a NUL-terminated string ("Strings and buffers" in the header).
     let provider_id = unsafe { optional_text(callbacks.provider_id, "provider_id")? };
     provider_id.map_or(Ok(()), check_provider_id)?;
-    Ok(Arc::new(CallbackKey::new(provider_id, Callbacks(tckms_custom_key { provider_id: ptr::null(), ..callbacks }))))
-}
-
-impl Drop for Callbacks {
-    fn drop(&mut self) {
-        if let Some(destructor) = self.0.destructor_or_null {
-            // SAFETY: the program's own pair, called once (tckms_custom_key in the header).
-            unsafe { destructor(self.0.userdata) };
-        }
-    }
+    let userdata = Userdata::new(callbacks.userdata, callbacks.destructor_or_null);
+    let callbacks = tckms_custom_key { provider_id: ptr::null(), ..callbacks };
+    Ok(Arc::new(CallbackKey::new(provider_id, Callbacks(callbacks, userdata))))
 }
 
 impl KeyCallbacks for Callbacks {
@@ -254,7 +247,7 @@ impl KeyCallbacks for Callbacks {
         let (context, mut out) = (c_context(context_json)?, tckms_wrapped_key::empty());
         // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
         call(|| unsafe {
-            generate(self.0.userdata, context.as_ptr(), data_key.as_mut_ptr(), data_key.len(), &raw mut out)
+            generate(self.1.pointer(), context.as_ptr(), data_key.as_mut_ptr(), data_key.len(), &raw mut out)
         })?;
         Ok((out.provider_info, out.blob))
     }
@@ -263,7 +256,7 @@ impl KeyCallbacks for Callbacks {
         let wrap = self.0.wrap.ok_or_else(missing)?;
         let (context, mut out) = (c_context(context_json)?, tckms_wrapped_key::empty());
         // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
-        call(|| unsafe { wrap(self.0.userdata, context.as_ptr(), data_key.as_ptr(), data_key.len(), &raw mut out) })?;
+        call(|| unsafe { wrap(self.1.pointer(), context.as_ptr(), data_key.as_ptr(), data_key.len(), &raw mut out) })?;
         Ok((out.provider_info, out.blob))
     }
 
@@ -274,7 +267,7 @@ impl KeyCallbacks for Callbacks {
         let context = c_context(context_json)?;
         // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
         call(|| unsafe {
-            unwrap(self.0.userdata, &raw const wrapped, context.as_ptr(), data_key.as_mut_ptr(), data_key.len())
+            unwrap(self.1.pointer(), &raw const wrapped, context.as_ptr(), data_key.as_mut_ptr(), data_key.len())
         })
     }
 }

@@ -7,10 +7,11 @@ use std::thread;
 
 use super::arguments::{handle, optional_text};
 use super::extensible::{self, Extensible};
-use super::guard::guard;
+use super::guard::guard_request;
 use super::keyring::tckms_keyring;
 use super::limits::TCKMS_THREADS_MAX;
 use crate::error::{Error, Result};
+use crate::last_request;
 use crate::seal::{Context, JobControl, ProgressCallback, Stopped};
 use crate::status::Status;
 
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn tckms_seal_fd(
     options_or_null: *const tckms_fd_options,
     size: usize,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or points to `size` bytes.
         let (keyring, context, options) = unsafe {
             (
@@ -103,7 +104,7 @@ pub unsafe extern "C" fn tckms_open_fd(
     options_or_null: *const tckms_fd_options,
     size: usize,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or points to `size` bytes.
         let (keyring, expected, options) = unsafe {
             (
@@ -153,7 +154,15 @@ impl tckms_fd_options {
         });
         let mut callback = callback;
         let progress = callback.as_mut().map(|callback| callback as &mut ProgressCallback<'_>);
-        control.run(progress, || work(Descriptor(in_fd, &control), Descriptor(out_fd, &control), threads, &control))
+        // The work is done on a thread of the library's, and the ids of its requests belong to this one.
+        let mut last = None;
+        let outcome = control.run(progress, || {
+            let outcome = work(Descriptor(in_fd, &control), Descriptor(out_fd, &control), threads, &control);
+            last = Some(last_request::take());
+            outcome
+        });
+        last.map(last_request::replace);
+        outcome
     }
 
     fn checked_threads(&self) -> Result<usize> {

@@ -1,53 +1,12 @@
 //! The detail of a failure, borrowed from its thread or owned by who takes it.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
-use super::guard::{guard_infallible, with_last_error, with_last_success};
-use crate::error::Error;
-use crate::status::Status;
-
-/// Everything known about a failure. It never changes, and any thread may read or free it.
-///
-/// All functions that read one take NULL for "no error". A string that does not apply is empty, never NULL, and lives
-/// as long as the error. No member ever holds a secret, a plaintext or a whole credential.
-pub struct tckms_error {
-    status: Status,
-    message: CString,
-    service_code: CString,
-    request_id: CString,
-    key_id: CString,
-    action: CString,
-    http_status: c_int,
-    retryable: bool,
-    retry_after_ms: i64,
-    attempts: c_int,
-    os_errno: c_int,
-}
-
-impl tckms_error {
-    pub(super) fn new(error: &Error) -> Self {
-        Self {
-            status: error.status(),
-            message: to_c(Some(error.message())),
-            service_code: to_c(error.service_code()),
-            request_id: to_c(error.request_id()),
-            key_id: to_c(error.key_id()),
-            action: to_c(error.action()),
-            http_status: error.http_status().map_or(0, c_int::from),
-            retryable: error.is_retryable(),
-            retry_after_ms: error.retry_after().map_or(-1, |wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
-            attempts: c_int::try_from(error.attempts()).unwrap_or(c_int::MAX),
-            os_errno: error.os_errno().unwrap_or(0),
-        }
-    }
-}
-
-fn to_c(text: Option<&str>) -> CString {
-    // A NUL inside the text of the other side ends it there.
-    let text = text.unwrap_or_default().split('\0').next().unwrap_or_default();
-    CString::new(text).unwrap_or_default()
-}
+use super::guard::guard_infallible;
+use super::handle;
+use super::last_error::{tckms_error, with_error, with_request};
+use crate::status::{Category, Status};
 
 /// Reads a member, or says `none` for NULL.
 ///
@@ -82,7 +41,7 @@ unsafe fn read_text(error: *const tckms_error, member: impl FnOnce(&tckms_error)
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_error() -> *const tckms_error {
     guard_infallible(ptr::null(), || {
-        with_last_error(|last| last.as_deref().map_or(ptr::null(), ptr::from_ref)).unwrap_or(ptr::null())
+        with_error(|last| last.as_deref().map_or(ptr::null(), ptr::from_ref)).unwrap_or(ptr::null())
     })
 }
 
@@ -94,7 +53,7 @@ pub extern "C" fn tckms_last_error() -> *const tckms_error {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_error_take() -> *mut tckms_error {
-    guard_infallible(ptr::null_mut(), || with_last_error(Option::take).flatten().map_or(ptr::null_mut(), Box::into_raw))
+    guard_infallible(ptr::null_mut(), || handle::publish_box(with_error(Option::take).flatten()))
 }
 
 /// Frees an error that tckms_last_error_take() returned.
@@ -105,12 +64,8 @@ pub extern "C" fn tckms_last_error_take() -> *mut tckms_error {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_free(error: *mut tckms_error) {
-    guard_infallible((), || {
-        if !error.is_null() {
-            // SAFETY: it came from `Box::into_raw` in tckms_last_error_take and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(error) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(error) };
 }
 
 /// The status that the failed call returned.
@@ -124,6 +79,19 @@ pub unsafe extern "C" fn tckms_error_free(error: *mut tckms_error) {
 pub unsafe extern "C" fn tckms_error_status(error: *const tckms_error) -> Status {
     // SAFETY: "Errors" in the header.
     unsafe { read(error, Status::Ok, |error| error.status) }
+}
+
+/// The category of the status that the failed call returned.
+///
+/// @param error  The error, or NULL.
+/// @return       The category; TCKMS_CATEGORY_OK for NULL.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_error_category(error: *const tckms_error) -> Category {
+    // SAFETY: "Errors" in the header.
+    unsafe { read(error, Category::Ok, |error| error.status.category()) }
 }
 
 /// What went wrong and why, with every cause, in English. The service's own words are in the language of
@@ -258,29 +226,31 @@ pub unsafe extern "C" fn tckms_error_os_errno(error: *const tckms_error) -> c_in
     unsafe { read(error, 0, |error| error.os_errno) }
 }
 
-/// The service's id of the request of this thread's last successful call.
+/// The service's id of the last request that this thread's last call made, whether the call succeeded or not.
 ///
-/// @return  The id, borrowed until this thread's next call that succeeds; "" when there was none or it had no id.
+/// Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
+///
+/// @return  The id, borrowed until this thread's next call of a function that can send a request; "" when the last such
+///          call made no request, or its last request got no answer.
 ///
 /// Threads: each thread has its own.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_request_id() -> *const c_char {
-    guard_infallible(c"".as_ptr(), || {
-        with_last_success(|last| last.request_id.as_deref().unwrap_or(c"").as_ptr()).unwrap_or(c"".as_ptr())
-    })
+    guard_infallible(c"".as_ptr(), || with_request(|last| last.request_id().as_ptr()).unwrap_or(c"".as_ptr()))
 }
 
-/// The CMK that this thread's last successful call was about, as the service named it.
+/// The CMK that the last request of this thread's last call was about, whether the call succeeded or not.
 ///
-/// @return  The key id, borrowed until this thread's next call that succeeds; "" when there was none or it was about no
-///          CMK, as for tckms_generate_random().
+/// Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
+///
+/// @return  The key id as the service named it, or as the call named it where the reply names none; borrowed until this
+///          thread's next call of a function that can send a request. "" when the last such call made no request, or
+///          the request was about no CMK, as for tckms_generate_random().
 ///
 /// Threads: each thread has its own.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_key_id() -> *const c_char {
-    guard_infallible(c"".as_ptr(), || {
-        with_last_success(|last| last.key_id.as_deref().unwrap_or(c"").as_ptr()).unwrap_or(c"".as_ptr())
-    })
+    guard_infallible(c"".as_ptr(), || with_request(|last| last.key_id().as_ptr()).unwrap_or(c"".as_ptr()))
 }

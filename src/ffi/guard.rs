@@ -1,70 +1,53 @@
 //! Nothing unwinds into C, nothing is printed, and what went wrong is kept for the thread that asks.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::ffi::CString;
+use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::error::tckms_error;
+use super::handle::audit;
+use super::last_error::{self, RequestScope};
 use crate::error::{Error, Result};
 use crate::http::thread as http_thread;
-use crate::sanitize::sanitized;
 use crate::status::Status;
 use crate::sys::{cancel, threads};
 
 thread_local! {
     /// How many of our functions are running on this thread: a callback may call the library again.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static LAST_ERROR: RefCell<Option<Box<tckms_error>>> = const { RefCell::new(None) };
-    static LAST_SUCCESS: RefCell<Learned> = const { RefCell::new(Learned { request_id: None, key_id: None }) };
-}
-
-/// What a successful call learned beside its result.
-pub(super) struct Learned {
-    pub request_id: Option<CString>,
-    pub key_id: Option<CString>,
 }
 
 /// Runs the body of a function that returns a status.
 ///
 /// An error or a panic becomes the status, with its detail kept as the thread's last error.
 pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
-    let outcome = contain(body).unwrap_or_else(|panic| Err(internal(&*panic)));
+    let outcome = catch(body).unwrap_or_else(|panic| Err(internal(&*panic)));
     match outcome {
         Ok(()) => Status::Ok,
         Err(error) => {
             let status = error.status();
-            let _ = LAST_ERROR.try_with(|last| last.replace(Some(Box::new(tckms_error::new(&error)))));
+            last_error::store_error(&error);
             status
         }
     }
 }
 
+/// As [`guard`], for a function that can send a request: its ids are kept for the thread.
+pub(super) fn guard_request(body: impl FnOnce() -> Result<()>) -> Status {
+    guard(|| {
+        let _scope = RequestScope::begin();
+        body()
+    })
+}
+
 /// Runs the body of a function that cannot fail. What it returns after a panic, which is a fault of this library, is
 /// `otherwise`.
 pub(super) fn guard_infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
-    contain(body).unwrap_or(otherwise)
+    catch(body).unwrap_or(otherwise)
 }
 
-pub(super) fn remember_success(request_id: Option<String>, key_id: Option<String>) {
-    let to_c = |text: Option<String>| text.and_then(|text| CString::new(sanitized(&text).as_ref()).ok());
-    let learned = Learned { request_id: to_c(request_id), key_id: to_c(key_id) };
-    let _ = LAST_SUCCESS.try_with(|last| last.replace(learned));
-}
-
-/// Looks at what the last successful call learned.
-pub(super) fn with_last_success<T>(look: impl FnOnce(&Learned) -> T) -> Option<T> {
-    LAST_SUCCESS.try_with(|last| look(&last.borrow())).ok()
-}
-
-/// Looks at the last error, or takes it away.
-pub(super) fn with_last_error<T>(look: impl FnOnce(&mut Option<Box<tckms_error>>) -> T) -> Option<T> {
-    LAST_ERROR.try_with(|last| look(&mut last.borrow_mut())).ok()
-}
-
-fn contain<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
+fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     let _uncancelable = cancel::Uncancelable::begin();
     quiet_panics();
     threads::keep_handle_reachable();
@@ -72,17 +55,21 @@ fn contain<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     panic::catch_unwind(AssertUnwindSafe(body))
 }
 
-struct Inside;
+/// One function of ours on this thread, with the handles that it was given.
+struct Inside {
+    handles: usize,
+}
 
 impl Inside {
     fn enter() -> Self {
         DEPTH.with(|depth| depth.set(depth.get() + 1));
-        Self
+        Self { handles: audit::enter() }
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
+        audit::leave(self.handles);
         DEPTH.with(|depth| depth.set(depth.get() - 1));
     }
 }

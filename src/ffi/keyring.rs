@@ -9,6 +9,7 @@ use super::client::tckms_client;
 use super::custom_key::{custom_key, tckms_custom_key};
 use super::extensible::{self, Extensible};
 use super::guard::{guard, guard_infallible};
+use super::handle;
 use crate::error::{Error, Result};
 use crate::seal::{CACHE_AGE_MAX, Cache, CacheLimits, CommitmentPolicy, Context, Keyring};
 use crate::status::Status;
@@ -46,13 +47,14 @@ pub struct tckms_cache_limits {
 
 /// Makes a keyring without keys.
 ///
-/// @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). Never NULL.
+/// @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when there is no memory; every
+///          function takes that and returns TCKMS_ERR_NULL_POINTER.
 ///
 /// Threads: from any thread.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
-    guard_infallible(ptr::null_mut(), || Box::into_raw(Box::new(tckms_keyring(Keyring::new()))))
+    guard_infallible(ptr::null_mut(), || handle::publish_or_null(tckms_keyring(Keyring::new())))
 }
 
 /// Frees a keyring and wipes the data keys in its cache.
@@ -63,12 +65,8 @@ pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_free(keyring: *mut tckms_keyring) {
-    guard_infallible((), || {
-        if !keyring.is_null() {
-            // SAFETY: it came from tckms_keyring_new and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(keyring) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(keyring) };
 }
 
 /// Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps it as well: add one

@@ -7,7 +7,8 @@ use super::arguments::{bytes, handle, handle_out, non_negative, null, optional_t
 use super::buffer::tckms_buffer;
 use super::client::tckms_client;
 use super::extensible::{self, Extensible};
-use super::guard::{guard, guard_infallible, remember_success};
+use super::guard::guard_request;
+use super::handle;
 use crate::client::{KeyFilter, KeyInfo, NewKey};
 use crate::error::{Error, Result};
 use crate::sanitize::sanitized;
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn tckms_create_key(
     key_id: *mut tckms_buffer,
     tag_failure: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         if ptr::eq(key_id, tag_failure) && !key_id.is_null() {
             return Err(Error::new(Status::InvalidLength, "key_id and tag_failure are the same buffer"));
         }
@@ -142,7 +143,6 @@ pub unsafe extern "C" fn tckms_create_key(
             let text = if failure.is_empty() { "the service says no more" } else { failure };
             buffer.fill(sanitized(text).as_bytes()).inspect_err(|_| out.clear())?;
         }
-        remember_success(created.request_id, Some(created.key_id));
         Ok(())
     })
 }
@@ -163,12 +163,11 @@ pub unsafe extern "C" fn tckms_describe_key(
     key_id: *const c_char,
     out: *mut *mut tckms_key_info,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, client, key_id) =
             unsafe { (handle_out(out, "out")?, handle(client, "client")?, text(key_id, "key_id")?) };
-        *out = Box::into_raw(Box::new(tckms_key_info::new(client.0.describe_key(key_id)?)));
-        Ok(())
+        handle::publish(tckms_key_info::new(client.0.describe_key(key_id)?), out)
     })
 }
 
@@ -194,7 +193,7 @@ pub unsafe extern "C" fn tckms_list_keys(
     callback: tckms_key_callback,
     userdata: *mut c_void,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (client, filter) =
             unsafe { (handle(client, "client")?, extensible::read_optional(filter_or_null, size, "filter_or_null")?) };
@@ -217,12 +216,8 @@ pub unsafe extern "C" fn tckms_list_keys(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_free(key: *mut tckms_key_info) {
-    guard_infallible((), || {
-        if !key.is_null() {
-            // SAFETY: it came from tckms_describe_key and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(key) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(key) };
 }
 
 /// The id of a CMK.
@@ -394,7 +389,7 @@ pub unsafe extern "C" fn tckms_key_info_material_expires_at_seconds(key: *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_enable_key(client: *const tckms_client, key_id: *const c_char) -> Status {
     // SAFETY: "Handles" and "Strings and buffers" in the header.
-    guard(|| unsafe { handle(client, "client")?.0.enable_key(text(key_id, "key_id")?) })
+    guard_request(|| unsafe { handle(client, "client")?.0.enable_key(text(key_id, "key_id")?) })
 }
 
 /// Forbids the use of a CMK until tckms_enable_key().
@@ -409,7 +404,7 @@ pub unsafe extern "C" fn tckms_enable_key(client: *const tckms_client, key_id: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_disable_key(client: *const tckms_client, key_id: *const c_char) -> Status {
     // SAFETY: "Handles" and "Strings and buffers" in the header.
-    guard(|| unsafe { handle(client, "client")?.0.disable_key(text(key_id, "key_id")?) })
+    guard_request(|| unsafe { handle(client, "client")?.0.disable_key(text(key_id, "key_id")?) })
 }
 
 /// Schedules a disabled CMK for deletion. What was encrypted under it is lost when it is deleted.
@@ -432,7 +427,7 @@ pub unsafe extern "C" fn tckms_schedule_key_deletion(
     days: c_int,
     deleted_at_seconds_or_null: *mut i64,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Outputs" in the header.
         let deleted_at = unsafe {
             if !deleted_at_seconds_or_null.is_null() {
@@ -462,7 +457,7 @@ pub unsafe extern "C" fn tckms_schedule_key_deletion(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_cancel_key_deletion(client: *const tckms_client, key_id: *const c_char) -> Status {
     // SAFETY: "Handles" and "Strings and buffers" in the header.
-    guard(|| unsafe { handle(client, "client")?.0.cancel_key_deletion(text(key_id, "key_id")?) })
+    guard_request(|| unsafe { handle(client, "client")?.0.cancel_key_deletion(text(key_id, "key_id")?) })
 }
 
 /// Has the service rotate a symmetric CMK regularly, or stops it.
@@ -482,7 +477,7 @@ pub unsafe extern "C" fn tckms_set_key_rotation(
     key_id: *const c_char,
     days: c_int,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (client, key_id) = unsafe { (handle(client, "client")?, text(key_id, "key_id")?) };
         let days = non_negative("days between rotations", days, 7..=365)?;
@@ -504,7 +499,7 @@ pub unsafe extern "C" fn tckms_set_key_rotation(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_rotate_key(client: *const tckms_client, key_id: *const c_char) -> Status {
     // SAFETY: "Handles" and "Strings and buffers" in the header.
-    guard(|| unsafe { handle(client, "client")?.0.rotate_key(text(key_id, "key_id")?) })
+    guard_request(|| unsafe { handle(client, "client")?.0.rotate_key(text(key_id, "key_id")?) })
 }
 
 /// Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of the service.
@@ -528,7 +523,7 @@ pub unsafe extern "C" fn tckms_import_key_material(
     len: usize,
     valid_to_seconds: i64,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (client, key_id, material) =
             unsafe { (handle(client, "client")?, text(key_id, "key_id")?, bytes(material, len, "material")?) };

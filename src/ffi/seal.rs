@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::arguments::{bytes, handle, optional_text};
 use super::buffer::tckms_buffer;
-use super::guard::guard;
+use super::guard::guard_request;
 use super::keyring::tckms_keyring;
 use crate::seal::Context;
 use crate::status::Status;
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn tckms_seal(
     ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, keyring, plaintext, context) = unsafe {
             (
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn tckms_open(
     expected_ctx_json_or_null: *const c_char,
     out: *mut tckms_buffer,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, keyring, message, expected) = unsafe {
             (

@@ -44,6 +44,12 @@ pub struct tckms_stats {
     pub bytes_received: u64,
     /// Connections that were opened.
     pub connections_opened: u64,
+    /// Connections of this process that are open now, or being opened.
+    pub connections_open: u64,
+    /// Those of them that no call uses now.
+    pub connections_idle: u64,
+    /// Calls that wait now for a connection, see tckms_config_set_max_connections().
+    pub calls_waiting: u64,
 }
 
 impl From<Stats> for tckms_stats {
@@ -64,6 +70,9 @@ impl From<Stats> for tckms_stats {
             bytes_sent: stats.bytes_sent,
             bytes_received: stats.bytes_received,
             connections_opened: stats.connections_opened,
+            connections_open: stats.connections_open,
+            connections_idle: stats.connections_idle,
+            calls_waiting: stats.calls_waiting,
         }
     }
 }

@@ -39,3 +39,16 @@ pub extern "C" fn tckms_status_message(status: c_int) -> *const c_char {
 pub extern "C" fn tckms_status_category(status: c_int) -> Category {
     Status::from_number(status).map_or(Category::Unknown, Status::category)
 }
+
+/// Whether a call that ends with this status may succeed later without any change. tckms_error_retryable() says it of a
+/// certain failure, and knows more: what a callback or a chain of providers said, or how the service answered.
+///
+/// @param status  Any number.
+/// @return        1 or 0; 0 for a number that is not a status of this version.
+///
+/// Threads: from any thread.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn tckms_status_retryable(status: c_int) -> c_int {
+    Status::from_number(status).is_some_and(Status::is_retryable).into()
+}

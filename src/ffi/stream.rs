@@ -3,7 +3,8 @@
 use std::ffi::{c_char, c_int, c_void};
 
 use super::arguments::{bytes, handle, handle_mut, handle_out, null, optional_text, room};
-use super::guard::{guard, guard_infallible};
+use super::guard::{guard, guard_request};
+use super::handle;
 use super::keyring::tckms_keyring;
 use crate::error::{Error, Result};
 use crate::seal::{Context, OpenStream, Progress, SealStream};
@@ -22,10 +23,6 @@ enum Kind {
 }
 
 impl tckms_stream {
-    fn publish(kind: Kind, out: &mut *mut Self) {
-        *out = Box::into_raw(Box::new(Self(kind)));
-    }
-
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         match &mut self.0 {
             Kind::Seal(sealer) => sealer.update(input, output),
@@ -65,8 +62,7 @@ pub unsafe extern "C" fn tckms_stream_new_seal(
             (handle_out(out, "out")?, handle(keyring, "keyring")?, optional_text(ctx_json_or_null, "ctx_json_or_null")?)
         };
         let sealer = SealStream::new(&keyring.0, Context::from_optional_json(context)?)?;
-        tckms_stream::publish(Kind::Seal(Box::new(sealer)), out);
-        Ok(())
+        handle::publish(tckms_stream(Kind::Seal(Box::new(sealer))), out)
     })
 }
 
@@ -98,8 +94,7 @@ pub unsafe extern "C" fn tckms_stream_new_open(
             )
         };
         let opener = OpenStream::new(&keyring.0, Context::from_optional_json(expected)?);
-        tckms_stream::publish(Kind::Open(Box::new(opener)), out);
-        Ok(())
+        handle::publish(tckms_stream(Kind::Open(Box::new(opener))), out)
     })
 }
 
@@ -111,12 +106,8 @@ pub unsafe extern "C" fn tckms_stream_new_open(
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
-    guard_infallible((), || {
-        if !stream.is_null() {
-            // SAFETY: it came from `publish` and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(stream) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(stream) };
 }
 
 /// Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
@@ -210,7 +201,7 @@ pub unsafe extern "C" fn tckms_stream_update(
     out_size: usize,
     produced: *mut usize,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (consumed, produced, stream, input, output) = unsafe {
             (
@@ -250,7 +241,7 @@ pub unsafe extern "C" fn tckms_stream_finish(
     produced: *mut usize,
     done: *mut c_int,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
         let (produced, done, stream, output) = unsafe {
             (
@@ -285,7 +276,7 @@ pub unsafe extern "C" fn tckms_stream_output_size(
     in_len: usize,
     out_size: *mut usize,
 ) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
         let (out_size, stream) = unsafe { (number_out(out_size, "out_size")?, handle_mut(stream, "stream")?) };
         *out_size = match &mut stream.0 {
@@ -308,7 +299,7 @@ pub unsafe extern "C" fn tckms_stream_output_size(
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_message_size(stream: *mut tckms_stream, message_size: *mut u64) -> Status {
-    guard(|| {
+    guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
         let (message_size, stream) =
             unsafe { (number_out(message_size, "message_size")?, handle_mut(stream, "stream")?) };

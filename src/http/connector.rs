@@ -1,156 +1,261 @@
-//! How a connection comes about: the host's name, TCP, perhaps a way through a proxy, TLS; all of it within a time.
+//! Makes connections: the lookup of the host's name, TCP, perhaps a tunnel through a proxy, TLS; all of it within the
+//! connect timeout.
 
-use std::error::Error;
-use std::future::Future;
-use std::pin::Pin;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Uri, uri};
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::rt::TokioIo;
+use http::Uri;
+use http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
-use tokio::net::TcpStream;
-use tower_service::Service;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use crate::error::{Error, Result};
 use crate::http::proxy::Proxy;
 use crate::http::resolver::SystemResolver;
+use crate::http::settings::Settings;
+use crate::http::stream::{FirstHop, Meter, Stream, Tcp};
+use crate::http::{dial, tls, tunnel};
+use crate::status::Status;
 
-pub(crate) type Client = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
+/// What a server may send before it has answered a request: certificates, or a proxy's reply.
+const HANDSHAKE_MAX: usize = 64 * 1024;
 
-/// What a transport is made from, as often as that is needed.
-pub(crate) struct Settings {
-    pub tls: rustls::ClientConfig,
-    pub proxy: Option<Proxy>,
-    pub connect_timeout: Duration,
+/// Where a connection leads: what requests have to have in common to share one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    is_tls: bool,
+    authority: Authority,
 }
 
-/// How long a connection is idle before the kernel looks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+impl Origin {
+    /// `None` for what is not an absolute URL.
+    pub fn of(uri: &Uri) -> Option<Self> {
+        let is_tls = uri.scheme()? == &Scheme::HTTPS;
+        Some(Self { is_tls, authority: uri.authority()?.clone() })
+    }
 
-/// Shared by the connectors of all processes of a client.
-#[derive(Clone, Default)]
-pub(crate) struct ConnectionCounter(Arc<AtomicU64>);
+    /// The host as a URL has it, with brackets around an IPv6 address.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
 
-impl ConnectionCounter {
-    pub fn opened(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn host(&self) -> &str {
+        bare(self.authority.host())
+    }
+
+    fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.is_tls { 443 } else { 80 })
     }
 }
 
-/// Makes connections. The HTTP stack clones it for each request.
-#[derive(Clone)]
-pub(crate) struct Connector(Arc<Plan>);
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.authority.host(), self.port())
+    }
+}
 
-struct Plan {
-    way: Way,
+/// A host without the brackets that a URL has around an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Makes the connections of one transport.
+pub(crate) struct Connector {
+    tls: TlsConnector,
+    proxy: Option<Proxy>,
+    resolver: SystemResolver,
     timeout: Duration,
-    counter: ConnectionCounter,
 }
-
-type Tcp = HttpConnector<SystemResolver>;
-
-#[derive(Clone)]
-enum Way {
-    Direct(HttpsConnector<Tcp>),
-    Tunnel(Box<HttpsConnector<Tunnel<HttpsConnector<Tcp>>>>),
-}
-
-/// TCP, perhaps under TLS to a proxy, perhaps under TLS to the service.
-pub(crate) type Connection = MaybeHttpsStream<MaybeHttpsStream<TokioIo<TcpStream>>>;
-type Outcome = Result<Connection, Box<dyn Error + Send + Sync>>;
 
 impl Connector {
-    pub fn new(settings: &Settings, counter: &ConnectionCounter) -> Self {
-        let tls = Arc::new(tls(settings));
-        let direct = HttpsConnector::from((tcp(settings.connect_timeout), Arc::clone(&tls)));
-        let way = match &settings.proxy {
-            None => Way::Direct(direct),
-            Some(proxy) => Way::Tunnel(Box::new(HttpsConnector::from((tunnel(proxy, direct), tls)))),
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            tls: tls_connector(&settings.tls),
+            proxy: settings.proxy.clone(),
+            resolver: SystemResolver::default(),
+            timeout: settings.connect_timeout,
+        }
+    }
+
+    /// A new connection. Every error names the host, the port and the proxy.
+    pub async fn connect(&self, origin: &Origin) -> Result<Stream> {
+        let attempt = Attempt { connector: self, origin, step: AtomicU8::new(Step::Lookup as u8) };
+        let outcome = tokio::time::timeout(self.timeout, attempt.run()).await;
+        outcome.unwrap_or_else(|_| Err(attempt.timed_out()))
+    }
+}
+
+/// Sessions are kept for each transport: their cache has a lock, and one from before a fork may be locked in a child.
+fn tls_connector(config: &ClientConfig) -> TlsConnector {
+    let mut config = config.clone();
+    config.resumption = Resumption::in_memory_sessions(32);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
+
+/// What is being waited for.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Step {
+    Lookup,
+    Tcp,
+    ProxyTls,
+    Tunnel,
+    Tls,
+}
+
+/// One connection under way.
+struct Attempt<'a> {
+    connector: &'a Connector,
+    origin: &'a Origin,
+    step: AtomicU8,
+}
+
+impl Attempt<'_> {
+    async fn run(&self) -> Result<Stream> {
+        let meter = Arc::new(Meter::default());
+        meter.allow(HANDSHAKE_MAX);
+        let hop = match &self.connector.proxy {
+            None => FirstHop::Plain(self.tcp(self.origin.host(), self.origin.port(), &meter).await?),
+            Some(proxy) => self.through(proxy, &meter).await?,
         };
-        Self(Arc::new(Plan { way, timeout: settings.connect_timeout, counter: counter.clone() }))
+        if !self.origin.is_tls {
+            return Ok(Stream::plain(hop, meter));
+        }
+        self.enter(Step::Tls);
+        let stream = self.handshake(self.origin.host(), hop).await.map_err(|error| self.tls_failed(&error, &meter))?;
+        Ok(Stream::tls(stream, meter))
+    }
+
+    async fn tcp(&self, host: &str, port: u16, meter: &Arc<Meter>) -> Result<Tcp> {
+        self.enter(Step::Lookup);
+        let found = self.connector.resolver.lookup(host).await.map_err(|error| self.not_resolved(host, &error))?;
+        self.enter(Step::Tcp);
+        let addresses = found.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        let stream = dial::connect(addresses).await.map_err(|error| self.failed_io(&error))?;
+        Ok(Tcp::new(stream, Arc::clone(meter)))
+    }
+
+    async fn through(&self, proxy: &Proxy, meter: &Arc<Meter>) -> Result<FirstHop> {
+        let (host, port) = (bare(proxy.uri().host().unwrap_or_default()), proxy.port());
+        let tcp = self.tcp(host, port, meter).await?;
+        let mut hop = if proxy.is_tls() {
+            self.enter(Step::ProxyTls);
+            let stream = self.handshake(host, tcp).await.map_err(|error| self.tls_failed(&error, meter))?;
+            FirstHop::Tls(Box::new(stream))
+        } else {
+            FirstHop::Plain(tcp)
+        };
+        self.enter(Step::Tunnel);
+        tunnel::open(&mut hop, &self.origin.to_string(), proxy)
+            .await
+            .map_err(|failure| self.no_tunnel(proxy, failure))?;
+        Ok(hop)
+    }
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        self.connector.tls.connect(name, stream).await
+    }
+
+    fn enter(&self, step: Step) {
+        self.step.store(step as u8, Ordering::Relaxed);
+    }
+
+    fn is_at(&self, step: Step) -> bool {
+        self.step.load(Ordering::Relaxed) == step as u8
+    }
+
+    /// The destination as messages name it.
+    fn destination(&self) -> String {
+        describe(self.origin, self.connector.proxy.as_ref())
+    }
+
+    /// Whom the step under way has to do with.
+    fn partner(&self) -> String {
+        match &self.connector.proxy {
+            Some(proxy) if !self.is_at(Step::Tls) => format!("the proxy {}", proxy.address()),
+            _ => self.origin.to_string(),
+        }
+    }
+
+    fn failed(&self, reason: &str) -> Error {
+        let message = format!("no connection to {}: {reason}", self.destination());
+        Error::new(Status::ConnectFailed, message)
+    }
+
+    fn failed_io(&self, error: &io::Error) -> Error {
+        let reason = match &self.connector.proxy {
+            Some(_) if !self.is_at(Step::Tls) => format!("the proxy cannot be reached: {error}"),
+            _ => error.to_string(),
+        };
+        self.failed(&reason).with_os_errno(error.raw_os_error())
+    }
+
+    fn not_resolved(&self, host: &str, error: &io::Error) -> Error {
+        let message =
+            format!("no connection to {}: the host name {host} cannot be resolved: {error}", self.destination());
+        Error::new(Status::ResolveFailed, message).with_os_errno(error.raw_os_error())
+    }
+
+    fn timed_out(&self) -> Error {
+        let partner = self.partner();
+        let waited_for = match () {
+            () if self.is_at(Step::Lookup) => "the lookup of the host name".to_owned(),
+            () if self.is_at(Step::Tcp) => format!("{partner} to take the connection"),
+            () if self.is_at(Step::Tunnel) => format!("{partner} to answer CONNECT"),
+            () => format!("the TLS handshake with {partner}"),
+        };
+        let timeout = self.connector.timeout.as_millis();
+        self.failed(&format!("the connect timeout of {timeout} ms passed while waiting for {waited_for}"))
+    }
+
+    fn tls_failed(&self, error: &io::Error, meter: &Meter) -> Error {
+        let partner = self.partner();
+        if meter.began_with_http() && !matches!(self.connector.proxy, Some(_) if self.is_at(Step::Tls)) {
+            let message = format!("{partner} answered without TLS, as an http port does; the URL says https");
+            return Error::new(Status::TlsFailed, message);
+        }
+        match tls::find_error(error) {
+            Some(error) => Error::new(Status::TlsFailed, format!("TLS with {partner} failed: {}", tls::explain(error))),
+            None => {
+                let reason = format!("the TLS handshake with {partner} broke off: {error}");
+                self.failed(&reason).with_os_errno(error.raw_os_error())
+            }
+        }
+    }
+
+    fn no_tunnel(&self, proxy: &Proxy, failure: tunnel::Failure) -> Error {
+        match failure {
+            tunnel::Failure::Refused(status) => {
+                let message = format!(
+                    "the proxy {} refuses a tunnel to {}: {}",
+                    proxy.address(),
+                    self.origin,
+                    proxy.refusal(status)
+                );
+                Error::new(Status::ProxyRefused, message).with_http_status(status)
+            }
+            tunnel::Failure::NotHttp(what) => self.failed(&format!("the proxy's answer to CONNECT {what}")),
+            tunnel::Failure::Io(error) => self
+                .failed(&format!("the proxy broke off instead of answering CONNECT: {error}"))
+                .with_os_errno(error.raw_os_error()),
+        }
     }
 }
 
-/// Sessions are kept for each transport: their cache has a lock, and one from before a fork may be locked for ever.
-fn tls(settings: &Settings) -> ClientConfig {
-    let mut tls = settings.tls.clone();
-    tls.resumption = Resumption::in_memory_sessions(32);
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    tls
-}
-
-fn tcp(timeout: Duration) -> Tcp {
-    let mut tcp = HttpConnector::new_with_resolver(SystemResolver::default());
-    // Shared among the addresses of a name, so that one that is dead leaves time for the others.
-    tcp.set_connect_timeout(Some(timeout));
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(KEEPALIVE));
-    tcp
-}
-
-fn tunnel<C>(proxy: &Proxy, to_proxy: C) -> Tunnel<C> {
-    let tunnel = Tunnel::new(proxy.uri().clone(), to_proxy);
-    match proxy.authorization() {
-        Some(authorization) => tunnel.with_auth(authorization.clone()),
-        None => tunnel,
+/// A destination as messages name it: host, port and proxy.
+pub(crate) fn describe(origin: &Origin, proxy: Option<&Proxy>) -> String {
+    match proxy {
+        Some(proxy) => format!("{origin} by way of the proxy {}", proxy.address()),
+        None => origin.to_string(),
     }
 }
-
-impl Service<Uri> for Connector {
-    type Response = Connection;
-    type Error = Box<dyn Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, destination: Uri) -> Self::Future {
-        let plan = Arc::clone(&self.0);
-        Box::pin(async move {
-            let connecting = connect(plan.way.clone(), destination);
-            let connection =
-                tokio::time::timeout(plan.timeout, connecting).await.map_err(|_| TooSlow(plan.timeout))??;
-            plan.counter.0.fetch_add(1, Ordering::Relaxed);
-            Ok(connection)
-        })
-    }
-}
-
-async fn connect(way: Way, destination: Uri) -> Outcome {
-    match way {
-        Way::Direct(mut connector) => Ok(MaybeHttpsStream::Http(connector.call(destination).await?)),
-        Way::Tunnel(mut connector) => connector.call(with_port(destination)?).await,
-    }
-}
-
-/// A tunnel takes 443 for granted where none is named, whatever the scheme.
-fn with_port(destination: Uri) -> Result<Uri, http::Error> {
-    let mut parts = destination.into_parts();
-    if parts.scheme == Some(uri::Scheme::HTTP)
-        && let Some(authority) = parts.authority.take_if(|authority| authority.port().is_none())
-    {
-        parts.authority = Some(format!("{authority}:80").parse()?);
-    }
-    Ok(Uri::from_parts(parts)?)
-}
-
-#[derive(Debug)]
-struct TooSlow(Duration);
-
-impl std::fmt::Display for TooSlow {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "it took longer than {} ms, the connect timeout", self.0.as_millis())
-    }
-}
-
-impl Error for TooSlow {}

@@ -3,25 +3,33 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{DATE, HeaderMap, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, DATE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
+use hyper::client::conn::TrySendError;
 
-use crate::error::{Error, Result, cause_chain};
-use crate::http::connector::Client;
-use crate::http::resolver::ResolveError;
+use crate::error::{Error, Result, cause_chain, find_cause};
+use crate::http::connector::Origin;
+use crate::http::pool::{HEADS_MAX, Lease, Pool, Reuse};
+use crate::http::stream::{AllowanceExceeded, Meter};
+use crate::http::tls;
+use crate::sanitize::excerpt;
 use crate::secret::Secret;
 use crate::status::Status;
 
 /// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
 pub const RESPONSE_MAX: usize = 1024 * 1024;
 
-/// A request with the whole of its body, whose memory is wiped by who owns it.
-pub(crate) type HttpRequest = http::Request<Full<Bytes>>;
+/// What a body may have beside its content: the lengths of chunks, their extensions, trailers.
+const FRAMING_MAX: usize = 64 * 1024;
+
+/// A request with the whole of its body, whose memory is wiped by its owner. Its URI is absolute.
+pub(crate) type HttpRequest = Request<Full<Bytes>>;
 
 /// A reply as the transport saw it.
 pub(crate) struct HttpReply {
@@ -31,40 +39,198 @@ pub(crate) struct HttpReply {
     pub retry_after: Option<Duration>,
 }
 
-/// The HTTP status of a reply whose head has come and whose body is under way; 0 before that.
+/// How far a request is, for its caller, who may run out of time.
 #[derive(Clone, Default)]
-pub(crate) struct Head(Arc<AtomicU16>);
+pub(crate) struct Progress(Arc<Shared>);
 
-impl Head {
-    pub fn has_come(&self, status: u16) {
-        self.0.store(status, Ordering::Relaxed);
+#[derive(Default)]
+struct Shared {
+    /// A stage, or the HTTP status of a reply whose body is under way.
+    stage: AtomicU16,
+    is_out_of_time: AtomicBool,
+}
+
+/// The stages of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It waits until there are fewer connections than allowed.
+    Waiting,
+    Connecting,
+    /// It may have reached the service.
+    Sent,
+    /// The head of the reply has come, with this HTTP status.
+    Replying(u16),
+}
+
+impl Progress {
+    pub fn stage(&self) -> Stage {
+        match self.0.stage.load(Ordering::Relaxed) {
+            0 => Stage::Waiting,
+            1 => Stage::Connecting,
+            2 => Stage::Sent,
+            status => Stage::Replying(status),
+        }
     }
 
-    pub fn status(&self) -> Option<u16> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    fn enter(&self, stage: Stage) {
+        let number = match stage {
+            Stage::Waiting => 0,
+            Stage::Connecting => 1,
+            Stage::Sent => 2,
+            Stage::Replying(status) => status,
+        };
+        self.0.stage.store(number, Ordering::Relaxed);
+    }
+
+    /// The caller waits no more because no reply came in time.
+    pub fn out_of_time(&self) {
+        self.0.is_out_of_time.store(true, Ordering::Relaxed);
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.0.is_out_of_time.load(Ordering::Relaxed)
     }
 }
 
-/// Sends a request and reads the whole reply, on the thread of the runtime.
-pub(crate) async fn exchange(client: Client, request: HttpRequest, head: Head) -> Result<HttpReply> {
-    let response = client.request(request).await.map_err(|error| translate(&error))?;
-    let status = response.status().as_u16();
-    head.has_come(status);
-    let (date, retry_after) = (date(response.headers()), retry_after(response.headers()));
-    let body = read_body(response.into_body()).await.map_err(|error| error.with_http_status(status))?;
-    Ok(HttpReply { status, body, date, retry_after })
+/// Sends a request and reads the whole reply.
+pub(crate) async fn exchange(
+    pool: Arc<Pool>,
+    request: HttpRequest,
+    reuse: Reuse,
+    progress: Progress,
+) -> Result<HttpReply> {
+    let (origin, mut request) = addressed(request)?;
+    loop {
+        progress.enter(Stage::Waiting);
+        let turn = pool.turn().await;
+        progress.enter(Stage::Connecting);
+        let lease = turn.connect(&origin, reuse).await?;
+        progress.enter(Stage::Sent);
+        let mut exchange = Exchange { lease: Some(lease), is_broken: false, origin: &origin, progress: &progress };
+        match exchange.send(request).await {
+            Ok(response) => return exchange.read(response, pool.reply_max()).await,
+            Err(Unsent::Request(unsent)) => request = unsent,
+            Err(Unsent::Failed(error)) => return Err(error),
+        }
+    }
 }
 
-async fn read_body(mut incoming: Incoming) -> Result<Secret> {
+/// What goes to the server: the path alone, with the host in a header.
+fn addressed(mut request: HttpRequest) -> Result<(Origin, HttpRequest)> {
+    let origin =
+        Origin::of(request.uri()).ok_or_else(|| Error::new(Status::Internal, "a request has no absolute URL"))?;
+    let path = request.uri_mut().path_and_query().cloned();
+    *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    if !request.headers().contains_key(HOST) {
+        let host = HeaderValue::from_str(origin.authority().as_str())
+            .map_err(|_| Error::new(Status::Internal, "a host cannot be sent in a header"))?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok((origin, request))
+}
+
+/// One request on one connection.
+struct Exchange<'a> {
+    lease: Option<Lease<'a>>,
+    is_broken: bool,
+    origin: &'a Origin,
+    progress: &'a Progress,
+}
+
+/// Why there is no reply.
+enum Unsent {
+    /// The connection was closed before anything was sent: another one can have the request.
+    Request(HttpRequest),
+    Failed(Error),
+}
+
+impl Exchange<'_> {
+    async fn send(&mut self, request: HttpRequest) -> std::result::Result<Response<Incoming>, Unsent> {
+        let Some(lease) = &mut self.lease else { return Err(Unsent::Failed(no_lease())) };
+        match lease.send(request).await {
+            Ok(response) => {
+                self.progress.enter(Stage::Replying(response.status().as_u16()));
+                Ok(response)
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    async fn read(mut self, response: Response<Incoming>, reply_max: usize) -> Result<HttpReply> {
+        let Some(lease) = self.lease.take() else { return Err(no_lease()) };
+        if let Some(meter) = lease.meter() {
+            meter.allow(reply_max + FRAMING_MAX);
+        }
+        let status = response.status().as_u16();
+        let (date, retry_after) = (date(response.headers()), retry_after(response.headers()));
+        if let (200, Some(coding)) = (status, coding(response.headers())) {
+            return Err(coded(&coding));
+        }
+        let body = read_body(response.into_body(), reply_max).await.map_err(|error| error.with_http_status(status))?;
+        lease.give_back();
+        Ok(HttpReply { status, body, date, retry_after })
+    }
+
+    fn failed(&mut self, mut failure: TrySendError<HttpRequest>) -> Unsent {
+        let is_reused = self.lease.as_ref().is_some_and(Lease::is_reused);
+        if let Some(request) = failure.take_message().filter(|_| is_reused) {
+            return Unsent::Request(request);
+        }
+        self.is_broken = true;
+        let was_stale = is_reused && self.meter(Meter::ended_before_request);
+        let error = self.lost(&failure.into_error());
+        Unsent::Failed(if was_stale { error.on_stale_connection() } else { error })
+    }
+
+    /// What it means that no reply came.
+    fn lost(&self, error: &hyper::Error) -> Error {
+        let origin = self.origin;
+        if let Some(error) = tls::find_error(error) {
+            return Error::new(Status::TlsFailed, format!("TLS with {origin} failed: {}", tls::explain(error)));
+        }
+        if find_cause::<AllowanceExceeded>(error).is_some() || has_too_many_headers(error) {
+            let message = format!(
+                "the head of the reply of {origin} is longer than {HEADS_MAX} bytes or 100 fields, the most that is read"
+            );
+            return Error::new(Status::ResponseTooLarge, message).possibly_carried_out();
+        }
+        if error.is_parse() && self.meter(|meter| meter.began_with_tls()) {
+            let message = format!("{origin} speaks TLS, as an https port does; the URL says http");
+            return Error::new(Status::TlsFailed, message);
+        }
+        let reason = if error.is_parse() { "the reply is not HTTP".to_owned() } else { reason(error) };
+        lost(format!("the connection to {origin} broke before a reply came: {reason}")).with_os_errno(os_errno(error))
+    }
+
+    fn meter(&self, check: impl FnOnce(&Meter) -> bool) -> bool {
+        self.lease.as_ref().and_then(Lease::meter).is_some_and(check)
+    }
+}
+
+impl Drop for Exchange<'_> {
+    /// A reused connection that gave no answer, or broke, is not the only dead one.
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.as_ref().filter(|lease| lease.is_reused()) else { return };
+        if self.is_broken || self.progress.is_out_of_time() {
+            lease.close_siblings();
+        }
+    }
+}
+
+fn no_lease() -> Error {
+    Error::new(Status::Internal, "a request has no connection")
+}
+
+async fn read_body(mut incoming: Incoming, max: usize) -> Result<Secret> {
     let announced = incoming.size_hint().exact().and_then(|len| usize::try_from(len).ok());
-    if announced.is_some_and(|len| len > RESPONSE_MAX) {
-        return Err(too_large());
+    if announced.is_some_and(|len| len > max) {
+        return Err(too_large(max));
     }
     let mut body = Secret::with_capacity(announced.unwrap_or(4096))?;
     while let Some(frame) = incoming.frame().await {
-        let Ok(chunk) = frame.map_err(|error| broken_off(&error))?.into_data() else { continue };
-        if body.len() + chunk.len() > RESPONSE_MAX {
-            return Err(too_large());
+        let Ok(chunk) = frame.map_err(|error| broken_off(&error, max))?.into_data() else { continue };
+        if body.len() + chunk.len() > max {
+            return Err(too_large(max));
         }
         body.extend_from_slice(&chunk)?;
     }
@@ -84,55 +250,57 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     httpdate::parse_http_date(text).ok()?.duration_since(date(headers)?).ok()
 }
 
-fn too_large() -> Error {
-    let message = format!("the reply is longer than {RESPONSE_MAX} bytes, the most that is read");
+/// How the body is coded, if not plainly.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let named = |header: HeaderName, plain: &str| {
+        let values = headers.get_all(header).into_iter();
+        let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let mut codings = codings.map(|coding| String::from_utf8_lossy(coding.trim_ascii()).into_owned());
+        codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(plain))
+    };
+    named(CONTENT_ENCODING, "identity").or_else(|| named(TRANSFER_ENCODING, "chunked"))
+}
+
+fn coded(coding: &str) -> Error {
+    let coding = excerpt(coding);
+    let message = format!("the reply has the content coding {coding}, although only identity was asked for");
+    Error::new(Status::ResponseNotJson, message).with_http_status(200).possibly_carried_out()
+}
+
+fn too_large(max: usize) -> Error {
+    let message = format!("the reply is longer than {max} bytes, the most that is read");
     Error::new(Status::ResponseTooLarge, message).possibly_carried_out()
 }
 
-fn broken_off(error: &hyper::Error) -> Error {
-    let message = format!("the reply broke off: {}", cause_chain(error));
-    lost(message).with_os_errno(os_errno(error))
+fn broken_off(error: &hyper::Error, max: usize) -> Error {
+    if find_cause::<AllowanceExceeded>(error).is_some() {
+        return too_large(max);
+    }
+    lost(format!("the reply broke off: {}", reason(error))).with_os_errno(os_errno(error))
 }
 
 fn lost(message: String) -> Error {
     Error::new(Status::ConnectionLost, message).possibly_carried_out()
 }
 
-/// What a failure to send or to get a reply means.
-fn translate(error: &hyper_util::client::legacy::Error) -> Error {
-    // The outermost text only says that it is a client's.
-    let cause = error.source().unwrap_or(error);
-    let chain = cause_chain(cause);
-    let told = if let Some(reason) = find::<rustls::Error>(cause) {
-        Error::new(Status::TlsFailed, format!("TLS failed: {reason}"))
-    } else if find::<ResolveError>(cause).is_some() {
-        Error::new(Status::ResolveFailed, format!("the host name cannot be resolved: {chain}"))
-    } else if error.is_connect() {
-        Error::new(Status::ConnectFailed, format!("no connection could be made: {chain}"))
-    } else {
-        lost(format!("the connection broke before a reply came: {chain}"))
-    };
-    told.with_os_errno(os_errno(cause))
+/// hyper tells this by its text alone, unless its server side is compiled in too.
+fn has_too_many_headers(error: &hyper::Error) -> bool {
+    error.is_parse() && error.to_string().contains("too large")
 }
 
-/// The first cause of type `T`. rustls errors travel inside `io::Error`, whose `source` skips what it wraps.
-fn find<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
+/// What the system said, or else what the HTTP layer says.
+fn reason(error: &hyper::Error) -> String {
+    match find_cause::<io::Error>(error) {
+        Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "it was closed without the closing alert of TLS".to_owned()
         }
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|wrapped| find::<T>(wrapped)) {
-            return Some(found);
-        }
-        cause = error.source();
+        Some(error) => error.to_string(),
+        None => cause_chain(error),
     }
-    None
 }
 
-fn os_errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    let mut cause = Some(error);
+fn os_errno(error: &hyper::Error) -> Option<i32> {
+    let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(errno) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
             return Some(errno);

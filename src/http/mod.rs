@@ -1,12 +1,15 @@
 //! HTTP: one network thread with the connections of a client. A request and a deadline go in, a reply comes out.
 
 mod connector;
+mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
+pub(crate) mod pool;
 pub(crate) mod proxy;
 mod resolver;
+pub(crate) mod settings;
+mod stream;
 pub(crate) mod thread;
 pub(crate) mod tls;
 pub(crate) mod transport;
-
-pub(crate) use connector::Settings;
+mod tunnel;

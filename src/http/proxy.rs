@@ -48,6 +48,27 @@ impl Proxy {
         &self.uri
     }
 
+    pub fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+
+    /// Its host and port.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.uri.host().unwrap_or_default(), self.port())
+    }
+
+    /// What it means that the proxy answered `CONNECT` with this HTTP status.
+    pub fn refusal(&self, status: u16) -> String {
+        let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let named = known.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let advice = match (status, &self.authorization) {
+            (407, Some(_)) => "; it does not accept the user given in its URL",
+            (407, None) => "; its URL has to name a user",
+            _ => "",
+        };
+        format!("HTTP status {status}{named}{advice}")
+    }
+
     /// The value of `Proxy-Authorization`, if the proxy wants to know who asks.
     pub fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()

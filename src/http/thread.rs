@@ -1,13 +1,13 @@
 //! The one thread that does the network's work: a runtime with a connection pool, and requests that come in through a
 //! channel.
 //!
-//! The blocking client of `reqwest` is built in the same way. This one differs in what it does when the ground is taken
-//! from under it: a host may close every descriptor of its process, and reuse the numbers. The blocking client then panics
-//! twice, which aborts the host, or writes into the host's files. Here a [`FdSentinel`] is asked before descriptors are
-//! used, and when it is gone the thread stops for good: nothing is woken, dropped or closed any more.
+//! The blocking client of `reqwest` is built in the same way. This one differs in what it does if the host closes all
+//! descriptors while the thread is running, and perhaps reuses their numbers. The blocking client then panics twice, which
+//! aborts the host, or writes into the host's files. Here a [`FdSentinel`] is checked before descriptors are used, and when
+//! it is gone the thread stops for good: it wakes, drops and closes nothing any more.
 //!
-//! The time of a request is left to the caller, who sleeps anyway: a timer of the runtime would cost each call a system
-//! call more.
+//! The caller watches the time of its request, as it sleeps anyway: a timer of the runtime would cost each call one more
+//! system call.
 
 use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
@@ -27,38 +27,41 @@ use tokio::sync::oneshot;
 
 use crate::call_control;
 use crate::error::Result;
-use crate::http::connector::Client;
-use crate::http::exchange::{Head, HttpReply, HttpRequest, exchange};
+use crate::http::exchange::{self, HttpReply, HttpRequest, Progress, Stage};
+use crate::http::pool::{Pool, PoolGauges, Reuse};
+use crate::sys::descriptor;
 use crate::sys::fd_sentinel::FdSentinel;
 use crate::sys::{fork_lock, threads};
 
-/// How long a caller sleeps before it looks whether the thread it waits for still works.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long a thread that was told to end is waited for.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How often a caller that waits checks whether the thread still works.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the end of the thread is waited for.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The callers' end of the thread. Dropping it closes the connections and ends the thread.
 pub(crate) struct HttpThread {
     jobs: Option<UnboundedSender<Job>>,
-    ground: Arc<Ground>,
+    health: Arc<ThreadHealth>,
+    pool_gauges: Arc<PoolGauges>,
     /// Closed by the thread when it ends. Never locked: only `drop` looks at it.
     ended: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Why there is no outcome of a request.
-pub(crate) enum Silence {
-    /// The time is over, whether or not the head of a reply came. The request is given up and its connection closed.
-    TooLate { http_status: Option<u16> },
-    /// The thread is gone or has no descriptors any more.
-    CutOff,
+pub(crate) enum NoReply {
+    /// The time is over, at this stage. The request is given up and its connection closed.
+    TimedOut(Stage),
+    /// The thread has ended or has lost its descriptors.
+    ThreadGone,
     /// The call was canceled. The request is given up as when the time is over.
     Canceled,
 }
 
 struct Job {
     request: HttpRequest,
-    head: Head,
+    reuse: Reuse,
+    progress: Progress,
     answer: Answer,
 }
 
@@ -66,97 +69,110 @@ type Answer = oneshot::Sender<Result<HttpReply>>;
 type Answered = oneshot::Receiver<Result<HttpReply>>;
 
 impl HttpThread {
-    pub fn start(client: Client) -> std::io::Result<Self> {
-        let ground = Arc::new(Ground {
+    pub fn start(pool: Pool) -> std::io::Result<Self> {
+        let health = Arc::new(ThreadHealth {
             sentinel: FdSentinel::new()?,
             given_up: AtomicBool::new(false),
             inside: AtomicBool::new(false),
         });
-        let runtime = build_runtime(&ground)?;
+        let runtime = descriptor::with_standard_occupied(|| build_runtime(&health))?;
+        let pool = Arc::new(pool);
+        let pool_gauges = Arc::clone(pool.gauges());
         let (jobs, incoming) = unbounded_channel();
         let (end, ended) = sync_channel(0);
-        let shared = Arc::clone(&ground);
+        let shared = Arc::clone(&health);
         let thread = threads::spawn("tckms-http", move || {
-            let _ = STANDS_ON.with(|ground| ground.set(Arc::clone(&shared)));
+            let _ = OWN_HEALTH.with(|health| health.set(Arc::clone(&shared)));
             shared.go_inside();
-            run(runtime, incoming, client, &shared);
+            run(runtime, incoming, pool, &shared);
             shared.go_outside();
             drop::<SyncSender<()>>(end);
         })?;
-        Ok(Self { jobs: Some(jobs), ground, ended: Mutex::new(ended), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), health, pool_gauges, ended: Mutex::new(ended), thread: Some(thread) })
     }
 
     /// Sends a request and waits for its outcome, no longer than `timeout`.
-    pub fn fetch(&self, request: HttpRequest, timeout: Duration) -> std::result::Result<Result<HttpReply>, Silence> {
+    pub fn fetch(
+        &self,
+        request: HttpRequest,
+        reuse: Reuse,
+        timeout: Duration,
+    ) -> std::result::Result<Result<HttpReply>, NoReply> {
         let (answer, answered) = oneshot::channel();
-        let head = Head::default();
-        let job = Job { request, head: head.clone(), answer };
+        let progress = Progress::default();
+        let job = Job { request, reuse, progress: progress.clone(), answer };
         let sent = contained(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));
         if sent != Some(true) {
-            self.ground.give_up();
-            return Err(Silence::CutOff);
+            self.health.give_up();
+            return Err(NoReply::ThreadGone);
         }
-        self.wait(answered, &head, timeout)
+        self.wait(answered, &progress, timeout)
     }
 
     fn wait(
         &self,
         mut answered: Answered,
-        head: &Head,
+        progress: &Progress,
         timeout: Duration,
-    ) -> std::result::Result<Result<HttpReply>, Silence> {
+    ) -> std::result::Result<Result<HttpReply>, NoReply> {
         let waker = Waker::from(Arc::new(Sleeper(thread::current())));
         let mut context = Context::from_waker(&waker);
         let mut now = Instant::now();
         let deadline = now + timeout;
-        let mut next_look = now + LOOK_EVERY;
+        let mut next_check = now + HEALTH_CHECK_INTERVAL;
         loop {
             if let Poll::Ready(outcome) = Pin::new(&mut answered).poll(&mut context) {
-                return outcome.map_err(|_| self.cut_off());
+                return outcome.map_err(|_| self.thread_gone());
             }
             if call_control::is_canceled() {
-                return Err(self.abandon(answered, Silence::Canceled));
+                return Err(self.abandon(answered, NoReply::Canceled));
             }
-            if now >= next_look.min(deadline) {
-                if !self.is_whole() {
+            if now >= next_check.min(deadline) {
+                if !self.is_alive() {
                     mem::forget(answered);
-                    return Err(self.cut_off());
+                    return Err(self.thread_gone());
                 }
-                next_look = now + LOOK_EVERY;
+                next_check = now + HEALTH_CHECK_INTERVAL;
             }
             if now >= deadline {
-                return Err(self.abandon(answered, Silence::TooLate { http_status: head.status() }));
+                progress.out_of_time();
+                return Err(self.abandon(answered, NoReply::TimedOut(progress.stage())));
             }
-            thread::park_timeout(next_look.min(deadline) - now);
+            thread::park_timeout(next_check.min(deadline) - now);
             now = Instant::now();
         }
     }
 
     /// Gives a request up, for this reason.
-    fn abandon(&self, answered: Answered, reason: Silence) -> Silence {
-        contained(|| drop(answered)).map_or_else(|| self.cut_off(), |()| reason)
+    fn abandon(&self, answered: Answered, reason: NoReply) -> NoReply {
+        contained(|| drop(answered)).map_or_else(|| self.thread_gone(), |()| reason)
     }
 
-    fn cut_off(&self) -> Silence {
-        self.ground.give_up();
-        Silence::CutOff
+    fn thread_gone(&self) -> NoReply {
+        self.health.give_up();
+        NoReply::ThreadGone
     }
 
-    pub fn is_whole(&self) -> bool {
-        self.ground.is_firm()
+    pub fn is_alive(&self) -> bool {
+        self.health.is_alive()
+    }
+
+    /// What the connections are doing.
+    pub fn pool_gauges(&self) -> &PoolGauges {
+        &self.pool_gauges
     }
 }
 
 impl Drop for HttpThread {
     fn drop(&mut self) {
         let jobs = self.jobs.take();
-        if !self.is_whole() {
+        if !self.is_alive() {
             mem::forget(jobs);
             return;
         }
         let told = contained(|| drop(jobs)).is_some();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if told && ended.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Disconnected) {
+        if told && ended.recv_timeout(JOIN_TIMEOUT) == Err(RecvTimeoutError::Disconnected) {
             // The end of a thread gives back what the cryptography had for it.
             fork_lock::with_forks_blocked(|| self.thread.take().map(JoinHandle::join));
         }
@@ -182,16 +198,16 @@ impl Wake for Sleeper {
     }
 }
 
-/// What the thread stands on, as both sides see it.
-struct Ground {
+/// Whether the thread can go on, as both sides see it.
+struct ThreadHealth {
     sentinel: FdSentinel,
     given_up: AtomicBool,
-    /// Whether the thread is counted by the gate for forks: where it stops, it may be outside already.
+    /// Whether the fork lock counts the thread: where it stops, it may be outside already.
     inside: AtomicBool,
 }
 
-impl Ground {
-    fn is_firm(&self) -> bool {
+impl ThreadHealth {
+    fn is_alive(&self) -> bool {
         !self.given_up.load(Ordering::Acquire) && self.sentinel.is_alive()
     }
 
@@ -201,7 +217,7 @@ impl Ground {
 
     /// Runs on the thread, around each of its waits.
     fn stop_if_gone(&self) {
-        if !self.is_firm() {
+        if !self.is_alive() {
             self.stop();
         }
     }
@@ -228,20 +244,20 @@ impl Ground {
 
 thread_local! {
     /// Set on the library's own thread only.
-    static STANDS_ON: OnceCell<Arc<Ground>> = const { OnceCell::new() };
+    static OWN_HEALTH: OnceCell<Arc<ThreadHealth>> = const { OnceCell::new() };
 }
 
 /// Called where a panic begins, and does not return on a thread of this kind: to unwind would drop, and so close by its
 /// number, what may be the host's by now.
 pub(crate) fn stop_if_it_is_this_one() {
-    let ground = STANDS_ON.try_with(|ground| ground.get().cloned());
-    if let Ok(Some(ground)) = ground {
-        ground.stop();
+    let health = OWN_HEALTH.try_with(|health| health.get().cloned());
+    if let Ok(Some(health)) = health {
+        health.stop();
     }
 }
 
-fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
-    let (before, after) = (Arc::clone(ground), Arc::clone(ground));
+fn build_runtime(health: &Arc<ThreadHealth>) -> std::io::Result<Runtime> {
+    let (before, after) = (Arc::clone(health), Arc::clone(health));
     runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_park(move || {
@@ -257,28 +273,32 @@ fn build_runtime(ground: &Arc<Ground>) -> std::io::Result<Runtime> {
 
 /// Nothing is dropped after a panic that was not stopped where it began, as in a Rust program with its own panic hook: what
 /// wakes a task would be the second one, and abort the host.
-fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, client: Client, ground: &Ground) {
+fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, health: &ThreadHealth) {
     let runtime = ManuallyDrop::new(runtime);
-    let mut serving = ManuallyDrop::new(Box::pin(serve(&mut incoming, client)));
+    let mut serving = ManuallyDrop::new(Box::pin(serve(&mut incoming, pool)));
     if catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving.as_mut()))).is_ok() {
         drop(ManuallyDrop::into_inner(serving));
         drop(ManuallyDrop::into_inner(runtime));
         return;
     }
-    ground.give_up();
+    health.give_up();
     incoming.close();
     while incoming.try_recv().is_ok() {}
 }
 
-/// Takes requests in until nobody can send one any more. The pool ends here too: outside the runtime the end of a
-/// connection would be a reason to wake it.
-async fn serve(incoming: &mut UnboundedReceiver<Job>, client: Client) {
-    while let Some(Job { request, head, answer }) = incoming.recv().await {
-        tokio::spawn(carry_out(exchange(client.clone(), request, head), answer));
+/// Takes requests in until no handle can send one any more. The idle connections are closed here: outside the runtime the
+/// end of a connection would be a reason to wake it.
+async fn serve(incoming: &mut UnboundedReceiver<Job>, pool: Arc<Pool>) {
+    let janitor = Arc::clone(&pool);
+    tokio::spawn(async move { janitor.close_expired().await });
+    while let Some(Job { request, reuse, progress, answer }) = incoming.recv().await {
+        let exchange = exchange::exchange(Arc::clone(&pool), request, reuse, progress);
+        tokio::spawn(carry_out(exchange, answer));
     }
+    pool.close_idle();
 }
 
-/// Until there is an outcome, or nobody waits for one any more.
+/// Until there is an outcome, or the caller has stopped waiting for one.
 async fn carry_out(exchange: impl Future<Output = Result<HttpReply>>, mut answer: Answer) {
     let mut exchange = pin!(exchange);
     let outcome = poll_fn(|context| match exchange.as_mut().poll(context) {

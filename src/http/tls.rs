@@ -4,11 +4,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, find_cause};
 use crate::status::Status;
 use crate::sys::file;
 
@@ -94,16 +94,85 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Certificates that the TLS stack cannot use are passed over, as every bundle has some; a broken PEM file is not.
 fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
+    let refused = |reason: &str| Error::new(Status::InvalidCaBundle, format!("{name} {reason}"));
+    let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
     let mut roots = RootCertStore::empty();
+    let mut certificates = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate
-            .map_err(|error| Error::new(Status::InvalidCaBundle, format!("{name} is not valid PEM: {error:?}")))?;
+        let certificate =
+            certificate.map_err(|error| refused(&format!("is not valid PEM: {}", explain_pem(&error))))?;
+        certificates += 1;
         let _ = roots.add(certificate);
     }
-    if roots.is_empty() {
-        return Err(Error::new(Status::InvalidCaBundle, format!("{name} holds no usable certificate in PEM form")));
+    match (roots.is_empty(), certificates) {
+        (false, _) => Ok(roots),
+        (true, 0) => Err(refused(&format!("holds no certificate in PEM form: {}", what_it_is(pem)))),
+        (true, _) => Err(refused("holds no usable certificate in PEM form: what is marked as one is none")),
     }
-    Ok(roots)
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What is wrong with a PEM file. The parser's own text repeats what it read, which may be a private key.
+fn explain_pem(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a -----BEGIN line has no matching -----END line",
+        pem::Error::IllegalSectionStart { .. } => {
+            "a -----BEGIN line does not end with five hyphens, or the text is all on one line"
+        }
+        pem::Error::Base64Decode(_) => "what is between -----BEGIN and -----END is not base64",
+        pem::Error::Io(_) => "it cannot be read",
+        pem::Error::NoItemsFound => "it has no -----BEGIN line",
+        _ => "it is damaged",
+    }
+}
+
+/// What a file without a certificate seems to be.
+fn what_it_is(content: &[u8]) -> &'static str {
+    let has = |text: &[u8]| content.windows(text.len()).any(|window| window == text);
+    match content {
+        [] => "it is empty",
+        // The beginning of a sequence in DER.
+        [0x30, 0x82, ..] => "it seems to be DER; convert it with `openssl x509 -inform der`",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16, ASCII is expected",
+        _ if has(b"PRIVATE KEY-----") => "it holds a private key, which has no place here",
+        _ if has(b"PUBLIC KEY-----") => "it holds a public key",
+        _ if has(b"CERTIFICATE REQUEST-----") => "it holds a certificate request",
+        _ if has(b"-----BEGIN ") => "it holds something else",
+        _ => "it has no -----BEGIN line",
+    }
+}
+
+/// The TLS error among the causes of an error.
+pub(crate) fn find_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    find_cause(error)
+}
+
+/// What a TLS error means, and what to do where that is known.
+pub(crate) fn explain(error: &rustls::Error) -> String {
+    let certificate = match error {
+        rustls::Error::InvalidCertificate(reason) => reason,
+        rustls::Error::InvalidMessage(_) => return format!("the server does not speak TLS ({error})"),
+        other => return other.to_string(),
+    };
+    let reason = match certificate {
+        CertificateError::UnknownIssuer => {
+            "no trusted certificate issued it; a private CA is trusted by tckms_config_set_ca_file or TCKMS_CA_FILE"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired, or this clock is wrong",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet, or this clock is wrong"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host name"
+        }
+        CertificateError::Revoked => "it was revoked",
+        CertificateError::BadEncoding => "it cannot be read",
+        CertificateError::BadSignature => "its signature is wrong",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
+        _ => return error.to_string(),
+    };
+    format!("the server's certificate is not accepted: {reason}")
 }
 
 #[cfg(test)]

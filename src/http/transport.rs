@@ -1,18 +1,22 @@
-//! HTTP over `hyper`, made late and forgotten after a fork.
+//! HTTP over `hyper`, started on the first request and abandoned after a fork.
 //!
 //! All connections live on one thread ([`HttpThread`]). It is started by the first call, with every signal blocked, so
 //! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
 //! thread, so each process makes one of its own ([`PerProcess`]).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::Uri;
 
 use crate::call_control;
 use crate::error::{Error, Result};
-use crate::http::connector::{Client, ConnectionCounter, Connector, Settings};
-use crate::http::exchange::{HttpReply, HttpRequest};
-use crate::http::thread::{HttpThread, Silence};
+use crate::http::connector::{self, Origin};
+use crate::http::exchange::{HttpReply, HttpRequest, Stage};
+use crate::http::pool::{Pool, PoolNumbers, Reuse};
+use crate::http::settings::Settings;
+use crate::http::thread::{HttpThread, NoReply};
 use crate::status::Status;
 use crate::sys::fork_lock;
 use crate::sys::per_process::PerProcess;
@@ -21,51 +25,73 @@ use crate::sys::signals;
 /// One connection pool, shared by all threads of a process.
 pub(crate) struct Transport {
     settings: Settings,
-    connections: ConnectionCounter,
+    /// In all processes.
+    opened: Arc<AtomicU64>,
     live: PerProcess<HttpThread>,
+}
+
+/// What a transport's connections have done and are doing.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Connections {
+    pub opened: u64,
+    pub now: PoolNumbers,
 }
 
 impl Transport {
     pub fn new(settings: Settings) -> Self {
         fork_lock::install_handlers();
-        Self { settings, connections: ConnectionCounter::default(), live: PerProcess::new() }
+        Self { settings, opened: Arc::default(), live: PerProcess::new() }
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
-    pub fn send(&self, request: HttpRequest, timeout: Duration) -> Result<HttpReply> {
-        let thread = self.live.get_or_try_init(HttpThread::is_whole, || start(&self.settings, &self.connections))?;
-        thread.fetch(request, timeout).unwrap_or_else(|silence| Err(unanswered(&silence)))
+    pub fn send(&self, request: HttpRequest, reuse: Reuse, timeout: Duration) -> Result<HttpReply> {
+        let thread = self.live.get_or_try_init(HttpThread::is_alive, || self.start())?;
+        let uri = request.uri().clone();
+        thread.fetch(request, reuse, timeout).unwrap_or_else(|no_reply| Err(self.unanswered(&uri, &no_reply)))
     }
 
-    pub fn connections_opened(&self) -> u64 {
-        self.connections.opened()
+    pub fn connections(&self) -> Connections {
+        let live = self.live.get(HttpThread::is_alive);
+        let now = live.map(|thread| thread.pool_gauges().read()).unwrap_or_default();
+        Connections { opened: self.opened.load(Ordering::Relaxed), now }
     }
-}
 
-fn start(settings: &Settings, connections: &ConnectionCounter) -> Result<HttpThread> {
-    signals::with_signals_blocked(|| HttpThread::start(build(settings, connections)))
-        .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))
-}
+    fn start(&self) -> Result<HttpThread> {
+        let pool = Pool::new(&self.settings, Arc::clone(&self.opened));
+        signals::with_signals_blocked(|| HttpThread::start(pool))
+            .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))
+    }
 
-fn build(settings: &Settings, connections: &ConnectionCounter) -> Client {
-    hyper_util::client::legacy::Builder::new(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .build(Connector::new(settings, connections))
+    fn unanswered(&self, uri: &Uri, no_reply: &NoReply) -> Error {
+        let server = || Origin::of(uri).map(|origin| connector::describe(&origin, self.settings.proxy.as_ref()));
+        let server = || server().unwrap_or_default();
+        match no_reply {
+            NoReply::TimedOut(Stage::Waiting) => {
+                let max = self.settings.pool.max_connections;
+                timed_out(format!("no connection was free in the time allowed: all {max} were in use"))
+            }
+            NoReply::TimedOut(Stage::Connecting) => {
+                timed_out(format!("no connection to {} was made in the time allowed", server()))
+            }
+            NoReply::TimedOut(Stage::Sent) => {
+                timed_out(format!("no reply of {} came in the time allowed", server())).possibly_carried_out()
+            }
+            NoReply::TimedOut(Stage::Replying(status)) => {
+                let message = format!("the reply of {} broke off: the rest did not come in the time allowed", server());
+                timed_out(message).with_http_status(*status).possibly_carried_out()
+            }
+            NoReply::Canceled => call_control::canceled().possibly_carried_out(),
+            NoReply::ThreadGone => {
+                unavailable("its thread has ended or has lost its descriptors").possibly_carried_out()
+            }
+        }
+    }
 }
 
 fn unavailable(reason: &str) -> Error {
     Error::new(Status::TransportUnavailable, format!("the HTTP transport is not available: {reason}"))
 }
 
-fn unanswered(silence: &Silence) -> Error {
-    let timed_out = |message| Error::new(Status::TimedOut, message);
-    match silence {
-        Silence::TooLate { http_status: None } => timed_out("no reply came in the time allowed"),
-        Silence::TooLate { http_status: Some(status) } => {
-            timed_out("the reply broke off: the rest did not come in the time allowed").with_http_status(*status)
-        }
-        Silence::Canceled => call_control::canceled(),
-        Silence::CutOff => unavailable("its thread has ended or has lost its descriptors"),
-    }
-    .possibly_carried_out()
+fn timed_out(message: String) -> Error {
+    Error::new(Status::TimedOut, message)
 }

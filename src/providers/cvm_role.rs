@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
-use crate::http::Settings;
 use crate::http::endpoint::Endpoint;
 use crate::http::exchange::HttpReply;
 use crate::http::exchange::HttpRequest;
+use crate::http::pool::Reuse;
+use crate::http::settings::Settings;
 use crate::http::tls;
 use crate::http::transport::Transport;
 use crate::status::{Category, Status};
@@ -68,8 +69,8 @@ struct Metadata<'a> {
 
 impl<'a> Metadata<'a> {
     fn new(endpoint: &'a Endpoint, timeout: Duration) -> Result<Self> {
-        let settings =
-            Settings { tls: tls::client_config_without_trust()?, proxy: None, connect_timeout: CONNECT_TIMEOUT };
+        let tls = tls::client_config_without_trust()?;
+        let settings = Settings { connect_timeout: CONNECT_TIMEOUT, reply_max: REPLY_MAX, ..Settings::new(tls) };
         Ok(Self { endpoint, transport: Transport::new(settings), deadline: Instant::now() + timeout })
     }
 
@@ -77,12 +78,8 @@ impl<'a> Metadata<'a> {
         let mut request = HttpRequest::default();
         *request.uri_mut() = self.endpoint.uri_of(path)?;
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let reply = self.transport.send(request, left).map_err(unavailable)?;
+        let reply = self.transport.send(request, Reuse::Allowed, left).map_err(unavailable)?;
         match reply.status {
-            200 if reply.body.len() > REPLY_MAX => {
-                let message = format!("the metadata service's reply is longer than {REPLY_MAX} bytes");
-                Err(Error::new(Status::ResponseTooLarge, message))
-            }
             200 => Ok(reply),
             404 => Err(Error::new(Status::NoCredentials, "no role is bound to this machine").with_http_status(404)),
             status => {

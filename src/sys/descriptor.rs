@@ -1,7 +1,9 @@
 //! Descriptor numbers.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// The lowest number that a descriptor of the library may have.
 const LOWEST: libc::c_int = 3;
@@ -19,3 +21,23 @@ pub(crate) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     // SAFETY: the call has just made this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
+
+/// Runs `open` with 0 to 2 occupied where the host closed them, so that what it opens has higher numbers.
+///
+/// What occupies them can be neither read nor written, as if they were still closed.
+pub(crate) fn with_standard_occupied<T>(open: impl FnOnce() -> T) -> T {
+    let mut occupants = Vec::new();
+    while let Ok(occupant) = File::options().read(true).custom_flags(OPAQUE).open("/") {
+        let is_above = occupant.as_raw_fd() >= LOWEST;
+        if is_above {
+            break;
+        }
+        occupants.push(occupant);
+    }
+    open()
+}
+
+#[cfg(target_os = "linux")]
+const OPAQUE: libc::c_int = libc::O_PATH;
+#[cfg(not(target_os = "linux"))]
+const OPAQUE: libc::c_int = libc::O_DIRECTORY;

@@ -20,6 +20,7 @@ pub(crate) mod process_identity;
 pub(crate) mod random;
 pub(crate) mod signals;
 pub(crate) mod single_flight;
+pub(crate) mod tcp;
 pub(crate) mod threads;
 pub(crate) mod wipe;
 #[cfg(feature = "wipe-on-free")]

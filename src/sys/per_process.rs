@@ -41,6 +41,19 @@ impl<T> PerProcess<T> {
         }
     }
 
+    /// This process's value, if it has been made and can be used.
+    pub fn get(&self, usable: impl Fn(&T) -> bool) -> Option<&T> {
+        let owner = process_identity::current();
+        let mut slot = &self.first;
+        loop {
+            let link = slot.get()?;
+            match &link.value {
+                Some(value) if link.owner == owner && usable(value) => return Some(value),
+                _ => slot = &link.next,
+            }
+        }
+    }
+
     /// This process's value, for values that are always usable and easily made.
     pub fn get_or_init(&self, make: impl Fn() -> T) -> &T {
         let made = self.get_or_try_init(|_| true, || Ok::<T, std::convert::Infallible>(make()));

@@ -159,7 +159,7 @@ static void setters_need_a_configuration(void) {
   REFUSED(tckms_config_set_rate_limit(NULL, 1, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_user_agent_suffix(NULL, "x"), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_language(NULL, "en-US"), TCKMS_ERR_NULL_POINTER, "config is NULL");
-  REFUSED(tckms_config_set_log(NULL, TCKMS_LOG_OFF, NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_log(NULL, TCKMS_LOG_OFF, NULL, NULL, NULL), TCKMS_ERR_NULL_POINTER, "config is NULL");
 }
 
 #define ROLE "qcs::cam::uin/100000000001:roleName/backup"
@@ -670,9 +670,9 @@ static void log_levels_are_0_to_4(void) {
   tckms_config *config = tckms_config_new();
   size_t i;
   for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-    REFUSED(tckms_config_set_log(config, bad[i], NULL, NULL), TCKMS_ERR_OUT_OF_RANGE, "0 to 4 are allowed");
+    REFUSED(tckms_config_set_log(config, bad[i], NULL, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE, "0 to 4 are allowed");
   }
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, NULL, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, NULL, NULL, NULL));
   tckms_config_free(config);
 }
 
@@ -765,7 +765,9 @@ static void a_ca_bundle_holds_certificates(void) {
     tckms_config_free(config);                                                                     \
   } while (0)
 
-static void on_log(void *userdata, int level, const char *message) {
+static void on_log(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   (void)userdata;
   (void)level;
   (void)message;
@@ -785,7 +787,7 @@ static void a_derived_client_takes_limits_only(void) {
   NOT_DERIVABLE(tckms_config_set_rate_limit(config, 1, 1), "a rate limit");
   NOT_DERIVABLE(tckms_config_set_user_agent_suffix(config, "x"), "a user-agent suffix");
   NOT_DERIVABLE(tckms_config_set_language(config, "en-US"), "a language");
-  NOT_DERIVABLE(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log, NULL), "a log");
+  NOT_DERIVABLE(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log, NULL, NULL), "a log");
 }
 
 int main(void) {

@@ -209,19 +209,35 @@ static void an_action_without_parameters_takes_null(void) {
   tckms_buffer_free(&response);
 }
 
-static void a_success_leaves_its_key_id_and_request_id(void) {
+static void a_call_leaves_the_ids_of_its_last_request(void) {
   tckms_buffer blob;
+  tckms_buffer out;
   char request_id[64];
   encrypted_with(NULL, "secret", 6, &blob);
   CHECK_TEXT(tckms_last_key_id(), MAIN_KEY);
   snprintf(request_id, sizeof request_id, "%s", tckms_last_request_id());
   CHECK_INT(strlen(request_id), 36);
 
-  /* A call that fails teaches nothing new. */
+  /* What sends nothing leaves them as they are. */
+  tckms_config_free(tckms_config_new());
+  CHECK_TEXT(tckms_last_request_id(), request_id);
+
+  /* A request that the service refuses has ids like any other. */
+  CHECK_STATUS(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, "{\"a\":\"b\"}", &out), TCKMS_ERR_INVALID_CIPHERTEXT);
+  CHECK_TEXT(tckms_last_key_id(), MAIN_KEY);
+  CHECK_INT(strlen(tckms_last_request_id()), 36);
+  CHECK(strcmp(tckms_last_request_id(), request_id) != 0);
+  CHECK_TEXT(tckms_last_request_id(), tckms_error_request_id(tckms_last_error()));
+
+  /* A call that is refused before it sends anything made no request. */
   tckms_buffer_free(&blob);
   CHECK_STATUS(tckms_encrypt(client, OTHER_KEY, "", 0, NULL, &blob), TCKMS_ERR_EMPTY_PLAINTEXT);
-  CHECK_TEXT(tckms_last_key_id(), MAIN_KEY);
-  CHECK_TEXT(tckms_last_request_id(), request_id);
+  CHECK_TEXT(tckms_last_key_id(), "");
+  CHECK_TEXT(tckms_last_request_id(), "");
+  encrypted_with(NULL, "secret", 6, &blob);
+  tckms_buffer_free(&blob);
+  CHECK_STATUS(tckms_encrypt(NULL, OTHER_KEY, "x", 1, NULL, &blob), TCKMS_ERR_NULL_POINTER);
+  CHECK_TEXT(tckms_last_key_id(), "");
 
   encrypted_with(NULL, "secret", 6, &blob);
   CHECK(strcmp(tckms_last_request_id(), request_id) != 0);
@@ -354,7 +370,7 @@ int main(void) {
   random_bytes_fill_the_buffer_and_nothing_else();
   any_action_can_be_called();
   an_action_without_parameters_takes_null();
-  a_success_leaves_its_key_id_and_request_id();
+  a_call_leaves_the_ids_of_its_last_request();
   a_derived_client_has_other_limits_and_outlives_its_parent();
   one_client_serves_many_threads();
   a_client_may_be_freed_by_another_thread();

@@ -46,9 +46,9 @@ static long lines_heard = 0;
 static long lines_awaited = 0;
 static const char *awaited_line = NULL;
 
-static inline void search_line(void *userdata, int level, const char *line) {
+static inline void search_line(void *userdata, const tckms_log_event *event) {
+  const char *line = tckms_log_event_message(event);
   (void)userdata;
-  (void)level;
   expect_no_secret_in(line);
   __atomic_add_fetch(&lines_heard, 1, __ATOMIC_RELAXED);
   if (awaited_line != NULL && strstr(line, awaited_line) != NULL) {
@@ -72,7 +72,7 @@ static inline tckms_config *config_at(const char *metadata, const char *sts) {
   }
   CHECK_OK(tckms_config_set_metadata_endpoint(config, metadata));
   CHECK_OK(tckms_config_set_sts_endpoint(config, sts));
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, search_line, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, search_line, NULL, NULL));
   return config;
 }
 

@@ -61,6 +61,18 @@ static void before_the_first_failure_there_is_no_error(void) {
   CHECK_TEXT(tckms_last_key_id(), "");
 }
 
+static void a_status_says_whether_to_try_again(void) {
+  CHECK_INT(tckms_status_retryable(TCKMS_ERR_TIMED_OUT), 1);
+  CHECK_INT(tckms_status_retryable(TCKMS_ERR_REQUEST_LIMIT_EXCEEDED), 1);
+  CHECK_INT(tckms_status_retryable(TCKMS_ERR_CMK_DISABLED), 0);
+  CHECK_INT(tckms_status_retryable(TCKMS_ERR_CANCELED), 0);
+  CHECK_INT(tckms_status_retryable(TCKMS_OK), 0);
+  CHECK_INT(tckms_status_retryable(-1), 0);
+  CHECK_INT(tckms_status_retryable(TCKMS_STATUS_FORCE_INT), 0);
+  CHECK_INT(tckms_error_category(NULL), TCKMS_CATEGORY_OK);
+  CHECK_INT(sizeof(tckms_category), sizeof(int));
+}
+
 static void without_an_error_accessors_answer_all_the_same(void) {
   CHECK_INT(tckms_error_status(NULL), TCKMS_OK);
   CHECK_TEXT(tckms_error_message(NULL), "");
@@ -346,6 +358,7 @@ static void a_parameter_that_is_missing_is_said_so(void) {
 
 int main(void) {
   before_the_first_failure_there_is_no_error();
+  a_status_says_whether_to_try_again();
   without_an_error_accessors_answer_all_the_same();
   the_block_of_a_status_is_its_category();
   any_number_has_a_name_a_message_and_a_category();

@@ -47,7 +47,9 @@ static struct {
 
 static struct identity identity;
 
-static void hear(void *userdata, int level, const char *message) {
+static void hear(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   int written = snprintf(heard.text + heard.len, sizeof heard.text - heard.len, "%s\n", message);
   (void)userdata;
   EXPECT(level >= TCKMS_LOG_ERROR && level <= TCKMS_LOG_DEBUG);
@@ -364,7 +366,7 @@ static tckms_client *client_with(int try_timeout_ms) {
   CHECK_OK(tckms_config_set_credentials(config, identity.secret_id, identity.secret_key, identity.token));
   CHECK_OK(tckms_config_set_max_attempts(config, ATTEMPTS));
   CHECK_OK(tckms_config_set_try_timeout_ms(config, try_timeout_ms));
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL, NULL));
   return client_of(config);
 }
 
@@ -527,7 +529,7 @@ static void play_clock(void) {
         /* Not of a temporary identity, whose time would be over. */
         tckms_config *config = emulator_config();
         CHECK_OK(tckms_config_set_max_attempts(config, 1));
-        CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL));
+        CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL, NULL));
         client = client_of(config);
       }
       set_fault("*", json, 1);

@@ -16,7 +16,9 @@ struct heard {
   char last[512];
 };
 
-static void hear(void *userdata, int level, const char *message) {
+static void hear(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   struct heard *heard = userdata;
   CHECK(pthread_equal(heard->caller, pthread_self()));
   CHECK(level >= TCKMS_LOG_ERROR && level <= TCKMS_LOG_DEBUG);
@@ -39,7 +41,7 @@ static struct heard calls_at_level(int level) {
   tckms_buffer out;
   memset(&heard, 0, sizeof heard);
   heard.caller = pthread_self();
-  CHECK_OK(tckms_config_set_log(config, level, hear, &heard));
+  CHECK_OK(tckms_config_set_log(config, level, hear, &heard, NULL));
   client = client_of(config);
   CHECK_OK(tckms_encrypt(client, MAIN_KEY, PLAINTEXT, strlen(PLAINTEXT), NULL, &blob));
   CHECK_STATUS(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, "{}", &out), TCKMS_ERR_INVALID_CIPHERTEXT);
@@ -64,8 +66,47 @@ static void a_line_says_what_a_support_ticket_needs(void) {
   CHECK_HAS(heard.last, tckms_error_request_id(tckms_last_error()));
 }
 
+struct parts {
+  int attempts;
+  int failures;
+};
+
+static void read_parts(void *userdata, const tckms_log_event *event) {
+  struct parts *parts = userdata;
+  CHECK_TEXT(tckms_log_event_action(event), "Decrypt");
+  CHECK_INT(tckms_log_event_status(event), TCKMS_ERR_INVALID_CIPHERTEXT);
+  CHECK_INT(tckms_log_event_attempt(event), 1);
+  CHECK(tckms_log_event_ms(event) >= 0 && tckms_log_event_ms(event) < 120000);
+  CHECK_INT(strlen(tckms_log_event_request_id(event)), 36);
+  parts->attempts += tckms_log_event_level(event) == TCKMS_LOG_WARN;
+  parts->failures += tckms_log_event_level(event) == TCKMS_LOG_ERROR;
+}
+
+static void an_event_has_parts(void) {
+  struct parts parts = {0, 0};
+  tckms_config *config = emulator_config();
+  tckms_client *client;
+  tckms_buffer out;
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, read_parts, &parts, NULL));
+  client = client_of(config);
+  CHECK_STATUS(tckms_decrypt(client, NULL, "x", 1, NULL, &out), TCKMS_ERR_INVALID_CIPHERTEXT);
+  CHECK_INT(parts.attempts, 1);
+  CHECK_INT(parts.failures, 1);
+  tckms_client_free(client);
+
+  CHECK_INT(tckms_log_event_level(NULL), TCKMS_LOG_OFF);
+  CHECK_TEXT(tckms_log_event_message(NULL), "");
+  CHECK_TEXT(tckms_log_event_action(NULL), "");
+  CHECK_INT(tckms_log_event_status(NULL), TCKMS_OK);
+  CHECK_INT(tckms_log_event_attempt(NULL), 0);
+  CHECK_INT(tckms_log_event_ms(NULL), -1);
+  CHECK_TEXT(tckms_log_event_request_id(NULL), "");
+}
+
 /* A log that sends its lines away encrypted, say. */
-static void call_again(void *userdata, int level, const char *message) {
+static void call_again(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   tckms_buffer out;
   (void)level;
   (void)message;
@@ -77,7 +118,7 @@ static void a_log_may_call_the_library(void) {
   tckms_config *config = emulator_config();
   tckms_client *client;
   tckms_buffer out;
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, call_again, &inner));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, call_again, &inner, NULL));
   client = client_of(config);
   CHECK_STATUS(tckms_decrypt(client, NULL, "x", 1, NULL, &out), TCKMS_ERR_INVALID_CIPHERTEXT);
   CHECK_EMPTY(out);
@@ -88,6 +129,7 @@ static void a_log_may_call_the_library(void) {
 int main(void) {
   each_level_adds_to_the_one_before();
   a_line_says_what_a_support_ticket_needs();
+  an_event_has_parts();
   a_log_may_call_the_library();
   return checks_passed();
 }

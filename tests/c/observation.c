@@ -13,7 +13,9 @@ static struct {
   char lines[LINES_MAX][512];
 } heard;
 
-static void hear(void *userdata, int level, const char *message) {
+static void hear(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   CHECK(userdata == &heard);
   CHECK(heard.count < LINES_MAX);
   heard.levels[heard.count] = level;
@@ -23,7 +25,7 @@ static void hear(void *userdata, int level, const char *message) {
 static tckms_client *observed_client(int attempts) {
   tckms_config *config = emulator_config();
   CHECK_OK(tckms_config_set_max_attempts(config, attempts));
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &heard));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &heard, NULL));
   memset(&heard, 0, sizeof heard);
   return client_of(config);
 }

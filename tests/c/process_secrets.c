@@ -40,7 +40,9 @@ static void take_the_key(void) {
   look_for_derived_key("TEST_SIGNING_KEY");
 }
 
-static void hear(void *userdata, int level, const char *message) {
+static void hear(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   (void)level;
   ++*(int *)userdata;
   CHECK_INT(scan_bytes((const unsigned char *)message, strlen(message), 0, "the log", stderr), 0);
@@ -59,7 +61,7 @@ static tckms_client *logging_client(void) {
   clear[secret_key_len] = '\0';
   CHECK_OK(tckms_config_set_credentials(config, GIVEN_SECRET_ID, (const char *)clear, NULL));
   forget();
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &lines));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &lines, NULL));
   if (given_ca_file() != NULL) {
     CHECK_OK(tckms_config_set_ca_file(config, given_ca_file()));
   }

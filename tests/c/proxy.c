@@ -22,24 +22,25 @@ static void calls_go_through_the_proxy(void) {
   tckms_client_free(client);
 }
 
-/* A retryable failure of the way to the service, and no password in it. */
-static void no_connection_comes_of_it(const char *proxy, const char *reason) {
+/* A failure of the way to the service that names the proxy, and no password in it. */
+static void no_connection_comes_of_it(const char *proxy, tckms_status status, const char *reason, int retryable) {
   tckms_client *client = client_through(proxy);
   tckms_buffer blob = TCKMS_BUFFER_INIT;
-  CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "secret", 6, NULL, &blob), TCKMS_ERR_CONNECT_FAILED);
+  CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "secret", 6, NULL, &blob), status);
   CHECK_EMPTY(blob);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "the proxy 127.0.0.1:");
   CHECK_HAS(tckms_error_message(tckms_last_error()), reason);
   CHECK(strstr(tckms_error_message(tckms_last_error()), "ssword") == NULL);
-  CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
+  CHECK_INT(tckms_error_retryable(tckms_last_error()), retryable);
   tckms_client_free(client);
 }
 
 static void a_proxy_may_refuse(void) {
-  no_connection_comes_of_it(given("TEST_PROXY_WITH_ANOTHER_PASSWORD"), "proxy authorization required");
+  no_connection_comes_of_it(given("TEST_PROXY_WITH_ANOTHER_PASSWORD"), TCKMS_ERR_PROXY_REFUSED, "HTTP status 407", 0);
 }
 
 static void a_proxy_may_not_be_there(void) {
-  no_connection_comes_of_it("http://user:p%40ssword@127.0.0.1:1", "refused");
+  no_connection_comes_of_it("http://user:p%40ssword@127.0.0.1:1", TCKMS_ERR_CONNECT_FAILED, "refused", 1);
 }
 
 static void a_proxy_may_not_reach_the_service(void) {
@@ -50,8 +51,9 @@ static void a_proxy_may_not_reach_the_service(void) {
   CHECK_OK(tckms_config_set_endpoint(config, "https://127.0.0.1:1"));
   CHECK_OK(tckms_config_set_max_attempts(config, 1));
   client = client_of(config);
-  CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "secret", 6, NULL, &blob), TCKMS_ERR_CONNECT_FAILED);
+  CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "secret", 6, NULL, &blob), TCKMS_ERR_PROXY_REFUSED);
   CHECK_EMPTY(blob);
+  CHECK_INT(tckms_error_http_status(tckms_last_error()), 502);
   tckms_client_free(client);
 }
 

@@ -296,7 +296,9 @@ static struct {
 /* What this thread was told to wait in the call under way. */
 static pthread_key_t told;
 
-static void hear_waits(void *userdata, int level, const char *message) {
+static void hear_waits(void *userdata, const tckms_log_event *event) {
+  int level = tckms_log_event_level(event);
+  const char *message = tckms_log_event_message(event);
   const char *text = strstr(message, " waits ");
   int ms;
   int attempt;
@@ -351,7 +353,7 @@ static void waits_have_full_jitter(void) {
   tckms_config *config = config_with(60000, 60000, 1 + WAITS);
   int i;
   CHECK_INT(pthread_key_create(&told, NULL), 0);
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear_waits, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear_waits, NULL, NULL));
   client = client_of(config);
   set_fault("*", "{\"kind\":\"status\",\"status\":503}", 1000000);
   for (i = 0; i < THREADS; i++) {

@@ -1,0 +1,361 @@
+//! The connections of one network thread: how many there are, which request gets which, and when idle ones are closed.
+//!
+//! * A request uses a connection alone. At most `max_connections` requests have one; the others wait in the order in
+//!   which they came.
+//! * The connection that was used last is used first, so that what a peak needed is idle soon and can be closed.
+//! * An idle connection is watched: what the server closes, or sends without being asked, ends it.
+//! * A reused connection that gives no answer is not the only dead one: all that have been idle since before the request
+//!   are closed with it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+use hyper_util::rt::TokioIo;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::task::AbortHandle;
+
+use crate::error::{Error, Result};
+use crate::http::connector::{Connector, Origin};
+use crate::http::settings::{PoolLimits, Settings};
+use crate::http::stream::Meter;
+use crate::status::Status;
+
+/// How long connections are kept that are more than `max_idle`.
+const SURPLUS_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many bytes of heads a reply may have, interim ones (1xx) included.
+pub(crate) const HEADS_MAX: usize = 64 * 1024;
+
+/// Whether a request may go over a connection that was used before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    Allowed,
+    Never,
+}
+
+/// What other threads may know of a pool.
+#[derive(Default)]
+pub(crate) struct PoolGauges {
+    open: AtomicUsize,
+    idle: AtomicUsize,
+    waiting: AtomicUsize,
+}
+
+/// The connections of a client, in numbers.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct PoolNumbers {
+    pub open: u64,
+    pub idle: u64,
+    pub waiting: u64,
+}
+
+impl PoolGauges {
+    pub fn read(&self) -> PoolNumbers {
+        let get = |gauge: &AtomicUsize| gauge.load(Ordering::Relaxed) as u64;
+        PoolNumbers { open: get(&self.open), idle: get(&self.idle), waiting: get(&self.waiting) }
+    }
+}
+
+pub(crate) struct Pool {
+    connector: Connector,
+    limits: PoolLimits,
+    reply_max: usize,
+    /// One permit for each request that has a connection. Who waits gets them in order.
+    turns: Semaphore,
+    idle: Arc<IdleConnections>,
+    gauges: Arc<PoolGauges>,
+    /// How many were opened, counted in all processes.
+    opened: Arc<AtomicU64>,
+}
+
+impl Pool {
+    pub fn new(settings: &Settings, opened: Arc<AtomicU64>) -> Self {
+        let gauges = Arc::new(PoolGauges::default());
+        Self {
+            connector: Connector::new(settings),
+            limits: settings.pool,
+            reply_max: settings.reply_max,
+            turns: Semaphore::new(settings.pool.max_connections),
+            idle: Arc::new(IdleConnections::new(settings.pool, Arc::clone(&gauges))),
+            gauges,
+            opened,
+        }
+    }
+
+    pub fn gauges(&self) -> &Arc<PoolGauges> {
+        &self.gauges
+    }
+
+    /// Longest body of a reply that is read.
+    pub fn reply_max(&self) -> usize {
+        self.reply_max
+    }
+
+    /// A turn for one request. Waits until fewer than `max_connections` others have one.
+    pub async fn turn(&self) -> Turn<'_> {
+        if let Ok(permit) = self.turns.try_acquire() {
+            return Turn { pool: self, _permit: permit };
+        }
+        let _waiting = Counted::new(Arc::clone(&self.gauges), |gauges| &gauges.waiting);
+        match self.turns.acquire().await {
+            Ok(permit) => Turn { pool: self, _permit: permit },
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Closes idle connections when their time is over, as long as it is polled.
+    pub async fn close_expired(&self) {
+        self.idle.close_expired().await;
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&self) {
+        self.idle.retain(|_| false);
+    }
+
+    async fn open(&self, origin: &Origin) -> Result<Connection> {
+        // With a turn there are fewer connections in use than allowed: if there are as many open, one of them is idle.
+        if self.gauges.open.load(Ordering::Relaxed) >= self.limits.max_connections {
+            self.idle.close_oldest();
+        }
+        let open = Counted::new(Arc::clone(&self.gauges), |gauges| &gauges.open);
+        let stream = self.connector.connect(origin).await?;
+        let meter = Arc::clone(stream.meter());
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(HEADS_MAX)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| Error::new(Status::Internal, "the HTTP layer does not take the connection"))?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let idle = Arc::clone(&self.idle);
+        let driver = tokio::spawn(async move {
+            // Who waits for a reply is told how it ended.
+            let _ = driver.await;
+            drop(open);
+            idle.retain(|connection| connection.number != number);
+        });
+        Ok(Connection { number, origin: origin.clone(), sender, meter, driver: driver.abort_handle() })
+    }
+}
+
+/// A number that is one more as long as this lives.
+struct Counted {
+    gauges: Arc<PoolGauges>,
+    gauge: fn(&PoolGauges) -> &AtomicUsize,
+}
+
+impl Counted {
+    fn new(gauges: Arc<PoolGauges>, gauge: fn(&PoolGauges) -> &AtomicUsize) -> Self {
+        gauge(&gauges).fetch_add(1, Ordering::Relaxed);
+        Self { gauges, gauge }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.gauge)(&self.gauges).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection whose driver runs as a task of its own.
+struct Connection {
+    number: u64,
+    origin: Origin,
+    sender: http1::SendRequest<Full<Bytes>>,
+    meter: Arc<Meter>,
+    driver: AbortHandle,
+}
+
+/// The right of one request to a connection.
+pub(crate) struct Turn<'a> {
+    pool: &'a Pool,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl<'a> Turn<'a> {
+    /// A connection for the request: the idle one that was used last, or a new one.
+    pub async fn connect(self, origin: &Origin, reuse: Reuse) -> Result<Lease<'a>> {
+        let idle = match reuse {
+            Reuse::Allowed => self.take_idle(origin).await,
+            Reuse::Never => None,
+        };
+        let is_reused = idle.is_some();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.pool.open(origin).await?,
+        };
+        Ok(Lease { turn: self, connection: Some(connection), is_reused, taken: Instant::now() })
+    }
+
+    async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
+        loop {
+            let mut connection = self.pool.idle.take(origin)?;
+            // The runtime looks for events and runs the drivers that have any: afterwards a connection that the server
+            // closed, or that received something while it was idle, is closed here too.
+            tokio::task::yield_now().await;
+            if connection.sender.ready().await.is_ok() {
+                return Some(connection);
+            }
+        }
+    }
+}
+
+/// A connection in use by one request. It goes back to the pool when the reply is complete; otherwise it is closed.
+pub(crate) struct Lease<'a> {
+    turn: Turn<'a>,
+    connection: Option<Connection>,
+    is_reused: bool,
+    taken: Instant,
+}
+
+impl Lease<'_> {
+    pub fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    /// What the connection may still deliver.
+    pub fn meter(&self) -> Option<&Meter> {
+        self.connection.as_ref().map(|connection| &*connection.meter)
+    }
+
+    /// Sends the request and waits for the head of the reply. A request that was not sent comes back with the error.
+    pub async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> std::result::Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+        match &mut self.connection {
+            Some(connection) => {
+                connection.meter.begin_request(HEADS_MAX);
+                connection.sender.try_send_request(request).await
+            }
+            // Only `give_back` takes it away, and that ends the lease.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Keeps the connection for other requests.
+    pub fn give_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.turn.pool.idle.put(connection);
+        }
+    }
+
+    /// Closes the connections that have been idle since before this one was taken: they are as dead as this one.
+    pub fn close_siblings(&self) {
+        self.turn.pool.idle.close_unused_since(self.taken);
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.driver.abort();
+        }
+    }
+}
+
+/// The idle connections, in the order in which they became idle.
+struct IdleConnections {
+    limits: PoolLimits,
+    list: Mutex<IdleList>,
+    /// The next one expires earlier than `close_expired` expects.
+    earlier: Notify,
+    gauges: Arc<PoolGauges>,
+}
+
+#[derive(Default)]
+struct IdleList {
+    connections: VecDeque<(Connection, Instant)>,
+    /// When `close_expired` looks again.
+    next_look: Option<Instant>,
+}
+
+impl IdleConnections {
+    fn new(limits: PoolLimits, gauges: Arc<PoolGauges>) -> Self {
+        Self { limits, list: Mutex::default(), earlier: Notify::new(), gauges }
+    }
+
+    fn put(&self, connection: Connection) {
+        let mut list = self.lock();
+        list.connections.push_back((connection, Instant::now()));
+        let next = list.next_expiry(&self.limits);
+        if list.next_look.is_none_or(|look| next.is_some_and(|next| next < look)) {
+            self.earlier.notify_one();
+        }
+        self.publish(&list);
+    }
+
+    fn take(&self, origin: &Origin) -> Option<Connection> {
+        let mut list = self.lock();
+        let index = list.connections.iter().rposition(|(connection, _)| connection.origin == *origin)?;
+        let (connection, _) = list.connections.remove(index)?;
+        self.publish(&list);
+        Some(connection)
+    }
+
+    fn close_oldest(&self) {
+        let mut list = self.lock();
+        list.connections.pop_front();
+        self.publish(&list);
+    }
+
+    fn close_unused_since(&self, moment: Instant) {
+        let mut list = self.lock();
+        list.connections.retain(|(_, since)| *since > moment);
+        self.publish(&list);
+    }
+
+    fn retain(&self, keep: impl Fn(&Connection) -> bool) {
+        let mut list = self.lock();
+        list.connections.retain(|(connection, _)| keep(connection));
+        self.publish(&list);
+    }
+
+    async fn close_expired(&self) {
+        loop {
+            let earlier = self.earlier.notified();
+            match self.close_expired_now() {
+                Some(next) => drop(tokio::time::timeout_at(next.into(), earlier).await),
+                None => earlier.await,
+            }
+        }
+    }
+
+    /// Returns when the next one expires.
+    fn close_expired_now(&self) -> Option<Instant> {
+        let mut list = self.lock();
+        let now = Instant::now();
+        while list.next_expiry(&self.limits).is_some_and(|expiry| expiry <= now) {
+            list.connections.pop_front();
+        }
+        list.next_look = list.next_expiry(&self.limits);
+        self.publish(&list);
+        list.next_look
+    }
+
+    fn publish(&self, list: &IdleList) {
+        self.gauges.idle.store(list.connections.len(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, IdleList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IdleList {
+    /// When the oldest expires: sooner while there are more than are kept.
+    fn next_expiry(&self, limits: &PoolLimits) -> Option<Instant> {
+        let (_, since) = self.connections.front()?;
+        let is_surplus = self.connections.len() > limits.max_idle;
+        let timeout = if is_surplus { limits.idle_timeout.min(SURPLUS_IDLE_TIMEOUT) } else { limits.idle_timeout };
+        Some(*since + timeout)
+    }
+}
