@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::sanitize::sanitized;
+
 /// Writes messages to its file, to stderr without one.
 struct Logger {
     file: OnceLock<File>,
@@ -35,8 +37,9 @@ pub fn write_to_stderr(level: Level, message: &str) {
     let _ = std::io::stderr().write_all(line(level, message).as_bytes());
 }
 
+/// One line without any character that a terminal acts on, whatever a client sent.
 fn line(level: Level, message: impl Display) -> String {
-    format!("tckms-emulator: {level}: {message}\n")
+    format!("tckms-emulator: {level}: {}\n", sanitized(&message.to_string()))
 }
 
 impl Log for Logger {
@@ -58,4 +61,15 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_and_does_not_control_a_terminal() {
+        let line = line(Level::Warn, "a\nb\u{1b}[2J\u{9b}c\u{202e}");
+        assert_eq!(line, "tckms-emulator: WARN: a b\\u{1b}[2J\\u{9b}c\\u{202e}\n");
+    }
 }

@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
             Ok(code) => code,
             Err(error) => fail(&error.to_string(), ExitCode::FAILURE),
         },
-        Err(message) => fail(&format!("{message}\nTry `tckms-emulator --help`."), USAGE_ERROR.into()),
+        Err(message) => fail(&format!("{message}; try `tckms-emulator --help`"), USAGE_ERROR.into()),
     };
     if code != ExitCode::SUCCESS && args().any(|arg| arg == background::OPTION) {
         print(background::FAILURE);
