@@ -8,7 +8,7 @@
  *     credentials KEY_ID assume-role ARN             a role, taken with the credentials of "default"
  *     credentials KEY_ID callback                    a function of this program
  *
- * The region comes from TENCENTCLOUD_REGION. TCKMS_ENDPOINT, TCKMS_CA_FILE, STS_ENDPOINT and METADATA_ENDPOINT name
+ * The region comes from TENCENTCLOUD_REGION. TCKMS_ENDPOINT, TCKMS_CA_FILE, TCKMS_STS_ENDPOINT and METADATA_ENDPOINT name
  * other endpoints than those of the service, such as the emulator's.
  */
 #include <stdio.h>
@@ -64,7 +64,7 @@ static tckms_status choose_places(tckms_config *config) {
   const char *region = getenv("TENCENTCLOUD_REGION");
   const char *endpoint = getenv("TCKMS_ENDPOINT");
   const char *ca_file = getenv("TCKMS_CA_FILE");
-  const char *sts = getenv("STS_ENDPOINT");
+  const char *sts = getenv("TCKMS_STS_ENDPOINT");
   const char *metadata = getenv("METADATA_ENDPOINT");
   tckms_status status = tckms_config_set_region(config, region != NULL ? region : "ap-guangzhou");
   if (status == TCKMS_OK && endpoint != NULL) {

@@ -107,6 +107,24 @@ enum class log_level : int {
 /** Which site of Tencent Cloud an account belongs to. */
 enum class site : int { mainland = TCKMS_SITE_MAINLAND, international = TCKMS_SITE_INTERNATIONAL };
 
+/** How a key signs. */
+enum class sign_algorithm : int {
+  /** The one that the key has; PSS for RSA, which has two. */
+  key_default = TCKMS_SIGN_DEFAULT,
+  ecdsa_p256_sha256 = TCKMS_SIGN_ECDSA_P256_SHA256,
+  ecdsa_p384_sha384 = TCKMS_SIGN_ECDSA_P384_SHA384,
+  rsa_pss_sha256 = TCKMS_SIGN_RSA_PSS_SHA256,
+  rsa_pkcs1_sha256 = TCKMS_SIGN_RSA_PKCS1_SHA256,
+  sm2_sm3 = TCKMS_SIGN_SM2_SM3
+};
+
+/** How RSA pads a plaintext. Read the warning at TCKMS_RSA_PKCS1_V1_5. */
+enum class rsa_padding : int {
+  oaep_sha256 = TCKMS_RSA_OAEP_SHA256,
+  oaep_sha1 = TCKMS_RSA_OAEP_SHA1,
+  pkcs1_v1_5 = TCKMS_RSA_PKCS1_V1_5
+};
+
 /** Which messages are opened. All that are written commit to their data key. */
 enum class commitment : int {
   /** Messages that commit to one data key, no others. The default. */
@@ -714,6 +732,50 @@ struct data_key {
   buffer ciphertext;
 };
 
+/** What a new CMK is to be, as tckms_create_key_options. The usage is a TCKMS_KEY_USAGE_ constant. */
+struct create_key_options {
+  std::string alias;
+  std::optional<std::string> usage;
+  std::optional<std::string> description;
+  /** Keys and values. */
+  std::vector<std::pair<std::string, std::string>> tags;
+  /** For a key whose material is imported. */
+  bool external = false;
+};
+
+/** A CMK that was made. */
+struct created_key {
+  std::string key_id;
+  /** Why the service could not set the tags although it made the key; empty when it could. */
+  std::string tag_failure;
+};
+
+/** Which keys client::list_keys() gives; what is std::nullopt lets all pass. */
+struct key_filter {
+  std::optional<std::string> usage;
+  /** "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived". */
+  std::optional<std::string> state;
+  /** A part of the key id or of the alias. */
+  std::optional<std::string> search;
+};
+
+/** What the service tells of a CMK. */
+struct key_info {
+  std::string key_id;
+  std::string alias;
+  std::string description;
+  std::string state;
+  std::string usage;
+  std::string origin;
+  /** Every how many days the service rotates it; 0 when it does not. */
+  std::int64_t rotation_days = 0;
+  time_point created_at;
+  std::optional<time_point> rotated_at;
+  std::optional<time_point> rotates_at;
+  std::optional<time_point> deleted_at;
+  std::optional<time_point> material_expires_at;
+};
+
 /** What a log callback receives. It is valid during the callback. */
 class log_event {
  public:
@@ -907,6 +969,8 @@ class config {
   detail::owned<tckms_config, tckms_config_free> handle_;
 };
 
+class signer;
+
 /**
  * A client of the key service. Any number of threads may call with it at once.
  *
@@ -995,6 +1059,186 @@ class client {
     return detail::made(number, std::move(out), name, request);
   }
 
+  /** The public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER. */
+  result<buffer> public_key(std::string_view key_id) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number = tckms_public_key(get(), key.get(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** The same in PEM. */
+  result<buffer> public_key_pem(std::string_view key_id) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number = tckms_public_key_pem(get(), key.get(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Signs a message of any size. */
+  result<buffer> sign(std::string_view key_id, sign_algorithm algorithm, byte_view message) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number =
+        tckms_sign(get(), key.get(), static_cast<int>(algorithm), message.data(), message.size(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Signs a digest. */
+  result<buffer> sign_digest(std::string_view key_id, sign_algorithm algorithm, byte_view digest) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number =
+        tckms_sign_digest(get(), key.get(), static_cast<int>(algorithm), digest.data(), digest.size(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Succeeds when the signature is valid; else the error is TCKMS_ERR_SIGNATURE_INVALID, or tells why it is not known. */
+  result<void> verify(std::string_view key_id, sign_algorithm algorithm, byte_view message, byte_view signature) const {
+    const detail::c_string key(key_id);
+    return detail::done(tckms_verify(get(), key.get(), static_cast<int>(algorithm), message.data(), message.size(),
+                                     signature.data(), signature.size()),
+                        key);
+  }
+
+  /** The same for a digest. */
+  result<void> verify_digest(std::string_view key_id, sign_algorithm algorithm, byte_view digest,
+                             byte_view signature) const {
+    const detail::c_string key(key_id);
+    return detail::done(tckms_verify_digest(get(), key.get(), static_cast<int>(algorithm), digest.data(), digest.size(),
+                                            signature.data(), signature.size()),
+                        key);
+  }
+
+  /** The digest that SM2 signs. Without a user id it is "1234567812345678". */
+  result<buffer> sm2_digest(std::string_view key_id, byte_view message,
+                            std::optional<byte_view> user_id = std::nullopt) const {
+    const detail::c_string key(key_id);
+    const byte_view user = user_id.value_or(byte_view());
+    buffer out;
+    const auto number = tckms_sm2_digest(get(), key.get(), user.data(), user.size(), message.data(), message.size(),
+                                         out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Begins the signature of a message that comes in pieces. The user id is for SM2. */
+  result<signer> new_signer(std::string_view key_id, sign_algorithm algorithm,
+                            std::optional<byte_view> sm2_user_id = std::nullopt) const;
+
+  /** Encrypts a small secret under an RSA key, locally. */
+  result<buffer> rsa_encrypt(std::string_view key_id, rsa_padding padding, byte_view plaintext) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number = tckms_rsa_encrypt(get(), key.get(), static_cast<int>(padding), plaintext.data(),
+                                          plaintext.size(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Decrypts what was encrypted under an RSA key. */
+  result<buffer> rsa_decrypt(std::string_view key_id, rsa_padding padding, byte_view ciphertext) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number = tckms_rsa_decrypt(get(), key.get(), static_cast<int>(padding), ciphertext.data(),
+                                          ciphertext.size(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Decrypts what was encrypted under an SM2 key. */
+  result<buffer> sm2_decrypt(std::string_view key_id, byte_view ciphertext) const {
+    const detail::c_string key(key_id);
+    buffer out;
+    const auto number = tckms_sm2_decrypt(get(), key.get(), ciphertext.data(), ciphertext.size(), out.out());
+    return detail::made(number, std::move(out), key);
+  }
+
+  /** Makes a CMK. */
+  result<created_key> create_key(const create_key_options &options) const {
+    const detail::c_string alias(options.alias), usage(options.usage), description(options.description);
+    std::vector<tckms_tag> tags;
+    std::vector<std::unique_ptr<const detail::c_string>> texts;
+    bool has_nul = false;
+    const auto text = [&](const std::string &value) {
+      texts.push_back(std::make_unique<const detail::c_string>(value));
+      has_nul = has_nul || texts.back()->has_nul();
+      return texts.back()->get();
+    };
+    for (const auto &[name, value] : options.tags) {
+      tckms_tag tag{};
+      tag.key = text(name);
+      tag.value = text(value);
+      tags.push_back(tag);
+    }
+    tckms_create_key_options given = TCKMS_CREATE_KEY_OPTIONS_INIT;
+    given.alias = alias.get();
+    given.usage = usage.get();
+    given.description = description.get();
+    given.tags = tags.data();
+    given.tag_count = tags.size();
+    given.external = options.external ? 1 : 0;
+    buffer key_id, tag_failure;
+    const auto number = tckms_create_key(get(), &given, sizeof given, key_id.out(), tag_failure.out());
+    if (number != TCKMS_OK) return detail::failed(number, alias, usage, description);
+    return created_key{std::string(key_id.text()), std::string(tag_failure.text())};
+  }
+
+  /** What the service tells of a CMK. */
+  result<key_info> describe_key(std::string_view key_id) const {
+    const detail::c_string key(key_id);
+    tckms_key_info *found = nullptr;
+    const auto number = tckms_describe_key(get(), key.get(), &found);
+    const detail::owned<tckms_key_info, tckms_key_info_free> owned(found);
+    if (number != TCKMS_OK) return detail::failed(number, key);
+    return copied(found);
+  }
+
+  /** All CMKs of the account and region that the filter lets pass, in the order in which they were made. */
+  result<std::vector<key_info>> list_keys(const key_filter &filter = {}) const {
+    const detail::c_string usage(filter.usage), state(filter.state), search(filter.search);
+    tckms_key_filter given = TCKMS_KEY_FILTER_INIT;
+    given.usage = usage.get();
+    given.state = state.get();
+    given.search = search.get();
+    listing keys;
+    const auto number = tckms_list_keys(get(), &given, sizeof given, collect, &keys);
+    if (number != TCKMS_OK) return detail::failed(number, usage, state, search);
+#if TCKMS_HPP_EXCEPTIONS
+    if (!keys.complete) throw std::bad_alloc();
+#endif
+    return std::move(keys.found);
+  }
+
+  result<void> enable_key(std::string_view key_id) const { return about_key(tckms_enable_key, key_id); }
+  result<void> disable_key(std::string_view key_id) const { return about_key(tckms_disable_key, key_id); }
+  /** Keeps a CMK that was scheduled for deletion; it is disabled afterwards. */
+  result<void> cancel_key_deletion(std::string_view key_id) const {
+    return about_key(tckms_cancel_key_deletion, key_id);
+  }
+  /** Has the service rotate a symmetric CMK now. */
+  result<void> rotate_key(std::string_view key_id) const { return about_key(tckms_rotate_key, key_id); }
+
+  /** Schedules a disabled CMK for deletion in 7 to 30 days, and tells when that is. */
+  result<time_point> schedule_key_deletion(std::string_view key_id, int days) const {
+    const detail::c_string key(key_id);
+    std::int64_t seconds = 0;
+    const auto number = tckms_schedule_key_deletion(get(), key.get(), days, &seconds);
+    return detail::made(number, time_point(std::chrono::seconds(seconds)), key);
+  }
+
+  /** Has the service rotate a symmetric CMK every 7 to 365 days; 0 stops it. */
+  result<void> set_key_rotation(std::string_view key_id, int days) const {
+    const detail::c_string key(key_id);
+    return detail::done(tckms_set_key_rotation(get(), key.get(), days), key);
+  }
+
+  /** Gives a CMK that was made with `external` its material. Without `valid_to` the service keeps it. */
+  result<void> import_key_material(std::string_view key_id, byte_view material,
+                                   std::optional<time_point> valid_to = std::nullopt) const {
+    const detail::c_string key(key_id);
+    return detail::done(tckms_import_key_material(get(), key.get(), material.data(), material.size(),
+                                                  detail::epoch_seconds(valid_to)),
+                        key);
+  }
+
   /** Counters of this client and of all that share its connections. */
   result<counters> stats() const {
     counters out{};
@@ -1006,6 +1250,44 @@ class client {
 
  private:
   friend class keyring;
+
+  /** What tckms_list_keys() gives, as far as there is memory for it. */
+  struct listing {
+    std::vector<key_info> found;
+    bool complete = true;
+  };
+
+  static int collect(void *userdata, const tckms_key_info *key) noexcept {
+    listing *keys = static_cast<listing *>(userdata);
+    keys->complete = detail::guarded([=] { return keys->found.push_back(copied(key)), 0; }) == 0;
+    return keys->complete ? 0 : 1;
+  }
+
+  static key_info copied(const tckms_key_info *key) {
+    const auto time = [](std::int64_t seconds) { return time_point(std::chrono::seconds(seconds)); };
+    const auto optional_time = [=](std::int64_t seconds) {
+      return seconds == 0 ? std::nullopt : std::optional(time(seconds));
+    };
+    key_info info;
+    info.key_id = tckms_key_info_key_id(key);
+    info.alias = tckms_key_info_alias(key);
+    info.description = tckms_key_info_description(key);
+    info.state = tckms_key_info_state(key);
+    info.usage = tckms_key_info_usage(key);
+    info.origin = tckms_key_info_origin(key);
+    info.rotation_days = tckms_key_info_rotation_days(key);
+    info.created_at = time(tckms_key_info_created_at_seconds(key));
+    info.rotated_at = optional_time(tckms_key_info_rotated_at_seconds(key));
+    info.rotates_at = optional_time(tckms_key_info_rotates_at_seconds(key));
+    info.deleted_at = optional_time(tckms_key_info_deleted_at_seconds(key));
+    info.material_expires_at = optional_time(tckms_key_info_material_expires_at_seconds(key));
+    return info;
+  }
+
+  result<void> about_key(tckms_status (*action)(const tckms_client *, const char *), std::string_view key_id) const {
+    const detail::c_string key(key_id);
+    return detail::done(action(get(), key.get()), key);
+  }
 
   client(std::shared_ptr<log_function> log, tckms_client *handle) noexcept : log_(std::move(log)), handle_(handle) {}
 
@@ -1030,6 +1312,56 @@ class wrapped_key {
   byte_view provider_info_;
   byte_view wrapped_;
 };
+
+/** The signature of a message that comes in pieces. */
+class signer {
+ public:
+  /** Adds the next bytes of the message. */
+  result<void> update(byte_view bytes) {
+    return detail::done(tckms_signer_update(get(), bytes.data(), bytes.size()));
+  }
+
+  /** Signs all bytes added, once. */
+  result<buffer> finish() {
+    buffer out;
+    const auto number = tckms_signer_finish(get(), out.out());
+    return detail::made(number, std::move(out));
+  }
+
+  tckms_signer *get() noexcept { return handle_.get(); }
+
+ private:
+  friend class client;
+
+  signer(std::shared_ptr<log_function> log, tckms_signer *handle) noexcept : log_(std::move(log)), handle_(handle) {}
+
+  // Before the handle, so that it outlives it.
+  std::shared_ptr<log_function> log_;
+  detail::owned<tckms_signer, tckms_signer_free> handle_;
+};
+
+inline result<signer> client::new_signer(std::string_view key_id, sign_algorithm algorithm,
+                                         std::optional<byte_view> sm2_user_id) const {
+  const detail::c_string key(key_id);
+  const byte_view user = sm2_user_id.value_or(byte_view());
+  tckms_signer *made = nullptr;
+  const auto number = tckms_signer_new(get(), key.get(), static_cast<int>(algorithm), user.data(), user.size(), &made);
+  return detail::made(number, signer(log_, made), key);
+}
+
+/** Turns a signature of ECDSA or SM2 from DER into r and s side by side, of `raw_size` bytes together. */
+inline result<buffer> signature_to_raw(byte_view signature, std::size_t raw_size) {
+  buffer out;
+  const auto number = tckms_signature_to_raw(signature.data(), signature.size(), raw_size, out.out());
+  return detail::made(number, std::move(out));
+}
+
+/** Turns r and s side by side into a signature in DER. */
+inline result<buffer> signature_from_raw(byte_view raw) {
+  buffer out;
+  const auto number = tckms_signature_from_raw(raw.data(), raw.size(), out.out());
+  return detail::made(number, std::move(out));
+}
 
 /** Where a custom key puts a wrapped data key. */
 class wrapped_key_out {

@@ -211,7 +211,7 @@ impl Example {
     fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
         let endpoint = self.given("TCKMS_ENDPOINT");
         let mut run = self.program.with(Vec::new());
-        for name in ["TCKMS_ENDPOINT", "STS_ENDPOINT", "METADATA_ENDPOINT"] {
+        for name in ["TCKMS_ENDPOINT", "TCKMS_STS_ENDPOINT", "METADATA_ENDPOINT"] {
             run = run.variable(name, &endpoint);
         }
         run = run.variable("HOME", "/nonexistent").variable("TENCENTCLOUD_REGION", "ap-guangzhou");

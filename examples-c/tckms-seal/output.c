@@ -169,8 +169,12 @@ static int keeps_names(int folder) {
 /* Whether the file is mounted on its name. rename() says so only when all the work is done. */
 static int is_mounted(const struct output *output) {
   struct stat folder;
-  return fstat(output->place.folder, &folder) != 0 || folder.st_dev != output->place.stat.st_dev ||
-         mount_of(output->place.folder) != mount_of(output->old);
+  long mount_of_folder = mount_of(output->place.folder), mount_of_file = mount_of(output->old);
+  if (mount_of_folder >= 0 && mount_of_file >= 0) {
+    return mount_of_folder != mount_of_file;
+  }
+  /* A guess; rename() knows, in the end. */
+  return fstat(output->place.folder, &folder) != 0 || folder.st_dev != output->place.stat.st_dev;
 }
 
 /* Returns 0 when the file at the place can be replaced, or an error number. */
@@ -248,20 +252,27 @@ static void sync_folder(int folder) {
   }
 }
 
+/* Not every file system can do this, and some need not. */
+static int sync_file(int file) {
+  return fsync(file) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP ? 0 : -1;
+}
+
 /* Asks for the space before the old content is touched. Where the file system cannot tell, the copy finds out. */
 static int reserve(int target, off_t before, off_t len) {
-#ifdef __APPLE__
-  (void)target, (void)before, (void)len;
-  return 0;
-#else
-  int number = len > before ? posix_fallocate(target, before, len - before) : 0;
-  if (number != ENOSPC && number != EFBIG && number != EDQUOT) {
+#ifdef __linux__
+  int number;
+  /* Not posix_fallocate(), which writes zeros where the file system has no answer: such a file may be one of the kernel's. */
+  if (len <= before || fallocate(target, 0, before, len - before) == 0 ||
+      (errno != ENOSPC && errno != EFBIG && errno != EDQUOT)) {
     return 0;
   }
-  if (ftruncate(target, before) == 0) {
-    errno = number;
-  }
+  /* What it could get may have made the file longer. */
+  number = errno;
+  errno = ftruncate(target, before) == 0 ? number : errno;
   return -1;
+#else
+  (void)target, (void)before, (void)len;
+  return 0;
 #endif
 }
 
@@ -279,6 +290,7 @@ static int write_all(int file, const char *bytes, size_t len) {
 
 static int copy(int from, int to, off_t len) {
   static char piece[64 * 1024];
+  struct stat now;
   ssize_t got = 1;
   int result = lseek(from, 0, SEEK_SET) == 0 ? 0 : -1;
   while (result == 0 && got > 0) {
@@ -286,7 +298,11 @@ static int copy(int from, int to, off_t len) {
     result = got < 0 ? -1 : write_all(to, piece, (size_t)got);
   }
   tckms_wipe(piece, sizeof piece);
-  return result == 0 && ftruncate(to, len) == 0 && fsync(to) == 0 ? 0 : -1;
+  /* Files of the kernel have no length that could be set. */
+  if (result == 0 && fstat(to, &now) == 0 && now.st_size > len) {
+    result = ftruncate(to, len);
+  }
+  return result == 0 && sync_file(to) == 0 ? 0 : -1;
 }
 
 /* The old content is lost, so the new one is not removed, and its place is told. */
@@ -327,7 +343,7 @@ static int rename_unfinished(struct output *output) {
   } else if (fchmod(output->fd, output->fresh) != 0) {
     return report_errno(output->name);
   }
-  if (fsync(output->fd) != 0) {
+  if (sync_file(output->fd) != 0) {
     return report_errno(output->name);
   }
   if (renameat(output->folder, output->unfinished, place->folder, place->name) != 0) {

@@ -41,18 +41,18 @@ static inline void expect_no_secret_in(const char *text) {
   check_done();
 }
 
-/* Log lines heard, and those with a certain text, which is set before the client is made. */
-static long lines_heard = 0;
-static long lines_awaited = 0;
+/* The number of log lines, and of those with a certain text, which is set before the client is made. */
+static long log_lines = 0;
+static long awaited_lines = 0;
 static const char *awaited_line = NULL;
 
 static inline void search_line(void *userdata, const tckms_log_event *event) {
   const char *line = tckms_log_event_message(event);
   (void)userdata;
   expect_no_secret_in(line);
-  __atomic_add_fetch(&lines_heard, 1, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&log_lines, 1, __ATOMIC_RELAXED);
   if (awaited_line != NULL && strstr(line, awaited_line) != NULL) {
-    __atomic_add_fetch(&lines_awaited, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&awaited_lines, 1, __ATOMIC_RELAXED);
   }
 }
 
@@ -64,7 +64,7 @@ static inline void search_line(void *userdata, const tckms_log_event *event) {
   } while (0)
 #define CHECK_MESSAGE_HAS(part) CHECK_HAS(tckms_error_message(tckms_last_error()), part)
 
-/* Everything at the emulator, heard at the most verbose level. Credentials are still to be chosen. */
+/* Everything at the emulator, logged at the most verbose level. Credentials are still to be set. */
 static inline tckms_config *config_at(const char *metadata, const char *sts) {
   tckms_config *config = config_for(GIVEN_ENDPOINT);
   if (given_ca_file() != NULL) {
@@ -76,7 +76,7 @@ static inline tckms_config *config_at(const char *metadata, const char *sts) {
   return config;
 }
 
-static inline tckms_config *heard_config(void) {
+static inline tckms_config *logged_config(void) {
   return config_at(GIVEN_ENDPOINT, GIVEN_ENDPOINT);
 }
 
@@ -119,7 +119,7 @@ static inline void set_issuer(const char *role, int lifetime_seconds) {
 }
 
 /* As the emulator is in the beginning. */
-static inline void begin_anew(void) {
+static inline void reset_emulator(void) {
   set_issuer(NULL, 0);
   clear_faults();
   forget_requests();
@@ -221,7 +221,7 @@ static inline void *use_on_thread(void *client) {
   return NULL;
 }
 
-/* Whoever used these variables of the environment has none of them now. */
+/* Unsets all variables from which credentials come. */
 static inline void clear_environment(void) {
   static const char *const names[] = {
       "TENCENTCLOUD_SECRET_ID",  "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SESSION_TOKEN",
@@ -248,8 +248,8 @@ static inline void change_root(const char *path) {
 }
 
 /* The last line of a program: the log was in use, so that a silent one proves nothing. */
-static inline int no_secret_was_told(void) {
-  CHECK(lines_heard > 0);
+static inline int no_secret_was_logged(void) {
+  CHECK(log_lines > 0);
   return checks_passed();
 }
 

@@ -19,7 +19,7 @@ static int ask(void *userdata, tckms_credentials *out) {
   return vault->answer(vault, out);
 }
 
-static void let_go(void *userdata) {
+static void release(void *userdata) {
   struct vault *vault = userdata;
   __atomic_add_fetch(&vault->freed, 1, __ATOMIC_SEQ_CST);
 }
@@ -29,10 +29,10 @@ static int times_asked(struct vault *vault) {
 }
 
 static tckms_config *vault_config(struct vault *vault, int (*answer)(struct vault *, tckms_credentials *)) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   memset(vault, 0, sizeof *vault);
   vault->answer = answer;
-  CHECK_OK(tckms_config_set_credentials_callback(config, ask, vault, let_go));
+  CHECK_OK(tckms_config_set_credentials_callback(config, ask, vault, release));
   return config;
 }
 
@@ -44,7 +44,7 @@ static int supply(struct vault *vault, tckms_credentials *out) {
   return 0;
 }
 
-static void what_it_supplies_is_used_for_ever(void) {
+static void what_it_supplies_without_an_expiry_is_kept(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, supply));
   CHECK_INT(times_asked(&vault), 0);
@@ -166,11 +166,11 @@ static void one_that_recovers_is_asked_again(void) {
 }
 
 static void one_function_less_is_an_error(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   struct vault vault;
   memset(&vault, 0, sizeof vault);
-  CHECK_REFUSED(tckms_config_set_credentials_callback(config, NULL, &vault, let_go), TCKMS_ERR_NULL_POINTER);
-  CHECK_REFUSED(tckms_config_set_credentials_callback(NULL, ask, &vault, let_go), TCKMS_ERR_NULL_POINTER);
+  CHECK_REFUSED(tckms_config_set_credentials_callback(config, NULL, &vault, release), TCKMS_ERR_NULL_POINTER);
+  CHECK_REFUSED(tckms_config_set_credentials_callback(NULL, ask, &vault, release), TCKMS_ERR_NULL_POINTER);
   tckms_config_free(config);
   CHECK_INT(vault.freed, 0);
 }
@@ -256,7 +256,7 @@ static void *renew(void *argument) {
 }
 
 /* In the last tenth of twenty seconds it takes its time; a call that waited for it would take as long. */
-static void others_go_on_while_it_is_slow(void) {
+static void others_continue_while_it_is_slow(void) {
   struct vault vault;
   struct renewal renewal;
   pthread_t thread;
@@ -288,28 +288,28 @@ static void a_call_waits_for_it_as_long_as_it_may(void) {
   struct vault vault;
   struct renewal renewal;
   tckms_config *limits = tckms_config_new();
-  tckms_client *hasty;
+  tckms_client *brief;
   pthread_t thread;
   long took;
   renewal.client = client_of(vault_config(&vault, supply));
   renewal.over = 0;
   vault.slow_ms = 2000;
   CHECK_OK(tckms_config_set_total_timeout_ms(limits, 300));
-  CHECK_OK(tckms_client_derive(renewal.client, limits, &hasty));
+  CHECK_OK(tckms_client_derive(renewal.client, limits, &brief));
   CHECK_INT(pthread_create(&thread, NULL, renew, &renewal), 0);
   while (times_asked(&vault) < 1) {
     sleep_ms(1);
   }
-  CHECK_REFUSED(use_and_measure(hasty, &took), TCKMS_ERR_TIMED_OUT);
+  CHECK_REFUSED(use_and_measure(brief, &took), TCKMS_ERR_TIMED_OUT);
   CHECK(took < 300 + slack_ms());
   CHECK_INT(pthread_join(thread, NULL), 0);
-  tckms_client_free(hasty);
+  tckms_client_free(brief);
   tckms_client_free(renewal.client);
   tckms_config_free(limits);
 }
 
 /* Config, client and derived client, in each of their six orders. */
-static void it_is_let_go_once_in_any_order(void) {
+static void it_is_freed_once_in_any_order(void) {
   static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
   int i;
   for (i = 0; i < 6; i++) {
@@ -340,13 +340,13 @@ static void it_is_let_go_once_in_any_order(void) {
   }
 }
 
-static void it_is_let_go_once_however_it_was_passed_on(void) {
+static void it_is_freed_once_however_it_was_passed_on(void) {
   struct vault vault;
   struct vault other;
   tckms_config *config = vault_config(&vault, supply);
   tckms_config *copy;
   tckms_client *client = NULL;
-  /* Replaced, before anybody else has it. */
+  /* Replaced while nothing else uses it. */
   CHECK_OK(tckms_config_set_credentials(config, "AKIDTEST", "S3CRET", NULL));
   CHECK_INT(vault.freed, 1);
   CHECK_INT(vault.asked, 0);
@@ -380,23 +380,23 @@ static int supply_without_userdata(void *userdata, tckms_credentials *out) {
 }
 
 static void it_may_do_without_userdata_and_destructor(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_credentials_callback(config, supply_without_userdata, NULL, NULL));
   expect_usable(config);
 }
 
 int main(void) {
-  begin_anew();
+  reset_emulator();
   if (strcmp(given("TEST_PART"), "slow") == 0) {
-    others_go_on_while_it_is_slow();
-    return no_secret_was_told();
+    others_continue_while_it_is_slow();
+    return no_secret_was_logged();
   }
-  it_is_let_go_once_in_any_order();
-  it_is_let_go_once_however_it_was_passed_on();
+  it_is_freed_once_in_any_order();
+  it_is_freed_once_however_it_was_passed_on();
   it_may_do_without_userdata_and_destructor();
-  what_it_supplies_is_used_for_ever();
+  what_it_supplies_without_an_expiry_is_kept();
   if (strcmp(given("TEST_PART"), "freeing") == 0) {
-    return no_secret_was_told();
+    return no_secret_was_logged();
   }
   one_that_supplies_nothing_usable_fails_the_call();
   the_status_it_returns_is_that_of_the_call();
@@ -408,5 +408,5 @@ int main(void) {
   an_expiry_is_honoured();
   one_call_of_it_serves_32_threads();
   a_call_waits_for_it_as_long_as_it_may();
-  return no_secret_was_told();
+  return no_secret_was_logged();
 }

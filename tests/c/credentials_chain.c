@@ -24,14 +24,14 @@ static void set_pod(void) {
 }
 
 static tckms_config *default_config(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_default_credentials(config));
   return config;
 }
 
 static void the_first_place_that_has_credentials_is_used(void) {
   struct identity of_profile;
-  begin_anew();
+  reset_emulator();
   clear_environment();
   of_profile = issue_identity();
   set_environment_identity();
@@ -62,9 +62,9 @@ static void the_first_place_that_has_credentials_is_used(void) {
   CHECK_INT(requests_seen("AssumeRoleWithWebIdentity"), 1);
 }
 
-static void nobody_else_is_asked_afterwards(void) {
+static void no_other_provider_is_asked_afterwards(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   clear_environment();
   set_variable("TENCENTCLOUD_CREDENTIALS_FILE", path_of("no-such-file"));
   set_pod();
@@ -83,7 +83,7 @@ static void nobody_else_is_asked_afterwards(void) {
 static void the_error_names_each_place_with_its_reason(void) {
   char reason[1024];
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   clear_environment();
   set_variable("TENCENTCLOUD_CREDENTIALS_FILE", path_of("no-such-file"));
   client = client_of(default_config());
@@ -107,7 +107,7 @@ static void the_error_names_each_place_with_its_reason(void) {
   tckms_client_free(client);
 }
 
-/* Nobody listens where the metadata service would be, as on a machine that is no CVM. */
+/* Nothing listens at the address of the metadata service, as on a machine that is not a CVM instance. */
 static void no_credentials_on_a_machine_without_any_are_not_retryable(void) {
   char endpoint[64];
   int refusing = bound_socket(endpoint, sizeof endpoint);
@@ -142,7 +142,7 @@ static void a_malformed_variable_is_an_error_at_once(void) {
   };
   size_t i;
   for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-    tckms_config *config = heard_config();
+    tckms_config *config = logged_config();
     clear_environment();
     set_environment_identity();
     set_pod();
@@ -157,8 +157,8 @@ static void a_malformed_variable_is_an_error_at_once(void) {
 
 static void the_environment_alone(void) {
   struct identity temporary;
-  tckms_config *config = heard_config();
-  begin_anew();
+  tckms_config *config = logged_config();
+  reset_emulator();
   clear_environment();
   CHECK_REFUSED(tckms_config_set_env_credentials(config), TCKMS_ERR_NO_CREDENTIALS);
   CHECK_MESSAGE_HAS("TENCENTCLOUD_SECRET_ID is not set");
@@ -174,7 +174,7 @@ static void the_environment_alone(void) {
   CHECK_OK(tckms_config_set_env_credentials(config));
   expect_usable(config);
   /* The one name goes before the other. */
-  config = heard_config();
+  config = logged_config();
   set_variable("TENCENTCLOUD_TOKEN", "S3CRET");
   set_variable("TENCENTCLOUD_SESSION_TOKEN", temporary.token);
   CHECK_OK(tckms_config_set_env_credentials(config));
@@ -184,8 +184,8 @@ static void the_environment_alone(void) {
 }
 
 static void the_environment_of_a_pod_alone(void) {
-  tckms_config *config = heard_config();
-  begin_anew();
+  tckms_config *config = logged_config();
+  reset_emulator();
   clear_environment();
   CHECK_REFUSED(tckms_config_set_tke_env_credentials(config), TCKMS_ERR_NO_CREDENTIALS);
   CHECK_MESSAGE_HAS("TKE_PROVIDER_ID is not set");
@@ -200,7 +200,7 @@ static void the_environment_of_a_pod_alone(void) {
 
 static void a_client_from_the_environment_asks_it_first(void) {
   tckms_client *client = NULL;
-  begin_anew();
+  reset_emulator();
   clear_environment();
   set_environment_identity();
   CHECK_OK(tckms_client_new_from_env(&client));
@@ -216,7 +216,7 @@ static int supply_none(void *userdata, tckms_credentials *out) {
 }
 
 static tckms_config *callback_config(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_credentials_callback(config, supply_none, NULL, NULL));
   return config;
 }
@@ -231,17 +231,17 @@ static void fallbacks_are_asked_in_the_order_they_were_added(void) {
   struct identity second;
   tckms_config *config;
   tckms_config *other;
-  begin_anew();
+  reset_emulator();
   first = issue_identity();
   second = issue_identity();
   config = callback_config();
-  other = heard_config();
+  other = logged_config();
   CHECK_OK(tckms_config_set_cvm_role_credentials(other, NULL));
   add(config, other);
-  other = heard_config();
+  other = logged_config();
   CHECK_OK(tckms_config_set_profile_credentials(other, write_profile("first", "default", &first), NULL));
   add(config, other);
-  other = heard_config();
+  other = logged_config();
   CHECK_OK(tckms_config_set_credentials(other, second.secret_id, second.secret_key, second.token));
   add(config, other);
   expect_usable(config);
@@ -253,7 +253,7 @@ static void fallbacks_are_asked_in_the_order_they_were_added(void) {
 static void a_fallback_of_none_is_the_first(void) {
   tckms_config *config = tckms_config_new();
   tckms_config *other = tckms_config_new();
-  begin_anew();
+  reset_emulator();
   CHECK_OK(tckms_config_set_region(config, "ap-guangzhou"));
   CHECK_OK(tckms_config_set_endpoint(config, GIVEN_ENDPOINT));
   CHECK_REFUSED(tckms_config_add_fallback_credentials(config, other), TCKMS_ERR_NO_CREDENTIALS);
@@ -265,9 +265,9 @@ static void a_fallback_of_none_is_the_first(void) {
 static void fallbacks_may_have_fallbacks_and_all_are_named(void) {
   tckms_config *config = callback_config();
   tckms_config *other = callback_config();
-  tckms_config *third = heard_config();
+  tckms_config *third = logged_config();
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   clear_environment();
   CHECK_OK(tckms_config_set_cvm_role_credentials(third, NULL));
   add(other, third);
@@ -280,7 +280,7 @@ static void fallbacks_may_have_fallbacks_and_all_are_named(void) {
 }
 
 static tckms_config *fixed_config(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_credentials(config, of_environment.secret_id, of_environment.secret_key, NULL));
   return config;
 }
@@ -344,7 +344,7 @@ static void roles_are_nested_8_deep_at_most(void) {
   pthread_t thread;
   tckms_client *client;
   int depth;
-  begin_anew();
+  reset_emulator();
   for (depth = 1; depth <= 8; depth++) {
     CHECK_OK(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
   }
@@ -362,9 +362,9 @@ static void roles_are_nested_8_deep_at_most(void) {
 
 /* They are there, and no good any more. */
 static void expired_ones_are_passed_over(void) {
-  tckms_config *config = heard_config();
-  tckms_config *other = heard_config();
-  begin_anew();
+  tckms_config *config = logged_config();
+  tckms_config *other = logged_config();
+  reset_emulator();
   CHECK_OK(tckms_config_set_tccli_credentials(
       config, write_file("expired.credential",
                          "{\"type\":\"oauth\",\"secretId\":\"a\",\"secretKey\":\"S3CRET\",\"token\":\"S3CRET\","
@@ -374,9 +374,24 @@ static void expired_ones_are_passed_over(void) {
   expect_usable(config);
 }
 
+static void a_rotated_profile_in_the_default_order_is_noticed(void) {
+  struct identity deleted = {"AKIDdeleted", "S3CRET", "S3CRET"};
+  struct identity identity;
+  tckms_client *client;
+  reset_emulator();
+  clear_environment();
+  identity = issue_identity();
+  set_variable("TENCENTCLOUD_CREDENTIALS_FILE", write_profile("default", "default", &deleted));
+  client = client_of(default_config());
+  CHECK_REFUSED(use(client), TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND);
+  write_profile("default", "default", &identity);
+  CHECK_OK(use(client));
+  tckms_client_free(client);
+}
+
 static void a_refused_token_of_the_role_in_a_chain_is_renewed(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   clear_environment();
   set_variable("TENCENTCLOUD_CREDENTIALS_FILE", path_of("no-such-file"));
   set_issuer("my-role", 0);
@@ -391,7 +406,7 @@ int main(void) {
   snprintf(of_environment.secret_id, sizeof of_environment.secret_id, "%s", GIVEN_SECRET_ID);
   snprintf(of_environment.secret_key, sizeof of_environment.secret_key, "%s", GIVEN_SECRET_KEY);
   the_first_place_that_has_credentials_is_used();
-  nobody_else_is_asked_afterwards();
+  no_other_provider_is_asked_afterwards();
   the_error_names_each_place_with_its_reason();
   a_malformed_variable_is_an_error_at_once();
   the_environment_alone();
@@ -406,6 +421,7 @@ int main(void) {
   roles_are_nested_8_deep_at_most();
   no_credentials_on_a_machine_without_any_are_not_retryable();
   expired_ones_are_passed_over();
+  a_rotated_profile_in_the_default_order_is_noticed();
   a_refused_token_of_the_role_in_a_chain_is_renewed();
-  return no_secret_was_told();
+  return no_secret_was_logged();
 }

@@ -6,13 +6,13 @@
 enum { TOO_LONG = 65 * 1024, LONGEST = 64 * 1024 };
 
 static tckms_config *profile_config(const char *path, const char *section) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_profile_credentials(config, path, section));
   return config;
 }
 
 static tckms_config *tccli_config(const char *path) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_tccli_credentials(config, path));
   return config;
 }
@@ -80,7 +80,7 @@ static void a_broken_profile_is_refused_with_the_place(void) {
   }
 }
 
-/* None of them makes anybody wait: a pipe would until somebody writes to it. */
+/* None of them blocks: a pipe would until it has a writer. */
 static void only_regular_files_are_read(void) {
   const char *pipe_path = path_of("pipe");
   long began = now_ms();
@@ -121,16 +121,16 @@ static void a_file_is_text(void) {
 }
 
 /* A warning, and no more: it is the user's file. */
-static void a_file_that_everybody_may_read_is_reported(void) {
+static void a_file_that_every_user_may_read_is_reported(void) {
   struct identity identity = issue_identity();
   const char *path = write_profile("open", "default", &identity);
   awaited_line = "every user may read it";
   CHECK_INT(chmod(path, 0640), 0);
   expect_usable(profile_config(path, NULL));
-  CHECK_INT(lines_awaited, 0);
+  CHECK_INT(awaited_lines, 0);
   CHECK_INT(chmod(path, 0644), 0);
   expect_usable(profile_config(path, NULL));
-  CHECK_INT(lines_awaited, 1);
+  CHECK_INT(awaited_lines, 1);
   awaited_line = NULL;
 }
 
@@ -141,13 +141,13 @@ static void a_file_that_is_read_often_is_reported_once(void) {
   tckms_client *client;
   int i;
   CHECK_INT(chmod(path, 0644), 0);
-  lines_awaited = 0;
+  awaited_lines = 0;
   awaited_line = "every user may read it";
   client = client_of(profile_config(path, NULL));
   for (i = 0; i < 5; i++) {
     CHECK_REFUSED(use(client), TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND);
   }
-  CHECK_INT(lines_awaited, 1);
+  CHECK_INT(awaited_lines, 1);
   awaited_line = NULL;
   tckms_client_free(client);
 }
@@ -162,20 +162,20 @@ static void the_usual_places_are_looked_at_in_their_order(void) {
   write_profile(".tencentcloud/credentials", "default", &of_home);
 
   forget_requests();
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_default_profile_credentials(config, NULL));
   expect_usable(config);
   CHECK_INT(signed_by(&of_home), 1);
 
   set_variable("TENCENTCLOUD_CREDENTIALS_FILE", write_profile("of-variable", "work", &of_variable));
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_default_profile_credentials(config, "work"));
   expect_usable(config);
   CHECK_INT(signed_by(&of_variable), 1);
 
   CHECK_INT(unsetenv("TENCENTCLOUD_CREDENTIALS_FILE"), 0);
   set_variable("HOME", path_of("no-such-home"));
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_default_profile_credentials(config, NULL));
   if (access("/etc/tencentcloud/credentials", F_OK) != 0) {
     expect_no_client(config, TCKMS_ERR_NO_CREDENTIALS,
@@ -190,7 +190,7 @@ static void use_the_file_of_the_machine(void *of_machine) {
   change_root(path_of("machine"));
   clear_environment();
   set_variable("HOME", "/nobody");
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_default_profile_credentials(config, NULL));
   expect_usable(config);
   CHECK_INT(signed_by(of_machine), 1);
@@ -217,7 +217,7 @@ static const char *write_login(const char *name, const struct identity *identity
 static void each_kind_of_tccli_file_is_understood(void) {
   struct identity identity = issue_identity();
   char more[256];
-  begin_anew();
+  reset_emulator();
   identity = issue_identity();
   expect_usable(tccli_config(write_login("plain.credential", &identity, "")));
   CHECK_INT(signed_by(&identity), 1);
@@ -239,7 +239,7 @@ static void each_kind_of_tccli_file_is_understood(void) {
   CHECK_INT(requests_seen("Metadata"), 2);
 }
 
-static void a_login_that_expired_is_refused_and_read_anew(void) {
+static void a_login_that_expired_is_refused_and_read_again(void) {
   struct identity identity = issue_identity();
   char more[256];
   tckms_client *client;
@@ -281,7 +281,7 @@ static void a_broken_tccli_file_is_refused_with_the_place(void) {
 static void a_tccli_profile_is_a_file_of_the_user(void) {
   struct identity first = issue_identity();
   struct identity second = issue_identity();
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   clear_environment();
   set_variable("HOME", given("TEST_FOLDER"));
   CHECK_INT(mkdir(path_of(".tccli"), 0700), 0);
@@ -291,23 +291,23 @@ static void a_tccli_profile_is_a_file_of_the_user(void) {
   CHECK_OK(tckms_config_set_default_tccli_credentials(config, NULL));
   expect_usable(config);
   CHECK_INT(signed_by(&first), 1);
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_default_tccli_credentials(config, "ci"));
   expect_usable(config);
   CHECK_INT(signed_by(&second), 1);
-  config = heard_config();
+  config = logged_config();
   set_variable("TCCLI_PROFILE", "ci");
   CHECK_OK(tckms_config_set_default_tccli_credentials(config, NULL));
   expect_usable(config);
   CHECK_INT(signed_by(&second), 2);
-  config = heard_config();
+  config = logged_config();
   CHECK_REFUSED(tckms_config_set_default_tccli_credentials(config, "../x"), TCKMS_ERR_INVALID_CREDENTIALS_FILE);
   tckms_config_free(config);
 }
 
-static void keys_in_the_hand_are_checked_too(void) {
+static void fixed_keys_are_checked_too(void) {
   static const char *const bad[] = {"", " S3CRET", "S3CRET ", "S3 CRET", "S3CRET\n", "S3CRET\xe5\xaf\x86"};
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   size_t i;
   for (i = 0; i < sizeof bad / sizeof *bad; i++) {
     CHECK_REFUSED(tckms_config_set_credentials(config, bad[i], "S3CRET", NULL), TCKMS_ERR_MALFORMED_CREDENTIALS);
@@ -319,21 +319,21 @@ static void keys_in_the_hand_are_checked_too(void) {
 }
 
 int main(void) {
-  begin_anew();
+  reset_emulator();
   each_section_is_an_identity_of_its_own();
   a_file_that_is_not_there_is_named();
   a_broken_profile_is_refused_with_the_place();
   only_regular_files_are_read();
   a_file_has_64_kib_at_most();
   a_file_is_text();
-  a_file_that_everybody_may_read_is_reported();
+  a_file_that_every_user_may_read_is_reported();
   a_file_that_is_read_often_is_reported_once();
   the_usual_places_are_looked_at_in_their_order();
   the_file_of_the_machine_comes_last();
   each_kind_of_tccli_file_is_understood();
-  a_login_that_expired_is_refused_and_read_anew();
+  a_login_that_expired_is_refused_and_read_again();
   a_broken_tccli_file_is_refused_with_the_place();
   a_tccli_profile_is_a_file_of_the_user();
-  keys_in_the_hand_are_checked_too();
-  return no_secret_was_told();
+  fixed_keys_are_checked_too();
+  return no_secret_was_logged();
 }

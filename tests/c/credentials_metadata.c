@@ -9,7 +9,7 @@ static tckms_config *role_config(const char *metadata, const char *role) {
 }
 
 static void the_bound_role_is_found_and_used(void) {
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   expect_usable(role_config(GIVEN_ENDPOINT, NULL));
   CHECK_INT(requests_seen("Metadata"), 2);
@@ -18,7 +18,7 @@ static void the_bound_role_is_found_and_used(void) {
 
 static void a_named_role_takes_one_request(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   client = client_of(role_config(GIVEN_ENDPOINT, "my-role"));
   CHECK_OK(use(client));
@@ -29,7 +29,7 @@ static void a_named_role_takes_one_request(void) {
 
 static void a_machine_without_a_role_has_no_credentials(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   client = client_of(role_config(GIVEN_ENDPOINT, NULL));
   CHECK_REFUSED(use(client), TCKMS_ERR_NO_CREDENTIALS);
   CHECK_MESSAGE_HAS("no role is bound");
@@ -44,7 +44,7 @@ static void a_machine_without_a_role_has_no_credentials(void) {
 
 static void a_role_name_that_is_none_is_refused_at_once(void) {
   static const char *const names[] = {"", "a/b", "a\nb", "a b", "..", "?x", "\xe5\xaf\x86"};
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   size_t i;
   for (i = 0; i < sizeof names / sizeof *names; i++) {
     CHECK_REFUSED(tckms_config_set_cvm_role_credentials(config, names[i]), TCKMS_ERR_INVALID_ROLE);
@@ -233,7 +233,7 @@ static void a_lifetime_is_counted_on_the_clock_of_the_service(void) {
   for (i = 0; i < sizeof shifts / sizeof *shifts; i++) {
     char shift[128];
     tckms_client *client;
-    begin_anew();
+    reset_emulator();
     set_issuer("my-role", 100);
     snprintf(shift, sizeof shift, "{\"kind\":\"clock_shift\",\"seconds\":%d}", shifts[i]);
     set_fault("*", shift, 1);
@@ -252,7 +252,7 @@ static void a_lifetime_is_counted_on_the_clock_of_the_service(void) {
     CHECK_INT(requests_seen("Metadata"), 3);
     tckms_client_free(client);
   }
-  begin_anew();
+  reset_emulator();
 }
 
 static void no_proxy_is_ever_asked(void) {
@@ -260,7 +260,7 @@ static void no_proxy_is_ever_asked(void) {
   struct server proxy;
   tckms_config *config;
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   server_start(&proxy, &reply, 1);
   config = role_config(GIVEN_ENDPOINT, NULL);
@@ -294,14 +294,14 @@ static void silence_costs_two_seconds(void) {
 static void a_slow_reply_costs_two_seconds_in_all(void) {
   tckms_client *client;
   long took;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   set_fault("Metadata", "{\"kind\":\"delay\",\"ms\":1400}", 2);
   client = client_of(role_config(GIVEN_ENDPOINT, NULL));
   CHECK_REFUSED(use_and_measure(client, &took), TCKMS_ERR_METADATA_UNAVAILABLE);
   CHECK(took >= 1900 && took < 2000 + slack_ms());
   tckms_client_free(client);
-  begin_anew();
+  reset_emulator();
 }
 
 /* Whether a connection is made within a moment: the system drops greetings when too many are waiting. */
@@ -382,20 +382,20 @@ static void a_machine_that_is_no_cvm_pays_once(void) {
 }
 
 /* A call that has less time than the metadata service may take has not found out that there is none. */
-static void a_hasty_call_does_not_give_up_the_metadata_service(void) {
+static void a_short_deadline_does_not_mark_the_metadata_service_absent(void) {
   tckms_client *client;
-  tckms_client *hasty;
+  tckms_client *brief;
   tckms_config *limits = tckms_config_new();
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   set_fault("Metadata", "{\"kind\":\"delay\",\"ms\":1000}", 1);
   client = client_of(default_config(GIVEN_ENDPOINT));
   CHECK_OK(tckms_config_set_total_timeout_ms(limits, 300));
-  CHECK_OK(tckms_client_derive(client, limits, &hasty));
-  CHECK_REFUSED(use(hasty), TCKMS_ERR_NO_CREDENTIALS);
+  CHECK_OK(tckms_client_derive(client, limits, &brief));
+  CHECK_REFUSED(use(brief), TCKMS_ERR_NO_CREDENTIALS);
   sleep_ms(1200);
   CHECK_OK(use(client));
-  tckms_client_free(hasty);
+  tckms_client_free(brief);
   tckms_client_free(client);
   tckms_config_free(limits);
 }
@@ -421,6 +421,6 @@ int main(void) {
   an_address_that_swallows_everything_costs_one_second();
   a_closed_port_costs_nothing();
   a_machine_that_is_no_cvm_pays_once();
-  a_hasty_call_does_not_give_up_the_metadata_service();
-  return no_secret_was_told();
+  a_short_deadline_does_not_mark_the_metadata_service_absent();
+  return no_secret_was_logged();
 }

@@ -3,7 +3,7 @@
 #include "credentials.h"
 
 static tckms_config *role_config(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_cvm_role_credentials(config, "my-role"));
   return config;
 }
@@ -16,12 +16,12 @@ static void free_in_child(void *client) {
   tckms_client_free(client);
 }
 
-/* The locks that the parent holds at that moment would be held in the child for ever. */
-static void a_child_of_a_fork_in_a_slow_refresh_asks_anew(void) {
+/* The locks that the parent holds at that moment would never be released in the child. */
+static void a_child_of_a_fork_in_a_slow_refresh_fetches_itself(void) {
   pthread_t threads[8];
   tckms_client *client;
   int i;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   set_fault("Metadata", "{\"kind\":\"delay\",\"ms\":1500}", 1);
   client = client_of(role_config());
@@ -44,7 +44,7 @@ static void a_child_of_a_fork_in_a_slow_refresh_asks_anew(void) {
 
 /* What a client has read is in its memory: neither it nor its children need the file again. */
 static void use_behind_another_root(void *profile) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   tckms_client *client;
   CHECK_OK(tckms_config_set_profile_credentials(config, profile, NULL));
   client = client_of(config);
@@ -57,7 +57,7 @@ static void use_behind_another_root(void *profile) {
 
 static void a_profile_is_good_behind_another_root(void) {
   struct identity identity;
-  begin_anew();
+  reset_emulator();
   identity = issue_identity();
   CHECK_INT(mkdir(path_of("root"), 0755), 0);
   in_a_child(use_behind_another_root, (void *)(uintptr_t)write_profile("profile", "default", &identity));
@@ -66,7 +66,7 @@ static void a_profile_is_good_behind_another_root(void) {
 /* As a daemon has it that forks workers. */
 static void a_fork_before_the_first_call(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   client = client_of(role_config());
   in_a_child(use_in_child, client);
@@ -77,8 +77,8 @@ static void a_fork_before_the_first_call(void) {
 }
 
 int main(void) {
-  a_child_of_a_fork_in_a_slow_refresh_asks_anew();
+  a_child_of_a_fork_in_a_slow_refresh_fetches_itself();
   a_profile_is_good_behind_another_root();
   a_fork_before_the_first_call();
-  return no_secret_was_told();
+  return no_secret_was_logged();
 }

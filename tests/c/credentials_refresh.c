@@ -1,5 +1,5 @@
 /*
- * Renewal: in time, once for all threads, and without anybody's waiting for it who need not.
+ * Renewal: in time, once for all threads, and without a wait where valid credentials exist.
  *
  * What takes long runs side by side. There the metadata service is a scripted one, which can claim that credentials
  * expire long before the emulator thinks so.
@@ -36,7 +36,7 @@ static void *renew_slowly(void *argument) {
 }
 
 /* The renewal takes two seconds, until it is given up; a call that waited for it would take as long. */
-static void *others_go_on_while_a_renewal_is_slow(void *unused) {
+static void *others_continue_while_a_renewal_is_slow(void *unused) {
   struct identity identity = issue_identity();
   char document[8192];
   struct reply script[2];
@@ -158,7 +158,7 @@ static void *a_renewal_leaves_time_for_the_call(void *unused) {
 
 static void one_refresh_serves_32_threads(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 3);
   set_fault("Metadata", "{\"kind\":\"delay\",\"ms\":500}", 1);
   client = client_of(role_config(GIVEN_ENDPOINT));
@@ -179,7 +179,7 @@ static void *fail_on_thread(void *client) {
 
 static void one_failure_serves_32_threads(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   set_fault("Metadata", "{\"kind\":\"status\",\"status\":500}", 100);
   client = client_of(role_config(GIVEN_ENDPOINT));
@@ -192,7 +192,7 @@ static void one_failure_serves_32_threads(void) {
 static void credentials_are_renewed_before_they_expire(void) {
   tckms_client *client;
   long began;
-  begin_anew();
+  reset_emulator();
   /* Whole seconds: the emulator's end may be almost one second earlier than it seems, and the last tenth more. */
   set_issuer("my-role", 11);
   client = client_of(role_config(GIVEN_ENDPOINT));
@@ -209,7 +209,7 @@ static void credentials_are_renewed_before_they_expire(void) {
 static void a_role_that_is_removed_while_the_program_runs(void) {
   tckms_client *client;
   long took;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 2);
   client = client_of(role_config(GIVEN_ENDPOINT));
   CHECK_OK(use(client));
@@ -218,7 +218,7 @@ static void a_role_that_is_removed_while_the_program_runs(void) {
   CHECK_REFUSED(use_and_measure(client, &took), TCKMS_ERR_CREDENTIALS_EXPIRED);
   CHECK_MESSAGE_HAS("no role is bound");
   CHECK(took < slack_ms());
-  /* Bound anew, it is found as soon as it is looked for. */
+  /* Bound again, it is found by the next fetch. */
   set_issuer("my-role", 0);
   sleep_ms(600);
   CHECK_OK(use(client));
@@ -228,7 +228,7 @@ static void a_role_that_is_removed_while_the_program_runs(void) {
 static void expired_credentials_say_why_there_are_no_new_ones(void) {
   tckms_client *client;
   int i;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 2);
   client = client_of(role_config(GIVEN_ENDPOINT));
   CHECK_OK(use(client));
@@ -249,7 +249,7 @@ static void expired_credentials_say_why_there_are_no_new_ones(void) {
 
 static void a_refused_token_is_renewed_once_and_the_call_succeeds(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   client = client_of(role_config(GIVEN_ENDPOINT));
   CHECK_OK(use(client));
@@ -269,7 +269,7 @@ static void a_refused_token_is_renewed_once_and_the_call_succeeds(void) {
 /* All 32 find the token refused at about the same time. */
 static void a_refused_token_is_renewed_once_for_all_threads(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   client = client_of(role_config(GIVEN_ENDPOINT));
   CHECK_OK(use(client));
@@ -297,7 +297,7 @@ static void the_three_parts_always_belong_together(void) {
   char script[8192] = "[";
   tckms_client *client;
   int i;
-  begin_anew();
+  reset_emulator();
   set_issuer("my-role", 0);
   for (i = 0; i < RENEWALS; i++) {
     size_t len = strlen(script);
@@ -318,9 +318,9 @@ static void the_three_parts_always_belong_together(void) {
 
 static void a_refused_token_of_a_fixed_identity_fails_at_once(void) {
   struct identity identity;
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   identity = issue_identity();
   CHECK_OK(tckms_config_set_credentials(config, identity.secret_id, identity.secret_key, identity.token));
   client = client_of(config);
@@ -362,7 +362,7 @@ static int ask_vault(void *userdata, tckms_credentials *out) {
 }
 
 static tckms_client *vault_client(struct vault *vault) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   memset(vault, 0, sizeof *vault);
   vault->identity = issue_identity();
   CHECK_OK(tckms_config_set_credentials_callback(config, ask_vault, vault, NULL));
@@ -373,10 +373,10 @@ static void a_pair_that_was_replaced_in_its_file_is_read_again(void) {
   int kind;
   for (kind = 0; kind < REFUSAL_KINDS; kind++) {
     struct identity identity;
-    tckms_config *config = heard_config();
+    tckms_config *config = logged_config();
     tckms_client *client;
     const char *path;
-    begin_anew();
+    reset_emulator();
     identity = issue_identity();
     path = write_profile("rotated", "default", &identity);
     CHECK_OK(tckms_config_set_profile_credentials(config, path, NULL));
@@ -407,9 +407,9 @@ static void an_unknown_id_and_a_wrong_key_are_replaced(void) {
   for (wrong = 0; wrong < 2; wrong++) {
     struct identity identity;
     struct identity refused;
-    tckms_config *config = heard_config();
+    tckms_config *config = logged_config();
     tckms_client *client;
-    begin_anew();
+    reset_emulator();
     identity = issue_identity();
     refused = identity;
     if (wrong == 0) {
@@ -431,7 +431,7 @@ static void a_callback_is_asked_again_for_a_refused_pair(void) {
   for (kind = 0; kind < REFUSAL_KINDS; kind++) {
     struct vault vault;
     tckms_client *client;
-    begin_anew();
+    reset_emulator();
     client = vault_client(&vault);
     CHECK_OK(use(client));
     vault.identity = issue_identity();
@@ -447,13 +447,13 @@ static void a_callback_is_asked_again_for_a_refused_pair(void) {
   }
 }
 
-static void a_service_that_goes_on_refusing_costs_one_question_per_back_off(void) {
+static void a_service_that_keeps_refusing_costs_one_fetch_per_back_off(void) {
   int kind;
   for (kind = 0; kind < REFUSAL_KINDS; kind++) {
     struct vault vault;
     tckms_client *client;
     int i;
-    begin_anew();
+    reset_emulator();
     client = vault_client(&vault);
     CHECK_OK(use(client));
     forget_requests();
@@ -481,7 +481,7 @@ static void a_refusal_says_why_there_is_nothing_else(void) {
   struct vault vault;
   tckms_client *client;
   int i;
-  begin_anew();
+  reset_emulator();
   client = vault_client(&vault);
   CHECK_OK(use(client));
   vault.failing = 1;
@@ -496,13 +496,30 @@ static void a_refusal_says_why_there_is_nothing_else(void) {
   tckms_client_free(client);
 }
 
+static void a_rotated_pair_is_noticed_by_all_threads(void) {
+  struct identity identity;
+  struct identity deleted;
+  tckms_config *config = logged_config();
+  tckms_client *client;
+  reset_emulator();
+  identity = issue_identity();
+  deleted = identity;
+  strcpy(deleted.secret_id, "AKIDdeleted");
+  CHECK_OK(tckms_config_set_profile_credentials(config, write_profile("shared", "default", &deleted), NULL));
+  client = client_of(config);
+  write_profile("shared", "default", &identity);
+  on_threads(32, use_on_thread, client);
+  CHECK(requests_seen("Encrypt") <= 64);
+  tckms_client_free(client);
+}
+
 /* The keys that sign the calls of STS are renewed as those of KMS are. */
 static void refused_keys_of_a_role_are_renewed_for_sts(void) {
   struct identity identity;
   struct identity refused;
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   identity = issue_identity();
   refused = identity;
   strcpy(refused.secret_id, "AKIDdeleted");
@@ -516,7 +533,7 @@ static void refused_keys_of_a_role_are_renewed_for_sts(void) {
 
 int main(void) {
   void *(*const slow[])(void *) = {
-      others_go_on_while_a_renewal_is_slow,
+      others_continue_while_a_renewal_is_slow,
       a_renewal_that_fails_leaves_what_is_good_and_is_tried_again_later,
       expired_ones_do_not_replace_good_ones,
       a_renewal_leaves_time_for_the_call,
@@ -531,7 +548,7 @@ int main(void) {
     for (i = 0; i < SLOW; i++) {
       CHECK_INT(pthread_join(threads[i], NULL), 0);
     }
-    return no_secret_was_told();
+    return no_secret_was_logged();
   }
   one_refresh_serves_32_threads();
   one_failure_serves_32_threads();
@@ -545,8 +562,9 @@ int main(void) {
   a_pair_that_was_replaced_in_its_file_is_read_again();
   an_unknown_id_and_a_wrong_key_are_replaced();
   a_callback_is_asked_again_for_a_refused_pair();
-  a_service_that_goes_on_refusing_costs_one_question_per_back_off();
+  a_service_that_keeps_refusing_costs_one_fetch_per_back_off();
   a_refusal_says_why_there_is_nothing_else();
   refused_keys_of_a_role_are_renewed_for_sts();
-  return no_secret_was_told();
+  a_rotated_pair_is_noticed_by_all_threads();
+  return no_secret_was_logged();
 }

@@ -9,7 +9,7 @@
 #define POLICY "{\"version\":\"2.0\",\"statement\":[{\"effect\":\"allow\",\"action\":[\"kms:*\"],\"resource\":\"*\"}]}"
 
 static tckms_config *static_config(void) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_credentials(config, GIVEN_SECRET_ID, GIVEN_SECRET_KEY, NULL));
   return config;
 }
@@ -36,31 +36,31 @@ static void a_role_is_taken_with_any_identity(void) {
   tckms_config *config;
   char text[1024];
   int calls = 0;
-  begin_anew();
+  reset_emulator();
   config = static_config();
   assume(config);
   expect_usable(config);
   expect_one_role_taken();
 
-  begin_anew();
+  reset_emulator();
   snprintf(text, sizeof text, "[default]\nsecret_id=%s\nsecret_key=%s\n", GIVEN_SECRET_ID, GIVEN_SECRET_KEY);
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_profile_credentials(config, write_file("of-the-user", text), NULL));
   assume(config);
   expect_usable(config);
   expect_one_role_taken();
 
-  begin_anew();
-  config = heard_config();
+  reset_emulator();
+  config = logged_config();
   CHECK_OK(tckms_config_set_credentials_callback(config, supply_the_given, &calls, NULL));
   assume(config);
   expect_usable(config);
   expect_one_role_taken();
   CHECK_INT(calls, 1);
 
-  begin_anew();
+  reset_emulator();
   given_identity = issue_identity();
-  config = heard_config();
+  config = logged_config();
   CHECK_OK(tckms_config_set_credentials(config, given_identity.secret_id, given_identity.secret_key,
                                         given_identity.token));
   assume(config);
@@ -71,7 +71,7 @@ static void a_role_is_taken_with_any_identity(void) {
 /* Two steps: the first role takes the second. */
 static void a_role_may_take_another_role(void) {
   tckms_config *config;
-  begin_anew();
+  reset_emulator();
   config = static_config();
   assume(config);
   assume(config);
@@ -114,7 +114,7 @@ static void what_a_role_is_taken_with_is_sent(void) {
 
 static void what_is_not_given_is_not_sent(void) {
   tckms_config *config;
-  begin_anew();
+  reset_emulator();
   config = static_config();
   assume(config);
   expect_usable(config);
@@ -143,7 +143,7 @@ static void an_error_of_sts_keeps_its_code_and_request_id(void) {
   char request_id[128];
   tckms_config *config;
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   config = static_config();
   CHECK_OK(set_role(config, "qcs::cam::uin/x:nothing", NULL, 0, NULL, NULL));
   client = client_of(config);
@@ -161,7 +161,7 @@ static void an_error_of_sts_is_told_when_the_old_ones_expired(void) {
   char request_id[128];
   tckms_config *config;
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   set_issuer(NULL, 2);
   config = static_config();
   assume(config);
@@ -217,7 +217,7 @@ static void malformed_answers_of_sts_are_refused(void) {
 
 static void a_failure_of_sts_is_tried_again(void) {
   tckms_config *config;
-  begin_anew();
+  reset_emulator();
   config = static_config();
   assume(config);
   set_fault("AssumeRole", "{\"kind\":\"status\",\"status\":503}", 2);
@@ -232,7 +232,7 @@ static void the_clock_of_sts_is_the_one_that_counts(void) {
     char shift[128];
     tckms_config *config = static_config();
     tckms_client *client;
-    begin_anew();
+    reset_emulator();
     set_issuer(NULL, 100);
     snprintf(shift, sizeof shift, "{\"kind\":\"clock_shift\",\"seconds\":%d}", shifts[i]);
     set_fault("*", shift, 1);
@@ -244,7 +244,7 @@ static void the_clock_of_sts_is_the_one_that_counts(void) {
     CHECK_INT(requests_seen("AssumeRole"), 2);
     tckms_client_free(client);
   }
-  begin_anew();
+  reset_emulator();
 }
 
 static void plain_http_to_sts_elsewhere_is_refused(void) {
@@ -300,13 +300,13 @@ static void a_site_is_one_that_exists(void) {
 }
 
 static tckms_config *oidc_config(const char *token_file) {
-  tckms_config *config = heard_config();
+  tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_oidc_credentials(config, "my-provider", token_file, ROLE_ARN, "pod-1", 900));
   return config;
 }
 
 static void a_pod_takes_its_role_without_a_signature(void) {
-  begin_anew();
+  reset_emulator();
   expect_usable(oidc_config(write_file("token", GOOD_TOKEN)));
   CHECK_INT(requests_seen("AssumeRoleWithWebIdentity"), 1);
   CHECK_INT(seen("\"secret_id\":\"\""), 1);
@@ -316,9 +316,9 @@ static void a_pod_takes_its_role_without_a_signature(void) {
 }
 
 /* The emulator tells an expired token from a good one, so it sees which of them was sent. */
-static void the_token_of_a_pod_is_read_anew_each_time(void) {
+static void the_token_of_a_pod_is_read_each_time(void) {
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   client = client_of(oidc_config(write_file("rotated", EXPIRED_TOKEN)));
   CHECK_REFUSED(use(client), TCKMS_ERR_INVALID_PARAMETER);
   CHECK_TEXT(tckms_error_service_code(tckms_last_error()), "InvalidParameter.WebIdentityTokenError");
@@ -339,8 +339,8 @@ static void the_token_of_a_pod_is_read_anew_each_time(void) {
 /* Kubernetes writes it with mode 0644, behind a link that it replaces. One of the program's own is its business. */
 static void a_token_that_kubelet_keeps_is_not_reported(void) {
   tckms_client *client;
-  begin_anew();
-  lines_awaited = 0;
+  reset_emulator();
+  awaited_lines = 0;
   awaited_line = "every user may read it";
   CHECK_INT(mkdir(path_of("pod"), 0755), 0);
   CHECK_INT(mkdir(path_of("pod/..2026_11_28"), 0755), 0);
@@ -348,7 +348,7 @@ static void a_token_that_kubelet_keeps_is_not_reported(void) {
   CHECK_INT(symlink("..2026_11_28", path_of("pod/..data")), 0);
   CHECK_INT(symlink("..data/token", path_of("pod/token")), 0);
   expect_usable(oidc_config(path_of("pod/token")));
-  CHECK_INT(lines_awaited, 0);
+  CHECK_INT(awaited_lines, 0);
   CHECK_INT(chmod(write_file("own-token", GOOD_TOKEN), 0644), 0);
   set_issuer(NULL, 2);
   client = client_of(oidc_config(path_of("own-token")));
@@ -356,7 +356,7 @@ static void a_token_that_kubelet_keeps_is_not_reported(void) {
   sleep_ms(2100);
   CHECK_OK(use(client));
   CHECK_INT(requests_seen("AssumeRoleWithWebIdentity"), 3);
-  CHECK_INT(lines_awaited, 1);
+  CHECK_INT(awaited_lines, 1);
   awaited_line = NULL;
   tckms_client_free(client);
 }
@@ -372,7 +372,7 @@ static void a_token_file_that_holds_none_is_refused(void) {
   char *long_text = malloc(65 * 1024 + 1);
   CHECK(long_text != NULL);
   memset(long_text, 'a', 65 * 1024);
-  begin_anew();
+  reset_emulator();
   CHECK_INT(mkfifo(path_of("token-pipe"), 0600), 0);
   expect_token_file_refusal(path_of("token-pipe"));
   expect_token_file_refusal(given("TEST_FOLDER"));
@@ -388,7 +388,7 @@ static void a_token_file_that_holds_none_is_refused(void) {
 static void sts_is_asked_over_tls_with_the_ca_that_is_trusted(void) {
   tckms_config *config;
   tckms_client *client;
-  begin_anew();
+  reset_emulator();
   config = static_config();
   assume(config);
   expect_usable(config);
@@ -406,7 +406,7 @@ static void sts_is_asked_over_tls_with_the_ca_that_is_trusted(void) {
 int main(void) {
   if (given_ca_file() != NULL) {
     sts_is_asked_over_tls_with_the_ca_that_is_trusted();
-    return no_secret_was_told();
+    return no_secret_was_logged();
   }
   a_role_is_taken_with_any_identity();
   a_role_may_take_another_role();
@@ -422,8 +422,8 @@ int main(void) {
   sts_follows_the_endpoint_of_kms();
   a_site_is_one_that_exists();
   a_pod_takes_its_role_without_a_signature();
-  the_token_of_a_pod_is_read_anew_each_time();
+  the_token_of_a_pod_is_read_each_time();
   a_token_that_kubelet_keeps_is_not_reported();
   a_token_file_that_holds_none_is_refused();
-  return no_secret_was_told();
+  return no_secret_was_logged();
 }

@@ -545,6 +545,108 @@ void sealing() {
   CHECK_INT(alive.use_count(), 1);
 }
 
+std::string create(const tckms::client &client, const char *alias, const char *usage) {
+  tckms::create_key_options options;
+  options.alias = alias + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+  options.usage = usage;
+  options.tags = {{"team", "billing"}};
+  const tckms::created_key key = good(client.create_key(options));
+  CHECK(key.tag_failure.empty());
+  return key.key_id;
+}
+
+void keys_sign_and_decrypt() {
+  using algorithm = tckms::sign_algorithm;
+  const tckms::client client = basic_client();
+  for (const char *usage : {TCKMS_KEY_USAGE_SIGN_ECC, TCKMS_KEY_USAGE_SIGN_RSA_2048, TCKMS_KEY_USAGE_SIGN_SM2}) {
+    const std::string key = create(client, "cpp-sign-", usage);
+    CHECK(!good(client.public_key(key)).empty());
+    CHECK(good(client.public_key_pem(key)).text().find("BEGIN PUBLIC KEY") != std::string_view::npos);
+    const tckms::buffer signature = good(client.sign(key, algorithm::key_default, "a message"));
+    good(client.verify(key, algorithm::key_default, "a message", signature));
+    fails(client.verify(key, algorithm::key_default, "another", signature), TCKMS_ERR_SIGNATURE_INVALID);
+
+    tckms::signer signer = good(client.new_signer(key, algorithm::key_default));
+    good(signer.update("a "));
+    good(signer.update("message"));
+    good(client.verify(key, algorithm::key_default, "a message", good(signer.finish())));
+    fails(signer.finish(), TCKMS_ERR_INVALID_STATE);
+
+    const std::array<std::uint8_t, 32> digest{1, 2, 3};
+    const tckms::buffer of_digest = good(client.sign_digest(key, algorithm::key_default, digest));
+    good(client.verify_digest(key, algorithm::key_default, digest, of_digest));
+    if (usage != std::string_view(TCKMS_KEY_USAGE_SIGN_RSA_2048)) {
+      const tckms::buffer raw = good(tckms::signature_to_raw(signature, 64));
+      CHECK_INT(raw.size(), 64);
+      CHECK(tckms::equal(good(tckms::signature_from_raw(raw)), signature));
+      good(client.verify(key, algorithm::key_default, "a message", raw));
+    }
+    if (usage == std::string_view(TCKMS_KEY_USAGE_SIGN_SM2)) {
+      const tckms::buffer plain = good(client.sm2_digest(key, "a message"));
+      CHECK_INT(plain.size(), 32);
+      CHECK(!tckms::equal(plain, good(client.sm2_digest(key, "a message", tckms::byte_view("somebody")))));
+      good(client.verify_digest(key, algorithm::sm2_sm3, plain, signature));
+      fails(client.sign(key, algorithm::rsa_pss_sha256, "x"), TCKMS_ERR_ALGORITHM_NOT_ALLOWED);
+    }
+  }
+  const std::string rsa = create(client, "cpp-rsa-", TCKMS_KEY_USAGE_DECRYPT_RSA_2048);
+  for (const auto padding :
+       {tckms::rsa_padding::oaep_sha256, tckms::rsa_padding::oaep_sha1, tckms::rsa_padding::pkcs1_v1_5}) {
+    const tckms::buffer ciphertext = good(client.rsa_encrypt(rsa, padding, "secret"));
+    CHECK_VIEW(good(client.rsa_decrypt(rsa, padding, ciphertext)).text(), "secret");
+  }
+  const std::string sm2 = create(client, "cpp-sm2-", TCKMS_KEY_USAGE_DECRYPT_SM2);
+  fails(client.sm2_decrypt(sm2, "no ciphertext"), TCKMS_ERR_DECRYPTION_FAILED);
+}
+
+// Succeeds, unless the emulator is one that does not have the action.
+void emulated(const tckms::result<void> &result) {
+  if (!result) CHECK_INT(result.error().status(), TCKMS_ERR_UNSUPPORTED_OPERATION);
+}
+
+void keys_are_managed() {
+  const tckms::client client = basic_client();
+  const std::string key = create(client, "cpp-managed-", TCKMS_KEY_USAGE_ENCRYPT_DECRYPT);
+  tckms::key_info info = good(client.describe_key(key));
+  CHECK_VIEW(info.key_id, key.c_str());
+  CHECK_VIEW(info.state, "Enabled");
+  CHECK_VIEW(info.usage, TCKMS_KEY_USAGE_ENCRYPT_DECRYPT);
+  CHECK_VIEW(info.origin, "TENCENT_KMS");
+  CHECK(std::chrono::system_clock::now() - info.created_at < std::chrono::hours(1));
+  CHECK(!info.deleted_at.has_value() && !info.material_expires_at.has_value());
+
+  good(client.set_key_rotation(key, 30));
+  CHECK_INT(good(client.describe_key(key)).rotation_days, 30);
+  good(client.set_key_rotation(key, 0));
+  emulated(client.rotate_key(key));
+  good(client.disable_key(key));
+  const tckms::time_point when = good(client.schedule_key_deletion(key, 7));
+  CHECK(when > std::chrono::system_clock::now() + std::chrono::hours(6 * 24));
+  info = good(client.describe_key(key));
+  CHECK(info.deleted_at == when);
+  tckms::key_filter filter;
+  filter.search = key;
+  CHECK_INT(good(client.list_keys(filter)).size(), 1);
+  filter.state = "Archived";
+  CHECK(good(client.list_keys(filter)).empty());
+  filter.state = "Drowsy";
+  fails(client.list_keys(filter), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK(good(client.list_keys()).size() > 1);
+  good(client.cancel_key_deletion(key));
+  good(client.enable_key(key));
+  fails(client.schedule_key_deletion(key, 7), TCKMS_ERR_KEY_NOT_DISABLED);
+
+  tckms::create_key_options options;
+  options.alias = "cpp-imported-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+  options.external = true;
+  const std::string external = good(client.create_key(options)).key_id;
+  const std::array<std::uint8_t, 32> material{1, 2, 3};
+  emulated(client.import_key_material(external, material, std::chrono::system_clock::now() + std::chrono::hours(48)));
+  fails(client.create_key(options), TCKMS_ERR_ALIAS_EXISTS);
+  options.alias = std::string("a\0b", 3);
+  fails(client.create_key(options), TCKMS_ERR_INVALID_UTF8);
+}
+
 // Gives a text in portions of up to `most` bytes.
 auto portions(const std::string &text, std::size_t most) {
   return [&text, most, given = std::size_t{0}](tckms::mutable_byte_view in) mutable {
@@ -668,6 +770,8 @@ int main() {
   credentials_come_from_a_function();
   sealing();
   streams_pump();
+  keys_sign_and_decrypt();
+  keys_are_managed();
 #if TCKMS_HPP_EXCEPTIONS
   values_throw_when_there_is_none();
   exceptions_do_not_leave_a_callback();

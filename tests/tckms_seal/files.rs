@@ -266,6 +266,26 @@ fn a_mounted_file_is_written_in_place() {
     }
 }
 
+/// Without /proc only the failing rename tells that a file is mounted.
+#[test]
+fn a_mounted_file_is_written_in_place_without_proc() {
+    let tool = Tool::new();
+    let script = "echo before >out; chmod 640 out; mount --bind out out; ls -i out; printf hello | seal >sealed; mount -t tmpfs none /proc; \
+                  open -o out sealed; ls -i out; cat out; stat -c %a out; ls -A";
+    let output = printed(&tool.shell_with_mounts(script));
+    let lines: Vec<_> = output.lines().collect();
+    assert!(lines[0] == lines[1] && lines[2] == "hello640" && lines[3..] == ["out", "sealed"], "{output}");
+}
+
+/// They have no folder where a file could be made, and no length.
+#[test]
+fn a_file_of_the_kernel_is_written_in_place() {
+    needs_root();
+    let tool = Tool::new();
+    let script = "hostname >before; printf tckms-test | seal >sealed; open -o /proc/sys/kernel/hostname sealed; cat /proc/sys/kernel/hostname";
+    assert_eq!(printed(&tool.shell_with_options(&["--mount", "--uts"], script)), "tckms-test\n");
+}
+
 /// An endpoint that nobody serves shows that the service is not asked.
 #[test]
 fn what_cannot_be_written_is_refused_before_the_work() {

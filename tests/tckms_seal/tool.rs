@@ -39,12 +39,16 @@ impl Tool {
 
     /// The same with mounts of its own, which end with it.
     pub fn shell_with_mounts(&self, script: &str) -> Output {
+        self.shell_with_options(&["--mount"], script)
+    }
+
+    /// The same with options of unshare.
+    pub fn shell_with_options(&self, options: &[&str], script: &str) -> Output {
         let unshare = support::tool("unshare");
         // SAFETY: it only asks.
-        let options: &[&str] =
-            if unsafe { libc::geteuid() } == 0 { &["--mount"] } else { &["--mount", "--map-root-user"] };
+        let user: &[&str] = if unsafe { libc::geteuid() } == 0 { &[] } else { &["--map-root-user"] };
         let program = unshare.get_program().to_owned();
-        let mut command = self.shell_command(program.to_str().unwrap(), &[options, &["sh"]].concat(), script);
+        let mut command = self.shell_command(program.to_str().unwrap(), &[options, user, &["sh"]].concat(), script);
         let output = run_with_input(&mut command, b"");
         let said = text(&output.stderr);
         assert!(!said.contains("unshare: "), "this machine cannot give a test mounts of its own: {said}");
