@@ -65,6 +65,8 @@ const (
 	ErrMessageTooLong Status = C.TCKMS_ERR_MESSAGE_TOO_LONG
 	// ErrInvalidState: A stream is used after its end or after an error, or something is set too late.
 	ErrInvalidState Status = C.TCKMS_ERR_INVALID_STATE
+	// ErrOverlap: Two arguments overlap in memory, and one of them is written.
+	ErrOverlap Status = C.TCKMS_ERR_OVERLAP
 	// ErrCanceled: The progress callback said to stop.
 	ErrCanceled Status = C.TCKMS_ERR_CANCELED
 	// ErrDescriptorFailed: Reading from or writing to a descriptor failed.

@@ -37,6 +37,7 @@
  *   held before is overwritten, not freed. A tckms_buffer belongs to the library: give it back with
  *   tckms_buffer_free(), which wipes it, never with free(). After its bytes there is always a NUL byte that `len`
  *   does not count, so text can be printed.
+ *   An output may not overlap another argument in memory: TCKMS_ERR_OVERLAP.
  *
  * STRUCTURES THAT GROW
  *   tckms_fd_options, tckms_custom_key, tckms_cache_limits, tckms_role_options and tckms_stats may get more members at
@@ -433,6 +434,10 @@ typedef enum tckms_status {
    * A stream is used after its end or after an error, or something is set too late.
    */
   TCKMS_ERR_INVALID_STATE = 136,
+  /**
+   * Two arguments overlap in memory, and one of them is written.
+   */
+  TCKMS_ERR_OVERLAP = 137,
   /**
    * A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
    */

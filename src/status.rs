@@ -75,6 +75,8 @@ pub enum Status {
     MessageTooLong = 135,
     /// A stream is used after its end or after an error, or something is set too late.
     InvalidState = 136,
+    /// Two arguments overlap in memory, and one of them is written.
+    Overlap = 137,
 
     /// A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
     MalformedCredentials = 201,
@@ -508,6 +510,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::PlaintextSize, c"TCKMS_ERR_PLAINTEXT_SIZE", c"the plaintext has another size than was set", FINAL),
     (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames", FINAL),
     (Status::InvalidState, c"TCKMS_ERR_INVALID_STATE", c"the stream cannot do this any more", FINAL),
+    (Status::Overlap, c"TCKMS_ERR_OVERLAP", c"two arguments overlap in memory, and one of them is written", FINAL),
     (
         Status::MalformedCredentials,
         c"TCKMS_ERR_MALFORMED_CREDENTIALS",

@@ -6,6 +6,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::handle::audit;
+use super::overlap::{check_input, check_output};
 use crate::config::TIMEOUT_MAX;
 use crate::error::{Error, Result};
 use crate::status::Status;
@@ -43,6 +44,7 @@ pub(super) unsafe fn handle_out<'a, T>(pointer: *mut *mut T, name: &str) -> Resu
         if pointer.is_null() {
             return Err(null(name));
         }
+        check_output(pointer, size_of::<*mut T>(), name)?;
         pointer.write(std::ptr::null_mut());
         Ok(&mut *pointer)
     }
@@ -69,6 +71,7 @@ pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Re
     }
     // SAFETY: the caller's promise.
     let text = unsafe { CStr::from_ptr(pointer) };
+    check_input(pointer, text.count_bytes() + 1, name)?;
     let invalid = |_| Error::new(Status::InvalidUtf8, format!("{name} is not valid UTF-8"));
     text.to_str().map(Some).map_err(invalid)
 }
@@ -80,6 +83,7 @@ pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Re
 /// `pointer` is NULL or points to `len` readable bytes ("Strings and buffers" in the header).
 pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -> Result<&'a [u8]> {
     check_len(len, name)?;
+    check_input(pointer, if pointer.is_null() { 0 } else { len }, name)?;
     match (pointer.is_null(), len) {
         (true, 0) => Ok(&[]),
         (true, _) => Err(Error::new(Status::NullPointer, format!("{name} is NULL although its length is {len}"))),
@@ -105,7 +109,9 @@ pub(super) unsafe fn optional_bytes<'a>(pointer: *const c_void, len: usize, name
 ///
 /// `pointer` is NULL or points to `count` objects.
 pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
-    check_len(count.saturating_mul(size_of::<T>()), name)?;
+    let len = count.saturating_mul(size_of::<T>());
+    check_len(len, name)?;
+    check_input(pointer, if pointer.is_null() { 0 } else { len }, name)?;
     match (pointer.is_null(), count) {
         (true, 0) => Ok(&[]),
         (true, _) => Err(Error::new(Status::NullPointer, format!("{name} is NULL although there are {count}"))),
@@ -124,6 +130,7 @@ pub(super) unsafe fn room<'a>(pointer: *mut c_void, len: usize, name: &str) -> R
     if pointer.is_null() {
         return Err(null(name));
     }
+    check_output(pointer, len, name)?;
     // SAFETY: the caller's promise, and the length is one that a Rust slice can have.
     Ok(unsafe { slice::from_raw_parts_mut(pointer.cast(), len) })
 }

@@ -5,6 +5,7 @@ use std::{ptr, slice};
 
 use super::arguments::null;
 use super::guard::guard_infallible;
+use super::overlap::check_output;
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::wipe;
@@ -36,6 +37,7 @@ impl tckms_buffer {
             if pointer.is_null() {
                 return Err(null(name));
             }
+            check_output(pointer, size_of::<Self>(), name)?;
             pointer.write(Self { data: ptr::null_mut(), len: 0 });
             Ok(&mut *pointer)
         }

@@ -10,6 +10,7 @@ use std::ptr;
 use std::slice;
 
 use super::arguments::null;
+use super::overlap::{check_input, check_output};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
@@ -37,6 +38,7 @@ pub(super) unsafe fn read<T: Extensible>(pointer: *const T, size: usize, paramet
         return Err(null(parameter));
     }
     check_size::<T>(size)?;
+    check_input(pointer, size, parameter)?;
     let known = size.min(size_of::<T>());
     // SAFETY: the caller's promise.
     let bytes = unsafe { slice::from_raw_parts(pointer.cast::<u8>(), size) };
@@ -88,6 +90,7 @@ impl Out {
             return Err(null(parameter));
         }
         check_size::<T>(size)?;
+        check_output(pointer, size, parameter)?;
         // SAFETY: the caller's promise.
         unsafe { pointer.cast::<u8>().write_bytes(0, size) };
         Ok(Self { pointer: pointer.cast(), size })

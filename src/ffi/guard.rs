@@ -8,6 +8,7 @@ use std::thread;
 
 use super::handle::audit;
 use super::last_error::{self, RequestScope};
+use super::overlap;
 use crate::error::{Error, Result};
 use crate::http::thread as http_thread;
 use crate::status::Status;
@@ -55,15 +56,17 @@ fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     panic::catch_unwind(AssertUnwindSafe(body))
 }
 
-/// One function of ours on this thread, with the handles that it was given.
+/// One function of ours on this thread, with the handles that it was given, and the arguments of the function that a
+/// callback called it from.
 struct Inside {
     handles: usize,
+    outer: overlap::Arguments,
 }
 
 impl Inside {
     fn enter() -> Self {
         DEPTH.with(|depth| depth.set(depth.get() + 1));
-        Self { handles: audit::enter() }
+        Self { handles: audit::enter(), outer: overlap::enter() }
     }
 }
 
@@ -71,6 +74,7 @@ impl Drop for Inside {
     fn drop(&mut self) {
         audit::leave(self.handles);
         DEPTH.with(|depth| depth.set(depth.get() - 1));
+        overlap::leave(std::mem::take(&mut self.outer));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Managing CMKs.
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::{ptr, slice};
+use std::slice;
 
 use super::arguments::{bytes, handle, handle_out, non_negative, null, optional_text, text};
 use super::buffer::tckms_buffer;
@@ -9,6 +9,7 @@ use super::client::tckms_client;
 use super::extensible::{self, Extensible};
 use super::guard::guard_request;
 use super::handle;
+use super::overlap::check_output;
 use crate::client::{KeyFilter, KeyInfo, NewKey};
 use crate::error::{Error, Result};
 use crate::sanitize::sanitized;
@@ -122,9 +123,6 @@ pub unsafe extern "C" fn tckms_create_key(
     tag_failure: *mut tckms_buffer,
 ) -> Status {
     guard_request(|| {
-        if ptr::eq(key_id, tag_failure) && !key_id.is_null() {
-            return Err(Error::new(Status::InvalidLength, "key_id and tag_failure are the same buffer"));
-        }
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, tag_failure, client, options) = unsafe {
             (
@@ -431,6 +429,7 @@ pub unsafe extern "C" fn tckms_schedule_key_deletion(
         // SAFETY: "Outputs" in the header.
         let deleted_at = unsafe {
             if !deleted_at_seconds_or_null.is_null() {
+                check_output(deleted_at_seconds_or_null, size_of::<i64>(), "deleted_at_seconds_or_null")?;
                 deleted_at_seconds_or_null.write(0);
             }
             deleted_at_seconds_or_null.as_mut()

@@ -32,6 +32,7 @@
  *   held before is overwritten, not freed. A tckms_buffer belongs to the library: give it back with
  *   tckms_buffer_free(), which wipes it, never with free(). After its bytes there is always a NUL byte that `len`
  *   does not count, so text can be printed.
+ *   An output may not overlap another argument in memory: TCKMS_ERR_OVERLAP.
  *
  * STRUCTURES THAT GROW
  *   tckms_fd_options, tckms_custom_key, tckms_cache_limits, tckms_role_options and tckms_stats may get more members at

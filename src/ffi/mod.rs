@@ -26,6 +26,7 @@ mod last_error;
 mod limits;
 mod log;
 mod message_info;
+mod overlap;
 mod seal;
 mod stats;
 mod status;

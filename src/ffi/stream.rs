@@ -6,6 +6,7 @@ use super::arguments::{bytes, handle, handle_mut, handle_out, null, optional_tex
 use super::guard::{guard, guard_request};
 use super::handle;
 use super::keyring::tckms_keyring;
+use super::overlap::check_output;
 use crate::error::{Error, Result};
 use crate::seal::{Context, OpenStream, Progress, SealStream};
 use crate::status::Status;
@@ -324,6 +325,7 @@ unsafe fn number_out<'a, T: Default>(pointer: *mut T, name: &str) -> Result<&'a 
         if pointer.is_null() {
             return Err(null(name));
         }
+        check_output(pointer, size_of::<T>(), name)?;
         pointer.write(T::default());
         Ok(&mut *pointer)
     }

@@ -8,6 +8,7 @@ mod key;
 mod keyrings;
 mod kms;
 mod limits;
+mod overlap;
 mod streams;
 mod tampering;
 mod time_limits;

@@ -58,6 +58,14 @@ pub fn client_of(address: SocketAddr, change: impl FnOnce(*mut tckms_config)) ->
     Client(client)
 }
 
+/// Nobody listens at its endpoint.
+pub fn client_without_service() -> Client {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    client_of(address, |config| unsafe {
+        ok(tckms_config_set_credentials(config, c"AKIDexample".as_ptr(), c"secret".as_ptr(), ptr::null()));
+    })
+}
+
 fn ok(status: Status) {
     assert_eq!(status, Status::Ok);
 }

@@ -1,0 +1,148 @@
+//! Arguments in the same memory: every function that writes to one of its arguments refuses to read or write another one
+//! there.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+use tckms::Status;
+use tckms::ffi::*;
+
+use super::api::{Client, Keyring};
+use super::key::TestKey;
+use super::time_limits::client_without_service;
+
+/// Room for any argument. What is in it is valid as a text, as bytes and as a structure of zeros.
+struct Memory([u64; 64]);
+
+impl Memory {
+    fn new() -> Self {
+        Self([0; 64])
+    }
+
+    /// A place within the memory, in bytes from its beginning.
+    fn at<T>(&mut self, offset: usize) -> *mut T {
+        self.0.as_mut_ptr().cast::<u8>().wrapping_add(offset).cast()
+    }
+}
+
+type Call<'a> = Box<dyn Fn(&mut Memory) -> Status + 'a>;
+
+/// For each pair of arguments of which one is written: a call that has both in the same memory, or the second one within the
+/// first one.
+fn calls<'a>(client: &'a Client, keyring: &'a Keyring) -> Vec<(&'static str, Call<'a>)> {
+    let key: *const c_char = c"93866e69-9755-11ef-8e65-52540089bc41".as_ptr();
+    let bytes = || (c"x".as_ptr().cast::<c_void>(), 1_usize);
+    let (client, keyring) = (client.0, keyring.0);
+    let none = ptr::null::<c_char>();
+    macro_rules! call {
+        ($name:literal, |$memory:ident| $body:expr) => {
+            ($name, Box::new(move |$memory: &mut Memory| unsafe { $body }) as Call<'a>)
+        };
+    }
+    vec![
+        call!("data key: both outputs", |m| tckms_generate_data_key(client, key, 32, none, m.at(0), m.at(0))),
+        call!("data key: outputs overlap", |m| tckms_generate_data_key(client, key, 32, none, m.at(0), m.at(8))),
+        call!("data key: context", |m| tckms_generate_data_key(client, key, 32, m.at(100), m.at(0), m.at(96))),
+        call!("encrypt: plaintext", |m| tckms_encrypt(client, key, m.at(8), 100, none, m.at(0))),
+        call!("encrypt: key id", |m| tckms_encrypt(client, m.at(0), bytes().0, 1, none, m.at(0))),
+        call!("encrypt: context", |m| tckms_encrypt(client, key, bytes().0, 1, m.at(15), m.at(0))),
+        call!("decrypt: blob", |m| tckms_decrypt(client, key, m.at(0), 17, none, m.at(16))),
+        call!("reencrypt: blob", |m| tckms_reencrypt(client, key, m.at(0), 17, none, none, m.at(16))),
+        call!("reencrypt: context", |m| tckms_reencrypt(client, key, bytes().0, 1, none, m.at(16), m.at(16))),
+        call!("call: request", |m| tckms_call(client, c"ListKeys".as_ptr(), m.at(0), m.at(0))),
+        call!("call: action", |m| tckms_call(client, m.at(0), none, m.at(0))),
+        call!("public key", |m| tckms_public_key(client, m.at(0), m.at(0))),
+        call!("public key as PEM", |m| tckms_public_key_pem(client, m.at(0), m.at(0))),
+        call!("sign", |m| tckms_sign(client, key, 1, m.at(0), 100, m.at(8))),
+        call!("sign a digest", |m| tckms_sign_digest(client, key, 1, m.at(0), 32, m.at(8))),
+        call!("signature to raw", |m| tckms_signature_to_raw(m.at(0), 70, 64, m.at(8))),
+        call!("signature from raw", |m| tckms_signature_from_raw(m.at(0), 64, m.at(8))),
+        call!("RSA encryption", |m| tckms_rsa_encrypt(client, key, 1, m.at(0), 100, m.at(8))),
+        call!("RSA decryption", |m| tckms_rsa_decrypt(client, key, 1, m.at(0), 256, m.at(8))),
+        call!("SM2 decryption", |m| tckms_sm2_decrypt(client, key, m.at(0), 100, m.at(8))),
+        call!("new key: both outputs", |m| {
+            let options = std::mem::zeroed::<tckms_create_key_options>();
+            tckms_create_key(client, &options, size_of_val(&options), m.at(0), m.at(0))
+        }),
+        call!("new key: options", |m| {
+            tckms_create_key(client, m.at(0), size_of::<tckms_create_key_options>(), m.at(0), ptr::null_mut())
+        }),
+        call!("a key's description", |m| tckms_describe_key(client, m.at(0), m.at(0))),
+        call!("deletion of a key", |m| tckms_schedule_key_deletion(client, m.at(0), 7, m.at(0))),
+        call!("seal: plaintext", |m| tckms_seal(keyring, m.at(0), 100, none, m.at(96))),
+        call!("seal: context", |m| tckms_seal(keyring, bytes().0, 1, m.at(0), m.at(0))),
+        call!("open: message", |m| tckms_open(keyring, m.at(0), 100, none, m.at(96))),
+        call!("open: expected context", |m| tckms_open(keyring, bytes().0, 1, m.at(0), m.at(0))),
+        call!("claims: message", |m| tckms_message_info_new(m.at(0), 100, m.at(0))),
+        call!("context: pairs", |m| tckms_context_json(m.at(0), 2, m.at(24))),
+        call!("new stream that seals", |m| tckms_stream_new_seal(keyring, m.at(0), m.at(0))),
+        call!("new stream that opens", |m| tckms_stream_new_open(keyring, m.at(0), m.at(0))),
+        call!("update: both numbers", |m| update(keyring, bytes(), m.at(0), (m.at(64), 64), m.at(0))),
+        call!("update: a number in the input", |m| update(keyring, (m.at(0), 9), m.at(8), (m.at(64), 64), m.at(200))),
+        call!("update: the other one in it", |m| update(keyring, (m.at(0), 9), m.at(200), (m.at(64), 64), m.at(8))),
+        call!("update: a number in the output", |m| update(keyring, bytes(), m.at(64), (m.at(64), 64), m.at(0))),
+        call!("update: the other one in it", |m| update(keyring, bytes(), m.at(0), (m.at(64), 64), m.at(120))),
+        call!("update: output and input", |m| update(keyring, (m.at(0), 65), m.at(200), (m.at(64), 64), m.at(208))),
+        call!("finish: both numbers", |m| finish(keyring, (m.at(64), 64), m.at(0), m.at(4))),
+        call!("finish: a number in the output", |m| finish(keyring, (m.at(64), 64), m.at(120), m.at(0))),
+        call!("finish: the other one in it", |m| finish(keyring, (m.at(64), 64), m.at(0), m.at(64))),
+    ]
+}
+
+unsafe fn update(
+    keyring: *const tckms_keyring,
+    input: (*const c_void, usize),
+    consumed: *mut usize,
+    output: (*mut c_void, usize),
+    produced: *mut usize,
+) -> Status {
+    with_stream(keyring, |stream| unsafe {
+        tckms_stream_update(stream, input.0, input.1, consumed, output.0, output.1, produced)
+    })
+}
+
+unsafe fn finish(
+    keyring: *const tckms_keyring,
+    output: (*mut c_void, usize),
+    produced: *mut usize,
+    done: *mut c_int,
+) -> Status {
+    with_stream(keyring, |stream| unsafe { tckms_stream_finish(stream, output.0, output.1, produced, done) })
+}
+
+fn with_stream(keyring: *const tckms_keyring, call: impl Fn(*mut tckms_stream) -> Status) -> Status {
+    let mut stream = ptr::null_mut();
+    assert_eq!(unsafe { tckms_stream_new_seal(keyring, ptr::null(), &mut stream) }, Status::Ok);
+    let status = call(stream);
+    unsafe { tckms_stream_free(stream) };
+    status
+}
+
+#[test]
+fn arguments_in_the_same_memory_are_refused_where_one_is_written() {
+    let (client, (keyring, key)) = (client_without_service(), TestKey::keyring());
+    for (name, call) in calls(&client, &keyring) {
+        let mut memory = Memory::new();
+        assert_eq!(call(&mut memory), Status::Overlap, "{name}");
+    }
+    assert_eq!(super::key::count(&key.generated), 0, "nothing was asked for");
+}
+
+#[test]
+fn arguments_beside_each_other_do_not_overlap() {
+    let (keyring, _) = TestKey::keyring();
+    let mut memory = Memory::new();
+    unsafe {
+        let (input, output) = ((memory.at::<c_void>(0).cast_const(), 64), (memory.at(64), 256));
+        assert_eq!(update(keyring.0, input, memory.at(320), output, memory.at(328)), Status::Ok);
+        let mut out = tckms_buffer { data: ptr::null_mut(), len: 0 };
+        assert_eq!(tckms_seal(keyring.0, memory.at::<c_void>(0), 512, ptr::null(), &mut out), Status::Ok);
+        // The same memory twice is fine where it is only read.
+        let (data, len) = (out.data, out.len);
+        assert_eq!(tckms_open(keyring.0, data.cast(), len, ptr::null(), &mut out), Status::Ok);
+        assert_eq!(out.len, 512);
+        tckms_buffer_free(&mut out);
+        assert_eq!(tckms_equal(data.cast(), data.cast(), len), 1);
+        tckms_buffer_free(&mut tckms_buffer { data, len });
+    }
+}
