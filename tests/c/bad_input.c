@@ -202,6 +202,8 @@ static void setters_of_credentials_need_their_values(void) {
           "token_file is NULL");
   REFUSED(tckms_config_set_oidc_credentials(config, "id", "/file", NULL, NULL, 0), TCKMS_ERR_NULL_POINTER,
           "role_arn is NULL");
+  REFUSED(tckms_config_set_assume_role_credentials(config, NULL, sizeof(tckms_role_options)), TCKMS_ERR_NULL_POINTER,
+          "options is NULL");
   REFUSED(set_role(config, NULL, NULL, 0, NULL, NULL), TCKMS_ERR_NULL_POINTER, "role_arn is NULL");
   REFUSED(tckms_config_set_credentials_callback(config, NULL, NULL, NULL), TCKMS_ERR_NULL_POINTER, "callback is NULL");
   REFUSED(tckms_config_add_fallback_credentials(config, NULL), TCKMS_ERR_NULL_POINTER, "other is NULL");

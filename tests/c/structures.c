@@ -32,6 +32,14 @@ static tckms_status open_fd(size_t size) {
   return tckms_open_fd(keyring, -1, -1, NULL, (const tckms_fd_options *)(const void *)&memory, size);
 }
 
+static tckms_status set_role_options(size_t size) {
+  tckms_config *config = tckms_config_new();
+  tckms_status status =
+      tckms_config_set_assume_role_credentials(config, (const tckms_role_options *)(const void *)&memory, size);
+  tckms_config_free(config);
+  return status;
+}
+
 /* A call that got as far as to look at what the structure says. */
 static int read_it(tckms_status status) {
   return status != TCKMS_ERR_INVALID_LENGTH && status != TCKMS_ERR_UNKNOWN_OPTION;
@@ -76,11 +84,13 @@ int main(void) {
   tckms_cache_limits limits = TCKMS_CACHE_LIMITS_INIT;
   tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
   tckms_custom_key key = TCKMS_CUSTOM_KEY_INIT;
+  tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
   tckms_stats stats = TCKMS_STATS_INIT;
   structure("tckms_cache_limits", set_cache, sizeof limits);
   structure("tckms_custom_key", add_custom, sizeof key);
   structure("tckms_fd_options", seal_fd, sizeof options);
   structure("tckms_fd_options", open_fd, sizeof options);
+  structure("tckms_role_options", set_role_options, sizeof role);
 
   keyring = tckms_keyring_new();
   CHECK_OK(tckms_keyring_set_cache(keyring, &limits, sizeof limits));
