@@ -159,7 +159,7 @@ class Errors(ContractTest):
     def test_alias_that_is_taken(self):
         self.check_json(
             "InvalidParameterValue.AliasAlreadyExists",
-            "TCKMS_ERR_INVALID_PARAMETER_VALUE",
+            "TCKMS_ERR_ALIAS_EXISTS",
             "CreateKey",
             {"Alias": "first"},
         )

@@ -4,7 +4,10 @@ The comparison itself is in sdk.Sdk.call.
 """
 
 import base64
+import subprocess
+import tempfile
 import time
+import uuid
 
 from fixture import ContractTest
 
@@ -108,3 +111,107 @@ class Models(ContractTest):
         self.assertIn("ap-guangzhou", self.sdk.call("GetRegions").Regions)
         algorithms = self.sdk.call("ListAlgorithms")
         self.assertIn("ENCRYPT_DECRYPT", [each.KeyUsage for each in algorithms.SymmetricAlgorithms])
+
+    def test_rotating_at_once(self):
+        key_id = self.sdk.call("CreateKey", Alias="rotates").KeyId
+        self.assertEqual(str(uuid.UUID(self.sdk.call("RotateKey", KeyId=key_id).TaskId)).count("-"), 4)
+        self.assertTrue(0 < self.describe(key_id).LastRotateTime <= time.time())
+
+    def test_imported_material(self):
+        key_id = self.sdk.call("CreateKey", Alias="imported", Type=2).KeyId
+        self.assertEqual(self.describe(key_id).KeyState, "PendingImport")
+        parameters = self.sdk.call(
+            "GetParametersForImport",
+            KeyId=key_id,
+            WrappingAlgorithm="RSAES_OAEP_SHA_256",
+            WrappingKeySpec="RSA_2048",
+        )
+        self.assertGreater(parameters.ParametersValidTo, time.time())
+        wrapped = wrap(base64.b64decode(parameters.PublicKey, validate=True), bytes(32))
+        valid_to = int(time.time()) + 3600
+        self.sdk.call(
+            "ImportKeyMaterial",
+            KeyId=key_id,
+            ImportToken=parameters.ImportToken,
+            EncryptedKeyMaterial=base64.b64encode(wrapped).decode(),
+            ValidTo=valid_to,
+        )
+        key = self.describe(key_id)
+        self.assertEqual((key.KeyState, key.Origin, key.ValidTo), ("Enabled", "EXTERNAL", valid_to))
+        blob = self.sdk.encrypt(key_id, b"under imported material").CiphertextBlob
+        self.assertEqual(self.libtckms.decrypt(blob), b"under imported material")
+        self.sdk.call("DeleteImportedKeyMaterial", KeyId=key_id)
+        self.assertEqual(self.describe(key_id).KeyState, "PendingImport")
+
+    def test_hosted_data_keys(self):
+        made = self.sdk.call(
+            "GenerateDataKey", KeyId=self.key_id, KeySpec="AES_256", IsHostedByKms=1, DataKeyName="hosted"
+        )
+        plain = self.sdk.call("GetDataKeyPlaintext", DataKeyId=made.DataKeyId)
+        self.assertEqual(plain.Plaintext, made.Plaintext)
+        blob = self.sdk.call("GetDataKeyCiphertextBlob", DataKeyId=made.DataKeyId).CiphertextBlob
+        self.assertEqual(base64.b64encode(self.libtckms.decrypt(blob)).decode(), made.Plaintext)
+        imported = self.sdk.call(
+            "ImportDataKey", DataKeyName="brought", ImportType=2, KeyId=self.key_id, ImportKeyMaterial="AAECAwQ="
+        )
+        ids = [made.DataKeyId, imported.DataKeyId]
+        described = self.sdk.call("DescribeDataKeys", DataKeyIds=ids).DataKeyMetadatas
+        self.assertEqual([key.DataKeyName for key in described], ["hosted", "brought"])
+        self.assertEqual([key.Origin for key in described], ["TENCENT_KMS", "EXTERNAL"])
+        self.assertEqual([key.DataKeyId for key in self.sdk.call("ListDataKeys").DataKeys], ids[::-1])
+        self.assertEqual(self.sdk.call("ListDataKeyDetail", DataKeyLen=5).TotalCount, 1)
+
+        self.sdk.call("UpdateDataKeyName", DataKeyId=ids[0], DataKeyName="renamed")
+        self.sdk.call("UpdateDataKeyDescription", DataKeyId=ids[0], Description="described")
+        self.sdk.call("DisableDataKeys", DataKeyIds=ids)
+        self.sdk.call("EnableDataKey", DataKeyId=ids[1])
+        scheduled = self.sdk.call("ScheduleDataKeyDeletion", DataKeyId=ids[0], PendingWindowInDays=7)
+        key = self.sdk.call("DescribeDataKey", DataKeyId=ids[0]).DataKeyMetadata
+        self.assertEqual((key.DataKeyName, key.Description), ("renamed", "described"))
+        self.assertEqual((key.KeyState, key.DeletionDate), ("PendingDelete", scheduled.DeletionDate))
+        self.assertEqual(self.sdk.call("CancelDataKeyDeletion", DataKeyId=ids[0]).DataKeyId, ids[0])
+        for change in ("EnableDataKeys", "DisableDataKeys"):
+            self.sdk.call(change, DataKeyIds=ids)
+        self.sdk.call("EnableDataKey", DataKeyId=ids[0])
+        self.sdk.call("DisableDataKey", DataKeyId=ids[0])
+
+    def test_post_quantum_keys(self):
+        key_id = self.sdk.call("CreateKey", Alias="pq", KeyUsage="POST_QUANTUM_ENCRYPT_DECRYPT").KeyId
+        blob = self.sdk.call("PostQuantumCryptoEncrypt", KeyId=key_id, PlainText="AAEC").CiphertextBlob
+        self.assertEqual(self.sdk.call("PostQuantumCryptoDecrypt", CiphertextBlob=blob).PlainText, "AAEC")
+        key_id = self.sdk.call("CreateKey", Alias="pq-signs", KeyUsage="POST_QUANTUM_SIGN_VERIFY").KeyId
+        signature = self.sdk.call("PostQuantumCryptoSign", KeyId=key_id, Message="AAEC").Signature
+        verified = self.sdk.call("PostQuantumCryptoVerify", KeyId=key_id, Message="AAEC", SignatureValue=signature)
+        self.assertIs(verified.SignatureValid, True)
+
+    def test_cloud_products_and_white_box(self):
+        key_id = self.sdk.call("CreateKey", Alias="bound").KeyId
+        for action in ("BindCloudResource", "UnbindCloudResource"):
+            self.sdk.call(action, KeyId=key_id, ProductId="cos", ResourceId="bucket")
+        self.assertIs(self.sdk.call("DescribeWhiteBoxServiceStatus").ServiceEnabled, False)
+
+
+class NestedLists(ContractTest):
+    """The SDK flattens lists and objects into the names of a query."""
+
+    def test_a_get_carries_them(self):
+        get = self.emulator.sdk(method="GET", endpoint=self.emulator.endpoint.replace("127.0.0.1", "localhost"))
+        made = [
+            get.call_json("CreateKey", {"Alias": f"get-{n}", "Tags": [{"TagKey": "n", "TagValue": f"{n % 2}"}]})["KeyId"]
+            for n in range(12)
+        ]
+        described = get.call_json("DescribeKeys", {"KeyIds": made})["KeyMetadatas"]
+        self.assertEqual([key["KeyId"] for key in described], made)
+        filters = [{"TagKey": "n", "TagValue": ["1", "2"]}]
+        self.assertEqual(get.call_json("ListKeyDetail", {"TagFilters": filters, "Limit": 1})["TotalCount"], 6)
+
+
+def wrap(public_key, material):
+    """RSAES_OAEP_SHA_256 by OpenSSL."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(public_key)
+        file.flush()
+        options = ["rsa_padding_mode:oaep", "rsa_oaep_md:sha256", "rsa_mgf1_md:sha256"]
+        command = ["openssl", "pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-inkey", file.name]
+        command += [word for option in options for word in ("-pkeyopt", option)]
+        return subprocess.run(command, input=material, stdout=subprocess.PIPE, check=True).stdout
