@@ -20,8 +20,8 @@ FUZZ_SECONDS=1 $cargo test --locked --test fuzz
 
 began=$(date +%s)
 end=$((began + seconds))
-# Four targets, two at a time.
-FUZZ_SECONDS=$((seconds / 8 + 1)) $cargo test --locked --test fuzz -- --test-threads 2
+# Five targets, two at a time.
+FUZZ_SECONDS=$((seconds / 10 + 1)) $cargo test --locked --test fuzz -- --test-threads 2
 echo "soak: fuzzing found nothing in $(($(date +%s) - began)) s"
 round=0
 while [ "$(date +%s)" -lt "$end" ]; do

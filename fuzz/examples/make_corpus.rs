@@ -28,6 +28,9 @@ fn main() {
     for (number, text) in CONTEXTS.iter().enumerate() {
         write("context_json", &format!("context-{number}"), text.as_bytes());
     }
+    for (number, text) in REQUESTS.iter().enumerate() {
+        write("emulator", &format!("request-{number:02}"), text.as_bytes());
+    }
     for (number, (status, body)) in REPLIES.iter().enumerate() {
         write("service_reply", &format!("reply-{number}"), &[&status.to_le_bytes(), body.as_bytes()].concat());
     }
@@ -73,6 +76,76 @@ const CONTEXTS: [&str; 8] = [
     r#"{"a":"1","a":"2"}"#,
     r#"{"a":1,"b":{"c":[null,true,1.5e3]}}"#,
     r#"["a"]"#,
+];
+
+/// How a request is sent, with which faults, and what it says.
+const REQUESTS: [&str; 66] = [
+    "kms Encrypt\n\n{\"KeyId\":\"$0\",\"Plaintext\":\"eA==\",\"EncryptionContext\":\"{\\\"a\\\":\\\"b\\\"}\"}",
+    "kms Decrypt\n\n{\"CiphertextBlob\":\"QQ==-k-QQ==-k-QQ==\",\"EncryptionContext\":\"\"}",
+    "kms ReEncrypt\n\n{\"CiphertextBlob\":\"x\",\"DestinationKeyId\":\"$0\"}",
+    "kms GenerateDataKey\n\n{\"KeyId\":\"$0\",\"KeySpec\":\"AES_256\"}",
+    "kms GenerateDataKey\n\n{\"KeyId\":\"$0\",\"NumberOfBytes\":1024,\"EncryptionPublicKey\":\"-----BEGIN PUBLIC KEY-----\\nMFkwEwYHKoZIzj0CAQYIKoEcz1UBgi0DQgAE\\n-----END PUBLIC KEY-----\",\"EncryptionAlgorithm\":\"SM2\"}",
+    "kms GenerateRandom\n\n{\"NumberOfBytes\":8}",
+    "kms CreateKey\n\n{\"Alias\":\"a\",\"KeyUsage\":\"ASYMMETRIC_SIGN_VERIFY_ECC\",\"Tags\":[{\"TagKey\":\"k\",\"TagValue\":\"v\"}]}",
+    "kms CreateKey\n\n{\"Alias\":\"b\",\"Type\":2,\"Description\":\"d\",\"HsmClusterId\":\"default\"}",
+    "kms DescribeKeys\n\n{\"KeyIds\":[\"$0\",\"$1\"]}",
+    "kms ListKeyDetail\n\n{\"KeyUsage\":\"ALL\",\"Offset\":1,\"Limit\":3,\"TagFilters\":[{\"TagKey\":\"k\",\"TagValue\":[\"v\"]}]}",
+    "kms ListKeys\n\n{}",
+    "kms ScheduleKeyDeletion\n\n{\"KeyId\":\"$0\",\"PendingWindowInDays\":7}",
+    "kms EnableKeyRotation\n\n{\"KeyId\":\"$0\",\"RotateDays\":30}",
+    "kms UpdateAlias\n\n{\"KeyId\":\"$0\",\"Alias\":\"c\"}",
+    "kms UpdateKeyDescription\n\n{\"KeyId\":\"$0\",\"Description\":\"x\"}",
+    "kms GetPublicKey\n\n{\"KeyId\":\"$1\"}",
+    "kms SignByAsymmetricKey\n\n{\"KeyId\":\"$4\",\"Algorithm\":\"ECC_P256_R1\",\"Message\":\"eA==\"}",
+    "kms SignByAsymmetricKey\n\n{\"KeyId\":\"$3\",\"Algorithm\":\"SM2DSA\",\"Message\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\",\"MessageType\":\"DIGEST\"}",
+    "kms SignByAsymmetricKey\n\n{\"KeyId\":\"$5\",\"Algorithm\":\"RSA_PSS_SHA_256\",\"Message\":\"eA==\",\"MessageType\":\"RAW\"}",
+    "kms VerifyByAsymmetricKey\n\n{\"KeyId\":\"$3\",\"Algorithm\":\"SM2DSA\",\"Message\":\"eA==\",\"SignatureValue\":\"MAYCAQECAQE=\"}",
+    "kms VerifyByAsymmetricKey\n\n{\"KeyId\":\"$4\",\"Algorithm\":\"ECC_P256_R1\",\"Message\":\"eA==\",\"SignatureValue\":\"MAYCAQECAQE=\"}",
+    "kms AsymmetricRsaDecrypt\n\n{\"KeyId\":\"$1\",\"Algorithm\":\"RSAES_OAEP_SHA_256\",\"Ciphertext\":\"eA==\"}",
+    "kms AsymmetricSm2Decrypt\n\n{\"KeyId\":\"$2\",\"Ciphertext\":\"MAYCAQECAQE=\"}",
+    "kms ListAlgorithms\n\n{}",
+    "kms GetServiceStatus\n\n{}",
+    "kms GetRegions\n\n",
+    "kms NoSuchAction\n\n{}",
+    "get DescribeKeys\n\nKeyIds.0=$0&KeyIds.1=$1",
+    "get CreateKey\n\nAlias=d&Tags.0.TagKey=k&Tags.0.TagValue=v",
+    "get ListKeyDetail\n\nTagFilters.0.TagKey=k&TagFilters.0.TagValue.0=v&Limit=5",
+    "get ListKeys\n\nOffset=0&Limit=200&Role=1",
+    "sts AssumeRole\n\n{\"RoleArn\":\"qcs::cam::uin/1:role/x\",\"RoleSessionName\":\"xx\",\"DurationSeconds\":900}",
+    "sts AssumeRoleWithWebIdentity\n\n{\"RoleArn\":\"qcs::cam::uin/1:role/x\",\"RoleSessionName\":\"xx\",\"ProviderId\":\"p\",\"WebIdentityToken\":\"e30.e30.x\"}",
+    "admin PUT faults\n\n[{\"fault\":{\"kind\":\"pad\",\"bytes\":1000},\"times\":3}]",
+    "admin GET requests\n\n",
+    "admin PUT credentials\n\n{\"role\":\"r\",\"lifetime_seconds\":5}",
+    "admin POST credentials\n\n",
+    "admin POST keys/$0/rotate\n\n",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"drip\",\"bytes\":9,\"every_ms\":1000}}]\n{}",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"replace_fields\",\"fields\":{\"Regions\":null,\"X\":[1]}}}]\n{}",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"truncate_field\",\"field\":\"RequestId\",\"keep\":3}}]\n{}",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"1\"},\"body\":\"x\"}}]\n{}",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"clock_shift\",\"seconds\":-3155760000}},{\"fault\":{\"kind\":\"gzip\"}}]\n{}",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"content_length\",\"value\":5}},{\"fault\":{\"kind\":\"throttle\",\"per_second\":1}}]\n{}",
+    "kms GetRegions\n[{\"fault\":{\"kind\":\"reset_reply\",\"after_bytes\":50}},{\"fault\":{\"kind\":\"chunked\",\"bytes\":4}}]\n{}",
+    "raw\n\nGET /latest/meta-data/cam/security-credentials/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "raw\n\nPOST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nX-TC-Action: GetRegions\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "raw\n\nGET http://localhost/_admin/faults HTTP/1.0\r\nHost: localhost\r\n\r\n",
+    "kms RotateKey\n\n{\"KeyId\":\"$0\"}",
+    "kms GetParametersForImport\n\n{\"KeyId\":\"$0\",\"WrappingAlgorithm\":\"RSAES_OAEP_SHA_256\",\"WrappingKeySpec\":\"RSA_2048\"}",
+    "kms ImportKeyMaterial\n\n{\"KeyId\":\"$0\",\"ImportToken\":\"AAEC\",\"EncryptedKeyMaterial\":\"eA==\",\"ValidTo\":2000000000}",
+    "kms DeleteImportedKeyMaterial\n\n{\"KeyId\":\"$0\"}",
+    "kms BindCloudResource\n\n{\"KeyId\":\"$0\",\"ProductId\":\"p\",\"ResourceId\":\"r\"}",
+    "kms UnbindCloudResource\n\n{\"KeyId\":\"$0\",\"ProductId\":\"p\",\"ResourceId\":\"r\"}",
+    "kms GenerateDataKey\n\n{\"KeyId\":\"$0\",\"KeySpec\":\"AES_128\",\"IsHostedByKms\":1,\"DataKeyName\":\"d\"}",
+    "kms ImportDataKey\n\n{\"KeyId\":\"$0\",\"DataKeyName\":\"e\",\"ImportKeyMaterial\":\"eA==\",\"ImportType\":2}",
+    "kms ListDataKeys\n\n{}",
+    "kms ListDataKeyDetail\n\n{\"KeyState\":1,\"Origin\":\"ALL\",\"DataKeyLen\":16}",
+    "kms DescribeDataKeys\n\n{\"DataKeyIds\":[\"$0\"]}",
+    "kms PostQuantumCryptoEncrypt\n\n{\"KeyId\":\"$7\",\"PlainText\":\"eA==\"}",
+    "kms PostQuantumCryptoSign\n\n{\"KeyId\":\"$8\",\"Message\":\"eA==\"}",
+    "kms DescribeWhiteBoxServiceStatus\n\n{}",
+    "kms SignByAsymmetricKey\n[{\"fault\":{\"kind\":\"signature\",\"flaw\":\"raw\"}}]\n{\"KeyId\":\"$4\",\"Algorithm\":\"ECC_P256_R1\",\"Message\":\"eA==\"}",
+    "kms SignByAsymmetricKey\n[{\"fault\":{\"kind\":\"signature\",\"flaw\":\"pss_no_salt\"}}]\n{\"KeyId\":\"$5\",\"Algorithm\":\"RSA_PSS_SHA_256\",\"Message\":\"eA==\"}",
+    "kms GetPublicKey\n[{\"fault\":{\"kind\":\"public_key_pem\",\"flaw\":\"double_base64\"}}]\n{\"KeyId\":\"$4\"}",
+    "admin PUT behaviour\n\n{\"strict_digests\":true,\"private_cloud\":true}",
 ];
 
 const REPLIES: [(u16, &str); 8] = [

@@ -181,7 +181,7 @@ fn a_data_file_that_others_may_write_is_refused() {
     fs::remove_file(&wal).unwrap();
     set_mode(directory.path(), 0o777);
     refused();
-    // In a sticky directory nobody else can replace the file.
+    // In a sticky directory no other user can replace the file.
     set_mode(directory.path(), 0o1777);
     drop(Emulator::start(&["--data", data.to_str().unwrap()]));
     // Only root can give a file away.
