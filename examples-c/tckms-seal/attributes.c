@@ -57,8 +57,11 @@ static int keep_attribute(int old, int file, const char *name) {
   static char value[ATTRIBUTE_MAX], present[ATTRIBUTE_MAX];
   ssize_t len = get_attribute(old, name, value);
   if (len < 0) {
+    if (!is_without()) {
+      return 0;
+    }
     /* One that a new file inherits from its folder would say more than the old file did. */
-    return is_without() && (fremovexattr(file, name) == 0 || is_without());
+    return (get_attribute(file, name, present) < 0 && is_without()) || fremovexattr(file, name) == 0;
   }
   if (get_attribute(file, name, present) == len && memcmp(value, present, (size_t)len) == 0) {
     return 1;
@@ -109,7 +112,7 @@ static void say_what_is_lost(const char *name, int lost, mode_t mode) {
       text_append_string(&why, NAMES[i]);
     }
   }
-  snprintf(number, sizeof number, "; its mode is %04o", (unsigned)mode);
+  snprintf(number, sizeof number, "; its mode becomes %04o", (unsigned)mode);
   text_append_string(&why, number);
   report(name, why);
   free(why);
@@ -125,12 +128,20 @@ int attributes_keep(int old, int file, mode_t fresh, const char *name) {
   lost = keep_owner(&was, file);
   lost |= keep_rules(old, file);
   mode = lost ? narrower(was.st_mode, fresh, lost) : was.st_mode & 07777;
-  /* Last: a change of the owner takes bits away. */
-  if (fchmod(file, mode) != 0) {
-    return report_errno(name);
-  }
   if (lost) {
     say_what_is_lost(name, lost, mode);
   }
+  /* Last: a change of the owner takes bits away. */
+  attributes_set_mode(file, mode, name);
   return EXIT_SUCCESS;
+}
+
+void attributes_set_mode(int file, mode_t mode, const char *name) {
+  char why[64];
+  struct stat is;
+  int number = fchmod(file, mode) == 0 ? 0 : errno;
+  if (number != 0 && fstat(file, &is) == 0 && (is.st_mode & 07777) != mode) {
+    snprintf(why, sizeof why, "could not set its mode, which is %04o", (unsigned)(is.st_mode & 07777));
+    report(name, why);
+  }
 }

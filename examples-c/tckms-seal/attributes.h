@@ -12,4 +12,7 @@
  */
 int attributes_keep(int old, int file, mode_t fresh, const char *name);
 
+/* Sets the mode. Some file systems have one mode for all files: that is said, and no failure. */
+void attributes_set_mode(int file, mode_t mode, const char *name);
+
 #endif

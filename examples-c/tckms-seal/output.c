@@ -340,8 +340,8 @@ static int rename_unfinished(struct output *output) {
     if (attributes_keep(output->old, output->fd, output->fresh, output->name) != EXIT_SUCCESS) {
       return EXIT_FAILURE;
     }
-  } else if (fchmod(output->fd, output->fresh) != 0) {
-    return report_errno(output->name);
+  } else {
+    attributes_set_mode(output->fd, output->fresh, output->name);
   }
   if (sync_file(output->fd) != 0) {
     return report_errno(output->name);

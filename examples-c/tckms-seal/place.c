@@ -146,8 +146,7 @@ static int follow_link(struct walk *walk, const struct part *part) {
   return rest[0] == '/' ? enter(walk, "/", 0) : 0;
 }
 
-static int arrive(const struct walk *walk, const struct part *part, struct place *place, enum place_kind kind) {
-  (void)walk;
+static int arrive(const struct part *part, struct place *place, enum place_kind kind) {
   place->kind = kind;
   text_append_string(&place->name, part->name);
   return 0;
@@ -164,7 +163,7 @@ static int step(struct walk *walk, struct place *place) {
     if (errno != ENOENT || !part.is_last || part.must_be_folder) {
       return -1;
     }
-    return arrive(walk, &part, place, PLACE_ABSENT);
+    return arrive(&part, place, PLACE_ABSENT);
   }
   if ((walk->folder_stat.st_mode & S_ISVTX) && !S_ISDIR(stat->st_mode) && stat->st_uid != geteuid()) {
     return refuse(walk, EPERM,
@@ -180,7 +179,7 @@ static int step(struct walk *walk, struct place *place) {
   if (!part.is_last || part.must_be_folder) {
     return refuse(walk, ENOTDIR, NULL);
   }
-  return arrive(walk, &part, place, S_ISREG(stat->st_mode) ? PLACE_FILE : PLACE_SPECIAL);
+  return arrive(&part, place, S_ISREG(stat->st_mode) ? PLACE_FILE : PLACE_SPECIAL);
 }
 
 static int find(struct walk *walk, struct place *place, const char *path) {

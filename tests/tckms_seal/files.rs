@@ -227,7 +227,10 @@ fn what_cannot_be_kept_is_said_and_opens_the_file_to_nobody() {
             let done = tool.shell_as_nobody(command);
             let said = text(&done.stderr);
             assert!(done.status.success(), "{said}");
-            assert!(said.starts_with(&format!("tckms-seal: out: could not keep its {lost}; its mode is ")), "{said}");
+            assert!(
+                said.starts_with(&format!("tckms-seal: out: could not keep its {lost}; its mode becomes ")),
+                "{said}"
+            );
             let after = fs::metadata(&out).unwrap();
             assert_eq!((after.mode() & 0o777, after.uid()), (expected, 65_534), "{mode:o} {command}");
             assert!(said.contains(&format!("{expected:04o}")), "{said}");
@@ -235,6 +238,26 @@ fn what_cannot_be_kept_is_said_and_opens_the_file_to_nobody() {
             assert_eq!(attribute(&out, ACL).is_some(), list.is_some());
         }
     }
+}
+
+/// As on a file system that has one mode for all files, or for root without all of its rights.
+#[test]
+fn a_mode_that_cannot_be_set_is_said() {
+    needs_root();
+    let tool = Tool::new();
+    let out = tool.file("out");
+    fs::write(&out, "before").unwrap();
+    chown(&out, Some(1234), Some(4321)).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o664)).unwrap();
+    let script = "exec setpriv --bounding-set=-fowner,-fsetid \"$TOOL\" -k \"$KEY\" -o out </dev/null";
+    let output = tool.shell(script);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("tckms-seal: out: could not set its mode, which is 0600\n"),
+        "{said}"
+    );
+    let after = fs::metadata(&out).unwrap();
+    assert_eq!((after.mode() & 0o7777, after.uid(), after.gid()), (0o600, 1234, 4321));
 }
 
 /* ---- Files that cannot be replaced ---- */
