@@ -203,7 +203,7 @@ fn a_terminal_sees_how_far_it_is() {
         assert!(command.status().unwrap().success());
         drop(command);
         let mut seen = Vec::new();
-        // Linux says EIO where nobody has the other end any more.
+        // Linux says EIO when the other end is closed.
         let _ = terminal.read_to_end(&mut seen);
         String::from_utf8(seen).unwrap()
     };
@@ -228,7 +228,7 @@ fn an_outage_is_told_from_a_refusal() {
     let tool = Tool::new();
     let mut command = Command::new(Tool::path());
     command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment());
-    // Nobody listens on the port of "discard".
+    // No server listens on the port of "discard".
     command.env("TCKMS_ENDPOINT", "http://127.0.0.1:9").stdin(Stdio::null());
     assert_eq!(command.output().unwrap().status.code(), Some(4));
 }

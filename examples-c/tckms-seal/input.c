@@ -17,7 +17,7 @@
 
 /* Honest headers have less than a kilobyte; those that the library reads at all have at most this. */
 #define HEADER_MAX (512 * 1024)
-/* How long a header that comes in small pieces is collected before the next look at it. */
+/* How long a header that comes in small parts is collected before the next look at it. */
 #define PAUSE_MS 50
 
 int input_open(struct input *input, const char *path) {
@@ -103,7 +103,7 @@ static tckms_status read_info(const unsigned char *beginning, size_t len, tckms_
 }
 
 /*
- * Whoever writes into a pipe may send the header alone, or in pieces, and keep the pipe open. So the header is looked at
+ * Whoever writes into a pipe may send the header alone, or in parts, and keep the pipe open. So the header is looked at
  * whenever there is a pause, and at the end.
  */
 int input_print_info(const struct input *input) {

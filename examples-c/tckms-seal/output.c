@@ -209,7 +209,7 @@ static int open_old(struct output *output) {
   output->target = place_open(&output->place, O_WRONLY | O_NONBLOCK);
   number = output->target < 0 ? errno : 0;
   if (number == EPERM || number == EROFS || number == ESTALE) {
-    /* Nobody may change or replace it, or it is another file by now. */
+    /* It is immutable or on a read-only mount, or it is another file by now. */
     return report(output->name, strerror(number));
   }
   output->old = place_open(&output->place, O_RDONLY | O_NONBLOCK);
@@ -289,15 +289,15 @@ static int write_all(int file, const char *bytes, size_t len) {
 }
 
 static int copy(int from, int to, off_t len) {
-  static char piece[64 * 1024];
+  static char chunk[64 * 1024];
   struct stat now;
   ssize_t got = 1;
   int result = lseek(from, 0, SEEK_SET) == 0 ? 0 : -1;
   while (result == 0 && got > 0) {
-    got = read(from, piece, sizeof piece);
-    result = got < 0 ? -1 : write_all(to, piece, (size_t)got);
+    got = read(from, chunk, sizeof chunk);
+    result = got < 0 ? -1 : write_all(to, chunk, (size_t)got);
   }
-  tckms_wipe(piece, sizeof piece);
+  tckms_wipe(chunk, sizeof chunk);
   /* Files of the kernel have no length that could be set. */
   if (result == 0 && fstat(to, &now) == 0 && now.st_size > len) {
     result = ftruncate(to, len);

@@ -201,7 +201,7 @@ fn c_path(path: &Path) -> std::ffi::CString {
 
 /// A user who may replace the file but not give it away.
 #[test]
-fn what_cannot_be_kept_is_said_and_opens_the_file_to_nobody() {
+fn what_cannot_be_kept_is_said_and_the_file_is_not_wider_open() {
     needs_root();
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
@@ -309,7 +309,7 @@ fn a_file_of_the_kernel_is_written_in_place() {
     assert_eq!(printed(&tool.shell_with_options(&["--mount", "--uts"], script)), "tckms-test\n");
 }
 
-/// An endpoint that nobody serves shows that the service is not asked.
+/// An endpoint without a server shows that the service is not asked.
 #[test]
 fn what_cannot_be_written_is_refused_before_the_work() {
     let tool = Tool::new();
@@ -334,7 +334,7 @@ fn what_cannot_be_written_is_refused_before_the_work() {
 }
 
 #[test]
-fn files_and_folders_that_nobody_may_change_are_refused_before_the_work() {
+fn immutable_files_and_folders_are_refused_before_the_work() {
     needs_root();
     let tool = Tool::new();
     let no_attributes = "this machine's file system or the rights of this test do not allow chattr";
