@@ -19,7 +19,7 @@ help:
 	@echo "make build   the libraries, into target/dist, and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
 	@echo "make deb     Debian packages, into target/deb"
-	@echo "make lint    formatting and clippy, warnings denied"
+	@echo "make lint    formatting, clippy with warnings denied, and the graph of modules"
 	@echo "make header  write include/tckms.h anew from the source"
 	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does so too)"
 	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
@@ -91,6 +91,7 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features wipe-on-free,test-hooks -- -D warnings
+	$(CARGO) test --locked --test modules
 
 header:
 	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test header -- the_committed_header

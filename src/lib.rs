@@ -47,7 +47,7 @@ mod sys;
 pub mod ffi;
 
 pub use crate::http::endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
-pub use crate::http::exchange::RESPONSE_MAX;
+pub use crate::http::settings::RESPONSE_MAX;
 pub use crate::http::tls::CA_PEM_MAX;
 pub use api::request::REQUEST_JSON_MAX;
 pub use client::{

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::slice;
 use std::time::Duration;
 
-use super::handle::audit;
+use super::audit;
 use super::overlap::{check_input, check_output};
 use crate::config::TIMEOUT_MAX;
 use crate::error::{Error, Result};

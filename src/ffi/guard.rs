@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::handle::audit;
+use super::audit;
 use super::last_error::{self, RequestScope};
 use super::overlap;
 use crate::error::{Error, Result};

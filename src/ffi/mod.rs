@@ -8,6 +8,7 @@
 
 mod arguments;
 mod asymmetric;
+mod audit;
 mod buffer;
 mod callback_error;
 mod client;

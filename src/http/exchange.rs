@@ -22,9 +22,6 @@ use crate::sanitize::excerpt;
 use crate::secret::Secret;
 use crate::status::Status;
 
-/// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
-pub const RESPONSE_MAX: usize = 1024 * 1024;
-
 /// What a body may have beside its content: the lengths of chunks, their extensions, trailers.
 const FRAMING_MAX: usize = 64 * 1024;
 

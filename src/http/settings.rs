@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
-use crate::http::exchange::RESPONSE_MAX;
 use crate::http::proxy::Proxy;
 
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
+pub const RESPONSE_MAX: usize = 1024 * 1024;
 
 /// A transport is made from this as often as that is needed.
 pub(crate) struct Settings {

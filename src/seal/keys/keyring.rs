@@ -20,7 +20,7 @@ use crate::seal::keys::kms::KmsKey;
 use crate::seal::keys::materials::Materials;
 use crate::seal::keys::recent_unwraps::RecentUnwraps;
 use crate::seal::keys::rsa::RsaKey;
-use crate::seal::keys::unwrap::unwrap;
+use crate::seal::keys::unwrap::{KeyringView, unwrap};
 use crate::seal::keys::wrapping_key::{WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
@@ -198,7 +198,15 @@ impl Keyring {
             Ok(())
         };
         let fetch = |early| {
-            let unwrapped = unwrap(self, header, context, early)?;
+            let view = KeyringView {
+                keys: self.keys.iter().map(AsRef::as_ref).collect(),
+                total_timeout: self.total_timeout,
+                max_private_key_operations: self.limits.private_key_operations,
+                recent_unwraps: &self.recent_unwraps,
+                open_max_age: self.cache.as_ref().map(|cache| cache.open_max_age()),
+                id_of: &|wrapped| self.wrapped_key_id(header, context, wrapped),
+            };
+            let unwrapped = unwrap(&view, header, context, early)?;
             if !early {
                 accept(&unwrapped.data_key).inspect_err(|_| self.recent_unwraps.charge(&unwrapped))?;
             }
@@ -220,23 +228,6 @@ impl Keyring {
         call_control::with_timeout(self.total_timeout, || call_control::with_retries(RETRIES_MAX, call))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &dyn WrappingKey> {
-        self.keys.iter().map(AsRef::as_ref)
-    }
-
-    pub(super) fn total_timeout(&self) -> Duration {
-        self.total_timeout
-    }
-
-    pub(super) fn recent_unwraps(&self) -> &RecentUnwraps {
-        &self.recent_unwraps
-    }
-
-    /// How long an unwrapped data key may be kept; nothing without a cache.
-    pub(super) fn open_max_age(&self) -> Option<Duration> {
-        self.cache.as_ref().map(|cache| cache.open_max_age())
-    }
-
     fn wrapping_keys(&self) -> Result<Vec<&dyn WrappingKey>> {
         let keys: Vec<_> = self.keys.iter().map(AsRef::as_ref).filter(|key| key.can_wrap()).collect();
         if keys.is_empty() {
@@ -256,7 +247,7 @@ impl Keyring {
     }
 
     /// Tells a data key from all others: it depends on which wrapped key it comes from, and for which context.
-    pub(super) fn wrapped_key_id(&self, header: &Header, context: &Context, wrapped: &WrappedKey) -> Result<Id> {
+    fn wrapped_key_id(&self, header: &Header, context: &Context, wrapped: &WrappedKey) -> Result<Id> {
         let mut pairs = Vec::with_capacity(256);
         context.write(&mut pairs)?;
         let id = self.id("open", header.suite).part(wrapped.provider_id.as_bytes()).part(&wrapped.provider_info);

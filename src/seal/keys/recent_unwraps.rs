@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::unwrap::Unwrapped;
 use crate::error::{Error, Result};
 use crate::seal::cache::lru::Id;
 use crate::secret::Secret;
@@ -24,6 +23,15 @@ const ENTRIES_MAX: usize = 1000;
 /// How many requests may come to nothing at once, and how many more in each second.
 const SHARE_BURST: f64 = 100.0;
 const SHARE_PER_SECOND: f64 = 10.0;
+
+/// A data key of a message.
+pub(super) struct Unwrapped {
+    pub data_key: Arc<Secret>,
+    /// Under which the cache keeps it.
+    pub id: Id,
+    /// Under which it is remembered until the message is authenticated, if a request was made for it.
+    pub recent_id: Option<Id>,
+}
 
 /// Belongs to a keyring and its clones. A forked child begins with nothing.
 pub(super) struct RecentUnwraps(PerProcess<Mutex<State>>);

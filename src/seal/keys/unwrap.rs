@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::keyring::Keyring;
-use super::recent_unwraps::Recent;
+use super::recent_unwraps::{Recent, RecentUnwraps, Unwrapped};
 use super::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::call_control;
 use crate::error::{Error, Result};
@@ -18,21 +18,23 @@ use crate::seal::format::header::Header;
 use crate::secret::Secret;
 use crate::status::{Category, Status};
 
-/// A data key of a message.
-pub(super) struct Unwrapped {
-    pub data_key: Arc<Secret>,
-    /// Under which the cache keeps it.
-    pub id: Id,
-    /// Under which it is remembered until the message is authenticated, if a request was made for it.
-    pub recent_id: Option<Id>,
+/// What a keyring says about unwrapping.
+pub(super) struct KeyringView<'a> {
+    pub keys: Vec<&'a dyn WrappingKey>,
+    pub total_timeout: Duration,
+    pub max_private_key_operations: usize,
+    pub recent_unwraps: &'a RecentUnwraps,
+    /// How long an unwrapped data key may be kept; nothing without a cache.
+    pub open_max_age: Option<Duration>,
+    /// The id under which the cache keeps the data key of a wrapped key.
+    pub id_of: &'a dyn Fn(&WrappedKey) -> Result<Id>,
 }
 
 /// The work for one message.
 struct Unwrapping<'a> {
-    keyring: &'a Keyring,
+    keyring: &'a KeyringView<'a>,
     header: &'a Header,
     request: KeyRequest<'a>,
-    context: &'a Context,
     failures: Vec<Error>,
     /// Services that could not be asked or could not answer, with the reason.
     outages: Vec<(u64, Error)>,
@@ -40,18 +42,11 @@ struct Unwrapping<'a> {
 }
 
 /// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
-pub(super) fn unwrap(keyring: &Keyring, header: &Header, context: &Context, early: bool) -> Result<Unwrapped> {
+pub(super) fn unwrap(keyring: &KeyringView<'_>, header: &Header, context: &Context, early: bool) -> Result<Unwrapped> {
     let json = context.canonical_json();
     let request = KeyRequest { context, context_json: json.as_deref(), data_key_len: header.suite.key_len, early };
-    let unwrapping = Unwrapping {
-        keyring,
-        header,
-        request,
-        context,
-        failures: Vec::new(),
-        outages: Vec::new(),
-        private_key_operations: 0,
-    };
+    let unwrapping =
+        Unwrapping { keyring, header, request, failures: Vec::new(), outages: Vec::new(), private_key_operations: 0 };
     unwrapping.run()
 }
 
@@ -60,7 +55,7 @@ impl<'a> Unwrapping<'a> {
         let claims = self.claims();
         for (place, (key, wrapped_keys)) in claims.iter().enumerate() {
             // A service that does not answer has to leave time for those after it.
-            let share = call_control::time_left(self.keyring.total_timeout()) / (claims.len() - place) as u32;
+            let share = call_control::time_left(self.keyring.total_timeout) / (claims.len() - place) as u32;
             let unwrapped = call_control::with_timeout(share, || self.unwrap_with(*key, wrapped_keys));
             if let Some(unwrapped) = unwrapped? {
                 return Ok(unwrapped);
@@ -73,9 +68,9 @@ impl<'a> Unwrapping<'a> {
     fn claims(&self) -> Vec<(&'a dyn WrappingKey, Vec<&'a WrappedKey>)> {
         let mut seen = HashSet::new();
         let distinct: Vec<_> = self.header.wrapped_keys.iter().filter(|wrapped| seen.insert(*wrapped)).collect();
-        let claims = self.keyring.keys().map(|key| {
+        let claims = self.keyring.keys.iter().map(|key| {
             let claimed = distinct.iter().copied().filter(|wrapped| key.claims(wrapped));
-            (key, claimed.collect::<Vec<_>>())
+            (*key, claimed.collect::<Vec<_>>())
         });
         claims.filter(|(_, wrapped_keys)| !wrapped_keys.is_empty()).collect()
     }
@@ -101,7 +96,7 @@ impl<'a> Unwrapping<'a> {
     }
 
     fn unwrap_one(&mut self, key: &dyn WrappingKey, wrapped: &'a WrappedKey) -> Result<Unwrapped> {
-        let id = self.keyring.wrapped_key_id(self.header, self.context, wrapped)?;
+        let id = (self.keyring.id_of)(wrapped)?;
         let (data_key, recent_id) = match key.unwrap_cost() {
             UnwrapCost::Request(service) => {
                 let recent_id = IdMaker::new("recent").part(&key.identity()).part(&id).finish();
@@ -127,7 +122,7 @@ impl<'a> Unwrapping<'a> {
         service: u64,
         recent_id: Id,
     ) -> Result<Arc<Secret>> {
-        let recent = self.keyring.recent_unwraps();
+        let recent = self.keyring.recent_unwraps;
         match recent.find(&recent_id) {
             Some(Recent::Failed(error)) => return Err(error),
             Some(Recent::Unproven(data_key)) if !self.request.early => return Ok(data_key),
@@ -139,7 +134,7 @@ impl<'a> Unwrapping<'a> {
         recent.check_share()?;
         let unwrapped = self.checked_unwrap(key, wrapped);
         match &unwrapped {
-            Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age()),
+            Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age),
             Err(error) if blames_message(error) => recent.remember_failure(recent_id, error),
             Err(error) if error.is_outage() => self.outages.push((service, error.clone())),
             Err(_) => {}
@@ -148,7 +143,7 @@ impl<'a> Unwrapping<'a> {
     }
 
     fn count_private_key_operation(&mut self) -> Result<()> {
-        let most = self.keyring.limits().private_key_operations;
+        let most = self.keyring.max_private_key_operations;
         if self.private_key_operations >= most {
             let message = format!("the message has more than {most} data keys that name RSA keys of the keyring");
             return Err(Error::new(Status::TooManyDataKeys, message));
@@ -190,8 +185,8 @@ fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
 }
 
 /// None of the keyring's keys is named by the message.
-fn no_match(keyring: &Keyring, header: &Header) -> Error {
-    if keyring.keys().next().is_none() {
+fn no_match(keyring: &KeyringView<'_>, header: &Header) -> Error {
+    if keyring.keys.is_empty() {
         return Error::new(Status::NoUsableKey, "the keyring has no key");
     }
     let named = header.wrapped_keys.iter().map(|key| {
