@@ -142,8 +142,8 @@ static long mount_of(int file) {
 }
 
 /* From linux/fs.h, which not every C library comes with. */
-#define GET_FLAGS _IOR('f', 1, long)
-#define FLAG_APPEND 0x20
+static const unsigned GET_FLAGS = _IOR('f', 1, long);
+enum { FLAG_APPEND = 0x20 };
 
 /* In a folder that is only ever appended to, names are made and never changed. */
 static int keeps_names(int folder) {
