@@ -62,8 +62,10 @@
  *   writes nothing to stdout or stderr, and never changes the host's signal disposition, so a broken connection raises
  *   no SIGPIPE in the host. Only functions with "env" or "default" in their name read environment variables; what the
  *   library stands on looks at three by itself: OPENSSL_ia32cap (CPU features, once when loaded), RUST_MIN_STACK and
- *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). A client may be used before
- *   and after fork(): the child makes connections of its own. dlclose() leaves the library mapped.
+ *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). In a program that runs with
+ *   privileges which its caller does not have (setuid, setgid, file capabilities), those functions take nothing from the
+ *   environment, HOME included. A client may be used before and after fork(): the child makes connections of its own.
+ *   dlclose() leaves the library mapped.
  *
  * MEMORY AND SECRETS
  *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before their memory is given
