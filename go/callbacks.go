@@ -91,10 +91,21 @@ func tell(last *lastReport, call C.uintptr_t, r report) C.int {
 }
 
 //export tckmsGoLog
-func tckmsGoLog(handle C.uintptr_t, level C.int, message *C.char) {
+func tckmsGoLog(handle C.uintptr_t, event *C.tckms_log_event) {
 	_ = recoverToError(func() error {
 		callback := cgo.Handle(handle).Value().(func(LogEvent))
-		callback(LogEvent{Level: LogLevel(level), Message: C.GoString(message)})
+		copied := LogEvent{
+			Level:     LogLevel(C.tckms_log_event_level(event)),
+			Message:   C.GoString(C.tckms_log_event_message(event)),
+			Action:    C.GoString(C.tckms_log_event_action(event)),
+			Status:    Status(C.tckms_log_event_status(event)),
+			Attempt:   int(C.tckms_log_event_attempt(event)),
+			RequestID: C.GoString(C.tckms_log_event_request_id(event)),
+		}
+		if ms := int64(C.tckms_log_event_ms(event)); ms > 0 {
+			copied.Duration = time.Duration(ms) * time.Millisecond
+		}
+		callback(copied)
 		return nil
 	})
 }

@@ -6,7 +6,6 @@ import "C"
 import (
 	"context"
 	"runtime"
-	"runtime/cgo"
 	"time"
 )
 
@@ -18,7 +17,6 @@ type Client struct {
 	gate
 	total  time.Duration
 	handle *C.tckms_client
-	log    cgo.Handle
 	// The program's own functions that supply credentials.
 	providers []*credentialsProvider
 }
@@ -27,30 +25,25 @@ type Client struct {
 func NewClient(o Options) (*Client, error) {
 	config := newConfig()
 	defer config.free()
-	client, err := func() (*Client, error) {
-		for _, set := range o.settings() {
-			if err := set(config); err != nil {
-				return nil, err
-			}
-		}
-		var handle *C.tckms_client
-		if err := checked(C.tckms_go_client_new(config.handle, &handle)); err != nil {
+	for _, set := range o.settings() {
+		if err := set(config); err != nil {
 			return nil, err
 		}
-		total := o.TotalTimeout
-		if total == 0 {
-			total = defaultTotalTimeout
-		}
-		return newClient(handle, config, total, o.MaxConcurrentCalls), nil
-	}()
-	if err != nil && config.log != 0 {
-		config.log.Delete()
 	}
-	return client, err
+	var handle *C.tckms_client
+	if err := checked(C.tckms_go_client_new(config.handle, &handle)); err != nil {
+		return nil, err
+	}
+	total := o.TotalTimeout
+	if total == 0 {
+		total = defaultTotalTimeout
+	}
+	return newClient(handle, config, total, o.MaxConcurrentCalls), nil
 }
 
-// NewClientFromEnv makes a client from the environment: DefaultCredentials, TENCENTCLOUD_REGION, and if they are set
-// TCKMS_ENDPOINT and TCKMS_CA_FILE.
+// NewClientFromEnv makes a client from the environment: DefaultCredentials, TENCENTCLOUD_REGION, and those of TCKMS_ENDPOINT,
+// TCKMS_STS_ENDPOINT, TCKMS_CA_FILE, TCKMS_PROXY and TCKMS_INSECURE_HTTP_ALLOWED that are set. A program with more privileges
+// than the user who started it gets none of them.
 func NewClientFromEnv() (*Client, error) {
 	var handle *C.tckms_client
 	if err := checked(C.tckms_go_client_new_from_env(&handle)); err != nil {
@@ -60,7 +53,7 @@ func NewClientFromEnv() (*Client, error) {
 }
 
 func newClient(handle *C.tckms_client, made *config, total time.Duration, maxCalls int) *Client {
-	client := &Client{gate: newGate(maxCalls), total: total, handle: handle, log: made.log, providers: made.providers}
+	client := &Client{gate: newGate(maxCalls), total: total, handle: handle, providers: made.providers}
 	// A net for programs that forget to close. No call is in C then: it would still refer to the client.
 	runtime.SetFinalizer(client, func(c *Client) { _ = c.Close() })
 	return client
@@ -79,10 +72,6 @@ func (c *Client) Close() error {
 func (c *Client) free() {
 	C.tckms_client_free(c.handle)
 	c.handle = nil
-	if c.log != 0 {
-		// Nothing logs any more.
-		c.log.Delete()
-	}
 }
 
 func (c *Client) leave() {
@@ -191,8 +180,8 @@ type Stats struct {
 	// Throttles are replies with RequestLimitExceeded or HTTP 429.
 	Throttles uint64
 	// The calls that failed, by category.
-	FailuresArgument, FailuresCredentials, FailuresTransport, FailuresIdentity uint64
-	FailuresRequest, FailuresUnavailable, FailuresIntegrity, FailuresLocal, FailuresLibrary   uint64
+	FailuresArgument, FailuresCredentials, FailuresTransport, FailuresIdentity              uint64
+	FailuresRequest, FailuresUnavailable, FailuresIntegrity, FailuresLocal, FailuresLibrary uint64
 	// Bytes of bodies, without headers and TLS.
 	BytesSent, BytesReceived uint64
 	// ConnectionsOpened is how many connections were made.

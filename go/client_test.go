@@ -136,7 +136,7 @@ func TestCategoriesAndLevelsHaveNames(t *testing.T) {
 	for category, want := range map[Category]string{
 		OK.Category(): "ok", ErrInvalidLength.Category(): "argument", ErrNoCredentials.Category(): "credentials",
 		ErrTimedOut.Category(): "transport", ErrAuthFailure.Category(): "identity", ErrCMKNotFound.Category(): "request",
-		ErrServiceUnavailable.Category(): "unavailable", ErrTruncated.Category(): "integrity", ErrInternal.Category(): "library",
+		ErrServiceUnavailable.Category(): "unavailable", ErrTruncated.Category(): "integrity", ErrCanceled.Category(): "local", ErrInternal.Category(): "library",
 		Status(7).Category(): "unknown",
 	} {
 		if category.String() != want {
@@ -496,6 +496,9 @@ func TestLog(t *testing.T) {
 		o.Log = func(event LogEvent) {
 			mu.Lock()
 			lines = append(lines, fmt.Sprint(event.Level, " ", event.Message))
+			if event.Action != "Encrypt" || event.Status != OK || event.Attempt != 1 || len(event.RequestID) != 36 || event.Duration > time.Hour {
+				t.Errorf("%+v", event)
+			}
 			mu.Unlock()
 			panic("which is lost")
 		}

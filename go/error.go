@@ -155,6 +155,10 @@ func (s Status) Error() string {
 	return s.String() + ": " + C.GoString(C.tckms_status_message(C.int(s)))
 }
 
+// Retryable tells whether a call that ends so may succeed later without any change. Error.Retryable says it of a certain
+// failure, and knows more.
+func (s Status) Retryable() bool { return C.tckms_status_retryable(C.int(s)) != 0 }
+
 // Category tells what kind of trouble the status is.
 func (s Status) Category() Category {
 	return Category(C.tckms_status_category(C.int(s)))
@@ -182,6 +186,8 @@ func (c Category) String() string {
 		return "unavailable"
 	case CategoryIntegrity:
 		return "integrity"
+	case CategoryLocal:
+		return "local"
 	case CategoryLibrary:
 		return "library"
 	default:

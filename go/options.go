@@ -58,8 +58,18 @@ func (l LogLevel) String() string {
 // LogEvent is one line of the log.
 type LogEvent struct {
 	Level LogLevel
-	// Message is a text for people. It may change between versions.
+	// Message is a text for people. It may change in any version: what programs read is in the other fields.
 	Message string
+	// Action is the action that the event is about, such as "Encrypt"; "" when it is about no request.
+	Action string
+	// Status is how the attempt or the call ended; OK also when the event is about neither.
+	Status Status
+	// Attempt is the number of the attempt, from 1; of a call that failed, how many attempts it made; 0 for none.
+	Attempt int
+	// Duration is how long the attempt, the call or the wait before the next attempt takes, in milliseconds.
+	Duration time.Duration
+	// RequestID is the service's id of the request; "" when it did not answer.
+	RequestID string
 }
 
 // Options are what a client is made from. Region and Credentials are needed; everything else may be left at its zero
@@ -90,6 +100,13 @@ type Options struct {
 	TryTimeout time.Duration
 	// TotalTimeout limits a call with all its attempts and waits. Default 30 s. A context's deadline may be sooner.
 	TotalTimeout time.Duration
+	// MaxConnections limits how many connections there are at the same time. Default 32.
+	MaxConnections int
+	// MaxIdleConnections limits how many idle connections are kept for IdleTimeout; those beyond that are closed after 5 s.
+	// Default 8; -1 for none.
+	MaxIdleConnections int
+	// IdleTimeout limits how long an idle connection is kept. Default 60 s.
+	IdleTimeout time.Duration
 	// MaxAttempts limits how often a request is sent. Default 4; 1 means no retry.
 	MaxAttempts int
 	// RetryUnsafeActions lets Call repeat actions that create something.
@@ -118,11 +135,9 @@ type Options struct {
 	STSEndpoint string
 }
 
-// config is a tckms_config, with the program's own functions in it: the handle of the one that it logs to, and those
-// that supply credentials.
+// config is a tckms_config, with the program's own functions in it that supply credentials.
 type config struct {
 	handle    *C.tckms_config
-	log       cgo.Handle
 	providers []*credentialsProvider
 }
 
@@ -192,6 +207,13 @@ func (o *Options) settings() []setting {
 	add(o.ConnectTimeout != 0, number(C.TCKMS_GO_CONNECT_TIMEOUT, milliseconds(o.ConnectTimeout)))
 	add(o.TryTimeout != 0, number(C.TCKMS_GO_TRY_TIMEOUT, milliseconds(o.TryTimeout)))
 	add(o.TotalTimeout != 0, number(C.TCKMS_GO_TOTAL_TIMEOUT, milliseconds(o.TotalTimeout)))
+	add(o.MaxConnections != 0, number(C.TCKMS_GO_MAX_CONNECTIONS, int64(o.MaxConnections)))
+	idle := int64(o.MaxIdleConnections)
+	if idle == -1 {
+		idle = 0
+	}
+	add(o.MaxIdleConnections != 0, number(C.TCKMS_GO_MAX_IDLE_CONNECTIONS, idle))
+	add(o.IdleTimeout != 0, number(C.TCKMS_GO_IDLE_TIMEOUT, milliseconds(o.IdleTimeout)))
 	add(o.MaxAttempts != 0, number(C.TCKMS_GO_MAX_ATTEMPTS, int64(o.MaxAttempts)))
 	add(o.RetryUnsafeActions, number(C.TCKMS_GO_RETRY_UNSAFE, 1))
 	add(o.RatePerSecond != 0, func(c *config) error {
@@ -204,8 +226,13 @@ func (o *Options) settings() []setting {
 	add(o.UserAgent != "", text(C.TCKMS_GO_USER_AGENT_SUFFIX, o.UserAgent))
 	add(o.Language != "", text(C.TCKMS_GO_LANGUAGE, o.Language))
 	add(o.Log != nil && o.LogLevel != LogOff, func(c *config) error {
-		c.log = cgo.NewHandle(o.Log)
-		return checked(C.tckms_go_set_log(c.handle, C.int(o.LogLevel), C.uintptr_t(c.log)))
+		handle := cgo.NewHandle(o.Log)
+		err := checked(C.tckms_go_set_log(c.handle, C.int(o.LogLevel), C.uintptr_t(handle)))
+		if err != nil {
+			// C calls the destructor only after success.
+			handle.Delete()
+		}
+		return err
 	})
 	return all
 }

@@ -116,6 +116,151 @@ tckms_go_outcome tckms_go_call(const tckms_client *client, tckms_go_how how, con
   CLIENT_CALL(tckms_call(with, action, request_json, &outcome.first));
 }
 
+/* A number too large for int stays too large. */
+static int as_int(int64_t value) {
+  return value > INT_MAX ? INT_MAX : value < INT_MIN ? INT_MIN : (int)value;
+}
+
+tckms_go_outcome tckms_go_public_key(const tckms_client *client, tckms_go_how how, const char *key_id, int pem) {
+  CLIENT_CALL((pem ? tckms_public_key_pem : tckms_public_key)(with, key_id, &outcome.first));
+}
+
+static tckms_status use_key(const tckms_client *client, tckms_go_key_use use, const char *key_id, int algorithm,
+                            const void *bytes, size_t len, tckms_buffer *out) {
+  switch (use) {
+    case TCKMS_GO_SIGN:
+      return tckms_sign(client, key_id, algorithm, bytes, len, out);
+    case TCKMS_GO_SIGN_DIGEST:
+      return tckms_sign_digest(client, key_id, algorithm, bytes, len, out);
+    case TCKMS_GO_RSA_ENCRYPT:
+      return tckms_rsa_encrypt(client, key_id, algorithm, bytes, len, out);
+    case TCKMS_GO_RSA_DECRYPT:
+      return tckms_rsa_decrypt(client, key_id, algorithm, bytes, len, out);
+  }
+  abort();
+}
+
+tckms_go_outcome tckms_go_use_key(const tckms_client *client, tckms_go_how how, tckms_go_key_use use,
+                                  const char *key_id, int algorithm, const void *bytes, size_t len) {
+  CLIENT_CALL(use_key(with, use, key_id, algorithm, bytes, len, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_verify(const tckms_client *client, tckms_go_how how, int digest, const char *key_id,
+                                 int algorithm, const void *bytes, size_t len, const void *signature,
+                                 size_t signature_len) {
+  CLIENT_CALL((digest ? tckms_verify_digest : tckms_verify)(with, key_id, algorithm, bytes, len, signature,
+                                                            signature_len));
+}
+
+tckms_go_outcome tckms_go_sm2_digest(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                     const void *user_id, size_t user_id_len, const void *msg, size_t len) {
+  CLIENT_CALL(tckms_sm2_digest(with, key_id, user_id, user_id_len, msg, len, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_sm2_decrypt(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                      const void *ciphertext, size_t len) {
+  CLIENT_CALL(tckms_sm2_decrypt(with, key_id, ciphertext, len, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_signature_to_raw(tckms_go_how how, const void *signature, size_t len, size_t raw_len) {
+  CALL(tckms_signature_to_raw(signature, len, raw_len, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_signature_from_raw(tckms_go_how how, const void *raw, size_t len) {
+  CALL(tckms_signature_from_raw(raw, len, &outcome.first));
+}
+
+static tckms_status create_key(const tckms_client *client, tckms_create_key_options *options, char **tags,
+                               tckms_go_outcome *outcome) {
+  tckms_status status;
+  /* One more, since calloc of nothing may be NULL. */
+  tckms_tag *pairs = calloc(options->tag_count + 1, sizeof *pairs);
+  size_t i;
+  for (i = 0; pairs != NULL && i < options->tag_count; i++) {
+    pairs[i].key = tags[2 * i];
+    pairs[i].value = tags[2 * i + 1];
+  }
+  options->tags = pairs;
+  status = tckms_create_key(client, options, sizeof *options, &outcome->first, &outcome->second);
+  free(pairs);
+  return status;
+}
+
+tckms_go_outcome tckms_go_create_key(const tckms_client *client, tckms_go_how how, const char *alias,
+                                     const char *usage, const char *description, char **tags, size_t tag_count,
+                                     int external) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  options.alias = alias;
+  options.usage = usage;
+  options.description = description;
+  options.tag_count = tag_count;
+  options.external = external != 0;
+  CLIENT_CALL(create_key(with, &options, tags, &outcome));
+}
+
+static int list_key(void *userdata, const tckms_key_info *key) {
+  tckmsGoKey((uintptr_t)userdata, (tckms_key_info *)key);
+  return 0;
+}
+
+static tckms_status describe_key(const tckms_client *client, const char *key_id, uintptr_t handle) {
+  tckms_key_info *key;
+  tckms_status status = tckms_describe_key(client, key_id, &key);
+  if (status == TCKMS_OK) {
+    tckmsGoKey(handle, key);
+  }
+  tckms_key_info_free(key);
+  return status;
+}
+
+tckms_go_outcome tckms_go_describe_key(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                       uintptr_t handle) {
+  CLIENT_CALL(describe_key(with, key_id, handle));
+}
+
+tckms_go_outcome tckms_go_list_keys(const tckms_client *client, tckms_go_how how, const char *usage,
+                                    const char *state, const char *search, uintptr_t handle) {
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  filter.usage = usage;
+  filter.state = state;
+  filter.search = search;
+  CLIENT_CALL(tckms_list_keys(with, &filter, sizeof filter, list_key, (void *)handle));
+}
+
+static tckms_status change_key(const tckms_client *client, tckms_go_key_change change, const char *key_id) {
+  switch (change) {
+    case TCKMS_GO_ENABLE:
+      return tckms_enable_key(client, key_id);
+    case TCKMS_GO_DISABLE:
+      return tckms_disable_key(client, key_id);
+    case TCKMS_GO_CANCEL_DELETION:
+      return tckms_cancel_key_deletion(client, key_id);
+    case TCKMS_GO_ROTATE:
+      return tckms_rotate_key(client, key_id);
+  }
+  abort();
+}
+
+tckms_go_outcome tckms_go_change_key(const tckms_client *client, tckms_go_how how, tckms_go_key_change change,
+                                     const char *key_id) {
+  CLIENT_CALL(change_key(with, change, key_id));
+}
+
+tckms_go_outcome tckms_go_schedule_key_deletion(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                                int64_t days, int64_t *deleted_at_seconds) {
+  CLIENT_CALL(tckms_schedule_key_deletion(with, key_id, as_int(days), deleted_at_seconds));
+}
+
+tckms_go_outcome tckms_go_set_key_rotation(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                           int64_t days) {
+  CLIENT_CALL(tckms_set_key_rotation(with, key_id, as_int(days)));
+}
+
+tckms_go_outcome tckms_go_import_key_material(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                              const void *material, size_t len, int64_t valid_to_seconds) {
+  CLIENT_CALL(tckms_import_key_material(with, key_id, material, len, valid_to_seconds));
+}
+
 tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out) {
   return ended(tckms_client_stats(client, out, sizeof *out));
 }
@@ -168,11 +313,6 @@ static tckms_status set_text(tckms_config *config, tckms_go_text_setter setter, 
   abort();
 }
 
-/* A number too large for int stays too large. */
-static int as_int(int64_t value) {
-  return value > INT_MAX ? INT_MAX : value < INT_MIN ? INT_MIN : (int)value;
-}
-
 static tckms_status set_number(tckms_config *config, tckms_go_number_setter setter, int64_t value) {
   switch (setter) {
     case TCKMS_GO_SITE:
@@ -195,6 +335,12 @@ static tckms_status set_number(tckms_config *config, tckms_go_number_setter sett
       return tckms_config_set_total_timeout_ms(config, value);
     case TCKMS_GO_MAX_ATTEMPTS:
       return tckms_config_set_max_attempts(config, as_int(value));
+    case TCKMS_GO_MAX_CONNECTIONS:
+      return tckms_config_set_max_connections(config, as_int(value));
+    case TCKMS_GO_MAX_IDLE_CONNECTIONS:
+      return tckms_config_set_max_idle_connections(config, as_int(value));
+    case TCKMS_GO_IDLE_TIMEOUT:
+      return tckms_config_set_idle_timeout_ms(config, value);
   }
   abort();
 }
@@ -248,7 +394,7 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
 /* A handle of Go is a number, and the userdata of C a pointer that nobody follows. */
 
 static void on_log(void *userdata, const tckms_log_event *event) {
-  tckmsGoLog((uintptr_t)userdata, tckms_log_event_level(event), (char *)tckms_log_event_message(event));
+  tckmsGoLog((uintptr_t)userdata, (tckms_log_event *)event);
 }
 
 static int ask(void *userdata, tckms_credentials *out) {
@@ -260,7 +406,7 @@ static void forget(void *userdata) {
 }
 
 tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t handle) {
-  return ended(tckms_config_set_log(config, level, on_log, (void *)handle, NULL));
+  return ended(tckms_config_set_log(config, level, on_log, (void *)handle, forget));
 }
 
 tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle) {

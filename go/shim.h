@@ -50,6 +50,44 @@ tckms_go_outcome tckms_go_generate_random(const tckms_client *client, tckms_go_h
 void tckms_go_random_free(tckms_go_outcome *outcome);
 tckms_go_outcome tckms_go_call(const tckms_client *client, tckms_go_how how, const char *action,
                                const char *request_json);
+/* What an asymmetric key does with some bytes. */
+typedef enum { TCKMS_GO_SIGN, TCKMS_GO_SIGN_DIGEST, TCKMS_GO_RSA_ENCRYPT, TCKMS_GO_RSA_DECRYPT } tckms_go_key_use;
+
+tckms_go_outcome tckms_go_public_key(const tckms_client *client, tckms_go_how how, const char *key_id, int pem);
+tckms_go_outcome tckms_go_use_key(const tckms_client *client, tckms_go_how how, tckms_go_key_use use,
+                                  const char *key_id, int algorithm, const void *bytes, size_t len);
+tckms_go_outcome tckms_go_verify(const tckms_client *client, tckms_go_how how, int digest, const char *key_id,
+                                 int algorithm, const void *bytes, size_t len, const void *signature,
+                                 size_t signature_len);
+tckms_go_outcome tckms_go_sm2_digest(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                     const void *user_id, size_t user_id_len, const void *msg, size_t len);
+tckms_go_outcome tckms_go_sm2_decrypt(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                      const void *ciphertext, size_t len);
+tckms_go_outcome tckms_go_signature_to_raw(tckms_go_how how, const void *signature, size_t len, size_t raw_len);
+tckms_go_outcome tckms_go_signature_from_raw(tckms_go_how how, const void *raw, size_t len);
+
+/* `tags` are keys and values in turns. */
+tckms_go_outcome tckms_go_create_key(const tckms_client *client, tckms_go_how how, const char *alias,
+                                     const char *usage, const char *description, char **tags, size_t tag_count,
+                                     int external);
+/* `handle` stands for a list of Go that gets each key. */
+tckms_go_outcome tckms_go_describe_key(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                       uintptr_t handle);
+tckms_go_outcome tckms_go_list_keys(const tckms_client *client, tckms_go_how how, const char *usage,
+                                    const char *state, const char *search, uintptr_t handle);
+
+/* What is done to a key. */
+typedef enum { TCKMS_GO_ENABLE, TCKMS_GO_DISABLE, TCKMS_GO_CANCEL_DELETION, TCKMS_GO_ROTATE } tckms_go_key_change;
+
+tckms_go_outcome tckms_go_change_key(const tckms_client *client, tckms_go_how how, tckms_go_key_change change,
+                                     const char *key_id);
+tckms_go_outcome tckms_go_schedule_key_deletion(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                                int64_t days, int64_t *deleted_at_seconds);
+tckms_go_outcome tckms_go_set_key_rotation(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                           int64_t days);
+tckms_go_outcome tckms_go_import_key_material(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                              const void *material, size_t len, int64_t valid_to_seconds);
+
 tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out);
 
 tckms_go_outcome tckms_go_client_new(const tckms_config *config, tckms_client **out);
@@ -83,7 +121,10 @@ typedef enum {
   TCKMS_GO_CONNECT_TIMEOUT,
   TCKMS_GO_TRY_TIMEOUT,
   TCKMS_GO_TOTAL_TIMEOUT,
-  TCKMS_GO_MAX_ATTEMPTS
+  TCKMS_GO_MAX_ATTEMPTS,
+  TCKMS_GO_MAX_CONNECTIONS,
+  TCKMS_GO_MAX_IDLE_CONNECTIONS,
+  TCKMS_GO_IDLE_TIMEOUT
 } tckms_go_number_setter;
 
 tckms_go_outcome tckms_go_set_text(tckms_config *config, tckms_go_text_setter setter, const char *value);

@@ -1,0 +1,215 @@
+package tckms
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// SignAlgorithm is how a key signs.
+type SignAlgorithm int
+
+// The algorithms.
+const (
+	// SignDefault is the one that the key has; PSS for RSA, which has two.
+	SignDefault SignAlgorithm = C.TCKMS_SIGN_DEFAULT
+	// SignECDSAP256SHA256 is ECDSA on P-256 with SHA-256.
+	SignECDSAP256SHA256 SignAlgorithm = C.TCKMS_SIGN_ECDSA_P256_SHA256
+	// SignECDSAP384SHA384 is ECDSA on P-384 with SHA-384.
+	SignECDSAP384SHA384 SignAlgorithm = C.TCKMS_SIGN_ECDSA_P384_SHA384
+	// SignRSAPSSSHA256 is RSASSA-PSS with SHA-256 and a salt of 32 bytes.
+	SignRSAPSSSHA256 SignAlgorithm = C.TCKMS_SIGN_RSA_PSS_SHA256
+	// SignRSAPKCS1SHA256 is RSASSA-PKCS1-v1_5 with SHA-256.
+	SignRSAPKCS1SHA256 SignAlgorithm = C.TCKMS_SIGN_RSA_PKCS1_SHA256
+	// SignSM2SM3 is SM2 with SM3.
+	SignSM2SM3 SignAlgorithm = C.TCKMS_SIGN_SM2_SM3
+)
+
+// RSAPadding is how RSA pads a plaintext.
+type RSAPadding int
+
+// The paddings.
+const (
+	// RSAOAEPSHA256 is OAEP with SHA-256 and an empty label.
+	RSAOAEPSHA256 RSAPadding = C.TCKMS_RSA_OAEP_SHA256
+	// RSAOAEPSHA1 is OAEP with SHA-1 and an empty label.
+	RSAOAEPSHA1 RSAPadding = C.TCKMS_RSA_OAEP_SHA1
+	// RSAPKCS1v15 is for peers that have nothing else. A program that lets a peer find out whether decryption failed, by its
+	// answer or by its time, lets the peer decrypt messages.
+	RSAPKCS1v15 RSAPadding = C.TCKMS_RSA_PKCS1_V1_5
+)
+
+// PublicKey returns the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER, for x509.ParsePKIXPublicKey. A
+// client fetches each key once and then keeps it.
+func (c *Client) PublicKey(ctx context.Context, keyID string) ([]byte, error) {
+	return c.publicKey(ctx, keyID, false)
+}
+
+// PublicKeyPEM returns the same in PEM.
+func (c *Client) PublicKeyPEM(ctx context.Context, keyID string) ([]byte, error) {
+	return c.publicKey(ctx, keyID, true)
+}
+
+func (c *Client) publicKey(ctx context.Context, keyID string, pem bool) ([]byte, error) {
+	r := newRequest("GetPublicKey")
+	key := r.text(keyID)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_public_key(c.handle, how, key, truth(pem))
+	}
+	public, _, err := r.do(ctx, c)
+	return public, err
+}
+
+// useKey has an asymmetric key do something with some bytes.
+func (c *Client) useKey(ctx context.Context, action string, use C.tckms_go_key_use, keyID string, algorithm int, input []byte) ([]byte, error) {
+	r := newRequest(action)
+	key := r.text(keyID)
+	bytes, size := r.bytes(input)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_use_key(c.handle, how, use, key, C.int(algorithm), bytes, size)
+	}
+	output, _, err := r.do(ctx, c)
+	return output, err
+}
+
+// Sign signs a message of any size with a key that never leaves KMS. The message is hashed here, and the signature is
+// verified with the public key before it is returned. Those of ECDSA and SM2 are in DER.
+func (c *Client) Sign(ctx context.Context, keyID string, algorithm SignAlgorithm, message []byte) ([]byte, error) {
+	return c.useKey(ctx, "SignByAsymmetricKey", C.TCKMS_GO_SIGN, keyID, int(algorithm), message)
+}
+
+// SignDigest signs a digest of 32 bytes, 48 for P-384. For SM2 it is that of SM2Digest.
+func (c *Client) SignDigest(ctx context.Context, keyID string, algorithm SignAlgorithm, digest []byte) ([]byte, error) {
+	return c.useKey(ctx, "SignByAsymmetricKey", C.TCKMS_GO_SIGN_DIGEST, keyID, int(algorithm), digest)
+}
+
+// Verify checks a signature of a message here, with the public key. A signature that is not valid is ErrSignatureInvalid.
+func (c *Client) Verify(ctx context.Context, keyID string, algorithm SignAlgorithm, message, signature []byte) error {
+	return c.verify(ctx, keyID, algorithm, message, signature, false)
+}
+
+// VerifyDigest checks a signature of a digest.
+func (c *Client) VerifyDigest(ctx context.Context, keyID string, algorithm SignAlgorithm, digest, signature []byte) error {
+	return c.verify(ctx, keyID, algorithm, digest, signature, true)
+}
+
+func (c *Client) verify(ctx context.Context, keyID string, algorithm SignAlgorithm, input, signature []byte, digest bool) error {
+	r := newRequest("Verify")
+	key := r.text(keyID)
+	bytes, size := r.bytes(input)
+	sig, sigSize := r.bytes(signature)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_verify(c.handle, how, truth(digest), key, C.int(algorithm), bytes, size, sig, sigSize)
+	}
+	_, _, err := r.do(ctx, c)
+	return err
+}
+
+// SM2Digest computes the digest that SM2 signs. A nil userID is "1234567812345678".
+func (c *Client) SM2Digest(ctx context.Context, keyID string, userID, message []byte) ([]byte, error) {
+	r := newRequest("SM2Digest")
+	key := r.text(keyID)
+	user, userSize := r.bytes(userID)
+	bytes, size := r.bytes(message)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_sm2_digest(c.handle, how, key, user, userSize, bytes, size)
+	}
+	digest, _, err := r.do(ctx, c)
+	return digest, err
+}
+
+// RSAEncrypt encrypts a small secret under an RSA key, here: at most 190 bytes with RSAOAEPSHA256.
+func (c *Client) RSAEncrypt(ctx context.Context, keyID string, padding RSAPadding, plaintext []byte) ([]byte, error) {
+	return c.useKey(ctx, "RSAEncrypt", C.TCKMS_GO_RSA_ENCRYPT, keyID, int(padding), plaintext)
+}
+
+// RSADecrypt decrypts what was encrypted under an RSA key. Every failure to decrypt is ErrDecryptionFailed.
+func (c *Client) RSADecrypt(ctx context.Context, keyID string, padding RSAPadding, ciphertext []byte) ([]byte, error) {
+	return c.useKey(ctx, "AsymmetricRsaDecrypt", C.TCKMS_GO_RSA_DECRYPT, keyID, int(padding), ciphertext)
+}
+
+// SM2Decrypt decrypts what was encrypted under an SM2 key: C1, C3 and C2 in DER, at most 256 bytes.
+func (c *Client) SM2Decrypt(ctx context.Context, keyID string, ciphertext []byte) ([]byte, error) {
+	r := newRequest("AsymmetricSm2Decrypt")
+	key := r.text(keyID)
+	bytes, size := r.bytes(ciphertext)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_sm2_decrypt(c.handle, how, key, bytes, size)
+	}
+	plaintext, _, err := r.do(ctx, c)
+	return plaintext, err
+}
+
+// SignatureToRaw turns a signature of ECDSA or SM2 from DER into r and s side by side, of size bytes together: 64 for P-256
+// and SM2, 96 for P-384. JWT wants them so.
+func SignatureToRaw(signature []byte, size int) ([]byte, error) {
+	r := newRequest("SignatureToRaw")
+	bytes, len := r.bytes(signature)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
+		return C.tckms_go_signature_to_raw(how, bytes, len, length(size))
+	}
+	raw, _, err := r.do(context.Background(), noCaller{})
+	return raw, err
+}
+
+// SignatureFromRaw turns r and s side by side into a signature in DER.
+func SignatureFromRaw(raw []byte) ([]byte, error) {
+	r := newRequest("SignatureFromRaw")
+	bytes, len := r.bytes(raw)
+	r.call = func(how C.tckms_go_how) C.tckms_go_outcome { return C.tckms_go_signature_from_raw(how, bytes, len) }
+	signature, _, err := r.do(context.Background(), noCaller{})
+	return signature, err
+}
+
+// Signer is a crypto.Signer with an ECDSA or RSA key of KMS, for crypto/tls, x509.CreateCertificate and the like.
+type Signer struct {
+	ctx    context.Context
+	client *Client
+	keyID  string
+	public crypto.PublicKey
+}
+
+var _ crypto.Signer = (*Signer)(nil)
+
+// NewSigner fetches the public key. All signatures are made with the context, since crypto.Signer has none, and the client
+// has to stay open. Keys of SM2, which crypto/x509 does not know, sign with Client.Sign.
+func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
+	der, err := c.PublicKey(ctx, keyID)
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("tckms: the public key of %s: %w", keyID, err)
+	}
+	return &Signer{ctx, c, keyID, public}, nil
+}
+
+// Public returns an *ecdsa.PublicKey or an *rsa.PublicKey.
+func (s *Signer) Public() crypto.PublicKey { return s.public }
+
+// Sign signs a digest of SHA-256, or of SHA-384 for a key on P-384. RSA signs with PSS for *rsa.PSSOptions, whose salt has
+// to be as long as the digest, and with PKCS #1 v1.5 otherwise. The random numbers are not used.
+func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	algorithm := SignDefault
+	if _, isRSA := s.public.(*rsa.PublicKey); isRSA {
+		if opts.HashFunc() != crypto.SHA256 {
+			return nil, errors.New("tckms: RSA keys sign digests of SHA-256 only")
+		}
+		algorithm = SignRSAPKCS1SHA256
+		if pss, isPSS := opts.(*rsa.PSSOptions); isPSS {
+			if pss.SaltLength != rsa.PSSSaltLengthAuto && pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != 32 {
+				return nil, errors.New("tckms: the salt of PSS has 32 bytes")
+			}
+			algorithm = SignRSAPSSSHA256
+		}
+	}
+	return s.client.SignDigest(s.ctx, s.keyID, algorithm, digest)
+}

@@ -1,0 +1,180 @@
+package tckms
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"testing"
+	"time"
+)
+
+// newKey makes a CMK with an alias of its own.
+func newKey(t *testing.T, client *Client, usage string) string {
+	t.Helper()
+	alias := fmt.Sprintf("go-%d", time.Now().UnixNano())
+	keyID, failure, err := client.CreateKey(background, CreateKeyOptions{Alias: alias, Usage: usage, Tags: map[string]string{"team": "billing"}})
+	if err != nil || failure != "" || len(keyID) != 36 {
+		t.Fatalf("%q, %q, %v", keyID, failure, err)
+	}
+	return keyID
+}
+
+func TestKeysSignAndVerify(t *testing.T) {
+	client, message := plain.client(t), content(5000)
+	cancellable, cancel := context.WithTimeout(background, time.Hour)
+	defer cancel()
+	for _, usage := range []string{KeyUsageSignECC, KeyUsageSignRSA2048, KeyUsageSignSM2} {
+		keyID := newKey(t, client, usage)
+		for _, ctx := range []context.Context{background, cancellable} {
+			signature, err := client.Sign(ctx, keyID, SignDefault, message)
+			good(t, signature, err)
+			good(t, nil, client.Verify(ctx, keyID, SignDefault, message, signature))
+			wantStatus(t, client.Verify(ctx, keyID, SignDefault, message[1:], signature), ErrSignatureInvalid)
+			digest := sha256.Sum256(message)
+			ofDigest, err := client.SignDigest(ctx, keyID, SignDefault, digest[:])
+			good(t, ofDigest, err)
+			good(t, nil, client.VerifyDigest(ctx, keyID, SignDefault, digest[:], ofDigest))
+			if usage != KeyUsageSignRSA2048 {
+				raw, err := SignatureToRaw(signature, 64)
+				good(t, raw, err)
+				der, err := SignatureFromRaw(raw)
+				if !bytes.Equal(good(t, der, err), signature) {
+					t.Errorf("%x is not %x", der, signature)
+				}
+			}
+		}
+		pem, err := client.PublicKeyPEM(background, keyID)
+		if !bytes.HasPrefix(good(t, pem, err), []byte("-----BEGIN PUBLIC KEY-----")) {
+			t.Errorf("%s", pem)
+		}
+	}
+	sm2 := newKey(t, client, KeyUsageSignSM2)
+	usual, err := client.SM2Digest(background, sm2, nil, message)
+	good(t, usual, err)
+	other, err := client.SM2Digest(background, sm2, []byte("somebody"), message)
+	if good(t, other, err); len(usual) != 32 || bytes.Equal(usual, other) {
+		t.Errorf("%x, %x", usual, other)
+	}
+	_, err = client.Sign(background, sm2, SignRSAPSSSHA256, message)
+	wantStatus(t, err, ErrAlgorithmNotAllowed)
+	_, err = SignatureToRaw([]byte("no signature"), 64)
+	wantStatus(t, err, ErrSignatureInvalid)
+}
+
+func TestKeysDecrypt(t *testing.T) {
+	client := plain.client(t)
+	keyID := newKey(t, client, KeyUsageDecryptRSA2048)
+	for _, padding := range []RSAPadding{RSAOAEPSHA256, RSAOAEPSHA1, RSAPKCS1v15} {
+		ciphertext, err := client.RSAEncrypt(background, keyID, padding, []byte("secret"))
+		good(t, ciphertext, err)
+		plaintext, err := client.RSADecrypt(background, keyID, padding, ciphertext)
+		if string(good(t, plaintext, err)) != "secret" {
+			t.Errorf("%q", plaintext)
+		}
+	}
+	_, err := client.SM2Decrypt(background, newKey(t, client, KeyUsageDecryptSM2), []byte("no ciphertext"))
+	wantStatus(t, err, ErrDecryptionFailed)
+}
+
+// What crypto/x509 makes with a key of KMS is what others verify.
+func TestASignerMakesCertificates(t *testing.T) {
+	client := plain.client(t)
+	for _, usage := range []string{KeyUsageSignECC, KeyUsageSignRSA2048} {
+		signer, err := client.NewSigner(background, newKey(t, client, usage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tckms"},
+			NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+		good(t, der, err)
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good(t, nil, certificate.CheckSignatureFrom(certificate))
+		digest := sha256.Sum256([]byte("x"))
+		switch public := signer.Public().(type) {
+		case *ecdsa.PublicKey:
+			signature, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+			if good(t, signature, err); !ecdsa.VerifyASN1(public, digest[:], signature) {
+				t.Error("not valid")
+			}
+		case *rsa.PublicKey:
+			options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+			signature, err := signer.Sign(rand.Reader, digest[:], options)
+			good(t, signature, err)
+			good(t, nil, rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, options))
+			if _, err := signer.Sign(rand.Reader, make([]byte, 64), crypto.SHA512); err == nil {
+				t.Error("SHA-512 was signed")
+			}
+		}
+	}
+	if _, err := client.NewSigner(background, newKey(t, client, KeyUsageSignSM2)); err == nil {
+		t.Error("crypto/x509 knows SM2 now")
+	}
+}
+
+func TestKeysAreManaged(t *testing.T) {
+	client := plain.client(t)
+	keyID := newKey(t, client, "")
+	info, err := client.DescribeKey(background, keyID)
+	if err != nil || info.KeyID != keyID || info.State != "Enabled" || info.Usage != KeyUsageEncryptDecrypt || info.Origin != "TENCENT_KMS" ||
+		time.Since(info.CreatedAt) > time.Hour || !info.DeletedAt.IsZero() {
+		t.Errorf("%+v, %v", info, err)
+	}
+	good(t, nil, client.SetKeyRotation(background, keyID, 30))
+	info, err = client.DescribeKey(background, keyID)
+	if good(t, nil, err); info.RotationDays != 30 || info.RotatesAt.IsZero() {
+		t.Errorf("%+v", info)
+	}
+	good(t, nil, client.SetKeyRotation(background, keyID, 0))
+	good(t, nil, client.RotateKey(background, keyID))
+	_, err = client.ScheduleKeyDeletion(background, keyID, 7)
+	wantStatus(t, err, ErrKeyNotDisabled)
+	good(t, nil, client.DisableKey(background, keyID))
+	when, err := client.ScheduleKeyDeletion(background, keyID, 7)
+	if good(t, nil, err); time.Until(when) < 6*24*time.Hour {
+		t.Error(when)
+	}
+	for _, test := range []struct {
+		filter KeyFilter
+		want   int
+	}{{KeyFilter{Search: keyID}, 1}, {KeyFilter{Search: keyID, State: "PendingDelete"}, 1}, {KeyFilter{Search: keyID, State: "Archived"}, 0}} {
+		keys, err := client.ListKeys(background, test.filter)
+		if err != nil || len(keys) != test.want || test.want == 1 && !keys[0].DeletedAt.Equal(when) {
+			t.Errorf("%+v: %+v, %v", test.filter, keys, err)
+		}
+	}
+	_, err = client.ListKeys(background, KeyFilter{State: "Drowsy"})
+	wantStatus(t, err, ErrOutOfRange)
+	good(t, nil, client.CancelKeyDeletion(background, keyID))
+	good(t, nil, client.EnableKey(background, keyID))
+
+	external, _, err := client.CreateKey(background, CreateKeyOptions{Alias: fmt.Sprintf("go-%d", time.Now().UnixNano()), External: true})
+	good(t, nil, err)
+	good(t, nil, client.ImportKeyMaterial(background, external, content(32), time.Now().Add(48*time.Hour)))
+	info, err = client.DescribeKey(background, external)
+	if good(t, nil, err); info.State != "Enabled" || info.Origin != "EXTERNAL" || info.MaterialExpiresAt.IsZero() {
+		t.Errorf("%+v", info)
+	}
+	_, _, err = client.CreateKey(background, CreateKeyOptions{Alias: info.Alias})
+	wantStatus(t, err, ErrAliasExists)
+	_, _, err = client.CreateKey(background, CreateKeyOptions{Alias: "a\x00b"})
+	wantStatus(t, err, ErrInvalidUTF8)
+	_, err = client.DescribeKey(background, nobodysKey)
+	if !errors.Is(err, ErrCMKNotFound) {
+		t.Error(err)
+	}
+}
