@@ -148,6 +148,9 @@ inline std::string_view status_message(status number) noexcept { return tckms_st
 /** The category of a status. */
 inline category status_category(status number) noexcept { return tckms_status_category(number); }
 
+/** Whether a call that ends with a status may succeed later without any change; error::retryable() knows more. */
+inline bool status_retryable(status number) noexcept { return tckms_status_retryable(number) != 0; }
+
 /** The version of the library that runs. */
 inline std::string_view version() noexcept { return tckms_version(); }
 
@@ -345,12 +348,15 @@ struct freed_by {
 template <class Handle, void (*Free)(Handle *)>
 using owned = std::unique_ptr<Handle, freed_by<Handle, Free>>;
 
-/** Calls what a user wrote. An exception must not go through C, and so it ends here. */
+/** Calls what a user wrote. An exception must not go through C, and so it ends here; its text is kept for the error. */
 template <class Function>
 int guarded(Function &&function) noexcept {
 #if TCKMS_HPP_EXCEPTIONS
   try {
     return function();
+  } catch (const std::exception &exception) {
+    // Text that the library refuses is lost.
+    return tckms_callback_set_error_text(exception.what()) == TCKMS_OK ? -1 : -2;
   } catch (...) {
     return -1;
   }
@@ -779,15 +785,27 @@ struct key_info {
 /** What a log callback receives. It is valid during the callback. */
 class log_event {
  public:
-  log_event(log_level level, std::string_view message) noexcept : level_(level), message_(message) {}
+  explicit log_event(const tckms_log_event *event) noexcept : event_(event) {}
 
-  log_level level() const noexcept { return level_; }
-  /** One line of text. */
-  std::string_view message() const noexcept { return message_; }
+  log_level level() const noexcept { return static_cast<log_level>(tckms_log_event_level(event_)); }
+  /** One line of text. It may change in any version: the other parts have functions of their own. */
+  std::string_view message() const noexcept { return tckms_log_event_message(event_); }
+  /** The action, such as "Encrypt"; empty when the event is about no request. */
+  std::string_view action() const noexcept { return tckms_log_event_action(event_); }
+  /** How the attempt or the call ended. */
+  tckms::status status() const noexcept { return tckms_log_event_status(event_); }
+  /** The number of the attempt, or for a call that failed, how many attempts it made; 0 for none. */
+  int attempt() const noexcept { return tckms_log_event_attempt(event_); }
+  /** How long the attempt, the call or the wait before the next attempt takes. */
+  std::optional<std::chrono::milliseconds> duration() const noexcept {
+    const std::int64_t ms = tckms_log_event_ms(event_);
+    return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
+  }
+  /** The service's id of the request; empty when it did not answer. */
+  std::string_view request_id() const noexcept { return tckms_log_event_request_id(event_); }
 
  private:
-  log_level level_;
-  std::string_view message_;
+  const tckms_log_event *event_;
 };
 
 /** Receives what the library logs. It must be safe to call from several threads at once. */
@@ -883,7 +901,8 @@ class config {
   }
   result<void> set_credentials_callback(credentials_function function) {
     auto kept = std::make_unique<credentials_function>(std::move(function));
-    const auto number = tckms_config_set_credentials_callback(get(), *kept ? supply : nullptr, kept.get(), forget);
+    const auto number = tckms_config_set_credentials_callback(get(), *kept ? supply : nullptr, kept.get(),
+                                                              destroy<credentials_function>);
     if (number == TCKMS_OK) static_cast<void>(kept.release());
     return detail::done(number);
   }
@@ -912,6 +931,14 @@ class config {
   result<void> set_total_timeout(std::chrono::duration<Rep, Period> timeout) {
     return milliseconds(tckms_config_set_total_timeout_ms, timeout);
   }
+  result<void> set_max_connections(int connections) { return number(tckms_config_set_max_connections, connections); }
+  result<void> set_max_idle_connections(int connections) {
+    return number(tckms_config_set_max_idle_connections, connections);
+  }
+  template <class Rep, class Period>
+  result<void> set_idle_timeout(std::chrono::duration<Rep, Period> timeout) {
+    return milliseconds(tckms_config_set_idle_timeout_ms, timeout);
+  }
   result<void> set_max_attempts(int attempts) { return number(tckms_config_set_max_attempts, attempts); }
   result<void> set_retry_unsafe_actions(bool allowed) { return number(tckms_config_set_retry_unsafe_actions, allowed); }
   result<void> set_rate_limit(int per_second, int burst) {
@@ -923,12 +950,13 @@ class config {
   }
   result<void> set_language(std::string_view language) { return text(tckms_config_set_language, language); }
 
-  /** The function lives as long as this configuration and every client made from it. An empty one is none. */
+  /** The function is kept as long as anything can call it. An empty one is none. */
   result<void> set_log(log_level level, log_function function) {
-    auto kept = function ? std::make_shared<log_function>(std::move(function)) : nullptr;
-    const auto number =
-        tckms_config_set_log(get(), static_cast<int>(level), kept != nullptr ? hear : nullptr, kept.get(), nullptr);
-    if (number == TCKMS_OK) log_ = std::move(kept);
+    auto kept = function ? std::make_unique<log_function>(std::move(function)) : nullptr;
+    const bool some = kept != nullptr;
+    const auto number = tckms_config_set_log(get(), static_cast<int>(level), some ? on_log : nullptr, kept.get(),
+                                             some ? destroy<log_function> : nullptr);
+    if (number == TCKMS_OK) static_cast<void>(kept.release());
     return detail::done(number);
   }
 
@@ -936,8 +964,6 @@ class config {
   const tckms_config *get() const noexcept { return handle_.get(); }
 
  private:
-  friend class client;
-
   result<void> text(tckms_status (*setter)(tckms_config *, const char *), optional_text value) {
     const detail::c_string copy(value);
     return detail::done(setter(get(), copy.get()), copy);
@@ -951,10 +977,8 @@ class config {
     return number(setter, detail::count_of<std::chrono::milliseconds>(time));
   }
 
-  static void hear(void *userdata, const tckms_log_event *received) noexcept {
-    const int level = tckms_log_event_level(received);
-    const char *const message = tckms_log_event_message(received);
-    detail::guarded([=] { return (*static_cast<log_function *>(userdata))(log_event(static_cast<log_level>(level), message)), 0; });
+  static void on_log(void *userdata, const tckms_log_event *event) noexcept {
+    detail::guarded([=] { return (*static_cast<log_function *>(userdata))(log_event(event)), 0; });
   }
   static int supply(void *userdata, tckms_credentials *out) noexcept {
     return detail::guarded([=] {
@@ -962,10 +986,11 @@ class config {
       return (*static_cast<credentials_function *>(userdata))(filled) ? 0 : -1;
     });
   }
-  static void forget(void *userdata) noexcept { delete static_cast<credentials_function *>(userdata); }
+  template <class Function>
+  static void destroy(void *userdata) noexcept {
+    delete static_cast<Function *>(userdata);
+  }
 
-  // Before the handle, so that it outlives it.
-  std::shared_ptr<log_function> log_;
   detail::owned<tckms_config, tckms_config_free> handle_;
 };
 
@@ -982,21 +1007,21 @@ class client {
   static result<client> make(const config &from) {
     tckms_client *made = nullptr;
     const auto number = tckms_client_new(from.get(), &made);
-    return detail::made(number, client(from.log_, made));
+    return detail::made(number, client(made));
   }
 
   /** Makes a client from the environment. */
   static result<client> from_env() {
     tckms_client *made = nullptr;
     const auto number = tckms_client_new_from_env(&made);
-    return detail::made(number, client(nullptr, made));
+    return detail::made(number, client(made));
   }
 
   /** A client with other timeouts or retries that shares connections, credentials and all else with this one. */
   result<client> derive(const config &different) const {
     tckms_client *made = nullptr;
     const auto number = tckms_client_derive(get(), different.get(), &made);
-    return detail::made(number, client(log_, made));
+    return detail::made(number, client(made));
   }
 
   /** A client whose calls have another total timeout, for a call with a deadline of its own. */
@@ -1005,7 +1030,7 @@ class client {
     tckms_client *made = nullptr;
     const auto ms = detail::count_of<std::chrono::milliseconds>(timeout);
     const auto number = tckms_client_derive_timeout_ms(get(), ms, &made);
-    return detail::made(number, client(log_, made));
+    return detail::made(number, client(made));
   }
 
   /** Cancels the calls of this client, running and later ones, with TCKMS_ERR_CANCELED; any thread may do it. */
@@ -1289,29 +1314,61 @@ class client {
     return detail::done(action(get(), key.get()), key);
   }
 
-  client(std::shared_ptr<log_function> log, tckms_client *handle) noexcept : log_(std::move(log)), handle_(handle) {}
+  explicit client(tckms_client *handle) noexcept : handle_(handle) {}
 
-  // Before the handle, so that it outlives it.
-  std::shared_ptr<log_function> log_;
   detail::owned<tckms_client, tckms_client_free> handle_;
 };
 
-/** A wrapped data key of a message, as a custom key is asked to unwrap it. Nothing of it is authenticated. */
+/** A wrapped data key of a message. Nothing of it is authenticated. What it lends lives as long as what it is of. */
 class wrapped_key {
  public:
-  wrapped_key(std::string_view provider_id, byte_view provider_info, byte_view wrapped) noexcept
-      : provider_id_(provider_id), provider_info_(provider_info), wrapped_(wrapped) {}
+  explicit wrapped_key(const tckms_wrapped_key *wrapped) noexcept : wrapped_(wrapped) {}
 
-  std::string_view provider_id() const noexcept { return provider_id_; }
+  std::string_view provider_id() const noexcept { return tckms_wrapped_key_provider_id(wrapped_); }
   /** Says which key of the scheme wrapped it. */
-  byte_view provider_info() const noexcept { return provider_info_; }
-  byte_view wrapped() const noexcept { return wrapped_; }
+  byte_view info() const noexcept {
+    std::size_t size = 0;
+    const auto *bytes = tckms_wrapped_key_info(wrapped_, &size);
+    return byte_view(bytes, size);
+  }
+  /** The wrapped data key itself. */
+  byte_view blob() const noexcept {
+    std::size_t size = 0;
+    const auto *bytes = tckms_wrapped_key_blob(wrapped_, &size);
+    return byte_view(bytes, size);
+  }
 
  private:
-  std::string_view provider_id_;
-  byte_view provider_info_;
-  byte_view wrapped_;
+  const tckms_wrapped_key *wrapped_;
 };
+
+/** Says why a callback fails, in a few words without a secret, for the error of the call. */
+inline result<void> set_callback_error_text(std::string_view text) {
+  const detail::c_string copy(text);
+  return detail::done(tckms_callback_set_error_text(copy.get()), copy);
+}
+
+/**
+ * An encryption context as JSON, of a container of pairs of text such as a std::map: the same pairs always give the same
+ * text.
+ */
+template <class Pairs>
+result<std::string> context_json(const Pairs &pairs) {
+  std::vector<std::unique_ptr<const detail::c_string>> texts;
+  std::vector<tckms_context_pair> given;
+  for (const auto &[key, value] : pairs) {
+    texts.push_back(std::make_unique<const detail::c_string>(std::string_view(key)));
+    texts.push_back(std::make_unique<const detail::c_string>(std::string_view(value)));
+    tckms_context_pair pair{};
+    pair.key = texts[texts.size() - 2]->get();
+    pair.value = texts[texts.size() - 1]->get();
+    given.push_back(pair);
+  }
+  buffer out;
+  const auto number = tckms_context_json(given.data(), given.size(), out.out());
+  if (number != TCKMS_OK) return detail::failed(number);
+  return std::string(out.text());
+}
 
 /** The signature of a message that comes in pieces. */
 class signer {
@@ -1333,10 +1390,8 @@ class signer {
  private:
   friend class client;
 
-  signer(std::shared_ptr<log_function> log, tckms_signer *handle) noexcept : log_(std::move(log)), handle_(handle) {}
+  explicit signer(tckms_signer *handle) noexcept : handle_(handle) {}
 
-  // Before the handle, so that it outlives it.
-  std::shared_ptr<log_function> log_;
   detail::owned<tckms_signer, tckms_signer_free> handle_;
 };
 
@@ -1346,7 +1401,7 @@ inline result<signer> client::new_signer(std::string_view key_id, sign_algorithm
   const byte_view user = sm2_user_id.value_or(byte_view());
   tckms_signer *made = nullptr;
   const auto number = tckms_signer_new(get(), key.get(), static_cast<int>(algorithm), user.data(), user.size(), &made);
-  return detail::made(number, signer(log_, made), key);
+  return detail::made(number, signer(made), key);
 }
 
 /** Turns a signature of ECDSA or SM2 from DER into r and s side by side, of `raw_size` bytes together. */
@@ -1411,8 +1466,6 @@ class keyring {
 
   result<void> add_kms(const client &with, std::string_view key_id) {
     const detail::c_string key(key_id);
-    // The library keeps the client, and so what it logs to has to be kept.
-    logs_.push_back(with.log_);
     return detail::done(tckms_keyring_add_kms(get(), with.get(), key.get()), key);
   }
   result<void> add_rsa_public_pem(std::string_view key_namespace, std::string_view key_name, byte_view pem) {
@@ -1541,31 +1594,76 @@ class keyring {
   static int unwrap(void *userdata, const tckms_wrapped_key *wrapped, const char *context, std::uint8_t *data_key,
                     std::size_t size) noexcept {
     return detail::guarded([=] {
-      std::size_t info_size = 0;
-      std::size_t blob_size = 0;
-      const auto *info = tckms_wrapped_key_info(wrapped, &info_size);
-      const auto *blob = tckms_wrapped_key_blob(wrapped, &blob_size);
-      const wrapped_key given(tckms_wrapped_key_provider_id(wrapped), byte_view(info, info_size),
-                              byte_view(blob, blob_size));
-      return static_cast<custom_key *>(userdata)->unwrap(context, given, mutable_byte_view(data_key, size));
+      return static_cast<custom_key *>(userdata)->unwrap(context, wrapped_key(wrapped),
+                                                         mutable_byte_view(data_key, size));
     });
   }
   static void forget(void *userdata) noexcept { delete static_cast<custom_key *>(userdata); }
 
-  // Before the handle, so that they outlive it.
-  std::vector<std::shared_ptr<log_function>> logs_;
   detail::owned<tckms_keyring, tckms_keyring_free> handle_;
 };
 
-/** Reads what a message says about itself, as JSON, without opening it. Nothing of it is authenticated. */
-inline result<buffer> message_info(byte_view message) {
-  tckms_message_info *info = nullptr;
-  auto number = tckms_message_info_new(message.data(), message.size(), &info);
-  const std::unique_ptr<tckms_message_info, void (*)(tckms_message_info *)> owned(info, tckms_message_info_free);
-  buffer out;
-  if (number == TCKMS_OK) number = tckms_message_info_json(info, out.out());
-  return detail::made(number, std::move(out));
-}
+/** What a message says about itself. Nothing of it is authenticated: anybody can have written it. */
+class message_info {
+ public:
+  /** Reads the header of a message, or of its beginning, without opening it. */
+  static result<message_info> read(byte_view message) {
+    tckms_message_info *made = nullptr;
+    const auto number = tckms_message_info_new(message.data(), message.size(), &made);
+    return detail::made(number, message_info(made));
+  }
+
+  /** The version of the format, 1 or 2. */
+  int version() const noexcept { return tckms_message_info_version(get()); }
+  /** The number of the algorithm suite, such as 0x0478. */
+  int suite() const noexcept { return tckms_message_info_suite(get()); }
+  bool is_committing() const noexcept { return tckms_message_info_committing(get()) != 0; }
+  bool is_signed() const noexcept { return tckms_message_info_signed(get()) != 0; }
+  /** 0 for a body without frames. */
+  std::size_t frame_len() const noexcept { return tckms_message_info_frame_len(get()); }
+  std::size_t header_len() const noexcept { return tckms_message_info_header_len(get()); }
+  byte_view message_id() const noexcept {
+    std::size_t size = 0;
+    const auto *bytes = tckms_message_info_message_id(get(), &size);
+    return byte_view(bytes, size);
+  }
+
+  /** How many pairs the context has. */
+  std::size_t context_count() const noexcept { return tckms_message_info_context_count(get()); }
+  /** A pair's parts; std::nullopt when there is no such pair, or when a part has a NUL character, which json() shows. */
+  optional_text context_key(std::size_t index) const noexcept {
+    return optional(tckms_message_info_context_key(get(), index));
+  }
+  optional_text context_value(std::size_t index) const noexcept {
+    return optional(tckms_message_info_context_value(get(), index));
+  }
+
+  std::size_t wrapped_key_count() const noexcept { return tckms_message_info_wrapped_key_count(get()); }
+  /** A wrapped data key, in the order of the message; ends the program when there is none at `index`. */
+  wrapped_key wrapped_key_at(std::size_t index) const noexcept {
+    const auto *wrapped = tckms_message_info_wrapped_key(get(), index);
+    detail::require(wrapped != nullptr);
+    return wrapped_key(wrapped);
+  }
+
+  /** All of it as JSON. */
+  result<buffer> json() const {
+    buffer out;
+    const auto number = tckms_message_info_json(get(), out.out());
+    return detail::made(number, std::move(out));
+  }
+
+  const tckms_message_info *get() const noexcept { return handle_.get(); }
+
+ private:
+  explicit message_info(tckms_message_info *handle) noexcept : handle_(handle) {}
+
+  static optional_text optional(const char *text) noexcept {
+    return text == nullptr ? std::nullopt : optional_text(text);
+  }
+
+  detail::owned<tckms_message_info, tckms_message_info_free> handle_;
+};
 
 namespace detail {
 
@@ -1612,7 +1710,7 @@ class stream {
     const detail::c_string ctx(context);
     tckms_stream *made = nullptr;
     const auto number = tckms_stream_new_seal(with.get(), ctx.get(), &made);
-    return detail::made(number, stream(with.logs_, made), ctx);
+    return detail::made(number, stream(made), ctx);
   }
 
   /** Begins to open. The keyring is copied. */
@@ -1620,7 +1718,7 @@ class stream {
     const detail::c_string ctx(expected_context);
     tckms_stream *made = nullptr;
     const auto number = tckms_stream_new_open(with.get(), ctx.get(), &made);
-    return detail::made(number, stream(with.logs_, made), ctx);
+    return detail::made(number, stream(made), ctx);
   }
 
   result<void> set_plaintext_size(std::uint64_t size) {
@@ -1708,11 +1806,8 @@ class stream {
   tckms_stream *get() noexcept { return handle_.get(); }
 
  private:
-  stream(std::vector<std::shared_ptr<log_function>> logs, tckms_stream *handle)
-      : logs_(std::move(logs)), handle_(handle) {}
+  explicit stream(tckms_stream *handle) noexcept : handle_(handle) {}
 
-  // Before the handle, so that they outlive it.
-  std::vector<std::shared_ptr<log_function>> logs_;
   detail::owned<tckms_stream, tckms_stream_free> handle_;
 };
 

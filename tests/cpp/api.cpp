@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
 #include <sys/wait.h>
 #include <thread>
 #if __has_include(<span>)
@@ -314,6 +315,15 @@ void results_compose() {
 #endif
 }
 
+void contexts_are_written() {
+  const std::vector<std::pair<std::string, const char *>> pairs{{"tenant", "7"}, {"app", "\"x\""}};
+  CHECK_VIEW(good(tckms::context_json(pairs)), R"({"app":"\"x\"","tenant":"7"})");
+  CHECK_VIEW(good(tckms::context_json(std::vector<std::pair<std::string, std::string>>())), "{}");
+  fails(tckms::context_json(std::vector<std::pair<std::string, std::string>>{{"a", "1"}, {"a", "2"}}),
+        TCKMS_ERR_INVALID_CONTEXT);
+  CHECK(tckms::status_retryable(TCKMS_ERR_SERVICE_UNAVAILABLE) && !tckms::status_retryable(TCKMS_ERR_CMK_DISABLED));
+}
+
 void every_setter_sets() {
   tckms::config config;
   good(config.set_site(tckms::site::international));
@@ -321,6 +331,10 @@ void every_setter_sets() {
   good(config.set_ca_pem("-----BEGIN CERTIFICATE-----"));
   good(config.set_proxy("http://127.0.0.1:3128"));
   good(config.set_max_attempts(2));
+  good(config.set_max_connections(16));
+  good(config.set_max_idle_connections(0));
+  good(config.set_idle_timeout(std::chrono::minutes(1)));
+  fails(config.set_max_connections(0), TCKMS_ERR_OUT_OF_RANGE);
   good(config.set_retry_unsafe_actions(true));
   good(config.set_rate_limit(100, 10));
   good(config.set_user_agent_suffix("cpp"));
@@ -409,6 +423,11 @@ void the_log_is_heard_as_long_as_there_is_a_client() {
       good(config.set_log(tckms::log_level::debug, [lines](const tckms::log_event &event) {
         CHECK(event.level() >= tckms::log_level::error && event.level() <= tckms::log_level::debug);
         CHECK(!event.message().empty());
+        CHECK(event.action() == "Encrypt" || event.action() == "GenerateDataKey");
+        CHECK_INT(event.status(), TCKMS_OK);
+        CHECK_INT(event.attempt(), 1);
+        CHECK(event.duration().has_value() && *event.duration() < std::chrono::hours(1));
+        CHECK_INT(event.request_id().size(), 36);
         ++*lines;
       }));
       const tckms::client client = good(tckms::client::make(config));
@@ -418,6 +437,14 @@ void the_log_is_heard_as_long_as_there_is_a_client() {
     }();
     CHECK(!good(derived.encrypt(MAIN_KEY, "x", context)).empty());
     CHECK(*lines > 0);
+    CHECK_INT(lines.use_count(), 2);
+    // A keyring logs as well, when the client is gone.
+    tckms::keyring keyring;
+    good(keyring.add_kms(derived, MAIN_KEY));
+    derived = basic_client();
+    const int before = *lines;
+    CHECK(!good(keyring.seal("x", context)).empty());
+    CHECK(*lines > before);
     CHECK_INT(lines.use_count(), 2);
   }
   CHECK_INT(lines.use_count(), 1);
@@ -456,10 +483,10 @@ tckms::custom_key custom_key(std::shared_ptr<int> alive) {
   };
   key.unwrap = [](std::string_view ctx, const tckms::wrapped_key &given, tckms::mutable_byte_view data_key) {
     CHECK_VIEW(given.provider_id(), "cpp");
-    CHECK(tckms::equal(given.provider_info(), "info"));
+    CHECK(tckms::equal(given.info(), "info"));
     CHECK(!ctx.empty());
-    CHECK_INT(given.wrapped().size(), data_key.size());
-    for (std::size_t i = 0; i < data_key.size(); i++) data_key[i] = ~given.wrapped()[i];
+    CHECK_INT(given.blob().size(), data_key.size());
+    for (std::size_t i = 0; i < data_key.size(); i++) data_key[i] = ~given.blob()[i];
     return 0;
   };
   return key;
@@ -491,7 +518,20 @@ void sealing() {
 
     const std::string plaintext(5000, 'p');
     const tckms::buffer message = good(keyring.seal(plaintext, context));
-    CHECK(good(tckms::message_info(message)).text().find("billing") != std::string_view::npos);
+    const tckms::message_info info = good(tckms::message_info::read(message));
+    CHECK(good(info.json()).text().find("billing") != std::string_view::npos);
+    CHECK_INT(info.version(), 2);
+    CHECK_INT(info.suite(), 0x0478);
+    CHECK(info.is_committing() && !info.is_signed());
+    CHECK_INT(info.frame_len(), 1024);
+    CHECK_INT(info.header_len() % 1024 > 0, 1);
+    CHECK_INT(info.message_id().size(), 32);
+    CHECK_INT(info.context_count(), 1);
+    CHECK(info.context_key(0) == "app" && info.context_value(0) == "billing" && !info.context_key(1));
+    CHECK_INT(info.wrapped_key_count(), 2);
+    CHECK_VIEW(info.wrapped_key_at(1).provider_id(), "cpp");
+    CHECK(tckms::equal(info.wrapped_key_at(1).info(), "info") && !info.wrapped_key_at(1).blob().empty());
+    fails(tckms::message_info::read("no message"), TCKMS_ERR_NOT_A_MESSAGE);
     CHECK(good(keyring.open(message, context)).text() == plaintext);
     fails(keyring.open(message, R"({"app":"other"})"), TCKMS_ERR_CONTEXT_MISMATCH);
 
@@ -750,6 +790,12 @@ void exceptions_do_not_leave_a_callback() {
   tckms::keyring keyring;
   good(keyring.add_custom(key));
   fails(keyring.seal("x", context), TCKMS_ERR_CUSTOM_KEY_FAILED);
+  key.wrap = [](std::string_view, tckms::byte_view, tckms::wrapped_key_out &) -> int {
+    throw std::runtime_error("the drawer is locked");
+  };
+  tckms::keyring other;
+  good(other.add_custom(key));
+  CHECK(other.seal("x", context).error().message().find("the drawer is locked") != std::string_view::npos);
 }
 #endif
 
@@ -760,6 +806,7 @@ int main() {
   views_have_parts();
   handles_move_and_do_not_copy();
   results_compose();
+  contexts_are_written();
   core_calls();
   failures_are_owned();
   every_setter_sets();
