@@ -201,7 +201,7 @@ impl Provider for Tccli {
             Contents::Credentials(credentials) => return Ok(credentials),
             Contents::CvmRole => Source::CvmRole { role: None },
             Contents::AssumeRole { base, role } => {
-                Source::AssumeRole { base: Box::new(Source::Fixed(Arc::new(base))), role }
+                Source::AssumeRole { base: Box::new(Source::Fixed(base)), role: *role }
             }
         };
         source.provider(&self.context)?.fetch(timeout)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -18,8 +19,8 @@ pub(super) enum Contents {
     CvmRole,
     /// A role, with the credentials that may assume it.
     AssumeRole {
-        base: Credentials,
-        role: Role,
+        base: Arc<Credentials>,
+        role: Box<Role>,
     },
 }
 
@@ -61,7 +62,7 @@ impl Content<'_> {
         let credentials = Credentials::new(&self.secret_id, &self.secret_key, token)?;
         if let Some(arn) = self.role_arn.as_deref().filter(|arn| !arn.is_empty()) {
             let role = Role::new(arn, self.role_session_name.as_deref(), 0, None, None)?;
-            return Ok(Contents::AssumeRole { base: credentials, role });
+            return Ok(Contents::AssumeRole { base: Arc::new(credentials), role: Box::new(role) });
         }
         Ok(Contents::Credentials(match self.expires_at {
             Some(expires_at) => {
