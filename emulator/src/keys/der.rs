@@ -22,7 +22,7 @@ pub fn to_raw(der: &[u8]) -> Option<Vec<u8>> {
 /// The DER of a signature whose r and s stand side by side.
 pub fn from_raw(raw: &[u8]) -> Option<Vec<u8>> {
     let length = raw.len() / 2;
-    if raw.len() % 2 != 0 || !NUMBER_LENGTHS.contains(&length) {
+    if !raw.len().is_multiple_of(2) || !NUMBER_LENGTHS.contains(&length) {
         return None;
     }
     let (r, s) = raw.split_at(length);

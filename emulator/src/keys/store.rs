@@ -184,10 +184,12 @@ impl Store {
 fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
     let user = fs::metadata("/proc/self").map(|process| process.uid()).ok();
     let is_ours = |file: &Metadata| user.is_none_or(|user| [user, ROOT].contains(&file.uid()));
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = fs::metadata(directory)?;
-    if !is_ours(&directory) || directory.mode() & (WRITE_BY_OTHERS | STICKY) == WRITE_BY_OTHERS {
-        return Err("other users may write its directory".into());
+    // A link may lead into another directory, where the file itself could be replaced.
+    for path in [path, &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())] {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if fs::metadata(directory)?.mode() & (WRITE_BY_OTHERS | STICKY) == WRITE_BY_OTHERS {
+            return Err("other users may write its directory".into());
+        }
     }
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();

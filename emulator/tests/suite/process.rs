@@ -181,6 +181,10 @@ fn a_data_file_that_others_may_write_is_refused() {
     fs::remove_file(&wal).unwrap();
     set_mode(directory.path(), 0o777);
     refused();
+    let link = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&data, link.path().join("link.db")).unwrap();
+    let output = run(&["--data", link.path().join("link.db").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "a link into a directory that others may write");
     // In a sticky directory no other user can replace the file.
     set_mode(directory.path(), 0o1777);
     drop(Emulator::start(&["--data", data.to_str().unwrap()]));
