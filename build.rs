@@ -3,38 +3,42 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The files that declare what the header shows, in the order in which it shows them.
-const SOURCES: &[&str] = &[
-    "src/status.rs",
-    "src/ffi/buffer.rs",
-    "src/ffi/limits.rs",
-    "src/ffi/version.rs",
-    "src/ffi/status.rs",
-    "src/ffi/last_error.rs",
-    "src/ffi/error.rs",
-    "src/ffi/userdata.rs",
-    "src/ffi/config.rs",
-    "src/ffi/log.rs",
-    "src/ffi/credentials.rs",
-    "src/ffi/client.rs",
-    "src/ffi/asymmetric.rs",
-    "src/ffi/keys.rs",
-    "src/ffi/stats.rs",
-    "src/ffi/context.rs",
-    "src/ffi/custom_key.rs",
-    "src/ffi/callback_error.rs",
-    "src/ffi/keyring.rs",
-    "src/ffi/seal.rs",
-    "src/ffi/message_info.rs",
-    "src/ffi/stream.rs",
-    "src/ffi/descriptor.rs",
+/// The files that declare what the header shows, in the order in which it shows their functions, with the title of their
+/// part. What a program calls first comes first.
+const SOURCES: &[(&str, &str)] = &[
+    ("src/ffi/client.rs", "Clients and core calls"),
+    ("src/ffi/asymmetric.rs", "Asymmetric keys"),
+    ("src/ffi/keys.rs", "Key management"),
+    ("src/ffi/buffer.rs", "Buffers and memory"),
+    ("src/ffi/seal.rs", "Sealing in memory"),
+    ("src/ffi/stream.rs", "Sealing streams"),
+    ("src/ffi/descriptor.rs", "Sealing between descriptors"),
+    ("src/ffi/keyring.rs", "Keyrings"),
+    ("src/ffi/custom_key.rs", "Keys of the program's own"),
+    ("src/ffi/callback_error.rs", "Errors of callbacks"),
+    ("src/ffi/context.rs", "Contexts"),
+    ("src/ffi/message_info.rs", "Looking into messages"),
+    ("src/ffi/config.rs", "Configuration"),
+    ("src/ffi/userdata.rs", "Userdata"),
+    ("src/ffi/credentials.rs", "Credentials"),
+    ("src/ffi/log.rs", "Logging"),
+    ("src/ffi/stats.rs", "Counters"),
+    ("src/ffi/last_error.rs", "Errors"),
+    ("src/ffi/error.rs", "Errors"),
+    ("src/ffi/status.rs", "Statuses"),
+    ("src/ffi/limits.rs", "Limits"),
+    ("src/ffi/version.rs", "Versions"),
+    ("src/status.rs", "Statuses"),
 ];
+/// As `line_length` of cbindgen.toml.
+const LINE_MAX: usize = 100;
 const MANUAL: &str = "src/ffi/manual.h";
 /// The number in the SONAME; scripts/ and tests/ read the same file.
 const ABI_VERSION: &str = "packaging/abi-version";
 
 fn main() {
-    for input in SOURCES.iter().chain(&[MANUAL, ABI_VERSION, "cbindgen.toml", "build.rs"]) {
+    let sources = SOURCES.iter().map(|(path, _)| path);
+    for input in sources.chain(&[MANUAL, ABI_VERSION, "cbindgen.toml", "build.rs"]) {
         println!("cargo:rerun-if-changed={input}");
     }
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo names the package's folder"));
@@ -55,13 +59,14 @@ fn generate(root: &Path) -> String {
         .with_config(config)
         .with_header("/* SPDX-License-Identifier: Apache-2.0 OR MIT */")
         .with_after_include(with_version(&manual));
-    for source in SOURCES {
+    for (source, _) in SOURCES {
         builder = builder.with_src(root.join(source));
     }
     let mut text = Vec::new();
     builder.generate().expect("the header can be generated").write(&mut text);
     let header = String::from_utf8(text).expect("the header is UTF-8");
-    only_what_c90_knows(&use_typedef_names(&shorten_status_names(&header)))
+    let header = only_what_c90_knows(&use_typedef_names(&shorten_status_names(&header)));
+    with_titles(root, short_comments_on_one_line(&header))
 }
 
 fn with_version(manual: &str) -> String {
@@ -70,6 +75,45 @@ fn with_version(manual: &str) -> String {
         let value = env::var(format!("CARGO_PKG_VERSION{suffix}")).expect("cargo names the version");
         text.replace(&format!("@{part}@"), &value)
     })
+}
+
+/// A comment of one line takes one line, not three.
+fn short_comments_on_one_line(header: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in header.lines() {
+        lines.push(line.to_owned());
+        let [.., begin, text, end] = lines.as_slice() else { continue };
+        let Some(comment) = text.trim_start().strip_prefix("* ") else { continue };
+        if begin.trim() == "/**" && end.trim() == "*/" {
+            let whole = format!("{} {comment} */", begin.trim_end());
+            if whole.len() <= LINE_MAX {
+                lines.truncate(lines.len() - 3);
+                lines.push(whole);
+            }
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A title before the first function of each source.
+fn with_titles(root: &Path, mut header: String) -> String {
+    for (source, title) in SOURCES {
+        let text = fs::read_to_string(root.join(source)).expect("a source can be read");
+        let Some(rest) = text.split("extern \"C\" fn tckms_").nth(1) else { continue };
+        let name = format!("tckms_{}(", rest.split('(').next().unwrap_or_default());
+        // The first place where the name is not within a comment is its declaration.
+        let mut from = 0;
+        let declaration = header.split_inclusive('\n').find_map(|line| {
+            let at = from;
+            from += line.len();
+            let declares = !line.starts_with([' ', '/', '#']) && line.contains(&name);
+            declares.then_some(at)
+        });
+        let Some(comment) = declaration.and_then(|at| header[..at].rfind("\n/**")) else { continue };
+        let dashes = "-".repeat(LINE_MAX - "/* ----  */".len() - title.len() - 1);
+        header.insert_str(comment + 1, &format!("/* ---- {title} {dashes} */\n\n"));
+    }
+    header
 }
 
 /// cbindgen can only put the type's name before a variant's: TCKMS_STATUS_OK is to be TCKMS_OK, and every other status

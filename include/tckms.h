@@ -6,77 +6,130 @@
 /*
  * tckms.h - Tencent Cloud Key Management Service from C
  *
- * Encrypt a small secret under a customer master key (CMK), get it back, and work with data keys:
+ * Encrypt a small secret under a customer master key (CMK), get it back, seal data of any size
+ * under a data key, and sign with a key that never leaves the service:
  *
  *     tckms_client *client = NULL;
  *     tckms_buffer blob = TCKMS_BUFFER_INIT;
  *     if (tckms_client_new_from_env(&client) != TCKMS_OK ||
- *         tckms_encrypt(client, key_id, "secret", 6, "{\"app\":\"billing\"}", &blob) != TCKMS_OK) {
+ *         tckms_encrypt(client, key_id, "secret", 6, "{\"app\":\"x\"}", &blob) != TCKMS_OK) {
  *         fprintf(stderr, "%s\n", tckms_error_message(tckms_last_error()));
  *     }
  *     tckms_buffer_free(&blob);
  *     tckms_client_free(client);
  *
- * This file is generated from the library's source. Its chapters hold for every function; a function's own comment
- * says only what is special about it.
+ * This file is generated from the library's source. Its chapters hold for every function; a
+ * function's own comment says only what differs. Types come first, then core calls, asymmetric
+ * keys, sealing, clients, configuration, and errors.
+ *
+ * CONVENTIONS
+ *   Every function exists since 0.1.0 unless its comment names a later version. Every function may
+ *   be called from any thread, subject to HANDLES, unless its comment says more under "Threads:". A
+ *   parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer is
+ *   TCKMS_ERR_NULL_POINTER, except where HANDLES and STRINGS AND BUFFERS say so. Lengths are in
+ *   bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
+ *   A key id is 1 to 128 letters, digits and -_/:. characters in the core calls, which pass it to
+ *   the service: a key id or an alias. In keyrings it is the CMK's key id and no alias, 1 to 64
+ *   letters, digits and '-', because messages name the key for readers of later years.
  *
  * HANDLES
- *   tckms_client, tckms_config, tckms_keyring, tckms_stream and tckms_error are opaque. A handle is valid from the
- *   function that made it to the one that frees it. `const T *` means borrowed and unchanged: any number of threads
- *   may pass the same one at once. `T *` means that no other thread may use it during the call. `T **out` means that
- *   the caller owns the result. Every function with "free" in its name takes NULL without harm, takes a handle once,
- *   and takes it from any thread.
+ *   tckms_client, tckms_config, tckms_keyring, tckms_stream and all other types without members are
+ *   opaque. A handle is valid from the function that makes it to the one that frees it.
+ *   `const T *` means borrowed and unchanged: any number of threads may pass the same one at once.
+ *   `T *` means that no other thread may use it during the call. `T **out` means that the caller
+ *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
+ *   once, from any thread, and never while a call uses the handle, such as within a callback of
+ *   that call.
+ *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
+ *   Handles hold on to what they need: a client may be freed before the keyrings made with it, a
+ *   keyring before its streams, and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
- *   Strings are NUL-terminated UTF-8. Bytes come as a pointer with a length beside it; {NULL, 0} is a valid empty
- *   input, NULL with another length is TCKMS_ERR_NULL_POINTER. What is handed in is only read during the call; what
- *   the library keeps, it copies. Memory must stay unchanged during the call.
+ *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer with a length beside it; {NULL,
+ *   0} is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. Input is only
+ *   read during the call; what the library keeps, it copies. Memory must stay unchanged during the
+ *   call.
  *
  * OUTPUTS
- *   An output is set to empty ({NULL, 0} or NULL) before anything else happens and filled only on success; what it
- *   held before is overwritten, not freed. A tckms_buffer belongs to the library: give it back with
- *   tckms_buffer_free(), which wipes it, never with free(). After its bytes there is always a NUL byte that `len`
- *   does not count, so text can be printed.
+ *   An output is set to empty ({NULL, 0}, NULL or 0) before anything else happens and filled only
+ *   on success; what it held before is overwritten, not freed. A tckms_buffer belongs to the
+ *   library: give it back with tckms_buffer_free(), which wipes it, never with free(). After its
+ *   bytes there is always a NUL byte that `len` does not count, so text can be printed.
  *   An output may not overlap another argument in memory: TCKMS_ERR_OVERLAP.
  *
  * STRUCTURES THAT GROW
- *   tckms_fd_options, tckms_custom_key, tckms_cache_limits, tckms_role_options and tckms_stats may get more members at
- *   their end in later versions. Set them up with their initializer, such as TCKMS_FD_OPTIONS_INIT, and pass their sizeof beside them.
- *   Members that are 0 or NULL have their defaults. A program that sets a member that the running library does not know
- *   yet gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is TCKMS_ERR_INVALID_LENGTH.
+ *   A structure that is passed with its size may get more members at its end in later versions. Set
+ *   it up with its initializer, such as TCKMS_FD_OPTIONS_INIT, and pass its sizeof. Members that
+ *   are 0 or NULL have their defaults. A program that sets a member that the running library does
+ *   not know gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is
+ *   TCKMS_ERR_INVALID_LENGTH.
+ *
+ * CALLBACKS
+ *   A callback has userdata and a destructor. The userdata is passed as it is and must be safe to
+ *   use from all threads that call the library. The destructor frees it, once, when the last
+ *   configuration, client, keyring and stream that can call the callback is gone. What a callback
+ *   is given exists only during the callback. A callback may call the library, but not change or
+ *   free what the running call uses. It must return: longjmp() and C++ exceptions must not leave
+ *   it. An exception that does ends the process with std::terminate() or abort().
  *
  * THREADS
- *   Any thread may call anything, subject to HANDLES. A client needs no lock: share one among all threads. Calls block
- *   until they succeed, fail or reach the total timeout. The first call of a client starts one thread that does the
- *   network's work with all signals blocked; it ends when the client is freed. A caller's stack of 64 KiB is enough.
- *   No function is async-signal-safe, and the child of a vfork() must not call any.
+ *   A client needs no lock: share one among all threads. Functions that send requests block until
+ *   they succeed, fail or reach the total timeout. The first call of a client starts one thread
+ *   that does the network's work with all signals blocked; it ends when the client is freed. A
+ *   caller's stack of 64 KiB is enough. No function is async-signal-safe, and the child of a
+ *   vfork() must not call any.
  *
  * ERRORS
- *   Every function that can fail returns a tckms_status, and the compiler warns when it is not looked at. TCKMS_OK is 0.
- *   The hundreds of a number are its category (tckms_status_category()): 100 the caller's arguments, 200 credentials,
- *   300 the way to the service, 400 refused for the identity, 500 refused for the request or the key's state, 600 the
- *   service is unable now, 700 something is not what it claims to be, 800 the program's own
- *   descriptors, callbacks and wishes, 900 the library. New numbers may come with new
- *   versions, so a switch needs a default.
- *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request id, whether to
- *   retry. It is borrowed until the thread's next call; tckms_last_error_take() makes it the caller's own, for runtimes that
- *   move between threads. An outage is never reported as bad ciphertext, and no text ever holds a secret.
+ *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
+ *   TCKMS_OK is 0. The hundreds of a number are its category (tckms_status_category()): 100 the
+ *   caller's arguments, 200 credentials, 300 the way to the service, 400 refused for the identity,
+ *   500 refused for the request or the key's state, 600 the service is unable now, 700 something is
+ *   not what it claims to be, 800 the program's own descriptors and callbacks, 900 the library. New
+ *   numbers may come with new versions, so a switch needs a default.
+ *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request
+ *   id, whether to retry. It is borrowed until the thread's next call; tckms_last_error_take()
+ *   makes it the caller's own, for runtimes that move between threads. An outage is never reported
+ *   as bad ciphertext, and no text ever holds a secret.
  *
  * PROCESSES
- *   The library has no global state to set up or tear down. It installs no signal handler and no atexit function,
- *   writes nothing to stdout or stderr, and never changes the host's signal disposition, so a broken connection raises
- *   no SIGPIPE in the host. Only functions with "env" or "default" in their name read environment variables; what the
- *   library stands on looks at three by itself: OPENSSL_ia32cap (CPU features, once when loaded), RUST_MIN_STACK and
- *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). In a program that runs with
- *   privileges which its caller does not have (setuid, setgid, file capabilities), those functions take nothing from the
- *   environment, HOME included. A client may be used before and after fork(): the child makes connections of its own.
- *   dlclose() leaves the library mapped.
+ *   The library has no global state to set up or tear down. It installs no signal handler and no
+ *   atexit function, writes nothing to stdout or stderr, and never changes the program's signal
+ *   dispositions, so a broken connection raises no SIGPIPE. Only functions with "env" or "default"
+ *   in their name read environment variables; the libraries below read three by themselves:
+ *   OPENSSL_ia32cap (CPU features, once when loaded), RUST_MIN_STACK and
+ *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). In a
+ *   program that runs with privileges which its caller does not have (setuid, setgid, file
+ *   capabilities), those functions take nothing from the environment, HOME included. A client may
+ *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the
+ *   library mapped.
  *
  * MEMORY AND SECRETS
- *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before their memory is given
- *   back, and so is every other block that the library frees. Out of reach are copies that the program itself makes,
- *   the kernel's socket buffers, registers, swap and core dumps. Sizes are checked before memory is asked for; when
- *   there is none for a caller-sized block the call returns TCKMS_ERR_OUT_OF_MEMORY.
+ *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before
+ *   their memory is given back, and so is every other block that the library frees. Out of reach
+ *   are copies that the program itself makes, the kernel's socket buffers, registers, swap and core
+ *   dumps. Sizes are checked before memory is allocated; when there is none for a block whose size
+ *   the caller decides, the call returns TCKMS_ERR_OUT_OF_MEMORY.
+ *
+ * COMMON MISTAKES
+ *   Passing a tckms_buffer that is in use as an output leaks what it held: free it first.
+ *
+ *   Reading tckms_last_error() after a call that succeeded tells of an earlier failure. Look at the
+ *   status first.
+ *
+ *   A stream that is freed before tckms_stream_finish() says done leaves a message without an end,
+ *   which no reader opens.
+ *
+ *   Plaintext that a stream gives out before tckms_stream_finish() says done may be the beginning
+ *   of something longer. Do not act on it before, and throw it away when the stream fails.
+ *
+ *   A context is checked only if tckms_open() is given the pairs that are expected. Without them a
+ *   message that was sealed for another purpose opens as well.
+ *
+ *   Decoding or trimming a CiphertextBlob: it is opaque text. Store all `len` bytes of it.
+ *
+ *   Passing the sizeof a pointer for that of a structure is TCKMS_ERR_INVALID_LENGTH.
+ *
+ *   Making a client for each call opens a connection for each call. Make one, and derive from it.
  */
 
 #include <stddef.h>
@@ -97,7 +150,11 @@
   (TCKMS_VERSION_NUMBER >= (major) * 65536 + (minor) * 256 + (patch))
 
 /** Marks functions whose result tells whether they failed. */
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__cplusplus) && __cplusplus >= 201703L
+#define TCKMS_WARN_UNUSED [[nodiscard]]
+#elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
+#define TCKMS_WARN_UNUSED [[nodiscard]]
+#elif defined(__GNUC__) || defined(__clang__)
 #define TCKMS_WARN_UNUSED __attribute__((warn_unused_result))
 #else
 #define TCKMS_WARN_UNUSED
@@ -132,814 +189,498 @@
 #define TCKMS_KEY_USAGE_SIGN_SM2 "ASYMMETRIC_SIGN_VERIFY_SM2"
 
 
+/** Signature algorithm: the one that the key has. RSA keys have two; this is PSS. */
+#define TCKMS_SIGN_DEFAULT 0
+
+/** Signature algorithm: ECDSA on P-256 with SHA-256. */
+#define TCKMS_SIGN_ECDSA_P256_SHA256 1
+
 /**
- * Longest plaintext of tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to 4 KB").
+ * Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how
+ * they sign.
  */
+#define TCKMS_SIGN_ECDSA_P384_SHA384 2
+
+/** Signature algorithm: RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes. */
+#define TCKMS_SIGN_RSA_PSS_SHA256 3
+
+/** Signature algorithm: RSASSA-PKCS1-v1_5 with SHA-256. */
+#define TCKMS_SIGN_RSA_PKCS1_SHA256 4
+
+/** Signature algorithm: SM2 with SM3 (GB/T 32918). */
+#define TCKMS_SIGN_SM2_SM3 5
+
+/** RSA padding: OAEP with SHA-256, MGF1 with SHA-256 and an empty label. */
+#define TCKMS_RSA_OAEP_SHA256 1
+
+/** RSA padding: OAEP with SHA-1, MGF1 with SHA-1 and an empty label. */
+#define TCKMS_RSA_OAEP_SHA1 2
+
+/**
+ * RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find
+ * out whether decryption failed, by its answer or by its time, lets the peer decrypt messages
+ * (Bleichenbacher's attack).
+ */
+#define TCKMS_RSA_PKCS1_V1_5 3
+
+/** CommitmentPolicy: messages that commit to one data key are opened, no others. The default. */
+#define TCKMS_COMMITMENT_REQUIRED 0
+
+/**
+ * CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as
+ * well. None are ever written.
+ */
+#define TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN 1
+
+/** Site: cloud.tencent.com, the mainland one. */
+#define TCKMS_SITE_MAINLAND 0
+
+/** Site: tencentcloud.com, the international one. */
+#define TCKMS_SITE_INTERNATIONAL 1
+
+/** Log level: nothing. */
+#define TCKMS_LOG_OFF 0
+
+/** Log level: calls that failed. */
+#define TCKMS_LOG_ERROR 1
+
+/** Log level: also attempts that failed, and corrections such as that of the clock. */
+#define TCKMS_LOG_WARN 2
+
+/** Log level: also every attempt that succeeded. */
+#define TCKMS_LOG_INFO 3
+
+/** Log level: also the waits between attempts. */
+#define TCKMS_LOG_DEBUG 4
+
+/** Longest plaintext of tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to 4 KB"). */
 #define TCKMS_PLAINTEXT_MAX 4096
 
 /**
- * Longest encryption context, in characters (Encrypt page of the KMS API: "up to 1,024 characters").
+ * Longest encryption context, in characters (Encrypt page of the KMS API: "up to 1,024
+ * characters").
  */
 #define TCKMS_ENCRYPTION_CONTEXT_MAX 1024
 
 /**
- * Most bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom page of the KMS API).
+ * Most bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom page of the
+ * KMS API).
  */
 #define TCKMS_RANDOM_MAX 1024
 
-/**
- * Longest key id, in characters. Those of the service have 36.
- */
+/** Longest key id, in characters. Those of the service have 36. */
 #define TCKMS_KEY_ID_MAX 128
 
-/**
- * Longest CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about 5600.
- */
+/** Longest CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about 5600. */
 #define TCKMS_CIPHERTEXT_BLOB_MAX 65536
 
-/**
- * Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
- */
+/** Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use. */
 #define TCKMS_THREADS_MAX 256
-
-/**
- * Site: cloud.tencent.com, the mainland one.
- */
-#define TCKMS_SITE_MAINLAND 0
-
-/**
- * Site: tencentcloud.com, the international one.
- */
-#define TCKMS_SITE_INTERNATIONAL 1
-
-/**
- * Log level: nothing.
- */
-#define TCKMS_LOG_OFF 0
-
-/**
- * Log level: calls that failed.
- */
-#define TCKMS_LOG_ERROR 1
-
-/**
- * Log level: also attempts that failed, and corrections such as that of the clock.
- */
-#define TCKMS_LOG_WARN 2
-
-/**
- * Log level: also every attempt that succeeded.
- */
-#define TCKMS_LOG_INFO 3
-
-/**
- * Log level: also the waits between attempts.
- */
-#define TCKMS_LOG_DEBUG 4
-
-/**
- * Signature algorithm: the one that the key has. RSA keys have two; this is PSS.
- */
-#define TCKMS_SIGN_DEFAULT 0
-
-/**
- * Signature algorithm: ECDSA on P-256 with SHA-256.
- */
-#define TCKMS_SIGN_ECDSA_P256_SHA256 1
-
-/**
- * Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how they sign.
- */
-#define TCKMS_SIGN_ECDSA_P384_SHA384 2
-
-/**
- * Signature algorithm: RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes.
- */
-#define TCKMS_SIGN_RSA_PSS_SHA256 3
-
-/**
- * Signature algorithm: RSASSA-PKCS1-v1_5 with SHA-256.
- */
-#define TCKMS_SIGN_RSA_PKCS1_SHA256 4
-
-/**
- * Signature algorithm: SM2 with SM3 (GB/T 32918).
- */
-#define TCKMS_SIGN_SM2_SM3 5
-
-/**
- * RSA padding: OAEP with SHA-256, MGF1 with SHA-256 and an empty label.
- */
-#define TCKMS_RSA_OAEP_SHA256 1
-
-/**
- * RSA padding: OAEP with SHA-1, MGF1 with SHA-1 and an empty label.
- */
-#define TCKMS_RSA_OAEP_SHA1 2
-
-/**
- * RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find out whether decryption
- * failed, by its answer or by its time, lets the peer decrypt messages (Bleichenbacher's attack).
- */
-#define TCKMS_RSA_PKCS1_V1_5 3
-
-/**
- * CommitmentPolicy: messages that commit to one data key are opened, no others. The default.
- */
-#define TCKMS_COMMITMENT_REQUIRED 0
-
-/**
- * CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
- */
-#define TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN 1
-
-/**
- * What kind of trouble a status is, and so who can do something about it.
- */
-typedef enum tckms_category {
-  /**
-   * The number is not one of this library's.
-   */
-  TCKMS_CATEGORY_UNKNOWN = -1,
-  /**
-   * Success.
-   */
-  TCKMS_CATEGORY_OK = 0,
-  /**
-   * The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a data key.
-   */
-  TCKMS_CATEGORY_ARGUMENT = 100,
-  /**
-   * There are no usable credentials. No request to KMS was sent; STS or the metadata service may have been asked.
-   */
-  TCKMS_CATEGORY_CREDENTIALS = 200,
-  /**
-   * The way to the service: the network, TLS, a proxy, or a reply that is not the service's.
-   */
-  TCKMS_CATEGORY_TRANSPORT = 300,
-  /**
-   * The service does not let this identity do it.
-   */
-  TCKMS_CATEGORY_IDENTITY = 400,
-  /**
-   * The service refuses the request, or the key's state forbids it.
-   */
-  TCKMS_CATEGORY_REQUEST = 500,
-  /**
-   * The service is unable now; the same call may succeed later.
-   */
-  TCKMS_CATEGORY_UNAVAILABLE = 600,
-  /**
-   * Something is not what it claims to be.
-   */
-  TCKMS_CATEGORY_INTEGRITY = 700,
-  /**
-   * The program's own side: it stopped the call, or one of its descriptors or callbacks failed.
-   */
-  TCKMS_CATEGORY_LOCAL = 800,
-  /**
-   * The library itself.
-   */
-  TCKMS_CATEGORY_LIBRARY = 900,
-  /**
-   * Not a category: it keeps the C type as wide as `int` under every compiler option.
-   */
-  TCKMS_CATEGORY_FORCE_INT = 2147483647
-} tckms_category;
 
 /**
  * How a call ended. 0 is the only success.
  *
- * The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused for the
- * identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 800 the program's own descriptors and callbacks, 900
- * the library.
- * Values are only ever added: a `switch` needs a `default`.
+ * The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused
+ * for the identity, 500 refused for the request or the key, 600 the service is unable now, 700
+ * integrity, 800 the program's own descriptors and callbacks, 900 the library. Values are only ever
+ * added: a `switch` needs a `default`.
  */
 typedef enum tckms_status {
-  /**
-   * The call succeeded.
-   */
+  /** The call succeeded. */
   TCKMS_OK = 0,
-  /**
-   * A required pointer is NULL, or NULL came with a length that is not 0.
-   */
+  /** A required pointer is NULL, or NULL came with a length that is not 0. */
   TCKMS_ERR_NULL_POINTER = 101,
-  /**
-   * A length or a count is outside its range.
-   */
+  /** A length or a count is outside its range. */
   TCKMS_ERR_INVALID_LENGTH = 102,
-  /**
-   * A string is not valid UTF-8.
-   */
+  /** A string is not valid UTF-8. */
   TCKMS_ERR_INVALID_UTF8 = 103,
   /**
-   * A key id is empty, longer than 128 characters, or has other characters than letters, digits and `-_/:.`.
+   * A key id is empty, longer than 128 characters, or has other characters than letters, digits and
+   * `-_/:.`.
    */
   TCKMS_ERR_MALFORMED_KEY_ID = 104,
-  /**
-   * A context is not a JSON object of strings without duplicate keys.
-   */
+  /** A context is not a JSON object of strings without duplicate keys. */
   TCKMS_ERR_INVALID_CONTEXT = 105,
-  /**
-   * A context is longer than 1024 characters.
-   */
+  /** A context is longer than 1024 characters. */
   TCKMS_ERR_CONTEXT_TOO_LONG = 106,
-  /**
-   * A plaintext for Encrypt is longer than 4096 bytes.
-   */
+  /** A plaintext for Encrypt is longer than 4096 bytes. */
   TCKMS_ERR_PLAINTEXT_TOO_LARGE = 107,
-  /**
-   * A plaintext for Encrypt is empty.
-   */
+  /** A plaintext for Encrypt is empty. */
   TCKMS_ERR_EMPTY_PLAINTEXT = 108,
-  /**
-   * A CiphertextBlob is empty, too long, or not text.
-   */
+  /** A CiphertextBlob is empty, too long, or not text. */
   TCKMS_ERR_MALFORMED_BLOB = 109,
-  /**
-   * A region is missing or is not of the form `ap-guangzhou`.
-   */
+  /** A region is missing or is not of the form `ap-guangzhou`. */
   TCKMS_ERR_INVALID_REGION = 110,
-  /**
-   * An endpoint is not a URL of the form `https://host[:port]`.
-   */
+  /** An endpoint is not a URL of the form `https://host[:port]`. */
   TCKMS_ERR_INVALID_ENDPOINT = 111,
-  /**
-   * An endpoint says `http` and its host is not a loopback address.
-   */
+  /** An endpoint says `http` and its host is not a loopback address. */
   TCKMS_ERR_INSECURE_ENDPOINT = 112,
-  /**
-   * A CA bundle cannot be read or holds no certificate.
-   */
+  /** A CA bundle cannot be read or holds no certificate. */
   TCKMS_ERR_INVALID_CA_BUNDLE = 113,
-  /**
-   * A proxy is not a URL of the form `http://[user:password@]host[:port]`.
-   */
+  /** A proxy is not a URL of the form `http://[user:password@]host[:port]`. */
   TCKMS_ERR_INVALID_PROXY = 114,
-  /**
-   * A number is outside the range its setter allows.
-   */
+  /** A number is outside the range its setter allows. */
   TCKMS_ERR_OUT_OF_RANGE = 115,
-  /**
-   * An action's name is not one that KMS could have.
-   */
+  /** An action's name is not one that KMS could have. */
   TCKMS_ERR_MALFORMED_ACTION = 116,
-  /**
-   * A request body is not a JSON object, or is too long.
-   */
+  /** A request body is not a JSON object, or is too long. */
   TCKMS_ERR_INVALID_REQUEST_JSON = 117,
-  /**
-   * A user-agent suffix or a language is not one that a header can carry.
-   */
+  /** A user-agent suffix or a language is not one that a header can carry. */
   TCKMS_ERR_INVALID_HEADER_TEXT = 118,
-  /**
-   * A configuration for a derived client sets something that only a new client can have.
-   */
+  /** A configuration for a derived client sets something that only a new client can have. */
   TCKMS_ERR_NOT_DERIVABLE = 119,
-  /**
-   * A structure sets a member that this version of the library does not know.
-   */
+  /** A structure sets a member that this version of the library does not know. */
   TCKMS_ERR_UNKNOWN_OPTION = 120,
-  /**
-   * A number names no algorithm of this kind.
-   */
+  /** A number names no algorithm of this kind. */
   TCKMS_ERR_UNKNOWN_ALGORITHM = 123,
-  /**
-   * The key does not have the algorithm: it is of another type, or made for something else.
-   */
+  /** The key does not have the algorithm: it is of another type, or made for something else. */
   TCKMS_ERR_ALGORITHM_NOT_ALLOWED = 124,
-  /**
-   * A context has a key that begins with `aws-crypto-`, or an empty one.
-   */
+  /** A context has a key that begins with `aws-crypto-`, or an empty one. */
   TCKMS_ERR_RESERVED_CONTEXT_KEY = 130,
-  /**
-   * A name of a wrapping key is empty, too long, or one that the format reserves.
-   */
+  /** A name of a wrapping key is empty, too long, or one that the format reserves. */
   TCKMS_ERR_INVALID_KEY_NAME = 131,
-  /**
-   * A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits.
-   */
+  /** A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits. */
   TCKMS_ERR_INVALID_PEM = 132,
-  /**
-   * A keyring has no key that can do this: none to seal, or none to open.
-   */
+  /** A keyring has no key that can do this: none to seal, or none to open. */
   TCKMS_ERR_NO_USABLE_KEY = 133,
-  /**
-   * There is more or less plaintext than the size or the bound that was set.
-   */
+  /** There is more or less plaintext than the size or the bound that was set. */
   TCKMS_ERR_PLAINTEXT_SIZE = 134,
-  /**
-   * A message would have more than 4294967295 frames; a larger frame length helps.
-   */
+  /** A message would have more than 4294967295 frames; a larger frame length helps. */
   TCKMS_ERR_MESSAGE_TOO_LONG = 135,
-  /**
-   * A stream is used after its end or after an error, or something is set too late.
-   */
+  /** A stream is used after its end or after an error, or something is set too late. */
   TCKMS_ERR_INVALID_STATE = 136,
-  /**
-   * Two arguments overlap in memory, and one of them is written.
-   */
+  /** Two arguments overlap in memory, and one of them is written. */
   TCKMS_ERR_OVERLAP = 137,
   /**
    * A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
    */
   TCKMS_ERR_MALFORMED_CREDENTIALS = 201,
-  /**
-   * No credentials were configured or found.
-   */
+  /** No credentials were configured or found. */
   TCKMS_ERR_NO_CREDENTIALS = 202,
-  /**
-   * The credentials are expired and new ones could not be had.
-   */
+  /** The credentials are expired and new ones could not be had. */
   TCKMS_ERR_CREDENTIALS_EXPIRED = 203,
   /**
    * A file of credentials or of a token cannot be read, or its content is not what it should be.
    */
   TCKMS_ERR_INVALID_CREDENTIALS_FILE = 204,
-  /**
-   * A role's ARN or a session name is not one.
-   */
+  /** A role's ARN or a session name is not one. */
   TCKMS_ERR_INVALID_ROLE = 205,
-  /**
-   * The program's own credentials callback supplied none.
-   */
+  /** The program's own credentials callback supplied none. */
   TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED = 206,
-  /**
-   * The metadata service of a CVM instance does not answer; this machine may be none.
-   */
+  /** The metadata service of a CVM instance does not answer; this machine may be none. */
   TCKMS_ERR_METADATA_UNAVAILABLE = 207,
-  /**
-   * The endpoint's host name cannot be resolved.
-   */
+  /** The endpoint's host name cannot be resolved. */
   TCKMS_ERR_RESOLVE_FAILED = 301,
-  /**
-   * No connection to the endpoint or the proxy could be made.
-   */
+  /** No connection to the endpoint or the proxy could be made. */
   TCKMS_ERR_CONNECT_FAILED = 302,
-  /**
-   * TLS could not be agreed on, or the server's certificate is not trusted.
-   */
+  /** TLS could not be agreed on, or the server's certificate is not trusted. */
   TCKMS_ERR_TLS_FAILED = 303,
-  /**
-   * The time allowed for a try or for the whole call is over.
-   */
+  /** The time allowed for a try or for the whole call is over. */
   TCKMS_ERR_TIMED_OUT = 304,
-  /**
-   * The connection broke before the reply was complete.
-   */
+  /** The connection broke before the reply was complete. */
   TCKMS_ERR_CONNECTION_LOST = 305,
-  /**
-   * The reply has an HTTP status other than 200, and not one that says "later".
-   */
+  /** The reply has an HTTP status other than 200, and not one that says "later". */
   TCKMS_ERR_HTTP_STATUS = 306,
-  /**
-   * The reply is a redirect; the library never follows one.
-   */
+  /** The reply is a redirect; the library never follows one. */
   TCKMS_ERR_HTTP_REDIRECT = 307,
-  /**
-   * The reply is longer than 1 MiB, or its head longer than 64 KiB.
-   */
+  /** The reply is longer than 1 MiB, or its head longer than 64 KiB. */
   TCKMS_ERR_RESPONSE_TOO_LARGE = 308,
-  /**
-   * The reply is not JSON.
-   */
+  /** The reply is not JSON. */
   TCKMS_ERR_RESPONSE_NOT_JSON = 309,
-  /**
-   * The reply is JSON without the fields that the API promises.
-   */
+  /** The reply is JSON without the fields that the API promises. */
   TCKMS_ERR_RESPONSE_MALFORMED = 310,
-  /**
-   * The HTTP transport could not start or has stopped; the next call starts a new one.
-   */
+  /** The HTTP transport could not start or has stopped; the next call starts a new one. */
   TCKMS_ERR_TRANSPORT_UNAVAILABLE = 311,
-  /**
-   * The proxy answered and refuses a tunnel to the service.
-   */
+  /** The proxy answered and refuses a tunnel to the service. */
   TCKMS_ERR_PROXY_REFUSED = 312,
-  /**
-   * `UnauthorizedOperation`: the identity may not do this.
-   */
+  /** `UnauthorizedOperation`: the identity may not do this. */
   TCKMS_ERR_UNAUTHORIZED_OPERATION = 401,
   /**
-   * `AuthFailure`: the service does not accept the identity, for a reason without a number of its own.
+   * `AuthFailure`: the service does not accept the identity, for a reason without a number of its
+   * own.
    */
   TCKMS_ERR_AUTH_FAILURE = 402,
-  /**
-   * `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id.
-   */
+  /** `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id. */
   TCKMS_ERR_AUTH_SIGNATURE_FAILURE = 403,
-  /**
-   * `AuthFailure.SignatureExpire`: the clock is more than 300 seconds off.
-   */
+  /** `AuthFailure.SignatureExpire`: the clock is more than 300 seconds off. */
   TCKMS_ERR_AUTH_SIGNATURE_EXPIRED = 404,
-  /**
-   * `AuthFailure.SecretIdNotFound`: the secret id is unknown, disabled or deleted.
-   */
+  /** `AuthFailure.SecretIdNotFound`: the secret id is unknown, disabled or deleted. */
   TCKMS_ERR_AUTH_SECRET_ID_NOT_FOUND = 405,
-  /**
-   * `AuthFailure.TokenFailure`: the session token is wrong or expired.
-   */
+  /** `AuthFailure.TokenFailure`: the session token is wrong or expired. */
   TCKMS_ERR_AUTH_TOKEN_FAILURE = 406,
-  /**
-   * `AuthFailure.InvalidSecretId`: the secret id is not that of an API key.
-   */
+  /** `AuthFailure.InvalidSecretId`: the secret id is not that of an API key. */
   TCKMS_ERR_INVALID_SECRET_ID = 407,
-  /**
-   * `AuthFailure.MFAFailure`: multi-factor authentication failed.
-   */
+  /** `AuthFailure.MFAFailure`: multi-factor authentication failed. */
   TCKMS_ERR_MFA_FAILURE = 408,
-  /**
-   * `AuthFailure.InvalidAuthorization`: the Authorization header was damaged on its way.
-   */
+  /** `AuthFailure.InvalidAuthorization`: the Authorization header was damaged on its way. */
   TCKMS_ERR_INVALID_AUTHORIZATION = 409,
-  /**
-   * `AuthFailure.UnauthorizedOperation`: CAM denies this to the identity.
-   */
+  /** `AuthFailure.UnauthorizedOperation`: CAM denies this to the identity. */
   TCKMS_ERR_CAM_DENIED = 410,
-  /**
-   * `IpInBlacklist`, `IpNotInWhitelist`: the caller's address is not allowed.
-   */
+  /** `IpInBlacklist`, `IpNotInWhitelist`: the caller's address is not allowed. */
   TCKMS_ERR_ADDRESS_DENIED = 411,
-  /**
-   * `InvalidParameter`: a parameter is wrong.
-   */
+  /** `InvalidParameter`: a parameter is wrong. */
   TCKMS_ERR_INVALID_PARAMETER = 501,
-  /**
-   * `InvalidParameterValue.InvalidKeyId`: the service does not accept the key id.
-   */
+  /** `InvalidParameterValue.InvalidKeyId`: the service does not accept the key id. */
   TCKMS_ERR_INVALID_KEY_ID = 502,
-  /**
-   * `InvalidParameterValue.InvalidPlaintext`: the service does not accept the plaintext.
-   */
+  /** `InvalidParameterValue.InvalidPlaintext`: the service does not accept the plaintext. */
   TCKMS_ERR_INVALID_PLAINTEXT = 503,
-  /**
-   * `ResourceUnavailable.CmkArchived`: the CMK is archived, so it only decrypts.
-   */
+  /** `ResourceUnavailable.CmkArchived`: the CMK is archived, so it only decrypts. */
   TCKMS_ERR_CMK_ARCHIVED = 504,
-  /**
-   * `ResourceUnavailable.CmkDisabled`: the CMK is disabled.
-   */
+  /** `ResourceUnavailable.CmkDisabled`: the CMK is disabled. */
   TCKMS_ERR_CMK_DISABLED = 505,
-  /**
-   * `ResourceUnavailable.CmkNotFound`: there is no such CMK.
-   */
+  /** `ResourceUnavailable.CmkNotFound`: there is no such CMK. */
   TCKMS_ERR_CMK_NOT_FOUND = 506,
   /**
-   * `InvalidParameterValue.InvalidCiphertext`: the service does not accept the CiphertextBlob or its context.
+   * `InvalidParameterValue.InvalidCiphertext`: the service does not accept the CiphertextBlob or
+   * its context.
    */
   TCKMS_ERR_INVALID_CIPHERTEXT = 507,
-  /**
-   * `InvalidParameterValue`: a parameter's value is wrong.
-   */
+  /** `InvalidParameterValue`: a parameter's value is wrong. */
   TCKMS_ERR_INVALID_PARAMETER_VALUE = 508,
-  /**
-   * `MissingParameter`: a parameter is missing.
-   */
+  /** `MissingParameter`: a parameter is missing. */
   TCKMS_ERR_MISSING_PARAMETER = 509,
-  /**
-   * `UnknownParameter`: a parameter is not defined.
-   */
+  /** `UnknownParameter`: a parameter is not defined. */
   TCKMS_ERR_UNKNOWN_PARAMETER = 510,
-  /**
-   * `InvalidAction`, `ActionOffline`, `NoSuchVersion`, `NoSuchProduct`: there is no such API.
-   */
+  /** `InvalidAction`, `ActionOffline`, `NoSuchVersion`, `NoSuchProduct`: there is no such API. */
   TCKMS_ERR_INVALID_ACTION = 511,
-  /**
-   * `ResourceUnavailable.CmkStateNotSupport` and its kin: the CMK's state does not allow this.
-   */
+  /** `ResourceUnavailable.CmkStateNotSupport` and its kin: the CMK's state does not allow this. */
   TCKMS_ERR_CMK_STATE_NOT_SUPPORTED = 512,
-  /**
-   * `ResourceUnavailable`: the key or another resource is in a state that does not allow this.
-   */
+  /** `ResourceUnavailable`: the key or another resource is in a state that does not allow this. */
   TCKMS_ERR_RESOURCE_UNAVAILABLE = 513,
-  /**
-   * `ResourceNotFound`: there is no such resource.
-   */
+  /** `ResourceNotFound`: there is no such resource. */
   TCKMS_ERR_RESOURCE_NOT_FOUND = 514,
-  /**
-   * `LimitExceeded`: a quota is used up.
-   */
+  /** `LimitExceeded`: a quota is used up. */
   TCKMS_ERR_LIMIT_EXCEEDED = 515,
-  /**
-   * `FailedOperation`: the operation failed.
-   */
+  /** `FailedOperation`: the operation failed. */
   TCKMS_ERR_FAILED_OPERATION = 516,
-  /**
-   * `UnsupportedOperation`: the service does not do this here.
-   */
+  /** `UnsupportedOperation`: the service does not do this here. */
   TCKMS_ERR_UNSUPPORTED_OPERATION = 517,
-  /**
-   * `UnsupportedRegion`: the service is not in this region.
-   */
+  /** `UnsupportedRegion`: the service is not in this region. */
   TCKMS_ERR_UNSUPPORTED_REGION = 518,
-  /**
-   * `RequestSizeLimitExceeded`, `ResponseSizeLimitExceeded`: too large for the service.
-   */
+  /** `RequestSizeLimitExceeded`, `ResponseSizeLimitExceeded`: too large for the service. */
   TCKMS_ERR_SIZE_LIMIT_EXCEEDED = 519,
-  /**
-   * `ResourceInUse`: the resource is in use.
-   */
+  /** `ResourceInUse`: the resource is in use. */
   TCKMS_ERR_RESOURCE_IN_USE = 520,
-  /**
-   * `InvalidRequest`, `UnsupportedProtocol`: the gateway could not read the request.
-   */
+  /** `InvalidRequest`, `UnsupportedProtocol`: the gateway could not read the request. */
   TCKMS_ERR_INVALID_REQUEST = 521,
-  /**
-   * `DryRunOperation`: the request would have succeeded, and was only tried.
-   */
+  /** `DryRunOperation`: the request would have succeeded, and was only tried. */
   TCKMS_ERR_DRY_RUN_OPERATION = 522,
-  /**
-   * `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account.
-   */
+  /** `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account. */
   TCKMS_ERR_NOT_PURCHASED = 523,
-  /**
-   * `FailedOperation.DecryptError`: the ciphertext cannot be decrypted with this key.
-   */
+  /** `FailedOperation.DecryptError`: the ciphertext cannot be decrypted with this key. */
   TCKMS_ERR_DECRYPTION_FAILED = 524,
-  /**
-   * `FailedOperation.SignError`: the service could not sign.
-   */
+  /** `FailedOperation.SignError`: the service could not sign. */
   TCKMS_ERR_SIGNING_FAILED = 525,
-  /**
-   * `FailedOperation.VerifyError`: the service could not verify a signature.
-   */
+  /** `FailedOperation.VerifyError`: the service could not verify a signature. */
   TCKMS_ERR_VERIFICATION_FAILED = 526,
-  /**
-   * `FailedOperation.EncryptionError`: the service could not encrypt or decrypt.
-   */
+  /** `FailedOperation.EncryptionError`: the service could not encrypt or decrypt. */
   TCKMS_ERR_ENCRYPTION_FAILED = 527,
-  /**
-   * `FailedOperation.RotateTaskRunning`: the key is being rotated already.
-   */
+  /** `FailedOperation.RotateTaskRunning`: the key is being rotated already. */
   TCKMS_ERR_ROTATION_RUNNING = 528,
-  /**
-   * `FailedOperation.TaggingError`: the tags could not be set.
-   */
+  /** `FailedOperation.TaggingError`: the tags could not be set. */
   TCKMS_ERR_TAGGING_FAILED = 529,
-  /**
-   * `FailedOperation.CmkUsedByCloudProduct`: another cloud product uses the key.
-   */
+  /** `FailedOperation.CmkUsedByCloudProduct`: another cloud product uses the key. */
   TCKMS_ERR_KEY_USED_BY_PRODUCT = 530,
-  /**
-   * `InvalidParameterValue.InvalidAlias`: the alias is not one that a key can have.
-   */
+  /** `InvalidParameterValue.InvalidAlias`: the alias is not one that a key can have. */
   TCKMS_ERR_INVALID_ALIAS = 531,
-  /**
-   * `InvalidParameterValue.AliasAlreadyExists`: another key has this alias.
-   */
+  /** `InvalidParameterValue.AliasAlreadyExists`: another key has this alias. */
   TCKMS_ERR_ALIAS_EXISTS = 532,
   /**
-   * `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that the operation needs.
+   * `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that
+   * the operation needs.
    */
   TCKMS_ERR_INVALID_KEY_USAGE = 533,
-  /**
-   * `InvalidParameterValue.InvalidType`: the type is not one that a key can have.
-   */
+  /** `InvalidParameterValue.InvalidType`: the type is not one that a key can have. */
   TCKMS_ERR_INVALID_KEY_TYPE = 534,
-  /**
-   * `InvalidParameterValue.InvalidHsmClusterId`: the HSM cluster does not exist.
-   */
+  /** `InvalidParameterValue.InvalidHsmClusterId`: the HSM cluster does not exist. */
   TCKMS_ERR_INVALID_HSM_CLUSTER = 535,
-  /**
-   * `InvalidParameterValue.TagKeysDuplicated`: two tags have the same key.
-   */
+  /** `InvalidParameterValue.TagKeysDuplicated`: two tags have the same key. */
   TCKMS_ERR_TAG_KEYS_DUPLICATED = 536,
-  /**
-   * `InvalidParameterValue.TagsNotExisted`: a tag does not exist.
-   */
+  /** `InvalidParameterValue.TagsNotExisted`: a tag does not exist. */
   TCKMS_ERR_TAGS_NOT_FOUND = 537,
-  /**
-   * `InvalidParameterValue.DuplicatedKeyId`: a key is named twice.
-   */
+  /** `InvalidParameterValue.DuplicatedKeyId`: a key is named twice. */
   TCKMS_ERR_DUPLICATED_KEY_ID = 538,
   /**
-   * `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported first.
+   * `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported
+   * first.
    */
   TCKMS_ERR_MATERIAL_MISMATCH = 539,
-  /**
-   * `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted.
-   */
+  /** `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted. */
   TCKMS_ERR_MATERIAL_NOT_DECRYPTED = 540,
-  /**
-   * `InvalidParameter.InvalidPendingWindowInDays`: the days until deletion are not 7 to 30.
-   */
+  /** `InvalidParameter.InvalidPendingWindowInDays`: the days until deletion are not 7 to 30. */
   TCKMS_ERR_INVALID_DELETION_WINDOW = 541,
-  /**
-   * `ResourceUnavailable.TokenExpired`: the import token has expired.
-   */
+  /** `ResourceUnavailable.TokenExpired`: the import token has expired. */
   TCKMS_ERR_IMPORT_TOKEN_EXPIRED = 542,
-  /**
-   * `ResourceUnavailable.CmkShouldBeDisabled`: the key has to be disabled first.
-   */
+  /** `ResourceUnavailable.CmkShouldBeDisabled`: the key has to be disabled first. */
   TCKMS_ERR_KEY_NOT_DISABLED = 543,
-  /**
-   * `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion.
-   */
+  /** `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion. */
   TCKMS_ERR_KEY_NOT_PENDING_DELETION = 544,
   /**
-   * `ResourceUnavailable.CloudResourceBindingNotFound`: the key is not bound to this cloud resource.
+   * `ResourceUnavailable.CloudResourceBindingNotFound`: the key is not bound to this cloud
+   * resource.
    */
   TCKMS_ERR_BINDING_NOT_FOUND = 545,
-  /**
-   * `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated.
-   */
+  /** `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated. */
   TCKMS_ERR_ROTATION_NOT_SUPPORTED = 546,
   /**
    * `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be rotated.
    */
   TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE = 547,
-  /**
-   * `UnsupportedOperation.NotExternalCmk`: the key does not take imported material.
-   */
+  /** `UnsupportedOperation.NotExternalCmk`: the key does not take imported material. */
   TCKMS_ERR_KEY_NOT_EXTERNAL = 548,
-  /**
-   * `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys.
-   */
+  /** `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys. */
   TCKMS_ERR_ROLE_NOT_ALLOWED = 549,
   /**
-   * `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a user's own allows this.
+   * `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a
+   * user's own allows this.
    */
   TCKMS_ERR_KEY_NOT_USER_CREATED = 550,
   /**
-   * `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this usage.
+   * `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this
+   * usage.
    */
   TCKMS_ERR_KEY_USAGE_NOT_IN_REGION = 551,
   /**
-   * `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not include this.
+   * `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not
+   * include this.
    */
   TCKMS_ERR_EDITION_NOT_SUPPORTED = 552,
-  /**
-   * `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have.
-   */
+  /** `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have. */
   TCKMS_ERR_KEY_LIMIT_EXCEEDED = 553,
-  /**
-   * `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours.
-   */
+  /** `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours. */
   TCKMS_ERR_ROTATION_TOO_SOON = 554,
-  /**
-   * The service refused with a code that this version of the library does not know.
-   */
+  /** The service refused with a code that this version of the library does not know. */
   TCKMS_ERR_UNKNOWN_SERVICE_CODE = 599,
-  /**
-   * `InternalError`: the service failed.
-   */
+  /** `InternalError`: the service failed. */
   TCKMS_ERR_SERVICE_INTERNAL_ERROR = 601,
-  /**
-   * `RequestLimitExceeded` in all its forms: too many requests.
-   */
+  /** `RequestLimitExceeded` in all its forms: too many requests. */
   TCKMS_ERR_REQUEST_LIMIT_EXCEEDED = 602,
-  /**
-   * `ServiceUnavailable`: the service is down now.
-   */
+  /** `ServiceUnavailable`: the service is down now. */
   TCKMS_ERR_SERVICE_UNAVAILABLE = 603,
-  /**
-   * `UnsupportedOperation.ServiceTemporaryUnavailable`: the service is not ready now.
-   */
+  /** `UnsupportedOperation.ServiceTemporaryUnavailable`: the service is not ready now. */
   TCKMS_ERR_SERVICE_TEMPORARY_UNAVAILABLE = 604,
-  /**
-   * HTTP 429, 502, 503 or 504 instead of an answer of the service.
-   */
+  /** HTTP 429, 502, 503 or 504 instead of an answer of the service. */
   TCKMS_ERR_HTTP_UNAVAILABLE = 605,
-  /**
-   * `ResourceInsufficient`: the service has no capacity for this.
-   */
+  /** `ResourceInsufficient`: the service has no capacity for this. */
   TCKMS_ERR_RESOURCE_INSUFFICIENT = 606,
-  /**
-   * Too many messages did not open lately, so this one is not sent to the service now.
-   */
+  /** Too many messages did not open lately, so this one is not sent to the service now. */
   TCKMS_ERR_OPEN_LIMITED = 607,
-  /**
-   * The reply is about another CMK than the one the caller expects.
-   */
+  /** The reply is about another CMK than the one the caller expects. */
   TCKMS_ERR_KEY_MISMATCH = 701,
-  /**
-   * The data does not begin like a sealed message.
-   */
+  /** The data does not begin like a sealed message. */
   TCKMS_ERR_NOT_A_MESSAGE = 702,
-  /**
-   * The data is a sealed message in base64; decode it first.
-   */
+  /** The data is a sealed message in base64; decode it first. */
   TCKMS_ERR_MESSAGE_IS_BASE64 = 703,
-  /**
-   * The message names an algorithm suite that does not exist in its version of the format.
-   */
+  /** The message names an algorithm suite that does not exist in its version of the format. */
   TCKMS_ERR_UNSUPPORTED_SUITE = 704,
-  /**
-   * The message's suite does not commit to its key, and the keyring's policy demands that.
-   */
+  /** The message's suite does not commit to its key, and the keyring's policy demands that. */
   TCKMS_ERR_SUITE_NOT_ALLOWED = 705,
-  /**
-   * The message is signed, and the stream does not allow that; tckms_open() does.
-   */
+  /** The message is signed, and the stream does not allow that; tckms_open() does. */
   TCKMS_ERR_SIGNED_NOT_ALLOWED = 706,
-  /**
-   * The message breaks a rule of the format.
-   */
+  /** The message breaks a rule of the format. */
   TCKMS_ERR_MALFORMED_MESSAGE = 707,
-  /**
-   * The message has more wrapped data keys than the keyring allows.
-   */
+  /** The message has more wrapped data keys than the keyring allows. */
   TCKMS_ERR_TOO_MANY_DATA_KEYS = 708,
-  /**
-   * The message's header is longer than the keyring allows.
-   */
+  /** The message's header is longer than the keyring allows. */
   TCKMS_ERR_HEADER_TOO_LONG = 709,
-  /**
-   * The message's frames, or its unframed body, are longer than the keyring allows.
-   */
+  /** The message's frames, or its unframed body, are longer than the keyring allows. */
   TCKMS_ERR_FRAME_TOO_LONG = 710,
-  /**
-   * The message's context lacks a pair that is expected, or has another value for it.
-   */
+  /** The message's context lacks a pair that is expected, or has another value for it. */
   TCKMS_ERR_CONTEXT_MISMATCH = 711,
-  /**
-   * None of the message's wrapped data keys is of a key in the keyring.
-   */
+  /** None of the message's wrapped data keys is of a key in the keyring. */
   TCKMS_ERR_NO_MATCHING_KEY = 712,
-  /**
-   * A data key has another length than the suite needs.
-   */
+  /** A data key has another length than the suite needs. */
   TCKMS_ERR_DATA_KEY_LENGTH = 713,
-  /**
-   * The data key is not the one that the message commits to.
-   */
+  /** The data key is not the one that the message commits to. */
   TCKMS_ERR_COMMITMENT_MISMATCH = 714,
-  /**
-   * The message's header was changed.
-   */
+  /** The message's header was changed. */
   TCKMS_ERR_HEADER_NOT_AUTHENTIC = 715,
-  /**
-   * A frame is missing, repeated or in the wrong place.
-   */
+  /** A frame is missing, repeated or in the wrong place. */
   TCKMS_ERR_FRAME_SEQUENCE = 716,
-  /**
-   * A frame was changed.
-   */
+  /** A frame was changed. */
   TCKMS_ERR_FRAME_NOT_AUTHENTIC = 717,
-  /**
-   * The message's signature does not fit.
-   */
+  /** The message's signature does not fit. */
   TCKMS_ERR_SIGNATURE_INVALID = 718,
-  /**
-   * The message ends before its end.
-   */
+  /** The message ends before its end. */
   TCKMS_ERR_TRUNCATED = 719,
-  /**
-   * Something follows the end of the message.
-   */
+  /** Something follows the end of the message. */
   TCKMS_ERR_TRAILING_DATA = 720,
-  /**
-   * The program stopped the call.
-   */
+  /** The program stopped the call. */
   TCKMS_ERR_CANCELED = 801,
-  /**
-   * Reading from or writing to a descriptor of the program failed.
-   */
+  /** Reading from or writing to a descriptor of the program failed. */
   TCKMS_ERR_DESCRIPTOR_FAILED = 802,
-  /**
-   * A callback of a custom key failed without a status of this library, or gave nothing.
-   */
+  /** A callback of a custom key failed without a status of this library, or gave nothing. */
   TCKMS_ERR_CUSTOM_KEY_FAILED = 803,
-  /**
-   * A fault inside the library. Please report it with the error's message.
-   */
+  /** A fault inside the library. Please report it with the error's message. */
   TCKMS_ERR_INTERNAL = 901,
-  /**
-   * There is no memory for a block of the size that the caller's input needs.
-   */
+  /** There is no memory for a block of the size that the caller's input needs. */
   TCKMS_ERR_OUT_OF_MEMORY = 902,
-  /**
-   * Not a status: it keeps the C type as wide as `int` under every compiler option.
-   */
+  /** Not a status: it keeps the C type as wide as `int` under every compiler option. */
   TCKMS_STATUS_FORCE_INT = 2147483647
 } tckms_status;
+
+/** What kind of trouble a status is, and so who can do something about it. */
+typedef enum tckms_category {
+  /** The number is not one of this library's. */
+  TCKMS_CATEGORY_UNKNOWN = -1,
+  /** Success. */
+  TCKMS_CATEGORY_OK = 0,
+  /**
+   * The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a
+   * data key.
+   */
+  TCKMS_CATEGORY_ARGUMENT = 100,
+  /**
+   * There are no usable credentials. No request to KMS was sent; STS or the metadata service may
+   * have been asked.
+   */
+  TCKMS_CATEGORY_CREDENTIALS = 200,
+  /** The way to the service: the network, TLS, a proxy, or a reply that is not the service's. */
+  TCKMS_CATEGORY_TRANSPORT = 300,
+  /** The service does not let this identity do it. */
+  TCKMS_CATEGORY_IDENTITY = 400,
+  /** The service refuses the request, or the key's state forbids it. */
+  TCKMS_CATEGORY_REQUEST = 500,
+  /** The service is unable now; the same call may succeed later. */
+  TCKMS_CATEGORY_UNAVAILABLE = 600,
+  /** Something is not what it claims to be. */
+  TCKMS_CATEGORY_INTEGRITY = 700,
+  /** The program's own side: it stopped the call, or one of its descriptors or callbacks failed. */
+  TCKMS_CATEGORY_LOCAL = 800,
+  /** The library itself. */
+  TCKMS_CATEGORY_LIBRARY = 900,
+  /** Not a category: it keeps the C type as wide as `int` under every compiler option. */
+  TCKMS_CATEGORY_FORCE_INT = 2147483647
+} tckms_category;
 
 /**
  * A client of the key service.
  *
- * It never changes, and any number of threads may call with it at once. Making one opens no connection and starts no
- * thread; the first call does both.
+ * It never changes, and any number of threads may call with it at once. Making one opens no
+ * connection and starts no thread; the first call does both.
  */
 typedef struct tckms_client tckms_client;
 
 /**
  * What a client is made from.
  *
- * A configuration may be changed by one thread at a time. It can be freed as soon as the client is made, and one
- * configuration can make many clients.
+ * A configuration may be changed by one thread at a time. It can be freed as soon as the client is
+ * made, and one configuration can make many clients.
  */
 typedef struct tckms_config tckms_config;
 
 /**
- * Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only during the callback.
+ * Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only
+ * during the callback.
  */
 typedef struct tckms_credentials tckms_credentials;
 
 /**
  * Everything known about a failure. It never changes, and any thread may read or free it.
  *
- * All functions that read one take NULL for "no error". A string that does not apply is empty, never NULL, and lives
- * as long as the error. No member ever holds a secret, a plaintext or a whole credential.
+ * All functions that read one take NULL for "no error". A string that does not apply is empty,
+ * never NULL, and lives as long as the error. No member ever holds a secret, a plaintext or a whole
+ * credential.
  */
 typedef struct tckms_error tckms_error;
 
@@ -949,21 +690,23 @@ typedef struct tckms_error tckms_error;
 typedef struct tckms_key_info tckms_key_info;
 
 /**
- * The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
+ * The keys that wrap the data keys of sealed messages, in order, and the rules for writing and
+ * reading messages.
  *
- * A keyring may be changed by one thread at a time. While nobody changes it, any number of threads may seal and open
- * with it at once. Streams copy it.
+ * A keyring may be changed by one thread at a time. While nobody changes it, any number of threads
+ * may seal and open with it at once. Streams copy it.
  */
 typedef struct tckms_keyring tckms_keyring;
 
 /**
- * One event of the log. It exists only during the callback, and so do the strings that its functions return.
+ * One event of the log. It exists only during the callback, and so do the strings that its
+ * functions return.
  */
 typedef struct tckms_log_event tckms_log_event;
 
 /**
- * What the header of a message says about the message. Nothing of it is authenticated: anybody can have written it. It is
- * good for choosing a key, and for finding out why a message does not open.
+ * What the header of a message says about the message. Nothing of it is authenticated: anybody can
+ * have written it. It is good for choosing a key, and for finding out why a message does not open.
  *
  * It never changes, and any number of threads may use it at once.
  */
@@ -972,175 +715,91 @@ typedef struct tckms_message_info tckms_message_info;
 /**
  * A signature under construction, of a message that comes in pieces.
  *
- * A signer is used by one thread at a time. It keeps the client's connections; the client may be freed before it.
+ * A signer is used by one thread at a time. It keeps the client's connections; the client may be
+ * freed before it.
  */
 typedef struct tckms_signer tckms_signer;
 
 /**
  * A message on its way: plaintext goes in and a message comes out, or the other way round.
  *
- * A stream is used by one thread at a time. It holds one frame in memory. After a call that failed it holds nothing any
- * more and refuses all further ones. Without tckms_stream_finish() a message has no end. A forked child cannot go on
- * with a message that its parent began to seal.
+ * A stream is used by one thread at a time. It holds one frame in memory. After a call that failed
+ * it holds nothing any more and refuses all further ones. Without tckms_stream_finish() a message
+ * has no end. A forked child cannot go on with a message that its parent began to seal.
  */
 typedef struct tckms_stream tckms_stream;
 
 /**
- * A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or what it has to unwrap.
- * It lives only during the callback, or as long as the tckms_message_info that it is a part of.
+ * A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or
+ * what it has to unwrap. It lives only during the callback, or as long as the tckms_message_info
+ * that it is a part of.
  */
 typedef struct tckms_wrapped_key tckms_wrapped_key;
 
 /**
- * Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and gives it back.
+ * Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and
+ * gives it back.
  *
- * After the `len` bytes there is always one NUL byte that `len` does not count, so text can be printed. Do not change
- * the members. A buffer may be moved and used by any thread, by one at a time if one of them frees it.
+ * After the `len` bytes there is always one NUL byte that `len` does not count, so text can be
+ * printed. Do not change the members. A buffer may be moved and used by any thread, by one at a
+ * time if one of them frees it.
  */
 typedef struct tckms_buffer {
-  /**
-   * The first byte, or NULL when the buffer is empty.
-   */
+  /** The first byte, or NULL when the buffer is empty. */
   uint8_t *data;
-  /**
-   * The number of bytes, without the NUL byte that follows them.
-   */
+  /** The number of bytes, without the NUL byte that follows them. */
   size_t len;
 } tckms_buffer;
 
-/**
- * A function that receives the events of the log.
- *
- * @param userdata  The pointer given to tckms_config_set_log().
- * @param event     The event, for the functions tckms_log_event_...().
- *
- * It runs on the thread that made the call, possibly on several threads at once, and may call this library. It must
- * return: no longjmp() and no C++ exception may leave it.
- */
-typedef void (*tckms_log_callback)(void *userdata, const struct tckms_log_event *event);
-
-/**
- * A function that frees the userdata of a callback.
- *
- * It is called once: when the last configuration, client, keyring and stream that could call the callback are freed,
- * or as soon as the callback is replaced or can never be called. It runs on the thread that frees the last of them. It
- * is not called when the function that was given the callback fails. It must return: no longjmp() and no C++ exception
- * may leave it.
- *
- * @param userdata  The pointer given together with this function.
- */
-typedef void (*tckms_destructor)(void *userdata);
-
-/**
- * A role to assume, for tckms_config_set_assume_role_credentials(). Begin with TCKMS_ROLE_OPTIONS_INIT.
- */
-typedef struct tckms_role_options {
-  /**
-   * Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>".
-   */
-  const char *role_arn;
-  /**
-   * 2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
-   */
-  const char *session_name_or_null;
-  /**
-   * The external id that the role's policy asks for, or NULL.
-   */
-  const char *external_id_or_null;
-  /**
-   * A policy in JSON that narrows what the role may do, or NULL.
-   */
-  const char *policy_or_null;
-  /**
-   * Lifetime of the session, up to 43200; 0 for 7200.
-   */
-  int64_t duration_seconds;
-} tckms_role_options;
-
-/**
- * A function that supplies credentials.
- *
- * @param userdata  The pointer given to tckms_config_set_credentials_callback().
- * @param out       To be filled with tckms_credentials_set().
- * @return          0 when it filled `out`. Otherwise a status of this library, which the caller of the library gets:
- *                  TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable. Any other number becomes
- *                  TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which does not.
- *
- * It runs on the thread whose call finds that new credentials are due, or that the service refuses those that it has
- * (after a rotation), and on one thread at a time for each client
- * made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
- * the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
- */
-typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentials *out);
-
-/**
- * A name and a value by which keys are found and billed.
- */
+/** A name and a value by which keys are found and billed. */
 typedef struct tckms_tag {
-  /**
-   * The name.
-   */
+  /** The name. */
   const char *key;
-  /**
-   * The value.
-   */
+  /** The value. */
   const char *value;
 } tckms_tag;
 
 /**
- * What a new CMK is to be. A member that is NULL or 0 has its default. Begin with TCKMS_CREATE_KEY_OPTIONS_INIT.
+ * What a new CMK is to be. A member that is NULL or 0 has its default. Begin with
+ * TCKMS_CREATE_KEY_OPTIONS_INIT.
  *
  * Later versions may add members at the end; the size argument tells which ones a program knows.
  */
 typedef struct tckms_create_key_options {
   /**
-   * Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with "kms-". No two keys of
-   * an account and region have the same.
+   * Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
+   * "kms-". No two keys of an account and region have the same.
    */
   const char *alias;
   /**
-   * A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default TCKMS_KEY_USAGE_ENCRYPT_DECRYPT.
+   * A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default
+   * TCKMS_KEY_USAGE_ENCRYPT_DECRYPT.
    */
   const char *usage;
-  /**
-   * At most 1024 bytes.
-   */
+  /** At most 1024 bytes. */
   const char *description;
-  /**
-   * The tags.
-   */
+  /** The tags. */
   const struct tckms_tag *tags;
-  /**
-   * The number of tags, at most 50.
-   */
+  /** The number of tags, at most 50. */
   size_t tag_count;
-  /**
-   * Not 0 for a key whose material is imported, see tckms_import_key_material().
-   */
+  /** Not 0 for a key whose material is imported, see tckms_import_key_material(). */
   uint32_t external;
-  /**
-   * Must be 0.
-   */
+  /** Must be 0. */
   uint32_t reserved;
 } tckms_create_key_options;
 
 /**
- * Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with TCKMS_KEY_FILTER_INIT.
+ * Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with
+ * TCKMS_KEY_FILTER_INIT.
  *
  * Later versions may add members at the end; the size argument tells which ones a program knows.
  */
 typedef struct tckms_key_filter {
-  /**
-   * A TCKMS_KEY_USAGE_ constant, or the service's name of another.
-   */
+  /** A TCKMS_KEY_USAGE_ constant, or the service's name of another. */
   const char *usage;
-  /**
-   * "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived".
-   */
+  /** "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived". */
   const char *state;
-  /**
-   * A part of the key id or of the alias.
-   */
+  /** A part of the key id or of the alias. */
   const char *search;
 } tckms_key_filter;
 
@@ -1151,142 +810,88 @@ typedef struct tckms_key_filter {
  * @param key       The key, borrowed for the time of the call.
  * @return          0 to continue, anything else to stop, which is no failure.
  *
- * It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++ exception may leave it.
+ * It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++
+ * exception may leave it.
  */
 typedef int (*tckms_key_callback)(void *userdata, const struct tckms_key_info *key);
 
 /**
- * What a client, and all that share its connections, have done since it was made.
+ * How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
  *
- * Later versions may add members at the end; the size argument of tckms_client_stats() tells which ones a program
- * knows.
+ * Later versions may add members at the end; the size argument of the functions tells which ones a
+ * program knows.
  */
-typedef struct tckms_stats {
+typedef struct tckms_fd_options {
   /**
-   * Calls that were made, whatever their end.
+   * How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run
+   * at once. Each needs memory for two pieces of up to 1 MiB, all of them together 32 MiB: with
+   * many threads pieces are shorter, with long frames fewer threads work. One frame always has its
+   * memory.
    */
-  uint64_t calls;
+  uint32_t threads;
+  /** To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed(). */
+  int signed_allowed;
   /**
-   * Attempts after the first of a call.
+   * Called on the caller's thread about ten times a second with the bytes of input that are done,
+   * and the bytes there are in all, UINT64_MAX where that is not known. It returns 0 to go on and
+   * anything else to stop, which ends the call with TCKMS_ERR_CANCELED at once, or as soon as a
+   * write that is under way is over. It must return: no longjmp() and no C++ exception may leave
+   * it.
    */
-  uint64_t retries;
-  /**
-   * Replies with RequestLimitExceeded or HTTP 429.
-   */
-  uint64_t throttles;
-  /**
-   * Calls refused for their arguments.
-   */
-  uint64_t failures_argument;
-  /**
-   * Calls for which no credentials could be had.
-   */
-  uint64_t failures_credentials;
-  /**
-   * Calls that did not reach the service or got no answer of the service.
-   */
-  uint64_t failures_transport;
-  /**
-   * Calls refused for the identity.
-   */
-  uint64_t failures_identity;
-  /**
-   * Calls refused for the request or the key's state.
-   */
-  uint64_t failures_request;
-  /**
-   * Calls for which the service was unable.
-   */
-  uint64_t failures_unavailable;
-  /**
-   * Calls that met something that was not what it claimed to be.
-   */
-  uint64_t failures_integrity;
-  /**
-   * Calls that the program stopped, or whose descriptors or callbacks failed.
-   */
-  uint64_t failures_local;
-  /**
-   * Calls that failed inside the library.
-   */
-  uint64_t failures_library;
-  /**
-   * Bytes of request bodies, without headers and TLS.
-   */
-  uint64_t bytes_sent;
-  /**
-   * Bytes of reply bodies, without headers and TLS.
-   */
-  uint64_t bytes_received;
-  /**
-   * Connections that were opened.
-   */
-  uint64_t connections_opened;
-  /**
-   * Connections of this process that are open now, or being opened.
-   */
-  uint64_t connections_open;
-  /**
-   * Those of them that no call uses now.
-   */
-  uint64_t connections_idle;
-  /**
-   * Calls that wait now for a connection, see tckms_config_set_max_connections().
-   */
-  uint64_t calls_waiting;
-} tckms_stats;
+  int (*progress)(void *userdata, uint64_t done, uint64_t total);
+  /** Handed to `progress` as it is. */
+  void *userdata;
+} tckms_fd_options;
 
 /**
- * One pair of an encryption context.
+ * A function that frees the userdata of a callback.
+ *
+ * It is called once: when the last configuration, client, keyring and stream that could call the
+ * callback are freed, or as soon as the callback is replaced or can never be called. It runs on the
+ * thread that frees the last of them. It is not called when the function that was given the
+ * callback fails. It must return: no longjmp() and no C++ exception may leave it.
+ *
+ * @param userdata  The pointer given together with this function.
  */
-typedef struct tckms_context_pair {
-  /**
-   * The key, which no other pair of the context has.
-   */
-  const char *key;
-  /**
-   * The value.
-   */
-  const char *value;
-} tckms_context_pair;
+typedef void (*tckms_destructor)(void *userdata);
 
 /**
  * A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
  *
- * Callbacks return 0 for success or a status of this library, which the caller then gets: TCKMS_ERR_SERVICE_UNAVAILABLE
- * for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other
- * number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With tckms_callback_set_error_text() they say why. They run on the threads that seal and open, possibly several at once,
- * and must return: no longjmp() and no C++ exception may leave them. They may call this library, but not seal or open
- * with the same keyring.
+ * Callbacks return 0 for success or a status of this library, which the caller then gets:
+ * TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY
+ * for a data key that is not theirs. Any other number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With
+ * tckms_callback_set_error_text() they say why. They run on the threads that seal and open,
+ * possibly several at once, and must return: no longjmp() and no C++ exception may leave them. They
+ * may call this library, but not seal or open with the same keyring.
  *
- * Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells which ones a
- * program knows.
+ * Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells
+ * which ones a program knows.
  */
 typedef struct tckms_custom_key {
   /**
-   * The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL for a key that
-   * seals nothing and is asked about every wrapped data key of a message.
+   * The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL
+   * for a key that seals nothing and is asked about every wrapped data key of a message.
    */
   const char *provider_id;
   /**
-   * Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and `wrap` wraps it.
+   * Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and
+   * `wrap` wraps it.
    */
   int (*generate)(void *userdata,
                   const char *ctx_json,
                   uint8_t *data_key,
                   size_t data_key_len,
                   struct tckms_wrapped_key *out);
-  /**
-   * Wraps a data key that another key of the keyring made. NULL: this key seals nothing.
-   */
+  /** Wraps a data key that another key of the keyring made. NULL: this key seals nothing. */
   int (*wrap)(void *userdata,
               const char *ctx_json,
               const uint8_t *data_key,
               size_t data_key_len,
               struct tckms_wrapped_key *out);
   /**
-   * Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not authenticated.
-   * NULL: this key opens nothing.
+   * Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not
+   * authenticated. NULL: this key opens nothing.
    */
   int (*unwrap)(void *userdata,
                 const struct tckms_wrapped_key *wrapped,
@@ -1297,17 +902,15 @@ typedef struct tckms_custom_key {
    * Passed to all callbacks as it is. It must be safe to use from all threads that seal and open.
    */
   void *userdata;
-  /**
-   * Frees `userdata`; see tckms_destructor. NULL for nothing to free.
-   */
+  /** Frees `userdata`; see tckms_destructor. NULL for nothing to free. */
   tckms_destructor destructor_or_null;
 } tckms_custom_key;
 
 /**
  * How long and how much a cached data key serves. A member that is 0 has its default.
  *
- * Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells which ones a program
- * knows.
+ * Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells
+ * which ones a program knows.
  */
 typedef struct tckms_cache_limits {
   /**
@@ -1315,1095 +918,136 @@ typedef struct tckms_cache_limits {
    */
   int64_t seal_max_age_ms;
   /**
-   * How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most 86400000.
+   * How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most
+   * 86400000.
    */
   int64_t open_max_age_ms;
-  /**
-   * How many messages a data key seals. Default 1048576, at most 4294967296.
-   */
+  /** How many messages a data key seals. Default 1048576, at most 4294967296. */
   uint64_t max_messages;
-  /**
-   * How many bytes of plaintext a data key seals. Default 1099511627776.
-   */
+  /** How many bytes of plaintext a data key seals. Default 1099511627776. */
   uint64_t max_bytes;
   /**
-   * How many data keys are kept for sealing, and as many for opening; the one that was not used for the longest time
-   * goes first. Default 1000, at most 100000.
+   * How many data keys are kept for sealing, and as many for opening; the one that was not used for
+   * the longest time goes first. Default 1000, at most 100000.
    */
   uint64_t max_entries;
 } tckms_cache_limits;
 
+/** One pair of an encryption context. */
+typedef struct tckms_context_pair {
+  /** The key, which no other pair of the context has. */
+  const char *key;
+  /** The value. */
+  const char *value;
+} tckms_context_pair;
+
 /**
- * How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
- *
- * Later versions may add members at the end; the size argument of the functions tells which ones a program knows.
+ * A role to assume, for tckms_config_set_assume_role_credentials(). Begin with
+ * TCKMS_ROLE_OPTIONS_INIT.
  */
-typedef struct tckms_fd_options {
-  /**
-   * How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
-   * memory for two pieces of up to 1 MiB, all of them together 32 MiB: with many threads pieces are shorter, with long
-   * frames fewer threads work. One frame always has its memory.
-   */
-  uint32_t threads;
-  /**
-   * To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
-   */
-  int signed_allowed;
-  /**
-   * Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
-   * are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-   * call with TCKMS_ERR_CANCELED at once, or as soon as a write that is under way is over. It must return: no longjmp()
-   * and no C++ exception may leave it.
-   */
-  int (*progress)(void *userdata, uint64_t done, uint64_t total);
-  /**
-   * Handed to `progress` as it is.
-   */
-  void *userdata;
-} tckms_fd_options;
+typedef struct tckms_role_options {
+  /** Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>". */
+  const char *role_arn;
+  /** 2 to 128 letters, digits and _+=,.@-; NULL for one that is made. */
+  const char *session_name_or_null;
+  /** The external id that the role's policy asks for, or NULL. */
+  const char *external_id_or_null;
+  /** A policy in JSON that narrows what the role may do, or NULL. */
+  const char *policy_or_null;
+  /** Lifetime of the session, up to 43200; 0 for 7200. */
+  int64_t duration_seconds;
+} tckms_role_options;
+
+/**
+ * A function that supplies credentials.
+ *
+ * @param userdata  The pointer given to tckms_config_set_credentials_callback().
+ * @param out       To be filled with tckms_credentials_set().
+ * @return          0 when it filled `out`. Otherwise a status of this library, which the caller of
+ *                  the library gets: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as
+ *                  retryable. Any other number becomes TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which
+ *                  does not.
+ *
+ * It runs on the thread whose call finds that new credentials are due, or that the service refuses
+ * those that it has (after a rotation), and on one thread at a time for each client made with
+ * tckms_client_new(). It may take its time: others go on with credentials that are still good. It
+ * may call the library, but not with a client that waits for it. It must return: no longjmp() and
+ * no C++ exception may leave it.
+ */
+typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentials *out);
+
+/**
+ * A function that receives the events of the log.
+ *
+ * @param userdata  The pointer given to tckms_config_set_log().
+ * @param event     The event, for the functions tckms_log_event_...().
+ *
+ * It runs on the thread that made the call, possibly on several threads at once, and may call this
+ * library. It must return: no longjmp() and no C++ exception may leave it.
+ */
+typedef void (*tckms_log_callback)(void *userdata, const struct tckms_log_event *event);
+
+/**
+ * What a client, and all that share its connections, have done since it was made.
+ *
+ * Later versions may add members at the end; the size argument of tckms_client_stats() tells which
+ * ones a program knows.
+ */
+typedef struct tckms_stats {
+  /** Calls that were made, whatever their end. */
+  uint64_t calls;
+  /** Attempts after the first of a call. */
+  uint64_t retries;
+  /** Replies with RequestLimitExceeded or HTTP 429. */
+  uint64_t throttles;
+  /** Calls refused for their arguments. */
+  uint64_t failures_argument;
+  /** Calls for which no credentials could be had. */
+  uint64_t failures_credentials;
+  /** Calls that did not reach the service or got no answer of the service. */
+  uint64_t failures_transport;
+  /** Calls refused for the identity. */
+  uint64_t failures_identity;
+  /** Calls refused for the request or the key's state. */
+  uint64_t failures_request;
+  /** Calls for which the service was unable. */
+  uint64_t failures_unavailable;
+  /** Calls that met something that was not what it claimed to be. */
+  uint64_t failures_integrity;
+  /** Calls that the program stopped, or whose descriptors or callbacks failed. */
+  uint64_t failures_local;
+  /** Calls that failed inside the library. */
+  uint64_t failures_library;
+  /** Bytes of request bodies, without headers and TLS. */
+  uint64_t bytes_sent;
+  /** Bytes of reply bodies, without headers and TLS. */
+  uint64_t bytes_received;
+  /** Connections that were opened. */
+  uint64_t connections_opened;
+  /** Connections of this process that are open now, or being opened. */
+  uint64_t connections_open;
+  /** Those of them that no call uses now. */
+  uint64_t connections_idle;
+  /** Calls that wait now for a connection, see tckms_config_set_max_connections(). */
+  uint64_t calls_waiting;
+} tckms_stats;
 
 #ifdef __cplusplus
 extern "C" {
 #endif /* __cplusplus */
 
-/**
- * Wipes and frees what a buffer holds, and sets it to empty.
- *
- * @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are harmless.
- *
- * Threads: from any thread, while no other uses the buffer.
- * Since 0.1.0.
- */
-void tckms_buffer_free(tckms_buffer *buffer);
-
-/**
- * Overwrites memory with zeros in a way that no compiler leaves out.
- *
- * @param memory  The first byte; NULL is harmless.
- * @param len     The number of bytes.
- *
- * Threads: from any thread, while no other uses the memory.
- * Since 0.1.0.
- */
-void tckms_wipe(void *memory, size_t len);
-
-/**
- * Compares memory in a time that does not depend on its content.
- *
- * @param a    The first bytes; may be NULL when `len` is 0.
- * @param b    The second bytes; may be NULL when `len` is 0.
- * @param len  The number of bytes in each.
- * @return     1 when they are equal, 0 when they differ or one of them is NULL while `len` is not 0.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_equal(const void *a,
-                const void *b,
-                size_t len);
-
-/**
- * TCKMS_PLAINTEXT_MAX of the library that runs.
- *
- * @return  Bytes.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_plaintext_max(void);
-
-/**
- * TCKMS_ENCRYPTION_CONTEXT_MAX of the library that runs.
- *
- * @return  Characters.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_encryption_context_max(void);
-
-/**
- * TCKMS_RANDOM_MAX of the library that runs.
- *
- * @return  Bytes.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_random_max(void);
-
-/**
- * TCKMS_KEY_ID_MAX of the library that runs.
- *
- * @return  Characters.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_key_id_max(void);
-
-/**
- * TCKMS_CIPHERTEXT_BLOB_MAX of the library that runs.
- *
- * @return  Characters.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_ciphertext_blob_max(void);
-
-/**
- * TCKMS_THREADS_MAX of the library that runs.
- *
- * @return  Threads.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-uint32_t tckms_threads_max(void);
-
-/**
- * The version of the library that runs, such as "0.1.0". TCKMS_VERSION is the one of the header.
- *
- * @return  Text, valid for ever.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_version(void);
-
-/**
- * The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER of the header.
- *
- * @return  major x 65536 + minor x 256 + patch.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-unsigned int tckms_version_number(void);
-
-/**
- * The name of a status, such as "TCKMS_ERR_CMK_DISABLED".
- *
- * @param status  Any number.
- * @return        The name, valid for ever; "TCKMS_ERR_?" for a number that is not a status of this version.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_status_name(int status);
-
-/**
- * One sentence about a status. tckms_error_message() tells more about a certain failure.
- *
- * @param status  Any number.
- * @return        Text for people, valid for ever.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_status_message(int status);
-
-/**
- * The category of a status: what kind of trouble it is.
- *
- * @param status  Any number.
- * @return        The category; TCKMS_CATEGORY_UNKNOWN for a number that is not a status of this version.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-tckms_category tckms_status_category(int status);
-
-/**
- * Whether a call that ends with this status may succeed later without any change. tckms_error_retryable() says it of a
- * certain failure, and knows more: what a callback or a chain of providers said, or how the service answered.
- *
- * @param status  Any number.
- * @return        1 or 0; 0 for a number that is not a status of this version.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_status_retryable(int status);
-
-/**
- * The detail of this thread's last call that did not return TCKMS_OK.
- *
- * A call that succeeds leaves it as it is, and so do the functions that free something.
- *
- * @return  The error, borrowed: it lives until this thread's next call of a function of this library that returns a
- *          status. NULL when no call on this thread has failed or the error was taken.
- *
- * Threads: each thread has its own. In a runtime that moves work between threads use tckms_last_error_take() in the same C
- * function that made the call.
- * Since 0.1.0.
- */
-const tckms_error *tckms_last_error(void);
-
-/**
- * Takes the detail of this thread's last failed call away from the thread.
- *
- * @return  The error, owned by the caller, who frees it with tckms_error_free(). NULL when there is none.
- *
- * Threads: the result may be read and freed by any thread.
- * Since 0.1.0.
- */
-tckms_error *tckms_last_error_take(void);
-
-/**
- * Frees an error that tckms_last_error_take() returned.
- *
- * @param error  NULL, which is harmless, or an error from tckms_last_error_take(). Never one from tckms_last_error().
- *
- * Threads: from any thread, while no other uses the error.
- * Since 0.1.0.
- */
-void tckms_error_free(tckms_error *error);
-
-/**
- * The status that the failed call returned.
- *
- * @param error  The error, or NULL.
- * @return       The status; TCKMS_OK for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-tckms_status tckms_error_status(const tckms_error *error);
-
-/**
- * The category of the status that the failed call returned.
- *
- * @param error  The error, or NULL.
- * @return       The category; TCKMS_CATEGORY_OK for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-tckms_category tckms_error_category(const tckms_error *error);
-
-/**
- * What went wrong and why, with every cause, in English. The service's own words are in the language of
- * tckms_config_set_language().
- *
- * @param error  The error, or NULL.
- * @return       Text for people, borrowed from the error; "" for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_error_message(const tckms_error *error);
-
-/**
- * The error code of the service, such as "ResourceUnavailable.CmkDisabled".
- *
- * @param error  The error, or NULL.
- * @return       The code as the service wrote it, borrowed from the error; "" when the service did not answer.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_error_service_code(const tckms_error *error);
-
-/**
- * The id that the service gave the request, to quote in a support ticket.
- *
- * @param error  The error, or NULL.
- * @return       The id, borrowed from the error; "" when the service did not answer.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_error_request_id(const tckms_error *error);
-
-/**
- * The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that is malformed
- * itself is not repeated.
- *
- * @param error  The error, or NULL.
- * @return       The key id, borrowed from the error; "" when there is none.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_error_key_id(const tckms_error *error);
-
-/**
- * The KMS action of the failed call, such as "Encrypt".
- *
- * @param error  The error, or NULL.
- * @return       The action, borrowed from the error; "" when the call has none.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_error_action(const tckms_error *error);
-
-/**
- * The HTTP status of the last reply. The service answers its own errors with 200.
- *
- * @param error  The error, or NULL.
- * @return       100 to 599; 0 when there was no reply.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_error_http_status(const tckms_error *error);
-
-/**
- * Whether the same call may succeed later without any change: after throttling, an outage or a lost connection.
- *
- * @param error  The error, or NULL.
- * @return       1 or 0.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_error_retryable(const tckms_error *error);
-
-/**
- * How long the service asked to wait before the next try.
- *
- * @param error  The error, or NULL.
- * @return       Milliseconds; -1 when the service did not say.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int64_t tckms_error_retry_after_ms(const tckms_error *error);
-
-/**
- * How often the request was sent or tried to be sent.
- *
- * @param error  The error, or NULL.
- * @return       The number; 0 when the arguments were refused before.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_error_attempts(const tckms_error *error);
-
-/**
- * The operating system's error number, where one is the cause.
- *
- * @param error  The error, or NULL.
- * @return       A value of errno.h; 0 when there is none.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_error_os_errno(const tckms_error *error);
-
-/**
- * The service's id of the last request that this thread's last call made, whether the call succeeded or not.
- *
- * Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
- *
- * @return  The id, borrowed until this thread's next call of a function that can send a request; "" when the last such
- *          call made no request, or its last request got no answer.
- *
- * Threads: each thread has its own.
- * Since 0.1.0.
- */
-const char *tckms_last_request_id(void);
-
-/**
- * The CMK that the last request of this thread's last call was about, whether the call succeeded or not.
- *
- * Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
- *
- * @return  The key id as the service named it, or as the call named it where the reply names none; borrowed until this
- *          thread's next call of a function that can send a request. "" when the last such call made no request, or
- *          the request was about no CMK, as for tckms_generate_random().
- *
- * Threads: each thread has its own.
- * Since 0.1.0.
- */
-const char *tckms_last_key_id(void);
-
-/**
- * Makes an empty configuration. Region and credentials have to be set before a client can be made from it.
- *
- * @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when there is no memory; every
- *          function takes that and returns TCKMS_ERR_NULL_POINTER.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-tckms_config *tckms_config_new(void);
-
-/**
- * Frees a configuration and wipes the secrets in it.
- *
- * @param config  NULL, which is harmless, or a configuration from tckms_config_new().
- *
- * Threads: from any thread, while no other uses the configuration.
- * Since 0.1.0.
- */
-void tckms_config_free(tckms_config *config);
-
-/**
- * Sets the region that requests name, such as "ap-guangzhou". Needed.
- *
- * @param config  The configuration.
- * @param region  1 to 32 lower-case letters, digits and '-', beginning with a letter. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_REGION.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_region(tckms_config *config,
-                                     const char *region);
-
-/**
- * Sets the service's address. Default "https://kms.tencentcloudapi.com", the mainland site.
- *
- * @param config  The configuration.
- * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
- *                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_endpoint(tckms_config *config,
-                                       const char *url);
-
-/**
- * Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
- *
- * tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever order they are called.
- *
- * @param config  The configuration.
- * @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_site(tckms_config *config,
-                                   int site);
-
-/**
- * Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
- *
- * @param config   The configuration.
- * @param allowed  0 (default): loopback addresses only. Anything else: any host.
- * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_insecure_http_allowed(tckms_config *config,
-                                                    int allowed);
-
-/**
- * Sets a fixed identity.
- *
- * @param config         The configuration.
- * @param secret_id      1 to 1024 printable ASCII characters without blanks. Copied.
- * @param secret_key     The same. Copied into memory that is wiped.
- * @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such characters. Copied into
- *                       memory that is wiped.
- * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
- *                       TCKMS_ERR_MALFORMED_CREDENTIALS.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_credentials(tckms_config *config,
-                                          const char *secret_id,
-                                          const char *secret_key,
-                                          const char *token_or_null);
-
-/**
- * Trusts the certificates in a file instead of the system's. The file is read by tckms_client_new().
- *
- * @param config  The configuration.
- * @param path    A file of certificates in PEM form. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
- *                TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no certificate.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_ca_file(tckms_config *config,
-                                      const char *path);
-
-/**
- * Trusts certificates in memory instead of the system's.
- *
- * @param config  The configuration.
- * @param pem     Certificates in PEM form. Copied.
- * @param len     At most 16777216 bytes.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new() says
- *                TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_ca_pem(tckms_config *config,
-                                     const void *pem,
-                                     size_t len);
-
-/**
- * Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an endpoint with plain http.
- * Without this call none is used, whatever the environment says.
- *
- * @param config  The configuration.
- * @param url     "http://[user:password@]host[:port]". Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_PROXY.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_proxy(tckms_config *config,
-                                    const char *url);
-
-/**
- * Limits how long making a connection may take, TLS included. Default 3000.
- *
- * @param config      The configuration.
- * @param timeout_ms  1 to 3600000 milliseconds.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_connect_timeout_ms(tckms_config *config,
-                                                 int64_t timeout_ms);
-
-/**
- * Limits how many connections there are at the same time. Default 32.
- *
- * A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the order in which they
- * came. Each process has its own connections, so a forked child has this many more.
- *
- * @param config       The configuration.
- * @param connections  1 to 1024.
- * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_max_connections(tckms_config *config,
-                                              int connections);
-
-/**
- * Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak of calls needed, are
- * closed after 5 seconds. Default 8.
- *
- * @param config       The configuration.
- * @param connections  0 to 1024.
- * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_max_idle_connections(tckms_config *config,
-                                                   int connections);
-
-/**
- * Limits how long an idle connection is kept. Default 60000.
- *
- * @param config      The configuration.
- * @param timeout_ms  1 to 3600000 milliseconds.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_idle_timeout_ms(tckms_config *config,
-                                              int64_t timeout_ms);
-
-/**
- * Limits how long one attempt may take, from connecting to the last byte of the reply. Default 10000.
- *
- * @param config      The configuration.
- * @param timeout_ms  1 to 3600000 milliseconds.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_try_timeout_ms(tckms_config *config,
-                                             int64_t timeout_ms);
-
-/**
- * Limits how long a call may take with all its attempts and waits. Default 30000.
- *
- * @param config      The configuration.
- * @param timeout_ms  1 to 3600000 milliseconds.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_total_timeout_ms(tckms_config *config,
-                                               int64_t timeout_ms);
-
-/**
- * Limits how often a request is sent, the first time included. Default 4; 1 means no retry.
- * A request that is sent again because the clock or the token was put right is not counted.
- *
- * @param config    The configuration.
- * @param attempts  1 to 20.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_max_attempts(tckms_config *config,
-                                           int attempts);
-
-/**
- * Lets tckms_call() repeat actions that create something even when the first request may have been carried out.
- *
- * @param config   The configuration.
- * @param allowed  0 (default): such a call fails instead. Anything else: it is sent again.
- * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_retry_unsafe_actions(tckms_config *config,
-                                                   int allowed);
-
-/**
- * Keeps a client and all that are derived from it under a rate of requests, retries included.
- *
- * @param config      The configuration.
- * @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
- * @param burst       Requests at once, up to 1000000; 0 for as many as in one second. Ignored when `per_second` is 0.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Clients made from one configuration share the limit. A call waits for its turn; when that would exceed its total
- * timeout it returns TCKMS_ERR_TIMED_OUT at once.
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_rate_limit(tckms_config *config,
-                                         int per_second,
-                                         int burst);
-
-/**
- * Adds the program's name to the one that requests carry in X-TC-RequestClient, after "TCKMS_<version>; ".
- *
- * @param config  The configuration.
- * @param suffix  1 to 128 letters, digits, blanks and -_,;. characters. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_HEADER_TEXT.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_user_agent_suffix(tckms_config *config,
-                                                const char *suffix);
-
-/**
- * Sets the language of the service's own messages.
- *
- * @param config    The configuration.
- * @param language  "en-US" (default) or "zh-CN". Copied.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_HEADER_TEXT.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_language(tckms_config *config,
-                                       const char *language);
-
-/**
- * Installs a log callback. Logging is off by default.
- *
- * @param config              The configuration.
- * @param level               TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
- * @param callback_or_null    The function; NULL for none.
- * @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
- *                            library.
- * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
- * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Clients made from the configuration, keyrings with such clients, and streams of such keyrings call the function.
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_log(tckms_config *config,
-                                  int level,
-                                  tckms_log_callback callback_or_null,
-                                  void *userdata,
-                                  tckms_destructor destructor_or_null);
-
-/**
- * The level of an event.
- *
- * @param event  The event.
- * @return       TCKMS_LOG_ERROR to TCKMS_LOG_DEBUG.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-int tckms_log_event_level(const tckms_log_event *event);
-
-/**
- * The text of an event. Texts may change in any version: read the other parts with their functions.
- *
- * @param event  The event.
- * @return       One line without a line end. It never holds a secret, a plaintext or an Authorization header.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-const char *tckms_log_event_message(const tckms_log_event *event);
-
-/**
- * The action that an event is about, such as "Encrypt".
- *
- * @param event  The event.
- * @return       The action; "" when the event is about no request.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-const char *tckms_log_event_action(const tckms_log_event *event);
-
-/**
- * How the attempt or the call ended that an event is about.
- *
- * @param event  The event.
- * @return       The status; TCKMS_OK also when the event is about neither.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-tckms_status tckms_log_event_status(const tckms_log_event *event);
-
-/**
- * The number of the attempt that an event is about.
- *
- * @param event  The event.
- * @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there was none.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-int tckms_log_event_attempt(const tckms_log_event *event);
-
-/**
- * How long the attempt or the call took, or how long the library waits before the next attempt.
- *
- * @param event  The event.
- * @return       Milliseconds; -1 when the event has no duration.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-int64_t tckms_log_event_ms(const tckms_log_event *event);
-
-/**
- * The service's id of the request that an event is about.
- *
- * @param event  The event.
- * @return       The id; "" when the service did not answer.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
- */
-const char *tckms_log_event_request_id(const tckms_log_event *event);
-
-/**
- * Looks for credentials where the official SDKs do, in their order: the environment, the profile file, the role of the
- * CVM instance, the role of the TKE pod.
- *
- * Environment variables are read now (see tckms_config_set_env_credentials(), ..._set_default_profile_credentials() and
- * ..._set_tke_env_credentials()), files by tckms_client_new(), and the network is used by the first call that finds
- * nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
- * each with its reason.
- *
- * In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
- * variable counts as not set, for this and all functions that read the environment, and no home directory is looked at.
- *
- * @param config  The configuration. What was set before is replaced.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE,
- *                TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
- *
- * Threads: one at a time per configuration, while no thread changes the environment.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_default_credentials(tckms_config *config);
-
-/**
- * Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN, else
- * TENCENTCLOUD_TOKEN, now.
- *
- * @param config  The configuration. What was set before is replaced.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first two is not set or
- *                empty, TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_INVALID_UTF8.
- *
- * Threads: one at a time per configuration, while no thread changes the environment.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_env_credentials(tckms_config *config);
-
-/**
- * Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and possibly token.
- *
- * @param config           The configuration. What was set before is replaced.
- * @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it.
- * @param profile_or_null  The section; NULL for "default". Copied.
- * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
- *                         TCKMS_ERR_NO_CREDENTIALS when there is no such file, and
- *                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_profile_credentials(tckms_config *config,
-                                                  const char *path,
-                                                  const char *profile_or_null);
-
-/**
- * The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else ~/.tencentcloud/credentials, else
- * /etc/tencentcloud/credentials.
- *
- * @param config           The configuration. What was set before is replaced.
- * @param profile_or_null  The section; NULL for "default". Copied.
- * @return                 As for tckms_config_set_profile_credentials().
- *
- * Threads: one at a time per configuration, while no thread changes the environment.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_default_profile_credentials(tckms_config *config,
-                                                          const char *profile_or_null);
-
-/**
- * Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a role to assume, or
- * the role of the CVM instance.
- *
- * @param config  The configuration. What was set before is replaced.
- * @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it, and so does each
- *                renewal.
- * @return        As for tckms_config_set_profile_credentials().
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_tccli_credentials(tckms_config *config,
-                                                const char *path);
-
-/**
- * The same with ~/.tccli/<profile>.credential.
- *
- * @param config           The configuration. What was set before is replaced.
- * @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
- * @return                 As for tckms_config_set_profile_credentials(), and TCKMS_ERR_INVALID_CREDENTIALS_FILE when
- *                         the profile's name has a '/' in it or the user has no home.
- *
- * Threads: one at a time per configuration, while no thread changes the environment.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_default_tccli_credentials(tckms_config *config,
-                                                        const char *profile_or_null);
-
-/**
- * Takes the role that is bound to this CVM instance, from the instance's metadata service.
- *
- * The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a call says that it
- * did not answer, as on a machine that is no CVM.
- *
- * @param config        The configuration. What was set before is replaced.
- * @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is bound. Copied.
- * @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ROLE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_cvm_role_credentials(tckms_config *config,
-                                                   const char *role_or_null);
-
-/**
- * Takes a role with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
- *
- * @param config                The configuration. What was set before is replaced.
- * @param provider_id           The identity provider's id in CAM. Copied.
- * @param token_file            The file with the token. Copied. Read for each renewal.
- * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
- * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
- * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
- * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE or
- *                              TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
-                                               const char *provider_id,
-                                               const char *token_file,
-                                               const char *role_arn,
-                                               const char *session_name_or_null,
-                                               int64_t duration_seconds);
-
-/**
- * The same for the pod this process runs in, from what TKE puts into its environment: TKE_PROVIDER_ID,
- * TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
- *
- * @param config  The configuration. What was set before is replaced.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first three is not set or
- *                empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8.
- *
- * Threads: one at a time per configuration, while no thread changes the environment.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_tke_env_credentials(tckms_config *config);
-
-/**
- * Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
- * role's those of KMS. Call it again for a role that the role may assume: up to 8, one in the other.
- *
- * @param config   The configuration, with credentials of any kind.
- * @param options  The role. Copied.
- * @param size     sizeof(tckms_role_options) of the program.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
- *                 TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when
- *                 none were set before.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
-                                                      const tckms_role_options *options,
-                                                      size_t size);
-
-/**
- * Takes credentials from a function of the program's own, whenever new ones are due.
- *
- * @param config              The configuration. What was set before is replaced.
- * @param callback            The function.
- * @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
- *                            library.
- * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
- * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
- *                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_credentials_callback(tckms_config *config,
-                                                   tckms_credentials_callback callback,
-                                                   void *userdata,
-                                                   tckms_destructor destructor_or_null);
-
-/**
- * Supplies credentials; only inside a credentials callback.
- *
- * @param out                 What the callback got.
- * @param secret_id           As for tckms_config_set_credentials(). Copied.
- * @param secret_key          The same. Copied into memory that is wiped.
- * @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
- * @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch, before the year
- *                            10000; 0 for never. The callback is called again in good time before.
- * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_MALFORMED_CREDENTIALS
- *                            or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: on the thread that the callback runs on.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_credentials_set(tckms_credentials *out,
-                                   const char *secret_id,
-                                   const char *secret_key,
-                                   const char *token_or_null,
-                                   int64_t expires_at_seconds);
-
-/**
- * Adds the credentials of another configuration, to be asked when those set so far are not available. Call it again for
- * more: the order of the calls is the order of asking.
- *
- * @param config  The configuration.
- * @param other   Another configuration, with credentials of any kind. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none, or
- *                TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would be nested more than
- *                8 deep.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_add_fallback_credentials(tckms_config *config,
-                                                   const tckms_config *other);
-
-/**
- * Sets another address of the CVM metadata service, for tests.
- *
- * @param config  The configuration.
- * @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_metadata_endpoint(tckms_config *config,
-                                                const char *url);
-
-/**
- * Sets another address of STS than the one that belongs to the address of KMS: "https://sts.tencentcloudapi.com", that of
- * the international site, or the internal one of either.
- *
- * @param config  The configuration.
- * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
- *                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
- *
- * Threads: one at a time per configuration.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
-                                           const char *url);
+/* ---- Clients and core calls ------------------------------------------------------------------ */
 
 /**
  * Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
  *
  * @param config  The configuration, with a region and credentials. Copied.
- * @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
- *                TCKMS_ERR_CREDENTIALS_EXPIRED, TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or
+ * @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on
+ *                failure.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION,
+ *                TCKMS_ERR_NO_CREDENTIALS, TCKMS_ERR_CREDENTIALS_EXPIRED,
+ *                TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or
  *                TCKMS_ERR_INVALID_CREDENTIALS_FILE.
- *
- * Threads: from any thread, while no other changes the configuration.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_client_new(const tckms_config *config,
@@ -2412,35 +1056,37 @@ tckms_status tckms_client_new(const tckms_config *config,
 /**
  * Makes a client from the environment.
  *
- * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required. TCKMS_ENDPOINT,
- * TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set, each as by the setter of its name;
- * TCKMS_INSECURE_HTTP_ALLOWED=1 is tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
+ * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required.
+ * TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set,
+ * each as by the setter of its name; TCKMS_INSECURE_HTTP_ALLOWED=1 is
+ * tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
  *
- * In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
- * variable counts as not set, HOME included: this function fails, and its error says so.
+ * In a program that runs with privileges which its caller does not have (setuid, setgid, file
+ * capabilities) every variable counts as not set, HOME included: this function fails, and its error
+ * says so.
  *
- * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
- * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value
- *             returns.
+ * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on
+ *             failure.
+ * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new()
+ *             or what the setter of a value returns.
  *
- * Threads: from any thread, while no other changes the environment.
- * Since 0.1.0.
+ * Threads: while no thread changes the environment.
  */
-TCKMS_WARN_UNUSED
-tckms_status tckms_client_new_from_env(tckms_client **out);
+TCKMS_WARN_UNUSED tckms_status tckms_client_new_from_env(tckms_client **out);
 
 /**
- * Makes a client with other timeouts or retries that shares connections, credentials and all else with another one.
+ * Makes a client with other timeouts or retries that shares connections, credentials and all else
+ * with another one.
  *
  * It is cheap enough for one call: this is how a call gets a deadline of its own.
  *
  * @param client  The client to share with. It may be freed before the new one.
- * @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe actions. Copied.
- * @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets anything else.
- *
- * Threads: from any thread, while no other changes the configuration.
- * Since 0.1.0.
+ * @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe
+ *                actions. Copied.
+ * @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL
+ *                on failure.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets
+ *                anything else.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_client_derive(const tckms_client *client,
@@ -2448,16 +1094,14 @@ tckms_status tckms_client_derive(const tckms_client *client,
                                  tckms_client **out);
 
 /**
- * Makes a client whose calls have another total timeout, and that shares everything with another client: a call with a
- * deadline of its own.
+ * Makes a client whose calls have another total timeout, and that shares everything with another
+ * client: a call with a deadline of its own.
  *
  * @param client      The client to share with. It may be freed before the new one.
  * @param timeout_ms  1 to 3600000 milliseconds, for each call with all its attempts and waits.
- * @param out         The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+ * @param out         The new client, owned by the caller, who frees it with tckms_client_free().
+ *                    NULL on failure.
  * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: from any thread.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
@@ -2465,49 +1109,51 @@ tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
                                             tckms_client **out);
 
 /**
- * Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever they wait for, and all
- * later ones return it without sending anything. It cannot be undone.
+ * Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever
+ * they wait for, and all later ones return it without sending anything. It cannot be undone.
  *
- * Cancel a client that was made for this purpose with tckms_client_derive() or tckms_client_derive_timeout_ms(): the
- * client that it was derived from goes on. Clients that were derived from the canceled one are canceled as well, and so are
- * keyrings and streams when they ask a CMK that was added with it.
+ * Cancel a client that was made for this purpose with tckms_client_derive() or
+ * tckms_client_derive_timeout_ms(): the client that it was derived from goes on. Clients that were
+ * derived from the canceled one are canceled as well, and so are keyrings and streams when they ask
+ * a CMK that was added with it.
  *
  * @param client  The client. It still has to be freed, after its calls have returned.
  * @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
  *
- * A canceled call may have been carried out by the service. A credentials callback or a custom key's callback that is
- * running is not interrupted: the call returns after it.
- * Threads: from any thread, while other threads are inside calls with the client. Not from a signal handler.
- * Since 0.1.0.
+ * A canceled call may have been carried out by the service. A credentials callback or a custom
+ * key's callback that is running is not interrupted: the call returns after it.
+ * Threads: from any thread, while other threads are inside calls with the client. Not from a signal
+ * handler.
  */
-TCKMS_WARN_UNUSED
-tckms_status tckms_client_cancel(const tckms_client *client);
+TCKMS_WARN_UNUSED tckms_status tckms_client_cancel(const tckms_client *client);
 
 /**
- * Frees a client. Connections are closed and credentials wiped when the last of the clients that share them is freed.
+ * Frees a client. Connections are closed and credentials wiped when the last of the clients that
+ * share them is freed.
  *
  * @param client  NULL, which is harmless, or a client of this library.
  *
- * Threads: from any thread, while no other is inside a call with this client. Also in a forked child.
- * Since 0.1.0.
+ * Also in a forked child.
  */
 void tckms_client_free(tckms_client *client);
 
 /**
- * Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use tckms_seal().
+ * Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use
+ * tckms_seal().
  *
- * @param client    The client.
- * @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.
- * @param buf       The plaintext.
- * @param len       1 to 4096 bytes.
- * @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
- *                  It is sent exactly as given, and tckms_decrypt() has to be given the same text. It is not secret.
- * @param out       The CiphertextBlob: opaque text, to be kept as it is. Free it with tckms_buffer_free().
- * @return          TCKMS_OK or any status; see the chapter on errors.
+ * @param client            The client.
+ * @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters.
+ * @param buf               The plaintext.
+ * @param len               1 to 4096 bytes.
+ * @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings,
+ *                          at most 1024 characters. It is sent exactly as given, and
+ *                          tckms_decrypt() has to be given the same text. It is not secret.
+ * @param out               The CiphertextBlob: opaque text, to be kept as it is. Free it with
+ *                          tckms_buffer_free().
+ * @return                  TCKMS_OK or any status; see the chapter on errors.
  *
- * tckms_last_key_id() and tckms_last_request_id() tell more about a success.
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * tckms_last_key_id() and tckms_last_request_id() tell more about a success. Blocks until the total
+ * timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_encrypt(const tckms_client *client,
@@ -2520,18 +1166,18 @@ tckms_status tckms_encrypt(const tckms_client *client,
 /**
  * Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
  *
- * @param client    The client.
- * @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
- *                  TCKMS_ERR_KEY_MISMATCH and no plaintext.
- * @param blob      The CiphertextBlob, exactly as it was returned.
- * @param len       1 to 65536 characters.
+ * @param client            The client.
+ * @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another
+ *                          CMK gives TCKMS_ERR_KEY_MISMATCH and no plaintext.
+ * @param blob              The CiphertextBlob, exactly as it was returned.
+ * @param len               1 to 65536 characters.
  * @param ctx_json_or_null  The text that was given at encryption, or NULL if none was.
- * @param out       The plaintext. Free it with tckms_buffer_free(), which wipes it.
- * @return          TCKMS_OK or any status; see the chapter on errors. TCKMS_ERR_INVALID_CIPHERTEXT also means that the
- *                  context is not the right one.
+ * @param out               The plaintext. Free it with tckms_buffer_free(), which wipes it.
+ * @return                  TCKMS_OK or any status; see the chapter on errors.
+ *                          TCKMS_ERR_INVALID_CIPHERTEXT also means that the context is not the
+ *                          right one.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_decrypt(const tckms_client *client,
@@ -2542,21 +1188,21 @@ tckms_status tckms_decrypt(const tckms_client *client,
                            tckms_buffer *out);
 
 /**
- * Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under another CMK, or
- * with another context.
+ * Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under
+ * another CMK, or with another context.
  *
- * @param client                The client.
+ * @param client                        The client.
  * @param key_id_or_null                The CMK to encrypt under, or NULL for the same.
- * @param blob                  The CiphertextBlob, exactly as it was returned.
- * @param len                   1 to 65536 characters.
+ * @param blob                          The CiphertextBlob, exactly as it was returned.
+ * @param len                           1 to 65536 characters.
  * @param source_ctx_json_or_null       The context of `blob`, or NULL.
  * @param destination_ctx_json_or_null  The context of the result, or NULL.
- * @param out                   The new CiphertextBlob. Free it with tckms_buffer_free(). The service may return the
- *                              old one when nothing would change.
- * @return                      TCKMS_OK or any status; see the chapter on errors.
+ * @param out                           The new CiphertextBlob. Free it with tckms_buffer_free().
+ *                                      The service may return the old one when nothing would
+ *                                      change.
+ * @return                              TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_reencrypt(const tckms_client *client,
@@ -2570,17 +1216,17 @@ tckms_status tckms_reencrypt(const tckms_client *client,
 /**
  * Makes a data key: random bytes, in clear and wrapped by a CMK.
  *
- * @param client      The client.
- * @param key_id      The CMK.
- * @param key_len     1 to 1024 bytes.
- * @param ctx_json_or_null    The encryption context, as for tckms_encrypt(), or NULL.
- * @param plaintext   The key in clear. Free it with tckms_buffer_free(), which wipes it.
- * @param ciphertext  The key as a CiphertextBlob, to be kept beside the data and given to tckms_decrypt(). Free it with
- *                    tckms_buffer_free(). Another buffer than `plaintext`.
- * @return            TCKMS_OK or any status; see the chapter on errors.
+ * @param client            The client.
+ * @param key_id            The CMK.
+ * @param key_len           1 to 1024 bytes.
+ * @param ctx_json_or_null  The encryption context, as for tckms_encrypt(), or NULL.
+ * @param plaintext         The key in clear. Free it with tckms_buffer_free(), which wipes it.
+ * @param ciphertext        The key as a CiphertextBlob, to be kept beside the data and given to
+ *                          tckms_decrypt(). Free it with tckms_buffer_free(). Another buffer than
+ *                          `plaintext`.
+ * @return                  TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_generate_data_key(const tckms_client *client,
@@ -2598,8 +1244,7 @@ tckms_status tckms_generate_data_key(const tckms_client *client,
  * @param len     1 to 1024 bytes.
  * @return        TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_generate_random(const tckms_client *client,
@@ -2607,25 +1252,27 @@ tckms_status tckms_generate_random(const tckms_client *client,
                                    size_t len);
 
 /**
- * Sends any action of the KMS API: signed, with retries, and with the same errors as every other call.
+ * Sends any action of the KMS API: signed, with retries, and with the same errors as every other
+ * call.
  *
- * @param client         The client.
- * @param action         The action's name, such as "DescribeKey".
- * @param request_json_or_null   Its parameters: a JSON object. NULL for none.
- * @param response_json  The JSON object under "Response", exactly as the service wrote it. Free it with
- *                       tckms_buffer_free(), which wipes it.
- * @return               TCKMS_OK or any status; see the chapter on errors.
+ * @param client                The client.
+ * @param action                The action's name, such as "DescribeKey".
+ * @param request_json_or_null  Its parameters: a JSON object. NULL for none.
+ * @param response_json         The JSON object under "Response", exactly as the service wrote it.
+ *                              Free it with tckms_buffer_free(), which wipes it.
+ * @return                      TCKMS_OK or any status; see the chapter on errors.
  *
- * An action that creates something, such as CreateKey, is not sent again once it may have been carried out, unless
- * tckms_config_set_retry_unsafe_actions() allows it.
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * An action that creates something, such as CreateKey, is not sent again once it may have been
+ * carried out, unless tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total
+ * timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_call(const tckms_client *client,
                         const char *action,
                         const char *request_json_or_null,
                         tckms_buffer *response_json);
+
+/* ---- Asymmetric keys ------------------------------------------------------------------------- */
 
 /**
  * Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
@@ -2637,8 +1284,7 @@ tckms_status tckms_call(const tckms_client *client,
  * @param spki_der  The key. Free it with tckms_buffer_free().
  * @return          TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_public_key(const tckms_client *client,
@@ -2653,8 +1299,7 @@ tckms_status tckms_public_key(const tckms_client *client,
  * @param pem     The key, as text of several lines. Free it with tckms_buffer_free().
  * @return        TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_public_key_pem(const tckms_client *client,
@@ -2664,22 +1309,22 @@ tckms_status tckms_public_key_pem(const tckms_client *client,
 /**
  * Signs a message of any size with a key that never leaves KMS.
  *
- * The message is hashed here, and only its digest is sent. The signature is verified with the public key before it is
- * returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for a key also fetches its public key.
+ * The message is hashed here, and only its digest is sent. The signature is verified with the
+ * public key before it is returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for
+ * a key also fetches its public key.
  *
  * @param client     The client.
  * @param key_id     An asymmetric CMK that signs.
  * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
  * @param msg        The message. It may be empty.
  * @param len        Any number of bytes.
- * @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA. Free it with
- *                   tckms_buffer_free().
+ * @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA.
+ *                   Free it with tckms_buffer_free().
  * @return           TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
  *                   TCKMS_ERR_SIGNATURE_INVALID or any status; see the chapter on errors.
  *
- * SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new().
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new(). Blocks
+ * until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_sign(const tckms_client *client,
@@ -2695,13 +1340,13 @@ tckms_status tckms_sign(const tckms_client *client,
  * @param client     The client.
  * @param key_id     An asymmetric CMK that signs.
  * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
- * @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of the message.
+ * @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of
+ *                   the message.
  * @param len        32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
  * @param signature  As for tckms_sign().
  * @return           As for tckms_sign(), and TCKMS_ERR_INVALID_LENGTH.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_sign_digest(const tckms_client *client,
@@ -2721,12 +1366,11 @@ tckms_status tckms_sign_digest(const tckms_client *client,
  * @param len            Any number of bytes.
  * @param signature      The signature. Those of ECDSA and SM2 may be DER, or r and s side by side.
  * @param signature_len  Its length in bytes.
- * @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it is not, or is not one at
- *                       all; TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of
- *                       tckms_public_key().
+ * @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it
+ *                       is not, or is not one at all; TCKMS_ERR_UNKNOWN_ALGORITHM,
+ *                       TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of tckms_public_key().
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_verify(const tckms_client *client,
@@ -2749,8 +1393,7 @@ tckms_status tckms_verify(const tckms_client *client,
  * @param signature_len  Its length in bytes.
  * @return               As for tckms_verify(), and TCKMS_ERR_INVALID_LENGTH.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_verify_digest(const tckms_client *client,
@@ -2762,7 +1405,8 @@ tckms_status tckms_verify_digest(const tckms_client *client,
                                  size_t signature_len);
 
 /**
- * Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and the message.
+ * Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and
+ * the message.
  *
  * @param client           The client.
  * @param key_id           An SM2 key that signs.
@@ -2771,11 +1415,10 @@ tckms_status tckms_verify_digest(const tckms_client *client,
  * @param msg              The message.
  * @param len              Any number of bytes.
  * @param digest           32 bytes. Free it with tckms_buffer_free().
- * @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of
- *                         tckms_public_key().
+ * @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or
+ *                         any status of tckms_public_key().
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_sm2_digest(const tckms_client *client,
@@ -2792,14 +1435,16 @@ tckms_status tckms_sm2_digest(const tckms_client *client,
  * @param client               The client. It may be freed before the signer.
  * @param key_id               An asymmetric CMK that signs. Copied.
  * @param algorithm            A TCKMS_SIGN_ constant, or 0 for the one that the key has.
- * @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for other keys.
+ * @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for
+ *                             other keys.
  * @param sm2_user_id_len      At most 8191 bytes; 0 with NULL.
- * @param out                  The signer, owned by the caller, who frees it with tckms_signer_free(). NULL on failure.
- * @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
- *                             TCKMS_ERR_INVALID_LENGTH or any status of tckms_public_key().
+ * @param out                  The signer, owned by the caller, who frees it with
+ *                             tckms_signer_free(). NULL on failure.
+ * @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM,
+ *                             TCKMS_ERR_ALGORITHM_NOT_ALLOWED, TCKMS_ERR_INVALID_LENGTH or any
+ *                             status of tckms_public_key().
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_signer_new(const tckms_client *client,
@@ -2815,11 +1460,10 @@ tckms_status tckms_signer_new(const tckms_client *client,
  * @param signer  The signer.
  * @param buf     The bytes.
  * @param len     Any number of bytes.
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, or TCKMS_ERR_INVALID_STATE after
- *                tckms_signer_finish().
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, or
+ *                TCKMS_ERR_INVALID_STATE after tckms_signer_finish().
  *
- * Threads: one at a time per signer. Sends nothing.
- * Since 0.1.0.
+ * Sends nothing.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_signer_update(tckms_signer *signer,
@@ -2833,8 +1477,7 @@ tckms_status tckms_signer_update(tckms_signer *signer,
  * @param signature  As for tckms_sign().
  * @return           As for tckms_sign(), and TCKMS_ERR_INVALID_STATE the second time.
  *
- * Threads: one at a time per signer. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_signer_finish(tckms_signer *signer,
@@ -2844,9 +1487,6 @@ tckms_status tckms_signer_finish(tckms_signer *signer,
  * Frees a signer.
  *
  * @param signer  NULL, which is harmless, or a signer from tckms_signer_new().
- *
- * Threads: from any thread, while no other uses the signer.
- * Since 0.1.0.
  */
 void tckms_signer_free(tckms_signer *signer);
 
@@ -2858,10 +1498,10 @@ void tckms_signer_free(tckms_signer *signer);
  * @param raw_len    The length of r and s together: 64 for P-256 and SM2, 96 for P-384.
  * @param raw        r and s, with leading zeros. Free it with tckms_buffer_free().
  * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH for `raw_len`, or
- *                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that length.
+ *                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that
+ *                   length.
  *
- * Threads: from any thread. Sends nothing.
- * Since 0.1.0.
+ * Sends nothing.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_signature_to_raw(const void *signature,
@@ -2877,8 +1517,7 @@ tckms_status tckms_signature_to_raw(const void *signature,
  * @param signature  The signature in DER. Free it with tckms_buffer_free().
  * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
  *
- * Threads: from any thread. Sends nothing.
- * Since 0.1.0.
+ * Sends nothing.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_signature_from_raw(const void *raw,
@@ -2886,20 +1525,20 @@ tckms_status tckms_signature_from_raw(const void *raw,
                                       tckms_buffer *signature);
 
 /**
- * Encrypts a small secret under an RSA key here, with its public key: no request is sent once that is known.
+ * Encrypts a small secret under an RSA key here, with its public key: no request is sent once that
+ * is known.
  *
  * @param client      The client.
  * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
  * @param padding     A TCKMS_RSA_ constant.
  * @param buf         The plaintext.
- * @param len         At most 190 bytes with TCKMS_RSA_OAEP_SHA256, 214 with TCKMS_RSA_OAEP_SHA1, 245 with
- *                    TCKMS_RSA_PKCS1_V1_5.
+ * @param len         At most 190 bytes with TCKMS_RSA_OAEP_SHA256, 214 with TCKMS_RSA_OAEP_SHA1,
+ *                    245 with TCKMS_RSA_PKCS1_V1_5.
  * @param ciphertext  256 bytes. Free it with tckms_buffer_free().
  * @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
  *                    TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of tckms_public_key().
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_rsa_encrypt(const tckms_client *client,
@@ -2912,19 +1551,20 @@ tckms_status tckms_rsa_encrypt(const tckms_client *client,
 /**
  * Decrypts what was encrypted under an RSA key.
  *
- * Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you use that padding.
+ * Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you
+ * use that padding.
  *
  * @param client      The client.
  * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
  * @param padding     The TCKMS_RSA_ constant that it was encrypted with.
  * @param ciphertext  The ciphertext.
  * @param len         256 bytes.
- * @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(), which wipes it.
- * @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any
- *                    status; see the chapter on errors.
+ * @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(),
+ *                    which wipes it.
+ * @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_INVALID_LENGTH,
+ *                    TCKMS_ERR_DECRYPTION_FAILED or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_rsa_decrypt(const tckms_client *client,
@@ -2942,11 +1582,10 @@ tckms_status tckms_rsa_decrypt(const tckms_client *client,
  * @param ciphertext  C1, C3 and C2 in ASN.1 DER (GB/T 35276).
  * @param len         1 to 256 bytes.
  * @param out         The plaintext. Free it with tckms_buffer_free(), which wipes it.
- * @return            TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any status; see the chapter on
- *                    errors.
+ * @return            TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any status;
+ *                    see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_sm2_decrypt(const tckms_client *client,
@@ -2955,23 +1594,27 @@ tckms_status tckms_sm2_decrypt(const tckms_client *client,
                                size_t len,
                                tckms_buffer *out);
 
+/* ---- Key management -------------------------------------------------------------------------- */
+
 /**
  * Makes a CMK.
  *
- * It is not sent again once it may have been carried out, unless tckms_config_set_retry_unsafe_actions() allows it.
+ * It is not sent again once it may have been carried out, unless
+ * tckms_config_set_retry_unsafe_actions() allows it.
  *
  * @param client       The client.
  * @param options      What the key is to be.
  * @param size         sizeof(tckms_create_key_options).
  * @param key_id       The id of the new key, as text. Free it with tckms_buffer_free().
- * @param tag_failure  Why the service could not set the tags although it made the key; empty when it could. Free it with
- *                     tckms_buffer_free(). NULL when the program does not want to know. Another buffer than `key_id`.
- * @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS, TCKMS_ERR_INVALID_ALIAS,
- *                     TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
- *                     any status; see the chapter on errors.
+ * @param tag_failure  Why the service could not set the tags although it made the key; empty when
+ *                     it could. Free it with tckms_buffer_free(). NULL when the program does not
+ *                     want to know. Another buffer than `key_id`.
+ * @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
+ *                     TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
+ *                     TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or any
+ *                     status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_create_key(const tckms_client *client,
@@ -2985,11 +1628,11 @@ tckms_status tckms_create_key(const tckms_client *client,
  *
  * @param client  The client.
  * @param key_id  The CMK.
- * @param out     What there is to know, owned by the caller, who frees it with tckms_key_info_free(). NULL on failure.
+ * @param out     What there is to know, owned by the caller, who frees it with
+ *                tckms_key_info_free(). NULL on failure.
  * @return        TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_describe_key(const tckms_client *client,
@@ -2999,17 +1642,17 @@ tckms_status tckms_describe_key(const tckms_client *client,
 /**
  * Calls a function with each CMK of the account and region, in the order in which they were made.
  *
- * @param client         The client.
- * @param filter_or_null Which keys, or NULL for all.
- * @param size           sizeof(tckms_key_filter); ignored with NULL.
- * @param callback       Called with each key.
- * @param userdata       Handed to the callback as it is.
- * @return               TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_OUT_OF_RANGE for a
- *                       state that does not exist, or any status; see the chapter on errors.
+ * @param client          The client.
+ * @param filter_or_null  Which keys, or NULL for all.
+ * @param size            sizeof(tckms_key_filter); ignored with NULL.
+ * @param callback        Called with each key.
+ * @param userdata        Handed to the callback as it is.
+ * @return                TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION,
+ *                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
+ *                        the chapter on errors.
  *
- * It asks for 200 keys at a time, each time within the total timeout. The callback may call the library.
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
+ * It asks for 200 keys at a time, each time within the total timeout. The callback may call the
+ * library.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_list_keys(const tckms_client *client,
@@ -3022,9 +1665,6 @@ tckms_status tckms_list_keys(const tckms_client *client,
  * Frees what tckms_describe_key() gave.
  *
  * @param key  NULL, which is harmless, or a key's description.
- *
- * Threads: from any thread, while no other uses it.
- * Since 0.1.0.
  */
 void tckms_key_info_free(tckms_key_info *key);
 
@@ -3033,9 +1673,6 @@ void tckms_key_info_free(tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Text that lives as long as the description; empty for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 const char *tckms_key_info_key_id(const tckms_key_info *key);
 
@@ -3044,9 +1681,6 @@ const char *tckms_key_info_key_id(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Text that lives as long as the description; empty for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 const char *tckms_key_info_alias(const tckms_key_info *key);
 
@@ -3055,9 +1689,6 @@ const char *tckms_key_info_alias(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Text that lives as long as the description; empty for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 const char *tckms_key_info_description(const tckms_key_info *key);
 
@@ -3066,9 +1697,6 @@ const char *tckms_key_info_description(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Text that lives as long as the description; empty for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 const char *tckms_key_info_state(const tckms_key_info *key);
 
@@ -3077,9 +1705,6 @@ const char *tckms_key_info_state(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Text that lives as long as the description; empty for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 const char *tckms_key_info_usage(const tckms_key_info *key);
 
@@ -3088,9 +1713,6 @@ const char *tckms_key_info_usage(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Text that lives as long as the description; empty for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 const char *tckms_key_info_origin(const tckms_key_info *key);
 
@@ -3099,9 +1721,6 @@ const char *tckms_key_info_origin(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Days; 0 when it does not rotate it, and for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
 
@@ -3110,9 +1729,6 @@ int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Seconds since the Unix epoch; 0 for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 int64_t tckms_key_info_created_at_seconds(const tckms_key_info *key);
 
@@ -3121,9 +1737,6 @@ int64_t tckms_key_info_created_at_seconds(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 int64_t tckms_key_info_rotated_at_seconds(const tckms_key_info *key);
 
@@ -3132,9 +1745,6 @@ int64_t tckms_key_info_rotated_at_seconds(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 int64_t tckms_key_info_rotates_at_seconds(const tckms_key_info *key);
 
@@ -3143,9 +1753,6 @@ int64_t tckms_key_info_rotates_at_seconds(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 int64_t tckms_key_info_deleted_at_seconds(const tckms_key_info *key);
 
@@ -3154,9 +1761,6 @@ int64_t tckms_key_info_deleted_at_seconds(const tckms_key_info *key);
  *
  * @param key  A key's description.
  * @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
- *
- * Threads: from any thread, any number at once.
- * Since 0.1.0.
  */
 int64_t tckms_key_info_material_expires_at_seconds(const tckms_key_info *key);
 
@@ -3167,8 +1771,7 @@ int64_t tckms_key_info_material_expires_at_seconds(const tckms_key_info *key);
  * @param key_id  The CMK.
  * @return        TCKMS_OK or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_enable_key(const tckms_client *client,
@@ -3181,8 +1784,7 @@ tckms_status tckms_enable_key(const tckms_client *client,
  * @param key_id  The CMK.
  * @return        TCKMS_OK, TCKMS_ERR_KEY_USED_BY_PRODUCT or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_disable_key(const tckms_client *client,
@@ -3191,16 +1793,15 @@ tckms_status tckms_disable_key(const tckms_client *client,
 /**
  * Schedules a disabled CMK for deletion. What was encrypted under it is lost when it is deleted.
  *
- * @param client                   The client.
- * @param key_id                   The CMK.
- * @param days                     In how many days, 7 to 30.
- * @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when the program does not
- *                                    want to know.
- * @return                         TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED or any status; see the
- *                                 chapter on errors.
+ * @param client                      The client.
+ * @param key_id                      The CMK.
+ * @param days                        In how many days, 7 to 30.
+ * @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when
+ *                                    the program does not want to know.
+ * @return                            TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED
+ *                                    or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_schedule_key_deletion(const tckms_client *client,
@@ -3213,10 +1814,10 @@ tckms_status tckms_schedule_key_deletion(const tckms_client *client,
  *
  * @param client  The client.
  * @param key_id  The CMK.
- * @return        TCKMS_OK, TCKMS_ERR_KEY_NOT_PENDING_DELETION or any status; see the chapter on errors.
+ * @return        TCKMS_OK, TCKMS_ERR_KEY_NOT_PENDING_DELETION or any status; see the chapter on
+ *                errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_cancel_key_deletion(const tckms_client *client,
@@ -3231,8 +1832,7 @@ tckms_status tckms_cancel_key_deletion(const tckms_client *client,
  * @return        TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_ROTATION_NOT_SUPPORTED,
  *                TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE or any status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_set_key_rotation(const tckms_client *client,
@@ -3240,34 +1840,37 @@ tckms_status tckms_set_key_rotation(const tckms_client *client,
                                     int days);
 
 /**
- * Has the service rotate a symmetric CMK now. It does so later: watch tckms_key_info_rotated_at_seconds().
+ * Has the service rotate a symmetric CMK now. It does so later: watch
+ * tckms_key_info_rotated_at_seconds().
  *
  * @param client  The client.
  * @param key_id  The CMK.
- * @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one, TCKMS_ERR_ROTATION_RUNNING or any
- *                status; see the chapter on errors.
+ * @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one,
+ *                TCKMS_ERR_ROTATION_RUNNING or any status; see the chapter on errors.
  *
- * It is not sent again once it may have been carried out, unless tckms_config_set_retry_unsafe_actions() allows it.
- * Threads: from any thread, any number at once. Blocks until the total timeout at most.
- * Since 0.1.0.
+ * It is not sent again once it may have been carried out, unless
+ * tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_rotate_key(const tckms_client *client,
                               const char *key_id);
 
 /**
- * Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of the service.
+ * Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of
+ * the service.
  *
  * @param client            The client.
  * @param key_id            The CMK.
- * @param material          The material, which has to be the same each time. Wipe it afterwards: tckms_wipe().
+ * @param material          The material, which has to be the same each time. Wipe it afterwards:
+ *                          tckms_wipe().
  * @param len               32 bytes for AES-256, 16 for SM4.
- * @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most 2147443200; 0 for never.
- * @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_EXTERNAL,
- *                          TCKMS_ERR_MATERIAL_MISMATCH or any status; see the chapter on errors.
+ * @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most
+ *                          2147443200; 0 for never.
+ * @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE,
+ *                          TCKMS_ERR_KEY_NOT_EXTERNAL, TCKMS_ERR_MATERIAL_MISMATCH or any status;
+ *                          see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks until twice the total timeout at most.
- * Since 0.1.0.
+ * Blocks until twice the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_import_key_material(const tckms_client *client,
@@ -3276,397 +1879,54 @@ tckms_status tckms_import_key_material(const tckms_client *client,
                                        size_t len,
                                        int64_t valid_to_seconds);
 
-/**
- * Reads the counters of a client and of all that share its connections.
- *
- * @param client  The client.
- * @param out     Where to write them. What `size` has beyond the members of the running library is set to 0.
- * @param size    sizeof(tckms_stats).
- * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
- *
- * Threads: from any thread. The counters are read one after the other while calls go on.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_client_stats(const tckms_client *client,
-                                tckms_stats *out,
-                                size_t size);
+/* ---- Buffers and memory ---------------------------------------------------------------------- */
 
 /**
- * Writes an encryption context as JSON, for all parameters called `ctx_json`: a program that has values from elsewhere does
- * not have to quote them. The same pairs always give the same text, in whatever order they come: sorted by the bytes of
- * their keys, without blanks. The service may compare contexts as text, so encrypt and decrypt with what this returns.
+ * Wipes and frees what a buffer holds, and sets it to empty.
  *
- * @param pairs  The pairs, in any order; may be NULL when `count` is 0.
- * @param count  The number of pairs.
- * @param out    The JSON object, "{}" for no pairs. Free it with tckms_buffer_free().
- * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8,
- *               TCKMS_ERR_INVALID_CONTEXT for a key that is there twice, or TCKMS_ERR_CONTEXT_TOO_LONG for more than 1024
- *               characters.
- *
- * Threads: from any thread.
- * Since 0.1.0.
+ * @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are
+ *                harmless.
  */
-TCKMS_WARN_UNUSED
-tckms_status tckms_context_json(const tckms_context_pair *pairs,
-                                size_t count,
-                                tckms_buffer *out);
+void tckms_buffer_free(tckms_buffer *buffer);
 
 /**
- * Sets the wrapped data key, within a callback of tckms_custom_key.
+ * Overwrites memory with zeros in a way that no compiler leaves out.
  *
- * @param out       What the callback was given.
- * @param info      Which key of the scheme wrapped it, in a form of its own. Copied.
- * @param info_len  0 to 65535 bytes.
- * @param wrapped   The wrapped data key. Copied.
- * @param len       1 to 65535 bytes.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
- *
- * Threads: from the callback's thread.
- * Since 0.1.0.
+ * @param memory  The first byte; NULL is harmless.
+ * @param len     The number of bytes.
  */
-TCKMS_WARN_UNUSED
-tckms_status tckms_wrapped_key_set(tckms_wrapped_key *out,
-                                   const void *info,
-                                   size_t info_len,
-                                   const void *wrapped,
-                                   size_t len);
+void tckms_wipe(void *memory, size_t len);
 
 /**
- * Tells the scheme of a wrapped data key.
+ * Compares memory in a time that does not depend on its content.
  *
- * @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
- * @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
- *
- * Threads: from any thread.
- * Since 0.1.0.
+ * @param a    The first bytes; may be NULL when `len` is 0.
+ * @param b    The second bytes; may be NULL when `len` is 0.
+ * @param len  The number of bytes in each.
+ * @return     1 when they are equal, 0 when they differ or one of them is NULL while `len` is not
+ *             0.
  */
-const char *tckms_wrapped_key_provider_id(const tckms_wrapped_key *wrapped);
+int tckms_equal(const void *a, const void *b, size_t len);
+
+/* ---- Sealing in memory ----------------------------------------------------------------------- */
 
 /**
- * Tells which key of its scheme wrapped a data key.
+ * Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The
+ * message is in the format of the AWS Encryption SDK, version 2.
  *
- * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
- * @param len_or_null  The number of bytes.
- * @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`. Never NULL.
+ * @param keyring           The keyring, with at least one key that seals.
+ * @param buf               The plaintext.
+ * @param len               0 or more bytes.
+ * @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most
+ *                          1024 bytes in its shortest form, without keys that begin with
+ *                          "aws-crypto-". It is in the message in clear and in the key service's
+ *                          audit log, and the message cannot be opened with another one.
+ * @param out               The message. Free it with tckms_buffer_free().
+ * @return                  TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any
+ *                          status; see the chapter on errors.
  *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const uint8_t *tckms_wrapped_key_info(const tckms_wrapped_key *wrapped,
-                                      size_t *len_or_null);
-
-/**
- * Gives the bytes of a wrapped data key.
- *
- * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
- * @param len_or_null  The number of bytes.
- * @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const uint8_t *tckms_wrapped_key_blob(const tckms_wrapped_key *wrapped, size_t *len_or_null);
-
-/**
- * Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error that the caller gets.
- *
- * @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret. Copied.
- * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
- *
- * It counts for the callback that runs on this thread, when that returns anything but 0.
- * Threads: on the thread that the callback runs on.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_callback_set_error_text(const char *text);
-
-/**
- * Makes a keyring without keys.
- *
- * @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when there is no memory; every
- *          function takes that and returns TCKMS_ERR_NULL_POINTER.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-tckms_keyring *tckms_keyring_new(void);
-
-/**
- * Frees a keyring and wipes the data keys in its cache.
- *
- * @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with it go on working.
- *
- * Threads: from any thread, while no other uses the keyring.
- * Since 0.1.0.
- */
-void tckms_keyring_free(tckms_keyring *keyring);
-
-/**
- * Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps it as well: add one
- * for each region or account that has to be able to open the messages.
- *
- * @param keyring  The keyring.
- * @param client   The client to reach the CMK with, in the CMK's region. It may be freed afterwards.
- * @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_KEY_ID.
- *
- * Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a name that was added
- * are sent to the service, to the client's endpoint and with its credentials, whatever else the message says.
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_add_kms(tckms_keyring *keyring,
-                                   const tckms_client *client,
-                                   const char *key_id);
-
-/**
- * Adds the public half of an RSA key, which seals: whoever has the private half can open the messages without the
- * service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS Encryption SDK.
- *
- * @param keyring        The keyring.
- * @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
- * @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key. Copied.
- * @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
- * @param len            The number of bytes.
- * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_LENGTH,
- *                       TCKMS_ERR_INVALID_KEY_NAME or TCKMS_ERR_INVALID_PEM.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_add_rsa_public_pem(tckms_keyring *keyring,
-                                              const char *key_namespace,
-                                              const char *key_name,
-                                              const void *pem,
-                                              size_t len);
-
-/**
- * Adds the private half of an RSA key, which opens. It does not take part in sealing.
- *
- * @param keyring        The keyring.
- * @param key_namespace  The namespace that the public half was added with. Copied.
- * @param key_name       The name that the public half was added with. Copied.
- * @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted, with 2048 to 8192
- *                       bits. Copied into memory that is wiped.
- * @param len            The number of bytes.
- * @return               As for tckms_keyring_add_rsa_public_pem().
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_add_rsa_private_pem(tckms_keyring *keyring,
-                                               const char *key_namespace,
-                                               const char *key_name,
-                                               const void *pem,
-                                               size_t len);
-
-/**
- * Adds a key of the program's own: an HSM, another key service, a test.
- *
- * @param keyring  The keyring.
- * @param key      The callbacks. The struct is copied, and `provider_id` with it.
- * @param size     sizeof(tckms_custom_key).
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8 or
- *                 TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the destructor is not called.
- *
- * Threads: one at a time per keyring. The callbacks run on the threads that seal and open.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
-                                      const tckms_custom_key *key,
-                                      size_t size);
-
-/**
- * Lets data keys serve more than one message, so that most messages need no request. Off by default.
- *
- * @param keyring  The keyring.
- * @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no cache from now on.
- * @param size     sizeof(tckms_cache_limits); ignored with NULL.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION or
- *                 TCKMS_ERR_OUT_OF_RANGE.
- *
- * A data key serves messages with the very same context only: a context with a value of its own for each message makes
- * the cache useless. Streams use it when their size or a bound was set. A key is renewed before it is too old; while
- * the service is unable, the old one goes on until its age, and never beyond. A forked child begins with an empty cache.
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
-                                     const tckms_cache_limits *limits_or_null,
-                                     size_t size);
-
-/**
- * Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.
- *
- * @param keyring  The keyring.
- * @param policy   TCKMS_COMMITMENT_REQUIRED (default) or
- *                 TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_commitment_policy(tckms_keyring *keyring,
-                                                 int policy);
-
-/**
- * Sets whether messages are signed, for readers who must not be able to forge what they can open.
- *
- * @param keyring  The keyring.
- * @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and opening much slower.
- * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_signing(tckms_keyring *keyring,
-                                       int signing);
-
-/**
- * Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default 65536.
- *
- * @param keyring    The keyring.
- * @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216 readers have to be
- *                   told with tckms_keyring_set_max_frame_len().
- * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_frame_len(tckms_keyring *keyring,
-                                         size_t frame_len);
-
-/**
- * Limits how many wrapped data keys a message may have, and so how many requests a message can cause. Default 8.
- *
- * @param keyring  The keyring.
- * @param count    1 to 65535.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_max_wrapped_keys(tckms_keyring *keyring,
-                                                size_t count);
-
-/**
- * Limits how many RSA operations a message can cause when it is opened with private keys of the keyring. Default 2.
- *
- * @param keyring  The keyring.
- * @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Only keys with the name that a wrapped data key says are tried.
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_max_rsa_operations(tckms_keyring *keyring,
-                                                  size_t count);
-
-/**
- * Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(), tckms_seal_fd(),
- * tckms_open_fd(), or one function of a stream. Default 30000.
- *
- * @param keyring     The keyring.
- * @param timeout_ms  1 to 3600000 milliseconds.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * When a message is opened, each key that it names gets a part of the time, so that a region which does not answer leaves
- * time for the next one. The total timeout of a CMK's client also limits each request. The time of a custom key's callback
- * counts, but the library cannot interrupt it.
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_total_timeout_ms(tckms_keyring *keyring,
-                                                int64_t timeout_ms);
-
-/**
- * Limits how long the header of a message may be that is opened. Default 524288.
- *
- * @param keyring  The keyring.
- * @param len      1 to 1073741824 bytes.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_max_header_len(tckms_keyring *keyring,
-                                              size_t len);
-
-/**
- * Limits how long the frames of a message may be that is opened, and so how much memory a stream needs. Default
- * 16777216.
- *
- * @param keyring  The keyring.
- * @param len      1 to 2147483647 bytes.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_max_frame_len(tckms_keyring *keyring,
-                                             size_t len);
-
-/**
- * Limits how long a body without frames may be that is opened; none is written. Default 67108864.
- *
- * @param keyring  The keyring.
- * @param len      1 to 68719476704 bytes. All of it has to be in memory.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_max_unframed_len(tckms_keyring *keyring,
-                                                uint64_t len);
-
-/**
- * Sets pairs that messages are bound to without holding them, as some other writers of the format make them.
- *
- * @param keyring   The keyring.
- * @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
- *                  hold has to be equal; all others have to be those that the message was sealed with.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
- *
- * Threads: one at a time per keyring.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
-                                                  const char *ctx_json_or_null);
-
-/**
- * Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message is in the
- * format of the AWS Encryption SDK, version 2.
- *
- * @param keyring   The keyring, with at least one key that seals.
- * @param buf       The plaintext.
- * @param len       0 or more bytes.
- * @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
- *                  form, without keys that begin with "aws-crypto-". It is in the message in clear and in the key
- *                  service's audit log, and the message cannot be opened with another one.
- * @param out       The message. Free it with tckms_buffer_free().
- * @return          TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any status; see the chapter on
- *                  errors.
- *
- * Threads: from any thread, any number at once. Blocks while the keys are asked for a data key, no longer than
+ * Blocks while the keys are asked for a data key, no longer than
  * tckms_keyring_set_total_timeout_ms() says.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_seal(const tckms_keyring *keyring,
@@ -3678,20 +1938,22 @@ tckms_status tckms_seal(const tckms_keyring *keyring,
 /**
  * Opens a sealed message.
  *
- * @param keyring            The keyring, with a key that the data key is wrapped by.
- * @param msg                The whole message and nothing else.
- * @param len                The number of bytes.
- * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
- *                           before any key is asked. A context only protects who says here what he expects.
- * @param out                The plaintext. Free it with tckms_buffer_free(), which wipes it. Nothing of it is given out
- *                           before the whole message is authentic, with its signature if it has one.
- * @return                   TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH, TCKMS_ERR_NO_MATCHING_KEY, another status of
- *                           TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any status; see the chapter on
- *                           errors.
+ * @param keyring                    The keyring, with a key that the data key is wrapped by.
+ * @param msg                        The whole message and nothing else.
+ * @param len                        The number of bytes.
+ * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a
+ *                                   JSON object. They are compared before any key is asked. A
+ *                                   context only protects who says here what he expects.
+ * @param out                        The plaintext. Free it with tckms_buffer_free(), which wipes
+ *                                   it. Nothing of it is given out before the whole message is
+ *                                   authentic, with its signature if it has one.
+ * @return                           TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH,
+ *                                   TCKMS_ERR_NO_MATCHING_KEY, another status of
+ *                                   TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any
+ *                                   status; see the chapter on errors.
  *
- * Threads: from any thread, any number at once. Blocks while the keys are asked for the data key, no longer than
+ * Blocks while the keys are asked for the data key, no longer than
  * tckms_keyring_set_total_timeout_ms() says.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_open(const tckms_keyring *keyring,
@@ -3700,205 +1962,18 @@ tckms_status tckms_open(const tckms_keyring *keyring,
                         const char *expected_ctx_json_or_null,
                         tckms_buffer *out);
 
-/**
- * Reads what a message says about itself, without opening it.
- *
- * @param msg  The message, or its beginning.
- * @param len  The number of bytes.
- * @param out  The claims, owned by the caller, who frees them with tckms_message_info_free(). NULL on failure.
- * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
- *             complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a header beyond the limits with which a keyring
- *             opens messages unless it sets others.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_message_info_new(const void *msg,
-                                    size_t len,
-                                    tckms_message_info **out);
+/* ---- Sealing streams ------------------------------------------------------------------------- */
 
 /**
- * Frees the claims of a message, and what was borrowed from them.
+ * Begins to seal. Keys are asked for a data key by the first function that needs one:
+ * tckms_stream_update(), tckms_stream_finish(), or one that tells a size.
  *
- * @param info  NULL, which is harmless, or claims from tckms_message_info_new().
- *
- * Threads: from any thread, while no other uses it.
- * Since 0.1.0.
- */
-void tckms_message_info_free(tckms_message_info *info);
-
-/**
- * Tells the version of the format.
- *
- * @param info  The claims, or NULL.
- * @return      1 or 2; 0 for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_message_info_version(const tckms_message_info *info);
-
-/**
- * Tells the number of the algorithm suite, such as 0x0478.
- *
- * @param info  The claims, or NULL.
- * @return      1 to 65535; 0 for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_message_info_suite(const tckms_message_info *info);
-
-/**
- * Tells whether the header commits to one data key.
- *
- * @param info  The claims, or NULL.
- * @return      1 or 0; 0 for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_message_info_committing(const tckms_message_info *info);
-
-/**
- * Tells whether the message ends with a signature.
- *
- * @param info  The claims, or NULL.
- * @return      1 or 0; 0 for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-int tckms_message_info_signed(const tckms_message_info *info);
-
-/**
- * Tells the length of the message's frames.
- *
- * @param info  The claims, or NULL.
- * @return      Bytes; 0 for a body without frames and for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_message_info_frame_len(const tckms_message_info *info);
-
-/**
- * Tells the length of the header.
- *
- * @param info  The claims, or NULL.
- * @return      Bytes; 0 for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_message_info_header_len(const tckms_message_info *info);
-
-/**
- * Gives the message's id.
- *
- * @param info         The claims, or NULL.
- * @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
- * @return             The bytes, borrowed from `info`. Never NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const uint8_t *tckms_message_info_message_id(const tckms_message_info *info,
-                                             size_t *len_or_null);
-
-/**
- * Tells how many pairs the context has. Among them is the public key of a signed message, "aws-crypto-public-key".
- *
- * @param info  The claims, or NULL.
- * @return      0 or more.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_message_info_context_count(const tckms_message_info *info);
-
-/**
- * Gives the key of a pair of the context. Pairs are in the order of their keys' bytes.
- *
- * @param info   The claims, or NULL.
- * @param index  From 0 to tckms_message_info_context_count() - 1.
- * @return       The key, borrowed from `info`; NULL when there is no such pair, or when the key has a NUL character in it,
- *               which only the JSON shows.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_message_info_context_key(const tckms_message_info *info,
-                                           size_t index);
-
-/**
- * Gives the value of a pair of the context.
- *
- * @param info   The claims, or NULL.
- * @param index  From 0 to tckms_message_info_context_count() - 1.
- * @return       The value, borrowed from `info`; NULL when there is no such pair, or when the value has a NUL character in
- *               it, which only the JSON shows.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const char *tckms_message_info_context_value(const tckms_message_info *info,
-                                             size_t index);
-
-/**
- * Tells how many wrapped data keys the message has.
- *
- * @param info  The claims, or NULL.
- * @return      1 or more; 0 for NULL.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-size_t tckms_message_info_wrapped_key_count(const tckms_message_info *info);
-
-/**
- * Gives a wrapped data key of the message.
- *
- * @param info   The claims, or NULL.
- * @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
- * @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL when there is none.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-const tckms_wrapped_key *tckms_message_info_wrapped_key(const tckms_message_info *info,
-                                                        size_t index);
-
-/**
- * Writes the claims of a message as JSON.
- *
- * @param info  The claims.
- * @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
- *              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
- *              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". It can be printed:
- *              characters that act on a terminal are escaped. Free it with tckms_buffer_free().
- * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
- *
- * Threads: from any thread.
- * Since 0.1.0.
- */
-TCKMS_WARN_UNUSED
-tckms_status tckms_message_info_json(const tckms_message_info *info,
-                                     tckms_buffer *json);
-
-/**
- * Begins to seal. Keys are asked for a data key by the first function that needs one: tckms_stream_update(),
- * tckms_stream_finish(), or one that tells a size.
- *
- * @param keyring   The keyring, copied: it may be freed before the stream.
+ * @param keyring           The keyring, copied: it may be freed before the stream.
  * @param ctx_json_or_null  NULL, or the context, as for tckms_seal(). Copied.
- * @param out       The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_CONTEXT or
- *                  TCKMS_ERR_RESERVED_CONTEXT_KEY.
- *
- * Threads: from any thread.
- * Since 0.1.0.
+ * @param out               The stream, owned by the caller, who frees it with tckms_stream_free().
+ *                          NULL on failure.
+ * @return                  TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                          TCKMS_ERR_INVALID_CONTEXT or TCKMS_ERR_RESERVED_CONTEXT_KEY.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_new_seal(const tckms_keyring *keyring,
@@ -3906,17 +1981,19 @@ tckms_status tckms_stream_new_seal(const tckms_keyring *keyring,
                                    tckms_stream **out);
 
 /**
- * Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the message is complete is
- * known only when tckms_stream_finish() is done: until then, what came out may be the beginning of something longer.
+ * Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the
+ * message is complete is known only when tckms_stream_finish() is done: until then, what came out
+ * may be the beginning of something longer.
  *
- * @param keyring            The keyring, copied: it may be freed before the stream.
- * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
- * @param out                The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
- * @return                   TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
+ * @param keyring                    The keyring, copied: it may be freed before the stream.
+ * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+ *                                   tckms_open(). Copied.
+ * @param out                        The stream, owned by the caller, who frees it with
+ *                                   tckms_stream_free(). NULL on failure.
+ * @return                           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                                   TCKMS_ERR_INVALID_CONTEXT.
  *
  * A signed message is refused unless tckms_stream_set_signed_allowed() was called.
- * Threads: from any thread.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_new_open(const tckms_keyring *keyring,
@@ -3927,75 +2004,66 @@ tckms_status tckms_stream_new_open(const tckms_keyring *keyring,
  * Frees a stream and wipes what it holds. A message that was not finished stays without an end.
  *
  * @param stream  NULL, which is harmless, or a stream of this library.
- *
- * Threads: from any thread, while no other uses the stream.
- * Since 0.1.0.
  */
 void tckms_stream_free(tckms_stream *stream);
 
 /**
- * Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
- * cache be used and the message's length be known.
+ * Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it
+ * lets the keyring's cache be used and the message's length be known.
  *
- * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
+ * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
+ *                that tell sizes.
  * @param size    Bytes of plaintext.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
- *
- * Threads: one at a time per stream.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_set_plaintext_size(tckms_stream *stream,
                                              uint64_t size);
 
 /**
- * Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
- * keyring's cache be used, with the data key charged for all of it.
+ * Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen.
+ * To seal, it lets the keyring's cache be used, with the data key charged for all of it.
  *
- * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
+ * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
+ *                that tell sizes.
  * @param bound   Bytes of plaintext.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
- *
- * Threads: one at a time per stream.
- * Since 0.1.0.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_set_plaintext_bound(tckms_stream *stream,
                                               uint64_t bound);
 
 /**
- * Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all but the last
- * frame: it is known to be sealed under the data key, but not by whom, until tckms_stream_finish() is done. When the
- * stream fails, throw all of it away.
+ * Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all
+ * but the last frame: it is known to be sealed under the data key, but not by whom, until
+ * tckms_stream_finish() is done. When the stream fails, throw all of it away.
  *
  * @param stream   A stream that opens, before tckms_stream_update() and tckms_stream_finish().
  * @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
- * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream that seals.
- *
- * Threads: one at a time per stream.
- * Since 0.1.0.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream
+ *                 that seals.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_set_signed_allowed(tckms_stream *stream,
                                              int allowed);
 
 /**
- * Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is full takes nothing
- * in, and a frame that is not complete gives nothing out.
+ * Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is
+ * full takes nothing in, and a frame that is not complete gives nothing out.
  *
  * @param stream    The stream.
  * @param in        The next bytes.
  * @param in_len    0 or more bytes.
  * @param consumed  How many of them were taken. Give the rest again.
- * @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap `in`.
+ * @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap
+ *                  `in`.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
- * @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more can be done with the
- *                  stream but to free it.
+ * @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
+ *                  can be done with the stream but to free it.
  *
- * Threads: one at a time per stream. The first call blocks while the keys are asked for the data key, for a stream that
- * opens the one that completes the header.
- * Since 0.1.0.
+ * The first call blocks while the keys are asked for the data key, for a stream that opens the one
+ * that completes the header.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_update(tckms_stream *stream,
@@ -4013,13 +2081,11 @@ tckms_status tckms_stream_update(tckms_stream *stream,
  * @param out       Room for what comes out; may be NULL when `out_size` is 0.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
- * @param done      1 when all has come out. Only then a message that was sealed is complete, and a plaintext that was
- *                  opened is the whole one.
- * @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any status; see the
- *                  chapter on errors. After a failure nothing more can be done with the stream but to free it.
- *
- * Threads: one at a time per stream.
- * Since 0.1.0.
+ * @param done      1 when all has come out. Only then a message that was sealed is complete, and a
+ *                  plaintext that was opened is the whole one.
+ * @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any
+ *                  status; see the chapter on errors. After a failure nothing more can be done with
+ *                  the stream but to free it.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_finish(tckms_stream *stream,
@@ -4029,17 +2095,16 @@ tckms_status tckms_stream_finish(tckms_stream *stream,
                                  int *done);
 
 /**
- * Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and tckms_stream_finish() after them
- * bring out everything.
+ * Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and
+ * tckms_stream_finish() after them bring out everything.
  *
  * @param stream    The stream.
  * @param in_len    0 or more bytes.
  * @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that seals asks.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that
+ *                  seals asks.
  *
- * Threads: one at a time per stream. For a stream that seals the first call blocks while the keys are asked for a data
- * key.
- * Since 0.1.0.
+ * For a stream that seals the first call blocks while the keys are asked for a data key.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_output_size(tckms_stream *stream,
@@ -4049,35 +2114,37 @@ tckms_status tckms_stream_output_size(tckms_stream *stream,
 /**
  * Tells how long the whole message will be, to the byte, before it is written.
  *
- * @param stream      A stream that seals, after tckms_stream_set_plaintext_size().
+ * @param stream        A stream that seals, after tckms_stream_set_plaintext_size().
  * @param message_size  Bytes.
- * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was not set or the stream
- *                    opens, or any status of the keys that are asked.
+ * @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was
+ *                      not set or the stream opens, or any status of the keys that are asked.
  *
- * Threads: one at a time per stream. The first call blocks while the keys are asked for a data key.
- * Since 0.1.0.
+ * The first call blocks while the keys are asked for a data key.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_message_size(tckms_stream *stream,
                                        uint64_t *message_size);
 
+/* ---- Sealing between descriptors ------------------------------------------------------------- */
+
 /**
- * Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+ * Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
+ * memory, on all cores.
  *
- * @param keyring   The keyring, with at least one key that seals. Its cache is not used.
- * @param in_fd     Where the plaintext is read from, up to its end.
- * @param out_fd    Where the message is written to. After a failure what is there has no end, and no reader takes it for
- *                  a whole message.
+ * @param keyring           The keyring, with at least one key that seals. Its cache is not used.
+ * @param in_fd             Where the plaintext is read from, up to its end.
+ * @param out_fd            Where the message is written to. After a failure what is there has no
+ *                          end, and no reader takes it for a whole message.
  * @param ctx_json_or_null  NULL, or the context, as for tckms_seal().
- * @param options_or_null  NULL for the defaults.
- * @param size      sizeof(tckms_fd_options); ignored with NULL.
- * @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
- *                  see the chapter on errors.
+ * @param options_or_null   NULL for the defaults.
+ * @param size              sizeof(tckms_fd_options); ignored with NULL.
+ * @return                  TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
+ *                          TCKMS_ERR_CANCELED or any status; see the chapter on errors.
  *
- * Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the host.
- * Threads: from any thread, any number at once with descriptors of their own. Works on threads of its own, with all
- * signals blocked, which end before it returns; callbacks of keys and of the log run there.
- * Since 0.1.0.
+ * Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the
+ * host.
+ * Threads: any number at once, each with descriptors of its own. Works on threads of its own, with
+ * all signals blocked, which end before it returns; callbacks of keys and of the log run there.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_seal_fd(const tckms_keyring *keyring,
@@ -4088,22 +2155,26 @@ tckms_status tckms_seal_fd(const tckms_keyring *keyring,
                            size_t size);
 
 /**
- * Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+ * Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
+ * memory, on all cores.
  *
- * @param keyring            The keyring, with a key that the data key is wrapped by.
- * @param in_fd              Where the message is read from; it has to end with the message.
- * @param out_fd             Where the plaintext is written to, frame by frame, each after it is known to be authentic.
- *                           That nothing is missing is known only when the call succeeds: write to a new file and give
- *                           it its name afterwards, and throw away what is there after a failure.
- * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open().
- * @param options_or_null           NULL for the defaults.
- * @param size               sizeof(tckms_fd_options); ignored with NULL.
- * @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
- *                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
+ * @param keyring                    The keyring, with a key that the data key is wrapped by.
+ * @param in_fd                      Where the message is read from; it has to end with the message.
+ * @param out_fd                     Where the plaintext is written to, frame by frame, each after
+ *                                   it is known to be authentic. That nothing is missing is known
+ *                                   only when the call succeeds: write to a new file and give it
+ *                                   its name afterwards, and throw away what is there after a
+ *                                   failure.
+ * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+ *                                   tckms_open().
+ * @param options_or_null            NULL for the defaults.
+ * @param size                       sizeof(tckms_fd_options); ignored with NULL.
+ * @return                           TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with
+ *                                   tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status; see
+ *                                   the chapter on errors.
  *
  * Descriptors and threads: as for tckms_seal_fd().
- * Threads: from any thread, any number at once with descriptors of their own.
- * Since 0.1.0.
+ * Threads: any number at once, each with descriptors of its own.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_open_fd(const tckms_keyring *keyring,
@@ -4112,6 +2183,1340 @@ tckms_status tckms_open_fd(const tckms_keyring *keyring,
                            const char *expected_ctx_json_or_null,
                            const tckms_fd_options *options_or_null,
                            size_t size);
+
+/* ---- Keyrings -------------------------------------------------------------------------------- */
+
+/**
+ * Makes a keyring without keys.
+ *
+ * @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when
+ *          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
+ */
+tckms_keyring *tckms_keyring_new(void);
+
+/**
+ * Frees a keyring and wipes the data keys in its cache.
+ *
+ * @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with
+ *                 it go on working.
+ */
+void tckms_keyring_free(tckms_keyring *keyring);
+
+/**
+ * Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps
+ * it as well: add one for each region or account that has to be able to open the messages.
+ *
+ * @param keyring  The keyring.
+ * @param client   The client to reach the CMK with, in the CMK's region. It may be freed
+ *                 afterwards.
+ * @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                 TCKMS_ERR_MALFORMED_KEY_ID.
+ *
+ * Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a
+ * name that was added are sent to the service, to the client's endpoint and with its credentials,
+ * whatever else the message says.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_kms(tckms_keyring *keyring,
+                                   const tckms_client *client,
+                                   const char *key_id);
+
+/**
+ * Adds the public half of an RSA key, which seals: whoever has the private half can open the
+ * messages without the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS
+ * Encryption SDK.
+ *
+ * @param keyring        The keyring.
+ * @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
+ * @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key.
+ *                       Copied.
+ * @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
+ * @param len            The number of bytes.
+ * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                       TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_KEY_NAME or
+ *                       TCKMS_ERR_INVALID_PEM.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_rsa_public_pem(tckms_keyring *keyring,
+                                              const char *key_namespace,
+                                              const char *key_name,
+                                              const void *pem,
+                                              size_t len);
+
+/**
+ * Adds the private half of an RSA key, which opens. It does not take part in sealing.
+ *
+ * @param keyring        The keyring.
+ * @param key_namespace  The namespace that the public half was added with. Copied.
+ * @param key_name       The name that the public half was added with. Copied.
+ * @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted,
+ *                       with 2048 to 8192 bits. Copied into memory that is wiped.
+ * @param len            The number of bytes.
+ * @return               As for tckms_keyring_add_rsa_public_pem().
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_rsa_private_pem(tckms_keyring *keyring,
+                                               const char *key_namespace,
+                                               const char *key_name,
+                                               const void *pem,
+                                               size_t len);
+
+/**
+ * Adds a key of the program's own: an HSM, another key service, a test.
+ *
+ * @param keyring  The keyring.
+ * @param key      The callbacks. The struct is copied, and `provider_id` with it.
+ * @param size     sizeof(tckms_custom_key).
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+ *                 TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the
+ *                 destructor is not called.
+ *
+ * The callbacks run on the threads that seal and open.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
+                                      const tckms_custom_key *key,
+                                      size_t size);
+
+/**
+ * Lets data keys serve more than one message, so that most messages need no request. Off by
+ * default.
+ *
+ * @param keyring         The keyring.
+ * @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no
+ *                        cache from now on.
+ * @param size            sizeof(tckms_cache_limits); ignored with NULL.
+ * @return                TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+ *                        TCKMS_ERR_UNKNOWN_OPTION or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * A data key serves messages with the very same context only: a context with a value of its own for
+ * each message makes the cache useless. Streams use it when their size or a bound was set. A key is
+ * renewed before it is too old; while the service is unable, the old one goes on until its age, and
+ * never beyond. A forked child begins with an empty cache.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
+                                     const tckms_cache_limits *limits_or_null,
+                                     size_t size);
+
+/**
+ * Sets which messages are opened. Whatever the policy is, messages are written with a suite that
+ * commits to its key.
+ *
+ * @param keyring  The keyring.
+ * @param policy   TCKMS_COMMITMENT_REQUIRED (default) or TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_commitment_policy(tckms_keyring *keyring,
+                                                 int policy);
+
+/**
+ * Sets whether messages are signed, for readers who must not be able to forge what they can open.
+ *
+ * @param keyring  The keyring.
+ * @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and
+ *                 opening much slower.
+ * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_signing(tckms_keyring *keyring,
+                                       int signing);
+
+/**
+ * Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default
+ * 65536.
+ *
+ * @param keyring    The keyring.
+ * @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216
+ *                   readers have to be told with tckms_keyring_set_max_frame_len().
+ * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_frame_len(tckms_keyring *keyring,
+                                         size_t frame_len);
+
+/**
+ * Limits how many wrapped data keys a message may have, and so how many requests a message can
+ * cause. Default 8.
+ *
+ * @param keyring  The keyring.
+ * @param count    1 to 65535.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_wrapped_keys(tckms_keyring *keyring,
+                                                size_t count);
+
+/**
+ * Limits how many RSA operations a message can cause when it is opened with private keys of the
+ * keyring. Default 2.
+ *
+ * @param keyring  The keyring.
+ * @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Only keys with the name that a wrapped data key says are tried.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_rsa_operations(tckms_keyring *keyring,
+                                                  size_t count);
+
+/**
+ * Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(),
+ * tckms_seal_fd(), tckms_open_fd(), or one function of a stream. Default 30000.
+ *
+ * @param keyring     The keyring.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * When a message is opened, each key that it names gets a part of the time, so that a region which
+ * does not answer leaves time for the next one. The total timeout of a CMK's client also limits
+ * each request. The time of a custom key's callback counts, but the library cannot interrupt it.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_total_timeout_ms(tckms_keyring *keyring,
+                                                int64_t timeout_ms);
+
+/**
+ * Limits how long the header of a message may be that is opened. Default 524288.
+ *
+ * @param keyring  The keyring.
+ * @param len      1 to 1073741824 bytes.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_header_len(tckms_keyring *keyring,
+                                              size_t len);
+
+/**
+ * Limits how long the frames of a message may be that is opened, and so how much memory a stream
+ * needs. Default 16777216.
+ *
+ * @param keyring  The keyring.
+ * @param len      1 to 2147483647 bytes.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_frame_len(tckms_keyring *keyring,
+                                             size_t len);
+
+/**
+ * Limits how long a body without frames may be that is opened; none is written. Default 67108864.
+ *
+ * @param keyring  The keyring.
+ * @param len      1 to 68719476704 bytes. All of it has to be in memory.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_max_unframed_len(tckms_keyring *keyring,
+                                                uint64_t len);
+
+/**
+ * Sets pairs that messages are bound to without holding them, as some other writers of the format
+ * make them.
+ *
+ * @param keyring           The keyring.
+ * @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied.
+ *                          A pair that a message does hold has to be equal; all others have to be
+ *                          those that the message was sealed with.
+ * @return                  TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                          TCKMS_ERR_INVALID_CONTEXT.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
+                                                  const char *ctx_json_or_null);
+
+/* ---- Keys of the program's own --------------------------------------------------------------- */
+
+/**
+ * Sets the wrapped data key, within a callback of tckms_custom_key.
+ *
+ * @param out       What the callback was given.
+ * @param info      Which key of the scheme wrapped it, in a form of its own. Copied.
+ * @param info_len  0 to 65535 bytes.
+ * @param wrapped   The wrapped data key. Copied.
+ * @param len       1 to 65535 bytes.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_wrapped_key_set(tckms_wrapped_key *out,
+                                   const void *info,
+                                   size_t info_len,
+                                   const void *wrapped,
+                                   size_t len);
+
+/**
+ * Tells the scheme of a wrapped data key.
+ *
+ * @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
+ * @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
+ */
+const char *tckms_wrapped_key_provider_id(const tckms_wrapped_key *wrapped);
+
+/**
+ * Tells which key of its scheme wrapped a data key.
+ *
+ * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+ * @param len_or_null  The number of bytes.
+ * @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`.
+ *                     Never NULL.
+ */
+const uint8_t *tckms_wrapped_key_info(const tckms_wrapped_key *wrapped, size_t *len_or_null);
+
+/**
+ * Gives the bytes of a wrapped data key.
+ *
+ * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+ * @param len_or_null  The number of bytes.
+ * @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
+ */
+const uint8_t *tckms_wrapped_key_blob(const tckms_wrapped_key *wrapped, size_t *len_or_null);
+
+/* ---- Errors of callbacks --------------------------------------------------------------------- */
+
+/**
+ * Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error
+ * that the caller gets.
+ *
+ * @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret.
+ *              Copied.
+ * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
+ *
+ * It counts for the callback that runs on this thread, when that returns anything but 0.
+ */
+TCKMS_WARN_UNUSED tckms_status tckms_callback_set_error_text(const char *text);
+
+/* ---- Contexts -------------------------------------------------------------------------------- */
+
+/**
+ * Writes an encryption context as JSON, for all parameters called `ctx_json`: a program that has
+ * values from elsewhere does not have to quote them. The same pairs always give the same text, in
+ * whatever order they come: sorted by the bytes of their keys, without blanks. The service may
+ * compare contexts as text, so encrypt and decrypt with what this returns.
+ *
+ * @param pairs  The pairs, in any order; may be NULL when `count` is 0.
+ * @param count  The number of pairs.
+ * @param out    The JSON object, "{}" for no pairs. Free it with tckms_buffer_free().
+ * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8,
+ *               TCKMS_ERR_INVALID_CONTEXT for a key that is there twice, or
+ *               TCKMS_ERR_CONTEXT_TOO_LONG for more than 1024 characters.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_context_json(const tckms_context_pair *pairs,
+                                size_t count,
+                                tckms_buffer *out);
+
+/* ---- Looking into messages ------------------------------------------------------------------- */
+
+/**
+ * Reads what a message says about itself, without opening it.
+ *
+ * @param msg  The message, or its beginning.
+ * @param len  The number of bytes.
+ * @param out  The claims, owned by the caller, who frees them with tckms_message_info_free(). NULL
+ *             on failure.
+ * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when
+ *             the header is not complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a
+ *             header beyond the limits with which a keyring opens messages unless it sets others.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_message_info_new(const void *msg,
+                                    size_t len,
+                                    tckms_message_info **out);
+
+/**
+ * Frees the claims of a message, and what was borrowed from them.
+ *
+ * @param info  NULL, which is harmless, or claims from tckms_message_info_new().
+ */
+void tckms_message_info_free(tckms_message_info *info);
+
+/**
+ * Tells the version of the format.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or 2; 0 for NULL.
+ */
+int tckms_message_info_version(const tckms_message_info *info);
+
+/**
+ * Tells the number of the algorithm suite, such as 0x0478.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 to 65535; 0 for NULL.
+ */
+int tckms_message_info_suite(const tckms_message_info *info);
+
+/**
+ * Tells whether the header commits to one data key.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or 0; 0 for NULL.
+ */
+int tckms_message_info_committing(const tckms_message_info *info);
+
+/**
+ * Tells whether the message ends with a signature.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or 0; 0 for NULL.
+ */
+int tckms_message_info_signed(const tckms_message_info *info);
+
+/**
+ * Tells the length of the message's frames.
+ *
+ * @param info  The claims, or NULL.
+ * @return      Bytes; 0 for a body without frames and for NULL.
+ */
+size_t tckms_message_info_frame_len(const tckms_message_info *info);
+
+/**
+ * Tells the length of the header.
+ *
+ * @param info  The claims, or NULL.
+ * @return      Bytes; 0 for NULL.
+ */
+size_t tckms_message_info_header_len(const tckms_message_info *info);
+
+/**
+ * Gives the message's id.
+ *
+ * @param info         The claims, or NULL.
+ * @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
+ * @return             The bytes, borrowed from `info`. Never NULL.
+ */
+const uint8_t *tckms_message_info_message_id(const tckms_message_info *info,
+                                             size_t *len_or_null);
+
+/**
+ * Tells how many pairs the context has. Among them is the public key of a signed message,
+ * "aws-crypto-public-key".
+ *
+ * @param info  The claims, or NULL.
+ * @return      0 or more.
+ */
+size_t tckms_message_info_context_count(const tckms_message_info *info);
+
+/**
+ * Gives the key of a pair of the context. Pairs are in the order of their keys' bytes.
+ *
+ * @param info   The claims, or NULL.
+ * @param index  From 0 to tckms_message_info_context_count() - 1.
+ * @return       The key, borrowed from `info`; NULL when there is no such pair, or when the key has
+ *               a NUL character in it, which only the JSON shows.
+ */
+const char *tckms_message_info_context_key(const tckms_message_info *info, size_t index);
+
+/**
+ * Gives the value of a pair of the context.
+ *
+ * @param info   The claims, or NULL.
+ * @param index  From 0 to tckms_message_info_context_count() - 1.
+ * @return       The value, borrowed from `info`; NULL when there is no such pair, or when the value
+ *               has a NUL character in it, which only the JSON shows.
+ */
+const char *tckms_message_info_context_value(const tckms_message_info *info, size_t index);
+
+/**
+ * Tells how many wrapped data keys the message has.
+ *
+ * @param info  The claims, or NULL.
+ * @return      1 or more; 0 for NULL.
+ */
+size_t tckms_message_info_wrapped_key_count(const tckms_message_info *info);
+
+/**
+ * Gives a wrapped data key of the message.
+ *
+ * @param info   The claims, or NULL.
+ * @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
+ * @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL
+ *               when there is none.
+ */
+const tckms_wrapped_key *tckms_message_info_wrapped_key(const tckms_message_info *info,
+                                                        size_t index);
+
+/**
+ * Writes the claims of a message as JSON.
+ *
+ * @param info  The claims.
+ * @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as
+ *              "0478"), "committing", "signed", "message_id", "context", "wrapped_keys" (each with
+ *              "provider_id", "provider_info" or "provider_info_hex", "wrapped_len"), "frame_len"
+ *              (null without frames) and "header_len". It can be printed: characters that act on a
+ *              terminal are escaped. Free it with tckms_buffer_free().
+ * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_message_info_json(const tckms_message_info *info,
+                                     tckms_buffer *json);
+
+/* ---- Configuration --------------------------------------------------------------------------- */
+
+/**
+ * Makes an empty configuration. Region and credentials have to be set before a client can be made
+ * from it.
+ *
+ * @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when
+ *          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
+ */
+tckms_config *tckms_config_new(void);
+
+/**
+ * Frees a configuration and wipes the secrets in it.
+ *
+ * @param config  NULL, which is harmless, or a configuration from tckms_config_new().
+ */
+void tckms_config_free(tckms_config *config);
+
+/**
+ * Sets the region that requests name, such as "ap-guangzhou". Needed.
+ *
+ * @param config  The configuration.
+ * @param region  1 to 32 lower-case letters, digits and '-', beginning with a letter. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                TCKMS_ERR_INVALID_REGION.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_region(tckms_config *config,
+                                     const char *region);
+
+/**
+ * Sets the service's address. Default "https://kms.tencentcloudapi.com", the mainland site.
+ *
+ * @param config  The configuration.
+ * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
+ *                for http to anything but loopback.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_endpoint(tckms_config *config,
+                                       const char *url);
+
+/**
+ * Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
+ *
+ * tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever
+ * order they are called.
+ *
+ * @param config  The configuration.
+ * @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED tckms_status tckms_config_set_site(tckms_config *config, int site);
+
+/**
+ * Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
+ *
+ * @param config   The configuration.
+ * @param allowed  0 (default): loopback addresses only. Anything else: any host.
+ * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_insecure_http_allowed(tckms_config *config,
+                                                    int allowed);
+
+/**
+ * Sets a fixed identity.
+ *
+ * @param config         The configuration.
+ * @param secret_id      1 to 1024 printable ASCII characters without blanks. Copied.
+ * @param secret_key     The same. Copied into memory that is wiped.
+ * @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such
+ *                       characters. Copied into memory that is wiped.
+ * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                       TCKMS_ERR_MALFORMED_CREDENTIALS.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_credentials(tckms_config *config,
+                                          const char *secret_id,
+                                          const char *secret_key,
+                                          const char *token_or_null);
+
+/**
+ * Trusts the certificates in a file instead of the system's. The file is read by
+ * tckms_client_new().
+ *
+ * @param config  The configuration.
+ * @param path    A file of certificates in PEM form. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new()
+ *                says TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no
+ *                certificate.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_ca_file(tckms_config *config,
+                                      const char *path);
+
+/**
+ * Trusts certificates in memory instead of the system's.
+ *
+ * @param config  The configuration.
+ * @param pem     Certificates in PEM form. Copied.
+ * @param len     At most 16777216 bytes.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new()
+ *                says TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_ca_pem(tckms_config *config,
+                                     const void *pem,
+                                     size_t len);
+
+/**
+ * Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
+ * endpoint with plain http. Without this call none is used, whatever the environment says.
+ *
+ * @param config  The configuration.
+ * @param url     "http://[user:password@]host[:port]". Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                TCKMS_ERR_INVALID_PROXY.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_proxy(tckms_config *config,
+                                    const char *url);
+
+/**
+ * Limits how long making a connection may take, TLS included. Default 3000.
+ *
+ * @param config      The configuration.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_connect_timeout_ms(tckms_config *config,
+                                                 int64_t timeout_ms);
+
+/**
+ * Limits how many connections there are at the same time. Default 32.
+ *
+ * A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the
+ * order in which they came. Each process has its own connections, so a forked child has this many
+ * more.
+ *
+ * @param config       The configuration.
+ * @param connections  1 to 1024.
+ * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_max_connections(tckms_config *config,
+                                              int connections);
+
+/**
+ * Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak
+ * of calls needed, are closed after 5 seconds. Default 8.
+ *
+ * @param config       The configuration.
+ * @param connections  0 to 1024.
+ * @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_max_idle_connections(tckms_config *config,
+                                                   int connections);
+
+/**
+ * Limits how long an idle connection is kept. Default 60000.
+ *
+ * @param config      The configuration.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_idle_timeout_ms(tckms_config *config,
+                                              int64_t timeout_ms);
+
+/**
+ * Limits how long one attempt may take, from connecting to the last byte of the reply. Default
+ * 10000.
+ *
+ * @param config      The configuration.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_try_timeout_ms(tckms_config *config,
+                                             int64_t timeout_ms);
+
+/**
+ * Limits how long a call may take with all its attempts and waits. Default 30000.
+ *
+ * @param config      The configuration.
+ * @param timeout_ms  1 to 3600000 milliseconds.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_total_timeout_ms(tckms_config *config,
+                                               int64_t timeout_ms);
+
+/**
+ * Limits how often a request is sent, the first time included. Default 4; 1 means no retry. A
+ * request that is sent again because the clock or the token was put right is not counted.
+ *
+ * @param config    The configuration.
+ * @param attempts  1 to 20.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_max_attempts(tckms_config *config,
+                                           int attempts);
+
+/**
+ * Lets tckms_call() repeat actions that create something even when the first request may have been
+ * carried out.
+ *
+ * @param config   The configuration.
+ * @param allowed  0 (default): such a call fails instead. Anything else: it is sent again.
+ * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_retry_unsafe_actions(tckms_config *config,
+                                                   int allowed);
+
+/**
+ * Keeps a client and all that are derived from it under a rate of requests, retries included.
+ *
+ * @param config      The configuration.
+ * @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
+ * @param burst       Requests at once, up to 1000000; 0 for as many as in one second. Ignored when
+ *                    `per_second` is 0.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Clients made from one configuration share the limit. A call waits for its turn; when that would
+ * exceed its total timeout it returns TCKMS_ERR_TIMED_OUT at once.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_rate_limit(tckms_config *config,
+                                         int per_second,
+                                         int burst);
+
+/**
+ * Adds the program's name to the one that requests carry in X-TC-RequestClient, after
+ * "TCKMS_<version>; ".
+ *
+ * @param config  The configuration.
+ * @param suffix  1 to 128 letters, digits, blanks and -_,;. characters. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                TCKMS_ERR_INVALID_HEADER_TEXT.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_user_agent_suffix(tckms_config *config,
+                                                const char *suffix);
+
+/**
+ * Sets the language of the service's own messages.
+ *
+ * @param config    The configuration.
+ * @param language  "en-US" (default) or "zh-CN". Copied.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                  TCKMS_ERR_INVALID_HEADER_TEXT.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_language(tckms_config *config,
+                                       const char *language);
+
+/* ---- Credentials ----------------------------------------------------------------------------- */
+
+/**
+ * Looks for credentials where the official SDKs do, in their order: the environment, the profile
+ * file, the role of the CVM instance, the role of the TKE pod.
+ *
+ * Environment variables are read now (see tckms_config_set_env_credentials(),
+ * ..._set_default_profile_credentials() and ..._set_tke_env_credentials()), files by
+ * tckms_client_new(), and the network is used by the first call that finds nothing else. A place
+ * that had credentials is asked for all later ones. When none has any, the call's error names each
+ * with its reason.
+ *
+ * In a program that runs with privileges which its caller does not have (setuid, setgid, file
+ * capabilities) every variable counts as not set, for this and all functions that read the
+ * environment, and no home directory is looked at.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS,
+ *                TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a
+ *                variable is there and malformed.
+ *
+ * Threads: while no thread changes the environment.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_default_credentials(tckms_config *config);
+
+/**
+ * Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
+ * TENCENTCLOUD_SESSION_TOKEN, else TENCENTCLOUD_TOKEN, now.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
+ *                two is not set or empty, TCKMS_ERR_MALFORMED_CREDENTIALS or
+ *                TCKMS_ERR_INVALID_UTF8.
+ *
+ * Threads: while no thread changes the environment.
+ */
+TCKMS_WARN_UNUSED tckms_status tckms_config_set_env_credentials(tckms_config *config);
+
+/**
+ * Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and
+ * possibly token.
+ *
+ * @param config           The configuration. What was set before is replaced.
+ * @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new()
+ *                         reads it.
+ * @param profile_or_null  The section; NULL for "default". Copied.
+ * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
+ *                         tckms_client_new() says TCKMS_ERR_NO_CREDENTIALS when there is no such
+ *                         file, and TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_profile_credentials(tckms_config *config,
+                                                  const char *path,
+                                                  const char *profile_or_null);
+
+/**
+ * The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else
+ * ~/.tencentcloud/credentials, else /etc/tencentcloud/credentials.
+ *
+ * @param config           The configuration. What was set before is replaced.
+ * @param profile_or_null  The section; NULL for "default". Copied.
+ * @return                 As for tckms_config_set_profile_credentials().
+ *
+ * Threads: while no thread changes the environment.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_default_profile_credentials(tckms_config *config,
+                                                          const char *profile_or_null);
+
+/**
+ * Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a
+ * role to assume, or the role of the CVM instance.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it,
+ *                and so does each renewal.
+ * @return        As for tckms_config_set_profile_credentials().
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_tccli_credentials(tckms_config *config,
+                                                const char *path);
+
+/**
+ * The same with ~/.tccli/<profile>.credential.
+ *
+ * @param config           The configuration. What was set before is replaced.
+ * @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
+ * @return                 As for tckms_config_set_profile_credentials(), and
+ *                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when the profile's name has a '/' in
+ *                         it or the user has no home.
+ *
+ * Threads: while no thread changes the environment.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_default_tccli_credentials(tckms_config *config,
+                                                        const char *profile_or_null);
+
+/**
+ * Takes the role that is bound to this CVM instance, from the instance's metadata service.
+ *
+ * The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a
+ * call says that it did not answer, as on a machine that is no CVM.
+ *
+ * @param config        The configuration. What was set before is replaced.
+ * @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is
+ *                      bound. Copied.
+ * @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                      TCKMS_ERR_INVALID_ROLE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_cvm_role_credentials(tckms_config *config,
+                                                   const char *role_or_null);
+
+/**
+ * Takes a role with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
+ *
+ * @param config                The configuration. What was set before is replaced.
+ * @param provider_id           The identity provider's id in CAM. Copied.
+ * @param token_file            The file with the token. Copied. Read for each renewal.
+ * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>".
+ *                              Copied.
+ * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+ *                              Copied.
+ * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
+ * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                              TCKMS_ERR_INVALID_ROLE or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
+                                               const char *provider_id,
+                                               const char *token_file,
+                                               const char *role_arn,
+                                               const char *session_name_or_null,
+                                               int64_t duration_seconds);
+
+/**
+ * The same for the pod this process runs in, from what TKE puts into its environment:
+ * TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
+ *
+ * @param config  The configuration. What was set before is replaced.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
+ *                three is not set or empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or
+ *                TCKMS_ERR_INVALID_UTF8.
+ *
+ * Threads: while no thread changes the environment.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_tke_env_credentials(tckms_config *config);
+
+/**
+ * Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the
+ * calls of STS, and the role's those of KMS. Call it again for a role that the role may assume: up
+ * to 8, one in the other.
+ *
+ * @param config   The configuration, with credentials of any kind.
+ * @param options  The role. Copied.
+ * @param size     sizeof(tckms_role_options) of the program.
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+ *                 TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
+ *                 TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
+                                                      const tckms_role_options *options,
+                                                      size_t size);
+
+/**
+ * Takes credentials from a function of the program's own, whenever new ones are due.
+ *
+ * @param config              The configuration. What was set before is replaced.
+ * @param callback            The function.
+ * @param userdata            Passed to the function as it is. It must be safe to use from all
+ *                            threads that call the library.
+ * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
+ * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call
+ *                            returns its status, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_credentials_callback(tckms_config *config,
+                                                   tckms_credentials_callback callback,
+                                                   void *userdata,
+                                                   tckms_destructor destructor_or_null);
+
+/**
+ * Supplies credentials; only inside a credentials callback.
+ *
+ * @param out                 What the callback got.
+ * @param secret_id           As for tckms_config_set_credentials(). Copied.
+ * @param secret_key          The same. Copied into memory that is wiped.
+ * @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
+ * @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch,
+ *                            before the year 10000; 0 for never. The callback is called again in
+ *                            good time before.
+ * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                            TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_credentials_set(tckms_credentials *out,
+                                   const char *secret_id,
+                                   const char *secret_key,
+                                   const char *token_or_null,
+                                   int64_t expires_at_seconds);
+
+/**
+ * Adds the credentials of another configuration, to be asked when those set so far are not
+ * available. Call it again for more: the order of the calls is the order of asking.
+ *
+ * @param config  The configuration.
+ * @param other   Another configuration, with credentials of any kind. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none,
+ *                or TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would
+ *                be nested more than 8 deep.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_add_fallback_credentials(tckms_config *config,
+                                                   const tckms_config *other);
+
+/**
+ * Sets another address of the CVM metadata service, for tests.
+ *
+ * @param config  The configuration.
+ * @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                TCKMS_ERR_INVALID_ENDPOINT.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_metadata_endpoint(tckms_config *config,
+                                                const char *url);
+
+/**
+ * Sets another address of STS than the one that belongs to the address of KMS:
+ * "https://sts.tencentcloudapi.com", that of the international site, or the internal one of either.
+ *
+ * @param config  The configuration.
+ * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+ *                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
+ *                for http to anything but loopback.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
+                                           const char *url);
+
+/* ---- Logging --------------------------------------------------------------------------------- */
+
+/**
+ * Installs a log callback. Logging is off by default.
+ *
+ * @param config              The configuration.
+ * @param level               TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
+ * @param callback_or_null    The function; NULL for none.
+ * @param userdata            Passed to the function as it is. It must be safe to use from all
+ *                            threads that call the library.
+ * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
+ * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
+ *
+ * Clients made from the configuration, keyrings with such clients, and streams of such keyrings
+ * call the function.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_config_set_log(tckms_config *config,
+                                  int level,
+                                  tckms_log_callback callback_or_null,
+                                  void *userdata,
+                                  tckms_destructor destructor_or_null);
+
+/**
+ * The level of an event.
+ *
+ * @param event  The event.
+ * @return       TCKMS_LOG_ERROR to TCKMS_LOG_DEBUG.
+ */
+int tckms_log_event_level(const tckms_log_event *event);
+
+/**
+ * The text of an event. Texts may change in any version: read the other parts with their functions.
+ *
+ * @param event  The event.
+ * @return       One line without a line end. It never holds a secret, a plaintext or an
+ *               Authorization header.
+ */
+const char *tckms_log_event_message(const tckms_log_event *event);
+
+/**
+ * The action that an event is about, such as "Encrypt".
+ *
+ * @param event  The event.
+ * @return       The action; "" when the event is about no request.
+ */
+const char *tckms_log_event_action(const tckms_log_event *event);
+
+/**
+ * How the attempt or the call ended that an event is about.
+ *
+ * @param event  The event.
+ * @return       The status; TCKMS_OK also when the event is about neither.
+ */
+tckms_status tckms_log_event_status(const tckms_log_event *event);
+
+/**
+ * The number of the attempt that an event is about.
+ *
+ * @param event  The event.
+ * @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there
+ *               was none.
+ */
+int tckms_log_event_attempt(const tckms_log_event *event);
+
+/**
+ * How long the attempt or the call took, or how long the library waits before the next attempt.
+ *
+ * @param event  The event.
+ * @return       Milliseconds; -1 when the event has no duration.
+ */
+int64_t tckms_log_event_ms(const tckms_log_event *event);
+
+/**
+ * The service's id of the request that an event is about.
+ *
+ * @param event  The event.
+ * @return       The id; "" when the service did not answer.
+ */
+const char *tckms_log_event_request_id(const tckms_log_event *event);
+
+/* ---- Counters -------------------------------------------------------------------------------- */
+
+/**
+ * Reads the counters of a client and of all that share its connections.
+ *
+ * @param client  The client.
+ * @param out     Where to write them. What `size` has beyond the members of the running library is
+ *                set to 0.
+ * @param size    sizeof(tckms_stats).
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ *
+ * The counters are read one after the other while calls go on.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_client_stats(const tckms_client *client,
+                                tckms_stats *out,
+                                size_t size);
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+/**
+ * The detail of this thread's last call that did not return TCKMS_OK.
+ *
+ * A call that succeeds leaves it as it is, and so do the functions that free something.
+ *
+ * @return  The error, borrowed: it lives until this thread's next call of a function of this
+ *          library that returns a status. NULL when no call on this thread has failed or the error
+ *          was taken.
+ *
+ * In a runtime that moves work between threads use tckms_last_error_take() in the same C function
+ * that made the call.
+ */
+const tckms_error *tckms_last_error(void);
+
+/**
+ * Takes the detail of this thread's last failed call away from the thread.
+ *
+ * @return  The error, owned by the caller, who frees it with tckms_error_free(). NULL when there is
+ *          none.
+ *
+ * Threads: the result may be read and freed by any thread.
+ */
+tckms_error *tckms_last_error_take(void);
+
+/**
+ * Frees an error that tckms_last_error_take() returned.
+ *
+ * @param error  NULL, which is harmless, or an error from tckms_last_error_take(). Never one from
+ *               tckms_last_error().
+ */
+void tckms_error_free(tckms_error *error);
+
+/**
+ * The status that the failed call returned.
+ *
+ * @param error  The error, or NULL.
+ * @return       The status; TCKMS_OK for NULL.
+ */
+tckms_status tckms_error_status(const tckms_error *error);
+
+/**
+ * The category of the status that the failed call returned.
+ *
+ * @param error  The error, or NULL.
+ * @return       The category; TCKMS_CATEGORY_OK for NULL.
+ */
+tckms_category tckms_error_category(const tckms_error *error);
+
+/**
+ * What went wrong and why, with every cause, in English. The service's own words are in the
+ * language of tckms_config_set_language().
+ *
+ * @param error  The error, or NULL.
+ * @return       Text for people, borrowed from the error; "" for NULL.
+ */
+const char *tckms_error_message(const tckms_error *error);
+
+/**
+ * The error code of the service, such as "ResourceUnavailable.CmkDisabled".
+ *
+ * @param error  The error, or NULL.
+ * @return       The code as the service wrote it, borrowed from the error; "" when the service did
+ *               not answer.
+ */
+const char *tckms_error_service_code(const tckms_error *error);
+
+/**
+ * The id that the service gave the request, to quote in a support ticket.
+ *
+ * @param error  The error, or NULL.
+ * @return       The id, borrowed from the error; "" when the service did not answer.
+ */
+const char *tckms_error_request_id(const tckms_error *error);
+
+/**
+ * The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that
+ * is malformed itself is not repeated.
+ *
+ * @param error  The error, or NULL.
+ * @return       The key id, borrowed from the error; "" when there is none.
+ */
+const char *tckms_error_key_id(const tckms_error *error);
+
+/**
+ * The KMS action of the failed call, such as "Encrypt".
+ *
+ * @param error  The error, or NULL.
+ * @return       The action, borrowed from the error; "" when the call has none.
+ */
+const char *tckms_error_action(const tckms_error *error);
+
+/**
+ * The HTTP status of the last reply. The service answers its own errors with 200.
+ *
+ * @param error  The error, or NULL.
+ * @return       100 to 599; 0 when there was no reply.
+ */
+int tckms_error_http_status(const tckms_error *error);
+
+/**
+ * Whether the same call may succeed later without any change: after throttling, an outage or a lost
+ * connection.
+ *
+ * @param error  The error, or NULL.
+ * @return       1 or 0.
+ */
+int tckms_error_retryable(const tckms_error *error);
+
+/**
+ * How long the service asked to wait before the next try.
+ *
+ * @param error  The error, or NULL.
+ * @return       Milliseconds; -1 when the service did not say.
+ */
+int64_t tckms_error_retry_after_ms(const tckms_error *error);
+
+/**
+ * How often the request was sent or tried to be sent.
+ *
+ * @param error  The error, or NULL.
+ * @return       The number; 0 when the arguments were refused before.
+ */
+int tckms_error_attempts(const tckms_error *error);
+
+/**
+ * The operating system's error number, where one is the cause.
+ *
+ * @param error  The error, or NULL.
+ * @return       A value of errno.h; 0 when there is none.
+ */
+int tckms_error_os_errno(const tckms_error *error);
+
+/**
+ * The service's id of the last request that this thread's last call made, whether the call
+ * succeeded or not.
+ *
+ * Every function that can send a request empties it first, so what a data key from a cache seals
+ * leaves it empty.
+ *
+ * @return  The id, borrowed until this thread's next call of a function that can send a request; ""
+ *          when the last such call made no request, or its last request got no answer.
+ */
+const char *tckms_last_request_id(void);
+
+/**
+ * The CMK that the last request of this thread's last call was about, whether the call succeeded or
+ * not.
+ *
+ * Every function that can send a request empties it first, so what a data key from a cache seals
+ * leaves it empty.
+ *
+ * @return  The key id as the service named it, or as the call named it where the reply names none;
+ *          borrowed until this thread's next call of a function that can send a request. "" when
+ *          the last such call made no request, or the request was about no CMK, as for
+ *          tckms_generate_random().
+ */
+const char *tckms_last_key_id(void);
+
+/* ---- Statuses -------------------------------------------------------------------------------- */
+
+/**
+ * The name of a status, such as "TCKMS_ERR_CMK_DISABLED".
+ *
+ * @param status  Any number.
+ * @return        The name, valid for ever; "TCKMS_ERR_?" for a number that is not a status of this
+ *                version.
+ */
+const char *tckms_status_name(int status);
+
+/**
+ * One sentence about a status. tckms_error_message() tells more about a certain failure.
+ *
+ * @param status  Any number.
+ * @return        Text for people, valid for ever.
+ */
+const char *tckms_status_message(int status);
+
+/**
+ * The category of a status: what kind of trouble it is.
+ *
+ * @param status  Any number.
+ * @return        The category; TCKMS_CATEGORY_UNKNOWN for a number that is not a status of this
+ *                version.
+ */
+tckms_category tckms_status_category(int status);
+
+/**
+ * Whether a call that ends with this status may succeed later without any change.
+ * tckms_error_retryable() says it of a certain failure, and knows more: what a callback or a chain
+ * of providers said, or how the service answered.
+ *
+ * @param status  Any number.
+ * @return        1 or 0; 0 for a number that is not a status of this version.
+ */
+int tckms_status_retryable(int status);
+
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+/**
+ * TCKMS_PLAINTEXT_MAX of the library that runs.
+ *
+ * @return  Bytes.
+ */
+size_t tckms_plaintext_max(void);
+
+/**
+ * TCKMS_ENCRYPTION_CONTEXT_MAX of the library that runs.
+ *
+ * @return  Characters.
+ */
+size_t tckms_encryption_context_max(void);
+
+/**
+ * TCKMS_RANDOM_MAX of the library that runs.
+ *
+ * @return  Bytes.
+ */
+size_t tckms_random_max(void);
+
+/**
+ * TCKMS_KEY_ID_MAX of the library that runs.
+ *
+ * @return  Characters.
+ */
+size_t tckms_key_id_max(void);
+
+/**
+ * TCKMS_CIPHERTEXT_BLOB_MAX of the library that runs.
+ *
+ * @return  Characters.
+ */
+size_t tckms_ciphertext_blob_max(void);
+
+/**
+ * TCKMS_THREADS_MAX of the library that runs.
+ *
+ * @return  Threads.
+ */
+uint32_t tckms_threads_max(void);
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+/**
+ * The version of the library that runs, such as "0.1.0". TCKMS_VERSION is the one of the header.
+ *
+ * @return  Text, valid for ever.
+ */
+const char *tckms_version(void);
+
+/**
+ * The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER of the
+ * header.
+ *
+ * @return  major x 65536 + minor x 256 + patch.
+ */
+unsigned int tckms_version_number(void);
 
 #ifdef __cplusplus
 }  /* extern "C" */

@@ -21,12 +21,16 @@ OUTPUT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "reference"
 # What manual pages are dated with. It changes with a release, so that the pages do not change with the day.
 DATE = "2026-11-24"
 
+# What a comment does not repeat, since the header's chapters say it once.
+SINCE = "0.1.0"
+THREADS = "any thread may call it. A handle that is not const is used by one thread at a time; see tckms(3), Handles."
+
 # The chapters of the reference, and which names belong to each. The first that matches has it.
 GROUPS = [
     ("Core calls", r"tckms_(encrypt|decrypt|reencrypt|generate_data_key|generate_random|call)$"),
     ("Clients", r"tckms_(client(_.*)?|stats)$"),
     ("Credentials", r"tckms_(config_.*(credentials|assume_role|metadata_endpoint|sts_endpoint).*|credentials.*|destructor)$"),
-    ("Configuration", r"tckms_(config.*|log_callback)$"),
+    ("Configuration", r"tckms_(config.*|log_.*)$"),
     ("Errors", r"tckms_(error.*|last_.*|status.*|category)$"),
     ("Buffers and memory", r"tckms_(buffer.*|wipe|equal)$"),
     ("Keyrings", r"tckms_(keyring.*|custom_key|wrapped_key.*|cache_limits)$"),
@@ -167,7 +171,9 @@ class Header:
         members, comment, code = [], None, ""
         for line in body:
             text = line.strip()
-            if text.startswith("/**"):
+            if text.startswith("/**") and text.endswith("*/"):
+                comment = [text[3:-2]]
+            elif text.startswith("/**"):
                 comment = []
             elif text.startswith("*/"):
                 pass
@@ -194,8 +200,6 @@ class Header:
                     self.problems.append(f"{item.name} has the parameters {declared}, and its comment tells of {told}")
                 if not item.code.startswith("void") and not item.returns:
                     self.problems.append(f"{item.name} does not say what it returns")
-            if item.kind == "function" and not (item.threads and item.since):
-                self.problems.append(f'{item.name} lacks "Threads:" or "Since"')
 
     def groups(self):
         """The items with a page of their own, by chapter: types before functions."""
@@ -328,11 +332,11 @@ def man_item(header, item):
             out += [".TP", f"\\fI{roff(name)}\\fP", roff_prose(text, header.names)]
     if item.returns:
         out += [".SH RETURN VALUE", roff_prose(item.returns, header.names)]
-    if item.threads:
-        text = item.threads[0].upper() + item.threads[1:]
-        out += [".SH THREADS", roff_prose(text, header.names)]
-    if item.since:
-        out += [".SH HISTORY", f"Since {item.since}."]
+    if item.kind == "function":
+        text = item.threads or THREADS
+        out += [".SH THREADS", roff_prose(text[0].upper() + text[1:], header.names)]
+    if item.kind == "function":
+        out += [".SH HISTORY", f"Since {item.since or SINCE}."]
     others = mentioned(header, item) or [other.name for other in header.group_of(item) if other is not item][:8]
     return out + man_see_also(["tckms", *others])
 

@@ -6,10 +6,10 @@ use std::ffi::CStr;
 
 /// How a call ended. 0 is the only success.
 ///
-/// The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused for the
-/// identity, 500 refused for the request or the key, 600 the service is unable now, 700 integrity, 800 the program's own descriptors and callbacks, 900
-/// the library.
-/// Values are only ever added: a `switch` needs a `default`.
+/// The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused
+/// for the identity, 500 refused for the request or the key, 600 the service is unable now, 700
+/// integrity, 800 the program's own descriptors and callbacks, 900 the library. Values are only ever
+/// added: a `switch` needs a `default`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -23,7 +23,8 @@ pub enum Status {
     InvalidLength = 102,
     /// A string is not valid UTF-8.
     InvalidUtf8 = 103,
-    /// A key id is empty, longer than 128 characters, or has other characters than letters, digits and `-_/:.`.
+    /// A key id is empty, longer than 128 characters, or has other characters than letters, digits and
+    /// `-_/:.`.
     MalformedKeyId = 104,
     /// A context is not a JSON object of strings without duplicate keys.
     InvalidContext = 105,
@@ -120,7 +121,8 @@ pub enum Status {
 
     /// `UnauthorizedOperation`: the identity may not do this.
     UnauthorizedOperation = 401,
-    /// `AuthFailure`: the service does not accept the identity, for a reason without a number of its own.
+    /// `AuthFailure`: the service does not accept the identity, for a reason without a number of its
+    /// own.
     AuthFailure = 402,
     /// `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id.
     AuthSignatureFailure = 403,
@@ -153,7 +155,8 @@ pub enum Status {
     CmkDisabled = 505,
     /// `ResourceUnavailable.CmkNotFound`: there is no such CMK.
     CmkNotFound = 506,
-    /// `InvalidParameterValue.InvalidCiphertext`: the service does not accept the CiphertextBlob or its context.
+    /// `InvalidParameterValue.InvalidCiphertext`: the service does not accept the CiphertextBlob or
+    /// its context.
     InvalidCiphertext = 507,
     /// `InvalidParameterValue`: a parameter's value is wrong.
     InvalidParameterValue = 508,
@@ -205,7 +208,8 @@ pub enum Status {
     InvalidAlias = 531,
     /// `InvalidParameterValue.AliasAlreadyExists`: another key has this alias.
     AliasExists = 532,
-    /// `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that the operation needs.
+    /// `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that
+    /// the operation needs.
     InvalidKeyUsage = 533,
     /// `InvalidParameterValue.InvalidType`: the type is not one that a key can have.
     InvalidKeyType = 534,
@@ -217,7 +221,8 @@ pub enum Status {
     TagsNotFound = 537,
     /// `InvalidParameterValue.DuplicatedKeyId`: a key is named twice.
     DuplicatedKeyId = 538,
-    /// `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported first.
+    /// `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported
+    /// first.
     MaterialMismatch = 539,
     /// `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted.
     MaterialNotDecrypted = 540,
@@ -229,7 +234,8 @@ pub enum Status {
     KeyNotDisabled = 543,
     /// `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion.
     KeyNotPendingDeletion = 544,
-    /// `ResourceUnavailable.CloudResourceBindingNotFound`: the key is not bound to this cloud resource.
+    /// `ResourceUnavailable.CloudResourceBindingNotFound`: the key is not bound to this cloud
+    /// resource.
     BindingNotFound = 545,
     /// `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated.
     RotationNotSupported = 546,
@@ -239,11 +245,14 @@ pub enum Status {
     KeyNotExternal = 548,
     /// `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys.
     RoleNotAllowed = 549,
-    /// `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a user's own allows this.
+    /// `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a
+    /// user's own allows this.
     KeyNotUserCreated = 550,
-    /// `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this usage.
+    /// `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this
+    /// usage.
     KeyUsageNotInRegion = 551,
-    /// `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not include this.
+    /// `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not
+    /// include this.
     EditionNotSupported = 552,
     /// `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have.
     KeyLimitExceeded = 553,
@@ -333,9 +342,11 @@ pub enum Category {
     Unknown = -1,
     /// Success.
     Ok = 0,
-    /// The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a data key.
+    /// The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a
+    /// data key.
     Argument = 100,
-    /// There are no usable credentials. No request to KMS was sent; STS or the metadata service may have been asked.
+    /// There are no usable credentials. No request to KMS was sent; STS or the metadata service may
+    /// have been asked.
     Credentials = 200,
     /// The way to the service: the network, TLS, a proxy, or a reply that is not the service's.
     Transport = 300,

@@ -130,10 +130,84 @@ fn every_function_says_what_a_caller_has_to_know() {
     for function in functions {
         let says = |what: &str| function.comment.contains(what);
         assert!(says("@return") || function.returns == "void", "{} does not say what it returns", function.name);
-        assert!(says("\n * Threads: "), "{} does not say which threads may call it", function.name);
-        assert!(says("\n * Since "), "{} does not say since when it exists", function.name);
+        for default in ["Since 0.1.0", "Threads: from any thread.\n"] {
+            assert!(!says(default), "{} repeats what a chapter says for all functions", function.name);
+        }
         for parameter in &function.parameters {
             assert!(says(&format!("@param {parameter} ")), "{} does not explain {parameter}", function.name);
+        }
+    }
+}
+
+#[test]
+fn lines_have_at_most_100_columns() {
+    for (at, line) in Header::committed().text.lines().enumerate() {
+        assert!(line.chars().count() <= 100, "line {}: {line}", at + 1);
+    }
+}
+
+/// Core calls come first, then sealing, then configuration; errors and statuses are last.
+#[test]
+fn functions_come_in_the_order_in_which_programs_need_them() {
+    let names: Vec<_> = Header::committed().functions().into_iter().map(|function| function.name).collect();
+    let place = |name: &str| names.iter().position(|other| other == name).unwrap_or_else(|| panic!("no {name}"));
+    let order = ["tckms_encrypt", "tckms_seal", "tckms_config_new", "tckms_last_error", "tckms_status_name"];
+    assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
+}
+
+/// All files that people write, but those that tell of the past or hold a snapshot.
+fn sources() -> Vec<std::path::PathBuf> {
+    const FOLDERS: [&str; 11] =
+        ["src", "include", "examples-c", "docs", "go", "tests", "emulator", "bench", "fuzz", "scripts", "packaging"];
+    let mut waiting: Vec<_> = FOLDERS.map(|folder| root().join(folder)).into();
+    let mut found = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            let skipped = ["tests/abi", "tests/header.rs"].iter().any(|tail| path.ends_with(tail))
+                || path.file_name().is_some_and(|name| name == "target" || name == "corpus");
+            match path.is_dir() {
+                _ if skipped => {}
+                true => waiting.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    found
+}
+
+/// What had another name before 0.1 was released has it nowhere.
+#[test]
+fn no_old_name_is_left() {
+    const OLD: &[&str] = &[
+        "tckms_error_take",
+        "tckms_stream_seal_new",
+        "tckms_stream_open_new",
+        "tckms_stream_total_size",
+        "tckms_stream_set_message_size",
+        "tckms_stream_set_message_bound",
+        "tckms_keyring_set_policy",
+        "TCKMS_POLICY_",
+        "TCKMS_ERR_MESSAGE_SIZE",
+        "TCKMS_ERR_SIGNATURE_FAILURE",
+        "TCKMS_ERR_SIGNATURE_EXPIRED",
+        "TCKMS_ERR_TOKEN_FAILURE",
+        "TCKMS_ERR_SECRET_ID_NOT_FOUND",
+        "tckms_config_set_international_endpoint",
+        "tckms_config_set_plaintext_http_to_any_host_allowed",
+    ];
+    for path in sources() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for old in OLD {
+            // A longer name that begins or ends with it is another one.
+            let word = |at: usize| {
+                let before = text[..at].chars().next_back();
+                let after = text[at + old.len()..].chars().next();
+                let part = |letter: Option<char>| letter.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+                !part(before) && (old.ends_with('_') || !part(after))
+            };
+            let found = text.match_indices(old).any(|(at, _)| word(at));
+            assert!(!found, "{} has the old name {old}", path.display());
         }
     }
 }

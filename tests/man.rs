@@ -118,15 +118,14 @@ fn what_has_no_comment_is_named() {
     let comment = format!("/**{}*/\n", wipe.split("*/").next().unwrap());
     for (text, replacement, complaint) in [
         (comment.as_str(), "", "tckms_wipe has no comment"),
-        ("   * The call succeeded.\n", "", "TCKMS_OK has no comment"),
-        ("   * Attempts after the first of a call.\n", "", "retries has no comment"),
+        ("  /** The call succeeded. */\n", "", "TCKMS_OK has no comment"),
+        ("  /** Attempts after the first of a call. */\n", "", "retries has no comment"),
         (
             " * @param memory  The first byte; NULL is harmless.\n",
             "",
             "tckms_wipe has the parameters ['memory', 'len']",
         ),
         (" * @return  Bytes.\n", "", "tckms_plaintext_max does not say what it returns"),
-        (" * Since 0.1.0.\n", "", "lacks \"Threads:\" or \"Since\""),
         ("/** An empty tckms_buffer, for its declaration. */\n", "", "TCKMS_BUFFER_INIT has no comment"),
     ] {
         let output = with_a_fault(text, replacement);

@@ -16,7 +16,8 @@ use crate::status::Status;
 pub const TCKMS_SIGN_DEFAULT: c_int = 0;
 /// Signature algorithm: ECDSA on P-256 with SHA-256.
 pub const TCKMS_SIGN_ECDSA_P256_SHA256: c_int = 1;
-/// Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how they sign.
+/// Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how
+/// they sign.
 pub const TCKMS_SIGN_ECDSA_P384_SHA384: c_int = 2;
 /// Signature algorithm: RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes.
 pub const TCKMS_SIGN_RSA_PSS_SHA256: c_int = 3;
@@ -29,13 +30,15 @@ pub const TCKMS_SIGN_SM2_SM3: c_int = 5;
 pub const TCKMS_RSA_OAEP_SHA256: c_int = 1;
 /// RSA padding: OAEP with SHA-1, MGF1 with SHA-1 and an empty label.
 pub const TCKMS_RSA_OAEP_SHA1: c_int = 2;
-/// RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find out whether decryption
-/// failed, by its answer or by its time, lets the peer decrypt messages (Bleichenbacher's attack).
+/// RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find
+/// out whether decryption failed, by its answer or by its time, lets the peer decrypt messages
+/// (Bleichenbacher's attack).
 pub const TCKMS_RSA_PKCS1_V1_5: c_int = 3;
 
 /// A signature under construction, of a message that comes in pieces.
 ///
-/// A signer is used by one thread at a time. It keeps the client's connections; the client may be freed before it.
+/// A signer is used by one thread at a time. It keeps the client's connections; the client may be
+/// freed before it.
 pub struct tckms_signer(Option<Signer>);
 
 /// Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
@@ -47,8 +50,7 @@ pub struct tckms_signer(Option<Signer>);
 /// @param spki_der  The key. Free it with tckms_buffer_free().
 /// @return          TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_public_key(
@@ -71,8 +73,7 @@ pub unsafe extern "C" fn tckms_public_key(
 /// @param pem     The key, as text of several lines. Free it with tckms_buffer_free().
 /// @return        TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_public_key_pem(
@@ -90,22 +91,22 @@ pub unsafe extern "C" fn tckms_public_key_pem(
 
 /// Signs a message of any size with a key that never leaves KMS.
 ///
-/// The message is hashed here, and only its digest is sent. The signature is verified with the public key before it is
-/// returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for a key also fetches its public key.
+/// The message is hashed here, and only its digest is sent. The signature is verified with the
+/// public key before it is returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for
+/// a key also fetches its public key.
 ///
 /// @param client     The client.
 /// @param key_id     An asymmetric CMK that signs.
 /// @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
 /// @param msg        The message. It may be empty.
 /// @param len        Any number of bytes.
-/// @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA. Free it with
-///                   tckms_buffer_free().
+/// @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA.
+///                   Free it with tckms_buffer_free().
 /// @return           TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
 ///                   TCKMS_ERR_SIGNATURE_INVALID or any status; see the chapter on errors.
 ///
-/// SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new().
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new(). Blocks
+/// until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_sign(
@@ -135,13 +136,13 @@ pub unsafe extern "C" fn tckms_sign(
 /// @param client     The client.
 /// @param key_id     An asymmetric CMK that signs.
 /// @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
-/// @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of the message.
+/// @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of
+///                   the message.
 /// @param len        32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
 /// @param signature  As for tckms_sign().
 /// @return           As for tckms_sign(), and TCKMS_ERR_INVALID_LENGTH.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_sign_digest(
@@ -175,12 +176,11 @@ pub unsafe extern "C" fn tckms_sign_digest(
 /// @param len            Any number of bytes.
 /// @param signature      The signature. Those of ECDSA and SM2 may be DER, or r and s side by side.
 /// @param signature_len  Its length in bytes.
-/// @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it is not, or is not one at
-///                       all; TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of
-///                       tckms_public_key().
+/// @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it
+///                       is not, or is not one at all; TCKMS_ERR_UNKNOWN_ALGORITHM,
+///                       TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of tckms_public_key().
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_verify(
@@ -217,8 +217,7 @@ pub unsafe extern "C" fn tckms_verify(
 /// @param signature_len  Its length in bytes.
 /// @return               As for tckms_verify(), and TCKMS_ERR_INVALID_LENGTH.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_verify_digest(
@@ -244,7 +243,8 @@ pub unsafe extern "C" fn tckms_verify_digest(
     })
 }
 
-/// Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and the message.
+/// Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and
+/// the message.
 ///
 /// @param client           The client.
 /// @param key_id           An SM2 key that signs.
@@ -253,11 +253,10 @@ pub unsafe extern "C" fn tckms_verify_digest(
 /// @param msg              The message.
 /// @param len              Any number of bytes.
 /// @param digest           32 bytes. Free it with tckms_buffer_free().
-/// @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of
-///                         tckms_public_key().
+/// @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or
+///                         any status of tckms_public_key().
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_sm2_digest(
@@ -293,14 +292,16 @@ pub unsafe extern "C" fn tckms_sm2_digest(
 /// @param client               The client. It may be freed before the signer.
 /// @param key_id               An asymmetric CMK that signs. Copied.
 /// @param algorithm            A TCKMS_SIGN_ constant, or 0 for the one that the key has.
-/// @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for other keys.
+/// @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for
+///                             other keys.
 /// @param sm2_user_id_len      At most 8191 bytes; 0 with NULL.
-/// @param out                  The signer, owned by the caller, who frees it with tckms_signer_free(). NULL on failure.
-/// @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
-///                             TCKMS_ERR_INVALID_LENGTH or any status of tckms_public_key().
+/// @param out                  The signer, owned by the caller, who frees it with
+///                             tckms_signer_free(). NULL on failure.
+/// @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM,
+///                             TCKMS_ERR_ALGORITHM_NOT_ALLOWED, TCKMS_ERR_INVALID_LENGTH or any
+///                             status of tckms_public_key().
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_new(
@@ -331,11 +332,10 @@ pub unsafe extern "C" fn tckms_signer_new(
 /// @param signer  The signer.
 /// @param buf     The bytes.
 /// @param len     Any number of bytes.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, or TCKMS_ERR_INVALID_STATE after
-///                tckms_signer_finish().
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, or
+///                TCKMS_ERR_INVALID_STATE after tckms_signer_finish().
 ///
-/// Threads: one at a time per signer. Sends nothing.
-/// Since 0.1.0.
+/// Sends nothing.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *const c_void, len: usize) -> Status {
@@ -353,8 +353,7 @@ pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *co
 /// @param signature  As for tckms_sign().
 /// @return           As for tckms_sign(), and TCKMS_ERR_INVALID_STATE the second time.
 ///
-/// Threads: one at a time per signer. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_finish(signer: *mut tckms_signer, signature: *mut tckms_buffer) -> Status {
@@ -369,9 +368,6 @@ pub unsafe extern "C" fn tckms_signer_finish(signer: *mut tckms_signer, signatur
 /// Frees a signer.
 ///
 /// @param signer  NULL, which is harmless, or a signer from tckms_signer_new().
-///
-/// Threads: from any thread, while no other uses the signer.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_free(signer: *mut tckms_signer) {
     // SAFETY: "Handles" in the header.
@@ -385,10 +381,10 @@ pub unsafe extern "C" fn tckms_signer_free(signer: *mut tckms_signer) {
 /// @param raw_len    The length of r and s together: 64 for P-256 and SM2, 96 for P-384.
 /// @param raw        r and s, with leading zeros. Free it with tckms_buffer_free().
 /// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH for `raw_len`, or
-///                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that length.
+///                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that
+///                   length.
 ///
-/// Threads: from any thread. Sends nothing.
-/// Since 0.1.0.
+/// Sends nothing.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signature_to_raw(
@@ -411,8 +407,7 @@ pub unsafe extern "C" fn tckms_signature_to_raw(
 /// @param signature  The signature in DER. Free it with tckms_buffer_free().
 /// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
 ///
-/// Threads: from any thread. Sends nothing.
-/// Since 0.1.0.
+/// Sends nothing.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signature_from_raw(
@@ -427,20 +422,20 @@ pub unsafe extern "C" fn tckms_signature_from_raw(
     })
 }
 
-/// Encrypts a small secret under an RSA key here, with its public key: no request is sent once that is known.
+/// Encrypts a small secret under an RSA key here, with its public key: no request is sent once that
+/// is known.
 ///
 /// @param client      The client.
 /// @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
 /// @param padding     A TCKMS_RSA_ constant.
 /// @param buf         The plaintext.
-/// @param len         At most 190 bytes with TCKMS_RSA_OAEP_SHA256, 214 with TCKMS_RSA_OAEP_SHA1, 245 with
-///                    TCKMS_RSA_PKCS1_V1_5.
+/// @param len         At most 190 bytes with TCKMS_RSA_OAEP_SHA256, 214 with TCKMS_RSA_OAEP_SHA1,
+///                    245 with TCKMS_RSA_PKCS1_V1_5.
 /// @param ciphertext  256 bytes. Free it with tckms_buffer_free().
 /// @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
 ///                    TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of tckms_public_key().
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_rsa_encrypt(
@@ -467,19 +462,20 @@ pub unsafe extern "C" fn tckms_rsa_encrypt(
 
 /// Decrypts what was encrypted under an RSA key.
 ///
-/// Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you use that padding.
+/// Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you
+/// use that padding.
 ///
 /// @param client      The client.
 /// @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
 /// @param padding     The TCKMS_RSA_ constant that it was encrypted with.
 /// @param ciphertext  The ciphertext.
 /// @param len         256 bytes.
-/// @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(), which wipes it.
-/// @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any
-///                    status; see the chapter on errors.
+/// @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(),
+///                    which wipes it.
+/// @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_INVALID_LENGTH,
+///                    TCKMS_ERR_DECRYPTION_FAILED or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_rsa_decrypt(
@@ -511,11 +507,10 @@ pub unsafe extern "C" fn tckms_rsa_decrypt(
 /// @param ciphertext  C1, C3 and C2 in ASN.1 DER (GB/T 35276).
 /// @param len         1 to 256 bytes.
 /// @param out         The plaintext. Free it with tckms_buffer_free(), which wipes it.
-/// @return            TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any status; see the chapter on
-///                    errors.
+/// @return            TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_DECRYPTION_FAILED or any status;
+///                    see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_sm2_decrypt(

@@ -10,10 +10,12 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::wipe;
 
-/// Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and gives it back.
+/// Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and
+/// gives it back.
 ///
-/// After the `len` bytes there is always one NUL byte that `len` does not count, so text can be printed. Do not change
-/// the members. A buffer may be moved and used by any thread, by one at a time if one of them frees it.
+/// After the `len` bytes there is always one NUL byte that `len` does not count, so text can be
+/// printed. Do not change the members. A buffer may be moved and used by any thread, by one at a
+/// time if one of them frees it.
 #[repr(C)]
 pub struct tckms_buffer {
     /// The first byte, or NULL when the buffer is empty.
@@ -114,10 +116,8 @@ fn prefer_large_pages(_: *mut u8, _: usize) {}
 
 /// Wipes and frees what a buffer holds, and sets it to empty.
 ///
-/// @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are harmless.
-///
-/// Threads: from any thread, while no other uses the buffer.
-/// Since 0.1.0.
+/// @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are
+///                harmless.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_buffer_free(buffer: *mut tckms_buffer) {
     guard_infallible((), || {
@@ -132,9 +132,6 @@ pub unsafe extern "C" fn tckms_buffer_free(buffer: *mut tckms_buffer) {
 ///
 /// @param memory  The first byte; NULL is harmless.
 /// @param len     The number of bytes.
-///
-/// Threads: from any thread, while no other uses the memory.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wipe(memory: *mut c_void, len: usize) {
     if !memory.is_null() {
@@ -148,10 +145,8 @@ pub unsafe extern "C" fn tckms_wipe(memory: *mut c_void, len: usize) {
 /// @param a    The first bytes; may be NULL when `len` is 0.
 /// @param b    The second bytes; may be NULL when `len` is 0.
 /// @param len  The number of bytes in each.
-/// @return     1 when they are equal, 0 when they differ or one of them is NULL while `len` is not 0.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return     1 when they are equal, 0 when they differ or one of them is NULL while `len` is not
+///             0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_equal(a: *const c_void, b: *const c_void, len: usize) -> std::ffi::c_int {
     if len == 0 {

@@ -17,14 +17,14 @@ thread_local! {
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error that the caller gets.
+/// Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error
+/// that the caller gets.
 ///
-/// @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret. Copied.
+/// @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret.
+///              Copied.
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
 ///
 /// It counts for the callback that runs on this thread, when that returns anything but 0.
-/// Threads: on the thread that the callback runs on.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_callback_set_error_text(text: *const c_char) -> Status {

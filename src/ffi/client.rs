@@ -14,20 +14,19 @@ use crate::status::Status;
 
 /// A client of the key service.
 ///
-/// It never changes, and any number of threads may call with it at once. Making one opens no connection and starts no
-/// thread; the first call does both.
+/// It never changes, and any number of threads may call with it at once. Making one opens no
+/// connection and starts no thread; the first call does both.
 pub struct tckms_client(pub(super) Client);
 
 /// Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
 ///
 /// @param config  The configuration, with a region and credentials. Copied.
-/// @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, TCKMS_ERR_NO_CREDENTIALS,
-///                TCKMS_ERR_CREDENTIALS_EXPIRED, TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or
+/// @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on
+///                failure.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION,
+///                TCKMS_ERR_NO_CREDENTIALS, TCKMS_ERR_CREDENTIALS_EXPIRED,
+///                TCKMS_ERR_INSECURE_ENDPOINT, TCKMS_ERR_INVALID_CA_BUNDLE or
 ///                TCKMS_ERR_INVALID_CREDENTIALS_FILE.
-///
-/// Threads: from any thread, while no other changes the configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut *mut tckms_client) -> Status {
@@ -40,19 +39,21 @@ pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut
 
 /// Makes a client from the environment.
 ///
-/// Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required. TCKMS_ENDPOINT,
-/// TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set, each as by the setter of its name;
-/// TCKMS_INSECURE_HTTP_ALLOWED=1 is tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
+/// Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required.
+/// TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set,
+/// each as by the setter of its name; TCKMS_INSECURE_HTTP_ALLOWED=1 is
+/// tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
 ///
-/// In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
-/// variable counts as not set, HOME included: this function fails, and its error says so.
+/// In a program that runs with privileges which its caller does not have (setuid, setgid, file
+/// capabilities) every variable counts as not set, HOME included: this function fails, and its error
+/// says so.
 ///
-/// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
-/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new() or what the setter of a value
-///             returns.
+/// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on
+///             failure.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new()
+///             or what the setter of a value returns.
 ///
-/// Threads: from any thread, while no other changes the environment.
-/// Since 0.1.0.
+/// Threads: while no thread changes the environment.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_new_from_env(out: *mut *mut tckms_client) -> Status {
@@ -63,17 +64,18 @@ pub unsafe extern "C" fn tckms_client_new_from_env(out: *mut *mut tckms_client) 
     })
 }
 
-/// Makes a client with other timeouts or retries that shares connections, credentials and all else with another one.
+/// Makes a client with other timeouts or retries that shares connections, credentials and all else
+/// with another one.
 ///
 /// It is cheap enough for one call: this is how a call gets a deadline of its own.
 ///
 /// @param client  The client to share with. It may be freed before the new one.
-/// @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe actions. Copied.
-/// @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets anything else.
-///
-/// Threads: from any thread, while no other changes the configuration.
-/// Since 0.1.0.
+/// @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe
+///                actions. Copied.
+/// @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL
+///                on failure.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets
+///                anything else.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_derive(
@@ -89,16 +91,14 @@ pub unsafe extern "C" fn tckms_client_derive(
     })
 }
 
-/// Makes a client whose calls have another total timeout, and that shares everything with another client: a call with a
-/// deadline of its own.
+/// Makes a client whose calls have another total timeout, and that shares everything with another
+/// client: a call with a deadline of its own.
 ///
 /// @param client      The client to share with. It may be freed before the new one.
 /// @param timeout_ms  1 to 3600000 milliseconds, for each call with all its attempts and waits.
-/// @param out         The new client, owned by the caller, who frees it with tckms_client_free(). NULL on failure.
+/// @param out         The new client, owned by the caller, who frees it with tckms_client_free().
+///                    NULL on failure.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
@@ -115,20 +115,21 @@ pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
     })
 }
 
-/// Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever they wait for, and all
-/// later ones return it without sending anything. It cannot be undone.
+/// Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever
+/// they wait for, and all later ones return it without sending anything. It cannot be undone.
 ///
-/// Cancel a client that was made for this purpose with tckms_client_derive() or tckms_client_derive_timeout_ms(): the
-/// client that it was derived from goes on. Clients that were derived from the canceled one are canceled as well, and so are
-/// keyrings and streams when they ask a CMK that was added with it.
+/// Cancel a client that was made for this purpose with tckms_client_derive() or
+/// tckms_client_derive_timeout_ms(): the client that it was derived from goes on. Clients that were
+/// derived from the canceled one are canceled as well, and so are keyrings and streams when they ask
+/// a CMK that was added with it.
 ///
 /// @param client  The client. It still has to be freed, after its calls have returned.
 /// @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
 ///
-/// A canceled call may have been carried out by the service. A credentials callback or a custom key's callback that is
-/// running is not interrupted: the call returns after it.
-/// Threads: from any thread, while other threads are inside calls with the client. Not from a signal handler.
-/// Since 0.1.0.
+/// A canceled call may have been carried out by the service. A credentials callback or a custom
+/// key's callback that is running is not interrupted: the call returns after it.
+/// Threads: from any thread, while other threads are inside calls with the client. Not from a signal
+/// handler.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_cancel(client: *const tckms_client) -> Status {
@@ -139,32 +140,34 @@ pub unsafe extern "C" fn tckms_client_cancel(client: *const tckms_client) -> Sta
     })
 }
 
-/// Frees a client. Connections are closed and credentials wiped when the last of the clients that share them is freed.
+/// Frees a client. Connections are closed and credentials wiped when the last of the clients that
+/// share them is freed.
 ///
 /// @param client  NULL, which is harmless, or a client of this library.
 ///
-/// Threads: from any thread, while no other is inside a call with this client. Also in a forked child.
-/// Since 0.1.0.
+/// Also in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
     // SAFETY: "Handles" in the header.
     unsafe { handle::free(client) };
 }
 
-/// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use tckms_seal().
+/// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use
+/// tckms_seal().
 ///
-/// @param client    The client.
-/// @param key_id    The CMK: 1 to 128 letters, digits and -_/:. characters.
-/// @param buf       The plaintext.
-/// @param len       1 to 4096 bytes.
-/// @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings, at most 1024 characters.
-///                  It is sent exactly as given, and tckms_decrypt() has to be given the same text. It is not secret.
-/// @param out       The CiphertextBlob: opaque text, to be kept as it is. Free it with tckms_buffer_free().
-/// @return          TCKMS_OK or any status; see the chapter on errors.
+/// @param client            The client.
+/// @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters.
+/// @param buf               The plaintext.
+/// @param len               1 to 4096 bytes.
+/// @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings,
+///                          at most 1024 characters. It is sent exactly as given, and
+///                          tckms_decrypt() has to be given the same text. It is not secret.
+/// @param out               The CiphertextBlob: opaque text, to be kept as it is. Free it with
+///                          tckms_buffer_free().
+/// @return                  TCKMS_OK or any status; see the chapter on errors.
 ///
-/// tckms_last_key_id() and tckms_last_request_id() tell more about a success.
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// tckms_last_key_id() and tckms_last_request_id() tell more about a success. Blocks until the total
+/// timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_encrypt(
@@ -192,18 +195,18 @@ pub unsafe extern "C" fn tckms_encrypt(
 
 /// Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
 ///
-/// @param client    The client.
-/// @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another CMK gives
-///                  TCKMS_ERR_KEY_MISMATCH and no plaintext.
-/// @param blob      The CiphertextBlob, exactly as it was returned.
-/// @param len       1 to 65536 characters.
+/// @param client            The client.
+/// @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another
+///                          CMK gives TCKMS_ERR_KEY_MISMATCH and no plaintext.
+/// @param blob              The CiphertextBlob, exactly as it was returned.
+/// @param len               1 to 65536 characters.
 /// @param ctx_json_or_null  The text that was given at encryption, or NULL if none was.
-/// @param out       The plaintext. Free it with tckms_buffer_free(), which wipes it.
-/// @return          TCKMS_OK or any status; see the chapter on errors. TCKMS_ERR_INVALID_CIPHERTEXT also means that the
-///                  context is not the right one.
+/// @param out               The plaintext. Free it with tckms_buffer_free(), which wipes it.
+/// @return                  TCKMS_OK or any status; see the chapter on errors.
+///                          TCKMS_ERR_INVALID_CIPHERTEXT also means that the context is not the
+///                          right one.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_decrypt(
@@ -231,21 +234,21 @@ pub unsafe extern "C" fn tckms_decrypt(
     })
 }
 
-/// Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under another CMK, or
-/// with another context.
+/// Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under
+/// another CMK, or with another context.
 ///
-/// @param client                The client.
+/// @param client                        The client.
 /// @param key_id_or_null                The CMK to encrypt under, or NULL for the same.
-/// @param blob                  The CiphertextBlob, exactly as it was returned.
-/// @param len                   1 to 65536 characters.
+/// @param blob                          The CiphertextBlob, exactly as it was returned.
+/// @param len                           1 to 65536 characters.
 /// @param source_ctx_json_or_null       The context of `blob`, or NULL.
 /// @param destination_ctx_json_or_null  The context of the result, or NULL.
-/// @param out                   The new CiphertextBlob. Free it with tckms_buffer_free(). The service may return the
-///                              old one when nothing would change.
-/// @return                      TCKMS_OK or any status; see the chapter on errors.
+/// @param out                           The new CiphertextBlob. Free it with tckms_buffer_free().
+///                                      The service may return the old one when nothing would
+///                                      change.
+/// @return                              TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_reencrypt(
@@ -275,17 +278,17 @@ pub unsafe extern "C" fn tckms_reencrypt(
 
 /// Makes a data key: random bytes, in clear and wrapped by a CMK.
 ///
-/// @param client      The client.
-/// @param key_id      The CMK.
-/// @param key_len     1 to 1024 bytes.
-/// @param ctx_json_or_null    The encryption context, as for tckms_encrypt(), or NULL.
-/// @param plaintext   The key in clear. Free it with tckms_buffer_free(), which wipes it.
-/// @param ciphertext  The key as a CiphertextBlob, to be kept beside the data and given to tckms_decrypt(). Free it with
-///                    tckms_buffer_free(). Another buffer than `plaintext`.
-/// @return            TCKMS_OK or any status; see the chapter on errors.
+/// @param client            The client.
+/// @param key_id            The CMK.
+/// @param key_len           1 to 1024 bytes.
+/// @param ctx_json_or_null  The encryption context, as for tckms_encrypt(), or NULL.
+/// @param plaintext         The key in clear. Free it with tckms_buffer_free(), which wipes it.
+/// @param ciphertext        The key as a CiphertextBlob, to be kept beside the data and given to
+///                          tckms_decrypt(). Free it with tckms_buffer_free(). Another buffer than
+///                          `plaintext`.
+/// @return                  TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_generate_data_key(
@@ -322,8 +325,7 @@ pub unsafe extern "C" fn tckms_generate_data_key(
 /// @param len     1 to 1024 bytes.
 /// @return        TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf: *mut c_void, len: usize) -> Status {
@@ -336,19 +338,19 @@ pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf:
     })
 }
 
-/// Sends any action of the KMS API: signed, with retries, and with the same errors as every other call.
+/// Sends any action of the KMS API: signed, with retries, and with the same errors as every other
+/// call.
 ///
-/// @param client         The client.
-/// @param action         The action's name, such as "DescribeKey".
-/// @param request_json_or_null   Its parameters: a JSON object. NULL for none.
-/// @param response_json  The JSON object under "Response", exactly as the service wrote it. Free it with
-///                       tckms_buffer_free(), which wipes it.
-/// @return               TCKMS_OK or any status; see the chapter on errors.
+/// @param client                The client.
+/// @param action                The action's name, such as "DescribeKey".
+/// @param request_json_or_null  Its parameters: a JSON object. NULL for none.
+/// @param response_json         The JSON object under "Response", exactly as the service wrote it.
+///                              Free it with tckms_buffer_free(), which wipes it.
+/// @return                      TCKMS_OK or any status; see the chapter on errors.
 ///
-/// An action that creates something, such as CreateKey, is not sent again once it may have been carried out, unless
-/// tckms_config_set_retry_unsafe_actions() allows it.
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// An action that creates something, such as CreateKey, is not sent again once it may have been
+/// carried out, unless tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total
+/// timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_call(

@@ -14,17 +14,15 @@ use crate::status::Status;
 
 /// What a client is made from.
 ///
-/// A configuration may be changed by one thread at a time. It can be freed as soon as the client is made, and one
-/// configuration can make many clients.
+/// A configuration may be changed by one thread at a time. It can be freed as soon as the client is
+/// made, and one configuration can make many clients.
 pub struct tckms_config(pub(super) Config);
 
-/// Makes an empty configuration. Region and credentials have to be set before a client can be made from it.
+/// Makes an empty configuration. Region and credentials have to be set before a client can be made
+/// from it.
 ///
-/// @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when there is no memory; every
-///          function takes that and returns TCKMS_ERR_NULL_POINTER.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when
+///          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_config_new() -> *mut tckms_config {
     guard_infallible(ptr::null_mut(), || handle::publish_or_null(tckms_config(Config::new())))
@@ -33,9 +31,6 @@ pub extern "C" fn tckms_config_new() -> *mut tckms_config {
 /// Frees a configuration and wipes the secrets in it.
 ///
 /// @param config  NULL, which is harmless, or a configuration from tckms_config_new().
-///
-/// Threads: from any thread, while no other uses the configuration.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_free(config: *mut tckms_config) {
     // SAFETY: "Handles" in the header.
@@ -46,10 +41,8 @@ pub unsafe extern "C" fn tckms_config_free(config: *mut tckms_config) {
 ///
 /// @param config  The configuration.
 /// @param region  1 to 32 lower-case letters, digits and '-', beginning with a letter. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_REGION.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                TCKMS_ERR_INVALID_REGION.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_region(config: *mut tckms_config, region: *const c_char) -> Status {
@@ -61,11 +54,9 @@ pub unsafe extern "C" fn tckms_config_set_region(config: *mut tckms_config, regi
 ///
 /// @param config  The configuration.
 /// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
-///                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
+///                for http to anything but loopback.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
@@ -80,14 +71,12 @@ pub const TCKMS_SITE_INTERNATIONAL: c_int = 1;
 
 /// Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
 ///
-/// tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever order they are called.
+/// tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever
+/// order they are called.
 ///
 /// @param config  The configuration.
 /// @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_site(config: *mut tckms_config, site: c_int) -> Status {
@@ -108,9 +97,6 @@ pub unsafe extern "C" fn tckms_config_set_site(config: *mut tckms_config, site: 
 /// @param config   The configuration.
 /// @param allowed  0 (default): loopback addresses only. Anything else: any host.
 /// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_insecure_http_allowed(config: *mut tckms_config, allowed: c_int) -> Status {
@@ -126,13 +112,10 @@ pub unsafe extern "C" fn tckms_config_set_insecure_http_allowed(config: *mut tck
 /// @param config         The configuration.
 /// @param secret_id      1 to 1024 printable ASCII characters without blanks. Copied.
 /// @param secret_key     The same. Copied into memory that is wiped.
-/// @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such characters. Copied into
-///                       memory that is wiped.
+/// @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such
+///                       characters. Copied into memory that is wiped.
 /// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                       TCKMS_ERR_MALFORMED_CREDENTIALS.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_credentials(
@@ -155,15 +138,14 @@ pub unsafe extern "C" fn tckms_config_set_credentials(
     })
 }
 
-/// Trusts the certificates in a file instead of the system's. The file is read by tckms_client_new().
+/// Trusts the certificates in a file instead of the system's. The file is read by
+/// tckms_client_new().
 ///
 /// @param config  The configuration.
 /// @param path    A file of certificates in PEM form. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
-///                TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no certificate.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new()
+///                says TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no
+///                certificate.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_ca_file(config: *mut tckms_config, path: *const c_char) -> Status {
@@ -180,11 +162,8 @@ pub unsafe extern "C" fn tckms_config_set_ca_file(config: *mut tckms_config, pat
 /// @param config  The configuration.
 /// @param pem     Certificates in PEM form. Copied.
 /// @param len     At most 16777216 bytes.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new() says
-///                TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new()
+///                says TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem: *const c_void, len: usize) -> Status {
@@ -195,15 +174,13 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
     })
 }
 
-/// Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an endpoint with plain http.
-/// Without this call none is used, whatever the environment says.
+/// Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
+/// endpoint with plain http. Without this call none is used, whatever the environment says.
 ///
 /// @param config  The configuration.
 /// @param url     "http://[user:password@]host[:port]". Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_PROXY.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                TCKMS_ERR_INVALID_PROXY.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_proxy(config: *mut tckms_config, url: *const c_char) -> Status {
@@ -216,9 +193,6 @@ pub unsafe extern "C" fn tckms_config_set_proxy(config: *mut tckms_config, url: 
 /// @param config      The configuration.
 /// @param timeout_ms  1 to 3600000 milliseconds.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
@@ -230,15 +204,13 @@ pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_
 
 /// Limits how many connections there are at the same time. Default 32.
 ///
-/// A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the order in which they
-/// came. Each process has its own connections, so a forked child has this many more.
+/// A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the
+/// order in which they came. Each process has its own connections, so a forked child has this many
+/// more.
 ///
 /// @param config       The configuration.
 /// @param connections  1 to 1024.
 /// @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_max_connections(config: *mut tckms_config, connections: c_int) -> Status {
@@ -249,15 +221,12 @@ pub unsafe extern "C" fn tckms_config_set_max_connections(config: *mut tckms_con
     })
 }
 
-/// Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak of calls needed, are
-/// closed after 5 seconds. Default 8.
+/// Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak
+/// of calls needed, are closed after 5 seconds. Default 8.
 ///
 /// @param config       The configuration.
 /// @param connections  0 to 1024.
 /// @return             TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_max_idle_connections(
@@ -276,9 +245,6 @@ pub unsafe extern "C" fn tckms_config_set_max_idle_connections(
 /// @param config      The configuration.
 /// @param timeout_ms  1 to 3600000 milliseconds.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_idle_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
@@ -288,14 +254,12 @@ pub unsafe extern "C" fn tckms_config_set_idle_timeout_ms(config: *mut tckms_con
     })
 }
 
-/// Limits how long one attempt may take, from connecting to the last byte of the reply. Default 10000.
+/// Limits how long one attempt may take, from connecting to the last byte of the reply. Default
+/// 10000.
 ///
 /// @param config      The configuration.
 /// @param timeout_ms  1 to 3600000 milliseconds.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
@@ -310,9 +274,6 @@ pub unsafe extern "C" fn tckms_config_set_try_timeout_ms(config: *mut tckms_conf
 /// @param config      The configuration.
 /// @param timeout_ms  1 to 3600000 milliseconds.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_config, timeout_ms: i64) -> Status {
@@ -322,15 +283,12 @@ pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_co
     })
 }
 
-/// Limits how often a request is sent, the first time included. Default 4; 1 means no retry.
-/// A request that is sent again because the clock or the token was put right is not counted.
+/// Limits how often a request is sent, the first time included. Default 4; 1 means no retry. A
+/// request that is sent again because the clock or the token was put right is not counted.
 ///
 /// @param config    The configuration.
 /// @param attempts  1 to 20.
 /// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_max_attempts(config: *mut tckms_config, attempts: c_int) -> Status {
@@ -341,14 +299,12 @@ pub unsafe extern "C" fn tckms_config_set_max_attempts(config: *mut tckms_config
     })
 }
 
-/// Lets tckms_call() repeat actions that create something even when the first request may have been carried out.
+/// Lets tckms_call() repeat actions that create something even when the first request may have been
+/// carried out.
 ///
 /// @param config   The configuration.
 /// @param allowed  0 (default): such a call fails instead. Anything else: it is sent again.
 /// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_retry_unsafe_actions(config: *mut tckms_config, allowed: c_int) -> Status {
@@ -363,13 +319,12 @@ pub unsafe extern "C" fn tckms_config_set_retry_unsafe_actions(config: *mut tckm
 ///
 /// @param config      The configuration.
 /// @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
-/// @param burst       Requests at once, up to 1000000; 0 for as many as in one second. Ignored when `per_second` is 0.
+/// @param burst       Requests at once, up to 1000000; 0 for as many as in one second. Ignored when
+///                    `per_second` is 0.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// Clients made from one configuration share the limit. A call waits for its turn; when that would exceed its total
-/// timeout it returns TCKMS_ERR_TIMED_OUT at once.
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// Clients made from one configuration share the limit. A call waits for its turn; when that would
+/// exceed its total timeout it returns TCKMS_ERR_TIMED_OUT at once.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_rate_limit(
@@ -386,14 +341,13 @@ pub unsafe extern "C" fn tckms_config_set_rate_limit(
     })
 }
 
-/// Adds the program's name to the one that requests carry in X-TC-RequestClient, after "TCKMS_<version>; ".
+/// Adds the program's name to the one that requests carry in X-TC-RequestClient, after
+/// "TCKMS_<version>; ".
 ///
 /// @param config  The configuration.
 /// @param suffix  1 to 128 letters, digits, blanks and -_,;. characters. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_HEADER_TEXT.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                TCKMS_ERR_INVALID_HEADER_TEXT.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_user_agent_suffix(
@@ -408,10 +362,8 @@ pub unsafe extern "C" fn tckms_config_set_user_agent_suffix(
 ///
 /// @param config    The configuration.
 /// @param language  "en-US" (default) or "zh-CN". Copied.
-/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_HEADER_TEXT.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                  TCKMS_ERR_INVALID_HEADER_TEXT.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_language(config: *mut tckms_config, language: *const c_char) -> Status {

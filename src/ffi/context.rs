@@ -18,19 +18,17 @@ pub struct tckms_context_pair {
     pub value: *const c_char,
 }
 
-/// Writes an encryption context as JSON, for all parameters called `ctx_json`: a program that has values from elsewhere does
-/// not have to quote them. The same pairs always give the same text, in whatever order they come: sorted by the bytes of
-/// their keys, without blanks. The service may compare contexts as text, so encrypt and decrypt with what this returns.
+/// Writes an encryption context as JSON, for all parameters called `ctx_json`: a program that has
+/// values from elsewhere does not have to quote them. The same pairs always give the same text, in
+/// whatever order they come: sorted by the bytes of their keys, without blanks. The service may
+/// compare contexts as text, so encrypt and decrypt with what this returns.
 ///
 /// @param pairs  The pairs, in any order; may be NULL when `count` is 0.
 /// @param count  The number of pairs.
 /// @param out    The JSON object, "{}" for no pairs. Free it with tckms_buffer_free().
 /// @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8,
-///               TCKMS_ERR_INVALID_CONTEXT for a key that is there twice, or TCKMS_ERR_CONTEXT_TOO_LONG for more than 1024
-///               characters.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+///               TCKMS_ERR_INVALID_CONTEXT for a key that is there twice, or
+///               TCKMS_ERR_CONTEXT_TOO_LONG for more than 1024 characters.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_context_json(

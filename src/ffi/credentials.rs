@@ -16,41 +16,46 @@ use crate::error::{Error, Result};
 use crate::providers::{DURATION_MAX, Role, SuppliedCredentials};
 use crate::status::Status;
 
-/// Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only during the callback.
+/// Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only
+/// during the callback.
 pub struct tckms_credentials(Option<SuppliedCredentials>);
 
 /// A function that supplies credentials.
 ///
 /// @param userdata  The pointer given to tckms_config_set_credentials_callback().
 /// @param out       To be filled with tckms_credentials_set().
-/// @return          0 when it filled `out`. Otherwise a status of this library, which the caller of the library gets:
-///                  TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable. Any other number becomes
-///                  TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which does not.
+/// @return          0 when it filled `out`. Otherwise a status of this library, which the caller of
+///                  the library gets: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as
+///                  retryable. Any other number becomes TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which
+///                  does not.
 ///
-/// It runs on the thread whose call finds that new credentials are due, or that the service refuses those that it has
-/// (after a rotation), and on one thread at a time for each client
-/// made with tckms_client_new(). It may take its time: others go on with credentials that are still good. It may call
-/// the library, but not with a client that waits for it. It must return: no longjmp() and no C++ exception may leave it.
+/// It runs on the thread whose call finds that new credentials are due, or that the service refuses
+/// those that it has (after a rotation), and on one thread at a time for each client made with
+/// tckms_client_new(). It may take its time: others go on with credentials that are still good. It
+/// may call the library, but not with a client that waits for it. It must return: no longjmp() and
+/// no C++ exception may leave it.
 pub type tckms_credentials_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, out: *mut tckms_credentials) -> c_int>;
 
-/// Looks for credentials where the official SDKs do, in their order: the environment, the profile file, the role of the
-/// CVM instance, the role of the TKE pod.
+/// Looks for credentials where the official SDKs do, in their order: the environment, the profile
+/// file, the role of the CVM instance, the role of the TKE pod.
 ///
-/// Environment variables are read now (see tckms_config_set_env_credentials(), ..._set_default_profile_credentials() and
-/// ..._set_tke_env_credentials()), files by tckms_client_new(), and the network is used by the first call that finds
-/// nothing else. A place that had credentials is asked for all later ones. When none has any, the call's error names
-/// each with its reason.
+/// Environment variables are read now (see tckms_config_set_env_credentials(),
+/// ..._set_default_profile_credentials() and ..._set_tke_env_credentials()), files by
+/// tckms_client_new(), and the network is used by the first call that finds nothing else. A place
+/// that had credentials is asked for all later ones. When none has any, the call's error names each
+/// with its reason.
 ///
-/// In a program that runs with privileges which its caller does not have (setuid, setgid, file capabilities) every
-/// variable counts as not set, for this and all functions that read the environment, and no home directory is looked at.
+/// In a program that runs with privileges which its caller does not have (setuid, setgid, file
+/// capabilities) every variable counts as not set, for this and all functions that read the
+/// environment, and no home directory is looked at.
 ///
 /// @param config  The configuration. What was set before is replaced.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS, TCKMS_ERR_INVALID_ROLE,
-///                TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a variable is there and malformed.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS,
+///                TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a
+///                variable is there and malformed.
 ///
-/// Threads: one at a time per configuration, while no thread changes the environment.
-/// Since 0.1.0.
+/// Threads: while no thread changes the environment.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_default_credentials(config: *mut tckms_config) -> Status {
@@ -58,15 +63,15 @@ pub unsafe extern "C" fn tckms_config_set_default_credentials(config: *mut tckms
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_default_credentials())
 }
 
-/// Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN, else
-/// TENCENTCLOUD_TOKEN, now.
+/// Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
+/// TENCENTCLOUD_SESSION_TOKEN, else TENCENTCLOUD_TOKEN, now.
 ///
 /// @param config  The configuration. What was set before is replaced.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first two is not set or
-///                empty, TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_INVALID_UTF8.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
+///                two is not set or empty, TCKMS_ERR_MALFORMED_CREDENTIALS or
+///                TCKMS_ERR_INVALID_UTF8.
 ///
-/// Threads: one at a time per configuration, while no thread changes the environment.
-/// Since 0.1.0.
+/// Threads: while no thread changes the environment.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_env_credentials(config: *mut tckms_config) -> Status {
@@ -74,17 +79,16 @@ pub unsafe extern "C" fn tckms_config_set_env_credentials(config: *mut tckms_con
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_env_credentials())
 }
 
-/// Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and possibly token.
+/// Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and
+/// possibly token.
 ///
 /// @param config           The configuration. What was set before is replaced.
-/// @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it.
+/// @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new()
+///                         reads it.
 /// @param profile_or_null  The section; NULL for "default". Copied.
-/// @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new() says
-///                         TCKMS_ERR_NO_CREDENTIALS when there is no such file, and
-///                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
+///                         tckms_client_new() says TCKMS_ERR_NO_CREDENTIALS when there is no such
+///                         file, and TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_profile_credentials(
@@ -102,15 +106,14 @@ pub unsafe extern "C" fn tckms_config_set_profile_credentials(
     })
 }
 
-/// The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else ~/.tencentcloud/credentials, else
-/// /etc/tencentcloud/credentials.
+/// The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else
+/// ~/.tencentcloud/credentials, else /etc/tencentcloud/credentials.
 ///
 /// @param config           The configuration. What was set before is replaced.
 /// @param profile_or_null  The section; NULL for "default". Copied.
 /// @return                 As for tckms_config_set_profile_credentials().
 ///
-/// Threads: one at a time per configuration, while no thread changes the environment.
-/// Since 0.1.0.
+/// Threads: while no thread changes the environment.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_default_profile_credentials(
@@ -121,16 +124,13 @@ pub unsafe extern "C" fn tckms_config_set_default_profile_credentials(
     guard(|| unsafe { set_profile(config, profile_or_null, Config::set_default_profile_credentials) })
 }
 
-/// Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a role to assume, or
-/// the role of the CVM instance.
+/// Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a
+/// role to assume, or the role of the CVM instance.
 ///
 /// @param config  The configuration. What was set before is replaced.
-/// @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it, and so does each
-///                renewal.
+/// @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it,
+///                and so does each renewal.
 /// @return        As for tckms_config_set_profile_credentials().
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_tccli_credentials(config: *mut tckms_config, path: *const c_char) -> Status {
@@ -146,11 +146,11 @@ pub unsafe extern "C" fn tckms_config_set_tccli_credentials(config: *mut tckms_c
 ///
 /// @param config           The configuration. What was set before is replaced.
 /// @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
-/// @return                 As for tckms_config_set_profile_credentials(), and TCKMS_ERR_INVALID_CREDENTIALS_FILE when
-///                         the profile's name has a '/' in it or the user has no home.
+/// @return                 As for tckms_config_set_profile_credentials(), and
+///                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when the profile's name has a '/' in
+///                         it or the user has no home.
 ///
-/// Threads: one at a time per configuration, while no thread changes the environment.
-/// Since 0.1.0.
+/// Threads: while no thread changes the environment.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_default_tccli_credentials(
@@ -163,15 +163,14 @@ pub unsafe extern "C" fn tckms_config_set_default_tccli_credentials(
 
 /// Takes the role that is bound to this CVM instance, from the instance's metadata service.
 ///
-/// The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a call says that it
-/// did not answer, as on a machine that is no CVM.
+/// The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a
+/// call says that it did not answer, as on a machine that is no CVM.
 ///
 /// @param config        The configuration. What was set before is replaced.
-/// @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is bound. Copied.
-/// @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ROLE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is
+///                      bound. Copied.
+/// @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                      TCKMS_ERR_INVALID_ROLE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_cvm_role_credentials(
@@ -190,14 +189,13 @@ pub unsafe extern "C" fn tckms_config_set_cvm_role_credentials(
 /// @param config                The configuration. What was set before is replaced.
 /// @param provider_id           The identity provider's id in CAM. Copied.
 /// @param token_file            The file with the token. Copied. Read for each renewal.
-/// @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>". Copied.
-/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made. Copied.
+/// @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>".
+///                              Copied.
+/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+///                              Copied.
 /// @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
-/// @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE or
-///                              TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+///                              TCKMS_ERR_INVALID_ROLE or TCKMS_ERR_OUT_OF_RANGE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
@@ -226,15 +224,15 @@ pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
     })
 }
 
-/// The same for the pod this process runs in, from what TKE puts into its environment: TKE_PROVIDER_ID,
-/// TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
+/// The same for the pod this process runs in, from what TKE puts into its environment:
+/// TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
 ///
 /// @param config  The configuration. What was set before is replaced.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first three is not set or
-///                empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
+///                three is not set or empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or
+///                TCKMS_ERR_INVALID_UTF8.
 ///
-/// Threads: one at a time per configuration, while no thread changes the environment.
-/// Since 0.1.0.
+/// Threads: while no thread changes the environment.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_tke_env_credentials(config: *mut tckms_config) -> Status {
@@ -242,7 +240,8 @@ pub unsafe extern "C" fn tckms_config_set_tke_env_credentials(config: *mut tckms
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_tke_env_credentials())
 }
 
-/// A role to assume, for tckms_config_set_assume_role_credentials(). Begin with TCKMS_ROLE_OPTIONS_INIT.
+/// A role to assume, for tckms_config_set_assume_role_credentials(). Begin with
+/// TCKMS_ROLE_OPTIONS_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_role_options {
@@ -264,18 +263,16 @@ unsafe impl Extensible for tckms_role_options {
     const SIZES: &'static [usize] = &[size_of::<tckms_role_options>()];
 }
 
-/// Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the calls of STS, and the
-/// role's those of KMS. Call it again for a role that the role may assume: up to 8, one in the other.
+/// Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the
+/// calls of STS, and the role's those of KMS. Call it again for a role that the role may assume: up
+/// to 8, one in the other.
 ///
 /// @param config   The configuration, with credentials of any kind.
 /// @param options  The role. Copied.
 /// @param size     sizeof(tckms_role_options) of the program.
-/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
-///                 TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when
-///                 none were set before.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+///                 TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_ROLE,
+///                 TCKMS_ERR_OUT_OF_RANGE, or TCKMS_ERR_NO_CREDENTIALS when none were set before.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_assume_role_credentials(
@@ -311,14 +308,11 @@ fn session_duration(seconds: i64) -> Result<u32> {
 ///
 /// @param config              The configuration. What was set before is replaced.
 /// @param callback            The function.
-/// @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
-///                            library.
+/// @param userdata            Passed to the function as it is. It must be safe to use from all
+///                            threads that call the library.
 /// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
-/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call returns its status, or
-///                            TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call
+///                            returns its status, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_credentials_callback(
@@ -357,13 +351,11 @@ fn supply(callback: CredentialsFunction, userdata: &Userdata) -> std::result::Re
 /// @param secret_id           As for tckms_config_set_credentials(). Copied.
 /// @param secret_key          The same. Copied into memory that is wiped.
 /// @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
-/// @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch, before the year
-///                            10000; 0 for never. The callback is called again in good time before.
-/// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_MALFORMED_CREDENTIALS
-///                            or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: on the thread that the callback runs on.
-/// Since 0.1.0.
+/// @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch,
+///                            before the year 10000; 0 for never. The callback is called again in
+///                            good time before.
+/// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+///                            TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_OUT_OF_RANGE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_credentials_set(
@@ -390,17 +382,14 @@ pub unsafe extern "C" fn tckms_credentials_set(
     })
 }
 
-/// Adds the credentials of another configuration, to be asked when those set so far are not available. Call it again for
-/// more: the order of the calls is the order of asking.
+/// Adds the credentials of another configuration, to be asked when those set so far are not
+/// available. Call it again for more: the order of the calls is the order of asking.
 ///
 /// @param config  The configuration.
 /// @param other   Another configuration, with credentials of any kind. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none, or
-///                TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would be nested more than
-///                8 deep.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when `other` has none,
+///                or TCKMS_ERR_OUT_OF_RANGE when it is `config` itself, or roles and fallbacks would
+///                be nested more than 8 deep.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_add_fallback_credentials(
@@ -421,10 +410,8 @@ pub unsafe extern "C" fn tckms_config_add_fallback_credentials(
 ///
 /// @param config  The configuration.
 /// @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                TCKMS_ERR_INVALID_ENDPOINT.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
@@ -432,16 +419,14 @@ pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_c
     guard(|| unsafe { set_text(config, url, "url", Config::set_metadata_endpoint) })
 }
 
-/// Sets another address of STS than the one that belongs to the address of KMS: "https://sts.tencentcloudapi.com", that of
-/// the international site, or the internal one of either.
+/// Sets another address of STS than the one that belongs to the address of KMS:
+/// "https://sts.tencentcloudapi.com", that of the international site, or the internal one of either.
 ///
 /// @param config  The configuration.
 /// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
-/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_ENDPOINT.
-///                tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT for http to anything but loopback.
-///
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
+///                for http to anything but loopback.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_sts_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {

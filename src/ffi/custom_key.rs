@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::seal::{CallbackKey, KeyCallbacks, WrappedKey, WrappingKey, check_provider_id};
 use crate::status::Status;
 
-/// A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or what it has to unwrap.
-/// It lives only during the callback, or as long as the tckms_message_info that it is a part of.
+/// A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or
+/// what it has to unwrap. It lives only during the callback, or as long as the tckms_message_info
+/// that it is a part of.
 pub struct tckms_wrapped_key {
     /// With a NUL after it, for C.
     provider_id: CString,
@@ -42,21 +43,23 @@ impl tckms_wrapped_key {
 
 /// A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
 ///
-/// Callbacks return 0 for success or a status of this library, which the caller then gets: TCKMS_ERR_SERVICE_UNAVAILABLE
-/// for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other
-/// number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With tckms_callback_set_error_text() they say why. They run on the threads that seal and open, possibly several at once,
-/// and must return: no longjmp() and no C++ exception may leave them. They may call this library, but not seal or open
-/// with the same keyring.
+/// Callbacks return 0 for success or a status of this library, which the caller then gets:
+/// TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY
+/// for a data key that is not theirs. Any other number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With
+/// tckms_callback_set_error_text() they say why. They run on the threads that seal and open,
+/// possibly several at once, and must return: no longjmp() and no C++ exception may leave them. They
+/// may call this library, but not seal or open with the same keyring.
 ///
-/// Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells which ones a
-/// program knows.
+/// Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells
+/// which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_custom_key {
-    /// The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL for a key that
-    /// seals nothing and is asked about every wrapped data key of a message.
+    /// The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL
+    /// for a key that seals nothing and is asked about every wrapped data key of a message.
     pub provider_id: *const c_char,
-    /// Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and `wrap` wraps it.
+    /// Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and
+    /// `wrap` wraps it.
     pub generate: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
@@ -76,8 +79,8 @@ pub struct tckms_custom_key {
             out: *mut tckms_wrapped_key,
         ) -> c_int,
     >,
-    /// Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not authenticated.
-    /// NULL: this key opens nothing.
+    /// Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not
+    /// authenticated. NULL: this key opens nothing.
     pub unwrap: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
@@ -101,9 +104,6 @@ pub struct tckms_custom_key {
 /// @param wrapped   The wrapped data key. Copied.
 /// @param len       1 to 65535 bytes.
 /// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_set(
@@ -134,9 +134,6 @@ pub unsafe extern "C" fn tckms_wrapped_key_set(
 ///
 /// @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
 /// @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_provider_id(wrapped: *const tckms_wrapped_key) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -147,10 +144,8 @@ pub unsafe extern "C" fn tckms_wrapped_key_provider_id(wrapped: *const tckms_wra
 ///
 /// @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
 /// @param len_or_null  The number of bytes.
-/// @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`. Never NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`.
+///                     Never NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_info(
     wrapped: *const tckms_wrapped_key,
@@ -165,9 +160,6 @@ pub unsafe extern "C" fn tckms_wrapped_key_info(
 /// @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
 /// @param len_or_null  The number of bytes.
 /// @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_blob(
     wrapped: *const tckms_wrapped_key,

@@ -17,41 +17,45 @@ use crate::status::Status;
 
 /// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
 ///
-/// Later versions may add members at the end; the size argument of the functions tells which ones a program knows.
+/// Later versions may add members at the end; the size argument of the functions tells which ones a
+/// program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_fd_options {
-    /// How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run at once. Each needs
-    /// memory for two pieces of up to 1 MiB, all of them together 32 MiB: with many threads pieces are shorter, with long
-    /// frames fewer threads work. One frame always has its memory.
+    /// How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run
+    /// at once. Each needs memory for two pieces of up to 1 MiB, all of them together 32 MiB: with
+    /// many threads pieces are shorter, with long frames fewer threads work. One frame always has its
+    /// memory.
     pub threads: u32,
     /// To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
     pub signed_allowed: c_int,
-    /// Called on the caller's thread about ten times a second with the bytes of input that are done, and the bytes there
-    /// are in all, UINT64_MAX where that is not known. It returns 0 to go on and anything else to stop, which ends the
-    /// call with TCKMS_ERR_CANCELED at once, or as soon as a write that is under way is over. It must return: no longjmp()
-    /// and no C++ exception may leave it.
+    /// Called on the caller's thread about ten times a second with the bytes of input that are done,
+    /// and the bytes there are in all, UINT64_MAX where that is not known. It returns 0 to go on and
+    /// anything else to stop, which ends the call with TCKMS_ERR_CANCELED at once, or as soon as a
+    /// write that is under way is over. It must return: no longjmp() and no C++ exception may leave
+    /// it.
     pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
     /// Handed to `progress` as it is.
     pub userdata: *mut c_void,
 }
 
-/// Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+/// Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
+/// memory, on all cores.
 ///
-/// @param keyring   The keyring, with at least one key that seals. Its cache is not used.
-/// @param in_fd     Where the plaintext is read from, up to its end.
-/// @param out_fd    Where the message is written to. After a failure what is there has no end, and no reader takes it for
-///                  a whole message.
+/// @param keyring           The keyring, with at least one key that seals. Its cache is not used.
+/// @param in_fd             Where the plaintext is read from, up to its end.
+/// @param out_fd            Where the message is written to. After a failure what is there has no
+///                          end, and no reader takes it for a whole message.
 /// @param ctx_json_or_null  NULL, or the context, as for tckms_seal().
-/// @param options_or_null  NULL for the defaults.
-/// @param size      sizeof(tckms_fd_options); ignored with NULL.
-/// @return          TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status;
-///                  see the chapter on errors.
+/// @param options_or_null   NULL for the defaults.
+/// @param size              sizeof(tckms_fd_options); ignored with NULL.
+/// @return                  TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
+///                          TCKMS_ERR_CANCELED or any status; see the chapter on errors.
 ///
-/// Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the host.
-/// Threads: from any thread, any number at once with descriptors of their own. Works on threads of its own, with all
-/// signals blocked, which end before it returns; callbacks of keys and of the log run there.
-/// Since 0.1.0.
+/// Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the
+/// host.
+/// Threads: any number at once, each with descriptors of its own. Works on threads of its own, with
+/// all signals blocked, which end before it returns; callbacks of keys and of the log run there.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_seal_fd(
@@ -78,22 +82,26 @@ pub unsafe extern "C" fn tckms_seal_fd(
     })
 }
 
-/// Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded memory, on all cores.
+/// Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
+/// memory, on all cores.
 ///
-/// @param keyring            The keyring, with a key that the data key is wrapped by.
-/// @param in_fd              Where the message is read from; it has to end with the message.
-/// @param out_fd             Where the plaintext is written to, frame by frame, each after it is known to be authentic.
-///                           That nothing is missing is known only when the call succeeds: write to a new file and give
-///                           it its name afterwards, and throw away what is there after a failure.
-/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open().
-/// @param options_or_null           NULL for the defaults.
-/// @param size               sizeof(tckms_fd_options); ignored with NULL.
-/// @return                   TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
-///                           TCKMS_ERR_CANCELED or any status; see the chapter on errors.
+/// @param keyring                    The keyring, with a key that the data key is wrapped by.
+/// @param in_fd                      Where the message is read from; it has to end with the message.
+/// @param out_fd                     Where the plaintext is written to, frame by frame, each after
+///                                   it is known to be authentic. That nothing is missing is known
+///                                   only when the call succeeds: write to a new file and give it
+///                                   its name afterwards, and throw away what is there after a
+///                                   failure.
+/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+///                                   tckms_open().
+/// @param options_or_null            NULL for the defaults.
+/// @param size                       sizeof(tckms_fd_options); ignored with NULL.
+/// @return                           TCKMS_OK, TCKMS_ERR_TRUNCATED, TCKMS_ERR_DESCRIPTOR_FAILED with
+///                                   tckms_error_os_errno(), TCKMS_ERR_CANCELED or any status; see
+///                                   the chapter on errors.
 ///
 /// Descriptors and threads: as for tckms_seal_fd().
-/// Threads: from any thread, any number at once with descriptors of their own.
-/// Since 0.1.0.
+/// Threads: any number at once, each with descriptors of its own.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_open_fd(

@@ -32,12 +32,12 @@ unsafe fn read_text(error: *const tckms_error, member: impl FnOnce(&tckms_error)
 ///
 /// A call that succeeds leaves it as it is, and so do the functions that free something.
 ///
-/// @return  The error, borrowed: it lives until this thread's next call of a function of this library that returns a
-///          status. NULL when no call on this thread has failed or the error was taken.
+/// @return  The error, borrowed: it lives until this thread's next call of a function of this
+///          library that returns a status. NULL when no call on this thread has failed or the error
+///          was taken.
 ///
-/// Threads: each thread has its own. In a runtime that moves work between threads use tckms_last_error_take() in the same C
-/// function that made the call.
-/// Since 0.1.0.
+/// In a runtime that moves work between threads use tckms_last_error_take() in the same C function
+/// that made the call.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_error() -> *const tckms_error {
     guard_infallible(ptr::null(), || {
@@ -47,10 +47,10 @@ pub extern "C" fn tckms_last_error() -> *const tckms_error {
 
 /// Takes the detail of this thread's last failed call away from the thread.
 ///
-/// @return  The error, owned by the caller, who frees it with tckms_error_free(). NULL when there is none.
+/// @return  The error, owned by the caller, who frees it with tckms_error_free(). NULL when there is
+///          none.
 ///
 /// Threads: the result may be read and freed by any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_error_take() -> *mut tckms_error {
     guard_infallible(ptr::null_mut(), || handle::publish_box(with_error(Option::take).flatten()))
@@ -58,10 +58,8 @@ pub extern "C" fn tckms_last_error_take() -> *mut tckms_error {
 
 /// Frees an error that tckms_last_error_take() returned.
 ///
-/// @param error  NULL, which is harmless, or an error from tckms_last_error_take(). Never one from tckms_last_error().
-///
-/// Threads: from any thread, while no other uses the error.
-/// Since 0.1.0.
+/// @param error  NULL, which is harmless, or an error from tckms_last_error_take(). Never one from
+///               tckms_last_error().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_free(error: *mut tckms_error) {
     // SAFETY: "Handles" in the header.
@@ -72,9 +70,6 @@ pub unsafe extern "C" fn tckms_error_free(error: *mut tckms_error) {
 ///
 /// @param error  The error, or NULL.
 /// @return       The status; TCKMS_OK for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_status(error: *const tckms_error) -> Status {
     // SAFETY: "Errors" in the header.
@@ -85,23 +80,17 @@ pub unsafe extern "C" fn tckms_error_status(error: *const tckms_error) -> Status
 ///
 /// @param error  The error, or NULL.
 /// @return       The category; TCKMS_CATEGORY_OK for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_category(error: *const tckms_error) -> Category {
     // SAFETY: "Errors" in the header.
     unsafe { read(error, Category::Ok, |error| error.status.category()) }
 }
 
-/// What went wrong and why, with every cause, in English. The service's own words are in the language of
-/// tckms_config_set_language().
+/// What went wrong and why, with every cause, in English. The service's own words are in the
+/// language of tckms_config_set_language().
 ///
 /// @param error  The error, or NULL.
 /// @return       Text for people, borrowed from the error; "" for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_message(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
@@ -111,10 +100,8 @@ pub unsafe extern "C" fn tckms_error_message(error: *const tckms_error) -> *cons
 /// The error code of the service, such as "ResourceUnavailable.CmkDisabled".
 ///
 /// @param error  The error, or NULL.
-/// @return       The code as the service wrote it, borrowed from the error; "" when the service did not answer.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return       The code as the service wrote it, borrowed from the error; "" when the service did
+///               not answer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_service_code(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
@@ -125,23 +112,17 @@ pub unsafe extern "C" fn tckms_error_service_code(error: *const tckms_error) -> 
 ///
 /// @param error  The error, or NULL.
 /// @return       The id, borrowed from the error; "" when the service did not answer.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_request_id(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
     unsafe { read_text(error, |error| &error.request_id) }
 }
 
-/// The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that is malformed
-/// itself is not repeated.
+/// The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that
+/// is malformed itself is not repeated.
 ///
 /// @param error  The error, or NULL.
 /// @return       The key id, borrowed from the error; "" when there is none.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_key_id(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
@@ -152,9 +133,6 @@ pub unsafe extern "C" fn tckms_error_key_id(error: *const tckms_error) -> *const
 ///
 /// @param error  The error, or NULL.
 /// @return       The action, borrowed from the error; "" when the call has none.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_action(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
@@ -165,22 +143,17 @@ pub unsafe extern "C" fn tckms_error_action(error: *const tckms_error) -> *const
 ///
 /// @param error  The error, or NULL.
 /// @return       100 to 599; 0 when there was no reply.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_http_status(error: *const tckms_error) -> c_int {
     // SAFETY: "Errors" in the header.
     unsafe { read(error, 0, |error| error.http_status) }
 }
 
-/// Whether the same call may succeed later without any change: after throttling, an outage or a lost connection.
+/// Whether the same call may succeed later without any change: after throttling, an outage or a lost
+/// connection.
 ///
 /// @param error  The error, or NULL.
 /// @return       1 or 0.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_retryable(error: *const tckms_error) -> c_int {
     // SAFETY: "Errors" in the header.
@@ -191,9 +164,6 @@ pub unsafe extern "C" fn tckms_error_retryable(error: *const tckms_error) -> c_i
 ///
 /// @param error  The error, or NULL.
 /// @return       Milliseconds; -1 when the service did not say.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_retry_after_ms(error: *const tckms_error) -> i64 {
     // SAFETY: "Errors" in the header.
@@ -204,9 +174,6 @@ pub unsafe extern "C" fn tckms_error_retry_after_ms(error: *const tckms_error) -
 ///
 /// @param error  The error, or NULL.
 /// @return       The number; 0 when the arguments were refused before.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_attempts(error: *const tckms_error) -> c_int {
     // SAFETY: "Errors" in the header.
@@ -217,39 +184,35 @@ pub unsafe extern "C" fn tckms_error_attempts(error: *const tckms_error) -> c_in
 ///
 /// @param error  The error, or NULL.
 /// @return       A value of errno.h; 0 when there is none.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_os_errno(error: *const tckms_error) -> c_int {
     // SAFETY: "Errors" in the header.
     unsafe { read(error, 0, |error| error.os_errno) }
 }
 
-/// The service's id of the last request that this thread's last call made, whether the call succeeded or not.
+/// The service's id of the last request that this thread's last call made, whether the call
+/// succeeded or not.
 ///
-/// Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
+/// Every function that can send a request empties it first, so what a data key from a cache seals
+/// leaves it empty.
 ///
-/// @return  The id, borrowed until this thread's next call of a function that can send a request; "" when the last such
-///          call made no request, or its last request got no answer.
-///
-/// Threads: each thread has its own.
-/// Since 0.1.0.
+/// @return  The id, borrowed until this thread's next call of a function that can send a request; ""
+///          when the last such call made no request, or its last request got no answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_request_id() -> *const c_char {
     guard_infallible(c"".as_ptr(), || with_request(|last| last.request_id().as_ptr()).unwrap_or(c"".as_ptr()))
 }
 
-/// The CMK that the last request of this thread's last call was about, whether the call succeeded or not.
+/// The CMK that the last request of this thread's last call was about, whether the call succeeded or
+/// not.
 ///
-/// Every function that can send a request empties it first, so what a data key from a cache seals leaves it empty.
+/// Every function that can send a request empties it first, so what a data key from a cache seals
+/// leaves it empty.
 ///
-/// @return  The key id as the service named it, or as the call named it where the reply names none; borrowed until this
-///          thread's next call of a function that can send a request. "" when the last such call made no request, or
-///          the request was about no CMK, as for tckms_generate_random().
-///
-/// Threads: each thread has its own.
-/// Since 0.1.0.
+/// @return  The key id as the service named it, or as the call named it where the reply names none;
+///          borrowed until this thread's next call of a function that can send a request. "" when
+///          the last such call made no request, or the request was about no CMK, as for
+///          tckms_generate_random().
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_key_id() -> *const c_char {
     guard_infallible(c"".as_ptr(), || with_request(|last| last.key_id().as_ptr()).unwrap_or(c"".as_ptr()))

@@ -14,44 +14,44 @@ use crate::error::{Error, Result};
 use crate::seal::{CACHE_AGE_MAX, Cache, CacheLimits, CommitmentPolicy, Context, Keyring};
 use crate::status::Status;
 
-/// The keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading messages.
+/// The keys that wrap the data keys of sealed messages, in order, and the rules for writing and
+/// reading messages.
 ///
-/// A keyring may be changed by one thread at a time. While nobody changes it, any number of threads may seal and open
-/// with it at once. Streams copy it.
+/// A keyring may be changed by one thread at a time. While nobody changes it, any number of threads
+/// may seal and open with it at once. Streams copy it.
 pub struct tckms_keyring(pub(super) Keyring);
 
 /// CommitmentPolicy: messages that commit to one data key are opened, no others. The default.
 pub const TCKMS_COMMITMENT_REQUIRED: c_int = 0;
-/// CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as well. None are ever written.
+/// CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as
+/// well. None are ever written.
 pub const TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN: c_int = 1;
 
 /// How long and how much a cached data key serves. A member that is 0 has its default.
 ///
-/// Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells which ones a program
-/// knows.
+/// Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells
+/// which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct tckms_cache_limits {
     /// How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
     pub seal_max_age_ms: i64,
-    /// How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most 86400000.
+    /// How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most
+    /// 86400000.
     pub open_max_age_ms: i64,
     /// How many messages a data key seals. Default 1048576, at most 4294967296.
     pub max_messages: u64,
     /// How many bytes of plaintext a data key seals. Default 1099511627776.
     pub max_bytes: u64,
-    /// How many data keys are kept for sealing, and as many for opening; the one that was not used for the longest time
-    /// goes first. Default 1000, at most 100000.
+    /// How many data keys are kept for sealing, and as many for opening; the one that was not used for
+    /// the longest time goes first. Default 1000, at most 100000.
     pub max_entries: u64,
 }
 
 /// Makes a keyring without keys.
 ///
-/// @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when there is no memory; every
-///          function takes that and returns TCKMS_ERR_NULL_POINTER.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when
+///          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
     guard_infallible(ptr::null_mut(), || handle::publish_or_null(tckms_keyring(Keyring::new())))
@@ -59,28 +59,27 @@ pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
 
 /// Frees a keyring and wipes the data keys in its cache.
 ///
-/// @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with it go on working.
-///
-/// Threads: from any thread, while no other uses the keyring.
-/// Since 0.1.0.
+/// @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with
+///                 it go on working.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_free(keyring: *mut tckms_keyring) {
     // SAFETY: "Handles" in the header.
     unsafe { handle::free(keyring) };
 }
 
-/// Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps it as well: add one
-/// for each region or account that has to be able to open the messages.
+/// Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps
+/// it as well: add one for each region or account that has to be able to open the messages.
 ///
 /// @param keyring  The keyring.
-/// @param client   The client to reach the CMK with, in the CMK's region. It may be freed afterwards.
+/// @param client   The client to reach the CMK with, in the CMK's region. It may be freed
+///                 afterwards.
 /// @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
-/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_MALFORMED_KEY_ID.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                 TCKMS_ERR_MALFORMED_KEY_ID.
 ///
-/// Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a name that was added
-/// are sent to the service, to the client's endpoint and with its credentials, whatever else the message says.
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
+/// Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a
+/// name that was added are sent to the service, to the client's endpoint and with its credentials,
+/// whatever else the message says.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_kms(
@@ -96,19 +95,19 @@ pub unsafe extern "C" fn tckms_keyring_add_kms(
     })
 }
 
-/// Adds the public half of an RSA key, which seals: whoever has the private half can open the messages without the
-/// service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS Encryption SDK.
+/// Adds the public half of an RSA key, which seals: whoever has the private half can open the
+/// messages without the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS
+/// Encryption SDK.
 ///
 /// @param keyring        The keyring.
 /// @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
-/// @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key. Copied.
+/// @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key.
+///                       Copied.
 /// @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
 /// @param len            The number of bytes.
-/// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_LENGTH,
-///                       TCKMS_ERR_INVALID_KEY_NAME or TCKMS_ERR_INVALID_PEM.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
+/// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+///                       TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_KEY_NAME or
+///                       TCKMS_ERR_INVALID_PEM.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_rsa_public_pem(
@@ -127,13 +126,10 @@ pub unsafe extern "C" fn tckms_keyring_add_rsa_public_pem(
 /// @param keyring        The keyring.
 /// @param key_namespace  The namespace that the public half was added with. Copied.
 /// @param key_name       The name that the public half was added with. Copied.
-/// @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted, with 2048 to 8192
-///                       bits. Copied into memory that is wiped.
+/// @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted,
+///                       with 2048 to 8192 bits. Copied into memory that is wiped.
 /// @param len            The number of bytes.
 /// @return               As for tckms_keyring_add_rsa_public_pem().
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_rsa_private_pem(
@@ -176,11 +172,11 @@ unsafe fn add_rsa(
 /// @param keyring  The keyring.
 /// @param key      The callbacks. The struct is copied, and `provider_id` with it.
 /// @param size     sizeof(tckms_custom_key).
-/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8 or
-///                 TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the destructor is not called.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+///                 TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the
+///                 destructor is not called.
 ///
-/// Threads: one at a time per keyring. The callbacks run on the threads that seal and open.
-/// Since 0.1.0.
+/// The callbacks run on the threads that seal and open.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_custom(
@@ -198,19 +194,20 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
     })
 }
 
-/// Lets data keys serve more than one message, so that most messages need no request. Off by default.
+/// Lets data keys serve more than one message, so that most messages need no request. Off by
+/// default.
 ///
-/// @param keyring  The keyring.
-/// @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no cache from now on.
-/// @param size     sizeof(tckms_cache_limits); ignored with NULL.
-/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION or
-///                 TCKMS_ERR_OUT_OF_RANGE.
+/// @param keyring         The keyring.
+/// @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no
+///                        cache from now on.
+/// @param size            sizeof(tckms_cache_limits); ignored with NULL.
+/// @return                TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+///                        TCKMS_ERR_UNKNOWN_OPTION or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// A data key serves messages with the very same context only: a context with a value of its own for each message makes
-/// the cache useless. Streams use it when their size or a bound was set. A key is renewed before it is too old; while
-/// the service is unable, the old one goes on until its age, and never beyond. A forked child begins with an empty cache.
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
+/// A data key serves messages with the very same context only: a context with a value of its own for
+/// each message makes the cache useless. Streams use it when their size or a bound was set. A key is
+/// renewed before it is too old; while the service is unable, the old one goes on until its age, and
+/// never beyond. A forked child begins with an empty cache.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_cache(
@@ -252,15 +249,12 @@ impl tckms_cache_limits {
     }
 }
 
-/// Sets which messages are opened. Whatever the policy is, messages are written with a suite that commits to its key.
+/// Sets which messages are opened. Whatever the policy is, messages are written with a suite that
+/// commits to its key.
 ///
 /// @param keyring  The keyring.
-/// @param policy   TCKMS_COMMITMENT_REQUIRED (default) or
-///                 TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
+/// @param policy   TCKMS_COMMITMENT_REQUIRED (default) or TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_commitment_policy(keyring: *mut tckms_keyring, policy: c_int) -> Status {
@@ -277,11 +271,9 @@ pub unsafe extern "C" fn tckms_keyring_set_commitment_policy(keyring: *mut tckms
 /// Sets whether messages are signed, for readers who must not be able to forge what they can open.
 ///
 /// @param keyring  The keyring.
-/// @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and opening much slower.
+/// @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and
+///                 opening much slower.
 /// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_signing(keyring: *mut tckms_keyring, signing: c_int) -> Status {
@@ -292,15 +284,13 @@ pub unsafe extern "C" fn tckms_keyring_set_signing(keyring: *mut tckms_keyring, 
     })
 }
 
-/// Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default 65536.
+/// Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default
+/// 65536.
 ///
 /// @param keyring    The keyring.
-/// @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216 readers have to be
-///                   told with tckms_keyring_set_max_frame_len().
+/// @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216
+///                   readers have to be told with tckms_keyring_set_max_frame_len().
 /// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_frame_len(keyring: *mut tckms_keyring, frame_len: usize) -> Status {
@@ -310,14 +300,12 @@ pub unsafe extern "C" fn tckms_keyring_set_frame_len(keyring: *mut tckms_keyring
     })
 }
 
-/// Limits how many wrapped data keys a message may have, and so how many requests a message can cause. Default 8.
+/// Limits how many wrapped data keys a message may have, and so how many requests a message can
+/// cause. Default 8.
 ///
 /// @param keyring  The keyring.
 /// @param count    1 to 65535.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_max_wrapped_keys(keyring: *mut tckms_keyring, count: usize) -> Status {
@@ -327,15 +315,14 @@ pub unsafe extern "C" fn tckms_keyring_set_max_wrapped_keys(keyring: *mut tckms_
     })
 }
 
-/// Limits how many RSA operations a message can cause when it is opened with private keys of the keyring. Default 2.
+/// Limits how many RSA operations a message can cause when it is opened with private keys of the
+/// keyring. Default 2.
 ///
 /// @param keyring  The keyring.
 /// @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
 /// Only keys with the name that a wrapped data key says are tried.
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_max_rsa_operations(keyring: *mut tckms_keyring, count: usize) -> Status {
@@ -345,18 +332,16 @@ pub unsafe extern "C" fn tckms_keyring_set_max_rsa_operations(keyring: *mut tckm
     })
 }
 
-/// Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(), tckms_seal_fd(),
-/// tckms_open_fd(), or one function of a stream. Default 30000.
+/// Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(),
+/// tckms_seal_fd(), tckms_open_fd(), or one function of a stream. Default 30000.
 ///
 /// @param keyring     The keyring.
 /// @param timeout_ms  1 to 3600000 milliseconds.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// When a message is opened, each key that it names gets a part of the time, so that a region which does not answer leaves
-/// time for the next one. The total timeout of a CMK's client also limits each request. The time of a custom key's callback
-/// counts, but the library cannot interrupt it.
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
+/// When a message is opened, each key that it names gets a part of the time, so that a region which
+/// does not answer leaves time for the next one. The total timeout of a CMK's client also limits
+/// each request. The time of a custom key's callback counts, but the library cannot interrupt it.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_total_timeout_ms(keyring: *mut tckms_keyring, timeout_ms: i64) -> Status {
@@ -371,9 +356,6 @@ pub unsafe extern "C" fn tckms_keyring_set_total_timeout_ms(keyring: *mut tckms_
 /// @param keyring  The keyring.
 /// @param len      1 to 1073741824 bytes.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_max_header_len(keyring: *mut tckms_keyring, len: usize) -> Status {
@@ -383,15 +365,12 @@ pub unsafe extern "C" fn tckms_keyring_set_max_header_len(keyring: *mut tckms_ke
     })
 }
 
-/// Limits how long the frames of a message may be that is opened, and so how much memory a stream needs. Default
-/// 16777216.
+/// Limits how long the frames of a message may be that is opened, and so how much memory a stream
+/// needs. Default 16777216.
 ///
 /// @param keyring  The keyring.
 /// @param len      1 to 2147483647 bytes.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_max_frame_len(keyring: *mut tckms_keyring, len: usize) -> Status {
@@ -406,9 +385,6 @@ pub unsafe extern "C" fn tckms_keyring_set_max_frame_len(keyring: *mut tckms_key
 /// @param keyring  The keyring.
 /// @param len      1 to 68719476704 bytes. All of it has to be in memory.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_keyring, len: u64) -> Status {
@@ -418,15 +394,15 @@ pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_
     })
 }
 
-/// Sets pairs that messages are bound to without holding them, as some other writers of the format make them.
+/// Sets pairs that messages are bound to without holding them, as some other writers of the format
+/// make them.
 ///
-/// @param keyring   The keyring.
-/// @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied. A pair that a message does
-///                  hold has to be equal; all others have to be those that the message was sealed with.
-/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
-///
-/// Threads: one at a time per keyring.
-/// Since 0.1.0.
+/// @param keyring           The keyring.
+/// @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied.
+///                          A pair that a message does hold has to be equal; all others have to be
+///                          those that the message was sealed with.
+/// @return                  TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                          TCKMS_ERR_INVALID_CONTEXT.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_reproduced_context(

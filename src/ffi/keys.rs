@@ -28,16 +28,18 @@ pub struct tckms_tag {
     pub value: *const c_char,
 }
 
-/// What a new CMK is to be. A member that is NULL or 0 has its default. Begin with TCKMS_CREATE_KEY_OPTIONS_INIT.
+/// What a new CMK is to be. A member that is NULL or 0 has its default. Begin with
+/// TCKMS_CREATE_KEY_OPTIONS_INIT.
 ///
 /// Later versions may add members at the end; the size argument tells which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_create_key_options {
-    /// Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with "kms-". No two keys of
-    /// an account and region have the same.
+    /// Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
+    /// "kms-". No two keys of an account and region have the same.
     pub alias: *const c_char,
-    /// A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default TCKMS_KEY_USAGE_ENCRYPT_DECRYPT.
+    /// A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default
+    /// TCKMS_KEY_USAGE_ENCRYPT_DECRYPT.
     pub usage: *const c_char,
     /// At most 1024 bytes.
     pub description: *const c_char,
@@ -57,7 +59,8 @@ unsafe impl Extensible for tckms_create_key_options {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with TCKMS_KEY_FILTER_INIT.
+/// Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with
+/// TCKMS_KEY_FILTER_INIT.
 ///
 /// Later versions may add members at the end; the size argument tells which ones a program knows.
 #[repr(C)]
@@ -94,25 +97,28 @@ pub struct tckms_key_info {
 /// @param key       The key, borrowed for the time of the call.
 /// @return          0 to continue, anything else to stop, which is no failure.
 ///
-/// It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++ exception may leave it.
+/// It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++
+/// exception may leave it.
 pub type tckms_key_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const tckms_key_info) -> c_int>;
 
 /// Makes a CMK.
 ///
-/// It is not sent again once it may have been carried out, unless tckms_config_set_retry_unsafe_actions() allows it.
+/// It is not sent again once it may have been carried out, unless
+/// tckms_config_set_retry_unsafe_actions() allows it.
 ///
 /// @param client       The client.
 /// @param options      What the key is to be.
 /// @param size         sizeof(tckms_create_key_options).
 /// @param key_id       The id of the new key, as text. Free it with tckms_buffer_free().
-/// @param tag_failure  Why the service could not set the tags although it made the key; empty when it could. Free it with
-///                     tckms_buffer_free(). NULL when the program does not want to know. Another buffer than `key_id`.
-/// @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS, TCKMS_ERR_INVALID_ALIAS,
-///                     TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
-///                     any status; see the chapter on errors.
+/// @param tag_failure  Why the service could not set the tags although it made the key; empty when
+///                     it could. Free it with tckms_buffer_free(). NULL when the program does not
+///                     want to know. Another buffer than `key_id`.
+/// @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
+///                     TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
+///                     TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or any
+///                     status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_create_key(
@@ -149,11 +155,11 @@ pub unsafe extern "C" fn tckms_create_key(
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
-/// @param out     What there is to know, owned by the caller, who frees it with tckms_key_info_free(). NULL on failure.
+/// @param out     What there is to know, owned by the caller, who frees it with
+///                tckms_key_info_free(). NULL on failure.
 /// @return        TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_describe_key(
@@ -171,17 +177,17 @@ pub unsafe extern "C" fn tckms_describe_key(
 
 /// Calls a function with each CMK of the account and region, in the order in which they were made.
 ///
-/// @param client         The client.
-/// @param filter_or_null Which keys, or NULL for all.
-/// @param size           sizeof(tckms_key_filter); ignored with NULL.
-/// @param callback       Called with each key.
-/// @param userdata       Handed to the callback as it is.
-/// @return               TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_OUT_OF_RANGE for a
-///                       state that does not exist, or any status; see the chapter on errors.
+/// @param client          The client.
+/// @param filter_or_null  Which keys, or NULL for all.
+/// @param size            sizeof(tckms_key_filter); ignored with NULL.
+/// @param callback        Called with each key.
+/// @param userdata        Handed to the callback as it is.
+/// @return                TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION,
+///                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
+///                        the chapter on errors.
 ///
-/// It asks for 200 keys at a time, each time within the total timeout. The callback may call the library.
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
+/// It asks for 200 keys at a time, each time within the total timeout. The callback may call the
+/// library.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_list_keys(
@@ -209,9 +215,6 @@ pub unsafe extern "C" fn tckms_list_keys(
 /// Frees what tckms_describe_key() gave.
 ///
 /// @param key  NULL, which is harmless, or a key's description.
-///
-/// Threads: from any thread, while no other uses it.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_free(key: *mut tckms_key_info) {
     // SAFETY: "Handles" in the header.
@@ -222,9 +225,6 @@ pub unsafe extern "C" fn tckms_key_info_free(key: *mut tckms_key_info) {
 ///
 /// @param key  A key's description.
 /// @return     Text that lives as long as the description; empty for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_key_id(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -235,9 +235,6 @@ pub unsafe extern "C" fn tckms_key_info_key_id(key: *const tckms_key_info) -> *c
 ///
 /// @param key  A key's description.
 /// @return     Text that lives as long as the description; empty for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_alias(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -248,9 +245,6 @@ pub unsafe extern "C" fn tckms_key_info_alias(key: *const tckms_key_info) -> *co
 ///
 /// @param key  A key's description.
 /// @return     Text that lives as long as the description; empty for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_description(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -261,9 +255,6 @@ pub unsafe extern "C" fn tckms_key_info_description(key: *const tckms_key_info) 
 ///
 /// @param key  A key's description.
 /// @return     Text that lives as long as the description; empty for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_state(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -274,9 +265,6 @@ pub unsafe extern "C" fn tckms_key_info_state(key: *const tckms_key_info) -> *co
 ///
 /// @param key  A key's description.
 /// @return     Text that lives as long as the description; empty for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_usage(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -287,9 +275,6 @@ pub unsafe extern "C" fn tckms_key_info_usage(key: *const tckms_key_info) -> *co
 ///
 /// @param key  A key's description.
 /// @return     Text that lives as long as the description; empty for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_origin(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -300,9 +285,6 @@ pub unsafe extern "C" fn tckms_key_info_origin(key: *const tckms_key_info) -> *c
 ///
 /// @param key  A key's description.
 /// @return     Days; 0 when it does not rotate it, and for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotation_days(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
@@ -313,9 +295,6 @@ pub unsafe extern "C" fn tckms_key_info_rotation_days(key: *const tckms_key_info
 ///
 /// @param key  A key's description.
 /// @return     Seconds since the Unix epoch; 0 for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_created_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
@@ -326,9 +305,6 @@ pub unsafe extern "C" fn tckms_key_info_created_at_seconds(key: *const tckms_key
 ///
 /// @param key  A key's description.
 /// @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotated_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
@@ -339,9 +315,6 @@ pub unsafe extern "C" fn tckms_key_info_rotated_at_seconds(key: *const tckms_key
 ///
 /// @param key  A key's description.
 /// @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotates_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
@@ -353,9 +326,6 @@ pub unsafe extern "C" fn tckms_key_info_rotates_at_seconds(key: *const tckms_key
 ///
 /// @param key  A key's description.
 /// @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_deleted_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
@@ -366,9 +336,6 @@ pub unsafe extern "C" fn tckms_key_info_deleted_at_seconds(key: *const tckms_key
 ///
 /// @param key  A key's description.
 /// @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
-///
-/// Threads: from any thread, any number at once.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_material_expires_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
@@ -381,8 +348,7 @@ pub unsafe extern "C" fn tckms_key_info_material_expires_at_seconds(key: *const 
 /// @param key_id  The CMK.
 /// @return        TCKMS_OK or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_enable_key(client: *const tckms_client, key_id: *const c_char) -> Status {
@@ -396,8 +362,7 @@ pub unsafe extern "C" fn tckms_enable_key(client: *const tckms_client, key_id: *
 /// @param key_id  The CMK.
 /// @return        TCKMS_OK, TCKMS_ERR_KEY_USED_BY_PRODUCT or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_disable_key(client: *const tckms_client, key_id: *const c_char) -> Status {
@@ -407,16 +372,15 @@ pub unsafe extern "C" fn tckms_disable_key(client: *const tckms_client, key_id: 
 
 /// Schedules a disabled CMK for deletion. What was encrypted under it is lost when it is deleted.
 ///
-/// @param client                   The client.
-/// @param key_id                   The CMK.
-/// @param days                     In how many days, 7 to 30.
-/// @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when the program does not
-///                                    want to know.
-/// @return                         TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED or any status; see the
-///                                 chapter on errors.
+/// @param client                      The client.
+/// @param key_id                      The CMK.
+/// @param days                        In how many days, 7 to 30.
+/// @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when
+///                                    the program does not want to know.
+/// @return                            TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED
+///                                    or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_schedule_key_deletion(
@@ -448,10 +412,10 @@ pub unsafe extern "C" fn tckms_schedule_key_deletion(
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
-/// @return        TCKMS_OK, TCKMS_ERR_KEY_NOT_PENDING_DELETION or any status; see the chapter on errors.
+/// @return        TCKMS_OK, TCKMS_ERR_KEY_NOT_PENDING_DELETION or any status; see the chapter on
+///                errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_cancel_key_deletion(client: *const tckms_client, key_id: *const c_char) -> Status {
@@ -467,8 +431,7 @@ pub unsafe extern "C" fn tckms_cancel_key_deletion(client: *const tckms_client, 
 /// @return        TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_ROTATION_NOT_SUPPORTED,
 ///                TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE or any status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_set_key_rotation(
@@ -484,16 +447,16 @@ pub unsafe extern "C" fn tckms_set_key_rotation(
     })
 }
 
-/// Has the service rotate a symmetric CMK now. It does so later: watch tckms_key_info_rotated_at_seconds().
+/// Has the service rotate a symmetric CMK now. It does so later: watch
+/// tckms_key_info_rotated_at_seconds().
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
-/// @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one, TCKMS_ERR_ROTATION_RUNNING or any
-///                status; see the chapter on errors.
+/// @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one,
+///                TCKMS_ERR_ROTATION_RUNNING or any status; see the chapter on errors.
 ///
-/// It is not sent again once it may have been carried out, unless tckms_config_set_retry_unsafe_actions() allows it.
-/// Threads: from any thread, any number at once. Blocks until the total timeout at most.
-/// Since 0.1.0.
+/// It is not sent again once it may have been carried out, unless
+/// tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_rotate_key(client: *const tckms_client, key_id: *const c_char) -> Status {
@@ -501,18 +464,21 @@ pub unsafe extern "C" fn tckms_rotate_key(client: *const tckms_client, key_id: *
     guard_request(|| unsafe { handle(client, "client")?.0.rotate_key(text(key_id, "key_id")?) })
 }
 
-/// Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of the service.
+/// Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of
+/// the service.
 ///
 /// @param client            The client.
 /// @param key_id            The CMK.
-/// @param material          The material, which has to be the same each time. Wipe it afterwards: tckms_wipe().
+/// @param material          The material, which has to be the same each time. Wipe it afterwards:
+///                          tckms_wipe().
 /// @param len               32 bytes for AES-256, 16 for SM4.
-/// @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most 2147443200; 0 for never.
-/// @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_EXTERNAL,
-///                          TCKMS_ERR_MATERIAL_MISMATCH or any status; see the chapter on errors.
+/// @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most
+///                          2147443200; 0 for never.
+/// @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE,
+///                          TCKMS_ERR_KEY_NOT_EXTERNAL, TCKMS_ERR_MATERIAL_MISMATCH or any status;
+///                          see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks until twice the total timeout at most.
-/// Since 0.1.0.
+/// Blocks until twice the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_import_key_material(

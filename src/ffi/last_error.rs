@@ -11,8 +11,9 @@ use crate::status::Status;
 
 /// Everything known about a failure. It never changes, and any thread may read or free it.
 ///
-/// All functions that read one take NULL for "no error". A string that does not apply is empty, never NULL, and lives
-/// as long as the error. No member ever holds a secret, a plaintext or a whole credential.
+/// All functions that read one take NULL for "no error". A string that does not apply is empty,
+/// never NULL, and lives as long as the error. No member ever holds a secret, a plaintext or a whole
+/// credential.
 pub struct tckms_error {
     pub(super) status: Status,
     pub(super) message: CString,

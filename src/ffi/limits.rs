@@ -2,9 +2,11 @@
 
 /// Longest plaintext of tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to 4 KB").
 pub const TCKMS_PLAINTEXT_MAX: usize = 4096;
-/// Longest encryption context, in characters (Encrypt page of the KMS API: "up to 1,024 characters").
+/// Longest encryption context, in characters (Encrypt page of the KMS API: "up to 1,024
+/// characters").
 pub const TCKMS_ENCRYPTION_CONTEXT_MAX: usize = 1024;
-/// Most bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom page of the KMS API).
+/// Most bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom page of the
+/// KMS API).
 pub const TCKMS_RANDOM_MAX: usize = 1024;
 /// Longest key id, in characters. Those of the service have 36.
 pub const TCKMS_KEY_ID_MAX: usize = 128;
@@ -17,9 +19,6 @@ pub const TCKMS_THREADS_MAX: u32 = 256;
 /// TCKMS_PLAINTEXT_MAX of the library that runs.
 ///
 /// @return  Bytes.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_plaintext_max() -> usize {
     crate::PLAINTEXT_MAX
@@ -28,9 +27,6 @@ pub extern "C" fn tckms_plaintext_max() -> usize {
 /// TCKMS_ENCRYPTION_CONTEXT_MAX of the library that runs.
 ///
 /// @return  Characters.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_encryption_context_max() -> usize {
     crate::ENCRYPTION_CONTEXT_MAX
@@ -39,9 +35,6 @@ pub extern "C" fn tckms_encryption_context_max() -> usize {
 /// TCKMS_RANDOM_MAX of the library that runs.
 ///
 /// @return  Bytes.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_random_max() -> usize {
     crate::RANDOM_MAX
@@ -50,9 +43,6 @@ pub extern "C" fn tckms_random_max() -> usize {
 /// TCKMS_KEY_ID_MAX of the library that runs.
 ///
 /// @return  Characters.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_key_id_max() -> usize {
     crate::KEY_ID_MAX
@@ -61,9 +51,6 @@ pub extern "C" fn tckms_key_id_max() -> usize {
 /// TCKMS_CIPHERTEXT_BLOB_MAX of the library that runs.
 ///
 /// @return  Characters.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_ciphertext_blob_max() -> usize {
     crate::CIPHERTEXT_BLOB_MAX
@@ -72,9 +59,6 @@ pub extern "C" fn tckms_ciphertext_blob_max() -> usize {
 /// TCKMS_THREADS_MAX of the library that runs.
 ///
 /// @return  Threads.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_threads_max() -> u32 {
     TCKMS_THREADS_MAX

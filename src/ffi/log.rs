@@ -21,7 +21,8 @@ pub const TCKMS_LOG_INFO: c_int = 3;
 /// Log level: also the waits between attempts.
 pub const TCKMS_LOG_DEBUG: c_int = 4;
 
-/// One event of the log. It exists only during the callback, and so do the strings that its functions return.
+/// One event of the log. It exists only during the callback, and so do the strings that its
+/// functions return.
 pub struct tckms_log_event {
     level: LogLevel,
     message: CString,
@@ -37,8 +38,8 @@ pub struct tckms_log_event {
 /// @param userdata  The pointer given to tckms_config_set_log().
 /// @param event     The event, for the functions tckms_log_event_...().
 ///
-/// It runs on the thread that made the call, possibly on several threads at once, and may call this library. It must
-/// return: no longjmp() and no C++ exception may leave it.
+/// It runs on the thread that made the call, possibly on several threads at once, and may call this
+/// library. It must return: no longjmp() and no C++ exception may leave it.
 pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, event: *const tckms_log_event)>;
 
 /// Installs a log callback. Logging is off by default.
@@ -46,14 +47,13 @@ pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void,
 /// @param config              The configuration.
 /// @param level               TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
 /// @param callback_or_null    The function; NULL for none.
-/// @param userdata            Passed to the function as it is. It must be safe to use from all threads that call the
-///                            library.
+/// @param userdata            Passed to the function as it is. It must be safe to use from all
+///                            threads that call the library.
 /// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
 /// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// Clients made from the configuration, keyrings with such clients, and streams of such keyrings call the function.
-/// Threads: one at a time per configuration.
-/// Since 0.1.0.
+/// Clients made from the configuration, keyrings with such clients, and streams of such keyrings
+/// call the function.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_log(
@@ -121,9 +121,6 @@ unsafe fn read<T>(event: *const tckms_log_event, none: T, part: impl FnOnce(&tck
 ///
 /// @param event  The event.
 /// @return       TCKMS_LOG_ERROR to TCKMS_LOG_DEBUG.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_level(event: *const tckms_log_event) -> c_int {
     // SAFETY: "Callbacks" in the header.
@@ -133,10 +130,8 @@ pub unsafe extern "C" fn tckms_log_event_level(event: *const tckms_log_event) ->
 /// The text of an event. Texts may change in any version: read the other parts with their functions.
 ///
 /// @param event  The event.
-/// @return       One line without a line end. It never holds a secret, a plaintext or an Authorization header.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
+/// @return       One line without a line end. It never holds a secret, a plaintext or an
+///               Authorization header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_message(event: *const tckms_log_event) -> *const c_char {
     // SAFETY: "Callbacks" in the header.
@@ -147,9 +142,6 @@ pub unsafe extern "C" fn tckms_log_event_message(event: *const tckms_log_event) 
 ///
 /// @param event  The event.
 /// @return       The action; "" when the event is about no request.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_action(event: *const tckms_log_event) -> *const c_char {
     // SAFETY: "Callbacks" in the header.
@@ -160,9 +152,6 @@ pub unsafe extern "C" fn tckms_log_event_action(event: *const tckms_log_event) -
 ///
 /// @param event  The event.
 /// @return       The status; TCKMS_OK also when the event is about neither.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_status(event: *const tckms_log_event) -> Status {
     // SAFETY: "Callbacks" in the header.
@@ -172,10 +161,8 @@ pub unsafe extern "C" fn tckms_log_event_status(event: *const tckms_log_event) -
 /// The number of the attempt that an event is about.
 ///
 /// @param event  The event.
-/// @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there was none.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
+/// @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there
+///               was none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_attempt(event: *const tckms_log_event) -> c_int {
     // SAFETY: "Callbacks" in the header.
@@ -186,9 +173,6 @@ pub unsafe extern "C" fn tckms_log_event_attempt(event: *const tckms_log_event) 
 ///
 /// @param event  The event.
 /// @return       Milliseconds; -1 when the event has no duration.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_ms(event: *const tckms_log_event) -> i64 {
     // SAFETY: "Callbacks" in the header.
@@ -199,9 +183,6 @@ pub unsafe extern "C" fn tckms_log_event_ms(event: *const tckms_log_event) -> i6
 ///
 /// @param event  The event.
 /// @return       The id; "" when the service did not answer.
-///
-/// Threads: from the callback's thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_request_id(event: *const tckms_log_event) -> *const c_char {
     // SAFETY: "Callbacks" in the header.

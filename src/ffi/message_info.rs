@@ -10,8 +10,8 @@ use super::guard::{guard, guard_infallible};
 use crate::seal::MessageInfo;
 use crate::status::Status;
 
-/// What the header of a message says about the message. Nothing of it is authenticated: anybody can have written it. It is
-/// good for choosing a key, and for finding out why a message does not open.
+/// What the header of a message says about the message. Nothing of it is authenticated: anybody can
+/// have written it. It is good for choosing a key, and for finding out why a message does not open.
 ///
 /// It never changes, and any number of threads may use it at once.
 pub struct tckms_message_info {
@@ -34,13 +34,11 @@ impl tckms_message_info {
 ///
 /// @param msg  The message, or its beginning.
 /// @param len  The number of bytes.
-/// @param out  The claims, owned by the caller, who frees them with tckms_message_info_free(). NULL on failure.
-/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when the header is not
-///             complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a header beyond the limits with which a keyring
-///             opens messages unless it sets others.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @param out  The claims, owned by the caller, who frees them with tckms_message_info_free(). NULL
+///             on failure.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when
+///             the header is not complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a
+///             header beyond the limits with which a keyring opens messages unless it sets others.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_new(
@@ -59,9 +57,6 @@ pub unsafe extern "C" fn tckms_message_info_new(
 /// Frees the claims of a message, and what was borrowed from them.
 ///
 /// @param info  NULL, which is harmless, or claims from tckms_message_info_new().
-///
-/// Threads: from any thread, while no other uses it.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_free(info: *mut tckms_message_info) {
     guard_infallible((), || {
@@ -88,9 +83,6 @@ unsafe fn find<T>(info: *const tckms_message_info, otherwise: T, read: impl FnOn
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or 2; 0 for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_version(info: *const tckms_message_info) -> c_int {
     // SAFETY: "Handles" in the header.
@@ -101,9 +93,6 @@ pub unsafe extern "C" fn tckms_message_info_version(info: *const tckms_message_i
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 to 65535; 0 for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_suite(info: *const tckms_message_info) -> c_int {
     // SAFETY: "Handles" in the header.
@@ -114,9 +103,6 @@ pub unsafe extern "C" fn tckms_message_info_suite(info: *const tckms_message_inf
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or 0; 0 for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_committing(info: *const tckms_message_info) -> c_int {
     // SAFETY: "Handles" in the header.
@@ -127,9 +113,6 @@ pub unsafe extern "C" fn tckms_message_info_committing(info: *const tckms_messag
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or 0; 0 for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_signed(info: *const tckms_message_info) -> c_int {
     // SAFETY: "Handles" in the header.
@@ -140,9 +123,6 @@ pub unsafe extern "C" fn tckms_message_info_signed(info: *const tckms_message_in
 ///
 /// @param info  The claims, or NULL.
 /// @return      Bytes; 0 for a body without frames and for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_frame_len(info: *const tckms_message_info) -> usize {
     // SAFETY: "Handles" in the header.
@@ -153,9 +133,6 @@ pub unsafe extern "C" fn tckms_message_info_frame_len(info: *const tckms_message
 ///
 /// @param info  The claims, or NULL.
 /// @return      Bytes; 0 for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_header_len(info: *const tckms_message_info) -> usize {
     // SAFETY: "Handles" in the header.
@@ -167,9 +144,6 @@ pub unsafe extern "C" fn tckms_message_info_header_len(info: *const tckms_messag
 /// @param info         The claims, or NULL.
 /// @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
 /// @return             The bytes, borrowed from `info`. Never NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_message_id(
     info: *const tckms_message_info,
@@ -185,13 +159,11 @@ pub unsafe extern "C" fn tckms_message_info_message_id(
     }
 }
 
-/// Tells how many pairs the context has. Among them is the public key of a signed message, "aws-crypto-public-key".
+/// Tells how many pairs the context has. Among them is the public key of a signed message,
+/// "aws-crypto-public-key".
 ///
 /// @param info  The claims, or NULL.
 /// @return      0 or more.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_context_count(info: *const tckms_message_info) -> usize {
     // SAFETY: "Handles" in the header.
@@ -202,11 +174,8 @@ pub unsafe extern "C" fn tckms_message_info_context_count(info: *const tckms_mes
 ///
 /// @param info   The claims, or NULL.
 /// @param index  From 0 to tckms_message_info_context_count() - 1.
-/// @return       The key, borrowed from `info`; NULL when there is no such pair, or when the key has a NUL character in it,
-///               which only the JSON shows.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return       The key, borrowed from `info`; NULL when there is no such pair, or when the key has
+///               a NUL character in it, which only the JSON shows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_context_key(
     info: *const tckms_message_info,
@@ -220,11 +189,8 @@ pub unsafe extern "C" fn tckms_message_info_context_key(
 ///
 /// @param info   The claims, or NULL.
 /// @param index  From 0 to tckms_message_info_context_count() - 1.
-/// @return       The value, borrowed from `info`; NULL when there is no such pair, or when the value has a NUL character in
-///               it, which only the JSON shows.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return       The value, borrowed from `info`; NULL when there is no such pair, or when the value
+///               has a NUL character in it, which only the JSON shows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_context_value(
     info: *const tckms_message_info,
@@ -242,9 +208,6 @@ fn text_of(info: &tckms_message_info, index: usize, part: usize) -> *const c_cha
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or more; 0 for NULL.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_wrapped_key_count(info: *const tckms_message_info) -> usize {
     // SAFETY: "Handles" in the header.
@@ -255,10 +218,8 @@ pub unsafe extern "C" fn tckms_message_info_wrapped_key_count(info: *const tckms
 ///
 /// @param info   The claims, or NULL.
 /// @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
-/// @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL when there is none.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL
+///               when there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_wrapped_key(
     info: *const tckms_message_info,
@@ -271,14 +232,12 @@ pub unsafe extern "C" fn tckms_message_info_wrapped_key(
 /// Writes the claims of a message as JSON.
 ///
 /// @param info  The claims.
-/// @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as "0478"), "committing",
-///              "signed", "message_id", "context", "wrapped_keys" (each with "provider_id", "provider_info" or
-///              "provider_info_hex", "wrapped_len"), "frame_len" (null without frames) and "header_len". It can be printed:
-///              characters that act on a terminal are escaped. Free it with tckms_buffer_free().
+/// @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as
+///              "0478"), "committing", "signed", "message_id", "context", "wrapped_keys" (each with
+///              "provider_id", "provider_info" or "provider_info_hex", "wrapped_len"), "frame_len"
+///              (null without frames) and "header_len". It can be printed: characters that act on a
+///              terminal are escaped. Free it with tckms_buffer_free().
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_json(info: *const tckms_message_info, json: *mut tckms_buffer) -> Status {

@@ -9,22 +9,22 @@ use super::keyring::tckms_keyring;
 use crate::seal::Context;
 use crate::status::Status;
 
-/// Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message is in the
-/// format of the AWS Encryption SDK, version 2.
+/// Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The
+/// message is in the format of the AWS Encryption SDK, version 2.
 ///
-/// @param keyring   The keyring, with at least one key that seals.
-/// @param buf       The plaintext.
-/// @param len       0 or more bytes.
-/// @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most 1024 bytes in its shortest
-///                  form, without keys that begin with "aws-crypto-". It is in the message in clear and in the key
-///                  service's audit log, and the message cannot be opened with another one.
-/// @param out       The message. Free it with tckms_buffer_free().
-/// @return          TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any status; see the chapter on
-///                  errors.
+/// @param keyring           The keyring, with at least one key that seals.
+/// @param buf               The plaintext.
+/// @param len               0 or more bytes.
+/// @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most
+///                          1024 bytes in its shortest form, without keys that begin with
+///                          "aws-crypto-". It is in the message in clear and in the key service's
+///                          audit log, and the message cannot be opened with another one.
+/// @param out               The message. Free it with tckms_buffer_free().
+/// @return                  TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any
+///                          status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks while the keys are asked for a data key, no longer than
+/// Blocks while the keys are asked for a data key, no longer than
 /// tckms_keyring_set_total_timeout_ms() says.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_seal(
@@ -51,20 +51,22 @@ pub unsafe extern "C" fn tckms_seal(
 
 /// Opens a sealed message.
 ///
-/// @param keyring            The keyring, with a key that the data key is wrapped by.
-/// @param msg                The whole message and nothing else.
-/// @param len                The number of bytes.
-/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a JSON object. They are compared
-///                           before any key is asked. A context only protects who says here what he expects.
-/// @param out                The plaintext. Free it with tckms_buffer_free(), which wipes it. Nothing of it is given out
-///                           before the whole message is authentic, with its signature if it has one.
-/// @return                   TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH, TCKMS_ERR_NO_MATCHING_KEY, another status of
-///                           TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any status; see the chapter on
-///                           errors.
+/// @param keyring                    The keyring, with a key that the data key is wrapped by.
+/// @param msg                        The whole message and nothing else.
+/// @param len                        The number of bytes.
+/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a
+///                                   JSON object. They are compared before any key is asked. A
+///                                   context only protects who says here what he expects.
+/// @param out                        The plaintext. Free it with tckms_buffer_free(), which wipes
+///                                   it. Nothing of it is given out before the whole message is
+///                                   authentic, with its signature if it has one.
+/// @return                           TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH,
+///                                   TCKMS_ERR_NO_MATCHING_KEY, another status of
+///                                   TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any
+///                                   status; see the chapter on errors.
 ///
-/// Threads: from any thread, any number at once. Blocks while the keys are asked for the data key, no longer than
+/// Blocks while the keys are asked for the data key, no longer than
 /// tckms_keyring_set_total_timeout_ms() says.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_open(

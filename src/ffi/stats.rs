@@ -9,8 +9,8 @@ use crate::status::Status;
 
 /// What a client, and all that share its connections, have done since it was made.
 ///
-/// Later versions may add members at the end; the size argument of tckms_client_stats() tells which ones a program
-/// knows.
+/// Later versions may add members at the end; the size argument of tckms_client_stats() tells which
+/// ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_stats {
@@ -80,12 +80,12 @@ impl From<Stats> for tckms_stats {
 /// Reads the counters of a client and of all that share its connections.
 ///
 /// @param client  The client.
-/// @param out     Where to write them. What `size` has beyond the members of the running library is set to 0.
+/// @param out     Where to write them. What `size` has beyond the members of the running library is
+///                set to 0.
 /// @param size    sizeof(tckms_stats).
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
 ///
-/// Threads: from any thread. The counters are read one after the other while calls go on.
-/// Since 0.1.0.
+/// The counters are read one after the other while calls go on.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_stats(client: *const tckms_client, out: *mut tckms_stats, size: usize) -> Status {

@@ -7,10 +7,8 @@ use crate::status::{Category, Status};
 /// The name of a status, such as "TCKMS_ERR_CMK_DISABLED".
 ///
 /// @param status  Any number.
-/// @return        The name, valid for ever; "TCKMS_ERR_?" for a number that is not a status of this version.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return        The name, valid for ever; "TCKMS_ERR_?" for a number that is not a status of this
+///                version.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_status_name(status: c_int) -> *const c_char {
     Status::from_number(status).map_or(c"TCKMS_ERR_?", Status::name).as_ptr()
@@ -20,9 +18,6 @@ pub extern "C" fn tckms_status_name(status: c_int) -> *const c_char {
 ///
 /// @param status  Any number.
 /// @return        Text for people, valid for ever.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_status_message(status: c_int) -> *const c_char {
     Status::from_number(status).map_or(c"not a status of this version", Status::message).as_ptr()
@@ -31,23 +26,19 @@ pub extern "C" fn tckms_status_message(status: c_int) -> *const c_char {
 /// The category of a status: what kind of trouble it is.
 ///
 /// @param status  Any number.
-/// @return        The category; TCKMS_CATEGORY_UNKNOWN for a number that is not a status of this version.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @return        The category; TCKMS_CATEGORY_UNKNOWN for a number that is not a status of this
+///                version.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_status_category(status: c_int) -> Category {
     Status::from_number(status).map_or(Category::Unknown, Status::category)
 }
 
-/// Whether a call that ends with this status may succeed later without any change. tckms_error_retryable() says it of a
-/// certain failure, and knows more: what a callback or a chain of providers said, or how the service answered.
+/// Whether a call that ends with this status may succeed later without any change.
+/// tckms_error_retryable() says it of a certain failure, and knows more: what a callback or a chain
+/// of providers said, or how the service answered.
 ///
 /// @param status  Any number.
 /// @return        1 or 0; 0 for a number that is not a status of this version.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_status_retryable(status: c_int) -> c_int {
     Status::from_number(status).is_some_and(Status::is_retryable).into()

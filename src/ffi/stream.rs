@@ -13,9 +13,9 @@ use crate::status::Status;
 
 /// A message on its way: plaintext goes in and a message comes out, or the other way round.
 ///
-/// A stream is used by one thread at a time. It holds one frame in memory. After a call that failed it holds nothing any
-/// more and refuses all further ones. Without tckms_stream_finish() a message has no end. A forked child cannot go on
-/// with a message that its parent began to seal.
+/// A stream is used by one thread at a time. It holds one frame in memory. After a call that failed
+/// it holds nothing any more and refuses all further ones. Without tckms_stream_finish() a message
+/// has no end. A forked child cannot go on with a message that its parent began to seal.
 pub struct tckms_stream(Kind);
 
 enum Kind {
@@ -39,17 +39,15 @@ impl tckms_stream {
     }
 }
 
-/// Begins to seal. Keys are asked for a data key by the first function that needs one: tckms_stream_update(),
-/// tckms_stream_finish(), or one that tells a size.
+/// Begins to seal. Keys are asked for a data key by the first function that needs one:
+/// tckms_stream_update(), tckms_stream_finish(), or one that tells a size.
 ///
-/// @param keyring   The keyring, copied: it may be freed before the stream.
+/// @param keyring           The keyring, copied: it may be freed before the stream.
 /// @param ctx_json_or_null  NULL, or the context, as for tckms_seal(). Copied.
-/// @param out       The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
-/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8, TCKMS_ERR_INVALID_CONTEXT or
-///                  TCKMS_ERR_RESERVED_CONTEXT_KEY.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
+/// @param out               The stream, owned by the caller, who frees it with tckms_stream_free().
+///                          NULL on failure.
+/// @return                  TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+///                          TCKMS_ERR_INVALID_CONTEXT or TCKMS_ERR_RESERVED_CONTEXT_KEY.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_new_seal(
@@ -67,17 +65,19 @@ pub unsafe extern "C" fn tckms_stream_new_seal(
     })
 }
 
-/// Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the message is complete is
-/// known only when tckms_stream_finish() is done: until then, what came out may be the beginning of something longer.
+/// Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the
+/// message is complete is known only when tckms_stream_finish() is done: until then, what came out
+/// may be the beginning of something longer.
 ///
-/// @param keyring            The keyring, copied: it may be freed before the stream.
-/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for tckms_open(). Copied.
-/// @param out                The stream, owned by the caller, who frees it with tckms_stream_free(). NULL on failure.
-/// @return                   TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_CONTEXT.
+/// @param keyring                    The keyring, copied: it may be freed before the stream.
+/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+///                                   tckms_open(). Copied.
+/// @param out                        The stream, owned by the caller, who frees it with
+///                                   tckms_stream_free(). NULL on failure.
+/// @return                           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
+///                                   TCKMS_ERR_INVALID_CONTEXT.
 ///
 /// A signed message is refused unless tckms_stream_set_signed_allowed() was called.
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_new_open(
@@ -102,24 +102,19 @@ pub unsafe extern "C" fn tckms_stream_new_open(
 /// Frees a stream and wipes what it holds. A message that was not finished stays without an end.
 ///
 /// @param stream  NULL, which is harmless, or a stream of this library.
-///
-/// Threads: from any thread, while no other uses the stream.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
     // SAFETY: "Handles" in the header.
     unsafe { handle::free(stream) };
 }
 
-/// Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it lets the keyring's
-/// cache be used and the message's length be known.
+/// Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it
+/// lets the keyring's cache be used and the message's length be known.
 ///
-/// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
+/// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
+///                that tell sizes.
 /// @param size    Bytes of plaintext.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
-///
-/// Threads: one at a time per stream.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_set_plaintext_size(stream: *mut tckms_stream, size: u64) -> Status {
@@ -132,15 +127,13 @@ pub unsafe extern "C" fn tckms_stream_set_plaintext_size(stream: *mut tckms_stre
     })
 }
 
-/// Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen. To seal, it lets the
-/// keyring's cache be used, with the data key charged for all of it.
+/// Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen.
+/// To seal, it lets the keyring's cache be used, with the data key charged for all of it.
 ///
-/// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions that tell sizes.
+/// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
+///                that tell sizes.
 /// @param bound   Bytes of plaintext.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
-///
-/// Threads: one at a time per stream.
-/// Since 0.1.0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_set_plaintext_bound(stream: *mut tckms_stream, bound: u64) -> Status {
@@ -153,16 +146,14 @@ pub unsafe extern "C" fn tckms_stream_set_plaintext_bound(stream: *mut tckms_str
     })
 }
 
-/// Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all but the last
-/// frame: it is known to be sealed under the data key, but not by whom, until tckms_stream_finish() is done. When the
-/// stream fails, throw all of it away.
+/// Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all
+/// but the last frame: it is known to be sealed under the data key, but not by whom, until
+/// tckms_stream_finish() is done. When the stream fails, throw all of it away.
 ///
 /// @param stream   A stream that opens, before tckms_stream_update() and tckms_stream_finish().
 /// @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
-/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream that seals.
-///
-/// Threads: one at a time per stream.
-/// Since 0.1.0.
+/// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE, also for a stream
+///                 that seals.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_set_signed_allowed(stream: *mut tckms_stream, allowed: c_int) -> Status {
@@ -175,22 +166,22 @@ pub unsafe extern "C" fn tckms_stream_set_signed_allowed(stream: *mut tckms_stre
     })
 }
 
-/// Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is full takes nothing
-/// in, and a frame that is not complete gives nothing out.
+/// Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is
+/// full takes nothing in, and a frame that is not complete gives nothing out.
 ///
 /// @param stream    The stream.
 /// @param in        The next bytes.
 /// @param in_len    0 or more bytes.
 /// @param consumed  How many of them were taken. Give the rest again.
-/// @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap `in`.
+/// @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap
+///                  `in`.
 /// @param out_size  0 or more bytes.
 /// @param produced  How many bytes of `out` were filled.
-/// @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more can be done with the
-///                  stream but to free it.
+/// @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
+///                  can be done with the stream but to free it.
 ///
-/// Threads: one at a time per stream. The first call blocks while the keys are asked for the data key, for a stream that
-/// opens the one that completes the header.
-/// Since 0.1.0.
+/// The first call blocks while the keys are asked for the data key, for a stream that opens the one
+/// that completes the header.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_update(
@@ -226,13 +217,11 @@ pub unsafe extern "C" fn tckms_stream_update(
 /// @param out       Room for what comes out; may be NULL when `out_size` is 0.
 /// @param out_size  0 or more bytes.
 /// @param produced  How many bytes of `out` were filled.
-/// @param done      1 when all has come out. Only then a message that was sealed is complete, and a plaintext that was
-///                  opened is the whole one.
-/// @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any status; see the
-///                  chapter on errors. After a failure nothing more can be done with the stream but to free it.
-///
-/// Threads: one at a time per stream.
-/// Since 0.1.0.
+/// @param done      1 when all has come out. Only then a message that was sealed is complete, and a
+///                  plaintext that was opened is the whole one.
+/// @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any
+///                  status; see the chapter on errors. After a failure nothing more can be done with
+///                  the stream but to free it.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_finish(
@@ -259,17 +248,16 @@ pub unsafe extern "C" fn tckms_stream_finish(
     })
 }
 
-/// Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and tckms_stream_finish() after them
-/// bring out everything.
+/// Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and
+/// tckms_stream_finish() after them bring out everything.
 ///
 /// @param stream    The stream.
 /// @param in_len    0 or more bytes.
 /// @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
-/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that seals asks.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that
+///                  seals asks.
 ///
-/// Threads: one at a time per stream. For a stream that seals the first call blocks while the keys are asked for a data
-/// key.
-/// Since 0.1.0.
+/// For a stream that seals the first call blocks while the keys are asked for a data key.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_output_size(
@@ -290,13 +278,12 @@ pub unsafe extern "C" fn tckms_stream_output_size(
 
 /// Tells how long the whole message will be, to the byte, before it is written.
 ///
-/// @param stream      A stream that seals, after tckms_stream_set_plaintext_size().
+/// @param stream        A stream that seals, after tckms_stream_set_plaintext_size().
 /// @param message_size  Bytes.
-/// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was not set or the stream
-///                    opens, or any status of the keys that are asked.
+/// @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was
+///                      not set or the stream opens, or any status of the keys that are asked.
 ///
-/// Threads: one at a time per stream. The first call blocks while the keys are asked for a data key.
-/// Since 0.1.0.
+/// The first call blocks while the keys are asked for a data key.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_message_size(stream: *mut tckms_stream, message_size: *mut u64) -> Status {

@@ -10,20 +10,15 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
 /// The version of the library that runs, such as "0.1.0". TCKMS_VERSION is the one of the header.
 ///
 /// @return  Text, valid for ever.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER of the header.
+/// The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER of the
+/// header.
 ///
 /// @return  major x 65536 + minor x 256 + patch.
-///
-/// Threads: from any thread.
-/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_version_number() -> c_uint {
     let mut parts = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse::<c_uint>().unwrap_or(0));
