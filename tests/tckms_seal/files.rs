@@ -67,7 +67,7 @@ fn a_descriptor_that_is_not_open_is_an_error() {
         refused(&tool.shell(script), 1, "Bad file descriptor");
         assert_eq!((fs::read(tool.file("out")).unwrap(), tool.names()), (b"before".to_vec(), vec!["out".to_owned()]));
     }
-    refused(&tool.shell("sleep 5 & seal -o /proc/$!/fd/1"), 1, "no descriptor of this program");
+    refused(&tool.shell("sleep 5 >/dev/null 2>&1 & seal -o /proc/$!/fd/1"), 1, "no descriptor of this program");
 }
 
 #[test]
@@ -515,7 +515,7 @@ fn the_input_is_not_overwritten_unless_that_is_allowed() {
     assert_eq!(printed(&tool.shell("seal -o /dev/null </dev/null")), "");
 }
 
-/// The output waits in a pipe while the file changes.
+/// The output waits in a pipe while the file changes. Its first byte shows that the input is open.
 #[test]
 fn an_input_that_changes_while_it_is_read_is_an_error() {
     let tool = Tool::new();
@@ -531,7 +531,7 @@ fn an_input_that_changes_while_it_is_read_is_an_error() {
         ("chmod 600 big", ""),
     ] {
         let script = format!(
-            "rm -rf big other; head -c 20000000 /dev/zero >big; mkfifo pipe; {{ sleep 0.4; {change}; cat >/dev/null; }} <pipe & \
+            "rm -rf big other; head -c 20000000 /dev/zero >big; mkfifo pipe; {{ dd bs=1 count=1 status=none >/dev/null; sleep 0.1; {change}; cat >/dev/null; }} <pipe & \
              set +e; seal big >pipe; code=$?; wait; rm pipe; exit $code"
         );
         let output = tool.shell(&script);
