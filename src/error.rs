@@ -209,11 +209,19 @@ impl Error {
     /// Puts the action before the message, once: the first action to claim an error is the one that failed.
     pub(crate) fn in_action(mut self, action: &str) -> Self {
         if self.0.action.is_none() {
-            self.0.message = format!("{}: {}", sanitized(action), self.0.message);
-            self.0.action = Some(safe(action));
+            let action = shown_action(action);
+            self.0.message = format!("{action}: {}", self.0.message);
+            self.0.action = Some(action);
         }
         self
     }
+}
+
+/// The action, if it is the name of one; otherwise no more of it than helps to recognise it.
+fn shown_action(action: &str) -> String {
+    const CHARACTERS_MAX: usize = 32;
+    let is_name = action.len() <= 64 && action.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_name { action.to_owned() } else { safe(&action.chars().take(CHARACTERS_MAX).collect::<String>()) }
 }
 
 impl From<RandomUnavailable> for Error {
@@ -231,7 +239,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?}: {}", self.0.status, self.0.message)
+        write!(formatter, "{}: {}", self.0.status.name().to_string_lossy(), self.0.message)
     }
 }
 

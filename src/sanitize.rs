@@ -29,8 +29,16 @@ pub(crate) fn sanitized(text: &str) -> Cow<'_, str> {
 /// The beginning of a text in quotation marks, for an error that names what it was given: at most 32 characters, none of
 /// which acts on a terminal.
 pub(crate) fn excerpt(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 32;
-    match text.char_indices().nth(CHARACTERS_MAX) {
+    quoted_up_to(text, 32)
+}
+
+/// The same for a name that is needed to find the thing, such as that of a file.
+pub(crate) fn quoted(text: &str) -> String {
+    quoted_up_to(text, 4096)
+}
+
+pub(crate) fn quoted_up_to(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
         None => format!("\"{}\"", sanitized(text)),
         Some((end, _)) => format!("\"{}…\"", sanitized(&text[..end])),
     }
@@ -84,6 +92,13 @@ mod tests {
             sanitized("a\r\nb\x1b[2Jc\u{9b}d\u{202e}e\u{2028}f\x7f"),
             "a  b\\u{1b}[2Jc\\u{9b}d\\u{202e}e f\\u{7f}"
         );
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_acts_on_nothing() {
+        assert_eq!(excerpt("ap-guangzhou"), "\"ap-guangzhou\"");
+        assert_eq!(excerpt(&"密".repeat(33)), format!("\"{}…\"", "密".repeat(32)));
+        assert_eq!(excerpt("a\x1b[2J"), "\"a\\u{1b}[2J\"");
     }
 
     #[test]

@@ -102,11 +102,28 @@ in_three_ways! {
     }
 
     proxy_to_http(compiler, valgrind) {
-        through_a_proxy(&Emulator::over_http(&["main"]), compiler, valgrind)
+        through_a_proxy(&Emulator::over_http(&["main"]), &Proxy::start(), compiler, valgrind)
     }
 
     proxy_to_https(compiler, valgrind) {
-        through_a_proxy(&Emulator::over_https(&["main"]), compiler, valgrind)
+        through_a_proxy(&Emulator::over_https(&["main"]), &Proxy::start(), compiler, valgrind)
+    }
+
+    /// TLS to the proxy, and in it TLS to the service. Both certificates are in the bundle.
+    proxy_under_tls(compiler, valgrind) {
+        let folder = Scratch::new();
+        let certificate = folder.path().join("proxy.pem");
+        let proxy = Proxy::start_under_tls(&certificate);
+        let emulator = Emulator::over_https(&["main"]);
+        let both = [emulator.ca_file().as_ref(), certificate.as_path()].map(|file| std::fs::read_to_string(file).unwrap());
+        let bundle = folder.write("both.pem", &both.concat());
+        through_a_proxy_with(&emulator, &proxy, compiler, valgrind, bundle.to_str())
+    }
+
+    proxy_answers(compiler, valgrind) {
+        let program = compiler.build("tests/c/proxy_answers.c", &Library::Shared);
+        let run = program.with(Vec::new()).variable("TEST_SLACK_MS", if valgrind { "20000" } else { "3000" });
+        run.under_valgrind(valgrind).run()
     }
 
     replies(compiler, valgrind) {
@@ -139,10 +156,22 @@ in_three_ways! {
     }
 }
 
-fn through_a_proxy(emulator: &Emulator, compiler: Compiler, valgrind: bool) -> Finished {
-    let proxy = Proxy::start();
+fn through_a_proxy(emulator: &Emulator, proxy: &Proxy, compiler: Compiler, valgrind: bool) -> Finished {
+    through_a_proxy_with(emulator, proxy, compiler, valgrind, None)
+}
+
+fn through_a_proxy_with(
+    emulator: &Emulator,
+    proxy: &Proxy,
+    compiler: Compiler,
+    valgrind: bool,
+    ca_file: Option<&str>,
+) -> Finished {
     let program = compiler.build("tests/c/proxy.c", &Library::Shared);
-    let run = program.with(emulator.environment()).variable("TEST_PROXY", &proxy.url_for(Proxy::USER));
+    let mut run = program.with(emulator.environment()).variable("TEST_PROXY", &proxy.url_for(Proxy::USER));
+    if let Some(ca_file) = ca_file {
+        run = run.variable("TCKMS_CA_FILE", ca_file);
+    }
     let finished =
         run.variable("TEST_PROXY_WITH_ANOTHER_PASSWORD", &proxy.url_for("user:assword")).under_valgrind(valgrind).run();
     let (_, service) = emulator.endpoint().split_once("://").expect("an endpoint is a URL");

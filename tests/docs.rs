@@ -179,3 +179,24 @@ fn a_new_home_is_written_everywhere() {
     assert!(!set_home(&copy, &[]).0, "a value is never a command of sed");
     fs::remove_dir_all(&copy).unwrap();
 }
+
+/// A message shows no debug text: that of a foreign error may repeat its input, and input may be a private key.
+#[test]
+fn no_message_has_debug_text() {
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            // Tests stand at the end of a file, and show what they like.
+            let product = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            for (number, line) in product.lines().enumerate() {
+                let debug = [":?}", ":#?}", "{:?", "dbg!"].iter().any(|form| line.contains(form));
+                assert!(!debug, "{}:{}: {line}", path.display(), number + 1);
+            }
+        }
+    }
+}

@@ -141,6 +141,14 @@ fn connections_are_bounded_and_end() {
 }
 
 #[test]
+fn a_hostile_server_harms_its_own_call_alone() {
+    let program = GCC.build("tests/c/hostile_server.c", &Library::Shared);
+    program.with(Vec::new()).run().expect_nothing_but_passed_checks();
+    let invocation = program.with(Vec::new()).variable("TEST_SLACK_MS", SLACK_UNDER_VALGRIND_MS);
+    invocation.under_valgrind(true).run().expect_nothing_but_passed_checks();
+}
+
+#[test]
 fn no_descriptor_is_a_standard_one() {
     let program = connections();
     run(&program, &over_http(), &["descriptors"]);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::encoding::base64_decode_into;
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
-use crate::sanitize::sanitized;
+use crate::sanitize::{quoted_up_to, sanitized};
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -111,6 +111,9 @@ impl HttpReply {
         let (status, what) = match self.status {
             429 | 502 | 503 | 504 => (Status::HttpUnavailable, "says that the service is unavailable now"),
             300..=399 => (Status::HttpRedirect, "is a redirect, which is never followed"),
+            400 if self.wants_tls() => {
+                (Status::HttpStatus, "says that the port speaks TLS: the endpoint has to begin with https")
+            }
             _ => (Status::HttpStatus, "is not an answer of the service"),
         };
         let error =
@@ -133,11 +136,23 @@ impl HttpReply {
         Error::new(status, message).with_http_status(self.status).possibly_carried_out()
     }
 
+    /// Whether this is what a server says to plain HTTP on its TLS port: nginx, Apache, Go.
+    fn wants_tls(&self) -> bool {
+        let text = String::from_utf8_lossy(self.body.expose());
+        [
+            "plain HTTP request was sent to HTTPS port",
+            "speaking plain HTTP to an SSL-enabled",
+            "HTTP request to an HTTPS",
+        ]
+        .iter()
+        .any(|said| text.contains(said))
+    }
+
     /// The beginning of a reply that is a web page. Anything else may hold a plaintext and is not shown.
     fn glimpse(&self) -> String {
         let text = String::from_utf8_lossy(self.body.expose().get(..200).unwrap_or(self.body.expose()));
         match text.trim_start() {
-            page if page.starts_with('<') => format!("; it begins with {:?}", printable(page, 120)),
+            page if page.starts_with('<') => format!("; it begins with {}", quoted_up_to(page, 120)),
             _ => String::new(),
         }
     }

@@ -18,6 +18,7 @@ use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
 use crate::last_request;
+use crate::sanitize::quoted;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::status::Status;
@@ -139,7 +140,7 @@ impl Client {
             let fields = Fields::with_capacity(base64_len(plaintext.len()) + 2 * context.map_or(0, str::len))?;
             let fields = fields.string("KeyId", key_id)?.base64("Plaintext", plaintext)?;
             let fields = fields.optional_string("EncryptionContext", context)?;
-            self.execute(&Request::new("Encrypt", fields)?, encrypted)
+            self.execute(&Request::new("Encrypt", fields)?, |response| encrypted(Some(key_id), response))
         };
         self.counted("Encrypt", Some(key_id), encrypt)
     }
@@ -183,7 +184,7 @@ impl Client {
             let fields = fields.optional_string("DestinationKeyId", key_id)?;
             let fields = fields.optional_string("SourceEncryptionContext", source_context)?;
             let fields = fields.optional_string("DestinationEncryptionContext", destination_context)?;
-            self.execute(&Request::new("ReEncrypt", fields)?, encrypted)
+            self.execute(&Request::new("ReEncrypt", fields)?, |response| encrypted(key_id, response))
         };
         self.counted("ReEncrypt", key_id, reencrypt)
     }
@@ -198,6 +199,7 @@ impl Client {
             let fields = fields.string("KeyId", key_id)?.number("NumberOfBytes", key_len)?;
             let fields = fields.optional_string("EncryptionContext", context)?;
             self.execute(&Request::new("GenerateDataKey", fields)?, |response| {
+                check_named_key(key_id, response)?;
                 Ok(DataKey {
                     plaintext: response.plaintext_of_len(key_len)?,
                     ciphertext_blob: response.ciphertext_blob()?.to_owned(),
@@ -286,7 +288,8 @@ impl Client {
     }
 }
 
-fn encrypted(response: &Response<'_>) -> Result<Encrypted> {
+fn encrypted(requested: Option<&str>, response: &Response<'_>) -> Result<Encrypted> {
+    requested.map_or(Ok(()), |key_id| check_named_key(key_id, response))?;
     Ok(Encrypted {
         ciphertext_blob: response.ciphertext_blob()?.to_owned(),
         key_id: response.key_id()?.to_owned(),
@@ -299,13 +302,31 @@ fn encrypted(response: &Response<'_>) -> Result<Encrypted> {
 fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()> {
     let named = response.key_id()?;
     match expected {
-        Some(expected) if expected != named => {
-            let message = format!("the reply is about CMK {named:?}, {expected:?} was expected");
-            let told = Error::new(Status::KeyMismatch, message).with_key_id(named).with_http_status(200);
-            Err(told.with_request_id(response.request_id()))
-        }
+        Some(expected) if expected != named => Err(key_mismatch(expected, named, response)),
         _ => Ok(()),
     }
+}
+
+/// A reply says whose it is by its KeyId alone. Where the request named a CMK by its id, a reply about another one is not the
+/// reply to this request; an alias can stand for any id.
+fn check_named_key(requested: &str, response: &Response<'_>) -> Result<()> {
+    let named = response.key_id()?;
+    if !is_id_of_key(requested) || named.eq_ignore_ascii_case(requested) {
+        return Ok(());
+    }
+    Err(key_mismatch(requested, named, response))
+}
+
+/// Whether this has the form of a key id, such as `93866e69-9755-11ef-8e65-52540089bc41`.
+fn is_id_of_key(text: &str) -> bool {
+    let parts = text.split('-').map(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(part.len()));
+    parts.eq([8, 4, 4, 4, 12].map(Some))
+}
+
+fn key_mismatch(expected: &str, named: &str, response: &Response<'_>) -> Error {
+    let message = format!("the reply is about CMK {}, {} was expected", quoted(named), quoted(expected));
+    let told = Error::new(Status::KeyMismatch, message).with_key_id(named).with_http_status(200);
+    told.with_request_id(response.request_id())
 }
 
 fn check_key_id(key_id: &str) -> Result<()> {

@@ -5,6 +5,7 @@ use url::{Host, Url};
 
 use crate::error::{Error, Result};
 use crate::http::proxy::Proxy;
+use crate::sanitize::{excerpt, quoted_up_to};
 use crate::status::Status;
 
 /// The mainland site; resolves to the nearest region (cloud.tencent.com/document/product/573, "Request structure").
@@ -85,7 +86,8 @@ impl Endpoint {
 fn invalid(text: &str, reason: &str) -> Error {
     // Before an @ there may be a password.
     let text = if text.contains('@') { "(not shown)" } else { text };
-    let message = format!("endpoint {text:?} is not a URL like {DEFAULT_ENDPOINT} or http://127.0.0.1:8080: {reason}");
+    let text = quoted_up_to(text, 64);
+    let message = format!("endpoint {text} is not a URL like {DEFAULT_ENDPOINT} or http://127.0.0.1:8080: {reason}");
     Error::new(Status::InvalidEndpoint, message)
 }
 
@@ -96,7 +98,8 @@ pub(crate) fn check_region(region: &str) -> Result<()> {
     if starts_with_letter && region.len() <= 32 && region.bytes().all(allowed) {
         return Ok(());
     }
-    let message = format!("region {region:?} is not 1 to 32 lower-case letters, digits and '-', like \"ap-guangzhou\"");
+    let region = excerpt(region);
+    let message = format!("region {region} is not 1 to 32 lower-case letters, digits and '-', like \"ap-guangzhou\"");
     Err(Error::new(Status::InvalidRegion, message))
 }
 

@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 
 use crate::error::{Error, Result, find_cause};
+use crate::sanitize::quoted;
 use crate::status::Status;
 use crate::sys::file;
 
@@ -73,7 +74,7 @@ fn load_system() -> Result<RootCertStore> {
 }
 
 fn load_file(path: &Path) -> Result<RootCertStore> {
-    let name = format!("CA file {path:?}");
+    let name = format!("CA file {}", quoted(&path.to_string_lossy()));
     let pem = read(path).map_err(|error| {
         Error::new(Status::InvalidCaBundle, format!("{name} cannot be read: {error}"))
             .with_os_errno(error.raw_os_error())
@@ -100,7 +101,7 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
     let mut certificates = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate =
-            certificate.map_err(|error| refused(&format!("is not valid PEM: {}", explain_pem(&error))))?;
+            certificate.map_err(|error| refused(&format!("is not valid PEM: {}", explain_pem(&error, pem))))?;
         certificates += 1;
         let _ = roots.add(certificate);
     }
@@ -114,12 +115,13 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What is wrong with a PEM file. The parser's own text repeats what it read, which may be a private key.
-fn explain_pem(error: &pem::Error) -> &'static str {
+fn explain_pem(error: &pem::Error, content: &[u8]) -> &'static str {
     match error {
-        pem::Error::MissingSectionEnd { .. } => "a -----BEGIN line has no matching -----END line",
-        pem::Error::IllegalSectionStart { .. } => {
-            "a -----BEGIN line does not end with five hyphens, or the text is all on one line"
+        _ if !content.trim_ascii().contains(&b'\n') => {
+            "it is all on one line; it needs a line end after -----BEGIN …-----"
         }
+        pem::Error::MissingSectionEnd { .. } => "a -----BEGIN line has no matching -----END line",
+        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line does not end with five hyphens",
         pem::Error::Base64Decode(_) => "what is between -----BEGIN and -----END is not base64",
         pem::Error::Io(_) => "it cannot be read",
         pem::Error::NoItemsFound => "it has no -----BEGIN line",

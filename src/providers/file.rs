@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::log::{Log, LogLevel};
+use crate::sanitize::quoted;
 use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys;
@@ -34,7 +35,10 @@ impl ExposureWarning {
         {
             log.write(
                 LogLevel::Warn,
-                format_args!("file {path:?} holds secrets, and every user may read it; run chmod 600 on it"),
+                format_args!(
+                    "file {} holds secrets, and every user may read it; run chmod 600 on it",
+                    quoted(&path.to_string_lossy())
+                ),
             );
         }
     }
@@ -73,7 +77,10 @@ pub(super) fn as_text(secret: &Secret) -> &str {
 }
 
 pub(super) fn invalid(path: &Path, reason: &str) -> Error {
-    Error::new(Status::InvalidCredentialsFile, format!("file {path:?} cannot be used: {reason}"))
+    Error::new(
+        Status::InvalidCredentialsFile,
+        format!("file {} cannot be used: {reason}", quoted(&path.to_string_lossy())),
+    )
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {

@@ -10,6 +10,7 @@ use super::assume_role::Role;
 use super::file::{self, ExposureWarning};
 use crate::credentials::{Credentials, ExpiringCredentials, check_expiry};
 use crate::error::{Error, Result};
+use crate::sanitize::quoted;
 use crate::status::Status;
 
 /// What the file holds.
@@ -43,8 +44,9 @@ struct Content<'a> {
 }
 
 pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Contents> {
-    let text = file::read(path, warning)?
-        .ok_or_else(|| Error::new(Status::NoCredentials, format!("there is no file {path:?}")))?;
+    let text = file::read(path, warning)?.ok_or_else(|| {
+        Error::new(Status::NoCredentials, format!("there is no file {}", quoted(&path.to_string_lossy())))
+    })?;
     // The text of serde_json could repeat a value. Only the position is safe.
     let content: Content = serde_json::from_str(file::as_text(&text)).map_err(|error| {
         let reason = format!("it is not JSON as tccli writes it, see line {}, column {}", error.line(), error.column());

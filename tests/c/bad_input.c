@@ -741,6 +741,64 @@ static void a_client_needs_a_region_and_credentials(void) {
   tckms_config_free(config);
 }
 
+/* Each kind of bad PEM is told in words, and none of it is repeated. */
+static void a_bad_ca_bundle_is_told_in_words(void) {
+#define PEM_KEY "c2VjcmV0LXByaXZhdGUta2V5LWJ5dGVz"
+  static const struct {
+    const char *pem;
+    const char *reason;
+  } bad[] = {
+      {"", "it is empty"},
+      {"no certificate", "no -----BEGIN line"},
+      {"-----BEGIN CERTIFICATE-----\n" PEM_KEY "\n", "no matching -----END line"},
+      {"-----BEGIN CERTIFICATE-----\n" PEM_KEY "\n-----END PRIVATE KEY-----\n", "no matching -----END line"},
+      {"-----BEGIN PRIVATE KEY-----\n" PEM_KEY "\n-----END PRIVATE KEY-----\n", "private key"},
+      {"-----BEGIN RSA PRIVATE KEY-----\n" PEM_KEY "\n-----END RSA PRIVATE KEY-----\n", "private key"},
+      {"-----BEGIN EC PRIVATE KEY-----\n" PEM_KEY "\n-----END EC PRIVATE KEY-----\n", "private key"},
+      {"-----BEGIN PUBLIC KEY-----\n" PEM_KEY "\n-----END PUBLIC KEY-----\n", "public key"},
+      {"-----BEGIN CERTIFICATE REQUEST-----\n" PEM_KEY "\n-----END CERTIFICATE REQUEST-----\n", "certificate request"},
+      {"-----BEGIN CERTIFICATE-----\n*" PEM_KEY "*\n-----END CERTIFICATE-----\n", "not base64"},
+      {"-----BEGIN PRIVATE KEY-----" PEM_KEY "-----END PRIVATE KEY-----", "all on one line"},
+      {"-----BEGIN CERTIFICATE-----" PEM_KEY "-----END CERTIFICATE-----", "all on one line"},
+      {"-----BEGIN CERTIFICATE-----\n" PEM_KEY "\n-----END CERTIFICATE-----\n", "PEM form"},
+      {"\x30\x82\x01\x02", "DER"},
+      {"\xff\xfe-", "UTF-16"},
+  };
+  tckms_config *config = config_for("https://127.0.0.1");
+  tckms_client *made;
+  size_t i;
+  for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    const char *message;
+    CHECK_OK(tckms_config_set_ca_pem(config, bad[i].pem, strlen(bad[i].pem)));
+    REFUSED_MADE(tckms_client_new(config, &made), TCKMS_ERR_INVALID_CA_BUNDLE, bad[i].reason);
+    message = tckms_error_message(tckms_last_error());
+    /* Neither the text nor its bytes in numbers. */
+    CHECK(strstr(message, "c2Vj") == NULL);
+    CHECK(strstr(message, "99, 50") == NULL);
+    CHECK(strlen(message) < 200);
+  }
+  tckms_config_free(config);
+}
+
+/* What may be a secret in the wrong place is not repeated as a whole. */
+static void a_region_and_an_action_are_repeated_in_part(void) {
+  static const char secret[] = "SECRETsecretSECRETsecretSECRETsecretSECRETsecretSECRETsecret\x1b[2J";
+  tckms_config *config = tckms_config_new();
+  tckms_client *client;
+  tckms_buffer response = garbage();
+  CHECK_STATUS(tckms_config_set_region(config, secret), TCKMS_ERR_INVALID_REGION);
+  CHECK(strstr(tckms_error_message(tckms_last_error()), "SECRETsecretSECRETsecretSECRETse") != NULL);
+  CHECK(strstr(tckms_error_message(tckms_last_error()), "SECRETsecretSECRETsecretSECRETsec") == NULL);
+  CHECK_STATUS(tckms_config_set_region(config, "a\x1b[2J"), TCKMS_ERR_INVALID_REGION);
+  CHECK(strchr(tckms_error_message(tckms_last_error()), '\x1b') == NULL);
+  tckms_config_free(config);
+  client = client_of(config_for("http://127.0.0.1:1"));
+  CHECK_STATUS(tckms_call(client, secret, "{}", &response), TCKMS_ERR_MALFORMED_ACTION);
+  CHECK(strstr(tckms_error_message(tckms_last_error()), "SECRETsecretSECRETsecretSECRETsec") == NULL);
+  CHECK(strstr(tckms_error_action(tckms_last_error()), "SECRETsecretSECRETsecretSECRETsec") == NULL);
+  tckms_client_free(client);
+}
+
 static void a_ca_bundle_holds_certificates(void) {
   static const char *const bad[] = {"", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
                                     "-----BEGIN CERTIFICATE-----\n"};
@@ -850,6 +908,8 @@ int main(void) {
   a_refused_value_changes_nothing();
 
   a_client_needs_a_region_and_credentials();
+  a_bad_ca_bundle_is_told_in_words();
+  a_region_and_an_action_are_repeated_in_part();
   a_ca_bundle_holds_certificates();
   a_derived_client_takes_limits_only();
 

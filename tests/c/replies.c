@@ -236,6 +236,18 @@ static void other_http_statuses_are_no_answer_of_the_service(void) {
   }
 }
 
+static void plain_http_on_a_tls_port_is_recognised(void) {
+  static const char *const pages[] = {
+      "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+      "<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br /></p>",
+      "Client sent an HTTP request to an HTTPS server.\n"};
+  size_t i;
+  for (i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+    fails_with((struct reply){.status = 400, .body = pages[i]}, TCKMS_ERR_HTTP_STATUS, TCKMS_CATEGORY_TRANSPORT, 0);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), "has to begin with https");
+  }
+}
+
 static void a_redirect_is_never_followed(void) {
   char elsewhere[64];
   char headers[128];
@@ -278,13 +290,78 @@ static void json_without_the_promised_fields_is_refused(void) {
   }
 }
 
-/* gzip was not asked for, so nobody unpacks it: a bomb stays as small as it came. */
+/* gzip was not asked for, and is not unpacked: a bomb stays as small as it came. */
 static void a_compressed_reply_is_not_unpacked(void) {
-  fails_with((struct reply){.status = 200,
-                            .headers = "Content-Encoding: gzip\r\n",
-                            .body = "\x1f\x8b\x08\0\0\0\0\0\0\x03",
-                            .body_len = 10},
-             TCKMS_ERR_RESPONSE_NOT_JSON, TCKMS_CATEGORY_TRANSPORT, 0);
+  static const char *const headers[] = {"Content-Encoding: gzip\r\n", "content-encoding: identity, BR\r\n",
+                                        "Content-Encoding: identity\r\nContent-Encoding: zstd\r\n"};
+  static const char *const names[] = {"\"gzip\"", "\"BR\"", "\"zstd\""};
+  size_t i;
+  for (i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+    fails_with((struct reply){.status = 200,
+                              .headers = headers[i],
+                              .body = "\x1f\x8b\x08\0\0\0\0\0\0\x03",
+                              .body_len = 10},
+               TCKMS_ERR_RESPONSE_NOT_JSON, TCKMS_CATEGORY_TRANSPORT, 0);
+    last_error_has_http_status(200);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), "content coding");
+    CHECK_HAS(tckms_error_message(tckms_last_error()), names[i]);
+  }
+  /* An error page says what it is, however it is coded. */
+  fails_with((struct reply){.status = 503, .headers = "Content-Encoding: gzip\r\n", .body = "\x1f\x8b"},
+             TCKMS_ERR_HTTP_UNAVAILABLE, TCKMS_CATEGORY_UNAVAILABLE, 1);
+}
+
+static void identity_is_asked_for_and_accepted(void) {
+  static const struct reply reply = {
+      .status = 200, .headers = "Content-Encoding: identity\r\n", .body = OUTPUT_EXAMPLE};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer blob = garbage();
+  char value[32];
+  server_start(&server, &reply, 1);
+  client = client_with_attempts(server.endpoint, 1);
+  CHECK_OK(encrypt(client, &blob));
+  tckms_buffer_free(&blob);
+  tckms_client_free(client);
+  server_stop(&server);
+  CHECK(request_header(server.requests[0], "accept-encoding", value, sizeof value));
+  CHECK_TEXT(value, "identity");
+}
+
+/* A reply says whose it is by its KeyId alone: one about another key belongs to another request. */
+static void a_reply_about_another_key_is_never_given_out(void) {
+  static const char other[] =
+      "{\"Response\":{\"CiphertextBlob\":\"x\",\"Plaintext\":\"AAAAAAAAAAAAAAAAAAAAAA==\","
+      "\"KeyId\":\"00000000-0000-0000-0000-000000000000\",\"RequestId\":\"r-7\"}}";
+  static const struct reply script[] = {{.status = 200, .body = other}, {.status = 200, .body = other},
+                                        {.status = 200, .body = other}, {.status = 200, .body = other},
+                                        {.status = 200, .body = other}, {.status = 200, .body = other}};
+  static struct server server;
+  tckms_client *client;
+  tckms_buffer one = garbage();
+  tckms_buffer two = garbage();
+  server_start(&server, script, 6);
+  client = client_with_attempts(server.endpoint, 4);
+  CHECK_STATUS(encrypt(client, &one), TCKMS_ERR_KEY_MISMATCH);
+  CHECK_EMPTY(one);
+  CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
+  CHECK_INT(tckms_error_retryable(tckms_last_error()), 0);
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), "00000000-0000-0000-0000-000000000000");
+  CHECK_TEXT(tckms_error_request_id(tckms_last_error()), "r-7");
+  CHECK_STATUS(tckms_generate_data_key(client, KEY_ID, 16, NULL, &one, &two), TCKMS_ERR_KEY_MISMATCH);
+  CHECK_EMPTY(one);
+  CHECK_EMPTY(two);
+  CHECK_STATUS(tckms_reencrypt(client, KEY_ID, "x", 1, NULL, NULL, &one), TCKMS_ERR_KEY_MISMATCH);
+  CHECK_EMPTY(one);
+  CHECK_STATUS(tckms_decrypt(client, KEY_ID, "x", 1, NULL, &one), TCKMS_ERR_KEY_MISMATCH);
+  CHECK_EMPTY(one);
+  /* An alias can stand for any key. */
+  CHECK_OK(tckms_encrypt(client, "alias/billing", "x", 1, NULL, &one));
+  tckms_buffer_free(&one);
+  CHECK_OK(tckms_decrypt(client, NULL, "x", 1, NULL, &one));
+  tckms_buffer_free(&one);
+  tckms_client_free(client);
+  server_stop(&server);
 }
 
 static void a_huge_reply_is_not_read(void) {
@@ -618,10 +695,13 @@ int main(void) {
   an_error_page_of_a_gateway_is_an_outage();
   too_many_requests_say_when_to_come_back();
   other_http_statuses_are_no_answer_of_the_service();
+  plain_http_on_a_tls_port_is_recognised();
   a_redirect_is_never_followed();
   what_is_not_json_is_refused();
   json_without_the_promised_fields_is_refused();
   a_compressed_reply_is_not_unpacked();
+  identity_is_asked_for_and_accepted();
+  a_reply_about_another_key_is_never_given_out();
   a_huge_reply_is_not_read();
   nothing_that_a_terminal_acts_on_comes_out_of_a_reply();
   a_reply_may_be_nested_as_deeply_as_it_likes();

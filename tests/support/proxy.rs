@@ -1,11 +1,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
 /// An HTTP proxy that does nothing but tunnels, for those who know its password.
 pub struct Proxy {
     address: String,
+    scheme: &'static str,
     asked_for: Arc<Mutex<Vec<String>>>,
 }
 
@@ -26,17 +28,55 @@ impl Proxy {
                 thread::spawn(move || serve(client, &record));
             }
         });
-        Self { address, asked_for }
+        Self { address, scheme: "http", asked_for }
+    }
+
+    /// The same under TLS: what stands before it takes TLS away. Its certificate is written to `certificate`.
+    pub fn start_under_tls(certificate: &Path) -> Self {
+        let plain = Self::start();
+        let key = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate can be made");
+        std::fs::write(certificate, key.cert.pem()).expect("the certificate can be written");
+        let private = rustls_pki_types::PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the versions are known")
+            .with_no_client_auth()
+            .with_single_cert(vec![key.cert.der().clone()], private)
+            .expect("the certificate is good");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be had");
+        let address = listener.local_addr().expect("it has an address").to_string();
+        let inner = plain.address;
+        thread::spawn(move || take_tls_away(listener, Arc::new(config), &inner));
+        Self { address, scheme: "https", ..plain }
     }
 
     pub fn url_for(&self, user: &str) -> String {
-        format!("http://{user}@{}", self.address)
+        format!("{}://{user}@{}", self.scheme, self.address)
     }
 
     /// The first lines of all requests so far.
     pub fn asked_for(&self) -> Vec<String> {
         self.asked_for.lock().unwrap().clone()
     }
+}
+
+fn take_tls_away(listener: TcpListener, config: Arc<rustls::ServerConfig>, inner: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    runtime.block_on(async {
+        listener.set_nonblocking(true).expect("a socket can be that");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is one");
+        let acceptor = tokio_rustls::TlsAcceptor::from(config);
+        while let Ok((client, _)) = listener.accept().await {
+            let (acceptor, inner) = (acceptor.clone(), inner.to_owned());
+            // That it ends with an error only means that one side has gone.
+            tokio::spawn(async move {
+                let mut client = acceptor.accept(client).await?;
+                let mut server = tokio::net::TcpStream::connect(inner).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
 }
 
 fn serve(mut client: TcpStream, record: &Mutex<Vec<String>>) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::encryption_context;
 use crate::error::{Error, Result};
+use crate::sanitize::excerpt;
 use crate::status::Status;
 
 /// Longest context that is written, in bytes of its JSON form: the service takes 1024 characters.
@@ -59,8 +60,10 @@ impl Context {
     pub(crate) fn check_writable(&self) -> Result<()> {
         let reserved = |key: &&String| key.is_empty() || key.starts_with(RESERVED_PREFIX);
         if let Some(key) = self.0.keys().find(reserved) {
-            let message =
-                format!("the context has the key {key:?}; a key is not empty and does not begin with aws-crypto-");
+            let message = format!(
+                "the context has the key {}; a key is not empty and does not begin with aws-crypto-",
+                excerpt(key)
+            );
             return Err(Error::new(Status::ReservedContextKey, message));
         }
         Ok(())
@@ -127,7 +130,10 @@ impl Context {
                 Some(_) => "has another value",
                 None => "is not in the message",
             };
-            return Err(Error::new(Status::ContextMismatch, format!("the expected context's key {key:?} {reason}")));
+            return Err(Error::new(
+                Status::ContextMismatch,
+                format!("the expected context's key {} {reason}", excerpt(key)),
+            ));
         }
         Ok(())
     }
@@ -140,7 +146,8 @@ impl Context {
                 None => missing.insert(key, value),
                 Some(found) if found == value => {}
                 Some(_) => {
-                    let message = format!("the reproduced context's key {key:?} has another value in the message");
+                    let message =
+                        format!("the reproduced context's key {} has another value in the message", excerpt(key));
                     return Err(Error::new(Status::ContextMismatch, message));
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::sanitize::quoted;
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
@@ -47,8 +48,9 @@ impl KmsKey {
     fn wrapped(&self, named_key_id: &str, blob: String) -> Result<WrappedKey> {
         if named_key_id != self.key_id {
             let message = format!(
-                "the reply is about CMK {named_key_id:?}, {:?} was asked for; a keyring takes key ids, not aliases",
-                self.key_id
+                "the reply is about CMK {}, {} was asked for; a keyring takes key ids, not aliases",
+                quoted(named_key_id),
+                quoted(&self.key_id)
             );
             return Err(Error::new(Status::KeyMismatch, message).with_key_id(named_key_id));
         }

@@ -12,6 +12,7 @@ use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::sanitize::quoted;
 use crate::seal::keys::names::{self, NAME_MAX, RESERVED_PREFIX};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::secret::Secret;
@@ -100,7 +101,7 @@ impl WrappingKey for RsaKey {
 
     fn unwrap(&self, _: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
         let failed = || {
-            let message = format!("the RSA key {:?} does not unwrap the data key", self.name);
+            let message = format!("the RSA key {} does not unwrap the data key", quoted(&self.name));
             Error::new(Status::NoMatchingKey, message)
         };
         let Half::Private(key) = &self.half else { return Err(failed()) };

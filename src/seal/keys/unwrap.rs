@@ -11,6 +11,7 @@ use super::recent_unwraps::{Recent, RecentUnwraps, Unwrapped};
 use super::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
 use crate::call_control;
 use crate::error::{Error, Result};
+use crate::sanitize::quoted_up_to;
 use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::Id;
 use crate::seal::format::context::Context;
@@ -200,9 +201,5 @@ fn no_match(keyring: &KeyringView<'_>, header: &Header) -> Error {
 
 /// A text of a header that nobody has authenticated, as far as it helps.
 fn beginning_of(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
+    quoted_up_to(text, 100)
 }
