@@ -15,6 +15,12 @@ use crate::identity::auth::Authorization;
 /// Requests remembered; older ones are forgotten.
 const CAPACITY: usize = 100_000;
 
+/// Most memory that they take, in bytes. Ordinary requests stay far below.
+const MAX_SIZE: usize = 128 << 20;
+
+/// What a record takes beside its texts, about.
+const RECORD_OVERHEAD: usize = 512;
+
 /// Longest header value or field name kept, so that the request log's size has a bound.
 const MAX_TEXT: usize = 200;
 
@@ -86,6 +92,12 @@ impl Record {
         }
     }
 
+    fn size(&self) -> usize {
+        let texts = [&*self.action, &self.method, &self.path, &self.secret_id, &self.signed_headers, &self.headers];
+        let fields = self.fields.iter().map(|field| field.len() + size_of::<Box<str>>());
+        RECORD_OVERHEAD + texts.iter().map(|text| text.len()).sum::<usize>() + fields.sum::<usize>()
+    }
+
     fn to_json(&self) -> Value {
         let headers: Map<_, _> = self
             .headers
@@ -138,6 +150,8 @@ pub struct RequestLog(Mutex<Entries>);
 #[derive(Default)]
 struct Entries {
     records: VecDeque<Record>,
+    /// The memory that the records take.
+    size: usize,
     forgotten: u64,
     connections: u64,
 }
@@ -155,11 +169,13 @@ impl RequestLog {
 
     pub fn push(&self, record: Record) {
         let mut entries = self.entries();
-        if entries.records.len() == CAPACITY {
-            entries.records.pop_front();
+        entries.size += record.size();
+        entries.records.push_back(record);
+        while entries.records.len() > CAPACITY || entries.size > MAX_SIZE {
+            let Some(oldest) = entries.records.pop_front() else { break };
+            entries.size -= oldest.size();
             entries.forgotten += 1;
         }
-        entries.records.push_back(record);
     }
 
     pub fn reset(&self) {
@@ -219,5 +235,23 @@ mod tests {
         let names = vec!["x".repeat(10_000); 1000];
         let kept = field_names(names.iter().map(String::as_str));
         assert_eq!((kept.len(), kept[0].len()), (MAX_FIELDS, MAX_TEXT));
+    }
+
+    #[test]
+    fn the_memory_of_the_log_has_a_bound() {
+        let large = || {
+            let headers =
+                HEADERS.iter().fold(Request::builder(), |request, name| request.header(*name, "x".repeat(300)));
+            let mut record = record(headers);
+            record.fields = vec!["x".repeat(MAX_TEXT).into(); MAX_FIELDS];
+            record
+        };
+        let log = RequestLog::default();
+        let count = MAX_SIZE / large().size() + 100;
+        (0..count).for_each(|_| log.push(large()));
+        let entries = log.entries();
+        assert!(entries.size <= MAX_SIZE && count < CAPACITY);
+        assert_eq!(entries.records.len() + entries.forgotten as usize, count);
+        assert!((100..110).contains(&entries.forgotten));
     }
 }

@@ -59,10 +59,8 @@ pub fn import_key_material(emulator: &Emulator, mut params: Params) -> Answer {
     key.require_external()?;
     key.require_state(&[KeyState::Enabled, KeyState::PendingImport])?;
     let parameters = import_parameters(emulator, &token, &key_id, now)?;
-    let material = Padding::from_name(&parameters.algorithm)
-        .zip(Some(parameters.private_key()?))
-        .and_then(|(padding, key)| padding.decrypt(&key, &wrapped))
-        .ok_or_else(decrypt_error)?;
+    let padding = Padding::from_name(&parameters.algorithm).ok_or_else(decrypt_error)?;
+    let material = padding.decrypt(&parameters.private_key()?, &wrapped).ok_or_else(decrypt_error)?;
     let material = <[u8; 32]>::try_from(material).map_err(|material| wrong_length(material.len()))?;
     emulator.keys.import(&key_id, material, valid_to)?;
     Ok(json!({}))
