@@ -30,9 +30,9 @@ type request struct {
 	memory
 	action string
 	call   func(how C.tckms_go_how) C.tckms_go_outcome
-	// What gives back an outcome.
+	// What frees an outcome.
 	free func(*C.tckms_go_outcome)
-	// What is to be done after a call that nobody waits for any more; may be nil.
+	// What to do after a call that was abandoned; may be nil.
 	abandoned func()
 	// Whether the call is too short to be left in the background.
 	short bool
@@ -61,7 +61,7 @@ func (r *request) inBackground(ctx context.Context) bool {
 	return ctx.Done() != nil && !r.short
 }
 
-// Who has what a call in the background returned.
+// Who owns the outcome of a call in the background.
 const (
 	undecided int32 = iota
 	delivered

@@ -54,21 +54,21 @@ func NewClientFromEnv() (*Client, error) {
 
 func newClient(handle *C.tckms_client, made *config, total time.Duration, maxCalls int) *Client {
 	client := &Client{gate: newGate(maxCalls), total: total, handle: handle, providers: made.providers}
-	// A net for programs that forget to close. No call is in C then: it would still refer to the client.
+	// For programs that forget to close. No call is in C then: it would still refer to the client.
 	runtime.SetFinalizer(client, func(c *Client) { _ = c.Close() })
 	return client
 }
 
 // Close ends the client: further calls and those that wait for their turn return ErrClosed. Calls that are in C end as
-// they would have, and the last one gives back the connections and the wiped credentials. Keyrings that it was added to
-// go on using it. Close does not wait for them, may be called from everywhere, and again. The error is always nil.
+// they would have, and the last one frees the connections and the credentials. Keyrings that it was added to
+// go on using it. Close does not wait for them, and may be called from anywhere and more than once. The error is always nil.
 func (c *Client) Close() error {
 	c.gate.close(c.free)
 	runtime.SetFinalizer(c, nil)
 	return nil
 }
 
-// free is called once, when nobody uses the handle any more.
+// free is called once, when the handle is no longer used.
 func (c *Client) free() {
 	C.tckms_client_free(c.handle)
 	c.handle = nil

@@ -54,12 +54,12 @@ func DefaultTCCLICredentials(profile string) Credentials {
 // CVMRoleCredentials are those of the role that is bound to this CVM instance; "" is whichever is bound.
 func CVMRoleCredentials(role string) Credentials { return optionalText(C.TCKMS_GO_CVM_ROLE, role) }
 
-// OIDC is a role that is taken with a token in a file.
+// OIDC is a role that is assumed with a token in a file.
 type OIDC struct {
 	ProviderID string
 	TokenFile  string
 	RoleARN    string
-	// SessionName may be "" for one that is made.
+	// SessionName may be "" for a generated one.
 	SessionName string
 	// Duration may be 0 for two hours.
 	Duration time.Duration
@@ -78,10 +78,10 @@ func OIDCCredentials(o OIDC) Credentials {
 // TKEPodCredentials are those of the pod's role, from what TKE puts into its environment.
 func TKEPodCredentials() Credentials { return number(C.TCKMS_GO_TKE_CREDENTIALS, 0) }
 
-// Role is a role that is taken with other credentials.
+// Role is a role that is assumed with other credentials.
 type Role struct {
 	ARN string
-	// SessionName may be "" for one that is made.
+	// SessionName may be "" for a generated one.
 	SessionName string
 	// Duration may be 0 for two hours.
 	Duration time.Duration

@@ -31,6 +31,11 @@
 // nil. What was sealed is complete when Close or SealFile returns nil; a SealWriter whose plaintext is not whole is left
 // with Abort.
 //
+// # Keys that sign
+//
+// NewSigner gives a crypto.Signer whose key stays in KMS. Sign, Verify, RSADecrypt, SM2Decrypt, CreateKey and their siblings
+// are the calls for asymmetric keys and for the management of keys.
+//
 // # Units
 //
 // Lengths are in bytes. Times are time.Duration, counted in milliseconds and rounded up. 0 is the default in

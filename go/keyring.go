@@ -86,7 +86,7 @@ type Keyring struct {
 // NewKeyring makes a keyring without keys.
 func NewKeyring(o KeyringOptions) (*Keyring, error) {
 	k := &Keyring{gate: newGate(o.MaxConcurrentCalls), handle: C.tckms_keyring_new()}
-	// A net for programs that forget to close. No call and no stream uses it then: they would still refer to it.
+	// For programs that forget to close. No call and no stream uses it then: they would still refer to it.
 	runtime.SetFinalizer(k, func(k *Keyring) { _ = k.Close() })
 	if err := o.set(k.handle); err != nil {
 		_ = k.Close()
@@ -194,15 +194,15 @@ func (k *Keyring) addRSA(half C.tckms_go_rsa_half, namespace, name string, pem [
 }
 
 // Close ends the keyring: further calls and those that wait for their turn return ErrClosed. Calls that are in C end as
-// they would have, writers and readers go on, and the last one gives back what there is and wipes the cache. Close does
-// not wait for them, may be called from everywhere, and again. The error is always nil.
+// they would have, writers and readers go on, and the last one frees the keyring and wipes the cache. Close does not
+// wait for them, and may be called from anywhere and more than once. The error is always nil.
 func (k *Keyring) Close() error {
 	k.gate.close(k.free)
 	runtime.SetFinalizer(k, nil)
 	return nil
 }
 
-// free is called once, when nobody uses the handle any more.
+// free is called once, when the handle is no longer used.
 func (k *Keyring) free() {
 	C.tckms_keyring_free(k.handle)
 	k.handle = nil

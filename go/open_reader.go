@@ -114,7 +114,7 @@ func (r *OpenReader) idle() error {
 	return nil
 }
 
-// Close gives back what the reader holds, and wipes it. It neither reads on nor closes the reader below, and says nothing
+// Close frees and wipes what the reader holds. It neither reads on nor closes the underlying reader, and says nothing
 // about the message: only the io.EOF of Read does. The error is always nil.
 func (r *OpenReader) Close() error {
 	r.s.free()

@@ -76,7 +76,7 @@ func (w *SealWriter) Write(p []byte) (int, error) {
 }
 
 // Close writes the end of the message; without it no reader takes the message for a whole one. It does not close the
-// writer below. After an earlier failure it writes nothing and returns that.
+// underlying writer. After an earlier failure it writes nothing and returns that.
 func (w *SealWriter) Close() error {
 	if w.err != nil {
 		if w.err == ErrClosed {
@@ -98,14 +98,14 @@ func (w *SealWriter) Close() error {
 	return nil
 }
 
-// Abort leaves the message without an end, and gives back what the writer holds. After Close it does nothing.
+// Abort leaves the message without an end, and frees what the writer holds. After Close it does nothing.
 func (w *SealWriter) Abort() {
 	if w.err == nil {
 		w.end(ErrAborted)
 	}
 }
 
-// end keeps the first error, and gives back everything else.
+// end keeps the first error, and frees everything else.
 func (w *SealWriter) end(err error) error {
 	w.s.free()
 	w.err = err

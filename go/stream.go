@@ -46,7 +46,7 @@ func (k *Keyring) newStream(ctx context.Context, action string, e EncryptionCont
 		return nil, err
 	}
 	core := &streamCore{handle, k, make([]byte, chunk)}
-	// A net for programs that forget to close.
+	// For programs that forget to close.
 	runtime.SetFinalizer(core, (*streamCore).free)
 	return &stream{ctx: ctx, action: action, core: core}, nil
 }

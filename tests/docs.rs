@@ -16,7 +16,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// The Markdown files that users read.
 fn documents() -> Vec<PathBuf> {
-    let mut found = vec![root().join("emulator/README.md")];
+    let mut found = vec![root().join("emulator/README.md"), root().join("go/README.md")];
     found.extend(
         fs::read_dir(root())
             .unwrap()
@@ -197,6 +197,22 @@ fn no_message_has_debug_text() {
                 let debug = [":?}", ":#?}", "{:?", "dbg!"].iter().any(|form| line.contains(form));
                 assert!(!debug, "{}:{}: {line}", path.display(), number + 1);
             }
+        }
+    }
+}
+
+/// The papers name files by their paths, and files move.
+#[test]
+fn every_path_in_the_papers_exists() {
+    for paper in ["ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"] {
+        let text = read(paper);
+        for path in
+            text.split('`').skip(1).step_by(2).filter(|code| code.contains('/') && !code.contains([' ', '<', ':']))
+        {
+            if path.contains("NAME") || path.starts_with("target/") || path.starts_with("go/v") {
+                continue;
+            }
+            assert!(root().join(path).exists(), "{paper} names {path}, which does not exist");
         }
     }
 }
