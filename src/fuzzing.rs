@@ -1,5 +1,6 @@
 //! What fuzz targets need and C has not: a reply of the service that comes from nowhere. Only built for fuzzing.
 
+use crate::client::KeyInfo;
 use crate::error::Result;
 use crate::http::exchange::HttpReply;
 use crate::secret::Secret;
@@ -15,4 +16,11 @@ pub fn read_reply(status: u16, body: &[u8]) -> Result<[usize; 4]> {
         response.ciphertext_blob().map_or(0, length),
         response.plaintext().map_or(0, |plaintext| plaintext.len()),
     ])
+}
+
+/// Reads the description of a key, and tells how long its texts are.
+pub fn read_key_info(body: &[u8]) -> Result<usize> {
+    let reply = HttpReply { status: 200, body: Secret::copy_of(body)?, date: None, retry_after: None };
+    let key: KeyInfo = reply.fields()?;
+    Ok([key.key_id, key.alias, key.description, key.key_state, key.key_usage].iter().map(String::len).sum())
 }

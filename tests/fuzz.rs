@@ -95,6 +95,11 @@ fn any_text_may_be_a_context() {
 }
 
 #[test]
+fn any_bytes_may_be_a_key_or_a_signature() {
+    Target { name: "asymmetric", goals: 9, coverage: 300 }.passes();
+}
+
+#[test]
 fn any_bytes_may_be_a_reply_of_the_service() {
     Target { name: "service_reply", goals: 3, coverage: 350 }.passes();
 }

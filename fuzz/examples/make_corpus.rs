@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use tckms_fuzz::controls::{HEADER_IS_MADE_AUTHENTIC, LAX_POLICY, SIGNED_ALLOWED, SIZE_IS_SET, SMALL_LIMITS};
 use tckms_fuzz::{key, message, plaintext};
 
@@ -24,6 +26,9 @@ fn main() {
         ] {
             write("stream_decoder", &format!("{name}-{way}"), &[&controls[..], &message].concat());
         }
+    }
+    for (number, (choice, bytes)) in asymmetric().iter().enumerate() {
+        write("asymmetric", &format!("input-{number}"), &[&[*choice], bytes.as_slice()].concat());
     }
     for (number, text) in CONTEXTS.iter().enumerate() {
         write("context_json", &format!("context-{number}"), text.as_bytes());
@@ -66,6 +71,30 @@ fn version_2(signed: bool, keys: usize, len: usize) -> Vec<u8> {
     keyring.set_frame_len(FRAME).unwrap();
     keyring.seal(&plaintext(len), if keys == 1 { r#"{"b":"22","a":"1"}"# } else { "" }).unwrap()
 }
+
+/// Public keys, signatures and descriptions of keys, each with the byte that chooses its reader.
+fn asymmetric() -> Vec<(u8, Vec<u8>)> {
+    let mut inputs: Vec<_> = PUBLIC_KEYS.iter().map(|key| (0, BASE64.decode(key).unwrap())).collect();
+    for raw in [vec![1; 64], vec![0xff; 64], [vec![0; 63], vec![1]].concat(), vec![0x80; 96]] {
+        inputs.push((1, tckms::sign::raw_to_der(&raw).unwrap()));
+    }
+    inputs.extend(DESCRIPTIONS.iter().map(|json| (2, json.as_bytes().to_vec())));
+    inputs
+}
+
+/// Of P-256, P-384, SM2 and RSA-2048.
+const PUBLIC_KEYS: [&str; 4] = [
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZ4BGGsJqjsDYtxcfP3x2vPeS6GSABykQSDgf5Q3mVNZ5BAQfs+V4isaeS5/YTUqJ0xTOgbweB05E46kCCERTKQ==",
+    "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEdj/2Twk5icOEPurYU3TNgvDj2Do8L3Zp9D0hHAuMOnjws5QxinwzZ/8N8uSzIqrLy0OX52O8FJPHfA89wqbq4L4AwL14i/aZxAD7+5ut+PfCA3vRDl75HA/wv2gsnvd8",
+    "MFkwEwYHKoZIzj0CAQYIKoEcz1UBgi0DQgAEyTtCaM/qWmGE1GYZMBlG/uEB/BFXXGUY3w4cAuaI6EJnX/6VrITniA4F5PwXJnsP8HW/1koolickDZBaDPrJbw==",
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAxUxlpQrxnvU/fn0sLlHjBFHH1wMe086ZxcRNo3W2kljqo8qcS/Dzb2QaVE2pKHEpLlJwwb5BBK77zhXFTN2cL48IVqPJfV96xmfl/0TZXFWvLohnd5cda1S9vU+i/qzEFzbEZDMUA2zw0t/NchjBRDTVUk2CXVZDCfntyd3WzcAMup0crdlZtMKyvFF+h5GMzI3I5lxqys5NCj8nuXCbXOvoXltrLyR+uPuuv9+5GX3BZHlMDgsyPqkeVYfE2zJG1J+uc1Za4Oo3cbsSdflzb5WCVJ4aKK0wCqR47y1Oa9i70X+WJwNoifcxTm5CdnENAG77vd8s20eCdYJ+iHNanQIDAQAB",
+];
+
+const DESCRIPTIONS: [&str; 3] = [
+    r#"{"Response":{"KeyId":"93866e69","Alias":"a","KeyState":"Enabled","KeyUsage":"ENCRYPT_DECRYPT","CreateTime":1}}"#,
+    r#"{"Response":{"KeyId":"k","Description":"\u0007","KeyRotationEnabled":true,"ValidTo":-1,"More":{}}}"#,
+    r#"{"Response":{"CreateTime":"soon"}}"#,
+];
 
 const CONTEXTS: [&str; 8] = [
     "",
