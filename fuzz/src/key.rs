@@ -1,4 +1,4 @@
-//! A custom key that hands out one fixed data key, whatever it is asked to unwrap.
+//! A custom key that gives one fixed data key, whatever it is to unwrap.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
@@ -58,11 +58,7 @@ unsafe extern "C" fn wrap(
 
 unsafe extern "C" fn unwrap(
     _userdata: *mut c_void,
-    _provider_id: *const c_char,
-    _info: *const u8,
-    _info_len: usize,
-    _wrapped: *const u8,
-    _wrapped_len: usize,
+    _wrapped: *const tckms_wrapped_key,
     context: *const c_char,
     data_key: *mut u8,
     data_key_len: usize,
