@@ -2,6 +2,8 @@
 //!
 //! What it does with links, mounts, full disks and the rights of files is in tests/tckms_seal/files.rs.
 
+#[path = "tckms_seal/attributes.rs"]
+mod attributes;
 #[path = "tckms_seal/files.rs"]
 mod files;
 #[path = "tckms_seal/tool.rs"]

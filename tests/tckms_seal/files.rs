@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::Path;
 
-use crate::harness::{Tool, names_in, needs_root, printed, text};
-use crate::support::{output_of, tool};
+use crate::attributes::{ACL, DEFAULT_ACL, LABEL, access_control_list, attribute, remove_attribute, set_attribute};
+use crate::harness::{Need, Tool, names_in, printed, text};
 
 /// A call that has to fail, with this exit status and this text in its message.
 fn refused(output: &std::process::Output, code: i32, expected: &str) {
@@ -106,45 +105,12 @@ fn closed_standard_descriptors_are_errors_where_they_are_needed() {
 
 /* ---- Who may do what with a file ---- */
 
-/// An access control list as the kernel has it: mode bits, and rights of users.
-fn access_control_list(owner: u16, users: &[(u32, u16)], group: u16, mask: u16, other: u16) -> Vec<u8> {
-    let mut bytes = 2_u32.to_le_bytes().to_vec();
-    let mut entry = |tag: u16, rights: u16, id: u32| {
-        bytes.extend(tag.to_le_bytes());
-        bytes.extend(rights.to_le_bytes());
-        bytes.extend(id.to_le_bytes());
-    };
-    entry(1, owner, u32::MAX);
-    users.iter().for_each(|(id, rights)| entry(2, *rights, *id));
-    entry(4, group, u32::MAX);
-    entry(0x10, mask, u32::MAX);
-    entry(0x20, other, u32::MAX);
-    bytes
-}
-
-fn set_attribute(file: &Path, name: &str, value: &[u8]) {
-    let path = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
-    let name = std::ffi::CString::new(name).unwrap();
-    // SAFETY: two strings and a value with its length.
-    let result = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
-    assert_eq!(result, 0, "this file system has no {name:?}: {}", std::io::Error::last_os_error());
-}
-
-fn attribute(file: &Path, name: &str) -> Option<Vec<u8>> {
-    let path = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
-    let name = std::ffi::CString::new(name).unwrap();
-    let mut value = vec![0; 1024];
-    // SAFETY: two strings and memory with its length.
-    let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
-    usize::try_from(len).ok().map(|len| value[..len].to_vec())
-}
-
-const ACL: &str = "system.posix_acl_access";
-
 #[test]
 fn a_replaced_file_keeps_its_rights() {
-    needs_root();
     let tool = Tool::new();
+    if !tool.can("a_replaced_file_keeps_its_rights", &[Need::Root, Need::Attributes]) {
+        return;
+    }
     let out = tool.file("out");
     let label = b"system_u:object_r:etc_t:s0\0";
     for (mode, sealing) in [(0o640, true), (0o604, false), (0o400, true), (0o777, false), (0o000, true), (0o2750, true)]
@@ -154,7 +120,7 @@ fn a_replaced_file_keeps_its_rights() {
         fs::write(&out, "before").unwrap();
         chown(&out, Some(1234), Some(4321)).unwrap();
         fs::set_permissions(&out, fs::Permissions::from_mode(mode)).unwrap();
-        set_attribute(&out, "security.selinux", label);
+        set_attribute(&out, LABEL, label);
         let before = fs::metadata(&out).unwrap();
         let arguments = if sealing { &["-k"][..] } else { &["-d", "-k"] };
         let done = tool.run(&[arguments, &[tool.key(), "-o", "out"]].concat(), if sealing { b"x" } else { &sealed });
@@ -162,7 +128,7 @@ fn a_replaced_file_keeps_its_rights() {
         let after = fs::metadata(&out).unwrap();
         assert_eq!((after.mode() & 0o7777, after.uid(), after.gid()), (mode, 1234, 4321));
         assert_ne!(before.ino(), after.ino());
-        assert_eq!(attribute(&out, "security.selinux").unwrap(), label);
+        assert_eq!(attribute(&out, LABEL).unwrap(), label);
         assert_eq!(attribute(&out, ACL), None);
     }
 }
@@ -170,6 +136,9 @@ fn a_replaced_file_keeps_its_rights() {
 #[test]
 fn a_replaced_file_keeps_its_access_control_list_and_inherits_none() {
     let tool = Tool::new();
+    if !tool.can("a_replaced_file_keeps_its_access_control_list_and_inherits_none", &[Need::Attributes]) {
+        return;
+    }
     let list = access_control_list(6, &[(1000, 4), (1001, 6)], 4, 6, 0);
     let out = tool.file("out");
     fs::write(&out, "before").unwrap();
@@ -178,32 +147,23 @@ fn a_replaced_file_keeps_its_access_control_list_and_inherits_none() {
     assert_eq!(attribute(&out, ACL).unwrap(), list);
     assert_eq!(fs::metadata(&out).unwrap().mode() & 0o777, 0o660);
     // The folder gives new files a list; a file that had none gets none.
-    set_attribute(tool.scratch.path(), "system.posix_acl_default", &access_control_list(7, &[(1000, 7)], 7, 7, 0));
+    set_attribute(tool.scratch.path(), DEFAULT_ACL, &access_control_list(7, &[(1000, 7)], 7, 7, 0));
     let plain = tool.file("plain");
     fs::write(&plain, "").unwrap();
-    tool.shell("rm -f plain; (umask 077; mkdir aside; cd aside; : >plain); mv aside/plain plain");
-    output_of(tool_command("sh").args(["-c", "cp out plain"]).current_dir(tool.scratch.path()));
-    // SAFETY: two strings.
-    unsafe { libc::removexattr(c_path(&plain).as_ptr(), c"system.posix_acl_access".as_ptr()) };
+    remove_attribute(&plain, ACL);
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(attribute(&plain, ACL), None);
     assert_eq!(tool.code(&["-k", tool.key(), "-o", "plain"], b"x"), 0);
     assert_eq!((attribute(&plain, ACL), fs::metadata(&plain).unwrap().mode() & 0o777), (None, 0o640));
 }
 
-fn tool_command(name: &str) -> std::process::Command {
-    tool(name)
-}
-
-fn c_path(path: &Path) -> std::ffi::CString {
-    std::ffi::CString::new(path.to_str().unwrap()).unwrap()
-}
-
 /// A user who may replace the file but not give it away.
 #[test]
 fn what_cannot_be_kept_is_said_and_the_file_is_not_wider_open() {
-    needs_root();
     let tool = Tool::new();
+    if !tool.can("what_cannot_be_kept_is_said_and_the_file_is_not_wider_open", &[Need::AnotherUser, Need::Attributes]) {
+        return;
+    }
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
     fs::write(tool.file("sealed"), sealed).unwrap();
     fs::set_permissions(tool.file("sealed"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -243,8 +203,10 @@ fn what_cannot_be_kept_is_said_and_the_file_is_not_wider_open() {
 /// As on a file system that has one mode for all files, or for root without all of its rights.
 #[test]
 fn a_mode_that_cannot_be_set_is_said() {
-    needs_root();
     let tool = Tool::new();
+    if !tool.can("a_mode_that_cannot_be_set_is_said", &[Need::Root]) {
+        return;
+    }
     let out = tool.file("out");
     fs::write(&out, "before").unwrap();
     chown(&out, Some(1234), Some(4321)).unwrap();
@@ -265,6 +227,9 @@ fn a_mode_that_cannot_be_set_is_said() {
 #[test]
 fn a_mounted_file_is_written_in_place() {
     let tool = Tool::new();
+    if !tool.can("a_mounted_file_is_written_in_place", &[Need::Mounts]) {
+        return;
+    }
     for mounted in [
         "mkdir a; printf before >a/file; mount --bind a/file out",
         "mount -t tmpfs none m; printf before >m/file; mount --bind m/file out",
@@ -293,6 +258,9 @@ fn a_mounted_file_is_written_in_place() {
 #[test]
 fn a_mounted_file_is_written_in_place_without_proc() {
     let tool = Tool::new();
+    if !tool.can("a_mounted_file_is_written_in_place_without_proc", &[Need::Mounts]) {
+        return;
+    }
     let script = "echo before >out; chmod 640 out; mount --bind out out; ls -i out; printf hello | seal >sealed; mount -t tmpfs none /proc; \
                   open -o out sealed; ls -i out; cat out; stat -c %a out; ls -A";
     let output = printed(&tool.shell_with_mounts(script));
@@ -303,9 +271,12 @@ fn a_mounted_file_is_written_in_place_without_proc() {
 /// They have no folder where a file could be made, and no length.
 #[test]
 fn a_file_of_the_kernel_is_written_in_place() {
-    needs_root();
     let tool = Tool::new();
-    let script = "hostname >before; printf tckms-test | seal >sealed; open -o /proc/sys/kernel/hostname sealed; cat /proc/sys/kernel/hostname";
+    if !tool.can("a_file_of_the_kernel_is_written_in_place", &[Need::Mounts]) {
+        return;
+    }
+    let script =
+        "printf tckms-test | seal >sealed; open -o /proc/sys/kernel/hostname sealed; cat /proc/sys/kernel/hostname";
     assert_eq!(printed(&tool.shell_with_options(&["--mount", "--uts"], script)), "tckms-test\n");
 }
 
@@ -313,6 +284,9 @@ fn a_file_of_the_kernel_is_written_in_place() {
 #[test]
 fn what_cannot_be_written_is_refused_before_the_work() {
     let tool = Tool::new();
+    if !tool.can("what_cannot_be_written_is_refused_before_the_work", &[Need::Mounts]) {
+        return;
+    }
     let refusals = [
         (": >out; mount --bind out out; mount -o remount,bind,ro out", "out: Read-only file system"),
         ("mkdir -p m; mount -t tmpfs -o ro none m", "m/new: Read-only file system"),
@@ -335,9 +309,10 @@ fn what_cannot_be_written_is_refused_before_the_work() {
 
 #[test]
 fn immutable_files_and_folders_are_refused_before_the_work() {
-    needs_root();
     let tool = Tool::new();
-    let no_attributes = "this machine's file system or the rights of this test do not allow chattr";
+    if !tool.can("immutable_files_and_folders_are_refused_before_the_work", &[Need::Chattr]) {
+        return;
+    }
     for (prepare, name, expected) in [
         (": >out; chattr +i out", "out", "out: Operation not permitted"),
         (": >out; chattr +a out", "out", "out: Operation not permitted"),
@@ -346,7 +321,7 @@ fn immutable_files_and_folders_are_refused_before_the_work() {
     ] {
         let undo = "chattr -ia out d 2>/dev/null || true; ls -A d 2>/dev/null || true; rm -rf out d";
         let prepared = tool.shell(&format!("{prepare} || {{ {undo}; exit 77; }}"));
-        assert!(prepared.status.success(), "{no_attributes}: {}", text(&prepared.stderr));
+        assert!(prepared.status.success(), "{}", text(&prepared.stderr));
         let output = tool.shell(&format!("TCKMS_ENDPOINT=http://127.0.0.1:9; echo x | seal -o {name}"));
         let left = printed(&tool.shell(undo));
         refused(&output, 1, &format!("tckms-seal: {expected}\n"));
@@ -360,8 +335,10 @@ fn immutable_files_and_folders_are_refused_before_the_work() {
 
 #[test]
 fn in_a_folder_that_is_not_writable_a_writable_file_is_written_in_place() {
-    needs_root();
     let tool = Tool::new();
+    if !tool.can("in_a_folder_that_is_not_writable_a_writable_file_is_written_in_place", &[Need::AnotherUser]) {
+        return;
+    }
     let script = "mkdir d t; printf before >d/out; chmod 666 d/out; printf hello | seal >sealed; chmod 555 d; ls -i d; \
                   TMPDIR=$PWD/t open -o d/out sealed; ls -i d; cat d/out; ls -A d t; \
                   printf x | TMPDIR=$PWD/t seal -o d/new || true; TMPDIR=/nonexistent open -o d/out sealed || true; cat d/out";
@@ -378,6 +355,9 @@ fn in_a_folder_that_is_not_writable_a_writable_file_is_written_in_place() {
 #[test]
 fn a_full_disk_is_an_error_at_each_stage() {
     let tool = Tool::new();
+    if !tool.can("a_full_disk_is_an_error_at_each_stage", &[Need::Mounts, Need::Chattr]) {
+        return;
+    }
     let fill = "mkdir -p m; mount -t tmpfs -o size=256k none m; head -c 100000 /dev/zero >small; head -c 300000 /dev/zero >big; \
                 seal -o sealed big; seal -o sealed-small small";
     for (script, expected) in [
@@ -445,8 +425,10 @@ fn a_dangling_link_is_followed() {
 /// As root, with things of others, and as someone else with things of root.
 #[test]
 fn in_a_sticky_folder_nothing_of_another_owner_is_used() {
-    needs_root();
     let tool = Tool::new();
+    if !tool.can("in_a_sticky_folder_nothing_of_another_owner_is_used", &[Need::AnotherUser]) {
+        return;
+    }
     let sticky = tool.file("sticky");
     fs::create_dir(&sticky).unwrap();
     let prepare = "printf before >victim; chmod 666 victim; cd sticky; rm -rf *; ln -s ../victim link; ln -s nothing dangling; ln -s .. up; mkfifo pipe; \

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::attributes::{ACL, LABEL, access_control_list, try_set_attribute};
 use crate::support::{self, Emulator, Scratch, dist, output_of};
 
 pub struct Tool {
@@ -44,20 +45,12 @@ impl Tool {
 
     /// The same with options of unshare.
     pub fn shell_with_options(&self, options: &[&str], script: &str) -> Output {
-        let unshare = support::tool("unshare");
-        // SAFETY: it only asks.
-        let user: &[&str] = if unsafe { libc::geteuid() } == 0 { &[] } else { &["--map-root-user"] };
-        let program = unshare.get_program().to_owned();
-        let mut command = self.shell_command(program.to_str().unwrap(), &[options, user, &["sh"]].concat(), script);
-        let output = run_with_input(&mut command, b"");
-        let said = text(&output.stderr);
-        assert!(!said.contains("unshare: "), "this machine cannot give a test mounts of its own: {said}");
-        output
+        let unshare = support::tool("unshare").get_program().to_owned();
+        run_with_input(&mut self.shell_command(unshare.to_str().unwrap(), &[options, &["sh"]].concat(), script), b"")
     }
 
     /// The same as a user who may do nothing special, and who owns the folder. Only root can become one.
     pub fn shell_as_nobody(&self, script: &str) -> Output {
-        needs_root();
         let options = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh"];
         std::os::unix::fs::chown(self.scratch.path(), Some(65_534), Some(65_534)).unwrap();
         let program = support::tool("setpriv").get_program().to_owned();
@@ -87,10 +80,60 @@ impl Tool {
     }
 }
 
-/// For a test that gives files to other users or becomes one.
-pub fn needs_root() {
-    // SAFETY: it only asks.
-    assert_eq!(unsafe { libc::geteuid() }, 0, "this test acts for other users, which only root can; run it as root");
+/// What only some machines and some users can do.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// To give files to other users.
+    Root,
+    /// To become a user who may do nothing special, and who can reach the test's folder and the tool.
+    AnotherUser,
+    /// Mounts and a host name of the test's own.
+    Mounts,
+    /// chattr on the file system of the test's folder.
+    Chattr,
+    /// Access control lists and SELinux labels on the file system of the test's folder.
+    Attributes,
+}
+
+impl Tool {
+    /// Whether this machine and this user can do it all. If not, the name of the test is told with what is missing.
+    pub fn can(&self, test: &str, needs: &[Need]) -> bool {
+        let missing = needs.iter().find(|need| !self.has(**need));
+        if let Some(need) = missing {
+            let line =
+                format!("NOT TESTED: tckms-seal, {test}: it needs {need:?}, as root on an ordinary file system.\n");
+            // Past the test runner, which does not show what a passing test prints.
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+        }
+        missing.is_none()
+    }
+
+    fn has(&self, need: Need) -> bool {
+        // SAFETY: it only asks.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        let does = |output: Output| output.status.success();
+        let mounts = "mount -t tmpfs none /mnt; hostname probe 2>/dev/null || echo probe >/proc/sys/kernel/hostname";
+        is_root
+            && match need {
+                Need::Root => true,
+                Need::AnotherUser => {
+                    does(self.shell_as_nobody("test -x \"$TOOL\"; test -d \"$PWD\"; : >probe; rm probe"))
+                }
+                Need::Mounts => does(self.shell_with_options(&["--mount", "--uts"], mounts)),
+                Need::Chattr => {
+                    does(self.shell(
+                        ": >probe; for flag in a i; do chattr +$flag probe; chattr -$flag probe; done; rm probe",
+                    ))
+                }
+                Need::Attributes => {
+                    let file = self.scratch.write("probe", "");
+                    let list = access_control_list(6, &[(1000, 4)], 4, 4, 0);
+                    let can = try_set_attribute(&file, ACL, &list) && try_set_attribute(&file, LABEL, b"a:b:c:s0\0");
+                    fs::remove_file(file).unwrap();
+                    can
+                }
+            }
+    }
 }
 
 pub fn names_in(folder: &Path) -> Vec<String> {
