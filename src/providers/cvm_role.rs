@@ -92,7 +92,7 @@ impl<'a> Metadata<'a> {
 
 /// A metadata service that cannot be reached may not exist: this machine may not be a CVM instance.
 fn unavailable(error: Error) -> Error {
-    if error.status().category() != Category::Transport {
+    if error.status().category() != Category::Transport || error.status() == Status::ResponseTooLarge {
         return error;
     }
     let message = format!("this machine has no metadata service, or it does not answer: {error}");
