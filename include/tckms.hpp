@@ -95,7 +95,7 @@ using optional_text = std::optional<std::string_view>;
 /** A point in time, as credentials have one when they expire. */
 using time_point = std::chrono::system_clock::time_point;
 
-/** How much the log tells. */
+/** How much is logged. */
 enum class log_level : int {
   off = TCKMS_LOG_OFF,
   error = TCKMS_LOG_ERROR,
@@ -765,7 +765,7 @@ struct key_filter {
   std::optional<std::string> search;
 };
 
-/** What the service tells of a CMK. */
+/** What the service knows about a CMK. */
 struct key_info {
   std::string key_id;
   std::string alias;
@@ -1118,7 +1118,7 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Succeeds when the signature is valid; else the error is TCKMS_ERR_SIGNATURE_INVALID, or tells why it is not known. */
+  /** Succeeds when the signature is valid; else the error is TCKMS_ERR_SIGNATURE_INVALID, or says why it is not known. */
   result<void> verify(std::string_view key_id, sign_algorithm algorithm, byte_view message, byte_view signature) const {
     const detail::c_string key(key_id);
     return detail::done(tckms_verify(get(), key.get(), static_cast<int>(algorithm), message.data(), message.size(),
@@ -1206,7 +1206,7 @@ class client {
     return created_key{std::string(key_id.text()), std::string(tag_failure.text())};
   }
 
-  /** What the service tells of a CMK. */
+  /** What the service knows about a CMK. */
   result<key_info> describe_key(std::string_view key_id) const {
     const detail::c_string key(key_id);
     tckms_key_info *found = nullptr;
@@ -1241,7 +1241,7 @@ class client {
   /** Has the service rotate a symmetric CMK now. */
   result<void> rotate_key(std::string_view key_id) const { return about_key(tckms_rotate_key, key_id); }
 
-  /** Schedules a disabled CMK for deletion in 7 to 30 days, and tells when that is. */
+  /** Schedules a disabled CMK for deletion in 7 to 30 days, and returns when that is. */
   result<time_point> schedule_key_deletion(std::string_view key_id, int days) const {
     const detail::c_string key(key_id);
     std::int64_t seconds = 0;
@@ -1404,14 +1404,14 @@ inline result<signer> client::new_signer(std::string_view key_id, sign_algorithm
   return detail::made(number, signer(made), key);
 }
 
-/** Turns a signature of ECDSA or SM2 from DER into r and s side by side, of `raw_size` bytes together. */
+/** Turns a signature of ECDSA or SM2 from DER into r followed by s, `raw_size` bytes together. */
 inline result<buffer> signature_to_raw(byte_view signature, std::size_t raw_size) {
   buffer out;
   const auto number = tckms_signature_to_raw(signature.data(), signature.size(), raw_size, out.out());
   return detail::made(number, std::move(out));
 }
 
-/** Turns r and s side by side into a signature in DER. */
+/** Turns r followed by s into a signature in DER. */
 inline result<buffer> signature_from_raw(byte_view raw) {
   buffer out;
   const auto number = tckms_signature_from_raw(raw.data(), raw.size(), out.out());

@@ -195,6 +195,17 @@ fn no_old_name_is_left() {
         "TCKMS_ERR_SECRET_ID_NOT_FOUND",
         "tckms_config_set_international_endpoint",
         "tckms_config_set_plaintext_http_to_any_host_allowed",
+        // C++
+        "value_or_throw",
+        "tckms::failure",
+        "tckms::policy",
+        "set_plaintext_http_to_any_host_allowed",
+        "set_international_endpoint",
+        "set_message_bound",
+        // Go
+        "tckms.Context",
+        "RequireEncryptAllowDecrypt",
+        "PlaintextHTTPToAnyHostAllowed",
     ];
     for path in sources() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
