@@ -73,6 +73,8 @@ pub(crate) struct Pool {
     gauges: Arc<PoolGauges>,
     /// How many were opened, counted in all processes.
     opened: Arc<AtomicU64>,
+    /// How often the thread has slept, and so looked for events of all connections when it woke.
+    wakes: Arc<AtomicU64>,
 }
 
 impl Pool {
@@ -86,11 +88,17 @@ impl Pool {
             idle: Arc::new(IdleConnections::new(settings.pool, Arc::clone(&gauges))),
             gauges,
             opened,
+            wakes: Arc::default(),
         }
     }
 
     pub fn gauges(&self) -> &Arc<PoolGauges> {
         &self.gauges
+    }
+
+    /// To be counted up whenever the thread has slept.
+    pub fn wakes(&self) -> &Arc<AtomicU64> {
+        &self.wakes
     }
 
     /// Longest body of a reply that is read.
@@ -142,7 +150,14 @@ impl Pool {
             drop(open);
             idle.retain(|connection| connection.number != number);
         });
-        Ok(Connection { number, origin: origin.clone(), sender, meter, driver: driver.abort_handle() })
+        Ok(Connection {
+            number,
+            origin: origin.clone(),
+            sender,
+            meter,
+            driver: driver.abort_handle(),
+            idle_since_wake: 0,
+        })
     }
 }
 
@@ -172,6 +187,8 @@ struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     meter: Arc<Meter>,
     driver: AbortHandle,
+    /// The pool's `wakes` when it became idle.
+    idle_since_wake: u64,
 }
 
 /// The right of one request to a connection.
@@ -199,8 +216,11 @@ impl<'a> Turn<'a> {
         loop {
             let mut connection = self.pool.idle.take(origin)?;
             // The runtime looks for events and runs the drivers that have any: afterwards a connection that the server
-            // closed, or that received something while it was idle, is closed here too.
-            tokio::task::yield_now().await;
+            // closed, or that received something while it was idle, is closed here too. It did so already if the thread
+            // slept while the connection was idle; once more would be one more system call.
+            if connection.idle_since_wake == self.pool.wakes.load(Ordering::Relaxed) {
+                tokio::task::yield_now().await;
+            }
             if connection.sender.ready().await.is_ok() {
                 return Some(connection);
             }
@@ -243,7 +263,8 @@ impl Lease<'_> {
 
     /// Keeps the connection for other requests.
     pub fn give_back(mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(mut connection) = self.connection.take() {
+            connection.idle_since_wake = self.turn.pool.wakes.load(Ordering::Relaxed);
             self.turn.pool.idle.put(connection);
         }
     }

@@ -14,7 +14,7 @@ use std::future::{Future, poll_fn};
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -75,8 +75,8 @@ impl HttpThread {
             given_up: AtomicBool::new(false),
             inside: AtomicBool::new(false),
         });
-        let runtime = descriptor::with_standard_occupied(|| build_runtime(&health))?;
         let pool = Arc::new(pool);
+        let runtime = descriptor::with_standard_occupied(|| build_runtime(&health, pool.wakes()))?;
         let pool_gauges = Arc::clone(pool.gauges());
         let (jobs, incoming) = unbounded_channel();
         let (end, ended) = sync_channel(0);
@@ -256,7 +256,8 @@ pub(crate) fn stop_if_it_is_this_one() {
     }
 }
 
-fn build_runtime(health: &Arc<ThreadHealth>) -> std::io::Result<Runtime> {
+fn build_runtime(health: &Arc<ThreadHealth>, wakes: &Arc<AtomicU64>) -> std::io::Result<Runtime> {
+    let wakes = Arc::clone(wakes);
     let (before, after) = (Arc::clone(health), Arc::clone(health));
     runtime::Builder::new_current_thread()
         .enable_all()
@@ -267,6 +268,7 @@ fn build_runtime(health: &Arc<ThreadHealth>) -> std::io::Result<Runtime> {
         .on_thread_unpark(move || {
             after.stop_if_gone();
             after.go_inside();
+            wakes.fetch_add(1, Ordering::Relaxed);
         })
         .build()
 }
