@@ -157,7 +157,7 @@ pub(crate) fn explain(error: &rustls::Error) -> String {
         rustls::Error::InvalidMessage(_) => return format!("the server does not speak TLS ({error})"),
         other => return other.to_string(),
     };
-    let reason = match certificate {
+    let advice = match certificate {
         CertificateError::UnknownIssuer => {
             "no trusted certificate issued it; a private CA is trusted by tckms_config_set_ca_file or TCKMS_CA_FILE"
         }
@@ -168,13 +168,9 @@ pub(crate) fn explain(error: &rustls::Error) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is for another host name"
         }
-        CertificateError::Revoked => "it was revoked",
-        CertificateError::BadEncoding => "it cannot be read",
-        CertificateError::BadSignature => "its signature is wrong",
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
         _ => return error.to_string(),
     };
-    format!("the server's certificate is not accepted: {reason}")
+    format!("{error}: {advice}")
 }
 
 #[cfg(test)]
