@@ -833,13 +833,13 @@ typedef struct tckms_fd_options {
   int signed_allowed;
   /**
    * Called on the caller's thread about ten times a second with the bytes of input that are done,
-   * and the bytes there are in all, UINT64_MAX where that is not known. It returns 0 to go on and
-   * anything else to stop, which ends the call with TCKMS_ERR_CANCELED at once, or as soon as a
-   * write that is under way is over. It must return: no longjmp() and no C++ exception may leave
-   * it.
+   * and the bytes there are in all, UINT64_MAX as long as that is not known. It returns 0 to go on
+   * and anything else to stop, which ends the call with TCKMS_ERR_CANCELED, within the keyring's
+   * total timeout at the latest. When the call succeeds, the last call of the callback has `done`
+   * equal to `total`: all is written then, so stopping is too late and what it returns is ignored.
    */
   int (*progress)(void *userdata, uint64_t done, uint64_t total);
-  /** Handed to `progress` as it is. */
+  /** Passed to `progress` as it is. */
   void *userdata;
 } tckms_fd_options;
 
@@ -1240,7 +1240,7 @@ tckms_status tckms_generate_data_key(const tckms_client *client,
  * Gets random bytes from the service's hardware.
  *
  * @param client  The client.
- * @param buf     Room for the bytes. Written only on success.
+ * @param buf     Memory for the bytes. Written only on success.
  * @param len     1 to 1024 bytes.
  * @return        TCKMS_OK or any status; see the chapter on errors.
  *
@@ -2055,8 +2055,7 @@ tckms_status tckms_stream_set_signed_allowed(tckms_stream *stream,
  * @param in        The next bytes.
  * @param in_len    0 or more bytes.
  * @param consumed  How many of them were taken. Give the rest again.
- * @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap
- *                  `in`.
+ * @param out       Memory for the output; may be NULL when `out_size` is 0. Must not overlap `in`.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
  * @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
@@ -2075,10 +2074,10 @@ tckms_status tckms_stream_update(tckms_stream *stream,
                                  size_t *produced);
 
 /**
- * Ends a stream: nothing can go in any more. Call it until `done` is 1, with new room each time.
+ * Ends a stream: nothing can go in any more. Call it until `done` is 1, with new memory each time.
  *
  * @param stream    The stream.
- * @param out       Room for what comes out; may be NULL when `out_size` is 0.
+ * @param out       Memory for the output; may be NULL when `out_size` is 0.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
  * @param done      1 when all has come out. Only then a message that was sealed is complete, and a
@@ -2095,7 +2094,7 @@ tckms_status tckms_stream_finish(tckms_stream *stream,
                                  int *done);
 
 /**
- * Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and
+ * Tells how much memory lets tckms_stream_update() take `in_len` bytes at once, and
  * tckms_stream_finish() after them bring out everything.
  *
  * @param stream    The stream.

@@ -89,6 +89,20 @@ in_three_ways! {
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
+    traps(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        compiler.build("tests/c/traps.c", &Library::Shared).with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    sharing(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/sharing.c", &Library::Shared);
+        let run = program.with(emulator.environment());
+        // A child never frees what its parent's threads hold, and valgrind would name it.
+        let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
+        run.under_valgrind(valgrind).run()
+    }
+
     lifetimes(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/lifetimes.c", &Library::Shared);

@@ -120,12 +120,12 @@ pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -
     }
 }
 
-/// Room for `len` bytes, which has to be there.
+/// Memory for an output of `len` bytes, which has to be there.
 ///
 /// # Safety
 ///
 /// `pointer` is NULL or points to `len` writable bytes that nothing else uses during the call.
-pub(super) unsafe fn room<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
+pub(super) unsafe fn out_slice<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
     check_len(len, name)?;
     if pointer.is_null() {
         return Err(null(name));

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::arguments::{bytes, handle, handle_out, optional_text, room, text, timeout};
+use super::arguments::{bytes, handle, handle_out, optional_text, out_slice, text, timeout};
 use super::buffer::tckms_buffer;
 use super::config::tckms_config;
 use super::guard::{guard, guard_request};
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn tckms_generate_data_key(
 /// Gets random bytes from the service's hardware.
 ///
 /// @param client  The client.
-/// @param buf     Room for the bytes. Written only on success.
+/// @param buf     Memory for the bytes. Written only on success.
 /// @param len     1 to 1024 bytes.
 /// @return        TCKMS_OK or any status; see the chapter on errors.
 ///
@@ -331,9 +331,9 @@ pub unsafe extern "C" fn tckms_generate_data_key(
 pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf: *mut c_void, len: usize) -> Status {
     guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
-        let (client, room) = unsafe { (handle(client, "client")?, room(buf, len, "buf")?) };
-        let random = client.0.generate_random(room.len())?;
-        room.copy_from_slice(random.bytes.expose());
+        let (client, bytes) = unsafe { (handle(client, "client")?, out_slice(buf, len, "buf")?) };
+        let random = client.0.generate_random(bytes.len())?;
+        bytes.copy_from_slice(random.bytes.expose());
         Ok(())
     })
 }

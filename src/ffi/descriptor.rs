@@ -1,5 +1,6 @@
 //! Sealing and opening between descriptors, on several threads.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::io::{self, Read, Write};
 use std::ptr;
@@ -30,12 +31,12 @@ pub struct tckms_fd_options {
     /// To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
     pub signed_allowed: c_int,
     /// Called on the caller's thread about ten times a second with the bytes of input that are done,
-    /// and the bytes there are in all, UINT64_MAX where that is not known. It returns 0 to go on and
-    /// anything else to stop, which ends the call with TCKMS_ERR_CANCELED at once, or as soon as a
-    /// write that is under way is over. It must return: no longjmp() and no C++ exception may leave
-    /// it.
+    /// and the bytes there are in all, UINT64_MAX as long as that is not known. It returns 0 to go on
+    /// and anything else to stop, which ends the call with TCKMS_ERR_CANCELED, within the keyring's
+    /// total timeout at the latest. When the call succeeds, the last call of the callback has `done`
+    /// equal to `total`: all is written then, so stopping is too late and what it returns is ignored.
     pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
-    /// Handed to `progress` as it is.
+    /// Passed to `progress` as it is.
     pub userdata: *mut c_void,
 }
 
@@ -155,13 +156,14 @@ impl tckms_fd_options {
         let threads = self.checked_threads()?;
         let control = JobControl::default();
         let total = size_left(in_fd).unwrap_or(u64::MAX);
-        let callback = self.progress.map(|progress| {
-            let userdata = self.userdata;
+        let told = Cell::new(None);
+        let call = |done, total| {
+            told.set(Some((done, total)));
             // SAFETY: the program's own pair (tckms_fd_options in the header), on the caller's thread.
-            move |done| unsafe { progress(userdata, done, total) == 0 }
-        });
-        let mut callback = callback;
-        let progress = callback.as_mut().map(|callback| callback as &mut ProgressCallback<'_>);
+            self.progress.is_none_or(|progress| unsafe { progress(self.userdata, done, total) == 0 })
+        };
+        let mut callback = |done| call(done, total);
+        let progress = self.progress.map(|_| &mut callback as &mut ProgressCallback<'_>);
         // The work is done on a thread of the library's, and the ids of its requests belong to this one.
         let mut last = None;
         let outcome = control.run(progress, || {
@@ -170,6 +172,11 @@ impl tckms_fd_options {
             outcome
         });
         last.map(last_request::replace);
+        if let (Ok(()), Some((done, total))) = (&outcome, told.get())
+            && done != total
+        {
+            call(done, done);
+        }
         outcome
     }
 

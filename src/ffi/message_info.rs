@@ -6,7 +6,8 @@ use std::ptr;
 use super::arguments::{bytes, handle, handle_out};
 use super::buffer::tckms_buffer;
 use super::custom_key::tckms_wrapped_key;
-use super::guard::{guard, guard_infallible};
+use super::guard::guard;
+use super::handle;
 use crate::seal::MessageInfo;
 use crate::status::Status;
 
@@ -49,8 +50,7 @@ pub unsafe extern "C" fn tckms_message_info_new(
     guard(|| {
         // SAFETY: "Strings and buffers" and "Outputs" in the header.
         let (out, message) = unsafe { (handle_out(out, "out")?, bytes(msg, len, "msg")?) };
-        *out = Box::into_raw(Box::new(tckms_message_info::new(MessageInfo::read(message)?)));
-        Ok(())
+        handle::publish(tckms_message_info::new(MessageInfo::read(message)?), out)
     })
 }
 
@@ -59,12 +59,8 @@ pub unsafe extern "C" fn tckms_message_info_new(
 /// @param info  NULL, which is harmless, or claims from tckms_message_info_new().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_free(info: *mut tckms_message_info) {
-    guard_infallible((), || {
-        if !info.is_null() {
-            // SAFETY: it came from tckms_message_info_new and is freed once ("Handles" in the header).
-            drop(unsafe { Box::from_raw(info) });
-        }
-    });
+    // SAFETY: "Handles" in the header.
+    unsafe { handle::free(info) };
 }
 
 /// What `read` finds, or `otherwise` for NULL.

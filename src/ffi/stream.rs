@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use super::arguments::{bytes, handle, handle_mut, handle_out, null, optional_text, room};
+use super::arguments::{bytes, handle, handle_mut, handle_out, null, optional_text, out_slice};
 use super::guard::{guard, guard_request};
 use super::handle;
 use super::keyring::tckms_keyring;
@@ -173,8 +173,7 @@ pub unsafe extern "C" fn tckms_stream_set_signed_allowed(stream: *mut tckms_stre
 /// @param in        The next bytes.
 /// @param in_len    0 or more bytes.
 /// @param consumed  How many of them were taken. Give the rest again.
-/// @param out       Room for what comes out; may be NULL when `out_size` is 0. Must not overlap
-///                  `in`.
+/// @param out       Memory for the output; may be NULL when `out_size` is 0. Must not overlap `in`.
 /// @param out_size  0 or more bytes.
 /// @param produced  How many bytes of `out` were filled.
 /// @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
@@ -201,7 +200,7 @@ pub unsafe extern "C" fn tckms_stream_update(
                 number_out(produced, "produced"),
                 handle_mut(stream, "stream")?,
                 bytes(r#in, in_len, "in")?,
-                optional_room(out, out_size)?,
+                optional_out_slice(out, out_size)?,
             )
         };
         let (consumed, produced) = (consumed?, produced?);
@@ -211,10 +210,10 @@ pub unsafe extern "C" fn tckms_stream_update(
     })
 }
 
-/// Ends a stream: nothing can go in any more. Call it until `done` is 1, with new room each time.
+/// Ends a stream: nothing can go in any more. Call it until `done` is 1, with new memory each time.
 ///
 /// @param stream    The stream.
-/// @param out       Room for what comes out; may be NULL when `out_size` is 0.
+/// @param out       Memory for the output; may be NULL when `out_size` is 0.
 /// @param out_size  0 or more bytes.
 /// @param produced  How many bytes of `out` were filled.
 /// @param done      1 when all has come out. Only then a message that was sealed is complete, and a
@@ -238,7 +237,7 @@ pub unsafe extern "C" fn tckms_stream_finish(
                 number_out(produced, "produced"),
                 number_out(done, "done"),
                 handle_mut(stream, "stream")?,
-                optional_room(out, out_size)?,
+                optional_out_slice(out, out_size)?,
             )
         };
         let (produced, done) = (produced?, done?);
@@ -248,7 +247,7 @@ pub unsafe extern "C" fn tckms_stream_finish(
     })
 }
 
-/// Tells how much room lets tckms_stream_update() take `in_len` bytes at once, and
+/// Tells how much memory lets tckms_stream_update() take `in_len` bytes at once, and
 /// tckms_stream_finish() after them bring out everything.
 ///
 /// @param stream    The stream.
@@ -318,15 +317,15 @@ unsafe fn number_out<'a, T: Default>(pointer: *mut T, name: &str) -> Result<&'a 
     }
 }
 
-/// Room that may be none at all.
+/// Memory for an output, which may be of no length at all.
 ///
 /// # Safety
 ///
-/// As for [`room`].
-unsafe fn optional_room<'a>(out: *mut c_void, out_size: usize) -> Result<&'a mut [u8]> {
+/// As for [`out_slice`].
+unsafe fn optional_out_slice<'a>(out: *mut c_void, out_size: usize) -> Result<&'a mut [u8]> {
     if out_size == 0 {
         return Ok(&mut []);
     }
     // SAFETY: the caller's promise.
-    unsafe { room(out, out_size, "out") }
+    unsafe { out_slice(out, out_size, "out") }
 }
