@@ -267,7 +267,7 @@ static void no_proxy_is_ever_asked(void) {
   CHECK_OK(tckms_config_set_proxy(config, proxy.endpoint));
   CHECK_OK(tckms_config_set_max_attempts(config, 1));
   client = client_of(config);
-  CHECK_REFUSED(use(client), TCKMS_ERR_CONNECT_FAILED);
+  CHECK_REFUSED(use(client), TCKMS_ERR_PROXY_REFUSED);
   server_stop(&proxy);
   tckms_client_free(client);
   CHECK_INT(proxy.connections, 1);
