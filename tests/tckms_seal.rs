@@ -179,6 +179,28 @@ fn an_interrupted_run_leaves_nothing() {
     }
 }
 
+/// Long before the timeouts of a service that takes connections and never answers.
+#[test]
+fn an_interrupt_ends_a_run_that_waits_for_the_service() {
+    let tool = Tool::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = Command::new(Tool::path());
+    command.args(["-k", tool.key(), "-o", "out"]).env_clear().envs(tool.emulator.environment());
+    command.env("TCKMS_ENDPOINT", endpoint).current_dir(tool.scratch.path()).stdin(Stdio::null());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let (mut request, _) = silent.accept().unwrap();
+    assert_eq!(request.read(&mut [0; 1]).unwrap(), 1);
+    let interrupted = std::time::Instant::now();
+    // SAFETY: a child of our own that was not waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGTERM));
+    assert_eq!(text(&output.stderr), "tckms-seal: out: interrupted by SIGTERM\n");
+    assert!(interrupted.elapsed() < std::time::Duration::from_secs(3), "{:?}", interrupted.elapsed());
+    assert!(tool.names().is_empty(), "{:?}", tool.names());
+}
+
 #[test]
 fn a_named_pipe_is_written_to_and_stays() {
     let tool = Tool::new();
@@ -392,7 +414,7 @@ fn a_proxy_comes_from_an_option_or_the_environment() {
     let url = proxy.url_for(Proxy::USER);
     let service = format!("CONNECT {} HTTP/1.1", tool.emulator.endpoint().strip_prefix("http://").unwrap());
     assert_eq!(tool.code(&["--proxy", &url, "-k", tool.key()], b"hello"), 0);
-    assert_eq!(proxy.asked_for(), [service.clone()]);
+    assert_eq!(proxy.asked_for(), [service]);
     assert_eq!(tool.code(&[&format!("--proxy={url}"), "-k", tool.key()], b"hello"), 0);
     assert_eq!(proxy.asked_for().len(), 2);
     let mut command = Command::new(Tool::path());
