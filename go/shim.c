@@ -162,6 +162,19 @@ tckms_go_outcome tckms_go_sm2_decrypt(const tckms_client *client, tckms_go_how h
   CLIENT_CALL(tckms_sm2_decrypt(with, key_id, ciphertext, len, &outcome.first));
 }
 
+tckms_go_outcome tckms_go_signer_new(const tckms_client *client, tckms_go_how how, const char *key_id, int algorithm,
+                                     const void *sm2_user_id, size_t sm2_user_id_len, tckms_signer **out) {
+  CLIENT_CALL(tckms_signer_new(with, key_id, algorithm, sm2_user_id, sm2_user_id_len, out));
+}
+
+tckms_go_outcome tckms_go_signer_update(tckms_signer *signer, const uint8_t *buf, size_t len) {
+  return ended(tckms_signer_update(signer, buf, len));
+}
+
+tckms_go_outcome tckms_go_signer_finish(tckms_go_how how, tckms_signer *signer) {
+  CALL(tckms_signer_finish(signer, &outcome.first));
+}
+
 tckms_go_outcome tckms_go_signature_to_raw(tckms_go_how how, const void *signature, size_t len, size_t raw_len) {
   CALL(tckms_signature_to_raw(signature, len, raw_len, &outcome.first));
 }

@@ -63,6 +63,10 @@ tckms_go_outcome tckms_go_sm2_digest(const tckms_client *client, tckms_go_how ho
                                      const void *user_id, size_t user_id_len, const void *msg, size_t len);
 tckms_go_outcome tckms_go_sm2_decrypt(const tckms_client *client, tckms_go_how how, const char *key_id,
                                       const void *ciphertext, size_t len);
+tckms_go_outcome tckms_go_signer_new(const tckms_client *client, tckms_go_how how, const char *key_id, int algorithm,
+                                     const void *sm2_user_id, size_t sm2_user_id_len, tckms_signer **out);
+tckms_go_outcome tckms_go_signer_update(tckms_signer *signer, const uint8_t *buf, size_t len);
+tckms_go_outcome tckms_go_signer_finish(tckms_go_how how, tckms_signer *signer);
 tckms_go_outcome tckms_go_signature_to_raw(tckms_go_how how, const void *signature, size_t len, size_t raw_len);
 tckms_go_outcome tckms_go_signature_from_raw(tckms_go_how how, const void *raw, size_t len);
 

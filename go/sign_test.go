@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"testing"
 	"time"
@@ -68,6 +69,57 @@ func TestKeysSignAndVerify(t *testing.T) {
 	wantStatus(t, err, ErrAlgorithmNotAllowed)
 	_, err = SignatureToRaw([]byte("no signature"), 64)
 	wantStatus(t, err, ErrSignatureInvalid)
+}
+
+func TestMessagesAreSignedInPieces(t *testing.T) {
+	message := content(300000)
+	cancellable, cancel := context.WithCancel(background)
+	for _, usage := range []string{KeyUsageSignECC, KeyUsageSignSM2} {
+		client := plain.client(t)
+		keyID := newKey(t, client, usage)
+		for _, ctx := range []context.Context{background, cancellable} {
+			signer, err := client.NewMessageSigner(ctx, keyID, SignDefault, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.CopyBuffer(signer, struct{ io.Reader }{bytes.NewReader(message)}, make([]byte, 1000)); err != nil || n != int64(len(message)) {
+				t.Errorf("%d, %v", n, err)
+			}
+			signature, err := signer.Sign()
+			good(t, signature, err)
+			good(t, nil, client.Verify(background, keyID, SignDefault, message, signature))
+			if _, err := signer.Sign(); !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+			if _, err := signer.Write(message); !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+			good(t, nil, signer.Close())
+		}
+		// A closed client is freed by its last signer.
+		signer, err := client.NewMessageSigner(background, keyID, SignDefault, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Close()
+		signature, err := signer.Sign()
+		if good(t, signature, err); client.handle != nil {
+			t.Error("the client was not freed")
+		}
+	}
+	client := plain.client(t)
+	keyID := newKey(t, client, KeyUsageSignECC)
+	signer, err := client.NewMessageSigner(cancellable, keyID, SignDefault, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := signer.Sign(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, err := client.NewMessageSigner(background, nobodysKey, SignDefault, nil); !errors.Is(err, ErrCMKNotFound) {
+		t.Error(err)
+	}
 }
 
 func TestKeysDecrypt(t *testing.T) {
