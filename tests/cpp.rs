@@ -49,6 +49,19 @@ fn under_valgrind() {
     api(GXX_17, &[], &emulator, true).expect_nothing_but_passed_checks();
 }
 
+/// An exception must not leave a callback. It cannot pass through the library: the process ends, whatever it would catch.
+#[test]
+fn an_exception_out_of_a_callback_ends_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGABRT: i32 = 6;
+    for compiler in [GXX_17, CLANGXX_20] {
+        let program = compiler.build("tests/cpp/throwing_callback.cpp", &Library::Shared);
+        let finished = program.with(Vec::new()).run();
+        assert_eq!(finished.status.signal(), Some(SIGABRT), "{finished}");
+        assert!(finished.stdout.is_empty() && finished.stderr.contains("foreign exception"), "{finished}");
+    }
+}
+
 /// A header is compiled with its user's warnings, so it is held to more of them than a program.
 #[test]
 fn the_header_is_clean_in_all_settings() {

@@ -60,12 +60,12 @@
  *   TCKMS_ERR_INVALID_LENGTH.
  *
  * CALLBACKS
- *   A callback has userdata and a destructor. The userdata is passed as it is and must be safe to
- *   use from all threads that call the library. The destructor frees it, once, when the last
- *   configuration, client, keyring and stream that can call the callback is gone. What a callback
- *   is given exists only during the callback. A callback may call the library, but not change or
- *   free what the running call uses. It must return: longjmp() and C++ exceptions must not leave
- *   it. An exception that does ends the process with std::terminate() or abort().
+ *   A callback has userdata, and one that the library keeps has a destructor. The userdata is
+ *   passed as it is and must be safe to use from all threads that call the library. The destructor
+ *   frees it, once, when the last configuration, client, keyring and stream that can call the
+ *   callback is gone. What a callback is given exists only during the callback. A callback may call
+ *   the library, but not change or free what the running call uses. It must return: longjmp() and
+ *   C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
  *
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
