@@ -77,7 +77,7 @@ const (
 	ErrMalformedCredentials Status = C.TCKMS_ERR_MALFORMED_CREDENTIALS
 	// ErrNoCredentials: No credentials were configured or found.
 	ErrNoCredentials Status = C.TCKMS_ERR_NO_CREDENTIALS
-	// ErrCredentialsExpired: The credentials are expired and new ones could not be had.
+	// ErrCredentialsExpired: The credentials are expired and could not be renewed.
 	ErrCredentialsExpired Status = C.TCKMS_ERR_CREDENTIALS_EXPIRED
 	// ErrInvalidCredentialsFile: A file of credentials or of a token cannot be read, or its content is not what it should be.
 	ErrInvalidCredentialsFile Status = C.TCKMS_ERR_INVALID_CREDENTIALS_FILE
@@ -155,7 +155,7 @@ const (
 	ErrUnknownParameter Status = C.TCKMS_ERR_UNKNOWN_PARAMETER
 	// ErrInvalidAction: InvalidAction, ActionOffline, NoSuchVersion, NoSuchProduct: there is no such API.
 	ErrInvalidAction Status = C.TCKMS_ERR_INVALID_ACTION
-	// ErrCMKStateNotSupported: ResourceUnavailable.CmkStateNotSupport and its kin: the CMK's state does not allow this.
+	// ErrCMKStateNotSupported: ResourceUnavailable.CmkStateNotSupport and similar codes: the CMK's state does not allow this.
 	ErrCMKStateNotSupported Status = C.TCKMS_ERR_CMK_STATE_NOT_SUPPORTED
 	// ErrResourceUnavailable: ResourceUnavailable: the key or another resource is in a state that does not allow this.
 	ErrResourceUnavailable Status = C.TCKMS_ERR_RESOURCE_UNAVAILABLE

@@ -83,7 +83,7 @@ pub enum Status {
     MalformedCredentials = 201,
     /// No credentials were configured or found.
     NoCredentials = 202,
-    /// The credentials are expired and new ones could not be had.
+    /// The credentials are expired and could not be renewed.
     CredentialsExpired = 203,
     /// A file of credentials or of a token cannot be read, or its content is not what it should be.
     InvalidCredentialsFile = 204,
@@ -166,7 +166,8 @@ pub enum Status {
     UnknownParameter = 510,
     /// `InvalidAction`, `ActionOffline`, `NoSuchVersion`, `NoSuchProduct`: there is no such API.
     InvalidAction = 511,
-    /// `ResourceUnavailable.CmkStateNotSupport` and its kin: the CMK's state does not allow this.
+    /// `ResourceUnavailable.CmkStateNotSupport` and similar codes: the CMK's state does not allow
+    /// this.
     CmkStateNotSupported = 512,
     /// `ResourceUnavailable`: the key or another resource is in a state that does not allow this.
     ResourceUnavailable = 513,

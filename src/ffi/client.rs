@@ -156,7 +156,9 @@ pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
 /// tckms_seal().
 ///
 /// @param client            The client.
-/// @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters.
+/// @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters. Sent as it is:
+///                          the form is wider than that of the service's key ids, and than that of
+///                          keyrings; see CONVENTIONS.
 /// @param buf               The plaintext.
 /// @param len               1 to 4096 bytes.
 /// @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings,
@@ -166,8 +168,8 @@ pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
 ///                          tckms_buffer_free().
 /// @return                  TCKMS_OK or any status; see the chapter on errors.
 ///
-/// tckms_last_key_id() and tckms_last_request_id() tell more about a success. Blocks until the total
-/// timeout at most.
+/// tckms_last_key_id() and tckms_last_request_id() return the ids of the request. Blocks until the
+/// total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_encrypt(
@@ -234,8 +236,8 @@ pub unsafe extern "C" fn tckms_decrypt(
     })
 }
 
-/// Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under
-/// another CMK, or with another context.
+/// Encrypts a CiphertextBlob again without its plaintext leaving the service: after a rotation,
+/// under another CMK, or with another context.
 ///
 /// @param client                        The client.
 /// @param key_id_or_null                The CMK to encrypt under, or NULL for the same.

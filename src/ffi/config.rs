@@ -37,7 +37,7 @@ pub unsafe extern "C" fn tckms_config_free(config: *mut tckms_config) {
     unsafe { handle::free(config) };
 }
 
-/// Sets the region that requests name, such as "ap-guangzhou". Needed.
+/// Sets the region that requests name, such as "ap-guangzhou". Required.
 ///
 /// @param config  The configuration.
 /// @param region  1 to 32 lower-case letters, digits and '-', beginning with a letter. Copied.
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn tckms_config_set_site(config: *mut tckms_config, site: 
     })
 }
 
-/// Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
+/// Allows plain http to any host. Anyone on the network path can then read plaintexts and data keys.
 ///
 /// @param config   The configuration.
 /// @param allowed  0 (default): loopback addresses only. Anything else: any host.

@@ -352,8 +352,8 @@ fn supply(callback: CredentialsFunction, userdata: &Userdata) -> std::result::Re
 /// @param secret_key          The same. Copied into memory that is wiped.
 /// @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
 /// @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch,
-///                            before the year 10000; 0 for never. The callback is called again in
-///                            good time before.
+///                            before the year 10000; 0 for never. The callback is called again
+///                            before that.
 /// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
 ///                            TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_OUT_OF_RANGE.
 #[must_use]

@@ -49,14 +49,11 @@ impl tckms_wrapped_key {
 /// tckms_callback_set_error_text() they say why. They run on the threads that seal and open,
 /// possibly several at once, and must return: no longjmp() and no C++ exception may leave them. They
 /// may call this library, but not seal or open with the same keyring.
-///
-/// Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells
-/// which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_custom_key {
     /// The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL
-    /// for a key that seals nothing and is asked about every wrapped data key of a message.
+    /// for a key that seals nothing and is tried for every wrapped data key of a message.
     pub provider_id: *const c_char,
     /// Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and
     /// `wrap` wraps it.

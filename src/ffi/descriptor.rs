@@ -17,9 +17,6 @@ use crate::seal::{Context, JobControl, ProgressCallback, Stopped};
 use crate::status::Status;
 
 /// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
-///
-/// Later versions may add members at the end; the size argument of the functions tells which ones a
-/// program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_fd_options {
@@ -53,8 +50,8 @@ pub struct tckms_fd_options {
 /// @return                  TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
 ///                          TCKMS_ERR_CANCELED or any status; see the chapter on errors.
 ///
-/// Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the
-/// host.
+/// Descriptors stay open and may be non-blocking. A pipe without a reader raises no SIGPIPE in the
+/// program.
 /// Threads: any number at once, each with descriptors of its own. Works on threads of its own, with
 /// all signals blocked, which end before it returns; callbacks of keys and of the log run there.
 #[must_use]

@@ -90,7 +90,7 @@ pub unsafe extern "C" fn tckms_error_category(error: *const tckms_error) -> Cate
 /// language of tckms_config_set_language().
 ///
 /// @param error  The error, or NULL.
-/// @return       Text for people, borrowed from the error; "" for NULL.
+/// @return       A text, borrowed from the error; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_message(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.

@@ -17,8 +17,8 @@ use crate::status::Status;
 /// The keys that wrap the data keys of sealed messages, in order, and the rules for writing and
 /// reading messages.
 ///
-/// A keyring may be changed by one thread at a time. While nobody changes it, any number of threads
-/// may seal and open with it at once. Streams copy it.
+/// A keyring may be changed by one thread at a time. While no thread changes it, any number of
+/// threads may seal and open with it at once. Streams copy it.
 pub struct tckms_keyring(pub(super) Keyring);
 
 /// CommitmentPolicy: messages that commit to one data key are opened, no others. The default.
@@ -28,9 +28,6 @@ pub const TCKMS_COMMITMENT_REQUIRED: c_int = 0;
 pub const TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN: c_int = 1;
 
 /// How long and how much a cached data key serves. A member that is 0 has its default.
-///
-/// Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells
-/// which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct tckms_cache_limits {
@@ -73,7 +70,8 @@ pub unsafe extern "C" fn tckms_keyring_free(keyring: *mut tckms_keyring) {
 /// @param keyring  The keyring.
 /// @param client   The client to reach the CMK with, in the CMK's region. It may be freed
 ///                 afterwards.
-/// @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
+/// @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Messages store
+///                 it, and an alias could be moved to another key; see CONVENTIONS. Copied.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                 TCKMS_ERR_MALFORMED_KEY_ID.
 ///
@@ -95,7 +93,7 @@ pub unsafe extern "C" fn tckms_keyring_add_kms(
     })
 }
 
-/// Adds the public half of an RSA key, which seals: whoever has the private half can open the
+/// Adds the public half of an RSA key, which seals: the owner of the private half can open the
 /// messages without the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS
 /// Encryption SDK.
 ///

@@ -30,8 +30,6 @@ pub struct tckms_tag {
 
 /// What a new CMK is to be. A member that is NULL or 0 has its default. Begin with
 /// TCKMS_CREATE_KEY_OPTIONS_INIT.
-///
-/// Later versions may add members at the end; the size argument tells which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_create_key_options {
@@ -61,8 +59,6 @@ unsafe impl Extensible for tckms_create_key_options {
 
 /// Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with
 /// TCKMS_KEY_FILTER_INIT.
-///
-/// Later versions may add members at the end; the size argument tells which ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_key_filter {
@@ -80,7 +76,8 @@ unsafe impl Extensible for tckms_key_filter {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// What the service tells of a CMK. It never changes, and any number of threads may read it at once.
+/// What the service knows about a CMK. It never changes, and any number of threads may read it at
+/// once.
 pub struct tckms_key_info {
     key_id: CString,
     alias: CString,
@@ -151,7 +148,7 @@ pub unsafe extern "C" fn tckms_create_key(
     })
 }
 
-/// Gets all that the service tells of a CMK.
+/// Gets what the service knows about a CMK.
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.

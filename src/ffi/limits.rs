@@ -16,7 +16,7 @@ pub const TCKMS_CIPHERTEXT_BLOB_MAX: usize = 65536;
 /// Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
 pub const TCKMS_THREADS_MAX: u32 = 256;
 
-/// TCKMS_PLAINTEXT_MAX of the library that runs.
+/// TCKMS_PLAINTEXT_MAX of the running library.
 ///
 /// @return  Bytes.
 #[unsafe(no_mangle)]
@@ -24,7 +24,7 @@ pub extern "C" fn tckms_plaintext_max() -> usize {
     crate::PLAINTEXT_MAX
 }
 
-/// TCKMS_ENCRYPTION_CONTEXT_MAX of the library that runs.
+/// TCKMS_ENCRYPTION_CONTEXT_MAX of the running library.
 ///
 /// @return  Characters.
 #[unsafe(no_mangle)]
@@ -32,7 +32,7 @@ pub extern "C" fn tckms_encryption_context_max() -> usize {
     crate::ENCRYPTION_CONTEXT_MAX
 }
 
-/// TCKMS_RANDOM_MAX of the library that runs.
+/// TCKMS_RANDOM_MAX of the running library.
 ///
 /// @return  Bytes.
 #[unsafe(no_mangle)]
@@ -40,7 +40,7 @@ pub extern "C" fn tckms_random_max() -> usize {
     crate::RANDOM_MAX
 }
 
-/// TCKMS_KEY_ID_MAX of the library that runs.
+/// TCKMS_KEY_ID_MAX of the running library.
 ///
 /// @return  Characters.
 #[unsafe(no_mangle)]
@@ -48,7 +48,7 @@ pub extern "C" fn tckms_key_id_max() -> usize {
     crate::KEY_ID_MAX
 }
 
-/// TCKMS_CIPHERTEXT_BLOB_MAX of the library that runs.
+/// TCKMS_CIPHERTEXT_BLOB_MAX of the running library.
 ///
 /// @return  Characters.
 #[unsafe(no_mangle)]
@@ -56,7 +56,7 @@ pub extern "C" fn tckms_ciphertext_blob_max() -> usize {
     crate::CIPHERTEXT_BLOB_MAX
 }
 
-/// TCKMS_THREADS_MAX of the library that runs.
+/// TCKMS_THREADS_MAX of the running library.
 ///
 /// @return  Threads.
 #[unsafe(no_mangle)]

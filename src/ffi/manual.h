@@ -23,9 +23,10 @@
  *   parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer is
  *   TCKMS_ERR_NULL_POINTER, except where HANDLES and STRINGS AND BUFFERS say so. Lengths are in
  *   bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
- *   A key id is 1 to 128 letters, digits and -_/:. characters in the core calls, which pass it to
- *   the service: a key id or an alias. In keyrings it is the CMK's key id and no alias, 1 to 64
- *   letters, digits and '-', because messages name the key for readers of later years.
+ *   In the core calls a key id is sent to the service as it is, so any form that the service may
+ *   accept is allowed: 1 to 128 letters, digits and -_/:. characters. A keyring takes the CMK's key
+ *   id only, 1 to 64 letters, digits and '-', and no alias: messages store it as the name of the
+ *   key, and an alias could be moved to another key.
  *
  * HANDLES
  *   tckms_client, tckms_config, tckms_keyring, tckms_stream and all other types without members are

@@ -11,7 +11,7 @@ use super::handle;
 use crate::seal::MessageInfo;
 use crate::status::Status;
 
-/// What the header of a message says about the message. Nothing of it is authenticated: anybody can
+/// What the header of a message says about the message. Nothing of it is authenticated: anyone can
 /// have written it. It is good for choosing a key, and for finding out why a message does not open.
 ///
 /// It never changes, and any number of threads may use it at once.

@@ -23,8 +23,7 @@ use crate::status::Status;
 /// @return                  TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any
 ///                          status; see the chapter on errors.
 ///
-/// Blocks while the keys are asked for a data key, no longer than
-/// tckms_keyring_set_total_timeout_ms() says.
+/// Blocks while the keys make a data key, no longer than tckms_keyring_set_total_timeout_ms() says.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_seal(
@@ -55,8 +54,8 @@ pub unsafe extern "C" fn tckms_seal(
 /// @param msg                        The whole message and nothing else.
 /// @param len                        The number of bytes.
 /// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a
-///                                   JSON object. They are compared before any key is asked. A
-///                                   context only protects who says here what he expects.
+///                                   JSON object. They are compared before any key is used. The
+///                                   context is checked only if you pass the pairs you expect.
 /// @param out                        The plaintext. Free it with tckms_buffer_free(), which wipes
 ///                                   it. Nothing of it is given out before the whole message is
 ///                                   authentic, with its signature if it has one.
@@ -65,8 +64,8 @@ pub unsafe extern "C" fn tckms_seal(
 ///                                   TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any
 ///                                   status; see the chapter on errors.
 ///
-/// Blocks while the keys are asked for the data key, no longer than
-/// tckms_keyring_set_total_timeout_ms() says.
+/// Blocks while the keys unwrap the data key, no longer than tckms_keyring_set_total_timeout_ms()
+/// says.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_open(

@@ -8,9 +8,6 @@ use crate::stats::Stats;
 use crate::status::Status;
 
 /// What a client, and all that share its connections, have done since it was made.
-///
-/// Later versions may add members at the end; the size argument of tckms_client_stats() tells which
-/// ones a program knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_stats {

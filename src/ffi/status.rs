@@ -7,17 +7,17 @@ use crate::status::{Category, Status};
 /// The name of a status, such as "TCKMS_ERR_CMK_DISABLED".
 ///
 /// @param status  Any number.
-/// @return        The name, valid for ever; "TCKMS_ERR_?" for a number that is not a status of this
-///                version.
+/// @return        The name, valid until the process ends; "TCKMS_ERR_?" for a number that is not a
+///                status of this version.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_status_name(status: c_int) -> *const c_char {
     Status::from_number(status).map_or(c"TCKMS_ERR_?", Status::name).as_ptr()
 }
 
-/// One sentence about a status. tckms_error_message() tells more about a certain failure.
+/// One sentence about a status. tckms_error_message() describes one failure in detail.
 ///
 /// @param status  Any number.
-/// @return        Text for people, valid for ever.
+/// @return        A text, valid until the process ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_status_message(status: c_int) -> *const c_char {
     Status::from_number(status).map_or(c"not a status of this version", Status::message).as_ptr()

@@ -39,8 +39,8 @@ impl tckms_stream {
     }
 }
 
-/// Begins to seal. Keys are asked for a data key by the first function that needs one:
-/// tckms_stream_update(), tckms_stream_finish(), or one that tells a size.
+/// Begins to seal. The keys make a data key in the first function that needs one:
+/// tckms_stream_update(), tckms_stream_finish(), or one that returns a size.
 ///
 /// @param keyring           The keyring, copied: it may be freed before the stream.
 /// @param ctx_json_or_null  NULL, or the context, as for tckms_seal(). Copied.
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
 /// lets the keyring's cache be used and the message's length be known.
 ///
 /// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
-///                that tell sizes.
+///                that return sizes.
 /// @param size    Bytes of plaintext.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
 #[must_use]
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn tckms_stream_set_plaintext_size(stream: *mut tckms_stre
 /// To seal, it lets the keyring's cache be used, with the data key charged for all of it.
 ///
 /// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
-///                that tell sizes.
+///                that return sizes.
 /// @param bound   Bytes of plaintext.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
 #[must_use]
@@ -179,8 +179,8 @@ pub unsafe extern "C" fn tckms_stream_set_signed_allowed(stream: *mut tckms_stre
 /// @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
 ///                  can be done with the stream but to free it.
 ///
-/// The first call blocks while the keys are asked for the data key, for a stream that opens the one
-/// that completes the header.
+/// The first call blocks while the keys make the data key; in a stream that opens, the one that
+/// completes the header blocks while they unwrap it.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_update(
@@ -253,10 +253,10 @@ pub unsafe extern "C" fn tckms_stream_finish(
 /// @param stream    The stream.
 /// @param in_len    0 or more bytes.
 /// @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
-/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that
-///                  seals asks.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys of a stream that
+///                  seals.
 ///
-/// For a stream that seals the first call blocks while the keys are asked for a data key.
+/// In a stream that seals the first call blocks while the keys make a data key.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_output_size(
@@ -280,9 +280,9 @@ pub unsafe extern "C" fn tckms_stream_output_size(
 /// @param stream        A stream that seals, after tckms_stream_set_plaintext_size().
 /// @param message_size  Bytes.
 /// @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was
-///                      not set or the stream opens, or any status of the keys that are asked.
+///                      not set or the stream opens, or any status of the keys.
 ///
-/// The first call blocks while the keys are asked for a data key.
+/// The first call blocks while the keys make a data key.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_message_size(stream: *mut tckms_stream, message_size: *mut u64) -> Status {

@@ -7,15 +7,15 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => unreachable!(),
 };
 
-/// The version of the library that runs, such as "0.1.0". TCKMS_VERSION is the one of the header.
+/// The version of the running library, such as "0.1.0". TCKMS_VERSION is the one of the header.
 ///
-/// @return  Text, valid for ever.
+/// @return  Text, valid until the process ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER of the
+/// The version of the running library as one number, to compare with TCKMS_VERSION_NUMBER of the
 /// header.
 ///
 /// @return  major x 65536 + minor x 256 + patch.
