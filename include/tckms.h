@@ -28,9 +28,10 @@
  *   parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer is
  *   TCKMS_ERR_NULL_POINTER, except where HANDLES and STRINGS AND BUFFERS say so. Lengths are in
  *   bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
- *   A key id is 1 to 128 letters, digits and -_/:. characters in the core calls, which pass it to
- *   the service: a key id or an alias. In keyrings it is the CMK's key id and no alias, 1 to 64
- *   letters, digits and '-', because messages name the key for readers of later years.
+ *   In the core calls a key id is sent to the service as it is, so any form that the service may
+ *   accept is allowed: 1 to 128 letters, digits and -_/:. characters. A keyring takes the CMK's key
+ *   id only, 1 to 64 letters, digits and '-', and no alias: messages store it as the name of the
+ *   key, and an alias could be moved to another key.
  *
  * HANDLES
  *   tckms_client, tckms_config, tckms_keyring, tckms_stream and all other types without members are
@@ -40,6 +41,7 @@
  *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
  *   once, from any thread, and never while a call uses the handle, such as within a callback of
  *   that call.
+ *   Functions that return a part of an error, a log event or the claims of a message take NULL too.
  *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
  *   Handles hold on to what they need: a client may be freed before the keyrings made with it, a
  *   keyring before its streams, and a configuration as soon as the client is made.
@@ -65,12 +67,12 @@
  *   TCKMS_ERR_INVALID_LENGTH.
  *
  * CALLBACKS
- *   A callback has userdata and a destructor. The userdata is passed as it is and must be safe to
- *   use from all threads that call the library. The destructor frees it, once, when the last
- *   configuration, client, keyring and stream that can call the callback is gone. What a callback
- *   is given exists only during the callback. A callback may call the library, but not change or
- *   free what the running call uses. It must return: longjmp() and C++ exceptions must not leave
- *   it. An exception that does ends the process with std::terminate() or abort().
+ *   A callback has userdata, and one that the library keeps has a destructor. The userdata is
+ *   passed as it is and must be safe to use from all threads that call the library. The destructor
+ *   frees it, once, when the last configuration, client, keyring and stream that can call the
+ *   callback is gone. What a callback is given exists only during the callback. A callback may call
+ *   the library, but not change or free what the running call uses. It must return: longjmp() and
+ *   C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
  *
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
@@ -357,7 +359,7 @@ typedef enum tckms_status {
   TCKMS_ERR_MALFORMED_CREDENTIALS = 201,
   /** No credentials were configured or found. */
   TCKMS_ERR_NO_CREDENTIALS = 202,
-  /** The credentials are expired and new ones could not be had. */
+  /** The credentials are expired and could not be renewed. */
   TCKMS_ERR_CREDENTIALS_EXPIRED = 203,
   /**
    * A file of credentials or of a token cannot be read, or its content is not what it should be.
@@ -443,7 +445,10 @@ typedef enum tckms_status {
   TCKMS_ERR_UNKNOWN_PARAMETER = 510,
   /** `InvalidAction`, `ActionOffline`, `NoSuchVersion`, `NoSuchProduct`: there is no such API. */
   TCKMS_ERR_INVALID_ACTION = 511,
-  /** `ResourceUnavailable.CmkStateNotSupport` and its kin: the CMK's state does not allow this. */
+  /**
+   * `ResourceUnavailable.CmkStateNotSupport` and similar codes: the CMK's state does not allow
+   * this.
+   */
   TCKMS_ERR_CMK_STATE_NOT_SUPPORTED = 512,
   /** `ResourceUnavailable`: the key or another resource is in a state that does not allow this. */
   TCKMS_ERR_RESOURCE_UNAVAILABLE = 513,
@@ -685,7 +690,8 @@ typedef struct tckms_credentials tckms_credentials;
 typedef struct tckms_error tckms_error;
 
 /**
- * What the service tells of a CMK. It never changes, and any number of threads may read it at once.
+ * What the service knows about a CMK. It never changes, and any number of threads may read it at
+ * once.
  */
 typedef struct tckms_key_info tckms_key_info;
 
@@ -693,8 +699,8 @@ typedef struct tckms_key_info tckms_key_info;
  * The keys that wrap the data keys of sealed messages, in order, and the rules for writing and
  * reading messages.
  *
- * A keyring may be changed by one thread at a time. While nobody changes it, any number of threads
- * may seal and open with it at once. Streams copy it.
+ * A keyring may be changed by one thread at a time. While no thread changes it, any number of
+ * threads may seal and open with it at once. Streams copy it.
  */
 typedef struct tckms_keyring tckms_keyring;
 
@@ -705,7 +711,7 @@ typedef struct tckms_keyring tckms_keyring;
 typedef struct tckms_log_event tckms_log_event;
 
 /**
- * What the header of a message says about the message. Nothing of it is authenticated: anybody can
+ * What the header of a message says about the message. Nothing of it is authenticated: anyone can
  * have written it. It is good for choosing a key, and for finding out why a message does not open.
  *
  * It never changes, and any number of threads may use it at once.
@@ -762,8 +768,6 @@ typedef struct tckms_tag {
 /**
  * What a new CMK is to be. A member that is NULL or 0 has its default. Begin with
  * TCKMS_CREATE_KEY_OPTIONS_INIT.
- *
- * Later versions may add members at the end; the size argument tells which ones a program knows.
  */
 typedef struct tckms_create_key_options {
   /**
@@ -791,8 +795,6 @@ typedef struct tckms_create_key_options {
 /**
  * Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with
  * TCKMS_KEY_FILTER_INIT.
- *
- * Later versions may add members at the end; the size argument tells which ones a program knows.
  */
 typedef struct tckms_key_filter {
   /** A TCKMS_KEY_USAGE_ constant, or the service's name of another. */
@@ -815,12 +817,7 @@ typedef struct tckms_key_filter {
  */
 typedef int (*tckms_key_callback)(void *userdata, const struct tckms_key_info *key);
 
-/**
- * How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
- *
- * Later versions may add members at the end; the size argument of the functions tells which ones a
- * program knows.
- */
+/** How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default. */
 typedef struct tckms_fd_options {
   /**
    * How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run
@@ -864,14 +861,11 @@ typedef void (*tckms_destructor)(void *userdata);
  * tckms_callback_set_error_text() they say why. They run on the threads that seal and open,
  * possibly several at once, and must return: no longjmp() and no C++ exception may leave them. They
  * may call this library, but not seal or open with the same keyring.
- *
- * Later versions may add members at the end; the size argument of tckms_keyring_add_custom() tells
- * which ones a program knows.
  */
 typedef struct tckms_custom_key {
   /**
    * The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL
-   * for a key that seals nothing and is asked about every wrapped data key of a message.
+   * for a key that seals nothing and is tried for every wrapped data key of a message.
    */
   const char *provider_id;
   /**
@@ -906,12 +900,7 @@ typedef struct tckms_custom_key {
   tckms_destructor destructor_or_null;
 } tckms_custom_key;
 
-/**
- * How long and how much a cached data key serves. A member that is 0 has its default.
- *
- * Later versions may add members at the end; the size argument of tckms_keyring_set_cache() tells
- * which ones a program knows.
- */
+/** How long and how much a cached data key serves. A member that is 0 has its default. */
 typedef struct tckms_cache_limits {
   /**
    * How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
@@ -987,12 +976,7 @@ typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentia
  */
 typedef void (*tckms_log_callback)(void *userdata, const struct tckms_log_event *event);
 
-/**
- * What a client, and all that share its connections, have done since it was made.
- *
- * Later versions may add members at the end; the size argument of tckms_client_stats() tells which
- * ones a program knows.
- */
+/** What a client, and all that share its connections, have done since it was made. */
 typedef struct tckms_stats {
   /** Calls that were made, whatever their end. */
   uint64_t calls;
@@ -1142,7 +1126,9 @@ void tckms_client_free(tckms_client *client);
  * tckms_seal().
  *
  * @param client            The client.
- * @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters.
+ * @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters. Sent as it is:
+ *                          the form is wider than that of the service's key ids, and than that of
+ *                          keyrings; see CONVENTIONS.
  * @param buf               The plaintext.
  * @param len               1 to 4096 bytes.
  * @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings,
@@ -1152,8 +1138,8 @@ void tckms_client_free(tckms_client *client);
  *                          tckms_buffer_free().
  * @return                  TCKMS_OK or any status; see the chapter on errors.
  *
- * tckms_last_key_id() and tckms_last_request_id() tell more about a success. Blocks until the total
- * timeout at most.
+ * tckms_last_key_id() and tckms_last_request_id() return the ids of the request. Blocks until the
+ * total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_encrypt(const tckms_client *client,
@@ -1188,8 +1174,8 @@ tckms_status tckms_decrypt(const tckms_client *client,
                            tckms_buffer *out);
 
 /**
- * Encrypts a CiphertextBlob anew without its plaintext leaving the service: after a rotation, under
- * another CMK, or with another context.
+ * Encrypts a CiphertextBlob again without its plaintext leaving the service: after a rotation,
+ * under another CMK, or with another context.
  *
  * @param client                        The client.
  * @param key_id_or_null                The CMK to encrypt under, or NULL for the same.
@@ -1602,17 +1588,17 @@ tckms_status tckms_sm2_decrypt(const tckms_client *client,
  * It is not sent again once it may have been carried out, unless
  * tckms_config_set_retry_unsafe_actions() allows it.
  *
- * @param client       The client.
- * @param options      What the key is to be.
- * @param size         sizeof(tckms_create_key_options).
- * @param key_id       The id of the new key, as text. Free it with tckms_buffer_free().
- * @param tag_failure  Why the service could not set the tags although it made the key; empty when
- *                     it could. Free it with tckms_buffer_free(). NULL when the program does not
- *                     want to know. Another buffer than `key_id`.
- * @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
- *                     TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
- *                     TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or any
- *                     status; see the chapter on errors.
+ * @param client               The client.
+ * @param options              What the key is to be.
+ * @param size                 sizeof(tckms_create_key_options).
+ * @param key_id               The id of the new key, as text. Free it with tckms_buffer_free().
+ * @param tag_failure_or_null  Why the service could not set the tags although it made the key;
+ *                             empty when it could. Free it with tckms_buffer_free(). NULL when the
+ *                             program does not want to know. Another buffer than `key_id`.
+ * @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
+ *                             TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
+ *                             TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
+ *                             any status; see the chapter on errors.
  *
  * Blocks until the total timeout at most.
  */
@@ -1621,10 +1607,10 @@ tckms_status tckms_create_key(const tckms_client *client,
                               const tckms_create_key_options *options,
                               size_t size,
                               tckms_buffer *key_id,
-                              tckms_buffer *tag_failure);
+                              tckms_buffer *tag_failure_or_null);
 
 /**
- * Gets all that the service tells of a CMK.
+ * Gets what the service knows about a CMK.
  *
  * @param client  The client.
  * @param key_id  The CMK.
@@ -1925,8 +1911,7 @@ int tckms_equal(const void *a, const void *b, size_t len);
  * @return                  TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any
  *                          status; see the chapter on errors.
  *
- * Blocks while the keys are asked for a data key, no longer than
- * tckms_keyring_set_total_timeout_ms() says.
+ * Blocks while the keys make a data key, no longer than tckms_keyring_set_total_timeout_ms() says.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_seal(const tckms_keyring *keyring,
@@ -1942,8 +1927,8 @@ tckms_status tckms_seal(const tckms_keyring *keyring,
  * @param msg                        The whole message and nothing else.
  * @param len                        The number of bytes.
  * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a
- *                                   JSON object. They are compared before any key is asked. A
- *                                   context only protects who says here what he expects.
+ *                                   JSON object. They are compared before any key is used. The
+ *                                   context is checked only if you pass the pairs you expect.
  * @param out                        The plaintext. Free it with tckms_buffer_free(), which wipes
  *                                   it. Nothing of it is given out before the whole message is
  *                                   authentic, with its signature if it has one.
@@ -1952,8 +1937,8 @@ tckms_status tckms_seal(const tckms_keyring *keyring,
  *                                   TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any
  *                                   status; see the chapter on errors.
  *
- * Blocks while the keys are asked for the data key, no longer than
- * tckms_keyring_set_total_timeout_ms() says.
+ * Blocks while the keys unwrap the data key, no longer than tckms_keyring_set_total_timeout_ms()
+ * says.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_open(const tckms_keyring *keyring,
@@ -1965,8 +1950,8 @@ tckms_status tckms_open(const tckms_keyring *keyring,
 /* ---- Sealing streams ------------------------------------------------------------------------- */
 
 /**
- * Begins to seal. Keys are asked for a data key by the first function that needs one:
- * tckms_stream_update(), tckms_stream_finish(), or one that tells a size.
+ * Begins to seal. The keys make a data key in the first function that needs one:
+ * tckms_stream_update(), tckms_stream_finish(), or one that returns a size.
  *
  * @param keyring           The keyring, copied: it may be freed before the stream.
  * @param ctx_json_or_null  NULL, or the context, as for tckms_seal(). Copied.
@@ -2012,7 +1997,7 @@ void tckms_stream_free(tckms_stream *stream);
  * lets the keyring's cache be used and the message's length be known.
  *
  * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
- *                that tell sizes.
+ *                that return sizes.
  * @param size    Bytes of plaintext.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
  */
@@ -2025,7 +2010,7 @@ tckms_status tckms_stream_set_plaintext_size(tckms_stream *stream,
  * To seal, it lets the keyring's cache be used, with the data key charged for all of it.
  *
  * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
- *                that tell sizes.
+ *                that return sizes.
  * @param bound   Bytes of plaintext.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_STATE.
  */
@@ -2061,8 +2046,8 @@ tckms_status tckms_stream_set_signed_allowed(tckms_stream *stream,
  * @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
  *                  can be done with the stream but to free it.
  *
- * The first call blocks while the keys are asked for the data key, for a stream that opens the one
- * that completes the header.
+ * The first call blocks while the keys make the data key; in a stream that opens, the one that
+ * completes the header blocks while they unwrap it.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_update(tckms_stream *stream,
@@ -2100,10 +2085,10 @@ tckms_status tckms_stream_finish(tckms_stream *stream,
  * @param stream    The stream.
  * @param in_len    0 or more bytes.
  * @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
- * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys that a stream that
- *                  seals asks.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys of a stream that
+ *                  seals.
  *
- * For a stream that seals the first call blocks while the keys are asked for a data key.
+ * In a stream that seals the first call blocks while the keys make a data key.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_output_size(tckms_stream *stream,
@@ -2116,9 +2101,9 @@ tckms_status tckms_stream_output_size(tckms_stream *stream,
  * @param stream        A stream that seals, after tckms_stream_set_plaintext_size().
  * @param message_size  Bytes.
  * @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_STATE when the size was
- *                      not set or the stream opens, or any status of the keys that are asked.
+ *                      not set or the stream opens, or any status of the keys.
  *
- * The first call blocks while the keys are asked for a data key.
+ * The first call blocks while the keys make a data key.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_message_size(tckms_stream *stream,
@@ -2140,8 +2125,8 @@ tckms_status tckms_stream_message_size(tckms_stream *stream,
  * @return                  TCKMS_OK, TCKMS_ERR_DESCRIPTOR_FAILED with tckms_error_os_errno(),
  *                          TCKMS_ERR_CANCELED or any status; see the chapter on errors.
  *
- * Descriptors stay open and may be non-blocking. A pipe that nobody reads raises no SIGPIPE in the
- * host.
+ * Descriptors stay open and may be non-blocking. A pipe without a reader raises no SIGPIPE in the
+ * program.
  * Threads: any number at once, each with descriptors of its own. Works on threads of its own, with
  * all signals blocked, which end before it returns; callbacks of keys and of the log run there.
  */
@@ -2208,7 +2193,8 @@ void tckms_keyring_free(tckms_keyring *keyring);
  * @param keyring  The keyring.
  * @param client   The client to reach the CMK with, in the CMK's region. It may be freed
  *                 afterwards.
- * @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Copied.
+ * @param key_id   The CMK's key id, not an alias: 1 to 64 letters, digits and '-'. Messages store
+ *                 it, and an alias could be moved to another key; see CONVENTIONS. Copied.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
  *                 TCKMS_ERR_MALFORMED_KEY_ID.
  *
@@ -2222,7 +2208,7 @@ tckms_status tckms_keyring_add_kms(tckms_keyring *keyring,
                                    const char *key_id);
 
 /**
- * Adds the public half of an RSA key, which seals: whoever has the private half can open the
+ * Adds the public half of an RSA key, which seals: the owner of the private half can open the
  * messages without the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS
  * Encryption SDK.
  *
@@ -2672,7 +2658,7 @@ tckms_config *tckms_config_new(void);
 void tckms_config_free(tckms_config *config);
 
 /**
- * Sets the region that requests name, such as "ap-guangzhou". Needed.
+ * Sets the region that requests name, such as "ap-guangzhou". Required.
  *
  * @param config  The configuration.
  * @param region  1 to 32 lower-case letters, digits and '-', beginning with a letter. Copied.
@@ -2709,7 +2695,7 @@ tckms_status tckms_config_set_endpoint(tckms_config *config,
 TCKMS_WARN_UNUSED tckms_status tckms_config_set_site(tckms_config *config, int site);
 
 /**
- * Allows plain http to any host. Everybody on the way can then read plaintexts and data keys.
+ * Allows plain http to any host. Anyone on the network path can then read plaintexts and data keys.
  *
  * @param config   The configuration.
  * @param allowed  0 (default): loopback addresses only. Anything else: any host.
@@ -3107,8 +3093,8 @@ tckms_status tckms_config_set_credentials_callback(tckms_config *config,
  * @param secret_key          The same. Copied into memory that is wiped.
  * @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
  * @param expires_at_seconds  When they expire, in seconds (not milliseconds) since the Unix epoch,
- *                            before the year 10000; 0 for never. The callback is called again in
- *                            good time before.
+ *                            before the year 10000; 0 for never. The callback is called again
+ *                            before that.
  * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
  *                            TCKMS_ERR_MALFORMED_CREDENTIALS or TCKMS_ERR_OUT_OF_RANGE.
  */
@@ -3313,7 +3299,7 @@ tckms_category tckms_error_category(const tckms_error *error);
  * language of tckms_config_set_language().
  *
  * @param error  The error, or NULL.
- * @return       Text for people, borrowed from the error; "" for NULL.
+ * @return       A text, borrowed from the error; "" for NULL.
  */
 const char *tckms_error_message(const tckms_error *error);
 
@@ -3424,16 +3410,16 @@ const char *tckms_last_key_id(void);
  * The name of a status, such as "TCKMS_ERR_CMK_DISABLED".
  *
  * @param status  Any number.
- * @return        The name, valid for ever; "TCKMS_ERR_?" for a number that is not a status of this
- *                version.
+ * @return        The name, valid until the process ends; "TCKMS_ERR_?" for a number that is not a
+ *                status of this version.
  */
 const char *tckms_status_name(int status);
 
 /**
- * One sentence about a status. tckms_error_message() tells more about a certain failure.
+ * One sentence about a status. tckms_error_message() describes one failure in detail.
  *
  * @param status  Any number.
- * @return        Text for people, valid for ever.
+ * @return        A text, valid until the process ends.
  */
 const char *tckms_status_message(int status);
 
@@ -3459,42 +3445,42 @@ int tckms_status_retryable(int status);
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
 /**
- * TCKMS_PLAINTEXT_MAX of the library that runs.
+ * TCKMS_PLAINTEXT_MAX of the running library.
  *
  * @return  Bytes.
  */
 size_t tckms_plaintext_max(void);
 
 /**
- * TCKMS_ENCRYPTION_CONTEXT_MAX of the library that runs.
+ * TCKMS_ENCRYPTION_CONTEXT_MAX of the running library.
  *
  * @return  Characters.
  */
 size_t tckms_encryption_context_max(void);
 
 /**
- * TCKMS_RANDOM_MAX of the library that runs.
+ * TCKMS_RANDOM_MAX of the running library.
  *
  * @return  Bytes.
  */
 size_t tckms_random_max(void);
 
 /**
- * TCKMS_KEY_ID_MAX of the library that runs.
+ * TCKMS_KEY_ID_MAX of the running library.
  *
  * @return  Characters.
  */
 size_t tckms_key_id_max(void);
 
 /**
- * TCKMS_CIPHERTEXT_BLOB_MAX of the library that runs.
+ * TCKMS_CIPHERTEXT_BLOB_MAX of the running library.
  *
  * @return  Characters.
  */
 size_t tckms_ciphertext_blob_max(void);
 
 /**
- * TCKMS_THREADS_MAX of the library that runs.
+ * TCKMS_THREADS_MAX of the running library.
  *
  * @return  Threads.
  */
@@ -3503,14 +3489,14 @@ uint32_t tckms_threads_max(void);
 /* ---- Versions -------------------------------------------------------------------------------- */
 
 /**
- * The version of the library that runs, such as "0.1.0". TCKMS_VERSION is the one of the header.
+ * The version of the running library, such as "0.1.0". TCKMS_VERSION is the one of the header.
  *
- * @return  Text, valid for ever.
+ * @return  Text, valid until the process ends.
  */
 const char *tckms_version(void);
 
 /**
- * The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER of the
+ * The version of the running library as one number, to compare with TCKMS_VERSION_NUMBER of the
  * header.
  *
  * @return  major x 65536 + minor x 256 + patch.

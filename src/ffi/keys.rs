@@ -103,17 +103,17 @@ pub type tckms_key_callback = Option<unsafe extern "C" fn(userdata: *mut c_void,
 /// It is not sent again once it may have been carried out, unless
 /// tckms_config_set_retry_unsafe_actions() allows it.
 ///
-/// @param client       The client.
-/// @param options      What the key is to be.
-/// @param size         sizeof(tckms_create_key_options).
-/// @param key_id       The id of the new key, as text. Free it with tckms_buffer_free().
-/// @param tag_failure  Why the service could not set the tags although it made the key; empty when
-///                     it could. Free it with tckms_buffer_free(). NULL when the program does not
-///                     want to know. Another buffer than `key_id`.
-/// @return             TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
-///                     TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
-///                     TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or any
-///                     status; see the chapter on errors.
+/// @param client               The client.
+/// @param options              What the key is to be.
+/// @param size                 sizeof(tckms_create_key_options).
+/// @param key_id               The id of the new key, as text. Free it with tckms_buffer_free().
+/// @param tag_failure_or_null  Why the service could not set the tags although it made the key;
+///                             empty when it could. Free it with tckms_buffer_free(). NULL when the
+///                             program does not want to know. Another buffer than `key_id`.
+/// @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
+///                             TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
+///                             TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
+///                             any status; see the chapter on errors.
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -123,14 +123,14 @@ pub unsafe extern "C" fn tckms_create_key(
     options: *const tckms_create_key_options,
     size: usize,
     key_id: *mut tckms_buffer,
-    tag_failure: *mut tckms_buffer,
+    tag_failure_or_null: *mut tckms_buffer,
 ) -> Status {
     guard_request(|| {
         // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
         let (out, tag_failure, client, options) = unsafe {
             (
                 tckms_buffer::out(key_id, "key_id")?,
-                optional_buffer(tag_failure)?,
+                optional_buffer(tag_failure_or_null)?,
                 handle(client, "client")?,
                 extensible::read(options, size, "options")?,
             )

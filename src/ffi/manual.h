@@ -36,6 +36,7 @@
  *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
  *   once, from any thread, and never while a call uses the handle, such as within a callback of
  *   that call.
+ *   Functions that return a part of an error, a log event or the claims of a message take NULL too.
  *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
  *   Handles hold on to what they need: a client may be freed before the keyrings made with it, a
  *   keyring before its streams, and a configuration as soon as the client is made.
