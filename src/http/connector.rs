@@ -220,7 +220,7 @@ impl Attempt<'_> {
 
     fn tls_failed(&self, error: &io::Error, meter: &Meter) -> Error {
         let partner = self.partner();
-        if meter.began_with_http() && !matches!(self.connector.proxy, Some(_) if self.is_at(Step::Tls)) {
+        if meter.began_with_http() && !(self.connector.proxy.is_some() && self.is_at(Step::Tls)) {
             let message = format!("{partner} answered without TLS, as an http port does; the URL says https");
             return Error::new(Status::TlsFailed, message);
         }

@@ -106,7 +106,7 @@ pub(crate) async fn exchange(
         let mut exchange = Exchange { lease: Some(lease), is_broken: false, origin: &origin, progress: &progress };
         match exchange.send(request).await {
             Ok(response) => return exchange.read(response, pool.reply_max()).await,
-            Err(Unsent::Request(unsent)) => request = unsent,
+            Err(Unsent::Request(unsent)) => request = *unsent,
             Err(Unsent::Failed(error)) => return Err(error),
         }
     }
@@ -137,7 +137,7 @@ struct Exchange<'a> {
 /// Why there is no reply.
 enum Unsent {
     /// The connection was closed before anything was sent: another one can have the request.
-    Request(HttpRequest),
+    Request(Box<HttpRequest>),
     Failed(Error),
 }
 
@@ -171,7 +171,7 @@ impl Exchange<'_> {
     fn failed(&mut self, mut failure: TrySendError<HttpRequest>) -> Unsent {
         let is_reused = self.lease.as_ref().is_some_and(Lease::is_reused);
         if let Some(request) = failure.take_message().filter(|_| is_reused) {
-            return Unsent::Request(request);
+            return Unsent::Request(Box::new(request));
         }
         self.is_broken = true;
         let was_stale = is_reused && self.meter(Meter::ended_before_request);

@@ -392,7 +392,7 @@ fn claims_have_the_limits_of_opening() {
     assert_eq!(info(&forged(&vec![("a", "b", &blob[..]); 9])), Err(Status::TooManyDataKeys));
     let long = vec![b'x'; 65_535];
     let text = std::str::from_utf8(&long).unwrap();
-    assert_eq!(info(&forged(&vec![(text, text, &long[..]); 3])), Err(Status::HeaderTooLong));
+    assert_eq!(info(&forged(&[(text, text, &long[..]); 3])), Err(Status::HeaderTooLong));
 }
 
 fn context_json(pairs: &[(&str, &str)]) -> Result<String, Status> {

@@ -214,7 +214,8 @@ fn no_way_to_seal_or_open_outlasts_the_total_timeout() {
     let (keyring, message, _clients) = silent_keyring(&[SilentService::start()], 8);
     keyring.set_total_timeout_ms(MOST.as_millis() as i64).unwrap();
     let mut room = [0; 65_536];
-    let mut calls: Vec<(&str, Box<dyn FnMut() + '_>)> = vec![
+    type Calls<'a> = Vec<(&'static str, Box<dyn FnMut() + 'a>)>;
+    let mut calls: Calls<'_> = vec![
         ("seal", Box::new(|| assert_eq!(keyring.seal(b"x", ""), Err(Status::TimedOut)))),
         ("open", Box::new(|| assert_eq!(keyring.open(&message, ""), Err(Status::TimedOut)))),
         (
