@@ -93,7 +93,7 @@ fn quiet_panics() {
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        http_thread::stop_if_it_is_this_one();
+        http_thread::stop_if_network_thread();
         let ours = DEPTH.try_with(Cell::get).unwrap_or(0) > 0;
         if !ours && !threads::is_ours() {
             previous(info);

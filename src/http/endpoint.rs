@@ -17,13 +17,13 @@ pub const INTERNATIONAL_ENDPOINT: &str = "https://kms.intl.tencentcloudapi.com";
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     url: Url,
-    /// The same, as the HTTP stack wants it.
+    /// The same in the type of the HTTP stack.
     uri: Uri,
     host_header: String,
 }
 
 impl Endpoint {
-    /// Accepts `https://host[:port]` and `http://host[:port]`, with nothing behind it but a `/`.
+    /// Accepts `https://host[:port]` and `http://host[:port]`, followed by nothing but a `/`.
     pub fn parse(text: &str) -> Result<Self> {
         let url = Url::parse(text).map_err(|error| invalid(text, &error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -41,7 +41,7 @@ impl Endpoint {
         Ok(Self { url, uri, host_header })
     }
 
-    /// Whether requests leave this process only over TLS or not beyond this machine, where a proxy could be.
+    /// Whether requests leave this machine over TLS only: a proxy of an `http` endpoint is on this machine too.
     pub fn is_protected(&self, proxy: Option<&Proxy>) -> bool {
         self.is_tls() || self.is_loopback() && proxy.is_none_or(Proxy::is_loopback)
     }

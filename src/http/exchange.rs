@@ -99,9 +99,9 @@ pub(crate) async fn exchange(
     let (origin, mut request) = addressed(request)?;
     loop {
         progress.enter(Stage::Waiting);
-        let turn = pool.turn().await;
+        let permit = pool.permit().await;
         progress.enter(Stage::Connecting);
-        let lease = turn.connect(&origin, reuse).await?;
+        let lease = permit.connect(&origin, reuse).await?;
         progress.enter(Stage::Sent);
         let mut exchange = Exchange { lease: Some(lease), is_broken: false, origin: &origin, progress: &progress };
         match exchange.send(request).await {

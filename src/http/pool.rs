@@ -40,7 +40,7 @@ pub(crate) enum Reuse {
     Never,
 }
 
-/// What other threads may know of a pool.
+/// The state of a pool in numbers, for other threads.
 #[derive(Default)]
 pub(crate) struct PoolGauges {
     open: AtomicUsize,
@@ -67,8 +67,8 @@ pub(crate) struct Pool {
     connector: Connector,
     limits: PoolLimits,
     reply_max: usize,
-    /// One permit for each request that has a connection. Who waits gets them in order.
-    turns: Semaphore,
+    /// One permit for each request that has a connection. Waiters get them in order.
+    permits: Semaphore,
     idle: Arc<IdleConnections>,
     gauges: Arc<PoolGauges>,
     /// How many were opened, counted in all processes.
@@ -84,7 +84,7 @@ impl Pool {
             connector: Connector::new(settings),
             limits: settings.pool,
             reply_max: settings.reply_max,
-            turns: Semaphore::new(settings.pool.max_connections),
+            permits: Semaphore::new(settings.pool.max_connections),
             idle: Arc::new(IdleConnections::new(settings.pool, Arc::clone(&gauges))),
             gauges,
             opened,
@@ -106,14 +106,14 @@ impl Pool {
         self.reply_max
     }
 
-    /// A turn for one request. Waits until fewer than `max_connections` others have one.
-    pub async fn turn(&self) -> Turn<'_> {
-        if let Ok(permit) = self.turns.try_acquire() {
-            return Turn { pool: self, _permit: permit };
+    /// The permission for one request to use a connection. Waits until fewer than `max_connections` others have one.
+    pub async fn permit(&self) -> Permit<'_> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Permit { pool: self, _permit: permit };
         }
-        let _waiting = Counted::new(Arc::clone(&self.gauges), |gauges| &gauges.waiting);
-        match self.turns.acquire().await {
-            Ok(permit) => Turn { pool: self, _permit: permit },
+        let _waiting = GaugeGuard::new(Arc::clone(&self.gauges), |gauges| &gauges.waiting);
+        match self.permits.acquire().await {
+            Ok(permit) => Permit { pool: self, _permit: permit },
             // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
@@ -130,11 +130,11 @@ impl Pool {
     }
 
     async fn open(&self, origin: &Origin) -> Result<Connection> {
-        // With a turn there are fewer connections in use than allowed: if there are as many open, one of them is idle.
+        // The permit says that fewer connections are in use than allowed: if as many are open, one of them is idle.
         if self.gauges.open.load(Ordering::Relaxed) >= self.limits.max_connections {
             self.idle.close_oldest();
         }
-        let open = Counted::new(Arc::clone(&self.gauges), |gauges| &gauges.open);
+        let open = GaugeGuard::new(Arc::clone(&self.gauges), |gauges| &gauges.open);
         let stream = self.connector.connect(origin).await?;
         let meter = Arc::clone(stream.meter());
         let (sender, driver) = http1::Builder::new()
@@ -145,7 +145,7 @@ impl Pool {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let idle = Arc::clone(&self.idle);
         let driver = tokio::spawn(async move {
-            // Who waits for a reply is told how it ended.
+            // The request under way gets the error.
             let _ = driver.await;
             drop(open);
             idle.retain(|connection| connection.number != number);
@@ -161,20 +161,20 @@ impl Pool {
     }
 }
 
-/// A number that is one more as long as this lives.
-struct Counted {
+/// Keeps a gauge one higher until it is dropped.
+struct GaugeGuard {
     gauges: Arc<PoolGauges>,
     gauge: fn(&PoolGauges) -> &AtomicUsize,
 }
 
-impl Counted {
+impl GaugeGuard {
     fn new(gauges: Arc<PoolGauges>, gauge: fn(&PoolGauges) -> &AtomicUsize) -> Self {
         gauge(&gauges).fetch_add(1, Ordering::Relaxed);
         Self { gauges, gauge }
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         (self.gauge)(&self.gauges).fetch_sub(1, Ordering::Relaxed);
     }
@@ -191,13 +191,13 @@ struct Connection {
     idle_since_wake: u64,
 }
 
-/// The right of one request to a connection.
-pub(crate) struct Turn<'a> {
+/// The permission for one request to use a connection.
+pub(crate) struct Permit<'a> {
     pool: &'a Pool,
     _permit: SemaphorePermit<'a>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Permit<'a> {
     /// A connection for the request: the idle one that was used last, or a new one.
     pub async fn connect(self, origin: &Origin, reuse: Reuse) -> Result<Lease<'a>> {
         let idle = match reuse {
@@ -209,7 +209,7 @@ impl<'a> Turn<'a> {
             Some(connection) => connection,
             None => self.pool.open(origin).await?,
         };
-        Ok(Lease { turn: self, connection: Some(connection), is_reused, taken: Instant::now() })
+        Ok(Lease { permit: self, connection: Some(connection), is_reused, taken: Instant::now() })
     }
 
     async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
@@ -230,7 +230,7 @@ impl<'a> Turn<'a> {
 
 /// A connection in use by one request. It goes back to the pool when the reply is complete; otherwise it is closed.
 pub(crate) struct Lease<'a> {
-    turn: Turn<'a>,
+    permit: Permit<'a>,
     connection: Option<Connection>,
     is_reused: bool,
     taken: Instant,
@@ -264,14 +264,14 @@ impl Lease<'_> {
     /// Keeps the connection for other requests.
     pub fn give_back(mut self) {
         if let Some(mut connection) = self.connection.take() {
-            connection.idle_since_wake = self.turn.pool.wakes.load(Ordering::Relaxed);
-            self.turn.pool.idle.put(connection);
+            connection.idle_since_wake = self.permit.pool.wakes.load(Ordering::Relaxed);
+            self.permit.pool.idle.put(connection);
         }
     }
 
-    /// Closes the connections that have been idle since before this one was taken: they are as dead as this one.
+    /// Closes the connections that have been idle since before this one was taken: they are probably as dead as this one.
     pub fn close_siblings(&self) {
-        self.turn.pool.idle.close_unused_since(self.taken);
+        self.permit.pool.idle.close_unused_since(self.taken);
     }
 }
 

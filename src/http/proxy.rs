@@ -69,7 +69,7 @@ impl Proxy {
         format!("HTTP status {status}{named}{advice}")
     }
 
-    /// The value of `Proxy-Authorization`, if the proxy wants to know who asks.
+    /// The value of `Proxy-Authorization`, if the URL names a user.
     pub fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }

@@ -1,8 +1,8 @@
 //! Host names become addresses through the system's resolver, on a thread of its own.
 //!
 //! `getaddrinfo` cannot be interrupted. On a thread that nothing joins it can neither hold up a call beyond its timeout
-//! nor the end of a client, and where no thread can be made the lookup fails as an error. While a resolver is silent, all
-//! lookups of a name wait for one thread. It is started by the HTTP thread and inherits its mask, so no signal of the
+//! nor the end of a client, and where no thread can be made the lookup fails as an error. While a resolver does not answer,
+//! all lookups of a name wait for one thread. It is started by the HTTP thread and inherits its mask, so no signal of the
 //! host reaches it.
 
 use std::collections::HashMap;

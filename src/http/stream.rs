@@ -19,9 +19,9 @@ use tokio_rustls::client::TlsStream;
 
 use crate::sys::tcp;
 
-/// How much is read from a socket before other connections get their turn. A read that brings less counts as
-/// [`READ_COST`], as each has its price.
-const TURN: usize = 64 * 1024;
+/// How much is read from a socket before other connections are served. A read of fewer bytes counts as [`READ_COST`], since
+/// every read costs a system call.
+const READ_BUDGET: usize = 64 * 1024;
 const READ_COST: usize = 4 * 1024;
 
 /// How many bytes a connection may still deliver, and how it began.
@@ -112,12 +112,12 @@ pub(crate) struct Tcp {
     stream: TcpStream,
     meter: Arc<Meter>,
     /// What was read since the socket last had nothing to read.
-    turn: usize,
+    read_since_pause: usize,
 }
 
 impl Tcp {
     pub fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
-        Self { stream, meter, turn: 0 }
+        Self { stream, meter, read_since_pause: 0 }
     }
 
     fn note_write(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -136,8 +136,8 @@ impl AsyncRead for Tcp {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.turn >= TURN {
-            self.turn = 0;
+        if self.read_since_pause >= READ_BUDGET {
+            self.read_since_pause = 0;
             // The waker is called after the runtime has looked for events of the other connections.
             let _ = pin!(tokio::task::yield_now()).poll(context);
             return Poll::Pending;
@@ -145,12 +145,12 @@ impl AsyncRead for Tcp {
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Pending => {
-                self.turn = 0;
+                self.read_since_pause = 0;
                 Poll::Pending
             }
             Poll::Ready(outcome) => {
                 let bytes = &buffer.filled()[before..];
-                self.turn += bytes.len().max(READ_COST);
+                self.read_since_pause += bytes.len().max(READ_COST);
                 self.meter.note_beginning(bytes);
                 if bytes.is_empty() {
                     self.meter.note_end(tcp::bytes_acknowledged(self.stream.as_fd()));

@@ -73,7 +73,7 @@ impl HttpThread {
         let health = Arc::new(ThreadHealth {
             sentinel: FdSentinel::new()?,
             given_up: AtomicBool::new(false),
-            inside: AtomicBool::new(false),
+            in_fork_lock: AtomicBool::new(false),
         });
         let pool = Arc::new(pool);
         let runtime = descriptor::with_standard_occupied(|| build_runtime(&health, pool.wakes()))?;
@@ -83,9 +83,9 @@ impl HttpThread {
         let shared = Arc::clone(&health);
         let thread = threads::spawn("tckms-http", move || {
             let _ = OWN_HEALTH.with(|health| health.set(Arc::clone(&shared)));
-            shared.go_inside();
+            shared.enter_fork_lock();
             run(runtime, incoming, pool, &shared);
-            shared.go_outside();
+            shared.leave_fork_lock();
             drop::<SyncSender<()>>(end);
         })?;
         Ok(Self { jobs: Some(jobs), health, pool_gauges, ended: Mutex::new(ended), thread: Some(thread) })
@@ -101,7 +101,7 @@ impl HttpThread {
         let (answer, answered) = oneshot::channel();
         let progress = Progress::default();
         let job = Job { request, reuse, progress: progress.clone(), answer };
-        let sent = contained(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));
+        let sent = catch_wake_panic(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));
         if sent != Some(true) {
             self.health.give_up();
             return Err(NoReply::ThreadGone);
@@ -115,7 +115,7 @@ impl HttpThread {
         progress: &Progress,
         timeout: Duration,
     ) -> std::result::Result<Result<HttpReply>, NoReply> {
-        let waker = Waker::from(Arc::new(Sleeper(thread::current())));
+        let waker = Waker::from(Arc::new(ParkedCaller(thread::current())));
         let mut context = Context::from_waker(&waker);
         let mut now = Instant::now();
         let deadline = now + timeout;
@@ -145,7 +145,7 @@ impl HttpThread {
 
     /// Gives a request up, for this reason.
     fn abandon(&self, answered: Answered, reason: NoReply) -> NoReply {
-        contained(|| drop(answered)).map_or_else(|| self.thread_gone(), |()| reason)
+        catch_wake_panic(|| drop(answered)).map_or_else(|| self.thread_gone(), |()| reason)
     }
 
     fn thread_gone(&self) -> NoReply {
@@ -170,25 +170,25 @@ impl Drop for HttpThread {
             mem::forget(jobs);
             return;
         }
-        let told = contained(|| drop(jobs)).is_some();
+        let told = catch_wake_panic(|| drop(jobs)).is_some();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if told && ended.recv_timeout(JOIN_TIMEOUT) == Err(RecvTimeoutError::Disconnected) {
-            // The end of a thread gives back what the cryptography had for it.
+            // The end of a thread frees its state in the cryptography.
             fork_lock::with_forks_blocked(|| self.thread.take().map(JoinHandle::join));
         }
     }
 }
 
-/// To send it something, or to stop waiting for it, wakes the thread. That is a write to a descriptor, and panics when it was
-/// closed just now.
-fn contained<T>(wake: impl FnOnce() -> T) -> Option<T> {
+/// Runs what wakes the thread: sending it something, or no longer waiting for it. That writes to a descriptor, and panics if
+/// the host has just closed it.
+fn catch_wake_panic<T>(wake: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(wake)).ok()
 }
 
-/// A caller's thread that waits for an answer.
-struct Sleeper(Thread);
+/// A caller's thread that waits for a reply.
+struct ParkedCaller(Thread);
 
-impl Wake for Sleeper {
+impl Wake for ParkedCaller {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
@@ -202,8 +202,8 @@ impl Wake for Sleeper {
 struct ThreadHealth {
     sentinel: FdSentinel,
     given_up: AtomicBool,
-    /// Whether the fork lock counts the thread: where it stops, it may be outside already.
-    inside: AtomicBool,
+    /// Whether the fork lock counts the thread, which may stop in either state.
+    in_fork_lock: AtomicBool,
 }
 
 impl ThreadHealth {
@@ -215,26 +215,26 @@ impl ThreadHealth {
         self.given_up.store(true, Ordering::Release);
     }
 
-    /// Runs on the thread, around each of its waits.
+    /// Called on the thread before and after each wait.
     fn stop_if_gone(&self) {
         if !self.is_alive() {
             self.stop();
         }
     }
 
-    fn go_inside(&self) {
+    fn enter_fork_lock(&self) {
         fork_lock::enter();
-        self.inside.store(true, Ordering::Relaxed);
+        self.in_fork_lock.store(true, Ordering::Relaxed);
     }
 
-    fn go_outside(&self) {
-        if self.inside.swap(false, Ordering::Relaxed) {
+    fn leave_fork_lock(&self) {
+        if self.in_fork_lock.swap(false, Ordering::Relaxed) {
             fork_lock::leave();
         }
     }
 
     fn stop(&self) -> ! {
-        self.go_outside();
+        self.leave_fork_lock();
         self.give_up();
         loop {
             thread::park();
@@ -247,9 +247,9 @@ thread_local! {
     static OWN_HEALTH: OnceCell<Arc<ThreadHealth>> = const { OnceCell::new() };
 }
 
-/// Called where a panic begins, and does not return on a thread of this kind: to unwind would drop, and so close by its
-/// number, what may be the host's by now.
-pub(crate) fn stop_if_it_is_this_one() {
+/// Called where a panic begins. It does not return on a network thread: unwinding would drop descriptors, and so close by
+/// number what may belong to the host by now.
+pub(crate) fn stop_if_network_thread() {
     let health = OWN_HEALTH.try_with(|health| health.get().cloned());
     if let Ok(Some(health)) = health {
         health.stop();
@@ -262,19 +262,19 @@ fn build_runtime(health: &Arc<ThreadHealth>, wakes: &Arc<AtomicU64>) -> std::io:
     runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_park(move || {
-            before.go_outside();
+            before.leave_fork_lock();
             before.stop_if_gone();
         })
         .on_thread_unpark(move || {
             after.stop_if_gone();
-            after.go_inside();
+            after.enter_fork_lock();
             wakes.fetch_add(1, Ordering::Relaxed);
         })
         .build()
 }
 
-/// Nothing is dropped after a panic that was not stopped where it began, as in a Rust program with its own panic hook: what
-/// wakes a task would be the second one, and abort the host.
+/// After a panic that was not stopped where it began, as in a Rust program with its own panic hook, nothing is dropped: waking
+/// a task would panic again, and abort the host.
 fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, health: &ThreadHealth) {
     let runtime = ManuallyDrop::new(runtime);
     let mut serving = ManuallyDrop::new(Box::pin(serve(&mut incoming, pool)));
@@ -291,8 +291,8 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, 
 /// Takes requests in until no handle can send one any more. The idle connections are closed here: outside the runtime the
 /// end of a connection would be a reason to wake it.
 async fn serve(incoming: &mut UnboundedReceiver<Job>, pool: Arc<Pool>) {
-    let janitor = Arc::clone(&pool);
-    tokio::spawn(async move { janitor.close_expired().await });
+    let expiring = Arc::clone(&pool);
+    tokio::spawn(async move { expiring.close_expired().await });
     while let Some(Job { request, reuse, progress, answer }) = incoming.recv().await {
         let exchange = exchange::exchange(Arc::clone(&pool), request, reuse, progress);
         tokio::spawn(carry_out(exchange, answer));

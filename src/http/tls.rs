@@ -49,7 +49,7 @@ pub(crate) fn client_config(bundle: &CaBundle) -> Result<ClientConfig> {
     with_roots(bundle.load()?)
 }
 
-/// A configuration that trusts nobody, for clients that only speak plain http.
+/// A configuration without trusted certificates, for clients that only speak plain http.
 pub(crate) fn client_config_without_trust() -> Result<ClientConfig> {
     with_roots(RootCertStore::empty())
 }
@@ -66,8 +66,8 @@ fn load_system() -> Result<RootCertStore> {
     match SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists()) {
         Some(path) => load_file(path),
         None => {
-            let places = SYSTEM_BUNDLES.join(", ");
-            let message = format!("this system has no CA bundle in any of {places}; give one in the configuration");
+            let paths = SYSTEM_BUNDLES.join(", ");
+            let message = format!("this system has no CA bundle in any of {paths}; give one in the configuration");
             Err(Error::new(Status::InvalidCaBundle, message))
         }
     }
@@ -93,7 +93,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(pem)
 }
 
-/// Certificates that the TLS stack cannot use are passed over, as every bundle has some; a broken PEM file is not.
+/// Skips certificates that the TLS stack cannot use, as every bundle has some; refuses a broken PEM file.
 fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
     let refused = |reason: &str| Error::new(Status::InvalidCaBundle, format!("{name} {reason}"));
     let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);

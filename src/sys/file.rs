@@ -5,9 +5,12 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::descriptor;
+
 /// Opens a regular file and nothing else. A pipe could block forever, a device could never end, and a terminal could become
 /// the controlling one of a daemon.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let file = File::from(descriptor::above_standard(file.into())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
