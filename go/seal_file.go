@@ -20,6 +20,7 @@ type FileOptions struct {
 	SignedAllowed bool
 	// Progress is called about ten times a second with the call's context, the bytes of input done, and their total, or -1
 	// where that is not known. An error or a panic ends the call, and errors.Is and errors.As find it in the call's error.
+	// When the call succeeds, done equals total in the last call of Progress, and an error is ignored: all is written then.
 	// It runs on the goroutine of the call.
 	Progress func(ctx context.Context, done, total int64) error
 }

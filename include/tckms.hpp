@@ -1455,7 +1455,8 @@ struct fd_options {
   std::uint32_t threads = 0;
   /** To open: whether signed messages are opened. */
   bool signed_allowed = false;
-  /** Receives the bytes of input done and their total, UINT64_MAX where that is not known; false stops. */
+  /** Receives the bytes of input done and their total, UINT64_MAX where that is not known; false stops. In the last
+   * call before success they are equal, and stopping is too late. */
   std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
 };
 
