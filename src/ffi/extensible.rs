@@ -117,6 +117,7 @@ fn check_size<T: Extensible>(size: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::overlap;
     use super::*;
 
     #[repr(C)]
@@ -170,6 +171,8 @@ mod tests {
         let sample = Sample { first: 1, second: 2, added: 3 };
         for (size, expected) in [(16, [1, 2, 9, 9, 9]), (24, [1, 2, 3, 9, 9]), (32, [1, 2, 3, 0, 9])] {
             let mut words = [9_u64; 5];
+            // As a function of its own: the outputs of one function may not overlap.
+            overlap::enter();
             // SAFETY: the array has room for `size` bytes.
             unsafe { Out::new(words.as_mut_ptr().cast::<Sample>(), size, "out") }.ok().unwrap().write(&sample);
             assert_eq!(words, expected);
