@@ -1,10 +1,12 @@
-//! The storeys of ARCHITECTURE.md: a module of `src/` uses only modules below it, and no two files use each other.
+//! The storeys of ARCHITECTURE.md: a module of `src/` uses only modules below it. In no crate of the workspace two files or two
+//! folders use each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The storeys from the bottom up. Modules of one storey may use each other as long as they form no circle.
+/// The rooms of `src/`, from the lowest to the highest. A room may use those in the lines above its own, and its neighbours in
+/// the same line as long as they do not use it.
 const STOREYS: &[&[&str]] = &[
     &["sys"],
     &["status", "error", "log", "secret", "sanitize", "encoding", "call_control", "last_request"],
@@ -16,174 +18,250 @@ const STOREYS: &[&[&str]] = &[
     &["client"],
     &["seal"],
     &["ffi", "fuzzing"],
+    &[""],
 ];
 
-/// Every file of `src/` as a module path ("seal::keys::kms"; the file of a folder is the folder's path) with its code.
-/// Tests inside the files are left out.
-fn modules() -> BTreeMap<String, String> {
-    fn visit(folder: &Path, prefix: &str, found: &mut BTreeMap<String, String>) {
-        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = entry.file_stem().unwrap().to_str().unwrap();
-            if entry.is_dir() {
-                visit(&entry, &format!("{prefix}{name}::"), found);
-            } else if entry.extension().is_some_and(|extension| extension == "rs") && name != "lib" {
-                let path =
-                    if name == "mod" { prefix.trim_end_matches("::").to_owned() } else { format!("{prefix}{name}") };
-                let text = fs::read_to_string(&entry).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
-                found.insert(path, code);
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found);
-    found
-}
-
-/// Code without comments and without what a folder's file passes on from its own modules (`pub use a::B`, `mod a`): that is a
-/// signpost, not a use.
-fn own_uses(module: &str, code: &str) -> String {
-    let children: BTreeSet<&str> = code
-        .lines()
-        .filter_map(|line| line.trim().strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name))
-        .collect();
-    let mut kept = String::new();
-    let code: String =
-        code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
-    for statement in code.split_inclusive(';') {
-        let text = statement.trim();
-        let passed_on = text.split_once("use ").filter(|(before, _)| before.trim_start().starts_with("pub"));
-        let from_child = passed_on.is_some_and(|(_, path)| {
-            let path = path.trim_start_matches("self::");
-            children.contains(path.split("::").next().unwrap_or_default()) && !module.is_empty()
-        });
-        if !from_child {
-            kept.push_str(statement);
-        }
-    }
-    kept
-}
-
-/// The paths that follow "crate::" and "super::" in code, also those of a list in braces, as paths from the root.
-fn paths(module: &str, is_folder: bool, code: &str) -> Vec<String> {
-    let parent = |levels: usize| {
-        let parts: Vec<_> = module.split("::").collect();
-        let up = levels - usize::from(is_folder);
-        parts[..parts.len().saturating_sub(up)].join("::")
+#[test]
+fn every_room_uses_only_rooms_below_it() {
+    let storey = |room: &str| {
+        STOREYS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("{room} has no storey"))
     };
-    let mut found = Vec::new();
-    for (start, _) in code.match_indices("crate::").chain(code.match_indices("super::")) {
-        let before = code[..start].chars().next_back();
-        if before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':' || before == '$') {
-            continue;
-        }
-        let mut rest = &code[start..];
-        let mut base = String::new();
-        if let Some(after) = rest.strip_prefix("crate::") {
-            rest = after;
-        } else {
-            let mut levels = 0;
-            while let Some(after) = rest.strip_prefix("super::") {
-                rest = after;
-                levels += 1;
+    let mut upward = Vec::new();
+    for (file, used) in Crate::read("src").arrows() {
+        for target in used {
+            let (from, to) = (room(&file), room(&target));
+            if from != to && storey(from) < storey(to) {
+                upward.push(format!("{file} uses {target}"));
             }
-            base = parent(levels);
-        }
-        let join = |path: &str| {
-            [base.as_str(), path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("::")
-        };
-        let is_path = |character: char| character.is_alphanumeric() || character == '_' || character == ':';
-        let head: String = rest.chars().take_while(|character| is_path(*character)).collect();
-        let after = &rest[head.len()..];
-        match after.strip_prefix('{').and_then(|list| list.split_once('}')) {
-            Some((list, _)) => {
-                found.extend(list.split([',', '{']).map(|item| join(&format!("{head}{}", item.trim()))));
-            }
-            None => found.push(join(&head)),
         }
     }
-    found
+    assert!(upward.is_empty(), "arrows that run up:\n{}", upward.join("\n"));
 }
 
-/// Which file uses which.
-fn graph() -> BTreeMap<String, BTreeSet<String>> {
-    let modules = modules();
-    let folders: BTreeSet<_> =
-        modules.keys().filter_map(|path| path.rsplit_once("::").map(|(folder, _)| folder.to_owned())).collect();
-    let owner = |path: &str| {
-        let mut path = path.to_owned();
-        loop {
-            if modules.contains_key(&path) {
-                return Some(path);
-            }
-            path = path.rsplit_once("::")?.0.to_owned();
+#[test]
+fn no_two_folders_use_each_other() {
+    for source in ["bench/src", "emulator/src", "src"] {
+        let files = Crate::read(source).arrows();
+        for depth in 1..4 {
+            assert_eq!(circles(&folders(&files, depth)), Vec::<String>::new(), "{source}");
         }
+    }
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    for folder in ["bench/src", "emulator/src", "src"] {
+        assert_eq!(circles(&Crate::read(folder).arrows()), Vec::<String>::new(), "{folder}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_and_a_detour_is_none() {
+    let graph = |arrows: &[(&str, &str)]| {
+        let mut graph = Graph::new();
+        for (from, to) in arrows {
+            graph.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        graph
     };
-    modules
+    assert_eq!(circles(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), Vec::<String>::new());
+    assert_eq!(circles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])), ["a <-> b <-> c"]);
+}
+
+/// Which file uses which others, both by their module paths.
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// The first part of a module's path; empty for the root of the crate, lib.rs or main.rs.
+fn room(module: &str) -> &str {
+    module.split("::").next().unwrap()
+}
+
+/// The arrows between the modules at a depth, each with all that is inside it.
+fn folders(files: &Graph, depth: usize) -> Graph {
+    let folder = |module: &String| module.split("::").take(depth).collect::<Vec<_>>().join("::");
+    let mut folders = Graph::new();
+    for (file, used) in files {
+        let from = folder(file);
+        let used = used.iter().map(folder).filter(|to| *to != from).collect::<Vec<_>>();
+        folders.entry(from).or_default().extend(used);
+    }
+    folders
+}
+
+/// Every group of nodes that reach each other.
+fn circles(graph: &Graph) -> Vec<String> {
+    let reachable = |from: &str| {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![from.to_owned()];
+        while let Some(node) = open.pop() {
+            let new = graph.get(&node).into_iter().flatten().filter(|next| seen.insert((*next).clone()));
+            open.extend(new.cloned().collect::<Vec<_>>());
+        }
+        seen
+    };
+    let reach: BTreeMap<_, _> = graph.keys().map(|node| (node, reachable(node))).collect();
+    let groups: BTreeSet<Vec<&str>> = reach
         .iter()
-        .map(|(module, code)| {
-            let code = own_uses(module, code);
-            let used = paths(module, folders.contains(module), &code);
-            let used = used.iter().filter_map(|path| owner(path)).filter(|used| used != module).collect();
-            (module.clone(), used)
+        .filter(|(node, seen)| seen.contains(**node))
+        .map(|(node, seen)| {
+            let back = |other: &&String| reach.get(other).is_some_and(|seen| seen.contains(*node));
+            seen.iter().filter(back).map(String::as_str).collect()
         })
-        .collect()
-}
-
-fn storey(module: &str) -> usize {
-    let room = module.split("::").next().unwrap();
-    STOREYS
-        .iter()
-        .position(|rooms| rooms.contains(&room))
-        .unwrap_or_else(|| panic!("src/{room} has no storey in this test"))
-}
-
-#[test]
-fn no_module_uses_one_above_it() {
-    let up: Vec<_> = graph()
-        .iter()
-        .flat_map(|(module, used)| used.iter().map(move |used| (module.clone(), used.clone())))
-        .filter(|(module, used)| storey(used) > storey(module))
         .collect();
-    assert!(up.is_empty(), "these use what is above them: {up:?}");
+    groups.into_iter().map(|group| group.join(" <-> ")).collect()
 }
 
-/// Takes away what uses nothing, until nothing is left, or a circle.
-fn circle(mut graph: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
-    loop {
-        let ends: BTreeSet<_> =
-            graph.iter().filter(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()).collect();
-        if ends.is_empty() {
-            break;
+/// The modules of a crate with their source, without tests and comments.
+struct Crate {
+    modules: BTreeMap<String, String>,
+}
+
+impl Crate {
+    fn read(folder: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut modules = BTreeMap::new();
+        for file in rust_files(&root) {
+            let path = file.strip_prefix(&root).unwrap().with_extension("");
+            let parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap()).collect();
+            let parts: Vec<_> = parts.into_iter().filter(|part| !["mod", "lib", "main"].contains(part)).collect();
+            modules.insert(parts.join("::"), code_of(&fs::read_to_string(&file).unwrap()));
         }
-        graph.retain(|module, _| !ends.contains(module));
-        graph.values_mut().for_each(|used| used.retain(|used| !ends.contains(used)));
+        assert!(!modules.is_empty(), "{folder} has no source");
+        Self { modules }
     }
-    // The same from the other end: what nobody uses is in no circle.
-    loop {
-        let used: BTreeSet<_> = graph.values().flatten().cloned().collect();
-        let before = graph.len();
-        graph.retain(|module, _| used.contains(module));
-        if graph.len() == before {
-            return graph;
+
+    /// What each module uses. What a module re-exports counts as a use of where it is defined, not of the module.
+    fn arrows(&self) -> Graph {
+        let graph = self.modules.iter().map(|(module, code)| {
+            let used = paths(code).iter().filter_map(|path| self.target(module, path)).collect::<BTreeSet<_>>();
+            let parent_only_names_it = |target: &String| target.starts_with(&format!("{module}::"));
+            (module.clone(), used.into_iter().filter(|to| to != module && !parent_only_names_it(to)).collect())
+        });
+        graph.collect()
+    }
+
+    /// The module that defines what a path in `module` names; none outside the crate.
+    fn target(&self, module: &str, path: &str) -> Option<String> {
+        let parts: Vec<_> = path.split("::").collect();
+        if parts.last() == Some(&"*") {
+            return None;
+        }
+        let mut base: Vec<_> = if parts[0] == "crate" { Vec::new() } else { module.split("::").collect() };
+        let mut rest = &parts[..];
+        while let [first @ ("crate" | "self" | "super"), others @ ..] = rest {
+            if *first == "super" {
+                base.pop();
+            }
+            rest = others;
+        }
+        base.extend(rest);
+        self.defining(&base.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>())
+    }
+
+    fn defining(&self, path: &[String]) -> Option<String> {
+        let len = (0..=path.len()).rev().find(|len| self.modules.contains_key(&path[..*len].join("::")))?;
+        let module = path[..len].join("::");
+        let Some(name) = path.get(len) else { return Some(module) };
+        let exported =
+            paths_of_reexports(&self.modules[&module]).into_iter().find(|path| path.ends_with(&format!("::{name}")));
+        match exported {
+            Some(path) if !path.starts_with("super") => {
+                let inside = path.trim_start_matches("self::").split("::").map(str::to_owned);
+                let path: Vec<_> = match path.strip_prefix("crate::") {
+                    Some(path) => path.split("::").map(str::to_owned).collect(),
+                    None => path_of(&module).chain(inside).collect(),
+                };
+                self.defining(&path)
+            }
+            _ => Some(module),
         }
     }
 }
 
-#[test]
-fn no_two_rooms_use_each_other() {
-    let room = |module: &str| module.split("::").next().unwrap().to_owned();
-    let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (module, used) in graph() {
-        let others = used.iter().map(|used| room(used)).filter(|used| *used != room(&module));
-        rooms.entry(room(&module)).or_default().extend(others);
-    }
-    let circle = circle(rooms);
-    assert!(circle.is_empty(), "rooms that use each other: {circle:#?}");
+fn path_of(module: &str) -> impl Iterator<Item = String> {
+    module.split("::").filter(|part| !part.is_empty()).map(str::to_owned)
 }
 
-#[test]
-fn no_two_files_use_each_other() {
-    let circle = circle(graph());
-    assert!(circle.is_empty(), "files that use each other: {circle:#?}");
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            files.extend(rust_files(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            files.push(entry);
+        }
+    }
+    files
+}
+
+fn code_of(text: &str) -> String {
+    let text = text.split("\nmod tests {").next().unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Every path of this crate that the code names: those of its `use` items, and those written out.
+fn paths(code: &str) -> Vec<String> {
+    let mut paths: Vec<_> = uses(code).iter().flat_map(|tree| expand("", tree)).filter(|path| is_own(path)).collect();
+    for start in ["crate::", "super::"] {
+        for (position, _) in code.match_indices(start) {
+            let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+            let path = code[position..].split(|c: char| !is_path(c)).next().unwrap();
+            paths.push(path.trim_end_matches(':').to_owned());
+        }
+    }
+    paths
+}
+
+fn paths_of_reexports(code: &str) -> Vec<String> {
+    let items = code.split(';').map(str::trim).filter_map(|item| {
+        let item = item
+            .rsplit('\n')
+            .find(|line| line.starts_with("pub"))
+            .map_or(item, |line| &item[item.find(line).unwrap()..]);
+        item.starts_with("pub").then(|| item.split_once("use ").map(|(_, tree)| tree.to_owned()))?
+    });
+    items.flat_map(|tree| expand("", &tree)).collect()
+}
+
+fn is_own(path: &str) -> bool {
+    ["crate", "self", "super"].contains(&path.split("::").next().unwrap())
+}
+
+fn uses(code: &str) -> Vec<String> {
+    let starts = code
+        .match_indices("use ")
+        .filter(|(at, _)| *at == 0 || !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+    starts.map(|(at, _)| code[at + 4..].split(';').next().unwrap().to_owned()).collect()
+}
+
+/// `a::{b, c::{d, e}}` written out: `a::b`, `a::c::d`, `a::c::e`.
+fn expand(prefix: &str, tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        let name = tree.split(" as ").next().unwrap().trim();
+        return if name.is_empty() {
+            Vec::new()
+        } else {
+            vec![format!("{prefix}{name}").trim_end_matches("::self").to_owned()]
+        };
+    };
+    let Some((inner, _)) = rest.rsplit_once('}') else { return Vec::new() };
+    split_at_commas(inner).iter().flat_map(|part| expand(&format!("{prefix}{}", head.trim()), part)).collect()
+}
+
+fn split_at_commas(list: &str) -> Vec<String> {
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        parts.last_mut().unwrap().push(c);
+    }
+    parts
 }

@@ -13,7 +13,7 @@ use crate::seal::format::context::Context;
 use crate::seal::format::header::{Content, HeaderReader, ReadPolicy};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::suite::CommitmentPolicy;
-use crate::seal::keys::wrapping_key::WrappedKey;
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::message_reader::truncated;
 use crate::status::Status;
 

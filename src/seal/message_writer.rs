@@ -9,7 +9,7 @@ use crate::seal::format::frame::{self, FrameCipher, Kind};
 use crate::seal::format::header;
 use crate::seal::format::message_id::MessageId;
 use crate::seal::format::signature::{FOOTER_LEN, signing_digest};
-use crate::seal::keys::materials::Materials;
+use crate::seal::materials::Materials;
 use crate::status::Status;
 
 /// Writes one message. Frames come one after the other, the final one last.
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::seal::format::context::Context;
     use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED};
-    use crate::seal::keys::wrapping_key::WrappedKey;
+    use crate::seal::format::wrapped_key::WrappedKey;
     use crate::secret::Secret;
 
     /// The example that was checked with the stock SDKs: data key 00…1f, message id 40…5f.

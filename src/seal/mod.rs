@@ -7,6 +7,7 @@ mod format;
 mod info;
 mod io;
 mod keys;
+mod materials;
 mod message_reader;
 mod message_writer;
 
@@ -14,6 +15,7 @@ pub use cache::{CACHE_AGE_MAX, CACHE_ENTRIES_MAX, CACHE_MESSAGES_MAX, Cache, Cac
 pub use format::context::Context;
 pub use format::limits::{FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX};
 pub use format::suite::CommitmentPolicy;
+pub use format::wrapped_key::WrappedKey;
 pub use info::MessageInfo;
 pub use io::open_stream::OpenStream;
 pub(crate) use io::pipeline::{JobControl, ProgressCallback, Stopped};
@@ -22,7 +24,7 @@ pub use io::seal_stream::SealStream;
 pub(crate) use keys::callback::{CallbackKey, KeyCallbacks, check_provider_id};
 pub use keys::keyring::Keyring;
 pub use keys::kms::TENCENT_KMS_PROVIDER_ID;
-pub use keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
+pub use keys::wrapping_key::{KeyRequest, WrappingKey};
 
 use crate::error::Result;
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 use crate::seal::cache::lru::{Id, LruCache, UsageLimits, Wanted};
 use crate::seal::format::limits::checked;
-use crate::seal::keys::materials::Materials;
+use crate::seal::materials::Materials;
 use crate::secret::Secret;
 use crate::sys::per_process::PerProcess;
 

@@ -8,7 +8,7 @@ use crate::seal::format::context::{Context, PUBLIC_KEY};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::message_id::{MESSAGE_ID_LEN, MessageId};
 use crate::seal::format::suite::{COMMIT_KEY_LEN, CommitmentPolicy, Derived, Suite};
-use crate::seal::keys::wrapping_key::WrappedKey;
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::status::Status;
 
 const VERSION_2: u8 = 2;

@@ -8,3 +8,4 @@ pub(super) mod limits;
 pub(super) mod message_id;
 pub(super) mod signature;
 pub(super) mod suite;
+pub(super) mod wrapped_key;

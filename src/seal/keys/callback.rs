@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::names;
-use crate::seal::keys::wrapping_key::{KeyRequest, WrappedKey, WrappingKey};
+use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::random;

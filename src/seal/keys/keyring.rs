@@ -16,12 +16,14 @@ use crate::seal::format::limits::{
     FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, Limits, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX, checked,
 };
 use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, CommitmentPolicy, Suite};
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::kms::KmsKey;
-use crate::seal::keys::materials::Materials;
+use crate::seal::keys::obtain::obtain;
 use crate::seal::keys::recent_unwraps::RecentUnwraps;
 use crate::seal::keys::rsa::RsaKey;
 use crate::seal::keys::unwrap::{KeyringView, unwrap};
-use crate::seal::keys::wrapping_key::{WrappedKey, WrappingKey};
+use crate::seal::keys::wrapping_key::WrappingKey;
+use crate::seal::materials::Materials;
 use crate::secret::Secret;
 use crate::status::Status;
 
@@ -174,7 +176,7 @@ impl Keyring {
     /// What seals one message of `size` bytes. Without a size no cached key is used, as none could be charged for it.
     pub(crate) fn materials(&self, context: &Context, size: Option<u64>) -> Result<Arc<Materials>> {
         context.check_writable()?;
-        let fetch = |early| Materials::obtain(self.suite, context, &self.wrapping_keys()?, early);
+        let fetch = |early| obtain(self.suite, context, &self.wrapping_keys()?, early);
         let materials = self.within_limits(|| match (&self.cache, size) {
             (Some(cache), Some(size)) => cache.sealing(self.sealing_id(context)?, size, fetch),
             _ => fetch(false).map(Arc::new),

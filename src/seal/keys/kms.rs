@@ -6,7 +6,8 @@ use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::sanitize::quoted;
-use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
+use crate::seal::format::wrapped_key::WrappedKey;
+use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 

@@ -3,8 +3,8 @@
 pub(super) mod callback;
 pub(super) mod keyring;
 pub(super) mod kms;
-pub(super) mod materials;
 mod names;
+mod obtain;
 mod recent_unwraps;
 pub(super) mod rsa;
 mod unwrap;

@@ -13,8 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::sanitize::quoted;
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::names::{self, NAME_MAX, RESERVED_PREFIX};
-use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
+use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::fork_lock;

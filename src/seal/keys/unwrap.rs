@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::recent_unwraps::{Recent, RecentUnwraps, Unwrapped};
-use super::wrapping_key::{KeyRequest, UnwrapCost, WrappedKey, WrappingKey};
+use super::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::call_control;
 use crate::error::{Error, Result};
 use crate::sanitize::quoted_up_to;
@@ -16,6 +16,7 @@ use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::Id;
 use crate::seal::format::context::Context;
 use crate::seal::format::header::Header;
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::secret::Secret;
 use crate::status::{Category, Status};
 

@@ -2,19 +2,9 @@
 
 use crate::error::Result;
 use crate::seal::format::context::Context;
+use crate::seal::format::wrapped_key::WrappedKey;
 use crate::secret::Secret;
 use crate::sys::random;
-
-/// A data key as a message holds it, and as a message claims it before it is authenticated.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WrappedKey {
-    /// The scheme, such as `tencent-kms`.
-    pub provider_id: String,
-    /// Which key of the scheme, in the scheme's own form.
-    pub provider_info: Vec<u8>,
-    /// The wrapped data key.
-    pub blob: Vec<u8>,
-}
 
 /// What a data key is wanted for.
 #[derive(Clone, Copy)]

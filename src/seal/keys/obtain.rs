@@ -1,0 +1,39 @@
+//! Asks the keys of a keyring for what it takes to seal.
+
+use crate::error::Result;
+use crate::seal::format::context::{Context, PUBLIC_KEY};
+use crate::seal::format::header;
+use crate::seal::format::signature::SigningKey;
+use crate::seal::format::suite::Suite;
+use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
+use crate::seal::materials::Materials;
+
+/// Lets the first key make a data key and every further one wrap it. One that fails fails all: a message without
+/// its escrow key would be found out about too late.
+pub(crate) fn obtain(
+    suite: &'static Suite,
+    context: &Context,
+    keys: &[&dyn WrappingKey],
+    early: bool,
+) -> Result<Materials> {
+    let signing_key = suite.is_signed().then(SigningKey::generate).transpose()?;
+    let mut context = context.clone();
+    if let Some(key) = &signing_key {
+        context.insert(PUBLIC_KEY, key.public());
+    }
+    let json = context.limited_json()?;
+    let request = KeyRequest { context: &context, context_json: json.as_deref(), data_key_len: suite.key_len, early };
+    let (first, others) = keys.split_first().ok_or_else(no_key)?;
+    let (data_key, wrapped) = first.generate(&request)?;
+    suite.check_data_key(data_key.expose())?;
+    let mut wrapped_keys = vec![wrapped];
+    for key in others {
+        wrapped_keys.push(key.wrap(&request, &data_key)?);
+    }
+    let fields = header::fields(&context, &wrapped_keys)?;
+    Ok(Materials { suite, data_key, fields, signing_key })
+}
+
+fn no_key() -> crate::error::Error {
+    crate::error::Error::new(crate::status::Status::NoUsableKey, "the keyring has no key that seals")
+}
