@@ -89,6 +89,12 @@ in_three_ways! {
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
+    first_program(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main", "other"]);
+        let program = compiler.build("tests/c/first_program.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     traps(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         compiler.build("tests/c/traps.c", &Library::Shared).with(emulator.environment()).under_valgrind(valgrind).run()

@@ -111,6 +111,9 @@ fn a_result_that_is_not_looked_at_is_a_warning() {
         let message = compiler.check("c", &careless).expect_err("the result of tckms_encrypt was ignored");
         assert!(message.contains("tckms_encrypt") && message.contains("unused"), "{message}");
     }
+    let gxx = Compiler { command: "g++", standard: "c++17" };
+    let message = gxx.check("c++", &careless).expect_err("the result of tckms_encrypt was ignored");
+    assert!(message.contains("nodiscard"), "{message}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 // A callback that an exception leaves, in spite of the header. The program would catch it.
 #include <tckms.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 
 namespace {

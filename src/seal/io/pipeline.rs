@@ -258,16 +258,24 @@ impl JobControl {
     fn report_progress(&self, mut progress: Option<&mut ProgressCallback<'_>>) {
         let mut told = None;
         let mut finished = lock(&self.finished);
-        while !*finished {
-            finished = self.changed.wait_timeout(finished, PROGRESS_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
-            let done = self.done.load(Ordering::Relaxed);
-            let Some(progress) = progress.as_mut().filter(|_| told != Some(done) || !*finished) else { continue };
-            told = Some(done);
-            drop(finished);
-            if !progress(done) {
-                self.cancel.cancel();
+        loop {
+            if !*finished {
+                finished =
+                    self.changed.wait_timeout(finished, PROGRESS_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             }
-            finished = lock(&self.finished);
+            let (done, is_last) = (self.done.load(Ordering::Relaxed), *finished);
+            // The last one is reported even when the work was over before anyone looked.
+            if let Some(progress) = progress.as_mut().filter(|_| told != Some(done) || !is_last) {
+                told = Some(done);
+                drop(finished);
+                if !progress(done) {
+                    self.cancel.cancel();
+                }
+                finished = lock(&self.finished);
+            }
+            if is_last {
+                return;
+            }
         }
     }
 }
