@@ -103,11 +103,11 @@ pub(crate) async fn exchange(
         progress.enter(Stage::Connecting);
         let lease = permit.connect(&origin, reuse).await?;
         progress.enter(Stage::Sent);
-        let mut exchange = Exchange { lease: Some(lease), is_broken: false, origin: &origin, progress: &progress };
+        let mut exchange = Exchange { lease, is_broken: false, origin: &origin, progress: &progress };
         match exchange.send(request).await {
             Ok(response) => return exchange.read(response, pool.reply_max()).await,
-            Err(Unsent::Request(unsent)) => request = *unsent,
-            Err(Unsent::Failed(error)) => return Err(error),
+            Err(SendError::NotSent(unsent)) => request = *unsent,
+            Err(SendError::Failed(error)) => return Err(error),
         }
     }
 }
@@ -128,23 +128,22 @@ fn addressed(mut request: HttpRequest) -> Result<(Origin, HttpRequest)> {
 
 /// One request on one connection.
 struct Exchange<'a> {
-    lease: Option<Lease<'a>>,
+    lease: Lease<'a>,
     is_broken: bool,
     origin: &'a Origin,
     progress: &'a Progress,
 }
 
 /// Why there is no reply.
-enum Unsent {
+enum SendError {
     /// The connection was closed before anything was sent: another one can have the request.
-    Request(Box<HttpRequest>),
+    NotSent(Box<HttpRequest>),
     Failed(Error),
 }
 
 impl Exchange<'_> {
-    async fn send(&mut self, request: HttpRequest) -> std::result::Result<Response<Incoming>, Unsent> {
-        let Some(lease) = &mut self.lease else { return Err(Unsent::Failed(no_lease())) };
-        match lease.send(request).await {
+    async fn send(&mut self, request: HttpRequest) -> std::result::Result<Response<Incoming>, SendError> {
+        match self.lease.send(request).await {
             Ok(response) => {
                 self.progress.enter(Stage::Replying(response.status().as_u16()));
                 Ok(response)
@@ -154,8 +153,7 @@ impl Exchange<'_> {
     }
 
     async fn read(mut self, response: Response<Incoming>, reply_max: usize) -> Result<HttpReply> {
-        let Some(lease) = self.lease.take() else { return Err(no_lease()) };
-        if let Some(meter) = lease.meter() {
+        if let Some(meter) = self.lease.meter() {
             meter.allow(reply_max + FRAMING_MAX);
         }
         let status = response.status().as_u16();
@@ -164,19 +162,19 @@ impl Exchange<'_> {
             return Err(coded(&coding));
         }
         let body = read_body(response.into_body(), reply_max).await.map_err(|error| error.with_http_status(status))?;
-        lease.give_back();
+        self.lease.give_back();
         Ok(HttpReply { status, body, date, retry_after })
     }
 
-    fn failed(&mut self, mut failure: TrySendError<HttpRequest>) -> Unsent {
-        let is_reused = self.lease.as_ref().is_some_and(Lease::is_reused);
+    fn failed(&mut self, mut failure: TrySendError<HttpRequest>) -> SendError {
+        let is_reused = self.lease.is_reused();
         if let Some(request) = failure.take_message().filter(|_| is_reused) {
-            return Unsent::Request(Box::new(request));
+            return SendError::NotSent(Box::new(request));
         }
         self.is_broken = true;
         let was_stale = is_reused && self.meter(Meter::ended_before_request);
         let error = self.lost(&failure.into_error());
-        Unsent::Failed(if was_stale { error.on_stale_connection() } else { error })
+        SendError::Failed(if was_stale { error.on_stale_connection() } else { error })
     }
 
     /// What it means that no reply came.
@@ -200,22 +198,17 @@ impl Exchange<'_> {
     }
 
     fn meter(&self, check: impl FnOnce(&Meter) -> bool) -> bool {
-        self.lease.as_ref().and_then(Lease::meter).is_some_and(check)
+        self.lease.meter().is_some_and(check)
     }
 }
 
 impl Drop for Exchange<'_> {
     /// A reused connection that gave no answer, or broke, is not the only dead one.
     fn drop(&mut self) {
-        let Some(lease) = self.lease.as_ref().filter(|lease| lease.is_reused()) else { return };
-        if self.is_broken || self.progress.is_out_of_time() {
-            lease.close_siblings();
+        if self.lease.is_reused() && (self.is_broken || self.progress.is_out_of_time()) {
+            self.lease.close_siblings();
         }
     }
-}
-
-fn no_lease() -> Error {
-    Error::new(Status::Internal, "a request has no connection")
 }
 
 async fn read_body(mut incoming: Incoming, max: usize) -> Result<Secret> {

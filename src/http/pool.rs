@@ -256,13 +256,13 @@ impl Lease<'_> {
                 connection.meter.begin_request(HEADS_MAX);
                 connection.sender.try_send_request(request).await
             }
-            // Only `give_back` takes it away, and that ends the lease.
+            // It was given back, which is the end of an exchange.
             None => std::future::pending().await,
         }
     }
 
-    /// Keeps the connection for other requests.
-    pub fn give_back(mut self) {
+    /// Keeps the connection for other requests. Nothing can be sent any more.
+    pub fn give_back(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             connection.idle_since_wake = self.permit.pool.wakes.load(Ordering::Relaxed);
             self.permit.pool.idle.put(connection);

@@ -4,7 +4,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Program, tool};
+use super::{Program, Scratch, tool};
 
 /// Longer than any program takes, also under valgrind on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -58,7 +58,9 @@ impl Invocation<'_> {
 
     /// Runs the program to its end. Output goes to files, so that it is complete whatever becomes of the program.
     pub fn run(self) -> Finished {
-        let file = |name: &str| self.program.folder.path().join(name);
+        // Of this run alone: a program may run several times at once.
+        let folder = Scratch::new();
+        let file = |name: &str| folder.path().join(name);
         let log = file("valgrind.log");
         let mut command = if self.valgrind { valgrind(&log) } else { Command::new(&self.program.path) };
         if self.valgrind {
