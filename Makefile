@@ -19,6 +19,7 @@ help:
 	@echo "make build   the libraries, into target/dist, and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
 	@echo "make deb     Debian packages, into target/deb"
+	@echo "make spelling   typing errors in documents and comments"
 	@echo "make lint    formatting, clippy with warnings denied, and the graph of modules"
 	@echo "make header  write include/tckms.h anew from the source"
 	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does so too)"
@@ -92,6 +93,12 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features wipe-on-free,test-hooks -- -D warnings
 	$(CARGO) test --locked --test modules
+
+# Typing errors in what people read. codespell comes from PyPI or apt.
+.PHONY: spelling
+spelling:
+	scripts/setup.sh spelling
+	git ls-files -z '*.md' '*.rs' '*.c' '*.h' '*.hpp' '*.go' '*.sh' '*.1' | xargs -0 codespell --ignore-words packaging/spelling.txt
 
 header:
 	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test header -- the_committed_header

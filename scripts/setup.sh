@@ -13,13 +13,14 @@
 #   test          also what the tests need
 #   dist-check    also what `make dist-check` needs
 #   portability   what `make portability` needs beside build
+#   spelling      what `make spelling` needs
 #
 # A tool counts as present if it works: each has a probe below, which compiles or runs a line with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist-check|portability" >&2
+  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist-check|portability|spelling" >&2
   exit 2
 }
 
@@ -64,6 +65,9 @@ npm npm
 openssl openssl
 openssl_static libssl-dev zlib1g-dev libzstd-dev
 certificates ca-certificates
+"
+spelling_needs="
+codespell codespell
 "
 portability_needs="
 aarch64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
@@ -157,6 +161,7 @@ openssl_static() {
 }
 certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ]; }
 aarch64() { aarch64-linux-gnu-gcc "$work/line.c" -o "$work/program" -pthread && qemu-aarch64 -L /usr/aarch64-linux-gnu "$work/program"; }
+codespell() { printf 'a line\n' | command codespell -; }
 musl() { compiles_and_runs line.c musl-gcc -static; }
 
 rustfmt() { cargo fmt --version; }
@@ -179,6 +184,7 @@ case $level in
   deb) needs+=$demo_needs$deb_needs ;;
   test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
   dist-check) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs$dist_check_rust_needs ;;
+  spelling) needs=$spelling_needs ;;
   portability) needs+=$portability_needs rust_needs=$portability_rust_needs ;;
   *) usage ;;
 esac

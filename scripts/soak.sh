@@ -1,37 +1,44 @@
-#!/bin/sh
-# Runs the fuzz targets for a quarter of SOAK_SECONDS (default: an hour) and loops the tests about faults, threads and
-# processes for the rest. What only goes wrong once in a thousand runs shows itself here. The first failure ends it, with
-# the test's output.
-set -eu
-
+#!/usr/bin/env bash
+# What only goes wrong once in a thousand runs: fuzzing with a corpus that grows from run to run (scripts/fuzz.sh) for a
+# quarter of SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; then the tests about faults, threads and
+# processes, again and again for the rest. The first failure ends it, with the test's output.
+set -euo pipefail
 cd "$(dirname "$0")/.."
+
 seconds=${SOAK_SECONDS:-3600}
 cargo=${CARGO:-cargo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 # The fault matrix, and what is about threads and processes.
-tests="--test faults --test process --test thread_sanitizer --test prefork"
+tests=(--test faults --test process --test thread_sanitizer --test prefork)
 
-# Built first: the time is for running. The fuzz targets build themselves when they are run.
-# shellcheck disable=SC2086 # A list of words.
-$cargo test --locked --no-run $tests
-FUZZ_SECONDS=1 $cargo test --locked --test fuzz
+# Built first: the time is for running.
+"$cargo" test --locked --no-run "${tests[@]}"
+FUZZ_SECONDS=1 scripts/fuzz.sh >/dev/null
 
 began=$(date +%s)
 end=$((began + seconds))
+<<<<<<< HEAD
 # Five targets, two at a time.
 FUZZ_SECONDS=$((seconds / 10 + 1)) $cargo test --locked --test fuzz -- --test-threads 2
 echo "soak: fuzzing found nothing in $(($(date +%s) - began)) s"
+=======
+elapsed() { echo $(($(date +%s) - began)); }
+# Two targets run at once.
+targets=$(grep -c '^path = "fuzz_targets/' fuzz/Cargo.toml)
+FUZZ_SECONDS=${FUZZ_SECONDS:-$((seconds / 4 / ((targets + 1) / 2) + 1))} scripts/fuzz.sh
+echo "soak: fuzzing found nothing in $(elapsed) s"
+
+>>>>>>> da186c9 (make soak keeps a growing corpus and prints inputs and coverage; the AWS command line tool reads and writes with the Python provider; CI as others run it; spelling)
 round=0
 while [ "$(date +%s)" -lt "$end" ]; do
-    round=$((round + 1))
-    # shellcheck disable=SC2086 # A list of words.
-    if ! $cargo test --locked $tests > "$log" 2>&1; then
-        cat "$log" >&2
-        echo "soak: round $round FAILED after $(($(date +%s) - began)) s" >&2
-        exit 1
-    fi
-    echo "soak: round $round passed, $(($(date +%s) - began)) of $seconds s: $(grep -c '\.\.\. ok$' "$log") tests"
+  round=$((round + 1))
+  if ! "$cargo" test --locked "${tests[@]}" >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "soak: round $round FAILED after $(elapsed) s" >&2
+    exit 1
+  fi
+  echo "soak: round $round passed, $(elapsed) of $seconds s: $(grep -c '\.\.\. ok$' "$log") tests"
 done
 echo "soak: $round rounds passed"

@@ -101,18 +101,26 @@ fn install(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn python(version: u32) -> Command {
-    let environment = folder(&format!("interop-python-{version}"));
+/// A virtual environment with what tests/interop/requirements-NAME.txt lists; its Python.
+fn python_with(name: &str) -> PathBuf {
+    let environment = folder(&format!("interop-python-{name}"));
     let python = environment.join("bin/python");
     if !python.exists() {
         install(tool("python3").args(["-m", "venv", "--clear"]).arg(&environment));
     }
-    let requirements = root().join(format!("tests/interop/requirements-{version}.txt"));
-    install(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-            .arg(requirements),
-    );
+    let requirements = root().join(format!("tests/interop/requirements-{name}.txt"));
+    install(pip_install(&python).arg("-r").arg(requirements));
+    python
+}
+
+fn pip_install(python: &Path) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip
+}
+
+fn python(version: u32) -> Command {
+    let python = python_with(&version.to_string());
     let mut peer = Command::new(python);
     peer.arg(root().join("tests/interop/peer.py")).env("INTEROP_PROVIDER", root().join("docs/interop/python"));
     peer.env("PYTHONDONTWRITEBYTECODE", "1");
@@ -130,6 +138,43 @@ fn the_newest_python_sdk_and_the_library_read_each_other() {
 #[test]
 fn the_old_python_sdk_and_the_library_read_each_other() {
     both_ways("aws-encryption-sdk 3", python(3));
+}
+
+/// docs/sealing.md has the commands.
+#[test]
+fn the_aws_command_line_tool_and_the_library_read_each_other() {
+    let (python, scratch) = (python_with("cli"), Scratch::new());
+    // pip builds in the folder that it is given.
+    for file in ["pyproject.toml", "tencent_kms.py"] {
+        fs::copy(root().join("docs/interop/python").join(file), scratch.path().join(file)).unwrap();
+    }
+    install(pip_install(&python).args(["--no-deps", "--force-reinstall"]).arg(scratch.path()));
+    let emulator = Emulator::over_http(&["main"]);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    let keyring = Keyring::new();
+    keyring.add_kms(&client, emulator.key_id("main")).unwrap();
+    let (plain, context) = (plaintext(100_000), json!({"purpose": "test"}).to_string());
+    let cli = |action: &str, input: &Path, output: &str| {
+        let mut cli = Command::new(python.with_file_name("aws-encryption-cli"));
+        cli.arg(action).args(["--suppress-metadata", "--encryption-context", "purpose=test", "--wrapping-keys"]);
+        cli.args(["provider=tencent-kms", &format!("key=ap-guangzhou/{}", emulator.key_id("main"))]);
+        cli.arg("--input").arg(input).arg("--output").arg(scratch.path().join(output)).envs(emulator.environment());
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            cli.env_remove(proxy);
+        }
+        install(&mut cli);
+        fs::read(scratch.path().join(output)).unwrap()
+    };
+    let input = scratch.write("plain", "");
+    fs::write(&input, &plain).unwrap();
+    let theirs = cli("--encrypt", &input, "theirs");
+    assert!(keyring.open(&theirs, &context).unwrap() == plain);
+    for signed in [false, true] {
+        keyring.set_signing(signed);
+        let ours = scratch.write("ours", "");
+        fs::write(&ours, keyring.seal(&plain, &context).unwrap()).unwrap();
+        assert!(cli("--decrypt", &ours, &format!("opened-{signed}")) == plain, "signed: {signed}");
+    }
 }
 
 #[test]

@@ -91,3 +91,27 @@ def TencentKms(client, region, key_ids):  # noqa: N802, used like a class
     for key_id in key_ids:
         provider.add_master_key(f"{region}/{key_id}")
     return provider
+
+
+def from_environment(**_):
+    """The provider for aws-encryption-cli, which adds the keys itself, each as REGION/KEYID.
+
+    Credentials, region and endpoint come from the same variables as for libtckms and tckms-seal.
+    """
+    import os
+    from urllib.parse import urlsplit
+
+    from tencentcloud.common import credential
+    from tencentcloud.common.profile.client_profile import ClientProfile
+    from tencentcloud.common.profile.http_profile import HttpProfile
+    from tencentcloud.kms.v20190118.kms_client import KmsClient
+
+    region = os.environ["TENCENTCLOUD_REGION"]
+    endpoint = urlsplit(os.environ.get("TCKMS_ENDPOINT", "https://kms.tencentcloudapi.com"))
+    profile = ClientProfile(httpProfile=HttpProfile(protocol=endpoint.scheme, endpoint=endpoint.netloc))
+    identity = credential.Credential(
+        os.environ["TENCENTCLOUD_SECRET_ID"],
+        os.environ["TENCENTCLOUD_SECRET_KEY"],
+        os.environ.get("TENCENTCLOUD_SESSION_TOKEN"),
+    )
+    return TencentKms(KmsClient(identity, region, profile), region, [])
