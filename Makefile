@@ -24,6 +24,7 @@ help:
 	@echo "make header  write include/tckms.h anew from the source"
 	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does so too)"
 	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
+	@echo "make dist    tarballs, Debian packages and RPM packages for glibc 2.17 and later, into target/release-artifacts"
 	@echo "make dist-check    what a release has to pass beside the tests: packaging, offline and equal builds"
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
 	@echo "make live-test   ask the real service what is documented of it; LIVE_TEST_OPTIONS=--help tells what is needed"
@@ -59,6 +60,12 @@ dist-check:
 	scripts/setup.sh dist-check
 	$(MAKE) build
 	scripts/dist-check.sh
+
+# What is given to others, linked for glibc 2.17.
+.PHONY: dist
+dist:
+	scripts/setup.sh dist
+	scripts/make-dist.sh
 
 portability:
 	scripts/setup.sh portability

@@ -6,7 +6,7 @@ set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
 
-out=${CARGO_TARGET_DIR:-target}
+out=${CARGO_TARGET_DIR:-target}${TARGET:+/$TARGET}
 deb=$out/deb
 work=$out/deb.new
 upstream=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

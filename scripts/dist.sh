@@ -49,11 +49,19 @@ work=$(mktemp -d "$dist/.new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 scripts/symbols.sh list >"$work/functions"
 
+# Leaving out unused sections this early breaks .eh_frame with older linkers (seen with binutils 2.35), and nothing could
+# unwind. Without it the archive is larger; programs and the shared library leave the same sections out themselves.
+early_gc() {
+  local version
+  version=$("${cross}ld" --version | sed -n '1s/.* \([0-9][0-9.]*\).*/\1/p')
+  if [ "$(printf '2.40\n%s\n' "$version" | sort -V | head -n 1)" = 2.40 ]; then echo --gc-sections; fi
+}
+
 on_elf() {
   local shared=libtckms.so.$version soname=libtckms.so.$abi
   # Groups of sections that every Rust library has would be merged with those of another, though their symbols are
   # local by then; so they are made plain sections.
-  "${cross}ld" -r --gc-sections --force-group-allocation $(sed 's/^/-u /' "$work/functions") \
+  "${cross}ld" -r $(early_gc) --force-group-allocation $(sed 's/^/-u /' "$work/functions") \
     --whole-archive "$archive" -o "$work/all.o"
   # The bitcode is for link-time optimisation by the same rustc, and three quarters of the size.
   "${cross}objcopy" --enable-deterministic-archives --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
@@ -61,10 +69,11 @@ on_elf() {
   "${cross}ar" rcsD "$work/libtckms.a" "$work/tckms.o"
 
   # nodelete: the network's thread and the destructors of thread-local values run code of the library.
+  # Before glibc 2.34 threads and dlopen are in libraries of their own; where they are not, nothing is taken from them.
   # shellcheck disable=SC2086
   $cc -shared -o "$work/$shared" "$work/tckms.o" \
     -Wl,--version-script="$map" -Wl,-soname,"$soname" -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,--build-id=sha1 \
-    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} ${UNWINDER:--lgcc_s} -lc
+    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} ${UNWINDER:--lgcc_s} -lpthread -ldl -lm -lc
   # shellcheck disable=SC2086
   $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal/*.c "$work/libtckms.a" ${LDFLAGS:-} ${UNWINDER:-} -lpthread -ldl -lm \
     -Wl,-z,relro -Wl,-z,now -o "$work/tckms-seal"

@@ -20,7 +20,10 @@ umask 022
 : "${DOCDIR:=$PREFIX/share/doc/tckms}"
 : "${GODIR:=$PREFIX/share/tckms/go}"
 : "${DESTDIR:=}"
+# TARGET names another kind of machine, for which scripts/dist.sh was run.
 out=${CARGO_TARGET_DIR:-target}
+reference=$out/reference
+out=$out${TARGET:+/$TARGET}
 cd "$(dirname "$0")/.."
 
 # The paths go into files for pkg-config and CMake, which give some characters a meaning.
@@ -109,9 +112,12 @@ files() {
   one 644 "packaging/cmake/tckms-config.cmake.in" "$LIBDIR/cmake/tckms/tckms-config.cmake"
   one 644 "packaging/cmake/tckms-config-version.cmake.in" "$LIBDIR/cmake/tckms/tckms-config-version.cmake"
   one 755 "$dist/tckms-seal" "$BINDIR/tckms-seal"
-  one 755 "$out/release/tckms-emulator" "$BINDIR/tckms-emulator"
+  # For musl there is none.
+  if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms-emulator" ]; then
+    one 755 "$out/release/tckms-emulator" "$BINDIR/tckms-emulator"
+  fi
   local page
-  for page in man/man1/* "$out"/reference/man3/*; do
+  for page in man/man1/* "$reference"/man3/*; do
     one 644 "$page" "$MANDIR/$(basename "$(dirname "$page")")/${page##*/}"
   done
   for page in go/*; do
@@ -122,7 +128,7 @@ files() {
     one 644 "$page" "$DOCDIR/$page"
   done
   for page in LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
-    packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json "$out/reference/reference.html"; do
+    packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json "$reference/reference.html"; do
     one 644 "$page" "$DOCDIR/${page##*/}"
   done
 }
@@ -141,7 +147,10 @@ install_all() {
     rm -f "$whole"
     case $source in
       *.in) fill_in "$source" >"$whole" ;;
-      "$out"/release/tckms-emulator) install -s "$source" "$whole" ;;
+      "$out"/release/tckms-emulator)
+        cp "$source" "$whole"
+        "${CROSS:-}strip" "$whole"
+        ;;
       *) cp "$source" "$whole" ;;
     esac
     chmod "$mode" "$whole"

@@ -11,6 +11,7 @@
 #   demo          also what the demo and the first command line of the README need
 #   deb           also what `make deb` needs
 #   test          also what the tests need
+#   dist          what `make dist` needs beside build; zig comes from PyPI
 #   dist-check    also what `make dist-check` needs
 #   portability   what `make portability` needs beside build
 #   spelling      what `make spelling` needs
@@ -20,7 +21,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist-check|portability|spelling" >&2
+  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist|dist-check|portability|spelling" >&2
   exit 2
 }
 
@@ -65,6 +66,11 @@ npm npm
 openssl openssl
 openssl_static libssl-dev zlib1g-dev libzstd-dev
 certificates ca-certificates
+"
+dist_needs="
+python_venv python3-venv
+rpmbuild rpm
+aarch64_binutils binutils-aarch64-linux-gnu
 "
 spelling_needs="
 codespell codespell
@@ -161,6 +167,11 @@ openssl_static() {
 }
 certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ]; }
 aarch64() { aarch64-linux-gnu-gcc "$work/line.c" -o "$work/program" -pthread && qemu-aarch64 -L /usr/aarch64-linux-gnu "$work/program"; }
+rpmbuild() {
+  printf 'Name: line\nVersion: 1\nRelease: 1\nSummary: line\nLicense: MIT\n%%description\nline\n%%files\n' >"$work/line.spec"
+  command rpmbuild -bb --define "_topdir $work/rpm" "$work/line.spec"
+}
+aarch64_binutils() { printf '' | aarch64-linux-gnu-as - -o "$work/line.o" && aarch64-linux-gnu-ld -r "$work/line.o" -o "$work/all.o"; }
 codespell() { printf 'a line\n' | command codespell -; }
 musl() { compiles_and_runs line.c musl-gcc -static; }
 
@@ -183,7 +194,11 @@ case $level in
   demo) needs+=$demo_needs ;;
   deb) needs+=$demo_needs$deb_needs ;;
   test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
-  dist-check) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs$dist_check_rust_needs ;;
+  dist) needs+=$deb_needs$dist_needs rust_needs=$portability_rust_needs ;;
+  dist-check)
+    needs+=$demo_needs$deb_needs$test_needs$dist_needs
+    rust_needs=$test_rust_needs$dist_check_rust_needs$portability_rust_needs
+    ;;
   spelling) needs=$spelling_needs ;;
   portability) needs+=$portability_needs rust_needs=$portability_rust_needs ;;
   *) usage ;;

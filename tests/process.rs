@@ -5,30 +5,42 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
-use support::{CLANG, Compiler, Emulator, GCC, Library, Scratch, release};
+use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, output_of, release, root};
 use tckms::Secret;
 use tckms::seal::{Context, KeyRequest, Keyring, WrappedKey, WrappingKey};
 
 /// Builds and runs a program against an emulator, with what all of these programs are given.
 fn passes(name: &str, compiler: Compiler, emulator: &Emulator) {
+    passes_started_by(&[], &format!("process_{name}"), compiler, emulator);
+}
+
+/// The same for any program of tests/c, started by another program.
+fn passes_started_by(starter: &[&Path], name: &str, compiler: Compiler, emulator: &Emulator) {
     let folder = Scratch::new();
     // One of them looks at the rounding mode, which is in libm; it is named before the source that needs it.
     let options = ["-Wl,--no-as-needed", "-lm"];
-    let program = compiler.build_with(&options, format!("tests/c/process_{name}.c"), &Library::Shared);
-    let mut run = program.with(emulator.environment());
+    let program = compiler.build_with(&options, format!("tests/c/{name}.c"), &Library::Shared);
+    let mut run = program.with(emulator.environment()).started_by(starter);
     for (variable, value) in signing_keys(emulator) {
         run = run.variable(variable, &value);
     }
     for (variable, value) in known_message(&folder) {
         run = run.variable(variable, &value);
     }
+    let other_ca = Emulator::over_https(&[]);
     let folder = folder.path().to_str().expect("its path is UTF-8");
-    run.variable("TEST_FOLDER", folder).run().expect_nothing_but_passed_checks();
+    run.variable("TEST_FOREIGN_CA_FILE", other_ca.ca_file())
+        .variable("TEST_FOLDER", folder)
+        .run()
+        .expect_nothing_but_passed_checks();
 }
 
 /// The keys that TC3 derives from the secret key for today, which are secrets too.
@@ -154,6 +166,79 @@ over_http_and_https! {
     memory_that_runs_out: "memory";
     secrets_after_use: "secrets";
     secrets_after_sealing: "sealing";
+}
+
+/// The tool under a filter, with a file of many frames.
+fn seals_and_opens(filter: &Program, kind: &str, emulator: &Emulator) {
+    let folder = Scratch::new();
+    let plain = folder.write("plain", &"a line\n".repeat(500_000));
+    let (sealed, opened) = (folder.path().join("sealed"), folder.path().join("opened"));
+    for (options, from, to) in [(&[][..], &plain, &sealed), (&["-d"], &sealed, &opened)] {
+        let mut command = Command::new(filter.path());
+        command.arg(kind).arg(dist("tckms-seal")).args(options).args(["-k", emulator.key_id("main"), "-o"]);
+        output_of(command.arg(to).arg(from).env_clear().envs(emulator.environment()));
+    }
+    assert!(std::fs::read(opened).unwrap() == std::fs::read(plain).unwrap());
+}
+
+/// Under a seccomp filter that leaves out what is newer than Linux 3.10. What closes or counts descriptors is not among
+/// these: without getrandom AWS-LC keeps /dev/urandom open, as docs/portability.md says.
+mod on_an_old_kernel {
+    use super::*;
+
+    fn passes(name: &str) {
+        let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+        let starter = [filter.path(), Path::new("old")];
+        passes_started_by(&starter, name, GCC, &Emulator::over_https(&["main", "other"]));
+    }
+
+    #[test]
+    fn core_calls() {
+        passes("core_calls");
+    }
+
+    #[test]
+    fn forks() {
+        passes("process_fork");
+    }
+
+    /// Not process_sealing.c, which itself asks for memfd_create.
+    #[test]
+    fn sealing() {
+        let emulator = Emulator::over_https(&["main"]);
+        let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+        seals_and_opens(&filter, "old", &emulator);
+    }
+
+    #[test]
+    fn threads() {
+        passes("process_threads");
+    }
+}
+
+/// In a sandbox that ends the process for any system call that docs/portability.md does not list.
+#[test]
+fn the_system_calls_of_the_documents_are_enough() {
+    let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+    let list = output_of(Command::new(filter.path()).arg("list"));
+    let document = std::fs::read_to_string(root().join("docs/portability.md")).unwrap();
+    let listed = document.split("<!-- system calls -->").nth(1).expect("docs/portability.md lists the system calls");
+    let listed: BTreeSet<_> = listed.split('`').skip(1).step_by(2).collect();
+    assert_eq!(list.lines().collect::<BTreeSet<_>>(), listed, "left: allowed here, right: listed");
+
+    let emulator = Emulator::over_https(&["main"]);
+    let quickstart = GCC.build("examples-c/quickstart.c", &Library::Shared);
+    let sandboxed = |program: &Path, arguments: &[&Path]| {
+        let mut command = Command::new(filter.path());
+        command.arg("sandbox").arg(program).args(arguments).env_clear().envs(emulator.environment());
+        output_of(&mut command)
+    };
+    let key = Path::new(emulator.key_id("main"));
+    assert!(sandboxed(quickstart.path(), &[key]).ends_with("it is the same text again.\n"));
+    seals_and_opens(&filter, "sandbox", &emulator);
+    // The filter is one: a program that does more is ended.
+    let mut other = Command::new(filter.path());
+    assert!(!other.args(["sandbox", "/bin/mkdir", "/tmp/never"]).status().unwrap().success());
 }
 
 /// The program is not linked with the library: it loads it, a thousand times.

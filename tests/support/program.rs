@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ pub struct Invocation<'a> {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     valgrind: bool,
+    wrapper: Vec<PathBuf>,
 }
 
 /// How a program ended, and all that it and its libraries wrote.
@@ -34,7 +35,7 @@ impl Program {
 
     /// To be run in an environment that has nothing in it but what is added.
     pub fn with(&self, environment: Vec<(String, String)>) -> Invocation<'_> {
-        Invocation { program: self, arguments: Vec::new(), environment, valgrind: false }
+        Invocation { program: self, arguments: Vec::new(), environment, valgrind: false, wrapper: Vec::new() }
     }
 }
 
@@ -56,14 +57,28 @@ impl Invocation<'_> {
         self
     }
 
+    /// Runs another program, which then runs this one: its words come before the program's path.
+    pub fn started_by(mut self, words: &[&Path]) -> Self {
+        self.wrapper = words.iter().map(|word| word.to_path_buf()).collect();
+        self
+    }
+
     /// Runs the program to its end. Output goes to files, so that it is complete whatever becomes of the program.
     pub fn run(self) -> Finished {
         // Of this run alone: a program may run several times at once.
         let folder = Scratch::new();
         let file = |name: &str| folder.path().join(name);
         let log = file("valgrind.log");
-        let mut command = if self.valgrind { valgrind(&log) } else { Command::new(&self.program.path) };
-        if self.valgrind {
+        let mut command = match &self.wrapper[..] {
+            [] if self.valgrind => valgrind(&log),
+            [] => Command::new(&self.program.path),
+            [first, others @ ..] => {
+                let mut command = Command::new(first);
+                command.args(others);
+                command
+            }
+        };
+        if self.valgrind || !self.wrapper.is_empty() {
             command.arg(&self.program.path);
         }
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned());

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Builds what is given to others, for glibc 2.17 and Linux 3.10 and later, into target/release-artifacts: tarballs for
+# x86-64 and ARM64 with glibc and x86-64 with musl, Debian packages and RPM packages for x86-64, and SHA256SUMS. One commit
+# makes the same files in every folder.
+#
+#   scripts/make-dist.sh              everything
+#   scripts/make-dist.sh --assemble   out of what was compiled before; compiles nothing of Rust
+#
+# The linker is zig, which brings the symbols of every glibc. It is installed from PyPI into a virtual environment in the
+# target folder, in the version that packaging/zig-requirements.txt says.
+set -euo pipefail
+umask 022
+cd "$(dirname "$0")/.."
+
+compile=yes
+if [ "${1:-}" = --assemble ]; then compile=no; fi
+
+glibc=2.17
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+out=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+export CARGO_TARGET_DIR=$out
+artifacts=$out/release-artifacts
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+homepage=$(sed -n 's/^homepage = "\(.*\)"/\1/p' packaging/home.toml)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
+export SOURCE_DATE_EPOCH
+say() { echo "dist: $*"; }
+
+# ---- The linker -----------------------------------------------------------------------------------------------------
+
+venv=$out/zig
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r packaging/zig-requirements.txt
+zig=$("$venv/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
+PATH=$venv/bin:$PATH
+
+# Nothing of this machine's folders in the result.
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$PWD=/tckms -ffile-prefix-map=$out=/target"
+remap="--remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$PWD=/tckms --remap-path-prefix=$out=/target"
+
+# ---- Build ----------------------------------------------------------------------------------------------------------
+
+# build TRIPLE ZIG-TRIPLE [SUFFIX OF CARGO'S TRIPLE]: libraries, the tool, and with glibc the emulator and the self-test.
+build() {
+  local target=$1 zig_target=$2 suffix=${3:-} cross=
+  if [ "${target%%-*}" != "$(uname -m)" ]; then cross=${target%%-*}-linux-gnu-; fi
+  if [ $compile = yes ]; then
+    RUSTFLAGS="$remap ${RUSTFLAGS:-}" cargo-zigbuild rustc --release --locked --lib --crate-type staticlib \
+      --features wipe-on-free --target "$target$suffix"
+    if [ -n "$suffix" ]; then
+      RUSTFLAGS="$remap" cargo-zigbuild build --release --locked -p tckms-emulator --target "$target$suffix"
+    fi
+  fi
+  # zig has no libgcc_s; the unwinder becomes part of the library.
+  TARGET=$target CROSS=$cross CC="$zig cc -target $zig_target" UNWINDER=-lunwind scripts/dist.sh
+  if [ -n "$suffix" ]; then
+    "$zig" cc -target "$zig_target" -std=c99 -O2 -s -Iinclude packaging/selftest.c -ldl -o "$out/$target/tckms-selftest"
+  fi
+}
+
+# ---- Pack -----------------------------------------------------------------------------------------------------------
+
+pack() { tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -c -C "$1" "$2" | gzip -9n; }
+
+# tarball TRIPLE NAME
+tarball() {
+  local target=$1 name=tckms-$version-linux-$2 cross= stage
+  if [ "${target%%-*}" != "$(uname -m)" ]; then cross=${target%%-*}-linux-gnu-; fi
+  stage=$out/$target/stage
+  rm -rf "$stage"
+  TARGET=$target CROSS=$cross DESTDIR=$stage PREFIX=/$name scripts/install.sh install >/dev/null
+  cp packaging/README.install "$stage/$name"
+  if [ -e "$out/$target/tckms-selftest" ]; then cp "$out/$target/tckms-selftest" "$stage/$name"; fi
+  pack "$stage" "$name" >"$artifacts/$name.tar.gz"
+  say "$name.tar.gz"
+}
+
+debian_packages() {
+  TARGET=x86_64-unknown-linux-gnu scripts/deb.sh >/dev/null
+  mv "$out"/x86_64-unknown-linux-gnu/deb/*.deb "$artifacts"
+  say "Debian packages"
+}
+
+rpm_packages() {
+  local target=x86_64-unknown-linux-gnu top=$out/x86_64-unknown-linux-gnu/rpm
+  rm -rf "$top"
+  mkdir -p "$top"
+  TARGET=$target DESTDIR=$top/stage PREFIX=/usr LIBDIR=/usr/lib64 scripts/install.sh install >/dev/null
+  sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|" \
+    packaging/rpm/tckms.spec.in >"$top/tckms.spec"
+  # Debian's rpm knows other folders than the systems for which this is.
+  rpmbuild --quiet -bb --target x86_64-linux --define "_topdir $top" --define "_libdir /usr/lib64" \
+    --define "_prefix /usr" --define "_binary_payload w9.gzdio" "$top/tckms.spec" >"$top/log" 2>&1 || { cat "$top/log" >&2; exit 1; }
+  find "$top/RPMS" -name '*.rpm' -exec mv {} "$artifacts" \;
+  say "RPM packages"
+}
+
+# The manual pages, which dist.sh makes for this machine's own build only.
+scripts/reference.py --output "$out/reference" >/dev/null
+mkdir -p "$artifacts"
+rm -f "$artifacts"/*
+build x86_64-unknown-linux-gnu "x86_64-linux-gnu.$glibc" ".$glibc"
+tarball x86_64-unknown-linux-gnu x86_64
+debian_packages
+rpm_packages
+if [ "${TCKMS_DIST_ONLY:-}" != x86_64 ]; then
+  build aarch64-unknown-linux-gnu "aarch64-linux-gnu.$glibc" ".$glibc"
+  tarball aarch64-unknown-linux-gnu aarch64
+  # Rust would put a C library of its own into the archive, beside the program's.
+  RUSTFLAGS="-C target-feature=-crt-static" build x86_64-unknown-linux-musl x86_64-linux-musl
+  tarball x86_64-unknown-linux-musl x86_64-musl
+fi
+(cd "$artifacts" && sha256sum -- * >SHA256SUMS)
+say "all of it is in $artifacts"

@@ -1,0 +1,187 @@
+//! What `make dist` made: target/release-artifacts. `make dist-check` runs these tests; `make test` does not, since the
+//! artefacts take several builds.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Scratch, output_of, tool};
+
+const NEEDED: [&str; 6] =
+    ["libc.so.6", "libpthread.so.0", "libdl.so.2", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
+
+/// What the Rust runtime and AWS-LC use only where it is there, and hooks that a program may define.
+const OPTIONAL: [&str; 16] = [
+    "OPENSSL_memory_alloc",
+    "OPENSSL_memory_free",
+    "OPENSSL_memory_get_size",
+    "OPENSSL_memory_realloc",
+    "__cxa_thread_atexit_impl",
+    "__gmon_start__",
+    "getrandom",
+    "gettid",
+    "gnu_get_libc_version",
+    "pidfd_getpid",
+    "pidfd_spawnp",
+    "posix_spawn_file_actions_addchdir",
+    "posix_spawn_file_actions_addchdir_np",
+    "sdallocx",
+    "statx",
+    "copy_file_range",
+];
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder").to_owned()
+}
+
+fn artifact(end: &str) -> PathBuf {
+    let folder = target().join("release-artifacts");
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}; run `make dist`", folder.display()));
+    let found = files.map(|file| file.unwrap().path()).find(|file| file.to_str().unwrap().ends_with(end));
+    found.unwrap_or_else(|| panic!("there is no …{end} in {}", folder.display()))
+}
+
+/// Unpacks a tarball and returns the one folder in it.
+fn unpacked(end: &str) -> (Scratch, PathBuf) {
+    let scratch = Scratch::new();
+    output_of(Command::new("tar").arg("-xzf").arg(artifact(end)).arg("-C").arg(scratch.path()));
+    let folder = fs::read_dir(scratch.path()).unwrap().next().unwrap().unwrap().path();
+    (scratch, folder)
+}
+
+/// The dynamic ELF files below a folder.
+fn elf_files(folder: &Path) -> Vec<PathBuf> {
+    let files = output_of(Command::new("find").arg(folder).args(["-type", "f"]));
+    let is_elf = |file: &PathBuf| fs::read(file).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"));
+    files.lines().map(PathBuf::from).filter(is_elf).collect()
+}
+
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map(|number| number.parse().unwrap()).collect()
+}
+
+fn needs_nothing_newer_than_the_floor(tarball: &str) {
+    let (_scratch, folder) = unpacked(tarball);
+    let files = elf_files(&folder);
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let name = file.display();
+        let mut nm = tool("nm");
+        let symbols = output_of(nm.args(["--dynamic", "--undefined-only", "--with-symbol-versions"]).arg(&file));
+        for line in symbols.lines() {
+            let mut words = line.split_whitespace();
+            let (kind, symbol) = (words.next().unwrap(), words.next().unwrap());
+            match symbol.split_once("@GLIBC_") {
+                Some((_, needed)) => assert!(version(needed) <= version("2.17"), "{name} needs {symbol}"),
+                None => assert!(kind != "U" && OPTIONAL.contains(&symbol), "{name}: {kind} {symbol} has no version"),
+            }
+        }
+        let dynamic = output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(&file));
+        for line in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
+            let library = line.split(['[', ']']).nth(1).unwrap();
+            assert!(NEEDED.contains(&library), "{name} needs {library}");
+        }
+        assert!(!dynamic.contains("TEXTREL") && !dynamic.contains("PATH"), "{name}: {dynamic}");
+    }
+}
+
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn nothing_for_x86_64_is_newer_than_glibc_2_17() {
+    needs_nothing_newer_than_the_floor("-linux-x86_64.tar.gz");
+}
+
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn nothing_for_arm64_is_newer_than_glibc_2_17() {
+    needs_nothing_newer_than_the_floor("-linux-aarch64.tar.gz");
+}
+
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn the_sums_are_right_and_complete() {
+    let folder = artifact("SHA256SUMS").parent().unwrap().to_owned();
+    output_of(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&folder));
+    let sums = fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    let listed: BTreeSet<_> = sums.lines().map(|line| line.split("  ").nth(1).unwrap().to_owned()).collect();
+    let files = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(listed, files.filter(|name| name != "SHA256SUMS").collect());
+}
+
+/// Unpacked anywhere, a program is compiled with it, and it says that this machine can run it.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn a_tarball_works_where_it_is_unpacked() {
+    let (_scratch, folder) = unpacked("-linux-x86_64.tar.gz");
+    let said = output_of(&mut Command::new(folder.join("tckms-selftest")));
+    assert!(said.contains(" runs on this machine ") && said.lines().count() == 1, "{said}");
+    let program = folder.join("quickstart");
+    let script = format!(
+        "cc {} $(pkg-config --define-prefix --cflags --libs tckms) -o {}",
+        folder.join("share/doc/tckms/examples-c/quickstart.c").display(),
+        program.display()
+    );
+    let mut shell = Command::new("sh");
+    output_of(shell.args(["-e", "-c", &script]).env("PKG_CONFIG_LIBDIR", folder.join("lib/pkgconfig")));
+    let mut configure = tool("cmake");
+    configure.arg("-S").arg(folder.join("share/doc/tckms/examples-c")).arg("-B").arg(folder.join("cmake-build"));
+    output_of(configure.arg(format!("-DCMAKE_PREFIX_PATH={}", folder.display())));
+    output_of(tool("cmake").arg("--build").arg(folder.join("cmake-build")));
+}
+
+/// A system below the floor: here, a library that asks for a version of the C library that no system has.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn the_self_test_names_what_is_missing() {
+    let (_scratch, folder) = unpacked("-linux-x86_64.tar.gz");
+    let library = fs::canonicalize(folder.join("lib/libtckms.so")).unwrap();
+    let mut bytes = fs::read(&library).unwrap();
+    let at = bytes.windows(11).position(|window| window == b"GLIBC_2.17\0").expect("it needs 2.17");
+    bytes[at + 6] = b'9';
+    fs::remove_file(&library).unwrap();
+    fs::write(&library, bytes).unwrap();
+    let output = Command::new(folder.join("tckms-selftest")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && output.stderr.is_empty(), "{output:?}");
+    assert!(said.contains("too old") && said.contains("GLIBC_9.17") && said.lines().count() == 1, "{said}");
+}
+
+/// The system's own tools install, query and remove the packages in a root of their own.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn rpm_packages_are_installed_used_and_removed() {
+    let scratch = Scratch::new();
+    let packages = ["libs", "devel", "tools", "emulator"]
+        .map(|name| artifact(&format!("tckms-{name}-{}-1.x86_64.rpm", env!("CARGO_PKG_VERSION"))));
+    let rpm = |arguments: &[&str]| {
+        let mut command = tool("rpm");
+        command.arg("--root").arg(scratch.path()).args(arguments);
+        command
+    };
+    output_of(&mut rpm(&["--initdb"]));
+    // Debian's database has none of the packages that these need; the C library is asked for by the loader anyway.
+    output_of(rpm(&["--install", "--nodeps", "--noscripts"]).args(&packages));
+    let library = scratch.path().join("usr/lib64/libtckms.so.0");
+    assert!(library.exists() && scratch.path().join("usr/share/doc/tckms/README.md").exists());
+    let program = scratch.path().join("quickstart");
+    let mut cc = tool("gcc");
+    cc.arg(scratch.path().join("usr/share/doc/tckms/examples-c/quickstart.c"))
+        .arg("-I")
+        .arg(scratch.path().join("usr/include"));
+    output_of(cc.arg("-L").arg(scratch.path().join("usr/lib64")).arg("-ltckms").arg("-o").arg(&program));
+    output_of(Command::new(scratch.path().join("usr/bin/tckms-seal")).arg("--version"));
+    output_of(&mut rpm(&[
+        "--erase",
+        "--nodeps",
+        "--noscripts",
+        "tckms-libs",
+        "tckms-devel",
+        "tckms-tools",
+        "tckms-emulator",
+    ]));
+    let left = output_of(Command::new("find").arg(scratch.path()).args(["-name", "*tckms*"]));
+    assert_eq!(left, "");
+}
