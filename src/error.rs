@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::sanitize::sanitized;
 use crate::status::{Category, Status};
+use crate::sys::memory_reserve;
 use crate::sys::random::RandomUnavailable;
 
 /// The result of anything that can fail.
@@ -52,6 +53,14 @@ impl Error {
             os_errno: None,
             service_time: None,
         }))
+    }
+
+    /// Refuses a call while the memory that is kept for what runs already is low.
+    pub(crate) fn check_memory() -> Result<()> {
+        if memory_reserve::is_low() {
+            return Err(Self::new(Status::OutOfMemory, "the system has no more memory for the process"));
+        }
+        Ok(())
     }
 
     /// What went wrong, as a number to act on.

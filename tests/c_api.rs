@@ -176,6 +176,15 @@ in_three_ways! {
     }
 }
 
+/// Not under valgrind, which has an allocator of its own, and without TLS: AWS-LC ends the process when it has no memory
+/// for a thread's random generator.
+#[test]
+fn an_allocator_that_fails_ends_in_statuses() {
+    let emulator = Emulator::over_http(&["main", "other"]);
+    let program = Compiler { standard: "gnu11", ..GCC }.build("tests/c/memory_torture.c", &Library::Shared);
+    program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+}
+
 fn through_a_proxy(emulator: &Emulator, proxy: &Proxy, compiler: Compiler, valgrind: bool) -> Finished {
     through_a_proxy_with(emulator, proxy, compiler, valgrind, None)
 }

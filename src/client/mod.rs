@@ -284,6 +284,7 @@ impl Client {
     }
 
     fn send<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>) -> Result<T> {
+        Error::check_memory()?;
         call_control::with_token(&self.cancel, || self.caller.call(request, &self.limits, extract))
     }
 }

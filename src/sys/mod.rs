@@ -14,6 +14,8 @@ pub(crate) mod entropy;
 pub(crate) mod fd_sentinel;
 pub(crate) mod file;
 pub(crate) mod fork_lock;
+#[cfg_attr(not(feature = "wipe-on-free"), allow(dead_code))]
+pub(crate) mod memory_reserve;
 pub(crate) mod per_process;
 pub(crate) mod privileges;
 pub(crate) mod process_identity;

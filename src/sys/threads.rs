@@ -15,6 +15,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
+    check_memory()?;
     Builder::new().name(name.to_owned()).spawn(|| marked(work))
 }
 
@@ -24,7 +25,20 @@ pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    check_memory()?;
     Builder::new().name(name.to_owned()).spawn_scoped(scope, || marked(work))
+}
+
+/// Looks for more memory than the runtime needs for a thread's handle: without that it ends the process.
+fn check_memory() -> io::Result<()> {
+    const ENOUGH: usize = 4096;
+    // SAFETY: malloc takes any size, and free what malloc returned, NULL too.
+    let found = unsafe {
+        let block = std::hint::black_box(libc::malloc(ENOUGH));
+        libc::free(block);
+        !block.is_null()
+    };
+    if found { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
 }
 
 fn marked<T>(work: impl FnOnce() -> T) -> T {

@@ -1,32 +1,43 @@
 //! The system's allocator, wiping every block before it takes it back.
 //!
 //! Copies of a secret inside the HTTP, TLS and JSON libraries are beyond the reach of [`Secret`](crate::Secret); they
-//! end here.
+//! end here. Where the system has no more memory, small blocks come from the reserve.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+
+use super::memory_reserve;
 
 struct WipingAllocator;
 
 #[global_allocator]
 static ALLOCATOR: WipingAllocator = WipingAllocator;
 
-// SAFETY: every block comes from `System` and goes back to it with the layout it came with.
+/// The block, or one of zeros from the reserve where there is none.
+fn or_reserved(block: *mut u8, layout: Layout) -> *mut u8 {
+    if block.is_null() { memory_reserve::allocate(layout.size(), layout.align()) } else { block }
+}
+
+// SAFETY: every block comes from `System` or the reserve and goes back to it with the layout it came with.
 unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps GlobalAlloc's contract, which is the same as that of `System`.
-        unsafe { System.alloc(layout) }
+        or_reserved(unsafe { System.alloc(layout) }, layout)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
-        unsafe { System.alloc_zeroed(layout) }
+        or_reserved(unsafe { System.alloc_zeroed(layout) }, layout)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block has `layout.size()` bytes and nobody uses it any more.
         unsafe {
             super::wipe::wipe(block, layout.size());
-            System.dealloc(block, layout);
+            if memory_reserve::contains(block) {
+                memory_reserve::free(block, layout.size());
+            } else {
+                System.dealloc(block, layout);
+            }
         }
     }
 

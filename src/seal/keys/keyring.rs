@@ -227,6 +227,7 @@ impl Keyring {
 
     /// Limits all that keys are asked for by one call.
     fn within_limits<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        Error::check_memory()?;
         call_control::with_timeout(self.total_timeout, || call_control::with_retries(RETRIES_MAX, call))
     }
 
