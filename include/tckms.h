@@ -2754,8 +2754,12 @@ tckms_status tckms_config_set_ca_pem(tckms_config *config,
  * Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
  * endpoint with plain http. Without this call none is used, whatever the environment says.
  *
+ * A call whose tunnel the proxy refuses ends after one attempt with TCKMS_ERR_PROXY_REFUSED and
+ * the proxy's HTTP status, so that a wrong password is not sent again. The certificate of an
+ * "https" proxy is checked as that of the service is.
+ *
  * @param config  The configuration.
- * @param url     "http://[user:password@]host[:port]". Copied.
+ * @param url     "http://[user:password@]host[:port]", or the same with "https". Copied.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
  *                TCKMS_ERR_INVALID_PROXY.
  */

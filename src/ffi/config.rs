@@ -177,8 +177,12 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
 /// Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
 /// endpoint with plain http. Without this call none is used, whatever the environment says.
 ///
+/// A call whose tunnel the proxy refuses ends after one attempt with TCKMS_ERR_PROXY_REFUSED and
+/// the proxy's HTTP status, so that a wrong password is not sent again. The certificate of an
+/// "https" proxy is checked as that of the service is.
+///
 /// @param config  The configuration.
-/// @param url     "http://[user:password@]host[:port]". Copied.
+/// @param url     "http://[user:password@]host[:port]", or the same with "https". Copied.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                TCKMS_ERR_INVALID_PROXY.
 #[must_use]

@@ -152,6 +152,9 @@ static void setters_need_a_configuration(void) {
   REFUSED(tckms_config_set_ca_pem(NULL, "pem", 3), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_proxy(NULL, "http://proxy:3128"), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_connect_timeout_ms(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_max_connections(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_max_idle_connections(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
+  REFUSED(tckms_config_set_idle_timeout_ms(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_try_timeout_ms(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_total_timeout_ms(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
   REFUSED(tckms_config_set_max_attempts(NULL, 1), TCKMS_ERR_NULL_POINTER, "config is NULL");
@@ -632,6 +635,7 @@ static void timeouts_are_1_ms_to_1_hour(void) {
   size_t i;
   for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     REFUSED(tckms_config_set_connect_timeout_ms(config, bad[i]), TCKMS_ERR_OUT_OF_RANGE, "1 to 3600000 are allowed");
+    REFUSED(tckms_config_set_idle_timeout_ms(config, bad[i]), TCKMS_ERR_OUT_OF_RANGE, "1 to 3600000 are allowed");
     REFUSED(tckms_config_set_try_timeout_ms(config, bad[i]), TCKMS_ERR_OUT_OF_RANGE, "1 to 3600000 are allowed");
     REFUSED(tckms_config_set_total_timeout_ms(config, bad[i]), TCKMS_ERR_OUT_OF_RANGE, "1 to 3600000 are allowed");
   }
@@ -650,6 +654,14 @@ static void attempts_are_1_to_20(void) {
   }
   CHECK_OK(tckms_config_set_max_attempts(config, 1));
   CHECK_OK(tckms_config_set_max_attempts(config, 20));
+  REFUSED(tckms_config_set_max_connections(config, 0), TCKMS_ERR_OUT_OF_RANGE, "1 to 1024 are allowed");
+  REFUSED(tckms_config_set_max_connections(config, 1025), TCKMS_ERR_OUT_OF_RANGE, "1 to 1024 are allowed");
+  REFUSED(tckms_config_set_max_idle_connections(config, -1), TCKMS_ERR_OUT_OF_RANGE, "0 to 1024 are allowed");
+  REFUSED(tckms_config_set_max_idle_connections(config, 1025), TCKMS_ERR_OUT_OF_RANGE, "0 to 1024 are allowed");
+  CHECK_OK(tckms_config_set_max_connections(config, 1));
+  CHECK_OK(tckms_config_set_max_connections(config, 1024));
+  CHECK_OK(tckms_config_set_max_idle_connections(config, 0));
+  CHECK_OK(tckms_config_set_max_idle_connections(config, 1024));
   tckms_config_free(config);
 }
 
@@ -844,6 +856,9 @@ static void a_derived_client_takes_limits_only(void) {
   NOT_DERIVABLE(tckms_config_set_ca_pem(config, "pem", 3), "a CA bundle");
   NOT_DERIVABLE(tckms_config_set_proxy(config, "http://proxy:3128"), "a proxy");
   NOT_DERIVABLE(tckms_config_set_connect_timeout_ms(config, 1), "a connect timeout");
+  NOT_DERIVABLE(tckms_config_set_max_connections(config, 1), "a number of connections");
+  NOT_DERIVABLE(tckms_config_set_max_idle_connections(config, 1), "a number of connections");
+  NOT_DERIVABLE(tckms_config_set_idle_timeout_ms(config, 1), "an idle timeout");
   NOT_DERIVABLE(tckms_config_set_rate_limit(config, 1, 1), "a rate limit");
   NOT_DERIVABLE(tckms_config_set_user_agent_suffix(config, "x"), "a user-agent suffix");
   NOT_DERIVABLE(tckms_config_set_language(config, "en-US"), "a language");
