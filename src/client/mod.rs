@@ -359,8 +359,13 @@ fn check_plaintext(plaintext: &[u8]) -> Result<()> {
 fn check_blob(blob: &[u8]) -> Result<&str> {
     let text = if blob.len() <= CIPHERTEXT_BLOB_MAX { std::str::from_utf8(blob).ok() } else { None };
     text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(|| {
+        let line_end = match blob {
+            [.., b'\r' | b'\n'] => "; it ends with a line end, which is not a part of it",
+            _ => "",
+        };
         let message = format!(
-            "the CiphertextBlob of {} bytes is not 1 to {CIPHERTEXT_BLOB_MAX} printable ASCII characters as Encrypt returns them",
+            "the CiphertextBlob of {} bytes is not 1 to {CIPHERTEXT_BLOB_MAX} printable ASCII characters as Encrypt returns \
+             them{line_end}",
             blob.len()
         );
         Error::new(Status::MalformedBlob, message)

@@ -330,6 +330,9 @@ static void blobs_are_printable_text(void) {
                 "printable ASCII");
   }
   REFUSED_OUT(tckms_decrypt(client, NULL, "a\0b", 3, NULL, &out), TCKMS_ERR_MALFORMED_BLOB, "printable ASCII");
+  REFUSED_OUT(tckms_decrypt(client, NULL, "ab\n", 3, NULL, &out), TCKMS_ERR_MALFORMED_BLOB, "ends with a line end");
+  REFUSED_OUT(tckms_reencrypt(client, NULL, "ab\r\n", 4, NULL, NULL, &out), TCKMS_ERR_MALFORMED_BLOB,
+              "ends with a line end");
 }
 
 static void data_keys_have_1_to_1024_bytes(void) {

@@ -41,6 +41,13 @@ fn contexts_that_cannot_be_written_are_refused() {
         assert_eq!(keyring.seal(b"x", context), Err(status), "{context}");
     }
     assert_eq!(count(&key.generated), 0);
+    // The public key of a signed message is a pair as well.
+    keyring.set_signing(true);
+    let fitting = |len: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(len - 8));
+    assert_eq!(keyring.seal(b"x", &fitting(930)), Err(Status::ContextTooLong));
+    assert!(last_message().contains("930 bytes") && last_message().contains("so 929 are left"), "{}", last_message());
+    keyring.seal(b"x", &fitting(929)).unwrap();
+    keyring.set_signing(false);
     // Blanks do not count: the limit is that of the shortest form.
     let blanks = format!("{{{}\"a\":\"1\"}}", " ".repeat(2000));
     keyring.seal(b"x", &blanks).unwrap();

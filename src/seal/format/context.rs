@@ -80,13 +80,27 @@ impl Context {
         let json = self.canonical_json();
         let len = json.as_ref().map_or(0, String::len);
         if len > JSON_LEN_MAX {
-            let message = format!(
-                "the context has {len} bytes as JSON (with the public key of a signed message), at most {JSON_LEN_MAX} \
-                 are allowed"
-            );
-            return Err(Error::new(Status::ContextTooLong, message));
+            return Err(self.too_long(len));
         }
         Ok(json)
+    }
+
+    /// `len` is that of the canonical JSON, with the public key of a signed message.
+    fn too_long(&self, len: usize) -> Error {
+        let mut own = self.clone();
+        let message = match own.0.remove(PUBLIC_KEY) {
+            None => format!("the context has {len} bytes as JSON, at most {JSON_LEN_MAX} are allowed"),
+            Some(_) => {
+                let own_len = own.canonical_json().map_or(0, |json| json.len());
+                let left = JSON_LEN_MAX - (len - own_len);
+                format!(
+                    "the context has {own_len} bytes as JSON; the public key of a signed message takes {} of the \
+                     {JSON_LEN_MAX} that are allowed, so {left} are left",
+                    len - own_len
+                )
+            }
+        };
+        Error::new(Status::ContextTooLong, message)
     }
 
     /// Appends the form that headers hold: a count, then keys and values with their lengths. No bytes at all for the
