@@ -79,14 +79,10 @@ fn known_message(folder: &Scratch) -> [(&'static str, String); 4] {
 fn sealed_under(data_key: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let mut keyring = Keyring::new();
     keyring.add(Arc::new(KnownKey(data_key.to_vec())));
-    let mut message = [0; 4096];
-    let mut len = 0;
-    let sealed = keyring.seal_into(plaintext, &Context::default(), |needed| {
-        len = needed;
-        Ok(&mut message[..needed])
-    });
-    sealed.expect("it can be sealed");
-    message[..len].to_vec()
+    let prepared = keyring.prepare_seal(plaintext, &Context::default()).expect("it can be sealed");
+    let mut message = vec![0; prepared.message_len()];
+    prepared.write(&mut message).expect("it can be sealed");
+    message
 }
 
 /// Its data key is not drawn, and the wrapped one says nothing.

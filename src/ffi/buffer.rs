@@ -51,13 +51,9 @@ impl tckms_buffer {
         Ok(())
     }
 
-    /// Fills an empty buffer through `work`, which asks once for room of the length that it needs. When it fails, the
-    /// room is wiped and given back.
-    pub(super) fn fill_with<'a>(
-        &mut self,
-        work: impl FnOnce(&mut dyn FnMut(usize) -> Result<&'a mut [u8]>) -> Result<()>,
-    ) -> Result<()> {
-        work(&mut |len| self.allocate(len)).inspect_err(|_| self.clear())
+    /// Fills an empty buffer with the `len` bytes that `write` writes. When it fails, they are wiped and given back.
+    pub(super) fn fill_with(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<()> {
+        write(self.allocate(len)?).inspect_err(|_| self.clear())
     }
 
     /// A block of zeros, so that whoever fills it can be given a slice. For large blocks the kernel's own zeros are used,

@@ -44,7 +44,8 @@ pub unsafe extern "C" fn tckms_seal(
             )
         };
         let context = Context::from_optional_json(context)?;
-        out.fill_with(|room| keyring.0.seal_into(plaintext, &context, room))
+        let prepared = keyring.0.prepare_seal(plaintext, &context)?;
+        out.fill_with(prepared.message_len(), |memory| prepared.write(memory))
     })
 }
 
@@ -86,6 +87,7 @@ pub unsafe extern "C" fn tckms_open(
             )
         };
         let expected = Context::from_optional_json(expected)?;
-        out.fill_with(|room| keyring.0.open_into(message, &expected, room))
+        let prepared = keyring.0.prepare_open(message, &expected)?;
+        out.fill_with(prepared.plaintext_len(), |memory| prepared.write(memory))
     })
 }

@@ -59,22 +59,35 @@ fn verifier(header: &Header) -> Result<Option<Verifier>> {
     }
 }
 
-/// Opens a whole message into the memory that `room` gives for the plaintext's length. When this fails, what is in
-/// that memory must not be shown to anybody.
-pub(crate) fn open_into<'a>(
-    keyring: &Keyring,
-    message: &[u8],
-    expected: &Context,
-    room: impl FnOnce(usize) -> Result<&'a mut [u8]>,
-) -> Result<()> {
-    let header = HeaderReader::new(keyring.read_policy(true)).advance(message)?.ok_or_else(truncated)?;
-    let mut opened = MessageReader::unlock(keyring, header, message, expected)?;
-    let body = &message[opened.header.len..];
-    let layout = Layout::of(&opened, body, keyring.limits())?;
-    open_frames(&opened, body, keyring.limits(), room(layout.plaintext_len)?)?;
-    let (body, footer) = body.split_at(layout.body_len);
-    opened.see(body);
-    check_end(opened.verifier, footer)
+/// A whole message that is ready to be opened: its header is authentic, and its plaintext's length is known.
+pub struct PreparedOpen<'a> {
+    reader: MessageReader,
+    body: &'a [u8],
+    layout: Layout,
+    limits: Limits,
+}
+
+impl<'a> PreparedOpen<'a> {
+    pub(crate) fn new(keyring: &Keyring, message: &'a [u8], expected: &Context) -> Result<Self> {
+        let header = HeaderReader::new(keyring.read_policy(true)).advance(message)?.ok_or_else(truncated)?;
+        let reader = MessageReader::unlock(keyring, header, message, expected)?;
+        let body = &message[reader.header.len..];
+        let layout = Layout::of(&reader, body, keyring.limits())?;
+        Ok(Self { reader, body, layout, limits: *keyring.limits() })
+    }
+
+    /// The plaintext's length.
+    pub fn plaintext_len(&self) -> usize {
+        self.layout.plaintext_len
+    }
+
+    /// Writes the plaintext, which fills `out` exactly. When this fails, what is in `out` must not be shown to anybody.
+    pub fn write(mut self, out: &mut [u8]) -> Result<()> {
+        open_frames(&self.reader, self.body, &self.limits, out)?;
+        let (body, footer) = self.body.split_at(self.layout.body_len);
+        self.reader.see(body);
+        check_end(self.reader.verifier, footer)
+    }
 }
 
 /// Where things are in a body, as its frames' heads claim.

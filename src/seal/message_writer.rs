@@ -125,29 +125,43 @@ pub(crate) fn sealed_len(materials: &Materials, frame_len: usize, plaintext_len:
     frame::body_len(plaintext_len, frame_len)?.checked_add(around).ok_or_else(frame::too_long)
 }
 
-/// Seals a whole plaintext into the memory that `room` gives for the message's length.
-pub(crate) fn seal_into<'a>(
+/// A whole plaintext that is ready to be sealed: its data key is there, and its message's length is known.
+pub struct PreparedSeal<'a> {
     materials: Arc<Materials>,
     frame_len: usize,
-    plaintext: &[u8],
-    room: impl FnOnce(usize) -> Result<&'a mut [u8]>,
-) -> Result<()> {
-    let len = sealed_len(&materials, frame_len, plaintext.len() as u64)?;
-    let len = usize::try_from(len).map_err(|_| {
-        Error::new(Status::OutOfMemory, format!("the message would have {len} bytes, more than memory can hold"))
-    })?;
-    let (head, mut rest) = room(len)?.split_at_mut(header_len(&materials));
-    let mut message = MessageWriter::begin(materials, frame_len, head)?;
-    let frames = plaintext.chunks_exact(frame_len);
-    let last = frames.remainder();
-    for content in frames {
-        let (frame, after) = rest.split_at_mut(frame::head_len(Kind::Regular) + frame_len + 16);
-        message.frame(Kind::Regular, content, frame)?;
-        rest = after;
+    plaintext: &'a [u8],
+    message_len: usize,
+}
+
+impl<'a> PreparedSeal<'a> {
+    pub(crate) fn new(materials: Arc<Materials>, frame_len: usize, plaintext: &'a [u8]) -> Result<Self> {
+        let len = sealed_len(&materials, frame_len, plaintext.len() as u64)?;
+        let message_len = usize::try_from(len).map_err(|_| {
+            Error::new(Status::OutOfMemory, format!("the message would have {len} bytes, more than memory can hold"))
+        })?;
+        Ok(Self { materials, frame_len, plaintext, message_len })
     }
-    let (frame, footer) = rest.split_at_mut(rest.len() - message.footer_len());
-    message.frame(Kind::Final, last, frame)?;
-    message.footer(footer)
+
+    /// The message's length.
+    pub fn message_len(&self) -> usize {
+        self.message_len
+    }
+
+    /// Writes the message, which fills `out` exactly.
+    pub fn write(self, out: &mut [u8]) -> Result<()> {
+        let (head, mut rest) = out.split_at_mut(header_len(&self.materials));
+        let mut message = MessageWriter::begin(self.materials, self.frame_len, head)?;
+        let frames = self.plaintext.chunks_exact(self.frame_len);
+        let last = frames.remainder();
+        for content in frames {
+            let (frame, after) = rest.split_at_mut(frame::whole_len(Kind::Regular, self.frame_len));
+            message.frame(Kind::Regular, content, frame)?;
+            rest = after;
+        }
+        let (frame, footer) = rest.split_at_mut(rest.len() - message.footer_len());
+        message.frame(Kind::Final, last, frame)?;
+        message.footer(footer)
+    }
 }
 
 #[cfg(test)]
@@ -201,13 +215,10 @@ mod tests {
             let materials = materials(signed);
             let expected = header_len(&materials) + len + len / 10 * 32 + 40 + footer_len(&materials);
             assert_eq!(sealed_len(&materials, 10, len as u64).unwrap(), expected as u64);
-            let mut memory = vec![0; expected];
-            let room = &mut memory;
-            seal_into(Arc::clone(&materials), 10, &vec![7; len], move |needed| {
-                assert_eq!(needed, expected);
-                Ok(room)
-            })
-            .unwrap();
+            let plaintext = vec![7; len];
+            let prepared = PreparedSeal::new(Arc::clone(&materials), 10, &plaintext).unwrap();
+            assert_eq!(prepared.message_len(), expected);
+            prepared.write(&mut vec![0; expected]).unwrap();
         }
     }
 

@@ -1,6 +1,10 @@
 //! Envelope encryption: data of any size under a data key, which the key service or another key wraps.
 //!
 //! Messages have the format of the AWS Encryption SDK: version 2 is written, versions 1 and 2 are read.
+//!
+//! There are three ways to seal and to open: a whole message in memory ([`Keyring::prepare_seal`],
+//! [`Keyring::prepare_open`]), piece by piece ([`SealStream`], [`OpenStream`]), and between descriptors on all cores
+//! (`io::parallel`).
 
 mod cache;
 mod format;
@@ -25,30 +29,21 @@ pub(crate) use keys::callback::{CallbackKey, KeyCallbacks, check_provider_id};
 pub use keys::keyring::Keyring;
 pub use keys::kms::TENCENT_KMS_PROVIDER_ID;
 pub use keys::wrapping_key::{KeyRequest, WrappingKey};
+pub use message_reader::PreparedOpen;
+pub use message_writer::PreparedSeal;
 
 use crate::error::Result;
 
 impl Keyring {
-    /// Seals a whole plaintext and binds the message to `context`. `room` is asked once for memory of the message's
-    /// exact length.
-    pub fn seal_into<'a>(
-        &self,
-        plaintext: &[u8],
-        context: &Context,
-        room: impl FnOnce(usize) -> Result<&'a mut [u8]>,
-    ) -> Result<()> {
+    /// Gets a data key for a whole plaintext, whose message will be bound to `context`.
+    pub fn prepare_seal<'a>(&self, plaintext: &'a [u8], context: &Context) -> Result<PreparedSeal<'a>> {
         let materials = self.materials(context, Some(plaintext.len() as u64))?;
-        message_writer::seal_into(materials, self.frame_len(), plaintext, room)
+        PreparedSeal::new(materials, self.frame_len(), plaintext)
     }
 
-    /// Opens a whole message whose context holds at least the pairs of `expected`. `room` is asked once for memory of
-    /// the plaintext's exact length; what is in it counts only when the call succeeds.
-    pub fn open_into<'a>(
-        &self,
-        message: &[u8],
-        expected: &Context,
-        room: impl FnOnce(usize) -> Result<&'a mut [u8]>,
-    ) -> Result<()> {
-        message_reader::open_into(self, message, expected, room)
+    /// Gets the data key of a whole message whose context holds at least the pairs of `expected`, and authenticates its
+    /// header.
+    pub fn prepare_open<'a>(&self, message: &'a [u8], expected: &Context) -> Result<PreparedOpen<'a>> {
+        PreparedOpen::new(self, message, expected)
     }
 }

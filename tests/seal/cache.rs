@@ -215,8 +215,7 @@ fn two_keyrings_share_a_cache_and_nothing_in_it() {
     let other_key = std::sync::Arc::new(Counting { name: "other", ..Default::default() });
     let other = keyring(CommitmentPolicy::Required, &other_key);
     for (keyring, expected) in [(&strict, 1), (&lax, 2), (&strict, 2), (&lax, 2), (&other, 2)] {
-        let mut memory = [0; 1024];
-        keyring.seal_into(b"x", &Context::default(), |len| Ok(&mut memory[..len])).unwrap();
+        keyring.prepare_seal(b"x", &Context::default()).unwrap();
         assert_eq!(counting.wraps.load(std::sync::atomic::Ordering::SeqCst), expected);
     }
     assert_eq!(other_key.wraps.load(std::sync::atomic::Ordering::SeqCst), 1);
@@ -237,16 +236,10 @@ fn the_halves_of_an_escrow_key_are_two_keys() {
     opening.add_rsa_private_pem("escrow", "2026", pair.private.as_bytes()).unwrap();
     sealing.add_rsa_public_pem("escrow", "2026", pair.public.as_bytes()).unwrap();
     for (keyring, wrapped_keys) in [(&opening, 1), (&sealing, 2)] {
-        let mut memory = [0; 2048];
-        let mut len = 0;
-        let room = &mut memory;
-        keyring
-            .seal_into(b"x", &Context::default(), |needed| {
-                len = needed;
-                Ok(&mut room[..needed])
-            })
-            .unwrap();
-        let said = super::api::info(&memory[..len]).unwrap();
+        let prepared = keyring.prepare_seal(b"x", &Context::default()).unwrap();
+        let mut message = vec![0; prepared.message_len()];
+        prepared.write(&mut message).unwrap();
+        let said = super::api::info(&message).unwrap();
         assert_eq!(said["wrapped_keys"].as_array().unwrap().len(), wrapped_keys);
     }
 }

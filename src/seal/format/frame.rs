@@ -149,6 +149,11 @@ pub(crate) fn head_len(kind: Kind) -> usize {
     if kind == Kind::Final { FINAL_HEAD_LEN } else { REGULAR_HEAD_LEN }
 }
 
+/// The length of a whole frame with this much content: head, ciphertext and tag.
+pub(crate) fn whole_len(kind: Kind, content_len: usize) -> usize {
+    head_len(kind) + content_len + TAG_LEN
+}
+
 /// Unique for the key, as a number is used once and the key belongs to one message.
 fn iv_of(number: u32) -> [u8; IV_LEN] {
     let mut iv = [0; IV_LEN];
@@ -208,7 +213,7 @@ pub(crate) fn regular_frames(plaintext_len: u64, frame_len: usize) -> Result<u32
 /// The body's length.
 pub(crate) fn body_len(plaintext_len: u64, frame_len: usize) -> Result<u64> {
     let regular = u64::from(regular_frames(plaintext_len, frame_len)?);
-    let heads = regular * (REGULAR_HEAD_LEN + TAG_LEN) as u64 + (FINAL_HEAD_LEN + TAG_LEN) as u64;
+    let heads = regular * whole_len(Kind::Regular, 0) as u64 + whole_len(Kind::Final, 0) as u64;
     plaintext_len.checked_add(heads).ok_or_else(too_long)
 }
 

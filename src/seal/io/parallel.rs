@@ -4,9 +4,8 @@ use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
-use crate::seal::format::content_key::TAG_LEN;
 use crate::seal::format::context::Context;
-use crate::seal::format::frame::{self, FINAL_HEAD_LEN, FINAL_MARKER, FrameCipher, Kind, REGULAR_HEAD_LEN};
+use crate::seal::format::frame::{self, FINAL_MARKER, FrameCipher, Kind};
 use crate::seal::format::header::{Content, HeaderReader};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::signature::{FOOTER_LEN, FOOTER_LEN_MAX, Verifier};
@@ -37,7 +36,7 @@ impl Keyring {
         let mut header = vec![0; message_writer::header_len(&materials)];
         let (cipher, footer_signer) = MessageWriter::begin(materials, frame_len, &mut header)?.split();
         write_all(&mut writer, &header)?;
-        let (threads, frames) = share(threads, whole_frame(frame_len));
+        let (threads, frames) = share(threads, frame::whole_len(Kind::Regular, frame_len));
         Pipeline::new(&Sealing { cipher, frame_len, frames }, reader, writer, footer_signer, control).run(threads)
     }
 
@@ -68,11 +67,6 @@ impl Keyring {
         let (threads, opening) = Opening::new(opened, threads, verifier.is_some(), *self.limits());
         Pipeline::new(&opening, rest.as_slice().chain(reader), writer, verifier, control).run(threads)
     }
-}
-
-/// A regular frame with head and tag.
-fn whole_frame(frame_len: usize) -> usize {
-    REGULAR_HEAD_LEN + frame_len + TAG_LEN
 }
 
 /// How many threads work, and how many frames each of them has at once, so that memory stays within bounds however many
@@ -117,8 +111,8 @@ impl ChunkProcessor for Sealing {
     fn process(&self, chunk: &mut Chunk) -> Result<()> {
         let regular = chunk.input_len / self.frame_len;
         let rest = chunk.input_len % self.frame_len;
-        let last = if chunk.is_last { FINAL_HEAD_LEN + rest + TAG_LEN } else { 0 };
-        let whole_frame = whole_frame(self.frame_len);
+        let last = if chunk.is_last { frame::whole_len(Kind::Final, rest) } else { 0 };
+        let whole_frame = frame::whole_len(Kind::Regular, self.frame_len);
         chunk.resize_output(regular * whole_frame + last)?;
         let (input, output) =
             (&chunk.input.expose()[..chunk.input_len], &mut chunk.output.expose_mut()[..chunk.output_len]);
@@ -175,7 +169,7 @@ impl Opening {
     /// Also says how many threads have work with it.
     fn new(opened: MessageReader, threads: usize, signed: bool, limits: Limits) -> (usize, Self) {
         let whole_frame = match opened.header.content {
-            Content::Framed { frame_len } => whole_frame(frame_len),
+            Content::Framed { frame_len } => frame::whole_len(Kind::Regular, frame_len),
             Content::Unframed => usize::MAX,
         };
         let (threads, frames) = share(threads, whole_frame);
@@ -204,7 +198,10 @@ impl ChunkProcessor for Opening {
         chunk.fill(reader, len)?;
         let Some(last) = self.last_frame(chunk.input()) else { return Ok(chunk.input_len < len) };
         // One byte more than there can be shows whether something follows.
-        let most = last + self.whole_frame - REGULAR_HEAD_LEN + FINAL_HEAD_LEN + self.footer_len_max() + 1;
+        let most = last + self.whole_frame - frame::head_len(Kind::Regular)
+            + frame::head_len(Kind::Final)
+            + self.footer_len_max()
+            + 1;
         chunk.fill(reader, most)?;
         Ok(true)
     }
@@ -255,7 +252,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_however_many_threads_and_however_long_the_frames() {
         for frame_len in [1, 128, 4096, 65_536, 1 << 20, 3 << 20, 16 << 20] {
-            let frame = whole_frame(frame_len);
+            let frame = frame::whole_len(Kind::Regular, frame_len);
             for wanted in [1, 2, 16, 17, 64, 256] {
                 let (threads, frames) = share(wanted, frame);
                 assert!((1..=wanted).contains(&threads) && frames >= 1);
@@ -263,8 +260,8 @@ mod tests {
                 assert!(2 * threads * frames * frame <= MEMORY || (threads, frames) == (1, 1), "{frame_len} {wanted}");
             }
         }
-        assert_eq!(share(2, whole_frame(65_536)), (2, 15));
-        assert_eq!(share(256, whole_frame(65_536)), (255, 1));
+        assert_eq!(share(2, frame::whole_len(Kind::Regular, 65_536)), (2, 15));
+        assert_eq!(share(256, frame::whole_len(Kind::Regular, 65_536)), (255, 1));
         assert_eq!(share(64, usize::MAX), (1, 1));
     }
 }

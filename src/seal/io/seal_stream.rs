@@ -1,9 +1,8 @@
 //! Sealing in a stream: plaintext goes in, the message comes out, one frame is in memory.
 
 use crate::error::{Error, Result};
-use crate::seal::format::content_key::TAG_LEN;
 use crate::seal::format::context::Context;
-use crate::seal::format::frame::{FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
+use crate::seal::format::frame::{self, FINAL_HEAD_LEN, Kind, REGULAR_HEAD_LEN};
 use crate::seal::format::signature::FOOTER_LEN;
 use crate::seal::io::progress::{Progress, too_long_at_once};
 use crate::seal::io::size::PlaintextSize;
@@ -83,8 +82,8 @@ impl SealStream {
     pub fn output_len(&mut self, len: usize) -> Result<usize> {
         let body = self.started()?;
         let content = body.filled.checked_add(len).ok_or_else(|| too_long_at_once(len))?;
-        let frames = (content / body.frame_len).checked_mul(REGULAR_HEAD_LEN + TAG_LEN);
-        let rest = body.ready.len() + FINAL_HEAD_LEN + TAG_LEN + body.message.footer_len();
+        let frames = (content / body.frame_len).checked_mul(frame::whole_len(Kind::Regular, 0));
+        let rest = body.ready.len() + frame::whole_len(Kind::Final, 0) + body.message.footer_len();
         let room = frames.and_then(|frames| frames.checked_add(content)?.checked_add(rest));
         room.ok_or_else(|| too_long_at_once(len))
     }
@@ -166,7 +165,7 @@ impl Body {
         let message_len =
             size.exact().map(|exact| message_writer::sealed_len(&materials, frame_len, exact)).transpose()?;
         let header_len = message_writer::header_len(&materials);
-        let frame_room = FINAL_HEAD_LEN + frame_len + TAG_LEN + FOOTER_LEN;
+        let frame_room = frame::whole_len(Kind::Final, frame_len) + FOOTER_LEN;
         let mut buffer = Secret::zeroed(frame_room.max(header_len))?;
         let message = MessageWriter::begin(materials, frame_len, &mut buffer.expose_mut()[..header_len])?;
         Ok(Self {
@@ -196,7 +195,7 @@ impl Body {
             if input.is_empty() || !self.ready.is_empty() {
                 return Ok(progress);
             }
-            let frame_room = REGULAR_HEAD_LEN + self.frame_len + TAG_LEN;
+            let frame_room = frame::whole_len(Kind::Regular, self.frame_len);
             if self.filled == 0 && input.len() >= self.frame_len && output.len() >= frame_room {
                 self.message.frame(Kind::Regular, &input[..self.frame_len], &mut output[..frame_room])?;
                 progress.consumed += self.frame_len;
@@ -214,7 +213,7 @@ impl Body {
         self.buffer.expose_mut()[at..at + len].copy_from_slice(&input[..len]);
         self.filled += len;
         if self.filled == self.frame_len {
-            self.ready = REGULAR_AT..FINAL_HEAD_LEN + self.frame_len + TAG_LEN;
+            self.ready = REGULAR_AT..frame::whole_len(Kind::Final, self.frame_len);
             self.message.frame_in_place(Kind::Regular, &mut self.buffer.expose_mut()[self.ready.clone()])?;
             self.filled = 0;
         }
@@ -224,7 +223,7 @@ impl Body {
     /// Seals what is in the buffer, possibly nothing, as the final frame.
     fn end(&mut self) -> Result<()> {
         self.check_owner()?;
-        let frame_end = FINAL_HEAD_LEN + self.filled + TAG_LEN;
+        let frame_end = frame::whole_len(Kind::Final, self.filled);
         let footer_end = frame_end + self.message.footer_len();
         let (frame, footer) = self.buffer.expose_mut()[..footer_end].split_at_mut(frame_end);
         self.message.frame_in_place(Kind::Final, frame)?;
