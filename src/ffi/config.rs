@@ -177,9 +177,9 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
 /// Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
 /// endpoint with plain http. Without this call none is used, whatever the environment says.
 ///
-/// A call whose tunnel the proxy refuses ends after one attempt with TCKMS_ERR_PROXY_REFUSED and
-/// the proxy's HTTP status, so that a wrong password is not sent again. The certificate of an
-/// "https" proxy is checked as that of the service is.
+/// A call whose tunnel the proxy refuses ends after one attempt with TCKMS_ERR_PROXY_REFUSED and the
+/// proxy's HTTP status, so that a wrong password is not sent again. The certificate of an "https"
+/// proxy is checked as that of the service is.
 ///
 /// @param config  The configuration.
 /// @param url     "http://[user:password@]host[:port]", or the same with "https". Copied.
