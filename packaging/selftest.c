@@ -98,7 +98,7 @@ int main(void) {
   snprintf(path, sizeof path, "%s/lib/libtckms.so", folder);
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) return fail("this system's C library or kernel is too old", dlerror());
-  if (start_emulator() != 0) return fail("bin/tckms-emulator does not start", strerror(errno));
+  if (start_emulator() != 0) return fail("bin/tckms-emulator does not start", "it printed nothing");
 
 #define CALL(type, name) ((type)function(library, #name))
   config = CALL(tckms_config *(*)(void), tckms_config_new)();

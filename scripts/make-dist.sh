@@ -87,7 +87,7 @@ rpm_packages() {
   rm -rf "$top"
   mkdir -p "$top"
   TARGET=$target DESTDIR=$top/stage PREFIX=/usr LIBDIR=/usr/lib64 scripts/install.sh install >/dev/null
-  sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|" \
+  sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|g" \
     packaging/rpm/tckms.spec.in >"$top/tckms.spec"
   # Debian's rpm knows other folders than the systems for which this is.
   rpmbuild --quiet -bb --target x86_64-linux --define "_topdir $top" --define "_libdir /usr/lib64" \
