@@ -67,7 +67,7 @@ const (
 	ErrInvalidState Status = C.TCKMS_ERR_INVALID_STATE
 	// ErrOverlap: Two arguments overlap in memory, and one of them is written.
 	ErrOverlap Status = C.TCKMS_ERR_OVERLAP
-	// ErrCanceled: The progress callback said to stop.
+	// ErrCanceled: The program stopped the call.
 	ErrCanceled Status = C.TCKMS_ERR_CANCELED
 	// ErrDescriptorFailed: Reading from or writing to a descriptor failed.
 	ErrDescriptorFailed Status = C.TCKMS_ERR_DESCRIPTOR_FAILED

@@ -1,4 +1,4 @@
-//! What ends a call before it is done: its deadline, whoever cancels it, and the number of times it may try again.
+//! What ends a call before it is done: its deadline, its cancellation, and the number of times it may try again.
 //!
 //! A call has many places to wait: for a reply, a connection, a rate limit, a pause before the next attempt, a renewal of
 //! credentials that another thread carries out. So its limits belong to the thread that carries the call out, for as long

@@ -215,7 +215,7 @@ impl Descriptor<'_> {
             let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };
             // SAFETY: one pollfd of our own.
             match unsafe { libc::poll(&mut poll, 1, SPELL_MS) } {
-                // A negative number is no descriptor, and `poll` would pass it over for ever.
+                // A negative number is no descriptor, and `poll` would ignore it forever.
                 0 if self.0 >= 0 => {}
                 // Whatever is the matter with the descriptor, reading or writing tells it better.
                 _ => return Ok(()),

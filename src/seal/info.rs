@@ -1,4 +1,4 @@
-//! What a message says about itself, to whoever has it. Nothing of it is authenticated.
+//! What a message says about itself, without being opened. Nothing of it is authenticated.
 
 use std::io::{self, Write};
 
@@ -137,7 +137,7 @@ impl<'a> WrappedKeyClaims<'a> {
     }
 }
 
-/// The names are those of whoever wrote the message, and this is printed to terminals.
+/// The writer of the message chose the names, and this text is printed to terminals.
 struct Printable;
 
 impl Formatter for Printable {

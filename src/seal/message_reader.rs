@@ -81,7 +81,7 @@ impl<'a> PreparedOpen<'a> {
         self.layout.plaintext_len
     }
 
-    /// Writes the plaintext, which fills `out` exactly. When this fails, what is in `out` must not be shown to anybody.
+    /// Writes the plaintext, which fills `out` exactly. When this fails, the caller must not use what is in `out`.
     pub fn write(mut self, out: &mut [u8]) -> Result<()> {
         open_frames(&self.reader, self.body, &self.limits, out)?;
         let (body, footer) = self.body.split_at(self.layout.body_len);

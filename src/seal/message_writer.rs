@@ -19,7 +19,7 @@ pub(crate) struct MessageWriter {
     next: u32,
 }
 
-/// What is done with a message in order, whoever seals its frames: the signature over it.
+/// The signature over a message, which is made in order, on whatever threads the frames are sealed.
 pub(crate) struct FooterSigner {
     materials: Arc<Materials>,
     digest: Option<Digest>,

@@ -253,13 +253,19 @@ fn no_way_to_seal_or_open_outlasts_the_total_timeout() {
 
 /// Seals or opens between pipes.
 fn between(keyring: &Keyring, open: bool, input: &[u8]) -> Result<(), Status> {
+    between_with(keyring, open, input, None)
+}
+
+type ProgressCallback = unsafe extern "C" fn(*mut std::ffi::c_void, u64, u64) -> std::ffi::c_int;
+
+fn between_with(keyring: &Keyring, open: bool, input: &[u8], progress: Option<ProgressCallback>) -> Result<(), Status> {
     use std::io::Write;
     use std::os::fd::AsRawFd;
     let (reader, mut feed) = std::io::pipe().unwrap();
     let (_rest, writer) = std::io::pipe().unwrap();
     feed.write_all(input).unwrap();
     drop(feed);
-    let options = tckms_fd_options { threads: 2, signed_allowed: 0, progress: None, userdata: ptr::null_mut() };
+    let options = tckms_fd_options { threads: 2, signed_allowed: 0, progress, userdata: ptr::null_mut() };
     keyring.between(open, reader.as_raw_fd(), writer.as_raw_fd(), &options)
 }
 
@@ -339,4 +345,18 @@ fn waiting_for_another_threads_request_has_the_same_limits() {
             assert!(took < MOST + AT_ONCE, "{took:?}");
         }
     });
+}
+
+unsafe extern "C" fn stop(_: *mut std::ffi::c_void, _: u64, _: u64) -> std::ffi::c_int {
+    1
+}
+
+/// The first report comes after 100 ms.
+#[test]
+fn a_progress_callback_that_stops_ends_a_request() {
+    let (keyring, message, _clients) = silent_keyring(&[SilentService::start()], 1);
+    for (open, input) in [(false, &b"x"[..]), (true, &message)] {
+        let took = took(|| assert_eq!(between_with(&keyring, open, input, Some(stop)), Err(Status::Canceled)));
+        assert!(took < Duration::from_millis(100) + AT_ONCE, "{took:?}");
+    }
 }

@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_fetch_that_panicked() {
+    fn a_fetch_that_panicked_ends_for_all_that_wait() {
         let cache = LruCache::<u32>::new(BUDGET, 2);
         thread::scope(|scope| {
             let panics = scope.spawn(|| {

@@ -111,7 +111,7 @@ impl Directions {
     fn new(limits: &CacheLimits) -> Self {
         let sealing =
             UsageLimits { max_age: limits.seal_max_age, messages: limits.max_messages, bytes: limits.max_bytes };
-        // Opening uses up nothing: whoever holds a message can open it any number of times.
+        // Opening uses up nothing: a reader that has a message can open it any number of times.
         let opening = UsageLimits { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX };
         Self {
             sealing: LruCache::new(sealing, limits.max_entries),

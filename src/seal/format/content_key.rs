@@ -50,8 +50,8 @@ fn prefetch(ciphertext: &[u8]) {
     std::hint::black_box(ciphertext.iter().step_by(LINE).fold(0, |seen, byte| seen | byte));
 }
 
-/// Vector code leaves its last blocks of plaintext in the registers, and whoever saves those next writes them into memory: a
-/// signal's frame, or the dynamic linker at the first call of a function.
+/// Vector code leaves its last blocks of plaintext in the registers. The next code that saves the registers writes them into
+/// memory: a signal's frame, or the dynamic linker at the first call of a function.
 fn with_registers_wiped<T>(work: impl FnOnce() -> T) -> T {
     let outcome = work();
     wipe::wipe_vector_registers();

@@ -115,7 +115,7 @@ pub(crate) struct Header {
 impl Header {
     /// Checks that the keys are those of the message and that nothing in the header was changed.
     ///
-    /// `bytes` begins with the header as it was read: written anew, it could differ. `reproduced` are pairs that the
+    /// `bytes` begins with the header as it was read: written again, it could differ. `reproduced` are pairs that the
     /// header's tag covers although the header does not hold them.
     pub fn authenticate(&self, bytes: &[u8], keys: &Derived, reproduced: &Context) -> Result<()> {
         if let (Some(shown), Some(derived)) = (self.commit_key, keys.commit_key)

@@ -142,7 +142,7 @@ impl Suite {
         }
     }
 
-    /// A key of the wrong length is a fault of whoever unwrapped it, not of the message.
+    /// A key of the wrong length is a fault of the key that unwrapped it, not of the message.
     pub fn check_data_key(&self, data_key: &[u8]) -> Result<()> {
         if data_key.len() == self.key_len {
             return Ok(());

@@ -212,7 +212,7 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
     }
 }
 
-/// Says that a thread has no more to do. After a panic nobody may wait for its chunk.
+/// Says that a thread has no more to do. After a panic no other thread may wait for its chunk.
 struct WorkerGuard<'l, 'w, R, W, J: ChunkProcessor>(&'l Pipeline<'w, R, W, J>);
 
 impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
@@ -228,7 +228,7 @@ impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
 }
 
 impl JobControl {
-    /// Whether whoever waits for a descriptor should stop.
+    /// Whether a wait for a descriptor should end.
     pub fn is_over(&self) -> bool {
         self.cancel.is_canceled() || self.failed.load(Ordering::Relaxed)
     }
@@ -238,7 +238,7 @@ impl JobControl {
         if self.cancel.is_canceled() { Err(call_control::canceled()) } else { outcome }
     }
 
-    /// Runs `work` on a thread of its own, whose signals are blocked: a pipe that nobody reads any more must not end
+    /// Runs `work` on a thread of its own, whose signals are blocked: a pipe without a reader must not end
     /// the host. This thread only tells the progress.
     pub fn run<'a>(
         &self,

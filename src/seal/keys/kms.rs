@@ -45,7 +45,7 @@ impl KmsKey {
     }
 
     /// What goes into the message, if the service answered about this very key: an alias or another key would be one
-    /// that nobody asked for.
+    /// that was not asked for.
     fn wrapped(&self, named_key_id: &str, blob: String) -> Result<WrappedKey> {
         if named_key_id != self.key_id {
             let message = format!(

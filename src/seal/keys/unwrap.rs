@@ -200,7 +200,7 @@ fn no_match(keyring: &KeyringView<'_>, header: &Header) -> Error {
     Error::new(Status::NoMatchingKey, message)
 }
 
-/// A text of a header that nobody has authenticated, as far as it helps.
+/// The beginning of a text from a header that is not authenticated.
 fn beginning_of(text: &str) -> String {
     quoted_up_to(text, 100)
 }
