@@ -44,6 +44,8 @@ pub(crate) enum Reuse {
 #[derive(Default)]
 pub(crate) struct PoolGauges {
     open: AtomicUsize,
+    /// Those of the open ones that are ready for requests.
+    established: AtomicUsize,
     idle: AtomicUsize,
     waiting: AtomicUsize,
 }
@@ -143,12 +145,13 @@ impl Pool {
             .await
             .map_err(|_| Error::new(Status::Internal, "the HTTP layer does not take the connection"))?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let idle = Arc::clone(&self.idle);
+        let established = GaugeGuard::new(Arc::clone(&self.gauges), |gauges| &gauges.established);
+        let closing = Closing { number, idle: Arc::clone(&self.idle), _gauges: (open, established) };
         let driver = tokio::spawn(async move {
+            // Dropped after the connection, also when the task is aborted.
+            let _closing = closing;
             // The request under way gets the error.
             let _ = driver.await;
-            drop(open);
-            idle.retain(|connection| connection.number != number);
         });
         Ok(Connection {
             number,
@@ -158,6 +161,20 @@ impl Pool {
             driver: driver.abort_handle(),
             idle_since_wake: 0,
         })
+    }
+}
+
+/// What follows the end of a connection.
+struct Closing {
+    number: u64,
+    idle: Arc<IdleConnections>,
+    _gauges: (GaugeGuard, GaugeGuard),
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.idle.retain(|connection| connection.number != self.number);
+        self.idle.freed.notify_one();
     }
 }
 
@@ -207,9 +224,31 @@ impl<'a> Permit<'a> {
         let is_reused = idle.is_some();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.pool.open(origin).await?,
+            None => self.open(origin, reuse).await?,
         };
         Ok(Lease { permit: self, connection: Some(connection), is_reused, taken: Instant::now() })
+    }
+
+    /// A new connection. A process that has no descriptor left for it waits for one of the others, if there are any.
+    async fn open(&self, origin: &Origin, reuse: Reuse) -> Result<Connection> {
+        loop {
+            let freed = self.pool.idle.freed.notified();
+            let error = match self.pool.open(origin).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let is_alone = self.pool.gauges.established.load(Ordering::Relaxed) == 0;
+            if is_alone || !matches!(error.os_errno(), Some(libc::EMFILE | libc::ENFILE)) {
+                return Err(error);
+            }
+            self.pool.idle.close_oldest();
+            freed.await;
+            if reuse == Reuse::Allowed
+                && let Some(connection) = self.take_idle(origin).await
+            {
+                return Ok(connection);
+            }
+        }
     }
 
     async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
@@ -289,6 +328,8 @@ struct IdleConnections {
     list: Mutex<IdleList>,
     /// The next one expires earlier than `close_expired` expects.
     earlier: Notify,
+    /// A connection became idle, or was closed.
+    freed: Notify,
     gauges: Arc<PoolGauges>,
 }
 
@@ -301,7 +342,7 @@ struct IdleList {
 
 impl IdleConnections {
     fn new(limits: PoolLimits, gauges: Arc<PoolGauges>) -> Self {
-        Self { limits, list: Mutex::default(), earlier: Notify::new(), gauges }
+        Self { limits, list: Mutex::default(), earlier: Notify::new(), freed: Notify::new(), gauges }
     }
 
     fn put(&self, connection: Connection) {
@@ -312,6 +353,7 @@ impl IdleConnections {
             self.earlier.notify_one();
         }
         self.publish(&list);
+        self.freed.notify_one();
     }
 
     fn take(&self, origin: &Origin) -> Option<Connection> {

@@ -247,6 +247,38 @@ static void three_hundred_threads_share_what_128_descriptors_allow(void) {
   CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+/* The host has taken nearly all descriptors: calls wait for each other's connections. */
+static void a_few_descriptors_are_enough(void) {
+  enum { CALLERS = 40 };
+  tckms_config *config = emulator_config();
+  pthread_t threads[CALLERS];
+  struct rlimit before;
+  struct rlimit limit;
+  tckms_client *client;
+  int lowest;
+  int i;
+  CHECK_OK(tckms_config_set_max_attempts(config, 1));
+  client = client_of(config);
+  CHECK_OK(random_bytes(client));
+  lowest = dup(0);
+  CHECK(lowest > 0);
+  close(lowest);
+  CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+  limit = before;
+  /* The first connection is there, and four more find room. */
+  limit.rlim_cur = (rlim_t)lowest + 4;
+  CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  for (i = 0; i < CALLERS; i++) {
+    CHECK_INT(pthread_create(&threads[i], NULL, call_three_times, client), 0);
+  }
+  for (i = 0; i < CALLERS; i++) {
+    CHECK_INT(pthread_join(threads[i], NULL), 0);
+  }
+  CHECK(stats_of(client).connections_opened <= 6);
+  CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+  tckms_client_free(client);
+}
+
 static int ended[8];
 static int ended_count;
 
@@ -325,6 +357,7 @@ static void who_waits_has_a_deadline_too(void) {
 
 static void connections_are_bounded(void) {
   three_hundred_threads_share_what_128_descriptors_allow();
+  a_few_descriptors_are_enough();
   who_comes_first_is_served_first();
   who_waits_has_a_deadline_too();
 }
