@@ -267,7 +267,8 @@ impl Client {
     /// Counts a call and says in its error which action failed, and for which CMK.
     fn counted<T>(&self, action: &str, key_id: Option<&str>, call: impl FnOnce() -> Result<T>) -> Result<T> {
         self.caller.counters().call();
-        let outcome = call().map_err(|error| {
+        // Some calls make more than one request.
+        let outcome = call_control::with_timeout(self.total_timeout(), call).map_err(|error| {
             self.caller.counters().failed_call(&error);
             let error = error.in_action(action);
             match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {

@@ -360,3 +360,63 @@ fn a_progress_callback_that_stops_ends_a_request() {
         assert!(took < Duration::from_millis(100) + AT_ONCE, "{took:?}");
     }
 }
+
+type ClientCall = unsafe fn(*const tckms_client, *const std::ffi::c_char, *mut tckms_buffer) -> Status;
+
+/// Each function that sends a request, with arguments that are valid.
+const CLIENT_CALLS: &[(&str, ClientCall)] = &[
+    ("encrypt", |client, key, out| unsafe { tckms_encrypt(client, key, c"x".as_ptr().cast(), 1, ptr::null(), out) }),
+    ("decrypt", |client, key, out| unsafe { tckms_decrypt(client, key, c"x".as_ptr().cast(), 1, ptr::null(), out) }),
+    ("reencrypt", |client, key, out| unsafe {
+        tckms_reencrypt(client, key, c"x".as_ptr().cast(), 1, ptr::null(), ptr::null(), out)
+    }),
+    ("data key", |client, key, out| unsafe {
+        let mut wrapped = tckms_buffer { data: ptr::null_mut(), len: 0 };
+        tckms_generate_data_key(client, key, 32, ptr::null(), out, &mut wrapped)
+    }),
+    ("random", |client, _, _| unsafe { tckms_generate_random(client, [0_u8; 8].as_mut_ptr().cast(), 8) }),
+    ("call", |client, _, out| unsafe { tckms_call(client, c"ListKeys".as_ptr(), c"{}".as_ptr(), out) }),
+    ("public key", |client, key, out| unsafe { tckms_public_key(client, key, out) }),
+    ("sign", |client, key, out| unsafe { tckms_sign(client, key, 1, c"x".as_ptr().cast(), 1, out) }),
+    ("verify", |client, key, _| unsafe {
+        tckms_verify(client, key, 1, c"x".as_ptr().cast(), 1, [0_u8; 70].as_ptr().cast(), 70)
+    }),
+    ("RSA encryption", |client, key, out| unsafe { tckms_rsa_encrypt(client, key, 1, c"x".as_ptr().cast(), 1, out) }),
+    ("describe", |client, key, _| unsafe { tckms_describe_key(client, key, &mut ptr::null_mut()) }),
+    ("enable", |client, key, _| unsafe { tckms_enable_key(client, key) }),
+    ("disable", |client, key, _| unsafe { tckms_disable_key(client, key) }),
+    ("delete", |client, key, _| unsafe { tckms_schedule_key_deletion(client, key, 7, ptr::null_mut()) }),
+    ("keep", |client, key, _| unsafe { tckms_cancel_key_deletion(client, key) }),
+    ("rotation", |client, key, _| unsafe { tckms_set_key_rotation(client, key, 365) }),
+    ("rotate", |client, key, _| unsafe { tckms_rotate_key(client, key) }),
+    ("import", |client, key, _| unsafe { tckms_import_key_material(client, key, [7_u8; 32].as_ptr().cast(), 32, 0) }),
+];
+
+#[test]
+fn no_call_of_a_client_outlasts_the_total_timeout() {
+    let service = SilentService::start();
+    let root = service.client(|_| {});
+    let client = derived(&root, MOST.as_millis() as i64);
+    let key = CString::new(KEY_ID).unwrap();
+    for (name, call) in CLIENT_CALLS {
+        let mut out = tckms_buffer { data: ptr::null_mut(), len: 0 };
+        let mut measure =
+            || took(|| assert_eq!(unsafe { call(client.0, key.as_ptr(), &mut out) }, Status::TimedOut, "{name}"));
+        // The second time counts if something else kept the machine busy.
+        let took = [measure(), measure()].into_iter().min().unwrap();
+        assert!(took >= MOST / 2 && took < MOST + AT_ONCE, "{name} took {took:?}");
+    }
+}
+
+#[test]
+fn every_call_of_a_client_can_be_canceled() {
+    let service = SilentService::start();
+    let root = service.client(|_| {});
+    for (name, call) in CLIENT_CALLS {
+        let took = time_to_cancel(&root, |client| {
+            let (key, mut out) = (CString::new(KEY_ID).unwrap(), tckms_buffer { data: ptr::null_mut(), len: 0 });
+            unsafe { call(client.0, key.as_ptr(), &mut out) }
+        });
+        assert!(took < AT_ONCE, "{name} took {took:?}");
+    }
+}
