@@ -1856,7 +1856,7 @@ tckms_status tckms_rotate_key(const tckms_client *client,
  *                          TCKMS_ERR_KEY_NOT_EXTERNAL, TCKMS_ERR_MATERIAL_MISMATCH or any status;
  *                          see the chapter on errors.
  *
- * Blocks until twice the total timeout at most.
+ * Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_import_key_material(const tckms_client *client,

@@ -59,7 +59,10 @@ fn every_kind_of_reply_times_every_call() {
 fn every_fault_that_takes_time_times_every_call() {
     let program = faults();
     thread::scope(|scope| {
-        for action in ["Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateRandom", "DescribeKey"] {
+        let with_symmetric_keys =
+            ["Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateRandom", "DescribeKey"];
+        let with_asymmetric_keys = ["SignByAsymmetricKey", "GetPublicKey", "AsymmetricRsaDecrypt"];
+        for action in with_symmetric_keys.into_iter().chain(with_asymmetric_keys) {
             let program = &program;
             scope.spawn(move || run(program, &over_http(), &["slow", action]));
         }
@@ -88,6 +91,7 @@ fn no_fault_makes_the_library_touch_memory_that_is_not_its_own() {
     let program = faults();
     thread::scope(|scope| {
         scope.spawn(|| run_under_valgrind(&program, &over_http(), &["replies", "Decrypt"]));
+        scope.spawn(|| run_under_valgrind(&program, &over_http(), &["replies", "SignByAsymmetricKey"]));
         scope.spawn(|| run_under_valgrind(&program, &over_https(), &["wire", "GenerateDataKey"]));
     });
 }
@@ -95,6 +99,11 @@ fn no_fault_makes_the_library_touch_memory_that_is_not_its_own() {
 #[test]
 fn no_call_outlasts_the_time_it_is_allowed() {
     run(&retry(), &over_http(), &["budget"]);
+}
+
+#[test]
+fn no_call_with_an_asymmetric_key_outlasts_the_time_it_is_allowed() {
+    run(&retry(), &over_http(), &["asymmetric"]);
 }
 
 #[test]

@@ -221,7 +221,9 @@ impl Call<'_> {
         let result = outcome.and_then(|reply| {
             self.caller.counters.reply(reply.body.len());
             let response = reply.response()?;
-            let value = extract(&response, &reply)?;
+            // What does not suit the caller is wrong with this reply, which the service finds by its id.
+            let value = extract(&response, &reply)
+                .map_err(|error| error.with_http_status(200).with_request_id(response.request_id()))?;
             // Not before: a reply without what the caller needs is a failure, and an attempt has one line.
             self.succeeded_attempt(&response, began.elapsed());
             Ok(value)

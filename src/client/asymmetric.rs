@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Client, Decrypted, check_key_id, check_same_key};
 use crate::api::request::{Fields, Request};
+use crate::call_control;
 use crate::encoding::{base64_decode, base64_len};
 use crate::error::{Error, Result};
 use crate::sign::{
@@ -66,13 +67,13 @@ struct Input<'a> {
 impl Client {
     /// The public key of an asymmetric CMK. It is fetched once and then kept, since it never changes.
     pub fn public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
-        self.counted("GetPublicKey", Some(key_id), || self.cached_public_key(key_id))
+        self.counted_as_one("GetPublicKey", key_id, || self.cached_public_key(key_id))
     }
 
     /// Signs a message of any size. It is hashed here, and only its digest is sent. Without an algorithm the key's own is
     /// used: PSS for RSA.
     pub fn sign(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, message: &[u8]) -> Result<Signature> {
-        self.counted("SignByAsymmetricKey", Some(key_id), || {
+        self.counted_as_one("SignByAsymmetricKey", key_id, || {
             let key = self.cached_public_key(key_id)?;
             let algorithm = key.algorithm(algorithm)?;
             let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
@@ -84,7 +85,7 @@ impl Client {
 
     /// Signs a digest that the caller computed. For SM2 it is the one that [`PublicKey::digest`] gives.
     pub fn sign_digest(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Signature> {
-        self.counted("SignByAsymmetricKey", Some(key_id), || {
+        self.counted_as_one("SignByAsymmetricKey", key_id, || {
             let key = self.cached_public_key(key_id)?;
             let algorithm = key.algorithm(algorithm)?;
             self.signature(key_id, &key, algorithm, Input { digest, message: None })
@@ -98,7 +99,7 @@ impl Client {
         algorithm: Option<SignatureAlgorithm>,
         sm2_user_id: Option<&[u8]>,
     ) -> Result<Signer> {
-        self.counted("SignByAsymmetricKey", Some(key_id), || {
+        self.counted_as_one("SignByAsymmetricKey", key_id, || {
             let key = self.cached_public_key(key_id)?;
             let algorithm = key.algorithm(algorithm)?;
             let digest = key.digest(algorithm, sm2_user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
@@ -114,7 +115,7 @@ impl Client {
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.counted("GetPublicKey", Some(key_id), || {
+        self.counted_as_one("GetPublicKey", key_id, || {
             let key = self.cached_public_key(key_id)?;
             let algorithm = key.algorithm(algorithm)?;
             let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
@@ -131,7 +132,7 @@ impl Client {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.counted("GetPublicKey", Some(key_id), || {
+        self.counted_as_one("GetPublicKey", key_id, || {
             let key = self.cached_public_key(key_id)?;
             key.verify_digest(key.algorithm(algorithm)?, digest, signature)
         })
@@ -139,7 +140,7 @@ impl Client {
 
     /// Encrypts under an RSA key, here, with its public key.
     pub fn rsa_encrypt(&self, key_id: &str, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
-        self.counted("GetPublicKey", Some(key_id), || self.cached_public_key(key_id)?.rsa_encrypt(padding, plaintext))
+        self.counted_as_one("GetPublicKey", key_id, || self.cached_public_key(key_id)?.rsa_encrypt(padding, plaintext))
     }
 
     /// Decrypts what was encrypted under an RSA key. Every failure to decrypt has the same status,
@@ -176,9 +177,16 @@ impl Client {
         })
     }
 
+    /// For a call that may have to wait for the public key, from the service or from another thread, before its own request.
+    fn counted_as_one<T>(&self, action: &str, key_id: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.counted(action, Some(key_id), || self.as_one_call(call))
+    }
+
     fn cached_public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
         check_key_id(key_id)?;
-        self.asymmetric.public_keys.get(key_id, self.total_timeout(), || self.fetch_public_key(key_id))
+        self.asymmetric
+            .public_keys
+            .get(key_id, call_control::time_left(self.total_timeout()), || self.fetch_public_key(key_id))
     }
 
     /// `PublicKeyPem` is ignored: the service has been seen to send it in three shapes, two of which are not PEM.
@@ -186,11 +194,10 @@ impl Client {
         let fields = Fields::with_capacity(key_id.len())?.string("KeyId", key_id)?;
         let fetched = self.send(&Request::new("GetPublicKey", fields)?, |response, reply| {
             check_same_key(Some(key_id), response)?;
-            let malformed = |error: Error| error.with_http_status(200).with_request_id(response.request_id());
             let PublicKeyFields { public_key } = reply.fields()?;
             let spki = base64_decode(&public_key)
-                .map_err(|_| malformed(Error::new(Status::ResponseMalformed, "PublicKey is not base64")))?;
-            PublicKey::from_spki(&spki).map_err(malformed)
+                .map_err(|_| Error::new(Status::ResponseMalformed, "PublicKey is not base64"))?;
+            PublicKey::from_spki(&spki)
         });
         fetched.map_err(|error| error.in_action("GetPublicKey"))
     }
@@ -233,15 +240,14 @@ impl Client {
         let fields = fields.string("Algorithm", algorithm.service_name())?.base64("Message", message)?;
         let request = Request::new("SignByAsymmetricKey", fields.string("MessageType", message_type)?)?;
         self.send(&request, |response, reply| {
-            let told = |error: Error| error.with_http_status(200).with_request_id(response.request_id());
             let SignatureFields { signature } = reply.fields()?;
             let signature = base64_decode(&signature)
-                .map_err(|_| told(Error::new(Status::ResponseMalformed, "Signature is not base64")))?;
+                .map_err(|_| Error::new(Status::ResponseMalformed, "Signature is not base64"))?;
             let bytes = match algorithm.scalar_len() {
-                Some(len) => ecdsa_signature_to_der(&signature, len).map_err(wrong_signature).map_err(told)?,
+                Some(len) => ecdsa_signature_to_der(&signature, len).map_err(wrong_signature)?,
                 None => signature,
             };
-            key.verify_digest(algorithm, digest, &bytes).map_err(wrong_signature).map_err(told)?;
+            key.verify_digest(algorithm, digest, &bytes).map_err(wrong_signature)?;
             Ok(Signature { bytes, request_id: response.request_id().map(str::to_owned) })
         })
     }

@@ -260,13 +260,15 @@ impl Client {
             wrapping_key_spec: Some("RSA_2048"),
             ..for_key(key_id)
         };
-        let fetched =
-            self.manage("GetParametersForImport", Some(key_id), &parameters, |fields: ImportParameters, _| fields)?;
-        self.counted("ImportKeyMaterial", Some(key_id), || {
-            let wrapped = wrap(material, &fetched.public_key)?;
-            let parameters = Parameters { import_token: Some(&fetched.import_token), valid_to, ..for_key(key_id) };
-            let fields = Fields::from_json(&parameters)?.base64("EncryptedKeyMaterial", &wrapped)?;
-            self.execute(&Request::new("ImportKeyMaterial", fields)?, |_| Ok(()))
+        self.as_one_call(|| {
+            let fetched =
+                self.manage("GetParametersForImport", Some(key_id), &parameters, |fields: ImportParameters, _| fields)?;
+            self.counted("ImportKeyMaterial", Some(key_id), || {
+                let wrapped = wrap(material, &fetched.public_key)?;
+                let parameters = Parameters { import_token: Some(&fetched.import_token), valid_to, ..for_key(key_id) };
+                let fields = Fields::from_json(&parameters)?.base64("EncryptedKeyMaterial", &wrapped)?;
+                self.execute(&Request::new("ImportKeyMaterial", fields)?, |_| Ok(()))
+            })
         })
     }
 

@@ -280,6 +280,12 @@ impl Client {
         outcome
     }
 
+    /// Runs a call that may send several requests: the total timeout is that of the call, and canceling ends also its waits
+    /// in between.
+    fn as_one_call<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        call_control::with_token(&self.cancel, || call_control::with_timeout(self.total_timeout(), call))
+    }
+
     fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
         self.send(request, |response, _| extract(response))
     }

@@ -475,7 +475,7 @@ pub unsafe extern "C" fn tckms_rotate_key(client: *const tckms_client, key_id: *
 ///                          TCKMS_ERR_KEY_NOT_EXTERNAL, TCKMS_ERR_MATERIAL_MISMATCH or any status;
 ///                          see the chapter on errors.
 ///
-/// Blocks until twice the total timeout at most.
+/// Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_import_key_material(

@@ -1,5 +1,5 @@
 /*
- * Every fault times every core call: whatever goes wrong, a call ends in time, says what happened, leaves its outputs
+ * Every fault times every core call, and those with asymmetric keys: whatever goes wrong, a call ends in time, says what happened, leaves its outputs
  * empty, repeats no secret, and the next call works.
  *
  *     faults GROUP [ACTION]
@@ -193,6 +193,72 @@ static tckms_status describe_key(const tckms_client *client, int judge) {
   return status;
 }
 
+/* CMKs that this program makes. */
+static char signing_key[64];
+static char decrypting_key[64];
+static tckms_buffer known_rsa_ciphertext;
+
+static tckms_status get_public_key(const tckms_client *client, int judge) {
+  tckms_buffer key = garbage();
+  tckms_status status = tckms_public_key(client, signing_key, &key);
+  if (status != TCKMS_OK) {
+    expect_empty(&key);
+  } else if (judge) {
+    tckms_buffer again;
+    CHECK_OK(tckms_public_key(bystander, signing_key, &again));
+    CHECK_BYTES(key, again.data, again.len);
+    tckms_buffer_free(&again);
+  }
+  tckms_buffer_free(&key);
+  return status;
+}
+
+static tckms_status sign(const tckms_client *client, int judge) {
+  tckms_buffer signature = garbage();
+  tckms_status status =
+      tckms_sign(client, signing_key, TCKMS_SIGN_DEFAULT, PLAINTEXT, strlen(PLAINTEXT), &signature);
+  if (status != TCKMS_OK) {
+    expect_empty(&signature);
+  } else if (judge) {
+    CHECK_OK(tckms_verify(bystander, signing_key, TCKMS_SIGN_DEFAULT, PLAINTEXT, strlen(PLAINTEXT), signature.data,
+                          signature.len));
+  }
+  tckms_buffer_free(&signature);
+  return status;
+}
+
+static tckms_status rsa_decrypt(const tckms_client *client, int judge) {
+  tckms_buffer plaintext = garbage();
+  tckms_status status = tckms_rsa_decrypt(client, decrypting_key, TCKMS_RSA_OAEP_SHA256, known_rsa_ciphertext.data,
+                                          known_rsa_ciphertext.len, &plaintext);
+  if (status != TCKMS_OK) {
+    expect_empty(&plaintext);
+  } else if (judge) {
+    CHECK_BYTES(plaintext, PLAINTEXT, strlen(PLAINTEXT));
+  }
+  tckms_buffer_free(&plaintext);
+  return status;
+}
+
+static void make_key(const char *alias, const char *usage, char key_id[64]) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_buffer id;
+  options.alias = alias;
+  options.usage = usage;
+  CHECK_OK(tckms_create_key(bystander, &options, sizeof options, &id, NULL));
+  memcpy(key_id, id.data, id.len + 1);
+  tckms_buffer_free(&id);
+}
+
+static void make_asymmetric_keys(void) {
+  make_key("signing", TCKMS_KEY_USAGE_SIGN_ECC, signing_key);
+  /* The bystander verifies, and is not to ask for the key while a fault waits. */
+  CHECK_OK(get_public_key(bystander, 0));
+  make_key("decrypting", TCKMS_KEY_USAGE_DECRYPT_RSA_2048, decrypting_key);
+  CHECK_OK(tckms_rsa_encrypt(bystander, decrypting_key, TCKMS_RSA_OAEP_SHA256, PLAINTEXT, strlen(PLAINTEXT),
+                             &known_rsa_ciphertext));
+}
+
 enum {
   ENCRYPT = 1,
   DECRYPT = 2,
@@ -200,9 +266,14 @@ enum {
   DATA_KEY = 8,
   RANDOM = 16,
   CALL = 32,
-  ALL = 63,
+  SIGN = 64,
+  PUBLIC_KEY = 128,
+  RSA_DECRYPT = 256,
+  ALL = 511,
   WITH_BLOB = ENCRYPT | REENCRYPT | DATA_KEY,
-  WITH_PLAINTEXT = DECRYPT | DATA_KEY | RANDOM
+  WITH_PLAINTEXT = DECRYPT | DATA_KEY | RANDOM | RSA_DECRYPT,
+  /* These check which key the reply is about. */
+  WITH_KEY_ID = DECRYPT | PUBLIC_KEY | RSA_DECRYPT
 };
 
 static const struct call {
@@ -214,6 +285,8 @@ static const struct call {
     {ENCRYPT, "Encrypt", encrypt, 1},           {DECRYPT, "Decrypt", decrypt, 0},
     {REENCRYPT, "ReEncrypt", reencrypt, 1},     {DATA_KEY, "GenerateDataKey", generate_data_key, 1},
     {RANDOM, "GenerateRandom", generate_random, 0}, {CALL, "DescribeKey", describe_key, 0},
+    {SIGN, "SignByAsymmetricKey", sign, 1},     {PUBLIC_KEY, "GetPublicKey", get_public_key, 1},
+    {RSA_DECRYPT, "AsymmetricRsaDecrypt", rsa_decrypt, 1},
 };
 
 /* ---- The faults, and how a call ends that meets one in every attempt. ---- */
@@ -302,9 +375,22 @@ static const struct fault REPLIES[] = {
      HAS_REQUEST_ID, 200, -1},
     {"{\"kind\":\"truncate_field\",\"field\":\"CiphertextBlob\",\"keep\":9}", WITH_BLOB, TCKMS_OK, UNJUDGED, 200, -1},
     /* Another key than the one that was expected. */
-    {"{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":\"another-key\"}}", DECRYPT, TCKMS_ERR_KEY_MISMATCH,
+    {"{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":\"another-key\"}}", WITH_KEY_ID, TCKMS_ERR_KEY_MISMATCH,
      HAS_REQUEST_ID, 200, -1},
-    {"{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":null}}", DECRYPT, TCKMS_ERR_RESPONSE_MALFORMED,
+    {"{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":null}}", WITH_KEY_ID, TCKMS_ERR_RESPONSE_MALFORMED,
+     HAS_REQUEST_ID, 200, -1},
+    /* What is no signature, and no public key. */
+    {"{\"kind\":\"replace_fields\",\"fields\":{\"Signature\":null}}", SIGN, TCKMS_ERR_RESPONSE_MALFORMED,
+     HAS_REQUEST_ID, 200, -1},
+    {"{\"kind\":\"replace_fields\",\"fields\":{\"Signature\":\"*\"}}", SIGN, TCKMS_ERR_RESPONSE_MALFORMED,
+     HAS_REQUEST_ID, 200, -1},
+    {"{\"kind\":\"truncate_field\",\"field\":\"Signature\",\"keep\":8}", SIGN, TCKMS_ERR_SIGNATURE_INVALID,
+     HAS_REQUEST_ID, 200, -1},
+    {"{\"kind\":\"signature\",\"flaw\":\"other_key\"}", SIGN, TCKMS_ERR_SIGNATURE_INVALID, HAS_REQUEST_ID, 200, -1},
+    {"{\"kind\":\"signature\",\"flaw\":\"raw\"}", SIGN, TCKMS_OK, 0, 200, -1},
+    {"{\"kind\":\"replace_fields\",\"fields\":{\"PublicKey\":null}}", PUBLIC_KEY, TCKMS_ERR_RESPONSE_MALFORMED,
+     HAS_REQUEST_ID, 200, -1},
+    {"{\"kind\":\"truncate_field\",\"field\":\"PublicKey\",\"keep\":40}", PUBLIC_KEY, TCKMS_ERR_RESPONSE_MALFORMED,
      HAS_REQUEST_ID, 200, -1},
     /* Somebody between here and the service. */
     {"{\"kind\":\"garbage\",\"body\":\"<html>Please log in</html>\"}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
@@ -360,14 +446,28 @@ static const struct fault TLS[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
-static tckms_client *client_with(int try_timeout_ms) {
+static tckms_client *client_for(const struct call *call, int try_timeout_ms) {
   tckms_config *config = emulator_config();
+  if (call->bit == SIGN) {
+    /* The request for the public key leaves no connection behind, so that signing opens one as the other calls do. */
+    CHECK_OK(tckms_config_set_idle_timeout_ms(config, 1));
+  }
   identity = issue_identity();
   CHECK_OK(tckms_config_set_credentials(config, identity.secret_id, identity.secret_key, identity.token));
   CHECK_OK(tckms_config_set_max_attempts(config, ATTEMPTS));
   CHECK_OK(tckms_config_set_try_timeout_ms(config, try_timeout_ms));
   CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL, NULL));
   return client_of(config);
+}
+
+/* Signing needs the public key, and what is tried here is the signing. */
+static void prepare(const struct call *call, const tckms_client *client) {
+  if (call->bit == SIGN) {
+    struct timespec idle_timeout = {0, 20000000};
+    CHECK_OK(get_public_key(client, 0));
+    nanosleep(&idle_timeout, NULL);
+  }
+  forget_what_was_heard();
 }
 
 static void script(const struct fault *fault, const char *action, int times) {
@@ -404,7 +504,7 @@ static void expect_detail(const struct fault *fault, const struct call *call) {
   EXPECT_INT(tckms_error_http_status(error), fault->http_status);
   EXPECT_INT(tckms_error_retry_after_ms(error), fault->retry_after_ms);
   EXPECT(strcmp(tckms_error_action(error), call->action) == 0);
-  EXPECT(!call->names_a_key || strlen(tckms_error_key_id(error)) == 36);
+  EXPECT(!call->names_a_key || fault->status == TCKMS_ERR_KEY_MISMATCH || strlen(tckms_error_key_id(error)) == 36);
   if (fault->traits & HAS_REQUEST_ID) {
     last_seen_request_id(request_id, sizeof request_id);
   }
@@ -449,10 +549,10 @@ static void play_once(const struct fault *fault, const struct call *call, const 
 }
 
 static void play(const struct fault *fault, const struct call *call, int try_timeout_ms) {
-  tckms_client *client = client_with(try_timeout_ms);
+  tckms_client *client = client_for(call, try_timeout_ms);
   fault_now = fault->json;
   action_now = call->action;
-  forget_what_was_heard();
+  prepare(call, client);
   play_in_every_attempt(fault, call, client);
   if (!(fault->traits & FINAL)) {
     /* Nothing of it is left behind: not in the client, and not on its connection. */
@@ -461,7 +561,8 @@ static void play(const struct fault *fault, const struct call *call, int try_tim
   tckms_client_free(client);
   if (fault->traits & RETRIED && !(fault->traits & STANDING)) {
     /* A connection that is open would not meet a fault of connections. */
-    client = client_with(try_timeout_ms);
+    client = client_for(call, try_timeout_ms);
+    prepare(call, client);
     play_once(fault, call, client);
     tckms_client_free(client);
   }
@@ -485,7 +586,8 @@ static void play_codes(void) {
   size_t i;
   size_t j;
   for (j = 0; j < COUNT(CALLS); j++) {
-    tckms_client *client = client_with(60000);
+    tckms_client *client = client_for(&CALLS[j], 60000);
+    prepare(&CALLS[j], client);
     for (i = 0; i < COUNT(SERVICE_CODES); i++) {
       const struct service_code *code = &SERVICE_CODES[i];
       char json[256];
@@ -521,6 +623,10 @@ static void play_clock(void) {
     for (j = 0; j < COUNT(CALLS); j++) {
       char json[128];
       tckms_client *client;
+      if (CALLS[j].bit == PUBLIC_KEY) {
+        /* It is fetched once. */
+        continue;
+      }
       snprintf(json, sizeof json, "{\"kind\":\"clock_shift\",\"seconds\":%d}", SHIFTS[i]);
       fault_now = json;
       action_now = CALLS[j].action;
@@ -532,8 +638,8 @@ static void play_clock(void) {
         CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL, NULL));
         client = client_of(config);
       }
+      prepare(&CALLS[j], client);
       set_fault("*", json, 1);
-      forget_what_was_heard();
       forget_requests();
       EXPECT_INT(CALLS[j].make(client, 0), TCKMS_OK);
       EXPECT_INT(requests_seen(CALLS[j].action), 2);
@@ -562,8 +668,14 @@ static void play_clock(void) {
 static void play_let_one_pass(void) {
   size_t j;
   for (j = 0; j < COUNT(CALLS); j++) {
-    tckms_client *client = client_with(60000);
+    tckms_client *client;
     char json[512];
+    if (CALLS[j].bit == PUBLIC_KEY) {
+      /* It is fetched once. */
+      continue;
+    }
+    client = client_for(&CALLS[j], 60000);
+    prepare(&CALLS[j], client);
     fault_now = "one passes, then a fault";
     action_now = CALLS[j].action;
     snprintf(json, sizeof json,
@@ -585,6 +697,7 @@ int main(int argc, char **argv) {
   const char *action = argc > 2 ? argv[2] : NULL;
   bystander = emulator_client();
   CHECK_OK(tckms_encrypt(bystander, MAIN_KEY, PLAINTEXT, strlen(PLAINTEXT), CONTEXT, &known_blob));
+  make_asymmetric_keys();
   if (strcmp(group, "wire") == 0) {
     play_all(WIRE, COUNT(WIRE), action, 60000);
   } else if (strcmp(group, "plain") == 0) {
@@ -604,6 +717,7 @@ int main(int argc, char **argv) {
     check_failed(__FILE__, __LINE__, "there is no group \"%s\"", group);
   }
   tckms_buffer_free(&known_blob);
+  tckms_buffer_free(&known_rsa_ciphertext);
   tckms_client_free(bystander);
   return checks_passed();
 }

@@ -35,6 +35,62 @@ static void sleep_ms(long ms) {
 
 enum { TOTAL_MS = 500, TOLERANCE_MS = 100, TRIALS = 10 };
 
+/* Keys that this program makes for the calls that need them. */
+static char signing_key[64];
+static char decrypting_key[64];
+static char external_key[64];
+
+static void make_key(const char *usage, int external, char key_id[64]) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_client *client = emulator_client();
+  tckms_buffer id;
+  options.alias = external ? "external" : usage;
+  options.usage = usage;
+  options.external = external;
+  CHECK_OK(tckms_create_key(client, &options, sizeof options, &id, NULL));
+  memcpy(key_id, id.data, id.len + 1);
+  tckms_buffer_free(&id);
+  tckms_client_free(client);
+}
+
+static tckms_status get_public_key(const tckms_client *client) {
+  tckms_buffer key;
+  tckms_status status = tckms_public_key(client, signing_key, &key);
+  tckms_buffer_free(&key);
+  return status;
+}
+
+static tckms_status sign(const tckms_client *client) {
+  tckms_buffer signature;
+  tckms_status status = tckms_sign(client, signing_key, 0, "m", 1, &signature);
+  tckms_buffer_free(&signature);
+  return status;
+}
+
+static tckms_status sign_in_pieces(const tckms_client *client) {
+  tckms_signer *signer = NULL;
+  tckms_status status = tckms_signer_new(client, signing_key, 0, NULL, 0, &signer);
+  tckms_signer_free(signer);
+  return status;
+}
+
+static tckms_status decrypt_rsa(const tckms_client *client) {
+  static const uint8_t ciphertext[256] = {0};
+  tckms_buffer plaintext;
+  tckms_status status =
+      tckms_rsa_decrypt(client, decrypting_key, TCKMS_RSA_OAEP_SHA256, ciphertext, sizeof ciphertext, &plaintext);
+  tckms_buffer_free(&plaintext);
+  return status;
+}
+
+static tckms_status import_material(const tckms_client *client) {
+  static const uint8_t material[32] = {1};
+  return tckms_import_key_material(client, external_key, material, sizeof material, 0);
+}
+
+/* The call whose time is measured. */
+static tckms_status (*measured_call)(const tckms_client *client) = random_bytes;
+
 /* One call that fails, and how long it took. */
 static long failing_call_took(tckms_config *config, const char *fault) {
   tckms_client *client = client_of(config);
@@ -44,7 +100,7 @@ static long failing_call_took(tckms_config *config, const char *fault) {
     set_fault("*", fault, 1000);
   }
   began = now_ms();
-  CHECK(random_bytes(client) != TCKMS_OK);
+  CHECK(measured_call(client) != TCKMS_OK);
   took = now_ms() - began;
   CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
   tckms_client_free(client);
@@ -101,6 +157,82 @@ static void no_call_outlasts_its_total_timeout(void) {
   for (i = 0; i < COUNT(HANGING); i++) {
     expect_within_total(NULL, HANGING[i], TOTAL_MS - 2);
   }
+}
+
+/* A call with an asymmetric key asks for the public key first. */
+static void no_call_with_an_asymmetric_key_outlasts_its_total_timeout(void) {
+  static tckms_status (*const CALLS[])(const tckms_client *) = {get_public_key, sign, sign_in_pieces, decrypt_rsa,
+                                                                import_material};
+  static const char *const FAULTS[] = {
+      "{\"kind\":\"status\",\"status\":503}",
+      "{\"kind\":\"delay\",\"ms\":30000}",
+      "{\"kind\":\"drip\",\"bytes\":1,\"every_ms\":20}",
+  };
+  size_t i;
+  size_t j;
+  for (i = 0; i < COUNT(CALLS); i++) {
+    measured_call = CALLS[i];
+    for (j = 0; j < COUNT(FAULTS); j++) {
+      expect_within_total(NULL, FAULTS[j], j == 0 ? 0 : TOTAL_MS - 2);
+    }
+  }
+  measured_call = random_bytes;
+}
+
+/* Each of the two requests would fit into the total timeout alone. */
+static void two_requests_of_one_call_share_its_total_timeout(void) {
+  static tckms_status (*const CALLS[])(const tckms_client *) = {sign, import_material};
+  size_t i;
+  for (i = 0; i < COUNT(CALLS); i++) {
+    tckms_client *client = client_of(config_with(TOTAL_MS, 60000, 2));
+    long began = now_ms();
+    set_fault("*", "{\"kind\":\"delay\",\"ms\":300}", 1000);
+    CHECK_STATUS(CALLS[i](client), TCKMS_ERR_TIMED_OUT);
+    CHECK(now_ms() - began >= TOTAL_MS - 2);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), "total timeout: 500 ms");
+    clear_faults();
+    tckms_client_free(client);
+  }
+}
+
+struct canceled_call {
+  tckms_client *client;
+  tckms_status status;
+};
+
+static void *sign_and_remember(void *argument) {
+  struct canceled_call *call = argument;
+  call->status = sign(call->client);
+  return NULL;
+}
+
+/* One thread fetches a public key, and the others wait for it: canceling the client ends both. */
+static void a_wait_for_a_public_key_is_canceled(void) {
+  tckms_client *fetching = client_of(config_with(60000, 60000, 1));
+  tckms_client *waiting;
+  struct canceled_call calls[2];
+  pthread_t threads[2];
+  long began;
+  CHECK_OK(tckms_client_derive_timeout_ms(fetching, 60000, &waiting));
+  set_fault("GetPublicKey", "{\"kind\":\"delay\",\"ms\":30000}", 1000);
+  calls[0].client = fetching;
+  calls[1].client = waiting;
+  CHECK_INT(pthread_create(&threads[0], NULL, sign_and_remember, &calls[0]), 0);
+  sleep_ms(300);
+  CHECK_INT(pthread_create(&threads[1], NULL, sign_and_remember, &calls[1]), 0);
+  sleep_ms(300);
+  began = now_ms();
+  CHECK_OK(tckms_client_cancel(waiting));
+  CHECK_INT(pthread_join(threads[1], NULL), 0);
+  CHECK_INT(calls[1].status, TCKMS_ERR_CANCELED);
+  CHECK(now_ms() - began < 2000 + slack_ms());
+  CHECK_OK(tckms_client_cancel(fetching));
+  CHECK_INT(pthread_join(threads[0], NULL), 0);
+  CHECK_INT(calls[0].status, TCKMS_ERR_CANCELED);
+  CHECK(now_ms() - began < 4000 + slack_ms());
+  clear_faults();
+  tckms_client_free(waiting);
+  tckms_client_free(fetching);
 }
 
 /* The kernel takes the connection, and nobody ever reads from it. */
@@ -654,7 +786,14 @@ static void callers_that_are_throttled_get_through(void) {
 
 int main(int argc, char **argv) {
   const char *group = argc > 1 ? argv[1] : "";
-  if (strcmp(group, "budget") == 0) {
+  if (strcmp(group, "asymmetric") == 0) {
+    make_key(TCKMS_KEY_USAGE_SIGN_ECC, 0, signing_key);
+    make_key(TCKMS_KEY_USAGE_DECRYPT_RSA_2048, 0, decrypting_key);
+    make_key(NULL, 1, external_key);
+    no_call_with_an_asymmetric_key_outlasts_its_total_timeout();
+    two_requests_of_one_call_share_its_total_timeout();
+    a_wait_for_a_public_key_is_canceled();
+  } else if (strcmp(group, "budget") == 0) {
     no_call_outlasts_its_total_timeout();
     a_server_that_never_answers_ends_with_the_total_timeout();
     a_connection_that_never_comes_ends_with_its_timeouts();

@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint8, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_void_p
 
 
 class Buffer(ctypes.Structure):
@@ -39,6 +39,16 @@ _PROTOTYPES = {
     "tckms_reencrypt": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t, c_char_p, c_char_p, POINTER(Buffer)]),
     "tckms_generate_data_key": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, POINTER(Buffer), POINTER(Buffer)]),
     "tckms_generate_random": (c_int, [c_void_p, c_char_p, c_size_t]),
+    "tckms_public_key": (c_int, [c_void_p, c_char_p, POINTER(Buffer)]),
+    "tckms_public_key_pem": (c_int, [c_void_p, c_char_p, POINTER(Buffer)]),
+    "tckms_sign": (c_int, [c_void_p, c_char_p, c_int, c_char_p, c_size_t, POINTER(Buffer)]),
+    "tckms_sign_digest": (c_int, [c_void_p, c_char_p, c_int, c_char_p, c_size_t, POINTER(Buffer)]),
+    "tckms_verify": (c_int, [c_void_p, c_char_p, c_int, c_char_p, c_size_t, c_char_p, c_size_t]),
+    "tckms_sm2_digest": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t, c_char_p, c_size_t, POINTER(Buffer)]),
+    "tckms_rsa_encrypt": (c_int, [c_void_p, c_char_p, c_int, c_char_p, c_size_t, POINTER(Buffer)]),
+    "tckms_rsa_decrypt": (c_int, [c_void_p, c_char_p, c_int, c_char_p, c_size_t, POINTER(Buffer)]),
+    "tckms_sm2_decrypt": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(Buffer)]),
+    "tckms_import_key_material": (c_int, [c_void_p, c_char_p, c_char_p, c_size_t, c_int64]),
     "tckms_call": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(Buffer)]),
 }
 for _name, (_result, _arguments) in _PROTOTYPES.items():
@@ -136,6 +146,45 @@ class Client:
         room = ctypes.create_string_buffer(length)
         _check(_LIBRARY.tckms_generate_random(self._client, room, length))
         return room.raw
+
+    def public_key(self, key_id):
+        return self._with_key(_LIBRARY.tckms_public_key, key_id)
+
+    def public_key_pem(self, key_id):
+        return self._with_key(_LIBRARY.tckms_public_key_pem, key_id)
+
+    def sign(self, key_id, algorithm, message):
+        return self._with_key(_LIBRARY.tckms_sign, key_id, algorithm, message, len(message))
+
+    def sign_digest(self, key_id, algorithm, digest):
+        return self._with_key(_LIBRARY.tckms_sign_digest, key_id, algorithm, digest, len(digest))
+
+    def verify(self, key_id, algorithm, message, signature):
+        """Raises TckmsError when the signature is not valid."""
+        arguments = (message, len(message), signature, len(signature))
+        _check(_LIBRARY.tckms_verify(self._client, _bytes(key_id), algorithm, *arguments))
+
+    def sm2_digest(self, key_id, message):
+        return self._with_key(_LIBRARY.tckms_sm2_digest, key_id, None, 0, message, len(message))
+
+    def rsa_encrypt(self, key_id, padding, plaintext):
+        return self._with_key(_LIBRARY.tckms_rsa_encrypt, key_id, padding, plaintext, len(plaintext))
+
+    def rsa_decrypt(self, key_id, padding, ciphertext):
+        return self._with_key(_LIBRARY.tckms_rsa_decrypt, key_id, padding, ciphertext, len(ciphertext))
+
+    def sm2_decrypt(self, key_id, ciphertext):
+        return self._with_key(_LIBRARY.tckms_sm2_decrypt, key_id, ciphertext, len(ciphertext))
+
+    def import_key_material(self, key_id, material, valid_to=0):
+        _check(
+            _LIBRARY.tckms_import_key_material(self._client, _bytes(key_id), material, len(material), valid_to)
+        )
+
+    def _with_key(self, function, key_id, *arguments):
+        out = Buffer()
+        _check(function(self._client, _bytes(key_id), *arguments, byref(out)))
+        return _take(out)
 
     def call(self, action, request_json):
         out = Buffer()
