@@ -365,9 +365,10 @@ fn check_plaintext(plaintext: &[u8]) -> Result<()> {
 /// The length comes first: nothing beyond the limit is even read.
 fn check_blob(blob: &[u8]) -> Result<&str> {
     let text = if blob.len() <= CIPHERTEXT_BLOB_MAX { std::str::from_utf8(blob).ok() } else { None };
-    text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(|| {
-        let line_end = match blob {
-            [.., b'\r' | b'\n'] => "; it ends with a line end, which is not a part of it",
+    let printable = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
+    printable.ok_or_else(|| {
+        let line_end = match text.map(str::as_bytes) {
+            Some([.., b'\r' | b'\n']) => "; it ends with a line end, which is not a part of it",
             _ => "",
         };
         let message = format!(
