@@ -157,7 +157,7 @@ impl Attempt<'_> {
         self.enter(Step::Tunnel);
         tunnel::open(&mut hop, &self.origin.to_string(), proxy)
             .await
-            .map_err(|failure| self.no_tunnel(proxy, failure))?;
+            .map_err(|failure| self.no_tunnel(proxy, failure, meter))?;
         Ok(hop)
     }
 
@@ -233,7 +233,12 @@ impl Attempt<'_> {
         }
     }
 
-    fn no_tunnel(&self, proxy: &Proxy, failure: tunnel::Failure) -> Error {
+    fn no_tunnel(&self, proxy: &Proxy, failure: tunnel::Failure, meter: &Meter) -> Error {
+        if !proxy.is_tls() && meter.began_with_tls() {
+            let partner = self.partner();
+            let message = format!("no tunnel to {}: {partner} speaks TLS; its URL has to say https", self.origin);
+            return Error::new(Status::TlsFailed, message);
+        }
         match failure {
             tunnel::Failure::Refused(status) => {
                 let message = format!(

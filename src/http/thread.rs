@@ -261,6 +261,9 @@ fn build_runtime(health: &Arc<ThreadHealth>, wakes: &Arc<AtomicU64>) -> std::io:
     let (before, after) = (Arc::clone(health), Arc::clone(health));
     runtime::Builder::new_current_thread()
         .enable_all()
+        // What a caller has given up is dropped before the caller's next request begins: it might get a connection that
+        // the drop would have closed. Only the first of the two is woken from another thread.
+        .global_queue_interval(1)
         .on_thread_park(move || {
             before.leave_fork_lock();
             before.stop_if_gone();

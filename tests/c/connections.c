@@ -198,6 +198,24 @@ static void all_may_meet_dead_connections_at_once(void) {
   relay_stop(&relay);
 }
 
+/* A call that used up all of its time on one of them leaves none to the call that follows at once. */
+static void the_next_call_meets_no_dead_connection(void) {
+  static struct relay relay;
+  int round;
+  relay_start(&relay);
+  for (round = 0; round < 5; round++) {
+    tckms_client *connected = client_with_six_idle_connections(&relay, 1);
+    tckms_client *client = NULL;
+    CHECK_OK(tckms_client_derive_timeout_ms(connected, 300, &client));
+    relay_fail(&relay, RELAY_SWALLOWS);
+    CHECK_STATUS(random_bytes(client), TCKMS_ERR_TIMED_OUT);
+    CHECK_OK(random_bytes(client));
+    tckms_client_free(client);
+    tckms_client_free(connected);
+  }
+  relay_stop(&relay);
+}
+
 static void dead_connections(void) {
   silent_connections_cost_one_try_altogether();
   what_creates_something_has_a_connection_of_its_own();
@@ -205,6 +223,7 @@ static void dead_connections(void) {
   connections_that_break_when_used_cost_one_attempt_altogether();
   connections_may_break_at_any_moment();
   all_may_meet_dead_connections_at_once();
+  the_next_call_meets_no_dead_connection();
 }
 
 /* ---- How many there are ---- */

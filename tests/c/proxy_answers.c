@@ -124,7 +124,7 @@ static void a_broken_proxy_is_a_failure_to_connect(void) {
       {"HTTP/1.1 200", "cut short"},
       {"HTTP/1.1 2000 OK\r\n\r\n", "no HTTP status"},
       {"HTTP/1.1 200 OK\r\n\r\nand more", "has a body"},
-      {"\x15\x03\x03\x02\x28\x02\x28\x02\x28\x02\x28\x02", "not HTTP"},
+      {"\x05\xff", "cut short"},
       {"hang", "the connect timeout of 400 ms"},
   };
   size_t i;
@@ -137,6 +137,19 @@ static void a_broken_proxy_is_a_failure_to_connect(void) {
     CHECK_HAS(tckms_error_message(tckms_last_error()), broken[i].reason);
     CHECK_INT(tckms_error_http_status(tckms_last_error()), 0);
     CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
+    proxy_stop(&proxy);
+  }
+}
+
+/* An alert of TLS has seven bytes, of which these stand for the two that may be 0. */
+static void a_proxy_that_speaks_tls_is_recognised(void) {
+  static const char *const alerts[] = {"\x15\x03\x01\x02\x02\x02\x46", "\x15\x03\x03\x02\x28\x02\x28\x02\x28\x02\x28\x02"};
+  size_t i;
+  for (i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
+    struct proxy proxy;
+    proxy_start(&proxy, alerts[i]);
+    call_through(&proxy, "https://kms.example", "user:password@", TCKMS_ERR_TLS_FAILED, 1);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), "speaks TLS; its URL has to say https");
     proxy_stop(&proxy);
   }
 }
@@ -238,6 +251,7 @@ int main(void) {
   a_refusal_is_told_with_its_status_and_not_repeated();
   an_interim_answer_is_none();
   a_broken_proxy_is_a_failure_to_connect();
+  a_proxy_that_speaks_tls_is_recognised();
   a_failure_to_connect_is_told_once();
   a_timeout_is_named_with_its_length();
   a_wrong_scheme_is_recognised();
