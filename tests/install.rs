@@ -35,7 +35,7 @@ const EXAMPLES: [(&str, &[&str]); 5] =
 
 /// The archive without its symbols, and the shared library as it is shipped, in bytes.
 const ARCHIVE_MAX: u64 = 15_000_000;
-const SHARED_MAX: u64 = 5_500_000;
+const SHARED_MAX: u64 = 6_000_000;
 
 /// C sources in a folder, without their extension.
 fn sources(folder: &str) -> Vec<(String, PathBuf)> {

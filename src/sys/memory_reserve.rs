@@ -53,6 +53,7 @@ pub(crate) fn is_low() -> bool {
 }
 
 /// A block of zeros, or NULL.
+#[cold]
 pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
     if size == 0 || size > BLOCK_MAX || align > ALIGN_MAX {
         return ptr::null_mut();
@@ -74,6 +75,7 @@ pub(super) fn contains(block: *const u8) -> bool {
 }
 
 /// Takes a block back. It is zeros already.
+#[cold]
 pub(super) fn free(block: *mut u8, size: usize) {
     let first = (block.addr() - MEMORY.0.get().addr()) / UNIT;
     let units = size.div_ceil(UNIT);

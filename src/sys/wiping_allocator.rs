@@ -17,18 +17,22 @@ fn or_reserved(block: *mut u8, layout: Layout) -> *mut u8 {
     if block.is_null() { memory_reserve::allocate(layout.size(), layout.align()) } else { block }
 }
 
+// Not inlined: wiping in each place that frees memory would make the library larger by a twentieth.
 // SAFETY: every block comes from `System` or the reserve and goes back to it with the layout it came with.
 unsafe impl GlobalAlloc for WipingAllocator {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps GlobalAlloc's contract, which is the same as that of `System`.
         or_reserved(unsafe { System.alloc(layout) }, layout)
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
         or_reserved(unsafe { System.alloc_zeroed(layout) }, layout)
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block has `layout.size()` bytes and nobody uses it any more.
         unsafe {
@@ -42,6 +46,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
     }
 
     /// Never in place: `realloc` could move the block and leave the old bytes where they were.
+    #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller promises that `new_size` is a size this alignment can have.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
