@@ -175,6 +175,7 @@ static void rsa_encrypts_here_and_decrypts_there(const tckms_client *client) {
   static const int paddings[] = {TCKMS_RSA_OAEP_SHA256, TCKMS_RSA_OAEP_SHA1, TCKMS_RSA_PKCS1_V1_5};
   static const size_t longest[] = {190, 214, 245};
   char key_id[64];
+  char limit[32];
   uint8_t plaintext[246];
   tckms_buffer ciphertext;
   tckms_buffer out;
@@ -205,6 +206,8 @@ static void rsa_encrypts_here_and_decrypts_there(const tckms_client *client) {
     }
     CHECK_STATUS(tckms_rsa_encrypt(client, key_id, paddings[i], plaintext, longest[i] + 1, &ciphertext),
                  TCKMS_ERR_PLAINTEXT_TOO_LARGE);
+    snprintf(limit, sizeof limit, "at most %lu fit", (unsigned long)longest[i]);
+    CHECK_HAS(tckms_error_message(tckms_last_error()), limit);
     CHECK_EMPTY(ciphertext);
   }
   CHECK_STATUS(tckms_rsa_encrypt(client, key_id, 0, plaintext, 1, &ciphertext), TCKMS_ERR_UNKNOWN_ALGORITHM);

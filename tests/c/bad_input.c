@@ -868,6 +868,124 @@ static void a_derived_client_takes_limits_only(void) {
   NOT_DERIVABLE(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log, NULL, NULL), "a log");
 }
 
+/* Asymmetric keys. */
+
+static void calls_with_asymmetric_keys_need_their_pointers(void) {
+  tckms_buffer out;
+  tckms_signer *signer;
+  REFUSED_OUT(tckms_public_key(NULL, KEY, &out), TCKMS_ERR_NULL_POINTER, "client is NULL");
+  REFUSED_OUT(tckms_public_key(client, NULL, &out), TCKMS_ERR_NULL_POINTER, "key_id is NULL");
+  REFUSED(tckms_public_key(client, KEY, NULL), TCKMS_ERR_NULL_POINTER, "spki_der is NULL");
+  REFUSED_OUT(tckms_public_key_pem(client, NULL, &out), TCKMS_ERR_NULL_POINTER, "key_id is NULL");
+  REFUSED(tckms_public_key_pem(client, KEY, NULL), TCKMS_ERR_NULL_POINTER, "pem is NULL");
+  REFUSED_OUT(tckms_sign(NULL, KEY, 0, "m", 1, &out), TCKMS_ERR_NULL_POINTER, "client is NULL");
+  REFUSED_OUT(tckms_sign(client, NULL, 0, "m", 1, &out), TCKMS_ERR_NULL_POINTER, "key_id is NULL");
+  REFUSED_OUT(tckms_sign(client, KEY, 0, NULL, 1, &out), TCKMS_ERR_NULL_POINTER, "msg is NULL");
+  REFUSED(tckms_sign(client, KEY, 0, "m", 1, NULL), TCKMS_ERR_NULL_POINTER, "signature is NULL");
+  REFUSED_OUT(tckms_sign_digest(client, KEY, 0, NULL, 32, &out), TCKMS_ERR_NULL_POINTER, "digest is NULL");
+  REFUSED(tckms_verify(NULL, KEY, 0, "m", 1, "s", 1), TCKMS_ERR_NULL_POINTER, "client is NULL");
+  REFUSED(tckms_verify(client, KEY, 0, NULL, 1, "s", 1), TCKMS_ERR_NULL_POINTER, "msg is NULL");
+  REFUSED(tckms_verify(client, KEY, 0, "m", 1, NULL, 1), TCKMS_ERR_NULL_POINTER, "signature is NULL");
+  REFUSED(tckms_verify_digest(client, KEY, 0, NULL, 1, "s", 1), TCKMS_ERR_NULL_POINTER, "digest is NULL");
+  REFUSED_OUT(tckms_sm2_digest(client, KEY, NULL, 0, NULL, 1, &out), TCKMS_ERR_NULL_POINTER, "msg is NULL");
+  REFUSED_OUT(tckms_sm2_digest(client, KEY, NULL, 1, "m", 1, &out), TCKMS_ERR_NULL_POINTER, "user_id_or_null is NULL");
+  REFUSED(tckms_sm2_digest(client, KEY, NULL, 0, "m", 1, NULL), TCKMS_ERR_NULL_POINTER, "digest is NULL");
+  signer = (tckms_signer *)(uintptr_t)0xdead;
+  REFUSED(tckms_signer_new(client, NULL, 0, NULL, 0, &signer), TCKMS_ERR_NULL_POINTER, "key_id is NULL");
+  CHECK(signer == NULL);
+  REFUSED(tckms_signer_new(client, KEY, 0, NULL, 0, NULL), TCKMS_ERR_NULL_POINTER, "out is NULL");
+  REFUSED(tckms_signer_update(NULL, "m", 1), TCKMS_ERR_NULL_POINTER, "signer is NULL");
+  REFUSED_OUT(tckms_signer_finish(NULL, &out), TCKMS_ERR_NULL_POINTER, "signer is NULL");
+  REFUSED_OUT(tckms_rsa_encrypt(client, KEY, 1, NULL, 1, &out), TCKMS_ERR_NULL_POINTER, "buf is NULL");
+  REFUSED_OUT(tckms_rsa_decrypt(client, KEY, 1, NULL, 256, &out), TCKMS_ERR_NULL_POINTER, "ciphertext is NULL");
+  REFUSED_OUT(tckms_sm2_decrypt(client, KEY, NULL, 100, &out), TCKMS_ERR_NULL_POINTER, "ciphertext is NULL");
+  REFUSED_OUT(tckms_signature_to_raw(NULL, 70, 64, &out), TCKMS_ERR_NULL_POINTER, "signature is NULL");
+  REFUSED_OUT(tckms_signature_from_raw(NULL, 64, &out), TCKMS_ERR_NULL_POINTER, "raw is NULL");
+  REFUSED(tckms_import_key_material(client, KEY, NULL, 32, 0), TCKMS_ERR_NULL_POINTER, "material is NULL");
+}
+
+static void algorithms_and_paddings_are_known_numbers(void) {
+  static const int NUMBERS[] = {-1, 6, INT_MAX, INT_MIN};
+  tckms_buffer out;
+  tckms_signer *signer;
+  size_t i;
+  for (i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
+    int number = NUMBERS[i];
+    REFUSED_OUT(tckms_sign(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
+    REFUSED_OUT(tckms_sign_digest(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
+    REFUSED(tckms_verify(client, KEY, number, "m", 1, "s", 1), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
+    REFUSED(tckms_verify_digest(client, KEY, number, "m", 1, "s", 1), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
+    REFUSED(tckms_signer_new(client, KEY, number, NULL, 0, &signer), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
+    CHECK(signer == NULL);
+    REFUSED_OUT(tckms_rsa_encrypt(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "1 to 3");
+    REFUSED_OUT(tckms_rsa_decrypt(client, KEY, number, filled("", "x", 256, ""), 256, &out),
+                TCKMS_ERR_UNKNOWN_ALGORITHM, "1 to 3");
+  }
+  REFUSED_OUT(tckms_rsa_encrypt(client, KEY, 0, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "1 to 3");
+}
+
+static void what_asymmetric_keys_take_has_a_length(void) {
+  static const size_t RSA_LENS[] = {0, 1, 255, 257, 512, HALF_ABSURD};
+  static const size_t RAW_LENS[] = {0, 1, 63, 65, 134, HALF_ABSURD, ABSURD};
+  static const size_t FROM_RAW_LENS[] = {0, 1, 63, 133, 134};
+  tckms_buffer out;
+  size_t i;
+  for (i = 0; i < sizeof RSA_LENS / sizeof *RSA_LENS; i++) {
+    REFUSED_OUT(tckms_rsa_decrypt(client, KEY, 1, filled("", "x", 512, ""), RSA_LENS[i], &out),
+                TCKMS_ERR_INVALID_LENGTH, "256 are allowed");
+  }
+  REFUSED_OUT(tckms_rsa_decrypt(client, KEY, 1, "x", ABSURD, &out), TCKMS_ERR_INVALID_LENGTH, "length of ciphertext");
+  REFUSED_OUT(tckms_sm2_decrypt(client, KEY, "x", 0, &out), TCKMS_ERR_INVALID_LENGTH, "1 to 256 are allowed");
+  REFUSED_OUT(tckms_sm2_decrypt(client, KEY, filled("", "x", 257, ""), 257, &out), TCKMS_ERR_INVALID_LENGTH,
+              "1 to 256 are allowed");
+  for (i = 0; i < sizeof RAW_LENS / sizeof *RAW_LENS; i++) {
+    REFUSED_OUT(tckms_signature_to_raw("0", 1, RAW_LENS[i], &out), TCKMS_ERR_INVALID_LENGTH, "");
+  }
+  for (i = 0; i < sizeof FROM_RAW_LENS / sizeof *FROM_RAW_LENS; i++) {
+    REFUSED_OUT(tckms_signature_from_raw(filled("", "x", 200, ""), FROM_RAW_LENS[i], &out), TCKMS_ERR_INVALID_LENGTH,
+                "");
+  }
+  REFUSED_OUT(tckms_sign(client, KEY, 0, "m", ABSURD, &out), TCKMS_ERR_INVALID_LENGTH, "length of msg");
+  REFUSED_OUT(tckms_sign_digest(client, KEY, 0, "m", ABSURD, &out), TCKMS_ERR_INVALID_LENGTH, "length of digest");
+  REFUSED(tckms_verify(client, KEY, 0, "m", 1, "s", ABSURD), TCKMS_ERR_INVALID_LENGTH, "length of signature");
+  REFUSED_OUT(tckms_rsa_encrypt(client, KEY, 1, "m", ABSURD, &out), TCKMS_ERR_INVALID_LENGTH, "length of buf");
+  for (i = 0; i <= 40; i++) {
+    if (i != 16 && i != 32) {
+      REFUSED(tckms_import_key_material(client, KEY, filled("", "x", 40, ""), i, 0), TCKMS_ERR_INVALID_LENGTH,
+              "16 or 32 are allowed");
+    }
+  }
+}
+
+static void outputs_of_asymmetric_keys_overlap_nothing(void) {
+  tckms_buffer out = garbage();
+  /* The input is the memory of the buffer that is to be filled. */
+  const void *own = &out;
+  REFUSED(tckms_sign(client, KEY, 0, own, 8, &out), TCKMS_ERR_OVERLAP, "memory of msg");
+  REFUSED(tckms_sign_digest(client, KEY, 0, own, 8, &out), TCKMS_ERR_OVERLAP, "memory of digest");
+  REFUSED(tckms_sm2_digest(client, KEY, NULL, 0, own, 8, &out), TCKMS_ERR_OVERLAP, "memory of msg");
+  REFUSED(tckms_rsa_encrypt(client, KEY, 1, own, 8, &out), TCKMS_ERR_OVERLAP, "memory of buf");
+  REFUSED(tckms_rsa_decrypt(client, KEY, 1, own, 8, &out), TCKMS_ERR_OVERLAP, "memory of ciphertext");
+  REFUSED(tckms_sm2_decrypt(client, KEY, own, 8, &out), TCKMS_ERR_OVERLAP, "memory of ciphertext");
+  REFUSED(tckms_signature_to_raw(own, 8, 64, &out), TCKMS_ERR_OVERLAP, "memory of signature");
+  REFUSED(tckms_signature_from_raw(own, 8, &out), TCKMS_ERR_OVERLAP, "memory of raw");
+}
+
+static void ids_of_asymmetric_keys_are_checked(void) {
+  tckms_buffer out;
+  REFUSED_OUT(tckms_public_key(client, NOT_UTF8, &out), TCKMS_ERR_INVALID_UTF8, "key_id is not valid");
+  REFUSED_OUT(tckms_sign(client, NOT_UTF8, 0, "m", 1, &out), TCKMS_ERR_INVALID_UTF8, "key_id is not valid");
+  REFUSED_OUT(tckms_public_key(client, "", &out), TCKMS_ERR_MALFORMED_KEY_ID, "");
+  REFUSED_OUT(tckms_sign(client, "a b", 0, "m", 1, &out), TCKMS_ERR_MALFORMED_KEY_ID, "");
+  REFUSED(tckms_verify(client, "", 0, "m", 1, "s", 1), TCKMS_ERR_MALFORMED_KEY_ID, "");
+  REFUSED_OUT(tckms_rsa_encrypt(client, "", 1, "m", 1, &out), TCKMS_ERR_MALFORMED_KEY_ID, "");
+  REFUSED_OUT(tckms_rsa_decrypt(client, "", 1, filled("", "x", 256, ""), 256, &out), TCKMS_ERR_MALFORMED_KEY_ID, "");
+  REFUSED(tckms_import_key_material(client, "", filled("", "x", 32, ""), 32, 0), TCKMS_ERR_MALFORMED_KEY_ID, "");
+  PASSES(tckms_sign(unreachable, KEY, 0, NULL, 0, &out));
+  PASSES(tckms_rsa_decrypt(unreachable, KEY, 1, filled("", "x", 256, ""), 256, &out));
+  PASSES(tckms_verify(unreachable, KEY, 0, NULL, 0, NULL, 0));
+}
+
 int main(void) {
   char endpoint[64];
   char nowhere[64];
@@ -924,6 +1042,12 @@ int main(void) {
   texts_for_headers_are_harmless();
   proxies_are_urls_of_a_host();
   a_refused_value_changes_nothing();
+
+  calls_with_asymmetric_keys_need_their_pointers();
+  algorithms_and_paddings_are_known_numbers();
+  what_asymmetric_keys_take_has_a_length();
+  outputs_of_asymmetric_keys_overlap_nothing();
+  ids_of_asymmetric_keys_are_checked();
 
   a_client_needs_a_region_and_credentials();
   a_bad_ca_bundle_is_told_in_words();

@@ -81,7 +81,8 @@ static void expect_no_secret_in_the_error(void) {
  */
 static void expect_nothing_but_what_a_client_needs(void) {
   static const char *const results[] = {"a plaintext", "a decrypted plaintext", "another key's",
-                                        "a data key",  "an unwrapped data key", "random bytes"};
+                                        "a data key",  "an unwrapped data key", "random bytes",
+                                        "an RSA plaintext", "a decrypted RSA plaintext"};
   static const char *const forms[] = {"base64", "base64, one byte later", "base64, two bytes later"};
   size_t i, k;
   tolerate("the secret key", "plain", 1);
@@ -114,6 +115,65 @@ static void finish(tckms_status status, const char *name, tckms_buffer *secret) 
     look_for(name, secret->data, secret->len);
   }
   tckms_buffer_free(secret);
+  call_is_over();
+}
+
+/* Of the usage that decrypts with RSA. */
+static char rsa_key[64];
+
+static tckms_status make_key(const tckms_client *client, const char *usage, int external, char key_id[64]) {
+  static int made;
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_buffer id;
+  tckms_status status;
+  char alias[32];
+  snprintf(alias, sizeof alias, "secrets-%d", __atomic_add_fetch(&made, 1, __ATOMIC_SEQ_CST));
+  options.alias = alias;
+  options.usage = usage;
+  options.external = external;
+  status = tckms_create_key(client, &options, sizeof options, &id, NULL);
+  if (status == TCKMS_OK) {
+    memcpy(key_id, id.data, id.len + 1);
+  }
+  tckms_buffer_free(&id);
+  return status;
+}
+
+/* The numbers that RSA computes with have their last byte first. */
+static void look_for_reversed(const char *of, const unsigned char *bytes, size_t len) {
+  unsigned char masked[SECRET_MAX];
+  size_t i;
+  for (i = 0; i < len; i++) {
+    masked[i] = bytes[len - 1 - i] ^ MASK;
+  }
+  add_fragments(of, "reversed", masked, len);
+}
+
+static void use_rsa(const tckms_client *client, int padding) {
+  tckms_buffer ciphertext, out;
+  tckms_status status;
+  make_secret("an RSA plaintext", SIZE);
+  look_for_reversed("an RSA plaintext", clear, SIZE);
+  status = tckms_rsa_encrypt(client, rsa_key, padding, clear, SIZE, &ciphertext);
+  call_is_over();
+  if (status == TCKMS_OK) {
+    finish(tckms_rsa_decrypt(client, rsa_key, padding, ciphertext.data, ciphertext.len, &out),
+           "a decrypted RSA plaintext", &out);
+  }
+  tckms_buffer_free(&ciphertext);
+}
+
+/* The service wants the same material each time, so that each has a key of its own. */
+static void import_material(const tckms_client *client) {
+  char key_id[64];
+  if (make_key(client, NULL, 1, key_id) != TCKMS_OK) {
+    return;
+  }
+  make_secret("key material", 32);
+  look_for_reversed("key material", clear, 32);
+  if (tckms_import_key_material(client, key_id, clear, 32, 0) != TCKMS_OK) {
+    expect_no_secret_in_the_error();
+  }
   call_is_over();
 }
 
@@ -151,6 +211,9 @@ static void use_secrets(const tckms_client *client) {
     look_for("random bytes", clear, SIZE);
   }
   call_is_over();
+  use_rsa(client, TCKMS_RSA_OAEP_SHA256);
+  use_rsa(client, TCKMS_RSA_PKCS1_V1_5);
+  import_material(client);
 }
 
 static int planted;
@@ -220,7 +283,7 @@ static void use_secrets_among_faults(const tckms_client *client) {
       "{\"kind\":\"truncate_field\",\"field\":\"Plaintext\",\"keep\":30}",
       "{\"kind\":\"clock_shift\",\"seconds\":-3600}",
   };
-  char script[1024];
+  char script[2048];
   int i;
   for (i = 0; i < FAULTS; i++) {
     if (strstr(faults[i], "clock_shift") != NULL) {
@@ -229,8 +292,10 @@ static void use_secrets_among_faults(const tckms_client *client) {
       /* On a first attempt, and on all attempts of a call; encrypting goes well in between. */
       snprintf(script, sizeof script,
                "[{\"fault\":%s},{\"action\":\"Decrypt\",\"fault\":%s,\"times\":3},"
-               "{\"action\":\"GenerateDataKey\",\"fault\":%s},{\"action\":\"GenerateRandom\",\"fault\":%s}]",
-               faults[i], faults[i], faults[i], faults[i]);
+               "{\"action\":\"GenerateDataKey\",\"fault\":%s},{\"action\":\"GenerateRandom\",\"fault\":%s},"
+               "{\"action\":\"AsymmetricRsaDecrypt\",\"fault\":%s,\"times\":3},"
+               "{\"action\":\"ImportKeyMaterial\",\"fault\":%s}]",
+               faults[i], faults[i], faults[i], faults[i], faults[i], faults[i]);
     }
     set_faults(script);
     use_secrets(client);
@@ -296,6 +361,7 @@ static void nothing_is_left_after_each_single_call(void) {
   tckms_client *client = logging_client();
   pthread_t thread;
   int calls = 0;
+  CHECK_OK(make_key(client, TCKMS_KEY_USAGE_DECRYPT_RSA_2048, 0, rsa_key));
   CHECK_INT(pthread_barrier_init(&turn, NULL, 2), 0);
   is_looked_after = 1;
   CHECK_INT(pthread_create(&thread, NULL, use_secrets_under_supervision, client), 0);
@@ -307,7 +373,7 @@ static void nothing_is_left_after_each_single_call(void) {
     pthread_barrier_wait(&turn);
   }
   CHECK_INT(pthread_join(thread, NULL), 0);
-  CHECK_INT(calls, 8);
+  CHECK_INT(calls, 13);
   tckms_client_free(client);
   pthread_barrier_destroy(&turn);
 }
