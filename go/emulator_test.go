@@ -3,6 +3,7 @@ package tckms
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -98,6 +99,11 @@ func withEmulators(m *testing.M) int {
 	}
 	os.Unsetenv("TENCENTCLOUD_SESSION_TOKEN")
 	os.Unsetenv("TCKMS_CA_FILE")
+	tlsKeyID, err := plain.signingKey()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	// For the examples, which have their client from the environment.
 	for name, value := range map[string]string{
 		"TENCENTCLOUD_SECRET_ID":  plain.SecretID,
@@ -105,10 +111,21 @@ func withEmulators(m *testing.M) int {
 		"TENCENTCLOUD_REGION":     "ap-guangzhou",
 		"TCKMS_ENDPOINT":          plain.Endpoint,
 		"KEY_ID":                  plain.Keys["main"],
+		"TLS_KEY_ID":              tlsKeyID,
 	} {
 		os.Setenv(name, value)
 	}
 	return m.Run()
+}
+
+func (e *emulator) signingKey() (string, error) {
+	client, err := NewClient(e.options())
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	keyID, _, err := client.CreateKey(context.Background(), CreateKeyOptions{Alias: "tls", Usage: KeyUsageSignECC})
+	return keyID, err
 }
 
 func (e *emulator) options() Options {

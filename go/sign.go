@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -195,8 +196,8 @@ func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
 // Public returns an *ecdsa.PublicKey or an *rsa.PublicKey.
 func (s *Signer) Public() crypto.PublicKey { return s.public }
 
-// Sign signs a digest of SHA-256, or of SHA-384 for a key on P-384. RSA signs with PSS for *rsa.PSSOptions, whose salt has
-// to be as long as the digest, and with PKCS #1 v1.5 otherwise. The random numbers are not used.
+// Sign signs a digest. RSA signs those of SHA-256 only, with PSS for *rsa.PSSOptions, whose salt has to be as long as the
+// digest, and with PKCS #1 v1.5 otherwise. ECDSA signs a digest of any hash function. The random numbers are not used.
 func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	algorithm := SignDefault
 	if _, isRSA := s.public.(*rsa.PublicKey); isRSA {
@@ -211,5 +212,17 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 			algorithm = SignRSAPSSSHA256
 		}
 	}
+	if key, isECDSA := s.public.(*ecdsa.PublicKey); isECDSA {
+		digest = fit(digest, key.Curve.Params().BitSize/8)
+	}
 	return s.client.SignDigest(s.ctx, s.keyID, algorithm, digest)
+}
+
+// fit gives a digest the length that the service signs on a curve, without a change of the number that ECDSA makes of it:
+// ECDSA takes as many bytes from the left as the curve has, and a number that begins with zeros is the same without them.
+func fit(digest []byte, size int) []byte {
+	if len(digest) >= size {
+		return digest[:size]
+	}
+	return append(make([]byte, size-len(digest)), digest...)
 }

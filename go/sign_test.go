@@ -8,12 +8,17 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	_ "crypto/sha512"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -175,6 +180,152 @@ func TestASignerMakesCertificates(t *testing.T) {
 	}
 	if _, err := client.NewSigner(background, newKey(t, client, KeyUsageSignSM2)); err == nil {
 		t.Error("crypto/x509 knows SM2 now")
+	}
+}
+
+// ECDSA signs a digest of any length, as crypto/ecdsa does: TLS 1.2 has SHA-384 with keys on P-256 too.
+func TestASignerSignsDigestsOfAnyHashFunction(t *testing.T) {
+	client := plain.client(t)
+	for _, usage := range []string{KeyUsageSignECC, KeyUsageSignECDSA384} {
+		signer, err := client.NewSigner(background, newKey(t, client, usage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+			digest := content(hash.Size())
+			signature, err := signer.Sign(rand.Reader, digest, hash)
+			if good(t, signature, err); !ecdsa.VerifyASN1(signer.Public().(*ecdsa.PublicKey), digest, signature) {
+				t.Errorf("%s, %v: not valid", usage, hash)
+			}
+		}
+	}
+}
+
+// selfSigned makes a certificate for localhost.
+func selfSigned(t *testing.T, signer crypto.Signer) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+	good(t, der, err)
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: signer}, roots
+}
+
+// handshake lets a client and a server talk, and returns what either of them says.
+func handshake(server, client *tls.Config) (serverErr, clientErr error) {
+	serverEnd, clientEnd := net.Pipe()
+	done := make(chan error)
+	go func() {
+		err := tls.Server(serverEnd, server).Handshake()
+		if err != nil {
+			serverEnd.Close()
+		}
+		done <- err
+	}()
+	clientErr = tls.Client(clientEnd, client).Handshake()
+	if clientErr != nil {
+		clientEnd.Close()
+	}
+	return <-done, clientErr
+}
+
+func TestASignerServesTLS(t *testing.T) {
+	client := plain.client(t)
+	for _, usage := range []string{KeyUsageSignECC, KeyUsageSignECDSA384, KeyUsageSignRSA2048} {
+		signer, err := client.NewSigner(background, newKey(t, client, usage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, roots := selfSigned(t, signer)
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			server := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: version, MaxVersion: version}
+			server.SessionTicketsDisabled = true
+			serverErr, clientErr := handshake(server, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+			if serverErr != nil || clientErr != nil {
+				t.Errorf("%s, TLS %x: %v, %v", usage, version, serverErr, clientErr)
+			}
+		}
+		// A client certificate with a key of KMS.
+		server := &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots}
+		server.SessionTicketsDisabled, server.MaxVersion = true, tls.VersionTLS12
+		serverErr, clientErr := handshake(server, &tls.Config{RootCAs: roots, ServerName: "localhost", Certificates: []tls.Certificate{certificate}})
+		if serverErr != nil || clientErr != nil {
+			t.Errorf("%s as a client: %v, %v", usage, serverErr, clientErr)
+		}
+	}
+	// Without a signature there is no connection.
+	signer, err := client.NewSigner(background, newKey(t, client, KeyUsageSignECC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, roots := selfSigned(t, signer)
+	plain.fault(t, "SignByAsymmetricKey", 1, `{"kind":"signature","flaw":"other_key"}`)
+	serverErr, clientErr := handshake(&tls.Config{Certificates: []tls.Certificate{certificate}}, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	// crypto/tls keeps the text of the error only.
+	if serverErr == nil || !strings.Contains(serverErr.Error(), "TCKMS_ERR_SIGNATURE_INVALID") || clientErr == nil {
+		t.Errorf("%v, %v", serverErr, clientErr)
+	}
+}
+
+// A JSON Web Token (RFC 7519) as the libraries for it make one, with the algorithms of RFC 7518.
+func TestASignerMakesWebTokens(t *testing.T) {
+	client := plain.client(t)
+	ecc, rsaKey := newKey(t, client, KeyUsageSignECC), newKey(t, client, KeyUsageSignRSA2048)
+	pss := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	for _, test := range []struct {
+		name, keyID string
+		options     crypto.SignerOpts
+		size        int
+	}{
+		{"ES256", ecc, crypto.SHA256, 64},
+		{"ES384", newKey(t, client, KeyUsageSignECDSA384), crypto.SHA384, 96},
+		{"RS256", rsaKey, crypto.SHA256, 0},
+		{"PS256", rsaKey, pss, 0},
+	} {
+		signer, err := client.NewSigner(background, test.keyID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encode := base64.RawURLEncoding.EncodeToString
+		token := encode([]byte(`{"alg":"`+test.name+`","typ":"JWT"}`)) + "." + encode([]byte(`{"sub":"somebody"}`))
+		hash := test.options.HashFunc().New()
+		hash.Write([]byte(token))
+		digest := hash.Sum(nil)
+		signature, err := signer.Sign(rand.Reader, digest, test.options)
+		good(t, signature, err)
+		if test.size != 0 {
+			signature, err = SignatureToRaw(signature, test.size)
+			good(t, signature, err)
+		}
+		token += "." + encode(signature)
+
+		// As the one who gets it.
+		signature, err = base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[2])
+		good(t, signature, err)
+		valid := false
+		switch public := signer.Public().(type) {
+		case *ecdsa.PublicKey:
+			half := test.size / 2
+			r, s := new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:])
+			valid = len(signature) == test.size && ecdsa.Verify(public, digest, r, s)
+		case *rsa.PublicKey:
+			if test.options == crypto.SignerOpts(pss) {
+				valid = rsa.VerifyPSS(public, crypto.SHA256, digest, signature, pss) == nil
+			} else {
+				valid = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest, signature) == nil
+			}
+		}
+		if !valid {
+			t.Errorf("%s: not valid", test.name)
+		}
 	}
 }
 

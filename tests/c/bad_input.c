@@ -911,17 +911,22 @@ static void algorithms_and_paddings_are_known_numbers(void) {
   size_t i;
   for (i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
     int number = NUMBERS[i];
-    REFUSED_OUT(tckms_sign(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
-    REFUSED_OUT(tckms_sign_digest(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
-    REFUSED(tckms_verify(client, KEY, number, "m", 1, "s", 1), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
-    REFUSED(tckms_verify_digest(client, KEY, number, "m", 1, "s", 1), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
-    REFUSED(tckms_signer_new(client, KEY, number, NULL, 0, &signer), TCKMS_ERR_UNKNOWN_ALGORITHM, "0 to 5");
+    REFUSED_OUT(tckms_sign(client, KEY, number, "m", 1, &out),
+                TCKMS_ERR_UNKNOWN_ALGORITHM, "0 and the TCKMS_SIGN_ constants");
+    REFUSED_OUT(tckms_sign_digest(client, KEY, number, "m", 1, &out),
+                TCKMS_ERR_UNKNOWN_ALGORITHM, "0 and the TCKMS_SIGN_ constants");
+    REFUSED(tckms_verify(client, KEY, number, "m", 1, "s", 1),
+            TCKMS_ERR_UNKNOWN_ALGORITHM, "0 and the TCKMS_SIGN_ constants");
+    REFUSED(tckms_verify_digest(client, KEY, number, "m", 1, "s", 1),
+            TCKMS_ERR_UNKNOWN_ALGORITHM, "0 and the TCKMS_SIGN_ constants");
+    REFUSED(tckms_signer_new(client, KEY, number, NULL, 0, &signer),
+            TCKMS_ERR_UNKNOWN_ALGORITHM, "0 and the TCKMS_SIGN_ constants");
     CHECK(signer == NULL);
-    REFUSED_OUT(tckms_rsa_encrypt(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "1 to 3");
+    REFUSED_OUT(tckms_rsa_encrypt(client, KEY, number, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "TCKMS_RSA_");
     REFUSED_OUT(tckms_rsa_decrypt(client, KEY, number, filled("", "x", 256, ""), 256, &out),
-                TCKMS_ERR_UNKNOWN_ALGORITHM, "1 to 3");
+                TCKMS_ERR_UNKNOWN_ALGORITHM, "TCKMS_RSA_");
   }
-  REFUSED_OUT(tckms_rsa_encrypt(client, KEY, 0, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "1 to 3");
+  REFUSED_OUT(tckms_rsa_encrypt(client, KEY, 0, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "TCKMS_RSA_");
 }
 
 static void what_asymmetric_keys_take_has_a_length(void) {
