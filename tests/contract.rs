@@ -1,10 +1,18 @@
-//! The emulator and the shared library against Tencent's own Python SDK; the tests themselves are in `contract/`.
+//! The emulator and the shared library against Tencent's own Python SDK, whose tests are in `contract/`, and the one for
+//! Node.js.
 
 mod support;
 
-use std::process::Command;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
-use support::{Emulator, dist, output_of, release, root};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use support::{Emulator, dist, node_modules, output_of, release, root, tool};
+use tckms::sign::{RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
+use tckms::{Client, Config, NewKey};
 
 #[test]
 fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
@@ -32,4 +40,90 @@ fn the_emulator_answers_as_the_service_is_documented() {
     let counts = report.lines().last().expect("the report ends with a summary");
     assert!(counts.contains(" 0 different, 1 not allowed, 0 failed;"), "{report}");
     assert!(!counts.contains(" 0 same"), "{report}");
+}
+
+/// A client of the emulator.
+fn client_of(emulator: &Emulator) -> Client {
+    let environment: BTreeMap<_, _> = emulator.environment().into_iter().collect();
+    let mut config = Config::new();
+    config.set_region(&environment["TENCENTCLOUD_REGION"]).unwrap();
+    config.set_endpoint(emulator.endpoint()).unwrap();
+    let [id, key] = ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"].map(|name| environment[name].as_str());
+    config.set_credentials(id, key, None).unwrap();
+    Client::new(&config).unwrap()
+}
+
+fn new_key(client: &Client, usage: &str) -> String {
+    let alias = usage.replace('_', "-");
+    client.create_key(&NewKey { alias: &alias, usage: Some(usage), ..NewKey::default() }).unwrap().key_id
+}
+
+/// Tencent's SDK for Node.js carries out the jobs.
+fn node_does(emulator: &Emulator, jobs: &[Value]) -> Vec<Value> {
+    let mut node = tool("node");
+    node.arg(root().join("tests/interop/sign.js")).env("NODE_PATH", node_modules()).envs(emulator.environment());
+    let mut child = node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(json!(jobs).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    BASE64.decode(value.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn the_node_sdk_and_the_library_verify_each_others_signatures() {
+    use SignatureAlgorithm::*;
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let keys: BTreeMap<_, _> = ["ECC", "ECDSA384", "RSA_2048", "SM2"]
+        .map(|kind| (kind, new_key(&client, &format!("ASYMMETRIC_SIGN_VERIFY_{kind}"))))
+        .into();
+    let message = b"what is signed";
+    let algorithms = [
+        (EcdsaP256Sha256, "ECC", "ECC_P256_R1"),
+        (EcdsaP384Sha384, "ECDSA384", "ECC_P384_R1"),
+        (RsaPssSha256, "RSA_2048", "RSA_PSS_SHA_256"),
+        (RsaPkcs1Sha256, "RSA_2048", "RSA_PKCS1_SHA_256"),
+        (Sm2Sm3, "SM2", "SM2DSA"),
+    ];
+    let jobs = algorithms.map(|(algorithm, kind, name)| {
+        let mut digest = client.public_key(&keys[kind]).unwrap().digest(algorithm, SM2_DEFAULT_USER_ID).unwrap();
+        digest.update(message);
+        let signature = client.sign(&keys[kind], Some(algorithm), message).unwrap().bytes;
+        json!({"key": keys[kind], "algorithm": name, "digest": BASE64.encode(digest.finish().as_ref()),
+            "signature": BASE64.encode(signature)})
+    });
+    let results = node_does(&emulator, &jobs);
+    assert_eq!(results.len(), algorithms.len());
+    for ((algorithm, kind, name), result) in algorithms.into_iter().zip(&results) {
+        assert_eq!(result["valid"], true, "{name}");
+        client.verify(&keys[kind], Some(algorithm), message, &bytes(&result["signature"])).unwrap();
+    }
+}
+
+#[test]
+fn the_node_sdk_and_the_library_decrypt_each_others_rsa_ciphertexts() {
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let key = new_key(&client, "ASYMMETRIC_DECRYPT_RSA_2048");
+    let paddings = [
+        (RsaPadding::OaepSha256, "RSAES_OAEP_SHA_256"),
+        (RsaPadding::OaepSha1, "RSAES_OAEP_SHA_1"),
+        (RsaPadding::Pkcs1V15, "RSAES_PKCS1_V1_5"),
+    ];
+    let plaintext = b"a small secret";
+    let jobs = paddings.map(|(padding, name)| {
+        let ciphertext = client.rsa_encrypt(&key, padding, plaintext).unwrap();
+        json!({"key": key, "algorithm": name, "ciphertext": BASE64.encode(ciphertext), "plaintext": BASE64.encode(plaintext)})
+    });
+    let results = node_does(&emulator, &jobs);
+    assert_eq!(results.len(), paddings.len());
+    for ((padding, name), result) in paddings.into_iter().zip(&results) {
+        assert_eq!(bytes(&result["plaintext"]), plaintext, "{name}");
+        let decrypted = client.rsa_decrypt(&key, padding, &bytes(&result["ciphertext"])).unwrap();
+        assert_eq!(decrypted.plaintext.expose(), plaintext, "{name}");
+    }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::api::{Client, Keyring};
-use super::support::{Emulator, Scratch, root, tool};
+use super::support::{Emulator, Scratch, node_modules, root, tool};
 
 const FRAME_LENS: [usize; 3] = [128, 4096, 65_536];
 
@@ -179,16 +179,8 @@ fn the_aws_command_line_tool_and_the_library_read_each_other() {
 
 #[test]
 fn the_javascript_sdk_and_the_library_read_each_other() {
-    let environment = folder("interop-node");
-    fs::create_dir_all(&environment).unwrap();
-    let (wanted, installed) = (root().join("tests/interop/package.json"), environment.join("package.json"));
-    if fs::read(&installed).ok() != fs::read(&wanted).ok() || !environment.join("node_modules").exists() {
-        let _ = fs::remove_dir_all(environment.join("node_modules"));
-        fs::copy(wanted, installed).unwrap();
-        install(tool("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&environment));
-    }
     let mut peer = tool("node");
-    peer.arg(root().join("tests/interop/peer.js")).env("NODE_PATH", environment.join("node_modules"));
+    peer.arg(root().join("tests/interop/peer.js")).env("NODE_PATH", node_modules());
     peer.env("INTEROP_PROVIDER", root().join("docs/interop/node"));
     both_ways("client-node", peer);
 }

@@ -13,8 +13,10 @@ mod proxy;
 mod release;
 mod scratch;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 pub use compiler::{CLANG, Compiler, GCC, Library, Program};
 pub use emulator::Emulator;
@@ -53,6 +55,23 @@ pub fn tool(name: &str) -> Command {
     let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
     assert!(found, "{name} is missing; install the package {package}, or run `scripts/setup.sh test`");
     Command::new(name)
+}
+
+/// The folder of the packages for Node.js that tests/interop/package.json lists, which are installed when they are not there.
+pub fn node_modules() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-node");
+        let modules = environment.join("node_modules");
+        fs::create_dir_all(&environment).unwrap();
+        let (wanted, installed) = (root().join("tests/interop/package.json"), environment.join("package.json"));
+        if fs::read(&installed).ok() != fs::read(&wanted).ok() || !modules.exists() {
+            let _ = fs::remove_dir_all(&modules);
+            fs::copy(wanted, installed).unwrap();
+            output_of(tool("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&environment));
+        }
+        modules
+    })
 }
 
 /// Runs a command that has to succeed, and returns what it printed.
