@@ -83,9 +83,16 @@ thread_local! {
     static LIMITS: RefCell<Limits> = const { RefCell::new(Limits { deadline: None, retries: None, tokens: Vec::new() }) };
 }
 
+/// When a call has to end, and how long it was given.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    timeout: Duration,
+}
+
 /// The limits of the calls that this thread is inside of, the tokens with the outermost first.
 struct Limits {
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
     retries: Option<u32>,
     tokens: Vec<CancelToken>,
 }
@@ -108,15 +115,15 @@ pub(crate) fn with_token<T>(token: &CancelToken, call: impl FnOnce() -> T) -> T 
 
 /// Runs a call that takes at most `timeout`.
 pub(crate) fn with_timeout<T>(timeout: Duration, call: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Instant>);
+    struct Restore(Option<Deadline>);
     impl Drop for Restore {
         fn drop(&mut self) {
             LIMITS.with_borrow_mut(|limits| limits.deadline = self.0);
         }
     }
-    let ours = Instant::now().checked_add(timeout);
+    let ours = Instant::now().checked_add(timeout).map(|at| Deadline { at, timeout });
     let before = LIMITS.with_borrow_mut(|limits| {
-        let earliest = [limits.deadline, ours].into_iter().flatten().min();
+        let earliest = [limits.deadline, ours].into_iter().flatten().min_by_key(|deadline| deadline.at);
         std::mem::replace(&mut limits.deadline, earliest)
     });
     let _restore = Restore(before);
@@ -156,7 +163,13 @@ pub(crate) fn take_retry() -> bool {
 /// How much time the call has, at most `timeout`.
 pub(crate) fn time_left(timeout: Duration) -> Duration {
     let deadline = LIMITS.with_borrow(|limits| limits.deadline);
-    deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()).min(timeout))
+    deadline.map_or(timeout, |deadline| deadline.at.saturating_duration_since(Instant::now()).min(timeout))
+}
+
+/// How long the call was given that ends before `end`, if one does.
+pub(crate) fn timeout_that_ends_before(end: Instant) -> Option<Duration> {
+    let deadline = LIMITS.with_borrow(|limits| limits.deadline);
+    deadline.filter(|deadline| deadline.at < end).map(|deadline| deadline.timeout)
 }
 
 pub(crate) fn is_canceled() -> bool {

@@ -306,10 +306,13 @@ impl Call<'_> {
         if error.status() != Status::TimedOut {
             return error;
         }
-        let (name, length) = if timeout >= self.limits.try_timeout() {
-            ("try timeout", self.limits.try_timeout())
-        } else {
-            ("total timeout", self.limits.total_timeout())
+        let (of_try, in_all) = (self.limits.try_timeout(), self.limits.total_timeout());
+        // Also one of a keyring, or the part of it that one of several keys gets.
+        let of_outer = call_control::timeout_that_ends_before(self.started + in_all);
+        let (name, length) = match of_outer {
+            _ if timeout >= of_try => ("try timeout", of_try),
+            Some(outer) if outer < in_all => ("time left for this request", outer),
+            _ => ("total timeout", in_all),
         };
         error.with_addition(&format!(" ({name}: {} ms)", length.as_millis()))
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tckms::Status;
 use tckms::ffi::*;
 
-use super::api::{Client, Keyring, Stream, forged};
+use super::api::{Client, Keyring, Stream, forged, last_message};
 
 const KEY_ID: &str = "93866e69-9755-11ef-8e65-52540089bc41";
 
@@ -274,6 +274,8 @@ fn a_service_that_does_not_answer_is_asked_for_one_wrapped_key_of_a_message() {
     let (keyring, message, clients) = silent_keyring(&[SilentService::start()], 8);
     keyring.set_total_timeout_ms(500).unwrap();
     assert_eq!(keyring.open(&message, ""), Err(Status::TimedOut));
+    let message = last_message();
+    assert!(message.contains("time left for this request: 500 ms"), "the keyring's, not the client's: {message}");
     assert_eq!(requests(&clients[0]), 1);
 }
 
