@@ -51,7 +51,7 @@ symbols:
 	scripts/symbols.sh update
 
 abi:
-	TCKMS_UPDATE_ABI=1 $(CARGO) test --locked --test abi
+	TCKMS_UPDATE_ABI=1 $(CARGO) test --locked --test project abi::
 
 licences:
 	scripts/licences.sh
@@ -99,7 +99,7 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features wipe-on-free,test-hooks -- -D warnings
-	$(CARGO) test --locked --test modules
+	$(CARGO) test --locked --test project modules::
 
 # Typing errors in what people read. codespell comes from PyPI or apt.
 .PHONY: spelling
@@ -108,7 +108,7 @@ spelling:
 	git ls-files -z '*.md' '*.rs' '*.c' '*.h' '*.hpp' '*.go' '*.sh' '*.1' | xargs -0 codespell --ignore-words packaging/spelling.txt
 
 header:
-	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test header -- the_committed_header
+	TCKMS_UPDATE_HEADER=1 $(CARGO) test --locked --test project the_committed_header
 
 .PHONY: man
 man:

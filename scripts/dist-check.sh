@@ -71,7 +71,7 @@ done
 
 # What is given to others: symbol versions, relocation, packages; then in clean roots, on the oldest system first.
 scripts/make-dist.sh
-"${CARGO:-cargo}" test --locked --test release -- --ignored
+"${CARGO:-cargo}" test --locked --test project release:: -- --ignored
 say "the artefacts need nothing newer than glibc 2.17, work where they are unpacked, and their packages install"
 if [ "$(id -u)" = 0 ]; then
   artefact=$work/artefact

@@ -1,7 +1,5 @@
 //! The promise to programs that are already compiled: docs/abi.md. Snapshots in tests/abi, beside what there is now.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;

@@ -1,7 +1,5 @@
 //! The shared library and the archive as they are installed: what they export, what they need, and what is in them.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;

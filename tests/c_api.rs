@@ -3,8 +3,6 @@
 //! Each program must print nothing but the number of its checks: whatever else appeared would be the library's, which
 //! writes nothing to stdout or stderr.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

@@ -1,8 +1,6 @@
 //! The emulator and the shared library against Tencent's own Python SDK, whose tests are in `contract/`, and the one for
 //! Node.js.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,7 +1,5 @@
 //! `tckms.hpp` with g++ and clang++, in C++17 and C++20, with and without exceptions, every warning an error.
 
-mod support;
-
 use std::fs;
 
 use support::{Compiler, Emulator, Finished, Header, Library, Scratch, root};

@@ -4,8 +4,6 @@
 //! Every one of these programs listens to the library at the most verbose level, and fails when a secret is in a log line
 //! or in an error.
 
-mod support;
-
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -4,8 +4,6 @@
 //! Each program is a table or a list of promises and takes the name of a group. Groups that mostly wait run at the same
 //! time, each with an emulator of its own.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::thread;
 

@@ -1,8 +1,6 @@
 //! Whatever comes in, nothing breaks: the fuzz targets of `fuzz/`, built with AddressSanitizer. Each goes over its
 //! corpus, which has to lead it where it is meant to get, and then searches on for FUZZ_SECONDS.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

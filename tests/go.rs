@@ -1,7 +1,5 @@
 //! The Go package: its own tests, against an installation that pkg-config finds, in the ways that find the mistakes of cgo.
 
-mod support;
-
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,5 @@
 //! `include/tckms.h`: it is the one that the source makes, every compiler takes it, and it keeps its own promises.
 
-mod support;
-
 use std::fs;
 
 use support::{CLANG, Compiler, GCC, Header, Library, Scratch, root};

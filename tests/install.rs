@@ -1,8 +1,6 @@
 //! `make install`: which files it makes, that they can be moved, and that programs are built with them in every way
 //! that C programmers have.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

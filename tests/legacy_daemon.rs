@@ -1,7 +1,5 @@
 //! The classic daemon of the examples, as init would run it: it detaches, serves, reloads and ends.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -1,7 +1,5 @@
 //! What packaging/ says of the components of other authors is what cargo compiles in.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;

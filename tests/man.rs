@@ -1,7 +1,5 @@
 //! The manual pages and the HTML reference: made from the header, complete, and without a fault that mandoc sees.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;

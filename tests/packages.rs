@@ -1,7 +1,5 @@
 //! `make deb`: the packages are as Debian wants them, and a clean Debian can use them.
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! A panic inside the library never reaches C: shown with a library that has a function for it, which the one that is
 //! installed does not have.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

@@ -1,7 +1,5 @@
 //! The prefork server of the examples: one client, made before the fork, serves in every worker.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

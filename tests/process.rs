@@ -3,8 +3,6 @@
 //! Each program in `tests/c/process_*.c` runs over HTTP and over HTTPS, with gcc and with clang, and must print nothing
 //! but the number of its checks.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

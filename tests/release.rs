@@ -1,8 +1,6 @@
 //! What `make dist` made: target/release-artifacts. `make dist-check` runs these tests; `make test` does not, since the
 //! artefacts take several builds.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! scripts/setup.sh, on machines that have nothing: Debian 12 and 13 with git, ca-certificates, make and Rust alone.
 
-mod support;
-
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};

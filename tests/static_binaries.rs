@@ -1,7 +1,5 @@
 //! Programs that are linked with the archive run on a machine that has no shared library of ours.
 
-mod support;
-
 use std::process::Command;
 
 use support::{CLANG, Emulator, GCC, Library, Prefix, Scratch, output_of, tool};

@@ -8,7 +8,6 @@ mod attributes;
 mod files;
 #[path = "tckms_seal/tool.rs"]
 mod harness;
-mod support;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,8 +1,6 @@
 //! Sixty-four threads among faults again, with the library, Rust's standard library and the program instrumented by
 //! ThreadSanitizer: a data race ends the program.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -542,13 +542,13 @@ static const struct {
   int allowed_attempts;
 } CREATIONS[] = {
     /* The service has made the key, and nobody said so. Sent again, it finds the alias taken. */
-    {"{\"kind\":\"close_after_reading\"}", TCKMS_ERR_CONNECTION_LOST, 1, 1, TCKMS_ERR_INVALID_PARAMETER_VALUE, 2},
+    {"{\"kind\":\"close_after_reading\"}", TCKMS_ERR_CONNECTION_LOST, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
     {"{\"kind\":\"reset_reply\",\"after_bytes\":10}", TCKMS_ERR_CONNECTION_LOST, 1, 1,
-     TCKMS_ERR_INVALID_PARAMETER_VALUE, 2},
+     TCKMS_ERR_ALIAS_EXISTS, 2},
     {"{\"kind\":\"truncate_body\",\"keep_bytes\":9}", TCKMS_ERR_CONNECTION_LOST, 1, 1,
-     TCKMS_ERR_INVALID_PARAMETER_VALUE, 2},
-    {"{\"kind\":\"delay\",\"ms\":20000}", TCKMS_ERR_TIMED_OUT, 1, 1, TCKMS_ERR_INVALID_PARAMETER_VALUE, 2},
-    {"{\"kind\":\"delay_body\",\"ms\":20000}", TCKMS_ERR_TIMED_OUT, 1, 1, TCKMS_ERR_INVALID_PARAMETER_VALUE, 2},
+     TCKMS_ERR_ALIAS_EXISTS, 2},
+    {"{\"kind\":\"delay\",\"ms\":20000}", TCKMS_ERR_TIMED_OUT, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
+    {"{\"kind\":\"delay_body\",\"ms\":20000}", TCKMS_ERR_TIMED_OUT, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
     /* It has not, and the caller cannot know. */
     {"{\"kind\":\"close_before_reading\"}", TCKMS_ERR_CONNECTION_LOST, 0, 1, TCKMS_OK, 2},
     {"{\"kind\":\"reset_request\",\"after_bytes\":1}", TCKMS_ERR_CONNECTION_LOST, 0, 1, TCKMS_OK, 2},

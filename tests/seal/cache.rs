@@ -9,7 +9,7 @@ use tckms::seal::{Cache, CacheLimits, CommitmentPolicy, Context, Keyring as Core
 
 use super::api::{Client, Keyring, Outcome, Stream, last_is_retryable};
 use super::key::{TestKey, count};
-use super::support::Emulator;
+use support::Emulator;
 
 fn cached(limits: tckms_cache_limits) -> (Keyring, std::sync::Arc<TestKey>) {
     let (keyring, key) = TestKey::keyring();

@@ -14,7 +14,7 @@ use tckms::ffi::tckms_fd_options;
 
 use super::api::Keyring;
 use super::key::TestKey;
-use super::support::Scratch;
+use support::Scratch;
 
 const THREADS: [u32; 3] = [1, 2, 5];
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::api::{Client, Keyring};
-use super::support::{Emulator, Scratch, node_modules, root, tool};
+use support::{Emulator, Scratch, node_modules, root, tool};
 
 const FRAME_LENS: [usize; 3] = [128, 4096, 65_536];
 

@@ -10,7 +10,7 @@ use tckms::ffi::*;
 
 use super::api::{Keyring, forged, info, last_is_retryable, last_message};
 use super::key::{PROVIDER, TestKey, count};
-use super::support::{output_of, tool};
+use support::{output_of, tool};
 
 #[test]
 fn contexts_are_compared_before_any_key_is_asked() {
@@ -231,7 +231,7 @@ pub struct RsaPair {
 
 pub fn rsa_pair() -> RsaPair {
     let openssl = |arguments: &[&str], input: &str| {
-        let scratch = super::support::Scratch::new();
+        let scratch = support::Scratch::new();
         let file = scratch.write("key.pem", input);
         output_of(tool("openssl").args(arguments).args(if input.is_empty() {
             vec![]

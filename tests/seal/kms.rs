@@ -3,7 +3,7 @@
 use tckms::Status;
 
 use super::api::{Client, Keyring, Stream, forged, info, last_is_retryable};
-use super::support::Emulator;
+use support::Emulator;
 
 fn keyring(client: &Client, key_id: &str) -> Keyring {
     let keyring = Keyring::new();

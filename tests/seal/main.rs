@@ -13,6 +13,3 @@ mod streams;
 mod tampering;
 mod time_limits;
 mod vectors;
-
-#[path = "../support/mod.rs"]
-mod support;

@@ -33,8 +33,9 @@ pub enum Library {
 
 /// A compiled program, and the folder with all that belongs to it.
 pub struct Program {
-    pub(super) path: PathBuf,
-    pub(super) folder: Scratch,
+    pub(crate) path: PathBuf,
+    /// Held for as long as the program is used.
+    pub(crate) _folder: Scratch,
 }
 
 impl Compiler {
@@ -54,7 +55,7 @@ impl Compiler {
         command.arg("-L").arg(folder.path()).arg("-ltckms").args(library.needs());
         command.arg("-pthread").arg(rpath(folder.path()));
         run(&mut command);
-        Program { path, folder }
+        Program { path, _folder: folder }
     }
 
     /// Only looks whether a source compiles. `language` is what `-x` says: "c" or "c++". Code is generated, since gcc

@@ -1,10 +1,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Library, release, root, tool};
+use super::{Library, release, root, target, tool};
 
 /// A folder as an installation makes it: include/, lib/, and a description that pkg-config finds.
 pub struct Prefix(PathBuf);
@@ -12,7 +12,7 @@ pub struct Prefix(PathBuf);
 impl Prefix {
     /// Makes it anew under a name that stays: Go keeps what it has compiled together with the folder's name.
     pub fn named(name: &str, library: &Library) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = target().join("tmp").join(name);
         let _ = fs::remove_dir_all(&path);
         for name in ["include", "lib/pkgconfig"] {
             fs::create_dir_all(path.join(name)).unwrap();

@@ -2,15 +2,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::target;
+
 /// A file that `cargo build --release` made.
 ///
 /// The tests are about the artifacts as they are installed, whatever profile the tests themselves have, and `cargo test`
 /// does not put those in place. One that is missing or older than its sources is an error that says how to make it,
 /// never a test passed over or a test of something else.
 pub fn release(name: &str) -> PathBuf {
-    let target =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests is in the target folder");
-    let file = target.join("release").join(name);
+    let file = target().join("release").join(name);
     let (dependencies, command) = match name {
         "tckms-emulator" => ("tckms-emulator.d", "cargo build --release --locked -p tckms-emulator"),
         _ => {

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::attributes::{ACL, LABEL, access_control_list, try_set_attribute};
-use crate::support::{self, Emulator, Scratch, dist, output_of};
+use support::{self, Emulator, Scratch, dist, output_of};
 
 pub struct Tool {
     pub emulator: Emulator,

@@ -1,8 +1,5 @@
 //! What the tests of the C library share: the files under test, compilers, programs, and the emulator.
 
-// Each test crate uses its own part of this.
-#![allow(dead_code, unused_imports)]
-
 mod compiler;
 mod emulator;
 mod header;
@@ -39,7 +36,13 @@ pub fn soname() -> String {
 
 /// The repository.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is in tests/support")
+}
+
+/// Cargo's target folder, in which the running test program is.
+pub fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("a test program has a path");
+    program.ancestors().nth(3).expect("it is in target/PROFILE/deps").to_owned()
 }
 
 /// Starts to describe a command, if this machine has it.
@@ -61,7 +64,7 @@ pub fn tool(name: &str) -> Command {
 pub fn node_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-node");
+        let environment = target().join("tmp").join("interop-node");
         let modules = environment.join("node_modules");
         fs::create_dir_all(&environment).unwrap();
         let (wanted, installed) = (root().join("tests/interop/package.json"), environment.join("package.json"));
