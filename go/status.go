@@ -291,7 +291,7 @@ const (
 	ErrFrameSequence Status = C.TCKMS_ERR_FRAME_SEQUENCE
 	// ErrFrameNotAuthentic: A frame was changed.
 	ErrFrameNotAuthentic Status = C.TCKMS_ERR_FRAME_NOT_AUTHENTIC
-	// ErrSignatureInvalid: The message's signature does not fit.
+	// ErrSignatureInvalid: A signature is not valid: that of a message, one to verify, or one that the service made.
 	ErrSignatureInvalid Status = C.TCKMS_ERR_SIGNATURE_INVALID
 	// ErrTruncated: The message ends before its end.
 	ErrTruncated Status = C.TCKMS_ERR_TRUNCATED

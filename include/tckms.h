@@ -604,7 +604,7 @@ typedef enum tckms_status {
   TCKMS_ERR_FRAME_SEQUENCE = 716,
   /** A frame was changed. */
   TCKMS_ERR_FRAME_NOT_AUTHENTIC = 717,
-  /** The message's signature does not fit. */
+  /** A signature is not valid: that of a message, one to verify, or one that the service made. */
   TCKMS_ERR_SIGNATURE_INVALID = 718,
   /** The message ends before its end. */
   TCKMS_ERR_TRUNCATED = 719,

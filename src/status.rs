@@ -311,7 +311,7 @@ pub enum Status {
     FrameSequence = 716,
     /// A frame was changed.
     FrameNotAuthentic = 717,
-    /// The message's signature does not fit.
+    /// A signature is not valid: that of a message, one to verify, or one that the service made.
     SignatureInvalid = 718,
     /// The message ends before its end.
     Truncated = 719,
@@ -797,7 +797,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::HeaderNotAuthentic, c"TCKMS_ERR_HEADER_NOT_AUTHENTIC", c"the message's header is not authentic", FINAL),
     (Status::FrameSequence, c"TCKMS_ERR_FRAME_SEQUENCE", c"a frame is missing or in the wrong place", FINAL),
     (Status::FrameNotAuthentic, c"TCKMS_ERR_FRAME_NOT_AUTHENTIC", c"a frame is not authentic", FINAL),
-    (Status::SignatureInvalid, c"TCKMS_ERR_SIGNATURE_INVALID", c"the message's signature is not valid", FINAL),
+    (Status::SignatureInvalid, c"TCKMS_ERR_SIGNATURE_INVALID", c"a signature is not valid", FINAL),
     (Status::Truncated, c"TCKMS_ERR_TRUNCATED", c"the message is cut off", FINAL),
     (Status::TrailingData, c"TCKMS_ERR_TRAILING_DATA", c"something follows the message", FINAL),
     (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the program stopped the call", FINAL),

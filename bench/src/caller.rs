@@ -25,6 +25,12 @@ pub enum ClientKind {
     Bare { head: String, body: String },
     /// The same, but encoding, writing and signing each request.
     Signing { head: String, plaintext_len: usize },
+    /// `tckms_sign_digest()` of this shared library, with a key on P-256.
+    SignDigest { library: PathBuf },
+    /// `tckms_verify_digest()` of this shared library, with a key on P-256.
+    VerifyDigest { library: PathBuf },
+    /// The verification of aws-lc-rs.
+    BareVerify,
 }
 
 /// What a number of calls cost this process.

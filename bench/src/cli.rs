@@ -10,12 +10,12 @@ use crate::caller::Spec;
 /// The text of `--help`.
 pub const HELP: &str = "\
 Measures the CPU time of tckms_encrypt() beside a bare reqwest::blocking loop that sends the same request to the same
-local server, and sealing beside the bare cipher and OpenSSL; prints the ratios, and draws docs/performance/*.svg. It
-never fails because of a figure.
+local server, tckms_sign_digest() beside tckms_encrypt(), verification beside bare aws-lc-rs, and sealing beside the bare
+cipher and OpenSSL; prints the ratios, and draws docs/performance/*.svg. It never fails because of a figure.
 
 Usage: tckms-bench [OPTIONS] [encrypt | seal | plot]
 
-  encrypt, seal  Measure only this
+  encrypt, seal  Measure only this; signing and verification belong to encrypt
   plot           Measure nothing; draw from the figures of the last measurement
 
 Options:

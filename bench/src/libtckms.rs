@@ -2,10 +2,12 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
-use std::ptr;
+use std::{ptr, slice};
 
+use aws_lc_rs::digest::Digest;
 use libloading::Library;
 
+use crate::asymmetric::message_digest;
 use crate::caller::Caller;
 use crate::error::Result;
 
@@ -24,6 +26,8 @@ struct Buffer {
 type Handle = *mut c_void;
 type Status = c_int;
 const OK: Status = 0;
+/// `TCKMS_SIGN_DEFAULT`: the algorithm that the key has.
+const DEFAULT_ALGORITHM: c_int = 0;
 
 /// The functions of `tckms.h` that the measurement needs.
 struct Api {
@@ -36,6 +40,9 @@ struct Api {
     client_new: unsafe extern "C" fn(Handle, *mut Handle) -> Status,
     client_free: unsafe extern "C" fn(Handle),
     encrypt: unsafe extern "C" fn(Handle, *const c_char, *const c_void, usize, *const c_char, *mut Buffer) -> Status,
+    sign_digest: unsafe extern "C" fn(Handle, *const c_char, c_int, *const c_void, usize, *mut Buffer) -> Status,
+    verify_digest:
+        unsafe extern "C" fn(Handle, *const c_char, c_int, *const c_void, usize, *const c_void, usize) -> Status,
     buffer_free: unsafe extern "C" fn(*mut Buffer),
     last_error: unsafe extern "C" fn() -> Handle,
     error_message: unsafe extern "C" fn(Handle) -> *const c_char,
@@ -57,6 +64,8 @@ impl Api {
                 client_new: *library.get("tckms_client_new")?,
                 client_free: *library.get("tckms_client_free")?,
                 encrypt: *library.get("tckms_encrypt")?,
+                sign_digest: *library.get("tckms_sign_digest")?,
+                verify_digest: *library.get("tckms_verify_digest")?,
                 buffer_free: *library.get("tckms_buffer_free")?,
                 last_error: *library.get("tckms_last_error")?,
                 error_message: *library.get("tckms_error_message")?,
@@ -123,6 +132,60 @@ impl Caller for LibTckms {
             (self.api.buffer_free)(&mut blob);
             self.api.check(status)
         }
+    }
+}
+
+/// Signs the digest of [`message_digest`] again and again.
+pub struct DigestSigner(pub LibTckms);
+
+impl DigestSigner {
+    fn sign(&self) -> Result<Vec<u8>> {
+        let LibTckms { api, client, .. } = &self.0;
+        let digest = message_digest();
+        let mut signature = Buffer { data: ptr::null_mut(), len: 0 };
+        // SAFETY: the client lives as long as self, the buffer is read before it is freed, and freed once.
+        unsafe {
+            let (data, len) = (digest.as_ref().as_ptr().cast(), digest.as_ref().len());
+            let status = (api.sign_digest)(*client, KEY_ID.as_ptr(), DEFAULT_ALGORITHM, data, len, &mut signature);
+            let made =
+                if status == OK { slice::from_raw_parts(signature.data, signature.len).to_vec() } else { vec![] };
+            (api.buffer_free)(&mut signature);
+            api.check(status).map(|()| made)
+        }
+    }
+}
+
+impl Caller for DigestSigner {
+    fn call(&self) -> Result<()> {
+        self.sign().map(drop)
+    }
+}
+
+/// Verifies one signature of the digest again and again.
+pub struct DigestVerifier {
+    client: LibTckms,
+    digest: Digest,
+    signature: Vec<u8>,
+}
+
+impl DigestVerifier {
+    pub fn new(client: LibTckms) -> Result<Self> {
+        let signer = DigestSigner(client);
+        Ok(Self { signature: signer.sign()?, digest: message_digest(), client: signer.0 })
+    }
+}
+
+impl Caller for DigestVerifier {
+    fn call(&self) -> Result<()> {
+        let LibTckms { api, client, .. } = &self.client;
+        let (digest, signature) = (self.digest.as_ref(), &self.signature);
+        // SAFETY: the client lives as long as self, and the lengths are those of the slices.
+        let status = unsafe {
+            let (data, len) = (digest.as_ptr().cast(), digest.len());
+            let (signature, signature_len) = (signature.as_ptr().cast(), signature.len());
+            (api.verify_digest)(*client, KEY_ID.as_ptr(), DEFAULT_ALGORITHM, data, len, signature, signature_len)
+        };
+        api.check(status)
     }
 }
 

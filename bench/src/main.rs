@@ -1,5 +1,5 @@
-//! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request, and what
-//! sealing costs beside the bare cipher.
+//! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request, what signing
+//! costs beside it, and what sealing costs beside the bare cipher.
 //!
 //! For Encrypt one binary plays all parts, each in a process of its own: the server's CPU is not the clients', and the
 //! allocator of one client is not the other's.
@@ -7,6 +7,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod artifact;
+mod asymmetric;
 mod bare;
 mod caller;
 mod chart;

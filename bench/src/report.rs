@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::error::Result;
-use crate::plan::TARGET;
+use crate::plan::{SIGN_TARGET, TARGET, VERIFY_TARGET};
 use crate::rounds::{Measured, Row};
 
 /// A table with its legend.
@@ -41,6 +41,30 @@ pub fn table(measured: &Measured) -> String {
         "Over the target, of {} rows: {bare} beside the bare loop, {signing} beside the signing loop.",
         measured.rows.len()
     );
+    text + &asymmetric_table(measured)
+}
+
+fn asymmetric_table(measured: &Measured) -> String {
+    let mut text = String::from(
+        "\nOne signature of a digest (P-256, verified before it is returned) beside one Encrypt call of 32 bytes: CPU\n\
+         microseconds\n\nscheme  threads  sign a digest  Encrypt  ratio\n",
+    );
+    for row in &measured.sign_rows {
+        let (scheme, threads) = (row.configuration.scheme.name(), row.configuration.threads);
+        let (sign, encrypt) = (row.sign.cpu_us_per_call, row.encrypt.cpu_us_per_call);
+        let mark = if row.ratio > SIGN_TARGET { " over" } else { "" };
+        let _ = writeln!(text, "{scheme:<6}  {threads:>7}  {sign:>13.1}  {encrypt:>7.1}  {:>5.3}{mark}", row.ratio);
+    }
+    let (verify, slow) = (&measured.verify, measured.verify.speed < VERIFY_TARGET);
+    let _ = writeln!(
+        text,
+        "\nThe target is at most {SIGN_TARGET:.2}.\n\nLocal verification (P-256): {:.1} us, bare aws-lc-rs {:.1} us: {:.3} of its \
+         speed, the target is at least {VERIFY_TARGET:.2}{}.",
+        verify.tckms.cpu_us_per_call,
+        verify.bare.cpu_us_per_call,
+        verify.speed,
+        if slow { ": slower" } else { "" },
+    );
     text
 }
 
@@ -74,7 +98,9 @@ fn wiping_cells(row: &Row) -> String {
 /// Writes everything to `encrypt.json` in `folder`.
 pub fn write_json(folder: &Path, measured: &Measured) -> Result<PathBuf> {
     let file = folder.join("encrypt.json");
-    let document = json!({ "target_ratio": TARGET, "effort": measured.effort, "rows": measured.rows });
+    let document = json!({ "target_ratio": TARGET, "effort": measured.effort, "rows": measured.rows,
+        "sign_target_ratio": SIGN_TARGET, "sign_rows": measured.sign_rows,
+        "verify_target_speed": VERIFY_TARGET, "verify": measured.verify });
     std::fs::write(&file, serde_json::to_string_pretty(&document)? + "\n")?;
     Ok(file)
 }

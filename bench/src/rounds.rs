@@ -1,6 +1,7 @@
 //! The measurement itself: clients take turns, so that whatever else the machine does befalls them alike.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -19,6 +20,28 @@ use crate::server::Ready;
 pub struct Measured {
     pub effort: Effort,
     pub rows: Vec<Row>,
+    pub sign_rows: Vec<SignRow>,
+    pub verify: VerifyRow,
+}
+
+/// Signing a digest with a key on P-256, beside Encrypt of 32 bytes.
+#[derive(Debug, Serialize)]
+pub struct SignRow {
+    #[serde(flatten)]
+    pub configuration: Configuration,
+    pub sign: Figures,
+    pub encrypt: Figures,
+    /// Median over the rounds of sign / encrypt within the round.
+    pub ratio: f64,
+}
+
+/// Local verification with a key on P-256, beside that of aws-lc-rs.
+#[derive(Debug, Serialize)]
+pub struct VerifyRow {
+    pub tckms: Figures,
+    pub bare: Figures,
+    /// Median over the rounds of bare / tckms within the round: how fast the library is beside aws-lc-rs.
+    pub speed: f64,
 }
 
 /// The figures of one configuration.
@@ -58,7 +81,37 @@ pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Measured> {
         eprintln!("measuring {} with {plaintext_len} bytes and {threads} threads", scheme.name());
         measure(&site, artifacts, configuration, effort)
     });
-    Ok(Measured { effort, rows: rows.collect::<Result<_>>()? })
+    let rows = rows.collect::<Result<_>>()?;
+    let signed = plan::configurations().filter(|configuration| configuration.plaintext_len == SIGN_BESIDE_LEN);
+    let sign_rows = signed.map(|configuration| {
+        eprintln!("measuring signatures over {} with {} threads", configuration.scheme.name(), configuration.threads);
+        measure_signing(&site, &artifacts.shipped, configuration, effort)
+    });
+    let sign_rows = sign_rows.collect::<Result<_>>()?;
+    eprintln!("measuring local verification");
+    Ok(Measured { effort, rows, sign_rows, verify: measure_verification(&site, &artifacts.shipped, effort)? })
+}
+
+/// The length of the plaintext of the Encrypt calls that signing is measured beside: that of a digest.
+const SIGN_BESIDE_LEN: usize = 32;
+
+fn measure_signing(site: &Site, library: &Path, configuration: Configuration, effort: Effort) -> Result<SignRow> {
+    let library = library.to_owned();
+    let encrypt = ClientKind::LibTckms { library: library.clone(), plaintext_len: SIGN_BESIDE_LEN };
+    let kinds = [ClientKind::SignDigest { library }, encrypt];
+    let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
+    let series = take_turns(clients, effort)?;
+    let (sign, encrypt) = (effort.figures(&series[0]), effort.figures(&series[1]));
+    Ok(SignRow { configuration, sign, encrypt, ratio: paired_ratio(&series[0], &series[1]) })
+}
+
+fn measure_verification(site: &Site, library: &Path, effort: Effort) -> Result<VerifyRow> {
+    let configuration = Configuration { scheme: Scheme::Http, plaintext_len: 0, threads: 1 };
+    let kinds = [ClientKind::VerifyDigest { library: library.to_owned() }, ClientKind::BareVerify];
+    let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
+    let series = take_turns(clients, effort)?;
+    let (tckms, bare) = (effort.figures(&series[0]), effort.figures(&series[1]));
+    Ok(VerifyRow { tckms, bare, speed: paired_ratio(&series[1], &series[0]) })
 }
 
 /// Where the server is.
@@ -90,12 +143,7 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
 
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
     let series = take_turns(clients, effort)?;
-    let figures = |costs: &[Cost]| Figures {
-        cpu_us_per_call: median(costs.iter().map(|cost| cost.cpu.as_secs_f64() * 1e6 / effort.calls_per_round as f64)),
-        wall_us_per_call: median(
-            costs.iter().map(|cost| cost.wall.as_secs_f64() * 1e6 / effort.calls_per_round as f64),
-        ),
-    };
+    let figures = |costs: &[Cost]| effort.figures(costs);
     Ok(Row {
         configuration,
         tckms: figures(&series[0]),
@@ -107,6 +155,15 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
         without_wiping: series.get(3).map(|costs| figures(costs)),
         wiping_ratio: series.get(3).map(|costs| paired_ratio(&series[0], costs)),
     })
+}
+
+impl Effort {
+    fn figures(self, costs: &[Cost]) -> Figures {
+        let per_call = |time: fn(&Cost) -> Duration| {
+            median(costs.iter().map(|cost| time(cost).as_secs_f64() * 1e6 / self.calls_per_round as f64))
+        };
+        Figures { cpu_us_per_call: per_call(|cost| cost.cpu), wall_us_per_call: per_call(|cost| cost.wall) }
+    }
 }
 
 /// The costs of each client's rounds. Who begins a round changes from round to round.
@@ -138,7 +195,6 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_disturbed_round_does_not_move_the_ratio() {

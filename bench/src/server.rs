@@ -1,4 +1,4 @@
-//! The other end of both clients: a server whose every answer is the same bytes, over HTTP and HTTPS.
+//! The other end of both clients: a server whose every answer to an action is the same bytes, over HTTP and HTTPS.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
+use crate::asymmetric::Answers;
 use crate::error::Result;
 use crate::http::Requests;
 use crate::placement::Place;
@@ -56,23 +57,35 @@ fn accept(listener: &TcpListener, serve: impl Fn(TcpStream) -> io::Result<()> + 
 }
 
 fn answer_all<S: Read + Write>(requests: &mut Requests<S>) -> io::Result<()> {
-    while requests.next()?.is_some() {
-        requests.stream_mut().write_all(&ANSWER)?;
+    while let Some(request) = requests.next()? {
+        let action = request.headers().find(|(name, _)| name.eq_ignore_ascii_case("x-tc-action"));
+        let answer = match action {
+            Some((_, "GetPublicKey")) => &PUBLIC_KEY,
+            Some((_, "SignByAsymmetricKey")) => &SIGNATURE,
+            _ => &ANSWER,
+        };
+        requests.stream_mut().write_all(answer)?;
         requests.stream_mut().flush()?;
     }
     Ok(())
 }
 
+/// What the server answers to Encrypt.
+pub static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&body()));
+
+static ASYMMETRIC: LazyLock<Answers> = LazyLock::new(|| Answers::new().expect("a key is generated"));
+static PUBLIC_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.public_key));
+static SIGNATURE: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.signature));
+
 /// With the headers that the service sends, as a client has to read them.
-pub static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let body = body();
+fn answer(body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: keep-alive\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
-});
+}
 
 fn body() -> String {
     let around = r#"{"Response":{"CiphertextBlob":"","KeyId":"23e80852-1e38-11e9-b129-5cb9019b4b01","RequestId":"6ef60bec-0242-43af-bb20-270359fb54a7"}}"#;

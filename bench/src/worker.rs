@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use crate::asymmetric::BareVerify;
 use crate::bare::Bare;
 use crate::caller::{Caller, ClientKind, Cost, Spec};
 use crate::error::{Result, with_causes};
 use crate::http::RawRequest;
-use crate::libtckms::LibTckms;
+use crate::libtckms::{DigestSigner, DigestVerifier, LibTckms};
 use crate::placement::Place;
 use crate::signing::SigningLoop;
 use crate::{placement, process};
@@ -30,6 +31,14 @@ pub fn run(spec: &Spec) -> Result<()> {
             let request = RawRequest { head: head.clone(), body: Vec::new() };
             serve(spec, &SigningLoop::new(&spec.endpoint, spec.ca_file.as_deref(), &request, *plaintext_len)?)
         }
+        ClientKind::SignDigest { library } => {
+            serve(spec, &DigestSigner(LibTckms::new(library, &spec.endpoint, spec.ca_file.as_deref(), 0)?))
+        }
+        ClientKind::VerifyDigest { library } => {
+            let client = LibTckms::new(library, &spec.endpoint, spec.ca_file.as_deref(), 0)?;
+            serve(spec, &DigestVerifier::new(client)?)
+        }
+        ClientKind::BareVerify => serve(spec, &BareVerify::new()?),
     }
 }
 
