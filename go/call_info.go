@@ -6,7 +6,8 @@ import "context"
 type CallInfo struct {
 	// RequestID is the service's id of the last request of the call; "" when the call made none.
 	RequestID string
-	// KeyID is the CMK that the service named in its reply; "" when it named none.
+	// KeyID is the CMK that the request was about: as the service named it, or as the call did where the reply names none;
+	// "" when there is no such CMK.
 	KeyID string
 }
 

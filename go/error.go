@@ -201,9 +201,11 @@ const (
 	CategoryUnknown Category = C.TCKMS_CATEGORY_UNKNOWN
 	// CategoryOK is success.
 	CategoryOK Category = C.TCKMS_CATEGORY_OK
-	// CategoryArgument is for arguments that the library refused; nothing was sent.
+	// CategoryArgument is for arguments that the library refused. Nothing was sent, except by a SealWriter that already had
+	// its data key.
 	CategoryArgument Category = C.TCKMS_CATEGORY_ARGUMENT
-	// CategoryCredentials is for credentials that could not be obtained; nothing was sent.
+	// CategoryCredentials is for credentials that could not be obtained. No request to KMS was sent; STS or the metadata
+	// service may have been asked.
 	CategoryCredentials Category = C.TCKMS_CATEGORY_CREDENTIALS
 	// CategoryTransport is for the way to the service.
 	CategoryTransport Category = C.TCKMS_CATEGORY_TRANSPORT

@@ -41,10 +41,11 @@
  *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
  *   once, from any thread, and never while a call uses the handle, such as within a callback of
  *   that call.
- *   Functions that return a part of an error, a log event or the claims of a message take NULL too.
+ *   Functions that return a part of an error, a log event, a key's description or the claims of a
+ *   message take NULL too.
  *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
- *   Handles hold on to what they need: a client may be freed before the keyrings made with it, a
- *   keyring before its streams, and a configuration as soon as the client is made.
+ *   Handles hold on to what they need: a client may be freed before the keyrings and signers made
+ *   with it, a keyring before its streams, and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
  *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer with a length beside it; {NULL,
@@ -69,10 +70,10 @@
  * CALLBACKS
  *   A callback has userdata, and one that the library keeps has a destructor. The userdata is
  *   passed as it is and must be safe to use from all threads that call the library. The destructor
- *   frees it, once, when the last configuration, client, keyring and stream that can call the
- *   callback is gone. What a callback is given exists only during the callback. A callback may call
- *   the library, but not change or free what the running call uses. It must return: longjmp() and
- *   C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
+ *   frees it, once, when the last configuration, client, keyring, stream and signer that can call
+ *   the callback is gone. What a callback is given exists only during the callback. A callback may
+ *   call the library, but not change or free what the running call uses. It must return: longjmp()
+ *   and C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
  *
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
@@ -721,8 +722,8 @@ typedef struct tckms_message_info tckms_message_info;
 /**
  * A signature under construction, of a message that comes in pieces.
  *
- * A signer is used by one thread at a time. It keeps the client's connections; the client may be
- * freed before it.
+ * A signer is used by one thread at a time. It keeps the client's connections and callbacks; the
+ * client may be freed before it.
  */
 typedef struct tckms_signer tckms_signer;
 
@@ -771,7 +772,7 @@ typedef struct tckms_tag {
  */
 typedef struct tckms_create_key_options {
   /**
-   * Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
+   * Required: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
    * "kms-". No two keys of an account and region have the same.
    */
   const char *alias;
@@ -787,7 +788,7 @@ typedef struct tckms_create_key_options {
   /** The number of tags, at most 50. */
   size_t tag_count;
   /** Not 0 for a key whose material is imported, see tckms_import_key_material(). */
-  uint32_t external;
+  int external;
   /** Must be 0. */
   uint32_t reserved;
 } tckms_create_key_options;
@@ -843,10 +844,10 @@ typedef struct tckms_fd_options {
 /**
  * A function that frees the userdata of a callback.
  *
- * It is called once: when the last configuration, client, keyring and stream that could call the
- * callback are freed, or as soon as the callback is replaced or can never be called. It runs on the
- * thread that frees the last of them. It is not called when the function that was given the
- * callback fails. It must return: no longjmp() and no C++ exception may leave it.
+ * It is called once: when the last configuration, client, keyring, stream and signer that could
+ * call the callback are freed, or as soon as the callback is replaced or can never be called. It
+ * runs on the thread that frees the last of them. It is not called when the function that was given
+ * the callback fails. It must return: no longjmp() and no C++ exception may leave it.
  *
  * @param userdata  The pointer given together with this function.
  */
@@ -1470,7 +1471,7 @@ tckms_status tckms_signer_finish(tckms_signer *signer,
                                  tckms_buffer *signature);
 
 /**
- * Frees a signer.
+ * Frees a signer. Without tckms_signer_finish() there is no signature.
  *
  * @param signer  NULL, which is harmless, or a signer from tckms_signer_new().
  */
@@ -1632,7 +1633,7 @@ tckms_status tckms_describe_key(const tckms_client *client,
  * @param filter_or_null  Which keys, or NULL for all.
  * @param size            sizeof(tckms_key_filter); ignored with NULL.
  * @param callback        Called with each key.
- * @param userdata        Handed to the callback as it is.
+ * @param userdata        Passed to the callback as it is.
  * @return                TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION,
  *                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
  *                        the chapter on errors.
@@ -1648,64 +1649,65 @@ tckms_status tckms_list_keys(const tckms_client *client,
                              void *userdata);
 
 /**
- * Frees what tckms_describe_key() gave.
+ * Frees what tckms_describe_key() returned.
  *
- * @param key  NULL, which is harmless, or a key's description.
+ * @param key  NULL, which is harmless, or a key from tckms_describe_key(). Never one that a
+ *             callback of tckms_list_keys() was given.
  */
 void tckms_key_info_free(tckms_key_info *key);
 
 /**
  * The id of a CMK.
  *
- * @param key  A key's description.
- * @return     Text that lives as long as the description; empty for NULL.
+ * @param key  The key, or NULL.
+ * @return     A text, borrowed from `key`; "" for NULL.
  */
 const char *tckms_key_info_key_id(const tckms_key_info *key);
 
 /**
  * The alias of a CMK.
  *
- * @param key  A key's description.
- * @return     Text that lives as long as the description; empty for NULL.
+ * @param key  The key, or NULL.
+ * @return     A text, borrowed from `key`; "" for NULL.
  */
 const char *tckms_key_info_alias(const tckms_key_info *key);
 
 /**
  * The description of a CMK.
  *
- * @param key  A key's description.
- * @return     Text that lives as long as the description; empty for NULL.
+ * @param key  The key, or NULL.
+ * @return     A text, borrowed from `key`; "" for NULL.
  */
 const char *tckms_key_info_description(const tckms_key_info *key);
 
 /**
  * The state of a CMK: "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived".
  *
- * @param key  A key's description.
- * @return     Text that lives as long as the description; empty for NULL.
+ * @param key  The key, or NULL.
+ * @return     A text, borrowed from `key`; "" for NULL.
  */
 const char *tckms_key_info_state(const tckms_key_info *key);
 
 /**
  * The usage of a CMK: a TCKMS_KEY_USAGE_ constant, or the service's name of another.
  *
- * @param key  A key's description.
- * @return     Text that lives as long as the description; empty for NULL.
+ * @param key  The key, or NULL.
+ * @return     A text, borrowed from `key`; "" for NULL.
  */
 const char *tckms_key_info_usage(const tckms_key_info *key);
 
 /**
  * Where the material of a CMK comes from: "TENCENT_KMS", or "EXTERNAL" when it is imported.
  *
- * @param key  A key's description.
- * @return     Text that lives as long as the description; empty for NULL.
+ * @param key  The key, or NULL.
+ * @return     A text, borrowed from `key`; "" for NULL.
  */
 const char *tckms_key_info_origin(const tckms_key_info *key);
 
 /**
  * Every how many days the service rotates a CMK.
  *
- * @param key  A key's description.
+ * @param key  The key, or NULL.
  * @return     Days; 0 when it does not rotate it, and for NULL.
  */
 int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
@@ -1713,7 +1715,7 @@ int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
 /**
  * When a CMK was made.
  *
- * @param key  A key's description.
+ * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 for NULL.
  */
 int64_t tckms_key_info_created_at_seconds(const tckms_key_info *key);
@@ -1721,7 +1723,7 @@ int64_t tckms_key_info_created_at_seconds(const tckms_key_info *key);
 /**
  * When a CMK was rotated last.
  *
- * @param key  A key's description.
+ * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
  */
 int64_t tckms_key_info_rotated_at_seconds(const tckms_key_info *key);
@@ -1729,7 +1731,7 @@ int64_t tckms_key_info_rotated_at_seconds(const tckms_key_info *key);
 /**
  * When the service rotates a CMK next.
  *
- * @param key  A key's description.
+ * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
  */
 int64_t tckms_key_info_rotates_at_seconds(const tckms_key_info *key);
@@ -1737,7 +1739,7 @@ int64_t tckms_key_info_rotates_at_seconds(const tckms_key_info *key);
 /**
  * When a CMK is deleted that is scheduled for it.
  *
- * @param key  A key's description.
+ * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
  */
 int64_t tckms_key_info_deleted_at_seconds(const tckms_key_info *key);
@@ -1745,7 +1747,7 @@ int64_t tckms_key_info_deleted_at_seconds(const tckms_key_info *key);
 /**
  * When the imported material of a CMK expires.
  *
- * @param key  A key's description.
+ * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
  */
 int64_t tckms_key_info_material_expires_at_seconds(const tckms_key_info *key);
@@ -3162,8 +3164,8 @@ tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
  * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
  * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
- * Clients made from the configuration, keyrings with such clients, and streams of such keyrings
- * call the function.
+ * Clients made from the configuration, keyrings and signers with such clients, and streams of such
+ * keyrings call the function.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_log(tckms_config *config,

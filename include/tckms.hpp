@@ -29,9 +29,9 @@
  *   are a tckms::byte_view, and memory that is written is a tckms::mutable_byte_view.
  *
  * HANDLES
- *   client, config, keyring, stream and buffer own what they hold, can be moved and not copied. One that was moved from
- *   gives TCKMS_ERR_NULL_POINTER. Their threads are those of tckms.h: `const` member functions may run on any number of
- *   threads at once, others on one. get() lends the C handle.
+ *   client, config, keyring, stream, signer, message_info and buffer own what they hold, can be moved and not copied. One
+ *   that was moved from gives TCKMS_ERR_NULL_POINTER. Their threads are those of tckms.h: `const` member functions may run
+ *   on any number of threads at once, others on one. get() lends the C handle.
  *
  * CALLBACKS
  *   They are std::functions, kept as long as anything can call them. An exception must not cross C: one that leaves a
@@ -165,10 +165,10 @@ inline std::size_t key_id_max() noexcept { return tckms_key_id_max(); }
 inline std::size_t ciphertext_blob_max() noexcept { return tckms_ciphertext_blob_max(); }
 inline unsigned threads_max() noexcept { return tckms_threads_max(); }
 
-/** The service's id of the request of this thread's last successful call. */
+/** The service's id of the last request of this thread's last call, also when that failed; empty when it made none. */
 inline std::string last_request_id() { return tckms_last_request_id(); }
 
-/** The CMK that this thread's last successful call was about. */
+/** The CMK that this request was about; empty when there was none. */
 inline std::string last_key_id() { return tckms_last_key_id(); }
 
 namespace detail {
@@ -1059,7 +1059,7 @@ class client {
     buffer out;
     const auto number = tckms_reencrypt(get(), key.get(), blob.data(), blob.size(), source.get(), destination.get(),
                                         out.out());
-    return detail::made(number, std::move(out));
+    return detail::made(number, std::move(out), key, source, destination);
   }
 
   /** Makes a data key of 1 to 1024 bytes. */
@@ -1181,10 +1181,13 @@ class client {
     const detail::c_string alias(options.alias), usage(options.usage), description(options.description);
     std::vector<tckms_tag> tags;
     std::vector<std::unique_ptr<const detail::c_string>> texts;
-    bool has_nul = false;
+    struct nul_in_tags {
+      bool found = false;
+      bool has_nul() const noexcept { return found; }
+    } in_tags;
     const auto text = [&](const std::string &value) {
       texts.push_back(std::make_unique<const detail::c_string>(value));
-      has_nul = has_nul || texts.back()->has_nul();
+      in_tags.found = in_tags.found || texts.back()->has_nul();
       return texts.back()->get();
     };
     for (const auto &[name, value] : options.tags) {
@@ -1202,7 +1205,7 @@ class client {
     given.external = options.external ? 1 : 0;
     buffer key_id, tag_failure;
     const auto number = tckms_create_key(get(), &given, sizeof given, key_id.out(), tag_failure.out());
-    if (number != TCKMS_OK) return detail::failed(number, alias, usage, description);
+    if (number != TCKMS_OK) return detail::failed(number, alias, usage, description, in_tags);
     return created_key{std::string(key_id.text()), std::string(tag_failure.text())};
   }
 

@@ -217,8 +217,9 @@ impl Error {
 
     /// Puts the action before the message, once: the first action to claim an error is the one that failed.
     pub(crate) fn in_action(mut self, action: &str) -> Self {
-        if self.0.action.is_none() {
-            let action = shown_action(action);
+        if self.0.action.is_none()
+            && let Some(action) = shown_action(action)
+        {
             self.0.message = format!("{action}: {}", self.0.message);
             self.0.action = Some(action);
         }
@@ -226,11 +227,17 @@ impl Error {
     }
 }
 
-/// The action, if it is the name of one; otherwise no more of it than helps to recognise it.
-fn shown_action(action: &str) -> String {
+/// The action, if it is the name of one; otherwise no more of its beginning than looks like a name: it may be the request,
+/// with a plaintext in it.
+fn shown_action(action: &str) -> Option<String> {
     const CHARACTERS_MAX: usize = 32;
     let is_name = action.len() <= 64 && action.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_name { action.to_owned() } else { safe(&action.chars().take(CHARACTERS_MAX).collect::<String>()) }
+    if is_name {
+        return Some(action.to_owned()).filter(|name| !name.is_empty());
+    }
+    let looks_like_a_name = |character: &char| character.is_ascii_alphanumeric() || "-_".contains(*character);
+    let beginning: String = action.chars().take(CHARACTERS_MAX).take_while(looks_like_a_name).collect();
+    Some(beginning).filter(|beginning| !beginning.is_empty())
 }
 
 impl From<RandomUnavailable> for Error {

@@ -7,7 +7,7 @@ use support::{CLANG, Compiler, GCC, Header, Library, Scratch, root};
 /// Standards of C and C++ in which a program may include the header, with the compilers that are asked.
 const LANGUAGES: [(&str, &[&str], &[&str]); 2] = [
     ("c", &["c90", "gnu90", "c99", "c11", "c17", "c2x"], &["gcc", "clang"]),
-    ("c++", &["c++98", "c++11", "c++17"], &["g++", "clang++"]),
+    ("c++", &["c++98", "gnu++98", "c++11", "c++14", "c++17", "c++20"], &["g++", "clang++"]),
 ];
 
 #[test]
@@ -71,7 +71,10 @@ fn initializers_have_a_value_for_each_member() {
          int main(void) {\n\
          tckms_fd_options o = TCKMS_FD_OPTIONS_INIT; tckms_cache_limits l = TCKMS_CACHE_LIMITS_INIT;\n\
          tckms_custom_key k = TCKMS_CUSTOM_KEY_INIT; tckms_stats s = TCKMS_STATS_INIT;\n\
-         return o.progress == NULL && l.max_entries == 0 && k.userdata == NULL && s.connections_opened == 0 ? 0 : 1;\n}\n",
+         tckms_role_options r = TCKMS_ROLE_OPTIONS_INIT; tckms_key_filter f = TCKMS_KEY_FILTER_INIT;\n\
+         tckms_create_key_options n = TCKMS_CREATE_KEY_OPTIONS_INIT;\n\
+         return o.progress == NULL && l.max_entries == 0 && k.userdata == NULL && s.connections_opened == 0\n\
+         && r.role_arn == NULL && f.search == NULL && n.reserved == 0 ? 0 : 1;\n}\n",
     );
 }
 

@@ -192,7 +192,7 @@ impl Client {
 
     /// Calls `visit` with each CMK, in the order in which they were made, until it says `false`.
     pub fn list_keys(&self, filter: &KeyFilter<'_>, mut visit: impl FnMut(KeyInfo) -> bool) -> Result<()> {
-        let state = filter.state.map(state_number).transpose()?;
+        let state = self.checked("ListKeyDetail", None, filter.state.map(state_number).transpose())?;
         for page in 0.. {
             let parameters = Parameters {
                 offset: Some(page * PAGE),
@@ -227,7 +227,7 @@ impl Client {
     /// Has a disabled CMK deleted in 7 to 30 days, and tells when, in seconds since the Unix epoch. What was encrypted under it
     /// is lost then.
     pub fn schedule_key_deletion(&self, key_id: &str, days: u32) -> Result<i64> {
-        check_days("days until deletion", days, DELETION_DAYS)?;
+        self.checked("ScheduleKeyDeletion", Some(key_id), check_days("days until deletion", days, DELETION_DAYS))?;
         let parameters = Parameters { pending_window_in_days: Some(days), ..for_key(key_id) };
         self.manage("ScheduleKeyDeletion", Some(key_id), &parameters, |fields: DeletionFields, _| fields.deletion_date)
     }
@@ -240,7 +240,8 @@ impl Client {
     /// Has the service rotate a symmetric CMK every 7 to 365 days; without a number of days, no more.
     pub fn set_key_rotation(&self, key_id: &str, days: Option<u32>) -> Result<()> {
         let Some(days) = days else { return self.act_on_key("DisableKeyRotation", key_id, &for_key(key_id)) };
-        check_days("days between rotations", days, ROTATION_DAYS)?;
+        let checked = check_days("days between rotations", days, ROTATION_DAYS);
+        self.checked("EnableKeyRotation", Some(key_id), checked)?;
         self.act_on_key("EnableKeyRotation", key_id, &Parameters { rotate_days: Some(days), ..for_key(key_id) })
     }
 
@@ -253,8 +254,7 @@ impl Client {
     /// Gives an external CMK its material, 16 or 32 bytes, encrypted on the way under a key of the service's. `valid_to` is
     /// when the service forgets it, in seconds since the Unix epoch; without it, never.
     pub fn import_key_material(&self, key_id: &str, material: &[u8], valid_to: Option<i64>) -> Result<()> {
-        check_material(material)?;
-        check_valid_to(valid_to)?;
+        self.checked("ImportKeyMaterial", Some(key_id), check_material(material).and(check_valid_to(valid_to)))?;
         let parameters = Parameters {
             wrapping_algorithm: Some(RsaPadding::OaepSha256.service_name()),
             wrapping_key_spec: Some("RSA_2048"),
@@ -275,6 +275,11 @@ impl Client {
     /// An action about one key whose answer holds nothing.
     fn act_on_key(&self, action: &'static str, key_id: &str, parameters: &Parameters<'_>) -> Result<()> {
         self.manage(action, Some(key_id), parameters, |_: serde::de::IgnoredAny, _| ())
+    }
+
+    /// Counts a call that is refused for its arguments, and says in its error which one it was.
+    fn checked<T>(&self, action: &str, key_id: Option<&str>, arguments: Result<T>) -> Result<T> {
+        arguments.or_else(|error| self.counted(action, key_id, || Err(error)))
     }
 
     fn manage<F: for<'de> Deserialize<'de>, T>(

@@ -37,8 +37,8 @@ pub const TCKMS_RSA_PKCS1_V1_5: c_int = 3;
 
 /// A signature under construction, of a message that comes in pieces.
 ///
-/// A signer is used by one thread at a time. It keeps the client's connections; the client may be
-/// freed before it.
+/// A signer is used by one thread at a time. It keeps the client's connections and callbacks; the
+/// client may be freed before it.
 pub struct tckms_signer(Option<Signer>);
 
 /// Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
@@ -339,7 +339,7 @@ pub unsafe extern "C" fn tckms_signer_new(
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *const c_void, len: usize) -> Status {
-    guard_request(|| {
+    guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (signer, bytes) = unsafe { (handle_mut(signer, "signer")?, bytes(buf, len, "buf")?) };
         signer.0.as_mut().ok_or_else(finished)?.update(bytes);
@@ -365,7 +365,7 @@ pub unsafe extern "C" fn tckms_signer_finish(signer: *mut tckms_signer, signatur
     })
 }
 
-/// Frees a signer.
+/// Frees a signer. Without tckms_signer_finish() there is no signature.
 ///
 /// @param signer  NULL, which is harmless, or a signer from tckms_signer_new().
 #[unsafe(no_mangle)]

@@ -1,9 +1,8 @@
 //! Managing CMKs.
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::slice;
 
-use super::arguments::{bytes, handle, handle_out, non_negative, null, optional_text, text};
+use super::arguments::{array, bytes, handle, handle_out, non_negative, null, optional_text, text};
 use super::buffer::tckms_buffer;
 use super::client::tckms_client;
 use super::extensible::{self, Extensible};
@@ -33,7 +32,7 @@ pub struct tckms_tag {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_create_key_options {
-    /// Needed: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
+    /// Required: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
     /// "kms-". No two keys of an account and region have the same.
     pub alias: *const c_char,
     /// A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default
@@ -46,7 +45,7 @@ pub struct tckms_create_key_options {
     /// The number of tags, at most 50.
     pub tag_count: usize,
     /// Not 0 for a key whose material is imported, see tckms_import_key_material().
-    pub external: u32,
+    pub external: c_int,
     /// Must be 0.
     pub reserved: u32,
 }
@@ -178,7 +177,7 @@ pub unsafe extern "C" fn tckms_describe_key(
 /// @param filter_or_null  Which keys, or NULL for all.
 /// @param size            sizeof(tckms_key_filter); ignored with NULL.
 /// @param callback        Called with each key.
-/// @param userdata        Handed to the callback as it is.
+/// @param userdata        Passed to the callback as it is.
 /// @return                TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION,
 ///                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
 ///                        the chapter on errors.
@@ -209,9 +208,10 @@ pub unsafe extern "C" fn tckms_list_keys(
     })
 }
 
-/// Frees what tckms_describe_key() gave.
+/// Frees what tckms_describe_key() returned.
 ///
-/// @param key  NULL, which is harmless, or a key's description.
+/// @param key  NULL, which is harmless, or a key from tckms_describe_key(). Never one that a
+///             callback of tckms_list_keys() was given.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_free(key: *mut tckms_key_info) {
     // SAFETY: "Handles" in the header.
@@ -220,8 +220,8 @@ pub unsafe extern "C" fn tckms_key_info_free(key: *mut tckms_key_info) {
 
 /// The id of a CMK.
 ///
-/// @param key  A key's description.
-/// @return     Text that lives as long as the description; empty for NULL.
+/// @param key  The key, or NULL.
+/// @return     A text, borrowed from `key`; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_key_id(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -230,8 +230,8 @@ pub unsafe extern "C" fn tckms_key_info_key_id(key: *const tckms_key_info) -> *c
 
 /// The alias of a CMK.
 ///
-/// @param key  A key's description.
-/// @return     Text that lives as long as the description; empty for NULL.
+/// @param key  The key, or NULL.
+/// @return     A text, borrowed from `key`; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_alias(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -240,8 +240,8 @@ pub unsafe extern "C" fn tckms_key_info_alias(key: *const tckms_key_info) -> *co
 
 /// The description of a CMK.
 ///
-/// @param key  A key's description.
-/// @return     Text that lives as long as the description; empty for NULL.
+/// @param key  The key, or NULL.
+/// @return     A text, borrowed from `key`; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_description(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -250,8 +250,8 @@ pub unsafe extern "C" fn tckms_key_info_description(key: *const tckms_key_info) 
 
 /// The state of a CMK: "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived".
 ///
-/// @param key  A key's description.
-/// @return     Text that lives as long as the description; empty for NULL.
+/// @param key  The key, or NULL.
+/// @return     A text, borrowed from `key`; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_state(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -260,8 +260,8 @@ pub unsafe extern "C" fn tckms_key_info_state(key: *const tckms_key_info) -> *co
 
 /// The usage of a CMK: a TCKMS_KEY_USAGE_ constant, or the service's name of another.
 ///
-/// @param key  A key's description.
-/// @return     Text that lives as long as the description; empty for NULL.
+/// @param key  The key, or NULL.
+/// @return     A text, borrowed from `key`; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_usage(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -270,8 +270,8 @@ pub unsafe extern "C" fn tckms_key_info_usage(key: *const tckms_key_info) -> *co
 
 /// Where the material of a CMK comes from: "TENCENT_KMS", or "EXTERNAL" when it is imported.
 ///
-/// @param key  A key's description.
-/// @return     Text that lives as long as the description; empty for NULL.
+/// @param key  The key, or NULL.
+/// @return     A text, borrowed from `key`; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_origin(key: *const tckms_key_info) -> *const c_char {
     // SAFETY: "Handles" in the header.
@@ -280,7 +280,7 @@ pub unsafe extern "C" fn tckms_key_info_origin(key: *const tckms_key_info) -> *c
 
 /// Every how many days the service rotates a CMK.
 ///
-/// @param key  A key's description.
+/// @param key  The key, or NULL.
 /// @return     Days; 0 when it does not rotate it, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotation_days(key: *const tckms_key_info) -> i64 {
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn tckms_key_info_rotation_days(key: *const tckms_key_info
 
 /// When a CMK was made.
 ///
-/// @param key  A key's description.
+/// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_created_at_seconds(key: *const tckms_key_info) -> i64 {
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn tckms_key_info_created_at_seconds(key: *const tckms_key
 
 /// When a CMK was rotated last.
 ///
-/// @param key  A key's description.
+/// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotated_at_seconds(key: *const tckms_key_info) -> i64 {
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn tckms_key_info_rotated_at_seconds(key: *const tckms_key
 
 /// When the service rotates a CMK next.
 ///
-/// @param key  A key's description.
+/// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotates_at_seconds(key: *const tckms_key_info) -> i64 {
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn tckms_key_info_rotates_at_seconds(key: *const tckms_key
 
 /// When a CMK is deleted that is scheduled for it.
 ///
-/// @param key  A key's description.
+/// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_deleted_at_seconds(key: *const tckms_key_info) -> i64 {
@@ -331,7 +331,7 @@ pub unsafe extern "C" fn tckms_key_info_deleted_at_seconds(key: *const tckms_key
 
 /// When the imported material of a CMK expires.
 ///
-/// @param key  A key's description.
+/// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_material_expires_at_seconds(key: *const tckms_key_info) -> i64 {
@@ -533,28 +533,19 @@ unsafe fn optional_buffer<'a>(buffer: *mut tckms_buffer) -> Result<Option<&'a mu
         return Ok(None);
     }
     // SAFETY: the caller's promise.
-    unsafe { tckms_buffer::out(buffer, "tag_failure") }.map(Some)
+    unsafe { tckms_buffer::out(buffer, "tag_failure_or_null") }.map(Some)
 }
 
 /// # Safety
 ///
 /// The members are as [`tckms_create_key_options`] says, and live as long as the result.
 unsafe fn tags<'a>(options: &tckms_create_key_options) -> Result<Vec<(&'a str, &'a str)>> {
-    if options.tag_count == 0 {
-        return Ok(Vec::new());
-    }
-    if options.tags.is_null() {
-        return Err(Error::new(
-            Status::NullPointer,
-            format!("tags is NULL although tag_count is {}", options.tag_count),
-        ));
-    }
     if options.tag_count > TAGS_MAX {
         let message = format!("tag_count is {}, at most {TAGS_MAX} are allowed", options.tag_count);
         return Err(Error::new(Status::InvalidLength, message));
     }
     // SAFETY: the caller's promise.
-    let tags = unsafe { slice::from_raw_parts(options.tags, options.tag_count) };
+    let tags = unsafe { array(options.tags, options.tag_count, "tags")? };
     // SAFETY: as above.
     tags.iter().map(|tag| unsafe { Ok((text(tag.key, "tags[].key")?, text(tag.value, "tags[].value")?)) }).collect()
 }

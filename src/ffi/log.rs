@@ -52,8 +52,8 @@ pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void,
 /// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
 /// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// Clients made from the configuration, keyrings with such clients, and streams of such keyrings
-/// call the function.
+/// Clients made from the configuration, keyrings and signers with such clients, and streams of such
+/// keyrings call the function.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_log(

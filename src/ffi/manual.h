@@ -36,10 +36,11 @@
  *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
  *   once, from any thread, and never while a call uses the handle, such as within a callback of
  *   that call.
- *   Functions that return a part of an error, a log event or the claims of a message take NULL too.
+ *   Functions that return a part of an error, a log event, a key's description or the claims of a
+ *   message take NULL too.
  *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
- *   Handles hold on to what they need: a client may be freed before the keyrings made with it, a
- *   keyring before its streams, and a configuration as soon as the client is made.
+ *   Handles hold on to what they need: a client may be freed before the keyrings and signers made
+ *   with it, a keyring before its streams, and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
  *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer with a length beside it; {NULL,
@@ -64,10 +65,10 @@
  * CALLBACKS
  *   A callback has userdata, and one that the library keeps has a destructor. The userdata is
  *   passed as it is and must be safe to use from all threads that call the library. The destructor
- *   frees it, once, when the last configuration, client, keyring and stream that can call the
- *   callback is gone. What a callback is given exists only during the callback. A callback may call
- *   the library, but not change or free what the running call uses. It must return: longjmp() and
- *   C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
+ *   frees it, once, when the last configuration, client, keyring, stream and signer that can call
+ *   the callback is gone. What a callback is given exists only during the callback. A callback may
+ *   call the library, but not change or free what the running call uses. It must return: longjmp()
+ *   and C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
  *
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until

@@ -4,10 +4,10 @@ use std::ffi::c_void;
 
 /// A function that frees the userdata of a callback.
 ///
-/// It is called once: when the last configuration, client, keyring and stream that could call the
-/// callback are freed, or as soon as the callback is replaced or can never be called. It runs on the
-/// thread that frees the last of them. It is not called when the function that was given the
-/// callback fails. It must return: no longjmp() and no C++ exception may leave it.
+/// It is called once: when the last configuration, client, keyring, stream and signer that could
+/// call the callback are freed, or as soon as the callback is replaced or can never be called. It
+/// runs on the thread that frees the last of them. It is not called when the function that was given
+/// the callback fails. It must return: no longjmp() and no C++ exception may leave it.
 ///
 /// @param userdata  The pointer given together with this function.
 pub type tckms_destructor = Option<unsafe extern "C" fn(userdata: *mut c_void)>;

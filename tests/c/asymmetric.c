@@ -56,6 +56,32 @@ static void a_signature_verifies_and_no_other_message_has_it(const tckms_client 
   tckms_buffer_free(&signature);
 }
 
+/* What adds bytes to a signer sends nothing, and leaves the ids; what could have sent something empties them. */
+static void ids_are_those_of_the_last_request(const tckms_client *client, const struct signing_key *key) {
+  tckms_signer *signer = NULL;
+  tckms_buffer signature;
+  CHECK_OK(tckms_sign(client, key->key_id, TCKMS_SIGN_DEFAULT, "m", 1, &signature));
+  CHECK_INT(strlen(tckms_last_request_id()), 36);
+  CHECK_TEXT(tckms_last_key_id(), key->key_id);
+  CHECK_OK(tckms_verify(client, key->key_id, TCKMS_SIGN_DEFAULT, "m", 1, signature.data, signature.len));
+  CHECK_TEXT(tckms_last_request_id(), "");
+  CHECK_TEXT(tckms_last_key_id(), "");
+  tckms_buffer_free(&signature);
+  CHECK_OK(tckms_signer_new(client, key->key_id, TCKMS_SIGN_DEFAULT, NULL, 0, &signer));
+  CHECK_STATUS(tckms_public_key(client, MAIN_KEY, &signature), TCKMS_ERR_INVALID_PARAMETER);
+  CHECK_TEXT(tckms_last_request_id(), tckms_error_request_id(tckms_last_error()));
+  CHECK_TEXT(tckms_last_key_id(), MAIN_KEY);
+  CHECK_OK(tckms_signer_update(signer, "m", 1));
+  CHECK_INT(strlen(tckms_last_request_id()), 36);
+  CHECK_TEXT(tckms_last_key_id(), MAIN_KEY);
+  CHECK_OK(tckms_signer_finish(signer, &signature));
+  CHECK_TEXT(tckms_last_key_id(), key->key_id);
+  tckms_buffer_free(&signature);
+  CHECK_STATUS(tckms_signer_finish(signer, &signature), TCKMS_ERR_INVALID_STATE);
+  CHECK_TEXT(tckms_last_request_id(), "");
+  tckms_signer_free(signer);
+}
+
 static void an_empty_message_and_a_large_one_are_signed(const tckms_client *client, const struct signing_key *key) {
   size_t len = 3 * 1024 * 1024 + 1;
   char *large = calloc(len, 1);
@@ -269,6 +295,7 @@ int main(void) {
     a_signature_verifies_and_no_other_message_has_it(client, &SIGNING_KEYS[i]);
     an_empty_message_and_a_large_one_are_signed(client, &SIGNING_KEYS[i]);
     pieces_are_signed_as_the_whole(client, &SIGNING_KEYS[i]);
+    ids_are_those_of_the_last_request(client, &SIGNING_KEYS[i]);
     a_digest_has_the_length_that_the_algorithm_signs(client, &SIGNING_KEYS[i]);
     a_key_signs_with_its_own_algorithms_only(client, &SIGNING_KEYS[i]);
     a_public_key_is_der_and_pem(client, &SIGNING_KEYS[i]);

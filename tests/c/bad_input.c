@@ -795,6 +795,18 @@ static void a_bad_ca_bundle_is_told_in_words(void) {
   tckms_config_free(config);
 }
 
+/* The request where the action should be is not repeated. */
+static void an_action_that_is_a_request_is_not_repeated(void) {
+  tckms_client *client = client_of(config_for("http://127.0.0.1:1"));
+  tckms_buffer response = garbage();
+  CHECK_STATUS(tckms_call(client, "{\"Plaintext\":\"" SECRET "\"}", "Encrypt", &response), TCKMS_ERR_MALFORMED_ACTION);
+  CHECK(strstr(tckms_error_message(tckms_last_error()), "Plaintext") == NULL);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "");
+  CHECK_STATUS(tckms_call(client, "Describe Key", "{}", &response), TCKMS_ERR_MALFORMED_ACTION);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "Describe");
+  tckms_client_free(client);
+}
+
 /* What may be a secret in the wrong place is not repeated as a whole. */
 static void a_region_and_an_action_are_repeated_in_part(void) {
   static const char secret[] = "SECRETsecretSECRETsecretSECRETsecretSECRETsecretSECRETsecret\x1b[2J";
@@ -1056,6 +1068,7 @@ int main(void) {
 
   a_client_needs_a_region_and_credentials();
   a_bad_ca_bundle_is_told_in_words();
+  an_action_that_is_a_request_is_not_repeated();
   a_region_and_an_action_are_repeated_in_part();
   a_ca_bundle_holds_certificates();
   a_derived_client_takes_limits_only();

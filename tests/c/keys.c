@@ -44,6 +44,12 @@ static void a_key_is_what_it_was_made_to_be(const tckms_client *client) {
   CHECK_EMPTY(id);
 }
 
+static int never_called(void *userdata, const tckms_key_info *key) {
+  (void)userdata;
+  check_failed(__FILE__, __LINE__, "a key is given: %s", tckms_key_info_key_id(key));
+  return 1;
+}
+
 static void nonsense_is_refused(const tckms_client *client) {
   tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
   tckms_key_info *key = (tckms_key_info *)(uintptr_t)0xdead;
@@ -78,6 +84,47 @@ static void nonsense_is_refused(const tckms_client *client) {
   CHECK_TEXT(tckms_key_info_alias(NULL), "");
   CHECK_INT(tckms_key_info_created_at_seconds(NULL), 0);
   tckms_key_info_free(NULL);
+}
+
+/* What is refused before it is sent says which action and which key it was about, and is counted. */
+static void refused_arguments_are_told_and_counted(const tckms_client *client) {
+  static const char material[] = "0123456789abcdef";
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  tckms_stats before, after;
+  CHECK_OK(tckms_client_stats(client, &before, sizeof before));
+  CHECK_STATUS(tckms_schedule_key_deletion(client, MAIN_KEY, 6, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "ScheduleKeyDeletion");
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), MAIN_KEY);
+  CHECK_STATUS(tckms_set_key_rotation(client, MAIN_KEY, 6), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "EnableKeyRotation");
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), MAIN_KEY);
+  CHECK_STATUS(tckms_import_key_material(client, MAIN_KEY, material, 15, 0), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "ImportKeyMaterial");
+  CHECK_STATUS(tckms_import_key_material(client, MAIN_KEY, material, 16, -1), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), MAIN_KEY);
+  filter.state = "enabled";
+  CHECK_STATUS(tckms_list_keys(client, &filter, sizeof filter, never_called, NULL), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "ListKeyDetail");
+  CHECK_OK(tckms_client_stats(client, &after, sizeof after));
+  CHECK_INT((intmax_t)(after.failures_argument - before.failures_argument), 5);
+  CHECK_INT((intmax_t)(after.calls - before.calls), 5);
+}
+
+/* Tags in the memory of an output would be gone before they are read. */
+static void tags_do_not_overlap_an_output(const tckms_client *client) {
+  union {
+    tckms_tag tag;
+    tckms_buffer key_id;
+  } memory;
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  memory.tag.key = "team";
+  memory.tag.value = "billing";
+  options.alias = "overlap";
+  options.tags = &memory.tag;
+  options.tag_count = 1;
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &memory.key_id, NULL), TCKMS_ERR_OVERLAP);
+  options.tag_count = 51;
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &memory.key_id, NULL), TCKMS_ERR_INVALID_LENGTH);
 }
 
 static void rotation_is_set_and_stopped(const tckms_client *client) {
@@ -203,6 +250,8 @@ int main(void) {
   tckms_client *client = emulator_client();
   a_key_is_what_it_was_made_to_be(client);
   nonsense_is_refused(client);
+  refused_arguments_are_told_and_counted(client);
+  tags_do_not_overlap_an_output(client);
   rotation_is_set_and_stopped(client);
   a_key_is_disabled_deleted_and_kept(client);
   material_is_imported_and_expires(client);

@@ -146,11 +146,125 @@ static void a_failure_frees_nothing(void) {
   CHECK_INT(owned.freed, 0);
 }
 
+enum part { CONFIG, CONFIG_WITH_FALLBACK, CLIENT, DERIVED, KEYRING, STREAM, SIGNER, PARTS };
+
+struct whole {
+  tckms_config *config;
+  tckms_config *with_fallback;
+  tckms_client *client;
+  tckms_client *derived;
+  tckms_keyring *keyring;
+  tckms_stream *stream;
+  tckms_signer *signer;
+};
+
+static void create_signing_key(char key_id[64]) {
+  tckms_client *client = emulator_client();
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_buffer id;
+  options.alias = "signs";
+  options.usage = TCKMS_KEY_USAGE_SIGN_ECC;
+  CHECK_OK(tckms_create_key(client, &options, sizeof options, &id, NULL));
+  CHECK(id.len < 64);
+  memcpy(key_id, id.data, id.len + 1);
+  tckms_buffer_free(&id);
+  tckms_client_free(client);
+}
+
+static struct whole create_whole(const char *signing_key, struct owned *log, struct owned *credentials,
+                                 struct owned *key) {
+  struct whole whole;
+  tckms_custom_key custom = TCKMS_CUSTOM_KEY_INIT;
+  whole.config = emulator_config();
+  whole.with_fallback = emulator_config();
+  whole.keyring = tckms_keyring_new();
+  CHECK_OK(tckms_config_set_log(whole.config, TCKMS_LOG_DEBUG, count_event, log, release));
+  CHECK_OK(tckms_config_set_credentials_callback(whole.config, supply, credentials, release));
+  CHECK_OK(tckms_config_add_fallback_credentials(whole.with_fallback, whole.config));
+  CHECK_OK(tckms_client_new(whole.config, &whole.client));
+  CHECK_OK(tckms_client_derive_timeout_ms(whole.client, 60000, &whole.derived));
+  CHECK_OK(tckms_keyring_add_kms(whole.keyring, whole.client, MAIN_KEY));
+  custom.provider_id = "own";
+  custom.wrap = wrap;
+  custom.userdata = key;
+  custom.destructor_or_null = release;
+  CHECK_OK(tckms_keyring_add_custom(whole.keyring, &custom, sizeof custom));
+  CHECK_OK(tckms_stream_new_seal(whole.keyring, NULL, &whole.stream));
+  CHECK_OK(tckms_signer_new(whole.derived, signing_key, TCKMS_SIGN_DEFAULT, NULL, 0, &whole.signer));
+  return whole;
+}
+
+/* A stream and a signer are used before. */
+static void free_part(struct whole *whole, enum part part) {
+  tckms_buffer signature;
+  switch (part) {
+    case CONFIG: tckms_config_free(whole->config); break;
+    case CONFIG_WITH_FALLBACK: tckms_config_free(whole->with_fallback); break;
+    case CLIENT: tckms_client_free(whole->client); break;
+    case DERIVED: tckms_client_free(whole->derived); break;
+    case KEYRING: tckms_keyring_free(whole->keyring); break;
+    case STREAM:
+      seal_with(whole->stream);
+      tckms_stream_free(whole->stream);
+      break;
+    case SIGNER:
+      CHECK_OK(tckms_signer_finish(whole->signer, &signature));
+      tckms_buffer_free(&signature);
+      tckms_signer_free(whole->signer);
+      break;
+    case PARTS: break;
+  }
+}
+
+static int is_among(const enum part *parts, size_t count, enum part wanted) {
+  size_t i;
+  for (i = 0; i < count; i++) {
+    if (parts[i] == wanted) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static void parts_are_freed_in(const enum part *order, const char *signing_key) {
+  struct owned log = {0, 0}, credentials = {0, 0}, key = {0, 0};
+  struct whole whole = create_whole(signing_key, &log, &credentials, &key);
+  size_t i;
+  for (i = 0; i < PARTS; i++) {
+    const enum part *rest = order + i + 1;
+    size_t left = PARTS - i - 1;
+    int log_is_held = left > (size_t)is_among(rest, left, CONFIG_WITH_FALLBACK);
+    free_part(&whole, order[i]);
+    CHECK_INT(log.freed, !log_is_held);
+    CHECK_INT(credentials.freed, left == 0);
+    CHECK_INT(key.freed, !is_among(rest, left, KEYRING) && !is_among(rest, left, STREAM));
+  }
+  CHECK_INT(key.calls, 1);
+}
+
+/* Each part is once the last one. */
+static void in_every_order_the_last_one_frees(void) {
+  char signing_key[64];
+  size_t first;
+  create_signing_key(signing_key);
+  for (first = 0; first < PARTS; first++) {
+    enum part forwards[PARTS], backwards[PARTS];
+    size_t i;
+    for (i = 0; i < PARTS; i++) {
+      forwards[i] = (enum part)((first + i) % PARTS);
+      backwards[PARTS - 1 - i] = forwards[i];
+    }
+    parts_are_freed_in(forwards, signing_key);
+    parts_are_freed_in(backwards, signing_key);
+  }
+}
+
 int main(void) {
   a_stream_keeps_all_callbacks();
   a_configuration_alone_frees_its_callbacks();
   a_callback_that_is_replaced_is_freed();
   the_last_client_frees();
   a_failure_frees_nothing();
+  in_every_order_the_last_one_frees();
   return checks_passed();
 }

@@ -1,6 +1,8 @@
 /* Structures that grow: sizes that some version has are taken, others refused; a wish that is not known is told. */
 #include "check.h"
 
+#include "fixture.h"
+
 /* More than any structure here, and than the library takes. */
 enum { LIMIT = 4096, ROOM = LIMIT + 64 };
 
@@ -14,6 +16,7 @@ static union {
 typedef tckms_status (*call)(size_t size);
 
 static tckms_keyring *keyring;
+static tckms_client *client;
 
 static tckms_status set_cache(size_t size) {
   return tckms_keyring_set_cache(keyring, (const tckms_cache_limits *)(const void *)&memory, size);
@@ -38,6 +41,16 @@ static tckms_status set_role_options(size_t size) {
       tckms_config_set_assume_role_credentials(config, (const tckms_role_options *)(const void *)&memory, size);
   tckms_config_free(config);
   return status;
+}
+
+/* Without a callback, which is looked at after the filter. */
+static tckms_status list_keys(size_t size) {
+  return tckms_list_keys(client, (const tckms_key_filter *)(const void *)&memory, size, NULL, NULL);
+}
+
+static tckms_status create_key(size_t size) {
+  tckms_buffer key_id;
+  return tckms_create_key(client, (const tckms_create_key_options *)(const void *)&memory, size, &key_id, NULL);
 }
 
 /* A call that got as far as to look at what the structure says. */
@@ -86,11 +99,17 @@ int main(void) {
   tckms_custom_key key = TCKMS_CUSTOM_KEY_INIT;
   tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
   tckms_stats stats = TCKMS_STATS_INIT;
+  tckms_create_key_options new_key = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  client = client_of(config_for("http://127.0.0.1:1"));
   structure("tckms_cache_limits", set_cache, sizeof limits);
   structure("tckms_custom_key", add_custom, sizeof key);
   structure("tckms_fd_options", seal_fd, sizeof options);
   structure("tckms_fd_options", open_fd, sizeof options);
   structure("tckms_role_options", set_role_options, sizeof role);
+  structure("tckms_create_key_options", create_key, sizeof new_key);
+  structure("tckms_key_filter", list_keys, sizeof filter);
+  tckms_client_free(client);
 
   keyring = tckms_keyring_new();
   CHECK_OK(tckms_keyring_set_cache(keyring, &limits, sizeof limits));

@@ -220,6 +220,8 @@ void failures_are_owned() {
   fails(client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)), TCKMS_ERR_INVALID_UTF8);
   const tckms::error nul = client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)).error();
   CHECK_VIEW(nul.message(), "a text contains a NUL byte");
+  CHECK_VIEW(client.reencrypt(tckms::any_key, "x", std::nullopt, std::string("{}\0", 3)).error().message(),
+             "a text contains a NUL byte");
   const tckms::error copy = nul;
   CHECK_TEXT(copy.c_message(), nul.c_message());
   CHECK(client.encrypt(MAIN_KEY, "x", "\xff").error().message() != nul.message());
@@ -685,6 +687,9 @@ void keys_are_managed() {
   fails(client.create_key(options), TCKMS_ERR_ALIAS_EXISTS);
   options.alias = std::string("a\0b", 3);
   fails(client.create_key(options), TCKMS_ERR_INVALID_UTF8);
+  options.alias = "cpp-tagged";
+  options.tags = {{"team", std::string("a\0b", 3)}};
+  CHECK_VIEW(client.create_key(options).error().message(), "a text contains a NUL byte");
 }
 
 // Gives a text in portions of up to `most` bytes.
