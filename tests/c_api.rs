@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use tckms::sign::RsaPadding;
+use tckms::sign::{RsaPadding, SignatureAlgorithm};
 use tckms::{Client, Config, NewKey};
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Proxy, Scratch, output_of, root, tool};
@@ -314,6 +314,45 @@ fn what_the_sign_example_signs_openssl_verifies() {
             .arg(&signature)
             .arg(&file);
         assert_eq!(output_of(&mut openssl), "Verified OK\n", "{usage}");
+    }
+}
+
+/// With each algorithm, a message as a whole and in pieces, and with another SM2 user id than the usual one.
+#[test]
+fn what_is_signed_with_each_algorithm_openssl_verifies() {
+    use SignatureAlgorithm::*;
+    const USUAL_ID: &str = "distid:1234567812345678";
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let folder = Scratch::new();
+    let message = "what is signed ".repeat(1000);
+    let file = folder.write("message", &message);
+    let cases: [(&str, SignatureAlgorithm, Option<&[u8]>, &[&str]); 6] = [
+        ("ECC", EcdsaP256Sha256, None, &["-sha256"]),
+        ("ECDSA384", EcdsaP384Sha384, None, &["-sha384"]),
+        ("RSA_2048", RsaPssSha256, None, OPENSSL_VERIFIES[2].1),
+        ("RSA_2048", RsaPkcs1Sha256, None, &["-sha256"]),
+        ("SM2", Sm2Sm3, None, &["-sm3", "-sigopt", USUAL_ID]),
+        ("SM2", Sm2Sm3, Some(b"alice@example.com"), &["-sm3", "-sigopt", "distid:alice@example.com"]),
+    ];
+    for (number, (kind, algorithm, user_id, options)) in cases.into_iter().enumerate() {
+        let (alias, usage) = (format!("signs-{number}"), format!("ASYMMETRIC_SIGN_VERIFY_{kind}"));
+        let new = NewKey { alias: &alias, usage: Some(&usage), ..NewKey::default() };
+        let key_id = client.create_key(&new).unwrap().key_id;
+        let public_key = folder.write("public.pem", &client.public_key(&key_id).unwrap().pem());
+        let mut signer = client.signer(&key_id, Some(algorithm), user_id).unwrap();
+        message.as_bytes().chunks(999).for_each(|piece| signer.update(piece));
+        let mut signatures = vec![signer.finish().unwrap().bytes];
+        if user_id.is_none() {
+            signatures.push(client.sign(&key_id, Some(algorithm), message.as_bytes()).unwrap().bytes);
+        }
+        for signature in signatures {
+            let path = folder.path().join("signature");
+            std::fs::write(&path, signature).unwrap();
+            let mut openssl = tool("openssl");
+            openssl.arg("dgst").args(options).arg("-verify").arg(&public_key).arg("-signature").arg(path).arg(&file);
+            assert_eq!(output_of(&mut openssl), "Verified OK\n", "{algorithm:?}");
+        }
     }
 }
 
