@@ -1407,6 +1407,65 @@ inline result<signer> client::new_signer(std::string_view key_id, sign_algorithm
   return detail::made(number, signer(made), key);
 }
 
+/** An asymmetric CMK, and the client that uses it, which has to outlive it. Copies are cheap. */
+class asymmetric_key {
+ public:
+  asymmetric_key(const client &owner, std::string key_id) : client_(&owner), id_(std::move(key_id)) {}
+
+  const std::string &id() const noexcept { return id_; }
+
+  /** The public key, as a SubjectPublicKeyInfo in DER. */
+  result<buffer> public_key() const { return client_->public_key(id_); }
+
+  /** The same in PEM. */
+  result<buffer> public_key_pem() const { return client_->public_key_pem(id_); }
+
+  /** Signs a message of any size. */
+  result<buffer> sign(byte_view message, sign_algorithm algorithm = sign_algorithm::key_default) const {
+    return client_->sign(id_, algorithm, message);
+  }
+
+  /** Signs a digest. */
+  result<buffer> sign_digest(byte_view digest, sign_algorithm algorithm = sign_algorithm::key_default) const {
+    return client_->sign_digest(id_, algorithm, digest);
+  }
+
+  /** Succeeds when the signature of the message is valid. */
+  result<void> verify(byte_view message, byte_view signature,
+                      sign_algorithm algorithm = sign_algorithm::key_default) const {
+    return client_->verify(id_, algorithm, message, signature);
+  }
+
+  /** The same for a digest. */
+  result<void> verify_digest(byte_view digest, byte_view signature,
+                             sign_algorithm algorithm = sign_algorithm::key_default) const {
+    return client_->verify_digest(id_, algorithm, digest, signature);
+  }
+
+  /** Begins the signature of a message that comes in pieces. The user id is for SM2. */
+  result<signer> new_signer(sign_algorithm algorithm = sign_algorithm::key_default,
+                            std::optional<byte_view> sm2_user_id = std::nullopt) const {
+    return client_->new_signer(id_, algorithm, sm2_user_id);
+  }
+
+  /** Encrypts a small secret under an RSA key, locally. */
+  result<buffer> rsa_encrypt(byte_view plaintext, rsa_padding padding = rsa_padding::oaep_sha256) const {
+    return client_->rsa_encrypt(id_, padding, plaintext);
+  }
+
+  /** Decrypts what was encrypted under an RSA key. */
+  result<buffer> rsa_decrypt(byte_view ciphertext, rsa_padding padding = rsa_padding::oaep_sha256) const {
+    return client_->rsa_decrypt(id_, padding, ciphertext);
+  }
+
+  /** Decrypts what was encrypted under an SM2 key. */
+  result<buffer> sm2_decrypt(byte_view ciphertext) const { return client_->sm2_decrypt(id_, ciphertext); }
+
+ private:
+  const client *client_;
+  std::string id_;
+};
+
 /** Turns a signature of ECDSA or SM2 from DER into r followed by s, `raw_size` bytes together. */
 inline result<buffer> signature_to_raw(byte_view signature, std::size_t raw_size) {
   buffer out;

@@ -41,7 +41,7 @@ fn the_emulator_answers_as_the_service_is_documented() {
 }
 
 /// A client of the emulator.
-fn client_of(emulator: &Emulator) -> Client {
+pub fn client_of(emulator: &Emulator) -> Client {
     let environment: BTreeMap<_, _> = emulator.environment().into_iter().collect();
     let mut config = Config::new();
     config.set_region(&environment["TENCENTCLOUD_REGION"]).unwrap();
@@ -51,7 +51,7 @@ fn client_of(emulator: &Emulator) -> Client {
     Client::new(&config).unwrap()
 }
 
-fn new_key(client: &Client, usage: &str) -> String {
+pub fn new_key(client: &Client, usage: &str) -> String {
     let alias = usage.replace('_', "-");
     client.create_key(&NewKey { alias: &alias, usage: Some(usage), ..NewKey::default() }).unwrap().key_id
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use support::{Compiler, Emulator, Finished, Header, Library, Scratch, root};
+use support::{Compiler, Emulator, Finished, Header, Library, Scratch, output_of, root, tool};
+
+use super::contract::{client_of, new_key};
 
 const GXX_17: Compiler = Compiler { command: "g++", standard: "c++17" };
 const GXX_20: Compiler = Compiler { command: "g++", standard: "c++20" };
@@ -30,6 +32,36 @@ fn with_clangxx() {
     let emulator = Emulator::over_https(&["main", "other"]);
     api(CLANGXX_17, &[], &emulator, false).expect_nothing_but_passed_checks();
     api(CLANGXX_20, &[], &emulator, false).expect_nothing_but_passed_checks();
+}
+
+/// As a whole and in pieces, with each algorithm.
+#[test]
+fn openssl_verifies_what_is_signed() {
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let program = GXX_17.build("tests/cpp/sign.cpp", &Library::Shared);
+    let (folder, message) = (Scratch::new(), "a message that is signed");
+    let file = folder.write("message", message);
+    let keys =
+        ["ECC", "ECDSA384", "RSA_2048", "SM2"].map(|kind| new_key(&client, &format!("ASYMMETRIC_SIGN_VERIFY_{kind}")));
+    let pss = &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32"];
+    let cases: [(&String, &str, &[&str]); 5] = [
+        (&keys[0], "1", &["-sha256"]),
+        (&keys[1], "2", &["-sha384"]),
+        (&keys[2], "3", pss),
+        (&keys[2], "4", &["-sha256"]),
+        (&keys[3], "5", &["-sm3", "-sigopt", "distid:1234567812345678"]),
+    ];
+    for (key, algorithm, options) in cases {
+        let arguments = [key, algorithm, message, folder.path().to_str().expect("the path is UTF-8")];
+        program.with(emulator.environment()).arguments(&arguments).run().expect_success();
+        for signature in ["whole", "pieces"] {
+            let mut openssl = tool("openssl");
+            openssl.arg("dgst").args(options).arg("-verify").arg(folder.path().join("public.pem"));
+            openssl.arg("-signature").arg(folder.path().join(signature)).arg(&file);
+            assert_eq!(output_of(&mut openssl), "Verified OK\n", "{algorithm}, {signature}");
+        }
+    }
 }
 
 #[test]

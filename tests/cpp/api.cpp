@@ -631,7 +631,18 @@ void keys_sign_and_decrypt() {
       fails(client.sign(key, algorithm::rsa_pss_sha256, "x"), TCKMS_ERR_ALGORITHM_NOT_ALLOWED);
     }
   }
+  const tckms::asymmetric_key key(client, create(client, "cpp-key-", TCKMS_KEY_USAGE_SIGN_ECC));
+  CHECK(tckms::equal(good(key.public_key()), good(client.public_key(key.id()))));
+  CHECK(!good(key.public_key_pem()).empty());
+  good(key.verify("a message", good(key.sign("a message"))));
+  fails(key.sign("a message", algorithm::sm2_sm3), TCKMS_ERR_ALGORITHM_NOT_ALLOWED);
+  const std::array<std::uint8_t, 32> some_digest{4, 5, 6};
+  good(key.verify_digest(some_digest, good(key.sign_digest(some_digest))));
+  good(good(key.new_signer()).update("in pieces"));
   const std::string rsa = create(client, "cpp-rsa-", TCKMS_KEY_USAGE_DECRYPT_RSA_2048);
+  const tckms::asymmetric_key decrypting(client, rsa);
+  CHECK_VIEW(good(decrypting.rsa_decrypt(good(decrypting.rsa_encrypt("secret")))).text(), "secret");
+  fails(tckms::asymmetric_key(client, rsa).sm2_decrypt(""), TCKMS_ERR_INVALID_LENGTH);
   for (const auto padding :
        {tckms::rsa_padding::oaep_sha256, tckms::rsa_padding::oaep_sha1, tckms::rsa_padding::pkcs1_v1_5}) {
     const tckms::buffer ciphertext = good(client.rsa_encrypt(rsa, padding, "secret"));
