@@ -1,8 +1,9 @@
-//! Bytes as text: base64 (RFC 4648, section 4, with padding) and hexadecimal.
+//! Bytes as text: base64 (RFC 4648, section 4, with padding), hexadecimal and PEM.
 
 use base64::engine::{GeneralPurposeConfig, Simd};
 use base64::{DecodeError, DecodeSliceError, Engine as _};
 use once_cell::race::OnceBox;
+use rustls_pki_types::pem;
 
 /// The length of `len` bytes in base64.
 pub(crate) const fn base64_len(len: usize) -> usize {
@@ -43,6 +44,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 fn engine() -> &'static Simd {
     static ENGINE: OnceBox<Simd> = OnceBox::new();
     ENGINE.get_or_init(|| Box::new(Simd::standard(GeneralPurposeConfig::new())))
+}
+
+/// Some editors begin a text with this mark.
+pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// What is wrong with a text in PEM. The parser's own text repeats what it read, which may be a private key.
+pub(crate) fn explain_pem(error: &pem::Error, content: &[u8]) -> &'static str {
+    match error {
+        _ if !content.trim_ascii().contains(&b'\n') => {
+            "it is all on one line; it needs a line end after -----BEGIN …-----"
+        }
+        pem::Error::MissingSectionEnd { .. } => "a -----BEGIN line has no matching -----END line",
+        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line does not end with five hyphens",
+        pem::Error::Base64Decode(_) => "what is between -----BEGIN and -----END is not base64",
+        pem::Error::Io(_) => "it cannot be read",
+        pem::Error::NoItemsFound => "it has no -----BEGIN line",
+        _ => "it is damaged",
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::pem::PemObject;
 
+use crate::encoding::{explain_pem, without_byte_order_mark};
 use crate::error::{Error, Result, find_cause};
 use crate::sanitize::quoted;
 use crate::status::Status;
@@ -96,7 +97,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Skips certificates that the TLS stack cannot use, as every bundle has some; refuses a broken PEM file.
 fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
     let refused = |reason: &str| Error::new(Status::InvalidCaBundle, format!("{name} {reason}"));
-    let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
+    let pem = without_byte_order_mark(pem);
     let mut roots = RootCertStore::empty();
     let mut certificates = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -109,23 +110,6 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
         (false, _) => Ok(roots),
         (true, 0) => Err(refused(&format!("holds no certificate in PEM form: {}", what_it_is(pem)))),
         (true, _) => Err(refused("holds no usable certificate in PEM form: what is marked as one is none")),
-    }
-}
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// What is wrong with a PEM file. The parser's own text repeats what it read, which may be a private key.
-fn explain_pem(error: &pem::Error, content: &[u8]) -> &'static str {
-    match error {
-        _ if !content.trim_ascii().contains(&b'\n') => {
-            "it is all on one line; it needs a line end after -----BEGIN …-----"
-        }
-        pem::Error::MissingSectionEnd { .. } => "a -----BEGIN line has no matching -----END line",
-        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line does not end with five hyphens",
-        pem::Error::Base64Decode(_) => "what is between -----BEGIN and -----END is not base64",
-        pem::Error::Io(_) => "it cannot be read",
-        pem::Error::NoItemsFound => "it has no -----BEGIN line",
-        _ => "it is damaged",
     }
 }
 

@@ -140,11 +140,18 @@ pub(crate) fn check_nothing_left(rest: &[u8]) -> Result<()> {
     if rest.is_empty() {
         return Ok(());
     }
-    Err(trailing(rest.len()))
+    Err(trailing(rest, b""))
 }
 
-pub(crate) fn trailing(len: usize) -> Error {
-    Error::new(Status::TrailingData, format!("{len} bytes or more follow the end of the message"))
+/// The rest is in two parts, as a stream has it.
+pub(crate) fn trailing(rest: &[u8], more: &[u8]) -> Error {
+    let message = match (rest, more) {
+        (b"\n" | b"\r\n" | b"\r", b"") | (b"", b"\n" | b"\r\n" | b"\r") | (b"\r", b"\n") => {
+            "a line end follows the end of the message, which is binary; take it off".to_owned()
+        }
+        _ => format!("{} bytes or more follow the end of the message", rest.len() + more.len()),
+    };
+    Error::new(Status::TrailingData, message)
 }
 
 pub(crate) fn truncated() -> Error {

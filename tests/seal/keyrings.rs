@@ -321,9 +321,34 @@ fn what_is_no_rsa_key_is_refused_without_being_repeated() {
         assert_eq!(keyring.add_rsa("escrow", "2026", pem, private), Err(Status::InvalidPem));
         assert!(pem.len() < 2 || !last_message().contains(&pem[40..60]));
     }
+    for (pem, private, reason) in [
+        ("", true, "it is empty"),
+        ("no key", true, "no -----BEGIN line"),
+        (&pair.private, false, "it holds a private key"),
+        (&pair.public, true, "it holds a public key"),
+        (&small, true, "of another kind or size"),
+        (&pair.private.replace('\n', ""), true, "all on one line"),
+        (&pair.private[..pair.private.len() / 2], true, "no matching -----END line"),
+        (&pair.public.replace("\nM", "\n!"), false, "not base64"),
+        (&pair.private.replace("PRIVATE", "ENCRYPTED PRIVATE"), true, "an encrypted private key"),
+        (&pair.public.replace("PUBLIC KEY", "CERTIFICATE"), false, "it holds a certificate"),
+    ] {
+        assert_eq!(keyring.add_rsa("escrow", "2026", pem, private), Err(Status::InvalidPem));
+        assert!(last_message().contains(reason), "{}", last_message());
+    }
     for (namespace, name) in [("", "a"), ("a", ""), ("aws-kms", "a"), ("密", "a"), (&"a".repeat(513), "a")] {
         assert_eq!(keyring.add_rsa(namespace, name, &pair.public, false), Err(Status::InvalidKeyName));
     }
+}
+
+#[test]
+fn an_rsa_key_may_begin_with_a_byte_order_mark_and_have_line_ends_of_windows() {
+    let pair = rsa_pair();
+    let marked = |pem: &str| format!("\u{feff}{}", pem.replace('\n', "\r\n"));
+    let (writer, reader) = (Keyring::new(), Keyring::new());
+    writer.add_rsa("escrow", "2026", &marked(&pair.public), false).unwrap();
+    reader.add_rsa("escrow", "2026", &marked(&pair.private), true).unwrap();
+    assert_eq!(reader.open(&writer.seal(b"secret", "").unwrap(), "").unwrap(), b"secret");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use tckms::Status;
 
-use super::api::{Keyring, Stream};
+use super::api::{Keyring, Stream, last_message};
 use super::key::TestKey;
 
 const FRAME: usize = 16;
@@ -79,6 +79,21 @@ fn nothing_may_follow_the_end() {
         let message = [&message[..message.len() - 1], &message[..message.len() - 1]].concat();
         assert_eq!(keyring.open(&message, ""), Err(Status::TrailingData));
         assert_eq!(stream(&keyring, &message).1, Err(Status::TrailingData));
+    }
+}
+
+#[test]
+fn a_line_end_after_the_end_is_named() {
+    for signed in [false, true] {
+        let keyring = keyring(signed);
+        let message = keyring.seal(PLAINTEXT, CONTEXT).unwrap();
+        for line_end in ["\n", "\r\n"] {
+            let message = [&message, line_end.as_bytes()].concat();
+            assert_eq!(keyring.open(&message, ""), Err(Status::TrailingData));
+            assert!(last_message().contains("a line end follows"), "{}", last_message());
+            assert_eq!(stream(&keyring, &message).1, Err(Status::TrailingData));
+            assert!(last_message().contains("a line end follows"), "{}", last_message());
+        }
     }
 }
 

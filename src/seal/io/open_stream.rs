@@ -139,7 +139,7 @@ impl OpenStream {
             State::Header(reader) => self.read_header(reader, input),
             State::Body(opened, number) => self.read_frame(opened, number, input),
             State::Footer(verifier) => self.read_footer(verifier, input),
-            State::End if self.input.len() + input.len() > 0 => Err(trailing(self.input.len() + input.len())),
+            State::End if self.input.len() + input.len() > 0 => Err(trailing(self.input.bytes(), input)),
             State::End => {
                 self.state = State::End;
                 Ok((0, false))

@@ -7,10 +7,11 @@ use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
     PublicEncryptingKey,
 };
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
 
+use crate::encoding::{explain_pem, without_byte_order_mark};
 use crate::error::{Error, Result};
 use crate::sanitize::quoted;
 use crate::seal::format::wrapped_key::WrappedKey;
@@ -37,21 +38,21 @@ impl RsaKey {
     /// From a PEM text with a `PUBLIC KEY`.
     pub fn public(namespace: &str, name: &str, pem: &[u8]) -> Result<Self> {
         check_names(namespace, name)?;
-        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| invalid("PUBLIC KEY"))?;
-        let key = PublicEncryptingKey::from_der(&der).map_err(|_| invalid("PUBLIC KEY"))?;
+        let der = section::<SubjectPublicKeyInfoDer<'_>>(pem).map_err(|reason| invalid("PUBLIC KEY", reason))?;
+        let key = PublicEncryptingKey::from_der(&der).map_err(|_| invalid("PUBLIC KEY", ANOTHER_KEY))?;
         Self::new(namespace, name, &key, OaepPublicEncryptingKey::new(key.clone()).map(Half::Public))
     }
 
     /// From a PEM text with a `PRIVATE KEY` or an `RSA PRIVATE KEY`, not encrypted.
     pub fn private(namespace: &str, name: &str, pem: &[u8]) -> Result<Self> {
         check_names(namespace, name)?;
-        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid("PRIVATE KEY"))?;
+        let der = section::<PrivateKeyDer<'_>>(pem).map_err(|reason| invalid("PRIVATE KEY", reason))?;
         let pkcs8 = match &der {
             PrivateKeyDer::Pkcs8(key) => Zeroizing::new(key.secret_pkcs8_der().to_vec()),
             PrivateKeyDer::Pkcs1(key) => pkcs8_of(key.secret_pkcs1_der()),
-            _ => return Err(invalid("PRIVATE KEY")),
+            _ => return Err(invalid("PRIVATE KEY", ANOTHER_KEY)),
         };
-        let key = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| invalid("PRIVATE KEY"))?;
+        let key = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| invalid("PRIVATE KEY", ANOTHER_KEY))?;
         let public = key.public_key();
         Self::new(namespace, name, &public, OaepPrivateDecryptingKey::new(key).map(Half::Private))
     }
@@ -62,7 +63,8 @@ impl RsaKey {
         public: &PublicEncryptingKey,
         half: std::result::Result<Half, aws_lc_rs::error::Unspecified>,
     ) -> Result<Self> {
-        let (der, half) = (public.as_der().map_err(|_| invalid("key"))?, half.map_err(|_| invalid("key"))?);
+        let invalid = |_| invalid("key", ANOTHER_KEY);
+        let (der, half) = (public.as_der().map_err(invalid)?, half.map_err(invalid)?);
         // What one half can do the other cannot.
         let kind = if matches!(half, Half::Public(_)) { "public" } else { "private" };
         let names = format!("rsa/{kind}/{namespace}/{name}/");
@@ -149,8 +151,36 @@ fn check_names(namespace: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The first section of the wanted kind, or why there is none.
+fn section<T: PemObject>(pem: &[u8]) -> std::result::Result<T, &'static str> {
+    let pem = without_byte_order_mark(pem);
+    T::from_pem_slice(pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => what_it_is(pem),
+        _ => explain_pem(&error, pem),
+    })
+}
+
+/// What a text without the wanted key seems to be.
+fn what_it_is(text: &[u8]) -> &'static str {
+    let has = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    match text {
+        [] => "it is empty",
+        // The beginning of a sequence in DER.
+        [0x30, 0x82, ..] => "it seems to be DER, not PEM",
+        _ if has(b"ENCRYPTED PRIVATE KEY-----") => "it holds an encrypted private key; `openssl pkey` decrypts it",
+        _ if has(b"RSA PUBLIC KEY-----") => "it holds a public key in the form of PKCS #1; `openssl rsa` converts it",
+        _ if has(b"PRIVATE KEY-----") => "it holds a private key",
+        _ if has(b"PUBLIC KEY-----") => "it holds a public key",
+        _ if has(b"CERTIFICATE-----") => "it holds a certificate",
+        _ if has(b"-----BEGIN ") => "it holds something else",
+        _ => "it has no -----BEGIN line",
+    }
+}
+
+const ANOTHER_KEY: &str = "it holds a key of another kind or size";
+
 /// Nothing of the text is repeated: it may be a private key.
-fn invalid(kind: &str) -> Error {
-    let message = format!("the PEM text holds no {kind} of the RSA kind with 2048 to 8192 bits that is not encrypted");
+fn invalid(kind: &str, reason: &str) -> Error {
+    let message = format!("the PEM text holds no {kind} of RSA, not encrypted, with 2048 to 8192 bits: {reason}");
     Error::new(Status::InvalidPem, message)
 }
