@@ -113,14 +113,15 @@ func tckmsGoLog(handle C.uintptr_t, event *C.tckms_log_event) {
 //export tckmsGoCredentials
 func tckmsGoCredentials(handle, call C.uintptr_t, out *C.tckms_credentials) C.int {
 	provider := cgo.Handle(handle).Value().(*credentialsProvider)
-	err := recoverToError(func() error {
-		identity, err := provider.supply(contextOf(call))
-		if err != nil {
-			return err
-		}
-		return identity.hand(out)
+	var identity Identity
+	err := recoverToError(func() (err error) {
+		identity, err = provider.supply(contextOf(call))
+		return err
 	})
 	if err != nil {
+		return tell(&provider.last, call, report{err, statusOf(err, ErrCredentialsCallbackFailed)})
+	}
+	if err := identity.hand(out); err != nil {
 		return tell(&provider.last, call, report{err, ErrCredentialsCallbackFailed})
 	}
 	return tell(&provider.last, call, report{})

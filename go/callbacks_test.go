@@ -97,6 +97,27 @@ func TestCredentialsFunctionsThatPanicOrSupplyNothing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for name, test := range map[string]struct {
+		err       error
+		want      Status
+		retryable bool
+	}{
+		"a status":          {ErrServiceUnavailable, ErrServiceUnavailable, true},
+		"a wrapped status":  {fmt.Errorf("the vault: %w", ErrServiceUnavailable), ErrServiceUnavailable, true},
+		"an error of calls": {&Error{Status: ErrUnauthorizedOperation}, ErrUnauthorizedOperation, false},
+		"a deadline":        {context.DeadlineExceeded, ErrTimedOut, true},
+		"another error":     {vaultFailure(1), ErrCredentialsCallbackFailed, false},
+	} {
+		client := plain.client(t, func(o *Options) {
+			o.Credentials = CredentialsFunc(func(context.Context) (Identity, error) { return Identity{}, test.err })
+		})
+		_, err := client.Encrypt(background, plain.Keys["main"], []byte("x"), nil)
+		wantStatus(t, err, test.want)
+		var failure *Error
+		if !errors.As(err, &failure) || failure.Retryable != test.retryable || !errors.Is(err, test.err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	client := plain.client(t, func(o *Options) {
 		o.Credentials = CredentialsFunc(func(context.Context) (Identity, error) { panic("out of order") })
 	})

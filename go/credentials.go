@@ -137,8 +137,13 @@ type Identity struct {
 }
 
 // CredentialsFunc asks a function of the program whenever new credentials are due, on one goroutine at a time for each
-// client. ctx is that of the call which asks; other calls that need the same credentials wait with it. When it returns an error or panics, calls fail with ErrCredentialsCallbackFailed, and errors.Is and errors.As
-// find the function's own error in theirs. It must not call with the client that waits for it.
+// client. ctx is that of the call which asks; other calls that need the same credentials wait with it. It must not call
+// with the client that waits for it.
+//
+// When it returns an error, calls fail, errors.Is and errors.As find the error in theirs, and the function is not asked
+// again for half a second. An error that is or wraps a Status or an *Error keeps its status: ErrServiceUnavailable for an
+// outage, which counts as retryable. One that wraps context.DeadlineExceeded becomes ErrTimedOut, any other one and a
+// panic ErrCredentialsCallbackFailed.
 func CredentialsFunc(supply func(ctx context.Context) (Identity, error)) Credentials {
 	return func(c *config) error {
 		provider := &credentialsProvider{supply: supply}

@@ -30,8 +30,7 @@ type WrappedKey struct {
 // An error of a function ends the call, or has the next key asked when a message is opened; errors.Is and errors.As
 // find it in the call's error if that is what the call failed with. One that is or wraps a Status or an *Error keeps its
 // status: ErrServiceUnavailable for an outage, which counts as retryable, ErrNoMatchingKey for a data key that is not
-// theirs. One that wraps
-// context.DeadlineExceeded becomes ErrTimedOut, any other one and a panic ErrCustomKeyFailed.
+// theirs. One that wraps context.DeadlineExceeded becomes ErrTimedOut, any other one and a panic ErrCustomKeyFailed.
 type CustomKey struct {
 	// ProviderID is the scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". "" is for
 	// a key that does not seal and is asked about every wrapped data key of a message.
@@ -77,11 +76,11 @@ func customKeyOf(handle C.uintptr_t) *customKey {
 // answer asks a function, and says in numbers what came of it.
 func (k *customKey) answer(call C.uintptr_t, ask func(*CustomKey) error) C.int {
 	err := recoverToError(func() error { return ask(&k.CustomKey) })
-	return tell(&k.last, call, report{err, statusOf(err)})
+	return tell(&k.last, call, report{err, statusOf(err, ErrCustomKeyFailed)})
 }
 
-// statusOf is what C is told of an error.
-func statusOf(err error) Status {
+// statusOf is what C is told of an error: the status that it is or wraps, otherwise one that says whose error it is.
+func statusOf(err error, otherwise Status) Status {
 	var failure *Error
 	var status Status
 	if errors.As(err, &failure) {
@@ -97,7 +96,7 @@ func statusOf(err error) Status {
 	case errors.Is(err, context.DeadlineExceeded):
 		return ErrTimedOut
 	default:
-		return ErrCustomKeyFailed
+		return otherwise
 	}
 }
 

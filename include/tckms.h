@@ -960,9 +960,10 @@ typedef struct tckms_role_options {
  *
  * It runs on the thread whose call finds that new credentials are due, or that the service refuses
  * those that it has (after a rotation), and on one thread at a time for each client made with
- * tckms_client_new(). It may take its time: others go on with credentials that are still good. It
- * may call the library, but not with a client that waits for it. It must return: no longjmp() and
- * no C++ exception may leave it.
+ * tckms_client_new(). It may take its time: others go on with credentials that are still good. When
+ * it fails, it is not called again for half a second, and calls return its status meanwhile. It may
+ * call the library, but not with a client that waits for it. It must return: no longjmp() and no
+ * C++ exception may leave it.
  */
 typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentials *out);
 

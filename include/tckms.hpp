@@ -829,8 +829,11 @@ class credentials_out {
   tckms_credentials *out_;
 };
 
-/** Supplies credentials: sets them and returns true, or returns false when it has none now. */
-using credentials_function = std::function<bool(credentials_out &)>;
+/**
+ * Supplies credentials: sets them and returns TCKMS_OK, or returns the status that the call ends with, such as
+ * TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
+ */
+using credentials_function = std::function<status(credentials_out &)>;
 
 /** Which role to assume, and how; as tckms_role_options. */
 struct role_options {
@@ -983,7 +986,7 @@ class config {
   static int supply(void *userdata, tckms_credentials *out) noexcept {
     return detail::guarded([=] {
       credentials_out filled(out);
-      return (*static_cast<credentials_function *>(userdata))(filled) ? 0 : -1;
+      return static_cast<int>((*static_cast<credentials_function *>(userdata))(filled));
     });
   }
   template <class Function>

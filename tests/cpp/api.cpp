@@ -460,7 +460,8 @@ void credentials_come_from_a_function() {
       ++*asked;
       CHECK(!out.set("", "key"));
       const auto expiry = std::chrono::system_clock::now() + std::chrono::hours(1);
-      return out.set(GIVEN_SECRET_ID, GIVEN_SECRET_KEY, std::nullopt, expiry).has_value();
+      good(out.set(GIVEN_SECRET_ID, GIVEN_SECRET_KEY, std::nullopt, expiry));
+      return TCKMS_OK;
     }));
     const tckms::client client = good(tckms::client::make(config));
     CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
@@ -469,8 +470,16 @@ void credentials_come_from_a_function() {
   CHECK_INT(asked.use_count(), 1);
 
   tckms::config config = basic_config();
-  good(config.set_credentials_callback([](tckms::credentials_out &) { return false; }));
-  fails(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
+  for (const tckms::status own : {TCKMS_OK, TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED}) {
+    good(config.set_credentials_callback([own](tckms::credentials_out &) { return own; }));
+    fails(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
+  }
+  good(config.set_credentials_callback([](tckms::credentials_out &) { return TCKMS_ERR_SERVICE_UNAVAILABLE; }));
+  const auto outage = good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context);
+  fails(outage, TCKMS_ERR_SERVICE_UNAVAILABLE);
+  CHECK(outage.error().retryable());
+  // What returns a bool would say success with false.
+  static_assert(!std::is_constructible_v<tckms::credentials_function, bool (*)(tckms::credentials_out &)>);
 }
 
 tckms::custom_key custom_key(std::shared_ptr<int> alive) {
@@ -798,7 +807,7 @@ void exceptions_do_not_leave_a_callback() {
   tckms::config config = basic_config();
   good(config.set_log(tckms::log_level::debug, [](const tckms::log_event &) { throw 1; }));
   CHECK(!good(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context)).empty());
-  good(config.set_credentials_callback([](tckms::credentials_out &) -> bool { throw std::bad_alloc(); }));
+  good(config.set_credentials_callback([](tckms::credentials_out &) -> tckms::status { throw std::bad_alloc(); }));
   fails(good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
 
   tckms::custom_key key = custom_key(nullptr);
