@@ -30,6 +30,11 @@ impl ApiError {
         Self::new("MissingParameter", format!("The request is missing a required parameter `{name}`."))
     }
 
+    pub fn misspelt_parameter(name: &str, given: &str) -> Self {
+        let message = format!("The request is missing a required parameter `{name}`; `{given}` is another name.");
+        Self::new("MissingParameter", message)
+    }
+
     pub fn unknown_parameter(name: &str) -> Self {
         Self::new("UnknownParameter", format!("The parameter `{name}` is not recognized."))
     }

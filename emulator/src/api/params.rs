@@ -71,12 +71,12 @@ impl Params {
 
     /// Takes a parameter that must be present.
     pub fn required<T: Param>(&mut self, name: &str) -> Result<T, ApiError> {
-        self.optional(name)?.ok_or_else(|| ApiError::missing_parameter(&self.full_name(name)))
+        self.optional(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes a list of strings that must be present.
     pub fn required_strings(&mut self, name: &str) -> Result<Vec<String>, ApiError> {
-        self.strings(name)?.ok_or_else(|| ApiError::missing_parameter(&self.full_name(name)))
+        self.strings(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes a list of strings.
@@ -117,6 +117,14 @@ impl Params {
 
     fn full_name(&self, name: &str) -> String {
         format!("{}{name}", self.path)
+    }
+
+    /// Names the parameter that was probably meant to be this one.
+    fn missing(&self, name: &str) -> ApiError {
+        match self.fields.keys().find(|given| are_similar(given, name)) {
+            None => ApiError::missing_parameter(&self.full_name(name)),
+            Some(given) => ApiError::misspelt_parameter(&self.full_name(name), &self.full_name(given)),
+        }
     }
 
     fn wrong_type(&self, name: &str, kind: &str) -> ApiError {
@@ -177,6 +185,31 @@ impl Params {
         let (name, low, high) = (self.full_name(name), range.start(), range.end());
         ApiError::invalid_parameter(format!("The parameter `{name}` is {value}, not within {low} to {high}."))
     }
+}
+
+/// Whether one name is the other with a letter or two wrong, or is a part of it, whatever the case of the letters.
+fn are_similar(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    let is_part = a.len().min(b.len()) >= 3 && (a.contains(&b) || b.contains(&a));
+    is_part || edits_between(a.as_bytes(), b.as_bytes()) <= 2
+}
+
+/// How many bytes have to be inserted, removed or replaced (Levenshtein). More than 2 when the lengths say so already.
+fn edits_between(a: &[u8], b: &[u8]) -> usize {
+    if a.len().abs_diff(b.len()) > 2 {
+        return a.len().abs_diff(b.len());
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, byte) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(byte != other);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 /// Decodes a base64 parameter, or gives the error that `refuse` makes.
@@ -260,6 +293,20 @@ mod tests {
             tags.into_iter().for_each(|tag| tag.finish().unwrap());
             params.finish().unwrap();
         }
+    }
+
+    #[test]
+    fn a_misspelt_name_is_named() {
+        let message = |mut params: Params| params.required::<String>("Plaintext").err().unwrap().message;
+        for given in ["Plaintxt", "plaintext", "PlainText", "Plaintexts", "Plain"] {
+            let told = message(Params::from_body(format!(r#"{{"KeyId":"k","{given}":"x"}}"#).as_bytes()).unwrap());
+            assert!(told.contains("`Plaintext`") && told.contains(&format!("`{given}`")), "{told}");
+            assert_eq!(told, message(query(&format!("KeyId=k&{given}=x"))));
+        }
+        let told = message(query("KeyId=k&EncryptionContext=x"));
+        assert!(!told.contains("KeyId") && !told.contains("EncryptionContext"), "{told}");
+        let told = query("KeyIdz.0=k").required_strings("KeyIds").err().unwrap().message;
+        assert!(told.contains("`KeyIds`") && told.contains("`KeyIdz`"), "{told}");
     }
 
     #[test]
