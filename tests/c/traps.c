@@ -108,6 +108,29 @@ static void the_last_progress_is_the_whole(void) {
   tckms_keyring_free(keyring);
 }
 
+/* The state of a stream goes before its sizes: a stream that failed or ended says so, whatever is put into it. */
+static void a_stream_that_failed_or_ended_says_so(void) {
+  tckms_keyring *keyring = local_keyring(NULL);
+  tckms_stream *stream;
+  unsigned char out[4096];
+  size_t consumed, produced;
+  int done;
+  CHECK_OK(tckms_stream_new_seal(keyring, NULL, &stream));
+  CHECK_OK(tckms_stream_set_plaintext_size(stream, 3));
+  CHECK_STATUS(tckms_stream_update(stream, "four", 4, &consumed, out, sizeof out, &produced), TCKMS_ERR_PLAINTEXT_SIZE);
+  CHECK_STATUS(tckms_stream_update(stream, "four", 4, &consumed, out, sizeof out, &produced), TCKMS_ERR_INVALID_STATE);
+  CHECK_STATUS(tckms_stream_finish(stream, out, sizeof out, &produced, &done), TCKMS_ERR_INVALID_STATE);
+  tckms_stream_free(stream);
+  CHECK_OK(tckms_stream_new_seal(keyring, NULL, &stream));
+  CHECK_OK(tckms_stream_set_plaintext_size(stream, 3));
+  CHECK_OK(tckms_stream_update(stream, "two", 3, &consumed, out, sizeof out, &produced));
+  CHECK_OK(tckms_stream_finish(stream, out, sizeof out, &produced, &done));
+  CHECK_INT(done, 1);
+  CHECK_STATUS(tckms_stream_update(stream, "x", 1, &consumed, out, sizeof out, &produced), TCKMS_ERR_INVALID_STATE);
+  tckms_stream_free(stream);
+  tckms_keyring_free(keyring);
+}
+
 /* The ids of an earlier call were taken for those of a seal that asked nobody. */
 static void a_seal_from_the_cache_has_no_request(void) {
   tckms_client *client = emulator_client();
@@ -159,6 +182,7 @@ int main(void) {
   the_programs_own_side_has_a_category();
   the_last_progress_is_the_whole();
   a_seal_from_the_cache_has_no_request();
+  a_stream_that_failed_or_ended_says_so();
   null_is_an_argument_error();
   return checks_passed();
 }

@@ -91,6 +91,7 @@ impl SealStream {
     /// Takes plaintext and gives pieces of the message, as far as `output` has room.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         self.poison_on_error(|sealer| {
+            sealer.check_takes_plaintext()?;
             sealer.size.check_room(input.len())?;
             let (body, size) = sealer.body()?;
             let progress = body.update(input, output)?;
@@ -104,6 +105,7 @@ impl SealStream {
         self.poison_on_error(|sealer| {
             let mut progress = Progress::default();
             if !matches!(sealer.state, State::Ending(_)) {
+                sealer.check_takes_plaintext()?;
                 sealer.size.check_end()?;
                 let (body, _) = sealer.body()?;
                 progress.produced = body.drain(output);
@@ -135,10 +137,18 @@ impl SealStream {
         if matches!(self.state, State::Fresh) {
             self.state = State::Body(Body::start(&self.keyring, &self.context, &self.size)?);
         }
+        self.check_takes_plaintext()?;
         match &mut self.state {
             State::Body(body) => Ok((body, &mut self.size)),
+            _ => Err(Error::new(Status::InvalidState, "the stream has no body")),
+        }
+    }
+
+    fn check_takes_plaintext(&self) -> Result<()> {
+        match &self.state {
+            State::Fresh | State::Body(_) => Ok(()),
             State::Ending(_) => Err(Error::new(Status::InvalidState, "the message has ended")),
-            _ => Err(Error::new(Status::InvalidState, "the stream has failed before")),
+            State::Failed => Err(Error::new(Status::InvalidState, "the stream has failed before")),
         }
     }
 
