@@ -262,7 +262,7 @@ impl HeaderReader {
             return Err(malformed("has no wrapped data key"));
         }
         if count > most {
-            let message = format!("the message has {count} wrapped data keys, the keyring allows {most}");
+            let message = format!("the message has {count} wrapped data keys, at most {most} are allowed");
             return Err(Error::new(Status::TooManyDataKeys, message));
         }
         Ok(count)
@@ -330,7 +330,7 @@ impl HeaderReader {
             (UNFRAMED, _) => Err(malformed("has a frame length although it is not framed")),
             (_, 0) => Err(malformed("has frames of length 0")),
             (_, frame_len) if frame_len > most => {
-                let message = format!("the message has frames of {frame_len} bytes, the keyring allows {most}");
+                let message = format!("the message has frames of {frame_len} bytes, at most {most} are allowed");
                 Err(Error::new(Status::FrameTooLong, message))
             }
             (_, frame_len) => Ok(Content::Framed { frame_len }),
@@ -355,7 +355,7 @@ impl HeaderReader {
         }
         Err(Error::new(
             Status::HeaderTooLong,
-            format!("the header has at least {len} bytes, the keyring allows {most}"),
+            format!("the header has at least {len} bytes, at most {most} are allowed"),
         ))
     }
 }
