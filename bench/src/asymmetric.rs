@@ -10,9 +10,9 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::account::KEY_ID;
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::libtckms::KEY_ID;
 
 /// What is signed, again and again.
 const MESSAGE: &[u8] = b"a message whose digest is signed";

@@ -7,15 +7,12 @@ use std::{ptr, slice};
 use aws_lc_rs::digest::Digest;
 use libloading::Library;
 
+use crate::account::{KEY_ID, SECRET_ID, SECRET_KEY};
 use crate::asymmetric::message_digest;
 use crate::caller::Caller;
 use crate::error::Result;
 
-pub const KEY_ID: &CStr = c"23e80852-1e38-11e9-b129-5cb9019b4b01";
 const REGION: &CStr = c"ap-guangzhou";
-/// Of the lengths that real ones have; the server does not look at them.
-pub const SECRET_ID: &CStr = c"AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
-pub const SECRET_KEY: &CStr = c"Gu5t9xGARNpq86cd98joQYCN3EXAMPLE";
 
 #[repr(C)]
 struct Buffer {

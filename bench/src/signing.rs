@@ -10,11 +10,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::account::{KEY_ID, SECRET_ID, SECRET_KEY};
 use crate::bare::Bare;
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::http::RawRequest;
-use crate::libtckms::{KEY_ID, SECRET_ID, SECRET_KEY};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
