@@ -327,7 +327,9 @@ fn what_is_signed_with_each_algorithm_openssl_verifies() {
     let folder = Scratch::new();
     let message = "what is signed ".repeat(1000);
     let file = folder.write("message", &message);
-    let cases: [(&str, SignatureAlgorithm, Option<&[u8]>, &[&str]); 6] = [
+    /// Usage, algorithm, SM2 user id, and OpenSSL's options.
+    type Case<'a> = (&'a str, SignatureAlgorithm, Option<&'a [u8]>, &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
         ("ECC", EcdsaP256Sha256, None, &["-sha256"]),
         ("ECDSA384", EcdsaP384Sha384, None, &["-sha384"]),
         ("RSA_2048", RsaPssSha256, None, OPENSSL_VERIFIES[2].1),

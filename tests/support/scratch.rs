@@ -8,6 +8,8 @@ use super::target;
 pub struct Scratch(PathBuf);
 
 impl Scratch {
+    // Not a default value: a folder is made.
+    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("scratch-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
