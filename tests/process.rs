@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
-use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, output_of, release, root};
+use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, output_of, root};
 use tckms::Secret;
 use tckms::seal::{Context, KeyRequest, Keyring, WrappedKey, WrappingKey};
 
@@ -240,7 +240,7 @@ fn the_system_calls_of_the_documents_are_enough() {
 fn the_library_can_be_loaded_and_closed_again_and_again() {
     let emulator = Emulator::over_http(&["main"]);
     let program = GCC.build_with(&["-Wl,--as-needed"], "tests/c/process_unload.c", &Library::Shared);
-    let library = release("libtckms.so");
+    let library = dist("libtckms.so");
     let run = program.with(emulator.environment()).variable("TEST_LIBRARY", library.to_str().expect("UTF-8"));
     run.run().expect_nothing_but_passed_checks();
 }
