@@ -21,15 +21,15 @@ help:
 	@echo "make deb     Debian packages, into target/deb"
 	@echo "make spelling   typing errors in documents and comments"
 	@echo "make lint    formatting, clippy with warnings denied, and the graph of modules"
-	@echo "make header  write include/tckms.h anew from the source"
+	@echo "make header  generate include/tckms.h from the source"
 	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does so too)"
-	@echo "make symbols, make abi, make licences   write anew what packaging/ and tests/abi/ say of the library"
+	@echo "make symbols, make abi, make licences   update what packaging/ and tests/abi/ say of the library"
 	@echo "make dist    tarballs, Debian packages and RPM packages for glibc 2.17 and later, into target/release-artifacts"
 	@echo "make dist-check    what a release has to pass beside the tests: packaging, offline and equal builds"
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
 	@echo "make live-test   ask the real service what is documented of it; LIVE_TEST_OPTIONS=--help tells what is needed"
 	@echo "make bench   measure, beside a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
-	@echo "make plots   draw docs/performance anew from the figures of the last make bench"
+	@echo "make plots   draw docs/performance from the figures of the last make bench"
 
 build:
 	scripts/setup.sh --check build

@@ -404,7 +404,7 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
   return ended(tckms_config_add_fallback_credentials(config, other));
 }
 
-/* A handle of Go is a number, and the userdata of C a pointer that nobody follows. */
+/* A handle of Go is a number, and the userdata of C a pointer that is never followed. */
 
 static void on_log(void *userdata, const tckms_log_event *event) {
   tckmsGoLog((uintptr_t)userdata, (tckms_log_event *)event);

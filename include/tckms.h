@@ -1099,7 +1099,7 @@ tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
  * they wait for, and all later ones return it without sending anything. It cannot be undone.
  *
  * Cancel a client that was made for this purpose with tckms_client_derive() or
- * tckms_client_derive_timeout_ms(): the client that it was derived from goes on. Clients that were
+ * tckms_client_derive_timeout_ms(): the client that it was derived from is not affected. Clients that were
  * derived from the canceled one are canceled as well, and so are keyrings and streams when they ask
  * a CMK that was added with it.
  *
@@ -1111,7 +1111,8 @@ tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
  * Threads: from any thread, while other threads are inside calls with the client. Not from a signal
  * handler.
  */
-TCKMS_WARN_UNUSED tckms_status tckms_client_cancel(const tckms_client *client);
+TCKMS_WARN_UNUSED
+tckms_status tckms_client_cancel(const tckms_client *client);
 
 /**
  * Frees a client. Connections are closed and credentials wiped when the last of the clients that
@@ -2280,7 +2281,7 @@ tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
  *
  * A data key serves messages with the very same context only: a context with a value of its own for
  * each message makes the cache useless. Streams use it when their size or a bound was set. A key is
- * renewed before it is too old; while the service is unable, the old one goes on until its age, and
+ * renewed before it is too old; while the service is unable, the old one is used until its age, and
  * never beyond. A forked child begins with an empty cache.
  */
 TCKMS_WARN_UNUSED

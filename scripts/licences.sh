@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes anew, by cargo-about and cargo-cyclonedx, what the library is made of:
+# Generates, with cargo-about and cargo-cyclonedx, what the library is made of:
 #
 #   packaging/THIRD-PARTY-LICENSES.txt            the licences of the crates in the library
 #   packaging/THIRD-PARTY-LICENSES-emulator.txt   the same of the emulator
@@ -15,7 +15,7 @@ command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
 licences() {
   # Not over the network: the licence of a crate is in the crate.
   cargo about generate --offline --locked --fail -c packaging/about.toml -m "$1" ${3:-} packaging/about.hbs -o "$2"
-  # Trailing blanks and the carriage returns of some files help nobody.
+  # Trailing blanks and the carriage returns of some files are of no use.
   sed -i 's/[[:space:]]*$//' "$2"
 }
 licences Cargo.toml packaging/THIRD-PARTY-LICENSES.txt "--features wipe-on-free"

@@ -1,4 +1,4 @@
-//! Text for a terminal or a log: without the characters that act on either, whoever wrote them.
+//! Text for a terminal or a log: without the characters that control either.
 
 use std::borrow::Cow;
 use std::fmt::Write;

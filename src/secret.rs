@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::wipe;
 
-/// Bytes that nobody else may see: a secret key, a token, a plaintext, a data key, or a message that holds one.
+/// Bytes that must stay secret: a secret key, a token, a plaintext, a data key, or a message that holds one.
 ///
 /// Wiped when dropped. It never reallocates behind the caller's back without wiping the old block, and it has
 /// no `Debug`, so that no log or error text can print it by accident.

@@ -147,7 +147,7 @@ fn described_by_the_header(folder: &Scratch) -> PathBuf {
     compile.current_dir(folder.path()).args(["-g", "-O0", "-shared", "-fPIC", "-w"]);
     compile.arg(format!("-Wl,-soname,{}", soname()));
     compile.arg(format!("-Wl,--version-script={}", root().join("packaging/tckms.map").display()));
-    // The folder of the build is nobody's business.
+    // The folder of the build is not part of the interface.
     compile.arg(format!("-ffile-prefix-map={}=.", folder.path().display()));
     compile.arg(format!("-ffile-prefix-map={}=.", root().display()));
     output_of(compile.arg("-I").arg(root().join("include")).arg(&source).arg("-o").arg(&library));

@@ -149,7 +149,7 @@ in_three_ways! {
         program.with(Vec::new()).under_valgrind(valgrind).run()
     }
 
-    /// In an environment of traps: whoever followed one of these variables would fail, or write somewhere.
+    /// In an environment of traps: code that follows one of these variables fails, or writes somewhere.
     environment(compiler, valgrind) {
         let emulator = Emulator::over_https(&["main"]);
         let foreign = Emulator::over_https(&[]);

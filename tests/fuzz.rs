@@ -25,7 +25,7 @@ fn built() -> &'static Path {
     })
 }
 
-/// cargo-fuzz would write it anew without a word.
+/// cargo-fuzz would rewrite it silently.
 fn expect_lock_file_to_be_current() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"]);

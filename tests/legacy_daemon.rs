@@ -168,7 +168,7 @@ fn it_detaches_serves_reloads_and_ends() {
         assert_eq!(site.ask("no-blob\n"), "ERR TCKMS_ERR_INVALID_CIPHERTEXT\n");
         assert_eq!(site.ask("\n"), "ERR TCKMS_ERR_MALFORMED_BLOB\n");
 
-        // A client that says nothing, and one that goes away, are in nobody's way.
+        // A client that says nothing, and one that goes away, do not disturb the others.
         let silent = UnixStream::connect(site.socket()).unwrap();
         drop(UnixStream::connect(site.socket()).unwrap());
         assert_eq!(site.ask(&request), expected());

@@ -31,7 +31,7 @@ struct Encrypted {
     request_id: String,
 }
 
-/// A bare loop that makes each request anew.
+/// A bare loop that makes and signs each request.
 pub struct SigningLoop {
     bare: Bare,
     host: String,

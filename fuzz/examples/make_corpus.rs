@@ -1,4 +1,4 @@
-//! Makes the corpus anew: `cargo run --manifest-path fuzz/Cargo.toml --example make_corpus`.
+//! Generates the corpus: `cargo run --manifest-path fuzz/Cargo.toml --example make_corpus`.
 //!
 //! Small messages of every kind, all under one data key, and for the stream decoder each with several ways to go
 //! through.

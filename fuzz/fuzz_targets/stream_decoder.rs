@@ -38,7 +38,7 @@ fn keyring(controls: &Controls) -> Keyring {
 
 /// Nothing is released that was not sealed, wherever the stream ends.
 fn expect_authentic(out: &[u8]) {
-    assert!(plaintext(out.len()) == out, "{} bytes came out that nobody sealed", out.len());
+    assert!(plaintext(out.len()) == out, "{} bytes came out that were not sealed", out.len());
 }
 
 /// A stream that has no rules of its own opens what tckms_open() opens, and nothing else.

@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// Ends the running calls of this client and of those derived from it, and refuses all later ones, with
-    /// [`Status::Canceled`]. The client that it was derived from goes on.
+    /// [`Status::Canceled`]. The client that it was derived from is not affected.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -165,7 +165,7 @@ impl Client {
         self.counted("Decrypt", key_id, decrypt)
     }
 
-    /// Encrypts a CiphertextBlob anew, under another CMK or, without a `key_id`, under the same. The plaintext stays
+    /// Re-encrypts a CiphertextBlob, under another CMK or, without a `key_id`, under the same. The plaintext stays
     /// inside the service.
     pub fn reencrypt(
         &self,

@@ -204,7 +204,7 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
 ///
 /// A data key serves messages with the very same context only: a context with a value of its own for
 /// each message makes the cache useless. Streams use it when their size or a bound was set. A key is
-/// renewed before it is too old; while the service is unable, the old one goes on until its age, and
+/// renewed before it is too old; while the service is unable, the old one is used until its age, and
 /// never beyond. A forked child begins with an empty cache.
 #[must_use]
 #[unsafe(no_mangle)]

@@ -41,8 +41,8 @@ async fn connect_to_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         if more && let Some(address) = addresses.next() {
             attempts.spawn(connect_to(address));
         }
-        let patience = if attempts.len() < AT_ONCE && addresses.len() > 0 { STAGGER } else { Duration::MAX };
-        match tokio::time::timeout(patience, attempts.join_next()).await {
+        let wait = if attempts.len() < AT_ONCE && addresses.len() > 0 { STAGGER } else { Duration::MAX };
+        match tokio::time::timeout(wait, attempts.join_next()).await {
             Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
             Ok(Some(Ok(Err(error)))) => first_error = first_error.or(Some(error)),
             Ok(Some(Err(panic))) => first_error = first_error.or(Some(io::Error::other(panic))),

@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
 
     #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block has `layout.size()` bytes and nobody uses it any more.
+        // SAFETY: the block has `layout.size()` bytes and nothing uses it any more.
         unsafe {
             super::wipe::wipe(block, layout.size());
             if memory_reserve::contains(block) {

@@ -1,4 +1,4 @@
-/* What the service may send instead of the right signature, and what nobody knows of it: each ends in a status, or works. */
+/* What the service may send instead of the right signature, and what is not known of it: each ends in a status, or works. */
 #include "check.h"
 
 #include "admin.h"

@@ -24,7 +24,7 @@ static const char NOT_UTF8[] = "\xff\xfe";
 
 static int listener;
 static tckms_client *client;
-/* Here nobody listens: what passes the checks fails to connect, and so shows that it passed. */
+/* Nothing listens here: what passes the checks fails to connect, and so shows that it passed. */
 static tckms_client *unreachable;
 
 static void refused_at(tckms_status got, tckms_status expected, const char *hint, const char *text, int line) {

@@ -114,7 +114,7 @@ static inline void check_status_at(tckms_status got, tckms_status expected, cons
 #define CHECK_STATUS(call, status) check_status_at((call), (status), #call, __FILE__, __LINE__)
 #define CHECK_OK(call) CHECK_STATUS(call, TCKMS_OK)
 
-/* What an output holds before a call must not matter: this would crash whoever reads or frees it. */
+/* What an output holds before a call must not matter: reading or freeing this would crash. */
 static inline tckms_buffer garbage(void) {
   tckms_buffer buffer;
   buffer.data = (uint8_t *)(uintptr_t)0xdead;

@@ -83,7 +83,7 @@ static void expect_no_secret_in(const char *text) {
   EXPECT(strstr(text, "TC3-HMAC-SHA256") == NULL && strstr(text, "Signature=") == NULL);
 }
 
-/* Bytes that the service chose and nobody else may learn. */
+/* Bytes that the service chose, and that must stay secret. */
 static void expect_unheard(const uint8_t *bytes, size_t len) {
   char text[128];
   base64(bytes, len, text);

@@ -187,7 +187,7 @@ static void calls_work_without_standard_descriptors(void) {
   tckms_client_free(client);
 }
 
-/* The same without a fork: nobody told the library, and its own thread is still there. */
+/* The same without a fork: the library is not told, and its own thread is still there. */
 static void close_everything_under_a_client(void *client) {
   struct host_file files[HOST_FILES];
   const char *folder = given("TEST_FOLDER");
@@ -325,7 +325,7 @@ static void a_client_made_before_a_chroot_works_in_it(void) {
 }
 
 int main(void) {
-  /* What was inherited is in nobody's way. */
+  /* What was inherited does no harm. */
   close_from(3);
   a_daemon_works_and_no_file_of_its_own_is_touched();
   calls_work_without_standard_descriptors();

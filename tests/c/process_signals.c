@@ -123,7 +123,7 @@ static void *keep_calling(void *argument) {
   return NULL;
 }
 
-/* A client whose connections do not last: each call has to look up the name anew. */
+/* A client whose connections do not last: each call has to look up the name again. */
 static tckms_client *client_that_looks_up_names(void) {
   tckms_config *config = emulator_config();
   CHECK_OK(tckms_config_set_endpoint(config, endpoint_with_a_name()));

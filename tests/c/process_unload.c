@@ -27,7 +27,7 @@ static void check_at(int holds, const char *text, int line) {
 
 #define CHECK(condition) check_at((condition) ? 1 : 0, #condition, __LINE__)
 
-/* The functions, found anew each time. */
+/* The functions, looked up each time. */
 struct library {
   void *handle;
   tckms_status (*client_new_from_env)(tckms_client **);

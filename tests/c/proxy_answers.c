@@ -195,7 +195,7 @@ static void a_timeout_is_named_with_its_length(void) {
   config = config_for(endpoint);
   CHECK_OK(tckms_config_set_total_timeout_ms(config, 200));
   CHECK_HAS(message_of(config, TCKMS_ERR_TIMED_OUT), "total timeout: 200 ms");
-  /* A handshake that nobody answers. */
+  /* A handshake without an answer. */
   memmove(endpoint + 5, endpoint + 4, strlen(endpoint + 4) + 1);
   endpoint[4] = 's';
   config = config_for(endpoint);

@@ -235,7 +235,7 @@ static void a_wait_for_a_public_key_is_canceled(void) {
   tckms_client_free(fetching);
 }
 
-/* The kernel takes the connection, and nobody ever reads from it. */
+/* The kernel takes the connection, and nothing ever reads from it. */
 static void a_server_that_never_answers_ends_with_the_total_timeout(void) {
   char endpoint[64];
   int listener = listening_socket(endpoint, sizeof endpoint);
@@ -541,7 +541,7 @@ static const struct {
   tckms_status allowed_status;
   int allowed_attempts;
 } CREATIONS[] = {
-    /* The service has made the key, and nobody said so. Sent again, it finds the alias taken. */
+    /* The service has made the key, and the reply was lost. Sent again, it finds the alias taken. */
     {"{\"kind\":\"close_after_reading\"}", TCKMS_ERR_CONNECTION_LOST, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
     {"{\"kind\":\"reset_reply\",\"after_bytes\":10}", TCKMS_ERR_CONNECTION_LOST, 1, 1,
      TCKMS_ERR_ALIAS_EXISTS, 2},

@@ -88,7 +88,7 @@ static inline int accept_one(struct server *server) {
   waiting.fd = server->listener;
   waiting.events = POLLIN;
   if (poll(&waiting, 1, 60000) != 1) {
-    check_failed(__FILE__, __LINE__, "the script has replies left, and nobody asks for them");
+    check_failed(__FILE__, __LINE__, "the script has replies left, and no request asks for them");
   }
   connection = accept(server->listener, NULL, NULL);
   CHECK(connection >= 0);
@@ -199,7 +199,7 @@ static inline void server_start(struct server *server, const struct reply *scrip
   CHECK_INT(pthread_create(&server->thread, NULL, play_script, server), 0);
 }
 
-/* Returns when the script has been played to its end, and checks that nobody asked for more. */
+/* Returns when the script has ended, and checks that there was no further request. */
 static inline void server_stop(struct server *server) {
   CHECK_INT(pthread_join(server->thread, NULL), 0);
   CHECK(!somebody_connected(server->listener));

@@ -88,7 +88,7 @@ static int follow(void *userdata, uint64_t done, uint64_t total) {
   return progress->stop_at_the_end && done == total;
 }
 
-/* Also from a pipe, whose length nobody knows before its end. Stopping then is too late. */
+/* Also from a pipe, whose length is not known before its end. Stopping then is too late. */
 static void the_last_progress_is_the_whole(void) {
   struct progress progress = {0, 0, 1};
   tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
@@ -131,7 +131,7 @@ static void a_stream_that_failed_or_ended_says_so(void) {
   tckms_keyring_free(keyring);
 }
 
-/* The ids of an earlier call were taken for those of a seal that asked nobody. */
+/* The ids of an earlier call were taken for those of a seal that sent no request. */
 static void a_seal_from_the_cache_has_no_request(void) {
   tckms_client *client = emulator_client();
   tckms_keyring *keyring = tckms_keyring_new();

@@ -171,7 +171,7 @@ fn a_throttling_kms_is_survived_until_the_age_and_not_beyond() {
         let calls = client.calls();
         let served = expect_to_last_until_the_age(&emulator, action, work);
         assert!(served > 20, "{action}: {served} times");
-        // The first call, the last one, and each refusal ask. In between a renewal was tried, and harmed nobody.
+        // The first call, the last one, and each refusal ask. In between a renewal was tried, and did no harm.
         let renewals = client.calls() - calls - 2 - 20;
         assert!((1..10).contains(&renewals), "{action}: {renewals} renewals");
     }

@@ -29,7 +29,7 @@ fn what_is_sealed_under_a_cmk_is_opened_with_it() {
         let before = client.calls();
         assert_eq!(keyring(&client, emulator.key_id("two")).open(&message, ""), Err(Status::NoMatchingKey));
         assert_eq!(one.open(&message, r#"{"a":"other"}"#), Err(Status::ContextMismatch));
-        assert_eq!(client.calls(), before, "nobody was asked");
+        assert_eq!(client.calls(), before, "no request was sent");
     }
 }
 

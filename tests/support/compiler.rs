@@ -115,6 +115,6 @@ fn rpath(folder: &Path) -> impl AsRef<OsStr> {
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    // A linker's warnings are no errors, and nobody should see them either.
+    // A linker's warnings are no errors, and users should not see them either.
     assert!(output.stderr.is_empty(), "{command:?} warned:\n{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -10,7 +10,7 @@ use super::{Library, release, root, target, tool};
 pub struct Prefix(PathBuf);
 
 impl Prefix {
-    /// Makes it anew under a name that stays: Go keeps what it has compiled together with the folder's name.
+    /// Makes it again under the same name: Go keeps what it has compiled together with the folder's name.
     pub fn named(name: &str, library: &Library) -> Self {
         let path = target().join("tmp").join(name);
         let _ = fs::remove_dir_all(&path);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Program, Scratch, tool};
 
 /// Longer than any program takes, also under valgrind on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const RUN_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// valgrind's exit status for what it found, which no program of ours uses.
 const VALGRIND_FOUND: &str = "99";
@@ -137,9 +137,9 @@ fn wait(mut child: Child) -> ExitStatus {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return status;
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > RUN_TIMEOUT {
             child.kill().expect("a child can be killed");
-            panic!("the program was still running after {} s", PATIENCE.as_secs());
+            panic!("the program was still running after {} s", RUN_TIMEOUT.as_secs());
         }
         thread::sleep(Duration::from_millis(5));
     }

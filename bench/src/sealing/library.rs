@@ -195,7 +195,7 @@ impl Library {
 
 impl Drop for Library {
     fn drop(&mut self) {
-        // SAFETY: nobody uses the keyring any more.
+        // SAFETY: nothing uses the keyring any more.
         unsafe { (self.keyring_free)(self.keyring) }
     }
 }

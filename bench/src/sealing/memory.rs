@@ -1,4 +1,4 @@
-//! Memory that nobody has touched yet, as a function meets it that returns its result.
+//! Memory that was not touched before, as a function that returns its result gets it.
 
 use std::ptr;
 
@@ -35,7 +35,7 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        // SAFETY: it was mapped with this length, and nobody has it any more.
+        // SAFETY: it was mapped with this length, and nothing uses it any more.
         unsafe { libc::munmap(self.start.cast(), self.len) };
     }
 }

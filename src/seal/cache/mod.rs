@@ -1,7 +1,7 @@
 //! Data keys that serve more than one message, so that a fleet's load on the key service stays small.
 //!
 //! Each process has caches of its own: a forked child forgets what it inherited, for two processes must not use up one
-//! budget, and a lock on a shelf may have been held by a thread that the child does not have.
+//! budget, and a lock of a cache may have been held by a thread that the child does not have.
 
 pub(super) mod lru;
 
