@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::sanitize::excerpt;
+use crate::seal::format::length_prefix::{self, push_number, push_part};
 use crate::status::Status;
 
 /// Longest context that is written, in bytes of its JSON form: the service takes 1024 characters.
@@ -109,10 +110,9 @@ impl Context {
         if self.is_empty() {
             return Ok(());
         }
-        push_u16(out, self.0.len())?;
+        push_number(out, self.0.len(), too_long)?;
         for text in self.0.iter().flat_map(|(key, value)| [key, value]) {
-            push_u16(out, text.len())?;
-            out.extend_from_slice(text.as_bytes());
+            push_part(out, text.as_bytes(), too_long)?;
         }
         Ok(())
     }
@@ -177,12 +177,8 @@ impl Context {
     }
 }
 
-fn push_u16(out: &mut Vec<u8>, number: usize) -> Result<()> {
-    let number = u16::try_from(number).map_err(|_| {
-        Error::new(Status::ContextTooLong, format!("the context has a part of {number}, 65535 is the most"))
-    })?;
-    out.extend_from_slice(&number.to_be_bytes());
-    Ok(())
+fn too_long(len: usize) -> Error {
+    Error::new(Status::ContextTooLong, format!("the context has a part of {len}, {} is the most", length_prefix::MAX))
 }
 
 fn take_u16(bytes: &mut &[u8]) -> Result<usize> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::seal::format::content_key::{IV_LEN, TAG_LEN};
 use crate::seal::format::context::{Context, PUBLIC_KEY};
+use crate::seal::format::length_prefix::{self, push_number, push_part};
 use crate::seal::format::limits::Limits;
 use crate::seal::format::message_id::{MESSAGE_ID_LEN, MessageId};
 use crate::seal::format::suite::{COMMIT_KEY_LEN, CommitmentPolicy, Derived, Suite};
@@ -34,27 +35,21 @@ pub(crate) fn fields(context: &Context, wrapped_keys: &[WrappedKey]) -> Result<V
     let mut pairs = Vec::new();
     context.write(&mut pairs)?;
     let mut fields = Vec::with_capacity(4 + pairs.len() + 512 * wrapped_keys.len());
-    push(&mut fields, &pairs)?;
-    fields.extend_from_slice(&u16_of(wrapped_keys.len())?);
+    push_part(&mut fields, &pairs, too_long)?;
+    push_number(&mut fields, wrapped_keys.len(), too_long)?;
     for key in wrapped_keys {
-        push(&mut fields, key.provider_id.as_bytes())?;
-        push(&mut fields, &key.provider_info)?;
-        push(&mut fields, &key.blob)?;
+        push_part(&mut fields, key.provider_id.as_bytes(), too_long)?;
+        push_part(&mut fields, &key.provider_info, too_long)?;
+        push_part(&mut fields, &key.blob, too_long)?;
     }
     Ok(fields)
 }
 
-fn push(out: &mut Vec<u8>, part: &[u8]) -> Result<()> {
-    out.extend_from_slice(&u16_of(part.len())?);
-    out.extend_from_slice(part);
-    Ok(())
-}
-
-fn u16_of(number: usize) -> Result<[u8; 2]> {
-    u16::try_from(number).map(u16::to_be_bytes).map_err(|_| {
-        let message = format!("a part of the header has a length of {number}, 65535 is the most");
-        Error::new(Status::InvalidLength, message)
-    })
+fn too_long(len: usize) -> Error {
+    Error::new(
+        Status::InvalidLength,
+        format!("a part of the header has a length of {len}, {} is the most", length_prefix::MAX),
+    )
 }
 
 /// The length of a new header with these fields.

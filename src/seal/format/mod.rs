@@ -4,6 +4,7 @@ pub(super) mod content_key;
 pub(super) mod context;
 pub(super) mod frame;
 pub(super) mod header;
+mod length_prefix;
 pub(super) mod limits;
 pub(super) mod message_id;
 pub(super) mod signature;
