@@ -1099,9 +1099,9 @@ tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
  * they wait for, and all later ones return it without sending anything. It cannot be undone.
  *
  * Cancel a client that was made for this purpose with tckms_client_derive() or
- * tckms_client_derive_timeout_ms(): the client that it was derived from is not affected. Clients that were
- * derived from the canceled one are canceled as well, and so are keyrings and streams when they ask
- * a CMK that was added with it.
+ * tckms_client_derive_timeout_ms(): the client that it was derived from is not affected.
+ * Clients that were derived from the canceled one are canceled as well, and so are keyrings
+ * and streams when they ask a CMK that was added with it.
  *
  * @param client  The client. It still has to be freed, after its calls have returned.
  * @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
@@ -1111,8 +1111,7 @@ tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
  * Threads: from any thread, while other threads are inside calls with the client. Not from a signal
  * handler.
  */
-TCKMS_WARN_UNUSED
-tckms_status tckms_client_cancel(const tckms_client *client);
+TCKMS_WARN_UNUSED tckms_status tckms_client_cancel(const tckms_client *client);
 
 /**
  * Frees a client. Connections are closed and credentials wiped when the last of the clients that

@@ -119,9 +119,9 @@ pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
 /// they wait for, and all later ones return it without sending anything. It cannot be undone.
 ///
 /// Cancel a client that was made for this purpose with tckms_client_derive() or
-/// tckms_client_derive_timeout_ms(): the client that it was derived from is not affected. Clients that were
-/// derived from the canceled one are canceled as well, and so are keyrings and streams when they ask
-/// a CMK that was added with it.
+/// tckms_client_derive_timeout_ms(): the client that it was derived from is not affected.
+/// Clients that were derived from the canceled one are canceled as well, and so are keyrings
+/// and streams when they ask a CMK that was added with it.
 ///
 /// @param client  The client. It still has to be freed, after its calls have returned.
 /// @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
