@@ -67,12 +67,22 @@ const (
 	ErrInvalidState Status = C.TCKMS_ERR_INVALID_STATE
 	// ErrOverlap: Two arguments overlap in memory, and one of them is written.
 	ErrOverlap Status = C.TCKMS_ERR_OVERLAP
+	// ErrInvalidBranchID: A branch id is not 1 to 64 letters, digits and characters of "._-".
+	ErrInvalidBranchID Status = C.TCKMS_ERR_INVALID_BRANCH_ID
+	// ErrInvalidBranchRecord: A text is not one of branch records, or its records are of another format, region or CMK.
+	ErrInvalidBranchRecord Status = C.TCKMS_ERR_INVALID_BRANCH_RECORD
 	// ErrCanceled: The program stopped the call.
 	ErrCanceled Status = C.TCKMS_ERR_CANCELED
 	// ErrDescriptorFailed: Reading from or writing to a descriptor failed.
 	ErrDescriptorFailed Status = C.TCKMS_ERR_DESCRIPTOR_FAILED
 	// ErrCustomKeyFailed: A callback of a custom key failed without a status of this library, or gave nothing.
 	ErrCustomKeyFailed Status = C.TCKMS_ERR_CUSTOM_KEY_FAILED
+	// ErrBranchFileFailed: A file of branch records cannot be read or written, or is not a file that can be trusted.
+	ErrBranchFileFailed Status = C.TCKMS_ERR_BRANCH_FILE_FAILED
+	// ErrBranchStoreFailed: A callback of a store of branch records failed, took too long, or gave nothing.
+	ErrBranchStoreFailed Status = C.TCKMS_ERR_BRANCH_STORE_FAILED
+	// ErrBranchSupplierFailed: A callback that names the branch of a context failed, or named none.
+	ErrBranchSupplierFailed Status = C.TCKMS_ERR_BRANCH_SUPPLIER_FAILED
 	// ErrMalformedCredentials: A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
 	ErrMalformedCredentials Status = C.TCKMS_ERR_MALFORMED_CREDENTIALS
 	// ErrNoCredentials: No credentials were configured or found.
@@ -297,6 +307,10 @@ const (
 	ErrTruncated Status = C.TCKMS_ERR_TRUNCATED
 	// ErrTrailingData: Something follows the end of the message.
 	ErrTrailingData Status = C.TCKMS_ERR_TRAILING_DATA
+	// ErrBranchNotAllowed: The message names a branch that the keyring does not allow for it.
+	ErrBranchNotAllowed Status = C.TCKMS_ERR_BRANCH_NOT_ALLOWED
+	// ErrBranchRecordMissing: The message only refers to its branch key, and no record of that key is known.
+	ErrBranchRecordMissing Status = C.TCKMS_ERR_BRANCH_RECORD_MISSING
 	// ErrInternal: A fault inside the library. Please report it with the error's message.
 	ErrInternal Status = C.TCKMS_ERR_INTERNAL
 	// ErrOutOfMemory: There is no memory for a block of the size that the caller's input needs.

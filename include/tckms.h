@@ -354,6 +354,10 @@ typedef enum tckms_status {
   TCKMS_ERR_INVALID_STATE = 136,
   /** Two arguments overlap in memory, and one of them is written. */
   TCKMS_ERR_OVERLAP = 137,
+  /** A branch id is not 1 to 64 letters, digits and characters of `._-`. */
+  TCKMS_ERR_INVALID_BRANCH_ID = 140,
+  /** A text is not one of branch records, or its records are of another format, region or CMK. */
+  TCKMS_ERR_INVALID_BRANCH_RECORD = 141,
   /**
    * A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
    */
@@ -611,12 +615,25 @@ typedef enum tckms_status {
   TCKMS_ERR_TRUNCATED = 719,
   /** Something follows the end of the message. */
   TCKMS_ERR_TRAILING_DATA = 720,
+  /** The message names a branch that the keyring does not allow for it. */
+  TCKMS_ERR_BRANCH_NOT_ALLOWED = 725,
+  /** The message only refers to its branch key, and no record of that key is known. */
+  TCKMS_ERR_BRANCH_RECORD_MISSING = 726,
   /** The program stopped the call. */
   TCKMS_ERR_CANCELED = 801,
   /** Reading from or writing to a descriptor of the program failed. */
   TCKMS_ERR_DESCRIPTOR_FAILED = 802,
   /** A callback of a custom key failed without a status of this library, or gave nothing. */
   TCKMS_ERR_CUSTOM_KEY_FAILED = 803,
+  /** A file of branch records cannot be read or written, or is not a file that can be trusted. */
+  TCKMS_ERR_BRANCH_FILE_FAILED = 810,
+  /** A callback of a store of branch records failed, took too long, or gave nothing. */
+  TCKMS_ERR_BRANCH_STORE_FAILED = 811,
+  /**
+   * A callback that names the branch of a context failed without a status of this library, or named
+   * none.
+   */
+  TCKMS_ERR_BRANCH_SUPPLIER_FAILED = 812,
   /** A fault inside the library. Please report it with the error's message. */
   TCKMS_ERR_INTERNAL = 901,
   /** There is no memory for a block of the size that the caller's input needs. */

@@ -78,6 +78,10 @@ pub enum Status {
     InvalidState = 136,
     /// Two arguments overlap in memory, and one of them is written.
     Overlap = 137,
+    /// A branch id is not 1 to 64 letters, digits and characters of `._-`.
+    InvalidBranchId = 140,
+    /// A text is not one of branch records, or its records are of another format, region or CMK.
+    InvalidBranchRecord = 141,
 
     /// A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
     MalformedCredentials = 201,
@@ -317,6 +321,10 @@ pub enum Status {
     Truncated = 719,
     /// Something follows the end of the message.
     TrailingData = 720,
+    /// The message names a branch that the keyring does not allow for it.
+    BranchNotAllowed = 725,
+    /// The message only refers to its branch key, and no record of that key is known.
+    BranchRecordMissing = 726,
 
     /// The program stopped the call.
     Canceled = 801,
@@ -324,6 +332,13 @@ pub enum Status {
     DescriptorFailed = 802,
     /// A callback of a custom key failed without a status of this library, or gave nothing.
     CustomKeyFailed = 803,
+    /// A file of branch records cannot be read or written, or is not a file that can be trusted.
+    BranchFileFailed = 810,
+    /// A callback of a store of branch records failed, took too long, or gave nothing.
+    BranchStoreFailed = 811,
+    /// A callback that names the branch of a context failed without a status of this library, or named
+    /// none.
+    BranchSupplierFailed = 812,
 
     /// A fault inside the library. Please report it with the error's message.
     Internal = 901,
@@ -518,6 +533,18 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         FINAL,
     ),
     (Status::InvalidPem, c"TCKMS_ERR_INVALID_PEM", c"the PEM text holds no RSA key of the expected kind", FINAL),
+    (
+        Status::InvalidBranchId,
+        c"TCKMS_ERR_INVALID_BRANCH_ID",
+        c"a branch id is 1 to 64 letters, digits and characters of ._-",
+        FINAL,
+    ),
+    (
+        Status::InvalidBranchRecord,
+        c"TCKMS_ERR_INVALID_BRANCH_RECORD",
+        c"the text is not one of branch records that can be used here",
+        FINAL,
+    ),
     (Status::NoUsableKey, c"TCKMS_ERR_NO_USABLE_KEY", c"the keyring has no key for this", FINAL),
     (Status::PlaintextSize, c"TCKMS_ERR_PLAINTEXT_SIZE", c"the plaintext has another size than was set", FINAL),
     (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames", FINAL),
@@ -800,6 +827,18 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::SignatureInvalid, c"TCKMS_ERR_SIGNATURE_INVALID", c"a signature is not valid", FINAL),
     (Status::Truncated, c"TCKMS_ERR_TRUNCATED", c"the message is cut off", FINAL),
     (Status::TrailingData, c"TCKMS_ERR_TRAILING_DATA", c"something follows the message", FINAL),
+    (
+        Status::BranchNotAllowed,
+        c"TCKMS_ERR_BRANCH_NOT_ALLOWED",
+        c"the keyring does not allow the message's branch",
+        FINAL,
+    ),
+    (
+        Status::BranchRecordMissing,
+        c"TCKMS_ERR_BRANCH_RECORD_MISSING",
+        c"no record of the message's branch key is known",
+        FINAL,
+    ),
     (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the program stopped the call", FINAL),
     (
         Status::DescriptorFailed,
@@ -808,6 +847,14 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         FINAL,
     ),
     (Status::CustomKeyFailed, c"TCKMS_ERR_CUSTOM_KEY_FAILED", c"a callback of a custom key failed", FINAL),
+    (Status::BranchFileFailed, c"TCKMS_ERR_BRANCH_FILE_FAILED", c"a file of branch records cannot be used", FINAL),
+    (Status::BranchStoreFailed, c"TCKMS_ERR_BRANCH_STORE_FAILED", c"a store of branch records failed", RETRY),
+    (
+        Status::BranchSupplierFailed,
+        c"TCKMS_ERR_BRANCH_SUPPLIER_FAILED",
+        c"a callback that names branches failed",
+        FINAL,
+    ),
     (Status::Internal, c"TCKMS_ERR_INTERNAL", c"a fault inside the library", FINAL),
     (Status::OutOfMemory, c"TCKMS_ERR_OUT_OF_MEMORY", c"no memory for a block of this size", FINAL),
 ];

@@ -16,6 +16,9 @@ mod message_reader;
 mod message_writer;
 
 pub use cache::{CACHE_AGE_MAX, CACHE_ENTRIES_MAX, CACHE_MESSAGES_MAX, Cache, CacheLimits};
+pub use format::branch_id::{BRANCH_ID_MAX, BranchId};
+pub use format::branch_record::{BRANCH_RECORDS_MAX, BranchRecord, BranchRecords};
+pub use format::branch_wrap::{BranchForm, TENCENT_KMS_HIERARCHY_PROVIDER_ID};
 pub use format::context::Context;
 pub use format::limits::{FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX};
 pub use format::suite::CommitmentPolicy;
@@ -25,6 +28,7 @@ pub use io::open_stream::OpenStream;
 pub(crate) use io::pipeline::{JobControl, ProgressCallback, Stopped};
 pub use io::progress::Progress;
 pub use io::seal_stream::SealStream;
+pub use keys::branch::record_file::{create_branch_file, update_branch_file};
 pub(crate) use keys::callback::{CallbackKey, KeyCallbacks, check_provider_id};
 pub use keys::keyring::Keyring;
 pub use keys::kms::TENCENT_KMS_PROVIDER_ID;

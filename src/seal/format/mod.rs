@@ -1,5 +1,8 @@
 //! The bytes of a message, and what keeps them secret and unchanged.
 
+pub(super) mod branch_id;
+pub(super) mod branch_record;
+pub(super) mod branch_wrap;
 pub(super) mod content_key;
 pub(super) mod context;
 pub(super) mod frame;

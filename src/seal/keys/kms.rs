@@ -102,7 +102,7 @@ impl WrappingKey for KmsKey {
     }
 }
 
-fn check_key_id(key_id: &str) -> Result<()> {
+pub(super) fn check_key_id(key_id: &str) -> Result<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if !key_id.is_empty() && key_id.len() <= KEY_ID_MAX && key_id.bytes().all(allowed) {
         return Ok(());
@@ -112,9 +112,9 @@ fn check_key_id(key_id: &str) -> Result<()> {
 }
 
 /// Opaque text, and nothing else is put into a request.
-fn check_blob(blob: &[u8]) -> Result<()> {
+pub(super) fn check_blob(blob: &[u8]) -> Result<()> {
     if !blob.is_empty() && blob.len() <= CIPHERTEXT_BLOB_MAX.min(65_535) && blob.iter().all(u8::is_ascii_graphic) {
         return Ok(());
     }
-    Err(Error::new(Status::MalformedMessage, "a tencent-kms wrapped key is not the text of a CiphertextBlob"))
+    Err(Error::new(Status::MalformedMessage, "a wrapped key is not the text of a CiphertextBlob"))
 }

@@ -1,5 +1,6 @@
 //! Which keys wrap the data key of a message.
 
+pub(super) mod branch;
 pub(super) mod callback;
 pub(super) mod keyring;
 pub(super) mod kms;

@@ -1,0 +1,4 @@
+//! Branch keys: a CMK wraps one of them once, and it wraps the data keys of any number of messages.
+
+pub(in crate::seal) mod make;
+pub(in crate::seal) mod record_file;

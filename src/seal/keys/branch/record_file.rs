@@ -1,0 +1,248 @@
+//! A file of branch records: read by whoever seals, replaced as a whole by whoever rotates.
+
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::sanitize::quoted;
+use crate::seal::format::branch_record::{BRANCH_RECORDS_MAX, BranchRecord, BranchRecords};
+use crate::status::Status;
+use crate::sys;
+
+/// The mode of a new file. Its content is no secret, and others must not change it.
+const MODE: u32 = 0o644;
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// That of the file which the path leads to now.
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|metadata| Self::of(&metadata))
+    }
+}
+
+impl BranchRecords {
+    /// Reads a file of records. It has to be a regular file of at most 1 MiB that not every user may write to, and to end
+    /// with a line end: without one it is not complete.
+    pub fn read_file(path: &Path) -> Result<Self> {
+        read(path).map(|(records, _)| records)
+    }
+}
+
+/// Reads a file, and returns its records with its stamp.
+pub(super) fn read(path: &Path) -> Result<(BranchRecords, Stamp)> {
+    let file = sys::file::open(path).map_err(|error| unreadable(path, &error))?;
+    read_open(path, &file)
+}
+
+fn read_open(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if metadata.permissions().mode() & 0o002 != 0 {
+        return Err(unusable(path, "every user may write to it; run chmod o-w on it"));
+    }
+    let stamp = Stamp::of(&metadata);
+    let mut text = Vec::new();
+    let limited = &mut Read::take(file, BRANCH_RECORDS_MAX as u64 + 1);
+    limited.read_to_end(&mut text).map_err(|error| unreadable(path, &error))?;
+    if text.len() > BRANCH_RECORDS_MAX {
+        return Err(unusable(path, &format!("it has more than {BRANCH_RECORDS_MAX} bytes")));
+    }
+    if file.metadata().map(|now| Stamp::of(&now)).ok() != Some(stamp) {
+        return Err(unusable(path, "it changed while it was read"));
+    }
+    if !text.ends_with(b"\n") {
+        return Err(unusable(path, "it does not end with a line end, so it is not complete"));
+    }
+    let text = std::str::from_utf8(&text).map_err(|_| unusable(path, "it is not UTF-8"))?;
+    let records = BranchRecords::parse(text).map_err(|error| {
+        Error::new(error.status(), format!("file {} cannot be used: {}", shown(path), error.message()))
+    })?;
+    if records.iter().next().is_none() {
+        return Err(unusable(path, "it has no record"));
+    }
+    Ok((records, stamp))
+}
+
+/// Makes a new file with one record. A file that is there already is an error.
+pub fn create_branch_file(path: &Path, record: &BranchRecord) -> Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(path).map_err(|error| unwritable(path, &error))?;
+    let written = write_all(&mut file, &format!("{record}\n"), Permissions::from_mode(MODE));
+    written.map_err(|error| {
+        // Half of a file would only be in the way.
+        let _ = fs::remove_file(path);
+        unwritable(path, &error)
+    })
+}
+
+/// Changes the records of a file, which readers see either before or after the change. While `change` runs, other processes
+/// that use this function wait.
+pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -> Result<()>) -> Result<()> {
+    // Where the path is a link, the file that it leads to is replaced, and the link stays.
+    let path = &fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
+    let file = locked(path)?;
+    let (mut records, _) = read_open(path, &file)?;
+    let comments = comments(path)?;
+    change(&mut records)?;
+    let permissions = file.metadata().map_err(|error| unreadable(path, &error))?.permissions();
+    replace(path, &format!("{comments}{records}"), permissions).map_err(|error| unwritable(path, &error))
+}
+
+/// The comment lines of a file, which a change keeps at its beginning.
+fn comments(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    Ok(text.split_inclusive('\n').filter(|line| line.starts_with('#')).collect())
+}
+
+/// The file at the path, locked: another process may have replaced it while this one waited for the lock.
+fn locked(path: &Path) -> Result<File> {
+    loop {
+        let file = sys::file::open(path).map_err(|error| unreadable(path, &error))?;
+        file.lock().map_err(|error| unreadable(path, &error))?;
+        let inode = |metadata: io::Result<Metadata>| metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        if inode(file.metadata()) == inode(fs::metadata(path)) {
+            return Ok(file);
+        }
+    }
+}
+
+fn replace(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
+    let new = temporary(path);
+    // One that a killed process left: nobody else is here, as the lock is held.
+    let _ = fs::remove_file(&new);
+    let mut file = File::options().write(true).create_new(true).open(&new)?;
+    let written = write_all(&mut file, text, permissions).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+fn write_all(file: &mut File, text: &str, permissions: Permissions) -> io::Result<()> {
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(permissions)?;
+    file.sync_all()
+}
+
+/// Beside the file, so that it can be renamed.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+fn shown(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+fn unusable(path: &Path, reason: &str) -> Error {
+    Error::new(Status::BranchFileFailed, format!("file {} cannot be used: {reason}", shown(path)))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    unusable(path, &error.to_string()).with_os_errno(error.raw_os_error())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    let message = format!("file {} cannot be written: {error}", shown(path));
+    Error::new(Status::BranchFileFailed, message).with_os_errno(error.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "tbk1 ap-guangzhou/k orders 83eec007-5659-4554-bf11-699b90f41ac6 2026-11-28T18:00:00Z blob";
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("tckms-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, text: &str) -> PathBuf {
+            let path = self.0.join("orders.tbk");
+            fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn refused(path: &Path) -> String {
+        let error = BranchRecords::read_file(path).err().unwrap();
+        assert!(matches!(error.status(), Status::BranchFileFailed | Status::InvalidBranchRecord), "{error}");
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn only_a_whole_regular_file_that_others_cannot_write_is_read() {
+        let folder = Folder::new("read");
+        let path = folder.write(&format!("{LINE}\n"));
+        assert_eq!(BranchRecords::read_file(&path).unwrap().iter().next().unwrap().to_string(), LINE);
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        assert!(refused(&path).contains("chmod"));
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        for (text, reason) in [
+            (LINE.to_owned(), "line end"),
+            (String::new(), "line end"),
+            ("\n".to_owned(), "no record"),
+            (format!("{LINE}\n{}\n", &LINE[..70]), "line 2"),
+            ("#".repeat(BRANCH_RECORDS_MAX) + "\n", "more than"),
+        ] {
+            folder.write(&text);
+            assert!(refused(&path).contains(reason), "{}", refused(&path));
+        }
+        fs::write(&path, b"\xff\n").unwrap();
+        assert!(refused(&path).contains("UTF-8"));
+        assert!(refused(&folder.0).contains("regular file"));
+        assert!(refused(Path::new("/dev/null")).contains("regular file"));
+        assert!(refused(&folder.0.join("missing")).contains("No such file"));
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_changed_as_a_whole() {
+        let folder = Folder::new("write");
+        let path = folder.0.join("orders.tbk");
+        let record = BranchRecord::parse(LINE).unwrap();
+        create_branch_file(&path, &record).unwrap();
+        assert_eq!(create_branch_file(&path, &record).err().unwrap().status(), Status::BranchFileFailed);
+        fs::write(&path, format!("# kept\n{LINE}\n")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let second = BranchRecord::parse(&LINE.replace("83eec007", "00000000")).unwrap();
+        update_branch_file(&path, |records| records.add(second.clone())).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("# kept\n{LINE}\n{second}\n"));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        let failed = update_branch_file(&path, |_| Err(unusable(&path, "on purpose")));
+        assert!(failed.is_err());
+        assert_eq!(BranchRecords::read_file(&path).unwrap().iter().count(), 2);
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+}
