@@ -180,3 +180,10 @@ func (e *emulator) fault(t testing.TB, action string, times int, fault string) {
 	e.admin(t, "PUT", "faults", []byte(fmt.Sprintf(`[{"action":%q,"times":%d,"fault":%s}]`, action, times, fault)))
 	t.Cleanup(func() { e.admin(t, "DELETE", "faults", nil) })
 }
+
+// behave turns switches of the emulator's on until the end of the test.
+func (e *emulator) behave(t testing.TB, switches string) {
+	t.Helper()
+	e.admin(t, "PUT", "behaviour", []byte(switches))
+	t.Cleanup(func() { e.admin(t, "PUT", "behaviour", []byte("{}")) })
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -199,23 +200,47 @@ func (s *Signer) Public() crypto.PublicKey { return s.public }
 // Sign signs a digest. RSA signs those of SHA-256 only, with PSS for *rsa.PSSOptions, whose salt has to be as long as the
 // digest, and with PKCS #1 v1.5 otherwise. ECDSA signs a digest of any hash function. The random numbers are not used.
 func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	algorithm := SignDefault
-	if _, isRSA := s.public.(*rsa.PublicKey); isRSA {
-		if opts.HashFunc() != crypto.SHA256 {
-			return nil, errors.New("tckms: RSA keys sign digests of SHA-256 only")
-		}
-		algorithm = SignRSAPKCS1SHA256
-		if pss, isPSS := opts.(*rsa.PSSOptions); isPSS {
-			if pss.SaltLength != rsa.PSSSaltLengthAuto && pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != 32 {
-				return nil, errors.New("tckms: the salt of PSS has 32 bytes")
-			}
-			algorithm = SignRSAPSSSHA256
-		}
+	algorithm, err := s.algorithm(opts)
+	if err != nil {
+		return nil, err
 	}
 	if key, isECDSA := s.public.(*ecdsa.PublicKey); isECDSA {
 		digest = fit(digest, key.Curve.Params().BitSize/8)
 	}
 	return s.client.SignDigest(s.ctx, s.keyID, algorithm, digest)
+}
+
+// SignMessage hashes a message and signs it. From Go 1.25 on, crypto/tls and crypto/x509 call this instead of Sign, since it
+// makes the signer a crypto.MessageSigner. With a P-384 key and SHA-384 it signs messages of up to 4096 bytes also where the
+// service takes digests of 32 bytes only.
+func (s *Signer) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if opts == nil || opts.HashFunc() == 0 || !opts.HashFunc().Available() {
+		return nil, errors.New("tckms: the options name no hash function that is linked into the program")
+	}
+	if key, isECDSA := s.public.(*ecdsa.PublicKey); isECDSA && key.Curve == elliptic.P384() && opts.HashFunc() == crypto.SHA384 {
+		return s.client.Sign(s.ctx, s.keyID, SignECDSAP384SHA384, message)
+	}
+	hash := opts.HashFunc().New()
+	hash.Write(message)
+	return s.Sign(random, hash.Sum(nil), opts)
+}
+
+// algorithm is what the options ask for, as far as a key of the service has it.
+func (s *Signer) algorithm(opts crypto.SignerOpts) (SignAlgorithm, error) {
+	if _, isRSA := s.public.(*rsa.PublicKey); !isRSA {
+		return SignDefault, nil
+	}
+	if opts == nil || opts.HashFunc() != crypto.SHA256 {
+		return 0, errors.New("tckms: RSA keys sign digests of SHA-256 only")
+	}
+	pss, isPSS := opts.(*rsa.PSSOptions)
+	if !isPSS {
+		return SignRSAPKCS1SHA256, nil
+	}
+	if pss.SaltLength != rsa.PSSSaltLengthAuto && pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != 32 {
+		return 0, errors.New("tckms: the salt of PSS has 32 bytes")
+	}
+	return SignRSAPSSSHA256, nil
 }
 
 // fit gives a digest the length that the service signs on a curve, without a change of the number that ECDSA makes of it:

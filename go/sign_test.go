@@ -8,7 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	_ "crypto/sha512"
+	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -142,6 +142,64 @@ func TestKeysDecrypt(t *testing.T) {
 	wantStatus(t, err, ErrDecryptionFailed)
 }
 
+var decrypterOptions = map[RSAPadding]crypto.DecrypterOpts{
+	RSAOAEPSHA256: &rsa.OAEPOptions{Hash: crypto.SHA256},
+	RSAOAEPSHA1:   &rsa.OAEPOptions{Hash: crypto.SHA1},
+	RSAPKCS1v15:   nil,
+}
+
+// A Decrypter does what crypto/rsa does with a private key, for what crypto/rsa encrypts.
+func TestADecrypterDecrypts(t *testing.T) {
+	client := plain.client(t)
+	decrypter, err := client.NewDecrypter(background, newKey(t, client, KeyUsageDecryptRSA2048))
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := decrypter.Public().(*rsa.PublicKey)
+	oaep, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, []byte("secret"), nil)
+	good(t, oaep, err)
+	plaintext, err := decrypter.Decrypt(nil, oaep, decrypterOptions[RSAOAEPSHA256])
+	if string(good(t, plaintext, err)) != "secret" {
+		t.Errorf("%q", plaintext)
+	}
+	pkcs1, err := rsa.EncryptPKCS1v15(rand.Reader, public, content(48))
+	good(t, pkcs1, err)
+	plaintext, err = decrypter.Decrypt(nil, pkcs1, &rsa.PKCS1v15DecryptOptions{})
+	if !bytes.Equal(good(t, plaintext, err), content(48)) {
+		t.Errorf("%x", plaintext)
+	}
+	session := &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 48}
+	plaintext, err = decrypter.Decrypt(nil, pkcs1, session)
+	if !bytes.Equal(good(t, plaintext, err), content(48)) {
+		t.Errorf("%x", plaintext)
+	}
+	// What holds no session key of that length gives a random one, each time another.
+	for _, wrong := range [][]byte{oaep, pkcs1} {
+		session := &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 47}
+		one, err := decrypter.Decrypt(nil, wrong, session)
+		good(t, one, err)
+		other, err := decrypter.Decrypt(nil, wrong, session)
+		if len(good(t, other, err)) != 47 || bytes.Equal(one, other) {
+			t.Errorf("%x, %x", one, other)
+		}
+	}
+	plain.fault(t, "AsymmetricRsaDecrypt", 1, `{"kind":"error","code":"ResourceUnavailable.CmkNotFound"}`)
+	_, err = decrypter.Decrypt(nil, pkcs1, session)
+	wantStatus(t, err, ErrCMKNotFound)
+	_, err = decrypter.Decrypt(nil, oaep, decrypterOptions[RSAOAEPSHA1])
+	wantStatus(t, err, ErrDecryptionFailed)
+	for _, options := range []crypto.DecrypterOpts{
+		&rsa.OAEPOptions{Hash: crypto.SHA512}, &rsa.OAEPOptions{Hash: crypto.SHA256, Label: []byte("label")}, "something else",
+	} {
+		if _, err := decrypter.Decrypt(nil, oaep, options); err == nil {
+			t.Errorf("%v is accepted", options)
+		}
+	}
+	if _, err := client.NewDecrypter(background, newKey(t, client, KeyUsageSignECC)); err == nil {
+		t.Error("a key that signs decrypts")
+	}
+}
+
 // What crypto/x509 makes with a key of KMS is what others verify.
 func TestASignerMakesCertificates(t *testing.T) {
 	client := plain.client(t)
@@ -181,6 +239,72 @@ func TestASignerMakesCertificates(t *testing.T) {
 	if _, err := client.NewSigner(background, newKey(t, client, KeyUsageSignSM2)); err == nil {
 		t.Error("crypto/x509 knows SM2 now")
 	}
+}
+
+// From Go 1.25 on, crypto/tls and crypto/x509 give a signer whole messages.
+func TestASignerSignsMessages(t *testing.T) {
+	client := plain.client(t)
+	message := content(500)
+	pss := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	rsaKey := newKey(t, client, KeyUsageSignRSA2048)
+	for _, test := range []struct {
+		keyID   string
+		options crypto.SignerOpts
+	}{
+		{newKey(t, client, KeyUsageSignECC), crypto.SHA256},
+		{newKey(t, client, KeyUsageSignECC), crypto.SHA384},
+		{newKey(t, client, KeyUsageSignECDSA384), crypto.SHA384},
+		{newKey(t, client, KeyUsageSignECDSA384), crypto.SHA256},
+		{rsaKey, crypto.SHA256},
+		{rsaKey, pss},
+	} {
+		signer, err := client.NewSigner(background, test.keyID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature, err := signer.SignMessage(nil, message, test.options)
+		good(t, signature, err)
+		hash := test.options.HashFunc().New()
+		hash.Write(message)
+		digest, valid := hash.Sum(nil), false
+		switch public := signer.Public().(type) {
+		case *ecdsa.PublicKey:
+			valid = ecdsa.VerifyASN1(public, digest, signature)
+		case *rsa.PublicKey:
+			if test.options == crypto.SignerOpts(pss) {
+				valid = rsa.VerifyPSS(public, crypto.SHA256, digest, signature, pss) == nil
+			} else {
+				valid = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest, signature) == nil
+			}
+		}
+		if !valid {
+			t.Errorf("%s, %v: not valid", test.keyID, test.options)
+		}
+		for _, options := range []crypto.SignerOpts{nil, crypto.Hash(0)} {
+			if _, err := signer.SignMessage(nil, message, options); err == nil {
+				t.Errorf("%v is accepted", options)
+			}
+		}
+	}
+	// Where a digest has 32 bytes, a P-384 key signs messages, and digests that are not longer.
+	signer, err := client.NewSigner(background, newKey(t, client, KeyUsageSignECDSA384))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.behave(t, `{"strict_digests":true}`)
+	public := signer.Public().(*ecdsa.PublicKey)
+	digest := sha512.Sum384(message)
+	signature, err := signer.SignMessage(nil, message, crypto.SHA384)
+	if good(t, signature, err); !ecdsa.VerifyASN1(public, digest[:], signature) {
+		t.Error("not valid")
+	}
+	short := sha256.Sum256(message)
+	signature, err = signer.Sign(nil, short[:], crypto.SHA256)
+	if good(t, signature, err); !ecdsa.VerifyASN1(public, short[:], signature) {
+		t.Error("not valid")
+	}
+	_, err = signer.Sign(nil, digest[:], crypto.SHA384)
+	wantStatus(t, err, ErrInvalidParameter)
 }
 
 // ECDSA signs a digest of any length, as crypto/ecdsa does: TLS 1.2 has SHA-384 with keys on P-256 too.

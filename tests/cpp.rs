@@ -64,6 +64,32 @@ fn openssl_verifies_what_is_signed() {
     }
 }
 
+/// With each padding, and with SM2.
+#[test]
+fn a_key_decrypts_what_openssl_encrypts() {
+    let emulator = Emulator::over_http(&[]);
+    let client = client_of(&emulator);
+    let program = GXX_17.build("tests/cpp/decrypt.cpp", &Library::Shared);
+    let folder = Scratch::new();
+    let plaintext = folder.write("plaintext", "a small secret");
+    let [rsa, sm2] = ["RSA_2048", "SM2"].map(|kind| new_key(&client, &format!("ASYMMETRIC_DECRYPT_{kind}")));
+    let oaep_sha1 = ["-pkeyopt", "rsa_padding_mode:oaep"];
+    let sha256 = ["-pkeyopt", "rsa_oaep_md:sha256", "-pkeyopt", "rsa_mgf1_md:sha256"];
+    let oaep_sha256 = [&oaep_sha1[..], &sha256].concat();
+    let cases: [(&String, &str, &[&str]); 4] =
+        [(&rsa, "1", &oaep_sha256), (&rsa, "2", &oaep_sha1), (&rsa, "3", &[]), (&sm2, "0", &[])];
+    for (key, padding, options) in cases {
+        let pem = folder.write("public.pem", &client.public_key(key).unwrap().pem());
+        let ciphertext = folder.path().join("ciphertext");
+        let mut openssl = tool("openssl");
+        openssl.args(["pkeyutl", "-encrypt", "-pubin", "-inkey"]).arg(pem).args(options);
+        output_of(openssl.arg("-in").arg(&plaintext).arg("-out").arg(&ciphertext));
+        let arguments = [key, padding, ciphertext.to_str().expect("the path is UTF-8")];
+        let finished = program.with(emulator.environment()).arguments(&arguments).run();
+        assert_eq!(finished.expect_success(), "a small secret\n", "{padding}");
+    }
+}
+
 #[test]
 fn without_exceptions() {
     for emulator in [Emulator::over_http(&["main", "other"]), Emulator::over_https(&["main", "other"])] {

@@ -1,0 +1,100 @@
+package tckms
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/subtle"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Decrypter is a crypto.Decrypter with an RSA key of KMS.
+type Decrypter struct {
+	ctx    context.Context
+	client *Client
+	keyID  string
+	public *rsa.PublicKey
+}
+
+var _ crypto.Decrypter = (*Decrypter)(nil)
+
+// NewDecrypter fetches the public key. Everything is decrypted with the context, since crypto.Decrypter has none, and the
+// client has to stay open. Keys of SM2, which crypto/x509 does not know, decrypt with Client.SM2Decrypt.
+func (c *Client) NewDecrypter(ctx context.Context, keyID string) (*Decrypter, error) {
+	der, err := c.PublicKey(ctx, keyID)
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("tckms: the public key of %s: %w", keyID, err)
+	}
+	key, isRSA := public.(*rsa.PublicKey)
+	if !isRSA {
+		return nil, fmt.Errorf("tckms: the key %s is %T, only RSA keys decrypt this way", keyID, public)
+	}
+	return &Decrypter{ctx, c, keyID, key}, nil
+}
+
+// Public returns an *rsa.PublicKey.
+func (d *Decrypter) Public() crypto.PublicKey { return d.public }
+
+// Decrypt decrypts as an *rsa.PrivateKey does: with OAEP for *rsa.OAEPOptions, with SHA-256 or SHA-1 and no label, and with
+// PKCS #1 v1.5 for *rsa.PKCS1v15DecryptOptions or nil. With a SessionKeyLen a ciphertext that cannot be decrypted gives a
+// random key of that length and no error, so that a peer cannot tell the two apart. The random numbers are not used.
+func (d *Decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	switch opts := opts.(type) {
+	case nil:
+		return d.client.RSADecrypt(d.ctx, d.keyID, RSAPKCS1v15, ciphertext)
+	case *rsa.PKCS1v15DecryptOptions:
+		if opts.SessionKeyLen > 0 {
+			return d.sessionKey(ciphertext, opts.SessionKeyLen)
+		}
+		return d.client.RSADecrypt(d.ctx, d.keyID, RSAPKCS1v15, ciphertext)
+	case *rsa.OAEPOptions:
+		padding, err := oaepPadding(opts)
+		if err != nil {
+			return nil, err
+		}
+		return d.client.RSADecrypt(d.ctx, d.keyID, padding, ciphertext)
+	default:
+		return nil, fmt.Errorf("tckms: %T are no options of RSA decryption", opts)
+	}
+}
+
+func oaepPadding(opts *rsa.OAEPOptions) (RSAPadding, error) {
+	if len(opts.Label) != 0 {
+		return 0, errors.New("tckms: KMS decrypts OAEP without a label only")
+	}
+	if mgf := mgfHash(opts); mgf != 0 && mgf != opts.Hash {
+		return 0, errors.New("tckms: KMS decrypts OAEP only with the same hash function for MGF1")
+	}
+	switch opts.Hash {
+	case crypto.SHA256:
+		return RSAOAEPSHA256, nil
+	case crypto.SHA1:
+		return RSAOAEPSHA1, nil
+	default:
+		return 0, errors.New("tckms: KMS decrypts OAEP with SHA-256 or SHA-1")
+	}
+}
+
+// sessionKey is a random key unless the ciphertext holds one of that length.
+func (d *Decrypter) sessionKey(ciphertext []byte, size int) ([]byte, error) {
+	key := make([]byte, size)
+	if _, err := rand.Read(key); err != nil {
+		return nil, err
+	}
+	plaintext, err := d.client.RSADecrypt(d.ctx, d.keyID, RSAPKCS1v15, ciphertext)
+	if err != nil && !errors.Is(err, ErrDecryptionFailed) {
+		return nil, err
+	}
+	if err == nil && len(plaintext) == size {
+		subtle.ConstantTimeCopy(1, key, plaintext)
+	}
+	return key, nil
+}

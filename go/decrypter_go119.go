@@ -1,0 +1,11 @@
+//go:build !go1.20
+
+package tckms
+
+import (
+	"crypto"
+	"crypto/rsa"
+)
+
+// mgfHash is 0, for that of OAEP: the options of Go 1.19 have no other.
+func mgfHash(*rsa.OAEPOptions) crypto.Hash { return 0 }
