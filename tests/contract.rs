@@ -27,17 +27,43 @@ fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
     assert!(said.ends_with("\nOK\n") && !said.contains("\nRan 0 tests"), "{said}");
 }
 
-/// The suite of `make live-test`: what it expects of the service, the emulator does. The emulator answers every question but
-/// those that no run can ask.
+/// The suite of `make live-test`: what it expects of the service, the emulator does. The emulator answers every question.
 #[test]
 fn the_emulator_answers_as_the_service_is_documented() {
     let emulator = Emulator::over_http(&[]);
-    let mut suite = Command::new(env!("CARGO"));
-    suite.args(["run", "--quiet", "--locked", "-p", "tckms-live-test", "--", "--allow-changes", "--unlimited"]);
-    let report = output_of(suite.current_dir(root()).envs(emulator.environment()));
+    // It throttles nothing by itself.
+    let throttle = json!([{"action": "GetServiceStatus", "fault": {"kind": "throttle", "per_second": 100}}]);
+    emulator.set_faults(&throttle.to_string());
+    let report = live_test(&emulator, &["--allow-changes", "--allow-burst", "--unlimited"]);
     let counts = report.lines().last().expect("the report ends with a summary");
-    assert!(counts.contains(" 0 different, 1 not allowed, 0 failed;"), "{report}");
+    assert!(counts.contains(" 0 different, 0 not allowed, 0 failed;"), "{report}");
     assert!(!counts.contains(" 0 same"), "{report}");
+}
+
+/// Without permission nothing is changed, and the report says of each question why it was not asked.
+#[test]
+fn without_permission_the_suite_reads_only() {
+    let emulator = Emulator::over_http(&["main"]);
+    let report = live_test(&emulator, &["--unlimited"]);
+    assert!(report.contains("| it needs --allow-changes | not allowed |"), "{report}");
+    assert!(report.contains("| it needs --key-id or --allow-changes | not allowed |"), "{report}");
+    assert!(report.contains("| it needs --allow-burst | not allowed |"), "{report}");
+    assert!(report.contains(" 0 different, "), "{report}");
+    let reads_only = ["Get", "List", "Describe", "Generate", "Encrypt"];
+    let seen: Value = serde_json::from_str(&emulator.requests_seen()).unwrap();
+    let actions: Vec<_> =
+        seen["requests"].as_array().unwrap().iter().filter_map(|request| request["action"].as_str()).collect();
+    assert!(actions.len() > 5, "{actions:?}");
+    assert!(actions.iter().all(|action| reads_only.iter().any(|prefix| action.starts_with(prefix))), "{actions:?}");
+    let with_key = live_test(&emulator, &["--unlimited", "--key-id", emulator.key_id("main")]);
+    assert!(!with_key.contains("it needs --key-id") && with_key.contains(" 0 different, "), "{with_key}");
+}
+
+/// The report of a run.
+fn live_test(emulator: &Emulator, options: &[&str]) -> String {
+    let mut suite = Command::new(env!("CARGO"));
+    suite.args(["run", "--quiet", "--locked", "-p", "tckms-live-test", "--"]).args(options);
+    output_of(suite.current_dir(root()).envs(emulator.environment()))
 }
 
 /// A client of the emulator.

@@ -1,10 +1,12 @@
 //! The questions, each with what docs/kms-service.md says.
 
+use std::time::{Duration, SystemTime};
+
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use tckms::sign::{RsaPadding, SignatureAlgorithm};
+use tckms::sign::{KeyType, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
 
 use crate::session::Session;
 
@@ -15,8 +17,8 @@ pub enum Needs {
     SymmetricKey,
     /// To make CMKs, and to schedule them for deletion.
     Changes,
-    /// Nothing helps, for this reason.
-    Unavailable(&'static str),
+    /// To send many requests at once.
+    Burst,
 }
 
 /// One question.
@@ -29,10 +31,13 @@ pub struct Case {
     pub ask: fn(&mut Session) -> Result<String, String>,
 }
 
+/// How far a timestamp may be off before a request is refused.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 const UNKNOWN_KEY: &str = "11111111-1111-1111-8111-111111111111";
 const SIGN_ECC: &str = "ASYMMETRIC_SIGN_VERIFY_ECC";
 const SIGN_P384: &str = "ASYMMETRIC_SIGN_VERIFY_ECDSA384";
 const SIGN_RSA: &str = "ASYMMETRIC_SIGN_VERIFY_RSA_2048";
+const SIGN_SM2: &str = "ASYMMETRIC_SIGN_VERIFY_SM2";
 const DECRYPT_RSA: &str = "ASYMMETRIC_DECRYPT_RSA_2048";
 const SYMMETRIC: &str = "ENCRYPT_DECRYPT";
 
@@ -83,12 +88,31 @@ pub const ALL: &[Case] = &[
     documented("ListKeys with a page of 201", "InvalidParameter", Needs::Nothing, |session| {
         session.outcome("ListKeys", &json!({"Limit": 201}))
     }),
+    guess("The Date of a reply is the time", "within 5 minutes", Needs::Nothing, |session| {
+        session.expect("GetServiceStatus", &json!({}))?;
+        let Some(date) = session.last_date() else { return Ok("there is no Date".to_owned()) };
+        let now = SystemTime::now();
+        let difference = now.duration_since(date).or_else(|_| date.duration_since(now)).unwrap_or_default();
+        Ok(if difference <= CLOCK_TOLERANCE {
+            "within 5 minutes".to_owned()
+        } else {
+            format!("{} s off", difference.as_secs())
+        })
+    }),
     guess("The algorithms for P-384 in ListAlgorithms", "ECC_P384_R1", Needs::Nothing, |session| {
         let reply = session.expect("ListAlgorithms", &json!({}))?;
         let algorithms = reply["AsymmetricSignVerifyAlgorithms"].as_array().cloned().unwrap_or_default();
         let p384 = algorithms.iter().filter(|entry| entry["KeyUsage"] == SIGN_P384);
         let names = p384.filter_map(|entry| entry["Algorithm"].as_str()).collect::<Vec<_>>().join(", ");
         Ok(if names.is_empty() { "none".to_owned() } else { names })
+    }),
+    guess("The names in ListAlgorithms", "signature algorithms", Needs::Nothing, |session| {
+        let reply = session.expect("ListAlgorithms", &json!({}))?;
+        let algorithms = reply["AsymmetricSignVerifyAlgorithms"].as_array().cloned().unwrap_or_default();
+        let names = algorithms.iter().filter_map(|entry| entry["Algorithm"].as_str()).collect::<Vec<_>>();
+        let known = ["SM2DSA", "ECC_P256_R1", "RSA_PSS_SHA_256", "RSA_PKCS1_SHA_256"];
+        let is_known = names.iter().any(|name| known.contains(name));
+        Ok(if is_known { "signature algorithms".to_owned() } else { names.join(", ") })
     }),
     documented("A ciphertext blob", "three base64 texts joined by -k-", Needs::SymmetricKey, |session| {
         let blob = encrypted(session, "x", None)?;
@@ -144,6 +168,49 @@ pub const ALL: &[Case] = &[
             _ if tckms::sign::raw_from_der(&signature, 64).is_ok() => "DER".to_owned(),
             len => format!("{len} bytes that are not DER"),
         })
+    }),
+    guess("SM2 signatures", "DER, of the digest with the usual user id", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_SM2)?;
+        let client = session.client();
+        let key = client.public_key(&key_id).map_err(|error| error.to_string())?;
+        let digest = key.digest(SignatureAlgorithm::Sm2Sm3, SM2_DEFAULT_USER_ID).map_err(|error| error.to_string())?;
+        let digest = digest.finish();
+        let reply = session.expect("SignByAsymmetricKey", &sign_digest(&key_id, "SM2DSA", digest.as_ref()))?;
+        let signature = decoded(&reply, "Signature")?;
+        let form = if signature.len() == 64 { "r and s side by side" } else { "DER" };
+        let verified = key.verify_digest(SignatureAlgorithm::Sm2Sm3, digest.as_ref(), &signature);
+        Ok(format!(
+            "{form}, {}",
+            if verified.is_ok() { "of the digest with the usual user id" } else { "of something else" }
+        ))
+    }),
+    guess("The public key of a P-384 key", "P-384", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_P384)?;
+        let key = session.client().public_key(&key_id).map_err(|error| error.to_string())?;
+        Ok(if key.key_type() == KeyType::P384 { "P-384" } else { "another" }.to_owned())
+    }),
+    guess("RotateKey of an asymmetric key", "UnsupportedOperation.RotateNotSupported", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        session.outcome("RotateKey", &json!({"KeyId": key_id}))
+    }),
+    guess("EnableKey of an enabled key", "OK", Needs::Changes, |session| {
+        let key_id = session.key(SYMMETRIC)?;
+        session.outcome("EnableKey", &json!({"KeyId": key_id}))
+    }),
+    guess("Encrypt with a key without material", "ResourceUnavailable.CmkStateNotSupport", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": BASE64.encode("x")}))
+    }),
+    guess("Imported material of 16 bytes", "InvalidParameter", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        let imported = session.client().import_key_material(&key_id, &[0x5a; 16], None);
+        let refused = |error: tckms::Error| error.service_code().map_or_else(|| error.to_string(), str::to_owned);
+        Ok(imported.map_or_else(refused, |()| "OK".to_owned()))
+    }),
+    guess("Another key's import token", "InvalidParameter", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        let request = json!({"KeyId": key_id, "EncryptedKeyMaterial": BASE64.encode([1; 256]), "ImportToken": "AAAA"});
+        session.outcome("ImportKeyMaterial", &request)
     }),
     documented("A digest of 31 bytes", "InvalidParameter", Needs::Changes, |session| {
         let key_id = session.key(SIGN_ECC)?;
@@ -239,20 +306,35 @@ pub const ALL: &[Case] = &[
             refused
         },
     ),
+    guess("Encrypt with a key that is to be deleted", "ResourceUnavailable.CmkDisabled", Needs::Changes, |session| {
+        let key_id = session.key(SYMMETRIC)?;
+        session.expect("DisableKey", &json!({"KeyId": key_id}))?;
+        session.expect("ScheduleKeyDeletion", &json!({"KeyId": key_id, "PendingWindowInDays": 7}))?;
+        let refused = session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": BASE64.encode("x")}));
+        session.expect("CancelKeyDeletion", &json!({"KeyId": key_id}))?;
+        session.expect("EnableKey", &json!({"KeyId": key_id}))?;
+        refused
+    }),
     guess("The state after CancelKeyDeletion", "Disabled", Needs::Changes, |session| {
-        let key_id = session.key("ASYMMETRIC_SIGN_VERIFY_SM2")?;
+        let key_id = session.key(SIGN_SM2)?;
         session.expect("DisableKey", &json!({"KeyId": key_id}))?;
         session.expect("ScheduleKeyDeletion", &json!({"KeyId": key_id, "PendingWindowInDays": 7}))?;
         session.expect("CancelKeyDeletion", &json!({"KeyId": key_id}))?;
         let key = session.expect("DescribeKey", &json!({"KeyId": key_id}))?;
         Ok(key["KeyMetadata"]["KeyState"].as_str().unwrap_or("none").to_owned())
     }),
-    guess(
-        "The shape of a throttled reply",
-        "RequestLimitExceeded",
-        Needs::Unavailable("it needs more requests a second than this suite sends"),
-        |_| Err("not asked".to_owned()),
-    ),
+    documented("An alias of another key's", "InvalidParameterValue.AliasAlreadyExists", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        session.key(SYMMETRIC)?;
+        let alias = session.alias(SYMMETRIC);
+        session.outcome("UpdateAlias", &json!({"KeyId": key_id, "Alias": alias}))
+    }),
+    guess("RotateKey a second time on one day", "RequestLimitExceeded.RotateRateLimited", Needs::Changes, |session| {
+        let key_id = session.key(SYMMETRIC)?;
+        session.expect("RotateKey", &json!({"KeyId": key_id}))?;
+        session.outcome("RotateKey", &json!({"KeyId": key_id}))
+    }),
+    guess("Many requests at once", "RequestLimitExceeded, HTTP status 200", Needs::Burst, Session::burst),
 ];
 
 fn sign_digest(key_id: &str, algorithm: &str, digest: &[u8]) -> Value {

@@ -18,6 +18,7 @@ an enabled symmetric CMK that may encrypt and decrypt. At most 5 requests a seco
 Options:
       --key-id ID       A symmetric CMK to encrypt and decrypt with
       --allow-changes   Make CMKs whose alias begins with tckms-live-test-, and schedule them for deletion in 7 days
+      --allow-burst     Send 120 requests at once, to see a throttled one; others of the account may be throttled with them
       --unlimited       No limit of requests a second: for the emulator
       --report FILE     Also write the report as Markdown into this file
   -h, --help            Print this help
@@ -36,6 +37,7 @@ pub enum Command {
 pub struct Options {
     pub key_id: Option<String>,
     pub allow_changes: bool,
+    pub allow_burst: bool,
     pub unlimited: bool,
     pub report: Option<PathBuf>,
 }
@@ -51,6 +53,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         match arg {
             Arg::Long("key-id") => options.key_id = Some(parser.value()?.string()?),
             Arg::Long("allow-changes") => options.allow_changes = true,
+            Arg::Long("allow-burst") => options.allow_burst = true,
             Arg::Long("unlimited") => options.unlimited = true,
             Arg::Long("report") => options.report = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),

@@ -13,6 +13,10 @@ use crate::cli::Options;
 const REQUESTS_MAX: u32 = 300;
 /// The most requests a second.
 const RATE: u32 = 5;
+/// How many requests are sent at once where that is allowed.
+const BURST: u32 = 120;
+/// The action of which they are: it reads, and concerns no key.
+const BURST_ACTION: &str = "GetServiceStatus";
 
 /// What came of a question.
 pub enum Answer {
@@ -24,11 +28,18 @@ pub enum Answer {
     Failed(String),
 }
 
+/// The key among those by usage whose material is imported.
+const EXTERNAL: &str = "EXTERNAL";
+
 /// One run.
 pub struct Session {
     client: Client,
+    /// Without a limit, and without a second attempt.
+    burst_client: Client,
     symmetric: Option<String>,
     allow_changes: bool,
+    allow_burst: bool,
+    last_date: Option<SystemTime>,
     requests: u32,
     prefix: String,
     /// By usage.
@@ -41,14 +52,20 @@ pub type Reply = Result<Value, String>;
 impl Session {
     pub fn new(options: &Options) -> tckms::Result<Self> {
         let mut config = Config::from_env()?;
+        let mut without_limit = config.clone();
+        without_limit.set_max_attempts(1)?;
+        without_limit.set_max_connections(BURST)?;
         if !options.unlimited {
             config.set_rate_limit(RATE, 1)?;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         Ok(Self {
             client: Client::new(&config)?,
+            burst_client: Client::new(&without_limit)?,
             symmetric: options.key_id.clone(),
             allow_changes: options.allow_changes,
+            allow_burst: options.allow_burst,
+            last_date: None,
             requests: 0,
             prefix: format!("tckms-live-test-{now}"),
             keys: BTreeMap::new(),
@@ -63,7 +80,8 @@ impl Session {
             Needs::SymmetricKey => Some("it needs --key-id or --allow-changes"),
             Needs::Changes if self.allow_changes => None,
             Needs::Changes => Some("it needs --allow-changes"),
-            Needs::Unavailable(reason) => Some(reason),
+            Needs::Burst if self.allow_burst => None,
+            Needs::Burst => Some("it needs --allow-burst"),
         };
         match missing {
             Some(reason) => Answer::NotAllowed(reason.to_owned()),
@@ -78,7 +96,10 @@ impl Session {
         }
         self.requests += 1;
         match self.client.call(action, &request.to_string()) {
-            Ok(response) => serde_json::from_slice(response.json.expose()).map(Ok).map_err(|error| error.to_string()),
+            Ok(response) => {
+                self.last_date = response.service_time;
+                serde_json::from_slice(response.json.expose()).map(Ok).map_err(|error| error.to_string())
+            }
             Err(error) => code_of(&error).map(Err),
         }
     }
@@ -91,6 +112,27 @@ impl Session {
     /// "OK", or the code of the refusal.
     pub fn outcome(&mut self, action: &str, request: &Value) -> Result<String, String> {
         Ok(self.send(action, request)?.map_or_else(|code| code, |_| "OK".to_owned()))
+    }
+
+    /// What the first refusal of many requests at once looks like.
+    pub fn burst(&mut self) -> Result<String, String> {
+        if self.requests + BURST > REQUESTS_MAX {
+            return Err(format!("the run has too few of its {REQUESTS_MAX} requests left"));
+        }
+        self.requests += BURST;
+        let client = &self.burst_client;
+        let refusals = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..BURST).map(|_| scope.spawn(|| client.call(BURST_ACTION, "{}").err())).collect();
+            calls.into_iter().filter_map(|call| call.join().ok().flatten()).collect::<Vec<_>>()
+        });
+        let Some(first) = refusals.first() else { return Ok(format!("{BURST} were answered")) };
+        let code = first.service_code().map_or_else(|| first.to_string(), str::to_owned);
+        Ok(format!("{code}, HTTP status {}", first.http_status().unwrap_or_default()))
+    }
+
+    /// The `Date` of the last reply that was no error.
+    pub fn last_date(&self) -> Option<SystemTime> {
+        self.last_date
     }
 
     /// A symmetric CMK.
@@ -111,9 +153,22 @@ impl Session {
         Ok(key_id)
     }
 
+    /// A CMK whose material is to be imported, made by the run, and the same each time.
+    pub fn external_key(&mut self) -> Result<String, String> {
+        if let Some(key_id) = self.keys.get(EXTERNAL) {
+            return Ok(key_id.clone());
+        }
+        let key_id = self.create(&json!({"Alias": self.alias(EXTERNAL), "Type": 2}))?;
+        self.keys.insert(EXTERNAL, key_id.clone());
+        Ok(key_id)
+    }
+
     fn new_key(&mut self, usage: &str) -> Result<String, String> {
-        let alias = self.alias(usage);
-        let reply = self.expect("CreateKey", &json!({"Alias": alias, "KeyUsage": usage}))?;
+        self.create(&json!({"Alias": self.alias(usage), "KeyUsage": usage}))
+    }
+
+    fn create(&mut self, request: &Value) -> Result<String, String> {
+        let reply = self.expect("CreateKey", request)?;
         reply["KeyId"].as_str().map(str::to_owned).ok_or_else(|| "CreateKey gave no KeyId".to_owned())
     }
 
@@ -133,8 +188,9 @@ impl Session {
     /// Schedules every key of this run for deletion. What cannot be is named, so that a person can do it.
     pub fn clean_up(&mut self) {
         for (usage, key_id) in std::mem::take(&mut self.keys) {
-            let removed = self.client.disable_key(&key_id);
-            let removed = removed.and_then(|()| self.client.schedule_key_deletion(&key_id, 7));
+            // One without material cannot be disabled, and need not be.
+            let _ = self.client.disable_key(&key_id);
+            let removed = self.client.schedule_key_deletion(&key_id, 7);
             if let Err(error) = removed {
                 eprintln!("tckms-live-test: the key {key_id} ({usage}) has to be deleted by hand: {error}");
             }

@@ -66,14 +66,26 @@ impl Emulator {
     /// Says what goes wrong from now on, as a JSON list, in place of what was said before; "[]" for nothing. The admin
     /// API always speaks plain HTTP.
     pub fn set_faults(&self, script: &str) {
+        self.admin("PUT", "faults", script);
+    }
+
+    /// The requests seen so far, as a JSON list.
+    pub fn requests_seen(&self) -> String {
+        self.admin("GET", "requests", "")
+    }
+
+    fn admin(&self, method: &str, path: &str, body: &str) -> String {
         let (_, address) = self.ready.endpoint.split_once("://").expect("the endpoint is a URL");
         let mut connection = TcpStream::connect(address).expect("the emulator listens");
-        let head = "PUT /_admin/faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-                    Content-Type: application/json\r\nContent-Length:";
-        write!(connection, "{head} {}\r\n\r\n{script}", script.len()).expect("the emulator reads");
+        let head = format!(
+            "{method} /_admin/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length:"
+        );
+        write!(connection, "{head} {}\r\n\r\n{body}", body.len()).expect("the emulator reads");
         let mut reply = String::new();
         connection.read_to_string(&mut reply).expect("the emulator answers");
-        assert!(reply.starts_with("HTTP/1.1 20"), "{script}: {reply}");
+        assert!(reply.starts_with("HTTP/1.1 20"), "{body}: {reply}");
+        reply.split_once("\r\n\r\n").map_or(String::new(), |(_, content)| content.to_owned())
     }
 
     pub fn ca_file(&self) -> &str {
