@@ -60,6 +60,12 @@ in_three_ways! {
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
+    signing_threads(compiler, valgrind) {
+        let emulator = Emulator::over_https(&[]);
+        let program = compiler.build("tests/c/signing_threads.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     asymmetric_faults(compiler, valgrind) {
         let emulator = Emulator::over_http(&[]);
         let program = compiler.build("tests/c/asymmetric_faults.c", &Library::Shared);

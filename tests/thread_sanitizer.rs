@@ -44,6 +44,11 @@ fn what_the_header_allows_while_calls_run_is_no_race() {
     run("tests/c/sharing.c");
 }
 
+#[test]
+fn threads_that_sign_race_for_nothing() {
+    run("tests/c/signing_threads.c");
+}
+
 fn run(source: &str) {
     let (runtime, library, folder) = (runtime(), instrumented_library(), Scratch::new());
     let (object, program) = (folder.path().join("program.o"), folder.path().join("program"));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{Client, Decrypted, check_key_id, check_same_key};
 use crate::api::request::{Fields, Request};
@@ -22,6 +23,8 @@ const RSA_CIPHERTEXT_LEN: usize = 256;
 const SM2_CIPHERTEXT_MAX: usize = 256;
 /// Longest message that the service hashes itself (`MessageType` `RAW`), before base64.
 const RAW_MESSAGE_MAX: usize = 4096;
+/// The length that the service documents for every digest.
+const DOCUMENTED_DIGEST: usize = 32;
 
 /// The answer to SignByAsymmetricKey.
 pub struct Signature {
@@ -64,6 +67,22 @@ struct Input<'a> {
     message: Option<&'a [u8]>,
 }
 
+impl<'a> Input<'a> {
+    /// Another request for the same signature on P-384, for a service that takes digests of 32 bytes only: the message, for
+    /// the service to hash, or the digest without its leading zeros, which are no part of the number that ECDSA signs.
+    fn without_long_digest(&self) -> Option<(&'static str, &'a [u8])> {
+        let message = self.message.filter(|message| message.len() <= RAW_MESSAGE_MAX).map(|message| ("RAW", message));
+        message.or_else(|| {
+            let (zeros, digest) = self.digest.split_at_checked(self.digest.len().saturating_sub(DOCUMENTED_DIGEST))?;
+            zeros.iter().all(|byte| *byte == 0).then_some(("DIGEST", digest))
+        })
+    }
+}
+
+/// What helps where a digest of 48 bytes is refused.
+const P384_ADVICE: &str = " (a service that takes digests of 32 bytes only, as documented, signs messages of up to 4096 bytes \
+                           with a P-384 key, given to tckms_sign() or a signer, and no digest of SHA-384)";
+
 impl Client {
     /// The public key of an asymmetric CMK. It is fetched once and then kept, since it never changes.
     pub fn public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
@@ -103,7 +122,9 @@ impl Client {
             let key = self.cached_public_key(key_id)?;
             let algorithm = key.algorithm(algorithm)?;
             let digest = key.digest(algorithm, sm2_user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
-            Ok(Signer { client: self.clone(), key_id: key_id.to_owned(), algorithm, digest })
+            let message = (algorithm == SignatureAlgorithm::EcdsaP384Sha384)
+                .then(|| Zeroizing::new(Vec::with_capacity(RAW_MESSAGE_MAX)));
+            Ok(Signer { client: self.clone(), key_id: key_id.to_owned(), algorithm, digest, message })
         })
     }
 
@@ -115,7 +136,7 @@ impl Client {
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.counted_as_one("GetPublicKey", key_id, || {
+        self.counted_locally(key_id, || {
             let key = self.cached_public_key(key_id)?;
             let algorithm = key.algorithm(algorithm)?;
             let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
@@ -132,7 +153,7 @@ impl Client {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.counted_as_one("GetPublicKey", key_id, || {
+        self.counted_locally(key_id, || {
             let key = self.cached_public_key(key_id)?;
             key.verify_digest(key.algorithm(algorithm)?, digest, signature)
         })
@@ -140,7 +161,7 @@ impl Client {
 
     /// Encrypts under an RSA key, here, with its public key.
     pub fn rsa_encrypt(&self, key_id: &str, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
-        self.counted_as_one("GetPublicKey", key_id, || self.cached_public_key(key_id)?.rsa_encrypt(padding, plaintext))
+        self.counted_locally(key_id, || self.cached_public_key(key_id)?.rsa_encrypt(padding, plaintext))
     }
 
     /// Decrypts what was encrypted under an RSA key. Every failure to decrypt has the same status,
@@ -182,6 +203,11 @@ impl Client {
         self.counted(action, Some(key_id), || self.as_one_call(call))
     }
 
+    /// For work that is done here: a failure names a request only if it was that for the public key.
+    fn counted_locally<T>(&self, key_id: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.counted(None, Some(key_id), || self.as_one_call(call))
+    }
+
     fn cached_public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
         check_key_id(key_id)?;
         self.asymmetric
@@ -210,19 +236,24 @@ impl Client {
         input: Input<'_>,
     ) -> Result<Signature> {
         check_digest_len(algorithm, input.digest)?;
-        let refused = &self.asymmetric.p384_digest_refused;
-        let raw = input
-            .message
-            .filter(|message| algorithm == SignatureAlgorithm::EcdsaP384Sha384 && message.len() <= RAW_MESSAGE_MAX);
-        if let (Some(message), true) = (raw, refused.load(Ordering::Relaxed)) {
-            return self.request_signature(key_id, key, algorithm, input.digest, ("RAW", message));
+        let digest = ("DIGEST", input.digest);
+        if algorithm != SignatureAlgorithm::EcdsaP384Sha384 {
+            return self.request_signature(key_id, key, algorithm, input.digest, digest);
         }
-        match self.request_signature(key_id, key, algorithm, input.digest, ("DIGEST", input.digest)) {
-            Err(error) if is_invalid_parameter(&error) && raw.is_some() => {
-                refused.store(true, Ordering::Relaxed);
-                self.request_signature(key_id, key, algorithm, input.digest, ("RAW", raw.unwrap_or_default()))
+        let refused = &self.asymmetric.p384_digest_refused;
+        match input.without_long_digest() {
+            Some(other) if refused.load(Ordering::Relaxed) => {
+                self.request_signature(key_id, key, algorithm, input.digest, other)
             }
-            outcome => outcome,
+            Some(other) => match self.request_signature(key_id, key, algorithm, input.digest, digest) {
+                Err(error) if is_invalid_parameter(&error) => self
+                    .request_signature(key_id, key, algorithm, input.digest, other)
+                    .inspect(|_| refused.store(true, Ordering::Relaxed)),
+                outcome => outcome,
+            },
+            None => self
+                .request_signature(key_id, key, algorithm, input.digest, digest)
+                .map_err(|error| if is_invalid_parameter(&error) { error.with_addition(P384_ADVICE) } else { error }),
         }
     }
 
@@ -260,17 +291,29 @@ pub struct Signer {
     key_id: String,
     algorithm: SignatureAlgorithm,
     digest: DigestContext,
+    /// The message itself, while the service could be asked to hash it: see [`Input::without_long_digest`].
+    message: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Signer {
     /// Adds the next bytes of the message.
     pub fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
+        match &mut self.message {
+            Some(message) if message.len() + bytes.len() <= RAW_MESSAGE_MAX => message.extend_from_slice(bytes),
+            _ => self.message = None,
+        }
     }
 
     /// Signs all bytes added.
     pub fn finish(self) -> Result<Signature> {
-        self.client.sign_digest(&self.key_id, Some(self.algorithm), self.digest.finish().as_ref())
+        let Self { client, key_id, algorithm, digest, message } = self;
+        let digest = digest.finish();
+        client.counted_as_one("SignByAsymmetricKey", &key_id, || {
+            let key = client.cached_public_key(&key_id)?;
+            let input = Input { digest: digest.as_ref(), message: message.as_ref().map(|message| message.as_slice()) };
+            client.signature(&key_id, &key, algorithm, input)
+        })
     }
 }
 

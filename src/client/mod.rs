@@ -4,7 +4,7 @@ mod asymmetric;
 mod keys;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
@@ -96,6 +96,8 @@ pub struct RawResponse {
     pub json: Secret,
     /// The service's id of the request.
     pub request_id: Option<String>,
+    /// The `Date` of the reply.
+    pub service_time: Option<SystemTime>,
 }
 
 impl Client {
@@ -238,6 +240,7 @@ impl Client {
                 Ok(RawResponse {
                     json: Secret::copy_of(reply.response_json()?.as_bytes())?,
                     request_id: response.request_id().map(str::to_owned),
+                    service_time: reply.date,
                 })
             })
         };
@@ -265,12 +268,17 @@ impl Client {
     }
 
     /// Counts a call and says in its error which action failed, and for which CMK.
-    fn counted<T>(&self, action: &str, key_id: Option<&str>, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    fn counted<'a, T>(
+        &self,
+        action: impl Into<Option<&'a str>>,
+        key_id: Option<&str>,
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         self.caller.counters().call();
         // Some calls make more than one request.
         let outcome = call_control::with_timeout(self.total_timeout(), call).map_err(|error| {
             self.caller.counters().failed_call(&error);
-            let error = error.in_action(action);
+            let error = action.into().into_iter().fold(error, Error::in_action);
             match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
                 Some(key_id) => error.with_key_id(key_id),
                 None => error,

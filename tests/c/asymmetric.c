@@ -47,6 +47,10 @@ static void a_signature_verifies_and_no_other_message_has_it(const tckms_client 
   CHECK_OK(tckms_verify(client, key->key_id, key->algorithm, message, sizeof message, signature.data, signature.len));
   CHECK_STATUS(tckms_verify(client, key->key_id, 0, message, sizeof message - 1, signature.data, signature.len),
                TCKMS_ERR_SIGNATURE_INVALID);
+  /* It was found out here, and no action failed. */
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "");
+  CHECK(strncmp(tckms_error_message(tckms_last_error()), "the signature is", 16) == 0);
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), key->key_id);
   signature.data[signature.len - 1] ^= 1;
   CHECK_STATUS(tckms_verify(client, key->key_id, 0, message, sizeof message, signature.data, signature.len),
                TCKMS_ERR_SIGNATURE_INVALID);
@@ -234,6 +238,7 @@ static void rsa_encrypts_here_and_decrypts_there(const tckms_client *client) {
                  TCKMS_ERR_PLAINTEXT_TOO_LARGE);
     snprintf(limit, sizeof limit, "at most %lu fit", (unsigned long)longest[i]);
     CHECK_HAS(tckms_error_message(tckms_last_error()), limit);
+    CHECK_TEXT(tckms_error_action(tckms_last_error()), "");
     CHECK_EMPTY(ciphertext);
   }
   CHECK_STATUS(tckms_rsa_encrypt(client, key_id, 0, plaintext, 1, &ciphertext), TCKMS_ERR_UNKNOWN_ALGORITHM);
@@ -242,6 +247,9 @@ static void rsa_encrypts_here_and_decrypts_there(const tckms_client *client) {
   CHECK_STATUS(tckms_sign(client, key_id, 0, "m", 1, &out), TCKMS_ERR_INVALID_KEY_USAGE);
   CHECK_STATUS(tckms_sm2_decrypt(client, key_id, plaintext, 0, &out), TCKMS_ERR_INVALID_LENGTH);
   CHECK_STATUS(tckms_public_key(client, MAIN_KEY, &out), TCKMS_ERR_INVALID_PARAMETER);
+  /* The request for the public key is what failed. */
+  CHECK_STATUS(tckms_verify(client, MAIN_KEY, 0, "m", 1, plaintext, 64), TCKMS_ERR_INVALID_PARAMETER);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "GetPublicKey");
 }
 
 static void a_disabled_key_still_shows_its_public_key(const tckms_client *client) {

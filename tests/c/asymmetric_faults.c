@@ -115,8 +115,27 @@ static void a_bad_public_key_is_not_kept(const char *key_id) {
   tckms_client_free(client);
 }
 
+static tckms_status sign_in_pieces(const tckms_client *client, const char *key_id, const uint8_t *message, size_t len,
+                                   tckms_buffer *signature) {
+  tckms_signer *signer = NULL;
+  tckms_status status;
+  CHECK_OK(tckms_signer_new(client, key_id, 0, NULL, 0, &signer));
+  CHECK_OK(tckms_signer_update(signer, message, len / 3));
+  CHECK_OK(tckms_signer_update(signer, message + len / 3, len - len / 3));
+  status = tckms_signer_finish(signer, signature);
+  tckms_signer_free(signer);
+  return status;
+}
+
+static void refused_with_advice(tckms_status status, const tckms_buffer *signature) {
+  CHECK_STATUS(status, TCKMS_ERR_INVALID_PARAMETER);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "messages of up to 4096 bytes");
+  CHECK_EMPTY(*signature);
+}
+
 /* The documentation allows digests of 32 bytes only, also for P-384. */
 static void p384_signs_where_only_32_bytes_are_a_digest(const tckms_client *client, const char *key_id) {
+  static uint8_t message[4097];
   uint8_t digest[48];
   tckms_buffer signature;
   int i;
@@ -129,9 +148,40 @@ static void p384_signs_where_only_32_bytes_are_a_digest(const tckms_client *clie
     /* The refusal is remembered. */
     CHECK_INT(requests_seen("SignByAsymmetricKey"), i == 0 ? 2 : 1);
   }
+  memset(message, 'm', sizeof message);
+  CHECK_OK(sign_in_pieces(client, key_id, message, 4096, &signature));
+  CHECK_OK(tckms_verify(client, key_id, 0, message, 4096, signature.data, signature.len));
+  tckms_buffer_free(&signature);
+  CHECK_OK(sign_in_pieces(client, key_id, message, 0, &signature));
+  CHECK_OK(tckms_verify(client, key_id, 0, NULL, 0, signature.data, signature.len));
+  tckms_buffer_free(&signature);
+  refused_with_advice(sign_in_pieces(client, key_id, message, 4097, &signature), &signature);
+  refused_with_advice(tckms_sign(client, key_id, 0, message, 4097, &signature), &signature);
   memset(digest, 1, sizeof digest);
-  CHECK_STATUS(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature), TCKMS_ERR_INVALID_PARAMETER);
+  refused_with_advice(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature), &signature);
+  /* A digest of 32 bytes that was filled up with zeros is the same number as without them. */
+  memset(digest, 0, 16);
+  CHECK_OK(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature));
+  CHECK_OK(tckms_verify_digest(client, key_id, 0, digest, sizeof digest, signature.data, signature.len));
+  tckms_buffer_free(&signature);
   free(admin("PUT", "behaviour", "{}"));
+  memset(digest, 1, sizeof digest);
+  CHECK_OK(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature));
+  tckms_buffer_free(&signature);
+}
+
+/* An algorithm that the service does not know is no refusal of the digest, and is not remembered as one. */
+static void another_refusal_is_not_taken_for_one_of_the_digest(const char *key_id) {
+  tckms_client *client = emulator_client();
+  tckms_buffer signature;
+  set_fault("SignByAsymmetricKey", "{\"kind\":\"error\",\"code\":\"InvalidParameter\"}", 2);
+  CHECK_STATUS(tckms_sign(client, key_id, 0, "m", 1, &signature), TCKMS_ERR_INVALID_PARAMETER);
+  CHECK(!faults_are_left());
+  forget_requests();
+  CHECK_OK(tckms_sign(client, key_id, 0, "m", 1, &signature));
+  CHECK_INT(requests_seen("SignByAsymmetricKey"), 1);
+  tckms_buffer_free(&signature);
+  tckms_client_free(client);
 }
 
 int main(void) {
@@ -156,6 +206,7 @@ int main(void) {
   a_salt_of_another_length_is_not_given_out(client, rsa);
   the_services_pem_is_ignored(ecc);
   a_bad_public_key_is_not_kept(ecc);
+  another_refusal_is_not_taken_for_one_of_the_digest(p384);
   p384_signs_where_only_32_bytes_are_a_digest(client, p384);
   tckms_client_free(client);
   return checks_passed();

@@ -82,7 +82,8 @@ static void expect_no_secret_in_the_error(void) {
 static void expect_nothing_but_what_a_client_needs(void) {
   static const char *const results[] = {"a plaintext", "a decrypted plaintext", "another key's",
                                         "a data key",  "an unwrapped data key", "random bytes",
-                                        "an RSA plaintext", "a decrypted RSA plaintext"};
+                                        "an RSA plaintext", "a decrypted RSA plaintext",
+                                        "an SM2 plaintext", "a decrypted SM2 plaintext"};
   static const char *const forms[] = {"base64", "base64, one byte later", "base64, two bytes later"};
   size_t i, k;
   tolerate("the secret key", "plain", 1);
@@ -163,6 +164,64 @@ static void use_rsa(const tckms_client *client, int padding) {
   tckms_buffer_free(&ciphertext);
 }
 
+/* Of the usage that decrypts with SM2, with what OpenSSL encrypted under it: the library does not encrypt with SM2. */
+static char sm2_key[64];
+static char sm2_ciphertext[256];
+static size_t sm2_ciphertext_len;
+
+/* The path of a file in the folder of this test. */
+static const char *file_in_folder(const char *name, char path[512]) {
+  const char *folder = getenv("TEST_FOLDER");
+  CHECK(folder != NULL);
+  snprintf(path, 512, "%s/%s", folder, name);
+  return path;
+}
+
+static void write_file(const char *path, const void *bytes, size_t len) {
+  int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  CHECK(file >= 0);
+  CHECK_INT(write(file, bytes, len), (ssize_t)len);
+  close(file);
+}
+
+static void run_openssl(void *unused) {
+  char key[512], plaintext[512], ciphertext[512];
+  (void)unused;
+  execlp("openssl", "openssl", "pkeyutl", "-encrypt", "-pubin", "-inkey", file_in_folder("sm2.pem", key), "-in",
+         file_in_folder("sm2.plaintext", plaintext), "-out", file_in_folder("sm2.ciphertext", ciphertext), (char *)NULL);
+  _exit(127);
+}
+
+static void encrypt_with_sm2(const tckms_client *client) {
+  char path[512];
+  tckms_buffer pem;
+  int file;
+  ssize_t len;
+  CHECK_OK(make_key(client, TCKMS_KEY_USAGE_DECRYPT_SM2, 0, sm2_key));
+  CHECK_OK(tckms_public_key_pem(client, sm2_key, &pem));
+  write_file(file_in_folder("sm2.pem", path), pem.data, pem.len);
+  tckms_buffer_free(&pem);
+  make_secret("an SM2 plaintext", SIZE);
+  write_file(file_in_folder("sm2.plaintext", path), clear, SIZE);
+  forget();
+  in_a_child(run_openssl, NULL);
+  file = open(file_in_folder("sm2.ciphertext", path), O_RDONLY | O_CLOEXEC);
+  CHECK(file >= 0);
+  len = read(file, sm2_ciphertext, sizeof sm2_ciphertext);
+  CHECK(len > SIZE);
+  sm2_ciphertext_len = (size_t)len;
+  close(file);
+}
+
+static void use_sm2(const tckms_client *client) {
+  tckms_buffer out;
+  tckms_status status = tckms_sm2_decrypt(client, sm2_key, sm2_ciphertext, sm2_ciphertext_len, &out);
+  if (status == TCKMS_OK) {
+    CHECK_INT((intmax_t)out.len, SIZE);
+  }
+  finish(status, "a decrypted SM2 plaintext", &out);
+}
+
 /* The service wants the same material each time, so that each has a key of its own. */
 static void import_material(const tckms_client *client) {
   char key_id[64];
@@ -213,6 +272,7 @@ static void use_secrets(const tckms_client *client) {
   call_is_over();
   use_rsa(client, TCKMS_RSA_OAEP_SHA256);
   use_rsa(client, TCKMS_RSA_PKCS1_V1_5);
+  use_sm2(client);
   import_material(client);
 }
 
@@ -294,8 +354,9 @@ static void use_secrets_among_faults(const tckms_client *client) {
                "[{\"fault\":%s},{\"action\":\"Decrypt\",\"fault\":%s,\"times\":3},"
                "{\"action\":\"GenerateDataKey\",\"fault\":%s},{\"action\":\"GenerateRandom\",\"fault\":%s},"
                "{\"action\":\"AsymmetricRsaDecrypt\",\"fault\":%s,\"times\":3},"
+               "{\"action\":\"AsymmetricSm2Decrypt\",\"fault\":%s,\"times\":3},"
                "{\"action\":\"ImportKeyMaterial\",\"fault\":%s}]",
-               faults[i], faults[i], faults[i], faults[i], faults[i], faults[i]);
+               faults[i], faults[i], faults[i], faults[i], faults[i], faults[i], faults[i]);
     }
     set_faults(script);
     use_secrets(client);
@@ -362,6 +423,7 @@ static void nothing_is_left_after_each_single_call(void) {
   pthread_t thread;
   int calls = 0;
   CHECK_OK(make_key(client, TCKMS_KEY_USAGE_DECRYPT_RSA_2048, 0, rsa_key));
+  encrypt_with_sm2(client);
   CHECK_INT(pthread_barrier_init(&turn, NULL, 2), 0);
   is_looked_after = 1;
   CHECK_INT(pthread_create(&thread, NULL, use_secrets_under_supervision, client), 0);
@@ -373,7 +435,7 @@ static void nothing_is_left_after_each_single_call(void) {
     pthread_barrier_wait(&turn);
   }
   CHECK_INT(pthread_join(thread, NULL), 0);
-  CHECK_INT(calls, 13);
+  CHECK_INT(calls, 14);
   tckms_client_free(client);
   pthread_barrier_destroy(&turn);
 }
