@@ -1,4 +1,4 @@
-//! Generates the C header and gives the shared library its name and its linker flags.
+//! Generates the C header.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -33,12 +33,10 @@ const SOURCES: &[(&str, &str)] = &[
 /// As `line_length` of cbindgen.toml.
 const LINE_MAX: usize = 100;
 const MANUAL: &str = "src/ffi/manual.h";
-/// The number in the SONAME; scripts/ and tests/ read the same file.
-const ABI_VERSION: &str = "packaging/abi-version";
 
 fn main() {
     let sources = SOURCES.iter().map(|(path, _)| path);
-    for input in sources.chain(&[MANUAL, ABI_VERSION, "cbindgen.toml", "build.rs"]) {
+    for input in sources.chain(&[MANUAL, "cbindgen.toml", "build.rs"]) {
         println!("cargo:rerun-if-changed={input}");
     }
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo names the package's folder"));
@@ -46,8 +44,6 @@ fn main() {
     let header = out.join("tckms.h");
     fs::write(&header, generate(&root)).expect("the output folder can be written");
     println!("cargo:rustc-env=TCKMS_GENERATED_HEADER={}", header.display());
-    let abi = fs::read_to_string(root.join(ABI_VERSION)).expect("the ABI version can be read");
-    link_shared_library(abi.trim());
 }
 
 /// The header, always into OUT_DIR: source trees are read-only for packagers. A test compares it with the committed
@@ -162,21 +158,4 @@ fn only_what_c90_knows(header: &str) -> String {
         });
     }
     lines.join("\n") + "\n"
-}
-
-fn link_shared_library(abi: &str) {
-    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
-        Ok("linux" | "freebsd" | "android") => {
-            // The HTTP thread and thread-local destructors run code of the library: it must stay mapped after dlclose.
-            for flag in ["nodelete", "relro", "now", "noexecstack"] {
-                println!("cargo:rustc-cdylib-link-arg=-Wl,-z,{flag}");
-            }
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libtckms.so.{abi}");
-        }
-        Ok("macos") => {
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libtckms.{abi}.dylib");
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-headerpad_max_install_names");
-        }
-        _ => {}
-    }
 }

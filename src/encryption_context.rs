@@ -31,7 +31,7 @@ fn check_length(text: &str) -> Result<()> {
 
 /// The one way to write these pairs as JSON: sorted by the bytes of their keys, without blanks, with no escapes but the
 /// necessary ones.
-pub(crate) fn canonical_json<'a>(pairs: impl Iterator<Item = Result<(&'a str, &'a str)>>) -> Result<String> {
+pub fn canonical_json<'a>(pairs: impl Iterator<Item = Result<(&'a str, &'a str)>>) -> Result<String> {
     let mut sorted = BTreeMap::new();
     for pair in pairs {
         let (key, value) = pair?;

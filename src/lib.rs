@@ -14,6 +14,8 @@
 //! The C boundary is `ffi`. With `sys`, which asks the operating system, it is the only module with `unsafe` in it.
 
 #![deny(unsafe_code, missing_docs)]
+// Some parts are there for the C boundary alone.
+#![cfg_attr(not(feature = "c-api"), allow(dead_code, unused_imports))]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod api;
@@ -29,6 +31,7 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod host;
 mod http;
 mod last_request;
 mod log;
@@ -43,6 +46,7 @@ mod status;
 #[allow(unsafe_code)]
 mod sys;
 
+#[cfg(feature = "c-api")]
 #[allow(unsafe_code)]
 pub mod ffi;
 
@@ -56,7 +60,7 @@ pub use client::{
 };
 pub use config::{Config, MAX_ATTEMPTS_MAX, MAX_CONNECTIONS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use credentials::Credentials;
-pub use encryption_context::ENCRYPTION_CONTEXT_MAX;
+pub use encryption_context::{ENCRYPTION_CONTEXT_MAX, canonical_json};
 pub use error::{Error, Result};
 pub use log::{LogCallback, LogContext, LogEvent, LogLevel};
 pub use providers::{CredentialsCallback, Role, SuppliedCredentials};

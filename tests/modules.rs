@@ -11,7 +11,7 @@ const STOREYS: &[&[&str]] = &[
     &["sys"],
     &["status", "error", "log", "secret", "sanitize", "encoding", "call_control", "last_request"],
     &["http", "encryption_context", "sign"],
-    &["credentials", "site", "stats"],
+    &["credentials", "host", "site", "stats"],
     &["api"],
     &["providers"],
     &["config", "environment", "client_builder"],

@@ -15,7 +15,8 @@ fn library_with_hook() -> &'static Path {
     FOLDER.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-hooks");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["build", "--locked", "--lib", "--features", "test-hooks,wipe-on-free"]);
+        cargo.current_dir(root()).args(["rustc", "--locked", "--lib", "--crate-type", "cdylib"]);
+        cargo.args(["--features", "test-hooks,wipe-on-free"]);
         // Nobody looks at these symbols, and without them the build takes a tenth of the space.
         cargo.args(["--config", "profile.dev.debug=false"]).arg("--target-dir").arg(&target);
         output_of(&mut cargo);

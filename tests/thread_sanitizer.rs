@@ -26,7 +26,9 @@ fn runtime() -> PathBuf {
 fn instrumented_library() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("thread-sanitizer");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--locked", "--lib", "-Zbuild-std", "--target", TARGET]).current_dir(root());
+    cargo
+        .args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "-Zbuild-std", "--target", TARGET])
+        .current_dir(root());
     cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &target);
     cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer");
     output_of(&mut cargo);

@@ -111,6 +111,21 @@ impl Client {
         })
     }
 
+    /// As [`Client::sign_digest`], with a public key that the caller has: nothing is fetched before the signature.
+    pub fn sign_digest_with(
+        &self,
+        key_id: &str,
+        public_key: &PublicKey,
+        algorithm: Option<SignatureAlgorithm>,
+        digest: &[u8],
+    ) -> Result<Signature> {
+        self.counted("SignByAsymmetricKey", Some(key_id), || {
+            check_key_id(key_id)?;
+            let algorithm = public_key.algorithm(algorithm)?;
+            self.signature(key_id, public_key, algorithm, Input { digest, message: None })
+        })
+    }
+
     /// Begins the signature of a message that comes in pieces. `sm2_user_id` counts for SM2 only.
     pub fn signer(
         &self,

@@ -3,8 +3,8 @@
 //! Messages have the format of the AWS Encryption SDK: version 2 is written, versions 1 and 2 are read.
 //!
 //! There are three ways to seal and to open: a whole message in memory ([`Keyring::prepare_seal`],
-//! [`Keyring::prepare_open`]), piece by piece ([`SealStream`], [`OpenStream`]), and between descriptors on all cores
-//! (`io::parallel`).
+//! [`Keyring::prepare_open`]), piece by piece ([`SealStream`], [`OpenStream`]), and from a reader to a writer on all
+//! cores ([`Keyring::seal_reader`], [`Keyring::open_reader`]).
 
 mod cache;
 mod format;
@@ -25,7 +25,8 @@ pub use format::suite::CommitmentPolicy;
 pub use format::wrapped_key::WrappedKey;
 pub use info::MessageInfo;
 pub use io::open_stream::OpenStream;
-pub(crate) use io::pipeline::{JobControl, ProgressCallback, Stopped};
+pub(crate) use io::pipeline::Stopped;
+pub use io::pipeline::{JobControl, ProgressCallback};
 pub use io::progress::Progress;
 pub use io::seal_stream::SealStream;
 pub use keys::branch::record_file::{create_branch_file, update_branch_file};

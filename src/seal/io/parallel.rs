@@ -22,8 +22,9 @@ const MEMORY: usize = 32 << 20;
 const HEADER_STEP: usize = 4096;
 
 impl Keyring {
-    /// Seals all that `reader` gives into `writer`, with up to `threads` threads, this one among them.
-    pub(crate) fn seal_reader(
+    /// Seals all that `reader` gives into `writer`, with up to `threads` threads, this one among them. To be called inside
+    /// [`JobControl::run`].
+    pub fn seal_reader(
         &self,
         context: &Context,
         reader: impl Read + Send,
@@ -40,8 +41,9 @@ impl Keyring {
         Pipeline::new(&Sealing { cipher, frame_len, frames }, reader, writer, footer_signer, control).run(threads)
     }
 
-    /// Opens the message that `reader` gives into `writer`. Only what is authentic is written.
-    pub(crate) fn open_reader(
+    /// Opens the message that `reader` gives into `writer`. Only what is authentic is written. To be called inside
+    /// [`JobControl::run`].
+    pub fn open_reader(
         &self,
         expected: &Context,
         signed_allowed: bool,

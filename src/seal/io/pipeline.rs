@@ -82,8 +82,8 @@ impl Chunk {
     }
 }
 
-/// Hears how many bytes of the input are done, and says whether to go on.
-pub(crate) type ProgressCallback<'a> = dyn FnMut(u64) -> bool + 'a;
+/// Receives how many bytes of the input are done, and says whether to go on.
+pub type ProgressCallback<'a> = dyn FnMut(u64) -> bool + 'a;
 
 /// The two ends of a line and what watches over it.
 pub(crate) struct Pipeline<'a, R, W, J: ChunkProcessor> {
@@ -109,12 +109,13 @@ struct Sink<W, O> {
     left: usize,
 }
 
-/// What the caller's thread looks at while others work.
+/// What the caller's thread looks at while others seal or open.
 #[derive(Default)]
-pub(crate) struct JobControl {
-    pub done: AtomicU64,
+pub struct JobControl {
+    /// How many bytes of the input are done.
+    pub(crate) done: AtomicU64,
     /// Ends what keys are asked for as well, at once.
-    pub cancel: CancelToken,
+    pub(crate) cancel: CancelToken,
     /// Something failed, so that nothing more is wanted.
     failed: AtomicBool,
     finished: Mutex<bool>,
@@ -228,13 +229,18 @@ impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
 }
 
 impl JobControl {
+    /// Stops what is under way, from any thread. It ends with [`Status::Canceled`].
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
     /// Whether a wait for a descriptor should end.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.cancel.is_canceled() || self.failed.load(Ordering::Relaxed)
     }
 
     /// What was canceled while it was under way did not fail, and did not succeed.
-    pub fn unless_canceled<T>(&self, outcome: Result<T>) -> Result<T> {
+    pub(crate) fn unless_canceled<T>(&self, outcome: Result<T>) -> Result<T> {
         if self.cancel.is_canceled() { Err(call_control::canceled()) } else { outcome }
     }
 
