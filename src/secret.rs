@@ -58,19 +58,21 @@ impl Secret {
         self.0.is_empty()
     }
 
-    pub(crate) fn expose_mut(&mut self) -> &mut [u8] {
+    /// The bytes themselves, to be filled or changed.
+    pub fn expose_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
 
     /// Shortens the secret to `len` bytes and wipes the rest.
-    pub(crate) fn truncate(&mut self, len: usize) {
+    pub fn truncate(&mut self, len: usize) {
         if let Some(rest) = self.0.get_mut(len..) {
             wipe::wipe_slice(rest);
             self.0.truncate(len);
         }
     }
 
-    pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Appends bytes. A block that is too small is wiped after it was copied.
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) -> Result<()> {
         self.reserve(bytes.len())?;
         self.0.extend_from_slice(bytes);
         Ok(())

@@ -1,19 +1,14 @@
 //! Sealing and opening between descriptors, on several threads.
 
-use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
-use std::io::{self, Read, Write};
 use std::ptr;
-use std::thread;
 
 use super::arguments::{handle, optional_text};
 use super::extensible::{self, Extensible};
 use super::guard::guard_request;
 use super::keyring::tckms_keyring;
-use super::limits::TCKMS_THREADS_MAX;
-use crate::error::{Error, Result};
-use crate::last_request;
-use crate::seal::{Context, JobControl, ProgressCallback, Stopped};
+use crate::error::Result;
+use crate::seal::{Context, DescriptorJob};
 use crate::status::Status;
 
 /// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
@@ -74,9 +69,7 @@ pub unsafe extern "C" fn tckms_seal_fd(
             )
         };
         let context = Context::from_optional_json(context)?;
-        options.run(in_fd, out_fd, |input, output, threads, control| {
-            keyring.0.seal_reader(&context, input, output, threads, control)
-        })
+        options.run(|job| keyring.0.seal_descriptor(&context, in_fd, out_fd, job))
     })
 }
 
@@ -120,10 +113,7 @@ pub unsafe extern "C" fn tckms_open_fd(
             )
         };
         let expected = Context::from_optional_json(expected)?;
-        let signed_allowed = options.signed_allowed != 0;
-        options.run(in_fd, out_fd, |input, output, threads, control| {
-            keyring.0.open_reader(&expected, signed_allowed, input, output, threads, control)
-        })
+        options.run(|job| keyring.0.open_descriptor(&expected, in_fd, out_fd, job))
     })
 }
 
@@ -144,121 +134,17 @@ impl tckms_fd_options {
         Ok(unsafe { extensible::read_optional(options, size, "options_or_null")? }.unwrap_or(Self::DEFAULT))
     }
 
-    fn run<'a>(
-        &self,
-        in_fd: c_int,
-        out_fd: c_int,
-        work: impl FnOnce(Descriptor<'_>, Descriptor<'_>, usize, &JobControl) -> Result<()> + Send + 'a,
-    ) -> Result<()> {
-        let threads = self.checked_threads()?;
-        let control = JobControl::default();
-        let total = size_left(in_fd).unwrap_or(u64::MAX);
-        let told = Cell::new(None);
-        let call = |done, total| {
-            told.set(Some((done, total)));
+    /// Runs `work` with these options.
+    fn run(&self, work: impl FnOnce(&mut DescriptorJob<'_>) -> Result<()>) -> Result<()> {
+        let mut progress = |done, total: Option<u64>| {
             // SAFETY: the program's own pair (tckms_fd_options in the header), on the caller's thread.
-            self.progress.is_none_or(|progress| unsafe { progress(self.userdata, done, total) == 0 })
+            self.progress
+                .is_none_or(|progress| unsafe { progress(self.userdata, done, total.unwrap_or(u64::MAX)) == 0 })
         };
-        let mut callback = |done| call(done, total);
-        let progress = self.progress.map(|_| &mut callback as &mut ProgressCallback<'_>);
-        // The work is done on a thread of the library's, and the ids of its requests belong to this one.
-        let mut last = None;
-        let outcome = control.run(progress, || {
-            let outcome = work(Descriptor(in_fd, &control), Descriptor(out_fd, &control), threads, &control);
-            last = Some(last_request::take());
-            outcome
-        });
-        last.map(last_request::replace);
-        if let (Ok(()), Some((done, total))) = (&outcome, told.get())
-            && done != total
-        {
-            call(done, done);
-        }
-        outcome
-    }
-
-    fn checked_threads(&self) -> Result<usize> {
-        match self.threads {
-            0 => Ok(thread::available_parallelism().map_or(1, usize::from).min(TCKMS_THREADS_MAX as usize)),
-            threads if threads <= TCKMS_THREADS_MAX => Ok(threads as usize),
-            threads => {
-                let message = format!("the number of threads is {threads}, 0 to {TCKMS_THREADS_MAX} are allowed");
-                Err(Error::new(Status::OutOfRange, message))
-            }
-        }
-    }
-}
-
-/// How much a regular file holds behind its position.
-fn size_left(fd: c_int) -> Option<u64> {
-    // SAFETY: stat is plain data; both calls take any number for a descriptor.
-    unsafe {
-        let mut stat = std::mem::zeroed::<libc::stat>();
-        if libc::fstat(fd, &mut stat) != 0 || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
-            return None;
-        }
-        let position = libc::lseek(fd, 0, libc::SEEK_CUR).max(0);
-        u64::try_from(stat.st_size.saturating_sub(position)).ok()
-    }
-}
-
-/// A descriptor of the host's, which is waited for in short spells so that canceling is noticed.
-struct Descriptor<'a>(c_int, &'a JobControl);
-
-impl Descriptor<'_> {
-    fn wait(&self, events: libc::c_short) -> io::Result<()> {
-        const SPELL_MS: c_int = 100;
-        loop {
-            if self.1.is_over() {
-                return Err(io::Error::other(Stopped));
-            }
-            let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };
-            // SAFETY: one pollfd of our own.
-            match unsafe { libc::poll(&mut poll, 1, SPELL_MS) } {
-                // A negative number is no descriptor, and `poll` would ignore it forever.
-                0 if self.0 >= 0 => {}
-                // Whatever is the matter with the descriptor, reading or writing tells it better.
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// The result of `read` or `write`, or `None` when the descriptor was not ready after all.
-    fn outcome(result: isize) -> io::Result<Option<usize>> {
-        match usize::try_from(result) {
-            Ok(len) => Ok(Some(len)),
-            Err(_) => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-                error => Err(error),
-            },
-        }
-    }
-}
-
-impl Read for Descriptor<'_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.wait(libc::POLLIN)?;
-            // SAFETY: `room` may be written, and the kernel writes no more than its length.
-            if let Some(len) = Self::outcome(unsafe { libc::read(self.0, room.as_mut_ptr().cast(), room.len()) })? {
-                return Ok(len);
-            }
-        }
-    }
-}
-
-impl Write for Descriptor<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            self.wait(libc::POLLOUT)?;
-            // SAFETY: `bytes` may be read, and the kernel reads no more than its length.
-            if let Some(len) = Self::outcome(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) })? {
-                return Ok(len);
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        work(&mut DescriptorJob {
+            threads: self.threads,
+            signed_allowed: self.signed_allowed != 0,
+            progress: self.progress.is_some().then_some(&mut progress),
+        })
     }
 }

@@ -61,7 +61,7 @@ pub extern "C" fn tckms_ciphertext_blob_max() -> usize {
 /// @return  Threads.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_threads_max() -> u32 {
-    TCKMS_THREADS_MAX
+    crate::seal::THREADS_MAX
 }
 
 #[cfg(test)]

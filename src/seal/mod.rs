@@ -3,8 +3,9 @@
 //! Messages have the format of the AWS Encryption SDK: version 2 is written, versions 1 and 2 are read.
 //!
 //! There are three ways to seal and to open: a whole message in memory ([`Keyring::prepare_seal`],
-//! [`Keyring::prepare_open`]), piece by piece ([`SealStream`], [`OpenStream`]), and from a reader to a writer on all
-//! cores ([`Keyring::seal_reader`], [`Keyring::open_reader`]).
+//! [`Keyring::prepare_open`]), piece by piece ([`SealStream`], [`OpenStream`]), and on all cores: from a reader to a writer
+//! ([`Keyring::seal_reader`], [`Keyring::open_reader`]) or between descriptors ([`Keyring::seal_descriptor`],
+//! [`Keyring::open_descriptor`]).
 
 mod cache;
 mod format;
@@ -24,8 +25,8 @@ pub use format::limits::{FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, UNFRA
 pub use format::suite::CommitmentPolicy;
 pub use format::wrapped_key::WrappedKey;
 pub use info::MessageInfo;
+pub use io::descriptors::{DescriptorJob, THREADS_MAX};
 pub use io::open_stream::OpenStream;
-pub(crate) use io::pipeline::Stopped;
 pub use io::pipeline::{JobControl, ProgressCallback};
 pub use io::progress::Progress;
 pub use io::seal_stream::SealStream;

@@ -10,6 +10,7 @@ compile_error!(
 pub(crate) mod cancel;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
+pub(crate) mod descriptor_stream;
 pub(crate) mod entropy;
 pub(crate) mod fd_sentinel;
 pub(crate) mod file;

@@ -1,5 +1,6 @@
 //! Messages that do not have to be in memory as a whole: streams, and descriptors on all cores.
 
+pub(super) mod descriptors;
 pub(super) mod frame_buffer;
 pub(super) mod input_buffer;
 pub(super) mod open_stream;

@@ -1,0 +1,81 @@
+//! Reading from and writing to a descriptor of the host's.
+
+use std::io::{self, Read, Write};
+
+/// How long a wait for the descriptor lasts before it looks whether it should end.
+const SPELL_MS: libc::c_int = 100;
+
+/// A descriptor that may be non-blocking and need not be open. `check` fails when a wait for it should end.
+pub(crate) struct DescriptorStream<C>(libc::c_int, C);
+
+impl<C: Fn() -> io::Result<()>> DescriptorStream<C> {
+    pub fn new(descriptor: libc::c_int, check: C) -> Self {
+        Self(descriptor, check)
+    }
+
+    fn wait(&self, events: libc::c_short) -> io::Result<()> {
+        loop {
+            (self.1)()?;
+            let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };
+            // SAFETY: one pollfd of our own.
+            match unsafe { libc::poll(&mut poll, 1, SPELL_MS) } {
+                // A negative number is no descriptor, and `poll` would ignore it forever.
+                0 if self.0 >= 0 => {}
+                // Whatever is the matter with the descriptor, reading or writing tells it better.
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The result of `read` or `write`, or `None` when the descriptor was not ready after all.
+    fn outcome(result: isize) -> io::Result<Option<usize>> {
+        match usize::try_from(result) {
+            Ok(len) => Ok(Some(len)),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+impl<C: Fn() -> io::Result<()>> Read for DescriptorStream<C> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.wait(libc::POLLIN)?;
+            // SAFETY: `room` may be written, and the kernel writes no more than its length.
+            if let Some(len) = Self::outcome(unsafe { libc::read(self.0, room.as_mut_ptr().cast(), room.len()) })? {
+                return Ok(len);
+            }
+        }
+    }
+}
+
+impl<C: Fn() -> io::Result<()>> Write for DescriptorStream<C> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.wait(libc::POLLOUT)?;
+            // SAFETY: `bytes` may be read, and the kernel reads no more than its length.
+            if let Some(len) = Self::outcome(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) })? {
+                return Ok(len);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How much a regular file holds behind its position.
+pub(crate) fn size_left(descriptor: libc::c_int) -> Option<u64> {
+    // SAFETY: stat is plain data; both calls take any number for a descriptor.
+    unsafe {
+        let mut stat = std::mem::zeroed::<libc::stat>();
+        if libc::fstat(descriptor, &mut stat) != 0 || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return None;
+        }
+        let position = libc::lseek(descriptor, 0, libc::SEEK_CUR).max(0);
+        u64::try_from(stat.st_size.saturating_sub(position)).ok()
+    }
+}
