@@ -1,0 +1,71 @@
+//! The command line.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+use crate::commands::*;
+use crate::connection::Global;
+use crate::exit;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Green.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Credentials come from the first of these places that has any: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY with \
+TENCENTCLOUD_SESSION_TOKEN, ~/.tencentcloud/credentials, the role of a CVM instance, the role of a pod of TKE. `tckms doctor` \
+says what each of them has.";
+
+/// Keys of Tencent Cloud KMS at the command line: encrypt, seal, sign, manage keys, and find out why it does not work
+#[derive(Parser, Debug)]
+#[command(name = "tckms", version, styles = STYLES, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), subcommand_required = true, arg_required_else_help = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Encrypt up to 4096 bytes under a CMK, in the service
+    Encrypt(encrypt::Options),
+    /// Decrypt a CiphertextBlob
+    Decrypt(decrypt::Options),
+    /// Encrypt a CiphertextBlob again, under another CMK or with another context, inside the service
+    Reencrypt(reencrypt::Options),
+    /// Make a data key, in clear and wrapped by a CMK
+    DataKey(data_key::Options),
+    /// Get random bytes from the service
+    Random(random::Options),
+    /// Seal a file or a stream of any size under CMKs and RSA keys
+    Seal(seal::Options),
+    /// Open a sealed message
+    Open(open::Options),
+    /// Print what a sealed message says about itself, as JSON; nothing of it is authenticated
+    Info(info::Options),
+    /// Sign a file of any size with a CMK
+    Sign(sign::Options),
+    /// Check a signature
+    Verify(verify::Options),
+    /// Print the public key of an asymmetric CMK
+    PublicKey(public_key::Options),
+    /// Encrypt under the public key of an RSA CMK, on this machine
+    RsaEncrypt(rsa::EncryptOptions),
+    /// Decrypt with an RSA CMK, in the service
+    RsaDecrypt(rsa::DecryptOptions),
+    /// List, make and manage CMKs
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Call any action of the service
+    Call(call::Options),
+    /// Print the completions of a shell
+    Completions(completions::Options),
+    /// Write the manual pages of all commands into a folder
+    #[command(hide = true)]
+    ManPages(completions::ManOptions),
+}

@@ -1,0 +1,54 @@
+//! `tckms completions`, and the manual pages.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::Outcome;
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::report;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Args, Debug)]
+pub struct ManOptions {
+    /// The folder, which exists
+    #[arg(value_name = "FOLDER")]
+    folder: OsString,
+}
+
+pub fn run(options: &Options) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "tckms", &mut script);
+    report::line(String::from_utf8_lossy(&script).trim_end_matches('\n'));
+    Ok(Exit::Done)
+}
+
+pub fn write_man_pages(options: &ManOptions) -> Outcome {
+    let mut command = Cli::command();
+    command.build();
+    write_pages(&command, Path::new(&options.folder))?;
+    Ok(Exit::Done)
+}
+
+/// A page for each command that is not hidden.
+fn write_pages(command: &clap::Command, folder: &Path) -> Outcome<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let path: PathBuf = folder.join(format!("{name}.1"));
+    let mut page = Vec::new();
+    let man = Man::new(command.clone()).title(name.to_uppercase()).manual("User Commands");
+    let failed = |error: std::io::Error| Failure::io(path.to_string_lossy(), &error);
+    man.render(&mut page).map_err(failed)?;
+    std::fs::write(&path, page).map_err(failed)?;
+    command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| write_pages(sub, folder))
+}

@@ -1,0 +1,64 @@
+//! `tckms data-key`.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use super::delivery;
+use crate::Outcome;
+use crate::connection::Global;
+use crate::context::ContextOptions;
+use crate::exit::Exit;
+use crate::files::output::Output;
+use crate::report::json_text;
+use crate::secret_input::encoded;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The CMK that wraps the data key, by its key id
+    #[arg(short, long, value_name = "KEYID")]
+    key: String,
+    #[command(flatten)]
+    context: ContextOptions,
+    /// How many bytes the data key has, 1 to 1024
+    #[arg(short, long, value_name = "LENGTH", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    bytes: u16,
+    /// Write the key in clear to FILE, as it is, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    plaintext_file: Option<OsString>,
+    /// Print only the wrapped key, for a program that decrypts it later
+    #[arg(long, conflicts_with = "plaintext_file")]
+    without_plaintext: bool,
+    #[command(flatten)]
+    output: delivery::OutputOption,
+}
+
+/// Prints the wrapped key, and before it in clear as base64 unless that goes to a file or nowhere.
+pub fn run(options: &Options, global: &Global) -> Outcome {
+    let context = options.context.json()?;
+    let has_plaintext = options.plaintext_file.is_none() && !options.without_plaintext;
+    let file = options.plaintext_file.as_deref().map(|path| Output::find(Some(path), true)).transpose()?;
+    let output = options.output.find(has_plaintext)?;
+    let client = global.client()?;
+    let key = client.generate_data_key(&options.key, usize::from(options.bytes), context.as_deref())?;
+    if let Some(file) = file {
+        delivery::bytes(file, key.plaintext.expose())?;
+    }
+    let blob = &key.ciphertext_blob;
+    let after = format!(
+        "\"ciphertext_blob\":{},\"key_id\":{},\"request_id\":{}}}",
+        json_text(blob),
+        json_text(&key.key_id),
+        json_text(&key.request_id)
+    );
+    match (has_plaintext, global.json) {
+        (false, false) => delivery::text(output, blob),
+        (false, true) => delivery::text(output, &format!("{{{after}")),
+        (true, false) => delivery::secret_json(output, "", &encoded(key.plaintext.expose())?, &format!("\n{blob}")),
+        (true, true) => {
+            let text = encoded(key.plaintext.expose())?;
+            delivery::secret_json(output, "{\"plaintext_base64\":\"", &text, &format!("\",{after}"))
+        }
+    }
+    .map(|_| Exit::Done)
+}

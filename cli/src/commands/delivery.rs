@@ -1,0 +1,70 @@
+//! Delivering a result that is in memory: text or bytes, to standard output or a file.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use serde::Serialize;
+use tckms::Secret;
+
+use crate::Outcome;
+use crate::connection::Global;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::output::Output;
+use crate::report;
+use crate::secret_input::encoded;
+use crate::text::is_showable;
+
+#[derive(Args, Clone, Debug)]
+pub struct OutputOption {
+    /// Write to FILE, which is replaced only by a complete result; "-" is standard output, the default
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<OsString>,
+}
+
+impl OutputOption {
+    /// Finds the place of the output, before anything is read or sent. What is secret is for its owner only.
+    pub fn find(&self, is_secret: bool) -> Outcome<Output> {
+        Output::find(self.output.as_deref(), is_secret)
+    }
+}
+
+/// Delivers a text, with a line end after it.
+pub fn text(output: Output, text: &str) -> Outcome {
+    output.deliver(format!("{text}\n").as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// With --json what describes the result, else the text that is the result.
+pub fn described<T: Serialize>(output: Output, global: &Global, value: &T, plain: &str) -> Outcome {
+    if global.json { text(output, &report::json_text(value)) } else { text(output, plain) }
+}
+
+/// Delivers bytes that may be anything, as they are. A terminal gets only what it can show.
+pub fn bytes(output: Output, bytes: &[u8]) -> Outcome {
+    if output.is_terminal() && !is_showable(bytes) {
+        let why = "the result is binary, which is not for a terminal; use -o FILE or a text format";
+        return Err(Failure::usage(why));
+    }
+    output.deliver(bytes)?;
+    Ok(Exit::Done)
+}
+
+/// Delivers a secret as it is, or as base64 with a line end.
+pub fn secret(output: Output, secret: &Secret, base64: bool) -> Outcome {
+    if !base64 {
+        return bytes(output, secret.expose());
+    }
+    let mut text = encoded(secret.expose())?;
+    text.extend_from_slice(b"\n")?;
+    bytes(output, text.expose())
+}
+
+/// Delivers JSON with a secret in it: no copy of it is left in memory.
+pub fn secret_json(output: Output, before: &str, secret: &Secret, after: &str) -> Outcome {
+    let mut json = Secret::with_capacity(before.len() + secret.len() + after.len() + 1)?;
+    for part in [before.as_bytes(), secret.expose(), after.as_bytes(), b"\n"] {
+        json.extend_from_slice(part)?;
+    }
+    bytes(output, json.expose())
+}

@@ -1,0 +1,62 @@
+//! `tckms info`.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+
+use clap::Args;
+use tckms::Status;
+use tckms::seal::MessageInfo;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::input::Input;
+use crate::{Outcome, interrupt, report};
+
+/// Honest headers have less than a kilobyte; those that the library reads at all have at most this.
+const HEADER_MAX: usize = 512 * 1024;
+/// How long a header that comes in small parts is collected before the next look at it.
+const PAUSE_MS: i64 = 50;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The message; "-" or none for standard input
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+}
+
+pub fn run(options: &Options) -> Outcome {
+    interrupt::catch();
+    let mut input = Input::open(options.file.as_deref())?;
+    let info = read_info(&mut input)?;
+    let json = info.to_json().map_err(|error| Failure::from(error).about(input.name()))?;
+    report::line(&String::from_utf8_lossy(&json));
+    Ok(Exit::Done)
+}
+
+/// The writer of a pipe may send the header alone, or in parts, and keep the pipe open. So the header is looked at whenever
+/// there is a pause, and at the end.
+pub fn read_info(input: &mut Input) -> Outcome<MessageInfo> {
+    let mut beginning = vec![0; HEADER_MAX];
+    let mut len = 0;
+    loop {
+        let read = match input.read(&mut beginning[len..]) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                input.is_idle(PAUSE_MS);
+                continue;
+            }
+            Err(_) if interrupt::came() => return Err(Failure::failed(input.name(), interrupt::text())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::io(input.name(), &error)),
+        };
+        len += read;
+        let is_end = read == 0 || len == beginning.len();
+        if !is_end && !input.is_idle(PAUSE_MS) {
+            continue;
+        }
+        match MessageInfo::read(&beginning[..len]) {
+            Err(error) if error.status() == Status::Truncated && !is_end => {}
+            outcome => return outcome.map_err(|error| Failure::from(error).about(input.name())),
+        }
+    }
+}

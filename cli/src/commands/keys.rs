@@ -1,0 +1,354 @@
+//! `tckms keys`.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use tckms::{KeyFilter, KeyInfo, NewKey};
+
+use crate::connection::Global;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::secret_input::SecretInput;
+use crate::table;
+use crate::{Outcome, prompt, report};
+
+const STATES: [&str; 5] = ["Enabled", "Disabled", "PendingDelete", "PendingImport", "Archived"];
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List the CMKs of the account in the region
+    List(ListOptions),
+    /// Tell all about a CMK
+    Describe(KeyId),
+    /// Make a CMK
+    Create(CreateOptions),
+    /// Allow the use of a CMK again
+    Enable(KeyId),
+    /// Forbid the use of a CMK until it is enabled
+    Disable(KeyId),
+    /// Rotate a symmetric CMK now, or every so many days
+    Rotate(RotateOptions),
+    /// Have a disabled CMK deleted; what was encrypted under it is lost then
+    ScheduleDeletion(DeletionOptions),
+    /// Keep a CMK that was to be deleted; it is disabled afterwards
+    CancelDeletion(KeyId),
+    /// Give an external CMK its material
+    Import(ImportOptions),
+}
+
+#[derive(Args, Debug)]
+pub struct KeyId {
+    /// The CMK, by its key id
+    #[arg(value_name = "KEYID")]
+    key: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ListOptions {
+    /// Only CMKs in this state
+    #[arg(long, value_name = "STATE", value_parser = STATES)]
+    state: Option<String>,
+    /// Only CMKs with this usage, such as ENCRYPT_DECRYPT or ASYMMETRIC_SIGN_VERIFY_ECC
+    #[arg(long, value_name = "USAGE")]
+    usage: Option<String>,
+    /// Only CMKs with this text in their key id or alias
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Print the key ids only, one a line
+    #[arg(short, long)]
+    ids: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct CreateOptions {
+    /// 1 to 60 letters, digits, - and _, beginning with a letter or digit
+    #[arg(value_name = "ALIAS")]
+    alias: String,
+    /// The service's name of the usage, such as ASYMMETRIC_SIGN_VERIFY_ECC; default: ENCRYPT_DECRYPT
+    #[arg(long, value_name = "USAGE")]
+    usage: Option<String>,
+    /// At most 1024 bytes
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Make it without material, for `tckms keys import`
+    #[arg(long)]
+    external: bool,
+    /// A tag; repeat for each further one
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = parse_tag)]
+    tags: Vec<(String, String)>,
+}
+
+#[derive(Args, Debug)]
+pub struct RotateOptions {
+    #[command(flatten)]
+    key: KeyId,
+    /// Have the service rotate it every so many days, 7 to 365
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=365))]
+    every: Option<u32>,
+    /// Have the service rotate it no more
+    #[arg(long, conflicts_with = "every")]
+    never: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct DeletionOptions {
+    #[command(flatten)]
+    key: KeyId,
+    /// After how many days, 7 to 30
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(7..=30))]
+    days: u32,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ImportOptions {
+    /// The external CMK, by its key id
+    #[arg(short, long, value_name = "KEYID")]
+    key: String,
+    /// When the service forgets the material, in seconds since 1970; default: never
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=2_147_443_200))]
+    valid_to: Option<i64>,
+    /// The material, 16 bytes for SM4 or 32 for AES-256
+    #[command(flatten)]
+    input: SecretInput,
+}
+
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a tag is NAME=VALUE, and the name is not empty".to_owned()),
+    }
+}
+
+pub fn run(command: &Command, global: &Global) -> Outcome {
+    match command {
+        Command::List(options) => list(options, global),
+        Command::Describe(KeyId { key }) => describe(key, global),
+        Command::Create(options) => create(options, global),
+        Command::Enable(KeyId { key }) => act(key, "enabled", global.client()?.enable_key(key)),
+        Command::Disable(KeyId { key }) => act(key, "disabled", global.client()?.disable_key(key)),
+        Command::Rotate(options) => rotate(options, global),
+        Command::ScheduleDeletion(options) => schedule_deletion(options, global),
+        Command::CancelDeletion(KeyId { key }) => {
+            act(key, "kept, and disabled", global.client()?.cancel_key_deletion(key))
+        }
+        Command::Import(options) => import(options, global),
+    }
+}
+
+/// The members of a CMK with --json. Times are seconds since 1970, 0 where there is none.
+#[derive(Serialize)]
+struct Key<'a> {
+    key_id: &'a str,
+    alias: &'a str,
+    description: &'a str,
+    state: &'a str,
+    usage: &'a str,
+    origin: &'a str,
+    owner: &'a str,
+    rotation_enabled: bool,
+    rotation_days: i64,
+    created: i64,
+    last_rotation: i64,
+    next_rotation: i64,
+    deletion: i64,
+    valid_to: i64,
+}
+
+impl<'a> From<&'a KeyInfo> for Key<'a> {
+    fn from(info: &'a KeyInfo) -> Self {
+        Self {
+            key_id: &info.key_id,
+            alias: &info.alias,
+            description: &info.description,
+            state: &info.key_state,
+            usage: &info.key_usage,
+            origin: &info.origin,
+            owner: &info.owner,
+            rotation_enabled: info.key_rotation_enabled,
+            rotation_days: info.rotate_days,
+            created: info.create_time,
+            last_rotation: info.last_rotate_time,
+            next_rotation: info.next_rotate_time,
+            deletion: info.deletion_date,
+            valid_to: info.valid_to,
+        }
+    }
+}
+
+fn list(options: &ListOptions, global: &Global) -> Outcome {
+    let filter = KeyFilter {
+        usage: options.usage.as_deref(),
+        state: options.state.as_deref(),
+        search: options.search.as_deref(),
+    };
+    let mut keys = Vec::new();
+    global.client()?.list_keys(&filter, |key| {
+        keys.push(key);
+        true
+    })?;
+    if options.ids && !global.json {
+        keys.iter().for_each(|key| report::line(&crate::text::safe(&key.key_id)));
+        return Ok(Exit::Done);
+    }
+    report::answer(&keys.iter().map(Key::from).collect::<Vec<_>>(), |keys| {
+        let row = |key: &Key<'_>| {
+            [key.key_id, key.alias, key.state, key.usage]
+                .map(str::to_owned)
+                .into_iter()
+                .chain([date(key.created)])
+                .collect()
+        };
+        table::print(&["KEY ID", "ALIAS", "STATE", "USAGE", "CREATED"], &keys.iter().map(row).collect::<Vec<_>>());
+    });
+    Ok(Exit::Done)
+}
+
+fn describe(key: &str, global: &Global) -> Outcome {
+    let info = global.client()?.describe_key(key)?;
+    report::answer(&Key::from(&info), |key| {
+        let rotation = match key.rotation_enabled {
+            true => format!("every {} days, next {}", key.rotation_days, date(key.next_rotation)),
+            false => "not scheduled".to_owned(),
+        };
+        let mut pairs = vec![
+            ("key id", key.key_id.to_owned()),
+            ("alias", key.alias.to_owned()),
+            ("description", key.description.to_owned()),
+            ("state", key.state.to_owned()),
+            ("usage", key.usage.to_owned()),
+            ("origin", key.origin.to_owned()),
+            ("owner", key.owner.to_owned()),
+            ("created", date(key.created)),
+            ("rotation", rotation),
+        ];
+        for (name, time) in
+            [("last rotation", key.last_rotation), ("deletion", key.deletion), ("material valid to", key.valid_to)]
+        {
+            if time != 0 {
+                pairs.push((name, date(time)));
+            }
+        }
+        table::print_pairs(&pairs);
+    });
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    key_id: &'a str,
+    request_id: Option<&'a str>,
+    tag_failure: Option<&'a str>,
+}
+
+fn create(options: &CreateOptions, global: &Global) -> Outcome {
+    let tags: Vec<_> = options.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let created = global.client()?.create_key(&NewKey {
+        alias: &options.alias,
+        usage: options.usage.as_deref(),
+        description: options.description.as_deref(),
+        external: options.external,
+        tags: &tags,
+    })?;
+    if let Some(failure) = &created.tag_failure {
+        report::note(&created.key_id, &format!("the key was made, but its tags could not be set: {failure}"));
+    }
+    let answer = Created {
+        key_id: &created.key_id,
+        request_id: created.request_id.as_deref(),
+        tag_failure: created.tag_failure.as_deref(),
+    };
+    report::answer(&answer, |answer| report::line(&crate::text::safe(answer.key_id)));
+    Ok(if created.tag_failure.is_some() { Exit::Failed } else { Exit::Done })
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    key_id: &'a str,
+    done: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion: Option<i64>,
+}
+
+fn act(key_id: &str, done: &str, outcome: tckms::Result<()>) -> Outcome {
+    outcome?;
+    tell(&Done { key_id, done, deletion: None });
+    Ok(Exit::Done)
+}
+
+fn tell(done: &Done<'_>) {
+    report::answer(done, |done| report::line(&format!("{} {}", crate::text::safe(done.key_id), done.done)));
+}
+
+fn rotate(options: &RotateOptions, global: &Global) -> Outcome {
+    let (client, key) = (global.client()?, options.key.key.as_str());
+    match options.every {
+        Some(days) => act(key, &format!("is rotated every {days} days"), client.set_key_rotation(key, Some(days))),
+        None if options.never => act(key, "is rotated no more", client.set_key_rotation(key, None)),
+        None => act(key, "is being rotated", client.rotate_key(key)),
+    }
+}
+
+fn schedule_deletion(options: &DeletionOptions, global: &Global) -> Outcome {
+    let key_id = options.key.key.as_str();
+    let client = global.client()?;
+    if !options.yes {
+        confirm(key_id, options.days)?;
+    }
+    let deletion = client.schedule_key_deletion(key_id, options.days)?;
+    let done = format!("is deleted on {}", date(deletion));
+    tell(&Done { key_id, done: &done, deletion: Some(deletion) });
+    Ok(Exit::Done)
+}
+
+fn confirm(key_id: &str, days: u32) -> Outcome<()> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask at; --yes has the key deleted without a question"));
+    }
+    let question =
+        format!("What was encrypted under {key_id} is lost in {days} days. Type the key id to have it deleted: ");
+    if prompt::ask(&question)?.trim() == key_id {
+        Ok(())
+    } else {
+        Err(Failure::usage("this is not the key id; nothing was done"))
+    }
+}
+
+fn import(options: &ImportOptions, global: &Global) -> Outcome {
+    let client = global.client()?;
+    let material = options.input.read("The key material (not shown): ", 32)?;
+    act(&options.key, "has its material", client.import_key_material(&options.key, material.expose(), options.valid_to))
+}
+
+/// A time as RFC 3339 has it, in UTC.
+pub fn date(seconds: i64) -> String {
+    // Days from civil, after Howard Hinnant.
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(date(0), "1970-01-01T00:00:00Z");
+        assert_eq!(date(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(date(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(date(1_700_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(date(4_102_444_800), "2100-01-01T00:00:00Z");
+    }
+}

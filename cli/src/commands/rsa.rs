@@ -1,0 +1,89 @@
+//! `tckms rsa-encrypt` and `tckms rsa-decrypt`.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::algorithm::Padding;
+use super::delivery::{self, OutputOption};
+use super::public_key;
+use crate::Outcome;
+use crate::connection::Global;
+use crate::files::input::Input;
+use crate::report::json_text;
+use crate::secret_input::{SecretInput, decoded, encoded};
+
+/// The longest plaintext of RSA-2048 is 245 bytes, with PKCS#1 v1.5.
+const PLAINTEXT_MAX: usize = 245;
+/// A ciphertext of RSA-2048 has 256 bytes, and as base64 344 with line ends.
+const CIPHERTEXT_MAX: usize = 1024;
+
+#[derive(Args, Debug)]
+pub struct EncryptOptions {
+    /// The CMK, by its key id
+    #[arg(short, long, value_name = "KEYID", required_unless_present = "public_key")]
+    key: Option<String>,
+    /// The public key in a file, PEM or DER, instead of asking the service
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    public_key: Option<OsString>,
+    /// How the plaintext is padded
+    #[arg(long, value_enum, default_value_t = Padding::OaepSha256)]
+    padding: Padding,
+    /// Write the bytes of the ciphertext, and not base64
+    #[arg(long)]
+    raw: bool,
+    #[command(flatten)]
+    input: SecretInput,
+    #[command(flatten)]
+    output: OutputOption,
+}
+
+pub fn encrypt(options: &EncryptOptions, global: &Global) -> Outcome {
+    let output = options.output.find(false)?;
+    let key = match (&options.public_key, &options.key) {
+        (Some(file), _) => Arc::new(public_key::read(file)?),
+        (None, key_id) => global.client()?.public_key(key_id.as_deref().unwrap_or_default())?,
+    };
+    let plaintext = options.input.read("The secret (not shown): ", PLAINTEXT_MAX)?;
+    let ciphertext = key.rsa_encrypt(options.padding.into(), plaintext.expose())?;
+    if options.raw && !global.json {
+        return delivery::bytes(output, &ciphertext);
+    }
+    let text = encoded(&ciphertext)?;
+    let text = String::from_utf8_lossy(text.expose());
+    delivery::described(output, global, &serde_json::json!({ "ciphertext_base64": text }), &text)
+}
+
+#[derive(Args, Debug)]
+pub struct DecryptOptions {
+    /// The CMK, by its key id
+    #[arg(short, long, value_name = "KEYID")]
+    key: String,
+    /// How the plaintext was padded
+    #[arg(long, value_enum, default_value_t = Padding::OaepSha256)]
+    padding: Padding,
+    /// Print the plaintext as base64
+    #[arg(long)]
+    base64: bool,
+    /// The ciphertext, as bytes or base64; "-" or none for standard input
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+    #[command(flatten)]
+    output: OutputOption,
+}
+
+pub fn decrypt(options: &DecryptOptions, global: &Global) -> Outcome {
+    let output = options.output.find(true)?;
+    let client = global.client()?;
+    let input = Input::open(options.file.as_deref())?.read_all(CIPHERTEXT_MAX)?;
+    // One in bytes has characters that base64 has not.
+    let ciphertext = decoded(&input, options.file.as_deref()).unwrap_or(input);
+    let decrypted = client.rsa_decrypt(&options.key, options.padding.into(), ciphertext.expose())?;
+    if !global.json {
+        return delivery::secret(output, &decrypted.plaintext, options.base64);
+    }
+    let after =
+        format!("\",\"key_id\":{},\"request_id\":{}}}", json_text(&decrypted.key_id), json_text(&decrypted.request_id));
+    delivery::secret_json(output, "{\"plaintext_base64\":\"", &encoded(decrypted.plaintext.expose())?, &after)
+}

@@ -1,0 +1,154 @@
+//! `tckms seal`, and what it shares with `tckms open`.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use tckms::Status;
+use tckms::seal::{Context, DescriptorJob, Keyring};
+
+use super::delivery::OutputOption;
+use super::keyring::{KeyOptions, Purpose};
+use crate::Outcome;
+use crate::connection::Global;
+use crate::context::ContextOptions;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::input::Input;
+use crate::files::output::Output;
+use crate::interrupt;
+use crate::progress::Progress;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    #[command(flatten)]
+    keys: KeyOptions,
+    #[command(flatten)]
+    context: ContextOptions,
+    /// Sign the message, so that who can open it cannot forge it
+    #[arg(short, long)]
+    sign: bool,
+    #[command(flatten)]
+    transfer: TransferOptions,
+}
+
+/// What sealing and opening have in common.
+#[derive(Args, Debug)]
+pub struct TransferOptions {
+    #[command(flatten)]
+    pub output: OutputOption,
+    /// The number of threads, 1 to 256; default: all cores
+    #[arg(short, long, value_name = "THREADS", value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: Option<u32>,
+    /// Show no progress, even on a terminal
+    #[arg(short, long)]
+    quiet: bool,
+    /// Allow -o to name the input itself
+    #[arg(long)]
+    overwrite_input: bool,
+    /// The input; "-" or none for standard input
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+}
+
+pub fn run(options: &Options, global: &Global) -> Outcome {
+    options.keys.check()?;
+    let context = options.context.for_message()?;
+    let transfer = &options.transfer;
+    if transfer.output.output.is_none() && rustix::termios::isatty(rustix::stdio::stdout()) {
+        return Err(Failure::usage("a sealed message is not for a terminal; use -o"));
+    }
+    transfer.run(Work::Seal, global, |global| {
+        let mut keyring = options.keys.keyring(Purpose::Seal, global)?;
+        keyring.set_signing(options.sign);
+        Ok((keyring, context))
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    Seal,
+    /// Whether parts of a signed message may be released before its end was checked.
+    Open {
+        signed_allowed: bool,
+    },
+}
+
+impl TransferOptions {
+    pub fn run(
+        &self,
+        work: Work,
+        global: &Global,
+        keys: impl FnOnce(&Global) -> Outcome<(Keyring, Context)>,
+    ) -> Outcome {
+        interrupt::catch();
+        let mut output = Output::find(self.output.output.as_deref(), work != Work::Seal)?;
+        let input = Input::open(self.file.as_deref())?;
+        let (keyring, context) = keys(global)?;
+        if output.is_input(&input) && !(self.overwrite_input && output.waits_for_the_end()) {
+            return Err(Failure::wrong_file(
+                output.name(),
+                if output.waits_for_the_end() {
+                    "this is the input file; --overwrite-input allows to replace it"
+                } else {
+                    "the input file is the output file"
+                },
+            ));
+        }
+        output.open()?;
+        self.transfer(work, &keyring, &context, &input, &output)?;
+        output.finish()?;
+        Ok(Exit::Done)
+    }
+
+    fn transfer(
+        &self,
+        work: Work,
+        keyring: &Keyring,
+        context: &Context,
+        input: &Input,
+        output: &Output,
+    ) -> Outcome<()> {
+        let mut progress = Progress::new(self.quiet);
+        let limit = if work == Work::Seal { input.size() } else { None };
+        let mut over_limit = false;
+        let mut show = |done: u64, total: Option<u64>| {
+            progress.show(done, total);
+            over_limit = limit.is_some_and(|limit| done > limit);
+            !over_limit && !interrupt::came()
+        };
+        let mut job = DescriptorJob {
+            threads: self.threads.unwrap_or(0),
+            signed_allowed: output.waits_for_the_end() || work == (Work::Open { signed_allowed: true }),
+            progress: Some(&mut show),
+        };
+        let (from, to) = (input.number(), output.number());
+        let outcome = match work {
+            Work::Seal => keyring.seal_descriptor(context, from, to, &mut job),
+            Work::Open { .. } => keyring.open_descriptor(context, from, to, &mut job),
+        };
+        progress.end();
+        outcome.map_err(|error| explain(work, input, output, error, over_limit))?;
+        // What was opened is known to be authentic; what was sealed may be a mixture of old and new.
+        if work == Work::Seal { input.check_unchanged() } else { Ok(()) }
+    }
+}
+
+/// Why the work failed: the reason is the library's, unless the progress callback stopped it.
+fn explain(work: Work, input: &Input, output: &Output, error: tckms::Error, over_limit: bool) -> Failure {
+    if error.status() == Status::Canceled && interrupt::came() {
+        let why = if output.waits_for_the_end() { interrupt::text() } else { "interrupted; it is incomplete" };
+        return Failure::failed(output.name(), why);
+    }
+    if error.status() == Status::Canceled && over_limit {
+        return Failure::failed(input.name(), "the file grew while it was read");
+    }
+    let verb = if work == Work::Seal { "seal" } else { "open" };
+    let status = error.status();
+    let failure = Failure::from(error).about(format!("cannot {verb} {} to {}", input.name(), output.name()));
+    if status == Status::SignedNotAllowed {
+        return failure.with_advice(
+            "to open a signed message: use -o FILE, which releases nothing before the signature is checked, or -s, which does",
+        );
+    }
+    failure
+}

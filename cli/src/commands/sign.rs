@@ -1,0 +1,144 @@
+//! `tckms sign`, and how `tckms verify` reads what was signed.
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tckms::sign::{Digest, DigestContext, PublicKey, SM2_DEFAULT_USER_ID, SignatureAlgorithm, raw_from_der};
+
+use super::algorithm::{Algorithm, raw_len};
+use super::delivery::{self, OutputOption};
+use crate::Outcome;
+use crate::connection::Global;
+use crate::failure::Failure;
+use crate::files::input::Input;
+use crate::progress::Progress;
+
+/// The longest digest is that of SHA-384.
+const DIGEST_MAX: usize = 64;
+
+/// What is signed, and how.
+#[derive(Args, Debug)]
+pub struct MessageOptions {
+    /// The algorithm; default: that of the key, and RSA-PSS for an RSA key
+    #[arg(short, long, value_enum, value_name = "ALGORITHM")]
+    algorithm: Option<Algorithm>,
+    /// FILE holds the digest of the message, as bytes, and not the message
+    #[arg(long, conflicts_with = "sm2_user_id")]
+    digest: bool,
+    /// The id of the signer, for an SM2 key; default: 1234567812345678
+    #[arg(long, value_name = "ID")]
+    sm2_user_id: Option<String>,
+    /// Show no progress, even on a terminal
+    #[arg(short, long)]
+    quiet: bool,
+    /// The message, of any size; "-" or none for standard input
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+}
+
+impl MessageOptions {
+    pub fn algorithm(&self, key: &PublicKey) -> Outcome<SignatureAlgorithm> {
+        Ok(key.algorithm(self.algorithm.map(SignatureAlgorithm::from))?)
+    }
+
+    pub fn open(&self) -> Outcome<Input> {
+        Input::open(self.file.as_deref())
+    }
+
+    /// The digest of the message, or the one that was given.
+    pub fn read_digest(&self, key: &PublicKey, algorithm: SignatureAlgorithm, mut input: Input) -> Outcome<Vec<u8>> {
+        if self.digest {
+            return Ok(input.read_all(DIGEST_MAX)?.expose().to_vec());
+        }
+        let user_id = self.sm2_user_id.as_ref().map_or(SM2_DEFAULT_USER_ID, |id| id.as_bytes());
+        let digest = self.digest_of(&mut input, key.digest(algorithm, user_id)?)?;
+        input.check_unchanged()?;
+        Ok(digest.as_ref().to_vec())
+    }
+
+    fn digest_of(&self, input: &mut Input, mut digest: DigestContext) -> Outcome<Digest> {
+        let (mut progress, total) = (Progress::new(self.quiet), input.size());
+        let (mut chunk, mut done, mut shown) = (vec![0; 256 * 1024], 0, 0);
+        loop {
+            let read = match input.read(&mut chunk) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                other => other.map_err(|error| Failure::io(input.name(), &error))?,
+            };
+            if read == 0 {
+                progress.end();
+                return Ok(digest.finish());
+            }
+            digest.update(&chunk[..read]);
+            done += read as u64;
+            if done - shown >= 64 << 20 {
+                shown = done;
+                progress.show(done, total);
+            }
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The CMK, by its key id
+    #[arg(short, long, value_name = "KEYID")]
+    key: String,
+    /// How the signature is written
+    #[arg(long, value_enum, default_value_t = Format::Der)]
+    format: Format,
+    #[command(flatten)]
+    message: MessageOptions,
+    #[command(flatten)]
+    output: OutputOption,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// DER for ECDSA and SM2, the bytes of the signature for RSA
+    Der,
+    /// r and s side by side, as JWT has them; for RSA as der
+    Raw,
+    /// The DER as base64
+    Base64,
+}
+
+/// The members of the answer with --json.
+#[derive(Serialize)]
+struct Answer<'a> {
+    signature_base64: String,
+    key_id: &'a str,
+    request_id: Option<&'a str>,
+}
+
+pub fn run(options: &Options, global: &Global) -> Outcome {
+    let output = options.output.find(false)?;
+    if output.is_terminal() && options.format != Format::Base64 && !global.json {
+        return Err(Failure::usage(
+            "a signature is binary, which is not for a terminal; use -o FILE or --format base64",
+        ));
+    }
+    let input = options.message.open()?;
+    let client = global.client()?;
+    let key = client.public_key(&options.key)?;
+    let algorithm = options.message.algorithm(&key)?;
+    let digest = options.message.read_digest(&key, algorithm, input)?;
+    let signature = client.sign_digest(&options.key, Some(algorithm), &digest)?;
+    let bytes = match (options.format, raw_len(algorithm)) {
+        (Format::Raw, Some(len)) => raw_from_der(&signature.bytes, len)?,
+        _ => signature.bytes,
+    };
+    let text = STANDARD.encode(&bytes);
+    if global.json || options.format == Format::Base64 {
+        let answer = Answer {
+            signature_base64: text.clone(),
+            key_id: &options.key,
+            request_id: signature.request_id.as_deref(),
+        };
+        return delivery::described(output, global, &answer, &text);
+    }
+    delivery::bytes(output, &bytes)
+}

@@ -1,0 +1,65 @@
+//! `tckms verify`.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use serde::Serialize;
+
+use super::public_key;
+use super::sign::MessageOptions;
+use crate::Outcome;
+use crate::connection::Global;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::input::Input;
+use crate::report;
+
+/// Longer than any signature, also as base64.
+const SIGNATURE_MAX: usize = 4096;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The CMK, by its key id
+    #[arg(short, long, value_name = "KEYID", required_unless_present = "public_key")]
+    key: Option<String>,
+    /// The public key in a file, PEM or DER, instead of asking the service
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    public_key: Option<OsString>,
+    /// The signature: DER, r and s side by side, or either as base64
+    #[arg(long, value_name = "FILE")]
+    signature: OsString,
+    #[command(flatten)]
+    message: MessageOptions,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    valid: bool,
+}
+
+pub fn run(options: &Options, global: &Global) -> Outcome {
+    let signature = read_signature(&options.signature)?;
+    let input = options.message.open()?;
+    let key = match (&options.public_key, &options.key) {
+        (Some(file), _) => Arc::new(public_key::read(file)?),
+        (None, key_id) => global.client()?.public_key(key_id.as_deref().unwrap_or_default())?,
+    };
+    let algorithm = options.message.algorithm(&key)?;
+    let digest = options.message.read_digest(&key, algorithm, input)?;
+    key.verify_digest(algorithm, &digest, &signature)?;
+    report::answer(&Answer { valid: true }, |_| report::line("the signature is valid"));
+    Ok(Exit::Done)
+}
+
+fn read_signature(path: &OsString) -> Outcome<Vec<u8>> {
+    let bytes = Input::open(Some(path))?.read_all(SIGNATURE_MAX)?;
+    if bytes.is_empty() {
+        return Err(Failure::wrong_file(crate::text::shown(path), "it is empty; a signature is expected"));
+    }
+    let digits: Vec<u8> = bytes.expose().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    // A signature in bytes could be base64 by accident only if it were text from its first byte to its last.
+    Ok(STANDARD.decode(&digits).unwrap_or_else(|_| bytes.expose().to_vec()))
+}

@@ -1,0 +1,205 @@
+//! The options of every command, and the client that they lead to.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use tckms::{Client, Config, LogEvent, LogLevel, Site};
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::report;
+
+const HEADING: &str = "Options of every command";
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// Take the credentials from this section of ~/.tencentcloud/credentials, instead of the first place that has any
+    #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
+    pub profile: Option<String>,
+
+    /// The region, such as ap-guangzhou; default: TENCENTCLOUD_REGION
+    #[arg(long, global = true, value_name = "REGION", help_heading = HEADING)]
+    pub region: Option<String>,
+
+    /// The address of the service; default: TCKMS_ENDPOINT, or that of the site
+    #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
+    pub endpoint: Option<String>,
+
+    /// Use the site tencentcloud.com instead of cloud.tencent.com
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub international: bool,
+
+    /// Reach the service through this HTTP proxy; default: TCKMS_PROXY, which others cannot read when it has a password
+    #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
+    pub proxy: Option<String>,
+
+    /// Trust the certificates in this PEM file instead of the system's; default: TCKMS_CA_FILE
+    #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
+    pub ca_file: Option<PathBuf>,
+
+    /// How long a call may take, with all its attempts: seconds, or a number with ms, s or m; default: 30
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_time, help_heading = HEADING)]
+    pub timeout: Option<Duration>,
+
+    /// Print results, notes and failures as JSON
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub json: bool,
+
+    /// Tell on standard error what is sent and how it ends, without secrets; twice for the waits as well
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = HEADING)]
+    pub verbose: u8,
+}
+
+impl Global {
+    pub fn client(&self) -> Outcome<Client> {
+        Ok(Client::new(&self.config()?)?)
+    }
+
+    /// A client that reaches the service through another proxy when one is given.
+    pub fn config(&self) -> Outcome<Config> {
+        let mut config = self.config_without_credentials()?;
+        match &self.profile {
+            Some(profile) => config.set_default_profile_credentials(Some(profile))?,
+            None => config.set_default_credentials()?,
+        }
+        Ok(config)
+    }
+
+    /// What leads to the service, an option before its variable.
+    pub fn config_without_credentials(&self) -> Outcome<Config> {
+        let mut config = Config::new();
+        let region = self.region()?.ok_or_else(|| {
+            Failure::usage("no region is given; set TENCENTCLOUD_REGION or use --region, such as ap-guangzhou")
+        })?;
+        config.set_region(&region)?;
+        if self.international {
+            config.set_site(Site::International);
+        }
+        if let Some(url) = self.endpoint()? {
+            config.set_endpoint(&url)?;
+        }
+        if let Some(url) = variable("TCKMS_STS_ENDPOINT")? {
+            config.set_sts_endpoint(&url)?;
+        }
+        if let Some(url) = variable("TCKMS_METADATA_ENDPOINT")? {
+            config.set_metadata_endpoint(&url)?;
+        }
+        if let Some(url) = self.proxy()? {
+            config.set_proxy(&url)?;
+        }
+        config.set_insecure_http_allowed(insecure_http_allowed()?);
+        if let Some(path) = self.ca_file()? {
+            config.set_ca_file(&path);
+        }
+        if let Some(timeout) = self.timeout {
+            config.set_total_timeout(timeout)?;
+            config.set_try_timeout(timeout.min(Duration::from_secs(10)))?;
+        }
+        config.set_user_agent_suffix(concat!("tckms ", env!("CARGO_PKG_VERSION")))?;
+        self.set_log(&mut config);
+        Ok(config)
+    }
+
+    pub fn region(&self) -> Outcome<Option<String>> {
+        option_or(self.region.as_deref(), "TENCENTCLOUD_REGION")
+    }
+
+    pub fn endpoint(&self) -> Outcome<Option<String>> {
+        option_or(self.endpoint.as_deref(), "TCKMS_ENDPOINT")
+    }
+
+    pub fn proxy(&self) -> Outcome<Option<String>> {
+        option_or(self.proxy.as_deref(), "TCKMS_PROXY")
+    }
+
+    pub fn ca_file(&self) -> Outcome<Option<PathBuf>> {
+        match &self.ca_file {
+            Some(path) => Ok(Some(path.clone())),
+            None => Ok(set_variable("TCKMS_CA_FILE").map(PathBuf::from)),
+        }
+    }
+
+    fn set_log(&self, config: &mut Config) {
+        let level = match self.verbose {
+            0 => return,
+            1 => LogLevel::Info,
+            _ => LogLevel::Debug,
+        };
+        let json = self.json;
+        config.set_log(level, Box::new(move |event| log(event, json)));
+    }
+}
+
+/// The library's events hold no secret, and no character that acts on a terminal.
+fn log(event: &LogEvent<'_>, json: bool) {
+    let context = &event.context;
+    let milliseconds = context.elapsed.map(|elapsed| elapsed.as_millis() as u64);
+    if json {
+        let value = serde_json::json!({
+            "log": event.message, "action": context.action, "attempt": context.attempt, "ms": milliseconds,
+            "status": context.status.map(|status| status.name().to_string_lossy()), "request_id": context.request_id,
+        });
+        return report::to_stderr(&report::json_text(&value));
+    }
+    let mut line = format!("tckms: {}", event.message);
+    if let Some(request_id) = context.request_id {
+        line += &format!(" (request {request_id})");
+    }
+    report::to_stderr(&line);
+}
+
+fn option_or(option: Option<&str>, name: &str) -> Outcome<Option<String>> {
+    option.map_or_else(|| variable(name), |option| Ok(Some(option.to_owned())))
+}
+
+/// A variable that is set but empty counts as not set.
+fn set_variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+pub fn variable(name: &str) -> Outcome<Option<String>> {
+    let value = set_variable(name).map(OsString::into_string).transpose();
+    value.map_err(|_| Failure::usage(format!("the environment variable {name} is not valid UTF-8")))
+}
+
+fn insecure_http_allowed() -> Outcome<bool> {
+    match variable("TCKMS_INSECURE_HTTP_ALLOWED")?.as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(Failure::usage("the environment variable TCKMS_INSECURE_HTTP_ALLOWED is neither 0 nor 1")),
+    }
+}
+
+/// `30`, `1.5`, `500ms`, `30s` or `2m`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let (digits, seconds) = match text {
+        _ if text.ends_with("ms") => (&text[..text.len() - 2], 0.001),
+        _ if text.ends_with('s') => (&text[..text.len() - 1], 1.0),
+        _ if text.ends_with('m') => (&text[..text.len() - 1], 60.0),
+        _ => (text, 1.0),
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let time = digits.parse::<f64>().ok().filter(|_| is_number).map(|number| number * seconds);
+    let allowed = |time: &f64| (0.001..=tckms::TIMEOUT_MAX.as_secs_f64()).contains(time);
+    match time.filter(allowed) {
+        Some(time) => Ok(Duration::from_secs_f64(time)),
+        None => Err("a time is seconds, or a number with ms, s or m, from 1ms to 60m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, milliseconds) in [("30", 30_000), ("1.5", 1500), ("500ms", 500), ("30s", 30_000), ("2m", 120_000)] {
+            assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "0", "-1", "1h", "61m", "s", "ms", "1e3", "inf", "NaN", ".", "1 s"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The encryption context at the command line.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use tckms::seal::Context;
+
+use crate::Outcome;
+use crate::failure::Failure;
+
+/// A pair of the context.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    name: String,
+    value: String,
+}
+
+pub fn parse_pair(text: &str) -> Result<Pair, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Pair { name: name.to_owned(), value: value.to_owned() }),
+        _ => Err("a pair of the context is NAME=VALUE, and the name is not empty".to_owned()),
+    }
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct ContextOptions {
+    /// A pair of the encryption context; repeat for each further one. The context is not secret
+    #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pairs: Vec<Pair>,
+
+    /// The whole context as a JSON object of strings, sent exactly as it is
+    #[arg(long, value_name = "JSON", conflicts_with = "pairs")]
+    context_json: Option<String>,
+}
+
+impl ContextOptions {
+    /// The text for calls of the service, or none without a context.
+    pub fn json(&self) -> Outcome<Option<String>> {
+        json(&self.pairs, self.context_json.as_deref())
+    }
+
+    /// The context for messages.
+    pub fn for_message(&self) -> Outcome<Context> {
+        for_message(&self.pairs, self.context_json.as_deref())
+    }
+}
+
+pub fn json(pairs: &[Pair], json: Option<&str>) -> Outcome<Option<String>> {
+    match json {
+        Some(json) => Ok(Some(json.to_owned())),
+        None if pairs.is_empty() => Ok(None),
+        None => Ok(Some(serde_json::to_string(&unique(pairs)?).unwrap_or_default())),
+    }
+}
+
+pub fn for_message(pairs: &[Pair], json: Option<&str>) -> Outcome<Context> {
+    match json {
+        Some(json) => Ok(Context::from_json(json)?),
+        None => Ok(Context::from_pairs(unique(pairs)?)),
+    }
+}
+
+fn unique(pairs: &[Pair]) -> Outcome<BTreeMap<String, String>> {
+    let mut unique = BTreeMap::new();
+    for Pair { name, value } in pairs {
+        if unique.insert(name.clone(), value.clone()).is_some() {
+            let why = format!("the context has the name \"{name}\" twice; each name is allowed once");
+            return Err(Failure::usage(why));
+        }
+    }
+    Ok(unique)
+}

@@ -1,0 +1,23 @@
+//! Exit statuses.
+
+/// How the program ends. The same numbers as those of tckms-seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// A file could not be read or written, or anything else.
+    Failed = 1,
+    /// The command line, or something that it names, is wrong. Nothing was sent and nothing was written.
+    Usage = 2,
+    /// Something is not what it claims to be: a message, a signature, a context.
+    NotAuthentic = 3,
+    /// The service cannot be reached, or is unable now.
+    Later = 4,
+    /// The service refuses, or there are no credentials.
+    Refused = 5,
+}
+
+pub const HELP: &str = "\
+Exit status: 0 done, 1 files and anything else, 2 a wrong command line, file, key, context or JSON, 3 not authentic: a message, \
+a ciphertext or a signature, 4 the service cannot be reached or is unable now, 5 the service refuses, or there are no credentials.";

@@ -1,0 +1,67 @@
+//! Descriptors that the program was started with, and the paths that name them.
+
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
+use rustix::io::Errno;
+
+use super::errno_text;
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::sys;
+
+pub const STDIN: RawFd = 0;
+pub const STDOUT: RawFd = 1;
+const STDERR: RawFd = 2;
+
+/// Occupies closed standard descriptors with what can be neither read nor written, so that no file that is opened later becomes
+/// one.
+pub fn reserve_standard() -> Outcome<()> {
+    loop {
+        let placeholder = open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+            .map_err(|errno| Failure::failed("cannot go on", errno_text(errno)))?;
+        if placeholder.as_raw_fd() > STDERR {
+            return Ok(());
+        }
+        // It stays open until the program ends.
+        std::mem::forget(placeholder);
+    }
+}
+
+/// The descriptor that a path means by its name, such as /dev/fd/3; the largest number for one that cannot be.
+pub fn in_path(path: &[u8]) -> Option<RawFd> {
+    for folder in [&b"/dev/fd/"[..], b"/proc/self/fd/"] {
+        if let Some(digits) = path.strip_prefix(folder) {
+            return number(digits);
+        }
+    }
+    [&b"/dev/stdin"[..], b"/dev/stdout", b"/dev/stderr"].iter().position(|name| *name == path).map(|at| at as RawFd)
+}
+
+/// The number that some digits are.
+pub fn number(digits: &[u8]) -> Option<RawFd> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // No descriptor has a number beyond this; the largest one stands for all of them.
+    Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(RawFd::MAX))
+}
+
+pub fn readable(number: RawFd) -> Result<BorrowedFd<'static>, Errno> {
+    open_unless(number, OFlags::WRONLY)
+}
+
+pub fn writable(number: RawFd) -> Result<BorrowedFd<'static>, Errno> {
+    open_unless(number, OFlags::RDONLY)
+}
+
+/// The descriptor, if it is open with another access mode than `unfit`, and no placeholder.
+fn open_unless(number: RawFd, unfit: OFlags) -> Result<BorrowedFd<'static>, Errno> {
+    let descriptor = sys::inherited(number).map_err(|_| Errno::BADF)?;
+    let flags = fcntl_getfl(descriptor)?;
+    if flags & OFlags::RWMODE == unfit || flags.contains(OFlags::PATH) {
+        return Err(Errno::BADF);
+    }
+    let stat = fstat(descriptor)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory { Err(Errno::ISDIR) } else { Ok(descriptor) }
+}

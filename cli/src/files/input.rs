@@ -1,0 +1,144 @@
+//! Where the input comes from, and whether it stayed what it was.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat, fstat, open, seek};
+use rustix::io::Errno;
+
+use super::descriptor::{self, STDIN};
+use super::{failed, unusable};
+use crate::Outcome;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::text::shown;
+
+pub struct Input {
+    source: Source,
+    name: String,
+    before: Stat,
+}
+
+enum Source {
+    Standard(BorrowedFd<'static>),
+    File(OwnedFd),
+}
+
+impl Input {
+    /// Opens a file; standard input for `-` or without a path.
+    pub fn open(path: Option<&OsStr>) -> Outcome<Self> {
+        let path = path.filter(|path| *path != "-");
+        let name = path.map_or_else(|| "standard input".to_owned(), shown);
+        // Opening a path to a descriptor that is closed would have another error, or find one of our own.
+        if let Some(number) = path.map_or(Some(STDIN), |path| descriptor::in_path(path.as_bytes())) {
+            descriptor::readable(number).map_err(|errno| unusable(&name, errno))?;
+        }
+        let source = match path {
+            None => Source::Standard(descriptor::readable(STDIN).map_err(|errno| unusable(&name, errno))?),
+            Some(path) => Source::File(
+                open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
+                    .map_err(|errno| interrupted(&name).unwrap_or_else(|| unusable(&name, errno)))?,
+            ),
+        };
+        let before = fstat(source.as_fd()).map_err(|errno| unusable(&name, errno))?;
+        if FileType::from_raw_mode(before.st_mode) == FileType::Directory {
+            return Err(unusable(&name, Errno::ISDIR));
+        }
+        Ok(Self { source, name, before })
+    }
+
+    /// The name for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn number(&self) -> RawFd {
+        self.source.as_fd().as_raw_fd()
+    }
+
+    pub fn stat(&self) -> &Stat {
+        &self.before
+    }
+
+    fn is_regular(&self) -> bool {
+        FileType::from_raw_mode(self.before.st_mode) == FileType::RegularFile
+    }
+
+    /// Files of the kernel, such as those in /proc, have no size and still content.
+    fn has_size(&self) -> bool {
+        self.is_regular() && self.before.st_size > 0
+    }
+
+    /// How many bytes a regular file has behind its position.
+    pub fn size(&self) -> Option<u64> {
+        let position =
+            if self.has_size() { seek(self.source.as_fd(), SeekFrom::Current(0)).ok()? } else { return None };
+        Some((self.before.st_size as u64).saturating_sub(position))
+    }
+
+    /// Fails when a regular file was written to, cut off or added to since it was opened.
+    pub fn check_unchanged(&self) -> Outcome<()> {
+        if !self.is_regular() {
+            return Ok(());
+        }
+        let after = fstat(self.source.as_fd()).map_err(|errno| failed(&self.name, errno))?;
+        let time = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
+        let what = match () {
+            () if after.st_size > self.before.st_size => "grew",
+            () if after.st_size < self.before.st_size => "shrank",
+            () if self.has_size() && time(&after) != time(&self.before) => "was written to",
+            () => return Ok(()),
+        };
+        Err(Failure::failed(&self.name, format!("the file {what} while it was read")))
+    }
+
+    /// Reads at most `max` bytes, and fails when there are more.
+    pub fn read_all(&mut self, max: usize) -> Outcome<tckms::Secret> {
+        let mut room = tckms::Secret::zeroed(max + 1)?;
+        let mut len = 0;
+        loop {
+            match self.read(&mut room.expose_mut()[len..]) {
+                Ok(0) => break,
+                Ok(read) => len += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && !interrupt::came() => {}
+                Err(error) => return Err(Failure::io(&self.name, &error)),
+            }
+            if len > max {
+                let why = format!("it has more than {max} bytes, which is the most that is allowed here");
+                return Err(Failure::wrong_file(&self.name, why));
+            }
+        }
+        Ok(tckms::Secret::copy_of(&room.expose()[..len])?)
+    }
+
+    /// Whether nothing more comes for a while: then it is time to look at what is there.
+    pub fn is_idle(&self, milliseconds: i64) -> bool {
+        let timeout = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
+        let descriptor = self.source.as_fd();
+        poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&timeout)) == Ok(0)
+    }
+}
+
+/// The failure for an input that could not be opened because a signal came.
+fn interrupted(name: &str) -> Option<Failure> {
+    interrupt::came().then(|| Failure::new(Exit::Failed, interrupt::text()).about(name))
+}
+
+impl Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Standard(descriptor) => *descriptor,
+            Self::File(file) => file.as_fd(),
+        }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.source.as_fd(), room)?)
+    }
+}

@@ -1,0 +1,452 @@
+//! Where the result goes: to a descriptor, into a device or pipe, or into a file that has it whole or not at all.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{
+    AtFlags, FallocateFlags, FileType, IFlags, Mode, OFlags, SeekFrom, Stat, fallocate, fstat, fsync, ftruncate,
+    ioctl_getflags, open, openat, renameat, seek, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::umask;
+use zeroize::Zeroizing;
+
+use super::descriptor::{self, STDOUT};
+use super::input::Input;
+use super::place::{Place, There, open_found};
+use super::{attributes, errno_text, failed, unusable};
+use crate::Outcome;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::text::shown;
+use crate::{interrupt, report};
+
+pub struct Output {
+    name: String,
+    target: Target,
+    /// The mode of a new file.
+    fresh: u32,
+}
+
+enum Target {
+    /// As it comes, into what is there.
+    Descriptor(BorrowedFd<'static>),
+    Special {
+        folder: OwnedFd,
+        name: OsString,
+        stat: Box<Stat>,
+        file: Option<OwnedFd>,
+    },
+    File(Box<NamedFile>),
+}
+
+/// A file that gets its name, or its content, when the result is complete.
+struct NamedFile {
+    folder: OwnedFd,
+    name: OsString,
+    /// What is there already.
+    stat: Option<Box<Stat>>,
+    /// The same, opened for its attributes and, if it may be written to, for a copy.
+    old: Option<OwnedFd>,
+    target: Option<OwnedFd>,
+    unfinished: Option<Unfinished>,
+    /// Whether the unfinished file is copied into one that cannot be replaced, such as a bind mount.
+    is_copied: bool,
+}
+
+/// The file that is written to until the result is complete.
+struct Unfinished {
+    /// Its folder, where that is not the place's own one, with the path for messages.
+    elsewhere: Option<(OwnedFd, String)>,
+    name: String,
+    file: OwnedFd,
+}
+
+impl Output {
+    /// Finds the place; standard output for `-` or without a path. It comes before any other file is opened, since it may be
+    /// one of the program's descriptors. What is secret is for its owner only.
+    pub fn find(path: Option<&OsStr>, is_secret: bool) -> Outcome<Self> {
+        let path = path.filter(|path| *path != "-");
+        let name = path.map_or_else(|| "standard output".to_owned(), shown);
+        let place = path.map_or(Ok(Place::Descriptor(STDOUT)), |path| Place::find(path, &name))?;
+        let target = match place {
+            Place::Descriptor(number) => {
+                Target::Descriptor(descriptor::writable(number).map_err(|errno| unusable(&name, errno))?)
+            }
+            Place::Name { folder, name, there: There::Special(stat) } => {
+                Target::Special { folder, name, stat, file: None }
+            }
+            Place::Name { folder, name, there } => Target::File(Box::new(NamedFile {
+                folder,
+                name,
+                stat: if let There::File(stat) = there { Some(stat) } else { None },
+                old: None,
+                target: None,
+                unfinished: None,
+                is_copied: false,
+            })),
+        };
+        Ok(Self { name, target, fresh: if is_secret { 0o600 } else { 0o666 & !current_umask() } })
+    }
+
+    /// The name for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn is_standard(&self) -> bool {
+        matches!(self.target, Target::Descriptor(descriptor) if descriptor.as_raw_fd() == STDOUT)
+    }
+
+    /// Whether this is a terminal, which binary data is not for.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.target, Target::Descriptor(descriptor) if rustix::termios::isatty(descriptor))
+    }
+
+    /// Whether writing the output would change the input.
+    pub fn is_input(&self, input: &Input) -> bool {
+        let there = match &self.target {
+            Target::Descriptor(descriptor) => fstat(descriptor).ok(),
+            Target::Special { stat, .. } => Some(**stat),
+            Target::File(file) => file.stat.as_ref().map(|stat| **stat),
+        };
+        let (Some(there), before) = (there, input.stat()) else { return false };
+        let kind = |stat: &Stat| FileType::from_raw_mode(stat.st_mode);
+        if kind(&there) == FileType::BlockDevice && kind(before) == FileType::BlockDevice {
+            return there.st_rdev == before.st_rdev;
+        }
+        kind(&there) == FileType::RegularFile && (there.st_dev, there.st_ino) == (before.st_dev, before.st_ino)
+    }
+
+    /// Whether nothing is to be seen of the result before all of it was checked.
+    pub fn waits_for_the_end(&self) -> bool {
+        matches!(self.target, Target::File(_))
+    }
+
+    /// Makes sure that the result can be delivered, before there is any, and opens what the work writes to.
+    pub fn open(&mut self) -> Outcome<()> {
+        match &mut self.target {
+            Target::Descriptor(_) => Ok(()),
+            Target::Special { folder, name, stat, file } => {
+                *file = Some(open_found(folder, name, stat, OFlags::WRONLY).map_err(|errno| {
+                    if interrupt::came() {
+                        Failure::new(Exit::Failed, interrupt::text()).about(&self.name)
+                    } else {
+                        unusable(&self.name, errno)
+                    }
+                })?);
+                Ok(())
+            }
+            Target::File(file) => file.open(&self.name),
+        }
+    }
+
+    /// What the work writes to, once it is open.
+    pub fn number(&self) -> RawFd {
+        self.writable().map_or(-1, |descriptor| descriptor.as_raw_fd())
+    }
+
+    fn writable(&self) -> Option<BorrowedFd<'_>> {
+        match &self.target {
+            Target::Descriptor(descriptor) => Some(*descriptor),
+            Target::Special { file, .. } => file.as_ref().map(AsFd::as_fd),
+            Target::File(file) => file.unfinished.as_ref().map(|unfinished| unfinished.file.as_fd()),
+        }
+    }
+
+    pub fn write_all(&self, bytes: &[u8]) -> Outcome<()> {
+        let written = self.writable().ok_or(Errno::BADF).and_then(|descriptor| write_all(descriptor, bytes));
+        written.map_err(|errno| failed(&self.name, errno))
+    }
+
+    /// Delivers the complete result.
+    pub fn finish(mut self) -> Outcome<()> {
+        match &mut self.target {
+            Target::Descriptor(_) => Ok(()),
+            Target::Special { file, .. } => close(file.take(), &self.name),
+            Target::File(file) => file.finish(&self.name, self.fresh),
+        }
+    }
+
+    /// Opens, writes and delivers a result that is in memory.
+    pub fn deliver(mut self, bytes: &[u8]) -> Outcome<()> {
+        self.open()?;
+        self.write_all(bytes)?;
+        self.finish()
+    }
+}
+
+fn current_umask() -> u32 {
+    let mask = umask(Mode::empty());
+    umask(mask);
+    mask.as_raw_mode()
+}
+
+fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) if !interrupt::came() => {}
+            Err(Errno::AGAIN) => wait_until_writable(descriptor)?,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+fn wait_until_writable(descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None).map(|_| ())
+}
+
+/// Some file systems find out only now that there was no space, and closing tells nothing.
+fn close(file: Option<OwnedFd>, name: &str) -> Outcome<()> {
+    let Some(file) = file else { return Ok(()) };
+    fsync_if_possible(&file).map_err(|errno| failed(name, errno))
+}
+
+/// Not every file system can do this, and some need not.
+fn fsync_if_possible(file: &OwnedFd) -> Result<(), Errno> {
+    match fsync(file) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::ROFS) => Ok(()),
+        other => other,
+    }
+}
+
+impl NamedFile {
+    fn open(&mut self, shown: &str) -> Outcome<()> {
+        if self.stat.is_some() {
+            self.open_old(shown)?;
+        }
+        let errno = match self.prepare_replacement() {
+            Ok(()) => return Ok(()),
+            Err(errno) => errno,
+        };
+        // Without space for the smallest file there is none for a copy either.
+        if self.target.is_none() || matches!(errno, Errno::NOSPC | Errno::DQUOT) {
+            return Err(match errno {
+                Errno::NOSPC | Errno::DQUOT => failed(shown, errno),
+                _ => unusable(shown, errno),
+            });
+        }
+        self.prepare_copy()
+    }
+
+    fn open_old(&mut self, shown: &str) -> Outcome<()> {
+        let Some(stat) = &self.stat else { return Ok(()) };
+        let reopen = |flags| open_found(&self.folder, &self.name, stat, flags);
+        match reopen(OFlags::WRONLY | OFlags::NONBLOCK) {
+            Ok(target) => self.target = Some(target),
+            // It is immutable or on a read-only mount, or it is another file by now.
+            Err(errno @ (Errno::PERM | Errno::ROFS | Errno::STALE)) => return Err(unusable(shown, errno)),
+            Err(_) => {}
+        }
+        let old = reopen(OFlags::RDONLY | OFlags::NONBLOCK).or_else(|_| reopen(OFlags::PATH));
+        self.old = Some(old.map_err(|errno| unusable(shown, errno))?);
+        Ok(())
+    }
+
+    /// Fails when the file at the place cannot be replaced.
+    fn prepare_replacement(&mut self) -> Result<(), Errno> {
+        if self.is_mounted() {
+            return Err(Errno::BUSY);
+        }
+        if keeps_names(&self.folder) {
+            return Err(Errno::PERM);
+        }
+        let (name, file) = create_unfinished(&self.folder)?;
+        self.unfinished = Some(Unfinished { elsewhere: None, name, file });
+        Ok(())
+    }
+
+    fn prepare_copy(&mut self) -> Outcome<()> {
+        self.is_copied = true;
+        if !keeps_names(&self.folder)
+            && let Ok((name, file)) = create_unfinished(&self.folder)
+        {
+            self.unfinished = Some(Unfinished { elsewhere: None, name, file });
+            return Ok(());
+        }
+        self.unfinished = Some(Unfinished::elsewhere()?);
+        Ok(())
+    }
+
+    /// Whether the file is mounted on its name. rename() says so only when all the work is done.
+    fn is_mounted(&self) -> bool {
+        let (Some(old), Some(stat)) = (&self.old, &self.stat) else { return false };
+        match (mount_of(&self.folder), mount_of(old)) {
+            (Some(of_folder), Some(of_file)) => of_folder != of_file,
+            // A guess; rename() knows, in the end.
+            _ => fstat(&self.folder).map_or(true, |folder| folder.st_dev != stat.st_dev),
+        }
+    }
+
+    fn finish(&mut self, shown: &str, fresh: u32) -> Outcome<()> {
+        let Some(unfinished) = self.unfinished.take() else { return Err(failed(shown, Errno::BADF)) };
+        if self.is_copied {
+            self.copy_into_target(unfinished, shown)?;
+        } else {
+            self.rename(unfinished, shown, fresh)?;
+        }
+        close(self.target.take(), shown)
+    }
+
+    fn rename(&mut self, unfinished: Unfinished, shown: &str, fresh: u32) -> Outcome<()> {
+        let unfinished = Remover { folder: &self.folder, unfinished: Some(unfinished) };
+        let file = &unfinished.get().file;
+        match &self.old {
+            Some(old) => attributes::keep(old, file, fresh, shown)?,
+            None => attributes::set_mode(file, fresh, shown),
+        }
+        fsync_if_possible(file).map_err(|errno| failed(shown, errno))?;
+        let renamed = renameat(&self.folder, unfinished.get().name.as_str(), &self.folder, &self.name);
+        match renamed {
+            Ok(()) => {
+                unfinished.keep();
+                sync_folder(&self.folder);
+                Ok(())
+            }
+            // A kind of file system or mount that was not recognised before.
+            Err(_) if self.target.is_some() => {
+                let unfinished = unfinished.keep();
+                self.copy_into_target(unfinished, shown)
+            }
+            Err(errno) => Err(failed(shown, errno)),
+        }
+    }
+
+    /// The file keeps everything but its content.
+    fn copy_into_target(&self, unfinished: Unfinished, shown: &str) -> Outcome<()> {
+        let unfinished = Remover { folder: &self.folder, unfinished: Some(unfinished) };
+        let (file, target) = (&unfinished.get().file, self.target.as_ref());
+        let target = target.ok_or_else(|| failed(shown, Errno::BADF))?;
+        let len = fstat(file).map_err(|errno| failed(shown, errno))?.st_size as u64;
+        reserve(target, len).map_err(|errno| failed(shown, errno))?;
+        if let Err(errno) = copy(file, target, len) {
+            report::note(shown, &errno_text(errno));
+            let left = unfinished.keep();
+            let folder = left.elsewhere.map_or("the same folder".to_owned(), |(_, path)| path);
+            let why = format!("the file is damaged; its whole new content is {} in {folder}", left.name);
+            return Err(Failure::failed(shown, why));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for NamedFile {
+    fn drop(&mut self) {
+        if let Some(unfinished) = self.unfinished.take() {
+            drop(Remover { folder: &self.folder, unfinished: Some(unfinished) });
+        }
+    }
+}
+
+/// Removes an unfinished file, unless it is kept.
+struct Remover<'a> {
+    folder: &'a OwnedFd,
+    unfinished: Option<Unfinished>,
+}
+
+impl Remover<'_> {
+    fn get(&self) -> &Unfinished {
+        self.unfinished.as_ref().expect("it is there until it is kept")
+    }
+
+    fn keep(mut self) -> Unfinished {
+        self.unfinished.take().expect("it is there until it is kept")
+    }
+}
+
+impl Drop for Remover<'_> {
+    fn drop(&mut self) {
+        if let Some(unfinished) = &self.unfinished {
+            let folder = unfinished.elsewhere.as_ref().map_or(self.folder, |(folder, _)| folder);
+            let _ = unlinkat(folder, unfinished.name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+impl Unfinished {
+    /// In the folder for files that programs need for a while.
+    fn elsewhere() -> Outcome<Self> {
+        let path = std::env::var_os("TMPDIR").filter(|path| path.as_encoded_bytes().starts_with(b"/"));
+        let path = path.unwrap_or_else(|| OsString::from("/tmp"));
+        let made = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .and_then(|folder| create_unfinished(&folder).map(|(name, file)| (folder, name, file)));
+        match made {
+            Ok((folder, name, file)) => Ok(Self { elsewhere: Some((folder, shown(&path))), name, file }),
+            Err(errno) => Err(failed(&shown(&path), errno)),
+        }
+    }
+}
+
+/// Names need not be hard to guess: a file that is there already is never taken.
+fn create_unfinished(folder: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
+    let mut failure = Errno::EXIST;
+    for attempt in 0..100 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+        let name = format!(".tckms-seal.{:x}.{now:x}.{attempt:x}", std::process::id());
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(folder, name.as_str(), flags, Mode::from_raw_mode(0o600)) {
+            Ok(file) => return Ok((name, file)),
+            Err(Errno::EXIST) => {}
+            Err(errno) => {
+                failure = errno;
+                break;
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// Which mount an open file is reached through.
+fn mount_of(file: &OwnedFd) -> Option<u64> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
+}
+
+/// In a folder that is only ever appended to, names are made and never changed.
+fn keeps_names(folder: &OwnedFd) -> bool {
+    let readable = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    readable.and_then(ioctl_getflags).is_ok_and(|flags| flags.contains(IFlags::APPEND))
+}
+
+/// So that the name outlives a crash of the system. A folder that cannot be synced is no failure.
+fn sync_folder(folder: &OwnedFd) {
+    let readable = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let _ = readable.and_then(|folder| fsync(&folder));
+}
+
+/// Asks for the space before the old content is touched. Where the file system cannot tell, the copy finds out.
+fn reserve(target: &OwnedFd, len: u64) -> Result<(), Errno> {
+    let before = fstat(target)?.st_size as u64;
+    if len <= before {
+        return Ok(());
+    }
+    match fallocate(target, FallocateFlags::empty(), before, len - before) {
+        Err(errno @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => {
+            // What it could get may have made the file longer.
+            ftruncate(target, before)?;
+            Err(errno)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn copy(from: &OwnedFd, to: &OwnedFd, len: u64) -> Result<(), Errno> {
+    let mut chunk = Zeroizing::new(vec![0; 64 * 1024]);
+    seek(from, SeekFrom::Start(0))?;
+    loop {
+        let read = rustix::io::read(from, &mut chunk[..])?;
+        if read == 0 {
+            break;
+        }
+        write_all(to.as_fd(), &chunk[..read])?;
+    }
+    // Files of the kernel have no length that could be set.
+    if fstat(to)?.st_size as u64 > len {
+        ftruncate(to, len)?;
+    }
+    fsync_if_possible(to)
+}

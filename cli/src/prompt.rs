@@ -1,0 +1,99 @@
+//! A secret that is typed at the terminal, which does not show it.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tckms::Secret;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::errno_text;
+use crate::text::safe;
+use crate::{Outcome, interrupt};
+
+/// The terminal, which shows again what is typed when this is dropped.
+struct Silenced {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl Silenced {
+    fn new(terminal: OwnedFd) -> Result<Self, Errno> {
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        silent.local_modes.insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Silenced {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
+    }
+}
+
+/// Asks for at most `max` bytes, twice, so that a typing error is noticed.
+pub fn ask_secret_twice(question: &str, max: usize) -> Outcome<Secret> {
+    let first = ask_secret(question, max)?;
+    let second = ask_secret("The same again: ", max)?;
+    if first.expose() == second.expose() { Ok(first) } else { Err(Failure::usage("the two inputs differ")) }
+}
+
+fn ask_secret(question: &str, max: usize) -> Outcome<Secret> {
+    // With its signals noted, the terminal is put right again before the program ends.
+    interrupt::catch();
+    let terminal = terminal()?;
+    write(&terminal, question)?;
+    let silenced = Silenced::new(terminal).map_err(|errno| Failure::failed("the terminal", errno_text(errno)))?;
+    read_line(&silenced.terminal, max)
+}
+
+/// Asks a question whose answer is shown.
+pub fn ask(question: &str) -> Outcome<String> {
+    let terminal = terminal()?;
+    write(&terminal, question)?;
+    let answer = read_line(&terminal, 1024)?;
+    Ok(String::from_utf8_lossy(answer.expose()).into_owned())
+}
+
+fn terminal() -> Outcome<OwnedFd> {
+    open("/dev/tty", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(|_| {
+        Failure::usage(
+            "there is no terminal to ask at; give the input by a file or standard input, or the answer by an option",
+        )
+    })
+}
+
+fn write(terminal: &OwnedFd, text: &str) -> Outcome<()> {
+    rustix::io::write(terminal, safe(text).as_bytes())
+        .map(|_| ())
+        .map_err(|errno| Failure::failed("the terminal", errno_text(errno)))
+}
+
+/// A line without its end.
+fn read_line(terminal: &OwnedFd, max: usize) -> Outcome<Secret> {
+    let mut line = Secret::with_capacity(max)?;
+    let mut byte = zeroize::Zeroizing::new([0]);
+    loop {
+        match rustix::io::read(terminal, &mut *byte) {
+            Ok(0) => break,
+            Ok(_) if byte[0] == b'\n' => break,
+            Ok(_) if line.len() == max => {
+                return Err(Failure::usage(format!(
+                    "the input has more than {max} bytes, which is the most that is allowed"
+                )));
+            }
+            Ok(_) => line.extend_from_slice(&*byte)?,
+            Err(Errno::INTR) if interrupt::came() => {
+                return Err(Failure::new(Exit::Failed, interrupt::text()));
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Failure::failed("the terminal", errno_text(errno))),
+        }
+    }
+    Ok(line)
+}

@@ -1,0 +1,167 @@
+//! What is printed: results on standard output, failures on standard error. Nothing of it acts on a terminal.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::descriptor;
+use crate::interrupt;
+use crate::text::{safe, safe_json};
+
+static JSON: AtomicBool = AtomicBool::new(false);
+static PRINTED: Mutex<String> = Mutex::new(String::new());
+
+/// Whether failures and notes are JSON objects too.
+pub fn set_json(json: bool) {
+    JSON.store(json, Ordering::Relaxed);
+}
+
+/// Adds a line to standard output, which is written at the end or by [`flush`].
+pub fn line(text: &str) {
+    let mut printed = PRINTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    printed.push_str(text);
+    printed.push('\n');
+}
+
+/// Prints a result: as one JSON object with --json, else as text for people.
+pub fn answer<T: Serialize>(value: &T, text: impl FnOnce(&T)) {
+    if JSON.load(Ordering::Relaxed) {
+        line(&json_text(value));
+    } else {
+        text(value);
+    }
+}
+
+/// JSON in one line that a terminal can show.
+pub fn json_text<T: Serialize>(value: &T) -> String {
+    let text = serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    safe_json(&text).into_owned()
+}
+
+/// Writes what was printed so far.
+pub fn flush() -> Outcome<()> {
+    let text = std::mem::take(&mut *PRINTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    if text.is_empty() {
+        return Ok(());
+    }
+    let written = descriptor::writable(descriptor::STDOUT).and_then(|stdout| {
+        let mut bytes = text.as_bytes();
+        while !bytes.is_empty() {
+            match rustix::io::write(stdout, bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    });
+    written.map_err(|errno| Failure::io("standard output", &errno.into()))
+}
+
+/// Says on standard error something that is no failure.
+pub fn note(what: &str, why: &str) {
+    if JSON.load(Ordering::Relaxed) {
+        to_stderr(&json_text(&serde_json::json!({ "note": why, "about": what })));
+    } else {
+        to_stderr(&format!("tckms: {}: {}", safe(what), safe(why)));
+    }
+}
+
+/// The members of a failure with --json.
+#[derive(Serialize)]
+struct FailureJson<'a> {
+    error: &'a str,
+    about: Option<&'a str>,
+    advice: Option<&'a str>,
+    exit_status: u8,
+    status: Option<String>,
+    action: Option<&'a str>,
+    service_code: Option<&'a str>,
+    request_id: Option<&'a str>,
+    key_id: Option<&'a str>,
+    http_status: Option<u16>,
+    retryable: bool,
+    attempts: u32,
+}
+
+/// Says on standard error why a command failed. Returns the exit status.
+pub fn failure(failure: &Failure, json: bool) -> Exit {
+    if failure.is_broken_pipe && !interrupt::came() {
+        interrupt::end_by_broken_pipe();
+    }
+    if json {
+        to_stderr(&json_text(&failure_json(failure)));
+        return failure.exit;
+    }
+    let why = safe(&failure.why).into_owned();
+    match &failure.what {
+        Some(what) => to_stderr(&format!("tckms: {}: {why}", safe(what))),
+        None => to_stderr(&format!("tckms: {why}")),
+    }
+    if let Some(advice) = &failure.advice {
+        to_stderr(&format!("tckms: {}", safe(advice)));
+    }
+    failure.exit
+}
+
+fn failure_json(failure: &Failure) -> FailureJson<'_> {
+    let error = failure.error.as_ref();
+    FailureJson {
+        error: &failure.why,
+        about: failure.what.as_deref(),
+        advice: failure.advice.as_deref(),
+        exit_status: failure.exit as u8,
+        status: error.map(|error| error.status().name().to_string_lossy().into_owned()),
+        action: error.and_then(tckms::Error::action),
+        service_code: error.and_then(tckms::Error::service_code),
+        request_id: error.and_then(tckms::Error::request_id),
+        key_id: error.and_then(tckms::Error::key_id),
+        http_status: error.and_then(tckms::Error::http_status),
+        retryable: error.is_some_and(tckms::Error::is_retryable),
+        attempts: error.map_or(0, tckms::Error::attempts),
+    }
+}
+
+/// What clap found: a help page, the version, or a mistake.
+pub fn command_line(error: &clap::Error) -> Exit {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let rendered = error.render();
+        let text = if stdout_has_colours() { rendered.ansi().to_string() } else { rendered.to_string() };
+        line(text.trim_end_matches('\n'));
+        return match flush() {
+            Ok(()) => Exit::Done,
+            Err(failed) => failure(&failed, false),
+        };
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    for (at, line) in text.lines().filter(|line| !line.is_empty()).enumerate() {
+        to_stderr(&format!("{}{}", if at == 0 { "tckms: " } else { "" }, safe(line)));
+    }
+    Exit::Usage
+}
+
+/// Whether standard output is a terminal that wants colours.
+pub fn stdout_has_colours() -> bool {
+    std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+/// One write, so that lines of several processes stay whole.
+pub fn to_stderr(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Says that the tool itself is at fault. The text of the panic could hold input, so only its place is told.
+pub fn panicked(info: &std::panic::PanicHookInfo<'_>) {
+    let place = info.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+    to_stderr(&format!("tckms: a fault of this program, please report it: {}", safe(&place)));
+}

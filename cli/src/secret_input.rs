@@ -1,0 +1,89 @@
+//! Where a small secret comes from: a file, standard input, or the terminal. Never an argument, which others can read.
+
+use std::ffi::{OsStr, OsString};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use rustix::termios::isatty;
+use tckms::Secret;
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::files::descriptor;
+use crate::files::input::Input;
+use crate::prompt;
+
+#[derive(Args, Clone, Debug)]
+pub struct SecretInput {
+    /// The input; "-" or none for standard input, or for a question when that is a terminal
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+
+    /// Ask for the input at the terminal, which does not show it
+    #[arg(long, conflicts_with_all = ["file", "base64", "no_line_end"])]
+    prompt: bool,
+
+    /// The input is base64
+    #[arg(long)]
+    base64: bool,
+
+    /// Leave out one line end at the end of the input, as echo and editors add it
+    #[arg(short = 'n', long)]
+    no_line_end: bool,
+}
+
+impl SecretInput {
+    /// The input of at most `max` bytes.
+    pub fn read(&self, question: &str, max: usize) -> Outcome<Secret> {
+        if self.prompt || (self.file.is_none() && is_terminal()) {
+            return prompt::ask_secret_twice(question, max);
+        }
+        let name = self.file.as_deref();
+        let text = Input::open(name)?.read_all(if self.base64 { max.div_ceil(3) * 4 + 4096 } else { max + 2 })?;
+        let bytes = if self.base64 { decoded(&text, name)? } else { text };
+        let bytes = if self.no_line_end { without_line_end(bytes)? } else { bytes };
+        if bytes.len() > max {
+            let why = format!("the input has {} bytes, at most {max} are allowed", bytes.len());
+            return Err(Failure::usage(why));
+        }
+        Ok(bytes)
+    }
+}
+
+fn is_terminal() -> bool {
+    descriptor::readable(descriptor::STDIN).is_ok_and(isatty)
+}
+
+/// Base64 with any blanks and line ends in it.
+pub fn decoded(text: &Secret, name: Option<&OsStr>) -> Outcome<Secret> {
+    let mut digits = Secret::with_capacity(text.len())?;
+    for byte in text.expose().iter().filter(|byte| !byte.is_ascii_whitespace()) {
+        digits.extend_from_slice(&[*byte])?;
+    }
+    let mut bytes = Secret::zeroed(digits.len().div_ceil(4) * 3)?;
+    let len = STANDARD.decode_slice(digits.expose(), bytes.expose_mut()).map_err(|_| {
+        let name = name.map_or_else(|| "standard input".to_owned(), crate::text::shown);
+        Failure::wrong_file(name, "it is not base64 (RFC 4648, section 4, with padding)")
+    })?;
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+pub fn without_line_end(mut bytes: Secret) -> Outcome<Secret> {
+    for end in [b'\n', b'\r'] {
+        if bytes.expose().last() == Some(&end) {
+            bytes.truncate(bytes.len() - 1);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Base64 of a secret, in memory that is wiped.
+pub fn encoded(bytes: &[u8]) -> Outcome<Secret> {
+    let mut text = Secret::zeroed(bytes.len().div_ceil(3) * 4)?;
+    STANDARD
+        .encode_slice(bytes, text.expose_mut())
+        .map_err(|_| Failure::failed("base64", "the text is longer than its length"))?;
+    Ok(text)
+}

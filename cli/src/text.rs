@@ -1,0 +1,93 @@
+//! Text of others for a terminal: names of files, keys and contexts may hold characters that control it.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+
+use unicode_width::UnicodeWidthStr;
+
+/// The same characters as in the texts of the library.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text with `\u{…}` for each character that a terminal may act on.
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_unsafe(character) {
+            let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe.into()
+}
+
+/// The same for JSON: the meaning stays.
+pub fn safe_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(|character: char| is_unsafe(character) && character != '\n') {
+        return json.into();
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if is_unsafe(character) && character != '\n' {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe.into()
+}
+
+/// A name that need not be UTF-8, with `\xNN` for each byte that is not.
+pub fn shown(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Whether all of it may be shown on a terminal as it is.
+pub fn is_showable(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| !text.contains(|character| is_unsafe(character) && !matches!(character, '\n' | '\t' | '\r')))
+}
+
+/// How many columns of a terminal the text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_left() {
+        let hostile = "a\x1b[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{feff}\u{200b}\n";
+        assert!(!safe(hostile).contains(is_unsafe));
+        let value = serde_json::json!({ "name": hostile });
+        let json = safe_json(&value.to_string()).into_owned();
+        assert!(!json.contains(is_unsafe));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told() {
+        assert_eq!(shown(OsStr::from_bytes(b"a\xffb\xc3")), "a\\xffb\\xc3");
+    }
+}
