@@ -175,8 +175,7 @@ fn seals_and_opens(filter: &Program, kind: &str, emulator: &Emulator) {
     assert!(std::fs::read(opened).unwrap() == std::fs::read(plain).unwrap());
 }
 
-/// Under a seccomp filter that leaves out what is newer than Linux 3.10. What closes or counts descriptors is not among
-/// these: without getrandom AWS-LC keeps /dev/urandom open, as docs/portability.md says.
+/// Under a seccomp filter that leaves out what is newer than Linux 3.10.
 mod on_an_old_kernel {
     use super::*;
 
@@ -191,9 +190,26 @@ mod on_an_old_kernel {
         passes("core_calls");
     }
 
+    /// Among them a host that gives the numbers of closed descriptors to files and pipes of its own. No random number may
+    /// come from these.
+    #[test]
+    fn daemons() {
+        passes("process_daemon");
+    }
+
+    #[test]
+    fn descriptors() {
+        passes("process_state");
+    }
+
     #[test]
     fn forks() {
         passes("process_fork");
+    }
+
+    #[test]
+    fn signals() {
+        passes("process_signals");
     }
 
     /// Not process_sealing.c, which itself asks for memfd_create.

@@ -12,14 +12,13 @@ const NEEDED: [&str; 6] =
     ["libc.so.6", "libpthread.so.0", "libdl.so.2", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
 
 /// What the Rust runtime and AWS-LC use only where it is there, and hooks that a program may define.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 15] = [
     "OPENSSL_memory_alloc",
     "OPENSSL_memory_free",
     "OPENSSL_memory_get_size",
     "OPENSSL_memory_realloc",
     "__cxa_thread_atexit_impl",
     "__gmon_start__",
-    "getrandom",
     "gettid",
     "gnu_get_libc_version",
     "pidfd_getpid",

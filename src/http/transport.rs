@@ -18,6 +18,7 @@ use crate::http::pool::{Pool, PoolNumbers, Reuse};
 use crate::http::settings::Settings;
 use crate::http::thread::{HttpThread, NoReply};
 use crate::status::Status;
+use crate::sys::aws_lc;
 use crate::sys::fork_lock;
 use crate::sys::per_process::PerProcess;
 use crate::sys::signals;
@@ -40,6 +41,8 @@ pub(crate) struct Connections {
 impl Transport {
     pub fn new(settings: Settings) -> Self {
         fork_lock::install_handlers();
+        // Where it fails, so will the first call.
+        let _ = aws_lc::prepare();
         Self { settings, opened: Arc::default(), live: PerProcess::new() }
     }
 
@@ -57,6 +60,7 @@ impl Transport {
     }
 
     fn start(&self) -> Result<HttpThread> {
+        aws_lc::prepare()?;
         let pool = Pool::new(&self.settings, Arc::clone(&self.opened));
         signals::with_signals_blocked(|| HttpThread::start(pool))
             .map_err(|error| unavailable(&error.to_string()).with_os_errno(error.raw_os_error()))

@@ -20,7 +20,7 @@ use super::sm2_key::Sm2PublicKey;
 use crate::encoding::base64_encode;
 use crate::error::{Error, Result};
 use crate::status::Status;
-use crate::sys::fork_lock;
+use crate::sys::aws_lc;
 
 /// RFC 3279 and RFC 5480; GB/T 33560 for SM2.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -190,8 +190,7 @@ impl PublicKey {
                 let key = Pkcs1PublicEncryptingKey::new(encrypting.clone()).map_err(failed)?;
                 check_plaintext_len(plaintext, key.max_plaintext_size())?;
                 let mut ciphertext = vec![0; key.ciphertext_size()];
-                fork_lock::with_forks_blocked(|| key.encrypt(plaintext, &mut ciphertext).map(|_| ()))
-                    .map_err(failed)?;
+                aws_lc::run(|| key.encrypt(plaintext, &mut ciphertext).map(|_| ()))?.map_err(failed)?;
                 Ok(ciphertext)
             }
         }
@@ -203,8 +202,7 @@ fn oaep(key: &PublicEncryptingKey, algorithm: &'static OaepAlgorithm, plaintext:
     let key = OaepPublicEncryptingKey::new(key.clone()).map_err(failed)?;
     check_plaintext_len(plaintext, key.max_plaintext_size(algorithm))?;
     let mut ciphertext = vec![0; key.ciphertext_size()];
-    fork_lock::with_forks_blocked(|| key.encrypt(algorithm, plaintext, &mut ciphertext, None).map(|_| ()))
-        .map_err(failed)?;
+    aws_lc::run(|| key.encrypt(algorithm, plaintext, &mut ciphertext, None).map(|_| ()))?.map_err(failed)?;
     Ok(ciphertext)
 }
 

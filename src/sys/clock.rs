@@ -48,7 +48,7 @@ impl Add<Duration> for Moment {
 }
 
 /// The time on a clock that cannot be set and that counts the time in which the machine sleeps.
-fn time_since_boot() -> Duration {
+pub(super) fn time_since_boot() -> Duration {
     #[cfg(target_os = "linux")]
     const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
     #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,11 @@
 //! The random number source of the operating system.
 
+#[cfg(target_os = "linux")]
+use std::ffi::c_uint;
 use std::io;
+
+#[cfg(target_os = "linux")]
+use super::seed_reserve;
 
 /// Takes random numbers from the system, as many as it gives at once. At most 256 bytes are requested.
 ///
@@ -14,10 +19,20 @@ pub(crate) fn draw_random(buffer: &mut [u8]) -> io::Result<usize> {
     match usize::try_from(drawn) {
         Ok(drawn) => Ok(drawn),
         Err(_) => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ENOSYS) => draw_from_device(buffer),
-            error => Err(error),
+            error if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            _ => draw_from_device(buffer),
         },
     }
+}
+
+/// Whether the kernel gives random numbers by a system call, or will do so when it has gathered enough of them. A sandbox may
+/// refuse the call.
+#[cfg(target_os = "linux")]
+pub(super) fn kernel_has_getrandom() -> bool {
+    let mut byte = 0_u8;
+    // SAFETY: the byte may be written.
+    let drawn = unsafe { libc::syscall(libc::SYS_getrandom, &raw mut byte, 1, libc::GRND_NONBLOCK) };
+    drawn == 1 || matches!(io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
 }
 
 #[cfg(target_os = "linux")]
@@ -35,6 +50,52 @@ fn draw_from_device(buffer: &mut [u8]) -> io::Result<usize> {
         return Err(io::Error::other("/dev/urandom is not the kernel's random number device"));
     }
     device.read(buffer)
+}
+
+// The standard library calls a function of the name `getrandom` for the keys of its hash tables, one per thread, if there is
+// one (`extern_weak`). Else it makes the system call, and without that keeps /dev/urandom open and reads from the number of
+// that descriptor, whatever the host has made of it since. This definition is hidden: only what is linked into the same
+// file with it can see it.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+std::arch::global_asm!(
+    ".pushsection .text.getrandom, \"ax\", @progbits",
+    ".globl getrandom",
+    ".hidden getrandom",
+    ".type getrandom, @function",
+    "getrandom: jmp {}",
+    ".popsection",
+    sym getrandom,
+);
+
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+std::arch::global_asm!(
+    ".pushsection .text.getrandom, \"ax\", %progbits",
+    ".globl getrandom",
+    ".hidden getrandom",
+    ".type getrandom, %function",
+    "getrandom: b {}",
+    ".popsection",
+    sym getrandom,
+);
+
+/// Fails only in the two ways after which the standard library tries again.
+#[cfg(target_os = "linux")]
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+unsafe extern "C" fn getrandom(buffer: *mut u8, len: usize, flags: c_uint) -> isize {
+    // SAFETY: the caller promises that so many bytes may be written.
+    let drawn = unsafe { libc::syscall(libc::SYS_getrandom, buffer, len, flags) };
+    let error = io::Error::last_os_error().raw_os_error();
+    if drawn >= 0 || matches!(error, Some(libc::EINTR | libc::EINVAL)) {
+        return drawn as isize;
+    }
+    // SAFETY: as above.
+    let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, len) };
+    draw_from_device(buffer).unwrap_or_else(|_| {
+        let key = seed_reserve::next_hash_key();
+        let len = buffer.len().min(key.len());
+        buffer[..len].copy_from_slice(&key[..len]);
+        len
+    }) as isize
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -7,6 +7,9 @@ compile_error!(
     "tckms supports Linux (glibc 2.17 or later, musl), and builds on macOS and FreeBSD; see docs/portability.md"
 );
 
+pub(crate) mod aws_lc;
+#[cfg(target_os = "linux")]
+mod aws_lc_seed;
 pub(crate) mod cancel;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
@@ -21,6 +24,8 @@ pub(crate) mod per_process;
 pub(crate) mod privileges;
 pub(crate) mod process_identity;
 pub(crate) mod random;
+#[cfg(target_os = "linux")]
+mod seed_reserve;
 pub(crate) mod signals;
 pub(crate) mod single_flight;
 pub(crate) mod tcp;

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -286,6 +287,37 @@ static void a_host_may_close_every_descriptor_in_one_process(void) {
   in_a_child(close_everything_and_let_time_pass, NULL);
 }
 
+enum { PIPE_BYTES = 4096 };
+
+/* Data that waits in a pipe of the host's is the host's: no random number is read from it. */
+static void give_every_number_to_a_pipe(void *client) {
+  static const char data[PIPE_BYTES] = "data of the host";
+  int ends[2];
+  int waiting = -1;
+  int number;
+  encrypt_and_decrypt(client);
+  close_from(3);
+  CHECK_INT(pipe(ends), 0);
+  CHECK_INT(write(ends[1], data, sizeof data), sizeof data);
+  for (number = 0; number < HOST_FILES; number++) {
+    CHECK(dup(ends[0]) >= 0);
+  }
+  for (number = 0; number < 5; number++) {
+    encrypt_and_decrypt(client);
+    tckms_client_free(client);
+    client = emulator_client();
+  }
+  CHECK_INT(ioctl(ends[0], FIONREAD, &waiting), 0);
+  CHECK_INT(waiting, PIPE_BYTES);
+  tckms_client_free(client);
+}
+
+static void data_that_waits_in_a_pipe_is_left_there(void) {
+  tckms_client *client = emulator_client();
+  in_a_child(give_every_number_to_a_pipe, client);
+  tckms_client_free(client);
+}
+
 static void call_in_an_empty_root(void *unused) {
   tckms_client *client = emulator_client();
   (void)unused;
@@ -330,6 +362,7 @@ int main(void) {
   a_daemon_works_and_no_file_of_its_own_is_touched();
   calls_work_without_standard_descriptors();
   a_host_may_close_every_descriptor_in_one_process();
+  data_that_waits_in_a_pipe_is_left_there();
   a_client_made_before_a_chroot_works_in_it();
   return checks_passed();
 }

@@ -8,8 +8,12 @@ use super::{Scratch, output_of, release, root, tool};
 /// Where an installation says that it is, and is not: tests move it elsewhere.
 pub const PREFIX: &str = "/opt/tckms";
 
-/// A file of target/dist, as `make build` leaves it. Without a new archive from cargo this does nothing.
+/// A file of target/dist, as `make build` leaves it. Without a new archive from cargo this does nothing. TCKMS_TEST_DIST names
+/// another folder, such as that of an unpacked release.
 pub fn dist(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("TCKMS_TEST_DIST") {
+        return Path::new(&folder).join(name);
+    }
     static MADE: Once = Once::new();
     let archive = release("libtckms.a");
     let target = archive.parent().and_then(Path::parent).expect("the archive is in target/release");

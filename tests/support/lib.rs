@@ -60,6 +60,15 @@ pub fn tool(name: &str) -> Command {
     Command::new(name)
 }
 
+/// A command that a variable names, by which a test is run for another system: words with blanks between them.
+pub(crate) fn elsewhere(variable: &str) -> Option<Command> {
+    let words = std::env::var(variable).ok()?;
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next()?);
+    command.args(words);
+    Some(command)
+}
+
 /// The folder of the packages for Node.js that tests/interop/package.json lists, which are installed when they are not there.
 pub fn node_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use crate::encoding::{base64_decode, base64_encode};
 use crate::error::{Error, Result};
 use crate::status::Status;
-use crate::sys::fork_lock;
+use crate::sys::aws_lc;
 
 /// The length that every signature is written with, so that a message's size is known in advance. A signature of P-384
 /// has 102 to 104 bytes, half of them this many.
@@ -62,8 +62,7 @@ pub(crate) struct SigningKey {
 impl SigningKey {
     pub fn generate() -> Result<Self> {
         let failed = |_| Error::new(Status::Internal, "no key pair for the signature could be made");
-        let pair = fork_lock::with_forks_blocked(|| EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING))
-            .map_err(failed)?;
+        let pair = aws_lc::run(|| EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING))?.map_err(failed)?;
         let point: EcPublicKeyCompressedBin = pair.public_key().as_be_bytes().map_err(failed)?;
         let public = base64_encode(point.as_ref());
         Ok(Self { pair, public })
@@ -77,7 +76,7 @@ impl SigningKey {
     pub fn sign(&self, digest: Digest) -> Result<[u8; SIGNATURE_LEN]> {
         let digest = digest.finish();
         for _ in 0..TRIES_MAX {
-            let signature = fork_lock::with_forks_blocked(|| self.pair.sign_digest(&digest));
+            let signature = aws_lc::run(|| self.pair.sign_digest(&digest))?;
             if let Some(signature) = signature.ok().and_then(|signature| signature.as_ref().try_into().ok()) {
                 return Ok(signature);
             }

@@ -19,7 +19,7 @@ use crate::seal::keys::names::{self, NAME_MAX, RESERVED_PREFIX};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
-use crate::sys::fork_lock;
+use crate::sys::aws_lc;
 
 /// One RSA key: the public half seals, the private half opens.
 pub(crate) struct RsaKey {
@@ -86,9 +86,9 @@ impl WrappingKey for RsaKey {
         let failed = || Error::new(Status::Internal, "the RSA key did not wrap the data key");
         let Half::Public(key) = &self.half else { return Err(failed()) };
         let mut blob = vec![0; key.ciphertext_size()];
-        fork_lock::with_forks_blocked(|| {
+        aws_lc::run(|| {
             key.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose(), &mut blob, None).map(|_| ()).map_err(|_| failed())
-        })?;
+        })??;
         Ok(WrappedKey { provider_id: self.namespace.clone(), provider_info: self.name.clone().into_bytes(), blob })
     }
 
@@ -112,10 +112,10 @@ impl WrappingKey for RsaKey {
             return Err(failed());
         }
         let mut data_key = Secret::zeroed(key.min_output_size())?;
-        let len = fork_lock::with_forks_blocked(|| {
+        let len = aws_lc::run(|| {
             let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, &wrapped.blob, data_key.expose_mut(), None);
             opened.map(|data_key| data_key.len()).map_err(|_| failed())
-        })?;
+        })??;
         data_key.truncate(len);
         Ok(data_key)
     }
