@@ -1,6 +1,7 @@
 //! Managing CMKs: making, describing, listing, switching, rotating, deleting them, and importing their material.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Client, check_key_id};
 use crate::api::request::{Fields, Request};
@@ -47,26 +48,40 @@ pub struct CreatedKey {
 
 /// What the service tells of a CMK. Times are seconds since the Unix epoch, 0 where there is none.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase")]
 #[allow(missing_docs)]
 pub struct KeyInfo {
+    #[serde(deserialize_with = "key_id_of_a_key")]
     pub key_id: String,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub alias: String,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
     /// `Enabled`, `Disabled`, `PendingDelete`, `PendingImport` or `Archived`.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub key_state: String,
     /// Such as `ENCRYPT_DECRYPT`.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub key_usage: String,
     /// `TENCENT_KMS`, or `EXTERNAL` for imported material.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub origin: String,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub owner: String,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub key_rotation_enabled: bool,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub rotate_days: i64,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub create_time: i64,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub next_rotate_time: i64,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub last_rotate_time: i64,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub deletion_date: i64,
     /// When imported material expires.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub valid_to: i64,
 }
 
@@ -132,9 +147,9 @@ struct Tag<'a> {
 #[serde(rename_all = "PascalCase")]
 struct CreateKeyFields {
     key_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     tag_code: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     tag_msg: String,
 }
 
@@ -147,8 +162,10 @@ struct DescribeKeyFields {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListKeyDetailFields {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     key_metadatas: Vec<KeyInfo>,
+    #[serde(default)]
+    total_count: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -180,7 +197,7 @@ impl Client {
         };
         self.manage("CreateKey", None, &parameters, |fields: CreateKeyFields, request_id| CreatedKey {
             key_id: fields.key_id,
-            tag_failure: (fields.tag_code != 0).then_some(fields.tag_msg),
+            tag_failure: (fields.tag_code != 0).then(|| tag_failure(fields.tag_code, fields.tag_msg)),
             request_id,
         })
     }
@@ -193,9 +210,10 @@ impl Client {
     /// Calls `visit` with each CMK, in the order in which they were made, until it says `false`.
     pub fn list_keys(&self, filter: &KeyFilter<'_>, mut visit: impl FnMut(KeyInfo) -> bool) -> Result<()> {
         let state = self.checked("ListKeyDetail", None, filter.state.map(state_number).transpose())?;
-        for page in 0.. {
+        let (mut offset, mut first_key) = (0, None);
+        loop {
             let parameters = Parameters {
-                offset: Some(page * PAGE),
+                offset: Some(offset),
                 limit: Some(PAGE),
                 order_type: Some(1),
                 key_state: state,
@@ -204,14 +222,19 @@ impl Client {
                 key_usage: Some(filter.usage.unwrap_or("ALL")),
                 ..Parameters::default()
             };
-            let keys =
-                self.manage("ListKeyDetail", None, &parameters, |fields: ListKeyDetailFields, _| fields.key_metadatas)?;
-            let is_last = keys.len() < PAGE;
-            if !keys.into_iter().all(&mut visit) || is_last {
-                break;
+            let page = self.manage("ListKeyDetail", None, &parameters, |fields: ListKeyDetailFields, _| fields)?;
+            let (keys, is_last) =
+                (page.key_metadatas, |seen| page.total_count.map_or(seen % PAGE != 0, |total| seen >= total));
+            let Some(first) = keys.first() else { return Ok(()) };
+            if first_key.as_ref() == Some(&first.key_id) {
+                return self.checked("ListKeyDetail", None, Err(same_page_again(offset)));
+            }
+            first_key = Some(first.key_id.clone());
+            offset += keys.len();
+            if !keys.into_iter().all(&mut visit) || is_last(offset) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Allows the use of a CMK again.
@@ -300,6 +323,29 @@ impl Client {
             })
         })
     }
+}
+
+/// The service writes null for what it does not know.
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Never empty, so that it cannot be taken for success.
+fn tag_failure(code: i64, message: String) -> String {
+    if message.trim().is_empty() { format!("the service gave tag code {code} and no reason") } else { message }
+}
+
+/// Whatever else the service leaves out, a description is one of a key.
+fn key_id_of_a_key<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    let key_id = String::deserialize(deserializer)?;
+    if key_id.is_empty() { Err(D::Error::custom("a key without its id")) } else { Ok(key_id) }
+}
+
+fn same_page_again(offset: usize) -> Error {
+    let message = format!("the service gave the same keys again when it was asked for those after the first {offset}");
+    Error::new(Status::ResponseMalformed, message)
 }
 
 fn for_key(key_id: &str) -> Parameters<'_> {

@@ -8,18 +8,20 @@ pub(super) use checks::{enter, freed, leave, made, used};
 mod checks {
     use std::cell::RefCell;
     use std::collections::{BTreeMap, BTreeSet};
-    use std::sync::{Mutex, MutexGuard, TryLockError};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
     use std::time::Duration;
 
     struct Handles {
-        process: u32,
         /// How many calls use each handle, with all threads together.
         uses: BTreeMap<usize, usize>,
         /// Those whose memory was given back and not used for another handle since.
         freed: BTreeSet<usize>,
     }
 
-    static HANDLES: Mutex<Handles> = Mutex::new(Handles { process: 0, uses: BTreeMap::new(), freed: BTreeSet::new() });
+    static HANDLES: Mutex<Handles> = Mutex::new(Handles { uses: BTreeMap::new(), freed: BTreeSet::new() });
+    /// The process whose handles they are.
+    static OWNER: AtomicU32 = AtomicU32::new(0);
 
     thread_local! {
         /// The handles that the calls of this thread use, in the order in which they were given.
@@ -82,8 +84,13 @@ mod checks {
         }
     }
 
-    /// None when the lock is not to be had: a fork may have copied it while another thread held it.
+    /// None in a forked child whose parent held the lock in another thread at that moment.
     fn lock() -> Option<MutexGuard<'static, Handles>> {
+        let process = std::process::id();
+        if OWNER.load(Ordering::Relaxed) == process {
+            // Every use has to be counted, however long the other threads take.
+            return Some(HANDLES.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let mut handles = (0..100).find_map(|_| match HANDLES.try_lock() {
             Ok(handles) => Some(handles),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -92,9 +99,8 @@ mod checks {
                 None
             }
         })?;
-        if handles.process != std::process::id() {
+        if OWNER.swap(process, Ordering::Relaxed) != process {
             // The calls of the parent's other threads do not go on in a forked child.
-            handles.process = std::process::id();
             handles.uses.clear();
             for handle in own_uses() {
                 *handles.uses.entry(handle).or_default() += 1;

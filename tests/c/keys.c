@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "admin.h"
 #include "fixture.h"
 
 static void make_key(const tckms_client *client, const tckms_create_key_options *options, char key_id[64]) {
@@ -42,6 +43,65 @@ static void a_key_is_what_it_was_made_to_be(const tckms_client *client) {
   tckms_key_info_free(key);
   CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_ALIAS_EXISTS);
   CHECK_EMPTY(id);
+}
+
+/* What the service does not know is null, and not only absent. */
+static void a_description_may_have_nulls(const tckms_client *client) {
+  tckms_key_info *key = NULL;
+  set_fault("DescribeKey",
+            "{\"kind\":\"replace_fields\",\"fields\":{\"KeyMetadata\":{\"KeyId\":\"k\",\"Alias\":null,"
+            "\"Description\":null,\"KeyState\":null,\"KeyUsage\":null,\"Origin\":null,\"Owner\":null,"
+            "\"KeyRotationEnabled\":null,\"RotateDays\":null,\"CreateTime\":null,\"NextRotateTime\":null,"
+            "\"LastRotateTime\":null,\"DeletionDate\":null,\"ValidTo\":null,\"HsmClusterId\":null}}}", 1);
+  CHECK_OK(tckms_describe_key(client, MAIN_KEY, &key));
+  CHECK_TEXT(tckms_key_info_key_id(key), "k");
+  CHECK_TEXT(tckms_key_info_alias(key), "");
+  CHECK_TEXT(tckms_key_info_state(key), "");
+  CHECK_INT(tckms_key_info_created_at_seconds(key), 0);
+  CHECK_INT(tckms_key_info_rotation_days(key), 0);
+  CHECK_INT(tckms_key_info_deleted_at_seconds(key), 0);
+  tckms_key_info_free(key);
+  set_fault("DescribeKey", "{\"kind\":\"replace_fields\",\"fields\":{\"KeyMetadata\":[]}}", 1);
+  CHECK_STATUS(tckms_describe_key(client, MAIN_KEY, &key), TCKMS_ERR_RESPONSE_MALFORMED);
+  CHECK(key == NULL);
+  set_fault("DescribeKey", "{\"kind\":\"replace_fields\",\"fields\":{\"KeyMetadata\":null}}", 1);
+  CHECK_STATUS(tckms_describe_key(client, MAIN_KEY, &key), TCKMS_ERR_RESPONSE_MALFORMED);
+}
+
+/* The key is made and its tags are not: the call succeeds and says so. */
+static void tags_that_failed_are_told(const tckms_client *client) {
+  static const struct {
+    const char *fields;
+    const char *told;
+  } replies[] = {
+    {"{\"TagCode\":1,\"TagMsg\":\"internal error\"}", "internal error"},
+    {"{\"TagCode\":2,\"TagMsg\":\"\"}", "tag code 2"},
+    {"{\"TagCode\":2,\"TagMsg\":null}", "tag code 2"},
+    {"{\"TagCode\":0,\"TagMsg\":\"ok\"}", NULL},
+    {"{\"TagCode\":null,\"TagMsg\":null}", NULL},
+  };
+  static const tckms_tag tag = {"team", "billing"};
+  size_t i;
+  for (i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+    tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+    tckms_buffer id, tag_failure = garbage();
+    char alias[32], fault[256];
+    snprintf(alias, sizeof alias, "tags-%lu", (unsigned long)i);
+    snprintf(fault, sizeof fault, "{\"kind\":\"replace_fields\",\"fields\":%s}", replies[i].fields);
+    options.alias = alias;
+    options.tags = &tag;
+    options.tag_count = 1;
+    set_fault("CreateKey", fault, 1);
+    CHECK_OK(tckms_create_key(client, &options, sizeof options, &id, &tag_failure));
+    CHECK_INT((intmax_t)id.len, 36);
+    if (replies[i].told == NULL) {
+      CHECK_EMPTY(tag_failure);
+    } else {
+      CHECK_HAS((const char *)tag_failure.data, replies[i].told);
+    }
+    tckms_buffer_free(&tag_failure);
+    tckms_buffer_free(&id);
+  }
 }
 
 static int never_called(void *userdata, const tckms_key_info *key) {
@@ -179,6 +239,20 @@ static void material_is_imported_and_expires(const tckms_client *client) {
   tckms_key_info_free(key);
   CHECK_STATUS(tckms_import_key_material(client, key_id, "another0another0another0another0", 32, 0),
                TCKMS_ERR_MATERIAL_MISMATCH);
+  /* The emulator's keys are AES-256; one of SM4 would take it. */
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 16, 0), TCKMS_ERR_INVALID_PARAMETER);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "ImportKeyMaterial");
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 0, 0), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 31, 0), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 33, 0), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, NULL, 32, 0), TCKMS_ERR_NULL_POINTER);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 32, 1), TCKMS_ERR_INVALID_PARAMETER);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 32, INT64_C(2147443201)), TCKMS_ERR_OUT_OF_RANGE);
+  set_fault("ImportKeyMaterial", "{\"kind\":\"error\",\"code\":\"ResourceUnavailable.TokenExpired\"}", 1);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 32, 0), TCKMS_ERR_IMPORT_TOKEN_EXPIRED);
+  set_fault("GetParametersForImport", "{\"kind\":\"replace_fields\",\"fields\":{\"PublicKey\":\"AAAA\"}}", 1);
+  CHECK_STATUS(tckms_import_key_material(client, key_id, material, 32, 0), TCKMS_ERR_RESPONSE_MALFORMED);
+  CHECK_OK(tckms_import_key_material(client, key_id, material, 32, 0));
   CHECK_STATUS(tckms_import_key_material(client, MAIN_KEY, material, 32, 0), TCKMS_ERR_KEY_NOT_EXTERNAL);
   CHECK_STATUS(tckms_set_key_rotation(client, key_id, 30), TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE);
 }
@@ -212,6 +286,86 @@ static struct seen list(const tckms_client *client, const tckms_key_filter *filt
   seen.stop_after = stop_after;
   CHECK_OK(tckms_list_keys(client, filter, sizeof *filter, see, &seen));
   return seen;
+}
+
+enum { DELETED = 5 };
+
+struct some_keys {
+  size_t count;
+  char ids[DELETED][64];
+};
+
+static int take_some(void *userdata, const tckms_key_info *key) {
+  struct some_keys *some = userdata;
+  snprintf(some->ids[some->count++], sizeof some->ids[0], "%s", tckms_key_info_key_id(key));
+  return some->count == DELETED;
+}
+
+/* Keys that are to be deleted do not count for the limit of 200, so that there can be more than a page of them. */
+static void more_than_a_page_is_listed(const tckms_client *client) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  struct some_keys some;
+  char key_id[64];
+  size_t i;
+  some.count = 0;
+  filter.search = "page-";
+  CHECK_OK(tckms_list_keys(client, &filter, sizeof filter, take_some, &some));
+  for (i = 0; i < DELETED; i++) {
+    char alias[32];
+    CHECK_OK(tckms_disable_key(client, some.ids[i]));
+    CHECK_OK(tckms_schedule_key_deletion(client, some.ids[i], 7, NULL));
+    snprintf(alias, sizeof alias, "more-%lu", (unsigned long)i);
+    options.alias = alias;
+    make_key(client, &options, key_id);
+  }
+  forget_requests();
+  CHECK_INT(list(client, NULL, 0).keys, 200 + DELETED);
+  CHECK_INT(requests_seen("ListKeyDetail"), 2);
+  CHECK_TEXT(list(client, NULL, 0).last_alias, "more-4");
+  CHECK_INT(list(client, NULL, 201).keys, 201);
+  forget_requests();
+  CHECK_INT(list(client, NULL, 200).keys, 200);
+  CHECK_INT(requests_seen("ListKeyDetail"), 1);
+  filter.state = "PendingDelete";
+  CHECK_INT(list(client, &filter, 0).keys, DELETED);
+  filter.search = "more-";
+  CHECK_INT(list(client, &filter, 0).keys, 0);
+  filter.state = "Enabled";
+  CHECK_INT(list(client, &filter, 0).keys, DELETED);
+}
+
+/* A service that gives fewer keys than it was asked for is asked for the rest, and one that always gives the same ends. */
+static void short_and_equal_pages_end(const tckms_client *client) {
+  static const char two[] = "{\"kind\":\"replace_fields\",\"fields\":{\"TotalCount\":%s,\"KeyMetadatas\":%s}}";
+  struct seen seen = {0, 0, ""};
+  char fault[512];
+  snprintf(fault, sizeof fault, two, "1000", "[{\"KeyId\":\"a\"},{\"KeyId\":\"b\"}]");
+  forget_requests();
+  set_fault("ListKeyDetail", fault, 2);
+  CHECK_STATUS(tckms_list_keys(client, NULL, 0, see, &seen), TCKMS_ERR_RESPONSE_MALFORMED);
+  CHECK_INT(requests_seen("ListKeyDetail"), 2);
+  snprintf(fault, sizeof fault, two, "2", "[{\"KeyId\":\"a\"},{\"KeyId\":\"b\"}]");
+  set_fault("ListKeyDetail", fault, 1);
+  CHECK_INT(list(client, NULL, 0).keys, 2);
+  snprintf(fault, sizeof fault, two, "null", "null");
+  set_fault("ListKeyDetail", fault, 1);
+  CHECK_INT(list(client, NULL, 0).keys, 0);
+  CHECK(!faults_are_left());
+}
+
+static int describe_it(void *userdata, const tckms_key_info *key) {
+  tckms_key_info *again = NULL;
+  CHECK_OK(tckms_describe_key(userdata, tckms_key_info_key_id(key), &again));
+  CHECK_TEXT(tckms_key_info_alias(again), tckms_key_info_alias(key));
+  tckms_key_info_free(again);
+  return 0;
+}
+
+static void a_callback_may_call_the_library(tckms_client *client) {
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  filter.search = "described";
+  CHECK_OK(tckms_list_keys(client, &filter, sizeof filter, describe_it, client));
 }
 
 static void keys_are_listed_over_pages_and_filtered(const tckms_client *client) {
@@ -256,7 +410,12 @@ int main(void) {
   a_key_is_disabled_deleted_and_kept(client);
   material_is_imported_and_expires(client);
   a_key_is_rotated_once_a_day(client);
+  a_description_may_have_nulls(client);
+  tags_that_failed_are_told(client);
+  a_callback_may_call_the_library(client);
+  short_and_equal_pages_end(client);
   keys_are_listed_over_pages_and_filtered(client);
+  more_than_a_page_is_listed(client);
   tckms_client_free(client);
   return checks_passed();
 }
