@@ -29,6 +29,7 @@ help:
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
 	@echo "make live-test   ask the real service what is documented of it; LIVE_TEST_OPTIONS=--help tells what is needed"
 	@echo "make bench   measure, beside a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
+	@echo "make bench-instructions   count instructions under valgrind, and compare them with bench/instructions/baseline.json"
 	@echo "make plots   draw docs/performance from the figures of the last make bench"
 
 build:
@@ -116,6 +117,14 @@ man:
 
 bench: build
 	$(CARGO) run --release --locked -p tckms-bench
+
+# Counted, not timed: the figures are the same on a busy machine.
+.PHONY: bench-instructions bench-instructions-update
+bench-instructions: build
+	scripts/bench-instructions.py
+
+bench-instructions-update: build
+	scripts/bench-instructions.py --update
 
 .PHONY: plots
 plots:
