@@ -204,8 +204,7 @@ const (
 	// CategoryArgument is for arguments that the library refused. Nothing was sent, except by a SealWriter that already had
 	// its data key.
 	CategoryArgument Category = C.TCKMS_CATEGORY_ARGUMENT
-	// CategoryCredentials is for credentials that could not be obtained. No request to KMS was sent; STS or the metadata
-	// service may have been asked.
+	// CategoryCredentials is for credentials that could not be obtained. No request to KMS was sent; requests may have been sent to STS or the metadata service.
 	CategoryCredentials Category = C.TCKMS_CATEGORY_CREDENTIALS
 	// CategoryTransport is for the way to the service.
 	CategoryTransport Category = C.TCKMS_CATEGORY_TRANSPORT

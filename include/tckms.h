@@ -6,8 +6,8 @@
 /*
  * tckms.h - Tencent Cloud Key Management Service from C
  *
- * Encrypt a small secret under a customer master key (CMK), get it back, seal data of any size
- * under a data key, and sign with a key that never leaves the service:
+ * Encrypt and decrypt a small secret under a customer master key (CMK), seal data of any size under
+ * a data key, and sign with a key that never leaves the service:
  *
  *     tckms_client *client = NULL;
  *     tckms_buffer blob = TCKMS_BUFFER_INIT;
@@ -18,127 +18,127 @@
  *     tckms_buffer_free(&blob);
  *     tckms_client_free(client);
  *
- * This file is generated from the library's source. Its chapters hold for every function; a
- * function's own comment says only what differs. Types come first, then core calls, asymmetric
- * keys, sealing, clients, configuration, and errors.
+ * This file is generated from the library's source. The chapters below apply to every function; a
+ * function's own comment has only what is specific to it. Types come first, then core calls,
+ * asymmetric keys, sealing, clients, configuration, and errors.
  *
  * CONVENTIONS
  *   Every function exists since 0.1.0 unless its comment names a later version. Every function may
- *   be called from any thread, subject to HANDLES, unless its comment says more under "Threads:". A
- *   parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer is
- *   TCKMS_ERR_NULL_POINTER, except where HANDLES and STRINGS AND BUFFERS say so. Lengths are in
- *   bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
- *   In the core calls a key id is sent to the service as it is, so any form that the service may
- *   accept is allowed: 1 to 128 letters, digits and -_/:. characters. A keyring takes the CMK's key
- *   id only, 1 to 64 letters, digits and '-', and no alias: messages store it as the name of the
- *   key, and an alias could be moved to another key.
+ *   be called from any thread, subject to HANDLES, unless its comment says otherwise under
+ *   "Threads:". A parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer
+ *   is TCKMS_ERR_NULL_POINTER, except as described in HANDLES and STRINGS AND BUFFERS. Lengths are
+ *   in bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
+ *   The core calls send a key id to the service unchanged, so any form that the service may accept
+ *   is allowed: 1 to 128 letters, digits and -_/:. characters. A keyring takes the CMK's key id
+ *   only, 1 to 64 letters, digits and '-', and no alias: messages store it as the name of the key,
+ *   and an alias could be moved to another key.
  *
  * HANDLES
  *   tckms_client, tckms_config, tckms_keyring, tckms_stream and all other types without members are
- *   opaque. A handle is valid from the function that makes it to the one that frees it.
- *   `const T *` means borrowed and unchanged: any number of threads may pass the same one at once.
- *   `T *` means that no other thread may use it during the call. `T **out` means that the caller
- *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
- *   once, from any thread, and never while a call uses the handle, such as within a callback of
- *   that call.
- *   Functions that return a part of an error, a log event, a key's description or the claims of a
- *   message take NULL too.
- *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
- *   Handles hold on to what they need: a client may be freed before the keyrings and signers made
- *   with it, a keyring before its streams, and a configuration as soon as the client is made.
+ *   opaque. A handle is valid from the function that makes it to the one that frees it. `const T *`
+ *   means borrowed and unchanged: any number of threads may pass the same one at once. `T *` means
+ *   that no other thread may use it during the call. `T **out` means that the caller owns the
+ *   result. Every function with "free" in its name accepts NULL and does nothing then. Free a
+ *   handle once, from any thread, and never while a call uses it, for example within a callback of
+ *   that call. Functions that return a part of an error, a log event, a key's description or the
+ *   claims of a message also accept NULL. A debug build of the library ends a program that breaks
+ *   these rules, with a message on stderr. Handles hold references to the objects that they need: a
+ *   client may be freed before the keyrings and signers made with it, a keyring before its streams,
+ *   and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
- *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer with a length beside it; {NULL,
- *   0} is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. Input is only
- *   read during the call; what the library keeps, it copies. Memory must stay unchanged during the
- *   call.
+ *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer followed by a length; {NULL, 0}
+ *   is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. The library reads
+ *   input only during the call and copies the parts that it keeps. Do not change the input during
+ *   the call.
  *
  * OUTPUTS
- *   An output is set to empty ({NULL, 0}, NULL or 0) before anything else happens and filled only
- *   on success; what it held before is overwritten, not freed. A tckms_buffer belongs to the
- *   library: give it back with tckms_buffer_free(), which wipes it, never with free(). After its
- *   bytes there is always a NUL byte that `len` does not count, so text can be printed.
- *   An output may not overlap another argument in memory: TCKMS_ERR_OVERLAP.
+ *   An output is first set to empty ({NULL, 0}, NULL or 0) and filled only on success; its previous
+ *   content is overwritten, not freed. The memory of a tckms_buffer belongs to the library: free it
+ *   with tckms_buffer_free(), which wipes it, never with free(). Its bytes are always followed by a
+ *   NUL byte that `len` does not count, so text can be printed. An output may not overlap another
+ *   argument in memory: TCKMS_ERR_OVERLAP.
  *
  * STRUCTURES THAT GROW
- *   A structure that is passed with its size may get more members at its end in later versions. Set
- *   it up with its initializer, such as TCKMS_FD_OPTIONS_INIT, and pass its sizeof. Members that
- *   are 0 or NULL have their defaults. A program that sets a member that the running library does
- *   not know gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is
- *   TCKMS_ERR_INVALID_LENGTH.
+ *   A structure that is passed with its size may get more members at its end in later versions.
+ *   Initialize it with its initializer, such as TCKMS_FD_OPTIONS_INIT, and pass its sizeof. Members
+ *   that are 0 or NULL have their defaults. If a program sets a member that the running library
+ *   does not know, the call returns TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the
+ *   structure has is TCKMS_ERR_INVALID_LENGTH.
  *
  * CALLBACKS
- *   A callback has userdata, and one that the library keeps has a destructor. The userdata is
- *   passed as it is and must be safe to use from all threads that call the library. The destructor
- *   frees it, once, when the last configuration, client, keyring, stream and signer that can call
- *   the callback is gone. What a callback is given exists only during the callback. A callback may
- *   call the library, but not change or free what the running call uses. It must return: longjmp()
- *   and C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
+ *   A callback has userdata, and a callback that the library keeps also has a destructor. The
+ *   userdata is passed unchanged and must be safe to use from all threads that call the library.
+ *   The destructor is called once, when the last configuration, client, keyring, stream and signer
+ *   that can call the callback has been freed. The arguments of a callback are valid only during
+ *   the callback. A callback may call the library, but must not change or free objects that the
+ *   running call uses. It must return: do not leave it by longjmp() or a C++ exception. An
+ *   exception that leaves it ends the process with SIGABRT.
  *
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
- *   they succeed, fail or reach the total timeout. The first call of a client starts one thread
- *   that does the network's work with all signals blocked; it ends when the client is freed. A
- *   caller's stack of 64 KiB is enough. No function is async-signal-safe, and the child of a
- *   vfork() must not call any.
+ *   they succeed, fail or reach the total timeout. The first call of a client starts one network
+ *   thread with all signals blocked; it ends when the client is freed. A calling thread needs at
+ *   most 64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not
+ *   call any.
  *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
- *   TCKMS_OK is 0. The hundreds of a number are its category (tckms_status_category()): 100 the
- *   caller's arguments, 200 credentials, 300 the way to the service, 400 refused for the identity,
- *   500 refused for the request or the key's state, 600 the service is unable now, 700 something is
- *   not what it claims to be, 800 the program's own descriptors and callbacks, 900 the library. New
- *   numbers may come with new versions, so a switch needs a default.
- *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request
- *   id, whether to retry. It is borrowed until the thread's next call; tckms_last_error_take()
- *   makes it the caller's own, for runtimes that move between threads. An outage is never reported
- *   as bad ciphertext, and no text ever holds a secret.
+ *   TCKMS_OK is 0. The hundreds digit is the category (tckms_status_category()): 100 the caller's
+ *   arguments, 200 credentials, 300 transport, 400 refused because of the identity, 500 refused
+ *   because of the request or the key's state, 600 the service is not available now, 700 data that
+ *   is not authentic or not the expected one, 800 the program's own descriptors and callbacks, 900
+ *   the library. Later versions may add numbers, so a switch needs a default. tckms_last_error()
+ *   returns the detail of a thread's last failure: message, service code, request id, whether to
+ *   retry. It is borrowed until the thread's next call; tckms_last_error_take() transfers it to the
+ *   caller, for runtimes that move between threads. An outage is never reported as bad ciphertext,
+ *   and no text contains a secret.
  *
  * PROCESSES
  *   The library has no global state to set up or tear down. It installs no signal handler and no
  *   atexit function, writes nothing to stdout or stderr, and never changes the program's signal
  *   dispositions, so a broken connection raises no SIGPIPE. Only functions with "env" or "default"
- *   in their name read environment variables; the libraries below read three by themselves:
+ *   in their name read environment variables. The library's dependencies also read three:
  *   OPENSSL_ia32cap (CPU features, once when loaded), RUST_MIN_STACK and
  *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). In a
- *   program that runs with privileges which its caller does not have (setuid, setgid, file
- *   capabilities), those functions take nothing from the environment, HOME included. A client may
- *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the
- *   library mapped.
+ *   program that runs with more privileges than its caller (setuid, setgid, file capabilities),
+ *   those functions ignore the environment, including HOME. A client may be used before and after
+ *   fork(): the child opens its own connections. dlclose() leaves the library mapped.
  *
  * MEMORY AND SECRETS
- *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before
- *   their memory is given back, and so is every other block that the library frees. Out of reach
- *   are copies that the program itself makes, the kernel's socket buffers, registers, swap and core
- *   dumps. Sizes are checked before memory is allocated; when there is none for a block whose size
- *   the caller decides, the call returns TCKMS_ERR_OUT_OF_MEMORY.
+ *   Secret keys, tokens, plaintexts, data keys and the requests and replies that contain them are
+ *   wiped before their memory is freed, and so is every other block that the library frees. The
+ *   library cannot wipe copies that the program makes, the kernel's socket buffers, registers, swap
+ *   and core dumps. Sizes are checked before memory is allocated; if there is no memory for a block
+ *   whose size depends on the caller's input, the call returns TCKMS_ERR_OUT_OF_MEMORY.
  *
  * COMMON MISTAKES
- *   Passing a tckms_buffer that is in use as an output leaks what it held: free it first.
+ *   Passing a tckms_buffer that is still filled as an output leaks its content: free it first.
  *
- *   Reading tckms_last_error() after a call that succeeded tells of an earlier failure. Look at the
- *   status first.
+ *   After a call that succeeded, tckms_last_error() returns an earlier failure. Check the status
+ *   first.
  *
- *   A stream that is freed before tckms_stream_finish() says done leaves a message without an end,
+ *   Freeing a stream before tckms_stream_finish() sets `done` leaves a message without an end,
  *   which no reader opens.
  *
- *   Plaintext that a stream gives out before tckms_stream_finish() says done may be the beginning
- *   of something longer. Do not act on it before, and throw it away when the stream fails.
+ *   Plaintext that a stream returns before tckms_stream_finish() sets `done` may be a prefix. Do
+ *   not act on it until then, and discard it if the stream fails.
  *
- *   A context is checked only if tckms_open() is given the pairs that are expected. Without them a
+ *   A context is checked only if you pass the pairs you expect to tckms_open(). Without them, a
  *   message that was sealed for another purpose opens as well.
  *
  *   Decoding or trimming a CiphertextBlob: it is opaque text. Store all `len` bytes of it.
  *
  *   Passing the sizeof a pointer for that of a structure is TCKMS_ERR_INVALID_LENGTH.
  *
- *   Making a client for each call opens a connection for each call. Make one, and derive from it.
+ *   Creating a client for each call opens a connection for each call. Create one, and derive from
+ *   it.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-/** The version of this header. tckms_version() tells the one of the library that runs. */
+/** The version of this header. tckms_version() returns that of the running library. */
 #define TCKMS_VERSION "0.1.0"
 #define TCKMS_VERSION_MAJOR 0
 #define TCKMS_VERSION_MINOR 1
@@ -152,7 +152,7 @@
 #define TCKMS_VERSION_AT_LEAST(major, minor, patch) \
   (TCKMS_VERSION_NUMBER >= (major) * 65536 + (minor) * 256 + (patch))
 
-/** Marks functions whose result tells whether they failed. */
+/** Marks functions whose result must be checked. */
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define TCKMS_WARN_UNUSED [[nodiscard]]
 #elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
@@ -166,7 +166,7 @@
 /** An empty tckms_buffer, for its declaration. */
 #define TCKMS_BUFFER_INIT {NULL, 0}
 
-/** Initializers of the structures that grow: all members 0, which stands for their defaults. */
+/** Initializers of the structures that grow: all members are 0, their default. */
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CREATE_KEY_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0, 0, 0}
 #define TCKMS_KEY_FILTER_INIT {NULL, NULL, NULL}
@@ -192,7 +192,7 @@
 #define TCKMS_KEY_USAGE_SIGN_SM2 "ASYMMETRIC_SIGN_VERIFY_SM2"
 
 
-/** Signature algorithm: the one that the key has. RSA keys have two; this is PSS. */
+/** Signature algorithm: the one of the key; for RSA keys, which have two, PSS. */
 #define TCKMS_SIGN_DEFAULT 0
 
 /** Signature algorithm: ECDSA on P-256 with SHA-256. */
@@ -220,18 +220,18 @@
 #define TCKMS_RSA_OAEP_SHA1 2
 
 /**
- * RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find
- * out whether decryption failed, by its answer or by its time, lets the peer decrypt messages
+ * RSA padding: PKCS#1 v1.5. Only for peers that support nothing else. If a peer can find out
+ * whether decryption failed, from the program's reply or its timing, it can decrypt messages
  * (Bleichenbacher's attack).
  */
 #define TCKMS_RSA_PKCS1_V1_5 3
 
-/** CommitmentPolicy: messages that commit to one data key are opened, no others. The default. */
+/** Commitment policy: only messages that commit to one data key are opened. The default. */
 #define TCKMS_COMMITMENT_REQUIRED 0
 
 /**
- * CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as
- * well. None are ever written.
+ * Commitment policy: messages of version 1 of the format, which do not commit, are opened as well.
+ * The library never writes them.
  */
 #define TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN 1
 
@@ -256,37 +256,43 @@
 /** Log level: also the waits between attempts. */
 #define TCKMS_LOG_DEBUG 4
 
-/** Longest plaintext of tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to 4 KB"). */
+/**
+ * Maximum length of a plaintext for tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to
+ * 4 KB").
+ */
 #define TCKMS_PLAINTEXT_MAX 4096
 
 /**
- * Longest encryption context, in characters (Encrypt page of the KMS API: "up to 1,024
+ * Maximum length of an encryption context, in characters (Encrypt page of the KMS API: "up to 1,024
  * characters").
  */
 #define TCKMS_ENCRYPTION_CONTEXT_MAX 1024
 
 /**
- * Most bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom page of the
- * KMS API).
+ * Maximum number of bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom
+ * page of the KMS API).
  */
 #define TCKMS_RANDOM_MAX 1024
 
-/** Longest key id, in characters. Those of the service have 36. */
+/** Maximum length of a key id, in characters. Those of the service have 36. */
 #define TCKMS_KEY_ID_MAX 128
 
-/** Longest CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about 5600. */
+/**
+ * Maximum length of a CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about
+ * 5600.
+ */
 #define TCKMS_CIPHERTEXT_BLOB_MAX 65536
 
-/** Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use. */
+/** Maximum number of threads of tckms_seal_fd() and tckms_open_fd(). */
 #define TCKMS_THREADS_MAX 256
 
 /**
  * How a call ended. 0 is the only success.
  *
  * The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused
- * for the identity, 500 refused for the request or the key, 600 the service is unable now, 700
- * integrity, 800 the program's own descriptors and callbacks, 900 the library. Values are only ever
- * added: a `switch` needs a `default`.
+ * because of the identity, 500 refused because of the request or the key, 600 the service is not
+ * available now, 700 integrity, 800 the program's own descriptors and callbacks, 900 the library.
+ * Later versions may add values: a `switch` needs a `default`.
  */
 typedef enum tckms_status {
   /** The call succeeded. */
@@ -298,8 +304,8 @@ typedef enum tckms_status {
   /** A string is not valid UTF-8. */
   TCKMS_ERR_INVALID_UTF8 = 103,
   /**
-   * A key id is empty, longer than 128 characters, or has other characters than letters, digits and
-   * `-_/:.`.
+   * A key id is empty, longer than 128 characters, or has characters other than letters, digits
+   * and `-_/:.`.
    */
   TCKMS_ERR_MALFORMED_KEY_ID = 104,
   /** A context is not a JSON object of strings without duplicate keys. */
@@ -318,39 +324,39 @@ typedef enum tckms_status {
   TCKMS_ERR_INVALID_ENDPOINT = 111,
   /** An endpoint says `http` and its host is not a loopback address. */
   TCKMS_ERR_INSECURE_ENDPOINT = 112,
-  /** A CA bundle cannot be read or holds no certificate. */
+  /** A CA bundle cannot be read or has no certificate. */
   TCKMS_ERR_INVALID_CA_BUNDLE = 113,
   /** A proxy is not a URL of the form `http://[user:password@]host[:port]`. */
   TCKMS_ERR_INVALID_PROXY = 114,
   /** A number is outside the range its setter allows. */
   TCKMS_ERR_OUT_OF_RANGE = 115,
-  /** An action's name is not one that KMS could have. */
+  /** An action's name is malformed. */
   TCKMS_ERR_MALFORMED_ACTION = 116,
   /** A request body is not a JSON object, or is too long. */
   TCKMS_ERR_INVALID_REQUEST_JSON = 117,
-  /** A user-agent suffix or a language is not one that a header can carry. */
+  /** A user-agent suffix or a language cannot be sent in a header. */
   TCKMS_ERR_INVALID_HEADER_TEXT = 118,
   /** A configuration for a derived client sets something that only a new client can have. */
   TCKMS_ERR_NOT_DERIVABLE = 119,
   /** A structure sets a member that this version of the library does not know. */
   TCKMS_ERR_UNKNOWN_OPTION = 120,
-  /** A number names no algorithm of this kind. */
+  /** A number is not an algorithm of this kind. */
   TCKMS_ERR_UNKNOWN_ALGORITHM = 123,
-  /** The key does not have the algorithm: it is of another type, or made for something else. */
+  /** The key does not have the algorithm: it has another type or usage. */
   TCKMS_ERR_ALGORITHM_NOT_ALLOWED = 124,
   /** A context has a key that begins with `aws-crypto-`, or an empty one. */
   TCKMS_ERR_RESERVED_CONTEXT_KEY = 130,
-  /** A name of a wrapping key is empty, too long, or one that the format reserves. */
+  /** A name of a wrapping key is empty, too long, or reserved by the format. */
   TCKMS_ERR_INVALID_KEY_NAME = 131,
-  /** A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits. */
+  /** A PEM text has no RSA key of the expected kind, of 2048 to 8192 bits. */
   TCKMS_ERR_INVALID_PEM = 132,
-  /** A keyring has no key that can do this: none to seal, or none to open. */
+  /** A keyring has no key that can seal, or none that can open. */
   TCKMS_ERR_NO_USABLE_KEY = 133,
-  /** There is more or less plaintext than the size or the bound that was set. */
+  /** The plaintext is longer or shorter than the size or bound that was set. */
   TCKMS_ERR_PLAINTEXT_SIZE = 134,
   /** A message would have more than 4294967295 frames; a larger frame length helps. */
   TCKMS_ERR_MESSAGE_TOO_LONG = 135,
-  /** A stream is used after its end or after an error, or something is set too late. */
+  /** A stream is used after its end or after an error, or an option is set too late. */
   TCKMS_ERR_INVALID_STATE = 136,
   /** Two arguments overlap in memory, and one of them is written. */
   TCKMS_ERR_OVERLAP = 137,
@@ -359,34 +365,39 @@ typedef enum tckms_status {
   /** A text is not one of branch records, or its records are of another format, region or CMK. */
   TCKMS_ERR_INVALID_BRANCH_RECORD = 141,
   /**
-   * A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
+   * A secret id, secret key or token is empty, has blanks around it, or has characters that are
+   * not allowed.
    */
   TCKMS_ERR_MALFORMED_CREDENTIALS = 201,
   /** No credentials were configured or found. */
   TCKMS_ERR_NO_CREDENTIALS = 202,
   /** The credentials are expired and could not be renewed. */
   TCKMS_ERR_CREDENTIALS_EXPIRED = 203,
-  /**
-   * A file of credentials or of a token cannot be read, or its content is not what it should be.
-   */
+  /** A file of credentials or of a token cannot be read, or its content is malformed. */
   TCKMS_ERR_INVALID_CREDENTIALS_FILE = 204,
-  /** A role's ARN or a session name is not one. */
+  /** A role's ARN or a session name is malformed. */
   TCKMS_ERR_INVALID_ROLE = 205,
-  /** The program's own credentials callback supplied none. */
+  /** The program's credentials callback supplied no credentials. */
   TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED = 206,
-  /** The metadata service of a CVM instance does not answer; this machine may be none. */
+  /**
+   * The metadata service of a CVM instance does not reply; this machine may not be a CVM
+   * instance.
+   */
   TCKMS_ERR_METADATA_UNAVAILABLE = 207,
   /** The endpoint's host name cannot be resolved. */
   TCKMS_ERR_RESOLVE_FAILED = 301,
   /** No connection to the endpoint or the proxy could be made. */
   TCKMS_ERR_CONNECT_FAILED = 302,
-  /** TLS could not be agreed on, or the server's certificate is not trusted. */
+  /** The TLS handshake failed, or the server's certificate is not trusted. */
   TCKMS_ERR_TLS_FAILED = 303,
-  /** The time allowed for a try or for the whole call is over. */
+  /** The try timeout or the total timeout has expired. */
   TCKMS_ERR_TIMED_OUT = 304,
   /** The connection broke before the reply was complete. */
   TCKMS_ERR_CONNECTION_LOST = 305,
-  /** The reply has an HTTP status other than 200, and not one that says "later". */
+  /**
+   * The reply has an HTTP status other than 200, and not one that means that the service is not
+   * available now.
+   */
   TCKMS_ERR_HTTP_STATUS = 306,
   /** The reply is a redirect; the library never follows one. */
   TCKMS_ERR_HTTP_REDIRECT = 307,
@@ -394,17 +405,17 @@ typedef enum tckms_status {
   TCKMS_ERR_RESPONSE_TOO_LARGE = 308,
   /** The reply is not JSON. */
   TCKMS_ERR_RESPONSE_NOT_JSON = 309,
-  /** The reply is JSON without the fields that the API promises. */
+  /** The reply is JSON without required fields. */
   TCKMS_ERR_RESPONSE_MALFORMED = 310,
   /** The HTTP transport could not start or has stopped; the next call starts a new one. */
   TCKMS_ERR_TRANSPORT_UNAVAILABLE = 311,
-  /** The proxy answered and refuses a tunnel to the service. */
+  /** The proxy refused a tunnel to the service. */
   TCKMS_ERR_PROXY_REFUSED = 312,
   /** `UnauthorizedOperation`: the identity may not do this. */
   TCKMS_ERR_UNAUTHORIZED_OPERATION = 401,
   /**
-   * `AuthFailure`: the service does not accept the identity, for a reason without a number of its
-   * own.
+   * `AuthFailure`: the service does not accept the identity, for a reason that has no separate
+   * status.
    */
   TCKMS_ERR_AUTH_FAILURE = 402,
   /** `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id. */
@@ -419,7 +430,7 @@ typedef enum tckms_status {
   TCKMS_ERR_INVALID_SECRET_ID = 407,
   /** `AuthFailure.MFAFailure`: multi-factor authentication failed. */
   TCKMS_ERR_MFA_FAILURE = 408,
-  /** `AuthFailure.InvalidAuthorization`: the Authorization header was damaged on its way. */
+  /** `AuthFailure.InvalidAuthorization`: the Authorization header was damaged in transit. */
   TCKMS_ERR_INVALID_AUTHORIZATION = 409,
   /** `AuthFailure.UnauthorizedOperation`: CAM denies this to the identity. */
   TCKMS_ERR_CAM_DENIED = 410,
@@ -431,7 +442,7 @@ typedef enum tckms_status {
   TCKMS_ERR_INVALID_KEY_ID = 502,
   /** `InvalidParameterValue.InvalidPlaintext`: the service does not accept the plaintext. */
   TCKMS_ERR_INVALID_PLAINTEXT = 503,
-  /** `ResourceUnavailable.CmkArchived`: the CMK is archived, so it only decrypts. */
+  /** `ResourceUnavailable.CmkArchived`: the CMK is archived, so it can only decrypt. */
   TCKMS_ERR_CMK_ARCHIVED = 504,
   /** `ResourceUnavailable.CmkDisabled`: the CMK is disabled. */
   TCKMS_ERR_CMK_DISABLED = 505,
@@ -473,7 +484,7 @@ typedef enum tckms_status {
   TCKMS_ERR_RESOURCE_IN_USE = 520,
   /** `InvalidRequest`, `UnsupportedProtocol`: the gateway could not read the request. */
   TCKMS_ERR_INVALID_REQUEST = 521,
-  /** `DryRunOperation`: the request would have succeeded, and was only tried. */
+  /** `DryRunOperation`: the request was a dry run and would have succeeded. */
   TCKMS_ERR_DRY_RUN_OPERATION = 522,
   /** `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account. */
   TCKMS_ERR_NOT_PURCHASED = 523,
@@ -491,16 +502,16 @@ typedef enum tckms_status {
   TCKMS_ERR_TAGGING_FAILED = 529,
   /** `FailedOperation.CmkUsedByCloudProduct`: another cloud product uses the key. */
   TCKMS_ERR_KEY_USED_BY_PRODUCT = 530,
-  /** `InvalidParameterValue.InvalidAlias`: the alias is not one that a key can have. */
+  /** `InvalidParameterValue.InvalidAlias`: the alias is not valid. */
   TCKMS_ERR_INVALID_ALIAS = 531,
   /** `InvalidParameterValue.AliasAlreadyExists`: another key has this alias. */
   TCKMS_ERR_ALIAS_EXISTS = 532,
   /**
-   * `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that
-   * the operation needs.
+   * `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or does not allow the
+   * operation.
    */
   TCKMS_ERR_INVALID_KEY_USAGE = 533,
-  /** `InvalidParameterValue.InvalidType`: the type is not one that a key can have. */
+  /** `InvalidParameterValue.InvalidType`: the type is not valid. */
   TCKMS_ERR_INVALID_KEY_TYPE = 534,
   /** `InvalidParameterValue.InvalidHsmClusterId`: the HSM cluster does not exist. */
   TCKMS_ERR_INVALID_HSM_CLUSTER = 535,
@@ -511,8 +522,8 @@ typedef enum tckms_status {
   /** `InvalidParameterValue.DuplicatedKeyId`: a key is named twice. */
   TCKMS_ERR_DUPLICATED_KEY_ID = 538,
   /**
-   * `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported
-   * first.
+   * `InvalidParameterValue.MaterialNotMatch`: the key material differs from the one that was
+   * imported first.
    */
   TCKMS_ERR_MATERIAL_MISMATCH = 539,
   /** `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted. */
@@ -521,7 +532,7 @@ typedef enum tckms_status {
   TCKMS_ERR_INVALID_DELETION_WINDOW = 541,
   /** `ResourceUnavailable.TokenExpired`: the import token has expired. */
   TCKMS_ERR_IMPORT_TOKEN_EXPIRED = 542,
-  /** `ResourceUnavailable.CmkShouldBeDisabled`: the key has to be disabled first. */
+  /** `ResourceUnavailable.CmkShouldBeDisabled`: the key must be disabled first. */
   TCKMS_ERR_KEY_NOT_DISABLED = 543,
   /** `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion. */
   TCKMS_ERR_KEY_NOT_PENDING_DELETION = 544,
@@ -533,7 +544,8 @@ typedef enum tckms_status {
   /** `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated. */
   TCKMS_ERR_ROTATION_NOT_SUPPORTED = 546,
   /**
-   * `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be rotated.
+   * `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be
+   * rotated.
    */
   TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE = 547,
   /** `UnsupportedOperation.NotExternalCmk`: the key does not take imported material. */
@@ -541,8 +553,8 @@ typedef enum tckms_status {
   /** `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys. */
   TCKMS_ERR_ROLE_NOT_ALLOWED = 549,
   /**
-   * `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a
-   * user's own allows this.
+   * `UnsupportedOperation.NotUserCreatedCmk`: the key was created by a cloud product, and the
+   * operation needs a key that a user created.
    */
   TCKMS_ERR_KEY_NOT_USER_CREATED = 550,
   /**
@@ -551,11 +563,11 @@ typedef enum tckms_status {
    */
   TCKMS_ERR_KEY_USAGE_NOT_IN_REGION = 551,
   /**
-   * `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not
-   * include this.
+   * `UnsupportedOperation.UserVersionNotSupport`: the account's edition of KMS does not include
+   * this.
    */
   TCKMS_ERR_EDITION_NOT_SUPPORTED = 552,
-  /** `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have. */
+  /** `LimitExceeded.CmkLimitExceeded`: the account has reached its limit of keys. */
   TCKMS_ERR_KEY_LIMIT_EXCEEDED = 553,
   /** `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours. */
   TCKMS_ERR_ROTATION_TOO_SOON = 554,
@@ -563,17 +575,17 @@ typedef enum tckms_status {
   TCKMS_ERR_UNKNOWN_SERVICE_CODE = 599,
   /** `InternalError`: the service failed. */
   TCKMS_ERR_SERVICE_INTERNAL_ERROR = 601,
-  /** `RequestLimitExceeded` in all its forms: too many requests. */
+  /** `RequestLimitExceeded` and its subcodes: too many requests. */
   TCKMS_ERR_REQUEST_LIMIT_EXCEEDED = 602,
   /** `ServiceUnavailable`: the service is down now. */
   TCKMS_ERR_SERVICE_UNAVAILABLE = 603,
   /** `UnsupportedOperation.ServiceTemporaryUnavailable`: the service is not ready now. */
   TCKMS_ERR_SERVICE_TEMPORARY_UNAVAILABLE = 604,
-  /** HTTP 429, 502, 503 or 504 instead of an answer of the service. */
+  /** HTTP 429, 502, 503 or 504 instead of a reply of the service. */
   TCKMS_ERR_HTTP_UNAVAILABLE = 605,
   /** `ResourceInsufficient`: the service has no capacity for this. */
   TCKMS_ERR_RESOURCE_INSUFFICIENT = 606,
-  /** Too many messages did not open lately, so this one is not sent to the service now. */
+  /** Too many messages failed to open recently, so no request is sent for this one now. */
   TCKMS_ERR_OPEN_LIMITED = 607,
   /** The reply is about another CMK than the one the caller expects. */
   TCKMS_ERR_KEY_MISMATCH = 701,
@@ -583,7 +595,7 @@ typedef enum tckms_status {
   TCKMS_ERR_MESSAGE_IS_BASE64 = 703,
   /** The message names an algorithm suite that does not exist in its version of the format. */
   TCKMS_ERR_UNSUPPORTED_SUITE = 704,
-  /** The message's suite does not commit to its key, and the keyring's policy demands that. */
+  /** The message's suite does not commit to its key, and the keyring's policy requires that. */
   TCKMS_ERR_SUITE_NOT_ALLOWED = 705,
   /** The message is signed, and the stream does not allow that; tckms_open() does. */
   TCKMS_ERR_SIGNED_NOT_ALLOWED = 706,
@@ -597,7 +609,7 @@ typedef enum tckms_status {
   TCKMS_ERR_FRAME_TOO_LONG = 710,
   /** The message's context lacks a pair that is expected, or has another value for it. */
   TCKMS_ERR_CONTEXT_MISMATCH = 711,
-  /** None of the message's wrapped data keys is of a key in the keyring. */
+  /** None of the message's data keys was wrapped by a key of the keyring. */
   TCKMS_ERR_NO_MATCHING_KEY = 712,
   /** A data key has another length than the suite needs. */
   TCKMS_ERR_DATA_KEY_LENGTH = 713,
@@ -611,106 +623,103 @@ typedef enum tckms_status {
   TCKMS_ERR_FRAME_NOT_AUTHENTIC = 717,
   /** A signature is not valid: that of a message, one to verify, or one that the service made. */
   TCKMS_ERR_SIGNATURE_INVALID = 718,
-  /** The message ends before its end. */
+  /** The message is truncated. */
   TCKMS_ERR_TRUNCATED = 719,
-  /** Something follows the end of the message. */
+  /** There is data after the end of the message. */
   TCKMS_ERR_TRAILING_DATA = 720,
   /** The message names a branch that the keyring does not allow for it. */
   TCKMS_ERR_BRANCH_NOT_ALLOWED = 725,
   /** The message only refers to its branch key, and no record of that key is known. */
   TCKMS_ERR_BRANCH_RECORD_MISSING = 726,
-  /** The program stopped the call. */
+  /** The program canceled the call. */
   TCKMS_ERR_CANCELED = 801,
   /** Reading from or writing to a descriptor of the program failed. */
   TCKMS_ERR_DESCRIPTOR_FAILED = 802,
-  /** A callback of a custom key failed without a status of this library, or gave nothing. */
+  /** A callback of a custom key failed without a status of this library, or returned no result. */
   TCKMS_ERR_CUSTOM_KEY_FAILED = 803,
   /** A file of branch records cannot be read or written, or is not a file that can be trusted. */
   TCKMS_ERR_BRANCH_FILE_FAILED = 810,
-  /** A callback of a store of branch records failed, took too long, or gave nothing. */
+  /** A callback of a store of branch records failed, took too long, or returned no result. */
   TCKMS_ERR_BRANCH_STORE_FAILED = 811,
   /**
-   * A callback that names the branch of a context failed without a status of this library, or named
-   * none.
+   * A callback that names the branch of a context failed without a status of this library, or
+   * named none.
    */
   TCKMS_ERR_BRANCH_SUPPLIER_FAILED = 812,
   /** A fault inside the library. Please report it with the error's message. */
   TCKMS_ERR_INTERNAL = 901,
-  /** There is no memory for a block of the size that the caller's input needs. */
+  /** There is not enough memory for a block whose size depends on the caller's input. */
   TCKMS_ERR_OUT_OF_MEMORY = 902,
-  /** Not a status: it keeps the C type as wide as `int` under every compiler option. */
+  /** Not a status: makes the C type as wide as `int` with every compiler option. */
   TCKMS_STATUS_FORCE_INT = 2147483647
 } tckms_status;
 
-/** What kind of trouble a status is, and so who can do something about it. */
+/** The category of a status: which side can correct the failure. */
 typedef enum tckms_category {
   /** The number is not one of this library's. */
   TCKMS_CATEGORY_UNKNOWN = -1,
   /** Success. */
   TCKMS_CATEGORY_OK = 0,
   /**
-   * The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a
-   * data key.
+   * The caller's arguments. Nothing was sent, except by a stream that already requested a data
+   * key.
    */
   TCKMS_CATEGORY_ARGUMENT = 100,
   /**
-   * There are no usable credentials. No request to KMS was sent; STS or the metadata service may
-   * have been asked.
+   * There are no usable credentials. No request to KMS was sent; requests may have been sent to
+   * STS or the metadata service.
    */
   TCKMS_CATEGORY_CREDENTIALS = 200,
-  /** The way to the service: the network, TLS, a proxy, or a reply that is not the service's. */
+  /** Transport: the network, TLS, a proxy, or a reply that is not the service's. */
   TCKMS_CATEGORY_TRANSPORT = 300,
-  /** The service does not let this identity do it. */
+  /** The service does not allow this to the identity. */
   TCKMS_CATEGORY_IDENTITY = 400,
   /** The service refuses the request, or the key's state forbids it. */
   TCKMS_CATEGORY_REQUEST = 500,
-  /** The service is unable now; the same call may succeed later. */
+  /** The service is not available now; the same call may succeed later. */
   TCKMS_CATEGORY_UNAVAILABLE = 600,
-  /** Something is not what it claims to be. */
+  /** Data is not authentic, or not the expected one. */
   TCKMS_CATEGORY_INTEGRITY = 700,
-  /** The program's own side: it stopped the call, or one of its descriptors or callbacks failed. */
+  /** The program itself: it canceled the call, or one of its descriptors or callbacks failed. */
   TCKMS_CATEGORY_LOCAL = 800,
   /** The library itself. */
   TCKMS_CATEGORY_LIBRARY = 900,
-  /** Not a category: it keeps the C type as wide as `int` under every compiler option. */
+  /** Not a category: makes the C type as wide as `int` with every compiler option. */
   TCKMS_CATEGORY_FORCE_INT = 2147483647
 } tckms_category;
 
 /**
  * A client of the key service.
  *
- * It never changes, and any number of threads may call with it at once. Making one opens no
- * connection and starts no thread; the first call does both.
+ * It never changes, and any number of threads may use it at once. Creating one opens no connection
+ * and starts no thread; the first call does both.
  */
 typedef struct tckms_client tckms_client;
 
 /**
- * What a client is made from.
+ * The settings of clients.
  *
  * A configuration may be changed by one thread at a time. It can be freed as soon as the client is
- * made, and one configuration can make many clients.
+ * created, and can be used for many clients.
  */
 typedef struct tckms_config tckms_config;
 
 /**
- * Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only
+ * The output of a credentials callback, filled with tckms_credentials_set(). It is valid only
  * during the callback.
  */
 typedef struct tckms_credentials tckms_credentials;
 
 /**
- * Everything known about a failure. It never changes, and any thread may read or free it.
+ * The detail of a failure. It never changes, and any thread may read or free it.
  *
- * All functions that read one take NULL for "no error". A string that does not apply is empty,
- * never NULL, and lives as long as the error. No member ever holds a secret, a plaintext or a whole
- * credential.
+ * All functions that read one accept NULL for "no error". A string that does not apply is empty,
+ * never NULL, and is valid as long as the error. No member ever contains a secret, a plaintext or
+ * complete credentials.
  */
 typedef struct tckms_error tckms_error;
 
-/**
- * What the service knows about a CMK. It never changes, and any number of threads may read it at
- * once.
- */
+/** The metadata of a CMK. It never changes, and any number of threads may read it at once. */
 typedef struct tckms_key_info tckms_key_info;
 
 /**
@@ -723,50 +732,51 @@ typedef struct tckms_key_info tckms_key_info;
 typedef struct tckms_keyring tckms_keyring;
 
 /**
- * One event of the log. It exists only during the callback, and so do the strings that its
+ * One event of the log. It is valid only during the callback, and so are the strings that its
  * functions return.
  */
 typedef struct tckms_log_event tckms_log_event;
 
 /**
- * What the header of a message says about the message. Nothing of it is authenticated: anyone can
- * have written it. It is good for choosing a key, and for finding out why a message does not open.
+ * The header of a message. Its content is not authenticated: anyone can have written it. Use it to
+ * choose a key, or to find out why a message does not open.
  *
  * It never changes, and any number of threads may use it at once.
  */
 typedef struct tckms_message_info tckms_message_info;
 
 /**
- * A signature under construction, of a message that comes in pieces.
+ * A streaming signer: it signs a message that is passed in several chunks.
  *
- * A signer is used by one thread at a time. It keeps the client's connections and callbacks; the
- * client may be freed before it.
+ * A signer is used by one thread at a time. It keeps the client's connections and callbacks alive;
+ * the client may be freed before it.
  */
 typedef struct tckms_signer tckms_signer;
 
 /**
- * A message on its way: plaintext goes in and a message comes out, or the other way round.
+ * A stream that seals or opens one message: it takes plaintext and returns a message, or the
+ * reverse.
  *
- * A stream is used by one thread at a time. It holds one frame in memory. After a call that failed
- * it holds nothing any more and refuses all further ones. Without tckms_stream_finish() a message
- * has no end. A forked child cannot go on with a message that its parent began to seal.
+ * A stream is used by one thread at a time. It holds one frame in memory. After a call fails, it is
+ * empty and refuses all further calls. Without tckms_stream_finish() a message has no end. A forked
+ * child cannot continue a message that its parent began to seal.
  */
 typedef struct tckms_stream tckms_stream;
 
 /**
- * A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or
- * what it has to unwrap. It lives only during the callback, or as long as the tckms_message_info
+ * A wrapped data key: the result of a wrap callback, set with tckms_wrapped_key_set(), or the input
+ * of an unwrap callback. It is valid only during the callback, or as long as the tckms_message_info
  * that it is a part of.
  */
 typedef struct tckms_wrapped_key tckms_wrapped_key;
 
 /**
- * Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and
- * gives it back.
+ * Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes and frees
+ * it.
  *
- * After the `len` bytes there is always one NUL byte that `len` does not count, so text can be
- * printed. Do not change the members. A buffer may be moved and used by any thread, by one at a
- * time if one of them frees it.
+ * The bytes are always followed by a NUL byte that `len` does not count, so text can be printed. Do
+ * not change the members. Any thread may use or move a buffer; no other thread may use it while one
+ * frees it.
  */
 typedef struct tckms_buffer {
   /** The first byte, or NULL when the buffer is empty. */
@@ -775,7 +785,7 @@ typedef struct tckms_buffer {
   size_t len;
 } tckms_buffer;
 
-/** A name and a value by which keys are found and billed. */
+/** A tag: a name and a value, for finding keys and for billing. */
 typedef struct tckms_tag {
   /** The name. */
   const char *key;
@@ -784,13 +794,13 @@ typedef struct tckms_tag {
 } tckms_tag;
 
 /**
- * What a new CMK is to be. A member that is NULL or 0 has its default. Begin with
+ * Options for a new CMK. A member that is NULL or 0 has its default. Initialize it with
  * TCKMS_CREATE_KEY_OPTIONS_INIT.
  */
 typedef struct tckms_create_key_options {
   /**
-   * Required: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
-   * "kms-". No two keys of an account and region have the same.
+   * Required: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not
+   * with "kms-". Unique in an account and region.
    */
   const char *alias;
   /**
@@ -804,14 +814,14 @@ typedef struct tckms_create_key_options {
   const struct tckms_tag *tags;
   /** The number of tags, at most 50. */
   size_t tag_count;
-  /** Not 0 for a key whose material is imported, see tckms_import_key_material(). */
+  /** Not 0: the key's material is imported, see tckms_import_key_material(). */
   int external;
   /** Must be 0. */
   uint32_t reserved;
 } tckms_create_key_options;
 
 /**
- * Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with
+ * Selects the keys of tckms_list_keys(). A member that is NULL matches all keys. Initialize it with
  * TCKMS_KEY_FILTER_INIT.
  */
 typedef struct tckms_key_filter {
@@ -827,34 +837,34 @@ typedef struct tckms_key_filter {
  * A function that tckms_list_keys() calls with each key.
  *
  * @param userdata  The pointer given to tckms_list_keys().
- * @param key       The key, borrowed for the time of the call.
- * @return          0 to continue, anything else to stop, which is no failure.
+ * @param key       The key, valid during the callback.
+ * @return          0 to continue; anything else to stop, which is not an error.
  *
- * It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++
- * exception may leave it.
+ * It runs on the thread that called tckms_list_keys(). It must return: do not leave it by longjmp()
+ * or a C++ exception.
  */
 typedef int (*tckms_key_callback)(void *userdata, const struct tckms_key_info *key);
 
-/** How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default. */
+/** Options of tckms_seal_fd() and tckms_open_fd(). A member that is 0 or NULL has its default. */
 typedef struct tckms_fd_options {
   /**
-   * How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run
-   * at once. Each needs memory for two pieces of up to 1 MiB, all of them together 32 MiB: with
-   * many threads pieces are shorter, with long frames fewer threads work. One frame always has its
-   * memory.
+   * The maximum number of threads: 1 to TCKMS_THREADS_MAX. Default: as many as the process can
+   * run in parallel. Each needs memory for two chunks of up to 1 MiB, all of them together 32
+   * MiB: with many threads the chunks are shorter, with long frames fewer threads run. There is
+   * always memory for one frame.
    */
   uint32_t threads;
-  /** To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed(). */
+  /** To open: not 0 allows signed messages, see tckms_stream_set_signed_allowed(). */
   int signed_allowed;
   /**
-   * Called on the caller's thread about ten times a second with the bytes of input that are done,
-   * and the bytes there are in all, UINT64_MAX as long as that is not known. It returns 0 to go on
-   * and anything else to stop, which ends the call with TCKMS_ERR_CANCELED, within the keyring's
-   * total timeout at the latest. When the call succeeds, the last call of the callback has `done`
-   * equal to `total`: all is written then, so stopping is too late and what it returns is ignored.
+   * Called on the caller's thread about ten times a second with the number of input bytes done
+   * and the total, UINT64_MAX while that is not known. Return 0 to continue; any other value ends
+   * the call with TCKMS_ERR_CANCELED, at the latest after the keyring's total timeout. If the
+   * call succeeds, the last callback has `done` equal to `total`; everything is written then, and
+   * its result is ignored.
    */
   int (*progress)(void *userdata, uint64_t done, uint64_t total);
-  /** Passed to `progress` as it is. */
+  /** Passed to `progress` unchanged. */
   void *userdata;
 } tckms_fd_options;
 
@@ -862,48 +872,49 @@ typedef struct tckms_fd_options {
  * A function that frees the userdata of a callback.
  *
  * It is called once: when the last configuration, client, keyring, stream and signer that could
- * call the callback are freed, or as soon as the callback is replaced or can never be called. It
- * runs on the thread that frees the last of them. It is not called when the function that was given
- * the callback fails. It must return: no longjmp() and no C++ exception may leave it.
+ * call the callback have been freed, or as soon as the callback is replaced or can never be called.
+ * It runs on the thread that frees the last of them. It is not called if the setter of the callback
+ * fails. It must return: do not leave it by longjmp() or a C++ exception.
  *
  * @param userdata  The pointer given together with this function.
  */
 typedef void (*tckms_destructor)(void *userdata);
 
 /**
- * A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
+ * A wrapping key that the program implements with callbacks that wrap and unwrap data keys.
  *
- * Callbacks return 0 for success or a status of this library, which the caller then gets:
- * TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY
- * for a data key that is not theirs. Any other number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With
- * tckms_callback_set_error_text() they say why. They run on the threads that seal and open,
- * possibly several at once, and must return: no longjmp() and no C++ exception may leave them. They
- * may call this library, but not seal or open with the same keyring.
+ * /// Callbacks return 0 for success or a status of this library, which becomes the status of the
+ * call: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable,
+ * TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other number becomes
+ * TCKMS_ERR_CUSTOM_KEY_FAILED. They can set the reason with tckms_callback_set_error_text(). They
+ * run on the threads that seal and open, possibly several at once, and must return: do not leave
+ * them by longjmp() or a C++ exception. They may call this library, but not seal or open with the
+ * same keyring.
  */
 typedef struct tckms_custom_key {
   /**
-   * The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL
-   * for a key that seals nothing and is tried for every wrapped data key of a message.
+   * The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms".
+   * NULL for a key that seals nothing and is tried for every wrapped data key of a message.
    */
   const char *provider_id;
   /**
-   * Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and
-   * `wrap` wraps it.
+   * Generates a data key of exactly `data_key_len` bytes and wraps it. NULL: the library
+   * generates it, and `wrap` wraps it.
    */
   int (*generate)(void *userdata,
                   const char *ctx_json,
                   uint8_t *data_key,
                   size_t data_key_len,
                   struct tckms_wrapped_key *out);
-  /** Wraps a data key that another key of the keyring made. NULL: this key seals nothing. */
+  /** Wraps a data key that another key of the keyring generated. NULL: this key seals nothing. */
   int (*wrap)(void *userdata,
               const char *ctx_json,
               const uint8_t *data_key,
               size_t data_key_len,
               struct tckms_wrapped_key *out);
   /**
-   * Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not
-   * authenticated. NULL: this key opens nothing.
+   * Unwraps a data key, which must have exactly `data_key_len` bytes. The content of `wrapped` is
+   * not authenticated. NULL: this key opens nothing.
    */
   int (*unwrap)(void *userdata,
                 const struct tckms_wrapped_key *wrapped,
@@ -911,55 +922,51 @@ typedef struct tckms_custom_key {
                 uint8_t *data_key,
                 size_t data_key_len);
   /**
-   * Passed to all callbacks as it is. It must be safe to use from all threads that seal and open.
+   * Passed to all callbacks unchanged. It must be safe to use from all threads that seal and
+   * open.
    */
   void *userdata;
-  /** Frees `userdata`; see tckms_destructor. NULL for nothing to free. */
+  /** Frees `userdata`; see tckms_destructor. NULL if there is nothing to free. */
   tckms_destructor destructor_or_null;
 } tckms_custom_key;
 
-/** How long and how much a cached data key serves. A member that is 0 has its default. */
+/** Limits for cached data keys. A member that is 0 has its default. */
 typedef struct tckms_cache_limits {
-  /**
-   * How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
-   */
+  /** Maximum age of a data key for sealing, in milliseconds. Default 300000, at most 86400000. */
   int64_t seal_max_age_ms;
-  /**
-   * How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most
-   * 86400000.
-   */
+  /** Maximum age of a data key for opening, in milliseconds. Default 3600000, at most 86400000. */
   int64_t open_max_age_ms;
-  /** How many messages a data key seals. Default 1048576, at most 4294967296. */
+  /** Maximum number of messages that a data key seals. Default 1048576, at most 4294967296. */
   uint64_t max_messages;
-  /** How many bytes of plaintext a data key seals. Default 1099511627776. */
+  /** Maximum number of plaintext bytes that a data key seals. Default 1099511627776. */
   uint64_t max_bytes;
   /**
-   * How many data keys are kept for sealing, and as many for opening; the one that was not used for
-   * the longest time goes first. Default 1000, at most 100000.
+   * Maximum number of data keys for sealing, and of data keys for opening; the least recently
+   * used is evicted first. Default 1000, at most 100000.
    */
   uint64_t max_entries;
 } tckms_cache_limits;
 
 /** One pair of an encryption context. */
 typedef struct tckms_context_pair {
-  /** The key, which no other pair of the context has. */
+  /** The key, unique in the context. */
   const char *key;
   /** The value. */
   const char *value;
 } tckms_context_pair;
 
 /**
- * A role to assume, for tckms_config_set_assume_role_credentials(). Begin with
+ * A role to assume, for tckms_config_set_assume_role_credentials(). Initialize it with
  * TCKMS_ROLE_OPTIONS_INIT.
  */
 typedef struct tckms_role_options {
   /** Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>". */
   const char *role_arn;
-  /** 2 to 128 letters, digits and _+=,.@-; NULL for one that is made. */
+  /** 2 to 128 letters, digits and _+=,.@-; NULL for a generated one. */
   const char *session_name_or_null;
-  /** The external id that the role's policy asks for, or NULL. */
+  /** The external id that the role's policy requires, or NULL. */
   const char *external_id_or_null;
-  /** A policy in JSON that narrows what the role may do, or NULL. */
+  /** A policy in JSON that restricts the role, or NULL. */
   const char *policy_or_null;
   /** Lifetime of the session, up to 43200; 0 for 7200. */
   int64_t duration_seconds;
@@ -970,17 +977,17 @@ typedef struct tckms_role_options {
  *
  * @param userdata  The pointer given to tckms_config_set_credentials_callback().
  * @param out       To be filled with tckms_credentials_set().
- * @return          0 when it filled `out`. Otherwise a status of this library, which the caller of
- *                  the library gets: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as
+ * @return          0 when it filled `out`. Otherwise a status of this library, which becomes the
+ *                  status of the call: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as
  *                  retryable. Any other number becomes TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which
  *                  does not.
  *
- * It runs on the thread whose call finds that new credentials are due, or that the service refuses
- * those that it has (after a rotation), and on one thread at a time for each client made with
- * tckms_client_new(). It may take its time: others go on with credentials that are still good. When
- * it fails, it is not called again for half a second, and calls return its status meanwhile. It may
- * call the library, but not with a client that waits for it. It must return: no longjmp() and no
- * C++ exception may leave it.
+ * It runs on the thread of a call that finds that new credentials are due, or whose credentials the
+ * service refuses (after a rotation), and on one thread at a time for each client made with
+ * tckms_client_new(). It may block: other threads continue with credentials that are still valid.
+ * When it fails, it is not called again for half a second, and calls return its status until then.
+ * It may call the library, but not with a client that waits for it. It must return: do not leave it
+ * by longjmp() or a C++ exception.
  */
 typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentials *out);
 
@@ -991,33 +998,33 @@ typedef int (*tckms_credentials_callback)(void *userdata, struct tckms_credentia
  * @param event     The event, for the functions tckms_log_event_...().
  *
  * It runs on the thread that made the call, possibly on several threads at once, and may call this
- * library. It must return: no longjmp() and no C++ exception may leave it.
+ * library. It must return: do not leave it by longjmp() or a C++ exception.
  */
 typedef void (*tckms_log_callback)(void *userdata, const struct tckms_log_event *event);
 
-/** What a client, and all that share its connections, have done since it was made. */
+/** Counters of a client and all clients that share its connections, since it was created. */
 typedef struct tckms_stats {
-  /** Calls that were made, whatever their end. */
+  /** Calls, successful or not. */
   uint64_t calls;
   /** Attempts after the first of a call. */
   uint64_t retries;
   /** Replies with RequestLimitExceeded or HTTP 429. */
   uint64_t throttles;
-  /** Calls refused for their arguments. */
+  /** Calls refused because of their arguments. */
   uint64_t failures_argument;
-  /** Calls for which no credentials could be had. */
+  /** Calls for which no credentials were available. */
   uint64_t failures_credentials;
-  /** Calls that did not reach the service or got no answer of the service. */
+  /** Calls that did not reach the service or got no reply from it. */
   uint64_t failures_transport;
-  /** Calls refused for the identity. */
+  /** Calls refused because of the identity. */
   uint64_t failures_identity;
-  /** Calls refused for the request or the key's state. */
+  /** Calls refused because of the request or the key's state. */
   uint64_t failures_request;
-  /** Calls for which the service was unable. */
+  /** Calls that failed because the service was not available. */
   uint64_t failures_unavailable;
-  /** Calls that met something that was not what it claimed to be. */
+  /** Calls that failed because data was not authentic or not the expected one. */
   uint64_t failures_integrity;
-  /** Calls that the program stopped, or whose descriptors or callbacks failed. */
+  /** Calls that the program canceled, or whose descriptors or callbacks failed. */
   uint64_t failures_local;
   /** Calls that failed inside the library. */
   uint64_t failures_library;
@@ -1031,7 +1038,7 @@ typedef struct tckms_stats {
   uint64_t connections_open;
   /** Those of them that no call uses now. */
   uint64_t connections_idle;
-  /** Calls that wait now for a connection, see tckms_config_set_max_connections(). */
+  /** Calls that wait for a connection now, see tckms_config_set_max_connections(). */
   uint64_t calls_waiting;
 } tckms_stats;
 
@@ -1042,7 +1049,7 @@ extern "C" {
 /* ---- Clients and core calls ------------------------------------------------------------------ */
 
 /**
- * Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
+ * Creates a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
  *
  * @param config  The configuration, with a region and credentials. Copied.
  * @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on
@@ -1057,35 +1064,34 @@ tckms_status tckms_client_new(const tckms_config *config,
                               tckms_client **out);
 
 /**
- * Makes a client from the environment.
+ * Creates a client from the environment.
  *
  * Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required.
- * TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set,
- * each as by the setter of its name; TCKMS_INSECURE_HTTP_ALLOWED=1 is
- * tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
+ * TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY, if set, have the effect of the
+ * setters with their names; TCKMS_INSECURE_HTTP_ALLOWED=1 has that of
+ * tckms_config_set_insecure_http_allowed(). An empty variable counts as not set.
  *
- * In a program that runs with privileges which its caller does not have (setuid, setgid, file
- * capabilities) every variable counts as not set, HOME included: this function fails, and its error
- * says so.
+ * In a program that runs with more privileges than its caller (setuid, setgid, file capabilities)
+ * every variable counts as not set, including HOME: this function fails, and its error says so.
  *
  * @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on
  *             failure.
- * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new()
- *             or what the setter of a value returns.
+ * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, or a status of
+ *             tckms_client_new() or of a setter.
  *
  * Threads: while no thread changes the environment.
  */
 TCKMS_WARN_UNUSED tckms_status tckms_client_new_from_env(tckms_client **out);
 
 /**
- * Makes a client with other timeouts or retries that shares connections, credentials and all else
- * with another one.
+ * Creates a client with other timeouts or retries that shares connections, credentials and
+ * everything else with another one.
  *
- * It is cheap enough for one call: this is how a call gets a deadline of its own.
+ * It is cheap enough for a single call: use it to give a call its own deadline.
  *
  * @param client  The client to share with. It may be freed before the new one.
- * @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe
- *                actions. Copied.
+ * @param config  The settings that differ: try timeout, total timeout, max attempts, retry of
+ *                unsafe actions. Copied.
  * @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL
  *                on failure.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets
@@ -1097,8 +1103,8 @@ tckms_status tckms_client_derive(const tckms_client *client,
                                  tckms_client **out);
 
 /**
- * Makes a client whose calls have another total timeout, and that shares everything with another
- * client: a call with a deadline of its own.
+ * Creates a client whose calls have another total timeout, and that shares everything with another
+ * client. Use it to give a call its own deadline.
  *
  * @param client      The client to share with. It may be freed before the new one.
  * @param timeout_ms  1 to 3600000 milliseconds, for each call with all its attempts and waits.
@@ -1112,19 +1118,19 @@ tckms_status tckms_client_derive_timeout_ms(const tckms_client *client,
                                             tckms_client **out);
 
 /**
- * Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever
- * they wait for, and all later ones return it without sending anything. It cannot be undone.
+ * Cancels the calls of a client: running calls return TCKMS_ERR_CANCELED at once, whatever they
+ * wait for, and all later ones return it without sending anything. This cannot be undone.
  *
  * Cancel a client that was made for this purpose with tckms_client_derive() or
- * tckms_client_derive_timeout_ms(): the client that it was derived from is not affected.
- * Clients that were derived from the canceled one are canceled as well, and so are keyrings
- * and streams when they ask a CMK that was added with it.
+ * tckms_client_derive_timeout_ms(): the client that it was derived from is not affected. Clients
+ * that were derived from the canceled one are canceled as well, and so are requests of keyrings and
+ * streams to a CMK that was added with it.
  *
- * @param client  The client. It still has to be freed, after its calls have returned.
+ * @param client  The client. Free it after its calls have returned.
  * @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
  *
- * A canceled call may have been carried out by the service. A credentials callback or a custom
- * key's callback that is running is not interrupted: the call returns after it.
+ * The service may have executed a canceled call. A running credentials callback or custom key's
+ * callback is not interrupted: the call returns after it.
  * Threads: from any thread, while other threads are inside calls with the client. Not from a signal
  * handler.
  */
@@ -1135,25 +1141,23 @@ TCKMS_WARN_UNUSED tckms_status tckms_client_cancel(const tckms_client *client);
  * share them is freed.
  *
  * @param client  NULL, which is harmless, or a client of this library.
- *
- * Also in a forked child.
+ * It may be called in a forked child.
  */
 void tckms_client_free(tckms_client *client);
 
 /**
- * Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use
+ * Encrypts a small secret under a CMK. The service encrypts; for more than 4096 bytes use
  * tckms_seal().
  *
  * @param client            The client.
- * @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters. Sent as it is:
- *                          the form is wider than that of the service's key ids, and than that of
- *                          keyrings; see CONVENTIONS.
+ * @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters. Sent unchanged;
+ *                          keyrings accept fewer forms, see CONVENTIONS.
  * @param buf               The plaintext.
  * @param len               1 to 4096 bytes.
  * @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings,
  *                          at most 1024 characters. It is sent exactly as given, and
- *                          tckms_decrypt() has to be given the same text. It is not secret.
- * @param out               The CiphertextBlob: opaque text, to be kept as it is. Free it with
+ *                          tckms_decrypt() needs the same text. It is not secret.
+ * @param out               The CiphertextBlob: opaque text; store it unchanged. Free it with
  *                          tckms_buffer_free().
  * @return                  TCKMS_OK or any status; see the chapter on errors.
  *
@@ -1172,15 +1176,14 @@ tckms_status tckms_encrypt(const tckms_client *client,
  * Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
  *
  * @param client            The client.
- * @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another
- *                          CMK gives TCKMS_ERR_KEY_MISMATCH and no plaintext.
+ * @param key_id_or_null    The CMK that the caller expects, or NULL for any. If the reply is about
+ *                          another CMK, the call returns TCKMS_ERR_KEY_MISMATCH and no plaintext.
  * @param blob              The CiphertextBlob, exactly as it was returned.
  * @param len               1 to 65536 characters.
- * @param ctx_json_or_null  The text that was given at encryption, or NULL if none was.
+ * @param ctx_json_or_null  The context that was used to encrypt, or NULL if none was.
  * @param out               The plaintext. Free it with tckms_buffer_free(), which wipes it.
  * @return                  TCKMS_OK or any status; see the chapter on errors.
- *                          TCKMS_ERR_INVALID_CIPHERTEXT also means that the context is not the
- *                          right one.
+ *                          TCKMS_ERR_INVALID_CIPHERTEXT may also mean that the context is wrong.
  *
  * Blocks until the total timeout at most.
  */
@@ -1219,16 +1222,16 @@ tckms_status tckms_reencrypt(const tckms_client *client,
                              tckms_buffer *out);
 
 /**
- * Makes a data key: random bytes, in clear and wrapped by a CMK.
+ * Generates a data key: random bytes, in clear and wrapped by a CMK.
  *
  * @param client            The client.
  * @param key_id            The CMK.
  * @param key_len           1 to 1024 bytes.
  * @param ctx_json_or_null  The encryption context, as for tckms_encrypt(), or NULL.
  * @param plaintext         The key in clear. Free it with tckms_buffer_free(), which wipes it.
- * @param ciphertext        The key as a CiphertextBlob, to be kept beside the data and given to
- *                          tckms_decrypt(). Free it with tckms_buffer_free(). Another buffer than
- *                          `plaintext`.
+ * @param ciphertext        The key as a CiphertextBlob: store it with the data, and pass it to
+ *                          tckms_decrypt(). Free it with tckms_buffer_free(). Must not be the same
+ *                          buffer as `plaintext`.
  * @return                  TCKMS_OK or any status; see the chapter on errors.
  *
  * Blocks until the total timeout at most.
@@ -1267,8 +1270,8 @@ tckms_status tckms_generate_random(const tckms_client *client,
  *                              Free it with tckms_buffer_free(), which wipes it.
  * @return                      TCKMS_OK or any status; see the chapter on errors.
  *
- * An action that creates something, such as CreateKey, is not sent again once it may have been
- * carried out, unless tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total
+ * An action that creates something, such as CreateKey, is not sent again if it may have been
+ * executed, unless tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total
  * timeout at most.
  */
 TCKMS_WARN_UNUSED
@@ -1282,7 +1285,7 @@ tckms_status tckms_call(const tckms_client *client,
 /**
  * Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
  *
- * A client fetches each key once and then keeps it, since a CMK's public key never changes.
+ * A client fetches each key once and caches it, because a CMK's public key never changes.
  *
  * @param client    The client.
  * @param key_id    An asymmetric CMK.
@@ -1314,13 +1317,13 @@ tckms_status tckms_public_key_pem(const tckms_client *client,
 /**
  * Signs a message of any size with a key that never leaves KMS.
  *
- * The message is hashed here, and only its digest is sent. The signature is verified with the
- * public key before it is returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for
- * a key also fetches its public key.
+ * The message is hashed locally, and only its digest is sent. The signature is verified with the
+ * public key before it is returned; if it is wrong, the call returns TCKMS_ERR_SIGNATURE_INVALID.
+ * The first call for a key also fetches its public key.
  *
  * @param client     The client.
  * @param key_id     An asymmetric CMK that signs.
- * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
  * @param msg        The message. It may be empty.
  * @param len        Any number of bytes.
  * @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA.
@@ -1340,11 +1343,11 @@ tckms_status tckms_sign(const tckms_client *client,
                         tckms_buffer *signature);
 
 /**
- * Signs a digest that the program computed, as tckms_sign() does a message.
+ * Signs a digest that the program computed; otherwise like tckms_sign().
  *
  * @param client     The client.
  * @param key_id     An asymmetric CMK that signs.
- * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param algorithm  A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
  * @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of
  *                   the message.
  * @param len        32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
@@ -1362,17 +1365,18 @@ tckms_status tckms_sign_digest(const tckms_client *client,
                                tckms_buffer *signature);
 
 /**
- * Checks a signature of a message here, with the public key: no request is sent once that is known.
+ * Verifies a signature of a message locally, with the public key: no request is sent once that is
+ * known.
  *
  * @param client         The client.
  * @param key_id         An asymmetric CMK that signs.
- * @param algorithm      A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param algorithm      A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
  * @param msg            The message.
  * @param len            Any number of bytes.
- * @param signature      The signature. Those of ECDSA and SM2 may be DER, or r and s side by side.
+ * @param signature      The signature. For ECDSA and SM2, DER or r and s concatenated.
  * @param signature_len  Its length in bytes.
  * @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it
- *                       is not, or is not one at all; TCKMS_ERR_UNKNOWN_ALGORITHM,
+ *                       is not valid or malformed; TCKMS_ERR_UNKNOWN_ALGORITHM,
  *                       TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of tckms_public_key().
  *
  * Blocks until the total timeout at most.
@@ -1387,11 +1391,11 @@ tckms_status tckms_verify(const tckms_client *client,
                           size_t signature_len);
 
 /**
- * Checks a signature of a digest, as tckms_verify() does that of a message.
+ * Verifies a signature of a digest; otherwise like tckms_verify().
  *
  * @param client         The client.
  * @param key_id         An asymmetric CMK that signs.
- * @param algorithm      A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param algorithm      A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
  * @param digest         The digest, as for tckms_sign_digest().
  * @param len            32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
  * @param signature      The signature, as for tckms_verify().
@@ -1435,11 +1439,11 @@ tckms_status tckms_sm2_digest(const tckms_client *client,
                               tckms_buffer *digest);
 
 /**
- * Begins the signature of a message that comes in pieces.
+ * Creates a signer for a message that is passed in several chunks.
  *
  * @param client               The client. It may be freed before the signer.
  * @param key_id               An asymmetric CMK that signs. Copied.
- * @param algorithm            A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+ * @param algorithm            A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
  * @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for
  *                             other keys.
  * @param sm2_user_id_len      At most 8191 bytes; 0 with NULL.
@@ -1476,11 +1480,11 @@ tckms_status tckms_signer_update(tckms_signer *signer,
                                  size_t len);
 
 /**
- * Signs all bytes added. Afterwards the signer can only be freed, also when this fails.
+ * Signs all bytes added. Afterwards the signer can only be freed, even if this fails.
  *
  * @param signer     The signer.
  * @param signature  As for tckms_sign().
- * @return           As for tckms_sign(), and TCKMS_ERR_INVALID_STATE the second time.
+ * @return           As for tckms_sign(); TCKMS_ERR_INVALID_STATE for a second call.
  *
  * Blocks until the total timeout at most.
  */
@@ -1496,15 +1500,16 @@ tckms_status tckms_signer_finish(tckms_signer *signer,
 void tckms_signer_free(tckms_signer *signer);
 
 /**
- * Turns a signature of ECDSA or SM2 from DER into r and s side by side, as JWT and PKCS#11 want it.
+ * Converts a signature of ECDSA or SM2 from DER to r and s, concatenated, as JWT and PKCS#11 need
+ * it.
  *
  * @param signature  The signature in DER.
  * @param len        Its length in bytes.
  * @param raw_len    The length of r and s together: 64 for P-256 and SM2, 96 for P-384.
  * @param raw        r and s, with leading zeros. Free it with tckms_buffer_free().
  * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH for `raw_len`, or
- *                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that
- *                   length.
+ *                   TCKMS_ERR_SIGNATURE_INVALID when it is not the DER of two numbers of at most
+ *                   that length.
  *
  * Sends nothing.
  */
@@ -1515,9 +1520,9 @@ tckms_status tckms_signature_to_raw(const void *signature,
                                     tckms_buffer *raw);
 
 /**
- * Turns r and s side by side into a signature in DER, the reverse of tckms_signature_to_raw().
+ * Converts r and s, concatenated, to a signature in DER, the reverse of tckms_signature_to_raw().
  *
- * @param raw        r and s, of half of the length each.
+ * @param raw        r and s, each half of the length.
  * @param len        An even number of bytes, 2 to 132.
  * @param signature  The signature in DER. Free it with tckms_buffer_free().
  * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
@@ -1530,8 +1535,8 @@ tckms_status tckms_signature_from_raw(const void *raw,
                                       tckms_buffer *signature);
 
 /**
- * Encrypts a small secret under an RSA key here, with its public key: no request is sent once that
- * is known.
+ * Encrypts a small secret under an RSA key locally, with its public key: no request is sent once
+ * that is known.
  *
  * @param client      The client.
  * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
@@ -1554,14 +1559,14 @@ tckms_status tckms_rsa_encrypt(const tckms_client *client,
                                tckms_buffer *ciphertext);
 
 /**
- * Decrypts what was encrypted under an RSA key.
+ * Decrypts a ciphertext that was encrypted under an RSA key.
  *
  * Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you
  * use that padding.
  *
  * @param client      The client.
  * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
- * @param padding     The TCKMS_RSA_ constant that it was encrypted with.
+ * @param padding     The TCKMS_RSA_ constant of the encryption.
  * @param ciphertext  The ciphertext.
  * @param len         256 bytes.
  * @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(),
@@ -1580,7 +1585,7 @@ tckms_status tckms_rsa_decrypt(const tckms_client *client,
                                tckms_buffer *out);
 
 /**
- * Decrypts what was encrypted under an SM2 key.
+ * Decrypts a ciphertext that was encrypted under an SM2 key.
  *
  * @param client      The client.
  * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_SM2.
@@ -1602,18 +1607,18 @@ tckms_status tckms_sm2_decrypt(const tckms_client *client,
 /* ---- Key management -------------------------------------------------------------------------- */
 
 /**
- * Makes a CMK.
+ * Creates a CMK.
  *
- * It is not sent again once it may have been carried out, unless
+ * The request is not sent again if it may have been executed, unless
  * tckms_config_set_retry_unsafe_actions() allows it.
  *
  * @param client               The client.
- * @param options              What the key is to be.
+ * @param options              The options of the key.
  * @param size                 sizeof(tckms_create_key_options).
  * @param key_id               The id of the new key, as text. Free it with tckms_buffer_free().
- * @param tag_failure_or_null  Why the service could not set the tags although it made the key;
- *                             empty when it could. Free it with tckms_buffer_free(). NULL when the
- *                             program does not want to know. Another buffer than `key_id`.
+ * @param tag_failure_or_null  The reason if the service created the key but could not set its tags;
+ *                             else empty. Free it with tckms_buffer_free(). NULL if it is not
+ *                             needed. Must not be the same buffer as `key_id`.
  * @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
  *                             TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
  *                             TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
@@ -1629,12 +1634,12 @@ tckms_status tckms_create_key(const tckms_client *client,
                               tckms_buffer *tag_failure_or_null);
 
 /**
- * Gets what the service knows about a CMK.
+ * Gets the metadata of a CMK.
  *
  * @param client  The client.
  * @param key_id  The CMK.
- * @param out     What there is to know, owned by the caller, who frees it with
- *                tckms_key_info_free(). NULL on failure.
+ * @param out     The metadata, owned by the caller, who frees it with tckms_key_info_free(). NULL
+ *                on failure.
  * @return        TCKMS_OK or any status; see the chapter on errors.
  *
  * Blocks until the total timeout at most.
@@ -1645,19 +1650,19 @@ tckms_status tckms_describe_key(const tckms_client *client,
                                 tckms_key_info **out);
 
 /**
- * Calls a function with each CMK of the account and region, in the order in which they were made.
+ * Calls a function with each CMK of the account and region, in the order of creation.
  *
  * @param client          The client.
  * @param filter_or_null  Which keys, or NULL for all.
  * @param size            sizeof(tckms_key_filter); ignored with NULL.
  * @param callback        Called with each key.
- * @param userdata        Passed to the callback as it is.
- * @return                TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION,
+ * @param userdata        Passed to the callback unchanged.
+ * @return                TCKMS_OK, also when the callback stopped; TCKMS_ERR_UNKNOWN_OPTION,
  *                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
  *                        the chapter on errors.
  *
- * It asks for 200 keys at a time, each time within the total timeout. The callback may call the
- * library.
+ * It requests 200 keys at a time; the total timeout applies to each request. The callback may call
+ * the library.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_list_keys(const tckms_client *client,
@@ -1667,10 +1672,10 @@ tckms_status tckms_list_keys(const tckms_client *client,
                              void *userdata);
 
 /**
- * Frees what tckms_describe_key() returned.
+ * Frees the metadata of a CMK.
  *
- * @param key  NULL, which is harmless, or a key from tckms_describe_key(). Never one that a
- *             callback of tckms_list_keys() was given.
+ * @param key  NULL, which is harmless, or a result of tckms_describe_key(). Never the argument of a
+ *             callback of tckms_list_keys().
  */
 void tckms_key_info_free(tckms_key_info *key);
 
@@ -1723,15 +1728,15 @@ const char *tckms_key_info_usage(const tckms_key_info *key);
 const char *tckms_key_info_origin(const tckms_key_info *key);
 
 /**
- * Every how many days the service rotates a CMK.
+ * The interval in days at which the service rotates a CMK.
  *
  * @param key  The key, or NULL.
- * @return     Days; 0 when it does not rotate it, and for NULL.
+ * @return     Days; 0 when the CMK does not rotate, and for NULL.
  */
 int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
 
 /**
- * When a CMK was made.
+ * When a CMK was created.
  *
  * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 for NULL.
@@ -1739,23 +1744,23 @@ int64_t tckms_key_info_rotation_days(const tckms_key_info *key);
 int64_t tckms_key_info_created_at_seconds(const tckms_key_info *key);
 
 /**
- * When a CMK was rotated last.
+ * When a CMK was last rotated.
  *
  * @param key  The key, or NULL.
- * @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
+ * @return     Seconds since the Unix epoch; 0 when it was never rotated, and for NULL.
  */
 int64_t tckms_key_info_rotated_at_seconds(const tckms_key_info *key);
 
 /**
- * When the service rotates a CMK next.
+ * When the service will next rotate a CMK.
  *
  * @param key  The key, or NULL.
- * @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
+ * @return     Seconds since the Unix epoch; 0 when the CMK does not rotate, and for NULL.
  */
 int64_t tckms_key_info_rotates_at_seconds(const tckms_key_info *key);
 
 /**
- * When a CMK is deleted that is scheduled for it.
+ * When a CMK that is scheduled for deletion will be deleted.
  *
  * @param key  The key, or NULL.
  * @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
@@ -1766,12 +1771,12 @@ int64_t tckms_key_info_deleted_at_seconds(const tckms_key_info *key);
  * When the imported material of a CMK expires.
  *
  * @param key  The key, or NULL.
- * @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
+ * @return     Seconds since the Unix epoch; 0 when it never expires, and for NULL.
  */
 int64_t tckms_key_info_material_expires_at_seconds(const tckms_key_info *key);
 
 /**
- * Allows the use of a CMK that was disabled.
+ * Enables a disabled CMK.
  *
  * @param client  The client.
  * @param key_id  The CMK.
@@ -1784,7 +1789,7 @@ tckms_status tckms_enable_key(const tckms_client *client,
                               const char *key_id);
 
 /**
- * Forbids the use of a CMK until tckms_enable_key().
+ * Disables a CMK: it cannot be used until tckms_enable_key().
  *
  * @param client  The client.
  * @param key_id  The CMK.
@@ -1797,13 +1802,14 @@ tckms_status tckms_disable_key(const tckms_client *client,
                                const char *key_id);
 
 /**
- * Schedules a disabled CMK for deletion. What was encrypted under it is lost when it is deleted.
+ * Schedules a disabled CMK for deletion. When it is deleted, data that was encrypted under it is
+ * lost.
  *
  * @param client                      The client.
  * @param key_id                      The CMK.
- * @param days                        In how many days, 7 to 30.
- * @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when
- *                                    the program does not want to know.
+ * @param days                        7 to 30 days from now.
+ * @param deleted_at_seconds_or_null  When it will be deleted, in seconds since the Unix epoch. NULL
+ *                                    if it is not needed.
  * @return                            TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED
  *                                    or any status; see the chapter on errors.
  *
@@ -1816,7 +1822,7 @@ tckms_status tckms_schedule_key_deletion(const tckms_client *client,
                                          int64_t *deleted_at_seconds_or_null);
 
 /**
- * Keeps a CMK that was scheduled for deletion. It is disabled afterwards.
+ * Cancels the deletion of a CMK. The CMK is disabled afterwards.
  *
  * @param client  The client.
  * @param key_id  The CMK.
@@ -1830,11 +1836,11 @@ tckms_status tckms_cancel_key_deletion(const tckms_client *client,
                                        const char *key_id);
 
 /**
- * Has the service rotate a symmetric CMK regularly, or stops it.
+ * Turns the automatic rotation of a symmetric CMK on or off.
  *
  * @param client  The client.
  * @param key_id  The CMK.
- * @param days    Every how many days, 7 to 365; 0 to stop.
+ * @param days    The interval, 7 to 365 days; 0 turns rotation off.
  * @return        TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_ROTATION_NOT_SUPPORTED,
  *                TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE or any status; see the chapter on errors.
  *
@@ -1846,15 +1852,14 @@ tckms_status tckms_set_key_rotation(const tckms_client *client,
                                     int days);
 
 /**
- * Has the service rotate a symmetric CMK now. It does so later: watch
+ * Starts a rotation of a symmetric CMK. The service completes it later: poll
  * tckms_key_info_rotated_at_seconds().
  *
  * @param client  The client.
  * @param key_id  The CMK.
  * @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one,
  *                TCKMS_ERR_ROTATION_RUNNING or any status; see the chapter on errors.
- *
- * It is not sent again once it may have been carried out, unless
+ * The request is not sent again if it may have been executed, unless
  * tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total timeout at most.
  */
 TCKMS_WARN_UNUSED
@@ -1862,15 +1867,15 @@ tckms_status tckms_rotate_key(const tckms_client *client,
                               const char *key_id);
 
 /**
- * Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of
- * the service.
+ * Imports the material of a CMK that was created with `external`. It is sent encrypted under a key
+ * of the service.
  *
  * @param client            The client.
  * @param key_id            The CMK.
- * @param material          The material, which has to be the same each time. Wipe it afterwards:
- *                          tckms_wipe().
+ * @param material          The material; a repeated import needs the same material. Wipe it
+ *                          afterwards with tckms_wipe().
  * @param len               32 bytes for AES-256, 16 for SM4.
- * @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most
+ * @param valid_to_seconds  When the material expires, in seconds since the Unix epoch, at most
  *                          2147443200; 0 for never.
  * @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE,
  *                          TCKMS_ERR_KEY_NOT_EXTERNAL, TCKMS_ERR_MATERIAL_MISMATCH or any status;
@@ -1888,7 +1893,7 @@ tckms_status tckms_import_key_material(const tckms_client *client,
 /* ---- Buffers and memory ---------------------------------------------------------------------- */
 
 /**
- * Wipes and frees what a buffer holds, and sets it to empty.
+ * Wipes and frees the memory of a buffer, and sets the buffer to empty.
  *
  * @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are
  *                harmless.
@@ -1896,7 +1901,7 @@ tckms_status tckms_import_key_material(const tckms_client *client,
 void tckms_buffer_free(tckms_buffer *buffer);
 
 /**
- * Overwrites memory with zeros in a way that no compiler leaves out.
+ * Overwrites memory with zeros in a way that compilers do not optimise away.
  *
  * @param memory  The first byte; NULL is harmless.
  * @param len     The number of bytes.
@@ -1917,7 +1922,7 @@ int tckms_equal(const void *a, const void *b, size_t len);
 /* ---- Sealing in memory ----------------------------------------------------------------------- */
 
 /**
- * Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The
+ * Seals data of any size: encrypts it locally, under a data key that the keyring's keys wrap. The
  * message is in the format of the AWS Encryption SDK, version 2.
  *
  * @param keyring           The keyring, with at least one key that seals.
@@ -1925,13 +1930,14 @@ int tckms_equal(const void *a, const void *b, size_t len);
  * @param len               0 or more bytes.
  * @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most
  *                          1024 bytes in its shortest form, without keys that begin with
- *                          "aws-crypto-". It is in the message in clear and in the key service's
- *                          audit log, and the message cannot be opened with another one.
+ *                          "aws-crypto-". The message contains it in clear, and so does the
+ *                          service's audit log. It cannot be changed in the message.
  * @param out               The message. Free it with tckms_buffer_free().
  * @return                  TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any
  *                          status; see the chapter on errors.
  *
- * Blocks while the keys make a data key, no longer than tckms_keyring_set_total_timeout_ms() says.
+ * Blocks while the keys generate a data key, at most for the time of
+ * tckms_keyring_set_total_timeout_ms().
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_seal(const tckms_keyring *keyring,
@@ -1943,22 +1949,22 @@ tckms_status tckms_seal(const tckms_keyring *keyring,
 /**
  * Opens a sealed message.
  *
- * @param keyring                    The keyring, with a key that the data key is wrapped by.
- * @param msg                        The whole message and nothing else.
+ * @param keyring                    The keyring, with a key that wrapped the data key.
+ * @param msg                        The complete message, without anything after it.
  * @param len                        The number of bytes.
- * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a
- *                                   JSON object. They are compared before any key is used. The
- *                                   context is checked only if you pass the pairs you expect.
+ * @param expected_ctx_json_or_null  NULL, or pairs that the message's context must have, as a JSON
+ *                                   object. They are compared before any key is used. The context
+ *                                   is checked only if you pass the pairs you expect.
  * @param out                        The plaintext. Free it with tckms_buffer_free(), which wipes
- *                                   it. Nothing of it is given out before the whole message is
- *                                   authentic, with its signature if it has one.
+ *                                   it. It is returned only if the whole message is authentic,
+ *                                   including its signature if it has one.
  * @return                           TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH,
  *                                   TCKMS_ERR_NO_MATCHING_KEY, another status of
  *                                   TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any
  *                                   status; see the chapter on errors.
  *
- * Blocks while the keys unwrap the data key, no longer than tckms_keyring_set_total_timeout_ms()
- * says.
+ * Blocks while the keys unwrap the data key, at most for the time of
+ * tckms_keyring_set_total_timeout_ms().
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_open(const tckms_keyring *keyring,
@@ -1970,7 +1976,7 @@ tckms_status tckms_open(const tckms_keyring *keyring,
 /* ---- Sealing streams ------------------------------------------------------------------------- */
 
 /**
- * Begins to seal. The keys make a data key in the first function that needs one:
+ * Creates a stream that seals. The keys generate a data key in the first function that needs one:
  * tckms_stream_update(), tckms_stream_finish(), or one that returns a size.
  *
  * @param keyring           The keyring, copied: it may be freed before the stream.
@@ -1986,12 +1992,12 @@ tckms_status tckms_stream_new_seal(const tckms_keyring *keyring,
                                    tckms_stream **out);
 
 /**
- * Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the
- * message is complete is known only when tckms_stream_finish() is done: until then, what came out
- * may be the beginning of something longer.
+ * Creates a stream that opens. It returns each frame's plaintext as soon as that frame is
+ * authenticated. The message is known to be complete only when tckms_stream_finish() sets `done`:
+ * until then, the plaintext may be a prefix.
  *
  * @param keyring                    The keyring, copied: it may be freed before the stream.
- * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+ * @param expected_ctx_json_or_null  NULL, or pairs that the message's context must have, as for
  *                                   tckms_open(). Copied.
  * @param out                        The stream, owned by the caller, who frees it with
  *                                   tckms_stream_free(). NULL on failure.
@@ -2006,15 +2012,15 @@ tckms_status tckms_stream_new_open(const tckms_keyring *keyring,
                                    tckms_stream **out);
 
 /**
- * Frees a stream and wipes what it holds. A message that was not finished stays without an end.
+ * Frees a stream and wipes its memory. A message that was not finished has no end.
  *
  * @param stream  NULL, which is harmless, or a stream of this library.
  */
 void tckms_stream_free(tckms_stream *stream);
 
 /**
- * Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it
- * lets the keyring's cache be used and the message's length be known.
+ * Sets the length of the plaintext. If the plaintext has another length, the stream fails. A stream
+ * that seals can then use the keyring's cache and return the message's length.
  *
  * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
  *                that return sizes.
@@ -2026,8 +2032,9 @@ tckms_status tckms_stream_set_plaintext_size(tckms_stream *stream,
                                              uint64_t size);
 
 /**
- * Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen.
- * To seal, it lets the keyring's cache be used, with the data key charged for all of it.
+ * Sets the maximum length of the plaintext. A stream with more plaintext fails as soon as it
+ * exceeds this. A stream that seals can then use the keyring's cache; the whole length counts
+ * against the limit of the data key.
  *
  * @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
  *                that return sizes.
@@ -2039,9 +2046,9 @@ tckms_status tckms_stream_set_plaintext_bound(tckms_stream *stream,
                                               uint64_t bound);
 
 /**
- * Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all
- * but the last frame: it is known to be sealed under the data key, but not by whom, until
- * tckms_stream_finish() is done. When the stream fails, throw all of it away.
+ * Allows a stream to open signed messages. It then returns plaintext, except the last frame, before
+ * the signature is checked: it was sealed under the data key, but the sender is not known until
+ * tckms_stream_finish() sets `done`. If the stream fails, discard all of it.
  *
  * @param stream   A stream that opens, before tckms_stream_update() and tckms_stream_finish().
  * @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
@@ -2053,20 +2060,20 @@ tckms_status tckms_stream_set_signed_allowed(tckms_stream *stream,
                                              int allowed);
 
 /**
- * Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is
- * full takes nothing in, and a frame that is not complete gives nothing out.
+ * Passes bytes to a stream and gets bytes from it. Either count may be 0: a stream whose output is
+ * full takes no input, and an incomplete frame produces no output.
  *
  * @param stream    The stream.
  * @param in        The next bytes.
  * @param in_len    0 or more bytes.
- * @param consumed  How many of them were taken. Give the rest again.
+ * @param consumed  How many of them were taken. Pass the rest again.
  * @param out       Memory for the output; may be NULL when `out_size` is 0. Must not overlap `in`.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
- * @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
- *                  can be done with the stream but to free it.
+ * @return          TCKMS_OK or any status; see the chapter on errors. After a failure the stream
+ *                  can only be freed.
  *
- * The first call blocks while the keys make the data key; in a stream that opens, the one that
+ * The first call blocks while the keys generate the data key; in a stream that opens, the call that
  * completes the header blocks while they unwrap it.
  */
 TCKMS_WARN_UNUSED
@@ -2079,17 +2086,17 @@ tckms_status tckms_stream_update(tckms_stream *stream,
                                  size_t *produced);
 
 /**
- * Ends a stream: nothing can go in any more. Call it until `done` is 1, with new memory each time.
+ * Ends a stream, which then takes no more input. Call it until `done` is 1, with new memory each
+ * time.
  *
  * @param stream    The stream.
  * @param out       Memory for the output; may be NULL when `out_size` is 0.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
- * @param done      1 when all has come out. Only then a message that was sealed is complete, and a
- *                  plaintext that was opened is the whole one.
+ * @param done      1 when all output has been returned. Only then is a sealed message, or the
+ *                  plaintext of an opened one, complete.
  * @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any
- *                  status; see the chapter on errors. After a failure nothing more can be done with
- *                  the stream but to free it.
+ *                  status; see the chapter on errors. After a failure the stream can only be freed.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_finish(tckms_stream *stream,
@@ -2099,16 +2106,17 @@ tckms_status tckms_stream_finish(tckms_stream *stream,
                                  int *done);
 
 /**
- * Tells how much memory lets tckms_stream_update() take `in_len` bytes at once, and
- * tckms_stream_finish() after them bring out everything.
+ * Returns the output size with which tckms_stream_update() can take `in_len` bytes in one call, and
+ * tckms_stream_finish() can then return everything.
  *
  * @param stream    The stream.
  * @param in_len    0 or more bytes.
- * @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
+ * @param out_size  A sufficient number of bytes; for a stream that seals, not much more than
+ *                  needed.
  * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys of a stream that
  *                  seals.
  *
- * In a stream that seals the first call blocks while the keys make a data key.
+ * In a stream that seals, the first call blocks while the keys generate a data key.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_stream_output_size(tckms_stream *stream,
@@ -2116,7 +2124,7 @@ tckms_status tckms_stream_output_size(tckms_stream *stream,
                                       size_t *out_size);
 
 /**
- * Tells how long the whole message will be, to the byte, before it is written.
+ * Returns the exact length of the complete message before it is written.
  *
  * @param stream        A stream that seals, after tckms_stream_set_plaintext_size().
  * @param message_size  Bytes.
@@ -2132,13 +2140,13 @@ tckms_status tckms_stream_message_size(tckms_stream *stream,
 /* ---- Sealing between descriptors ------------------------------------------------------------- */
 
 /**
- * Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
- * memory, on all cores.
+ * Seals everything that can be read from a descriptor: a file, a pipe, a socket, of any size, in
+ * bounded memory, on all cores.
  *
  * @param keyring           The keyring, with at least one key that seals. Its cache is not used.
- * @param in_fd             Where the plaintext is read from, up to its end.
- * @param out_fd            Where the message is written to. After a failure what is there has no
- *                          end, and no reader takes it for a whole message.
+ * @param in_fd             The descriptor to read the plaintext from, up to its end.
+ * @param out_fd            The descriptor to write the message to. After a failure the output has
+ *                          no end, and no reader takes it for a complete message.
  * @param ctx_json_or_null  NULL, or the context, as for tckms_seal().
  * @param options_or_null   NULL for the defaults.
  * @param size              sizeof(tckms_fd_options); ignored with NULL.
@@ -2147,8 +2155,8 @@ tckms_status tckms_stream_message_size(tckms_stream *stream,
  *
  * Descriptors stay open and may be non-blocking. A pipe without a reader raises no SIGPIPE in the
  * program.
- * Threads: any number at once, each with descriptors of its own. Works on threads of its own, with
- * all signals blocked, which end before it returns; callbacks of keys and of the log run there.
+ * Threads: any number at once, each with its own descriptors. The function starts threads, with all
+ * signals blocked, which end before it returns; callbacks of keys and of the log run on them.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_seal_fd(const tckms_keyring *keyring,
@@ -2159,17 +2167,17 @@ tckms_status tckms_seal_fd(const tckms_keyring *keyring,
                            size_t size);
 
 /**
- * Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
- * memory, on all cores.
+ * Opens the message that is read from a descriptor: a file, a pipe, a socket, of any size, in
+ * bounded memory, on all cores.
  *
  * @param keyring                    The keyring, with a key that the data key is wrapped by.
- * @param in_fd                      Where the message is read from; it has to end with the message.
- * @param out_fd                     Where the plaintext is written to, frame by frame, each after
- *                                   it is known to be authentic. That nothing is missing is known
- *                                   only when the call succeeds: write to a new file and give it
- *                                   its name afterwards, and throw away what is there after a
- *                                   failure.
- * @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+ * @param in_fd                      The descriptor to read the message from; it must end with the
+ *                                   message.
+ * @param out_fd                     The descriptor to write the plaintext to, frame by frame, each
+ *                                   after it is authenticated. The plaintext is known to be
+ *                                   complete only when the call succeeds: write to a new file,
+ *                                   rename it afterwards, and discard the output after a failure.
+ * @param expected_ctx_json_or_null  NULL, or pairs that the message's context must have, as for
  *                                   tckms_open().
  * @param options_or_null            NULL for the defaults.
  * @param size                       sizeof(tckms_fd_options); ignored with NULL.
@@ -2178,7 +2186,7 @@ tckms_status tckms_seal_fd(const tckms_keyring *keyring,
  *                                   the chapter on errors.
  *
  * Descriptors and threads: as for tckms_seal_fd().
- * Threads: any number at once, each with descriptors of its own.
+ * Threads: any number at once, each with its own descriptors.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_open_fd(const tckms_keyring *keyring,
@@ -2191,10 +2199,10 @@ tckms_status tckms_open_fd(const tckms_keyring *keyring,
 /* ---- Keyrings -------------------------------------------------------------------------------- */
 
 /**
- * Makes a keyring without keys.
+ * Creates a keyring without keys.
  *
  * @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when
- *          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
+ *          there is no memory; every function accepts that and returns TCKMS_ERR_NULL_POINTER.
  */
 tckms_keyring *tckms_keyring_new(void);
 
@@ -2202,13 +2210,13 @@ tckms_keyring *tckms_keyring_new(void);
  * Frees a keyring and wipes the data keys in its cache.
  *
  * @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with
- *                 it go on working.
+ *                 it continue to work.
  */
 void tckms_keyring_free(tckms_keyring *keyring);
 
 /**
- * Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps
- * it as well: add one for each region or account that has to be able to open the messages.
+ * Adds a CMK. The first key of a keyring generates the data key of a message, and every further one
+ * wraps it as well: add one for each region or account that must be able to open the messages.
  *
  * @param keyring  The keyring.
  * @param client   The client to reach the CMK with, in the CMK's region. It may be freed
@@ -2218,9 +2226,9 @@ void tckms_keyring_free(tckms_keyring *keyring);
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
  *                 TCKMS_ERR_MALFORMED_KEY_ID.
  *
- * Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a
- * name that was added are sent to the service, to the client's endpoint and with its credentials,
- * whatever else the message says.
+ * Messages name the key as "<region>/<key id>". To open a message, only wrapped keys whose key was
+ * added are sent to the service, to the client's endpoint and with its credentials, whatever else
+ * the message contains.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_add_kms(tckms_keyring *keyring,
@@ -2228,14 +2236,12 @@ tckms_status tckms_keyring_add_kms(tckms_keyring *keyring,
                                    const char *key_id);
 
 /**
- * Adds the public half of an RSA key, which seals: the owner of the private half can open the
- * messages without the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS
- * Encryption SDK.
+ * Adds an RSA public key, which seals: the owner of the private key can open the messages without
+ * the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS Encryption SDK.
  *
  * @param keyring        The keyring.
  * @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
- * @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key.
- *                       Copied.
+ * @param key_name       1 to 512 bytes. A reader finds the key by its namespace and name. Copied.
  * @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
  * @param len            The number of bytes.
  * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
@@ -2250,11 +2256,11 @@ tckms_status tckms_keyring_add_rsa_public_pem(tckms_keyring *keyring,
                                               size_t len);
 
 /**
- * Adds the private half of an RSA key, which opens. It does not take part in sealing.
+ * Adds an RSA private key, which opens. It is not used for sealing.
  *
  * @param keyring        The keyring.
- * @param key_namespace  The namespace that the public half was added with. Copied.
- * @param key_name       The name that the public half was added with. Copied.
+ * @param key_namespace  The namespace that the public key was added with. Copied.
+ * @param key_name       The name that the public key was added with. Copied.
  * @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted,
  *                       with 2048 to 8192 bits. Copied into memory that is wiped.
  * @param len            The number of bytes.
@@ -2268,7 +2274,7 @@ tckms_status tckms_keyring_add_rsa_private_pem(tckms_keyring *keyring,
                                                size_t len);
 
 /**
- * Adds a key of the program's own: an HSM, another key service, a test.
+ * Adds a wrapping key that the program implements, for example with an HSM or another key service.
  *
  * @param keyring  The keyring.
  * @param key      The callbacks. The struct is copied, and `provider_id` with it.
@@ -2285,20 +2291,20 @@ tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
                                       size_t size);
 
 /**
- * Lets data keys serve more than one message, so that most messages need no request. Off by
- * default.
+ * Turns on the cache: a data key then serves more than one message, so most messages need no
+ * request. Off by default.
  *
  * @param keyring         The keyring.
- * @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no
- *                        cache from now on.
+ * @param limits_or_null  The limits; a structure of zeros for the defaults. NULL turns the cache
+ *                        off.
  * @param size            sizeof(tckms_cache_limits); ignored with NULL.
  * @return                TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
  *                        TCKMS_ERR_UNKNOWN_OPTION or TCKMS_ERR_OUT_OF_RANGE.
  *
- * A data key serves messages with the very same context only: a context with a value of its own for
- * each message makes the cache useless. Streams use it when their size or a bound was set. A key is
- * renewed before it is too old; while the service is unable, the old one is used until its age, and
- * never beyond. A forked child begins with an empty cache.
+ * A data key serves only messages with the same context: a context with a different value for each
+ * message makes the cache useless. Streams use the cache if their size or a bound was set. A key is
+ * renewed before it reaches its maximum age; if the service is not available, the old key is used
+ * until its maximum age, and never longer. A forked child starts with an empty cache.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
@@ -2306,8 +2312,8 @@ tckms_status tckms_keyring_set_cache(tckms_keyring *keyring,
                                      size_t size);
 
 /**
- * Sets which messages are opened. Whatever the policy is, messages are written with a suite that
- * commits to its key.
+ * Sets which messages are opened. With either policy, messages are written with a suite that
+ * commits to the data key.
  *
  * @param keyring  The keyring.
  * @param policy   TCKMS_COMMITMENT_REQUIRED (default) or TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
@@ -2318,11 +2324,12 @@ tckms_status tckms_keyring_set_commitment_policy(tckms_keyring *keyring,
                                                  int policy);
 
 /**
- * Sets whether messages are signed, for readers who must not be able to forge what they can open.
+ * Sets whether messages are signed, for readers who must not be able to forge messages that they
+ * can open.
  *
  * @param keyring  The keyring.
- * @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and
- *                 opening much slower.
+ * @param signing  0 (default): not signed. Anything else: signed with ECDSA on P-384, which makes
+ *                 sealing and opening much slower.
  * @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
  */
 TCKMS_WARN_UNUSED
@@ -2330,12 +2337,12 @@ tckms_status tckms_keyring_set_signing(tckms_keyring *keyring,
                                        int signing);
 
 /**
- * Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default
+ * Sets the length of the frames of new messages. A reader needs memory for one frame. Default
  * 65536.
  *
  * @param keyring    The keyring.
- * @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216
- *                   readers have to be told with tckms_keyring_set_max_frame_len().
+ * @param frame_len  1 to 2147483647 bytes. All other software accepts multiples of 128; above
+ *                   16777216 readers need tckms_keyring_set_max_frame_len().
  * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  */
 TCKMS_WARN_UNUSED
@@ -2343,8 +2350,8 @@ tckms_status tckms_keyring_set_frame_len(tckms_keyring *keyring,
                                          size_t frame_len);
 
 /**
- * Limits how many wrapped data keys a message may have, and so how many requests a message can
- * cause. Default 8.
+ * Limits the number of wrapped data keys of a message, and so the number of requests that a message
+ * can cause. Default 8.
  *
  * @param keyring  The keyring.
  * @param count    1 to 65535.
@@ -2355,37 +2362,36 @@ tckms_status tckms_keyring_set_max_wrapped_keys(tckms_keyring *keyring,
                                                 size_t count);
 
 /**
- * Limits how many RSA operations a message can cause when it is opened with private keys of the
- * keyring. Default 2.
+ * Limits the number of RSA private-key operations that opening a message can cause. Default 2.
  *
  * @param keyring  The keyring.
  * @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
- * Only keys with the name that a wrapped data key says are tried.
+ * Only keys with the name of the wrapped data key are tried.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_max_rsa_operations(tckms_keyring *keyring,
                                                   size_t count);
 
 /**
- * Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(),
+ * Limits the total time of all key requests of one call: of tckms_seal(), tckms_open(),
  * tckms_seal_fd(), tckms_open_fd(), or one function of a stream. Default 30000.
  *
  * @param keyring     The keyring.
  * @param timeout_ms  1 to 3600000 milliseconds.
  * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
- * When a message is opened, each key that it names gets a part of the time, so that a region which
- * does not answer leaves time for the next one. The total timeout of a CMK's client also limits
- * each request. The time of a custom key's callback counts, but the library cannot interrupt it.
+ * When a message is opened, each key that it names gets a part of the time, so a region that does
+ * not reply leaves time for the next one. The total timeout of a CMK's client also limits each
+ * request. The time of a custom key's callback counts, but the library cannot interrupt it.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_total_timeout_ms(tckms_keyring *keyring,
                                                 int64_t timeout_ms);
 
 /**
- * Limits how long the header of a message may be that is opened. Default 524288.
+ * Limits the header length of messages to be opened. Default 524288.
  *
  * @param keyring  The keyring.
  * @param len      1 to 1073741824 bytes.
@@ -2396,8 +2402,8 @@ tckms_status tckms_keyring_set_max_header_len(tckms_keyring *keyring,
                                               size_t len);
 
 /**
- * Limits how long the frames of a message may be that is opened, and so how much memory a stream
- * needs. Default 16777216.
+ * Limits the frame length of messages to be opened, and so the memory of a stream. Default
+ * 16777216.
  *
  * @param keyring  The keyring.
  * @param len      1 to 2147483647 bytes.
@@ -2408,10 +2414,11 @@ tckms_status tckms_keyring_set_max_frame_len(tckms_keyring *keyring,
                                              size_t len);
 
 /**
- * Limits how long a body without frames may be that is opened; none is written. Default 67108864.
+ * Limits the length of a body without frames in messages to be opened; the library never writes
+ * one. Default 67108864.
  *
  * @param keyring  The keyring.
- * @param len      1 to 68719476704 bytes. All of it has to be in memory.
+ * @param len      1 to 68719476704 bytes. It must fit into memory.
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  */
 TCKMS_WARN_UNUSED
@@ -2419,12 +2426,12 @@ tckms_status tckms_keyring_set_max_unframed_len(tckms_keyring *keyring,
                                                 uint64_t len);
 
 /**
- * Sets pairs that messages are bound to without holding them, as some other writers of the format
- * make them.
+ * Sets context pairs that messages to be opened are bound to but do not contain. Some other writers
+ * of the format make such messages.
  *
  * @param keyring           The keyring.
  * @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied.
- *                          A pair that a message does hold has to be equal; all others have to be
+ *                          A pair that a message does contain must be equal; the others must be
  *                          those that the message was sealed with.
  * @return                  TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
  *                          TCKMS_ERR_INVALID_CONTEXT.
@@ -2438,8 +2445,9 @@ tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
 /**
  * Sets the wrapped data key, within a callback of tckms_custom_key.
  *
- * @param out       What the callback was given.
- * @param info      Which key of the scheme wrapped it, in a form of its own. Copied.
+ * @param out       The callback's `out`.
+ * @param info      Identifies the key of the scheme that wrapped it, in the scheme's own form.
+ *                  Copied.
  * @param info_len  0 to 65535 bytes.
  * @param wrapped   The wrapped data key. Copied.
  * @param len       1 to 65535 bytes.
@@ -2453,27 +2461,27 @@ tckms_status tckms_wrapped_key_set(tckms_wrapped_key *out,
                                    size_t len);
 
 /**
- * Tells the scheme of a wrapped data key.
+ * The scheme of a wrapped data key.
  *
- * @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
+ * @param wrapped  The argument of an unwrap callback, or a part of a tckms_message_info.
  * @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
  */
 const char *tckms_wrapped_key_provider_id(const tckms_wrapped_key *wrapped);
 
 /**
- * Tells which key of its scheme wrapped a data key.
+ * Identifies the key of its scheme that wrapped a data key.
  *
- * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+ * @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info.
  * @param len_or_null  The number of bytes.
- * @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`.
- *                     Never NULL.
+ * @return             The provider info, in the scheme's own form. Borrowed from `wrapped`. Never
+ *                     NULL.
  */
 const uint8_t *tckms_wrapped_key_info(const tckms_wrapped_key *wrapped, size_t *len_or_null);
 
 /**
- * Gives the bytes of a wrapped data key.
+ * The bytes of a wrapped data key.
  *
- * @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+ * @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info.
  * @param len_or_null  The number of bytes.
  * @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
  */
@@ -2482,31 +2490,31 @@ const uint8_t *tckms_wrapped_key_blob(const tckms_wrapped_key *wrapped, size_t *
 /* ---- Errors of callbacks --------------------------------------------------------------------- */
 
 /**
- * Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error
- * that the caller gets.
+ * Sets the reason why a callback of tckms_custom_key fails. It becomes a part of the message of the
+ * call's error.
  *
- * @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret.
+ * @param text  The reason, in a few words: the first 512 bytes are used. Do not include a secret.
  *              Copied.
  * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
  *
- * It counts for the callback that runs on this thread, when that returns anything but 0.
+ * It applies to the callback that runs on this thread, if that returns a value other than 0.
  */
 TCKMS_WARN_UNUSED tckms_status tckms_callback_set_error_text(const char *text);
 
 /* ---- Contexts -------------------------------------------------------------------------------- */
 
 /**
- * Writes an encryption context as JSON, for all parameters called `ctx_json`: a program that has
- * values from elsewhere does not have to quote them. The same pairs always give the same text, in
- * whatever order they come: sorted by the bytes of their keys, without blanks. The service may
- * compare contexts as text, so encrypt and decrypt with what this returns.
+ * Writes an encryption context as JSON, for all parameters called `ctx_json`, and escapes keys and
+ * values. The same pairs always produce the same text, whatever their order: sorted by the bytes of
+ * their keys, without blanks. The service may compare contexts as text, so use this function for
+ * both encryption and decryption.
  *
  * @param pairs  The pairs, in any order; may be NULL when `count` is 0.
  * @param count  The number of pairs.
  * @param out    The JSON object, "{}" for no pairs. Free it with tckms_buffer_free().
  * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_INVALID_UTF8,
- *               TCKMS_ERR_INVALID_CONTEXT for a key that is there twice, or
- *               TCKMS_ERR_CONTEXT_TOO_LONG for more than 1024 characters.
+ *               TCKMS_ERR_INVALID_CONTEXT for a duplicate key, or TCKMS_ERR_CONTEXT_TOO_LONG for
+ *               more than 1024 characters.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_context_json(const tckms_context_pair *pairs,
@@ -2516,7 +2524,7 @@ tckms_status tckms_context_json(const tckms_context_pair *pairs,
 /* ---- Looking into messages ------------------------------------------------------------------- */
 
 /**
- * Reads what a message says about itself, without opening it.
+ * Reads the header of a message without opening it.
  *
  * @param msg  The message, or its beginning.
  * @param len  The number of bytes.
@@ -2524,7 +2532,7 @@ tckms_status tckms_context_json(const tckms_context_pair *pairs,
  *             on failure.
  * @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when
  *             the header is not complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a
- *             header beyond the limits with which a keyring opens messages unless it sets others.
+ *             header that exceeds the default limits of a keyring.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_message_info_new(const void *msg,
@@ -2532,14 +2540,14 @@ tckms_status tckms_message_info_new(const void *msg,
                                     tckms_message_info **out);
 
 /**
- * Frees the claims of a message, and what was borrowed from them.
+ * Frees the claims of a message, including everything borrowed from them.
  *
  * @param info  NULL, which is harmless, or claims from tckms_message_info_new().
  */
 void tckms_message_info_free(tckms_message_info *info);
 
 /**
- * Tells the version of the format.
+ * The version of the format.
  *
  * @param info  The claims, or NULL.
  * @return      1 or 2; 0 for NULL.
@@ -2547,7 +2555,7 @@ void tckms_message_info_free(tckms_message_info *info);
 int tckms_message_info_version(const tckms_message_info *info);
 
 /**
- * Tells the number of the algorithm suite, such as 0x0478.
+ * The number of the algorithm suite, such as 0x0478.
  *
  * @param info  The claims, or NULL.
  * @return      1 to 65535; 0 for NULL.
@@ -2555,7 +2563,7 @@ int tckms_message_info_version(const tckms_message_info *info);
 int tckms_message_info_suite(const tckms_message_info *info);
 
 /**
- * Tells whether the header commits to one data key.
+ * Whether the header commits to one data key.
  *
  * @param info  The claims, or NULL.
  * @return      1 or 0; 0 for NULL.
@@ -2563,7 +2571,7 @@ int tckms_message_info_suite(const tckms_message_info *info);
 int tckms_message_info_committing(const tckms_message_info *info);
 
 /**
- * Tells whether the message ends with a signature.
+ * Whether the message ends with a signature.
  *
  * @param info  The claims, or NULL.
  * @return      1 or 0; 0 for NULL.
@@ -2571,7 +2579,7 @@ int tckms_message_info_committing(const tckms_message_info *info);
 int tckms_message_info_signed(const tckms_message_info *info);
 
 /**
- * Tells the length of the message's frames.
+ * The length of the message's frames.
  *
  * @param info  The claims, or NULL.
  * @return      Bytes; 0 for a body without frames and for NULL.
@@ -2579,7 +2587,7 @@ int tckms_message_info_signed(const tckms_message_info *info);
 size_t tckms_message_info_frame_len(const tckms_message_info *info);
 
 /**
- * Tells the length of the header.
+ * The length of the header.
  *
  * @param info  The claims, or NULL.
  * @return      Bytes; 0 for NULL.
@@ -2587,7 +2595,7 @@ size_t tckms_message_info_frame_len(const tckms_message_info *info);
 size_t tckms_message_info_header_len(const tckms_message_info *info);
 
 /**
- * Gives the message's id.
+ * The message's id.
  *
  * @param info         The claims, or NULL.
  * @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
@@ -2597,7 +2605,7 @@ const uint8_t *tckms_message_info_message_id(const tckms_message_info *info,
                                              size_t *len_or_null);
 
 /**
- * Tells how many pairs the context has. Among them is the public key of a signed message,
+ * The number of pairs of the context. They include the public key of a signed message,
  * "aws-crypto-public-key".
  *
  * @param info  The claims, or NULL.
@@ -2606,7 +2614,7 @@ const uint8_t *tckms_message_info_message_id(const tckms_message_info *info,
 size_t tckms_message_info_context_count(const tckms_message_info *info);
 
 /**
- * Gives the key of a pair of the context. Pairs are in the order of their keys' bytes.
+ * The key of a pair of the context. Pairs are in the order of their keys' bytes.
  *
  * @param info   The claims, or NULL.
  * @param index  From 0 to tckms_message_info_context_count() - 1.
@@ -2616,7 +2624,7 @@ size_t tckms_message_info_context_count(const tckms_message_info *info);
 const char *tckms_message_info_context_key(const tckms_message_info *info, size_t index);
 
 /**
- * Gives the value of a pair of the context.
+ * The value of a pair of the context.
  *
  * @param info   The claims, or NULL.
  * @param index  From 0 to tckms_message_info_context_count() - 1.
@@ -2626,7 +2634,7 @@ const char *tckms_message_info_context_key(const tckms_message_info *info, size_
 const char *tckms_message_info_context_value(const tckms_message_info *info, size_t index);
 
 /**
- * Tells how many wrapped data keys the message has.
+ * The number of wrapped data keys of the message.
  *
  * @param info  The claims, or NULL.
  * @return      1 or more; 0 for NULL.
@@ -2634,12 +2642,12 @@ const char *tckms_message_info_context_value(const tckms_message_info *info, siz
 size_t tckms_message_info_wrapped_key_count(const tckms_message_info *info);
 
 /**
- * Gives a wrapped data key of the message.
+ * A wrapped data key of the message.
  *
  * @param info   The claims, or NULL.
  * @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
- * @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL
- *               when there is none.
+ * @return       The wrapped key, for tckms_wrapped_key_provider_id() and similar functions,
+ *               borrowed from `info`; NULL when there is none.
  */
 const tckms_wrapped_key *tckms_message_info_wrapped_key(const tckms_message_info *info,
                                                         size_t index);
@@ -2651,8 +2659,8 @@ const tckms_wrapped_key *tckms_message_info_wrapped_key(const tckms_message_info
  * @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as
  *              "0478"), "committing", "signed", "message_id", "context", "wrapped_keys" (each with
  *              "provider_id", "provider_info" or "provider_info_hex", "wrapped_len"), "frame_len"
- *              (null without frames) and "header_len". It can be printed: characters that act on a
- *              terminal are escaped. Free it with tckms_buffer_free().
+ *              (null without frames) and "header_len". It can be printed: characters that a
+ *              terminal interprets are escaped. Free it with tckms_buffer_free().
  * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
  */
 TCKMS_WARN_UNUSED
@@ -2662,11 +2670,10 @@ tckms_status tckms_message_info_json(const tckms_message_info *info,
 /* ---- Configuration --------------------------------------------------------------------------- */
 
 /**
- * Makes an empty configuration. Region and credentials have to be set before a client can be made
- * from it.
+ * Creates an empty configuration. Set region and credentials before you create a client from it.
  *
  * @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when
- *          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
+ *          there is no memory; every function accepts that and returns TCKMS_ERR_NULL_POINTER.
  */
 tckms_config *tckms_config_new(void);
 
@@ -2690,23 +2697,23 @@ tckms_status tckms_config_set_region(tckms_config *config,
                                      const char *region);
 
 /**
- * Sets the service's address. Default "https://kms.tencentcloudapi.com", the mainland site.
+ * Sets the service's endpoint. Default "https://kms.tencentcloudapi.com", the mainland site.
  *
  * @param config  The configuration.
  * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
- *                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
- *                for http to anything but loopback.
+ *                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() returns TCKMS_ERR_INSECURE_ENDPOINT
+ *                for http to a host that is not loopback.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_endpoint(tckms_config *config,
                                        const char *url);
 
 /**
- * Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
+ * Selects the site of Tencent Cloud, and thereby the endpoints of KMS and STS.
  *
- * tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever
- * order they are called.
+ * tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() take precedence over the site, in
+ * either order of the calls.
  *
  * @param config  The configuration.
  * @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
@@ -2726,12 +2733,12 @@ tckms_status tckms_config_set_insecure_http_allowed(tckms_config *config,
                                                     int allowed);
 
 /**
- * Sets a fixed identity.
+ * Sets fixed credentials.
  *
  * @param config         The configuration.
  * @param secret_id      1 to 1024 printable ASCII characters without blanks. Copied.
  * @param secret_key     The same. Copied into memory that is wiped.
- * @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such
+ * @param token_or_null  NULL, or the session token of temporary credentials: 1 to 4096 such
  *                       characters. Copied into memory that is wiped.
  * @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
  *                       TCKMS_ERR_MALFORMED_CREDENTIALS.
@@ -2749,7 +2756,7 @@ tckms_status tckms_config_set_credentials(tckms_config *config,
  * @param config  The configuration.
  * @param path    A file of certificates in PEM form. Copied.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new()
- *                says TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no
+ *                returns TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or has no
  *                certificate.
  */
 TCKMS_WARN_UNUSED
@@ -2763,7 +2770,7 @@ tckms_status tckms_config_set_ca_file(tckms_config *config,
  * @param pem     Certificates in PEM form. Copied.
  * @param len     At most 16777216 bytes.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new()
- *                says TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
+ *                returns TCKMS_ERR_INVALID_CA_BUNDLE when it has no certificate.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_ca_pem(tckms_config *config,
@@ -2771,12 +2778,12 @@ tckms_status tckms_config_set_ca_pem(tckms_config *config,
                                      size_t len);
 
 /**
- * Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
- * endpoint with plain http. Without this call none is used, whatever the environment says.
+ * Sends everything through a tunnel (CONNECT) of an HTTP proxy, also to an endpoint with plain
+ * http. By default no proxy is used, whatever the environment says.
  *
- * A call whose tunnel the proxy refuses ends after one attempt with TCKMS_ERR_PROXY_REFUSED and the
- * proxy's HTTP status, so that a wrong password is not sent again. The certificate of an "https"
- * proxy is checked as that of the service is.
+ * If the proxy refuses the tunnel, the call ends after one attempt with TCKMS_ERR_PROXY_REFUSED and
+ * the proxy's HTTP status, so a wrong password is not sent again. The certificate of an "https"
+ * proxy is checked like that of the service.
  *
  * @param config  The configuration.
  * @param url     "http://[user:password@]host[:port]", or the same with "https". Copied.
@@ -2799,11 +2806,10 @@ tckms_status tckms_config_set_connect_timeout_ms(tckms_config *config,
                                                  int64_t timeout_ms);
 
 /**
- * Limits how many connections there are at the same time. Default 32.
+ * Limits the number of connections at the same time. Default 32.
  *
- * A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the
- * order in which they came. Each process has its own connections, so a forked child has this many
- * more.
+ * A call beyond that waits, within its timeouts, until a connection is free. Calls get one in order
+ * of arrival. Each process has its own connections, so a forked child may open as many again.
  *
  * @param config       The configuration.
  * @param connections  1 to 1024.
@@ -2814,8 +2820,8 @@ tckms_status tckms_config_set_max_connections(tckms_config *config,
                                               int connections);
 
 /**
- * Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak
- * of calls needed, are closed after 5 seconds. Default 8.
+ * Limits the number of idle connections that are kept for the idle timeout. Further idle
+ * connections are closed after 5 seconds. Default 8.
  *
  * @param config       The configuration.
  * @param connections  0 to 1024.
@@ -2860,8 +2866,8 @@ tckms_status tckms_config_set_total_timeout_ms(tckms_config *config,
                                                int64_t timeout_ms);
 
 /**
- * Limits how often a request is sent, the first time included. Default 4; 1 means no retry. A
- * request that is sent again because the clock or the token was put right is not counted.
+ * Limits how many times a request is sent, including the first. Default 4; 1 means no retry. A
+ * request that is sent again after a correction of the clock or the token is not counted.
  *
  * @param config    The configuration.
  * @param attempts  1 to 20.
@@ -2872,8 +2878,8 @@ tckms_status tckms_config_set_max_attempts(tckms_config *config,
                                            int attempts);
 
 /**
- * Lets tckms_call() repeat actions that create something even when the first request may have been
- * carried out.
+ * Allows tckms_call() to retry actions that create something even if the first request may have
+ * been executed.
  *
  * @param config   The configuration.
  * @param allowed  0 (default): such a call fails instead. Anything else: it is sent again.
@@ -2884,7 +2890,7 @@ tckms_status tckms_config_set_retry_unsafe_actions(tckms_config *config,
                                                    int allowed);
 
 /**
- * Keeps a client and all that are derived from it under a rate of requests, retries included.
+ * Limits the rate of requests of a client and all clients derived from it, including retries.
  *
  * @param config      The configuration.
  * @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
@@ -2892,8 +2898,8 @@ tckms_status tckms_config_set_retry_unsafe_actions(tckms_config *config,
  *                    `per_second` is 0.
  * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
  *
- * Clients made from one configuration share the limit. A call waits for its turn; when that would
- * exceed its total timeout it returns TCKMS_ERR_TIMED_OUT at once.
+ * Clients made from one configuration share the limit. A call waits until the limit allows it; if
+ * that would exceed its total timeout, it returns TCKMS_ERR_TIMED_OUT at once.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_rate_limit(tckms_config *config,
@@ -2901,8 +2907,7 @@ tckms_status tckms_config_set_rate_limit(tckms_config *config,
                                          int burst);
 
 /**
- * Adds the program's name to the one that requests carry in X-TC-RequestClient, after
- * "TCKMS_<version>; ".
+ * Adds the program's name to the header X-TC-RequestClient of requests, after "TCKMS_<version>; ".
  *
  * @param config  The configuration.
  * @param suffix  1 to 128 letters, digits, blanks and -_,;. characters. Copied.
@@ -2928,23 +2933,23 @@ tckms_status tckms_config_set_language(tckms_config *config,
 /* ---- Credentials ----------------------------------------------------------------------------- */
 
 /**
- * Looks for credentials where the official SDKs do, in their order: the environment, the profile
- * file, the role of the CVM instance, the role of the TKE pod.
+ * Uses the default chain of the official SDKs, in this order: the environment, the profile file,
+ * the role of the CVM instance, the role of the TKE pod.
  *
  * Environment variables are read now (see tckms_config_set_env_credentials(),
  * ..._set_default_profile_credentials() and ..._set_tke_env_credentials()), files by
- * tckms_client_new(), and the network is used by the first call that finds nothing else. A place
- * that had credentials is asked for all later ones. When none has any, the call's error names each
- * with its reason.
+ * tckms_client_new(), and the network is used by the first call that finds no other credentials.
+ * The first provider that has credentials is used from then on. If none has any, the call's error
+ * names each with its reason.
  *
- * In a program that runs with privileges which its caller does not have (setuid, setgid, file
- * capabilities) every variable counts as not set, for this and all functions that read the
- * environment, and no home directory is looked at.
+ * In a program that runs with more privileges than its caller (setuid, setgid, file capabilities)
+ * every variable counts as not set, for this and all functions that read the environment, and the
+ * home directory is not used.
  *
- * @param config  The configuration. What was set before is replaced.
+ * @param config  The configuration. Replaces the credentials set before.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS,
  *                TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a
- *                variable is there and malformed.
+ *                variable is set but malformed.
  *
  * Threads: while no thread changes the environment.
  */
@@ -2952,10 +2957,10 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_default_credentials(tckms_config *config);
 
 /**
- * Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
- * TENCENTCLOUD_SESSION_TOKEN, else TENCENTCLOUD_TOKEN, now.
+ * Reads credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
+ * TENCENTCLOUD_SESSION_TOKEN, else TENCENTCLOUD_TOKEN, during this call.
  *
- * @param config  The configuration. What was set before is replaced.
+ * @param config  The configuration. Replaces the credentials set before.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
  *                two is not set or empty, TCKMS_ERR_MALFORMED_CREDENTIALS or
  *                TCKMS_ERR_INVALID_UTF8.
@@ -2965,15 +2970,15 @@ tckms_status tckms_config_set_default_credentials(tckms_config *config);
 TCKMS_WARN_UNUSED tckms_status tckms_config_set_env_credentials(tckms_config *config);
 
 /**
- * Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and
+ * Uses credentials from a profile file of the official SDKs: INI, with secret_id, secret_key and
  * possibly token.
  *
- * @param config           The configuration. What was set before is replaced.
+ * @param config           The configuration. Replaces the credentials set before.
  * @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new()
  *                         reads it.
  * @param profile_or_null  The section; NULL for "default". Copied.
  * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
- *                         tckms_client_new() says TCKMS_ERR_NO_CREDENTIALS when there is no such
+ *                         tckms_client_new() returns TCKMS_ERR_NO_CREDENTIALS when there is no such
  *                         file, and TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
  */
 TCKMS_WARN_UNUSED
@@ -2982,10 +2987,10 @@ tckms_status tckms_config_set_profile_credentials(tckms_config *config,
                                                   const char *profile_or_null);
 
 /**
- * The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else
- * ~/.tencentcloud/credentials, else /etc/tencentcloud/credentials.
+ * Uses credentials from the default profile file: the one that TENCENTCLOUD_CREDENTIALS_FILE names
+ * during this call, else ~/.tencentcloud/credentials, else /etc/tencentcloud/credentials.
  *
- * @param config           The configuration. What was set before is replaced.
+ * @param config           The configuration. Replaces the credentials set before.
  * @param profile_or_null  The section; NULL for "default". Copied.
  * @return                 As for tckms_config_set_profile_credentials().
  *
@@ -2996,10 +3001,10 @@ tckms_status tckms_config_set_default_profile_credentials(tckms_config *config,
                                                           const char *profile_or_null);
 
 /**
- * Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a
- * role to assume, or the role of the CVM instance.
+ * Uses credentials from a file of tccli, Tencent's command-line tool: keys, a login with an expiry,
+ * a role to assume, or the role of the CVM instance.
  *
- * @param config  The configuration. What was set before is replaced.
+ * @param config  The configuration. Replaces the credentials set before.
  * @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it,
  *                and so does each renewal.
  * @return        As for tckms_config_set_profile_credentials().
@@ -3009,13 +3014,13 @@ tckms_status tckms_config_set_tccli_credentials(tckms_config *config,
                                                 const char *path);
 
 /**
- * The same with ~/.tccli/<profile>.credential.
+ * Uses credentials from the default file of tccli, ~/.tccli/<profile>.credential.
  *
- * @param config           The configuration. What was set before is replaced.
+ * @param config           The configuration. Replaces the credentials set before.
  * @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
  * @return                 As for tckms_config_set_profile_credentials(), and
- *                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when the profile's name has a '/' in
- *                         it or the user has no home.
+ *                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when the profile's name contains a '/'
+ *                         or the user has no home directory.
  *
  * Threads: while no thread changes the environment.
  */
@@ -3024,14 +3029,15 @@ tckms_status tckms_config_set_default_tccli_credentials(tckms_config *config,
                                                         const char *profile_or_null);
 
 /**
- * Takes the role that is bound to this CVM instance, from the instance's metadata service.
+ * Uses the role that is bound to this CVM instance, from the instance's metadata service.
  *
- * The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a
- * call says that it did not answer, as on a machine that is no CVM.
+ * Requests to the service use no proxy and take at most 2 seconds. A call returns
+ * TCKMS_ERR_METADATA_UNAVAILABLE if the service does not reply, as on a machine that is not a CVM
+ * instance.
  *
- * @param config        The configuration. What was set before is replaced.
- * @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is
- *                      bound. Copied.
+ * @param config        The configuration. Replaces the credentials set before.
+ * @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for the one that
+ *                      is bound. Copied.
  * @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
  *                      TCKMS_ERR_INVALID_ROLE.
  */
@@ -3040,14 +3046,14 @@ tckms_status tckms_config_set_cvm_role_credentials(tckms_config *config,
                                                    const char *role_or_null);
 
 /**
- * Takes a role with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
+ * Uses a role that is assumed with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
  *
- * @param config                The configuration. What was set before is replaced.
+ * @param config                The configuration. Replaces the credentials set before.
  * @param provider_id           The identity provider's id in CAM. Copied.
  * @param token_file            The file with the token. Copied. Read for each renewal.
  * @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>".
  *                              Copied.
- * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+ * @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for a generated one.
  *                              Copied.
  * @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
  * @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
@@ -3062,10 +3068,10 @@ tckms_status tckms_config_set_oidc_credentials(tckms_config *config,
                                                int64_t duration_seconds);
 
 /**
- * The same for the pod this process runs in, from what TKE puts into its environment:
+ * Uses the role of the TKE pod in which this process runs, from the variables that TKE sets:
  * TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
  *
- * @param config  The configuration. What was set before is replaced.
+ * @param config  The configuration. Replaces the credentials set before.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
  *                three is not set or empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or
  *                TCKMS_ERR_INVALID_UTF8.
@@ -3076,9 +3082,9 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_tke_env_credentials(tckms_config *config);
 
 /**
- * Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the
- * calls of STS, and the role's those of KMS. Call it again for a role that the role may assume: up
- * to 8, one in the other.
+ * Uses a role that is assumed with the credentials set so far, by AssumeRole of STS. From now on,
+ * those credentials sign the calls of STS, and the role's sign the calls of KMS. Call it again for
+ * a role that this role may assume: up to 8 levels.
  *
  * @param config   The configuration, with credentials of any kind.
  * @param options  The role. Copied.
@@ -3093,14 +3099,14 @@ tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
                                                       size_t size);
 
 /**
- * Takes credentials from a function of the program's own, whenever new ones are due.
+ * Uses credentials from a function of the program, which is called whenever new ones are due.
  *
- * @param config              The configuration. What was set before is replaced.
+ * @param config              The configuration. Replaces the credentials set before.
  * @param callback            The function.
- * @param userdata            Passed to the function as it is. It must be safe to use from all
+ * @param userdata            Passed to the function unchanged. It must be safe to use from all
  *                            threads that call the library.
  * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
- * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call
+ * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. If the function fails, a call
  *                            returns its status, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
  */
 TCKMS_WARN_UNUSED
@@ -3110,9 +3116,9 @@ tckms_status tckms_config_set_credentials_callback(tckms_config *config,
                                                    tckms_destructor destructor_or_null);
 
 /**
- * Supplies credentials; only inside a credentials callback.
+ * Supplies credentials; call it only in a credentials callback.
  *
- * @param out                 What the callback got.
+ * @param out                 The callback's `out`.
  * @param secret_id           As for tckms_config_set_credentials(). Copied.
  * @param secret_key          The same. Copied into memory that is wiped.
  * @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
@@ -3130,8 +3136,8 @@ tckms_status tckms_credentials_set(tckms_credentials *out,
                                    int64_t expires_at_seconds);
 
 /**
- * Adds the credentials of another configuration, to be asked when those set so far are not
- * available. Call it again for more: the order of the calls is the order of asking.
+ * Adds the credentials of another configuration as a fallback if those set so far are not
+ * available. Call it again for further fallbacks: they are tried in the order of the calls.
  *
  * @param config  The configuration.
  * @param other   Another configuration, with credentials of any kind. Copied.
@@ -3144,7 +3150,7 @@ tckms_status tckms_config_add_fallback_credentials(tckms_config *config,
                                                    const tckms_config *other);
 
 /**
- * Sets another address of the CVM metadata service, for tests.
+ * Sets another endpoint of the CVM metadata service, for tests.
  *
  * @param config  The configuration.
  * @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
@@ -3156,14 +3162,14 @@ tckms_status tckms_config_set_metadata_endpoint(tckms_config *config,
                                                 const char *url);
 
 /**
- * Sets another address of STS than the one that belongs to the address of KMS:
+ * Sets the endpoint of STS. The default corresponds to the endpoint of KMS:
  * "https://sts.tencentcloudapi.com", that of the international site, or the internal one of either.
  *
  * @param config  The configuration.
  * @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
- *                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
- *                for http to anything but loopback.
+ *                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() returns TCKMS_ERR_INSECURE_ENDPOINT
+ *                for http to a host that is not loopback.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
@@ -3177,7 +3183,7 @@ tckms_status tckms_config_set_sts_endpoint(tckms_config *config,
  * @param config              The configuration.
  * @param level               TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
  * @param callback_or_null    The function; NULL for none.
- * @param userdata            Passed to the function as it is. It must be safe to use from all
+ * @param userdata            Passed to the function unchanged. It must be safe to use from all
  *                            threads that call the library.
  * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
  * @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
@@ -3204,33 +3210,32 @@ int tckms_log_event_level(const tckms_log_event *event);
  * The text of an event. Texts may change in any version: read the other parts with their functions.
  *
  * @param event  The event.
- * @return       One line without a line end. It never holds a secret, a plaintext or an
+ * @return       One line without a line end. It never contains a secret, a plaintext or an
  *               Authorization header.
  */
 const char *tckms_log_event_message(const tckms_log_event *event);
 
 /**
- * The action that an event is about, such as "Encrypt".
+ * The action of an event, such as "Encrypt".
  *
  * @param event  The event.
- * @return       The action; "" when the event is about no request.
+ * @return       The action; "" when the event does not concern a request.
  */
 const char *tckms_log_event_action(const tckms_log_event *event);
 
 /**
- * How the attempt or the call ended that an event is about.
+ * The result of the attempt or call that an event reports.
  *
  * @param event  The event.
- * @return       The status; TCKMS_OK also when the event is about neither.
+ * @return       The status; TCKMS_OK also when the event reports neither.
  */
 tckms_status tckms_log_event_status(const tckms_log_event *event);
 
 /**
- * The number of the attempt that an event is about.
+ * The number of the attempt that an event reports.
  *
  * @param event  The event.
- * @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there
- *               was none.
+ * @return       The number, from 1; for a failed call, the number of its attempts; else 0.
  */
 int tckms_log_event_attempt(const tckms_log_event *event);
 
@@ -3243,25 +3248,24 @@ int tckms_log_event_attempt(const tckms_log_event *event);
 int64_t tckms_log_event_ms(const tckms_log_event *event);
 
 /**
- * The service's id of the request that an event is about.
+ * The service's id of the request that an event reports.
  *
  * @param event  The event.
- * @return       The id; "" when the service did not answer.
+ * @return       The id; "" when the service did not reply.
  */
 const char *tckms_log_event_request_id(const tckms_log_event *event);
 
 /* ---- Counters -------------------------------------------------------------------------------- */
 
 /**
- * Reads the counters of a client and of all that share its connections.
+ * Reads the counters of a client and of all clients that share its connections.
  *
  * @param client  The client.
- * @param out     Where to write them. What `size` has beyond the members of the running library is
- *                set to 0.
+ * @param out     The structure to fill. Members that the running library does not have are set to
+ *                0.
  * @param size    sizeof(tckms_stats).
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
- *
- * The counters are read one after the other while calls go on.
+ * The counters are read one after the other while calls run.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_client_stats(const tckms_client *client,
@@ -3273,19 +3277,19 @@ tckms_status tckms_client_stats(const tckms_client *client,
 /**
  * The detail of this thread's last call that did not return TCKMS_OK.
  *
- * A call that succeeds leaves it as it is, and so do the functions that free something.
+ * A call that succeeds does not change it, and neither do functions that free an object.
  *
- * @return  The error, borrowed: it lives until this thread's next call of a function of this
+ * @return  The error, borrowed: it is valid until this thread's next call of a function of this
  *          library that returns a status. NULL when no call on this thread has failed or the error
  *          was taken.
  *
- * In a runtime that moves work between threads use tckms_last_error_take() in the same C function
+ * In a runtime that moves work between threads, use tckms_last_error_take() in the same C function
  * that made the call.
  */
 const tckms_error *tckms_last_error(void);
 
 /**
- * Takes the detail of this thread's last failed call away from the thread.
+ * Transfers the detail of this thread's last failed call to the caller.
  *
  * @return  The error, owned by the caller, who frees it with tckms_error_free(). NULL when there is
  *          none.
@@ -3319,8 +3323,8 @@ tckms_status tckms_error_status(const tckms_error *error);
 tckms_category tckms_error_category(const tckms_error *error);
 
 /**
- * What went wrong and why, with every cause, in English. The service's own words are in the
- * language of tckms_config_set_language().
+ * What failed and why, with every cause, in English. Text of the service is in the language of
+ * tckms_config_set_language().
  *
  * @param error  The error, or NULL.
  * @return       A text, borrowed from the error; "" for NULL.
@@ -3332,21 +3336,21 @@ const char *tckms_error_message(const tckms_error *error);
  *
  * @param error  The error, or NULL.
  * @return       The code as the service wrote it, borrowed from the error; "" when the service did
- *               not answer.
+ *               not reply.
  */
 const char *tckms_error_service_code(const tckms_error *error);
 
 /**
- * The id that the service gave the request, to quote in a support ticket.
+ * The service's id of the request, for a support ticket.
  *
  * @param error  The error, or NULL.
- * @return       The id, borrowed from the error; "" when the service did not answer.
+ * @return       The id, borrowed from the error; "" when the service did not reply.
  */
 const char *tckms_error_request_id(const tckms_error *error);
 
 /**
- * The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that
- * is malformed itself is not repeated.
+ * The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. A
+ * malformed key id is not included.
  *
  * @param error  The error, or NULL.
  * @return       The key id, borrowed from the error; "" when there is none.
@@ -3379,23 +3383,23 @@ int tckms_error_http_status(const tckms_error *error);
 int tckms_error_retryable(const tckms_error *error);
 
 /**
- * How long the service asked to wait before the next try.
+ * The wait before a retry that the service requested.
  *
  * @param error  The error, or NULL.
- * @return       Milliseconds; -1 when the service did not say.
+ * @return       Milliseconds; -1 when the service requested none.
  */
 int64_t tckms_error_retry_after_ms(const tckms_error *error);
 
 /**
- * How often the request was sent or tried to be sent.
+ * The number of attempts to send the request.
  *
  * @param error  The error, or NULL.
- * @return       The number; 0 when the arguments were refused before.
+ * @return       The number; 0 when the arguments were refused.
  */
 int tckms_error_attempts(const tckms_error *error);
 
 /**
- * The operating system's error number, where one is the cause.
+ * The operating system's error number, if one is the cause.
  *
  * @param error  The error, or NULL.
  * @return       A value of errno.h; 0 when there is none.
@@ -3406,11 +3410,12 @@ int tckms_error_os_errno(const tckms_error *error);
  * The service's id of the last request that this thread's last call made, whether the call
  * succeeded or not.
  *
- * Every function that can send a request empties it first, so what a data key from a cache seals
- * leaves it empty.
+ * Every function that can send a request empties it first, so it is empty after a seal with a data
+ * key from the cache.
  *
- * @return  The id, borrowed until this thread's next call of a function that can send a request; ""
- *          when the last such call made no request, or its last request got no answer.
+ * @return The id, borrowed until this thread's next call of a function
+ * that can send a request; "" when the last such call made no request, or its last request got no
+ * reply.
  */
 const char *tckms_last_request_id(void);
 
@@ -3418,13 +3423,12 @@ const char *tckms_last_request_id(void);
  * The CMK that the last request of this thread's last call was about, whether the call succeeded or
  * not.
  *
- * Every function that can send a request empties it first, so what a data key from a cache seals
- * leaves it empty.
+ * Every function that can send a request empties it first, so it is empty after a seal with a data
+ * key from the cache.
  *
- * @return  The key id as the service named it, or as the call named it where the reply names none;
- *          borrowed until this thread's next call of a function that can send a request. "" when
- *          the last such call made no request, or the request was about no CMK, as for
- *          tckms_generate_random().
+ * @return  The key id from the reply, or from the call if the reply names none; borrowed until this
+ *          thread's next call of a function that can send a request. "" when the last such call
+ *          made no request, or the request concerned no CMK, as for tckms_generate_random().
  */
 const char *tckms_last_key_id(void);
 
@@ -3448,7 +3452,7 @@ const char *tckms_status_name(int status);
 const char *tckms_status_message(int status);
 
 /**
- * The category of a status: what kind of trouble it is.
+ * The category of a status.
  *
  * @param status  Any number.
  * @return        The category; TCKMS_CATEGORY_UNKNOWN for a number that is not a status of this
@@ -3458,8 +3462,8 @@ tckms_category tckms_status_category(int status);
 
 /**
  * Whether a call that ends with this status may succeed later without any change.
- * tckms_error_retryable() says it of a certain failure, and knows more: what a callback or a chain
- * of providers said, or how the service answered.
+ * tckms_error_retryable() says it for one failure, and takes into account what a callback, a chain
+ * of providers or the service returned.
  *
  * @param status  Any number.
  * @return        1 or 0; 0 for a number that is not a status of this version.

@@ -1,4 +1,4 @@
-//! Every way a call can end, and how the service's error codes map to it.
+//! The status codes, and the mapping of the service's error codes to them.
 //!
 //! The numbers are part of the ABI: blocks of one hundred by category, append-only, never renumbered.
 
@@ -7,9 +7,9 @@ use std::ffi::CStr;
 /// How a call ended. 0 is the only success.
 ///
 /// The block of a number is its category: 100 arguments, 200 credentials, 300 transport, 400 refused
-/// for the identity, 500 refused for the request or the key, 600 the service is unable now, 700
-/// integrity, 800 the program's own descriptors and callbacks, 900 the library. Values are only ever
-/// added: a `switch` needs a `default`.
+/// because of the identity, 500 refused because of the request or the key, 600 the service is not
+/// available now, 700 integrity, 800 the program's own descriptors and callbacks, 900 the library.
+/// Later versions may add values: a `switch` needs a `default`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -23,8 +23,8 @@ pub enum Status {
     InvalidLength = 102,
     /// A string is not valid UTF-8.
     InvalidUtf8 = 103,
-    /// A key id is empty, longer than 128 characters, or has other characters than letters, digits and
-    /// `-_/:.`.
+    /// A key id is empty, longer than 128 characters, or has characters other than letters, digits
+    /// and `-_/:.`.
     MalformedKeyId = 104,
     /// A context is not a JSON object of strings without duplicate keys.
     InvalidContext = 105,
@@ -42,39 +42,39 @@ pub enum Status {
     InvalidEndpoint = 111,
     /// An endpoint says `http` and its host is not a loopback address.
     InsecureEndpoint = 112,
-    /// A CA bundle cannot be read or holds no certificate.
+    /// A CA bundle cannot be read or has no certificate.
     InvalidCaBundle = 113,
     /// A proxy is not a URL of the form `http://[user:password@]host[:port]`.
     InvalidProxy = 114,
     /// A number is outside the range its setter allows.
     OutOfRange = 115,
-    /// An action's name is not one that KMS could have.
+    /// An action's name is malformed.
     MalformedAction = 116,
     /// A request body is not a JSON object, or is too long.
     InvalidRequestJson = 117,
-    /// A user-agent suffix or a language is not one that a header can carry.
+    /// A user-agent suffix or a language cannot be sent in a header.
     InvalidHeaderText = 118,
     /// A configuration for a derived client sets something that only a new client can have.
     NotDerivable = 119,
     /// A structure sets a member that this version of the library does not know.
     UnknownOption = 120,
-    /// A number names no algorithm of this kind.
+    /// A number is not an algorithm of this kind.
     UnknownAlgorithm = 123,
-    /// The key does not have the algorithm: it is of another type, or made for something else.
+    /// The key does not have the algorithm: it has another type or usage.
     AlgorithmNotAllowed = 124,
     /// A context has a key that begins with `aws-crypto-`, or an empty one.
     ReservedContextKey = 130,
-    /// A name of a wrapping key is empty, too long, or one that the format reserves.
+    /// A name of a wrapping key is empty, too long, or reserved by the format.
     InvalidKeyName = 131,
-    /// A PEM text holds no RSA key of the expected kind, of 2048 to 8192 bits.
+    /// A PEM text has no RSA key of the expected kind, of 2048 to 8192 bits.
     InvalidPem = 132,
-    /// A keyring has no key that can do this: none to seal, or none to open.
+    /// A keyring has no key that can seal, or none that can open.
     NoUsableKey = 133,
-    /// There is more or less plaintext than the size or the bound that was set.
+    /// The plaintext is longer or shorter than the size or bound that was set.
     PlaintextSize = 134,
     /// A message would have more than 4294967295 frames; a larger frame length helps.
     MessageTooLong = 135,
-    /// A stream is used after its end or after an error, or something is set too late.
+    /// A stream is used after its end or after an error, or an option is set too late.
     InvalidState = 136,
     /// Two arguments overlap in memory, and one of them is written.
     Overlap = 137,
@@ -83,32 +83,35 @@ pub enum Status {
     /// A text is not one of branch records, or its records are of another format, region or CMK.
     InvalidBranchRecord = 141,
 
-    /// A secret id, secret key or token is empty, has blanks around it, or has characters no key has.
+    /// A secret id, secret key or token is empty, has blanks around it, or has characters that are
+    /// not allowed.
     MalformedCredentials = 201,
     /// No credentials were configured or found.
     NoCredentials = 202,
     /// The credentials are expired and could not be renewed.
     CredentialsExpired = 203,
-    /// A file of credentials or of a token cannot be read, or its content is not what it should be.
+    /// A file of credentials or of a token cannot be read, or its content is malformed.
     InvalidCredentialsFile = 204,
-    /// A role's ARN or a session name is not one.
+    /// A role's ARN or a session name is malformed.
     InvalidRole = 205,
-    /// The program's own credentials callback supplied none.
+    /// The program's credentials callback supplied no credentials.
     CredentialsCallbackFailed = 206,
-    /// The metadata service of a CVM instance does not answer; this machine may be none.
+    /// The metadata service of a CVM instance does not reply; this machine may not be a CVM
+    /// instance.
     MetadataUnavailable = 207,
 
     /// The endpoint's host name cannot be resolved.
     ResolveFailed = 301,
     /// No connection to the endpoint or the proxy could be made.
     ConnectFailed = 302,
-    /// TLS could not be agreed on, or the server's certificate is not trusted.
+    /// The TLS handshake failed, or the server's certificate is not trusted.
     TlsFailed = 303,
-    /// The time allowed for a try or for the whole call is over.
+    /// The try timeout or the total timeout has expired.
     TimedOut = 304,
     /// The connection broke before the reply was complete.
     ConnectionLost = 305,
-    /// The reply has an HTTP status other than 200, and not one that says "later".
+    /// The reply has an HTTP status other than 200, and not one that means that the service is not
+    /// available now.
     HttpStatus = 306,
     /// The reply is a redirect; the library never follows one.
     HttpRedirect = 307,
@@ -116,17 +119,17 @@ pub enum Status {
     ResponseTooLarge = 308,
     /// The reply is not JSON.
     ResponseNotJson = 309,
-    /// The reply is JSON without the fields that the API promises.
+    /// The reply is JSON without required fields.
     ResponseMalformed = 310,
     /// The HTTP transport could not start or has stopped; the next call starts a new one.
     TransportUnavailable = 311,
-    /// The proxy answered and refuses a tunnel to the service.
+    /// The proxy refused a tunnel to the service.
     ProxyRefused = 312,
 
     /// `UnauthorizedOperation`: the identity may not do this.
     UnauthorizedOperation = 401,
-    /// `AuthFailure`: the service does not accept the identity, for a reason without a number of its
-    /// own.
+    /// `AuthFailure`: the service does not accept the identity, for a reason that has no separate
+    /// status.
     AuthFailure = 402,
     /// `AuthFailure.SignatureFailure`: the secret key does not belong to the secret id.
     AuthSignatureFailure = 403,
@@ -140,7 +143,7 @@ pub enum Status {
     InvalidSecretId = 407,
     /// `AuthFailure.MFAFailure`: multi-factor authentication failed.
     MfaFailure = 408,
-    /// `AuthFailure.InvalidAuthorization`: the Authorization header was damaged on its way.
+    /// `AuthFailure.InvalidAuthorization`: the Authorization header was damaged in transit.
     InvalidAuthorization = 409,
     /// `AuthFailure.UnauthorizedOperation`: CAM denies this to the identity.
     CamDenied = 410,
@@ -153,7 +156,7 @@ pub enum Status {
     InvalidKeyId = 502,
     /// `InvalidParameterValue.InvalidPlaintext`: the service does not accept the plaintext.
     InvalidPlaintext = 503,
-    /// `ResourceUnavailable.CmkArchived`: the CMK is archived, so it only decrypts.
+    /// `ResourceUnavailable.CmkArchived`: the CMK is archived, so it can only decrypt.
     CmkArchived = 504,
     /// `ResourceUnavailable.CmkDisabled`: the CMK is disabled.
     CmkDisabled = 505,
@@ -191,7 +194,7 @@ pub enum Status {
     ResourceInUse = 520,
     /// `InvalidRequest`, `UnsupportedProtocol`: the gateway could not read the request.
     InvalidRequest = 521,
-    /// `DryRunOperation`: the request would have succeeded, and was only tried.
+    /// `DryRunOperation`: the request was a dry run and would have succeeded.
     DryRunOperation = 522,
     /// `ResourceUnavailable.NotPurchased`: KMS is not enabled for this account.
     NotPurchased = 523,
@@ -209,14 +212,14 @@ pub enum Status {
     TaggingFailed = 529,
     /// `FailedOperation.CmkUsedByCloudProduct`: another cloud product uses the key.
     KeyUsedByProduct = 530,
-    /// `InvalidParameterValue.InvalidAlias`: the alias is not one that a key can have.
+    /// `InvalidParameterValue.InvalidAlias`: the alias is not valid.
     InvalidAlias = 531,
     /// `InvalidParameterValue.AliasAlreadyExists`: another key has this alias.
     AliasExists = 532,
-    /// `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or is not the one that
-    /// the operation needs.
+    /// `InvalidParameterValue.InvalidKeyUsage`: the key usage does not exist, or does not allow the
+    /// operation.
     InvalidKeyUsage = 533,
-    /// `InvalidParameterValue.InvalidType`: the type is not one that a key can have.
+    /// `InvalidParameterValue.InvalidType`: the type is not valid.
     InvalidKeyType = 534,
     /// `InvalidParameterValue.InvalidHsmClusterId`: the HSM cluster does not exist.
     InvalidHsmCluster = 535,
@@ -226,8 +229,8 @@ pub enum Status {
     TagsNotFound = 537,
     /// `InvalidParameterValue.DuplicatedKeyId`: a key is named twice.
     DuplicatedKeyId = 538,
-    /// `InvalidParameterValue.MaterialNotMatch`: the key material is not the one that was imported
-    /// first.
+    /// `InvalidParameterValue.MaterialNotMatch`: the key material differs from the one that was
+    /// imported first.
     MaterialMismatch = 539,
     /// `InvalidParameter.DecryptMaterialError`: the wrapped key material cannot be decrypted.
     MaterialNotDecrypted = 540,
@@ -235,7 +238,7 @@ pub enum Status {
     InvalidDeletionWindow = 541,
     /// `ResourceUnavailable.TokenExpired`: the import token has expired.
     ImportTokenExpired = 542,
-    /// `ResourceUnavailable.CmkShouldBeDisabled`: the key has to be disabled first.
+    /// `ResourceUnavailable.CmkShouldBeDisabled`: the key must be disabled first.
     KeyNotDisabled = 543,
     /// `ResourceUnavailable.CmkNotPendingDelete`: the key is not scheduled for deletion.
     KeyNotPendingDeletion = 544,
@@ -244,22 +247,23 @@ pub enum Status {
     BindingNotFound = 545,
     /// `UnsupportedOperation.RotateNotSupported`: the key cannot be rotated.
     RotationNotSupported = 546,
-    /// `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be rotated.
+    /// `UnsupportedOperation.ExternalCmkCanNotRotate`: a key with imported material cannot be
+    /// rotated.
     ExternalKeyNotRotatable = 547,
     /// `UnsupportedOperation.NotExternalCmk`: the key does not take imported material.
     KeyNotExternal = 548,
     /// `UnsupportedOperation.NotRoleOperation`: the role of the caller may not manage keys.
     RoleNotAllowed = 549,
-    /// `UnsupportedOperation.NotUserCreatedCmk`: the key was made by a cloud product, and only a
-    /// user's own allows this.
+    /// `UnsupportedOperation.NotUserCreatedCmk`: the key was created by a cloud product, and the
+    /// operation needs a key that a user created.
     KeyNotUserCreated = 550,
     /// `UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion`: the region has no keys of this
     /// usage.
     KeyUsageNotInRegion = 551,
-    /// `UnsupportedOperation.UserVersionNotSupport`: the edition of KMS that the account has does not
-    /// include this.
+    /// `UnsupportedOperation.UserVersionNotSupport`: the account's edition of KMS does not include
+    /// this.
     EditionNotSupported = 552,
-    /// `LimitExceeded.CmkLimitExceeded`: the account has as many keys as it may have.
+    /// `LimitExceeded.CmkLimitExceeded`: the account has reached its limit of keys.
     KeyLimitExceeded = 553,
     /// `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours.
     RotationTooSoon = 554,
@@ -268,17 +272,17 @@ pub enum Status {
 
     /// `InternalError`: the service failed.
     ServiceInternalError = 601,
-    /// `RequestLimitExceeded` in all its forms: too many requests.
+    /// `RequestLimitExceeded` and its subcodes: too many requests.
     RequestLimitExceeded = 602,
     /// `ServiceUnavailable`: the service is down now.
     ServiceUnavailable = 603,
     /// `UnsupportedOperation.ServiceTemporaryUnavailable`: the service is not ready now.
     ServiceTemporaryUnavailable = 604,
-    /// HTTP 429, 502, 503 or 504 instead of an answer of the service.
+    /// HTTP 429, 502, 503 or 504 instead of a reply of the service.
     HttpUnavailable = 605,
     /// `ResourceInsufficient`: the service has no capacity for this.
     ResourceInsufficient = 606,
-    /// Too many messages did not open lately, so this one is not sent to the service now.
+    /// Too many messages failed to open recently, so no request is sent for this one now.
     OpenLimited = 607,
 
     /// The reply is about another CMK than the one the caller expects.
@@ -289,7 +293,7 @@ pub enum Status {
     MessageIsBase64 = 703,
     /// The message names an algorithm suite that does not exist in its version of the format.
     UnsupportedSuite = 704,
-    /// The message's suite does not commit to its key, and the keyring's policy demands that.
+    /// The message's suite does not commit to its key, and the keyring's policy requires that.
     SuiteNotAllowed = 705,
     /// The message is signed, and the stream does not allow that; tckms_open() does.
     SignedNotAllowed = 706,
@@ -303,7 +307,7 @@ pub enum Status {
     FrameTooLong = 710,
     /// The message's context lacks a pair that is expected, or has another value for it.
     ContextMismatch = 711,
-    /// None of the message's wrapped data keys is of a key in the keyring.
+    /// None of the message's data keys was wrapped by a key of the keyring.
     NoMatchingKey = 712,
     /// A data key has another length than the suite needs.
     DataKeyLength = 713,
@@ -317,39 +321,39 @@ pub enum Status {
     FrameNotAuthentic = 717,
     /// A signature is not valid: that of a message, one to verify, or one that the service made.
     SignatureInvalid = 718,
-    /// The message ends before its end.
+    /// The message is truncated.
     Truncated = 719,
-    /// Something follows the end of the message.
+    /// There is data after the end of the message.
     TrailingData = 720,
     /// The message names a branch that the keyring does not allow for it.
     BranchNotAllowed = 725,
     /// The message only refers to its branch key, and no record of that key is known.
     BranchRecordMissing = 726,
 
-    /// The program stopped the call.
+    /// The program canceled the call.
     Canceled = 801,
     /// Reading from or writing to a descriptor of the program failed.
     DescriptorFailed = 802,
-    /// A callback of a custom key failed without a status of this library, or gave nothing.
+    /// A callback of a custom key failed without a status of this library, or returned no result.
     CustomKeyFailed = 803,
     /// A file of branch records cannot be read or written, or is not a file that can be trusted.
     BranchFileFailed = 810,
-    /// A callback of a store of branch records failed, took too long, or gave nothing.
+    /// A callback of a store of branch records failed, took too long, or returned no result.
     BranchStoreFailed = 811,
-    /// A callback that names the branch of a context failed without a status of this library, or named
-    /// none.
+    /// A callback that names the branch of a context failed without a status of this library, or
+    /// named none.
     BranchSupplierFailed = 812,
 
     /// A fault inside the library. Please report it with the error's message.
     Internal = 901,
-    /// There is no memory for a block of the size that the caller's input needs.
+    /// There is not enough memory for a block whose size depends on the caller's input.
     OutOfMemory = 902,
 
-    /// Not a status: it keeps the C type as wide as `int` under every compiler option.
+    /// Not a status: makes the C type as wide as `int` with every compiler option.
     ForceInt = 0x7fff_ffff,
 }
 
-/// What kind of trouble a status is, and so who can do something about it.
+/// The category of a status: which side can correct the failure.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -358,27 +362,27 @@ pub enum Category {
     Unknown = -1,
     /// Success.
     Ok = 0,
-    /// The caller's arguments. Nothing was sent, except by a stream that already asked its keys for a
-    /// data key.
+    /// The caller's arguments. Nothing was sent, except by a stream that already requested a data
+    /// key.
     Argument = 100,
-    /// There are no usable credentials. No request to KMS was sent; STS or the metadata service may
-    /// have been asked.
+    /// There are no usable credentials. No request to KMS was sent; requests may have been sent to
+    /// STS or the metadata service.
     Credentials = 200,
-    /// The way to the service: the network, TLS, a proxy, or a reply that is not the service's.
+    /// Transport: the network, TLS, a proxy, or a reply that is not the service's.
     Transport = 300,
-    /// The service does not let this identity do it.
+    /// The service does not allow this to the identity.
     Identity = 400,
     /// The service refuses the request, or the key's state forbids it.
     Request = 500,
-    /// The service is unable now; the same call may succeed later.
+    /// The service is not available now; the same call may succeed later.
     Unavailable = 600,
-    /// Something is not what it claims to be.
+    /// Data is not authentic, or not the expected one.
     Integrity = 700,
-    /// The program's own side: it stopped the call, or one of its descriptors or callbacks failed.
+    /// The program itself: it canceled the call, or one of its descriptors or callbacks failed.
     Local = 800,
     /// The library itself.
     Library = 900,
-    /// Not a category: it keeps the C type as wide as `int` under every compiler option.
+    /// Not a category: makes the C type as wide as `int` with every compiler option.
     ForceInt = 0x7fff_ffff,
 }
 
@@ -393,12 +397,12 @@ impl Status {
         self.text().1
     }
 
-    /// One sentence for people, without detail of a certain call.
+    /// One sentence about the status, without the detail of a call.
     pub fn message(self) -> &'static CStr {
         self.text().2
     }
 
-    /// The category that the number's block says.
+    /// The category of the number's block.
     pub fn category(self) -> Category {
         match self as i32 / 100 {
             0 => Category::Ok,
@@ -417,8 +421,9 @@ impl Status {
 
     /// The status for an error code of the service.
     ///
-    /// A code without an entry of its own gets that of its longest known prefix, so that a code which came after
-    /// this library still lands in the right block; without one it is [`Status::UnknownServiceCode`].
+    /// A code without an entry gets that of its longest known prefix, so a code that is newer than
+    /// this library is still mapped to the right block; without a known prefix it is
+    /// [`Status::UnknownServiceCode`].
     pub fn from_service_code(code: &str) -> Self {
         let mut prefix = code;
         loop {
@@ -432,8 +437,8 @@ impl Status {
         }
     }
 
-    /// Whether the same call may succeed later without any change. For a single failure, [`Error::is_retryable`] is more exact:
-    /// it also knows the cause.
+    /// Whether the same call may succeed later without any change. For a single failure,
+    /// [`Error::is_retryable`] is more precise: it takes the cause into account.
     ///
     /// [`Error::is_retryable`]: crate::Error::is_retryable
     pub fn is_retryable(self) -> bool {
@@ -449,8 +454,8 @@ impl Status {
 const RETRY: bool = true;
 const FINAL: bool = false;
 
-/// Each status with its C name, its message, and whether the call may be retried. The first row also answers for what is no
-/// status.
+/// Each status with its C name, its message, and whether the call may be retried. The first row is
+/// also used for numbers that are not a status.
 const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::Ok, c"TCKMS_OK", c"success", FINAL),
     (Status::NullPointer, c"TCKMS_ERR_NULL_POINTER", c"a required pointer is NULL", FINAL),
@@ -498,7 +503,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (
         Status::InvalidCaBundle,
         c"TCKMS_ERR_INVALID_CA_BUNDLE",
-        c"the CA bundle cannot be read or holds no certificate",
+        c"the CA bundle cannot be read or has no certificate",
         FINAL,
     ),
     (Status::InvalidProxy, c"TCKMS_ERR_INVALID_PROXY", c"a proxy is a URL like http://proxy.example:3128", FINAL),
@@ -511,7 +516,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     ),
     (Status::InvalidRequestJson, c"TCKMS_ERR_INVALID_REQUEST_JSON", c"a request is a JSON object", FINAL),
     (Status::InvalidHeaderText, c"TCKMS_ERR_INVALID_HEADER_TEXT", c"the text cannot be sent in a header", FINAL),
-    (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can change timeouts and retries only", FINAL),
+    (Status::NotDerivable, c"TCKMS_ERR_NOT_DERIVABLE", c"a derived client can only change timeouts and retries", FINAL),
     (
         Status::UnknownOption,
         c"TCKMS_ERR_UNKNOWN_OPTION",
@@ -532,7 +537,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         c"a wrapping key's name is empty, too long or reserved",
         FINAL,
     ),
-    (Status::InvalidPem, c"TCKMS_ERR_INVALID_PEM", c"the PEM text holds no RSA key of the expected kind", FINAL),
+    (Status::InvalidPem, c"TCKMS_ERR_INVALID_PEM", c"the PEM text has no RSA key of the expected kind", FINAL),
     (
         Status::InvalidBranchId,
         c"TCKMS_ERR_INVALID_BRANCH_ID",
@@ -568,19 +573,19 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (
         Status::CredentialsCallbackFailed,
         c"TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED",
-        c"the credentials callback supplied none",
+        c"the credentials callback supplied no credentials",
         FINAL,
     ),
     (
         Status::MetadataUnavailable,
         c"TCKMS_ERR_METADATA_UNAVAILABLE",
-        c"the metadata service of a CVM instance does not answer",
+        c"the metadata service of a CVM instance does not reply",
         RETRY,
     ),
     (Status::ResolveFailed, c"TCKMS_ERR_RESOLVE_FAILED", c"the host name cannot be resolved", RETRY),
     (Status::ConnectFailed, c"TCKMS_ERR_CONNECT_FAILED", c"no connection could be made", RETRY),
     (Status::TlsFailed, c"TCKMS_ERR_TLS_FAILED", c"TLS failed or the certificate is not trusted", FINAL),
-    (Status::TimedOut, c"TCKMS_ERR_TIMED_OUT", c"the time allowed is over", RETRY),
+    (Status::TimedOut, c"TCKMS_ERR_TIMED_OUT", c"the timeout has expired", RETRY),
     (
         Status::ConnectionLost,
         c"TCKMS_ERR_CONNECTION_LOST",
@@ -591,19 +596,14 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::HttpRedirect, c"TCKMS_ERR_HTTP_REDIRECT", c"the reply is a redirect, which is never followed", FINAL),
     (Status::ResponseTooLarge, c"TCKMS_ERR_RESPONSE_TOO_LARGE", c"the reply is longer than 1 MiB", FINAL),
     (Status::ResponseNotJson, c"TCKMS_ERR_RESPONSE_NOT_JSON", c"the reply is not JSON", FINAL),
-    (Status::ResponseMalformed, c"TCKMS_ERR_RESPONSE_MALFORMED", c"the reply lacks what the API promises", FINAL),
+    (Status::ResponseMalformed, c"TCKMS_ERR_RESPONSE_MALFORMED", c"the reply lacks required fields", FINAL),
     (
         Status::TransportUnavailable,
         c"TCKMS_ERR_TRANSPORT_UNAVAILABLE",
         c"the HTTP transport could not start or has stopped",
         RETRY,
     ),
-    (
-        Status::ProxyRefused,
-        c"TCKMS_ERR_PROXY_REFUSED",
-        c"the proxy answered and refuses a tunnel to the service",
-        FINAL,
-    ),
+    (Status::ProxyRefused, c"TCKMS_ERR_PROXY_REFUSED", c"the proxy refused a tunnel to the service", FINAL),
     (
         Status::UnauthorizedOperation,
         c"TCKMS_ERR_UNAUTHORIZED_OPERATION",
@@ -710,10 +710,15 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::RotationRunning, c"TCKMS_ERR_ROTATION_RUNNING", c"the key is being rotated already", FINAL),
     (Status::TaggingFailed, c"TCKMS_ERR_TAGGING_FAILED", c"the tags could not be set", FINAL),
     (Status::KeyUsedByProduct, c"TCKMS_ERR_KEY_USED_BY_PRODUCT", c"another cloud product uses the key", FINAL),
-    (Status::InvalidAlias, c"TCKMS_ERR_INVALID_ALIAS", c"the alias is not one that a key can have", FINAL),
+    (Status::InvalidAlias, c"TCKMS_ERR_INVALID_ALIAS", c"the alias is not valid", FINAL),
     (Status::AliasExists, c"TCKMS_ERR_ALIAS_EXISTS", c"another key has this alias", FINAL),
-    (Status::InvalidKeyUsage, c"TCKMS_ERR_INVALID_KEY_USAGE", c"the key usage does not exist or does not fit", FINAL),
-    (Status::InvalidKeyType, c"TCKMS_ERR_INVALID_KEY_TYPE", c"the type is not one that a key can have", FINAL),
+    (
+        Status::InvalidKeyUsage,
+        c"TCKMS_ERR_INVALID_KEY_USAGE",
+        c"the key usage does not exist or does not allow the operation",
+        FINAL,
+    ),
+    (Status::InvalidKeyType, c"TCKMS_ERR_INVALID_KEY_TYPE", c"the type is not valid", FINAL),
     (Status::InvalidHsmCluster, c"TCKMS_ERR_INVALID_HSM_CLUSTER", c"the HSM cluster does not exist", FINAL),
     (Status::TagKeysDuplicated, c"TCKMS_ERR_TAG_KEYS_DUPLICATED", c"two tags have the same key", FINAL),
     (Status::TagsNotFound, c"TCKMS_ERR_TAGS_NOT_FOUND", c"a tag does not exist", FINAL),
@@ -721,7 +726,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (
         Status::MaterialMismatch,
         c"TCKMS_ERR_MATERIAL_MISMATCH",
-        c"the key material is not the one that was imported first",
+        c"the key material differs from the one that was imported first",
         FINAL,
     ),
     (
@@ -737,7 +742,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         FINAL,
     ),
     (Status::ImportTokenExpired, c"TCKMS_ERR_IMPORT_TOKEN_EXPIRED", c"the import token has expired", FINAL),
-    (Status::KeyNotDisabled, c"TCKMS_ERR_KEY_NOT_DISABLED", c"the key has to be disabled first", FINAL),
+    (Status::KeyNotDisabled, c"TCKMS_ERR_KEY_NOT_DISABLED", c"the key must be disabled first", FINAL),
     (
         Status::KeyNotPendingDeletion,
         c"TCKMS_ERR_KEY_NOT_PENDING_DELETION",
@@ -754,7 +759,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     ),
     (Status::KeyNotExternal, c"TCKMS_ERR_KEY_NOT_EXTERNAL", c"the key does not take imported material", FINAL),
     (Status::RoleNotAllowed, c"TCKMS_ERR_ROLE_NOT_ALLOWED", c"the role of the caller may not manage keys", FINAL),
-    (Status::KeyNotUserCreated, c"TCKMS_ERR_KEY_NOT_USER_CREATED", c"the key was not made by a user", FINAL),
+    (Status::KeyNotUserCreated, c"TCKMS_ERR_KEY_NOT_USER_CREATED", c"the key was not created by a user", FINAL),
     (Status::KeyUsageNotInRegion, c"TCKMS_ERR_KEY_USAGE_NOT_IN_REGION", c"the region has no keys of this usage", FINAL),
     (
         Status::EditionNotSupported,
@@ -762,7 +767,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         c"the edition of KMS does not include this",
         FINAL,
     ),
-    (Status::KeyLimitExceeded, c"TCKMS_ERR_KEY_LIMIT_EXCEEDED", c"the account has as many keys as it may have", FINAL),
+    (Status::KeyLimitExceeded, c"TCKMS_ERR_KEY_LIMIT_EXCEEDED", c"the account has reached its limit of keys", FINAL),
     (Status::RotationTooSoon, c"TCKMS_ERR_ROTATION_TOO_SOON", c"the key was rotated within the last 24 hours", FINAL),
     (
         Status::UnknownServiceCode,
@@ -794,7 +799,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (
         Status::OpenLimited,
         c"TCKMS_ERR_OPEN_LIMITED",
-        c"too many messages did not open, so the service is not asked for this one now",
+        c"too many messages failed to open recently, so no request is sent for this one now",
         RETRY,
     ),
     (Status::KeyMismatch, c"TCKMS_ERR_KEY_MISMATCH", c"the reply is about another CMK than expected", FINAL),
@@ -810,7 +815,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (
         Status::SignedNotAllowed,
         c"TCKMS_ERR_SIGNED_NOT_ALLOWED",
-        c"a stream opens signed messages only when told to",
+        c"a stream opens signed messages only if that is allowed",
         FINAL,
     ),
     (Status::MalformedMessage, c"TCKMS_ERR_MALFORMED_MESSAGE", c"the message is malformed", FINAL),
@@ -818,15 +823,15 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::HeaderTooLong, c"TCKMS_ERR_HEADER_TOO_LONG", c"the message's header is too long", FINAL),
     (Status::FrameTooLong, c"TCKMS_ERR_FRAME_TOO_LONG", c"the message's frames are too long", FINAL),
     (Status::ContextMismatch, c"TCKMS_ERR_CONTEXT_MISMATCH", c"the message has another context than expected", FINAL),
-    (Status::NoMatchingKey, c"TCKMS_ERR_NO_MATCHING_KEY", c"no wrapped data key is of a key in the keyring", FINAL),
+    (Status::NoMatchingKey, c"TCKMS_ERR_NO_MATCHING_KEY", c"no data key was wrapped by a key of the keyring", FINAL),
     (Status::DataKeyLength, c"TCKMS_ERR_DATA_KEY_LENGTH", c"the data key has the wrong length", FINAL),
     (Status::CommitmentMismatch, c"TCKMS_ERR_COMMITMENT_MISMATCH", c"the data key is not the message's", FINAL),
     (Status::HeaderNotAuthentic, c"TCKMS_ERR_HEADER_NOT_AUTHENTIC", c"the message's header is not authentic", FINAL),
     (Status::FrameSequence, c"TCKMS_ERR_FRAME_SEQUENCE", c"a frame is missing or in the wrong place", FINAL),
     (Status::FrameNotAuthentic, c"TCKMS_ERR_FRAME_NOT_AUTHENTIC", c"a frame is not authentic", FINAL),
     (Status::SignatureInvalid, c"TCKMS_ERR_SIGNATURE_INVALID", c"a signature is not valid", FINAL),
-    (Status::Truncated, c"TCKMS_ERR_TRUNCATED", c"the message is cut off", FINAL),
-    (Status::TrailingData, c"TCKMS_ERR_TRAILING_DATA", c"something follows the message", FINAL),
+    (Status::Truncated, c"TCKMS_ERR_TRUNCATED", c"the message is truncated", FINAL),
+    (Status::TrailingData, c"TCKMS_ERR_TRAILING_DATA", c"there is data after the message", FINAL),
     (
         Status::BranchNotAllowed,
         c"TCKMS_ERR_BRANCH_NOT_ALLOWED",
@@ -839,7 +844,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         c"no record of the message's branch key is known",
         FINAL,
     ),
-    (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the program stopped the call", FINAL),
+    (Status::Canceled, c"TCKMS_ERR_CANCELED", c"the program canceled the call", FINAL),
     (
         Status::DescriptorFailed,
         c"TCKMS_ERR_DESCRIPTOR_FAILED",

@@ -11,7 +11,7 @@ use crate::config::TIMEOUT_MAX;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// What a handle points to.
+/// The object of a handle.
 ///
 /// # Safety
 ///
@@ -22,7 +22,7 @@ pub(super) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
 
-/// What a handle points to, for a function that changes it.
+/// The object of a handle, for a function that changes it.
 ///
 /// # Safety
 ///
@@ -33,13 +33,14 @@ pub(super) unsafe fn handle_mut<'a, T>(pointer: *mut T, name: &str) -> Result<&'
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
 }
 
-/// A place for a new handle, set to NULL.
+/// The output for a new handle, set to NULL.
 ///
 /// # Safety
 ///
 /// `pointer` is NULL or points to a pointer that may be written ("Outputs" in the header).
 pub(super) unsafe fn handle_out<'a, T>(pointer: *mut *mut T, name: &str) -> Result<&'a mut *mut T> {
-    // SAFETY: the caller's promise. The value there may be uninitialised, so it is written before a reference exists.
+    // SAFETY: the caller's promise. The value there may be uninitialised, so it is written before a
+    // reference exists.
     unsafe {
         if pointer.is_null() {
             return Err(null(name));
@@ -50,7 +51,7 @@ pub(super) unsafe fn handle_out<'a, T>(pointer: *mut *mut T, name: &str) -> Resu
     }
 }
 
-/// A string that has to be there.
+/// A required string.
 ///
 /// # Safety
 ///
@@ -60,7 +61,7 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a 
     unsafe { optional_text(pointer, name)? }.ok_or_else(|| null(name))
 }
 
-/// A string that may be left out with NULL.
+/// An optional string, which may be NULL.
 ///
 /// # Safety
 ///
@@ -76,7 +77,7 @@ pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Re
     text.to_str().map(Some).map_err(invalid)
 }
 
-/// Bytes that may be empty: `{NULL, 0}` is.
+/// Bytes, which may be empty (`{NULL, 0}`).
 ///
 /// # Safety
 ///
@@ -92,7 +93,7 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -
     }
 }
 
-/// Bytes that may be left out with `{NULL, 0}`.
+/// Optional bytes: `{NULL, 0}` is `None`.
 ///
 /// # Safety
 ///
@@ -103,7 +104,7 @@ pub(super) unsafe fn optional_bytes<'a>(pointer: *const c_void, len: usize, name
     Ok(Some(bytes).filter(|_| !pointer.is_null()))
 }
 
-/// Objects that may be none at all: `{NULL, 0}` is.
+/// An array, which may be empty (`{NULL, 0}`).
 ///
 /// # Safety
 ///
@@ -120,7 +121,7 @@ pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -
     }
 }
 
-/// Memory for an output of `len` bytes, which has to be there.
+/// Required memory for an output of `len` bytes.
 ///
 /// # Safety
 ///
@@ -135,7 +136,7 @@ pub(super) unsafe fn out_slice<'a>(pointer: *mut c_void, len: usize, name: &str)
     Ok(unsafe { slice::from_raw_parts_mut(pointer.cast(), len) })
 }
 
-/// No object is larger than this, so a larger length is a slip such as `(size_t)-1`.
+/// No object is larger than this, so a larger length is a mistake such as `(size_t)-1`.
 fn check_len(len: usize, name: &str) -> Result<()> {
     if isize::try_from(len).is_ok() {
         return Ok(());
@@ -144,7 +145,7 @@ fn check_len(len: usize, name: &str) -> Result<()> {
     Err(Error::new(Status::InvalidLength, message))
 }
 
-/// A number for the safe core, which checks its range; a negative one does not get that far.
+/// A number for the safe core, which checks its range; a negative one is refused here.
 pub(super) fn non_negative(what: &str, value: impl Into<i64>, allowed: RangeInclusive<u32>) -> Result<u32> {
     let value = value.into();
     u32::try_from(value).map_err(|_| {
@@ -158,7 +159,7 @@ pub(super) fn timeout(what: &str, value: i64) -> Result<Duration> {
     milliseconds(what, value, TIMEOUT_MAX)
 }
 
-/// A time for the safe core, which checks its range; a negative one does not get that far.
+/// A time for the safe core, which checks its range; a negative one is refused here.
 pub(super) fn milliseconds(what: &str, value: i64, max: Duration) -> Result<Duration> {
     u64::try_from(value).map(Duration::from_millis).map_err(|_| {
         let message = format!("the {what} is {value} ms, 1 to {} are allowed", max.as_millis());
@@ -166,7 +167,7 @@ pub(super) fn milliseconds(what: &str, value: i64, max: Duration) -> Result<Dura
     })
 }
 
-/// A string for C. A NUL inside ends it there.
+/// A string for C, truncated at a NUL inside.
 pub(super) fn c_text(text: &str) -> CString {
     let text = text.split('\0').next().unwrap_or_default();
     CString::new(text).unwrap_or_default()

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::sign::{self, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
 use crate::status::Status;
 
-/// Signature algorithm: the one that the key has. RSA keys have two; this is PSS.
+/// Signature algorithm: the one of the key; for RSA keys, which have two, PSS.
 pub const TCKMS_SIGN_DEFAULT: c_int = 0;
 /// Signature algorithm: ECDSA on P-256 with SHA-256.
 pub const TCKMS_SIGN_ECDSA_P256_SHA256: c_int = 1;
@@ -30,20 +30,20 @@ pub const TCKMS_SIGN_SM2_SM3: c_int = 5;
 pub const TCKMS_RSA_OAEP_SHA256: c_int = 1;
 /// RSA padding: OAEP with SHA-1, MGF1 with SHA-1 and an empty label.
 pub const TCKMS_RSA_OAEP_SHA1: c_int = 2;
-/// RSA padding: PKCS#1 v1.5. Only for peers that have nothing else. A program that lets a peer find
-/// out whether decryption failed, by its answer or by its time, lets the peer decrypt messages
+/// RSA padding: PKCS#1 v1.5. Only for peers that support nothing else. If a peer can find out
+/// whether decryption failed, from the program's reply or its timing, it can decrypt messages
 /// (Bleichenbacher's attack).
 pub const TCKMS_RSA_PKCS1_V1_5: c_int = 3;
 
-/// A signature under construction, of a message that comes in pieces.
+/// A streaming signer: it signs a message that is passed in several chunks.
 ///
-/// A signer is used by one thread at a time. It keeps the client's connections and callbacks; the
-/// client may be freed before it.
+/// A signer is used by one thread at a time. It keeps the client's connections and callbacks alive;
+/// the client may be freed before it.
 pub struct tckms_signer(Option<Signer>);
 
 /// Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
 ///
-/// A client fetches each key once and then keeps it, since a CMK's public key never changes.
+/// A client fetches each key once and caches it, because a CMK's public key never changes.
 ///
 /// @param client    The client.
 /// @param key_id    An asymmetric CMK.
@@ -91,13 +91,13 @@ pub unsafe extern "C" fn tckms_public_key_pem(
 
 /// Signs a message of any size with a key that never leaves KMS.
 ///
-/// The message is hashed here, and only its digest is sent. The signature is verified with the
-/// public key before it is returned: a wrong one is TCKMS_ERR_SIGNATURE_INVALID. The first call for
-/// a key also fetches its public key.
+/// The message is hashed locally, and only its digest is sent. The signature is verified with the
+/// public key before it is returned; if it is wrong, the call returns TCKMS_ERR_SIGNATURE_INVALID.
+/// The first call for a key also fetches its public key.
 ///
 /// @param client     The client.
 /// @param key_id     An asymmetric CMK that signs.
-/// @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+/// @param algorithm  A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
 /// @param msg        The message. It may be empty.
 /// @param len        Any number of bytes.
 /// @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA.
@@ -131,11 +131,11 @@ pub unsafe extern "C" fn tckms_sign(
     })
 }
 
-/// Signs a digest that the program computed, as tckms_sign() does a message.
+/// Signs a digest that the program computed; otherwise like tckms_sign().
 ///
 /// @param client     The client.
 /// @param key_id     An asymmetric CMK that signs.
-/// @param algorithm  A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+/// @param algorithm  A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
 /// @param digest     The digest. For SM2 it is the one of tckms_sm2_digest(), not the plain SM3 of
 ///                   the message.
 /// @param len        32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
@@ -167,17 +167,18 @@ pub unsafe extern "C" fn tckms_sign_digest(
     })
 }
 
-/// Checks a signature of a message here, with the public key: no request is sent once that is known.
+/// Verifies a signature of a message locally, with the public key: no request is sent once that is
+/// known.
 ///
 /// @param client         The client.
 /// @param key_id         An asymmetric CMK that signs.
-/// @param algorithm      A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+/// @param algorithm      A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
 /// @param msg            The message.
 /// @param len            Any number of bytes.
-/// @param signature      The signature. Those of ECDSA and SM2 may be DER, or r and s side by side.
+/// @param signature      The signature. For ECDSA and SM2, DER or r and s concatenated.
 /// @param signature_len  Its length in bytes.
 /// @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it
-///                       is not, or is not one at all; TCKMS_ERR_UNKNOWN_ALGORITHM,
+///                       is not valid or malformed; TCKMS_ERR_UNKNOWN_ALGORITHM,
 ///                       TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of tckms_public_key().
 ///
 /// Blocks until the total timeout at most.
@@ -206,11 +207,11 @@ pub unsafe extern "C" fn tckms_verify(
     })
 }
 
-/// Checks a signature of a digest, as tckms_verify() does that of a message.
+/// Verifies a signature of a digest; otherwise like tckms_verify().
 ///
 /// @param client         The client.
 /// @param key_id         An asymmetric CMK that signs.
-/// @param algorithm      A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+/// @param algorithm      A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
 /// @param digest         The digest, as for tckms_sign_digest().
 /// @param len            32 bytes; 48 for TCKMS_SIGN_ECDSA_P384_SHA384.
 /// @param signature      The signature, as for tckms_verify().
@@ -287,11 +288,11 @@ pub unsafe extern "C" fn tckms_sm2_digest(
     })
 }
 
-/// Begins the signature of a message that comes in pieces.
+/// Creates a signer for a message that is passed in several chunks.
 ///
 /// @param client               The client. It may be freed before the signer.
 /// @param key_id               An asymmetric CMK that signs. Copied.
-/// @param algorithm            A TCKMS_SIGN_ constant, or 0 for the one that the key has.
+/// @param algorithm            A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
 /// @param sm2_user_id_or_null  For SM2: the signer's id, or NULL for "1234567812345678". Ignored for
 ///                             other keys.
 /// @param sm2_user_id_len      At most 8191 bytes; 0 with NULL.
@@ -347,11 +348,11 @@ pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *co
     })
 }
 
-/// Signs all bytes added. Afterwards the signer can only be freed, also when this fails.
+/// Signs all bytes added. Afterwards the signer can only be freed, even if this fails.
 ///
 /// @param signer     The signer.
 /// @param signature  As for tckms_sign().
-/// @return           As for tckms_sign(), and TCKMS_ERR_INVALID_STATE the second time.
+/// @return           As for tckms_sign(); TCKMS_ERR_INVALID_STATE for a second call.
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -374,15 +375,16 @@ pub unsafe extern "C" fn tckms_signer_free(signer: *mut tckms_signer) {
     unsafe { handle::free(signer) };
 }
 
-/// Turns a signature of ECDSA or SM2 from DER into r and s side by side, as JWT and PKCS#11 want it.
+/// Converts a signature of ECDSA or SM2 from DER to r and s, concatenated, as JWT and PKCS#11 need
+/// it.
 ///
 /// @param signature  The signature in DER.
 /// @param len        Its length in bytes.
 /// @param raw_len    The length of r and s together: 64 for P-256 and SM2, 96 for P-384.
 /// @param raw        r and s, with leading zeros. Free it with tckms_buffer_free().
 /// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH for `raw_len`, or
-///                   TCKMS_ERR_SIGNATURE_INVALID when it is not DER of two numbers of at most that
-///                   length.
+///                   TCKMS_ERR_SIGNATURE_INVALID when it is not the DER of two numbers of at most
+///                   that length.
 ///
 /// Sends nothing.
 #[must_use]
@@ -400,9 +402,9 @@ pub unsafe extern "C" fn tckms_signature_to_raw(
     })
 }
 
-/// Turns r and s side by side into a signature in DER, the reverse of tckms_signature_to_raw().
+/// Converts r and s, concatenated, to a signature in DER, the reverse of tckms_signature_to_raw().
 ///
-/// @param raw        r and s, of half of the length each.
+/// @param raw        r and s, each half of the length.
 /// @param len        An even number of bytes, 2 to 132.
 /// @param signature  The signature in DER. Free it with tckms_buffer_free().
 /// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
@@ -422,8 +424,8 @@ pub unsafe extern "C" fn tckms_signature_from_raw(
     })
 }
 
-/// Encrypts a small secret under an RSA key here, with its public key: no request is sent once that
-/// is known.
+/// Encrypts a small secret under an RSA key locally, with its public key: no request is sent once
+/// that is known.
 ///
 /// @param client      The client.
 /// @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
@@ -460,14 +462,14 @@ pub unsafe extern "C" fn tckms_rsa_encrypt(
     })
 }
 
-/// Decrypts what was encrypted under an RSA key.
+/// Decrypts a ciphertext that was encrypted under an RSA key.
 ///
 /// Every failure to decrypt has the same status. Read the warning at TCKMS_RSA_PKCS1_V1_5 before you
 /// use that padding.
 ///
 /// @param client      The client.
 /// @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
-/// @param padding     The TCKMS_RSA_ constant that it was encrypted with.
+/// @param padding     The TCKMS_RSA_ constant of the encryption.
 /// @param ciphertext  The ciphertext.
 /// @param len         256 bytes.
 /// @param out         The plaintext, which may have no bytes. Free it with tckms_buffer_free(),
@@ -500,7 +502,7 @@ pub unsafe extern "C" fn tckms_rsa_decrypt(
     })
 }
 
-/// Decrypts what was encrypted under an SM2 key.
+/// Decrypts a ciphertext that was encrypted under an SM2 key.
 ///
 /// @param client      The client.
 /// @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_SM2.

@@ -1,6 +1,6 @@
-//! In a debug build the library watches over what the header demands of programs, and ends the process with a text on
-//! stderr when a program frees a handle while a call uses it, frees it twice, uses it afterwards, or changes it from two
-//! threads at once.
+//! In a debug build the library checks the header's rules for handles. It ends the process with a
+//! message on stderr when a //! program frees a handle while a call uses it, frees it twice, uses
+//! it afterwards, or changes it from two threads at once.
 
 pub(super) use checks::{enter, freed, leave, made, used};
 
@@ -15,7 +15,7 @@ mod checks {
     struct Handles {
         /// How many calls use each handle, with all threads together.
         uses: BTreeMap<usize, usize>,
-        /// Those whose memory was given back and not used for another handle since.
+        /// Handles that were freed and whose memory was not used for another handle since.
         freed: BTreeSet<usize>,
     }
 
@@ -143,8 +143,8 @@ mod tests {
 
     use super::*;
 
-    /// What the checks say of a program that does this, if anything. The numbers stand for addresses.
-    fn objection(program: impl FnOnce() + std::panic::UnwindSafe) -> Option<String> {
+    /// The error that the checks report for this program, if any. The numbers represent addresses.
+    fn misuse_of(program: impl FnOnce() + std::panic::UnwindSafe) -> Option<String> {
         let mark = enter();
         let panic = catch_unwind(program).err();
         leave(mark);
@@ -152,18 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_header_allows_is_not_objected_to() {
+    fn what_the_header_allows_is_not_reported() {
         let ordinary = || {
             made(0x10);
             used(0x10, false);
             used(0x10, true);
-            thread::spawn(|| objection(|| used(0x10 + 1, true))).join().unwrap();
+            thread::spawn(|| misuse_of(|| used(0x10 + 1, true))).join().unwrap();
             leave(0);
             freed(0x10);
             made(0x10);
             used(0x10, false);
         };
-        assert_eq!(objection(ordinary), None);
+        assert_eq!(misuse_of(ordinary), None);
     }
 
     #[test]
@@ -173,19 +173,19 @@ mod tests {
             freed(0x20);
             freed(0x20);
         };
-        assert_eq!(objection(twice).unwrap(), "a handle is freed twice");
+        assert_eq!(misuse_of(twice).unwrap(), "a handle is freed twice");
         let early = || {
             made(0x30);
             used(0x30, false);
             thread::spawn(|| freed(0x30)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         };
-        assert_eq!(objection(early).unwrap(), "a handle is freed while a call uses it");
+        assert_eq!(misuse_of(early).unwrap(), "a handle is freed while a call uses it");
         let late = || {
             made(0x40);
             freed(0x40);
             used(0x40, false);
         };
-        assert_eq!(objection(late).unwrap(), "a handle is used after it was freed");
+        assert_eq!(misuse_of(late).unwrap(), "a handle is used after it was freed");
     }
 
     #[test]
@@ -195,6 +195,6 @@ mod tests {
             used(0x50, false);
             thread::spawn(|| used(0x50, true)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         };
-        assert_eq!(objection(both).unwrap(), "a handle is changed while another thread uses it");
+        assert_eq!(misuse_of(both).unwrap(), "a handle is changed while another thread uses it");
     }
 }

@@ -1,4 +1,4 @@
-//! Memory that the library hands out.
+//! Buffers: memory that the library returns to the program.
 
 use std::ffi::c_void;
 use std::{ptr, slice};
@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::wipe;
 
-/// Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes it and
-/// gives it back.
+/// Bytes that a function returns. The library owns the memory; tckms_buffer_free() wipes and frees
+/// it.
 ///
-/// After the `len` bytes there is always one NUL byte that `len` does not count, so text can be
-/// printed. Do not change the members. A buffer may be moved and used by any thread, by one at a
-/// time if one of them frees it.
+/// The bytes are always followed by a NUL byte that `len` does not count, so text can be printed. Do
+/// not change the members. Any thread may use or move a buffer; no other thread may use it while one
+/// frees it.
 #[repr(C)]
 pub struct tckms_buffer {
     /// The first byte, or NULL when the buffer is empty.
@@ -24,7 +24,8 @@ pub struct tckms_buffer {
     pub len: usize,
 }
 
-/// Of `data`: a line of the cache. AES-GCM is up to a third slower when each of its stores is split between two.
+/// Of `data`: a line of the cache. AES-GCM is up to a third slower when each of its stores is split
+/// between two.
 const ALIGNMENT: usize = 64;
 
 impl tckms_buffer {
@@ -34,7 +35,8 @@ impl tckms_buffer {
     ///
     /// `pointer` is NULL or points to a buffer that may be written ("Outputs" in the header).
     pub(super) unsafe fn out<'a>(pointer: *mut Self, name: &str) -> Result<&'a mut Self> {
-        // SAFETY: the caller's promise. The members may be uninitialised, so they are written before a reference exists.
+        // SAFETY: the caller's promise. The members may be uninitialised, so they are written
+        // before a reference exists.
         unsafe {
             if pointer.is_null() {
                 return Err(null(name));
@@ -51,13 +53,14 @@ impl tckms_buffer {
         Ok(())
     }
 
-    /// Fills an empty buffer with the `len` bytes that `write` writes. When it fails, they are wiped and given back.
+    /// Fills an empty buffer with the `len` bytes that `write` writes. If it fails, they are wiped
+    /// and freed.
     pub(super) fn fill_with(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<()> {
         write(self.allocate(len)?).inspect_err(|_| self.clear())
     }
 
-    /// A block of zeros, so that whoever fills it can be given a slice. For large blocks the kernel's own zeros are used,
-    /// which cost nothing beyond being mapped.
+    /// A block of zeros, so that a slice of it is valid. Large blocks are the kernel's zero pages,
+    /// which cost nothing beyond mapping them.
     fn allocate<'a>(&mut self, len: usize) -> Result<&'a mut [u8]> {
         self.clear();
         let out_of_memory = || Error::new(Status::OutOfMemory, format!("no memory for a result of {len} bytes"));
@@ -69,8 +72,9 @@ impl tckms_buffer {
         }
         prefer_large_pages(block, size);
         let skipped = ALIGNMENT - block.addr() % ALIGNMENT;
-        // SAFETY: the block has ALIGNMENT bytes, of which 1 to ALIGNMENT are skipped, then `len` initialised bytes and one
-        // more. Nobody else knows it before this call returns to C or `clear` gives it back.
+        // SAFETY: the block has ALIGNMENT bytes, of which 1 to ALIGNMENT are skipped, then `len`
+        // initialised bytes and one more. Nothing else refers to it before this call returns to C
+        // or `clear` frees it.
         unsafe {
             self.data = block.add(skipped);
             self.data.sub(1).write(skipped as u8);
@@ -82,8 +86,8 @@ impl tckms_buffer {
     /// Wipes and frees the block, if there is one.
     pub(super) fn clear(&mut self) {
         if !self.data.is_null() {
-            // SAFETY: the block came from `allocate`, with `len` bytes and one more, and before them how far it begins
-            // before that.
+            // SAFETY: the block came from `allocate`, with `len` bytes and one more; the byte
+            // before them is the offset of the block's start.
             unsafe {
                 wipe::wipe(self.data, self.len + 1);
                 let skipped = usize::from(self.data.sub(1).read());
@@ -95,14 +99,15 @@ impl tckms_buffer {
     }
 }
 
-/// Asks for pages of 2 MiB within a large block: mapping it in small ones takes longer than encrypting into it.
+/// Requests pages of 2 MiB within a large block: mapping small ones takes longer than encrypting
+/// into them.
 #[cfg(target_os = "linux")]
 fn prefer_large_pages(block: *mut u8, size: usize) {
     const LARGE_PAGE: usize = 2 << 20;
     let start = block.addr().next_multiple_of(LARGE_PAGE);
     let end = (block.addr() + size) / LARGE_PAGE * LARGE_PAGE;
     if end.saturating_sub(start) >= 2 * LARGE_PAGE {
-        // SAFETY: the range is within the block. The advice changes nothing but speed, and may be refused.
+        // SAFETY: the range is within the block. The advice only affects speed, and may be refused.
         unsafe { libc::madvise(block.add(start - block.addr()).cast(), end - start, libc::MADV_HUGEPAGE) };
     }
 }
@@ -110,7 +115,7 @@ fn prefer_large_pages(block: *mut u8, size: usize) {
 #[cfg(not(target_os = "linux"))]
 fn prefer_large_pages(_: *mut u8, _: usize) {}
 
-/// Wipes and frees what a buffer holds, and sets it to empty.
+/// Wipes and frees the memory of a buffer, and sets the buffer to empty.
 ///
 /// @param buffer  NULL or a buffer that a function of this library filled or that is empty; both are
 ///                harmless.
@@ -124,7 +129,7 @@ pub unsafe extern "C" fn tckms_buffer_free(buffer: *mut tckms_buffer) {
     });
 }
 
-/// Overwrites memory with zeros in a way that no compiler leaves out.
+/// Overwrites memory with zeros in a way that compilers do not optimise away.
 ///
 /// @param memory  The first byte; NULL is harmless.
 /// @param len     The number of bytes.

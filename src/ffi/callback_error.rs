@@ -1,4 +1,4 @@
-//! What a callback says about its failure.
+//! The reason that a callback gives for its failure.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sanitize::sanitized;
 use crate::status::Status;
 
-/// As much of a text as goes into an error.
+/// The maximum length of the text in an error.
 const TEXT_MAX: usize = 512;
 
 thread_local! {
@@ -17,14 +17,14 @@ thread_local! {
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Leaves a text about the failure of a callback of tckms_custom_key, for the message of the error
-/// that the caller gets.
+/// Sets the reason why a callback of tckms_custom_key fails. It becomes a part of the message of the
+/// call's error.
 ///
-/// @param text  Why the callback fails, in a few words: the first 512 bytes are used. No secret.
+/// @param text  The reason, in a few words: the first 512 bytes are used. Do not include a secret.
 ///              Copied.
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
 ///
-/// It counts for the callback that runs on this thread, when that returns anything but 0.
+/// It applies to the callback that runs on this thread, if that returns a value other than 0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_callback_set_error_text(text: *const c_char) -> Status {
@@ -36,8 +36,8 @@ pub unsafe extern "C" fn tckms_callback_set_error_text(text: *const c_char) -> S
     })
 }
 
-/// Runs a callback that returns 0 or a status, and makes an error of anything but 0. `name` is what the error calls it,
-/// `otherwise` the status for a number that is none.
+/// Runs a callback that returns 0 or a status, and turns any other result than 0 into an error.
+/// `name` is its name in the error, `otherwise` the status for a number that is not a status.
 pub(super) fn call(name: &str, otherwise: Status, callback: impl FnOnce() -> c_int) -> Result<()> {
     let outer = TEXT.take();
     let number = callback();

@@ -14,11 +14,11 @@ use crate::status::Status;
 
 /// A client of the key service.
 ///
-/// It never changes, and any number of threads may call with it at once. Making one opens no
-/// connection and starts no thread; the first call does both.
+/// It never changes, and any number of threads may use it at once. Creating one opens no connection
+/// and starts no thread; the first call does both.
 pub struct tckms_client(pub(super) Client);
 
-/// Makes a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
+/// Creates a client. Trusted certificates are loaded now, so a process may chroot() afterwards.
 ///
 /// @param config  The configuration, with a region and credentials. Copied.
 /// @param out     The client, owned by the caller, who frees it with tckms_client_free(). NULL on
@@ -37,21 +37,20 @@ pub unsafe extern "C" fn tckms_client_new(config: *const tckms_config, out: *mut
     })
 }
 
-/// Makes a client from the environment.
+/// Creates a client from the environment.
 ///
 /// Credentials are those of tckms_config_set_default_credentials(). TENCENTCLOUD_REGION is required.
-/// TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set,
-/// each as by the setter of its name; TCKMS_INSECURE_HTTP_ALLOWED=1 is
-/// tckms_config_set_insecure_http_allowed(). A variable that is empty counts as not set.
+/// TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY, if set, have the effect of the
+/// setters with their names; TCKMS_INSECURE_HTTP_ALLOWED=1 has that of
+/// tckms_config_set_insecure_http_allowed(). An empty variable counts as not set.
 ///
-/// In a program that runs with privileges which its caller does not have (setuid, setgid, file
-/// capabilities) every variable counts as not set, HOME included: this function fails, and its error
-/// says so.
+/// In a program that runs with more privileges than its caller (setuid, setgid, file capabilities)
+/// every variable counts as not set, including HOME: this function fails, and its error says so.
 ///
 /// @param out  The client, owned by the caller, who frees it with tckms_client_free(). NULL on
 ///             failure.
-/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, what tckms_client_new()
-///             or what the setter of a value returns.
+/// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_REGION, or a status of
+///             tckms_client_new() or of a setter.
 ///
 /// Threads: while no thread changes the environment.
 #[must_use]
@@ -64,14 +63,14 @@ pub unsafe extern "C" fn tckms_client_new_from_env(out: *mut *mut tckms_client) 
     })
 }
 
-/// Makes a client with other timeouts or retries that shares connections, credentials and all else
-/// with another one.
+/// Creates a client with other timeouts or retries that shares connections, credentials and
+/// everything else with another one.
 ///
-/// It is cheap enough for one call: this is how a call gets a deadline of its own.
+/// It is cheap enough for a single call: use it to give a call its own deadline.
 ///
 /// @param client  The client to share with. It may be freed before the new one.
-/// @param config  What is different: try timeout, total timeout, max attempts, retry of unsafe
-///                actions. Copied.
+/// @param config  The settings that differ: try timeout, total timeout, max attempts, retry of
+///                unsafe actions. Copied.
 /// @param out     The new client, owned by the caller, who frees it with tckms_client_free(). NULL
 ///                on failure.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_DERIVABLE when `config` sets
@@ -91,8 +90,8 @@ pub unsafe extern "C" fn tckms_client_derive(
     })
 }
 
-/// Makes a client whose calls have another total timeout, and that shares everything with another
-/// client: a call with a deadline of its own.
+/// Creates a client whose calls have another total timeout, and that shares everything with another
+/// client. Use it to give a call its own deadline.
 ///
 /// @param client      The client to share with. It may be freed before the new one.
 /// @param timeout_ms  1 to 3600000 milliseconds, for each call with all its attempts and waits.
@@ -115,19 +114,19 @@ pub unsafe extern "C" fn tckms_client_derive_timeout_ms(
     })
 }
 
-/// Cancels the calls of a client: those that are running return TCKMS_ERR_CANCELED at once, whatever
-/// they wait for, and all later ones return it without sending anything. It cannot be undone.
+/// Cancels the calls of a client: running calls return TCKMS_ERR_CANCELED at once, whatever they
+/// wait for, and all later ones return it without sending anything. This cannot be undone.
 ///
 /// Cancel a client that was made for this purpose with tckms_client_derive() or
-/// tckms_client_derive_timeout_ms(): the client that it was derived from is not affected.
-/// Clients that were derived from the canceled one are canceled as well, and so are keyrings
-/// and streams when they ask a CMK that was added with it.
+/// tckms_client_derive_timeout_ms(): the client that it was derived from is not affected. Clients
+/// that were derived from the canceled one are canceled as well, and so are requests of keyrings and
+/// streams to a CMK that was added with it.
 ///
-/// @param client  The client. It still has to be freed, after its calls have returned.
+/// @param client  The client. Free it after its calls have returned.
 /// @return        TCKMS_OK or TCKMS_ERR_NULL_POINTER.
 ///
-/// A canceled call may have been carried out by the service. A credentials callback or a custom
-/// key's callback that is running is not interrupted: the call returns after it.
+/// The service may have executed a canceled call. A running credentials callback or custom key's
+/// callback is not interrupted: the call returns after it.
 /// Threads: from any thread, while other threads are inside calls with the client. Not from a signal
 /// handler.
 #[must_use]
@@ -144,27 +143,25 @@ pub unsafe extern "C" fn tckms_client_cancel(client: *const tckms_client) -> Sta
 /// share them is freed.
 ///
 /// @param client  NULL, which is harmless, or a client of this library.
-///
-/// Also in a forked child.
+/// It may be called in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {
     // SAFETY: "Handles" in the header.
     unsafe { handle::free(client) };
 }
 
-/// Encrypts a small secret under a CMK. The service does it; for more than 4096 bytes use
+/// Encrypts a small secret under a CMK. The service encrypts; for more than 4096 bytes use
 /// tckms_seal().
 ///
 /// @param client            The client.
-/// @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters. Sent as it is:
-///                          the form is wider than that of the service's key ids, and than that of
-///                          keyrings; see CONVENTIONS.
+/// @param key_id            The CMK: 1 to 128 letters, digits and -_/:. characters. Sent unchanged;
+///                          keyrings accept fewer forms, see CONVENTIONS.
 /// @param buf               The plaintext.
 /// @param len               1 to 4096 bytes.
 /// @param ctx_json_or_null  NULL, or the encryption context: a JSON object whose values are strings,
 ///                          at most 1024 characters. It is sent exactly as given, and
-///                          tckms_decrypt() has to be given the same text. It is not secret.
-/// @param out               The CiphertextBlob: opaque text, to be kept as it is. Free it with
+///                          tckms_decrypt() needs the same text. It is not secret.
+/// @param out               The CiphertextBlob: opaque text; store it unchanged. Free it with
 ///                          tckms_buffer_free().
 /// @return                  TCKMS_OK or any status; see the chapter on errors.
 ///
@@ -198,15 +195,14 @@ pub unsafe extern "C" fn tckms_encrypt(
 /// Decrypts a CiphertextBlob of tckms_encrypt(), tckms_reencrypt() or tckms_generate_data_key().
 ///
 /// @param client            The client.
-/// @param key_id_or_null    The CMK that the caller expects, or NULL for any. A reply about another
-///                          CMK gives TCKMS_ERR_KEY_MISMATCH and no plaintext.
+/// @param key_id_or_null    The CMK that the caller expects, or NULL for any. If the reply is about
+///                          another CMK, the call returns TCKMS_ERR_KEY_MISMATCH and no plaintext.
 /// @param blob              The CiphertextBlob, exactly as it was returned.
 /// @param len               1 to 65536 characters.
-/// @param ctx_json_or_null  The text that was given at encryption, or NULL if none was.
+/// @param ctx_json_or_null  The context that was used to encrypt, or NULL if none was.
 /// @param out               The plaintext. Free it with tckms_buffer_free(), which wipes it.
 /// @return                  TCKMS_OK or any status; see the chapter on errors.
-///                          TCKMS_ERR_INVALID_CIPHERTEXT also means that the context is not the
-///                          right one.
+///                          TCKMS_ERR_INVALID_CIPHERTEXT may also mean that the context is wrong.
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -278,16 +274,16 @@ pub unsafe extern "C" fn tckms_reencrypt(
     })
 }
 
-/// Makes a data key: random bytes, in clear and wrapped by a CMK.
+/// Generates a data key: random bytes, in clear and wrapped by a CMK.
 ///
 /// @param client            The client.
 /// @param key_id            The CMK.
 /// @param key_len           1 to 1024 bytes.
 /// @param ctx_json_or_null  The encryption context, as for tckms_encrypt(), or NULL.
 /// @param plaintext         The key in clear. Free it with tckms_buffer_free(), which wipes it.
-/// @param ciphertext        The key as a CiphertextBlob, to be kept beside the data and given to
-///                          tckms_decrypt(). Free it with tckms_buffer_free(). Another buffer than
-///                          `plaintext`.
+/// @param ciphertext        The key as a CiphertextBlob: store it with the data, and pass it to
+///                          tckms_decrypt(). Free it with tckms_buffer_free(). Must not be the same
+///                          buffer as `plaintext`.
 /// @return                  TCKMS_OK or any status; see the chapter on errors.
 ///
 /// Blocks until the total timeout at most.
@@ -350,8 +346,8 @@ pub unsafe extern "C" fn tckms_generate_random(client: *const tckms_client, buf:
 ///                              Free it with tckms_buffer_free(), which wipes it.
 /// @return                      TCKMS_OK or any status; see the chapter on errors.
 ///
-/// An action that creates something, such as CreateKey, is not sent again once it may have been
-/// carried out, unless tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total
+/// An action that creates something, such as CreateKey, is not sent again if it may have been
+/// executed, unless tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total
 /// timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]

@@ -12,17 +12,16 @@ use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::status::Status;
 
-/// What a client is made from.
+/// The settings of clients.
 ///
 /// A configuration may be changed by one thread at a time. It can be freed as soon as the client is
-/// made, and one configuration can make many clients.
+/// created, and can be used for many clients.
 pub struct tckms_config(pub(super) Config);
 
-/// Makes an empty configuration. Region and credentials have to be set before a client can be made
-/// from it.
+/// Creates an empty configuration. Set region and credentials before you create a client from it.
 ///
 /// @return  The configuration, owned by the caller, who frees it with tckms_config_free(). NULL when
-///          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
+///          there is no memory; every function accepts that and returns TCKMS_ERR_NULL_POINTER.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_config_new() -> *mut tckms_config {
     guard_infallible(ptr::null_mut(), || handle::publish_or_null(tckms_config(Config::new())))
@@ -50,13 +49,13 @@ pub unsafe extern "C" fn tckms_config_set_region(config: *mut tckms_config, regi
     guard(|| unsafe { set_text(config, region, "region", Config::set_region) })
 }
 
-/// Sets the service's address. Default "https://kms.tencentcloudapi.com", the mainland site.
+/// Sets the service's endpoint. Default "https://kms.tencentcloudapi.com", the mainland site.
 ///
 /// @param config  The configuration.
 /// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
-///                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
-///                for http to anything but loopback.
+///                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() returns TCKMS_ERR_INSECURE_ENDPOINT
+///                for http to a host that is not loopback.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
@@ -69,10 +68,10 @@ pub const TCKMS_SITE_MAINLAND: c_int = 0;
 /// Site: tencentcloud.com, the international one.
 pub const TCKMS_SITE_INTERNATIONAL: c_int = 1;
 
-/// Chooses the site of Tencent Cloud, and with it the addresses of KMS and STS.
+/// Selects the site of Tencent Cloud, and thereby the endpoints of KMS and STS.
 ///
-/// tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() go before the site, in whichever
-/// order they are called.
+/// tckms_config_set_endpoint() and tckms_config_set_sts_endpoint() take precedence over the site, in
+/// either order of the calls.
 ///
 /// @param config  The configuration.
 /// @param site    TCKMS_SITE_MAINLAND (default) or TCKMS_SITE_INTERNATIONAL.
@@ -107,12 +106,12 @@ pub unsafe extern "C" fn tckms_config_set_insecure_http_allowed(config: *mut tck
     })
 }
 
-/// Sets a fixed identity.
+/// Sets fixed credentials.
 ///
 /// @param config         The configuration.
 /// @param secret_id      1 to 1024 printable ASCII characters without blanks. Copied.
 /// @param secret_key     The same. Copied into memory that is wiped.
-/// @param token_or_null  NULL, or the session token of a temporary identity: 1 to 4096 such
+/// @param token_or_null  NULL, or the session token of temporary credentials: 1 to 4096 such
 ///                       characters. Copied into memory that is wiped.
 /// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                       TCKMS_ERR_MALFORMED_CREDENTIALS.
@@ -144,7 +143,7 @@ pub unsafe extern "C" fn tckms_config_set_credentials(
 /// @param config  The configuration.
 /// @param path    A file of certificates in PEM form. Copied.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8. tckms_client_new()
-///                says TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or holds no
+///                returns TCKMS_ERR_INVALID_CA_BUNDLE when the file cannot be read or has no
 ///                certificate.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -163,7 +162,7 @@ pub unsafe extern "C" fn tckms_config_set_ca_file(config: *mut tckms_config, pat
 /// @param pem     Certificates in PEM form. Copied.
 /// @param len     At most 16777216 bytes.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH. tckms_client_new()
-///                says TCKMS_ERR_INVALID_CA_BUNDLE when there is no certificate in it.
+///                returns TCKMS_ERR_INVALID_CA_BUNDLE when it has no certificate.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem: *const c_void, len: usize) -> Status {
@@ -174,12 +173,12 @@ pub unsafe extern "C" fn tckms_config_set_ca_pem(config: *mut tckms_config, pem:
     })
 }
 
-/// Sends everything through an HTTP proxy, which is asked for a tunnel (CONNECT), also to an
-/// endpoint with plain http. Without this call none is used, whatever the environment says.
+/// Sends everything through a tunnel (CONNECT) of an HTTP proxy, also to an endpoint with plain
+/// http. By default no proxy is used, whatever the environment says.
 ///
-/// A call whose tunnel the proxy refuses ends after one attempt with TCKMS_ERR_PROXY_REFUSED and the
-/// proxy's HTTP status, so that a wrong password is not sent again. The certificate of an "https"
-/// proxy is checked as that of the service is.
+/// If the proxy refuses the tunnel, the call ends after one attempt with TCKMS_ERR_PROXY_REFUSED and
+/// the proxy's HTTP status, so a wrong password is not sent again. The certificate of an "https"
+/// proxy is checked like that of the service.
 ///
 /// @param config  The configuration.
 /// @param url     "http://[user:password@]host[:port]", or the same with "https". Copied.
@@ -206,11 +205,10 @@ pub unsafe extern "C" fn tckms_config_set_connect_timeout_ms(config: *mut tckms_
     })
 }
 
-/// Limits how many connections there are at the same time. Default 32.
+/// Limits the number of connections at the same time. Default 32.
 ///
-/// A call beyond that waits, within its timeouts, until a connection is free. Calls get one in the
-/// order in which they came. Each process has its own connections, so a forked child has this many
-/// more.
+/// A call beyond that waits, within its timeouts, until a connection is free. Calls get one in order
+/// of arrival. Each process has its own connections, so a forked child may open as many again.
 ///
 /// @param config       The configuration.
 /// @param connections  1 to 1024.
@@ -225,8 +223,8 @@ pub unsafe extern "C" fn tckms_config_set_max_connections(config: *mut tckms_con
     })
 }
 
-/// Limits how many idle connections are kept for the idle timeout. Those beyond that, which a peak
-/// of calls needed, are closed after 5 seconds. Default 8.
+/// Limits the number of idle connections that are kept for the idle timeout. Further idle
+/// connections are closed after 5 seconds. Default 8.
 ///
 /// @param config       The configuration.
 /// @param connections  0 to 1024.
@@ -287,8 +285,8 @@ pub unsafe extern "C" fn tckms_config_set_total_timeout_ms(config: *mut tckms_co
     })
 }
 
-/// Limits how often a request is sent, the first time included. Default 4; 1 means no retry. A
-/// request that is sent again because the clock or the token was put right is not counted.
+/// Limits how many times a request is sent, including the first. Default 4; 1 means no retry. A
+/// request that is sent again after a correction of the clock or the token is not counted.
 ///
 /// @param config    The configuration.
 /// @param attempts  1 to 20.
@@ -303,8 +301,8 @@ pub unsafe extern "C" fn tckms_config_set_max_attempts(config: *mut tckms_config
     })
 }
 
-/// Lets tckms_call() repeat actions that create something even when the first request may have been
-/// carried out.
+/// Allows tckms_call() to retry actions that create something even if the first request may have
+/// been executed.
 ///
 /// @param config   The configuration.
 /// @param allowed  0 (default): such a call fails instead. Anything else: it is sent again.
@@ -319,7 +317,7 @@ pub unsafe extern "C" fn tckms_config_set_retry_unsafe_actions(config: *mut tckm
     })
 }
 
-/// Keeps a client and all that are derived from it under a rate of requests, retries included.
+/// Limits the rate of requests of a client and all clients derived from it, including retries.
 ///
 /// @param config      The configuration.
 /// @param per_second  Requests per second on average, up to 1000000; 0 (default): no limit.
@@ -327,8 +325,8 @@ pub unsafe extern "C" fn tckms_config_set_retry_unsafe_actions(config: *mut tckm
 ///                    `per_second` is 0.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// Clients made from one configuration share the limit. A call waits for its turn; when that would
-/// exceed its total timeout it returns TCKMS_ERR_TIMED_OUT at once.
+/// Clients made from one configuration share the limit. A call waits until the limit allows it; if
+/// that would exceed its total timeout, it returns TCKMS_ERR_TIMED_OUT at once.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_rate_limit(
@@ -345,8 +343,7 @@ pub unsafe extern "C" fn tckms_config_set_rate_limit(
     })
 }
 
-/// Adds the program's name to the one that requests carry in X-TC-RequestClient, after
-/// "TCKMS_<version>; ".
+/// Adds the program's name to the header X-TC-RequestClient of requests, after "TCKMS_<version>; ".
 ///
 /// @param config  The configuration.
 /// @param suffix  1 to 128 letters, digits, blanks and -_,;. characters. Copied.
@@ -375,7 +372,7 @@ pub unsafe extern "C" fn tckms_config_set_language(config: *mut tckms_config, la
     guard(|| unsafe { set_text(config, language, "language", Config::set_language) })
 }
 
-/// Hands one text to a setter of the safe core.
+/// Passes one text to a setter of the safe core.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! Where credentials come from, beside the fixed ones of tckms_config_set_credentials().
+//! The setters of credentials providers; fixed credentials are in [`super::config`].
 
 use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::providers::{DURATION_MAX, Role, SuppliedCredentials};
 use crate::status::Status;
 
-/// Where a credentials callback puts what it supplies, with tckms_credentials_set(). It lives only
+/// The output of a credentials callback, filled with tckms_credentials_set(). It is valid only
 /// during the callback.
 pub struct tckms_credentials(Option<SuppliedCredentials>);
 
@@ -24,37 +24,37 @@ pub struct tckms_credentials(Option<SuppliedCredentials>);
 ///
 /// @param userdata  The pointer given to tckms_config_set_credentials_callback().
 /// @param out       To be filled with tckms_credentials_set().
-/// @return          0 when it filled `out`. Otherwise a status of this library, which the caller of
-///                  the library gets: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as
+/// @return          0 when it filled `out`. Otherwise a status of this library, which becomes the
+///                  status of the call: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as
 ///                  retryable. Any other number becomes TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, which
 ///                  does not.
 ///
-/// It runs on the thread whose call finds that new credentials are due, or that the service refuses
-/// those that it has (after a rotation), and on one thread at a time for each client made with
-/// tckms_client_new(). It may take its time: others go on with credentials that are still good. When
-/// it fails, it is not called again for half a second, and calls return its status meanwhile. It may
-/// call the library, but not with a client that waits for it. It must return: no longjmp() and no
-/// C++ exception may leave it.
+/// It runs on the thread of a call that finds that new credentials are due, or whose credentials the
+/// service refuses (after a rotation), and on one thread at a time for each client made with
+/// tckms_client_new(). It may block: other threads continue with credentials that are still valid.
+/// When it fails, it is not called again for half a second, and calls return its status until then.
+/// It may call the library, but not with a client that waits for it. It must return: do not leave it
+/// by longjmp() or a C++ exception.
 pub type tckms_credentials_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, out: *mut tckms_credentials) -> c_int>;
 
-/// Looks for credentials where the official SDKs do, in their order: the environment, the profile
-/// file, the role of the CVM instance, the role of the TKE pod.
+/// Uses the default chain of the official SDKs, in this order: the environment, the profile file,
+/// the role of the CVM instance, the role of the TKE pod.
 ///
 /// Environment variables are read now (see tckms_config_set_env_credentials(),
 /// ..._set_default_profile_credentials() and ..._set_tke_env_credentials()), files by
-/// tckms_client_new(), and the network is used by the first call that finds nothing else. A place
-/// that had credentials is asked for all later ones. When none has any, the call's error names each
-/// with its reason.
+/// tckms_client_new(), and the network is used by the first call that finds no other credentials.
+/// The first provider that has credentials is used from then on. If none has any, the call's error
+/// names each with its reason.
 ///
-/// In a program that runs with privileges which its caller does not have (setuid, setgid, file
-/// capabilities) every variable counts as not set, for this and all functions that read the
-/// environment, and no home directory is looked at.
+/// In a program that runs with more privileges than its caller (setuid, setgid, file capabilities)
+/// every variable counts as not set, for this and all functions that read the environment, and the
+/// home directory is not used.
 ///
-/// @param config  The configuration. What was set before is replaced.
+/// @param config  The configuration. Replaces the credentials set before.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_MALFORMED_CREDENTIALS,
 ///                TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or TCKMS_ERR_INVALID_UTF8 when a
-///                variable is there and malformed.
+///                variable is set but malformed.
 ///
 /// Threads: while no thread changes the environment.
 #[must_use]
@@ -64,10 +64,10 @@ pub unsafe extern "C" fn tckms_config_set_default_credentials(config: *mut tckms
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_default_credentials())
 }
 
-/// Takes credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
-/// TENCENTCLOUD_SESSION_TOKEN, else TENCENTCLOUD_TOKEN, now.
+/// Reads credentials from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
+/// TENCENTCLOUD_SESSION_TOKEN, else TENCENTCLOUD_TOKEN, during this call.
 ///
-/// @param config  The configuration. What was set before is replaced.
+/// @param config  The configuration. Replaces the credentials set before.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
 ///                two is not set or empty, TCKMS_ERR_MALFORMED_CREDENTIALS or
 ///                TCKMS_ERR_INVALID_UTF8.
@@ -80,15 +80,15 @@ pub unsafe extern "C" fn tckms_config_set_env_credentials(config: *mut tckms_con
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_env_credentials())
 }
 
-/// Takes credentials from a file as the official SDKs have it: INI, with secret_id, secret_key and
+/// Uses credentials from a profile file of the official SDKs: INI, with secret_id, secret_key and
 /// possibly token.
 ///
-/// @param config           The configuration. What was set before is replaced.
+/// @param config           The configuration. Replaces the credentials set before.
 /// @param path             The file: a regular one of at most 64 KiB. Copied. tckms_client_new()
 ///                         reads it.
 /// @param profile_or_null  The section; NULL for "default". Copied.
 /// @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_UTF8.
-///                         tckms_client_new() says TCKMS_ERR_NO_CREDENTIALS when there is no such
+///                         tckms_client_new() returns TCKMS_ERR_NO_CREDENTIALS when there is no such
 ///                         file, and TCKMS_ERR_INVALID_CREDENTIALS_FILE when it cannot be used.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -107,10 +107,10 @@ pub unsafe extern "C" fn tckms_config_set_profile_credentials(
     })
 }
 
-/// The same with the file that TENCENTCLOUD_CREDENTIALS_FILE names now, else
-/// ~/.tencentcloud/credentials, else /etc/tencentcloud/credentials.
+/// Uses credentials from the default profile file: the one that TENCENTCLOUD_CREDENTIALS_FILE names
+/// during this call, else ~/.tencentcloud/credentials, else /etc/tencentcloud/credentials.
 ///
-/// @param config           The configuration. What was set before is replaced.
+/// @param config           The configuration. Replaces the credentials set before.
 /// @param profile_or_null  The section; NULL for "default". Copied.
 /// @return                 As for tckms_config_set_profile_credentials().
 ///
@@ -125,10 +125,10 @@ pub unsafe extern "C" fn tckms_config_set_default_profile_credentials(
     guard(|| unsafe { set_profile(config, profile_or_null, Config::set_default_profile_credentials) })
 }
 
-/// Takes credentials from a file of tccli, Tencent's command line: keys, a login with an expiry, a
-/// role to assume, or the role of the CVM instance.
+/// Uses credentials from a file of tccli, Tencent's command-line tool: keys, a login with an expiry,
+/// a role to assume, or the role of the CVM instance.
 ///
-/// @param config  The configuration. What was set before is replaced.
+/// @param config  The configuration. Replaces the credentials set before.
 /// @param path    The file: a regular one of at most 64 KiB. Copied. tckms_client_new() reads it,
 ///                and so does each renewal.
 /// @return        As for tckms_config_set_profile_credentials().
@@ -143,13 +143,13 @@ pub unsafe extern "C" fn tckms_config_set_tccli_credentials(config: *mut tckms_c
     })
 }
 
-/// The same with ~/.tccli/<profile>.credential.
+/// Uses credentials from the default file of tccli, ~/.tccli/<profile>.credential.
 ///
-/// @param config           The configuration. What was set before is replaced.
+/// @param config           The configuration. Replaces the credentials set before.
 /// @param profile_or_null  The profile; NULL for that of TCCLI_PROFILE, else "default". Copied.
 /// @return                 As for tckms_config_set_profile_credentials(), and
-///                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when the profile's name has a '/' in
-///                         it or the user has no home.
+///                         TCKMS_ERR_INVALID_CREDENTIALS_FILE when the profile's name contains a '/'
+///                         or the user has no home directory.
 ///
 /// Threads: while no thread changes the environment.
 #[must_use]
@@ -162,14 +162,15 @@ pub unsafe extern "C" fn tckms_config_set_default_tccli_credentials(
     guard(|| unsafe { set_profile(config, profile_or_null, Config::set_default_tccli_credentials) })
 }
 
-/// Takes the role that is bound to this CVM instance, from the instance's metadata service.
+/// Uses the role that is bound to this CVM instance, from the instance's metadata service.
 ///
-/// The service is asked without a proxy, for 2 seconds at most; TCKMS_ERR_METADATA_UNAVAILABLE of a
-/// call says that it did not answer, as on a machine that is no CVM.
+/// Requests to the service use no proxy and take at most 2 seconds. A call returns
+/// TCKMS_ERR_METADATA_UNAVAILABLE if the service does not reply, as on a machine that is not a CVM
+/// instance.
 ///
-/// @param config        The configuration. What was set before is replaced.
-/// @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for whichever is
-///                      bound. Copied.
+/// @param config        The configuration. Replaces the credentials set before.
+/// @param role_or_null  The role's name, 1 to 128 letters, digits and -_+=,.@; NULL for the one that
+///                      is bound. Copied.
 /// @return              TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                      TCKMS_ERR_INVALID_ROLE.
 #[must_use]
@@ -185,14 +186,14 @@ pub unsafe extern "C" fn tckms_config_set_cvm_role_credentials(
     })
 }
 
-/// Takes a role with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
+/// Uses a role that is assumed with an OIDC token from a file, by AssumeRoleWithWebIdentity of STS.
 ///
-/// @param config                The configuration. What was set before is replaced.
+/// @param config                The configuration. Replaces the credentials set before.
 /// @param provider_id           The identity provider's id in CAM. Copied.
 /// @param token_file            The file with the token. Copied. Read for each renewal.
 /// @param role_arn              The role: "qcs::cam::uin/<uin>:roleName/<name>" or ":role/<id>".
 ///                              Copied.
-/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+/// @param session_name_or_null  2 to 128 letters, digits and _+=,.@-; NULL for a generated one.
 ///                              Copied.
 /// @param duration_seconds      Lifetime of the session, up to 43200; 0 for 7200.
 /// @return                      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
@@ -225,10 +226,10 @@ pub unsafe extern "C" fn tckms_config_set_oidc_credentials(
     })
 }
 
-/// The same for the pod this process runs in, from what TKE puts into its environment:
+/// Uses the role of the TKE pod in which this process runs, from the variables that TKE sets:
 /// TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN and TKE_REGION.
 ///
-/// @param config  The configuration. What was set before is replaced.
+/// @param config  The configuration. Replaces the credentials set before.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_NO_CREDENTIALS when one of the first
 ///                three is not set or empty, TCKMS_ERR_INVALID_ROLE, TCKMS_ERR_INVALID_REGION or
 ///                TCKMS_ERR_INVALID_UTF8.
@@ -241,32 +242,33 @@ pub unsafe extern "C" fn tckms_config_set_tke_env_credentials(config: *mut tckms
     guard(|| unsafe { handle_mut(config, "config")? }.0.set_tke_env_credentials())
 }
 
-/// A role to assume, for tckms_config_set_assume_role_credentials(). Begin with
+/// A role to assume, for tckms_config_set_assume_role_credentials(). Initialize it with
 /// TCKMS_ROLE_OPTIONS_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_role_options {
     /// Required: "qcs::cam::uin/<uin>:roleName/<name>" or "qcs::cam::uin/<uin>:role/<id>".
     pub role_arn: *const c_char,
-    /// 2 to 128 letters, digits and _+=,.@-; NULL for one that is made.
+    /// 2 to 128 letters, digits and _+=,.@-; NULL for a generated one.
     pub session_name_or_null: *const c_char,
-    /// The external id that the role's policy asks for, or NULL.
+    /// The external id that the role's policy requires, or NULL.
     pub external_id_or_null: *const c_char,
-    /// A policy in JSON that narrows what the role may do, or NULL.
+    /// A policy in JSON that restricts the role, or NULL.
     pub policy_or_null: *const c_char,
     /// Lifetime of the session, up to 43200; 0 for 7200.
     pub duration_seconds: i64,
 }
 
-// SAFETY: four pointers and a number as large as the largest of them, without padding; all zero is four NULLs and 0.
+// SAFETY: four pointers and a number as large as the largest of them, without padding; all zero is
+// four NULLs and 0.
 unsafe impl Extensible for tckms_role_options {
     const NAME: &'static str = "tckms_role_options";
     const SIZES: &'static [usize] = &[size_of::<tckms_role_options>()];
 }
 
-/// Takes a role with the credentials set so far, by AssumeRole of STS. From now on those sign the
-/// calls of STS, and the role's those of KMS. Call it again for a role that the role may assume: up
-/// to 8, one in the other.
+/// Uses a role that is assumed with the credentials set so far, by AssumeRole of STS. From now on,
+/// those credentials sign the calls of STS, and the role's sign the calls of KMS. Call it again for
+/// a role that this role may assume: up to 8 levels.
 ///
 /// @param config   The configuration, with credentials of any kind.
 /// @param options  The role. Copied.
@@ -305,14 +307,14 @@ fn session_duration(seconds: i64) -> Result<u32> {
     })
 }
 
-/// Takes credentials from a function of the program's own, whenever new ones are due.
+/// Uses credentials from a function of the program, which is called whenever new ones are due.
 ///
-/// @param config              The configuration. What was set before is replaced.
+/// @param config              The configuration. Replaces the credentials set before.
 /// @param callback            The function.
-/// @param userdata            Passed to the function as it is. It must be safe to use from all
+/// @param userdata            Passed to the function unchanged. It must be safe to use from all
 ///                            threads that call the library.
 /// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
-/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. When the function fails, a call
+/// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. If the function fails, a call
 ///                            returns its status, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -336,7 +338,7 @@ type CredentialsFunction = unsafe extern "C" fn(*mut c_void, *mut tckms_credenti
 
 fn supply(callback: CredentialsFunction, userdata: &Userdata) -> std::result::Result<SuppliedCredentials, Status> {
     let mut out = tckms_credentials(None);
-    // SAFETY: the host promised that the function and its userdata may be used from every thread
+    // SAFETY: the host guarantees that the function and its userdata may be used from every thread
     // (tckms_config_set_credentials_callback in the header); `out` outlives the call.
     let number = unsafe { callback(userdata.pointer(), &mut out) };
     match Status::from_number(number) {
@@ -346,9 +348,9 @@ fn supply(callback: CredentialsFunction, userdata: &Userdata) -> std::result::Re
     }
 }
 
-/// Supplies credentials; only inside a credentials callback.
+/// Supplies credentials; call it only in a credentials callback.
 ///
-/// @param out                 What the callback got.
+/// @param out                 The callback's `out`.
 /// @param secret_id           As for tckms_config_set_credentials(). Copied.
 /// @param secret_key          The same. Copied into memory that is wiped.
 /// @param token_or_null       NULL, or the session token. Copied into memory that is wiped.
@@ -383,8 +385,8 @@ pub unsafe extern "C" fn tckms_credentials_set(
     })
 }
 
-/// Adds the credentials of another configuration, to be asked when those set so far are not
-/// available. Call it again for more: the order of the calls is the order of asking.
+/// Adds the credentials of another configuration as a fallback if those set so far are not
+/// available. Call it again for further fallbacks: they are tried in the order of the calls.
 ///
 /// @param config  The configuration.
 /// @param other   Another configuration, with credentials of any kind. Copied.
@@ -407,7 +409,7 @@ pub unsafe extern "C" fn tckms_config_add_fallback_credentials(
     })
 }
 
-/// Sets another address of the CVM metadata service, for tests.
+/// Sets another endpoint of the CVM metadata service, for tests.
 ///
 /// @param config  The configuration.
 /// @param url     "http://host[:port]". Copied. Default "http://metadata.tencentyun.com".
@@ -420,14 +422,14 @@ pub unsafe extern "C" fn tckms_config_set_metadata_endpoint(config: *mut tckms_c
     guard(|| unsafe { set_text(config, url, "url", Config::set_metadata_endpoint) })
 }
 
-/// Sets another address of STS than the one that belongs to the address of KMS:
+/// Sets the endpoint of STS. The default corresponds to the endpoint of KMS:
 /// "https://sts.tencentcloudapi.com", that of the international site, or the internal one of either.
 ///
 /// @param config  The configuration.
 /// @param url     "https://host[:port]", or "http://host[:port]" for a loopback address. Copied.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
-///                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() says TCKMS_ERR_INSECURE_ENDPOINT
-///                for http to anything but loopback.
+///                TCKMS_ERR_INVALID_ENDPOINT. tckms_client_new() returns TCKMS_ERR_INSECURE_ENDPOINT
+///                for http to a host that is not loopback.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_sts_endpoint(config: *mut tckms_config, url: *const c_char) -> Status {
@@ -435,7 +437,7 @@ pub unsafe extern "C" fn tckms_config_set_sts_endpoint(config: *mut tckms_config
     guard(|| unsafe { set_text(config, url, "url", Config::set_sts_endpoint) })
 }
 
-/// Hands the name of a profile, or none, to a setter of the safe core.
+/// Passes the name of a profile, or none, to a setter of the safe core.
 ///
 /// # Safety
 ///

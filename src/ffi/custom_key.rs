@@ -1,4 +1,4 @@
-//! A wrapping key whose work a program's callbacks do.
+//! A wrapping key that a program's callbacks implement.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::seal::{CallbackKey, KeyCallbacks, WrappedKey, WrappingKey, check_provider_id};
 use crate::status::Status;
 
-/// A data key as a message holds it: what a callback wraps it to, with tckms_wrapped_key_set(), or
-/// what it has to unwrap. It lives only during the callback, or as long as the tckms_message_info
+/// A wrapped data key: the result of a wrap callback, set with tckms_wrapped_key_set(), or the input
+/// of an unwrap callback. It is valid only during the callback, or as long as the tckms_message_info
 /// that it is a part of.
 pub struct tckms_wrapped_key {
     /// With a NUL after it, for C.
@@ -28,7 +28,7 @@ impl tckms_wrapped_key {
         Self { provider_id: CString::default(), provider_info: Vec::new(), blob: Vec::new() }
     }
 
-    /// Nothing for a provider id with a NUL in it, which is none of C's.
+    /// `None` for a provider id with a NUL in it, which no C program can have set.
     fn of(wrapped: &WrappedKey) -> Option<Self> {
         let provider_id = CString::new(wrapped.provider_id.as_str()).ok()?;
         Some(Self { provider_id, provider_info: wrapped.provider_info.clone(), blob: wrapped.blob.clone() })
@@ -41,22 +41,23 @@ impl tckms_wrapped_key {
     }
 }
 
-/// A wrapping key of the program's own: callbacks that wrap and unwrap data keys.
+/// A wrapping key that the program implements with callbacks that wrap and unwrap data keys.
 ///
-/// Callbacks return 0 for success or a status of this library, which the caller then gets:
-/// TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, TCKMS_ERR_NO_MATCHING_KEY
-/// for a data key that is not theirs. Any other number becomes TCKMS_ERR_CUSTOM_KEY_FAILED. With
-/// tckms_callback_set_error_text() they say why. They run on the threads that seal and open,
-/// possibly several at once, and must return: no longjmp() and no C++ exception may leave them. They
-/// may call this library, but not seal or open with the same keyring.
+/// /// Callbacks return 0 for success or a status of this library, which becomes the status of the
+/// call: TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable,
+/// TCKMS_ERR_NO_MATCHING_KEY for a data key that is not theirs. Any other number becomes
+/// TCKMS_ERR_CUSTOM_KEY_FAILED. They can set the reason with tckms_callback_set_error_text(). They
+/// run on the threads that seal and open, possibly several at once, and must return: do not leave
+/// them by longjmp() or a C++ exception. They may call this library, but not seal or open with the
+/// same keyring.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_custom_key {
-    /// The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". NULL
-    /// for a key that seals nothing and is tried for every wrapped data key of a message.
+    /// The scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms".
+    /// NULL for a key that seals nothing and is tried for every wrapped data key of a message.
     pub provider_id: *const c_char,
-    /// Makes a data key of exactly `data_key_len` bytes and wraps it. NULL: the library makes it, and
-    /// `wrap` wraps it.
+    /// Generates a data key of exactly `data_key_len` bytes and wraps it. NULL: the library
+    /// generates it, and `wrap` wraps it.
     pub generate: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
@@ -66,7 +67,7 @@ pub struct tckms_custom_key {
             out: *mut tckms_wrapped_key,
         ) -> c_int,
     >,
-    /// Wraps a data key that another key of the keyring made. NULL: this key seals nothing.
+    /// Wraps a data key that another key of the keyring generated. NULL: this key seals nothing.
     pub wrap: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
@@ -76,8 +77,8 @@ pub struct tckms_custom_key {
             out: *mut tckms_wrapped_key,
         ) -> c_int,
     >,
-    /// Unwraps a data key, which has to have exactly `data_key_len` bytes. What `wrapped` says is not
-    /// authenticated. NULL: this key opens nothing.
+    /// Unwraps a data key, which must have exactly `data_key_len` bytes. The content of `wrapped` is
+    /// not authenticated. NULL: this key opens nothing.
     pub unwrap: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
@@ -87,16 +88,18 @@ pub struct tckms_custom_key {
             data_key_len: usize,
         ) -> c_int,
     >,
-    /// Passed to all callbacks as it is. It must be safe to use from all threads that seal and open.
+    /// Passed to all callbacks unchanged. It must be safe to use from all threads that seal and
+    /// open.
     pub userdata: *mut c_void,
-    /// Frees `userdata`; see tckms_destructor. NULL for nothing to free.
+    /// Frees `userdata`; see tckms_destructor. NULL if there is nothing to free.
     pub destructor_or_null: tckms_destructor,
 }
 
 /// Sets the wrapped data key, within a callback of tckms_custom_key.
 ///
-/// @param out       What the callback was given.
-/// @param info      Which key of the scheme wrapped it, in a form of its own. Copied.
+/// @param out       The callback's `out`.
+/// @param info      Identifies the key of the scheme that wrapped it, in the scheme's own form.
+///                  Copied.
 /// @param info_len  0 to 65535 bytes.
 /// @param wrapped   The wrapped data key. Copied.
 /// @param len       1 to 65535 bytes.
@@ -127,9 +130,9 @@ pub unsafe extern "C" fn tckms_wrapped_key_set(
     })
 }
 
-/// Tells the scheme of a wrapped data key.
+/// The scheme of a wrapped data key.
 ///
-/// @param wrapped  What an unwrap callback got, or a part of a tckms_message_info.
+/// @param wrapped  The argument of an unwrap callback, or a part of a tckms_message_info.
 /// @return         The provider id, such as "tencent-kms"; "" for NULL. Borrowed from `wrapped`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_provider_id(wrapped: *const tckms_wrapped_key) -> *const c_char {
@@ -137,12 +140,12 @@ pub unsafe extern "C" fn tckms_wrapped_key_provider_id(wrapped: *const tckms_wra
     guard_infallible(c"".as_ptr(), || unsafe { wrapped.as_ref() }.map_or(c"".as_ptr(), |key| key.provider_id.as_ptr()))
 }
 
-/// Tells which key of its scheme wrapped a data key.
+/// Identifies the key of its scheme that wrapped a data key.
 ///
-/// @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+/// @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info.
 /// @param len_or_null  The number of bytes.
-/// @return             The provider info, in a form of the scheme's own. Borrowed from `wrapped`.
-///                     Never NULL.
+/// @return             The provider info, in the scheme's own form. Borrowed from `wrapped`. Never
+///                     NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_info(
     wrapped: *const tckms_wrapped_key,
@@ -152,9 +155,9 @@ pub unsafe extern "C" fn tckms_wrapped_key_info(
     guard_infallible(c"".as_ptr().cast(), || unsafe { borrowed(wrapped, len_or_null, |key| &key.provider_info) })
 }
 
-/// Gives the bytes of a wrapped data key.
+/// The bytes of a wrapped data key.
 ///
-/// @param wrapped      What an unwrap callback got, or a part of a tckms_message_info.
+/// @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info.
 /// @param len_or_null  The number of bytes.
 /// @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
 #[unsafe(no_mangle)]
@@ -198,17 +201,15 @@ unsafe impl Extensible for tckms_custom_key {
 /// The program's functions and userdata.
 struct Callbacks(tckms_custom_key, Userdata);
 
-// SAFETY: tckms_custom_key in the header demands of the program that the callbacks and their userdata may be used by
-// all threads.
+// SAFETY: tckms_custom_key in the header requires that all threads may use the callbacks and their
+// userdata.
 unsafe impl Send for Callbacks {}
 // SAFETY: as above.
 unsafe impl Sync for Callbacks {}
 
 /// A wrapping key of these callbacks.
 ///
-/// # Safety
-///
-/// `callbacks` keeps what tckms_custom_key in the header demands.
+/// # Safety `callbacks` meets the requirements of tckms_custom_key in the header.
 pub(super) unsafe fn custom_key(callbacks: tckms_custom_key) -> Result<Arc<dyn WrappingKey>> {
     // SAFETY: NULL or a NUL-terminated string ("Strings and buffers" in the header).
     let provider_id = unsafe { optional_text(callbacks.provider_id, "provider_id")? };
@@ -234,7 +235,8 @@ impl KeyCallbacks for Callbacks {
     fn generate(&self, context_json: &str, data_key: &mut [u8]) -> Result<(Vec<u8>, Vec<u8>)> {
         let generate = self.0.generate.ok_or_else(missing)?;
         let (context, mut out) = (c_context(context_json)?, tckms_wrapped_key::empty());
-        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
+        // SAFETY: the callback meets the requirements of tckms_custom_key in the header; all memory
+        // outlives the call.
         call(|| unsafe {
             generate(self.1.pointer(), context.as_ptr(), data_key.as_mut_ptr(), data_key.len(), &raw mut out)
         })?;
@@ -244,7 +246,8 @@ impl KeyCallbacks for Callbacks {
     fn wrap(&self, context_json: &str, data_key: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
         let wrap = self.0.wrap.ok_or_else(missing)?;
         let (context, mut out) = (c_context(context_json)?, tckms_wrapped_key::empty());
-        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
+        // SAFETY: the callback meets the requirements of tckms_custom_key in the header; all memory
+        // outlives the call.
         call(|| unsafe { wrap(self.1.pointer(), context.as_ptr(), data_key.as_ptr(), data_key.len(), &raw mut out) })?;
         Ok((out.provider_info, out.blob))
     }
@@ -254,7 +257,8 @@ impl KeyCallbacks for Callbacks {
         let wrapped = tckms_wrapped_key::of(wrapped)
             .ok_or_else(|| Error::new(Status::NoMatchingKey, "a custom key cannot unwrap this"))?;
         let context = c_context(context_json)?;
-        // SAFETY: the callback keeps to tckms_custom_key in the header; all memory outlives the call.
+        // SAFETY: the callback meets the requirements of tckms_custom_key in the header; all memory
+        // outlives the call.
         call(|| unsafe {
             unwrap(self.1.pointer(), &raw const wrapped, context.as_ptr(), data_key.as_mut_ptr(), data_key.len())
         })
@@ -265,7 +269,7 @@ fn call(callback: impl FnOnce() -> c_int) -> Result<()> {
     callback_error::call("a callback of a custom key", Status::CustomKeyFailed, callback)
 }
 
-/// Only what is there is called.
+/// Only callbacks that exist are called.
 fn missing() -> Error {
     Error::new(Status::Internal, "a callback of a custom key is missing")
 }

@@ -11,34 +11,34 @@ use crate::error::Result;
 use crate::seal::{Context, DescriptorJob};
 use crate::status::Status;
 
-/// How tckms_seal_fd() and tckms_open_fd() work. A member that is 0 or NULL has its default.
+/// Options of tckms_seal_fd() and tckms_open_fd(). A member that is 0 or NULL has its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_fd_options {
-    /// How many threads work at most: 1 to TCKMS_THREADS_MAX. Default: as many as the process may run
-    /// at once. Each needs memory for two pieces of up to 1 MiB, all of them together 32 MiB: with
-    /// many threads pieces are shorter, with long frames fewer threads work. One frame always has its
-    /// memory.
+    /// The maximum number of threads: 1 to TCKMS_THREADS_MAX. Default: as many as the process can
+    /// run in parallel. Each needs memory for two chunks of up to 1 MiB, all of them together 32
+    /// MiB: with many threads the chunks are shorter, with long frames fewer threads run. There is
+    /// always memory for one frame.
     pub threads: u32,
-    /// To open: not 0 lets signed messages be opened, see tckms_stream_set_signed_allowed().
+    /// To open: not 0 allows signed messages, see tckms_stream_set_signed_allowed().
     pub signed_allowed: c_int,
-    /// Called on the caller's thread about ten times a second with the bytes of input that are done,
-    /// and the bytes there are in all, UINT64_MAX as long as that is not known. It returns 0 to go on
-    /// and anything else to stop, which ends the call with TCKMS_ERR_CANCELED, within the keyring's
-    /// total timeout at the latest. When the call succeeds, the last call of the callback has `done`
-    /// equal to `total`: all is written then, so stopping is too late and what it returns is ignored.
+    /// Called on the caller's thread about ten times a second with the number of input bytes done
+    /// and the total, UINT64_MAX while that is not known. Return 0 to continue; any other value ends
+    /// the call with TCKMS_ERR_CANCELED, at the latest after the keyring's total timeout. If the
+    /// call succeeds, the last callback has `done` equal to `total`; everything is written then, and
+    /// its result is ignored.
     pub progress: Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> c_int>,
-    /// Passed to `progress` as it is.
+    /// Passed to `progress` unchanged.
     pub userdata: *mut c_void,
 }
 
-/// Seals everything that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
-/// memory, on all cores.
+/// Seals everything that can be read from a descriptor: a file, a pipe, a socket, of any size, in
+/// bounded memory, on all cores.
 ///
 /// @param keyring           The keyring, with at least one key that seals. Its cache is not used.
-/// @param in_fd             Where the plaintext is read from, up to its end.
-/// @param out_fd            Where the message is written to. After a failure what is there has no
-///                          end, and no reader takes it for a whole message.
+/// @param in_fd             The descriptor to read the plaintext from, up to its end.
+/// @param out_fd            The descriptor to write the message to. After a failure the output has
+///                          no end, and no reader takes it for a complete message.
 /// @param ctx_json_or_null  NULL, or the context, as for tckms_seal().
 /// @param options_or_null   NULL for the defaults.
 /// @param size              sizeof(tckms_fd_options); ignored with NULL.
@@ -47,8 +47,8 @@ pub struct tckms_fd_options {
 ///
 /// Descriptors stay open and may be non-blocking. A pipe without a reader raises no SIGPIPE in the
 /// program.
-/// Threads: any number at once, each with descriptors of its own. Works on threads of its own, with
-/// all signals blocked, which end before it returns; callbacks of keys and of the log run there.
+/// Threads: any number at once, each with its own descriptors. The function starts threads, with all
+/// signals blocked, which end before it returns; callbacks of keys and of the log run on them.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_seal_fd(
@@ -60,7 +60,8 @@ pub unsafe extern "C" fn tckms_seal_fd(
     size: usize,
 ) -> Status {
     guard_request(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or points to `size` bytes.
+        // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or
+        // points to `size` bytes.
         let (keyring, context, options) = unsafe {
             (
                 handle(keyring, "keyring")?,
@@ -73,17 +74,17 @@ pub unsafe extern "C" fn tckms_seal_fd(
     })
 }
 
-/// Opens the message that a descriptor gives: a file, a pipe, a socket, of any size, in bounded
-/// memory, on all cores.
+/// Opens the message that is read from a descriptor: a file, a pipe, a socket, of any size, in
+/// bounded memory, on all cores.
 ///
 /// @param keyring                    The keyring, with a key that the data key is wrapped by.
-/// @param in_fd                      Where the message is read from; it has to end with the message.
-/// @param out_fd                     Where the plaintext is written to, frame by frame, each after
-///                                   it is known to be authentic. That nothing is missing is known
-///                                   only when the call succeeds: write to a new file and give it
-///                                   its name afterwards, and throw away what is there after a
-///                                   failure.
-/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+/// @param in_fd                      The descriptor to read the message from; it must end with the
+///                                   message.
+/// @param out_fd                     The descriptor to write the plaintext to, frame by frame, each
+///                                   after it is authenticated. The plaintext is known to be
+///                                   complete only when the call succeeds: write to a new file,
+///                                   rename it afterwards, and discard the output after a failure.
+/// @param expected_ctx_json_or_null  NULL, or pairs that the message's context must have, as for
 ///                                   tckms_open().
 /// @param options_or_null            NULL for the defaults.
 /// @param size                       sizeof(tckms_fd_options); ignored with NULL.
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn tckms_seal_fd(
 ///                                   the chapter on errors.
 ///
 /// Descriptors and threads: as for tckms_seal_fd().
-/// Threads: any number at once, each with descriptors of its own.
+/// Threads: any number at once, each with its own descriptors.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_open_fd(
@@ -104,7 +105,8 @@ pub unsafe extern "C" fn tckms_open_fd(
     size: usize,
 ) -> Status {
     guard_request(|| {
-        // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or points to `size` bytes.
+        // SAFETY: "Handles" and "Strings and buffers" in the header; `options_or_null` is NULL or
+        // points to `size` bytes.
         let (keyring, expected, options) = unsafe {
             (
                 handle(keyring, "keyring")?,

@@ -1,4 +1,4 @@
-//! The detail of a failure, borrowed from its thread or owned by who takes it.
+//! The detail of a failure: borrowed from its thread, or taken and owned by the caller.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -8,7 +8,7 @@ use super::handle;
 use super::last_error::{tckms_error, with_error, with_request};
 use crate::status::{Category, Status};
 
-/// Reads a member, or says `none` for NULL.
+/// Reads a member, or returns `none` for NULL.
 ///
 /// # Safety
 ///
@@ -18,7 +18,7 @@ unsafe fn read<T>(error: *const tckms_error, none: T, member: impl FnOnce(&tckms
     unsafe { error.as_ref() }.map_or(none, member)
 }
 
-/// Reads a string, or says "" for NULL.
+/// Reads a string, or returns "" for NULL.
 ///
 /// # Safety
 ///
@@ -30,13 +30,13 @@ unsafe fn read_text(error: *const tckms_error, member: impl FnOnce(&tckms_error)
 
 /// The detail of this thread's last call that did not return TCKMS_OK.
 ///
-/// A call that succeeds leaves it as it is, and so do the functions that free something.
+/// A call that succeeds does not change it, and neither do functions that free an object.
 ///
-/// @return  The error, borrowed: it lives until this thread's next call of a function of this
+/// @return  The error, borrowed: it is valid until this thread's next call of a function of this
 ///          library that returns a status. NULL when no call on this thread has failed or the error
 ///          was taken.
 ///
-/// In a runtime that moves work between threads use tckms_last_error_take() in the same C function
+/// In a runtime that moves work between threads, use tckms_last_error_take() in the same C function
 /// that made the call.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_error() -> *const tckms_error {
@@ -45,7 +45,7 @@ pub extern "C" fn tckms_last_error() -> *const tckms_error {
     })
 }
 
-/// Takes the detail of this thread's last failed call away from the thread.
+/// Transfers the detail of this thread's last failed call to the caller.
 ///
 /// @return  The error, owned by the caller, who frees it with tckms_error_free(). NULL when there is
 ///          none.
@@ -86,8 +86,8 @@ pub unsafe extern "C" fn tckms_error_category(error: *const tckms_error) -> Cate
     unsafe { read(error, Category::Ok, |error| error.status.category()) }
 }
 
-/// What went wrong and why, with every cause, in English. The service's own words are in the
-/// language of tckms_config_set_language().
+/// What failed and why, with every cause, in English. Text of the service is in the language of
+/// tckms_config_set_language().
 ///
 /// @param error  The error, or NULL.
 /// @return       A text, borrowed from the error; "" for NULL.
@@ -101,25 +101,25 @@ pub unsafe extern "C" fn tckms_error_message(error: *const tckms_error) -> *cons
 ///
 /// @param error  The error, or NULL.
 /// @return       The code as the service wrote it, borrowed from the error; "" when the service did
-///               not answer.
+///               not reply.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_service_code(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
     unsafe { read_text(error, |error| &error.service_code) }
 }
 
-/// The id that the service gave the request, to quote in a support ticket.
+/// The service's id of the request, for a support ticket.
 ///
 /// @param error  The error, or NULL.
-/// @return       The id, borrowed from the error; "" when the service did not answer.
+/// @return       The id, borrowed from the error; "" when the service did not reply.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_request_id(error: *const tckms_error) -> *const c_char {
     // SAFETY: "Errors" in the header.
     unsafe { read_text(error, |error| &error.request_id) }
 }
 
-/// The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. One that
-/// is malformed itself is not repeated.
+/// The key id that the call named; for TCKMS_ERR_KEY_MISMATCH the one that the reply named. A
+/// malformed key id is not included.
 ///
 /// @param error  The error, or NULL.
 /// @return       The key id, borrowed from the error; "" when there is none.
@@ -160,27 +160,27 @@ pub unsafe extern "C" fn tckms_error_retryable(error: *const tckms_error) -> c_i
     unsafe { read(error, 0, |error| error.retryable.into()) }
 }
 
-/// How long the service asked to wait before the next try.
+/// The wait before a retry that the service requested.
 ///
 /// @param error  The error, or NULL.
-/// @return       Milliseconds; -1 when the service did not say.
+/// @return       Milliseconds; -1 when the service requested none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_retry_after_ms(error: *const tckms_error) -> i64 {
     // SAFETY: "Errors" in the header.
     unsafe { read(error, -1, |error| error.retry_after_ms) }
 }
 
-/// How often the request was sent or tried to be sent.
+/// The number of attempts to send the request.
 ///
 /// @param error  The error, or NULL.
-/// @return       The number; 0 when the arguments were refused before.
+/// @return       The number; 0 when the arguments were refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_error_attempts(error: *const tckms_error) -> c_int {
     // SAFETY: "Errors" in the header.
     unsafe { read(error, 0, |error| error.attempts) }
 }
 
-/// The operating system's error number, where one is the cause.
+/// The operating system's error number, if one is the cause.
 ///
 /// @param error  The error, or NULL.
 /// @return       A value of errno.h; 0 when there is none.
@@ -193,11 +193,12 @@ pub unsafe extern "C" fn tckms_error_os_errno(error: *const tckms_error) -> c_in
 /// The service's id of the last request that this thread's last call made, whether the call
 /// succeeded or not.
 ///
-/// Every function that can send a request empties it first, so what a data key from a cache seals
-/// leaves it empty.
+/// Every function that can send a request empties it first, so it is empty after a seal with a data
+/// key from the cache.
 ///
-/// @return  The id, borrowed until this thread's next call of a function that can send a request; ""
-///          when the last such call made no request, or its last request got no answer.
+/// @return The id, borrowed until this thread's next call of a function
+/// that can send a request; "" when the last such call made no request, or its last request got no
+/// reply.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_request_id() -> *const c_char {
     guard_infallible(c"".as_ptr(), || with_request(|last| last.request_id().as_ptr()).unwrap_or(c"".as_ptr()))
@@ -206,13 +207,12 @@ pub extern "C" fn tckms_last_request_id() -> *const c_char {
 /// The CMK that the last request of this thread's last call was about, whether the call succeeded or
 /// not.
 ///
-/// Every function that can send a request empties it first, so what a data key from a cache seals
-/// leaves it empty.
+/// Every function that can send a request empties it first, so it is empty after a seal with a data
+/// key from the cache.
 ///
-/// @return  The key id as the service named it, or as the call named it where the reply names none;
-///          borrowed until this thread's next call of a function that can send a request. "" when
-///          the last such call made no request, or the request was about no CMK, as for
-///          tckms_generate_random().
+/// @return  The key id from the reply, or from the call if the reply names none; borrowed until this
+///          thread's next call of a function that can send a request. "" when the last such call
+///          made no request, or the request concerned no CMK, as for tckms_generate_random().
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_last_key_id() -> *const c_char {
     guard_infallible(c"".as_ptr(), || with_request(|last| last.key_id().as_ptr()).unwrap_or(c"".as_ptr()))

@@ -1,8 +1,9 @@
-//! Structures that grow: a program passes one together with its size as the program was compiled.
+//! Structures that grow: a program passes one together with the size that it was compiled with.
 //!
-//! Each version of such a structure is the beginning of the next one. A program that is older than the library passes
-//! a shorter one, and what it lacks is 0. A program that is newer passes a longer one, and what this library does not
-//! know may only be 0: otherwise the program asks for something that it would not get.
+//! Each version of such a structure is a prefix of the next one. A program that is older than the
+//! library passes a shorter one, and the missing members are 0. A program that is newer passes a
+//! longer one; members that this library does not know must be 0, otherwise the program would set
+//! an option without effect.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -14,7 +15,7 @@ use super::overlap::{check_input, check_output};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// No structure grows beyond this: a larger size is a mistake.
+/// A larger size is a mistake.
 const SIZE_MAX: usize = 4096;
 
 /// A structure that later versions may extend at its end.
@@ -24,11 +25,11 @@ const SIZE_MAX: usize = 4096;
 /// It is `repr(C)`, has no padding, and is valid with all bytes 0.
 pub(super) unsafe trait Extensible: Copy {
     const NAME: &'static str;
-    /// The sizes that it had, one for each version that extended it; the last is that of `Self`.
+    /// All its sizes, one for each version that extended it; the last is that of `Self`.
     const SIZES: &'static [usize];
 }
 
-/// A copy of the caller's structure, with 0 for what it lacks.
+/// A copy of the caller's structure, with 0 for missing members.
 ///
 /// # Safety
 ///
@@ -51,14 +52,15 @@ pub(super) unsafe fn read<T: Extensible>(pointer: *const T, size: usize, paramet
         return Err(Error::new(Status::UnknownOption, message));
     }
     let mut structure = MaybeUninit::<T>::zeroed();
-    // SAFETY: no more is copied than either side has, and a structure of zeros is valid ([`Extensible`]).
+    // SAFETY: no more is copied than either side has, and a structure of zeros is valid
+    // ([`Extensible`]).
     unsafe {
         ptr::copy_nonoverlapping(bytes.as_ptr(), structure.as_mut_ptr().cast(), known);
         Ok(structure.assume_init())
     }
 }
 
-/// As [`read`], for a structure that may be left out with NULL. The size is then ignored.
+/// As [`read`], for an optional structure. With NULL the size is ignored.
 ///
 /// # Safety
 ///
@@ -99,13 +101,14 @@ impl Out {
     /// Writes the members that the caller knows.
     pub fn write<T: Extensible>(self, structure: &T) {
         let known = self.size.min(size_of::<T>());
-        // SAFETY: `new` was given room for `size` bytes, and the source is at least as long as what is copied.
+        // SAFETY: `new` got memory of `size` bytes, and the source is at least as long as the copy.
         unsafe { ptr::copy_nonoverlapping(ptr::from_ref(structure).cast::<u8>(), self.pointer.cast(), known) };
     }
 }
 
-/// A size that some version of the structure has: one of those known here, or a larger one of a later version.
-/// Any other cuts a member in two, or is the size of something else, such as that of a pointer.
+/// A size that some version of the structure has: one of those known here, or a larger one of a
+/// later version. Any other ends within a member, or is the size of something else, such as a
+/// pointer.
 fn check_size<T: Extensible>(size: usize) -> Result<()> {
     let larger = size > size_of::<T>() && size <= SIZE_MAX && size.is_multiple_of(align_of::<T>());
     if larger || T::SIZES.contains(&size) {
@@ -171,9 +174,9 @@ mod tests {
         let sample = Sample { first: 1, second: 2, added: 3 };
         for (size, expected) in [(16, [1, 2, 9, 9, 9]), (24, [1, 2, 3, 9, 9]), (32, [1, 2, 3, 0, 9])] {
             let mut words = [9_u64; 5];
-            // As a function of its own: the outputs of one function may not overlap.
+            // A separate function, because the outputs of one function may not overlap.
             overlap::enter();
-            // SAFETY: the array has room for `size` bytes.
+            // SAFETY: the array has at least `size` bytes.
             unsafe { Out::new(words.as_mut_ptr().cast::<Sample>(), size, "out") }.ok().unwrap().write(&sample);
             assert_eq!(words, expected);
         }

@@ -1,4 +1,5 @@
-//! Nothing unwinds into C, nothing is printed, and what went wrong is kept for the thread that asks.
+//! The guard around each function: no panic unwinds into C, nothing is printed, and the error is
+//! stored for the thread.
 
 use std::any::Any;
 use std::thread;
@@ -25,7 +26,7 @@ pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
     }
 }
 
-/// As [`guard`], for a function that can send a request: its ids are kept for the thread.
+/// As [`guard`], for a function that can send a request: stores its ids for the thread.
 pub(super) fn guard_request(body: impl FnOnce() -> Result<()>) -> Status {
     guard(|| {
         let _scope = RequestScope::begin();
@@ -33,8 +34,8 @@ pub(super) fn guard_request(body: impl FnOnce() -> Result<()>) -> Status {
     })
 }
 
-/// Runs the body of a function that cannot fail. What it returns after a panic, which is a fault of this library, is
-/// `otherwise`.
+/// Runs the body of a function that cannot fail. After a panic, which is a fault of this library, it
+/// returns `otherwise`.
 pub(super) fn guard_infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch(body).unwrap_or(otherwise)
 }
@@ -46,8 +47,8 @@ fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     })
 }
 
-/// One function of ours on this thread, with the handles that it was given, and the arguments of the function that a
-/// callback called it from.
+/// A running function on this thread, with its handles, and the arguments of the outer function if a
+/// callback called it.
 struct Inside {
     handles: usize,
     outer: overlap::Arguments,

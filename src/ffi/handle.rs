@@ -1,4 +1,5 @@
-//! Handles: what a program holds of an object of the library, from the function that makes it to the one that frees it.
+//! Handles: pointers that a program has to objects of the library, from the function that creates
+//! one to the one that frees it.
 
 use std::alloc::{Layout, alloc};
 use std::ptr;
@@ -8,7 +9,7 @@ use super::guard::guard_infallible;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// Gives an object to the program.
+/// Transfers an object to the program.
 pub(super) fn publish<T>(object: T, out: &mut *mut T) -> Result<()> {
     let handle = publish_or_null(object);
     if handle.is_null() {
@@ -18,10 +19,12 @@ pub(super) fn publish<T>(object: T, out: &mut *mut T) -> Result<()> {
     Ok(())
 }
 
-/// As [`publish`], for functions that return the handle. NULL when there is no memory: `Box` would abort the process.
+/// As [`publish`], for functions that return the handle. NULL when there is no memory: `Box` would
+/// abort the process.
 pub(super) fn publish_or_null<T>(object: T) -> *mut T {
     const { assert!(size_of::<T>() > 0, "alloc takes no size of 0") };
-    // SAFETY: the size is not 0. The block is written before it is used, and `free` gives it back as a box.
+    // SAFETY: the size is not 0. The block is written before it is used, and `free` turns it back
+    // into a box.
     unsafe {
         let handle = alloc(Layout::new::<T>()).cast::<T>();
         if !handle.is_null() {
@@ -36,8 +39,8 @@ pub(super) fn publish_or_null<T>(object: T) -> *mut T {
 ///
 /// # Safety
 ///
-/// `handle` is NULL or came from [`publish`] or [`publish_or_null`], is freed once, and no other thread uses it
-/// ("Handles" in the header).
+/// `handle` is NULL or came from [`publish`] or [`publish_or_null`], is freed once, and no other
+/// thread uses it ("Handles" in the header).
 pub(super) unsafe fn free<T>(handle: *mut T) {
     guard_infallible((), || {
         if !handle.is_null() {
@@ -48,7 +51,7 @@ pub(super) unsafe fn free<T>(handle: *mut T) {
     });
 }
 
-/// Gives an object that is in a box already to the program.
+/// Transfers a boxed object to the program.
 pub(super) fn publish_box<T>(object: Option<Box<T>>) -> *mut T {
     let handle = object.map_or(ptr::null_mut(), Box::into_raw);
     audit::made(handle.addr());

@@ -21,34 +21,33 @@ use crate::status::Status;
 /// threads may seal and open with it at once. Streams copy it.
 pub struct tckms_keyring(pub(super) Keyring);
 
-/// CommitmentPolicy: messages that commit to one data key are opened, no others. The default.
+/// Commitment policy: only messages that commit to one data key are opened. The default.
 pub const TCKMS_COMMITMENT_REQUIRED: c_int = 0;
-/// CommitmentPolicy: messages of version 1 of the format, which commit to nothing, are opened as
-/// well. None are ever written.
+/// Commitment policy: messages of version 1 of the format, which do not commit, are opened as well.
+/// The library never writes them.
 pub const TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN: c_int = 1;
 
-/// How long and how much a cached data key serves. A member that is 0 has its default.
+/// Limits for cached data keys. A member that is 0 has its default.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct tckms_cache_limits {
-    /// How old a data key that seals may become, in milliseconds. Default 300000, at most 86400000.
+    /// Maximum age of a data key for sealing, in milliseconds. Default 300000, at most 86400000.
     pub seal_max_age_ms: i64,
-    /// How long a data key that was unwrapped is kept, in milliseconds. Default 3600000, at most
-    /// 86400000.
+    /// Maximum age of a data key for opening, in milliseconds. Default 3600000, at most 86400000.
     pub open_max_age_ms: i64,
-    /// How many messages a data key seals. Default 1048576, at most 4294967296.
+    /// Maximum number of messages that a data key seals. Default 1048576, at most 4294967296.
     pub max_messages: u64,
-    /// How many bytes of plaintext a data key seals. Default 1099511627776.
+    /// Maximum number of plaintext bytes that a data key seals. Default 1099511627776.
     pub max_bytes: u64,
-    /// How many data keys are kept for sealing, and as many for opening; the one that was not used for
-    /// the longest time goes first. Default 1000, at most 100000.
+    /// Maximum number of data keys for sealing, and of data keys for opening; the least recently
+    /// used is evicted first. Default 1000, at most 100000.
     pub max_entries: u64,
 }
 
-/// Makes a keyring without keys.
+/// Creates a keyring without keys.
 ///
 /// @return  The keyring, owned by the caller, who frees it with tckms_keyring_free(). NULL when
-///          there is no memory; every function takes that and returns TCKMS_ERR_NULL_POINTER.
+///          there is no memory; every function accepts that and returns TCKMS_ERR_NULL_POINTER.
 #[unsafe(no_mangle)]
 pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
     guard_infallible(ptr::null_mut(), || handle::publish_or_null(tckms_keyring(Keyring::new())))
@@ -57,15 +56,15 @@ pub extern "C" fn tckms_keyring_new() -> *mut tckms_keyring {
 /// Frees a keyring and wipes the data keys in its cache.
 ///
 /// @param keyring  NULL, which is harmless, or a keyring from tckms_keyring_new(). Streams made with
-///                 it go on working.
+///                 it continue to work.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_free(keyring: *mut tckms_keyring) {
     // SAFETY: "Handles" in the header.
     unsafe { handle::free(keyring) };
 }
 
-/// Adds a CMK. The first key of a keyring makes the data key of a message, every further one wraps
-/// it as well: add one for each region or account that has to be able to open the messages.
+/// Adds a CMK. The first key of a keyring generates the data key of a message, and every further one
+/// wraps it as well: add one for each region or account that must be able to open the messages.
 ///
 /// @param keyring  The keyring.
 /// @param client   The client to reach the CMK with, in the CMK's region. It may be freed
@@ -75,9 +74,9 @@ pub unsafe extern "C" fn tckms_keyring_free(keyring: *mut tckms_keyring) {
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                 TCKMS_ERR_MALFORMED_KEY_ID.
 ///
-/// Messages name the key as "<region>/<key id>". When a message is opened, only wrapped keys with a
-/// name that was added are sent to the service, to the client's endpoint and with its credentials,
-/// whatever else the message says.
+/// Messages name the key as "<region>/<key id>". To open a message, only wrapped keys whose key was
+/// added are sent to the service, to the client's endpoint and with its credentials, whatever else
+/// the message contains.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_kms(
@@ -93,14 +92,12 @@ pub unsafe extern "C" fn tckms_keyring_add_kms(
     })
 }
 
-/// Adds the public half of an RSA key, which seals: the owner of the private half can open the
-/// messages without the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS
-/// Encryption SDK.
+/// Adds an RSA public key, which seals: the owner of the private key can open the messages without
+/// the service. RSA-OAEP with SHA-256, as in the raw RSA keyring of the AWS Encryption SDK.
 ///
 /// @param keyring        The keyring.
 /// @param key_namespace  1 to 512 ASCII characters that do not begin with "aws-kms". Copied.
-/// @param key_name       1 to 512 bytes. With the namespace it is how a reader finds the key.
-///                       Copied.
+/// @param key_name       1 to 512 bytes. A reader finds the key by its namespace and name. Copied.
 /// @param pem            A "PUBLIC KEY" in PEM form, RSA with 2048 to 8192 bits. Copied.
 /// @param len            The number of bytes.
 /// @return               TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
@@ -119,11 +116,11 @@ pub unsafe extern "C" fn tckms_keyring_add_rsa_public_pem(
     guard(|| unsafe { add_rsa(keyring, key_namespace, key_name, (pem, len), Keyring::add_rsa_public_pem) })
 }
 
-/// Adds the private half of an RSA key, which opens. It does not take part in sealing.
+/// Adds an RSA private key, which opens. It is not used for sealing.
 ///
 /// @param keyring        The keyring.
-/// @param key_namespace  The namespace that the public half was added with. Copied.
-/// @param key_name       The name that the public half was added with. Copied.
+/// @param key_namespace  The namespace that the public key was added with. Copied.
+/// @param key_name       The name that the public key was added with. Copied.
 /// @param pem            A "PRIVATE KEY" or an "RSA PRIVATE KEY" in PEM form that is not encrypted,
 ///                       with 2048 to 8192 bits. Copied into memory that is wiped.
 /// @param len            The number of bytes.
@@ -141,7 +138,7 @@ pub unsafe extern "C" fn tckms_keyring_add_rsa_private_pem(
     guard(|| unsafe { add_rsa(keyring, key_namespace, key_name, (pem, len), Keyring::add_rsa_private_pem) })
 }
 
-/// Hands the parts of an RSA key to a method of the safe core.
+/// Passes the parts of an RSA key to a method of the safe core.
 ///
 /// # Safety
 ///
@@ -165,7 +162,7 @@ unsafe fn add_rsa(
     add(&mut keyring.0, namespace, name, pem)
 }
 
-/// Adds a key of the program's own: an HSM, another key service, a test.
+/// Adds a wrapping key that the program implements, for example with an HSM or another key service.
 ///
 /// @param keyring  The keyring.
 /// @param key      The callbacks. The struct is copied, and `provider_id` with it.
@@ -183,7 +180,8 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" in the header; `key` points to `size` bytes, as the comment above demands.
+        // SAFETY: "Handles" in the header; `key` points to `size` bytes, as the comment above
+        // demands.
         unsafe {
             let keyring = handle_mut(keyring, "keyring")?;
             keyring.0.add(custom_key(extensible::read(key, size, "key")?)?);
@@ -192,20 +190,20 @@ pub unsafe extern "C" fn tckms_keyring_add_custom(
     })
 }
 
-/// Lets data keys serve more than one message, so that most messages need no request. Off by
-/// default.
+/// Turns on the cache: a data key then serves more than one message, so most messages need no
+/// request. Off by default.
 ///
 /// @param keyring         The keyring.
-/// @param limits_or_null  How long and how much: a structure of zeros for the defaults. NULL: no
-///                        cache from now on.
+/// @param limits_or_null  The limits; a structure of zeros for the defaults. NULL turns the cache
+///                        off.
 /// @param size            sizeof(tckms_cache_limits); ignored with NULL.
 /// @return                TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
 ///                        TCKMS_ERR_UNKNOWN_OPTION or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// A data key serves messages with the very same context only: a context with a value of its own for
-/// each message makes the cache useless. Streams use it when their size or a bound was set. A key is
-/// renewed before it is too old; while the service is unable, the old one is used until its age, and
-/// never beyond. A forked child begins with an empty cache.
+/// A data key serves only messages with the same context: a context with a different value for each
+/// message makes the cache useless. Streams use the cache if their size or a bound was set. A key is
+/// renewed before it reaches its maximum age; if the service is not available, the old key is used
+/// until its maximum age, and never longer. A forked child starts with an empty cache.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_cache(
@@ -214,7 +212,8 @@ pub unsafe extern "C" fn tckms_keyring_set_cache(
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" in the header; `limits_or_null` is NULL or points to `size` bytes, as the comment above demands.
+        // SAFETY: "Handles" in the header; `limits_or_null` is NULL or points to `size` bytes, as
+        // the comment above demands.
         let (keyring, limits) = unsafe {
             (handle_mut(keyring, "keyring")?, extensible::read_optional(limits_or_null, size, "limits_or_null")?)
         };
@@ -247,8 +246,8 @@ impl tckms_cache_limits {
     }
 }
 
-/// Sets which messages are opened. Whatever the policy is, messages are written with a suite that
-/// commits to its key.
+/// Sets which messages are opened. With either policy, messages are written with a suite that
+/// commits to the data key.
 ///
 /// @param keyring  The keyring.
 /// @param policy   TCKMS_COMMITMENT_REQUIRED (default) or TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN.
@@ -266,11 +265,12 @@ pub unsafe extern "C" fn tckms_keyring_set_commitment_policy(keyring: *mut tckms
     })
 }
 
-/// Sets whether messages are signed, for readers who must not be able to forge what they can open.
+/// Sets whether messages are signed, for readers who must not be able to forge messages that they
+/// can open.
 ///
 /// @param keyring  The keyring.
-/// @param signing  0 (default): no. Anything else: with ECDSA on P-384, which makes sealing and
-///                 opening much slower.
+/// @param signing  0 (default): not signed. Anything else: signed with ECDSA on P-384, which makes
+///                 sealing and opening much slower.
 /// @return         TCKMS_OK or TCKMS_ERR_NULL_POINTER.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -282,12 +282,12 @@ pub unsafe extern "C" fn tckms_keyring_set_signing(keyring: *mut tckms_keyring, 
     })
 }
 
-/// Sets the length of the frames of new messages. A reader has to hold one frame in memory. Default
+/// Sets the length of the frames of new messages. A reader needs memory for one frame. Default
 /// 65536.
 ///
 /// @param keyring    The keyring.
-/// @param frame_len  1 to 2147483647 bytes. Multiples of 128 suit all other software; above 16777216
-///                   readers have to be told with tckms_keyring_set_max_frame_len().
+/// @param frame_len  1 to 2147483647 bytes. All other software accepts multiples of 128; above
+///                   16777216 readers need tckms_keyring_set_max_frame_len().
 /// @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -298,8 +298,8 @@ pub unsafe extern "C" fn tckms_keyring_set_frame_len(keyring: *mut tckms_keyring
     })
 }
 
-/// Limits how many wrapped data keys a message may have, and so how many requests a message can
-/// cause. Default 8.
+/// Limits the number of wrapped data keys of a message, and so the number of requests that a message
+/// can cause. Default 8.
 ///
 /// @param keyring  The keyring.
 /// @param count    1 to 65535.
@@ -313,14 +313,13 @@ pub unsafe extern "C" fn tckms_keyring_set_max_wrapped_keys(keyring: *mut tckms_
     })
 }
 
-/// Limits how many RSA operations a message can cause when it is opened with private keys of the
-/// keyring. Default 2.
+/// Limits the number of RSA private-key operations that opening a message can cause. Default 2.
 ///
 /// @param keyring  The keyring.
 /// @param count    1 to 65535. Each takes a few milliseconds of a core, and more with longer keys.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// Only keys with the name that a wrapped data key says are tried.
+/// Only keys with the name of the wrapped data key are tried.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_max_rsa_operations(keyring: *mut tckms_keyring, count: usize) -> Status {
@@ -330,16 +329,16 @@ pub unsafe extern "C" fn tckms_keyring_set_max_rsa_operations(keyring: *mut tckm
     })
 }
 
-/// Limits how long all key requests of one call take together: of tckms_seal(), tckms_open(),
+/// Limits the total time of all key requests of one call: of tckms_seal(), tckms_open(),
 /// tckms_seal_fd(), tckms_open_fd(), or one function of a stream. Default 30000.
 ///
 /// @param keyring     The keyring.
 /// @param timeout_ms  1 to 3600000 milliseconds.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 ///
-/// When a message is opened, each key that it names gets a part of the time, so that a region which
-/// does not answer leaves time for the next one. The total timeout of a CMK's client also limits
-/// each request. The time of a custom key's callback counts, but the library cannot interrupt it.
+/// When a message is opened, each key that it names gets a part of the time, so a region that does
+/// not reply leaves time for the next one. The total timeout of a CMK's client also limits each
+/// request. The time of a custom key's callback counts, but the library cannot interrupt it.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_set_total_timeout_ms(keyring: *mut tckms_keyring, timeout_ms: i64) -> Status {
@@ -349,7 +348,7 @@ pub unsafe extern "C" fn tckms_keyring_set_total_timeout_ms(keyring: *mut tckms_
     })
 }
 
-/// Limits how long the header of a message may be that is opened. Default 524288.
+/// Limits the header length of messages to be opened. Default 524288.
 ///
 /// @param keyring  The keyring.
 /// @param len      1 to 1073741824 bytes.
@@ -363,8 +362,8 @@ pub unsafe extern "C" fn tckms_keyring_set_max_header_len(keyring: *mut tckms_ke
     })
 }
 
-/// Limits how long the frames of a message may be that is opened, and so how much memory a stream
-/// needs. Default 16777216.
+/// Limits the frame length of messages to be opened, and so the memory of a stream. Default
+/// 16777216.
 ///
 /// @param keyring  The keyring.
 /// @param len      1 to 2147483647 bytes.
@@ -378,10 +377,11 @@ pub unsafe extern "C" fn tckms_keyring_set_max_frame_len(keyring: *mut tckms_key
     })
 }
 
-/// Limits how long a body without frames may be that is opened; none is written. Default 67108864.
+/// Limits the length of a body without frames in messages to be opened; the library never writes
+/// one. Default 67108864.
 ///
 /// @param keyring  The keyring.
-/// @param len      1 to 68719476704 bytes. All of it has to be in memory.
+/// @param len      1 to 68719476704 bytes. It must fit into memory.
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -392,12 +392,12 @@ pub unsafe extern "C" fn tckms_keyring_set_max_unframed_len(keyring: *mut tckms_
     })
 }
 
-/// Sets pairs that messages are bound to without holding them, as some other writers of the format
-/// make them.
+/// Sets context pairs that messages to be opened are bound to but do not contain. Some other writers
+/// of the format make such messages.
 ///
 /// @param keyring           The keyring.
 /// @param ctx_json_or_null  A JSON object whose values are strings; NULL (default) for none. Copied.
-///                          A pair that a message does hold has to be equal; all others have to be
+///                          A pair that a message does contain must be equal; the others must be
 ///                          those that the message was sealed with.
 /// @return                  TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8 or
 ///                          TCKMS_ERR_INVALID_CONTEXT.

@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::sanitize::sanitized;
 use crate::status::Status;
 
-/// The most tags that tckms_create_key() takes. The service allows 50 for a resource.
+/// The maximum number of tags for tckms_create_key(). The service allows 50 for a resource.
 const TAGS_MAX: usize = 50;
 
-/// A name and a value by which keys are found and billed.
+/// A tag: a name and a value, for finding keys and for billing.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_tag {
@@ -27,13 +27,13 @@ pub struct tckms_tag {
     pub value: *const c_char,
 }
 
-/// What a new CMK is to be. A member that is NULL or 0 has its default. Begin with
+/// Options for a new CMK. A member that is NULL or 0 has its default. Initialize it with
 /// TCKMS_CREATE_KEY_OPTIONS_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_create_key_options {
-    /// Required: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not with
-    /// "kms-". No two keys of an account and region have the same.
+    /// Required: 1 to 60 letters, digits, '-' and '_', beginning with a letter or digit, and not
+    /// with "kms-". Unique in an account and region.
     pub alias: *const c_char,
     /// A TCKMS_KEY_USAGE_ constant, or the service's name of another. Default
     /// TCKMS_KEY_USAGE_ENCRYPT_DECRYPT.
@@ -44,7 +44,7 @@ pub struct tckms_create_key_options {
     pub tags: *const tckms_tag,
     /// The number of tags, at most 50.
     pub tag_count: usize,
-    /// Not 0 for a key whose material is imported, see tckms_import_key_material().
+    /// Not 0: the key's material is imported, see tckms_import_key_material().
     pub external: c_int,
     /// Must be 0.
     pub reserved: u32,
@@ -56,7 +56,7 @@ unsafe impl Extensible for tckms_create_key_options {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// Which keys tckms_list_keys() gives. A member that is NULL lets all pass. Begin with
+/// Selects the keys of tckms_list_keys(). A member that is NULL matches all keys. Initialize it with
 /// TCKMS_KEY_FILTER_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -75,8 +75,7 @@ unsafe impl Extensible for tckms_key_filter {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// What the service knows about a CMK. It never changes, and any number of threads may read it at
-/// once.
+/// The metadata of a CMK. It never changes, and any number of threads may read it at once.
 pub struct tckms_key_info {
     key_id: CString,
     alias: CString,
@@ -90,25 +89,25 @@ pub struct tckms_key_info {
 /// A function that tckms_list_keys() calls with each key.
 ///
 /// @param userdata  The pointer given to tckms_list_keys().
-/// @param key       The key, borrowed for the time of the call.
-/// @return          0 to continue, anything else to stop, which is no failure.
+/// @param key       The key, valid during the callback.
+/// @return          0 to continue; anything else to stop, which is not an error.
 ///
-/// It runs on the thread that called tckms_list_keys(). It must return: no longjmp() and no C++
-/// exception may leave it.
+/// It runs on the thread that called tckms_list_keys(). It must return: do not leave it by longjmp()
+/// or a C++ exception.
 pub type tckms_key_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const tckms_key_info) -> c_int>;
 
-/// Makes a CMK.
+/// Creates a CMK.
 ///
-/// It is not sent again once it may have been carried out, unless
+/// The request is not sent again if it may have been executed, unless
 /// tckms_config_set_retry_unsafe_actions() allows it.
 ///
 /// @param client               The client.
-/// @param options              What the key is to be.
+/// @param options              The options of the key.
 /// @param size                 sizeof(tckms_create_key_options).
 /// @param key_id               The id of the new key, as text. Free it with tckms_buffer_free().
-/// @param tag_failure_or_null  Why the service could not set the tags although it made the key;
-///                             empty when it could. Free it with tckms_buffer_free(). NULL when the
-///                             program does not want to know. Another buffer than `key_id`.
+/// @param tag_failure_or_null  The reason if the service created the key but could not set its tags;
+///                             else empty. Free it with tckms_buffer_free(). NULL if it is not
+///                             needed. Must not be the same buffer as `key_id`.
 /// @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_OPTION, TCKMS_ERR_ALIAS_EXISTS,
 ///                             TCKMS_ERR_INVALID_ALIAS, TCKMS_ERR_INVALID_KEY_USAGE,
 ///                             TCKMS_ERR_KEY_USAGE_NOT_IN_REGION, TCKMS_ERR_KEY_LIMIT_EXCEEDED or
@@ -147,12 +146,12 @@ pub unsafe extern "C" fn tckms_create_key(
     })
 }
 
-/// Gets what the service knows about a CMK.
+/// Gets the metadata of a CMK.
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
-/// @param out     What there is to know, owned by the caller, who frees it with
-///                tckms_key_info_free(). NULL on failure.
+/// @param out     The metadata, owned by the caller, who frees it with tckms_key_info_free(). NULL
+///                on failure.
 /// @return        TCKMS_OK or any status; see the chapter on errors.
 ///
 /// Blocks until the total timeout at most.
@@ -171,19 +170,19 @@ pub unsafe extern "C" fn tckms_describe_key(
     })
 }
 
-/// Calls a function with each CMK of the account and region, in the order in which they were made.
+/// Calls a function with each CMK of the account and region, in the order of creation.
 ///
 /// @param client          The client.
 /// @param filter_or_null  Which keys, or NULL for all.
 /// @param size            sizeof(tckms_key_filter); ignored with NULL.
 /// @param callback        Called with each key.
-/// @param userdata        Passed to the callback as it is.
-/// @return                TCKMS_OK also when the callback stopped it, TCKMS_ERR_UNKNOWN_OPTION,
+/// @param userdata        Passed to the callback unchanged.
+/// @return                TCKMS_OK, also when the callback stopped; TCKMS_ERR_UNKNOWN_OPTION,
 ///                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
 ///                        the chapter on errors.
 ///
-/// It asks for 200 keys at a time, each time within the total timeout. The callback may call the
-/// library.
+/// It requests 200 keys at a time; the total timeout applies to each request. The callback may call
+/// the library.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_list_keys(
@@ -208,10 +207,10 @@ pub unsafe extern "C" fn tckms_list_keys(
     })
 }
 
-/// Frees what tckms_describe_key() returned.
+/// Frees the metadata of a CMK.
 ///
-/// @param key  NULL, which is harmless, or a key from tckms_describe_key(). Never one that a
-///             callback of tckms_list_keys() was given.
+/// @param key  NULL, which is harmless, or a result of tckms_describe_key(). Never the argument of a
+///             callback of tckms_list_keys().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_free(key: *mut tckms_key_info) {
     // SAFETY: "Handles" in the header.
@@ -278,17 +277,17 @@ pub unsafe extern "C" fn tckms_key_info_origin(key: *const tckms_key_info) -> *c
     unsafe { member(key, |key| &key.origin) }
 }
 
-/// Every how many days the service rotates a CMK.
+/// The interval in days at which the service rotates a CMK.
 ///
 /// @param key  The key, or NULL.
-/// @return     Days; 0 when it does not rotate it, and for NULL.
+/// @return     Days; 0 when the CMK does not rotate, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotation_days(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
     unsafe { number(key, |info| if info.key_rotation_enabled { info.rotate_days } else { 0 }) }
 }
 
-/// When a CMK was made.
+/// When a CMK was created.
 ///
 /// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 for NULL.
@@ -298,28 +297,27 @@ pub unsafe extern "C" fn tckms_key_info_created_at_seconds(key: *const tckms_key
     unsafe { number(key, |info| info.create_time) }
 }
 
-/// When a CMK was rotated last.
+/// When a CMK was last rotated.
 ///
 /// @param key  The key, or NULL.
-/// @return     Seconds since the Unix epoch; 0 when it never was, and for NULL.
+/// @return     Seconds since the Unix epoch; 0 when it was never rotated, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotated_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
     unsafe { number(key, |info| info.last_rotate_time) }
 }
 
-/// When the service rotates a CMK next.
+/// When the service will next rotate a CMK.
 ///
 /// @param key  The key, or NULL.
-/// @return     Seconds since the Unix epoch; 0 when it does not rotate it, and for NULL.
+/// @return     Seconds since the Unix epoch; 0 when the CMK does not rotate, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_rotates_at_seconds(key: *const tckms_key_info) -> i64 {
-    // SAFETY: "Handles" in the header.
-    // The service fills this in also for keys that it does not rotate.
+    // SAFETY: "Handles" in the header. The service also sets this for keys that do not rotate.
     unsafe { number(key, |info| if info.key_rotation_enabled { info.next_rotate_time } else { 0 }) }
 }
 
-/// When a CMK is deleted that is scheduled for it.
+/// When a CMK that is scheduled for deletion will be deleted.
 ///
 /// @param key  The key, or NULL.
 /// @return     Seconds since the Unix epoch; 0 when it is not scheduled, and for NULL.
@@ -332,14 +330,14 @@ pub unsafe extern "C" fn tckms_key_info_deleted_at_seconds(key: *const tckms_key
 /// When the imported material of a CMK expires.
 ///
 /// @param key  The key, or NULL.
-/// @return     Seconds since the Unix epoch; 0 when it never does, and for NULL.
+/// @return     Seconds since the Unix epoch; 0 when it never expires, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_key_info_material_expires_at_seconds(key: *const tckms_key_info) -> i64 {
     // SAFETY: "Handles" in the header.
     unsafe { number(key, |info| info.valid_to) }
 }
 
-/// Allows the use of a CMK that was disabled.
+/// Enables a disabled CMK.
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
@@ -353,7 +351,7 @@ pub unsafe extern "C" fn tckms_enable_key(client: *const tckms_client, key_id: *
     guard_request(|| unsafe { handle(client, "client")?.0.enable_key(text(key_id, "key_id")?) })
 }
 
-/// Forbids the use of a CMK until tckms_enable_key().
+/// Disables a CMK: it cannot be used until tckms_enable_key().
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
@@ -367,13 +365,14 @@ pub unsafe extern "C" fn tckms_disable_key(client: *const tckms_client, key_id: 
     guard_request(|| unsafe { handle(client, "client")?.0.disable_key(text(key_id, "key_id")?) })
 }
 
-/// Schedules a disabled CMK for deletion. What was encrypted under it is lost when it is deleted.
+/// Schedules a disabled CMK for deletion. When it is deleted, data that was encrypted under it is
+/// lost.
 ///
 /// @param client                      The client.
 /// @param key_id                      The CMK.
-/// @param days                        In how many days, 7 to 30.
-/// @param deleted_at_seconds_or_null  When it is deleted, in seconds since the Unix epoch. NULL when
-///                                    the program does not want to know.
+/// @param days                        7 to 30 days from now.
+/// @param deleted_at_seconds_or_null  When it will be deleted, in seconds since the Unix epoch. NULL
+///                                    if it is not needed.
 /// @return                            TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_KEY_NOT_DISABLED
 ///                                    or any status; see the chapter on errors.
 ///
@@ -405,7 +404,7 @@ pub unsafe extern "C" fn tckms_schedule_key_deletion(
     })
 }
 
-/// Keeps a CMK that was scheduled for deletion. It is disabled afterwards.
+/// Cancels the deletion of a CMK. The CMK is disabled afterwards.
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
@@ -420,11 +419,11 @@ pub unsafe extern "C" fn tckms_cancel_key_deletion(client: *const tckms_client, 
     guard_request(|| unsafe { handle(client, "client")?.0.cancel_key_deletion(text(key_id, "key_id")?) })
 }
 
-/// Has the service rotate a symmetric CMK regularly, or stops it.
+/// Turns the automatic rotation of a symmetric CMK on or off.
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
-/// @param days    Every how many days, 7 to 365; 0 to stop.
+/// @param days    The interval, 7 to 365 days; 0 turns rotation off.
 /// @return        TCKMS_OK, TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_ROTATION_NOT_SUPPORTED,
 ///                TCKMS_ERR_EXTERNAL_KEY_NOT_ROTATABLE or any status; see the chapter on errors.
 ///
@@ -444,15 +443,14 @@ pub unsafe extern "C" fn tckms_set_key_rotation(
     })
 }
 
-/// Has the service rotate a symmetric CMK now. It does so later: watch
+/// Starts a rotation of a symmetric CMK. The service completes it later: poll
 /// tckms_key_info_rotated_at_seconds().
 ///
 /// @param client  The client.
 /// @param key_id  The CMK.
 /// @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one,
 ///                TCKMS_ERR_ROTATION_RUNNING or any status; see the chapter on errors.
-///
-/// It is not sent again once it may have been carried out, unless
+/// The request is not sent again if it may have been executed, unless
 /// tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total timeout at most.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -461,15 +459,15 @@ pub unsafe extern "C" fn tckms_rotate_key(client: *const tckms_client, key_id: *
     guard_request(|| unsafe { handle(client, "client")?.0.rotate_key(text(key_id, "key_id")?) })
 }
 
-/// Gives a CMK that was made with `external` its material. On the way it is encrypted under a key of
-/// the service.
+/// Imports the material of a CMK that was created with `external`. It is sent encrypted under a key
+/// of the service.
 ///
 /// @param client            The client.
 /// @param key_id            The CMK.
-/// @param material          The material, which has to be the same each time. Wipe it afterwards:
-///                          tckms_wipe().
+/// @param material          The material; a repeated import needs the same material. Wipe it
+///                          afterwards with tckms_wipe().
 /// @param len               32 bytes for AES-256, 16 for SM4.
-/// @param valid_to_seconds  When the service forgets it, in seconds since the Unix epoch, at most
+/// @param valid_to_seconds  When the material expires, in seconds since the Unix epoch, at most
 ///                          2147443200; 0 for never.
 /// @return                  TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_OUT_OF_RANGE,
 ///                          TCKMS_ERR_KEY_NOT_EXTERNAL, TCKMS_ERR_MATERIAL_MISMATCH or any status;
@@ -495,7 +493,8 @@ pub unsafe extern "C" fn tckms_import_key_material(
 
 impl tckms_key_info {
     fn new(info: KeyInfo) -> Self {
-        // A text of the service may hold anything, and is often printed. None holds a NUL byte afterwards.
+        // Text of the service may contain any character, and is often printed. The result contains
+        // no NUL byte.
         let text = |text: &str| CString::new(sanitized(text).as_ref()).unwrap_or_default();
         Self {
             key_id: text(&info.key_id),

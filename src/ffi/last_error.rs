@@ -1,4 +1,4 @@
-//! What a thread keeps of its last call: the error, and the ids of its last request.
+//! Per-thread state of the last call: the error, and the ids of its last request.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_int};
@@ -9,11 +9,11 @@ use crate::last_request;
 use crate::sanitize::sanitized;
 use crate::status::Status;
 
-/// Everything known about a failure. It never changes, and any thread may read or free it.
+/// The detail of a failure. It never changes, and any thread may read or free it.
 ///
-/// All functions that read one take NULL for "no error". A string that does not apply is empty,
-/// never NULL, and lives as long as the error. No member ever holds a secret, a plaintext or a whole
-/// credential.
+/// All functions that read one accept NULL for "no error". A string that does not apply is empty,
+/// never NULL, and is valid as long as the error. No member ever contains a secret, a plaintext or
+/// complete credentials.
 pub struct tckms_error {
     pub(super) status: Status,
     pub(super) message: CString,
@@ -84,8 +84,8 @@ pub(super) fn with_request<T>(read: impl FnOnce(&LastRequest) -> T) -> Option<T>
     LAST_REQUEST.try_with(|last| read(&last.borrow())).ok()
 }
 
-/// While it lives, the requests of this thread belong to one call. In the end their last one is what
-/// tckms_last_request_id() and tckms_last_key_id() tell.
+/// While it exists, the requests of this thread belong to one call. When it ends,
+/// tckms_last_request_id() and tckms_last_key_id() return the ids of the last one.
 ///
 /// Calls nest: a callback may call the library. The outer call continues with its own record.
 pub(super) struct RequestScope {

@@ -1,19 +1,22 @@
-//! Limits, as macros and as functions: a program may be compiled with one version and run with another.
+//! Limits, as macros and as functions: a program may be compiled with one version and run with
+//! another.
 
-/// Longest plaintext of tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to 4 KB").
+/// Maximum length of a plaintext for tckms_encrypt(), in bytes (Encrypt page of the KMS API: "up to
+/// 4 KB").
 pub const TCKMS_PLAINTEXT_MAX: usize = 4096;
-/// Longest encryption context, in characters (Encrypt page of the KMS API: "up to 1,024
+/// Maximum length of an encryption context, in characters (Encrypt page of the KMS API: "up to 1,024
 /// characters").
 pub const TCKMS_ENCRYPTION_CONTEXT_MAX: usize = 1024;
-/// Most bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom page of the
-/// KMS API).
+/// Maximum number of bytes of tckms_generate_data_key() and tckms_generate_random() (GenerateRandom
+/// page of the KMS API).
 pub const TCKMS_RANDOM_MAX: usize = 1024;
-/// Longest key id, in characters. Those of the service have 36.
+/// Maximum length of a key id, in characters. Those of the service have 36.
 pub const TCKMS_KEY_ID_MAX: usize = 128;
-/// Longest CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about 5600.
+/// Maximum length of a CiphertextBlob, in characters. That of a plaintext of 4096 bytes has about
+/// 5600.
 pub const TCKMS_CIPHERTEXT_BLOB_MAX: usize = 65536;
 
-/// Most threads that tckms_seal_fd() and tckms_open_fd() can be told to use.
+/// Maximum number of threads of tckms_seal_fd() and tckms_open_fd().
 pub const TCKMS_THREADS_MAX: u32 = 256;
 
 /// TCKMS_PLAINTEXT_MAX of the running library.

@@ -21,7 +21,7 @@ pub const TCKMS_LOG_INFO: c_int = 3;
 /// Log level: also the waits between attempts.
 pub const TCKMS_LOG_DEBUG: c_int = 4;
 
-/// One event of the log. It exists only during the callback, and so do the strings that its
+/// One event of the log. It is valid only during the callback, and so are the strings that its
 /// functions return.
 pub struct tckms_log_event {
     level: LogLevel,
@@ -39,7 +39,7 @@ pub struct tckms_log_event {
 /// @param event     The event, for the functions tckms_log_event_...().
 ///
 /// It runs on the thread that made the call, possibly on several threads at once, and may call this
-/// library. It must return: no longjmp() and no C++ exception may leave it.
+/// library. It must return: do not leave it by longjmp() or a C++ exception.
 pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, event: *const tckms_log_event)>;
 
 /// Installs a log callback. Logging is off by default.
@@ -47,7 +47,7 @@ pub type tckms_log_callback = Option<unsafe extern "C" fn(userdata: *mut c_void,
 /// @param config              The configuration.
 /// @param level               TCKMS_LOG_OFF to TCKMS_LOG_DEBUG.
 /// @param callback_or_null    The function; NULL for none.
-/// @param userdata            Passed to the function as it is. It must be safe to use from all
+/// @param userdata            Passed to the function unchanged. It must be safe to use from all
 ///                            threads that call the library.
 /// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
 /// @return                    TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_RANGE.
@@ -87,8 +87,8 @@ type LogFunction = unsafe extern "C" fn(*mut c_void, *const tckms_log_event);
 
 fn deliver(callback: LogFunction, userdata: &Userdata, event: &LogEvent<'_>) {
     let event = tckms_log_event::from(event);
-    // SAFETY: the callback and its userdata live as long as the client and may be used from every thread
-    // (tckms_config_set_log in the header); the event outlives the call.
+    // SAFETY: the callback and its userdata live as long as the client and may be used from every
+    // thread (tckms_config_set_log in the header); the event outlives the call.
     unsafe { callback(userdata.pointer(), &raw const event) };
 }
 
@@ -107,11 +107,11 @@ impl From<&LogEvent<'_>> for tckms_log_event {
     }
 }
 
-/// Reads a part of an event, or says `none` for NULL.
+/// Reads a part of an event, or returns `none` for NULL.
 ///
 /// # Safety
 ///
-/// `event` is NULL or the event that a callback was given, while that runs ("Callbacks" in the header).
+/// `event` is NULL or the argument of a running callback ("Callbacks" in the header).
 unsafe fn read<T>(event: *const tckms_log_event, none: T, part: impl FnOnce(&tckms_log_event) -> T) -> T {
     // SAFETY: the caller's promise.
     unsafe { event.as_ref() }.map_or(none, part)
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn tckms_log_event_level(event: *const tckms_log_event) ->
 /// The text of an event. Texts may change in any version: read the other parts with their functions.
 ///
 /// @param event  The event.
-/// @return       One line without a line end. It never holds a secret, a plaintext or an
+/// @return       One line without a line end. It never contains a secret, a plaintext or an
 ///               Authorization header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_message(event: *const tckms_log_event) -> *const c_char {
@@ -138,31 +138,30 @@ pub unsafe extern "C" fn tckms_log_event_message(event: *const tckms_log_event) 
     unsafe { read(event, c"".as_ptr(), |event| event.message.as_ptr()) }
 }
 
-/// The action that an event is about, such as "Encrypt".
+/// The action of an event, such as "Encrypt".
 ///
 /// @param event  The event.
-/// @return       The action; "" when the event is about no request.
+/// @return       The action; "" when the event does not concern a request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_action(event: *const tckms_log_event) -> *const c_char {
     // SAFETY: "Callbacks" in the header.
     unsafe { read(event, c"".as_ptr(), |event| event.action.as_ptr()) }
 }
 
-/// How the attempt or the call ended that an event is about.
+/// The result of the attempt or call that an event reports.
 ///
 /// @param event  The event.
-/// @return       The status; TCKMS_OK also when the event is about neither.
+/// @return       The status; TCKMS_OK also when the event reports neither.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_status(event: *const tckms_log_event) -> Status {
     // SAFETY: "Callbacks" in the header.
     unsafe { read(event, Status::Ok, |event| event.status) }
 }
 
-/// The number of the attempt that an event is about.
+/// The number of the attempt that an event reports.
 ///
 /// @param event  The event.
-/// @return       The number, from 1; for a call that failed, how many attempts it made; 0 when there
-///               was none.
+/// @return       The number, from 1; for a failed call, the number of its attempts; else 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_attempt(event: *const tckms_log_event) -> c_int {
     // SAFETY: "Callbacks" in the header.
@@ -179,10 +178,10 @@ pub unsafe extern "C" fn tckms_log_event_ms(event: *const tckms_log_event) -> i6
     unsafe { read(event, -1, |event| event.elapsed_ms) }
 }
 
-/// The service's id of the request that an event is about.
+/// The service's id of the request that an event reports.
 ///
 /// @param event  The event.
-/// @return       The id; "" when the service did not answer.
+/// @return       The id; "" when the service did not reply.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_request_id(event: *const tckms_log_event) -> *const c_char {
     // SAFETY: "Callbacks" in the header.

@@ -1,8 +1,8 @@
 /*
  * tckms.h - Tencent Cloud Key Management Service from C
  *
- * Encrypt a small secret under a customer master key (CMK), get it back, seal data of any size
- * under a data key, and sign with a key that never leaves the service:
+ * Encrypt and decrypt a small secret under a customer master key (CMK), seal data of any size under
+ * a data key, and sign with a key that never leaves the service:
  *
  *     tckms_client *client = NULL;
  *     tckms_buffer blob = TCKMS_BUFFER_INIT;
@@ -13,127 +13,127 @@
  *     tckms_buffer_free(&blob);
  *     tckms_client_free(client);
  *
- * This file is generated from the library's source. Its chapters hold for every function; a
- * function's own comment says only what differs. Types come first, then core calls, asymmetric
- * keys, sealing, clients, configuration, and errors.
+ * This file is generated from the library's source. The chapters below apply to every function; a
+ * function's own comment has only what is specific to it. Types come first, then core calls,
+ * asymmetric keys, sealing, clients, configuration, and errors.
  *
  * CONVENTIONS
  *   Every function exists since 0.1.0 unless its comment names a later version. Every function may
- *   be called from any thread, subject to HANDLES, unless its comment says more under "Threads:". A
- *   parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer is
- *   TCKMS_ERR_NULL_POINTER, except where HANDLES and STRINGS AND BUFFERS say so. Lengths are in
- *   bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
- *   In the core calls a key id is sent to the service as it is, so any form that the service may
- *   accept is allowed: 1 to 128 letters, digits and -_/:. characters. A keyring takes the CMK's key
- *   id only, 1 to 64 letters, digits and '-', and no alias: messages store it as the name of the
- *   key, and an alias could be moved to another key.
+ *   be called from any thread, subject to HANDLES, unless its comment says otherwise under
+ *   "Threads:". A parameter whose name ends in "_or_null" may be NULL; NULL for any other pointer
+ *   is TCKMS_ERR_NULL_POINTER, except as described in HANDLES and STRINGS AND BUFFERS. Lengths are
+ *   in bytes, milliseconds and seconds are int64_t, flags are int: 0 is off, anything else is on.
+ *   The core calls send a key id to the service unchanged, so any form that the service may accept
+ *   is allowed: 1 to 128 letters, digits and -_/:. characters. A keyring takes the CMK's key id
+ *   only, 1 to 64 letters, digits and '-', and no alias: messages store it as the name of the key,
+ *   and an alias could be moved to another key.
  *
  * HANDLES
  *   tckms_client, tckms_config, tckms_keyring, tckms_stream and all other types without members are
- *   opaque. A handle is valid from the function that makes it to the one that frees it.
- *   `const T *` means borrowed and unchanged: any number of threads may pass the same one at once.
- *   `T *` means that no other thread may use it during the call. `T **out` means that the caller
- *   owns the result. Every function with "free" in its name takes NULL without harm, takes a handle
- *   once, from any thread, and never while a call uses the handle, such as within a callback of
- *   that call.
- *   Functions that return a part of an error, a log event, a key's description or the claims of a
- *   message take NULL too.
- *   A debug build of the library ends a program that breaks these rules, with a text on stderr.
- *   Handles hold on to what they need: a client may be freed before the keyrings and signers made
- *   with it, a keyring before its streams, and a configuration as soon as the client is made.
+ *   opaque. A handle is valid from the function that makes it to the one that frees it. `const T *`
+ *   means borrowed and unchanged: any number of threads may pass the same one at once. `T *` means
+ *   that no other thread may use it during the call. `T **out` means that the caller owns the
+ *   result. Every function with "free" in its name accepts NULL and does nothing then. Free a
+ *   handle once, from any thread, and never while a call uses it, for example within a callback of
+ *   that call. Functions that return a part of an error, a log event, a key's description or the
+ *   claims of a message also accept NULL. A debug build of the library ends a program that breaks
+ *   these rules, with a message on stderr. Handles hold references to the objects that they need: a
+ *   client may be freed before the keyrings and signers made with it, a keyring before its streams,
+ *   and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
- *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer with a length beside it; {NULL,
- *   0} is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. Input is only
- *   read during the call; what the library keeps, it copies. Memory must stay unchanged during the
- *   call.
+ *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer followed by a length; {NULL, 0}
+ *   is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. The library reads
+ *   input only during the call and copies the parts that it keeps. Do not change the input during
+ *   the call.
  *
  * OUTPUTS
- *   An output is set to empty ({NULL, 0}, NULL or 0) before anything else happens and filled only
- *   on success; what it held before is overwritten, not freed. A tckms_buffer belongs to the
- *   library: give it back with tckms_buffer_free(), which wipes it, never with free(). After its
- *   bytes there is always a NUL byte that `len` does not count, so text can be printed.
- *   An output may not overlap another argument in memory: TCKMS_ERR_OVERLAP.
+ *   An output is first set to empty ({NULL, 0}, NULL or 0) and filled only on success; its previous
+ *   content is overwritten, not freed. The memory of a tckms_buffer belongs to the library: free it
+ *   with tckms_buffer_free(), which wipes it, never with free(). Its bytes are always followed by a
+ *   NUL byte that `len` does not count, so text can be printed. An output may not overlap another
+ *   argument in memory: TCKMS_ERR_OVERLAP.
  *
  * STRUCTURES THAT GROW
- *   A structure that is passed with its size may get more members at its end in later versions. Set
- *   it up with its initializer, such as TCKMS_FD_OPTIONS_INIT, and pass its sizeof. Members that
- *   are 0 or NULL have their defaults. A program that sets a member that the running library does
- *   not know gets TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the structure has is
- *   TCKMS_ERR_INVALID_LENGTH.
+ *   A structure that is passed with its size may get more members at its end in later versions.
+ *   Initialize it with its initializer, such as TCKMS_FD_OPTIONS_INIT, and pass its sizeof. Members
+ *   that are 0 or NULL have their defaults. If a program sets a member that the running library
+ *   does not know, the call returns TCKMS_ERR_UNKNOWN_OPTION; a size that no version of the
+ *   structure has is TCKMS_ERR_INVALID_LENGTH.
  *
  * CALLBACKS
- *   A callback has userdata, and one that the library keeps has a destructor. The userdata is
- *   passed as it is and must be safe to use from all threads that call the library. The destructor
- *   frees it, once, when the last configuration, client, keyring, stream and signer that can call
- *   the callback is gone. What a callback is given exists only during the callback. A callback may
- *   call the library, but not change or free what the running call uses. It must return: longjmp()
- *   and C++ exceptions must not leave it. An exception that does ends the process with SIGABRT.
+ *   A callback has userdata, and a callback that the library keeps also has a destructor. The
+ *   userdata is passed unchanged and must be safe to use from all threads that call the library.
+ *   The destructor is called once, when the last configuration, client, keyring, stream and signer
+ *   that can call the callback has been freed. The arguments of a callback are valid only during
+ *   the callback. A callback may call the library, but must not change or free objects that the
+ *   running call uses. It must return: do not leave it by longjmp() or a C++ exception. An
+ *   exception that leaves it ends the process with SIGABRT.
  *
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
- *   they succeed, fail or reach the total timeout. The first call of a client starts one thread
- *   that does the network's work with all signals blocked; it ends when the client is freed. A
- *   caller's stack of 64 KiB is enough. No function is async-signal-safe, and the child of a
- *   vfork() must not call any.
+ *   they succeed, fail or reach the total timeout. The first call of a client starts one network
+ *   thread with all signals blocked; it ends when the client is freed. A calling thread needs at
+ *   most 64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not
+ *   call any.
  *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
- *   TCKMS_OK is 0. The hundreds of a number are its category (tckms_status_category()): 100 the
- *   caller's arguments, 200 credentials, 300 the way to the service, 400 refused for the identity,
- *   500 refused for the request or the key's state, 600 the service is unable now, 700 something is
- *   not what it claims to be, 800 the program's own descriptors and callbacks, 900 the library. New
- *   numbers may come with new versions, so a switch needs a default.
- *   The detail of a thread's last failure is in tckms_last_error(): message, service code, request
- *   id, whether to retry. It is borrowed until the thread's next call; tckms_last_error_take()
- *   makes it the caller's own, for runtimes that move between threads. An outage is never reported
- *   as bad ciphertext, and no text ever holds a secret.
+ *   TCKMS_OK is 0. The hundreds digit is the category (tckms_status_category()): 100 the caller's
+ *   arguments, 200 credentials, 300 transport, 400 refused because of the identity, 500 refused
+ *   because of the request or the key's state, 600 the service is not available now, 700 data that
+ *   is not authentic or not the expected one, 800 the program's own descriptors and callbacks, 900
+ *   the library. Later versions may add numbers, so a switch needs a default. tckms_last_error()
+ *   returns the detail of a thread's last failure: message, service code, request id, whether to
+ *   retry. It is borrowed until the thread's next call; tckms_last_error_take() transfers it to the
+ *   caller, for runtimes that move between threads. An outage is never reported as bad ciphertext,
+ *   and no text contains a secret.
  *
  * PROCESSES
  *   The library has no global state to set up or tear down. It installs no signal handler and no
  *   atexit function, writes nothing to stdout or stderr, and never changes the program's signal
  *   dispositions, so a broken connection raises no SIGPIPE. Only functions with "env" or "default"
- *   in their name read environment variables; the libraries below read three by themselves:
+ *   in their name read environment variables. The library's dependencies also read three:
  *   OPENSSL_ia32cap (CPU features, once when loaded), RUST_MIN_STACK and
  *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). In a
- *   program that runs with privileges which its caller does not have (setuid, setgid, file
- *   capabilities), those functions take nothing from the environment, HOME included. A client may
- *   be used before and after fork(): the child makes connections of its own. dlclose() leaves the
- *   library mapped.
+ *   program that runs with more privileges than its caller (setuid, setgid, file capabilities),
+ *   those functions ignore the environment, including HOME. A client may be used before and after
+ *   fork(): the child opens its own connections. dlclose() leaves the library mapped.
  *
  * MEMORY AND SECRETS
- *   Secret keys, tokens, plaintexts, data keys and the messages that hold them are wiped before
- *   their memory is given back, and so is every other block that the library frees. Out of reach
- *   are copies that the program itself makes, the kernel's socket buffers, registers, swap and core
- *   dumps. Sizes are checked before memory is allocated; when there is none for a block whose size
- *   the caller decides, the call returns TCKMS_ERR_OUT_OF_MEMORY.
+ *   Secret keys, tokens, plaintexts, data keys and the requests and replies that contain them are
+ *   wiped before their memory is freed, and so is every other block that the library frees. The
+ *   library cannot wipe copies that the program makes, the kernel's socket buffers, registers, swap
+ *   and core dumps. Sizes are checked before memory is allocated; if there is no memory for a block
+ *   whose size depends on the caller's input, the call returns TCKMS_ERR_OUT_OF_MEMORY.
  *
  * COMMON MISTAKES
- *   Passing a tckms_buffer that is in use as an output leaks what it held: free it first.
+ *   Passing a tckms_buffer that is still filled as an output leaks its content: free it first.
  *
- *   Reading tckms_last_error() after a call that succeeded tells of an earlier failure. Look at the
- *   status first.
+ *   After a call that succeeded, tckms_last_error() returns an earlier failure. Check the status
+ *   first.
  *
- *   A stream that is freed before tckms_stream_finish() says done leaves a message without an end,
+ *   Freeing a stream before tckms_stream_finish() sets `done` leaves a message without an end,
  *   which no reader opens.
  *
- *   Plaintext that a stream gives out before tckms_stream_finish() says done may be the beginning
- *   of something longer. Do not act on it before, and throw it away when the stream fails.
+ *   Plaintext that a stream returns before tckms_stream_finish() sets `done` may be a prefix. Do
+ *   not act on it until then, and discard it if the stream fails.
  *
- *   A context is checked only if tckms_open() is given the pairs that are expected. Without them a
+ *   A context is checked only if you pass the pairs you expect to tckms_open(). Without them, a
  *   message that was sealed for another purpose opens as well.
  *
  *   Decoding or trimming a CiphertextBlob: it is opaque text. Store all `len` bytes of it.
  *
  *   Passing the sizeof a pointer for that of a structure is TCKMS_ERR_INVALID_LENGTH.
  *
- *   Making a client for each call opens a connection for each call. Make one, and derive from it.
+ *   Creating a client for each call opens a connection for each call. Create one, and derive from
+ *   it.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-/** The version of this header. tckms_version() tells the one of the library that runs. */
+/** The version of this header. tckms_version() returns that of the running library. */
 #define TCKMS_VERSION "@VERSION@"
 #define TCKMS_VERSION_MAJOR @MAJOR@
 #define TCKMS_VERSION_MINOR @MINOR@
@@ -147,7 +147,7 @@
 #define TCKMS_VERSION_AT_LEAST(major, minor, patch) \
   (TCKMS_VERSION_NUMBER >= (major) * 65536 + (minor) * 256 + (patch))
 
-/** Marks functions whose result tells whether they failed. */
+/** Marks functions whose result must be checked. */
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define TCKMS_WARN_UNUSED [[nodiscard]]
 #elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
@@ -161,7 +161,7 @@
 /** An empty tckms_buffer, for its declaration. */
 #define TCKMS_BUFFER_INIT {NULL, 0}
 
-/** Initializers of the structures that grow: all members 0, which stands for their defaults. */
+/** Initializers of the structures that grow: all members are 0, their default. */
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CREATE_KEY_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0, 0, 0}
 #define TCKMS_KEY_FILTER_INIT {NULL, NULL, NULL}

@@ -1,4 +1,4 @@
-//! What a message says about itself.
+//! The header of a message, as claims that are not authenticated.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -11,13 +11,13 @@ use super::handle;
 use crate::seal::MessageInfo;
 use crate::status::Status;
 
-/// What the header of a message says about the message. Nothing of it is authenticated: anyone can
-/// have written it. It is good for choosing a key, and for finding out why a message does not open.
+/// The header of a message. Its content is not authenticated: anyone can have written it. Use it to
+/// choose a key, or to find out why a message does not open.
 ///
 /// It never changes, and any number of threads may use it at once.
 pub struct tckms_message_info {
     info: MessageInfo,
-    /// Keys and values; none where a NUL would end the string.
+    /// Keys and values; `None` for a text with a NUL in it.
     context: Vec<[Option<CString>; 2]>,
     wrapped_keys: Vec<tckms_wrapped_key>,
 }
@@ -31,7 +31,7 @@ impl tckms_message_info {
     }
 }
 
-/// Reads what a message says about itself, without opening it.
+/// Reads the header of a message without opening it.
 ///
 /// @param msg  The message, or its beginning.
 /// @param len  The number of bytes.
@@ -39,7 +39,7 @@ impl tckms_message_info {
 ///             on failure.
 /// @return     TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_TRUNCATED when
 ///             the header is not complete, or a status of TCKMS_CATEGORY_INTEGRITY, also for a
-///             header beyond the limits with which a keyring opens messages unless it sets others.
+///             header that exceeds the default limits of a keyring.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_new(
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn tckms_message_info_new(
     })
 }
 
-/// Frees the claims of a message, and what was borrowed from them.
+/// Frees the claims of a message, including everything borrowed from them.
 ///
 /// @param info  NULL, which is harmless, or claims from tckms_message_info_new().
 #[unsafe(no_mangle)]
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn tckms_message_info_free(info: *mut tckms_message_info) 
     unsafe { handle::free(info) };
 }
 
-/// What `read` finds, or `otherwise` for NULL.
+/// The result of `read`, or `otherwise` for NULL.
 ///
 /// # Safety
 ///
@@ -75,7 +75,7 @@ unsafe fn find<T>(info: *const tckms_message_info, otherwise: T, read: impl FnOn
     read(info)
 }
 
-/// Tells the version of the format.
+/// The version of the format.
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or 2; 0 for NULL.
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn tckms_message_info_version(info: *const tckms_message_i
     unsafe { find(info, 0, |info| info.info.version.into()) }
 }
 
-/// Tells the number of the algorithm suite, such as 0x0478.
+/// The number of the algorithm suite, such as 0x0478.
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 to 65535; 0 for NULL.
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn tckms_message_info_suite(info: *const tckms_message_inf
     unsafe { find(info, 0, |info| info.info.suite.into()) }
 }
 
-/// Tells whether the header commits to one data key.
+/// Whether the header commits to one data key.
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or 0; 0 for NULL.
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn tckms_message_info_committing(info: *const tckms_messag
     unsafe { find(info, 0, |info| info.info.committing.into()) }
 }
 
-/// Tells whether the message ends with a signature.
+/// Whether the message ends with a signature.
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or 0; 0 for NULL.
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn tckms_message_info_signed(info: *const tckms_message_in
     unsafe { find(info, 0, |info| info.info.signed.into()) }
 }
 
-/// Tells the length of the message's frames.
+/// The length of the message's frames.
 ///
 /// @param info  The claims, or NULL.
 /// @return      Bytes; 0 for a body without frames and for NULL.
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn tckms_message_info_frame_len(info: *const tckms_message
     unsafe { find(info, 0, |info| info.info.frame_len.unwrap_or(0)) }
 }
 
-/// Tells the length of the header.
+/// The length of the header.
 ///
 /// @param info  The claims, or NULL.
 /// @return      Bytes; 0 for NULL.
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn tckms_message_info_header_len(info: *const tckms_messag
     unsafe { find(info, 0, |info| info.info.header_len) }
 }
 
-/// Gives the message's id.
+/// The message's id.
 ///
 /// @param info         The claims, or NULL.
 /// @param len_or_null  The number of bytes: 16 or 32, 0 for NULL.
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn tckms_message_info_message_id(
     }
 }
 
-/// Tells how many pairs the context has. Among them is the public key of a signed message,
+/// The number of pairs of the context. They include the public key of a signed message,
 /// "aws-crypto-public-key".
 ///
 /// @param info  The claims, or NULL.
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn tckms_message_info_context_count(info: *const tckms_mes
     unsafe { find(info, 0, |info| info.context.len()) }
 }
 
-/// Gives the key of a pair of the context. Pairs are in the order of their keys' bytes.
+/// The key of a pair of the context. Pairs are in the order of their keys' bytes.
 ///
 /// @param info   The claims, or NULL.
 /// @param index  From 0 to tckms_message_info_context_count() - 1.
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn tckms_message_info_context_key(
     unsafe { find(info, ptr::null(), |info| text_of(info, index, 0)) }
 }
 
-/// Gives the value of a pair of the context.
+/// The value of a pair of the context.
 ///
 /// @param info   The claims, or NULL.
 /// @param index  From 0 to tckms_message_info_context_count() - 1.
@@ -200,7 +200,7 @@ fn text_of(info: &tckms_message_info, index: usize, part: usize) -> *const c_cha
     info.context.get(index).map_or(ptr::null(), |pair| pair[part].as_ref().map_or(ptr::null(), |text| text.as_ptr()))
 }
 
-/// Tells how many wrapped data keys the message has.
+/// The number of wrapped data keys of the message.
 ///
 /// @param info  The claims, or NULL.
 /// @return      1 or more; 0 for NULL.
@@ -210,12 +210,12 @@ pub unsafe extern "C" fn tckms_message_info_wrapped_key_count(info: *const tckms
     unsafe { find(info, 0, |info| info.wrapped_keys.len()) }
 }
 
-/// Gives a wrapped data key of the message.
+/// A wrapped data key of the message.
 ///
 /// @param info   The claims, or NULL.
 /// @param index  From 0 to tckms_message_info_wrapped_key_count() - 1, in the order of the message.
-/// @return       For tckms_wrapped_key_provider_id() and its siblings, borrowed from `info`; NULL
-///               when there is none.
+/// @return       The wrapped key, for tckms_wrapped_key_provider_id() and similar functions,
+///               borrowed from `info`; NULL when there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_message_info_wrapped_key(
     info: *const tckms_message_info,
@@ -231,8 +231,8 @@ pub unsafe extern "C" fn tckms_message_info_wrapped_key(
 /// @param json  A JSON object with "authenticated" (always false), "version", "suite" (such as
 ///              "0478"), "committing", "signed", "message_id", "context", "wrapped_keys" (each with
 ///              "provider_id", "provider_info" or "provider_info_hex", "wrapped_len"), "frame_len"
-///              (null without frames) and "header_len". It can be printed: characters that act on a
-///              terminal are escaped. Free it with tckms_buffer_free().
+///              (null without frames) and "header_len". It can be printed: characters that a
+///              terminal interprets are escaped. Free it with tckms_buffer_free().
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_OUT_OF_MEMORY.
 #[must_use]
 #[unsafe(no_mangle)]

@@ -1,7 +1,8 @@
 //! The C boundary: every function of `tckms.h`, and nothing but conversion.
 //!
-//! Each function converts its arguments, calls the safe core, and converts the result. The contract that the `unsafe`
-//! blocks rely on is the header's manual (`manual.h` beside this file, the first part of `tckms.h`).
+//! Each function converts its arguments, calls the safe core, and converts the result. The contract
+//! that the `unsafe` blocks rely on is the header's manual (`manual.h` beside this file, the first
+//! part of `tckms.h`).
 
 // The names are those of C, and the safety section of every function is the header's chapters.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]

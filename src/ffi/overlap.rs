@@ -1,8 +1,8 @@
-//! Arguments that share memory.
+//! Checks that no argument shares memory with an output.
 //!
-//! A function that writes to one of its arguments while it reads another one in the same memory would do neither right. So
-//! whatever turns pointers into references reports them here, and the second one that meets an output in its memory is
-//! refused. This way no function can be forgotten.
+//! A function that writes to one argument while it reads another one in the same memory would
+//! corrupt both. So the helpers that turn pointers into references report them here, and an
+//! argument that overlaps an output is refused. This way no function can be forgotten.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -10,7 +10,8 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// How many arguments are compared with the next one. Functions report their outputs first.
+/// The number of arguments that are compared with the next one. Functions report their outputs
+/// first.
 const ARGUMENTS_MAX: usize = 12;
 
 /// The memory of one argument of a function.
@@ -37,7 +38,8 @@ thread_local! {
     static ARGUMENTS: RefCell<Arguments> = RefCell::default();
 }
 
-/// Begins a function, and returns the arguments of the one that a callback was called from.
+/// Begins a function, and returns the arguments of the outer function, if a callback called this
+/// one.
 pub(super) fn enter() -> Arguments {
     ARGUMENTS.take()
 }
@@ -57,7 +59,7 @@ pub(super) fn check_output<T>(start: *mut T, len: usize, name: &str) -> Result<(
 }
 
 fn check(memory: Range<usize>, name: &str, is_output: bool) -> Result<()> {
-    // No object is that long. The function refuses the length, with a status that says so.
+    // No object is that long. The function itself refuses the length.
     let too_long = memory.len() > usize::MAX / 4;
     if memory.is_empty() || too_long {
         return Ok(());

@@ -9,7 +9,7 @@ use super::keyring::tckms_keyring;
 use crate::seal::Context;
 use crate::status::Status;
 
-/// Seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The
+/// Seals data of any size: encrypts it locally, under a data key that the keyring's keys wrap. The
 /// message is in the format of the AWS Encryption SDK, version 2.
 ///
 /// @param keyring           The keyring, with at least one key that seals.
@@ -17,13 +17,14 @@ use crate::status::Status;
 /// @param len               0 or more bytes.
 /// @param ctx_json_or_null  NULL, or the context: a JSON object whose values are strings, at most
 ///                          1024 bytes in its shortest form, without keys that begin with
-///                          "aws-crypto-". It is in the message in clear and in the key service's
-///                          audit log, and the message cannot be opened with another one.
+///                          "aws-crypto-". The message contains it in clear, and so does the
+///                          service's audit log. It cannot be changed in the message.
 /// @param out               The message. Free it with tckms_buffer_free().
 /// @return                  TCKMS_OK, TCKMS_ERR_NO_USABLE_KEY, TCKMS_ERR_RESERVED_CONTEXT_KEY or any
 ///                          status; see the chapter on errors.
 ///
-/// Blocks while the keys make a data key, no longer than tckms_keyring_set_total_timeout_ms() says.
+/// Blocks while the keys generate a data key, at most for the time of
+/// tckms_keyring_set_total_timeout_ms().
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_seal(
@@ -51,22 +52,22 @@ pub unsafe extern "C" fn tckms_seal(
 
 /// Opens a sealed message.
 ///
-/// @param keyring                    The keyring, with a key that the data key is wrapped by.
-/// @param msg                        The whole message and nothing else.
+/// @param keyring                    The keyring, with a key that wrapped the data key.
+/// @param msg                        The complete message, without anything after it.
 /// @param len                        The number of bytes.
-/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as a
-///                                   JSON object. They are compared before any key is used. The
-///                                   context is checked only if you pass the pairs you expect.
+/// @param expected_ctx_json_or_null  NULL, or pairs that the message's context must have, as a JSON
+///                                   object. They are compared before any key is used. The context
+///                                   is checked only if you pass the pairs you expect.
 /// @param out                        The plaintext. Free it with tckms_buffer_free(), which wipes
-///                                   it. Nothing of it is given out before the whole message is
-///                                   authentic, with its signature if it has one.
+///                                   it. It is returned only if the whole message is authentic,
+///                                   including its signature if it has one.
 /// @return                           TCKMS_OK, TCKMS_ERR_CONTEXT_MISMATCH,
 ///                                   TCKMS_ERR_NO_MATCHING_KEY, another status of
 ///                                   TCKMS_CATEGORY_INTEGRITY for a message that was changed, or any
 ///                                   status; see the chapter on errors.
 ///
-/// Blocks while the keys unwrap the data key, no longer than tckms_keyring_set_total_timeout_ms()
-/// says.
+/// Blocks while the keys unwrap the data key, at most for the time of
+/// tckms_keyring_set_total_timeout_ms().
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_open(

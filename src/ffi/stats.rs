@@ -7,31 +7,31 @@ use super::guard::guard;
 use crate::stats::Stats;
 use crate::status::Status;
 
-/// What a client, and all that share its connections, have done since it was made.
+/// Counters of a client and all clients that share its connections, since it was created.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_stats {
-    /// Calls that were made, whatever their end.
+    /// Calls, successful or not.
     pub calls: u64,
     /// Attempts after the first of a call.
     pub retries: u64,
     /// Replies with RequestLimitExceeded or HTTP 429.
     pub throttles: u64,
-    /// Calls refused for their arguments.
+    /// Calls refused because of their arguments.
     pub failures_argument: u64,
-    /// Calls for which no credentials could be had.
+    /// Calls for which no credentials were available.
     pub failures_credentials: u64,
-    /// Calls that did not reach the service or got no answer of the service.
+    /// Calls that did not reach the service or got no reply from it.
     pub failures_transport: u64,
-    /// Calls refused for the identity.
+    /// Calls refused because of the identity.
     pub failures_identity: u64,
-    /// Calls refused for the request or the key's state.
+    /// Calls refused because of the request or the key's state.
     pub failures_request: u64,
-    /// Calls for which the service was unable.
+    /// Calls that failed because the service was not available.
     pub failures_unavailable: u64,
-    /// Calls that met something that was not what it claimed to be.
+    /// Calls that failed because data was not authentic or not the expected one.
     pub failures_integrity: u64,
-    /// Calls that the program stopped, or whose descriptors or callbacks failed.
+    /// Calls that the program canceled, or whose descriptors or callbacks failed.
     pub failures_local: u64,
     /// Calls that failed inside the library.
     pub failures_library: u64,
@@ -45,7 +45,7 @@ pub struct tckms_stats {
     pub connections_open: u64,
     /// Those of them that no call uses now.
     pub connections_idle: u64,
-    /// Calls that wait now for a connection, see tckms_config_set_max_connections().
+    /// Calls that wait for a connection now, see tckms_config_set_max_connections().
     pub calls_waiting: u64,
 }
 
@@ -74,20 +74,19 @@ impl From<Stats> for tckms_stats {
     }
 }
 
-/// Reads the counters of a client and of all that share its connections.
+/// Reads the counters of a client and of all clients that share its connections.
 ///
 /// @param client  The client.
-/// @param out     Where to write them. What `size` has beyond the members of the running library is
-///                set to 0.
+/// @param out     The structure to fill. Members that the running library does not have are set to
+///                0.
 /// @param size    sizeof(tckms_stats).
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
-///
-/// The counters are read one after the other while calls go on.
+/// The counters are read one after the other while calls run.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_stats(client: *const tckms_client, out: *mut tckms_stats, size: usize) -> Status {
     guard(|| {
-        // SAFETY: "Handles" in the header; `out` has room for `size` bytes, as the comment above demands.
+        // SAFETY: "Handles" in the header; `out` has `size` bytes, as the comment above requires.
         let (out, client) = unsafe { (Out::new(out, size, "out")?, handle(client, "client")?) };
         out.write(&tckms_stats::from(client.0.stats()));
         Ok(())

@@ -1,4 +1,4 @@
-//! What a status means, by number: a number from C need not be one of the enum's.
+//! The meaning of a status, by number: a number from C may not be a member of the enum.
 
 use std::ffi::{c_char, c_int};
 
@@ -23,7 +23,7 @@ pub extern "C" fn tckms_status_message(status: c_int) -> *const c_char {
     Status::from_number(status).map_or(c"not a status of this version", Status::message).as_ptr()
 }
 
-/// The category of a status: what kind of trouble it is.
+/// The category of a status.
 ///
 /// @param status  Any number.
 /// @return        The category; TCKMS_CATEGORY_UNKNOWN for a number that is not a status of this
@@ -34,8 +34,8 @@ pub extern "C" fn tckms_status_category(status: c_int) -> Category {
 }
 
 /// Whether a call that ends with this status may succeed later without any change.
-/// tckms_error_retryable() says it of a certain failure, and knows more: what a callback or a chain
-/// of providers said, or how the service answered.
+/// tckms_error_retryable() says it for one failure, and takes into account what a callback, a chain
+/// of providers or the service returned.
 ///
 /// @param status  Any number.
 /// @return        1 or 0; 0 for a number that is not a status of this version.

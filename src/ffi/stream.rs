@@ -1,4 +1,4 @@
-//! Sealing and opening piece by piece, in bounded memory.
+//! Streams: sealing and opening in bounded memory.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -11,11 +11,12 @@ use crate::error::{Error, Result};
 use crate::seal::{Context, OpenStream, Progress, SealStream};
 use crate::status::Status;
 
-/// A message on its way: plaintext goes in and a message comes out, or the other way round.
+/// A stream that seals or opens one message: it takes plaintext and returns a message, or the
+/// reverse.
 ///
-/// A stream is used by one thread at a time. It holds one frame in memory. After a call that failed
-/// it holds nothing any more and refuses all further ones. Without tckms_stream_finish() a message
-/// has no end. A forked child cannot go on with a message that its parent began to seal.
+/// A stream is used by one thread at a time. It holds one frame in memory. After a call fails, it is
+/// empty and refuses all further calls. Without tckms_stream_finish() a message has no end. A forked
+/// child cannot continue a message that its parent began to seal.
 pub struct tckms_stream(Kind);
 
 enum Kind {
@@ -39,7 +40,7 @@ impl tckms_stream {
     }
 }
 
-/// Begins to seal. The keys make a data key in the first function that needs one:
+/// Creates a stream that seals. The keys generate a data key in the first function that needs one:
 /// tckms_stream_update(), tckms_stream_finish(), or one that returns a size.
 ///
 /// @param keyring           The keyring, copied: it may be freed before the stream.
@@ -65,12 +66,12 @@ pub unsafe extern "C" fn tckms_stream_new_seal(
     })
 }
 
-/// Begins to open. Each frame's plaintext comes out as soon as that frame is authentic. That the
-/// message is complete is known only when tckms_stream_finish() is done: until then, what came out
-/// may be the beginning of something longer.
+/// Creates a stream that opens. It returns each frame's plaintext as soon as that frame is
+/// authenticated. The message is known to be complete only when tckms_stream_finish() sets `done`:
+/// until then, the plaintext may be a prefix.
 ///
 /// @param keyring                    The keyring, copied: it may be freed before the stream.
-/// @param expected_ctx_json_or_null  NULL, or pairs that have to be in the message's context, as for
+/// @param expected_ctx_json_or_null  NULL, or pairs that the message's context must have, as for
 ///                                   tckms_open(). Copied.
 /// @param out                        The stream, owned by the caller, who frees it with
 ///                                   tckms_stream_free(). NULL on failure.
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn tckms_stream_new_open(
     })
 }
 
-/// Frees a stream and wipes what it holds. A message that was not finished stays without an end.
+/// Frees a stream and wipes its memory. A message that was not finished has no end.
 ///
 /// @param stream  NULL, which is harmless, or a stream of this library.
 #[unsafe(no_mangle)]
@@ -108,8 +109,8 @@ pub unsafe extern "C" fn tckms_stream_free(stream: *mut tckms_stream) {
     unsafe { handle::free(stream) };
 }
 
-/// Says how long the plaintext is. A stream whose plaintext has another length fails. To seal, it
-/// lets the keyring's cache be used and the message's length be known.
+/// Sets the length of the plaintext. If the plaintext has another length, the stream fails. A stream
+/// that seals can then use the keyring's cache and return the message's length.
 ///
 /// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
 ///                that return sizes.
@@ -127,8 +128,9 @@ pub unsafe extern "C" fn tckms_stream_set_plaintext_size(stream: *mut tckms_stre
     })
 }
 
-/// Says how long the plaintext is at most. A stream with more of it fails as soon as that is seen.
-/// To seal, it lets the keyring's cache be used, with the data key charged for all of it.
+/// Sets the maximum length of the plaintext. A stream with more plaintext fails as soon as it
+/// exceeds this. A stream that seals can then use the keyring's cache; the whole length counts
+/// against the limit of the data key.
 ///
 /// @param stream  The stream, before tckms_stream_update(), tckms_stream_finish() and the functions
 ///                that return sizes.
@@ -146,9 +148,9 @@ pub unsafe extern "C" fn tckms_stream_set_plaintext_bound(stream: *mut tckms_str
     })
 }
 
-/// Lets a stream open signed messages. Plaintext then comes out before the signature is checked, all
-/// but the last frame: it is known to be sealed under the data key, but not by whom, until
-/// tckms_stream_finish() is done. When the stream fails, throw all of it away.
+/// Allows a stream to open signed messages. It then returns plaintext, except the last frame, before
+/// the signature is checked: it was sealed under the data key, but the sender is not known until
+/// tckms_stream_finish() sets `done`. If the stream fails, discard all of it.
 ///
 /// @param stream   A stream that opens, before tckms_stream_update() and tckms_stream_finish().
 /// @param allowed  0 (default): signed messages are refused. Anything else: they are opened.
@@ -166,20 +168,20 @@ pub unsafe extern "C" fn tckms_stream_set_signed_allowed(stream: *mut tckms_stre
     })
 }
 
-/// Puts bytes into a stream and takes bytes out of it. Either may be none: a stream whose output is
-/// full takes nothing in, and a frame that is not complete gives nothing out.
+/// Passes bytes to a stream and gets bytes from it. Either count may be 0: a stream whose output is
+/// full takes no input, and an incomplete frame produces no output.
 ///
 /// @param stream    The stream.
 /// @param in        The next bytes.
 /// @param in_len    0 or more bytes.
-/// @param consumed  How many of them were taken. Give the rest again.
+/// @param consumed  How many of them were taken. Pass the rest again.
 /// @param out       Memory for the output; may be NULL when `out_size` is 0. Must not overlap `in`.
 /// @param out_size  0 or more bytes.
 /// @param produced  How many bytes of `out` were filled.
-/// @return          TCKMS_OK or any status; see the chapter on errors. After a failure nothing more
-///                  can be done with the stream but to free it.
+/// @return          TCKMS_OK or any status; see the chapter on errors. After a failure the stream
+///                  can only be freed.
 ///
-/// The first call blocks while the keys make the data key; in a stream that opens, the one that
+/// The first call blocks while the keys generate the data key; in a stream that opens, the call that
 /// completes the header blocks while they unwrap it.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -210,17 +212,17 @@ pub unsafe extern "C" fn tckms_stream_update(
     })
 }
 
-/// Ends a stream: nothing can go in any more. Call it until `done` is 1, with new memory each time.
+/// Ends a stream, which then takes no more input. Call it until `done` is 1, with new memory each
+/// time.
 ///
 /// @param stream    The stream.
 /// @param out       Memory for the output; may be NULL when `out_size` is 0.
 /// @param out_size  0 or more bytes.
 /// @param produced  How many bytes of `out` were filled.
-/// @param done      1 when all has come out. Only then a message that was sealed is complete, and a
-///                  plaintext that was opened is the whole one.
+/// @param done      1 when all output has been returned. Only then is a sealed message, or the
+///                  plaintext of an opened one, complete.
 /// @return          TCKMS_OK, TCKMS_ERR_TRUNCATED when a message to be opened has not ended, or any
-///                  status; see the chapter on errors. After a failure nothing more can be done with
-///                  the stream but to free it.
+///                  status; see the chapter on errors. After a failure the stream can only be freed.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_finish(
@@ -247,16 +249,17 @@ pub unsafe extern "C" fn tckms_stream_finish(
     })
 }
 
-/// Tells how much memory lets tckms_stream_update() take `in_len` bytes at once, and
-/// tckms_stream_finish() after them bring out everything.
+/// Returns the output size with which tckms_stream_update() can take `in_len` bytes in one call, and
+/// tckms_stream_finish() can then return everything.
 ///
 /// @param stream    The stream.
 /// @param in_len    0 or more bytes.
-/// @param out_size  Bytes: enough, and for a stream that seals not much more than needed.
+/// @param out_size  A sufficient number of bytes; for a stream that seals, not much more than
+///                  needed.
 /// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, or any status of the keys of a stream that
 ///                  seals.
 ///
-/// In a stream that seals the first call blocks while the keys make a data key.
+/// In a stream that seals, the first call blocks while the keys generate a data key.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_stream_output_size(
@@ -275,7 +278,7 @@ pub unsafe extern "C" fn tckms_stream_output_size(
     })
 }
 
-/// Tells how long the whole message will be, to the byte, before it is written.
+/// Returns the exact length of the complete message before it is written.
 ///
 /// @param stream        A stream that seals, after tckms_stream_set_plaintext_size().
 /// @param message_size  Bytes.
@@ -306,7 +309,8 @@ pub unsafe extern "C" fn tckms_stream_message_size(stream: *mut tckms_stream, me
 ///
 /// `pointer` is NULL or points to a number that may be written ("Outputs" in the header).
 unsafe fn number_out<'a, T: Default>(pointer: *mut T, name: &str) -> Result<&'a mut T> {
-    // SAFETY: the caller's promise. The value there may be uninitialised, so it is written before a reference exists.
+    // SAFETY: the caller's promise. The value there may be uninitialised, so it is written before a
+    // reference exists.
     unsafe {
         if pointer.is_null() {
             return Err(null(name));
@@ -317,7 +321,7 @@ unsafe fn number_out<'a, T: Default>(pointer: *mut T, name: &str) -> Result<&'a 
     }
 }
 
-/// Memory for an output, which may be of no length at all.
+/// Memory for an output, which may have length 0.
 ///
 /// # Safety
 ///

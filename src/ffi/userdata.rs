@@ -1,24 +1,24 @@
-//! A pointer of the program's that its callbacks get, and the function that frees what it points to.
+//! The userdata pointer of a callback, and its destructor.
 
 use std::ffi::c_void;
 
 /// A function that frees the userdata of a callback.
 ///
 /// It is called once: when the last configuration, client, keyring, stream and signer that could
-/// call the callback are freed, or as soon as the callback is replaced or can never be called. It
-/// runs on the thread that frees the last of them. It is not called when the function that was given
-/// the callback fails. It must return: no longjmp() and no C++ exception may leave it.
+/// call the callback have been freed, or as soon as the callback is replaced or can never be called.
+/// It runs on the thread that frees the last of them. It is not called if the setter of the callback
+/// fails. It must return: do not leave it by longjmp() or a C++ exception.
 ///
 /// @param userdata  The pointer given together with this function.
 pub type tckms_destructor = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
-/// The userdata of one callback. Whatever can call the callback holds it, and the last one to go frees it.
+/// The userdata of one callback, shared by all objects that can call it. The last one frees it.
 pub(super) struct Userdata {
     pointer: *mut c_void,
     destructor: tckms_destructor,
 }
 
-// SAFETY: "Callbacks" in the header demands of the program that the userdata may be used from all threads.
+// SAFETY: "Callbacks" in the header requires that all threads may use the userdata.
 unsafe impl Send for Userdata {}
 // SAFETY: as above.
 unsafe impl Sync for Userdata {}
@@ -37,7 +37,7 @@ impl Userdata {
 impl Drop for Userdata {
     fn drop(&mut self) {
         if let Some(destructor) = self.destructor {
-            // SAFETY: the program gave both together, and this is the only place that calls the destructor.
+            // SAFETY: the program passed both together, and only this code calls the destructor.
             unsafe { destructor(self.pointer) };
         }
     }

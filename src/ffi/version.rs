@@ -1,4 +1,4 @@
-//! Which version runs; the header says which version a program was compiled with.
+//! The version of the running library; the header has the one that a program was compiled with.
 
 use std::ffi::{CStr, c_char, c_uint};
 
