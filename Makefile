@@ -7,6 +7,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 # Only the two that C links: beside a Rust library cargo leaves out the link-time optimisation.
 LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
+TOOL = $(CARGO) build --release --locked -p tckms-cli --features wipe-on-free
 
 .PHONY: help build demo check test soak lint header bench clean
 .PHONY: install uninstall deb symbols abi licences dist-check portability live-test
@@ -16,7 +17,7 @@ help:
 	@echo "make test    all tests"
 	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
 	@echo "make soak    fuzzing, and the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
-	@echo "make build   the libraries, into target/dist, and target/release/tckms-emulator"
+	@echo "make build   the libraries, into target/dist, target/release/tckms and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
 	@echo "make deb     Debian packages, into target/deb"
 	@echo "make spelling   typing errors in documents and comments"
@@ -37,6 +38,7 @@ build:
 	$(LIBRARY)
 	ln -sf libtckms.so $(RELEASE)/libtckms.so.$(ABI)
 	$(EMULATOR)
+	$(TOOL)
 	scripts/dist.sh
 
 # Neither compiles anything: what `make build` made is copied.

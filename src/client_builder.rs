@@ -16,19 +16,37 @@ use crate::status::Status;
 
 /// The key service as a configuration has it. Credentials that need no network are fetched now.
 pub(crate) fn kms_caller(config: &Config) -> Result<ApiCaller> {
-    let site = config.site.unwrap_or_default();
-    let endpoint = config.endpoint.clone().map_or_else(|| site.kms(), Ok)?;
-    let sts = config.sts_endpoint.clone().map_or_else(|| site.sts_beside(&endpoint), Ok)?;
-    check_protected(config, [&endpoint, &sts])?;
     let region = config.region.as_deref().ok_or_else(|| {
         Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
     })?;
-    let transport = Arc::new(Transport::new(transport_settings(config, &endpoint, &sts)?));
+    let Parts { endpoint, sts, transport } = parts(config)?;
     let auth = Auth::Signed(Arc::new(credentials(config, sts, &transport)?));
     let mut caller = ApiCaller::for_product(&KMS, endpoint, region, auth, transport, config.log.clone())?;
     caller.set_rate_limiter(config.rate_limiter.clone());
     caller.set_client_headers(config.user_agent_suffix.as_deref(), config.language.as_deref())?;
     Ok(caller)
+}
+
+/// What calls of the service and of STS share.
+pub(crate) struct Parts {
+    pub endpoint: Endpoint,
+    pub sts: Endpoint,
+    pub transport: Arc<Transport>,
+}
+
+pub(crate) fn parts(config: &Config) -> Result<Parts> {
+    let (endpoint, sts) = endpoints(config)?;
+    let transport = Arc::new(Transport::new(transport_settings(config, &endpoint, &sts)?));
+    Ok(Parts { endpoint, sts, transport })
+}
+
+/// The addresses of the service and of STS.
+pub(crate) fn endpoints(config: &Config) -> Result<(Endpoint, Endpoint)> {
+    let site = config.site.unwrap_or_default();
+    let endpoint = config.endpoint.clone().map_or_else(|| site.kms(), Ok)?;
+    let sts = config.sts_endpoint.clone().map_or_else(|| site.sts_beside(&endpoint), Ok)?;
+    check_protected(config, [&endpoint, &sts])?;
+    Ok((endpoint, sts))
 }
 
 fn check_protected(config: &Config, endpoints: [&Endpoint; 2]) -> Result<()> {

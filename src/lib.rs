@@ -24,6 +24,8 @@ mod client;
 mod client_builder;
 mod config;
 mod credentials;
+pub mod diagnosis;
+
 mod encoding;
 mod encryption_context;
 mod environment;

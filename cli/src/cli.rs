@@ -63,6 +63,8 @@ pub enum Command {
     Keys(keys::Command),
     /// Call any action of the service
     Call(call::Options),
+    /// Find out what works, what does not, and what to do
+    Doctor(doctor::Options),
     /// Print the completions of a shell
     Completions(completions::Options),
     /// Write the manual pages of all commands into a folder

@@ -7,8 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use tckms::{Client, Config, LogEvent, LogLevel, Site};
 
-use crate::Outcome;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::report;
 
 const HEADING: &str = "Options of every command";

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use tckms::seal::Context;
 
-use crate::Outcome;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 
 /// A pair of the context.
 #[derive(Clone, Debug)]

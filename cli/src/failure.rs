@@ -2,9 +2,13 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use tckms::{Category, Status};
 
 use crate::exit::Exit;
+
+/// What a command, or a part of one, comes to.
+pub type Outcome<T = Exit> = Result<T, Failure>;
 
 /// A failure, whose texts need not be safe for a terminal: `report` makes them so.
 #[derive(Debug)]
@@ -56,15 +60,6 @@ impl Failure {
         self.advice = Some(advice.into());
         self
     }
-
-    pub fn with_exit(mut self, exit: Exit) -> Self {
-        self.exit = exit;
-        self
-    }
-
-    pub fn status(&self) -> Option<Status> {
-        self.error.as_ref().map(tckms::Error::status)
-    }
 }
 
 impl From<tckms::Error> for Failure {
@@ -99,6 +94,11 @@ fn advice(status: Status) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The text of the system for an error number.
+pub fn errno_text(errno: Errno) -> String {
+    os_text(&errno.into())
 }
 
 /// The text of the system for an error, without the number that Rust adds.

@@ -10,6 +10,8 @@ mod cli;
 mod commands;
 mod connection;
 mod context;
+mod descriptor;
+mod dispatch;
 mod exit;
 mod failure;
 mod files;
@@ -23,16 +25,28 @@ mod sys;
 mod table;
 mod text;
 
+#[cfg(not(test))]
+use std::ffi::{c_char, c_int};
+
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
-use crate::failure::Failure;
+
+/// The program begins here, and not in the start-up code of Rust: that opens /dev/null in place of a closed standard descriptor,
+/// and an input that is missing would look like an empty one.
+#[cfg(not(test))]
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
+    c_int::from(run())
+}
 
 /// The program. Returns its exit status.
+#[cfg_attr(test, allow(dead_code))]
 fn run() -> u8 {
     std::panic::set_hook(Box::new(report::panicked));
-    let exit = match files::descriptor::reserve_standard() {
+    let exit = match descriptor::reserve_standard() {
         Ok(()) => std::panic::catch_unwind(parse_and_run).unwrap_or(Exit::Failed),
         Err(failure) => report::failure(&failure, false),
     };
@@ -47,13 +61,11 @@ fn parse_and_run() -> Exit {
         Err(error) => return report::command_line(&error),
     };
     report::set_json(cli.global.json);
-    match commands::run(&cli).and_then(|exit| report::flush().map(|()| exit)) {
+    match dispatch::run(&cli).and_then(|exit| report::flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => report::failure(&failure, cli.global.json),
     }
 }
-
-type Outcome<T = Exit> = Result<T, Failure>;
 
 #[cfg(test)]
 mod tests {

@@ -8,10 +8,9 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use tckms::Secret;
 
 use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::files::errno_text;
+use crate::failure::{Failure, Outcome, errno_text};
+use crate::interrupt;
 use crate::text::safe;
-use crate::{Outcome, interrupt};
 
 /// The terminal, which shows again what is typed when this is dropped.
 struct Silenced {

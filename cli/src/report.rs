@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use crate::Outcome;
+use crate::descriptor;
 use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::files::descriptor;
+use crate::failure::{Failure, Outcome};
 use crate::interrupt;
 use crate::text::{safe, safe_json};
 

@@ -8,9 +8,8 @@ use clap::Args;
 use rustix::termios::isatty;
 use tckms::Secret;
 
-use crate::Outcome;
-use crate::failure::Failure;
-use crate::files::descriptor;
+use crate::descriptor;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::prompt;
 

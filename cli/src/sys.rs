@@ -1,18 +1,10 @@
-//! The only place of the tool with `unsafe` in it: where the program begins, its signals, and descriptors that it was started
-//! with.
+//! What the operating system is asked for: signals, descriptors that the program was started with, the loader. With the place where
+//! the program begins, in main.rs, the only part of the tool with `unsafe` in it.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-
-/// The program begins here, and not in the start-up code of Rust: that opens /dev/null in place of a closed standard descriptor,
-/// and an input that is missing would look like an empty one.
-#[cfg(not(test))]
-#[unsafe(no_mangle)]
-extern "C" fn main(_: c_int, _: *const *const std::ffi::c_char) -> c_int {
-    c_int::from(crate::run())
-}
 
 static NOTED: AtomicI32 = AtomicI32::new(0);
 
@@ -81,4 +73,36 @@ pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
     inherited(number)?;
     // SAFETY: it is open, and nothing else owns it: the caller of the program said that it is the program's (LISTEN_FDS).
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The version of glibc; `None` for another C library.
+pub fn glibc_version() -> Option<String> {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: the text is constant and ends with NUL.
+        let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
+        Some(version.to_string_lossy().into_owned())
+    }
+    #[cfg(not(target_env = "gnu"))]
+    None
+}
+
+/// Loads the library as a program would, and asks it for its version.
+pub fn library_version(name: &str) -> Result<String, String> {
+    let name = CString::new(name).map_err(|error| error.to_string())?;
+    // SAFETY: the names end with NUL; loading libtckms runs nothing; tckms_version() takes nothing and returns constant text.
+    unsafe {
+        let library = libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
+        if library.is_null() {
+            let why = libc::dlerror();
+            let why = if why.is_null() { "dlopen failed".into() } else { CStr::from_ptr(why).to_string_lossy() };
+            return Err(why.into_owned());
+        }
+        let function = libc::dlsym(library, c"tckms_version".as_ptr());
+        if function.is_null() {
+            return Err("it has no function tckms_version".to_owned());
+        }
+        let version = std::mem::transmute::<*mut c_void, extern "C" fn() -> *const c_char>(function);
+        Ok(CStr::from_ptr(version()).to_string_lossy().into_owned())
+    }
 }

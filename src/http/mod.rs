@@ -5,6 +5,7 @@ mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
 pub(crate) mod pool;
+pub(crate) mod probe;
 pub(crate) mod proxy;
 mod resolver;
 pub(crate) mod settings;

@@ -36,7 +36,7 @@ pub(crate) enum CaBundle {
 }
 
 impl CaBundle {
-    fn load(&self) -> Result<RootCertStore> {
+    pub fn load(&self) -> Result<RootCertStore> {
         match self {
             Self::System => load_system(),
             Self::File(path) => load_file(path),

@@ -125,6 +125,43 @@ impl Source {
         }
     }
 
+    /// The sources that are asked one after the other.
+    pub fn links(&self) -> &[Self] {
+        match self {
+            Self::Chain { links, .. } => links,
+            single => std::slice::from_ref(single),
+        }
+    }
+
+    /// The kind of source, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fixed(_) => "environment",
+            Self::Absent { name, .. } => name,
+            Self::Profile { .. } => "profile",
+            Self::Tccli { .. } => "tccli",
+            Self::CvmRole { .. } => "CVM role",
+            Self::Oidc { .. } => "TKE OIDC",
+            Self::AssumeRole { .. } => "AssumeRole",
+            Self::Callback(_) => "callback",
+            Self::Chain { .. } => "chain",
+        }
+    }
+
+    /// Where it looks, for people.
+    pub fn place(&self) -> String {
+        let shown = |path: &PathBuf| path.display().to_string();
+        match self {
+            Self::Profile { paths, name } => {
+                format!("section [{name}] of {}", paths.iter().map(shown).collect::<Vec<_>>().join(" or "))
+            }
+            Self::Tccli { path } => shown(path),
+            Self::CvmRole { .. } => "the metadata service of this machine".to_owned(),
+            Self::Oidc { token_file, .. } => format!("the token in {}", shown(token_file)),
+            _ => String::new(),
+        }
+    }
+
     pub fn provider(&self, context: &ProviderContext) -> Result<Box<dyn Provider>> {
         Ok(match self.clone() {
             Self::Fixed(credentials) => Box::new(Fixed(credentials)),
@@ -161,7 +198,7 @@ impl ProviderContext {
         self.metadata.clone().map_or_else(|| Endpoint::parse(DEFAULT_METADATA_ENDPOINT), Ok)
     }
 
-    fn sts(&self, region: &str, auth: Auth) -> Result<ApiCaller> {
+    pub fn sts(&self, region: &str, auth: Auth) -> Result<ApiCaller> {
         ApiCaller::for_product(&STS, self.sts.clone(), region, auth, Arc::clone(&self.transport), self.log.clone())
     }
 }

@@ -6,9 +6,8 @@ use clap::Args;
 use tckms::REQUEST_JSON_MAX;
 
 use super::delivery::{self, OutputOption};
-use crate::Outcome;
 use crate::connection::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::text::safe_json;
 

@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::Outcome;
-use crate::cli::Cli;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::report;
 
 #[derive(Args, Debug)]
@@ -27,15 +25,14 @@ pub struct ManOptions {
     folder: OsString,
 }
 
-pub fn run(options: &Options) -> Outcome {
+pub fn run(options: &Options, mut command: clap::Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut Cli::command(), "tckms", &mut script);
+    clap_complete::generate(options.shell, &mut command, "tckms", &mut script);
     report::line(String::from_utf8_lossy(&script).trim_end_matches('\n'));
     Ok(Exit::Done)
 }
 
-pub fn write_man_pages(options: &ManOptions) -> Outcome {
-    let mut command = Cli::command();
+pub fn write_man_pages(options: &ManOptions, mut command: clap::Command) -> Outcome {
     command.build();
     write_pages(&command, Path::new(&options.folder))?;
     Ok(Exit::Done)

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::delivery;
-use crate::Outcome;
 use crate::connection::Global;
 use crate::context::ContextOptions;
 use crate::exit::Exit;
+use crate::failure::Outcome;
 use crate::files::output::Output;
 use crate::report::json_text;
 use crate::secret_input::encoded;

@@ -6,9 +6,9 @@ use clap::Args;
 use tckms::CIPHERTEXT_BLOB_MAX;
 
 use super::delivery::{self, OutputOption};
-use crate::Outcome;
 use crate::connection::Global;
 use crate::context::ContextOptions;
+use crate::failure::Outcome;
 use crate::files::input::Input;
 use crate::report::json_text;
 use crate::secret_input::{encoded, without_line_end};

@@ -6,10 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use tckms::Secret;
 
-use crate::Outcome;
 use crate::connection::Global;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::output::Output;
 use crate::report;
 use crate::secret_input::encoded;

@@ -5,9 +5,9 @@ use serde::Serialize;
 use tckms::{Encrypted, PLAINTEXT_MAX};
 
 use super::delivery::{self, OutputOption};
-use crate::Outcome;
 use crate::connection::Global;
 use crate::context::ContextOptions;
+use crate::failure::Outcome;
 use crate::secret_input::SecretInput;
 
 #[derive(Args, Debug)]

@@ -8,9 +8,10 @@ use tckms::Status;
 use tckms::seal::MessageInfo;
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
-use crate::{Outcome, interrupt, report};
+use crate::interrupt;
+use crate::report;
 
 /// Honest headers have less than a kilobyte; those that the library reads at all have at most this.
 const HEADER_MAX: usize = 512 * 1024;

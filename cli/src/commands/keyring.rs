@@ -6,9 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use clap::Args;
 use tckms::seal::Keyring;
 
-use crate::Outcome;
 use crate::connection::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::text::shown;
 

@@ -8,10 +8,11 @@ use tckms::{KeyFilter, KeyInfo, NewKey};
 
 use crate::connection::Global;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
+use crate::prompt;
+use crate::report;
 use crate::secret_input::SecretInput;
 use crate::table;
-use crate::{Outcome, prompt, report};
 
 const STATES: [&str; 5] = ["Enabled", "Disabled", "PendingDelete", "PendingImport", "Archived"];
 

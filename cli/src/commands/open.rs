@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::keyring::{KeyOptions, Purpose};
 use super::seal::{TransferOptions, Work};
-use crate::Outcome;
 use crate::connection::Global;
 use crate::context::ContextOptions;
+use crate::failure::Outcome;
 
 #[derive(Args, Debug)]
 pub struct Options {

@@ -9,10 +9,9 @@ use serde::Serialize;
 use tckms::sign::{KeyType, PublicKey};
 
 use super::delivery::{self, OutputOption};
-use crate::Outcome;
 use crate::connection::Global;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::text::shown;
 

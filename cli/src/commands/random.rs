@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 use tckms::Secret;
 
 use super::delivery::{self, OutputOption};
-use crate::Outcome;
 use crate::connection::Global;
+use crate::failure::Outcome;
 use crate::report::json_text;
 use crate::secret_input::encoded;
 

@@ -7,9 +7,9 @@ use tckms::CIPHERTEXT_BLOB_MAX;
 
 use super::delivery::{self, OutputOption};
 use super::encrypt::Answer;
-use crate::Outcome;
 use crate::connection::Global;
 use crate::context::{ContextOptions, Pair, json, parse_pair};
+use crate::failure::Outcome;
 use crate::files::input::Input;
 use crate::secret_input::without_line_end;
 

@@ -8,11 +8,10 @@ use tckms::seal::{Context, DescriptorJob, Keyring};
 
 use super::delivery::OutputOption;
 use super::keyring::{KeyOptions, Purpose};
-use crate::Outcome;
 use crate::connection::Global;
 use crate::context::ContextOptions;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::files::output::Output;
 use crate::interrupt;

@@ -11,9 +11,8 @@ use tckms::sign::{Digest, DigestContext, PublicKey, SM2_DEFAULT_USER_ID, Signatu
 
 use super::algorithm::{Algorithm, raw_len};
 use super::delivery::{self, OutputOption};
-use crate::Outcome;
 use crate::connection::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::progress::Progress;
 

@@ -10,10 +10,9 @@ use serde::Serialize;
 
 use super::public_key;
 use super::sign::MessageOptions;
-use crate::Outcome;
 use crate::connection::Global;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::report;
 

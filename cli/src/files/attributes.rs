@@ -8,7 +8,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::failed;
-use crate::Outcome;
+use crate::failure::Outcome;
 use crate::report;
 
 const ACL: &str = "system.posix_acl_access";

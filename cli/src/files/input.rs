@@ -9,11 +9,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat, fstat, open, seek};
 use rustix::io::Errno;
 
-use super::descriptor::{self, STDIN};
 use super::{failed, unusable};
-use crate::Outcome;
+use crate::descriptor::{self, STDIN};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::interrupt;
 use crate::text::shown;
 

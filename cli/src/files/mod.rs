@@ -2,19 +2,13 @@
 //! output that has the result whole or not at all, wherever links, mounts and descriptors lead.
 
 mod attributes;
-pub mod descriptor;
 pub mod input;
 pub mod output;
 mod place;
 
 use rustix::io::Errno;
 
-use crate::failure::Failure;
-
-/// The text of the system for an error number.
-pub fn errno_text(errno: Errno) -> String {
-    crate::failure::os_text(&errno.into())
-}
+use crate::failure::{Failure, errno_text};
 
 /// A failure of the system while the work is done.
 fn failed(name: &str, errno: Errno) -> Failure {

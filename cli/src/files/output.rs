@@ -12,15 +12,15 @@ use rustix::io::Errno;
 use rustix::process::umask;
 use zeroize::Zeroizing;
 
-use super::descriptor::{self, STDOUT};
 use super::input::Input;
 use super::place::{Place, There, open_found};
-use super::{attributes, errno_text, failed, unusable};
-use crate::Outcome;
+use super::{attributes, failed, unusable};
+use crate::descriptor::{self, STDOUT};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome, errno_text};
+use crate::interrupt;
+use crate::report;
 use crate::text::shown;
-use crate::{interrupt, report};
 
 pub struct Output {
     name: String,
@@ -93,10 +93,6 @@ impl Output {
     /// The name for messages.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    pub fn is_standard(&self) -> bool {
-        matches!(self.target, Target::Descriptor(descriptor) if descriptor.as_raw_fd() == STDOUT)
     }
 
     /// Whether this is a terminal, which binary data is not for.

@@ -8,9 +8,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, fstatfs, open, op
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{descriptor, errno_text};
-use crate::Outcome;
-use crate::failure::Failure;
+use crate::descriptor;
+use crate::failure::{Failure, Outcome, errno_text};
 
 /// As many links as Linux follows.
 const LINKS_MAX: u32 = 40;

@@ -1,4 +1,4 @@
-//! The Security Token Service, as far as it lets a caller assume a role (docs/kms-service.md, "STS").
+//! The Security Token Service, as far as it lets a caller assume a role and ask who it is (docs/kms-service.md, "STS").
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +10,7 @@ use crate::clock::iso_8601;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::identity::issuer::{DEFAULT_LIFETIME, is_name};
+use crate::keys::cmk::ACCOUNT_UIN;
 
 /// The action that its callers do not sign: they have nothing to sign with yet.
 pub const UNSIGNED_ACTION: &str = "AssumeRoleWithWebIdentity";
@@ -21,11 +22,25 @@ const MAX_LIFETIME: u64 = 43_200;
 pub fn run(emulator: &Emulator, action: &str, params: Params) -> Answer {
     match action {
         "AssumeRole" => assume_role(emulator, params),
+        "GetCallerIdentity" => get_caller_identity(params),
         UNSIGNED_ACTION => assume_role_with_web_identity(emulator, params),
         other => {
             Err(ApiError::new("InvalidAction", format!("The action `{other}` does not exist or is not emulated.")))
         }
     }
+}
+
+/// Every identity is the account itself: the emulator has no users.
+fn get_caller_identity(params: Params) -> Answer {
+    params.finish()?;
+    let uin = ACCOUNT_UIN.to_string();
+    Ok(json!({
+        "Arn": format!("qcs::cam::uin/{uin}:uin/{uin}"),
+        "AccountId": uin,
+        "UserId": uin,
+        "PrincipalId": uin,
+        "Type": "CAMUser",
+    }))
 }
 
 fn assume_role(emulator: &Emulator, mut params: Params) -> Answer {

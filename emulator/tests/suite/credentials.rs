@@ -35,6 +35,19 @@ fn assume_role(emulator: &Emulator, mut body: Value) -> Result<Value, String> {
 }
 
 #[test]
+fn a_caller_learns_who_it_is() {
+    let emulator = Emulator::start(&[]);
+    let identity = sts_call(&emulator.client(), "GetCallerIdentity", &json!({})).outcome().unwrap();
+    assert_eq!(identity["Arn"], "qcs::cam::uin/100000000001:uin/100000000001");
+    assert_eq!((&identity["AccountId"], &identity["Type"]), (&json!("100000000001"), &json!("CAMUser")));
+    let unknown = sts_call(&emulator.client(), "GetCallerIdentity", &json!({ "Nonsense": 1 })).outcome();
+    assert_eq!(unknown.unwrap_err(), "UnknownParameter");
+    let unsigned = Client::new(emulator.address(), "AKIDnobody", "k");
+    let refused = sts_call(&unsigned, "GetCallerIdentity", &json!({})).outcome();
+    assert_eq!(refused.unwrap_err(), "AuthFailure.SecretIdNotFound");
+}
+
+#[test]
 fn a_machine_without_a_role_has_no_credentials() {
     let emulator = Emulator::start(&[]);
     assert_eq!([metadata(&emulator, "").status, metadata(&emulator, "tester").status], [404, 404]);
@@ -125,7 +138,7 @@ fn assuming_a_role_checks_signature_and_parameters() {
     let mut forged = session("tester");
     forged.client.secret_key.push('x');
     assert_eq!(forged.code(), "AuthFailure.SignatureFailure");
-    let other_action = sts_call(&emulator.client(), "GetCallerIdentity", &json!({}));
+    let other_action = sts_call(&emulator.client(), "GetFederationToken", &json!({}));
     assert_eq!(other_action.code(), "InvalidAction");
     let kms_scope = Call { service: "kms".to_owned(), ..session("tester") };
     assert_eq!(kms_scope.code(), "AuthFailure.SignatureFailure");

@@ -5,9 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
 use rustix::io::Errno;
 
-use super::errno_text;
-use crate::Outcome;
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome, errno_text};
 use crate::sys;
 
 pub const STDIN: RawFd = 0;

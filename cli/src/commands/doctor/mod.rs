@@ -1,0 +1,126 @@
+//! `tckms doctor`: what works, what does not, and what to do.
+//!
+//! Each check is a function that returns findings. They run from the machine outwards to the service: what a check
+//! learned (the way to the service, the credentials) is passed on to those that need it.
+
+mod advice;
+mod certificate;
+mod finding;
+mod installation;
+mod machine;
+mod network;
+mod service;
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use self::finding::{Finding, Verdict};
+use crate::connection::Global;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::report;
+use crate::text::safe;
+
+/// How long a single step of the way to the service may take, unless --timeout says otherwise.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// A CMK to try, by its key id
+    #[arg(short, long, value_name = "KEYID")]
+    key: Option<String>,
+}
+
+/// The answer with --json.
+#[derive(Serialize)]
+struct Report {
+    verdict: Verdict,
+    version: &'static str,
+    checks: Vec<Finding>,
+}
+
+pub fn run(options: &Options, global: &Global) -> Outcome {
+    let mut shown = Shown { json: global.json, findings: Vec::new() };
+    check(options, global, &mut shown)?;
+    let verdict = shown.findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
+    let failed = shown.findings.iter().find(|finding| finding.verdict == Verdict::Failed);
+    let exit = failed.map_or(Exit::Done, |finding| finding.exit);
+    let report = Report { verdict, version: env!("CARGO_PKG_VERSION"), checks: shown.findings };
+    report::answer(&report, |report| report::line(summary(report)));
+    Ok(exit)
+}
+
+fn summary(report: &Report) -> &'static str {
+    match report.verdict {
+        Verdict::Ok | Verdict::Skipped => "\nAll is well.",
+        Verdict::Warning => "\nIt works; see the warnings.",
+        Verdict::Failed => "\nIt does not work; see what failed first.",
+    }
+}
+
+fn check(options: &Options, global: &Global, shown: &mut Shown) -> Outcome<()> {
+    let timeout = global.timeout.unwrap_or(STEP_TIMEOUT);
+    shown.add(machine::version())?;
+    shown.add(machine::system())?;
+    // Without a region nothing can be configured; with another one, the same way is gone.
+    let with_region =
+        Global { region: Some(global.region()?.unwrap_or_else(|| "ap-guangzhou".to_owned())), ..global.clone() };
+    let config = match with_region.config() {
+        Ok(config) => config,
+        Err(failure) => {
+            shown.add(Finding::failed("configuration", failure))?;
+            return shown.add_all(installation::check());
+        }
+    };
+    let way = config.reach(timeout);
+    shown.add(network::clock(&way))?;
+    shown.add_all(service::credentials(&config, timeout))?;
+    let client = service::Client::new(&with_region, timeout);
+    shown.add(service::region(global, &way, client.as_ref()))?;
+    shown.add_all(network::way(&config, &way))?;
+    match &client {
+        Some(client) => shown.add_all(client.check(&config, options.key.as_deref(), &way))?,
+        None => shown.add(Finding::skipped("signature", "there are no credentials"))?,
+    }
+    shown.add_all(installation::check())
+}
+
+/// The findings so far. People see each one as soon as it is there.
+struct Shown {
+    json: bool,
+    findings: Vec<Finding>,
+}
+
+impl Shown {
+    fn add(&mut self, finding: Finding) -> Outcome<()> {
+        if !self.json {
+            finding.print();
+            report::flush()?;
+        }
+        self.findings.push(finding);
+        Ok(())
+    }
+
+    fn add_all(&mut self, findings: Vec<Finding>) -> Outcome<()> {
+        findings.into_iter().try_for_each(|finding| self.add(finding))
+    }
+}
+
+impl Finding {
+    fn print(&self) {
+        let (mark, colour) = match self.verdict {
+            Verdict::Ok => ("ok", "32"),
+            Verdict::Warning => ("warning", "33"),
+            Verdict::Failed => ("FAILED", "31;1"),
+            Verdict::Skipped => ("skipped", "2"),
+        };
+        let mark =
+            if report::stdout_has_colours() { format!("\x1b[{colour}m{mark:<7}\x1b[0m") } else { format!("{mark:<7}") };
+        report::line(&format!("{mark}  {:<15}  {}", self.check, safe(&self.found)));
+        if let Some(advice) = &self.advice {
+            report::line(&format!("{:<26}→ {}", "", safe(advice)));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Runs the command that the command line names.
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::commands::*;
+use crate::failure::Outcome;
+use crate::interrupt;
+
+pub fn run(cli: &Cli) -> Outcome {
+    interrupt::disregard_writers_signals();
+    let global = &cli.global;
+    match &cli.command {
+        Command::Encrypt(options) => encrypt::run(options, global),
+        Command::Decrypt(options) => decrypt::run(options, global),
+        Command::Reencrypt(options) => reencrypt::run(options, global),
+        Command::DataKey(options) => data_key::run(options, global),
+        Command::Random(options) => random::run(options, global),
+        Command::Seal(options) => seal::run(options, global),
+        Command::Open(options) => open::run(options, global),
+        Command::Info(options) => info::run(options),
+        Command::Sign(options) => sign::run(options, global),
+        Command::Verify(options) => verify::run(options, global),
+        Command::PublicKey(options) => public_key::run(options, global),
+        Command::RsaEncrypt(options) => rsa::encrypt(options, global),
+        Command::RsaDecrypt(options) => rsa::decrypt(options, global),
+        Command::Keys(command) => keys::run(command, global),
+        Command::Call(options) => call::run(options, global),
+        Command::Doctor(options) => doctor::run(options, global),
+        Command::Completions(options) => completions::run(options, Cli::command()),
+        Command::ManPages(options) => completions::write_man_pages(options, Cli::command()),
+    }
+}
