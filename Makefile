@@ -6,6 +6,7 @@ ABI := $(shell cat packaging/abi-version)
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 # Only the two that C links: beside a Rust library cargo leaves out the link-time optimisation.
 LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
+MODULE = $(CARGO) rustc --release --locked -p tckms-pkcs11 --lib --crate-type staticlib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
 TOOL = $(CARGO) build --release --locked -p tckms-cli --features wipe-on-free
 
@@ -39,7 +40,9 @@ build:
 	ln -sf libtckms.so $(RELEASE)/libtckms.so.$(ABI)
 	$(EMULATOR)
 	$(TOOL)
+	$(MODULE)
 	scripts/dist.sh
+	scripts/dist-pkcs11.sh
 
 # Neither compiles anything: what `make build` made is copied.
 install uninstall:

@@ -28,20 +28,27 @@ impl Config {
         let mut config = Self::new();
         config.set_default_credentials()?;
         config.set_region(&required("TENCENTCLOUD_REGION", Status::InvalidRegion)?)?;
+        config.set_default_connection()?;
+        Ok(config)
+    }
+
+    /// What `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`, `TCKMS_PROXY` and `TCKMS_INSECURE_HTTP_ALLOWED` say, as far
+    /// as they are set.
+    pub fn set_default_connection(&mut self) -> Result<()> {
         if let Some(url) = optional("TCKMS_ENDPOINT")? {
-            config.set_endpoint(&url)?;
+            self.set_endpoint(&url)?;
         }
         if let Some(url) = optional("TCKMS_STS_ENDPOINT")? {
-            config.set_sts_endpoint(&url)?;
+            self.set_sts_endpoint(&url)?;
         }
         if let Some(url) = optional("TCKMS_PROXY")? {
-            config.set_proxy(&url)?;
+            self.set_proxy(&url)?;
         }
-        config.set_insecure_http_allowed(switch("TCKMS_INSECURE_HTTP_ALLOWED")?);
+        self.set_insecure_http_allowed(switch("TCKMS_INSECURE_HTTP_ALLOWED")?);
         if let Some(path) = optional("TCKMS_CA_FILE")? {
-            config.set_ca_file(Path::new(&path));
+            self.set_ca_file(Path::new(&path));
         }
-        Ok(config)
+        Ok(())
     }
 
     /// Environment, profile file, CVM role, TKE OIDC: the official SDKs' order. Variables are read now, files when a

@@ -10,7 +10,8 @@ use std::{io, thread};
 
 use crate::error::Result;
 use crate::http::thread as http_thread;
-use crate::sys::{cancel, file, privileges, process_identity, random, threads, wipe};
+pub use crate::sys::per_process::PerProcess;
+use crate::sys::{cancel, file, privileges, random, signals, threads, wipe};
 
 thread_local! {
     /// How many of our functions are running on this thread: a callback may call the library again.
@@ -78,18 +79,29 @@ pub fn is_privileged() -> bool {
     privileges::are_elevated()
 }
 
+/// The user whose rights the program has.
+pub fn effective_user() -> u32 {
+    privileges::effective_user()
+}
+
+/// For `OpenOptions::custom_flags`: opening neither blocks nor makes a terminal the controlling one.
+pub const OPEN_FLAGS: i32 = file::OPEN_FLAGS;
+
 /// Opens a regular file and nothing else: a pipe could block forever, and a device could never end.
 pub fn open_file(path: &Path) -> io::Result<File> {
     file::open(path)
 }
 
-/// A process, told from its parent and from its forked children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process(process_identity::ProcessId);
-
-impl Process {
-    /// The process that runs this code.
-    pub fn current() -> Self {
-        Self(process_identity::current())
-    }
+/// Runs `work` on up to `count` threads, this one among them, until it has returned on all. Those that are started here never
+/// receive a signal of the program's. Fewer run where the system has no more.
+pub fn on_threads(count: usize, work: impl Fn() + Sync) {
+    thread::scope(|scope| {
+        for _ in 1..count {
+            let started = signals::with_signals_blocked(|| threads::spawn_scoped(scope, "tckms-pkcs11", &work));
+            if started.is_err() {
+                break;
+            }
+        }
+        work();
+    });
 }

@@ -69,11 +69,12 @@ fn shell_lines(ready: &Value, options: &Options, process_id: u32) -> String {
     if options.tls {
         export("TCKMS_CA_FILE", text("ca_file"));
     }
+    let aliases = || options.keys.iter().map(|key| &key.alias);
     let key_id = |alias: &String| ready["keys"][alias].as_str().unwrap_or_default();
-    if let Some(first) = options.keys.first() {
+    if let Some(first) = aliases().next() {
         export("TCKMS_KEY_ID", key_id(first));
     }
-    for alias in &options.keys {
+    for alias in aliases() {
         export(&format!("TCKMS_KEY_ID_{}", alias.replace('-', "_")), key_id(alias));
     }
     export("TCKMS_EMULATOR_PID", &process_id);

@@ -11,6 +11,7 @@ use crate::api::dispatch::is_region;
 use crate::behaviour::Switches;
 use crate::identity::KeyPair;
 use crate::keys::cmk::is_valid_alias;
+use crate::keys::key_usage::KeyUsage;
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -27,7 +28,7 @@ Options:
       --tls-name NAME        A further name of this host, for the certificate and in Host headers (repeatable)
       --ca-file FILE         Write the CA's certificate to this file [default: a temporary one]
       --data FILE            Keep the keys in this SQLite file [default: in memory]
-      --key ALIAS            Create this symmetric key if it does not exist (repeatable)
+      --key ALIAS[:USAGE]    Create this key if it does not exist, ENCRYPT_DECRYPT without a usage (repeatable)
       --secret-id ID         The SecretId that callers sign with [default: random]
       --secret-key KEY       The SecretKey that goes with it
       --faults FILE          Begin with this JSON script of faults
@@ -61,7 +62,7 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     pub data: Option<PathBuf>,
     pub faults: Option<PathBuf>,
-    pub keys: Vec<String>,
+    pub keys: Vec<WantedKey>,
     pub credentials: KeyPair,
     pub region: String,
     pub log_level: LevelFilter,
@@ -93,7 +94,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("ca-file") => ca_file = Some(PathBuf::from(parser.value()?)),
             Arg::Long("data") => data = Some(PathBuf::from(parser.value()?)),
             Arg::Long("faults") => faults = Some(PathBuf::from(parser.value()?)),
-            Arg::Long("key") => keys.push(alias(parser.value()?.string()?)?),
+            Arg::Long("key") => keys.push(wanted_key(&parser.value()?.string()?)?),
             Arg::Long("secret-id") => secret_id = Some(credential("--secret-id", parser.value()?.string()?)?),
             Arg::Long("secret-key") => secret_key = Some(credential("--secret-key", parser.value()?.string()?)?),
             Arg::Long("region") => region = valid_region(parser.value()?.string()?)?,
@@ -136,8 +137,20 @@ fn address(text: &str) -> Result<SocketAddr, lexopt::Error> {
     addresses.next().ok_or_else(|| format!("--listen {text}: no such address").into())
 }
 
-fn alias(text: String) -> Result<String, lexopt::Error> {
-    if is_valid_alias(&text) { Ok(text) } else { Err(format!("--key {text}: not a valid alias").into()) }
+/// A key that is to exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedKey {
+    pub alias: String,
+    pub usage: KeyUsage,
+}
+
+fn wanted_key(text: &str) -> Result<WantedKey, lexopt::Error> {
+    let (alias, usage) = text.split_once(':').unwrap_or((text, KeyUsage::EncryptDecrypt.name()));
+    if !is_valid_alias(alias) {
+        return Err(format!("--key {text}: not a valid alias").into());
+    }
+    let usage = KeyUsage::from_name(usage).ok_or_else(|| format!("--key {text}: not a usage of the service"))?;
+    Ok(WantedKey { alias: alias.to_owned(), usage })
 }
 
 fn valid_region(text: String) -> Result<String, lexopt::Error> {
@@ -226,6 +239,7 @@ mod tests {
         assert!(error(&["--secret-id", "only"]).contains("--secret-key"));
         assert!(!error(&["--secret-id", "a", "--secret-key", "top secret"]).contains("top secret"));
         assert!(error(&["--key", "kms-x"]).contains("--key kms-x"));
+        assert!(error(&["--key", "x:SIGN"]).contains("not a usage"));
         assert!(error(&["--region", "x"]).contains("--region"));
         assert!(error(&["--listen", "nowhere"]).contains("--listen"));
         for name in ["", "a b", "http://a", "a:80", "a..b", "*.a"] {

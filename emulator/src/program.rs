@@ -13,14 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background;
 use crate::behaviour::Behaviour;
-use crate::cli::{self, Command, Options};
+use crate::cli::{self, Command, Options, WantedKey};
 use crate::clock::Clock;
 use crate::emulator::Emulator;
 use crate::faults::script::{self, Entry, Faults};
 use crate::identity::host_check::HostCheck;
 use crate::identity::issuer::Issuer;
 use crate::identity::{Identities, KeyPair};
-use crate::keys::key_usage::KeyUsage;
 use crate::keys::{Keys, NewKey};
 use crate::logger;
 use crate::request_log::RequestLog;
@@ -82,7 +81,7 @@ async fn serve(options: Options) -> Result<(), Error> {
     let stop = stop_signal()?;
     let clock = Arc::new(Clock::default());
     let keys = Keys::open(options.data.as_deref(), Arc::clone(&clock))?;
-    let key_ids = options.keys.iter().map(|alias| Ok((alias.clone(), key_id(&keys, alias)?)));
+    let key_ids = options.keys.iter().map(|wanted| Ok((wanted.alias.clone(), key_id(&keys, wanted)?)));
     let key_ids = key_ids.collect::<Result<_, Error>>()?;
     let script = options.faults.as_deref().map(|path| read_script(path, options.tls)).transpose()?;
     let tls = options.tls.then(|| Tls::new(&options.tls_names, options.ca_file.as_deref()));
@@ -133,18 +132,13 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The KeyId of the key called `alias`, made now if there is none.
-fn key_id(keys: &Keys, alias: &str) -> Result<String, Error> {
+/// The KeyId of the key with this alias, made now if there is none.
+fn key_id(keys: &Keys, WantedKey { alias, usage }: &WantedKey) -> Result<String, Error> {
     if let Some(key) = keys.find_by_alias(alias) {
         return Ok(key.key_id.clone());
     }
-    let new = NewKey {
-        alias: alias.to_owned(),
-        description: String::new(),
-        usage: KeyUsage::EncryptDecrypt,
-        external: false,
-        tags: Vec::new(),
-    };
+    let new =
+        NewKey { alias: alias.clone(), description: String::new(), usage: *usage, external: false, tags: Vec::new() };
     let key = keys.create(new).map_err(|error| format!("--key {alias}: {}", error.message))?;
     Ok(key.key_id.clone())
 }

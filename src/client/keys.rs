@@ -94,6 +94,8 @@ pub struct KeyFilter<'a> {
     pub state: Option<&'a str>,
     /// A part of the key id or the alias.
     pub search: Option<&'a str>,
+    /// A tag's name and value.
+    pub tag: Option<(&'a str, &'a str)>,
 }
 
 /// The fields of a request, as the API spells them.
@@ -122,6 +124,8 @@ struct Parameters<'a> {
     key_state: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     search_key_alias: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tag_filters: Vec<TagFilter<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_window_in_days: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +145,13 @@ struct Parameters<'a> {
 struct Tag<'a> {
     tag_key: &'a str,
     tag_value: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TagFilter<'a> {
+    tag_key: &'a str,
+    tag_value: [&'a str; 1],
 }
 
 #[derive(Deserialize)]
@@ -218,6 +229,11 @@ impl Client {
                 order_type: Some(1),
                 key_state: state,
                 search_key_alias: filter.search,
+                tag_filters: filter
+                    .tag
+                    .iter()
+                    .map(|(key, value)| TagFilter { tag_key: key, tag_value: [value] })
+                    .collect(),
                 // Without a usage the service lists symmetric keys only.
                 key_usage: Some(filter.usage.unwrap_or("ALL")),
                 ..Parameters::default()

@@ -578,6 +578,7 @@ unsafe fn key_filter<'a>(filter: &tckms_key_filter) -> Result<KeyFilter<'a>> {
             usage: optional_text(filter.usage, "usage")?,
             state: optional_text(filter.state, "state")?,
             search: optional_text(filter.search, "search")?,
+            tag: None,
         })
     }
 }

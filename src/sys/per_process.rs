@@ -12,7 +12,7 @@ use super::process_identity::{self, ProcessId};
 /// The values form a linked list in which each is followed by its successor, if it needed one. Nothing is removed before
 /// the list is dropped, so a thread may keep using the value that it found. The list grows by compare-and-swap and has no
 /// lock. It has one link for each generation of forks and for each value that broke.
-pub(crate) struct PerProcess<T> {
+pub struct PerProcess<T> {
     first: OnceBox<Link<T>>,
 }
 
@@ -23,8 +23,15 @@ struct Link<T> {
     next: OnceBox<Link<T>>,
 }
 
+impl<T> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> PerProcess<T> {
-    pub fn new() -> Self {
+    /// Without a value.
+    pub const fn new() -> Self {
         Self { first: OnceBox::new() }
     }
 
@@ -51,6 +58,21 @@ impl<T> PerProcess<T> {
                 Some(value) if link.owner == owner && usable(value) => return Some(value),
                 _ => slot = &link.next,
             }
+        }
+    }
+
+    /// This process's value, which is made from that of the nearest ancestor which has one. `make` must not wait for a lock in
+    /// it: the thread that held it may not exist here.
+    pub fn get_or_inherit(&self, make: impl Fn(Option<&T>) -> T) -> &T {
+        let owner = process_identity::current();
+        let mut slot = &self.first;
+        let mut inherited = None;
+        loop {
+            let link = slot.get_or_init(|| Box::new(Link::new(owner, make(inherited))));
+            if let (Some(value), true) = (&link.value, link.owner == owner) {
+                return value;
+            }
+            (inherited, slot) = (link.value.as_ref(), &link.next);
         }
     }
 
@@ -101,6 +123,13 @@ mod tests {
         get().store(false, Ordering::Relaxed);
         assert!(std::ptr::eq(get(), get()));
         assert_eq!(made.get(), 2);
+    }
+
+    #[test]
+    fn without_an_ancestor_nothing_is_inherited() {
+        let values = PerProcess::new();
+        assert_eq!(values.get_or_inherit(|inherited| inherited.map_or(1, |value| value + 1)), &1);
+        assert_eq!(values.get_or_inherit(|_| 9), &1);
     }
 
     #[test]

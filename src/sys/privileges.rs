@@ -11,3 +11,9 @@ pub(crate) fn are_elevated() -> bool {
     let elevated = unsafe { libc::issetugid() } != 0;
     elevated
 }
+
+/// The user whose rights the program has.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: it takes nothing and gives a number.
+    unsafe { libc::geteuid() }
+}

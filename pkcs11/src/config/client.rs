@@ -1,0 +1,82 @@
+//! A client of the service as a token's settings have it.
+
+use std::path::Path;
+
+use tckms::{Client, Config, LogLevel};
+
+use super::settings::TokenSettings;
+use super::variable::variable;
+use crate::{advice, log};
+
+/// What is told of a client that cannot be made.
+type Failure = String;
+
+/// Makes the client of a token. It opens no connection.
+pub fn client(token: &TokenSettings) -> Result<Client, Failure> {
+    let mut config = Config::new();
+    let text = |error: tckms::Error| error.message().to_owned();
+    config.set_default_connection().map_err(text)?;
+    credentials(&mut config, token.credentials.as_deref().unwrap_or("default"))?;
+    let region = token.region.clone().or_else(|| variable("TENCENTCLOUD_REGION"));
+    let region = region.ok_or("there is neither `region` nor the variable TENCENTCLOUD_REGION")?;
+    config.set_region(&region).map_err(text)?;
+    if let Some(url) = &token.endpoint {
+        config.set_endpoint(url).map_err(text)?;
+    }
+    if let Some(url) = &token.sts_endpoint {
+        config.set_sts_endpoint(url).map_err(text)?;
+    }
+    if let Some(url) = &token.proxy {
+        config.set_proxy(url).map_err(text)?;
+    }
+    if token.insecure_http {
+        config.set_insecure_http_allowed(true);
+    }
+    if let Some(path) = &token.ca_bundle {
+        config.set_ca_file(path);
+    }
+    if let Some(timeout) = token.timeout {
+        config.set_total_timeout(timeout).map_err(text)?;
+    }
+    config.set_user_agent_suffix(&user_agent_suffix(advice::program_name())).map_err(text)?;
+    // The call that failed is told by the module, with the key.
+    config.set_log(
+        log::level(),
+        Box::new(|event| {
+            if event.level != LogLevel::Error {
+                log::write(event.level, format_args!("{}", event.message));
+            }
+        }),
+    );
+    Client::new(&config).map_err(text)
+}
+
+fn credentials(config: &mut Config, source: &str) -> Result<(), Failure> {
+    let (kind, name) = source.split_once(':').map_or((source, None), |(kind, name)| (kind, Some(name)));
+    let set = match (kind, name) {
+        ("default", None) => config.set_default_credentials(),
+        ("env", None) => config.set_env_credentials(),
+        ("profile", name) => config.set_default_profile_credentials(name),
+        ("file", Some(path)) => {
+            config.set_profile_credentials(Path::new(path), None);
+            Ok(())
+        }
+        ("tccli", name) => config.set_default_tccli_credentials(name),
+        ("cvm-role", name) => config.set_cvm_role_credentials(name),
+        ("oidc", None) => config.set_tke_env_credentials(),
+        _ => {
+            return Err(format!(
+                "credentials is {source:?}; it can be default, env, profile, profile:NAME, file:PATH, tccli, \
+                 tccli:PROFILE, cvm-role, cvm-role:NAME or oidc"
+            ));
+        }
+    };
+    set.map_err(|error| error.message().to_owned())
+}
+
+/// What the service is told of the program: the module and the program's name, as far as a header may hold it.
+fn user_agent_suffix(program: &str) -> String {
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    let name: String = program.chars().filter(allowed).take(64).collect();
+    if name.is_empty() { "pkcs11".to_owned() } else { format!("pkcs11; {name}") }
+}

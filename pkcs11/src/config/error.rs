@@ -1,0 +1,32 @@
+//! What is wrong with a configuration, and where.
+
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    place: Option<(PathBuf, usize)>,
+    pub(super) message: String,
+}
+
+impl ConfigError {
+    /// An error on a line of a file; line 0 stands for the whole file.
+    pub fn at(file: &Path, line: usize, message: impl Into<String>) -> Self {
+        Self { place: Some((file.to_owned(), line)), message: message.into() }
+    }
+
+    /// An error of what comes from the environment or the program.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Some((file, 0)) => write!(formatter, "{}: {}", file.display(), self.message),
+            Some((file, line)) => write!(formatter, "{}:{line}: {}", file.display(), self.message),
+            None => formatter.write_str(&self.message),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What a failure is in PKCS#11.
+
+use cryptoki_sys::*;
+use tckms::{Category, Status};
+
+/// A failure is a number other than `CKR_OK`. What is known beside that goes to the log.
+pub type Result<T> = std::result::Result<T, CK_RV>;
+
+/// The number for a failed call of the service.
+pub fn return_value(error: &tckms::Error) -> CK_RV {
+    match error.status() {
+        Status::CmkDisabled | Status::CmkArchived | Status::CmkStateNotSupported => CKR_KEY_FUNCTION_NOT_PERMITTED,
+        Status::CmkNotFound | Status::InvalidKeyId | Status::MalformedKeyId => CKR_KEY_HANDLE_INVALID,
+        Status::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
+        Status::OutOfMemory => CKR_HOST_MEMORY,
+        Status::Canceled => CKR_FUNCTION_CANCELED,
+        Status::SignatureInvalid => CKR_DEVICE_ERROR,
+        status => match status.category() {
+            Category::Credentials => CKR_USER_NOT_LOGGED_IN,
+            Category::Identity => CKR_FUNCTION_REJECTED,
+            // CKR_DEVICE_REMOVED would have some programs drop the token.
+            Category::Transport | Category::Unavailable | Category::Integrity => CKR_DEVICE_ERROR,
+            _ => CKR_GENERAL_ERROR,
+        },
+    }
+}
+
+/// Whether the service answered, and its answer was about this key: it will be the same next time.
+pub fn is_about_the_key(error: &tckms::Error) -> bool {
+    matches!(error.status().category(), Category::Request | Category::Argument | Category::Identity)
+        || error.status() == Status::ResponseMalformed
+}

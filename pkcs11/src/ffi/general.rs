@@ -1,0 +1,209 @@
+//! Initialising, and what the module, its slots, tokens and mechanisms say of themselves.
+
+use std::ffi::{CStr, c_char, c_void};
+
+use cryptoki_sys::*;
+
+use super::guard::{call, call_module};
+use super::memory::{read, write, write_list};
+use crate::error::Result;
+use crate::mechanism::{self, MECHANISMS};
+use crate::module;
+
+/// The longest string that C_Initialize takes.
+const INIT_STRING_MAX: usize = 64 * 1024;
+
+const MANUFACTURER: &str = "Tencent Cloud KMS (tckms)";
+const LIBRARY: &str = "tckms PKCS#11 module";
+const SLOT: &str = "Tencent Cloud KMS";
+const MODEL: &str = "KMS";
+const LIBRARY_VERSION: CK_VERSION =
+    CK_VERSION { major: number(env!("CARGO_PKG_VERSION_MAJOR")), minor: number(env!("CARGO_PKG_VERSION_MINOR")) };
+/// The service's API has a date and no number.
+const HARDWARE_VERSION: CK_VERSION = CK_VERSION { major: 1, minor: 0 };
+const PIN_LEN_MAX: CK_ULONG = 256;
+
+const fn number(text: &str) -> u8 {
+    let (bytes, mut value, mut index) = (text.as_bytes(), 0, 0);
+    while index < bytes.len() {
+        value = value * 10 + (bytes[index] - b'0');
+        index += 1;
+    }
+    value
+}
+
+/// Text in a field of fixed size, with blanks behind it.
+fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
+    let mut field = [b' '; N];
+    let mut len = text.len().min(N);
+    while !text.is_char_boundary(len) {
+        len -= 1;
+    }
+    field[..len].copy_from_slice(&text.as_bytes()[..len]);
+    field
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_Initialize(arguments: *mut c_void) -> CK_RV {
+    call("C_Initialize", || {
+        if arguments.is_null() {
+            return module::initialize(None);
+        }
+        // SAFETY: the standard: NULL or CK_C_INITIALIZE_ARGS.
+        let arguments = unsafe { read(arguments.cast::<CK_C_INITIALIZE_ARGS>())? };
+        check_locking(&arguments)?;
+        // SAFETY: NULL or a string; docs/pkcs11.md.
+        module::initialize(unsafe { init_string(arguments.pReserved.cast())? })
+    })
+}
+
+/// The module locks with the operating system's means, and has threads.
+fn check_locking(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
+    let callbacks = [
+        arguments.CreateMutex.is_some(),
+        arguments.DestroyMutex.is_some(),
+        arguments.LockMutex.is_some(),
+        arguments.UnlockMutex.is_some(),
+    ];
+    let given = callbacks.iter().filter(|given| **given).count();
+    match given {
+        0 | 4 => {}
+        _ => return Err(CKR_ARGUMENTS_BAD),
+    }
+    if arguments.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 {
+        return Err(CKR_NEED_TO_CREATE_THREADS);
+    }
+    if given == 4 && arguments.flags & CKF_OS_LOCKING_OK == 0 {
+        return Err(CKR_CANT_LOCK);
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// `text` is NULL or a string that lives as long as the result.
+unsafe fn init_string<'a>(text: *const c_char) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) };
+    if text.count_bytes() > INIT_STRING_MAX {
+        return Err(CKR_ARGUMENTS_BAD);
+    }
+    text.to_str().map(Some).map_err(|_| CKR_ARGUMENTS_BAD)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
+    call("C_Finalize", || if reserved.is_null() { module::finalize() } else { Err(CKR_ARGUMENTS_BAD) })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetInfo(info: *mut CK_INFO) -> CK_RV {
+    call_module("C_GetInfo", |_| {
+        let told = CK_INFO {
+            cryptokiVersion: CK_VERSION { major: 2, minor: 40 },
+            manufacturerID: padded(MANUFACTURER),
+            flags: 0,
+            libraryDescription: padded(LIBRARY),
+            libraryVersion: LIBRARY_VERSION,
+        };
+        // SAFETY: the standard.
+        unsafe { write(info, told) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetSlotList(_with_token: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) -> CK_RV {
+    call_module("C_GetSlotList", |module| {
+        let ids: Vec<CK_SLOT_ID> = (0..module.slot_count() as CK_SLOT_ID).collect();
+        // SAFETY: the standard.
+        unsafe { write_list(slots, count, &ids) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) -> CK_RV {
+    call_module("C_GetSlotInfo", |module| {
+        let (_, token) = module.slot(slot)?;
+        let told = CK_SLOT_INFO {
+            slotDescription: padded(&format!("{SLOT}, {}", token.client().region())),
+            manufacturerID: padded(MANUFACTURER),
+            flags: CKF_TOKEN_PRESENT,
+            hardwareVersion: HARDWARE_VERSION,
+            firmwareVersion: LIBRARY_VERSION,
+        };
+        // SAFETY: the standard.
+        unsafe { write(info, told) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) -> CK_RV {
+    call_module("C_GetTokenInfo", |module| {
+        let (index, token) = module.slot(slot)?;
+        let (sessions, writing) = module.sessions().count(index);
+        let told = CK_TOKEN_INFO {
+            label: padded(token.label()),
+            manufacturerID: padded(MANUFACTURER),
+            model: padded(MODEL),
+            serialNumber: padded(token.serial()),
+            // Without CKF_LOGIN_REQUIRED and CKF_WRITE_PROTECTED: OpenSSH lists keys without a PIN, and Oracle's TDE refuses a
+            // token that is write-protected. libp11 refuses one without a user PIN.
+            flags: CKF_RNG | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED,
+            ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
+            ulSessionCount: sessions as CK_ULONG,
+            ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
+            ulRwSessionCount: writing as CK_ULONG,
+            ulMaxPinLen: PIN_LEN_MAX,
+            ulMinPinLen: 0,
+            ulTotalPublicMemory: CK_UNAVAILABLE_INFORMATION,
+            ulFreePublicMemory: CK_UNAVAILABLE_INFORMATION,
+            ulTotalPrivateMemory: CK_UNAVAILABLE_INFORMATION,
+            ulFreePrivateMemory: CK_UNAVAILABLE_INFORMATION,
+            hardwareVersion: HARDWARE_VERSION,
+            firmwareVersion: LIBRARY_VERSION,
+            utcTime: padded(""),
+        };
+        // SAFETY: the standard.
+        unsafe { write(info, told) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetMechanismList(
+    slot: CK_SLOT_ID,
+    mechanisms: *mut CK_MECHANISM_TYPE,
+    count: *mut CK_ULONG,
+) -> CK_RV {
+    call_module("C_GetMechanismList", |module| {
+        module.slot(slot)?;
+        let kinds: Vec<CK_MECHANISM_TYPE> = MECHANISMS.iter().map(|mechanism| mechanism.kind).collect();
+        // SAFETY: the standard.
+        unsafe { write_list(mechanisms, count, &kinds) }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetMechanismInfo(
+    slot: CK_SLOT_ID,
+    kind: CK_MECHANISM_TYPE,
+    info: *mut CK_MECHANISM_INFO,
+) -> CK_RV {
+    call_module("C_GetMechanismInfo", |module| {
+        let (_, token) = module.slot(slot)?;
+        let told = mechanism::find(kind).ok_or(CKR_MECHANISM_INVALID)?.info(token.allows_p384());
+        let told = CK_MECHANISM_INFO { ulMinKeySize: told.min_bits, ulMaxKeySize: told.max_bits, flags: told.flags };
+        // SAFETY: the standard.
+        unsafe { write(info, told) }
+    })
+}
+
+/// Tokens neither come nor go.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_WaitForSlotEvent(flags: CK_FLAGS, _slot: *mut CK_SLOT_ID, _reserved: *mut c_void) -> CK_RV {
+    call_module("C_WaitForSlotEvent", |_| {
+        Err(if flags & CKF_DONT_BLOCK != 0 { CKR_NO_EVENT } else { CKR_FUNCTION_NOT_SUPPORTED })
+    })
+}

@@ -1,0 +1,47 @@
+//! Mechanisms with their parameters.
+
+use std::mem::size_of;
+
+use cryptoki_sys::*;
+
+use super::memory::read;
+use crate::error::Result;
+use crate::mechanism::{Parameters, Request};
+
+/// What the program asks for.
+///
+/// # Safety
+///
+/// `mechanism` is NULL or points to a mechanism whose parameter is NULL or points to as many bytes as it says.
+pub unsafe fn request(mechanism: *const CK_MECHANISM) -> Result<Request> {
+    // SAFETY: the caller's promise.
+    let mechanism = unsafe { read(mechanism)? };
+    // SAFETY: as above.
+    let parameters = unsafe { parameters(&mechanism) };
+    Ok(Request { kind: mechanism.mechanism, parameters })
+}
+
+/// # Safety
+///
+/// As [`request`].
+unsafe fn parameters(mechanism: &CK_MECHANISM) -> Parameters {
+    let (place, len) = (mechanism.pParameter, usize::try_from(mechanism.ulParameterLen).unwrap_or(usize::MAX));
+    match mechanism.mechanism {
+        _ if place.is_null() && len == 0 => Parameters::None,
+        _ if place.is_null() => Parameters::Unexpected,
+        CKM_RSA_PKCS_PSS | CKM_SHA256_RSA_PKCS_PSS if len == size_of::<CK_RSA_PKCS_PSS_PARAMS>() => {
+            // SAFETY: the caller's promise; the length is that of the structure.
+            let pss = unsafe { place.cast::<CK_RSA_PKCS_PSS_PARAMS>().read_unaligned() };
+            Parameters::Pss { hash: pss.hashAlg, mgf: pss.mgf, salt_len: pss.sLen }
+        }
+        CKM_RSA_PKCS_OAEP if len == size_of::<CK_RSA_PKCS_OAEP_PARAMS>() => {
+            // SAFETY: as above.
+            let oaep = unsafe { place.cast::<CK_RSA_PKCS_OAEP_PARAMS>().read_unaligned() };
+            let label_len = if oaep.pSourceData.is_null() { 0 } else { oaep.ulSourceDataLen };
+            Parameters::Oaep { hash: oaep.hashAlg, mgf: oaep.mgf, source: oaep.source, label_len }
+        }
+        // A pointer to nothing is no parameter.
+        _ if len == 0 => Parameters::None,
+        _ => Parameters::Unexpected,
+    }
+}

@@ -1,0 +1,220 @@
+//! The module's log: syslog, a file, or stderr. Nothing is ever written to stdout, and nothing to stderr unless the configuration
+//! says so.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::UNIX_EPOCH;
+use std::{fmt, mem};
+
+use tckms::LogLevel;
+use tckms::host::PerProcess;
+
+use crate::advice::program_name;
+
+/// Where a machine's syslog listens.
+const SYSLOG_SOCKET: &str = "/dev/log";
+/// The facility "daemon" (RFC 5424, 6.2.1), times eight.
+const SYSLOG_DAEMON: u8 = 3 << 3;
+/// A log says which keys a program uses.
+const FILE_MODE: u32 = 0o600;
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The machine's log.
+    Syslog,
+    /// The program's standard error.
+    Stderr,
+    /// A file, to which lines are appended.
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// The log as the configuration has it.
+struct Log {
+    level: LogLevel,
+    sink: Sink,
+}
+
+enum Sink {
+    Syslog,
+    Stderr,
+    File(LogFile),
+    None,
+}
+
+/// Never a lock that a forked child waits for: each process has its own.
+static LOG: PerProcess<RwLock<Arc<Log>>> = PerProcess::new();
+
+fn cell() -> &'static RwLock<Arc<Log>> {
+    LOG.get_or_inherit(|parent| {
+        let inherited = parent.and_then(|parent| parent.try_read().ok().map(|log| Arc::clone(&log)));
+        RwLock::new(inherited.unwrap_or_else(|| Arc::new(Log { level: LogLevel::Warn, sink: Sink::Syslog })))
+    })
+}
+
+fn current() -> Arc<Log> {
+    Arc::clone(&cell().read().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// Sends lines up to `level` to `destination` from now on. Fails if that is a file that cannot be opened.
+pub fn set(destination: &Destination, level: LogLevel) -> std::io::Result<()> {
+    let sink = match destination {
+        Destination::Syslog => Sink::Syslog,
+        Destination::Stderr => Sink::Stderr,
+        Destination::File(path) => Sink::File(LogFile::open(path)?),
+        Destination::None => Sink::None,
+    };
+    *cell().write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(Log { level, sink });
+    Ok(())
+}
+
+/// The level of the log.
+pub fn level() -> LogLevel {
+    current().level
+}
+
+/// A line about what failed.
+pub fn error(message: fmt::Arguments<'_>) {
+    write(LogLevel::Error, message);
+}
+
+/// A line about what somebody should know.
+pub fn warn(message: fmt::Arguments<'_>) {
+    write(LogLevel::Warn, message);
+}
+
+/// A line about what happens.
+pub fn info(message: fmt::Arguments<'_>) {
+    write(LogLevel::Info, message);
+}
+
+/// Writes a line, whatever becomes of it.
+pub fn write(level: LogLevel, message: fmt::Arguments<'_>) {
+    let log = current();
+    if level > log.level {
+        return;
+    }
+    match &log.sink {
+        Sink::Syslog => to_syslog(level, message),
+        Sink::Stderr => {
+            let _ = std::io::stderr().write_all(line(level, message).as_bytes());
+        }
+        Sink::File(file) => file.append(&line(level, message)),
+        Sink::None => {}
+    }
+}
+
+fn name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warning",
+        LogLevel::Info => "info",
+        _ => "debug",
+    }
+}
+
+fn line(level: LogLevel, message: fmt::Arguments<'_>) -> String {
+    let (program, pid) = (program_name(), std::process::id());
+    let time = UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
+    format!("{} {program}[{pid}]: tckms-pkcs11: {}: {message}\n", utc(time), name(level))
+}
+
+/// A time of RFC 3339.
+fn utc(seconds: u64) -> String {
+    let (day, second) = (seconds / 86400, seconds % 86400);
+    // Days since 1 March of year 0, in eras of 400 years.
+    let day = day + 719_468;
+    let (era, day_of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let month_day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{month_day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// By a socket of our own: the C library's syslog has a lock, which another thread may hold while this process is forked.
+fn to_syslog(level: LogLevel, message: fmt::Arguments<'_>) {
+    let severity = match level {
+        LogLevel::Error => 3,
+        LogLevel::Warn => 4,
+        LogLevel::Info => 6,
+        _ => 7,
+    };
+    let (program, pid) = (program_name(), std::process::id());
+    let text = format!("<{}>{program}[{pid}]: tckms-pkcs11: {}: {message}", SYSLOG_DAEMON | severity, name(level));
+    if let Ok(socket) = UnixDatagram::unbound()
+        && socket.set_nonblocking(true).is_ok()
+    {
+        let _ = socket.send_to(text.as_bytes(), SYSLOG_SOCKET);
+    }
+}
+
+/// An open log file, and how to know it again: a daemon may have closed the descriptor and opened another file by its number.
+struct LogFile {
+    path: PathBuf,
+    file: Option<File>,
+    identity: (u64, u64),
+}
+
+impl LogFile {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        let file = append_to(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        Ok(Self { path: path.to_owned(), file: Some(file), identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    fn append(&self, line: &str) {
+        if let Some(file) = &self.file
+            && self.is_ours(file)
+        {
+            let _ = (&mut &*file).write_all(line.as_bytes());
+        } else if let Ok(mut file) = append_to(&self.path) {
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+
+    fn is_ours(&self, file: &File) -> bool {
+        file.metadata().is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+    }
+}
+
+impl Drop for LogFile {
+    /// Another file's descriptor is not closed.
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take()
+            && !self.is_ours(&file)
+        {
+            mem::forget(file);
+        }
+    }
+}
+
+fn append_to(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(FILE_MODE).custom_flags(tckms::host::OPEN_FLAGS).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_795_889_000), "2026-11-28T18:03:20Z");
+        assert_eq!(utc(4_102_444_799), "2099-12-31T23:59:59Z");
+    }
+}

@@ -1,0 +1,169 @@
+//! The state of a process: whether the module is initialised, its tokens, its sessions, and who is logged in.
+//!
+//! A forked child finds the state of its parent, so that a program may go on with its sessions, and may initialise the module for
+//! itself, as nginx does. No lock of the parent is waited for, and nothing of the parent's is closed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cryptoki_sys::*;
+use tckms::host::PerProcess;
+
+use crate::config::{self, ConfigError};
+use crate::error::Result;
+use crate::log;
+use crate::session::{Session, Sessions};
+use crate::token::Token;
+
+/// What there is between C_Initialize and C_Finalize.
+pub struct Module {
+    tokens: Vec<Arc<Token>>,
+    sessions: Sessions,
+    /// By slot.
+    logged_in: Vec<AtomicBool>,
+    /// Whether this process called C_Initialize, not its parent.
+    is_own: bool,
+}
+
+type State = RwLock<Option<Arc<Module>>>;
+
+static STATE: PerProcess<State> = PerProcess::new();
+
+fn state() -> &'static State {
+    STATE.get_or_inherit(|parent| {
+        let module = parent.and_then(|parent| parent.try_read().ok()?.as_ref().map(|module| module.inherited()));
+        RwLock::new(module.map(Arc::new))
+    })
+}
+
+/// The module, if it is initialised.
+pub fn current() -> Result<Arc<Module>> {
+    state().read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)
+}
+
+/// C_Initialize. `init_string` is what the program gave beside.
+pub fn initialize(init_string: Option<&str>) -> Result<()> {
+    let mut state = state().write().unwrap_or_else(PoisonError::into_inner);
+    match &*state {
+        Some(module) if module.is_own => return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED),
+        // The parent read the configuration already, perhaps with rights that this process gave up.
+        Some(module) => {
+            let fresh = Module::new(module.tokens.clone());
+            *state = Some(Arc::new(fresh));
+            return Ok(());
+        }
+        None => {}
+    }
+    let tokens = load(init_string).map_err(|error| {
+        log::error(format_args!("{error}"));
+        CKR_GENERAL_ERROR
+    })?;
+    *state = Some(Arc::new(Module::new(tokens)));
+    Ok(())
+}
+
+fn load(init_string: Option<&str>) -> std::result::Result<Vec<Arc<Token>>, ConfigError> {
+    let loaded = config::load(init_string);
+    log::set(&loaded.log.destination, loaded.log.level)
+        .map_err(|error| ConfigError::new(format!("the log {:?} cannot be opened: {error}", loaded.log.destination)))?;
+    let settings = loaded.settings?;
+    if settings.tokens.is_empty() {
+        log::warn(format_args!(
+            "there are no tokens: set TCKMS_PKCS11_KEYS and TENCENTCLOUD_REGION, or write /etc/tckms/pkcs11.conf"
+        ));
+    }
+    settings.tokens.into_iter().map(|token| Token::new(token).map(Arc::new)).collect()
+}
+
+/// C_Finalize.
+pub fn finalize() -> Result<()> {
+    let mut state = state().write().unwrap_or_else(PoisonError::into_inner);
+    let module = state.take().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)?;
+    if module.is_own {
+        // A thread that is still in a call gets an error instead of waiting for the service.
+        module.tokens.iter().for_each(|token| token.client().cancel());
+    }
+    Ok(())
+}
+
+impl Module {
+    fn new(tokens: Vec<Arc<Token>>) -> Self {
+        let logged_in = tokens.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { tokens, sessions: Sessions::default(), logged_in, is_own: true }
+    }
+
+    fn inherited(&self) -> Self {
+        let tokens: Vec<_> = self.tokens.iter().map(|token| Arc::new(token.inherited())).collect();
+        let sessions = self.sessions.inherited(&tokens);
+        let logged_in = self.logged_in.iter().map(|flag| AtomicBool::new(flag.load(Ordering::Relaxed))).collect();
+        Self { tokens, sessions, logged_in, is_own: false }
+    }
+
+    /// How many slots there are. Each has a token.
+    pub fn slot_count(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The slot with this number, by its place, and its token.
+    pub fn slot(&self, id: CK_SLOT_ID) -> Result<(usize, &Arc<Token>)> {
+        let index = usize::try_from(id).map_err(|_| CKR_SLOT_ID_INVALID)?;
+        self.tokens.get(index).map(|token| (index, token)).ok_or(CKR_SLOT_ID_INVALID)
+    }
+
+    /// The sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// C_OpenSession.
+    pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
+        let (index, token) = self.slot(slot)?;
+        if flags & CKF_SERIAL_SESSION == 0 {
+            return Err(CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+        }
+        self.sessions.open(index, Arc::clone(token), flags & CKF_RW_SESSION != 0)
+    }
+
+    /// C_CloseSession. The last one of a slot logs out.
+    pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        let slot = self.sessions.close(handle)?;
+        if self.sessions.count(slot).0 == 0 {
+            self.logged_in[slot].store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// C_CloseAllSessions.
+    pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
+        let (slot, _) = self.slot(slot)?;
+        self.sessions.close_all(slot);
+        self.logged_in[slot].store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the program is logged in to the token of a session.
+    pub fn is_logged_in(&self, session: &Session) -> bool {
+        self.logged_in[session.slot].load(Ordering::Relaxed)
+    }
+
+    /// C_Login. Every PIN is right: what counts is the credentials of the configuration.
+    pub fn login(&self, session: &Session, user: CK_USER_TYPE) -> Result<()> {
+        match user {
+            CKU_USER => {}
+            CKU_CONTEXT_SPECIFIC => return Err(CKR_OPERATION_NOT_INITIALIZED),
+            _ => return Err(CKR_USER_TYPE_INVALID),
+        }
+        match self.logged_in[session.slot].swap(true, Ordering::Relaxed) {
+            true => Err(CKR_USER_ALREADY_LOGGED_IN),
+            false => Ok(()),
+        }
+    }
+
+    /// C_Logout.
+    pub fn logout(&self, session: &Session) -> Result<()> {
+        match self.logged_in[session.slot].swap(false, Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(CKR_USER_NOT_LOGGED_IN),
+        }
+    }
+}

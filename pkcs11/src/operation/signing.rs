@@ -1,0 +1,179 @@
+//! Signing: the module hashes, the service signs a digest.
+
+use aws_lc_rs::digest::Context;
+use cryptoki_sys::*;
+use tckms::Client;
+use tckms::sign::{SignatureAlgorithm, raw_from_der};
+
+use crate::error::Result;
+use crate::key::{PublicParts, SharedKey};
+use crate::mechanism::{Request, Scheme, SignatureRequest};
+use crate::token::failed;
+use crate::{advice, log};
+
+/// The longest hash that ECDSA signs.
+const HASH_LEN_MAX: usize = 64;
+/// The longest input of a mechanism that does not hash: a DigestInfo of SHA-512 has 83 bytes, and what RSA-2048 can pad at all
+/// has 245.
+const DIGEST_INPUT_MAX: usize = 245;
+/// The lengths of hashes that are broken.
+const SHA1_LEN: usize = 20;
+const MD5_SHA1_LEN: usize = 36;
+
+/// What comes before a hash in a DigestInfo (RFC 8017, 9.2, note 1).
+const SHA256_PREFIX: &[u8] =
+    &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
+/// The same of hashes that the service does not sign with, to tell them by their names.
+const OTHER_PREFIXES: &[(&[u8], &str)] = &[
+    (&[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a], "SHA-1"),
+    (&[0x30, 0x2d, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04], "SHA-224"),
+    (&[0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02], "SHA-384"),
+    (&[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03], "SHA-512"),
+];
+
+/// A signature, or the verification of one, under way.
+#[derive(Clone)]
+pub struct Signing {
+    key: SharedKey,
+    request: SignatureRequest,
+    input: Input,
+    /// Whether a part was given: C_Sign cannot end such an operation.
+    has_parts: bool,
+}
+
+#[derive(Clone)]
+enum Input {
+    /// What the program computed.
+    Digest(Vec<u8>),
+    /// What the module hashes.
+    Message(Context),
+}
+
+impl Signing {
+    /// Begins, if the key can be used so.
+    pub fn new(key: SharedKey, request: &Request) -> Result<Self> {
+        let request = request.signature(&key)?;
+        let input = match request.hash {
+            Some(hash) => Input::Message(Context::new(hash)),
+            None => Input::Digest(Vec::new()),
+        };
+        Ok(Self { key, request, input, has_parts: false })
+    }
+
+    /// The length of the signature.
+    pub fn signature_len(&self) -> usize {
+        self.key.output_len()
+    }
+
+    /// The key.
+    pub fn key(&self) -> &SharedKey {
+        &self.key
+    }
+
+    /// The service's algorithm.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.request.algorithm
+    }
+
+    /// Whether a part was given.
+    pub fn has_parts(&self) -> bool {
+        self.has_parts
+    }
+
+    /// Adds a part of what is to be signed.
+    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+        self.has_parts = true;
+        self.add(part)
+    }
+
+    /// Adds what is to be signed.
+    pub fn add(&mut self, data: &[u8]) -> Result<()> {
+        match &mut self.input {
+            Input::Message(context) => context.update(data),
+            Input::Digest(digest) if digest.len() + data.len() > DIGEST_INPUT_MAX => {
+                self.refuse(format_args!("more than {DIGEST_INPUT_MAX} bytes to sign without a hash"));
+                return Err(CKR_DATA_LEN_RANGE);
+            }
+            Input::Digest(digest) => digest.extend_from_slice(data),
+        }
+        Ok(())
+    }
+
+    /// The digest that is signed.
+    pub fn digest(&self) -> Result<Vec<u8>> {
+        match (&self.input, self.request.scheme) {
+            (Input::Message(context), Scheme::Ecdsa) => Ok(self.integer(context.clone().finish().as_ref())),
+            (Input::Message(context), _) => Ok(context.clone().finish().as_ref().to_vec()),
+            (Input::Digest(input), Scheme::Pkcs1) => self.digest_of_info(input),
+            (Input::Digest(input), Scheme::Pss) => {
+                if input.len() != 32 {
+                    self.refuse(format_args!("RSA-PSS with a digest of {} bytes", input.len()));
+                    return Err(CKR_DATA_LEN_RANGE);
+                }
+                Ok(input.clone())
+            }
+            (Input::Digest(input), Scheme::Ecdsa) => self.hash_for_ecdsa(input),
+        }
+    }
+
+    /// Takes the hash out of a DigestInfo.
+    fn digest_of_info(&self, input: &[u8]) -> Result<Vec<u8>> {
+        if let Some(digest) = input.strip_prefix(SHA256_PREFIX).filter(|digest| digest.len() == 32) {
+            return Ok(digest.to_vec());
+        }
+        let named = OTHER_PREFIXES.iter().find(|(prefix, _)| input.starts_with(prefix));
+        match named {
+            Some((_, hash)) => self.refuse(format_args!("RSA with {hash}")),
+            None if input.len() == MD5_SHA1_LEN => self.refuse(format_args!("RSA with MD5 and SHA-1, as TLS 1.1 does")),
+            None => self.refuse(format_args!("RSA with {} bytes that are not a DigestInfo of SHA-256", input.len())),
+        }
+        Err(CKR_DATA_INVALID)
+    }
+
+    fn hash_for_ecdsa(&self, input: &[u8]) -> Result<Vec<u8>> {
+        match input.len() {
+            SHA1_LEN => {
+                self.refuse(format_args!("ECDSA with SHA-1"));
+                Err(CKR_DATA_INVALID)
+            }
+            1..=HASH_LEN_MAX => Ok(self.integer(input)),
+            len => {
+                self.refuse(format_args!("ECDSA with {len} bytes where a hash of 1 to {HASH_LEN_MAX} is due"));
+                Err(CKR_DATA_LEN_RANGE)
+            }
+        }
+    }
+
+    /// The integer that ECDSA makes of a hash (FIPS 186-5, 6.4.1), in as many bytes as the service takes: the left-most ones of
+    /// a longer hash, zeros before a shorter one. The hash itself may be of any kind.
+    fn integer(&self, hash: &[u8]) -> Vec<u8> {
+        let len = self.request.algorithm.digest_len();
+        let hash = &hash[..hash.len().min(len)];
+        let mut integer = vec![0; len];
+        integer[len - hash.len()..].copy_from_slice(hash);
+        integer
+    }
+
+    fn refuse(&self, what: std::fmt::Arguments<'_>) {
+        log::warn(format_args!(
+            "key {:?}: the program asked for {what}, which KMS does not do; {}",
+            self.key.label,
+            advice::for_this_program()
+        ));
+    }
+
+    /// Has the service sign. One request.
+    pub fn finish(&self, client: &Client) -> Result<Vec<u8>> {
+        let digest = self.digest()?;
+        let algorithm = self.request.algorithm;
+        let signed = client.sign_digest_with(&self.key.id, &self.key.public, Some(algorithm), &digest);
+        let signature = signed
+            .map_err(|error| failed(&format!("signing with key {:?} ({})", self.key.label, self.key.id), &error))?;
+        match &self.key.parts {
+            PublicParts::Rsa { .. } => Ok(signature.bytes),
+            PublicParts::Ec { scalar_len, .. } => {
+                raw_from_der(&signature.bytes, 2 * scalar_len).map_err(|error| failed("encoding a signature", &error))
+            }
+        }
+    }
+}
