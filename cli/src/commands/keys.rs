@@ -185,6 +185,7 @@ fn list(options: &ListOptions, global: &Global) -> Outcome {
         usage: options.usage.as_deref(),
         state: options.state.as_deref(),
         search: options.search.as_deref(),
+        tag: None,
     };
     let mut keys = Vec::new();
     global.client()?.list_keys(&filter, |key| {
