@@ -4,13 +4,19 @@
 //! credentials that another thread carries out. So its limits belong to the thread that carries the call out, for as long
 //! as that takes, and each of these places asks for them here. Calls nest: opening a message asks the key service, and a
 //! program's callback may call the library again. The innermost call is under the limits of all that contain it.
+//!
+//! The network thread carries many queued calls out by turns. Each has [`Limits`] of its own, which are those of the thread
+//! while the call's future is polled ([`swap`]).
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::block_on::{thread_waker, wake_at};
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::per_process::PerProcess;
@@ -26,8 +32,8 @@ struct Shared {
     canceled: AtomicBool,
     /// Cancels this one as well.
     parent: Option<CancelToken>,
-    /// The threads whose calls look at this token, once for each call.
-    threads: PerProcess<Mutex<Vec<Thread>>>,
+    /// What wakes the calls that look at this token, once for each call.
+    wakers: PerProcess<Mutex<Vec<Waker>>>,
 }
 
 impl Default for CancelToken {
@@ -38,7 +44,7 @@ impl Default for CancelToken {
 
 impl CancelToken {
     fn new(parent: Option<Self>) -> Self {
-        Self(Arc::new(Shared { canceled: AtomicBool::new(false), parent, threads: PerProcess::new() }))
+        Self(Arc::new(Shared { canceled: AtomicBool::new(false), parent, wakers: PerProcess::new() }))
     }
 
     /// A token that this one cancels, and that can be canceled alone.
@@ -48,7 +54,7 @@ impl CancelToken {
 
     pub fn cancel(&self) {
         self.0.canceled.store(true, Ordering::SeqCst);
-        self.threads().iter().for_each(Thread::unpark);
+        self.wakers().iter().for_each(Waker::wake_by_ref);
     }
 
     pub fn is_canceled(&self) -> bool {
@@ -59,28 +65,27 @@ impl CancelToken {
         std::iter::successors(Some(self), |token| token.0.parent.as_ref())
     }
 
-    fn threads(&self) -> MutexGuard<'_, Vec<Thread>> {
-        self.0.threads.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.0.wakers.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add_thread(&self) {
-        self.ancestry().for_each(|token| token.threads().push(thread::current()));
+    fn add_waker(&self, waker: &Waker) {
+        self.ancestry().for_each(|token| token.wakers().push(waker.clone()));
     }
 
-    fn remove_thread(&self) {
-        let id = thread::current().id();
+    fn remove_waker(&self, waker: &Waker) {
         for token in self.ancestry() {
-            let mut threads = token.threads();
-            // A child that was forked within a call finds a list without itself.
-            if let Some(place) = threads.iter().position(|thread| thread.id() == id) {
-                threads.swap_remove(place);
+            let mut wakers = token.wakers();
+            // A child that was forked within a call finds a list without its own.
+            if let Some(place) = wakers.iter().position(|other| other.will_wake(waker)) {
+                wakers.swap_remove(place);
             }
         }
     }
 }
 
 thread_local! {
-    static LIMITS: RefCell<Limits> = const { RefCell::new(Limits { deadline: None, retries: None, tokens: Vec::new() }) };
+    static LIMITS: RefCell<Limits> = const { RefCell::new(Limits::NONE) };
 }
 
 /// When a call has to end, and how long it was given.
@@ -90,44 +95,105 @@ struct Deadline {
     timeout: Duration,
 }
 
-/// The limits of the calls that this thread is inside of, the tokens with the outermost first.
-struct Limits {
+/// The limits of the calls that a thread is inside of, the tokens with the outermost first.
+#[derive(Clone)]
+pub(crate) struct Limits {
     deadline: Option<Deadline>,
     retries: Option<u32>,
     tokens: Vec<CancelToken>,
 }
 
-/// Runs a call that `token` cancels.
-pub(crate) fn with_token<T>(token: &CancelToken, call: impl FnOnce() -> T) -> T {
-    struct Leave;
-    impl Drop for Leave {
+impl Limits {
+    pub const NONE: Self = Self { deadline: None, retries: None, tokens: Vec::new() };
+}
+
+/// Exchanges the limits of this thread for others.
+pub(crate) fn swap(limits: &mut Limits) {
+    LIMITS.with_borrow_mut(|own| mem::swap(own, limits));
+}
+
+/// The limits of the running call, for a part of it that another thread carries out.
+pub(crate) fn copy() -> Limits {
+    LIMITS.with_borrow(Clone::clone)
+}
+
+/// Runs a part of a call whose limits come from another thread.
+pub(crate) fn with_limits<T>(limits: Limits, part: impl FnOnce() -> T) -> T {
+    struct Restore(Limits, Waker);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            if let Some(token) = LIMITS.with_borrow_mut(|limits| limits.tokens.pop()) {
-                token.remove_thread();
-            }
+            swap(&mut self.0);
+            self.0.tokens.iter().for_each(|token| token.remove_waker(&self.1));
         }
     }
-    token.add_thread();
-    LIMITS.with_borrow_mut(|limits| limits.tokens.push(token.clone()));
-    let _leave = Leave;
+    let waker = thread_waker();
+    limits.tokens.iter().for_each(|token| token.add_waker(&waker));
+    let mut restore = Restore(limits, waker);
+    swap(&mut restore.0);
+    part()
+}
+
+/// The place of a token among the limits of a call.
+struct TokenGuard(Waker);
+
+impl TokenGuard {
+    fn new(token: &CancelToken, waker: Waker) -> Self {
+        token.add_waker(&waker);
+        LIMITS.with_borrow_mut(|limits| limits.tokens.push(token.clone()));
+        Self(waker)
+    }
+}
+
+impl Drop for TokenGuard {
+    fn drop(&mut self) {
+        if let Some(token) = LIMITS.with_borrow_mut(|limits| limits.tokens.pop()) {
+            token.remove_waker(&self.0);
+        }
+    }
+}
+
+/// Runs a call that `token` cancels.
+pub(crate) fn with_token<T>(token: &CancelToken, call: impl FnOnce() -> T) -> T {
+    let _guard = TokenGuard::new(token, thread_waker());
     call()
+}
+
+/// The same for the future of a call.
+pub(crate) async fn under_token<T>(token: &CancelToken, call: impl Future<Output = T>) -> T {
+    let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+    let _guard = TokenGuard::new(token, waker);
+    call.await
+}
+
+/// The deadline of a call. It puts back that of the outer one.
+struct DeadlineGuard(Option<Deadline>);
+
+impl DeadlineGuard {
+    fn new(timeout: Duration) -> Self {
+        let ours = Instant::now().checked_add(timeout).map(|at| Deadline { at, timeout });
+        Self(LIMITS.with_borrow_mut(|limits| {
+            let earliest = [limits.deadline, ours].into_iter().flatten().min_by_key(|deadline| deadline.at);
+            mem::replace(&mut limits.deadline, earliest)
+        }))
+    }
+}
+
+impl Drop for DeadlineGuard {
+    fn drop(&mut self) {
+        LIMITS.with_borrow_mut(|limits| limits.deadline = self.0);
+    }
 }
 
 /// Runs a call that takes at most `timeout`.
 pub(crate) fn with_timeout<T>(timeout: Duration, call: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Deadline>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            LIMITS.with_borrow_mut(|limits| limits.deadline = self.0);
-        }
-    }
-    let ours = Instant::now().checked_add(timeout).map(|at| Deadline { at, timeout });
-    let before = LIMITS.with_borrow_mut(|limits| {
-        let earliest = [limits.deadline, ours].into_iter().flatten().min_by_key(|deadline| deadline.at);
-        std::mem::replace(&mut limits.deadline, earliest)
-    });
-    let _restore = Restore(before);
+    let _guard = DeadlineGuard::new(timeout);
     call()
+}
+
+/// The same for the future of a call.
+pub(crate) async fn under_timeout<T>(timeout: Duration, call: impl Future<Output = T>) -> T {
+    let _guard = DeadlineGuard::new(timeout);
+    call.await
 }
 
 /// Runs a call whose requests may be repeated `retries` times, all of them together.
@@ -187,19 +253,39 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Sleeps until `duration` is over or the call is canceled, which is an error.
-pub(crate) fn sleep(duration: Duration) -> Result<()> {
-    let end = Instant::now() + duration;
-    loop {
-        if is_canceled() {
-            return Err(canceled());
+/// Waits until the call was canceled or its time is over, and says which.
+pub(crate) async fn until_over() -> Error {
+    poll_fn(|_| match check() {
+        Err(error) => Poll::Ready(error),
+        Ok(()) => {
+            wake_at_deadline();
+            Poll::Pending
         }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        thread::park_timeout(left);
+    })
+    .await
+}
+
+/// Has the future of the call polled when its time is over.
+pub(crate) fn wake_at_deadline() {
+    if let Some(deadline) = LIMITS.with_borrow(|limits| limits.deadline) {
+        wake_at(deadline.at);
     }
+}
+
+/// Sleeps until `duration` is over or the call is canceled, which is an error.
+pub(crate) async fn sleep(duration: Duration) -> Result<()> {
+    let end = Instant::now() + duration;
+    poll_fn(|_| {
+        if is_canceled() {
+            return Poll::Ready(Err(canceled()));
+        }
+        if Instant::now() >= end {
+            return Poll::Ready(Ok(()));
+        }
+        wake_at(end);
+        Poll::Pending
+    })
+    .await
 }
 
 pub(crate) fn canceled() -> Error {
@@ -208,14 +294,17 @@ pub(crate) fn canceled() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+    use crate::block_on::block_on;
 
     const LONG: Duration = Duration::from_secs(10);
 
     fn canceled_after(canceled: &CancelToken, watched: &CancelToken) -> Duration {
         let begun = Instant::now();
         thread::scope(|scope| {
-            let sleeping = scope.spawn(|| with_token(watched, || sleep(LONG)));
+            let sleeping = scope.spawn(|| block_on(under_token(watched, sleep(LONG))));
             thread::sleep(Duration::from_millis(30));
             canceled.cancel();
             assert_eq!(sleeping.join().unwrap().err().unwrap().status(), Status::Canceled);
@@ -230,7 +319,7 @@ mod tests {
         let token = CancelToken::default();
         let child = token.child();
         assert!(canceled_after(&token, &child) < LONG / 10);
-        assert!(token.threads().is_empty() && child.threads().is_empty());
+        assert!(token.wakers().is_empty() && child.wakers().is_empty());
     }
 
     #[test]
@@ -245,7 +334,7 @@ mod tests {
         let token = CancelToken::default();
         token.cancel();
         let begun = Instant::now();
-        assert!(with_token(&token, || sleep(LONG)).is_err());
+        assert!(block_on(under_token(&token, sleep(LONG))).is_err());
         assert!(begun.elapsed() < LONG / 10);
         assert!(!is_canceled());
     }

@@ -1,6 +1,7 @@
 //! What a person asks when calls fail: how far the way to the service goes, which credentials there are, and whose they are.
 //! For a tool; a program acts on the status of its calls.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use crate::api::caller::Auth;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
+use crate::block_on::block_on;
 use crate::client_builder::{self, Parts};
 use crate::config::Config;
 use crate::credentials::{CachedCredentials, ExpiringCredentials};
@@ -105,7 +107,8 @@ impl Config {
         let caller = context.sts(region, Auth::Signed(credentials))?;
         let limits = CallLimits { total_timeout: Some(timeout), ..self.limits.clone() };
         let request = Request::new("GetCallerIdentity", Fields::with_capacity(0)?)?;
-        caller.call(&request, &limits, |_, reply| reply.fields()).map_err(|error| error.in_action("GetCallerIdentity"))
+        block_on(pin!(caller.call(&request, &limits, |_, reply| reply.fields())))
+            .map_err(|error| error.in_action("GetCallerIdentity"))
     }
 }
 

@@ -44,3 +44,8 @@ pub(crate) fn take() -> LastRequest {
 pub(crate) fn replace(last: LastRequest) -> LastRequest {
     LAST.try_with(|kept| kept.replace(last)).unwrap_or_default()
 }
+
+/// Exchanges the record of this thread for another.
+pub(crate) fn swap(last: &mut LastRequest) {
+    *last = replace(std::mem::take(last));
+}

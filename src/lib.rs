@@ -19,7 +19,9 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod api;
+mod block_on;
 mod call_control;
+mod call_scope;
 mod client;
 mod client_builder;
 mod config;

@@ -1,6 +1,9 @@
 //! The log: events of calls, for the callback that a configuration installs.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::status::Status;
@@ -67,13 +70,82 @@ impl Log {
         Self { level, callback }
     }
 
-    pub fn write(&self, level: LogLevel, message: fmt::Arguments<'_>) {
+    pub fn write(self: &Arc<Self>, level: LogLevel, message: fmt::Arguments<'_>) {
         self.write_about(level, LogContext::default(), message);
     }
 
-    pub fn write_about(&self, level: LogLevel, context: LogContext<'_>, message: fmt::Arguments<'_>) {
-        if level <= self.level {
-            (self.callback)(&LogEvent { level, message: &message.to_string(), context });
+    pub fn write_about(self: &Arc<Self>, level: LogLevel, context: LogContext<'_>, message: fmt::Arguments<'_>) {
+        if level > self.level {
+            return;
         }
+        let message = message.to_string();
+        let is_deferred = DEFERRED.with_borrow_mut(|deferred| match deferred {
+            Some(events) => {
+                events.push(DeferredEvent::new(Arc::clone(self), level, &message, context));
+                true
+            }
+            None => false,
+        });
+        if !is_deferred {
+            (self.callback)(&LogEvent { level, message: &message, context });
+        }
+    }
+}
+
+thread_local! {
+    /// Where the events of a queued call go while a thread of the library works for it.
+    static DEFERRED: RefCell<Option<Vec<DeferredEvent>>> = const { RefCell::new(None) };
+}
+
+/// Exchanges the place for deferred events. Without one, the callback is called at once.
+pub(crate) fn swap_deferred(events: &mut Option<Vec<DeferredEvent>>) {
+    DEFERRED.with_borrow_mut(|deferred| mem::swap(deferred, events));
+}
+
+/// Adds events that another thread of the library deferred for the same call.
+pub(crate) fn append_deferred(events: &mut Vec<DeferredEvent>) {
+    DEFERRED.with_borrow_mut(|deferred| {
+        if let Some(own) = deferred {
+            own.append(events);
+        }
+    });
+}
+
+/// An event that waits for a thread of the program to call the callback.
+pub(crate) struct DeferredEvent {
+    log: Arc<Log>,
+    level: LogLevel,
+    message: String,
+    action: Option<String>,
+    status: Option<Status>,
+    attempt: Option<u32>,
+    elapsed: Option<Duration>,
+    request_id: Option<String>,
+}
+
+impl DeferredEvent {
+    fn new(log: Arc<Log>, level: LogLevel, message: &str, context: LogContext<'_>) -> Self {
+        Self {
+            log,
+            level,
+            message: message.to_owned(),
+            action: context.action.map(str::to_owned),
+            status: context.status,
+            attempt: context.attempt,
+            elapsed: context.elapsed,
+            request_id: context.request_id.map(str::to_owned),
+        }
+    }
+
+    /// Calls the callback.
+    pub fn deliver(&self) {
+        let context = LogContext {
+            action: self.action.as_deref(),
+            status: self.status,
+            attempt: self.attempt,
+            elapsed: self.elapsed,
+            request_id: self.request_id.as_deref(),
+        };
+        (self.log.callback)(&LogEvent { level: self.level, message: &self.message, context });
     }
 }

@@ -9,7 +9,18 @@ use std::path::{Path, PathBuf};
 /// the same line as long as they do not use it.
 const STOREYS: &[&[&str]] = &[
     &["sys"],
-    &["status", "error", "log", "secret", "sanitize", "encoding", "call_control", "last_request"],
+    &[
+        "status",
+        "error",
+        "log",
+        "secret",
+        "sanitize",
+        "encoding",
+        "block_on",
+        "call_control",
+        "call_scope",
+        "last_request",
+    ],
     &["http", "encryption_context", "sign"],
     &["credentials", "host", "site", "stats"],
     &["api"],

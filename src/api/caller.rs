@@ -1,5 +1,6 @@
 //! Calls one service of the cloud: signs, sends and repeats.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use super::rate_limiter::RateLimiter;
 use super::request::Request;
 use super::response::Response;
 use super::retry::{Decision, Policy};
+use crate::block_on::OutOfLine;
 use crate::call_control;
 use crate::credentials::tc3::{Signable, hex_sha256};
 use crate::credentials::{CachedCredentials, Credentials};
@@ -114,7 +116,7 @@ impl ApiCaller {
     /// Sends a request, and retries it as far as that is allowed.
     ///
     /// `extract` takes what the caller needs from a successful response.
-    pub fn call<T>(
+    pub async fn call<T>(
         &self,
         request: &Request<'_>,
         limits: &CallLimits,
@@ -133,23 +135,23 @@ impl ApiCaller {
         };
         loop {
             call_control::check().map_err(|error| call.give_up(error))?;
-            call.wait_for_rate().map_err(|error| call.give_up(error))?;
-            let credentials = call.credentials().map_err(|error| call.give_up(error))?;
-            let error = match call.attempt(credentials.as_ref(), &extract) {
+            call.wait_for_rate().await.map_err(|error| call.give_up(error))?;
+            let credentials = call.credentials().await.map_err(|error| call.give_up(error))?;
+            let error = match OutOfLine(pin!(call.attempt(credentials.as_ref(), &extract))).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
             if call.takes_fresh_connection(&error) {
                 continue;
             }
-            match call.correct(&error, credentials.as_ref()) {
+            match call.correct(&error, credentials.as_ref()).await {
                 Correction::Made => continue,
                 Correction::Failed(cause) if cause.status() == Status::Canceled => return Err(call.give_up(cause)),
                 Correction::Failed(cause) => return Err(call.give_up(not_renewed(error, &cause))),
                 Correction::None => {}
             }
             match call.decide(&error) {
-                Decision::Wait(wait) => call.pause(wait).map_err(|error| call.give_up(error))?,
+                Decision::Wait(wait) => call.pause(wait).await.map_err(|error| call.give_up(error))?,
                 Decision::Stop => return Err(call.give_up(error)),
             }
         }
@@ -203,7 +205,7 @@ enum Correction {
 }
 
 impl Call<'_> {
-    fn attempt<T>(
+    async fn attempt<T>(
         &mut self,
         credentials: Option<&Arc<Credentials>>,
         extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
@@ -216,7 +218,10 @@ impl Call<'_> {
         self.sent += 1;
         self.caller.counters.attempt(self.sent, self.request.body.len());
         let began = Instant::now();
-        let outcome = self.signed(credentials).and_then(|http| self.caller.transport.send(http, self.reuse, timeout));
+        let outcome = match self.signed(credentials) {
+            Ok(http) => self.caller.transport.send(http, self.reuse, timeout).await,
+            Err(error) => Err(error),
+        };
         let outcome = outcome.map_err(|error| self.with_timeout_named(error, timeout));
         let result = outcome.and_then(|reply| {
             self.caller.counters.reply(reply.body.len());
@@ -234,9 +239,9 @@ impl Call<'_> {
         result.inspect_err(|error| self.failed_attempt(error, began.elapsed()))
     }
 
-    fn credentials(&self) -> Result<Option<Arc<Credentials>>> {
+    async fn credentials(&self) -> Result<Option<Arc<Credentials>>> {
         match &self.caller.auth {
-            Auth::Signed(credentials) => credentials.current(self.time_left()).map(Some),
+            Auth::Signed(credentials) => credentials.current(self.time_left()).await.map(Some),
             Auth::Anonymous => Ok(None),
         }
     }
@@ -275,10 +280,10 @@ impl Call<'_> {
         signable.authorization(credentials.secret_id(), &key)
     }
 
-    fn wait_for_rate(&self) -> Result<()> {
+    async fn wait_for_rate(&self) -> Result<()> {
         let Some(limiter) = &self.caller.rate_limiter else { return Ok(()) };
         match limiter.reserve(self.time_left()) {
-            Some(wait) => call_control::sleep(wait),
+            Some(wait) => call_control::sleep(wait).await,
             None => {
                 let message = "the client's own rate limit leaves no room within the time allowed for the call";
                 Err(Error::new(Status::TimedOut, message))
@@ -318,7 +323,7 @@ impl Call<'_> {
     }
 
     /// Corrects the cause of a refusal, each cause once per call.
-    fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> Correction {
+    async fn correct(&mut self, error: &Error, credentials: Option<&Arc<Credentials>>) -> Correction {
         match error.status() {
             Status::AuthSignatureExpired if !self.clock_corrected => {
                 self.clock_corrected = true;
@@ -328,7 +333,7 @@ impl Call<'_> {
                 if !self.credentials_replaced =>
             {
                 self.credentials_replaced = true;
-                self.replace_credentials(credentials)
+                self.replace_credentials(credentials).await
             }
             _ => Correction::None,
         }
@@ -350,9 +355,9 @@ impl Call<'_> {
         Correction::Made
     }
 
-    fn replace_credentials(&self, refused: Option<&Arc<Credentials>>) -> Correction {
+    async fn replace_credentials(&self, refused: Option<&Arc<Credentials>>) -> Correction {
         let (Auth::Signed(credentials), Some(refused)) = (&self.caller.auth, refused) else { return Correction::None };
-        match credentials.replace(refused, self.time_left()) {
+        match credentials.replace(refused, self.time_left()).await {
             Ok(true) => Correction::Made,
             Ok(false) => Correction::None,
             Err(cause) => Correction::Failed(cause),
@@ -371,7 +376,7 @@ impl Call<'_> {
         }
     }
 
-    fn pause(&self, wait: Duration) -> Result<()> {
+    async fn pause(&self, wait: Duration) -> Result<()> {
         self.caller.log(
             LogLevel::Debug,
             LogContext {
@@ -387,7 +392,7 @@ impl Call<'_> {
                 self.attempts + 1
             ),
         );
-        call_control::sleep(wait)
+        call_control::sleep(wait).await
     }
 
     fn give_up(&self, error: Error) -> Error {

@@ -1,5 +1,6 @@
 //! Asymmetric CMKs: the service signs and decrypts, everything else is done here with the public key.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Client, Decrypted, check_key_id, check_same_key};
 use crate::api::request::{Fields, Request};
+use crate::block_on::block_on;
 use crate::call_control;
 use crate::encoding::{base64_decode, base64_len};
 use crate::error::{Error, Result};
@@ -86,29 +88,51 @@ const P384_ADVICE: &str = " (a service that takes digests of 32 bytes only, as d
 impl Client {
     /// The public key of an asymmetric CMK. It is fetched once and then kept, since it never changes.
     pub fn public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
-        self.counted_as_one("GetPublicKey", key_id, || self.cached_public_key(key_id))
+        block_on(pin!(self.public_key_async(key_id)))
+    }
+
+    pub(crate) async fn public_key_async(&self, key_id: &str) -> Result<Arc<PublicKey>> {
+        self.counted_as_one("GetPublicKey", key_id, pin!(self.cached_public_key(key_id))).await
     }
 
     /// Signs a message of any size. It is hashed here, and only its digest is sent. Without an algorithm the key's own is
     /// used: PSS for RSA.
     pub fn sign(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, message: &[u8]) -> Result<Signature> {
-        self.counted_as_one("SignByAsymmetricKey", key_id, || {
-            let key = self.cached_public_key(key_id)?;
-            let algorithm = key.algorithm(algorithm)?;
-            let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
-            digest.update(message);
-            let digest = digest.finish();
-            self.signature(key_id, &key, algorithm, Input { digest: digest.as_ref(), message: Some(message) })
-        })
+        block_on(pin!(self.counted_as_one(
+            "SignByAsymmetricKey",
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                let algorithm = key.algorithm(algorithm)?;
+                let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
+                digest.update(message);
+                let digest = digest.finish();
+                self.signature(key_id, &key, algorithm, Input { digest: digest.as_ref(), message: Some(message) }).await
+            }),
+        )))
     }
 
     /// Signs a digest that the caller computed. For SM2 it is the one that [`PublicKey::digest`] gives.
     pub fn sign_digest(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Signature> {
-        self.counted_as_one("SignByAsymmetricKey", key_id, || {
-            let key = self.cached_public_key(key_id)?;
-            let algorithm = key.algorithm(algorithm)?;
-            self.signature(key_id, &key, algorithm, Input { digest, message: None })
-        })
+        block_on(pin!(self.sign_digest_async(key_id, algorithm, digest)))
+    }
+
+    pub(crate) async fn sign_digest_async(
+        &self,
+        key_id: &str,
+        algorithm: Option<SignatureAlgorithm>,
+        digest: &[u8],
+    ) -> Result<Signature> {
+        self.counted_as_one(
+            "SignByAsymmetricKey",
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                let algorithm = key.algorithm(algorithm)?;
+                self.signature(key_id, &key, algorithm, Input { digest, message: None }).await
+            }),
+        )
+        .await
     }
 
     /// As [`Client::sign_digest`], with a public key that the caller has: nothing is fetched before the signature.
@@ -119,11 +143,15 @@ impl Client {
         algorithm: Option<SignatureAlgorithm>,
         digest: &[u8],
     ) -> Result<Signature> {
-        self.counted("SignByAsymmetricKey", Some(key_id), || {
-            check_key_id(key_id)?;
-            let algorithm = public_key.algorithm(algorithm)?;
-            self.signature(key_id, public_key, algorithm, Input { digest, message: None })
-        })
+        block_on(pin!(self.counted(
+            "SignByAsymmetricKey",
+            Some(key_id),
+            pin!(async {
+                check_key_id(key_id)?;
+                let algorithm = public_key.algorithm(algorithm)?;
+                self.signature(key_id, public_key, algorithm, Input { digest, message: None }).await
+            }),
+        )))
     }
 
     /// Begins the signature of a message that comes in pieces. `sm2_user_id` counts for SM2 only.
@@ -133,14 +161,18 @@ impl Client {
         algorithm: Option<SignatureAlgorithm>,
         sm2_user_id: Option<&[u8]>,
     ) -> Result<Signer> {
-        self.counted_as_one("SignByAsymmetricKey", key_id, || {
-            let key = self.cached_public_key(key_id)?;
-            let algorithm = key.algorithm(algorithm)?;
-            let digest = key.digest(algorithm, sm2_user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
-            let message = (algorithm == SignatureAlgorithm::EcdsaP384Sha384)
-                .then(|| Zeroizing::new(Vec::with_capacity(RAW_MESSAGE_MAX)));
-            Ok(Signer { client: self.clone(), key_id: key_id.to_owned(), algorithm, digest, message })
-        })
+        block_on(pin!(self.counted_as_one(
+            "SignByAsymmetricKey",
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                let algorithm = key.algorithm(algorithm)?;
+                let digest = key.digest(algorithm, sm2_user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
+                let message = (algorithm == SignatureAlgorithm::EcdsaP384Sha384)
+                    .then(|| Zeroizing::new(Vec::with_capacity(RAW_MESSAGE_MAX)));
+                Ok(Signer { client: self.clone(), key_id: key_id.to_owned(), algorithm, digest, message })
+            }),
+        )))
     }
 
     /// Checks the signature of a message with the public key, without a request once that is known.
@@ -151,13 +183,16 @@ impl Client {
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.counted_locally(key_id, || {
-            let key = self.cached_public_key(key_id)?;
-            let algorithm = key.algorithm(algorithm)?;
-            let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
-            digest.update(message);
-            key.verify_digest(algorithm, digest.finish().as_ref(), signature)
-        })
+        block_on(pin!(self.counted_locally(
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                let algorithm = key.algorithm(algorithm)?;
+                let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
+                digest.update(message);
+                key.verify_digest(algorithm, digest.finish().as_ref(), signature)
+            }),
+        )))
     }
 
     /// Checks the signature of a digest, see [`Client::sign_digest`].
@@ -168,41 +203,67 @@ impl Client {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.counted_locally(key_id, || {
-            let key = self.cached_public_key(key_id)?;
-            key.verify_digest(key.algorithm(algorithm)?, digest, signature)
-        })
+        block_on(pin!(self.counted_locally(
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                key.verify_digest(key.algorithm(algorithm)?, digest, signature)
+            }),
+        )))
     }
 
     /// Encrypts under an RSA key, here, with its public key.
     pub fn rsa_encrypt(&self, key_id: &str, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
-        self.counted_locally(key_id, || self.cached_public_key(key_id)?.rsa_encrypt(padding, plaintext))
+        block_on(pin!(self.counted_locally(
+            key_id,
+            pin!(async { self.cached_public_key(key_id).await?.rsa_encrypt(padding, plaintext) }),
+        )))
     }
 
     /// Decrypts what was encrypted under an RSA key. Every failure to decrypt has the same status,
     /// [`Status::DecryptionFailed`].
     pub fn rsa_decrypt(&self, key_id: &str, padding: RsaPadding, ciphertext: &[u8]) -> Result<Decrypted> {
-        self.counted("AsymmetricRsaDecrypt", Some(key_id), || {
-            check_key_id(key_id)?;
-            check_ciphertext_len(ciphertext, RSA_CIPHERTEXT_LEN, RSA_CIPHERTEXT_LEN)?;
-            let fields = Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
-            let fields = fields.base64("Ciphertext", ciphertext)?.string("Algorithm", padding.service_name())?;
-            self.asymmetric_decrypt(key_id, &Request::new("AsymmetricRsaDecrypt", fields)?)
-        })
+        block_on(pin!(self.rsa_decrypt_async(key_id, padding, ciphertext)))
+    }
+
+    pub(crate) async fn rsa_decrypt_async(
+        &self,
+        key_id: &str,
+        padding: RsaPadding,
+        ciphertext: &[u8],
+    ) -> Result<Decrypted> {
+        self.counted(
+            "AsymmetricRsaDecrypt",
+            Some(key_id),
+            pin!(async {
+                check_key_id(key_id)?;
+                check_ciphertext_len(ciphertext, RSA_CIPHERTEXT_LEN, RSA_CIPHERTEXT_LEN)?;
+                let fields =
+                    Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
+                let fields = fields.base64("Ciphertext", ciphertext)?.string("Algorithm", padding.service_name())?;
+                self.asymmetric_decrypt(key_id, &Request::new("AsymmetricRsaDecrypt", fields)?).await
+            }),
+        )
+        .await
     }
 
     /// Decrypts what was encrypted under an SM2 key: C1 C3 C2 in ASN.1 (GB/T 35276).
     pub fn sm2_decrypt(&self, key_id: &str, ciphertext: &[u8]) -> Result<Decrypted> {
-        self.counted("AsymmetricSm2Decrypt", Some(key_id), || {
-            check_key_id(key_id)?;
-            check_ciphertext_len(ciphertext, 1, SM2_CIPHERTEXT_MAX)?;
-            let fields = Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
-            let fields = fields.base64("Ciphertext", ciphertext)?;
-            self.asymmetric_decrypt(key_id, &Request::new("AsymmetricSm2Decrypt", fields)?)
-        })
+        block_on(pin!(self.counted(
+            "AsymmetricSm2Decrypt",
+            Some(key_id),
+            pin!(async {
+                check_key_id(key_id)?;
+                check_ciphertext_len(ciphertext, 1, SM2_CIPHERTEXT_MAX)?;
+                let fields =
+                    Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
+                let fields = fields.base64("Ciphertext", ciphertext)?;
+                self.asymmetric_decrypt(key_id, &Request::new("AsymmetricSm2Decrypt", fields)?).await
+            }),
+        )))
     }
 
-    fn asymmetric_decrypt(&self, key_id: &str, request: &Request<'_>) -> Result<Decrypted> {
+    async fn asymmetric_decrypt(&self, key_id: &str, request: &Request<'_>) -> Result<Decrypted> {
         self.execute(request, |response| {
             check_same_key(Some(key_id), response)?;
             Ok(Decrypted {
@@ -211,39 +272,50 @@ impl Client {
                 request_id: response.request_id().map(str::to_owned),
             })
         })
+        .await
     }
 
     /// For a call that may have to wait for the public key, from the service or from another thread, before its own request.
-    fn counted_as_one<T>(&self, action: &str, key_id: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.counted(action, Some(key_id), || self.as_one_call(call))
+    async fn counted_as_one<T>(&self, action: &str, key_id: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.counted_together(Some(action), key_id, pin!(call)).await
     }
 
     /// For work that is done here: a failure names a request only if it was that for the public key.
-    fn counted_locally<T>(&self, key_id: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.counted(None, Some(key_id), || self.as_one_call(call))
+    async fn counted_locally<T>(&self, key_id: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.counted_together(None, key_id, pin!(call)).await
     }
 
-    fn cached_public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
+    async fn counted_together<T>(
+        &self,
+        action: Option<&str>,
+        key_id: &str,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let call = pin!(call);
+        let call = pin!(call_control::under_timeout(self.total_timeout(), call));
+        self.counted(action, Some(key_id), pin!(call_control::under_token(&self.cancel, call))).await
+    }
+
+    async fn cached_public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
         check_key_id(key_id)?;
-        self.asymmetric
-            .public_keys
-            .get(key_id, call_control::time_left(self.total_timeout()), || self.fetch_public_key(key_id))
+        self.asymmetric.public_keys.get(key_id, pin!(self.fetch_public_key(key_id))).await
     }
 
     /// `PublicKeyPem` is ignored: the service has been seen to send it in three shapes, two of which are not PEM.
-    fn fetch_public_key(&self, key_id: &str) -> Result<PublicKey> {
+    async fn fetch_public_key(&self, key_id: &str) -> Result<PublicKey> {
         let fields = Fields::with_capacity(key_id.len())?.string("KeyId", key_id)?;
-        let fetched = self.send(&Request::new("GetPublicKey", fields)?, |response, reply| {
+        let request = Request::new("GetPublicKey", fields)?;
+        let fetched = self.send(&request, |response, reply| {
             check_same_key(Some(key_id), response)?;
             let PublicKeyFields { public_key } = reply.fields()?;
             let spki = base64_decode(&public_key)
                 .map_err(|_| Error::new(Status::ResponseMalformed, "PublicKey is not base64"))?;
             PublicKey::from_spki(&spki)
         });
-        fetched.map_err(|error| error.in_action("GetPublicKey"))
+        fetched.await.map_err(|error| error.in_action("GetPublicKey"))
     }
 
-    fn signature(
+    async fn signature(
         &self,
         key_id: &str,
         key: &PublicKey,
@@ -253,28 +325,30 @@ impl Client {
         check_digest_len(algorithm, input.digest)?;
         let digest = ("DIGEST", input.digest);
         if algorithm != SignatureAlgorithm::EcdsaP384Sha384 {
-            return self.request_signature(key_id, key, algorithm, input.digest, digest);
+            return self.request_signature(key_id, key, algorithm, input.digest, digest).await;
         }
         let refused = &self.asymmetric.p384_digest_refused;
         match input.without_long_digest() {
             Some(other) if refused.load(Ordering::Relaxed) => {
-                self.request_signature(key_id, key, algorithm, input.digest, other)
+                self.request_signature(key_id, key, algorithm, input.digest, other).await
             }
-            Some(other) => match self.request_signature(key_id, key, algorithm, input.digest, digest) {
+            Some(other) => match self.request_signature(key_id, key, algorithm, input.digest, digest).await {
                 Err(error) if is_invalid_parameter(&error) => self
                     .request_signature(key_id, key, algorithm, input.digest, other)
+                    .await
                     .inspect(|_| refused.store(true, Ordering::Relaxed)),
                 outcome => outcome,
             },
             None => self
                 .request_signature(key_id, key, algorithm, input.digest, digest)
+                .await
                 .map_err(|error| if is_invalid_parameter(&error) { error.with_addition(P384_ADVICE) } else { error }),
         }
     }
 
     /// What the service signed is verified before the caller gets it: a wrong algorithm, key or salt, and a corrupted reply,
     /// all end here.
-    fn request_signature(
+    async fn request_signature(
         &self,
         key_id: &str,
         key: &PublicKey,
@@ -296,6 +370,7 @@ impl Client {
             key.verify_digest(algorithm, digest, &bytes).map_err(wrong_signature)?;
             Ok(Signature { bytes, request_id: response.request_id().map(str::to_owned) })
         })
+        .await
     }
 }
 
@@ -324,11 +399,16 @@ impl Signer {
     pub fn finish(self) -> Result<Signature> {
         let Self { client, key_id, algorithm, digest, message } = self;
         let digest = digest.finish();
-        client.counted_as_one("SignByAsymmetricKey", &key_id, || {
-            let key = client.cached_public_key(&key_id)?;
-            let input = Input { digest: digest.as_ref(), message: message.as_ref().map(|message| message.as_slice()) };
-            client.signature(&key_id, &key, algorithm, input)
-        })
+        block_on(pin!(client.counted_as_one(
+            "SignByAsymmetricKey",
+            &key_id,
+            pin!(async {
+                let key = client.cached_public_key(&key_id).await?;
+                let input =
+                    Input { digest: digest.as_ref(), message: message.as_ref().map(|message| message.as_slice()) };
+                client.signature(&key_id, &key, algorithm, input).await
+            }),
+        )))
     }
 }
 

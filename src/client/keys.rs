@@ -1,10 +1,14 @@
 //! Managing CMKs: making, describing, listing, switching, rotating, deleting them, and importing their material.
 
+use std::future::ready;
+use std::pin::pin;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Client, check_key_id};
 use crate::api::request::{Fields, Request};
+use crate::block_on::block_on;
 use crate::encoding::base64_decode;
 use crate::error::{Error, Result};
 use crate::sign::{PublicKey, RsaPadding};
@@ -302,12 +306,17 @@ impl Client {
         self.as_one_call(|| {
             let fetched =
                 self.manage("GetParametersForImport", Some(key_id), &parameters, |fields: ImportParameters, _| fields)?;
-            self.counted("ImportKeyMaterial", Some(key_id), || {
-                let wrapped = wrap(material, &fetched.public_key)?;
-                let parameters = Parameters { import_token: Some(&fetched.import_token), valid_to, ..for_key(key_id) };
-                let fields = Fields::from_json(&parameters)?.base64("EncryptedKeyMaterial", &wrapped)?;
-                self.execute(&Request::new("ImportKeyMaterial", fields)?, |_| Ok(()))
-            })
+            block_on(pin!(self.counted(
+                "ImportKeyMaterial",
+                Some(key_id),
+                pin!(async {
+                    let wrapped = wrap(material, &fetched.public_key)?;
+                    let parameters =
+                        Parameters { import_token: Some(&fetched.import_token), valid_to, ..for_key(key_id) };
+                    let fields = Fields::from_json(&parameters)?.base64("EncryptedKeyMaterial", &wrapped)?;
+                    self.execute(&Request::new("ImportKeyMaterial", fields)?, |_| Ok(())).await
+                }),
+            )))
         })
     }
 
@@ -318,7 +327,7 @@ impl Client {
 
     /// Counts a call that is refused for its arguments, and says in its error which one it was.
     fn checked<T>(&self, action: &str, key_id: Option<&str>, arguments: Result<T>) -> Result<T> {
-        arguments.or_else(|error| self.counted(action, key_id, || Err(error)))
+        arguments.or_else(|error| block_on(pin!(self.counted(action, key_id, ready(Err(error))))))
     }
 
     fn manage<F: for<'de> Deserialize<'de>, T>(
@@ -328,16 +337,21 @@ impl Client {
         parameters: &Parameters<'_>,
         extract: impl Fn(F, Option<String>) -> T,
     ) -> Result<T> {
-        self.counted(action, key_id, || {
-            key_id.map_or(Ok(()), check_key_id)?;
-            let json = serde_json::to_string(parameters)
-                .map_err(|_| Error::new(Status::Internal, "the parameters cannot be written as JSON"))?;
-            let mut request = Request::raw(action, &json)?;
-            request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
-            self.send(&request, |response, reply| {
-                Ok(extract(reply.fields()?, response.request_id().map(str::to_owned)))
-            })
-        })
+        block_on(pin!(self.counted(
+            action,
+            key_id,
+            pin!(async {
+                key_id.map_or(Ok(()), check_key_id)?;
+                let json = serde_json::to_string(parameters)
+                    .map_err(|_| Error::new(Status::Internal, "the parameters cannot be written as JSON"))?;
+                let mut request = Request::raw(action, &json)?;
+                request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
+                self.send(&request, |response, reply| {
+                    Ok(extract(reply.fields()?, response.request_id().map(str::to_owned)))
+                })
+                .await
+            }),
+        )))
     }
 }
 

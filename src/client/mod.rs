@@ -3,6 +3,7 @@
 mod asymmetric;
 mod keys;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
 use crate::api::response::Response;
+use crate::block_on::block_on;
 use crate::call_control::{self, CancelToken};
 use crate::client_builder;
 use crate::config::Config;
@@ -135,21 +137,39 @@ impl Client {
 
     /// Encrypts 1 to 4096 bytes under a CMK.
     pub fn encrypt(&self, key_id: &str, plaintext: &[u8], context: Option<&str>) -> Result<Encrypted> {
-        let encrypt = || {
+        block_on(pin!(self.encrypt_async(key_id, plaintext, context)))
+    }
+
+    pub(crate) async fn encrypt_async(
+        &self,
+        key_id: &str,
+        plaintext: &[u8],
+        context: Option<&str>,
+    ) -> Result<Encrypted> {
+        let encrypt = async {
             check_key_id(key_id)?;
             check_plaintext(plaintext)?;
             check_context(context)?;
             let fields = Fields::with_capacity(base64_len(plaintext.len()) + 2 * context.map_or(0, str::len))?;
             let fields = fields.string("KeyId", key_id)?.base64("Plaintext", plaintext)?;
             let fields = fields.optional_string("EncryptionContext", context)?;
-            self.execute(&Request::new("Encrypt", fields)?, |response| encrypted(Some(key_id), response))
+            self.execute(&Request::new("Encrypt", fields)?, |response| encrypted(Some(key_id), response)).await
         };
-        self.counted("Encrypt", Some(key_id), encrypt)
+        self.counted("Encrypt", Some(key_id), pin!(encrypt)).await
     }
 
     /// Decrypts a CiphertextBlob. With a `key_id`, only a reply that names this CMK is accepted.
     pub fn decrypt(&self, key_id: Option<&str>, blob: impl AsRef<[u8]>, context: Option<&str>) -> Result<Decrypted> {
-        let decrypt = || {
+        block_on(pin!(self.decrypt_async(key_id, blob, context)))
+    }
+
+    pub(crate) async fn decrypt_async(
+        &self,
+        key_id: Option<&str>,
+        blob: impl AsRef<[u8]>,
+        context: Option<&str>,
+    ) -> Result<Decrypted> {
+        let decrypt = async {
             key_id.map_or(Ok(()), check_key_id)?;
             let blob = check_blob(blob.as_ref())?;
             check_context(context)?;
@@ -163,8 +183,9 @@ impl Client {
                     request_id: response.request_id().map(str::to_owned),
                 })
             })
+            .await
         };
-        self.counted("Decrypt", key_id, decrypt)
+        self.counted("Decrypt", key_id, pin!(decrypt)).await
     }
 
     /// Re-encrypts a CiphertextBlob, under another CMK or, without a `key_id`, under the same. The plaintext stays
@@ -176,7 +197,17 @@ impl Client {
         source_context: Option<&str>,
         destination_context: Option<&str>,
     ) -> Result<Encrypted> {
-        let reencrypt = || {
+        block_on(pin!(self.reencrypt_async(key_id, blob, source_context, destination_context)))
+    }
+
+    pub(crate) async fn reencrypt_async(
+        &self,
+        key_id: Option<&str>,
+        blob: impl AsRef<[u8]>,
+        source_context: Option<&str>,
+        destination_context: Option<&str>,
+    ) -> Result<Encrypted> {
+        let reencrypt = async {
             key_id.map_or(Ok(()), check_key_id)?;
             let blob = check_blob(blob.as_ref())?;
             check_context(source_context)?;
@@ -186,14 +217,23 @@ impl Client {
             let fields = fields.optional_string("DestinationKeyId", key_id)?;
             let fields = fields.optional_string("SourceEncryptionContext", source_context)?;
             let fields = fields.optional_string("DestinationEncryptionContext", destination_context)?;
-            self.execute(&Request::new("ReEncrypt", fields)?, |response| encrypted(key_id, response))
+            self.execute(&Request::new("ReEncrypt", fields)?, |response| encrypted(key_id, response)).await
         };
-        self.counted("ReEncrypt", key_id, reencrypt)
+        self.counted("ReEncrypt", key_id, pin!(reencrypt)).await
     }
 
     /// Makes a data key of 1 to 1024 bytes, in clear and wrapped by a CMK.
     pub fn generate_data_key(&self, key_id: &str, key_len: usize, context: Option<&str>) -> Result<DataKey> {
-        let generate = || {
+        block_on(pin!(self.generate_data_key_async(key_id, key_len, context)))
+    }
+
+    pub(crate) async fn generate_data_key_async(
+        &self,
+        key_id: &str,
+        key_len: usize,
+        context: Option<&str>,
+    ) -> Result<DataKey> {
+        let generate = async {
             check_key_id(key_id)?;
             check_random_len("key length", key_len)?;
             check_context(context)?;
@@ -209,13 +249,18 @@ impl Client {
                     request_id: response.request_id().map(str::to_owned),
                 })
             })
+            .await
         };
-        self.counted("GenerateDataKey", Some(key_id), generate)
+        self.counted("GenerateDataKey", Some(key_id), pin!(generate)).await
     }
 
     /// Gets 1 to 1024 random bytes from the service.
     pub fn generate_random(&self, len: usize) -> Result<Random> {
-        let generate = || {
+        block_on(pin!(self.generate_random_async(len)))
+    }
+
+    pub(crate) async fn generate_random_async(&self, len: usize) -> Result<Random> {
+        let generate = async {
             check_random_len("length", len)?;
             let fields = Fields::with_capacity(0)?.number("NumberOfBytes", len)?;
             self.execute(&Request::new("GenerateRandom", fields)?, |response| {
@@ -224,8 +269,9 @@ impl Client {
                     request_id: response.request_id().map(str::to_owned),
                 })
             })
+            .await
         };
-        self.counted("GenerateRandom", None, generate)
+        self.counted("GenerateRandom", None, pin!(generate)).await
     }
 
     /// Sends any KMS action with a JSON object of its parameters.
@@ -233,7 +279,11 @@ impl Client {
     /// An action that creates something is not sent again once it may have been carried out, see
     /// [`Config::set_retry_unsafe_actions`].
     pub fn call(&self, action: &str, request_json: &str) -> Result<RawResponse> {
-        let call = || {
+        block_on(pin!(self.call_async(action, request_json)))
+    }
+
+    pub(crate) async fn call_async(&self, action: &str, request_json: &str) -> Result<RawResponse> {
+        let call = async {
             let mut request = Request::raw(action, request_json)?;
             request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
             self.send(&request, |response, reply| {
@@ -243,8 +293,9 @@ impl Client {
                     service_time: reply.date,
                 })
             })
+            .await
         };
-        self.counted(action, None, call)
+        self.counted(action, None, pin!(call)).await
     }
 
     /// The region that requests name.
@@ -268,17 +319,18 @@ impl Client {
     }
 
     /// Counts a call and says in its error which action failed, and for which CMK.
-    fn counted<'a, T>(
+    async fn counted<'a, T>(
         &self,
         action: impl Into<Option<&'a str>>,
         key_id: Option<&str>,
-        call: impl FnOnce() -> Result<T>,
+        call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let action = action.into();
         self.caller.counters().call();
         // Some calls make more than one request.
-        let outcome = call_control::with_timeout(self.total_timeout(), call).map_err(|error| {
+        let outcome = call_control::under_timeout(self.total_timeout(), pin!(call)).await.map_err(|error| {
             self.caller.counters().failed_call(&error);
-            let error = action.into().into_iter().fold(error, Error::in_action);
+            let error = action.into_iter().fold(error, Error::in_action);
             match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
                 Some(key_id) => error.with_key_id(key_id),
                 None => error,
@@ -294,13 +346,18 @@ impl Client {
         call_control::with_token(&self.cancel, || call_control::with_timeout(self.total_timeout(), call))
     }
 
-    fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
-        self.send(request, |response, _| extract(response))
+    async fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
+        self.send(request, |response, _| extract(response)).await
     }
 
-    fn send<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>) -> Result<T> {
+    async fn send<T>(
+        &self,
+        request: &Request<'_>,
+        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
+    ) -> Result<T> {
         Error::check_memory()?;
-        call_control::with_token(&self.cancel, || self.caller.call(request, &self.limits, extract))
+        let call = pin!(self.caller.call(request, &self.limits, extract));
+        call_control::under_token(&self.cancel, call).await
     }
 }
 
@@ -397,4 +454,20 @@ fn check_random_len(what: &str, len: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Status::InvalidLength, format!("the {what} is {len}, 1 to {RANDOM_MAX} bytes are allowed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is on the stack of a caller, who may have little.
+    #[test]
+    fn the_future_of_a_call_is_small() {
+        let mut config = Config::new();
+        config.set_region("ap-guangzhou").unwrap();
+        config.set_credentials("id", "key", None).unwrap();
+        let client = Client::new(&config).unwrap();
+        assert!(size_of_val(&client.encrypt_async("key", b"plaintext", None)) < 3 * 1024);
+        assert!(size_of_val(&client.sign_digest_async("key", None, &[0; 32])) < 3 * 1024);
+    }
 }

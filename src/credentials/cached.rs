@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Credentials, ExpiringCredentials, Provider};
 use crate::call_control::{self, CHECK_INTERVAL};
+use crate::call_scope::blocking;
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock::Moment;
@@ -23,8 +24,7 @@ const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The credentials of a provider, kept and renewed.
 ///
-/// The caller that finds the credentials due renews them on its own thread, while others continue with those that are
-/// still good. Callers wait only when there are none. A forked child asks the provider itself, beginning with what was
+/// The caller that finds the credentials due renews them, while others continue with those that are still good. Callers wait only when there are none. A forked child asks the provider itself, beginning with what was
 /// preloaded: the file that it came from may be out of reach by then.
 pub(crate) struct CachedCredentials {
     provider: Box<dyn Provider>,
@@ -91,8 +91,24 @@ impl CachedCredentials {
         Ok(())
     }
 
+    /// Valid credentials. The provider is asked on this thread, or on a worker if the call is a queued one.
+    pub async fn current(self: &Arc<Self>, timeout: Duration) -> Result<Arc<Credentials>> {
+        if let Some(good) = self.good() {
+            return Ok(good);
+        }
+        let credentials = Arc::clone(self);
+        blocking(move || credentials.current_blocking(timeout)).await?
+    }
+
+    /// Those that are known, if nothing has to be done for them.
+    fn good(&self) -> Option<Arc<Credentials>> {
+        let state = self.flight().lock();
+        let now = Moment::now();
+        state.usable(now).filter(|_| state.in_flight || !state.is_due(now))
+    }
+
     /// Valid credentials. Blocks only if there are none, for `timeout` at most.
-    pub fn current(&self, timeout: Duration) -> Result<Arc<Credentials>> {
+    fn current_blocking(&self, timeout: Duration) -> Result<Arc<Credentials>> {
         let deadline = Moment::now() + timeout;
         let flight = self.flight();
         let mut state = flight.lock();
@@ -113,10 +129,15 @@ impl CachedCredentials {
     ///
     /// Returns false if there are none. The provider is then not asked again during a back-off, unless asking it is cheap, so
     /// that a service which keeps refusing does not double the requests. An error is the provider's.
-    pub fn replace(&self, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
+    pub async fn replace(self: &Arc<Self>, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
         if !self.provider.can_renew() {
             return Ok(false);
         }
+        let (credentials, refused) = (Arc::clone(self), Arc::clone(refused));
+        blocking(move || credentials.replace_blocking(&refused, timeout)).await?
+    }
+
+    fn replace_blocking(&self, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
         let deadline = Moment::now() + timeout;
         let flight = self.flight();
         let mut state = flight.lock();
@@ -359,10 +380,10 @@ mod tests {
     fn a_fetch_cut_short_by_its_deadline_does_not_fail_the_others() {
         let cached = CachedCredentials::new(Box::new(Slow(Duration::from_millis(200))));
         std::thread::scope(|scope| {
-            let short = scope.spawn(|| cached.current(Duration::from_millis(50)).err().unwrap().status());
+            let short = scope.spawn(|| cached.current_blocking(Duration::from_millis(50)).err().unwrap().status());
             std::thread::sleep(Duration::from_millis(20));
             // It waits for the fetch of the other thread, and then fetches within its own timeout.
-            cached.current(Duration::from_secs(10)).unwrap();
+            cached.current_blocking(Duration::from_secs(10)).unwrap();
             assert_eq!(short.join().unwrap(), Status::TimedOut);
         });
     }

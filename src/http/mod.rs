@@ -11,6 +11,7 @@ mod resolver;
 pub(crate) mod settings;
 mod stream;
 pub(crate) mod thread;
+mod timers;
 pub(crate) mod tls;
 pub(crate) mod transport;
 mod tunnel;

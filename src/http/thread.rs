@@ -8,27 +8,32 @@
 //!
 //! The caller watches the time of its request, as it sleeps anyway: a timer of the runtime would cost each call one more
 //! system call.
+//!
+//! The thread also carries out whole calls, those of queues. Such a call has its requests carried out in place, and
+//! [`Timers`] watch its time.
 
 use std::cell::OnceCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::block_on::{self, wake_at};
 use crate::call_control;
 use crate::error::Result;
 use crate::http::exchange::{self, HttpReply, HttpRequest, Progress, Stage};
 use crate::http::pool::{Pool, PoolGauges, Reuse};
+use crate::http::timers::{Key, Timers};
 use crate::sys::descriptor;
 use crate::sys::fd_sentinel::FdSentinel;
 use crate::sys::{fork_lock, threads};
@@ -58,11 +63,25 @@ pub(crate) enum NoReply {
     Canceled,
 }
 
-struct Job {
-    request: HttpRequest,
-    reuse: Reuse,
-    progress: Progress,
-    answer: Answer,
+/// The future of a call that the thread carries out from its beginning to its end.
+pub(crate) type QueuedCall = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Learns when a thread with queued calls ends before they do.
+pub(crate) trait ThreadWatcher: Send + Sync {
+    /// None of the calls that were spawned on this thread and have not ended ever will.
+    fn thread_gone(&self, thread: ThreadNumber);
+}
+
+/// Unique in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadNumber(u64);
+
+/// The thread has ended or has lost its descriptors.
+pub(crate) struct ThreadGone;
+
+enum Job {
+    Exchange { request: HttpRequest, reuse: Reuse, progress: Progress, answer: Answer },
+    Call(QueuedCall),
 }
 
 type Answer = oneshot::Sender<Result<HttpReply>>;
@@ -70,10 +89,13 @@ type Answered = oneshot::Receiver<Result<HttpReply>>;
 
 impl HttpThread {
     pub fn start(pool: Pool) -> std::io::Result<Self> {
+        static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         let health = Arc::new(ThreadHealth {
+            number: ThreadNumber(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)),
             sentinel: FdSentinel::new()?,
             given_up: AtomicBool::new(false),
             in_fork_lock: AtomicBool::new(false),
+            watchers: Mutex::default(),
         });
         let pool = Arc::new(pool);
         let runtime = descriptor::with_standard_occupied(|| build_runtime(&health, pool.wakes()))?;
@@ -82,7 +104,9 @@ impl HttpThread {
         let (end, ended) = sync_channel(0);
         let shared = Arc::clone(&health);
         let thread = threads::spawn("tckms-http", move || {
-            let _ = OWN_HEALTH.with(|health| health.set(Arc::clone(&shared)));
+            let this =
+                ThisThread { health: Arc::clone(&shared), pool: Arc::downgrade(&pool), timers: Timers::default() };
+            let _ = THIS_THREAD.with(|thread| thread.set(this));
             shared.enter_fork_lock();
             run(runtime, incoming, pool, &shared);
             shared.leave_fork_lock();
@@ -92,60 +116,88 @@ impl HttpThread {
     }
 
     /// Sends a request and waits for its outcome, no longer than `timeout`.
-    pub fn fetch(
+    pub async fn fetch(
         &self,
         request: HttpRequest,
         reuse: Reuse,
         timeout: Duration,
     ) -> std::result::Result<Result<HttpReply>, NoReply> {
-        let (answer, answered) = oneshot::channel();
         let progress = Progress::default();
-        let job = Job { request, reuse, progress: progress.clone(), answer };
-        let sent = catch_wake_panic(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()));
-        if sent != Some(true) {
-            self.health.give_up();
-            return Err(NoReply::ThreadGone);
+        if let Some(pool) = self.pool_if_current() {
+            let exchange = Box::pin(exchange::exchange(pool, request, reuse, progress.clone()));
+            return self.wait(InPlace(exchange), &progress, timeout).await;
         }
-        self.wait(answered, &progress, timeout)
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Exchange { request, reuse, progress: progress.clone(), answer })
+            .map_err(|ThreadGone| NoReply::ThreadGone)?;
+        self.wait(answered, &progress, timeout).await
     }
 
-    fn wait(
+    /// Has the thread carry out a call.
+    pub fn spawn(
         &self,
-        mut answered: Answered,
+        call: QueuedCall,
+        watcher: &Arc<dyn ThreadWatcher>,
+    ) -> std::result::Result<ThreadNumber, ThreadGone> {
+        self.health.add_watcher(watcher);
+        self.send(Job::Call(call))?;
+        Ok(self.health.number)
+    }
+
+    fn send(&self, job: Job) -> std::result::Result<(), ThreadGone> {
+        match catch_wake_panic(|| self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())) {
+            Some(true) => Ok(()),
+            _ => {
+                self.health.give_up();
+                Err(ThreadGone)
+            }
+        }
+    }
+
+    /// The connections, if this is the thread itself.
+    fn pool_if_current(&self) -> Option<Arc<Pool>> {
+        with_this_thread(|this| if this.is(&self.health) { this.pool.upgrade() } else { None }).flatten()
+    }
+
+    async fn wait(
+        &self,
+        reply: impl Reply,
         progress: &Progress,
         timeout: Duration,
     ) -> std::result::Result<Result<HttpReply>, NoReply> {
-        let waker = Waker::from(Arc::new(ParkedCaller(thread::current())));
-        let mut context = Context::from_waker(&waker);
-        let mut now = Instant::now();
+        let mut reply = Some(reply);
+        let now = Instant::now();
         let deadline = now + timeout;
         let mut next_check = now + HEALTH_CHECK_INTERVAL;
-        loop {
-            if let Poll::Ready(outcome) = Pin::new(&mut answered).poll(&mut context) {
-                return outcome.map_err(|_| self.thread_gone());
+        let outcome = poll_fn(|context| {
+            let Some(waiting) = reply.as_mut() else { return Poll::Pending };
+            if let Poll::Ready(outcome) = waiting.poll_reply(context) {
+                return Poll::Ready(outcome.map_err(|ThreadGone| self.thread_gone()));
             }
             if call_control::is_canceled() {
-                return Err(self.abandon(answered, NoReply::Canceled));
+                return Poll::Ready(Err(self.abandon(reply.take(), NoReply::Canceled)));
             }
-            if now >= next_check.min(deadline) {
+            let now = Instant::now();
+            if now >= next_check {
                 if !self.is_alive() {
-                    mem::forget(answered);
-                    return Err(self.thread_gone());
+                    mem::forget(reply.take());
+                    return Poll::Ready(Err(self.thread_gone()));
                 }
                 next_check = now + HEALTH_CHECK_INTERVAL;
             }
             if now >= deadline {
                 progress.out_of_time();
-                return Err(self.abandon(answered, NoReply::TimedOut(progress.stage())));
+                return Poll::Ready(Err(self.abandon(reply.take(), NoReply::TimedOut(progress.stage()))));
             }
-            thread::park_timeout(next_check.min(deadline) - now);
-            now = Instant::now();
-        }
+            wake_at(next_check.min(deadline));
+            Poll::Pending
+        });
+        outcome.await
     }
 
     /// Gives a request up, for this reason.
-    fn abandon(&self, answered: Answered, reason: NoReply) -> NoReply {
-        catch_wake_panic(|| drop(answered)).map_or_else(|| self.thread_gone(), |()| reason)
+    fn abandon(&self, reply: Option<impl Reply>, reason: NoReply) -> NoReply {
+        catch_wake_panic(|| drop(reply)).map_or_else(|| self.thread_gone(), |()| reason)
     }
 
     fn thread_gone(&self) -> NoReply {
@@ -171,11 +223,36 @@ impl Drop for HttpThread {
             return;
         }
         let told = catch_wake_panic(|| drop(jobs)).is_some();
+        // The last queued call of a client may drop this on the thread itself, which ends after it.
+        if with_this_thread(|this| this.is(&self.health)) == Some(true) {
+            return;
+        }
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if told && ended.recv_timeout(JOIN_TIMEOUT) == Err(RecvTimeoutError::Disconnected) {
             // The end of a thread frees its state in the cryptography.
             fork_lock::with_forks_blocked(|| self.thread.take().map(JoinHandle::join));
         }
+    }
+}
+
+/// Where the outcome of a request comes from.
+trait Reply {
+    fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<Result<HttpReply>, ThreadGone>>;
+}
+
+/// From the network thread.
+impl Reply for Answered {
+    fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<Result<HttpReply>, ThreadGone>> {
+        Pin::new(self).poll(context).map_err(|_| ThreadGone)
+    }
+}
+
+/// From the exchange itself, on the network thread.
+struct InPlace<E>(Pin<Box<E>>);
+
+impl<E: Future<Output = Result<HttpReply>>> Reply for InPlace<E> {
+    fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<Result<HttpReply>, ThreadGone>> {
+        self.0.as_mut().poll(context).map(Ok)
     }
 }
 
@@ -185,25 +262,14 @@ fn catch_wake_panic<T>(wake: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(wake)).ok()
 }
 
-/// A caller's thread that waits for a reply.
-struct ParkedCaller(Thread);
-
-impl Wake for ParkedCaller {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 /// Whether the thread can go on, as both sides see it.
 struct ThreadHealth {
+    number: ThreadNumber,
     sentinel: FdSentinel,
     given_up: AtomicBool,
     /// Whether the fork lock counts the thread, which may stop in either state.
     in_fork_lock: AtomicBool,
+    watchers: Mutex<Vec<Weak<dyn ThreadWatcher>>>,
 }
 
 impl ThreadHealth {
@@ -234,24 +300,72 @@ impl ThreadHealth {
     }
 
     fn stop(&self) -> ! {
-        self.leave_fork_lock();
         self.give_up();
+        self.tell_watchers();
+        self.leave_fork_lock();
         loop {
             thread::park();
         }
+    }
+
+    fn add_watcher(&self, watcher: &Arc<dyn ThreadWatcher>) {
+        let watcher = Arc::downgrade(watcher);
+        let mut watchers = self.watchers();
+        if !watchers.iter().any(|known| known.ptr_eq(&watcher)) {
+            watchers.retain(|known| known.strong_count() > 0);
+            watchers.push(watcher);
+        }
+    }
+
+    /// On the thread itself, within the fork lock, which protects what watchers change.
+    fn tell_watchers(&self) {
+        if !self.in_fork_lock.load(Ordering::Relaxed) {
+            self.enter_fork_lock();
+        }
+        for watcher in mem::take(&mut *self.watchers()) {
+            if let Some(watcher) = watcher.upgrade() {
+                watcher.thread_gone(self.number);
+            }
+        }
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Vec<Weak<dyn ThreadWatcher>>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the library's own thread knows of itself.
+struct ThisThread {
+    health: Arc<ThreadHealth>,
+    /// The pool ends with the runtime.
+    pool: Weak<Pool>,
+    timers: Timers,
+}
+
+impl ThisThread {
+    fn is(&self, health: &Arc<ThreadHealth>) -> bool {
+        Arc::ptr_eq(&self.health, health)
     }
 }
 
 thread_local! {
     /// Set on the library's own thread only.
-    static OWN_HEALTH: OnceCell<Arc<ThreadHealth>> = const { OnceCell::new() };
+    static THIS_THREAD: OnceCell<ThisThread> = const { OnceCell::new() };
+}
+
+fn with_this_thread<T>(look: impl FnOnce(&ThisThread) -> T) -> Option<T> {
+    THIS_THREAD.try_with(|thread| thread.get().map(look)).ok().flatten()
+}
+
+/// Whether this is a network thread, which is within the fork lock whenever it does not sleep.
+pub(crate) fn is_network_thread() -> bool {
+    with_this_thread(|_| ()).is_some()
 }
 
 /// Called where a panic begins. It does not return on a network thread: unwinding would drop descriptors, and so close by
 /// number what may belong to the host by now.
 pub(crate) fn stop_if_network_thread() {
-    let health = OWN_HEALTH.try_with(|health| health.get().cloned());
-    if let Ok(Some(health)) = health {
+    if let Some(health) = with_this_thread(|this| Arc::clone(&this.health)) {
         health.stop();
     }
 }
@@ -287,8 +401,13 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, 
         return;
     }
     health.give_up();
+    health.tell_watchers();
     incoming.close();
-    while incoming.try_recv().is_ok() {}
+    while let Ok(job) = incoming.try_recv() {
+        if let Job::Call(call) = job {
+            mem::forget(call);
+        }
+    }
 }
 
 /// Takes requests in until no handle can send one any more. The idle connections are closed here: outside the runtime the
@@ -296,11 +415,49 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, 
 async fn serve(incoming: &mut UnboundedReceiver<Job>, pool: Arc<Pool>) {
     let expiring = Arc::clone(&pool);
     tokio::spawn(async move { expiring.close_expired().await });
-    while let Some(Job { request, reuse, progress, answer }) = incoming.recv().await {
-        let exchange = exchange::exchange(Arc::clone(&pool), request, reuse, progress);
-        tokio::spawn(carry_out(exchange, answer));
+    if let Some(timers) = with_this_thread(|this| this.timers.firing(HEALTH_CHECK_INTERVAL, due_timers)) {
+        tokio::spawn(timers);
+    }
+    while let Some(job) = incoming.recv().await {
+        match job {
+            Job::Exchange { request, reuse, progress, answer } => {
+                let exchange = exchange::exchange(Arc::clone(&pool), request, reuse, progress);
+                tokio::spawn(carry_out(exchange, answer));
+            }
+            Job::Call(call) => drop(tokio::spawn(carry_out_call(call))),
+        }
     }
     pool.close_idle();
+}
+
+fn due_timers(now: Instant) -> Option<Instant> {
+    with_this_thread(|this| this.timers.fire(now)).flatten()
+}
+
+/// Polls a queued call whenever it is woken, and when it asked for it.
+async fn carry_out_call(mut call: QueuedCall) {
+    let mut timer = CallTimer(None);
+    let mut waker: Option<Waker> = None;
+    poll_fn(|context| {
+        let waker = waker.get_or_insert_with(|| call_waker(context.waker()));
+        let (outcome, wake_at) = block_on::poll(call.as_mut(), &mut Context::from_waker(waker));
+        if let (Poll::Pending, Some(at)) = (&outcome, wake_at) {
+            with_this_thread(|this| this.timers.set(&mut timer.0, at, context.waker()));
+        }
+        outcome
+    })
+    .await;
+}
+
+/// When a call is polled at the latest.
+struct CallTimer(Option<Key>);
+
+impl Drop for CallTimer {
+    fn drop(&mut self) {
+        if let Some(key) = &self.0 {
+            with_this_thread(|this| this.timers.remove(key));
+        }
+    }
 }
 
 /// Until there is an outcome, or the caller has stopped waiting for one.
@@ -312,5 +469,31 @@ async fn carry_out(exchange: impl Future<Output = Result<HttpReply>>, mut answer
     });
     if let Some(outcome) = outcome.await {
         let _ = answer.send(outcome);
+    }
+}
+
+/// What wakes a queued call, from any thread: the runtime's waker writes to a descriptor, which may not be the library's any
+/// more.
+struct CallWaker {
+    runtime: Waker,
+    health: Arc<ThreadHealth>,
+}
+
+fn call_waker(runtime: &Waker) -> Waker {
+    let of_thread = |this: &ThisThread| CallWaker { runtime: runtime.clone(), health: Arc::clone(&this.health) };
+    with_this_thread(of_thread).map_or_else(|| runtime.clone(), |waker| Arc::new(waker).into())
+}
+
+impl Wake for CallWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if with_this_thread(|this| this.is(&self.health)) == Some(true) {
+            self.runtime.wake_by_ref();
+        } else if self.health.is_alive() && catch_wake_panic(|| self.runtime.wake_by_ref()).is_none() {
+            self.health.give_up();
+        }
     }
 }

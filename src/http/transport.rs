@@ -16,7 +16,7 @@ use crate::http::connector::{self, Origin};
 use crate::http::exchange::{HttpReply, HttpRequest, Stage};
 use crate::http::pool::{Pool, PoolNumbers, Reuse};
 use crate::http::settings::Settings;
-use crate::http::thread::{HttpThread, NoReply};
+use crate::http::thread::{HttpThread, NoReply, QueuedCall, ThreadGone, ThreadNumber, ThreadWatcher};
 use crate::status::Status;
 use crate::sys::aws_lc;
 use crate::sys::fork_lock;
@@ -47,10 +47,22 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
-    pub fn send(&self, request: HttpRequest, reuse: Reuse, timeout: Duration) -> Result<HttpReply> {
-        let thread = self.live.get_or_try_init(HttpThread::is_alive, || self.start())?;
+    pub async fn send(&self, request: HttpRequest, reuse: Reuse, timeout: Duration) -> Result<HttpReply> {
+        let thread = self.thread()?;
         let uri = request.uri().clone();
-        thread.fetch(request, reuse, timeout).unwrap_or_else(|no_reply| Err(self.unanswered(&uri, &no_reply)))
+        let outcome = thread.fetch(request, reuse, timeout).await;
+        outcome.unwrap_or_else(|no_reply| Err(self.unanswered(&uri, &no_reply)))
+    }
+
+    /// Has the network thread carry out a call. `watcher` learns when the thread ends before the call. Returns which thread
+    /// it is.
+    pub fn spawn(&self, call: QueuedCall, watcher: &Arc<dyn ThreadWatcher>) -> Result<ThreadNumber> {
+        let thread = self.thread()?;
+        thread.spawn(call, watcher).map_err(|ThreadGone| thread_gone())
+    }
+
+    fn thread(&self) -> Result<&HttpThread> {
+        self.live.get_or_try_init(HttpThread::is_alive, || self.start())
     }
 
     pub fn connections(&self) -> Connections {
@@ -85,11 +97,14 @@ impl Transport {
                 timed_out(message).with_http_status(*status).possibly_carried_out()
             }
             NoReply::Canceled => call_control::canceled().possibly_carried_out(),
-            NoReply::ThreadGone => {
-                unavailable("its thread has ended or has lost its descriptors").possibly_carried_out()
-            }
+            NoReply::ThreadGone => thread_gone().possibly_carried_out(),
         }
     }
+}
+
+/// Why a call has no outcome whose thread ended.
+pub(crate) fn thread_gone() -> Error {
+    unavailable("its thread has ended or has lost its descriptors")
 }
 
 fn unavailable(reason: &str) -> Error {

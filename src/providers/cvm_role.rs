@@ -1,10 +1,12 @@
 //! The role that is bound to a CVM instance, from the instance's metadata service.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::block_on::block_on;
 use crate::credentials::{Credentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::http::endpoint::Endpoint;
@@ -78,7 +80,7 @@ impl<'a> Metadata<'a> {
         let mut request = HttpRequest::default();
         *request.uri_mut() = self.endpoint.uri_of(path)?;
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let reply = self.transport.send(request, Reuse::Allowed, left).map_err(unavailable)?;
+        let reply = block_on(pin!(self.transport.send(request, Reuse::Allowed, left))).map_err(unavailable)?;
         match reply.status {
             200 => Ok(reply),
             404 => Err(Error::new(Status::NoCredentials, "no role is bound to this machine").with_http_status(404)),

@@ -1,6 +1,7 @@
 //! The Security Token Service, which issues temporary credentials.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
+use crate::block_on::block_on;
 use crate::credentials::{Credentials, ExpiringCredentials};
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
@@ -42,7 +44,7 @@ struct AnswerCredentials<'a> {
 pub(super) fn assume(sts: &ApiCaller, action: &str, fields: Fields, timeout: Duration) -> Result<ExpiringCredentials> {
     let request = Request::new(action, fields)?;
     let limits = CallLimits { total_timeout: Some(timeout), ..CallLimits::default() };
-    sts.call(&request, &limits, |_, reply| parse(reply)).map_err(|error| error.in_action(action))
+    block_on(pin!(sts.call(&request, &limits, |_, reply| parse(reply)))).map_err(|error| error.in_action(action))
 }
 
 fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {

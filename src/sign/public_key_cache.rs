@@ -1,13 +1,13 @@
 //! Public keys that were fetched already. That of a CMK never changes, so none expires.
 
 use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::Poll;
 
 use super::public_key::PublicKey;
-use crate::call_control::{self, CHECK_INTERVAL};
-use crate::error::{Error, Result};
-use crate::status::Status;
+use crate::call_control;
+use crate::error::Result;
 use crate::sys::per_process::PerProcess;
 use crate::sys::single_flight::SingleFlight;
 
@@ -30,39 +30,55 @@ impl PublicKeyCache {
         Self { keys: PerProcess::new() }
     }
 
-    /// The key of this id. If it is not known yet, one thread fetches it and the others wait, no longer than `timeout`.
-    pub fn get(
-        &self,
-        key_id: &str,
-        timeout: Duration,
-        fetch: impl FnOnce() -> Result<PublicKey>,
-    ) -> Result<Arc<PublicKey>> {
-        let deadline = Instant::now() + timeout;
+    /// The key of this id. If it is not known yet, one call fetches it and the others wait.
+    pub async fn get(&self, key_id: &str, fetch: impl Future<Output = Result<PublicKey>>) -> Result<Arc<PublicKey>> {
         let keys = self.keys.get_or_init(|| SingleFlight::new(Keys::default()));
-        let mut state = keys.lock();
-        while state.in_flight.contains(key_id) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if call_control::is_canceled() {
-                return Err(call_control::canceled());
-            }
-            if left.is_zero() {
-                let message = "another thread has not fetched the public key within the time allowed for the call";
-                return Err(Error::new(Status::TimedOut, message));
-            }
-            state = keys.wait(state, left.min(CHECK_INTERVAL));
+        let flight = match self.known_or_flight(keys, key_id).await? {
+            Found::Known(key) => return Ok(key),
+            Found::Flight(flight) => flight,
+        };
+        let key = Arc::new(fetch.await?);
+        let mut state = flight.keys.lock();
+        if state.known.len() >= KEYS_MAX {
+            state.known.clear();
         }
-        if let Some(key) = state.known.get(key_id) {
-            return Ok(Arc::clone(key));
-        }
-        state.in_flight.insert(key_id.to_owned());
-        keys.run(state, fetch, |state, fetched| {
-            state.in_flight.remove(key_id);
-            let key = Arc::new(fetched.unwrap_or_else(|| Err(Error::new(Status::Internal, "the fetch panicked")))?);
-            if state.known.len() >= KEYS_MAX {
-                state.known.clear();
+        state.known.insert(key_id.to_owned(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    async fn known_or_flight<'a>(&self, keys: &'a SingleFlight<Keys>, key_id: &'a str) -> Result<Found<'a>> {
+        poll_fn(|context| {
+            let mut state = keys.lock();
+            if let Some(key) = state.known.get(key_id) {
+                return Poll::Ready(Ok(Found::Known(Arc::clone(key))));
             }
-            state.known.insert(key_id.to_owned(), Arc::clone(&key));
-            Ok(key)
+            if state.in_flight.insert(key_id.to_owned()) {
+                return Poll::Ready(Ok(Found::Flight(Flight { keys, key_id })));
+            }
+            if let Err(error) = call_control::check() {
+                return Poll::Ready(Err(error));
+            }
+            keys.wake_at_end(&state, context.waker());
+            call_control::wake_at_deadline();
+            Poll::Pending
         })
+        .await
+    }
+}
+
+enum Found<'a> {
+    Known(Arc<PublicKey>),
+    Flight(Flight<'a>),
+}
+
+/// A fetch, which ends when this is dropped, whatever became of it.
+struct Flight<'a> {
+    keys: &'a SingleFlight<Keys>,
+    key_id: &'a str,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.keys.end(|state| state.in_flight.remove(self.key_id));
     }
 }

@@ -1,7 +1,9 @@
 //! Slow work that one caller does for all who want its outcome.
 
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 /// A state, and slow work on it that one caller at a time does while the others wait for the outcome.
@@ -12,11 +14,13 @@ use std::time::Duration;
 pub(crate) struct SingleFlight<S> {
     state: Mutex<S>,
     ended: Condvar,
+    /// Of the futures that wait. Only changed by who has locked the state.
+    wakers: Mutex<Vec<Waker>>,
 }
 
 impl<S> SingleFlight<S> {
     pub fn new(state: S) -> Self {
-        Self { state: Mutex::new(state), ended: Condvar::new() }
+        Self { state: Mutex::new(state), ended: Condvar::new(), wakers: Mutex::default() }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, S> {
@@ -27,6 +31,25 @@ impl<S> SingleFlight<S> {
     /// its own deadline before it waits again.
     pub fn wait<'a>(&self, state: MutexGuard<'a, S>, timeout: Duration) -> MutexGuard<'a, S> {
         self.ended.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes a future when some work has ended. It looks at the state again then.
+    pub fn wake_at_end(&self, _: &MutexGuard<'_, S>, waker: &Waker) {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+
+    /// Ends work that was not done with [`run`](Self::run): `settle` removes its mark from the state.
+    pub fn end<R>(&self, settle: impl FnOnce(&mut S) -> R) -> R {
+        let mut state = self.lock();
+        let result = settle(&mut state);
+        let wakers = mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(state);
+        self.ended.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+        result
     }
 
     /// Does `work` without the lock, then `settle` with it, then wakes those who wait. `state` is marked already.
@@ -44,8 +67,7 @@ impl<S> SingleFlight<S> {
             Ok(outcome) => (Some(outcome), None),
             Err(panic) => (None, Some(panic)),
         };
-        let result = settle(&mut self.lock(), outcome);
-        self.ended.notify_all();
+        let result = self.end(|state| settle(state, outcome));
         match panic {
             None => result,
             Some(panic) => panic::resume_unwind(panic),
