@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +30,26 @@ static int fail(const char *what, const char *detail) {
   if (emulator > 0) kill(emulator, SIGTERM);
   printf("tckms-selftest: FAILED: %s: %s\n", what, detail);
   return 1;
+}
+
+/* What the library cannot do without and what an old kernel may lack, or a sandbox refuse. */
+static const struct call {
+  const char *name;
+  long number;
+} calls[] = {
+    {"clock_gettime", SYS_clock_gettime}, {"epoll_create1", SYS_epoll_create1}, {"epoll_ctl", SYS_epoll_ctl},
+    {"eventfd2", SYS_eventfd2},           {"madvise", SYS_madvise},             {"pipe2", SYS_pipe2},
+    {"socket", SYS_socket},
+};
+
+/* Each is called with arguments that no kernel accepts: only whether it exists is of interest. */
+static void check_system_calls(void) {
+  size_t i;
+  for (i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+    if (syscall(calls[i].number, -1L, -1L, -1L, -1L, -1L, -1L) != -1) continue;
+    if (errno == ENOSYS) exit(fail("the kernel lacks a system call", calls[i].name));
+    if (errno == EPERM) exit(fail("a sandbox refuses a system call", calls[i].name));
+  }
 }
 
 /* A function of the library, found by its name: nothing of it is linked. */
@@ -95,6 +116,7 @@ int main(void) {
   folder[length] = '\0';
   *strrchr(folder, '/') = '\0';
 
+  check_system_calls();
   snprintf(path, sizeof path, "%s/lib/libtckms.so", folder);
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) return fail("this system's C library or kernel is too old", dlerror());

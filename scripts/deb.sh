@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes Debian packages of what `make build` made, into target/deb. Compiles nothing and needs no network.
 #
-# DEBFULLNAME and DEBEMAIL say who the maintainer is.
+# DEBFULLNAME and DEBEMAIL say who the maintainer is. For another kind of machine: TARGET and CROSS as for scripts/dist.sh,
+# ARCHITECTURE as dpkg names it, and DEPENDS, what the files need, since dpkg-shlibdeps knows this machine's libraries only.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -14,8 +15,8 @@ version=$upstream-1
 abi=$(cat packaging/abi-version)
 contact=$(sed -n 's/^contact = "\(.*\)"/\1/p' packaging/home.toml)
 maintainer="${DEBFULLNAME:-tckms maintainers} <${DEBEMAIL:-$contact}>"
-architecture=$(dpkg --print-architecture)
-triplet=$(dpkg-architecture --query DEB_HOST_MULTIARCH)
+architecture=${ARCHITECTURE:-$(dpkg --print-architecture)}
+triplet=$(dpkg-architecture --host-arch "$architecture" --query DEB_HOST_MULTIARCH 2>/dev/null)
 # Times in packages are those of the commit, so that the same commit makes the same packages.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
 export SOURCE_DATE_EPOCH
@@ -53,7 +54,9 @@ describe() {
   # dpkg-shlibdeps takes a folder with this in it for a package.
   mkdir -p "$work/$package/DEBIAN"
   mapfile -t binaries < <(find "$work/$package" -type f \( -path '*/bin/*' -o -name '*.so.*' \))
-  if [ "${#binaries[@]}" -gt 0 ]; then
+  if [ "${#binaries[@]}" -gt 0 ] && [ -n "${DEPENDS:-}" ]; then
+    needs=$DEPENDS
+  elif [ "${#binaries[@]}" -gt 0 ]; then
     needs=$(cd "$work" && dpkg-shlibdeps -O "${binaries[@]/#$work\//}" | sed 's/^shlibs:Depends=//')
   fi
   {
@@ -110,7 +113,7 @@ for package in libtckms$abi libtckms-dev tckms-tools tckms-emulator; do
     echo "libtckms $abi libtckms$abi (>= $upstream)" >"$work/$package/DEBIAN/shlibs"
     echo "activate-noawait ldconfig" >"$work/$package/DEBIAN/triggers"
   fi
-  dpkg-deb --root-owner-group --build "$work/$package" "$deb/${package}_${version}_$architecture.deb" >/dev/null
+  dpkg-deb -Zxz --root-owner-group --build "$work/$package" "$deb/${package}_${version}_$architecture.deb" >/dev/null
 done
 rm -rf "$work"
 echo "deb: $(cd "$deb" && echo *.deb) in $deb"

@@ -75,7 +75,7 @@ on_elf() {
     -Wl,--version-script="$map" -Wl,-soname,"$soname" -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,--build-id=sha1 \
     -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs ${LDFLAGS:-} ${UNWINDER:--lgcc_s} -lpthread -ldl -lm -lc
   # shellcheck disable=SC2086
-  $cc -std=c99 -O2 -Iinclude examples-c/tckms-seal/*.c "$work/libtckms.a" ${LDFLAGS:-} ${UNWINDER:-} -lpthread -ldl -lm \
+  $cc -std=c99 -O2 -fPIE -pie -Iinclude examples-c/tckms-seal/*.c "$work/libtckms.a" ${LDFLAGS:-} ${UNWINDER:-} -lpthread -ldl -lm \
     -Wl,-z,relro -Wl,-z,now -o "$work/tckms-seal"
   "${cross}strip" --strip-unneeded "$work/$shared" "$work/tckms-seal"
   place "$shared" "$soname" libtckms.so

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Builds what is given to others, for glibc 2.17 and Linux 3.10 and later, into target/release-artifacts: tarballs for
-# x86-64 and ARM64 with glibc and x86-64 with musl, Debian packages and RPM packages for x86-64, and SHA256SUMS. One commit
-# makes the same files in every folder.
+# x86-64 and ARM64 with glibc and x86-64 with musl, Debian packages and RPM packages, and SHA256SUMS. One commit makes the
+# same files in every folder.
 #
-#   scripts/make-dist.sh              everything
-#   scripts/make-dist.sh --assemble   out of what was compiled before; compiles nothing of Rust
+#   scripts/make-dist.sh [SYSTEM…]               for all systems, or only these: x86_64, aarch64, x86_64-musl
+#   scripts/make-dist.sh --assemble [SYSTEM…]    out of what was compiled before; compiles nothing of Rust
 #
 # The linker is zig, which brings the symbols of every glibc. It is installed from PyPI into a virtual environment in the
 # target folder, in the version that packaging/zig-requirements.txt says.
@@ -13,7 +13,15 @@ umask 022
 cd "$(dirname "$0")/.."
 
 compile=yes
-if [ "${1:-}" = --assemble ]; then compile=no; fi
+if [ "${1:-}" = --assemble ]; then
+  compile=no
+  shift
+fi
+systems=("$@")
+if [ $# = 0 ]; then systems=(x86_64 aarch64 x86_64-musl); fi
+for system in "${systems[@]}"; do
+  case $system in x86_64 | aarch64 | x86_64-musl) ;; *) echo "dist: unknown system '$system'" >&2; exit 2 ;; esac
+done
 
 glibc=2.17
 mkdir -p "${CARGO_TARGET_DIR:-target}"
@@ -22,17 +30,22 @@ export CARGO_TARGET_DIR=$out
 artifacts=$out/release-artifacts
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 homepage=$(sed -n 's/^homepage = "\(.*\)"/\1/p' packaging/home.toml)
+packager="tckms maintainers <$(sed -n 's/^contact = "\(.*\)"/\1/p' packaging/home.toml)>"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
 export SOURCE_DATE_EPOCH
 say() { echo "dist: $*"; }
 
-# ---- The linker -----------------------------------------------------------------------------------------------------
+# ---- What is needed from the network ----------------------------------------------------------------------------------
 
+# Before anything is built.
+lacks() { echo "dist: $*" >&2; exit 1; }
 venv=$out/zig
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r packaging/zig-requirements.txt
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv" || lacks "python3 cannot make a virtual environment; run 'scripts/setup.sh dist'"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r packaging/zig-requirements.txt ||
+  lacks "zig and cargo-zigbuild are missing ($(grep -v '^#' packaging/zig-requirements.txt | paste -s -d ' ')), and pip could not install them"
 zig=$("$venv/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
 PATH=$venv/bin:$PATH
+[ $compile = no ] || cargo fetch --quiet --locked || lacks "the crates of Cargo.lock are not all here, and cargo could not fetch them"
 
 # Nothing of this machine's folders in the result.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
@@ -55,7 +68,7 @@ build() {
   # zig has no libgcc_s; the unwinder becomes part of the library.
   TARGET=$target CROSS=$cross CC="$zig cc -target $zig_target" UNWINDER=-lunwind scripts/dist.sh
   if [ -n "$suffix" ]; then
-    "$zig" cc -target "$zig_target" -std=c99 -O2 -s -Iinclude packaging/selftest.c -ldl -o "$out/$target/tckms-selftest"
+    "$zig" cc -target "$zig_target" -std=c99 -O2 -fPIE -pie -s -Iinclude packaging/selftest.c -ldl -o "$out/$target/tckms-selftest"
   fi
 }
 
@@ -76,40 +89,53 @@ tarball() {
   say "$name.tar.gz"
 }
 
+# debian_packages TRIPLE DEBIAN-ARCHITECTURE
 debian_packages() {
-  TARGET=x86_64-unknown-linux-gnu scripts/deb.sh >/dev/null
-  mv "$out"/x86_64-unknown-linux-gnu/deb/*.deb "$artifacts"
-  say "Debian packages"
+  local cross=
+  if [ "${1%%-*}" != "$(uname -m)" ]; then cross=${1%%-*}-linux-gnu-; fi
+  # What dpkg-shlibdeps would find on the oldest system.
+  TARGET=$1 CROSS=$cross ARCHITECTURE=$2 DEPENDS="libc6 (>= $glibc)" scripts/deb.sh >/dev/null
+  mv "$out/$1"/deb/*.deb "$artifacts"
+  say "Debian packages for $2"
 }
 
+# rpm_packages TRIPLE
 rpm_packages() {
-  local target=x86_64-unknown-linux-gnu top=$out/x86_64-unknown-linux-gnu/rpm
+  local target=$1 architecture=${1%%-*} top=$out/$1/rpm cross=
+  if [ "$architecture" != "$(uname -m)" ]; then cross=$architecture-linux-gnu-; fi
   rm -rf "$top"
   mkdir -p "$top"
-  TARGET=$target DESTDIR=$top/stage PREFIX=/usr LIBDIR=/usr/lib64 scripts/install.sh install >/dev/null
-  sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|g" \
+  TARGET=$target CROSS=$cross DESTDIR=$top/stage PREFIX=/usr LIBDIR=/usr/lib64 scripts/install.sh install >/dev/null
+  gzip -9n "$top"/stage/usr/share/man/man*/*
+  sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|g
+    s|@PACKAGER@|$packager|; s|@DATE@|$(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')|" \
     packaging/rpm/tckms.spec.in >"$top/tckms.spec"
   # Debian's rpm knows other folders than the systems for which this is.
-  rpmbuild --quiet -bb --target x86_64-linux --define "_topdir $top" --define "_libdir /usr/lib64" \
+  rpmbuild --quiet -bb --target "$architecture-linux" --define "_topdir $top" --define "_libdir /usr/lib64" \
     --define "_prefix /usr" --define "_binary_payload w9.gzdio" "$top/tckms.spec" >"$top/log" 2>&1 || { cat "$top/log" >&2; exit 1; }
   find "$top/RPMS" -name '*.rpm' -exec mv {} "$artifacts" \;
-  say "RPM packages"
+  say "RPM packages for $architecture"
 }
 
 # The manual pages, which dist.sh makes for this machine's own build only.
 scripts/reference.py --output "$out/reference" >/dev/null
 mkdir -p "$artifacts"
 rm -f "$artifacts"/*
-build x86_64-unknown-linux-gnu "x86_64-linux-gnu.$glibc" ".$glibc"
-tarball x86_64-unknown-linux-gnu x86_64
-debian_packages
-rpm_packages
-if [ "${TCKMS_DIST_ONLY:-}" != x86_64 ]; then
-  build aarch64-unknown-linux-gnu "aarch64-linux-gnu.$glibc" ".$glibc"
-  tarball aarch64-unknown-linux-gnu aarch64
-  # Rust would put a C library of its own into the archive, beside the program's.
-  RUSTFLAGS="-C target-feature=-crt-static" build x86_64-unknown-linux-musl x86_64-linux-musl
-  tarball x86_64-unknown-linux-musl x86_64-musl
-fi
+for system in "${systems[@]}"; do
+  case $system in
+    x86_64 | aarch64)
+      target=$system-unknown-linux-gnu
+      build "$target" "$system-linux-gnu.$glibc" ".$glibc"
+      tarball "$target" "$system"
+      debian_packages "$target" "$([ "$system" = x86_64 ] && echo amd64 || echo arm64)"
+      rpm_packages "$target"
+      ;;
+    x86_64-musl)
+      # Rust would put a C library of its own into the archive, beside the program's.
+      RUSTFLAGS="-C target-feature=-crt-static" build x86_64-unknown-linux-musl x86_64-linux-musl
+      tarball x86_64-unknown-linux-musl x86_64-musl
+      ;;
+  esac
+done
 (cd "$artifacts" && sha256sum -- * >SHA256SUMS)
 say "all of it is in $artifacts"

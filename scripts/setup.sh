@@ -72,6 +72,11 @@ python_venv python3-venv
 rpmbuild rpm
 aarch64_binutils binutils-aarch64-linux-gnu
 "
+dist_check_needs="
+rpmlint rpmlint
+aarch64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+musl musl-tools
+"
 spelling_needs="
 codespell codespell
 "
@@ -171,6 +176,7 @@ rpmbuild() {
   printf 'Name: line\nVersion: 1\nRelease: 1\nSummary: line\nLicense: MIT\n%%description\nline\n%%files\n' >"$work/line.spec"
   command rpmbuild -bb --define "_topdir $work/rpm" "$work/line.spec"
 }
+rpmlint() { command rpmlint --version; }
 aarch64_binutils() { printf '' | aarch64-linux-gnu-as - -o "$work/line.o" && aarch64-linux-gnu-ld -r "$work/line.o" -o "$work/all.o"; }
 codespell() { printf 'a line\n' | command codespell -; }
 musl() { compiles_and_runs line.c musl-gcc -static; }
@@ -196,7 +202,7 @@ case $level in
   test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
   dist) needs+=$deb_needs$dist_needs rust_needs=$portability_rust_needs ;;
   dist-check)
-    needs+=$demo_needs$deb_needs$test_needs$dist_needs
+    needs+=$demo_needs$deb_needs$test_needs$dist_needs$dist_check_needs
     rust_needs=$test_rust_needs$dist_check_rust_needs$portability_rust_needs
     ;;
   spelling) needs=$spelling_needs ;;

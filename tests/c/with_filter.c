@@ -3,6 +3,7 @@
  *
  *     with_filter old PROGRAM [ARGUMENT...]       as on Linux 3.10: what is newer is answered with ENOSYS
  *     with_filter sandbox PROGRAM [ARGUMENT...]   only the calls of docs/portability.md; any other ends the process
+ *     with_filter without CALL PROGRAM [ARGUMENT...]   one of the calls of docs/portability.md is answered with ENOSYS
  *     with_filter list                            the names of the calls that the sandbox allows
  */
 #define _GNU_SOURCE
@@ -70,6 +71,21 @@ static void load(size_t offset) { add(BPF_LD | BPF_W | BPF_ABS, (unsigned int)of
 
 static void unless(unsigned int value, unsigned char skip) { add(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip); }
 
+static int number_of(const char *name) {
+  size_t i;
+  for (i = 0; i < COUNT(allowed); i++) {
+    if (strcmp(allowed[i].name, name) == 0) return allowed[i].number;
+  }
+  exit(124);
+}
+
+static void build_without(const char *name) {
+  load(offsetof(struct seccomp_data, nr));
+  unless((unsigned int)number_of(name), 1);
+  answer(SECCOMP_RET_ERRNO | ENOSYS);
+  answer(SECCOMP_RET_ALLOW);
+}
+
 static void build(int old) {
   size_t i;
   load(offsetof(struct seccomp_data, nr));
@@ -100,7 +116,12 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   if (argc < 3) return 125;
-  build(strcmp(argv[1], "old") == 0);
+  if (argc > 3 && strcmp(argv[1], "without") == 0) {
+    build_without(argv[2]);
+    argv++;
+  } else {
+    build(strcmp(argv[1], "old") == 0);
+  }
   filter.len = length;
   filter.filter = program;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {

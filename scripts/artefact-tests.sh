@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Runs the C tests with the files that `make dist` made, as they run on other systems than this one:
+#
+#   scripts/artefact-tests.sh bullseye|bookworm|trixie   in a root of that Debian: its compiler, loader and C library
+#   scripts/artefact-tests.sh aarch64                    Debian's cross compiler, and qemu-user
+#   scripts/artefact-tests.sh musl                       Debian's musl-gcc, and musl's loader
+#
+#   scripts/artefact-tests.sh SYSTEM [FILTER…]           only the tests whose names contain one of the words
+#
+# The emulator runs on this machine, as `make build` made it. Only root can make a root, which takes network for apt; it is
+# kept in target/artefact-roots.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+system=$1
+shift
+
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+out=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+export CARGO_TARGET_DIR=$out
+# Of a release that was made elsewhere, if it says so.
+artifacts=${TCKMS_ARTIFACTS:-$out/release-artifacts}
+work=$(mktemp -d "$out/artefact-tests.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# What the tests look for in one folder: the libraries and the tool.
+unpack() {
+  local tarball
+  tarball=$(echo "$artifacts"/tckms-*-linux-"$1".tar.gz)
+  [ -e "$tarball" ] || { echo "artefact-tests: $tarball is missing; run 'make dist'" >&2; exit 1; }
+  mkdir -p "$work/dist"
+  tar -xzf "$tarball" -C "$work" --strip-components 1
+  cp -a "$work"/lib/libtckms.* "$work/bin/tckms-seal" "$work/dist"
+  export TCKMS_TEST_DIST=$work/dist
+}
+
+# A root with a C compiler, the program openssl, which a test runs, and nothing of the library.
+make_root() {
+  local mirror
+  root=$out/artefact-roots/$1
+  [ -d "$root" ] && return
+  [ "$(id -u)" = 0 ] || { echo "artefact-tests: only root can make a root of $1" >&2; exit 1; }
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e nodesource | grep /debian/ | head -n 1)
+  mkdir -p "$out/artefact-roots"
+  rm -rf "$root.new"
+  /usr/sbin/debootstrap --variant=minbase --include=gcc,libc6-dev,openssl "$1" "$root.new" "$mirror" >"$work/log" 2>&1 ||
+    { tail -n 20 "$work/log" >&2; exit 1; }
+  mv "$root.new" "$root"
+}
+
+# Runs a command in a namespace in which the folders of the tests are also in the root, under the same names.
+with_folders() {
+  ROOT=$root unshare --mount --propagation private bash -euo pipefail -c '
+    for folder in "$PWD" "$CARGO_TARGET_DIR" /tmp; do
+      mkdir -p "$ROOT$folder"
+      mount --rbind "$folder" "$ROOT$folder"
+    done
+    mount -t proc proc "$ROOT/proc"
+    mount --rbind /dev "$ROOT/dev"
+    mkdir -p "$ROOT/etc/ssl/certs"
+    for file in resolv.conf hosts ssl/certs/ca-certificates.crt; do cp "/etc/$file" "$ROOT/etc/$file"; done
+    exec "$@"' with-folders "$@"
+}
+
+# What another system cannot do, or does not do with the artefacts: other compilers, valgrind, sanitizers, OpenSSL, programs that
+# a test starts on this machine.
+skip=(clang valgrind sanitizer openssl the_examples_makefile legacy_daemon prefork_server panic privileges setuid capabilities
+  system_calls old_kernel::sealing the_lines_in_the_readme)
+run=()
+case $system in
+  bullseye | bookworm | trixie)
+    unpack x86_64
+    make_root "$system"
+    export TCKMS_TEST_COMPILER="/usr/sbin/chroot $root gcc" TCKMS_TEST_RUNNER="/usr/sbin/chroot $root"
+    run=(with_folders)
+    # A test has the program openssl encrypt for SM2, which that of Debian 11 cannot do.
+    if [ "$system" = bullseye ]; then skip+=(secrets_after_use); fi
+    ;;
+  aarch64)
+    unpack aarch64
+    # The filter is for x86-64.
+    skip+=(old_kernel)
+    export TCKMS_TEST_COMPILER=aarch64-linux-gnu-gcc TCKMS_TEST_RUNNER="$(command -v qemu-aarch64) -L /usr/aarch64-linux-gnu"
+    ;;
+  musl)
+    unpack x86_64-musl
+    export TCKMS_TEST_COMPILER=musl-gcc
+    ;;
+  *)
+    echo "artefact-tests: unknown system '$system'" >&2
+    exit 2
+    ;;
+esac
+
+# gcc alone, also where a test takes both compilers.
+export TCKMS_CHECK=1
+cargo=${CARGO:-cargo}
+programs=(--test c_api --test credentials --test faults --test hosts)
+"$cargo" test --quiet --locked --no-run "${programs[@]}"
+# shellcheck disable=SC2068 # Nothing, or a function.
+${run[@]} "$cargo" test --quiet --locked --no-fail-fast "${programs[@]}" -- "${skip[@]/#/--skip=}" "$@"
+echo "artefact-tests: $system: passed"
