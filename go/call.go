@@ -11,32 +11,32 @@ import (
 	"time"
 )
 
-// caller is what a call is made with: a client, a keyring, a stream.
+// caller is the object that makes a call: a client, a keyring, a stream.
 type caller interface {
 	// enter waits for a slot and retains the handle.
 	enter(context.Context) error
 	leave()
-	// derive makes a client that ends with a context, or nil where calls cannot be ended one by one.
+	// derive makes a client that a context can cancel, or nil if single calls cannot be canceled.
 	derive(context.Context) (*derivedClient, error)
-	// hasCallbacks tells whether functions of the program may run in a call.
+	// hasCallbacks reports whether functions of the program may run in a call.
 	hasCallbacks() bool
-	// lastReports are those of the program's own functions, from which a failure may come where the call did not ask them
-	// itself, on its own thread.
+	// lastReports returns the latest reports of the program's functions. They may explain a
+	// failure if the call did not run the functions itself, on its own thread.
 	lastReports(began time.Time) []report
 }
 
-// request is what a call needs while it is in C.
+// request has the state of a call while it is in C.
 type request struct {
 	memory
 	action string
 	call   func(how C.tckms_go_how) C.tckms_go_outcome
 	// What frees an outcome.
 	free func(*C.tckms_go_outcome)
-	// What to do after a call that was abandoned; may be nil.
+	// Called after an abandoned call has ended; may be nil.
 	abandoned func()
 	// Whether the call is too short to be left in the background.
 	short bool
-	// Whether it is one of several calls that make one message.
+	// Whether it is one of several calls for one message.
 	part bool
 }
 
@@ -56,7 +56,7 @@ func (r *request) encryptionContext(e EncryptionContext) *C.char {
 	return nil
 }
 
-// inBackground tells whether the caller may have its memory back before the call is over.
+// inBackground reports whether the caller may get its memory back before the call ends.
 func (r *request) inBackground(ctx context.Context) bool {
 	return ctx.Done() != nil && !r.short
 }
@@ -68,13 +68,13 @@ const (
 	abandoned
 )
 
-// callState is what callbacks that run on the thread of a call know of it.
+// callState is the state of a call for callbacks that run on its thread.
 type callState struct {
 	ctx     context.Context
 	reports []report
 }
 
-// run is one way of a request through C.
+// run is one execution of a request in C.
 type run struct {
 	*request
 	caller  caller
@@ -84,7 +84,7 @@ type run struct {
 	began   time.Time
 }
 
-// inC makes the call, on a thread that stays the same until it returns.
+// inC makes the call, on one thread until it returns.
 func (r *run) inC() C.tckms_go_outcome {
 	how := C.tckms_go_how{client: r.derived.borrow()}
 	if infoOf(r.ctx) != nil {
@@ -103,8 +103,8 @@ func (r *run) inC() C.tckms_go_outcome {
 	return outcome
 }
 
-// do makes a call, and returns what it made. A context that ends does not wait for the call, which is canceled where
-// that is possible.
+// do makes a call and returns its result. If the context ends, do returns without waiting for
+// the call, which is canceled if possible.
 func (r *request) do(ctx context.Context, c caller) (first, second []byte, err error) {
 	made := &run{request: r, caller: c, ctx: ctx, began: time.Now()}
 	if err := c.enter(ctx); err != nil {
@@ -115,7 +115,7 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 		outcome := made.inC()
 		return made.take(&outcome)
 	}
-	// Not before: the slot may have come late.
+	// Only now, because the slot may have become free late.
 	if made.derived, err = c.derive(ctx); err != nil {
 		r.memory.free()
 		c.leave()
@@ -147,7 +147,7 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 	}
 }
 
-// abandonedError is that of a call that was left to itself.
+// abandonedError is the error of a call that continues in the background.
 type abandonedError struct {
 	action string
 	cause  error
@@ -156,7 +156,7 @@ type abandonedError struct {
 func (e *abandonedError) Error() string { return "tckms: " + e.action + ": " + e.cause.Error() }
 func (e *abandonedError) Unwrap() error { return e.cause }
 
-// take copies what a call returned, and wipes and frees C's.
+// take copies the result of a call, and wipes and frees C's copy.
 func (r *run) take(outcome *C.tckms_go_outcome) (first, second []byte, err error) {
 	defer r.free(outcome)
 	if info := infoOf(r.ctx); info != nil && !(r.part && *outcome.request_id == 0) {
@@ -173,7 +173,7 @@ func (r *run) take(outcome *C.tckms_go_outcome) (first, second []byte, err error
 	return nil, nil, failure
 }
 
-// reasons are the errors of the program's own functions that a failure comes from.
+// reasons returns the errors of the program's functions that explain a failure.
 func (r *run) reasons(failure *Error) []error {
 	var reports []report
 	if r.state != nil {

@@ -12,16 +12,16 @@ import (
 	"unsafe"
 )
 
-// What C calls. A panic must not go through C, so it ends in these functions.
+// The functions that C calls. A panic must not cross C, so they recover it.
 
-// report is what a function of the program failed with, and what C was told of it.
+// report is the error of a function of the program, and the status that C got for it.
 type report struct {
 	err    error
 	status Status
 }
 
-// explains tells whether a call failed for that reason, and not for another one that came later. An error that it does
-// not explain must not be found in it: an outage of one key is no message that another one cannot open.
+// explains reports whether a call failed for this reason, and not for a later one. Otherwise the error must not
+// be found in that of the call: an outage of one key does not mean that another one cannot open the message.
 func (r report) explains(failure *Error) bool {
 	if r.status == ErrCredentialsCallbackFailed {
 		return failure.Status.Category() == CategoryCredentials
@@ -29,7 +29,7 @@ func (r report) explains(failure *Error) bool {
 	return r.status == failure.Status
 }
 
-// lastReport is what a function of the program failed with when it was called last, if it failed.
+// lastReport is the report of the last call of a function of the program, if it failed.
 type lastReport struct {
 	mu     sync.Mutex
 	report report
@@ -42,7 +42,7 @@ func (l *lastReport) set(r report) {
 	l.report, l.at = r, time.Now()
 }
 
-// since is what was reported from a time on.
+// since returns the report if it is not older than a time.
 func (l *lastReport) since(began time.Time) []report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +71,7 @@ func recoverToError(call func() error) (err error) {
 	return err
 }
 
-// contextOf is the context of the call that a callback runs in. Threads of the library's own have no such call.
+// contextOf is the context of the call in which a callback runs. Threads of the library have no such call.
 func contextOf(call C.uintptr_t) context.Context {
 	if call == 0 {
 		return context.Background()
@@ -79,9 +79,9 @@ func contextOf(call C.uintptr_t) context.Context {
 	return cgo.Handle(call).Value().(*callState).ctx
 }
 
-// tell remembers how a function ended, reports a failure to the call that waits for it on this thread, and returns what C
-// is told.
-func tell(last *lastReport, call C.uintptr_t, r report) C.int {
+// record stores the result of a function, reports a failure to the call that waits for it on this thread, and
+// returns the status for C.
+func record(last *lastReport, call C.uintptr_t, r report) C.int {
 	last.set(r)
 	if call != 0 && r.err != nil {
 		state := cgo.Handle(call).Value().(*callState)
@@ -119,16 +119,16 @@ func tckmsGoCredentials(handle, call C.uintptr_t, out *C.tckms_credentials) C.in
 		return err
 	})
 	if err != nil {
-		return tell(&provider.last, call, report{err, statusOf(err, ErrCredentialsCallbackFailed)})
+		return record(&provider.last, call, report{err, statusOf(err, ErrCredentialsCallbackFailed)})
 	}
-	if err := identity.hand(out); err != nil {
-		return tell(&provider.last, call, report{err, ErrCredentialsCallbackFailed})
+	if err := identity.toC(out); err != nil {
+		return record(&provider.last, call, report{err, ErrCredentialsCallbackFailed})
 	}
-	return tell(&provider.last, call, report{})
+	return record(&provider.last, call, report{})
 }
 
-// hand gives an identity to C.
-func (i *Identity) hand(out *C.tckms_credentials) error {
+// toC passes an identity to C.
+func (i *Identity) toC(out *C.tckms_credentials) error {
 	var m memory
 	defer m.free()
 	var expires C.int64_t
@@ -149,7 +149,7 @@ func tckmsGoGenerate(handle, call C.uintptr_t, pairs *C.char, dataKey *C.uint8_t
 			return err
 		}
 		copy(unsafe.Slice((*byte)(dataKey), int(size)), made)
-		return wrapped.hand(out)
+		return wrapped.toC(out)
 	})
 }
 
@@ -163,7 +163,7 @@ func tckmsGoWrap(handle, call C.uintptr_t, pairs *C.char, dataKey *C.uint8_t, si
 		if err != nil {
 			return err
 		}
-		return wrapped.hand(out)
+		return wrapped.toC(out)
 	})
 }
 
@@ -184,7 +184,7 @@ func tckmsGoUnwrap(handle, call C.uintptr_t, providerID *C.char, info *C.uint8_t
 
 //export tckmsGoProgress
 func tckmsGoProgress(handle C.uintptr_t, done, total C.uint64_t) C.int {
-	return cgo.Handle(handle).Value().(*progress).tell(int64(done), int64(total))
+	return cgo.Handle(handle).Value().(*progress).report(int64(done), int64(total))
 }
 
 //export tckmsGoForget

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// AnyKey is for Decrypt, whatever CMK the blob is of, and for ReEncrypt under the same CMK.
+// AnyKey makes Decrypt accept any CMK, and ReEncrypt use the same CMK.
 const AnyKey = ""
 
-// Client is a client of the key service. Any number of goroutines may call with it at once.
+// Client is a client of the key service. Any number of goroutines may use it at once.
 type Client struct {
 	gate
 	total  time.Duration
 	handle *C.tckms_client
-	// The program's own functions that supply credentials.
+	// The program's credentials functions.
 	providers []*credentialsProvider
 }
 
-// NewClient makes a client. It opens no connection: the first call does.
+// NewClient creates a client. It opens no connection: the first call does.
 func NewClient(o Options) (*Client, error) {
 	config := newConfig()
 	defer config.free()
@@ -41,9 +41,9 @@ func NewClient(o Options) (*Client, error) {
 	return newClient(handle, config, total, o.MaxConcurrentCalls), nil
 }
 
-// NewClientFromEnv makes a client from the environment: DefaultCredentials, TENCENTCLOUD_REGION, and those of TCKMS_ENDPOINT,
-// TCKMS_STS_ENDPOINT, TCKMS_CA_FILE, TCKMS_PROXY and TCKMS_INSECURE_HTTP_ALLOWED that are set. A program with more privileges
-// than the user who started it gets none of them.
+// NewClientFromEnv creates a client from the environment: DefaultCredentials, TENCENTCLOUD_REGION, and, if set,
+// TCKMS_ENDPOINT, TCKMS_STS_ENDPOINT, TCKMS_CA_FILE, TCKMS_PROXY and TCKMS_INSECURE_HTTP_ALLOWED. In a program with
+// more privileges than the user who started it, all of them count as not set.
 func NewClientFromEnv() (*Client, error) {
 	var handle *C.tckms_client
 	if err := checked(C.tckms_go_client_new_from_env(&handle)); err != nil {
@@ -54,14 +54,14 @@ func NewClientFromEnv() (*Client, error) {
 
 func newClient(handle *C.tckms_client, made *config, total time.Duration, maxCalls int) *Client {
 	client := &Client{gate: newGate(maxCalls), total: total, handle: handle, providers: made.providers}
-	// For programs that forget to close. No call is in C then: it would still refer to the client.
+	// For programs that do not close the client. No call is in C then, because it would refer to the client.
 	runtime.SetFinalizer(client, func(c *Client) { _ = c.Close() })
 	return client
 }
 
-// Close ends the client: further calls and those that wait for their turn return ErrClosed. Calls that are in C end as
-// they would have, and the last one frees the connections and the credentials. Keyrings that it was added to
-// go on using it. Close does not wait for them, and may be called from anywhere and more than once. The error is always nil.
+// Close closes the client: further calls, and calls that wait for a slot, return ErrClosed. Calls that are in C run to
+// their end, and the last one frees the connections and the credentials. Keyrings to which it was added continue to use
+// it. Close does not wait for them, and may be called on any goroutine and more than once. The error is always nil.
 func (c *Client) Close() error {
 	c.gate.close(c.free)
 	runtime.SetFinalizer(c, nil)
@@ -81,7 +81,8 @@ func (c *Client) leave() {
 
 func (c *Client) hasCallbacks() bool { return len(c.providers) > 0 }
 
-// lastReports may be older than the call: the library does not ask a function that has just failed, and says the same.
+// lastReports may be older than the call: the library does not call a function that has just failed, and returns the
+// same error.
 func (c *Client) lastReports(time.Time) []report {
 	var all []report
 	for _, p := range c.providers {
@@ -90,7 +91,7 @@ func (c *Client) lastReports(time.Time) []report {
 	return all
 }
 
-// Encrypt encrypts 1 to 4096 bytes under a CMK. The CiphertextBlob that it returns is opaque text.
+// Encrypt encrypts 1 to 4096 bytes under a CMK. The result is a CiphertextBlob, opaque text.
 func (c *Client) Encrypt(ctx context.Context, keyID string, plaintext []byte, encCtx EncryptionContext) ([]byte, error) {
 	r := newRequest("Encrypt")
 	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
@@ -102,7 +103,7 @@ func (c *Client) Encrypt(ctx context.Context, keyID string, plaintext []byte, en
 	return blob, err
 }
 
-// Decrypt decrypts a CiphertextBlob. keyID is the CMK that the caller expects, or AnyKey; a reply about another one
+// Decrypt decrypts a CiphertextBlob. keyID is the expected CMK, or AnyKey; if the reply is about another one, the error
 // is ErrKeyMismatch.
 func (c *Client) Decrypt(ctx context.Context, keyID string, blob []byte, encCtx EncryptionContext) ([]byte, error) {
 	r := newRequest("Decrypt")
@@ -115,8 +116,8 @@ func (c *Client) Decrypt(ctx context.Context, keyID string, blob []byte, encCtx 
 	return plaintext, err
 }
 
-// ReEncrypt encrypts what a CiphertextBlob holds under another CMK or context, without its plaintext leaving the service.
-// keyID is the CMK to encrypt under, or AnyKey for the same.
+// ReEncrypt re-encrypts a CiphertextBlob under another CMK or context, without its plaintext leaving the service. keyID
+// is the new CMK, or AnyKey for the same.
 func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, source, destination EncryptionContext) ([]byte, error) {
 	r := newRequest("ReEncrypt")
 	key, from, to := r.optional(keyID), r.encryptionContext(source), r.encryptionContext(destination)
@@ -128,8 +129,8 @@ func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, sourc
 	return reencrypted, err
 }
 
-// GenerateDataKey makes a data key of 1 to 1024 bytes. Keep the ciphertext beside the data, and Wipe the plaintext as
-// soon as it was used.
+// GenerateDataKey generates a data key of 1 to 1024 bytes. Store the ciphertext with the data, and Wipe the plaintext
+// after use.
 func (c *Client) GenerateDataKey(ctx context.Context, keyID string, size int, encCtx EncryptionContext) (plaintext, ciphertext []byte, err error) {
 	r := newRequest("GenerateDataKey")
 	key, pairs := r.text(keyID), r.encryptionContext(encCtx)
@@ -151,7 +152,7 @@ func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
 }
 
 // Call sends any action of the KMS API with its parameters, a JSON object or nil for none, and returns the JSON object
-// under "Response". An action that creates something is not sent again once it may have been carried out, unless
+// under "Response". An action that creates something is not sent again if it may have been executed, unless
 // Options.RetryUnsafeActions allows it.
 func (c *Client) Call(ctx context.Context, action string, requestJSON []byte) ([]byte, error) {
 	r := newRequest(action)
@@ -163,7 +164,7 @@ func (c *Client) Call(ctx context.Context, action string, requestJSON []byte) ([
 	return response, err
 }
 
-// length keeps a negative number out of range.
+// length converts a number so that a negative one stays out of range.
 func length(size int) C.size_t {
 	if size < 0 {
 		return 0
@@ -171,9 +172,9 @@ func length(size int) C.size_t {
 	return C.size_t(size)
 }
 
-// Stats is what a client has done since it was made.
+// Stats are the counters of a client since it was created.
 type Stats struct {
-	// Calls that were made, whatever their end.
+	// Calls, successful or not.
 	Calls uint64
 	// Retries are attempts after the first of a call.
 	Retries uint64
@@ -184,11 +185,11 @@ type Stats struct {
 	FailuresRequest, FailuresUnavailable, FailuresIntegrity, FailuresLocal, FailuresLibrary uint64
 	// Bytes of bodies, without headers and TLS.
 	BytesSent, BytesReceived uint64
-	// ConnectionsOpened is how many connections were made.
+	// ConnectionsOpened is the number of connections that were opened.
 	ConnectionsOpened uint64
-	// ConnectionsOpen and ConnectionsIdle are how many there are now, and how many of them no call uses.
+	// ConnectionsOpen and ConnectionsIdle are the number of connections now, and of those that no call uses.
 	ConnectionsOpen, ConnectionsIdle uint64
-	// CallsWaiting is how many calls wait now for one of the connections.
+	// CallsWaiting is the number of calls that wait for a connection now.
 	CallsWaiting uint64
 }
 
@@ -225,5 +226,5 @@ func (c *Client) Stats() (Stats, error) {
 	}, nil
 }
 
-// Version is the version of the library that runs, such as "0.1.0".
+// Version is the version of the running library, such as "0.1.0".
 func Version() string { return C.GoString(C.tckms_version()) }

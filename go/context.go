@@ -7,18 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// EncryptionContext is Pairs, a ContextJSON, or nil for none. Decrypt needs what Encrypt was given. It is not secret.
+// EncryptionContext is Pairs, a ContextJSON, or nil for none. Decrypt needs the context of Encrypt. It is not secret.
 type EncryptionContext interface {
 	// contextJSON returns the text to send, and false for none.
 	contextJSON() (string, bool)
 }
 
-// Pairs are an encryption context. The service may compare text, so equal pairs always become the same text: a JSON
-// object with sorted keys and no blanks. Empty pairs are the same as none.
+// Pairs are an encryption context. The service may compare contexts as text, so equal pairs always become the same
+// text: a JSON object with sorted keys and no blanks. Empty pairs are the same as nil.
 type Pairs map[string]string
 
-// ContextJSON is an encryption context as the text of a JSON object whose values are strings, sent exactly as it is: for
-// data that another program encrypted with a text of its own.
+// ContextJSON is an encryption context as the text of a JSON object whose values are strings, sent unchanged: for
+// data that another program encrypted with a context of another form.
 type ContextJSON string
 
 func (p Pairs) contextJSON() (string, bool) {
@@ -27,7 +27,7 @@ func (p Pairs) contextJSON() (string, bool) {
 	}
 	for key, value := range p {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
-			// JSON has no place for them. The library refuses this text instead.
+			// JSON cannot represent them. The library refuses this text instead.
 			return "\xff", true
 		}
 	}
@@ -51,8 +51,8 @@ func (p Pairs) contextJSON() (string, bool) {
 	return text.String(), true
 }
 
-// writeJSONString escapes what JSON demands and nothing else, as the library does for the contexts of messages. What
-// encoding/json escapes has changed between versions of Go.
+// writeJSONString escapes only the characters that JSON requires, as the library does for the contexts of
+// messages. The characters that encoding/json escapes differ between versions of Go.
 func writeJSONString(text *strings.Builder, value string) {
 	const short = "\bb\tt\nn\ff\rr\"\"\\\\"
 	text.WriteByte('"')

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Credentials say where a client gets its identity from: one of the functions here.
+// Credentials are a provider of credentials; the functions below create them.
 type Credentials func(*config) error
 
-// StaticCredentials are a fixed identity. They are used as long as the client lives: Expires has no effect.
+// StaticCredentials are fixed credentials. They never expire: Expires has no effect.
 func StaticCredentials(identity Identity) Credentials {
 	return func(c *config) error {
 		var m memory
@@ -22,13 +22,13 @@ func StaticCredentials(identity Identity) Credentials {
 	}
 }
 
-// DefaultCredentials are looked for where the official SDKs do: environment, profile file, CVM role, TKE pod.
+// DefaultCredentials use the default chain of the official SDKs: environment, profile file, CVM role, TKE pod.
 func DefaultCredentials() Credentials { return number(C.TCKMS_GO_DEFAULT_CREDENTIALS, 0) }
 
 // EnvCredentials are those of TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN.
 func EnvCredentials() Credentials { return number(C.TCKMS_GO_ENV_CREDENTIALS, 0) }
 
-// ProfileCredentials are in a file as the official SDKs have it, in the section of that name; "" is "default".
+// ProfileCredentials are in a profile file of the official SDKs, in the section of that name; "" is "default".
 func ProfileCredentials(path, profile string) Credentials {
 	return func(c *config) error {
 		var m memory
@@ -37,8 +37,8 @@ func ProfileCredentials(path, profile string) Credentials {
 	}
 }
 
-// DefaultProfileCredentials are in the file that TENCENTCLOUD_CREDENTIALS_FILE names, else in that of the user, else in
-// that of the system.
+// DefaultProfileCredentials are in the file that TENCENTCLOUD_CREDENTIALS_FILE names, else in the user's file, else in
+// the system's.
 func DefaultProfileCredentials(profile string) Credentials {
 	return optionalText(C.TCKMS_GO_DEFAULT_PROFILE, profile)
 }
@@ -51,7 +51,7 @@ func DefaultTCCLICredentials(profile string) Credentials {
 	return optionalText(C.TCKMS_GO_DEFAULT_TCCLI, profile)
 }
 
-// CVMRoleCredentials are those of the role that is bound to this CVM instance; "" is whichever is bound.
+// CVMRoleCredentials are those of the role that is bound to this CVM instance; "" selects the one that is bound.
 func CVMRoleCredentials(role string) Credentials { return optionalText(C.TCKMS_GO_CVM_ROLE, role) }
 
 // OIDC is a role that is assumed with a token in a file.
@@ -75,7 +75,7 @@ func OIDCCredentials(o OIDC) Credentials {
 	}
 }
 
-// TKEPodCredentials are those of the pod's role, from what TKE puts into its environment.
+// TKEPodCredentials are those of the pod's role, from the variables that TKE sets.
 func TKEPodCredentials() Credentials { return number(C.TCKMS_GO_TKE_CREDENTIALS, 0) }
 
 // Role is a role that is assumed with other credentials.
@@ -85,9 +85,9 @@ type Role struct {
 	SessionName string
 	// Duration may be 0 for two hours.
 	Duration time.Duration
-	// ExternalID is the one that the role's policy asks for, or "".
+	// ExternalID is the one that the role's policy requires, or "".
 	ExternalID string
-	// Policy narrows what the role may do, in JSON, or is "".
+	// Policy is a policy in JSON that restricts the role, or "".
 	Policy string
 }
 
@@ -104,7 +104,7 @@ func RoleCredentials(with Credentials, role Role) Credentials {
 	}
 }
 
-// FirstOf asks one after the other until one has credentials.
+// FirstOf tries the providers in order until one has credentials.
 func FirstOf(first Credentials, others ...Credentials) Credentials {
 	return func(c *config) error {
 		if err := first(c); err != nil {
@@ -126,24 +126,22 @@ func FirstOf(first Credentials, others ...Credentials) Credentials {
 	}
 }
 
-// Identity is a pair of keys, with the token of a temporary one.
+// Identity is a secret id and secret key, with the token of temporary credentials.
 type Identity struct {
 	SecretID  string
 	SecretKey string
-	// Token is that of a temporary identity, else "".
+	// Token is the token of temporary credentials, else "".
 	Token string
-	// Expires is when; the zero time is never. A CredentialsFunc is asked again in good time before.
+	// Expires is the expiry; the zero time means never. A CredentialsFunc is called again before it.
 	Expires time.Time
 }
 
-// CredentialsFunc asks a function of the program whenever new credentials are due, on one goroutine at a time for each
-// client. ctx is that of the call which asks; other calls that need the same credentials wait with it. It must not call
-// with the client that waits for it.
-//
-// When it returns an error, calls fail, errors.Is and errors.As find the error in theirs, and the function is not asked
-// again for half a second. An error that is or wraps a Status or an *Error keeps its status: ErrServiceUnavailable for an
-// outage, which counts as retryable. One that wraps context.DeadlineExceeded becomes ErrTimedOut, any other one and a
-// panic ErrCredentialsCallbackFailed.
+// CredentialsFunc calls a function of the program whenever new credentials are due, on one goroutine at a time for
+// each client. ctx is that of the call that needs them; other calls that need the same credentials wait with it. The
+// function must not use the client that waits for it. If it returns an error, calls fail, errors.Is and errors.As
+// find the error in theirs, and the function is not called again for half a second. An error that is or wraps a
+// Status or an *Error keeps its status: ErrServiceUnavailable for an outage, which counts as retryable. One that
+// wraps context.DeadlineExceeded becomes ErrTimedOut, any other one and a panic ErrCredentialsCallbackFailed.
 func CredentialsFunc(supply func(ctx context.Context) (Identity, error)) Credentials {
 	return func(c *config) error {
 		provider := &credentialsProvider{supply: supply}
@@ -159,14 +157,14 @@ func CredentialsFunc(supply func(ctx context.Context) (Identity, error)) Credent
 	}
 }
 
-// credentialsProvider is a function that supplies credentials. Its last failure is also that of calls which do not ask
-// it themselves: they wait while another one does, or until it may be asked again.
+// credentialsProvider is a credentials function. Its last failure is also that of calls that do not call it
+// themselves, because another one calls it or it failed less than half a second ago.
 type credentialsProvider struct {
 	supply func(context.Context) (Identity, error)
 	last   lastReport
 }
 
-// seconds saturates, and rounds up so that a wish is never shorter than what was said.
+// seconds saturates, and rounds up so that a duration never becomes shorter.
 func seconds(d time.Duration) C.int {
 	s := (d + time.Second - 1) / time.Second
 	if s > 1<<30 {

@@ -10,40 +10,39 @@ import (
 	"unsafe"
 )
 
-// WrappedKey is a data key as a message holds it.
+// WrappedKey is a wrapped data key of a message.
 type WrappedKey struct {
-	// ProviderID is the name of the scheme that wrapped it. A CustomKey need not set it.
+	// ProviderID is the name of the scheme that wrapped it. A CustomKey does not have to set it.
 	ProviderID string
-	// Info says which key of the scheme it was: 0 to 65535 bytes in a form of its own.
+	// Info identifies the key of the scheme: 0 to 65535 bytes in the scheme's own form.
 	Info []byte
 	// Wrapped is the wrapped data key, 1 to 65535 bytes.
 	Wrapped []byte
 }
 
-// CustomKey is a wrapping key of the program's own: an HSM, another key service, a test.
+// CustomKey is a wrapping key that the program implements, for example with an HSM or another key service.
 //
 // The functions run on several goroutines at once, and must not seal or open with the same keyring. ctx is that of the
-// call which asks, or context.Background() where the library asks on a thread of its own, as SealFile and OpenFile have
-// it do. pairs is the message's context as the text to bind the data key to, "{}" for none: it can be given to
-// Client.Encrypt as it is. Data keys are wiped when a function returns.
-//
-// An error of a function ends the call, or has the next key asked when a message is opened; errors.Is and errors.As
-// find it in the call's error if that is what the call failed with. One that is or wraps a Status or an *Error keeps its
-// status: ErrServiceUnavailable for an outage, which counts as retryable, ErrNoMatchingKey for a data key that is not
-// theirs. One that wraps context.DeadlineExceeded becomes ErrTimedOut, any other one and a panic ErrCustomKeyFailed.
+// call, or context.Background() on threads that the library starts, as for SealFile and OpenFile. pairs is the
+// message's context as the text to bind the data key to, "{}" for none: it can be passed to Client.Encrypt unchanged.
+// Data keys are wiped when a function returns. An error of a function ends the call, or when a message is opened, the
+// next key is tried; errors.Is and errors.As find it in the call's error if the call failed for this reason. One that
+// is or wraps a Status or an *Error keeps its status: ErrServiceUnavailable for an outage, which counts as retryable,
+// ErrNoMatchingKey for a data key that is not theirs. One that wraps context.DeadlineExceeded becomes ErrTimedOut, any
+// other one and a panic ErrCustomKeyFailed.
 type CustomKey struct {
-	// ProviderID is the scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". "" is for
-	// a key that does not seal and is asked about every wrapped data key of a message.
+	// ProviderID is the scheme's name in messages: 1 to 512 ASCII characters that do not begin with "aws-kms". "" is for a
+	// key that does not seal and is tried for every wrapped data key of a message.
 	ProviderID string
-	// Generate fills dataKey with a new data key and wraps it. nil: the library makes it, and Wrap wraps it.
+	// Generate fills dataKey with a new data key and wraps it. nil: the library generates it, and Wrap wraps it.
 	Generate func(ctx context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error)
-	// Wrap wraps a data key that another key of the keyring made. nil: this key does not seal.
+	// Wrap wraps a data key that another key of the keyring generated. nil: this key does not seal.
 	Wrap func(ctx context.Context, pairs ContextJSON, dataKey []byte) (WrappedKey, error)
-	// Unwrap fills dataKey, which has the right length. What it is given is not authenticated. nil: this key does not open.
+	// Unwrap fills dataKey, which has the right length. Its arguments are not authenticated. nil: this key does not open.
 	Unwrap func(ctx context.Context, pairs ContextJSON, wrapped WrappedKey, dataKey []byte) error
 }
 
-// AddCustom adds a key of the program's own.
+// AddCustom adds a wrapping key that the program implements.
 func (k *Keyring) AddCustom(key CustomKey) error {
 	added := &customKey{CustomKey: key}
 	return k.change(func(keyring *C.tckms_keyring) error {
@@ -62,8 +61,8 @@ func (k *Keyring) AddCustom(key CustomKey) error {
 	})
 }
 
-// customKey is one that a keyring has. Its last failure is for calls whose functions run on threads of the library, and
-// for those that waited while another call asked.
+// customKey is a custom key of a keyring. Its last failure is for calls whose functions run on threads of the library,
+// and for calls that waited while another one used the key.
 type customKey struct {
 	CustomKey
 	last lastReport
@@ -73,13 +72,13 @@ func customKeyOf(handle C.uintptr_t) *customKey {
 	return cgo.Handle(handle).Value().(*customKey)
 }
 
-// answer asks a function, and says in numbers what came of it.
+// answer calls a function, and converts its result to a status.
 func (k *customKey) answer(call C.uintptr_t, ask func(*CustomKey) error) C.int {
 	err := recoverToError(func() error { return ask(&k.CustomKey) })
-	return tell(&k.last, call, report{err, statusOf(err, ErrCustomKeyFailed)})
+	return record(&k.last, call, report{err, statusOf(err, ErrCustomKeyFailed)})
 }
 
-// statusOf is what C is told of an error: the status that it is or wraps, otherwise one that says whose error it is.
+// statusOf is the status of an error for C: the one that it is or wraps, otherwise one that names the failed function.
 func statusOf(err error, otherwise Status) Status {
 	var failure *Error
 	var status Status
@@ -100,8 +99,8 @@ func statusOf(err error, otherwise Status) Status {
 	}
 }
 
-// hand gives a wrapped key to C.
-func (w *WrappedKey) hand(out *C.tckms_wrapped_key) error {
+// toC passes a wrapped key to C.
+func (w *WrappedKey) toC(out *C.tckms_wrapped_key) error {
 	var m memory
 	defer m.free()
 	info, infoSize := m.bytes(w.Info)
@@ -109,7 +108,7 @@ func (w *WrappedKey) hand(out *C.tckms_wrapped_key) error {
 	return m.checked(C.tckms_go_wrapped_key_set(out, info, infoSize, wrapped, wrappedSize))
 }
 
-// copied is what C shows to a callback.
+// copied copies a wrapped key from C for a callback.
 func copied(start *C.uint8_t, size C.size_t) []byte {
 	out := make([]byte, int(size))
 	if size > 0 {

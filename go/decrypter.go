@@ -22,8 +22,8 @@ type Decrypter struct {
 
 var _ crypto.Decrypter = (*Decrypter)(nil)
 
-// NewDecrypter fetches the public key. Everything is decrypted with the context, since crypto.Decrypter has none, and the
-// client has to stay open. Keys of SM2, which crypto/x509 does not know, decrypt with Client.SM2Decrypt.
+// NewDecrypter fetches the public key. Every decryption uses ctx, because crypto.Decrypter has no context, and the
+// client must stay open. For SM2 keys, which crypto/x509 does not support, use Client.SM2Decrypt.
 func (c *Client) NewDecrypter(ctx context.Context, keyID string) (*Decrypter, error) {
 	der, err := c.PublicKey(ctx, keyID)
 	if err != nil {
@@ -43,9 +43,10 @@ func (c *Client) NewDecrypter(ctx context.Context, keyID string) (*Decrypter, er
 // Public returns an *rsa.PublicKey.
 func (d *Decrypter) Public() crypto.PublicKey { return d.public }
 
-// Decrypt decrypts as an *rsa.PrivateKey does: with OAEP for *rsa.OAEPOptions, with SHA-256 or SHA-1 and no label, and with
-// PKCS #1 v1.5 for *rsa.PKCS1v15DecryptOptions or nil. With a SessionKeyLen a ciphertext that cannot be decrypted gives a
-// random key of that length and no error, so that a peer cannot tell the two apart. The random numbers are not used.
+// Decrypt decrypts as an *rsa.PrivateKey does: with OAEP for *rsa.OAEPOptions, with SHA-256 or SHA-1 and no label,
+// and with PKCS #1 v1.5 for *rsa.PKCS1v15DecryptOptions or nil. With a SessionKeyLen, a ciphertext that cannot be
+// decrypted returns a random key of that length and no error, so a peer cannot distinguish the two. The rand
+// argument is not used.
 func (d *Decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
 	switch opts := opts.(type) {
 	case nil:
@@ -62,7 +63,7 @@ func (d *Decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.Decrypte
 		}
 		return d.client.RSADecrypt(d.ctx, d.keyID, padding, ciphertext)
 	default:
-		return nil, fmt.Errorf("tckms: %T are no options of RSA decryption", opts)
+		return nil, fmt.Errorf("tckms: %T are not options of RSA decryption", opts)
 	}
 }
 
@@ -83,7 +84,7 @@ func oaepPadding(opts *rsa.OAEPOptions) (RSAPadding, error) {
 	}
 }
 
-// sessionKey is a random key unless the ciphertext holds one of that length.
+// sessionKey returns the decrypted key, or a random one if the ciphertext has no key of that length.
 func (d *Decrypter) sessionKey(ciphertext []byte, size int) ([]byte, error) {
 	key := make([]byte, size)
 	if _, err := rand.Read(key); err != nil {

@@ -7,5 +7,5 @@ import (
 	"crypto/rsa"
 )
 
-// mgfHash is 0, for that of OAEP: the options of Go 1.19 have no other.
+// mgfHash is 0, the hash function of OAEP: the options of Go 1.19 have no separate one.
 func mgfHash(*rsa.OAEPOptions) crypto.Hash { return 0 }

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// derivedClient is a client for one call that its context can end. nil is one that is not needed.
+// derivedClient is a client for one call that a context can cancel; nil if it is not needed.
 type derivedClient struct {
 	// Whether the context's deadline is sooner than the client's total timeout.
 	bounded bool
 
 	mu sync.Mutex
-	// nil when the call is over.
+	// nil when the call has ended.
 	handle *C.tckms_client
 }
 
-// derive makes a client whose total timeout ends with the context, if that is sooner than its own.
+// derive makes a client whose total timeout ends with the context, if that is earlier.
 func (c *Client) derive(ctx context.Context) (*derivedClient, error) {
 	d := &derivedClient{}
 	timeout := c.total
@@ -38,7 +38,7 @@ func (c *Client) derive(ctx context.Context) (*derivedClient, error) {
 	return d, nil
 }
 
-// borrow gives the client to the call that it is for.
+// borrow returns the client for its call.
 func (d *derivedClient) borrow() *C.tckms_client {
 	if d == nil {
 		return nil
@@ -60,7 +60,7 @@ func (d *derivedClient) cancel() {
 	}
 }
 
-// free is called when the call is over.
+// free is called when the call has ended.
 func (d *derivedClient) free() {
 	if d == nil {
 		return

@@ -16,21 +16,21 @@ var ErrClosed = errors.New("tckms: closed")
 // ErrAborted is returned by a SealWriter that was aborted.
 var ErrAborted = errors.New("tckms: aborted")
 
-// Error is everything known about a failed call:
+// Error is the detail of a failed call:
 //
 //	var failure *tckms.Error
 //	if errors.As(err, &failure) && failure.Retryable { … }
 //
-// It never holds a secret, a plaintext or a whole credential. To ask for one status, use errors.Is(err,
+// It never contains a secret, a plaintext or complete credentials. To test for a status, use errors.Is(err,
 // tckms.ErrCMKDisabled).
 type Error struct {
-	// Status is how the call ended.
+	// Status is the status of the call.
 	Status Status
-	// Message says what went wrong and why, with every cause.
+	// Message says what failed and why, with every cause.
 	Message string
-	// Code is the service's error code, such as "ResourceUnavailable.CmkDisabled"; "" when it did not answer.
+	// Code is the service's error code, such as "ResourceUnavailable.CmkDisabled"; "" if it did not reply.
 	Code string
-	// RequestID is the service's id of the request, to quote in a support ticket.
+	// RequestID is the service's id of the request, for a support ticket.
 	RequestID string
 	// KeyID is the key that the call named; for ErrKeyMismatch the one that the reply named.
 	KeyID string
@@ -38,19 +38,19 @@ type Error struct {
 	Action string
 	// HTTPStatus is that of the last reply; 0 when there was none.
 	HTTPStatus int
-	// Retryable tells whether the same call may succeed later without any change. The library has tried again already.
+	// Retryable reports whether the same call may succeed later without any change. The library has already retried.
 	Retryable bool
-	// RetryAfter is how long the service asked to wait; 0 when it did not say.
+	// RetryAfter is the wait that the service requested, or 0.
 	RetryAfter time.Duration
-	// Attempts is how often the request was sent or tried to be sent; 0 when the arguments were refused before.
+	// Attempts is the number of attempts to send the request; 0 if the arguments were refused.
 	Attempts int
-	// Errno is the operating system's error number where one is the cause, else 0.
+	// Errno is the operating system's error number if one is the cause, else 0.
 	Errno syscall.Errno
 
 	cause error
 }
 
-// Error returns the status' name, the message, and what Unwrap gives.
+// Error returns the status's name, the message, and the text of the wrapped error.
 func (e *Error) Error() string {
 	text := "tckms: " + e.Status.String() + ": " + e.Message
 	if e.cause != nil {
@@ -59,8 +59,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Is lets errors.Is find a Status, and what Errno is: a syscall.Errno such as syscall.ENOSPC, and what that is to os and
-// io/fs, such as fs.ErrNotExist.
+// Is makes errors.Is find a Status and the Errno: as a syscall.Errno such as syscall.ENOSPC, and as the corresponding
+// error of os and io/fs, such as fs.ErrNotExist.
 func (e *Error) Is(target error) bool {
 	if status, ok := target.(Status); ok {
 		return status == e.Status
@@ -68,13 +68,13 @@ func (e *Error) Is(target error) bool {
 	return e.Errno != 0 && errors.Is(e.Errno, target)
 }
 
-// Unwrap gives what the failure came from on the side of Go: the error of a CredentialsFunc, a CustomKey or a progress
-// function, or the context's when it was that which ended the call. Else nil.
+// Unwrap returns the cause of the failure in Go: the error of a CredentialsFunc, a CustomKey or a progress function,
+// or the context's if that ended the call. Else nil.
 func (e *Error) Unwrap() error {
 	return e.cause
 }
 
-// reasons are several errors that one came from.
+// reasons are several causes of one error.
 type reasons []error
 
 func join(all []error) error {
@@ -96,7 +96,7 @@ func (r reasons) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Is lets errors.Is find each of them.
+// Is makes errors.Is find each of them.
 func (r reasons) Is(target error) bool {
 	for _, err := range r {
 		if errors.Is(err, target) {
@@ -106,7 +106,7 @@ func (r reasons) Is(target error) bool {
 	return false
 }
 
-// As lets errors.As find each of them.
+// As makes errors.As find each of them.
 func (r reasons) As(target any) bool {
 	for _, err := range r {
 		if errors.As(err, target) {
@@ -116,7 +116,7 @@ func (r reasons) As(target any) bool {
 	return false
 }
 
-// newError copies an error; it stays the caller's to free. It may be NULL.
+// newError copies an error, which the caller still has to free. It may be NULL.
 func newError(status C.int, e *C.tckms_error) *Error {
 	failure := &Error{
 		Status:     Status(status),
@@ -141,11 +141,11 @@ func checked(outcome C.tckms_go_outcome) error {
 	return new(memory).checked(outcome)
 }
 
-// Status is how a call ended: the tckms_status of C. It is an error, so that errors.Is(err, tckms.ErrCMKDisabled) works;
-// what calls return is an *Error.
+// Status is the tckms_status of C. It is an error, so errors.Is(err, tckms.ErrCMKDisabled) works; calls return an
+// *Error.
 type Status int
 
-// String returns the status' name in C, such as "TCKMS_ERR_CMK_DISABLED".
+// String returns the status's name in C, such as "TCKMS_ERR_CMK_DISABLED".
 func (s Status) String() string {
 	return C.GoString(C.tckms_status_name(C.int(s)))
 }
@@ -155,16 +155,16 @@ func (s Status) Error() string {
 	return s.String() + ": " + C.GoString(C.tckms_status_message(C.int(s)))
 }
 
-// Retryable tells whether a call that ends so may succeed later without any change. Error.Retryable says it of a certain
-// failure, and knows more.
+// Retryable reports whether a call with this status may succeed later without any change. Error.Retryable does so
+// for one failure, and takes more into account.
 func (s Status) Retryable() bool { return C.tckms_status_retryable(C.int(s)) != 0 }
 
-// Category tells what kind of trouble the status is.
+// Category returns the category of the status.
 func (s Status) Category() Category {
 	return Category(C.tckms_status_category(C.int(s)))
 }
 
-// Category is what kind of trouble a status is, and so who can do something about it.
+// Category is the category of a status: which side can correct the failure.
 type Category int
 
 // String returns a word, such as "transport".
@@ -206,17 +206,17 @@ const (
 	CategoryArgument Category = C.TCKMS_CATEGORY_ARGUMENT
 	// CategoryCredentials is for credentials that could not be obtained. No request to KMS was sent; requests may have been sent to STS or the metadata service.
 	CategoryCredentials Category = C.TCKMS_CATEGORY_CREDENTIALS
-	// CategoryTransport is for the way to the service.
+	// CategoryTransport is for the network, TLS, a proxy, or a reply that is not the service's.
 	CategoryTransport Category = C.TCKMS_CATEGORY_TRANSPORT
-	// CategoryIdentity is for what the service does not let this identity do.
+	// CategoryIdentity is for operations that the service does not allow this identity.
 	CategoryIdentity Category = C.TCKMS_CATEGORY_IDENTITY
-	// CategoryRequest is for a request that the service refuses, and for the key's state.
+	// CategoryRequest is for requests that the service refuses, also because of the key's state.
 	CategoryRequest Category = C.TCKMS_CATEGORY_REQUEST
-	// CategoryUnavailable is for a service that is unable now.
+	// CategoryUnavailable is for a service that is not available now.
 	CategoryUnavailable Category = C.TCKMS_CATEGORY_UNAVAILABLE
-	// CategoryIntegrity is for something that is not what it claims to be.
+	// CategoryIntegrity is for data that is not authentic, or not the expected one.
 	CategoryIntegrity Category = C.TCKMS_CATEGORY_INTEGRITY
-	// CategoryLocal is for the program's own side: it stopped the call, or a file or a callback of it failed.
+	// CategoryLocal is for the program itself: it canceled the call, or one of its files or callbacks failed.
 	CategoryLocal Category = C.TCKMS_CATEGORY_LOCAL
 	// CategoryLibrary is for the library itself.
 	CategoryLibrary Category = C.TCKMS_CATEGORY_LIBRARY

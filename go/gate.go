@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// gate bounds how many calls with a handle are in C at once, and keeps the handle from being freed under its users.
+// gate limits the number of calls with a handle that are in C at once, and keeps the handle alive while it
+// is used.
 type gate struct {
 	// One slot for each call in C.
 	slots chan struct{}
@@ -13,7 +14,7 @@ type gate struct {
 	closing chan struct{}
 
 	mu sync.Mutex
-	// How many use the handle. The last one after close frees it.
+	// The number of users of the handle. After close, the last one frees it.
 	users  int
 	closed bool
 }
@@ -25,9 +26,10 @@ func newGate(maxCalls int) gate {
 	return gate{slots: make(chan struct{}, maxCalls), closing: make(chan struct{})}
 }
 
-// acquireSlot waits for a slot. A caller that keeps the handle by other means may have one after close too.
+// acquireSlot waits for a slot. A caller that retains the handle in another way may get one even after
+// close.
 func (g *gate) acquireSlot(ctx context.Context, closing <-chan struct{}) error {
-	// A context that has ended wins over a slot that is free.
+	// A context that has ended takes precedence over a free slot.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func (g *gate) enter(ctx context.Context) error {
 	return nil
 }
 
-// close refuses new calls, and frees the handle when the last user has released it.
+// close refuses new calls. The handle is freed when the last user has released it.
 func (g *gate) close(free func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

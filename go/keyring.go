@@ -10,83 +10,87 @@ import (
 	"time"
 )
 
-// ErrKeyringInUse is returned when a key is added to a keyring that has sealed or opened something.
-var ErrKeyringInUse = errors.New("tckms: a keyring that is in use takes no more keys")
+// ErrKeyringInUse is returned when a key is added to a keyring that has already sealed or opened a message.
+var ErrKeyringInUse = errors.New("tckms: no key can be added to a keyring that is in use")
 
-// CommitmentPolicy says which messages are opened. Messages are always written with a suite that commits to its key.
+// CommitmentPolicy selects the messages that are opened. Messages are always written with a suite that commits to the
+// data key.
 type CommitmentPolicy int
 
 // The policies.
 const (
 	// CommitmentRequired opens only messages that commit to their data key. The default.
 	CommitmentRequired CommitmentPolicy = C.TCKMS_COMMITMENT_REQUIRED
-	// CommitmentNotRequiredToOpen opens messages of version 1 of the format too, which do not commit.
+	// CommitmentNotRequiredToOpen also opens messages of version 1 of the format, which do not commit.
 	CommitmentNotRequiredToOpen CommitmentPolicy = C.TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN
 )
 
-// CacheLimits say how long and how much a cached data key serves. A member that is 0 has its default. Times are counted
-// in milliseconds, rounded up.
+// CacheLimits are limits for cached data keys. A field that is 0 has its default. Times are rounded up to milliseconds.
 type CacheLimits struct {
-	// SealMaxAge is how old a data key that seals may become. Default 5 minutes, at most 24 hours.
+	// SealMaxAge is the maximum age of a data key for sealing. Default 5 minutes, at most 24 hours.
 	SealMaxAge time.Duration
-	// OpenMaxAge is how long a data key that was unwrapped is kept. Default 1 hour, at most 24 hours.
+	// OpenMaxAge is the maximum age of a data key for opening. Default 1 hour, at most 24 hours.
 	OpenMaxAge time.Duration
-	// MaxMessages is how many messages a data key seals. Default 1048576, at most 4294967296.
+	// MaxMessages is the maximum number of messages that a data key seals. Default 1048576, at most 4294967296.
 	MaxMessages uint64
-	// MaxBytes is how many bytes of plaintext a data key seals. Default 1099511627776.
+	// MaxBytes is the maximum number of plaintext bytes that a data key seals. Default 1099511627776.
 	MaxBytes uint64
-	// MaxEntries is how many data keys are kept for sealing, and as many for opening. Default 1000, at most 100000.
+	// MaxEntries is the maximum number of data keys for sealing, and of data keys for opening. Default 1000, at most
+	// 100000.
 	MaxEntries uint64
 }
 
-// KeyringOptions are the rules for writing and reading messages. Everything may be left at its zero value, which is the
-// library's default. Lengths are in bytes.
+// KeyringOptions are the rules for writing and reading messages. The zero value of each field is the library's default.
+// Lengths are in bytes.
 type KeyringOptions struct {
-	// Cache lets data keys serve more than one message, within its limits. nil means a request for each message.
+	// Cache turns on the cache: a data key then serves more than one message, within these limits. nil means a request for
+	// each message.
 	Cache *CacheLimits
-	// Commitment says which messages are opened.
+	// Commitment selects the messages that are opened.
 	Commitment CommitmentPolicy
-	// Signing signs messages with ECDSA on P-384 (suite 0578), for readers who must not be able to forge what they can
-	// open. It makes sealing and opening much slower. Otherwise the suite is 0478.
+	// Signing signs messages with ECDSA on P-384 (suite 0578), for readers who must not be able to forge messages that
+	// they can open. It makes sealing and opening much slower. Without it, the suite is 0478.
 	Signing bool
-	// FrameLength is that of new messages. A reader holds one frame in memory. Default 65536, at most 2147483647.
+	// FrameLength is the frame length of new messages. A reader needs memory for one frame. Default 65536, at most
+	// 2147483647.
 	FrameLength int
 
-	// MaxWrappedKeys limits how many wrapped data keys a message may have that is opened. Default 8.
+	// MaxWrappedKeys limits the number of wrapped data keys of messages to be opened. Default 8.
 	MaxWrappedKeys int
-	// MaxHeaderLength limits the header. Default 524288.
+	// MaxHeaderLength limits the header of messages to be opened. Default 524288.
 	MaxHeaderLength int
-	// MaxFrameLength limits the frames. Default 16777216.
+	// MaxFrameLength limits the frames of messages to be opened. Default 16777216.
 	MaxFrameLength int
-	// MaxUnframedLength limits a body without frames, all of which has to be in memory. Default 67108864.
+	// MaxUnframedLength limits a body without frames, which must fit into memory. Default 67108864.
 	MaxUnframedLength int64
-	// MaxRSAOperations limits the RSA operations that a message can cause when it is opened with private keys. Default 2.
+	// MaxRSAOperations limits the RSA private-key operations that opening a message can cause. Default 2.
 	MaxRSAOperations int
-	// TotalTimeout limits how long all key requests of one call take together. Default 30 s, at most an hour.
+	// TotalTimeout limits the total time of all key requests of one call. Default 30 s, at most an hour.
 	TotalTimeout time.Duration
-	// ReproducedContext are pairs that messages are bound to without holding them, as some other writers make them.
+	// ReproducedContext are context pairs that messages to be opened are bound to but do not contain. Some other writers
+	// make such messages.
 	ReproducedContext EncryptionContext
 
-	// MaxConcurrentCalls bounds how many calls are in C at once, and so how many threads they block. Default 64. Further
-	// calls wait for their turn.
+	// MaxConcurrentCalls limits the number of calls in C at once, and so the number of threads that they block. Default
+	// 64. Further calls wait.
 	MaxConcurrentCalls int
 }
 
-// Keyring is the keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading
-// messages. Keys are added before it is used; then any number of goroutines may seal and open with it at once.
+// Keyring has the keys that wrap the data keys of sealed messages, in order, and the rules for writing and reading
+// messages. Add all keys before you use it; then any number of goroutines may seal and open with it at once.
 type Keyring struct {
 	gate
 	handle *C.tckms_keyring
-	// Those that were added, which stay until the keyring is freed.
+	// The added ones, which are kept until the keyring is freed.
 	clients []*Client
 	custom  []*customKey
 	inUse   bool
 }
 
-// NewKeyring makes a keyring without keys.
+// NewKeyring creates a keyring without keys.
 func NewKeyring(o KeyringOptions) (*Keyring, error) {
 	k := &Keyring{gate: newGate(o.MaxConcurrentCalls), handle: C.tckms_keyring_new()}
-	// For programs that forget to close. No call and no stream uses it then: they would still refer to it.
+	// For programs that do not close the keyring. No call and no stream uses it then, because they would refer to it.
 	runtime.SetFinalizer(k, func(k *Keyring) { _ = k.Close() })
 	if err := o.set(k.handle); err != nil {
 		_ = k.Close()
@@ -138,7 +142,7 @@ func (o *KeyringOptions) set(keyring *C.tckms_keyring) error {
 	return r.checked(C.tckms_go_keyring_set_reproduced_context(keyring, r.encryptionContext(o.ReproducedContext)))
 }
 
-// change adds something, as long as nothing else uses the keyring.
+// change adds a key, while nothing else uses the keyring.
 func (k *Keyring) change(add func(*C.tckms_keyring) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,9 +155,10 @@ func (k *Keyring) change(add func(*C.tckms_keyring) error) error {
 	return add(k.handle)
 }
 
-// AddKMS adds CMKs by their key ids, which are not aliases, in the client's region. The first key of a keyring makes
-// the data key of a message, every further one wraps it as well: add one for each region or account that has to be able
-// to open the messages. The client may be closed afterwards. After an error the keys before the refused one were added.
+// AddKMS adds CMKs by their key ids, which are not aliases, in the client's region. The first key of a keyring
+// generates the data key of a message, and every further one wraps it as well: add one for each region or account that
+// must be able to open the messages. The client may be closed afterwards. After an error, the keys before the refused
+// one have been added.
 func (k *Keyring) AddKMS(client *Client, keyIDs ...string) error {
 	return k.change(func(keyring *C.tckms_keyring) error {
 		if err := client.retain(); err != nil {
@@ -171,15 +176,14 @@ func (k *Keyring) AddKMS(client *Client, keyIDs ...string) error {
 	})
 }
 
-// AddRSAPublicPEM adds the public half of an RSA key of 2048 to 8192 bits, which seals: whoever has the private half can
-// open the messages without the service. The namespace has 1 to 512 ASCII characters that do not begin with "aws-kms",
-// the name 1 to 512 bytes; a reader finds the key by both.
+// AddRSAPublicPEM adds an RSA public key of 2048 to 8192 bits, which seals: the owner of the private key can open the
+// messages without the service. The namespace has 1 to 512 ASCII characters that do not begin with "aws-kms", the name
+// 1 to 512 bytes; a reader finds the key by both.
 func (k *Keyring) AddRSAPublicPEM(namespace, name string, pem []byte) error {
 	return k.addRSA(C.TCKMS_GO_PUBLIC, namespace, name, pem)
 }
 
-// AddRSAPrivatePEM adds the private half, which opens, in PEM form that is not encrypted. It does not take part in
-// sealing.
+// AddRSAPrivatePEM adds an RSA private key, which opens, in PEM form that is not encrypted. It is not used for sealing.
 func (k *Keyring) AddRSAPrivatePEM(namespace, name string, pem []byte) error {
 	return k.addRSA(C.TCKMS_GO_PRIVATE, namespace, name, pem)
 }
@@ -193,9 +197,9 @@ func (k *Keyring) addRSA(half C.tckms_go_rsa_half, namespace, name string, pem [
 	})
 }
 
-// Close ends the keyring: further calls and those that wait for their turn return ErrClosed. Calls that are in C end as
-// they would have, writers and readers go on, and the last one frees the keyring and wipes the cache. Close does not
-// wait for them, and may be called from anywhere and more than once. The error is always nil.
+// Close closes the keyring: further calls, and calls that wait for a slot, return ErrClosed. Calls that are in C,
+// writers and readers continue, and the last one frees the keyring and wipes the cache. Close does not wait for them,
+// and may be called on any goroutine and more than once. The error is always nil.
 func (k *Keyring) Close() error {
 	k.gate.close(k.free)
 	runtime.SetFinalizer(k, nil)
@@ -211,7 +215,7 @@ func (k *Keyring) free() {
 	}
 }
 
-// use holds the keyring, to which nothing can be added any more.
+// use retains the keyring, to which no key can be added afterwards.
 func (k *Keyring) use() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -239,7 +243,7 @@ func (k *Keyring) leave() {
 	k.release(k.free)
 }
 
-// derive gives none: calls share what is in the keyring's cache, and with it the requests for data keys.
+// derive returns nil: calls share the keyring's cache, and with it the requests for data keys.
 func (k *Keyring) derive(context.Context) (*derivedClient, error) { return nil, nil }
 
 func (k *Keyring) hasCallbacks() bool {
@@ -262,10 +266,9 @@ func (k *Keyring) lastReports(began time.Time) []report {
 	return all
 }
 
-// Seal seals data of any size: encrypts it here, under a data key that the keyring's keys wrap. The message can be
-// opened with no other context, which is in it in clear, and in the key service's audit log.
-//
-// All of it is in memory, several times; for more than some megabytes there are NewSealWriter and SealFile.
+// Seal seals data of any size: encrypts it locally, under a data key that the keyring's keys wrap. The message contains
+// the context in clear, and so does the service's audit log; it cannot be changed in the message. The data is in memory
+// several times; for more than some megabytes use NewSealWriter or SealFile.
 func (k *Keyring) Seal(ctx context.Context, plaintext []byte, encCtx EncryptionContext) ([]byte, error) {
 	r := newRequest("Seal")
 	pairs := r.encryptionContext(encCtx)
@@ -277,11 +280,10 @@ func (k *Keyring) Seal(ctx context.Context, plaintext []byte, encCtx EncryptionC
 	return message, err
 }
 
-// Open opens a message that is whole and has nothing behind it. Nothing of it is given out before all of it is
-// authentic, with its signature if it has one.
-//
-// expected are pairs that have to be in the message's context, else the error is ErrContextMismatch and no key was
-// asked. Without any, a message of any context is opened: the context is checked only if you pass the pairs you expect.
+// Open opens a complete message without data after it. The plaintext is returned only if the whole message is
+// authentic, including its signature if it has one. expected are pairs that the message's context must have; otherwise
+// the error is ErrContextMismatch and no request was sent. Without any, a message with any context is opened: the
+// context is checked only if you pass the pairs you expect.
 func (k *Keyring) Open(ctx context.Context, message []byte, expected EncryptionContext) ([]byte, error) {
 	r := newRequest("Open")
 	pairs := r.encryptionContext(expected)

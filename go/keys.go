@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// What keys can be for; the service has more names.
+// Usages of keys; the service has more.
 const (
 	KeyUsageEncryptDecrypt = "ENCRYPT_DECRYPT"
 	KeyUsageDecryptRSA2048 = "ASYMMETRIC_DECRYPT_RSA_2048"
@@ -23,7 +23,7 @@ const (
 	KeyUsageSignSM2        = "ASYMMETRIC_SIGN_VERIFY_SM2"
 )
 
-// CreateKeyOptions say what a new CMK is to be.
+// CreateKeyOptions are the options of a new CMK.
 type CreateKeyOptions struct {
 	// Alias has 1 to 60 letters, digits, '-' and '_', begins with a letter or digit, and not with "kms-".
 	Alias string
@@ -31,15 +31,15 @@ type CreateKeyOptions struct {
 	Usage string
 	// Description has at most 1024 bytes.
 	Description string
-	// Tags are at most 50.
+	// Tags has at most 50 tags.
 	Tags map[string]string
-	// External is for a key whose material is imported.
+	// External means that the key's material is imported.
 	External bool
 }
 
-// CreateKey makes a CMK and returns its id. tagFailure says why the service could not set the tags although it made the
-// key; it is "" when it could. The request is not sent again once it may have been carried out, unless
-// Options.RetryUnsafeActions allows it.
+// CreateKey creates a CMK and returns its id. tagFailure is the reason if the service created the key but could not set
+// its tags, else "". The request is not sent again if it may have been executed, unless Options.RetryUnsafeActions
+// allows it.
 func (c *Client) CreateKey(ctx context.Context, o CreateKeyOptions) (keyID, tagFailure string, err error) {
 	r := newRequest("CreateKey")
 	alias, usage, description := r.text(o.Alias), r.optional(o.Usage), r.optional(o.Description)
@@ -51,7 +51,7 @@ func (c *Client) CreateKey(ctx context.Context, o CreateKeyOptions) (keyID, tagF
 	return string(id), string(failure), err
 }
 
-// tags gives C keys and values in turns.
+// tags returns keys and values alternately, for C.
 func (m *memory) tags(tags map[string]string) **C.char {
 	if len(tags) == 0 {
 		return nil
@@ -71,7 +71,7 @@ func (m *memory) tags(tags map[string]string) **C.char {
 	return (**C.char)(start)
 }
 
-// KeyInfo is what the service tells of a CMK. A time that is not there is the zero time.
+// KeyInfo is the metadata of a CMK. A time that does not apply is the zero time.
 type KeyInfo struct {
 	KeyID, Alias, Description string
 	// State is "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived".
@@ -80,10 +80,10 @@ type KeyInfo struct {
 	Usage string
 	// Origin is "TENCENT_KMS", or "EXTERNAL" for imported material.
 	Origin string
-	// RotationDays is every how many days the service rotates the key; 0 when it does not.
+	// RotationDays is the interval in days at which the service rotates the key, or 0.
 	RotationDays int
-	// CreatedAt is when the key was made, RotatedAt when it was rotated last, RotatesAt when it will be next, DeletedAt when
-	// it is deleted if it is scheduled for that, and MaterialExpiresAt when the service forgets imported material.
+	// CreatedAt is when the key was created, RotatedAt when it was last rotated, RotatesAt when it will next be rotated,
+	// DeletedAt when it will be deleted if that is scheduled, and MaterialExpiresAt when imported material expires.
 	CreatedAt, RotatedAt, RotatesAt, DeletedAt, MaterialExpiresAt time.Time
 }
 
@@ -114,7 +114,7 @@ func at(seconds C.int64_t) time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
-// collect makes a call that gives keys.
+// collect makes a call that returns keys.
 func (r *request) collect(ctx context.Context, c *Client, call func(how C.tckms_go_how, handle C.uintptr_t) C.tckms_go_outcome) ([]KeyInfo, error) {
 	var keys []KeyInfo
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
@@ -128,7 +128,7 @@ func (r *request) collect(ctx context.Context, c *Client, call func(how C.tckms_
 	return keys, nil
 }
 
-// DescribeKey gets all that the service tells of a CMK.
+// DescribeKey gets the metadata of a CMK.
 func (c *Client) DescribeKey(ctx context.Context, keyID string) (KeyInfo, error) {
 	r := newRequest("DescribeKey")
 	key := r.text(keyID)
@@ -141,15 +141,15 @@ func (c *Client) DescribeKey(ctx context.Context, keyID string) (KeyInfo, error)
 	return keys[0], nil
 }
 
-// KeyFilter says which keys ListKeys gives. What is "" lets all pass.
+// KeyFilter selects the keys of ListKeys. A field that is "" matches all keys.
 type KeyFilter struct {
 	Usage, State string
 	// Search is a part of the key id or of the alias.
 	Search string
 }
 
-// ListKeys gets all CMKs of the account and region that the filter lets pass, in the order in which they were made. It
-// asks for 200 at a time, each time within the total timeout.
+// ListKeys gets all CMKs of the account and region that match the filter, in the order of creation. It requests 200 at
+// a time; the total timeout applies to each request.
 func (c *Client) ListKeys(ctx context.Context, filter KeyFilter) ([]KeyInfo, error) {
 	r := newRequest("ListKeyDetail")
 	usage, state, search := r.optional(filter.Usage), r.optional(filter.State), r.optional(filter.Search)
@@ -158,22 +158,22 @@ func (c *Client) ListKeys(ctx context.Context, filter KeyFilter) ([]KeyInfo, err
 	})
 }
 
-// EnableKey allows the use of a CMK that was disabled.
+// EnableKey enables a disabled CMK.
 func (c *Client) EnableKey(ctx context.Context, keyID string) error {
 	return c.changeKey(ctx, "EnableKey", C.TCKMS_GO_ENABLE, keyID)
 }
 
-// DisableKey forbids the use of a CMK until EnableKey.
+// DisableKey disables a CMK: it cannot be used until EnableKey.
 func (c *Client) DisableKey(ctx context.Context, keyID string) error {
 	return c.changeKey(ctx, "DisableKey", C.TCKMS_GO_DISABLE, keyID)
 }
 
-// CancelKeyDeletion keeps a CMK that was scheduled for deletion. It is disabled afterwards.
+// CancelKeyDeletion cancels the deletion of a CMK. The CMK is disabled afterwards.
 func (c *Client) CancelKeyDeletion(ctx context.Context, keyID string) error {
 	return c.changeKey(ctx, "CancelKeyDeletion", C.TCKMS_GO_CANCEL_DELETION, keyID)
 }
 
-// RotateKey has the service rotate a symmetric CMK now. It does so later: watch KeyInfo.RotatedAt.
+// RotateKey starts a rotation of a symmetric CMK. The service completes it later: poll KeyInfo.RotatedAt.
 func (c *Client) RotateKey(ctx context.Context, keyID string) error {
 	return c.changeKey(ctx, "RotateKey", C.TCKMS_GO_ROTATE, keyID)
 }
@@ -186,8 +186,8 @@ func (c *Client) changeKey(ctx context.Context, action string, change C.tckms_go
 	return err
 }
 
-// ScheduleKeyDeletion schedules a disabled CMK for deletion in 7 to 30 days, and returns when that is. What was encrypted
-// under it is lost then.
+// ScheduleKeyDeletion schedules a disabled CMK for deletion in 7 to 30 days, and returns that time. Data that was
+// encrypted under it is lost then.
 func (c *Client) ScheduleKeyDeletion(ctx context.Context, keyID string, days int) (time.Time, error) {
 	r := newRequest("ScheduleKeyDeletion")
 	key := r.text(keyID)
@@ -201,7 +201,7 @@ func (c *Client) ScheduleKeyDeletion(ctx context.Context, keyID string, days int
 	return at(when), nil
 }
 
-// SetKeyRotation has the service rotate a symmetric CMK every 7 to 365 days; 0 stops it.
+// SetKeyRotation turns the automatic rotation of a symmetric CMK on, every 7 to 365 days, or off with 0.
 func (c *Client) SetKeyRotation(ctx context.Context, keyID string, days int) error {
 	r := newRequest("EnableKeyRotation")
 	key := r.text(keyID)
@@ -212,8 +212,8 @@ func (c *Client) SetKeyRotation(ctx context.Context, keyID string, days int) err
 	return err
 }
 
-// ImportKeyMaterial gives a CMK that was made with External its material: 32 bytes for AES-256, 16 for SM4, the same each
-// time. The zero time for validTo means that the service keeps it.
+// ImportKeyMaterial imports the material of a CMK that was created with External: 32 bytes for AES-256, 16 for SM4. A
+// repeated import needs the same material. The zero time for validTo means that it never expires.
 func (c *Client) ImportKeyMaterial(ctx context.Context, keyID string, material []byte, validTo time.Time) error {
 	r := newRequest("ImportKeyMaterial")
 	key := r.text(keyID)

@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// memory is what a call hands to C. It is C's own, since a call that was cancelled goes on reading it after the caller
-// has its slices back. It is wiped when it is freed.
+// memory has the arguments of a call for C. It is C memory, because a cancelled call still reads it after the
+// caller has reused its slices. It is wiped when it is freed.
 type memory struct {
 	blocks []block
 	// Whether a text had a NUL byte in it.
@@ -31,8 +31,8 @@ func (m *memory) free() {
 	m.blocks = nil
 }
 
-// text gives C a string. C would see it end at a NUL byte. One with a NUL byte inside is replaced by text that the
-// library refuses as not valid UTF-8, so that it is not cut short; failure says what it really was.
+// text returns a string for C, where it ends at a NUL byte. A string with a NUL byte inside is replaced by
+// text that the library refuses as not valid UTF-8, so it is not truncated; failure corrects the message.
 func (m *memory) text(s string) *C.char {
 	if strings.IndexByte(s, 0) >= 0 {
 		m.nul = true
@@ -61,7 +61,7 @@ func (m *memory) checked(outcome C.tckms_go_outcome) error {
 	return m.failure(&outcome)
 }
 
-// optional gives C a string, or NULL for an empty one.
+// optional returns a string for C, or NULL for an empty one.
 func (m *memory) optional(s string) *C.char {
 	if s == "" {
 		return nil
@@ -69,7 +69,7 @@ func (m *memory) optional(s string) *C.char {
 	return m.text(s)
 }
 
-// bytes gives C a copy of a slice.
+// bytes returns a copy of a slice for C.
 func (m *memory) bytes(b []byte) (unsafe.Pointer, C.size_t) {
 	if len(b) == 0 {
 		return nil, 0
@@ -79,7 +79,7 @@ func (m *memory) bytes(b []byte) (unsafe.Pointer, C.size_t) {
 	return c, C.size_t(len(b))
 }
 
-// input gives C a slice. Where the caller waits for the call in any case, that is the slice itself.
+// input returns a slice for C. If the caller always waits for the call, it is the slice itself.
 func (r *request) input(ctx context.Context, b []byte) (*C.uint8_t, C.size_t) {
 	if r.inBackground(ctx) {
 		start, size := r.bytes(b)
@@ -91,7 +91,7 @@ func (r *request) input(ctx context.Context, b []byte) (*C.uint8_t, C.size_t) {
 	return (*C.uint8_t)(unsafe.Pointer(&b[0])), C.size_t(len(b))
 }
 
-// goBytes copies what the library returned. The length may be beyond what C.GoBytes takes.
+// goBytes copies a result of the library. The length may exceed the range of C.GoBytes.
 func goBytes(b C.tckms_buffer) []byte {
 	out := make([]byte, int(b.len))
 	if b.len > 0 {
@@ -108,7 +108,8 @@ func truth(b bool) C.int {
 	return 0
 }
 
-// Wipe overwrites a plaintext or a data key that is no longer needed. Copies that Go has made of it are out of reach.
+// Wipe overwrites a plaintext or a data key that is no longer needed. It cannot reach copies that Go has
+// made.
 func Wipe(b []byte) {
 	if len(b) > 0 {
 		C.tckms_wipe(unsafe.Pointer(&b[0]), C.size_t(len(b)))

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// UnauthenticatedInfo is what a message says about itself. Nothing of it is authenticated: anybody can have written it.
-// It is good for choosing a key and for finding out why a message does not open, and for nothing else.
+// UnauthenticatedInfo is the header of a message. It is not authenticated: anyone can have written it.
+// Use it only to choose a key, or to find out why a message does not open.
 type UnauthenticatedInfo struct {
 	// Version is that of the format, 1 or 2.
 	Version int `json:"version"`
 	// Suite is the suite's number in hexadecimal, such as "0478".
 	Suite string `json:"suite"`
-	// Committing tells whether the message commits to its data key.
+	// Committing is whether the message commits to its data key.
 	Committing bool `json:"committing"`
-	// Signed tells whether a signature ends the message.
+	// Signed is whether the message ends with a signature.
 	Signed bool `json:"signed"`
 	// MessageID is in hexadecimal.
 	MessageID string `json:"message_id"`
-	// Context is the message's, with the public key of a signed one.
+	// Context is the message's context, with the public key of a signed message.
 	Context Pairs `json:"context"`
-	// WrappedKeys are the data key's wrapped forms, in the message's order.
+	// WrappedKeys are the wrapped data keys, in the message's order.
 	WrappedKeys []UnauthenticatedKey `json:"wrapped_keys"`
 	// FrameLength is in bytes; 0 for a body without frames.
 	FrameLength int `json:"frame_len"`
@@ -32,20 +32,20 @@ type UnauthenticatedInfo struct {
 	HeaderLength int `json:"header_len"`
 }
 
-// UnauthenticatedKey is what a message says about a key that wraps its data key.
+// UnauthenticatedKey is a wrapped data key in the header of a message.
 type UnauthenticatedKey struct {
 	// ProviderID is the scheme's name: "tencent-kms" for a CMK.
 	ProviderID string `json:"provider_id"`
-	// Info says which key of the scheme it is: "<region>/<key id>" for a CMK. It is "" where it is not text.
+	// Info identifies the key of the scheme: "<region>/<key id>" for a CMK. It is "" if it is not text.
 	Info string `json:"provider_info"`
-	// InfoHex is the info in hexadecimal where it is not text, else "".
+	// InfoHex is the info in hexadecimal if it is not text, else "".
 	InfoHex string `json:"provider_info_hex"`
 	// WrappedLength is in bytes.
 	WrappedLength int `json:"wrapped_len"`
 }
 
-// MessageInfo reads what a message, or its beginning, says about itself, without opening it. The error is ErrTruncated
-// when the header is not complete.
+// MessageInfo reads the header of a message, or of its beginning, without opening it. The error is
+// ErrTruncated if the header is not complete.
 func MessageInfo(message []byte) (UnauthenticatedInfo, error) {
 	r := newRequest("MessageInfo")
 	input, size := r.input(context.Background(), message)

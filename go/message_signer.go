@@ -10,22 +10,22 @@ import (
 	"unsafe"
 )
 
-// MessageSigner signs a message that is written to it in pieces, also with SM2, whose digest the standard library does not
-// have. It is used by one goroutine at a time, and sends nothing before Sign.
+// MessageSigner signs the data that is written to it, also with SM2, whose digest the standard library does not have.
+// It is used by one goroutine at a time, and sends nothing before Sign.
 type MessageSigner struct {
 	ctx context.Context
-	// nil when it was freed, or left to a call in the background.
+	// nil after it was freed, or left to a call in the background.
 	core *signerCore
 }
 
-// signerCore is what calls in C use of a signer.
+// signerCore is the part of a signer that calls in C use.
 type signerCore struct {
 	handle *C.tckms_signer
 	client *Client
 }
 
-// NewMessageSigner begins a signature. sm2UserID is for SM2; nil is "1234567812345678". When the context ends, so does the
-// signer. The client may be closed before.
+// NewMessageSigner creates a signer. sm2UserID is for SM2; nil is "1234567812345678". When the context ends, so does
+// the signer. The client may be closed before it.
 func (c *Client) NewMessageSigner(ctx context.Context, keyID string, algorithm SignAlgorithm, sm2UserID []byte) (*MessageSigner, error) {
 	r := newRequest("NewMessageSigner")
 	key := r.text(keyID)
@@ -43,19 +43,19 @@ func (c *Client) NewMessageSigner(ctx context.Context, keyID string, algorithm S
 		return nil, err
 	}
 	core := &signerCore{handle, c}
-	// For programs that forget to close.
+	// For programs that do not close the signer.
 	runtime.SetFinalizer(core, (*signerCore).free)
 	return &MessageSigner{ctx, core}, nil
 }
 
-// free gives the client back as well.
+// free also releases the client.
 func (c *signerCore) free() {
 	runtime.SetFinalizer(c, nil)
 	C.tckms_signer_free(c.handle)
 	c.client.release(c.client.free)
 }
 
-// A signer retains its client, so it has a slot of a closed one too.
+// A signer retains its client, so it gets a slot even if the client is closed.
 func (c *signerCore) enter(ctx context.Context) error                { return c.client.acquireSlot(ctx, nil) }
 func (c *signerCore) leave()                                         { c.client.releaseSlot() }
 func (c *signerCore) derive(context.Context) (*derivedClient, error) { return nil, nil }
@@ -78,7 +78,7 @@ func (s *MessageSigner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Sign signs all that was written, and closes the signer, also when it fails.
+// Sign signs everything that was written, and closes the signer, even if it fails.
 func (s *MessageSigner) Sign() ([]byte, error) {
 	if s.core == nil {
 		return nil, ErrClosed

@@ -9,31 +9,28 @@ import (
 )
 
 // OpenReader opens a message that it reads from another reader. It is used by one goroutine at a time, and holds one
-// frame in memory.
-//
-// Each frame's plaintext comes out as soon as that frame is authentic. That nothing is missing is known only when Read
-// returns io.EOF: what came before may be the beginning of a message that was cut off, and has to be thrown away after
-// any other error.
+// frame in memory. Each frame's plaintext is returned as soon as that frame is authenticated. The message is known to
+// be complete only when Read returns io.EOF: until then the plaintext may be the beginning of a truncated message, and
+// must be discarded after any other error.
 type OpenReader struct {
 	s     *stream
 	under io.Reader
-	// What was read and is not opened yet, within the buffer.
+	// The part of the buffer that was read but not opened yet.
 	buffer, in []byte
 	underErr   error
 	idled      int
-	// Whether more can come out without more going in.
+	// Whether there may be more output without more input.
 	more bool
-	// What was opened and is not given out yet.
+	// Plaintext that was not returned yet.
 	out []byte
-	// What ended it: io.EOF only when the message is whole.
+	// The error that ended it: io.EOF only if the message is complete.
 	err error
 }
 
-// NewOpenReader begins to open the message that r gives, which has to end with the message. expected are pairs that have
-// to be in the message's context, as for Keyring.Open. A signed message is refused unless AllowSigned was called.
-//
-// The reader goes on when the keyring is closed. When the context ends, so does the reader, but a Read of r that is
-// under way is waited for.
+// NewOpenReader creates a reader that opens the message from r, which must end with the message. expected are pairs
+// that the message's context must have, as for Keyring.Open. A signed message is refused unless AllowSigned was called.
+// The reader continues to work when the keyring is closed. When the context ends, so does the reader, but it waits for
+// a running Read of r.
 func (k *Keyring) NewOpenReader(ctx context.Context, r io.Reader, expected EncryptionContext) (*OpenReader, error) {
 	s, err := k.newStream(ctx, "OpenReader", expected, func(keyring *C.tckms_keyring, pairs *C.char, out **C.tckms_stream) C.tckms_go_outcome {
 		return C.tckms_go_stream_new_open(keyring, pairs, out)
@@ -44,18 +41,17 @@ func (k *Keyring) NewOpenReader(ctx context.Context, r io.Reader, expected Encry
 	return &OpenReader{s: s, under: r, buffer: make([]byte, chunk)}, nil
 }
 
-// SetPlaintextSize says how long the plaintext is, before the first Read; a message with another length fails.
+// SetPlaintextSize sets the length of the plaintext, before the first Read; a message with another length fails.
 func (r *OpenReader) SetPlaintextSize(bytes int64) error { return r.s.set(C.TCKMS_GO_SIZE, bytes) }
 
-// SetPlaintextBound says how long the plaintext is at most, before the first Read; a message with more of it fails.
+// SetPlaintextBound sets the maximum length of the plaintext, before the first Read; a longer message fails.
 func (r *OpenReader) SetPlaintextBound(bytes int64) error { return r.s.set(C.TCKMS_GO_BOUND, bytes) }
 
-// AllowSigned lets signed messages be opened, before the first Read. Plaintext then comes out, all but the last frame,
-// before the signature is checked: until io.EOF it is known to be sealed under the data key, but not by whom.
+// AllowSigned allows signed messages, before the first Read. Plaintext, except the last frame, is then returned before
+// the signature is checked: until io.EOF the sender is not known.
 func (r *OpenReader) AllowSigned() error { return r.s.set(C.TCKMS_GO_SIGNED_ALLOWED, 1) }
 
-// Read gives out plaintext. It returns io.EOF only after the message was found to be whole, and ErrTruncated when it was
-// cut off.
+// Read returns plaintext. It returns io.EOF only if the message is complete, and ErrTruncated if it is truncated.
 func (r *OpenReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -72,7 +68,7 @@ func (r *OpenReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// step reads some more unless there is still something to open, and opens some of it.
+// step reads more input if there is none left, and opens some of it.
 func (r *OpenReader) step() (out []byte, err error) {
 	if len(r.in) == 0 && !r.more && r.underErr == nil {
 		n, err := r.under.Read(r.buffer)
@@ -98,7 +94,7 @@ func (r *OpenReader) step() (out []byte, err error) {
 func (r *OpenReader) open() ([]byte, error) {
 	consumed, out, err := r.s.update(r.in)
 	r.in = r.in[consumed:]
-	// Whoever gives us the message may wait for what is in it: nothing is kept back that could come out.
+	// The sender of the message may wait for its plaintext: no available output is held back.
 	r.more = len(out) == chunk
 	if len(out) > 0 {
 		r.s.keyed = true
@@ -106,7 +102,7 @@ func (r *OpenReader) open() ([]byte, error) {
 	return out, err
 }
 
-// idle counts how often in a row nothing was read, which is discouraged and not forbidden.
+// idle counts consecutive reads of 0 bytes, which io.Reader discourages but allows.
 func (r *OpenReader) idle() error {
 	if r.idled++; r.idled >= 100 {
 		return io.ErrNoProgress
@@ -114,8 +110,8 @@ func (r *OpenReader) idle() error {
 	return nil
 }
 
-// Close frees and wipes what the reader holds. It neither reads on nor closes the underlying reader, and says nothing
-// about the message: only the io.EOF of Read does. The error is always nil.
+// Close frees and wipes the reader's memory. It neither reads from nor closes the underlying reader. It does not mean
+// that the message is complete: only io.EOF from Read does. The error is always nil.
 func (r *OpenReader) Close() error {
 	r.s.free()
 	r.out = nil

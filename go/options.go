@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// DefaultMaxConcurrentCalls is Options.MaxConcurrentCalls where that is 0.
+// DefaultMaxConcurrentCalls is the default of Options.MaxConcurrentCalls.
 const DefaultMaxConcurrentCalls = 64
 
 // defaultTotalTimeout is the library's.
@@ -25,7 +25,7 @@ const (
 	SiteInternational Site = C.TCKMS_SITE_INTERNATIONAL
 )
 
-// LogLevel says how much the log tells.
+// LogLevel is the level of the log.
 type LogLevel int
 
 // The levels.
@@ -58,38 +58,38 @@ func (l LogLevel) String() string {
 // LogEvent is one line of the log.
 type LogEvent struct {
 	Level LogLevel
-	// Message is a text for people. It may change in any version: what programs read is in the other fields.
+	// Message is a text for people. It may change in any version: programs should use the other fields.
 	Message string
-	// Action is the action that the event is about, such as "Encrypt"; "" when it is about no request.
+	// Action is the action of the event, such as "Encrypt"; "" if it does not concern a request.
 	Action string
-	// Status is how the attempt or the call ended; OK also when the event is about neither.
+	// Status is the result of the attempt or the call; OK also if the event reports neither.
 	Status Status
-	// Attempt is the number of the attempt, from 1; of a call that failed, how many attempts it made; 0 for none.
+	// Attempt is the number of the attempt, from 1; for a failed call, the number of its attempts; else 0.
 	Attempt int
-	// Duration is how long the attempt, the call or the wait before the next attempt takes, in milliseconds.
+	// Duration is the duration of the attempt, the call, or the wait before the next attempt, in whole milliseconds.
 	Duration time.Duration
-	// RequestID is the service's id of the request; "" when it did not answer.
+	// RequestID is the service's id of the request; "" if it did not reply.
 	RequestID string
 }
 
-// Options are what a client is made from. Region and Credentials are needed; everything else may be left at its zero
-// value, which is the library's default.
+// Options are the settings of a client. Region and Credentials are required; the zero value of every other field is
+// the library's default.
 type Options struct {
-	// Region is the one that requests name, such as "ap-guangzhou".
+	// Region is the region of requests, such as "ap-guangzhou".
 	Region string
-	// Credentials say where the identity comes from.
+	// Credentials is the provider of credentials.
 	Credentials Credentials
 
-	// Endpoint is the service's address, "https://host[:port]". It overrides that of Site.
+	// Endpoint is the service's endpoint, "https://host[:port]". It overrides that of Site.
 	Endpoint string
-	// Site is the one that the account belongs to. It chooses the addresses of KMS and STS.
+	// Site is the site of the account. It selects the endpoints of KMS and STS.
 	Site Site
-	// InsecureHTTPAllowed allows plain http to other than loopback addresses. Everybody on the way can then
-	// read plaintexts and data keys.
+	// InsecureHTTPAllowed allows plain http to any host, not only loopback. Anyone on the network path can then read
+	// plaintexts and data keys.
 	InsecureHTTPAllowed bool
 	// CAFile is a file of certificates to trust instead of the system's, in PEM form.
 	CAFile string
-	// CAPEM is the same in memory. It goes before CAFile.
+	// CAPEM has the certificates in memory. It takes precedence over CAFile.
 	CAPEM []byte
 	// Proxy is "http://[user:password@]host[:port]". The environment's is never used.
 	Proxy string
@@ -98,44 +98,44 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// TryTimeout limits one attempt. Default 10 s.
 	TryTimeout time.Duration
-	// TotalTimeout limits a call with all its attempts and waits. Default 30 s. A context's deadline may be sooner.
+	// TotalTimeout limits a call with all its attempts and waits. Default 30 s. A context's deadline may be earlier.
 	TotalTimeout time.Duration
-	// MaxConnections limits how many connections there are at the same time. Default 32.
+	// MaxConnections limits the number of connections at the same time. Default 32.
 	MaxConnections int
-	// MaxIdleConnections limits how many idle connections are kept for IdleTimeout; those beyond that are closed after 5 s.
-	// Default 8; -1 for none.
+	// MaxIdleConnections limits the number of idle connections that are kept for IdleTimeout; further ones are closed
+	// after 5 s. Default 8; -1 for none.
 	MaxIdleConnections int
 	// IdleTimeout limits how long an idle connection is kept. Default 60 s.
 	IdleTimeout time.Duration
-	// MaxAttempts limits how often a request is sent. Default 4; 1 means no retry.
+	// MaxAttempts limits how many times a request is sent. Default 4; 1 means no retry.
 	MaxAttempts int
-	// RetryUnsafeActions lets Call repeat actions that create something.
+	// RetryUnsafeActions allows Call to retry actions that create something.
 	RetryUnsafeActions bool
-	// RatePerSecond keeps the client under a rate of requests, on average. 0 means no limit.
+	// RatePerSecond limits the average rate of requests. 0 means no limit.
 	RatePerSecond int
-	// RateBurst is how many requests may be made at once. 0 means as many as in a second.
+	// RateBurst is the number of requests that may be sent at once. 0 means as many as in one second.
 	RateBurst int
 
-	// MaxConcurrentCalls bounds how many calls are in C at once, and so how many threads they block. Default 64. Further
-	// calls wait for their turn.
+	// MaxConcurrentCalls limits the number of calls in C at once, and so the number of threads that they block.
+	// Default 64. Further calls wait.
 	MaxConcurrentCalls int
 
-	// UserAgent is added to the name that requests carry.
+	// UserAgent is added to the header X-TC-RequestClient of requests.
 	UserAgent string
 	// Language is that of the service's own messages: "en-US" (default) or "zh-CN".
 	Language string
-	// Log receives what the library logs, if LogLevel is not LogOff. It is called on several goroutines at once. A panic
-	// in it is lost.
+	// Log receives log events, if LogLevel is not LogOff. It is called on several goroutines at once. A panic in it
+	// is ignored.
 	Log      func(LogEvent)
 	LogLevel LogLevel
 
-	// MetadataEndpoint is another address of the CVM metadata service, for tests.
+	// MetadataEndpoint is another endpoint of the CVM metadata service, for tests.
 	MetadataEndpoint string
-	// STSEndpoint is another address of STS.
+	// STSEndpoint is another endpoint of STS.
 	STSEndpoint string
 }
 
-// config is a tckms_config, with the program's own functions in it that supply credentials.
+// config is a tckms_config with its credentials functions.
 type config struct {
 	handle    *C.tckms_config
 	providers []*credentialsProvider
@@ -161,7 +161,7 @@ func text(setter C.tckms_go_text_setter, value string) setting {
 	}
 }
 
-// optionalText has a NULL for "".
+// optionalText passes "" as NULL.
 func optionalText(setter C.tckms_go_text_setter, value string) setting {
 	return func(c *config) error {
 		var m memory
@@ -176,12 +176,12 @@ func number(setter C.tckms_go_number_setter, value int64) setting {
 	}
 }
 
-// milliseconds rounds up: a timeout of a microsecond is not none.
+// milliseconds rounds up, so a microsecond does not become 0.
 func milliseconds(d time.Duration) int64 {
 	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// settings are those of the options that are not at their zero value, in the order in which they are to be made.
+// settings are the options that are not at their zero value, in the order in which they must be set.
 func (o *Options) settings() []setting {
 	var all []setting
 	add := func(wanted bool, s setting) {

@@ -11,27 +11,25 @@ import (
 	"runtime/cgo"
 )
 
-// FileOptions say how SealFile and OpenFile work. All may be left at their zero values.
+// FileOptions are the options of SealFile and OpenFile. The zero value of each field is its default.
 type FileOptions struct {
-	// Threads is how many threads work, at most 256. 0 means as many as the process may run at once. Each needs memory
-	// for two pieces of 1 MiB, or of one frame where frames are longer.
+	// Threads is the number of threads, at most 256. 0 means as many as the process can run in parallel. Each needs memory
+	// for two chunks of 1 MiB, or of one frame if frames are longer.
 	Threads int
-	// SignedAllowed lets signed messages be opened. Plaintext is then written before the signature is checked.
+	// SignedAllowed allows signed messages. Plaintext is then written before the signature is checked.
 	SignedAllowed bool
 	// Progress is called about ten times a second with the call's context, the bytes of input done, and their total, or -1
-	// where that is not known. An error or a panic ends the call, and errors.Is and errors.As find it in the call's error.
-	// When the call succeeds, done equals total in the last call of Progress, and an error is ignored: all is written then.
-	// It runs on the goroutine of the call.
+	// while that is not known. An error or a panic ends the call, and errors.Is and errors.As find it in the call's error.
+	// If the call succeeds, done equals total in the last call of Progress, and an error is ignored, because everything is
+	// written then. It runs on the goroutine of the call.
 	Progress func(ctx context.Context, done, total int64) error
 }
 
-// SealFile seals everything that src gives from where it stands, up to its end, into dst: files, pipes or sockets, of any
-// size, in bounded memory, on all cores. The keyring's cache is not used. After a failure the message in dst has no end,
-// and no reader takes it for a whole one.
-//
-// It returns when nothing uses the files any more: when the context ends, as soon as a write or a request for a data key
-// that is under way is over. They stay open, their deadlines do not count, and nothing else may read or write them
-// meanwhile.
+// SealFile seals everything from the current position of src up to its end into dst: files, pipes or sockets, of any
+// size, in bounded memory, on all cores. The keyring's cache is not used. After a failure the message in dst has no
+// end, and no reader takes it for a complete one. It returns when nothing uses the files any more: if the context ends,
+// after the current write or data key request. The files stay open, their deadlines have no effect, and nothing else
+// may read or write them during the call.
 func (k *Keyring) SealFile(ctx context.Context, dst, src *os.File, encCtx EncryptionContext, o FileOptions) error {
 	call := func(how C.tckms_go_how, in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
 		return C.tckms_go_seal_fd(how, k.handle, in, out, pairs, saturated(o.Threads), progress)
@@ -39,11 +37,10 @@ func (k *Keyring) SealFile(ctx context.Context, dst, src *os.File, encCtx Encryp
 	return k.overFiles(ctx, "SealFile", dst, src, encCtx, o.Progress, call)
 }
 
-// OpenFile opens the message that src gives from where it stands into dst, frame by frame, each after it is known to be
-// authentic. expected are pairs that have to be in the message's context, as for Open.
-//
-// That nothing is missing is known only when OpenFile succeeds: write to a new file and give it its name afterwards, and
-// throw away what is there after a failure. Everything else is as for SealFile.
+// OpenFile opens the message at the current position of src into dst, frame by frame, each after it is authenticated.
+// expected are pairs that the message's context must have, as for Open. The plaintext is known to be complete only when
+// OpenFile succeeds: write to a new file, rename it afterwards, and discard the output after a failure. Everything else
+// is as for SealFile.
 func (k *Keyring) OpenFile(ctx context.Context, dst, src *os.File, expected EncryptionContext, o FileOptions) error {
 	call := func(how C.tckms_go_how, in, out C.int, pairs *C.char, progress C.uintptr_t) C.tckms_go_outcome {
 		return C.tckms_go_open_fd(how, k.handle, in, out, pairs, saturated(o.Threads), truth(o.SignedAllowed), progress)
@@ -56,7 +53,7 @@ type descriptorCall func(how C.tckms_go_how, in, out C.int, pairs *C.char, progr
 func (k *Keyring) overFiles(ctx context.Context, action string, dst, src *os.File, e EncryptionContext,
 	callback func(ctx context.Context, done, total int64) error, call descriptorCall) error {
 	r := newRequest(action)
-	// C works with the caller's descriptors, so the caller waits for C.
+	// C uses the caller's descriptors, so the caller waits for C.
 	r.short = true
 	pairs := r.encryptionContext(e)
 	p := &progress{ctx: ctx, callback: callback}
@@ -80,7 +77,7 @@ func (k *Keyring) overFiles(ctx context.Context, action string, dst, src *os.Fil
 	return err
 }
 
-// withDescriptors keeps two files from being closed meanwhile. Unlike (*os.File).Fd it leaves them non-blocking.
+// withDescriptors keeps two files open during a call. Unlike (*os.File).Fd it leaves them non-blocking.
 func withDescriptors(src, dst *os.File, use func(in, out C.int)) error {
 	from, err := src.SyscallConn()
 	if err != nil {
@@ -103,16 +100,16 @@ func withDescriptors(src, dst *os.File, use func(in, out C.int)) error {
 	return nil
 }
 
-// progress is what stands between C's progress and Go's, and between C and a context.
+// progress adapts a Go progress function and a context to C's progress callback.
 type progress struct {
 	ctx      context.Context
 	callback func(ctx context.Context, done, total int64) error
-	// Why C was told to stop.
+	// The reason for canceling.
 	err error
 }
 
-// tell returns 0 to go on.
-func (p *progress) tell(done, total int64) C.int {
+// report returns 0 to continue.
+func (p *progress) report(done, total int64) C.int {
 	if p.err = p.ctx.Err(); p.err == nil && p.callback != nil {
 		p.err = recoverToError(func() error { return p.callback(p.ctx, done, total) })
 	}
@@ -122,7 +119,7 @@ func (p *progress) tell(done, total int64) C.int {
 	return 0
 }
 
-// saturated is a number for C that stays out of range if it is.
+// saturated converts a number for C. A number out of range stays out of range.
 func saturated(value int) C.uint32_t {
 	if value < 0 || int64(value) > math.MaxUint32 {
 		return math.MaxUint32

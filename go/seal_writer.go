@@ -8,22 +8,19 @@ import (
 	"io"
 )
 
-// SealWriter seals what is written to it into a message on another writer. It is used by one goroutine at a time, and
-// holds one frame in memory.
+// SealWriter seals the data that is written to it into a message on another writer. It is used by one goroutine at a
+// time, and holds one frame in memory.
 type SealWriter struct {
 	s     *stream
 	under io.Writer
-	// What ended it; ErrClosed after a Close that went well.
+	// The error that ended it; ErrClosed after a successful Close.
 	err error
 }
 
-// NewSealWriter begins a message on w. The keys are asked for a data key at the first Write, or by Close. It returns
-// ErrNoUsableKey then when the keyring has none that seals.
-//
-// Close writes the message's end. Where the plaintext is not whole, the message must not get one: leave it with Abort,
-// for which a deferred call is the place, as it does nothing after Close.
-//
-// The writer goes on when the keyring is closed. When the context ends, so does the writer.
+// NewSealWriter begins a message on w. The first Write, or Close, requests a data key from the keys; it returns
+// ErrNoUsableKey if the keyring has no key that seals. Close writes the message's end. If the plaintext is not
+// complete, the message must not get one: call Abort. Defer the call of Abort, because it does nothing after Close. The
+// writer continues to work when the keyring is closed. When the context ends, so does the writer.
 func (k *Keyring) NewSealWriter(ctx context.Context, w io.Writer, encCtx EncryptionContext) (*SealWriter, error) {
 	s, err := k.newStream(ctx, "SealWriter", encCtx, func(keyring *C.tckms_keyring, pairs *C.char, out **C.tckms_stream) C.tckms_go_outcome {
 		return C.tckms_go_stream_new_seal(keyring, pairs, out)
@@ -34,16 +31,16 @@ func (k *Keyring) NewSealWriter(ctx context.Context, w io.Writer, encCtx Encrypt
 	return &SealWriter{s: s, under: w}, nil
 }
 
-// SetPlaintextSize says how many bytes of plaintext will be written, before the first is; with another number Write or Close
-// fails. It lets the keyring's cache be used.
+// SetPlaintextSize sets the number of plaintext bytes, before the first Write; with another number Write or Close
+// fails. The writer can then use the keyring's cache.
 func (w *SealWriter) SetPlaintextSize(bytes int64) error { return w.s.set(C.TCKMS_GO_SIZE, bytes) }
 
-// SetPlaintextBound says how many bytes of plaintext will be written at most, before the first is. It lets the keyring's cache be
-// used, with the data key charged for all of it.
+// SetPlaintextBound sets the maximum number of plaintext bytes, before the first Write. The writer can then use the
+// keyring's cache; the whole bound counts against the limit of the data key.
 func (w *SealWriter) SetPlaintextBound(bytes int64) error { return w.s.set(C.TCKMS_GO_BOUND, bytes) }
 
-// MessageSize tells how long the whole message will be, to the byte, after SetPlaintextSize and before anything is written. It
-// asks the keys for a data key. After an error nothing can be written any more.
+// MessageSize returns the exact length of the complete message, after SetPlaintextSize and before the first Write. It
+// requests a data key from the keys. After an error nothing more can be written.
 func (w *SealWriter) MessageSize() (int64, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -55,7 +52,7 @@ func (w *SealWriter) MessageSize() (int64, error) {
 	return size, nil
 }
 
-// Write seals some of the plaintext. After an error nothing more can be written, and the message stays without an end.
+// Write seals some of the plaintext. After an error nothing more can be written, and the message has no end.
 func (w *SealWriter) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -75,8 +72,8 @@ func (w *SealWriter) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// Close writes the end of the message; without it no reader takes the message for a whole one. It does not close the
-// underlying writer. After an earlier failure it writes nothing and returns that.
+// Close writes the end of the message; without it no reader takes the message for a complete one. It does not close the
+// underlying writer. After an earlier failure it writes nothing and returns that error.
 func (w *SealWriter) Close() error {
 	if w.err != nil {
 		if w.err == ErrClosed {
@@ -98,7 +95,7 @@ func (w *SealWriter) Close() error {
 	return nil
 }
 
-// Abort leaves the message without an end, and frees what the writer holds. After Close it does nothing.
+// Abort leaves the message without an end, and frees the writer's memory. After Close it does nothing.
 func (w *SealWriter) Abort() {
 	if w.err == nil {
 		w.end(ErrAborted)

@@ -8,10 +8,10 @@
 
 static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK, NULL, NULL};
 
-/* What stands in Go for the call that this thread makes; callbacks report to it. 0 on threads of the library. */
+/* Go's handle of the call that this thread makes; callbacks report to it. 0 on threads of the library. */
 static _Thread_local uintptr_t current_call;
 
-/* To be called by the function that made the call, on the same thread. */
+/* Call it in the function that made the call, on the same thread. */
 static void finish(tckms_go_outcome *outcome, tckms_status status) {
   outcome->status = (int)status;
   if (status != TCKMS_OK) {
@@ -36,7 +36,7 @@ void tckms_go_free(tckms_go_outcome *outcome) {
   outcome->key_id = NULL;
 }
 
-/* The same, and the ids of the last request where they are wanted. Without memory for them they are empty. */
+/* As above, and adds the ids of the last request if they are requested. Without memory for them they are empty. */
 static void finish_with_ids(tckms_go_outcome *outcome, tckms_status status, tckms_go_how how) {
   if (how.ids) {
     outcome->request_id = strdup(tckms_last_request_id());
@@ -45,7 +45,7 @@ static void finish_with_ids(tckms_go_outcome *outcome, tckms_status status, tckm
   finish(outcome, status);
 }
 
-/* `expression` is a call with `outcome`. Callbacks may make calls of their own, so the one before is remembered. */
+/* `expression` is a call with `outcome`. Callbacks may make calls, so the previous one is saved and restored. */
 #define CALL(expression)                        \
   do {                                          \
     tckms_go_outcome outcome = nothing;         \
@@ -58,7 +58,7 @@ static void finish_with_ids(tckms_go_outcome *outcome, tckms_status status, tckm
     return outcome;                             \
   } while (0)
 
-/* The same with `with`, the client to use. */
+/* As above, with `with`, the client to use. */
 #define CLIENT_CALL(expression)                                         \
   const tckms_client *with = how.client != NULL ? how.client : client; \
   CALL(expression)
@@ -84,11 +84,11 @@ tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, tckms_go
   CLIENT_CALL(tckms_generate_data_key(with, key_id, key_len, ctx_json, &outcome.first, &outcome.second));
 }
 
-/* The library refuses a longer request before it writes, so there need be no room for one. */
+/* The library refuses a longer request before it writes, so a longer buffer is not needed. */
 static tckms_status random_into(const tckms_client *client, size_t len, tckms_buffer *out) {
   size_t room = len <= tckms_random_max() ? len : tckms_random_max();
   tckms_status status;
-  /* One more, since malloc(0) may be NULL. */
+  /* One more, because malloc(0) may return NULL. */
   uint8_t *bytes = malloc(room + 1);
   status = tckms_generate_random(client, bytes, len);
   if (status != TCKMS_OK) {
@@ -116,7 +116,7 @@ tckms_go_outcome tckms_go_call(const tckms_client *client, tckms_go_how how, con
   CLIENT_CALL(tckms_call(with, action, request_json, &outcome.first));
 }
 
-/* A number too large for int stays too large. */
+/* A number that is too large for int stays too large. */
 static int as_int(int64_t value) {
   return value > INT_MAX ? INT_MAX : value < INT_MIN ? INT_MIN : (int)value;
 }
@@ -186,7 +186,7 @@ tckms_go_outcome tckms_go_signature_from_raw(tckms_go_how how, const void *raw, 
 static tckms_status create_key(const tckms_client *client, tckms_create_key_options *options, char **tags,
                                tckms_go_outcome *outcome) {
   tckms_status status;
-  /* One more, since calloc of nothing may be NULL. */
+  /* One more, because calloc(0) may return NULL. */
   tckms_tag *pairs = calloc(options->tag_count + 1, sizeof *pairs);
   size_t i;
   for (i = 0; pairs != NULL && i < options->tag_count; i++) {
@@ -291,7 +291,7 @@ tckms_go_outcome tckms_go_client_derive_timeout(const tckms_client *client, int6
 }
 
 void tckms_go_client_cancel(const tckms_client *client) {
-  /* The client is none that could be refused. */
+  /* The client is always valid. */
   tckms_status status = tckms_client_cancel(client);
   (void)status;
 }
@@ -404,7 +404,7 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
   return ended(tckms_config_add_fallback_credentials(config, other));
 }
 
-/* A handle of Go is a number, and the userdata of C a pointer that is never followed. */
+/* A handle of Go is a number; the userdata of C is a pointer that is never dereferenced. */
 
 static void on_log(void *userdata, const tckms_log_event *event) {
   tckmsGoLog((uintptr_t)userdata, (tckms_log_event *)event);

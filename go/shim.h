@@ -1,9 +1,6 @@
-/*
- * One C function for each call.
- *
- * A goroutine may go on with another thread after each return to Go, and the detail of a failure belongs to the thread.
- * So the call and tckms_last_error_take() are in one function here, and Go gets an error that is its own.
- */
+/* One C function for each call. A goroutine may continue on another thread after each return to Go, and the detail of a
+ * failure belongs to the thread. So each function here makes a call and calls tckms_last_error_take(), and Go gets an
+ * error that it owns. */
 #ifndef TCKMS_GO_SHIM_H
 #define TCKMS_GO_SHIM_H
 
@@ -12,26 +9,26 @@
 
 #include <tckms.h>
 
-/* How a call ended. What it has is to be freed with tckms_go_free(). */
+/* The result of a call. Free its members with tckms_go_free(). */
 typedef struct {
   tckms_buffer first;
   tckms_buffer second;
   tckms_error *error;
   int status;
-  /* Of the last request, where they were asked for. */
+  /* Of the last request, if they were requested. */
   char *request_id;
   char *key_id;
 } tckms_go_outcome;
 
 void tckms_go_free(tckms_go_outcome *outcome);
 
-/* How to make a call. */
+/* Options of a call. */
 typedef struct {
-  /* The client to call with in place of the one that is given, or NULL. */
+  /* The client to use instead of the argument, or NULL. */
   const tckms_client *client;
-  /* What stands for the call in Go: callbacks on its thread get it. 0 for none. */
+  /* Go's handle of the call: callbacks on its thread get it. 0 for none. */
   uintptr_t call;
-  /* Whether the ids of the last request are wanted. */
+  /* Whether to return the ids of the last request. */
   int ids;
 } tckms_go_how;
 
@@ -45,12 +42,12 @@ tckms_go_outcome tckms_go_reencrypt(const tckms_client *client, tckms_go_how how
                                     const char *destination_ctx_json);
 tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, tckms_go_how how, const char *key_id,
                                             size_t key_len, const char *ctx_json);
-/* The bytes are in `first.data`, to be given back with tckms_go_random_free(), not with tckms_go_free(). */
+/* The bytes are in `first.data`; free them with tckms_go_random_free(), not with tckms_go_free(). */
 tckms_go_outcome tckms_go_generate_random(const tckms_client *client, tckms_go_how how, size_t len);
 void tckms_go_random_free(tckms_go_outcome *outcome);
 tckms_go_outcome tckms_go_call(const tckms_client *client, tckms_go_how how, const char *action,
                                const char *request_json);
-/* What an asymmetric key does with some bytes. */
+/* The operations of asymmetric keys on some bytes. */
 typedef enum { TCKMS_GO_SIGN, TCKMS_GO_SIGN_DIGEST, TCKMS_GO_RSA_ENCRYPT, TCKMS_GO_RSA_DECRYPT } tckms_go_key_use;
 
 tckms_go_outcome tckms_go_public_key(const tckms_client *client, tckms_go_how how, const char *key_id, int pem);
@@ -70,17 +67,17 @@ tckms_go_outcome tckms_go_signer_finish(tckms_go_how how, tckms_signer *signer);
 tckms_go_outcome tckms_go_signature_to_raw(tckms_go_how how, const void *signature, size_t len, size_t raw_len);
 tckms_go_outcome tckms_go_signature_from_raw(tckms_go_how how, const void *raw, size_t len);
 
-/* `tags` are keys and values in turns. */
+/* `tags` has keys and values alternately. */
 tckms_go_outcome tckms_go_create_key(const tckms_client *client, tckms_go_how how, const char *alias,
                                      const char *usage, const char *description, char **tags, size_t tag_count,
                                      int external);
-/* `handle` stands for a list of Go that gets each key. */
+/* `handle` is the handle of a Go list that gets each key. */
 tckms_go_outcome tckms_go_describe_key(const tckms_client *client, tckms_go_how how, const char *key_id,
                                        uintptr_t handle);
 tckms_go_outcome tckms_go_list_keys(const tckms_client *client, tckms_go_how how, const char *usage,
                                     const char *state, const char *search, uintptr_t handle);
 
-/* What is done to a key. */
+/* The operations on a key. */
 typedef enum { TCKMS_GO_ENABLE, TCKMS_GO_DISABLE, TCKMS_GO_CANCEL_DELETION, TCKMS_GO_ROTATE } tckms_go_key_change;
 
 tckms_go_outcome tckms_go_change_key(const tckms_client *client, tckms_go_how how, tckms_go_key_change change,
@@ -99,7 +96,7 @@ tckms_go_outcome tckms_go_client_new_from_env(tckms_client **out);
 tckms_go_outcome tckms_go_client_derive_timeout(const tckms_client *client, int64_t timeout_ms, tckms_client **out);
 void tckms_go_client_cancel(const tckms_client *client);
 
-/* The setters, by what they take. */
+/* The setters, grouped by the type of their argument. */
 typedef enum {
   TCKMS_GO_REGION,
   TCKMS_GO_ENDPOINT,
@@ -144,7 +141,7 @@ tckms_go_outcome tckms_go_set_assume_role(tckms_config *config, const char *role
                                           int duration_seconds, const char *external_id, const char *policy);
 tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config *other);
 
-/* Callbacks of Go, by the number that stands for the Go function. */
+/* Callbacks of Go, by the handle of the Go function. */
 tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t handle);
 tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle);
 
@@ -175,7 +172,7 @@ tckms_go_outcome tckms_go_keyring_set_reproduced_context(tckms_keyring *keyring,
 tckms_go_outcome tckms_go_add_kms(tckms_keyring *keyring, const tckms_client *client, const char *key_id);
 tckms_go_outcome tckms_go_add_rsa(tckms_keyring *keyring, tckms_go_rsa_half half, const char *key_namespace,
                                   const char *key_name, const void *pem, size_t len);
-/* `generate`, `wrap` and `unwrap` tell which of the functions there are behind `handle`. */
+/* `generate`, `wrap` and `unwrap` say which functions the key behind `handle` has. */
 tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provider_id, int generate, int wrap,
                                      int unwrap, uintptr_t handle);
 
@@ -197,7 +194,7 @@ tckms_go_outcome tckms_go_stream_finish(tckms_go_how how, tckms_stream *stream, 
                                         int *done);
 tckms_go_outcome tckms_go_stream_message_size(tckms_go_how how, tckms_stream *stream, uint64_t *message_size);
 
-/* `progress` stands for a progress of Go, and 0 for none. */
+/* `progress` is the handle of a Go progress function, or 0 for none. */
 tckms_go_outcome tckms_go_seal_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *ctx_json,
                                   uint32_t threads, uintptr_t progress);
 tckms_go_outcome tckms_go_open_fd(tckms_go_how how, const tckms_keyring *keyring, int in_fd, int out_fd, const char *expected_ctx_json,

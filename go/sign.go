@@ -15,12 +15,12 @@ import (
 	"io"
 )
 
-// SignAlgorithm is how a key signs.
+// SignAlgorithm is a signature algorithm.
 type SignAlgorithm int
 
 // The algorithms.
 const (
-	// SignDefault is the one that the key has; PSS for RSA, which has two.
+	// SignDefault is the algorithm of the key; PSS for RSA, which has two.
 	SignDefault SignAlgorithm = C.TCKMS_SIGN_DEFAULT
 	// SignECDSAP256SHA256 is ECDSA on P-256 with SHA-256.
 	SignECDSAP256SHA256 SignAlgorithm = C.TCKMS_SIGN_ECDSA_P256_SHA256
@@ -34,7 +34,7 @@ const (
 	SignSM2SM3 SignAlgorithm = C.TCKMS_SIGN_SM2_SM3
 )
 
-// RSAPadding is how RSA pads a plaintext.
+// RSAPadding is a padding of RSA encryption.
 type RSAPadding int
 
 // The paddings.
@@ -43,18 +43,18 @@ const (
 	RSAOAEPSHA256 RSAPadding = C.TCKMS_RSA_OAEP_SHA256
 	// RSAOAEPSHA1 is OAEP with SHA-1 and an empty label.
 	RSAOAEPSHA1 RSAPadding = C.TCKMS_RSA_OAEP_SHA1
-	// RSAPKCS1v15 is for peers that have nothing else. A program that lets a peer find out whether decryption failed, by its
-	// answer or by its time, lets the peer decrypt messages.
+	// RSAPKCS1v15 is for peers that support nothing else. If a peer can find out whether decryption failed, from the
+	// program's reply or its timing, it can decrypt messages.
 	RSAPKCS1v15 RSAPadding = C.TCKMS_RSA_PKCS1_V1_5
 )
 
-// PublicKey returns the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER, for x509.ParsePKIXPublicKey. A
-// client fetches each key once and then keeps it.
+// PublicKey returns the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER, for x509.ParsePKIXPublicKey.
+// A client fetches each key once and caches it.
 func (c *Client) PublicKey(ctx context.Context, keyID string) ([]byte, error) {
 	return c.publicKey(ctx, keyID, false)
 }
 
-// PublicKeyPEM returns the same in PEM.
+// PublicKeyPEM returns the public key in PEM.
 func (c *Client) PublicKeyPEM(ctx context.Context, keyID string) ([]byte, error) {
 	return c.publicKey(ctx, keyID, true)
 }
@@ -69,7 +69,7 @@ func (c *Client) publicKey(ctx context.Context, keyID string, pem bool) ([]byte,
 	return public, err
 }
 
-// useKey has an asymmetric key do something with some bytes.
+// useKey runs an operation of an asymmetric key on some bytes.
 func (c *Client) useKey(ctx context.Context, action string, use C.tckms_go_key_use, keyID string, algorithm int, input []byte) ([]byte, error) {
 	r := newRequest(action)
 	key := r.text(keyID)
@@ -81,23 +81,24 @@ func (c *Client) useKey(ctx context.Context, action string, use C.tckms_go_key_u
 	return output, err
 }
 
-// Sign signs a message of any size with a key that never leaves KMS. The message is hashed here, and the signature is
-// verified with the public key before it is returned. Those of ECDSA and SM2 are in DER.
+// Sign signs a message of any size with a key that never leaves KMS. The message is hashed locally, and the signature
+// is verified with the public key before it is returned. Signatures of ECDSA and SM2 are in DER.
 func (c *Client) Sign(ctx context.Context, keyID string, algorithm SignAlgorithm, message []byte) ([]byte, error) {
 	return c.useKey(ctx, "SignByAsymmetricKey", C.TCKMS_GO_SIGN, keyID, int(algorithm), message)
 }
 
-// SignDigest signs a digest of 32 bytes, 48 for P-384. For SM2 it is that of SM2Digest.
+// SignDigest signs a digest of 32 bytes, 48 for P-384. For SM2, use SM2Digest to compute it.
 func (c *Client) SignDigest(ctx context.Context, keyID string, algorithm SignAlgorithm, digest []byte) ([]byte, error) {
 	return c.useKey(ctx, "SignByAsymmetricKey", C.TCKMS_GO_SIGN_DIGEST, keyID, int(algorithm), digest)
 }
 
-// Verify checks a signature of a message here, with the public key. A signature that is not valid is ErrSignatureInvalid.
+// Verify verifies a signature of a message locally, with the public key. If it is not valid, the error is
+// ErrSignatureInvalid.
 func (c *Client) Verify(ctx context.Context, keyID string, algorithm SignAlgorithm, message, signature []byte) error {
 	return c.verify(ctx, keyID, algorithm, message, signature, false)
 }
 
-// VerifyDigest checks a signature of a digest.
+// VerifyDigest verifies a signature of a digest.
 func (c *Client) VerifyDigest(ctx context.Context, keyID string, algorithm SignAlgorithm, digest, signature []byte) error {
 	return c.verify(ctx, keyID, algorithm, digest, signature, true)
 }
@@ -127,17 +128,17 @@ func (c *Client) SM2Digest(ctx context.Context, keyID string, userID, message []
 	return digest, err
 }
 
-// RSAEncrypt encrypts a small secret under an RSA key, here: at most 190 bytes with RSAOAEPSHA256.
+// RSAEncrypt encrypts a small secret under an RSA key, locally: at most 190 bytes with RSAOAEPSHA256.
 func (c *Client) RSAEncrypt(ctx context.Context, keyID string, padding RSAPadding, plaintext []byte) ([]byte, error) {
 	return c.useKey(ctx, "RSAEncrypt", C.TCKMS_GO_RSA_ENCRYPT, keyID, int(padding), plaintext)
 }
 
-// RSADecrypt decrypts what was encrypted under an RSA key. Every failure to decrypt is ErrDecryptionFailed.
+// RSADecrypt decrypts a ciphertext of an RSA key. Every failure to decrypt is ErrDecryptionFailed.
 func (c *Client) RSADecrypt(ctx context.Context, keyID string, padding RSAPadding, ciphertext []byte) ([]byte, error) {
 	return c.useKey(ctx, "AsymmetricRsaDecrypt", C.TCKMS_GO_RSA_DECRYPT, keyID, int(padding), ciphertext)
 }
 
-// SM2Decrypt decrypts what was encrypted under an SM2 key: C1, C3 and C2 in DER, at most 256 bytes.
+// SM2Decrypt decrypts a ciphertext of an SM2 key: C1, C3 and C2 in DER, at most 256 bytes.
 func (c *Client) SM2Decrypt(ctx context.Context, keyID string, ciphertext []byte) ([]byte, error) {
 	r := newRequest("AsymmetricSm2Decrypt")
 	key := r.text(keyID)
@@ -149,8 +150,8 @@ func (c *Client) SM2Decrypt(ctx context.Context, keyID string, ciphertext []byte
 	return plaintext, err
 }
 
-// SignatureToRaw turns a signature of ECDSA or SM2 from DER into r and s side by side, of size bytes together: 64 for P-256
-// and SM2, 96 for P-384. JWT wants them so.
+// SignatureToRaw converts a signature of ECDSA or SM2 from DER to r and s, concatenated, of size bytes together: 64 for
+// P-256 and SM2, 96 for P-384. JWT uses this form.
 func SignatureToRaw(signature []byte, size int) ([]byte, error) {
 	r := newRequest("SignatureToRaw")
 	bytes, len := r.bytes(signature)
@@ -161,7 +162,7 @@ func SignatureToRaw(signature []byte, size int) ([]byte, error) {
 	return raw, err
 }
 
-// SignatureFromRaw turns r and s side by side into a signature in DER.
+// SignatureFromRaw converts r and s, concatenated, to a signature in DER.
 func SignatureFromRaw(raw []byte) ([]byte, error) {
 	r := newRequest("SignatureFromRaw")
 	bytes, len := r.bytes(raw)
@@ -170,7 +171,8 @@ func SignatureFromRaw(raw []byte) ([]byte, error) {
 	return signature, err
 }
 
-// Signer is a crypto.Signer with an ECDSA or RSA key of KMS, for crypto/tls, x509.CreateCertificate and the like.
+// Signer is a crypto.Signer with an ECDSA or RSA key of KMS, for crypto/tls, x509.CreateCertificate and similar
+// functions.
 type Signer struct {
 	ctx    context.Context
 	client *Client
@@ -180,8 +182,8 @@ type Signer struct {
 
 var _ crypto.Signer = (*Signer)(nil)
 
-// NewSigner fetches the public key. All signatures are made with the context, since crypto.Signer has none, and the client
-// has to stay open. Keys of SM2, which crypto/x509 does not know, sign with Client.Sign.
+// NewSigner fetches the public key. Every signature uses ctx, because crypto.Signer has no context, and the client must
+// stay open. For SM2 keys, which crypto/x509 does not support, use Client.Sign.
 func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
 	der, err := c.PublicKey(ctx, keyID)
 	if err != nil {
@@ -197,8 +199,9 @@ func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
 // Public returns an *ecdsa.PublicKey or an *rsa.PublicKey.
 func (s *Signer) Public() crypto.PublicKey { return s.public }
 
-// Sign signs a digest. RSA signs those of SHA-256 only, with PSS for *rsa.PSSOptions, whose salt has to be as long as the
-// digest, and with PKCS #1 v1.5 otherwise. ECDSA signs a digest of any hash function. The random numbers are not used.
+// Sign signs a digest. RSA signs only digests of SHA-256, with PSS for *rsa.PSSOptions, whose salt must be as long as
+// the digest, and with PKCS #1 v1.5 otherwise. ECDSA signs a digest of any hash function. The rand argument is not
+// used.
 func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	algorithm, err := s.algorithm(opts)
 	if err != nil {
@@ -210,9 +213,9 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	return s.client.SignDigest(s.ctx, s.keyID, algorithm, digest)
 }
 
-// SignMessage hashes a message and signs it. From Go 1.25 on, crypto/tls and crypto/x509 call this instead of Sign, since it
-// makes the signer a crypto.MessageSigner. With a P-384 key and SHA-384 it signs messages of up to 4096 bytes also where the
-// service takes digests of 32 bytes only.
+// SignMessage hashes a message and signs it. From Go 1.25 on, crypto/tls and crypto/x509 call this instead of Sign,
+// because it makes the signer a crypto.MessageSigner. With a P-384 key and SHA-384 it can sign messages of up to 4096
+// bytes even if the service accepts only digests of 32 bytes.
 func (s *Signer) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if opts == nil || opts.HashFunc() == 0 || !opts.HashFunc().Available() {
 		return nil, errors.New("tckms: the options name no hash function that is linked into the program")
@@ -225,7 +228,7 @@ func (s *Signer) SignMessage(random io.Reader, message []byte, opts crypto.Signe
 	return s.Sign(random, hash.Sum(nil), opts)
 }
 
-// algorithm is what the options ask for, as far as a key of the service has it.
+// algorithm is the algorithm of the options, if keys of the service have it.
 func (s *Signer) algorithm(opts crypto.SignerOpts) (SignAlgorithm, error) {
 	if _, isRSA := s.public.(*rsa.PublicKey); !isRSA {
 		return SignDefault, nil
@@ -243,8 +246,9 @@ func (s *Signer) algorithm(opts crypto.SignerOpts) (SignAlgorithm, error) {
 	return SignRSAPSSSHA256, nil
 }
 
-// fit gives a digest the length that the service signs on a curve, without a change of the number that ECDSA makes of it:
-// ECDSA takes as many bytes from the left as the curve has, and a number that begins with zeros is the same without them.
+// fit changes the length of a digest to the one that the service signs on a curve, without changing the number that
+// ECDSA derives from it: ECDSA uses as many bytes from the left as the curve has, and leading zeros do not change a
+// number.
 func fit(digest []byte, size int) []byte {
 	if len(digest) >= size {
 		return digest[:size]

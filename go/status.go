@@ -255,7 +255,7 @@ const (
 	ErrUnknownServiceCode Status = C.TCKMS_ERR_UNKNOWN_SERVICE_CODE
 	// ErrServiceInternalError: InternalError: the service failed.
 	ErrServiceInternalError Status = C.TCKMS_ERR_SERVICE_INTERNAL_ERROR
-	// ErrRequestLimitExceeded: RequestLimitExceeded in all its forms: too many requests.
+	// ErrRequestLimitExceeded: RequestLimitExceeded and its subcodes: too many requests.
 	ErrRequestLimitExceeded Status = C.TCKMS_ERR_REQUEST_LIMIT_EXCEEDED
 	// ErrServiceUnavailable: ServiceUnavailable: the service is down now.
 	ErrServiceUnavailable Status = C.TCKMS_ERR_SERVICE_UNAVAILABLE

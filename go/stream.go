@@ -12,20 +12,20 @@ import (
 	"unsafe"
 )
 
-// chunk is how much goes through a stream with one call in C.
+// chunk is the number of bytes that one call in C passes through a stream.
 const chunk = 64 << 10
 
-// stream is a message on its way, for one goroutine at a time.
+// stream seals or opens one message, for one goroutine at a time.
 type stream struct {
 	ctx    context.Context
 	action string
-	// nil when it was freed, or left to a call in the background.
+	// nil after it was freed, or left to a call in the background.
 	core *streamCore
-	// Whether the keys were asked: no later call blocks.
+	// Whether there is a data key: no later call blocks.
 	keyed bool
 }
 
-// streamCore is what calls in C use of a stream.
+// streamCore is the part of a stream that calls in C use.
 type streamCore struct {
 	handle  *C.tckms_stream
 	keyring *Keyring
@@ -46,12 +46,12 @@ func (k *Keyring) newStream(ctx context.Context, action string, e EncryptionCont
 		return nil, err
 	}
 	core := &streamCore{handle, k, make([]byte, chunk)}
-	// For programs that forget to close.
+	// For programs that do not close the stream.
 	runtime.SetFinalizer(core, (*streamCore).free)
 	return &stream{ctx: ctx, action: action, core: core}, nil
 }
 
-// free wipes what the stream holds, and what it put out last.
+// free wipes the memory of the stream and its last output.
 func (c *streamCore) free() {
 	runtime.SetFinalizer(c, nil)
 	C.tckms_stream_free(c.handle)
@@ -59,7 +59,7 @@ func (c *streamCore) free() {
 	Wipe(c.out)
 }
 
-// A stream retains its keyring, so it has a slot of a closed one too.
+// A stream retains its keyring, so it gets a slot even if the keyring is closed.
 func (c *streamCore) enter(ctx context.Context) error                { return c.keyring.acquireSlot(ctx, nil) }
 func (c *streamCore) leave()                                         { c.keyring.releaseSlot() }
 func (c *streamCore) derive(context.Context) (*derivedClient, error) { return nil, nil }
@@ -75,7 +75,7 @@ func (s *stream) free() {
 	}
 }
 
-// do makes a call in C. After a failure nothing is left of the stream.
+// do makes a call in C. After a failure it frees the stream.
 func (s *stream) do(r *request) error {
 	core := s.core
 	r.abandoned = core.free
@@ -97,7 +97,7 @@ func (s *stream) newRequest() *request {
 	return r
 }
 
-// update takes some of the input, and returns what came out, which is good until the next call.
+// update takes some of the input and returns the output, which is valid until the next call.
 func (s *stream) update(input []byte) (consumed int, out []byte, err error) {
 	if s.core == nil {
 		return 0, nil, ErrClosed
@@ -117,7 +117,7 @@ func (s *stream) update(input []byte) (consumed int, out []byte, err error) {
 	return int(taken), room[:produced], nil
 }
 
-// finish returns some of what comes out at the end, and whether that was the last.
+// finish returns some of the remaining output, and whether it was the last.
 func (s *stream) finish() (out []byte, done bool, err error) {
 	if s.core == nil {
 		return nil, false, ErrClosed
@@ -146,7 +146,7 @@ func (s *stream) set(setter C.tckms_go_stream_setter, value int64) error {
 	return checked(C.tckms_go_stream_set(s.core.handle, setter, C.uint64_t(value)))
 }
 
-// total is how long the whole message will be.
+// total is the length of the complete message.
 func (s *stream) total() (int64, error) {
 	if s.core == nil {
 		return 0, ErrClosed

@@ -1141,6 +1141,7 @@ TCKMS_WARN_UNUSED tckms_status tckms_client_cancel(const tckms_client *client);
  * share them is freed.
  *
  * @param client  NULL, which is harmless, or a client of this library.
+ *
  * It may be called in a forked child.
  */
 void tckms_client_free(tckms_client *client);
@@ -1859,6 +1860,7 @@ tckms_status tckms_set_key_rotation(const tckms_client *client,
  * @param key_id  The CMK.
  * @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one,
  *                TCKMS_ERR_ROTATION_RUNNING or any status; see the chapter on errors.
+ *
  * The request is not sent again if it may have been executed, unless
  * tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total timeout at most.
  */
@@ -3265,6 +3267,7 @@ const char *tckms_log_event_request_id(const tckms_log_event *event);
  *                0.
  * @param size    sizeof(tckms_stats).
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ *
  * The counters are read one after the other while calls run.
  */
 TCKMS_WARN_UNUSED

@@ -13,31 +13,32 @@
  *     }
  *     tckms::result<tckms::buffer> blob = client->encrypt(key_id, "secret", R"({"app":"billing"})");
  *
- * It adds ownership and types and decides nothing: what a call does, its limits and its errors are in tckms.h.
+ * It adds ownership and types to tckms.h, which documents the calls, their limits and their errors.
  *
  * RESULTS
- *   What can fail returns a tckms::result, which the compiler does not let you ignore. It has a value() or an error(), as
- *   std::expected has. Where exceptions are on, value() throws a tckms::exception when there is no value; without them,
- *   and with `*` and `->` always, asking for a value that is not there ends the program with std::abort(). Nothing else
- *   here throws, except std::bad_alloc when there is no memory for the copy of a string. With -fno-exceptions everything
- *   but tckms::exception is there.
+ *   Functions that can fail return a tckms::result, which the compiler does not let you ignore. Like std::expected, it
+ *   has a value() or an error(). value() throws a tckms::exception if there is no value; with -fno-exceptions, and with
+ *   `*` and `->` always, accessing a missing value ends the program with std::abort(). Nothing else here throws, except
+ *   std::bad_alloc if there is no memory for the copy of a string. With -fno-exceptions everything but tckms::exception
+ *   is available.
  *
  * STRINGS AND BYTES
- *   Text is a std::string_view and need not end with a NUL byte. Where tckms.h takes NULL, the parameter is a
- *   std::optional<std::string_view>, and std::nullopt is that NULL; an empty string is not. Text with a NUL byte inside is
- *   refused with TCKMS_ERR_INVALID_UTF8, never cut short. Copies made on the way to C are wiped. Bytes that are read
- *   are a tckms::byte_view, and memory that is written is a tckms::mutable_byte_view.
+ *   Text is a std::string_view and does not have to end with a NUL byte. Where tckms.h accepts NULL, the parameter is a
+ *   std::optional<std::string_view>, and std::nullopt means NULL; an empty string does not. Text with a NUL byte inside
+ *   is refused with TCKMS_ERR_INVALID_UTF8, never truncated. Copies made for C are wiped. Input bytes are a
+ *   tckms::byte_view, and output memory is a tckms::mutable_byte_view.
  *
  * HANDLES
- *   client, config, keyring, stream, signer, message_info and buffer own what they hold, can be moved and not copied. One
- *   that was moved from gives TCKMS_ERR_NULL_POINTER. Their threads are those of tckms.h: `const` member functions may run
- *   on any number of threads at once, others on one. get() lends the C handle.
+ *   client, config, keyring, stream, signer, message_info and buffer own a C handle or memory; they can be moved but
+ *   not copied. Calls with a moved-from object return TCKMS_ERR_NULL_POINTER. The thread rules are those of tckms.h:
+ *   `const` member functions may run on any number of threads at once, others on one. get() returns the C handle,
+ *   borrowed.
  *
  * CALLBACKS
- *   They are std::functions, kept as long as anything can call them. An exception must not cross C: one that leaves a
- *   callback ends there. A log line is then lost, a credentials callback has supplied nothing, a custom key has failed,
- *   and a progress callback stops the call. The source and the sink of stream::pump() are not called through C, so what
- *   they throw reaches the caller.
+ *   Callbacks are std::functions, kept as long as they can be called. An exception must not cross C, so one that leaves
+ *   a callback is caught: a log line is then lost, a credentials callback or a custom key counts as failed, and a
+ *   progress callback cancels the call. The source and the sink of stream::pump() are not called through C, so their
+ *   exceptions reach the caller.
  */
 
 #if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
@@ -80,22 +81,22 @@ inline namespace v0_1 {
 /** How a call ended: the numbers of tckms.h. */
 using status = tckms_status;
 
-/** What kind of trouble a status is: the numbers of tckms.h. */
+/** The category of a status: the numbers of tckms.h. */
 using category = tckms_category;
 
-/** What a client has done: the counters of tckms.h. */
+/** Counters of a client, as in tckms.h. */
 using counters = tckms_stats;
 
-/** How long and how much a cached data key serves: the limits of tckms.h. */
+/** Limits for cached data keys, as in tckms.h. */
 using cache_limits = tckms_cache_limits;
 
 /** Text that may be absent: std::nullopt is the NULL of tckms.h. */
 using optional_text = std::optional<std::string_view>;
 
-/** A point in time, as credentials have one when they expire. */
+/** A point in time, such as the expiry of credentials. */
 using time_point = std::chrono::system_clock::time_point;
 
-/** How much is logged. */
+/** The level of the log. */
 enum class log_level : int {
   off = TCKMS_LOG_OFF,
   error = TCKMS_LOG_ERROR,
@@ -104,12 +105,12 @@ enum class log_level : int {
   debug = TCKMS_LOG_DEBUG
 };
 
-/** Which site of Tencent Cloud an account belongs to. */
+/** The site of Tencent Cloud. */
 enum class site : int { mainland = TCKMS_SITE_MAINLAND, international = TCKMS_SITE_INTERNATIONAL };
 
-/** How a key signs. */
+/** A signature algorithm. */
 enum class sign_algorithm : int {
-  /** The one that the key has; PSS for RSA, which has two. */
+  /** The algorithm of the key; PSS for RSA, which has two. */
   key_default = TCKMS_SIGN_DEFAULT,
   ecdsa_p256_sha256 = TCKMS_SIGN_ECDSA_P256_SHA256,
   ecdsa_p384_sha384 = TCKMS_SIGN_ECDSA_P384_SHA384,
@@ -118,18 +119,19 @@ enum class sign_algorithm : int {
   sm2_sm3 = TCKMS_SIGN_SM2_SM3
 };
 
-/** How RSA pads a plaintext. Read the warning at TCKMS_RSA_PKCS1_V1_5. */
+/** The padding of RSA encryption. Read the warning at TCKMS_RSA_PKCS1_V1_5. */
 enum class rsa_padding : int {
   oaep_sha256 = TCKMS_RSA_OAEP_SHA256,
   oaep_sha1 = TCKMS_RSA_OAEP_SHA1,
   pkcs1_v1_5 = TCKMS_RSA_PKCS1_V1_5
 };
 
-/** Which messages are opened. All that are written commit to their data key. */
+/** The commitment policy: which messages are opened. All written messages commit to their data key.
+ * */
 enum class commitment : int {
-  /** Messages that commit to one data key, no others. The default. */
+  /** Only messages that commit to one data key. The default. */
   required = TCKMS_COMMITMENT_REQUIRED,
-  /** Messages of version 1 of the format too, which do not commit. */
+  /** Also messages of version 1 of the format, which do not commit. */
   not_required_to_open = TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN
 };
 
@@ -148,16 +150,17 @@ inline std::string_view status_message(status number) noexcept { return tckms_st
 /** The category of a status. */
 inline category status_category(status number) noexcept { return tckms_status_category(number); }
 
-/** Whether a call that ends with a status may succeed later without any change; error::retryable() knows more. */
+/** Whether a call that ends with a status may succeed later without any change; error::retryable()
+ * takes more into account. */
 inline bool status_retryable(status number) noexcept { return tckms_status_retryable(number) != 0; }
 
-/** The version of the library that runs. */
+/** The version of the running library. */
 inline std::string_view version() noexcept { return tckms_version(); }
 
-/** The version of the library that runs as one number, to compare with TCKMS_VERSION_NUMBER. */
+/** The version of the running library as one number, to compare with TCKMS_VERSION_NUMBER. */
 inline unsigned int version_number() noexcept { return tckms_version_number(); }
 
-/** The limits of the library that runs; the TCKMS_..._MAX of tckms.h are those of the header. */
+/** The limits of the running library; the TCKMS_..._MAX of tckms.h are those of the header. */
 inline std::size_t plaintext_max() noexcept { return tckms_plaintext_max(); }
 inline std::size_t encryption_context_max() noexcept { return tckms_encryption_context_max(); }
 inline std::size_t random_max() noexcept { return tckms_random_max(); }
@@ -165,10 +168,11 @@ inline std::size_t key_id_max() noexcept { return tckms_key_id_max(); }
 inline std::size_t ciphertext_blob_max() noexcept { return tckms_ciphertext_blob_max(); }
 inline unsigned threads_max() noexcept { return tckms_threads_max(); }
 
-/** The service's id of the last request of this thread's last call, also when that failed; empty when it made none. */
+/** The service's id of the last request of this thread's last call, even if it failed; empty if it
+ * made none. */
 inline std::string last_request_id() { return tckms_last_request_id(); }
 
-/** The CMK that this request was about; empty when there was none. */
+/** The CMK of that request; empty if there was none. */
 inline std::string last_key_id() { return tckms_last_key_id(); }
 
 namespace detail {
@@ -182,14 +186,14 @@ inline constexpr bool is_byte =
 #endif
     ;
 
-/** What data() of a container points to. */
+/** The type of the elements of a container with data(). */
 template <class Container>
 using element = std::remove_pointer_t<decltype(std::declval<Container &>().data())>;
 
 template <class Container>
 using sized = decltype(std::declval<Container &>().size());
 
-/** Ends the program when it asks for what is not there. */
+/** Ends the program if it accesses a missing value. */
 inline void require(bool holds) noexcept {
   if (!holds) std::abort();
 }
@@ -197,12 +201,12 @@ inline void require(bool holds) noexcept {
 }  // namespace detail
 
 /**
- * Bytes that somebody else owns, to be read during a call: a pointer and a size.
+ * Borrowed bytes that a call reads: a pointer and a size.
  *
- * It is made from anything with data() and size() and elements of one byte (std::string, std::string_view, std::vector,
- * std::array, std::span, tckms::buffer), from an array of unsigned char or std::byte, and from text: a string literal or
- * a `const char *`, without the NUL byte at its end. An array of char that can be changed may be text or not, so it
- * has to be given with its size.
+ * It converts from any type with data() and size() and elements of one byte (std::string, std::string_view,
+ * std::vector, std::array, std::span, tckms::buffer), from an array of unsigned char or std::byte, and from text: a
+ * string literal or a `const char *`, without the NUL byte at its end. A mutable array of char may or may not be text,
+ * so pass it with its size.
  */
 class byte_view {
  public:
@@ -242,13 +246,13 @@ class byte_view {
   constexpr bool empty() const noexcept { return size_ == 0; }
   const std::byte *begin() const noexcept { return data(); }
   const std::byte *end() const noexcept { return data() + size_; }
-  /** One byte; ends the program when there is none at `index`. */
+  /** One byte; ends the program if `index` is out of range. */
   std::byte operator[](std::size_t index) const noexcept {
     detail::require(index < size_);
     return data()[index];
   }
 
-  /** The bytes from `offset` on, at most `count`; ends the program when `offset` is behind the end. */
+  /** The bytes from `offset` on, at most `count`; ends the program if `offset` is out of range. */
   byte_view subspan(std::size_t offset, std::size_t count = npos) const noexcept {
     detail::require(offset <= size_);
     const std::size_t rest = size_ - offset;
@@ -261,9 +265,9 @@ class byte_view {
 };
 
 /**
- * Memory that somebody else owns, to be written during a call: a pointer and a size.
+ * Borrowed memory that a call writes: a pointer and a size.
  *
- * It is made from anything with data() and size() and elements of one byte that can be changed, and from arrays of them.
+ * It converts from any type with data() and size() and mutable elements of one byte, and from arrays of them.
  */
 class mutable_byte_view {
  public:
@@ -289,13 +293,13 @@ class mutable_byte_view {
   constexpr bool empty() const noexcept { return size_ == 0; }
   std::byte *begin() const noexcept { return data(); }
   std::byte *end() const noexcept { return data() + size_; }
-  /** One byte; ends the program when there is none at `index`. */
+  /** One byte; ends the program if `index` is out of range. */
   std::byte &operator[](std::size_t index) const noexcept {
     detail::require(index < size_);
     return data()[index];
   }
 
-  /** The bytes from `offset` on, at most `count`; ends the program when `offset` is behind the end. */
+  /** The bytes from `offset` on, at most `count`; ends the program if `offset` is out of range. */
   mutable_byte_view subspan(std::size_t offset, std::size_t count = npos) const noexcept {
     detail::require(offset <= size_);
     const std::size_t rest = size_ - offset;
@@ -307,7 +311,7 @@ class mutable_byte_view {
   std::size_t size_ = 0;
 };
 
-/** Overwrites memory with zeros in a way that no compiler leaves out. */
+/** Overwrites memory with zeros in a way that compilers do not optimise away. */
 inline void wipe(mutable_byte_view memory) noexcept { tckms_wipe(memory.data(), memory.size()); }
 
 /** Compares in a time that does not depend on the content. Different sizes are unequal. */
@@ -317,13 +321,13 @@ inline bool equal(byte_view a, byte_view b) noexcept {
 
 namespace detail {
 
-/** Text as C takes it. Its copy is wiped. */
+/** Text with a terminating NUL byte, for C. Its copy is wiped. */
 class c_string {
  public:
   explicit c_string(optional_text text) : null_(!text.has_value()) {
     if (null_) return;
-    // C would see the text end at a NUL byte. The library gets text that it refuses for another reason with the same
-    // status, and the error says which one it was.
+    // In C the text would end at a NUL byte. Instead, the library gets text that it refuses with the same status, and
+    // the error names the text.
     has_nul_ = text->find('\0') != std::string_view::npos;
     copy_ = has_nul_ ? std::string_view("\xff") : *text;
   }
@@ -348,14 +352,15 @@ struct freed_by {
 template <class Handle, void (*Free)(Handle *)>
 using owned = std::unique_ptr<Handle, freed_by<Handle, Free>>;
 
-/** Calls what a user wrote. An exception must not go through C, and so it ends here; its text is kept for the error. */
+/** Calls a user's function. An exception must not cross C, so it is caught here; its text is kept
+ * for the error. */
 template <class Function>
 int guarded(Function &&function) noexcept {
 #if TCKMS_HPP_EXCEPTIONS
   try {
     return function();
   } catch (const std::exception &exception) {
-    // Text that the library refuses is lost.
+    // Text that the library refuses is dropped.
     return tckms_callback_set_error_text(exception.what()) == TCKMS_OK ? -1 : -2;
   } catch (...) {
     return -1;
@@ -365,7 +370,7 @@ int guarded(Function &&function) noexcept {
 #endif
 }
 
-/** A number for C that stays out of range if it is. */
+/** Converts a number for C. A number out of range stays out of range. */
 template <class To, class From>
 constexpr To saturated(From value) noexcept {
   static_assert(std::is_integral_v<To> && std::is_integral_v<From>);
@@ -385,12 +390,13 @@ constexpr To saturated(From value) noexcept {
              : static_cast<To>(value);
 }
 
-/** How many `Unit`s a duration has, rounded up: a timeout of a microsecond is not none. What is out of range stays so. */
+/** A duration in `Unit`s, rounded up, so that a microsecond does not become 0. A value out of range
+ * stays out of range. */
 template <class Unit, class Rep, class Period>
 std::int64_t count_of(std::chrono::duration<Rep, Period> duration) noexcept {
   using exact = std::chrono::duration<long double, typename Unit::period>;
   const long double count = std::ceil(exact(duration).count());
-  // Written so that NaN is too large.
+  // With this comparison NaN counts as too large.
   if (!(count < 9223372036854775807.0L)) return std::numeric_limits<std::int64_t>::max();
   if (count <= -9223372036854775807.0L) return std::numeric_limits<std::int64_t>::min();
   return static_cast<std::int64_t>(count);
@@ -400,11 +406,11 @@ std::int64_t count_of(std::chrono::duration<Rep, Period> duration) noexcept {
 inline std::int64_t epoch_seconds(std::optional<time_point> time) noexcept {
   if (!time.has_value()) return 0;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time->time_since_epoch()).count();
-  // 0 would mean that there is no end: the epoch itself is long over.
+  // 0 would mean no expiry; the epoch itself is in the past.
   return seconds == 0 ? 1 : static_cast<std::int64_t>(seconds);
 }
 
-/** Bytes of the heap that are wiped in the end. */
+/** Heap memory that is wiped before it is freed. */
 class wiped_bytes {
  public:
   explicit wiped_bytes(std::size_t size) : bytes_(size) {}
@@ -420,13 +426,12 @@ class wiped_bytes {
 
 }  // namespace detail
 
-/**
- * Everything known about a failed call. It belongs to the caller, is immutable, and copies share it; any thread may
- * have it.
- */
+/** The detail of a failed call. The caller owns it, it is immutable, copies share it, and any
+ * thread may use it. */
 class error {
  public:
-  /** A failure that is not one of the library's calls, such as that of a source or a sink of stream::pump(). */
+  /** A failure outside the library's calls, such as that of a source or a sink of stream::pump().
+   * */
   explicit error(tckms::status number) noexcept : status_(number) {}
 
   /** The detail of this thread's last failed call, taken from the thread. */
@@ -435,7 +440,7 @@ class error {
     tckms_error *const found = tckms_last_error_take();
     if (found == nullptr) return taken;
 #if TCKMS_HPP_EXCEPTIONS
-    // Without memory for the reference count the detail is freed, and the status is left.
+    // Without memory for the reference count, the detail is freed and only the status is kept.
     try {
       taken.detail_.reset(found, tckms_error_free);
     } catch (...) {
@@ -448,14 +453,15 @@ class error {
 
   tckms::status status() const noexcept { return status_; }
   tckms::category category() const noexcept { return tckms_status_category(status_); }
-  /** What went wrong and why, with every cause. Like all text here it lives as long as this object and its copies. */
+  /** What failed and why, with every cause. Like all text here, it is valid as long as this object
+   * and its copies. */
   std::string_view message() const noexcept { return c_message(); }
   /** The same, with a NUL byte at its end. */
   const char *c_message() const noexcept {
     if (text_ != nullptr) return text_;
     return detail_ != nullptr ? tckms_error_message(get()) : tckms_status_message(status_);
   }
-  /** The service's error code; empty when it did not answer. */
+  /** The service's error code; empty if it did not reply. */
   std::string_view service_code() const noexcept { return tckms_error_service_code(get()); }
   std::string_view request_id() const noexcept { return tckms_error_request_id(get()); }
   std::string_view key_id() const noexcept { return tckms_error_key_id(get()); }
@@ -464,7 +470,7 @@ class error {
   int http_status() const noexcept { return tckms_error_http_status(get()); }
   /** Whether the same call may succeed later without any change. */
   bool retryable() const noexcept { return tckms_error_retryable(get()) != 0; }
-  /** How long the service asked to wait, if it did. */
+  /** The wait that the service requested, if any. */
   std::optional<std::chrono::milliseconds> retry_after() const noexcept {
     const std::int64_t ms = tckms_error_retry_after_ms(get());
     return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
@@ -473,7 +479,7 @@ class error {
   /** A value of <cerrno>, or 0. */
   int os_errno() const noexcept { return tckms_error_os_errno(get()); }
 
-  /** The same error with a text that lives for the whole program. */
+  /** The same error with a text of static lifetime. */
   error with_text(const char *text) && noexcept {
     text_ = text;
     return std::move(*this);
@@ -489,7 +495,7 @@ class error {
 };
 
 #if TCKMS_HPP_EXCEPTIONS
-/** What result::value() throws. */
+/** The exception that result::value() throws. */
 class exception : public std::exception {
  public:
   explicit exception(tckms::error why) noexcept : why_(std::move(why)) {}
@@ -509,7 +515,7 @@ class result;
 
 namespace detail {
 
-/** Says that there is no value: by an exception, or where there are none by ending the program. */
+/** Throws an exception because there is no value, or without exceptions ends the program. */
 [[noreturn]] inline void no_value(const tckms::error &why) {
 #if TCKMS_HPP_EXCEPTIONS
   throw tckms::exception(why);
@@ -524,7 +530,7 @@ struct is_result : std::false_type {};
 template <class T>
 struct is_result<result<T>> : std::true_type {};
 
-/** Whether there is an error, and which; what results of all types have. */
+/** The error of a result of any type; ends the program if there is none. */
 template <class State>
 const tckms::error &error_of(const State &state) noexcept {
   const tckms::error *found = std::get_if<1>(&state);
@@ -534,11 +540,10 @@ const tckms::error &error_of(const State &state) noexcept {
 
 }  // namespace detail
 
-/**
- * A value, or the error that there is instead.
+/** A value or an error.
  *
  * value() throws a tckms::exception when there is no value, or without exceptions ends the program. `*` and `->` always
- * end it, and so does error() when there is a value: look first.
+ * end it, and so does error() when there is a value: check first.
  */
 template <class T>
 class [[nodiscard]] result {
@@ -575,21 +580,22 @@ class [[nodiscard]] result {
     return has_value() ? std::move(**this) : static_cast<T>(std::forward<U>(other));
   }
 
-  /** What `next`, which returns a result, makes of the value; the error when there is none. */
+  /** The result of `next`, called with the value; the error if there is no value. */
   template <class Next>
   auto and_then(Next &&next) const & -> std::invoke_result_t<Next, const T &> {
-    static_assert(detail::is_result<std::invoke_result_t<Next, const T &>>::value, "it has to return a tckms::result");
+    static_assert(detail::is_result<std::invoke_result_t<Next, const T &>>::value, "it must return a tckms::result");
     if (!has_value()) return error();
     return std::invoke(std::forward<Next>(next), **this);
   }
   template <class Next>
   auto and_then(Next &&next) && -> std::invoke_result_t<Next, T &&> {
-    static_assert(detail::is_result<std::invoke_result_t<Next, T &&>>::value, "it has to return a tckms::result");
+    static_assert(detail::is_result<std::invoke_result_t<Next, T &&>>::value, "it must return a tckms::result");
     if (!has_value()) return error();
     return std::invoke(std::forward<Next>(next), std::move(**this));
   }
 
-  /** A result with what `change` makes of the value; the error when there is none. */
+  /** A result with the return value of `change`, called with the value; the error if there is no
+   * value. */
   template <class Change>
   auto transform(Change &&change) const & -> result<std::invoke_result_t<Change, const T &>> {
     if (!has_value()) return error();
@@ -640,15 +646,15 @@ class [[nodiscard]] result<void> {
   const tckms::error &error() const & noexcept { return detail::error_of(state_); }
   tckms::error error() && noexcept { return detail::error_of(state_); }
 
-  /** What `next`, which returns a result, returns; the error when the call failed. */
+  /** The result of `next`; the error if the call failed. */
   template <class Next>
   auto and_then(Next &&next) const -> std::invoke_result_t<Next> {
-    static_assert(detail::is_result<std::invoke_result_t<Next>>::value, "it has to return a tckms::result");
+    static_assert(detail::is_result<std::invoke_result_t<Next>>::value, "it must return a tckms::result");
     if (!has_value()) return error();
     return std::invoke(std::forward<Next>(next));
   }
 
-  /** A result with what `change` returns; the error when the call failed. */
+  /** A result with the return value of `change`; the error if the call failed. */
   template <class Change>
   auto transform(Change &&change) const -> result<std::invoke_result_t<Change>> {
     if (!has_value()) return error();
@@ -691,7 +697,7 @@ result<void> done(status number, const Texts &...texts) {
 
 }  // namespace detail
 
-/** Bytes that the library returned. They are wiped when the buffer ends. A NUL byte follows them. */
+/** Bytes that the library returned. The destructor wipes them. A NUL byte follows them. */
 class buffer {
  public:
   buffer() noexcept = default;
@@ -713,7 +719,7 @@ class buffer {
   const std::uint8_t *begin() const noexcept { return held_.data; }
   const std::uint8_t *end() const noexcept { return held_.data + held_.len; }
 
-  /** The bytes as text, lent. */
+  /** The bytes as text, borrowed from the buffer. */
   std::string_view text() const noexcept {
     return empty() ? std::string_view("") : std::string_view(reinterpret_cast<const char *>(held_.data), held_.len);
   }
@@ -721,7 +727,7 @@ class buffer {
   /** Wipes and frees the bytes now. */
   void clear() noexcept { tckms_buffer_free(&held_); }
 
-  /** Where a function of tckms.h puts its output; what was there is wiped and freed. */
+  /** The output for a function of tckms.h; previous content is wiped and freed. */
   tckms_buffer *out() noexcept {
     clear();
     return &held_;
@@ -738,25 +744,25 @@ struct data_key {
   buffer ciphertext;
 };
 
-/** What a new CMK is to be, as tckms_create_key_options. The usage is a TCKMS_KEY_USAGE_ constant. */
+/** Options for a new CMK, as tckms_create_key_options. The usage is a TCKMS_KEY_USAGE_ constant. */
 struct create_key_options {
   std::string alias;
   std::optional<std::string> usage;
   std::optional<std::string> description;
   /** Keys and values. */
   std::vector<std::pair<std::string, std::string>> tags;
-  /** For a key whose material is imported. */
+  /** Whether the key's material is imported. */
   bool external = false;
 };
 
-/** A CMK that was made. */
+/** A new CMK. */
 struct created_key {
   std::string key_id;
-  /** Why the service could not set the tags although it made the key; empty when it could. */
+  /** The reason if the service created the key but could not set its tags; else empty. */
   std::string tag_failure;
 };
 
-/** Which keys client::list_keys() gives; what is std::nullopt lets all pass. */
+/** Selects the keys of client::list_keys(); std::nullopt matches all keys. */
 struct key_filter {
   std::optional<std::string> usage;
   /** "Enabled", "Disabled", "PendingDelete", "PendingImport" or "Archived". */
@@ -765,7 +771,7 @@ struct key_filter {
   std::optional<std::string> search;
 };
 
-/** What the service knows about a CMK. */
+/** The metadata of a CMK. */
 struct key_info {
   std::string key_id;
   std::string alias;
@@ -773,7 +779,7 @@ struct key_info {
   std::string state;
   std::string usage;
   std::string origin;
-  /** Every how many days the service rotates it; 0 when it does not. */
+  /** The interval in days at which the service rotates it; 0 if it does not. */
   std::int64_t rotation_days = 0;
   time_point created_at;
   std::optional<time_point> rotated_at;
@@ -782,36 +788,36 @@ struct key_info {
   std::optional<time_point> material_expires_at;
 };
 
-/** What a log callback receives. It is valid during the callback. */
+/** The argument of a log callback. It is valid during the callback. */
 class log_event {
  public:
   explicit log_event(const tckms_log_event *event) noexcept : event_(event) {}
 
   log_level level() const noexcept { return static_cast<log_level>(tckms_log_event_level(event_)); }
-  /** One line of text. It may change in any version: the other parts have functions of their own. */
+  /** One line of text. It may change in any version: use the functions for the other parts. */
   std::string_view message() const noexcept { return tckms_log_event_message(event_); }
-  /** The action, such as "Encrypt"; empty when the event is about no request. */
+  /** The action, such as "Encrypt"; empty if the event does not concern a request. */
   std::string_view action() const noexcept { return tckms_log_event_action(event_); }
-  /** How the attempt or the call ended. */
+  /** The result of the attempt or the call. */
   tckms::status status() const noexcept { return tckms_log_event_status(event_); }
-  /** The number of the attempt, or for a call that failed, how many attempts it made; 0 for none. */
+  /** The number of the attempt; for a failed call, the number of its attempts; else 0. */
   int attempt() const noexcept { return tckms_log_event_attempt(event_); }
-  /** How long the attempt, the call or the wait before the next attempt takes. */
+  /** The duration of the attempt, the call, or the wait before the next attempt. */
   std::optional<std::chrono::milliseconds> duration() const noexcept {
     const std::int64_t ms = tckms_log_event_ms(event_);
     return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
   }
-  /** The service's id of the request; empty when it did not answer. */
+  /** The service's id of the request; empty if it did not reply. */
   std::string_view request_id() const noexcept { return tckms_log_event_request_id(event_); }
 
  private:
   const tckms_log_event *event_;
 };
 
-/** Receives what the library logs. It must be safe to call from several threads at once. */
+/** Receives log events. It must be safe to call from several threads at once. */
 using log_function = std::function<void(const log_event &)>;
 
-/** Where a credentials callback puts what it supplies. */
+/** The output of a credentials callback. */
 class credentials_out {
  public:
   explicit credentials_out(tckms_credentials *out) noexcept : out_(out) {}
@@ -829,24 +835,23 @@ class credentials_out {
   tckms_credentials *out_;
 };
 
-/**
- * Supplies credentials: sets them and returns TCKMS_OK, or returns the status that the call ends with, such as
- * TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
- */
+/** Supplies credentials: sets them and returns TCKMS_OK, or returns the status for the call, such
+ * as TCKMS_ERR_SERVICE_UNAVAILABLE for an outage, which counts as retryable, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
+ * */
 using credentials_function = std::function<status(credentials_out &)>;
 
-/** Which role to assume, and how; as tckms_role_options. */
+/** A role to assume, as tckms_role_options. */
 struct role_options {
   std::string role_arn;
   std::optional<std::string> session_name;
   /** Counted in seconds, rounded up; 0 for the default. */
   std::chrono::seconds duration{};
   std::optional<std::string> external_id;
-  /** A policy in JSON that narrows what the role may do. */
+  /** A policy in JSON that restricts the role. */
   std::optional<std::string> policy;
 };
 
-/** What a client is made from. Every set_...() is the tckms_config_set_...() of tckms.h. */
+/** The settings of clients. Every set_...() is the tckms_config_set_...() of tckms.h. */
 class config {
  public:
   config() : handle_(tckms_config_new()) {}
@@ -889,7 +894,7 @@ class config {
                         provider, file, role, session);
   }
   result<void> set_tke_env_credentials() { return detail::done(tckms_config_set_tke_env_credentials(get())); }
-  /** Uses the credentials that are set to assume a role. */
+  /** Assumes a role with the credentials set so far. */
   result<void> set_assume_role_credentials(const role_options &options) {
     const detail::c_string role(options.role_arn), session(options.session_name), external(options.external_id),
         narrowed(options.policy);
@@ -953,7 +958,7 @@ class config {
   }
   result<void> set_language(std::string_view language) { return text(tckms_config_set_language, language); }
 
-  /** The function is kept as long as anything can call it. An empty one is none. */
+  /** The function is kept as long as it can be called. An empty one turns the log off. */
   result<void> set_log(log_level level, log_function function) {
     auto kept = function ? std::make_unique<log_function>(std::move(function)) : nullptr;
     const bool some = kept != nullptr;
@@ -999,35 +1004,35 @@ class config {
 
 class signer;
 
-/**
- * A client of the key service. Any number of threads may call with it at once.
+/** A client of the key service. Any number of threads may use it at once.
  *
  * A context is a JSON object whose values are strings, or tckms::no_context.
  */
 class client {
  public:
-  /** Makes a client; the configuration is not needed afterwards. */
+  /** Creates a client; the configuration is not needed afterwards. */
   static result<client> make(const config &from) {
     tckms_client *made = nullptr;
     const auto number = tckms_client_new(from.get(), &made);
     return detail::made(number, client(made));
   }
 
-  /** Makes a client from the environment. */
+  /** Creates a client from the environment. */
   static result<client> from_env() {
     tckms_client *made = nullptr;
     const auto number = tckms_client_new_from_env(&made);
     return detail::made(number, client(made));
   }
 
-  /** A client with other timeouts or retries that shares connections, credentials and all else with this one. */
+  /** A client with other timeouts or retries that shares connections, credentials and everything
+   * else with this one. */
   result<client> derive(const config &different) const {
     tckms_client *made = nullptr;
     const auto number = tckms_client_derive(get(), different.get(), &made);
     return detail::made(number, client(made));
   }
 
-  /** A client whose calls have another total timeout, for a call with a deadline of its own. */
+  /** A client whose calls have another total timeout, for a call with its own deadline. */
   template <class Rep, class Period>
   result<client> derive_timeout(std::chrono::duration<Rep, Period> timeout) const {
     tckms_client *made = nullptr;
@@ -1036,7 +1041,8 @@ class client {
     return detail::made(number, client(made));
   }
 
-  /** Cancels the calls of this client, running and later ones, with TCKMS_ERR_CANCELED; any thread may do it. */
+  /** Cancels the running and later calls of this client with TCKMS_ERR_CANCELED. Any thread may
+   * call it. */
   result<void> cancel() const { return detail::done(tckms_client_cancel(get())); }
 
   /** Encrypts 1 to 4096 bytes. The CiphertextBlob is text. */
@@ -1065,7 +1071,7 @@ class client {
     return detail::made(number, std::move(out), key, source, destination);
   }
 
-  /** Makes a data key of 1 to 1024 bytes. */
+  /** Generates a data key of 1 to 1024 bytes. */
   result<data_key> generate_data_key(std::string_view key_id, std::size_t size, optional_text context) const {
     const detail::c_string key(key_id), ctx(context);
     data_key out;
@@ -1095,7 +1101,7 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** The same in PEM. */
+  /** The public key in PEM. */
   result<buffer> public_key_pem(std::string_view key_id) const {
     const detail::c_string key(key_id);
     buffer out;
@@ -1121,7 +1127,8 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Succeeds when the signature is valid; else the error is TCKMS_ERR_SIGNATURE_INVALID, or says why it is not known. */
+  /** Succeeds if the signature is valid; the error is TCKMS_ERR_SIGNATURE_INVALID if it is not, or
+   * another one if that is not known. */
   result<void> verify(std::string_view key_id, sign_algorithm algorithm, byte_view message, byte_view signature) const {
     const detail::c_string key(key_id);
     return detail::done(tckms_verify(get(), key.get(), static_cast<int>(algorithm), message.data(), message.size(),
@@ -1129,7 +1136,7 @@ class client {
                         key);
   }
 
-  /** The same for a digest. */
+  /** As verify(), for a digest. */
   result<void> verify_digest(std::string_view key_id, sign_algorithm algorithm, byte_view digest,
                              byte_view signature) const {
     const detail::c_string key(key_id);
@@ -1149,7 +1156,7 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Begins the signature of a message that comes in pieces. The user id is for SM2. */
+  /** Creates a signer for a message that is passed in several chunks. The user id is for SM2. */
   result<signer> new_signer(std::string_view key_id, sign_algorithm algorithm,
                             std::optional<byte_view> sm2_user_id = std::nullopt) const;
 
@@ -1162,7 +1169,7 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Decrypts what was encrypted under an RSA key. */
+  /** Decrypts a ciphertext of an RSA key. */
   result<buffer> rsa_decrypt(std::string_view key_id, rsa_padding padding, byte_view ciphertext) const {
     const detail::c_string key(key_id);
     buffer out;
@@ -1171,7 +1178,7 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Decrypts what was encrypted under an SM2 key. */
+  /** Decrypts a ciphertext of an SM2 key. */
   result<buffer> sm2_decrypt(std::string_view key_id, byte_view ciphertext) const {
     const detail::c_string key(key_id);
     buffer out;
@@ -1179,7 +1186,7 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Makes a CMK. */
+  /** Creates a CMK. */
   result<created_key> create_key(const create_key_options &options) const {
     const detail::c_string alias(options.alias), usage(options.usage), description(options.description);
     std::vector<tckms_tag> tags;
@@ -1212,7 +1219,7 @@ class client {
     return created_key{std::string(key_id.text()), std::string(tag_failure.text())};
   }
 
-  /** What the service knows about a CMK. */
+  /** The metadata of a CMK. */
   result<key_info> describe_key(std::string_view key_id) const {
     const detail::c_string key(key_id);
     tckms_key_info *found = nullptr;
@@ -1222,7 +1229,7 @@ class client {
     return copied(found);
   }
 
-  /** All CMKs of the account and region that the filter lets pass, in the order in which they were made. */
+  /** All CMKs of the account and region that match the filter, in the order of creation. */
   result<std::vector<key_info>> list_keys(const key_filter &filter = {}) const {
     const detail::c_string usage(filter.usage), state(filter.state), search(filter.search);
     tckms_key_filter given = TCKMS_KEY_FILTER_INIT;
@@ -1240,11 +1247,11 @@ class client {
 
   result<void> enable_key(std::string_view key_id) const { return about_key(tckms_enable_key, key_id); }
   result<void> disable_key(std::string_view key_id) const { return about_key(tckms_disable_key, key_id); }
-  /** Keeps a CMK that was scheduled for deletion; it is disabled afterwards. */
+  /** Cancels the deletion of a CMK, which is disabled afterwards. */
   result<void> cancel_key_deletion(std::string_view key_id) const {
     return about_key(tckms_cancel_key_deletion, key_id);
   }
-  /** Has the service rotate a symmetric CMK now. */
+  /** Starts a rotation of a symmetric CMK. */
   result<void> rotate_key(std::string_view key_id) const { return about_key(tckms_rotate_key, key_id); }
 
   /** Schedules a disabled CMK for deletion in 7 to 30 days, and returns when that is. */
@@ -1255,13 +1262,14 @@ class client {
     return detail::made(number, time_point(std::chrono::seconds(seconds)), key);
   }
 
-  /** Has the service rotate a symmetric CMK every 7 to 365 days; 0 stops it. */
+  /** Turns the automatic rotation of a symmetric CMK on, every 7 to 365 days, or off with 0. */
   result<void> set_key_rotation(std::string_view key_id, int days) const {
     const detail::c_string key(key_id);
     return detail::done(tckms_set_key_rotation(get(), key.get(), days), key);
   }
 
-  /** Gives a CMK that was made with `external` its material. Without `valid_to` the service keeps it. */
+  /** Imports the material of a CMK that was created with `external`. Without `valid_to` it never
+   * expires. */
   result<void> import_key_material(std::string_view key_id, byte_view material,
                                    std::optional<time_point> valid_to = std::nullopt) const {
     const detail::c_string key(key_id);
@@ -1270,7 +1278,7 @@ class client {
                         key);
   }
 
-  /** Counters of this client and of all that share its connections. */
+  /** Counters of this client and of all clients that share its connections. */
   result<counters> stats() const {
     counters out{};
     const auto number = tckms_client_stats(get(), &out, sizeof out);
@@ -1282,7 +1290,7 @@ class client {
  private:
   friend class keyring;
 
-  /** What tckms_list_keys() gives, as far as there is memory for it. */
+  /** The results of tckms_list_keys(), until memory runs out. */
   struct listing {
     std::vector<key_info> found;
     bool complete = true;
@@ -1325,13 +1333,14 @@ class client {
   detail::owned<tckms_client, tckms_client_free> handle_;
 };
 
-/** A wrapped data key of a message. Nothing of it is authenticated. What it lends lives as long as what it is of. */
+/** A wrapped data key of a message. It is not authenticated. Views of it are valid as long as the
+ * message's claims. */
 class wrapped_key {
  public:
   explicit wrapped_key(const tckms_wrapped_key *wrapped) noexcept : wrapped_(wrapped) {}
 
   std::string_view provider_id() const noexcept { return tckms_wrapped_key_provider_id(wrapped_); }
-  /** Says which key of the scheme wrapped it. */
+  /** Identifies the key of the scheme that wrapped it. */
   byte_view info() const noexcept {
     std::size_t size = 0;
     const auto *bytes = tckms_wrapped_key_info(wrapped_, &size);
@@ -1348,16 +1357,15 @@ class wrapped_key {
   const tckms_wrapped_key *wrapped_;
 };
 
-/** Says why a callback fails, in a few words without a secret, for the error of the call. */
+/** Sets the reason why a callback fails, in a few words without a secret, for the error of the
+ * call. */
 inline result<void> set_callback_error_text(std::string_view text) {
   const detail::c_string copy(text);
   return detail::done(tckms_callback_set_error_text(copy.get()), copy);
 }
 
-/**
- * An encryption context as JSON, of a container of pairs of text such as a std::map: the same pairs always give the same
- * text.
- */
+/** An encryption context as JSON, from a container of pairs of text such as a std::map. The same
+ * pairs always produce the same text. */
 template <class Pairs>
 result<std::string> context_json(const Pairs &pairs) {
   std::vector<std::unique_ptr<const detail::c_string>> texts;
@@ -1376,7 +1384,7 @@ result<std::string> context_json(const Pairs &pairs) {
   return std::string(out.text());
 }
 
-/** The signature of a message that comes in pieces. */
+/** Signs a message that is passed in several chunks. */
 class signer {
  public:
   /** Adds the next bytes of the message. */
@@ -1410,7 +1418,7 @@ inline result<signer> client::new_signer(std::string_view key_id, sign_algorithm
   return detail::made(number, signer(made), key);
 }
 
-/** An asymmetric CMK, and the client that uses it, which has to outlive it. Copies are cheap. */
+/** An asymmetric CMK and its client, which must outlive it. Copies are cheap. */
 class asymmetric_key {
  public:
   asymmetric_key(const client &owner, std::string key_id) : client_(&owner), id_(std::move(key_id)) {}
@@ -1420,7 +1428,7 @@ class asymmetric_key {
   /** The public key, as a SubjectPublicKeyInfo in DER. */
   result<buffer> public_key() const { return client_->public_key(id_); }
 
-  /** The same in PEM. */
+  /** The public key in PEM. */
   result<buffer> public_key_pem() const { return client_->public_key_pem(id_); }
 
   /** Signs a message of any size. */
@@ -1439,13 +1447,13 @@ class asymmetric_key {
     return client_->verify(id_, algorithm, message, signature);
   }
 
-  /** The same for a digest. */
+  /** As verify(), for a digest. */
   result<void> verify_digest(byte_view digest, byte_view signature,
                              sign_algorithm algorithm = sign_algorithm::key_default) const {
     return client_->verify_digest(id_, algorithm, digest, signature);
   }
 
-  /** Begins the signature of a message that comes in pieces. The user id is for SM2. */
+  /** Creates a signer for a message that is passed in several chunks. The user id is for SM2. */
   result<signer> new_signer(sign_algorithm algorithm = sign_algorithm::key_default,
                             std::optional<byte_view> sm2_user_id = std::nullopt) const {
     return client_->new_signer(id_, algorithm, sm2_user_id);
@@ -1456,12 +1464,12 @@ class asymmetric_key {
     return client_->rsa_encrypt(id_, padding, plaintext);
   }
 
-  /** Decrypts what was encrypted under an RSA key. */
+  /** Decrypts a ciphertext of an RSA key. */
   result<buffer> rsa_decrypt(byte_view ciphertext, rsa_padding padding = rsa_padding::oaep_sha256) const {
     return client_->rsa_decrypt(id_, padding, ciphertext);
   }
 
-  /** Decrypts what was encrypted under an SM2 key. */
+  /** Decrypts a ciphertext of an SM2 key. */
   result<buffer> sm2_decrypt(byte_view ciphertext) const { return client_->sm2_decrypt(id_, ciphertext); }
 
  private:
@@ -1469,26 +1477,26 @@ class asymmetric_key {
   std::string id_;
 };
 
-/** Turns a signature of ECDSA or SM2 from DER into r followed by s, `raw_size` bytes together. */
+/** Converts a signature of ECDSA or SM2 from DER to r followed by s, `raw_size` bytes together. */
 inline result<buffer> signature_to_raw(byte_view signature, std::size_t raw_size) {
   buffer out;
   const auto number = tckms_signature_to_raw(signature.data(), signature.size(), raw_size, out.out());
   return detail::made(number, std::move(out));
 }
 
-/** Turns r followed by s into a signature in DER. */
+/** Converts r followed by s to a signature in DER. */
 inline result<buffer> signature_from_raw(byte_view raw) {
   buffer out;
   const auto number = tckms_signature_from_raw(raw.data(), raw.size(), out.out());
   return detail::made(number, std::move(out));
 }
 
-/** Where a custom key puts a wrapped data key. */
+/** The output of a custom key that wraps a data key. */
 class wrapped_key_out {
  public:
   explicit wrapped_key_out(tckms_wrapped_key *out) noexcept : out_(out) {}
 
-  /** `info` says which key of the scheme wrapped it, in a form of its own. */
+  /** `info` identifies the key of the scheme that wrapped it, in the scheme's own form. */
   result<void> set(byte_view info, byte_view wrapped) {
     return detail::done(tckms_wrapped_key_set(out_, info.data(), info.size(), wrapped.data(), wrapped.size()));
   }
@@ -1497,31 +1505,28 @@ class wrapped_key_out {
   tckms_wrapped_key *out_;
 };
 
-/**
- * A wrapping key of the program's own, as tckms_custom_key. A function that is empty is the NULL of tckms.h.
- *
- * They return 0 or a status of this library, and must be safe to call from several threads at once. The context is
- * JSON.
- */
+/** A wrapping key that the program implements, as tckms_custom_key. An empty function is the NULL
+ * of tckms.h. The functions return 0 or a status of this library, and must be safe to call from several threads at
+ * once. The context is JSON. */
 struct custom_key {
-  /** Empty for a key that does not seal and is asked about every wrapped data key. */
+  /** Empty for a key that does not seal and is tried for every wrapped data key. */
   std::string provider_id;
   /** Fills `data_key`, all of it, and wraps it. */
   std::function<int(std::string_view context, mutable_byte_view data_key, wrapped_key_out &out)> generate;
-  /** Wraps a data key that another key of the keyring made. */
+  /** Wraps a data key that another key of the keyring generated. */
   std::function<int(std::string_view context, byte_view data_key, wrapped_key_out &out)> wrap;
   /** Fills `data_key`, all of it, from `wrapped`. */
   std::function<int(std::string_view context, const wrapped_key &wrapped, mutable_byte_view data_key)> unwrap;
 };
 
-/** How keyring::seal_fd() and keyring::open_fd() work, as tckms_fd_options. */
+/** Options of keyring::seal_fd() and keyring::open_fd(), as tckms_fd_options. */
 struct fd_options {
-  /** How many threads work; 0 for as many as the process may run at once. */
+  /** The number of threads; 0 for as many as the process can run in parallel. */
   std::uint32_t threads = 0;
   /** To open: whether signed messages are opened. */
   bool signed_allowed = false;
-  /** Receives the bytes of input done and their total, UINT64_MAX where that is not known; false stops. In the last
-   * call before success they are equal, and stopping is too late. */
+  /** Receives the bytes of input done and their total, UINT64_MAX while that is not known; false
+   * cancels. In the last call before success they are equal, and the result is ignored. */
   std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
 };
 
@@ -1559,7 +1564,7 @@ class keyring {
     return detail::done(number, provider);
   }
 
-  /** Lets data keys serve more than one message, within the default limits. */
+  /** Turns on the cache with the default limits: a data key then serves more than one message. */
   result<void> set_cache() { return set_cache(cache_limits{}); }
   result<void> set_cache(const cache_limits &limits) {
     return detail::done(tckms_keyring_set_cache(get(), &limits, sizeof limits));
@@ -1611,14 +1616,14 @@ class keyring {
     return detail::made(number, std::move(out), ctx);
   }
 
-  /** Seals everything that a descriptor gives. */
+  /** Seals everything that is read from a descriptor. */
   result<void> seal_fd(int in_fd, int out_fd, optional_text context, const fd_options &options = {}) const {
     const detail::c_string ctx(context);
     const tckms_fd_options converted = convert(options);
     return detail::done(tckms_seal_fd(get(), in_fd, out_fd, ctx.get(), &converted, sizeof converted), ctx);
   }
 
-  /** Opens the message that a descriptor gives. Discard what was written before a failure. */
+  /** Opens the message that is read from a descriptor. Discard the output after a failure. */
   result<void> open_fd(int in_fd, int out_fd, optional_text expected_context, const fd_options &options = {}) const {
     const detail::c_string ctx(expected_context);
     const tckms_fd_options converted = convert(options);
@@ -1669,7 +1674,7 @@ class keyring {
   detail::owned<tckms_keyring, tckms_keyring_free> handle_;
 };
 
-/** What a message says about itself. Nothing of it is authenticated: anybody can have written it. */
+/** The header of a message. It is not authenticated: anyone can have written it. */
 class message_info {
  public:
   /** Reads the header of a message, or of its beginning, without opening it. */
@@ -1694,9 +1699,10 @@ class message_info {
     return byte_view(bytes, size);
   }
 
-  /** How many pairs the context has. */
+  /** The number of pairs of the context. */
   std::size_t context_count() const noexcept { return tckms_message_info_context_count(get()); }
-  /** A pair's parts; std::nullopt when there is no such pair, or when a part has a NUL character, which json() shows. */
+  /** The key and value of a pair; std::nullopt if there is no such pair, or if it contains a NUL
+   * character, which json() shows. */
   optional_text context_key(std::size_t index) const noexcept {
     return optional(tckms_message_info_context_key(get(), index));
   }
@@ -1705,14 +1711,15 @@ class message_info {
   }
 
   std::size_t wrapped_key_count() const noexcept { return tckms_message_info_wrapped_key_count(get()); }
-  /** A wrapped data key, in the order of the message; ends the program when there is none at `index`. */
+  /** A wrapped data key, in the order of the message; ends the program if `index` is out of range.
+   * */
   wrapped_key wrapped_key_at(std::size_t index) const noexcept {
     const auto *wrapped = tckms_message_info_wrapped_key(get(), index);
     detail::require(wrapped != nullptr);
     return wrapped_key(wrapped);
   }
 
-  /** All of it as JSON. */
+  /** All claims as JSON. */
   result<buffer> json() const {
     buffer out;
     const auto number = tckms_message_info_json(get(), out.out());
@@ -1733,13 +1740,13 @@ class message_info {
 
 namespace detail {
 
-/** What a source of stream::pump() gives: a number of bytes, or a result with one. */
+/** The return value of a source of stream::pump(): a number of bytes, or a result with one. */
 template <class Source>
 result<std::size_t> read_from(Source &source, mutable_byte_view in) {
   return source(in);
 }
 
-/** What a sink of stream::pump() says: nothing, whether to go on, or a result. */
+/** The return value of a sink of stream::pump(): nothing, whether to continue, or a result. */
 template <class Sink>
 result<void> write_to(Sink &sink, byte_view out) {
   using said = std::invoke_result_t<Sink &, byte_view>;
@@ -1756,22 +1763,23 @@ result<void> write_to(Sink &sink, byte_view out) {
 
 }  // namespace detail
 
-/** Seals or opens data that comes and goes in pieces: plaintext goes in and a message comes out, or the reverse. */
+/** A stream that seals or opens one message: it takes plaintext and returns a message, or the
+ * reverse. */
 class stream {
  public:
-  /** How much of the input was taken, and how much of the output was filled. */
+  /** The number of input bytes taken, and of output bytes filled. */
   struct progress {
     std::size_t consumed = 0;
     std::size_t produced = 0;
   };
 
-  /** How much of the output was filled, and whether that was all. */
+  /** The number of output bytes filled, and whether the output is complete. */
   struct ending {
     std::size_t produced = 0;
     bool done = false;
   };
 
-  /** Begins to seal. The keyring is copied. */
+  /** Creates a stream that seals. The keyring is copied. */
   static result<stream> seal(const keyring &with, optional_text context) {
     const detail::c_string ctx(context);
     tckms_stream *made = nullptr;
@@ -1779,7 +1787,7 @@ class stream {
     return detail::made(number, stream(made), ctx);
   }
 
-  /** Begins to open. The keyring is copied. */
+  /** Creates a stream that opens. The keyring is copied. */
   static result<stream> open(const keyring &with, optional_text expected_context) {
     const detail::c_string ctx(expected_context);
     tckms_stream *made = nullptr;
@@ -1797,7 +1805,7 @@ class stream {
     return detail::done(tckms_stream_set_signed_allowed(get(), allowed));
   }
 
-  /** Puts bytes in and takes bytes out; either may be none. */
+  /** Passes bytes to the stream and gets bytes from it; either count may be 0. */
   result<progress> update(byte_view in, mutable_byte_view out) {
     progress done;
     const auto number =
@@ -1805,7 +1813,8 @@ class stream {
     return detail::made(number, std::move(done));
   }
 
-  /** Ends the stream. Call it until `done`: before, a message has no end, and a plaintext may be incomplete. */
+  /** Ends the stream. Call it until `done`: until then, a message has no end, and a plaintext may
+   * be incomplete. */
   result<ending> finish(mutable_byte_view out) {
     ending ended;
     int done = 0;
@@ -1814,13 +1823,12 @@ class stream {
     return detail::made(number, std::move(ended));
   }
 
-  /**
-   * Moves everything from `source` to `sink`, to the end. Returns how many bytes the sink got.
+  /** Moves everything from `source` to `sink`. Returns the number of bytes that the sink received.
    *
-   * `source(mutable_byte_view)` fills some of the memory and returns how many bytes, 0 at the end, or a
-   * result<std::size_t>. `sink(byte_view)` returns nothing, or whether to go on, or a result<void>. What either throws
-   * reaches the caller, and an error of either is the one of pump(). Unless it succeeds, a message has no end and no
-   * reader takes it for a whole one, and a plaintext that was opened may be incomplete: discard it.
+   * `source(mutable_byte_view)` fills part of the memory and returns the number of bytes, 0 at the end, or a
+   * result<std::size_t>. `sink(byte_view)` returns nothing, or whether to continue, or a result<void>. Exceptions of
+   * either reach the caller, and an error of either becomes that of pump(). Unless pump() succeeds, a message has no
+   * end, so no reader takes it for a complete one, and an opened plaintext may be incomplete: discard it.
    */
   template <class Source, class Sink>
   result<std::uint64_t> pump(Source &&source, Sink &&sink) {
@@ -1838,7 +1846,7 @@ class stream {
       detail::require(*size <= chunk);
       byte_view rest = in.view().subspan(0, *size);
       bool full = false;
-      // What could come out is not kept back: the source may wait for whoever reads it.
+      // Output is not held back: the source may wait for the reader of the output.
       while (!rest.empty() || full) {
         const result<progress> moved = update(rest, out.view());
         if (!moved) return moved.error();
@@ -1855,14 +1863,15 @@ class stream {
     }
   }
 
-  /** How much memory lets update() take `in_size` bytes at once and finish() return everything. */
+  /** The output size with which update() can take `in_size` bytes in one call and finish() can
+   * return everything. */
   result<std::size_t> output_size(std::size_t in_size) {
     std::size_t size = 0;
     const auto number = tckms_stream_output_size(get(), in_size, &size);
     return detail::made(number, std::move(size));
   }
 
-  /** How long the whole message will be, once set_plaintext_size() was called. */
+  /** The length of the complete message, after set_plaintext_size(). */
   result<std::uint64_t> message_size() {
     std::uint64_t size = 0;
     const auto number = tckms_stream_message_size(get(), &size);

@@ -143,6 +143,7 @@ pub unsafe extern "C" fn tckms_client_cancel(client: *const tckms_client) -> Sta
 /// share them is freed.
 ///
 /// @param client  NULL, which is harmless, or a client of this library.
+///
 /// It may be called in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_client_free(client: *mut tckms_client) {

@@ -450,6 +450,7 @@ pub unsafe extern "C" fn tckms_set_key_rotation(
 /// @param key_id  The CMK.
 /// @return        TCKMS_OK, TCKMS_ERR_ROTATION_TOO_SOON within 24 hours of the last one,
 ///                TCKMS_ERR_ROTATION_RUNNING or any status; see the chapter on errors.
+///
 /// The request is not sent again if it may have been executed, unless
 /// tckms_config_set_retry_unsafe_actions() allows it. Blocks until the total timeout at most.
 #[must_use]

@@ -81,6 +81,7 @@ impl From<Stats> for tckms_stats {
 ///                0.
 /// @param size    sizeof(tckms_stats).
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+///
 /// The counters are read one after the other while calls run.
 #[must_use]
 #[unsafe(no_mangle)]
