@@ -272,7 +272,8 @@ static void the_session_token_comes_before_the_token(void) {
  * Rust runtime for the size of stacks and of a queue when the first thread is started. None of them says whom to trust,
  * where to send, or what to write where.
  */
-static const char *const KNOWN[] = {"OPENSSL_ia32cap", "RUST_MIN_STACK", "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
+static const char *const KNOWN[] = {"OPENSSL_ia32cap", "OPENSSL_armcap", "RUST_MIN_STACK",
+                                    "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
 
 static void only_known_variables_were_looked_at(void) {
   char *name = strtok(asked_for, " ");
