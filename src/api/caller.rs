@@ -173,7 +173,7 @@ impl ApiCaller {
         self.counters.read(self.transport.connections())
     }
 
-    fn log(&self, level: LogLevel, context: LogContext<'_>, message: std::fmt::Arguments<'_>) {
+    pub fn log(&self, level: LogLevel, context: LogContext<'_>, message: std::fmt::Arguments<'_>) {
         if let Some(log) = &self.log {
             log.write_about(level, context, message);
         }

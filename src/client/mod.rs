@@ -20,6 +20,7 @@ use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
 use crate::last_request;
+use crate::log::{LogContext, LogLevel};
 use crate::sanitize::quoted;
 use crate::secret::Secret;
 use crate::stats::Stats;
@@ -316,6 +317,11 @@ impl Client {
     /// What this client, and all that share its connections, have done since it was made.
     pub fn stats(&self) -> Stats {
         self.caller.stats()
+    }
+
+    /// Writes into the log that the client was configured with.
+    pub(crate) fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
+        self.caller.log(level, LogContext::default(), message);
     }
 
     /// Counts a call and says in its error which action failed, and for which CMK.

@@ -1,11 +1,13 @@
 //! Encryption contexts as JSON.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
-use super::arguments::{array, text};
+use super::arguments::{array, out_slice, text};
 use super::buffer::tckms_buffer;
 use super::guard::guard;
-use crate::encryption_context::canonical_json;
+use crate::encryption_context::{canonical_json, parse};
+use crate::error::Error;
+use crate::sanitize::excerpt;
 use crate::status::Status;
 
 /// One pair of an encryption context.
@@ -43,5 +45,47 @@ pub unsafe extern "C" fn tckms_context_json(
         // SAFETY: as above.
         let pairs = pairs.iter().map(|pair| unsafe { Ok((text(pair.key, "a key")?, text(pair.value, "a value")?)) });
         out.fill(canonical_json(pairs)?.as_bytes())
+    })
+}
+
+/// Reads one value of a context, for callbacks that are given one as JSON.
+///
+/// @param ctx_json  A JSON object whose values are strings, as tckms_context_json() writes it.
+/// @param key       The key.
+/// @param value     Where to write the value, with a NUL after it. "" on failure.
+/// @param size      The number of bytes there, at least 1.
+/// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+///                  TCKMS_ERR_INVALID_CONTEXT, also for a value with a NUL in it,
+///                  TCKMS_ERR_CONTEXT_MISMATCH when there is no such key, or
+///                  TCKMS_ERR_INVALID_LENGTH when there is not enough room.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_context_value(
+    ctx_json: *const c_char,
+    key: *const c_char,
+    value: *mut c_char,
+    size: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Strings and buffers" and "Outputs" in the header; `value` has room for `size` bytes.
+        let (out, json, key) = unsafe {
+            let out = out_slice(value.cast::<c_void>(), size, "value")?;
+            (out, text(ctx_json, "ctx_json")?, text(key, "key")?)
+        };
+        let too_small = |needed: usize| {
+            Error::new(Status::InvalidLength, format!("the value needs {needed} bytes with its NUL, there are {size}"))
+        };
+        *out.first_mut().ok_or_else(|| too_small(1))? = 0;
+        let pairs = parse("context", json)?;
+        let found = pairs
+            .get(key)
+            .ok_or_else(|| Error::new(Status::ContextMismatch, format!("the context has no key {}", excerpt(key))))?;
+        if found.contains('\0') {
+            return Err(Error::new(Status::InvalidContext, "the value has a NUL in it"));
+        }
+        let room = out.get_mut(..=found.len()).ok_or_else(|| too_small(found.len() + 1))?;
+        room[..found.len()].copy_from_slice(found.as_bytes());
+        room[found.len()] = 0;
+        Ok(())
     })
 }

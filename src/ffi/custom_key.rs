@@ -4,13 +4,13 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use super::arguments::{bytes, handle_mut, optional_text};
+use super::arguments::{bytes, c_text, handle_mut, optional_text};
 use super::callback_error;
 use super::extensible::Extensible;
 use super::guard::{guard, guard_infallible};
 use super::userdata::{Userdata, tckms_destructor};
 use crate::error::{Error, Result};
-use crate::seal::{CallbackKey, KeyCallbacks, WrappedKey, WrappingKey, check_provider_id};
+use crate::seal::{CallbackKey, KeyCallbacks, WrappedKey, WrappingKey, branch_claims, check_provider_id};
 use crate::status::Status;
 
 /// A wrapped data key: the result of a wrap callback, set with tckms_wrapped_key_set(), or the input
@@ -21,23 +21,41 @@ pub struct tckms_wrapped_key {
     provider_id: CString,
     provider_info: Vec<u8>,
     blob: Vec<u8>,
+    /// Of a branch key; otherwise empty.
+    branch_id: CString,
+    branch_version: CString,
 }
 
 impl tckms_wrapped_key {
     fn empty() -> Self {
-        Self { provider_id: CString::default(), provider_info: Vec::new(), blob: Vec::new() }
+        Self::new(CString::default(), &[], &[])
+    }
+
+    fn new(provider_id: CString, provider_info: &[u8], blob: &[u8]) -> Self {
+        Self {
+            provider_id,
+            provider_info: provider_info.to_vec(),
+            blob: blob.to_vec(),
+            branch_id: CString::default(),
+            branch_version: CString::default(),
+        }
     }
 
     /// `None` for a provider id with a NUL in it, which no C program can have set.
     fn of(wrapped: &WrappedKey) -> Option<Self> {
         let provider_id = CString::new(wrapped.provider_id.as_str()).ok()?;
-        Some(Self { provider_id, provider_info: wrapped.provider_info.clone(), blob: wrapped.blob.clone() })
+        Some(Self::new(provider_id, &wrapped.provider_info, &wrapped.blob))
     }
 
     /// As a message claims it. A provider id with a NUL in it is "".
     pub(super) fn claimed(wrapped: &WrappedKey) -> Self {
         let provider_id = CString::new(wrapped.provider_id.as_str()).unwrap_or_default();
-        Self { provider_id, provider_info: wrapped.provider_info.clone(), blob: wrapped.blob.clone() }
+        let mut claimed = Self::new(provider_id, &wrapped.provider_info, &wrapped.blob);
+        if let Some(branch) = branch_claims(wrapped) {
+            claimed.branch_id = c_text(branch.branch_id);
+            claimed.branch_version = c_text(&branch.version.to_string());
+        }
+        claimed
     }
 }
 
@@ -167,6 +185,28 @@ pub unsafe extern "C" fn tckms_wrapped_key_blob(
 ) -> *const u8 {
     // SAFETY: "Handles" and "Outputs" in the header.
     guard_infallible(c"".as_ptr().cast(), || unsafe { borrowed(wrapped, len_or_null, |key| &key.blob) })
+}
+
+/// Tells the branch of a data key that a branch key wrapped.
+///
+/// @param wrapped  A part of a tckms_message_info.
+/// @return         The branch id; "" for another kind of wrapped key. Borrowed from `wrapped`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_wrapped_key_branch_id(wrapped: *const tckms_wrapped_key) -> *const c_char {
+    // SAFETY: "Handles" in the header.
+    guard_infallible(c"".as_ptr(), || unsafe { wrapped.as_ref() }.map_or(c"".as_ptr(), |key| key.branch_id.as_ptr()))
+}
+
+/// Tells the version of the branch key that wrapped a data key.
+///
+/// @param wrapped  A part of a tckms_message_info.
+/// @return         The version, a UUID; "" for another kind of wrapped key. Borrowed from `wrapped`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_wrapped_key_branch_version(wrapped: *const tckms_wrapped_key) -> *const c_char {
+    // SAFETY: "Handles" in the header.
+    guard_infallible(c"".as_ptr(), || {
+        unsafe { wrapped.as_ref() }.map_or(c"".as_ptr(), |key| key.branch_version.as_ptr())
+    })
 }
 
 /// A part of a wrapped key, and its length.

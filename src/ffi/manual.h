@@ -73,9 +73,9 @@
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
- *   thread with all signals blocked; it ends when the client is freed. A calling thread needs at
- *   most 64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not
- *   call any.
+ *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
+ *   asked on a thread of its own, which ends when that is done. A calling thread needs at most
+ *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call any.
  *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
@@ -165,6 +165,9 @@
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CREATE_KEY_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0, 0, 0}
 #define TCKMS_KEY_FILTER_INIT {NULL, NULL, NULL}
+#define TCKMS_BRANCH_OPTIONS_INIT \
+  {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0, 0}
+#define TCKMS_BRANCH_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}

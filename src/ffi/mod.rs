@@ -10,6 +10,8 @@
 mod arguments;
 mod asymmetric;
 mod audit;
+mod branch;
+mod branch_store;
 mod buffer;
 mod callback_error;
 mod client;
@@ -37,6 +39,8 @@ mod userdata;
 mod version;
 
 pub use asymmetric::*;
+pub use branch::*;
+pub use branch_store::{tckms_branch_load, tckms_branch_put, tckms_branch_records, tckms_branch_records_add};
 pub use buffer::*;
 pub use callback_error::*;
 pub use client::*;

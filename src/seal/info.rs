@@ -9,6 +9,7 @@ use serde_json::ser::Formatter;
 use crate::encoding::hex;
 use crate::error::{Error, Result};
 use crate::sanitize::sanitized_json;
+use crate::seal::format::branch_wrap::{BranchForm, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID};
 use crate::seal::format::context::Context;
 use crate::seal::format::header::{Content, HeaderReader, ReadPolicy};
 use crate::seal::format::limits::Limits;
@@ -123,6 +124,33 @@ struct WrappedKeyClaims<'a> {
     provider_info: Option<&'a str>,
     provider_info_hex: Option<String>,
     wrapped_len: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<BranchClaims>,
+}
+
+/// What a wrapped key says of the branch key that wraps it.
+#[derive(Serialize)]
+struct BranchClaims {
+    id: String,
+    version: String,
+    /// Whether the message carries the branch key along.
+    embedded: bool,
+}
+
+impl BranchClaims {
+    fn of(key: &WrappedKey) -> Option<Self> {
+        let parsed = branch_claims(key)?;
+        Some(Self {
+            id: parsed.branch_id.to_owned(),
+            version: parsed.version.to_string(),
+            embedded: parsed.form == BranchForm::Embedded,
+        })
+    }
+}
+
+/// A wrapped key that is wrapped under a branch key.
+pub(crate) fn branch_claims(key: &WrappedKey) -> Option<BranchWrapped<'_>> {
+    BranchWrapped::parse(&key.blob).ok().filter(|_| key.provider_id == TENCENT_KMS_HIERARCHY_PROVIDER_ID)
 }
 
 impl<'a> WrappedKeyClaims<'a> {
@@ -133,6 +161,7 @@ impl<'a> WrappedKeyClaims<'a> {
             provider_info: text,
             provider_info_hex: text.is_none().then(|| hex(&key.provider_info)),
             wrapped_len: key.blob.len(),
+            branch: BranchClaims::of(key),
         }
     }
 }

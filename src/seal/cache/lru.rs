@@ -66,6 +66,14 @@ struct Entry<V> {
     last_use: u64,
 }
 
+/// What the cache has without a fetch.
+pub(crate) enum Peek<V> {
+    Value(Arc<V>),
+    /// A value that should be renewed: [`LruCache::get`] does that.
+    Ageing,
+    Nothing,
+}
+
 /// Set when a fetch has ended: with the error, if it concerns everyone who waits.
 type Flight = Arc<OnceLock<Option<Error>>>;
 
@@ -132,6 +140,21 @@ impl<V> LruCache<V> {
                     return self.flights.run(state, || fetch(false), settle);
                 }
             }
+        }
+    }
+
+    /// Looks for a value without fetching one.
+    pub fn peek(&self, id: &Id) -> Peek<V> {
+        let mut state = self.flights.lock();
+        match state.lookup(&Wanted { ids: &[*id], flight: *id, bytes: 0 }, &self.limits) {
+            Lookup::Value(value) => Peek::Value(value),
+            Lookup::RefreshDue(..) => {
+                if let Some(entry) = state.entries.get_mut(id) {
+                    entry.refreshing = false;
+                }
+                Peek::Ageing
+            }
+            Lookup::InFlight(_) | Lookup::Nothing => Peek::Nothing,
         }
     }
 

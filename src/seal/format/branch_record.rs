@@ -89,11 +89,6 @@ impl BranchRecord {
     pub fn blob(&self) -> &str {
         &self.blob
     }
-
-    /// What the CMK binds the branch key to.
-    pub(crate) fn context_json(&self) -> String {
-        kms_context(&self.branch_id, &self.version)
-    }
 }
 
 /// The encryption context of a branch key, which is canonical as it is: the names and values need no escapes.
@@ -139,7 +134,7 @@ impl BranchRecords {
     /// Adds a record at the end. The same one may be there already, but no other of its version.
     pub fn add(&mut self, record: BranchRecord) -> Result<()> {
         let same_version = |other: &&BranchRecord| {
-            (&other.cmk, &other.branch_id, &other.version) == (&record.cmk, &record.branch_id, &record.version)
+            (&other.version, &other.branch_id, &other.cmk) == (&record.version, &record.branch_id, &record.cmk)
         };
         match self.0.iter().find(same_version) {
             Some(other) if *other == record => Ok(()),
@@ -241,7 +236,7 @@ mod tests {
         assert_eq!(record.branch_id().as_str(), "orders");
         assert_eq!(record.blob(), "a-k-b==");
         assert_eq!(
-            record.context_json(),
+            kms_context(&record.branch_id, &record.version),
             r#"{"tckms-branch":"orders","tckms-version":"83eec007-5659-4554-bf11-699b90f41ac6"}"#
         );
     }

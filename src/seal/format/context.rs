@@ -169,6 +169,12 @@ impl Context {
         Ok(missing)
     }
 
+    /// The pairs that callers write.
+    pub(crate) fn without_reserved(&self) -> Self {
+        let own = |(key, _): &(&String, &String)| !key.starts_with(RESERVED_PREFIX);
+        Self(self.0.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
     /// Both contexts together.
     pub(crate) fn with(&self, other: &Self) -> Self {
         let mut both = self.clone();

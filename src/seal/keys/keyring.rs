@@ -17,6 +17,10 @@ use crate::seal::format::limits::{
 };
 use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, CommitmentPolicy, Suite};
 use crate::seal::format::wrapped_key::WrappedKey;
+use crate::seal::keys::branch::counters::BranchStats;
+use crate::seal::keys::branch::options::BranchOptions;
+use crate::seal::keys::branch::supplier::{BranchSupplier, SuppliedBranch};
+use crate::seal::keys::branch::wrapping::BranchKey;
 use crate::seal::keys::kms::KmsKey;
 use crate::seal::keys::obtain::obtain;
 use crate::seal::keys::recent_unwraps::RecentUnwraps;
@@ -36,6 +40,9 @@ const RETRIES_MAX: u32 = 6;
 #[derive(Clone)]
 pub struct Keyring {
     keys: Vec<Arc<dyn WrappingKey>>,
+    /// Those of them that are branch keys.
+    branch_keys: Vec<Arc<BranchKey>>,
+    branch_supplier: Option<Arc<dyn BranchSupplier>>,
     /// A digest of all keys in order, for the ids of the cache.
     identity: Id,
     policy: CommitmentPolicy,
@@ -59,6 +66,8 @@ impl Keyring {
     pub fn new() -> Self {
         Self {
             keys: Vec::new(),
+            branch_keys: Vec::new(),
+            branch_supplier: None,
             identity: [0; 32],
             policy: CommitmentPolicy::default(),
             suite: COMMITTING,
@@ -87,6 +96,29 @@ impl Keyring {
     pub fn add_rsa_private_pem(&mut self, namespace: &str, name: &str, pem: &[u8]) -> Result<()> {
         self.add(Arc::new(RsaKey::private(namespace, name, pem)?));
         Ok(())
+    }
+
+    /// Adds a CMK that wraps data keys by way of branch keys, so that the number of requests follows branches and time, not
+    /// contexts and messages.
+    pub fn add_branch(&mut self, client: &Client, key_id: &str, options: BranchOptions) -> Result<()> {
+        let key = Arc::new(BranchKey::new(client, key_id, options)?);
+        self.branch_keys.push(Arc::clone(&key));
+        self.add(key);
+        Ok(())
+    }
+
+    /// Lets the branch of each message depend on its context, or, with `None`, no longer. What the supplier does not name
+    /// is not opened.
+    pub fn set_branch_supplier(&mut self, supplier: Option<Arc<dyn BranchSupplier>>) {
+        self.identity = IdMaker::new("supplier").part(&self.identity).finish();
+        self.branch_supplier = supplier;
+    }
+
+    /// What the branch keys of this keyring have done.
+    pub fn branch_stats(&self) -> BranchStats {
+        let mut stats = BranchStats::default();
+        self.branch_keys.iter().for_each(|key| stats += key.stats());
+        stats
     }
 
     /// Adds any other key.
@@ -176,9 +208,11 @@ impl Keyring {
     /// What seals one message of `size` bytes. Without a size no cached key is used, as none could be charged for it.
     pub(crate) fn materials(&self, context: &Context, size: Option<u64>) -> Result<Arc<Materials>> {
         context.check_writable()?;
-        let fetch = |early| obtain(self.suite, context, &self.wrapping_keys()?, early);
+        let keys = self.wrapping_keys()?;
+        let fetch = |early| obtain(self.suite, context, &keys, &self.branch_of(context), early);
+        let caching_helps = keys.iter().any(|key| !key.is_local());
         let materials = self.within_limits(|| match (&self.cache, size) {
-            (Some(cache), Some(size)) => cache.sealing(self.sealing_id(context)?, size, fetch),
+            (Some(cache), Some(size)) if caching_helps => cache.sealing(self.sealing_id(context)?, size, fetch),
             _ => fetch(false).map(Arc::new),
         })?;
         // What a shared cache returns is not trusted to be of this keyring's making.
@@ -199,13 +233,17 @@ impl Keyring {
             proven.set(Some(authenticate(data_key)?));
             Ok(())
         };
+        let branch = if self.is_claimed(header, true) { self.branch_of(context) } else { SuppliedBranch::NotAsked };
+        // What only branch keys wrap is unwrapped here, and has a data key that no other message has.
+        let cache = self.cache.as_ref().filter(|_| self.branch_keys.is_empty() || self.is_claimed(header, false));
         let fetch = |early| {
             let view = KeyringView {
                 keys: self.keys.iter().map(AsRef::as_ref).collect(),
                 total_timeout: self.total_timeout,
                 max_private_key_operations: self.limits.private_key_operations,
                 recent_unwraps: &self.recent_unwraps,
-                open_max_age: self.cache.as_ref().map(|cache| cache.open_max_age()),
+                branch: &branch,
+                open_max_age: cache.map(|cache| cache.open_max_age()),
                 id_of: &|wrapped| self.wrapped_key_id(header, context, wrapped),
             };
             let unwrapped = unwrap(&view, header, context, early)?;
@@ -215,7 +253,7 @@ impl Keyring {
             self.recent_unwraps.forget(&unwrapped);
             Ok((unwrapped.id, unwrapped.data_key))
         };
-        self.within_limits(|| match &self.cache {
+        self.within_limits(|| match cache {
             Some(cache) if header.suite.derives() => {
                 let ids = header.wrapped_keys.iter().map(|wrapped| self.wrapped_key_id(header, context, wrapped));
                 cache.opening(&ids.collect::<Result<Vec<_>>>()?, accept, fetch)
@@ -229,6 +267,19 @@ impl Keyring {
     fn within_limits<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         Error::check_memory()?;
         call_control::with_timeout(self.total_timeout, || call_control::with_retries(RETRIES_MAX, call))
+    }
+
+    fn branch_of(&self, context: &Context) -> SuppliedBranch {
+        match &self.branch_supplier {
+            Some(supplier) if !self.branch_keys.is_empty() => SuppliedBranch::ask(&**supplier, context),
+            _ => SuppliedBranch::NotAsked,
+        }
+    }
+
+    /// Whether a message claims to be wrapped by keys of the keyring that unwrap locally, or by others.
+    fn is_claimed(&self, header: &Header, locally: bool) -> bool {
+        let mut keys = self.keys.iter().filter(|key| key.is_local() == locally);
+        keys.any(|key| header.wrapped_keys.iter().any(|wrapped| key.claims(wrapped)))
     }
 
     fn wrapping_keys(&self) -> Result<Vec<&dyn WrappingKey>> {

@@ -29,11 +29,8 @@ pub(crate) struct KmsKey {
 impl KmsKey {
     pub fn new(client: &Client, key_id: &str) -> Result<Self> {
         check_key_id(key_id)?;
-        let mut early = Config::new();
-        early.set_total_timeout(EARLY_TIMEOUT.min(client.total_timeout()))?;
-        early.set_max_attempts(1)?;
         Ok(Self {
-            early_client: client.derive(&early)?,
+            early_client: early_client(client)?,
             client: client.clone(),
             key_id: key_id.to_owned(),
             provider_info: format!("{}/{key_id}", client.region()),
@@ -100,6 +97,14 @@ impl WrappingKey for KmsKey {
         let decrypted = client.decrypt(Some(&self.key_id), &wrapped.blob, request.context_json)?;
         Ok(decrypted.plaintext)
     }
+}
+
+/// A client for renewals of what still works.
+pub(super) fn early_client(client: &Client) -> Result<Client> {
+    let mut early = Config::new();
+    early.set_total_timeout(EARLY_TIMEOUT.min(client.total_timeout()))?;
+    early.set_max_attempts(1)?;
+    client.derive(&early)
 }
 
 pub(super) fn check_key_id(key_id: &str) -> Result<()> {

@@ -5,6 +5,7 @@ use crate::seal::format::context::{Context, PUBLIC_KEY};
 use crate::seal::format::header;
 use crate::seal::format::signature::SigningKey;
 use crate::seal::format::suite::Suite;
+use crate::seal::keys::branch::supplier::SuppliedBranch;
 use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::seal::materials::Materials;
 
@@ -14,6 +15,7 @@ pub(crate) fn obtain(
     suite: &'static Suite,
     context: &Context,
     keys: &[&dyn WrappingKey],
+    branch: &SuppliedBranch,
     early: bool,
 ) -> Result<Materials> {
     let signing_key = suite.is_signed().then(SigningKey::generate).transpose()?;
@@ -22,7 +24,8 @@ pub(crate) fn obtain(
         context.insert(PUBLIC_KEY, key.public());
     }
     let json = context.limited_json()?;
-    let request = KeyRequest { context: &context, context_json: json.as_deref(), data_key_len: suite.key_len, early };
+    let request =
+        KeyRequest { context: &context, context_json: json.as_deref(), data_key_len: suite.key_len, early, branch };
     let (first, others) = keys.split_first().ok_or_else(no_key)?;
     let (data_key, wrapped) = first.generate(&request)?;
     suite.check_data_key(data_key.expose())?;

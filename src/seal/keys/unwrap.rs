@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::branch::supplier::SuppliedBranch;
 use super::recent_unwraps::{Recent, RecentUnwraps, Unwrapped};
 use super::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::call_control;
@@ -26,6 +27,8 @@ pub(super) struct KeyringView<'a> {
     pub total_timeout: Duration,
     pub max_private_key_operations: usize,
     pub recent_unwraps: &'a RecentUnwraps,
+    /// What the keyring's supplier says of the message's branch.
+    pub branch: &'a SuppliedBranch,
     /// How long an unwrapped data key may be kept; nothing without a cache.
     pub open_max_age: Option<Duration>,
     /// The id under which the cache keeps the data key of a wrapped key.
@@ -46,7 +49,13 @@ struct Unwrapping<'a> {
 /// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
 pub(super) fn unwrap(keyring: &KeyringView<'_>, header: &Header, context: &Context, early: bool) -> Result<Unwrapped> {
     let json = context.canonical_json();
-    let request = KeyRequest { context, context_json: json.as_deref(), data_key_len: header.suite.key_len, early };
+    let request = KeyRequest {
+        context,
+        context_json: json.as_deref(),
+        data_key_len: header.suite.key_len,
+        early,
+        branch: keyring.branch,
+    };
     let unwrapping =
         Unwrapping { keyring, header, request, failures: Vec::new(), outages: Vec::new(), private_key_operations: 0 };
     unwrapping.run()
@@ -98,6 +107,12 @@ impl<'a> Unwrapping<'a> {
     }
 
     fn unwrap_one(&mut self, key: &dyn WrappingKey, wrapped: &'a WrappedKey) -> Result<Unwrapped> {
+        if let Some(data_key) = key.unwrap_locally(&self.request, wrapped) {
+            let data_key = self.checked(data_key?)?;
+            // Nothing is kept of it without a cache, so it needs no id.
+            let id = self.keyring.open_max_age.map_or(Ok(Id::default()), |_| (self.keyring.id_of)(wrapped))?;
+            return Ok(Unwrapped { data_key, id, recent_id: None });
+        }
         let id = (self.keyring.id_of)(wrapped)?;
         let (data_key, recent_id) = match key.unwrap_cost() {
             UnwrapCost::Request(service) => {
@@ -155,7 +170,10 @@ impl<'a> Unwrapping<'a> {
     }
 
     fn checked_unwrap(&self, key: &dyn WrappingKey, wrapped: &WrappedKey) -> Result<Arc<Secret>> {
-        let data_key = key.unwrap(&self.request, wrapped)?;
+        self.checked(key.unwrap(&self.request, wrapped)?)
+    }
+
+    fn checked(&self, data_key: Secret) -> Result<Arc<Secret>> {
         self.header.suite.check_data_key(data_key.expose())?;
         Ok(Arc::new(data_key))
     }

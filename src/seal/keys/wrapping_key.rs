@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::seal::format::context::Context;
 use crate::seal::format::wrapped_key::WrappedKey;
+use crate::seal::keys::branch::supplier::SuppliedBranch;
 use crate::secret::Secret;
 use crate::sys::random;
 
@@ -17,6 +18,8 @@ pub struct KeyRequest<'a> {
     pub data_key_len: usize,
     /// The request renews a key that still works: it had better fail than wait.
     pub early: bool,
+    /// The branch that the keyring's supplier names.
+    pub(in crate::seal) branch: &'a SuppliedBranch,
 }
 
 /// What it takes to unwrap a data key, by which a message is kept from causing too much of it.
@@ -38,6 +41,12 @@ pub trait WrappingKey: Send + Sync {
     /// Whether it takes part in sealing.
     fn can_wrap(&self) -> bool;
 
+    /// Whether it mostly wraps and unwraps without a request: then it costs nothing to give each message a data key of its
+    /// own, and caching data keys saves nothing.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Makes a data key and wraps it. Random bytes of this process, unless the scheme has better ones.
     fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
         let mut data_key = Secret::zeroed(request.data_key_len)?;
@@ -55,6 +64,13 @@ pub trait WrappingKey: Send + Sync {
     /// What [`unwrap`](Self::unwrap) takes.
     fn unwrap_cost(&self) -> UnwrapCost {
         UnwrapCost::Callback
+    }
+
+    /// Gets the data key back, if that takes no more than what is in memory already. Otherwise
+    /// [`unwrap`](Self::unwrap) is asked.
+    fn unwrap_locally(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Option<Result<Secret>> {
+        let _ = (request, wrapped);
+        None
     }
 
     /// Gets the data key back.

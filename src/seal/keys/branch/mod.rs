@@ -1,4 +1,11 @@
 //! Branch keys: a CMK wraps one of them once, and it wraps the data keys of any number of messages.
 
+pub(in crate::seal) mod counters;
+mod file_source;
+mod known;
 pub(in crate::seal) mod make;
+pub(in crate::seal) mod options;
 pub(in crate::seal) mod record_file;
+pub(in crate::seal) mod store_source;
+pub(in crate::seal) mod supplier;
+pub(in crate::seal) mod wrapping;

@@ -1,0 +1,140 @@
+//! The callbacks of a store of branch records.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::arguments::{bytes, handle_mut};
+use super::callback_error;
+use super::guard::guard;
+use super::userdata::{Userdata, tckms_destructor};
+use crate::error::{Error, Result};
+use crate::seal::{BRANCH_RECORDS_MAX, BranchStore};
+use crate::status::Status;
+
+/// Where a load callback puts records, with tckms_branch_records_add(). It lives only during the
+/// callback.
+#[derive(Default)]
+pub struct tckms_branch_records(Vec<String>);
+
+/// A function that loads the records of a branch from a store.
+///
+/// @param userdata  The pointer from tckms_branch_options.
+/// @param name      What the records are kept under: "<region>/<key id>/<branch id>", at most 162
+///                  characters.
+/// @param out       To be filled with tckms_branch_records_add(): all records under the name, or at
+///                  least the newest ones. Nothing when there are none.
+/// @return          0, or a status of this library. Any other number becomes
+///                  TCKMS_ERR_BRANCH_STORE_FAILED.
+///
+/// The callbacks of a store run on a thread that the library starts for the purpose, one at a time
+/// for each process and keyring, so a connection in the userdata needs no lock. In a forked child
+/// they run on a thread of the child: it has to make a connection of its own. A callback that takes
+/// longer than `store_timeout_ms` counts as failed, and is not called again before it returns.
+/// With tckms_callback_set_error_text() a callback says why it fails. It must return: no longjmp()
+/// and no C++ exception may leave it. It must not seal or open with the same keyring.
+pub type tckms_branch_load =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, name: *const c_char, out: *mut tckms_branch_records) -> c_int>;
+
+/// A function that keeps a record in a store, unless there is one already under the same name and
+/// slot: SET NX, INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record about
+/// once in each rotation period.
+///
+/// @param userdata  The pointer from tckms_branch_options.
+/// @param name      What the records are kept under.
+/// @param slot      The number of the rotation period. Name and slot together are the key.
+/// @param record    The record, one line without a line end.
+/// @return          0, also when there was one already. Otherwise as for tckms_branch_load.
+///
+/// The library loads the records afterwards, and uses the one that it finds.
+pub type tckms_branch_put =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, name: *const c_char, slot: i64, record: *const c_char) -> c_int>;
+
+/// Adds what a store has under a name, within a load callback.
+///
+/// @param out   What the callback was given.
+/// @param text  A record, or several with a line end between them. Copied.
+/// @param len   The number of bytes; 1048576 at most for all that one callback adds.
+/// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
+///              TCKMS_ERR_INVALID_UTF8.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_branch_records_add(
+    out: *mut tckms_branch_records,
+    text: *const c_void,
+    len: usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" and "Strings and buffers" in the header.
+        let (out, text) = unsafe { (handle_mut(out, "out")?, bytes(text, len, "text")?) };
+        let held: usize = out.0.iter().map(String::len).sum();
+        if held + text.len() > BRANCH_RECORDS_MAX {
+            let message = format!("the records have more than {BRANCH_RECORDS_MAX} bytes");
+            return Err(Error::new(Status::InvalidLength, message));
+        }
+        let text = std::str::from_utf8(text)
+            .map_err(|_| Error::new(Status::InvalidUtf8, "the text of records is not valid UTF-8"))?;
+        out.0.push(text.to_owned());
+        Ok(())
+    })
+}
+
+type Load = unsafe extern "C" fn(*mut c_void, *const c_char, *mut tckms_branch_records) -> c_int;
+type Put = unsafe extern "C" fn(*mut c_void, *const c_char, i64, *const c_char) -> c_int;
+
+/// The program's functions and userdata.
+pub(super) struct BranchCallbacks {
+    load: Load,
+    put_if_absent: Put,
+    userdata: *mut c_void,
+    destructor: tckms_destructor,
+    /// Whether the userdata is the library's to free.
+    armed: AtomicBool,
+}
+
+// SAFETY: "Callbacks" in the header demands of the program that the userdata may be used from all threads.
+unsafe impl Send for BranchCallbacks {}
+// SAFETY: as above.
+unsafe impl Sync for BranchCallbacks {}
+
+impl BranchCallbacks {
+    pub fn new(load: Load, put_if_absent: Put, userdata: *mut c_void, destructor: tckms_destructor) -> Self {
+        Self { load, put_if_absent, userdata, destructor, armed: AtomicBool::new(true) }
+    }
+
+    /// Leaves the userdata to the program, because the function that was given it fails.
+    pub fn disarm(&self) {
+        self.armed.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for BranchCallbacks {
+    fn drop(&mut self) {
+        if self.armed.load(Ordering::Relaxed) {
+            drop(Userdata::new(self.userdata, self.destructor));
+        }
+    }
+}
+
+impl BranchStore for BranchCallbacks {
+    fn load(&self, name: &str) -> Result<Vec<String>> {
+        let (name, mut records) = (c_name(name)?, tckms_branch_records::default());
+        // SAFETY: the callback keeps to tckms_branch_load in the header; all memory outlives the call.
+        callback_error::call("the callback that loads branch records", Status::BranchStoreFailed, || unsafe {
+            (self.load)(self.userdata, name.as_ptr(), &raw mut records)
+        })?;
+        Ok(records.0)
+    }
+
+    fn put_if_absent(&self, name: &str, slot: i64, record: &str) -> Result<()> {
+        let (name, record) = (c_name(name)?, c_name(record)?);
+        // SAFETY: the callback keeps to tckms_branch_put in the header; all memory outlives the call.
+        callback_error::call("the callback that keeps a branch record", Status::BranchStoreFailed, || unsafe {
+            (self.put_if_absent)(self.userdata, name.as_ptr(), slot, record.as_ptr())
+        })
+    }
+}
+
+/// Names and records are of few characters, and NUL is none of them.
+fn c_name(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::new(Status::Internal, "the name of a record has a NUL in it"))
+}

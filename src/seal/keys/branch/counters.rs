@@ -1,0 +1,98 @@
+//! What branch keys cost and what went wrong with their records, in numbers and in the log.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::client::Client;
+use crate::log::LogLevel;
+
+/// What the branch keys of a keyring have done since they were added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BranchStats {
+    /// Requests that made a branch key (`GenerateDataKey`).
+    pub keys_made: u64,
+    /// Requests that unwrapped a branch key (`Decrypt`).
+    pub keys_unwrapped: u64,
+    /// Data keys that were wrapped.
+    pub wraps: u64,
+    /// Those of them that were wrapped under a branch key of this process's own, because the records could not be had.
+    pub own_key_wraps: u64,
+    /// Data keys that were unwrapped.
+    pub unwraps: u64,
+    /// Files that were read because they changed.
+    pub file_reads: u64,
+    /// Files that could not be used; what was known before stayed in use.
+    pub file_failures: u64,
+    /// Calls of the store's callbacks.
+    pub store_calls: u64,
+    /// Callbacks of the store that failed, took too long or gave nothing.
+    pub store_failures: u64,
+    /// Records that are not used: of another branch or CMK, not readable, or refused by the CMK.
+    pub records_refused: u64,
+    /// Records that disappeared from the file.
+    pub records_gone: u64,
+}
+
+macro_rules! counters {
+    ($($name:ident),*) => {
+        /// The counters behind [`BranchStats`]: plain atomics, so that counting neither locks nor waits.
+        #[derive(Default)]
+        pub(super) struct Counters { $(pub $name: Counter),* }
+
+        impl Counters {
+            fn read(&self) -> BranchStats {
+                BranchStats { $($name: self.$name.0.load(Ordering::Relaxed)),* }
+            }
+        }
+
+        impl std::ops::AddAssign for BranchStats {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+counters!(
+    keys_made,
+    keys_unwrapped,
+    wraps,
+    own_key_wraps,
+    unwraps,
+    file_reads,
+    file_failures,
+    store_calls,
+    store_failures,
+    records_refused,
+    records_gone
+);
+
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+/// Counts, and writes into the log of the CMK's client.
+pub(super) struct Reporter {
+    pub counters: Counters,
+    client: Client,
+}
+
+impl Reporter {
+    pub fn new(client: &Client) -> Self {
+        Self { counters: Counters::default(), client: client.clone() }
+    }
+
+    /// Must not be called while a lock is held: the log's callback is the program's.
+    pub fn warn(&self, message: fmt::Arguments<'_>) {
+        self.client.log(LogLevel::Warn, message);
+    }
+
+    pub fn stats(&self) -> BranchStats {
+        self.counters.read()
+    }
+}

@@ -1,0 +1,124 @@
+//! Records from a file, which is looked at again while it is in use.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::sanitize::quoted;
+use crate::seal::format::branch_id::{BranchId, BranchVersion};
+use crate::seal::format::branch_record::BranchRecords;
+use crate::seal::keys::branch::counters::Reporter;
+use crate::seal::keys::branch::known::{Known, KnownBranches};
+use crate::seal::keys::branch::record_file::{self, Stamp};
+use crate::sys::clock::Moment;
+
+/// How often the file's times and size are looked at, while it is in use.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A file, and what was in it when it was last good.
+pub(super) struct FileSource {
+    path: PathBuf,
+    cmk: String,
+    /// How long a record that is no longer in the file can be used.
+    ttl: Duration,
+    reporter: Arc<Reporter>,
+    state: Mutex<State>,
+}
+
+struct State {
+    branches: KnownBranches,
+    stamp: Option<Stamp>,
+    checked: Moment,
+    /// What was last said of the file.
+    complaint: Option<String>,
+}
+
+impl FileSource {
+    /// `records` and `stamp` are those of the file when the key was added to its keyring.
+    pub fn new(
+        path: &Path,
+        cmk: &str,
+        ttl: Duration,
+        reporter: &Arc<Reporter>,
+        (records, stamp): (&BranchRecords, Stamp),
+    ) -> Self {
+        let branches = KnownBranches::of(records.iter().filter(|record| record.cmk == cmk));
+        let state = State { branches, stamp: Some(stamp), checked: Moment::now(), complaint: None };
+        Self {
+            path: path.to_owned(),
+            cmk: cmk.to_owned(),
+            ttl,
+            reporter: Arc::clone(reporter),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The record that seals now.
+    pub fn newest(&self, branch_id: &BranchId) -> Option<Arc<Known>> {
+        self.refreshed().branches.get(branch_id)?.newest(|_| true)
+    }
+
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
+        self.refreshed().branches.get(branch_id)?.find(version)
+    }
+
+    pub fn refuse(&self, known: &Known) {
+        if let Some(branch) = self.lock().branches.get_mut(&known.record.branch_id) {
+            branch.refuse(known);
+        }
+    }
+
+    /// The state, after a look at the file if the last one was a while ago. One thread looks, the others go on.
+    fn refreshed(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        let now = Moment::now();
+        if now.since(state.checked) < CHECK_INTERVAL {
+            return state;
+        }
+        state.checked = now;
+        state.branches.drop_gone(self.ttl);
+        let known = state.stamp;
+        drop(state);
+        if Stamp::at(&self.path) != known || known.is_none() {
+            self.reread();
+        }
+        self.lock()
+    }
+
+    /// Takes over what is in the file now. A file that cannot be used changes nothing, and is looked at again.
+    fn reread(&self) {
+        match record_file::read(&self.path) {
+            Ok((records, stamp)) => {
+                let ours: Vec<_> = records.iter().filter(|record| record.cmk == self.cmk).collect();
+                let mut state = self.lock();
+                let went = state.branches.replace(&ours, self.ttl);
+                (state.stamp, state.complaint) = (Some(stamp), None);
+                drop(state);
+                self.reporter.counters.file_reads.add(1);
+                self.reporter.counters.records_gone.add(went);
+                if went > 0 {
+                    self.reporter.warn(format_args!(
+                        "file {} lacks {went} records that it had; they stay in use for {} s",
+                        quoted(&self.path.to_string_lossy()),
+                        self.ttl.as_secs()
+                    ));
+                }
+            }
+            Err(error) => {
+                self.reporter.counters.file_failures.add(1);
+                let mut state = self.lock();
+                state.stamp = None;
+                let is_new = state.complaint.as_deref() != Some(error.message());
+                state.complaint = Some(error.message().to_owned());
+                drop(state);
+                if is_new {
+                    self.reporter.warn(format_args!("{}; the records known before stay in use", error.message()));
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

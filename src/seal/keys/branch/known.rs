@@ -1,0 +1,191 @@
+//! The records that a process knows, and which of them can be used.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::seal::cache::IdMaker;
+use crate::seal::cache::lru::Id;
+use crate::seal::format::branch_id::{BranchId, BranchVersion};
+use crate::seal::format::branch_record::BranchRecord;
+use crate::sys::clock::Moment;
+
+/// How many records of one branch are kept. A file has room for fewer.
+const RECORDS_MAX: usize = 4096;
+/// How long a record that the CMK refused is left out.
+const REFUSAL: Duration = Duration::from_secs(60);
+
+/// A record, with the id of its key in the cache.
+pub(super) struct Known {
+    pub record: BranchRecord,
+    pub id: Id,
+}
+
+impl Known {
+    pub fn new(record: BranchRecord) -> Arc<Self> {
+        let id = key_id(&record.branch_id, &record.version, record.blob.as_bytes());
+        Arc::new(Self { record, id })
+    }
+}
+
+/// Under which the cache of one CMK keeps a branch key. What came of another blob is another key.
+pub(super) fn key_id(branch_id: &BranchId, version: &BranchVersion, blob: &[u8]) -> Id {
+    IdMaker::new("branch").part(branch_id.as_str().as_bytes()).part(version.bytes()).part(blob).finish()
+}
+
+/// What makes two records of one CMK the same. The time of making is only a claim.
+type Content<'a> = (&'a BranchVersion, &'a str, &'a BranchId);
+
+fn content(record: &BranchRecord) -> Content<'_> {
+    (&record.version, &record.blob, &record.branch_id)
+}
+
+struct Entry {
+    known: Arc<Known>,
+    /// Since when its source no longer has it.
+    gone: Option<Moment>,
+    refused_until: Option<Moment>,
+}
+
+/// The records of one branch.
+#[derive(Default)]
+pub(super) struct KnownRecords(Vec<Entry>);
+
+impl KnownRecords {
+    /// Adds a record, or finds it again.
+    pub fn add(&mut self, record: &BranchRecord) {
+        let is_full = self.0.len() >= RECORDS_MAX;
+        match self.0.iter_mut().find(|entry| content(&entry.known.record) == content(record)) {
+            Some(entry) => entry.gone = None,
+            None if is_full => {}
+            None => self.0.push(Entry { known: Known::new(record.clone()), gone: None, refused_until: None }),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn find(&self, version: &BranchVersion) -> Option<Arc<Known>> {
+        self.0.iter().map(|entry| &entry.known).find(|known| known.record.version == *version).cloned()
+    }
+
+    /// Of the records that pass the test and that the CMK did not refuse, the one that was made last.
+    pub fn newest(&self, passes: impl Fn(&BranchRecord) -> bool) -> Option<Arc<Known>> {
+        let now = Moment::now();
+        let usable = self.0.iter().filter(|entry| entry.refused_until.is_none_or(|until| until <= now));
+        let passing = usable.map(|entry| &entry.known).filter(|known| passes(&known.record));
+        passing.max_by_key(|known| (known.record.created, *known.record.version.bytes())).cloned()
+    }
+
+    /// Leaves a record out for a while.
+    pub fn refuse(&mut self, known: &Known) {
+        for entry in self.0.iter_mut().filter(|entry| entry.known.id == known.id) {
+            entry.refused_until = Some(Moment::now() + REFUSAL);
+        }
+    }
+
+    /// Marks the records that are not among `present`, and drops those that have been gone for `age`. Returns how many went
+    /// just now.
+    fn keep(&mut self, present: &HashSet<Content<'_>>, age: Duration) -> usize {
+        let now = Moment::now();
+        let mut went = 0;
+        for entry in self.0.iter_mut().filter(|entry| !present.contains(&content(&entry.known.record))) {
+            went += usize::from(entry.gone.is_none());
+            entry.gone.get_or_insert(now);
+        }
+        self.drop_gone(age);
+        went
+    }
+
+    fn drop_gone(&mut self, age: Duration) {
+        let now = Moment::now();
+        self.0.retain(|entry| entry.gone.is_none_or(|gone| now.since(gone) < age));
+    }
+}
+
+/// The records of all branches under one CMK.
+#[derive(Default)]
+pub(super) struct KnownBranches(HashMap<BranchId, KnownRecords>);
+
+impl KnownBranches {
+    pub fn of<'a>(records: impl Iterator<Item = &'a BranchRecord>) -> Self {
+        let mut branches = Self::default();
+        for record in records {
+            branches.0.entry(record.branch_id.clone()).or_default().add(record);
+        }
+        branches
+    }
+
+    pub fn get(&self, branch_id: &BranchId) -> Option<&KnownRecords> {
+        self.0.get(branch_id)
+    }
+
+    pub fn get_mut(&mut self, branch_id: &BranchId) -> Option<&mut KnownRecords> {
+        self.0.get_mut(branch_id)
+    }
+
+    /// Takes over a whole new set. What is not in it any more can be used for `age` after it went. Returns how many went just
+    /// now.
+    pub fn replace(&mut self, records: &[&BranchRecord], age: Duration) -> usize {
+        for record in records {
+            self.0.entry(record.branch_id.clone()).or_default().add(record);
+        }
+        let present = records.iter().map(|record| content(record)).collect();
+        let went = self.0.values_mut().map(|branch| branch.keep(&present, age)).sum();
+        self.0.retain(|_, branch| !branch.is_empty());
+        went
+    }
+
+    /// Drops what has been gone for `age`.
+    pub fn drop_gone(&mut self, age: Duration) {
+        self.0.values_mut().for_each(|branch| branch.drop_gone(age));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(version: u8, day: u8) -> BranchRecord {
+        BranchRecord::parse(&format!(
+            "tbk1 ap-guangzhou/k orders {version:08x}-0000-0000-0000-000000000000 2026-01-{day:02}T00:00:00Z b{version}"
+        ))
+        .unwrap()
+    }
+
+    fn newest(branches: &KnownBranches) -> Option<BranchRecord> {
+        branches.get(&BranchId::new("orders").unwrap())?.newest(|_| true).map(|known| known.record.clone())
+    }
+
+    #[test]
+    fn a_record_that_went_is_used_until_its_age() {
+        let (old, new) = (record(1, 1), record(2, 2));
+        let age = Duration::from_millis(40);
+        let mut branches = KnownBranches::of([&old, &new].into_iter());
+        assert_eq!(branches.replace(&[&old], age), 1);
+        assert_eq!(branches.replace(&[&old], age), 0);
+        assert_eq!(newest(&branches), Some(new.clone()));
+        std::thread::sleep(age);
+        branches.drop_gone(age);
+        assert_eq!(newest(&branches), Some(old.clone()));
+        // One that comes back before its age is as before.
+        assert_eq!(branches.replace(&[&old, &new], age), 0);
+        assert_eq!(branches.replace(&[&old], age), 1);
+        assert_eq!(branches.replace(&[&old, &new], age), 0);
+        std::thread::sleep(age);
+        branches.drop_gone(age);
+        assert_eq!(newest(&branches), Some(new));
+    }
+
+    #[test]
+    fn a_refused_record_is_left_out() {
+        let (old, new) = (record(1, 1), record(2, 2));
+        let mut branches = KnownBranches::of([&old, &new].into_iter());
+        let orders = BranchId::new("orders").unwrap();
+        let known = branches.get(&orders).unwrap().newest(|_| true).unwrap();
+        branches.get_mut(&orders).unwrap().refuse(&known);
+        assert_eq!(newest(&branches), Some(old));
+        assert!(branches.get(&orders).unwrap().find(&new.version).is_some());
+    }
+}

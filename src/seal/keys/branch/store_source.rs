@@ -1,0 +1,458 @@
+//! Records from a store of the program's, in which all writers of a branch agree on its key.
+//!
+//! Time is divided into slots, as long as the rotation period. Whoever finds no record for the present slot makes a branch
+//! key and offers it with put-if-absent; then all load what is there. The store is asked on a thread of its own, so that a
+//! callback which hangs holds nobody up: while a record is known, sealing goes on with it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use crate::call_control;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::seal::cache::lru::{LruCache, Wanted};
+use crate::seal::format::branch_id::{BranchId, BranchVersion};
+use crate::seal::format::branch_record::{self, BranchRecord};
+use crate::seal::keys::branch::counters::Reporter;
+use crate::seal::keys::branch::known::{Known, KnownRecords};
+use crate::seal::keys::branch::make;
+use crate::secret::Secret;
+use crate::status::Status;
+use crate::sys::clock::Moment;
+use crate::sys::single_flight::SingleFlight;
+use crate::sys::{random, signals, threads};
+
+/// How long writers wait at most before they rotate, each for a random time, so that few of them do it at once.
+const ROTATION_JITTER: Duration = Duration::from_secs(5);
+/// The same for the first key of a branch, for which messages wait.
+const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
+/// How often it is looked during that time whether another writer was first.
+const FIRST_KEY_POLL: Duration = Duration::from_millis(250);
+/// How long the store is left alone after a failure: at first, and at most.
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How often the records of a branch are loaded for a version that is not known.
+const LOAD_INTERVAL: Duration = Duration::from_secs(1);
+/// How many branches are remembered.
+const BRANCHES_MAX: usize = 100_000;
+/// How long one look at the store waits for its outcome before it looks whether the call is canceled or a callback hangs.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// Where the writers of a branch share its records. Calls never overlap within a process.
+pub trait BranchStore: Send + Sync {
+    /// All records under a name, or the newest ones: texts of one line or several.
+    fn load(&self, name: &str) -> Result<Vec<String>>;
+
+    /// Keeps a record under a name and a slot, unless there is one already, which is no failure.
+    fn put_if_absent(&self, name: &str, slot: i64, record: &str) -> Result<()>;
+}
+
+/// What a store is used with.
+#[derive(Clone)]
+pub(super) struct StoreSettings {
+    pub store: Arc<dyn BranchStore>,
+    pub client: Client,
+    pub key_id: String,
+    pub rotation: Duration,
+    pub timeout: Duration,
+    pub ttl: Duration,
+}
+
+/// One process's knowledge of a store.
+pub(super) struct StoreSource(Arc<Shared>);
+
+struct Shared {
+    settings: StoreSettings,
+    cmk: String,
+    reporter: Arc<Reporter>,
+    /// Where a key that was made here goes.
+    keys: Arc<LruCache<Secret>>,
+    flight: SingleFlight<State>,
+}
+
+#[derive(Default)]
+struct State {
+    branches: HashMap<BranchId, Branch>,
+    /// What the thread has to do. It ends when there is nothing left.
+    queue: VecDeque<(BranchId, Task)>,
+    working: bool,
+    /// Since when a callback runs.
+    callback_since: Option<Moment>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// Look what is there.
+    Load,
+    /// The same, and make the key of the present slot if there is none.
+    Rotate,
+}
+
+#[derive(Default)]
+struct Branch {
+    records: KnownRecords,
+    queued: Option<Task>,
+    /// How many tasks have ended.
+    ended: u64,
+    failures: u32,
+    /// Before this the store is left alone.
+    next_try: Option<Moment>,
+    loaded: Option<Moment>,
+    /// When this process rotates, for the slot that it noticed last.
+    rotates_at: Option<(i64, Moment)>,
+    last_error: Option<Error>,
+}
+
+/// What a branch has for sealing.
+enum Choice {
+    Current(Arc<Known>),
+    /// Of an earlier slot; good until the new one is there.
+    Earlier(Arc<Known>),
+    Nothing,
+}
+
+impl StoreSource {
+    pub fn new(settings: &StoreSettings, reporter: &Arc<Reporter>, keys: &Arc<LruCache<Secret>>) -> Self {
+        Self(Arc::new(Shared {
+            cmk: make::cmk_name(&settings.client, &settings.key_id),
+            settings: settings.clone(),
+            reporter: Arc::clone(reporter),
+            keys: Arc::clone(keys),
+            flight: SingleFlight::new(State::default()),
+        }))
+    }
+
+    /// The record that seals now, or nothing when the store gives none: then a key of the process's own has to do.
+    pub fn current(&self, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
+        let shared = &self.0;
+        let mut state = shared.flight.lock();
+        let mut seen = None;
+        loop {
+            let (slot, now) = (shared.slot_of(branch_record::now()), Moment::now());
+            let branch = state.branch(branch_id);
+            match branch.choose(shared, slot) {
+                Choice::Current(known) => return Ok(Some(known)),
+                Choice::Earlier(known) => {
+                    if branch.is_rotation_due(slot, now, shared.settings.rotation) {
+                        drop(shared.enqueue(state, branch_id, Task::Rotate));
+                    }
+                    return Ok(Some(known));
+                }
+                Choice::Nothing => {}
+            }
+            let ended = branch.ended;
+            let is_left_alone = branch.next_try.is_some_and(|moment| now < moment);
+            let came_to_nothing = seen.is_some_and(|seen| ended > seen && branch.queued.is_none());
+            if is_left_alone || came_to_nothing || state.is_hung(shared.settings.timeout) {
+                return Ok(None);
+            }
+            seen.get_or_insert(ended);
+            state = shared.enqueue_and_wait(state, branch_id, Task::Rotate)?;
+        }
+    }
+
+    /// A record that is known already.
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
+        self.0.flight.lock().branches.get(branch_id)?.records.find(version)
+    }
+
+    /// A record, for which the store is asked if it is not known.
+    pub fn find_or_load(&self, branch_id: &BranchId, version: &BranchVersion) -> Result<Option<Arc<Known>>> {
+        let shared = &self.0;
+        let mut state = shared.flight.lock();
+        let mut seen = None;
+        loop {
+            let now = Moment::now();
+            let branch = state.branch(branch_id);
+            if let Some(known) = branch.records.find(version) {
+                return Ok(Some(known));
+            }
+            let ended = branch.ended;
+            if seen.is_some_and(|seen| ended > seen && branch.queued.is_none()) || branch.is_settled(now) {
+                return branch.last_error.clone().map_or(Ok(None), Err);
+            }
+            if state.is_hung(shared.settings.timeout) {
+                return Err(too_long(shared.settings.timeout));
+            }
+            seen.get_or_insert(ended);
+            state = shared.enqueue_and_wait(state, branch_id, Task::Load)?;
+        }
+    }
+
+    pub fn refuse(&self, known: &Known) {
+        self.0.flight.lock().branch(&known.record.branch_id).records.refuse(known);
+    }
+}
+
+impl State {
+    fn branch(&mut self, branch_id: &BranchId) -> &mut Branch {
+        if self.branches.len() >= BRANCHES_MAX && !self.branches.contains_key(branch_id) {
+            self.branches.retain(|_, branch| branch.queued.is_some());
+        }
+        self.branches.entry(branch_id.clone()).or_default()
+    }
+
+    /// Whether a callback runs for longer than it may. Nothing new is begun before it returns.
+    fn is_hung(&self, timeout: Duration) -> bool {
+        self.callback_since.is_some_and(|since| Moment::now().since(since) > timeout)
+    }
+}
+
+impl Branch {
+    /// The record of the present slot; else the last earlier one, for as long as its key may be cached. Records of later
+    /// slots, which a wrong clock made, are left for later.
+    fn choose(&self, shared: &Shared, slot: i64) -> Choice {
+        if let Some(known) = self.records.newest(|record| shared.slot_of(record.created) == slot) {
+            return Choice::Current(known);
+        }
+        let earlier = self.records.newest(|record| shared.slot_of(record.created) < slot);
+        let ttl = i64::try_from(shared.settings.ttl.as_secs()).unwrap_or(i64::MAX);
+        let end = |record: &BranchRecord| shared.end_of(shared.slot_of(record.created)).saturating_add(ttl);
+        match earlier {
+            Some(known) if branch_record::now() < end(&known.record) => Choice::Earlier(known),
+            _ => Choice::Nothing,
+        }
+    }
+
+    /// Whether this process should rotate now: at a random time after it noticed the new slot.
+    fn is_rotation_due(&mut self, slot: i64, now: Moment, rotation: Duration) -> bool {
+        let at = match self.rotates_at {
+            Some((known, at)) if known == slot => at,
+            _ => {
+                let at = now + ROTATION_JITTER.min(rotation / 10).mul_f64(random::fraction());
+                self.rotates_at = Some((slot, at));
+                at
+            }
+        };
+        at <= now && self.queued.is_none() && self.next_try.is_none_or(|moment| moment <= now)
+    }
+
+    /// Whether it is too early to load the records again.
+    fn is_settled(&self, now: Moment) -> bool {
+        self.queued.is_none()
+            && (self.next_try.is_some_and(|moment| now < moment)
+                || self.loaded.is_some_and(|loaded| now.since(loaded) < LOAD_INTERVAL))
+    }
+
+    fn settle(&mut self, error: Option<Error>) {
+        let now = Moment::now();
+        (self.queued, self.ended) = (None, self.ended + 1);
+        self.failures = if error.is_some() { self.failures + 1 } else { 0 };
+        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(6)).min(BACKOFF_MAX);
+        self.next_try = error.as_ref().map(|_| now + backoff.mul_f64(0.5 + random::fraction() / 2.0));
+        if error.is_none() {
+            self.loaded = Some(now);
+        }
+        self.last_error = error;
+    }
+}
+
+impl Shared {
+    fn slot_of(&self, seconds: i64) -> i64 {
+        seconds.div_euclid(self.slot_len())
+    }
+
+    fn end_of(&self, slot: i64) -> i64 {
+        slot.saturating_add(1).saturating_mul(self.slot_len())
+    }
+
+    fn slot_len(&self) -> i64 {
+        i64::try_from(self.settings.rotation.as_secs()).unwrap_or(i64::MAX).max(1)
+    }
+
+    fn enqueue_and_wait<'a>(
+        self: &'a Arc<Self>,
+        state: MutexGuard<'a, State>,
+        branch_id: &BranchId,
+        task: Task,
+    ) -> Result<MutexGuard<'a, State>> {
+        let state = self.enqueue(state, branch_id, task);
+        if state.branches.get(branch_id).is_none_or(|branch| branch.queued.is_none()) {
+            return Ok(state);
+        }
+        call_control::check()?;
+        Ok(self.flight.wait(state, call_control::time_left(WAIT)))
+    }
+
+    /// Gives the thread a task, unless it has it already, and starts the thread if it does not run.
+    fn enqueue<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        branch_id: &BranchId,
+        task: Task,
+    ) -> MutexGuard<'a, State> {
+        let branch = state.branch(branch_id);
+        match branch.queued {
+            Some(queued) if queued == task || queued == Task::Rotate => {}
+            _ => {
+                branch.queued = Some(task);
+                state.queue.push_back((branch_id.clone(), task));
+            }
+        }
+        if state.working {
+            return state;
+        }
+        state.working = true;
+        let shared = Arc::clone(self);
+        let started = signals::with_signals_blocked(|| threads::spawn("tckms-store", move || shared.work()));
+        if let Err(error) = started {
+            state.working = false;
+            let message = format!("no thread could be started for the store: {error}");
+            let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
+            while let Some((branch_id, _)) = state.queue.pop_front() {
+                state.branch(&branch_id).settle(Some(error.clone()));
+            }
+        }
+        state
+    }
+
+    /// Carries out all tasks, one after the other.
+    fn work(&self) {
+        struct Leave<'a>(&'a Shared);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.flight.lock().working = false;
+            }
+        }
+        loop {
+            let mut state = self.flight.lock();
+            let Some((branch_id, task)) = state.queue.pop_front() else {
+                // With the lock held, so that no task is added in between.
+                state.working = false;
+                return;
+            };
+            let leave = Leave(self);
+            let mut report = None;
+            self.flight.run(
+                state,
+                || self.update(&branch_id, task),
+                |state, outcome| {
+                    let error = match outcome {
+                        Some(Ok(())) => None,
+                        Some(Err(error)) => Some(error),
+                        None => Some(Error::new(Status::Internal, "the store panicked")),
+                    };
+                    state.callback_since = None;
+                    let branch = state.branch(&branch_id);
+                    report = error.clone();
+                    branch.settle(error);
+                },
+            );
+            std::mem::forget(leave);
+            if let Some(error) = report {
+                self.reporter.warn(format_args!(
+                    "the records of branch {branch_id} could not be had: {}; sealing goes on with the branch key that is known, \
+                     or with one of this process's own",
+                    error.message()
+                ));
+            }
+        }
+    }
+
+    fn update(&self, branch_id: &BranchId, task: Task) -> Result<()> {
+        let name = format!("{}/{branch_id}", self.cmk);
+        let loaded = self.load(&name, branch_id)?;
+        if task == Task::Load || self.has_slot(&loaded) {
+            return Ok(());
+        }
+        if self.is_first_key(branch_id) && self.wait_for_another(&name, branch_id)? {
+            return Ok(());
+        }
+        self.make(&name, branch_id)
+    }
+
+    /// Whether no key is known that seals meanwhile.
+    fn is_first_key(&self, branch_id: &BranchId) -> bool {
+        let slot = self.slot_of(branch_record::now());
+        matches!(self.flight.lock().branch(branch_id).choose(self, slot), Choice::Nothing)
+    }
+
+    /// Whether the present slot has a record, also one that the CMK refused: another one cannot be put in its place.
+    fn has_slot(&self, records: &[BranchRecord]) -> bool {
+        let slot = self.slot_of(branch_record::now());
+        records.iter().any(|record| self.slot_of(record.created) == slot)
+    }
+
+    /// Waits for a random time, and ends early when another writer has made the key.
+    fn wait_for_another(&self, name: &str, branch_id: &BranchId) -> Result<bool> {
+        let end = Moment::now() + FIRST_KEY_JITTER.min(self.settings.rotation / 10).mul_f64(random::fraction());
+        loop {
+            let left = end.since(Moment::now());
+            std::thread::sleep(left.min(FIRST_KEY_POLL));
+            if self.has_slot(&self.load(name, branch_id)?) {
+                return Ok(true);
+            }
+            if left <= FIRST_KEY_POLL {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Makes a key and offers it. What the store has in the end counts, also when that is another writer's.
+    fn make(&self, name: &str, branch_id: &BranchId) -> Result<()> {
+        let created = branch_record::now();
+        let (mut record, key) = make::generate(&self.settings.client, &self.settings.key_id, branch_id)?;
+        self.reporter.counters.keys_made.add(1);
+        record.created = created;
+        let line = record.to_string();
+        self.call(|store| store.put_if_absent(name, self.slot_of(created), &line))?;
+        let known = Known::new(record);
+        let loaded = self.load(name, branch_id)?;
+        if loaded.contains(&known.record) {
+            let wanted = Wanted { ids: &[known.id], flight: known.id, bytes: 0 };
+            self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, Arc::new(key))))?;
+            return Ok(());
+        }
+        if self.has_slot(&loaded) {
+            return Ok(());
+        }
+        Err(Error::new(Status::BranchStoreFailed, "the store did not give back the record that it was given"))
+    }
+
+    /// Loads the records under a name, and keeps those that are of this branch and this CMK.
+    fn load(&self, name: &str, branch_id: &BranchId) -> Result<Vec<BranchRecord>> {
+        let texts = self.call(|store| store.load(name))?;
+        let (mut ours, mut refused) = (Vec::new(), None);
+        let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| !line.trim_ascii().is_empty());
+        for line in lines {
+            match BranchRecord::parse(line) {
+                Ok(record) if record.cmk == self.cmk && record.branch_id == *branch_id => ours.push(record),
+                Ok(record) => {
+                    let message = format!("a record is of branch {} and CMK {}", record.branch_id, record.cmk);
+                    refused = self.refuse_record(Error::new(Status::InvalidBranchRecord, message));
+                }
+                Err(error) => refused = self.refuse_record(error),
+            }
+        }
+        let mut state = self.flight.lock();
+        ours.iter().for_each(|record| state.branch(branch_id).records.add(record));
+        drop(state);
+        if let Some(error) = refused {
+            self.reporter.warn(format_args!("the store gave what is no record of {name}: {}", error.message()));
+        }
+        Ok(ours)
+    }
+
+    fn refuse_record(&self, error: Error) -> Option<Error> {
+        self.reporter.counters.records_refused.add(1);
+        Some(error)
+    }
+
+    /// Calls the store. One that takes too long is a failure as well, although its outcome may be good.
+    fn call<T>(&self, callback: impl FnOnce(&dyn BranchStore) -> Result<T>) -> Result<T> {
+        self.reporter.counters.store_calls.add(1);
+        let begun = Moment::now();
+        self.flight.lock().callback_since = Some(begun);
+        let outcome = callback(&*self.settings.store);
+        self.flight.lock().callback_since = None;
+        let took_too_long = Moment::now().since(begun) > self.settings.timeout;
+        let outcome = if took_too_long { Err(too_long(self.settings.timeout)) } else { outcome };
+        outcome.inspect_err(|_| self.reporter.counters.store_failures.add(1))
+    }
+}
+
+fn too_long(timeout: Duration) -> Error {
+    let message = format!("a callback of the store of branch records took longer than {} ms", timeout.as_millis());
+    Error::new(Status::BranchStoreFailed, message)
+}

@@ -1,0 +1,29 @@
+//! Which branch a message belongs to.
+
+use crate::error::{Error, Result};
+use crate::seal::format::branch_id::BranchId;
+use crate::seal::format::context::Context;
+
+/// Names the branch of a context, for sealing and for opening: one branch for each tenant or table.
+pub trait BranchSupplier: Send + Sync {
+    /// The branch of messages with this context. It is asked for each message, and has to give the same answer each time.
+    fn branch_of(&self, context: &Context) -> Result<BranchId>;
+}
+
+/// What the keyring's supplier said about a message.
+pub(in crate::seal) enum SuppliedBranch {
+    /// The keyring has no supplier, or no branch keys.
+    NotAsked,
+    Named(BranchId),
+    Failed(Error),
+}
+
+impl SuppliedBranch {
+    /// Asks with the context as the writer gave it: the public key of a signed message is not known yet when it is sealed.
+    pub fn ask(supplier: &dyn BranchSupplier, context: &Context) -> Self {
+        match supplier.branch_of(&context.without_reserved()) {
+            Ok(branch_id) => Self::Named(branch_id),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}

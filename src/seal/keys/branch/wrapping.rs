@@ -1,0 +1,428 @@
+//! A CMK that wraps data keys by way of branch keys: the `tencent-kms-hierarchy` convention of docs/sealing.md.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::sanitize::quoted;
+use crate::seal::cache::IdMaker;
+use crate::seal::cache::lru::{Id, LruCache, Peek, UsageLimits, Wanted};
+use crate::seal::format::branch_id::{BranchId, BranchVersion};
+use crate::seal::format::branch_record::BranchRecords;
+use crate::seal::format::branch_wrap::{
+    self, Binding, BranchForm, BranchKeyName, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID,
+};
+use crate::seal::format::wrapped_key::WrappedKey;
+use crate::seal::keys::branch::counters::{BranchStats, Reporter};
+use crate::seal::keys::branch::file_source::FileSource;
+use crate::seal::keys::branch::known::{Known, KnownBranches, key_id};
+use crate::seal::keys::branch::make;
+use crate::seal::keys::branch::options::{BranchOptions, BranchSource};
+use crate::seal::keys::branch::record_file::{self, Stamp};
+use crate::seal::keys::branch::store_source::{StoreSettings, StoreSource};
+use crate::seal::keys::branch::supplier::SuppliedBranch;
+use crate::seal::keys::kms::{check_key_id, early_client};
+use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
+use crate::secret::Secret;
+use crate::status::{Category, Status};
+use crate::sys::per_process::PerProcess;
+
+/// How many records of a branch are tried, when the CMK refuses one after the other.
+const RECORDS_TRIED_MAX: usize = 4;
+
+/// One CMK in one region, with the branch keys under it.
+pub(in crate::seal) struct BranchKey {
+    client: Client,
+    early_client: Client,
+    key_id: String,
+    /// `<region>/<KeyId>`, in records and in messages.
+    cmk: String,
+    instance_id: u64,
+    options: BranchOptions,
+    opens: HashSet<BranchId>,
+    seed: Seed,
+    reporter: Arc<Reporter>,
+    live: PerProcess<Live>,
+}
+
+/// What a process begins with, be it forked or not.
+enum Seed {
+    Own,
+    Records(BranchRecords),
+    File(PathBuf, BranchRecords, Stamp),
+    Store(StoreSettings),
+}
+
+/// What belongs to one process.
+struct Live {
+    keys: Arc<LruCache<Secret>>,
+    /// Keys that no record tells others of.
+    own_keys: LruCache<OwnKey>,
+    source: Source,
+}
+
+enum Source {
+    Own,
+    Records(Mutex<KnownBranches>),
+    File(FileSource),
+    Store(StoreSource),
+}
+
+struct OwnKey {
+    known: Arc<Known>,
+    key: Arc<Secret>,
+}
+
+/// What wraps a data key.
+struct SealingKey {
+    known: Arc<Known>,
+    key: Arc<Secret>,
+    form: BranchForm,
+}
+
+impl BranchKey {
+    pub fn new(client: &Client, key_id: &str, options: BranchOptions) -> Result<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        check_key_id(key_id)?;
+        options.check()?;
+        let cmk = make::cmk_name(client, key_id);
+        let seed = Seed::new(client, key_id, &cmk, &options)?;
+        Ok(Self {
+            early_client: early_client(client)?,
+            client: client.clone(),
+            key_id: key_id.to_owned(),
+            cmk,
+            instance_id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            opens: options.branch_id.iter().chain(&options.also_open).cloned().collect(),
+            options,
+            seed,
+            reporter: Arc::new(Reporter::new(client)),
+            live: PerProcess::new(),
+        })
+    }
+
+    pub fn stats(&self) -> BranchStats {
+        self.reporter.stats()
+    }
+
+    fn live(&self) -> &Live {
+        self.live.get_or_init(|| {
+            let limits = UsageLimits { max_age: self.options.ttl, messages: u64::MAX, bytes: u64::MAX };
+            let keys = Arc::new(LruCache::new(limits, self.options.max_keys));
+            let source = match &self.seed {
+                Seed::Own => Source::Own,
+                Seed::Records(records) => {
+                    Source::Records(KnownBranches::of(records.iter().filter(|record| record.cmk == self.cmk)).into())
+                }
+                Seed::File(path, records, stamp) => {
+                    let (ttl, content) = (self.options.ttl, (records, *stamp));
+                    Source::File(FileSource::new(path, &self.cmk, ttl, &self.reporter, content))
+                }
+                Seed::Store(settings) => Source::Store(StoreSource::new(settings, &self.reporter, &keys)),
+            };
+            Live { keys, own_keys: LruCache::new(limits, self.options.max_keys), source }
+        })
+    }
+
+    /// The branch of a message that is sealed.
+    fn branch_to_seal<'a>(&'a self, request: &'a KeyRequest<'_>) -> Result<&'a BranchId> {
+        match (request.branch, &self.options.branch_id) {
+            (SuppliedBranch::Named(named), _) => Ok(named),
+            (SuppliedBranch::Failed(error), _) => Err(error.clone()),
+            (SuppliedBranch::NotAsked, Some(branch_id)) => Ok(branch_id),
+            (SuppliedBranch::NotAsked, None) => {
+                let message = "a branch key has no branch id, and the keyring has no callback that names branches";
+                Err(Error::new(Status::NoUsableKey, message))
+            }
+        }
+    }
+
+    /// Refuses a branch that a message names and that the keyring does not name for it.
+    fn check_allowed(&self, request: &KeyRequest<'_>, branch_id: &BranchId) -> Result<()> {
+        let is_allowed = match request.branch {
+            SuppliedBranch::Named(named) => named == branch_id,
+            SuppliedBranch::Failed(error) => return Err(error.clone()),
+            SuppliedBranch::NotAsked => self.options.open_any || self.opens.contains(branch_id),
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        let message = format!("the message is of branch {branch_id}, which the keyring does not allow for it");
+        Err(Error::new(Status::BranchNotAllowed, message))
+    }
+
+    /// The branch key that seals now. A record that the CMK refuses is left out, and the next one is tried.
+    fn sealing_key(&self, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
+        let live = self.live();
+        for _ in 0..RECORDS_TRIED_MAX {
+            let Some(known) = self.current(live, branch_id)? else { break };
+            match self.key_of(live, &known, early) {
+                Ok(key) => return Ok(SealingKey { known, key, form: self.options.form }),
+                Err(error) if blames_record(&error) => self.refuse(live, &known, &error),
+                Err(error) => return Err(error),
+            }
+        }
+        self.own_key(live, branch_id, early)
+    }
+
+    /// The record that seals now, or nothing if a key of the process's own has to.
+    fn current(&self, live: &Live, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
+        let newest = match &live.source {
+            Source::Own => return Ok(None),
+            Source::Store(store) => return store.current(branch_id),
+            Source::File(file) => file.newest(branch_id),
+            Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(|_| true)),
+        };
+        newest.map(Some).ok_or_else(|| {
+            let message = format!("there is no usable record of branch {branch_id} under CMK {}", self.cmk);
+            Error::new(Status::NoUsableKey, message)
+        })
+    }
+
+    /// A branch key that only this process seals with. Its messages carry it along, or nobody could open them.
+    fn own_key(&self, live: &Live, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
+        if self.options.form == BranchForm::ByReference {
+            let message = "the store has no record to refer to, and a branch key that no record tells of could not be found again";
+            return Err(Error::new(Status::BranchStoreFailed, message));
+        }
+        let id = IdMaker::new("own branch key").part(branch_id.as_str().as_bytes()).finish();
+        let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
+        let fetch = |renewal| {
+            let (record, key) = make::generate(self.client(early || renewal), &self.key_id, branch_id)?;
+            self.reporter.counters.keys_made.add(1);
+            Ok((id, Arc::new(OwnKey { known: Known::new(record), key: Arc::new(key) })))
+        };
+        let own = live.own_keys.get(&wanted, |_| Ok(()), fetch)?;
+        if !matches!(live.source, Source::Own) {
+            self.reporter.counters.own_key_wraps.add(1);
+        }
+        Ok(SealingKey { known: Arc::clone(&own.known), key: Arc::clone(&own.key), form: BranchForm::Embedded })
+    }
+
+    /// The branch key of a record, from the cache or from the CMK.
+    fn key_of(&self, live: &Live, known: &Known, early: bool) -> Result<Arc<Secret>> {
+        self.cached_key(
+            live,
+            known.id,
+            early,
+            &known.record.branch_id,
+            &known.record.version,
+            known.record.blob.as_bytes(),
+        )
+    }
+
+    fn cached_key(
+        &self,
+        live: &Live,
+        id: Id,
+        early: bool,
+        branch_id: &BranchId,
+        version: &BranchVersion,
+        blob: &[u8],
+    ) -> Result<Arc<Secret>> {
+        let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
+        let fetch = |renewal| {
+            self.reporter.counters.keys_unwrapped.add(1);
+            let key = make::unwrap(self.client(early || renewal), &self.key_id, branch_id, version, blob)?;
+            Ok((id, Arc::new(key)))
+        };
+        live.keys.get(&wanted, |_| Ok(()), fetch)
+    }
+
+    fn client(&self, early: bool) -> &Client {
+        if early { &self.early_client } else { &self.client }
+    }
+
+    fn refuse(&self, live: &Live, known: &Known, error: &Error) {
+        match &live.source {
+            Source::Own => {}
+            Source::Store(store) => store.refuse(known),
+            Source::File(file) => file.refuse(known),
+            Source::Records(branches) => {
+                if let Some(records) = lock(branches).get_mut(&known.record.branch_id) {
+                    records.refuse(known);
+                }
+            }
+        }
+        self.reporter.counters.records_refused.add(1);
+        self.reporter.warn(format_args!(
+            "the CMK refuses the record of branch {} and version {}: {}",
+            known.record.branch_id,
+            known.record.version,
+            error.message()
+        ));
+    }
+
+    /// A record by its version, as far as it is known without a request to the store.
+    fn find(&self, live: &Live, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
+        match &live.source {
+            Source::Own => None,
+            Source::Store(store) => store.find(branch_id, &wrapped.version),
+            Source::File(file) => file.find(branch_id, &wrapped.version),
+            Source::Records(branches) => lock(branches).get(branch_id)?.find(&wrapped.version),
+        }
+    }
+
+    fn find_or_load(&self, live: &Live, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Result<Arc<Known>> {
+        let known = match &live.source {
+            Source::Store(store) => store.find_or_load(branch_id, &wrapped.version)?,
+            _ => self.find(live, branch_id, wrapped),
+        };
+        known.ok_or_else(|| {
+            let message = format!("there is no record of branch {branch_id} and version {}", wrapped.version);
+            Error::new(Status::BranchRecordMissing, message)
+        })
+    }
+
+    fn open_with(&self, request: &KeyRequest<'_>, wrapped: &BranchWrapped<'_>, branch_key: &Secret) -> Result<Secret> {
+        let binding = Binding { provider_info: self.cmk.as_bytes(), context: request.context };
+        let data_key = wrapped.unwrap(branch_key, binding)?;
+        self.reporter.counters.unwraps.add(1);
+        Ok(data_key)
+    }
+
+    /// What a message says, once its branch is known to be allowed.
+    fn parse<'a>(&self, request: &KeyRequest<'_>, wrapped: &'a WrappedKey) -> Result<(BranchWrapped<'a>, BranchId)> {
+        let parsed = BranchWrapped::parse(&wrapped.blob)?;
+        let branch_id = BranchId::new(parsed.branch_id)?;
+        self.check_allowed(request, &branch_id)?;
+        Ok((parsed, branch_id))
+    }
+
+    fn try_locally(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Option<Secret>> {
+        let (parsed, branch_id) = self.parse(request, wrapped)?;
+        let live = self.live();
+        let id = match parsed.form {
+            BranchForm::Embedded => key_id(&branch_id, &parsed.version, parsed.blob),
+            BranchForm::ByReference => match self.find(live, &branch_id, &parsed) {
+                Some(known) => known.id,
+                None => return Ok(None),
+            },
+        };
+        let key = match live.keys.peek(&id) {
+            Peek::Value(key) => key,
+            Peek::Ageing => self.key_for_opening(live, request, &parsed, &branch_id)?,
+            Peek::Nothing => return Ok(None),
+        };
+        self.open_with(request, &parsed, &key).map(Some)
+    }
+
+    fn key_for_opening(
+        &self,
+        live: &Live,
+        request: &KeyRequest<'_>,
+        parsed: &BranchWrapped<'_>,
+        branch_id: &BranchId,
+    ) -> Result<Arc<Secret>> {
+        match parsed.form {
+            BranchForm::Embedded => {
+                let id = key_id(branch_id, &parsed.version, parsed.blob);
+                self.cached_key(live, id, request.early, branch_id, &parsed.version, parsed.blob)
+            }
+            BranchForm::ByReference => {
+                let known = self.find_or_load(live, branch_id, parsed)?;
+                self.key_of(live, &known, request.early)
+            }
+        }
+    }
+}
+
+impl WrappingKey for BranchKey {
+    fn identity(&self) -> Vec<u8> {
+        format!("{TENCENT_KMS_HIERARCHY_PROVIDER_ID}/{}", self.instance_id).into_bytes()
+    }
+
+    fn can_wrap(&self) -> bool {
+        true
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
+        let branch_id = self.branch_to_seal(request)?;
+        let SealingKey { known, key, form } = self.sealing_key(branch_id, request.early)?;
+        let record = &known.record;
+        let name = BranchKeyName { form, branch_id: &record.branch_id, version: &record.version, blob: &record.blob };
+        let binding = Binding { provider_info: self.cmk.as_bytes(), context: request.context };
+        let blob = branch_wrap::wrap(&name, &key, binding, data_key)?;
+        self.reporter.counters.wraps.add(1);
+        Ok(WrappedKey {
+            provider_id: TENCENT_KMS_HIERARCHY_PROVIDER_ID.to_owned(),
+            provider_info: self.cmk.clone().into_bytes(),
+            blob,
+        })
+    }
+
+    fn claims(&self, wrapped: &WrappedKey) -> bool {
+        wrapped.provider_id == TENCENT_KMS_HIERARCHY_PROVIDER_ID && wrapped.provider_info == self.cmk.as_bytes()
+    }
+
+    fn unwrap_cost(&self) -> UnwrapCost {
+        UnwrapCost::Request(self.client.instance_id())
+    }
+
+    fn unwrap_locally(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Option<Result<Secret>> {
+        self.try_locally(request, wrapped).transpose()
+    }
+
+    fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
+        let (parsed, branch_id) = self.parse(request, wrapped)?;
+        let key = self.key_for_opening(self.live(), request, &parsed, &branch_id)?;
+        self.open_with(request, &parsed, &key)
+    }
+}
+
+impl Seed {
+    fn new(client: &Client, key_id: &str, cmk: &str, options: &BranchOptions) -> Result<Self> {
+        let seed = match &options.source {
+            BranchSource::Own => Self::Own,
+            BranchSource::Records(records) => Self::Records(records.clone()),
+            BranchSource::File(path) => {
+                let (records, stamp) = record_file::read(path)?;
+                Self::File(path.clone(), records, stamp)
+            }
+            BranchSource::Store(store) => Self::Store(StoreSettings {
+                store: Arc::clone(store),
+                client: client.clone(),
+                key_id: key_id.to_owned(),
+                rotation: options.rotation.unwrap_or_default(),
+                timeout: options.store_timeout,
+                ttl: options.ttl,
+            }),
+        };
+        if let Self::Records(records) | Self::File(_, records, _) = &seed {
+            check_records(records, cmk, options.branch_id.as_ref())?;
+        }
+        Ok(seed)
+    }
+}
+
+/// Refuses records of which none can be used, which is a mistake that is better told at once.
+fn check_records(records: &BranchRecords, cmk: &str, branch_id: Option<&BranchId>) -> Result<()> {
+    let refused = |message: String| Err(Error::new(Status::InvalidBranchRecord, message));
+    let Some(first) = records.iter().next() else { return refused("there is no record of a branch key".to_owned()) };
+    let mut ours = records.iter().filter(|record| record.cmk == cmk).peekable();
+    if ours.peek().is_none() {
+        return refused(format!("the records are of CMK {}, not of {}", quoted(&first.cmk), quoted(cmk)));
+    }
+    match branch_id {
+        Some(branch_id) if !ours.any(|record| record.branch_id == *branch_id) => {
+            refused(format!("there is no record of branch {branch_id} under CMK {cmk}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lock(branches: &Mutex<KnownBranches>) -> MutexGuard<'_, KnownBranches> {
+    branches.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the CMK's answer is about the record that was sent, and not about the CMK or the way to it.
+fn blames_record(error: &Error) -> bool {
+    error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
+}
