@@ -14,6 +14,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("src/ffi/stream.rs", "Sealing streams"),
     ("src/ffi/descriptor.rs", "Sealing between descriptors"),
     ("src/ffi/keyring.rs", "Keyrings"),
+    ("src/ffi/branch.rs", "Branch keys"),
+    ("src/ffi/branch_store.rs", "Stores of branch records"),
     ("src/ffi/custom_key.rs", "Keys of the program's own"),
     ("src/ffi/callback_error.rs", "Errors of callbacks"),
     ("src/ffi/context.rs", "Contexts"),

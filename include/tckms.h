@@ -78,9 +78,9 @@
  * THREADS
  *   A client needs no lock: share one among all threads. Functions that send requests block until
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
- *   thread with all signals blocked; it ends when the client is freed. A calling thread needs at
- *   most 64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not
- *   call any.
+ *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
+ *   asked on a thread of its own, which ends when that is done. A calling thread needs at most
+ *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call any.
  *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
@@ -170,6 +170,9 @@
 #define TCKMS_FD_OPTIONS_INIT {0, 0, NULL, NULL}
 #define TCKMS_CREATE_KEY_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0, 0, 0}
 #define TCKMS_KEY_FILTER_INIT {NULL, NULL, NULL}
+#define TCKMS_BRANCH_OPTIONS_INIT \
+  {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0, 0}
+#define TCKMS_BRANCH_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
@@ -689,6 +692,12 @@ typedef enum tckms_category {
 } tckms_category;
 
 /**
+ * Where a load callback puts records, with tckms_branch_records_add(). It lives only during the
+ * callback.
+ */
+typedef struct tckms_branch_records tckms_branch_records;
+
+/**
  * A client of the key service.
  *
  * It never changes, and any number of threads may use it at once. Creating one opens no connection
@@ -946,6 +955,147 @@ typedef struct tckms_cache_limits {
    */
   uint64_t max_entries;
 } tckms_cache_limits;
+
+/**
+ * A function that loads the records of a branch from a store.
+ *
+ * @param userdata  The pointer from tckms_branch_options.
+ * @param key       What the records are kept under: "<region>/<key id>/<branch id>", at most 162
+ *                  characters.
+ * @param out       To be filled with tckms_branch_records_add(): all records under the key, or at
+ *                  least the newest ones. Nothing when there are none.
+ * @return          0, or a status of this library. Any other number becomes
+ *                  TCKMS_ERR_BRANCH_STORE_FAILED.
+ *
+ * The callbacks of a store run on a thread that the library starts for the purpose, one at a time
+ * for each process and keyring, so a connection in the userdata needs no lock. In a forked child
+ * they run on a thread of the child: it has to make a connection of its own. A callback that takes
+ * longer than `store_timeout_ms` counts as failed, and is not called again before it returns.
+ * With tckms_callback_set_error_text() a callback says why it fails. It must return: no longjmp()
+ * and no C++ exception may leave it. It must not seal or open with the same keyring.
+ */
+typedef int (*tckms_branch_load)(void *userdata, const char *key, struct tckms_branch_records *out);
+
+/**
+ * A function that keeps a record in a store, unless there is one already under the same key and
+ * slot: HSETNX, INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record
+ * about once in each rotation period.
+ *
+ * @param userdata  The pointer from tckms_branch_options.
+ * @param key       What the records are kept under.
+ * @param slot      The number of the rotation period. There is one record for a key and a slot.
+ * @param record    The record, one line without a line end.
+ * @return          0, also when there was one already. Otherwise as for tckms_branch_load.
+ *
+ * The library loads the records afterwards, and uses the one that it finds.
+ */
+typedef int (*tckms_branch_put)(void *userdata, const char *key, int64_t slot, const char *record);
+
+/**
+ * Where the records of branch keys come from, and how branch keys are used. A member that is 0 or
+ * NULL has its default. At most one of `records`, `file` and `load` is set; without any, each
+ * process makes branch keys of its own, which costs readers a request for each of them.
+ */
+typedef struct tckms_branch_options {
+  /**
+   * The branch that seals and that is opened: 1 to 64 letters, digits and characters of "._-". NULL
+   * when tckms_keyring_set_branch_supplier() names the branch of each message, or when the keyring
+   * only opens.
+   */
+  const char *branch_id;
+  /** Records as text, a line each, at most 1048576 bytes. The one that was made last seals. */
+  const char *records;
+  /**
+   * The path of a file of such records. It is looked at again at most once a second while the
+   * keyring seals or opens, and read when it changed. A file that cannot be used then changes
+   * nothing. It has to be a regular file that not every user may write to.
+   */
+  const char *file;
+  /** Loads the records of a branch from a store that all writers share. */
+  tckms_branch_load load;
+  /** Offers a record to the store. Needed with `load`. */
+  tckms_branch_put put_if_absent;
+  /** Passed to both callbacks. */
+  void *userdata;
+  /** Frees `userdata`; see tckms_destructor. NULL for nothing to free. */
+  tckms_destructor destructor_or_null;
+  /**
+   * How often writers that share a store make a new branch key, in milliseconds, rounded down to
+   * seconds. 1000 to 315360000000, needed with `load` and only there. All writers of a branch have
+   * the same.
+   */
+  int64_t rotation_ms;
+  /** How long a callback of the store may take, in milliseconds. Default 2000, at most 60000. */
+  int64_t store_timeout_ms;
+  /**
+   * How long a branch key is kept in memory, in milliseconds, and so how long a disabled CMK can go
+   * unnoticed. Default 3600000, at most 86400000.
+   */
+  int64_t ttl_ms;
+  /** Further branches that are opened. */
+  const char *const *open_branch_ids;
+  /** How many there are. */
+  size_t open_branch_ids_len;
+  /** Not 0: every branch of the CMK is opened, unless the keyring has a branch supplier. */
+  int64_t open_any_branch;
+  /**
+   * Not 0: messages refer to their branch key and do not carry it along, so that who deletes its
+   * record makes them unreadable. Opening then needs the records as well.
+   */
+  int64_t by_reference;
+  /** How many branch keys are kept in memory. Default 1000, at most 100000. */
+  uint64_t max_keys;
+} tckms_branch_options;
+
+/**
+ * A function that names the branch of a message.
+ *
+ * @param userdata   The pointer given to tckms_keyring_set_branch_supplier().
+ * @param ctx_json   The message's context as canonical JSON, "{}" for none; tckms_context_value()
+ *                   reads a value of it.
+ * @param branch_id  Where to write the branch id, with a NUL after it.
+ * @param size       The number of bytes there: 65.
+ * @return           0 when it named a branch. Otherwise a status of this library, which the caller
+ *                   of the library gets, such as TCKMS_ERR_BRANCH_NOT_ALLOWED. Any other number
+ *                   becomes TCKMS_ERR_BRANCH_SUPPLIER_FAILED.
+ *
+ * It runs on the threads that seal and open, possibly on several at once, for each message. It has
+ * to name the same branch for the same context each time. With tckms_callback_set_error_text() it
+ * says why it fails. It must return: no longjmp() and no C++ exception may leave it.
+ */
+typedef int (*tckms_branch_supplier)(void *userdata,
+                                     const char *ctx_json,
+                                     char *branch_id,
+                                     size_t size);
+
+/** What the branch keys of a keyring have done since they were added. */
+typedef struct tckms_branch_stats {
+  /** Requests that made a branch key. */
+  uint64_t keys_made;
+  /** Requests that unwrapped a branch key. */
+  uint64_t keys_unwrapped;
+  /** Data keys that were wrapped. */
+  uint64_t wraps;
+  /**
+   * Those of them that were wrapped under a branch key of the process's own, because the records
+   * could not be had.
+   */
+  uint64_t own_key_wraps;
+  /** Data keys that were unwrapped. */
+  uint64_t unwraps;
+  /** Files that were read because they changed. */
+  uint64_t file_reads;
+  /** Files that could not be used; what was known before stayed in use. */
+  uint64_t file_failures;
+  /** Calls of the store's callbacks. */
+  uint64_t store_calls;
+  /** Those of them that failed or took too long. */
+  uint64_t store_failures;
+  /** Records that are not used: of another branch or CMK, not readable, or refused by the CMK. */
+  uint64_t records_refused;
+  /** Records that disappeared from the file. */
+  uint64_t records_gone;
+} tckms_branch_stats;
 
 /** One pair of an encryption context. */
 typedef struct tckms_context_pair {
@@ -2442,6 +2592,123 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
                                                   const char *ctx_json_or_null);
 
+/* ---- Branch keys ----------------------------------------------------------------------------- */
+
+/**
+ * Adds a CMK that wraps data keys by way of branch keys: the CMK wraps a branch key once, which
+ * then wraps the data keys of any number of messages, each with a data key of its own. The number
+ * of requests follows branches and hours, whatever the number of contexts and messages.
+ *
+ * @param keyring          The keyring.
+ * @param client           The client to reach the CMK with, in the CMK's region. It may be freed
+ *                         afterwards.
+ * @param key_id           The CMK's key id, as for tckms_keyring_add_kms(). Copied.
+ * @param options_or_null  The branch, and where its records come from. Copied. NULL: a keyring
+ *                         that only opens, and that a branch supplier has to name branches for.
+ * @param size             sizeof(tckms_branch_options); ignored with NULL.
+ * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                         TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
+ *                         TCKMS_ERR_OUT_OF_RANGE, TCKMS_ERR_MALFORMED_KEY_ID,
+ *                         TCKMS_ERR_INVALID_BRANCH_ID, TCKMS_ERR_INVALID_BRANCH_RECORD,
+ *                         TCKMS_ERR_BRANCH_FILE_FAILED, or TCKMS_ERR_NO_USABLE_KEY for
+ *                         `by_reference` without records. Unless it is TCKMS_OK, the destructor is
+ *                         not called.
+ *
+ * Every CMK that is added wraps the data key of each message, as with tckms_keyring_add_kms(). A
+ * process that holds a branch key can open all messages of the branch: use one branch for each
+ * tenant, or whatever must not be able to read the other. A branch key is renewed before it is too
+ * old; while the service is unable, the old one is used until its age. While the store is unable,
+ * sealing goes on with the branch key that is known, and then with one of the process's own, which
+ * the log and tckms_keyring_branch_stats() say; with `by_reference` it fails instead. A forked
+ * child begins with no branch keys.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_add_branch(tckms_keyring *keyring,
+                                      const tckms_client *client,
+                                      const char *key_id,
+                                      const tckms_branch_options *options_or_null,
+                                      size_t size);
+
+/**
+ * Lets the branch of each message depend on its context: a branch for each tenant. It counts for
+ * all branch keys of the keyring, for sealing and for opening: a message of another branch than the
+ * supplier names is refused with TCKMS_ERR_BRANCH_NOT_ALLOWED, before any request.
+ *
+ * @param keyring             The keyring.
+ * @param callback_or_null    The function. NULL: none from now on.
+ * @param userdata            Passed to the callback.
+ * @param destructor_or_null  Frees `userdata`; see tckms_destructor. NULL for nothing to free.
+ * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_set_branch_supplier(tckms_keyring *keyring,
+                                               tckms_branch_supplier callback_or_null,
+                                               void *userdata,
+                                               tckms_destructor destructor_or_null);
+
+/**
+ * Makes a branch key with one request, and gives its record: a line of text with a line end. The
+ * record is not secret, as only the CMK opens it.
+ *
+ * @param client     The client, in the CMK's region.
+ * @param key_id     The CMK's key id, not an alias.
+ * @param branch_id  The branch: 1 to 64 letters, digits and characters of "._-".
+ * @param out        The line. Free it with tckms_buffer_free().
+ * @return           TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                   TCKMS_ERR_INVALID_BRANCH_ID, or what tckms_generate_data_key() returns.
+ *
+ * A file of records has one line for each version of each branch; adding a line rotates.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_branch_record_new(const tckms_client *client,
+                                     const char *key_id,
+                                     const char *branch_id,
+                                     tckms_buffer *out);
+
+/**
+ * Asks the CMK whether it opens a record, with one request: whether its branch and version are
+ * those that the branch key was made with.
+ *
+ * @param client  The client, in the region of the record's CMK.
+ * @param record  A line, with or without a line end.
+ * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                TCKMS_ERR_INVALID_BRANCH_RECORD, also for another region, or what tckms_decrypt()
+ *                returns.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_branch_record_check(const tckms_client *client,
+                                       const char *record);
+
+/**
+ * Reads the counters of all branch keys of a keyring.
+ *
+ * @param keyring  The keyring.
+ * @param out      Where to write them. What `size` has beyond the members of the running library is
+ *                 set to 0.
+ * @param size     sizeof(tckms_branch_stats).
+ * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_keyring_branch_stats(const tckms_keyring *keyring,
+                                        tckms_branch_stats *out,
+                                        size_t size);
+
+/* ---- Stores of branch records ---------------------------------------------------------------- */
+
+/**
+ * Adds what a store has under a key, within a load callback.
+ *
+ * @param out   What the callback was given.
+ * @param text  A record, or several with a line end between them. Copied.
+ * @param len   The number of bytes; 1048576 at most for all that one callback adds.
+ * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
+ *              TCKMS_ERR_INVALID_UTF8.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_branch_records_add(tckms_branch_records *out,
+                                      const void *text,
+                                      size_t len);
+
 /* ---- Keys of the program's own --------------------------------------------------------------- */
 
 /**
@@ -2489,6 +2756,22 @@ const uint8_t *tckms_wrapped_key_info(const tckms_wrapped_key *wrapped, size_t *
  */
 const uint8_t *tckms_wrapped_key_blob(const tckms_wrapped_key *wrapped, size_t *len_or_null);
 
+/**
+ * Tells the branch of a data key that a branch key wrapped.
+ *
+ * @param wrapped  A part of a tckms_message_info.
+ * @return         The branch id; "" for another kind of wrapped key. Borrowed from `wrapped`.
+ */
+const char *tckms_wrapped_key_branch_id(const tckms_wrapped_key *wrapped);
+
+/**
+ * Tells the version of the branch key that wrapped a data key.
+ *
+ * @param wrapped  A part of a tckms_message_info.
+ * @return         The version, a UUID; "" for another kind of wrapped key. Borrowed from `wrapped`.
+ */
+const char *tckms_wrapped_key_branch_version(const tckms_wrapped_key *wrapped);
+
 /* ---- Errors of callbacks --------------------------------------------------------------------- */
 
 /**
@@ -2522,6 +2805,24 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_context_json(const tckms_context_pair *pairs,
                                 size_t count,
                                 tckms_buffer *out);
+
+/**
+ * Reads one value of a context, for callbacks that are given one as JSON.
+ *
+ * @param ctx_json  A JSON object whose values are strings, as tckms_context_json() writes it.
+ * @param key       The key.
+ * @param value     Where to write the value, with a NUL after it. "" on failure.
+ * @param size      The number of bytes there, at least 1.
+ * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
+ *                  TCKMS_ERR_INVALID_CONTEXT, also for a value with a NUL in it,
+ *                  TCKMS_ERR_CONTEXT_MISMATCH when there is no such key, or
+ *                  TCKMS_ERR_INVALID_LENGTH when there is not enough room.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_context_value(const char *ctx_json,
+                                 const char *key,
+                                 char *value,
+                                 size_t size);
 
 /* ---- Looking into messages ------------------------------------------------------------------- */
 

@@ -21,8 +21,8 @@ use crate::seal::{
 use crate::status::Status;
 
 /// Where the records of branch keys come from, and how branch keys are used. A member that is 0 or
-/// NULL has its default. At most one of `records`, `file` and `load` is set; without any, each process
-/// makes branch keys of its own, which serves one process, and costs readers a request for each.
+/// NULL has its default. At most one of `records`, `file` and `load` is set; without any, each
+/// process makes branch keys of its own, which costs readers a request for each of them.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_branch_options {
@@ -72,9 +72,9 @@ unsafe impl Extensible for tckms_branch_options {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// Adds a CMK that wraps data keys by way of branch keys: the CMK wraps a branch key once, which then
-/// wraps the data keys of any number of messages, each with a data key of its own. The number of
-/// requests follows branches and hours, whatever the number of contexts and messages.
+/// Adds a CMK that wraps data keys by way of branch keys: the CMK wraps a branch key once, which
+/// then wraps the data keys of any number of messages, each with a data key of its own. The number
+/// of requests follows branches and hours, whatever the number of contexts and messages.
 ///
 /// @param keyring          The keyring.
 /// @param client           The client to reach the CMK with, in the CMK's region. It may be freed
@@ -96,8 +96,8 @@ unsafe impl Extensible for tckms_branch_options {
 /// tenant, or whatever must not be able to read the other. A branch key is renewed before it is too
 /// old; while the service is unable, the old one is used until its age. While the store is unable,
 /// sealing goes on with the branch key that is known, and then with one of the process's own, which
-/// the log and tckms_keyring_branch_stats() say; with `by_reference` it fails instead. A forked child
-/// begins with no branch keys.
+/// the log and tckms_keyring_branch_stats() say; with `by_reference` it fails instead. A forked
+/// child begins with no branch keys.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_branch(
@@ -117,13 +117,10 @@ pub unsafe extern "C" fn tckms_keyring_add_branch(
             return keyring.0.add_branch(&client.0, key_id, BranchOptions::default());
         };
         // SAFETY: the members are as the comment of the structure demands.
-        let (options, keep) = unsafe { options.convert()? };
-        let added = keyring.0.add_branch(&client.0, key_id, options);
-        if added.is_err() {
-            // The destructor is not called when the function fails.
-            keep.iter().for_each(|callbacks| callbacks.disarm());
-        }
-        added
+        let (options, callbacks) = unsafe { options.convert()? };
+        keyring.0.add_branch(&client.0, key_id, options)?;
+        callbacks.iter().for_each(|callbacks| callbacks.own_userdata());
+        Ok(())
     })
 }
 
@@ -299,8 +296,8 @@ pub unsafe extern "C" fn tckms_branch_record_new(
     })
 }
 
-/// Asks the CMK whether it opens a record, with one request: whether its branch and version are those
-/// that the branch key was made with.
+/// Asks the CMK whether it opens a record, with one request: whether its branch and version are
+/// those that the branch key was made with.
 ///
 /// @param client  The client, in the region of the record's CMK.
 /// @param record  A line, with or without a line end.

@@ -19,9 +19,9 @@ pub struct tckms_branch_records(Vec<String>);
 /// A function that loads the records of a branch from a store.
 ///
 /// @param userdata  The pointer from tckms_branch_options.
-/// @param name      What the records are kept under: "<region>/<key id>/<branch id>", at most 162
+/// @param key       What the records are kept under: "<region>/<key id>/<branch id>", at most 162
 ///                  characters.
-/// @param out       To be filled with tckms_branch_records_add(): all records under the name, or at
+/// @param out       To be filled with tckms_branch_records_add(): all records under the key, or at
 ///                  least the newest ones. Nothing when there are none.
 /// @return          0, or a status of this library. Any other number becomes
 ///                  TCKMS_ERR_BRANCH_STORE_FAILED.
@@ -33,23 +33,23 @@ pub struct tckms_branch_records(Vec<String>);
 /// With tckms_callback_set_error_text() a callback says why it fails. It must return: no longjmp()
 /// and no C++ exception may leave it. It must not seal or open with the same keyring.
 pub type tckms_branch_load =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, name: *const c_char, out: *mut tckms_branch_records) -> c_int>;
+    Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const c_char, out: *mut tckms_branch_records) -> c_int>;
 
-/// A function that keeps a record in a store, unless there is one already under the same name and
-/// slot: SET NX, INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record about
-/// once in each rotation period.
+/// A function that keeps a record in a store, unless there is one already under the same key and
+/// slot: HSETNX, INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record
+/// about once in each rotation period.
 ///
 /// @param userdata  The pointer from tckms_branch_options.
-/// @param name      What the records are kept under.
-/// @param slot      The number of the rotation period. Name and slot together are the key.
+/// @param key       What the records are kept under.
+/// @param slot      The number of the rotation period. There is one record for a key and a slot.
 /// @param record    The record, one line without a line end.
 /// @return          0, also when there was one already. Otherwise as for tckms_branch_load.
 ///
 /// The library loads the records afterwards, and uses the one that it finds.
 pub type tckms_branch_put =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, name: *const c_char, slot: i64, record: *const c_char) -> c_int>;
+    Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const c_char, slot: i64, record: *const c_char) -> c_int>;
 
-/// Adds what a store has under a name, within a load callback.
+/// Adds what a store has under a key, within a load callback.
 ///
 /// @param out   What the callback was given.
 /// @param text  A record, or several with a line end between them. Copied.
@@ -88,7 +88,7 @@ pub(super) struct BranchCallbacks {
     userdata: *mut c_void,
     destructor: tckms_destructor,
     /// Whether the userdata is the library's to free.
-    armed: AtomicBool,
+    owned: AtomicBool,
 }
 
 // SAFETY: "Callbacks" in the header demands of the program that the userdata may be used from all threads.
@@ -98,18 +98,18 @@ unsafe impl Sync for BranchCallbacks {}
 
 impl BranchCallbacks {
     pub fn new(load: Load, put_if_absent: Put, userdata: *mut c_void, destructor: tckms_destructor) -> Self {
-        Self { load, put_if_absent, userdata, destructor, armed: AtomicBool::new(true) }
+        Self { load, put_if_absent, userdata, destructor, owned: AtomicBool::new(false) }
     }
 
-    /// Leaves the userdata to the program, because the function that was given it fails.
-    pub fn disarm(&self) {
-        self.armed.store(false, Ordering::Relaxed);
+    /// Frees the userdata in the end. Until then it is the program's, as the function that was given it may fail.
+    pub fn own_userdata(&self) {
+        self.owned.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for BranchCallbacks {
     fn drop(&mut self) {
-        if self.armed.load(Ordering::Relaxed) {
+        if self.owned.load(Ordering::Relaxed) {
             drop(Userdata::new(self.userdata, self.destructor));
         }
     }

@@ -203,8 +203,8 @@ pub unsafe extern "C" fn tckms_wrapped_key_branch_id(wrapped: *const tckms_wrapp
 /// @return         The version, a UUID; "" for another kind of wrapped key. Borrowed from `wrapped`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_branch_version(wrapped: *const tckms_wrapped_key) -> *const c_char {
-    // SAFETY: "Handles" in the header.
     guard_infallible(c"".as_ptr(), || {
+        // SAFETY: "Handles" in the header.
         unsafe { wrapped.as_ref() }.map_or(c"".as_ptr(), |key| key.branch_version.as_ptr())
     })
 }

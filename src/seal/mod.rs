@@ -25,8 +25,8 @@ pub use format::limits::{FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, UNFRA
 pub use format::suite::CommitmentPolicy;
 pub use format::wrapped_key::WrappedKey;
 pub use info::MessageInfo;
-pub use io::descriptors::{DescriptorJob, THREADS_MAX};
 pub(crate) use info::branch_claims;
+pub use io::descriptors::{DescriptorJob, THREADS_MAX};
 pub use io::open_stream::OpenStream;
 pub use io::pipeline::{JobControl, ProgressCallback};
 pub use io::progress::Progress;
@@ -35,7 +35,7 @@ pub use keys::branch::counters::BranchStats;
 pub use keys::branch::options::{BranchOptions, BranchSource};
 pub use keys::branch::record_file::{create_branch_file, update_branch_file};
 pub use keys::branch::store_source::BranchStore;
-pub use keys::branch::supplier::BranchSupplier;
+pub use keys::branch_supplier::BranchSupplier;
 pub(crate) use keys::callback::{CallbackKey, KeyCallbacks, check_provider_id};
 pub use keys::keyring::Keyring;
 pub use keys::kms::TENCENT_KMS_PROVIDER_ID;

@@ -28,7 +28,7 @@ fn take(buffer: &mut tckms_buffer) -> Vec<u8> {
     bytes
 }
 
-fn filled(call: impl FnOnce(*mut tckms_buffer) -> Status) -> Outcome<Vec<u8>> {
+pub fn filled(call: impl FnOnce(*mut tckms_buffer) -> Status) -> Outcome<Vec<u8>> {
     let mut buffer = tckms_buffer { data: ptr::dangling_mut(), len: 77 };
     let result = outcome(call(&mut buffer));
     if result.is_err() {
@@ -111,6 +111,21 @@ impl Keyring {
 
     pub fn add_custom(&self, key: &tckms_custom_key) -> Outcome<()> {
         outcome(unsafe { tckms_keyring_add_custom(self.0, key, size_of::<tckms_custom_key>()) })
+    }
+
+    pub fn add_branch(&self, client: &Client, key_id: &str, options: &tckms_branch_options) -> Outcome<()> {
+        let size = size_of::<tckms_branch_options>();
+        outcome(unsafe { tckms_keyring_add_branch(self.0, client.0, c_text(key_id).as_ptr(), options, size) })
+    }
+
+    pub fn set_branch_supplier(&self, supplier: tckms_branch_supplier) {
+        outcome(unsafe { tckms_keyring_set_branch_supplier(self.0, supplier, ptr::null_mut(), None) }).unwrap();
+    }
+
+    pub fn branch_stats(&self) -> tckms_branch_stats {
+        let mut stats = unsafe { std::mem::zeroed::<tckms_branch_stats>() };
+        outcome(unsafe { tckms_keyring_branch_stats(self.0, &mut stats, size_of::<tckms_branch_stats>()) }).unwrap();
+        stats
     }
 
     pub fn set_cache(&self, limits: &tckms_cache_limits) -> Outcome<()> {

@@ -1,6 +1,8 @@
 //! Sealing through the C API, called from Rust.
 
 mod api;
+mod branch_store;
+mod branches;
 mod cache;
 mod descriptors;
 mod interop;

@@ -19,8 +19,8 @@ use crate::seal::format::suite::{COMMITTING, COMMITTING_SIGNED, CommitmentPolicy
 use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::branch::counters::BranchStats;
 use crate::seal::keys::branch::options::BranchOptions;
-use crate::seal::keys::branch::supplier::{BranchSupplier, SuppliedBranch};
 use crate::seal::keys::branch::wrapping::BranchKey;
+use crate::seal::keys::branch_supplier::{BranchSupplier, SuppliedBranch};
 use crate::seal::keys::kms::KmsKey;
 use crate::seal::keys::obtain::obtain;
 use crate::seal::keys::recent_unwraps::RecentUnwraps;

@@ -1,6 +1,7 @@
 //! Which keys wrap the data key of a message.
 
 pub(super) mod branch;
+pub(super) mod branch_supplier;
 pub(super) mod callback;
 pub(super) mod keyring;
 pub(super) mod kms;

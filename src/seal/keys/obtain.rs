@@ -5,7 +5,7 @@ use crate::seal::format::context::{Context, PUBLIC_KEY};
 use crate::seal::format::header;
 use crate::seal::format::signature::SigningKey;
 use crate::seal::format::suite::Suite;
-use crate::seal::keys::branch::supplier::SuppliedBranch;
+use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::seal::materials::Materials;
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::branch::supplier::SuppliedBranch;
+use super::branch_supplier::SuppliedBranch;
 use super::recent_unwraps::{Recent, RecentUnwraps, Unwrapped};
 use super::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::call_control;

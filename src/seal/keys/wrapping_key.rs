@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::seal::format::context::Context;
 use crate::seal::format::wrapped_key::WrappedKey;
-use crate::seal::keys::branch::supplier::SuppliedBranch;
+use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::secret::Secret;
 use crate::sys::random;
 

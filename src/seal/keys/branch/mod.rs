@@ -7,5 +7,4 @@ pub(in crate::seal) mod make;
 pub(in crate::seal) mod options;
 pub(in crate::seal) mod record_file;
 pub(in crate::seal) mod store_source;
-pub(in crate::seal) mod supplier;
 pub(in crate::seal) mod wrapping;

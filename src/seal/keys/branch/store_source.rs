@@ -39,6 +39,9 @@ const BRANCHES_MAX: usize = 100_000;
 /// How long one look at the store waits for its outcome before it looks whether the call is canceled or a callback hangs.
 const WAIT: Duration = Duration::from_millis(20);
 
+/// What the log says of a store that is in trouble.
+const GOING_ON: &str = "sealing goes on with the branch key that is known, or with one of this process's own";
+
 /// Where the writers of a branch share its records. Calls never overlap within a process.
 pub trait BranchStore: Send + Sync {
     /// All records under a name, or the newest ones: texts of one line or several.
@@ -79,6 +82,8 @@ struct State {
     working: bool,
     /// Since when a callback runs.
     callback_since: Option<Moment>,
+    /// Whether it was said that it runs for too long.
+    complained: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +149,11 @@ impl StoreSource {
             let ended = branch.ended;
             let is_left_alone = branch.next_try.is_some_and(|moment| now < moment);
             let came_to_nothing = seen.is_some_and(|seen| ended > seen && branch.queued.is_none());
-            if is_left_alone || came_to_nothing || state.is_hung(shared.settings.timeout) {
+            if is_left_alone || came_to_nothing {
+                return Ok(None);
+            }
+            if state.is_hung(shared.settings.timeout) {
+                shared.complain(state);
                 return Ok(None);
             }
             seen.get_or_insert(ended);
@@ -173,7 +182,7 @@ impl StoreSource {
                 return branch.last_error.clone().map_or(Ok(None), Err);
             }
             if state.is_hung(shared.settings.timeout) {
-                return Err(too_long(shared.settings.timeout));
+                return Err(shared.complain(state));
             }
             seen.get_or_insert(ended);
             state = shared.enqueue_and_wait(state, branch_id, Task::Load)?;
@@ -342,8 +351,7 @@ impl Shared {
             std::mem::forget(leave);
             if let Some(error) = report {
                 self.reporter.warn(format_args!(
-                    "the records of branch {branch_id} could not be had: {}; sealing goes on with the branch key that is known, \
-                     or with one of this process's own",
+                    "the records of branch {branch_id} could not be had: {}; {GOING_ON}",
                     error.message()
                 ));
             }
@@ -434,6 +442,18 @@ impl Shared {
         Ok(ours)
     }
 
+    /// Says, once, that a callback runs for too long.
+    fn complain(&self, mut state: MutexGuard<'_, State>) -> Error {
+        let error = too_long(self.settings.timeout);
+        let is_known = std::mem::replace(&mut state.complained, true);
+        drop(state);
+        if !is_known {
+            self.reporter.counters.store_failures.add(1);
+            self.reporter.warn(format_args!("{}; {GOING_ON}", error.message()));
+        }
+        error
+    }
+
     fn refuse_record(&self, error: Error) -> Option<Error> {
         self.reporter.counters.records_refused.add(1);
         Some(error)
@@ -445,10 +465,13 @@ impl Shared {
         let begun = Moment::now();
         self.flight.lock().callback_since = Some(begun);
         let outcome = callback(&*self.settings.store);
-        self.flight.lock().callback_since = None;
+        let mut state = self.flight.lock();
+        state.callback_since = None;
+        let is_counted = std::mem::take(&mut state.complained);
+        drop(state);
         let took_too_long = Moment::now().since(begun) > self.settings.timeout;
         let outcome = if took_too_long { Err(too_long(self.settings.timeout)) } else { outcome };
-        outcome.inspect_err(|_| self.reporter.counters.store_failures.add(1))
+        outcome.inspect_err(|_| self.reporter.counters.store_failures.add(usize::from(!is_counted)))
     }
 }
 

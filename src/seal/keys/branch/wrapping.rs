@@ -23,7 +23,7 @@ use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::options::{BranchOptions, BranchSource};
 use crate::seal::keys::branch::record_file::{self, Stamp};
 use crate::seal::keys::branch::store_source::{StoreSettings, StoreSource};
-use crate::seal::keys::branch::supplier::SuppliedBranch;
+use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::kms::{check_key_id, early_client};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::secret::Secret;

@@ -1,0 +1,636 @@
+//! Branch keys, through the C API against the emulator.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tckms::Status;
+use tckms::ffi::*;
+
+use super::api::{Client, Keyring, Stream, info, last_message};
+use super::branch_store::{TestStore, no_options};
+use support::{Emulator, Scratch};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+fn start(keys: &[&str]) -> (Emulator, Client) {
+    let emulator = Emulator::over_http(keys);
+    let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    (emulator, client)
+}
+
+fn branch(id: &'static CStr) -> tckms_branch_options {
+    tckms_branch_options { branch_id: id.as_ptr(), ..no_options() }
+}
+
+fn keyring(client: &Client, key_id: &str, options: &tckms_branch_options) -> Keyring {
+    let keyring = Keyring::new();
+    keyring.add_branch(client, key_id, options).unwrap_or_else(|status| panic!("{status:?}: {}", last_message()));
+    keyring
+}
+
+/// Opens every branch.
+fn reader(client: &Client, key_id: &str) -> Keyring {
+    keyring(client, key_id, &tckms_branch_options { open_any_branch: 1, ..no_options() })
+}
+
+fn context(number: usize) -> String {
+    format!(r#"{{"row":"{number}"}}"#)
+}
+
+fn record(client: &Client, key_id: &str, id: &str) -> String {
+    let (key_id, id) = (CString::new(key_id).unwrap(), CString::new(id).unwrap());
+    let line =
+        super::api::filled(|out| unsafe { tckms_branch_record_new(client.0, key_id.as_ptr(), id.as_ptr(), out) });
+    String::from_utf8(line.unwrap()).unwrap()
+}
+
+#[test]
+fn one_branch_key_serves_all_contexts_and_one_request_opens_them() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let writer = keyring(&client, key_id, &branch(c"orders"));
+    let messages: Vec<_> = (0..100).map(|number| writer.seal(b"x", &context(number)).unwrap()).collect();
+    assert_eq!(client.calls(), 1);
+    let reader = reader(&client, key_id);
+    for (number, message) in messages.iter().enumerate() {
+        assert_eq!(reader.open(message, &context(number)).unwrap(), b"x");
+        assert_eq!(writer.open(message, &context(number)).unwrap(), b"x");
+        assert_eq!(reader.open(message, r#"{"row":"other"}"#), Err(Status::ContextMismatch));
+    }
+    // The writer needed one more: what it seals with is not yet what it opened.
+    assert!(client.calls() <= 3, "{}", client.calls());
+    let stats = reader.branch_stats();
+    assert_eq!((stats.keys_unwrapped, stats.unwraps, stats.wraps), (1, 100, 0));
+    assert_eq!((writer.branch_stats().keys_made, writer.branch_stats().wraps), (1, 100));
+    let claims = info(&messages[0]).unwrap();
+    let claim = &claims["wrapped_keys"][0];
+    assert_eq!(claim["provider_id"], "tencent-kms-hierarchy");
+    assert_eq!(claim["branch"]["id"], "orders");
+    assert_eq!((&claim["branch"]["embedded"]), true);
+    // Every message has a data key of its own, in all ways to seal.
+    let (signed, _) = Stream::sealing(&writer, "{}").unwrap().run(b"abc", &[1], &[100]);
+    assert_eq!(reader.open(&signed, "").unwrap(), b"abc");
+    writer.set_signing(true);
+    let signed = writer.seal(b"x", &context(1)).unwrap();
+    assert_eq!(reader.open(&signed, &context(1)).unwrap(), b"x");
+}
+
+#[test]
+fn a_message_may_have_branch_keys_of_several_regions_beside_plain_keys() {
+    let (near, near_client) = start(&["near"]);
+    let far = Emulator::over_http(&["far"]);
+    let far_client = Client::new(&far.environment(), "ap-singapore");
+    let writer = keyring(&near_client, near.key_id("near"), &branch(c"orders"));
+    writer.add_branch(&far_client, far.key_id("far"), &branch(c"orders.far")).unwrap();
+    writer.add_kms(&near_client, near.key_id("near")).unwrap();
+    let message = writer.seal(b"x", r#"{"a":"1"}"#).unwrap();
+    assert_eq!(info(&message).unwrap()["wrapped_keys"].as_array().unwrap().len(), 3);
+    assert_eq!(reader(&far_client, far.key_id("far")).open(&message, "").unwrap(), b"x");
+    assert_eq!(reader(&near_client, near.key_id("near")).open(&message, "").unwrap(), b"x");
+    let plain = Keyring::new();
+    plain.add_kms(&near_client, near.key_id("near")).unwrap();
+    assert_eq!(plain.open(&message, "").unwrap(), b"x");
+    drop(near);
+    let both = reader(&near_client, "00000000-0000-0000-0000-000000000000");
+    both.add_branch(&far_client, far.key_id("far"), &branch(c"orders.far")).unwrap();
+    assert_eq!(both.open(&message, "").unwrap(), b"x");
+}
+
+#[test]
+fn only_allowed_branches_are_opened_and_no_request_is_sent_for_others() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let message = keyring(&client, key_id, &branch(c"tenant-a")).seal(b"x", "").unwrap();
+    let before = client.calls();
+    let other = keyring(&client, key_id, &branch(c"tenant-b"));
+    assert_eq!(other.open(&message, ""), Err(Status::BranchNotAllowed));
+    assert_eq!(keyring(&client, key_id, &no_options()).open(&message, ""), Err(Status::BranchNotAllowed));
+    assert_eq!(client.calls(), before);
+    let ids = [c"tenant-c".as_ptr(), c"tenant-a".as_ptr()];
+    let options = tckms_branch_options { open_branch_ids: ids.as_ptr(), open_branch_ids_len: 2, ..branch(c"tenant-b") };
+    assert_eq!(keyring(&client, key_id, &options).open(&message, "").unwrap(), b"x");
+    assert_eq!(keyring(&client, key_id, &no_options()).seal(b"x", ""), Err(Status::NoUsableKey));
+}
+
+/// Names the branch "tenant-" and the context's tenant.
+unsafe extern "C" fn by_tenant(_: *mut c_void, json: *const c_char, id: *mut c_char, size: usize) -> c_int {
+    let mut tenant = [0 as c_char; 40];
+    let status = unsafe { tckms_context_value(json, c"tenant".as_ptr(), tenant.as_mut_ptr(), tenant.len()) };
+    if status != Status::Ok {
+        return Status::BranchNotAllowed as c_int;
+    }
+    let tenant = unsafe { CStr::from_ptr(tenant.as_ptr()) }.to_str().unwrap();
+    match tenant {
+        "failing" => return 12345,
+        "silent" => return 0,
+        _ => {}
+    }
+    let name = CString::new(format!("tenant-{tenant}")).unwrap();
+    let bytes = name.as_bytes_with_nul();
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr().cast(), id, bytes.len().min(size)) };
+    0
+}
+
+#[test]
+fn a_supplier_names_the_branch_both_ways() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let supplied = || {
+        let keyring = keyring(&client, key_id, &tckms_branch_options { open_any_branch: 1, ..no_options() });
+        keyring.set_branch_supplier(Some(by_tenant));
+        keyring
+    };
+    let writer = supplied();
+    for signed in [false, true] {
+        writer.set_signing(signed);
+        let message = writer.seal(b"x", r#"{"tenant":"a","row":"1"}"#).unwrap();
+        assert_eq!(info(&message).unwrap()["wrapped_keys"][0]["branch"]["id"], "tenant-a");
+        assert_eq!(supplied().open(&message, "").unwrap(), b"x");
+    }
+    // A message of tenant a that was sealed under the branch of tenant b.
+    let forged = keyring(&client, key_id, &branch(c"tenant-b")).seal(b"x", r#"{"tenant":"a"}"#).unwrap();
+    let before = client.calls();
+    let reader = supplied();
+    assert_eq!(reader.open(&forged, ""), Err(Status::BranchNotAllowed));
+    assert_eq!(client.calls(), before);
+    for (context, status) in [
+        (r#"{"tenant":"failing"}"#, Status::BranchSupplierFailed),
+        (r#"{"tenant":"silent"}"#, Status::BranchSupplierFailed),
+        (r#"{"tenant":"not allowed"}"#, Status::InvalidBranchId),
+        (r#"{"row":"1"}"#, Status::BranchNotAllowed),
+    ] {
+        assert_eq!(writer.seal(b"x", context), Err(status), "{context}");
+    }
+}
+
+#[test]
+fn each_refused_option_has_its_status_and_its_message() {
+    let (emulator, client) = start(&["one", "two"]);
+    let key_id = emulator.key_id("one");
+    let folder = Scratch::new();
+    let good = record(&client, key_id, "orders");
+    let file = CString::new(folder.write("good.tbk", &good).to_str().unwrap()).unwrap();
+    let text = CString::new(good.clone()).unwrap();
+    let of_another_cmk = CString::new(record(&client, emulator.key_id("two"), "orders")).unwrap();
+    let of_another_region = CString::new(good.replace("ap-guangzhou", "ap-beijing")).unwrap();
+    let of_another_version = CString::new(good.replace("tbk1", "tbk2")).unwrap();
+    let with_records = |records: &CString| tckms_branch_options { records: records.as_ptr(), ..branch(c"orders") };
+    let long = CString::new("x".repeat(65)).unwrap();
+    let store = TestStore::new();
+    let stored = |rotation_ms| store.options(c"orders", rotation_ms);
+    for (options, status, word) in [
+        (branch(c""), Status::InvalidBranchId, "1 to 64"),
+        (branch(c"a b"), Status::InvalidBranchId, "\"a b\""),
+        (tckms_branch_options { branch_id: long.as_ptr(), ..no_options() }, Status::InvalidBranchId, "64"),
+        (with_records(&of_another_cmk), Status::InvalidBranchRecord, "not of"),
+        (with_records(&of_another_region), Status::InvalidBranchRecord, "ap-beijing"),
+        (with_records(&of_another_version), Status::InvalidBranchRecord, "tbk2"),
+        (with_records(&c"junk".to_owned()), Status::InvalidBranchRecord, "line 1"),
+        (with_records(&c"".to_owned()), Status::InvalidBranchRecord, "no record"),
+        (tckms_branch_options { records: text.as_ptr(), ..branch(c"other") }, Status::InvalidBranchRecord, "other"),
+        (tckms_branch_options { ttl_ms: -1, ..branch(c"orders") }, Status::OutOfRange, "-1"),
+        (tckms_branch_options { ttl_ms: 86_400_001, ..branch(c"orders") }, Status::OutOfRange, "86400001"),
+        (tckms_branch_options { max_keys: 100_001, ..branch(c"orders") }, Status::OutOfRange, "100001"),
+        (tckms_branch_options { by_reference: 1, ..branch(c"orders") }, Status::NoUsableKey, "refer"),
+        (tckms_branch_options { rotation_ms: DAY_MS, ..branch(c"orders") }, Status::OutOfRange, "store"),
+        (stored(0), Status::OutOfRange, "rotation period is 0 ms"),
+        (stored(-5), Status::OutOfRange, "-5"),
+        (stored(999), Status::OutOfRange, "999"),
+        (stored(i64::MAX), Status::OutOfRange, "rotation"),
+        (tckms_branch_options { store_timeout_ms: 60_001, ..stored(DAY_MS) }, Status::OutOfRange, "60001"),
+        (tckms_branch_options { put_if_absent: None, ..stored(DAY_MS) }, Status::NullPointer, "put_if_absent"),
+        (tckms_branch_options { load: None, ..stored(DAY_MS) }, Status::NullPointer, "load"),
+        (tckms_branch_options { file: file.as_ptr(), ..with_records(&text) }, Status::OutOfRange, "one place"),
+    ] {
+        let keyring = Keyring::new();
+        assert_eq!(keyring.add_branch(&client, key_id, &options), Err(status), "{word}: {}", last_message());
+        assert!(last_message().contains(word), "{word}: {}", last_message());
+        assert_eq!(keyring.seal(b"x", ""), Err(Status::NoUsableKey), "nothing was added");
+    }
+    assert_eq!(store.freed.load(Ordering::SeqCst), 0, "the destructor is not called for a call that failed");
+    assert_eq!(Keyring::new().add_branch(&client, "alias/one", &branch(c"orders")), Err(Status::MalformedKeyId));
+    let kept = keyring(&client, key_id, &stored(DAY_MS));
+    drop(kept);
+    assert_eq!(store.freed.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn records_that_a_program_makes_are_checked_by_the_cmk() {
+    let (emulator, client) = start(&["one", "two"]);
+    let key_id = emulator.key_id("one");
+    let good = record(&client, key_id, "orders");
+    let check = |line: &str| unsafe { tckms_branch_record_check(client.0, CString::new(line).unwrap().as_ptr()) };
+    assert_eq!(check(&good), Status::Ok);
+    assert_eq!(check(good.trim_end()), Status::Ok);
+    let other = record(&client, key_id, "other");
+    let part = |line: &str, number: usize| line.trim_end().split(' ').nth(number).unwrap().to_owned();
+    // Branch, version or blob of another record, or another CMK.
+    for (changed, status) in [
+        (good.replace(" orders ", " other "), Status::InvalidCiphertext),
+        (good.replace(&part(&good, 3), &part(&other, 3)), Status::InvalidCiphertext),
+        (good.replace(&part(&good, 5), &part(&other, 5)), Status::InvalidCiphertext),
+        (good.replace(key_id, emulator.key_id("two")), Status::KeyMismatch),
+        (good.replace("ap-guangzhou", "ap-beijing"), Status::InvalidBranchRecord),
+        ("tbk1 x".to_owned(), Status::InvalidBranchRecord),
+    ] {
+        assert_eq!(check(&changed), status, "{changed}");
+    }
+    // As a keyring's records, they seal nothing in secret: the next good one is used, or an own key.
+    let swapped = good.replace(" orders ", " other ");
+    let records = CString::new(format!("{swapped}{other}")).unwrap();
+    let options = tckms_branch_options { records: records.as_ptr(), ..branch(c"other") };
+    let writer = keyring(&client, key_id, &options);
+    let message = writer.seal(b"x", "").unwrap();
+    assert_eq!(info(&message).unwrap()["wrapped_keys"][0]["branch"]["version"], part(&other, 3));
+}
+
+#[test]
+fn every_changed_bit_cut_and_splice_of_a_wrapped_key_is_refused() {
+    let (emulator, client) = start(&["one", "two"]);
+    let key_id = emulator.key_id("one");
+    let records = CString::new(record(&client, key_id, "orders")).unwrap();
+    for by_reference in [0, 1] {
+        let options = tckms_branch_options { by_reference, records: records.as_ptr(), ..branch(c"orders") };
+        let writer = keyring(&client, key_id, &options);
+        let opener = || {
+            let mut options = options;
+            options.open_any_branch = 1;
+            keyring(&client, key_id, &options)
+        };
+        let message = writer.seal(b"x", r#"{"a":"1"}"#).unwrap();
+        let name = message.windows(21).position(|part| part == b"tencent-kms-hierarchy").unwrap();
+        let info_at = name + 21 + 2;
+        let info_len = usize::from(u16::from_be_bytes([message[info_at - 2], message[info_at - 1]]));
+        let blob_at = info_at + info_len + 2;
+        let blob_len = usize::from(u16::from_be_bytes([message[blob_at - 2], message[blob_at - 1]]));
+        let reader = opener();
+        assert_eq!(reader.open(&message, "").unwrap(), b"x");
+        for bit in 8 * name..8 * (blob_at + blob_len) {
+            let mut changed = message.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(reader.open(&changed, "").is_err(), "bit {bit}");
+        }
+        for len in 0..blob_len {
+            let mut cut = message.clone();
+            cut.drain(blob_at + len..blob_at + blob_len);
+            cut[blob_at - 2..blob_at].copy_from_slice(&(len as u16).to_be_bytes());
+            assert!(reader.open(&cut, "").is_err(), "{len} bytes");
+        }
+        // The wrapped key of another message, be it of the same branch and context.
+        let other = writer.seal(b"y", r#"{"a":"1"}"#).unwrap();
+        let mut spliced = message.clone();
+        spliced[blob_at..blob_at + blob_len].copy_from_slice(&other[blob_at..blob_at + blob_len]);
+        assert_eq!(opener().open(&spliced, ""), Err(Status::CommitmentMismatch));
+        // Front of one and rest of the other.
+        for at in 1..blob_len {
+            let mut spliced = message.clone();
+            spliced[blob_at + at..blob_at + blob_len].copy_from_slice(&other[blob_at + at..blob_at + blob_len]);
+            if spliced != message {
+                assert!(opener_is_refused(&reader, &spliced), "{at}");
+            }
+        }
+        assert_eq!(opener().open(&message, "").unwrap(), b"x");
+    }
+}
+
+fn opener_is_refused(reader: &Keyring, message: &[u8]) -> bool {
+    reader.open(message, "").is_err()
+}
+
+#[test]
+fn a_reader_of_a_flood_of_forged_messages_still_opens_what_is_honest() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let writer = keyring(&client, key_id, &branch(c"orders"));
+    let message = writer.seal(b"x", "").unwrap();
+    let reader = reader(&client, key_id);
+    assert_eq!(reader.open(&message, "").unwrap(), b"x");
+    let before = client.calls();
+    let blob_end = message.len() - 40 - 1 - 32 - 16 - 5;
+    for number in 0..400_usize {
+        let mut forged = message.clone();
+        forged[blob_end - 1 - number % 150] ^= 1 + (number / 150) as u8;
+        assert!(reader.open(&forged, "").is_err());
+    }
+    assert!(client.calls() - before < 150, "{}", client.calls() - before);
+    assert_eq!(reader.open(&message, "").unwrap(), b"x");
+}
+
+fn write_file(path: &std::path::Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, path).unwrap();
+}
+
+fn version_of(message: &[u8]) -> String {
+    info(message).unwrap()["wrapped_keys"][0]["branch"]["version"].as_str().unwrap().to_owned()
+}
+
+const LOOK: Duration = Duration::from_millis(1100);
+
+#[test]
+fn a_file_is_followed_and_what_is_bad_replaces_nothing() {
+    let (emulator, client) = start(&["one", "two"]);
+    let key_id = emulator.key_id("one");
+    let folder = Scratch::new();
+    let version = |line: &str| line.split(' ').nth(3).unwrap().to_owned();
+    let first = record(&client, key_id, "orders").replacen("2026-", "2025-", 1);
+    let of_another = record(&client, emulator.key_id("two"), "orders");
+    let path = folder.write("orders.tbk", &format!("# made by the test\n{first}{of_another}"));
+    let c_path = CString::new(path.to_str().unwrap()).unwrap();
+    let options = tckms_branch_options { file: c_path.as_ptr(), ttl_ms: 3000, ..branch(c"orders") };
+    let writer = keyring(&client, key_id, &options);
+    let seals_with = || version_of(&writer.seal(b"x", "").unwrap());
+    assert_eq!(seals_with(), version(&first));
+    let second = record(&client, key_id, "orders");
+    let whole = format!("{first}{second}");
+    write_file(&path, &whole);
+    thread::sleep(LOOK);
+    assert_eq!(seals_with(), version(&second));
+    // Half of a file, nothing, junk, and a file that anybody may write to.
+    for bad in [&whole[..whole.len() - 30], "", "junk\n", &format!("{whole}tbk9 x\n")] {
+        let failures = writer.branch_stats().file_failures;
+        write_file(&path, bad);
+        thread::sleep(LOOK);
+        assert_eq!(seals_with(), version(&second), "{bad}");
+        assert!(writer.branch_stats().file_failures > failures);
+    }
+    write_file(&path, &record(&client, key_id, "orders"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    thread::sleep(LOOK);
+    assert_eq!(seals_with(), version(&second));
+    // A shorter file that is whole is taken over, and is said; what went is used until its time to live.
+    let gone = writer.branch_stats().records_gone;
+    write_file(&path, &first);
+    thread::sleep(LOOK);
+    assert_eq!(seals_with(), version(&second));
+    assert_eq!(writer.branch_stats().records_gone, gone + 1);
+    thread::sleep(Duration::from_millis(3200));
+    seals_with();
+    assert_eq!(seals_with(), version(&first));
+    fs::remove_file(&path).unwrap();
+    thread::sleep(LOOK);
+    assert_eq!(seals_with(), version(&first));
+}
+
+#[test]
+fn files_that_cannot_be_trusted_are_refused_at_once() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let folder = Scratch::new();
+    let good = record(&client, key_id, "orders");
+    let fifo = folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let writable = folder.write("writable", &good);
+    fs::set_permissions(&writable, fs::Permissions::from_mode(0o666)).unwrap();
+    let large = folder.write("large", &format!("{}\n{good}", "#".repeat(1 << 20)));
+    let half = folder.write("half", &good[..good.len() - 20]);
+    let missing = folder.path().join("missing");
+    for (path, word) in [
+        (fifo.as_path(), "regular"),
+        (folder.path(), "regular"),
+        (&writable, "chmod"),
+        (&large, "more than"),
+        (&half, "line end"),
+        (&missing, "No such file"),
+    ] {
+        let c_path = CString::new(path.to_str().unwrap()).unwrap();
+        let options = tckms_branch_options { file: c_path.as_ptr(), ..branch(c"orders") };
+        let begun = Instant::now();
+        assert_eq!(Keyring::new().add_branch(&client, key_id, &options), Err(Status::BranchFileFailed));
+        assert!(last_message().contains(word), "{}", last_message());
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn writers_agree_through_a_store_and_rotate_by_time() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let store = TestStore::new();
+    let writers: Vec<_> = (0..4).map(|_| keyring(&client, key_id, &store.options(c"orders", 4000))).collect();
+    let versions = || {
+        let versions = writers.iter().map(|writer| version_of(&writer.seal(b"x", "").unwrap()));
+        versions.collect::<std::collections::BTreeSet<_>>()
+    };
+    // Just after the beginning of a slot, so that none ends in between.
+    let into_slot = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        thread::sleep(Duration::from_millis(4000 - now % 4000 + 1000));
+    };
+    into_slot();
+    let first = versions();
+    assert_eq!((first.len(), store.texts().len()), (1, 1));
+    into_slot();
+    versions();
+    thread::sleep(Duration::from_millis(900));
+    versions();
+    thread::sleep(Duration::from_millis(300));
+    let second = versions();
+    assert_eq!((second.len(), store.texts().len()), (1, 2));
+    assert_ne!(first, second);
+    assert_eq!(writers.iter().map(|writer| writer.branch_stats().own_key_wraps).sum::<u64>(), 0);
+}
+
+/// Seals with a store that is in trouble, which takes no longer than it may.
+fn seals_soon(writer: &Keyring) -> Vec<u8> {
+    let begun = Instant::now();
+    let message = writer.seal(b"x", "").unwrap_or_else(|status| panic!("{status:?}: {}", last_message()));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    message
+}
+
+#[test]
+fn a_store_that_fails_hangs_or_lies_stops_nothing() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let other_branch = record(&client, key_id, "other");
+    type Trouble<'a> = &'a dyn Fn(&TestStore);
+    let troubles: [(&str, Trouble<'_>); 6] = [
+        ("fails", &|store| store.set_answer(Status::ServiceUnavailable)),
+        ("fails with no status", &|store| store.answer.store(4711, Ordering::SeqCst)),
+        ("hangs", &|store| store.delay_ms.store(6000, Ordering::SeqCst)),
+        ("forgets", &|store| store.forgets.store(true, Ordering::SeqCst)),
+        ("gives garbage", &|store| *store.lie.lock().unwrap() = Some(b"\x01garbage\nmore".to_vec())),
+        ("gives another branch", &|store| *store.lie.lock().unwrap() = Some(other_branch.clone().into_bytes())),
+    ];
+    thread::scope(|scope| {
+        for (name, trouble) in troubles {
+            let (client, store) = (&client, TestStore::new());
+            trouble(&store);
+            scope.spawn(move || {
+                let options = tckms_branch_options { store_timeout_ms: 500, ..store.options(c"orders", 5000) };
+                let writer = keyring(client, key_id, &options);
+                let message = seals_soon(&writer);
+                seals_soon(&writer);
+                let stats = writer.branch_stats();
+                assert_eq!(stats.own_key_wraps, 2, "{name}");
+                assert!(stats.store_failures + stats.records_refused > 0 || name == "forgets", "{name}");
+                // The next reader needs no store for it.
+                assert_eq!(reader(client, key_id).open(&message, "").unwrap(), b"x", "{name}");
+                drop(writer);
+            });
+        }
+    });
+}
+
+#[test]
+fn sealing_goes_on_with_the_known_key_when_the_store_goes_and_returns_to_the_store() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let store = TestStore::new();
+    let options = tckms_branch_options { ttl_ms: 2500, ..store.options(c"orders", 2000) };
+    let writer = keyring(&client, key_id, &options);
+    let first = version_of(&writer.seal(b"x", "").unwrap());
+    store.set_answer(Status::ServiceUnavailable);
+    let known = store.texts();
+    let begun = Instant::now();
+    let (mut known_for, mut own) = (Duration::ZERO, 0);
+    while begun.elapsed() < Duration::from_secs(6) {
+        let version = version_of(&seals_soon(&writer));
+        if version == first {
+            assert_eq!(own, 0, "the known key does not come back");
+            known_for = begun.elapsed();
+        } else {
+            own += 1;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(known_for >= Duration::from_millis(2400), "until slot and time to live are over: {known_for:?}");
+    assert!(own > 0 && writer.branch_stats().own_key_wraps > 0);
+    assert_eq!(store.texts(), known);
+    store.set_answer(Status::Ok);
+    let begun = Instant::now();
+    let recovered = || {
+        let version = version_of(&seals_soon(&writer));
+        store.texts().iter().any(|record| record.contains(&version))
+    };
+    while !recovered() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the store is used again");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_store_that_rolls_back_pins_no_writer() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let store = TestStore::new();
+    let old = record(&client, key_id, "orders").replacen("2026-", "2020-", 1);
+    *store.lie.lock().unwrap() = Some(old.clone().into_bytes());
+    let writer = keyring(&client, key_id, &store.options(c"orders", 5000));
+    let message = seals_soon(&writer);
+    assert!(!old.contains(&version_of(&message)), "a record of long ago does not seal");
+    // A record of the future, as a wrong clock would make it, is left for later.
+    *store.lie.lock().unwrap() = Some(record(&client, key_id, "orders").replacen("2026-", "2036-", 1).into_bytes());
+    let writer = keyring(&client, key_id, &store.options(c"orders", 5000));
+    assert_eq!(writer.open(&seals_soon(&writer), "").unwrap(), b"x");
+}
+
+#[test]
+fn by_reference_a_message_opens_as_long_as_its_record_is_there() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let store = TestStore::new();
+    let options = |store: &std::sync::Arc<TestStore>| tckms_branch_options {
+        by_reference: 1,
+        store_timeout_ms: 500,
+        ..store.options(c"tenant-a", 5000)
+    };
+    let writer = keyring(&client, key_id, &options(&store));
+    let message = writer.seal(b"x", r#"{"a":"1"}"#).unwrap();
+    assert_eq!(info(&message).unwrap()["wrapped_keys"][0]["branch"]["embedded"], false);
+    let embedded = keyring(&client, key_id, &branch(c"tenant-a")).seal(b"x", r#"{"a":"1"}"#).unwrap();
+    assert!(embedded.len() > message.len() + 150, "it does not carry its branch key along");
+    assert_eq!(keyring(&client, key_id, &options(&store)).open(&message, "").unwrap(), b"x");
+    // Without records there is nothing to find.
+    assert_eq!(reader(&client, key_id).open(&message, ""), Err(Status::BranchRecordMissing));
+    // A store that is down is an outage, not a message that cannot be opened.
+    store.set_answer(Status::ServiceUnavailable);
+    let late = keyring(&client, key_id, &options(&store));
+    assert_eq!(late.open(&message, ""), Err(Status::ServiceUnavailable));
+    // Sealing does not go on with a key that nobody could find again.
+    assert_eq!(keyring(&client, key_id, &options(&store)).seal(b"x", ""), Err(Status::BranchStoreFailed));
+    assert!(super::api::last_is_retryable());
+    store.set_answer(Status::Ok);
+    // Deleting the record makes the message unreadable.
+    store.records.lock().unwrap().clear();
+    let late = keyring(&client, key_id, &options(&store));
+    assert_eq!(late.open(&message, ""), Err(Status::BranchRecordMissing));
+}
+
+#[test]
+fn a_branch_key_is_renewed_early_survives_an_outage_until_its_age_and_ends_with_its_cmk() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let records = CString::new(record(&client, key_id, "orders")).unwrap();
+    let options = tckms_branch_options { records: records.as_ptr(), ttl_ms: 1000, ..branch(c"orders") };
+    let writer = keyring(&client, key_id, &options);
+    let message = writer.seal(b"x", "").unwrap();
+    emulator.set_faults(r#"[{"fault":{"kind":"error","code":"RequestLimitExceeded"},"times":1000000}]"#);
+    thread::sleep(Duration::from_millis(960));
+    // Renewal is due and fails; the key still works.
+    writer.seal(b"x", "").unwrap();
+    assert_eq!(writer.open(&message, "").unwrap(), b"x");
+    thread::sleep(Duration::from_millis(60));
+    assert_eq!(writer.seal(b"x", ""), Err(Status::RequestLimitExceeded));
+    assert_eq!(writer.open(&message, ""), Err(Status::RequestLimitExceeded));
+    emulator.set_faults("[]");
+    writer.seal(b"x", "").unwrap();
+    emulator.set_faults(r#"[{"fault":{"kind":"error","code":"ResourceUnavailable.CmkDisabled"},"times":1000000}]"#);
+    thread::sleep(Duration::from_millis(960));
+    assert_eq!(writer.seal(b"x", ""), Err(Status::CmkDisabled));
+}
+
+#[test]
+fn thirty_two_threads_ask_once_for_a_branch_key() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let message = keyring(&client, key_id, &branch(c"orders")).seal(b"x", "").unwrap();
+    for sealing in [true, false] {
+        let before = client.calls();
+        let keyring = keyring(&client, key_id, &branch(c"orders"));
+        emulator.set_faults(r#"[{"fault":{"kind":"delay","ms":200}}]"#);
+        thread::scope(|scope| {
+            for number in 0..32 {
+                let (keyring, message) = (&keyring, &message);
+                scope.spawn(move || {
+                    if sealing {
+                        keyring.seal(b"x", &context(number)).map(drop)
+                    } else {
+                        keyring.open(message, "").map(drop)
+                    }
+                    .unwrap();
+                });
+            }
+        });
+        assert_eq!(client.calls() - before, 1);
+    }
+}
+
+#[test]
+fn a_cache_of_data_keys_changes_nothing_for_branches() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let writer = keyring(&client, key_id, &branch(c"orders"));
+    writer.set_cache(&unsafe { std::mem::zeroed() }).unwrap();
+    let messages: Vec<_> = (0..3).map(|_| writer.seal(b"x", r#"{"a":"1"}"#).unwrap()).collect();
+    let wrapped = |message: &[u8]| message[40..].iter().take(400).copied().collect::<Vec<_>>();
+    assert!(messages.windows(2).all(|pair| wrapped(&pair[0]) != wrapped(&pair[1])), "each has a data key of its own");
+    // With a plain key beside it, data keys are shared, and the reader's cache helps where the branch does not.
+    writer.add_kms(&client, key_id).unwrap();
+    let before = client.calls();
+    let messages: Vec<_> = (0..3).map(|_| writer.seal(b"x", r#"{"a":"1"}"#).unwrap()).collect();
+    assert_eq!(client.calls() - before, 1);
+    let plain = Keyring::new();
+    plain.add_kms(&client, key_id).unwrap();
+    plain.set_cache(&unsafe { std::mem::zeroed() }).unwrap();
+    let before = client.calls();
+    messages.iter().for_each(|message| assert_eq!(plain.open(message, "").unwrap(), b"x"));
+    assert_eq!(client.calls() - before, 1);
+}
