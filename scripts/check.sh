@@ -16,5 +16,6 @@ cargo=${CARGO:-cargo}
 
 "$cargo" rustc --quiet --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
 "$cargo" build --quiet --release --locked -p tckms-emulator
+"$cargo" build --quiet --release --locked -p tckms-cli --features wipe-on-free
 scripts/dist.sh
 exec "$cargo" test --locked --lib --test c_api -- --skip clang --skip valgrind --skip sanitizers "$@"

@@ -86,7 +86,7 @@ symbols() {
 gzip -9n "$stage"/share/man/man*/* 2>/dev/null || true
 take libtckms$abi "$stage/lib/$triplet/libtckms.so".*
 take tckms-emulator "$stage/bin/tckms-emulator" "$stage"/share/man/man1/tckms-emulator*
-take tckms-tools "$stage"/bin/* "$stage"/share/man/man1/*
+take tckms-tools "$stage"/bin/* "$stage"/share/man/man1/* "$stage"/share/{bash-completion,zsh,fish} "$stage/lib/systemd"
 take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man" "$stage/share/tckms"
 documents=$work/libtckms-dev/usr/share/doc/libtckms-dev
 mkdir -p "$documents"

@@ -32,12 +32,21 @@ make_reference() {
   done
 }
 
+# Those of the tool tckms, if it was built.
+make_tool_reference() {
+  local tool=$out/release/tckms made=$out/reference/completions/tckms.fish
+  if [ -x "$tool" ] && [ ! "$made" -nt "$tool" ]; then scripts/tool-reference.sh "$tool" "$out/reference"; fi
+}
+
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 abi=$(cat packaging/abi-version)
 
 [ -e "$archive" ] || { echo "dist: $archive is missing; run 'make build'" >&2; exit 1; }
 scripts/symbols.sh check
-if [ -z "${TARGET:-}" ]; then make_reference; fi
+if [ -z "${TARGET:-}" ]; then
+  make_reference
+  make_tool_reference
+fi
 
 # The last file to be made is newer than all it is made from.
 last=$dist/libtckms.so

@@ -7,6 +7,8 @@
 #   PREFIX=/usr/local            where it is to be used
 #   LIBDIR=$PREFIX/lib           libraries; Debian says /usr/lib/x86_64-linux-gnu, Fedora /usr/lib64
 #   INCLUDEDIR BINDIR MANDIR DOCDIR   $PREFIX/include, /bin, /share/man, /share/doc/tckms
+#   DATADIR=$PREFIX/share        completions of shells
+#   UNITDIR=$PREFIX/lib/systemd/system   units of systemd
 #   GODIR=$PREFIX/share/tckms/go   the Go package, as a module to point at
 #   DESTDIR=                     a folder that stands for / while a package is made
 set -euo pipefail
@@ -18,6 +20,8 @@ umask 022
 : "${BINDIR:=$PREFIX/bin}"
 : "${MANDIR:=$PREFIX/share/man}"
 : "${DOCDIR:=$PREFIX/share/doc/tckms}"
+: "${DATADIR:=$PREFIX/share}"
+: "${UNITDIR:=$PREFIX/lib/systemd/system}"
 : "${GODIR:=$PREFIX/share/tckms/go}"
 : "${DESTDIR:=}"
 # TARGET names another kind of machine, for which scripts/dist.sh was run.
@@ -27,7 +31,7 @@ out=$out${TARGET:+/$TARGET}
 cd "$(dirname "$0")/.."
 
 # The paths go into files for pkg-config and CMake, which give some characters a meaning.
-for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR GODIR; do
+for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR DATADIR UNITDIR GODIR; do
   case ${!name} in
     /*) ;;
     *)
@@ -91,6 +95,7 @@ fill_in() {
   local -A values=(
     [VERSION]=$version [MAJOR]=$major [SHARED]=$shared [SONAME]=$soname [POINTER_SIZE]=$(($(getconf LONG_BIT) / 8))
     [PC_PREFIX]=$(pc_prefix) [PC_LIBDIR]=$(pc_path "$LIBDIR") [PC_INCLUDEDIR]=$(pc_path "$INCLUDEDIR")
+    [BINDIR]=$BINDIR
     [NODELETE]=$([ "$(uname -s)" = Darwin ] || echo -Wl,-z,nodelete)
     [CMAKE_TO_INCLUDEDIR]=$(way "$LIBDIR/cmake/tckms" "$INCLUDEDIR")
   )
@@ -116,6 +121,8 @@ files() {
   if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms-emulator" ]; then
     one 755 "$out/release/tckms-emulator" "$BINDIR/tckms-emulator"
   fi
+  # For musl there is none of this either.
+  if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms" ]; then tool_files; fi
   local page
   for page in man/man1/* "$reference"/man3/*; do
     one 644 "$page" "$MANDIR/$(basename "$(dirname "$page")")/${page##*/}"
@@ -133,6 +140,20 @@ files() {
   done
 }
 
+# The tool tckms with what belongs to it.
+tool_files() {
+  local page
+  one 755 "$out/release/tckms" "$BINDIR/tckms"
+  for page in "$reference"/man1/*; do
+    one 644 "$page" "$MANDIR/man1/${page##*/}"
+  done
+  one 644 "$reference/completions/tckms.bash" "$DATADIR/bash-completion/completions/tckms"
+  one 644 "$reference/completions/_tckms" "$DATADIR/zsh/site-functions/_tckms"
+  one 644 "$reference/completions/tckms.fish" "$DATADIR/fish/vendor_completions.d/tckms.fish"
+  one 644 "packaging/systemd/tckms-credentials.socket" "$UNITDIR/tckms-credentials.socket"
+  one 644 "packaging/systemd/tckms-credentials.service.in" "$UNITDIR/tckms-credentials.service"
+}
+
 tab=$(printf '\t')
 
 install_all() {
@@ -147,7 +168,7 @@ install_all() {
     rm -f "$whole"
     case $source in
       *.in) fill_in "$source" >"$whole" ;;
-      "$out"/release/tckms-emulator)
+      "$out"/release/tckms-emulator | "$out"/release/tckms)
         cp "$source" "$whole"
         "${CROSS:-}strip" "$whole"
         ;;
@@ -181,7 +202,7 @@ uninstall_all() {
 name_glibc() {
   local newest
   command -v nm >/dev/null || return 0
-  newest=$(for file in "$dist/$shared" "$dist/tckms-seal" "$out/release/tckms-emulator"; do
+  newest=$(for file in "$dist/$shared" "$dist/tckms-seal" "$out/release/tckms-emulator" "$out/release/tckms"; do
     nm --dynamic --undefined-only --with-symbol-versions "$file" 2>/dev/null || true
   done | sed -n 's/.*@GLIBC_\([0-9.]*\)$/\1/p' | sort -V | tail -n 1)
   if [ -n "$newest" ]; then echo "install: it needs glibc $newest or later; 'make dist' makes files for older systems"; fi

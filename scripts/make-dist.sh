@@ -63,6 +63,7 @@ build() {
       --features wipe-on-free --target "$target$suffix"
     if [ -n "$suffix" ]; then
       RUSTFLAGS="$remap" cargo-zigbuild build --release --locked -p tckms-emulator --target "$target$suffix"
+      RUSTFLAGS="$remap" cargo-zigbuild build --release --locked -p tckms-cli --features wipe-on-free --target "$target$suffix"
     fi
   fi
   # zig has no libgcc_s; the unwinder becomes part of the library.
@@ -87,6 +88,16 @@ tarball() {
   if [ -e "$out/$target/tckms-selftest" ]; then cp "$out/$target/tckms-selftest" "$stage/$name"; fi
   pack "$stage" "$name" >"$artifacts/$name.tar.gz"
   say "$name.tar.gz"
+}
+
+# tool_reference TRIPLE: manual pages and completions of the tool tckms, which writes them itself, so it has to run here.
+tool_reference() {
+  if [ "${1%%-*}" = "$(uname -m)" ]; then
+    scripts/tool-reference.sh "$out/$1/release/tckms" "$out/reference"
+  elif [ ! -e "$out/reference/completions" ]; then
+    cargo build --release --locked -p tckms-cli
+    scripts/tool-reference.sh "$out/release/tckms" "$out/reference"
+  fi
 }
 
 # debian_packages TRIPLE DEBIAN-ARCHITECTURE
@@ -126,6 +137,7 @@ for system in "${systems[@]}"; do
     x86_64 | aarch64)
       target=$system-unknown-linux-gnu
       build "$target" "$system-linux-gnu.$glibc" ".$glibc"
+      tool_reference "$target"
       tarball "$target" "$system"
       debian_packages "$target" "$([ "$system" = x86_64 ] && echo amd64 || echo arm64)"
       rpm_packages "$target"

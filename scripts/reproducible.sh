@@ -11,4 +11,5 @@ export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$home=/cargo --remap-path-p
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$home=/cargo -ffile-prefix-map=$sources=/tckms"
 cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free "$@"
 cargo build --release --locked -p tckms-emulator "$@"
+cargo build --release --locked -p tckms-cli --features wipe-on-free "$@"
 scripts/dist.sh

@@ -48,12 +48,17 @@ pub enum Command {
     Open(open::Options),
     /// Print what a sealed message says about itself, as JSON; nothing of it is authenticated
     Info(info::Options),
+    /// Seal files and whole folders of them again, under other keys
+    Reseal(reseal::Options),
     /// Sign a file of any size with a CMK
     Sign(sign::Options),
     /// Check a signature
     Verify(verify::Options),
     /// Print the public key of an asymmetric CMK
     PublicKey(public_key::Options),
+    /// Make certificate requests and self-signed certificates with a CMK
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     /// Encrypt under the public key of an RSA CMK, on this machine
     RsaEncrypt(rsa::EncryptOptions),
     /// Decrypt with an RSA CMK, in the service
@@ -63,6 +68,10 @@ pub enum Command {
     Keys(keys::Command),
     /// Call any action of the service
     Call(call::Options),
+    /// Run a program with secrets in its environment or on its descriptors
+    Exec(exec::Options),
+    /// Serve credentials to units of systemd, by its socket
+    Credentials(credentials::Options),
     /// Find out what works, what does not, and what to do
     Doctor(doctor::Options),
     /// Print the completions of a shell

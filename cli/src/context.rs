@@ -38,6 +38,12 @@ impl ContextOptions {
         json(&self.pairs, self.context_json.as_deref())
     }
 
+    /// The same with other values.
+    pub fn with_values(&self, value: impl Fn(&str) -> String) -> Self {
+        let pair = |pair: &Pair| Pair { name: pair.name.clone(), value: value(&pair.value) };
+        Self { pairs: self.pairs.iter().map(pair).collect(), context_json: self.context_json.clone() }
+    }
+
     /// The context for messages.
     pub fn for_message(&self) -> Outcome<Context> {
         for_message(&self.pairs, self.context_json.as_deref())

@@ -16,6 +16,10 @@ pub enum Exit {
     Later = 4,
     /// The service refuses, or there are no credentials.
     Refused = 5,
+    /// `tckms exec` could not execute the program, as other tools of this kind say it.
+    ProgramNotExecuted = 126,
+    /// `tckms exec` did not find the program.
+    ProgramNotFound = 127,
 }
 
 pub const HELP: &str = "\

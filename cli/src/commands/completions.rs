@@ -38,14 +38,34 @@ pub fn write_man_pages(options: &ManOptions, mut command: clap::Command) -> Outc
     Ok(Exit::Done)
 }
 
+/// Of the pages, which say nothing of the day on which they were made.
+const DATE: &str = "2026-11-28";
+/// The page of this name is that of the program tckms-seal, which has the same options and rules.
+const TAKEN: &str = "tckms-seal";
+
 /// A page for each command that is not hidden.
 fn write_pages(command: &clap::Command, folder: &Path) -> Outcome<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    if name == TAKEN {
+        return Ok(());
+    }
     let path: PathBuf = folder.join(format!("{name}.1"));
     let mut page = Vec::new();
-    let man = Man::new(command.clone()).title(name.to_uppercase()).manual("User Commands");
+    let source = concat!("tckms ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).title(name.to_uppercase()).date(DATE).source(source).manual("User Commands");
     let failed = |error: std::io::Error| Failure::io(path.to_string_lossy(), &error);
     man.render(&mut page).map_err(failed)?;
-    std::fs::write(&path, page).map_err(failed)?;
+    std::fs::write(&path, tidy(&String::from_utf8_lossy(&page))).map_err(failed)?;
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| write_pages(sub, folder))
+}
+
+/// Without line breaks beside vertical space, which mandoc finds odd.
+fn tidy(page: &str) -> String {
+    let lines: Vec<_> = page.lines().collect();
+    let is_space = |at: Option<usize>| at.and_then(|at| lines.get(at)).is_some_and(|line| *line == ".sp");
+    let kept = lines
+        .iter()
+        .enumerate()
+        .filter(|(at, line)| **line != ".br" || !(is_space(at.checked_sub(1)) || is_space(at.checked_add(1))));
+    kept.map(|(_, line)| format!("{line}\n")).collect()
 }

@@ -27,6 +27,32 @@ pub struct KeyOptions {
     escrow_keys: Vec<EscrowKey>,
 }
 
+/// The keys that seal a message again.
+#[derive(Args, Clone, Debug)]
+pub struct NewKeyOptions {
+    /// A new CMK, by its key id; repeat for each further one
+    #[arg(long = "to", value_name = "KEYID")]
+    pub new_keys: Vec<String>,
+
+    /// The public half of a new RSA key in a PEM file
+    #[arg(long = "escrow-to", value_name = "NS:NAME:PEM", value_parser = parse_escrow_key)]
+    new_escrow_keys: Vec<EscrowKey>,
+}
+
+impl NewKeyOptions {
+    pub fn check(&self) -> Outcome<()> {
+        check_count(self.new_keys.len() + self.new_escrow_keys.len(), "--to or --escrow-to")
+    }
+
+    pub fn has_cmks_only(&self) -> bool {
+        self.new_escrow_keys.is_empty()
+    }
+
+    pub fn keyring(&self, global: &Global) -> Outcome<Keyring> {
+        keyring(&self.new_keys, &self.new_escrow_keys, Purpose::Seal, global)
+    }
+}
+
 /// An RSA key by its namespace, its name, and its file.
 #[derive(Clone, Debug)]
 struct EscrowKey {
@@ -55,32 +81,44 @@ pub enum Purpose {
 impl KeyOptions {
     /// Refuses too few or too many keys, before anything is opened.
     pub fn check(&self) -> Outcome<()> {
-        match self.keys.len() + self.escrow_keys.len() {
-            0 => Err(Failure::usage("no key is given, with -k or -e")),
-            1..=KEYS_MAX => Ok(()),
-            count => Err(Failure::usage(format!("there are {count} keys, at most {KEYS_MAX} are allowed"))),
-        }
+        check_count(self.keys.len() + self.escrow_keys.len(), "-k or -e")
+    }
+
+    pub fn has_escrow_keys(&self) -> bool {
+        !self.escrow_keys.is_empty()
     }
 
     pub fn keyring(&self, purpose: Purpose, global: &Global) -> Outcome<Keyring> {
-        let mut keyring = Keyring::new();
-        if !self.keys.is_empty() {
-            let client = global.client().map_err(|failure| match failure.what {
-                None if failure.error.is_some() => failure.about("cannot make a client"),
-                _ => failure,
-            })?;
-            for key in &self.keys {
-                keyring.add_kms(&client, key).map_err(|error| Failure::from(error).about(key))?;
-            }
-        }
-        for key in &self.escrow_keys {
-            key.add(&mut keyring, purpose)?;
-        }
-        if let Some(timeout) = global.timeout {
-            keyring.set_total_timeout(timeout)?;
-        }
-        Ok(keyring)
+        keyring(&self.keys, &self.escrow_keys, purpose, global)
     }
+}
+
+fn check_count(count: usize, options: &str) -> Outcome<()> {
+    match count {
+        0 => Err(Failure::usage(format!("no key is given, with {options}"))),
+        1..=KEYS_MAX => Ok(()),
+        count => Err(Failure::usage(format!("there are {count} keys, at most {KEYS_MAX} are allowed"))),
+    }
+}
+
+fn keyring(keys: &[String], escrow_keys: &[EscrowKey], purpose: Purpose, global: &Global) -> Outcome<Keyring> {
+    let mut keyring = Keyring::new();
+    if !keys.is_empty() {
+        let client = global.client().map_err(|failure| match failure.what {
+            None if failure.error.is_some() => failure.about("cannot make a client"),
+            _ => failure,
+        })?;
+        for key in keys {
+            keyring.add_kms(&client, key).map_err(|error| Failure::from(error).about(key))?;
+        }
+    }
+    for key in escrow_keys {
+        key.add(&mut keyring, purpose)?;
+    }
+    if let Some(timeout) = global.timeout {
+        keyring.set_total_timeout(timeout)?;
+    }
+    Ok(keyring)
 }
 
 impl EscrowKey {

@@ -1,0 +1,242 @@
+//! `tckms reseal`: sealed files under other keys.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use tckms::Status;
+use tckms::seal::{Context, DescriptorJob, Keyring, MessageInfo, TENCENT_KMS_PROVIDER_ID};
+
+use super::info::read_info;
+use super::keyring::{KeyOptions, NewKeyOptions, Purpose};
+use crate::connection::Global;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::files::input::Input;
+use crate::files::output::Output;
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::report;
+use crate::text::shown;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The keys that open the files now
+    #[command(flatten)]
+    keys: KeyOptions,
+    #[command(flatten)]
+    new_keys: NewKeyOptions,
+    /// Only say which files would be sealed again
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Seal files again that already have exactly the new keys
+    #[arg(long)]
+    force: bool,
+    /// Show no progress, even on a terminal
+    #[arg(short, long)]
+    quiet: bool,
+    /// Sealed files, and folders of which all sealed files are meant. Links in folders are not followed
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<OsString>,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Fate {
+    Resealed,
+    WouldBeResealed,
+    HasTheKeys,
+    IsNotSealed,
+    Failed,
+}
+
+#[derive(Serialize)]
+struct FileReport {
+    file: String,
+    fate: Fate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+struct Job<'a> {
+    options: &'a Options,
+    opening: Keyring,
+    sealing: Keyring,
+    /// The names of the new CMKs as messages have them.
+    new_names: Vec<String>,
+}
+
+/// A file that fails does not keep the others from being sealed again.
+pub fn run(options: &Options, global: &Global) -> Outcome {
+    options.keys.check()?;
+    options.new_keys.check()?;
+    interrupt::catch();
+    let (files, mut reports) = find_files(&options.paths)?;
+    let region = global.region()?.unwrap_or_default();
+    let job = Job {
+        options,
+        opening: options.keys.keyring(Purpose::Open, global)?,
+        sealing: options.new_keys.keyring(global)?,
+        new_names: options.new_keys.new_keys.iter().map(|key| format!("{region}/{key}")).collect(),
+    };
+    let mut progress = Progress::new(options.quiet);
+    let mut exit = if reports.is_empty() { Exit::Done } else { Exit::Failed };
+    for (at, (path, is_named)) in files.iter().enumerate() {
+        progress.show_count(at as u64, files.len() as u64, "files");
+        let fate = job.reseal(path, *is_named);
+        if interrupt::came() {
+            progress.end();
+            return Err(Failure::failed(shown(path.as_os_str()), interrupt::text()));
+        }
+        let (fate, error) = fate.map_or_else(|failure| (Fate::Failed, Some(failure)), |fate| (fate, None));
+        if let Some(failure) = &error {
+            progress.end();
+            let failed = report::failure(failure, global.json);
+            exit = if exit == Exit::Done { failed } else { exit };
+        }
+        let error = error.map(|failure| failure.why);
+        reports.push(FileReport { file: shown(path.as_os_str()), fate, error });
+    }
+    progress.show_count(files.len() as u64, files.len() as u64, "files");
+    progress.end();
+    report::answer(&reports, |reports| print(reports));
+    Ok(exit)
+}
+
+fn print(reports: &[FileReport]) {
+    for report in reports.iter().filter(|report| report.fate == Fate::WouldBeResealed) {
+        report::line(&format!("would seal again {}", crate::text::safe(&report.file)));
+    }
+    let count = |fate| reports.iter().filter(|report| report.fate == fate).count();
+    let parts = [
+        (count(Fate::Resealed), "sealed again"),
+        (count(Fate::WouldBeResealed), "to be sealed again"),
+        (count(Fate::HasTheKeys), "had the keys already"),
+        (count(Fate::IsNotSealed), "not sealed"),
+        (count(Fate::Failed), "failed"),
+    ];
+    let parts: Vec<_> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    report::line(&if parts.is_empty() { "no files".to_owned() } else { parts.join(", ") });
+}
+
+/// The files, each with whether it was named itself, and what could not be looked into.
+fn find_files(paths: &[OsString]) -> Outcome<(Vec<(PathBuf, bool)>, Vec<FileReport>)> {
+    let (mut files, mut reports) = (Vec::new(), Vec::new());
+    for path in paths {
+        let kind =
+            fs::metadata(path).map_err(|error| Failure::wrong_file(shown(path), crate::failure::os_text(&error)))?;
+        if kind.is_dir() {
+            walk(Path::new(path), &mut files, &mut reports);
+        } else {
+            files.push((PathBuf::from(path), true));
+        }
+    }
+    Ok((files, reports))
+}
+
+fn walk(folder: &Path, files: &mut Vec<(PathBuf, bool)>, reports: &mut Vec<FileReport>) {
+    let mut unreadable = |path: &Path, error: &std::io::Error| {
+        let failure = Failure::io(shown(path.as_os_str()), error);
+        report::note(failure.what.as_deref().unwrap_or_default(), &failure.why);
+        let file = failure.what.clone().unwrap_or_default();
+        reports.push(FileReport { file, fate: Fate::Failed, error: Some(failure.why) });
+    };
+    let mut entries = match fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        Ok(entries) => entries,
+        Err(error) => return unreadable(folder, &error),
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(&path, files, reports),
+            Ok(kind) if kind.is_file() && !is_unfinished(&entry.file_name()) => files.push((path, false)),
+            _ => {}
+        }
+    }
+}
+
+/// What another run is writing.
+fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".tckms-seal.")
+}
+
+impl Job<'_> {
+    fn reseal(&self, path: &Path, is_named: bool) -> Outcome<Fate> {
+        let name = path.as_os_str();
+        let info = match read_info(&mut Input::open(Some(name))?) {
+            Ok(info) => info,
+            Err(failure) if !is_named && is_no_message(&failure) => return Ok(Fate::IsNotSealed),
+            Err(failure) => return Err(failure),
+        };
+        if self.has_the_keys(&info) && !self.options.force {
+            return Ok(Fate::HasTheKeys);
+        }
+        if self.options.dry_run {
+            return Ok(Fate::WouldBeResealed);
+        }
+        let mut output = Output::find(Some(name), false)?;
+        let input = Input::open(Some(name))?;
+        if !output.waits_for_the_end() || !output.is_input(&input) {
+            return Err(Failure::wrong_file(input.name(), "it is not a regular file that can be replaced"));
+        }
+        output.open()?;
+        self.transfer(&info, &input, &output)?;
+        input.check_unchanged()?;
+        output.finish()?;
+        Ok(Fate::Resealed)
+    }
+
+    /// Whether the message is wrapped by the new CMKs, in their order, and by nothing else.
+    fn has_the_keys(&self, info: &MessageInfo) -> bool {
+        let of_kms = |provider: &str| provider == TENCENT_KMS_PROVIDER_ID;
+        let names = info.wrapped_keys.iter().map(|key| (of_kms(&key.provider_id), key.provider_info.as_slice()));
+        self.options.new_keys.has_cmks_only() && names.eq(self.new_names.iter().map(|name| (true, name.as_bytes())))
+    }
+
+    /// One thread opens into a pipe that this one seals from. The new message counts only if both succeeded.
+    fn transfer(&self, info: &MessageInfo, input: &Input, output: &Output) -> Outcome<()> {
+        let context = own_context(&info.context);
+        let mut sealing = self.sealing.clone();
+        sealing.set_signing(info.signed);
+        let (reader, writer) = std::io::pipe().map_err(|error| Failure::io("a pipe", &error))?;
+        let (opened, sealed) = std::thread::scope(|scope| {
+            use std::os::fd::AsRawFd;
+            let opening = scope.spawn(|| {
+                let mut go_on = |_, _| !interrupt::came();
+                let mut job = DescriptorJob { threads: 0, signed_allowed: true, progress: Some(&mut go_on) };
+                // The pipe closes when this is over, however it ends.
+                let writer = writer;
+                self.opening.open_descriptor(&context, input.number(), writer.as_raw_fd(), &mut job)
+            });
+            let mut go_on = |_, _| !interrupt::came();
+            let mut job = DescriptorJob { progress: Some(&mut go_on), ..DescriptorJob::default() };
+            let sealed = sealing.seal_descriptor(&context, reader.as_raw_fd(), output.number(), &mut job);
+            drop(reader);
+            let opened = opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (opened, sealed)
+        });
+        // When sealing failed, opening found its pipe closed.
+        let is_consequence = |error: &tckms::Error| error.os_errno() == Some(libc::EPIPE);
+        if let Err(error) = &opened
+            && !(sealed.is_err() && is_consequence(error))
+        {
+            return Err(Failure::from(error.clone()).about(format!("cannot open {}", input.name())));
+        }
+        sealed.map_err(|error| Failure::from(error).about(format!("cannot seal {}", input.name())))
+    }
+}
+
+/// The context without what signed messages keep in it.
+fn own_context(context: &Context) -> Context {
+    Context::from_pairs(context.pairs().filter(|(name, _)| !name.starts_with("aws-crypto-")))
+}
+
+fn is_no_message(failure: &Failure) -> bool {
+    let status = failure.error.as_ref().map(tckms::Error::status);
+    matches!(status, Some(Status::NotAMessage | Status::Truncated | Status::MessageIsBase64 | Status::UnsupportedSuite))
+}
