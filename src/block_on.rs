@@ -1,8 +1,8 @@
 //! Drives the future of a call on the thread that makes it.
 //!
 //! A call is one future, whichever thread drives it: its caller's own, or the network thread for a queued one. So the
-//! future uses no timer of a runtime. Where it waits, it says with [`wake_at`] when it has to be polled again at the
-//! latest, and what drives it does that.
+//! future uses no timer of a runtime. When it waits, it sets with [`wake_at`] the latest time of the next poll, and the
+//! driver polls it then.
 
 use std::cell::{Cell, OnceCell};
 use std::pin::{Pin, pin};
@@ -16,12 +16,12 @@ thread_local! {
     static PARKED: OnceCell<Arc<ParkedThread>> = const { OnceCell::new() };
 }
 
-/// Has the future that is being polled on this thread polled again at `at`, or earlier.
+/// Makes the driver poll the current future of this thread again at `at`, or earlier.
 pub(crate) fn wake_at(at: Instant) {
     WAKE_AT.set(Some(WAKE_AT.get().map_or(at, |earlier| earlier.min(at))));
 }
 
-/// Polls a future, and says when it has to be polled again at the latest.
+/// Polls a future, and returns the latest time of the next poll.
 pub(crate) fn poll<F: Future + ?Sized>(
     future: Pin<&mut F>,
     context: &mut Context<'_>,
@@ -46,8 +46,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A part of a future whose stack frame is there only while it is polled. Providers of credentials make calls within calls,
-/// and may do so on a small stack.
+/// A part of a future whose stack frame exists only while it is polled. Credentials providers make nested calls,
+/// possibly on a small stack.
 pub(crate) struct OutOfLine<'a, F>(pub Pin<&'a mut F>);
 
 impl<F: Future> Future for OutOfLine<'_, F> {

@@ -1,12 +1,13 @@
-//! What ends a call before it is done: its deadline, its cancellation, and the number of times it may try again.
+//! The limits of a call: its deadline, its cancellation, and the number of its retries.
 //!
-//! A call has many places to wait: for a reply, a connection, a rate limit, a pause before the next attempt, a renewal of
-//! credentials that another thread carries out. So its limits belong to the thread that carries the call out, for as long
-//! as that takes, and each of these places asks for them here. Calls nest: opening a message asks the key service, and a
-//! program's callback may call the library again. The innermost call is under the limits of all that contain it.
+//! A call has many places to wait: for a reply, a connection, a rate limit, a pause before the next
+//! attempt, a renewal of credentials that another thread carries out. So its limits are per-thread state
+//! of the thread that runs the call, and each of these places reads them here. Calls nest: opening a
+//! message asks the key service, and a program's callback may call the library again. The limits of all
+//! outer calls apply to the innermost one.
 //!
-//! The network thread carries many queued calls out by turns. Each has [`Limits`] of its own, which are those of the thread
-//! while the call's future is polled ([`swap`]).
+//! The network thread interleaves many queued calls. Each has its own [`Limits`], which are those of
+//! the thread while the call's future is polled ([`swap`]).
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -21,10 +22,10 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::per_process::PerProcess;
 
-/// How long a wait that cannot be woken lasts before it looks whether the call was canceled.
+/// The interval at which a wait that cannot be woken checks whether the call was canceled.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Cancels calls from any thread, and forever. Clones cancel the same calls.
+/// Cancels calls from any thread, permanently. Clones cancel the same calls.
 #[derive(Clone)]
 pub(crate) struct CancelToken(Arc<Shared>);
 
@@ -32,7 +33,7 @@ struct Shared {
     canceled: AtomicBool,
     /// Cancels this one as well.
     parent: Option<CancelToken>,
-    /// What wakes the calls that look at this token, once for each call.
+    /// The wakers of the calls that use this token, one for each call.
     wakers: PerProcess<Mutex<Vec<Waker>>>,
 }
 
@@ -76,7 +77,7 @@ impl CancelToken {
     fn remove_waker(&self, waker: &Waker) {
         for token in self.ancestry() {
             let mut wakers = token.wakers();
-            // A child that was forked within a call finds a list without its own.
+            // In a child that was forked within a call, the list does not contain its waker.
             if let Some(place) = wakers.iter().position(|other| other.will_wake(waker)) {
                 wakers.swap_remove(place);
             }
@@ -88,14 +89,14 @@ thread_local! {
     static LIMITS: RefCell<Limits> = const { RefCell::new(Limits::NONE) };
 }
 
-/// When a call has to end, and how long it was given.
+/// The end of a call, and its timeout.
 #[derive(Clone, Copy)]
 struct Deadline {
     at: Instant,
     timeout: Duration,
 }
 
-/// The limits of the calls that a thread is inside of, the tokens with the outermost first.
+/// The limits of the nested calls of a thread, with the token of the outermost one first.
 #[derive(Clone)]
 pub(crate) struct Limits {
     deadline: Option<Deadline>,
@@ -112,7 +113,7 @@ pub(crate) fn swap(limits: &mut Limits) {
     LIMITS.with_borrow_mut(|own| mem::swap(own, limits));
 }
 
-/// The limits of the running call, for a part of it that another thread carries out.
+/// The limits of the running call, for a part of it that runs on another thread.
 pub(crate) fn copy() -> Limits {
     LIMITS.with_borrow(Clone::clone)
 }
@@ -214,7 +215,7 @@ pub(crate) fn with_retries<T>(retries: u32, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Takes one of the repetitions that are left to the call, and says no when there are none.
+/// Takes one of the remaining retries of the call; returns false if there is none.
 pub(crate) fn take_retry() -> bool {
     LIMITS.with_borrow_mut(|limits| match &mut limits.retries {
         None => true,
@@ -226,13 +227,13 @@ pub(crate) fn take_retry() -> bool {
     })
 }
 
-/// How much time the call has, at most `timeout`.
+/// The remaining time of the call, at most `timeout`.
 pub(crate) fn time_left(timeout: Duration) -> Duration {
     let deadline = LIMITS.with_borrow(|limits| limits.deadline);
     deadline.map_or(timeout, |deadline| deadline.at.saturating_duration_since(Instant::now()).min(timeout))
 }
 
-/// How long the call was given that ends before `end`, if one does.
+/// The timeout of an outer call that ends before `end`, if any.
 pub(crate) fn timeout_that_ends_before(end: Instant) -> Option<Duration> {
     let deadline = LIMITS.with_borrow(|limits| limits.deadline);
     deadline.filter(|deadline| deadline.at < end).map(|deadline| deadline.timeout)
@@ -242,18 +243,18 @@ pub(crate) fn is_canceled() -> bool {
     LIMITS.with_borrow(|limits| limits.tokens.iter().any(CancelToken::is_canceled))
 }
 
-/// Fails when the call was canceled or its time is over.
+/// Fails if the call was canceled or its timeout has expired.
 pub(crate) fn check() -> Result<()> {
     if is_canceled() {
         return Err(canceled());
     }
     if time_left(Duration::MAX).is_zero() {
-        return Err(Error::new(Status::TimedOut, "the time allowed for the call is over"));
+        return Err(Error::new(Status::TimedOut, "the timeout of the call has expired"));
     }
     Ok(())
 }
 
-/// Waits until the call was canceled or its time is over, and says which.
+/// Waits until the call is canceled or its timeout expires, and returns which.
 pub(crate) async fn until_over() -> Error {
     poll_fn(|_| match check() {
         Err(error) => Poll::Ready(error),
@@ -265,14 +266,14 @@ pub(crate) async fn until_over() -> Error {
     .await
 }
 
-/// Has the future of the call polled when its time is over.
+/// Makes the driver poll the future of the call when its timeout expires.
 pub(crate) fn wake_at_deadline() {
     if let Some(deadline) = LIMITS.with_borrow(|limits| limits.deadline) {
         wake_at(deadline.at);
     }
 }
 
-/// Sleeps until `duration` is over or the call is canceled, which is an error.
+/// Sleeps for `duration`, or until the call is canceled, which is an error.
 pub(crate) async fn sleep(duration: Duration) -> Result<()> {
     let end = Instant::now() + duration;
     poll_fn(|_| {

@@ -1,7 +1,8 @@
-//! What belongs to a queued call, and not to the thread that carries it out at the moment.
+//! The state of a queued call, which does not belong to the thread that runs it at the moment.
 //!
-//! Everything that a call keeps per thread (its limits, its last request, and where its log goes) is exchanged for that of
-//! the queued call while its future is polled. So the code of a call does not know whether the thread is its caller's.
+//! Everything that a call keeps per thread (its limits, its last request, and where its log goes) is
+//! swapped with that of the queued call while its future is polled. So the code of a call does not depend
+//! on whether it runs on its caller's thread.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -20,12 +21,12 @@ use crate::status::Status;
 
 /// Threads for work that blocks.
 pub(crate) trait Workers: Send + Sync {
-    /// Has a thread do `job`. It fails when no thread can be started.
+    /// Runs `job` on a thread. It fails if no thread can be started.
     fn run(&self, job: Box<dyn FnOnce() + Send>) -> Result<()>;
 }
 
 thread_local! {
-    /// What does the blocking work of the queued call that is being polled.
+    /// The workers for the blocking work of the queued call that is being polled.
     static WORKERS: RefCell<Option<Arc<dyn Workers>>> = const { RefCell::new(None) };
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct CallScope {
     workers: Option<Arc<dyn Workers>>,
 }
 
-/// What a queued call leaves behind beside its outcome.
+/// The records of a queued call besides its result.
 #[derive(Default)]
 pub(crate) struct CallTrace {
     pub last_request: LastRequest,
@@ -45,7 +46,7 @@ pub(crate) struct CallTrace {
 }
 
 impl CallScope {
-    /// Of a call whose blocking work `workers` do; without them it is done in place.
+    /// For a call whose blocking work `workers` do; without them it is done in place.
     pub fn new(workers: Option<Arc<dyn Workers>>) -> Self {
         Self { limits: Limits::NONE, last_request: LastRequest::default(), log: Some(Vec::new()), workers }
     }
@@ -80,7 +81,7 @@ impl CallScope {
 
 /// Does a part of a call that blocks: on this thread if it is the caller's, otherwise on a worker.
 ///
-/// A queued call that is canceled or whose time is over does not wait for the end of the work.
+/// If a queued call is canceled or its timeout expires, it does not wait for the work.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let Some(workers) = WORKERS.with_borrow(Clone::clone) else { return Ok(work()) };
     let limits = call_control::copy();

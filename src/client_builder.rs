@@ -1,4 +1,4 @@
-//! Makes the parts of a client from its configuration.
+//! Builds a client from its configuration.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::http::transport::Transport;
 use crate::providers::{ProviderContext, Source};
 use crate::status::Status;
 
-/// The key service as a configuration has it. Credentials that need no network are fetched now.
+/// The caller of the key service for a configuration. Credentials that need no network are fetched now.
 pub(crate) fn kms_caller(config: &Config) -> Result<ApiCaller> {
     let region = config.region.as_deref().ok_or_else(|| {
         Error::new(Status::InvalidRegion, "the configuration has no region; set one like \"ap-guangzhou\"")
@@ -27,7 +27,7 @@ pub(crate) fn kms_caller(config: &Config) -> Result<ApiCaller> {
     Ok(caller)
 }
 
-/// What calls of the service and of STS share.
+/// The parts that calls of the service and of STS share.
 pub(crate) struct Parts {
     pub endpoint: Endpoint,
     pub sts: Endpoint,
@@ -79,7 +79,7 @@ fn transport_settings(config: &Config, endpoint: &Endpoint, sts: &Endpoint) -> R
     let sts_over_tls = config.credentials.as_ref().is_some_and(Source::uses_sts) && sts.is_tls();
     let proxy_over_tls = config.proxy.as_ref().is_some_and(Proxy::is_tls);
     let tls = match &config.ca_bundle {
-        // One that was named is read even when nothing needs it now: a mistake in it should not wait for later.
+        // A configured file is read even if nothing needs it now, so that a mistake in it is reported early.
         Some(bundle) => tls::client_config(bundle)?,
         None if endpoint.is_tls() || sts_over_tls || proxy_over_tls => tls::client_config(&CaBundle::System)?,
         None => tls::client_config_without_trust()?,

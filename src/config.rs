@@ -1,4 +1,4 @@
-//! What a client is made from.
+//! The settings of a client.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// Longest user-agent suffix (the official SDKs' limit for a custom client name).
 pub const USER_AGENT_SUFFIX_MAX: usize = 128;
 
-/// A builder: every setter checks its value, and what is not set has a safe default.
+/// A builder: every setter checks its value, and every setting has a safe default.
 #[derive(Clone, Default)]
 pub struct Config {
     pub(crate) region: Option<String>,
@@ -70,13 +70,13 @@ impl Config {
         Ok(())
     }
 
-    /// The site, which has addresses of KMS and STS. An address that is set takes precedence.
+    /// The site, which selects the endpoints of KMS and STS. An endpoint that is set takes precedence.
     pub fn set_site(&mut self, site: Site) {
         self.site = Some(site);
     }
 
-    /// Whether an `http` endpoint may be other than a loopback address. Everyone on the network path can then read plaintexts
-    /// and data keys.
+    /// Whether an `http` endpoint may be an address other than loopback. Everyone on the network path can then read
+    /// plaintexts and data keys.
     pub fn set_insecure_http_allowed(&mut self, allowed: bool) {
         self.insecure_http_allowed = allowed;
     }
@@ -88,18 +88,18 @@ impl Config {
         Ok(())
     }
 
-    /// The official SDKs' file, with a section of it; `default` if none is named.
+    /// A profile file of the official SDKs, and its section; the default is `default`.
     pub fn set_profile_credentials(&mut self, path: &Path, profile: Option<&str>) {
         let name = profile.unwrap_or(DEFAULT_PROFILE).to_owned();
         self.credentials = Some(Source::Profile { paths: vec![path.to_owned()], name });
     }
 
-    /// A file of Tencent's command line, such as `~/.tccli/default.credential`.
+    /// A file of Tencent's command-line tool, such as `~/.tccli/default.credential`.
     pub fn set_tccli_credentials(&mut self, path: &Path) {
         self.credentials = Some(Source::Tccli { path: path.to_owned() });
     }
 
-    /// The role bound to this CVM instance; any if none is named.
+    /// The role bound to this CVM instance; without a name, the one that is bound.
     pub fn set_cvm_role_credentials(&mut self, role: Option<&str>) -> Result<()> {
         role.map_or(Ok(()), check_role_name)?;
         self.credentials = Some(Source::CvmRole { role: role.map(str::to_owned) });
@@ -127,8 +127,8 @@ impl Config {
         Ok(())
     }
 
-    /// Adds the credentials of another configuration, to be asked when those set so far are not available. Fallbacks can have
-    /// fallbacks, up to 8 deep.
+    /// Adds the credentials of another configuration as a fallback if those set so far are not available. Fallbacks
+    /// can have fallbacks, up to 8 deep.
     pub fn add_fallback_credentials(&mut self, other: &Self) -> Result<()> {
         let fallback = other.credentials.clone().ok_or_else(|| {
             Error::new(Status::NoCredentials, "the configuration that is to be the fallback has no credentials")
@@ -140,13 +140,13 @@ impl Config {
         Ok(())
     }
 
-    /// Another address of the metadata service than that of every CVM instance, for tests.
+    /// Another endpoint of the metadata service, for tests.
     pub fn set_metadata_endpoint(&mut self, url: &str) -> Result<()> {
         self.metadata_endpoint = Some(Endpoint::parse(url)?);
         Ok(())
     }
 
-    /// Another address of STS than the one that belongs to the address of KMS.
+    /// The endpoint of STS. The default corresponds to the endpoint of KMS.
     pub fn set_sts_endpoint(&mut self, url: &str) -> Result<()> {
         self.sts_endpoint = Some(Endpoint::parse(url)?);
         Ok(())
@@ -167,28 +167,28 @@ impl Config {
         Ok(())
     }
 
-    /// An HTTP proxy, `http://[user:password@]host[:port]`, which is asked for a tunnel (`CONNECT`). None is used unless set
-    /// here.
+    /// An HTTP proxy, `http://[user:password@]host[:port]`, used as a tunnel (`CONNECT`). No other proxy is ever
+    /// used.
     pub fn set_proxy(&mut self, url: &str) -> Result<()> {
         self.proxy = Some(Proxy::parse(url)?);
         Ok(())
     }
 
-    /// How long making a connection may take, TLS included. Default 3 s.
+    /// The timeout of connecting, including TLS. Default 3 s.
     pub fn set_connect_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.connect_timeout = Some(checked_timeout("connect timeout", timeout)?);
         Ok(())
     }
 
-    /// How many connections there may be at the same time. Calls beyond that wait, in the order in which they came.
-    /// Default 32.
+    /// The maximum number of connections. Calls beyond that wait, in order of arrival. Default 32.
     pub fn set_max_connections(&mut self, connections: u32) -> Result<()> {
         check_range("max connections", connections, 1, MAX_CONNECTIONS_MAX)?;
         self.max_connections = Some(connections);
         Ok(())
     }
 
-    /// How many idle connections are kept for the whole idle timeout; others are closed after 5 s. Default 8.
+    /// The number of idle connections that are kept for the whole idle timeout; others are closed after 5 s.
+    /// Default 8.
     pub fn set_max_idle_connections(&mut self, connections: u32) -> Result<()> {
         check_range("max idle connections", connections, 0, MAX_CONNECTIONS_MAX)?;
         self.max_idle_connections = Some(connections);
@@ -222,21 +222,21 @@ impl Config {
         Ok(())
     }
 
-    /// How often a request is sent at most, the first time included. Default 4; 1 means no retry.
+    /// How many times a request is sent at most, including the first. Default 4; 1 means no retry.
     pub fn set_max_attempts(&mut self, attempts: u32) -> Result<()> {
         check_range("max attempts", attempts, 1, MAX_ATTEMPTS_MAX)?;
         self.limits.max_attempts = Some(attempts);
         Ok(())
     }
 
-    /// Whether [`Client::call`](crate::Client::call) sends a request again that may already have been carried out,
-    /// for actions that are not known to be harmless when repeated, such as CreateKey. Default no.
+    /// Whether [`Client::call`](crate::Client::call) sends a request again that may already have been executed,
+    /// for actions that are not known to be idempotent, such as CreateKey. Default no.
     pub fn set_retry_unsafe_actions(&mut self, allowed: bool) {
         self.limits.retry_unsafe = Some(allowed);
     }
 
-    /// A limit of this client's own: `per_second` requests on average and `burst` at once; 0 at once stands for as many
-    /// as in one second. 0 per second is no limit, which is the default.
+    /// A rate limit of this client: `per_second` requests on average and `burst` at once; a burst of 0 means as
+    /// many as in one second. 0 per second means no limit, the default.
     pub fn set_rate_limit(&mut self, per_second: u32, burst: u32) -> Result<()> {
         check_range("rate limit per second", per_second, 0, RATE_MAX)?;
         check_range("rate limit burst", burst, 0, RATE_MAX)?;

@@ -1,5 +1,5 @@
-//! What a person asks when calls fail: how far the way to the service goes, which credentials there are, and whose they are.
-//! For a tool; a program acts on the status of its calls.
+//! Diagnosis for a person when calls fail: which step to the service fails, which credentials there are, and whose
+//! they are. For a tool; a program acts on the status of its calls.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,11 +26,11 @@ pub struct CredentialsPlace {
     pub name: &'static str,
     /// Where it is, such as the name of a file or of variables.
     pub place: String,
-    /// What was found there.
+    /// The result.
     pub outcome: Result<FoundCredentials>,
 }
 
-/// Credentials that were found, without any value of theirs.
+/// Credentials that were found, without their values.
 #[derive(Clone, Copy, Debug)]
 pub struct FoundCredentials {
     /// Whether they are temporary, with a token.
@@ -56,21 +56,21 @@ pub struct CallerIdentity {
 }
 
 impl Config {
-    /// Goes the way to the service step by step, with at most `timeout` for each of them.
+    /// Connects to the service step by step, with at most `timeout` for each step.
     pub fn reach(&self, timeout: Duration) -> Result<Reachability> {
         let (endpoint, _) = client_builder::endpoints(self)?;
         let bundle = self.ca_bundle.clone().unwrap_or_default();
         Ok(probe::reach(&endpoint, self.proxy.as_ref(), &bundle, timeout))
     }
 
-    /// The address of the service that this configuration leads to.
+    /// The endpoint of the service for this configuration.
     pub fn service_url(&self) -> Result<String> {
         let (endpoint, _) = client_builder::endpoints(self)?;
         Ok(endpoint.uri().to_string().trim_end_matches('/').to_owned())
     }
 
-    /// Looks into each place of the configured credentials, also behind the first one that has any. `timeout` is that of each
-    /// place.
+    /// Tries each of the configured providers, even after the first one that has credentials. `timeout` applies to
+    /// each of them.
     pub fn look_for_credentials(&self, timeout: Duration) -> Result<Vec<CredentialsPlace>> {
         let Parts { sts, transport, .. } = client_builder::parts(self)?;
         let context =

@@ -16,7 +16,7 @@ pub(crate) fn base64_encode_into(bytes: &[u8], text: &mut [u8]) {
     debug_assert_eq!(written, base64_len(bytes.len()));
 }
 
-/// Decodes `text` into `bytes`, and returns how many bytes it holds. No other memory holds a copy.
+/// Decodes `text` into `bytes`, and returns the number of bytes. No other memory holds a copy.
 pub(crate) fn base64_decode_into(text: &[u8], bytes: &mut [u8]) -> Result<usize, DecodeSliceError> {
     engine().decode_slice(text, bytes)
 }
@@ -40,7 +40,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Made once, because its tables are computed at run time; without a lock, because a fork could leave that locked.
+/// Created once, because its tables are computed at run time; without a lock, because a fork could copy the lock
+/// while it is held.
 fn engine() -> &'static Simd {
     static ENGINE: OnceBox<Simd> = OnceBox::new();
     ENGINE.get_or_init(|| Box::new(Simd::standard(GeneralPurposeConfig::new())))
@@ -51,7 +52,7 @@ pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// What is wrong with a text in PEM. The parser's own text repeats what it read, which may be a private key.
+/// The reason why a PEM text is malformed. The parser's own text repeats its input, which may be a private key.
 pub(crate) fn explain_pem(error: &pem::Error, content: &[u8]) -> &'static str {
     match error {
         _ if !content.trim_ascii().contains(&b'\n') => {

@@ -29,8 +29,8 @@ fn check_length(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The one way to write these pairs as JSON: sorted by the bytes of their keys, without blanks, with no escapes but the
-/// necessary ones.
+/// The canonical JSON of these pairs: sorted by the bytes of their keys, without blanks, with only the necessary
+/// escapes.
 pub fn canonical_json<'a>(pairs: impl Iterator<Item = Result<(&'a str, &'a str)>>) -> Result<String> {
     let mut sorted = BTreeMap::new();
     for pair in pairs {
@@ -45,7 +45,8 @@ pub fn canonical_json<'a>(pairs: impl Iterator<Item = Result<(&'a str, &'a str)>
     Ok(json)
 }
 
-/// The pairs of a JSON object whose values are strings, without duplicate keys. `what` is what an error calls the text.
+/// The pairs of a JSON object whose values are strings, without duplicate keys. `what` is the name of the text in an
+/// error.
 pub(crate) fn parse(what: &str, text: &str) -> Result<BTreeMap<String, String>> {
     // The text of serde_json could repeat a value. Only the position is safe.
     let pairs = serde_json::from_str::<Pairs>(text).map_err(|error| {

@@ -22,8 +22,8 @@ impl Config {
     /// in `TENCENTCLOUD_REGION` and, if they are set, `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`,
     /// `TCKMS_PROXY` and `TCKMS_INSECURE_HTTP_ALLOWED`.
     ///
-    /// A variable that is set but empty counts as not set. So do all variables of a program that runs with privileges which
-    /// its caller does not have (setuid, setgid, file capabilities): the caller could send the program's secrets elsewhere.
+    /// A variable that is set but empty counts as not set. So do all variables of a program with more privileges than
+    /// its caller (setuid, setgid, file capabilities): the caller could send the program's secrets elsewhere.
     pub fn from_env() -> Result<Self> {
         let mut config = Self::new();
         config.set_default_credentials()?;
@@ -32,8 +32,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`, `TCKMS_PROXY` and `TCKMS_INSECURE_HTTP_ALLOWED` say, as far
-    /// as they are set.
+    /// What `TCKMS_ENDPOINT`, `TCKMS_STS_ENDPOINT`, `TCKMS_CA_FILE`, `TCKMS_PROXY` and `TCKMS_INSECURE_HTTP_ALLOWED`
+    /// say, if they are set.
     pub fn set_default_connection(&mut self) -> Result<()> {
         if let Some(url) = optional("TCKMS_ENDPOINT")? {
             self.set_endpoint(&url)?;
@@ -52,7 +52,7 @@ impl Config {
     }
 
     /// Environment, profile file, CVM role, TKE OIDC: the official SDKs' order. Variables are read now, files when a
-    /// client is made, and the network is used when the first call finds nothing else.
+    /// client is made, and the network is used when the first call finds no other credentials.
     pub fn set_default_credentials(&mut self) -> Result<()> {
         let role = Source::CvmRole { role: None };
         self.credentials = Some(Source::chain([environment()?, default_profile(None)?, role, tke()?]));
@@ -95,7 +95,7 @@ impl Config {
     }
 }
 
-/// A missing variable leads to a source without credentials; a malformed one is an error at once.
+/// A missing variable results in a source without credentials; a malformed one is an error at once.
 fn environment() -> Result<Source> {
     let variables = || -> Result<_> {
         let secret_id = required("TENCENTCLOUD_SECRET_ID", Status::NoCredentials)?;
@@ -142,7 +142,8 @@ fn absent(name: &'static str, error: Error) -> Result<Source> {
     if error.status() == Status::NoCredentials { Ok(Source::Absent { name, error }) } else { Err(error) }
 }
 
-/// `HOME`, or the home in the system's user database. `None` for a program with privileges: its caller writes to that home.
+/// `HOME`, or the home in the system's user database. `None` for a privileged program, because its caller can write
+/// to that home directory.
 fn home() -> Option<PathBuf> {
     if privileges::are_elevated() {
         return None;
@@ -157,7 +158,7 @@ fn required(name: &str, status: Status) -> Result<String> {
     })
 }
 
-/// A variable that is 1 for yes, and 0 or not set for no.
+/// A variable that is 1 for true, and 0 or not set for false.
 fn switch(name: &str) -> Result<bool> {
     match optional(name)?.as_deref() {
         None | Some("0") => Ok(false),

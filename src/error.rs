@@ -1,4 +1,4 @@
-//! What a failed call tells.
+//! The error of a failed call.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,12 +8,12 @@ use crate::status::{Category, Status};
 use crate::sys::memory_reserve;
 use crate::sys::random::RandomUnavailable;
 
-/// The result of anything that can fail.
+/// The result of a function that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Everything known about a failure: a status to act on, a message to read, and what the service said.
+/// The detail of a failure: a status to act on, a message to read, and the service's error.
 ///
-/// No field ever holds a secret, a plaintext or a whole credential, nor a character that a terminal would act on.
+/// No field ever contains a secret, a plaintext, complete credentials, or a character that a terminal interprets.
 #[derive(Clone)]
 pub struct Error(Box<Detail>);
 
@@ -27,7 +27,7 @@ struct Detail {
     action: Option<String>,
     http_status: Option<u16>,
     retryable: bool,
-    may_have_been_carried_out: bool,
+    may_have_been_executed: bool,
     is_on_stale_connection: bool,
     retry_after: Option<Duration>,
     attempts: u32,
@@ -46,7 +46,7 @@ impl Error {
             action: None,
             http_status: None,
             retryable: status.is_retryable(),
-            may_have_been_carried_out: false,
+            may_have_been_executed: false,
             is_on_stale_connection: false,
             retry_after: None,
             attempts: 0,
@@ -55,7 +55,7 @@ impl Error {
         }))
     }
 
-    /// Refuses a call while the memory that is kept for what runs already is low.
+    /// Refuses a call while the memory reserve for running calls is low.
     pub(crate) fn check_memory() -> Result<()> {
         if memory_reserve::is_low() {
             return Err(Self::new(Status::OutOfMemory, "the system has no more memory for the process"));
@@ -63,12 +63,12 @@ impl Error {
         Ok(())
     }
 
-    /// What went wrong, as a number to act on.
+    /// The status, as a number to act on.
     pub fn status(&self) -> Status {
         self.0.status
     }
 
-    /// What went wrong and why, with every cause, for people.
+    /// What failed and why, with every cause, for people.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -78,7 +78,7 @@ impl Error {
         self.0.service_code.as_deref()
     }
 
-    /// The service's id of the request, to quote in a support ticket.
+    /// The service's id of the request, for a support ticket.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
@@ -103,29 +103,29 @@ impl Error {
         self.0.retryable
     }
 
-    /// Whether the failure says nothing of the key or the message: the service, the way to it or the credentials for it are
-    /// the matter.
+    /// Whether the failure does not concern the key or the message, but the service, the network or the
+    /// credentials.
     pub(crate) fn is_outage(&self) -> bool {
         let category = self.status().category();
         self.is_retryable() || matches!(category, Category::Transport | Category::Unavailable | Category::Credentials)
     }
 
-    /// Whether the service may have done what was asked although no answer says so.
-    pub(crate) fn may_have_been_carried_out(&self) -> bool {
-        self.0.may_have_been_carried_out
+    /// Whether the service may have executed the request although there is no reply that says so.
+    pub(crate) fn may_have_been_executed(&self) -> bool {
+        self.0.may_have_been_executed
     }
 
-    /// Whether a connection that had been idle broke before the service received anything of the request.
+    /// Whether a reused connection broke before the service received any part of the request.
     pub(crate) fn is_on_stale_connection(&self) -> bool {
         self.0.is_on_stale_connection
     }
 
-    /// How long the service asked to wait.
+    /// The wait that the service requested.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// How many times the request was sent or tried to be sent.
+    /// The number of attempts to send the request.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
@@ -156,14 +156,14 @@ impl Error {
         self
     }
 
-    /// For failures whose cause decides, such as those of a chain or a callback. Otherwise the status decides.
+    /// For failures whose cause decides, such as those of a chain or a callback. By default the status decides.
     pub(crate) fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
     }
 
     pub(crate) fn possibly_carried_out(mut self) -> Self {
-        self.0.may_have_been_carried_out = true;
+        self.0.may_have_been_executed = true;
         self
     }
 
@@ -182,7 +182,7 @@ impl Error {
         self
     }
 
-    /// The service's clock when it refused, if it told.
+    /// The service's time when it refused, if the reply had one.
     pub(crate) fn service_time(&self) -> Option<SystemTime> {
         self.0.service_time
     }
@@ -197,25 +197,25 @@ impl Error {
         self
     }
 
-    /// Adds to the message what the place of the error could not know.
+    /// Adds detail to the message that is not known where the error is created.
     pub(crate) fn with_addition(mut self, addition: &str) -> Self {
         self.0.message.push_str(addition);
         self
     }
 
-    /// Puts the name of the step before the message, of several that were tried.
+    /// Prefixes the message with the name of the step.
     pub(crate) fn in_step(mut self, step: &str) -> Self {
         self.0.message = format!("{}: {}", sanitized(step), self.0.message);
         self
     }
 
-    /// Adds to the message what else failed.
+    /// Adds another failure to the message.
     pub(crate) fn with_reason(mut self, reason: fmt::Arguments<'_>) -> Self {
         self.0.message = format!("{}; {reason}", self.0.message);
         self
     }
 
-    /// Puts the action before the message, once: the first action to claim an error is the one that failed.
+    /// Prefixes the message with the action, once: the first action is the one that failed.
     pub(crate) fn in_action(mut self, action: &str) -> Self {
         if self.0.action.is_none()
             && let Some(action) = shown_action(action)
@@ -227,8 +227,8 @@ impl Error {
     }
 }
 
-/// The action, if it is the name of one; otherwise no more of its beginning than looks like a name: it may be the request,
-/// with a plaintext in it.
+/// The action, if it is a valid name; otherwise only the prefix that looks like a name: the text may be the
+/// request, with a plaintext in it.
 fn shown_action(action: &str) -> Option<String> {
     const CHARACTERS_MAX: usize = 32;
     let is_name = action.len() <= 64 && action.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -261,12 +261,12 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Every text of an error may be printed to a terminal as it is.
+/// Makes text of an error safe for a terminal.
 fn safe(text: &str) -> String {
     sanitized(text).into_owned()
 }
 
-/// An error's text with the texts of all its causes, each said once.
+/// An error's text with the texts of all its causes, without repetition.
 pub(crate) fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,5 +1,5 @@
-//! What a library needs that runs inside somebody else's program, as the C boundary does and the PKCS#11 module: panics that
-//! stop before they reach C, values that belong to one process, random numbers, and whether the environment is to be trusted.
+//! Helpers for a library that runs inside a host program, such as the C boundary and the PKCS#11 module: panics are
+//! caught before they reach C, per-process values, random numbers, and whether the environment is trusted.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -14,11 +14,11 @@ pub use crate::sys::per_process::PerProcess;
 use crate::sys::{cancel, file, privileges, random, signals, threads, wipe};
 
 thread_local! {
-    /// How many of our functions are running on this thread: a callback may call the library again.
+    /// The number of functions of the library that run on this thread: a callback may call the library again.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs the body of a function that C calls. A panic is returned and printed nowhere, and `pthread_cancel` waits.
+/// Runs the body of a function that C calls. A panic is returned and not printed, and `pthread_cancel` is deferred.
 pub fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     let _uncancelable = cancel::Uncancelable::begin();
     quiet_panics();
@@ -47,8 +47,8 @@ impl Drop for Inside {
     }
 }
 
-/// Puts a hook before the one that prints, once. It is silent for panics inside our functions and on threads of ours,
-/// and leaves all others to the hook before: statically linked Rust code of the host shares the hook with us.
+/// Installs a panic hook, once. It is silent for panics inside the library's functions and on its threads, and passes
+/// all others to the previous hook: statically linked Rust code of the host shares the hook.
 fn quiet_panics() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if INSTALLED.swap(true, Ordering::AcqRel) {
@@ -68,18 +68,18 @@ pub fn fill_random(bytes: &mut [u8]) -> Result<()> {
     random::fill(bytes).map_err(Into::into)
 }
 
-/// Overwrites `bytes` so that the compiler does not leave it out.
+/// Overwrites `bytes` in a way that compilers do not optimise away.
 pub fn wipe(bytes: &mut [u8]) {
     wipe::wipe_slice(bytes);
 }
 
-/// Whether the program runs with privileges that its caller does not have: setuid, setgid, or with file capabilities. Its
-/// environment then is not to be trusted.
+/// Whether the program has more privileges than its caller: setuid, setgid, or file capabilities. Its environment is
+/// then not trusted.
 pub fn is_privileged() -> bool {
     privileges::are_elevated()
 }
 
-/// The user whose rights the program has.
+/// The effective user id.
 pub fn effective_user() -> u32 {
     privileges::effective_user()
 }
@@ -92,8 +92,8 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     file::open(path)
 }
 
-/// Runs `work` on up to `count` threads, this one among them, until it has returned on all. Those that are started here never
-/// receive a signal of the program's. Fewer run where the system has no more.
+/// Runs `work` on up to `count` threads, this one among them, until it has returned on all. Threads started here
+/// never receive a signal of the program. Fewer run if the system cannot start more.
 pub fn on_threads(count: usize, work: impl Fn() + Sync) {
     thread::scope(|scope| {
         for _ in 1..count {

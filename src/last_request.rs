@@ -1,4 +1,4 @@
-//! Which request the running call of this thread made last: its id and its CMK.
+//! The last request of the running call of this thread: its id and its CMK.
 //!
 //! A call may make several requests, deep below the function that was called. Each request is recorded where it is
 //! made, and the C boundary reads the record at the end.
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 /// The last request of a call. Both parts are empty when the call made none.
 #[derive(Clone, Default)]
 pub(crate) struct LastRequest {
-    /// The service's id of the request, if it answered.
+    /// The service's id of the request, if it replied.
     pub request_id: Option<String>,
     /// The CMK that the reply or, without one in it, the call named.
     pub key_id: Option<String>,
@@ -19,13 +19,13 @@ thread_local! {
     static LAST: RefCell<LastRequest> = RefCell::default();
 }
 
-/// Records an attempt. What an earlier one recorded is forgotten.
+/// Records an attempt, and overwrites the record of an earlier one.
 pub(crate) fn record(request_id: Option<&str>, key_id: Option<&str>) {
     let last = LastRequest { request_id: request_id.map(str::to_owned), key_id: key_id.map(str::to_owned), sent: true };
     replace(last);
 }
 
-/// Adds the CMK that the call named, where a request was made and its reply named none.
+/// Adds the CMK that the call named, if a request was made and its reply named none.
 pub(crate) fn record_key(key_id: Option<&str>) {
     let _ = LAST.try_with(|last| {
         let mut last = last.borrow_mut();
@@ -35,12 +35,12 @@ pub(crate) fn record_key(key_id: Option<&str>) {
     });
 }
 
-/// Takes the record, which is empty then.
+/// Takes the record and leaves it empty.
 pub(crate) fn take() -> LastRequest {
     replace(LastRequest::default())
 }
 
-/// Puts a record in place of the one that is returned.
+/// Replaces the record and returns the previous one.
 pub(crate) fn replace(last: LastRequest) -> LastRequest {
     LAST.try_with(|kept| kept.replace(last)).unwrap_or_default()
 }

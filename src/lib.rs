@@ -1,5 +1,5 @@
-//! A client for Tencent Cloud Key Management Service: the safe core of the C library `libtckms`, and a Rust client
-//! in its own right.
+//! A client for Tencent Cloud Key Management Service: the safe core of the C library `libtckms`, and also a Rust
+//! client.
 //!
 //! ```no_run
 //! # fn main() -> tckms::Result<()> {
@@ -11,10 +11,10 @@
 //! # }
 //! ```
 //!
-//! The C boundary is `ffi`. With `sys`, which asks the operating system, it is the only module with `unsafe` in it.
+//! The C boundary is `ffi`. Only `ffi` and `sys`, the interface to the operating system, contain `unsafe`.
 
 #![deny(unsafe_code, missing_docs)]
-// Some parts are there for the C boundary alone.
+// Some parts are only used by the C boundary.
 #![cfg_attr(not(feature = "c-api"), allow(dead_code, unused_imports))]
 #![warn(clippy::undocumented_unsafe_blocks)]
 

@@ -15,7 +15,7 @@ pub enum LogLevel {
     Off = 0,
     /// Calls that failed.
     Error = 1,
-    /// Attempts that failed and are tried again, and corrections such as that of the clock.
+    /// Failed attempts that are retried, and corrections such as that of the clock.
     Warn = 2,
     /// Every attempt.
     Info = 3,
@@ -37,7 +37,7 @@ pub struct LogContext<'a> {
     pub action: Option<&'a str>,
     /// How an attempt or a call ended.
     pub status: Option<Status>,
-    /// The number of the attempt, from 1; of a call that failed, how many there were.
+    /// The number of the attempt, from 1; for a failed call, the number of its attempts.
     pub attempt: Option<u32>,
     /// How long the attempt or the call took, or how long the library waits before the next attempt.
     pub elapsed: Option<Duration>,
@@ -93,7 +93,7 @@ impl Log {
 }
 
 thread_local! {
-    /// Where the events of a queued call go while a thread of the library works for it.
+    /// The deferred events of a queued call, while it runs on a thread of the library.
     static DEFERRED: RefCell<Option<Vec<DeferredEvent>>> = const { RefCell::new(None) };
 }
 

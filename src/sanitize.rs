@@ -1,9 +1,9 @@
-//! Text for a terminal or a log: without the characters that control either.
+//! Text for a terminal or a log, without control characters.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a terminal or a reader of logs may act on this character instead of showing it: C0 and C1 control characters,
+/// Whether a terminal or a log viewer may interpret this character instead of showing it: C0 and C1 control characters,
 /// DEL, line and paragraph separators, and characters that change the direction of text or are invisible.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
@@ -26,13 +26,13 @@ pub(crate) fn sanitized(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// The beginning of a text in quotation marks, for an error that names what it was given: at most 32 characters, none of
-/// which acts on a terminal.
+/// The beginning of a text in quotation marks, for an error that quotes its input: at most 32 characters, none of which
+/// a terminal interprets.
 pub(crate) fn excerpt(text: &str) -> String {
     quoted_up_to(text, 32)
 }
 
-/// The same for a name that is needed to find the thing, such as that of a file.
+/// As [`excerpt`], for a name that a reader needs in full, such as that of a file.
 pub(crate) fn quoted(text: &str) -> String {
     quoted_up_to(text, 4096)
 }

@@ -1,4 +1,4 @@
-//! Memory that is wiped before it goes back to the allocator.
+//! Memory that is wiped before it is freed.
 
 use std::io;
 
@@ -8,15 +8,15 @@ use crate::sys::wipe;
 
 /// Bytes that must stay secret: a secret key, a token, a plaintext, a data key, or a message that holds one.
 ///
-/// Wiped when dropped. It never reallocates behind the caller's back without wiping the old block, and it has
-/// no `Debug`, so that no log or error text can print it by accident.
+/// Wiped when dropped. It never reallocates without wiping the old block, and it has no `Debug`, so no log
+/// or error text can print it by accident.
 #[derive(Default)]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// An empty secret with room for `capacity` bytes.
+    /// An empty secret with a capacity of `capacity` bytes.
     ///
-    /// Fails with [`Status::OutOfMemory`] when the allocator has no such block.
+    /// Fails with [`Status::OutOfMemory`] if the memory cannot be allocated.
     pub fn with_capacity(capacity: usize) -> Result<Self> {
         let mut bytes = Vec::new();
         match bytes.try_reserve_exact(capacity) {
@@ -27,7 +27,7 @@ impl Secret {
 
     /// A secret of `len` zero bytes, to be filled by a producer that writes into a slice.
     ///
-    /// Fails with [`Status::OutOfMemory`] when the allocator has no such block.
+    /// Fails with [`Status::OutOfMemory`] if the memory cannot be allocated.
     pub fn zeroed(len: usize) -> Result<Self> {
         let mut secret = Self::with_capacity(len)?;
         secret.0.resize(len, 0);
@@ -36,14 +36,14 @@ impl Secret {
 
     /// A wiped-on-drop copy of `bytes`.
     ///
-    /// Fails with [`Status::OutOfMemory`] when the allocator has no such block.
+    /// Fails with [`Status::OutOfMemory`] if the memory cannot be allocated.
     pub fn copy_of(bytes: &[u8]) -> Result<Self> {
         let mut secret = Self::with_capacity(bytes.len())?;
         secret.0.extend_from_slice(bytes);
         Ok(secret)
     }
 
-    /// The bytes themselves. The name marks each place where a secret is looked at.
+    /// The bytes. The name marks each place that reads a secret.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -58,7 +58,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// The bytes themselves, to be filled or changed.
+    /// The bytes, to be filled or changed.
     pub fn expose_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
@@ -99,8 +99,8 @@ impl Secret {
 }
 
 impl Drop for Secret {
-    /// Wipes what is there. Behind it, up to the capacity, there never was anything but zeros: [`Secret::truncate`] wipes
-    /// what it cuts off.
+    /// Wipes the bytes. The rest of the capacity is always zero: [`Secret::truncate`] wipes the bytes that
+    /// it removes.
     fn drop(&mut self) {
         wipe::wipe_slice(&mut self.0);
     }

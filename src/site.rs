@@ -1,4 +1,4 @@
-//! The sites of Tencent Cloud, and the addresses of their services.
+//! The sites of Tencent Cloud, and the endpoints of their services.
 
 use crate::error::Result;
 use crate::http::endpoint::{DEFAULT_ENDPOINT, Endpoint, INTERNATIONAL_ENDPOINT};
@@ -26,8 +26,8 @@ impl Site {
         })
     }
 
-    /// The address of STS that belongs to `kms`: of the same site, and the internal one if that of KMS is. For an address of
-    /// KMS that is not Tencent's own, such as a gateway's, it is that of this site.
+    /// The endpoint of STS that corresponds to `kms`: of the same site, and internal if that of KMS is. For an
+    /// endpoint of KMS that is not Tencent's, such as a gateway, it is that of this site.
     pub(crate) fn sts_beside(self, kms: &Endpoint) -> Result<Endpoint> {
         let default = match self {
             Self::Mainland => STS_MAINLAND,
@@ -37,8 +37,8 @@ impl Site {
     }
 }
 
-/// `kms.internal.tencentcloudapi.com` → `https://sts.internal.tencentcloudapi.com`. A region is left out: STS is called at the
-/// address that serves all of them.
+/// `kms.internal.tencentcloudapi.com` → `https://sts.internal.tencentcloudapi.com`. A region is dropped: one
+/// endpoint of STS serves all regions.
 fn sts_beside_host(kms: &str) -> Option<String> {
     let domain = API_DOMAINS.into_iter().find(|domain| kms.ends_with(&format!(".{domain}")))?;
     let mut labels = kms[..kms.len() - domain.len() - 1].split('.');
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_an_address_of_somebody_else_it_is_that_of_the_site() {
+    fn for_an_address_that_is_not_tencents_it_is_that_of_the_site() {
         for kms in [
             "http://127.0.0.1:8080",
             "https://kms.example",

@@ -1,4 +1,4 @@
-//! What a client has done so far, in numbers.
+//! The counters of a client.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,10 +6,10 @@ use crate::error::Error;
 use crate::http::transport::Connections;
 use crate::status::{Category, Status};
 
-/// What a client, and all that are derived from it, have done since it was made.
+/// Counters of a client and all clients derived from it, since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Calls that were made, whatever their end.
+    /// Calls, successful or not.
     pub calls: u64,
     /// Attempts after the first of a call.
     pub retries: u64,
@@ -17,17 +17,17 @@ pub struct Stats {
     pub throttles: u64,
     /// Calls that failed, by the category of their status.
     pub failures: Failures,
-    /// Bytes of request bodies that were handed to the transport, without headers and TLS.
+    /// Bytes of request bodies that were passed to the transport, without headers and TLS.
     pub bytes_sent: u64,
     /// Bytes of reply bodies that were read, without headers and TLS.
     pub bytes_received: u64,
-    /// Connections that were opened, TLS included where it is used.
+    /// Connections that were opened, including TLS if it is used.
     pub connections_opened: u64,
     /// Connections of this process that are open or being opened.
     pub connections_open: u64,
     /// Those of them that no call uses.
     pub connections_idle: u64,
-    /// Calls that wait for a connection because as many are in use as are allowed.
+    /// Calls that wait for a connection because the maximum number is in use.
     pub calls_waiting: u64,
 }
 
@@ -36,19 +36,19 @@ pub struct Stats {
 pub struct Failures {
     /// The caller's arguments.
     pub argument: u64,
-    /// Credentials could not be had.
+    /// No credentials were available.
     pub credentials: u64,
-    /// The way to the service.
+    /// Transport.
     pub transport: u64,
-    /// Refused for the identity.
+    /// Refused because of the identity.
     pub identity: u64,
-    /// Refused for the request or the key's state.
+    /// Refused because of the request or the key's state.
     pub request: u64,
-    /// The service was unable.
+    /// The service was not available.
     pub unavailable: u64,
-    /// Something was not what it claimed to be.
+    /// Data was not authentic, or not the expected one.
     pub integrity: u64,
-    /// The program's own descriptors, callbacks and wishes.
+    /// The program's own descriptors, callbacks and cancellations.
     pub local: u64,
     /// The library itself.
     pub library: u64,

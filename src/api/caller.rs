@@ -212,7 +212,7 @@ impl Call<'_> {
     ) -> Result<T> {
         let timeout = self.limits.try_timeout().min(self.time_left());
         if timeout.is_zero() {
-            return Err(Error::new(Status::TimedOut, "the time allowed for the call is over"));
+            return Err(Error::new(Status::TimedOut, "the timeout of the call has expired"));
         }
         self.attempts += 1;
         self.sent += 1;

@@ -34,7 +34,7 @@ impl Policy {
     /// `random` is in `[0, 1)`: the wait is uniformly distributed between 0 and the ceiling ("full jitter"), so that
     /// clients which failed together do not retry together. A `Retry-After` of the service is a lower bound.
     pub fn decide(&self, attempt: u32, error: &Error, elapsed: Duration, random: f64) -> Decision {
-        let safe = self.repeatable || !error.may_have_been_carried_out();
+        let safe = self.repeatable || !error.may_have_been_executed();
         if !error.is_retryable() || !safe || attempt >= self.max_attempts {
             return Decision::Stop;
         }

@@ -1,4 +1,4 @@
-//! Asymmetric CMKs: the service signs and decrypts, everything else is done here with the public key.
+//! Asymmetric CMKs: the service signs and decrypts, everything else is done locally with the public key.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const RAW_MESSAGE_MAX: usize = 4096;
 /// The length that the service documents for every digest.
 const DOCUMENTED_DIGEST: usize = 32;
 
-/// The answer to SignByAsymmetricKey.
+/// The result of SignByAsymmetricKey.
 pub struct Signature {
     /// DER for ECDSA and SM2, 256 bytes for RSA. It was verified with the public key.
     pub bytes: Vec<u8>,
@@ -36,10 +36,10 @@ pub struct Signature {
     pub request_id: Option<String>,
 }
 
-/// What a client knows of its asymmetric keys.
+/// The cache of a client's public keys.
 pub(super) struct AsymmetricKeys {
     public_keys: PublicKeyCache,
-    /// Set when the service refused a digest of 48 bytes: its documentation allows 32 only, also for P-384.
+    /// Set when the service refused a digest of 48 bytes: its documentation allows only 32, also for P-384.
     p384_digest_refused: AtomicBool,
 }
 
@@ -61,17 +61,18 @@ struct SignatureFields {
     signature: String,
 }
 
-/// What is to be signed.
+/// The input of a signature.
 #[derive(Clone, Copy)]
 struct Input<'a> {
     digest: &'a [u8],
-    /// The message itself, where it is at hand.
+    /// The message itself, if it is available.
     message: Option<&'a [u8]>,
 }
 
 impl<'a> Input<'a> {
-    /// Another request for the same signature on P-384, for a service that takes digests of 32 bytes only: the message, for
-    /// the service to hash, or the digest without its leading zeros, which are no part of the number that ECDSA signs.
+    /// Another request for the same signature on P-384, for a service that accepts only digests of 32 bytes: the
+    /// message, for the service to hash, or the digest without its leading zeros, which do not change the number that
+    /// ECDSA signs.
     fn without_long_digest(&self) -> Option<(&'static str, &'a [u8])> {
         let message = self.message.filter(|message| message.len() <= RAW_MESSAGE_MAX).map(|message| ("RAW", message));
         message.or_else(|| {
@@ -81,12 +82,12 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What helps where a digest of 48 bytes is refused.
+/// The advice in the error if a digest of 48 bytes is refused.
 const P384_ADVICE: &str = " (a service that takes digests of 32 bytes only, as documented, signs messages of up to 4096 bytes \
                            with a P-384 key, given to tckms_sign() or a signer, and no digest of SHA-384)";
 
 impl Client {
-    /// The public key of an asymmetric CMK. It is fetched once and then kept, since it never changes.
+    /// The public key of an asymmetric CMK. It is fetched once and cached, because it never changes.
     pub fn public_key(&self, key_id: &str) -> Result<Arc<PublicKey>> {
         block_on(pin!(self.public_key_async(key_id)))
     }
@@ -95,8 +96,8 @@ impl Client {
         self.counted_as_one("GetPublicKey", key_id, pin!(self.cached_public_key(key_id))).await
     }
 
-    /// Signs a message of any size. It is hashed here, and only its digest is sent. Without an algorithm the key's own is
-    /// used: PSS for RSA.
+    /// Signs a message of any size. It is hashed locally, and only its digest is sent. The default algorithm is the
+    /// key's: PSS for RSA.
     pub fn sign(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, message: &[u8]) -> Result<Signature> {
         block_on(pin!(self.counted_as_one(
             "SignByAsymmetricKey",
@@ -112,7 +113,7 @@ impl Client {
         )))
     }
 
-    /// Signs a digest that the caller computed. For SM2 it is the one that [`PublicKey::digest`] gives.
+    /// Signs a digest that the caller computed. For SM2, use [`PublicKey::digest`].
     pub fn sign_digest(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Signature> {
         block_on(pin!(self.sign_digest_async(key_id, algorithm, digest)))
     }
@@ -135,7 +136,7 @@ impl Client {
         .await
     }
 
-    /// As [`Client::sign_digest`], with a public key that the caller has: nothing is fetched before the signature.
+    /// As [`Client::sign_digest`], with the public key as an argument: it is not fetched.
     pub fn sign_digest_with(
         &self,
         key_id: &str,
@@ -154,7 +155,7 @@ impl Client {
         )))
     }
 
-    /// Begins the signature of a message that comes in pieces. `sm2_user_id` counts for SM2 only.
+    /// A signer for a message that is passed in several chunks. `sm2_user_id` applies to SM2 only.
     pub fn signer(
         &self,
         key_id: &str,
@@ -175,7 +176,7 @@ impl Client {
         )))
     }
 
-    /// Checks the signature of a message with the public key, without a request once that is known.
+    /// Verifies the signature of a message with the public key, without a request once that is known.
     pub fn verify(
         &self,
         key_id: &str,
@@ -195,7 +196,7 @@ impl Client {
         )))
     }
 
-    /// Checks the signature of a digest, see [`Client::sign_digest`].
+    /// Verifies the signature of a digest, see [`Client::sign_digest`].
     pub fn verify_digest(
         &self,
         key_id: &str,
@@ -212,7 +213,7 @@ impl Client {
         )))
     }
 
-    /// Encrypts under an RSA key, here, with its public key.
+    /// Encrypts under an RSA key, locally, with its public key.
     pub fn rsa_encrypt(&self, key_id: &str, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
         block_on(pin!(self.counted_locally(
             key_id,
@@ -220,7 +221,7 @@ impl Client {
         )))
     }
 
-    /// Decrypts what was encrypted under an RSA key. Every failure to decrypt has the same status,
+    /// Decrypts a ciphertext of an RSA key. Every failure to decrypt has the same status,
     /// [`Status::DecryptionFailed`].
     pub fn rsa_decrypt(&self, key_id: &str, padding: RsaPadding, ciphertext: &[u8]) -> Result<Decrypted> {
         block_on(pin!(self.rsa_decrypt_async(key_id, padding, ciphertext)))
@@ -247,7 +248,7 @@ impl Client {
         .await
     }
 
-    /// Decrypts what was encrypted under an SM2 key: C1 C3 C2 in ASN.1 (GB/T 35276).
+    /// Decrypts a ciphertext of an SM2 key: C1 C3 C2 in ASN.1 (GB/T 35276).
     pub fn sm2_decrypt(&self, key_id: &str, ciphertext: &[u8]) -> Result<Decrypted> {
         block_on(pin!(self.counted(
             "AsymmetricSm2Decrypt",
@@ -280,7 +281,7 @@ impl Client {
         self.counted_together(Some(action), key_id, pin!(call)).await
     }
 
-    /// For work that is done here: a failure names a request only if it was that for the public key.
+    /// For local work: a failure names a request only if it was the one for the public key.
     async fn counted_locally<T>(&self, key_id: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
         self.counted_together(None, key_id, pin!(call)).await
     }
@@ -301,7 +302,7 @@ impl Client {
         self.asymmetric.public_keys.get(key_id, pin!(self.fetch_public_key(key_id))).await
     }
 
-    /// `PublicKeyPem` is ignored: the service has been seen to send it in three shapes, two of which are not PEM.
+    /// `PublicKeyPem` is ignored: published samples have it in three forms, two of which are not PEM.
     async fn fetch_public_key(&self, key_id: &str) -> Result<PublicKey> {
         let fields = Fields::with_capacity(key_id.len())?.string("KeyId", key_id)?;
         let request = Request::new("GetPublicKey", fields)?;
@@ -346,8 +347,8 @@ impl Client {
         }
     }
 
-    /// What the service signed is verified before the caller gets it: a wrong algorithm, key or salt, and a corrupted reply,
-    /// all end here.
+    /// The service's signature is verified before it is returned: this detects a wrong algorithm, key or salt, and a
+    /// corrupted reply.
     async fn request_signature(
         &self,
         key_id: &str,
@@ -374,14 +375,14 @@ impl Client {
     }
 }
 
-/// A signature under construction, of a message that comes in pieces.
+/// A streaming signer, for a message that is passed in several chunks.
 #[derive(Clone)]
 pub struct Signer {
     client: Client,
     key_id: String,
     algorithm: SignatureAlgorithm,
     digest: DigestContext,
-    /// The message itself, while the service could be asked to hash it: see [`Input::without_long_digest`].
+    /// The message itself, while it is short enough for the service to hash: see [`Input::without_long_digest`].
     message: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -417,7 +418,7 @@ fn is_invalid_parameter(error: &Error) -> bool {
 }
 
 fn wrong_signature(error: Error) -> Error {
-    let message = format!("the service's signature does not verify with the key's own public key: {}", error.message());
+    let message = format!("the service's signature does not verify with the key's public key: {}", error.message());
     Error::new(Status::SignatureInvalid, message)
 }
 

@@ -1,4 +1,5 @@
-//! Managing CMKs: making, describing, listing, switching, rotating, deleting them, and importing their material.
+//! Managing CMKs: creating, describing, listing, enabling, disabling, rotating and deleting them, and importing their
+//! material.
 
 use std::future::ready;
 use std::pin::pin;
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::sign::{PublicKey, RsaPadding};
 use crate::status::Status;
 
-/// The most keys that one ListKeyDetail gives.
+/// The maximum number of keys in one reply of ListKeyDetail.
 const PAGE: usize = 200;
 /// Bounds of ScheduleKeyDeletion.
 const DELETION_DAYS: std::ops::RangeInclusive<u32> = 7..=30;
@@ -25,10 +26,10 @@ const MATERIAL_LENS: [usize; 2] = [16, 32];
 /// The latest `ValidTo` of ImportKeyMaterial.
 const VALID_TO_MAX: i64 = 2_147_443_200;
 
-/// What a new CMK is to be.
+/// The options of a new CMK.
 #[derive(Clone, Debug, Default)]
 pub struct NewKey<'a> {
-    /// 1 to 60 letters, digits, `-` and `_`, beginning with a letter or digit; one for each key of an account and region.
+    /// 1 to 60 letters, digits, `-` and `_`, beginning with a letter or digit; unique in an account and region.
     pub alias: &'a str,
     /// The service's name, such as `ASYMMETRIC_SIGN_VERIFY_ECC`. Without one, `ENCRYPT_DECRYPT`.
     pub usage: Option<&'a str>,
@@ -40,17 +41,17 @@ pub struct NewKey<'a> {
     pub tags: &'a [(&'a str, &'a str)],
 }
 
-/// The answer to CreateKey.
+/// The result of CreateKey.
 pub struct CreatedKey {
     /// The new key.
     pub key_id: String,
-    /// Why the tags could not be set although the key was made.
+    /// The reason if the key was created but its tags could not be set.
     pub tag_failure: Option<String>,
     /// The service's id of the request.
     pub request_id: Option<String>,
 }
 
-/// What the service tells of a CMK. Times are seconds since the Unix epoch, 0 where there is none.
+/// The metadata of a CMK. Times are seconds since the Unix epoch, 0 if there is none.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs)]
@@ -89,7 +90,7 @@ pub struct KeyInfo {
     pub valid_to: i64,
 }
 
-/// Which CMKs are to be listed.
+/// Selects the CMKs to list.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFilter<'a> {
     /// The service's name of a usage. Without one, keys of all usages.
@@ -197,7 +198,8 @@ struct ImportParameters {
 }
 
 impl Client {
-    /// Makes a CMK. It is not sent again once it may have been carried out, see [`Config::set_retry_unsafe_actions`].
+    /// Creates a CMK. The request is not sent again if it may have been executed, see
+    /// [`Config::set_retry_unsafe_actions`].
     ///
     /// [`Config::set_retry_unsafe_actions`]: crate::Config::set_retry_unsafe_actions
     pub fn create_key(&self, new: &NewKey<'_>) -> Result<CreatedKey> {
@@ -217,12 +219,12 @@ impl Client {
         })
     }
 
-    /// Tells all about a CMK.
+    /// Gets the metadata of a CMK.
     pub fn describe_key(&self, key_id: &str) -> Result<KeyInfo> {
         self.manage("DescribeKey", Some(key_id), &for_key(key_id), |fields: DescribeKeyFields, _| fields.key_metadata)
     }
 
-    /// Calls `visit` with each CMK, in the order in which they were made, until it says `false`.
+    /// Calls `visit` with each CMK, in the order of creation, until it returns `false`.
     pub fn list_keys(&self, filter: &KeyFilter<'_>, mut visit: impl FnMut(KeyInfo) -> bool) -> Result<()> {
         let state = self.checked("ListKeyDetail", None, filter.state.map(state_number).transpose())?;
         let (mut offset, mut first_key) = (0, None);
@@ -257,30 +259,30 @@ impl Client {
         }
     }
 
-    /// Allows the use of a CMK again.
+    /// Enables a CMK.
     pub fn enable_key(&self, key_id: &str) -> Result<()> {
         self.act_on_key("EnableKey", key_id, &for_key(key_id))
     }
 
-    /// Forbids the use of a CMK until it is enabled.
+    /// Disables a CMK.
     pub fn disable_key(&self, key_id: &str) -> Result<()> {
         self.act_on_key("DisableKey", key_id, &for_key(key_id))
     }
 
-    /// Has a disabled CMK deleted in 7 to 30 days, and tells when, in seconds since the Unix epoch. What was encrypted under it
-    /// is lost then.
+    /// Schedules a disabled CMK for deletion in 7 to 30 days, and returns the time in seconds since the Unix
+    /// epoch. Data that was encrypted under it is lost then.
     pub fn schedule_key_deletion(&self, key_id: &str, days: u32) -> Result<i64> {
         self.checked("ScheduleKeyDeletion", Some(key_id), check_days("days until deletion", days, DELETION_DAYS))?;
         let parameters = Parameters { pending_window_in_days: Some(days), ..for_key(key_id) };
         self.manage("ScheduleKeyDeletion", Some(key_id), &parameters, |fields: DeletionFields, _| fields.deletion_date)
     }
 
-    /// Keeps a CMK that was to be deleted. It is disabled afterwards.
+    /// Cancels the deletion of a CMK. The CMK is disabled afterwards.
     pub fn cancel_key_deletion(&self, key_id: &str) -> Result<()> {
         self.act_on_key("CancelKeyDeletion", key_id, &for_key(key_id))
     }
 
-    /// Has the service rotate a symmetric CMK every 7 to 365 days; without a number of days, no more.
+    /// Turns the automatic rotation of a symmetric CMK on, every 7 to 365 days, or off without a number of days.
     pub fn set_key_rotation(&self, key_id: &str, days: Option<u32>) -> Result<()> {
         let Some(days) = days else { return self.act_on_key("DisableKeyRotation", key_id, &for_key(key_id)) };
         let checked = check_days("days between rotations", days, ROTATION_DAYS);
@@ -288,14 +290,14 @@ impl Client {
         self.act_on_key("EnableKeyRotation", key_id, &Parameters { rotate_days: Some(days), ..for_key(key_id) })
     }
 
-    /// Has the service rotate a symmetric CMK now, which it allows once in 24 hours. It is done later: watch
+    /// Starts a rotation of a symmetric CMK, which the service allows once in 24 hours and completes later: poll
     /// [`KeyInfo::last_rotate_time`].
     pub fn rotate_key(&self, key_id: &str) -> Result<()> {
         self.act_on_key("RotateKey", key_id, &for_key(key_id))
     }
 
-    /// Gives an external CMK its material, 16 or 32 bytes, encrypted on the way under a key of the service's. `valid_to` is
-    /// when the service forgets it, in seconds since the Unix epoch; without it, never.
+    /// Imports the material of an external CMK, 16 or 32 bytes. It is sent encrypted under a key of the service.
+    /// `valid_to` is when it expires, in seconds since the Unix epoch; without it, never.
     pub fn import_key_material(&self, key_id: &str, material: &[u8], valid_to: Option<i64>) -> Result<()> {
         self.checked("ImportKeyMaterial", Some(key_id), check_material(material).and(check_valid_to(valid_to)))?;
         let parameters = Parameters {
@@ -320,12 +322,12 @@ impl Client {
         })
     }
 
-    /// An action about one key whose answer holds nothing.
+    /// An action on one key whose reply has no fields.
     fn act_on_key(&self, action: &'static str, key_id: &str, parameters: &Parameters<'_>) -> Result<()> {
         self.manage(action, Some(key_id), parameters, |_: serde::de::IgnoredAny, _| ())
     }
 
-    /// Counts a call that is refused for its arguments, and says in its error which one it was.
+    /// Counts a call that is refused because of its arguments, and names it in the error.
     fn checked<T>(&self, action: &str, key_id: Option<&str>, arguments: Result<T>) -> Result<T> {
         arguments.or_else(|error| block_on(pin!(self.counted(action, key_id, ready(Err(error))))))
     }
@@ -355,26 +357,26 @@ impl Client {
     }
 }
 
-/// The service writes null for what it does not know.
+/// The service writes null for fields without a value.
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> std::result::Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Never empty, so that it cannot be taken for success.
+/// Never empty, so that it is not taken for success.
 fn tag_failure(code: i64, message: String) -> String {
-    if message.trim().is_empty() { format!("the service gave tag code {code} and no reason") } else { message }
+    if message.trim().is_empty() { format!("the service returned tag code {code} without a reason") } else { message }
 }
 
-/// Whatever else the service leaves out, a description is one of a key.
+/// A description without a key id is malformed, whatever else the service omits.
 fn key_id_of_a_key<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
     let key_id = String::deserialize(deserializer)?;
     if key_id.is_empty() { Err(D::Error::custom("a key without its id")) } else { Ok(key_id) }
 }
 
 fn same_page_again(offset: usize) -> Error {
-    let message = format!("the service gave the same keys again when it was asked for those after the first {offset}");
+    let message = format!("the service returned the same keys again for offset {offset}");
     Error::new(Status::ResponseMalformed, message)
 }
 
@@ -388,12 +390,12 @@ fn wrap(material: &[u8], public_key: &str) -> Result<Vec<u8>> {
         .rsa_encrypt(RsaPadding::OaepSha256, material)
 }
 
-/// The number by which ListKeyDetail knows a state.
+/// The number of a state for ListKeyDetail.
 fn state_number(state: &str) -> Result<u32> {
     const STATES: [&str; 5] = ["Enabled", "Disabled", "PendingDelete", "PendingImport", "Archived"];
     let number = STATES.iter().zip(1..).find(|(name, _)| **name == state).map(|(_, number)| number);
     number.ok_or_else(|| {
-        let message = format!("the state is none of {}", STATES.join(", "));
+        let message = format!("the state is not one of {}", STATES.join(", "));
         Error::new(Status::OutOfRange, message)
     })
 }

@@ -30,9 +30,9 @@ use self::asymmetric::AsymmetricKeys;
 pub use self::asymmetric::{Signature, Signer};
 pub use self::keys::{CreatedKey, KeyFilter, KeyInfo, NewKey};
 
-/// Longest plaintext of Encrypt, in bytes ("up to 4 KB" on the Encrypt page).
+/// Maximum length of a plaintext of Encrypt, in bytes ("up to 4 KB" on the Encrypt page).
 pub const PLAINTEXT_MAX: usize = 4096;
-/// Most bytes that GenerateDataKey and GenerateRandom give at once (their pages: 1 to 1024).
+/// Maximum number of bytes of GenerateDataKey and GenerateRandom (their pages: 1 to 1024).
 pub const RANDOM_MAX: usize = 1024;
 /// Longest key id that is sent. Those of the service have 36 characters.
 pub const KEY_ID_MAX: usize = 128;
@@ -41,7 +41,7 @@ pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
 
 /// A client of Tencent Cloud KMS.
 ///
-/// It never changes, any number of threads may use it at once, and clones share everything. Making one opens no
+/// It never changes, any number of threads may use it at once, and clones share everything. Creating one opens no
 /// connection and starts no thread.
 #[derive(Clone)]
 pub struct Client {
@@ -51,9 +51,9 @@ pub struct Client {
     asymmetric: Arc<AsymmetricKeys>,
 }
 
-/// The answer to Encrypt and ReEncrypt.
+/// The result of Encrypt and ReEncrypt.
 pub struct Encrypted {
-    /// Opaque text; keep it as it is.
+    /// Opaque text; store it unchanged.
     pub ciphertext_blob: String,
     /// The CMK that the plaintext is encrypted under now.
     pub key_id: String,
@@ -63,9 +63,9 @@ pub struct Encrypted {
     pub request_id: Option<String>,
 }
 
-/// The answer to Decrypt.
+/// The result of Decrypt.
 pub struct Decrypted {
-    /// What was encrypted.
+    /// The plaintext.
     pub plaintext: Secret,
     /// The CMK it was encrypted under.
     pub key_id: String,
@@ -73,11 +73,11 @@ pub struct Decrypted {
     pub request_id: Option<String>,
 }
 
-/// The answer to GenerateDataKey.
+/// The result of GenerateDataKey.
 pub struct DataKey {
-    /// The key to encrypt with; wipe it as soon as that is done.
+    /// The key to encrypt with; wipe it after use.
     pub plaintext: Secret,
-    /// The same key under the CMK; keep it beside the data.
+    /// The same key under the CMK; store it with the data.
     pub ciphertext_blob: String,
     /// The CMK that wraps the key.
     pub key_id: String,
@@ -85,7 +85,7 @@ pub struct DataKey {
     pub request_id: Option<String>,
 }
 
-/// The answer to GenerateRandom.
+/// The result of GenerateRandom.
 pub struct Random {
     /// The bytes.
     pub bytes: Secret,
@@ -93,7 +93,7 @@ pub struct Random {
     pub request_id: Option<String>,
 }
 
-/// The answer to any action.
+/// The result of any action.
 pub struct RawResponse {
     /// The JSON object under `Response`, exactly as the service wrote it.
     pub json: Secret,
@@ -104,7 +104,7 @@ pub struct RawResponse {
 }
 
 impl Client {
-    /// Makes a client. The configuration is copied.
+    /// Creates a client. The configuration is copied.
     pub fn new(config: &Config) -> Result<Self> {
         Ok(Self {
             caller: Arc::new(client_builder::kms_caller(config)?),
@@ -114,7 +114,7 @@ impl Client {
         })
     }
 
-    /// Makes a client from the environment, see [`Config::from_env`].
+    /// Creates a client from the environment, see [`Config::from_env`].
     pub fn from_env() -> Result<Self> {
         Self::new(&Config::from_env()?)
     }
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// Ends the running calls of this client and of those derived from it, and refuses all later ones, with
-    /// [`Status::Canceled`]. The client that it was derived from is not affected.
+    /// [`Status::Canceled`]. Its parent client is not affected.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -223,7 +223,7 @@ impl Client {
         self.counted("ReEncrypt", key_id, pin!(reencrypt)).await
     }
 
-    /// Makes a data key of 1 to 1024 bytes, in clear and wrapped by a CMK.
+    /// Generates a data key of 1 to 1024 bytes, in clear and wrapped by a CMK.
     pub fn generate_data_key(&self, key_id: &str, key_len: usize, context: Option<&str>) -> Result<DataKey> {
         block_on(pin!(self.generate_data_key_async(key_id, key_len, context)))
     }
@@ -277,7 +277,7 @@ impl Client {
 
     /// Sends any KMS action with a JSON object of its parameters.
     ///
-    /// An action that creates something is not sent again once it may have been carried out, see
+    /// An action that creates something is not sent again if it may have been executed, see
     /// [`Config::set_retry_unsafe_actions`].
     pub fn call(&self, action: &str, request_json: &str) -> Result<RawResponse> {
         block_on(pin!(self.call_async(action, request_json)))
@@ -299,22 +299,23 @@ impl Client {
         self.counted(action, None, pin!(call)).await
     }
 
-    /// The region that requests name.
+    /// The region of requests.
     pub fn region(&self) -> &str {
         self.caller.region()
     }
 
-    /// Tells this client and those derived from it, which have its credentials and its endpoint, from all others.
+    /// Distinguishes this client and those derived from it, which share its credentials and its endpoint, from all
+    /// others.
     pub(crate) fn instance_id(&self) -> u64 {
         self.caller.instance_id()
     }
 
-    /// How long a call may take with all its attempts.
+    /// The total timeout of a call with all its attempts.
     pub(crate) fn total_timeout(&self) -> Duration {
         self.limits.total_timeout()
     }
 
-    /// What this client, and all that share its connections, have done since it was made.
+    /// Counters of this client and all clients that share its connections, since it was created.
     pub fn stats(&self) -> Stats {
         self.caller.stats()
     }
@@ -333,7 +334,7 @@ impl Client {
     ) -> Result<T> {
         let action = action.into();
         self.caller.counters().call();
-        // Some calls make more than one request.
+        // Some calls send more than one request.
         let outcome = call_control::under_timeout(self.total_timeout(), pin!(call)).await.map_err(|error| {
             self.caller.counters().failed_call(&error);
             let error = action.into_iter().fold(error, Error::in_action);
@@ -346,8 +347,8 @@ impl Client {
         outcome
     }
 
-    /// Runs a call that may send several requests: the total timeout is that of the call, and canceling ends also its waits
-    /// in between.
+    /// Runs a call that may send several requests: the total timeout applies to the call, and canceling also ends
+    /// its waits in between.
     fn as_one_call<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         call_control::with_token(&self.cancel, || call_control::with_timeout(self.total_timeout(), call))
     }
@@ -377,7 +378,7 @@ fn encrypted(requested: Option<&str>, response: &Response<'_>) -> Result<Encrypt
     })
 }
 
-/// Decrypt takes no key id, so who expects a certain CMK can only look at the reply.
+/// Decrypt takes no key id, so the expected CMK can only be compared with the reply.
 fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()> {
     let named = response.key_id()?;
     match expected {
@@ -386,8 +387,8 @@ fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()>
     }
 }
 
-/// A reply says whose it is by its KeyId alone. Where the request named a CMK by its id, a reply about another one is not the
-/// reply to this request; an alias can stand for any id.
+/// Only the KeyId identifies the CMK of a reply. If the request named a CMK by its id, a reply about another one
+/// does not belong to this request; an alias can refer to any id.
 fn check_named_key(requested: &str, response: &Response<'_>) -> Result<()> {
     let named = response.key_id()?;
     if !is_id_of_key(requested) || named.eq_ignore_ascii_case(requested) {

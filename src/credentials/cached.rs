@@ -1,4 +1,4 @@
-//! Credentials that are renewed in time, once for all threads.
+//! Credentials that are renewed before they expire, once for all threads.
 
 use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -19,13 +19,14 @@ const AMPLE_TIME: Duration = Duration::from_secs(5);
 /// After a failure the next renewal waits this long, twice as long after the next one, and so on.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
-/// Longer than any process runs, and short enough to be counted by any clock.
+/// Longer than any process runs, and short enough to be added to any clock.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// The credentials of a provider, kept and renewed.
+/// The cached credentials of a provider.
 ///
-/// The caller that finds the credentials due renews them, while others continue with those that are still good. Callers wait only when there are none. A forked child asks the provider itself, beginning with what was
-/// preloaded: the file that it came from may be out of reach by then.
+/// The caller that finds the credentials due renews them, while others continue with those that are still valid.
+/// Callers wait only if there are none. A forked child calls the provider itself, and starts with the preloaded
+/// credentials, because their file may no longer be reachable.
 pub(crate) struct CachedCredentials {
     provider: Box<dyn Provider>,
     preloaded: OnceLock<Known>,
@@ -38,7 +39,7 @@ struct State {
     in_flight: bool,
     /// The last renewal, if it failed.
     failure: Option<Failure>,
-    /// The last renewal of credentials that the service refused, if those that came were not accepted since.
+    /// The last renewal of credentials that the service refused, if the new ones have not been accepted since.
     refusal: Option<Refusal>,
 }
 
@@ -60,14 +61,14 @@ struct Refusal {
 }
 
 enum RefusalOutcome {
-    /// The provider gave other credentials.
+    /// The provider returned other credentials.
     Replaced,
-    /// The provider gave the same credentials again.
+    /// The provider returned the same credentials again.
     Unchanged,
     Failed(Error),
 }
 
-/// A pause that doubles each time.
+/// A wait that doubles each time.
 #[derive(Clone, Copy)]
 struct Backoff {
     count: u32,
@@ -85,13 +86,13 @@ impl CachedCredentials {
         let mut state = State::default();
         state.settle(outcome, None, false)?;
         if let Some(known) = state.known {
-            // Another thread may have set it, from the same place.
+            // Another thread may have set it, from the same source.
             let _ = self.preloaded.set(known);
         }
         Ok(())
     }
 
-    /// Valid credentials. The provider is asked on this thread, or on a worker if the call is a queued one.
+    /// Valid credentials. The provider is called on this thread, or on a worker for a queued call.
     pub async fn current(self: &Arc<Self>, timeout: Duration) -> Result<Arc<Credentials>> {
         if let Some(good) = self.good() {
             return Ok(good);
@@ -100,7 +101,7 @@ impl CachedCredentials {
         blocking(move || credentials.current_blocking(timeout)).await?
     }
 
-    /// Those that are known, if nothing has to be done for them.
+    /// The cached ones, if they are not due for renewal.
     fn good(&self) -> Option<Arc<Credentials>> {
         let state = self.flight().lock();
         let now = Moment::now();
@@ -118,7 +119,7 @@ impl CachedCredentials {
                 Some(credentials) if state.in_flight || !state.is_due(now) => return Ok(credentials),
                 None if state.in_flight => state = wait(flight, state, deadline)?,
                 None if state.is_backing_off(now) => return Err(state.failed()),
-                // Half of the time is left to the call itself, for which these credentials are still valid.
+                // Half of the time remains for the call itself, for which these credentials are still valid.
                 Some(good) => return self.renew(flight, state, Some(good), deadline.since(now) / 2),
                 None => return self.renew(flight, state, None, deadline.since(now)),
             }
@@ -127,8 +128,9 @@ impl CachedCredentials {
 
     /// After the service refused `refused`: gets other credentials, which the next [`current`](Self::current) returns.
     ///
-    /// Returns false if there are none. The provider is then not asked again during a back-off, unless asking it is cheap, so
-    /// that a service which keeps refusing does not double the requests. An error is the provider's.
+    /// Returns false if there are none. The provider is then not called again during a back-off, unless it only
+    /// reads files, so that a service that keeps refusing does not double the requests. An error is the
+    /// provider's.
     pub async fn replace(self: &Arc<Self>, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
         if !self.provider.can_renew() {
             return Ok(false);
@@ -179,7 +181,7 @@ impl CachedCredentials {
                 state.in_flight = false;
                 let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
                 match (outcome.unwrap_or_else(|| Err(panicked())), still_good) {
-                    // A failure because of this call's deadline says nothing to the other callers.
+                    // A failure because of this call's deadline does not concern the other callers.
                     (Err(error), None) if deadline_cut_short => Err(error),
                     (Err(error), _) if call_control::is_canceled() => Err(error),
                     (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
@@ -220,7 +222,7 @@ fn wait<'a>(
 ) -> Result<MutexGuard<'a, State>> {
     let left = deadline.since(Moment::now());
     if left.is_zero() {
-        let message = "another thread is still fetching credentials, and the time allowed for the call is over";
+        let message = "another thread is still fetching credentials, and the timeout of the call has expired";
         return Err(Error::new(Status::TimedOut, message));
     }
     if call_control::is_canceled() {
@@ -253,7 +255,7 @@ impl State {
         self.failure.as_ref().is_some_and(|failure| now < failure.backoff.until)
     }
 
-    /// Why there are no valid credentials: none came, or they have expired.
+    /// The error that there are no valid credentials: the provider returned none, or they have expired.
     fn failed(&self) -> Error {
         let Some(failure) = &self.failure else {
             return Error::new(Status::NoCredentials, "there are no credentials");
@@ -303,7 +305,7 @@ impl State {
 
     fn learn(&mut self, issued: ExpiringCredentials) -> Arc<Credentials> {
         let mut known = Known::new(issued, Moment::now());
-        // The same credentials keep the same object, with its signing key and its mark of acceptance.
+        // Equal credentials keep the same object, with its signing key and its acceptance flag.
         if let Some(old) = self.known.as_ref().filter(|old| old.credentials.are_same_as(&known.credentials)) {
             known.credentials = Arc::clone(&old.credentials);
         }
@@ -320,7 +322,7 @@ impl State {
 }
 
 impl Refusal {
-    /// What a refusal during the back-off leads to.
+    /// The result of a refusal during the back-off.
     fn outcome(&self) -> Result<bool> {
         match &self.outcome {
             RefusalOutcome::Replaced | RefusalOutcome::Unchanged => Ok(false),

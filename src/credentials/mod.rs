@@ -50,11 +50,11 @@ impl Credentials {
         &self.secret_id
     }
 
-    /// The key that signs requests to `service` at `timestamp`. The last one is cached: deriving it is most of the work of a
-    /// signature.
+    /// The key that signs requests to `service` at `timestamp`. The last one is cached: its derivation is most of
+    /// the work of a signature.
     pub(crate) fn signing_key(&self, timestamp: i64, service: &'static str) -> SigningKey {
         let derive = || SigningKey::derive(self.secret_key.expose(), timestamp, service);
-        // Never waits: a fork may have copied the lock while another thread held it.
+        // Never blocks: a fork may have copied the lock while another thread held it.
         let Ok(mut kept) = self.signing_key.try_lock() else { return derive() };
         match &*kept {
             Some(key) if key.is_for(timestamp, service) => key.clone(),
@@ -62,7 +62,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the service has accepted a request that was signed with these.
+    /// Whether the service has accepted a request signed with these credentials.
     pub(crate) fn were_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }

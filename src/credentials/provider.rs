@@ -15,7 +15,7 @@ pub(crate) struct ExpiringCredentials {
     pub lifetime: Option<Duration>,
 }
 
-/// The first second of the year 10000. A later time is in another unit than seconds.
+/// The first second of the year 10000. A later time is probably not in seconds.
 const EXPIRY_MAX: i64 = 253_402_300_800;
 
 impl ExpiringCredentials {
@@ -25,23 +25,22 @@ impl ExpiringCredentials {
         Self { credentials: Arc::new(credentials), lifetime: Some(clock::time_until(expires_at, now)) }
     }
 
-    /// These, unless they have expired already.
+    /// These credentials, unless they have expired.
     pub fn unexpired(self) -> Result<Self> {
         if self.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            let message = "the provider returned credentials that have expired already";
+            let message = "the provider returned expired credentials";
             return Err(Error::new(Status::CredentialsExpired, message).with_retryable(true));
         }
         Ok(self)
     }
 }
 
-/// Refuses an expiry that a user gave in another unit than seconds.
+/// Refuses an expiry that is probably not in seconds.
 pub(crate) fn check_expiry(expires_at_seconds: i64) -> Result<()> {
     if expires_at_seconds < EXPIRY_MAX {
         return Ok(());
     }
-    let message =
-        format!("the expiry {expires_at_seconds} is beyond the year 9999; it is counted in seconds since 1970");
+    let message = format!("the expiry {expires_at_seconds} is after the year 9999; pass seconds since 1970");
     Err(Error::new(Status::OutOfRange, message))
 }
 
@@ -56,18 +55,18 @@ pub(crate) trait Provider: Send + Sync {
     /// Its name in errors.
     fn name(&self) -> &'static str;
 
-    /// Credentials from files and memory of this machine, fetched when the client is made: afterwards the process may change
-    /// its root directory. `None` if fetching needs the network.
+    /// Credentials from files and memory of this machine, fetched when the client is made: afterwards the process may
+    /// change its root directory. `None` if that needs the network.
     fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         None
     }
 
-    /// Whether fetching again could give other credentials.
+    /// Whether another fetch may return other credentials.
     fn can_renew(&self) -> bool {
         true
     }
 
-    /// Whether fetching only reads files of this machine, so that no back-off is needed.
+    /// Whether a fetch only reads local files, so no back-off is needed.
     fn is_local(&self) -> bool {
         false
     }

@@ -81,12 +81,12 @@ impl Signable<'_> {
 
 /// The last of the keys that are derived from a secret key. It is the same for all requests of one day to one service.
 ///
-/// Everything is in place, nothing behind a pointer: even a copy that a fork took halfway can be dropped.
+/// It contains no pointers: even a copy that a fork took halfway can be dropped.
 #[derive(Clone)]
 pub(crate) struct SigningKey {
     day: i64,
     service: &'static str,
-    /// Not as HMAC's state that has taken it in: unused parts of that are whatever was on the stack.
+    /// The key itself, not a prepared HMAC state, whose unused parts contain old stack memory.
     key: Zeroizing<[u8; 32]>,
 }
 
@@ -103,7 +103,7 @@ impl SigningKey {
     }
 }
 
-/// Lower-case hex SHA-256, as the signature and its headers want it.
+/// Lower-case hex SHA-256, for the signature and its headers.
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -1,4 +1,4 @@
-//! A role that another identity may take.
+//! A role that other credentials assume.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::credentials::{CachedCredentials, ExpiringCredentials, Provider};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// Which role, and how.
+/// The role and its options.
 #[derive(Clone)]
 pub struct Role {
     arn: String,
@@ -21,10 +21,10 @@ pub struct Role {
 }
 
 impl Role {
-    /// Checks the parts as the AssumeRole page of the STS API has them.
+    /// Checks the parts by the rules of the AssumeRole page of the STS API.
     ///
     /// `duration_seconds` is 1 to 43200, or 0 for 7200. `session_name` is 2 to 128 letters, digits and `_=,.@-+`.
-    /// `policy` is JSON that narrows what the role may do.
+    /// `policy` is JSON that restricts the role.
     pub fn new(
         arn: &str,
         session_name: Option<&str>,
@@ -47,7 +47,7 @@ impl Role {
         })
     }
 
-    /// The fields of a request that takes this role.
+    /// The fields of a request that assumes this role.
     pub(super) fn fields(&self, capacity: usize) -> Result<Fields> {
         let fields = Fields::with_capacity(capacity)?.string("RoleArn", &self.arn)?;
         let fields = fields.string("RoleSessionName", &sts::session_name(self.session_name.as_deref()))?;

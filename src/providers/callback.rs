@@ -37,7 +37,7 @@ impl Provider for Callback {
 fn failed(status: Status) -> Error {
     let message = match status {
         Status::CredentialsCallbackFailed => "the credentials callback supplied no credentials".to_owned(),
-        _ => format!("the credentials callback says: {}", status.message().to_string_lossy()),
+        _ => format!("the credentials callback failed: {}", status.message().to_string_lossy()),
     };
     Error::new(status, message)
 }

@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock::Moment;
 
-/// How long a metadata service that does not answer is taken to be absent. The network may only be late, so it is asked again
-/// afterwards.
+/// How long a metadata service that does not reply counts as absent. The network may only be late, so it is tried
+/// again afterwards.
 const ABSENCE: Duration = Duration::from_secs(60);
 
-/// Asks each provider until one has credentials. From then on only that one is asked.
+/// Tries each provider until one has credentials. From then on only that one is used.
 pub(super) struct Chain {
     links: Vec<Link>,
     /// The index of the link that had credentials; out of range if none had.
@@ -21,7 +21,7 @@ pub(super) struct Chain {
 
 struct Link {
     provider: Box<dyn Provider>,
-    /// Until when, in milliseconds since boot, the provider is taken to be absent.
+    /// The time, in milliseconds since boot, until which the provider counts as absent.
     absent_until: AtomicU64,
 }
 
@@ -59,7 +59,7 @@ impl Provider for Chain {
         self.chosen().is_some_and(|link| link.provider.is_local())
     }
 
-    /// Asks the links before the first one that needs the network.
+    /// Tries the providers before the first one that needs the network.
     fn preload(&self) -> Option<Result<ExpiringCredentials>> {
         let mut failures = Vec::new();
         for (index, link) in self.links.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Provider for Chain {
                 );
                 continue;
             }
-            // A link that does not answer must leave time for those after it.
+            // A provider that does not reply must leave time for the next ones.
             let share = deadline.since(Moment::now()) / (self.links.len() - index) as u32;
             let end = Moment::now() + share;
             match link.provider.fetch(share).and_then(ExpiringCredentials::unexpired) {
@@ -96,7 +96,7 @@ impl Provider for Chain {
                     return Ok(issued);
                 }
                 Err(error) => {
-                    // A failure because of the deadline says nothing about the machine.
+                    // A failure because of the deadline does not mean that the provider is absent.
                     if error.status() == Status::MetadataUnavailable && Moment::now() < end {
                         link.set_absent();
                     }
@@ -108,7 +108,8 @@ impl Provider for Chain {
     }
 }
 
-/// The error that names each link with its reason. A missing metadata service is permanent, so it is not retryable.
+/// The error that names each provider with its reason. A missing metadata service is permanent, so it is not
+/// retryable.
 fn none_had_any(failures: &[Error]) -> Error {
     let retryable =
         failures.iter().any(|failure| failure.is_retryable() && failure.status() != Status::MetadataUnavailable);

@@ -22,13 +22,13 @@ use crate::status::{Category, Status};
 pub(super) const DEFAULT_METADATA_ENDPOINT: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// For both requests together. This is what a machine that is not a CVM instance costs.
+/// For both requests together. A machine that is not a CVM instance loses this much time.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(2);
 const REPLY_MAX: usize = 64 * 1024;
 
 pub(super) struct CvmRole {
     pub endpoint: Endpoint,
-    /// The role's name; if `None`, the metadata service is asked for it.
+    /// The role's name; if `None`, it is requested from the metadata service.
     pub role: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Metadata<'a> {
             200 => Ok(reply),
             404 => Err(Error::new(Status::NoCredentials, "no role is bound to this machine").with_http_status(404)),
             status => {
-                let message = format!("the metadata service answered with HTTP status {status}");
+                let message = format!("the metadata service replied with HTTP status {status}");
                 Err(Error::new(Status::HttpStatus, message).with_http_status(status).with_retryable(status >= 500))
             }
         }
@@ -97,14 +97,14 @@ fn unavailable(error: Error) -> Error {
     if error.status().category() != Category::Transport || error.status() == Status::ResponseTooLarge {
         return error;
     }
-    let message = format!("this machine has no metadata service, or it does not answer: {error}");
+    let message = format!("this machine has no metadata service, or it does not reply: {error}");
     Error::new(Status::MetadataUnavailable, message).with_os_errno(error.os_errno())
 }
 
 fn first_role(reply: &HttpReply) -> Result<String> {
     let text = std::str::from_utf8(reply.body.expose()).unwrap_or_default();
     let role = text.lines().next().unwrap_or_default().trim();
-    check_role_name(role).map_err(|_| malformed("the name of the role is not one"))?;
+    check_role_name(role).map_err(|_| malformed("the name of the role is malformed"))?;
     Ok(role.to_owned())
 }
 

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys;
 
-/// Longest file of credentials or of a token. Real ones have at most about 10 KiB.
+/// The maximum length of a file of credentials or of a token. Real ones have at most about 10 KiB.
 const FILE_MAX: u64 = 64 * 1024;
 
 /// Warns once about a file of secrets that every user may read.
@@ -36,7 +36,7 @@ impl ExposureWarning {
             log.write(
                 LogLevel::Warn,
                 format_args!(
-                    "file {} holds secrets, and every user may read it; run chmod 600 on it",
+                    "file {} contains secrets, and every user may read it; run chmod 600 on it",
                     quoted(&path.to_string_lossy())
                 ),
             );
@@ -49,9 +49,7 @@ fn is_kept_by_kubelet(path: &Path) -> bool {
     std::fs::read_link(path).is_ok_and(|target| target.starts_with("..data"))
 }
 
-/// The text of a file, or `None` when there is no such file.
-///
-/// Only regular files are read.
+/// The text of a file, or `None` if there is no such file. Only regular files are read.
 pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Option<Secret>> {
     let mut file = match sys::file::open(path) {
         Ok(file) => file,

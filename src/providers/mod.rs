@@ -1,4 +1,4 @@
-//! Where credentials come from.
+//! The credentials providers.
 
 mod assume_role;
 mod callback;

@@ -30,7 +30,7 @@ impl Provider for Oidc {
             .ok_or_else(|| file::invalid(&self.token_file, "it does not exist"))?;
         let token = file::as_text(&text).trim();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(file::invalid(&self.token_file, "it holds no token of printable ASCII characters"));
+            return Err(file::invalid(&self.token_file, "it has no token of printable ASCII characters"));
         }
         let fields = self.role.fields(token.len() + 512)?;
         let fields = fields.string("ProviderId", &self.provider_id)?.string("WebIdentityToken", token)?;

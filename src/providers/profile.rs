@@ -38,7 +38,7 @@ impl Provider for Profile {
         for path in &self.paths {
             match file::read(path, &self.warning) {
                 Ok(None) => {}
-                // The home of a user whose privileges the process has dropped.
+                // The home directory of a user whose privileges the process has dropped.
                 Err(error) if is_out_of_reach(&error) => out_of_reach = out_of_reach.or(Some(error)),
                 Err(error) => return Err(error),
                 Ok(Some(text)) => {
@@ -74,7 +74,7 @@ impl Profile {
     }
 }
 
-/// The first line that does not belong to an INI file. The parser would join it with the next one.
+/// The first line that is not INI. The parser would join it with the next one.
 fn broken_line(text: &str) -> Option<usize> {
     let broken = |line: &str| match line.as_bytes().first() {
         None | Some(b';' | b'#') => false,

@@ -25,7 +25,7 @@ use crate::status::Status;
 #[derive(Clone)]
 pub(crate) enum Source {
     Fixed(Arc<Credentials>),
-    /// A source that was read while the configuration was made, and had none.
+    /// A source that was read while the configuration was built, and had none.
     Absent {
         name: &'static str,
         error: Error,
@@ -53,15 +53,15 @@ pub(crate) enum Source {
     Callback(Arc<CredentialsCallback>),
     Chain {
         links: Vec<Source>,
-        /// How deep fallbacks of fallbacks are nested in it.
+        /// The nesting depth of its fallbacks.
         depth: usize,
     },
 }
 
-/// How deep roles and fallbacks may be nested. Each level of a role is a call within a call.
+/// The maximum nesting of roles and fallbacks. Each level of a role is a nested call.
 const DEPTH_MAX: usize = 8;
 
-/// What providers need beside their own settings.
+/// Shared state that providers need besides their own settings.
 #[derive(Clone)]
 pub(crate) struct ProviderContext {
     pub metadata: Option<Endpoint>,
@@ -72,12 +72,12 @@ pub(crate) struct ProviderContext {
 }
 
 impl Source {
-    /// Several sources, of which each is asked when those before it have none.
+    /// Several sources, each of which is tried if the ones before it have no credentials.
     pub fn chain(sources: impl IntoIterator<Item = Self>) -> Self {
         Self::Chain { links: sources.into_iter().collect(), depth: 0 }
     }
 
-    /// This source, with another one to ask when it has none.
+    /// This source, with another one as a fallback.
     pub fn or(self, other: Self) -> Result<Self> {
         let depth = self.depth().max(1 + other.depth());
         let links = |source| match source {
@@ -108,7 +108,7 @@ impl Source {
         }
     }
 
-    /// This source, unless it is known to have none.
+    /// This source, unless it is known to have no credentials.
     pub fn present(self) -> Result<Self> {
         match self {
             Self::Absent { error, .. } => Err(error),
@@ -125,7 +125,7 @@ impl Source {
         }
     }
 
-    /// The sources that are asked one after the other.
+    /// The sources in the order in which they are tried.
     pub fn links(&self) -> &[Self] {
         match self {
             Self::Chain { links, .. } => links,
@@ -148,7 +148,7 @@ impl Source {
         }
     }
 
-    /// Where it looks, for people.
+    /// The place of its credentials, for people.
     pub fn place(&self) -> String {
         let shown = |path: &PathBuf| path.display().to_string();
         match self {
@@ -203,7 +203,7 @@ impl ProviderContext {
     }
 }
 
-/// The file of tccli, which holds credentials or names another source of them.
+/// The file of tccli, which contains credentials or names another source of them.
 struct Tccli {
     path: PathBuf,
     warning: ExposureWarning,

@@ -49,9 +49,8 @@ pub(super) fn assume(sts: &ApiCaller, action: &str, fields: Fields, timeout: Dur
 
 fn parse(reply: &HttpReply) -> Result<ExpiringCredentials> {
     // The text of serde_json could repeat a value, so it is not used.
-    let answer: Answer = serde_json::from_str(reply.response_json()?).map_err(|_| {
-        Error::new(Status::ResponseMalformed, "the reply has no Credentials and ExpiredTime as STS promises")
-    })?;
+    let answer: Answer = serde_json::from_str(reply.response_json()?)
+        .map_err(|_| Error::new(Status::ResponseMalformed, "the reply of STS has no Credentials or no ExpiredTime"))?;
     let AnswerCredentials { token, tmp_secret_id, tmp_secret_key } = &answer.credentials;
     let credentials = Credentials::new(tmp_secret_id, tmp_secret_key, Some(token))?;
     Ok(ExpiringCredentials::until(credentials, answer.expired_time, reply.date))

@@ -1,4 +1,4 @@
-//! The file of Tencent's command line, `~/.tccli/<profile>.credential`.
+//! The file of Tencent's command-line tool, `~/.tccli/<profile>.credential`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::error::{Error, Result};
 use crate::sanitize::quoted;
 use crate::status::Status;
 
-/// What the file holds.
+/// The content of the file.
 pub(super) enum Contents {
     Credentials(ExpiringCredentials),
     /// The role of the CVM instance.
     CvmRole,
-    /// A role, with the credentials that may assume it.
+    /// A role, with the credentials that assume it.
     AssumeRole {
         base: Arc<Credentials>,
         role: Box<Role>,
@@ -49,7 +49,8 @@ pub(super) fn read(path: &Path, warning: &ExposureWarning) -> Result<Contents> {
     })?;
     // The text of serde_json could repeat a value. Only the position is safe.
     let content: Content = serde_json::from_str(file::as_text(&text)).map_err(|error| {
-        let reason = format!("it is not JSON as tccli writes it, see line {}, column {}", error.line(), error.column());
+        let reason =
+            format!("it is not JSON in the form of tccli, see line {}, column {}", error.line(), error.column());
         file::invalid(path, &reason)
     })?;
     content.parse().map_err(|error| file::invalid(path, error.message()))

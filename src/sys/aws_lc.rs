@@ -13,8 +13,8 @@ pub(crate) fn run<T>(work: impl FnOnce() -> T) -> Result<T, RandomUnavailable> {
     Ok(fork_lock::with_forks_blocked(work))
 }
 
-/// To be called before AWS-LC draws its first random number. The earlier the better: where the kernel has no `getrandom`, the
-/// device has to be reachable once, which it may not be after a `chroot`.
+/// Call it before AWS-LC draws its first random number, as early as possible: if the kernel has no
+/// `getrandom`, the device must be reachable once, which it may not be after a `chroot`.
 pub(crate) fn prepare() -> Result<(), RandomUnavailable> {
     static PREPARED: AtomicBool = AtomicBool::new(false);
     if !PREPARED.load(Ordering::Acquire) {

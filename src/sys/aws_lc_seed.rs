@@ -1,9 +1,9 @@
 //! Seeds AWS-LC's random generator where the kernel has no `getrandom` (Linux before 3.17).
 //!
-//! There AWS-LC opens /dev/urandom once and then reads from the number of that descriptor without checking what it is by
-//! now. A host that closes all descriptors gives the number to a file of its own: AWS-LC would take the bytes of that file
-//! for random numbers, and take them away from a pipe or a socket. Where it can read nothing it ends the process. So it
-//! gets its seeds from here instead, and never opens the device.
+//! There AWS-LC opens /dev/urandom once and then reads from that descriptor number without checking the file
+//! behind it. If a host closes all descriptors and reuses the number for its own file, AWS-LC would use the
+//! bytes of that file as random numbers, and consume them from a pipe or a socket. If it can read nothing, it
+//! ends the process. So this module supplies its seeds, and AWS-LC never opens the device.
 
 use std::ffi::c_int;
 use std::slice;
@@ -29,7 +29,7 @@ struct Methods {
     id: c_int,
 }
 
-/// `struct entropy_source_t`, in which there is nothing of ours.
+/// `struct entropy_source_t`, which this module does not use.
 #[repr(C)]
 struct Source {
     _private: [u8; 0],
@@ -56,8 +56,8 @@ static METHODS: Methods = Methods {
     id: 0,
 };
 
-/// Makes AWS-LC take its seeds from here, if it would read them from the device. Another thread may do so at the same time,
-/// which does no harm.
+/// Makes AWS-LC use the seeds of this module, if it would read them from the device. Several threads may do this
+/// at the same time.
 pub(super) fn install() -> Result<(), RandomUnavailable> {
     if entropy::kernel_has_getrandom() {
         return Ok(());
@@ -89,7 +89,7 @@ extern "C" fn get_seed(_: *const Source, seed: *mut u8) -> c_int {
             seed.copy_from_slice(&derived[..]);
             SUCCESS
         }
-        // AWS-LC then ends the process. `install` has seen to it that there is a key.
+        // AWS-LC then ends the process. `install` has made sure that there is a key.
         None => FAILURE,
     }
 }

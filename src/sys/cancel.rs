@@ -1,7 +1,8 @@
 //! Keeps `pthread_cancel` from unwinding through Rust.
 
-/// While it lives, `pthread_cancel` waits: what cancels a thread unwinds its stack, and that must not go through Rust. Where
-/// the host let it come at any instruction, it comes as soon as this ends.
+/// While it exists, `pthread_cancel` is deferred: cancellation unwinds the stack, and must not
+/// unwind through Rust. If the host allows asynchronous cancellation, it takes effect when
+/// this is dropped.
 pub(crate) struct Uncancelable(libc::c_int);
 
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! The system's clocks: the time of day, and the time by which things age.
+//! The system's clocks: the time of day, and a monotonic time that measures ages.
 
 use std::ops::Add;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,8 +18,9 @@ pub(crate) fn unix_seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// A moment on a clock that cannot be set and that counts the time in which the machine sleeps, unlike `Instant`. What has
-/// a limited life must not live longer because the machine slept.
+/// A moment on a clock that cannot be set and that, unlike `Instant`, includes the time in which the
+/// machine sleeps. Otherwise, an object with a limited lifetime would be used for longer if the
+/// machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 
@@ -33,7 +34,7 @@ impl Moment {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// How long ago `earlier` was; nothing when it is still to come.
+    /// The time since `earlier`; zero if that is in the future.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -47,7 +48,7 @@ impl Add<Duration> for Moment {
     }
 }
 
-/// The time on a clock that cannot be set and that counts the time in which the machine sleeps.
+/// The time on a clock that cannot be set and that includes the time in which the machine sleeps.
 pub(super) fn time_since_boot() -> Duration {
     #[cfg(target_os = "linux")]
     const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 /// The lowest number that a descriptor of the library may have.
 const LOWEST: libc::c_int = 3;
 
-/// Moves a descriptor out of 0 to 2, which a host that closed them takes for its standard input, output and error.
+/// Moves a descriptor above 0 to 2, which a host uses as standard input, output and error even if it closed them.
 pub(crate) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     if descriptor.as_raw_fd() >= LOWEST {
         return Ok(descriptor);
@@ -22,9 +22,9 @@ pub(crate) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
-/// Runs `open` with 0 to 2 occupied where the host closed them, so that what it opens has higher numbers.
+/// Runs `open` with 0 to 2 occupied if the host closed them, so that the new descriptors have higher numbers.
 ///
-/// What occupies them can be neither read nor written, as if they were still closed.
+/// The placeholders can be neither read nor written, as if the descriptors were still closed.
 pub(crate) fn with_standard_occupied<T>(open: impl FnOnce() -> T) -> T {
     let mut occupants = Vec::new();
     while let Ok(occupant) = File::options().read(true).custom_flags(OPAQUE).open("/") {

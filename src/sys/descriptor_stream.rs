@@ -1,11 +1,11 @@
-//! Reading from and writing to a descriptor of the host's.
+//! Reading from and writing to a descriptor of the host.
 
 use std::io::{self, Read, Write};
 
-/// How long a wait for the descriptor lasts before it looks whether it should end.
+/// The interval at which a wait for the descriptor checks whether it should end.
 const SPELL_MS: libc::c_int = 100;
 
-/// A descriptor that may be non-blocking and need not be open. `check` fails when a wait for it should end.
+/// A descriptor that may be non-blocking or closed. `check` fails if a wait for it should end.
 pub(crate) struct DescriptorStream<C>(libc::c_int, C);
 
 impl<C: Fn() -> io::Result<()>> DescriptorStream<C> {
@@ -19,15 +19,15 @@ impl<C: Fn() -> io::Result<()>> DescriptorStream<C> {
             let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };
             // SAFETY: one pollfd of our own.
             match unsafe { libc::poll(&mut poll, 1, SPELL_MS) } {
-                // A negative number is no descriptor, and `poll` would ignore it forever.
+                // A negative number is not a descriptor, and `poll` would ignore it.
                 0 if self.0 >= 0 => {}
-                // Whatever is the matter with the descriptor, reading or writing tells it better.
+                // If the descriptor has an error, `read` or `write` reports it more precisely.
                 _ => return Ok(()),
             }
         }
     }
 
-    /// The result of `read` or `write`, or `None` when the descriptor was not ready after all.
+    /// The result of `read` or `write`, or `None` if the descriptor was not ready.
     fn outcome(result: isize) -> io::Result<Option<usize>> {
         match usize::try_from(result) {
             Ok(len) => Ok(Some(len)),
@@ -40,11 +40,11 @@ impl<C: Fn() -> io::Result<()>> DescriptorStream<C> {
 }
 
 impl<C: Fn() -> io::Result<()>> Read for DescriptorStream<C> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.wait(libc::POLLIN)?;
-            // SAFETY: `room` may be written, and the kernel writes no more than its length.
-            if let Some(len) = Self::outcome(unsafe { libc::read(self.0, room.as_mut_ptr().cast(), room.len()) })? {
+            // SAFETY: `buffer` may be written, and the kernel writes no more than its length.
+            if let Some(len) = Self::outcome(unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) })? {
                 return Ok(len);
             }
         }
@@ -67,7 +67,7 @@ impl<C: Fn() -> io::Result<()>> Write for DescriptorStream<C> {
     }
 }
 
-/// How much a regular file holds behind its position.
+/// The number of bytes of a regular file after its position.
 pub(crate) fn size_left(descriptor: libc::c_int) -> Option<u64> {
     // SAFETY: stat is plain data; both calls take any number for a descriptor.
     unsafe {

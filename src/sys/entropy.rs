@@ -7,11 +7,11 @@ use std::io;
 #[cfg(target_os = "linux")]
 use super::seed_reserve;
 
-/// Takes random numbers from the system, as many as it gives at once. At most 256 bytes are requested.
+/// Gets random numbers from the system, as many as it returns at once. At most 256 bytes are requested.
 ///
 /// Linux before 3.17 has no `getrandom`, and glibc before 2.25 has no function of that name, so the system call is made
-/// directly. /dev/urandom is the fallback. It is opened for each draw: a descriptor that stays open could be closed by
-/// the host, and its number could then be that of any file.
+/// directly. /dev/urandom is the fallback. It is opened for each draw: the host could close a descriptor that stays
+/// open, and reuse its number for any file.
 #[cfg(target_os = "linux")]
 pub(crate) fn draw_random(buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: `buffer` may be written, and no more than its length is.
@@ -25,7 +25,7 @@ pub(crate) fn draw_random(buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Whether the kernel gives random numbers by a system call, or will do so when it has gathered enough of them. A sandbox may
+/// Whether the kernel has a system call for random numbers, even if it does not have enough entropy yet. A sandbox may
 /// refuse the call.
 #[cfg(target_os = "linux")]
 pub(super) fn kernel_has_getrandom() -> bool {
@@ -52,10 +52,10 @@ fn draw_from_device(buffer: &mut [u8]) -> io::Result<usize> {
     device.read(buffer)
 }
 
-// The standard library calls a function of the name `getrandom` for the keys of its hash tables, one per thread, if there is
-// one (`extern_weak`). Else it makes the system call, and without that keeps /dev/urandom open and reads from the number of
-// that descriptor, whatever the host has made of it since. This definition is hidden: only what is linked into the same
-// file with it can see it.
+// The standard library calls a function named `getrandom` for the keys of its hash tables, once per thread, if there
+// is one (`extern_weak`). Otherwise it makes the system call, and without that it keeps /dev/urandom open and reads
+// from that descriptor number, even if the host has reused it. This definition is hidden: only code linked into the
+// same file can see it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 std::arch::global_asm!(
     ".pushsection .text.getrandom, \"ax\", @progbits",
@@ -78,7 +78,7 @@ std::arch::global_asm!(
     sym getrandom,
 );
 
-/// Fails only in the two ways after which the standard library tries again.
+/// Fails only with the two errors after which the standard library tries again.
 #[cfg(target_os = "linux")]
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 unsafe extern "C" fn getrandom(buffer: *mut u8, len: usize, flags: c_uint) -> isize {

@@ -7,8 +7,8 @@ use super::descriptor;
 
 /// An open descriptor that is checked before other descriptors of the library are used.
 ///
-/// It is one end of a pipe: unlike sockets and event descriptors, each pipe has an inode of its own. A file of the host
-/// that gets the same number is therefore recognised as another one.
+/// It is one end of a pipe: unlike sockets and event descriptors, each pipe has its own inode,
+/// so a file of the host with the same number is recognised as different.
 pub(crate) struct FdSentinel {
     descriptor: RawFd,
     inode: (libc::dev_t, libc::ino_t),

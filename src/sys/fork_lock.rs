@@ -1,8 +1,8 @@
 //! Prevents a fork while a thread of the library is inside AWS-LC.
 //!
-//! AWS-LC takes process-wide locks, briefly for every random number. A child that is forked at such a moment inherits the
-//! locked lock but not the thread that would release it, and would wait forever. So a fork waits until no thread is
-//! inside (`pthread_atfork`), and a thread that wants to enter waits until the fork is over. Both waits are short: the
+//! AWS-LC takes process-wide locks, briefly for every random number. A child that is forked at such a moment inherits
+//! the locked lock but not the thread that would release it, and would wait forever. So a fork waits until no thread is
+//! inside (`pthread_atfork`), and a thread that enters waits until the fork has ended. Both waits are short: the
 //! library's own threads are outside whenever they wait for anything.
 
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
@@ -49,8 +49,8 @@ pub(crate) fn leave() {
     INSIDE.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Installs the fork handlers. To be called before threads share anything: when the first `enter` of two threads coincide,
-/// one of them would be too late.
+/// Installs the fork handlers. Call it before threads share any state: if two threads called `enter` for the first time
+/// at once, one of them would be too late.
 pub(crate) fn install_handlers() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if !INSTALLED.load(Ordering::Relaxed) && !INSTALLED.swap(true, Ordering::SeqCst) {

@@ -1,26 +1,28 @@
-//! Memory for the small blocks of a call that began before the system had no more.
+//! A reserve of memory for the small blocks of a call, for the time when the system's memory runs out.
 //!
-//! Rust ends the process when a small block cannot be allocated, and code that is not written for that is everywhere below
-//! this library. A host that lives on after `malloc` returned NULL must not die of it. So small blocks come from here then:
-//! a part of the program's zero pages that costs nothing until it is used. What runs can finish with it, and new calls are
-//! refused while much of it is in use ([`is_low`]). Large blocks, whose sizes depend on what the program passes, do not
-//! come from here: their allocation fails, and the code that asked for them returns an error.
+//! Rust ends the process if a small block cannot be allocated, and most code below this library does not
+//! handle that. A host that survives NULL from `malloc` must not be ended by the library. So small blocks then
+//! come from here: a part of the program's zero pages that costs nothing until it is used. Running calls can
+//! finish with it, and new calls are refused while much of it is in use ([`is_low`]). Large blocks, whose
+//! sizes depend on the program's input, do not come from here: their allocation fails, and the caller returns
+//! an error.
 
 use std::cell::UnsafeCell;
 use std::hint;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// All of the reserve. A first call over TLS, with the thread that it starts, needs less than a quarter of it.
+/// The size of the reserve. A first call over TLS, with the thread that it starts, needs less than a quarter of
+/// it.
 const RESERVE_LEN: usize = 4 << 20;
-/// The longest block that comes from it.
+/// The maximum size of a block.
 const BLOCK_MAX: usize = 256 << 10;
-/// What blocks are rounded up to.
+/// Block sizes are rounded up to a multiple of this.
 const UNIT: usize = 16;
-/// The largest alignment that is wanted: structures that threads share are aligned to pairs of cache lines.
+/// The maximum alignment: structures that threads share are aligned to pairs of cache lines.
 const ALIGN_MAX: usize = 4096;
 const UNITS: usize = RESERVE_LEN / UNIT;
-/// A lock that is held for longer was held by a thread that a forked child does not have.
+/// If the lock is held for longer, its owner is a thread that does not exist in this forked child.
 const SPINS_MAX: u32 = 1_000_000;
 
 #[repr(align(4096))]
@@ -47,7 +49,7 @@ static MAP: SharedMap = SharedMap(UnsafeCell::new(Map { bits: [0; UNITS / 64], f
 static LOCKED: AtomicBool = AtomicBool::new(false);
 static UNITS_IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether so much is in use that no new call should begin.
+/// Whether too much is in use for a new call to begin.
 pub(crate) fn is_low() -> bool {
     UNITS_IN_USE.load(Ordering::Relaxed) > UNITS / 2
 }
@@ -74,12 +76,12 @@ pub(super) fn contains(block: *const u8) -> bool {
     block.addr().wrapping_sub(MEMORY.0.get().addr()) < RESERVE_LEN
 }
 
-/// Takes a block back. It is zeros already.
+/// Frees a block, which must be zeroed already.
 #[cold]
 pub(super) fn free(block: *mut u8, size: usize) {
     let first = (block.addr() - MEMORY.0.get().addr()) / UNIT;
     let units = size.div_ceil(UNIT);
-    // Where the lock cannot be had, the block is lost.
+    // If the lock is not available, the block is lost.
     with_map(|map| {
         map.mark(first, units, false);
         UNITS_IN_USE.fetch_sub(units, Ordering::Relaxed);

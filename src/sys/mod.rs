@@ -1,6 +1,6 @@
-//! What the library asks the operating system for. With [`crate::ffi`] this is the only place with `unsafe` in it.
+//! The interface to the operating system. Only this module and [`crate::ffi`] contain `unsafe`.
 //!
-//! Nothing here knows of the rest of the crate.
+//! Nothing here depends on the rest of the crate.
 
 #[cfg(not(unix))]
 compile_error!(

@@ -1,24 +1,24 @@
 //! Values that belong to one process and are never touched in its forked children.
 //!
-//! A child inherits locks that may never be released, threads that do not exist, and descriptor numbers that may belong to
-//! other files. So each value records the process that made it, and a child makes its own value beside it.
+//! A child inherits locks that may never be released, threads that do not exist, and descriptor numbers that may belong
+//! to other files. So each value records the process that created it, and a child creates its own value in addition.
 
 use once_cell::race::OnceBox;
 
 use super::process_identity::{self, ProcessId};
 
-/// One value per process. It is made when it is first needed, and replaced when it cannot be used any more.
+/// One value per process. It is created when it is first needed, and replaced when it becomes unusable.
 ///
-/// The values form a linked list in which each is followed by its successor, if it needed one. Nothing is removed before
-/// the list is dropped, so a thread may keep using the value that it found. The list grows by compare-and-swap and has no
-/// lock. It has one link for each generation of forks and for each value that broke.
+/// The values form a linked list in which each is followed by its successor, if any. Nothing is removed before the
+/// list is dropped, so a thread may keep using the value that it found. The list grows by compare-and-swap and has no
+/// lock. It has one link for each generation of forks and for each value that became unusable.
 pub struct PerProcess<T> {
     first: OnceBox<Link<T>>,
 }
 
 struct Link<T> {
     owner: ProcessId,
-    /// Only `drop` takes it away.
+    /// Only `drop` removes it.
     value: Option<T>,
     next: OnceBox<Link<T>>,
 }
@@ -48,7 +48,7 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// This process's value, if it has been made and can be used.
+    /// This process's value, if it exists and is usable.
     pub fn get(&self, usable: impl Fn(&T) -> bool) -> Option<&T> {
         let owner = process_identity::current();
         let mut slot = &self.first;
@@ -61,8 +61,8 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// This process's value, which is made from that of the nearest ancestor which has one. `make` must not wait for a lock in
-    /// it: the thread that held it may not exist here.
+    /// This process's value, created from that of the nearest ancestor that has one. `make` must not wait for a lock
+    /// in it: the thread that held it may not exist here.
     pub fn get_or_inherit(&self, make: impl Fn(Option<&T>) -> T) -> &T {
         let owner = process_identity::current();
         let mut slot = &self.first;
@@ -93,7 +93,7 @@ impl<T> Link<T> {
 }
 
 impl<T> Drop for Link<T> {
-    /// Drops the value where it was made, and forgets it everywhere else.
+    /// Drops the value in the process that created it, and leaks it in every other one.
     fn drop(&mut self) {
         if self.owner != process_identity::current() {
             std::mem::forget(self.value.take());

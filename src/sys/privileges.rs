@@ -1,19 +1,19 @@
-//! Whether this program may do more than who started it.
+//! Whether this program has more privileges than its caller.
 
-/// Whether the program runs with privileges that its caller does not have: setuid, setgid, or with file capabilities. Its
-/// environment then is not to be trusted.
+/// Whether the program has more privileges than its caller: setuid, setgid, or file capabilities. Its environment is
+/// then not trusted.
 pub(crate) fn are_elevated() -> bool {
     #[cfg(target_os = "linux")]
-    // SAFETY: it takes a number and gives one.
+    // SAFETY: it takes a number and returns one.
     let elevated = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     #[cfg(not(target_os = "linux"))]
-    // SAFETY: it takes nothing and gives a number.
+    // SAFETY: it takes nothing and returns a number.
     let elevated = unsafe { libc::issetugid() } != 0;
     elevated
 }
 
-/// The user whose rights the program has.
+/// The effective user id.
 pub(crate) fn effective_user() -> u32 {
-    // SAFETY: it takes nothing and gives a number.
+    // SAFETY: it takes nothing and returns a number.
     unsafe { libc::geteuid() }
 }

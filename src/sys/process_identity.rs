@@ -1,8 +1,8 @@
-//! Which process runs this code.
+//! The identity of the process.
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Which process this is, in a way that survives `fork` and the reuse of process ids.
+/// The identity of a process, which distinguishes forked children and processes that reuse a process id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProcessId {
     Generation(u64),
@@ -11,9 +11,9 @@ pub(crate) enum ProcessId {
 
 /// The process that runs this code now.
 ///
-/// The pid alone is not enough: a descendant may get the number of a dead ancestor. The generation lives in a page
-/// that the kernel wipes in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so a child finds 0 there and draws a new
-/// one. Where the kernel cannot do that the pid, which takes a system call, decides.
+/// The pid alone is not enough: a descendant may get the pid of an ancestor that has ended. The generation is in a
+/// page that the kernel wipes in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so a child reads 0 and draws a
+/// new one. If the kernel cannot do that, the pid decides, which takes a system call.
 pub(crate) fn current() -> ProcessId {
     match generation() {
         Some(generation) => ProcessId::Generation(generation),
@@ -31,8 +31,9 @@ fn generation() -> Option<u64> {
     })
 }
 
-/// Never the same for two processes that descend from each other: they differ in the pid, whose 22 bits (`PID_MAX_LIMIT`)
-/// are the upper ones, or in the nanosecond, of which the lower ones tell 73 minutes apart.
+/// Never the same for two processes that descend from each other: they differ in the pid, whose 22 bits
+/// (`PID_MAX_LIMIT`) are the upper ones, or in the nanosecond, whose lower bits distinguish moments within 73
+/// minutes.
 fn draw_generation(cell: &AtomicU64) -> u64 {
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u64);
     let fresh = u64::from(std::process::id()) << 42 | nanos & ((1 << 42) - 1);
@@ -42,7 +43,7 @@ fn draw_generation(cell: &AtomicU64) -> u64 {
     }
 }
 
-/// The page is mapped once and never unmapped, so that every thread may keep looking at it.
+/// The page is mapped once and never unmapped, so every thread may keep a pointer to it.
 fn wiped_on_fork() -> Option<&'static AtomicU64> {
     let known = PAGE.load(Ordering::Acquire);
     let page = if known.is_null() { publish_page()? } else { known };
@@ -55,7 +56,7 @@ fn publish_page() -> Option<*mut AtomicU64> {
     match PAGE.compare_exchange(std::ptr::null_mut(), page, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Some(page),
         Err(other) => {
-            // SAFETY: the page lost the race and was never shown to anybody.
+            // SAFETY: the page lost the race and was never published.
             unsafe { libc::munmap(page.cast(), PAGE_LEN) };
             Some(other)
         }

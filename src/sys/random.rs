@@ -1,14 +1,15 @@
-//! Random numbers, drawn from the operating system at each call. A generator inside the process could give a forked child,
-//! or a copy of a virtual machine, the same numbers again.
+//! Random numbers, drawn from the operating system at each call. A generator inside the
+//! process could return the same numbers in a forked child, or in a copy of a virtual
+//! machine.
 
 use std::io;
 
 use super::entropy::draw_random;
 
-/// The most that systems give at once.
+/// The most that systems return at once.
 const DRAW_MAX: usize = 256;
 
-/// The operating system gave no random numbers.
+/// The operating system returned no random numbers.
 #[derive(Debug)]
 pub(crate) struct RandomUnavailable(pub io::Error);
 
@@ -27,7 +28,7 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
     Ok(())
 }
 
-/// A number in [0, 1), for chance that is no secret.
+/// A number in [0, 1), for choices that are not secret.
 pub(crate) fn fraction() -> f64 {
     let mut bytes = [0; 4];
     match fill(&mut bytes) {

@@ -1,8 +1,8 @@
-//! Seeds for moments at which the operating system gives none: where the kernel has no `getrandom` and /dev/urandom cannot
-//! be opened, as after a `chroot` or without a free descriptor.
+//! Seeds for the case that the operating system returns none: where the kernel has no `getrandom` and /dev/urandom
+//! cannot be opened, as after a `chroot` or without a free descriptor.
 //!
-//! They are derived from a key that was drawn from the system before. Nothing that a caller asks for as random is taken from
-//! here: only what must not fail, since the process would end.
+//! They are derived from a key that was drawn from the system earlier. Random numbers for callers never come from here:
+//! only requests that must not fail, because the process would end.
 
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,14 +36,13 @@ pub(super) fn next_seed() -> Option<Zeroizing<Seed>> {
     KEY.get().map(|key| derive(&key[..]))
 }
 
-/// Different for each process and each moment, but known to anyone who knows both. Good for the keys of hash tables and for
-/// nothing else.
+/// Different for each process and each moment, but known to anyone who knows both. Only for the keys of hash tables.
 pub(super) fn next_hash_key() -> Zeroizing<Seed> {
     next_seed().unwrap_or_else(|| derive(&[]))
 }
 
-/// No two are the same: the counter tells those of one process apart, the pid and the clocks those of a process and its
-/// forked children.
+/// No two are the same: the counter distinguishes those of one process, the pid and the clocks those of a process and
+/// its forked children.
 fn derive(key: &[u8]) -> Zeroizing<Seed> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut mac = Hmac::<Sha384>::new_from_slice(key).expect("any length is a key");

@@ -1,6 +1,6 @@
 //! The signal mask of a thread.
 
-/// Runs `work` with every signal blocked on this thread, and puts the thread's mask back afterwards.
+/// Runs `work` with every signal blocked on this thread, and restores the thread's mask afterwards.
 ///
 /// A thread that `work` starts inherits the full mask for its whole life: no signal of the host is ever delivered on
 /// it, and a SIGPIPE that its writes raise stays pending on it.

@@ -1,4 +1,4 @@
-//! Slow work that one caller does for all who want its outcome.
+//! Single flight: one caller does slow work for all callers that need its result.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -6,15 +6,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-/// A state, and slow work on it that one caller at a time does while the others wait for the outcome.
+/// A state, and slow work on it that one caller at a time does while the others wait for the result.
 ///
-/// The state itself says which work is in flight. The pattern is: [`lock`](Self::lock) and look; if the work is in
-/// flight, [`wait`](Self::wait) as long as the deadline allows and look again; otherwise mark it as in flight and
-/// [`run`](Self::run) it.
+/// The state itself records which work is in flight. The pattern is: [`lock`](Self::lock) and check; if
+/// the work is in flight, [`wait`](Self::wait) as long as the deadline allows and check again; otherwise
+/// mark it as in flight and [`run`](Self::run) it.
 pub(crate) struct SingleFlight<S> {
     state: Mutex<S>,
     ended: Condvar,
-    /// Of the futures that wait. Only changed by who has locked the state.
+    /// The wakers of waiting futures. Only changed while the state is locked.
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -27,13 +27,13 @@ impl<S> SingleFlight<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until some work has ended, at most `timeout`, and possibly less. The caller looks at the state again, and at
-    /// its own deadline before it waits again.
+    /// Waits until some work has ended, for at most `timeout`, possibly less. The caller then checks the
+    /// state again, and its own deadline before it waits again.
     pub fn wait<'a>(&self, state: MutexGuard<'a, S>, timeout: Duration) -> MutexGuard<'a, S> {
         self.ended.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Wakes a future when some work has ended. It looks at the state again then.
+    /// Wakes a future when some work has ended. The future then checks the state again.
     pub fn wake_at_end(&self, _: &MutexGuard<'_, S>, waker: &Waker) {
         let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
         if !wakers.iter().any(|known| known.will_wake(waker)) {
@@ -52,7 +52,8 @@ impl<S> SingleFlight<S> {
         result
     }
 
-    /// Does `work` without the lock, then `settle` with it, then wakes those who wait. `state` is marked already.
+    /// Runs `work` without the lock, then `settle` with it, then wakes the waiting callers. `state` is
+    /// marked already.
     ///
     /// If `work` panics, `settle` gets `None`, so that it can remove the mark, and the panic continues.
     pub fn run<T, R>(

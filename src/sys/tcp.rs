@@ -1,8 +1,8 @@
-//! What the kernel knows of a TCP connection.
+//! The kernel's state of a TCP connection.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// How many bytes of what was written the other side has acknowledged; `None` where the system does not tell.
+/// The number of written bytes that the peer has acknowledged; `None` if the system does not report it.
 #[cfg(target_os = "linux")]
 pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> Option<u64> {
     /// The offset of `tcpi_bytes_acked` in `struct tcp_info` (linux/tcp.h, since Linux 4.1).

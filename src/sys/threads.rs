@@ -1,4 +1,4 @@
-//! Threads of the library, and what valgrind should know of those of the host.
+//! Threads of the library, and a workaround for valgrind on threads of the host.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -9,8 +9,8 @@ thread_local! {
     static HANDLE: OnceCell<Thread> = const { OnceCell::new() };
 }
 
-/// Starts a thread of the library. Every thread is started here or by [`spawn_scoped`], so that [`is_ours`] knows it:
-/// its name says nothing, since a host may give the same to a thread of its own.
+/// Starts a thread of the library. Every thread is started here or by [`spawn_scoped`], so that [`is_ours`]
+/// recognises it: the name is not enough, because a host may use the same name for its threads.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -19,7 +19,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     Builder::new().name(name.to_owned()).spawn(|| marked(work))
 }
 
-/// The same for a thread that ends before `scope` does.
+/// As [`spawn`], for a thread that ends before `scope` does.
 pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
@@ -29,7 +29,8 @@ pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
     Builder::new().name(name.to_owned()).spawn_scoped(scope, || marked(work))
 }
 
-/// Looks for more memory than the runtime needs for a thread's handle: without that it ends the process.
+/// Checks that there is more memory than the runtime needs for a thread's handle: without it the runtime ends the
+/// process.
 fn check_memory() -> io::Result<()> {
     const ENOUGH: usize = 4096;
     // SAFETY: malloc takes any size, and free what malloc returned, NULL too.
@@ -53,9 +54,9 @@ pub(crate) fn is_ours() -> bool {
 
 /// Keeps a plain pointer to the runtime's handle of the current thread.
 ///
-/// The runtime allocates a handle for each thread that waits, and frees it when the thread ends; but a main thread
-/// that returns from main() runs no destructors of thread-specific data, so its handle lives as long as the process.
-/// The runtime itself only keeps a pointer into the middle of it, and valgrind would report the block as "possibly
+/// The runtime allocates a handle for each thread that waits, and frees it when the thread ends; but a main
+/// thread that returns from main() runs no destructors of thread-specific data, so its handle is never freed. The
+/// runtime itself only keeps a pointer into the middle of it, and valgrind would report the block as "possibly
 /// lost" for every program. With a pointer to its beginning it counts as reachable.
 pub(crate) fn keep_handle_reachable() {
     let _ = HANDLE.try_with(|handle| {

@@ -1,4 +1,4 @@
-//! Overwriting what held a secret: memory and vector registers.
+//! Overwriting memory and vector registers that held a secret.
 
 use zeroize::Zeroize;
 
@@ -22,7 +22,7 @@ pub(crate) unsafe fn wipe(memory: *mut u8, len: usize) {
     }
 }
 
-/// Overwrites the vector registers, none of which a function keeps for its caller.
+/// Overwrites the vector registers, all of which are caller-saved.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn wipe_vector_registers() {
     // SAFETY: the CPU and the system have these registers.
@@ -45,7 +45,7 @@ fn wipe_avx_registers() {
     unsafe { std::arch::asm!("vzeroall", clobber_abi("sysv64"), options(nomem, nostack)) }
 }
 
-/// `vzeroall` knows the first sixteen only.
+/// `vzeroall` clears only the first sixteen.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn wipe_avx512_registers() {

@@ -1,7 +1,8 @@
-//! The system's allocator, wiping every block before it takes it back.
+//! The system's allocator, which wipes every block before it frees it.
 //!
-//! Copies of a secret inside the HTTP, TLS and JSON libraries are beyond the reach of [`Secret`](crate::Secret); they
-//! end here. Where the system has no more memory, small blocks come from the reserve.
+//! Copies of a secret inside the HTTP, TLS and JSON libraries are outside the control of
+//! [`Secret`](crate::Secret); this allocator wipes them. If the system has no more memory, small blocks
+//! come from the reserve.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -12,7 +13,7 @@ struct WipingAllocator;
 #[global_allocator]
 static ALLOCATOR: WipingAllocator = WipingAllocator;
 
-/// The block, or one of zeros from the reserve where there is none.
+/// The block, or if it is NULL, one of zeros from the reserve.
 fn or_reserved(block: *mut u8, layout: Layout) -> *mut u8 {
     if block.is_null() { memory_reserve::allocate(layout.size(), layout.align()) } else { block }
 }

@@ -219,7 +219,7 @@ static void expired_credentials_are_not_used(void) {
   server_start(&server, &reply, 1);
   client = client_of(role_config(server.endpoint, "my-role"));
   CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_EXPIRED);
-  CHECK_MESSAGE_HAS("expired already");
+  CHECK_MESSAGE_HAS("expired credentials");
   CHECK_REFUSED(use_and_measure(client, &took), TCKMS_ERR_CREDENTIALS_EXPIRED);
   CHECK(took < slack_ms());
   server_stop(&server);
