@@ -152,6 +152,9 @@ class Header:
                 items.append(Item("opaque", match[1], comment, line.rstrip(";")))
                 comment = None
             elif match := re.match(r"typedef .*\(\*(\w+)\)", line):
+                while not line.endswith(";"):
+                    line = f"{line} {lines[at].strip()}"
+                    at += 1
                 items.append(Item("callback", match[1], comment, line.rstrip(";").removeprefix("typedef ")))
                 comment = None
             elif re.match(r"(TCKMS_WARN_UNUSED|[a-z].*\()", line):

@@ -64,6 +64,8 @@ go golang-go
 node nodejs
 npm npm
 openssl openssl
+redis redis-server libhiredis-dev
+postgres postgresql libpq-dev
 openssl_static libssl-dev zlib1g-dev libzstd-dev
 certificates ca-certificates
 "
@@ -162,6 +164,8 @@ go() {
 }
 node() { command node -e 'process.exit(0)'; }
 npm() { command npm --version; }
+redis() { command redis-server --version && pkg-config --exists hiredis; }
+postgres() { ls /usr/lib/postgresql/*/bin/postgres && pkg-config --exists libpq; }
 openssl() { printf line | command openssl dgst -sha256; }
 openssl_static() {
   printf '#include <openssl/ssl.h>\nint main(void) { return SSL_CTX_new(TLS_method()) ? 0 : 1; }\n' >"$work/tls.c"

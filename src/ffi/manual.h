@@ -75,7 +75,8 @@
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
  *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
  *   asked on a thread of its own, which ends when that is done. A calling thread needs at most
- *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call any.
+ *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call
+ *   any.
  *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.

@@ -14,17 +14,21 @@ from tencentcloud.kms.v20190118.kms_client import KmsClient
 
 sys.path.insert(0, os.environ["INTEROP_PROVIDER"])
 from tencent_kms import TencentKms  # noqa: E402
+from tencent_kms_branch import TencentKmsBranch  # noqa: E402
 
 UNSIGNED = Algorithm.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
 SIGNED = Algorithm.AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384
 
 
-def provider(keys):
+def provider(keys, branch):
     address = urlsplit(os.environ["TCKMS_ENDPOINT"])
     http = HttpProfile(protocol=address.scheme, endpoint=address.netloc)
     credential = Credential(os.environ["TENCENTCLOUD_SECRET_ID"], os.environ["TENCENTCLOUD_SECRET_KEY"])
     region = os.environ["TENCENTCLOUD_REGION"]
-    return TencentKms(KmsClient(credential, region, ClientProfile(httpProfile=http)), region, keys)
+    client = KmsClient(credential, region, ClientProfile(httpProfile=http))
+    if branch:
+        return TencentKmsBranch(client, region, keys, branch["id"], branch["records"], branch["by_reference"])
+    return TencentKms(client, region, keys)
 
 
 def run(job, client):
@@ -33,13 +37,13 @@ def run(job, client):
     if job["do"] == "seal":
         result, _ = client.encrypt(
             source=data,
-            key_provider=provider(job["keys"]),
+            key_provider=provider(job["keys"], job["branch"]),
             encryption_context=job["context"],
             frame_length=job["frame_len"],
             algorithm=SIGNED if job["signed"] else UNSIGNED,
         )
     else:
-        result, header = client.decrypt(source=data, key_provider=provider(job["keys"]))
+        result, header = client.decrypt(source=data, key_provider=provider(job["keys"], job["branch"]))
         for key, value in job["context"].items():
             assert header.encryption_context[key] == value, (key, value)
     with open(job["out"], "wb") as sink:

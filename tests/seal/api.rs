@@ -28,7 +28,7 @@ fn take(buffer: &mut tckms_buffer) -> Vec<u8> {
     bytes
 }
 
-pub fn filled(call: impl FnOnce(*mut tckms_buffer) -> Status) -> Outcome<Vec<u8>> {
+fn filled(call: impl FnOnce(*mut tckms_buffer) -> Status) -> Outcome<Vec<u8>> {
     let mut buffer = tckms_buffer { data: ptr::dangling_mut(), len: 77 };
     let result = outcome(call(&mut buffer));
     if result.is_err() {
@@ -301,6 +301,13 @@ impl Client {
             tckms_config_free(config);
         }
         Self(client)
+    }
+
+    /// A line of text with its line end.
+    pub fn new_branch_record(&self, key_id: &str, branch_id: &str) -> String {
+        let (key_id, id) = (c_text(key_id), c_text(branch_id));
+        let line = filled(|out| unsafe { tckms_branch_record_new(self.0, key_id.as_ptr(), id.as_ptr(), out) });
+        String::from_utf8(line.unwrap()).unwrap()
     }
 
     pub fn calls(&self) -> u64 {

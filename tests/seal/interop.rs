@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api::{Client, Keyring};
 use support::{Emulator, Scratch, node_modules, root, tool};
+use tckms::ffi::tckms_branch_options;
 
 const FRAME_LENS: [usize; 3] = [128, 4096, 65_536];
 
@@ -53,13 +54,51 @@ fn jobs() -> Vec<Job> {
 }
 
 /// Runs `peer` twice: it opens what the library sealed, and the library opens what it sealed.
-fn both_ways(name: &str, mut peer: Command) {
+fn both_ways(name: &str, peer: Command) {
+    both_ways_with(name, peer, |keyring, client, key_id| keyring.add_kms(client, key_id).unwrap(), jobs(), &json!({}));
+}
+
+/// The same with branch keys, in both forms.
+fn both_ways_with_branches(name: &str, peer: &dyn Fn() -> Command) {
+    for by_reference in [0, 1] {
+        let emulator = Emulator::over_http(&["one", "two"]);
+        let client = Client::new(&emulator.environment(), "ap-guangzhou");
+        let records: String =
+            ["one", "two"].map(|key| client.new_branch_record(emulator.key_id(key), "orders")).concat();
+        let text = std::ffi::CString::new(records.clone()).unwrap();
+        let options = tckms_branch_options {
+            branch_id: c"orders".as_ptr(),
+            records: text.as_ptr(),
+            by_reference,
+            ..super::branch_store::no_options()
+        };
+        let jobs: Vec<_> = jobs().into_iter().filter(|job| job.frame_len == 4096).collect();
+        let add =
+            |keyring: &Keyring, client: &Client, key_id: &str| keyring.add_branch(client, key_id, &options).unwrap();
+        let branch = json!({"id": "orders", "records": records, "by_reference": by_reference == 1});
+        both_ways_on(&emulator, &client, name, peer(), add, &jobs, &branch);
+    }
+}
+
+fn both_ways_with(name: &str, peer: Command, add: impl Fn(&Keyring, &Client, &str), jobs: Vec<Job>, branch: &Value) {
     let emulator = Emulator::over_http(&["one", "two"]);
     let client = Client::new(&emulator.environment(), "ap-guangzhou");
+    both_ways_on(&emulator, &client, name, peer, add, &jobs, branch);
+}
+
+fn both_ways_on(
+    emulator: &Emulator,
+    client: &Client,
+    name: &str,
+    mut peer: Command,
+    add: impl Fn(&Keyring, &Client, &str),
+    jobs: &[Job],
+    branch: &Value,
+) {
     let keys = [emulator.key_id("one"), emulator.key_id("two")];
     let keyring = Keyring::new();
-    keys.iter().for_each(|key| keyring.add_kms(&client, key).unwrap());
-    let (scratch, jobs) = (Scratch::new(), jobs());
+    keys.iter().for_each(|key| add(&keyring, client, key));
+    let scratch = Scratch::new();
     let path = |kind: &str, number: usize| scratch.path().join(format!("{kind}-{number}"));
     let mut list = Vec::new();
     for (number, job) in jobs.iter().enumerate() {
@@ -69,9 +108,9 @@ fn both_ways(name: &str, mut peer: Command) {
         fs::write(path("plain", number), &job.plaintext).unwrap();
         let (context, frame_len, signed) = (&job.context, job.frame_len, job.signed);
         // The other side opens with the second CMK alone.
-        list.push(json!({"do": "open", "in": path("ours", number), "out": path("opened", number), "keys": [keys[1]], "context": context}));
+        list.push(json!({"do": "open", "in": path("ours", number), "out": path("opened", number), "keys": [keys[1]], "context": context, "branch": branch}));
         list.push(json!({"do": "seal", "in": path("plain", number), "out": path("theirs", number), "keys": keys,
-            "context": context, "frame_len": frame_len, "signed": signed}));
+            "context": context, "frame_len": frame_len, "signed": signed, "branch": branch}));
     }
     peer.envs(emulator.environment());
     run(name, peer, &Value::from(list));
@@ -136,6 +175,29 @@ fn the_newest_python_sdk_and_the_library_read_each_other() {
 }
 
 #[test]
+fn python_and_the_library_read_each_others_branch_keys() {
+    both_ways_with_branches("aws-encryption-sdk 4", &|| python(4));
+}
+
+#[test]
+fn another_program_computes_the_same_vectors() {
+    let mut python = Command::new(python_with("4"));
+    let output = python.arg(root().join("tests/interop/branch_vectors.py")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let vectors: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (documentation, tested) = (read("docs/sealing.md"), read("src/seal/format/branch_wrap.rs"));
+    for name in ["derived", "embedded", "by reference"] {
+        assert!(documentation.contains(vectors[name].as_str().unwrap()), "docs/sealing.md: {name}");
+    }
+    for name in ["embedded", "by reference"] {
+        assert!(tested.contains(vectors[name].as_str().unwrap()), "the unit test: {name}");
+    }
+    // What the specification of AWS gives for its own label, so that the derivation is the same.
+    assert_eq!(vectors["aws derived"], "ef7f31b6648b60d6441fe90d34f6786df63e1a6732cd1261a9117413c3165cb6");
+}
+
+#[test]
 fn the_old_python_sdk_and_the_library_read_each_other() {
     both_ways("aws-encryption-sdk 3", python(3));
 }
@@ -145,7 +207,7 @@ fn the_old_python_sdk_and_the_library_read_each_other() {
 fn the_aws_command_line_tool_and_the_library_read_each_other() {
     let (python, scratch) = (python_with("cli"), Scratch::new());
     // pip builds in the folder that it is given.
-    for file in ["pyproject.toml", "tencent_kms.py"] {
+    for file in ["pyproject.toml", "tencent_kms.py", "tencent_kms_branch.py"] {
         fs::copy(root().join("docs/interop/python").join(file), scratch.path().join(file)).unwrap();
     }
     install(pip_install(&python).args(["--no-deps", "--force-reinstall"]).arg(scratch.path()));
@@ -183,4 +245,14 @@ fn the_javascript_sdk_and_the_library_read_each_other() {
     peer.arg(root().join("tests/interop/peer.js")).env("NODE_PATH", node_modules());
     peer.env("INTEROP_PROVIDER", root().join("docs/interop/node"));
     both_ways("client-node", peer);
+}
+
+#[test]
+fn javascript_and_the_library_read_each_others_branch_keys() {
+    both_ways_with_branches("client-node", &|| {
+        let mut peer = tool("node");
+        peer.arg(root().join("tests/interop/peer.js")).env("NODE_PATH", node_modules());
+        peer.env("INTEROP_PROVIDER", root().join("docs/interop/node"));
+        peer
+    });
 }

@@ -11,6 +11,7 @@ mod keyrings;
 mod kms;
 mod limits;
 mod overlap;
+mod stores;
 mod streams;
 mod tampering;
 mod time_limits;

@@ -207,6 +207,7 @@ fn internal(message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::hex;
 
     const INFO: &[u8] = b"ap-guangzhou/93866e69-9755-11ef-8e65-52540089bc41";
     const VERSION: &str = "83eec007-5659-4554-bf11-699b90f41ac6";
@@ -252,6 +253,16 @@ mod tests {
                     assert_eq!(refused.err().unwrap().status(), Status::HeaderNotAuthentic);
                 }
             }
+        }
+    }
+
+    /// The vectors of docs/sealing.md, which tests/interop/branch_vectors.py computes as well.
+    #[test]
+    fn the_vectors_come_out_byte_by_byte() {
+        const EMBEDDED: &str = "01066f726465727383eec00756594554bf11699b90f41ac6101112131415161718191a1b1c1d1e1f202122232425262728292a2b7a8e7e995eed95d9f5534372657b1faccd64b60aca3f0e9fde230b9392c21c75662a5c8887cb312d22fe81b27d70aec551306c51534556535645565956454a4d5430493d";
+        const BY_REFERENCE: &str = "02066f726465727383eec00756594554bf11699b90f41ac6101112131415161718191a1b1c1d1e1f202122232425262728292a2b7a8e7e995eed95d9f5534372657b1faccd64b60aca3f0e9fde230b9392c21c750cc286d0044e1d61b852776216b30c43";
+        for (form, expected) in [(BranchForm::Embedded, EMBEDDED), (BranchForm::ByReference, BY_REFERENCE)] {
+            assert_eq!(hex(&wrapped(form, &context())), expected);
         }
     }
 
