@@ -3,8 +3,8 @@
  *
  *     error_handling KEY_ID
  *
- * It makes four calls that fail, each for a different reason, keeps their errors, and reports them at the end. The key is
- * only used to encrypt a word; nothing in the account is changed. The client comes from the environment, as in
+ * It makes four calls that fail, each for a different reason, keeps their errors, and reports them at the end. The key
+ * is only used to encrypt a word; nothing in the account is changed. The client comes from the environment, as in
  * quickstart.c.
  */
 #include <inttypes.h>
@@ -31,7 +31,7 @@ static const char *advice(const tckms_error *error) {
     case TCKMS_CATEGORY_CREDENTIALS:
     case TCKMS_CATEGORY_IDENTITY:
       return tckms_error_retryable(error) ? "The source of credentials is unable now; try again later."
-                                          : "Ask whoever gives out keys and permissions. Trying again does not help.";
+                                          : "Ask the administrator of keys and permissions. Trying again does not help.";
     case TCKMS_CATEGORY_TRANSPORT:
     case TCKMS_CATEGORY_UNAVAILABLE:
       /* The library has tried several times already, so the pause before the next call should be a long one. */
@@ -40,7 +40,7 @@ static const char *advice(const tckms_error *error) {
     case TCKMS_CATEGORY_REQUEST:
       return "Check the key, its state and the context. Trying again does not help.";
     case TCKMS_CATEGORY_INTEGRITY:
-      return "Do not use the data. Somebody may have exchanged it.";
+      return "Do not use the data. It may have been replaced.";
     default:
       return "Report it, with all of the above.";
   }
@@ -60,8 +60,8 @@ static void report(const tckms_error *error) {
 }
 
 /*
- * Each function returns the error of its failed call, or NULL if the call succeeded, which is not expected. The error is
- * taken from the thread, because the next failed call would replace it there.
+ * Each function returns the error of its failed call, or NULL if the call succeeded, which is not expected. The error
+ * is taken from the thread, because the next failed call would replace it there.
  */
 
 static tckms_error *encrypt_under_a_made_up_key(const tckms_client *client) {

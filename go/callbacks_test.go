@@ -45,7 +45,7 @@ func failingCredentials(number int) Credentials {
 	return CredentialsFunc(func(context.Context) (Identity, error) { return Identity{}, vaultFailure(number) })
 }
 
-func TestErrorsOfCredentialsFunctionsComeThrough(t *testing.T) {
+func TestErrorsOfCredentialsFunctionsAreWrapped(t *testing.T) {
 	client := plain.client(t, func(o *Options) { o.Credentials = failingCredentials(1) })
 	cancellable, cancel := context.WithTimeout(background, time.Hour)
 	defer cancel()
@@ -70,7 +70,7 @@ func TestErrorsOfCredentialsFunctionsComeThrough(t *testing.T) {
 	if !strings.Contains(err.Error(), "closed (2)") {
 		t.Error(err)
 	}
-	// A failure that has nothing to do with credentials does not tell of one that was overcome.
+	// A failure that does not concern credentials does not include an earlier one.
 	client = plain.client(t, func(o *Options) { o.Credentials = FirstOf(failingCredentials(1), o.Credentials) })
 	for i := 0; i < 2; i++ {
 		_, err = client.Encrypt(background, nobodysKey, []byte("x"), nil)
@@ -127,7 +127,7 @@ func TestCredentialsFunctionsThatPanicOrSupplyNothing(t *testing.T) {
 	}
 }
 
-// xor is a scheme that everybody can break.
+// xor is a scheme without security.
 func xor(bytes []byte) []byte {
 	out := make([]byte, len(bytes))
 	for i, b := range bytes {
@@ -223,7 +223,7 @@ func TestACustomKeyMayCallTheService(t *testing.T) {
 	}
 }
 
-func TestErrorsOfCustomKeysComeThrough(t *testing.T) {
+func TestErrorsOfCustomKeysAreWrapped(t *testing.T) {
 	fails := func(err error) CustomKey {
 		return CustomKey{
 			ProviderID: "xor",
@@ -307,7 +307,7 @@ func TestAnOutageIsNotMistakenForAKeyThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// Every goroutine's key fails with numbers of its own, and no error may tell of another's.
+// Every goroutine's key fails with its own numbers, and no error may contain those of another.
 func TestAnErrorOfACustomKeyIsNeverAnotherCalls(t *testing.T) {
 	const goroutines, calls = 16, 500
 	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error {

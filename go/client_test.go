@@ -103,7 +103,7 @@ func coreCalls(t *testing.T, e *emulator, ctx context.Context) {
 	}
 }
 
-func TestCallInfoTellsOfSuccessesToo(t *testing.T) {
+func TestCallInfoCoversSuccesses(t *testing.T) {
 	client, main := plain.client(t), plain.Keys["main"]
 	cancellable, cancel := context.WithTimeout(background, time.Hour)
 	defer cancel()
@@ -169,7 +169,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestArgumentsAreNotCutShort(t *testing.T) {
+func TestArgumentsAreNotTruncated(t *testing.T) {
 	client, main := plain.client(t), plain.Keys["main"]
 	for name, test := range map[string]struct {
 		key       string
@@ -239,7 +239,7 @@ func TestEqualContextsAreTheSameText(t *testing.T) {
 	good(t, nil, err)
 }
 
-// Every goroutine fails with names and numbers of its own, again and again, and no error may tell of another's.
+// Every goroutine fails repeatedly with its own names and numbers, and no error may contain those of another.
 func TestAnErrorIsNeverAnotherCalls(t *testing.T) {
 	const goroutines, calls = 16, 20000
 	client := plain.client(t)

@@ -214,7 +214,7 @@ func TestLongAndShortFramesSurvive(t *testing.T) {
 	}
 }
 
-func TestNoChangeAndNoCutIsOverlooked(t *testing.T) {
+func TestEveryChangeAndTruncationIsDetected(t *testing.T) {
 	options := KeyringOptions{FrameLength: 100, Cache: &CacheLimits{}, MaxFrameLength: 1000}
 	keyring := plain.keyring(t, options)
 	plaintext := content(250)
@@ -248,7 +248,7 @@ func isRefused(err error) bool {
 }
 
 // What comes out of a cut message is its true beginning, and never followed by io.EOF.
-func TestACutMessageHasNoEnd(t *testing.T) {
+func TestATruncatedMessageHasNoEnd(t *testing.T) {
 	keyring := plain.keyring(t, KeyringOptions{FrameLength: 100})
 	plaintext := content(250)
 	message, err := keyring.Seal(background, plaintext, app)
@@ -268,7 +268,7 @@ func TestACutMessageHasNoEnd(t *testing.T) {
 	}
 }
 
-func TestAnotherContextIsRefusedBeforeAnyKeyIsAsked(t *testing.T) {
+func TestAnotherContextIsRefusedBeforeAnyRequest(t *testing.T) {
 	client := plain.client(t)
 	keyring := keyringOf(t, KeyringOptions{}, func(k *Keyring) error { return k.AddKMS(client, plain.Keys["main"]) })
 	message, err := keyring.Seal(background, []byte("x"), Pairs{"tenant": "7", "purpose": "backup"})
@@ -398,7 +398,7 @@ func TestCancellationEndsAWaitingFileCall(t *testing.T) {
 	}
 }
 
-func TestProgressIsToldAndCanStop(t *testing.T) {
+func TestProgressIsReportedAndCanCancel(t *testing.T) {
 	keyring := plain.keyring(t, KeyringOptions{})
 	plaintext := content(5000000)
 	var last [2]int64
@@ -508,7 +508,7 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestErrorsOfTheOtherSideComeThroughAsTheyAre(t *testing.T) {
+func TestErrorsOfTheUnderlyingStreamAreUnchanged(t *testing.T) {
 	keyring := plain.keyring(t, KeyringOptions{Cache: &CacheLimits{}})
 	for _, room := range []int{0, 100, 100000} {
 		w, err := keyring.NewSealWriter(background, &failingWriter{room}, app)
@@ -761,7 +761,7 @@ func TestSeveralCMKsAndAnEscrowKeyOpenAlone(t *testing.T) {
 	wantStatus(t, err, ErrNoUsableKey)
 }
 
-func TestWhatAMessageSaysAboutItself(t *testing.T) {
+func TestMessageInfoReadsTheHeader(t *testing.T) {
 	keyring := plain.keyring(t, KeyringOptions{FrameLength: 1000})
 	message, err := keyring.Seal(background, []byte("x"), app)
 	good(t, message, err)
@@ -813,7 +813,7 @@ func TestKeyringOptionsAndKeysAreChecked(t *testing.T) {
 	wantStatus(t, keyring.AddCustom(CustomKey{ProviderID: "aws-kms"}), ErrInvalidKeyName)
 	message, err := keyring.Seal(background, []byte("x"), nil)
 	good(t, message, err)
-	// Whoever seals with it has seen all its keys.
+	// After the first use, all keys have been added.
 	if err := keyring.AddKMS(plain.client(t), plain.Keys["other"]); !errors.Is(err, ErrKeyringInUse) {
 		t.Error(err)
 	}

@@ -410,7 +410,7 @@ static void on_log(void *userdata, const tckms_log_event *event) {
   tckmsGoLog((uintptr_t)userdata, (tckms_log_event *)event);
 }
 
-static int ask(void *userdata, tckms_credentials *out) {
+static int supply(void *userdata, tckms_credentials *out) {
   return tckmsGoCredentials((uintptr_t)userdata, current_call, out);
 }
 
@@ -423,7 +423,7 @@ tckms_go_outcome tckms_go_set_log(tckms_config *config, int level, uintptr_t han
 }
 
 tckms_go_outcome tckms_go_set_credentials_callback(tckms_config *config, uintptr_t handle) {
-  return ended(tckms_config_set_credentials_callback(config, ask, (void *)handle, forget));
+  return ended(tckms_config_set_credentials_callback(config, supply, (void *)handle, forget));
 }
 
 tckms_go_outcome tckms_go_supply(tckms_credentials *out, const char *secret_id, const char *secret_key,

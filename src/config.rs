@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_ranges_that_the_error_tells() {
+    fn numbers_have_ranges_that_the_error_names() {
         let mut config = Config::new();
         let too_long = TIMEOUT_MAX + Duration::from_millis(1);
         for error in [

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_terminal_acts_on_is_left() {
+    fn no_terminal_control_is_left() {
         let ranges =
             [(0, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2028, 0x202e), (0x2060, 0x206f), (0xe0000, 0xe007f)];
         let singles = [0xad, 0x61c, 0xfeff];

@@ -197,7 +197,7 @@ fn the_list_of_symbols_is_that_of_the_header() {
 }
 
 #[test]
-fn the_changelog_tells_of_the_abi_in_every_version() {
+fn every_version_of_the_changelog_has_an_abi_line() {
     let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     for version in changelog.split("\n## ").skip(1) {
         let title = version.lines().next().unwrap();

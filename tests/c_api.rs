@@ -246,7 +246,7 @@ fn the_quickstart_encrypts_and_decrypts() {
 }
 
 #[test]
-fn the_quickstart_says_what_went_wrong() {
+fn the_quickstart_prints_the_error() {
     let emulator = Emulator::over_http(&["demo"]);
     let finished = run_example("quickstart.c", GCC, &emulator, &["00000000-0000-0000-0000-000000000000"]);
     assert_eq!(finished.status.code(), Some(1), "{finished}");
@@ -405,7 +405,7 @@ fn the_quickstart_fits_on_a_screen() {
 }
 
 #[test]
-fn the_error_example_tells_what_to_do_about_each_kind_of_error() {
+fn the_error_example_advises_on_each_kind_of_error() {
     in_every_setting(|compiler, emulator| {
         let finished = run_example("error_handling.c", compiler, emulator, &[emulator.key_id("demo")]);
         let reports: Vec<_> = finished.expect_success().split_terminator("\n\n").collect();

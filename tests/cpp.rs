@@ -139,7 +139,7 @@ fn the_header_is_clean_in_all_settings() {
 }
 
 #[test]
-fn a_result_that_nobody_looks_at_is_a_warning() {
+fn an_ignored_result_is_a_warning() {
     let folder = Scratch::new();
     let careless = "#include <tckms.hpp>\nvoid careless() { tckms::config().set_region(\"ap-guangzhou\"); }\n";
     let unit = folder.write("careless.cpp", careless);
@@ -150,7 +150,7 @@ fn a_result_that_nobody_looks_at_is_a_warning() {
 }
 
 #[test]
-fn older_standards_are_told_what_is_missing() {
+fn older_standards_stop_with_an_explanation() {
     let folder = Scratch::new();
     let unit = folder.write("old.cpp", "#include <tckms.hpp>\n");
     for command in ["g++", "clang++"] {

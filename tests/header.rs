@@ -97,7 +97,7 @@ fn the_example_of_the_manual_compiles() {
 }
 
 #[test]
-fn a_result_that_is_not_looked_at_is_a_warning() {
+fn an_ignored_result_is_a_warning() {
     let program = |statement: &str| {
         format!(
             "#include <tckms.h>\nvoid f(const tckms_client *c, tckms_buffer *b);\n\
@@ -118,7 +118,7 @@ fn a_result_that_is_not_looked_at_is_a_warning() {
 }
 
 #[test]
-fn every_function_that_can_fail_warns_when_its_result_is_not_looked_at() {
+fn every_function_that_can_fail_warns_if_its_result_is_ignored() {
     for function in Header::committed().functions() {
         // These tell how another call failed.
         let tells = ["tckms_error_status", "tckms_log_event_status"].contains(&function.name.as_str());

@@ -500,7 +500,7 @@ fn the_shared_library_is_small() {
 
 /// Two archives that rustc made, each with a copy of Rust's standard library, and OpenSSL's libraries in one program.
 #[test]
-fn the_archive_gets_along_with_another_one_written_in_rust_and_with_openssl() {
+fn the_archive_links_with_another_rust_archive_and_with_openssl() {
     let neighbour = Path::new(env!("CARGO_TARGET_TMPDIR")).join("neighbour");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root().join("tests/install/neighbour")).args([
@@ -563,7 +563,7 @@ fn glibc_needed_by(file: &Path) -> Vec<u32> {
 
 /// That depends on the machine that links it, so `make install` looks, and says it.
 #[test]
-fn it_says_which_glibc_it_needs() {
+fn it_prints_the_required_glibc() {
     let stage = Scratch::new();
     let said = make("install", stage.path(), &[]);
     let told = said.split("it needs glibc ").nth(1).unwrap_or_else(|| panic!("nothing about glibc: {said}"));

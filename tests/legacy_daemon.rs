@@ -156,7 +156,8 @@ fn it_detaches_serves_reloads_and_ends() {
         let request = format!("{}\n", site.blob());
         let daemon = site.start();
 
-        // A daemon: a child of nobody here, in a session that it does not lead, at the root, with a private socket.
+        // A daemon: not a child of a process here, in a session that it does not lead, in the root
+        // directory, with a private socket.
         let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid)).unwrap();
         // state, parent, process group, session, terminal
         let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -226,7 +227,7 @@ fn the_configuration_that_it_shows_is_one_that_it_takes() {
 }
 
 #[test]
-fn it_says_on_the_terminal_why_it_does_not_start() {
+fn it_reports_on_the_terminal_why_it_does_not_start() {
     let site = Site::new(GCC);
     for (configuration, reason) in [
         ("region = ap-guangzhou\n", "key_id, and absolute paths"),

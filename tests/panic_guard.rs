@@ -17,7 +17,7 @@ fn library_with_hook() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root()).args(["rustc", "--locked", "--lib", "--crate-type", "cdylib"]);
         cargo.args(["--features", "test-hooks,wipe-on-free"]);
-        // Nobody looks at these symbols, and without them the build takes a tenth of the space.
+        // These symbols are not used, and without them the build takes a tenth of the space.
         cargo.args(["--config", "profile.dev.debug=false"]).arg("--target-dir").arg(&target);
         output_of(&mut cargo);
         target.join("debug")

@@ -1,4 +1,4 @@
-//! At home in somebody else's process: forks, daemons, signals, threads, unloading, silence, secrets and memory.
+//! Behaviour inside a host process: forks, daemons, signals, threads, unloading, output, secrets and memory.
 //!
 //! Each program in `tests/c/process_*.c` runs over HTTP and over HTTPS, with gcc and with clang, and must print nothing
 //! but the number of its checks.

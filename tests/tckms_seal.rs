@@ -247,7 +247,7 @@ fn terminal() -> (File, File) {
 }
 
 #[test]
-fn an_outage_is_told_from_a_refusal() {
+fn an_outage_differs_from_a_refusal() {
     let tool = Tool::new();
     let mut command = Command::new(Tool::path());
     command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment());
@@ -269,7 +269,7 @@ fn an_escrow_key_opens_without_the_service() {
 }
 
 #[test]
-fn help_says_what_there_is() {
+fn help_lists_all_options() {
     let tool = Tool::new();
     let help = String::from_utf8(tool.run(&["--help"], b"").stdout).unwrap();
     for word in ["-d", "-k KEYID", "-c NAME=VALUE", "-o FILE", "--info", "exit status"] {
@@ -378,7 +378,7 @@ fn info_answers_when_the_header_is_complete() {
 }
 
 #[test]
-fn names_of_others_do_not_control_the_terminal() {
+fn foreign_names_do_not_control_the_terminal() {
     let tool = Tool::new();
     let hostile = "\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{2066}\u{feff}\u{200b}\n";
     let context = format!("{hostile}={hostile}");

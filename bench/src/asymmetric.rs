@@ -62,7 +62,7 @@ impl Answers {
     }
 }
 
-/// The yardstick of verification: aws-lc-rs and nothing else, with the key parsed beforehand.
+/// The baseline of verification: bare aws-lc-rs, with the key parsed in advance.
 pub struct BareVerify {
     key: ParsedPublicKey,
     digest: Digest,

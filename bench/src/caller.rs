@@ -1,4 +1,4 @@
-//! What a client process is told, what it reports, and what it calls.
+//! The specification of a client process, its report, and its calls.
 
 use std::path::PathBuf;
 use std::time::Duration;

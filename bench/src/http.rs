@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_told_apart_however_the_bytes_arrive() {
+    fn requests_are_separated_however_the_bytes_arrive() {
         let bytes = b"POST / HTTP/1.1\r\nHost: a:1\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n\r\n";
         for split in 0..bytes.len() {
             let (first, second) = bytes.split_at(split);

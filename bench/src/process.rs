@@ -10,13 +10,13 @@ use crate::error::Result;
 
 /// Another process of this program. It ends when its standard input is closed, so nothing is left running even if this
 /// process is killed.
-pub struct Part {
+pub struct ChildProcess {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
-impl Part {
+impl ChildProcess {
     /// Starts this program with other arguments.
     pub fn start(args: &[&str]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
@@ -26,8 +26,8 @@ impl Part {
         Ok(Self { child, input, output })
     }
 
-    /// Waits for what the other process says.
-    pub fn hear<T: DeserializeOwned>(&mut self) -> Result<T> {
+    /// Waits for a value from the other process.
+    pub fn receive<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
             return Err("a process of the measurement has ended early".into());
@@ -35,16 +35,16 @@ impl Part {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Tells the other process something and waits for its answer.
-    pub fn ask<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T> {
+    /// Sends a value to the other process and waits for its reply.
+    pub fn request<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T> {
         let mut line = serde_json::to_vec(question)?;
         line.push(b'\n');
-        self.input.as_mut().ok_or("a process that has been told to end")?.write_all(&line)?;
-        self.hear()
+        self.input.as_mut().ok_or("a process that was asked to end")?.write_all(&line)?;
+        self.receive()
     }
 }
 
-impl Drop for Part {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         self.input = None;
         let _ = self.child.wait();
@@ -52,7 +52,7 @@ impl Drop for Part {
 }
 
 /// Says one line to the process that started this one.
-pub fn say(value: &impl Serialize) -> Result<()> {
+pub fn send(value: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     let mut output = std::io::stdout().lock();

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::caller::{ClientKind, Cost, Spec};
 use crate::error::Result;
 use crate::http::{RawRequest, Requests};
-use crate::process::Part;
+use crate::process::ChildProcess;
 use crate::server::ANSWER;
 
 /// What the library sends to encrypt a plaintext of so many bytes.
@@ -20,8 +20,8 @@ pub fn request(library: &Path, plaintext_len: usize) -> Result<RawRequest> {
         threads: 1,
     };
     let catcher = std::thread::spawn(move || catch(&listener));
-    let mut client = Part::start(&["work", &serde_json::to_string(&spec)?])?;
-    client.ask::<Cost>(&1)?;
+    let mut client = ChildProcess::start(&["work", &serde_json::to_string(&spec)?])?;
+    client.request::<Cost>(&1)?;
     catcher.join().map_err(|_| "the catcher of the request panicked")?
 }
 

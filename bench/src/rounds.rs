@@ -11,7 +11,7 @@ use crate::cli::Options;
 use crate::error::Result;
 use crate::http::RawRequest;
 use crate::plan::{self, Configuration, Effort, Scheme};
-use crate::process::Part;
+use crate::process::ChildProcess;
 use crate::record;
 use crate::server::Ready;
 
@@ -74,8 +74,8 @@ pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Measured> {
     let effort = if options.quick { plan::QUICK } else { plan::FULL };
     let ca_file = artifacts.results.join("ca.pem");
     let ca_path = ca_file.to_str().ok_or("the target folder's name is not UTF-8")?;
-    let mut server = Part::start(&["serve", ca_path])?;
-    let site = Site { ready: server.hear()?, ca_file };
+    let mut server = ChildProcess::start(&["serve", ca_path])?;
+    let site = Site { ready: server.receive()?, ca_file };
     let rows = plan::configurations().map(|configuration| {
         let Configuration { scheme, plaintext_len, threads } = configuration;
         eprintln!("measuring {} with {plaintext_len} bytes and {threads} threads", scheme.name());
@@ -100,7 +100,7 @@ fn measure_signing(site: &Site, library: &Path, configuration: Configuration, ef
     let encrypt = ClientKind::LibTckms { library: library.clone(), plaintext_len: SIGN_BESIDE_LEN };
     let kinds = [ClientKind::SignDigest { library }, encrypt];
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = take_turns(clients, effort)?;
+    let series = alternate(clients, effort)?;
     let (sign, encrypt) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(SignRow { configuration, sign, encrypt, ratio: paired_ratio(&series[0], &series[1]) })
 }
@@ -109,7 +109,7 @@ fn measure_verification(site: &Site, library: &Path, effort: Effort) -> Result<V
     let configuration = Configuration { scheme: Scheme::Http, plaintext_len: 0, threads: 1 };
     let kinds = [ClientKind::VerifyDigest { library: library.to_owned() }, ClientKind::BareVerify];
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = take_turns(clients, effort)?;
+    let series = alternate(clients, effort)?;
     let (tckms, bare) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(VerifyRow { tckms, bare, speed: paired_ratio(&series[1], &series[0]) })
 }
@@ -121,14 +121,14 @@ struct Site {
 }
 
 impl Site {
-    fn start_client(&self, client: ClientKind, configuration: Configuration) -> Result<Part> {
+    fn start_client(&self, client: ClientKind, configuration: Configuration) -> Result<ChildProcess> {
         let Configuration { scheme, threads, .. } = configuration;
         let (address, ca_file) = match scheme {
             Scheme::Http => (self.ready.http, None),
             Scheme::Https => (self.ready.https, Some(self.ca_file.clone())),
         };
         let spec = Spec { client, endpoint: format!("{}://{address}", scheme.name()), ca_file, threads };
-        Part::start(&["work", &serde_json::to_string(&spec)?])
+        ChildProcess::start(&["work", &serde_json::to_string(&spec)?])
     }
 }
 
@@ -142,7 +142,7 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
     kinds.extend(artifacts.without_wiping.as_deref().map(libtckms));
 
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = take_turns(clients, effort)?;
+    let series = alternate(clients, effort)?;
     let figures = |costs: &[Cost]| effort.figures(costs);
     Ok(Row {
         configuration,
@@ -167,15 +167,15 @@ impl Effort {
 }
 
 /// The costs of each client's rounds. Who begins a round changes from round to round.
-fn take_turns(mut clients: Vec<Part>, effort: Effort) -> Result<Vec<Vec<Cost>>> {
+fn alternate(mut clients: Vec<ChildProcess>, effort: Effort) -> Result<Vec<Vec<Cost>>> {
     for client in &mut clients {
-        client.ask::<Cost>(&effort.warm_up_calls)?;
+        client.request::<Cost>(&effort.warm_up_calls)?;
     }
     let mut series = vec![Vec::new(); clients.len()];
     for round in 0..effort.rounds {
         for turn in 0..clients.len() {
             let index = (round + turn) % clients.len();
-            series[index].push(clients[index].ask(&effort.calls_per_round)?);
+            series[index].push(clients[index].request(&effort.calls_per_round)?);
         }
     }
     Ok(series)

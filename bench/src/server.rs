@@ -43,7 +43,7 @@ pub fn run(ca_file: &Path) -> Result<()> {
             answer_all(&mut Requests::new(StreamOwned::new(session, stream)))
         })
     });
-    process::say(&ready)?;
+    process::send(&ready)?;
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
 }

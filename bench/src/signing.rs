@@ -1,5 +1,5 @@
-//! The second yardstick: the bare loop again, doing by hand for each call what a client cannot do beforehand: encode the
-//! plaintext, write the JSON, sign it, and read the answer.
+//! The second yardstick: the bare loop again, with the work of a client for each call: encode the plaintext, write
+//! the JSON, sign it, and read the answer.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

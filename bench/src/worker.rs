@@ -1,4 +1,4 @@
-//! A client process: makes as many calls as it is told to and says what they cost.
+//! A client process: makes the requested number of calls and reports their cost.
 
 use std::io::BufRead;
 use std::sync::Barrier;
@@ -43,36 +43,41 @@ pub fn run(spec: &Spec) -> Result<()> {
 }
 
 fn serve(spec: &Spec, caller: &impl Caller) -> Result<()> {
-    let crew = Crew { caller, threads: spec.threads, turn: Barrier::new(spec.threads + 1), share: AtomicUsize::new(0) };
+    let workers = WorkerThreads {
+        caller,
+        threads: spec.threads,
+        turn: Barrier::new(spec.threads + 1),
+        share: AtomicUsize::new(0),
+    };
     thread::scope(|scope| {
         for _ in 0..spec.threads {
-            scope.spawn(|| crew.work());
+            scope.spawn(|| workers.work());
         }
-        let outcome = io::stdin().lock().lines().try_for_each(|line| process::say(&crew.cost_of(line?.parse()?)));
-        crew.take_turn(0);
+        let outcome = io::stdin().lock().lines().try_for_each(|line| process::send(&workers.cost_of(line?.parse()?)));
+        workers.run_round(0);
         outcome
     })
 }
 
-/// Threads that make calls when it is their turn. They live as long as the process, so that starting them is no part of
-/// what the calls cost.
-struct Crew<'a, C> {
+/// Threads that make calls in rounds. They live as long as the process, so that starting them is not part of the cost
+/// of the calls.
+struct WorkerThreads<'a, C> {
     caller: &'a C,
     threads: usize,
     turn: Barrier,
-    /// How many calls each thread makes this turn; 0 is the end.
+    /// The number of calls of each thread in this round; 0 ends the thread.
     share: AtomicUsize,
 }
 
-impl<C: Caller> Crew<'_, C> {
+impl<C: Caller> WorkerThreads<'_, C> {
     fn cost_of(&self, calls: usize) -> Cost {
         let (began, cpu_before) = (Instant::now(), cpu_time());
-        self.take_turn(calls / self.threads);
+        self.run_round(calls / self.threads);
         self.turn.wait();
         Cost { cpu: cpu_time() - cpu_before, wall: began.elapsed() }
     }
 
-    fn take_turn(&self, share: usize) {
+    fn run_round(&self, share: usize) {
         self.share.store(share, Ordering::Relaxed);
         self.turn.wait();
     }
@@ -85,7 +90,7 @@ impl<C: Caller> Crew<'_, C> {
                 return;
             }
             if let Err(error) = (0..share).try_for_each(|_| self.caller.call()) {
-                // The others wait for this thread, and a figure with failures in it is worth nothing.
+                // The others wait for this thread, and a figure that includes failures is worthless.
                 eprintln!("tckms-bench: {}", with_causes(&*error));
                 std::process::exit(1);
             }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_acts_on_is_left() {
+    fn no_terminal_control_is_left() {
         let hostile = "a\x1b[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{feff}\u{200b}\n";
         assert!(!safe(hostile).contains(is_unsafe));
         let value = serde_json::json!({ "name": hostile });

@@ -23,7 +23,7 @@ const IN_THE_WAY: [&str; 3] = ["TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN
 /// process that does not get that far is returned, and what it said on stderr is said here.
 pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<ExitCode, io::Error> {
     let mut process = spawn(args)?;
-    // Forwarded until this process ends. The pipe then has no reader, so that whoever reads this process's stderr sees
+    // Forwarded until this process ends. The pipe then has no reader, so that the reader of this process's stderr sees
     // its end; --log-file keeps the messages that follow.
     let errors =
         process.stderr.take().map(|mut errors| thread::spawn(move || io::copy(&mut errors, &mut io::stderr())));

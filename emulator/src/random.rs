@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_have_the_asked_length_and_alphabet() {
+    fn credentials_have_the_requested_length_and_alphabet() {
         for length in [0, 1, 32, 100] {
             let text = alphanumeric(length);
             assert_eq!(text.len(), length);

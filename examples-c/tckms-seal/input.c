@@ -102,10 +102,8 @@ static tckms_status read_info(const unsigned char *beginning, size_t len, tckms_
   return status;
 }
 
-/*
- * Whoever writes into a pipe may send the header alone, or in parts, and keep the pipe open. So the header is looked at
- * whenever there is a pause, and at the end.
- */
+/* The writer of a pipe may send only the header, or parts of it, and keep the pipe open. So the header is looked at
+ * whenever there is a pause, and at the end. */
 int input_print_info(const struct input *input) {
   static unsigned char beginning[HEADER_MAX];
   tckms_buffer json = TCKMS_BUFFER_INIT;

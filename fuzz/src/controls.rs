@@ -62,7 +62,7 @@ impl Controls {
         1 + spread(self.pieces[turn % 3])
     }
 
-    /// From nothing on, but not nothing forever.
+    /// From 0 on, but not always 0.
     pub fn room(&self, turn: usize) -> usize {
         spread(self.rooms[turn % 3]) + usize::from(turn % 3 == 2)
     }

@@ -1,6 +1,6 @@
 //! Messages that the library reads and does not write: those of version 1, and those whose header was changed by
-//! somebody who has the data key. Without the second, nothing behind the check of the header's tag would ever see a
-//! changed header.
+//! an author who has the data key. Without the second, nothing behind the check of the header's tag would ever see
+//! a changed header.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};

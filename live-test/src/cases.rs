@@ -28,7 +28,7 @@ pub struct Case {
     /// The documentation marks the answer as a guess.
     pub is_guess: bool,
     pub needs: Needs,
-    pub ask: fn(&mut Session) -> Result<String, String>,
+    pub run: fn(&mut Session) -> Result<String, String>,
 }
 
 /// How far a timestamp may be off before a request is refused.
@@ -45,18 +45,18 @@ const fn documented(
     name: &'static str,
     expected: &'static str,
     needs: Needs,
-    ask: fn(&mut Session) -> Result<String, String>,
+    run: fn(&mut Session) -> Result<String, String>,
 ) -> Case {
-    Case { name, expected, is_guess: false, needs, ask }
+    Case { name, expected, is_guess: false, needs, run }
 }
 
 const fn guess(
     name: &'static str,
     expected: &'static str,
     needs: Needs,
-    ask: fn(&mut Session) -> Result<String, String>,
+    run: fn(&mut Session) -> Result<String, String>,
 ) -> Case {
-    Case { name, expected, is_guess: true, needs, ask }
+    Case { name, expected, is_guess: true, needs, run }
 }
 
 pub const ALL: &[Case] = &[

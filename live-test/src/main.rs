@@ -44,7 +44,7 @@ fn run(options: &Options) -> Result<Report, Box<dyn std::error::Error>> {
     let mut session = Session::new(options)?;
     let mut report = Report::default();
     for case in cases::ALL {
-        let verdict = report.add(case, session.ask(case));
+        let verdict = report.add(case, session.run(case));
         eprintln!("{verdict:>11}  {}", case.name);
     }
     session.clean_up();

@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// Asks one question, if this run may.
-    pub fn ask(&mut self, case: &Case) -> Answer {
+    pub fn run(&mut self, case: &Case) -> Answer {
         let missing = match case.needs {
             Needs::Nothing => None,
             Needs::SymmetricKey if self.symmetric.is_some() || self.allow_changes => None,
@@ -85,7 +85,7 @@ impl Session {
         };
         match missing {
             Some(reason) => Answer::NotAllowed(reason.to_owned()),
-            None => (case.ask)(self).map_or_else(Answer::Failed, Answer::Observed),
+            None => (case.run)(self).map_or_else(Answer::Failed, Answer::Observed),
         }
     }
 

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_head_of_an_answer_tells_status_and_clock() {
+    fn the_head_of_a_reply_has_status_and_clock() {
         let date = "HTTP/1.1 403 Forbidden\r\nserver: x\r\nDATE: Tue, 14 Nov 2023 22:13:20 GMT\r\n\r\n";
         let (status, clock) = parse_head(date).unwrap();
         assert_eq!(status, 403);

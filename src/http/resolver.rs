@@ -28,12 +28,12 @@ impl SystemResolver {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
         }
-        let answered = self.ask(host)?;
+        let answered = self.request(host)?;
         let found = answered.await.map_err(|_| io::Error::other("the lookup's thread ended"))?;
         found.map_err(|(kind, text)| io::Error::new(kind, text))
     }
 
-    fn ask(&self, host: &str) -> io::Result<oneshot::Receiver<Found>> {
+    fn request(&self, host: &str) -> io::Result<oneshot::Receiver<Found>> {
         let (answer, answered) = oneshot::channel();
         let mut waiting = self.lock();
         if let Some(others) = waiting.get_mut(host) {

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_go_on() {
+    fn moments_increase() {
         let first = Moment::now();
         std::thread::sleep(Duration::from_millis(20));
         let passed = Moment::now().since(first);

@@ -29,7 +29,7 @@ static tckms_status sign_with_fault(const tckms_client *client, const char *key_
   return status;
 }
 
-static void r_and_s_side_by_side_become_der(const tckms_client *client, const char *key_id) {
+static void concatenated_r_and_s_become_der(const tckms_client *client, const char *key_id) {
   tckms_buffer signature;
   CHECK_OK(sign_with_fault(client, key_id, 0, "{\"kind\":\"signature\",\"flaw\":\"raw\"}", &signature));
   CHECK_INT(signature.data[0], 0x30);
@@ -194,9 +194,9 @@ int main(void) {
   make_key(client, "p384", TCKMS_KEY_USAGE_SIGN_ECDSA384, p384);
   make_key(client, "rsa", TCKMS_KEY_USAGE_SIGN_RSA_2048, rsa);
   make_key(client, "sm2", TCKMS_KEY_USAGE_SIGN_SM2, sm2);
-  r_and_s_side_by_side_become_der(client, ecc);
-  r_and_s_side_by_side_become_der(client, p384);
-  r_and_s_side_by_side_become_der(client, sm2);
+  concatenated_r_and_s_become_der(client, ecc);
+  concatenated_r_and_s_become_der(client, p384);
+  concatenated_r_and_s_become_der(client, sm2);
   a_signature_of_another_key_is_not_given_out(client, ecc);
   a_signature_of_another_key_is_not_given_out(client, p384);
   a_signature_of_another_key_is_not_given_out(client, rsa);

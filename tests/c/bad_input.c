@@ -33,7 +33,7 @@ static void refused_at(tckms_status got, tckms_status expected, const char *hint
   check_int_at(tckms_error_attempts(tckms_last_error()), 0, text, __FILE__, line);
   check_int_at(tckms_error_http_status(tckms_last_error()), 0, text, __FILE__, line);
   check_int_at(tckms_error_retryable(tckms_last_error()), 0, text, __FILE__, line);
-  check_at(!somebody_connected(listener), text, __FILE__, line);
+  check_at(!has_connected(listener), text, __FILE__, line);
   check_at(strstr(tckms_error_message(tckms_last_error()), SECRET) == NULL, text, __FILE__, line);
 }
 
@@ -734,7 +734,7 @@ static void a_refused_value_changes_nothing(void) {
   CHECK_OK(tckms_config_set_total_timeout_ms(config, 200));
   made = client_of(config);
   CHECK_STATUS(tckms_encrypt(made, KEY, "x", 1, NULL, &out), TCKMS_ERR_TIMED_OUT);
-  CHECK(somebody_connected(other));
+  CHECK(has_connected(other));
   tckms_client_free(made);
   close(other);
 }
@@ -757,7 +757,7 @@ static void a_client_needs_a_region_and_credentials(void) {
 }
 
 /* Each kind of bad PEM is told in words, and none of it is repeated. */
-static void a_bad_ca_bundle_is_told_in_words(void) {
+static void the_error_says_why_a_ca_bundle_is_bad(void) {
 #define PEM_KEY "c2VjcmV0LXByaXZhdGUta2V5LWJ5dGVz"
   static const struct {
     const char *pem;
@@ -1067,7 +1067,7 @@ int main(void) {
   ids_of_asymmetric_keys_are_checked();
 
   a_client_needs_a_region_and_credentials();
-  a_bad_ca_bundle_is_told_in_words();
+  the_error_says_why_a_ca_bundle_is_bad();
   an_action_that_is_a_request_is_not_repeated();
   a_region_and_an_action_are_repeated_in_part();
   a_ca_bundle_holds_certificates();

@@ -144,7 +144,8 @@ static void connections_that_broke_while_idle_cost_no_attempt(void) {
   }
 }
 
-/* Whoever resets the first connection would reset the others too: they are not tried. */
+/* A peer that resets the first connection would reset the others too, so they are not
+ * tried. */
 static void connections_that_break_when_used_cost_one_attempt_altogether(void) {
   static struct relay relay;
   tckms_client *client;
@@ -177,7 +178,7 @@ static void connections_may_break_at_any_moment(void) {
   relay_stop(&relay);
 }
 
-static void all_may_meet_dead_connections_at_once(void) {
+static void all_callers_may_find_broken_connections_at_once(void) {
   static struct relay relay;
   tckms_client *client;
   pthread_t threads[6];
@@ -222,7 +223,7 @@ static void dead_connections(void) {
   connections_that_broke_while_idle_cost_no_attempt();
   connections_that_break_when_used_cost_one_attempt_altogether();
   connections_may_break_at_any_moment();
-  all_may_meet_dead_connections_at_once();
+  all_callers_may_find_broken_connections_at_once();
   the_next_call_meets_no_dead_connection();
 }
 
@@ -313,7 +314,7 @@ static void *call_and_note_the_end(void *argument) {
   return NULL;
 }
 
-static void who_comes_first_is_served_first(void) {
+static void connections_are_given_in_order_of_arrival(void) {
   tckms_config *config = emulator_config();
   struct numbered_call calls[8];
   pthread_t threads[8];
@@ -343,24 +344,24 @@ static void who_comes_first_is_served_first(void) {
   clear_faults();
 }
 
-static void who_waits_has_a_deadline_too(void) {
+static void waiting_callers_have_a_deadline(void) {
   tckms_config *config = emulator_config();
   tckms_client *client;
-  tckms_client *hasty = NULL;
+  tckms_client *with_short_timeout = NULL;
   pthread_t thread;
   long began;
   CHECK_OK(tckms_config_set_max_connections(config, 1));
   client = client_of(config);
   config = tckms_config_new();
   CHECK_OK(tckms_config_set_total_timeout_ms(config, 300));
-  CHECK_OK(tckms_client_derive(client, config, &hasty));
+  CHECK_OK(tckms_client_derive(client, config, &with_short_timeout));
   tckms_config_free(config);
   set_fault("*", "{\"kind\":\"delay\",\"ms\":2000}", 1);
   CHECK_INT(pthread_create(&thread, NULL, call_once, client), 0);
   EXPECT_SOON(client, connections_opened, 1);
   sleep_ms(50);
   began = now_ms();
-  CHECK_STATUS(random_bytes(hasty), TCKMS_ERR_TIMED_OUT);
+  CHECK_STATUS(random_bytes(with_short_timeout), TCKMS_ERR_TIMED_OUT);
   CHECK(now_ms() - began >= 298 && now_ms() - began < 400 + slack_ms());
   CHECK_HAS(tckms_error_message(tckms_last_error()), "no connection was free");
   CHECK_HAS(tckms_error_message(tckms_last_error()), "total timeout: 300 ms");
@@ -368,8 +369,8 @@ static void who_waits_has_a_deadline_too(void) {
   CHECK_INT(stats_of(client).connections_opened, 1);
   CHECK_INT(pthread_join(thread, NULL), 0);
   EXPECT_SOON(client, calls_waiting, 0);
-  CHECK_OK(random_bytes(hasty));
-  tckms_client_free(hasty);
+  CHECK_OK(random_bytes(with_short_timeout));
+  tckms_client_free(with_short_timeout);
   tckms_client_free(client);
   clear_faults();
 }
@@ -377,8 +378,8 @@ static void who_waits_has_a_deadline_too(void) {
 static void connections_are_bounded(void) {
   three_hundred_threads_share_what_128_descriptors_allow();
   a_few_descriptors_are_enough();
-  who_comes_first_is_served_first();
-  who_waits_has_a_deadline_too();
+  connections_are_given_in_order_of_arrival();
+  waiting_callers_have_a_deadline();
 }
 
 /* ---- How long they are kept ---- */

@@ -13,7 +13,7 @@ struct vault {
   long slow_ms;
 };
 
-static int ask(void *userdata, tckms_credentials *out) {
+static int on_credentials(void *userdata, tckms_credentials *out) {
   struct vault *vault = userdata;
   __atomic_add_fetch(&vault->asked, 1, __ATOMIC_SEQ_CST);
   return vault->answer(vault, out);
@@ -32,7 +32,7 @@ static tckms_config *vault_config(struct vault *vault, int (*answer)(struct vaul
   tckms_config *config = logged_config();
   memset(vault, 0, sizeof *vault);
   vault->answer = answer;
-  CHECK_OK(tckms_config_set_credentials_callback(config, ask, vault, release));
+  CHECK_OK(tckms_config_set_credentials_callback(config, on_credentials, vault, release));
   return config;
 }
 
@@ -94,7 +94,7 @@ static int supply_null(struct vault *vault, tckms_credentials *out) {
   return 0;
 }
 
-static void one_that_supplies_nothing_usable_fails_the_call(void) {
+static void a_callback_without_usable_credentials_fails_the_call(void) {
   int (*const answers[])(struct vault *, tckms_credentials *) = {fail, supply_and_fail, supply_nothing, supply_blanks,
                                                                 supply_null};
   size_t i;
@@ -155,7 +155,7 @@ static int fail_at_first(struct vault *vault, tckms_credentials *out) {
   return times_asked(vault) == 1 ? 1 : supply(vault, out);
 }
 
-static void one_that_recovers_is_asked_again(void) {
+static void one_that_recovers_is_tried_again(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, fail_at_first));
   CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
@@ -170,7 +170,7 @@ static void one_function_less_is_an_error(void) {
   struct vault vault;
   memset(&vault, 0, sizeof vault);
   CHECK_REFUSED(tckms_config_set_credentials_callback(config, NULL, &vault, release), TCKMS_ERR_NULL_POINTER);
-  CHECK_REFUSED(tckms_config_set_credentials_callback(NULL, ask, &vault, release), TCKMS_ERR_NULL_POINTER);
+  CHECK_REFUSED(tckms_config_set_credentials_callback(NULL, on_credentials, &vault, release), TCKMS_ERR_NULL_POINTER);
   tckms_config_free(config);
   CHECK_INT(vault.freed, 0);
 }
@@ -202,7 +202,7 @@ static int supply_milliseconds(struct vault *vault, tckms_credentials *out) {
   return TCKMS_ERR_OUT_OF_RANGE;
 }
 
-static void an_end_in_milliseconds_is_refused(void) {
+static void an_expiry_in_milliseconds_is_refused(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, supply_milliseconds));
   CHECK_REFUSED(use(client), TCKMS_ERR_OUT_OF_RANGE);
@@ -398,10 +398,10 @@ int main(void) {
   if (strcmp(given("TEST_PART"), "freeing") == 0) {
     return no_secret_was_logged();
   }
-  one_that_supplies_nothing_usable_fails_the_call();
+  a_callback_without_usable_credentials_fails_the_call();
   the_status_it_returns_is_that_of_the_call();
-  one_that_recovers_is_asked_again();
-  an_end_in_milliseconds_is_refused();
+  one_that_recovers_is_tried_again();
+  an_expiry_in_milliseconds_is_refused();
   one_function_less_is_an_error();
   an_end_in_the_past_is_an_error();
   an_end_far_away_is_no_end();

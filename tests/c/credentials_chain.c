@@ -29,7 +29,7 @@ static tckms_config *default_config(void) {
   return config;
 }
 
-static void the_first_place_that_has_credentials_is_used(void) {
+static void the_first_provider_that_has_credentials_is_used(void) {
   struct identity of_profile;
   reset_emulator();
   clear_environment();
@@ -62,7 +62,7 @@ static void the_first_place_that_has_credentials_is_used(void) {
   CHECK_INT(requests_seen("AssumeRoleWithWebIdentity"), 1);
 }
 
-static void no_other_provider_is_asked_afterwards(void) {
+static void no_other_provider_is_used_afterwards(void) {
   tckms_client *client;
   reset_emulator();
   clear_environment();
@@ -80,7 +80,7 @@ static void no_other_provider_is_asked_afterwards(void) {
   tckms_client_free(client);
 }
 
-static void the_error_names_each_place_with_its_reason(void) {
+static void the_error_names_each_provider_with_its_reason(void) {
   char reason[1024];
   tckms_client *client;
   reset_emulator();
@@ -226,7 +226,7 @@ static void add(tckms_config *config, tckms_config *other) {
   tckms_config_free(other);
 }
 
-static void fallbacks_are_asked_in_the_order_they_were_added(void) {
+static void fallbacks_are_tried_in_the_order_they_were_added(void) {
   struct identity first;
   struct identity second;
   tckms_config *config;
@@ -405,14 +405,14 @@ static void a_refused_token_of_the_role_in_a_chain_is_renewed(void) {
 int main(void) {
   snprintf(of_environment.secret_id, sizeof of_environment.secret_id, "%s", GIVEN_SECRET_ID);
   snprintf(of_environment.secret_key, sizeof of_environment.secret_key, "%s", GIVEN_SECRET_KEY);
-  the_first_place_that_has_credentials_is_used();
-  no_other_provider_is_asked_afterwards();
-  the_error_names_each_place_with_its_reason();
+  the_first_provider_that_has_credentials_is_used();
+  no_other_provider_is_used_afterwards();
+  the_error_names_each_provider_with_its_reason();
   a_malformed_variable_is_an_error_at_once();
   the_environment_alone();
   the_environment_of_a_pod_alone();
   a_client_from_the_environment_asks_it_first();
-  fallbacks_are_asked_in_the_order_they_were_added();
+  fallbacks_are_tried_in_the_order_they_were_added();
   a_fallback_of_none_is_the_first();
   fallbacks_may_have_fallbacks_and_all_are_named();
   fallbacks_are_nested_8_deep_at_most();

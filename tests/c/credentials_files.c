@@ -152,7 +152,7 @@ static void a_file_that_is_read_often_is_reported_once(void) {
   tckms_client_free(client);
 }
 
-static void the_usual_places_are_looked_at_in_their_order(void) {
+static void the_default_files_are_tried_in_order(void) {
   struct identity of_variable = issue_identity();
   struct identity of_home = issue_identity();
   tckms_config *config;
@@ -328,7 +328,7 @@ int main(void) {
   a_file_is_text();
   a_file_that_every_user_may_read_is_reported();
   a_file_that_is_read_often_is_reported_once();
-  the_usual_places_are_looked_at_in_their_order();
+  the_default_files_are_tried_in_order();
   the_file_of_the_machine_comes_last();
   each_kind_of_tccli_file_is_understood();
   a_login_that_expired_is_refused_and_read_again();

@@ -63,7 +63,7 @@ static void expect_refusal(const struct reply *script, size_t replies, const cha
   tckms_client_free(client);
 }
 
-static void a_role_name_of_the_service_that_is_none_is_not_asked_for(void) {
+static void an_invalid_role_name_is_not_requested(void) {
   static const char *const names[] = {"", "a/b", "../x", "..", "a b", "a?b", "\xe5\xaf\x86", "\xff", "{\"a\":1}"};
   size_t i;
   for (i = 0; i < sizeof names / sizeof *names; i++) {
@@ -73,7 +73,7 @@ static void a_role_name_of_the_service_that_is_none_is_not_asked_for(void) {
   }
 }
 
-static void only_the_first_line_of_a_role_name_is_asked_for(void) {
+static void only_the_first_line_of_a_role_name_is_used(void) {
   struct reply script[2];
   struct server server;
   tckms_client *client;
@@ -177,7 +177,7 @@ static void a_redirect_is_not_followed(void) {
   reply.headers = headers;
   expect_refusal(&reply, 1, NULL, TCKMS_ERR_HTTP_STATUS);
   CHECK_INT(tckms_error_http_status(tckms_last_error()), 302);
-  CHECK(!somebody_connected(listener));
+  CHECK(!has_connected(listener));
   close(listener);
 }
 
@@ -255,7 +255,7 @@ static void a_lifetime_is_counted_on_the_clock_of_the_service(void) {
   reset_emulator();
 }
 
-static void no_proxy_is_ever_asked(void) {
+static void no_proxy_is_used(void) {
   struct reply reply = reply_of(403, "");
   struct server proxy;
   tckms_config *config;
@@ -275,7 +275,7 @@ static void no_proxy_is_ever_asked(void) {
   CHECK_INT(requests_seen("Metadata"), 2);
 }
 
-static void silence_costs_two_seconds(void) {
+static void no_reply_costs_two_seconds(void) {
   struct reply reply = no_reply();
   struct server server;
   tckms_client *client;
@@ -304,7 +304,7 @@ static void a_slow_reply_costs_two_seconds_in_all(void) {
   reset_emulator();
 }
 
-/* Whether a connection is made within a moment: the system drops greetings when too many are waiting. */
+/* Whether a connection is made within a moment: the system drops SYN packets when the backlog is full. */
 static int connects(const struct sockaddr_in *address, int *connection) {
   struct pollfd waiting;
   *connection = socket(AF_INET, SOCK_STREAM, 0);
@@ -319,7 +319,7 @@ static int connects(const struct sockaddr_in *address, int *connection) {
   return poll(&waiting, 1, 200) == 1;
 }
 
-static void an_address_that_swallows_everything_costs_one_second(void) {
+static void an_address_that_drops_packets_costs_one_second(void) {
   int connections[8];
   int count = 0;
   char endpoint[64];
@@ -363,7 +363,7 @@ static tckms_config *default_config(const char *metadata) {
   return config;
 }
 
-static void a_machine_that_is_no_cvm_pays_once(void) {
+static void a_machine_that_is_not_a_cvm_waits_once(void) {
   struct reply reply = no_reply();
   struct server server;
   tckms_client *client;
@@ -405,8 +405,8 @@ int main(void) {
   a_named_role_takes_one_request();
   a_machine_without_a_role_has_no_credentials();
   a_role_name_that_is_none_is_refused_at_once();
-  a_role_name_of_the_service_that_is_none_is_not_asked_for();
-  only_the_first_line_of_a_role_name_is_asked_for();
+  an_invalid_role_name_is_not_requested();
+  only_the_first_line_of_a_role_name_is_used();
   a_malformed_document_is_refused();
   escapes_in_a_document_are_understood();
   an_end_far_away_is_no_end();
@@ -415,12 +415,12 @@ int main(void) {
   a_reply_has_64_kib_at_most();
   expired_credentials_are_not_used();
   a_lifetime_is_counted_on_the_clock_of_the_service();
-  no_proxy_is_ever_asked();
-  silence_costs_two_seconds();
+  no_proxy_is_used();
+  no_reply_costs_two_seconds();
   a_slow_reply_costs_two_seconds_in_all();
-  an_address_that_swallows_everything_costs_one_second();
+  an_address_that_drops_packets_costs_one_second();
   a_closed_port_costs_nothing();
-  a_machine_that_is_no_cvm_pays_once();
+  a_machine_that_is_not_a_cvm_waits_once();
   a_short_deadline_does_not_mark_the_metadata_service_absent();
   return no_secret_was_logged();
 }

@@ -55,7 +55,7 @@ static void use_behind_another_root(void *profile) {
   tckms_client_free(client);
 }
 
-static void a_profile_is_good_behind_another_root(void) {
+static void a_profile_is_valid_after_a_chroot(void) {
   struct identity identity;
   reset_emulator();
   identity = issue_identity();
@@ -78,7 +78,7 @@ static void a_fork_before_the_first_call(void) {
 
 int main(void) {
   a_child_of_a_fork_in_a_slow_refresh_fetches_itself();
-  a_profile_is_good_behind_another_root();
+  a_profile_is_valid_after_a_chroot();
   a_fork_before_the_first_call();
   return no_secret_was_logged();
 }

@@ -70,7 +70,7 @@ static void *others_continue_while_a_renewal_is_slow(void *unused) {
   return unused;
 }
 
-static void *a_renewal_that_fails_leaves_what_is_good_and_is_tried_again_later(void *unused) {
+static void *a_failed_renewal_keeps_valid_credentials_and_is_retried_later(void *unused) {
   struct identity identity = issue_identity();
   char documents[2][8192];
   struct reply script[4];
@@ -104,7 +104,7 @@ static void *a_renewal_that_fails_leaves_what_is_good_and_is_tried_again_later(v
   return unused;
 }
 
-static void *expired_ones_do_not_replace_good_ones(void *unused) {
+static void *expired_credentials_do_not_replace_valid_ones(void *unused) {
   struct identity identity = issue_identity();
   char documents[2][8192];
   struct reply script[2];
@@ -293,7 +293,7 @@ static void *use_while_identities_change(void *client) {
 }
 
 /* A key of another identity than the id's would be refused for another reason, and such a token once more often. */
-static void the_three_parts_always_belong_together(void) {
+static void the_three_parts_are_never_mixed(void) {
   char script[8192] = "[";
   tckms_client *client;
   int i;
@@ -426,7 +426,7 @@ static void an_unknown_id_and_a_wrong_key_are_replaced(void) {
   }
 }
 
-static void a_callback_is_asked_again_for_a_refused_pair(void) {
+static void a_callback_is_called_again_for_refused_credentials(void) {
   int kind;
   for (kind = 0; kind < REFUSAL_KINDS; kind++) {
     struct vault vault;
@@ -477,7 +477,7 @@ static void a_service_that_keeps_refusing_costs_one_fetch_per_back_off(void) {
   }
 }
 
-static void a_refusal_says_why_there_is_nothing_else(void) {
+static void a_refusal_names_the_providers_reason(void) {
   struct vault vault;
   tckms_client *client;
   int i;
@@ -534,8 +534,8 @@ static void refused_keys_of_a_role_are_renewed_for_sts(void) {
 int main(void) {
   void *(*const slow[])(void *) = {
       others_continue_while_a_renewal_is_slow,
-      a_renewal_that_fails_leaves_what_is_good_and_is_tried_again_later,
-      expired_ones_do_not_replace_good_ones,
+      a_failed_renewal_keeps_valid_credentials_and_is_retried_later,
+      expired_credentials_do_not_replace_valid_ones,
       a_renewal_leaves_time_for_the_call,
   };
   enum { SLOW = sizeof slow / sizeof *slow };
@@ -557,13 +557,13 @@ int main(void) {
   expired_credentials_say_why_there_are_no_new_ones();
   a_refused_token_is_renewed_once_and_the_call_succeeds();
   a_refused_token_is_renewed_once_for_all_threads();
-  the_three_parts_always_belong_together();
+  the_three_parts_are_never_mixed();
   a_refused_token_of_a_fixed_identity_fails_at_once();
   a_pair_that_was_replaced_in_its_file_is_read_again();
   an_unknown_id_and_a_wrong_key_are_replaced();
-  a_callback_is_asked_again_for_a_refused_pair();
+  a_callback_is_called_again_for_refused_credentials();
   a_service_that_keeps_refusing_costs_one_fetch_per_back_off();
-  a_refusal_says_why_there_is_nothing_else();
+  a_refusal_names_the_providers_reason();
   refused_keys_of_a_role_are_renewed_for_sts();
   a_rotated_pair_is_noticed_by_all_threads();
   return no_secret_was_logged();

@@ -18,7 +18,7 @@ static void assume(tckms_config *config) {
   CHECK_OK(set_role(config, ROLE_ARN, NULL, 0, NULL, NULL));
 }
 
-static void expect_one_role_taken(void) {
+static void expect_one_role_assumed(void) {
   char by[128];
   snprintf(by, sizeof by, "\"secret_id\":\"%s\"", GIVEN_SECRET_ID);
   CHECK_INT(requests_seen("AssumeRole"), 1);
@@ -31,7 +31,7 @@ static int supply_the_given(void *calls, tckms_credentials *out) {
   return tckms_credentials_set(out, GIVEN_SECRET_ID, GIVEN_SECRET_KEY, NULL, 0) == TCKMS_OK ? 0 : 1;
 }
 
-static void a_role_is_taken_with_any_identity(void) {
+static void a_role_is_assumed_with_any_credentials(void) {
   struct identity given_identity;
   tckms_config *config;
   char text[1024];
@@ -40,7 +40,7 @@ static void a_role_is_taken_with_any_identity(void) {
   config = static_config();
   assume(config);
   expect_usable(config);
-  expect_one_role_taken();
+  expect_one_role_assumed();
 
   reset_emulator();
   snprintf(text, sizeof text, "[default]\nsecret_id=%s\nsecret_key=%s\n", GIVEN_SECRET_ID, GIVEN_SECRET_KEY);
@@ -48,14 +48,14 @@ static void a_role_is_taken_with_any_identity(void) {
   CHECK_OK(tckms_config_set_profile_credentials(config, write_file("of-the-user", text), NULL));
   assume(config);
   expect_usable(config);
-  expect_one_role_taken();
+  expect_one_role_assumed();
 
   reset_emulator();
   config = logged_config();
   CHECK_OK(tckms_config_set_credentials_callback(config, supply_the_given, &calls, NULL));
   assume(config);
   expect_usable(config);
-  expect_one_role_taken();
+  expect_one_role_assumed();
   CHECK_INT(calls, 1);
 
   reset_emulator();
@@ -157,7 +157,7 @@ static void an_error_of_sts_keeps_its_code_and_request_id(void) {
 }
 
 /* Also when there were good ones once. */
-static void an_error_of_sts_is_told_when_the_old_ones_expired(void) {
+static void an_error_of_sts_is_reported_when_the_credentials_have_expired(void) {
   char request_id[128];
   tckms_config *config;
   tckms_client *client;
@@ -337,7 +337,7 @@ static void the_token_of_a_pod_is_read_each_time(void) {
 }
 
 /* Kubernetes writes it with mode 0644, behind a link that it replaces. One of the program's own is its business. */
-static void a_token_that_kubelet_keeps_is_not_reported(void) {
+static void a_token_that_kubelet_writes_is_not_reported(void) {
   tckms_client *client;
   reset_emulator();
   awaited_lines = 0;
@@ -385,7 +385,7 @@ static void a_token_file_that_holds_none_is_refused(void) {
   free(long_text);
 }
 
-static void sts_is_asked_over_tls_with_the_ca_that_is_trusted(void) {
+static void sts_is_called_over_tls_with_the_trusted_ca(void) {
   tckms_config *config;
   tckms_client *client;
   reset_emulator();
@@ -405,16 +405,16 @@ static void sts_is_asked_over_tls_with_the_ca_that_is_trusted(void) {
 
 int main(void) {
   if (given_ca_file() != NULL) {
-    sts_is_asked_over_tls_with_the_ca_that_is_trusted();
+    sts_is_called_over_tls_with_the_trusted_ca();
     return no_secret_was_logged();
   }
-  a_role_is_taken_with_any_identity();
+  a_role_is_assumed_with_any_credentials();
   a_role_may_take_another_role();
   what_a_role_is_taken_with_is_sent();
   what_is_not_given_is_not_sent();
   a_role_that_is_none_is_refused_at_once();
   an_error_of_sts_keeps_its_code_and_request_id();
-  an_error_of_sts_is_told_when_the_old_ones_expired();
+  an_error_of_sts_is_reported_when_the_credentials_have_expired();
   malformed_answers_of_sts_are_refused();
   a_failure_of_sts_is_tried_again();
   the_clock_of_sts_is_the_one_that_counts();
@@ -423,7 +423,7 @@ int main(void) {
   a_site_is_one_that_exists();
   a_pod_takes_its_role_without_a_signature();
   the_token_of_a_pod_is_read_each_time();
-  a_token_that_kubelet_keeps_is_not_reported();
+  a_token_that_kubelet_writes_is_not_reported();
   a_token_file_that_holds_none_is_refused();
   return no_secret_was_logged();
 }

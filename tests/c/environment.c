@@ -14,7 +14,7 @@ extern char **environ;
 #define KEY "93866e69-9755-11ef-8e65-52540089bc41"
 #define REPLY "{\"Response\":{\"CiphertextBlob\":\"a-k-b-k-c\",\"KeyId\":\"" KEY "\",\"RequestId\":\"r-1\"}}"
 
-/* Names that getenv() was asked for while somebody watched, which is also so while the library is loaded. */
+/* The names passed to getenv() while recording was on, which includes the loading of the library. */
 static char asked_for[1024];
 static int watched = 1;
 
@@ -61,7 +61,7 @@ static void set_everything(void) {
   unsetenv("TCKMS_INSECURE_HTTP_ALLOWED");
 }
 
-static void no_client_comes_of_it(tckms_status status, const char *hint) {
+static void no_client_is_created(tckms_status status, const char *hint) {
   tckms_client *client = (tckms_client *)(uintptr_t)0xdead;
   CHECK_STATUS(tckms_client_new_from_env(&client), status);
   CHECK(client == NULL);
@@ -93,9 +93,9 @@ static void a_client_works(void) {
 static void a_region_is_needed(void) {
   set_everything();
   unsetenv("TENCENTCLOUD_REGION");
-  no_client_comes_of_it(TCKMS_ERR_INVALID_REGION, "TENCENTCLOUD_REGION");
+  no_client_is_created(TCKMS_ERR_INVALID_REGION, "TENCENTCLOUD_REGION");
   set("TENCENTCLOUD_REGION", "");
-  no_client_comes_of_it(TCKMS_ERR_INVALID_REGION, "TENCENTCLOUD_REGION");
+  no_client_is_created(TCKMS_ERR_INVALID_REGION, "TENCENTCLOUD_REGION");
   set_everything();
   a_client_works();
 }
@@ -130,24 +130,24 @@ static void without_an_identity_the_profile_file_is_read(void) {
 static void what_the_setters_refuse_is_refused(void) {
   set_everything();
   set("TENCENTCLOUD_SECRET_ID", "two words");
-  no_client_comes_of_it(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret id");
+  no_client_is_created(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret id");
   set_everything();
   set("TENCENTCLOUD_SECRET_KEY", "line\n");
-  no_client_comes_of_it(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret key");
+  no_client_is_created(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret key");
   set_everything();
   set("TENCENTCLOUD_SESSION_TOKEN", " token");
-  no_client_comes_of_it(TCKMS_ERR_MALFORMED_CREDENTIALS, "the session token");
+  no_client_is_created(TCKMS_ERR_MALFORMED_CREDENTIALS, "the session token");
   set_everything();
   set("TENCENTCLOUD_REGION", "Guangzhou");
-  no_client_comes_of_it(TCKMS_ERR_INVALID_REGION, "ap-guangzhou");
+  no_client_is_created(TCKMS_ERR_INVALID_REGION, "ap-guangzhou");
   set_everything();
   set("TCKMS_ENDPOINT", "kms.tencentcloudapi.com");
-  no_client_comes_of_it(TCKMS_ERR_INVALID_ENDPOINT, "like https://");
+  no_client_is_created(TCKMS_ERR_INVALID_ENDPOINT, "like https://");
   set("TCKMS_ENDPOINT", "http://kms.tencentcloudapi.com");
-  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
   set_everything();
   set("TCKMS_CA_FILE", "/nonexistent/ca.pem");
-  no_client_comes_of_it(TCKMS_ERR_INVALID_CA_BUNDLE, "/nonexistent/ca.pem");
+  no_client_is_created(TCKMS_ERR_INVALID_CA_BUNDLE, "/nonexistent/ca.pem");
 }
 
 static void variables_are_utf8(void) {
@@ -159,7 +159,7 @@ static void variables_are_utf8(void) {
   for (i = 0; i < sizeof names / sizeof names[0]; i++) {
     set_everything();
     set(names[i], "\xff");
-    no_client_comes_of_it(TCKMS_ERR_INVALID_UTF8, names[i]);
+    no_client_is_created(TCKMS_ERR_INVALID_UTF8, names[i]);
   }
 }
 
@@ -197,14 +197,14 @@ static void every_address_comes_from_its_variable(void) {
   CHECK_HAS(proxy.requests[0], "CONNECT kms.example:8443 HTTP/1.1\r\n");
 
   set("TCKMS_PROXY", "socks5://127.0.0.1");
-  no_client_comes_of_it(TCKMS_ERR_INVALID_PROXY, "proxy");
+  no_client_is_created(TCKMS_ERR_INVALID_PROXY, "proxy");
   set("TCKMS_PROXY", "");
   for (i = 0; i < sizeof sts / sizeof sts[0]; i++) {
     set("TCKMS_STS_ENDPOINT", sts[i][0]);
-    no_client_comes_of_it(TCKMS_ERR_INVALID_ENDPOINT, sts[i][1]);
+    no_client_is_created(TCKMS_ERR_INVALID_ENDPOINT, sts[i][1]);
   }
   set("TCKMS_STS_ENDPOINT", "http://sts.example");
-  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
   set("TCKMS_STS_ENDPOINT", "");
   a_client_comes_of_it();
 }
@@ -212,15 +212,15 @@ static void every_address_comes_from_its_variable(void) {
 static void plain_http_takes_a_variable_of_its_own(void) {
   set_everything();
   set("TCKMS_ENDPOINT", "http://kms.example");
-  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
   set("TCKMS_INSECURE_HTTP_ALLOWED", "0");
-  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
   set("TCKMS_INSECURE_HTTP_ALLOWED", "yes");
-  no_client_comes_of_it(TCKMS_ERR_OUT_OF_RANGE, "TCKMS_INSECURE_HTTP_ALLOWED");
+  no_client_is_created(TCKMS_ERR_OUT_OF_RANGE, "TCKMS_INSECURE_HTTP_ALLOWED");
   set("TCKMS_INSECURE_HTTP_ALLOWED", "1");
   a_client_comes_of_it();
   set("TCKMS_INSECURE_HTTP_ALLOWED", "");
-  no_client_comes_of_it(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
+  no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
 }
 
 static void the_ca_file_is_what_makes_the_emulator_trusted(void) {
@@ -275,7 +275,7 @@ static void the_session_token_comes_before_the_token(void) {
 static const char *const KNOWN[] = {"OPENSSL_ia32cap", "OPENSSL_armcap", "RUST_MIN_STACK",
                                     "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
 
-static void only_known_variables_were_looked_at(void) {
+static void only_known_variables_were_read(void) {
   char *name = strtok(asked_for, " ");
   while (name != NULL) {
     size_t i = 0;
@@ -309,7 +309,7 @@ static void certificates_named_by_a_variable_are_not_trusted(void) {
   watched = 0;
   tckms_client_free(client);
   tckms_config_free(config);
-  only_known_variables_were_looked_at();
+  only_known_variables_were_read();
 }
 
 /* This has to come first: what is looked at once in a process would not show later. */
@@ -338,9 +338,9 @@ static void a_client_of_a_configuration_looks_at_no_other_variable(void) {
   watched = 0;
 
   CHECK_HAS(asked_for, "RUST_MIN_STACK");
-  only_known_variables_were_looked_at();
+  only_known_variables_were_read();
   a_client_works();
-  CHECK(!somebody_connected(proxy_listener));
+  CHECK(!has_connected(proxy_listener));
   close(proxy_listener);
 }
 

@@ -349,7 +349,7 @@ static void a_parameter_that_does_not_exist_is_unknown(void) {
   CHECK_EMPTY(out);
 }
 
-static void a_parameter_that_is_missing_is_said_so(void) {
+static void a_missing_parameter_is_reported(void) {
   tckms_buffer out = garbage();
   refused(tckms_call(client, "DescribeKey", "{}", &out), TCKMS_ERR_MISSING_PARAMETER, "MissingParameter",
           "DescribeKey");
@@ -380,7 +380,7 @@ int main(void) {
   a_wrong_identity_is_named_by_what_is_wrong_with_it();
   an_action_that_does_not_exist_is_invalid();
   a_parameter_that_does_not_exist_is_unknown();
-  a_parameter_that_is_missing_is_said_so();
+  a_missing_parameter_is_reported();
 
   tckms_client_free(client);
   return checks_passed();

@@ -1,6 +1,6 @@
 /*
- * Every fault times every core call, and those with asymmetric keys: whatever goes wrong, a call ends in time, says what happened, leaves its outputs
- * empty, repeats no secret, and the next call works.
+ * Every fault times every core call, and those with asymmetric keys: whatever goes wrong, a call ends in time, says
+ * what happened, leaves its outputs empty, repeats no secret, and the next call works.
  *
  *     faults GROUP [ACTION]
  */
@@ -43,23 +43,23 @@ static struct {
   char text[1 << 20];
   size_t len;
   int attempts;
-} heard;
+} logged;
 
 static struct identity identity;
 
-static void hear(void *userdata, const tckms_log_event *event) {
+static void on_log_event(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *message = tckms_log_event_message(event);
-  int written = snprintf(heard.text + heard.len, sizeof heard.text - heard.len, "%s\n", message);
+  int written = snprintf(logged.text + logged.len, sizeof logged.text - logged.len, "%s\n", message);
   (void)userdata;
   EXPECT(level >= TCKMS_LOG_ERROR && level <= TCKMS_LOG_DEBUG);
-  EXPECT(written > 0 && (size_t)written < sizeof heard.text - heard.len);
-  heard.len += (size_t)written;
-  heard.attempts += strncmp(message, "action=", 7) == 0 && strstr(message, " status=") != NULL;
+  EXPECT(written > 0 && (size_t)written < sizeof logged.text - logged.len);
+  logged.len += (size_t)written;
+  logged.attempts += strncmp(message, "action=", 7) == 0 && strstr(message, " status=") != NULL;
 }
 
-static void forget_what_was_heard(void) {
-  memset(&heard, 0, sizeof heard);
+static void clear_log(void) {
+  memset(&logged, 0, sizeof logged);
 }
 
 static void base64(const uint8_t *bytes, size_t len, char *text) {
@@ -84,10 +84,10 @@ static void expect_no_secret_in(const char *text) {
 }
 
 /* Bytes that the service chose, and that must stay secret. */
-static void expect_unheard(const uint8_t *bytes, size_t len) {
+static void expect_not_logged(const uint8_t *bytes, size_t len) {
   char text[128];
   base64(bytes, len, text);
-  EXPECT(strstr(heard.text, text) == NULL);
+  EXPECT(strstr(logged.text, text) == NULL);
 }
 
 /* ---- The core calls. Each checks its outputs: right when it succeeds, empty when it fails. ---- */
@@ -156,7 +156,7 @@ static tckms_status generate_data_key(const tckms_client *client, int judge) {
     tckms_buffer again;
     CHECK_OK(tckms_decrypt(bystander, MAIN_KEY, blob.data, blob.len, CONTEXT, &again));
     CHECK_BYTES(again, plaintext.data, 33);
-    expect_unheard(plaintext.data, plaintext.len);
+    expect_not_logged(plaintext.data, plaintext.len);
     tckms_buffer_free(&again);
   }
   tckms_buffer_free(&plaintext);
@@ -173,7 +173,7 @@ static tckms_status generate_random(const tckms_client *client, int judge) {
   status = tckms_generate_random(client, bytes, sizeof bytes);
   EXPECT((status != TCKMS_OK) == (memcmp(bytes, untouched, sizeof bytes) == 0));
   if (status == TCKMS_OK && judge) {
-    expect_unheard(bytes, sizeof bytes);
+    expect_not_logged(bytes, sizeof bytes);
   }
   return status;
 }
@@ -392,7 +392,7 @@ static const struct fault REPLIES[] = {
      HAS_REQUEST_ID, 200, -1},
     {"{\"kind\":\"truncate_field\",\"field\":\"PublicKey\",\"keep\":40}", PUBLIC_KEY, TCKMS_ERR_RESPONSE_MALFORMED,
      HAS_REQUEST_ID, 200, -1},
-    /* Somebody between here and the service. */
+    /* A server between the client and the service. */
     {"{\"kind\":\"garbage\",\"body\":\"<html>Please log in</html>\"}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
     {"{\"kind\":\"bad_gateway\"}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE, RETRIED, 502, -1},
     {"{\"kind\":\"status\",\"status\":301,\"headers\":{\"Location\":\"/elsewhere\"}}", ALL, TCKMS_ERR_HTTP_REDIRECT, 0,
@@ -456,7 +456,7 @@ static tckms_client *client_for(const struct call *call, int try_timeout_ms) {
   CHECK_OK(tckms_config_set_credentials(config, identity.secret_id, identity.secret_key, identity.token));
   CHECK_OK(tckms_config_set_max_attempts(config, ATTEMPTS));
   CHECK_OK(tckms_config_set_try_timeout_ms(config, try_timeout_ms));
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log_event, NULL, NULL));
   return client_of(config);
 }
 
@@ -467,7 +467,7 @@ static void prepare(const struct call *call, const tckms_client *client) {
     CHECK_OK(get_public_key(client, 0));
     nanosleep(&idle_timeout, NULL);
   }
-  forget_what_was_heard();
+  clear_log();
 }
 
 static void script(const struct fault *fault, const char *action, int times) {
@@ -529,7 +529,7 @@ static void play_in_every_attempt(const struct fault *fault, const struct call *
   } else if (strstr(fault->json, "of-another-request") != NULL) {
     EXPECT(strcmp(tckms_last_request_id(), "of-another-request") == 0);
   }
-  EXPECT_INT(heard.attempts, attempts);
+  EXPECT_INT(logged.attempts, attempts);
   EXPECT_INT(requests_seen(call->action), fault->traits & OF_CONNECTION ? 0 : attempts);
   if (fault->traits & STANDING) {
     clear_faults();
@@ -537,7 +537,7 @@ static void play_in_every_attempt(const struct fault *fault, const struct call *
   EXPECT(!faults_are_left());
 }
 
-static void play_once(const struct fault *fault, const struct call *call, const tckms_client *client) {
+static void inject_once(const struct fault *fault, const struct call *call, const tckms_client *client) {
   tckms_stats before;
   tckms_stats after;
   script(fault, call->action, 1);
@@ -563,13 +563,13 @@ static void play(const struct fault *fault, const struct call *call, int try_tim
     /* A connection that is open would not meet a fault of connections. */
     client = client_for(call, try_timeout_ms);
     prepare(call, client);
-    play_once(fault, call, client);
+    inject_once(fault, call, client);
     tckms_client_free(client);
   }
-  expect_no_secret_in(heard.text);
+  expect_no_secret_in(logged.text);
 }
 
-static void play_all(const struct fault *faults, size_t count, const char *action, int try_timeout_ms) {
+static void inject_all(const struct fault *faults, size_t count, const char *action, int try_timeout_ms) {
   size_t i;
   size_t j;
   for (i = 0; i < count; i++) {
@@ -582,7 +582,7 @@ static void play_all(const struct fault *faults, size_t count, const char *actio
 }
 
 /* Each code of the service has its status, and only what passes by itself is tried again. */
-static void play_codes(void) {
+static void inject_codes(void) {
   size_t i;
   size_t j;
   for (j = 0; j < COUNT(CALLS); j++) {
@@ -600,22 +600,22 @@ static void play_codes(void) {
       fault_now = json;
       action_now = CALLS[j].action;
       if (code->status == TCKMS_ERR_AUTH_SIGNATURE_EXPIRED) {
-        /* The request is sent once more with another time: see play_clock(). */
+        /* The request is sent once more with another time: see inject_clock(). */
         continue;
       }
-      forget_what_was_heard();
+      clear_log();
       play_in_every_attempt(&fault, &CALLS[j], client);
       EXPECT(strcmp(tckms_error_service_code(tckms_last_error()), code->code) == 0);
       snprintf(line, sizeof line, " code=%s request_id=%s ", code->code, tckms_error_request_id(tckms_last_error()));
-      EXPECT(strstr(heard.text, line) != NULL);
-      expect_no_secret_in(heard.text);
+      EXPECT(strstr(logged.text, line) != NULL);
+      expect_no_secret_in(logged.text);
     }
     tckms_client_free(client);
   }
 }
 
 /* A clock that is off is put right after the first refusal, and stays right. */
-static void play_clock(void) {
+static void inject_clock(void) {
   static const int SHIFTS[] = {600, -600, 86400, -86400};
   size_t i;
   size_t j;
@@ -635,7 +635,7 @@ static void play_clock(void) {
         /* Not of a temporary identity, whose time would be over. */
         tckms_config *config = emulator_config();
         CHECK_OK(tckms_config_set_max_attempts(config, 1));
-        CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, NULL, NULL));
+        CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log_event, NULL, NULL));
         client = client_of(config);
       }
       prepare(&CALLS[j], client);
@@ -644,7 +644,7 @@ static void play_clock(void) {
       EXPECT_INT(CALLS[j].make(client, 0), TCKMS_OK);
       EXPECT_INT(requests_seen(CALLS[j].action), 2);
       EXPECT_INT(seen("\"code\":\"AuthFailure.SignatureExpire\""), 1);
-      EXPECT(strstr(heard.text, "the service's; requests are signed with the service's time") != NULL);
+      EXPECT(strstr(logged.text, "the service's; requests are signed with the service's time") != NULL);
       forget_requests();
       EXPECT_INT(CALLS[j].make(client, 0), TCKMS_OK);
       EXPECT_INT(requests_seen(CALLS[j].action), 1);
@@ -699,20 +699,20 @@ int main(int argc, char **argv) {
   CHECK_OK(tckms_encrypt(bystander, MAIN_KEY, PLAINTEXT, strlen(PLAINTEXT), CONTEXT, &known_blob));
   make_asymmetric_keys();
   if (strcmp(group, "wire") == 0) {
-    play_all(WIRE, COUNT(WIRE), action, 60000);
+    inject_all(WIRE, COUNT(WIRE), action, 60000);
   } else if (strcmp(group, "plain") == 0) {
-    play_all(PLAIN, COUNT(PLAIN), action, 60000);
+    inject_all(PLAIN, COUNT(PLAIN), action, 60000);
   } else if (strcmp(group, "replies") == 0) {
-    play_all(REPLIES, COUNT(REPLIES), action, 60000);
+    inject_all(REPLIES, COUNT(REPLIES), action, 60000);
   } else if (strcmp(group, "slow") == 0) {
-    play_all(SLOW, COUNT(SLOW), action, SHORT_TRY_MS);
+    inject_all(SLOW, COUNT(SLOW), action, SHORT_TRY_MS);
   } else if (strcmp(group, "tls") == 0) {
-    play_all(TLS, COUNT(TLS), action, 60000);
+    inject_all(TLS, COUNT(TLS), action, 60000);
   } else if (strcmp(group, "codes") == 0) {
-    play_codes();
+    inject_codes();
     play_let_one_pass();
   } else if (strcmp(group, "clock") == 0) {
-    play_clock();
+    inject_clock();
   } else {
     check_failed(__FILE__, __LINE__, "there is no group \"%s\"", group);
   }

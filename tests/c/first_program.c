@@ -1,7 +1,5 @@
-/*
- * A program as somebody writes it who has read the header once: settings from the program itself, a small secret, a file
- * sealed piece by piece for two readers, and a worker whose failure another thread reports.
- */
+/* A program as a developer writes it after reading the header once: settings from the program itself, a
+ * small secret, a file sealed piece by piece for two readers, and a worker whose failure another thread reports. */
 #include "check.h"
 
 #include <pthread.h>

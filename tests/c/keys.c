@@ -69,7 +69,7 @@ static void a_description_may_have_nulls(const tckms_client *client) {
 }
 
 /* The key is made and its tags are not: the call succeeds and says so. */
-static void tags_that_failed_are_told(const tckms_client *client) {
+static void tags_that_failed_are_reported(const tckms_client *client) {
   static const struct {
     const char *fields;
     const char *told;
@@ -147,7 +147,7 @@ static void nonsense_is_refused(const tckms_client *client) {
 }
 
 /* What is refused before it is sent says which action and which key it was about, and is counted. */
-static void refused_arguments_are_told_and_counted(const tckms_client *client) {
+static void refused_arguments_are_reported_and_counted(const tckms_client *client) {
   static const char material[] = "0123456789abcdef";
   tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
   tckms_stats before, after;
@@ -404,14 +404,14 @@ int main(void) {
   tckms_client *client = emulator_client();
   a_key_is_what_it_was_made_to_be(client);
   nonsense_is_refused(client);
-  refused_arguments_are_told_and_counted(client);
+  refused_arguments_are_reported_and_counted(client);
   tags_do_not_overlap_an_output(client);
   rotation_is_set_and_stopped(client);
   a_key_is_disabled_deleted_and_kept(client);
   material_is_imported_and_expires(client);
   a_key_is_rotated_once_a_day(client);
   a_description_may_have_nulls(client);
-  tags_that_failed_are_told(client);
+  tags_that_failed_are_reported(client);
   a_callback_may_call_the_library(client);
   short_and_equal_pages_end(client);
   keys_are_listed_over_pages_and_filtered(client);

@@ -1,4 +1,4 @@
-/* Who asked for a log hears what the level says, on the thread of the call, and never a secret. */
+/* A log callback gets the events of its level, on the thread of the call, and never a secret. */
 #include "check.h"
 
 #include <pthread.h>
@@ -9,45 +9,45 @@
 /* The same in base64, as it travels. */
 #define PLAINTEXT_BASE64 "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ"
 
-struct heard {
+struct log_record {
   pthread_t caller;
   int lines;
   int lines_of_level[TCKMS_LOG_DEBUG + 1];
   char last[512];
 };
 
-static void hear(void *userdata, const tckms_log_event *event) {
+static void on_log_event(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *message = tckms_log_event_message(event);
-  struct heard *heard = userdata;
-  CHECK(pthread_equal(heard->caller, pthread_self()));
+  struct log_record *log_record = userdata;
+  CHECK(pthread_equal(log_record->caller, pthread_self()));
   CHECK(level >= TCKMS_LOG_ERROR && level <= TCKMS_LOG_DEBUG);
   CHECK(strchr(message, '\n') == NULL && strlen(message) > 0);
   CHECK(strstr(message, GIVEN_SECRET_KEY) == NULL);
   CHECK(strstr(message, PLAINTEXT) == NULL);
   CHECK(strstr(message, PLAINTEXT_BASE64) == NULL);
   CHECK(strstr(message, "TC3-HMAC-SHA256") == NULL);
-  heard->lines++;
-  heard->lines_of_level[level]++;
-  snprintf(heard->last, sizeof heard->last, "%s", message);
+  log_record->lines++;
+  log_record->lines_of_level[level]++;
+  snprintf(log_record->last, sizeof log_record->last, "%s", message);
 }
 
 /* One call that succeeds and one that fails. */
-static struct heard calls_at_level(int level) {
-  struct heard heard;
+static struct log_record calls_at_level(int level) {
+  struct log_record log_record;
   tckms_config *config = emulator_config();
   tckms_client *client;
   tckms_buffer blob;
   tckms_buffer out;
-  memset(&heard, 0, sizeof heard);
-  heard.caller = pthread_self();
-  CHECK_OK(tckms_config_set_log(config, level, hear, &heard, NULL));
+  memset(&log_record, 0, sizeof log_record);
+  log_record.caller = pthread_self();
+  CHECK_OK(tckms_config_set_log(config, level, on_log_event, &log_record, NULL));
   client = client_of(config);
   CHECK_OK(tckms_encrypt(client, MAIN_KEY, PLAINTEXT, strlen(PLAINTEXT), NULL, &blob));
   CHECK_STATUS(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, "{}", &out), TCKMS_ERR_INVALID_CIPHERTEXT);
   tckms_buffer_free(&blob);
   tckms_client_free(client);
-  return heard;
+  return log_record;
 }
 
 static void each_level_adds_to_the_one_before(void) {
@@ -58,12 +58,12 @@ static void each_level_adds_to_the_one_before(void) {
   CHECK(calls_at_level(TCKMS_LOG_DEBUG).lines >= 3);
 }
 
-static void a_line_says_what_a_support_ticket_needs(void) {
-  struct heard heard = calls_at_level(TCKMS_LOG_ERROR);
-  CHECK_INT(heard.lines_of_level[TCKMS_LOG_ERROR], 1);
-  CHECK_HAS(heard.last, "Decrypt failed after 1 attempts");
-  CHECK_HAS(heard.last, "InvalidParameterValue.InvalidCiphertext");
-  CHECK_HAS(heard.last, tckms_error_request_id(tckms_last_error()));
+static void a_line_has_the_data_for_a_support_ticket(void) {
+  struct log_record log_record = calls_at_level(TCKMS_LOG_ERROR);
+  CHECK_INT(log_record.lines_of_level[TCKMS_LOG_ERROR], 1);
+  CHECK_HAS(log_record.last, "Decrypt failed after 1 attempts");
+  CHECK_HAS(log_record.last, "InvalidParameterValue.InvalidCiphertext");
+  CHECK_HAS(log_record.last, tckms_error_request_id(tckms_last_error()));
 }
 
 struct parts {
@@ -128,7 +128,7 @@ static void a_log_may_call_the_library(void) {
 
 int main(void) {
   each_level_adds_to_the_one_before();
-  a_line_says_what_a_support_ticket_needs();
+  a_line_has_the_data_for_a_support_ticket();
   an_event_has_parts();
   a_log_may_call_the_library();
   return checks_passed();

@@ -11,22 +11,22 @@ static struct {
   int count;
   int levels[LINES_MAX];
   char lines[LINES_MAX][512];
-} heard;
+} logged;
 
-static void hear(void *userdata, const tckms_log_event *event) {
+static void on_log_event(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *message = tckms_log_event_message(event);
-  CHECK(userdata == &heard);
-  CHECK(heard.count < LINES_MAX);
-  heard.levels[heard.count] = level;
-  snprintf(heard.lines[heard.count++], sizeof heard.lines[0], "%s", message);
+  CHECK(userdata == &logged);
+  CHECK(logged.count < LINES_MAX);
+  logged.levels[logged.count] = level;
+  snprintf(logged.lines[logged.count++], sizeof logged.lines[0], "%s", message);
 }
 
 static tckms_client *observed_client(int attempts) {
   tckms_config *config = emulator_config();
   CHECK_OK(tckms_config_set_max_attempts(config, attempts));
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &heard, NULL));
-  memset(&heard, 0, sizeof heard);
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log_event, &logged, NULL));
+  memset(&logged, 0, sizeof logged);
   return client_of(config);
 }
 
@@ -67,21 +67,21 @@ static void each_attempt_has_one_line_with_all_that_matters(void) {
              "{\"fault\":{\"kind\":\"close_after_reading\"}}]");
   CHECK_OK(encrypt(client));
   /* Four attempts, and what was waited between them. */
-  CHECK_INT(heard.count, 7);
-  check_attempt(heard.lines[0], 1, "TCKMS_ERR_HTTP_UNAVAILABLE", "503", "-", request_id);
+  CHECK_INT(logged.count, 7);
+  check_attempt(logged.lines[0], 1, "TCKMS_ERR_HTTP_UNAVAILABLE", "503", "-", request_id);
   CHECK_TEXT(request_id, "-");
-  CHECK_INT(heard.levels[0], TCKMS_LOG_WARN);
-  CHECK_HAS(heard.lines[1], "action=Encrypt waits ");
-  CHECK_HAS(heard.lines[1], " ms before attempt 2");
-  CHECK_INT(heard.levels[1], TCKMS_LOG_DEBUG);
-  check_attempt(heard.lines[2], 2, "TCKMS_ERR_REQUEST_LIMIT_EXCEEDED", "200", "RequestLimitExceeded", request_id);
+  CHECK_INT(logged.levels[0], TCKMS_LOG_WARN);
+  CHECK_HAS(logged.lines[1], "action=Encrypt waits ");
+  CHECK_HAS(logged.lines[1], " ms before attempt 2");
+  CHECK_INT(logged.levels[1], TCKMS_LOG_DEBUG);
+  check_attempt(logged.lines[2], 2, "TCKMS_ERR_REQUEST_LIMIT_EXCEEDED", "200", "RequestLimitExceeded", request_id);
   CHECK_INT(strlen(request_id), 36);
-  CHECK_INT(heard.levels[2], TCKMS_LOG_WARN);
-  check_attempt(heard.lines[4], 3, "TCKMS_ERR_CONNECTION_LOST", "-", "-", request_id);
+  CHECK_INT(logged.levels[2], TCKMS_LOG_WARN);
+  check_attempt(logged.lines[4], 3, "TCKMS_ERR_CONNECTION_LOST", "-", "-", request_id);
   CHECK_TEXT(request_id, "-");
-  check_attempt(heard.lines[6], 4, "TCKMS_OK", "200", "-", request_id);
+  check_attempt(logged.lines[6], 4, "TCKMS_OK", "200", "-", request_id);
   CHECK_TEXT(request_id, tckms_last_request_id());
-  CHECK_INT(heard.levels[6], TCKMS_LOG_INFO);
+  CHECK_INT(logged.levels[6], TCKMS_LOG_INFO);
   tckms_client_free(client);
 }
 
@@ -90,12 +90,12 @@ static void a_call_that_fails_has_a_line_of_its_own(void) {
   char request_id[64];
   set_fault("*", "{\"kind\":\"error\",\"code\":\"ResourceUnavailable.CmkDisabled\"}", 1);
   CHECK_STATUS(encrypt(client), TCKMS_ERR_CMK_DISABLED);
-  CHECK_INT(heard.count, 2);
-  check_attempt(heard.lines[0], 1, "TCKMS_ERR_CMK_DISABLED", "200", "ResourceUnavailable.CmkDisabled", request_id);
+  CHECK_INT(logged.count, 2);
+  check_attempt(logged.lines[0], 1, "TCKMS_ERR_CMK_DISABLED", "200", "ResourceUnavailable.CmkDisabled", request_id);
   CHECK_TEXT(request_id, tckms_error_request_id(tckms_last_error()));
-  CHECK_HAS(heard.lines[1], "Encrypt failed after 1 attempts and ");
-  CHECK_HAS(heard.lines[1], request_id);
-  CHECK_INT(heard.levels[1], TCKMS_LOG_ERROR);
+  CHECK_HAS(logged.lines[1], "Encrypt failed after 1 attempts and ");
+  CHECK_HAS(logged.lines[1], request_id);
+  CHECK_INT(logged.levels[1], TCKMS_LOG_ERROR);
   tckms_client_free(client);
 }
 
@@ -105,8 +105,8 @@ static void a_reply_that_is_of_no_use_is_one_failed_attempt(void) {
   char request_id[64];
   set_fault("*", "{\"kind\":\"replace_fields\",\"fields\":{\"CiphertextBlob\":null}}", 1);
   CHECK_STATUS(encrypt(client), TCKMS_ERR_RESPONSE_MALFORMED);
-  CHECK_INT(heard.count, 2);
-  check_attempt(heard.lines[0], 1, "TCKMS_ERR_RESPONSE_MALFORMED", "200", "-", request_id);
+  CHECK_INT(logged.count, 2);
+  check_attempt(logged.lines[0], 1, "TCKMS_ERR_RESPONSE_MALFORMED", "200", "-", request_id);
   tckms_client_free(client);
 }
 
@@ -116,13 +116,13 @@ static void a_line_is_one_line_whatever_the_service_says(void) {
   int i;
   set_fault("*", "{\"kind\":\"error\",\"code\":\"Novel\\naction=Forged\",\"message\":\"one\\ntwo\\u001b[31m\"}", 1);
   CHECK_STATUS(encrypt(client), TCKMS_ERR_UNKNOWN_SERVICE_CODE);
-  CHECK_INT(heard.count, 2);
-  for (i = 0; i < heard.count; i++) {
-    CHECK(strpbrk(heard.lines[i], "\n\r\033") == NULL);
+  CHECK_INT(logged.count, 2);
+  for (i = 0; i < logged.count; i++) {
+    CHECK(strpbrk(logged.lines[i], "\n\r\033") == NULL);
   }
   set_fault("*", "{\"kind\":\"replace_fields\",\"fields\":{\"RequestId\":\"one\\ntwo\"}}", 1);
   CHECK_OK(encrypt(client));
-  CHECK(strpbrk(heard.lines[2], "\n\r") == NULL);
+  CHECK(strpbrk(logged.lines[2], "\n\r") == NULL);
   tckms_client_free(client);
 }
 
@@ -176,7 +176,7 @@ static void failures_are_counted_by_category(void) {
   for (i = 0; i < sizeof CASES / sizeof *CASES; i++) {
     tckms_stats before = stats_of(client);
     uint64_t counted;
-    memset(&heard, 0, sizeof heard);
+    memset(&logged, 0, sizeof logged);
     set_fault("*", CASES[i].fault, 1);
     CHECK(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, NULL, &out) != TCKMS_OK);
     stats = stats_of(client);
@@ -216,7 +216,7 @@ static void connections_are_counted_and_kept(void) {
   forget_requests();
   for (i = 0; i < 5; i++) {
     CHECK_OK(encrypt(i % 2 == 0 ? client : derived));
-    memset(&heard, 0, sizeof heard);
+    memset(&logged, 0, sizeof logged);
   }
   CHECK_INT((intmax_t)stats_of(client).connections_opened, 1);
   set_fault("*", "{\"kind\":\"close_after_reading\"}", 1);

@@ -348,7 +348,7 @@ static void judge_by_the_systems_bundle_in_an_empty_root(void *unused) {
   tckms_config_free(config);
 }
 
-/* Only root may chroot(); the harness says so when it is somebody else. */
+/* Only root may chroot(); the harness reports it for another user. */
 static void a_client_made_before_a_chroot_works_in_it(void) {
   if (given_ca_file() != NULL && geteuid() == 0) {
     in_a_child(call_in_an_empty_root, NULL);

@@ -50,7 +50,7 @@ static void live_as_child(void *argument) {
   call_as(family, CHILD);
 }
 
-static void nobody_shares_a_connection(const struct family *family) {
+static void no_two_processes_share_a_connection(const struct family *family) {
   char *journal = admin("GET", "requests", "");
   char peers[GENERATIONS][REQUESTS_PER_GENERATION][64];
   int one, other, i, k;
@@ -91,7 +91,7 @@ static void a_client_works_in_parent_child_and_grandchild(int parent_first) {
   }
   expect_success_of(child);
   call_as(family, PARENT);
-  nobody_shares_a_connection(family);
+  no_two_processes_share_a_connection(family);
   tckms_client_free(client);
   close(family->go[0]);
   close(family->go[1]);

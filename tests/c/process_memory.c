@@ -1,4 +1,4 @@
-/* Where there is no memory for what a caller wants, the caller hears so, and the process goes on. */
+/* If there is no memory for a call, the call fails and the process continues. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -58,11 +58,11 @@ static void run_out_of_memory(void *unused) {
   free(request);
 }
 
-static void a_request_without_memory_fails_and_the_process_goes_on(void) {
+static void a_request_without_memory_fails_and_the_process_continues(void) {
   in_a_child(run_out_of_memory, NULL);
 }
 
 int main(void) {
-  a_request_without_memory_fails_and_the_process_goes_on();
+  a_request_without_memory_fails_and_the_process_continues();
   return checks_passed();
 }

@@ -40,7 +40,7 @@ static void take_the_key(void) {
   look_for_derived_key("TEST_SIGNING_KEY");
 }
 
-static void hear(void *userdata, const tckms_log_event *event) {
+static void on_log_event(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *message = tckms_log_event_message(event);
   (void)level;
@@ -61,7 +61,7 @@ static tckms_client *logging_client(void) {
   clear[secret_key_len] = '\0';
   CHECK_OK(tckms_config_set_credentials(config, GIVEN_SECRET_ID, (const char *)clear, NULL));
   forget();
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear, &lines, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log_event, &lines, NULL));
   if (given_ca_file() != NULL) {
     CHECK_OK(tckms_config_set_ca_file(config, given_ca_file()));
   }
@@ -290,7 +290,7 @@ static void *plant_on_a_stack(void *secret) {
 }
 
 /* A search that finds nothing proves nothing unless it can find something: on a heap, encoded, on another's stack. */
-static void what_is_there_is_found(void) {
+static void secrets_that_are_present_are_found(void) {
   enum { PLAIN = SIZE / FRAGMENT };
   unsigned char *block = malloc(4 * SIZE);
   pthread_t thread;
@@ -442,7 +442,7 @@ static void nothing_is_left_after_each_single_call(void) {
 
 int main(void) {
   take_the_key();
-  what_is_there_is_found();
+  secrets_that_are_present_are_found();
   nothing_is_left_after_each_single_call();
   do_not_tolerate_anything();
   nothing_is_left_after_calls_and_free();

@@ -46,7 +46,7 @@ static void the_host_survives_peers_that_reset_large_uploads(void) {
   tckms_client *client = client_with_one_attempt(GIVEN_ENDPOINT);
   char *request = large_request();
   int signal, i;
-  /* As a host has it that never heard of SIGPIPE: it would be killed. */
+  /* The default of a host that does not handle SIGPIPE, which would kill it. */
   CHECK(sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL);
   CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &mask_before), 0);
   CHECK_INT(sigismember(&mask_before, SIGPIPE), 0);
@@ -250,7 +250,7 @@ static int felt(void) {
 }
 
 /* Waits inside calls, waits between attempts, starts of clients and ends: all of it is interrupted often. */
-static void a_storm_of_interruptions_is_not_felt(void) {
+static void a_storm_of_interruptions_has_no_effect(void) {
   static const struct itimerval every_millisecond = {{0, 1000}, {0, 1000}};
   static const struct itimerval never = {{0, 0}, {0, 0}};
   int i;
@@ -278,6 +278,6 @@ int main(void) {
   the_librarys_threads_block_every_signal();
   no_signal_is_handled_on_a_thread_of_the_library();
   a_signal_that_the_host_blocks_stays_pending();
-  a_storm_of_interruptions_is_not_felt();
+  a_storm_of_interruptions_has_no_effect();
   return checks_passed();
 }

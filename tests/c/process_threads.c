@@ -58,7 +58,7 @@ static void *work(void *argument) {
       worker->succeeded++;
       status = tckms_decrypt(worker->client, MAIN_KEY, blob.data, blob.len, NULL, &plaintext);
       if (status == TCKMS_OK) {
-        /* Nobody else's answer. */
+        /* Not the reply to another call. */
         CHECK_BYTES(plaintext, secret, strlen(secret));
       }
     }
@@ -337,7 +337,7 @@ static void *call_a_service_that_is_not_there(void *result) {
   tckms_config *config = emulator_config();
   tckms_client *client;
   tckms_buffer out = garbage();
-  /* Nobody listens on the port of "discard", so the call waits between its attempts. */
+  /* Nothing listens on the port of "discard", so the call waits between its attempts. */
   CHECK_OK(tckms_config_set_endpoint(config, "http://127.0.0.1:9"));
   client = client_of(config);
   *(tckms_status *)result = tckms_encrypt(client, "key", "x", 1, NULL, &out);

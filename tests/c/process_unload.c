@@ -96,7 +96,7 @@ static void fail(const struct library *library, const tckms_client *client) {
   CHECK(strstr(library->error_message(library->last_error()), "key id") != NULL);
 }
 
-static void loading_using_and_closing_goes_on_for_ever(void) {
+static void it_can_be_loaded_used_and_closed_repeatedly(void) {
   int i;
   for (i = 0; i < ROUNDS; i++) {
     struct library library = load();
@@ -157,7 +157,7 @@ static void a_thread_may_end_after_the_closing(void) {
 
 int main(void) {
   CHECK(!is_mapped());
-  loading_using_and_closing_goes_on_for_ever();
+  it_can_be_loaded_used_and_closed_repeatedly();
   a_client_outlives_the_closing();
   a_thread_may_end_after_the_closing();
   printf("ok %ld checks\n", checks_done);

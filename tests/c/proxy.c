@@ -23,7 +23,7 @@ static void calls_go_through_the_proxy(void) {
 }
 
 /* A failure of the way to the service that names the proxy, and no password in it. */
-static void no_connection_comes_of_it(const char *proxy, tckms_status status, const char *reason, int retryable) {
+static void no_connection_is_made(const char *proxy, tckms_status status, const char *reason, int retryable) {
   tckms_client *client = client_through(proxy);
   tckms_buffer blob = TCKMS_BUFFER_INIT;
   CHECK_STATUS(tckms_encrypt(client, MAIN_KEY, "secret", 6, NULL, &blob), status);
@@ -36,11 +36,11 @@ static void no_connection_comes_of_it(const char *proxy, tckms_status status, co
 }
 
 static void a_proxy_may_refuse(void) {
-  no_connection_comes_of_it(given("TEST_PROXY_WITH_ANOTHER_PASSWORD"), TCKMS_ERR_PROXY_REFUSED, "HTTP status 407", 0);
+  no_connection_is_made(given("TEST_PROXY_WITH_ANOTHER_PASSWORD"), TCKMS_ERR_PROXY_REFUSED, "HTTP status 407", 0);
 }
 
 static void a_proxy_may_not_be_there(void) {
-  no_connection_comes_of_it("http://user:p%40ssword@127.0.0.1:1", TCKMS_ERR_CONNECT_FAILED, "refused", 1);
+  no_connection_is_made("http://user:p%40ssword@127.0.0.1:1", TCKMS_ERR_CONNECT_FAILED, "refused", 1);
 }
 
 static void a_proxy_may_not_reach_the_service(void) {

@@ -81,7 +81,7 @@ static void call_through(struct proxy *proxy, const char *endpoint, const char *
   tckms_client_free(client);
 }
 
-static void a_refusal_is_told_with_its_status_and_not_repeated(void) {
+static void a_refusal_is_reported_with_its_status_and_not_retried(void) {
   static const int statuses[] = {300, 302, 400, 401, 403, 404, 405, 407, 429, 500, 502, 503, 504};
   size_t i;
   for (i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
@@ -177,7 +177,7 @@ static int occurrences(const char *text, const char *part) {
   return count;
 }
 
-static void a_failure_to_connect_is_told_once(void) {
+static void a_failure_to_connect_is_reported_once(void) {
   const char *message = message_of(config_for("http://127.0.0.1:1"), TCKMS_ERR_CONNECT_FAILED);
   CHECK_INT(occurrences(message, "127.0.0.1:1"), 1);
   CHECK_INT(occurrences(message, "refused"), 1);
@@ -248,11 +248,11 @@ static void a_wrong_scheme_is_recognised(void) {
 }
 
 int main(void) {
-  a_refusal_is_told_with_its_status_and_not_repeated();
+  a_refusal_is_reported_with_its_status_and_not_retried();
   an_interim_answer_is_none();
   a_broken_proxy_is_a_failure_to_connect();
   a_proxy_that_speaks_tls_is_recognised();
-  a_failure_to_connect_is_told_once();
+  a_failure_to_connect_is_reported_once();
   a_timeout_is_named_with_its_length();
   a_wrong_scheme_is_recognised();
   return checks_passed();

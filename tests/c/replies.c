@@ -212,7 +212,7 @@ static void an_error_page_of_a_gateway_is_an_outage(void) {
   }
 }
 
-static void too_many_requests_say_when_to_come_back(void) {
+static void too_many_requests_have_a_retry_after(void) {
   fails_with((struct reply){.status = 429, .headers = "Retry-After: 7\r\n"}, TCKMS_ERR_HTTP_UNAVAILABLE,
              TCKMS_CATEGORY_UNAVAILABLE, 1);
   last_error_has_http_status(429);
@@ -257,7 +257,7 @@ static void a_redirect_is_never_followed(void) {
   last_error_has_http_status(301);
   fails_with((struct reply){.status = 307, .headers = headers}, TCKMS_ERR_HTTP_REDIRECT, TCKMS_CATEGORY_TRANSPORT, 0);
   last_error_has_http_status(307);
-  CHECK(!somebody_connected(listener));
+  CHECK(!has_connected(listener));
   close(listener);
 }
 
@@ -417,24 +417,24 @@ static void a_connection_that_closes_without_a_reply_is_lost(void) {
 }
 
 /* The client is derived, as for a single call with a deadline of its own; its parent has all the time of the world. */
-static void a_reply_that_never_comes_is_waited_for_as_long_as_allowed(void) {
+static void a_missing_reply_ends_with_the_timeout(void) {
   static const struct reply script[] = {{.fate = NEVER_COMES}, {.status = 200, .body = OUTPUT_EXAMPLE}};
   static struct server server;
   tckms_client *parent;
-  tckms_client *hasty = NULL;
+  tckms_client *with_short_timeout = NULL;
   tckms_config *config = tckms_config_new();
   tckms_buffer blob = garbage();
   server_start(&server, script, 2);
   parent = client_with_attempts(server.endpoint, 1);
   CHECK_OK(tckms_config_set_total_timeout_ms(config, 300));
-  CHECK_OK(tckms_client_derive(parent, config, &hasty));
+  CHECK_OK(tckms_client_derive(parent, config, &with_short_timeout));
   tckms_config_free(config);
-  CHECK_STATUS(encrypt(hasty, &blob), TCKMS_ERR_TIMED_OUT);
+  CHECK_STATUS(encrypt(with_short_timeout, &blob), TCKMS_ERR_TIMED_OUT);
   CHECK_EMPTY(blob);
   CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
   CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
   last_error_has_http_status(0);
-  tckms_client_free(hasty);
+  tckms_client_free(with_short_timeout);
   CHECK_OK(encrypt(parent, &blob));
   tckms_buffer_free(&blob);
   tckms_client_free(parent);
@@ -457,7 +457,7 @@ static void a_port_that_refuses_is_a_failed_connection(void) {
 }
 
 /* No resolver can be asked for a label of 64 characters (RFC 1035, 2.3.4), so this needs no network. */
-static void a_name_that_nobody_can_have_is_not_resolved(void) {
+static void an_invalid_host_name_is_not_resolved(void) {
   tckms_config *config = config_for("http://" "1234567890123456789012345678901234567890123456789012345678901234.test");
   tckms_client *client;
   tckms_buffer blob = garbage();
@@ -533,7 +533,7 @@ static void each_attempt_has_a_signature_of_its_own(void) {
   CHECK_TEXT(request_body(server.requests[0]), request_body(server.requests[1]));
 }
 
-static void a_lost_reply_is_asked_for_again(void) {
+static void a_request_whose_reply_is_lost_is_sent_again(void) {
   static const struct reply script[] = {{.fate = IS_LOST},
                                         {.status = 200, .body = OUTPUT_EXAMPLE, .fate = BREAKS_OFF},
                                         {.status = 200, .body = OUTPUT_EXAMPLE}};
@@ -642,7 +642,7 @@ static void is_safe_for_a_terminal(const char *text) {
   }
 }
 
-static void hear_safe_line(void *userdata, const tckms_log_event *event) {
+static void on_safe_line(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *line = tckms_log_event_message(event);
   (void)level;
@@ -652,7 +652,7 @@ static void hear_safe_line(void *userdata, const tckms_log_event *event) {
 
 #define HOSTILE "\\u001b[2J\\u007f\\u0085\\u009b31m\\u200b\\u200e\\u2028\\u2029\\u202etxt\\u2066\\ufeff\\n\\t"
 
-static void nothing_that_a_terminal_acts_on_comes_out_of_a_reply(void) {
+static void text_of_a_reply_has_no_terminal_controls(void) {
   static const struct reply script[] = {
       {.status = 200,
        .body = "{\"Response\":{\"Error\":{\"Code\":\"Odd." HOSTILE "\",\"Message\":\"see " HOSTILE
@@ -668,7 +668,7 @@ static void nothing_that_a_terminal_acts_on_comes_out_of_a_reply(void) {
   server_start(&server, script, 3);
   config = config_for(server.endpoint);
   CHECK_OK(tckms_config_set_max_attempts(config, 1));
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear_safe_line, &lines, NULL));
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_safe_line, &lines, NULL));
   client = client_of(config);
   for (i = 0; i < 3; i++) {
     if (tckms_encrypt(client, "alias/any", "x", 1, NULL, &blob) != TCKMS_OK) {
@@ -693,7 +693,7 @@ int main(void) {
   the_response_of_any_action_is_passed_on_as_it_is();
 
   an_error_page_of_a_gateway_is_an_outage();
-  too_many_requests_say_when_to_come_back();
+  too_many_requests_have_a_retry_after();
   other_http_statuses_are_no_answer_of_the_service();
   plain_http_on_a_tls_port_is_recognised();
   a_redirect_is_never_followed();
@@ -703,19 +703,19 @@ int main(void) {
   identity_is_asked_for_and_accepted();
   a_reply_about_another_key_is_never_given_out();
   a_huge_reply_is_not_read();
-  nothing_that_a_terminal_acts_on_comes_out_of_a_reply();
+  text_of_a_reply_has_no_terminal_controls();
   a_reply_may_be_nested_as_deeply_as_it_likes();
 
   a_reply_that_breaks_off_is_a_lost_connection();
   a_connection_that_closes_without_a_reply_is_lost();
-  a_reply_that_never_comes_is_waited_for_as_long_as_allowed();
+  a_missing_reply_ends_with_the_timeout();
   a_port_that_refuses_is_a_failed_connection();
-  a_name_that_nobody_can_have_is_not_resolved();
+  an_invalid_host_name_is_not_resolved();
 
   each_error_code_of_the_encrypt_page_has_a_status_of_its_own();
 
   each_attempt_has_a_signature_of_its_own();
-  a_lost_reply_is_asked_for_again();
+  a_request_whose_reply_is_lost_is_sent_again();
   attempts_end_where_they_are_limited();
   a_wait_beyond_the_total_timeout_is_not_begun();
   an_action_that_creates_something_is_not_sent_twice();

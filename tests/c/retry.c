@@ -109,7 +109,8 @@ static long failing_call_took(tckms_config *config, const char *fault) {
 }
 
 /*
- * A machine that is busy with other work may be late now and then; a library that forgets its budget is late every time.
+ * A machine that is busy with other work may be late now and then; a library that forgets its budget is late every
+ * time.
  */
 static void expect_within_total(const char *endpoint, const char *fault, long least_ms) {
   int trial;
@@ -243,7 +244,7 @@ static void a_server_that_never_answers_ends_with_the_total_timeout(void) {
   close(listener);
 }
 
-/* Nobody even takes the connection: the kernel drops what does not fit into a full backlog. */
+/* No connection is accepted: the kernel drops connections that do not fit into a full backlog. */
 static void a_connection_that_never_comes_ends_with_its_timeouts(void) {
   char endpoint[64];
   struct sockaddr_in address;
@@ -384,7 +385,7 @@ static void attempts_are_as_many_as_allowed_and_no_more(void) {
   clear_faults();
 }
 
-static void every_attempt_is_signed_anew(void) {
+static void every_attempt_has_its_own_signature(void) {
   tckms_client *client = client_of(config_with(60000, 60000, 2));
   set_fault("*", "{\"kind\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"2\"}}", 1);
   forget_requests();
@@ -425,10 +426,10 @@ static struct {
   int count;
 } waits[WAITS];
 
-/* What this thread was told to wait in the call under way. */
-static pthread_key_t told;
+/* What this thread was last_wait to wait in the call under way. */
+static pthread_key_t last_wait;
 
-static void hear_waits(void *userdata, const tckms_log_event *event) {
+static void on_wait(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *message = tckms_log_event_message(event);
   const char *text = strstr(message, " waits ");
@@ -442,18 +443,18 @@ static void hear_waits(void *userdata, const tckms_log_event *event) {
   CHECK_INT(sscanf(text, " waits %d ms before attempt %d", &ms, &attempt), 2);
   CHECK(attempt >= 2 && attempt <= 1 + WAITS);
   waits[attempt - 2].ms[__atomic_fetch_add(&waits[attempt - 2].count, 1, __ATOMIC_RELAXED)] = ms;
-  *(long *)pthread_getspecific(told) += ms;
+  *(long *)pthread_getspecific(last_wait) += ms;
 }
 
 static void *fail_often(void *argument) {
   long sum;
   int i;
-  CHECK_INT(pthread_setspecific(told, &sum), 0);
+  CHECK_INT(pthread_setspecific(last_wait, &sum), 0);
   for (i = 0; i < CALLS_PER_THREAD; i++) {
     long began = now_ms();
     sum = 0;
     CHECK_STATUS(random_bytes(argument), TCKMS_ERR_HTTP_UNAVAILABLE);
-    /* The waits are not only told. */
+    /* The waits are not only last_wait. */
     CHECK(now_ms() - began >= sum - 2);
   }
   return NULL;
@@ -484,8 +485,8 @@ static void waits_have_full_jitter(void) {
   tckms_client *client;
   tckms_config *config = config_with(60000, 60000, 1 + WAITS);
   int i;
-  CHECK_INT(pthread_key_create(&told, NULL), 0);
-  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, hear_waits, NULL, NULL));
+  CHECK_INT(pthread_key_create(&last_wait, NULL), 0);
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_wait, NULL, NULL));
   client = client_of(config);
   set_fault("*", "{\"kind\":\"status\",\"status\":503}", 1000000);
   for (i = 0; i < THREADS; i++) {
@@ -717,25 +718,25 @@ static void *call_once(void *client) {
   return NULL;
 }
 
-static void no_turn_within_the_total_timeout_is_told_at_once(void) {
+static void a_wait_beyond_the_total_timeout_fails_at_once(void) {
   pthread_t patient[5];
   tckms_config *config = config_with(60000, 60000, 4);
   tckms_config *change = tckms_config_new();
   tckms_client *client;
-  tckms_client *hasty = NULL;
+  tckms_client *with_short_timeout = NULL;
   long began;
   size_t i;
   CHECK_OK(tckms_config_set_rate_limit(config, 1, 1));
   client = client_of(config);
   CHECK_OK(tckms_config_set_total_timeout_ms(change, 1500));
-  CHECK_OK(tckms_client_derive(client, change, &hasty));
+  CHECK_OK(tckms_client_derive(client, change, &with_short_timeout));
   /* One a second: these have all turns of the next four seconds. */
   for (i = 0; i < COUNT(patient); i++) {
     CHECK_INT(pthread_create(&patient[i], NULL, call_once, client), 0);
   }
   sleep_ms(300);
   began = now_ms();
-  CHECK_STATUS(random_bytes(hasty), TCKMS_ERR_TIMED_OUT);
+  CHECK_STATUS(random_bytes(with_short_timeout), TCKMS_ERR_TIMED_OUT);
   CHECK(now_ms() - began < 1000);
   CHECK_INT(tckms_error_attempts(tckms_last_error()), 0);
   CHECK_INT(tckms_error_retryable(tckms_last_error()), 1);
@@ -744,7 +745,7 @@ static void no_turn_within_the_total_timeout_is_told_at_once(void) {
     CHECK_INT(pthread_join(patient[i], NULL), 0);
   }
   tckms_config_free(change);
-  tckms_client_free(hasty);
+  tckms_client_free(with_short_timeout);
   tckms_client_free(client);
 }
 
@@ -761,7 +762,7 @@ static void without_a_limit_there_is_none(void) {
   tckms_client_free(unset);
 }
 
-/* The service's own limit: who is told to come back later comes back, and all get through. */
+/* The service's own limit: who is last_wait to come back later comes back, and all get through. */
 static void *call_five_times(void *argument) {
   int i;
   for (i = 0; i < 5; i++) {
@@ -803,7 +804,7 @@ int main(int argc, char **argv) {
     retry_after_as_a_date_is_waited_for();
     a_retry_after_beyond_the_total_timeout_ends_the_call_at_once();
     attempts_are_as_many_as_allowed_and_no_more();
-    every_attempt_is_signed_anew();
+    every_attempt_has_its_own_signature();
     a_derived_client_has_limits_of_its_own();
   } else if (strcmp(group, "jitter") == 0) {
     waits_have_full_jitter();
@@ -814,7 +815,7 @@ int main(int argc, char **argv) {
     a_burst_passes_at_once();
     no_burst_is_one_seconds_worth();
     everything_counts_against_the_limit();
-    no_turn_within_the_total_timeout_is_told_at_once();
+    a_wait_beyond_the_total_timeout_fails_at_once();
     without_a_limit_there_is_none();
     callers_that_are_throttled_get_through();
   } else {

@@ -75,7 +75,7 @@ static inline int listening_socket(char *endpoint, size_t size) {
 }
 
 /* Whether anybody has connected: a connection is there for accept() before connect() returns to its caller. */
-static inline int somebody_connected(int listener) {
+static inline int has_connected(int listener) {
   struct pollfd waiting;
   waiting.fd = listener;
   waiting.events = POLLIN;
@@ -123,7 +123,7 @@ static inline int read_request(int connection, char *request) {
   }
 }
 
-/* A client that has heard enough may be gone: that is no failure of the server. */
+/* A client may close the connection early, which is not a failure of the server. */
 static inline void send_all(int connection, const char *bytes, size_t len) {
   while (len > 0) {
     ssize_t sent = send(connection, bytes, len, MSG_NOSIGNAL);
@@ -159,7 +159,7 @@ static inline void send_reply(int connection, const struct reply *reply) {
   send_all(connection, body, len);
 }
 
-static inline void *play_script(void *argument) {
+static inline void *run_script(void *argument) {
   struct server *server = argument;
   int connection = -1;
   size_t step = 0;
@@ -196,13 +196,13 @@ static inline void server_start(struct server *server, const struct reply *scrip
   server->script = script;
   server->replies = replies;
   server->listener = listening_socket(server->endpoint, sizeof server->endpoint);
-  CHECK_INT(pthread_create(&server->thread, NULL, play_script, server), 0);
+  CHECK_INT(pthread_create(&server->thread, NULL, run_script, server), 0);
 }
 
 /* Returns when the script has ended, and checks that there was no further request. */
 static inline void server_stop(struct server *server) {
   CHECK_INT(pthread_join(server->thread, NULL), 0);
-  CHECK(!somebody_connected(server->listener));
+  CHECK(!has_connected(server->listener));
   close(server->listener);
 }
 

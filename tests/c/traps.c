@@ -109,7 +109,7 @@ static void the_last_progress_is_the_whole(void) {
 }
 
 /* The state of a stream goes before its sizes: a stream that failed or ended says so, whatever is put into it. */
-static void a_stream_that_failed_or_ended_says_so(void) {
+static void a_stream_that_failed_or_ended_reports_that(void) {
   tckms_keyring *keyring = local_keyring(NULL);
   tckms_stream *stream;
   unsigned char out[4096];
@@ -182,7 +182,7 @@ int main(void) {
   the_programs_own_side_has_a_category();
   the_last_progress_is_the_whole();
   a_seal_from_the_cache_has_no_request();
-  a_stream_that_failed_or_ended_says_so();
+  a_stream_that_failed_or_ended_reports_that();
   null_is_an_argument_error();
   return checks_passed();
 }

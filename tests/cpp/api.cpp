@@ -417,7 +417,7 @@ void a_client_from_the_environment() {
   CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
 }
 
-void the_log_is_heard_as_long_as_there_is_a_client() {
+void the_log_callback_is_kept_as_long_as_a_client() {
   auto lines = std::make_shared<std::atomic<int>>(0);
   {
     tckms::client derived = [&lines] {
@@ -838,7 +838,7 @@ int main() {
   a_derived_client_outlives_its_origin();
   a_derived_client_can_be_canceled();
   a_client_from_the_environment();
-  the_log_is_heard_as_long_as_there_is_a_client();
+  the_log_callback_is_kept_as_long_as_a_client();
   credentials_come_from_a_function();
   sealing();
   streams_pump();

@@ -91,7 +91,7 @@ fn a_stream_uses_the_cache_when_it_knows_how_much_comes() {
 }
 
 #[test]
-fn thirty_two_threads_ask_once() {
+fn thirty_two_threads_send_one_request() {
     for sealing in [true, false] {
         let (keyring, key) = cached(Default::default());
         let message = TestKey::keyring().0.seal(b"x", "").unwrap();

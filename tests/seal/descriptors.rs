@@ -132,7 +132,7 @@ fn pipes_are_read_to_their_end() {
 
 /// The test's process has SIGPIPE's default disposition here, which would end it.
 #[test]
-fn a_pipe_that_nobody_reads_is_an_error_and_no_signal() {
+fn a_pipe_without_a_reader_is_an_error_and_no_signal() {
     // SAFETY: changes what one signal does, for this process of tests.
     let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let (keyring, _) = TestKey::keyring();
@@ -150,7 +150,7 @@ fn a_pipe_that_nobody_reads_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn what_is_no_descriptor_is_told() {
+fn an_invalid_descriptor_is_an_error() {
     let (keyring, _) = TestKey::keyring();
     assert_eq!(keyring.between(false, -1, -1, &options(0)), Err(Status::DescriptorFailed));
     assert_eq!(keyring.between(true, -1, -1, &options(0)), Err(Status::DescriptorFailed));
@@ -158,40 +158,40 @@ fn what_is_no_descriptor_is_told() {
 }
 
 #[derive(Default)]
-struct Heard {
+struct ProgressRecord {
     calls: u32,
     done: u64,
     total: u64,
     stop: bool,
 }
 
-unsafe extern "C" fn hear(userdata: *mut c_void, done: u64, total: u64) -> c_int {
-    let heard = unsafe { &mut *userdata.cast::<Heard>() };
-    assert!(done >= heard.done);
-    (heard.calls, heard.done, heard.total) = (heard.calls + 1, done, total);
-    heard.stop.into()
+unsafe extern "C" fn on_progress(userdata: *mut c_void, done: u64, total: u64) -> c_int {
+    let record = unsafe { &mut *userdata.cast::<ProgressRecord>() };
+    assert!(done >= record.done);
+    (record.calls, record.done, record.total) = (record.calls + 1, done, total);
+    record.stop.into()
 }
 
-fn heard_by(heard: &mut Heard) -> tckms_fd_options {
-    tckms_fd_options { progress: Some(hear), userdata: ptr::from_mut(heard).cast(), ..options(2) }
+fn recorded_by(record: &mut ProgressRecord) -> tckms_fd_options {
+    tckms_fd_options { progress: Some(on_progress), userdata: ptr::from_mut(record).cast(), ..options(2) }
 }
 
 #[test]
 fn progress_ends_with_everything() {
     let (keyring, _) = TestKey::keyring();
-    let mut heard = Heard::default();
-    let message = through(&keyring, false, &plaintext(3_000_000), &heard_by(&mut heard));
+    let mut record = ProgressRecord::default();
+    let message = through(&keyring, false, &plaintext(3_000_000), &recorded_by(&mut record));
     message.1.unwrap();
-    assert_eq!((heard.done, heard.total), (3_000_000, 3_000_000));
+    assert_eq!((record.done, record.total), (3_000_000, 3_000_000));
 
-    let mut heard = Heard::default();
-    through(&keyring, true, &message.0, &heard_by(&mut heard)).1.unwrap();
-    assert_eq!((heard.done, heard.total), (message.0.len() as u64, message.0.len() as u64));
+    let mut record = ProgressRecord::default();
+    through(&keyring, true, &message.0, &recorded_by(&mut record)).1.unwrap();
+    assert_eq!((record.done, record.total), (message.0.len() as u64, message.0.len() as u64));
 }
 
 /// A peer that sent something bad and keeps its connection open must not keep the answer back.
 #[test]
-fn a_failure_is_told_while_more_input_is_waited_for() {
+fn a_failure_is_reported_while_the_tool_waits_for_input() {
     let (keyring, _) = TestKey::keyring();
     let mut message = keyring.seal(&plaintext(3 << 20), "").unwrap();
     message[500_000] ^= 1;
@@ -223,8 +223,8 @@ fn a_callback_can_stop_a_call_that_waits_for_the_keys() {
     for (open, input) in [(false, &b"x"[..]), (true, &message)] {
         for answer in [Status::Ok, Status::RequestLimitExceeded] {
             key.set_answer(answer);
-            let mut heard = Heard { stop: true, ..Heard::default() };
-            let (written, result) = through(&keyring, open, input, &heard_by(&mut heard));
+            let mut record = ProgressRecord { stop: true, ..ProgressRecord::default() };
+            let (written, result) = through(&keyring, open, input, &recorded_by(&mut record));
             assert_eq!((written, result), (Vec::new(), Err(Status::Canceled)));
         }
     }
@@ -237,10 +237,10 @@ fn a_callback_can_stop_a_pipe_that_gives_nothing() {
     feed.write_all(b"a little").unwrap();
     let scratch = Scratch::new();
     let sink = File::create(scratch.path().join("to")).unwrap();
-    let mut heard = Heard { stop: true, ..Heard::default() };
+    let mut record = ProgressRecord { stop: true, ..ProgressRecord::default() };
     let started = Instant::now();
-    let result = keyring.between(false, from.as_raw_fd(), sink.as_raw_fd(), &heard_by(&mut heard));
+    let result = keyring.between(false, from.as_raw_fd(), sink.as_raw_fd(), &recorded_by(&mut record));
     assert_eq!(result, Err(Status::Canceled));
     assert!(started.elapsed() < Duration::from_secs(2));
-    assert_eq!(heard.total, u64::MAX);
+    assert_eq!(record.total, u64::MAX);
 }

@@ -13,7 +13,7 @@ use super::key::{PROVIDER, TestKey, count};
 use support::{output_of, tool};
 
 #[test]
-fn contexts_are_compared_before_any_key_is_asked() {
+fn contexts_are_compared_before_any_request() {
     let (keyring, key) = TestKey::keyring();
     let message = keyring.seal(b"x", r#"{"tenant":"7","table":"用户"}"#).unwrap();
     for good in ["", "{}", r#"{"tenant":"7"}"#, r#"{"table":"用户","tenant":"7"}"#] {
@@ -140,7 +140,7 @@ fn an_error_repeats_little_of_a_header() {
 }
 
 #[test]
-fn callbacks_answer_with_statuses_or_are_at_fault() {
+fn callbacks_return_statuses_or_have_failed() {
     let (keyring, key) = TestKey::keyring();
     for (answer, status) in [
         (Status::CmkDisabled as i32, Status::CmkDisabled),
@@ -352,7 +352,7 @@ fn an_rsa_key_may_begin_with_a_byte_order_mark_and_have_line_ends_of_windows() {
 }
 
 #[test]
-fn a_message_tells_its_claims() {
+fn a_header_is_read_without_opening_the_message() {
     let (keyring, _) = TestKey::keyring();
     keyring.set_frame_len(512).unwrap();
     keyring.set_signing(true);

@@ -177,7 +177,7 @@ fn a_data_key_that_did_not_authenticate_its_message_serves_the_honest_one() {
 }
 
 #[test]
-fn requests_that_come_to_nothing_have_a_share_and_no_more() {
+fn useless_requests_are_limited() {
     let emulator = Emulator::over_http(&["one"]);
     let client = Client::new(&emulator.environment(), "ap-guangzhou");
     let reader = keyring(&client, emulator.key_id("one"));

@@ -82,7 +82,7 @@ fn random_pieces() -> Vec<usize> {
 }
 
 #[test]
-fn no_room_is_told_for_what_no_memory_holds() {
+fn an_output_size_beyond_memory_is_an_error() {
     let keyring = keyring(false);
     let sealing = Stream::sealing(&keyring, "{}").unwrap();
     let opening = Stream::opening(&keyring, "{}").unwrap();
@@ -182,7 +182,7 @@ fn rules_come_before_the_first_byte_and_nothing_after_the_end() {
 }
 
 #[test]
-fn nothing_is_asked_for_before_the_first_byte() {
+fn nothing_is_requested_before_the_first_byte() {
     let (keyring, key) = TestKey::keyring();
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     assert_eq!(super::key::count(&key.generated), 0);
@@ -196,7 +196,7 @@ fn nothing_is_asked_for_before_the_first_byte() {
 
 /// Two processes with one key and the same frame numbers would give the content away.
 #[test]
-fn a_forked_child_cannot_go_on_with_its_parents_message() {
+fn a_forked_child_cannot_continue_its_parents_message() {
     let keyring = keyring(false);
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     let room = &mut [0; 1000];

@@ -158,7 +158,7 @@ fn a_signed_message_keeps_its_last_frame_until_the_signature_is_checked() {
 }
 
 #[test]
-fn a_call_that_fails_leaves_nothing_in_its_room() {
+fn a_failed_call_leaves_nothing_in_its_output() {
     let keyring = keyring(false);
     let mut message = keyring.seal(PLAINTEXT, CONTEXT).unwrap();
     *message.last_mut().unwrap() ^= 1;

@@ -270,7 +270,7 @@ fn between_with(keyring: &Keyring, open: bool, input: &[u8], progress: Option<Pr
 }
 
 #[test]
-fn a_service_that_does_not_answer_is_asked_for_one_wrapped_key_of_a_message() {
+fn a_service_that_does_not_reply_gets_one_request_per_message() {
     let (keyring, message, clients) = silent_keyring(&[SilentService::start()], 8);
     keyring.set_total_timeout_ms(500).unwrap();
     assert_eq!(keyring.open(&message, ""), Err(Status::TimedOut));

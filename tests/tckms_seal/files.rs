@@ -159,9 +159,11 @@ fn a_replaced_file_keeps_its_access_control_list_and_inherits_none() {
 
 /// A user who may replace the file but not give it away.
 #[test]
-fn what_cannot_be_kept_is_said_and_the_file_is_not_wider_open() {
+fn what_cannot_be_preserved_is_reported_and_the_mode_is_not_wider() {
     let tool = Tool::new();
-    if !tool.can("what_cannot_be_kept_is_said_and_the_file_is_not_wider_open", &[Need::AnotherUser, Need::Attributes]) {
+    if !tool
+        .can("what_cannot_be_preserved_is_reported_and_the_mode_is_not_wider", &[Need::AnotherUser, Need::Attributes])
+    {
         return;
     }
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
@@ -202,9 +204,9 @@ fn what_cannot_be_kept_is_said_and_the_file_is_not_wider_open() {
 
 /// As on a file system that has one mode for all files, or for root without all of its rights.
 #[test]
-fn a_mode_that_cannot_be_set_is_said() {
+fn a_mode_that_cannot_be_set_is_reported() {
     let tool = Tool::new();
-    if !tool.can("a_mode_that_cannot_be_set_is_said", &[Need::Root]) {
+    if !tool.can("a_mode_that_cannot_be_set_is_reported", &[Need::Root]) {
         return;
     }
     let out = tool.file("out");

@@ -64,13 +64,13 @@ impl OpenSsl {
 }
 
 /// A key in two contexts, one for each direction, which serve all frames.
-pub struct Reused<'a> {
+pub struct ReusedContext<'a> {
     openssl: &'a OpenSsl,
     encrypting: Ctx,
     decrypting: Ctx,
 }
 
-impl<'a> Reused<'a> {
+impl<'a> ReusedContext<'a> {
     pub fn new(openssl: &'a OpenSsl, key: &[u8; 32]) -> Result<Self> {
         // SAFETY: contexts of our own, a key of the cipher's length.
         unsafe {
@@ -83,7 +83,7 @@ impl<'a> Reused<'a> {
     }
 }
 
-impl Cipher for Reused<'_> {
+impl Cipher for ReusedContext<'_> {
     fn seal(&self, iv: [u8; 12], aad: &[u8], content: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
         let OpenSsl { encrypt: (init, update, finish), ctx_ctrl, .. } = self.openssl;
         let (ctx, mut len) = (self.encrypting, 0);
@@ -111,7 +111,7 @@ impl Cipher for Reused<'_> {
     }
 }
 
-impl Drop for Reused<'_> {
+impl Drop for ReusedContext<'_> {
     fn drop(&mut self) {
         // SAFETY: both are ours and not used any more.
         unsafe {
@@ -122,15 +122,15 @@ impl Drop for Reused<'_> {
 }
 
 /// The key, with new contexts for each frame.
-pub struct Anew<'a>(pub &'a OpenSsl, pub [u8; 32]);
+pub struct NewContext<'a>(pub &'a OpenSsl, pub [u8; 32]);
 
-impl Cipher for Anew<'_> {
+impl Cipher for NewContext<'_> {
     fn seal(&self, iv: [u8; 12], aad: &[u8], content: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
-        Reused::new(self.0, &self.1)?.seal(iv, aad, content, out, tag)
+        ReusedContext::new(self.0, &self.1)?.seal(iv, aad, content, out, tag)
     }
 
     fn open(&self, iv: [u8; 12], aad: &[u8], content: &[u8], tag: &[u8], out: &mut [u8]) -> Result<()> {
-        Reused::new(self.0, &self.1)?.open(iv, aad, content, tag, out)
+        ReusedContext::new(self.0, &self.1)?.open(iv, aad, content, tag, out)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Effort;
 use super::figures::Section;
 use super::library::Library;
-use super::turns::{cost_of, take_turns};
+use super::turns::{alternate, cost_of};
 use crate::error::Result;
 
 /// How many times one core two of them should be.
@@ -49,8 +49,8 @@ pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
         Ok(cost)
     };
     // Apart: what a removed file leaves the kernel to do goes on in the background, into the next one's turn.
-    let mut series = take_turns(&[SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY], effort.large_rounds, &mut turn)?;
-    series.extend(take_turns(&[NEW_2, NEW_1, COPY_NEW], effort.large_rounds, &mut turn)?);
+    let mut series = alternate(&[SEAL_2, SEAL_1, OPEN_2, OPEN_1, COPY], effort.large_rounds, &mut turn)?;
+    series.extend(alternate(&[NEW_2, NEW_1, COPY_NEW], effort.large_rounds, &mut turn)?);
     let title = format!("{} MiB from file to file in memory", effort.large >> 20);
     let mut section = Section::new("files", &title, "GB/s", effort.large as f64 / 1e9, &series);
     section.by_wall = true;

@@ -1,11 +1,11 @@
 //! A large message in one call, and as a stream from memory into memory.
 
 use super::cipher::{AwsLc, body_len, derive, open_body, open_dense, seal_body, seal_dense};
-use super::evp::{Anew, OpenSsl, Reused};
+use super::evp::{NewContext, OpenSsl, ReusedContext};
 use super::figures::Section;
 use super::library::{DATA_KEY, Library};
 use super::memory::Fresh;
-use super::turns::{Cost, cost_of, take_turns};
+use super::turns::{Cost, alternate, cost_of};
 use super::{Effort, FRAME_LEN};
 use crate::error::Result;
 
@@ -35,8 +35,8 @@ const ID_AT: std::ops::Range<usize> = 3..35;
 struct Contest<'a> {
     library: &'a Library,
     bare: AwsLc,
-    evp: Reused<'a>,
-    evp_anew: Anew<'a>,
+    evp: ReusedContext<'a>,
+    evp_new_context: NewContext<'a>,
     id: [u8; 32],
     plaintext: Vec<u8>,
     message: Vec<u8>,
@@ -57,8 +57,8 @@ pub fn measure(library: &Library, openssl: &OpenSsl, effort: &Effort) -> Result<
     let mut contest = Contest {
         library,
         bare: AwsLc::new(&key)?,
-        evp: Reused::new(openssl, &key)?,
-        evp_anew: Anew(openssl, key),
+        evp: ReusedContext::new(openssl, &key)?,
+        evp_new_context: NewContext(openssl, key),
         id,
         body_at: message.len() - body_len(plaintext.len()),
         room: vec![1; message.len()],
@@ -90,8 +90,8 @@ impl Contest<'_> {
     }
 
     fn sealing(&mut self, effort: &Effort) -> Result<Section> {
-        let mut series = take_turns(&INTO_ROOM, effort.large_rounds, |who| self.seal(who))?;
-        series.extend(take_turns(&[SEAL, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.seal(who))?);
+        let mut series = alternate(&INTO_ROOM, effort.large_rounds, |who| self.seal(who))?;
+        series.extend(alternate(&[SEAL, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.seal(who))?);
         let title = format!("Sealing {} MiB in frames of {} KiB, one core", effort.large >> 20, FRAME_LEN >> 10);
         let mut section = Section::new("sealing", &title, "GB/s", effort.large as f64 / 1e9, &series);
         compare(&mut section, SEAL, &series);
@@ -99,8 +99,8 @@ impl Contest<'_> {
     }
 
     fn opening(&mut self, effort: &Effort) -> Result<Section> {
-        let mut series = take_turns(&INTO_ROOM, effort.large_rounds, |who| self.open(who))?;
-        series.extend(take_turns(&[OPEN, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.open(who))?);
+        let mut series = alternate(&INTO_ROOM, effort.large_rounds, |who| self.open(who))?;
+        series.extend(alternate(&[OPEN, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.open(who))?);
         let title = format!("Opening {} MiB in frames of {} KiB, one core", effort.large >> 20, FRAME_LEN >> 10);
         let mut section = Section::new("opening", &title, "GB/s", effort.large as f64 / 1e9, &series);
         compare(&mut section, OPEN, &series);
@@ -109,7 +109,7 @@ impl Contest<'_> {
 
     /// Giving memory back is no part of what a turn costs.
     fn seal(&mut self, who: &str) -> Result<Cost> {
-        let Self { library, bare, evp, evp_anew, id, plaintext, body_at, room, .. } = self;
+        let Self { library, bare, evp, evp_new_context, id, plaintext, body_at, room, .. } = self;
         // Frames lie where they lie in the library's message.
         let (len, at) = (room.len(), *body_at);
         match who {
@@ -117,7 +117,7 @@ impl Contest<'_> {
             STREAM => cost_of(|| library.stream_seal(plaintext, room)).map(cost),
             BARE => cost_of(|| seal_body(bare, id, plaintext, &mut room[at..])).map(cost),
             EVP => cost_of(|| seal_body(evp, id, plaintext, &mut room[at..])).map(cost),
-            EVP_ANEW => cost_of(|| seal_body(evp_anew, id, plaintext, &mut room[at..])).map(cost),
+            EVP_ANEW => cost_of(|| seal_body(evp_new_context, id, plaintext, &mut room[at..])).map(cost),
             BARE_DENSE => cost_of(|| seal_dense(bare, id, plaintext, room)).map(cost),
             COPY => cost_of(|| copy(plaintext, room)).map(cost),
             BARE_FRESH => cost_of(|| fresh(len, |fresh| seal_body(bare, id, plaintext, &mut fresh[at..]))).map(cost),
@@ -126,14 +126,14 @@ impl Contest<'_> {
     }
 
     fn open(&mut self, who: &str) -> Result<Cost> {
-        let Self { library, bare, evp, evp_anew, id, plaintext, message, body_at, room } = self;
+        let Self { library, bare, evp, evp_new_context, id, plaintext, message, body_at, room } = self;
         let (len, body) = (plaintext.len(), &message[*body_at..]);
         match who {
             OPEN => cost_of(|| library.open_message(message)).map(cost),
             STREAM => cost_of(|| library.stream_open(message, room)).map(cost),
             BARE => cost_of(|| open_body(bare, id, body, &mut room[..len])).map(cost),
             EVP => cost_of(|| open_body(evp, id, body, &mut room[..len])).map(cost),
-            EVP_ANEW => cost_of(|| open_body(evp_anew, id, body, &mut room[..len])).map(cost),
+            EVP_ANEW => cost_of(|| open_body(evp_new_context, id, body, &mut room[..len])).map(cost),
             // It opens to the plaintext that is there already.
             BARE_DENSE => {
                 seal_dense(bare, id, plaintext, room)?;

@@ -6,7 +6,7 @@ use super::Effort;
 use super::cipher::{AwsLc, Cipher, TAG_LEN, derive, final_aad, iv};
 use super::figures::Section;
 use super::library::{DATA_KEY, Library};
-use super::turns::{Cost, cost_of, take_turns};
+use super::turns::{Cost, alternate, cost_of};
 use crate::error::Result;
 
 const LEN: usize = 1024;
@@ -33,7 +33,7 @@ pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
     let header_aad = vec![5; message.len() - LEN - TAG_LEN - 24 - TAG_LEN - 12];
     let cipher = AwsLc::new(&[9; 32])?;
     let names = [SEAL, BARE_SEAL, OPEN, BARE_OPEN, CIPHER];
-    let series = take_turns(&names, effort.message_rounds, |who| match who {
+    let series = alternate(&names, effort.message_rounds, |who| match who {
         SEAL => repeat(effort, || library.seal(&plaintext).map(drop)),
         OPEN => repeat(effort, || library.open_message(&message).map(drop)),
         BARE_SEAL => repeat(effort, || bare_seal(&header_aad, &plaintext)),

@@ -18,7 +18,7 @@ pub struct Series {
 }
 
 /// Lets each of `names` have a turn in each round, after one that does not count. Who begins changes from round to round.
-pub fn take_turns(
+pub fn alternate(
     names: &[&'static str],
     rounds: usize,
     mut turn: impl FnMut(&'static str) -> Result<Cost>,

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_list_is_told_with_its_place() {
+    fn a_mistake_in_a_list_is_reported_with_its_position() {
         let error = |text: &str| {
             let mut params = query(text);
             let tags = params.objects("Tags").and_then(|tags| {

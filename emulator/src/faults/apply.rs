@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_makes_a_valid_reply_of_at_least_the_asked_size() {
+    fn padding_makes_a_valid_reply_of_at_least_the_requested_size() {
         let fault = serde_json::from_value(json!({ "kind": "pad", "bytes": 5000 })).unwrap();
         let body = alter(&fault, reply()).body;
         assert!((5000..5100).contains(&body.len()));

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_servers_own_names_are_taken() {
+    fn only_the_servers_own_names_are_accepted() {
         for own in
             ["127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]", "[::1]:80", "localhost", "LOCALHOST:80", "a.localhost"]
         {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn no_origin_is_taken() {
+    fn no_origin_is_accepted() {
         for origin in ["http://evil.test", "null", "http://localhost"] {
             assert!(refusal("/", &[("host", "localhost"), ("origin", origin)]).is_some(), "{origin}");
         }

@@ -94,7 +94,7 @@ fn temporary_credentials_need_their_token_and_end() {
 }
 
 #[test]
-fn a_fault_expires_a_token_for_good() {
+fn a_fault_expires_a_token_permanently() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester" }));
     let client = holder(&emulator, &metadata(&emulator, "tester").json());

@@ -184,7 +184,7 @@ fn re_encryption_without_any_change_returns_the_old_blob() {
 }
 
 #[test]
-fn data_keys_have_the_asked_length_and_their_blob_decrypts() {
+fn data_keys_have_the_requested_length_and_their_blob_decrypts() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let lengths = [

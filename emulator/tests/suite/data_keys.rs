@@ -161,7 +161,7 @@ fn data_keys_are_imported_as_plaintext_or_ciphertext() {
     let client = emulator.client();
     let import = |kind: i64, material: &Value, key: Value, name: &str| {
         let body = json!({ "DataKeyName": name, "ImportKeyMaterial": material, "ImportType": kind, "KeyId": key });
-        client.ask("ImportDataKey", body)
+        client.invoke("ImportDataKey", body)
     };
     let plaintext = json!(base64([9; 24]));
     let key = json!(emulator.key_id());

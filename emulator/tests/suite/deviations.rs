@@ -81,7 +81,7 @@ fn rsa_signatures_have_another_salt_or_another_key() {
 
 /// What OpenSSL, which takes any length of salt when it verifies, says of the faults' signatures.
 #[test]
-fn openssl_finds_the_salts_that_were_asked_for() {
+fn openssl_finds_the_requested_salts() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = Key::create(&client, RSA);

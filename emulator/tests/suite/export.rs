@@ -96,7 +96,7 @@ fn values_are_quoted_for_the_shell() {
 }
 
 #[test]
-fn a_failure_makes_the_eval_fail_and_tells_why() {
+fn a_failure_makes_the_eval_fail_and_is_reported() {
     for options in ["--nonsense", "--data /nowhere/kms.db"] {
         let output = run_shell("sh", options, "echo not reached");
         assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");

@@ -141,7 +141,7 @@ fn a_connection_can_close_before_or_after_the_request_is_read() {
 }
 
 #[test]
-fn closing_after_reading_has_done_what_was_asked() {
+fn closing_after_reading_has_executed_the_request() {
     let emulator = Emulator::start(&[]);
     let create = emulator.client().call("CreateKey", &json!({ "Alias": "made" }));
     let keys_after = |kind: &str| {

@@ -57,7 +57,7 @@ fn import(client: &Client, key: &Value, material: &[u8], valid_to: i64) -> Strin
 }
 
 fn encrypt(client: &Client, key: &Value) -> Result<Value, String> {
-    Ok(client.ask("Encrypt", json!({ "KeyId": key, "Plaintext": "eA==" }))?["CiphertextBlob"].clone())
+    Ok(client.invoke("Encrypt", json!({ "KeyId": key, "Plaintext": "eA==" }))?["CiphertextBlob"].clone())
 }
 
 fn decrypt(client: &Client, blob: &Value) -> String {
@@ -208,7 +208,7 @@ fn a_key_rotates_once_a_day() {
 }
 
 #[test]
-fn what_cannot_rotate_says_so() {
+fn keys_that_cannot_rotate_are_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let rotate = |key: &Value| client.code("RotateKey", json!({ "KeyId": key }));

@@ -16,7 +16,7 @@ fn aliases(client: &Client, filter: Value) -> Vec<String> {
 }
 
 #[test]
-fn descriptions_come_in_the_order_asked_for() {
+fn descriptions_are_in_the_requested_order() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let ids = [create(&client, json!({ "Alias": "a" })), emulator.key_id().to_owned()];

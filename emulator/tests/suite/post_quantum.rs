@@ -26,7 +26,7 @@ fn encryption_and_signatures_are_plumbed() {
     assert_eq!(signature.len(), 3309);
     let verify = |signature: &str| {
         let body = json!({ "KeyId": key, "Message": message, "SignatureValue": signature });
-        client.ask("PostQuantumCryptoVerify", body)
+        client.invoke("PostQuantumCryptoVerify", body)
     };
     assert_eq!(verify(&base64(&signature)).unwrap()["SignatureValid"], true);
     signature[9] ^= 1;

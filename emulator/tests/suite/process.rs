@@ -16,7 +16,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 #[test]
-fn the_ready_line_tells_all_that_a_client_needs() {
+fn the_ready_line_has_all_that_a_client_needs() {
     let emulator = Emulator::start(&["--key", "second"]);
     assert!(emulator.text("endpoint").starts_with("http://127.0.0.1:"));
     assert_eq!(emulator.text("secret_id").len(), 36);
@@ -63,7 +63,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
 }
 
 #[test]
-fn it_stops_cleanly_on_sigterm_and_sigint_and_says_nothing_more() {
+fn it_stops_cleanly_on_sigterm_and_sigint_and_prints_nothing_more() {
     for signal in ["TERM", "INT"] {
         let emulator = Emulator::start(&[]);
         let idle = Connection::open(emulator.address());
@@ -223,7 +223,7 @@ fn kill_9_loses_no_key_that_was_acknowledged() {
 
         let again = Emulator::start(&["--data", &data]);
         for key_id in acknowledged {
-            let answer = again.client().ask("Encrypt", json!({ "KeyId": key_id, "Plaintext": "eA==" }));
+            let answer = again.client().invoke("Encrypt", json!({ "KeyId": key_id, "Plaintext": "eA==" }));
             assert!(answer.is_ok(), "round {round}: {key_id} is lost");
         }
     }

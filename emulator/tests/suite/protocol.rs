@@ -426,7 +426,7 @@ fn a_get_carries_nested_lists() {
 }
 
 #[test]
-fn signature_version_1_is_told_what_is_wanted() {
+fn signature_version_1_is_refused_with_an_explanation() {
     let emulator = Emulator::start(&[]);
     let form = "Action=GenerateRandom&NumberOfBytes=8&Nonce=1&Timestamp=1700000000&SecretId=AKID&Signature=eA%3D%3D";
     for (method, query, body) in [

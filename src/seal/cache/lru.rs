@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_works_goes_on_during_every_kind_of_outage() {
+    fn a_value_that_works_stays_in_use_during_every_kind_of_outage() {
         let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
         for status in [Status::TlsFailed, Status::HttpStatus, Status::ResponseNotJson, Status::NoCredentials] {
             let cache = LruCache::new(limits, 10);

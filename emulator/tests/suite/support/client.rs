@@ -75,13 +75,13 @@ impl Client {
     }
 
     /// Calls and takes the answer apart.
-    pub fn ask(&self, action: &str, body: Value) -> Outcome {
+    pub fn invoke(&self, action: &str, body: Value) -> Outcome {
         self.call(action, &body).outcome()
     }
 
     /// Calls and expects a success.
     pub fn expect(&self, action: &str, body: Value) -> Value {
-        self.ask(action, body).unwrap_or_else(|code| panic!("{action}: {code}"))
+        self.invoke(action, body).unwrap_or_else(|code| panic!("{action}: {code}"))
     }
 
     /// Calls and gives the error's code, or `OK`.
