@@ -16,11 +16,11 @@ pub const OPTION: &str = "--export";
 /// What a shell evaluates if there is no emulator: the `eval` then fails.
 pub const FAILURE: &str = "false\n";
 
-/// Variables of the clients that would keep them from using the emulator.
+/// Variables that would direct clients away from the emulator.
 const IN_THE_WAY: [&str; 3] = ["TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN", "TCKMS_PROXY"];
 
-/// Starts the program again with `args` but without `--export`, and waits until it accepts calls. The exit status of a
-/// process that does not get that far is returned, and what it said on stderr is said here.
+/// Starts the program again with `args` but without `--export`, and waits until it accepts calls. If the process
+/// ends earlier, its exit status is returned, and its stderr is forwarded.
 pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<ExitCode, io::Error> {
     let mut process = spawn(args)?;
     // Forwarded until this process ends. The pipe then has no reader, so that the reader of this process's stderr sees
@@ -38,13 +38,13 @@ pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<
     };
     let printed = io::stdout().write_all(shell_lines(&ready, options, process.id()).as_bytes());
     if printed.is_err() {
-        // Without its address and its process id it could not be used or stopped.
+        // Without its address and its process id it cannot be used or stopped.
         process.kill()?;
     }
     printed.map(|()| ExitCode::SUCCESS)
 }
 
-/// A process group of its own keeps it alive when the terminal's foreground job is interrupted.
+/// A separate process group keeps it alive when the terminal's foreground job is interrupted.
 fn spawn(args: impl Iterator<Item = OsString>) -> io::Result<Child> {
     Command::new(std::env::current_exe()?)
         .args(args.filter(|arg| arg != OPTION))
@@ -83,7 +83,7 @@ fn shell_lines(ready: &Value, options: &Options, process_id: u32) -> String {
     lines
 }
 
-/// A word of a shell that stands for `value`, whatever it holds.
+/// `value` as a quoted word of a shell.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }

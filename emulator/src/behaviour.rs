@@ -1,4 +1,4 @@
-//! How the emulator behaves where the service's behaviour is not known, or differs between deployments.
+//! Switches for behaviour of the service that is not known, or differs between deployments.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -12,7 +12,7 @@ pub struct Switches {
     pub strict_digests: bool,
     /// ListAlgorithms names key types, as the published sample does, and not signature schemes.
     pub list_key_types: bool,
-    /// SM2 has the two algorithm names more that are known of private deployments.
+    /// SM2 also has the two algorithm names of private deployments.
     pub private_cloud: bool,
 }
 

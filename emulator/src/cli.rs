@@ -45,7 +45,7 @@ Options:
   -V, --version              Print the version
 ";
 
-/// What the command line asks for.
+/// The command of a command line.
 pub enum Command {
     Help,
     Version,
@@ -112,7 +112,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         return Err(non_loopback_refused(listen));
     }
     if ca_file.is_some() && !tls {
-        return Err("--ca-file goes with --tls".into());
+        return Err("--ca-file needs --tls".into());
     }
     let credentials = credentials(secret_id, secret_key)?;
     let options = Options {
@@ -137,7 +137,7 @@ fn address(text: &str) -> Result<SocketAddr, lexopt::Error> {
     addresses.next().ok_or_else(|| format!("--listen {text}: no such address").into())
 }
 
-/// A key that is to exist.
+/// A key to create if it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedKey {
     pub alias: String,
@@ -157,7 +157,7 @@ fn valid_region(text: String) -> Result<String, lexopt::Error> {
     if is_region(&text) { Ok(text) } else { Err(format!("--region {text}: not a region").into()) }
 }
 
-/// A name or address without a port, as it stands in certificates and Host headers.
+/// A name or address without a port, as in certificates and Host headers.
 fn host_name(text: String) -> Result<String, lexopt::Error> {
     let is_label = |label: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -181,7 +181,7 @@ fn level(text: &str) -> Result<LevelFilter, lexopt::Error> {
     text.parse().map_err(|_| format!("--log-level {text}: not a level").into())
 }
 
-/// Refuses what could not stand in an Authorization header. The message must not repeat a secret.
+/// Refuses characters that an Authorization header cannot have. The message must not repeat a secret.
 fn credential(option: &str, text: String) -> Result<String, lexopt::Error> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !b"/,;".contains(&byte);
     if !text.is_empty() && text.bytes().all(allowed) {
@@ -194,7 +194,7 @@ fn credentials(secret_id: Option<String>, secret_key: Option<String>) -> Result<
     match (secret_id, secret_key) {
         (Some(secret_id), Some(secret_key)) => Ok(KeyPair { secret_id, secret_key }),
         (None, None) => Ok(KeyPair::generate()),
-        _ => Err("--secret-id and --secret-key go together".into()),
+        _ => Err("--secret-id and --secret-key must be given together".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Time as the emulated service sees it.
+//! The clock of the emulated service.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +22,7 @@ impl Clock {
         self.shift.load(Ordering::Relaxed)
     }
 
-    /// Moves the clock; 0 puts it right again.
+    /// Shifts the clock; 0 removes the shift.
     pub fn set_shift(&self, seconds: i64) {
         self.shift.store(seconds, Ordering::Relaxed);
     }

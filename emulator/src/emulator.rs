@@ -1,4 +1,4 @@
-//! What all connections share.
+//! The state that all connections share.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ pub struct Emulator {
     pub region: String,
     /// Whether connections begin with a TLS handshake.
     pub tls: bool,
-    /// Whether no other machine can reach it. Only then is there what asks no one who they are: the admin API and
-    /// credentials for the asking.
+    /// Whether only this machine can reach it. Otherwise the services without authentication are
+    /// disabled: the admin API, STS and the metadata service.
     pub loopback: bool,
-    /// Which requests may use what needs no signature, on top of that.
+    /// The requests that may use the services without authentication.
     pub host_check: HostCheck,
     pub clock: Arc<Clock>,
     pub identities: Identities,
@@ -33,7 +33,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Adds faults behind those that are there.
+    /// Appends faults.
     pub fn add_faults(&self, entries: Vec<Entry>) -> Result<(), String> {
         if let Some(seconds) = self.faults.append(entries)? {
             self.clock.set_shift(seconds);
@@ -41,19 +41,19 @@ impl Emulator {
         Ok(())
     }
 
-    /// Sets faults in place of those that are there.
+    /// Replaces all faults.
     pub fn set_faults(&self, entries: Vec<Entry>) -> Result<(), String> {
         self.clear_faults();
         self.add_faults(entries)
     }
 
-    /// Ends all faults, those in force too.
+    /// Removes all faults, including active ones.
     pub fn clear_faults(&self) {
         self.faults.clear();
         self.clock.set_shift(0);
     }
 
-    /// Makes credentials that live for `lifetime` seconds, unless the settings say otherwise.
+    /// Issues credentials with a lifetime of `lifetime` seconds, unless the settings override it.
     pub fn issue_credentials(&self, lifetime: i64) -> Credentials {
         let credentials = Credentials::generate(self.clock.now() + self.issuer.lifetime(lifetime));
         self.identities.add_temporary(&credentials);

@@ -1,11 +1,11 @@
-//! What the service says when it refuses a call.
+//! Errors of the service.
 
 use std::borrow::Cow;
 
 /// A service error: its documented code (docs/kms-service.md, "KMS error codes" and "Common error codes") and a
 /// message.
 ///
-/// Only the codes are documented. The texts are the emulator's own, save where a doc comment gives a source.
+/// Only the codes are documented. The texts are the emulator's own, except where a doc comment names a source.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     pub code: Cow<'static, str>,

@@ -1,5 +1,4 @@
-//! What the fuzz target drives: an emulator in the same process, with keys of every usage, on a clock that does not
-//! wait.
+//! For the fuzz target: an emulator in the same process, with keys of every usage, on a clock that does not wait.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::keys::{Keys, NewKey};
 use crate::request_log::RequestLog;
 use crate::server::Server;
 
-/// Longer than any pause of a fault. The runtime's clock jumps over it as soon as nothing else is to do.
+/// Longer than any pause of a fault. The runtime's clock skips it as soon as no other task can run.
 const LONGEST: Duration = Duration::from_secs(36_000);
 
 /// A running emulator.
@@ -74,7 +73,7 @@ impl Target {
         }
     }
 
-    /// Sends bytes over a new connection and gives what comes back.
+    /// Sends bytes over a new connection and returns the reply.
     pub fn send(&self, request: &[u8]) -> Vec<u8> {
         self.runtime.block_on(async {
             let mut reply = Vec::new();
@@ -89,7 +88,7 @@ impl Target {
         })
     }
 
-    /// A signed request. The KeyIds of the emulator's keys stand in it as `$0`, `$1` and so on.
+    /// A signed request. `$0`, `$1` and so on are placeholders for the KeyIds of the emulator's keys.
     pub fn signed(&self, service: &str, version: &str, action: &str, query: &str, body: &str) -> Vec<u8> {
         let [query, body] = [query, body].map(|text| self.with_key_ids(text));
         let method = if query.is_empty() { "POST" } else { "GET" };

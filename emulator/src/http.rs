@@ -1,4 +1,4 @@
-//! HTTP messages: headers, bodies read up to a limit, replies kept in one piece.
+//! HTTP messages: headers, bodies read up to a limit, complete replies.
 
 use std::time::SystemTime;
 
@@ -21,8 +21,8 @@ pub enum BodyError {
     Broken,
 }
 
-/// Reads a request body to its end. One that is too large is read too, or its sender, still writing, would never see
-/// the reply; it is just not kept.
+/// Reads a request body to its end. One that is too large is also read, but not stored: otherwise its sender, still
+/// writing, would never see the reply.
 pub async fn read_body(mut body: Body) -> Result<Bytes, BodyError> {
     let mut kept = BytesMut::new();
     let mut length = 0;
@@ -36,7 +36,7 @@ pub async fn read_body(mut body: Body) -> Result<Bytes, BodyError> {
     if length <= MAX_BODY { Ok(kept.freeze()) } else { Err(BodyError::TooLarge) }
 }
 
-/// Reads the first `limit` bytes of a body, or all if it has fewer, and forgets them.
+/// Reads and discards the first `limit` bytes of a body, or all if it has fewer.
 pub async fn discard(mut body: Body, limit: usize) {
     let mut length = 0;
     while length < limit {
@@ -45,13 +45,13 @@ pub async fn discard(mut body: Body, limit: usize) {
     }
 }
 
-/// How a reply tells where its body ends.
+/// The framing of a reply's body.
 pub enum Framing {
     Length(usize),
     Chunked,
 }
 
-/// A reply in one piece.
+/// A complete reply.
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -64,8 +64,8 @@ impl Reply {
         Self { status, headers, body: body.into() }
     }
 
-    /// JSON of an API reply. The content type must be exactly this: with a charset the Python SDK takes every error
-    /// for a success (docs/kms-service.md, "Replies").
+    /// JSON of an API reply. The content type must be exactly this: with a charset the Python SDK ignores errors
+    /// (docs/kms-service.md, "Replies").
     pub fn json(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, "application/json", body)
     }
@@ -86,7 +86,7 @@ impl Reply {
         head.into()
     }
 
-    /// Gives the reply the date of `clock`; hyper would put in the system's.
+    /// Sets the date of `clock`; hyper would set the system's.
     pub fn dated_by(mut self, clock: &Clock) -> Self {
         if clock.shift() != 0
             && let Ok(date) = HeaderValue::try_from(clock.http_date())

@@ -1,4 +1,4 @@
-//! The parts of `tckms-emulator`, a local Tencent Cloud KMS. A library for the sake of its fuzz target; it has no API.
+//! The parts of `tckms-emulator`, a local Tencent Cloud KMS. It is a library only for its fuzz target, and has no API.
 
 #![forbid(unsafe_code)]
 

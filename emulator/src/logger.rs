@@ -11,7 +11,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::sanitize::sanitized;
 
-/// Writes messages to its file, to stderr without one.
+/// Writes messages to its file, or without one to stderr.
 struct Logger {
     file: OnceLock<File>,
 }
@@ -33,17 +33,17 @@ pub fn start(level: LevelFilter, path: Option<&Path>) -> Result<(), String> {
 
 /// Writes a message to stderr, whatever is logged where.
 pub fn write_to_stderr(level: Level, message: &str) {
-    // A closed stderr is no reason to stop.
+    // A closed stderr does not stop the emulator.
     let _ = std::io::stderr().write_all(line(level, message).as_bytes());
 }
 
-/// One line without any character that a terminal acts on, whatever a client sent.
+/// One line without control characters, whatever a client sent.
 fn line(level: Level, message: impl Display) -> String {
     format!("tckms-emulator: {level}: {}\n", sanitized(&message.to_string()))
 }
 
 impl Log for Logger {
-    /// Libraries are left out: they do not know which of the bytes they handle are secret.
+    /// Messages of libraries are not logged: libraries do not know which of their data is secret.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
@@ -53,7 +53,7 @@ impl Log for Logger {
             return;
         }
         let line = line(record.level(), record.args());
-        // A closed stderr or a full disk is no reason to stop serving.
+        // A closed stderr or a full disk does not stop the emulator serving.
         let _ = match self.file.get() {
             Some(mut file) => file.write_all(line.as_bytes()),
             None => std::io::stderr().write_all(line.as_bytes()),

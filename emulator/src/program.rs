@@ -26,7 +26,7 @@ use crate::request_log::RequestLog;
 use crate::server::Server;
 use crate::server::tls::Tls;
 
-/// Exit status for a command line that makes no sense.
+/// Exit status for a wrong command line.
 const USAGE_ERROR: u8 = 2;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -57,7 +57,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Tells on stderr, whatever there is of a log, why the program ends.
+/// Reports on stderr, independently of the log, why the program ends.
 fn fail(message: &str, code: ExitCode) -> ExitCode {
     logger::write_to_stderr(Level::Error, message);
     code
@@ -77,7 +77,7 @@ fn run(options: Options) -> ExitCode {
 }
 
 async fn serve(options: Options) -> Result<(), Error> {
-    // Before anything else: the default action of a signal would leave files behind.
+    // First, because the default action of a signal would leave files behind.
     let stop = stop_signal()?;
     let clock = Arc::new(Clock::default());
     let keys = Keys::open(options.data.as_deref(), Arc::clone(&clock))?;
@@ -132,7 +132,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The KeyId of the key with this alias, made now if there is none.
+/// The KeyId of the key with this alias, which is created if there is none.
 fn key_id(keys: &Keys, WantedKey { alias, usage }: &WantedKey) -> Result<String, Error> {
     if let Some(key) = keys.find_by_alias(alias) {
         return Ok(key.key_id.clone());
@@ -143,7 +143,7 @@ fn key_id(keys: &Keys, WantedKey { alias, usage }: &WantedKey) -> Result<String,
     Ok(key.key_id.clone())
 }
 
-/// What a caller needs to know; the one line on stdout.
+/// The one line on stdout, with the data that a client needs.
 #[derive(Serialize)]
 struct Ready {
     endpoint: String,

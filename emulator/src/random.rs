@@ -9,7 +9,7 @@ const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 /// Fills an array from the system's cryptographic generator.
 ///
 /// # Panics
-/// If the system has no randomness to give, where going on would be worse than stopping.
+/// If the system returns no random bytes, because continuing would be worse.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];
     fill(&mut buffer);
@@ -25,7 +25,7 @@ pub fn fill(buffer: &mut [u8]) {
 pub fn alphanumeric(length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
-        // Bytes past the last whole multiple of 62 would favour the first letters.
+        // Bytes above the last multiple of 62 would favour the first letters.
         let usable = bytes::<32>().into_iter().filter(|&byte| byte < 248);
         text.extend(usable.map(|byte| char::from(ALPHANUMERIC[usize::from(byte % 62)])).take(length - text.len()));
     }

@@ -1,4 +1,4 @@
-//! What was asked of the emulator lately, so that a test can see the client from the other side.
+//! The recent requests, so that a test can check what a client sent.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 use crate::http::header;
 use crate::identity::auth::Authorization;
 
-/// Requests remembered; older ones are forgotten.
+/// The number of requests that are stored; older ones are dropped.
 const CAPACITY: usize = 100_000;
 
 /// Most memory that they take, in bytes. Ordinary requests stay far below.
 const MAX_SIZE: usize = 128 << 20;
 
-/// What a record takes beside its texts, about.
+/// The approximate size of a record without its texts.
 const RECORD_OVERHEAD: usize = 512;
 
 /// Longest header value or field name kept, so that the request log's size has a bound.
@@ -45,32 +45,32 @@ const HEADERS: [&str; 14] = [
     "x-tc-version",
 ];
 
-/// One request as it is remembered.
+/// A stored request.
 pub struct Record {
     action: String,
     peer: SocketAddr,
     method: String,
     path: Box<str>,
     time_ms: u64,
-    /// Who signed; empty if the request is not signed.
+    /// The SecretId of the signature; empty if the request is not signed.
     pub secret_id: String,
     signed_headers: String,
     has_token: bool,
-    /// Lines `name: value`, in one piece for there are many records.
+    /// Lines `name: value`, in one string to save memory.
     headers: Box<str>,
     /// Names of the fields of the body or query, never their values.
     pub fields: Vec<Box<str>>,
-    /// `OK`, or the service's error code; None if the service gave no answer.
+    /// `OK`, or the service's error code; None if there is neither.
     pub code: Option<String>,
     /// The HTTP status; None if no reply was sent.
     pub status: Option<u16>,
     pub request_id: String,
-    /// The kind of the fault that befell the request.
+    /// The kind of the fault that was applied to the request.
     pub fault: Option<String>,
 }
 
 impl Record {
-    /// Notes what a request's head says.
+    /// Records the head of a request.
     pub fn new(action: &str, peer: SocketAddr, head: &Parts, request_id: &str) -> Self {
         let authorization = Authorization::from_headers(&head.headers);
         let text = |part: fn(&Authorization<'_>) -> String| authorization.as_ref().map(part).unwrap_or_default();
@@ -138,7 +138,7 @@ fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
-/// Keeps what a record may hold of some field names.
+/// Records field names, within the limits.
 pub fn field_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
     names.take(MAX_FIELDS).map(|name| shortened(name).into()).collect()
 }
@@ -161,7 +161,7 @@ impl RequestLog {
         self.entries().connections += 1;
     }
 
-    /// Takes back one count, for a connection that turned out to be the admin API's.
+    /// Decrements the count, for a connection that turned out to be the admin API's.
     pub fn uncount_connection(&self) {
         let mut entries = self.entries();
         entries.connections = entries.connections.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What an action gives.
+//! The result of an action.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What the API checks of every call, whatever its action.
+//! The checks that the API makes for every call.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const MAX_QUERY: usize = 32 * 1024;
 
 /// Checks a request and runs its action.
 ///
-/// `body` and `params` are what reading them gave; their errors have their turn among the other checks.
+/// `body` and `params` are the results of reading them; their errors are reported in the order of the checks.
 pub async fn answer(
     emulator: &Arc<Emulator>,
     head: &request::Parts,
@@ -105,7 +105,7 @@ fn require_query_length(query: &str) -> Result<(), ApiError> {
     if query.len() <= MAX_QUERY { Ok(()) } else { Err(too_large("The query string is longer than 32 KB.")) }
 }
 
-/// A region is optional and only has to look like one: the emulator serves the same keys under any.
+/// A region is optional and only checked for its form: the emulator serves the same keys in every region.
 fn require_region(region: Option<&str>) -> Result<(), ApiError> {
     match region {
         Some(region) if !is_region(region) => {
@@ -145,7 +145,7 @@ fn required_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Ap
 fn unreadable(error: &BodyError) -> ApiError {
     match error {
         BodyError::TooLarge => too_large("The request body is larger than 10 MB."),
-        BodyError::Broken => ApiError::invalid_parameter("The request body broke off."),
+        BodyError::Broken => ApiError::invalid_parameter("The request body is truncated."),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The metadata service of a virtual machine, as far as it gives out the credentials of the machine's role
-//! (docs/kms-service.md, "Instance metadata"). It takes no signature: on a real machine only the machine itself can
+//! The part of a virtual machine's metadata service that returns the credentials of the machine's role
+//! (docs/kms-service.md, "Instance metadata"). It requires no signature: on a real machine only the machine itself can
 //! reach it.
 
 use axum::http::StatusCode;
@@ -33,7 +33,7 @@ pub fn answer(emulator: &Emulator, head: &Parts) -> Reply {
     }
 }
 
-/// New credentials with every request, so that a refresh is seen to be one.
+/// New credentials with every request, so that a test can detect a renewal.
 fn credentials(emulator: &Emulator) -> Reply {
     let credentials = emulator.issue_credentials(DEFAULT_LIFETIME);
     let document = json!({

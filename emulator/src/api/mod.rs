@@ -1,4 +1,4 @@
-//! The APIs at the emulator's address: the KMS API, and the two services that give out temporary credentials.
+//! The APIs at the emulator's address: the KMS API, and the two services that issue temporary credentials.
 
 pub mod actions;
 pub mod answer;

@@ -10,15 +10,15 @@ use crate::faults::script::SignatureFlaw;
 
 /// Parameters that no action has read yet.
 ///
-/// An action takes what it knows and then calls [`Params::finish`], which refuses the rest.
+/// An action takes its parameters and then calls [`Params::finish`], which refuses the rest.
 #[derive(Default)]
 pub struct Params {
     fields: Map<String, Value>,
-    /// In a query string an integer is text too.
+    /// In a query string an integer is also text.
     from_query: bool,
-    /// What stands before the names of an object inside the request, such as `Tags.0.`.
+    /// The prefix of the names of an object inside the request, such as `Tags.0.`.
     path: String,
-    /// What a fault makes wrong about a signature in the answer.
+    /// The flaw that a fault adds to a signature in the reply.
     pub signature_flaw: Option<SignatureFlaw>,
 }
 
@@ -36,7 +36,7 @@ pub trait Param: Sized {
 }
 
 impl Params {
-    /// Reads a request body, which must be one JSON object (an empty body stands for `{}`).
+    /// Reads a request body, which must be one JSON object (an empty body means `{}`).
     pub fn from_body(body: &[u8]) -> Result<Self, ApiError> {
         if body.is_empty() {
             return Ok(Self::default());
@@ -119,7 +119,7 @@ impl Params {
         format!("{}{name}", self.path)
     }
 
-    /// Names the parameter that was probably meant to be this one.
+    /// Suggests the parameter that was probably meant.
     fn missing(&self, name: &str) -> ApiError {
         match self.fields.keys().find(|given| are_similar(given, name)) {
             None => ApiError::missing_parameter(&self.full_name(name)),
@@ -131,7 +131,7 @@ impl Params {
         ApiError::invalid_parameter(format!("The parameter `{}` is not {kind}.", self.full_name(name)))
     }
 
-    /// Says what is wrong with the names of a query string that should be those of a list.
+    /// The error for names of a query string that should be those of a list.
     fn not_numbered(&self, name: &str, fields: &Map<String, Value>) -> ApiError {
         match fields.keys().find(|key| key.parse::<u32>().is_err()) {
             Some(key) => ApiError::unknown_parameter(&self.full_name(&format!("{name}.{key}"))),
@@ -160,7 +160,7 @@ impl Params {
         if range.contains(&value) { Ok(value) } else { Err(self.out_of_range(name, value, &range)) }
     }
 
-    /// Refuses a parameter that the service knows and the emulator does not.
+    /// Refuses a parameter that the service has and the emulator does not.
     pub fn not_emulated(&mut self, name: &str) -> Result<(), ApiError> {
         match self.take(name) {
             None => Ok(()),
@@ -173,7 +173,8 @@ impl Params {
         self.fields.remove(name);
     }
 
-    /// Ends the reading: what is left is unknown to the action (docs/kms-service.md, "Common error codes").
+    /// Refuses the remaining parameters, which the action does not know (docs/kms-service.md, "Common error
+    /// codes").
     pub fn finish(self) -> Result<(), ApiError> {
         match self.fields.keys().next() {
             None => Ok(()),
@@ -194,7 +195,7 @@ fn are_similar(a: &str, b: &str) -> bool {
     is_part || edits_between(a.as_bytes(), b.as_bytes()) <= 2
 }
 
-/// How many bytes have to be inserted, removed or replaced (Levenshtein). More than 2 when the lengths say so already.
+/// The Levenshtein distance in bytes; a number above 2 if the lengths alone imply that.
 fn edits_between(a: &[u8], b: &[u8]) -> usize {
     if a.len().abs_diff(b.len()) > 2 {
         return a.len().abs_diff(b.len());
@@ -212,7 +213,7 @@ fn edits_between(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
-/// Decodes a base64 parameter, or gives the error that `refuse` makes.
+/// Decodes a base64 parameter, or returns the error of `refuse`.
 pub fn decode_base64(text: &str, refuse: impl FnOnce(String) -> ApiError) -> Result<Vec<u8>, ApiError> {
     STANDARD.decode(text).map_err(|_| refuse("The value is not base64.".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Query strings as JSON: dotted names become a tree, and what is numbered from 0 on becomes a list
+//! Query strings as JSON: dotted names become a tree, and items numbered from 0 become a list
 //! (docs/kms-service.md, "Requests").
 
 use serde_json::{Map, Value};
@@ -30,12 +30,12 @@ fn insert(mut fields: &mut Fields, name: &str, value: String) -> Result<(), ApiE
     let (last, parents) = parts.split_last().expect("a split text has at least one part");
     for part in parents {
         let parent = fields.entry(*part).or_insert_with(|| Value::Object(Fields::new()));
-        fields = parent.as_object_mut().ok_or_else(|| refused(name, "goes on where another name ends"))?;
+        fields = parent.as_object_mut().ok_or_else(|| refused(name, "continues where another name ends"))?;
     }
     match fields.insert((*last).to_owned(), Value::String(value)) {
         None => Ok(()),
         Some(Value::String(_)) => Err(refused(name, "is given more than once")),
-        Some(_) => Err(refused(name, "ends where another name goes on")),
+        Some(_) => Err(refused(name, "ends where another name continues")),
     }
 }
 

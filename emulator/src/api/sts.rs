@@ -1,4 +1,5 @@
-//! The Security Token Service, as far as it lets a caller assume a role and ask who it is (docs/kms-service.md, "STS").
+//! The part of the Security Token Service that assumes roles and returns the caller's identity
+//! (docs/kms-service.md, "STS").
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,10 +13,10 @@ use crate::error::ApiError;
 use crate::identity::issuer::{DEFAULT_LIFETIME, is_name};
 use crate::keys::cmk::ACCOUNT_UIN;
 
-/// The action that its callers do not sign: they have nothing to sign with yet.
+/// The action without a signature: its callers have no credentials yet.
 pub const UNSIGNED_ACTION: &str = "AssumeRoleWithWebIdentity";
 
-/// Longest life of credentials, in seconds (docs/kms-service.md, "STS").
+/// Maximum lifetime of credentials, in seconds (docs/kms-service.md, "STS").
 const MAX_LIFETIME: u64 = 43_200;
 
 /// Runs one STS action.
@@ -74,7 +75,7 @@ fn credentials(emulator: &Emulator, lifetime: i64) -> Value {
     })
 }
 
-/// Reads what every session needs, and gives its lifetime.
+/// Reads the parameters of every session, and returns its lifetime.
 fn session(params: &mut Params) -> Result<i64, ApiError> {
     let arn: String = params.required("RoleArn")?;
     let name: String = params.required("RoleSessionName")?;
@@ -96,7 +97,7 @@ fn is_role_arn(arn: &str) -> bool {
     !uin.is_empty() && uin.bytes().all(|byte| byte.is_ascii_digit()) && name.is_some_and(is_name)
 }
 
-/// Any token will do that is not a JWT past its time: there is no provider to ask about the rest.
+/// Accepts any token except an expired JWT: there is no provider that could verify it.
 fn require_unexpired(token: &str, now: i64) -> Result<(), ApiError> {
     if !token.is_empty() && expiry(token).is_none_or(|expires| now < expires) {
         return Ok(());

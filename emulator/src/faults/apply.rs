@@ -1,4 +1,4 @@
-//! What a fault makes of a reply: another one, a changed one, or the same one brought over the wire badly.
+//! Applies a fault to a reply: replaces it, changes it, or disturbs its transmission.
 
 use std::io::Write;
 use std::time::Duration;
@@ -26,11 +26,11 @@ const GARBAGE: &str = r#"{"Response": {"RequestId": "#;
 /// JSON, but of another API.
 const NO_RESPONSE: &str = r#"{"code": 0, "message": "", "data": {}}"#;
 
-/// What a reverse proxy says when the server behind it is gone.
+/// The reply of a reverse proxy without its server.
 const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
     <center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
-/// The error that a fault has the service answer with.
+/// The service error of a fault.
 pub fn refusal(fault: &Fault) -> Option<ApiError> {
     match fault {
         Fault::Error { code, message } => Some(ApiError::new(code.clone(), message)),
@@ -43,7 +43,7 @@ pub fn refusal(fault: &Fault) -> Option<ApiError> {
     }
 }
 
-/// The reply that a fault gives in place of the service's answer.
+/// The reply of a fault that replaces the service's.
 pub fn replacement(fault: &Fault) -> Option<Reply> {
     match fault {
         Fault::Status { status, headers, body } => {
@@ -86,7 +86,7 @@ pub fn abrupt_end(fault: &Fault) -> Step {
     if matches!(fault, Fault::ResetRequest { .. }) { Step::Reset } else { Step::Close }
 }
 
-/// How to bring a reply over the wire, if not as a web server would.
+/// The steps to send a reply, if not as a web server would.
 pub fn script(fault: &Fault, reply: &Reply) -> Option<Vec<Step>> {
     let body = &reply.body;
     let head = || reply.head(Framing::Length(body.len()));
@@ -111,8 +111,8 @@ pub fn script(fault: &Fault, reply: &Reply) -> Option<Vec<Step>> {
         }
         Fault::ContentLength { value } => {
             let mut steps = vec![Step::Send(reply.head(Framing::Length(*value))), Step::Send(body.clone())];
-            // A client that waits for more would wait forever; one that was told of less finds the rest of this body
-            // where it expects its next reply.
+            // With a too large value the client would wait for more; with a too small one it finds the rest of
+            // this body where it expects the next reply.
             if *value > body.len() {
                 steps.push(Step::Close);
             }
@@ -139,7 +139,7 @@ fn edit(reply: &mut Reply, change: impl FnOnce(&mut Map<String, Value>)) {
     }
 }
 
-/// Sets fields; null takes one away.
+/// Sets fields; null removes one.
 fn replace(response: &mut Map<String, Value>, fields: &Map<String, Value>) {
     response.extend(fields.clone());
     response.retain(|_, value| !value.is_null());
@@ -151,7 +151,7 @@ fn truncate(response: &mut Map<String, Value>, field: &str, keep: usize) {
     }
 }
 
-/// Gives the PEM of a public key one of the shapes that it was seen in.
+/// Changes the PEM of a public key to one of its observed forms.
 fn change_pem(response: &mut Map<String, Value>, flaw: PemFlaw) {
     let Some(Value::String(pem)) = response.get("PublicKeyPem") else { return };
     let pem = match flaw {

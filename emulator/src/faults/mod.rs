@@ -1,4 +1,4 @@
-//! Scripted faults: what can go wrong on request, and how it does.
+//! Scripted faults.
 
 pub mod apply;
 pub mod script;

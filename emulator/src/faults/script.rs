@@ -1,4 +1,4 @@
-//! Scripted faults: what can go wrong on request, and the list of what is to go wrong next.
+//! Scripts of faults: the kinds of faults, and the queue of pending ones.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -10,7 +10,7 @@ use axum::http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// One fault; README.md says what each does to a caller.
+/// One fault; README.md describes the effect of each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
@@ -87,7 +87,7 @@ pub enum Fault {
         flaw: Flaw,
     },
 
-    // In force until cleared:
+    // Active until removed:
     Throttle {
         per_second: u32,
     },
@@ -96,7 +96,7 @@ pub enum Fault {
     },
 }
 
-/// What is wrong with a server certificate.
+/// A flaw of a server certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flaw {
@@ -105,18 +105,18 @@ pub enum Flaw {
     UnknownCa,
 }
 
-/// What is wrong with a signature of SignByAsymmetricKey.
+/// A flaw of a signature of SignByAsymmetricKey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignatureFlaw {
-    /// r and s side by side, not in DER.
+    /// r and s concatenated, not DER.
     Raw,
     OtherKey,
     PssNoSalt,
     PssLongestSalt,
 }
 
-/// What is wrong with the PublicKeyPem of GetPublicKey.
+/// A flaw of the PublicKeyPem of GetPublicKey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PemFlaw {
@@ -126,7 +126,7 @@ pub enum PemFlaw {
     DoubleBase64,
 }
 
-/// What a fault acts on.
+/// The target of a fault.
 #[derive(Debug, PartialEq, Eq)]
 enum Scope {
     Request,
@@ -157,7 +157,7 @@ impl Fault {
         }
     }
 
-    /// What it makes wrong about signatures.
+    /// Its flaw of signatures.
     pub fn signature_flaw(&self) -> Option<SignatureFlaw> {
         match self {
             Self::Signature { flaw } => Some(*flaw),
@@ -178,10 +178,10 @@ const MAX_MS: u64 = 3_600_000;
 /// Largest reply that padding can make.
 const MAX_PADDING: u64 = 64 << 20;
 
-/// Most bytes or characters counted otherwise. Nothing of this length is ever made.
+/// The limit of other counts of bytes or characters. Nothing of this length is ever allocated.
 const MAX_COUNT: u64 = 1 << 40;
 
-/// Furthest that the clock can be moved: a century, which leaves every date printable.
+/// The largest shift of the clock: a century, so that every date can be printed.
 const MAX_CLOCK_SHIFT: i64 = 3_155_760_000;
 
 const MAX_PER_SECOND: u64 = 1_000_000;
@@ -246,7 +246,7 @@ impl Entry {
         self.action == ANY_ACTION || self.action == action
     }
 
-    /// Says why the entry cannot be used on an emulator with or without TLS.
+    /// The reason if the entry cannot be used on an emulator with or without TLS.
     fn validate(&self, tls: bool) -> Result<(), String> {
         let kind = self.fault.kind();
         if self.fault.needs_tls() && !tls {
@@ -279,7 +279,7 @@ fn validate_status(status: u16, headers: &BTreeMap<String, String>) -> Result<()
     }
 }
 
-/// How a body is framed is for other faults to say.
+/// Other faults set the framing of a body.
 fn is_settable(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name))
 }
@@ -291,7 +291,7 @@ pub fn parse(script: &[u8], tls: bool) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-/// The faults still to come and those in force.
+/// The pending and the active faults.
 #[derive(Default)]
 pub struct Faults(Mutex<State>);
 
@@ -310,7 +310,7 @@ struct Throttle {
 }
 
 impl Faults {
-    /// Adds entries behind those that are there; the last clock shift among them is returned for the caller to set.
+    /// Appends entries; the last clock shift among them is returned for the caller to set.
     pub fn append(&self, entries: Vec<Entry>) -> Result<Option<i64>, String> {
         let mut state = self.state();
         if state.waiting.len() + state.throttles.len() + entries.len() > MAX_ENTRIES {
@@ -329,19 +329,19 @@ impl Faults {
         Ok(shift)
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&self) {
         *self.state() = State::default();
     }
 
-    /// What is waiting and the throttles in force.
+    /// The pending faults and the active throttles.
     pub fn list(&self) -> Vec<Entry> {
         let state = self.state();
         state.waiting.iter().chain(state.throttles.iter().map(|throttle| &throttle.entry)).cloned().collect()
     }
 
-    /// The fault of a request for `action`: a throttle that it exceeds, else the first fault waiting for such a
-    /// request.
+    /// The fault of a request for `action`: a throttle that it exceeds, else the first pending fault for such
+    /// a request.
     pub fn next_for_request(&self, action: &str) -> Option<Fault> {
         let mut state = self.state();
         let mut throttles = state.throttles.iter_mut().filter(|throttle| throttle.entry.matches(action));
@@ -350,7 +350,7 @@ impl Faults {
             .or_else(|| state.take(|entry| entry.fault.scope() == Scope::Request && entry.matches(action)))
     }
 
-    /// Takes the first fault that is waiting for a connection.
+    /// Takes the first pending fault for a connection.
     pub fn next_for_connection(&self) -> Option<Fault> {
         self.state().take(|entry| entry.fault.scope() == Scope::Connection)
     }

@@ -1,5 +1,5 @@
-//! The stream of one connection, on which a request handler can have a script carried out in place of the reply that
-//! the HTTP layer would write, down to a reset in the middle.
+//! The stream of one connection, on which a request handler can run a script instead of the reply that the
+//! HTTP layer would write, including a reset in the middle.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,12 +25,12 @@ pub enum Step {
     Reset,
 }
 
-/// The steps still to be carried out on one connection; shared by its stream and the handlers of its requests.
+/// The pending steps of one connection; shared by its stream and the handlers of its requests.
 #[derive(Clone, Default)]
 pub struct ReplyScript(Arc<Mutex<VecDeque<Step>>>);
 
 impl ReplyScript {
-    /// Has `steps` carried out in place of the reply to the request under way, whatever its handler returns.
+    /// Runs `steps` instead of the reply to the current request, whatever its handler returns.
     pub fn carry_out(&self, steps: impl IntoIterator<Item = Step>) {
         self.steps().extend(steps);
     }
@@ -121,7 +121,7 @@ impl ScriptedStream {
     }
 }
 
-/// What the HTTP layer is told, so that it lets go of the connection.
+/// The error for the HTTP layer, which makes it release the connection.
 fn ended_by_script() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "ended by a scripted fault")
 }

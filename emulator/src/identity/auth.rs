@@ -16,7 +16,7 @@ const SCOPE_END: &str = "tc3_request";
 /// How far a timestamp may be from the service's clock, in seconds (docs/kms-service.md, "Signing").
 const CLOCK_TOLERANCE: i64 = 300;
 
-/// The value of X-TC-Content-SHA256 that stands for a body left out of the signature (docs/kms-service.md, "Signing").
+/// The value of X-TC-Content-SHA256 for a body that is not part of the signature (docs/kms-service.md, "Signing").
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// The content type of forms, whose fields version 1 signs.
@@ -42,7 +42,7 @@ pub struct Authorization<'a> {
     signature: &'a str,
 }
 
-/// Checks who sent a request for `service` and that it is as they signed it at about `now`.
+/// Verifies the signature of a request for `service` at about `now`, and returns its identity.
 pub fn authenticate(identities: &Identities, service: &str, request: Signed<'_>, now: i64) -> Result<(), ApiError> {
     let authorization = Authorization::from_headers(request.headers).ok_or_else(invalid_authorization)?;
     let timestamp = timestamp(request.headers)?;
@@ -191,7 +191,7 @@ fn is_from_endpoint(service: &str, host: &str) -> bool {
     endpoints.filter_map(|endpoint| endpoint.split('.').next()).any(|label| service.eq_ignore_ascii_case(label))
 }
 
-/// Refuses a request that is signed by version 1, in its query or form, and says what is wanted instead.
+/// Refuses a request that is signed by version 1, in its query or form, and names the supported one.
 pub fn refuse_version_1(request: Signed<'_>) -> Result<(), ApiError> {
     if request.headers.contains_key(AUTHORIZATION) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Who may use what asks for no signature: the admin API, STS and the metadata service.
+//! Access control for the services without signatures: the admin API, STS and the metadata service.
 //!
 //! Loopback alone does not keep a web page out: its domain can resolve to 127.0.0.1 (DNS rebinding), or it can send a
 //! form there. The first names its own host, the second its origin.
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, Uri};
 
 use crate::http::{header, without_port};
 
-/// The names of this server beside those of the loopback interface.
+/// The names of this server in addition to those of the loopback interface.
 pub struct HostCheck {
     names: Vec<String>,
 }
@@ -21,8 +21,7 @@ impl HostCheck {
         Self { names }
     }
 
-    /// Says why a request is refused that is not for one of this server's names, or also for `other`, or that comes
-    /// from a web page.
+    /// The reason for refusing a request, if it names neither this server nor `other`, or comes from a web page.
     pub fn refusal(&self, head: &Parts, other: Option<&str>) -> Option<&'static str> {
         let is_own = |host: &str| {
             let name = without_port(host);
@@ -40,7 +39,8 @@ impl HostCheck {
     }
 }
 
-/// Whether a request that changes something has a content type that a web page cannot send without being asked first.
+/// Whether a request that changes something has a content type that a web page cannot send without a preflight
+/// request.
 pub fn is_json(method: &Method, headers: &HeaderMap) -> bool {
     let content_type = || header(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     let is_json =

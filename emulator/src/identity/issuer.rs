@@ -1,24 +1,24 @@
-//! How temporary credentials are issued: for which role of the machine, and for how long.
+//! Settings for temporary credentials: the role of the machine, and the lifetime.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// How long credentials live by default, in seconds (docs/kms-service.md, "STS").
+/// Default lifetime of credentials, in seconds (docs/kms-service.md, "STS").
 pub const DEFAULT_LIFETIME: i64 = 7200;
 
-/// What a test can set.
+/// The settings.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The role bound to the machine, whose credentials the metadata service gives out; None if none is.
+    /// The role bound to the machine, whose credentials the metadata service returns.
     role: Option<String>,
-    /// How long credentials live, in seconds, whatever a caller asks for.
+    /// The lifetime of credentials in seconds, which overrides the requested one.
     lifetime_seconds: Option<u32>,
 }
 
 impl Settings {
-    /// Says why these settings cannot be.
+    /// The reason if these settings are invalid.
     pub fn validate(&self) -> Result<(), String> {
         match self.role.as_deref() {
             Some(role) if !is_name(role) => Err(format!("`{role}` is not a role name")),
@@ -50,7 +50,7 @@ impl Issuer {
         self.lock().role.clone()
     }
 
-    /// How long credentials live that are asked for with this lifetime.
+    /// The lifetime of credentials that are requested with this lifetime.
     pub fn lifetime(&self, asked: i64) -> i64 {
         self.lock().lifetime_seconds.map_or(asked, i64::from)
     }

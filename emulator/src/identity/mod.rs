@@ -1,4 +1,4 @@
-//! Who may call: long-term key pairs, and temporary ones that come with a token.
+//! Identities: long-term key pairs, and temporary ones with a token.
 
 pub mod auth;
 pub mod host_check;
@@ -19,7 +19,7 @@ const CREDENTIAL_LEN: usize = 32;
 /// Length of a token. Real ones are longer still, up to 4096 bytes (docs/kms-service.md, "STS").
 const TOKEN_LEN: usize = 256;
 
-/// A key pair as its owner gets it.
+/// A long-term key pair.
 #[derive(Clone, Serialize)]
 pub struct KeyPair {
     pub secret_id: String,
@@ -36,7 +36,7 @@ impl KeyPair {
     }
 }
 
-/// Temporary credentials as their owner gets them.
+/// Temporary credentials.
 #[derive(Serialize)]
 pub struct Credentials {
     #[serde(flatten)]
@@ -47,13 +47,13 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Random ones that live until `expired_time`.
+    /// Random credentials that expire at `expired_time`.
     pub fn generate(expired_time: i64) -> Self {
         Self { pair: KeyPair::generate(), token: random::alphanumeric(TOKEN_LEN), expired_time }
     }
 }
 
-/// What the service keeps of one identity.
+/// The stored data of one identity.
 pub struct Identity {
     pub secret_key: String,
     /// None for a long-term identity.
@@ -77,7 +77,7 @@ impl Identities {
         self.put(pair.secret_id, Identity { secret_key: pair.secret_key, token: None });
     }
 
-    /// Adds a temporary identity, which needs its token and only lasts until it expires.
+    /// Adds a temporary identity, which needs its token and expires.
     pub fn add_temporary(&self, credentials: &Credentials) {
         let token = Token { value: credentials.token.clone(), expires: credentials.expired_time };
         let KeyPair { secret_id, secret_key } = credentials.pair.clone();

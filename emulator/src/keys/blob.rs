@@ -5,7 +5,7 @@
 //! * The third is nonce, AES-256-GCM ciphertext and tag. The plaintext is padded to a multiple of 8 bytes, which gives
 //!   the lengths of the samples in the service's documents: 36 bytes for 5, 68 for 32.
 //!
-//! The tag covers the other two parts and the context, so nothing of a blob can be exchanged.
+//! The tag covers the other two parts and the context, so no part of a blob can be replaced.
 
 use aws_lc_rs::aead::{Aad, Nonce};
 use aws_lc_rs::hmac;
@@ -22,7 +22,7 @@ const PADDING_BLOCK: usize = 8;
 
 /// Makes the second part of blobs from contexts.
 ///
-/// It is keyed, so that a blob does not let a stranger guess its context; the key belongs to the whole key store.
+/// It is keyed, so that a context cannot be guessed from its blob; the whole key store shares the key.
 pub struct ContextMarker(hmac::Key);
 
 type Mark = [u8; MARK_LEN];
@@ -40,7 +40,7 @@ impl ContextMarker {
 
 /// A blob taken apart and not yet authenticated.
 pub struct Blob {
-    /// Tells which key version to open the blob with.
+    /// Identifies the key version of the blob.
     pub label: Label,
     mark: Mark,
     sealed: Vec<u8>,
@@ -60,7 +60,7 @@ impl Blob {
         Self { label: key.label, mark, sealed: [&nonce, body.as_slice(), tag.as_ref()].concat() }
     }
 
-    /// Reads the text form; None if it is anything else than three canonical base64 runs of the right lengths.
+    /// Reads the text form; None if it is not three canonical base64 texts of the right lengths.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(SEPARATOR).map(|part| STANDARD.decode(part));
         let label = <[u8; LABEL_LEN]>::try_from(parts.next()?.ok()?).ok()?;
@@ -87,12 +87,12 @@ impl std::fmt::Display for Blob {
     }
 }
 
-/// What the tag covers beside the ciphertext; the fixed lengths of the first two keep it unambiguous.
+/// The additional data of the tag; the fixed lengths of the first two parts make it unambiguous.
 fn additional_data(label: &Label, mark: &Mark, context: &str) -> Vec<u8> {
     [&label[..], mark, context.as_bytes()].concat()
 }
 
-/// Appends 1 to 8 bytes, each telling how many (the padding of PKCS #7).
+/// Appends PKCS #7 padding of 1 to 8 bytes.
 fn padded(plaintext: &[u8]) -> Vec<u8> {
     let count = PADDING_BLOCK - plaintext.len() % PADDING_BLOCK;
     let mut body = plaintext.to_vec();

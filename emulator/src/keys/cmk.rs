@@ -1,4 +1,4 @@
-//! A customer master key: what it is called, what it is for, in what state it is.
+//! A customer master key: its names, its usage, its state.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub struct Version {
 
 /// A customer master key with all its versions, oldest first.
 ///
-/// A key is never changed in place: [`crate::keys::Keys`] hands out shared snapshots and replaces them.
+/// A key is never changed in place: [`crate::keys::Keys`] returns shared snapshots and replaces them.
 #[derive(Clone)]
 pub struct Cmk {
     pub key_id: String,
@@ -71,7 +71,7 @@ pub struct Cmk {
     pub description: String,
     pub usage: KeyUsage,
     pub state: KeyState,
-    /// The material is the user's to import (`Origin` EXTERNAL), not made by KMS.
+    /// The user imports the material (`Origin` EXTERNAL); KMS does not generate it.
     pub external: bool,
     /// Order of creation, for listings: several keys may share one second.
     pub sequence: i64,
@@ -82,11 +82,11 @@ pub struct Cmk {
     pub rotated: i64,
     /// When imported material expires, 0 if never.
     pub valid_to: i64,
-    /// The label of the material imported first: any later one has to be the same.
+    /// The label of the material imported first: any later one must be the same.
     pub import_label: Option<Label>,
     /// The resources of cloud products that use the key.
     pub bindings: Vec<Binding>,
-    /// When a key in state PendingDelete goes, else 0.
+    /// When a key in state PendingDelete is deleted, else 0.
     pub deletion_date: i64,
     pub tags: Vec<Tag>,
     pub versions: Vec<Arc<Version>>,
@@ -111,7 +111,7 @@ impl Cmk {
         self.valid_to != 0 && self.valid_to <= now && !self.versions.is_empty()
     }
 
-    /// Takes imported material away (docs/kms-service.md, "Key import").
+    /// Deletes imported material (docs/kms-service.md, "Key import").
     pub fn delete_material(&mut self) {
         self.versions.clear();
         self.valid_to = 0;
@@ -143,7 +143,7 @@ impl Cmk {
         Err(ApiError::invalid_key_usage(format!("The CMK `{key_id}` is for {usage}, not for this operation.")))
     }
 
-    /// Refuses the operation unless the material is the user's to import.
+    /// Refuses the operation unless the user imports the material.
     pub fn require_external(&self) -> Result<(), ApiError> {
         if self.external {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A data key that KMS keeps for its owner (docs/kms-service.md, "Other actions").
+//! A hosted data key (docs/kms-service.md, "Other actions").
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub struct DataKey {
     pub context: String,
     pub sequence: i64,
     pub created: i64,
-    /// When a key in state PendingDelete goes, else 0.
+    /// When a key in state PendingDelete is deleted, else 0.
     pub deletion_date: i64,
     pub tags: Vec<Tag>,
 }
@@ -63,12 +63,12 @@ impl DataKey {
         if states.contains(&self.state) { Ok(()) } else { Err(self.wrong_state()) }
     }
 
-    /// Refuses to give the key out unless it is enabled.
+    /// Refuses to return the key unless it is enabled.
     pub fn require_enabled(&self) -> Result<(), ApiError> {
         match self.state {
             DataKeyState::Enabled => Ok(()),
-            DataKeyState::Disabled => Err(self.refusal("DataKeyDisabled", "so it is not given out")),
-            DataKeyState::PendingDelete => Err(self.refusal("DataKeyPendingDelete", "so it is not given out")),
+            DataKeyState::Disabled => Err(self.refusal("DataKeyDisabled", "so it is not returned")),
+            DataKeyState::PendingDelete => Err(self.refusal("DataKeyPendingDelete", "so it is not returned")),
         }
     }
 

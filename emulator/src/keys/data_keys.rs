@@ -49,7 +49,7 @@ impl DataKeys {
         keys
     }
 
-    /// Keeps a new key, and gives it its place in the order of creation.
+    /// Stores a new key, and sets its position in the order of creation.
     pub fn add(&self, mut key: DataKey) -> Result<(), ApiError> {
         let mut store = self.lock_store();
         let keys = self.list();

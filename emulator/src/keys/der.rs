@@ -1,4 +1,4 @@
-//! The two forms of an ECDSA or SM2 signature: DER, and r and s side by side.
+//! The two forms of an ECDSA or SM2 signature: DER, and r and s concatenated.
 
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
@@ -19,7 +19,7 @@ pub fn to_raw(der: &[u8]) -> Option<Vec<u8>> {
     Some([r, s].iter().flat_map(|number| [vec![0; length - number.len()], number.to_vec()].concat()).collect())
 }
 
-/// The DER of a signature whose r and s stand side by side.
+/// The DER of a signature from r and s, concatenated.
 pub fn from_raw(raw: &[u8]) -> Option<Vec<u8>> {
     let length = raw.len() / 2;
     if !raw.len().is_multiple_of(2) || !NUMBER_LENGTHS.contains(&length) {

@@ -1,5 +1,5 @@
-//! The tokens of key import: each carries the private key that unwraps the material, encrypted for the emulator alone,
-//! so that nothing has to be remembered (docs/kms-service.md, "Key import").
+//! The tokens of key import: each carries the private key that unwraps the material, encrypted
+//! for the emulator, so tokens do not have to be stored (docs/kms-service.md, "Key import").
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::AsDer;
@@ -17,7 +17,7 @@ const NONCE_LEN: usize = 12;
 /// Makes tokens and reads them.
 pub struct ImportTokens(LessSafeKey);
 
-/// What a token stands for.
+/// The content of a token.
 #[derive(Serialize, Deserialize)]
 pub struct ImportParameters {
     pub key_id: String,

@@ -1,6 +1,6 @@
-//! What a key is for.
+//! The usage of a key.
 
-/// What a CMK may be used for (docs/kms-service.md, "Values").
+/// The usage of a CMK (docs/kms-service.md, "Values").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyUsage {
     EncryptDecrypt,

@@ -1,4 +1,4 @@
-//! Key material: making it, keeping it as bytes, reading it back.
+//! Key material: generation, encoding, decoding.
 
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::encoding::AsDer;
@@ -33,7 +33,7 @@ pub enum Material {
     Sm2(sm2::SecretKey),
 }
 
-/// An AES-256 key and the label that tells its ciphertexts from those of other keys.
+/// An AES-256 key and the label that identifies its ciphertexts.
 pub struct SymmetricKey {
     bytes: [u8; 32],
     pub label: Label,
@@ -96,7 +96,7 @@ impl Material {
 
     /// Reads what [`Material::encode`] wrote for a key of the same usage.
     pub fn decode(usage: KeyUsage, bytes: &[u8]) -> Result<Self, MaterialError> {
-        const BROKEN: MaterialError = "stored key material is broken";
+        const BROKEN: MaterialError = "stored key material is corrupt";
         match usage {
             KeyUsage::EncryptDecrypt | KeyUsage::PostQuantumEncrypt | KeyUsage::PostQuantumSign => {
                 bytes.try_into().map_err(|_| BROKEN).and_then(SymmetricKey::new).map(Self::Symmetric)

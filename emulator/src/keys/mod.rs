@@ -58,7 +58,7 @@ pub struct LabelOwner {
     pub version: Option<Arc<Version>>,
 }
 
-/// What a caller decides about a new key.
+/// The options of a new key.
 pub struct NewKey {
     pub alias: String,
     pub description: String,
@@ -174,7 +174,7 @@ impl Keys {
         Ok(changed)
     }
 
-    /// Gives a key another alias.
+    /// Changes the alias of a key.
     pub fn rename(&self, key_id: &str, alias: &str) -> Result<(), ApiError> {
         self.update(key_id, |key| {
             self.require_free_alias(alias, Some(key_id))?;
@@ -184,7 +184,7 @@ impl Keys {
         .map(drop)
     }
 
-    /// Gives a key that `check` lets through a new version of its material. What the old ones encrypted still decrypts.
+    /// Adds a new version of a key's material, if `check` allows it. Old versions still decrypt.
     pub fn rotate(&self, key_id: &str, check: impl Fn(&Cmk) -> Result<(), ApiError>) -> Result<(), ApiError> {
         self.update(key_id, |key| {
             key.require_state(&[KeyState::Enabled])?;
@@ -196,7 +196,7 @@ impl Keys {
         .map(drop)
     }
 
-    /// Gives an external key its material, which then lasts until `valid_to` (0: for good).
+    /// Sets the material of an external key, which expires at `valid_to` (0: never).
     pub fn import(&self, key_id: &str, material: [u8; 32], valid_to: i64) -> Result<(), ApiError> {
         let material = SymmetricKey::new(material).map_err(ApiError::internal)?;
         let label = material.label;
@@ -269,7 +269,7 @@ impl Index {
     }
 }
 
-/// The key as it is once its imported material has expired. The store learns of it with the next change.
+/// The key as it is once its imported material has expired. The store is updated with the next change.
 fn without_expired_material(key: Arc<Cmk>, now: i64) -> Arc<Cmk> {
     if !key.has_expired_material(now) {
         return key;
@@ -279,7 +279,7 @@ fn without_expired_material(key: Arc<Cmk>, now: i64) -> Arc<Cmk> {
     Arc::new(key)
 }
 
-/// Makes fresh material for version `number` of a key.
+/// Generates material for version `number` of a key.
 fn new_version(number: u32, usage: KeyUsage) -> Result<Arc<Version>, ApiError> {
     let material = Material::generate(usage).map_err(ApiError::internal)?;
     Ok(Arc::new(Version { number, material }))

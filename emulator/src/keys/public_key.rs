@@ -54,7 +54,7 @@ fn sm2_encrypt(key: &EncryptingKey, plaintext: &[u8], encoding: Encoding) -> Res
 
 fn pkcs1_encrypt(key: PublicEncryptingKey, plaintext: &[u8]) -> Result<Vec<u8>, ApiError> {
     let key = Pkcs1PublicEncryptingKey::new(key).map_err(ApiError::internal)?;
-    require_room(plaintext, key.max_plaintext_size())?;
+    check_plaintext_len(plaintext, key.max_plaintext_size())?;
     let mut ciphertext = vec![0; key.ciphertext_size()];
     key.encrypt(plaintext, &mut ciphertext).map_err(ApiError::internal)?;
     Ok(ciphertext)
@@ -66,16 +66,16 @@ fn oaep_encrypt(
     plaintext: &[u8],
 ) -> Result<Vec<u8>, ApiError> {
     let key = OaepPublicEncryptingKey::new(key).map_err(ApiError::internal)?;
-    require_room(plaintext, key.max_plaintext_size(algorithm))?;
+    check_plaintext_len(plaintext, key.max_plaintext_size(algorithm))?;
     let mut ciphertext = vec![0; key.ciphertext_size()];
     key.encrypt(algorithm, plaintext, &mut ciphertext, None).map_err(ApiError::internal)?;
     Ok(ciphertext)
 }
 
-fn require_room(plaintext: &[u8], room: usize) -> Result<(), ApiError> {
+fn check_plaintext_len(plaintext: &[u8], max: usize) -> Result<(), ApiError> {
     let length = plaintext.len();
-    if length <= room {
+    if length <= max {
         return Ok(());
     }
-    Err(ApiError::invalid_parameter(format!("{length} bytes do not fit under the public key, which takes {room}.")))
+    Err(ApiError::invalid_parameter(format!("{length} bytes do not fit under the public key, which takes {max}.")))
 }

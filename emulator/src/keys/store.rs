@@ -1,7 +1,7 @@
 //! The CMKs on disk: one SQLite file, or a database in memory.
 //!
-//! A change is in the file, synced, before the caller hears of it; killing the process at any moment loses nothing
-//! that was acknowledged. Reading happens once, at start.
+//! A change is written and synced before it is acknowledged, so no acknowledged change is lost if the process is
+//! killed. The file is read once, at start.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -19,7 +19,7 @@ use crate::keys::material::Material;
 /// Why the store cannot be opened, read or written, in words for the log.
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long another process may take to let go of the file.
+/// How long another process may take to release the file.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 const ROOT: u32 = 0;
@@ -92,7 +92,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens `path`, making it if need be, or a new database in memory.
+    /// Opens `path`, creating it if it does not exist, or a new database in memory.
     pub fn open(path: Option<&Path>) -> Result<Self, StoreError> {
         let connection = match path {
             None => Connection::open_in_memory()?,
@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-/// Whoever can write the file, or put another in its place, can choose the keys.
+/// A user who can write or replace the file can choose the keys.
 fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
     let user = fs::metadata("/proc/self").map(|process| process.uid()).ok();
     let is_ours = |file: &Metadata| user.is_none_or(|user| [user, ROOT].contains(&file.uid()));

@@ -1,4 +1,4 @@
-//! The admin API under `/_admin/`: faults to come, requests seen, keys rotated, credentials given out. README.md has
+//! The admin API under `/_admin/`: faults, received requests, key rotation, temporary credentials. README.md has
 //! its reference.
 
 use std::sync::Arc;

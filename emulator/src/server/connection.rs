@@ -24,7 +24,7 @@ use crate::server::admin;
 use crate::server::handler::{self, Connection};
 use crate::server::tls::Tls;
 
-/// How long calls under way may take to finish once the emulator is told to stop.
+/// How long running calls may take after a signal to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause after a failed accept, so that a lack of descriptors does not become a busy loop.
@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Enough of a connection's first bytes to recognise the admin API: `DELETE /_admin/`.
 const PEEK_LEN: usize = 15;
 
-/// What is needed to serve a connection.
+/// The state for serving a connection.
 #[derive(Clone)]
 pub struct Server {
     emulator: Arc<Emulator>,
@@ -41,7 +41,7 @@ pub struct Server {
     routes: TowerToHyperService<Router>,
 }
 
-/// Tells connections to end; each holds one until it has.
+/// Signals connections to end; each holds a copy until it has ended.
 type Stopping = watch::Receiver<bool>;
 
 impl Server {
@@ -95,7 +95,7 @@ impl Server {
         }
         let mut first_bytes = [0; PEEK_LEN];
         let length = stream.peek(&mut first_bytes).await.ok()?;
-        // Whoever scripts faults must not be hit by them, nor have to trust a CA first.
+        // Faults must not affect the admin API, and its clients do not have to trust a CA.
         if self.emulator.loopback && is_for_admin(&first_bytes[..length]) {
             self.emulator.request_log.uncount_connection();
             return Some(Transport::Plain(stream));

@@ -1,4 +1,4 @@
-//! The way of a request through the emulator: logged, answered, and changed by a fault if one is waiting for it.
+//! The processing of a request: it is logged and answered, and the reply is changed by a matching fault.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::http::{Reply, discard, header, read_body};
 use crate::random;
 use crate::request_log::{Record, field_names};
 
-/// What a request handler knows of the connection it serves.
+/// The connection of a request handler.
 #[derive(Clone)]
 pub struct Connection {
     pub peer: SocketAddr,
@@ -29,7 +29,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Has `steps` carried out in place of a reply. The response returned only makes the HTTP layer flush.
+    /// Runs `steps` instead of sending a reply. The returned response only makes the HTTP layer flush.
     fn carry_out(&self, steps: Vec<Step>) -> Response {
         self.script.carry_out(steps);
         Response::default()
@@ -79,7 +79,7 @@ async fn handle(route: Route, emulator: &Arc<Emulator>, connection: &Connection,
     send(emulator, connection, reply, &fault, record).await
 }
 
-/// Makes the reply to a request, and notes in `record` how it was answered.
+/// Makes the reply to a request, and records the result in `record`.
 async fn answer(
     route: Route,
     emulator: &Arc<Emulator>,
@@ -119,7 +119,7 @@ fn code(answer: &Answer) -> &str {
     }
 }
 
-/// Sends a reply the way the fault wants it. It is logged before, since a client may give up waiting.
+/// Sends a reply as the fault requires. It is logged first, because the client may give up waiting.
 async fn send(
     emulator: &Emulator,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! The server: connections, the way of a request, the admin API, TLS.
+//! The server: connections, request handling, the admin API, TLS.
 
 mod admin;
 mod connection;

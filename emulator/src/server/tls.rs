@@ -1,4 +1,4 @@
-//! A certificate authority for one run of the emulator, and the server certificates it signs: a sound one, and for
+//! A certificate authority for one run of the emulator, and the server certificates it signs: a valid one, and for
 //! scripted faults one with each flaw.
 
 use std::fs::{OpenOptions, Permissions};
@@ -19,10 +19,10 @@ use crate::faults::script::Flaw;
 /// Why there is no TLS, in words for the log.
 pub type TlsError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The names that the server's certificate is good for.
+/// The names in the server's certificate.
 const SERVER_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// A name that no client asks for.
+/// A name that no client uses.
 const OTHER_NAME: &str = "elsewhere.invalid";
 
 /// Serving HTTPS. The directory with the CA's certificate goes away with this value.
@@ -60,7 +60,7 @@ impl Tls {
         })
     }
 
-    /// Makes handshakes with a certificate of this flaw, or with the sound one.
+    /// Makes handshakes with a certificate of this flaw, or with the valid one.
     pub fn acceptor(&self, flaw: Option<Flaw>) -> &TlsAcceptor {
         match flaw {
             None => &self.sound,
@@ -99,7 +99,7 @@ fn certificate_params(common_name: &str, names: &[&str]) -> Result<CertificatePa
     Ok(params)
 }
 
-/// Writes a file in a directory of its own, both for the owner only.
+/// Writes a file in a new directory, both accessible only by the owner.
 fn temporary_file(text: &str) -> std::io::Result<(PathBuf, TempDir)> {
     let owner_only = Permissions::from_mode(0o700);
     let directory = tempfile::Builder::new().prefix("tckms-emulator-").permissions(owner_only).tempdir()?;
@@ -108,7 +108,7 @@ fn temporary_file(text: &str) -> std::io::Result<(PathBuf, TempDir)> {
     Ok((path, directory))
 }
 
-/// Writes a file that all may read, in place of the one that is there. No reader finds half of it.
+/// Writes a file that all may read, and replaces it atomically.
 fn replace_file(path: &Path, text: &str) -> Result<PathBuf, TlsError> {
     let write = || {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));

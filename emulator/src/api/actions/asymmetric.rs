@@ -34,7 +34,7 @@ const DOCUMENTED_DIGEST: usize = 32;
 /// Longest SM2 ciphertext, before base64 (docs/kms-service.md, "Asymmetric actions").
 const MAX_SM2_CIPHERTEXT: usize = 256;
 
-/// The distinguishing identifier of an SM2 signer where none is agreed (GB/T 35276).
+/// The default distinguishing identifier of an SM2 signer (GB/T 35276).
 const SM2_DEFAULT_ID: &str = "1234567812345678";
 
 const SIGN_USAGES: [KeyUsage; 4] = [KeyUsage::SignSm2, KeyUsage::SignP256, KeyUsage::SignRsa2048, KeyUsage::SignP384];
@@ -121,7 +121,7 @@ pub fn sm2_decrypt(emulator: &Emulator, mut params: Params) -> Answer {
     Ok(json!({ "KeyId": key_id, "Plaintext": STANDARD.encode(plaintext) }))
 }
 
-/// What is signed, as the caller sent it.
+/// The message or digest to sign, as the caller sent it.
 struct SigningInput {
     algorithm: String,
     bytes: Vec<u8>,
@@ -170,7 +170,7 @@ enum Scheme {
     /// With r and s as 32 bytes each.
     Sm2Raw,
     P256,
-    /// The service's name for this algorithm is not documented; the emulator goes by analogy.
+    /// The service's name for this algorithm is not documented; this one is an analogy.
     P384,
     RsaPss,
     RsaPkcs1,
@@ -220,7 +220,7 @@ impl Scheme {
         }
     }
 
-    /// Signs with what a fault asks for in place of what the service does.
+    /// Signs with the flaw of a fault.
     fn sign_wrongly(self, key: &Cmk, message: &Message, flaw: SignatureFlaw) -> Result<Vec<u8>, ApiError> {
         let material = &key.current()?.material;
         match (flaw, self) {
@@ -314,7 +314,7 @@ fn no_such_algorithm(algorithm: &str) -> ApiError {
 }
 
 fn wrong_material(key: &Cmk) -> ApiError {
-    ApiError::internal(format!("the CMK {} has material of another kind than its usage says", key.key_id))
+    ApiError::internal(format!("the CMK {} has material of another kind than its usage needs", key.key_id))
 }
 
 fn sign_error() -> ApiError {

@@ -11,7 +11,7 @@ use crate::keys::cmk::{Binding, KeyState};
 /// Longest id of a product or resource, in bytes; the service's own limit is not documented.
 const MAX_ID: usize = 128;
 
-/// Binds; a second time is no error.
+/// Binds a resource; it is not an error to bind it twice.
 pub fn bind_cloud_resource(emulator: &Emulator, mut params: Params) -> Answer {
     let (key_id, binding) = read(&mut params)?;
     params.finish()?;

@@ -1,4 +1,4 @@
-//! What the actions share that encrypt under a CMK.
+//! Shared code of the actions that encrypt under a CMK.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const MAX_PLAINTEXT: usize = 4096;
 /// Most bytes of a data key and of GenerateRandom (docs/kms-service.md, "Encryption actions").
 pub const MAX_BYTES: u64 = 1024;
 
-/// What a blob held, and what it was made with.
+/// The content of a blob, and the key version and context that it was made with.
 pub struct Opened {
     pub key: Arc<Cmk>,
     pub version: Arc<Version>,
@@ -55,8 +55,8 @@ pub fn encryption_key(keys: &Keys, key_id: &str, usage: KeyUsage) -> Result<Arc<
     Ok(key)
 }
 
-/// These actions document CmkDisabled and not CmkStateNotSupport (docs/kms-service.md, "Encryption actions"), so a key
-/// on its way to deletion, which was disabled first, counts as disabled.
+/// These actions document CmkDisabled and not CmkStateNotSupport (docs/kms-service.md, "Encryption actions"),
+/// so a key pending deletion, which was disabled first, counts as disabled.
 fn require_enabled(key: &Cmk) -> Result<(), ApiError> {
     match key.state {
         KeyState::Disabled | KeyState::PendingDelete => Err(ApiError::new(

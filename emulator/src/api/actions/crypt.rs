@@ -59,7 +59,7 @@ pub fn re_encrypt(emulator: &Emulator, mut params: Params) -> Answer {
     let key = encryption_key(&emulator.keys, destination, KeyUsage::EncryptDecrypt)?;
     let version = key.current()?;
 
-    // The same key, not rotated since, and the same context: the old ciphertext is as good as a new one.
+    // The same key, not rotated since, and the same context: the old ciphertext is returned.
     let unchanged = key.key_id == *source_id && version.number == opened.version.number && context == source_context;
     let blob = if unchanged {
         old
@@ -98,7 +98,7 @@ pub fn generate_data_key(emulator: &Emulator, mut params: Params) -> Answer {
     Ok(answer)
 }
 
-/// Reads whether KMS is to keep the data key. What goes with that is read, and has no effect, if it is not.
+/// Reads whether KMS hosts the data key. If not, the related parameters are read and have no effect.
 fn hosting(params: &mut Params) -> Result<Option<Hosting>, ApiError> {
     if params.integer("IsHostedByKms", 0, 0..=1)? == 1 {
         return Hosting::from_params(params).map(Some);
@@ -116,7 +116,7 @@ pub fn generate_random(_: &Emulator, mut params: Params) -> Answer {
     Ok(json!({ "Plaintext": STANDARD.encode(random_bytes(length)) }))
 }
 
-/// Reads an encryption context and keeps it as the text it was sent as.
+/// Reads an encryption context and keeps its text unchanged.
 fn encryption_context(params: &mut Params, name: &str) -> Result<String, ApiError> {
     let context = params.text(name)?;
     if context.chars().count() > MAX_CONTEXT {
@@ -128,8 +128,8 @@ fn encryption_context(params: &mut Params, name: &str) -> Result<String, ApiErro
     Ok(context)
 }
 
-/// The length of a data key: NumberOfBytes wins over KeySpec, one of them must be given (docs/kms-service.md,
-/// "Encryption actions").
+/// The length of a data key: NumberOfBytes takes precedence over KeySpec, one of them is required
+/// (docs/kms-service.md, "Encryption actions").
 fn data_key_length(params: &mut Params) -> Result<u64, ApiError> {
     let spec_length = match params.text("KeySpec")?.as_str() {
         "" => None,

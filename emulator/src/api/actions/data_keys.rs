@@ -1,4 +1,4 @@
-//! Data keys that KMS keeps for their owner (docs/kms-service.md, "Other actions").
+//! Hosted data keys (docs/kms-service.md, "Other actions").
 
 use std::collections::HashSet;
 
@@ -105,7 +105,7 @@ pub fn list_data_key_detail(emulator: &Emulator, mut params: Params) -> Answer {
     Ok(json!({ "DataKeyMetadatas": details, "TotalCount": keys.len() }))
 }
 
-/// The filters of ListDataKeyDetail; None and the empty text let everything through.
+/// The filters of ListDataKeyDetail; None and the empty text match everything.
 struct Filter {
     state: Option<DataKeyState>,
     search: String,
@@ -154,7 +154,7 @@ pub fn disable_data_keys(emulator: &Emulator, params: Params) -> Answer {
     change_many(emulator, params, disable)
 }
 
-/// As for CMKs, only a disabled key may go. That the rule is the same is a guess.
+/// As for CMKs, only a disabled key may be scheduled for deletion. That the rule is the same is a guess.
 pub fn schedule_data_key_deletion(emulator: &Emulator, mut params: Params) -> Answer {
     let id = data_key_id(&mut params)?;
     let days: u64 = params.required("PendingWindowInDays")?;
@@ -278,7 +278,7 @@ fn data_key_id(params: &mut Params) -> Result<String, ApiError> {
     params.required("DataKeyId")
 }
 
-/// The keys an action is about: 1 to 100, each once.
+/// The keys of an action: 1 to 100, without duplicates.
 fn data_key_ids(params: &mut Params) -> Result<Vec<String>, ApiError> {
     params.not_emulated("MemberAccount")?;
     let ids = params.required_strings("DataKeyIds")?;

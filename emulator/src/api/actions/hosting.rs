@@ -1,4 +1,4 @@
-//! Keeping a data key for its owner: what GenerateDataKey and ImportDataKey have in common.
+//! Hosting a data key: the common part of GenerateDataKey and ImportDataKey.
 
 use crate::api::actions::lifecycle::{refuse_cluster, tags};
 use crate::api::params::Params;
@@ -11,7 +11,7 @@ use crate::random;
 /// Longest description of a data key, in bytes.
 const MAX_DESCRIPTION: usize = 100;
 
-/// What a caller says about a data key that is to be kept.
+/// The options of a hosted data key.
 pub struct Hosting {
     name: String,
     description: String,
@@ -19,7 +19,7 @@ pub struct Hosting {
 }
 
 impl Hosting {
-    /// Reads what GenerateDataKey and ImportDataKey have in common.
+    /// Reads the common parameters of GenerateDataKey and ImportDataKey.
     pub fn from_params(params: &mut Params) -> Result<Self, ApiError> {
         let name = params.required("DataKeyName")?;
         let description = params.text("Description")?;
@@ -27,7 +27,7 @@ impl Hosting {
         Ok(Self { name: valid_name(name)?, description: valid_description(description)?, tags: tags(params)? })
     }
 
-    /// Keeps a data key, and gives its id.
+    /// Stores a data key, and returns its id.
     pub fn keep(self, emulator: &Emulator, material: Material) -> Result<String, ApiError> {
         let data_key_id = random::key_id();
         emulator.data_keys.add(DataKey {

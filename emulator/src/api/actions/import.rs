@@ -79,7 +79,7 @@ pub fn delete_imported_key_material(emulator: &Emulator, mut params: Params) -> 
     Ok(json!({}))
 }
 
-/// What the token stands for, if it is still good for this key.
+/// The content of the token, if it is still valid for this key.
 fn import_parameters(emulator: &Emulator, token: &str, key_id: &str, now: i64) -> Result<ImportParameters, ApiError> {
     let parameters = emulator.keys.import_tokens.read(token);
     let parameters = parameters.ok_or_else(|| ApiError::invalid_parameter("`ImportToken` is not a token."))?;
@@ -96,7 +96,7 @@ fn decrypt_error() -> ApiError {
     ApiError::new("InvalidParameter.DecryptMaterialError", "The key material could not be decrypted.")
 }
 
-/// A region with SM4 would want 16 bytes; this one has AES-256.
+/// A region with SM4 would need 16 bytes; this one has AES-256.
 fn wrong_length(length: usize) -> ApiError {
     ApiError::invalid_parameter(format!("The key material has {length} bytes, not 32."))
 }

@@ -162,7 +162,7 @@ pub fn update_key_description(emulator: &Emulator, mut params: Params) -> Answer
     nothing()
 }
 
-/// An action on one key that answers with nothing but the RequestId.
+/// An action on one key whose reply has only the RequestId.
 fn change_one(emulator: &Emulator, mut params: Params, change: impl Fn(&mut Cmk) -> Result<(), ApiError>) -> Answer {
     let key_id = key_id(&mut params)?;
     params.finish()?;
@@ -170,7 +170,7 @@ fn change_one(emulator: &Emulator, mut params: Params, change: impl Fn(&mut Cmk)
     nothing()
 }
 
-/// The same for a list of keys, all or none.
+/// As above, for a list of keys, all or none.
 fn change_many(emulator: &Emulator, mut params: Params, change: impl Fn(&mut Cmk) -> Result<(), ApiError>) -> Answer {
     let key_ids = key_ids(&mut params)?;
     params.finish()?;
@@ -197,8 +197,8 @@ fn move_state(key: &mut Cmk, from: &[KeyState], to: KeyState) -> Result<(), ApiE
     Ok(())
 }
 
-/// Only a disabled key may be scheduled for deletion (docs/kms-service.md, "Key states"). One whose material was never
-/// imported has no other way out, so it may go too.
+/// Only a disabled key may be scheduled for deletion (docs/kms-service.md, "Key states"). One whose material was
+/// never imported cannot be disabled, so it is also allowed.
 fn schedule(key: &mut Cmk, deletion_date: i64) -> Result<(), ApiError> {
     key.require_unbound()?;
     match key.state {
@@ -232,13 +232,13 @@ fn refuse_pending_deletion(key: &Cmk) -> Result<(), ApiError> {
     if key.state == KeyState::PendingDelete { Err(key.wrong_state()) } else { Ok(()) }
 }
 
-/// The one key an action is about; MemberAccount goes with it and is for organisations only.
+/// The key of an action, and MemberAccount, which is for organisations only.
 pub fn key_id(params: &mut Params) -> Result<String, ApiError> {
     params.not_emulated("MemberAccount")?;
     params.required("KeyId")
 }
 
-/// The keys an action is about: 1 to 100, each once.
+/// The keys of an action: 1 to 100, without duplicates.
 pub fn key_ids(params: &mut Params) -> Result<Vec<String>, ApiError> {
     params.not_emulated("MemberAccount")?;
     let key_ids = params.required_strings("KeyIds")?;

@@ -1,4 +1,4 @@
-//! Looking at CMKs: descriptions and lists.
+//! Descriptions and lists of CMKs.
 
 use std::sync::Arc;
 
@@ -113,7 +113,7 @@ impl Page {
     }
 }
 
-/// The filters of ListKeyDetail (docs/kms-service.md, "List actions"); None lets everything through.
+/// The filters of ListKeyDetail (docs/kms-service.md, "List actions"); None matches everything.
 struct Filter {
     state: Option<KeyState>,
     search: String,
@@ -162,7 +162,7 @@ impl TagFilter {
         Ok(filter)
     }
 
-    /// A filter without values asks for the tag's key only.
+    /// A filter without values matches the tag's key only.
     pub fn matches(&self, tags: &[Tag]) -> bool {
         let value_fits = |tag: &Tag| self.tag_values.is_empty() || self.tag_values.contains(&tag.tag_value);
         tags.iter().any(|tag| tag.tag_key == self.tag_key && value_fits(tag))

@@ -124,10 +124,10 @@ const WHITE_BOX: [&str; 12] = [
 /// Runs one KMS action.
 pub async fn run(emulator: &Arc<Emulator>, action: &str, params: Params) -> Answer {
     match handler(action) {
-        // A data key that KMS is to keep goes to the disk.
+        // A hosted data key is written to disk.
         Some(Handler::Inline(act)) if params.has("IsHostedByKms") => run_blocking(emulator, act, params).await,
         Some(Handler::Inline(act)) => {
-            // Nothing is left half changed: inline actions change nothing.
+            // No state is half changed, because inline actions change nothing.
             let result = panic::catch_unwind(AssertUnwindSafe(|| act(emulator, params)));
             result.unwrap_or_else(|_| Err(ApiError::internal(format!("a panic in {action}"))))
         }

@@ -1,5 +1,6 @@
-//! Post-quantum keys. The service's algorithms are not documented, nor how such a key is made, so this only serves to
-//! try the calls: encryption is that of symmetric keys, and a signature is a keyed hash as long as one of ML-DSA-65.
+//! Post-quantum keys. The service's algorithms are not documented, nor how such a key is made, so
+//! this only emulates the calls: encryption is that of symmetric keys, and a signature is a keyed
+//! hash as long as one of ML-DSA-65.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;

@@ -1,4 +1,4 @@
-//! What the service says of itself.
+//! Information about the service.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub fn list_algorithms(emulator: &Emulator, params: Params) -> Answer {
         signing.extend([(KeyUsage::SignSm2, "SM2DSA_ASN1"), (KeyUsage::SignSm2, "SM2DSA_RAW")]);
     }
     if switches.list_key_types {
-        // What the published sample does, which has SM2 alone.
+        // As in the published sample, which has only SM2.
         signing = vec![
             (KeyUsage::SignSm2, "SM2"),
             (KeyUsage::SignP256, "ECC_P256"),
@@ -46,7 +46,7 @@ fn algorithm(usage: KeyUsage, name: &str) -> Value {
     json!({ "KeyUsage": usage.name(), "Algorithm": name })
 }
 
-/// A service in order, of the ordinary edition, without anything that is sold separately.
+/// An enabled service of the ordinary edition, without separately sold products.
 pub fn get_service_status(emulator: &Emulator, params: Params) -> Answer {
     params.finish()?;
     Ok(json!({
