@@ -31,13 +31,36 @@ pub(crate) fn base64_decode(text: &str) -> Result<Vec<u8>, DecodeError> {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = vec![0; 2 * bytes.len()];
+    write_hex(bytes, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+fn write_hex(bytes: &[u8], text: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
     }
-    text
+}
+
+/// A digest of 32 bytes in lower-case hexadecimal. Every request has three of them, so it is not on the heap.
+pub(crate) struct HexDigest([u8; 64]);
+
+impl HexDigest {
+    pub fn new(digest: &[u8; 32]) -> Self {
+        let mut text = [0; 64];
+        write_hex(digest, &mut text);
+        Self(text)
+    }
+}
+
+impl std::ops::Deref for HexDigest {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// Created once, because its tables are computed at run time; without a lock, because a fork could copy the lock
@@ -95,5 +118,6 @@ mod tests {
     #[test]
     fn hex_is_lower_case_with_two_digits_a_byte() {
         assert_eq!(hex(&[0, 0x0f, 0xab, 0xff]), "000fabff");
+        assert_eq!(&HexDigest::new(&[0xa5; 32])[..], "a5".repeat(32));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use super::clock::Clock;
 use super::limits::CallLimits;
@@ -256,6 +256,7 @@ impl Call<'_> {
         headers.clone_from(&self.caller.fixed_headers);
         headers.insert(X_TC_ACTION, header_value(self.request.action.as_bytes())?);
         headers.insert(X_TC_TIMESTAMP, HeaderValue::from(timestamp));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(self.request.body.len()));
         let Some(credentials) = credentials else {
             headers.insert(AUTHORIZATION, SKIP_SIGNATURE);
             return Ok(http);
@@ -469,7 +470,7 @@ impl Call<'_> {
 fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(12);
     // Filled by each attempt; that they are there already saves it from moving all the others to a larger map.
-    for header in [AUTHORIZATION, X_TC_ACTION, X_TC_TIMESTAMP] {
+    for header in [AUTHORIZATION, CONTENT_LENGTH, X_TC_ACTION, X_TC_TIMESTAMP] {
         headers.insert(header, HeaderValue::from_static(""));
     }
     headers.insert(HOST, header_value(endpoint.host_header().as_bytes())?);

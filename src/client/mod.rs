@@ -391,7 +391,7 @@ fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()>
 /// does not belong to this request; an alias can refer to any id.
 fn check_named_key(requested: &str, response: &Response<'_>) -> Result<()> {
     let named = response.key_id()?;
-    if !is_id_of_key(requested) || named.eq_ignore_ascii_case(requested) {
+    if named.eq_ignore_ascii_case(requested) || !is_id_of_key(requested) {
         return Ok(());
     }
     Err(key_mismatch(requested, named, response))

@@ -3,11 +3,13 @@
 //! Source of every rule here: "Signature v3" in the API 3.0 documentation of Tencent Cloud. The test vectors
 //! are that page's own, in its three generations, and those of the official Python SDK.
 
+use std::fmt::Write as _;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::encoding::hex;
+use crate::encoding::HexDigest;
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 
@@ -31,51 +33,53 @@ impl Signable<'_> {
     pub fn authorization(&self, secret_id: &str, key: &SigningKey) -> String {
         let scope = self.scope();
         let signature = self.signature(&scope, key);
-        [
-            ALGORITHM,
-            " Credential=",
-            secret_id,
-            "/",
-            &scope,
-            ", SignedHeaders=",
-            &self.signed_headers(),
-            ", Signature=",
-            &signature,
-        ]
-        .concat()
+        let mut text = String::with_capacity(256 + secret_id.len());
+        text.extend([ALGORITHM, " Credential=", secret_id, "/", &scope, ", SignedHeaders="]);
+        self.write_signed_headers(&mut text);
+        text.extend([", Signature=", &signature]);
+        text
     }
 
-    fn signature(&self, scope: &str, key: &SigningKey) -> String {
+    fn signature(&self, scope: &str, key: &SigningKey) -> HexDigest {
         debug_assert!(key.is_for(self.timestamp, self.service), "a key signs for its own day and service");
         let hashed_request = hex_sha256(self.canonical_request().as_bytes());
-        let string_to_sign =
-            [ALGORITHM, "\n", &self.timestamp.to_string(), "\n", scope, "\n", &hashed_request].concat();
-        hex(hmac(key.key.as_ref(), string_to_sign.as_bytes()).as_ref())
+        let mut string_to_sign = String::with_capacity(160);
+        string_to_sign.extend([ALGORITHM, "\n"]);
+        let _ = write!(string_to_sign, "{}", self.timestamp);
+        string_to_sign.extend(["\n", scope, "\n", &hashed_request]);
+        HexDigest::new(&hmac(key.key.as_ref(), string_to_sign.as_bytes()))
     }
 
     fn canonical_request(&self) -> String {
         let mut request = String::with_capacity(512);
         request.extend([self.method, "\n/\n", self.query, "\n"]);
         for (name, value) in self.headers {
-            request.extend([name, ":", &value.trim().to_ascii_lowercase(), "\n"]);
+            request.extend([name, ":"]);
+            let start = request.len();
+            request.push_str(value.trim());
+            request[start..].make_ascii_lowercase();
+            request.push('\n');
         }
-        request.extend(["\n", &self.signed_headers(), "\n", self.payload_sha256]);
+        request.push('\n');
+        self.write_signed_headers(&mut request);
+        request.extend(["\n", self.payload_sha256]);
         request
     }
 
-    fn signed_headers(&self) -> String {
-        let mut names = String::with_capacity(64);
-        for (name, _) in self.headers {
-            if !names.is_empty() {
-                names.push(';');
+    fn write_signed_headers(&self, text: &mut String) {
+        for (index, (name, _)) in self.headers.iter().enumerate() {
+            if index > 0 {
+                text.push(';');
             }
-            names.push_str(name);
+            text.push_str(name);
         }
-        names
     }
 
     fn scope(&self) -> String {
-        [&utc_date(self.timestamp), "/", self.service, "/tc3_request"].concat()
+        let mut scope = String::with_capacity(64);
+        write_utc_date(&mut scope, self.timestamp);
+        scope.extend(["/", self.service, "/tc3_request"]);
+        scope
     }
 }
 
@@ -104,8 +108,8 @@ impl SigningKey {
 }
 
 /// Lower-case hex SHA-256, for the signature and its headers.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+pub(crate) fn hex_sha256(bytes: &[u8]) -> HexDigest {
+    HexDigest::new(&Sha256::digest(bytes).into())
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
@@ -119,9 +123,16 @@ fn day(timestamp: i64) -> i64 {
     timestamp.div_euclid(86_400)
 }
 
-/// `YYYY-MM-DD` in UTC. The proleptic Gregorian calendar counted in eras of 400 years from 1 March of year 0, so
-/// that the leap day is the last day of a year.
+/// `YYYY-MM-DD` in UTC.
 fn utc_date(timestamp: i64) -> String {
+    let mut date = String::with_capacity(16);
+    write_utc_date(&mut date, timestamp);
+    date
+}
+
+/// The proleptic Gregorian calendar counted in eras of 400 years from 1 March of year 0, so
+/// that the leap day is the last day of a year.
+fn write_utc_date(text: &mut String, timestamp: i64) {
     let days = day(timestamp) + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -130,7 +141,14 @@ fn utc_date(timestamp: i64) -> String {
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    let _ = write!(text, "{year:04}-");
+    text.extend([two_digits(month), "-", two_digits(day)]);
+}
+
+/// The number of a month or a day.
+fn two_digits(number: i64) -> &'static str {
+    const NUMBERS: &str = "00010203040506070809101112131415161718192021222324252627282930313233";
+    usize::try_from(number).ok().and_then(|number| NUMBERS.get(2 * number..2 * number + 2)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -151,7 +169,7 @@ mod tests {
         SigningKey::derive(secret_key, signable.timestamp, signable.service)
     }
     fn signature(signable: &Signable<'_>, secret_key: &[u8]) -> String {
-        signable.signature(&signable.scope(), &key(signable, secret_key))
+        signable.signature(&signable.scope(), &key(signable, secret_key)).to_owned()
     }
 
     const SECRET_ID: &str = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
@@ -164,7 +182,7 @@ mod tests {
     fn the_documented_body_hash_and_scope_come_out() {
         assert_eq!(CVM_BODY.len(), 86);
         let body_hash = hex_sha256(CVM_BODY.as_bytes());
-        assert_eq!(body_hash, "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064");
+        assert_eq!(&*body_hash, "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064");
         assert_eq!(cvm(CVM_HOST, &body_hash).scope(), "2019-02-25/cvm/tc3_request");
     }
 
@@ -173,7 +191,7 @@ mod tests {
         let body_hash = hex_sha256(CVM_BODY.as_bytes());
         let signable = cvm(CVM_HOST, &body_hash);
         assert_eq!(
-            hex_sha256(signable.canonical_request().as_bytes()),
+            &*hex_sha256(signable.canonical_request().as_bytes()),
             "5ffe6a04c0664d6b969fab9a13bdab201d63ee709638e2749d62a09ca18d7031"
         );
         assert_eq!(
@@ -199,11 +217,11 @@ mod tests {
         let signable = cvm(CVM_HOST_AND_ACTION, &body_hash);
         let secret_key = [b'*'; 32];
         assert_eq!(
-            hex_sha256(signable.canonical_request().as_bytes()),
+            &*hex_sha256(signable.canonical_request().as_bytes()),
             "7019a55be8395899b900fb5564e4200d984910f34794a27cb3fb7d10ff6a1e84"
         );
         assert_eq!(
-            hex(key(&signable, &secret_key).key.as_ref()),
+            &*HexDigest::new(&key(&signable, &secret_key).key),
             "b596b923aad85185e2d1f6659d2a062e0a86731226e021e61bfe06f7ed05f5af"
         );
         assert_eq!(
@@ -233,7 +251,7 @@ mod tests {
             service: "cvm",
         };
         assert_eq!(
-            hex_sha256(signable.canonical_request().as_bytes()),
+            &*hex_sha256(signable.canonical_request().as_bytes()),
             "91c9c192c14460df6c1ffc69e34e6c5e90708de2a6d282cccf957dbf1aa7f3a7"
         );
         assert_eq!(

@@ -169,8 +169,11 @@ pub(super) fn milliseconds(what: &str, value: i64, max: Duration) -> Result<Dura
 
 /// A string for C, truncated at a NUL inside.
 pub(super) fn c_text(text: &str) -> CString {
-    let text = text.split('\0').next().unwrap_or_default();
-    CString::new(text).unwrap_or_default()
+    CString::new(text).unwrap_or_else(|error| {
+        let mut beginning = error.into_vec();
+        beginning.truncate(text.find('\0').unwrap_or_default());
+        CString::new(beginning).unwrap_or_default()
+    })
 }
 
 pub(super) fn null(name: &str) -> Error {

@@ -1,6 +1,7 @@
 //! One request and its reply, on the network thread.
 
 use std::error::Error as _;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -90,13 +91,19 @@ impl Progress {
 }
 
 /// Sends a request and reads the whole reply.
-pub(crate) async fn exchange(
+///
+/// In a block of its own from the beginning: the task that runs it would otherwise move it several times.
+pub(crate) fn exchange(
     pool: Arc<Pool>,
     request: HttpRequest,
     reuse: Reuse,
     progress: Progress,
-) -> Result<HttpReply> {
-    let (origin, mut request) = addressed(request)?;
+) -> impl Future<Output = Result<HttpReply>> + Send {
+    Box::pin(carry_out(pool, request, reuse, progress))
+}
+
+async fn carry_out(pool: Arc<Pool>, mut request: HttpRequest, reuse: Reuse, progress: Progress) -> Result<HttpReply> {
+    let origin = address(&mut request)?;
     loop {
         progress.enter(Stage::Waiting);
         let permit = pool.permit().await;
@@ -112,8 +119,8 @@ pub(crate) async fn exchange(
     }
 }
 
-/// What goes to the server: the path alone, with the host in a header.
-fn addressed(mut request: HttpRequest) -> Result<(Origin, HttpRequest)> {
+/// Leaves what goes to the server, the path alone, with the host in a header; and says which server that is.
+fn address(request: &mut HttpRequest) -> Result<Origin> {
     let origin =
         Origin::of(request.uri()).ok_or_else(|| Error::new(Status::Internal, "a request has no absolute URL"))?;
     let path = request.uri_mut().path_and_query().cloned();
@@ -123,7 +130,7 @@ fn addressed(mut request: HttpRequest) -> Result<(Origin, HttpRequest)> {
             .map_err(|_| Error::new(Status::Internal, "a host cannot be sent in a header"))?;
         request.headers_mut().insert(HOST, host);
     }
-    Ok((origin, request))
+    Ok(origin)
 }
 
 /// One request on one connection.

@@ -224,7 +224,8 @@ impl<'a> Permit<'a> {
         let is_reused = idle.is_some();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.open(origin, reuse).await?,
+            // In a block of its own: every request would otherwise be moved with room for a TLS handshake.
+            None => Box::pin(self.open(origin, reuse)).await?,
         };
         Ok(Lease { permit: self, connection: Some(connection), is_reused, taken: Instant::now() })
     }
