@@ -98,7 +98,10 @@ impl Cache {
         accept: impl FnOnce(&Secret) -> Result<()>,
         fetch: impl FnOnce(bool) -> Result<(Id, Arc<Secret>)>,
     ) -> Result<Arc<Secret>> {
-        let flight = ids.iter().fold(IdMaker::new("flight"), |flight, id| flight.part(id)).finish();
+        let flight = match ids {
+            [only] => *only,
+            _ => ids.iter().fold(IdMaker::new("flight"), |flight, id| flight.part(id)).finish(),
+        };
         self.live().opening.get(&Wanted { ids, flight, bytes: 0 }, accept, fetch)
     }
 

@@ -7,8 +7,7 @@ use crate::seal::format::frame::Head;
 use crate::seal::message_reader::MessageReader;
 use crate::secret::Secret;
 
-/// The plaintext of one frame. Frames are decrypted here and copied out, so that the caller's memory never holds what
-/// is not authentic, not even for a moment.
+/// The plaintext of one frame for which the caller had no room, or which may not come out yet.
 #[derive(Default)]
 pub(crate) struct FrameBuffer {
     buffer: Secret,

@@ -91,7 +91,8 @@ impl OpenStream {
     }
 
     /// Takes pieces of the message and gives plaintext, as far as `output` has room. When it fails, `output` holds
-    /// nothing of what this call opened.
+    /// nothing of what this call opened: a frame that is not authentic is wiped before the call returns, and so are all
+    /// before it.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         let mut progress = Progress::default();
         let moved = self.poison_on_error(|opener| opener.advance(input, output, &mut progress));
@@ -105,8 +106,7 @@ impl OpenStream {
             if self.ready.is_waiting() {
                 return Ok(());
             }
-            let (consumed, moved) = self.step(&input[progress.consumed..])?;
-            progress.consumed += consumed;
+            let moved = self.step(input, output, progress)?;
             if !moved {
                 return Ok(());
             }
@@ -129,27 +129,42 @@ impl OpenStream {
         Ok(Progress { done: true, ..progress })
     }
 
-    /// One step of the state machine: how much of `input` it took, and whether another step may get further.
-    fn step(&mut self, input: &[u8]) -> Result<(usize, bool)> {
-        match std::mem::replace(&mut self.state, State::Failed) {
+    /// One step of the state machine, and whether another step may get further.
+    fn step(&mut self, input: &[u8], output: &mut [u8], progress: &mut Progress) -> Result<bool> {
+        let rest = &input[progress.consumed..];
+        let (consumed, moved) = match std::mem::replace(&mut self.state, State::Failed) {
             State::Fresh => {
                 self.state = State::Header(HeaderReader::new(self.keyring.read_policy(self.signed_allowed)));
-                Ok((0, true))
+                (0, true)
             }
-            State::Header(reader) => self.read_header(reader, input),
-            State::Body(opened, number) => self.read_frame(opened, number, input),
-            State::Footer(verifier) => self.read_footer(verifier, input),
-            State::End if self.input.len() + input.len() > 0 => Err(trailing(self.input.bytes(), input)),
+            State::Header(reader) => self.read_header(reader, rest)?,
+            State::Body(opened, number) => {
+                self.read_frame(opened, number, rest, &mut output[progress.produced..], &mut progress.produced)?
+            }
+            State::Footer(verifier) => self.read_footer(verifier, rest)?,
+            State::End if self.input.len() + rest.len() > 0 => return Err(trailing(self.input.bytes(), rest)),
             State::End => {
                 self.state = State::End;
-                Ok((0, false))
+                (0, false)
             }
-            State::Failed => Err(failed_before()),
-        }
+            State::Failed => return Err(failed_before()),
+        };
+        progress.consumed += consumed;
+        Ok(moved)
     }
 
     fn read_header(&mut self, mut reader: HeaderReader, input: &[u8]) -> Result<(usize, bool)> {
-        let taken = self.input.append(&input[..input.len().min(HEADER_STEP)])?;
+        let beginning = &input[..input.len().min(HEADER_STEP)];
+        // A header that is whole is read where it is.
+        if self.input.len() == 0
+            && let Some(header) = reader.advance(beginning)?
+        {
+            let header_len = header.len;
+            let opened = MessageReader::unlock(&self.keyring, header, beginning, &self.expected)?;
+            self.state = State::Body(Box::new(opened), 1);
+            return Ok((header_len, true));
+        }
+        let taken = self.input.append(beginning)?;
         self.state = match reader.advance(self.input.bytes())? {
             None => State::Header(reader),
             Some(header) => {
@@ -162,14 +177,29 @@ impl OpenStream {
         Ok((taken, taken > 0 || matches!(self.state, State::Body(..))))
     }
 
-    fn read_frame(&mut self, mut opened: Box<MessageReader>, number: u32, input: &[u8]) -> Result<(usize, bool)> {
+    fn read_frame(
+        &mut self,
+        mut opened: Box<MessageReader>,
+        number: u32,
+        input: &[u8],
+        room: &mut [u8],
+        produced: &mut usize,
+    ) -> Result<(usize, bool)> {
         let limits = *self.keyring.limits();
         let (mut taken, beginning) = self.input.peek(input, HEAD_LEN_MAX)?;
         if let Some(head) = opened.read_head(beginning, number, &limits)? {
             let (more, frame) = self.input.peek(&input[taken..], head.total_len())?;
             taken += more;
             if frame.len() == head.total_len() {
-                self.ready.open(&opened, &head, frame)?;
+                // The final frame of a signed message waits for the signature.
+                let is_held = head.is_last() && opened.verifier.is_some();
+                match room.get_mut(..head.content_len) {
+                    Some(place) if !is_held => {
+                        opened.cipher.open(&head, frame, place)?;
+                        *produced += head.content_len;
+                    }
+                    _ => self.ready.open(&opened, &head, frame)?,
+                }
                 self.size.count(head.content_len)?;
                 opened.see(frame);
                 taken += self.input.consume(head.total_len());
