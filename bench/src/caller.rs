@@ -34,7 +34,7 @@ pub enum ClientKind {
 }
 
 /// What a number of calls cost this process.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub struct Cost {
     pub cpu: Duration,
     pub wall: Duration,

@@ -9,23 +9,19 @@ const RIGHT: f64 = 770.0;
 const TOP: f64 = 74.0;
 const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
-/// What a bar with marks needs below it for their texts.
-const MARK_STEP: f64 = 14.0;
 const GROUP_GAP: f64 = 10.0;
 
 const STYLE: &str = "\
     .ground{fill:#fff}.text{fill:#1f2328}.faint{fill:#59636e}.axis{stroke:#d1d9e0}\
-    .ours{fill:#0969da}.other{fill:#afb8c1}.aim{stroke:#bc4c00;fill:none}.aimtext{fill:#bc4c00}\
+    .ours{fill:#0969da}.other{fill:#afb8c1}\
     @media(prefers-color-scheme:dark){.ground{fill:#0d1117}.text{fill:#f0f6fc}.faint{fill:#9198a1}\
-    .axis{stroke:#3d444d}.ours{fill:#4493f8}.other{fill:#656c76}.aim{stroke:#f0883e}.aimtext{fill:#f0883e}}";
+    .axis{stroke:#3d444d}.ours{fill:#4493f8}.other{fill:#656c76}}";
 
 pub struct Chart {
     pub title: String,
     pub subtitle: String,
     pub unit: String,
     pub bars: Vec<Bar>,
-    /// A value for all bars to stay below or to reach.
-    pub line: Option<Mark>,
 }
 
 pub struct Bar {
@@ -35,13 +31,6 @@ pub struct Bar {
     pub text: String,
     pub ours: bool,
     pub begins_group: bool,
-    /// What this bar should reach.
-    pub marks: Vec<Mark>,
-}
-
-pub struct Mark {
-    pub value: f64,
-    pub label: String,
 }
 
 impl Chart {
@@ -53,14 +42,13 @@ impl Chart {
                 y += GROUP_GAP;
             }
             bar.draw(&scale, y, &mut body);
-            y += STEP + MARK_STEP * bar.marks.len() as f64;
+            y += STEP;
         }
         self.finish(&scale, &body, y)
     }
 
     fn largest(&self) -> f64 {
-        let marks = |bar: &Bar| bar.marks.iter().map(|mark| mark.value).fold(bar.value, f64::max);
-        self.bars.iter().map(marks).chain(self.line.iter().map(|line| line.value)).fold(0.0, f64::max)
+        self.bars.iter().map(|bar| bar.value).fold(0.0, f64::max)
     }
 
     fn finish(&self, scale: &Scale, body: &str, bottom: f64) -> String {
@@ -86,10 +74,6 @@ impl Chart {
         }
         text(&mut svg, (LEFT + RIGHT) / 2.0, bottom + 34.0, "faint", "middle", &self.unit);
         svg.push_str(body);
-        if let Some(line) = &self.line {
-            dashes(&mut svg, scale.x(line.value), TOP - 6.0, bottom + 2.0);
-            text(&mut svg, scale.x(line.value), TOP - 10.0, "aimtext", "middle", &line.label);
-        }
         svg + "</svg>\n"
     }
 }
@@ -103,24 +87,8 @@ impl Bar {
             svg,
             "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\" rx=\"2\"/>"
         );
-        // A mark that would run through the value pushes it to its right.
-        let marks = self.marks.iter().map(|mark| scale.x(mark.value));
-        let value_at = marks.filter(|mark| (end..end + 60.0).contains(mark)).fold(end, f64::max);
-        text(svg, value_at + 6.0, y + 13.0, "text", "start", &self.text);
-        let depth = |place: usize| y + BAR + MARK_STEP * (place + 1) as f64;
-        for (place, mark) in self.marks.iter().enumerate() {
-            dashes(svg, scale.x(mark.value), y - 3.0, depth(place));
-            text(svg, scale.x(mark.value) - 4.0, depth(place) - 2.0, "aimtext", "end", &mark.label);
-        }
+        text(svg, end + 6.0, y + 13.0, "text", "start", &self.text);
     }
-}
-
-fn dashes(svg: &mut String, x: f64, from: f64, to: f64) {
-    let _ = writeln!(
-        svg,
-        "<line class=\"aim\" stroke-width=\"1.5\" stroke-dasharray=\"4 2\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{from:.1}\" \
-         y2=\"{to:.1}\"/>"
-    );
 }
 
 fn text(svg: &mut String, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
@@ -186,8 +154,7 @@ mod tests {
 
     #[test]
     fn names_cannot_break_the_picture() {
-        let chart =
-            Chart { title: "a < b & c".into(), subtitle: String::new(), unit: String::new(), bars: vec![], line: None };
+        let chart = Chart { title: "a < b & c".into(), subtitle: String::new(), unit: String::new(), bars: vec![] };
         assert!(chart.svg().contains("<title>a &lt; b &amp; c</title>"));
     }
 }

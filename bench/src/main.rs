@@ -20,6 +20,7 @@ mod placement;
 mod plan;
 mod plots;
 mod process;
+mod quiet;
 mod record;
 mod report;
 mod rounds;
@@ -76,6 +77,7 @@ fn measure(options: &cli::Options) -> Result<()> {
         print!("{}", report.table());
         println!("\nAll figures: {}", report.write_json(&artifacts.results)?.display());
     }
+    println!("\n{}", quiet::verdict());
     if options.quick { Ok(()) } else { draw(&artifacts.results) }
 }
 

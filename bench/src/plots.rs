@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::chart::{Bar, Chart, Mark};
+use crate::chart::{Bar, Chart};
 use crate::error::Result;
 use crate::sealing::figures::{Report, Row, Section, short};
 
@@ -42,21 +42,12 @@ fn read(results: &Path, name: &str) -> Result<Option<String>> {
 
 /// A bar is as long as the row is fast; its marks are what it should reach beside others.
 fn sealing(section: &Section, report: &Report) -> Chart {
-    let rate_of = |name: &str| section.rows.iter().find(|row| row.name == name).map(|row| section.rate(row));
-    let marks = |row: &Row| {
-        let mark = |ratio: &crate::sealing::figures::Ratio| {
-            let aim = ratio.aim?;
-            Some(Mark { value: aim * rate_of(&ratio.to)?, label: format!("aim: {aim} × {}", ratio.to) })
-        };
-        row.ratios.iter().filter_map(mark).collect()
-    };
     let bar = |row: &Row| Bar {
         label: row.name.clone(),
         value: section.rate(row),
         text: short(section.rate(row)),
         ours: row.name.starts_with("tckms_"),
         begins_group: row.name.starts_with("tckms_"),
-        marks: marks(row),
     };
     let clock = if section.by_wall { "by the clock" } else { "by CPU time" };
     Chart {
@@ -64,27 +55,18 @@ fn sealing(section: &Section, report: &Report) -> Chart {
         subtitle: format!("Medians of {} alternating rounds, {clock}; beside {}", section.rounds, report.openssl),
         unit: section.unit.clone(),
         bars: section.rows.iter().map(bar).collect(),
-        line: None,
     }
 }
 
 fn encrypt(figures: &Value) -> Result<Chart> {
     let number = |value: &Value| value.as_f64().ok_or("encrypt.json lacks a number");
-    let target = number(&figures["target_ratio"])?;
     let mut bars = Vec::new();
     for row in figures["rows"].as_array().ok_or("encrypt.json has no rows")? {
         let scheme = row["scheme"].as_str().unwrap_or_default().to_uppercase();
         let threads = number(&row["threads"])?;
         let what = format!("{scheme}, {} B, {threads} thread{}", row["plaintext_len"], plural(threads));
         let mut add = |label: &str, ratio: f64, ours: bool, begins_group: bool| {
-            bars.push(Bar {
-                label: label.to_owned(),
-                value: ratio,
-                text: format!("{ratio:.2}"),
-                ours,
-                begins_group,
-                marks: vec![],
-            });
+            bars.push(Bar { label: label.to_owned(), value: ratio, text: format!("{ratio:.2}"), ours, begins_group });
         };
         add(&format!("{what}: to the signing loop"), number(&row["signing_ratio"])?, true, true);
         add("to the bare loop", number(&row["ratio"])?, true, false);
@@ -97,7 +79,6 @@ fn encrypt(figures: &Value) -> Result<Chart> {
         subtitle: format!("Medians of {} alternating rounds; less is better", figures["effort"]["rounds"]),
         unit: "times the CPU time of the loop".to_owned(),
         bars,
-        line: Some(Mark { value: target, label: format!("aim: at most {target:.2}") }),
     })
 }
 

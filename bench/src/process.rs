@@ -26,6 +26,11 @@ impl ChildProcess {
         Ok(Self { child, input, output })
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a value from the other process.
     pub fn receive<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::http::RawRequest;
 use crate::plan::{self, Configuration, Effort, Scheme};
 use crate::process::ChildProcess;
+use crate::quiet;
 use crate::record;
 use crate::server::Ready;
 
@@ -75,7 +76,7 @@ pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Measured> {
     let ca_file = artifacts.results.join("ca.pem");
     let ca_path = ca_file.to_str().ok_or("the target folder's name is not UTF-8")?;
     let mut server = ChildProcess::start(&["serve", ca_path])?;
-    let site = Site { ready: server.receive()?, ca_file };
+    let site = Site { ready: server.receive()?, server: server.id(), ca_file };
     let rows = plan::configurations().map(|configuration| {
         let Configuration { scheme, plaintext_len, threads } = configuration;
         eprintln!("measuring {} with {plaintext_len} bytes and {threads} threads", scheme.name());
@@ -100,7 +101,7 @@ fn measure_signing(site: &Site, library: &Path, configuration: Configuration, ef
     let encrypt = ClientKind::LibTckms { library: library.clone(), plaintext_len: SIGN_BESIDE_LEN };
     let kinds = [ClientKind::SignDigest { library }, encrypt];
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, effort)?;
+    let series = alternate(clients, site.server, effort)?;
     let (sign, encrypt) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(SignRow { configuration, sign, encrypt, ratio: paired_ratio(&series[0], &series[1]) })
 }
@@ -109,7 +110,7 @@ fn measure_verification(site: &Site, library: &Path, effort: Effort) -> Result<V
     let configuration = Configuration { scheme: Scheme::Http, plaintext_len: 0, threads: 1 };
     let kinds = [ClientKind::VerifyDigest { library: library.to_owned() }, ClientKind::BareVerify];
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, effort)?;
+    let series = alternate(clients, site.server, effort)?;
     let (tckms, bare) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(VerifyRow { tckms, bare, speed: paired_ratio(&series[1], &series[0]) })
 }
@@ -117,6 +118,8 @@ fn measure_verification(site: &Site, library: &Path, effort: Effort) -> Result<V
 /// Where the server is.
 struct Site {
     ready: Ready,
+    /// Its process.
+    server: u32,
     ca_file: PathBuf,
 }
 
@@ -142,7 +145,7 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
     kinds.extend(artifacts.without_wiping.as_deref().map(libtckms));
 
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, effort)?;
+    let series = alternate(clients, site.server, effort)?;
     let figures = |costs: &[Cost]| effort.figures(costs);
     Ok(Row {
         configuration,
@@ -167,18 +170,20 @@ impl Effort {
 }
 
 /// The costs of each client's rounds. Who begins a round changes from round to round.
-fn alternate(mut clients: Vec<ChildProcess>, effort: Effort) -> Result<Vec<Vec<Cost>>> {
+fn alternate(mut clients: Vec<ChildProcess>, server: u32, effort: Effort) -> Result<Vec<Vec<Cost>>> {
     for client in &mut clients {
         client.request::<Cost>(&effort.warm_up_calls)?;
     }
-    let mut series = vec![Vec::new(); clients.len()];
-    for round in 0..effort.rounds {
+    let parts: Vec<_> = clients.iter().map(ChildProcess::id).chain([server]).collect();
+    let rounds = quiet::rounds(effort.rounds, &parts, |round| -> Result<Vec<Cost>> {
+        let mut costs = vec![Cost::default(); clients.len()];
         for turn in 0..clients.len() {
             let index = (round + turn) % clients.len();
-            series[index].push(clients[index].request(&effort.calls_per_round)?);
+            costs[index] = clients[index].request(&effort.calls_per_round)?;
         }
-    }
-    Ok(series)
+        Ok(costs)
+    })?;
+    Ok((0..clients.len()).map(|client| rounds.iter().map(|costs| costs[client]).collect()).collect())
 }
 
 /// A disturbance lasts longer than a round more often than not, so what stands beside each other is compared first.

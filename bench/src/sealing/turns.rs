@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::error::Result;
+use crate::quiet;
 
 /// Seconds.
 #[derive(Clone, Copy)]
@@ -26,14 +27,16 @@ pub fn alternate(
     for name in names {
         turn(name)?;
     }
-    let mut series: Vec<_> = names.iter().map(|name| Series { name, costs: Vec::new() }).collect();
-    for round in 0..rounds {
+    let rounds = quiet::rounds(rounds, &[], |round| -> Result<Vec<Cost>> {
+        let mut costs = vec![Cost { cpu: 0.0, wall: 0.0 }; names.len()];
         for place in 0..names.len() {
             let index = (round + place) % names.len();
-            series[index].costs.push(turn(names[index])?);
+            costs[index] = turn(names[index])?;
         }
-    }
-    Ok(series)
+        Ok(costs)
+    })?;
+    let costs_of = |index: usize| rounds.iter().map(|costs| costs[index]).collect();
+    Ok(names.iter().enumerate().map(|(index, name)| Series { name, costs: costs_of(index) }).collect())
 }
 
 /// What `work` costs this process. It is the only one of its threads that does anything, or they all work for it.
