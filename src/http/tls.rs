@@ -8,7 +8,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::encoding::{explain_pem, without_byte_order_mark};
+use crate::encoding::{base64_decode, explain_pem, without_byte_order_mark};
 use crate::error::{Error, Result, find_cause};
 use crate::sanitize::quoted;
 use crate::status::Status;
@@ -99,6 +99,12 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
     let refused = |reason: &str| Error::new(Status::InvalidCaBundle, format!("{name} {reason}"));
     let pem = without_byte_order_mark(pem);
     let mut roots = RootCertStore::empty();
+    if let Some(certificates) = plain_certificates(pem) {
+        roots.add_parsable_certificates(certificates);
+        if !roots.is_empty() {
+            return Ok(roots);
+        }
+    }
     let mut certificates = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate =
@@ -111,6 +117,26 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
         (true, 0) => Err(refused(&format!("holds no certificate in PEM form: {}", what_it_is(pem)))),
         (true, _) => Err(refused("holds no usable certificate in PEM form: what is marked as one is none")),
     }
+}
+
+/// The certificates of a bundle that holds nothing else and is written as usual; `None` for anything that has to be looked at
+/// closely. The parser of the TLS stack takes milliseconds for the bundle of a system, more than a first call does besides.
+fn plain_certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----\n";
+    const END: &str = "\n-----END CERTIFICATE-----";
+    let mut rest = std::str::from_utf8(pem).ok()?;
+    let (mut certificates, mut text) = (Vec::new(), String::with_capacity(4096));
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (body, after) = after.split_once(END)?;
+        if before.contains("-----") || body.contains('-') {
+            return None;
+        }
+        text.clear();
+        text.extend(body.split('\n'));
+        certificates.push(base64_decode(&text).ok()?.into());
+        rest = after;
+    }
+    (!rest.contains("-----")).then_some(certificates)
 }
 
 /// What a file without a certificate seems to be.
@@ -167,6 +193,40 @@ mod tests {
             let error = parse("bundle", pem.as_bytes()).err().unwrap();
             assert_eq!(error.status(), Status::InvalidCaBundle, "{pem}");
         }
+    }
+
+    fn block(bytes: &[u8]) -> String {
+        let base64 = crate::encoding::base64_encode(bytes);
+        let lines: Vec<_> = base64.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    }
+
+    #[test]
+    fn both_readers_of_pem_find_the_same_certificates() {
+        let bundle = format!("# One\n{}\n# Two: a-b\n{}{}", block(&[1; 48]), block(&[2; 700]), block(&[3; 1]));
+        let slow: Vec<_> = CertificateDer::pem_slice_iter(bundle.as_bytes()).map(|found| found.unwrap()).collect();
+        assert_eq!(slow.len(), 3);
+        assert_eq!(plain_certificates(bundle.as_bytes()).unwrap(), slow);
+    }
+
+    #[test]
+    fn what_is_not_written_as_usual_is_left_to_the_parser() {
+        let good = block(&[7; 100]);
+        let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        for bundle in [
+            good.replace('\n', "\r\n"),
+            good.clone() + key,
+            key.to_owned() + &good,
+            good.replace("-----END CERTIFICATE-----\n", ""),
+            good.replacen("CERTIFICATE", "TRUSTED CERTIFICATE", 2),
+            good.replacen("Bw", "B ", 1),
+            good.replace("\n", ""),
+            "-----BEGIN CERTIFICATE-----\n".to_owned() + &good,
+        ] {
+            assert!(plain_certificates(bundle.as_bytes()).is_none(), "{bundle}");
+        }
+        assert!(plain_certificates(b"\xff").is_none());
+        assert!(plain_certificates(b"").unwrap().is_empty());
     }
 
     #[test]
