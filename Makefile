@@ -31,6 +31,7 @@ help:
 	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
 	@echo "make live-test   ask the real service what is documented of it; LIVE_TEST_OPTIONS=--help tells what is needed"
 	@echo "make bench   measure, beside a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
+	@echo "make bench-tools   measure beside age, openssl, gpg, cp, curl and SDKs; BENCH_TOOLS_OPTIONS=--help tells more"
 	@echo "make bench-instructions   count instructions under valgrind, and compare them with bench/instructions/baseline.json"
 	@echo "make plots   draw docs/performance from the figures of the last make bench"
 
@@ -123,6 +124,12 @@ man:
 
 bench: build
 	$(CARGO) run --release --locked -p tckms-bench
+
+# Beside age, openssl, gpg, cp, curl and others, as far as this machine has them.
+.PHONY: bench-tools
+bench-tools: build
+	scripts/setup.sh bench
+	scripts/bench-tools.py $(BENCH_TOOLS_OPTIONS)
 
 # Counted, not timed: the figures are the same on a busy machine.
 .PHONY: bench-instructions bench-instructions-update

@@ -15,13 +15,14 @@
 #   dist-check    also what `make dist-check` needs
 #   portability   what `make portability` needs beside build
 #   spelling      what `make spelling` needs
+#   bench         what `make bench-tools` needs beside build
 #
 # A tool counts as present if it works: each has a probe below, which compiles or runs a line with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist|dist-check|portability|spelling" >&2
+  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist|dist-check|portability|spelling|bench" >&2
   exit 2
 }
 
@@ -78,6 +79,14 @@ dist_check_needs="
 rpmlint rpmlint
 aarch64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 musl musl-tools
+"
+bench_needs="
+age age
+gpg gnupg
+curl curl
+libcurl libcurl4-openssl-dev
+openssl openssl
+certificates ca-certificates
 "
 spelling_needs="
 codespell codespell
@@ -139,6 +148,13 @@ dpkg_tools() {
     (cd "$work/package" && dpkg-shlibdeps -O /bin/sh)
 }
 git() { command git --version; }
+age() { command age --version; }
+gpg() { command gpg --version; }
+curl() { command curl --version; }
+libcurl() {
+  printf '#include <curl/curl.h>\nint main(void) { return curl_global_init(CURL_GLOBAL_DEFAULT); }\n' >"$work/curl.c"
+  cc "$work/curl.c" -o "$work/curl" -lcurl && "$work/curl"
+}
 gcc_sanitizers() { compiles_and_runs line.c gcc -fsanitize=address,undefined; }
 cxx_compiler() { compiles_and_runs line.cpp g++ -std=c++17; }
 clang() { compiles_and_runs line.c command clang && command clang -fsanitize=thread -c "$work/line.c" -o "$work/line.o"; }
@@ -209,6 +225,7 @@ case $level in
     needs+=$demo_needs$deb_needs$test_needs$dist_needs$dist_check_needs
     rust_needs=$test_rust_needs$dist_check_rust_needs$portability_rust_needs
     ;;
+  bench) needs=$bench_needs ;;
   spelling) needs=$spelling_needs ;;
   portability) needs+=$portability_needs rust_needs=$portability_rust_needs ;;
   *) usage ;;
