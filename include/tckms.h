@@ -2221,6 +2221,8 @@ tckms_status tckms_stream_set_signed_allowed(tckms_stream *stream,
  * @param in_len    0 or more bytes.
  * @param consumed  How many of them were taken. Pass the rest again.
  * @param out       Memory for the output; may be NULL when `out_size` is 0. Must not overlap `in`.
+ *                  Frames are decrypted in it: do not read it before the call returns. After a
+ *                  failure it holds nothing that the call decrypted.
  * @param out_size  0 or more bytes.
  * @param produced  How many bytes of `out` were filled.
  * @return          TCKMS_OK or any status; see the chapter on errors. After a failure the stream
