@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/subtle"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -25,13 +24,9 @@ var _ crypto.Decrypter = (*Decrypter)(nil)
 // NewDecrypter fetches the public key. Every decryption uses ctx, because crypto.Decrypter has no context, and the
 // client must stay open. For SM2 keys, which crypto/x509 does not support, use Client.SM2Decrypt.
 func (c *Client) NewDecrypter(ctx context.Context, keyID string) (*Decrypter, error) {
-	der, err := c.PublicKey(ctx, keyID)
+	public, err := c.parsedPublicKey(ctx, keyID)
 	if err != nil {
 		return nil, err
-	}
-	public, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, fmt.Errorf("tckms: the public key of %s: %w", keyID, err)
 	}
 	key, isRSA := public.(*rsa.PublicKey)
 	if !isRSA {

@@ -185,6 +185,15 @@ var _ crypto.Signer = (*Signer)(nil)
 // NewSigner fetches the public key. Every signature uses ctx, because crypto.Signer has no context, and the client must
 // stay open. For SM2 keys, which crypto/x509 does not support, use Client.Sign.
 func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
+	public, err := c.parsedPublicKey(ctx, keyID)
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{ctx, c, keyID, public}, nil
+}
+
+// parsedPublicKey fetches a public key in the form of the standard library.
+func (c *Client) parsedPublicKey(ctx context.Context, keyID string) (crypto.PublicKey, error) {
 	der, err := c.PublicKey(ctx, keyID)
 	if err != nil {
 		return nil, err
@@ -193,7 +202,7 @@ func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tckms: the public key of %s: %w", keyID, err)
 	}
-	return &Signer{ctx, c, keyID, public}, nil
+	return public, nil
 }
 
 // Public returns an *ecdsa.PublicKey or an *rsa.PublicKey.

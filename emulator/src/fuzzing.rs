@@ -13,6 +13,7 @@ use crate::behaviour::Behaviour;
 use crate::clock::{Clock, utc_date};
 use crate::emulator::Emulator;
 use crate::faults::script::{self, Faults};
+use crate::identity::auth::hex;
 use crate::identity::host_check::HostCheck;
 use crate::identity::issuer::Issuer;
 use crate::identity::{Identities, KeyPair};
@@ -139,8 +140,4 @@ fn new_key(keys: &Keys, usage: KeyUsage) -> String {
 
 fn hmac_sha256(key: &[u8], message: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

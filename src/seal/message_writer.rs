@@ -204,8 +204,7 @@ mod tests {
         let (head, body) = out.split_at_mut(header_len(&materials));
         let mut message = MessageWriter::begin_with_id(materials, id, 4096, head).unwrap();
         message.frame(Kind::Final, b"hello", body).unwrap();
-        let hex: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, EXAMPLE.replace(' ', ""));
+        assert_eq!(crate::encoding::hex(&out), EXAMPLE.replace(' ', ""));
         assert_eq!(out.len(), 231);
     }
 

@@ -209,10 +209,10 @@ pub fn refuse_version_1(request: Signed<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn hex(digest: digest::Digest) -> String {
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]].map(char::from);
-    digest.as_ref().iter().flat_map(digits).collect()
+    bytes.as_ref().iter().flat_map(digits).collect()
 }
 
 /// The 32 bytes of a signature written in lower-case hex.
