@@ -20,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("src/ffi/callback_error.rs", "Errors of callbacks"),
     ("src/ffi/context.rs", "Contexts"),
     ("src/ffi/message_info.rs", "Looking into messages"),
+    ("src/ffi/queue.rs", "Queues"),
     ("src/ffi/config.rs", "Configuration"),
     ("src/ffi/userdata.rs", "Userdata"),
     ("src/ffi/credentials.rs", "Credentials"),

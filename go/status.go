@@ -83,6 +83,12 @@ const (
 	ErrBranchStoreFailed Status = C.TCKMS_ERR_BRANCH_STORE_FAILED
 	// ErrBranchSupplierFailed: A callback that names the branch of a context failed, or named none.
 	ErrBranchSupplierFailed Status = C.TCKMS_ERR_BRANCH_SUPPLIER_FAILED
+	// ErrQueueFull: A queue holds as many calls as it may. Take some that are done.
+	ErrQueueFull Status = C.TCKMS_ERR_QUEUE_FULL
+	// ErrAgain: No call of a queue is done, at least not yet.
+	ErrAgain Status = C.TCKMS_ERR_AGAIN
+	// ErrNotOutstanding: No call with this id is outstanding in a queue: it is done, or there never was one.
+	ErrNotOutstanding Status = C.TCKMS_ERR_NOT_OUTSTANDING
 	// ErrMalformedCredentials: A secret id, secret key or token is empty, has blanks around it, or has characters that are not allowed.
 	ErrMalformedCredentials Status = C.TCKMS_ERR_MALFORMED_CREDENTIALS
 	// ErrNoCredentials: No credentials were configured or found.

@@ -83,6 +83,15 @@
  *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call
  *   any.
  *
+ * EVENT LOOPS
+ *   A program with an event loop submits calls to a tckms_queue instead, polls its descriptor, and
+ *   takes the completions on its own thread: tckms_submit_encrypt() and the other functions that
+ *   submit copy their inputs and never block. Any number of threads may use a queue at once. Calls
+ *   run on the network threads of their clients. Work that blocks by nature (callbacks for
+ *   credentials, the metadata service, STS, the keys of keyrings) runs on threads of the queue, at
+ *   most 8, which do not exist before there is such work. In a forked child all calls that were not
+ *   taken are done, with TCKMS_ERR_TRANSPORT_UNAVAILABLE; ask it for its descriptor again.
+ *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
  *   TCKMS_OK is 0. The hundreds digit is the category (tckms_status_category()): 100 the caller's
@@ -177,6 +186,7 @@
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
+#define TCKMS_QUEUE_OPTIONS_INIT {0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* The usages of CMKs, by the service's names. */
@@ -238,6 +248,9 @@
  * The library never writes them.
  */
 #define TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN 1
+
+/** Longest message or plaintext of tckms_submit_seal() and tckms_submit_open(), in bytes. */
+#define TCKMS_QUEUE_MESSAGE_MAX 262144
 
 /** Site: cloud.tencent.com, the mainland one. */
 #define TCKMS_SITE_MAINLAND 0
@@ -650,6 +663,12 @@ typedef enum tckms_status {
    * named none.
    */
   TCKMS_ERR_BRANCH_SUPPLIER_FAILED = 812,
+  /** A queue holds as many calls as it may. Take some that are done. */
+  TCKMS_ERR_QUEUE_FULL = 820,
+  /** No call of a queue is done, at least not yet. */
+  TCKMS_ERR_AGAIN = 821,
+  /** No call with this id is outstanding in a queue: it is done, or there never was one. */
+  TCKMS_ERR_NOT_OUTSTANDING = 822,
   /** A fault inside the library. Please report it with the error's message. */
   TCKMS_ERR_INTERNAL = 901,
   /** There is not enough memory for a block whose size depends on the caller's input. */
@@ -706,6 +725,9 @@ typedef struct tckms_branch_records tckms_branch_records;
  */
 typedef struct tckms_client tckms_client;
 
+/** A call that is done. One thread may use it at a time. */
+typedef struct tckms_completion tckms_completion;
+
 /**
  * The settings of clients.
  *
@@ -754,6 +776,15 @@ typedef struct tckms_log_event tckms_log_event;
  * It never changes, and any number of threads may use it at once.
  */
 typedef struct tckms_message_info tckms_message_info;
+
+/**
+ * Calls that were submitted and not taken yet.
+ *
+ * Any number of threads may use a queue at once, also to take completions. Making one opens no
+ * descriptor and starts no thread. The calls of several clients may be in one queue, and a
+ * client's in several.
+ */
+typedef struct tckms_queue tckms_queue;
 
 /**
  * A streaming signer: it signs a message that is passed in several chunks.
@@ -1105,6 +1136,15 @@ typedef struct tckms_context_pair {
   /** The value. */
   const char *value;
 } tckms_context_pair;
+
+/** What a queue is made with. */
+typedef struct tckms_queue_options {
+  /**
+   * How many calls the queue holds, those included that are done and were not taken: 1 to 1048576.
+   * 0 for 1024.
+   */
+  uint64_t depth;
+} tckms_queue_options;
 
 /**
  * A role to assume, for tckms_config_set_assume_role_credentials(). Initialize it with
@@ -2438,7 +2478,7 @@ tckms_status tckms_keyring_add_rsa_private_pem(tckms_keyring *keyring,
  *                 TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the
  *                 destructor is not called.
  *
- * The callbacks run on the threads that seal and open.
+ * The callbacks run on the threads that seal and open; for calls of a queue, on its workers.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_add_custom(tckms_keyring *keyring,
@@ -2973,6 +3013,562 @@ TCKMS_WARN_UNUSED
 tckms_status tckms_message_info_json(const tckms_message_info *info,
                                      tckms_buffer *json);
 
+/* ---- Queues ---------------------------------------------------------------------------------- */
+
+/**
+ * Makes a queue.
+ *
+ * @param options_or_null  NULL or a structure of zeros for the defaults.
+ * @param size             sizeof(tckms_queue_options); ignored with NULL.
+ * @param out              The queue, owned by the caller, who frees it with tckms_queue_free().
+ *                         NULL on failure.
+ * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH,
+ *                         TCKMS_ERR_UNKNOWN_OPTION or TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_queue_new(const tckms_queue_options *options_or_null,
+                             size_t size,
+                             tckms_queue **out);
+
+/**
+ * The descriptor to poll: readable exactly while there are completions to be taken, with poll(),
+ * epoll (level- or edge-triggered), kqueue and any event loop.
+ *
+ * @param queue  The queue.
+ * @param fd     The descriptor, above 2 and closed on exec. It belongs to the queue: never read
+ *               it, and do not close it. -1 on failure.
+ * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_TRANSPORT_UNAVAILABLE when the
+ *               process has no descriptor left; then the next call tries again.
+ *
+ * It is the same for the life of the queue in a process. A forked child, and a process that
+ * closed all its descriptors, asks again and gets another one.
+ */
+TCKMS_WARN_UNUSED tckms_status tckms_queue_fd(const tckms_queue *queue, int *fd);
+
+/**
+ * Takes the next call that is done. Never blocks, except that it does the cipher work of
+ * tckms_submit_seal() and tckms_submit_open(), and calls the log callback for what happened in
+ * the call.
+ *
+ * @param queue  The queue.
+ * @param out    The completion, owned by the caller, who frees it with tckms_completion_free().
+ *               NULL on failure.
+ * @return       TCKMS_OK whatever the status of the call is, TCKMS_ERR_NULL_POINTER, or
+ *               TCKMS_ERR_AGAIN when no call is done.
+ *
+ * Each call that was submitted successfully comes out exactly once, in the order in which they
+ * are done.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_queue_next(const tckms_queue *queue,
+                              tckms_completion **out);
+
+/**
+ * Waits until a call is done, for programs without an event loop.
+ *
+ * @param queue       The queue.
+ * @param timeout_ms  0 to 3600000 milliseconds. 0 only looks.
+ * @return            TCKMS_OK when tckms_queue_next() would return a completion now,
+ *                    TCKMS_ERR_AGAIN when none came in time, TCKMS_ERR_NULL_POINTER or
+ *                    TCKMS_ERR_OUT_OF_RANGE.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_queue_wait(const tckms_queue *queue,
+                              int64_t timeout_ms);
+
+/**
+ * Tells how many calls were submitted and not taken.
+ *
+ * @param queue  The queue, or NULL.
+ * @return       The number; 0 for NULL.
+ */
+size_t tckms_queue_outstanding(const tckms_queue *queue);
+
+/**
+ * Gives up a call. It is done soon, with TCKMS_ERR_CANCELED unless it was faster, and comes out
+ * of the queue like any other.
+ *
+ * @param queue  The queue.
+ * @param id     The id that the call was submitted with.
+ * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_OUTSTANDING when the call is
+ *               done already or there never was one.
+ *
+ * The service may have carried out a canceled call.
+ */
+TCKMS_WARN_UNUSED tckms_status tckms_cancel(const tckms_queue *queue, uint64_t id);
+
+/**
+ * Frees a queue. Its outstanding calls are given up, and completions that were not taken are
+ * freed.
+ *
+ * @param queue  NULL, which is harmless, or a queue of this library.
+ *
+ * Waits until nothing works for its calls any more, which takes well under a millisecond, unless
+ * a callback of the program is running in a worker: then up to 2 seconds. Also in a forked child.
+ */
+void tckms_queue_free(tckms_queue *queue);
+
+/**
+ * Submits what tckms_encrypt() does.
+ *
+ * All functions that submit copy their inputs. What can be refused without a request is refused
+ * now: then there is no call. Otherwise there will be a completion.
+ *
+ * @param queue             The queue.
+ * @param client            The client. It may be freed before the call is done.
+ * @param key_id            As for tckms_encrypt().
+ * @param buf               The plaintext. Copied into memory that is wiped.
+ * @param len               1 to 4096 bytes.
+ * @param ctx_json_or_null  As for tckms_encrypt().
+ * @param timeout_ms        1 to 3600000 milliseconds until the call is done at the latest. The
+ *                          client's own timeouts hold as well.
+ * @param userdata          Any pointer, for the completion. The library never follows it.
+ * @param id_or_null        NULL, or where the id of the call is written, for tckms_cancel().
+ *                          Never 0. 0 on failure.
+ * @return                  TCKMS_OK, TCKMS_ERR_QUEUE_FULL, a status of TCKMS_CATEGORY_ARGUMENT,
+ *                          TCKMS_ERR_TRANSPORT_UNAVAILABLE when no thread can be started, or
+ *                          TCKMS_ERR_OUT_OF_MEMORY.
+ *
+ * The completion's output is the CiphertextBlob.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_encrypt(const tckms_queue *queue,
+                                  const tckms_client *client,
+                                  const char *key_id,
+                                  const void *buf,
+                                  size_t len,
+                                  const char *ctx_json_or_null,
+                                  int64_t timeout_ms,
+                                  void *userdata,
+                                  uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_decrypt() does.
+ *
+ * @param queue             The queue.
+ * @param client            The client. It may be freed before the call is done.
+ * @param key_id_or_null    As for tckms_decrypt().
+ * @param blob              The CiphertextBlob. Copied.
+ * @param len               1 to 65536 characters.
+ * @param ctx_json_or_null  As for tckms_decrypt().
+ * @param timeout_ms        As for tckms_submit_encrypt().
+ * @param userdata          As for tckms_submit_encrypt().
+ * @param id_or_null        As for tckms_submit_encrypt().
+ * @return                  As for tckms_submit_encrypt().
+ *
+ * The completion's output is the plaintext.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_decrypt(const tckms_queue *queue,
+                                  const tckms_client *client,
+                                  const char *key_id_or_null,
+                                  const void *blob,
+                                  size_t len,
+                                  const char *ctx_json_or_null,
+                                  int64_t timeout_ms,
+                                  void *userdata,
+                                  uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_reencrypt() does.
+ *
+ * @param queue                         The queue.
+ * @param client                        The client. It may be freed before the call is done.
+ * @param key_id_or_null                As for tckms_reencrypt().
+ * @param blob                          The CiphertextBlob. Copied.
+ * @param len                           1 to 65536 characters.
+ * @param source_ctx_json_or_null       As for tckms_reencrypt().
+ * @param destination_ctx_json_or_null  As for tckms_reencrypt().
+ * @param timeout_ms                    As for tckms_submit_encrypt().
+ * @param userdata                      As for tckms_submit_encrypt().
+ * @param id_or_null                    As for tckms_submit_encrypt().
+ * @return                              As for tckms_submit_encrypt().
+ *
+ * The completion's output is the new CiphertextBlob.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_reencrypt(const tckms_queue *queue,
+                                    const tckms_client *client,
+                                    const char *key_id_or_null,
+                                    const void *blob,
+                                    size_t len,
+                                    const char *source_ctx_json_or_null,
+                                    const char *destination_ctx_json_or_null,
+                                    int64_t timeout_ms,
+                                    void *userdata,
+                                    uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_generate_data_key() does.
+ *
+ * @param queue             The queue.
+ * @param client            The client. It may be freed before the call is done.
+ * @param key_id            As for tckms_generate_data_key().
+ * @param key_len           1 to 1024 bytes.
+ * @param ctx_json_or_null  As for tckms_generate_data_key().
+ * @param timeout_ms        As for tckms_submit_encrypt().
+ * @param userdata          As for tckms_submit_encrypt().
+ * @param id_or_null        As for tckms_submit_encrypt().
+ * @return                  As for tckms_submit_encrypt().
+ *
+ * The completion's output is the key in clear; tckms_completion_ciphertext() has it as a
+ * CiphertextBlob.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_generate_data_key(const tckms_queue *queue,
+                                            const tckms_client *client,
+                                            const char *key_id,
+                                            size_t key_len,
+                                            const char *ctx_json_or_null,
+                                            int64_t timeout_ms,
+                                            void *userdata,
+                                            uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_generate_random() does.
+ *
+ * @param queue       The queue.
+ * @param client      The client. It may be freed before the call is done.
+ * @param len         1 to 1024 bytes.
+ * @param timeout_ms  As for tckms_submit_encrypt().
+ * @param userdata    As for tckms_submit_encrypt().
+ * @param id_or_null  As for tckms_submit_encrypt().
+ * @return            As for tckms_submit_encrypt().
+ *
+ * The completion's output is the random bytes.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_generate_random(const tckms_queue *queue,
+                                          const tckms_client *client,
+                                          size_t len,
+                                          int64_t timeout_ms,
+                                          void *userdata,
+                                          uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_call() does.
+ *
+ * @param queue         The queue.
+ * @param client        The client. It may be freed before the call is done.
+ * @param action        As for tckms_call().
+ * @param request_json  As for tckms_call(). Copied into memory that is wiped.
+ * @param timeout_ms    As for tckms_submit_encrypt().
+ * @param userdata      As for tckms_submit_encrypt().
+ * @param id_or_null    As for tckms_submit_encrypt().
+ * @return              As for tckms_submit_encrypt(). What tckms_call() refuses of `action` and
+ *                      `request_json` is the status of the completion, except when they are too
+ *                      long.
+ *
+ * The completion's output is the JSON object of the reply.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_call(const tckms_queue *queue,
+                               const tckms_client *client,
+                               const char *action,
+                               const char *request_json,
+                               int64_t timeout_ms,
+                               void *userdata,
+                               uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_sign_digest() does.
+ *
+ * @param queue       The queue.
+ * @param client      The client. It may be freed before the call is done.
+ * @param key_id      As for tckms_sign_digest().
+ * @param algorithm   A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
+ * @param digest      The digest. Copied.
+ * @param len         As for tckms_sign_digest(); another length is the status of the completion.
+ * @param timeout_ms  As for tckms_submit_encrypt().
+ * @param userdata    As for tckms_submit_encrypt().
+ * @param id_or_null  As for tckms_submit_encrypt().
+ * @return            As for tckms_submit_encrypt().
+ *
+ * The completion's output is the signature. It is verified on the network thread.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_sign_digest(const tckms_queue *queue,
+                                      const tckms_client *client,
+                                      const char *key_id,
+                                      int algorithm,
+                                      const void *digest,
+                                      size_t len,
+                                      int64_t timeout_ms,
+                                      void *userdata,
+                                      uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_rsa_decrypt() does.
+ *
+ * @param queue       The queue.
+ * @param client      The client. It may be freed before the call is done.
+ * @param key_id      As for tckms_rsa_decrypt().
+ * @param padding     A TCKMS_RSA_ constant.
+ * @param ciphertext  The ciphertext. Copied.
+ * @param len         As for tckms_rsa_decrypt(); another length is the status of the completion.
+ * @param timeout_ms  As for tckms_submit_encrypt().
+ * @param userdata    As for tckms_submit_encrypt().
+ * @param id_or_null  As for tckms_submit_encrypt().
+ * @return            As for tckms_submit_encrypt().
+ *
+ * The completion's output is the plaintext.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_rsa_decrypt(const tckms_queue *queue,
+                                      const tckms_client *client,
+                                      const char *key_id,
+                                      int padding,
+                                      const void *ciphertext,
+                                      size_t len,
+                                      int64_t timeout_ms,
+                                      void *userdata,
+                                      uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_public_key() does.
+ *
+ * @param queue       The queue.
+ * @param client      The client. It may be freed before the call is done.
+ * @param key_id      As for tckms_public_key().
+ * @param timeout_ms  As for tckms_submit_encrypt().
+ * @param userdata    As for tckms_submit_encrypt().
+ * @param id_or_null  As for tckms_submit_encrypt().
+ * @return            As for tckms_submit_encrypt().
+ *
+ * The completion's output is the key as a SubjectPublicKeyInfo in DER.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_public_key(const tckms_queue *queue,
+                                     const tckms_client *client,
+                                     const char *key_id,
+                                     int64_t timeout_ms,
+                                     void *userdata,
+                                     uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_seal() does, for a small plaintext. The keys are asked on a worker thread of
+ * the queue; the cipher work is done by the thread that takes the completion.
+ *
+ * @param queue             The queue.
+ * @param keyring           The keyring. Copied.
+ * @param buf               The plaintext. Copied into memory that is wiped.
+ * @param len               0 to TCKMS_QUEUE_MESSAGE_MAX bytes.
+ * @param ctx_json_or_null  As for tckms_seal().
+ * @param timeout_ms        As for tckms_submit_encrypt(). A custom key's callback is not
+ *                          interrupted: a call whose callback takes longer is done when it
+ *                          returns, or when it is canceled.
+ * @param userdata          As for tckms_submit_encrypt().
+ * @param id_or_null        As for tckms_submit_encrypt().
+ * @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when
+ *                          there is more: tckms_submit_seal_begin() takes any size.
+ *
+ * The completion's output is the message.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_seal(const tckms_queue *queue,
+                               const tckms_keyring *keyring,
+                               const void *buf,
+                               size_t len,
+                               const char *ctx_json_or_null,
+                               int64_t timeout_ms,
+                               void *userdata,
+                               uint64_t *id_or_null);
+
+/**
+ * Submits what tckms_open() does, for a small message. The keys are asked on a worker thread of
+ * the queue; the cipher work is done by the thread that takes the completion.
+ *
+ * @param queue                      The queue.
+ * @param keyring                    The keyring. Copied.
+ * @param msg                        The message. Copied.
+ * @param len                        0 to TCKMS_QUEUE_MESSAGE_MAX bytes.
+ * @param expected_ctx_json_or_null  As for tckms_open().
+ * @param timeout_ms                 As for tckms_submit_seal().
+ * @param userdata                   As for tckms_submit_encrypt().
+ * @param id_or_null                 As for tckms_submit_encrypt().
+ * @return                           As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE
+ *                                   when the message is longer: tckms_submit_open_begin() takes
+ *                                   any size.
+ *
+ * The completion's output is the plaintext.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_open(const tckms_queue *queue,
+                               const tckms_keyring *keyring,
+                               const void *msg,
+                               size_t len,
+                               const char *expected_ctx_json_or_null,
+                               int64_t timeout_ms,
+                               void *userdata,
+                               uint64_t *id_or_null);
+
+/**
+ * Submits the key phase of a stream that seals: afterwards none of its functions waits for keys.
+ *
+ * @param queue       The queue.
+ * @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it
+ *                    and sets this to NULL; the completion gives it back. When it is not NULL
+ *                    after a failure, it still belongs to the caller.
+ * @param timeout_ms  As for tckms_submit_seal().
+ * @param userdata    As for tckms_submit_encrypt().
+ * @param id_or_null  As for tckms_submit_encrypt().
+ * @return            As for tckms_submit_encrypt(); TCKMS_ERR_INVALID_STATE for a stream that
+ *                    opens.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_seal_begin(const tckms_queue *queue,
+                                     tckms_stream **stream,
+                                     int64_t timeout_ms,
+                                     void *userdata,
+                                     uint64_t *id_or_null);
+
+/**
+ * Submits the key phase of a stream that opens: afterwards none of its functions waits for keys.
+ *
+ * @param queue       The queue.
+ * @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it
+ *                    and sets this to NULL; the completion gives it back. When it is not NULL
+ *                    after a failure, it still belongs to the caller.
+ * @param header      The beginning of the message, with its whole header: a few hundred bytes,
+ *                    seldom more than 4096. More than the header is harmless. Copied.
+ * @param len         1 to 1048576 bytes. When the header is longer than them, the status of the
+ *                    completion is TCKMS_ERR_TRUNCATED.
+ * @param timeout_ms  As for tckms_submit_seal().
+ * @param userdata    As for tckms_submit_encrypt().
+ * @param id_or_null  As for tckms_submit_encrypt().
+ * @return            As for tckms_submit_encrypt(); TCKMS_ERR_INVALID_STATE for a stream that
+ *                    seals.
+ *
+ * tckms_completion_consumed() tells how many bytes the stream has taken; the message goes on
+ * after them.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_submit_open_begin(const tckms_queue *queue,
+                                     tckms_stream **stream,
+                                     const void *header,
+                                     size_t len,
+                                     int64_t timeout_ms,
+                                     void *userdata,
+                                     uint64_t *id_or_null);
+
+/**
+ * The id that the call was submitted with.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The id; 0 for NULL.
+ */
+uint64_t tckms_completion_id(const tckms_completion *completion);
+
+/**
+ * The pointer that the call was submitted with.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The pointer; NULL for NULL.
+ */
+void *tckms_completion_userdata(const tckms_completion *completion);
+
+/**
+ * How the call ended: what the function that blocks would have returned.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The status; TCKMS_ERR_NULL_POINTER for NULL.
+ */
+tckms_status tckms_completion_status(const tckms_completion *completion);
+
+/**
+ * The detail of a call that failed.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The error, borrowed from the completion. NULL when the call succeeded or the
+ *                    error was taken.
+ */
+const tckms_error *tckms_completion_error(const tckms_completion *completion);
+
+/**
+ * What the call gave: the function that submitted it says what that is.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The buffer, borrowed from the completion and empty when the call failed;
+ *                    NULL for NULL.
+ */
+const tckms_buffer *tckms_completion_output(const tckms_completion *completion);
+
+/**
+ * The CiphertextBlob of tckms_submit_generate_data_key().
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The buffer, borrowed from the completion and empty for other calls; NULL for
+ *                    NULL.
+ */
+const tckms_buffer *tckms_completion_ciphertext(const tckms_completion *completion);
+
+/**
+ * Takes what the call gave, without a copy.
+ *
+ * @param completion  The completion. Its output is empty afterwards.
+ * @param out         The buffer. Free it with tckms_buffer_free(), which wipes it.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, or the status of the call when it failed.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_completion_take_output(tckms_completion *completion,
+                                          tckms_buffer *out);
+
+/**
+ * Takes the CiphertextBlob of tckms_submit_generate_data_key(), without a copy.
+ *
+ * @param completion  The completion. It has none afterwards.
+ * @param out         The buffer. Free it with tckms_buffer_free().
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, or the status of the call when it failed.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_completion_take_ciphertext(tckms_completion *completion,
+                                              tckms_buffer *out);
+
+/**
+ * Takes the stream of tckms_submit_seal_begin() and tckms_submit_open_begin().
+ *
+ * @param completion  The completion.
+ * @param out         The stream, owned by the caller, who frees it with tckms_stream_free().
+ *                    NULL on failure.
+ * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, the status of the call when it failed, or
+ *                    TCKMS_ERR_INVALID_STATE when there is no stream or it was taken.
+ */
+TCKMS_WARN_UNUSED
+tckms_status tckms_completion_take_stream(tckms_completion *completion,
+                                          tckms_stream **out);
+
+/**
+ * How many bytes of the message the stream of tckms_submit_open_begin() has taken.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            Bytes; 0 for other calls and for NULL.
+ */
+size_t tckms_completion_consumed(const tckms_completion *completion);
+
+/**
+ * The service's id of the call's last request, as tckms_last_request_id() returns it for a call
+ * that blocks.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The id, borrowed from the completion; "" when there is none.
+ */
+const char *tckms_completion_request_id(const tckms_completion *completion);
+
+/**
+ * The CMK of the call's last request, as tckms_last_key_id() returns it for a call that blocks.
+ *
+ * @param completion  The completion, or NULL.
+ * @return            The key id, borrowed from the completion; "" when there is none.
+ */
+const char *tckms_completion_key_id(const tckms_completion *completion);
+
+/**
+ * Frees a completion with all that was not taken from it. Secrets are wiped.
+ *
+ * @param completion  NULL, which is harmless, or a completion of this library.
+ */
+void tckms_completion_free(tckms_completion *completion);
+
 /* ---- Configuration --------------------------------------------------------------------------- */
 
 /**
@@ -3414,6 +4010,8 @@ tckms_status tckms_config_set_assume_role_credentials(tckms_config *config,
  * @param destructor_or_null  Frees `userdata`; see tckms_destructor.
  * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. If the function fails, a call
  *                            returns its status, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
+ *
+ * The function runs on the thread of the call; for calls of a queue, on a worker of the queue.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_config_set_credentials_callback(tckms_config *config,

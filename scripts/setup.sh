@@ -61,6 +61,7 @@ abidiff abigail-tools
 lintian lintian
 debootstrap debootstrap
 mandoc mandoc
+event_loops libevent-dev libuv1-dev
 go golang-go
 node nodejs
 npm npm
@@ -174,6 +175,7 @@ abidiff() {
 lintian() { dpkg_tools && command lintian --fail-on none --allow-root "$work/line.deb"; }
 debootstrap() { /usr/sbin/debootstrap --version; }
 mandoc() { printf '.TH LINE 3\n.SH NAME\nline\n' | command mandoc -Tascii; }
+event_loops() { command pkg-config --exists libevent_core libuv; }
 go() {
   printf 'package main\n\n// int one(void) { return 1; }\nimport "C"\n\nfunc main() { println(C.one()) }\n' >"$work/line.go"
   (cd "$work" && GOCACHE=${GOCACHE:-$work/go} GOFLAGS= command go run line.go)

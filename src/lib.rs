@@ -40,6 +40,7 @@ mod http;
 mod last_request;
 mod log;
 mod providers;
+mod queue;
 mod sanitize;
 pub mod seal;
 mod secret;

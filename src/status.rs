@@ -343,6 +343,12 @@ pub enum Status {
     /// A callback that names the branch of a context failed without a status of this library, or
     /// named none.
     BranchSupplierFailed = 812,
+    /// A queue holds as many calls as it may. Take some that are done.
+    QueueFull = 820,
+    /// No call of a queue is done, at least not yet.
+    Again = 821,
+    /// No call with this id is outstanding in a queue: it is done, or there never was one.
+    NotOutstanding = 822,
 
     /// A fault inside the library. Please report it with the error's message.
     Internal = 901,
@@ -860,6 +866,9 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         c"a callback that names branches failed",
         FINAL,
     ),
+    (Status::QueueFull, c"TCKMS_ERR_QUEUE_FULL", c"the queue holds as many calls as it may", RETRY),
+    (Status::Again, c"TCKMS_ERR_AGAIN", c"no call of the queue is done yet", RETRY),
+    (Status::NotOutstanding, c"TCKMS_ERR_NOT_OUTSTANDING", c"no such call is outstanding in the queue", FINAL),
     (Status::Internal, c"TCKMS_ERR_INTERNAL", c"a fault inside the library", FINAL),
     (Status::OutOfMemory, c"TCKMS_ERR_OUT_OF_MEMORY", c"no memory for a block of this size", FINAL),
 ];

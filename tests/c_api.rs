@@ -113,6 +113,23 @@ in_three_ways! {
         run.under_valgrind(valgrind).run()
     }
 
+    queues_over_http(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main", "other"]);
+        let program = compiler.build("tests/c/queue.c", &Library::Shared);
+        let run = program.with(emulator.environment());
+        // A child never frees what its parent's threads hold, and valgrind would name it.
+        let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
+        run.under_valgrind(valgrind).run()
+    }
+
+    queues_over_https(compiler, valgrind) {
+        let emulator = Emulator::over_https(&["main", "other"]);
+        let program = compiler.build("tests/c/queue.c", &Library::Shared);
+        let run = program.with(emulator.environment());
+        let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
+        run.under_valgrind(valgrind).run()
+    }
+
     lifetimes(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/lifetimes.c", &Library::Shared);

@@ -1,5 +1,6 @@
 //! The library inside processes of all kinds: daemons, servers that fork, many threads, panics.
 
+mod event_loops;
 mod legacy_daemon;
 mod panic_guard;
 mod prefork;

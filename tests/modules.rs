@@ -28,6 +28,7 @@ const STOREYS: &[&[&str]] = &[
     &["config", "environment", "client_builder"],
     &["client", "diagnosis"],
     &["seal"],
+    &["queue"],
     &["ffi", "fuzzing"],
     &[""],
 ];

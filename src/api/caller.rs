@@ -157,6 +157,11 @@ impl ApiCaller {
         }
     }
 
+    /// The network thread's owner.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     pub fn region(&self) -> &str {
         &self.region
     }

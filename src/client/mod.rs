@@ -19,6 +19,7 @@ use crate::encoding::base64_len;
 use crate::encryption_context;
 use crate::error::{Error, Result};
 use crate::http::exchange::HttpReply;
+use crate::http::transport::Transport;
 use crate::last_request;
 use crate::log::{LogContext, LogLevel};
 use crate::sanitize::quoted;
@@ -310,6 +311,11 @@ impl Client {
         self.caller.instance_id()
     }
 
+    /// Where the calls of a queue are carried out.
+    pub(crate) fn transport(&self) -> &Transport {
+        self.caller.transport()
+    }
+
     /// The total timeout of a call with all its attempts.
     pub(crate) fn total_timeout(&self) -> Duration {
         self.limits.total_timeout()
@@ -409,7 +415,7 @@ fn key_mismatch(expected: &str, named: &str, response: &Response<'_>) -> Error {
     told.with_request_id(response.request_id())
 }
 
-fn check_key_id(key_id: &str) -> Result<()> {
+pub(crate) fn check_key_id(key_id: &str) -> Result<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/:.".contains(&byte);
     if !key_id.is_empty() && key_id.len() <= KEY_ID_MAX && key_id.bytes().all(allowed) {
         return Ok(());
@@ -418,7 +424,7 @@ fn check_key_id(key_id: &str) -> Result<()> {
     Err(Error::new(Status::MalformedKeyId, message))
 }
 
-fn check_plaintext(plaintext: &[u8]) -> Result<()> {
+pub(crate) fn check_plaintext(plaintext: &[u8]) -> Result<()> {
     match plaintext.len() {
         0 => Err(Error::new(
             Status::EmptyPlaintext,
@@ -435,7 +441,7 @@ fn check_plaintext(plaintext: &[u8]) -> Result<()> {
 }
 
 /// The length comes first: nothing beyond the limit is even read.
-fn check_blob(blob: &[u8]) -> Result<&str> {
+pub(crate) fn check_blob(blob: &[u8]) -> Result<&str> {
     let text = if blob.len() <= CIPHERTEXT_BLOB_MAX { std::str::from_utf8(blob).ok() } else { None };
     let printable = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
     printable.ok_or_else(|| {
@@ -452,11 +458,11 @@ fn check_blob(blob: &[u8]) -> Result<&str> {
     })
 }
 
-fn check_context(context: Option<&str>) -> Result<()> {
+pub(crate) fn check_context(context: Option<&str>) -> Result<()> {
     context.map_or(Ok(()), encryption_context::check)
 }
 
-fn check_random_len(what: &str, len: usize) -> Result<()> {
+pub(crate) fn check_random_len(what: &str, len: usize) -> Result<()> {
     if (1..=RANDOM_MAX).contains(&len) {
         return Ok(());
     }

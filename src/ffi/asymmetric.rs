@@ -546,7 +546,7 @@ fn deliver_plaintext(decrypted: Decrypted, out: &mut tckms_buffer) -> Result<()>
 }
 
 /// None for [`TCKMS_SIGN_DEFAULT`].
-fn signature_algorithm(number: c_int) -> Result<Option<SignatureAlgorithm>> {
+pub(super) fn signature_algorithm(number: c_int) -> Result<Option<SignatureAlgorithm>> {
     Ok(Some(match number {
         TCKMS_SIGN_DEFAULT => return Ok(None),
         TCKMS_SIGN_ECDSA_P256_SHA256 => SignatureAlgorithm::EcdsaP256Sha256,
@@ -558,7 +558,7 @@ fn signature_algorithm(number: c_int) -> Result<Option<SignatureAlgorithm>> {
     }))
 }
 
-fn rsa_padding(number: c_int) -> Result<RsaPadding> {
+pub(super) fn rsa_padding(number: c_int) -> Result<RsaPadding> {
     match number {
         TCKMS_RSA_OAEP_SHA256 => Ok(RsaPadding::OaepSha256),
         TCKMS_RSA_OAEP_SHA1 => Ok(RsaPadding::OaepSha1),

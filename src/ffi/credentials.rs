@@ -316,6 +316,8 @@ fn session_duration(seconds: i64) -> Result<u32> {
 /// @param destructor_or_null  Frees `userdata`; see tckms_destructor.
 /// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER. If the function fails, a call
 ///                            returns its status, or TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED.
+///
+/// The function runs on the thread of the call; for calls of a queue, on a worker of the queue.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_config_set_credentials_callback(

@@ -51,6 +51,17 @@ pub(super) unsafe fn free<T>(handle: *mut T) {
     });
 }
 
+/// Takes an object back from the program.
+///
+/// # Safety
+///
+/// As for [`free`], without NULL.
+pub(super) unsafe fn take<T>(handle: *mut T) -> T {
+    audit::freed(handle.addr());
+    // SAFETY: the caller's promise.
+    *unsafe { Box::from_raw(handle) }
+}
+
 /// Transfers a boxed object to the program.
 pub(super) fn publish_box<T>(object: Option<Box<T>>) -> *mut T {
     let handle = object.map_or(ptr::null_mut(), Box::into_raw);

@@ -171,7 +171,7 @@ unsafe fn add_rsa(
 ///                 TCKMS_ERR_INVALID_UTF8 or TCKMS_ERR_INVALID_KEY_NAME. Unless it is TCKMS_OK, the
 ///                 destructor is not called.
 ///
-/// The callbacks run on the threads that seal and open.
+/// The callbacks run on the threads that seal and open; for calls of a queue, on its workers.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_custom(

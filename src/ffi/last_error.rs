@@ -34,7 +34,7 @@ thread_local! {
 }
 
 impl tckms_error {
-    fn new(error: &Error) -> Self {
+    pub(super) fn new(error: &Error) -> Self {
         Self {
             status: error.status(),
             message: c_text(error.message()),
@@ -55,6 +55,13 @@ impl tckms_error {
 pub(super) struct LastRequest {
     request_id: Option<CString>,
     key_id: Option<CString>,
+}
+
+impl From<last_request::LastRequest> for LastRequest {
+    fn from(made: last_request::LastRequest) -> Self {
+        let for_c = |text: Option<String>| text.map(|text| c_text(&sanitized(&text)));
+        Self { request_id: for_c(made.request_id), key_id: for_c(made.key_id) }
+    }
 }
 
 impl LastRequest {
@@ -102,8 +109,6 @@ impl RequestScope {
 impl Drop for RequestScope {
     fn drop(&mut self) {
         let made = last_request::replace(std::mem::take(&mut self.outer));
-        let for_c = |text: Option<String>| text.map(|text| c_text(&sanitized(&text)));
-        let last = LastRequest { request_id: for_c(made.request_id), key_id: for_c(made.key_id) };
-        let _ = LAST_REQUEST.try_with(|kept| kept.replace(last));
+        let _ = LAST_REQUEST.try_with(|kept| kept.replace(made.into()));
     }
 }

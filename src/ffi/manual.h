@@ -78,6 +78,15 @@
  *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call
  *   any.
  *
+ * EVENT LOOPS
+ *   A program with an event loop submits calls to a tckms_queue instead, polls its descriptor, and
+ *   takes the completions on its own thread: tckms_submit_encrypt() and the other functions that
+ *   submit copy their inputs and never block. Any number of threads may use a queue at once. Calls
+ *   run on the network threads of their clients. Work that blocks by nature (callbacks for
+ *   credentials, the metadata service, STS, the keys of keyrings) runs on threads of the queue, at
+ *   most 8, which do not exist before there is such work. In a forked child all calls that were not
+ *   taken are done, with TCKMS_ERR_TRANSPORT_UNAVAILABLE; ask it for its descriptor again.
+ *
  * ERRORS
  *   Every function that can fail returns a tckms_status, and the compiler warns when it is ignored.
  *   TCKMS_OK is 0. The hundreds digit is the category (tckms_status_category()): 100 the caller's
@@ -172,6 +181,7 @@
 #define TCKMS_CACHE_LIMITS_INIT {0, 0, 0, 0, 0}
 #define TCKMS_CUSTOM_KEY_INIT {NULL, NULL, NULL, NULL, NULL, NULL}
 #define TCKMS_ROLE_OPTIONS_INIT {NULL, NULL, NULL, NULL, 0}
+#define TCKMS_QUEUE_OPTIONS_INIT {0}
 #define TCKMS_STATS_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* The usages of CMKs, by the service's names. */

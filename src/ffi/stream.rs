@@ -8,6 +8,7 @@ use super::handle;
 use super::keyring::tckms_keyring;
 use super::overlap::check_output;
 use crate::error::{Error, Result};
+use crate::queue::Stream;
 use crate::seal::{Context, OpenStream, Progress, SealStream};
 use crate::status::Status;
 
@@ -24,7 +25,30 @@ enum Kind {
     Open(Box<OpenStream>),
 }
 
+impl From<Stream> for tckms_stream {
+    fn from(stream: Stream) -> Self {
+        Self(match stream {
+            Stream::Seal(sealer) => Kind::Seal(sealer),
+            Stream::Open(opener) => Kind::Open(opener),
+        })
+    }
+}
+
+impl From<tckms_stream> for Stream {
+    fn from(stream: tckms_stream) -> Self {
+        match stream.0 {
+            Kind::Seal(sealer) => Self::Seal(sealer),
+            Kind::Open(opener) => Self::Open(opener),
+        }
+    }
+}
+
 impl tckms_stream {
+    /// Whether it seals, and not opens.
+    pub(super) fn seals(&self) -> bool {
+        matches!(self.0, Kind::Seal(_))
+    }
+
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         match &mut self.0 {
             Kind::Seal(sealer) => sealer.update(input, output),

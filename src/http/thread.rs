@@ -133,15 +133,20 @@ impl HttpThread {
         self.wait(answered, &progress, timeout).await
     }
 
-    /// Has the thread carry out a call.
+    /// Has the thread carry out a call. `register` is told its number before the call can begin.
     pub fn spawn(
         &self,
         call: QueuedCall,
         watcher: &Arc<dyn ThreadWatcher>,
-    ) -> std::result::Result<ThreadNumber, ThreadGone> {
+        register: impl FnOnce(ThreadNumber),
+    ) -> std::result::Result<(), ThreadGone> {
         self.health.add_watcher(watcher);
-        self.send(Job::Call(call))?;
-        Ok(self.health.number)
+        register(self.health.number);
+        // A thread that ended before it knew the watcher does not tell it.
+        if !self.is_alive() {
+            return Err(ThreadGone);
+        }
+        self.send(Job::Call(call))
     }
 
     fn send(&self, job: Job) -> std::result::Result<(), ThreadGone> {

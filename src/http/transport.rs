@@ -54,11 +54,15 @@ impl Transport {
         outcome.unwrap_or_else(|no_reply| Err(self.unanswered(&uri, &no_reply)))
     }
 
-    /// Has the network thread carry out a call. `watcher` learns when the thread ends before the call. Returns which thread
-    /// it is.
-    pub fn spawn(&self, call: QueuedCall, watcher: &Arc<dyn ThreadWatcher>) -> Result<ThreadNumber> {
-        let thread = self.thread()?;
-        thread.spawn(call, watcher).map_err(|ThreadGone| thread_gone())
+    /// Has the network thread carry out a call. `watcher` learns when the thread ends before the call. `register` is told
+    /// which thread it is.
+    pub fn spawn(
+        &self,
+        call: QueuedCall,
+        watcher: &Arc<dyn ThreadWatcher>,
+        register: impl FnOnce(ThreadNumber),
+    ) -> Result<()> {
+        self.thread()?.spawn(call, watcher, register).map_err(|ThreadGone| thread_gone())
     }
 
     fn thread(&self) -> Result<&HttpThread> {
@@ -107,7 +111,7 @@ pub(crate) fn thread_gone() -> Error {
     unavailable("its thread has ended or has lost its descriptors")
 }
 
-fn unavailable(reason: &str) -> Error {
+pub(crate) fn unavailable(reason: &str) -> Error {
     Error::new(Status::TransportUnavailable, format!("the HTTP transport is not available: {reason}"))
 }
 

@@ -67,6 +67,13 @@ pub struct PreparedOpen<'a> {
     limits: Limits,
 }
 
+/// The same without the message.
+pub(crate) struct PreparedParts {
+    reader: MessageReader,
+    layout: Layout,
+    limits: Limits,
+}
+
 impl<'a> PreparedOpen<'a> {
     pub(crate) fn new(keyring: &Keyring, message: &'a [u8], expected: &Context) -> Result<Self> {
         let header = HeaderReader::new(keyring.read_policy(true)).advance(message)?.ok_or_else(truncated)?;
@@ -74,6 +81,17 @@ impl<'a> PreparedOpen<'a> {
         let body = &message[reader.header.len..];
         let layout = Layout::of(&reader, body, keyring.limits())?;
         Ok(Self { reader, body, layout, limits: *keyring.limits() })
+    }
+
+    pub(crate) fn into_parts(self) -> PreparedParts {
+        PreparedParts { reader: self.reader, layout: self.layout, limits: self.limits }
+    }
+
+    /// `message` is the one that the parts are of.
+    pub(crate) fn from_parts(parts: PreparedParts, message: &'a [u8]) -> Self {
+        let PreparedParts { reader, layout, limits } = parts;
+        let body = &message[reader.header.len..];
+        Self { reader, body, layout, limits }
     }
 
     /// The plaintext's length.

@@ -8,6 +8,7 @@
 //! [`Keyring::open_descriptor`]).
 
 mod cache;
+mod detached;
 mod format;
 mod info;
 mod io;
@@ -17,6 +18,7 @@ mod message_reader;
 mod message_writer;
 
 pub use cache::{CACHE_AGE_MAX, CACHE_ENTRIES_MAX, CACHE_MESSAGES_MAX, Cache, CacheLimits};
+pub(crate) use detached::{DetachedOpen, DetachedSeal};
 pub use format::branch_id::{BRANCH_ID_MAX, BranchId};
 pub use format::branch_record::{BRANCH_RECORDS_MAX, BranchRecord, BranchRecords};
 pub use format::branch_wrap::{BranchForm, TENCENT_KMS_HIERARCHY_PROVIDER_ID};

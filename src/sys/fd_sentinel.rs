@@ -11,7 +11,7 @@ use super::descriptor;
 /// so a file of the host with the same number is recognised as different.
 pub(crate) struct FdSentinel {
     descriptor: RawFd,
-    inode: (libc::dev_t, libc::ino_t),
+    inode: Inode,
 }
 
 impl FdSentinel {
@@ -37,7 +37,10 @@ impl Drop for FdSentinel {
     }
 }
 
-fn inode(descriptor: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
+/// What tells a file from all others.
+pub(super) type Inode = (libc::dev_t, libc::ino_t);
+
+pub(super) fn inode(descriptor: RawFd) -> Option<Inode> {
     // SAFETY: `stat` is plain data, and fstat writes it or fails.
     unsafe {
         let mut stat: libc::stat = std::mem::zeroed();

@@ -24,6 +24,7 @@ pub(crate) mod per_process;
 pub(crate) mod privileges;
 pub(crate) mod process_identity;
 pub(crate) mod random;
+pub(crate) mod ready_pipe;
 #[cfg(target_os = "linux")]
 mod seed_reserve;
 pub(crate) mod signals;

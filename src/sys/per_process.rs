@@ -86,6 +86,22 @@ impl<T> PerProcess<T> {
     }
 }
 
+impl<T> PerProcess<T> {
+    /// This process's value. `make` sees the last value of a process that this one was forked from, which it may read as far
+    /// as that needs no lock that another thread may have held.
+    pub fn get_or_init_after(&self, make: impl Fn(Option<&T>) -> T) -> &T {
+        let owner = process_identity::current();
+        let (mut slot, mut before) = (&self.first, None);
+        loop {
+            let link = slot.get_or_init(|| Box::new(Link::new(owner, make(before))));
+            match &link.value {
+                Some(value) if link.owner == owner => return value,
+                value => (slot, before) = (&link.next, value.as_ref().or(before)),
+            }
+        }
+    }
+}
+
 impl<T> Link<T> {
     fn new(owner: ProcessId, value: T) -> Self {
         Self { owner, value: Some(value), next: OnceBox::new() }

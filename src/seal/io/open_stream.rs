@@ -90,6 +90,11 @@ impl OpenStream {
         }
     }
 
+    /// Whether the header was read and the data key is there.
+    pub(crate) fn is_unlocked(&self) -> bool {
+        matches!(self.state, State::Body(..) | State::Footer(_) | State::End)
+    }
+
     /// Takes pieces of the message and gives plaintext, as far as `output` has room. When it fails, `output` holds
     /// nothing of what this call opened: a frame that is not authentic is wiped before the call returns, and so are all
     /// before it.

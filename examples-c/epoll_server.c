@@ -1,0 +1,97 @@
+/*
+ * A server with one thread: each line that a peer sends comes back encrypted, and no peer waits for another.
+ *
+ *     epoll_server KEY_ID PORT
+ *
+ * Credentials, region and endpoint come from the environment, as for the quickstart.
+ */
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <tckms.h>
+
+enum { TIMEOUT_MS = 5000, EVENTS = 64 };
+
+static tckms_client *client;
+static tckms_queue *queue;
+static int poll_fd;
+
+static int must(int result, const char *what) {
+  if (result < 0) {
+    perror(what);
+    exit(1);
+  }
+  return result;
+}
+
+static void watch(int fd, uint32_t events, int operation) {
+  struct epoll_event event = {.events = events, .data.fd = fd};
+  must(epoll_ctl(poll_fd, operation, fd, &event), "epoll_ctl");
+}
+
+static int listen_on(int port) {
+  int listener = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  must(bind(listener, (struct sockaddr *)&address, sizeof address), "bind");
+  must(listen(listener, 128), "listen");
+  return listener;
+}
+
+/* A peer is known by its socket, which is the userdata of its call. It is watched again when it has its answer. */
+static void read_from(int peer, const char *key_id) {
+  char line[TCKMS_PLAINTEXT_MAX];
+  ssize_t len = recv(peer, line, sizeof line, MSG_DONTWAIT);
+  if (len <= 0) {
+    close(peer);
+  } else if (tckms_submit_encrypt(queue, client, key_id, line, (size_t)len, NULL, TIMEOUT_MS, (void *)(intptr_t)peer,
+                                  NULL) != TCKMS_OK) {
+    dprintf(peer, "busy: %s\n", tckms_error_message(tckms_last_error()));
+    watch(peer, EPOLLIN | EPOLLONESHOT, EPOLL_CTL_MOD);
+  }
+}
+
+static void answer_all(void) {
+  tckms_completion *done;
+  while (tckms_queue_next(queue, &done) == TCKMS_OK) {
+    int peer = (int)(intptr_t)tckms_completion_userdata(done);
+    int failed = tckms_completion_status(done) != TCKMS_OK;
+    dprintf(peer, "%s\n", failed ? tckms_error_message(tckms_completion_error(done))
+                                 : (const char *)tckms_completion_output(done)->data);
+    watch(peer, EPOLLIN | EPOLLONESHOT, EPOLL_CTL_MOD);
+    tckms_completion_free(done);
+  }
+}
+
+int main(int argc, char **argv) {
+  struct epoll_event events[EVENTS];
+  int listener, done_fd, count;
+  if (argc != 3 || tckms_client_new_from_env(&client) != TCKMS_OK || tckms_queue_new(NULL, 0, &queue) != TCKMS_OK ||
+      tckms_queue_fd(queue, &done_fd) != TCKMS_OK) {
+    fprintf(stderr, "epoll_server KEY_ID PORT: %s\n", tckms_error_message(tckms_last_error()));
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  poll_fd = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  watch(listener = listen_on(atoi(argv[2])), EPOLLIN, EPOLL_CTL_ADD);
+  watch(done_fd, EPOLLIN, EPOLL_CTL_ADD);
+  for (;;) {
+    for (count = must(epoll_wait(poll_fd, events, EVENTS, -1), "epoll_wait") - 1; count >= 0; count--) {
+      int ready = events[count].data.fd;
+      if (ready == done_fd) {
+        answer_all();
+      } else if (ready == listener) {
+        watch(must(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept4"), EPOLLIN | EPOLLONESHOT, EPOLL_CTL_ADD);
+      } else {
+        read_from(ready, argv[1]);
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/*
+ * Calls in a program that lives in libevent's loop: ten secrets are encrypted at once, and decrypted again.
+ *
+ *     cc libevent_client.c $(pkg-config --cflags --libs tckms libevent_core) -o libevent_client
+ *     libevent_client KEY_ID
+ *
+ * Credentials, region and endpoint come from the environment, as for the quickstart.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include <tckms.h>
+
+enum { SECRETS = 10, TIMEOUT_MS = 10000 };
+
+struct secret {
+  char text[32];
+  int is_encrypted;
+};
+
+static const char *key_id;
+static tckms_client *client;
+static tckms_queue *queue;
+static int left = SECRETS;
+
+static void must(tckms_status status) {
+  if (status != TCKMS_OK) {
+    fprintf(stderr, "libevent_client: %s\n", tckms_error_message(tckms_last_error()));
+    exit(1);
+  }
+}
+
+static void go_on(struct event_base *base, tckms_completion *done) {
+  struct secret *secret = tckms_completion_userdata(done);
+  const tckms_buffer *output = tckms_completion_output(done);
+  if (tckms_completion_status(done) != TCKMS_OK) {
+    fprintf(stderr, "libevent_client: %s\n", tckms_error_message(tckms_completion_error(done)));
+    exit(1);
+  }
+  if (!secret->is_encrypted) {
+    secret->is_encrypted = 1;
+    must(tckms_submit_decrypt(queue, client, key_id, output->data, output->len, NULL, TIMEOUT_MS, secret, NULL));
+    return;
+  }
+  if (strcmp((const char *)output->data, secret->text) != 0) {
+    exit(1);
+  }
+  printf("%s came back\n", secret->text);
+  if (--left == 0) {
+    event_base_loopbreak(base);
+  }
+}
+
+static void on_readable(evutil_socket_t fd, short events, void *base) {
+  tckms_completion *done;
+  (void)fd;
+  (void)events;
+  while (tckms_queue_next(queue, &done) == TCKMS_OK) {
+    go_on(base, done);
+    tckms_completion_free(done);
+  }
+}
+
+int main(int argc, char **argv) {
+  struct secret secrets[SECRETS];
+  struct event_base *base = event_base_new();
+  struct event *readable;
+  int fd = -1;
+  int number;
+  if (argc != 2 || base == NULL) {
+    fprintf(stderr, "usage: libevent_client KEY_ID\n");
+    return 2;
+  }
+  key_id = argv[1];
+  must(tckms_client_new_from_env(&client));
+  must(tckms_queue_new(NULL, 0, &queue));
+  must(tckms_queue_fd(queue, &fd));
+  readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, base);
+  event_add(readable, NULL);
+  for (number = 0; number < SECRETS; number++) {
+    struct secret *secret = &secrets[number];
+    snprintf(secret->text, sizeof secret->text, "secret %d", number);
+    secret->is_encrypted = 0;
+    must(tckms_submit_encrypt(queue, client, key_id, secret->text, strlen(secret->text), NULL, TIMEOUT_MS, secret, NULL));
+  }
+  event_base_dispatch(base);
+  event_free(readable);
+  event_base_free(base);
+  tckms_queue_free(queue);
+  tckms_client_free(client);
+  return 0;
+}

@@ -1,0 +1,241 @@
+//! What one process has of a queue: the calls that are outstanding, and those that are done.
+//!
+//! Every change is made while forks are blocked, so a child finds the state whole and its lock free. A network thread blocks
+//! them anyway while it is awake.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::mem;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::call_control::{self, CancelToken};
+use crate::call_scope::CallTrace;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::http::thread::{ThreadNumber, ThreadWatcher, is_network_thread};
+use crate::http::transport;
+use crate::queue::completion::{Completion, Output, Userdata};
+use crate::queue::workers::WorkerPool;
+use crate::sys::fork_lock;
+use crate::sys::ready_pipe::ReadyPipe;
+
+/// How long the end of a queue waits for the calls that it gives up.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a child looks at a lock that another of its threads may hold just now.
+const LOCK_TRIES: u32 = 1000;
+
+pub(super) struct Live {
+    state: Mutex<State>,
+    /// The pipe is being made readable, by a thread that has let go of the state: whoever is woken by that wants it.
+    raising: AtomicBool,
+    workers: Arc<WorkerPool>,
+}
+
+#[derive(Default)]
+struct State {
+    outstanding: HashMap<u64, Outstanding>,
+    done: VecDeque<Completion>,
+    /// Readable exactly while `done` has an entry. Made when the host asks for it.
+    pipe: Option<Arc<ReadyPipe>>,
+    /// The threads that wait until something is done.
+    waiting: Vec<Thread>,
+}
+
+/// A call that is not done.
+pub(super) struct Outstanding {
+    pub token: CancelToken,
+    pub userdata: Userdata,
+    /// The network thread that carries it out.
+    pub thread: Option<ThreadNumber>,
+    /// A worker carries it out, which may be inside a callback of the host: canceled, it is done at once.
+    pub is_local: bool,
+}
+
+impl Live {
+    pub fn new() -> Self {
+        fork_lock::install_handlers();
+        Self { state: Mutex::default(), raising: AtomicBool::new(false), workers: Arc::new(WorkerPool::new()) }
+    }
+
+    /// The same in a forked child: whatever its parent's host has not taken is done. The parent gets the results.
+    pub fn forked_from(parent: &Self) -> Self {
+        let live = Self::new();
+        let mut tries = 0;
+        let inherited = loop {
+            match parent.state.try_lock() {
+                Ok(state) => break Some(state),
+                Err(_) if tries == LOCK_TRIES => break None,
+                Err(_) => thread::yield_now(),
+            }
+            tries += 1;
+        };
+        if let Some(inherited) = inherited {
+            let outstanding = inherited.outstanding.iter().map(|(id, call)| (*id, &call.userdata));
+            let done = inherited.done.iter().map(|completion| (completion.id, &completion.userdata));
+            let mut ids: Vec<_> = outstanding.chain(done).collect();
+            ids.sort_unstable_by_key(|(id, _)| *id);
+            let given_up = ids.into_iter().map(|(id, userdata)| {
+                let userdata = AtomicPtr::new(userdata.load(Ordering::Relaxed));
+                Completion::new(id, userdata, Err(forked()), CallTrace::default(), None)
+            });
+            live.locked(|state| state.done = given_up.collect());
+        }
+        live
+    }
+
+    pub fn workers(&self) -> &Arc<WorkerPool> {
+        &self.workers
+    }
+
+    /// Adds a call unless there are `depth`, those that are done included.
+    pub fn add(&self, id: u64, call: Outstanding, depth: usize) -> bool {
+        self.locked(|state| {
+            let has_room = state.len() < depth;
+            if has_room {
+                state.outstanding.insert(id, call);
+            }
+            has_room
+        })
+    }
+
+    /// Says which thread carries a call out.
+    pub fn on_thread(&self, id: u64, thread: ThreadNumber) {
+        self.locked(|state| {
+            if let Some(call) = state.outstanding.get_mut(&id) {
+                call.thread = Some(thread);
+            }
+        });
+    }
+
+    /// Takes back a call that could not be begun. It may be done already, because its thread has ended.
+    pub fn withdraw(&self, id: u64) -> bool {
+        self.locked(|state| state.outstanding.remove(&id)).is_some()
+    }
+
+    pub fn complete(&self, id: u64, result: Result<Output>, trace: CallTrace, client: Option<Client>) {
+        let (pipe, waiting) = self.locked(|state| {
+            let Some(call) = state.outstanding.remove(&id) else { return (None, Vec::new()) };
+            let pipe = state.pipe.clone().filter(|_| state.done.is_empty());
+            if pipe.is_some() {
+                self.raising.store(true, Ordering::SeqCst);
+            }
+            state.done.push_back(Completion::new(id, call.userdata, result, trace, client));
+            (pipe, mem::take(&mut state.waiting))
+        });
+        if let Some(pipe) = pipe {
+            pipe.raise();
+            self.raising.store(false, Ordering::SeqCst);
+        }
+        waiting.iter().for_each(Thread::unpark);
+    }
+
+    pub fn take(&self) -> Option<Completion> {
+        self.locked(|state| {
+            let taken = state.done.pop_front();
+            if let (Some(_), true, Some(pipe)) = (&taken, state.done.is_empty(), &state.pipe) {
+                while self.raising.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                pipe.lower();
+            }
+            taken
+        })
+    }
+
+    /// Waits until something is done, and says whether that is so.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.wait_until(timeout, |state| !state.done.is_empty())
+    }
+
+    fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+        let end = Instant::now() + timeout;
+        loop {
+            let is_so = self.locked(|state| {
+                let is_so = is_so(state);
+                let this = thread::current();
+                if !is_so && !state.waiting.iter().any(|waiting| waiting.id() == this.id()) {
+                    state.waiting.push(this);
+                }
+                is_so
+            });
+            let left = end.saturating_duration_since(Instant::now());
+            if is_so || left.is_zero() {
+                return is_so;
+            }
+            thread::park_timeout(left);
+        }
+    }
+
+    pub fn descriptor(&self) -> io::Result<RawFd> {
+        self.locked(|state| {
+            // The host may have closed all descriptors.
+            if let Some(pipe) = state.pipe.as_ref().filter(|pipe| pipe.is_alive()) {
+                return Ok(pipe.descriptor());
+            }
+            let pipe = state.pipe.insert(Arc::new(ReadyPipe::new()?));
+            if !state.done.is_empty() {
+                pipe.raise();
+            }
+            Ok(pipe.descriptor())
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.locked(|state| state.len())
+    }
+
+    /// Gives a call up, if it is outstanding.
+    pub fn cancel(&self, id: u64) -> bool {
+        let found = self.locked(|state| state.outstanding.get(&id).map(|call| (call.token.clone(), call.is_local)));
+        let Some((token, is_local)) = found else { return false };
+        token.cancel();
+        if is_local {
+            self.complete(id, Err(call_control::canceled()), CallTrace::default(), None);
+        }
+        true
+    }
+
+    /// Gives up all calls, and waits until nothing works for them any more; no longer than that is worth it.
+    pub fn close(&self) {
+        let ids = self.locked(|state| state.outstanding.keys().copied().collect::<Vec<_>>());
+        for id in ids {
+            self.cancel(id);
+        }
+        self.wait_until(CLOSE_TIMEOUT, |state| state.outstanding.is_empty());
+        let done = self.locked(|state| mem::take(&mut state.done));
+        drop(done);
+        self.workers.end(CLOSE_TIMEOUT);
+    }
+
+    fn locked<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let change = || change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        if is_network_thread() { change() } else { fork_lock::with_forks_blocked(change) }
+    }
+}
+
+impl ThreadWatcher for Live {
+    fn thread_gone(&self, thread: ThreadNumber) {
+        let ids = self.locked(|state| {
+            let lost = state.outstanding.iter().filter(|(_, call)| call.thread == Some(thread));
+            lost.map(|(id, _)| *id).collect::<Vec<_>>()
+        });
+        for id in ids {
+            let error = transport::thread_gone().possibly_carried_out();
+            self.complete(id, Err(error), CallTrace::default(), None);
+        }
+    }
+}
+
+impl State {
+    fn len(&self) -> usize {
+        self.outstanding.len() + self.done.len()
+    }
+}
+
+fn forked() -> Error {
+    transport::unavailable("the call belongs to the process that this one was forked from").possibly_carried_out()
+}

@@ -1,0 +1,146 @@
+//! Calls that do not block: they are submitted, carried out by the network threads of their clients, and taken by the host
+//! when they are done.
+//!
+//! There is one engine for blocking and for queued calls: the futures of [`crate::client`]. A queue adds what a call needs
+//! that no thread of the host waits for: an id, a place among the outstanding ones, and a completion. What blocks by nature
+//! (credentials providers, the key phase of sealing) is done by [`workers`].
+
+mod completion;
+mod live;
+mod operation;
+mod task;
+mod workers;
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub(crate) use self::completion::{Completion, Output, Stream, Userdata};
+pub(crate) use self::operation::{Operation, QUEUE_MESSAGE_MAX, SealOperation};
+
+use self::live::{Live, Outstanding};
+use self::task::Ticket;
+use crate::call_control::CancelToken;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::http::thread::ThreadWatcher;
+use crate::status::Status;
+use crate::sys::per_process::PerProcess;
+
+/// How many calls a queue holds, unless another number is set.
+pub(crate) const DEPTH_DEFAULT: usize = 1024;
+/// The most calls that a queue can be set to hold.
+pub(crate) const QUEUE_DEPTH_MAX: usize = 1 << 20;
+
+/// Calls that were submitted and not taken yet.
+pub(crate) struct Queue {
+    depth: usize,
+    next_id: AtomicU64,
+    live: PerProcess<Arc<Live>>,
+}
+
+/// What a call is submitted with, beside what it does.
+pub(crate) struct Terms {
+    /// Longest time until the completion. The client's own timeouts hold as well.
+    pub timeout: Duration,
+    pub userdata: Userdata,
+}
+
+impl Queue {
+    /// A queue for `depth` calls.
+    pub fn new(depth: usize) -> Result<Self> {
+        if !(1..=QUEUE_DEPTH_MAX).contains(&depth) {
+            let message = format!("the depth is {depth}, 1 to {QUEUE_DEPTH_MAX} calls are allowed");
+            return Err(Error::new(Status::OutOfRange, message));
+        }
+        Ok(Self { depth, next_id: AtomicU64::new(1), live: PerProcess::new() })
+    }
+
+    /// Submits a call. Its id is returned as soon as it is sure that there will be a completion with it.
+    pub fn submit(&self, client: &Client, operation: Operation, terms: Terms) -> Result<u64> {
+        Error::check_memory()?;
+        let (live, token) = (self.live(), CancelToken::default());
+        let ticket = self.reserve(live, token.clone(), terms.userdata, false)?;
+        let id = ticket.id();
+        let watcher: Arc<dyn ThreadWatcher> = Arc::clone(live) as _;
+        let call = task::carry_out(ticket, client.clone(), operation, terms.timeout, token);
+        let spawned = client.transport().spawn(Box::pin(call), &watcher, |thread| live.on_thread(id, thread));
+        match spawned {
+            Err(error) if live.withdraw(id) => Err(error),
+            _ => Ok(id),
+        }
+    }
+
+    /// Submits the key phase of sealing or opening, which a worker carries out.
+    /// `operation` is asked for what it is when there is room.
+    pub fn submit_seal(&self, operation: impl FnOnce() -> SealOperation, terms: Terms) -> Result<u64> {
+        Error::check_memory()?;
+        let (live, token) = (self.live(), CancelToken::default());
+        let ticket = self.reserve(live, token.clone(), terms.userdata, true)?;
+        let id = ticket.id();
+        let job = task::key_phase(ticket, operation(), terms.timeout, token);
+        match live.workers().submit(Box::new(job)) {
+            Err(error) if live.withdraw(id) => Err(error),
+            _ => Ok(id),
+        }
+    }
+
+    /// The next call that is done, if there is one.
+    pub fn next(&self) -> Option<Completion> {
+        let mut completion = self.live().take()?;
+        completion.arrive();
+        Some(completion)
+    }
+
+    /// Waits until a call is done, and says whether one is.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.live().wait(timeout)
+    }
+
+    /// The descriptor that is readable while calls are done and were not taken.
+    pub fn descriptor(&self) -> Result<RawFd> {
+        self.live().descriptor().map_err(|error| {
+            Error::new(Status::TransportUnavailable, format!("no descriptor can be opened for the queue: {error}"))
+                .with_os_errno(error.raw_os_error())
+        })
+    }
+
+    /// How many calls were submitted and not taken.
+    pub fn len(&self) -> usize {
+        self.live().len()
+    }
+
+    /// Gives a call up: its completion comes at once, unless it is there already.
+    pub fn cancel(&self, id: u64) -> Result<()> {
+        if self.live().cancel(id) {
+            return Ok(());
+        }
+        Err(Error::new(Status::NotOutstanding, format!("no call with the id {id} is outstanding in this queue")))
+    }
+
+    fn reserve(&self, live: &Arc<Live>, token: CancelToken, userdata: Userdata, is_local: bool) -> Result<Ticket> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let outstanding = Outstanding { token, userdata, thread: None, is_local };
+        if live.add(id, outstanding, self.depth) {
+            return Ok(Ticket::new(id, Arc::clone(live)));
+        }
+        let message = format!("the queue holds {} calls, as many as it may; take some that are done", self.depth);
+        Err(Error::new(Status::QueueFull, message))
+    }
+
+    /// What this process has of the queue. In a forked child, all calls that its parent had not taken are done, without
+    /// success.
+    fn live(&self) -> &Arc<Live> {
+        self.live
+            .get_or_init_after(|parent| Arc::new(parent.map_or_else(Live::new, |parent| Live::forked_from(parent))))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.get(|_| true) {
+            live.close();
+        }
+    }
+}

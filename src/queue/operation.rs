@@ -1,0 +1,227 @@
+//! What is submitted, with copies of all inputs in memory that is wiped.
+
+use crate::client::{Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len};
+use crate::error::{Error, Result};
+use crate::queue::completion::{Output, Stream};
+use crate::seal::{Context, DetachedOpen, DetachedSeal, Keyring};
+use crate::secret::Secret;
+use crate::sign::{RsaPadding, SignatureAlgorithm};
+use crate::status::Status;
+
+/// The longest message or plaintext that a queue seals or opens as a whole. Its cipher work is done where the completion is
+/// taken, and takes well under a millisecond.
+pub(crate) const QUEUE_MESSAGE_MAX: usize = 256 * 1024;
+
+/// A call of the key service.
+pub(crate) enum Operation {
+    Encrypt { key_id: String, plaintext: Secret, context: Option<String> },
+    Decrypt { key_id: Option<String>, blob: Secret, context: Option<String> },
+    Reencrypt { key_id: Option<String>, blob: Secret, source: Option<String>, destination: Option<String> },
+    GenerateDataKey { key_id: String, key_len: usize, context: Option<String> },
+    GenerateRandom { len: usize },
+    Call { action: String, request: Secret },
+    SignDigest { key_id: String, algorithm: Option<SignatureAlgorithm>, digest: Secret },
+    RsaDecrypt { key_id: String, padding: RsaPadding, ciphertext: Secret },
+    PublicKey { key_id: String },
+}
+
+/// Longest digest and longest RSA ciphertext that are copied. The call refuses all but its own length.
+const SHORT_INPUT_MAX: usize = 8 * 1024;
+
+impl Operation {
+    pub fn encrypt(key_id: &str, plaintext: &[u8], context: Option<&str>) -> Result<Self> {
+        check_key_id(key_id)?;
+        check_plaintext(plaintext)?;
+        let context = copied_context(context)?;
+        Ok(Self::Encrypt { key_id: key_id.to_owned(), plaintext: Secret::copy_of(plaintext)?, context })
+    }
+
+    pub fn decrypt(key_id: Option<&str>, blob: &[u8], context: Option<&str>) -> Result<Self> {
+        let (key_id, blob) = (copied_key_id(key_id)?, copied_blob(blob)?);
+        Ok(Self::Decrypt { key_id, blob, context: copied_context(context)? })
+    }
+
+    pub fn reencrypt(
+        key_id: Option<&str>,
+        blob: &[u8],
+        source: Option<&str>,
+        destination: Option<&str>,
+    ) -> Result<Self> {
+        let (key_id, blob) = (copied_key_id(key_id)?, copied_blob(blob)?);
+        Ok(Self::Reencrypt { key_id, blob, source: copied_context(source)?, destination: copied_context(destination)? })
+    }
+
+    pub fn generate_data_key(key_id: &str, key_len: usize, context: Option<&str>) -> Result<Self> {
+        check_key_id(key_id)?;
+        check_random_len("key length", key_len)?;
+        Ok(Self::GenerateDataKey { key_id: key_id.to_owned(), key_len, context: copied_context(context)? })
+    }
+
+    pub fn generate_random(len: usize) -> Result<Self> {
+        check_random_len("length", len)?;
+        Ok(Self::GenerateRandom { len })
+    }
+
+    pub fn call(action: &str, request_json: &str) -> Result<Self> {
+        if request_json.len() > crate::REQUEST_JSON_MAX || action.len() > SHORT_INPUT_MAX {
+            let message = format!(
+                "the request has {} bytes, at most {} are allowed",
+                request_json.len(),
+                crate::REQUEST_JSON_MAX
+            );
+            return Err(Error::new(Status::InvalidRequestJson, message));
+        }
+        Ok(Self::Call { action: action.to_owned(), request: Secret::copy_of(request_json.as_bytes())? })
+    }
+
+    pub fn sign_digest(key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Self> {
+        check_key_id(key_id)?;
+        Ok(Self::SignDigest { key_id: key_id.to_owned(), algorithm, digest: copied_short("digest", digest)? })
+    }
+
+    pub fn rsa_decrypt(key_id: &str, padding: RsaPadding, ciphertext: &[u8]) -> Result<Self> {
+        check_key_id(key_id)?;
+        let ciphertext = copied_short("ciphertext", ciphertext)?;
+        Ok(Self::RsaDecrypt { key_id: key_id.to_owned(), padding, ciphertext })
+    }
+
+    pub fn public_key(key_id: &str) -> Result<Self> {
+        check_key_id(key_id)?;
+        Ok(Self::PublicKey { key_id: key_id.to_owned() })
+    }
+
+    /// Carries the call out.
+    pub(super) async fn run(&self, client: &Client) -> Result<Output> {
+        match self {
+            Self::Encrypt { key_id, plaintext, context } => {
+                let encrypted = Box::pin(client.encrypt_async(key_id, plaintext.expose(), context.as_deref())).await?;
+                bytes(encrypted.ciphertext_blob.as_bytes())
+            }
+            Self::Decrypt { key_id, blob, context } => {
+                let call = client.decrypt_async(key_id.as_deref(), blob.expose(), context.as_deref());
+                Ok(Output::Bytes(Box::pin(call).await?.plaintext))
+            }
+            Self::Reencrypt { key_id, blob, source, destination } => {
+                let (source, destination) = (source.as_deref(), destination.as_deref());
+                let call = client.reencrypt_async(key_id.as_deref(), blob.expose(), source, destination);
+                bytes(Box::pin(call).await?.ciphertext_blob.as_bytes())
+            }
+            Self::GenerateDataKey { key_id, key_len, context } => {
+                let call = client.generate_data_key_async(key_id, *key_len, context.as_deref());
+                let key = Box::pin(call).await?;
+                Ok(Output::DataKey { plaintext: key.plaintext, ciphertext_blob: key.ciphertext_blob })
+            }
+            Self::GenerateRandom { len } => {
+                Ok(Output::Bytes(Box::pin(client.generate_random_async(*len)).await?.bytes))
+            }
+            Self::Call { action, request } => {
+                let request = std::str::from_utf8(request.expose())
+                    .map_err(|_| Error::new(Status::InvalidUtf8, "the request is not valid UTF-8"))?;
+                Ok(Output::Bytes(Box::pin(client.call_async(action, request)).await?.json))
+            }
+            Self::SignDigest { key_id, algorithm, digest } => {
+                let call = client.sign_digest_async(key_id, *algorithm, digest.expose());
+                bytes(&Box::pin(call).await?.bytes)
+            }
+            Self::RsaDecrypt { key_id, padding, ciphertext } => {
+                let call = client.rsa_decrypt_async(key_id, *padding, ciphertext.expose());
+                Ok(Output::Bytes(Box::pin(call).await?.plaintext))
+            }
+            Self::PublicKey { key_id } => bytes(Box::pin(client.public_key_async(key_id)).await?.spki()),
+        }
+    }
+}
+
+/// The key phase of sealing or opening, with what it is for.
+pub(crate) enum SealOperation {
+    Seal { keyring: Keyring, plaintext: Secret, context: Context },
+    Open { keyring: Keyring, message: Secret, expected: Context },
+    BeginSeal(Stream),
+    BeginOpen(Stream, Secret),
+}
+
+impl SealOperation {
+    pub fn seal(keyring: &Keyring, plaintext: &[u8], context: Context) -> Result<Self> {
+        Ok(Self::Seal { keyring: keyring.clone(), plaintext: copied_message("plaintext", plaintext)?, context })
+    }
+
+    pub fn open(keyring: &Keyring, message: &[u8], expected: Context) -> Result<Self> {
+        Ok(Self::Open { keyring: keyring.clone(), message: copied_message("message", message)?, expected })
+    }
+
+    /// Has the keys do their part, on a thread that may block.
+    pub(super) fn run(self) -> Result<Output> {
+        match self {
+            Self::Seal { keyring, plaintext, context } => {
+                DetachedSeal::prepare(&keyring, plaintext, &context).map(Output::Seal)
+            }
+            Self::Open { keyring, message, expected } => {
+                DetachedOpen::prepare(&keyring, message, &expected).map(Output::Open)
+            }
+            Self::BeginSeal(mut stream) => {
+                stream.begin(&[])?;
+                Ok(Output::Stream(stream, 0))
+            }
+            Self::BeginOpen(mut stream, header) => {
+                let consumed = stream.begin(header.expose())?;
+                Ok(Output::Stream(stream, consumed))
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Asks the keys. Returns how many bytes of the message's beginning were taken in.
+    fn begin(&mut self, header: &[u8]) -> Result<usize> {
+        match self {
+            Self::Seal(sealer) => sealer.output_len(0).map(|_| 0),
+            Self::Open(opener) => {
+                let consumed = opener.update(header, &mut [])?.consumed;
+                if !opener.is_unlocked() {
+                    let message = "the bytes are not the whole header of a message";
+                    return Err(Error::new(Status::Truncated, message));
+                }
+                Ok(consumed)
+            }
+        }
+    }
+}
+
+fn bytes(bytes: &[u8]) -> Result<Output> {
+    Secret::copy_of(bytes).map(Output::Bytes)
+}
+
+fn copied_key_id(key_id: Option<&str>) -> Result<Option<String>> {
+    key_id.map_or(Ok(()), check_key_id)?;
+    Ok(key_id.map(str::to_owned))
+}
+
+fn copied_blob(blob: &[u8]) -> Result<Secret> {
+    Secret::copy_of(check_blob(blob)?.as_bytes())
+}
+
+fn copied_context(context: Option<&str>) -> Result<Option<String>> {
+    check_context(context)?;
+    Ok(context.map(str::to_owned))
+}
+
+fn copied_short(what: &str, bytes: &[u8]) -> Result<Secret> {
+    if bytes.len() > SHORT_INPUT_MAX {
+        return Err(Error::new(
+            Status::InvalidLength,
+            format!("the {what} has {} bytes, which no key has", bytes.len()),
+        ));
+    }
+    Secret::copy_of(bytes)
+}
+
+fn copied_message(what: &str, bytes: &[u8]) -> Result<Secret> {
+    if bytes.len() > QUEUE_MESSAGE_MAX {
+        let message = format!(
+            "the {what} has {} bytes, a queue takes at most {QUEUE_MESSAGE_MAX}; a stream takes any size",
+            bytes.len()
+        );
+        return Err(Error::new(Status::PlaintextTooLarge, message));
+    }
+    Secret::copy_of(bytes)
+}

@@ -1,0 +1,128 @@
+//! Calls of a queue in event loops: the examples, and many calls at once through one thread.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{CLANG, Compiler, Emulator, GCC, Library, output_of, root, tool};
+
+/// Longest example, so that each can be read at once.
+const LINES_MAX: usize = 100;
+const EXAMPLES: [&str; 4] = ["epoll_server.c", "libevent_client.c", "libuv_client.c", "decrypting_proxy.c"];
+
+#[test]
+fn the_examples_are_short() {
+    for example in EXAMPLES {
+        let text = std::fs::read_to_string(root().join("examples-c").join(example)).unwrap();
+        assert!(text.lines().count() < LINES_MAX, "{example}");
+    }
+}
+
+#[test]
+fn libevent_takes_the_descriptor() {
+    secrets_come_back("examples-c/libevent_client.c", "libevent_core", GCC);
+}
+
+#[test]
+fn libuv_takes_the_descriptor() {
+    secrets_come_back("examples-c/libuv_client.c", "libuv", CLANG);
+}
+
+fn secrets_come_back(source: &str, package: &str, compiler: Compiler) {
+    let emulator = Emulator::over_https(&["main"]);
+    let flags = output_of(tool("pkg-config").args(["--cflags", "--libs", package]));
+    // Their headers need more of the C library than a strict standard gives, and the library stands before what needs it.
+    let mut options = vec!["-D_GNU_SOURCE", "-Wl,--no-as-needed"];
+    options.extend(flags.split_whitespace());
+    let program = compiler.build_with(&options, source, &Library::Shared);
+    let key_id = emulator.key_id("main");
+    let finished = program.with(emulator.environment()).arguments(&[key_id]).run();
+    assert_eq!(finished.stdout.matches("came back").count(), 10, "{}{}", finished.stdout, finished.stderr);
+}
+
+/// A server of the examples, ended with the test.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(source: &str, emulator: &Emulator) -> (Self, support::Program) {
+        let program = GCC.build(source, &Library::Shared);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(program.path())
+            .args([emulator.key_id("main"), &port.to_string()])
+            .env_clear()
+            .envs(emulator.environment())
+            .spawn()
+            .unwrap();
+        (Self { process, port }, program)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let started = Instant::now();
+        loop {
+            match TcpStream::connect(("127.0.0.1", self.port)) {
+                Ok(stream) => return stream,
+                Err(error) if started.elapsed() > Duration::from_secs(20) => panic!("{error}"),
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn servers_with_one_thread_serve_many_peers() {
+    let emulator = Emulator::over_http(&["main"]);
+    let (encrypting, _program) = Server::start("examples-c/epoll_server.c", &emulator);
+    let (decrypting, _other) = Server::start("examples-c/decrypting_proxy.c", &emulator);
+    thread::scope(|scope| {
+        for number in 0..20 {
+            let (encrypting, decrypting) = (&encrypting, &decrypting);
+            scope.spawn(move || {
+                let secret = format!("secret {number}");
+                let mut stream = encrypting.connect();
+                stream.write_all(secret.as_bytes()).unwrap();
+                let mut blob = vec![0; 10_000];
+                let len = stream.read(&mut blob).unwrap();
+                let blob = String::from_utf8(blob[..len].to_vec()).unwrap();
+                assert_eq!(fetch(decrypting, blob.trim_end()), ("200".to_owned(), secret));
+                assert_eq!(fetch(decrypting, "nothing").0, "502");
+            });
+        }
+    });
+}
+
+/// The status and the body of a reply.
+fn fetch(server: &Server, body: &str) -> (String, String) {
+    let mut stream = server.connect();
+    write!(stream, "POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("the server said {reply:?}"));
+    (head.split(' ').nth(1).unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[test]
+fn one_thread_has_500_calls_outstanding() {
+    let emulator = Emulator::over_http(&["main"]);
+    let program = GCC.build("tests/c/queue_load.c", &Library::Shared);
+    let run = program.with(emulator.environment()).arguments(&["throughput"]).run();
+    run.expect_nothing_but_passed_checks();
+}
+
+#[test]
+fn every_call_is_done_exactly_once() {
+    let emulator = Emulator::over_http(&["main"]);
+    let program = GCC.build("tests/c/queue_load.c", &Library::Shared);
+    program.with(emulator.environment()).arguments(&["faults"]).run().expect_nothing_but_passed_checks();
+}
