@@ -1,4 +1,4 @@
-//! Calls one service of the cloud: signs, sends and repeats.
+//! Calls one service of the cloud: signs, sends and retries.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::sys::random;
 
 /// A product of Tencent Cloud.
 pub(crate) struct Product {
-    /// The short name, which the signature's scope holds.
+    /// The short name in the signature's scope.
     name: &'static str,
     version: &'static str,
 }
@@ -42,14 +42,14 @@ pub(crate) const STS: Product = Product { name: "sts", version: "2018-08-13" };
 const X_TC_ACTION: HeaderName = HeaderName::from_static("x-tc-action");
 const X_TC_TIMESTAMP: HeaderName = HeaderName::from_static("x-tc-timestamp");
 const X_TC_TOKEN: HeaderName = HeaderName::from_static("x-tc-token");
-/// Signed and sent exactly like this: the service compares the two.
+/// Signed and sent in exactly this form: the service compares the two.
 const CONTENT_TYPE_JSON: &str = "application/json";
 /// Replaces the signature of actions whose body has a token that authenticates them.
 const SKIP_SIGNATURE: HeaderValue = HeaderValue::from_static("SKIP");
 /// The beginning of `X-TC-RequestClient`.
 const LIBRARY_NAME: &str = concat!("TCKMS_", env!("CARGO_PKG_VERSION"));
 
-/// What a client and those derived from it share.
+/// The shared state of a client and those derived from it.
 pub(crate) struct ApiCaller {
     /// Unique in this process.
     instance_id: u64,
@@ -113,9 +113,9 @@ impl ApiCaller {
         Ok(())
     }
 
-    /// Sends a request, and retries it as far as that is allowed.
+    /// Sends a request, and retries it if that is allowed.
     ///
-    /// `extract` takes what the caller needs from a successful response.
+    /// `extract` gets the caller's result from a successful response.
     pub async fn call<T>(
         &self,
         request: &Request<'_>,
@@ -194,7 +194,7 @@ struct Call<'a> {
     attempts: u32,
     /// How often the request was sent, also where that does not count as an attempt.
     sent: u32,
-    /// A request that must not be sent twice never depends on a connection that may be dead.
+    /// A request that must not be sent twice never uses a connection that may be broken.
     reuse: Reuse,
     clock_corrected: bool,
     credentials_replaced: bool,
@@ -231,10 +231,10 @@ impl Call<'_> {
         let result = outcome.and_then(|reply| {
             self.caller.counters.reply(reply.body.len());
             let response = reply.response()?;
-            // What does not suit the caller is wrong with this reply, which the service finds by its id.
+            // An error of `extract` concerns this reply, so it gets the reply's request id.
             let value = extract(&response, &reply)
                 .map_err(|error| error.with_http_status(200).with_request_id(response.request_id()))?;
-            // Not before: a reply without what the caller needs is a failure, and an attempt has one line.
+            // Only now, because a reply that `extract` refuses is a failure, and an attempt has one log line.
             self.succeeded_attempt(&response, began.elapsed());
             Ok(value)
         });
@@ -291,7 +291,7 @@ impl Call<'_> {
         match limiter.reserve(self.time_left()) {
             Some(wait) => call_control::sleep(wait).await,
             None => {
-                let message = "the client's own rate limit leaves no room within the time allowed for the call";
+                let message = "the client's rate limit does not allow the call within its timeout";
                 Err(Error::new(Status::TimedOut, message))
             }
         }
@@ -301,8 +301,9 @@ impl Call<'_> {
         call_control::time_left(self.limits.total_timeout().saturating_sub(self.started.elapsed()))
     }
 
-    /// After a connection that broke or gave no answer the next attempts take fresh ones. Whether to do so at once: an
-    /// attempt that could not have been carried out, as an idle connection was dead already, does not count.
+    /// After a connection that broke or brought no reply, the next attempts use new ones. Returns whether to
+    /// retry at once: an attempt that cannot have been executed, because an idle connection was already
+    /// broken, does not count.
     fn takes_fresh_connection(&mut self, error: &Error) -> bool {
         if !matches!(error.status(), Status::ConnectionLost | Status::TimedOut) {
             return false;
@@ -318,7 +319,7 @@ impl Call<'_> {
             return error;
         }
         let (of_try, in_all) = (self.limits.try_timeout(), self.limits.total_timeout());
-        // Also one of a keyring, or the part of it that one of several keys gets.
+        // This includes the timeout of a keyring, or the part of it for one of several keys.
         let of_outer = call_control::timeout_that_ends_before(self.started + in_all);
         let (name, length) = match of_outer {
             _ if timeout >= of_try => ("try timeout", of_try),
@@ -443,7 +444,7 @@ impl Call<'_> {
         );
     }
 
-    /// Not of STS: the program asked for something of KMS.
+    /// Not for STS: the program called KMS.
     fn record_request(&self, request_id: Option<&str>, key_id: Option<&str>) {
         if self.caller.product.name == KMS.name {
             last_request::record(request_id, key_id);
@@ -474,7 +475,7 @@ impl Call<'_> {
 /// The headers that are the same in every request.
 fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(12);
-    // Filled by each attempt; that they are there already saves it from moving all the others to a larger map.
+    // Placeholders, which each attempt fills: the map then does not have to grow.
     for header in [AUTHORIZATION, CONTENT_LENGTH, X_TC_ACTION, X_TC_TIMESTAMP] {
         headers.insert(header, HeaderValue::from_static(""));
     }
@@ -492,7 +493,7 @@ fn fixed_headers(product: &Product, endpoint: &Endpoint, region: &str) -> Result
     Ok(headers)
 }
 
-/// Whether the service accepted the credentials, whatever it said about the request.
+/// Whether the service accepted the credentials, even if it refused the request.
 fn accepted<T>(result: &Result<T>) -> bool {
     match result {
         Ok(_) => true,

@@ -1,18 +1,18 @@
-//! The time that requests are signed with.
+//! The clock for signatures.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
 use crate::sys::clock::unix_seconds;
 
-/// The system's clock with its error, as far as the service revealed it.
+/// The system's clock, corrected by the service's time.
 #[derive(Default)]
 pub(crate) struct Clock {
     offset_seconds: AtomicI64,
 }
 
 impl Clock {
-    /// Seconds since the Unix epoch, as the service sees them.
+    /// Seconds since the Unix epoch, on the service's clock.
     pub fn now(&self) -> i64 {
         unix_seconds(SystemTime::now()) + self.offset_seconds.load(Ordering::Relaxed)
     }

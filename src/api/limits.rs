@@ -1,4 +1,4 @@
-//! How long and how often a call may try.
+//! The timeouts and the number of attempts of a call.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_ATTEMPTS: u32 = 4;
 
-/// The part of a configuration that each call looks at, and that a derived client may change.
+/// The part of a configuration that applies to each call, and that a derived client may change.
 #[derive(Clone, Default)]
 pub(crate) struct CallLimits {
     pub try_timeout: Option<Duration>,
@@ -28,7 +28,7 @@ impl CallLimits {
         self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS)
     }
 
-    /// This configuration where it says something, `base` where it does not.
+    /// The values of this configuration, or where they are not set, those of `base`.
     pub fn over(&self, base: &Self) -> Self {
         Self {
             try_timeout: self.try_timeout.or(base.try_timeout),

@@ -19,7 +19,7 @@ impl RateLimiter {
         Self { start: Instant::now(), full_at_nanos: AtomicU64::new(0), interval_nanos, burst: burst.max(1) }
     }
 
-    /// Takes a token and says how long to wait before using it, or takes none and returns `None` when that would be
+    /// Takes a token and returns how long to wait before using it, or takes none and returns `None` if that would be
     /// longer than `timeout`.
     pub fn reserve(&self, timeout: Duration) -> Option<Duration> {
         self.reserve_at(self.start.elapsed(), timeout)

@@ -1,4 +1,4 @@
-//! What an action sends: its name and its body.
+//! The request of an action: its name and its body.
 
 use bytes::Bytes;
 

@@ -25,10 +25,10 @@ use crate::http::stream::{FirstHop, Meter, Stream, Tcp};
 use crate::http::{dial, tls, tunnel};
 use crate::status::Status;
 
-/// What a server may send before it has answered a request: certificates, or a proxy's reply.
+/// The most that a server may send before it replies to a request: certificates, or a proxy's reply.
 const HANDSHAKE_MAX: usize = 64 * 1024;
 
-/// Where a connection leads: what requests have to have in common to share one.
+/// The destination of a connection. Only requests with the same destination share connections.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     is_tls: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// `None` for what is not an absolute URL.
+    /// `None` if it is not an absolute URL.
     pub fn of(uri: &Uri) -> Option<Self> {
         let is_tls = uri.scheme()? == &Scheme::HTTPS;
         Some(Self { is_tls, authority: uri.authority()?.clone() })
@@ -101,7 +101,7 @@ fn tls_connector(config: &ClientConfig) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// What is being waited for.
+/// The current step.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Step {
@@ -112,7 +112,7 @@ enum Step {
     Tls,
 }
 
-/// One connection under way.
+/// A connection that is being made.
 struct Attempt<'a> {
     connector: &'a Connector,
     origin: &'a Origin,
@@ -179,7 +179,7 @@ impl Attempt<'_> {
         describe(self.origin, self.connector.proxy.as_ref())
     }
 
-    /// Whom the step under way has to do with.
+    /// The peer of the current step.
     fn partner(&self) -> String {
         match &self.connector.proxy {
             Some(proxy) if !self.is_at(Step::Tls) => format!("the proxy {}", proxy.address()),

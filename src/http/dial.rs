@@ -1,4 +1,4 @@
-//! TCP connections: one of a name's addresses, whichever answers first.
+//! TCP connections: to the first of a name's addresses that accepts.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,17 +10,17 @@ use tokio::task::JoinSet;
 
 use crate::sys::descriptor;
 
-/// How long one address is waited for before the next is tried beside it (RFC 8305, 5).
+/// The delay before the next address is tried in parallel (RFC 8305, 5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// How many addresses are tried at the same time.
 const AT_ONCE: usize = 4;
 
-/// The kernel asks whether the other side is still there when nothing was heard for this long …
+/// TCP keepalive: the idle time before the first probe …
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
-/// … and again after this long.
+/// … and the interval between probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEPALIVE_PROBES: u32 = 3;
-/// A connection is given up when nothing was acknowledged for this long: the time of all the probes.
+/// A connection is closed if nothing was acknowledged for this long: the time of all the probes.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -52,7 +52,7 @@ async fn connect_to_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-/// The addresses of both families in turn, beginning with the family of the first.
+/// The addresses of both families alternately, beginning with the family of the first.
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (preferred, others): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! Where requests go: the service's address and the region.
+//! The destination of requests: the service's endpoint and the region.
 
 use http::Uri;
 use url::{Host, Url};
@@ -17,13 +17,13 @@ pub const INTERNATIONAL_ENDPOINT: &str = "https://kms.intl.tencentcloudapi.com";
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     url: Url,
-    /// The same in the type of the HTTP stack.
+    /// The endpoint in the type of the HTTP stack.
     uri: Uri,
     host_header: String,
 }
 
 impl Endpoint {
-    /// Accepts `https://host[:port]` and `http://host[:port]`, followed by nothing but a `/`.
+    /// Accepts `https://host[:port]` and `http://host[:port]`, optionally followed by a `/`.
     pub fn parse(text: &str) -> Result<Self> {
         let url = Url::parse(text).map_err(|error| invalid(text, &error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -41,7 +41,7 @@ impl Endpoint {
         Ok(Self { url, uri, host_header })
     }
 
-    /// Whether requests leave this machine over TLS only: a proxy of an `http` endpoint is on this machine too.
+    /// Whether requests leave this machine only over TLS: a proxy of an `http` endpoint must be on this machine too.
     pub fn is_protected(&self, proxy: Option<&Proxy>) -> bool {
         self.is_tls() || self.is_loopback() && proxy.is_none_or(Proxy::is_loopback)
     }
@@ -67,7 +67,7 @@ impl Endpoint {
         &self.uri
     }
 
-    /// Something at this endpoint; `path` begins with a `/`.
+    /// The URI of `path`, which begins with a `/`, at this endpoint.
     pub fn uri_of(&self, path: &str) -> Result<Uri> {
         let with_path = || -> std::result::Result<Uri, http::Error> {
             let mut parts = self.uri.clone().into_parts();
@@ -77,7 +77,7 @@ impl Endpoint {
         with_path().map_err(|_| invalid(path, "it cannot be part of a request"))
     }
 
-    /// The `Host` header: what is sent and what is signed.
+    /// The `Host` header, which is sent and signed.
     pub fn host_header(&self) -> &str {
         &self.host_header
     }

@@ -23,10 +23,10 @@ use crate::sanitize::excerpt;
 use crate::secret::Secret;
 use crate::status::Status;
 
-/// What a body may have beside its content: the lengths of chunks, their extensions, trailers.
+/// The allowed overhead of a body: the lengths of chunks, their extensions, trailers.
 const FRAMING_MAX: usize = 64 * 1024;
 
-/// A request with the whole of its body, whose memory is wiped by its owner. Its URI is absolute.
+/// A request with its complete body, whose owner wipes its memory. Its URI is absolute.
 pub(crate) type HttpRequest = Request<Full<Bytes>>;
 
 /// A reply as the transport saw it.
@@ -37,13 +37,13 @@ pub(crate) struct HttpReply {
     pub retry_after: Option<Duration>,
 }
 
-/// How far a request is, for its caller, who may run out of time.
+/// The stage of a request, for its caller, whose timeout may expire.
 #[derive(Clone, Default)]
 pub(crate) struct Progress(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// A stage, or the HTTP status of a reply whose body is under way.
+    /// A stage, or the HTTP status of a reply whose body is being read.
     stage: AtomicU16,
     is_out_of_time: AtomicBool,
 }
@@ -51,12 +51,12 @@ struct Shared {
 /// The stages of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It waits until there are fewer connections than allowed.
+    /// It waits for a connection.
     Waiting,
     Connecting,
     /// It may have reached the service.
     Sent,
-    /// The head of the reply has come, with this HTTP status.
+    /// The head of the reply has arrived, with this HTTP status.
     Replying(u16),
 }
 
@@ -80,7 +80,7 @@ impl Progress {
         self.0.stage.store(number, Ordering::Relaxed);
     }
 
-    /// The caller waits no more because no reply came in time.
+    /// The caller's timeout has expired without a reply.
     pub fn out_of_time(&self) {
         self.0.is_out_of_time.store(true, Ordering::Relaxed);
     }
@@ -119,7 +119,7 @@ async fn carry_out(pool: Arc<Pool>, mut request: HttpRequest, reuse: Reuse, prog
     }
 }
 
-/// Leaves what goes to the server, the path alone, with the host in a header; and says which server that is.
+/// Reduces the URI to the path and moves the host to a header, as sent to the server; returns the destination.
 fn address(request: &mut HttpRequest) -> Result<Origin> {
     let origin =
         Origin::of(request.uri()).ok_or_else(|| Error::new(Status::Internal, "a request has no absolute URL"))?;
@@ -143,7 +143,7 @@ struct Exchange<'a> {
 
 /// Why there is no reply.
 enum SendError {
-    /// The connection was closed before anything was sent: another one can have the request.
+    /// The connection was closed before anything was sent: another one can send the request.
     NotSent(Box<HttpRequest>),
     Failed(Error),
 }
@@ -184,7 +184,7 @@ impl Exchange<'_> {
         SendError::Failed(if was_stale { error.on_stale_connection() } else { error })
     }
 
-    /// What it means that no reply came.
+    /// The error for a missing reply.
     fn lost(&self, error: &hyper::Error) -> Error {
         let origin = self.origin;
         if let Some(error) = tls::find_error(error) {
@@ -210,7 +210,7 @@ impl Exchange<'_> {
 }
 
 impl Drop for Exchange<'_> {
-    /// A reused connection that gave no answer, or broke, is not the only dead one.
+    /// If a reused connection brought no reply, or broke, other idle ones are probably broken too.
     fn drop(&mut self) {
         if self.lease.is_reused() && (self.is_broken || self.progress.is_out_of_time()) {
             self.lease.close_siblings();
@@ -238,7 +238,8 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok().filter(|date| *date > UNIX_EPOCH)
 }
 
-/// Seconds or a date (RFC 9110, 10.2.3); a date is counted from the reply's own `Date`, as our clock may be wrong.
+/// Seconds or a date (RFC 9110, 10.2.3); a date is compared with the reply's `Date`, because the local clock may be
+/// wrong.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -247,7 +248,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     httpdate::parse_http_date(text).ok()?.duration_since(date(headers)?).ok()
 }
 
-/// How the body is coded, if not plainly.
+/// The content coding of the body, if any.
 fn coding(headers: &HeaderMap) -> Option<String> {
     let named = |header: HeaderName, plain: &str| {
         let values = headers.get_all(header).into_iter();
@@ -280,12 +281,12 @@ fn lost(message: String) -> Error {
     Error::new(Status::ConnectionLost, message).possibly_carried_out()
 }
 
-/// hyper tells this by its text alone, unless its server side is compiled in too.
+/// hyper reports this only in its text, unless its server side is compiled in.
 fn has_too_many_headers(error: &hyper::Error) -> bool {
     error.is_parse() && error.to_string().contains("too large")
 }
 
-/// What the system said, or else what the HTTP layer says.
+/// The error of the system, or else of the HTTP layer.
 fn reason(error: &hyper::Error) -> String {
     match find_cause::<io::Error>(error) {
         Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

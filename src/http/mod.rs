@@ -1,4 +1,4 @@
-//! HTTP: one network thread with the connections of a client. A request and a deadline go in, a reply comes out.
+//! HTTP: one network thread with the connections of a client. It takes a request and a deadline, and returns a reply.
 
 mod connector;
 mod dial;

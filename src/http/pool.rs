@@ -1,11 +1,13 @@
-//! The connections of one network thread: how many there are, which request gets which, and when idle ones are closed.
+//! The connection pool of a network thread: the number of connections, their assignment to requests, and the closing
+//! of idle ones.
 //!
 //! * A request uses a connection alone. At most `max_connections` requests have one; the others wait in the order in
 //!   which they came.
-//! * The connection that was used last is used first, so that what a peak needed is idle soon and can be closed.
-//! * An idle connection is watched: what the server closes, or sends without being asked, ends it.
-//! * A reused connection that gives no answer is not the only dead one: all that have been idle since before the request
-//!   are closed with it.
+//! * The most recently used connection is used first, so that surplus connections become idle soon and can be
+//!   closed.
+//! * An idle connection is monitored: it is closed if the server closes it or sends data without a request.
+//! * If a reused connection brings no reply, all connections that have been idle since before the request are closed
+//!   with it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,10 +29,10 @@ use crate::http::settings::{PoolLimits, Settings};
 use crate::http::stream::Meter;
 use crate::status::Status;
 
-/// How long connections are kept that are more than `max_idle`.
+/// How long idle connections beyond `max_idle` are kept.
 const SURPLUS_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many bytes of heads a reply may have, interim ones (1xx) included.
+/// The maximum size of the heads of a reply, including interim ones (1xx).
 pub(crate) const HEADS_MAX: usize = 64 * 1024;
 
 /// Whether a request may go over a connection that was used before.
@@ -73,9 +75,9 @@ pub(crate) struct Pool {
     permits: Semaphore,
     idle: Arc<IdleConnections>,
     gauges: Arc<PoolGauges>,
-    /// How many were opened, counted in all processes.
+    /// The number of opened connections, in all processes.
     opened: Arc<AtomicU64>,
-    /// How often the thread has slept, and so looked for events of all connections when it woke.
+    /// How many times the thread has slept, and so polled all connections when it woke.
     wakes: Arc<AtomicU64>,
 }
 
@@ -98,7 +100,7 @@ impl Pool {
         &self.gauges
     }
 
-    /// To be counted up whenever the thread has slept.
+    /// Incremented whenever the thread has slept.
     pub fn wakes(&self) -> &Arc<AtomicU64> {
         &self.wakes
     }
@@ -121,7 +123,7 @@ impl Pool {
         }
     }
 
-    /// Closes idle connections when their time is over, as long as it is polled.
+    /// Closes idle connections when they expire, as long as it is polled.
     pub async fn close_expired(&self) {
         self.idle.close_expired().await;
     }
@@ -150,7 +152,7 @@ impl Pool {
         let driver = tokio::spawn(async move {
             // Dropped after the connection, also when the task is aborted.
             let _closing = closing;
-            // The request under way gets the error.
+            // The current request gets the error.
             let _ = driver.await;
         });
         Ok(Connection {
@@ -164,7 +166,7 @@ impl Pool {
     }
 }
 
-/// What follows the end of a connection.
+/// The reaction to the end of a connection.
 struct Closing {
     number: u64,
     idle: Arc<IdleConnections>,
@@ -197,7 +199,7 @@ impl Drop for GaugeGuard {
     }
 }
 
-/// A connection whose driver runs as a task of its own.
+/// A connection whose driver runs as a separate task.
 struct Connection {
     number: u64,
     origin: Origin,
@@ -224,7 +226,7 @@ impl<'a> Permit<'a> {
         let is_reused = idle.is_some();
         let connection = match idle {
             Some(connection) => connection,
-            // In a block of its own: every request would otherwise be moved with room for a TLS handshake.
+            // In a separate block: otherwise the future of every request would include the size of a TLS handshake.
             None => Box::pin(self.open(origin, reuse)).await?,
         };
         Ok(Lease { permit: self, connection: Some(connection), is_reused, taken: Instant::now() })
@@ -281,7 +283,7 @@ impl Lease<'_> {
         self.is_reused
     }
 
-    /// What the connection may still deliver.
+    /// The number of bytes that the connection may still deliver.
     pub fn meter(&self) -> Option<&Meter> {
         self.connection.as_ref().map(|connection| &*connection.meter)
     }
@@ -296,12 +298,12 @@ impl Lease<'_> {
                 connection.meter.begin_request(HEADS_MAX);
                 connection.sender.try_send_request(request).await
             }
-            // It was given back, which is the end of an exchange.
+            // It was returned to the pool, which is the end of an exchange.
             None => std::future::pending().await,
         }
     }
 
-    /// Keeps the connection for other requests. Nothing can be sent any more.
+    /// Returns the connection to the pool for other requests.
     pub fn give_back(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             connection.idle_since_wake = self.permit.pool.wakes.load(Ordering::Relaxed);
@@ -309,7 +311,7 @@ impl Lease<'_> {
         }
     }
 
-    /// Closes the connections that have been idle since before this one was taken: they are probably as dead as this one.
+    /// Closes the connections that have been idle since before this one was taken: they are probably broken too.
     pub fn close_siblings(&self) {
         self.permit.pool.idle.close_unused_since(self.taken);
     }
@@ -337,7 +339,7 @@ struct IdleConnections {
 #[derive(Default)]
 struct IdleList {
     connections: VecDeque<(Connection, Instant)>,
-    /// When `close_expired` looks again.
+    /// When `close_expired` checks again.
     next_look: Option<Instant>,
 }
 

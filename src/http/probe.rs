@@ -1,7 +1,7 @@
-//! Reaches the service step by step, so that a person learns which step fails. Nothing is signed and no secret is sent but the
-//! password of a proxy.
+//! Connects to the service step by step, to show a person which step fails. Nothing is signed, and no secret is
+//! sent except the password of a proxy.
 //!
-//! It has blocking sockets of its own: the connector of calls tells how it ended, and this tells how far it came.
+//! It uses its own blocking sockets: the connector of calls reports only its result, and this reports each step.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -22,32 +22,32 @@ use crate::status::Status;
 /// Longest head of an answer that is read.
 const HEAD_MAX: usize = 64 * 1024;
 
-/// How far the way to the service was gone. A step after one that failed is `None`.
+/// The results of the steps. A step after a failed one is `None`.
 #[derive(Default)]
 pub struct Reachability {
     /// The host and port that a connection is made to: those of the proxy if there is one.
     pub first_hop: String,
     /// The addresses of the first hop.
     pub resolved: Option<Result<Vec<SocketAddr>>>,
-    /// The address that took a connection, and how long that took.
+    /// The address that accepted a connection, and how long that took.
     pub connected: Option<Result<(SocketAddr, Duration)>>,
     /// Whether the proxy opened a tunnel; `None` without a proxy too.
     pub tunneled: Option<Result<()>>,
     /// The version of TLS; `None` for plain http too.
     pub tls: Option<Result<String>>,
-    /// The certificates that the server showed, its own first, in DER, also when they are not trusted.
+    /// The server's certificates, its own first, in DER, even if they are not trusted.
     pub certificates: Vec<Vec<u8>>,
-    /// Whether there was an answer, and the service's clock in it.
+    /// The reply, with the service's clock.
     pub answered: Option<Result<Answer>>,
 }
 
-/// The answer to a request without a signature.
+/// The reply to a request without a signature.
 pub struct Answer {
     /// The HTTP status, which is an error for some services.
     pub http_status: u16,
     /// The service's clock.
     pub date: Option<SystemTime>,
-    /// This machine's clock when the answer came.
+    /// This machine's clock when the reply arrived.
     pub received: SystemTime,
     /// How long it took.
     pub elapsed: Duration,
@@ -56,12 +56,12 @@ pub struct Answer {
 /// Reaches `endpoint`, with at most `timeout` for each step.
 pub(crate) fn reach(endpoint: &Endpoint, proxy: Option<&Proxy>, bundle: &CaBundle, timeout: Duration) -> Reachability {
     let mut probe = Reachability::default();
-    // Where it ends is told by the steps that are there.
+    // The steps that are present show where it ended.
     let _ = go(&mut probe, endpoint, proxy, bundle, timeout);
     probe
 }
 
-/// The end of the way.
+/// A failed step.
 struct Ended;
 
 fn go(
@@ -103,7 +103,7 @@ fn go(
     step(&mut probe.answered, ask(&mut stream, endpoint), |_| ())
 }
 
-/// Keeps the outcome of a step, and goes on with a part of it.
+/// Stores the result of a step, and continues with a part of it.
 fn step<T, U>(
     place: &mut Option<Result<T>>,
     outcome: Result<T>,
@@ -215,7 +215,7 @@ fn shake_hands(
     Ok((version.unwrap_or_default().replace('_', "."), Box::new(secured)))
 }
 
-/// Decides as always, and remembers what it was shown.
+/// Verifies as usual, and stores the certificates.
 #[derive(Debug)]
 struct Seen {
     inner: Arc<WebPkiServerVerifier>,
@@ -266,7 +266,7 @@ fn ask(stream: &mut Box<dyn ReadWrite>, endpoint: &Endpoint) -> Result<Answer> {
     Ok(Answer { http_status, date, received: SystemTime::now(), elapsed: started.elapsed() })
 }
 
-/// The status and the `Date` of the answer to a request.
+/// The status and the `Date` of the reply to a request.
 fn exchange(stream: &mut Box<dyn ReadWrite>, request: &[u8]) -> Result<(u16, Option<SystemTime>)> {
     let lost = |error: &io::Error| {
         let status = match error.kind() {

@@ -57,7 +57,7 @@ impl Proxy {
         format!("{}:{}", self.uri.host().unwrap_or_default(), self.port())
     }
 
-    /// What it means that the proxy answered `CONNECT` with this HTTP status.
+    /// The error text for this HTTP status of the proxy's reply to `CONNECT`.
     pub fn refusal(&self, status: u16) -> String {
         let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         let named = known.map(|reason| format!(" ({reason})")).unwrap_or_default();

@@ -1,9 +1,10 @@
-//! Host names become addresses through the system's resolver, on a thread of its own.
+//! Resolves host names through the system's resolver, on a separate thread.
 //!
-//! `getaddrinfo` cannot be interrupted. On a thread that nothing joins it can neither hold up a call beyond its timeout
-//! nor the end of a client, and where no thread can be made the lookup fails as an error. While a resolver does not answer,
-//! all lookups of a name wait for one thread. It is started by the HTTP thread and inherits its mask, so no signal of the
-//! host reaches it.
+//! `getaddrinfo` cannot be interrupted. On a thread that nothing joins, it can delay neither a
+//! call beyond its timeout nor the freeing of a client. If no thread can be started, the
+//! lookup fails. While a resolver does not reply, all lookups of a name wait for one thread.
+//! It is started by the HTTP thread and inherits its mask, so no signal of the host reaches
+//! it.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +19,7 @@ use crate::sys::threads;
 #[derive(Clone, Default)]
 pub(crate) struct SystemResolver(Arc<Mutex<Waiting>>);
 
-/// Who waits for the addresses of which name.
+/// The lookups that wait, by name.
 type Waiting = HashMap<String, Vec<oneshot::Sender<Found>>>;
 type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
 
@@ -37,7 +38,7 @@ impl SystemResolver {
         let (answer, answered) = oneshot::channel();
         let mut waiting = self.lock();
         if let Some(others) = waiting.get_mut(host) {
-            // Those whose call timed out meanwhile wait no more.
+            // Lookups of calls that have timed out no longer wait.
             others.retain(|other| !other.is_closed());
             others.push(answer);
             return Ok(answered);
@@ -66,7 +67,7 @@ fn resolve(host: &str) -> Found {
     Ok(addresses)
 }
 
-/// What `getaddrinfo` said, without what the standard library puts before it.
+/// The error of `getaddrinfo`, without the standard library's prefix.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").map_or(text.clone(), str::to_owned)

@@ -1,4 +1,4 @@
-//! What a transport is made from.
+//! The settings of a transport.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest reply that is read. The largest honest one, ListKeyDetail with 200 keys, has about 200 KiB.
 pub const RESPONSE_MAX: usize = 1024 * 1024;
 
-/// A transport is made from this as often as that is needed.
+/// A transport can be created from this repeatedly.
 pub(crate) struct Settings {
     pub tls: ClientConfig,
     pub proxy: Option<Proxy>,

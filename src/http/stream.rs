@@ -1,8 +1,8 @@
 //! The bytes of one connection: TCP, perhaps under TLS to a proxy, perhaps under TLS to the service.
 //!
-//! Two limits are kept here. A stream gives the HTTP layer no more bytes than its [`Meter`] allows, so that no server can
-//! make the library read without end. And a socket that is always readable yields after some work, so that it cannot
-//! keep the network thread from the other connections.
+//! It enforces two limits. A stream delivers no more bytes than its [`Meter`] allows, so that no
+//! server can make the library read without end. And a socket that is always readable yields after
+//! some work, so that it does not starve the other connections.
 
 use std::error::Error;
 use std::fmt;
@@ -19,12 +19,12 @@ use tokio_rustls::client::TlsStream;
 
 use crate::sys::tcp;
 
-/// How much is read from a socket before other connections are served. A read of fewer bytes counts as [`READ_COST`], since
-/// every read costs a system call.
+/// The number of bytes that are read from a socket before other connections are served. A read of
+/// fewer bytes counts as [`READ_COST`], since every read costs a system call.
 const READ_BUDGET: usize = 64 * 1024;
 const READ_COST: usize = 4 * 1024;
 
-/// How many bytes a connection may still deliver, and how it began.
+/// The number of bytes that a connection may still deliver, and its first bytes.
 #[derive(Default)]
 pub(crate) struct Meter {
     left: AtomicUsize,
@@ -49,8 +49,9 @@ impl Meter {
         self.allow(bytes);
     }
 
-    /// Whether the connection ended before the server had received anything of the request under way: its closing or its
-    /// reset did not answer that request. False where the system does not tell.
+    /// Whether the connection ended before the server had received anything of the request under way:
+    /// the close or reset is then not a reaction to that request. False if the system does not report
+    /// it.
     pub fn ended_before_request(&self) -> bool {
         self.ended_unacknowledged.load(Ordering::Relaxed)
     }
@@ -111,7 +112,7 @@ impl Error for AllowanceExceeded {}
 pub(crate) struct Tcp {
     stream: TcpStream,
     meter: Arc<Meter>,
-    /// What was read since the socket last had nothing to read.
+    /// The bytes read since the socket last had nothing to read.
     read_since_pause: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Which certificates TLS trusts: loaded once, kept in memory, never from a variable.
+//! The trusted certificates of TLS: loaded once, kept in memory, never named by an environment variable.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::sys::file;
 /// Longest CA bundle, in bytes. Those of systems have a quarter of a megabyte.
 pub const CA_PEM_MAX: usize = 16 * 1024 * 1024;
 
-/// Where systems keep their bundle, the most common first: Debian, Fedora, openSUSE, Alpine and macOS, FreeBSD.
+/// The paths of the systems' bundles, the most common first: Debian, Fedora, openSUSE, Alpine and macOS, FreeBSD.
 const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -147,7 +147,7 @@ fn what_it_is(content: &[u8]) -> &'static str {
         // The beginning of a sequence in DER.
         [0x30, 0x82, ..] => "it seems to be DER; convert it with `openssl x509 -inform der`",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16, ASCII is expected",
-        _ if has(b"PRIVATE KEY-----") => "it holds a private key, which has no place here",
+        _ if has(b"PRIVATE KEY-----") => "it holds a private key, which does not belong there",
         _ if has(b"PUBLIC KEY-----") => "it holds a public key",
         _ if has(b"CERTIFICATE REQUEST-----") => "it holds a certificate request",
         _ if has(b"-----BEGIN ") => "it holds something else",

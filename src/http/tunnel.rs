@@ -1,4 +1,4 @@
-//! A tunnel through an HTTP proxy: `CONNECT` and its answer (RFC 9110, 9.3.6).
+//! A tunnel through an HTTP proxy: `CONNECT` and its reply (RFC 9110, 9.3.6).
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     Io(io::Error),
 }
 
-/// Asks the proxy for a tunnel to `target`, a host with a port.
+/// Requests a tunnel to `target`, a host with a port, from the proxy.
 pub(crate) async fn open(stream: &mut FirstHop, target: &str, proxy: &Proxy) -> Result<(), Failure> {
     let request = request(target, proxy);
     stream.write_all(&request).await.map_err(Failure::Io)?;
@@ -53,7 +53,7 @@ async fn read_status(stream: &mut FirstHop) -> Result<u16, Failure> {
             start += len;
             // 101 would be another protocol than that of a tunnel.
             if !(100..=199).contains(&status) || status == 101 {
-                // The other side of a tunnel has nothing to say before it was asked.
+                // The other side of a tunnel sends nothing before the first request.
                 let is_tunnel = (200..=299).contains(&status);
                 let is_complete = answer.len() == start;
                 return if is_tunnel && !is_complete { Err(Failure::NotHttp("has a body")) } else { Ok(status) };
@@ -67,7 +67,7 @@ async fn read_status(stream: &mut FirstHop) -> Result<u16, Failure> {
             return Err(Failure::NotHttp("has no end"));
         }
         if stream.read_buf(&mut answer).await.map_err(Failure::Io)? == 0 {
-            let ended = if answer.is_empty() { "the connection was closed" } else { "the answer is cut short" };
+            let ended = if answer.is_empty() { "the connection was closed" } else { "the answer is truncated" };
             return Err(Failure::Io(io::Error::new(io::ErrorKind::UnexpectedEof, ended)));
         }
     }
