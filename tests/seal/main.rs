@@ -1,6 +1,7 @@
 //! Sealing through the C API, called from Rust.
 
 mod api;
+mod branch_fleet;
 mod branch_store;
 mod branches;
 mod cache;

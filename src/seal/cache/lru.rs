@@ -17,12 +17,18 @@ pub(crate) type Id = [u8; 32];
 
 /// A value is refreshed somewhere between these parts of its life: spread out, so that a fleet which started together
 /// does not come back together, and early, so that a throttled service has time to recover.
-const REFRESH_STARTS: f64 = 0.75;
-const REFRESH_SPREAD: f64 = 0.2;
+pub(crate) const REFRESH: Refresh = Refresh { starts: 0.75, spread: 0.2 };
 /// How long after a failed refresh the next one is tried.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// How often the cache is searched for what is too old, while it is in use.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// In which part of its life a value is refreshed: from `starts`, within `spread`.
+#[derive(Clone, Copy)]
+pub(crate) struct Refresh {
+    pub starts: f64,
+    pub spread: f64,
+}
 
 /// What one value may be used for.
 #[derive(Clone, Copy)]
@@ -30,6 +36,7 @@ pub(crate) struct UsageLimits {
     pub max_age: Duration,
     pub messages: u64,
     pub bytes: u64,
+    pub refresh: Refresh,
 }
 
 pub(crate) struct LruCache<V> {
@@ -84,6 +91,12 @@ enum Lookup<V> {
     RefreshDue(Id, Arc<V>),
     InFlight(Flight),
     Nothing,
+}
+
+impl UsageLimits {
+    fn refresh_age(&self) -> Duration {
+        self.max_age.mul_f64(self.refresh.starts + self.refresh.spread * random::fraction())
+    }
 }
 
 impl<V> LruCache<V> {
@@ -191,7 +204,7 @@ impl<V> LruCache<V> {
         let entry = Entry {
             value: Arc::clone(value),
             fetched,
-            refresh_at: fetched + self.limits.max_age.mul_f64(REFRESH_STARTS + REFRESH_SPREAD * random::fraction()),
+            refresh_at: fetched + self.limits.refresh_age(),
             refreshing: false,
             messages: 1,
             bytes,
@@ -312,7 +325,8 @@ mod tests {
     use std::thread;
 
     const ID: Id = [7; 32];
-    const BUDGET: UsageLimits = UsageLimits { max_age: Duration::from_secs(3600), messages: 3, bytes: 100 };
+    const BUDGET: UsageLimits =
+        UsageLimits { max_age: Duration::from_secs(3600), messages: 3, bytes: 100, refresh: REFRESH };
 
     fn counted(calls: &AtomicU32) -> impl Fn(bool) -> Result<u32> {
         |_| Ok(calls.fetch_add(1, Ordering::Relaxed))
@@ -347,7 +361,7 @@ mod tests {
 
     #[test]
     fn nothing_serves_beyond_its_age() {
-        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, bytes: 100 };
+        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..BUDGET };
         let (cache, calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
         cache.get_one(&ID, 0, counted(&calls)).unwrap();
         thread::sleep(Duration::from_millis(40));
@@ -358,7 +372,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_does_not_stay_in_memory() {
-        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, bytes: 100 };
+        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..BUDGET };
         let (cache, calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
         let old = Arc::downgrade(&cache.get_one(&ID, 0, counted(&calls)).unwrap());
         thread::sleep(Duration::from_millis(40));
@@ -369,7 +383,7 @@ mod tests {
 
     #[test]
     fn an_ageing_value_is_renewed_by_one_caller_and_serves_while_the_service_is_unable() {
-        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
+        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, ..BUDGET };
         let (cache, early_calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(Duration::from_millis(385));
@@ -386,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_refusal_during_renewal_ends_the_value() {
-        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
+        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, ..BUDGET };
         let cache = LruCache::new(limits, 10);
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(Duration::from_millis(385));
@@ -397,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_refused_renewal_leaves_a_fetch_that_began_since_then_alone() {
-        let limits = UsageLimits { messages: 2, bytes: 100, max_age: Duration::from_millis(400) };
+        let limits = UsageLimits { messages: 2, max_age: Duration::from_millis(400), ..BUDGET };
         let cache = LruCache::new(limits, 10);
         let disabled = || Err(Error::new(Status::CmkDisabled, "disabled"));
         let slowly = |millis: u64| {
@@ -421,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_value_that_works_stays_in_use_during_every_kind_of_outage() {
-        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, bytes: 100 };
+        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, ..BUDGET };
         for status in [Status::TlsFailed, Status::HttpStatus, Status::ResponseNotJson, Status::NoCredentials] {
             let cache = LruCache::new(limits, 10);
             cache.get_one(&ID, 0, |_| Ok(1)).unwrap();

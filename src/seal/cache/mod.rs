@@ -11,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
-use crate::seal::cache::lru::{Id, LruCache, UsageLimits, Wanted};
+use crate::seal::cache::lru::{Id, LruCache, REFRESH, UsageLimits, Wanted};
 use crate::seal::format::limits::checked;
 use crate::seal::materials::Materials;
 use crate::secret::Secret;
@@ -112,10 +112,15 @@ impl Cache {
 
 impl Directions {
     fn new(limits: &CacheLimits) -> Self {
-        let sealing =
-            UsageLimits { max_age: limits.seal_max_age, messages: limits.max_messages, bytes: limits.max_bytes };
+        let sealing = UsageLimits {
+            max_age: limits.seal_max_age,
+            messages: limits.max_messages,
+            bytes: limits.max_bytes,
+            refresh: REFRESH,
+        };
         // Opening uses up nothing: a reader that has a message can open it any number of times.
-        let opening = UsageLimits { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX };
+        let opening =
+            UsageLimits { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX, refresh: REFRESH };
         Self {
             sealing: LruCache::new(sealing, limits.max_entries),
             opening: LruCache::new(opening, limits.max_entries),

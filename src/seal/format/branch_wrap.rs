@@ -27,6 +27,23 @@ const NONCE_LEN: usize = SALT_LEN + IV_LEN;
 /// What a key derivation leaves of the branch key below its caller.
 const DERIVATION_STACK: usize = 4096;
 
+/// A branch key, prepared for deriving. The crypto library wipes it.
+pub(crate) struct BranchSecret(hmac::Key);
+
+impl BranchSecret {
+    pub fn new(key: &Secret) -> Self {
+        let prepared = Self::prepare(key);
+        zeroize_stack::<DERIVATION_STACK>();
+        prepared
+    }
+
+    /// Not a part of its caller, whose part of the stack stays in use.
+    #[inline(never)]
+    fn prepare(key: &Secret) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    }
+}
+
 /// Whether a message carries the wrapped branch key along, or only names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BranchForm {
@@ -98,7 +115,7 @@ impl<'a> BranchWrapped<'a> {
     }
 
     /// The data key, if it was wrapped under this branch key and for this binding.
-    pub fn unwrap(&self, branch_key: &Secret, binding: Binding<'_>) -> Result<Secret> {
+    pub fn unwrap(&self, branch_key: &BranchSecret, binding: Binding<'_>) -> Result<Secret> {
         let mut data_key = Secret::zeroed(DATA_KEY_LEN)?;
         let key = derive(branch_key, self.salt)?;
         let aad = additional_data(self.head, binding)?;
@@ -122,16 +139,36 @@ pub(crate) struct BranchKeyName<'a> {
 }
 
 /// Wraps a data key with a salt and an IV of its own.
-pub(crate) fn wrap(name: &BranchKeyName<'_>, key: &Secret, binding: Binding<'_>, data_key: &Secret) -> Result<Vec<u8>> {
+pub(crate) fn wrap(
+    name: &BranchKeyName<'_>,
+    key: &BranchSecret,
+    binding: Binding<'_>,
+    data_key: &Secret,
+) -> Result<Vec<u8>> {
     let mut nonce = [0; NONCE_LEN];
     random::fill(&mut nonce)?;
     wrap_with(name, key, binding, data_key, &nonce)
 }
 
+/// Makes a data key and wraps it. All random bytes are drawn at once, which is one call of the system.
+pub(crate) fn wrap_new(
+    name: &BranchKeyName<'_>,
+    key: &BranchSecret,
+    binding: Binding<'_>,
+) -> Result<(Secret, Vec<u8>)> {
+    let mut drawn = Secret::zeroed(DATA_KEY_LEN + NONCE_LEN)?;
+    random::fill(drawn.expose_mut())?;
+    let (_, nonce) = drawn.expose().split_last_chunk().ok_or_else(|| internal("a nonce is salt and IV"))?;
+    let nonce = *nonce;
+    drawn.truncate(DATA_KEY_LEN);
+    let wrapped = wrap_with(name, key, binding, &drawn, &nonce)?;
+    Ok((drawn, wrapped))
+}
+
 /// `nonce` is salt and IV, which must never have been used with the branch key.
 fn wrap_with(
     name: &BranchKeyName<'_>,
-    branch_key: &Secret,
+    branch_key: &BranchSecret,
     binding: Binding<'_>,
     data_key: &Secret,
     nonce: &[u8; NONCE_LEN],
@@ -170,7 +207,7 @@ fn additional_data(head: &[u8], binding: Binding<'_>) -> Result<Vec<u8>> {
 }
 
 /// The key that wraps one data key: SP 800-108 in counter mode with HMAC-SHA-256, of which one block is taken.
-fn derive(branch_key: &Secret, salt: &[u8]) -> Result<ContentKey> {
+fn derive(branch_key: &BranchSecret, salt: &[u8]) -> Result<ContentKey> {
     let key = derive_leaving_copies(branch_key, salt);
     zeroize_stack::<DERIVATION_STACK>();
     key
@@ -178,10 +215,10 @@ fn derive(branch_key: &Secret, salt: &[u8]) -> Result<ContentKey> {
 
 /// Not a part of its caller, whose part of the stack stays in use.
 #[inline(never)]
-fn derive_leaving_copies(branch_key: &Secret, salt: &[u8]) -> Result<ContentKey> {
+fn derive_leaving_copies(branch_key: &BranchSecret, salt: &[u8]) -> Result<ContentKey> {
     const COUNTER: [u8; 4] = 1_u32.to_be_bytes();
     const BITS: [u8; 4] = 256_u32.to_be_bytes();
-    let mut block = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, branch_key.expose()));
+    let mut block = hmac::Context::with_key(&branch_key.0);
     for part in [&COUNTER, TENCENT_KMS_HIERARCHY_PROVIDER_ID.as_bytes(), &[0], salt, &BITS] {
         block.update(part);
     }
@@ -221,11 +258,15 @@ mod tests {
         Secret::copy_of(&count(first, 32)).unwrap()
     }
 
+    fn branch(first: u8) -> BranchSecret {
+        BranchSecret::new(&secret(first))
+    }
+
     fn wrapped(form: BranchForm, context: &Context) -> Vec<u8> {
         let (branch_id, version) = (BranchId::new("orders").unwrap(), BranchVersion::parse(VERSION).unwrap());
         let name = BranchKeyName { form, branch_id: &branch_id, version: &version, blob: BLOB };
         let nonce = [count(0x10, 16), count(0x20, 12)].concat().try_into().unwrap();
-        wrap_with(&name, &secret(0), Binding { provider_info: INFO, context }, &secret(0x40), &nonce).unwrap()
+        wrap_with(&name, &branch(0), Binding { provider_info: INFO, context }, &secret(0x40), &nonce).unwrap()
     }
 
     fn context() -> Context {
@@ -241,14 +282,14 @@ mod tests {
                 assert_eq!((parsed.form, parsed.branch_id, parsed.blob), (form, "orders", blob.as_bytes()));
                 assert_eq!(parsed.version.to_string(), VERSION);
                 let binding = Binding { provider_info: INFO, context: &context };
-                assert_eq!(parsed.unwrap(&secret(0), binding).unwrap().expose(), count(0x40, 32));
+                assert_eq!(parsed.unwrap(&branch(0), binding).unwrap().expose(), count(0x40, 32));
                 let other_info = Binding { provider_info: b"ap-guangzhou/1", context: &context };
                 let other_context = Context::from_pairs([("tenant", "t2")]);
                 let other_context = Binding { provider_info: INFO, context: &other_context };
                 for refused in [
-                    parsed.unwrap(&secret(1), binding),
-                    parsed.unwrap(&secret(0), other_info),
-                    parsed.unwrap(&secret(0), other_context),
+                    parsed.unwrap(&branch(1), binding),
+                    parsed.unwrap(&branch(0), other_info),
+                    parsed.unwrap(&branch(0), other_context),
                 ] {
                     assert_eq!(refused.err().unwrap().status(), Status::HeaderNotAuthentic);
                 }
@@ -274,7 +315,7 @@ mod tests {
         for (form, blob_len) in [(BranchForm::Embedded, BLOB.len()), (BranchForm::ByReference, 0)] {
             let bytes = wrapped(form, &context);
             let opens =
-                |bytes: &[u8]| BranchWrapped::parse(bytes).and_then(|parsed| parsed.unwrap(&secret(0), binding));
+                |bytes: &[u8]| BranchWrapped::parse(bytes).and_then(|parsed| parsed.unwrap(&branch(0), binding));
             for bit in 0..8 * (bytes.len() - blob_len) {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);

@@ -86,6 +86,12 @@ impl Context {
         Ok(json)
     }
 
+    /// Whether the JSON form is within its limit however many characters need an escape, which has at most six.
+    pub(crate) fn is_surely_short(&self) -> bool {
+        let len = |(key, value): (&String, &String)| 6 * (key.len() + value.len()) + 6;
+        self.0.iter().map(len).sum::<usize>() + 2 <= JSON_LEN_MAX
+    }
+
     /// `len` is that of the canonical JSON, with the public key of a signed message.
     fn too_long(&self, len: usize) -> Error {
         let mut own = self.clone();

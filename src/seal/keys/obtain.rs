@@ -1,5 +1,7 @@
 //! Asks the keys of a keyring for what it takes to seal.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::seal::format::context::{Context, PUBLIC_KEY};
 use crate::seal::format::header;
@@ -19,11 +21,13 @@ pub(crate) fn obtain(
     early: bool,
 ) -> Result<Materials> {
     let signing_key = suite.is_signed().then(SigningKey::generate).transpose()?;
-    let mut context = context.clone();
+    let mut context = Cow::Borrowed(context);
     if let Some(key) = &signing_key {
-        context.insert(PUBLIC_KEY, key.public());
+        context.to_mut().insert(PUBLIC_KEY, key.public());
     }
-    let json = context.limited_json()?;
+    // What needs no JSON is only checked against its limit.
+    let needs_json = keys.iter().any(|key| !key.is_local()) || !context.is_surely_short();
+    let json = if needs_json { context.limited_json()? } else { None };
     let request =
         KeyRequest { context: &context, context_json: json.as_deref(), data_key_len: suite.key_len, early, branch };
     let (first, others) = keys.split_first().ok_or_else(no_key)?;

@@ -48,7 +48,9 @@ struct Unwrapping<'a> {
 
 /// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
 pub(super) fn unwrap(keyring: &KeyringView<'_>, header: &Header, context: &Context, early: bool) -> Result<Unwrapped> {
-    let json = context.canonical_json();
+    // A key that unwraps locally needs none.
+    let needs_json = keyring.keys.iter().any(|key| !key.is_local());
+    let json = needs_json.then(|| context.canonical_json()).flatten();
     let request = KeyRequest {
         context,
         context_json: json.as_deref(),
@@ -77,8 +79,7 @@ impl<'a> Unwrapping<'a> {
 
     /// Which keys the message claims to be wrapped by, each with its wrapped keys. Repeated ones are left out.
     fn claims(&self) -> Vec<(&'a dyn WrappingKey, Vec<&'a WrappedKey>)> {
-        let mut seen = HashSet::new();
-        let distinct: Vec<_> = self.header.wrapped_keys.iter().filter(|wrapped| seen.insert(*wrapped)).collect();
+        let distinct = distinct(&self.header.wrapped_keys);
         let claims = self.keyring.keys.iter().map(|key| {
             let claimed = distinct.iter().copied().filter(|wrapped| key.claims(wrapped));
             (*key, claimed.collect::<Vec<_>>())
@@ -181,6 +182,15 @@ impl<'a> Unwrapping<'a> {
     fn failed(self) -> Error {
         most_telling(self.failures).unwrap_or_else(|| no_match(self.keyring, self.header))
     }
+}
+
+/// Each wrapped key once.
+fn distinct(wrapped_keys: &[WrappedKey]) -> Vec<&WrappedKey> {
+    if let [only] = wrapped_keys {
+        return vec![only];
+    }
+    let mut seen = HashSet::new();
+    wrapped_keys.iter().filter(|wrapped| seen.insert(*wrapped)).collect()
 }
 
 /// Whether the failure is about the wrapped key that was sent, so that to send it again soon would be no use.

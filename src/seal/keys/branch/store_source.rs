@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::seal::cache::lru::{LruCache, Wanted};
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::{self, BranchRecord};
+use crate::seal::format::branch_wrap::BranchSecret;
 use crate::seal::keys::branch::counters::Reporter;
 use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::make;
-use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::clock::Moment;
 use crate::sys::single_flight::SingleFlight;
@@ -70,7 +70,7 @@ struct Shared {
     cmk: String,
     reporter: Arc<Reporter>,
     /// Where a key that was made here goes.
-    keys: Arc<LruCache<Secret>>,
+    keys: Arc<LruCache<BranchSecret>>,
     flight: SingleFlight<State>,
 }
 
@@ -118,7 +118,7 @@ enum Choice {
 }
 
 impl StoreSource {
-    pub fn new(settings: &StoreSettings, reporter: &Arc<Reporter>, keys: &Arc<LruCache<Secret>>) -> Self {
+    pub fn new(settings: &StoreSettings, reporter: &Arc<Reporter>, keys: &Arc<LruCache<BranchSecret>>) -> Self {
         Self(Arc::new(Shared {
             cmk: make::cmk_name(&settings.client, &settings.key_id),
             settings: settings.clone(),
@@ -409,7 +409,7 @@ impl Shared {
         let loaded = self.load(name, branch_id)?;
         if loaded.contains(&known.record) {
             let wanted = Wanted { ids: &[known.id], flight: known.id, bytes: 0 };
-            self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, Arc::new(key))))?;
+            self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, Arc::new(BranchSecret::new(&key)))))?;
             return Ok(());
         }
         if self.has_slot(&loaded) {

@@ -9,11 +9,11 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::sanitize::quoted;
 use crate::seal::cache::IdMaker;
-use crate::seal::cache::lru::{Id, LruCache, Peek, UsageLimits, Wanted};
+use crate::seal::cache::lru::{Id, LruCache, Peek, Refresh, UsageLimits, Wanted};
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::BranchRecords;
 use crate::seal::format::branch_wrap::{
-    self, Binding, BranchForm, BranchKeyName, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID,
+    self, Binding, BranchForm, BranchKeyName, BranchSecret, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID,
 };
 use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::branch::counters::{BranchStats, Reporter};
@@ -30,6 +30,8 @@ use crate::secret::Secret;
 use crate::status::{Category, Status};
 use crate::sys::per_process::PerProcess;
 
+/// Later than data keys: there are few branch keys, so that little time is enough to renew them all.
+const REFRESH: Refresh = Refresh { starts: 0.85, spread: 0.1 };
 /// How many records of a branch are tried, when the CMK refuses one after the other.
 const RECORDS_TRIED_MAX: usize = 4;
 
@@ -58,7 +60,7 @@ enum Seed {
 
 /// What belongs to one process.
 struct Live {
-    keys: Arc<LruCache<Secret>>,
+    keys: Arc<LruCache<BranchSecret>>,
     /// Keys that no record tells others of.
     own_keys: LruCache<OwnKey>,
     source: Source,
@@ -73,14 +75,21 @@ enum Source {
 
 struct OwnKey {
     known: Arc<Known>,
-    key: Arc<Secret>,
+    key: Arc<BranchSecret>,
 }
 
 /// What wraps a data key.
 struct SealingKey {
     known: Arc<Known>,
-    key: Arc<Secret>,
+    key: Arc<BranchSecret>,
     form: BranchForm,
+}
+
+impl SealingKey {
+    fn name(&self) -> BranchKeyName<'_> {
+        let record = &self.known.record;
+        BranchKeyName { form: self.form, branch_id: &record.branch_id, version: &record.version, blob: &record.blob }
+    }
 }
 
 impl BranchKey {
@@ -110,7 +119,8 @@ impl BranchKey {
 
     fn live(&self) -> &Live {
         self.live.get_or_init(|| {
-            let limits = UsageLimits { max_age: self.options.ttl, messages: u64::MAX, bytes: u64::MAX };
+            let limits =
+                UsageLimits { max_age: self.options.ttl, messages: u64::MAX, bytes: u64::MAX, refresh: REFRESH };
             let keys = Arc::new(LruCache::new(limits, self.options.max_keys));
             let source = match &self.seed {
                 Seed::Own => Source::Own,
@@ -137,6 +147,23 @@ impl BranchKey {
                 let message = "a branch key has no branch id, and the keyring has no callback that names branches";
                 Err(Error::new(Status::NoUsableKey, message))
             }
+        }
+    }
+
+    fn key_to_seal(&self, request: &KeyRequest<'_>) -> Result<SealingKey> {
+        self.sealing_key(self.branch_to_seal(request)?, request.early)
+    }
+
+    fn binding<'a>(&'a self, request: &KeyRequest<'a>) -> Binding<'a> {
+        Binding { provider_info: self.cmk.as_bytes(), context: request.context }
+    }
+
+    fn wrapped(&self, blob: Vec<u8>) -> WrappedKey {
+        self.reporter.counters.wraps.add(1);
+        WrappedKey {
+            provider_id: TENCENT_KMS_HIERARCHY_PROVIDER_ID.to_owned(),
+            provider_info: self.cmk.clone().into_bytes(),
+            blob,
         }
     }
 
@@ -193,7 +220,7 @@ impl BranchKey {
         let fetch = |renewal| {
             let (record, key) = make::generate(self.client(early || renewal), &self.key_id, branch_id)?;
             self.reporter.counters.keys_made.add(1);
-            Ok((id, Arc::new(OwnKey { known: Known::new(record), key: Arc::new(key) })))
+            Ok((id, Arc::new(OwnKey { known: Known::new(record), key: Arc::new(BranchSecret::new(&key)) })))
         };
         let own = live.own_keys.get(&wanted, |_| Ok(()), fetch)?;
         if !matches!(live.source, Source::Own) {
@@ -203,7 +230,7 @@ impl BranchKey {
     }
 
     /// The branch key of a record, from the cache or from the CMK.
-    fn key_of(&self, live: &Live, known: &Known, early: bool) -> Result<Arc<Secret>> {
+    fn key_of(&self, live: &Live, known: &Known, early: bool) -> Result<Arc<BranchSecret>> {
         self.cached_key(
             live,
             known.id,
@@ -222,12 +249,12 @@ impl BranchKey {
         branch_id: &BranchId,
         version: &BranchVersion,
         blob: &[u8],
-    ) -> Result<Arc<Secret>> {
+    ) -> Result<Arc<BranchSecret>> {
         let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
         let fetch = |renewal| {
             self.reporter.counters.keys_unwrapped.add(1);
             let key = make::unwrap(self.client(early || renewal), &self.key_id, branch_id, version, blob)?;
-            Ok((id, Arc::new(key)))
+            Ok((id, Arc::new(BranchSecret::new(&key))))
         };
         live.keys.get(&wanted, |_| Ok(()), fetch)
     }
@@ -277,9 +304,13 @@ impl BranchKey {
         })
     }
 
-    fn open_with(&self, request: &KeyRequest<'_>, wrapped: &BranchWrapped<'_>, branch_key: &Secret) -> Result<Secret> {
-        let binding = Binding { provider_info: self.cmk.as_bytes(), context: request.context };
-        let data_key = wrapped.unwrap(branch_key, binding)?;
+    fn open_with(
+        &self,
+        request: &KeyRequest<'_>,
+        wrapped: &BranchWrapped<'_>,
+        branch_key: &BranchSecret,
+    ) -> Result<Secret> {
+        let data_key = wrapped.unwrap(branch_key, self.binding(request))?;
         self.reporter.counters.unwraps.add(1);
         Ok(data_key)
     }
@@ -316,7 +347,7 @@ impl BranchKey {
         request: &KeyRequest<'_>,
         parsed: &BranchWrapped<'_>,
         branch_id: &BranchId,
-    ) -> Result<Arc<Secret>> {
+    ) -> Result<Arc<BranchSecret>> {
         match parsed.form {
             BranchForm::Embedded => {
                 let id = key_id(branch_id, &parsed.version, parsed.blob);
@@ -343,19 +374,15 @@ impl WrappingKey for BranchKey {
         true
     }
 
+    fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
+        let key = self.key_to_seal(request)?;
+        let (data_key, blob) = branch_wrap::wrap_new(&key.name(), &key.key, self.binding(request))?;
+        Ok((data_key, self.wrapped(blob)))
+    }
+
     fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
-        let branch_id = self.branch_to_seal(request)?;
-        let SealingKey { known, key, form } = self.sealing_key(branch_id, request.early)?;
-        let record = &known.record;
-        let name = BranchKeyName { form, branch_id: &record.branch_id, version: &record.version, blob: &record.blob };
-        let binding = Binding { provider_info: self.cmk.as_bytes(), context: request.context };
-        let blob = branch_wrap::wrap(&name, &key, binding, data_key)?;
-        self.reporter.counters.wraps.add(1);
-        Ok(WrappedKey {
-            provider_id: TENCENT_KMS_HIERARCHY_PROVIDER_ID.to_owned(),
-            provider_info: self.cmk.clone().into_bytes(),
-            blob,
-        })
+        let key = self.key_to_seal(request)?;
+        Ok(self.wrapped(branch_wrap::wrap(&key.name(), &key.key, self.binding(request), data_key)?))
     }
 
     fn claims(&self, wrapped: &WrappedKey) -> bool {

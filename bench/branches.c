@@ -1,0 +1,185 @@
+/*
+ * What branch keys cost beside a cache of data keys, in one run against an emulator. The client comes from the environment.
+ *
+ *     branches KEY_ID speed     sealing and opening 1 KiB: messages a second with either, and their ratio
+ *     branches KEY_ID growth    for 1 to 10,000 contexts: requests, CPU time of a message, and memory
+ *
+ * scripts/bench-branches.sh builds and runs it.
+ */
+#define _GNU_SOURCE
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <tckms.h>
+
+enum { SIZE = 1024, ROUNDS = 7, MESSAGES = 20000 };
+
+static char plaintext[SIZE];
+
+static void must(tckms_status status, const char *what) {
+  if (status != TCKMS_OK) {
+    fprintf(stderr, "%s: %s\n", what, tckms_error_message(tckms_last_error()));
+    exit(EXIT_FAILURE);
+  }
+}
+
+static double seconds(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static const char *context(long number) {
+  static char text[64];
+  snprintf(text, sizeof text, "{\"row\":\"%08ld\"}", number);
+  return text;
+}
+
+static tckms_keyring *with_cache(const tckms_client *client, const char *key_id) {
+  tckms_cache_limits limits = TCKMS_CACHE_LIMITS_INIT;
+  tckms_keyring *keyring = tckms_keyring_new();
+  limits.max_entries = 20000;
+  must(tckms_keyring_add_kms(keyring, client, key_id), "add_kms");
+  must(tckms_keyring_set_cache(keyring, &limits, sizeof limits), "set_cache");
+  return keyring;
+}
+
+static tckms_keyring *with_branch(const tckms_client *client, const char *key_id) {
+  tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
+  tckms_keyring *keyring = tckms_keyring_new();
+  options.branch_id = "orders";
+  must(tckms_keyring_add_branch(keyring, client, key_id, &options, sizeof options), "add_branch");
+  return keyring;
+}
+
+static tckms_buffer sealed(const tckms_keyring *keyring, long number) {
+  tckms_buffer message;
+  must(tckms_seal(keyring, plaintext, SIZE, context(number), &message), "seal");
+  return message;
+}
+
+/* Messages a second. `step` is 0 for one context, 1 for a new one each time. */
+static double sealing(const tckms_keyring *keyring, int step) {
+  double begun = seconds(CLOCK_MONOTONIC);
+  long number;
+  for (number = 0; number < MESSAGES; number++) {
+    tckms_buffer message = sealed(keyring, 1 + step * number);
+    tckms_buffer_free(&message);
+  }
+  return MESSAGES / (seconds(CLOCK_MONOTONIC) - begun);
+}
+
+static double opening(const tckms_keyring *keyring, const tckms_buffer *messages, long count) {
+  double begun = seconds(CLOCK_MONOTONIC);
+  long number;
+  for (number = 0; number < MESSAGES; number++) {
+    tckms_buffer opened;
+    const tckms_buffer *message = &messages[number % count];
+    must(tckms_open(keyring, message->data, message->len, NULL, &opened), "open");
+    tckms_buffer_free(&opened);
+  }
+  return MESSAGES / (seconds(CLOCK_MONOTONIC) - begun);
+}
+
+static int descending(const void *left, const void *right) {
+  double difference = *(const double *)right - *(const double *)left;
+  return difference > 0 ? 1 : difference < 0 ? -1 : 0;
+}
+
+static double median(double *values) {
+  qsort(values, ROUNDS, sizeof *values, descending);
+  return values[ROUNDS / 2];
+}
+
+/* The two take turns, so that whatever else the machine does hits both. */
+static void speed(const tckms_client *client, const char *key_id) {
+  enum { KEPT = 256 };
+  static tckms_buffer plain[KEPT], branch[KEPT];
+  tckms_keyring *cache = with_cache(client, key_id), *branches = with_branch(client, key_id);
+  double rates[4][ROUNDS], medians[4];
+  long i;
+  for (i = 0; i < KEPT; i++) {
+    plain[i] = sealed(cache, 1);
+    branch[i] = sealed(branches, i);
+  }
+  opening(cache, plain, KEPT);
+  opening(branches, branch, KEPT);
+  for (i = 0; i < ROUNDS; i++) {
+    rates[0][i] = sealing(cache, 0);
+    rates[1][i] = sealing(branches, 1);
+    rates[2][i] = opening(cache, plain, KEPT);
+    rates[3][i] = opening(branches, branch, KEPT);
+  }
+  for (i = 0; i < 4; i++) {
+    medians[i] = median(rates[i]);
+  }
+  printf("seal: cached %.0f/s, branch %.0f/s, ratio %.2f\n", medians[0], medians[1], medians[1] / medians[0]);
+  printf("open: cached %.0f/s, branch %.0f/s, ratio %.2f\n", medians[2], medians[3], medians[3] / medians[2]);
+  for (i = 0; i < KEPT; i++) {
+    tckms_buffer_free(&plain[i]);
+    tckms_buffer_free(&branch[i]);
+  }
+  tckms_keyring_free(cache);
+  tckms_keyring_free(branches);
+}
+
+/* Memory of the process in KiB. */
+static long resident(void) {
+  long pages = 0, all = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (!file || fscanf(file, "%ld %ld", &all, &pages) != 2) {
+    exit(EXIT_FAILURE);
+  }
+  fclose(file);
+  return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Each context is used at least twice, so that the cache can help. */
+static void grow(const char *name, const tckms_client *client, const tckms_keyring *keyring, long contexts) {
+  long messages = contexts * 2 > 2000 ? contexts * 2 : 2000, number;
+  tckms_stats before = TCKMS_STATS_INIT, after = TCKMS_STATS_INIT;
+  long memory = resident();
+  double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+  must(tckms_client_stats(client, &before, sizeof before), "stats");
+  for (number = 0; number < messages; number++) {
+    tckms_buffer message = sealed(keyring, number % contexts);
+    tckms_buffer_free(&message);
+  }
+  cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+  must(tckms_client_stats(client, &after, sizeof after), "stats");
+  printf("%s %ld %llu %.2f %ld\n", name, contexts, (unsigned long long)(after.calls - before.calls),
+         1e6 * cpu / (double)messages, resident() - memory);
+}
+
+static void growth(const tckms_client *client, const char *key_id) {
+  long contexts;
+  printf("kind contexts requests cpu_us_per_message memory_kib\n");
+  for (contexts = 1; contexts <= 10000; contexts *= 10) {
+    tckms_keyring *branches = with_branch(client, key_id), *cache = with_cache(client, key_id);
+    grow("branch", client, branches, contexts);
+    grow("cache", client, cache, contexts);
+    tckms_keyring_free(cache);
+    tckms_keyring_free(branches);
+  }
+}
+
+int main(int argc, char **argv) {
+  tckms_client *client = NULL;
+  if (argc != 3) {
+    fprintf(stderr, "usage: %s KEY_ID speed|growth\n", argv[0]);
+    return EXIT_FAILURE;
+  }
+  must(tckms_client_new_from_env(&client), "client");
+  if (strcmp(argv[2], "speed") == 0) {
+    speed(client, argv[1]);
+  } else {
+    growth(client, argv[1]);
+  }
+  tckms_client_free(client);
+  return EXIT_SUCCESS;
+}
