@@ -513,6 +513,51 @@ tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provide
   return ended(tckms_keyring_add_custom(keyring, &key, sizeof key));
 }
 
+static int load_branch_in_go(void *userdata, const char *key, tckms_branch_records *out) {
+  return tckmsGoLoadBranch((uintptr_t)userdata, (char *)key, out);
+}
+
+static int put_branch_in_go(void *userdata, const char *key, int64_t slot, const char *record) {
+  return tckmsGoPutBranch((uintptr_t)userdata, (char *)key, slot, (char *)record);
+}
+
+tckms_go_outcome tckms_go_add_branch(tckms_keyring *keyring, const tckms_client *client, const char *key_id,
+                                     const tckms_branch_options *options, uintptr_t store_handle) {
+  tckms_branch_options complete = *options;
+  if (store_handle != 0) {
+    complete.load = load_branch_in_go;
+    complete.put_if_absent = put_branch_in_go;
+    complete.userdata = (void *)store_handle;
+    complete.destructor_or_null = forget;
+  }
+  return ended(tckms_keyring_add_branch(keyring, client, key_id, &complete, sizeof complete));
+}
+
+static int name_branch_in_go(void *userdata, const char *ctx_json, char *branch_id, size_t size) {
+  return tckmsGoNameBranch((uintptr_t)userdata, current_call, (char *)ctx_json, branch_id, size);
+}
+
+tckms_go_outcome tckms_go_set_branch_supplier(tckms_keyring *keyring, uintptr_t handle) {
+  return ended(tckms_keyring_set_branch_supplier(keyring, name_branch_in_go, (void *)handle, forget));
+}
+
+tckms_go_outcome tckms_go_branch_stats(const tckms_keyring *keyring, tckms_branch_stats *stats) {
+  return ended(tckms_keyring_branch_stats(keyring, stats, sizeof *stats));
+}
+
+tckms_go_outcome tckms_go_branch_records_add(tckms_branch_records *out, const void *text, size_t len) {
+  return ended(tckms_branch_records_add(out, text, len));
+}
+
+tckms_go_outcome tckms_go_branch_record_new(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                            const char *branch_id) {
+  CALL(tckms_branch_record_new(how.client ? how.client : client, key_id, branch_id, &outcome.first));
+}
+
+tckms_go_outcome tckms_go_branch_record_check(const tckms_client *client, tckms_go_how how, const char *record) {
+  CALL(tckms_branch_record_check(how.client ? how.client : client, record));
+}
+
 tckms_go_outcome tckms_go_wrapped_key_set(tckms_wrapped_key *out, const void *info, size_t info_len,
                                           const void *wrapped, size_t len) {
   return ended(tckms_wrapped_key_set(out, info, info_len, wrapped, len));

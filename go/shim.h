@@ -173,6 +173,14 @@ tckms_go_outcome tckms_go_add_kms(tckms_keyring *keyring, const tckms_client *cl
 tckms_go_outcome tckms_go_add_rsa(tckms_keyring *keyring, tckms_go_rsa_half half, const char *key_namespace,
                                   const char *key_name, const void *pem, size_t len);
 /* `generate`, `wrap` and `unwrap` say which functions the key behind `handle` has. */
+tckms_go_outcome tckms_go_add_branch(tckms_keyring *keyring, const tckms_client *client, const char *key_id,
+                                     const tckms_branch_options *options, uintptr_t store_handle);
+tckms_go_outcome tckms_go_set_branch_supplier(tckms_keyring *keyring, uintptr_t handle);
+tckms_go_outcome tckms_go_branch_stats(const tckms_keyring *keyring, tckms_branch_stats *stats);
+tckms_go_outcome tckms_go_branch_records_add(tckms_branch_records *out, const void *text, size_t len);
+tckms_go_outcome tckms_go_branch_record_new(const tckms_client *client, tckms_go_how how, const char *key_id,
+                                            const char *branch_id);
+tckms_go_outcome tckms_go_branch_record_check(const tckms_client *client, tckms_go_how how, const char *record);
 tckms_go_outcome tckms_go_add_custom(tckms_keyring *keyring, const char *provider_id, int generate, int wrap,
                                      int unwrap, uintptr_t handle);
 

@@ -1053,6 +1053,20 @@ class client {
     return detail::made(number, std::move(out), key, ctx);
   }
 
+  /** Makes a branch key, and gives its record: a line of text with a line end. */
+  result<buffer> make_branch_record(std::string_view key_id, std::string_view branch_id) const {
+    const detail::c_string key(key_id), id(branch_id);
+    buffer out;
+    const auto number = tckms_branch_record_new(get(), key.get(), id.get(), out.out());
+    return detail::made(number, std::move(out), key, id);
+  }
+
+  /** Asks the CMK whether it opens a record. */
+  result<void> check_branch_record(std::string_view record) const {
+    const detail::c_string line(record);
+    return detail::done(tckms_branch_record_check(get(), line.get()), line);
+  }
+
   /** Decrypts a CiphertextBlob of the CMK `key_id`, or of tckms::any_key. */
   result<buffer> decrypt(optional_text key_id, byte_view blob, optional_text context) const {
     const detail::c_string key(key_id), ctx(context);
@@ -1519,6 +1533,55 @@ struct custom_key {
   std::function<int(std::string_view context, const wrapped_key &wrapped, mutable_byte_view data_key)> unwrap;
 };
 
+/** Where the load function of a branch_store puts records. It lives only during the call. */
+class branch_records_out {
+ public:
+  explicit branch_records_out(tckms_branch_records *out) noexcept : out_(out) {}
+  /** Adds a record, or several with a line end between them. */
+  result<void> add(std::string_view text) {
+    return detail::done(tckms_branch_records_add(out_, text.data(), text.size()));
+  }
+
+ private:
+  tckms_branch_records *out_;
+};
+
+/** Where the writers of a branch share its records. The functions are those of tckms_branch_options: they return 0 or a
+ * status of this library, and run on a thread of the library, one at a time. */
+struct branch_store {
+  /** Adds the records that are kept under `key`. */
+  std::function<int(std::string_view key, branch_records_out &out)> load;
+  /** Keeps a record, unless there is one under `key` and `slot` already. */
+  std::function<int(std::string_view key, std::int64_t slot, std::string_view record)> put_if_absent;
+};
+
+/** Branches and where their records come from, as tckms_branch_options. Empty and 0 stand for the defaults. */
+struct branch_options {
+  std::string branch_id;
+  /** At most one of these three. */
+  std::string records;
+  std::string file;
+  std::optional<branch_store> store;
+  std::chrono::milliseconds rotation{0};
+  std::chrono::milliseconds store_timeout{0};
+  std::chrono::milliseconds ttl{0};
+  std::vector<std::string> open_branch_ids;
+  bool open_any_branch = false;
+  bool by_reference = false;
+  std::uint64_t max_keys = 0;
+};
+
+/** Names the branch of a context, which is JSON; nothing where no branch is allowed. */
+using branch_supplier = std::function<std::optional<std::string>(std::string_view context)>;
+
+/** Reads one value of a context that is JSON; nothing if there is no such key. Values have at most 1023 bytes. */
+inline std::optional<std::string> context_value(std::string_view context, std::string_view key) {
+  const detail::c_string json(context), name(key);
+  std::array<char, 1024> value{};
+  if (tckms_context_value(json.get(), name.get(), value.data(), value.size()) != TCKMS_OK) return std::nullopt;
+  return std::string(value.data());
+}
+
 /** Options of keyring::seal_fd() and keyring::open_fd(), as tckms_fd_options. */
 struct fd_options {
   /** The number of threads; 0 for as many as the process can run in parallel. */
@@ -1562,6 +1625,54 @@ class keyring {
     const auto number = tckms_keyring_add_custom(get(), &callbacks, sizeof callbacks);
     if (number == TCKMS_OK) static_cast<void>(kept.release());
     return detail::done(number, provider);
+  }
+
+  /** Adds a CMK that wraps data keys by way of branch keys, as tckms_keyring_add_branch(). */
+  result<void> add_branch(const client &with, std::string_view key_id, branch_options options) {
+    const detail::c_string key(key_id);
+    const auto text = [](const std::string &value) { return value.empty() ? optional_text() : optional_text(value); };
+    const detail::c_string id(text(options.branch_id)), records(text(options.records)), file(text(options.file));
+    std::vector<const char *> opened;
+    for (const auto &each : options.open_branch_ids) opened.push_back(each.c_str());
+    auto kept = options.store ? std::make_unique<branch_store>(std::move(*options.store)) : nullptr;
+    tckms_branch_options converted = TCKMS_BRANCH_OPTIONS_INIT;
+    converted.branch_id = id.get();
+    converted.records = records.get();
+    converted.file = file.get();
+    if (kept) {
+      converted.load = load_branch;
+      converted.put_if_absent = put_branch;
+      converted.userdata = kept.get();
+      converted.destructor_or_null = destroy<branch_store>;
+    }
+    converted.rotation_ms = options.rotation.count();
+    converted.store_timeout_ms = options.store_timeout.count();
+    converted.ttl_ms = options.ttl.count();
+    converted.open_branch_ids = opened.data();
+    converted.open_branch_ids_len = opened.size();
+    converted.open_any_branch = options.open_any_branch;
+    converted.by_reference = options.by_reference;
+    converted.max_keys = options.max_keys;
+    const auto number = tckms_keyring_add_branch(get(), with.get(), key.get(), &converted, sizeof converted);
+    if (number == TCKMS_OK) static_cast<void>(kept.release());
+    return detail::done(number, key, id, records, file);
+  }
+
+  /** Lets the branch of each message depend on its context, for sealing and for opening. An empty function: no longer. */
+  result<void> set_branch_supplier(branch_supplier supplier) {
+    auto kept = supplier ? std::make_unique<branch_supplier>(std::move(supplier)) : nullptr;
+    const bool some = kept != nullptr;
+    const auto number = tckms_keyring_set_branch_supplier(get(), some ? name_branch : nullptr, kept.get(),
+                                                          some ? destroy<branch_supplier> : nullptr);
+    if (number == TCKMS_OK) static_cast<void>(kept.release());
+    return detail::done(number);
+  }
+
+  /** What the branch keys of the keyring have done. */
+  result<tckms_branch_stats> branch_stats() const {
+    tckms_branch_stats stats = TCKMS_BRANCH_STATS_INIT;
+    const auto number = tckms_keyring_branch_stats(get(), &stats, sizeof stats);
+    return detail::made(number, std::move(stats));
   }
 
   /** Turns on the cache with the default limits: a data key then serves more than one message. */
@@ -1670,6 +1781,29 @@ class keyring {
     });
   }
   static void forget(void *userdata) noexcept { delete static_cast<custom_key *>(userdata); }
+
+  static int load_branch(void *userdata, const char *key, tckms_branch_records *out) noexcept {
+    return detail::guarded([=] {
+      branch_records_out filled(out);
+      return static_cast<branch_store *>(userdata)->load(key, filled);
+    });
+  }
+  static int put_branch(void *userdata, const char *key, std::int64_t slot, const char *record) noexcept {
+    return detail::guarded([=] { return static_cast<branch_store *>(userdata)->put_if_absent(key, slot, record); });
+  }
+  static int name_branch(void *userdata, const char *context, char *branch_id, std::size_t size) noexcept {
+    return detail::guarded([=] {
+      const auto named = (*static_cast<branch_supplier *>(userdata))(context);
+      if (!named) return static_cast<int>(TCKMS_ERR_BRANCH_NOT_ALLOWED);
+      // One that is too long is left without its NUL, which the library refuses.
+      std::memcpy(branch_id, named->c_str(), named->size() + 1 < size ? named->size() + 1 : size);
+      return 0;
+    });
+  }
+  template <class Kept>
+  static void destroy(void *userdata) noexcept {
+    delete static_cast<Kept *>(userdata);
+  }
 
   detail::owned<tckms_keyring, tckms_keyring_free> handle_;
 };

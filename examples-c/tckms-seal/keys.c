@@ -67,14 +67,35 @@ static int new_client(const char *proxy, tckms_client **client) {
   return tckms_client_new_from_env(client) == TCKMS_OK ? EXIT_SUCCESS : report_error("cannot make a client");
 }
 
+/* To open, every branch of the CMK, unless one is named: the message says which. */
+static tckms_status add_branch(tckms_keyring *keyring, const tckms_client *client, const char *key,
+                               const struct options *options) {
+  tckms_branch_options branch = TCKMS_BRANCH_OPTIONS_INIT;
+  branch.branch_id = options->branch;
+  branch.file = options->branch_file;
+  branch.open_any_branch = options->branch == NULL;
+  branch.by_reference = options->action == ACTION_SEAL && options->by_reference;
+  return tckms_keyring_add_branch(keyring, client, key, &branch, sizeof branch);
+}
+
+/* Sealing takes the one or the other, opening whatever the message has. */
+static int add_cmk(tckms_keyring *keyring, const tckms_client *client, const char *key, const struct options *options) {
+  int open = options->action == ACTION_OPEN;
+  if ((open || !options->branch) && tckms_keyring_add_kms(keyring, client, key) != TCKMS_OK) {
+    return report_error(key);
+  }
+  if ((open || options->branch) && add_branch(keyring, client, key, options) != TCKMS_OK) {
+    return report_error(options->branch_file ? options->branch_file : key);
+  }
+  return EXIT_SUCCESS;
+}
+
 static int add_cmks(tckms_keyring *keyring, const struct options *options) {
   tckms_client *client = NULL;
   size_t i;
   int result = options->key_count > 0 ? new_client(options->proxy, &client) : EXIT_SUCCESS;
   for (i = 0; i < options->key_count && result == EXIT_SUCCESS; i++) {
-    if (tckms_keyring_add_kms(keyring, client, options->keys[i]) != TCKMS_OK) {
-      result = report_error(options->keys[i]);
-    }
+    result = add_cmk(keyring, client, options->keys[i], options);
   }
   /* The keyring has its own reference. */
   tckms_client_free(client);

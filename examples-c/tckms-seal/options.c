@@ -23,6 +23,9 @@ const char OPTIONS_HELP[] =
     "  -s              sign the message; to open, also release parts of a signed one before its end was checked\n"
     "  -t THREADS      the number of threads; default: all cores\n"
     "  -q              no progress, even on a terminal\n"
+    "  --branch ID     seal under a branch key of this branch, which the CMKs wrap; to open, take no other branch\n"
+    "  --branch-file FILE  the records of branch keys, as \"tckms branch\" makes them; default: a new branch key\n"
+    "  --by-reference  leave the branch key out of the message, which then opens only with --branch-file\n"
     "  --proxy URL     reach the service through this HTTP proxy\n"
     "  --overwrite-input   allow -o to name the input itself\n"
     "  --info          print what a message says about itself, as JSON; nothing of it is authenticated\n"
@@ -38,12 +41,15 @@ const char OPTIONS_HELP[] =
     "4 the service cannot be reached or is unable now, 5 the service refuses, or there are no credentials\n";
 
 /* A short option is its character; those that have only a long name are numbered above all characters. */
-enum { OPTION_PROXY = 256, OPTION_OVERWRITE_INPUT, OPTION_INFO, OPTION_VERSION, OPTION_HELP };
+enum { OPTION_BRANCH = 256, OPTION_BRANCH_FILE, OPTION_BY_REFERENCE, OPTION_PROXY, OPTION_OVERWRITE_INPUT, OPTION_INFO, OPTION_VERSION, OPTION_HELP };
 
 static const struct {
   const char *name;
   int option, has_value;
-} LONG_OPTIONS[] = {{"proxy", OPTION_PROXY, 1},
+} LONG_OPTIONS[] = {{"branch", OPTION_BRANCH, 1},
+                    {"branch-file", OPTION_BRANCH_FILE, 1},
+                    {"by-reference", OPTION_BY_REFERENCE, 0},
+                    {"proxy", OPTION_PROXY, 1},
                     {"overwrite-input", OPTION_OVERWRITE_INPUT, 0},
                     {"info", OPTION_INFO, 0},
                     {"version", OPTION_VERSION, 0},
@@ -126,6 +132,15 @@ static int apply(struct options *options, int option, const char *value) {
       return add_key(options, options->escrow_keys, &options->escrow_key_count, value);
     case 'c':
       return add_pair(&options->context, value);
+    case OPTION_BRANCH:
+      options->branch = value;
+      break;
+    case OPTION_BRANCH_FILE:
+      options->branch_file = value;
+      break;
+    case OPTION_BY_REFERENCE:
+      options->by_reference = 1;
+      break;
     case OPTION_PROXY:
       options->proxy = value;
       break;
@@ -228,6 +243,12 @@ int options_parse(struct options *options, int argc, char **argv) {
   }
   if (options->action == ACTION_INFO) {
     return options->output ? report_usage("--info prints to standard output and takes no -o", NULL) : EXIT_SUCCESS;
+  }
+  if ((options->branch || options->branch_file || options->by_reference) && options->key_count == 0) {
+    return report_usage("a branch key needs a CMK, with -k", NULL);
+  }
+  if (options->action == ACTION_SEAL && !options->branch && (options->branch_file || options->by_reference)) {
+    return report_usage("--branch says which branch seals", NULL);
   }
   if (options->key_count + options->escrow_key_count == 0) {
     return report_usage("no key is given, with -k or -e", NULL);

@@ -20,6 +20,9 @@ struct options {
   size_t escrow_key_count;
   /* A JSON object, or NULL. Owned. */
   char *context;
+  /* NULL for none. */
+  const char *branch, *branch_file;
+  int by_reference;
   const char *proxy;
   /* NULL: standard output, standard input. */
   const char *output, *input;

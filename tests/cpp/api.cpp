@@ -777,6 +777,60 @@ void streams_pump() {
 #endif
 }
 
+void branches_come_from_records_and_from_a_store() {
+  const tckms::client client = good(tckms::client::make(basic_config()));
+  const std::string record(good(client.make_branch_record(MAIN_KEY, "orders")).text());
+  good(client.check_branch_record(record));
+  fails(client.check_branch_record("tbk1"), TCKMS_ERR_INVALID_BRANCH_RECORD);
+  tckms::branch_options options;
+  options.branch_id = "orders";
+  options.records = record;
+  tckms::keyring from_records;
+  good(from_records.add_branch(client, MAIN_KEY, options));
+  const tckms::buffer message = good(from_records.seal("x", context));
+  CHECK_VIEW(good(from_records.open(message, context)).text(), "x");
+  CHECK_INT(good(from_records.branch_stats()).wraps, 1);
+
+  auto kept = std::make_shared<std::vector<std::string>>();
+  options = {};
+  options.branch_id = "stored";
+  options.rotation = std::chrono::hours(24 * 365);
+  options.store = tckms::branch_store{
+      [kept](std::string_view, tckms::branch_records_out &out) {
+        for (const auto &each : *kept) good(out.add(each));
+        return 0;
+      },
+      [kept](std::string_view, std::int64_t, std::string_view text) {
+        if (kept->empty()) kept->emplace_back(text);
+        return 0;
+      }};
+  {
+    tckms::keyring stored;
+    good(stored.add_branch(client, MAIN_KEY, options));
+    CHECK(!good(stored.seal("x", context)).empty());
+    CHECK_INT(kept->size(), 1);
+    CHECK_INT(good(stored.branch_stats()).own_key_wraps, 0);
+  }
+  options.rotation = std::chrono::milliseconds(0);
+  fails(tckms::keyring().add_branch(client, MAIN_KEY, options), TCKMS_ERR_OUT_OF_RANGE);
+  options.store.reset();
+
+  tckms::keyring supplied;
+  options.branch_id.clear();
+  good(supplied.add_branch(client, MAIN_KEY, options));
+  good(supplied.set_branch_supplier([](std::string_view json) -> std::optional<std::string> {
+    const auto tenant = tckms::context_value(json, "tenant");
+    if (!tenant) return std::nullopt;
+    return "tenant-" + *tenant;
+  }));
+  const tckms::buffer of_a = good(supplied.seal("x", "{\"tenant\":\"a\"}"));
+  CHECK_VIEW(good(supplied.open(of_a, "{\"tenant\":\"a\"}")).text(), "x");
+  fails(supplied.seal("x", "{}"), TCKMS_ERR_BRANCH_NOT_ALLOWED);
+  fails(supplied.seal("x", "{\"tenant\":\"not allowed\"}"), TCKMS_ERR_INVALID_BRANCH_ID);
+  good(supplied.set_branch_supplier(nullptr));
+  fails(supplied.open(of_a, tckms::no_context), TCKMS_ERR_BRANCH_NOT_ALLOWED);
+}
+
 #if TCKMS_HPP_EXCEPTIONS
 void values_throw_when_there_is_none() {
   const tckms::client client = tckms::client::make(basic_config()).value();
@@ -844,6 +898,7 @@ int main() {
   streams_pump();
   keys_sign_and_decrypt();
   keys_are_managed();
+  branches_come_from_records_and_from_a_store();
 #if TCKMS_HPP_EXCEPTIONS
   values_throw_when_there_is_none();
   exceptions_do_not_leave_a_callback();
