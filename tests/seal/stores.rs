@@ -16,23 +16,27 @@ const ROTATION_MS: u64 = 3000;
 /// A server that is started again on the same port with the same data.
 struct Server {
     command: Box<dyn Fn() -> Command>,
-    port: u16,
+    is_ready: Box<dyn Fn() -> bool>,
     process: Child,
 }
 
 impl Server {
-    fn start(port: u16, command: impl Fn() -> Command + 'static) -> Self {
+    fn start(command: impl Fn() -> Command + 'static, is_ready: impl Fn() -> bool + 'static) -> Self {
         let process = spawn(&mut command());
-        let server = Self { command: Box::new(command), port, process };
+        let mut server = Self { command: Box::new(command), is_ready: Box::new(is_ready), process };
         server.wait();
         server
     }
 
-    fn wait(&self) {
+    /// What is left of one that was killed may keep the next one from starting for a while.
+    fn wait(&mut self) {
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "the server does not listen");
-            thread::sleep(Duration::from_millis(50));
+        while !(self.is_ready)() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the server is not ready");
+            if self.process.try_wait().unwrap().is_some() {
+                self.process = spawn(&mut (self.command)());
+            }
+            thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -97,6 +101,41 @@ fn survives(program: &Program, server: &mut Server, settings: &[(&str, String)])
     assert_eq!((after.0, after.1, after.2, after.3), (10, 10, 0, 0), "the store is used again");
 }
 
+/// As many as a small fleet, all at once: at the branch's first key, and at a rotation, few keys are made in vain.
+fn thirty_two_processes_agree(program: &Program, settings: &[(&str, String)]) {
+    const PROCESSES: usize = 32;
+    let emulator = Emulator::over_http(&["one"]);
+    let run = |messages: u64, rotation_ms: u64| {
+        let children: Vec<_> = (0..PROCESSES)
+            .map(|_| {
+                let mut command = Command::new(program.path());
+                command.args([emulator.key_id("one"), &messages.to_string(), &rotation_ms.to_string()]);
+                command.env_clear().envs(emulator.environment()).envs(settings.iter().cloned());
+                command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+            })
+            .collect();
+        let mut made = 0;
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let out = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success() && out.contains("with own keys 0"), "{out}");
+            let keys = out.split("keys made ").nth(1).and_then(|rest| rest.split(',').next());
+            made += keys.and_then(|keys| keys.parse::<usize>().ok()).unwrap_or_else(|| panic!("{out}"));
+        }
+        made
+    };
+    // A slot that lasts longer than this, so that the first key is the only one.
+    let made = run(2, 40 * 24 * 3600 * 1000);
+    assert!((1..=3).contains(&made), "{made} keys were made for the first slot");
+    // Another rotation period has other slots. From four seconds before the end of one until after the jitter.
+    let rotation = 30_000;
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let to_end = rotation - now() % rotation;
+    thread::sleep(Duration::from_millis((to_end + rotation - 5000) % rotation));
+    let made = run(110, rotation);
+    assert!((1..=6).contains(&made), "{made} keys were made for two slots");
+}
+
 fn build(source: &str, library: &str) -> Program {
     let flags = output_of(tool("pkg-config").args(["--cflags", "--libs", library]));
     let options: Vec<_> = std::iter::once("-Wl,--no-as-needed").chain(flags.split_whitespace()).collect();
@@ -112,7 +151,8 @@ fn redis_may_be_killed_while_its_branch_keys_are_in_use() {
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--appendonly", "yes", "--dir"]).arg(&folder);
         command
     };
-    let mut server = Server::start(port, redis);
+    let mut server = Server::start(redis, move || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    thirty_two_processes_agree(&program, &[("REDIS_PORT", port.to_string())]);
     survives(&program, &mut server, &[("REDIS_PORT", port.to_string())]);
 }
 
@@ -156,23 +196,15 @@ fn postgres_may_be_killed_while_its_branch_keys_are_in_use() {
         command.arg("-D").arg(&folder).current_dir(&place);
         command
     };
-    let mut server = Server::start(port, postgres);
     let settings = [("PGHOST", "127.0.0.1".to_owned()), ("PGPORT", port.to_string()), ("PGUSER", "tckms".to_owned())];
     let settings = [&settings[..], &[("PGDATABASE", "postgres".to_owned())]].concat();
-    // A server that listens may still be starting.
-    let begun = Instant::now();
-    while !Command::new("psql")
-        .arg("-c")
-        .arg("SELECT 1")
-        .envs(settings.iter().cloned())
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
-        assert!(begun.elapsed() < Duration::from_secs(30));
-        thread::sleep(Duration::from_millis(100));
-    }
+    // One that listens may still be recovering.
+    let known = settings.clone();
+    let is_ready = move || {
+        let asked = Command::new("psql").args(["-c", "SELECT 1"]).envs(known.iter().cloned()).output();
+        asked.unwrap().status.success()
+    };
+    let mut server = Server::start(postgres, is_ready);
     survives(&program, &mut server, &settings);
     drop(server);
     let _ = fs::remove_dir_all(&scratch);
