@@ -1,5 +1,5 @@
-//! Whole messages whose keys are there, without a borrow of the memory that they are in: one thread asks the keys, another
-//! one does the cipher work.
+//! Complete messages with their data keys, without a borrow of the message's memory: one thread does the key requests,
+//! another one the encryption.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::seal::message_reader::{PreparedOpen, PreparedParts};
 use crate::seal::message_writer::PreparedSeal;
 use crate::secret::Secret;
 
-/// A plaintext whose data key is there.
+/// A plaintext with its data key.
 pub(crate) struct DetachedSeal {
     materials: Arc<Materials>,
     frame_len: usize,

@@ -1,4 +1,4 @@
-//! What a message says about itself, without being opened. Nothing of it is authenticated.
+//! The header of a message as claims that are not authenticated, without opening the message.
 
 use std::io::{self, Write};
 
@@ -18,8 +18,8 @@ use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::message_reader::truncated;
 use crate::status::Status;
 
-/// The claims of a message's header. Anybody can have written them: they are good for choosing a key and for finding
-/// out why a message does not open, and for nothing else.
+/// The claims of a message's header. Anyone can have written them: use them only to choose a key, or to find out
+/// why a message does not open.
 pub struct MessageInfo {
     /// 1 or 2.
     pub version: u8,
@@ -35,15 +35,15 @@ pub struct MessageInfo {
     pub context: Context,
     /// The wrapped data keys, in the message's order.
     pub wrapped_keys: Vec<WrappedKey>,
-    /// The frame length; nothing for a body without frames.
+    /// The frame length; `None` for a body without frames.
     pub frame_len: Option<usize>,
     /// The header's length.
     pub header_len: usize,
 }
 
 impl MessageInfo {
-    /// Reads the header at the beginning of `message`, of which the rest need not be there. The limits are those with which
-    /// a keyring opens messages unless it sets others.
+    /// Reads the header at the beginning of `message`, which may be incomplete after it. The limits are a
+    /// keyring's defaults.
     pub fn read(message: &[u8]) -> Result<Self> {
         let limits = Limits::default();
         let accept = ReadPolicy { policy: CommitmentPolicy::NotRequiredToOpen, signed_allowed: true, limits };
@@ -64,7 +64,7 @@ impl MessageInfo {
         })
     }
 
-    /// The claims as a JSON object. It is written without a copy of the claims, into memory that may be refused.
+    /// The claims as a JSON object. It is written without a copy of the claims, and the allocation may fail.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut text = JsonText::default();
         let mut serializer = Serializer::with_formatter(&mut text, Printable);
@@ -117,7 +117,7 @@ impl Serialize for WrappedKeys<'_> {
     }
 }
 
-/// The info is text in most schemes; where it is not, it is written in hexadecimal.
+/// The info is text in most schemes; otherwise it is written in hexadecimal.
 #[derive(Serialize)]
 struct WrappedKeyClaims<'a> {
     provider_id: &'a str,
@@ -128,7 +128,7 @@ struct WrappedKeyClaims<'a> {
     branch: Option<BranchClaims>,
 }
 
-/// What a wrapped key says of the branch key that wraps it.
+/// The branch key that a wrapped key names.
 #[derive(Serialize)]
 struct BranchClaims {
     id: String,

@@ -1,4 +1,4 @@
-//! A message whose header is authentic: its frames can be opened. Also the opening of a whole message at once.
+//! Opens the frames of a message whose header is authentic; also opens a complete message at once.
 
 use crate::error::{Error, Result};
 use crate::seal::format::content_key::TAG_LEN;
@@ -18,8 +18,8 @@ pub(crate) struct MessageReader {
 }
 
 impl MessageReader {
-    /// Gets the data key of a message and authenticates its header, which `bytes` begins with. What can be refused
-    /// without the key service is refused before it is asked.
+    /// Gets the data key of a message and authenticates its header, which `bytes` begins with. Everything
+    /// that can be refused without the key service is refused before a request.
     pub fn unlock(keyring: &Keyring, header: Header, bytes: &[u8], expected: &Context) -> Result<Self> {
         let verifier = verifier(&header)?;
         header.context.check_expected(expected)?;
@@ -44,7 +44,7 @@ impl MessageReader {
         }
     }
 
-    /// Adds bytes of the message to what its signature covers.
+    /// Adds bytes of the message to the signed data.
     pub fn see(&mut self, bytes: &[u8]) {
         if let Some(verifier) = &mut self.verifier {
             verifier.update(bytes);
@@ -59,7 +59,8 @@ fn verifier(header: &Header) -> Result<Option<Verifier>> {
     }
 }
 
-/// A whole message that is ready to be opened: its header is authentic, and its plaintext's length is known.
+/// A complete message that is ready to be opened: its header is authentic, and its plaintext's length is
+/// known.
 pub struct PreparedOpen<'a> {
     reader: MessageReader,
     body: &'a [u8],
@@ -99,7 +100,8 @@ impl<'a> PreparedOpen<'a> {
         self.layout.plaintext_len
     }
 
-    /// Writes the plaintext, which fills `out` exactly. When this fails, the caller must not use what is in `out`.
+    /// Writes the plaintext, which fills `out` exactly. If this fails, the caller must not use the content
+    /// of `out`.
     pub fn write(mut self, out: &mut [u8]) -> Result<()> {
         open_frames(&self.reader, self.body, &self.limits, out)?;
         let (body, footer) = self.body.split_at(self.layout.body_len);
@@ -108,7 +110,7 @@ impl<'a> PreparedOpen<'a> {
     }
 }
 
-/// Where things are in a body, as its frames' heads claim.
+/// The layout of a body, as its frames' heads claim.
 struct Layout {
     body_len: usize,
     plaintext_len: usize,
@@ -146,7 +148,7 @@ fn open_frames(opened: &MessageReader, mut body: &[u8], limits: &Limits, mut out
     }
 }
 
-/// Checks what follows the final frame: the signature of a signed message, and nothing else.
+/// Checks the data after the final frame: only the signature of a signed message is allowed.
 pub(crate) fn check_end(verifier: Option<Verifier>, footer: &[u8]) -> Result<()> {
     let Some(verifier) = verifier else { return check_nothing_left(footer) };
     let signature = read_footer(footer)?.ok_or_else(truncated)?;
@@ -173,9 +175,9 @@ pub(crate) fn trailing(rest: &[u8], more: &[u8]) -> Error {
 }
 
 pub(crate) fn truncated() -> Error {
-    Error::new(Status::Truncated, "the message ends before its end: it is cut off, or not all of it was given")
+    Error::new(Status::Truncated, "the message is truncated, or only a part of it was passed")
 }
 
-/// No frame is shorter than its head, so this many bytes of it are always there to be looked at.
+/// No frame is shorter than its head, so this many bytes can always be read.
 pub(crate) const HEAD_LEN_MAX: usize = crate::seal::format::frame::FINAL_HEAD_LEN;
 const _: () = assert!(HEAD_LEN_MAX <= crate::seal::format::frame::REGULAR_HEAD_LEN + 1 + TAG_LEN);

@@ -1,4 +1,4 @@
-//! A message that is being written: header, frames, footer, each into memory of the caller's.
+//! Writes a message: header, frames, footer, each into the caller's memory.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ pub(crate) struct MessageWriter {
     next: u32,
 }
 
-/// The signature over a message, which is made in order, on whatever threads the frames are sealed.
+/// The signature over a message. It is computed in order, whichever threads seal the frames.
 pub(crate) struct FooterSigner {
     materials: Arc<Materials>,
     digest: Option<Digest>,
 }
 
 impl MessageWriter {
-    /// Begins a message with a fresh id. The header fills `out` exactly, see [`header_len`].
+    /// Begins a message with a new id. The header fills `out` exactly, see [`header_len`].
     pub fn begin(materials: Arc<Materials>, frame_len: usize, out: &mut [u8]) -> Result<Self> {
         Self::begin_with_id(materials, MessageId::random()?, frame_len, out)
     }
@@ -57,7 +57,7 @@ impl MessageWriter {
         Ok(())
     }
 
-    /// Makes a frame of a plaintext that already stands in its place within `frame`.
+    /// Makes a frame from a plaintext that is already in place within `frame`.
     pub fn frame_in_place(&mut self, kind: Kind, frame: &mut [u8]) -> Result<()> {
         let number = self.take_number(kind)?;
         self.cipher.seal_in_place(kind, number, frame)?;
@@ -65,7 +65,7 @@ impl MessageWriter {
         Ok(())
     }
 
-    /// Writes what follows the final frame, which is nothing unless the message is signed.
+    /// Writes the footer after the final frame, which is empty unless the message is signed.
     pub fn footer(&mut self, out: &mut [u8]) -> Result<()> {
         self.footer_signer.footer(out)
     }
@@ -74,7 +74,7 @@ impl MessageWriter {
         self.footer_signer.footer_len()
     }
 
-    /// For who seals frames on several threads, and numbers and signs them himself.
+    /// For a caller that seals frames on several threads, and numbers and signs them itself.
     pub fn split(self) -> (FrameCipher, FooterSigner) {
         (self.cipher, self.footer_signer)
     }
@@ -90,14 +90,14 @@ impl MessageWriter {
 }
 
 impl FooterSigner {
-    /// Adds what was written to what the signature covers.
+    /// Adds the written bytes to the signed data.
     pub fn sign(&mut self, written: &[u8]) {
         if let Some(digest) = &mut self.digest {
             digest.update(written);
         }
     }
 
-    /// Writes the signature, if there is to be one, into `out`, which it fills exactly.
+    /// Writes the signature, if the message is signed, into `out`, which it fills exactly.
     pub fn footer(&mut self, out: &mut [u8]) -> Result<()> {
         let (Some(digest), Some(key)) = (self.digest.take(), &self.materials.signing_key) else { return Ok(()) };
         let signature = key.sign(digest)?;
@@ -119,13 +119,13 @@ fn footer_len(materials: &Materials) -> usize {
     if materials.signing_key.is_some() { FOOTER_LEN } else { 0 }
 }
 
-/// The whole message's length, known before a byte of it is written.
+/// The complete message's length, known before the first byte is written.
 pub(crate) fn sealed_len(materials: &Materials, frame_len: usize, plaintext_len: u64) -> Result<u64> {
     let around = (header_len(materials) + footer_len(materials)) as u64;
     frame::body_len(plaintext_len, frame_len)?.checked_add(around).ok_or_else(frame::too_long)
 }
 
-/// A whole plaintext that is ready to be sealed: its data key is there, and its message's length is known.
+/// A complete plaintext that is ready to be sealed: it has a data key, and its message's length is known.
 pub struct PreparedSeal<'a> {
     materials: Arc<Materials>,
     frame_len: usize,
@@ -137,7 +137,10 @@ impl<'a> PreparedSeal<'a> {
     pub(crate) fn new(materials: Arc<Materials>, frame_len: usize, plaintext: &'a [u8]) -> Result<Self> {
         let len = sealed_len(&materials, frame_len, plaintext.len() as u64)?;
         let message_len = usize::try_from(len).map_err(|_| {
-            Error::new(Status::OutOfMemory, format!("the message would have {len} bytes, more than memory can hold"))
+            Error::new(
+                Status::OutOfMemory,
+                format!("the message would have {len} bytes, which exceeds the address space"),
+            )
         })?;
         Ok(Self { materials, frame_len, plaintext, message_len })
     }

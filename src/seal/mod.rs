@@ -2,9 +2,9 @@
 //!
 //! Messages have the format of the AWS Encryption SDK: version 2 is written, versions 1 and 2 are read.
 //!
-//! There are three ways to seal and to open: a whole message in memory ([`Keyring::prepare_seal`],
-//! [`Keyring::prepare_open`]), piece by piece ([`SealStream`], [`OpenStream`]), and on all cores: from a reader to a writer
-//! ([`Keyring::seal_reader`], [`Keyring::open_reader`]) or between descriptors ([`Keyring::seal_descriptor`],
+//! There are three ways to seal and to open: a complete message in memory ([`Keyring::prepare_seal`],
+//! [`Keyring::prepare_open`]), in a stream ([`SealStream`], [`OpenStream`]), and on all cores: from a reader to a
+//! writer ([`Keyring::seal_reader`], [`Keyring::open_reader`]) or between descriptors ([`Keyring::seal_descriptor`],
 //! [`Keyring::open_descriptor`]).
 
 mod cache;
@@ -48,14 +48,14 @@ pub use message_writer::PreparedSeal;
 use crate::error::Result;
 
 impl Keyring {
-    /// Gets a data key for a whole plaintext, whose message will be bound to `context`.
+    /// Gets a data key for a complete plaintext, whose message is bound to `context`.
     pub fn prepare_seal<'a>(&self, plaintext: &'a [u8], context: &Context) -> Result<PreparedSeal<'a>> {
         let materials = self.materials(context, Some(plaintext.len() as u64))?;
         PreparedSeal::new(materials, self.frame_len(), plaintext)
     }
 
-    /// Gets the data key of a whole message whose context holds at least the pairs of `expected`, and authenticates its
-    /// header.
+    /// Gets the data key of a complete message whose context has at least the pairs of `expected`, and authenticates
+    /// its header.
     pub fn prepare_open<'a>(&self, message: &'a [u8], expected: &Context) -> Result<PreparedOpen<'a>> {
         PreparedOpen::new(self, message, expected)
     }

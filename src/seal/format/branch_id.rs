@@ -1,4 +1,4 @@
-//! How branches and their versions are named.
+//! The names of branches and the ids of their versions.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ pub const BRANCH_ID_MAX: usize = 64;
 pub struct BranchId(Box<str>);
 
 impl BranchId {
-    /// Refuses what is no branch id.
+    /// Refuses an invalid branch id.
     pub fn new(id: &str) -> Result<Self> {
         if Self::is_valid(id.as_bytes()) {
             return Ok(Self(id.into()));
         }
         let message = format!(
-            "{} is no branch id, which has 1 to {BRANCH_ID_MAX} letters, digits and characters of ._-",
+            "{} is not a branch id, which has 1 to {BRANCH_ID_MAX} letters, digits and characters of ._-",
             excerpt(id)
         );
         Err(Error::new(Status::InvalidBranchId, message))
@@ -45,7 +45,7 @@ impl fmt::Display for BranchId {
     }
 }
 
-/// Which of a branch's keys: a UUID.
+/// The version of a branch's key: a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BranchVersion([u8; Self::LEN]);
 

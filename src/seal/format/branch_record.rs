@@ -1,5 +1,5 @@
-//! Records of branch keys as text, a line each. They are not secret: only the CMK opens the blob, and it demands the branch
-//! id and the version as its encryption context.
+//! Records of branch keys as text, a line each. They are not secret: only the CMK opens the blob, with the branch id
+//! and the version as its encryption context.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::status::Status;
 use crate::sys::clock::unix_seconds;
 
-/// What each record begins with: the format and its version.
+/// The prefix of each record: the format and its version.
 const FORMAT: &str = "tbk1";
 /// The beginning that all versions of the format have.
 const FORMAT_FAMILY: &str = "tbk";
@@ -80,12 +80,12 @@ impl BranchRecord {
         self.version.to_string()
     }
 
-    /// When the record was made, as it says itself. Nothing authenticates that.
+    /// When the record was created, according to the record. It is not authenticated.
     pub fn created(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(u64::try_from(self.created).unwrap_or(0))
     }
 
-    /// The branch key as the CMK wraps it.
+    /// The branch key, wrapped by the CMK.
     pub fn blob(&self) -> &str {
         &self.blob
     }
@@ -109,8 +109,8 @@ impl fmt::Display for BranchRecord {
 pub struct BranchRecords(Vec<BranchRecord>);
 
 impl BranchRecords {
-    /// Reads a text of records. Blank lines, and lines that begin with `#`, are left out. One line that is wrong makes the
-    /// whole text wrong: which of its records are good cannot be known.
+    /// Reads a text of records. Blank lines, and lines that begin with `#`, are ignored. One malformed line makes
+    /// the whole text invalid: it is not known which of its records are correct.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > BRANCH_RECORDS_MAX {
             let message = format!("the records have {} bytes, {BRANCH_RECORDS_MAX} are allowed", text.len());
@@ -123,7 +123,7 @@ impl BranchRecords {
                 continue;
             }
             let record = BranchRecord::parse(line)
-                .map_err(|error| invalid(&format!("in line {} is wrong: {}", number + 1, error.message())))?;
+                .map_err(|error| invalid(&format!("in line {} is malformed: {}", number + 1, error.message())))?;
             records
                 .add(record)
                 .map_err(|error| Error::new(error.status(), format!("{}, in line {}", error.message(), number + 1)))?;
@@ -131,7 +131,7 @@ impl BranchRecords {
         Ok(records)
     }
 
-    /// Adds a record at the end. The same one may be there already, but no other of its version.
+    /// Adds a record at the end. The same record may exist already, but no other one of its version.
     pub fn add(&mut self, record: BranchRecord) -> Result<()> {
         let same_version = |other: &&BranchRecord| {
             (&other.version, &other.branch_id, &other.cmk) == (&record.version, &record.branch_id, &record.cmk)
@@ -151,7 +151,7 @@ impl BranchRecords {
         self.0.iter()
     }
 
-    /// The record of a branch under a CMK (`<region>/<KeyId>`) that was made last: the one that seals.
+    /// The newest record of a branch under a CMK (`<region>/<KeyId>`): the one that seals.
     pub fn newest(&self, cmk: &str, branch_id: &BranchId) -> Option<&BranchRecord> {
         let records = self.0.iter().filter(|record| record.cmk == cmk && record.branch_id == *branch_id);
         records.max_by_key(|record| record.created)
@@ -177,10 +177,10 @@ fn invalid(reason: &str) -> Error {
 }
 
 const DAY: i64 = 24 * 3600;
-/// The first second of the year 10000, which the text has no room for.
+/// The first second of the year 10000, which the text form cannot represent.
 const TIME_END: i64 = 253_402_300_800;
 
-/// This moment, in whole seconds within what the text form can hold.
+/// The current time in whole seconds, within the range of the text form.
 pub(crate) fn now() -> i64 {
     unix_seconds(SystemTime::now()).clamp(0, TIME_END - 1)
 }
@@ -193,7 +193,7 @@ fn format_time(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Reads what [`format_time`] writes, and nothing else.
+/// Reads exactly the form that [`format_time`] writes.
 fn parse_time(text: &str) -> Option<i64> {
     let number = |at: std::ops::Range<usize>| text.get(at).and_then(|digits| digits.parse::<i64>().ok());
     let days = days_of(number(0..4)?, number(5..7)?, number(8..10)?);

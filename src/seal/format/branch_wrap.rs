@@ -20,11 +20,11 @@ use crate::sys::random;
 /// The convention's name in every wrapped key. It is also the label of the key derivation.
 pub const TENCENT_KMS_HIERARCHY_PROVIDER_ID: &str = "tencent-kms-hierarchy";
 pub(crate) const BRANCH_KEY_LEN: usize = 32;
-/// Only the suites that are written, which have data keys of this length, are wrapped.
+/// Only data keys of the suites that are written, which have this length, are wrapped.
 const DATA_KEY_LEN: usize = 32;
 const SALT_LEN: usize = 16;
 const NONCE_LEN: usize = SALT_LEN + IV_LEN;
-/// What a key derivation leaves of the branch key below its caller.
+/// The stack below its caller on which a key derivation leaves copies of the branch key.
 const DERIVATION_STACK: usize = 4096;
 
 /// A branch key, prepared for deriving. The crypto library wipes it.
@@ -47,7 +47,7 @@ impl BranchSecret {
 /// Whether a message carries the wrapped branch key along, or only names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BranchForm {
-    /// It does, so that reading needs the key service alone.
+    /// It contains it, so reading needs only the key service.
     #[default]
     Embedded = 1,
     /// Reading needs the branch key's record as well.
@@ -61,7 +61,7 @@ impl BranchForm {
     }
 }
 
-/// What a data key is bound to beside its branch: the CMK and the message's context.
+/// The data to which a data key is bound besides its branch: the CMK and the message's context.
 #[derive(Clone, Copy)]
 pub(crate) struct Binding<'a> {
     pub provider_info: &'a [u8],
@@ -130,7 +130,7 @@ impl<'a> BranchWrapped<'a> {
     }
 }
 
-/// Which branch key wraps, and what a message says of it.
+/// The branch key that wraps, and its name in a message.
 pub(crate) struct BranchKeyName<'a> {
     pub form: BranchForm,
     pub branch_id: &'a BranchId,
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    /// The blob alone is not covered: it has to be that of the branch key.
+    /// Only the blob is not covered: it must be that of the branch key.
     #[test]
     fn every_changed_bit_and_every_cut_is_refused() {
         let context = context();

@@ -8,7 +8,7 @@ use crate::sys::wipe;
 
 pub(crate) const IV_LEN: usize = 12;
 pub(crate) const TAG_LEN: usize = 16;
-/// Bytes that the processor takes from memory at once.
+/// The size of a cache line.
 const LINE: usize = 64;
 
 /// The key schedule, made once for a message and shared by all threads that work on its frames.
@@ -20,22 +20,22 @@ impl ContentKey {
         Ok(Self(LessSafeKey::new(key)))
     }
 
-    /// Encrypts from one slice into another of the same length, without a copy between.
+    /// Encrypts from one slice into another of the same length, without an intermediate copy.
     pub fn seal(&self, iv: [u8; IV_LEN], aad: &[u8], plaintext: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
         let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
         with_registers_wiped(|| self.0.seal_out_of_place_scatter(nonce, aad, plaintext, out, &[], tag))
             .map_err(|_| internal("AES-GCM refused to encrypt"))
     }
 
-    /// Encrypts where the plaintext stands.
+    /// Encrypts in place.
     pub fn seal_in_place(&self, iv: [u8; IV_LEN], aad: &[u8], in_out: &mut [u8], tag: &mut [u8]) -> Result<()> {
         let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
         with_registers_wiped(|| self.0.seal_in_place_scatter(nonce, aad, in_out, &[], tag))
             .map_err(|_| internal("AES-GCM refused to encrypt"))
     }
 
-    /// Decrypts from one slice into another of the same length, and says whether the tag fits. Where it does not, `out`
-    /// is zeros.
+    /// Decrypts from one slice into another of the same length, and returns whether the tag is correct. If it is not,
+    /// `out` is zeroed.
     #[must_use]
     pub fn open(&self, iv: [u8; IV_LEN], aad: &[u8], ciphertext: &[u8], tag: &[u8], out: &mut [u8]) -> bool {
         let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(aad));
@@ -44,14 +44,14 @@ impl ContentKey {
     }
 }
 
-/// Touches each line of a ciphertext, so that decryption meets it in the cache. AES-GCM hashes what it reads before it
-/// decrypts it, and waits for memory with each block; these loads wait for nothing and so go on side by side.
+/// Prefetches each cache line of a ciphertext. AES-GCM hashes the ciphertext before it decrypts it, and waits for
+/// memory at each block; these loads are independent and run in parallel.
 fn prefetch(ciphertext: &[u8]) {
     std::hint::black_box(ciphertext.iter().step_by(LINE).fold(0, |seen, byte| seen | byte));
 }
 
-/// Vector code leaves its last blocks of plaintext in the registers. The next code that saves the registers writes them into
-/// memory: a signal's frame, or the dynamic linker at the first call of a function.
+/// Vector code leaves its last blocks of plaintext in the registers. Code that saves the registers would write them
+/// to memory: a signal frame, or the dynamic linker at the first call of a function.
 fn with_registers_wiped<T>(work: impl FnOnce() -> T) -> T {
     let outcome = work();
     wipe::wipe_vector_registers();

@@ -1,7 +1,7 @@
 //! The encryption context of a message: pairs that are authenticated, not encrypted.
 //!
-//! It has three forms: the JSON that callers write, the bytes in the header, and the JSON that the key service is
-//! given. The service may compare that as text, so it is always written in one and the same way.
+//! It has three forms: the JSON that callers write, the bytes in the header, and the JSON for the key service. The
+//! service may compare that as text, so it is always written in the same form.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::status::Status;
 const JSON_LEN_MAX: usize = 1024;
 /// Keys with this prefix belong to the format.
 const RESERVED_PREFIX: &str = "aws-crypto-";
-/// The one such key in use: the public key that the message's signature is checked with.
+/// The only such key in use: the public key for the message's signature.
 pub(crate) const PUBLIC_KEY: &str = "aws-crypto-public-key";
 
 /// Pairs in the order of their keys' bytes.
@@ -23,7 +23,7 @@ pub(crate) const PUBLIC_KEY: &str = "aws-crypto-public-key";
 pub struct Context(BTreeMap<String, String>);
 
 impl Context {
-    /// A context of these pairs; of two with the same key the later one counts.
+    /// A context of these pairs; of two with the same key the later one is used.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
@@ -33,7 +33,7 @@ impl Context {
         encryption_context::parse("context", text).map(Self)
     }
 
-    /// As [`from_json`](Self::from_json); nothing is the empty context.
+    /// As [`from_json`](Self::from_json); `None` is the empty context.
     pub(crate) fn from_optional_json(text: Option<&str>) -> Result<Self> {
         text.map_or_else(|| Ok(Self::default()), Self::from_json)
     }
@@ -57,7 +57,7 @@ impl Context {
         self.0.insert(key.to_owned(), value.to_owned());
     }
 
-    /// Refuses what callers may not write into a message.
+    /// Refuses keys that callers must not write into a message.
     pub(crate) fn check_writable(&self) -> Result<()> {
         let reserved = |key: &&String| key.is_empty() || key.starts_with(RESERVED_PREFIX);
         if let Some(key) = self.0.keys().find(reserved) {
@@ -70,8 +70,8 @@ impl Context {
         Ok(())
     }
 
-    /// The JSON that the key service is given: sorted, without blanks, with no escapes but the necessary ones. Nothing
-    /// for the empty context, which the service does not take.
+    /// The JSON for the key service: sorted, without blanks, with only the necessary escapes. `None` for the empty
+    /// context, which the service does not accept.
     pub(crate) fn canonical_json(&self) -> Option<String> {
         (!self.is_empty()).then(|| serde_json::to_string(&self.0).unwrap_or_default())
     }
@@ -142,7 +142,8 @@ impl Context {
         if bytes.is_empty() { Ok(Self(pairs)) } else { Err(malformed("is longer than its pairs")) }
     }
 
-    /// Refuses a message without one of the `expected` pairs. Values are not repeated: they may be meant for few eyes.
+    /// Refuses a message without one of the `expected` pairs. The error does not repeat values, which may be
+    /// confidential.
     pub(crate) fn check_expected(&self, expected: &Self) -> Result<()> {
         for (key, value) in expected.pairs() {
             let reason = match self.get(key) {
@@ -158,7 +159,7 @@ impl Context {
         Ok(())
     }
 
-    /// The pairs of `other` that are not here: those of a key in both have to be equal.
+    /// The pairs of `other` that are not in this context; pairs with a key in both must be equal.
     pub(crate) fn missing(&self, other: &Self) -> Result<Self> {
         let mut missing = Self::default();
         for (key, value) in other.pairs() {

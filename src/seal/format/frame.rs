@@ -10,16 +10,16 @@ use crate::seal::format::content_key::{ContentKey, IV_LEN, TAG_LEN};
 use crate::seal::format::message_id::{MESSAGE_ID_LEN, MessageId};
 use crate::status::Status;
 
-/// What stands where a regular frame has its number. No regular frame can have this one.
+/// The marker of the final frame, at the place of a regular frame's number. No regular frame can have this number.
 pub(crate) const FINAL_MARKER: u32 = u32::MAX;
-/// What precedes the ciphertext of a regular frame.
+/// The bytes before the ciphertext of a regular frame.
 pub(crate) const REGULAR_HEAD_LEN: usize = 4 + IV_LEN;
-/// What precedes the ciphertext of the final frame.
+/// The bytes before the ciphertext of the final frame.
 pub(crate) const FINAL_HEAD_LEN: usize = 4 + 4 + IV_LEN + 4;
-/// What precedes the ciphertext of an unframed body.
+/// The bytes before the ciphertext of an unframed body.
 pub(crate) const UNFRAMED_HEAD_LEN: usize = IV_LEN + 8;
 
-/// Which of the three texts goes into a tag, so that a frame of one kind cannot pass for another.
+/// The text in a tag, so that a frame of one kind cannot be taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Regular,
@@ -93,7 +93,7 @@ fn check_number(number: u32, expected: u32) -> Result<()> {
     if number == expected {
         return Ok(());
     }
-    Err(Error::new(Status::FrameSequence, format!("frame {expected} was expected, frame {number} is there")))
+    Err(Error::new(Status::FrameSequence, format!("frame {expected} was expected, frame {number} was found")))
 }
 
 fn number_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -134,7 +134,7 @@ impl FrameCipher {
         self.key.seal_in_place(iv, aad.bytes(), content, tag)
     }
 
-    /// Opens the frame that `head` was read from into `out`, which is zeros when the frame is not authentic.
+    /// Opens the frame that `head` was read from into `out`, which is zeroed if the frame is not authentic.
     pub fn open(&self, head: &Head, frame: &[u8], out: &mut [u8]) -> Result<()> {
         let aad = FrameAad::new(&self.message_id, head.kind, head.number, head.content_len);
         let (ciphertext, tag) = frame[head.head_len..].split_at(head.content_len);
@@ -154,7 +154,7 @@ pub(crate) fn whole_len(kind: Kind, content_len: usize) -> usize {
     head_len(kind) + content_len + TAG_LEN
 }
 
-/// Unique for the key, as a number is used once and the key belongs to one message.
+/// Unique for the key, because a number is used once and the key belongs to one message.
 fn iv_of(number: u32) -> [u8; IV_LEN] {
     let mut iv = [0; IV_LEN];
     iv[IV_LEN - 4..].copy_from_slice(&number.to_be_bytes());
@@ -176,8 +176,8 @@ fn write_head(kind: Kind, number: u32, iv: [u8; IV_LEN], content_len: usize, out
     Ok(FINAL_HEAD_LEN)
 }
 
-/// What a frame's tag covers beside its content: message id, kind, number, length. On the stack, since it is made for
-/// every frame.
+/// The additional data of a frame's tag: message id, kind, number, length. On the stack, because it is made for every
+/// frame.
 struct FrameAad {
     bytes: [u8; MESSAGE_ID_LEN + 35 + 4 + 8],
     len: usize,

@@ -14,20 +14,20 @@ use crate::status::Status;
 
 const VERSION_2: u8 = 2;
 const VERSION_1: u8 = 1;
-/// The only type of message that version 1 knows.
+/// The only type of message in version 1.
 const TYPE_1: u8 = 0x80;
 const MESSAGE_ID_LEN_1: usize = 16;
 const FRAMED: u8 = 2;
 const UNFRAMED: u8 = 1;
-/// What a message in base64 begins with: "AYA" is version 1, "AgR4" and "AgV4" are version 2.
+/// The beginning of a message in base64: "AYA" is version 1, "AgR4" and "AgV4" are version 2.
 const BASE64_BEGINNINGS: [&[u8]; 3] = [b"AYA", b"AgR4", b"AgV4"];
 /// The header's tag covers no content, so its IV is the one that no frame has.
 const HEADER_IV: [u8; IV_LEN] = [0; IV_LEN];
 
-/// Where the parts of a new header go.
+/// The layout of a new header.
 const MESSAGE_ID_AT: usize = 3;
 const FIELDS_AT: usize = MESSAGE_ID_AT + MESSAGE_ID_LEN;
-/// What follows the context and the wrapped keys: content type, frame length, commit key, tag.
+/// The fields after the context and the wrapped keys: content type, frame length, commit key, tag.
 const TAIL_LEN: usize = 1 + 4 + COMMIT_KEY_LEN + TAG_LEN;
 
 /// The middle of a header, the same in all messages under one data key: context and wrapped keys.
@@ -59,8 +59,8 @@ pub(crate) fn len(fields: &[u8]) -> usize {
 
 /// Writes a whole new header, which fills `out` exactly.
 ///
-/// A header is never changed afterwards: two different ones under the same key and message id would give away what
-/// protects both.
+/// A header is never changed afterwards: two different ones under the same key and message id would reveal the
+/// authentication key of both.
 pub(crate) fn write(
     suite: &Suite,
     message_id: &MessageId,
@@ -84,14 +84,14 @@ pub(crate) fn write(
     keys.content_key.seal_in_place(HEADER_IV, body, &mut [], tag)
 }
 
-/// How the body is laid out.
+/// The layout of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     Framed { frame_len: usize },
     Unframed,
 }
 
-/// A header that was read. Nothing in it is true before its tag was checked.
+/// A parsed header. It is not trusted before its tag is verified.
 pub(crate) struct Header {
     pub suite: &'static Suite,
     pub message_id: MessageId,
@@ -103,15 +103,15 @@ pub(crate) struct Header {
     commit_key: Option<[u8; COMMIT_KEY_LEN]>,
     iv: [u8; IV_LEN],
     tag: [u8; TAG_LEN],
-    /// How much of the header its tag covers, from the beginning.
+    /// The length of the part that the tag covers, from the beginning.
     authenticated_len: usize,
 }
 
 impl Header {
-    /// Checks that the keys are those of the message and that nothing in the header was changed.
+    /// Verifies the commitment and the header's tag.
     ///
-    /// `bytes` begins with the header as it was read: written again, it could differ. `reproduced` are pairs that the
-    /// header's tag covers although the header does not hold them.
+    /// `bytes` begins with the original header, because writing it again could differ. `reproduced` are pairs
+    /// that the header's tag covers although the header does not hold them.
     pub fn authenticate(&self, bytes: &[u8], keys: &Derived, reproduced: &Context) -> Result<()> {
         if let (Some(shown), Some(derived)) = (self.commit_key, keys.commit_key)
             && aws_lc_rs::constant_time::verify_slices_are_equal(&shown, &derived).is_err()
@@ -138,14 +138,14 @@ pub(crate) struct ReadPolicy {
     pub limits: Limits,
 }
 
-/// Reads a header while it arrives: whatever is not acceptable is refused as soon as its bytes are there.
+/// Parses a header while it arrives: each field is checked as soon as its bytes are available.
 pub(crate) struct HeaderReader {
     accept: ReadPolicy,
     at: usize,
     stage: Stage,
 }
 
-/// What comes next, with what is known so far.
+/// The next stage, with the fields parsed so far.
 enum Stage {
     Beginning,
     ContextLen(Known),
@@ -288,7 +288,7 @@ impl HeaderReader {
         let len = if version_2 { TAIL_LEN } else { 1 + 4 + 1 + 4 + IV_LEN + TAG_LEN };
         let start = self.at;
         let Some(tail) = self.take(bytes, len)? else {
-            // What is already there may be wrong, and then the rest is not waited for.
+            // The available part may be wrong already, and then the rest is not needed.
             if let Some(kind) = bytes.get(start) {
                 check_kind(*kind)?;
             }
@@ -332,7 +332,7 @@ impl HeaderReader {
         }
     }
 
-    /// The next `len` bytes, if they are there.
+    /// The next `len` bytes, if they are available.
     fn take<'a>(&mut self, bytes: &'a [u8], len: usize) -> Result<Option<&'a [u8]>> {
         let end = self.at + len;
         self.check_len(end)?;
@@ -383,7 +383,7 @@ fn not_a_message(bytes: &[u8]) -> Error {
         let message = "the data is text that looks like a sealed message in base64; decode it first";
         return Error::new(Status::MessageIsBase64, message);
     }
-    Error::new(Status::NotAMessage, "the data does not begin like a message of the AWS Encryption SDK format")
+    Error::new(Status::NotAMessage, "the data is not a message of the AWS Encryption SDK format")
 }
 
 fn malformed(reason: &str) -> Error {

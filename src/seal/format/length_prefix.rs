@@ -1,4 +1,4 @@
-//! Parts of a header behind their length, and lists behind their count, both in 16 bits.
+//! Parts of a header with a length prefix, and lists with a count prefix, both of 16 bits.
 
 use crate::error::{Error, Result};
 
@@ -12,7 +12,7 @@ pub(super) fn push_number(out: &mut Vec<u8>, number: usize, too_large: fn(usize)
     Ok(())
 }
 
-/// Appends a part behind its length.
+/// Appends a part with its length prefix.
 pub(super) fn push_part(out: &mut Vec<u8>, part: &[u8], too_long: fn(usize) -> Error) -> Result<()> {
     push_number(out, part.len(), too_long)?;
     out.extend_from_slice(part);

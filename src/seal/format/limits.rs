@@ -1,4 +1,4 @@
-//! How much of a message is believed before it is authenticated, and how much a message can hold.
+//! Limits for the claims of a message before it is authenticated, and limits of the format.
 
 use crate::error::{Error, Result};
 use crate::status::Status;
@@ -14,7 +14,7 @@ pub const HEADER_LEN_MAX: usize = 1 << 30;
 /// Longest unframed body that can be allowed: what AES-GCM encrypts at once (NIST SP 800-38D, 5.2.1.1).
 pub const UNFRAMED_LEN_MAX: usize = (1 << 36) - 32;
 
-/// What a reader accepts. Every number is checked as soon as the message names it, before memory is asked for.
+/// What a reader accepts. Every number is checked as soon as it is parsed, before memory is allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub wrapped_keys: usize,

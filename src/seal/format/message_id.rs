@@ -1,4 +1,4 @@
-//! What makes each message's keys its own.
+//! Message ids, from which each message's content key is derived.
 
 use crate::error::Result;
 use crate::sys::random;
@@ -14,14 +14,14 @@ pub(crate) struct MessageId {
 }
 
 impl MessageId {
-    /// A fresh id. It comes from the operating system each time, so that no two processes draw the same.
+    /// A new id. It comes from the operating system each time, so that no two processes draw the same.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; MESSAGE_ID_LEN];
         random::fill(&mut bytes)?;
         Ok(Self { bytes, len: MESSAGE_ID_LEN })
     }
 
-    /// The id that a header holds: 16 or 32 bytes.
+    /// The id of a header: 16 or 32 bytes.
     pub fn from_slice(id: &[u8]) -> Self {
         let mut bytes = [0; MESSAGE_ID_LEN];
         bytes[..id.len()].copy_from_slice(id);

@@ -1,4 +1,4 @@
-//! The bytes of a message, and what keeps them secret and unchanged.
+//! The bytes of a message, and their encryption and authentication.
 
 pub(super) mod branch_id;
 pub(super) mod branch_record;

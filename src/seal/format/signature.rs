@@ -1,4 +1,4 @@
-//! The signature over a whole message, by a key pair that is made for it and named in its context.
+//! The signature over a whole message, by a new key pair whose public key is in its context.
 
 use aws_lc_rs::digest::{Algorithm, Context as Digest, SHA256, SHA384};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
@@ -15,13 +15,14 @@ use crate::sys::aws_lc;
 /// The length that every signature is written with, so that a message's size is known in advance. A signature of P-384
 /// has 102 to 104 bytes, half of them this many.
 pub(crate) const SIGNATURE_LEN: usize = 103;
-/// What a signed message ends with: a length and the signature.
+/// The footer of a signed message: a length and the signature.
 pub(crate) const FOOTER_LEN: usize = 2 + SIGNATURE_LEN;
-/// More signatures than this are only tried when the generator is broken: half of them have the length.
+/// The maximum number of tries: about half of the signatures have the required length, so more are needed only if the
+/// generator is broken.
 const TRIES_MAX: u32 = 1000;
 /// No signature of either curve is longer.
 const SIGNATURE_LEN_MAX: usize = 104;
-/// The longest that a signed message can end with.
+/// The maximum length of a footer.
 pub(crate) const FOOTER_LEN_MAX: usize = 2 + SIGNATURE_LEN_MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl SigningKey {
         Ok(Self { pair, public })
     }
 
-    /// The public key as the context holds it.
+    /// The public key in the form of the context.
     pub fn public(&self) -> &str {
         &self.public
     }
@@ -89,7 +90,7 @@ pub(crate) fn signing_digest() -> Digest {
     Digest::new(Curve::P384.digest())
 }
 
-/// Checks a message's signature while the message passes by.
+/// Verifies a message's signature while the message is read.
 pub(crate) struct Verifier {
     digest: Digest,
     curve: Curve,
@@ -97,7 +98,7 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    /// With the public key as the context holds it.
+    /// With the public key in the form of the context.
     pub fn new(curve: Curve, public: &str) -> Result<Self> {
         let public = base64_decode(public).ok().filter(|point| point.len() == curve.public_key_len());
         let public = public.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! The algorithm suites of the format: which keys, which derivation, which signature.
+//! The algorithm suites of the format: keys, key derivation, signature.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm};
 use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, KeyType, Prk, Salt};
@@ -11,20 +11,20 @@ use crate::seal::format::message_id::MessageId;
 use crate::seal::format::signature::Curve;
 use crate::status::Status;
 
-/// The length of the key that a committing header shows.
+/// The length of the commit key in a committing header.
 pub(crate) const COMMIT_KEY_LEN: usize = 32;
 /// The longest data key of any suite.
 const KEY_LEN_MAX: usize = 32;
-/// More of the stack than a derivation needs.
+/// More stack than a derivation needs.
 const DERIVATION_STACK: usize = 8192;
 
-/// Which suites a keyring takes. Messages are written with a committing suite whatever the policy is.
+/// The suites that a keyring accepts. Messages are always written with a committing suite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CommitmentPolicy {
     /// Only messages whose header commits to one key are opened.
     #[default]
     Required = 0,
-    /// Messages of version 1 of the format, which commit to nothing, are opened as well.
+    /// Messages of version 1 of the format, which do not commit, are opened as well.
     NotRequiredToOpen = 1,
 }
 
@@ -66,9 +66,9 @@ pub(crate) struct Suite {
     pub curve: Option<Curve>,
 }
 
-/// What new messages are written with.
+/// The suite of new messages.
 pub(crate) static COMMITTING: &Suite = &SUITES[0];
-/// The same, and signed, for readers that must not be able to write.
+/// As above, and signed, for readers that must not be able to write.
 pub(crate) static COMMITTING_SIGNED: &Suite = &SUITES[1];
 
 static SUITES: [Suite; 11] = [
@@ -89,7 +89,7 @@ const fn suite(id: u16, key_len: usize, derivation: Derivation, curve: Option<Cu
     Suite { id, key_len, derivation, curve }
 }
 
-/// What a data key becomes for one message.
+/// The derivation of the content key from a data key.
 pub(crate) struct Derived {
     pub content_key: ContentKey,
     pub commit_key: Option<[u8; COMMIT_KEY_LEN]>,
@@ -116,7 +116,7 @@ impl Suite {
         self.curve.is_some()
     }
 
-    /// Whether each message has a content key of its own. Without that a data key must never serve two messages.
+    /// Whether each message has its own content key. Otherwise a data key must never serve two messages.
     pub fn derives(&self) -> bool {
         self.derivation != Derivation::Identity
     }

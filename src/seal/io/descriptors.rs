@@ -1,4 +1,4 @@
-//! Sealing and opening between descriptors, with the progress told to the caller.
+//! Sealing and opening between descriptors, with progress reports to the caller.
 
 use std::cell::Cell;
 use std::io;
@@ -13,25 +13,25 @@ use crate::seal::keys::keyring::Keyring;
 use crate::status::Status;
 use crate::sys::descriptor_stream::{DescriptorStream, size_left};
 
-/// Most threads that a job can be told to use.
+/// The maximum number of threads of a job.
 pub const THREADS_MAX: u32 = 256;
 
 /// How a message is sealed or opened between descriptors.
 #[derive(Default)]
 pub struct DescriptorJob<'a> {
-    /// How many threads work at most; 0 for as many as the process may run at once.
+    /// The maximum number of threads; 0 for as many as the process can run in parallel.
     pub threads: u32,
-    /// To open: lets signed messages be opened, see [`OpenStream::set_signed_allowed`](crate::seal::OpenStream).
+    /// To open: allows signed messages, see [`OpenStream::set_signed_allowed`](crate::seal::OpenStream).
     pub signed_allowed: bool,
-    /// Called on the caller's thread about ten times a second with the bytes of input that are done, and all that there are,
-    /// `None` as long as that is not known. It returns whether to go on; otherwise the job ends with
+    /// Called on the caller's thread about ten times a second with the bytes of input that are done, and all that there
+    /// are, `None` as long as that is not known. It returns whether to continue; otherwise the job ends with
     /// [`Status::Canceled`].
     pub progress: Option<&'a mut dyn FnMut(u64, Option<u64>) -> bool>,
 }
 
 impl Keyring {
-    /// Seals all that `input` gives into `output`, in bounded memory, on all cores. Both stay open, and may be non-blocking. A
-    /// pipe without a reader is an error and raises no SIGPIPE.
+    /// Seals everything read from `input` into `output`, in bounded memory, on all cores. Both stay open, and may be
+    /// non-blocking. A pipe without a reader is an error and raises no SIGPIPE.
     pub fn seal_descriptor(
         &self,
         context: &Context,
@@ -43,8 +43,8 @@ impl Keyring {
         job.run(input, output, |input, output, control| self.seal_reader(context, input, output, threads, control))
     }
 
-    /// Opens the message that `input` gives into `output`. Only what is authentic is written; that nothing is missing is known
-    /// only when the call succeeds.
+    /// Opens the message read from `input` into `output`. Only authenticated plaintext is written; it is known to be
+    /// complete only when the call succeeds.
     pub fn open_descriptor(
         &self,
         expected: &Context,
@@ -86,7 +86,7 @@ impl DescriptorJob<'_> {
         };
         let mut callback = |done| call(done, total);
         let callback = has_progress.then_some(&mut callback as &mut ProgressCallback<'_>);
-        // The work is done on a thread of the library's, and the ids of its requests belong to this one.
+        // The work runs on threads of the library, and the ids of its requests belong to this one.
         let mut last = None;
         let outcome = control.run(callback, || {
             let outcome = work(stream(input, &control), stream(output, &control), &control);

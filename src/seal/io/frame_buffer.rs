@@ -1,4 +1,4 @@
-//! Plaintext that is authentic and has to come out.
+//! A buffer for authenticated plaintext that was not returned yet.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::seal::format::frame::Head;
 use crate::seal::message_reader::MessageReader;
 use crate::secret::Secret;
 
-/// The plaintext of one frame for which the caller had no room, or which may not come out yet.
+/// The plaintext of one frame that did not fit into the caller's memory, or must not be released yet.
 #[derive(Default)]
 pub(crate) struct FrameBuffer {
     buffer: Secret,
@@ -26,7 +26,7 @@ impl FrameBuffer {
         Ok(())
     }
 
-    /// Keeps what is in the buffer from coming out.
+    /// Holds the content of the buffer back.
     pub fn hold(&mut self) {
         self.held = true;
     }
@@ -35,7 +35,7 @@ impl FrameBuffer {
         self.held = false;
     }
 
-    /// Whether something wants to come out.
+    /// Whether there is plaintext to return.
     pub fn is_waiting(&self) -> bool {
         !self.held && !self.range.is_empty()
     }

@@ -1,9 +1,9 @@
-//! The part of a message that is looked at: straight from the caller's memory where that holds enough, else collected.
+//! The unread part of a message: directly in the caller's memory if that has enough bytes, else collected here.
 
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// Bytes that were taken from the input and not used up yet. They are not secret: they are the message.
+/// Bytes that were taken from the input but not consumed yet. They are a part of the message, so they are not secret.
 #[derive(Default)]
 pub(crate) struct InputBuffer {
     collected: Vec<u8>,
@@ -30,7 +30,7 @@ impl InputBuffer {
         Ok((taken, &self.bytes()[..len.min(self.len())]))
     }
 
-    /// Collects `input`, and says how much that is.
+    /// Collects `input`, and returns its length.
     pub fn append(&mut self, input: &[u8]) -> Result<usize> {
         if input.is_empty() {
             return Ok(0);
@@ -44,7 +44,7 @@ impl InputBuffer {
         Ok(input.len())
     }
 
-    /// Uses up what was last looked at, and says how much of that the input still holds.
+    /// Consumes the bytes that were last returned, and returns how many of them are in the input.
     pub fn consume(&mut self, len: usize) -> usize {
         if self.len() == 0 {
             return len;

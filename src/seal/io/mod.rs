@@ -1,4 +1,4 @@
-//! Messages that do not have to be in memory as a whole: streams, and descriptors on all cores.
+//! Messages that do not have to fit into memory: streams, and descriptors on all cores.
 
 pub(super) mod descriptors;
 pub(super) mod frame_buffer;

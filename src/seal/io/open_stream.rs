@@ -1,4 +1,4 @@
-//! Opening in a stream: the message goes in, plaintext comes out, one frame is in memory.
+//! A stream that opens a message, with one frame in memory.
 
 use zeroize::Zeroize;
 
@@ -18,8 +18,8 @@ use crate::status::Status;
 /// How much of the input is looked at at once for the header, which has about 400 bytes.
 const HEADER_STEP: usize = 4096;
 
-/// Reads one message piece by piece. No byte of a frame comes out before its tag was checked. What came out is only
-/// known to be the whole message when [`finish`](Self::finish) says that it is done.
+/// Opens one message in several calls. No byte of a frame is returned before its tag is verified. The plaintext
+/// is known to be complete only when [`finish`](Self::finish) reports done.
 pub struct OpenStream {
     keyring: Keyring,
     expected: Context,
@@ -31,7 +31,7 @@ pub struct OpenStream {
 }
 
 enum State {
-    /// Nothing was read yet, so rules can still be set.
+    /// Nothing was read yet, so options can still be set.
     Fresh,
     Header(HeaderReader),
     Body(Box<MessageReader>, u32),
@@ -42,7 +42,7 @@ enum State {
 }
 
 impl OpenStream {
-    /// A stream that opens with `keyring` a message whose context holds at least the pairs of `expected`.
+    /// A stream that opens with `keyring` a message whose context has at least the pairs of `expected`.
     pub fn new(keyring: &Keyring, expected: Context) -> Self {
         Self {
             keyring: keyring.clone(),
@@ -55,29 +55,29 @@ impl OpenStream {
         }
     }
 
-    /// Lets signed messages be opened. What comes out before the end is then authentic, but not yet known to be
-    /// signed, and has to be thrown away when the end fails.
+    /// Allows signed messages. Plaintext before the end is then authentic, but its signature is not verified
+    /// yet; it must be discarded if the end fails.
     pub fn set_signed_allowed(&mut self, allowed: bool) -> Result<()> {
         self.check_fresh()?;
         self.signed_allowed = allowed;
         Ok(())
     }
 
-    /// Says how many bytes will come out. More or fewer are an error.
+    /// Sets the length of the plaintext. Another length is an error.
     pub fn set_plaintext_size(&mut self, size: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_exact(size);
         Ok(())
     }
 
-    /// Says how many bytes will come out at most.
+    /// Sets the maximum length of the plaintext.
     pub fn set_plaintext_bound(&mut self, bound: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_bound(bound);
         Ok(())
     }
 
-    /// The room with which all of `len` bytes are taken at once and all that is left comes out after them.
+    /// The output size with which `len` bytes are taken in one call and the rest can be returned after them.
     pub fn output_len(&self, len: usize) -> Result<usize> {
         (self.ready.len() + self.input.len()).checked_add(len).ok_or_else(|| too_long_at_once(len))
     }
@@ -90,14 +90,14 @@ impl OpenStream {
         }
     }
 
-    /// Whether the header was read and the data key is there.
+    /// Whether the header was read and there is a data key.
     pub(crate) fn is_unlocked(&self) -> bool {
         matches!(self.state, State::Body(..) | State::Footer(_) | State::End)
     }
 
-    /// Takes pieces of the message and gives plaintext, as far as `output` has room. When it fails, `output` holds
-    /// nothing of what this call opened: a frame that is not authentic is wiped before the call returns, and so are all
-    /// before it.
+    /// Takes a part of the message and returns plaintext, up to the size of `output`. If it fails, `output`
+    /// contains no plaintext of this call: a frame that is not authentic is wiped before the call returns, and
+    /// so are all before it.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         let mut progress = Progress::default();
         let moved = self.poison_on_error(|opener| opener.advance(input, output, &mut progress));
@@ -118,8 +118,7 @@ impl OpenStream {
         }
     }
 
-    /// Says that the message is complete. Has to be called until it says that it is done; only then is what came out
-    /// the whole plaintext.
+    /// Ends the message. Call it until it reports done; only then is the plaintext complete.
     pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
         // What was taken in may hold more frames than there was room for.
         let progress = self.update(&[], output)?;
@@ -134,7 +133,7 @@ impl OpenStream {
         Ok(Progress { done: true, ..progress })
     }
 
-    /// One step of the state machine, and whether another step may get further.
+    /// One step of the state machine; returns whether another step may make progress.
     fn step(&mut self, input: &[u8], output: &mut [u8], progress: &mut Progress) -> Result<bool> {
         let rest = &input[progress.consumed..];
         let (consumed, moved) = match std::mem::replace(&mut self.state, State::Failed) {
@@ -160,7 +159,7 @@ impl OpenStream {
 
     fn read_header(&mut self, mut reader: HeaderReader, input: &[u8]) -> Result<(usize, bool)> {
         let beginning = &input[..input.len().min(HEADER_STEP)];
-        // A header that is whole is read where it is.
+        // A complete header is read in place.
         if self.input.len() == 0
             && let Some(header) = reader.advance(beginning)?
         {
@@ -247,10 +246,10 @@ impl OpenStream {
         if matches!(self.state, State::Fresh) {
             return Ok(());
         }
-        Err(Error::new(Status::InvalidState, "a stream's rules are set before the first byte goes in"))
+        Err(Error::new(Status::InvalidState, "set a stream's options before the first byte"))
     }
 
-    /// What is in memory is wiped as soon as anything goes wrong.
+    /// The memory is wiped as soon as an error occurs.
     fn poison_on_error<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         step(self).inspect_err(|_| {
             self.state = State::Failed;

@@ -14,16 +14,17 @@ use crate::seal::keys::keyring::Keyring;
 use crate::seal::message_reader::{MessageReader, check_end, truncated};
 use crate::seal::message_writer::{self, FooterSigner, MessageWriter};
 
-/// How much of a message one thread has at once, at most; a whole number of frames, and at least one.
+/// The maximum size of a chunk; a whole number of frames, and at least one.
 const CHUNK_LEN: usize = 1 << 20;
-/// How much all pieces have together, each once as plaintext and once as message, unless two frames have more.
+/// The maximum size of all chunks together, each once as plaintext and once as message, unless two frames need
+/// more.
 const MEMORY: usize = 32 << 20;
 /// How much is read at once for the header, which has about 400 bytes.
 const HEADER_STEP: usize = 4096;
 
 impl Keyring {
-    /// Seals all that `reader` gives into `writer`, with up to `threads` threads, this one among them. To be called inside
-    /// [`JobControl::run`].
+    /// Seals everything read from `reader` into `writer`, with up to `threads` threads, including this one. Call
+    /// it inside [`JobControl::run`].
     pub fn seal_reader(
         &self,
         context: &Context,
@@ -41,8 +42,8 @@ impl Keyring {
         Pipeline::new(&Sealing { cipher, frame_len, frames }, reader, writer, footer_signer, control).run(threads)
     }
 
-    /// Opens the message that `reader` gives into `writer`. Only what is authentic is written. To be called inside
-    /// [`JobControl::run`].
+    /// Opens the message read from `reader` into `writer`. Only authenticated plaintext is written. Call it
+    /// inside [`JobControl::run`].
     pub fn open_reader(
         &self,
         expected: &Context,
@@ -71,8 +72,8 @@ impl Keyring {
     }
 }
 
-/// How many threads work, and how many frames each of them has at once, so that memory stays within bounds however many
-/// threads are wanted and however long or short the frames of a message are.
+/// The number of threads and of frames in a chunk, so that memory is bounded for any number of threads and any
+/// frame length.
 fn share(threads: usize, whole_frame: usize) -> (usize, usize) {
     let threads = threads.min(MEMORY / 2 / whole_frame).max(1);
     let chunk = CHUNK_LEN.min(MEMORY / 2 / threads);
