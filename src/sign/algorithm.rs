@@ -2,7 +2,7 @@
 //!
 //! Source of the names: SignByAsymmetricKey and AsymmetricRsaDecrypt in the KMS API documentation; docs/kms-service.md.
 
-/// How a message is signed.
+/// A signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureAlgorithm {
@@ -56,7 +56,7 @@ impl SignatureAlgorithm {
     }
 }
 
-/// How a plaintext is padded before RSA encrypts it.
+/// A padding of RSA encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RsaPadding {
@@ -64,8 +64,8 @@ pub enum RsaPadding {
     OaepSha256,
     /// RSAES-OAEP with SHA-1, MGF1 with SHA-1, and an empty label.
     OaepSha1,
-    /// RSAES-PKCS1-v1_5. Only for peers that have nothing else: a program that tells a peer whether decryption failed lets it
-    /// decrypt messages (Bleichenbacher's attack).
+    /// RSAES-PKCS1-v1_5. Only for peers that support nothing else: a program that reveals to a peer
+    /// whether decryption failed lets it decrypt messages (Bleichenbacher's attack).
     Pkcs1V15,
 }
 

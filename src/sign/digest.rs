@@ -1,4 +1,4 @@
-//! The digest of a message, computed piece by piece.
+//! The digest of a message, computed incrementally.
 
 use aws_lc_rs::digest::{Context, SHA256, SHA384};
 use sm3::{Digest as _, Sm3};
@@ -26,7 +26,7 @@ impl AsRef<[u8]> for Digest {
     }
 }
 
-/// A digest under construction.
+/// An incremental digest.
 #[derive(Clone)]
 pub struct DigestContext(Hash);
 

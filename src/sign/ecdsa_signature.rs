@@ -1,5 +1,5 @@
-//! The two encodings of a signature that is a pair of numbers, as those of ECDSA and SM2 are: DER (`SEQUENCE { r INTEGER,
-//! s INTEGER }`, RFC 3279, 2.2.3), and r and s side by side with leading zeros, as JWT and PKCS#11 want it.
+//! The two encodings of a signature that is a pair of numbers, as those of ECDSA and SM2 are: DER (`SEQUENCE { r
+//! INTEGER, s INTEGER }`, RFC 3279, 2.2.3), and r and s concatenated with leading zeros, as JWT and PKCS#11 use it.
 
 use der::asn1::{AnyRef, UintRef};
 use der::{Decode, Encode, Reader, SliceReader, Tag};
@@ -53,7 +53,7 @@ pub(crate) fn to_der(signature: &[u8], scalar_len: usize) -> Result<Vec<u8>> {
     if signature.len() == 2 * scalar_len {
         return raw_to_der(signature);
     }
-    // What is not DER is refused here, and what is not the shortest DER becomes it.
+    // Other data than DER is refused here, and BER is converted to the shortest DER.
     raw_to_der(&raw_from_der(signature, 2 * scalar_len)?)
 }
 

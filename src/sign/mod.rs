@@ -1,5 +1,6 @@
-//! Asymmetric keys without a network: algorithms, digests, public keys, encodings of signatures, local verification and
-//! encryption. What the service has to do is in [`Client`](crate::Client).
+//! Asymmetric keys, offline: algorithms, digests, public keys, encodings of signatures,
+//! local verification and encryption. The calls of the service are in
+//! [`Client`](crate::Client).
 
 mod algorithm;
 mod digest;

@@ -1,4 +1,4 @@
-//! The public half of an asymmetric CMK.
+//! The public key of an asymmetric CMK.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const SM2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10197.1.301");
 
-/// What kind of key it is.
+/// The type of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyType {
@@ -60,7 +60,7 @@ pub struct PublicKey {
     key: Key,
 }
 
-/// The key as each library wants it, read once.
+/// The parsed key in the form of each cryptographic library.
 enum Key {
     Rsa { pss: ParsedPublicKey, pkcs1: ParsedPublicKey, encrypting: PublicEncryptingKey },
     P256(ParsedPublicKey),
@@ -104,7 +104,7 @@ impl PublicKey {
         &self.spki
     }
 
-    /// The same in PEM (RFC 7468).
+    /// The key in PEM (RFC 7468).
     pub fn pem(&self) -> String {
         let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
         for line in base64_encode(&self.spki).as_bytes().chunks(64) {
@@ -113,7 +113,7 @@ impl PublicKey {
         pem + "-----END PUBLIC KEY-----\n"
     }
 
-    /// What kind of key it is.
+    /// The type of the key.
     pub fn key_type(&self) -> KeyType {
         match self.key {
             Key::Rsa { .. } => KeyType::Rsa2048,
@@ -144,7 +144,7 @@ impl PublicKey {
         }
     }
 
-    /// A digest to be filled with a message. `sm2_user_id` counts for SM2 only.
+    /// A new incremental digest of a message. `sm2_user_id` applies to SM2 only.
     pub fn digest(&self, algorithm: SignatureAlgorithm, sm2_user_id: &[u8]) -> Result<DigestContext> {
         let prefix = match &self.key {
             Key::Sm2(key) => key.user_id_hash(sm2_user_id)?.to_vec(),
@@ -153,7 +153,7 @@ impl PublicKey {
         Ok(DigestContext::new(algorithm, &prefix))
     }
 
-    /// Checks the signature of a digest. Signatures of elliptic curves may be DER, or r and s side by side.
+    /// Verifies the signature of a digest. Signatures of elliptic curves may be DER, or r and s concatenated.
     pub fn verify_digest(&self, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> Result<()> {
         let algorithm = self.algorithm(Some(algorithm))?;
         check_digest_len(algorithm, digest)?;

@@ -1,4 +1,4 @@
-//! Public keys that were fetched already. That of a CMK never changes, so none expires.
+//! A cache of public keys. That of a CMK never changes, so entries do not expire.
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::sys::per_process::PerProcess;
 use crate::sys::single_flight::SingleFlight;
 
-/// The most keys that are kept. An account has 200 unless its limit was raised.
+/// The maximum number of keys. An account has 200 unless its limit was raised.
 const KEYS_MAX: usize = 4096;
 
 /// The public keys of one client, and of those derived from it.
@@ -30,7 +30,7 @@ impl PublicKeyCache {
         Self { keys: PerProcess::new() }
     }
 
-    /// The key of this id. If it is not known yet, one call fetches it and the others wait.
+    /// The key with this id. If it is not cached, one call fetches it and the others wait.
     pub async fn get(&self, key_id: &str, fetch: impl Future<Output = Result<PublicKey>>) -> Result<Arc<PublicKey>> {
         let keys = self.keys.get_or_init(|| SingleFlight::new(Keys::default()));
         let flight = match self.known_or_flight(keys, key_id).await? {
@@ -71,7 +71,7 @@ enum Found<'a> {
     Flight(Flight<'a>),
 }
 
-/// A fetch, which ends when this is dropped, whatever became of it.
+/// A fetch, which ends when this is dropped, whatever its result.
 struct Flight<'a> {
     keys: &'a SingleFlight<Keys>,
     key_id: &'a str,

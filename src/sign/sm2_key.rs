@@ -11,7 +11,7 @@ use sm3::{Digest as _, Sm3};
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// The id of a signer where the parties agreed on none (GB/T 35276).
+/// The default id of a signer (GB/T 35276).
 pub const DEFAULT_USER_ID: &[u8] = b"1234567812345678";
 /// The longest id: its length in bits is a number of 16 bits.
 pub(crate) const USER_ID_MAX: usize = 8191;
@@ -50,7 +50,7 @@ impl Sm2PublicKey {
 
     /// Whether r and s are a signature of the digest.
     pub fn verifies(&self, digest: &[u8], raw_signature: &[u8]) -> bool {
-        // The id is no part of what is verified, since the digest is given.
+        // The id has no effect, because the digest is an argument.
         let key = VerifyingKey::new("", self.0);
         let signature = Signature::try_from(raw_signature);
         key.is_ok_and(|key| signature.is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()))

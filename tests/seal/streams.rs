@@ -163,7 +163,7 @@ fn a_size_that_was_set_is_kept() {
 }
 
 #[test]
-fn rules_come_before_the_first_byte_and_nothing_after_the_end() {
+fn options_come_before_the_first_byte_and_nothing_after_the_end() {
     let keyring = keyring(false);
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     stream.update(&[], &mut []).unwrap();

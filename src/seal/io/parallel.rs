@@ -183,7 +183,7 @@ impl Opening {
         if self.signed { FOOTER_LEN_MAX } else { 0 }
     }
 
-    /// Where the final frame of a chunk begins, by the marker. What is there is checked when the frame is opened.
+    /// The position of the final frame of a chunk, found by its marker. The frame is verified when it is opened.
     fn last_frame(&self, input: &[u8]) -> Option<usize> {
         let heads = input.chunks(self.whole_frame).map(|frame| frame.starts_with(&FINAL_MARKER.to_be_bytes()));
         Some(heads.into_iter().position(|last| last)? * self.whole_frame)
@@ -200,7 +200,7 @@ impl ChunkProcessor for Opening {
         let len = self.frames * self.whole_frame;
         chunk.fill(reader, len)?;
         let Some(last) = self.last_frame(chunk.input()) else { return Ok(chunk.input_len < len) };
-        // One byte more than there can be shows whether something follows.
+        // One byte more than the maximum shows whether there is data after the end.
         let most = last + self.whole_frame - frame::head_len(Kind::Regular)
             + frame::head_len(Kind::Final)
             + self.footer_len_max()

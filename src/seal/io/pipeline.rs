@@ -1,7 +1,8 @@
-//! Pieces of a long input, worked on by several threads and put out in order, in bounded memory.
+//! A pipeline: several threads process the chunks of a long input and write the results in order, in bounded
+//! memory.
 //!
-//! Each worker takes the next chunk in, works on it, waits for its turn and puts it out. So one reads while another
-//! encrypts and a third writes, and no more pieces are in memory than there are workers.
+//! Each worker reads the next chunk, processes it, waits for its turn and writes it. So one reads while
+//! another encrypts and a third writes, and there are no more chunks in memory than workers.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,25 +16,25 @@ use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::{fork_lock, signals, threads};
 
-/// How often the progress is told.
+/// The interval of progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is done with pieces. One value serves all threads.
+/// The processing of chunks. All threads share one value.
 pub(crate) trait ChunkProcessor: Sync {
-    /// What is only touched in the order of the pieces, such as the state of a signature.
+    /// State that is only accessed in the order of the chunks, such as that of a signature.
     type InOrder: Send;
 
-    /// Reads a chunk, one after the other, and says whether it is the last.
+    /// Reads the next chunk, in order, and returns whether it is the last.
     fn read_chunk(&self, reader: &mut dyn Read, chunk: &mut Chunk) -> Result<bool>;
 
     /// Turns `chunk.input` into `chunk.output`, on any thread and in any order.
     fn process(&self, chunk: &mut Chunk) -> Result<()>;
 
-    /// The last look at a chunk before it is put out, in order.
+    /// The last step of a chunk before it is written, in order.
     fn finish_in_order(&self, in_order: &mut Self::InOrder, chunk: &mut Chunk) -> Result<()>;
 }
 
-/// A part of the input and what becomes of it. Either may hold plaintext.
+/// A part of the input and its output. Either may contain plaintext.
 #[derive(Default)]
 pub(crate) struct Chunk {
     /// From 0.
@@ -72,7 +73,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// Room for `len` bytes of output.
+    /// Memory for `len` bytes of output.
     pub fn resize_output(&mut self, len: usize) -> Result<()> {
         if self.output.len() < len {
             self.output = Secret::zeroed(len)?;
@@ -82,10 +83,10 @@ impl Chunk {
     }
 }
 
-/// Receives how many bytes of the input are done, and says whether to go on.
+/// Receives the number of input bytes done, and returns whether to continue.
 pub type ProgressCallback<'a> = dyn FnMut(u64) -> bool + 'a;
 
-/// The two ends of a line and what watches over it.
+/// The source, the sink and the control of a pipeline.
 pub(crate) struct Pipeline<'a, R, W, J: ChunkProcessor> {
     work: &'a J,
     source: Mutex<Source<R>>,
@@ -105,18 +106,18 @@ struct Sink<W, O> {
     in_order: O,
     turn: u64,
     failure: Option<Error>,
-    /// How many threads have no more to do.
+    /// The number of threads that have finished.
     left: usize,
 }
 
-/// What the caller's thread looks at while others seal or open.
+/// The state that the caller's thread checks while others seal or open.
 #[derive(Default)]
 pub struct JobControl {
-    /// How many bytes of the input are done.
+    /// The number of input bytes done.
     pub(crate) done: AtomicU64,
-    /// Ends what keys are asked for as well, at once.
+    /// Also cancels key requests at once.
     pub(crate) cancel: CancelToken,
-    /// Something failed, so that nothing more is wanted.
+    /// An error occurred, so no more work is needed.
     failed: AtomicBool,
     finished: Mutex<bool>,
     changed: Condvar,
@@ -133,10 +134,10 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
         }
     }
 
-    /// Works with up to `threads` threads, this one among them.
+    /// Runs up to `threads` threads, including this one.
     pub fn run(self, threads: usize) -> Result<()> {
         thread::scope(|scope| {
-            // Fewer workers do the same work: a limit on threads is no failure.
+            // Fewer workers do the same work: a limit on threads is not a failure.
             let helpers: Vec<_> = (1..threads).map_while(|_| spawn(scope, || self.run_worker()).ok()).collect();
             self.run_worker();
             self.wait_until_left(helpers.len() + 1);
@@ -166,7 +167,7 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
         }
     }
 
-    /// The next chunk, or `None` when there is no more to do.
+    /// The next chunk, or `None` at the end.
     fn read_chunk(&self, chunk: &mut Chunk) -> Option<Result<()>> {
         let mut source = lock(&self.source);
         if source.ended {
@@ -180,8 +181,8 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
         Some(last.map(|_| ()))
     }
 
-    /// Puts a chunk out when its turn has come, and says whether there is a next turn. A failure also waits for its
-    /// turn, so that all that precedes it comes out.
+    /// Writes a chunk when it is its turn, and returns whether to continue. A failure also waits for its
+    /// turn, so that all chunks before it are written.
     fn write_in_turn(&self, chunk: &mut Chunk, worked: Result<()>) -> bool {
         let mut sink = lock(&self.sink);
         while sink.turn != chunk.index && sink.failure.is_none() {
@@ -195,7 +196,7 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
         drop(sink);
         self.turned.notify_all();
         if !goes_on {
-            // Who waits for input holds the source, and must learn that there is no more use for it.
+            // A thread that waits for input holds the source, and must be told to stop.
             self.control.failed.store(true, Ordering::Relaxed);
             lock(&self.source).ended = true;
         }
@@ -213,7 +214,7 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
     }
 }
 
-/// Says that a thread has no more to do. After a panic no other thread may wait for its chunk.
+/// Marks a thread as finished. After a panic no other thread may wait for its chunk.
 struct WorkerGuard<'l, 'w, R, W, J: ChunkProcessor>(&'l Pipeline<'w, R, W, J>);
 
 impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
@@ -229,7 +230,7 @@ impl<R, W, J: ChunkProcessor> Drop for WorkerGuard<'_, '_, R, W, J> {
 }
 
 impl JobControl {
-    /// Stops what is under way, from any thread. It ends with [`Status::Canceled`].
+    /// Stops the running job, from any thread. It ends with [`Status::Canceled`].
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -239,13 +240,13 @@ impl JobControl {
         self.cancel.is_canceled() || self.failed.load(Ordering::Relaxed)
     }
 
-    /// What was canceled while it was under way did not fail, and did not succeed.
+    /// A job that was canceled ends as canceled, not as failed or successful.
     pub(crate) fn unless_canceled<T>(&self, outcome: Result<T>) -> Result<T> {
         if self.cancel.is_canceled() { Err(call_control::canceled()) } else { outcome }
     }
 
-    /// Runs `work` on a thread of its own, whose signals are blocked: a pipe without a reader must not end
-    /// the host. This thread only tells the progress.
+    /// Runs `work` on a new thread with blocked signals: a pipe without a reader must not end the host.
+    /// This thread only reports the progress.
     pub fn run<'a>(
         &self,
         progress: Option<&mut ProgressCallback<'a>>,
@@ -270,7 +271,7 @@ impl JobControl {
                     self.changed.wait_timeout(finished, PROGRESS_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             }
             let (done, is_last) = (self.done.load(Ordering::Relaxed), *finished);
-            // The last one is reported even when the work was over before anyone looked.
+            // The last one is reported even if the work ended before the first report.
             if let Some(progress) = progress.as_mut().filter(|_| told != Some(done) || !is_last) {
                 told = Some(done);
                 drop(finished);
@@ -286,7 +287,7 @@ impl JobControl {
     }
 }
 
-/// Says that the work is over, however it ended.
+/// Marks the work as finished, whatever its result.
 struct FinishGuard<'a>(&'a JobControl);
 
 impl Drop for FinishGuard<'_> {
@@ -306,7 +307,7 @@ fn spawn<'scope, T: Send + 'scope>(
     })
 }
 
-/// Waits for the very end of a thread that has no more to do: it gives back what the cryptography had for it.
+/// Waits until a finished thread has ended: it then frees its state in the cryptographic library.
 fn end<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     fork_lock::with_forks_blocked(|| thread.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -322,7 +323,7 @@ pub(crate) fn failed(what: &str, error: &std::io::Error) -> Error {
     Error::new(Status::DescriptorFailed, format!("{what}: {error}")).with_os_errno(error.raw_os_error())
 }
 
-/// What a reader or writer says that stopped because the work was canceled.
+/// The error of a reader or writer that stopped because the work was canceled.
 #[derive(Debug)]
 pub(crate) struct Stopped;
 

@@ -1,20 +1,20 @@
-//! What one step of a stream did.
+//! The progress of one step of a stream.
 
 use crate::error::Error;
 use crate::status::Status;
 
-/// How far a call came. Any of the numbers may be 0.
+/// The result of a call. Any of the numbers may be 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// How many bytes of the input were taken. The rest has to be given again.
+    /// The number of input bytes taken. Pass the rest again.
     pub consumed: usize,
-    /// How many bytes of the output were filled.
+    /// The number of output bytes filled.
     pub produced: usize,
-    /// Whether the stream is complete: nothing more will come out.
+    /// Whether the stream is complete: there is no more output.
     pub done: bool,
 }
 
-/// No memory has room for what would come out.
+/// The output would exceed the address space.
 pub(crate) fn too_long_at_once(len: usize) -> Error {
     Error::new(Status::InvalidLength, format!("{len} bytes are more than a stream can take at once"))
 }

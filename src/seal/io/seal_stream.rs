@@ -1,4 +1,4 @@
-//! Sealing in a stream: plaintext goes in, the message comes out, one frame is in memory.
+//! A stream that seals a message, with one frame in memory.
 
 use crate::error::{Error, Result};
 use crate::seal::format::context::Context;
@@ -12,11 +12,11 @@ use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::process_identity::{self, ProcessId};
 
-/// Where a regular frame begins in the buffer, so that its content stands where that of a final frame does.
+/// The offset of a regular frame in the buffer, so that its content is at the same place as that of a final frame.
 const REGULAR_AT: usize = FINAL_HEAD_LEN - REGULAR_HEAD_LEN;
 
-/// Writes one message piece by piece. After an error it refuses everything; without [`finish`](Self::finish) the
-/// message has no end, and every reader will say so.
+/// Seals one message in several calls. After an error it refuses all calls; without [`finish`](Self::finish) the
+/// message has no end, and every reader reports that.
 pub struct SealStream {
     keyring: Keyring,
     context: Context,
@@ -25,60 +25,60 @@ pub struct SealStream {
 }
 
 enum State {
-    /// No data key was asked for yet, so the size can still be set.
+    /// No data key was requested yet, so the size can still be set.
     Fresh,
     Body(Body),
-    /// The final frame is in the buffer or out already.
+    /// The final frame is in the buffer or was already returned.
     Ending(Body),
     Failed,
 }
 
 struct Body {
-    /// Where the message was begun. A forked child has the same key and the same numbers to come, and two processes that
-    /// used them would give the content away.
+    /// The process that began the message. A forked child has the same key and the same next frame numbers; if
+    /// both processes used them, the content would be revealed.
     owner: ProcessId,
     message: MessageWriter,
     frame_len: usize,
     message_len: Option<u64>,
     buffer: Secret,
-    /// How much of the next frame's content is in the buffer.
+    /// The number of bytes of the next frame's content in the buffer.
     filled: usize,
-    /// What of the buffer has to come out before it can be filled again.
+    /// The part of the buffer that must be returned before it can be filled again.
     ready: std::ops::Range<usize>,
 }
 
 impl SealStream {
-    /// A stream that seals with `keyring` and binds the message to `context`. The key service is asked when the first
-    /// byte goes in.
+    /// A stream that seals with `keyring` and binds the message to `context`. The data key is requested with the
+    /// first byte.
     pub fn new(keyring: &Keyring, context: Context) -> Result<Self> {
         context.check_writable()?;
         Ok(Self { keyring: keyring.clone(), context, size: PlaintextSize::default(), state: State::Fresh })
     }
 
-    /// Says how many bytes will go in. More or fewer are an error.
+    /// Sets the length of the plaintext. Another length is an error.
     pub fn set_plaintext_size(&mut self, size: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_exact(size);
         Ok(())
     }
 
-    /// Says how many bytes will go in at most. A cached data key is charged for them.
+    /// Sets the maximum length of the plaintext. It counts against the limit of a cached data key.
     pub fn set_plaintext_bound(&mut self, bound: u64) -> Result<()> {
         self.check_fresh()?;
         self.size.set_bound(bound);
         Ok(())
     }
 
-    /// The whole message's length, known when the plaintext's size was set.
+    /// The complete message's length, if the plaintext's size was set.
     pub fn message_len(&mut self) -> Result<u64> {
         if self.size.exact().is_none() {
-            let message = "the message's length is known only after the plaintext's size was set";
+            let message = "set the plaintext's size to get the message's length";
             return Err(Error::new(Status::InvalidState, message));
         }
         self.started()?.message_len.ok_or_else(|| Error::new(Status::Internal, "the message's length was not computed"))
     }
 
-    /// The room with which all of `len` bytes are taken at once and the end comes out after them.
+    /// The output size with which `len` bytes are taken in one call and the end can be returned after them.
     pub fn output_len(&mut self, len: usize) -> Result<usize> {
         let body = self.started()?;
         let content = body.filled.checked_add(len).ok_or_else(|| too_long_at_once(len))?;
@@ -88,7 +88,7 @@ impl SealStream {
         room.ok_or_else(|| too_long_at_once(len))
     }
 
-    /// Takes plaintext and gives pieces of the message, as far as `output` has room.
+    /// Takes plaintext and returns parts of the message, up to the size of `output`.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         self.poison_on_error(|sealer| {
             sealer.check_takes_plaintext()?;
@@ -100,7 +100,7 @@ impl SealStream {
         })
     }
 
-    /// Ends the message: nothing can go in any more. Has to be called until it says that it is done.
+    /// Ends the message, which then takes no more plaintext. Call it until it reports done.
     pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
         self.poison_on_error(|sealer| {
             let mut progress = Progress::default();
@@ -130,7 +130,7 @@ impl SealStream {
         if matches!(self.state, State::Fresh) {
             return Ok(());
         }
-        Err(Error::new(Status::InvalidState, "the message's size is set before the first byte goes in"))
+        Err(Error::new(Status::InvalidState, "set the message's size before the first byte"))
     }
 
     fn body(&mut self) -> Result<(&mut Body, &mut PlaintextSize)> {
@@ -162,7 +162,7 @@ impl SealStream {
         }
     }
 
-    /// What is in memory is wiped as soon as anything goes wrong.
+    /// The memory is wiped as soon as an error occurs.
     fn poison_on_error<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         step(self).inspect_err(|_| self.state = State::Failed)
     }

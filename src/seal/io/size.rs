@@ -1,9 +1,9 @@
-//! How much plaintext a stream may carry.
+//! The size and the bound of a stream's plaintext.
 
 use crate::error::{Error, Result};
 use crate::status::Status;
 
-/// Counts plaintext against what was announced.
+/// Compares the plaintext with the size or bound that was set.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct PlaintextSize {
     exact: Option<u64>,
@@ -24,7 +24,7 @@ impl PlaintextSize {
         self.exact
     }
 
-    /// What is known of the size before the end.
+    /// The expected size.
     pub fn at_most(&self) -> Option<u64> {
         self.exact.or(self.bound)
     }
@@ -36,7 +36,7 @@ impl PlaintextSize {
         Ok(())
     }
 
-    /// Refuses `len` more bytes that are too many, as soon as they are seen.
+    /// Refuses `len` more bytes if they are too many.
     pub fn check_room(&self, len: usize) -> Result<()> {
         let total = self.seen.saturating_add(len as u64);
         for (most, what) in [(self.exact, "size"), (self.bound, "bound")] {
@@ -48,7 +48,7 @@ impl PlaintextSize {
         Ok(())
     }
 
-    /// Refuses an end that comes too soon.
+    /// Refuses an end before the size is reached.
     pub fn check_end(&self) -> Result<()> {
         match self.exact {
             Some(exact) if exact != self.seen => {
