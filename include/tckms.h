@@ -712,8 +712,8 @@ typedef enum tckms_category {
 } tckms_category;
 
 /**
- * Where a load callback puts records, with tckms_branch_records_add(). It lives only during the
- * callback.
+ * The output of a load callback, filled with tckms_branch_records_add(). It is valid only during
+ * the callback.
  */
 typedef struct tckms_branch_records tckms_branch_records;
 
@@ -778,11 +778,11 @@ typedef struct tckms_log_event tckms_log_event;
 typedef struct tckms_message_info tckms_message_info;
 
 /**
- * Calls that were submitted and not taken yet.
+ * A queue of calls that were submitted and not taken yet.
  *
- * Any number of threads may use a queue at once, also to take completions. Making one opens no
- * descriptor and starts no thread. The calls of several clients may be in one queue, and a
- * client's in several.
+ * Any number of threads may use a queue at once, also to take completions. Creating one opens no
+ * descriptor and starts no thread. A queue can have calls of several clients, and a client's calls
+ * can be in several queues.
  */
 typedef struct tckms_queue tckms_queue;
 
@@ -992,90 +992,89 @@ typedef struct tckms_cache_limits {
  * A function that loads the records of a branch from a store.
  *
  * @param userdata  The pointer from tckms_branch_options.
- * @param key       What the records are kept under: "<region>/<key id>/<branch id>", at most 162
- *                  characters.
- * @param out       To be filled with tckms_branch_records_add(): all records under the key, or at
- *                  least the newest ones. Nothing when there are none.
+ * @param key       The key of the records: "<region>/<key id>/<branch id>", at most 162 characters.
+ * @param out       Fill it with tckms_branch_records_add(): all records under the key, or at least
+ *                  the newest ones; nothing if there are none.
  * @return          0, or a status of this library. Any other number becomes
  *                  TCKMS_ERR_BRANCH_STORE_FAILED.
  *
- * The callbacks of a store run on a thread that the library starts for the purpose, one at a time
- * for each process and keyring, so a connection in the userdata needs no lock. In a forked child
- * they run on a thread of the child: it has to make a connection of its own. A callback that takes
- * longer than `store_timeout_ms` counts as failed, and is not called again before it returns.
- * With tckms_callback_set_error_text() a callback says why it fails. It must return: no longjmp()
- * and no C++ exception may leave it. It must not seal or open with the same keyring.
+ * The callbacks of a store run on a thread that the library starts for them, one at a time for each
+ * process and keyring, so a connection in the userdata needs no lock. In a forked child they run on
+ * a thread of the child, which must open its own connection. A callback that takes longer than
+ * `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can
+ * set the reason of a failure with tckms_callback_set_error_text(). It must return: do not leave it
+ * by longjmp() or a C++ exception. It must not seal or open with the same keyring.
  */
 typedef int (*tckms_branch_load)(void *userdata, const char *key, struct tckms_branch_records *out);
 
 /**
- * A function that keeps a record in a store, unless there is one already under the same key and
- * slot: HSETNX, INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record
- * about once in each rotation period.
+ * A function that stores a record, unless there is one already under the same key and slot: HSETNX,
+ * INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record about once in each
+ * rotation period.
  *
  * @param userdata  The pointer from tckms_branch_options.
- * @param key       What the records are kept under.
+ * @param key       The key of the records.
  * @param slot      The number of the rotation period. There is one record for a key and a slot.
  * @param record    The record, one line without a line end.
- * @return          0, also when there was one already. Otherwise as for tckms_branch_load.
+ * @return          0, also if there was one already. Otherwise as for tckms_branch_load.
  *
  * The library loads the records afterwards, and uses the one that it finds.
  */
 typedef int (*tckms_branch_put)(void *userdata, const char *key, int64_t slot, const char *record);
 
 /**
- * Where the records of branch keys come from, and how branch keys are used. A member that is 0 or
- * NULL has its default. At most one of `records`, `file` and `load` is set; without any, each
- * process makes branch keys of its own, which costs readers a request for each of them.
+ * The source of branch key records, and options of branch keys. A member that is 0 or NULL has its
+ * default. Set at most one of `records`, `file` and `load`; without any, each process generates its
+ * own branch keys, which costs readers a request for each of them.
  */
 typedef struct tckms_branch_options {
   /**
-   * The branch that seals and that is opened: 1 to 64 letters, digits and characters of "._-". NULL
-   * when tckms_keyring_set_branch_supplier() names the branch of each message, or when the keyring
-   * only opens.
+   * The branch for sealing and opening: 1 to 64 letters, digits and characters of "._-". NULL if
+   * tckms_keyring_set_branch_supplier() names the branch of each message, or if the keyring only
+   * opens.
    */
   const char *branch_id;
-  /** Records as text, a line each, at most 1048576 bytes. The one that was made last seals. */
+  /** Records as text, a line each, at most 1048576 bytes. The newest one seals. */
   const char *records;
   /**
-   * The path of a file of such records. It is looked at again at most once a second while the
-   * keyring seals or opens, and read when it changed. A file that cannot be used then changes
-   * nothing. It has to be a regular file that not every user may write to.
+   * The path of a file of such records. It is checked at most once a second while the keyring
+   * seals or opens, and read if it changed. A file that cannot be used is then ignored. It must
+   * be a regular file that is not writable by every user.
    */
   const char *file;
   /** Loads the records of a branch from a store that all writers share. */
   tckms_branch_load load;
-  /** Offers a record to the store. Needed with `load`. */
+  /** Stores a record if there is none. Required with `load`. */
   tckms_branch_put put_if_absent;
   /** Passed to both callbacks. */
   void *userdata;
-  /** Frees `userdata`; see tckms_destructor. NULL for nothing to free. */
+  /** Frees `userdata`; see tckms_destructor. NULL if there is nothing to free. */
   tckms_destructor destructor_or_null;
   /**
-   * How often writers that share a store make a new branch key, in milliseconds, rounded down to
-   * seconds. 1000 to 315360000000, needed with `load` and only there. All writers of a branch have
-   * the same.
+   * The interval at which writers that share a store generate a new branch key, in milliseconds,
+   * rounded down to seconds. 1000 to 315360000000; required with `load`, and only allowed with
+   * it. All writers of a branch must use the same value.
    */
   int64_t rotation_ms;
   /** How long a callback of the store may take, in milliseconds. Default 2000, at most 60000. */
   int64_t store_timeout_ms;
   /**
-   * How long a branch key is kept in memory, in milliseconds, and so how long a disabled CMK can go
-   * unnoticed. Default 3600000, at most 86400000.
+   * The maximum time that a branch key is kept in memory, in milliseconds, and so the time for
+   * which a disabled CMK can go unnoticed. Default 3600000, at most 86400000.
    */
   int64_t ttl_ms;
-  /** Further branches that are opened. */
+  /** Further branches for opening. */
   const char *const *open_branch_ids;
-  /** How many there are. */
+  /** The number of further branches. */
   size_t open_branch_ids_len;
   /** Not 0: every branch of the CMK is opened, unless the keyring has a branch supplier. */
   int64_t open_any_branch;
   /**
-   * Not 0: messages refer to their branch key and do not carry it along, so that who deletes its
-   * record makes them unreadable. Opening then needs the records as well.
+   * Not 0: messages refer to their branch key and do not contain it, so deleting its record makes
+   * them unreadable. Opening then needs the records as well.
    */
   int64_t by_reference;
-  /** How many branch keys are kept in memory. Default 1000, at most 100000. */
+  /** The maximum number of branch keys in memory. Default 1000, at most 100000. */
   uint64_t max_keys;
 } tckms_branch_options;
 
@@ -1085,39 +1084,39 @@ typedef struct tckms_branch_options {
  * @param userdata   The pointer given to tckms_keyring_set_branch_supplier().
  * @param ctx_json   The message's context as canonical JSON, "{}" for none; tckms_context_value()
  *                   reads a value of it.
- * @param branch_id  Where to write the branch id, with a NUL after it.
- * @param size       The number of bytes there: 65.
- * @return           0 when it named a branch. Otherwise a status of this library, which the caller
- *                   of the library gets, such as TCKMS_ERR_BRANCH_NOT_ALLOWED. Any other number
+ * @param branch_id  Memory for the branch id, with a NUL after it.
+ * @param size       The number of bytes: 65.
+ * @return           0 when it named a branch. Otherwise a status of this library, which becomes the
+ *                   status of the call, such as TCKMS_ERR_BRANCH_NOT_ALLOWED. Any other number
  *                   becomes TCKMS_ERR_BRANCH_SUPPLIER_FAILED.
  *
- * It runs on the threads that seal and open, possibly on several at once, for each message. It has
- * to name the same branch for the same context each time. With tckms_callback_set_error_text() it
- * says why it fails. It must return: no longjmp() and no C++ exception may leave it.
+ * It runs on the threads that seal and open, possibly on several at once, for each message. It must
+ * always name the same branch for the same context. It can set the reason of a failure with
+ * tckms_callback_set_error_text(). It must return: do not leave it by longjmp() or a C++ exception.
  */
 typedef int (*tckms_branch_supplier)(void *userdata,
                                      const char *ctx_json,
                                      char *branch_id,
                                      size_t size);
 
-/** What the branch keys of a keyring have done since they were added. */
+/** Counters of the branch keys of a keyring since they were added. */
 typedef struct tckms_branch_stats {
-  /** Requests that made a branch key. */
+  /** Requests that generated a branch key. */
   uint64_t keys_made;
   /** Requests that unwrapped a branch key. */
   uint64_t keys_unwrapped;
   /** Data keys that were wrapped. */
   uint64_t wraps;
   /**
-   * Those of them that were wrapped under a branch key of the process's own, because the records
-   * could not be had.
+   * Those of them that were wrapped under a branch key of the process itself, because no record
+   * was available.
    */
   uint64_t own_key_wraps;
   /** Data keys that were unwrapped. */
   uint64_t unwraps;
   /** Files that were read because they changed. */
   uint64_t file_reads;
-  /** Files that could not be used; what was known before stayed in use. */
+  /** Files that could not be used; the records known before stayed in use. */
   uint64_t file_failures;
   /** Calls of the store's callbacks. */
   uint64_t store_calls;
@@ -1137,11 +1136,11 @@ typedef struct tckms_context_pair {
   const char *value;
 } tckms_context_pair;
 
-/** What a queue is made with. */
+/** Options of a queue. */
 typedef struct tckms_queue_options {
   /**
-   * How many calls the queue holds, those included that are done and were not taken: 1 to 1048576.
-   * 0 for 1024.
+   * The maximum number of calls in the queue, including those that are done but were not taken: 1
+   * to 1048576. 0 for 1024.
    */
   uint64_t depth;
 } tckms_queue_options;
@@ -2638,16 +2637,16 @@ tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
 /* ---- Branch keys ----------------------------------------------------------------------------- */
 
 /**
- * Adds a CMK that wraps data keys by way of branch keys: the CMK wraps a branch key once, which
- * then wraps the data keys of any number of messages, each with a data key of its own. The number
- * of requests follows branches and hours, whatever the number of contexts and messages.
+ * Adds a CMK that wraps data keys through branch keys: the CMK wraps a branch key once, which then
+ * wraps the data keys of any number of messages, each with its own data key. The number of requests
+ * depends on branches and hours, not on the number of contexts and messages.
  *
  * @param keyring          The keyring.
  * @param client           The client to reach the CMK with, in the CMK's region. It may be freed
  *                         afterwards.
  * @param key_id           The CMK's key id, as for tckms_keyring_add_kms(). Copied.
- * @param options_or_null  The branch, and where its records come from. Copied. NULL: a keyring
- *                         that only opens, and that a branch supplier has to name branches for.
+ * @param options_or_null  The branch and the source of its records. Copied. NULL: the keyring only
+ *                         opens, and needs a branch supplier.
  * @param size             sizeof(tckms_branch_options); ignored with NULL.
  * @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
  *                         TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
@@ -2658,12 +2657,12 @@ tckms_status tckms_keyring_set_reproduced_context(tckms_keyring *keyring,
  *                         not called.
  *
  * Every CMK that is added wraps the data key of each message, as with tckms_keyring_add_kms(). A
- * process that holds a branch key can open all messages of the branch: use one branch for each
- * tenant, or whatever must not be able to read the other. A branch key is renewed before it is too
- * old; while the service is unable, the old one is used until its age. While the store is unable,
- * sealing goes on with the branch key that is known, and then with one of the process's own, which
- * the log and tckms_keyring_branch_stats() say; with `by_reference` it fails instead. A forked
- * child begins with no branch keys.
+ * process that has a branch key can open all messages of the branch: use one branch for each unit
+ * that must not read another one's messages, such as a tenant. A branch key is renewed before it
+ * reaches its maximum age; if the service is not available, the old one is used until then. If the
+ * store is not available, sealing continues with the known branch key, and then with one of the
+ * process itself, which the log and tckms_keyring_branch_stats() report; with `by_reference` it
+ * fails instead. A forked child starts without branch keys.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_keyring_add_branch(tckms_keyring *keyring,
@@ -2673,14 +2672,15 @@ tckms_status tckms_keyring_add_branch(tckms_keyring *keyring,
                                       size_t size);
 
 /**
- * Lets the branch of each message depend on its context: a branch for each tenant. It counts for
- * all branch keys of the keyring, for sealing and for opening: a message of another branch than the
- * supplier names is refused with TCKMS_ERR_BRANCH_NOT_ALLOWED, before any request.
+ * Sets a function that derives the branch of each message from its context, for example a branch
+ * for each tenant. It applies to all branch keys of the keyring, for sealing and for opening: a
+ * message of another branch is refused with TCKMS_ERR_BRANCH_NOT_ALLOWED before any request.
  *
  * @param keyring             The keyring.
- * @param callback_or_null    The function. NULL: none from now on.
+ * @param callback_or_null    The function; NULL for none.
  * @param userdata            Passed to the callback.
- * @param destructor_or_null  Frees `userdata`; see tckms_destructor. NULL for nothing to free.
+ * @param destructor_or_null  Frees `userdata`; see tckms_destructor. NULL if there is nothing to
+ *                            free.
  * @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER.
  */
 TCKMS_WARN_UNUSED
@@ -2690,8 +2690,8 @@ tckms_status tckms_keyring_set_branch_supplier(tckms_keyring *keyring,
                                                tckms_destructor destructor_or_null);
 
 /**
- * Makes a branch key with one request, and gives its record: a line of text with a line end. The
- * record is not secret, as only the CMK opens it.
+ * Generates a branch key with one request, and returns its record: a line of text with a line end.
+ * The record is not secret, because only the CMK opens it.
  *
  * @param client     The client, in the CMK's region.
  * @param key_id     The CMK's key id, not an alias.
@@ -2709,8 +2709,8 @@ tckms_status tckms_branch_record_new(const tckms_client *client,
                                      tckms_buffer *out);
 
 /**
- * Asks the CMK whether it opens a record, with one request: whether its branch and version are
- * those that the branch key was made with.
+ * Verifies with one request that the CMK opens a record, and so that its branch and version are
+ * those of the branch key.
  *
  * @param client  The client, in the region of the record's CMK.
  * @param record  A line, with or without a line end.
@@ -2726,8 +2726,8 @@ tckms_status tckms_branch_record_check(const tckms_client *client,
  * Reads the counters of all branch keys of a keyring.
  *
  * @param keyring  The keyring.
- * @param out      Where to write them. What `size` has beyond the members of the running library is
- *                 set to 0.
+ * @param out      The structure to fill. Members that the running library does not have are set to
+ *                 0.
  * @param size     sizeof(tckms_branch_stats).
  * @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
  */
@@ -2739,9 +2739,9 @@ tckms_status tckms_keyring_branch_stats(const tckms_keyring *keyring,
 /* ---- Stores of branch records ---------------------------------------------------------------- */
 
 /**
- * Adds what a store has under a key, within a load callback.
+ * Adds records of a store, within a load callback.
  *
- * @param out   What the callback was given.
+ * @param out   The callback's `out`.
  * @param text  A record, or several with a line end between them. Copied.
  * @param len   The number of bytes; 1048576 at most for all that one callback adds.
  * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
@@ -3016,7 +3016,7 @@ tckms_status tckms_message_info_json(const tckms_message_info *info,
 /* ---- Queues ---------------------------------------------------------------------------------- */
 
 /**
- * Makes a queue.
+ * Creates a queue.
  *
  * @param options_or_null  NULL or a structure of zeros for the defaults.
  * @param size             sizeof(tckms_queue_options); ignored with NULL.
@@ -3031,24 +3031,24 @@ tckms_status tckms_queue_new(const tckms_queue_options *options_or_null,
                              tckms_queue **out);
 
 /**
- * The descriptor to poll: readable exactly while there are completions to be taken, with poll(),
- * epoll (level- or edge-triggered), kqueue and any event loop.
+ * The descriptor to poll: readable exactly while there are completions to take, with poll(), epoll
+ * (level- or edge-triggered), kqueue and any event loop.
  *
  * @param queue  The queue.
- * @param fd     The descriptor, above 2 and closed on exec. It belongs to the queue: never read
- *               it, and do not close it. -1 on failure.
+ * @param fd     The descriptor, above 2 and closed on exec. It belongs to the queue: never read it,
+ *               and do not close it. -1 on failure.
  * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_TRANSPORT_UNAVAILABLE when the
- *               process has no descriptor left; then the next call tries again.
+ *               process has no descriptor left; the next call tries again.
  *
- * It is the same for the life of the queue in a process. A forked child, and a process that
- * closed all its descriptors, asks again and gets another one.
+ * It does not change during the life of the queue in a process. A forked child, and a process that
+ * closed all its descriptors, must call this function again to get another one.
  */
 TCKMS_WARN_UNUSED tckms_status tckms_queue_fd(const tckms_queue *queue, int *fd);
 
 /**
- * Takes the next call that is done. Never blocks, except that it does the cipher work of
- * tckms_submit_seal() and tckms_submit_open(), and calls the log callback for what happened in
- * the call.
+ * Takes the next completion. It never blocks, but it does the encryption and decryption of
+ * tckms_submit_seal() and tckms_submit_open(), and calls the log callback for the events of the
+ * call.
  *
  * @param queue  The queue.
  * @param out    The completion, owned by the caller, who frees it with tckms_completion_free().
@@ -3056,8 +3056,8 @@ TCKMS_WARN_UNUSED tckms_status tckms_queue_fd(const tckms_queue *queue, int *fd)
  * @return       TCKMS_OK whatever the status of the call is, TCKMS_ERR_NULL_POINTER, or
  *               TCKMS_ERR_AGAIN when no call is done.
  *
- * Each call that was submitted successfully comes out exactly once, in the order in which they
- * are done.
+ * Each call that was submitted successfully has exactly one completion. Completions are in the
+ * order in which the calls were done.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_queue_next(const tckms_queue *queue,
@@ -3067,9 +3067,9 @@ tckms_status tckms_queue_next(const tckms_queue *queue,
  * Waits until a call is done, for programs without an event loop.
  *
  * @param queue       The queue.
- * @param timeout_ms  0 to 3600000 milliseconds. 0 only looks.
+ * @param timeout_ms  0 to 3600000 milliseconds. 0 only checks.
  * @return            TCKMS_OK when tckms_queue_next() would return a completion now,
- *                    TCKMS_ERR_AGAIN when none came in time, TCKMS_ERR_NULL_POINTER or
+ *                    TCKMS_ERR_AGAIN when the timeout expired, TCKMS_ERR_NULL_POINTER or
  *                    TCKMS_ERR_OUT_OF_RANGE.
  */
 TCKMS_WARN_UNUSED
@@ -3077,7 +3077,7 @@ tckms_status tckms_queue_wait(const tckms_queue *queue,
                               int64_t timeout_ms);
 
 /**
- * Tells how many calls were submitted and not taken.
+ * The number of calls that were submitted and not taken.
  *
  * @param queue  The queue, or NULL.
  * @return       The number; 0 for NULL.
@@ -3085,34 +3085,33 @@ tckms_status tckms_queue_wait(const tckms_queue *queue,
 size_t tckms_queue_outstanding(const tckms_queue *queue);
 
 /**
- * Gives up a call. It is done soon, with TCKMS_ERR_CANCELED unless it was faster, and comes out
- * of the queue like any other.
+ * Cancels a call. It is done soon, with TCKMS_ERR_CANCELED unless it was done before, and has a
+ * completion like any other.
  *
  * @param queue  The queue.
  * @param id     The id that the call was submitted with.
  * @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_OUTSTANDING when the call is
  *               done already or there never was one.
  *
- * The service may have carried out a canceled call.
+ * The service may have executed a canceled call.
  */
 TCKMS_WARN_UNUSED tckms_status tckms_cancel(const tckms_queue *queue, uint64_t id);
 
 /**
- * Frees a queue. Its outstanding calls are given up, and completions that were not taken are
- * freed.
+ * Frees a queue. Its outstanding calls are canceled, and completions that were not taken are freed.
  *
  * @param queue  NULL, which is harmless, or a queue of this library.
  *
- * Waits until nothing works for its calls any more, which takes well under a millisecond, unless
- * a callback of the program is running in a worker: then up to 2 seconds. Also in a forked child.
+ * Waits until its calls have ended, which takes well under a millisecond, unless a callback of the
+ * program is running in a worker: then up to 2 seconds. It may be called in a forked child.
  */
 void tckms_queue_free(tckms_queue *queue);
 
 /**
- * Submits what tckms_encrypt() does.
+ * Submits a call like tckms_encrypt().
  *
- * All functions that submit copy their inputs. What can be refused without a request is refused
- * now: then there is no call. Otherwise there will be a completion.
+ * All functions that submit copy their inputs. Arguments that can be refused without a request are
+ * refused at once: then there is no call. Otherwise there will be a completion.
  *
  * @param queue             The queue.
  * @param client            The client. It may be freed before the call is done.
@@ -3121,10 +3120,10 @@ void tckms_queue_free(tckms_queue *queue);
  * @param len               1 to 4096 bytes.
  * @param ctx_json_or_null  As for tckms_encrypt().
  * @param timeout_ms        1 to 3600000 milliseconds until the call is done at the latest. The
- *                          client's own timeouts hold as well.
- * @param userdata          Any pointer, for the completion. The library never follows it.
- * @param id_or_null        NULL, or where the id of the call is written, for tckms_cancel().
- *                          Never 0. 0 on failure.
+ *                          client's own timeouts also apply.
+ * @param userdata          Any pointer, for the completion. The library never dereferences it.
+ * @param id_or_null        NULL, or the output for the id of the call, for tckms_cancel(). Never 0,
+ *                          except on failure.
  * @return                  TCKMS_OK, TCKMS_ERR_QUEUE_FULL, a status of TCKMS_CATEGORY_ARGUMENT,
  *                          TCKMS_ERR_TRANSPORT_UNAVAILABLE when no thread can be started, or
  *                          TCKMS_ERR_OUT_OF_MEMORY.
@@ -3143,7 +3142,7 @@ tckms_status tckms_submit_encrypt(const tckms_queue *queue,
                                   uint64_t *id_or_null);
 
 /**
- * Submits what tckms_decrypt() does.
+ * Submits a call like tckms_decrypt().
  *
  * @param queue             The queue.
  * @param client            The client. It may be freed before the call is done.
@@ -3170,7 +3169,7 @@ tckms_status tckms_submit_decrypt(const tckms_queue *queue,
                                   uint64_t *id_or_null);
 
 /**
- * Submits what tckms_reencrypt() does.
+ * Submits a call like tckms_reencrypt().
  *
  * @param queue                         The queue.
  * @param client                        The client. It may be freed before the call is done.
@@ -3199,7 +3198,7 @@ tckms_status tckms_submit_reencrypt(const tckms_queue *queue,
                                     uint64_t *id_or_null);
 
 /**
- * Submits what tckms_generate_data_key() does.
+ * Submits a call like tckms_generate_data_key().
  *
  * @param queue             The queue.
  * @param client            The client. It may be freed before the call is done.
@@ -3225,7 +3224,7 @@ tckms_status tckms_submit_generate_data_key(const tckms_queue *queue,
                                             uint64_t *id_or_null);
 
 /**
- * Submits what tckms_generate_random() does.
+ * Submits a call like tckms_generate_random().
  *
  * @param queue       The queue.
  * @param client      The client. It may be freed before the call is done.
@@ -3246,7 +3245,7 @@ tckms_status tckms_submit_generate_random(const tckms_queue *queue,
                                           uint64_t *id_or_null);
 
 /**
- * Submits what tckms_call() does.
+ * Submits a call like tckms_call().
  *
  * @param queue         The queue.
  * @param client        The client. It may be freed before the call is done.
@@ -3255,8 +3254,8 @@ tckms_status tckms_submit_generate_random(const tckms_queue *queue,
  * @param timeout_ms    As for tckms_submit_encrypt().
  * @param userdata      As for tckms_submit_encrypt().
  * @param id_or_null    As for tckms_submit_encrypt().
- * @return              As for tckms_submit_encrypt(). What tckms_call() refuses of `action` and
- *                      `request_json` is the status of the completion, except when they are too
+ * @return              As for tckms_submit_encrypt(). If tckms_call() would refuse `action` or
+ *                      `request_json`, that is the status of the completion, unless they are too
  *                      long.
  *
  * The completion's output is the JSON object of the reply.
@@ -3271,7 +3270,7 @@ tckms_status tckms_submit_call(const tckms_queue *queue,
                                uint64_t *id_or_null);
 
 /**
- * Submits what tckms_sign_digest() does.
+ * Submits a call like tckms_sign_digest().
  *
  * @param queue       The queue.
  * @param client      The client. It may be freed before the call is done.
@@ -3298,7 +3297,7 @@ tckms_status tckms_submit_sign_digest(const tckms_queue *queue,
                                       uint64_t *id_or_null);
 
 /**
- * Submits what tckms_rsa_decrypt() does.
+ * Submits a call like tckms_rsa_decrypt().
  *
  * @param queue       The queue.
  * @param client      The client. It may be freed before the call is done.
@@ -3325,7 +3324,7 @@ tckms_status tckms_submit_rsa_decrypt(const tckms_queue *queue,
                                       uint64_t *id_or_null);
 
 /**
- * Submits what tckms_public_key() does.
+ * Submits a call like tckms_public_key().
  *
  * @param queue       The queue.
  * @param client      The client. It may be freed before the call is done.
@@ -3346,8 +3345,8 @@ tckms_status tckms_submit_public_key(const tckms_queue *queue,
                                      uint64_t *id_or_null);
 
 /**
- * Submits what tckms_seal() does, for a small plaintext. The keys are asked on a worker thread of
- * the queue; the cipher work is done by the thread that takes the completion.
+ * Submits a call like tckms_seal(), for a small plaintext. The key requests run on a worker thread
+ * of the queue; the thread that takes the completion encrypts.
  *
  * @param queue             The queue.
  * @param keyring           The keyring. Copied.
@@ -3355,12 +3354,12 @@ tckms_status tckms_submit_public_key(const tckms_queue *queue,
  * @param len               0 to TCKMS_QUEUE_MESSAGE_MAX bytes.
  * @param ctx_json_or_null  As for tckms_seal().
  * @param timeout_ms        As for tckms_submit_encrypt(). A custom key's callback is not
- *                          interrupted: a call whose callback takes longer is done when it
- *                          returns, or when it is canceled.
+ *                          interrupted: a call whose callback takes longer is done when it returns,
+ *                          or when it is canceled.
  * @param userdata          As for tckms_submit_encrypt().
  * @param id_or_null        As for tckms_submit_encrypt().
- * @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when
- *                          there is more: tckms_submit_seal_begin() takes any size.
+ * @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when there
+ *                          is more: tckms_submit_seal_begin() takes any size.
  *
  * The completion's output is the message.
  */
@@ -3375,8 +3374,8 @@ tckms_status tckms_submit_seal(const tckms_queue *queue,
                                uint64_t *id_or_null);
 
 /**
- * Submits what tckms_open() does, for a small message. The keys are asked on a worker thread of
- * the queue; the cipher work is done by the thread that takes the completion.
+ * Submits what tckms_open() does, for a small message. The keys are asked on a worker thread of the
+ * queue; the cipher work is done by the thread that takes the completion.
  *
  * @param queue                      The queue.
  * @param keyring                    The keyring. Copied.
@@ -3387,8 +3386,8 @@ tckms_status tckms_submit_seal(const tckms_queue *queue,
  * @param userdata                   As for tckms_submit_encrypt().
  * @param id_or_null                 As for tckms_submit_encrypt().
  * @return                           As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE
- *                                   when the message is longer: tckms_submit_open_begin() takes
- *                                   any size.
+ *                                   when the message is longer: tckms_submit_open_begin() takes any
+ *                                   size.
  *
  * The completion's output is the plaintext.
  */
@@ -3406,9 +3405,9 @@ tckms_status tckms_submit_open(const tckms_queue *queue,
  * Submits the key phase of a stream that seals: afterwards none of its functions waits for keys.
  *
  * @param queue       The queue.
- * @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it
- *                    and sets this to NULL; the completion gives it back. When it is not NULL
- *                    after a failure, it still belongs to the caller.
+ * @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it and
+ *                    sets this to NULL; the completion gives it back. When it is not NULL after a
+ *                    failure, it still belongs to the caller.
  * @param timeout_ms  As for tckms_submit_seal().
  * @param userdata    As for tckms_submit_encrypt().
  * @param id_or_null  As for tckms_submit_encrypt().
@@ -3426,9 +3425,9 @@ tckms_status tckms_submit_seal_begin(const tckms_queue *queue,
  * Submits the key phase of a stream that opens: afterwards none of its functions waits for keys.
  *
  * @param queue       The queue.
- * @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it
- *                    and sets this to NULL; the completion gives it back. When it is not NULL
- *                    after a failure, it still belongs to the caller.
+ * @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it and
+ *                    sets this to NULL; the completion gives it back. When it is not NULL after a
+ *                    failure, it still belongs to the caller.
  * @param header      The beginning of the message, with its whole header: a few hundred bytes,
  *                    seldom more than 4096. More than the header is harmless. Copied.
  * @param len         1 to 1048576 bytes. When the header is longer than them, the status of the
@@ -3439,8 +3438,8 @@ tckms_status tckms_submit_seal_begin(const tckms_queue *queue,
  * @return            As for tckms_submit_encrypt(); TCKMS_ERR_INVALID_STATE for a stream that
  *                    seals.
  *
- * tckms_completion_consumed() tells how many bytes the stream has taken; the message goes on
- * after them.
+ * tckms_completion_consumed() tells how many bytes the stream has taken; the message goes on after
+ * them.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_submit_open_begin(const tckms_queue *queue,
@@ -3488,8 +3487,8 @@ const tckms_error *tckms_completion_error(const tckms_completion *completion);
  * What the call gave: the function that submitted it says what that is.
  *
  * @param completion  The completion, or NULL.
- * @return            The buffer, borrowed from the completion and empty when the call failed;
- *                    NULL for NULL.
+ * @return            The buffer, borrowed from the completion and empty when the call failed; NULL
+ *                    for NULL.
  */
 const tckms_buffer *tckms_completion_output(const tckms_completion *completion);
 
@@ -3528,8 +3527,8 @@ tckms_status tckms_completion_take_ciphertext(tckms_completion *completion,
  * Takes the stream of tckms_submit_seal_begin() and tckms_submit_open_begin().
  *
  * @param completion  The completion.
- * @param out         The stream, owned by the caller, who frees it with tckms_stream_free().
- *                    NULL on failure.
+ * @param out         The stream, owned by the caller, who frees it with tckms_stream_free(). NULL
+ *                    on failure.
  * @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, the status of the call when it failed, or
  *                    TCKMS_ERR_INVALID_STATE when there is no stream or it was taken.
  */

@@ -20,49 +20,49 @@ use crate::seal::{
 };
 use crate::status::Status;
 
-/// Where the records of branch keys come from, and how branch keys are used. A member that is 0 or
-/// NULL has its default. At most one of `records`, `file` and `load` is set; without any, each
-/// process makes branch keys of its own, which costs readers a request for each of them.
+/// The source of branch key records, and options of branch keys. A member that is 0 or NULL has its
+/// default. Set at most one of `records`, `file` and `load`; without any, each process generates its
+/// own branch keys, which costs readers a request for each of them.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_branch_options {
-    /// The branch that seals and that is opened: 1 to 64 letters, digits and characters of "._-". NULL
-    /// when tckms_keyring_set_branch_supplier() names the branch of each message, or when the keyring
-    /// only opens.
+    /// The branch for sealing and opening: 1 to 64 letters, digits and characters of "._-". NULL if
+    /// tckms_keyring_set_branch_supplier() names the branch of each message, or if the keyring only
+    /// opens.
     pub branch_id: *const c_char,
-    /// Records as text, a line each, at most 1048576 bytes. The one that was made last seals.
+    /// Records as text, a line each, at most 1048576 bytes. The newest one seals.
     pub records: *const c_char,
-    /// The path of a file of such records. It is looked at again at most once a second while the
-    /// keyring seals or opens, and read when it changed. A file that cannot be used then changes
-    /// nothing. It has to be a regular file that not every user may write to.
+    /// The path of a file of such records. It is checked at most once a second while the keyring
+    /// seals or opens, and read if it changed. A file that cannot be used is then ignored. It must
+    /// be a regular file that is not writable by every user.
     pub file: *const c_char,
     /// Loads the records of a branch from a store that all writers share.
     pub load: tckms_branch_load,
-    /// Offers a record to the store. Needed with `load`.
+    /// Stores a record if there is none. Required with `load`.
     pub put_if_absent: tckms_branch_put,
     /// Passed to both callbacks.
     pub userdata: *mut c_void,
-    /// Frees `userdata`; see tckms_destructor. NULL for nothing to free.
+    /// Frees `userdata`; see tckms_destructor. NULL if there is nothing to free.
     pub destructor_or_null: tckms_destructor,
-    /// How often writers that share a store make a new branch key, in milliseconds, rounded down to
-    /// seconds. 1000 to 315360000000, needed with `load` and only there. All writers of a branch have
-    /// the same.
+    /// The interval at which writers that share a store generate a new branch key, in milliseconds,
+    /// rounded down to seconds. 1000 to 315360000000; required with `load`, and only allowed with
+    /// it. All writers of a branch must use the same value.
     pub rotation_ms: i64,
     /// How long a callback of the store may take, in milliseconds. Default 2000, at most 60000.
     pub store_timeout_ms: i64,
-    /// How long a branch key is kept in memory, in milliseconds, and so how long a disabled CMK can go
-    /// unnoticed. Default 3600000, at most 86400000.
+    /// The maximum time that a branch key is kept in memory, in milliseconds, and so the time for
+    /// which a disabled CMK can go unnoticed. Default 3600000, at most 86400000.
     pub ttl_ms: i64,
-    /// Further branches that are opened.
+    /// Further branches for opening.
     pub open_branch_ids: *const *const c_char,
-    /// How many there are.
+    /// The number of further branches.
     pub open_branch_ids_len: usize,
     /// Not 0: every branch of the CMK is opened, unless the keyring has a branch supplier.
     pub open_any_branch: i64,
-    /// Not 0: messages refer to their branch key and do not carry it along, so that who deletes its
-    /// record makes them unreadable. Opening then needs the records as well.
+    /// Not 0: messages refer to their branch key and do not contain it, so deleting its record makes
+    /// them unreadable. Opening then needs the records as well.
     pub by_reference: i64,
-    /// How many branch keys are kept in memory. Default 1000, at most 100000.
+    /// The maximum number of branch keys in memory. Default 1000, at most 100000.
     pub max_keys: u64,
 }
 
@@ -72,16 +72,16 @@ unsafe impl Extensible for tckms_branch_options {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// Adds a CMK that wraps data keys by way of branch keys: the CMK wraps a branch key once, which
-/// then wraps the data keys of any number of messages, each with a data key of its own. The number
-/// of requests follows branches and hours, whatever the number of contexts and messages.
+/// Adds a CMK that wraps data keys through branch keys: the CMK wraps a branch key once, which then
+/// wraps the data keys of any number of messages, each with its own data key. The number of requests
+/// depends on branches and hours, not on the number of contexts and messages.
 ///
 /// @param keyring          The keyring.
 /// @param client           The client to reach the CMK with, in the CMK's region. It may be freed
 ///                         afterwards.
 /// @param key_id           The CMK's key id, as for tckms_keyring_add_kms(). Copied.
-/// @param options_or_null  The branch, and where its records come from. Copied. NULL: a keyring
-///                         that only opens, and that a branch supplier has to name branches for.
+/// @param options_or_null  The branch and the source of its records. Copied. NULL: the keyring only
+///                         opens, and needs a branch supplier.
 /// @param size             sizeof(tckms_branch_options); ignored with NULL.
 /// @return                 TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
 ///                         TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_UNKNOWN_OPTION,
@@ -92,12 +92,12 @@ unsafe impl Extensible for tckms_branch_options {
 ///                         not called.
 ///
 /// Every CMK that is added wraps the data key of each message, as with tckms_keyring_add_kms(). A
-/// process that holds a branch key can open all messages of the branch: use one branch for each
-/// tenant, or whatever must not be able to read the other. A branch key is renewed before it is too
-/// old; while the service is unable, the old one is used until its age. While the store is unable,
-/// sealing goes on with the branch key that is known, and then with one of the process's own, which
-/// the log and tckms_keyring_branch_stats() say; with `by_reference` it fails instead. A forked
-/// child begins with no branch keys.
+/// process that has a branch key can open all messages of the branch: use one branch for each unit
+/// that must not read another one's messages, such as a tenant. A branch key is renewed before it
+/// reaches its maximum age; if the service is not available, the old one is used until then. If the
+/// store is not available, sealing continues with the known branch key, and then with one of the
+/// process itself, which the log and tckms_keyring_branch_stats() report; with `by_reference` it
+/// fails instead. A forked child starts without branch keys.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_keyring_add_branch(
@@ -183,7 +183,7 @@ impl tckms_branch_options {
                 return Ok((BranchSource::Store(callbacks.clone()), Some(callbacks)));
             }
             _ => {
-                let message = "records come from one place: from memory, from a file, or from a store";
+                let message = "set only one source of records: memory, a file, or a store";
                 return Err(Error::new(Status::OutOfRange, message));
             }
         };
@@ -196,27 +196,28 @@ impl tckms_branch_options {
 /// @param userdata   The pointer given to tckms_keyring_set_branch_supplier().
 /// @param ctx_json   The message's context as canonical JSON, "{}" for none; tckms_context_value()
 ///                   reads a value of it.
-/// @param branch_id  Where to write the branch id, with a NUL after it.
-/// @param size       The number of bytes there: 65.
-/// @return           0 when it named a branch. Otherwise a status of this library, which the caller
-///                   of the library gets, such as TCKMS_ERR_BRANCH_NOT_ALLOWED. Any other number
+/// @param branch_id  Memory for the branch id, with a NUL after it.
+/// @param size       The number of bytes: 65.
+/// @return           0 when it named a branch. Otherwise a status of this library, which becomes the
+///                   status of the call, such as TCKMS_ERR_BRANCH_NOT_ALLOWED. Any other number
 ///                   becomes TCKMS_ERR_BRANCH_SUPPLIER_FAILED.
 ///
-/// It runs on the threads that seal and open, possibly on several at once, for each message. It has
-/// to name the same branch for the same context each time. With tckms_callback_set_error_text() it
-/// says why it fails. It must return: no longjmp() and no C++ exception may leave it.
+/// It runs on the threads that seal and open, possibly on several at once, for each message. It must
+/// always name the same branch for the same context. It can set the reason of a failure with
+/// tckms_callback_set_error_text(). It must return: do not leave it by longjmp() or a C++ exception.
 pub type tckms_branch_supplier = Option<
     unsafe extern "C" fn(userdata: *mut c_void, ctx_json: *const c_char, branch_id: *mut c_char, size: usize) -> c_int,
 >;
 
-/// Lets the branch of each message depend on its context: a branch for each tenant. It counts for
-/// all branch keys of the keyring, for sealing and for opening: a message of another branch than the
-/// supplier names is refused with TCKMS_ERR_BRANCH_NOT_ALLOWED, before any request.
+/// Sets a function that derives the branch of each message from its context, for example a branch
+/// for each tenant. It applies to all branch keys of the keyring, for sealing and for opening: a
+/// message of another branch is refused with TCKMS_ERR_BRANCH_NOT_ALLOWED before any request.
 ///
 /// @param keyring             The keyring.
-/// @param callback_or_null    The function. NULL: none from now on.
+/// @param callback_or_null    The function; NULL for none.
 /// @param userdata            Passed to the callback.
-/// @param destructor_or_null  Frees `userdata`; see tckms_destructor. NULL for nothing to free.
+/// @param destructor_or_null  Frees `userdata`; see tckms_destructor. NULL if there is nothing to
+///                            free.
 /// @return                    TCKMS_OK or TCKMS_ERR_NULL_POINTER.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -266,8 +267,8 @@ fn failed(reason: &str) -> Error {
     Error::new(Status::BranchSupplierFailed, format!("the callback that names branches failed: {reason}"))
 }
 
-/// Makes a branch key with one request, and gives its record: a line of text with a line end. The
-/// record is not secret, as only the CMK opens it.
+/// Generates a branch key with one request, and returns its record: a line of text with a line end.
+/// The record is not secret, because only the CMK opens it.
 ///
 /// @param client     The client, in the CMK's region.
 /// @param key_id     The CMK's key id, not an alias.
@@ -296,8 +297,8 @@ pub unsafe extern "C" fn tckms_branch_record_new(
     })
 }
 
-/// Asks the CMK whether it opens a record, with one request: whether its branch and version are
-/// those that the branch key was made with.
+/// Verifies with one request that the CMK opens a record, and so that its branch and version are
+/// those of the branch key.
 ///
 /// @param client  The client, in the region of the record's CMK.
 /// @param record  A line, with or without a line end.
@@ -315,24 +316,24 @@ pub unsafe extern "C" fn tckms_branch_record_check(client: *const tckms_client, 
     })
 }
 
-/// What the branch keys of a keyring have done since they were added.
+/// Counters of the branch keys of a keyring since they were added.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_branch_stats {
-    /// Requests that made a branch key.
+    /// Requests that generated a branch key.
     pub keys_made: u64,
     /// Requests that unwrapped a branch key.
     pub keys_unwrapped: u64,
     /// Data keys that were wrapped.
     pub wraps: u64,
-    /// Those of them that were wrapped under a branch key of the process's own, because the records
-    /// could not be had.
+    /// Those of them that were wrapped under a branch key of the process itself, because no record
+    /// was available.
     pub own_key_wraps: u64,
     /// Data keys that were unwrapped.
     pub unwraps: u64,
     /// Files that were read because they changed.
     pub file_reads: u64,
-    /// Files that could not be used; what was known before stayed in use.
+    /// Files that could not be used; the records known before stayed in use.
     pub file_failures: u64,
     /// Calls of the store's callbacks.
     pub store_calls: u64,
@@ -371,8 +372,8 @@ impl From<BranchStats> for tckms_branch_stats {
 /// Reads the counters of all branch keys of a keyring.
 ///
 /// @param keyring  The keyring.
-/// @param out      Where to write them. What `size` has beyond the members of the running library is
-///                 set to 0.
+/// @param out      The structure to fill. Members that the running library does not have are set to
+///                 0.
 /// @param size     sizeof(tckms_branch_stats).
 /// @return         TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_INVALID_LENGTH.
 #[must_use]

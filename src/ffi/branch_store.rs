@@ -11,47 +11,46 @@ use crate::error::{Error, Result};
 use crate::seal::{BRANCH_RECORDS_MAX, BranchStore};
 use crate::status::Status;
 
-/// Where a load callback puts records, with tckms_branch_records_add(). It lives only during the
-/// callback.
+/// The output of a load callback, filled with tckms_branch_records_add(). It is valid only during
+/// the callback.
 #[derive(Default)]
 pub struct tckms_branch_records(Vec<String>);
 
 /// A function that loads the records of a branch from a store.
 ///
 /// @param userdata  The pointer from tckms_branch_options.
-/// @param key       What the records are kept under: "<region>/<key id>/<branch id>", at most 162
-///                  characters.
-/// @param out       To be filled with tckms_branch_records_add(): all records under the key, or at
-///                  least the newest ones. Nothing when there are none.
+/// @param key       The key of the records: "<region>/<key id>/<branch id>", at most 162 characters.
+/// @param out       Fill it with tckms_branch_records_add(): all records under the key, or at least
+///                  the newest ones; nothing if there are none.
 /// @return          0, or a status of this library. Any other number becomes
 ///                  TCKMS_ERR_BRANCH_STORE_FAILED.
 ///
-/// The callbacks of a store run on a thread that the library starts for the purpose, one at a time
-/// for each process and keyring, so a connection in the userdata needs no lock. In a forked child
-/// they run on a thread of the child: it has to make a connection of its own. A callback that takes
-/// longer than `store_timeout_ms` counts as failed, and is not called again before it returns.
-/// With tckms_callback_set_error_text() a callback says why it fails. It must return: no longjmp()
-/// and no C++ exception may leave it. It must not seal or open with the same keyring.
+/// The callbacks of a store run on a thread that the library starts for them, one at a time for each
+/// process and keyring, so a connection in the userdata needs no lock. In a forked child they run on
+/// a thread of the child, which must open its own connection. A callback that takes longer than
+/// `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can
+/// set the reason of a failure with tckms_callback_set_error_text(). It must return: do not leave it
+/// by longjmp() or a C++ exception. It must not seal or open with the same keyring.
 pub type tckms_branch_load =
     Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const c_char, out: *mut tckms_branch_records) -> c_int>;
 
-/// A function that keeps a record in a store, unless there is one already under the same key and
-/// slot: HSETNX, INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record
-/// about once in each rotation period.
+/// A function that stores a record, unless there is one already under the same key and slot: HSETNX,
+/// INSERT … ON CONFLICT DO NOTHING, If-None-Match. It is called with a new record about once in each
+/// rotation period.
 ///
 /// @param userdata  The pointer from tckms_branch_options.
-/// @param key       What the records are kept under.
+/// @param key       The key of the records.
 /// @param slot      The number of the rotation period. There is one record for a key and a slot.
 /// @param record    The record, one line without a line end.
-/// @return          0, also when there was one already. Otherwise as for tckms_branch_load.
+/// @return          0, also if there was one already. Otherwise as for tckms_branch_load.
 ///
 /// The library loads the records afterwards, and uses the one that it finds.
 pub type tckms_branch_put =
     Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const c_char, slot: i64, record: *const c_char) -> c_int>;
 
-/// Adds what a store has under a key, within a load callback.
+/// Adds records of a store, within a load callback.
 ///
-/// @param out   What the callback was given.
+/// @param out   The callback's `out`.
 /// @param text  A record, or several with a line end between them. Copied.
 /// @param len   The number of bytes; 1048576 at most for all that one callback adds.
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
@@ -101,7 +100,8 @@ impl BranchCallbacks {
         Self { load, put_if_absent, userdata, destructor, owned: AtomicBool::new(false) }
     }
 
-    /// Frees the userdata in the end. Until then it is the program's, as the function that was given it may fail.
+    /// Frees the userdata at the end. Until then the program owns it, because the function with this
+    /// argument may fail.
     pub fn own_userdata(&self) {
         self.owned.store(true, Ordering::Relaxed);
     }
@@ -134,7 +134,7 @@ impl BranchStore for BranchCallbacks {
     }
 }
 
-/// Names and records are of few characters, and NUL is none of them.
+/// Names and records cannot contain a NUL.
 fn c_name(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::new(Status::Internal, "the name of a record has a NUL in it"))
 }

@@ -27,11 +27,11 @@ const _: () = assert!(TCKMS_QUEUE_MESSAGE_MAX == crate::queue::QUEUE_MESSAGE_MAX
 /// Longest beginning of a message for tckms_submit_open_begin().
 const HEADER_MAX: usize = 1 << 20;
 
-/// Calls that were submitted and not taken yet.
+/// A queue of calls that were submitted and not taken yet.
 ///
-/// Any number of threads may use a queue at once, also to take completions. Making one opens no
-/// descriptor and starts no thread. The calls of several clients may be in one queue, and a
-/// client's in several.
+/// Any number of threads may use a queue at once, also to take completions. Creating one opens no
+/// descriptor and starts no thread. A queue can have calls of several clients, and a client's calls
+/// can be in several queues.
 pub struct tckms_queue(Queue);
 
 /// A call that is done. One thread may use it at a time.
@@ -46,12 +46,12 @@ pub struct tckms_completion {
     last_request: LastRequest,
 }
 
-/// What a queue is made with.
+/// Options of a queue.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tckms_queue_options {
-    /// How many calls the queue holds, those included that are done and were not taken: 1 to 1048576.
-    /// 0 for 1024.
+    /// The maximum number of calls in the queue, including those that are done but were not taken: 1
+    /// to 1048576. 0 for 1024.
     pub depth: u64,
 }
 
@@ -61,7 +61,7 @@ unsafe impl Extensible for tckms_queue_options {
     const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
 
-/// Makes a queue.
+/// Creates a queue.
 ///
 /// @param options_or_null  NULL or a structure of zeros for the defaults.
 /// @param size             sizeof(tckms_queue_options); ignored with NULL.
@@ -87,17 +87,17 @@ pub unsafe extern "C" fn tckms_queue_new(
     })
 }
 
-/// The descriptor to poll: readable exactly while there are completions to be taken, with poll(),
-/// epoll (level- or edge-triggered), kqueue and any event loop.
+/// The descriptor to poll: readable exactly while there are completions to take, with poll(), epoll
+/// (level- or edge-triggered), kqueue and any event loop.
 ///
 /// @param queue  The queue.
-/// @param fd     The descriptor, above 2 and closed on exec. It belongs to the queue: never read
-///               it, and do not close it. -1 on failure.
+/// @param fd     The descriptor, above 2 and closed on exec. It belongs to the queue: never read it,
+///               and do not close it. -1 on failure.
 /// @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER or TCKMS_ERR_TRANSPORT_UNAVAILABLE when the
-///               process has no descriptor left; then the next call tries again.
+///               process has no descriptor left; the next call tries again.
 ///
-/// It is the same for the life of the queue in a process. A forked child, and a process that
-/// closed all its descriptors, asks again and gets another one.
+/// It does not change during the life of the queue in a process. A forked child, and a process that
+/// closed all its descriptors, must call this function again to get another one.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_queue_fd(queue: *const tckms_queue, fd: *mut c_int) -> Status {
@@ -109,9 +109,9 @@ pub unsafe extern "C" fn tckms_queue_fd(queue: *const tckms_queue, fd: *mut c_in
     })
 }
 
-/// Takes the next call that is done. Never blocks, except that it does the cipher work of
-/// tckms_submit_seal() and tckms_submit_open(), and calls the log callback for what happened in
-/// the call.
+/// Takes the next completion. It never blocks, but it does the encryption and decryption of
+/// tckms_submit_seal() and tckms_submit_open(), and calls the log callback for the events of the
+/// call.
 ///
 /// @param queue  The queue.
 /// @param out    The completion, owned by the caller, who frees it with tckms_completion_free().
@@ -119,8 +119,8 @@ pub unsafe extern "C" fn tckms_queue_fd(queue: *const tckms_queue, fd: *mut c_in
 /// @return       TCKMS_OK whatever the status of the call is, TCKMS_ERR_NULL_POINTER, or
 ///               TCKMS_ERR_AGAIN when no call is done.
 ///
-/// Each call that was submitted successfully comes out exactly once, in the order in which they
-/// are done.
+/// Each call that was submitted successfully has exactly one completion. Completions are in the
+/// order in which the calls were done.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_queue_next(queue: *const tckms_queue, out: *mut *mut tckms_completion) -> Status {
@@ -137,9 +137,9 @@ pub unsafe extern "C" fn tckms_queue_next(queue: *const tckms_queue, out: *mut *
 /// Waits until a call is done, for programs without an event loop.
 ///
 /// @param queue       The queue.
-/// @param timeout_ms  0 to 3600000 milliseconds. 0 only looks.
+/// @param timeout_ms  0 to 3600000 milliseconds. 0 only checks.
 /// @return            TCKMS_OK when tckms_queue_next() would return a completion now,
-///                    TCKMS_ERR_AGAIN when none came in time, TCKMS_ERR_NULL_POINTER or
+///                    TCKMS_ERR_AGAIN when the timeout expired, TCKMS_ERR_NULL_POINTER or
 ///                    TCKMS_ERR_OUT_OF_RANGE.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn tckms_queue_wait(queue: *const tckms_queue, timeout_ms:
     })
 }
 
-/// Tells how many calls were submitted and not taken.
+/// The number of calls that were submitted and not taken.
 ///
 /// @param queue  The queue, or NULL.
 /// @return       The number; 0 for NULL.
@@ -171,15 +171,15 @@ pub unsafe extern "C" fn tckms_queue_outstanding(queue: *const tckms_queue) -> u
     })
 }
 
-/// Gives up a call. It is done soon, with TCKMS_ERR_CANCELED unless it was faster, and comes out
-/// of the queue like any other.
+/// Cancels a call. It is done soon, with TCKMS_ERR_CANCELED unless it was done before, and has a
+/// completion like any other.
 ///
 /// @param queue  The queue.
 /// @param id     The id that the call was submitted with.
 /// @return       TCKMS_OK, TCKMS_ERR_NULL_POINTER, or TCKMS_ERR_NOT_OUTSTANDING when the call is
 ///               done already or there never was one.
 ///
-/// The service may have carried out a canceled call.
+/// The service may have executed a canceled call.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_cancel(queue: *const tckms_queue, id: u64) -> Status {
@@ -189,23 +189,22 @@ pub unsafe extern "C" fn tckms_cancel(queue: *const tckms_queue, id: u64) -> Sta
     })
 }
 
-/// Frees a queue. Its outstanding calls are given up, and completions that were not taken are
-/// freed.
+/// Frees a queue. Its outstanding calls are canceled, and completions that were not taken are freed.
 ///
 /// @param queue  NULL, which is harmless, or a queue of this library.
 ///
-/// Waits until nothing works for its calls any more, which takes well under a millisecond, unless
-/// a callback of the program is running in a worker: then up to 2 seconds. Also in a forked child.
+/// Waits until its calls have ended, which takes well under a millisecond, unless a callback of the
+/// program is running in a worker: then up to 2 seconds. It may be called in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_queue_free(queue: *mut tckms_queue) {
     // SAFETY: "Handles" in the header.
     unsafe { handle::free(queue) };
 }
 
-/// Submits what tckms_encrypt() does.
+/// Submits a call like tckms_encrypt().
 ///
-/// All functions that submit copy their inputs. What can be refused without a request is refused
-/// now: then there is no call. Otherwise there will be a completion.
+/// All functions that submit copy their inputs. Arguments that can be refused without a request are
+/// refused at once: then there is no call. Otherwise there will be a completion.
 ///
 /// @param queue             The queue.
 /// @param client            The client. It may be freed before the call is done.
@@ -214,10 +213,10 @@ pub unsafe extern "C" fn tckms_queue_free(queue: *mut tckms_queue) {
 /// @param len               1 to 4096 bytes.
 /// @param ctx_json_or_null  As for tckms_encrypt().
 /// @param timeout_ms        1 to 3600000 milliseconds until the call is done at the latest. The
-///                          client's own timeouts hold as well.
-/// @param userdata          Any pointer, for the completion. The library never follows it.
-/// @param id_or_null        NULL, or where the id of the call is written, for tckms_cancel().
-///                          Never 0. 0 on failure.
+///                          client's own timeouts also apply.
+/// @param userdata          Any pointer, for the completion. The library never dereferences it.
+/// @param id_or_null        NULL, or the output for the id of the call, for tckms_cancel(). Never 0,
+///                          except on failure.
 /// @return                  TCKMS_OK, TCKMS_ERR_QUEUE_FULL, a status of TCKMS_CATEGORY_ARGUMENT,
 ///                          TCKMS_ERR_TRANSPORT_UNAVAILABLE when no thread can be started, or
 ///                          TCKMS_ERR_OUT_OF_MEMORY.
@@ -245,7 +244,7 @@ pub unsafe extern "C" fn tckms_submit_encrypt(
     })
 }
 
-/// Submits what tckms_decrypt() does.
+/// Submits a call like tckms_decrypt().
 ///
 /// @param queue             The queue.
 /// @param client            The client. It may be freed before the call is done.
@@ -281,7 +280,7 @@ pub unsafe extern "C" fn tckms_submit_decrypt(
     })
 }
 
-/// Submits what tckms_reencrypt() does.
+/// Submits a call like tckms_reencrypt().
 ///
 /// @param queue                         The queue.
 /// @param client                        The client. It may be freed before the call is done.
@@ -321,7 +320,7 @@ pub unsafe extern "C" fn tckms_submit_reencrypt(
     })
 }
 
-/// Submits what tckms_generate_data_key() does.
+/// Submits a call like tckms_generate_data_key().
 ///
 /// @param queue             The queue.
 /// @param client            The client. It may be freed before the call is done.
@@ -356,7 +355,7 @@ pub unsafe extern "C" fn tckms_submit_generate_data_key(
     })
 }
 
-/// Submits what tckms_generate_random() does.
+/// Submits a call like tckms_generate_random().
 ///
 /// @param queue       The queue.
 /// @param client      The client. It may be freed before the call is done.
@@ -381,7 +380,7 @@ pub unsafe extern "C" fn tckms_submit_generate_random(
     guard(|| unsafe { submit(queue, client, (timeout_ms, userdata), id_or_null, || Operation::generate_random(len)) })
 }
 
-/// Submits what tckms_call() does.
+/// Submits a call like tckms_call().
 ///
 /// @param queue         The queue.
 /// @param client        The client. It may be freed before the call is done.
@@ -390,8 +389,8 @@ pub unsafe extern "C" fn tckms_submit_generate_random(
 /// @param timeout_ms    As for tckms_submit_encrypt().
 /// @param userdata      As for tckms_submit_encrypt().
 /// @param id_or_null    As for tckms_submit_encrypt().
-/// @return              As for tckms_submit_encrypt(). What tckms_call() refuses of `action` and
-///                      `request_json` is the status of the completion, except when they are too
+/// @return              As for tckms_submit_encrypt(). If tckms_call() would refuse `action` or
+///                      `request_json`, that is the status of the completion, unless they are too
 ///                      long.
 ///
 /// The completion's output is the JSON object of the reply.
@@ -414,7 +413,7 @@ pub unsafe extern "C" fn tckms_submit_call(
     })
 }
 
-/// Submits what tckms_sign_digest() does.
+/// Submits a call like tckms_sign_digest().
 ///
 /// @param queue       The queue.
 /// @param client      The client. It may be freed before the call is done.
@@ -450,7 +449,7 @@ pub unsafe extern "C" fn tckms_submit_sign_digest(
     })
 }
 
-/// Submits what tckms_rsa_decrypt() does.
+/// Submits a call like tckms_rsa_decrypt().
 ///
 /// @param queue       The queue.
 /// @param client      The client. It may be freed before the call is done.
@@ -486,7 +485,7 @@ pub unsafe extern "C" fn tckms_submit_rsa_decrypt(
     })
 }
 
-/// Submits what tckms_public_key() does.
+/// Submits a call like tckms_public_key().
 ///
 /// @param queue       The queue.
 /// @param client      The client. It may be freed before the call is done.
@@ -513,8 +512,8 @@ pub unsafe extern "C" fn tckms_submit_public_key(
     })
 }
 
-/// Submits what tckms_seal() does, for a small plaintext. The keys are asked on a worker thread of
-/// the queue; the cipher work is done by the thread that takes the completion.
+/// Submits a call like tckms_seal(), for a small plaintext. The key requests run on a worker thread
+/// of the queue; the thread that takes the completion encrypts.
 ///
 /// @param queue             The queue.
 /// @param keyring           The keyring. Copied.
@@ -522,12 +521,12 @@ pub unsafe extern "C" fn tckms_submit_public_key(
 /// @param len               0 to TCKMS_QUEUE_MESSAGE_MAX bytes.
 /// @param ctx_json_or_null  As for tckms_seal().
 /// @param timeout_ms        As for tckms_submit_encrypt(). A custom key's callback is not
-///                          interrupted: a call whose callback takes longer is done when it
-///                          returns, or when it is canceled.
+///                          interrupted: a call whose callback takes longer is done when it returns,
+///                          or when it is canceled.
 /// @param userdata          As for tckms_submit_encrypt().
 /// @param id_or_null        As for tckms_submit_encrypt().
-/// @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when
-///                          there is more: tckms_submit_seal_begin() takes any size.
+/// @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when there
+///                          is more: tckms_submit_seal_begin() takes any size.
 ///
 /// The completion's output is the message.
 #[must_use]
@@ -553,8 +552,8 @@ pub unsafe extern "C" fn tckms_submit_seal(
     })
 }
 
-/// Submits what tckms_open() does, for a small message. The keys are asked on a worker thread of
-/// the queue; the cipher work is done by the thread that takes the completion.
+/// Submits what tckms_open() does, for a small message. The keys are asked on a worker thread of the
+/// queue; the cipher work is done by the thread that takes the completion.
 ///
 /// @param queue                      The queue.
 /// @param keyring                    The keyring. Copied.
@@ -565,8 +564,8 @@ pub unsafe extern "C" fn tckms_submit_seal(
 /// @param userdata                   As for tckms_submit_encrypt().
 /// @param id_or_null                 As for tckms_submit_encrypt().
 /// @return                           As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE
-///                                   when the message is longer: tckms_submit_open_begin() takes
-///                                   any size.
+///                                   when the message is longer: tckms_submit_open_begin() takes any
+///                                   size.
 ///
 /// The completion's output is the plaintext.
 #[must_use]
@@ -595,9 +594,9 @@ pub unsafe extern "C" fn tckms_submit_open(
 /// Submits the key phase of a stream that seals: afterwards none of its functions waits for keys.
 ///
 /// @param queue       The queue.
-/// @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it
-///                    and sets this to NULL; the completion gives it back. When it is not NULL
-///                    after a failure, it still belongs to the caller.
+/// @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it and
+///                    sets this to NULL; the completion gives it back. When it is not NULL after a
+///                    failure, it still belongs to the caller.
 /// @param timeout_ms  As for tckms_submit_seal().
 /// @param userdata    As for tckms_submit_encrypt().
 /// @param id_or_null  As for tckms_submit_encrypt().
@@ -624,9 +623,9 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
 /// Submits the key phase of a stream that opens: afterwards none of its functions waits for keys.
 ///
 /// @param queue       The queue.
-/// @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it
-///                    and sets this to NULL; the completion gives it back. When it is not NULL
-///                    after a failure, it still belongs to the caller.
+/// @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it and
+///                    sets this to NULL; the completion gives it back. When it is not NULL after a
+///                    failure, it still belongs to the caller.
 /// @param header      The beginning of the message, with its whole header: a few hundred bytes,
 ///                    seldom more than 4096. More than the header is harmless. Copied.
 /// @param len         1 to 1048576 bytes. When the header is longer than them, the status of the
@@ -637,8 +636,8 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
 /// @return            As for tckms_submit_encrypt(); TCKMS_ERR_INVALID_STATE for a stream that
 ///                    seals.
 ///
-/// tckms_completion_consumed() tells how many bytes the stream has taken; the message goes on
-/// after them.
+/// tckms_completion_consumed() tells how many bytes the stream has taken; the message goes on after
+/// them.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_submit_open_begin(
@@ -712,8 +711,8 @@ pub unsafe extern "C" fn tckms_completion_error(completion: *const tckms_complet
 /// What the call gave: the function that submitted it says what that is.
 ///
 /// @param completion  The completion, or NULL.
-/// @return            The buffer, borrowed from the completion and empty when the call failed;
-///                    NULL for NULL.
+/// @return            The buffer, borrowed from the completion and empty when the call failed; NULL
+///                    for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_completion_output(completion: *const tckms_completion) -> *const tckms_buffer {
     // SAFETY: "Handles" in the header.
@@ -764,8 +763,8 @@ pub unsafe extern "C" fn tckms_completion_take_ciphertext(
 /// Takes the stream of tckms_submit_seal_begin() and tckms_submit_open_begin().
 ///
 /// @param completion  The completion.
-/// @param out         The stream, owned by the caller, who frees it with tckms_stream_free().
-///                    NULL on failure.
+/// @param out         The stream, owned by the caller, who frees it with tckms_stream_free(). NULL
+///                    on failure.
 /// @return            TCKMS_OK, TCKMS_ERR_NULL_POINTER, the status of the call when it failed, or
 ///                    TCKMS_ERR_INVALID_STATE when there is no stream or it was taken.
 #[must_use]
