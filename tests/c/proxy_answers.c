@@ -121,10 +121,10 @@ static void a_broken_proxy_is_a_failure_to_connect(void) {
       {NULL, "reset"},
       {"", "closed"},
       {"SSH-2.0-OpenSSH_9.2p1\r\n", "not HTTP"},
-      {"HTTP/1.1 200", "cut short"},
+      {"HTTP/1.1 200", "truncated"},
       {"HTTP/1.1 2000 OK\r\n\r\n", "no HTTP status"},
       {"HTTP/1.1 200 OK\r\n\r\nand more", "has a body"},
-      {"\x05\xff", "cut short"},
+      {"\x05\xff", "truncated"},
       {"hang", "the connect timeout of 400 ms"},
   };
   size_t i;
