@@ -36,9 +36,9 @@ pub enum Command {
     Encrypt(encrypt::Options),
     /// Decrypt a CiphertextBlob
     Decrypt(decrypt::Options),
-    /// Encrypt a CiphertextBlob again, under another CMK or with another context, inside the service
+    /// Re-encrypt a CiphertextBlob inside the service, under another CMK or with another context
     Reencrypt(reencrypt::Options),
-    /// Make a data key, in clear and wrapped by a CMK
+    /// Generate a data key, in clear and wrapped by a CMK
     DataKey(data_key::Options),
     /// Get random bytes from the service
     Random(random::Options),
@@ -46,31 +46,31 @@ pub enum Command {
     Seal(seal::Options),
     /// Open a sealed message
     Open(open::Options),
-    /// Print what a sealed message says about itself, as JSON; nothing of it is authenticated
+    /// Print the header of a sealed message as JSON; it is not authenticated
     Info(info::Options),
-    /// Seal files and whole folders of them again, under other keys
+    /// Reseal files and folders under other keys
     Reseal(reseal::Options),
     /// Sign a file of any size with a CMK
     Sign(sign::Options),
-    /// Check a signature
+    /// Verify a signature
     Verify(verify::Options),
     /// Print the public key of an asymmetric CMK
     PublicKey(public_key::Options),
-    /// Make certificate requests and self-signed certificates with a CMK
+    /// Create certificate requests and self-signed certificates with a CMK
     #[command(subcommand)]
     Certificate(certificate::Command),
     /// Encrypt under the public key of an RSA CMK, on this machine
     RsaEncrypt(rsa::EncryptOptions),
     /// Decrypt with an RSA CMK, in the service
     RsaDecrypt(rsa::DecryptOptions),
-    /// List, make and manage CMKs
+    /// List, create and manage CMKs
     #[command(subcommand)]
     Keys(keys::Command),
     /// Call any action of the service
     Call(call::Options),
     /// Run a program with secrets in its environment or on its descriptors
     Exec(exec::Options),
-    /// Serve credentials to units of systemd, by its socket
+    /// Serve credentials to systemd units over a socket
     Credentials(credentials::Options),
     /// Find out what works, what does not, and what to do
     Doctor(doctor::Options),

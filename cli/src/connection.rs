@@ -14,7 +14,7 @@ const HEADING: &str = "Options of every command";
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
-    /// Take the credentials from this section of ~/.tencentcloud/credentials, instead of the first place that has any
+    /// Take the credentials from this section of ~/.tencentcloud/credentials, instead of the first provider that has any
     #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
     pub profile: Option<String>,
 
@@ -22,7 +22,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "REGION", help_heading = HEADING)]
     pub region: Option<String>,
 
-    /// The address of the service; default: TCKMS_ENDPOINT, or that of the site
+    /// The endpoint of the service; default: TCKMS_ENDPOINT, or that of the site
     #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
     pub endpoint: Option<String>,
 
@@ -30,7 +30,7 @@ pub struct Global {
     #[arg(long, global = true, help_heading = HEADING)]
     pub international: bool,
 
-    /// Reach the service through this HTTP proxy; default: TCKMS_PROXY, which others cannot read when it has a password
+    /// Reach the service through this HTTP proxy; default: TCKMS_PROXY, which other users cannot read, for a URL with a password
     #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
     pub proxy: Option<String>,
 
@@ -46,7 +46,7 @@ pub struct Global {
     #[arg(long, global = true, help_heading = HEADING)]
     pub json: bool,
 
-    /// Tell on standard error what is sent and how it ends, without secrets; twice for the waits as well
+    /// Log each attempt on standard error, without secrets; twice: also log the waits
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = HEADING)]
     pub verbose: u8,
 }

@@ -23,7 +23,7 @@ pub fn parse_pair(text: &str) -> Result<Pair, String> {
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct ContextOptions {
-    /// A pair of the encryption context; repeat for each further one. The context is not secret
+    /// A pair of the encryption context; may be repeated. The context is not secret
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = parse_pair)]
     pairs: Vec<Pair>,
 

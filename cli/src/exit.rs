@@ -10,11 +10,11 @@ pub enum Exit {
     Failed = 1,
     /// The command line, or something that it names, is wrong. Nothing was sent and nothing was written.
     Usage = 2,
-    /// Something is not what it claims to be: a message, a signature, a context.
+    /// A message, a signature or a context is not authentic, or not the expected one.
     NotAuthentic = 3,
-    /// The service cannot be reached, or is unable now.
+    /// The service cannot be reached, or is not available now.
     Later = 4,
-    /// The service refuses, or there are no credentials.
+    /// The service refused the request, or there are no credentials.
     Refused = 5,
     /// `tckms exec` could not execute the program, as other tools of this kind say it.
     ProgramNotExecuted = 126,

@@ -1,4 +1,4 @@
-//! Why a command failed: what was the matter, with what, and the exit status for it.
+//! The failure of a command: the object, the reason, the advice and the exit status.
 
 use std::io;
 
@@ -90,7 +90,7 @@ pub fn exit_of(status: Status) -> Exit {
 fn advice(status: Status) -> Option<String> {
     match status.category() {
         Category::Credentials | Category::Identity | Category::Transport => {
-            Some("`tckms doctor` finds out what is the matter".to_owned())
+            Some("run `tckms doctor` to find the cause".to_owned())
         }
         _ => None,
     }

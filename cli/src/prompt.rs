@@ -62,7 +62,7 @@ pub fn ask(question: &str) -> Outcome<String> {
 fn terminal() -> Outcome<OwnedFd> {
     open("/dev/tty", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(|_| {
         Failure::usage(
-            "there is no terminal to ask at; give the input by a file or standard input, or the answer by an option",
+            "there is no terminal for a question; pass the input in a file or on standard input, or use an option",
         )
     })
 }

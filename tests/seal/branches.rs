@@ -202,7 +202,7 @@ fn each_refused_option_has_its_status_and_its_message() {
         (tckms_branch_options { store_timeout_ms: 60_001, ..stored(DAY_MS) }, Status::OutOfRange, "60001"),
         (tckms_branch_options { put_if_absent: None, ..stored(DAY_MS) }, Status::NullPointer, "put_if_absent"),
         (tckms_branch_options { load: None, ..stored(DAY_MS) }, Status::NullPointer, "load"),
-        (tckms_branch_options { file: file.as_ptr(), ..with_records(&text) }, Status::OutOfRange, "one place"),
+        (tckms_branch_options { file: file.as_ptr(), ..with_records(&text) }, Status::OutOfRange, "only one source"),
     ] {
         let keyring = Keyring::new();
         assert_eq!(keyring.add_branch(&client, key_id, &options), Err(status), "{word}: {}", last_message());

@@ -44,7 +44,7 @@ pub enum Padding {
     OaepSha256,
     /// OAEP with SHA-1
     OaepSha1,
-    /// PKCS#1 v1.5, only for peers that have nothing else
+    /// PKCS#1 v1.5, only for peers that support nothing else
     Pkcs1,
 }
 

@@ -45,9 +45,9 @@ const YEAR_2050: Duration = Duration::from_secs(2_524_608_000);
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Make a certificate request, which a CA turns into a certificate
+    /// Create a certificate request for a CA
     Request(RequestOptions),
-    /// Make a certificate that the CMK itself signs
+    /// Create a certificate that is signed by its own key
     SelfSigned(SelfSignedOptions),
 }
 
@@ -60,7 +60,7 @@ struct SubjectOptions {
     /// The subject as RFC 4514 has it, such as CN=www.example.com,O=Example,C=DE
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     subject: Name,
-    /// A DNS name of the subject; repeat for each further one
+    /// A DNS name of the subject; may be repeated
     #[arg(long, value_name = "NAME", value_parser = parse_dns)]
     dns: Vec<GeneralName>,
     /// An IP address of the subject
@@ -69,7 +69,7 @@ struct SubjectOptions {
     /// An e-mail address of the subject
     #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
     email: Vec<GeneralName>,
-    /// What the key is for; repeat for each further purpose
+    /// What the key is for; may be repeated
     #[arg(long, value_enum, value_name = "PURPOSE")]
     purpose: Vec<Purpose>,
     /// For a certificate authority, which issues certificates
@@ -95,7 +95,7 @@ pub struct RequestOptions {
 pub struct SelfSignedOptions {
     #[command(flatten)]
     subject: SubjectOptions,
-    /// How many days from now on it is valid
+    /// The validity in days from now
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
     days: u32,
 }

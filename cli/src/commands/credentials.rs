@@ -54,10 +54,10 @@ pub struct Options {
     /// The folder with the secrets
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     folder: OsString,
-    /// End when no connection came for so many seconds; the socket starts the service again
+    /// Exit after this many seconds without a connection; the socket starts the service again
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     idle: u32,
-    /// Answer this user too, by its number; default: root alone
+    /// Also serve this user id; default: only root
     #[arg(long, value_name = "UID")]
     allow_uid: Vec<u32>,
     /// Listen at this path instead of the socket that systemd passes on, for tests
@@ -190,7 +190,7 @@ impl Service {
     fn check_peer(&self, stream: &UnixStream) -> Result<Asked, String> {
         let peer = socket_peercred(stream).map_err(|_| "the peer's user is not known".to_owned())?;
         if !self.allowed.contains(&peer.uid.as_raw()) {
-            return Err(format!("refused: the peer is user {}; root alone may ask", peer.uid.as_raw()));
+            return Err(format!("refused: the peer is user {}; only root is allowed", peer.uid.as_raw()));
         }
         let address = stream.peer_addr().map_err(|_| "the peer's address is not known".to_owned())?;
         let name = address.as_abstract_name().ok_or("the peer has no abstract address, so it is not systemd")?;

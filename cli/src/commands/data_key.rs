@@ -20,7 +20,7 @@ pub struct Options {
     key: String,
     #[command(flatten)]
     context: ContextOptions,
-    /// How many bytes the data key has, 1 to 1024
+    /// The length of the data key, 1 to 1024 bytes
     #[arg(short, long, value_name = "LENGTH", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     bytes: u16,
     /// Write the key in clear to FILE, as it is, instead of printing it

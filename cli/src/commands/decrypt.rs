@@ -15,7 +15,7 @@ use crate::secret_input::{encoded, without_line_end};
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Accept only what was encrypted under this CMK
+    /// Accept only a CiphertextBlob of this CMK
     #[arg(short, long, value_name = "KEYID")]
     key: Option<String>,
     #[command(flatten)]

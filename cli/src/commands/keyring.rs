@@ -18,11 +18,11 @@ const PEM_MAX: usize = 64 * 1024;
 
 #[derive(Args, Clone, Debug)]
 pub struct KeyOptions {
-    /// A CMK, by its key id; repeat for each further one
+    /// A CMK, by its key id; may be repeated
     #[arg(short, long = "key", value_name = "KEYID")]
     pub keys: Vec<String>,
 
-    /// An RSA key in a PEM file: the public half to seal, the private half to open
+    /// An RSA key in a PEM file: the public key to seal, the private key to open
     #[arg(short, long = "escrow-key", value_name = "NS:NAME:PEM", value_parser = parse_escrow_key)]
     escrow_keys: Vec<EscrowKey>,
 }
@@ -30,11 +30,11 @@ pub struct KeyOptions {
 /// The keys that seal a message again.
 #[derive(Args, Clone, Debug)]
 pub struct NewKeyOptions {
-    /// A new CMK, by its key id; repeat for each further one
+    /// A new CMK, by its key id; may be repeated
     #[arg(long = "to", value_name = "KEYID")]
     pub new_keys: Vec<String>,
 
-    /// The public half of a new RSA key in a PEM file
+    /// The public key of a new RSA key pair in a PEM file
     #[arg(long = "escrow-to", value_name = "NS:NAME:PEM", value_parser = parse_escrow_key)]
     new_escrow_keys: Vec<EscrowKey>,
 }

@@ -20,21 +20,21 @@ const STATES: [&str; 5] = ["Enabled", "Disabled", "PendingDelete", "PendingImpor
 pub enum Command {
     /// List the CMKs of the account in the region
     List(ListOptions),
-    /// Tell all about a CMK
+    /// Print the metadata of a CMK
     Describe(KeyId),
-    /// Make a CMK
+    /// Create a CMK
     Create(CreateOptions),
-    /// Allow the use of a CMK again
+    /// Enable a CMK
     Enable(KeyId),
-    /// Forbid the use of a CMK until it is enabled
+    /// Disable a CMK
     Disable(KeyId),
-    /// Rotate a symmetric CMK now, or every so many days
+    /// Rotate a symmetric CMK now, or turn automatic rotation on or off
     Rotate(RotateOptions),
-    /// Have a disabled CMK deleted; what was encrypted under it is lost then
+    /// Schedule a disabled CMK for deletion; data that was encrypted under it is then lost
     ScheduleDeletion(DeletionOptions),
-    /// Keep a CMK that was to be deleted; it is disabled afterwards
+    /// Cancel the deletion of a CMK, which is disabled afterwards
     CancelDeletion(KeyId),
-    /// Give an external CMK its material
+    /// Import the material of an external CMK
     Import(ImportOptions),
 }
 
@@ -72,10 +72,10 @@ pub struct CreateOptions {
     /// At most 1024 bytes
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Make it without material, for `tckms keys import`
+    /// Create it without material, for `tckms keys import`
     #[arg(long)]
     external: bool,
-    /// A tag; repeat for each further one
+    /// A tag; may be repeated
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = parse_tag)]
     tags: Vec<(String, String)>,
 }
@@ -84,10 +84,10 @@ pub struct CreateOptions {
 pub struct RotateOptions {
     #[command(flatten)]
     key: KeyId,
-    /// Have the service rotate it every so many days, 7 to 365
+    /// Rotate it automatically at this interval, 7 to 365 days
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=365))]
     every: Option<u32>,
-    /// Have the service rotate it no more
+    /// Turn automatic rotation off
     #[arg(long, conflicts_with = "every")]
     never: bool,
 }
@@ -96,10 +96,10 @@ pub struct RotateOptions {
 pub struct DeletionOptions {
     #[command(flatten)]
     key: KeyId,
-    /// After how many days, 7 to 30
+    /// Days until the deletion, 7 to 30
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(7..=30))]
     days: u32,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -109,7 +109,7 @@ pub struct ImportOptions {
     /// The external CMK, by its key id
     #[arg(short, long, value_name = "KEYID")]
     key: String,
-    /// When the service forgets the material, in seconds since 1970; default: never
+    /// When the material expires, in seconds since 1970; default: never
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=2_147_443_200))]
     valid_to: Option<i64>,
     /// The material, 16 bytes for SM4 or 32 for AES-256
@@ -308,10 +308,12 @@ fn schedule_deletion(options: &DeletionOptions, global: &Global) -> Outcome {
 
 fn confirm(key_id: &str, days: u32) -> Outcome<()> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("there is no terminal to ask at; --yes has the key deleted without a question"));
+        return Err(Failure::usage(
+            "there is no terminal for the confirmation; use --yes to delete the key without it",
+        ));
     }
     let question =
-        format!("What was encrypted under {key_id} is lost in {days} days. Type the key id to have it deleted: ");
+        format!("Data that was encrypted under {key_id} will be lost in {days} days. Type the key id to confirm: ");
     if prompt::ask(&question)?.trim() == key_id {
         Ok(())
     } else {

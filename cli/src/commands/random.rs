@@ -11,7 +11,7 @@ use crate::secret_input::encoded;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// How many bytes, 1 to 1024
+    /// The number of bytes, 1 to 1024
     #[arg(value_name = "LENGTH", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     bytes: u16,
     /// How they are printed

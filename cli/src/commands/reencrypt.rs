@@ -26,7 +26,7 @@ pub struct Options {
     /// The new context as a JSON object of strings
     #[arg(long, value_name = "JSON", conflicts_with = "new_pairs")]
     new_context_json: Option<String>,
-    /// Have no context any more
+    /// Remove the context
     #[arg(long, conflicts_with_all = ["new_pairs", "new_context_json"])]
     without_new_context: bool,
     /// The CiphertextBlob; "-" or none for standard input

@@ -28,7 +28,7 @@ pub struct Options {
     keys: KeyOptions,
     #[command(flatten)]
     new_keys: NewKeyOptions,
-    /// Only say which files would be sealed again
+    /// Only list the files that would be resealed
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Seal files again that already have exactly the new keys
@@ -37,7 +37,7 @@ pub struct Options {
     /// Show no progress, even on a terminal
     #[arg(short, long)]
     quiet: bool,
-    /// Sealed files, and folders of which all sealed files are meant. Links in folders are not followed
+    /// Sealed files, and folders with sealed files. Links in folders are not followed
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<OsString>,
 }
