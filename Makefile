@@ -124,6 +124,7 @@ man:
 
 bench: build
 	$(CARGO) run --release --locked -p tckms-bench
+	scripts/bench-branches.py
 
 # Beside age, openssl, gpg, cp, curl and others, as far as this machine has them.
 .PHONY: bench-tools

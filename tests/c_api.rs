@@ -54,6 +54,12 @@ in_three_ways! {
         run.under_valgrind(valgrind).run()
     }
 
+    branch_keys(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/branches.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     asymmetric_keys(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/asymmetric.c", &Library::Shared);

@@ -375,6 +375,46 @@ fn a_file_is_followed_and_what_is_bad_replaces_nothing() {
     assert_eq!(seals_with(), version(&first));
 }
 
+/// Whatever a reader meets of a file that is written again and again, in one go or in parts, it seals with a record that was
+/// whole.
+#[test]
+fn a_file_may_be_replaced_while_it_is_read() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let folder = Scratch::new();
+    let lines: Vec<_> = (0..4).map(|_| record(&client, key_id, "orders")).collect();
+    let path = folder.write("orders.tbk", &lines[0]);
+    let c_path = CString::new(path.to_str().unwrap()).unwrap();
+    let options = tckms_branch_options { file: c_path.as_ptr(), ..branch(c"orders") };
+    let writer = keyring(&client, key_id, &options);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0_usize.. {
+                let text = lines[..1 + number % 4].concat();
+                match number % 3 {
+                    0 => write_file(&path, &text),
+                    1 => fs::write(&path, &text).unwrap(),
+                    _ => fs::write(&path, &text[..text.len() / 2]).unwrap(),
+                }
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            let version = version_of(&writer.seal(b"x", "").unwrap());
+            assert!(lines.iter().any(|line| line.contains(&version)), "{version}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    write_file(&path, &lines.concat());
+    thread::sleep(LOOK);
+    writer.seal(b"x", "").unwrap();
+    assert!(writer.branch_stats().file_reads > 0);
+}
+
 #[test]
 fn files_that_cannot_be_trusted_are_refused_at_once() {
     let (emulator, client) = start(&["one"]);

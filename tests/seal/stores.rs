@@ -90,7 +90,11 @@ fn survives(program: &Program, server: &mut Server, settings: &[(&str, String)])
     let warm = counts(start(10));
     assert_eq!((warm.0, warm.1, warm.2, warm.3), (10, 10, 0, 0));
     let both = [start(MESSAGES), start(MESSAGES)];
+    // A writer that is killed leaves nothing behind that others would wait for.
+    let mut killed = start(MESSAGES);
     thread::sleep(Duration::from_millis(1500));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
     server.kill();
     thread::sleep(Duration::from_millis(2500));
     server.start_again();

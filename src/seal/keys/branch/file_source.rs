@@ -28,7 +28,8 @@ pub(super) struct FileSource {
 struct State {
     branches: KnownBranches,
     stamp: Option<Stamp>,
-    checked: Moment,
+    /// Nothing before the first look of this process: the file may have changed since it was added.
+    checked: Option<Moment>,
     /// What was last said of the file.
     complaint: Option<String>,
 }
@@ -43,7 +44,7 @@ impl FileSource {
         (records, stamp): (&BranchRecords, Stamp),
     ) -> Self {
         let branches = KnownBranches::of(records.iter().filter(|record| record.cmk == cmk));
-        let state = State { branches, stamp: Some(stamp), checked: Moment::now(), complaint: None };
+        let state = State { branches, stamp: Some(stamp), checked: None, complaint: None };
         Self {
             path: path.to_owned(),
             cmk: cmk.to_owned(),
@@ -72,10 +73,10 @@ impl FileSource {
     fn refreshed(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         let now = Moment::now();
-        if now.since(state.checked) < CHECK_INTERVAL {
+        if state.checked.is_some_and(|checked| now.since(checked) < CHECK_INTERVAL) {
             return state;
         }
-        state.checked = now;
+        state.checked = Some(now);
         state.branches.drop_gone(self.ttl);
         let known = state.stamp;
         drop(state);

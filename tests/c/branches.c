@@ -1,0 +1,214 @@
+/*
+ * Branch keys as a C program uses them: records in memory, a store of callbacks, a supplier, a forked child, and callbacks
+ * that fail. Also under valgrind.
+ */
+#include "check.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define CONTEXT "{\"tenant\":\"a\",\"row\":\"1\"}"
+
+static tckms_client *client;
+
+static void seals_and_opens(const tckms_keyring *keyring) {
+  tckms_buffer message, opened;
+  CHECK_OK(tckms_seal(keyring, "secret", 6, CONTEXT, &message));
+  CHECK_OK(tckms_open(keyring, message.data, message.len, CONTEXT, &opened));
+  CHECK_BYTES(opened, "secret", 6);
+  tckms_buffer_free(&opened);
+  tckms_buffer_free(&message);
+}
+
+static tckms_branch_stats stats_of(const tckms_keyring *keyring) {
+  tckms_branch_stats stats = TCKMS_BRANCH_STATS_INIT;
+  CHECK_OK(tckms_keyring_branch_stats(keyring, &stats, sizeof stats));
+  return stats;
+}
+
+static void records_in_memory(void) {
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
+  tckms_message_info *info = NULL;
+  tckms_buffer record, message;
+  CHECK_OK(tckms_branch_record_new(client, MAIN_KEY, "orders", &record));
+  CHECK(record.data[record.len - 1] == '\n');
+  CHECK_OK(tckms_branch_record_check(client, (const char *)record.data));
+  options.branch_id = "orders";
+  options.records = (const char *)record.data;
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  seals_and_opens(keyring);
+  CHECK_OK(tckms_seal(keyring, "x", 1, NULL, &message));
+  CHECK_OK(tckms_message_info_new(message.data, message.len, &info));
+  CHECK_TEXT(tckms_wrapped_key_branch_id(tckms_message_info_wrapped_key(info, 0)), "orders");
+  CHECK(strlen(tckms_wrapped_key_branch_version(tckms_message_info_wrapped_key(info, 0))) == 36);
+  CHECK_TEXT(tckms_wrapped_key_branch_id(NULL), "");
+  tckms_message_info_free(info);
+  tckms_buffer_free(&message);
+  tckms_buffer_free(&record);
+  tckms_keyring_free(keyring);
+}
+
+/* One record, and what the callbacks return. */
+struct store {
+  char record[1024];
+  int answer, loads, freed;
+};
+
+static int load(void *userdata, const char *key, tckms_branch_records *out) {
+  struct store *store = userdata;
+  CHECK(strstr(key, MAIN_KEY) != NULL);
+  store->loads++;
+  if (store->record[0] != '\0') {
+    CHECK_OK(tckms_branch_records_add(out, store->record, strlen(store->record)));
+  }
+  if (store->answer != 0) {
+    CHECK_OK(tckms_callback_set_error_text("the store is on fire"));
+  }
+  return store->answer;
+}
+
+static int put_if_absent(void *userdata, const char *key, int64_t slot, const char *record) {
+  struct store *store = userdata;
+  CHECK(key[0] != '\0' && slot > 0);
+  if (store->answer == 0 && store->record[0] == '\0') {
+    snprintf(store->record, sizeof store->record, "%s", record);
+  }
+  return store->answer;
+}
+
+static void forget(void *userdata) { ((struct store *)userdata)->freed++; }
+
+static tckms_branch_options options_of(struct store *store) {
+  tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
+  options.branch_id = "orders";
+  options.load = load;
+  options.put_if_absent = put_if_absent;
+  options.userdata = store;
+  options.destructor_or_null = forget;
+  options.rotation_ms = 20000;
+  options.store_timeout_ms = 30000;
+  return options;
+}
+
+static void a_store(void) {
+  struct store store;
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_branch_options options;
+  memset(&store, 0, sizeof store);
+  options = options_of(&store);
+  CHECK_STATUS(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options - 8), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof(void *)), TCKMS_ERR_INVALID_LENGTH);
+  options.rotation_ms = 0;
+  CHECK_STATUS(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options), TCKMS_ERR_OUT_OF_RANGE);
+  CHECK_INT(store.freed, 0);
+  options.rotation_ms = 20000;
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  seals_and_opens(keyring);
+  CHECK(store.record[0] != '\0');
+  CHECK_INT(stats_of(keyring).own_key_wraps, 0);
+  tckms_keyring_free(keyring);
+  CHECK_INT(store.freed, 1);
+}
+
+static void a_store_that_fails(void) {
+  struct store store;
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_branch_options options;
+  memset(&store, 0, sizeof store);
+  store.answer = TCKMS_ERR_SERVICE_UNAVAILABLE;
+  options = options_of(&store);
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  seals_and_opens(keyring);
+  CHECK_INT(stats_of(keyring).own_key_wraps, 1);
+  CHECK(stats_of(keyring).store_failures > 0);
+  tckms_keyring_free(keyring);
+  /* By reference there is nothing to refer to. */
+  keyring = tckms_keyring_new();
+  options.by_reference = 1;
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  {
+    tckms_buffer message;
+    CHECK_STATUS(tckms_seal(keyring, "x", 1, NULL, &message), TCKMS_ERR_BRANCH_STORE_FAILED);
+    CHECK(tckms_error_retryable(tckms_last_error()) == 1);
+  }
+  tckms_keyring_free(keyring);
+  CHECK_INT(store.freed, 2);
+}
+
+static int by_tenant(void *userdata, const char *ctx_json, char *branch_id, size_t size) {
+  char tenant[8];
+  (void)userdata;
+  if (tckms_context_value(ctx_json, "tenant", tenant, sizeof tenant) != TCKMS_OK) {
+    return TCKMS_ERR_BRANCH_NOT_ALLOWED;
+  }
+  snprintf(branch_id, size, "tenant-%s", tenant);
+  return 0;
+}
+
+static void a_supplier(void) {
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_buffer message;
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, NULL, 0));
+  CHECK_OK(tckms_keyring_set_branch_supplier(keyring, by_tenant, NULL, NULL));
+  seals_and_opens(keyring);
+  CHECK_STATUS(tckms_seal(keyring, "x", 1, "{\"row\":\"1\"}", &message), TCKMS_ERR_BRANCH_NOT_ALLOWED);
+  CHECK_OK(tckms_keyring_set_branch_supplier(keyring, NULL, NULL, NULL));
+  CHECK_STATUS(tckms_seal(keyring, "x", 1, CONTEXT, &message), TCKMS_ERR_NO_USABLE_KEY);
+  CHECK_STATUS(tckms_keyring_set_branch_supplier(NULL, NULL, NULL, NULL), TCKMS_ERR_NULL_POINTER);
+  tckms_keyring_free(keyring);
+}
+
+static void values_of_a_context(void) {
+  char value[4] = "old";
+  CHECK_OK(tckms_context_value("{\"a\":\"123\",\"b\":\"1234\"}", "a", value, sizeof value));
+  CHECK_TEXT(value, "123");
+  CHECK_STATUS(tckms_context_value("{\"a\":\"123\",\"b\":\"1234\"}", "b", value, sizeof value), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_TEXT(value, "");
+  CHECK_STATUS(tckms_context_value("{}", "a", value, sizeof value), TCKMS_ERR_CONTEXT_MISMATCH);
+  CHECK_STATUS(tckms_context_value("[]", "a", value, sizeof value), TCKMS_ERR_INVALID_CONTEXT);
+  CHECK_STATUS(tckms_context_value("{\"a\":\"\\u0000\"}", "a", value, sizeof value), TCKMS_ERR_INVALID_CONTEXT);
+  CHECK_STATUS(tckms_context_value(NULL, "a", value, sizeof value), TCKMS_ERR_NULL_POINTER);
+  CHECK_STATUS(tckms_context_value("{}", "a", NULL, 4), TCKMS_ERR_NULL_POINTER);
+  CHECK_STATUS(tckms_context_value("{}", "a", value, 0), TCKMS_ERR_INVALID_LENGTH);
+}
+
+/* A child has no branch key of its parent's: it asks again. */
+static void a_forked_child(void) {
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
+  tckms_buffer record;
+  pid_t child;
+  int status = 1;
+  CHECK_OK(tckms_branch_record_new(client, MAIN_KEY, "orders", &record));
+  options.branch_id = "orders";
+  options.records = (const char *)record.data;
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  seals_and_opens(keyring);
+  CHECK_INT(stats_of(keyring).keys_unwrapped, 1);
+  child = fork();
+  if (child == 0) {
+    seals_and_opens(keyring);
+    _exit(stats_of(keyring).keys_unwrapped == 2 ? 0 : 1);
+  }
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  seals_and_opens(keyring);
+  CHECK_INT(stats_of(keyring).keys_unwrapped, 1);
+  tckms_buffer_free(&record);
+  tckms_keyring_free(keyring);
+}
+
+int main(void) {
+  client = emulator_client();
+  records_in_memory();
+  a_store();
+  a_store_that_fails();
+  a_supplier();
+  values_of_a_context();
+  a_forked_child();
+  tckms_client_free(client);
+  return checks_passed();
+}
