@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What only goes wrong once in a thousand runs: fuzzing with a corpus that grows from run to run (scripts/fuzz.sh) for a
-# quarter of SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; then the tests about faults, threads and
-# processes, again and again for the rest. The first failure ends it, with the test's output.
+# quarter of SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; a fleet with branch keys for a twelfth; then the
+# tests about faults, threads and processes, again and again for the rest. The first failure ends it, with the test's output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +24,13 @@ elapsed() { echo $(($(date +%s) - began)); }
 targets=$(grep -c '^path = "fuzz_targets/' fuzz/Cargo.toml)
 FUZZ_SECONDS=${FUZZ_SECONDS:-$((seconds / 4 / ((targets + 1) / 2) + 1))} scripts/fuzz.sh
 echo "soak: fuzzing found nothing in $(elapsed) s"
+
+fleet=$((seconds / 12 + 13))
+TCKMS_FLEET_SECONDS=$fleet "$cargo" test --locked --test seal branch_fleet -- --nocapture 2>&1 | grep -E ' hosts, |FAILED|test result' | tee "$log"
+if ! grep -q 'test result: ok' "$log"; then
+  echo "soak: the fleet FAILED after $(elapsed) s" >&2
+  exit 1
+fi
 
 round=0
 while [ "$(date +%s)" -lt "$end" ]; do

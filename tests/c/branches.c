@@ -2,8 +2,10 @@
  * Branch keys as a C program uses them: records in memory, a store of callbacks, a supplier, a forked child, and callbacks
  * that fail. Also under valgrind.
  */
+#define _DEFAULT_SOURCE
 #include "check.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,18 +116,52 @@ static void a_store(void) {
   CHECK_INT(store.freed, 1);
 }
 
+/* How often the log told that sealing goes on without the store. It comes on the store's thread. */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static int told;
+
+static void watch(void *userdata, const tckms_log_event *event) {
+  const char *line = tckms_log_event_message(event);
+  (void)userdata;
+  if (strstr(line, "the store is on fire") && strstr(line, "sealing goes on")) {
+    pthread_mutex_lock(&log_lock);
+    told++;
+    pthread_mutex_unlock(&log_lock);
+  }
+}
+
+static int was_told(void) {
+  int result, tries;
+  for (tries = 0; tries < 500; tries++) {
+    pthread_mutex_lock(&log_lock);
+    result = told;
+    pthread_mutex_unlock(&log_lock);
+    if (result > 0) {
+      return result;
+    }
+    usleep(10000);
+  }
+  return 0;
+}
+
 static void a_store_that_fails(void) {
+  tckms_config *config = emulator_config();
+  tckms_client *logging;
   struct store store;
   tckms_keyring *keyring = tckms_keyring_new();
   tckms_branch_options options;
   memset(&store, 0, sizeof store);
+  CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_WARN, watch, NULL, NULL));
+  logging = client_of(config);
   store.answer = TCKMS_ERR_SERVICE_UNAVAILABLE;
   options = options_of(&store);
-  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  CHECK_OK(tckms_keyring_add_branch(keyring, logging, MAIN_KEY, &options, sizeof options));
   seals_and_opens(keyring);
   CHECK_INT(stats_of(keyring).own_key_wraps, 1);
   CHECK(stats_of(keyring).store_failures > 0);
+  CHECK(was_told() > 0);
   tckms_keyring_free(keyring);
+  tckms_client_free(logging);
   /* By reference there is nothing to refer to. */
   keyring = tckms_keyring_new();
   options.by_reference = 1;

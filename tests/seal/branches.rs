@@ -606,21 +606,21 @@ fn a_branch_key_is_renewed_early_survives_an_outage_until_its_age_and_ends_with_
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let records = CString::new(record(&client, key_id, "orders")).unwrap();
-    let options = tckms_branch_options { records: records.as_ptr(), ttl_ms: 1000, ..branch(c"orders") };
+    let options = tckms_branch_options { records: records.as_ptr(), ttl_ms: 5000, ..branch(c"orders") };
     let writer = keyring(&client, key_id, &options);
     let message = writer.seal(b"x", "").unwrap();
     emulator.set_faults(r#"[{"fault":{"kind":"error","code":"RequestLimitExceeded"},"times":1000000}]"#);
-    thread::sleep(Duration::from_millis(960));
+    thread::sleep(Duration::from_millis(4800));
     // Renewal is due and fails; the key still works.
     writer.seal(b"x", "").unwrap();
     assert_eq!(writer.open(&message, "").unwrap(), b"x");
-    thread::sleep(Duration::from_millis(60));
+    thread::sleep(Duration::from_millis(300));
     assert_eq!(writer.seal(b"x", ""), Err(Status::RequestLimitExceeded));
     assert_eq!(writer.open(&message, ""), Err(Status::RequestLimitExceeded));
     emulator.set_faults("[]");
     writer.seal(b"x", "").unwrap();
     emulator.set_faults(r#"[{"fault":{"kind":"error","code":"ResourceUnavailable.CmkDisabled"},"times":1000000}]"#);
-    thread::sleep(Duration::from_millis(960));
+    thread::sleep(Duration::from_millis(4800));
     assert_eq!(writer.seal(b"x", ""), Err(Status::CmkDisabled));
 }
 

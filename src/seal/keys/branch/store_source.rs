@@ -39,6 +39,10 @@ const BRANCHES_MAX: usize = 100_000;
 /// How long one look at the store waits for its outcome before it looks whether the call is canceled or a callback hangs.
 const WAIT: Duration = Duration::from_millis(20);
 
+/// How long freeing a keyring waits for the thread, and how often it looks.
+const CLOSING_TIME: Duration = Duration::from_millis(200);
+const CLOSING_POLL: Duration = Duration::from_millis(1);
+
 /// What the log says of a store that is in trouble.
 const GOING_ON: &str = "sealing goes on with the branch key that is known, or with one of this process's own";
 
@@ -84,6 +88,8 @@ struct State {
     callback_since: Option<Moment>,
     /// Whether it was said that it runs for too long.
     complained: bool,
+    /// Nothing asks any more, so nothing new is begun.
+    closing: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,6 +197,18 @@ impl StoreSource {
 
     pub fn refuse(&self, known: &Known) {
         self.0.flight.lock().branch(&known.record.branch_id).records.refuse(known);
+    }
+}
+
+/// The thread ends before the keyring is gone, and with it the last use of the program's userdata, unless a callback or a
+/// request takes long. Then the thread is left to itself.
+impl Drop for StoreSource {
+    fn drop(&mut self) {
+        self.0.flight.lock().closing = true;
+        let end = Moment::now() + CLOSING_TIME;
+        while Arc::strong_count(&self.0) > 1 && Moment::now() < end {
+            std::thread::sleep(CLOSING_POLL);
+        }
     }
 }
 
@@ -326,7 +344,8 @@ impl Shared {
         }
         loop {
             let mut state = self.flight.lock();
-            let Some((branch_id, task)) = state.queue.pop_front() else {
+            let next = state.queue.pop_front().filter(|_| !state.closing);
+            let Some((branch_id, task)) = next else {
                 // With the lock held, so that no task is added in between.
                 state.working = false;
                 return;
@@ -388,7 +407,7 @@ impl Shared {
         loop {
             let left = end.since(Moment::now());
             std::thread::sleep(left.min(FIRST_KEY_POLL));
-            if self.has_slot(&self.load(name, branch_id)?) {
+            if self.flight.lock().closing || self.has_slot(&self.load(name, branch_id)?) {
                 return Ok(true);
             }
             if left <= FIRST_KEY_POLL {
