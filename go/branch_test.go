@@ -69,6 +69,9 @@ func TestABranchKeySealsAllContextsAndAStoreSharesIt(t *testing.T) {
 			t.Fatalf("%+v", stats)
 		}
 	}
+	if info := must(MessageInfo(messages[0])); info.WrappedKeys[0].Branch == nil || info.WrappedKeys[0].Branch.ID != "orders" {
+		t.Fatalf("%+v", info)
+	}
 	reader := branchKeyring(t, client, key, BranchOptions{OpenBranchIDs: []string{"other", "orders"}})
 	for _, message := range messages {
 		if opened := must(reader.Open(ctx, message, nil)); string(opened) != "x" {

@@ -42,6 +42,18 @@ type UnauthenticatedKey struct {
 	InfoHex string `json:"provider_info_hex"`
 	// WrappedLength is in bytes.
 	WrappedLength int `json:"wrapped_len"`
+	// Branch is the branch key that wrapped it, nil if it was another kind of key.
+	Branch *UnauthenticatedBranch `json:"branch"`
+}
+
+// UnauthenticatedBranch is a branch key in the header of a message.
+type UnauthenticatedBranch struct {
+	// ID is the branch.
+	ID string `json:"id"`
+	// Version is a UUID.
+	Version string `json:"version"`
+	// Embedded is whether the message carries the branch key along.
+	Embedded bool `json:"embedded"`
 }
 
 // MessageInfo reads the header of a message, or of its beginning, without opening it. The error is

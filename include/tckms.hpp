@@ -1354,6 +1354,9 @@ class wrapped_key {
   explicit wrapped_key(const tckms_wrapped_key *wrapped) noexcept : wrapped_(wrapped) {}
 
   std::string_view provider_id() const noexcept { return tckms_wrapped_key_provider_id(wrapped_); }
+  /** Of a data key that a branch key wrapped, in the header of a message; empty otherwise. */
+  std::string_view branch_id() const noexcept { return tckms_wrapped_key_branch_id(wrapped_); }
+  std::string_view branch_version() const noexcept { return tckms_wrapped_key_branch_version(wrapped_); }
   /** Identifies the key of the scheme that wrapped it. */
   byte_view info() const noexcept {
     std::size_t size = 0;
