@@ -57,7 +57,9 @@ in_three_ways! {
     branch_keys(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/branches.c", &Library::Shared);
-        program.with(emulator.environment()).under_valgrind(valgrind).run()
+        let run = program.with(emulator.environment());
+        let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
+        run.under_valgrind(valgrind).run()
     }
 
     asymmetric_keys(compiler, valgrind) {
