@@ -3,13 +3,14 @@
  *
  *     branch_store_postgres KEY_ID [MESSAGES [ROTATION_MS]]
  *
- * It seals so many messages (default 1), ten a second and each with a context of its own, opens each again, and says what
- * that cost. Messages never depend on the database: stop it meanwhile, and nothing fails. PGHOST, PGPORT, PGDATABASE, PGUSER
- * and PGPASSWORD say where it is, as for psql. The client comes from the environment, as in quickstart.c.
+ * It seals MESSAGES messages (default 1), ten a second and each with its own context, opens each again, and prints the
+ * number of requests. Messages never depend on the database: if you stop it, nothing fails. PGHOST, PGPORT, PGDATABASE,
+ * PGUSER and PGPASSWORD say where it is, as for psql. The client comes from the environment, as in quickstart.c.
  *
  *     cc branch_store_postgres.c $(pkg-config --cflags --libs tckms libpq) -o branch_store_postgres
  *
- * A branch is the rows with its name, and INSERT with ON CONFLICT DO NOTHING is the put-if-absent. Records are not secret.
+ * A branch is the rows with its name, and INSERT with ON CONFLICT DO NOTHING is the put-if-absent. Records are not
+ * secret.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -43,7 +44,8 @@ static int fail(struct store *store, const char *why) {
   return TCKMS_ERR_BRANCH_STORE_FAILED;
 }
 
-/* One statement, whose result has to be of the expected kind; NULL after a failure. Everything after it is free to reconnect. */
+/* Runs one statement, whose result must be of the expected kind; returns NULL after a failure. A later call may
+ * reconnect. */
 static PGresult *query(struct store *store, const char *statement, int count, const char *const *values, ExecStatusType expected) {
   PGresult *result;
   if (!store->connection || store->process != getpid()) {

@@ -3,15 +3,16 @@
  *
  *     branch_store_redis KEY_ID [MESSAGES [ROTATION_MS]]
  *
- * It seals so many messages (default 1), ten a second and each with a context of its own, opens each again, and says what
- * that cost. Messages never depend on Redis: stop it meanwhile, and nothing fails. REDIS_HOST and REDIS_PORT say where Redis
- * is (default 127.0.0.1, 6379), REDIS_PASSWORD how to log in. The client comes from the environment, as in quickstart.c.
+ * It seals MESSAGES messages (default 1), ten a second and each with its own context, opens each again, and prints the
+ * number of requests. Messages never depend on Redis: if you stop it, nothing fails. REDIS_HOST and REDIS_PORT say
+ * where Redis is (default 127.0.0.1, 6379), REDIS_PASSWORD how to log in. The client comes from the environment, as in
+ * quickstart.c.
  *
  *     cc branch_store_redis.c $(pkg-config --cflags --libs tckms hiredis) -o branch_store_redis
  *
- * A branch is a hash, its slots are the fields, and HSETNX is the put-if-absent. Records are not secret. Whoever can write
- * to them can make sealing fall back on branch keys of each process's own, and no more. A Redis that evicts keys costs a few
- * branch keys more, except for messages by reference: these need a store that keeps what it is given.
+ * A branch is a hash, its slots are the fields, and HSETNX is the put-if-absent. Records are not secret. A user who can
+ * write to them can only make sealing fall back to separate branch keys for each process. A Redis that evicts keys
+ * costs a few more branch keys, except for messages by reference: these need a store that keeps all records.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -93,7 +94,7 @@ static int load(void *userdata, const char *key, tckms_branch_records *out) {
   return result;
 }
 
-/* HSETNX says whether the record was kept; the library looks for itself. */
+/* HSETNX returns whether the record was stored; the library loads the records afterwards. */
 static int put_if_absent(void *userdata, const char *key, int64_t slot, const char *record) {
   struct store *store = userdata;
   redisContext *connection = connected(store);

@@ -8,8 +8,8 @@
  *     credentials KEY_ID assume-role ARN             a role, taken with the credentials of "default"
  *     credentials KEY_ID callback                    a function of this program
  *
- * The region comes from TENCENTCLOUD_REGION. TCKMS_ENDPOINT, TCKMS_CA_FILE, TCKMS_STS_ENDPOINT and METADATA_ENDPOINT name
- * other endpoints than those of the service, such as the emulator's.
+ * The region comes from TENCENTCLOUD_REGION. TCKMS_ENDPOINT, TCKMS_CA_FILE, TCKMS_STS_ENDPOINT and METADATA_ENDPOINT
+ * name other endpoints than those of the service, such as the emulator's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void explain(const char *what) {
   fprintf(stderr, "%s: %s: %s\n", what, tckms_status_name(tckms_error_status(error)), tckms_error_message(error));
 }
 
-/* For a program that keeps its keys in a vault of its own. This one keeps them in the environment. */
+/* For a program that keeps its keys in its own vault. This one keeps them in the environment. */
 static int ask_the_vault(void *userdata, tckms_credentials *out) {
   const char *secret_id = getenv("VAULT_SECRET_ID");
   const char *secret_key = getenv("VAULT_SECRET_KEY");

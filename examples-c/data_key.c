@@ -3,10 +3,9 @@
  *
  *     data_key KEY_ID [CONTEXT_JSON]
  *
- * This is the part of envelope encryption that concerns keys. Encrypting data with the key takes a cipher, a nonce
- * that never repeats and a format that ties all of it together: use the library's envelope encryption for that, and a
- * bare data key where a program already has such a format of its own. The client comes from the environment, as in
- * quickstart.c.
+ * This is the part of envelope encryption that concerns keys. Encrypting data with the key takes a cipher, a nonce that
+ * never repeats and a format that ties all of it together: use the library's envelope encryption for that, and a bare
+ * data key only if a program already has its own format. The client comes from the environment, as in quickstart.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +19,8 @@ static void explain(const char *what) {
   fprintf(stderr, "%s: %s: %s\n", what, tckms_status_name(tckms_error_status(error)), tckms_error_message(error));
 }
 
-/*
- * The service does not need the key id. With it, a wrapped key that was exchanged for one of another CMK is refused.
- */
+/* The service does not need the key id. With it, a wrapped key that was replaced by one of another CMK is refused.
+ * */
 static int unwrap(const tckms_client *client, const char *key_id, const char *context, const tckms_buffer *wrapped,
                   tckms_buffer *key) {
   if (tckms_decrypt(client, key_id, wrapped->data, wrapped->len, context, key) != TCKMS_OK) {
@@ -49,7 +47,7 @@ static int make_key(const tckms_client *client, const char *key_id, const char *
     goto cleanup;
   }
   if (again.len != key.len || !tckms_equal(again.data, key.data, key.len)) {
-    fprintf(stderr, "the unwrapped key is not the one that was wrapped\n");
+    fprintf(stderr, "the unwrapped key differs from the wrapped one\n");
     goto cleanup;
   }
   /* Here a program encrypts its data with key.data, before the key is wiped. */
@@ -82,7 +80,7 @@ int main(int argc, char **argv) {
   }
   printf("wrapped key: %s\n", (const char *)wrapped.data);
 
-  /* Later, perhaps on another machine: the wrapped key is stored beside the data, and is all that is needed. */
+  /* Later, perhaps on another machine: only the wrapped key, which is stored with the data, is needed. */
   if (!unwrap(client, key_id, context, &wrapped, &key)) {
     goto cleanup;
   }

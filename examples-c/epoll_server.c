@@ -45,7 +45,7 @@ static int listen_on(int port) {
   return listener;
 }
 
-/* A peer is known by its socket, which is the userdata of its call. It is watched again when it has its answer. */
+/* A peer is known by its socket, which is the userdata of its call. It is polled again after its reply. */
 static void read_from(int peer, const char *key_id) {
   char line[TCKMS_PLAINTEXT_MAX];
   ssize_t len = recv(peer, line, sizeof line, MSG_DONTWAIT);

@@ -23,19 +23,19 @@
 
 enum { TRIALS = 4 };
 
-/* The category says who can do something about an error. This program only prints what a real one would do. */
+/* The category says which side can correct an error. This program only prints what a real one would do. */
 static const char *advice(const tckms_error *error) {
   switch (tckms_status_category(tckms_error_status(error))) {
     case TCKMS_CATEGORY_ARGUMENT:
       return "This program made a mistake: correct the call.";
     case TCKMS_CATEGORY_CREDENTIALS:
     case TCKMS_CATEGORY_IDENTITY:
-      return tckms_error_retryable(error) ? "The source of credentials is unable now; try again later."
+      return tckms_error_retryable(error) ? "The credentials provider is not available now; try again later."
                                           : "Ask the administrator of keys and permissions. Trying again does not help.";
     case TCKMS_CATEGORY_TRANSPORT:
     case TCKMS_CATEGORY_UNAVAILABLE:
-      /* The library has tried several times already, so the pause before the next call should be a long one. */
-      return tckms_error_retryable(error) ? "Go on without it if you can, and try again later."
+      /* The library has already retried several times, so wait long before the next call. */
+      return tckms_error_retryable(error) ? "Continue without it if you can, and try again later."
                                           : "Look at the network, the endpoint and the certificates.";
     case TCKMS_CATEGORY_REQUEST:
       return "Check the key, its state and the context. Trying again does not help.";

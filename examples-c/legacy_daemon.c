@@ -4,12 +4,12 @@
  *     legacy_daemon [-f] /etc/legacy_daemon.conf
  *
  * It detaches from its terminal (not with -f), keeps a pid file, logs to syslog, and serves a Unix socket from one
- * pselect() loop. A client connects, sends one line with a CiphertextBlob, and gets "OK <length>\n" followed by that many
- * bytes, or "ERR <status>\n". SIGHUP reloads the configuration, SIGTERM ends the daemon.
+ * pselect() loop. A client connects, sends one line with a CiphertextBlob, and gets "OK <length>\n" followed by that
+ * many bytes, or "ERR <status>\n". SIGHUP reloads the configuration, SIGTERM ends the daemon.
  *
  * A configuration:
  *
- *     # The CMK that the secrets have to be encrypted under, and where it is.
+ *     # The CMK that the secrets must be encrypted under, and its region.
  *     region = ap-guangzhou
  *     key_id = 93866e69-9755-11ef-8e65-52540089bc41
  *     # The encryption context as JSON. Without this line there is none.
@@ -146,7 +146,7 @@ static tckms_status configure(tckms_config *config, const struct settings *setti
   if (status == TCKMS_OK && *settings->ca_file != '\0') {
     status = tckms_config_set_ca_file(config, settings->ca_file);
   }
-  /* While one client waits, all others do, so the timeout is short. */
+  /* While one client waits, all others wait too, so the timeout is short. */
   if (status == TCKMS_OK) {
     status = tckms_config_set_total_timeout_ms(config, TIMEOUT_MS);
   }
@@ -273,7 +273,7 @@ static void hang_up(struct connection *connection) {
 /* All replies fit into a socket's buffer. MSG_NOSIGNAL: no SIGPIPE for a client that is gone. */
 static void send_all(const struct connection *connection, const void *bytes, size_t len) {
   if (len > 0 && send(connection->fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len) {
-    syslog(LOG_NOTICE, "a client did not read its answer");
+    syslog(LOG_NOTICE, "a client did not read its reply");
   }
 }
 

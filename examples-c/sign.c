@@ -3,7 +3,7 @@
  *
  *     sign KEY_ID FILE SIGNATURE_FILE PUBLIC_KEY_FILE
  *
- * Anybody can verify the result, with OpenSSL for example, when the key is of usage ASYMMETRIC_SIGN_VERIFY_ECC:
+ * Anyone can verify the result, with OpenSSL for example, when the key is of usage ASYMMETRIC_SIGN_VERIFY_ECC:
  *
  *     openssl dgst -sha256 -verify PUBLIC_KEY_FILE -signature SIGNATURE_FILE FILE
  *
@@ -21,7 +21,7 @@ static int explain(const char *what) {
   return 0;
 }
 
-/* Adds a whole file to the message. It is never in memory as a whole. */
+/* Adds a complete file to the message, without reading all of it into memory. */
 static int add_file(tckms_signer *signer, const char *path) {
   char block[65536];
   size_t len;

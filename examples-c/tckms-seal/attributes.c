@@ -18,7 +18,7 @@
 #include "report.h"
 #include "text.h"
 
-/* What may get lost. */
+/* The attributes that may be lost. */
 enum { OWNER = 1, GROUP = 2, ACL = 4, LABEL = 8 };
 
 static const char *const NAMES[] = {"owner", "group", "access control list", "SELinux label"};
@@ -60,7 +60,7 @@ static int keep_attribute(int old, int file, const char *name) {
     if (!is_without()) {
       return 0;
     }
-    /* One that a new file inherits from its folder would say more than the old file did. */
+    /* A list that a new file inherits from its folder may allow more than the old file did. */
     return (get_attribute(file, name, present) < 0 && is_without()) || fremovexattr(file, name) == 0;
   }
   if (get_attribute(file, name, present) == len && memcmp(value, present, (size_t)len) == 0) {
@@ -89,7 +89,7 @@ static int keep_rules(int old, int file) {
 }
 #endif
 
-/* A mode that lets no one do what either the old file or a new one forbids. */
+/* The mode that allows only what both the old file and a new one allow. */
 static mode_t narrower(mode_t was, mode_t fresh, int lost) {
   mode_t mode = was & fresh & 0777;
   if (lost & GROUP) {

@@ -3,15 +3,15 @@
 #define DESCRIPTOR_H
 
 /*
- * Keeps descriptors 0 to 2 taken. Where the caller had closed one, the next file to be opened would get its number: what is
- * printed to standard error would then end up in the output file.
+ * Keeps descriptors 0 to 2 taken. Where the caller had closed one, the next file to be opened would get its number:
+ * what is printed to standard error would then end up in the output file.
  */
 int descriptor_reserve_standard(void);
 
 /* The number that a path such as /dev/stdout, /dev/fd/3 or /proc/self/fd/3 names, or -1 for another path. */
 int descriptor_in_path(const char *path);
 
-/* The number that a name of decimal digits stands for, or -1. */
+/* The number in a name of decimal digits, or -1. */
 int descriptor_number(const char *digits);
 
 /* Whether it is open for reading, or for writing. Sets errno when it is not. */

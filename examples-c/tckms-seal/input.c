@@ -15,9 +15,9 @@
 #include "interrupt.h"
 #include "report.h"
 
-/* Honest headers have less than a kilobyte; those that the library reads at all have at most this. */
+/* Usual headers have less than a kilobyte; the library reads at most this. */
 #define HEADER_MAX (512 * 1024)
-/* How long a header that comes in small parts is collected before the next look at it. */
+/* How long a header that arrives in small parts is collected before the next check. */
 #define PAUSE_MS 50
 
 int input_open(struct input *input, const char *path) {
@@ -84,7 +84,7 @@ int input_check_unchanged(const struct input *input) {
   return EXIT_SUCCESS;
 }
 
-/* Whether nothing more comes for a while: then it is time to look at what is there. */
+/* Whether no more input arrives for a while: then the header is checked. */
 static int is_idle(int fd) {
   struct pollfd wait;
   wait.fd = fd;

@@ -1,4 +1,4 @@
-/* Where the input comes from, and whether it stayed what it was. */
+/* The input, and whether it changed while it was read. */
 #ifndef INPUT_H
 #define INPUT_H
 
@@ -18,13 +18,13 @@ int input_open(struct input *input, const char *path);
 
 void input_close(const struct input *input);
 
-/* How many bytes a regular file has behind its position, UINT64_MAX for anything else. */
+/* The number of bytes of a regular file after its position, UINT64_MAX for anything else. */
 uint64_t input_size(const struct input *input);
 
-/* Fails when a regular file was written to, cut off or added to since it was opened. */
+/* Fails if a regular file was written to, truncated or appended to since it was opened. */
 int input_check_unchanged(const struct input *input);
 
-/* Prints what a sealed message says about itself. Reads no further than its header. */
+/* Prints the header of a sealed message. Reads no further than the header. */
 int input_print_info(const struct input *input);
 
 #endif

@@ -6,8 +6,8 @@
  * `tckms-seal --help` has all options. Credentials and region come from the environment: TENCENTCLOUD_SECRET_ID,
  * TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION; TCKMS_ENDPOINT for another site or the emulator.
  *
- * One concept a file: options, keys (the keyring), input, output, place (what the output's path leads to), attributes (who
- * may do what with it), progress, interrupt (signals), descriptor, text and report (what is printed).
+ * One concept a file: options, keys (the keyring), input, output, place (what the output's path leads to), attributes
+ * (who may do what with it), progress, interrupt (signals), descriptor, text and report (what is printed).
  */
 #define _XOPEN_SOURCE 700
 
@@ -67,7 +67,7 @@ static int work(const tckms_keyring *keyring, const struct options *options, con
   if (status != TCKMS_OK) {
     return explain(options, input, output, &progress, status);
   }
-  /* What was opened is known to be authentic; what was sealed may be a mixture of old and new. */
+  /* An opened message is authenticated; sealed input may be a mixture of old and new content. */
   return opens ? EXIT_SUCCESS : input_check_unchanged(input);
 }
 

@@ -34,7 +34,7 @@ int output_find(struct output *output, const char *path, int is_secret) {
   umask(mask);
   memset(output, 0, sizeof *output);
   output->fd = output->old = output->target = output->folder = output->place.folder = -1;
-  /* What was opened may be secret and is for its owner only. */
+  /* Opened plaintext may be secret and is only for its owner. */
   output->fresh = is_secret ? 0600 : 0666 & ~mask;
   if (!path || strcmp(path, "-") == 0) {
     output->name = "standard output";
@@ -305,7 +305,7 @@ static int copy(int from, int to, off_t len) {
   return result == 0 && sync_file(to) == 0 ? 0 : -1;
 }
 
-/* The old content is lost, so the new one is not removed, and its place is told. */
+/* The old content is lost, so the new one is not removed, and its place is reported. */
 static int leave_unfinished(struct output *output) {
   char *what = NULL;
   text_append_string(&what, "the file is damaged; its whole new content is ");

@@ -19,7 +19,7 @@ struct output {
   /* For messages. */
   const char *name;
   struct place place;
-  /* What the work writes to, or -1. */
+  /* The descriptor to write to, or -1. */
   int fd;
   /* The file that is there already: for its attributes, and, if it may be written to, for a copy. Or -1. */
   int old, target;

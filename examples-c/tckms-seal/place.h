@@ -1,4 +1,4 @@
-/* What a path of an output leads to, found without trusting the links on the way. */
+/* Resolves the path of an output without trusting the links in it. */
 #ifndef PLACE_H
 #define PLACE_H
 
@@ -20,7 +20,7 @@ struct place {
   enum place_kind kind;
   /* Of PLACE_DESCRIPTOR; else -1. */
   int descriptor;
-  /* The folder, as a descriptor for openat() and the like, or -1; and the name in it, on the heap, or NULL. */
+  /* The folder, as a descriptor for openat() and similar calls, or -1; and the name in it, on the heap, or NULL. */
   int folder;
   char *name;
   /* Of PLACE_FILE and PLACE_SPECIAL. */

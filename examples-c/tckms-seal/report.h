@@ -1,4 +1,4 @@
-/* What is said about a failure, and the exit status that it has. */
+/* The report and the exit status of a failure. */
 #ifndef REPORT_H
 #define REPORT_H
 
