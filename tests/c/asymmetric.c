@@ -118,6 +118,29 @@ static void pieces_are_signed_as_the_whole(const tckms_client *client, const str
   tckms_buffer_free(&signature);
 }
 
+/* Cut off, followed by more, of zeros or of ones: never valid, and never anything but invalid. */
+static void what_is_not_the_signature_is_invalid(const tckms_client *client, const struct signing_key *key) {
+  uint8_t bytes[1024];
+  tckms_buffer signature;
+  size_t len;
+  CHECK_OK(tckms_sign(client, key->key_id, key->algorithm, "m", 1, &signature));
+  CHECK(signature.len + 300 < sizeof bytes);
+  memset(bytes, 0, sizeof bytes);
+  memcpy(bytes, signature.data, signature.len);
+  for (len = 0; len < signature.len + 300; len++) {
+    CHECK_STATUS(tckms_verify(client, key->key_id, key->algorithm, "m", 1, bytes, len),
+                 len == signature.len ? TCKMS_OK : TCKMS_ERR_SIGNATURE_INVALID);
+  }
+  for (len = 0; len < sizeof bytes; len += 16) {
+    memset(bytes, 0, sizeof bytes);
+    CHECK_STATUS(tckms_verify(client, key->key_id, 0, "m", 1, bytes, len), TCKMS_ERR_SIGNATURE_INVALID);
+    memset(bytes, 0xff, sizeof bytes);
+    CHECK_STATUS(tckms_verify(client, key->key_id, 0, "m", 1, bytes, len), TCKMS_ERR_SIGNATURE_INVALID);
+  }
+  CHECK_STATUS(tckms_verify(client, key->key_id, 0, "m", 1, NULL, 64), TCKMS_ERR_NULL_POINTER);
+  tckms_buffer_free(&signature);
+}
+
 static void a_digest_has_the_length_that_the_algorithm_signs(const tckms_client *client,
                                                              const struct signing_key *key) {
   uint8_t digest[64];
@@ -156,7 +179,9 @@ static void both_encodings_of_a_signature_verify(const tckms_client *client, con
 }
 
 static void a_key_signs_with_its_own_algorithms_only(const tckms_client *client, const struct signing_key *key) {
+  static const int unknown[] = {6, 7, 255, 256, 65537, -1, -2147483647 - 1, 2147483647};
   tckms_buffer signature;
+  size_t i;
   int algorithm;
   for (algorithm = 1; algorithm <= TCKMS_SIGN_SM2_SM3; algorithm++) {
     int allowed = algorithm == key->algorithm ||
@@ -165,8 +190,13 @@ static void a_key_signs_with_its_own_algorithms_only(const tckms_client *client,
                  allowed ? TCKMS_OK : TCKMS_ERR_ALGORITHM_NOT_ALLOWED);
     tckms_buffer_free(&signature);
   }
-  CHECK_STATUS(tckms_sign(client, key->key_id, 6, "m", 1, &signature), TCKMS_ERR_UNKNOWN_ALGORITHM);
-  CHECK_STATUS(tckms_sign(client, key->key_id, -1, "m", 1, &signature), TCKMS_ERR_UNKNOWN_ALGORITHM);
+  for (i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+    tckms_signer *signer = NULL;
+    CHECK_STATUS(tckms_sign(client, key->key_id, unknown[i], "m", 1, &signature), TCKMS_ERR_UNKNOWN_ALGORITHM);
+    CHECK_STATUS(tckms_verify(client, key->key_id, unknown[i], "m", 1, "s", 1), TCKMS_ERR_UNKNOWN_ALGORITHM);
+    CHECK_STATUS(tckms_signer_new(client, key->key_id, unknown[i], NULL, 0, &signer), TCKMS_ERR_UNKNOWN_ALGORITHM);
+    CHECK(signer == NULL);
+  }
   CHECK_EMPTY(signature);
 }
 
@@ -306,6 +336,7 @@ int main(void) {
     ids_are_those_of_the_last_request(client, &SIGNING_KEYS[i]);
     a_digest_has_the_length_that_the_algorithm_signs(client, &SIGNING_KEYS[i]);
     a_key_signs_with_its_own_algorithms_only(client, &SIGNING_KEYS[i]);
+    what_is_not_the_signature_is_invalid(client, &SIGNING_KEYS[i]);
     a_public_key_is_der_and_pem(client, &SIGNING_KEYS[i]);
     if (SIGNING_KEYS[i].raw_len != 0) {
       both_encodings_of_a_signature_verify(client, &SIGNING_KEYS[i]);
