@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 
@@ -266,9 +267,9 @@ impl Call<'_> {
             headers.insert(AUTHORIZATION, SKIP_SIGNATURE);
             return Ok(http);
         };
-        headers.insert(AUTHORIZATION, sensitive(self.authorization(credentials, timestamp).as_bytes())?);
+        headers.insert(AUTHORIZATION, sensitive(self.authorization(credentials, timestamp).into())?);
         if let Some(token) = credentials.token() {
-            headers.insert(X_TC_TOKEN, sensitive(token.expose())?);
+            headers.insert(X_TC_TOKEN, sensitive(Bytes::copy_from_slice(token.expose()))?);
         }
         Ok(http)
     }
@@ -429,16 +430,17 @@ impl Call<'_> {
     }
 
     fn succeeded_attempt(&self, response: &Response<'_>, took: Duration) {
-        self.record_request(response.request_id(), response.key_id().ok());
+        let request_id = response.request_id();
+        self.record_request(request_id, response.key_id().ok());
         self.caller.log(
             LogLevel::Info,
-            self.log_context(Some(Status::Ok), took, response.request_id()),
+            self.log_context(Some(Status::Ok), took, request_id),
             format_args!(
                 "action={} endpoint={} attempt={} status=TCKMS_OK http=200 code=- request_id={} ms={}",
                 self.request.action,
                 self.caller.endpoint.host_header(),
                 self.attempts,
-                response.request_id().unwrap_or("-"),
+                request_id.unwrap_or("-"),
                 took.as_millis(),
             ),
         );
@@ -508,13 +510,16 @@ fn not_renewed(refusal: Error, cause: &Error) -> Error {
 }
 
 /// Marked, so that no debug output of the HTTP stack shows the value.
-fn sensitive(value: &[u8]) -> Result<HeaderValue> {
-    let mut value = header_value(value)?;
+fn sensitive(value: Bytes) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(value).map_err(|_| not_a_header())?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn header_value(value: &[u8]) -> Result<HeaderValue> {
-    HeaderValue::from_bytes(value)
-        .map_err(|_| Error::new(Status::InvalidHeaderText, "a value cannot be sent in a header"))
+    HeaderValue::from_bytes(value).map_err(|_| not_a_header())
+}
+
+fn not_a_header() -> Error {
+    Error::new(Status::InvalidHeaderText, "a value cannot be sent in a header")
 }

@@ -60,6 +60,12 @@ impl Fields {
 
     pub fn string(mut self, name: &str, value: &str) -> Result<Self> {
         self.name(name)?;
+        if needs_no_escape(value) {
+            self.json.extend_from_slice(b"\"")?;
+            self.json.extend_from_slice(value.as_bytes())?;
+            self.json.extend_from_slice(b"\"")?;
+            return Ok(self);
+        }
         serde_json::to_writer(&mut self.json, value)
             .map_err(|error| Error::new(Status::OutOfMemory, format!("{name} cannot be written: {error}")))?;
         Ok(self)
@@ -97,6 +103,11 @@ impl Fields {
         self.json.extend_from_slice(b"}")?;
         Ok(self.json)
     }
+}
+
+/// Whether text is the same within a JSON string, as key ids and most others are.
+fn needs_no_escape(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\'))
 }
 
 fn check_action(action: &str) -> Result<()> {

@@ -65,7 +65,7 @@ struct ServiceError<'a> {
 impl HttpReply {
     /// The service's response, or the error that this reply stands for.
     pub fn response(&self) -> Result<Response<'_>> {
-        let parsed = serde_json::from_slice::<Envelope<Response>>(self.body.expose());
+        let parsed = self.parse::<Response>();
         match parsed {
             Ok(Envelope { response: Response { error: Some(error), request_id, .. } }) => {
                 Err(self.service_error(&error, request_id.as_deref().filter(|id| is_id(id))))
@@ -78,16 +78,18 @@ impl HttpReply {
 
     /// The fields of an answer that [`Response`] does not have.
     pub fn fields<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        serde_json::from_slice::<Envelope<T>>(self.body.expose())
-            .map(|envelope| envelope.response)
-            .map_err(|error| self.parse_error(&error))
+        self.parse::<T>().map(|envelope| envelope.response).map_err(|error| self.parse_error(&error))
     }
 
     /// The object under `Response`, exactly as the service wrote it.
     pub fn response_json(&self) -> Result<&str> {
-        serde_json::from_slice::<Envelope<&RawValue>>(self.body.expose())
-            .map(|envelope| envelope.response.get())
-            .map_err(|error| self.parse_error(&error))
+        self.parse::<&RawValue>().map(|envelope| envelope.response.get()).map_err(|error| self.parse_error(&error))
+    }
+
+    /// Text that is known to be UTF-8 as a whole is not checked again for each of its strings.
+    fn parse<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<Envelope<T>> {
+        let body = self.body.expose();
+        std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str)
     }
 
     fn service_error(&self, error: &ServiceError<'_>, request_id: Option<&str>) -> Error {
@@ -216,7 +218,7 @@ impl Response<'_> {
 
 /// Whether this can be an id. It goes into log lines, so it must not add words or lines to them.
 fn is_id(text: &str) -> bool {
-    text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
+    text.len() <= 128 && text.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
 }
 
 /// The first `max` characters of text from the service, safe for a log line.
