@@ -55,7 +55,7 @@ type BranchStats struct {
 	// KeysMade and KeysUnwrapped count requests.
 	KeysMade, KeysUnwrapped uint64
 	// Wraps and Unwraps count data keys. OwnKeyWraps are those that were wrapped under a branch key of the process's own,
-	// because the records could not be had.
+	// because no record was available.
 	Wraps, OwnKeyWraps, Unwraps uint64
 	// FileReads and FileFailures count looks at a file that changed.
 	FileReads, FileFailures uint64

@@ -49,7 +49,7 @@ func TestErrorsOfCredentialsFunctionsAreWrapped(t *testing.T) {
 	client := plain.client(t, func(o *Options) { o.Credentials = failingCredentials(1) })
 	cancellable, cancel := context.WithTimeout(background, time.Hour)
 	defer cancel()
-	// The function is not asked again at once; its error is told again.
+	// The function is not called again at once; its error is returned again.
 	for _, ctx := range []context.Context{background, cancellable, background} {
 		_, err := client.Encrypt(ctx, plain.Keys["main"], []byte("x"), nil)
 		wantStatus(t, err, ErrCredentialsCallbackFailed)

@@ -480,7 +480,7 @@ func TestCredentialsFunc(t *testing.T) {
 		t.Errorf("asked %d times", asked)
 	}
 
-	// The next one is asked when the first has none.
+	// The next one is tried if the first has none.
 	client = plain.client(t, func(o *Options) {
 		o.Credentials = FirstOf(CredentialsFunc(func(context.Context) (Identity, error) { return Identity{}, errors.New("none") }), o.Credentials)
 	})

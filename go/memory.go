@@ -52,7 +52,7 @@ func (m *memory) failure(outcome *C.tckms_go_outcome) *Error {
 	return failure
 }
 
-// checked frees an outcome that has nothing but its error.
+// checked frees an outcome that has only an error.
 func (m *memory) checked(outcome C.tckms_go_outcome) error {
 	if outcome.status == C.TCKMS_OK {
 		return nil

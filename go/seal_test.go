@@ -240,7 +240,7 @@ func TestEveryChangeAndTruncationIsDetected(t *testing.T) {
 	}
 }
 
-// isRefused tells whether the library or, for what is in the wrapped data key, the service found a change.
+// isRefused reports whether the library, or for a change of the wrapped data key the service, detected a change.
 func isRefused(err error) bool {
 	var failure *Error
 	return errors.As(err, &failure) && !failure.Retryable &&

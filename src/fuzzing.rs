@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::http::exchange::HttpReply;
 use crate::secret::Secret;
 
-/// Reads a reply as all calls together do, and tells how long its fields are.
+/// Parses a reply as all calls do, and returns the lengths of its fields.
 pub fn read_reply(status: u16, body: &[u8]) -> Result<[usize; 4]> {
     let reply = HttpReply { status, body: Secret::copy_of(body)?, date: None, retry_after: None };
     let response = reply.response()?;
@@ -18,7 +18,7 @@ pub fn read_reply(status: u16, body: &[u8]) -> Result<[usize; 4]> {
     ])
 }
 
-/// Reads the description of a key, and tells how long its texts are.
+/// Parses the description of a key, and returns the lengths of its texts.
 pub fn read_key_info(body: &[u8]) -> Result<usize> {
     let reply = HttpReply { status: 200, body: Secret::copy_of(body)?, date: None, retry_after: None };
     let key: KeyInfo = reply.fields()?;

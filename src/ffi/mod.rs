@@ -1,4 +1,4 @@
-//! The C boundary: every function of `tckms.h`, and nothing but conversion.
+//! The C boundary: every function of `tckms.h`, and only conversion.
 //!
 //! Each function converts its arguments, calls the safe core, and converts the result. The contract
 //! that the `unsafe` blocks rely on is the header's manual (`manual.h` beside this file, the first

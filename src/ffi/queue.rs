@@ -552,8 +552,8 @@ pub unsafe extern "C" fn tckms_submit_seal(
     })
 }
 
-/// Submits what tckms_open() does, for a small message. The keys are asked on a worker thread of the
-/// queue; the cipher work is done by the thread that takes the completion.
+/// Submits a call like tckms_open(), for a small message. The key requests run on a worker thread of
+/// the queue; the cipher work is done by the thread that takes the completion.
 ///
 /// @param queue                      The queue.
 /// @param keyring                    The keyring. Copied.
@@ -636,8 +636,8 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
 /// @return            As for tckms_submit_encrypt(); TCKMS_ERR_INVALID_STATE for a stream that
 ///                    seals.
 ///
-/// tckms_completion_consumed() tells how many bytes the stream has taken; the message goes on after
-/// them.
+/// tckms_completion_consumed() returns how many bytes the stream has taken; the message continues
+/// after them.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_submit_open_begin(

@@ -43,7 +43,7 @@ impl Sm2PublicKey {
         hasher.update(u16::to_be_bytes(8 * user_id.len() as u16));
         hasher.update(user_id);
         CURVE_PARAMETERS.iter().for_each(|parameter| hasher.update(parameter));
-        // The first byte tells that the point is not compressed.
+        // The first byte marks an uncompressed point.
         hasher.update(&self.0.as_affine().to_sec1_point(false).as_bytes()[1..]);
         Ok(hasher.finalize().into())
     }

@@ -37,7 +37,7 @@ impl Drop for FdSentinel {
     }
 }
 
-/// What tells a file from all others.
+/// Identifies a file.
 pub(super) type Inode = (libc::dev_t, libc::ino_t);
 
 pub(super) fn inode(descriptor: RawFd) -> Option<Inode> {

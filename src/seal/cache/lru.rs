@@ -12,7 +12,7 @@ use crate::sys::clock::Moment;
 use crate::sys::random;
 use crate::sys::single_flight::SingleFlight;
 
-/// What tells one value from another: a digest of all that it depends on.
+/// The key of a value: a digest of everything that it depends on.
 pub(crate) type Id = [u8; 32];
 
 /// A value is refreshed somewhere between these parts of its life: spread out, so that a fleet which started together

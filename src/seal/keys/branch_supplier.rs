@@ -6,7 +6,8 @@ use crate::seal::format::context::Context;
 
 /// Names the branch of a context, for sealing and for opening: one branch for each tenant or table.
 pub trait BranchSupplier: Send + Sync {
-    /// The branch of messages with this context. It is asked for each message, and has to give the same answer each time.
+    /// The branch of messages with this context. It is called for each message, and must always return the same branch
+    /// for a context.
     fn branch_of(&self, context: &Context) -> Result<BranchId>;
 }
 

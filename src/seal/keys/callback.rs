@@ -29,7 +29,7 @@ pub(crate) trait KeyCallbacks: Send + Sync {
 /// A key of the program's own.
 pub(crate) struct CallbackKey<C> {
     callbacks: C,
-    /// Without one it seals nothing, and is asked about every wrapped key.
+    /// Without one it seals nothing, and is tried for every wrapped key.
     provider_id: Option<String>,
     /// Two keys are never the same, whatever their callbacks do.
     instance_id: u64,
@@ -67,7 +67,7 @@ impl<C: KeyCallbacks> WrappingKey for CallbackKey<C> {
             return Ok((data_key, wrapped));
         }
         let wrapped = self.callbacks.generate(context_of(request), data_key.expose_mut())?;
-        // A callback that forgets to write the new data key must not make one of it that everybody knows.
+        // If a callback does not write the new data key, it must not become a known value.
         if data_key.expose().iter().all(|byte| *byte == 0) {
             return Err(Error::new(Status::CustomKeyFailed, "a callback of a custom key made a data key of zeros"));
         }
@@ -89,7 +89,7 @@ impl<C: KeyCallbacks> WrappingKey for CallbackKey<C> {
     }
 }
 
-/// Refuses a provider id that cannot stand in messages.
+/// Refuses a provider id that messages cannot have.
 pub(crate) fn check_provider_id(id: &str) -> Result<()> {
     if names::is_provider_id(id) {
         return Ok(());

@@ -263,7 +263,7 @@ impl Keyring {
         proven.take().ok_or_else(|| internal("a header was not authenticated"))
     }
 
-    /// Limits all that keys are asked for by one call.
+    /// Limits all key requests of one call.
     fn within_limits<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         Error::check_memory()?;
         call_control::with_timeout(self.total_timeout, || call_control::with_retries(RETRIES_MAX, call))

@@ -41,7 +41,7 @@ struct Unwrapping<'a> {
     header: &'a Header,
     request: KeyRequest<'a>,
     failures: Vec<Error>,
-    /// Services that could not be asked or could not answer, with the reason.
+    /// Services that could not be reached or did not reply, with the reason.
     outages: Vec<(u64, Error)>,
     private_key_operations: usize,
 }

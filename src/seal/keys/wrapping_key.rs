@@ -35,7 +35,7 @@ pub enum UnwrapCost {
 
 /// One way to wrap data keys, as a keyring holds it.
 pub trait WrappingKey: Send + Sync {
-    /// What tells this key from all others; two with the same identity unwrap the same.
+    /// The identity of this key; two keys with the same identity unwrap the same data keys.
     fn identity(&self) -> Vec<u8>;
 
     /// Whether it takes part in sealing.

@@ -15,7 +15,8 @@ pub struct BranchStats {
     pub keys_unwrapped: u64,
     /// Data keys that were wrapped.
     pub wraps: u64,
-    /// Those of them that were wrapped under a branch key of this process's own, because the records could not be had.
+    /// Those of them that were wrapped under a branch key of this process's own, because no record was
+    /// available.
     pub own_key_wraps: u64,
     /// Data keys that were unwrapped.
     pub unwraps: u64,

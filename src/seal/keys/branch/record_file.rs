@@ -1,4 +1,4 @@
-//! A file of branch records: read by whoever seals, replaced as a whole by whoever rotates.
+//! A file of branch records: sealers read it, and a rotation replaces it atomically.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use crate::sys;
 /// The mode of a new file. Its content is no secret, and others must not change it.
 const MODE: u32 = 0o644;
 
-/// What tells one state of a file from another.
+/// Identifies a state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -127,7 +127,7 @@ fn locked(path: &Path) -> Result<File> {
 
 fn replace(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
     let new = temporary(path);
-    // One that a killed process left: nobody else is here, as the lock is held.
+    // Left by a process that was killed: the lock is held, so no other process uses it.
     let _ = fs::remove_file(&new);
     let mut file = File::options().write(true).create_new(true).open(&new)?;
     let written = write_all(&mut file, text, permissions).and_then(|()| fs::rename(&new, path));

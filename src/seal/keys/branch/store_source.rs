@@ -1,8 +1,9 @@
 //! Records from a store of the program's, in which all writers of a branch agree on its key.
 //!
-//! Time is divided into slots, as long as the rotation period. Whoever finds no record for the present slot makes a branch
-//! key and offers it with put-if-absent; then all load what is there. The store is asked on a thread of its own, so that a
-//! callback which hangs holds nobody up: while a record is known, sealing goes on with it.
+//! Time is divided into slots, as long as the rotation period. Whoever finds no record for the present slot
+//! makes a branch key and offers it with put-if-absent; then all load what is there. The store is called on a
+//! separate thread, so a callback that hangs does not block other threads: sealing continues with a known
+//! record.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, MutexGuard};
@@ -172,7 +173,7 @@ impl StoreSource {
         self.0.flight.lock().branches.get(branch_id)?.records.find(version)
     }
 
-    /// A record, for which the store is asked if it is not known.
+    /// A record, which is requested from the store if it is not known.
     pub fn find_or_load(&self, branch_id: &BranchId, version: &BranchVersion) -> Result<Option<Arc<Known>>> {
         let shared = &self.0;
         let mut state = shared.flight.lock();

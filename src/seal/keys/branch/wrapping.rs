@@ -61,7 +61,7 @@ enum Seed {
 /// What belongs to one process.
 struct Live {
     keys: Arc<LruCache<BranchSecret>>,
-    /// Keys that no record tells others of.
+    /// Keys without a shared record.
     own_keys: LruCache<OwnKey>,
     source: Source,
 }
@@ -209,7 +209,8 @@ impl BranchKey {
         })
     }
 
-    /// A branch key that only this process seals with. Its messages carry it along, or nobody could open them.
+    /// A branch key that only this process seals with. Its messages contain it, because otherwise they could not be
+    /// opened.
     fn own_key(&self, live: &Live, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         if self.options.form == BranchForm::ByReference {
             let message = "the store has no record to refer to, and a branch key that no record tells of could not be found again";
