@@ -37,8 +37,10 @@ static void run_out_of_memory(void *unused) {
   tckms_buffer reply = garbage();
   int i;
   (void)unused;
+#ifdef __GLIBC__
   /* Else the allocator would keep a block of this size for the next round. */
   CHECK_INT(mallopt(M_MMAP_THRESHOLD, 128 * 1024), 1);
+#endif
   /* Whatever a call needs once is there. */
   encrypt_and_decrypt(client);
   for (i = 0; i < 10; i++) {

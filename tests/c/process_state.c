@@ -47,6 +47,23 @@ static unsigned mxcsr(void) {
 #endif
 }
 
+/* The C library's own type for a limit's name, and its question for exceptions that trap: musl has neither. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource;
+static int traps(void) {
+  return fegetexcept();
+}
+static void trap_exceptions(void) {
+  CHECK(feenableexcept(FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW) >= 0);
+}
+#else
+typedef int resource;
+static int traps(void) {
+  return 0;
+}
+static void trap_exceptions(void) {}
+#endif
+
 static void look_at(struct state *state) {
   int i;
   memset(state, 0, sizeof *state);
@@ -55,7 +72,7 @@ static void look_at(struct state *state) {
   CHECK(getcwd(state->folder, sizeof state->folder) != NULL);
   snprintf(state->locale, sizeof state->locale, "%s", setlocale(LC_ALL, NULL));
   state->rounding = fegetround();
-  state->traps = fegetexcept();
+  state->traps = traps();
   state->mxcsr = mxcsr();
   CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &state->mask), 0);
   CHECK_INT(sigpending(&state->pending), 0);
@@ -70,7 +87,7 @@ static void look_at(struct state *state) {
     CHECK_INT(getitimer(i == 0 ? ITIMER_REAL : i == 1 ? ITIMER_VIRTUAL : ITIMER_PROF, &state->timers[i]), 0);
   }
   for (i = 0; i < LIMITS; i++) {
-    CHECK_INT(getrlimit((__rlimit_resource_t)i, &state->limits[i]), 0);
+    CHECK_INT(getrlimit((resource)i, &state->limits[i]), 0);
   }
   state->priority = getpriority(PRIO_PROCESS, 0);
   state->dumpable = prctl(PR_GET_DUMPABLE);
@@ -169,7 +186,7 @@ static void nothing_is_changed_for_a_peculiar_host_either(void) {
   CHECK_INT(chdir("/"), 0);
   /* Also on the threads that the library starts, which inherit it: a trap there would end the process. */
   CHECK_INT(fesetround(FE_UPWARD), 0);
-  CHECK(feenableexcept(FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW) >= 0);
+  trap_exceptions();
   nothing_of_the_hosts_is_changed();
 }
 
