@@ -59,7 +59,7 @@ fn draw_from_device(buffer: &mut [u8]) -> io::Result<usize> {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 std::arch::global_asm!(
     ".pushsection .text.getrandom, \"ax\", @progbits",
-    ".globl getrandom",
+    ".weak getrandom",
     ".hidden getrandom",
     ".type getrandom, @function",
     "getrandom: jmp {}",
@@ -70,7 +70,7 @@ std::arch::global_asm!(
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 std::arch::global_asm!(
     ".pushsection .text.getrandom, \"ax\", %progbits",
-    ".globl getrandom",
+    ".weak getrandom",
     ".hidden getrandom",
     ".type getrandom, %function",
     "getrandom: b {}",
