@@ -53,7 +53,7 @@ describe() {
   local package=$1 needs=
   # dpkg-shlibdeps takes a folder with this in it for a package.
   mkdir -p "$work/$package/DEBIAN"
-  mapfile -t binaries < <(find "$work/$package" -type f \( -path '*/bin/*' -o -name '*.so.*' \))
+  mapfile -t binaries < <(find "$work/$package" -type f \( -path '*/bin/*' -o -name '*.so.*' -o -path '*/pkcs11/*.so' \))
   if [ "${#binaries[@]}" -gt 0 ] && [ -n "${DEPENDS:-}" ]; then
     needs=$DEPENDS
   elif [ "${#binaries[@]}" -gt 0 ]; then
@@ -83,9 +83,11 @@ symbols() {
     sed -E 's/(.*)@TCKMS_([0-9.]+)$/ \1@TCKMS_\2 \2.0/'
 }
 
+packages=(libtckms$abi libtckms-dev tckms-pkcs11 tckms-tools tckms-emulator)
 gzip -9n "$stage"/share/man/man*/* 2>/dev/null || true
 take libtckms$abi "$stage/lib/$triplet/libtckms.so".*
 take tckms-emulator "$stage/bin/tckms-emulator" "$stage"/share/man/man1/tckms-emulator*
+take tckms-pkcs11 "$stage/lib/$triplet/pkcs11" "$stage"/share/man/man[58]/tckms-pkcs11*
 take tckms-tools "$stage"/bin/* "$stage"/share/man/man1/* "$stage"/share/{bash-completion,zsh,fish} "$stage/lib/systemd"
 take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man" "$stage/share/tckms"
 documents=$work/libtckms-dev/usr/share/doc/libtckms-dev
@@ -94,19 +96,20 @@ mv "$stage"/share/doc/tckms/{README.md,docs,examples-c,reference.html} "$documen
 # Where Debian's users look.
 ln -s examples-c "$documents/examples"
 
-for package in libtckms$abi libtckms-dev tckms-tools tckms-emulator; do
+for package in "${packages[@]}"; do
   document "$package"
 done
 gzip -9n <packaging/THIRD-PARTY-LICENSES.txt >"$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz"
-cp "$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz" "$work/libtckms-dev/usr/share/doc/libtckms-dev/"
-cp "$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz" "$work/tckms-tools/usr/share/doc/tckms-tools/"
+for package in libtckms-dev tckms-pkcs11 tckms-tools; do
+  cp "$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz" "$work/$package/usr/share/doc/$package/"
+done
 gzip -9n <packaging/tckms.cdx.json >"$work/libtckms$abi/usr/share/doc/libtckms$abi/tckms.cdx.json.gz"
 gzip -9n <packaging/THIRD-PARTY-LICENSES-emulator.txt \
   >"$work/tckms-emulator/usr/share/doc/tckms-emulator/THIRD-PARTY-LICENSES.gz"
 
-chmod 644 "$work"/libtckms$abi/usr/lib/"$triplet"/libtckms.so."$upstream"
+chmod 644 "$work"/libtckms$abi/usr/lib/"$triplet"/libtckms.so."$upstream" "$work"/tckms-pkcs11/usr/lib/"$triplet"/pkcs11/*.so
 rm -f "$deb"/*.deb
-for package in libtckms$abi libtckms-dev tckms-tools tckms-emulator; do
+for package in "${packages[@]}"; do
   describe "$package"
   if [ "$package" = libtckms$abi ]; then
     symbols >"$work/$package/DEBIAN/symbols"

@@ -123,8 +123,12 @@ files() {
   fi
   # For musl there is none of this either.
   if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms" ]; then tool_files; fi
+  # Nor for macOS of this.
+  if [ -e "$dist/libtckms-pkcs11.so" ] || { [ -z "${TARGET:-}" ] && [ "$(uname -s)" != Darwin ]; }; then
+    one 755 "$dist/libtckms-pkcs11.so" "$LIBDIR/pkcs11/libtckms-pkcs11.so"
+  fi
   local page
-  for page in man/man1/* "$reference"/man3/*; do
+  for page in man/man*/* "$reference"/man3/*; do
     one 644 "$page" "$MANDIR/$(basename "$(dirname "$page")")/${page##*/}"
   done
   for page in go/*; do
@@ -190,7 +194,7 @@ uninstall_all() {
   done < <(files)
   rm -f "$DESTDIR$LIBDIR/$soname" "$DESTDIR$LIBDIR/$link"
   # Folders of our own; others may have been there before.
-  for place in "$LIBDIR/cmake/tckms" "$DOCDIR" "$GODIR"; do
+  for place in "$LIBDIR/cmake/tckms" "$LIBDIR/pkcs11" "$DOCDIR" "$GODIR"; do
     if [ -d "$DESTDIR$place" ]; then find "$DESTDIR$place" -depth -type d -empty -delete; fi
   done
   rmdir "$DESTDIR$(dirname "$GODIR")" 2>/dev/null || true

@@ -64,11 +64,14 @@ build() {
     if [ -n "$suffix" ]; then
       RUSTFLAGS="$remap" cargo-zigbuild build --release --locked -p tckms-emulator --target "$target$suffix"
       RUSTFLAGS="$remap" cargo-zigbuild build --release --locked -p tckms-cli --features wipe-on-free --target "$target$suffix"
+      RUSTFLAGS="$remap" cargo-zigbuild rustc --release --locked -p tckms-pkcs11 --lib --crate-type staticlib \
+        --features wipe-on-free --target "$target$suffix"
     fi
   fi
   # zig has no libgcc_s; the unwinder becomes part of the library.
   TARGET=$target CROSS=$cross CC="$zig cc -target $zig_target" UNWINDER=-lunwind scripts/dist.sh
   if [ -n "$suffix" ]; then
+    TARGET=$target CROSS=$cross CC="$zig cc -target $zig_target" UNWINDER=-lunwind scripts/dist-pkcs11.sh
     "$zig" cc -target "$zig_target" -std=c99 -O2 -fPIE -pie -s -Iinclude packaging/selftest.c -ldl -o "$out/$target/tckms-selftest"
   fi
 }
@@ -118,6 +121,8 @@ rpm_packages() {
   mkdir -p "$top"
   TARGET=$target CROSS=$cross DESTDIR=$top/stage PREFIX=/usr LIBDIR=/usr/lib64 scripts/install.sh install >/dev/null
   gzip -9n "$top"/stage/usr/share/man/man*/*
+  # The module's manual pages are in sections of their own.
+  (cd "$top/stage" && find usr/lib64/pkcs11 usr/share/man/man[58] -type f 2>/dev/null | sed 's|^|/|') >"$top/stage.pkcs11"
   sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|g
     s|@PACKAGER@|$packager|; s|@DATE@|$(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')|" \
     packaging/rpm/tckms.spec.in >"$top/tckms.spec"

@@ -111,8 +111,14 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     for file in [
         "include/tckms.h",
         "include/tckms.hpp",
+        "bin/tckms",
         "bin/tckms-emulator",
         "bin/tckms-seal",
+        "lib/systemd/system/tckms-credentials.service",
+        "lib/systemd/system/tckms-credentials.socket",
+        "share/bash-completion/completions/tckms",
+        "share/zsh/site-functions/_tckms",
+        "share/fish/vendor_completions.d/tckms.fish",
         "share/doc/tckms/LICENSE-MIT",
         "share/doc/tckms/CHANGELOG.md",
     ]
@@ -128,7 +134,7 @@ fn it_installs_these_files_and_uninstalls_no_other() {
         let folder = if file.contains('/') { "usr" } else { "usr/share/doc/tckms" };
         expected.insert(format!("{folder}/{file}"));
     }
-    for file in ["libtckms.a", "pkgconfig/tckms.pc", "cmake/tckms/tckms-config.cmake"] {
+    for file in ["libtckms.a", "pkcs11/libtckms-pkcs11.so", "pkgconfig/tckms.pc", "cmake/tckms/tckms-config.cmake"] {
         expected.insert(format!("{libraries}/{file}"));
     }
     expected.insert(format!("{libraries}/cmake/tckms/tckms-config-version.cmake"));
@@ -136,12 +142,14 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     for link in ["libtckms.so".to_owned(), soname()] {
         expected.insert(format!("{libraries}/{link} libtckms.so.{VERSION}"));
     }
-    let pages = dist("libtckms.a").ancestors().nth(2).unwrap().join("reference/man3");
-    for (source, place) in [
-        (root().join("go"), "usr/share/tckms/go"),
-        (root().join("man/man1"), "usr/share/man/man1"),
-        (pages, "usr/share/man/man3"),
-    ] {
+    let reference = dist("libtckms.a").ancestors().nth(2).unwrap().join("reference");
+    let written = fs::read_dir(root().join("man")).unwrap().map(|section| section.unwrap().path());
+    let generated = ["man1", "man3"].map(|section| reference.join(section));
+    let pages = written.chain(generated).map(|section| {
+        let place = format!("usr/share/man/{}", section.file_name().unwrap().display());
+        (section, place)
+    });
+    for (source, place) in [(root().join("go"), "usr/share/tckms/go".to_owned())].into_iter().chain(pages) {
         let files = fs::read_dir(source).unwrap().map(|file| file.unwrap().file_name());
         expected.extend(files.map(|file| format!("{place}/{}", file.display())));
     }

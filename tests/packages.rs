@@ -13,8 +13,9 @@ fn library() -> String {
     format!("libtckms{}", abi())
 }
 
-fn names() -> [String; 4] {
-    ["libtckms-dev".to_owned(), library(), "tckms-emulator".to_owned(), "tckms-tools".to_owned()]
+fn names() -> [String; 5] {
+    let [development, emulator, module, tools] = ["libtckms-dev", "tckms-emulator", "tckms-pkcs11", "tckms-tools"];
+    [development.to_owned(), library(), emulator.to_owned(), module.to_owned(), tools.to_owned()]
 }
 
 /// The files that `make deb` makes, in a folder of their own.
@@ -44,7 +45,7 @@ fn control(name: &str, file: &str) -> String {
 }
 
 #[test]
-fn there_are_four_packages_of_this_version() {
+fn there_are_five_packages_of_this_version() {
     let found = packages().iter().map(|file| file.file_name().unwrap().to_str().unwrap().split('_').next().unwrap());
     assert_eq!(found.collect::<Vec<_>>(), names());
     for name in names() {
