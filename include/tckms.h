@@ -119,8 +119,8 @@
  *   Secret keys, tokens, plaintexts, data keys and the requests and replies that contain them are
  *   wiped before their memory is freed, and so is every other block that the library frees. The
  *   library cannot wipe copies that the program makes, the kernel's socket buffers, registers, swap
- *   and core dumps. Sizes are checked before memory is allocated; if there is no memory for a block
- *   whose size depends on the caller's input, the call returns TCKMS_ERR_OUT_OF_MEMORY.
+ *   and core dumps. Sizes are checked before memory is allocated; if there is none, the call
+ *   returns an error such as TCKMS_ERR_OUT_OF_MEMORY, and the process continues.
  *
  * COMMON MISTAKES
  *   Passing a tckms_buffer that is still filled as an output leaks its content: free it first.

@@ -4,16 +4,15 @@
 //! future uses no timer of a runtime. When it waits, it sets with [`wake_at`] the latest time of the next poll, and the
 //! driver polls it then.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::sys::parker::Parker;
 
 thread_local! {
     static WAKE_AT: Cell<Option<Instant>> = const { Cell::new(None) };
-    static PARKED: OnceCell<Arc<ParkedThread>> = const { OnceCell::new() };
 }
 
 /// Makes the driver poll the current future of this thread again at `at`, or earlier.
@@ -35,13 +34,14 @@ pub(crate) fn poll<F: Future + ?Sized>(
 /// Drives a future to its end. The thread sleeps while the future waits. Callers pin it, so that it is on the stack once.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = thread_waker();
+    let parker = Parker::current();
+    let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
     loop {
         match poll(future.as_mut(), &mut context) {
             (Poll::Ready(outcome), _) => return outcome,
-            (Poll::Pending, Some(at)) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
-            (Poll::Pending, None) => thread::park(),
+            (Poll::Pending, Some(at)) => parker.park_timeout(at.saturating_duration_since(Instant::now())),
+            (Poll::Pending, None) => parker.park_timeout(Duration::MAX),
         }
     }
 }
@@ -61,26 +61,13 @@ impl<F: Future> Future for OutOfLine<'_, F> {
 
 /// Wakes this thread.
 pub(crate) fn thread_waker() -> Waker {
-    let made = || Arc::new(ParkedThread(thread::current()));
-    PARKED.try_with(|parked| Arc::clone(parked.get_or_init(made))).unwrap_or_else(|_| made()).into()
-}
-
-struct ParkedThread(Thread);
-
-impl Wake for ParkedThread {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
+    Parker::current().into()
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::time::Duration;
+    use std::thread;
 
     use super::*;
 

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn every_length_comes_back() {
         let bytes = (0..=255).cycle().take(1000).collect::<Vec<u8>>();
-        for len in 0..bytes.len() {
+        // Miri takes a second for a few hundred bytes.
+        for len in 0..if cfg!(miri) { 70 } else { bytes.len() } {
             let mut text = vec![0; base64_len(len)];
             base64_encode_into(&bytes[..len], &mut text);
             assert_eq!(text, base64_encode(&bytes[..len]).as_bytes());

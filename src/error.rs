@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::sanitize::sanitized;
 use crate::status::{Category, Status};
-use crate::sys::memory_reserve;
 use crate::sys::random::RandomUnavailable;
+use crate::sys::{crypto_memory, memory_reserve};
 
 /// The result of a function that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -57,7 +57,7 @@ impl Error {
 
     /// Refuses a call while the memory reserve for running calls is low.
     pub(crate) fn check_memory() -> Result<()> {
-        if memory_reserve::is_low() {
+        if memory_reserve::is_low() || !crypto_memory::prepare_thread() {
             return Err(Self::new(Status::OutOfMemory, "the system has no more memory for the process"));
         }
         Ok(())

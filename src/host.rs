@@ -11,7 +11,7 @@ use std::{io, thread};
 use crate::error::Result;
 use crate::http::thread as http_thread;
 pub use crate::sys::per_process::PerProcess;
-use crate::sys::{cancel, file, privileges, random, signals, threads, wipe};
+use crate::sys::{cancel, file, fork_lock, privileges, random, signals, threads, wipe};
 
 thread_local! {
     /// The number of functions of the library that run on this thread: a callback may call the library again.
@@ -21,8 +21,8 @@ thread_local! {
 /// Runs the body of a function that C calls. A panic is returned and not printed, and `pthread_cancel` is deferred.
 pub fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     let _uncancelable = cancel::Uncancelable::begin();
-    quiet_panics();
-    threads::keep_handle_reachable();
+    fork_lock::install_handlers();
+    initialize();
     let _inside = Inside::enter();
     panic::catch_unwind(AssertUnwindSafe(body))
 }
@@ -47,20 +47,24 @@ impl Drop for Inside {
     }
 }
 
-/// Installs a panic hook, once. It is silent for panics inside the library's functions and on its threads, and passes
-/// all others to the previous hook: statically linked Rust code of the host shares the hook.
-fn quiet_panics() {
+/// Initializes AWS-LC and installs a panic hook, once. The hook is silent for panics inside the library's functions and on
+/// its threads, and passes all others to the previous hook: statically linked Rust code of the host shares the hook.
+fn initialize() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
-    if INSTALLED.swap(true, Ordering::AcqRel) {
+    if INSTALLED.load(Ordering::Relaxed) || INSTALLED.swap(true, Ordering::AcqRel) {
         return;
     }
-    let previous = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        http_thread::stop_if_network_thread();
-        if !is_inside() && !threads::is_ours() {
-            previous(info);
-        }
-    }));
+    // A child that was forked in the middle would never have the hook, and would wait for the initialization forever.
+    fork_lock::with_forks_blocked(|| {
+        aws_lc_rs::init();
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            http_thread::stop_if_network_thread();
+            if !is_inside() && !threads::is_ours() {
+                previous(info);
+            }
+        }));
+    });
 }
 
 /// Fills `bytes` with random numbers of the operating system.
@@ -95,9 +99,9 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// Runs `work` on up to `count` threads, this one among them, until it has returned on all. Threads started here
 /// never receive a signal of the program. Fewer run if the system cannot start more.
 pub fn on_threads(count: usize, work: impl Fn() + Sync) {
-    thread::scope(|scope| {
+    threads::scope(|scope| {
         for _ in 1..count {
-            let started = signals::with_signals_blocked(|| threads::spawn_scoped(scope, "tckms-pkcs11", &work));
+            let started = signals::with_signals_blocked(|| scope.spawn(c"tckms-pkcs11", &work));
             if started.is_err() {
                 break;
             }

@@ -205,13 +205,48 @@ in_three_ways! {
     }
 }
 
-/// Not under valgrind, which has an allocator of its own, and without TLS: AWS-LC ends the process when it has no memory
-/// for a thread's random generator.
-#[test]
-fn an_allocator_that_fails_ends_in_statuses() {
-    let emulator = Emulator::over_http(&["main", "other"]);
+/// Makes a module of tests out of the groups of calls of tests/c/memory_torture.c. Not under valgrind, which has an
+/// allocator of its own.
+macro_rules! with_an_allocator_that_fails {
+    ($($name:ident($emulator:expr, $group:literal))*) => {
+        mod an_allocator_that_fails_ends_in_statuses {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    torture(&$emulator, $group);
+                }
+            )*
+        }
+    };
+}
+
+with_an_allocator_that_fails! {
+    for_constants_and_errors(Emulator::over_http(&["main", "other"]), "constants")
+    for_configurations(Emulator::over_http(&["main", "other"]), "config")
+    for_sources_of_credentials(Emulator::over_http(&["main", "other"]), "credentials")
+    for_core_calls_over_http(Emulator::over_http(&["main", "other"]), "core")
+    for_core_calls_over_https(Emulator::over_https(&["main", "other"]), "core")
+    for_asymmetric_keys(Emulator::over_http(&["main", "other"]), "sign")
+    for_key_management(Emulator::over_http(&["main", "other"]), "keys")
+    for_sealing_over_https(Emulator::over_https(&["main", "other"]), "seal")
+    for_large_headers(Emulator::over_http(&["main", "other"]), "header")
+}
+
+fn torture(emulator: &Emulator, group: &str) {
+    let folder = Scratch::new();
+    let [private, public] = ["private.pem", "public.pem"].map(|name| folder.path().join(name));
+    output_of(tool("openssl").args(["genrsa", "-out"]).arg(&private).arg("2048"));
+    output_of(tool("openssl").args(["rsa", "-pubout", "-in"]).arg(&private).arg("-out").arg(&public));
     let program = Compiler { standard: "gnu11", ..GCC }.build("tests/c/memory_torture.c", &Library::Shared);
-    program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+    let mut run = program.with(emulator.environment());
+    for (name, path) in [("TEST_FOLDER", folder.path()), ("TEST_PRIVATE_PEM", &private), ("TEST_PUBLIC_PEM", &public)] {
+        run = run.variable(name, path.to_str().unwrap());
+    }
+    let stride = std::env::var("TEST_TORTURE_STRIDE").unwrap_or_default();
+    let arguments = [group, &stride];
+    let count = if stride.is_empty() { 1 } else { 2 };
+    run.arguments(&arguments[..count]).run().expect_nothing_but_passed_checks();
 }
 
 fn through_a_proxy(emulator: &Emulator, proxy: &Proxy, compiler: Compiler, valgrind: bool) -> Finished {

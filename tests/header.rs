@@ -265,3 +265,14 @@ fn every_status_has_its_name_its_message_and_its_category() {
     let source = folder.write("statuses.c", &program.replace("@ROWS@", &rows));
     GCC.build(source, &Library::Shared).with(Vec::new()).run().expect_nothing_but_passed_checks();
 }
+
+/// An allocator that fails meets every function, see tests/c/memory_torture.c.
+#[test]
+fn every_function_is_called_while_an_allocator_fails() {
+    let program = fs::read_to_string(root().join("tests/c/memory_torture.c")).unwrap();
+    let functions = Header::committed().functions();
+    let missing: Vec<_> =
+        functions.iter().filter(|function| !program.contains(&format!("{}(", function.name))).collect();
+    let names: Vec<_> = missing.iter().map(|function| &function.name).collect();
+    assert!(names.is_empty(), "tests/c/memory_torture.c does not call {names:?}");
+}

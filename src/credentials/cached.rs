@@ -1,7 +1,9 @@
 //! Credentials that are renewed before they expire, once for all threads.
 
-use std::sync::{Arc, MutexGuard, OnceLock};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use super::{Credentials, ExpiringCredentials, Provider};
 use crate::call_control::{self, CHECK_INTERVAL};
@@ -29,7 +31,8 @@ const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// credentials, because their file may no longer be reachable.
 pub(crate) struct CachedCredentials {
     provider: Box<dyn Provider>,
-    preloaded: OnceLock<Known>,
+    /// Without a lock that a fork could copy.
+    preloaded: OnceBox<Known>,
     live: PerProcess<SingleFlight<State>>,
 }
 
@@ -77,7 +80,7 @@ struct Backoff {
 
 impl CachedCredentials {
     pub fn new(provider: Box<dyn Provider>) -> Self {
-        Self { provider, preloaded: OnceLock::new(), live: PerProcess::new() }
+        Self { provider, preloaded: OnceBox::new(), live: PerProcess::new() }
     }
 
     /// Fetches what needs no network, so that the process may change its root directory afterwards.
@@ -87,7 +90,7 @@ impl CachedCredentials {
         state.settle(outcome, None, false)?;
         if let Some(known) = state.known {
             // Another thread may have set it, from the same source.
-            let _ = self.preloaded.set(known);
+            let _ = self.preloaded.set(Box::new(known));
         }
         Ok(())
     }

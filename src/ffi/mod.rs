@@ -43,6 +43,9 @@ pub use asymmetric::*;
 pub use branch::*;
 pub use branch_store::{tckms_branch_load, tckms_branch_put, tckms_branch_records, tckms_branch_records_add};
 pub use buffer::*;
+#[cfg(all(test, miri))]
+mod miri;
+
 pub use callback_error::*;
 pub use client::*;
 pub use config::*;

@@ -4,6 +4,8 @@ mod connector;
 mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
+#[cfg(miri)]
+pub(crate) mod mock;
 pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod proxy;

@@ -44,7 +44,7 @@ impl SystemResolver {
             return Ok(answered);
         }
         let (resolver, name) = (self.clone(), host.to_owned());
-        threads::spawn("tckms-resolver", move || resolver.resolve(&name))?;
+        threads::spawn(c"tckms-resolver", move || resolver.resolve(&name))?;
         waiting.insert(host.to_owned(), vec![answer]);
         Ok(answered)
     }

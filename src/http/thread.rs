@@ -14,14 +14,14 @@
 
 use std::cell::OnceCell;
 use std::future::poll_fn;
+use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Runtime};
@@ -36,7 +36,8 @@ use crate::http::pool::{Pool, PoolGauges, Reuse};
 use crate::http::timers::{Key, Timers};
 use crate::sys::descriptor;
 use crate::sys::fd_sentinel::FdSentinel;
-use crate::sys::{fork_lock, threads};
+use crate::sys::threads::{self, JoinHandle};
+use crate::sys::{crypto_memory, fork_lock};
 
 /// How often a caller that waits checks whether the thread still works.
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -48,8 +49,6 @@ pub(crate) struct HttpThread {
     jobs: Option<UnboundedSender<Job>>,
     health: Arc<ThreadHealth>,
     pool_gauges: Arc<PoolGauges>,
-    /// Closed by the thread when it ends. Never locked: only `drop` looks at it.
-    ended: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -88,7 +87,7 @@ type Answer = oneshot::Sender<Result<HttpReply>>;
 type Answered = oneshot::Receiver<Result<HttpReply>>;
 
 impl HttpThread {
-    pub fn start(pool: Pool) -> std::io::Result<Self> {
+    pub fn start(pool: Pool) -> io::Result<Self> {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         let health = Arc::new(ThreadHealth {
             number: ThreadNumber(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)),
@@ -98,21 +97,13 @@ impl HttpThread {
             watchers: Mutex::default(),
         });
         let pool = Arc::new(pool);
-        let runtime = descriptor::with_standard_occupied(|| build_runtime(&health, pool.wakes()))?;
         let pool_gauges = Arc::clone(pool.gauges());
         let (jobs, incoming) = unbounded_channel();
-        let (end, ended) = sync_channel(0);
+        let (report, started) = oneshot::channel();
         let shared = Arc::clone(&health);
-        let thread = threads::spawn("tckms-http", move || {
-            let this =
-                ThisThread { health: Arc::clone(&shared), pool: Arc::downgrade(&pool), timers: Timers::default() };
-            let _ = THIS_THREAD.with(|thread| thread.set(this));
-            shared.enter_fork_lock();
-            run(runtime, incoming, pool, &shared);
-            shared.leave_fork_lock();
-            drop::<SyncSender<()>>(end);
-        })?;
-        Ok(Self { jobs: Some(jobs), health, pool_gauges, ended: Mutex::new(ended), thread: Some(thread) })
+        let thread = threads::spawn(c"tckms-http", move || live(&shared, pool, incoming, report))?;
+        block_on::block_on(started).unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
+        Ok(Self { jobs: Some(jobs), health, pool_gauges, thread: Some(thread) })
     }
 
     /// Sends a request and waits for its outcome, no longer than `timeout`.
@@ -232,11 +223,9 @@ impl Drop for HttpThread {
         if with_this_thread(|this| this.is(&self.health)) == Some(true) {
             return;
         }
-        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if told && ended.recv_timeout(JOIN_TIMEOUT) == Err(RecvTimeoutError::Disconnected) {
-            // The end of a thread frees its state in the cryptography.
-            fork_lock::with_forks_blocked(|| self.thread.take().map(JoinHandle::join));
-        }
+        let thread = self.thread.take().filter(|thread| told && thread.wait(JOIN_TIMEOUT));
+        // The end of a thread frees its state in the cryptography.
+        fork_lock::with_forks_blocked(|| thread.map(JoinHandle::join));
     }
 }
 
@@ -309,7 +298,7 @@ impl ThreadHealth {
         self.tell_watchers();
         self.leave_fork_lock();
         loop {
-            thread::park();
+            thread::sleep(Duration::MAX);
         }
     }
 
@@ -375,7 +364,31 @@ pub(crate) fn stop_if_network_thread() {
     }
 }
 
-fn build_runtime(health: &Arc<ThreadHealth>, wakes: &Arc<AtomicU64>) -> std::io::Result<Runtime> {
+/// All that the thread does. It reports whether it could start.
+fn live(
+    health: &Arc<ThreadHealth>,
+    pool: Arc<Pool>,
+    incoming: UnboundedReceiver<Job>,
+    report: oneshot::Sender<io::Result<()>>,
+) {
+    let this = ThisThread { health: Arc::clone(health), pool: Arc::downgrade(&pool), timers: Timers::default() };
+    let _ = THIS_THREAD.with(|thread| thread.set(this));
+    let memory = if crypto_memory::prepare_thread() { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) };
+    let runtime = memory
+        .and_then(|()| threads::make_handle())
+        .and_then(|()| descriptor::with_standard_occupied(|| build_runtime(health, pool.wakes())));
+    match runtime {
+        Ok(runtime) => {
+            let _ = report.send(Ok(()));
+            health.enter_fork_lock();
+            run(runtime, incoming, pool, health);
+            health.leave_fork_lock();
+        }
+        Err(error) => drop(report.send(Err(error))),
+    }
+}
+
+fn build_runtime(health: &Arc<ThreadHealth>, wakes: &Arc<AtomicU64>) -> io::Result<Runtime> {
     let wakes = Arc::clone(wakes);
     let (before, after) = (Arc::clone(health), Arc::clone(health));
     runtime::Builder::new_current_thread()

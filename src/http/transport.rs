@@ -48,6 +48,10 @@ impl Transport {
 
     /// Sends a request and reads the whole reply, both within `timeout`.
     pub async fn send(&self, request: HttpRequest, reuse: Reuse, timeout: Duration) -> Result<HttpReply> {
+        #[cfg(miri)]
+        if reuse != Reuse::Never || !timeout.is_zero() {
+            return crate::http::mock::answer(&request);
+        }
         let thread = self.thread()?;
         let uri = request.uri().clone();
         let outcome = thread.fetch(request, reuse, timeout).await;

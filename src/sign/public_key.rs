@@ -182,6 +182,7 @@ impl PublicKey {
             let message = format!("the key is {}, only RSA encrypts this way", self.key_type().name());
             return Err(Error::new(Status::AlgorithmNotAllowed, message));
         };
+        Error::check_memory()?;
         let failed = |_| Error::new(Status::Internal, "RSA encryption failed");
         match padding {
             RsaPadding::OaepSha256 => oaep(encrypting, &OAEP_SHA256_MGF1SHA256, plaintext),

@@ -50,9 +50,9 @@ impl Add<Duration> for Moment {
 
 /// The time on a clock that cannot be set and that includes the time in which the machine sleeps.
 pub(super) fn time_since_boot() -> Duration {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(not(target_os = "linux"), miri))]
     const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call fills a timespec of our own; Linux has the clock since 2.6.39.

@@ -1,25 +1,33 @@
 //! Prevents a fork while a thread of the library is inside AWS-LC.
 //!
-//! AWS-LC takes process-wide locks, briefly for every random number. A child that is forked at such a moment inherits
-//! the locked lock but not the thread that would release it, and would wait forever. So a fork waits until no thread is
-//! inside (`pthread_atfork`), and a thread that enters waits until the fork has ended. Both waits are short: the
+//! AWS-LC takes process-wide locks, briefly for every random number. A child that is forked at such a moment inherits the
+//! locked lock but not the thread that would release it, and would wait forever. So a fork waits until no other thread is
+//! inside (`pthread_atfork`), and a thread that wants to enter waits until the fork is over. Both waits are short: the
 //! library's own threads are outside whenever they wait for anything.
 
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cancel::Uncancelable;
+use super::fork_counter::{ForkCounter, ThreadState};
+use super::{memory_reserve, signals};
 
-/// The longest time that a fork waits. A signal handler may fork on the very thread that is inside.
+/// The longest time that a fork waits.
 const FORK_TIMEOUT: Duration = Duration::from_millis(100);
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-static INSIDE: AtomicIsize = AtomicIsize::new(0);
-static FORKS: AtomicIsize = AtomicIsize::new(0);
+static COUNTER: ForkCounter = ForkCounter { inside: AtomicU64::new(0), forks: AtomicUsize::new(0) };
+
+thread_local! {
+    static THREAD: ThreadState = const { ThreadState { depth: AtomicU64::new(0), forks: AtomicUsize::new(0) } };
+}
 
 /// Runs cryptography that takes such a lock: random numbers, new keys, signatures, RSA. `work` must not call code of the
 /// host.
+///
+/// Signals wait meanwhile: a handler that forks inside AWS-LC would make its child end, as AWS-LC refuses to complete a
+/// random number that the parent gets too.
 pub(crate) fn with_forks_blocked<T>(work: impl FnOnce() -> T) -> T {
     struct Leave;
     impl Drop for Leave {
@@ -27,60 +35,66 @@ pub(crate) fn with_forks_blocked<T>(work: impl FnOnce() -> T) -> T {
             leave();
         }
     }
-    enter();
-    let _leave = Leave;
-    work()
+    signals::with_signals_blocked(|| {
+        enter();
+        let _leave = Leave;
+        work()
+    })
 }
 
 /// Blocks forks until the [`leave`] on the same thread.
 pub(crate) fn enter() {
     install_handlers();
-    loop {
-        INSIDE.fetch_add(1, Ordering::SeqCst);
-        if FORKS.load(Ordering::SeqCst) <= 0 {
-            return;
-        }
-        leave();
+    while !THREAD.with(|thread| COUNTER.try_enter(thread)) {
         thread::sleep(POLL_INTERVAL);
     }
 }
 
 pub(crate) fn leave() {
-    INSIDE.fetch_sub(1, Ordering::SeqCst);
+    THREAD.with(|thread| COUNTER.leave(thread));
 }
 
-/// Installs the fork handlers. Call it before threads share any state: if two threads called `enter` for the first time
-/// at once, one of them would be too late.
+/// Installs the fork handlers. To be called before threads share anything: when the first `enter` of two threads coincide,
+/// one of them would be too late.
 pub(crate) fn install_handlers() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if !INSTALLED.load(Ordering::Relaxed) && !INSTALLED.swap(true, Ordering::SeqCst) {
-        at_fork(before, after_in_parent, after_in_child);
+        // libc has no memory for it: the next call tries again.
+        INSTALLED.store(at_fork(before, after_in_parent, after_in_child), Ordering::SeqCst);
     }
 }
 
-/// Registers functions that run around each `fork` of this process.
-fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+/// Registers functions that run around each `fork` of this process. Says whether that worked.
+fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) -> bool {
+    if cfg!(miri) {
+        // It knows no fork.
+        return true;
+    }
     // SAFETY: the functions stay where they are, as the library is never unmapped (`-z nodelete`).
-    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) == 0 }
 }
 
 extern "C" fn before() {
     let _uncancelable = Uncancelable::begin();
-    FORKS.fetch_add(1, Ordering::SeqCst);
-    let began = Instant::now();
-    while INSIDE.load(Ordering::SeqCst) > 0 && began.elapsed() < FORK_TIMEOUT {
-        thread::sleep(POLL_INTERVAL);
-    }
+    THREAD.with(|thread| {
+        // A signal handler that forks must find both counters changed, or neither.
+        signals::with_signals_blocked(|| COUNTER.begin_fork(thread));
+        let began = Instant::now();
+        while COUNTER.are_others_inside(thread) && began.elapsed() < FORK_TIMEOUT {
+            thread::sleep(POLL_INTERVAL);
+        }
+    });
 }
 
 extern "C" fn after_in_parent() {
-    FORKS.fetch_sub(1, Ordering::SeqCst);
+    signals::with_signals_blocked(|| THREAD.with(|thread| COUNTER.end_fork_in_parent(thread)));
 }
 
-/// Only the forking thread exists in the child, and it is not inside.
 extern "C" fn after_in_child() {
-    INSIDE.store(0, Ordering::SeqCst);
-    FORKS.store(0, Ordering::SeqCst);
+    signals::with_signals_blocked(|| {
+        THREAD.with(|thread| COUNTER.end_fork_in_child(thread));
+        memory_reserve::release_after_fork();
+    });
 }
 
 #[cfg(test)]
@@ -89,21 +103,29 @@ mod tests {
 
     #[test]
     fn a_fork_waits_for_the_threads_inside_and_a_new_one_waits_for_the_fork() {
+        let own_forks = || THREAD.with(|thread| thread.forks.load(Ordering::SeqCst));
         enter();
-        let forking = thread::spawn(|| {
+        let (forked, is_forked) = std::sync::mpsc::channel();
+        let (end, is_over) = std::sync::mpsc::channel();
+        let forking = thread::spawn(move || {
             before();
-            INSIDE.load(Ordering::SeqCst)
+            let others = THREAD.with(|thread| COUNTER.are_others_inside(thread));
+            forked.send(others).unwrap();
+            is_over.recv().unwrap();
+            after_in_parent();
         });
-        while FORKS.load(Ordering::SeqCst) == 0 {
+        while COUNTER.forks.load(Ordering::SeqCst) == 0 {
             thread::yield_now();
         }
+        assert_eq!(own_forks(), 0);
         leave();
-        assert_eq!(forking.join().unwrap(), 0);
+        assert!(!is_forked.recv().unwrap());
 
-        let coming = thread::spawn(|| with_forks_blocked(|| FORKS.load(Ordering::SeqCst)));
+        let coming = thread::spawn(|| with_forks_blocked(|| COUNTER.forks.load(Ordering::SeqCst)));
         thread::sleep(10 * POLL_INTERVAL);
         assert!(!coming.is_finished());
-        after_in_parent();
+        end.send(()).unwrap();
         assert_eq!(coming.join().unwrap(), 0);
+        forking.join().unwrap();
     }
 }

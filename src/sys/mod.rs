@@ -12,14 +12,29 @@ pub(crate) mod aws_lc;
 mod aws_lc_seed;
 pub(crate) mod cancel;
 pub(crate) mod clock;
+#[cfg(feature = "wipe-on-free")]
+pub(crate) mod crypto_memory;
+#[cfg(not(feature = "wipe-on-free"))]
+pub(crate) mod crypto_memory {
+    /// A program with an allocator of its own is on its own.
+    pub(crate) fn prepare_thread() -> bool {
+        true
+    }
+}
 pub(crate) mod descriptor;
 pub(crate) mod descriptor_stream;
 pub(crate) mod entropy;
 pub(crate) mod fd_sentinel;
 pub(crate) mod file;
+pub(crate) mod fork_counter;
 pub(crate) mod fork_lock;
+#[cfg(target_os = "linux")]
+mod futex;
 #[cfg_attr(not(feature = "wipe-on-free"), allow(dead_code))]
 pub(crate) mod memory_reserve;
+#[cfg(miri)]
+mod miri;
+pub(crate) mod parker;
 pub(crate) mod per_process;
 pub(crate) mod privileges;
 pub(crate) mod process_identity;
@@ -29,6 +44,7 @@ pub(crate) mod ready_pipe;
 mod seed_reserve;
 pub(crate) mod signals;
 pub(crate) mod single_flight;
+pub(crate) mod sync;
 pub(crate) mod tcp;
 pub(crate) mod threads;
 pub(crate) mod wipe;

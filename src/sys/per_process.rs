@@ -3,9 +3,8 @@
 //! A child inherits locks that may never be released, threads that do not exist, and descriptor numbers that may belong
 //! to other files. So each value records the process that created it, and a child creates its own value in addition.
 
-use once_cell::race::OnceBox;
-
 use super::process_identity::{self, ProcessId};
+use super::sync::OnceBox;
 
 /// One value per process. It is created when it is first needed, and replaced when it becomes unusable.
 ///

@@ -65,7 +65,7 @@ fn publish_page() -> Option<*mut AtomicU64> {
 
 const PAGE_LEN: usize = size_of::<AtomicU64>();
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn map_page() -> Option<*mut AtomicU64> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -84,7 +84,7 @@ fn map_page() -> Option<*mut AtomicU64> {
     Some(page.cast())
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 fn map_page() -> Option<*mut AtomicU64> {
     None
 }

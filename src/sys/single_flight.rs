@@ -2,9 +2,10 @@
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
+
+use super::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A state, and slow work on it that one caller at a time does while the others wait for the result.
 ///

@@ -1,112 +1,65 @@
 /*
  * An allocator that fails: at each single allocation of a call, and at all from that one on. Every call ends with a status,
- * and none ends the process.
+ * and none ends the process. Every function of tckms.h is called here, as tests/header.rs checks.
  *
- *     memory_torture [STRIDE]
+ *     memory_torture GROUP [STRIDE]
  *
- * Of the allocations of a call beyond the first hundred, only each STRIDEth one fails: 1 for all of them. Without it, about
- * 150 do.
+ * Of the allocations of a group of calls beyond the first 30, only each STRIDEth one fails: 1 for all of them. Without it,
+ * about 50 do.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <limits.h>
-#include <link.h>
-#include <stdatomic.h>
+#include "failing_allocator.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "admin.h"
 #include "fixture.h"
 
-/* The functions of glibc that those below replace for the whole process. */
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
-extern void *__libc_memalign(size_t alignment, size_t size);
+#define CONTEXT "{\"a\":\"1\"}"
+#define ROLE_ARN "qcs::cam::uin/100000000001:roleName/backup"
 
-static uintptr_t library_begin, library_end;
-/* Allocations of the library since the count began, and the first and the last one that fail. */
-static atomic_long counted, first_failing, last_failing;
+/* Made before anything fails. */
+static char ecc_key[64], sm2_key[64], rsa_key[64], sm2_decryption_key[64], switched_key[64], external_key[64];
+static char private_pem[8192], public_pem[2048];
+static char profile_file[512], tccli_file[512], token_file[512];
+static int next_alias = 0;
 
-static int find_library(struct dl_phdr_info *object, size_t size, void *unused) {
-  int i;
-  (void)size;
-  (void)unused;
-  if (strstr(object->dlpi_name, "libtckms") == NULL) {
-    return 0;
-  }
-  for (i = 0; i < object->dlpi_phnum; i++) {
-    if (object->dlpi_phdr[i].p_type == PT_LOAD) {
-      uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
-      uintptr_t end = begin + object->dlpi_phdr[i].p_memsz;
-      library_begin = library_begin == 0 || begin < library_begin ? begin : library_begin;
-      library_end = end > library_end ? end : library_end;
-    }
-  }
-  return 1;
-}
-
-/* Whether this allocation fails. Those of libc for its own purposes do not: it ends the process for some of them. */
-static int fails(const void *caller) {
-  long number;
-  if ((uintptr_t)caller < library_begin || (uintptr_t)caller >= library_end) {
-    return 0;
-  }
-  number = atomic_fetch_add(&counted, 1) + 1;
-  return number >= atomic_load(&first_failing) && number <= atomic_load(&last_failing);
-}
-
-/*
- * What Rust's standard library keeps for a thread, which it allocates without an allocator of ours, and cannot do without. The
- * library looks for memory before it starts a thread.
- */
-#define THREAD_HANDLE_LEN 48
-
-void *malloc(size_t size) {
-  return size != THREAD_HANDLE_LEN && fails(__builtin_return_address(0)) ? (errno = ENOMEM, NULL) : __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size) {
-  return fails(__builtin_return_address(0)) ? (errno = ENOMEM, NULL) : __libc_calloc(count, size);
-}
-
-void *realloc(void *block, size_t size) {
-  return fails(__builtin_return_address(0)) ? (errno = ENOMEM, NULL) : __libc_realloc(block, size);
-}
-
-void *aligned_alloc(size_t alignment, size_t size) {
-  return fails(__builtin_return_address(0)) ? (errno = ENOMEM, NULL) : __libc_memalign(alignment, size);
-}
-
-int posix_memalign(void **block, size_t alignment, size_t size) {
-  if (fails(__builtin_return_address(0))) {
-    return ENOMEM;
-  }
-  *block = __libc_memalign(alignment, size);
-  return *block == NULL ? ENOMEM : 0;
-}
-
-static void begin_to_fail(long first, long last) {
-  atomic_store(&counted, 0);
-  atomic_store(&last_failing, last);
-  atomic_store(&first_failing, first);
-}
-
-static long stop_failing(void) {
-  atomic_store(&first_failing, LONG_MAX);
-  return atomic_load(&counted);
-}
-
-/* A status, and where it is one of an error, an error with that status and a text. */
+/* A status, and where it is one of an error, an error with that status and texts. */
 static int succeeded(tckms_status status) {
   if (status != TCKMS_OK) {
     const tckms_error *error = tckms_last_error();
     CHECK_INT(tckms_error_status(error), status);
     CHECK(tckms_error_message(error)[0] != '\0');
     CHECK(tckms_status_name((int)status)[0] == 'T');
+    CHECK(tckms_error_action(error) != NULL && tckms_error_service_code(error) != NULL);
+    CHECK(tckms_error_request_id(error) != NULL && tckms_error_key_id(error) != NULL);
+    CHECK(tckms_error_category(error) == tckms_status_category((int)status));
+    CHECK(tckms_status_message((int)status)[0] != '\0');
+    CHECK(tckms_error_retryable(error) >= 0 && tckms_status_retryable((int)status) >= 0);
+    CHECK(tckms_error_attempts(error) >= 0 && tckms_error_http_status(error) >= 0);
+    CHECK(tckms_error_retry_after_ms(error) >= 0 || tckms_error_os_errno(error) >= 0);
   }
+  CHECK(tckms_last_request_id() != NULL && tckms_last_key_id() != NULL);
   return status == TCKMS_OK;
 }
 
-static tckms_client *new_client(void) {
-  tckms_client *client = NULL;
+static void drop(tckms_buffer *buffer) {
+  tckms_buffer_free(buffer);
+  CHECK_EMPTY(*buffer);
+}
+
+/* The outcome of a call with an output, which is filled or empty. */
+static int filled(tckms_status status, tckms_buffer *out) {
+  if (!succeeded(status)) {
+    CHECK_EMPTY(*out);
+    return 0;
+  }
+  return 1;
+}
+
+static tckms_config *new_config(void) {
   tckms_config *config = tckms_config_new();
   int good = config != NULL && succeeded(tckms_config_set_region(config, "ap-guangzhou")) &&
              succeeded(tckms_config_set_endpoint(config, GIVEN_ENDPOINT)) &&
@@ -114,48 +67,280 @@ static tckms_client *new_client(void) {
              succeeded(tckms_config_set_total_timeout_ms(config, 2000)) &&
              succeeded(tckms_config_set_max_attempts(config, 1)) &&
              (given_ca_file() == NULL || succeeded(tckms_config_set_ca_file(config, given_ca_file())));
-  if (good && !succeeded(tckms_client_new(config, &client))) {
+  if (!good) {
+    tckms_config_free(config);
+    return NULL;
+  }
+  return config;
+}
+
+static tckms_client *client_or_null(tckms_config *config) {
+  tckms_client *client = NULL;
+  if (config != NULL && !succeeded(tckms_client_new(config, &client))) {
     CHECK(client == NULL);
   }
   tckms_config_free(config);
   return client;
 }
 
+static tckms_client *new_client(void) {
+  return client_or_null(new_config());
+}
+
+static void read_event(void *userdata, const tckms_log_event *event) {
+  (void)userdata;
+  CHECK(tckms_log_event_level(event) > TCKMS_LOG_OFF && tckms_log_event_message(event)[0] != '\0');
+  CHECK(tckms_log_event_action(event) != NULL && tckms_log_event_request_id(event) != NULL);
+  CHECK(tckms_log_event_attempt(event) >= 0 && tckms_log_event_ms(event) >= -1);
+  CHECK(tckms_status_name((int)tckms_log_event_status(event)) != NULL);
+}
+
+/* Every setting, and every source of credentials, none of which needs the network to be set. */
+static void configure(void) {
+  tckms_config *config = new_config(), *other = new_config();
+  tckms_client *client = NULL;
+  tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
+  role.role_arn = ROLE_ARN;
+  if (config != NULL && other != NULL) {
+    succeeded(tckms_config_set_site(config, TCKMS_SITE_INTERNATIONAL));
+    succeeded(tckms_config_set_insecure_http_allowed(config, 1));
+    succeeded(tckms_config_set_ca_pem(config, "no certificate", 14));
+    succeeded(tckms_config_set_proxy(config, "http://user:password@localhost:1"));
+    succeeded(tckms_config_set_connect_timeout_ms(config, 1000));
+    succeeded(tckms_config_set_max_connections(config, 4));
+    succeeded(tckms_config_set_max_idle_connections(config, 2));
+    succeeded(tckms_config_set_idle_timeout_ms(config, 1000));
+    succeeded(tckms_config_set_try_timeout_ms(config, 1000));
+    succeeded(tckms_config_set_retry_unsafe_actions(config, 1));
+    succeeded(tckms_config_set_rate_limit(config, 100, 10));
+    succeeded(tckms_config_set_user_agent_suffix(config, "torture/1"));
+    succeeded(tckms_config_set_language(config, "zh-CN"));
+    succeeded(tckms_config_set_metadata_endpoint(config, GIVEN_ENDPOINT));
+    succeeded(tckms_config_set_sts_endpoint(config, GIVEN_ENDPOINT));
+    succeeded(tckms_config_set_log(config, TCKMS_LOG_DEBUG, read_event, NULL, NULL));
+    succeeded(tckms_config_set_default_credentials(config));
+    succeeded(tckms_config_set_env_credentials(config));
+    succeeded(tckms_config_set_default_profile_credentials(config, "default"));
+    succeeded(tckms_config_set_default_tccli_credentials(config, "default"));
+    succeeded(tckms_config_set_tke_env_credentials(config));
+    succeeded(tckms_config_set_tccli_credentials(config, tccli_file));
+    succeeded(tckms_config_set_cvm_role_credentials(config, "role"));
+    succeeded(tckms_config_set_oidc_credentials(config, "provider", token_file, ROLE_ARN, "pod", 900));
+    succeeded(tckms_config_set_profile_credentials(config, profile_file, "default"));
+    succeeded(tckms_config_add_fallback_credentials(config, other));
+    succeeded(tckms_config_set_assume_role_credentials(config, &role, sizeof role));
+    if (!succeeded(tckms_client_new(config, &client))) {
+      CHECK(client == NULL);
+    }
+  }
+  tckms_client_free(client);
+  tckms_config_free(config);
+  tckms_config_free(other);
+}
+
+/* With a log, so that its events are made as well. */
+static void use(tckms_config *config) {
+  tckms_buffer out = TCKMS_BUFFER_INIT;
+  tckms_client *client = NULL;
+  if (succeeded(tckms_config_set_log(config, TCKMS_LOG_DEBUG, read_event, NULL, NULL)) &&
+      succeeded(tckms_config_set_sts_endpoint(config, GIVEN_ENDPOINT)) &&
+      succeeded(tckms_config_set_metadata_endpoint(config, GIVEN_ENDPOINT)) &&
+      succeeded(tckms_client_new(config, &client)) &&
+      filled(tckms_encrypt(client, MAIN_KEY, "x", 1, NULL, &out), &out)) {
+    drop(&out);
+  }
+  tckms_client_free(client);
+}
+
+static int give_credentials(void *userdata, tckms_credentials *out) {
+  (void)userdata;
+  if (!succeeded(tckms_credentials_set(out, GIVEN_SECRET_ID, GIVEN_SECRET_KEY, NULL, 0))) {
+    succeeded(tckms_callback_set_error_text("no memory"));
+    return 1;
+  }
+  return 0;
+}
+
+/* Each source of credentials, asked by a call. */
+static void ask_for_credentials(void) {
+  tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
+  int source;
+  role.role_arn = ROLE_ARN;
+  for (source = 0; source < 6; source++) {
+    tckms_config *config = new_config();
+    if (config != NULL &&
+        succeeded(source == 0   ? tckms_config_set_credentials_callback(config, give_credentials, NULL, NULL)
+                  : source == 1 ? tckms_config_set_profile_credentials(config, profile_file, NULL)
+                  : source == 2 ? tckms_config_set_tccli_credentials(config, tccli_file)
+                  : source == 3 ? tckms_config_set_oidc_credentials(config, "provider", token_file, ROLE_ARN, "pod", 900)
+                  : source == 4 ? tckms_config_set_cvm_role_credentials(config, NULL)
+                                : tckms_config_set_assume_role_credentials(config, &role, sizeof role))) {
+      use(config);
+    }
+    tckms_config_free(config);
+  }
+}
+
 static void call_the_service(void) {
-  tckms_client *client = new_client();
+  tckms_client *client = new_client(), *derived = NULL, *from_env = NULL;
+  tckms_config *config = tckms_config_new();
   tckms_buffer blob = TCKMS_BUFFER_INIT, out = TCKMS_BUFFER_INIT, other = TCKMS_BUFFER_INIT;
+  tckms_stats stats;
   unsigned char random[16];
-  if (client != NULL) {
-    if (succeeded(tckms_encrypt(client, MAIN_KEY, "x", 1, "{\"a\":\"1\"}", &blob))) {
-      succeeded(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, "{\"a\":\"1\"}", &out));
-      tckms_buffer_free(&out);
-      succeeded(tckms_reencrypt(client, OTHER_KEY, blob.data, blob.len, "{\"a\":\"1\"}", NULL, &out));
-      tckms_buffer_free(&out);
+  if (client != NULL && config != NULL) {
+    if (filled(tckms_encrypt(client, MAIN_KEY, "x", 1, CONTEXT, &blob), &blob)) {
+      if (filled(tckms_decrypt(client, MAIN_KEY, blob.data, blob.len, CONTEXT, &out), &out)) {
+        CHECK(tckms_equal(out.data, "x", 1));
+        tckms_wipe(out.data, out.len);
+      }
+      drop(&out);
+      filled(tckms_reencrypt(client, OTHER_KEY, blob.data, blob.len, CONTEXT, NULL, &out), &out);
+      drop(&out);
     }
     CHECK(!succeeded(tckms_decrypt(client, MAIN_KEY, "junk", 4, NULL, &out)));
     succeeded(tckms_generate_data_key(client, MAIN_KEY, 32, NULL, &out, &other));
     succeeded(tckms_generate_random(client, random, sizeof random));
-    tckms_buffer_free(&out);
-    tckms_buffer_free(&other);
-    succeeded(tckms_call(client, "ListKeys", "{}", &out));
-    tckms_buffer_free(&out);
+    drop(&out);
+    drop(&other);
+    filled(tckms_call(client, "ListKeys", "{}", &out), &out);
+    drop(&out);
     tckms_error_free(tckms_last_error_take());
+    if (succeeded(tckms_config_set_max_attempts(config, 1)) &&
+        succeeded(tckms_client_derive(client, config, &derived))) {
+      succeeded(tckms_generate_random(derived, random, sizeof random));
+      succeeded(tckms_client_stats(derived, &stats, sizeof stats));
+    }
+    tckms_client_free(derived);
+    if (succeeded(tckms_client_derive_timeout_ms(client, 1000, &derived))) {
+      CHECK_OK(tckms_client_cancel(derived));
+      CHECK(!succeeded(tckms_generate_random(derived, random, sizeof random)));
+    }
+    tckms_client_free(derived);
+    succeeded(tckms_client_new_from_env(&from_env));
+    tckms_client_free(from_env);
   }
-  tckms_buffer_free(&blob);
+  drop(&blob);
+  tckms_config_free(config);
+  tckms_client_free(client);
+}
+
+static void verify(const tckms_client *client, const char *key, const void *message, size_t len,
+                   const tckms_buffer *signature) {
+  if (!succeeded(tckms_verify(client, key, TCKMS_SIGN_DEFAULT, message, len, signature->data, signature->len))) {
+    CHECK(tckms_error_status(tckms_last_error()) != TCKMS_ERR_SIGNATURE_INVALID);
+  }
+}
+
+static void sign(void) {
+  tckms_client *client = new_client();
+  tckms_signer *signer = NULL;
+  tckms_buffer signature = TCKMS_BUFFER_INIT, out = TCKMS_BUFFER_INIT, other = TCKMS_BUFFER_INIT;
+  if (client != NULL) {
+    filled(tckms_public_key(client, ecc_key, &out), &out);
+    drop(&out);
+    filled(tckms_public_key_pem(client, ecc_key, &out), &out);
+    drop(&out);
+    if (filled(tckms_sign(client, ecc_key, TCKMS_SIGN_DEFAULT, "text", 4, &signature), &signature)) {
+      verify(client, ecc_key, "text", 4, &signature);
+      if (filled(tckms_signature_to_raw(signature.data, signature.len, 64, &out), &out)) {
+        filled(tckms_signature_from_raw(out.data, out.len, &other), &other);
+        drop(&other);
+      }
+      drop(&out);
+    }
+    drop(&signature);
+    if (filled(tckms_sm2_digest(client, sm2_key, NULL, 0, "text", 4, &out), &out) &&
+        filled(tckms_sign_digest(client, sm2_key, TCKMS_SIGN_SM2_SM3, out.data, out.len, &signature), &signature)) {
+      succeeded(tckms_verify_digest(client, sm2_key, TCKMS_SIGN_SM2_SM3, out.data, out.len, signature.data, signature.len));
+    }
+    drop(&signature);
+    drop(&out);
+    if (succeeded(tckms_signer_new(client, ecc_key, TCKMS_SIGN_DEFAULT, NULL, 0, &signer))) {
+      succeeded(tckms_signer_update(signer, "text", 4));
+      if (filled(tckms_signer_finish(signer, &signature), &signature)) {
+        verify(client, ecc_key, "text", 4, &signature);
+      }
+      drop(&signature);
+    }
+    tckms_signer_free(signer);
+    if (filled(tckms_rsa_encrypt(client, rsa_key, TCKMS_RSA_OAEP_SHA256, "x", 1, &out), &out)) {
+      filled(tckms_rsa_decrypt(client, rsa_key, TCKMS_RSA_OAEP_SHA256, out.data, out.len, &other), &other);
+      drop(&other);
+    }
+    drop(&out);
+    CHECK(!succeeded(tckms_sm2_decrypt(client, sm2_decryption_key, "no ciphertext", 13, &out)));
+  }
+  tckms_client_free(client);
+}
+
+static int read_key(void *userdata, const tckms_key_info *key) {
+  (void)userdata;
+  CHECK(tckms_key_info_key_id(key)[0] != '\0' && tckms_key_info_state(key) != NULL);
+  return 0;
+}
+
+static void read_info(tckms_key_info *key) {
+  CHECK(tckms_key_info_alias(key) != NULL && tckms_key_info_description(key) != NULL);
+  CHECK(tckms_key_info_usage(key) != NULL && tckms_key_info_origin(key) != NULL);
+  CHECK(tckms_key_info_rotation_days(key) >= 0 && tckms_key_info_created_at_seconds(key) > 0);
+  CHECK(tckms_key_info_rotated_at_seconds(key) >= 0 && tckms_key_info_rotates_at_seconds(key) >= 0);
+  CHECK(tckms_key_info_deleted_at_seconds(key) >= 0 && tckms_key_info_material_expires_at_seconds(key) >= 0);
+  tckms_key_info_free(key);
+}
+
+static void manage_keys(void) {
+  static const tckms_tag tag = {"team", "billing"};
+  tckms_client *client = new_client();
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  tckms_key_info *key = NULL;
+  tckms_buffer key_id = TCKMS_BUFFER_INIT, tag_failure = TCKMS_BUFFER_INIT;
+  char alias[32];
+  int64_t deleted_at = 0;
+  if (client != NULL) {
+    snprintf(alias, sizeof alias, "torture-%d", next_alias++);
+    options.alias = alias;
+    options.tags = &tag;
+    options.tag_count = 1;
+    succeeded(tckms_create_key(client, &options, sizeof options, &key_id, &tag_failure));
+    drop(&key_id);
+    drop(&tag_failure);
+    if (succeeded(tckms_describe_key(client, switched_key, &key))) {
+      read_info(key);
+    }
+    filter.search = "described";
+    succeeded(tckms_list_keys(client, &filter, sizeof filter, read_key, NULL));
+    succeeded(tckms_set_key_rotation(client, switched_key, 30));
+    succeeded(tckms_rotate_key(client, switched_key));
+    succeeded(tckms_import_key_material(client, external_key, "0123456789abcdef0123456789abcdef", 32, 0));
+    succeeded(tckms_disable_key(client, switched_key));
+    succeeded(tckms_schedule_key_deletion(client, switched_key, 7, &deleted_at));
+    succeeded(tckms_cancel_key_deletion(client, switched_key));
+    succeeded(tckms_enable_key(client, switched_key));
+  }
   tckms_client_free(client);
 }
 
 static void stream(const tckms_keyring *keyring, int opens, const void *in, size_t len) {
   static unsigned char room[8192];
   tckms_stream *stream = NULL;
-  size_t consumed, produced, total = 0;
+  size_t consumed, produced, size = 0, total = 0;
+  uint64_t message_size = 0;
   int done = 0;
-  tckms_status status = opens ? tckms_stream_new_open(keyring, "{\"a\":\"1\"}", &stream)
-                              : tckms_stream_new_seal(keyring, "{\"a\":\"1\"}", &stream);
+  tckms_status status = opens ? tckms_stream_new_open(keyring, CONTEXT, &stream)
+                              : tckms_stream_new_seal(keyring, CONTEXT, &stream);
   if (!succeeded(status)) {
     CHECK(stream == NULL);
     return;
   }
+  if (opens) {
+    succeeded(tckms_stream_set_signed_allowed(stream, 1));
+  } else {
+    succeeded(tckms_stream_set_plaintext_bound(stream, len));
+    succeeded(tckms_stream_set_plaintext_size(stream, len));
+    succeeded(tckms_stream_message_size(stream, &message_size));
+  }
+  succeeded(tckms_stream_output_size(stream, len, &size));
   while (total < len && succeeded(tckms_stream_update(stream, (const char *)in + total, len - total, &consumed, room,
                                                       sizeof room, &produced))) {
     total += consumed;
@@ -165,45 +350,154 @@ static void stream(const tckms_keyring *keyring, int opens, const void *in, size
   tckms_stream_free(stream);
 }
 
+static int set_xored(const uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
+  uint8_t blob[64];
+  size_t i;
+  CHECK(len <= sizeof blob);
+  for (i = 0; i < len; i++) {
+    blob[i] = data_key[i] ^ 0x5a;
+  }
+  return succeeded(tckms_wrapped_key_set(out, "info", 4, blob, len)) ? 0 : 1;
+}
+
+static int generate(void *userdata, const char *context, uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
+  (void)userdata;
+  (void)context;
+  memset(data_key, 7, len);
+  return set_xored(data_key, len, out);
+}
+
+static int wrap(void *userdata, const char *context, const uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
+  (void)userdata;
+  (void)context;
+  return set_xored(data_key, len, out);
+}
+
+static int unwrap(void *userdata, const tckms_wrapped_key *wrapped, const char *context, uint8_t *data_key, size_t len) {
+  size_t i, blob_len = 0, info_len = 0;
+  const uint8_t *blob = tckms_wrapped_key_blob(wrapped, &blob_len);
+  (void)userdata;
+  (void)context;
+  CHECK(tckms_wrapped_key_provider_id(wrapped)[0] != '\0' && tckms_wrapped_key_info(wrapped, &info_len) != NULL);
+  CHECK(blob_len == len);
+  for (i = 0; i < len; i++) {
+    data_key[i] = blob[i] ^ 0x5a;
+  }
+  return 0;
+}
+
+/* A keyring with a key of each kind, the one of KMS first. NULL when something failed. */
+static tckms_keyring *new_keyring(const tckms_client *client) {
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_custom_key custom = TCKMS_CUSTOM_KEY_INIT;
+  tckms_cache_limits limits = TCKMS_CACHE_LIMITS_INIT;
+  int good;
+  custom.provider_id = "torture";
+  custom.generate = generate;
+  custom.wrap = wrap;
+  custom.unwrap = unwrap;
+  good = keyring != NULL && succeeded(tckms_keyring_add_kms(keyring, client, MAIN_KEY)) &&
+         succeeded(tckms_keyring_add_rsa_public_pem(keyring, "escrow", "one", public_pem, strlen(public_pem))) &&
+         succeeded(tckms_keyring_add_rsa_private_pem(keyring, "escrow", "one", private_pem, strlen(private_pem))) &&
+         succeeded(tckms_keyring_add_custom(keyring, &custom, sizeof custom)) &&
+         succeeded(tckms_keyring_set_frame_len(keyring, 1024)) &&
+         succeeded(tckms_keyring_set_commitment_policy(keyring, TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN)) &&
+         succeeded(tckms_keyring_set_max_wrapped_keys(keyring, 8)) &&
+         succeeded(tckms_keyring_set_max_rsa_operations(keyring, 2)) &&
+         succeeded(tckms_keyring_set_total_timeout_ms(keyring, 2000)) &&
+         succeeded(tckms_keyring_set_max_header_len(keyring, 100000)) &&
+         succeeded(tckms_keyring_set_max_frame_len(keyring, 100000)) &&
+         succeeded(tckms_keyring_set_max_unframed_len(keyring, 100000)) &&
+         succeeded(tckms_keyring_set_reproduced_context(keyring, NULL)) &&
+         succeeded(tckms_keyring_set_cache(keyring, &limits, sizeof limits));
+  if (!good) {
+    tckms_keyring_free(keyring);
+    return NULL;
+  }
+  return keyring;
+}
+
+static void read_message(const tckms_buffer *message) {
+  tckms_message_info *info = NULL;
+  tckms_buffer out = TCKMS_BUFFER_INIT;
+  size_t len = 0;
+  if (succeeded(tckms_message_info_new(message->data, message->len, &info))) {
+    CHECK_INT(tckms_message_info_version(info), 2);
+    CHECK(tckms_message_info_suite(info) > 0 && tckms_message_info_committing(info));
+    CHECK(tckms_message_info_frame_len(info) == 1024 && tckms_message_info_header_len(info) > 0);
+    CHECK(tckms_message_info_message_id(info, &len) != NULL && len == 32);
+    CHECK(tckms_message_info_context_count(info) >= 1);
+    CHECK(tckms_message_info_context_key(info, 0) != NULL && tckms_message_info_context_value(info, 0) != NULL);
+    CHECK(tckms_message_info_wrapped_key_count(info) == 3 && tckms_message_info_wrapped_key(info, 0) != NULL);
+    CHECK(tckms_message_info_signed(info) >= 0);
+    filled(tckms_message_info_json(info, &out), &out);
+    drop(&out);
+  } else {
+    CHECK(info == NULL);
+  }
+  tckms_message_info_free(info);
+}
+
+static int go_on(void *userdata, uint64_t done, uint64_t total) {
+  (void)userdata;
+  (void)done;
+  (void)total;
+  return 0;
+}
+
+/* From memory to memory, on two threads of the library's. */
+static void seal_and_open_descriptors(const tckms_keyring *keyring, int in, int message, int out) {
+  tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
+  options.threads = 2;
+  options.progress = go_on;
+  CHECK_INT(lseek(in, 0, SEEK_SET), 0);
+  CHECK_INT(ftruncate(message, 0), 0);
+  CHECK_INT(lseek(message, 0, SEEK_SET), 0);
+  if (succeeded(tckms_seal_fd(keyring, in, message, CONTEXT, &options, sizeof options))) {
+    CHECK_INT(lseek(message, 0, SEEK_SET), 0);
+    succeeded(tckms_open_fd(keyring, message, out, CONTEXT, &options, sizeof options));
+  }
+}
+
 static void seal_and_open(void) {
   static unsigned char plaintext[5000];
+  static int in = -1, message_fd = -1, out_fd = -1;
   tckms_client *client = new_client();
-  tckms_keyring *keyring = tckms_keyring_new();
-  tckms_cache_limits limits = TCKMS_CACHE_LIMITS_INIT;
-  tckms_message_info *info = NULL;
+  tckms_keyring *keyring = client != NULL ? new_keyring(client) : NULL;
   tckms_context_pair pair = {"a", "1"};
   tckms_buffer message = TCKMS_BUFFER_INIT, out = TCKMS_BUFFER_INIT;
-  if (client != NULL && keyring != NULL && succeeded(tckms_keyring_add_kms(keyring, client, MAIN_KEY)) &&
-      succeeded(tckms_keyring_set_frame_len(keyring, 1024)) &&
-      succeeded(tckms_keyring_set_cache(keyring, &limits, sizeof limits))) {
+  if (in < 0) {
+    in = memfd_create("in", 0);
+    message_fd = memfd_create("message", 0);
+    out_fd = open("/dev/null", O_WRONLY);
+    CHECK_INT(write(in, plaintext, sizeof plaintext), sizeof plaintext);
+  }
+  if (keyring != NULL) {
     succeeded(tckms_keyring_set_signing(keyring, 1));
-    if (succeeded(tckms_seal(keyring, plaintext, sizeof plaintext, "{\"a\":\"1\"}", &message))) {
-      if (succeeded(tckms_open(keyring, message.data, message.len, "{\"a\":\"1\"}", &out))) {
+    if (filled(tckms_seal(keyring, plaintext, sizeof plaintext, CONTEXT, &message), &message)) {
+      if (filled(tckms_open(keyring, message.data, message.len, CONTEXT, &out), &out)) {
         CHECK_BYTES(out, plaintext, sizeof plaintext);
       }
-      tckms_buffer_free(&out);
-      if (succeeded(tckms_message_info_new(message.data, message.len, &info))) {
-        succeeded(tckms_message_info_json(info, &out));
-        tckms_buffer_free(&out);
-      }
-      tckms_message_info_free(info);
+      drop(&out);
+      read_message(&message);
     }
-    tckms_buffer_free(&message);
+    drop(&message);
     succeeded(tckms_keyring_set_signing(keyring, 0));
-    if (succeeded(tckms_seal(keyring, plaintext, sizeof plaintext, "{\"a\":\"1\"}", &message))) {
+    if (filled(tckms_seal(keyring, plaintext, sizeof plaintext, CONTEXT, &message), &message)) {
       stream(keyring, 1, message.data, message.len);
     }
     stream(keyring, 0, plaintext, sizeof plaintext);
-    succeeded(tckms_context_json(&pair, 1, &out));
-    tckms_buffer_free(&out);
+    seal_and_open_descriptors(keyring, in, message_fd, out_fd);
+    filled(tckms_context_json(&pair, 1, &out), &out);
+    drop(&out);
   }
-  tckms_buffer_free(&message);
+  drop(&message);
   tckms_keyring_free(keyring);
   tckms_client_free(client);
 }
 
 /* Sizes that the program chooses: their allocation fails, whatever is kept for small blocks. */
-static void large_messages(void) {
+static void read_large_header(void) {
   static unsigned char header[400000];
   tckms_buffer out = TCKMS_BUFFER_INIT;
   tckms_message_info *info = NULL;
@@ -235,6 +529,17 @@ static void large_messages(void) {
   tckms_message_info_free(info);
 }
 
+/* What cannot fail. */
+static void ask_for_constants(void) {
+  tckms_buffer out = TCKMS_BUFFER_INIT;
+  CHECK(tckms_plaintext_max() > 0 && tckms_encryption_context_max() > 0 && tckms_random_max() > 0);
+  CHECK(tckms_key_id_max() > 0 && tckms_ciphertext_blob_max() > 0 && tckms_threads_max() > 0);
+  CHECK(tckms_version()[0] != '\0' && tckms_version_number() > 0);
+  /* An error, which is allocated. */
+  CHECK(!succeeded(tckms_encrypt(NULL, MAIN_KEY, "x", 1, NULL, &out)));
+  tckms_error_free(tckms_last_error_take());
+}
+
 static void torture(void (*calls)(void), long stride) {
   long n, allocations;
   calls();
@@ -242,8 +547,8 @@ static void torture(void (*calls)(void), long stride) {
   calls();
   allocations = stop_failing();
   CHECK(allocations > 3);
-  stride = stride > 0 ? stride : allocations / 150 + 1;
-  for (n = 1; n <= allocations; n += n < 100 ? 1 : stride) {
+  stride = stride > 0 ? stride : allocations / 50 + 1;
+  for (n = 1; n <= allocations; n += n < 30 ? 1 : stride) {
     begin_to_fail(n, n);
     calls();
     begin_to_fail(n, LONG_MAX);
@@ -255,13 +560,76 @@ static void torture(void (*calls)(void), long stride) {
   calls();
 }
 
+static void make_key(const tckms_client *client, const char *alias, const char *usage, int external, char key_id[64]) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_buffer id;
+  options.alias = alias;
+  options.usage = usage;
+  options.external = external;
+  CHECK_OK(tckms_create_key(client, &options, sizeof options, &id, NULL));
+  CHECK(id.len < 64);
+  memcpy(key_id, id.data, id.len + 1);
+  tckms_buffer_free(&id);
+}
+
+static void read_file(const char *variable, char *text, size_t size) {
+  FILE *file = fopen(given(variable), "r");
+  size_t len;
+  CHECK(file != NULL);
+  len = fread(text, 1, size - 1, file);
+  CHECK(len > 0 && feof(file));
+  text[len] = '\0';
+  fclose(file);
+}
+
+static void write_file(const char *name, char path[512], const char *text) {
+  FILE *file;
+  snprintf(path, 512, "%s/%s", given("TEST_FOLDER"), name);
+  file = fopen(path, "w");
+  CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+  CHECK_INT(chmod(path, 0600), 0);
+}
+
+static void prepare(void) {
+  char text[1024];
+  tckms_client *client = emulator_client();
+  make_key(client, "torture-ecc", TCKMS_KEY_USAGE_SIGN_ECC, 0, ecc_key);
+  make_key(client, "torture-sm2", TCKMS_KEY_USAGE_SIGN_SM2, 0, sm2_key);
+  make_key(client, "torture-rsa", TCKMS_KEY_USAGE_DECRYPT_RSA_2048, 0, rsa_key);
+  make_key(client, "torture-sm2-decrypt", TCKMS_KEY_USAGE_DECRYPT_SM2, 0, sm2_decryption_key);
+  make_key(client, "described", NULL, 0, switched_key);
+  make_key(client, "torture-external", NULL, 1, external_key);
+  tckms_client_free(client);
+  read_file("TEST_PRIVATE_PEM", private_pem, sizeof private_pem);
+  read_file("TEST_PUBLIC_PEM", public_pem, sizeof public_pem);
+  snprintf(text, sizeof text, "[default]\nsecret_id = %s\nsecret_key = %s\n", GIVEN_SECRET_ID, GIVEN_SECRET_KEY);
+  write_file("profile", profile_file, text);
+  snprintf(text, sizeof text, "{\"secretId\":\"%s\",\"secretKey\":\"%s\"}", GIVEN_SECRET_ID, GIVEN_SECRET_KEY);
+  write_file("tccli", tccli_file, text);
+  write_file("token", token_file, "header.payload.signature");
+}
+
 int main(int argc, char **argv) {
-  long stride = argc > 1 ? atol(argv[1]) : 0;
+  static const struct {
+    const char *name;
+    void (*calls)(void);
+  } groups[] = {
+      {"constants", ask_for_constants}, {"config", configure},          {"credentials", ask_for_credentials},
+      {"core", call_the_service},       {"sign", sign},                 {"keys", manage_keys},
+      {"seal", seal_and_open},          {"header", read_large_header},
+  };
+  size_t i, run = 0;
+  CHECK(argc > 1);
   dl_iterate_phdr(find_library, NULL);
   CHECK(library_begin != 0);
   stop_failing();
-  torture(large_messages, stride);
-  torture(seal_and_open, stride);
-  torture(call_the_service, stride);
+  prepare();
+  for (i = 0; i < sizeof groups / sizeof *groups; i++) {
+    if (strcmp(argv[1], groups[i].name) == 0) {
+      torture(groups[i].calls, argc > 2 ? atol(argv[2]) : 0);
+      run++;
+    }
+  }
+  CHECK(run == 1);
   return checks_passed();
 }

@@ -3,11 +3,15 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <sys/time.h>
 
+#include "clock.h"
 #include "process.h"
 
 enum { PARENT, CHILD, GRANDCHILD, GENERATIONS };
 enum { REQUESTS_PER_GENERATION = 64, ROUNDS = 64, CALLERS = 4 };
+/* What a fork waits for a thread that is inside the cryptography and does not come out. */
+enum { FORK_TIMEOUT_MS = 100 };
 
 /* The requests of each generation, in memory that all of them share. */
 struct family {
@@ -235,7 +239,91 @@ static void a_fork_may_come_during_the_first_call(void) {
   }
 }
 
+static int wrap(void *userdata, const char *context, const uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
+  (void)userdata;
+  (void)context;
+  (void)data_key;
+  (void)len;
+  return tckms_wrapped_key_set(out, "", 0, "wrapped", 7) == TCKMS_OK ? 0 : 1;
+}
+
+/* Makes a P-384 key pair and signs with it, which is inside the cryptography for most of the time. */
+static void seal_signed(void *keyring) {
+  tckms_buffer message;
+  CHECK_OK(tckms_seal(keyring, "secret", 6, NULL, &message));
+  tckms_buffer_free(&message);
+}
+
+static volatile sig_atomic_t is_child_of_handler, forks_of_handler, slow_forks;
+
+static void fork_in_handler(int signal) {
+  long began = now_ms();
+  pid_t child = fork();
+  (void)signal;
+  if (child == 0) {
+    is_child_of_handler = 1;
+    alarm(CHILD_SECONDS);
+    return;
+  }
+  forks_of_handler++;
+  slow_forks += now_ms() - began >= FORK_TIMEOUT_MS;
+  expect_success_of(child);
+}
+
+/* The child of a handler continues what the signal interrupted, and is then as any other process. */
+static void live_after_the_handler(void *keyring) {
+  int i, slow = 0;
+  for (i = 0; i < 4; i++) {
+    long began;
+    pid_t child;
+    seal_signed(keyring);
+    began = now_ms();
+    child = start_child(seal_signed, keyring);
+    slow += now_ms() - began >= FORK_TIMEOUT_MS;
+    expect_success_of(child);
+  }
+  CHECK(slow < 4);
+  _exit(0);
+}
+
+/*
+ * The signal comes while the program's only thread is in the cryptography, mostly. Neither this fork nor one of the child waits
+ * for that thread.
+ */
+static void a_signal_handler_may_fork_at_any_time(void) {
+  struct sigaction action, before;
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_custom_key key = TCKMS_CUSTOM_KEY_INIT;
+  int round;
+  key.provider_id = "test";
+  key.wrap = wrap;
+  CHECK_OK(tckms_keyring_add_custom(keyring, &key, sizeof key));
+  CHECK_OK(tckms_keyring_set_signing(keyring, 1));
+  memset(&action, 0, sizeof action);
+  action.sa_handler = fork_in_handler;
+  CHECK_INT(sigaction(SIGALRM, &action, &before), 0);
+  for (round = 0; round < ROUNDS; round++) {
+    struct itimerval timer;
+    int forks = forks_of_handler;
+    memset(&timer, 0, sizeof timer);
+    timer.it_value.tv_usec = 200 + 13 * round;
+    CHECK_INT(setitimer(ITIMER_REAL, &timer, NULL), 0);
+    while (forks_of_handler == forks && !is_child_of_handler) {
+      seal_signed(keyring);
+    }
+    if (is_child_of_handler) {
+      CHECK_INT(sigaction(SIGALRM, &before, NULL), 0);
+      live_after_the_handler(keyring);
+    }
+  }
+  CHECK(slow_forks < forks_of_handler / 4);
+  CHECK_INT(sigaction(SIGALRM, &before, NULL), 0);
+  tckms_keyring_free(keyring);
+}
+
 int main(void) {
+  /* First: libc lets a handler fork at any place only where there is one thread. */
+  a_signal_handler_may_fork_at_any_time();
   a_client_works_in_parent_child_and_grandchild(1);
   a_client_works_in_parent_child_and_grandchild(0);
   a_child_may_free_a_client();

@@ -62,6 +62,7 @@ pub(crate) struct SigningKey {
 
 impl SigningKey {
     pub fn generate() -> Result<Self> {
+        Error::check_memory()?;
         let failed = |_| Error::new(Status::Internal, "no key pair for the signature could be made");
         let pair = aws_lc::run(|| EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING))?.map_err(failed)?;
         let point: EcPublicKeyCompressedBin = pair.public_key().as_be_bytes().map_err(failed)?;
@@ -75,6 +76,7 @@ impl SigningKey {
     }
 
     pub fn sign(&self, digest: Digest) -> Result<[u8; SIGNATURE_LEN]> {
+        Error::check_memory()?;
         let digest = digest.finish();
         for _ in 0..TRIES_MAX {
             let signature = aws_lc::run(|| self.pair.sign_digest(&digest))?;

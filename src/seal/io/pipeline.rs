@@ -14,7 +14,8 @@ use crate::call_control::{self, CancelToken};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::status::Status;
-use crate::sys::{fork_lock, signals, threads};
+use crate::sys::threads::{self, JoinHandle, Scope};
+use crate::sys::{fork_lock, signals};
 
 /// The interval of progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -136,7 +137,7 @@ impl<'a, R: Read + Send, W: Write + Send, J: ChunkProcessor> Pipeline<'a, R, W, 
 
     /// Runs up to `threads` threads, including this one.
     pub fn run(self, threads: usize) -> Result<()> {
-        thread::scope(|scope| {
+        threads::scope(|scope| {
             // Fewer workers do the same work: a limit on threads is not a failure.
             let helpers: Vec<_> = (1..threads).map_while(|_| spawn(scope, || self.run_worker()).ok()).collect();
             self.run_worker();
@@ -252,7 +253,7 @@ impl JobControl {
         progress: Option<&mut ProgressCallback<'a>>,
         work: impl FnOnce() -> Result<()> + Send,
     ) -> Result<()> {
-        thread::scope(|scope| {
+        threads::scope(|scope| {
             let worker = spawn(scope, || {
                 let _finish = FinishGuard(self);
                 call_control::with_token(&self.cancel, work)
@@ -297,18 +298,18 @@ impl Drop for FinishGuard<'_> {
     }
 }
 
-fn spawn<'scope, T: Send + 'scope>(
-    scope: &'scope thread::Scope<'scope, '_>,
+fn spawn<'scope, T: Send + 'static>(
+    scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<thread::ScopedJoinHandle<'scope, T>> {
-    signals::with_signals_blocked(|| threads::spawn_scoped(scope, "tckms-seal", work)).map_err(|error| {
+) -> Result<JoinHandle<T>> {
+    signals::with_signals_blocked(|| scope.spawn(c"tckms-seal", work)).map_err(|error| {
         let message = format!("no thread could be started: {error}");
         Error::new(Status::OutOfMemory, message).with_os_errno(error.raw_os_error())
     })
 }
 
 /// Waits until a finished thread has ended: it then frees its state in the cryptographic library.
-fn end<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+fn end<T>(thread: JoinHandle<T>) -> T {
     fork_lock::with_forks_blocked(|| thread.join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 

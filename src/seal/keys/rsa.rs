@@ -83,6 +83,7 @@ impl WrappingKey for RsaKey {
     }
 
     fn wrap(&self, _: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
+        Error::check_memory()?;
         let failed = || Error::new(Status::Internal, "the RSA key did not wrap the data key");
         let Half::Public(key) = &self.half else { return Err(failed()) };
         let mut blob = vec![0; key.ciphertext_size()];
@@ -103,6 +104,7 @@ impl WrappingKey for RsaKey {
     }
 
     fn unwrap(&self, _: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
+        Error::check_memory()?;
         let failed = || {
             let message = format!("the RSA key {} does not unwrap the data key", quoted(&self.name));
             Error::new(Status::NoMatchingKey, message)

@@ -323,7 +323,7 @@ impl Shared {
         }
         state.working = true;
         let shared = Arc::clone(self);
-        let started = signals::with_signals_blocked(|| threads::spawn("tckms-store", move || shared.work()));
+        let started = signals::with_signals_blocked(|| threads::spawn(c"tckms-store", move || shared.work()));
         if let Err(error) = started {
             state.working = false;
             let message = format!("no thread could be started for the store: {error}");

@@ -1,0 +1,116 @@
+//! `src/sys/per_process.rs`: how a client's connections, caches and credentials are published, replaced and left alone.
+
+use std::sync::atomic::{AtomicUsize as Count, Ordering as CountOrdering};
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use crate::sys::per_process::PerProcess;
+use crate::sys::process_identity::{self, CHILD};
+
+/// What a process has made, such as its network thread. How many live is counted.
+struct Made {
+    live: &'static Count,
+    usable: AtomicBool,
+    /// Written before it is published, and read after it was found.
+    content: UnsafeCell<u32>,
+}
+
+impl Made {
+    fn new(live: &'static Count) -> Self {
+        live.fetch_add(1, CountOrdering::Relaxed);
+        let content = UnsafeCell::new(0);
+        content.with_mut(|content| unsafe { *content = 7 });
+        Self { live, usable: AtomicBool::new(true), content }
+    }
+
+    fn is_usable(&self) -> bool {
+        self.usable.load(Ordering::Acquire)
+    }
+
+    fn read(&self) {
+        assert_eq!(self.content.with(|content| unsafe { *content }), 7);
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, CountOrdering::Relaxed);
+    }
+}
+
+/// A model's runs come one after the other, so that each may count from zero.
+fn counted() -> &'static Count {
+    Box::leak(Box::new(Count::new(0)))
+}
+
+fn get<'a>(values: &'a PerProcess<Made>, live: &'static Count) -> &'a Made {
+    let made = values.get_or_try_init(Made::is_usable, || Ok::<_, ()>(Made::new(live))).unwrap();
+    made.read();
+    made
+}
+
+/// The first calls of two threads publish one value, and the one that lost the race is dropped.
+pub fn two_first_calls_publish_one_value() {
+    crate::check(3, || {
+        let live = counted();
+        let values = Arc::new(PerProcess::new());
+        let other = {
+            let values = Arc::clone(&values);
+            thread::spawn(move || std::ptr::from_ref(get(&values, live)).addr())
+        };
+        let here = std::ptr::from_ref(get(&values, live)).addr();
+        assert_eq!(other.join().unwrap(), here);
+        assert_eq!(live.load(CountOrdering::Relaxed), 1);
+        drop(values);
+        assert_eq!(live.load(CountOrdering::Relaxed), 0);
+    });
+}
+
+/// A value breaks while two threads use it: each goes on with what it found, and both get the same successor.
+pub fn a_value_that_broke_has_one_successor() {
+    crate::check(2, || {
+        let live = counted();
+        let values = Arc::new(PerProcess::new());
+        let first = get(&values, live);
+        let other = {
+            let values = Arc::clone(&values);
+            thread::spawn(move || {
+                get(&values, live).usable.store(false, Ordering::Release);
+                std::ptr::from_ref(get(&values, live)).addr()
+            })
+        };
+        get(&values, live).read();
+        first.read();
+        let other = other.join().unwrap();
+        assert_ne!(std::ptr::from_ref(first).addr(), other);
+        assert_eq!(std::ptr::from_ref(get(&values, live)).addr(), other);
+        assert_eq!(live.load(CountOrdering::Relaxed), 2);
+        drop(values);
+        assert_eq!(live.load(CountOrdering::Relaxed), 0);
+    });
+}
+
+/// A child finds what the parent published, or was about to publish, neither uses nor drops it, and makes its own.
+pub fn a_child_touches_nothing_of_its_parent() {
+    crate::check(3, || {
+        let (parents, childs) = (counted(), counted());
+        let values = Arc::new(PerProcess::new());
+        let child = {
+            let values = Arc::clone(&values);
+            thread::spawn(move || {
+                process_identity::become_process(CHILD);
+                let own = get(&values, childs);
+                assert!(std::ptr::eq(own, get(&values, childs)) && std::ptr::eq(own.live, childs));
+            })
+        };
+        assert!(std::ptr::eq(get(&values, parents).live, parents));
+        child.join().unwrap();
+        assert_eq!((parents.load(CountOrdering::Relaxed), childs.load(CountOrdering::Relaxed)), (1, 1));
+        // The process that frees the client drops its own value only.
+        drop(values);
+        assert_eq!((parents.load(CountOrdering::Relaxed), childs.load(CountOrdering::Relaxed)), (0, 1));
+    });
+}

@@ -1,0 +1,14 @@
+//! The files of `src/sys` that are modelled, and what stands in for those that they use.
+#![allow(dead_code)]
+
+#[path = "../../../src/sys/fork_counter.rs"]
+pub mod fork_counter;
+pub mod futex;
+#[path = "../../../src/sys/parker.rs"]
+pub mod parker;
+#[path = "../../../src/sys/per_process.rs"]
+pub mod per_process;
+pub mod process_identity;
+#[path = "../../../src/sys/single_flight.rs"]
+pub mod single_flight;
+pub mod sync;
