@@ -6,8 +6,10 @@ pub mod fork_counter;
 pub mod futex;
 #[path = "../../../src/sys/parker.rs"]
 pub mod parker;
-#[path = "../../../src/sys/per_process.rs"]
-pub mod per_process;
+/// `src/sys/per_process.rs`, see build.rs.
+pub mod per_process {
+    include!(concat!(env!("OUT_DIR"), "/per_process.rs"));
+}
 pub mod process_identity;
 #[path = "../../../src/sys/single_flight.rs"]
 pub mod single_flight;

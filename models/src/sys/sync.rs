@@ -20,6 +20,13 @@ impl<T> OnceBox<T> {
         unsafe { self.pointer.load(Ordering::Acquire).as_ref() }
     }
 
+    pub fn get_or_init(&self, make: impl FnOnce() -> Box<T>) -> &T {
+        match self.get_or_try_init(|| Ok::<_, std::convert::Infallible>(make())) {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
     pub fn get_or_try_init<E>(&self, make: impl FnOnce() -> Result<Box<T>, E>) -> Result<&T, E> {
         if let Some(value) = self.get() {
             return Ok(value);
