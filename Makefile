@@ -17,7 +17,7 @@ help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
 	@echo "make test    all tests"
 	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
-	@echo "make soak    fuzzing, and the tests about faults and threads, again and again for an hour, or SOAK_SECONDS"
+	@echo "make soak    models, Miri, fuzzing, and the tests about faults and threads, repeated for an hour, or SOAK_SECONDS"
 	@echo "make build   the libraries, into target/dist, target/release/tckms and target/release/tckms-emulator"
 	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
 	@echo "make deb     Debian packages, into target/deb"
@@ -99,7 +99,7 @@ test:
 	scripts/test.sh
 
 soak:
-	scripts/setup.sh test
+	scripts/setup.sh soak
 	$(MAKE) build
 	scripts/soak.sh
 

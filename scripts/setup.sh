@@ -11,6 +11,7 @@
 #   demo          also what the demo and the first command line of the README need
 #   deb           also what `make deb` needs
 #   test          also what the tests need
+#   soak          also what `make soak` needs: Miri, of a nightly Rust beside the usual one
 #   dist          what `make dist` needs beside build; zig comes from PyPI
 #   dist-check    also what `make dist-check` needs
 #   portability   what `make portability` needs beside build
@@ -22,7 +23,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|dist|dist-check|portability|spelling|bench" >&2
+  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|soak|dist|dist-check|portability|spelling|bench" >&2
   exit 2
 }
 
@@ -103,6 +104,9 @@ rustfmt rustup component add rustfmt
 clippy rustup component add clippy
 rust_source rustup component add rust-src
 cargo_fuzz cargo install --locked cargo-fuzz
+"
+soak_rust_needs="
+miri rustup toolchain install nightly --profile minimal --component miri,rust-src
 "
 dist_check_rust_needs="
 cargo_about cargo install --locked cargo-about --features cli
@@ -206,6 +210,7 @@ musl() { compiles_and_runs line.c musl-gcc -static; }
 rustfmt() { cargo fmt --version; }
 clippy() { cargo clippy --version; }
 rust_source() { [ -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
+miri() { cargo "+${MIRI_TOOLCHAIN:-nightly}" miri --version && [ -d "$(rustc "+${MIRI_TOOLCHAIN:-nightly}" --print sysroot)/lib/rustlib/src/rust/library" ]; }
 cargo_fuzz() { cargo fuzz --version; }
 cargo_about() { cargo about --version; }
 cargo_cyclonedx() { cargo cyclonedx --version; }
@@ -222,6 +227,7 @@ case $level in
   demo) needs+=$demo_needs ;;
   deb) needs+=$demo_needs$deb_needs ;;
   test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
+  soak) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs$soak_rust_needs ;;
   dist) needs+=$deb_needs$dist_needs rust_needs=$portability_rust_needs ;;
   dist-check)
     needs+=$demo_needs$deb_needs$test_needs$dist_needs$dist_check_needs

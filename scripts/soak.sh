@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What only goes wrong once in a thousand runs: fuzzing with a corpus that grows from run to run (scripts/fuzz.sh) for a
-# quarter of SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; a fleet with branch keys for a twelfth; then the
-# tests about faults, threads and processes, again and again for the rest. The first failure ends it, with the test's output.
+# What only goes wrong once in a thousand runs: first, once, the models of what threads share, Miri, and an allocator that
+# fails at each single allocation; then fuzzing with a corpus that grows from run to run (scripts/fuzz.sh) for a quarter of
+# SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; a fleet with branch keys for a twelfth; then the tests
+# about faults, threads and processes, again and again for the rest. The first failure ends it, with the test's output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +17,13 @@ tests=(--test faults --test hosts)
 # Built first: the time is for running.
 "$cargo" test --locked --no-run "${tests[@]}"
 FUZZ_SECONDS=1 scripts/fuzz.sh >/dev/null
+
+"$cargo" test --locked --manifest-path models/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/models"
+echo "soak: the models hold"
+scripts/miri.sh
+echo "soak: Miri found nothing"
+TEST_TORTURE_STRIDE=1 "$cargo" test --locked --test c_api an_allocator_that_fails
+echo "soak: no allocation that fails ends the process"
 
 began=$(date +%s)
 end=$((began + seconds))
