@@ -175,13 +175,13 @@ fn siblings_are_used_and_freed_on_several_threads() {
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let mut sibling = ptr::null_mut();
-                assert_eq!(tckms_client_derive_timeout_ms(client, 1000, &mut sibling), OK);
+                assert_eq!(tckms_client_derive_timeout_ms(client, 600_000, &mut sibling), OK);
                 let sibling = Shared(sibling);
                 std::thread::spawn(move || sibling.use_and_free())
             })
             .collect();
         let mut canceled = ptr::null_mut();
-        assert_eq!(tckms_client_derive_timeout_ms(client, 1000, &mut canceled), OK);
+        assert_eq!(tckms_client_derive_timeout_ms(client, 600_000, &mut canceled), OK);
         assert_eq!(tckms_client_cancel(canceled), OK);
         let mut out = empty();
         assert_eq!(tckms_call(canceled, c"ListKeys".as_ptr(), ptr::null(), &mut out), Status::Canceled);

@@ -31,7 +31,7 @@ pub(crate) fn draw_random(buffer: &mut [u8]) -> io::Result<usize> {
 pub(super) fn kernel_has_getrandom() -> bool {
     let mut byte = 0_u8;
     // SAFETY: the byte may be written.
-    let drawn = unsafe { libc::syscall(libc::SYS_getrandom, &raw mut byte, 1, libc::GRND_NONBLOCK) };
+    let drawn = unsafe { libc::syscall(libc::SYS_getrandom, &raw mut byte, 1_usize, libc::GRND_NONBLOCK) };
     drawn == 1 || matches!(io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
 }
 
