@@ -9,7 +9,7 @@ use std::mem;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::call_control::{self, CancelToken};
@@ -21,6 +21,7 @@ use crate::http::transport;
 use crate::queue::completion::{Completion, Output, Userdata};
 use crate::queue::workers::WorkerPool;
 use crate::sys::fork_lock;
+use crate::sys::parker::Parker;
 use crate::sys::ready_pipe::ReadyPipe;
 
 /// How long the end of a queue waits for the calls that it gives up.
@@ -42,7 +43,7 @@ struct State {
     /// Readable exactly while `done` has an entry. Made when the host asks for it.
     pipe: Option<Arc<ReadyPipe>>,
     /// The threads that wait until something is done.
-    waiting: Vec<Thread>,
+    waiting: Vec<Arc<Parker>>,
 }
 
 /// A call that is not done.
@@ -130,7 +131,7 @@ impl Live {
             pipe.raise();
             self.raising.store(false, Ordering::SeqCst);
         }
-        waiting.iter().for_each(Thread::unpark);
+        waiting.iter().for_each(|thread| thread.unpark());
     }
 
     pub fn take(&self) -> Option<Completion> {
@@ -156,8 +157,8 @@ impl Live {
         loop {
             let is_so = self.locked(|state| {
                 let is_so = is_so(state);
-                let this = thread::current();
-                if !is_so && !state.waiting.iter().any(|waiting| waiting.id() == this.id()) {
+                let this = Parker::current();
+                if !is_so && !state.waiting.iter().any(|waiting| Arc::ptr_eq(waiting, &this)) {
                     state.waiting.push(this);
                 }
                 is_so
@@ -166,7 +167,7 @@ impl Live {
             if is_so || left.is_zero() {
                 return is_so;
             }
-            thread::park_timeout(left);
+            Parker::current().park_timeout(left);
         }
     }
 

@@ -4,15 +4,14 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::call_scope::Workers;
 use crate::error::{Error, Result};
 use crate::status::Status;
-use crate::sys::{fork_lock, signals, threads};
+use crate::sys::threads::{self, JoinHandle};
+use crate::sys::{fork_lock, signals};
 
 /// The most threads of one queue.
 const QUEUE_WORKERS_MAX: usize = 8;
@@ -30,25 +29,25 @@ struct State {
     jobs: VecDeque<Job>,
     idle: usize,
     threads: Vec<JoinHandle<()>>,
-    /// Held by each thread until it ends.
-    running: Option<SyncSender<()>>,
-    ended: Receiver<()>,
+    /// The threads end when there is no job left.
+    is_ending: bool,
 }
 
 impl WorkerPool {
     pub fn new() -> Self {
-        let (running, ended) = sync_channel(0);
-        let state = State { jobs: VecDeque::new(), idle: 0, threads: Vec::new(), running: Some(running), ended };
+        let state = State { jobs: VecDeque::new(), idle: 0, threads: Vec::new(), is_ending: false };
         Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
     /// Has a thread do `job`, in the order of the jobs.
     pub fn submit(&self, job: Job) -> Result<()> {
         let mut state = self.0.lock();
-        let Some(running) = state.running.clone() else { return Err(unavailable("the queue was freed")) };
+        if state.is_ending {
+            return Err(unavailable("the queue was freed"));
+        }
         if state.jobs.len() >= state.idle && state.threads.len() < QUEUE_WORKERS_MAX {
             let shared = Arc::clone(&self.0);
-            let started = signals::with_signals_blocked(|| threads::spawn("tckms-queue", move || shared.work(running)));
+            let started = signals::with_signals_blocked(|| threads::spawn(c"tckms-queue", move || shared.work()));
             match started {
                 Ok(thread) => state.threads.push(thread),
                 Err(error) if state.threads.is_empty() => {
@@ -68,13 +67,13 @@ impl WorkerPool {
     /// `timeout` is left to itself.
     pub fn end(&self, timeout: Duration) {
         let mut state = self.0.lock();
-        drop(state.running.take());
+        state.is_ending = true;
         let (jobs, threads) = (mem::take(&mut state.jobs), mem::take(&mut state.threads));
-        let ended = mem::replace(&mut state.ended, sync_channel(0).1);
         drop(state);
         drop(jobs);
         self.0.changed.notify_all();
-        if ended.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected) {
+        let end = Instant::now() + timeout;
+        if threads.iter().all(|thread| thread.wait(end.saturating_duration_since(Instant::now()))) {
             // The end of a thread frees its state in the cryptography.
             fork_lock::with_forks_blocked(|| threads.into_iter().for_each(|thread| drop(thread.join())));
         }
@@ -92,14 +91,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, _running: SyncSender<()>) {
+    fn work(&self) {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 job();
                 state = self.lock();
-            } else if state.running.is_none() {
+            } else if state.is_ending {
                 return;
             } else {
                 state.idle += 1;
