@@ -24,7 +24,7 @@ pub fn parse_pair(text: &str) -> Result<Pair, String> {
 #[derive(Args, Clone, Debug, Default)]
 pub struct ContextOptions {
     /// A pair of the encryption context; may be repeated. The context is not secret
-    #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = parse_pair, allow_hyphen_values = true)]
     pairs: Vec<Pair>,
 
     /// The whole context as a JSON object of strings, sent exactly as it is

@@ -24,6 +24,7 @@ mod secret_input;
 mod sys;
 mod table;
 mod text;
+mod values;
 
 #[cfg(not(test))]
 use std::ffi::{c_char, c_int};

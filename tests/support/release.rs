@@ -13,6 +13,7 @@ pub fn release(name: &str) -> PathBuf {
     let file = target().join("release").join(name);
     let (dependencies, command) = match name {
         "tckms-emulator" => ("tckms-emulator.d", "cargo build --release --locked -p tckms-emulator"),
+        "tckms" => ("tckms.d", "cargo build --release --locked -p tckms-cli --features wipe-on-free"),
         _ => {
             ("libtckms.d", "cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free")
         }

@@ -2,12 +2,29 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::PROGRAM;
 use crate::attributes::{ACL, LABEL, access_control_list, try_set_attribute};
 use support::{self, Emulator, Scratch, dist, output_of};
+
+/// The program that is tested. Both have the same options and the same rules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)]
+pub enum Program {
+    TckmsSeal,
+    /// `tckms seal`, `tckms open` and `tckms info`.
+    Tckms,
+}
+
+/// The exit status for a file or a value that cannot be used.
+pub const WRONG_INPUT: i32 = match PROGRAM {
+    Program::TckmsSeal => 1,
+    Program::Tckms => 2,
+};
 
 pub struct Tool {
     pub emulator: Emulator,
@@ -20,7 +37,10 @@ impl Tool {
     }
 
     pub fn path() -> PathBuf {
-        dist("tckms-seal")
+        match PROGRAM {
+            Program::TckmsSeal => dist("tckms-seal"),
+            Program::Tckms => translator(),
+        }
     }
 
     pub fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
@@ -154,9 +174,73 @@ fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     })
 }
 
+/// What was printed, with the name that the tests expect before each message.
 pub fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("it is text")
+    let text = String::from_utf8(bytes.to_vec()).expect("it is text");
+    match PROGRAM {
+        Program::TckmsSeal => text,
+        Program::Tckms => text.replace("tckms: ", "tckms-seal: "),
+    }
 }
+
+/// A script that takes the command line of tckms-seal and runs tckms in its own place.
+fn translator() -> PathBuf {
+    static MADE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let make = || {
+        let folder = support::target().join("tckms-as-tckms-seal");
+        fs::create_dir_all(&folder).unwrap();
+        let (path, unfinished) = (folder.join("tckms-seal"), folder.join(format!("new.{}", std::process::id())));
+        fs::write(&unfinished, TRANSLATOR.replace("@TCKMS@", support::release("tckms").to_str().unwrap())).unwrap();
+        fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&unfinished, &path).unwrap();
+        path
+    };
+    MADE.get_or_init(make).clone()
+}
+
+const TRANSLATOR: &str = r#"#!/bin/sh
+command=seal
+value=
+left=$#
+while [ "$left" -gt 0 ]; do
+  word=$1
+  shift
+  left=$((left - 1))
+  if [ -n "$value" ]; then
+    value=
+    set -- "$@" "$word"
+    continue
+  fi
+  case $word in
+    --)
+      set -- "$@" --
+      while [ "$left" -gt 0 ]; do
+        set -- "$@" "$1"
+        shift
+        left=$((left - 1))
+      done
+      ;;
+    --info) command=info ;;
+    --help | --version)
+      command=
+      set -- "$@" "$word"
+      ;;
+    -d) command=open ;;
+    *)
+      case $word in
+        --proxy | -[kecot]) value=1 ;;
+        -d*)
+          command=open
+          word=-${word#-d}
+          case $word in *[kecot]) value=1 ;; esac
+          ;;
+      esac
+      set -- "$@" "$word"
+      ;;
+  esac
+done
+exec "@TCKMS@" $command "$@"
+"#;
 
 /// For a script that has to succeed. It prints what is looked at.
 pub fn printed(output: &Output) -> String {

@@ -25,6 +25,7 @@ use super::delivery::{self, OutputOption};
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::values::number;
 
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
@@ -96,7 +97,7 @@ pub struct SelfSignedOptions {
     #[command(flatten)]
     subject: SubjectOptions,
     /// The validity in days from now
-    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = number::<u32>(1, 36500))]
     days: u32,
 }
 

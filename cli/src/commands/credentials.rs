@@ -27,6 +27,7 @@ use crate::failure::{Failure, Outcome, os_text};
 use crate::report;
 use crate::sys;
 use crate::text::{safe, shown};
+use crate::values::number;
 
 const FOLDER: &str = "/etc/tckms/credentials";
 /// The first descriptor that systemd passes on (sd_listen_fds(3)).
@@ -55,7 +56,7 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     folder: OsString,
     /// Exit after this many seconds without a connection; the socket starts the service again
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = number::<u32>(1, 86_400))]
     idle: u32,
     /// Also serve this user id; default: only root
     #[arg(long, value_name = "UID")]

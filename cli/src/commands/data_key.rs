@@ -12,6 +12,7 @@ use crate::failure::Outcome;
 use crate::files::output::Output;
 use crate::report::json_text;
 use crate::secret_input::encoded;
+use crate::values::number;
 
 #[derive(Args, Debug)]
 pub struct Options {
@@ -21,7 +22,7 @@ pub struct Options {
     #[command(flatten)]
     context: ContextOptions,
     /// The length of the data key, 1 to 1024 bytes
-    #[arg(short, long, value_name = "LENGTH", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short, long, value_name = "LENGTH", default_value_t = 32, value_parser = number::<u16>(1, 1024))]
     bytes: u16,
     /// Write the key in clear to FILE, as it is, instead of printing it
     #[arg(long, value_name = "FILE")]

@@ -17,7 +17,7 @@ use crate::text::is_showable;
 #[derive(Args, Clone, Debug)]
 pub struct OutputOption {
     /// Write to FILE, which is replaced only by a complete result; "-" is standard output, the default
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", allow_hyphen_values = true)]
     pub output: Option<OsString>,
 }
 

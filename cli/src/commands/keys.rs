@@ -13,6 +13,7 @@ use crate::prompt;
 use crate::report;
 use crate::secret_input::SecretInput;
 use crate::table;
+use crate::values::number;
 
 const STATES: [&str; 5] = ["Enabled", "Disabled", "PendingDelete", "PendingImport", "Archived"];
 
@@ -85,7 +86,7 @@ pub struct RotateOptions {
     #[command(flatten)]
     key: KeyId,
     /// Rotate it automatically at this interval, 7 to 365 days
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=365))]
+    #[arg(long, value_name = "DAYS", value_parser = number::<u32>(7, 365))]
     every: Option<u32>,
     /// Turn automatic rotation off
     #[arg(long, conflicts_with = "every")]
@@ -97,7 +98,7 @@ pub struct DeletionOptions {
     #[command(flatten)]
     key: KeyId,
     /// Days until the deletion, 7 to 30
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(7..=30))]
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = number::<u32>(7, 30))]
     days: u32,
     /// Do not ask for confirmation
     #[arg(long)]
@@ -110,7 +111,7 @@ pub struct ImportOptions {
     #[arg(short, long, value_name = "KEYID")]
     key: String,
     /// When the material expires, in seconds since 1970; default: never
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=2_147_443_200))]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<i64>(1, 2_147_443_200))]
     valid_to: Option<i64>,
     /// The material, 16 bytes for SM4 or 32 for AES-256
     #[command(flatten)]

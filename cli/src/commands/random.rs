@@ -8,11 +8,12 @@ use crate::connection::Global;
 use crate::failure::Outcome;
 use crate::report::json_text;
 use crate::secret_input::encoded;
+use crate::values::number;
 
 #[derive(Args, Debug)]
 pub struct Options {
     /// The number of bytes, 1 to 1024
-    #[arg(value_name = "LENGTH", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(value_name = "LENGTH", default_value_t = 32, value_parser = number::<u16>(1, 1024))]
     bytes: u16,
     /// How they are printed
     #[arg(long, value_enum, default_value_t = Format::Base64)]

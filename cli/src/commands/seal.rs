@@ -16,6 +16,7 @@ use crate::files::input::Input;
 use crate::files::output::Output;
 use crate::interrupt;
 use crate::progress::Progress;
+use crate::values::number;
 
 #[derive(Args, Debug)]
 pub struct Options {
@@ -36,7 +37,7 @@ pub struct TransferOptions {
     #[command(flatten)]
     pub output: OutputOption,
     /// The number of threads, 1 to 256; default: all cores
-    #[arg(short, long, value_name = "THREADS", value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(short, long, value_name = "THREADS", allow_hyphen_values = true, value_parser = number::<u32>(1, 256))]
     threads: Option<u32>,
     /// Show no progress, even on a terminal
     #[arg(short, long)]
