@@ -66,8 +66,14 @@ pub enum Command {
     /// List, create and manage CMKs
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Make and check branch keys, which seal without a request for each message
+    #[command(subcommand)]
+    Branch(branch::Command),
     /// Call any action of the service
     Call(call::Options),
+    /// Keep what the PKCS#11 module needs beside its configuration
+    #[command(subcommand)]
+    Pkcs11(pkcs11::Command),
     /// Run a program with secrets in its environment or on its descriptors
     Exec(exec::Options),
     /// Serve credentials to systemd units over a socket

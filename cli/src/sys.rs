@@ -106,3 +106,10 @@ pub fn library_version(name: &str) -> Result<String, String> {
         Ok(CStr::from_ptr(version()).to_string_lossy().into_owned())
     }
 }
+
+/// Whether the loader finds a library, without running any of its functions.
+pub fn can_load(name: &str) -> bool {
+    // SAFETY: the name ends with NUL; the module has no constructor that does anything.
+    CString::new(name)
+        .is_ok_and(|name| unsafe { !libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL).is_null() })
+}

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod branch;
 pub mod call;
 pub mod certificate;
 pub mod completions;
@@ -12,6 +13,7 @@ pub mod exec;
 pub mod info;
 pub mod keys;
 pub mod open;
+pub mod pkcs11;
 pub mod public_key;
 pub mod random;
 pub mod reencrypt;

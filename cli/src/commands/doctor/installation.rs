@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use super::finding::Finding;
 use crate::sys;
 
+const MODULE: &str = "libtckms-pkcs11.so";
+const MODULE_CONFIG: &str = "/etc/tckms/pkcs11.conf";
 const LIBRARY: &str = "libtckms.so.0";
 
 pub fn check() -> Vec<Finding> {
@@ -43,6 +45,21 @@ fn pkg_config() -> Finding {
     }
 }
 
+/// The module by the name under which programs load it, and its configuration.
 fn module() -> Finding {
-    Finding::skipped("pkcs11", "the module is not installed")
+    let config = ["TCKMS_PKCS11_CONFIG"].iter().find_map(std::env::var_os).unwrap_or_else(|| MODULE_CONFIG.into());
+    let has_config = std::path::Path::new(&config).is_file();
+    let shown = crate::text::shown(&config);
+    match (sys::can_load(MODULE), has_config) {
+        (true, true) => Finding::ok("pkcs11", format!("the loader finds {MODULE}, and its configuration is {shown}")),
+        (true, false) => Finding::warning(
+            "pkcs11",
+            "module_not_configured",
+            format!("the loader finds {MODULE}, but there is no {shown}"),
+            "write it, or name another one in TCKMS_PKCS11_CONFIG",
+        ),
+        (false, _) => {
+            Finding::skipped("pkcs11", "the loader does not find the module; programs may load it by its path")
+        }
+    }
 }

@@ -1,0 +1,178 @@
+//! `tckms branch`: files of branch keys (docs/sealing.md), which seal without a request for each message.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use tckms::seal::{BranchId, BranchRecord, BranchRecords, create_branch_file, update_branch_file};
+
+use super::keys::date;
+use crate::connection::Global;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::report;
+use crate::table;
+use crate::text::{safe, shown};
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make the key of a branch, and write its record to a file, which may be new
+    New(WriteOptions),
+    /// Make a new version of a branch's key, which seals from now on; older ones still open
+    Rotate(WriteOptions),
+    /// List the records of a file
+    List(FileOptions),
+    /// Have the service decrypt each record of a file
+    Check(FileOptions),
+}
+
+#[derive(Args, Debug)]
+pub struct WriteOptions {
+    /// The CMK that wraps the branch key, by its key id
+    #[arg(short, long, value_name = "KEYID")]
+    key: String,
+    #[command(flatten)]
+    file: FileOptions,
+    /// The branch: 1 to 64 letters, digits and characters of ._-
+    #[arg(value_name = "BRANCH", value_parser = parse_branch)]
+    branch: BranchId,
+}
+
+#[derive(Args, Debug)]
+pub struct FileOptions {
+    /// The file of records, which are not secret
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+}
+
+fn parse_branch(text: &str) -> Result<BranchId, String> {
+    BranchId::new(text).map_err(|error| error.message().to_owned())
+}
+
+pub fn run(command: &Command, global: &Global) -> Outcome {
+    match command {
+        Command::New(options) => new(options, global),
+        Command::Rotate(options) => rotate(options, global),
+        Command::List(options) => list(options),
+        Command::Check(options) => check(options, global),
+    }
+}
+
+/// The members of a record with --json.
+#[derive(Serialize)]
+struct Record<'a> {
+    branch: &'a str,
+    version: String,
+    cmk: &'a str,
+    created: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    works: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl<'a> From<&'a BranchRecord> for Record<'a> {
+    fn from(record: &'a BranchRecord) -> Self {
+        let created = record.created().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self {
+            branch: record.branch_id().as_str(),
+            version: record.version(),
+            cmk: record.cmk(),
+            created: created.as_secs() as i64,
+            works: None,
+            error: None,
+        }
+    }
+}
+
+fn new(options: &WriteOptions, global: &Global) -> Outcome {
+    let path = &options.file.file;
+    let exists = path.exists();
+    if exists {
+        let records = read(path)?;
+        if records.iter().any(|record| record.branch_id() == &options.branch) {
+            let why = format!(
+                "it has the branch {} already; `tckms branch rotate` makes a new version",
+                options.branch.as_str()
+            );
+            return Err(Failure::wrong_file(shown(path.as_os_str()), why));
+        }
+    }
+    let record = BranchRecord::generate(&global.client()?, &options.key, &options.branch)?;
+    if exists {
+        update_branch_file(path, |records| records.add(record.clone()))?;
+    } else {
+        create_branch_file(path, &record)?;
+    }
+    tell(&record);
+    Ok(Exit::Done)
+}
+
+fn rotate(options: &WriteOptions, global: &Global) -> Outcome {
+    let path = &options.file.file;
+    read(path)?;
+    let client = global.client()?;
+    let mut made = None;
+    update_branch_file(path, |records| {
+        made = Some(records.rotate(&client, &options.key, &options.branch)?.clone());
+        Ok(())
+    })?;
+    if let Some(record) = made {
+        tell(&record);
+    }
+    Ok(Exit::Done)
+}
+
+fn tell(record: &BranchRecord) {
+    report::answer(&Record::from(record), |record| {
+        report::line(&format!("{} has version {}", safe(record.branch), safe(&record.version)));
+    });
+}
+
+fn read(path: &Path) -> Outcome<BranchRecords> {
+    BranchRecords::read_file(path).map_err(|error| {
+        let failure = Failure::from(error);
+        // A file that is no file of records is wrong input, as any other.
+        Failure { exit: Exit::Usage, ..failure }
+    })
+}
+
+fn list(options: &FileOptions) -> Outcome {
+    let records = read(&options.file)?;
+    print(&records.iter().map(Record::from).collect::<Vec<_>>());
+    Ok(Exit::Done)
+}
+
+fn check(options: &FileOptions, global: &Global) -> Outcome {
+    let records = read(&options.file)?;
+    let client = global.client()?;
+    let mut exit = Exit::Done;
+    let checked = records.iter().map(|record| match record.check(&client) {
+        Ok(()) => Record { works: Some(true), ..Record::from(record) },
+        Err(error) => {
+            let failure = Failure::from(error);
+            exit = if exit == Exit::Done { failure.exit } else { exit };
+            Record { works: Some(false), error: Some(failure.why), ..Record::from(record) }
+        }
+    });
+    print(&checked.collect::<Vec<_>>());
+    Ok(exit)
+}
+
+fn print(records: &[Record<'_>]) {
+    report::answer(&records, |records| {
+        let row = |record: &Record<'_>| {
+            let state = match (record.works, &record.error) {
+                (Some(true), _) => "works".to_owned(),
+                (_, Some(error)) => error.clone(),
+                _ => String::new(),
+            };
+            vec![record.branch.to_owned(), record.version.clone(), record.cmk.to_owned(), date(record.created), state]
+        };
+        let rows: Vec<_> = records.iter().map(row).collect();
+        let columns: &[&str] = &["BRANCH", "VERSION", "CMK", "CREATED", "CHECK"];
+        let is_checked = records.iter().any(|record| record.works.is_some());
+        table::print(if is_checked { columns } else { &columns[..4] }, &rows);
+    });
+}
