@@ -63,6 +63,9 @@ lintian lintian
 debootstrap debootstrap
 mandoc mandoc
 event_loops libevent-dev libuv1-dev
+zsh zsh
+fish fish
+systemd_analyze systemd
 go golang-go
 node nodejs
 npm npm
@@ -198,6 +201,9 @@ openssl_static() {
 }
 certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ]; }
 aarch64() { aarch64-linux-gnu-gcc "$work/line.c" -o "$work/program" -pthread && qemu-aarch64 -L /usr/aarch64-linux-gnu "$work/program"; }
+zsh() { command zsh -c 'autoload -U compinit'; }
+fish() { HOME=$work command fish -c 'true'; }
+systemd_analyze() { systemd-analyze --version; }
 rpmbuild() {
   printf 'Name: line\nVersion: 1\nRelease: 1\nSummary: line\nLicense: MIT\n%%description\nline\n%%files\n' >"$work/line.spec"
   command rpmbuild -bb --define "_topdir $work/rpm" "$work/line.spec"

@@ -59,13 +59,7 @@ fn write_pages(command: &clap::Command, folder: &Path) -> Outcome<()> {
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| write_pages(sub, folder))
 }
 
-/// Without line breaks beside vertical space, which mandoc finds odd.
+/// Vertical space as mandoc wants it.
 fn tidy(page: &str) -> String {
-    let lines: Vec<_> = page.lines().collect();
-    let is_space = |at: Option<usize>| at.and_then(|at| lines.get(at)).is_some_and(|line| *line == ".sp");
-    let kept = lines
-        .iter()
-        .enumerate()
-        .filter(|(at, line)| **line != ".br" || !(is_space(at.checked_sub(1)) || is_space(at.checked_add(1))));
-    kept.map(|(_, line)| format!("{line}\n")).collect()
+    page.replace(".br\n\n.br\n", ".sp\n")
 }

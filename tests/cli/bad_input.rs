@@ -1,0 +1,184 @@
+//! Every wrong option, file, key, context and JSON: what is wrong, what is allowed, status 2, and nothing written.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use crate::tool::{Cli, said};
+
+#[test]
+fn wrong_input_is_explained_and_nothing_is_written() {
+    let cli = Cli::new();
+    let key = cli.key();
+    fs::write(cli.file("notes"), "no PEM").unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&["nonsense"], "unrecognized subcommand 'nonsense'"),
+        (&["encrypt"], "--key <KEYID>"),
+        (&["encrypt", "--colour", "-k", key], "unexpected argument '--colour'"),
+        (&["encrypt", "-k", "no key"], "the key id is not 1 to 128"),
+        (&["encrypt", "-k", key, "-c", "a"], "NAME=VALUE"),
+        (&["encrypt", "-k", key, "-c", "=a"], "NAME=VALUE"),
+        (&["encrypt", "-k", key, "-c", "a=1", "-c", "a=2"], "twice"),
+        (&["encrypt", "-k", key, "--context-json", "{"], "not a JSON object of strings"),
+        (&["encrypt", "-k", key, "--context-json", "{\"a\":1}"], "not a JSON object of strings"),
+        (&["encrypt", "-k", key, "absent"], "absent: No such file or directory"),
+        (&["encrypt", "-k", key, "."], ".: Is a directory"),
+        (&["encrypt", "-k", key, "--base64"], "not base64"),
+        (&["encrypt", "-k", key, "-o", "no/folder"], "no/folder: No such file or directory"),
+        (&["encrypt", "-k", key, "--region", "Guangzhou"], "region \"Guangzhou\" is not"),
+        (&["encrypt", "-k", key, "--endpoint", "ftp://x"], "endpoint"),
+        (&["encrypt", "-k", key, "--endpoint", "http://192.0.2.1"], "https"),
+        (&["encrypt", "-k", key, "--proxy", "x"], "proxy"),
+        (&["encrypt", "-k", key, "--ca-file", "notes"], "holds no certificate"),
+        (&["encrypt", "-k", key, "--timeout", "never"], "a time is seconds"),
+        (&["decrypt", "/dev/null"], "CiphertextBlob"),
+        (&["decrypt", "--base64=x"], "--base64"),
+        (&["random", "0"], "a number from 1 to 1024"),
+        (&["random", "1025"], "a number from 1 to 1024"),
+        (&["random", "--format", "octal"], "[possible values: base64, hex, raw]"),
+        (&["data-key", "-k", key, "-b", "0"], "a number from 1 to 1024"),
+        (&["seal"], "no key is given"),
+        (&["seal", "-e", "a:b"], "NAMESPACE:NAME:FILE"),
+        (&["seal", "-e", "a:b:notes"], "notes: "),
+        (&["seal", "-k", key, "-t", "0"], "a number from 1 to 256"),
+        (&["sign", "-k", key, "-a", "md5"], "possible values: ecdsa-sha256"),
+        (&["verify", "--public-key", "notes", "--signature", "notes"], "notes: "),
+        (&["verify", "-k", key], "--signature <FILE>"),
+        (&["certificate", "request", "-k", key, "--subject", "me"], "RFC 4514"),
+        (&["certificate", "request", "-k", key, "--subject", "CN=a", "--dns", "a b"], "a DNS name is like"),
+        (&["certificate", "request", "-k", key, "--subject", "CN=a", "--ip", "1.2.3"], "an IP address is like"),
+        (&["certificate", "self-signed", "-k", key, "--subject", "CN=a", "--days", "0"], "a number from 1 to 36500"),
+        (&["keys", "list", "--state", "Asleep"], "possible values: Enabled"),
+        (&["keys", "rotate", key, "--every", "6"], "a number from 7 to 365"),
+        (&["keys", "schedule-deletion", key, "--days", "31"], "a number from 7 to 30"),
+        (&["keys", "import", "-k", key], "16 or 32 are allowed"),
+        (&["keys", "create", "a", "--tag", "x"], "NAME=VALUE"),
+        (&["call", "Describe Key"], "action"),
+        (&["call", "DescribeKey", "{"], "not JSON"),
+        (&["call", "DescribeKey", "[]"], "object"),
+        (&["reseal", "-k", key, "--to", key, "absent"], "absent: No such file or directory"),
+        (&["reseal", "-k", key, "."], "--to"),
+        (&["branch", "new", "-k", key, "-f", "b", "a b"], "letters, digits"),
+        (&["branch", "list", "-f", "notes"], "notes"),
+        (&["exec", "-k", key, "--", "true"], "no secret is given"),
+        (&["exec", "-k", key, "--env", "1A=x", "--", "true"], "NAME is letters, digits and _"),
+        (&["exec", "-k", key, "--fd", "2=x", "--", "true"], "N is 3 to 255"),
+        (&["exec", "-k", key, "--env", "A=notes", "--", "true"], "neither a sealed message nor a CiphertextBlob"),
+        (&["exec", "-k", key, "--env", "A=env:NOT_SET", "--", "true"], "it is not set"),
+        (&["credentials", "-k", key], "systemd passed on no socket"),
+        (&["pkcs11", "sync", "--config", "notes"], "notes: line 1"),
+        (&["completions", "cmd"], "possible values: bash"),
+    ];
+    for (arguments, expected) in cases {
+        for (json, output) in [("", None), ("", Some("out"))] {
+            let takes_output = output.filter(|_| arguments.contains(&"encrypt") && !arguments.contains(&"-o"));
+            let more: &[&str] = if takes_output.is_some() { &["-o", "out"] } else { &[] };
+            let refused = cli.run(&[arguments, more].concat(), b"x,y");
+            let said = said(&refused);
+            assert_eq!(refused.status.code(), Some(2), "{arguments:?}{json}: {said}");
+            assert!(said.starts_with("tckms: ") && said.contains(expected), "{arguments:?}: {said}");
+            assert!(refused.stdout.is_empty(), "{arguments:?}");
+            assert_eq!(cli.names(), ["notes"], "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_json_too() {
+    let cli = Cli::new();
+    let refused = cli.run(&["--json", "keys", "describe", "00000000-0000-0000-0000-000000000000"], b"");
+    let failure: serde_json::Value = serde_json::from_slice(&refused.stderr).unwrap();
+    assert_eq!((failure["exit_status"].as_i64(), refused.status.code()), (Some(5), Some(5)));
+    assert_eq!(failure["action"], "DescribeKey");
+    assert!(
+        failure["service_code"].as_str().unwrap().contains("Cmk") && failure["request_id"].is_string(),
+        "{failure}"
+    );
+}
+
+#[test]
+fn huge_input_is_not_read_to_its_end() {
+    let cli = Cli::new();
+    for arguments in [
+        &["encrypt", "-k", cli.key()][..],
+        &["decrypt"],
+        &["call", "Encrypt", "-"],
+        &["rsa-decrypt", "-k", cli.key()],
+        &["keys", "import", "-k", cli.key()],
+    ] {
+        let mut command = cli.command(arguments);
+        let endless = File::open("/dev/zero").unwrap();
+        let output = command.stdin(endless).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let cli = Cli::new();
+    let key = cli.key().to_owned();
+    for arguments in [
+        &["encrypt", "-k", &key][..],
+        &["random"],
+        &["keys", "list"],
+        &["call", "GetRegions"],
+        &["completions", "bash"],
+        &["doctor"],
+        &["--help"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut child =
+            cli.command(arguments).stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"x").ok();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains("No space left on device"), "{arguments:?}: {}", said(&output));
+    }
+}
+
+/// As other programs that write to a pipe without a reader.
+#[test]
+fn a_reader_that_goes_away_ends_the_tool_by_sigpipe() {
+    let cli = Cli::new();
+    for arguments in [&["completions", "zsh"][..], &["keys", "list"]] {
+        let mut child = cli.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGPIPE), "{arguments:?}: {}", said(&output));
+        assert_eq!(said(&output), "");
+    }
+}
+
+#[test]
+fn names_and_contexts_do_not_control_the_terminal() {
+    let cli = Cli::new();
+    let hostile = "\u{1b}[2J\u{9b}31m\u{202e}\u{200b}";
+    let outputs = [
+        cli.run(&["encrypt", "-k", cli.key(), hostile], b""),
+        cli.run(&["encrypt", "-k", hostile], b"x"),
+        cli.run(&[hostile], b""),
+        cli.run(&["random", hostile], b""),
+        cli.run(&["seal", "-k", cli.key(), "-c", hostile], b""),
+        cli.run(&["call", hostile], b""),
+        cli.run(&["call", "DescribeKey", &format!("{{\"KeyId\":\"{hostile}\"}}")], b""),
+        cli.run(&["keys", "list", "--search", hostile], b""),
+        cli.run(&["exec", "-k", cli.key(), "--env", &format!("A={hostile}"), "--", hostile], b""),
+        cli.run(&["--json", "encrypt", "-k", cli.key(), hostile], b""),
+    ];
+    for output in outputs {
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!printed.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{200b}']), "{printed:?}");
+    }
+}
+
+#[test]
+fn it_starts_at_once() {
+    let cli = Cli::new();
+    let times = (0..20).map(|_| {
+        let started = std::time::Instant::now();
+        assert!(cli.command(&["--version"]).stdout(Stdio::null()).status().unwrap().success());
+        started.elapsed()
+    });
+    let fastest = times.min().unwrap();
+    assert!(fastest < std::time::Duration::from_millis(10), "{fastest:?}");
+}

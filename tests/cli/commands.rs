@@ -1,0 +1,217 @@
+//! Every command against the emulator, in pipes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use support::output_of;
+
+use crate::tool::{Cli, said};
+
+#[test]
+fn small_secrets_come_back() {
+    let cli = Cli::new();
+    let context = ["-c", "app=billing", "-c", "env=用户\"\\"];
+    let blob = cli.bytes(&[&["encrypt", "-k", cli.key()], &context[..]].concat(), b"\x00secret\n");
+    assert_eq!(cli.bytes(&[&["decrypt"], &context[..]].concat(), &blob), b"\x00secret\n");
+    assert_eq!(cli.run(&["decrypt", "-c", "app=other"], &blob).status.code(), Some(3));
+    assert_eq!(cli.run(&[&["decrypt", "-k", cli.other()], &context[..]].concat(), &blob).status.code(), Some(3));
+    let json = cli.json(&[&["decrypt"], &context[..]].concat(), &blob);
+    assert_eq!((&json["plaintext_base64"], &json["key_id"]), (&"AHNlY3JldAo=".into(), &cli.key().into()));
+    let encrypted = cli.json(&["encrypt", "-k", cli.key(), "--base64"], b"c2Vj\ncmV0");
+    let blob = encrypted["ciphertext_blob"].as_str().unwrap();
+    assert_eq!(cli.bytes(&["decrypt"], blob.as_bytes()), b"secret");
+    assert_eq!(cli.text(&["decrypt", "--base64"], blob.as_bytes()), "c2VjcmV0");
+    let moved = cli.text(&["reencrypt", "--to", cli.other(), "--new-context", "a=1"], blob.as_bytes());
+    assert_eq!(cli.bytes(&["decrypt", "-k", cli.other(), "-c", "a=1"], moved.as_bytes()), b"secret");
+    let stripped = cli.text(&["encrypt", "-n", "-k", cli.key(), "-o", "blob"], b"secret\r\n");
+    assert_eq!((stripped.as_str(), cli.bytes(&["decrypt", "blob"], b"")), ("", b"secret".to_vec()));
+    assert_eq!(cli.bytes(&["decrypt", "blob", "-o", "plain"], b""), b"");
+    assert_eq!(fs::metadata(cli.file("plain")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn data_keys_and_random_bytes_have_the_length_that_was_asked_for() {
+    let cli = Cli::new();
+    let printed = cli.text(&["data-key", "-k", cli.key(), "-b", "16"], b"");
+    let (plaintext, blob) = printed.split_once('\n').unwrap();
+    assert_eq!(cli.text(&["decrypt", "--base64"], blob.as_bytes()), plaintext);
+    let blob = cli.text(&["data-key", "-k", cli.key(), "--plaintext-file", "key"], b"");
+    assert_eq!(cli.bytes(&["decrypt"], blob.as_bytes()), cli.read("key"));
+    assert_eq!(cli.read("key").len(), 32);
+    assert_eq!(fs::metadata(cli.file("key")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!cli.text(&["data-key", "-k", cli.key(), "--without-plaintext"], b"").contains('\n'));
+    assert_eq!(cli.bytes(&["random", "100", "--format", "raw"], b"").len(), 100);
+    assert_eq!(cli.text(&["random", "4", "--format", "hex"], b"").len(), 8);
+}
+
+#[test]
+fn signatures_verify_here_and_with_openssl() {
+    let cli = Cli::new();
+    fs::write(cli.file("message"), vec![7; 3_000_000]).unwrap();
+    for (usage, openssl) in [
+        ("ASYMMETRIC_SIGN_VERIFY_ECC", true),
+        ("ASYMMETRIC_SIGN_VERIFY_RSA_2048", false),
+        ("ASYMMETRIC_SIGN_VERIFY_SM2", false),
+    ] {
+        let key = cli.new_key(usage);
+        cli.bytes(&["public-key", "-k", &key, "-o", "public.pem"], b"");
+        for format in ["der", "raw", "base64"] {
+            cli.bytes(&["sign", "-k", &key, "--format", format, "-o", "signature", "message"], b"");
+            assert_eq!(
+                cli.text(&["verify", "-k", &key, "--signature", "signature", "message"], b""),
+                "the signature is valid"
+            );
+            cli.bytes(&["verify", "--public-key", "public.pem", "--signature", "signature", "message"], b"");
+            let wrong = cli.run(&["verify", "-k", &key, "--signature", "signature"], b"another message");
+            assert_eq!(wrong.status.code(), Some(3), "{usage} {format}");
+        }
+        if openssl {
+            cli.bytes(&["sign", "-k", &key, "-o", "signature", "message"], b"");
+            let verify = ["dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "message"];
+            output_of(support::tool("openssl").args(verify).current_dir(cli.scratch.path()));
+        }
+        let der = cli.bytes(&["public-key", "-k", &key, "--format", "der"], b"");
+        let raw = cli.bytes(&["public-key", "-k", &key, "--format", "raw"], b"");
+        assert!(der.ends_with(&raw) && raw.len() < der.len(), "{usage}");
+    }
+}
+
+#[test]
+fn certificates_are_what_openssl_takes() {
+    let cli = Cli::new();
+    let openssl =
+        |arguments: &[&str]| output_of(support::tool("openssl").args(arguments).current_dir(cli.scratch.path()));
+    let subject =
+        ["--subject", "CN=www.example.com,O=Example GmbH,C=DE", "--dns", "www.example.com", "--ip", "2001:db8::1"];
+    for usage in ["ASYMMETRIC_SIGN_VERIFY_ECC", "ASYMMETRIC_SIGN_VERIFY_RSA_2048", "ASYMMETRIC_SIGN_VERIFY_SM2"] {
+        let key = cli.new_key(usage);
+        let request =
+            [&["certificate", "request", "-k", &key, "--purpose", "server", "-o", "r.pem"], &subject[..]].concat();
+        cli.bytes(&request, b"");
+        let mut verify = vec!["req", "-in", "r.pem", "-noout", "-verify", "-text"];
+        if usage.ends_with("SM2") {
+            verify.extend(["-vfyopt", "distid:1234567812345678"]);
+        }
+        let text = openssl(&verify);
+        for part in ["DNS:www.example.com", "2001:DB8:0:0:0:0:0:1", "TLS Web Server Authentication", "Example GmbH"] {
+            assert!(text.contains(part), "{usage}: {part} in {text}");
+        }
+        let certificate =
+            [&["certificate", "self-signed", "-k", &key, "--ca", "--days", "36500", "-o", "c.pem"], &subject[..]]
+                .concat();
+        cli.bytes(&certificate, b"");
+        let text = openssl(&["x509", "-in", "c.pem", "-noout", "-text"]);
+        assert!(text.contains("CA:TRUE") && text.contains("Certificate Sign"), "{text}");
+        if !usage.ends_with("SM2") {
+            assert!(openssl(&["verify", "-check_ss_sig", "-CAfile", "c.pem", "c.pem"]).contains("OK"), "{usage}");
+        }
+    }
+}
+
+#[test]
+fn rsa_ciphertexts_come_back() {
+    let cli = Cli::new();
+    let key = cli.new_key("ASYMMETRIC_DECRYPT_RSA_2048");
+    for padding in ["oaep-sha256", "oaep-sha1", "pkcs1"] {
+        let text = cli.bytes(&["rsa-encrypt", "-k", &key, "--padding", padding], b"secret");
+        assert_eq!(cli.bytes(&["rsa-decrypt", "-k", &key, "--padding", padding], &text), b"secret");
+        let raw = cli.bytes(&["rsa-encrypt", "-k", &key, "--padding", padding, "--raw"], b"secret");
+        assert_eq!(cli.bytes(&["rsa-decrypt", "-k", &key, "--padding", padding], &raw), b"secret");
+    }
+}
+
+#[test]
+fn keys_are_managed() {
+    let cli = Cli::new();
+    let key = cli.text(&["keys", "create", "managed", "--description", "for tests", "--tag", "team=a"], b"");
+    let describe = || cli.json(&["keys", "describe", &key], b"");
+    assert_eq!((&describe()["alias"], &describe()["state"]), (&"managed".into(), &"Enabled".into()));
+    assert!(cli.text(&["keys", "list"], b"").lines().any(|line| line.starts_with(&key) && line.contains("managed")));
+    assert_eq!(cli.text(&["keys", "list", "--search", "managed", "--ids"], b""), key);
+    cli.bytes(&["keys", "rotate", &key, "--every", "30"], b"");
+    assert_eq!(describe()["rotation_enabled"], true);
+    cli.bytes(&["keys", "rotate", &key, "--never"], b"");
+    cli.bytes(&["keys", "disable", &key], b"");
+    assert_eq!(describe()["state"], "Disabled");
+    assert_eq!(cli.json(&["keys", "list", "--state", "Disabled"], b"").as_array().unwrap().len(), 1);
+    let unasked = cli.run(&["keys", "schedule-deletion", &key], b"");
+    assert!(unasked.status.code() == Some(2) && said(&unasked).contains("--yes"), "{}", said(&unasked));
+    cli.bytes(&["keys", "schedule-deletion", &key, "--days", "7", "--yes"], b"");
+    assert_eq!(describe()["state"], "PendingDelete");
+    cli.bytes(&["keys", "cancel-deletion", &key], b"");
+    cli.bytes(&["keys", "enable", &key], b"");
+    let external = cli.text(&["keys", "create", "external", "--external"], b"");
+    cli.bytes(&["keys", "import", "-k", &external], &[7; 32]);
+    assert_eq!(cli.json(&["keys", "describe", &external], b"")["state"], "Enabled");
+}
+
+#[test]
+fn any_action_can_be_called() {
+    let cli = Cli::new();
+    let parameters = format!("{{\"KeyId\":\"{}\"}}", cli.key());
+    for (arguments, input) in
+        [(&["call", "DescribeKey", &parameters][..], ""), (&["call", "DescribeKey", "-"], &parameters)]
+    {
+        let answer: serde_json::Value = serde_json::from_slice(&cli.bytes(arguments, input.as_bytes())).unwrap();
+        assert_eq!(answer["KeyMetadata"]["Alias"], "demo");
+    }
+    assert!(cli.text(&["call", "GetRegions"], b"").contains("ap-guangzhou"));
+}
+
+#[test]
+fn a_tree_of_sealed_files_gets_other_keys() {
+    let cli = Cli::new();
+    fs::create_dir_all(cli.file("tree/deeper")).unwrap();
+    cli.bytes(&["seal", "-k", cli.key(), "-c", "n=1", "-o", "tree/one"], b"one");
+    cli.bytes(&["seal", "-s", "-k", cli.key(), "-o", "tree/deeper/signed"], &vec![7; 3_000_000]);
+    fs::write(cli.file("tree/plain"), "plain").unwrap();
+    fs::set_permissions(cli.file("tree/one"), fs::Permissions::from_mode(0o640)).unwrap();
+    let reseal = ["reseal", "-k", cli.key(), "--to", cli.other(), "tree"];
+    assert!(cli.text(&[&reseal[..], &["--dry-run"]].concat(), b"").ends_with("2 to be sealed again, 1 not sealed"));
+    assert_eq!(cli.text(&reseal, b""), "2 sealed again, 1 not sealed");
+    assert_eq!(cli.text(&reseal, b""), "2 had the keys already, 1 not sealed");
+    assert_eq!(cli.bytes(&["open", "-k", cli.other(), "-c", "n=1", "tree/one"], b""), b"one");
+    assert_eq!(cli.bytes(&["open", "-s", "-k", cli.other(), "tree/deeper/signed"], b"").len(), 3_000_000);
+    assert_eq!(cli.json(&["info", "tree/deeper/signed"], b"")["signed"], true);
+    assert_eq!(fs::metadata(cli.file("tree/one")).unwrap().permissions().mode() & 0o777, 0o640);
+    // One that does not open is left as it is, and the others are sealed again.
+    let mut broken = cli.read("tree/one");
+    *broken.last_mut().unwrap() ^= 1;
+    fs::write(cli.file("tree/broken"), &broken).unwrap();
+    let back = cli.run(&["reseal", "-k", cli.other(), "--to", cli.key(), "tree"], b"");
+    assert!(back.status.code() == Some(3) && said(&back).contains("tree/broken"), "{}", said(&back));
+    assert_eq!(cli.read("tree/broken"), broken);
+    assert_eq!(cli.bytes(&["open", "-k", cli.key(), "tree/one"], b""), b"one");
+    assert!(!crate::harness::names_in(&cli.file("tree")).iter().any(|name| name.starts_with('.')));
+}
+
+#[test]
+fn branch_keys_are_made_and_checked() {
+    let cli = Cli::new();
+    cli.bytes(&["branch", "new", "-k", cli.key(), "-f", "branches", "orders"], b"");
+    cli.bytes(&["branch", "new", "-k", cli.key(), "-f", "branches", "users"], b"");
+    assert_eq!(cli.run(&["branch", "new", "-k", cli.key(), "-f", "branches", "users"], b"").status.code(), Some(2));
+    cli.bytes(&["branch", "rotate", "-k", cli.key(), "-f", "branches", "orders"], b"");
+    let records = cli.json(&["branch", "list", "-f", "branches"], b"");
+    let branches: Vec<_> =
+        records.as_array().unwrap().iter().map(|record| record["branch"].as_str().unwrap()).collect();
+    assert_eq!(branches.iter().filter(|branch| **branch == "orders").count(), 2, "{branches:?}");
+    let checked = cli.json(&["branch", "check", "-f", "branches"], b"");
+    assert!(checked.as_array().unwrap().iter().all(|record| record["works"] == true), "{checked}");
+    cli.bytes(&["keys", "disable", cli.key()], b"");
+    assert_eq!(cli.run(&["branch", "check", "-f", "branches"], b"").status.code(), Some(5));
+}
+
+#[test]
+fn public_keys_are_kept_beside_a_configuration_of_the_module() {
+    let cli = Cli::new();
+    let key = cli.new_key("ASYMMETRIC_SIGN_VERIFY_ECC");
+    let config =
+        format!("[token \"prod\"]\nregion = ap-guangzhou\n\n[key \"web\"]\nid = {key}\npublic_key = web.pem\n");
+    fs::write(cli.file("pkcs11.conf"), config).unwrap();
+    let sync = ["pkcs11", "sync", "--config", "pkcs11.conf"];
+    assert_eq!(cli.run(&[&sync[..], &["--check"]].concat(), b"").status.code(), Some(1));
+    assert!(cli.text(&sync, b"").contains("written"));
+    assert_eq!(cli.read("web.pem"), cli.bytes(&["public-key", "-k", &key], b""));
+    assert!(cli.text(&[&sync[..], &["--check"]].concat(), b"").contains("up to date"));
+}

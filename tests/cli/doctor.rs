@@ -1,0 +1,210 @@
+//! Every fault of the emulator has a diagnosis that names the cause.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+use support::{Emulator, root};
+
+use crate::tool::Cli;
+
+/// A fault, the action that it hits, and the cause that is named; none where all is well.
+const FAULTS: &[(&str, &str, Option<&str>)] = &[
+    (r#"{"kind":"pass"}"#, "*", None),
+    (r#"{"kind":"chunked","bytes":16}"#, "*", None),
+    (r#"{"kind":"pad","bytes":100000}"#, "*", None),
+    (r#"{"kind":"public_key_pem","flaw":"double_base64"}"#, "*", None),
+    (r#"{"kind":"delay","ms":700}"#, "GenerateRandom", Some("slow")),
+    (r#"{"kind":"delay_body","ms":700}"#, "GenerateRandom", Some("slow")),
+    (r#"{"kind":"drip","bytes":4,"every_ms":20}"#, "GenerateRandom", Some("slow")),
+    (r#"{"kind":"delay","ms":60000}"#, "Encrypt", Some("timeout")),
+    (r#"{"kind":"gzip"}"#, "*", Some("response_not_json")),
+    (r#"{"kind":"pad","bytes":2097152}"#, "*", Some("response_too_large")),
+    (r#"{"kind":"close_before_reading"}"#, "*", Some("connection_lost")),
+    (r#"{"kind":"reset_request","after_bytes":1}"#, "Encrypt", Some("connection_lost")),
+    (r#"{"kind":"close_after_reading"}"#, "*", Some("connection_lost")),
+    (r#"{"kind":"reset_reply","after_bytes":10}"#, "Encrypt", Some("connection_lost")),
+    (r#"{"kind":"truncate_body","keep_bytes":10}"#, "Encrypt", Some("connection_lost")),
+    (r#"{"kind":"content_length","value":5}"#, "Encrypt", Some("response_not_json")),
+    (r#"{"kind":"content_length","value":3000000}"#, "Encrypt", Some("response_too_large")),
+    (r#"{"kind":"error","code":"InternalError"}"#, "*", Some("service_error")),
+    (r#"{"kind":"error","code":"ServiceUnavailable"}"#, "*", Some("service_unavailable")),
+    (r#"{"kind":"error","code":"RequestLimitExceeded"}"#, "Encrypt", Some("throttled")),
+    (r#"{"kind":"error","code":"UnauthorizedOperation"}"#, "*", Some("permission")),
+    (r#"{"kind":"error","code":"AuthFailure.SecretIdNotFound"}"#, "*", Some("secret_id_unknown")),
+    (r#"{"kind":"error","code":"AuthFailure.SignatureFailure"}"#, "*", Some("secret_key_wrong")),
+    (r#"{"kind":"error","code":"ResourceUnavailable.CmkDisabled"}"#, "Encrypt", Some("key_disabled")),
+    (r#"{"kind":"error","code":"ResourceUnavailable.NotPurchased"}"#, "*", Some("not_purchased")),
+    (r#"{"kind":"status","status":503}"#, "*", Some("gateway")),
+    (r#"{"kind":"status","status":404}"#, "*", Some("http_status")),
+    (r#"{"kind":"status","status":302,"headers":{"Location":"http://portal.example"}}"#, "*", Some("redirect")),
+    (r#"{"kind":"bad_gateway"}"#, "*", Some("gateway")),
+    (r#"{"kind":"garbage","body":"<html>Please log in</html>"}"#, "*", Some("response_not_json")),
+    (r#"{"kind":"no_response"}"#, "*", Some("response_malformed")),
+    (r#"{"kind":"replace_fields","fields":{"KeyId":"another-key"}}"#, "Encrypt", Some("wrong_key_answered")),
+    (r#"{"kind":"replace_fields","fields":{"Plaintext":"AAAA"}}"#, "Decrypt", Some("plaintext_differs")),
+    (r#"{"kind":"truncate_field","field":"CiphertextBlob","keep":9}"#, "Encrypt", Some("ciphertext_refused")),
+    (r#"{"kind":"signature","flaw":"other_key"}"#, "SignByAsymmetricKey", Some("signature_invalid")),
+    (r#"{"kind":"expire_token"}"#, "*", Some("token_wrong")),
+    (r#"{"kind":"close_connection"}"#, "*", Some("connection_lost")),
+    (r#"{"kind":"throttle","per_second":1}"#, "*", Some("throttled")),
+    (r#"{"kind":"clock_shift","seconds":-3600}"#, "*", Some("clock_off")),
+];
+
+/// The same over TLS.
+const TLS_FAULTS: &[(&str, &str)] = &[
+    (r#"{"kind":"cut_handshake"}"#, "tls_cut"),
+    (r#"{"kind":"certificate","flaw":"expired"}"#, "certificate_expired"),
+    (r#"{"kind":"certificate","flaw":"wrong_host"}"#, "certificate_wrong_name"),
+    (r#"{"kind":"certificate","flaw":"unknown_ca"}"#, "certificate_untrusted"),
+];
+
+fn script(fault: &str, action: &str, times: u32) -> String {
+    format!(r#"[{{"action":"{action}","fault":{fault},"times":{times}}}]"#)
+}
+
+fn diagnose(cli: &Cli, arguments: &[&str]) -> (Value, i32) {
+    let output = cli.run(&[&["doctor", "--json", "--timeout", "2s"], arguments].concat(), b"");
+    let report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (report, output.status.code().unwrap())
+}
+
+/// The checks that failed or warn.
+fn problems(report: &Value) -> Vec<&Value> {
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().filter(|check| ["failed", "warning"].contains(&check["verdict"].as_str().unwrap())).collect()
+}
+
+fn assert_cause(report: &Value, cause: &str, fault: &str) {
+    let problems = problems(report);
+    let found = problems.iter().find(|check| check["cause"] == cause);
+    let found = found.unwrap_or_else(|| panic!("{fault} is not diagnosed as {cause}: {problems:#?}"));
+    assert!(found["advice"].as_str().is_some_and(|advice| advice.len() > 10), "{found}");
+    assert!(!found["found"].as_str().unwrap().is_empty(), "{found}");
+}
+
+#[test]
+fn every_fault_of_the_emulator_is_diagnosed() {
+    let cli = Cli::new();
+    let signing = cli.new_key("ASYMMETRIC_SIGN_VERIFY_ECC");
+    for (fault, action, cause) in FAULTS {
+        let key = if *action == "SignByAsymmetricKey" { &signing } else { cli.key() };
+        cli.emulator.set_faults(&script(fault, action, 1000));
+        let (report, code) = diagnose(&cli, &["--key", key]);
+        cli.emulator.set_faults("[]");
+        match cause {
+            Some(cause) => assert_cause(&report, cause, fault),
+            None => assert_eq!((problems(&report), code), (Vec::new(), 0), "{fault}"),
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_tls_is_diagnosed() {
+    let cli = Cli::with(Emulator::over_https(&["demo"]));
+    let (report, code) = diagnose(&cli, &["--key", cli.key()]);
+    assert_eq!((problems(&report), code), (Vec::new(), 0));
+    let tls = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "TLS").unwrap();
+    let found = tls["found"].as_str().unwrap();
+    assert!(found.contains("TLS") && found.contains("127.0.0.1") && found.contains("valid from 20"), "{found}");
+    for (fault, cause) in TLS_FAULTS {
+        cli.emulator.set_faults(&script(fault, "*", 1000));
+        let (report, code) = diagnose(&cli, &[]);
+        cli.emulator.set_faults("[]");
+        assert_cause(&report, cause, fault);
+        assert_eq!(code, 4, "{fault}");
+    }
+}
+
+/// A fault that comes once is told too, with what helped.
+#[test]
+fn what_fails_once_is_a_warning() {
+    let cli = Cli::new();
+    cli.emulator.set_faults(&script(r#"{"kind":"error","code":"InternalError"}"#, "Encrypt", 1));
+    let (report, code) = diagnose(&cli, &["--key", cli.key()]);
+    assert_eq!(code, 0);
+    assert_cause(&report, "service_error", "once");
+    assert!(problems(&report)[0]["found"].as_str().unwrap().starts_with("it succeeded when it was repeated"));
+}
+
+#[test]
+fn the_table_has_every_fault() {
+    let readme = fs::read_to_string(root().join("emulator/README.md")).unwrap();
+    let kind = |text: &str| text.split("\"kind\"").nth(1)?.split('"').nth(1).map(str::to_owned);
+    let documented: BTreeSet<_> =
+        readme.lines().filter(|line| line.starts_with("| `{\"kind\"")).filter_map(kind).collect();
+    let tested: BTreeSet<_> =
+        FAULTS.iter().map(|row| row.0).chain(TLS_FAULTS.iter().map(|row| row.0)).filter_map(kind).collect();
+    assert!(documented.len() > 20, "{documented:?}");
+    assert_eq!(documented.difference(&tested).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn what_is_wrong_on_this_side_is_diagnosed() {
+    let cli = Cli::new();
+    let diagnosed = |variables: &[(&str, &str)], cause: &str, code: i32| {
+        let mut command = cli.command(&["doctor", "--json", "--timeout", "1s"]);
+        for (name, value) in variables {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_cause(&report, cause, cause);
+        assert_eq!(output.status.code(), Some(code), "{cause}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+    };
+    diagnosed(&[("TENCENTCLOUD_REGION", "")], "region_missing", 2);
+    diagnosed(&[("TENCENTCLOUD_REGION", "ap-nowhere")], "region_unknown", 0);
+    diagnosed(&[("TENCENTCLOUD_SECRET_KEY", "hunter2")], "secret_key_wrong", 5);
+    diagnosed(&[("TENCENTCLOUD_SECRET_ID", "")], "credentials_missing", 5);
+    diagnosed(&[("TENCENTCLOUD_SESSION_TOKEN", "hunter2")], "token_wrong", 5);
+    diagnosed(&[("TCKMS_ENDPOINT", "http://127.0.0.1:9")], "connect", 4);
+    diagnosed(&[("TCKMS_ENDPOINT", "https://nowhere.invalid")], "dns", 4);
+    let https = cli.emulator.endpoint().replace("http:", "https:");
+    diagnosed(&[("TCKMS_ENDPOINT", &https)], "not_tls", 4);
+    diagnosed(&[("TCKMS_CA_FILE", "/nonexistent"), ("TCKMS_ENDPOINT", &https)], "ca_file_invalid", 2);
+    let proxy = support::Proxy::start();
+    diagnosed(&[("TCKMS_PROXY", &proxy.url_for("user:hunter2"))], "proxy_refused", 4);
+}
+
+#[test]
+fn people_see_one_line_for_each_check() {
+    let cli = Cli::new();
+    let printed = cli.text(&["doctor", "-k", cli.key()], b"");
+    let checks = [
+        "version",
+        "system",
+        "clock",
+        "credentials",
+        "region",
+        "endpoint",
+        "DNS",
+        "TCP",
+        "proxy",
+        "HTTP",
+        "signature",
+        "identity",
+        "key",
+        "Encrypt",
+        "Decrypt",
+        "GenerateDataKey",
+        "latency",
+        "rate limit",
+        "library",
+        "pkg-config",
+        "pkcs11",
+    ];
+    let mut rest = printed.as_str();
+    for check in checks {
+        let line = format!("  {check}  ");
+        let at = rest.find(&line).unwrap_or_else(|| panic!("{check} is missing, or not in its place: {printed}"));
+        rest = &rest[at..];
+    }
+    assert!(!printed.contains('\x1b'), "{printed}");
+}

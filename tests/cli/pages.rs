@@ -1,0 +1,93 @@
+//! Help pages, manual pages and completions.
+
+use std::fs;
+use std::process::Command;
+
+use support::{release, root};
+
+use crate::tool::Cli;
+
+/// Every command with its own commands, as the words after `tckms`.
+fn commands(cli: &Cli) -> Vec<Vec<String>> {
+    let mut all = vec![Vec::new()];
+    let mut open = vec![Vec::<String>::new()];
+    while let Some(command) = open.pop() {
+        let arguments: Vec<_> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = cli.text(&arguments, b"");
+        let Some((_, list)) = help.split_once("\nCommands:\n") else { continue };
+        for line in list.lines().take_while(|line| !line.is_empty()) {
+            let name = line.trim_start().split(' ').next().unwrap();
+            if line.starts_with("  ") && !line.starts_with("   ") {
+                let inner = [command.clone(), vec![name.to_owned()]].concat();
+                all.push(inner.clone());
+                open.push(inner);
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+/// `TCKMS_UPDATE_HELP=1 cargo test --test cli help_pages` writes the file.
+#[test]
+fn help_pages_are_those_that_were_reviewed() {
+    let cli = Cli::new();
+    let all = commands(&cli);
+    assert!(all.len() > 35, "{all:?}");
+    let pages = all.iter().map(|command| {
+        let arguments: Vec<_> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        format!("$ tckms {}\n{}\n", arguments.join(" "), cli.text(&arguments, b""))
+    });
+    let pages: String = pages.collect::<Vec<_>>().join("\n");
+    let golden = root().join("tests/cli/help.txt");
+    if std::env::var_os("TCKMS_UPDATE_HELP").is_some() {
+        fs::write(&golden, &pages).unwrap();
+    }
+    assert!(
+        fs::read_to_string(golden).unwrap() == pages,
+        "the help pages have changed: TCKMS_UPDATE_HELP=1 writes them"
+    );
+    assert!(pages.lines().all(|line| line.chars().count() <= 100), "a line is too long");
+}
+
+#[test]
+fn completions_load_in_each_shell() {
+    let cli = Cli::new();
+    for (shell, check) in [
+        ("bash", "source \"$1\" && complete -p tckms"),
+        (
+            "zsh",
+            "autoload -U compinit && compinit -u -d /dev/null && source \"$1\" && [[ -n ${_comps[tckms]:-$functions[_tckms]} ]]",
+        ),
+        ("fish", "source $argv[1]; complete -C 'tckms ke' | string match -q 'keys*'"),
+    ] {
+        let script = cli.scratch.write(&format!("completion.{shell}"), &cli.text(&["completions", shell], b""));
+        let mut command = support::tool(shell);
+        command.args(["-c", check]);
+        if shell != "fish" {
+            command.arg(shell);
+        }
+        let output = command.arg(&script).env("HOME", cli.scratch.path()).output().unwrap();
+        assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn manual_pages_are_clean() {
+    let cli = Cli::new();
+    fs::create_dir(cli.file("man")).unwrap();
+    let status = Command::new(release("tckms")).args(["man-pages"]).arg(cli.file("man")).status().unwrap();
+    assert!(status.success());
+    let pages = crate::harness::names_in(&cli.file("man"));
+    assert!(pages.contains(&"tckms.1".to_owned()) && pages.contains(&"tckms-keys-list.1".to_owned()), "{pages:?}");
+    // That name is taken by another program.
+    assert!(!pages.contains(&"tckms-seal.1".to_owned()));
+    for page in pages {
+        let lint = support::tool("mandoc")
+            .args(["-T", "lint", "-W", "warning"])
+            .arg(cli.file("man").join(&page))
+            .output()
+            .unwrap();
+        assert!(lint.stdout.is_empty(), "{}", String::from_utf8_lossy(&lint.stdout));
+    }
+}

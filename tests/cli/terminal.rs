@@ -1,0 +1,99 @@
+//! What the tool does at a terminal: questions without echo, colours, bars.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::ptr;
+use std::time::Duration;
+
+use crate::tool::Cli;
+
+/// Runs a command whose controlling terminal, input and output are a new pseudo-terminal. Returns what it showed and whether it
+/// succeeded.
+fn at_terminal(mut command: Command, typed: &[&str]) -> (String, bool) {
+    let (mut ours, mut theirs) = (-1, -1);
+    // SAFETY: two numbers of our own are filled; both descriptors are then ours.
+    let (mut terminal, side) = unsafe {
+        assert_eq!(libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), ptr::null()), 0);
+        (File::from_raw_fd(ours), File::from_raw_fd(theirs))
+    };
+    let copy = || Stdio::from(side.try_clone().unwrap());
+    command.stdin(copy()).stdout(copy()).stderr(copy()).env("TERM", "xterm");
+    // SAFETY: both calls may be made between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().unwrap();
+    drop((command, side));
+    let reader = {
+        let mut terminal = terminal.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            // Linux says EIO when the other end is closed.
+            let _ = terminal.read_to_end(&mut shown);
+            String::from_utf8_lossy(&shown).into_owned()
+        })
+    };
+    for line in typed {
+        std::thread::sleep(Duration::from_millis(300));
+        terminal.write_all(line.as_bytes()).unwrap();
+    }
+    let status = child.wait().unwrap();
+    (reader.join().unwrap(), status.success())
+}
+
+#[test]
+fn a_secret_that_is_typed_is_not_shown() {
+    let cli = Cli::new();
+    let encrypt = cli.command(&["encrypt", "-k", cli.key(), "-o", "blob"]);
+    let (shown, done) = at_terminal(encrypt, &["hunter2\n", "hunter2\n"]);
+    assert!(done && shown.contains("not shown") && !shown.contains("hunter2"), "{shown:?}");
+    assert_eq!(cli.bytes(&["decrypt", "blob"], b""), b"hunter2");
+    let (shown, done) =
+        at_terminal(cli.command(&["encrypt", "-k", cli.key(), "-o", "no"]), &["hunter2\n", "hunter3\n"]);
+    assert!(!done && shown.contains("differ") && !shown.contains("hunter"), "{shown:?}");
+    let (shown, done) = at_terminal(cli.command(&["encrypt", "-k", cli.key(), "-o", "no"]), &["\u{3}"]);
+    assert!(!done && cli.names() == ["blob"], "{shown:?}");
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let cli = Cli::new();
+    for arguments in [&["keys", "list"][..], &["doctor"], &["--help"]] {
+        let (shown, done) = at_terminal(cli.command(arguments), &[]);
+        assert!(done && shown.contains("\u{1b}["), "{arguments:?}: {shown:?}");
+        let mut plain = cli.command(arguments);
+        plain.env("NO_COLOR", "1");
+        assert!(!at_terminal(plain, &[]).0.contains('\u{1b}'), "{arguments:?}");
+        assert!(!cli.text(arguments, b"").contains('\u{1b}'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn binary_data_is_not_for_a_terminal() {
+    let cli = Cli::new();
+    let blob = cli.text(&["encrypt", "-k", cli.key()], b"\x1b[2Jhostile");
+    std::fs::write(cli.file("blob"), blob).unwrap();
+    let (shown, done) = at_terminal(cli.command(&["decrypt", "blob"]), &[]);
+    assert!(!done && shown.contains("not for a terminal") && !shown.contains("hostile"), "{shown:?}");
+    let (shown, done) = at_terminal(cli.command(&["random", "--format", "raw"]), &[]);
+    assert!(!done && shown.contains("not for a terminal"), "{shown:?}");
+}
+
+#[test]
+fn a_deletion_is_asked_about() {
+    let cli = Cli::new();
+    let key = cli.other().to_owned();
+    cli.bytes(&["keys", "disable", &key], b"");
+    let (shown, done) = at_terminal(cli.command(&["keys", "schedule-deletion", &key]), &["yes\n"]);
+    assert!(!done && shown.contains("nothing was done"), "{shown:?}");
+    let (shown, done) = at_terminal(cli.command(&["keys", "schedule-deletion", &key]), &[&format!("{key}\n")]);
+    assert!(done && shown.contains("is deleted on"), "{shown:?}");
+}
