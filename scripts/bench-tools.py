@@ -226,7 +226,7 @@ def table(title, series, ours, size=None):
             "name": name, "wall_s": median(cost.wall for cost in costs), "cpu_s": median(cost.cpu for cost in costs),
             "memory_mib": max(cost.memory for cost in costs) / 1024,
             "ours_to_this_wall": ratio(series[ours], costs, lambda cost: cost.wall),
-            "ours_to_this_cpu": ratio(series[ours], costs, lambda cost: max(cost.cpu, 1e-4)),
+            "ours_to_this_cpu": ratio(series[ours], costs, lambda cost: max(cost.cpu, 1e-9)),
         }
         rows.append(row)
     return {"title": title, "ours": ours, "rows": rows}
