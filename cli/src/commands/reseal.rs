@@ -123,8 +123,11 @@ fn print(reports: &[FileReport]) {
     report::line(&if parts.is_empty() { "no files".to_owned() } else { parts.join(", ") });
 }
 
-/// The files, each with whether it was named itself, and what could not be looked into.
-fn find_files(paths: &[OsString]) -> Outcome<(Vec<(PathBuf, bool)>, Vec<FileReport>)> {
+/// A file, with whether it was named itself.
+type Found = (PathBuf, bool);
+
+/// The files, and what could not be looked into.
+fn find_files(paths: &[OsString]) -> Outcome<(Vec<Found>, Vec<FileReport>)> {
     let (mut files, mut reports) = (Vec::new(), Vec::new());
     for path in paths {
         let kind =
@@ -138,7 +141,7 @@ fn find_files(paths: &[OsString]) -> Outcome<(Vec<(PathBuf, bool)>, Vec<FileRepo
     Ok((files, reports))
 }
 
-fn walk(folder: &Path, files: &mut Vec<(PathBuf, bool)>, reports: &mut Vec<FileReport>) {
+fn walk(folder: &Path, files: &mut Vec<Found>, reports: &mut Vec<FileReport>) {
     let mut unreadable = |path: &Path, error: &std::io::Error| {
         let failure = Failure::io(shown(path.as_os_str()), error);
         report::note(failure.what.as_deref().unwrap_or_default(), &failure.why);

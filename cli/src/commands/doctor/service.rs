@@ -132,7 +132,7 @@ impl Client {
         &self,
         check: &'static str,
         call: impl Fn(&Kms) -> tckms::Result<T>,
-    ) -> Result<(T, Option<Finding>), Finding> {
+    ) -> Result<(T, Option<Finding>), Box<Finding>> {
         let first = match call(&self.once) {
             Ok(value) => return Ok((value, None)),
             Err(error) => Finding::error(check, &error),
@@ -140,7 +140,7 @@ impl Client {
         match call(&self.again) {
             Ok(value) => Ok((value, Some(first.was_repeated()))),
             // The first failure may be a short one before the lasting one.
-            Err(error) => Err(Finding::error(check, &error)),
+            Err(error) => Err(Box::new(Finding::error(check, &error))),
         }
     }
 
@@ -149,7 +149,7 @@ impl Client {
         match self.try_twice(check, call) {
             Ok((_, None)) => Finding::ok(check, format!("{found}, in {} ms", started.elapsed().as_millis())),
             Ok((_, Some(warning))) => warning,
-            Err(failed) => failed,
+            Err(failed) => *failed,
         }
     }
 
@@ -207,7 +207,7 @@ impl Client {
             }
             Err(failed) => {
                 let may_not_ask = matches!(failed.cause, Some("permission"));
-                findings.push(failed);
+                findings.push(*failed);
                 // Who may not describe a key may still use it.
                 may_not_ask.then(|| "ENCRYPT_DECRYPT".to_owned())
             }
@@ -229,7 +229,7 @@ impl Client {
                 (Some(encrypted.ciphertext_blob), Finding::ok("Encrypt", "allowed, and works on a random value"))
             }
             Ok((encrypted, Some(warning))) => (Some(encrypted.ciphertext_blob), warning),
-            Err(failed) => (None, failed),
+            Err(failed) => (None, *failed),
         };
         let decrypt = match &blob {
             None => Finding::skipped("Decrypt", "there is nothing to decrypt"),
@@ -242,7 +242,7 @@ impl Client {
                 }
                 Ok((_, None)) => Finding::ok("Decrypt", "allowed, and gives the same value back"),
                 Ok((_, Some(warning))) => warning,
-                Err(failed) => failed,
+                Err(failed) => *failed,
             },
         };
         let data_key = self.checked("GenerateDataKey", "allowed, and works", |kms| {
