@@ -88,6 +88,27 @@ impl Emulator {
         reply.split_once("\r\n\r\n").map_or(String::new(), |(_, content)| content.to_owned())
     }
 
+    /// The actions of all requests so far, in the order in which they came.
+    pub fn actions_seen(&self) -> Vec<String> {
+        #[derive(Deserialize)]
+        struct Seen {
+            requests: Vec<Request>,
+        }
+        #[derive(Deserialize)]
+        struct Request {
+            action: Option<String>,
+        }
+        let (_, address) = self.ready.endpoint.split_once("://").expect("the endpoint is a URL");
+        let mut connection = TcpStream::connect(address).expect("the emulator listens");
+        write!(connection, "GET /_admin/requests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .expect("the emulator reads");
+        let mut reply = String::new();
+        connection.read_to_string(&mut reply).expect("the emulator answers");
+        let (_, body) = reply.split_once("\r\n\r\n").expect("the reply has a body");
+        let seen: Seen = serde_json::from_str(body).unwrap_or_else(|error| panic!("{reply}: {error}"));
+        seen.requests.into_iter().filter_map(|request| request.action).collect()
+    }
+
     pub fn ca_file(&self) -> &str {
         let path = self.ready.ca_file.as_ref().expect("the emulator speaks HTTPS");
         path.to_str().expect("its path is UTF-8")

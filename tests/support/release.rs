@@ -14,6 +14,10 @@ pub fn release(name: &str) -> PathBuf {
     let (dependencies, command) = match name {
         "tckms-emulator" => ("tckms-emulator.d", "cargo build --release --locked -p tckms-emulator"),
         "tckms" => ("tckms.d", "cargo build --release --locked -p tckms-cli --features wipe-on-free"),
+        "libtckms_pkcs11.a" => (
+            "libtckms_pkcs11.d",
+            "cargo rustc --release --locked -p tckms-pkcs11 --lib --crate-type staticlib --features wipe-on-free",
+        ),
         _ => {
             ("libtckms.d", "cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free")
         }

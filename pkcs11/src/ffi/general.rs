@@ -102,15 +102,20 @@ pub unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetInfo(info: *mut CK_INFO) -> CK_RV {
     call_module("C_GetInfo", |_| {
-        let told = CK_INFO {
-            cryptokiVersion: CK_VERSION { major: 2, minor: 40 },
-            manufacturerID: padded(MANUFACTURER),
-            flags: 0,
-            libraryDescription: padded(LIBRARY),
-            libraryVersion: LIBRARY_VERSION,
-        };
-        // SAFETY: the standard.
-        unsafe { write(info, told) }
+        if info.is_null() {
+            return Err(CKR_ARGUMENTS_BAD);
+        }
+        // Member by member on zeros: pkcs11-provider compares what a child is told byte by byte, and so the gaps between
+        // members.
+        // SAFETY: the standard: `info` may be written.
+        unsafe {
+            info.cast::<u8>().write_bytes(0, size_of::<CK_INFO>());
+            (&raw mut (*info).cryptokiVersion).write_unaligned(CK_VERSION { major: 2, minor: 40 });
+            (&raw mut (*info).manufacturerID).write_unaligned(padded(MANUFACTURER));
+            (&raw mut (*info).libraryDescription).write_unaligned(padded(LIBRARY));
+            (&raw mut (*info).libraryVersion).write_unaligned(LIBRARY_VERSION);
+        }
+        Ok(())
     })
 }
 

@@ -1,0 +1,145 @@
+/* Forks as programs make them: nginx, p11-kit, pkcs11-provider, and threads that sign meanwhile. */
+#include "module.h"
+
+#include <signal.h>
+
+static void sign_and_verify(CK_SESSION_HANDLE session, CK_BYTE seed) {
+  CK_BYTE data[32], signature[64];
+  CK_ULONG len = sizeof signature;
+  CK_MECHANISM ecdsa = plain(CKM_ECDSA);
+  memset(data, seed, sizeof data);
+  CHECK_OK(p11->C_SignInit(session, &ecdsa, find(session, CKO_PRIVATE_KEY, "ec")));
+  CHECK_OK(p11->C_Sign(session, data, sizeof data, signature, &len));
+  CHECK_OK(p11->C_VerifyInit(session, &ecdsa, find(session, CKO_PUBLIC_KEY, "ec")));
+  CHECK_OK(p11->C_Verify(session, data, sizeof data, signature, len));
+}
+
+static void in_child(void (*work)(CK_SESSION_HANDLE), CK_SESSION_HANDLE session) {
+  int status = 0;
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    work(session);
+    _exit(0);
+  }
+  CHECK_INT(waitpid(child, &status, 0), child);
+  CHECK_INT(status, 0);
+}
+
+/* nginx and HAProxy: the master found the key, the worker initialises for itself. */
+static void initialise(CK_SESSION_HANDLE of_parent) {
+  CK_SESSION_HANDLE session;
+  CK_BYTE byte = 0;
+  CHECK_OK(p11->C_Initialize(NULL));
+  CHECK_INT(p11->C_Initialize(NULL), CKR_CRYPTOKI_ALREADY_INITIALIZED);
+  CHECK_INT(p11->C_GenerateRandom(of_parent, &byte, 1), CKR_SESSION_HANDLE_INVALID);
+  session = open_session();
+  CHECK_OK(p11->C_Login(session, CKU_USER, NULL, 0));
+  for (CK_BYTE i = 0; i < 10; i++) {
+    sign_and_verify(session, i);
+  }
+  CHECK_OK(p11->C_Finalize(NULL));
+}
+
+/* A program that does not know that it was forked. */
+static void go_on(CK_SESSION_HANDLE session) {
+  CK_SESSION_INFO info;
+  sign_and_verify(session, 3);
+  CHECK_OK(p11->C_GetSessionInfo(session, &info));
+  CHECK_INT(info.state, CKS_RW_USER_FUNCTIONS);
+  CHECK_OK(p11->C_CloseSession(session));
+  session = open_session();
+  sign_and_verify(session, 4);
+}
+
+/* pkcs11-provider: C_Finalize, then C_Initialize, and C_GetInfo has to be the same. */
+static CK_INFO parents_info;
+
+static void begin_again(CK_SESSION_HANDLE session) {
+  CK_INFO info;
+  memset(&info, 0, sizeof info);
+  CHECK_OK(p11->C_Finalize(NULL));
+  CHECK_INT(p11->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);
+  CHECK_OK(p11->C_Initialize(NULL));
+  CHECK_OK(p11->C_GetInfo(&info));
+  CHECK(memcmp(&info, &parents_info, sizeof info) == 0);
+  session = open_session();
+  sign_and_verify(session, 5);
+}
+
+static void grandchildren(CK_SESSION_HANDLE session) {
+  sign_and_verify(session, 6);
+  in_child(go_on, session);
+  in_child(initialise, session);
+  sign_and_verify(session, 7);
+}
+
+static void end_at_once(CK_SESSION_HANDLE session) {
+  (void)session;
+  CHECK_OK(p11->C_Finalize(NULL));
+  CHECK_INT(p11->C_Finalize(NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
+}
+
+static void finish_operation(CK_SESSION_HANDLE session) {
+  CK_BYTE signature[64];
+  CK_ULONG len = sizeof signature;
+  CHECK_OK(p11->C_SignFinal(session, signature, &len));
+}
+
+static volatile int stop = 0;
+
+static void *keep_signing(void *nothing) {
+  CK_SESSION_HANDLE session = open_session();
+  while (!stop) {
+    sign_and_verify(session, 8);
+  }
+  CHECK_OK(p11->C_CloseSession(session));
+  return nothing;
+}
+
+int main(void) {
+  pthread_t threads[4];
+  CK_SESSION_HANDLE session;
+  open_module();
+  memset(&parents_info, 0, sizeof parents_info);
+  CHECK_OK(p11->C_Initialize(NULL));
+  CHECK_OK(p11->C_GetInfo(&parents_info));
+  /* Before any request was made. */
+  session = open_session();
+  CHECK_OK(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"1234", 4));
+  in_child(go_on, session);
+  sign_and_verify(session, 1);
+
+  in_child(initialise, session);
+  in_child(initialise, session);
+  in_child(go_on, session);
+  in_child(begin_again, session);
+  in_child(end_at_once, session);
+  in_child(grandchildren, session);
+  sign_and_verify(session, 2);
+
+  /* An operation that was under way goes on in both. */
+  CK_MECHANISM ecdsa = plain(CKM_ECDSA_SHA256);
+  CHECK_OK(p11->C_SignInit(session, &ecdsa, find(session, CKO_PRIVATE_KEY, "ec")));
+  CHECK_OK(p11->C_SignUpdate(session, (CK_BYTE *)"abc", 3));
+  in_child(finish_operation, session);
+  finish_operation(session);
+
+  /* Forked at any moment of other threads. */
+  for (int i = 0; i < 4; i++) {
+    CHECK_INT(pthread_create(&threads[i], NULL, keep_signing, NULL), 0);
+  }
+  for (int i = 0; i < 20; i++) {
+    in_child(initialise, session);
+  }
+  stop = 1;
+  for (int i = 0; i < 4; i++) {
+    CHECK_INT(pthread_join(threads[i], NULL), 0);
+  }
+  sign_and_verify(session, 9);
+  CHECK_OK(p11->C_Finalize(NULL));
+  /* A child of a process that is finished begins for itself. */
+  in_child(initialise, session);
+  return checks_passed();
+}

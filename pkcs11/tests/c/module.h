@@ -1,0 +1,112 @@
+/*
+ * What the C tests of the module share: checks, and the module itself, opened as a program does it.
+ *
+ * A check that fails says where and why on stderr and ends the program. A program whose checks all hold prints one line with
+ * their number and nothing else.
+ */
+#ifndef MODULE_H
+#define MODULE_H
+
+#define _GNU_SOURCE
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pkcs11.h"
+
+static long checks_done = 0;
+
+static inline void check_at(int holds, const char *text, unsigned long got, unsigned long expected, const char *file,
+                            int line) {
+  if (!holds) {
+    fprintf(stderr, "%s:%d: not so: %s (%#lx, expected %#lx)\n", file, line, text, got, expected);
+    _exit(1);
+  }
+  __atomic_add_fetch(&checks_done, 1, __ATOMIC_RELAXED);
+}
+
+#define CHECK(condition) check_at((condition) ? 1 : 0, #condition, 0, 1, __FILE__, __LINE__)
+#define CHECK_INT(got, expected) check_int_at((unsigned long)(got), (unsigned long)(expected), #got, __FILE__, __LINE__)
+#define CHECK_OK(call) CHECK_INT(call, CKR_OK)
+
+static inline void check_int_at(unsigned long got, unsigned long expected, const char *text, const char *file, int line) {
+  check_at(got == expected, text, got, expected, file, line);
+}
+
+static inline int checks_passed(void) {
+  printf("ok %ld checks\n", checks_done);
+  return 0;
+}
+
+static CK_FUNCTION_LIST_3_0 *p11;
+static CK_FUNCTION_LIST *p11_old;
+static void *module_handle;
+
+static inline void open_module(void) {
+  CK_INTERFACE *interface = NULL;
+  CK_RV (*get_interface)(CK_UTF8CHAR *, CK_VERSION *, CK_INTERFACE **, CK_FLAGS);
+  CK_RV (*get_list)(CK_FUNCTION_LIST **);
+  module_handle = dlopen(getenv("TEST_MODULE"), RTLD_NOW | RTLD_LOCAL);
+  if (module_handle == NULL) {
+    fprintf(stderr, "%s\n", dlerror());
+    exit(1);
+  }
+  *(void **)&get_interface = dlsym(module_handle, "C_GetInterface");
+  *(void **)&get_list = dlsym(module_handle, "C_GetFunctionList");
+  CHECK(get_interface != NULL && get_list != NULL);
+  CHECK_OK(get_interface(NULL, NULL, &interface, 0));
+  CHECK(strcmp((const char *)interface->pInterfaceName, "PKCS 11") == 0);
+  p11 = interface->pFunctionList;
+  CHECK_INT(p11->version.major, 3);
+  CHECK_INT(p11->version.minor, 0);
+  CHECK_OK(get_list(&p11_old));
+  CHECK_INT(p11_old->version.major, 2);
+  CHECK_INT(p11_old->version.minor, 40);
+}
+
+static inline CK_SESSION_HANDLE open_session(void) {
+  CK_SESSION_HANDLE session = 0;
+  CHECK_OK(p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
+  return session;
+}
+
+/* The object of a class with a label, which has to exist. */
+static inline CK_OBJECT_HANDLE find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS kind, const char *label) {
+  CK_OBJECT_HANDLE found[2] = {0, 0};
+  CK_ULONG count = 0;
+  CK_ATTRIBUTE wanted[2];
+  wanted[0].type = CKA_CLASS;
+  wanted[0].pValue = &kind;
+  wanted[0].ulValueLen = sizeof kind;
+  wanted[1].type = CKA_LABEL;
+  wanted[1].pValue = (void *)label;
+  wanted[1].ulValueLen = strlen(label);
+  CHECK_OK(p11->C_FindObjectsInit(session, wanted, 2));
+  CHECK_OK(p11->C_FindObjects(session, found, 2, &count));
+  CHECK_OK(p11->C_FindObjectsFinal(session));
+  CHECK_INT(count, 1);
+  return found[0];
+}
+
+static inline CK_MECHANISM plain(CK_MECHANISM_TYPE kind) {
+  CK_MECHANISM mechanism;
+  mechanism.mechanism = kind;
+  mechanism.pParameter = NULL;
+  mechanism.ulParameterLen = 0;
+  return mechanism;
+}
+
+static inline double now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return 1e3 * (double)now.tv_sec + (double)now.tv_nsec / 1e6;
+}
+
+#endif

@@ -1,0 +1,347 @@
+//! The module as it is installed, driven by C programs through its exported functions, against the emulator.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Emulator, Scratch, dist, output_of, release, root, tool};
+
+const EC: &str = "ec:ASYMMETRIC_SIGN_VERIFY_ECC";
+const RSA: &str = "rsa:ASYMMETRIC_SIGN_VERIFY_RSA_2048";
+const DECRYPT: &str = "decrypt:ASYMMETRIC_DECRYPT_RSA_2048";
+
+/// The module in target/dist, made from cargo's archive if that is newer.
+fn module() -> PathBuf {
+    if std::env::var_os("TCKMS_TEST_DIST").is_some() {
+        return dist("libtckms-pkcs11.so");
+    }
+    static MADE: std::sync::Once = std::sync::Once::new();
+    let archive = release("libtckms_pkcs11.a");
+    let target = archive.ancestors().nth(2).expect("the archive is in target/release");
+    MADE.call_once(|| {
+        output_of(Command::new(root().join("scripts/dist-pkcs11.sh")).env("CARGO_TARGET_DIR", target));
+    });
+    target.join("dist/libtckms-pkcs11.so")
+}
+
+/// A compiled C program in a folder of its own, with the environment that it runs in.
+struct Program {
+    folder: Scratch,
+    environment: Vec<(String, String)>,
+}
+
+impl Program {
+    fn new(source: &str) -> Self {
+        let folder = Scratch::new();
+        let mut compiler = tool("gcc");
+        compiler
+            .args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o"])
+            .arg(folder.path().join("program"));
+        compiler.arg(root().join("pkcs11/tests/c").join(source)).args(["-ldl", "-lpthread"]);
+        output_of(&mut compiler);
+        let log = folder.path().join("log").display().to_string();
+        let environment = vec![
+            ("TEST_MODULE".to_owned(), module().display().to_string()),
+            ("TCKMS_PKCS11_LOG".to_owned(), log),
+            ("HOME".to_owned(), "/nonexistent".to_owned()),
+        ];
+        Self { folder, environment }
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a token of the emulator's keys, by the environment alone.
+    fn with_keys(mut self, emulator: &Emulator, aliases: &[&str]) -> Self {
+        let keys: Vec<_> = aliases.iter().map(|alias| format!("{alias}={}", emulator.key_id(alias))).collect();
+        self.environment.extend(emulator.environment());
+        self.variable("TCKMS_PKCS11_KEYS", &keys.join(","))
+    }
+
+    /// With a configuration file.
+    fn with_file(mut self, emulator: &Emulator, text: &str) -> Self {
+        let file = self.folder.write("pkcs11.conf", text);
+        self.environment.extend(emulator.environment());
+        self.variable("TCKMS_PKCS11_CONFIG", &file.display().to_string())
+    }
+
+    fn command(&self, valgrind: bool) -> Command {
+        let program = self.folder.path().join("program");
+        let mut command = if valgrind {
+            let mut command = tool("valgrind");
+            command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--trace-children=no"]);
+            command.args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]);
+            command.arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.env_clear().envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Runs it with arguments, and returns what it printed. It prints nothing on stderr, and neither does the module.
+    fn run(&self, arguments: &[&str]) -> String {
+        self.finish(self.command(false).args(arguments))
+    }
+
+    fn finish(&self, command: &mut Command) -> String {
+        let output = command.output().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && stderr.is_empty(), "{}\n{stdout}{stderr}{}", output.status, self.log());
+        stdout.into_owned()
+    }
+
+    fn expect_passed_checks(&self, valgrind: bool) {
+        let said = self.finish(&mut self.command(valgrind));
+        assert!(said.starts_with("ok ") && said.ends_with(" checks\n"), "{said}");
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+fn path(file: &Path) -> String {
+    file.display().to_string()
+}
+
+#[test]
+fn every_function_does_what_the_standard_says() {
+    let emulator = Emulator::over_http(&[EC, RSA, DECRYPT]);
+    let program = Program::new("core.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]);
+    program.expect_passed_checks(false);
+    let log = program.log();
+    for told in ["RSA with SHA-512", "ECDSA with SHA-1", "MD5 and SHA-1", "use SHA-256, or use a P-256 key"] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+}
+
+#[test]
+fn every_function_is_clean_under_valgrind() {
+    let emulator = Emulator::over_http(&[EC, RSA, DECRYPT]);
+    Program::new("core.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]).expect_passed_checks(true);
+}
+
+#[test]
+fn forked_children_go_on_or_begin_again() {
+    let emulator = Emulator::over_http(&[EC]);
+    Program::new("fork.c").with_keys(&emulator, &["ec"]).expect_passed_checks(false);
+}
+
+#[test]
+fn threads_sign_at_the_same_time() {
+    let emulator = Emulator::over_http(&[EC]);
+    let program = Program::new("threads.c").with_keys(&emulator, &["ec"]).variable("TEST_THREADS", "16");
+    program.expect_passed_checks(false);
+}
+
+/// One request for a signature, none for sizes and attributes, and none to search again.
+#[test]
+fn a_signature_is_one_request() {
+    let emulator = Emulator::over_http(&[EC, RSA]);
+    let program = Program::new("steps.c").with_keys(&emulator, &["ec", "rsa"]);
+    program.run(&["init"]);
+    assert_eq!(emulator.actions_seen(), Vec::<String>::new(), "C_Initialize makes no request");
+    program.run(&["init", "find", "find", "read", "size", "sign", "sign", "find", "sign"]);
+    let mut seen = emulator.actions_seen();
+    seen.sort();
+    // The usage of an RSA key is known to the service alone.
+    let expected = ["DescribeKey", "GetPublicKey", "GetPublicKey"].into_iter().chain(["SignByAsymmetricKey"; 3]);
+    assert_eq!(seen, expected.collect::<Vec<_>>());
+}
+
+/// With the public key in a file a program starts without a network, and each signature is still one request.
+#[test]
+fn a_public_key_in_a_file_needs_no_request() {
+    let emulator = Emulator::over_http(&[EC]);
+    let maker = Program::new("steps.c").with_keys(&emulator, &["ec"]);
+    let pem = public_key(&emulator, "ec");
+    let file = maker.folder.write("ec.pem", &pem);
+    let text = format!(
+        "[token \"prod\"]\nregion = ap-guangzhou\n[key \"ec\"]\nid = {}\npublic_key = {}\n",
+        emulator.key_id("ec"),
+        path(&file)
+    );
+    let program = Program::new("steps.c").with_file(&emulator, &text);
+    let before = emulator.actions_seen().len();
+    assert!(program.run(&["init", "find", "read", "size"]).contains("private ec"));
+    assert_eq!(emulator.actions_seen().len(), before);
+    assert!(program.run(&["init", "find", "sign"]).contains("sign 0\n"));
+    assert_eq!(emulator.actions_seen()[before..], ["SignByAsymmetricKey"]);
+}
+
+fn public_key(emulator: &Emulator, alias: &str) -> String {
+    let mut config = tckms::Config::new();
+    let environment: std::collections::HashMap<_, _> = emulator.environment().into_iter().collect();
+    config.set_region("ap-guangzhou").unwrap();
+    config.set_endpoint(&environment["TCKMS_ENDPOINT"]).unwrap();
+    let (id, key) = (&environment["TENCENTCLOUD_SECRET_ID"], &environment["TENCENTCLOUD_SECRET_KEY"]);
+    config.set_credentials(id, key, None).unwrap();
+    tckms::Client::new(&config).unwrap().public_key(emulator.key_id(alias)).unwrap().pem()
+}
+
+#[test]
+fn keys_are_discovered_without_those_that_cannot_be_used() {
+    let emulator = Emulator::over_http(&[EC, RSA, DECRYPT, "symmetric", "sm2:ASYMMETRIC_SIGN_VERIFY_SM2"]);
+    let text = "[token \"all\"]\nregion = ap-guangzhou\ndiscover = all\n";
+    let said = Program::new("steps.c").with_file(&emulator, text).run(&["init", "find", "sign"]);
+    let private: BTreeSet<_> = said.lines().filter_map(|line| line.strip_prefix("private ")).collect();
+    assert_eq!(private, BTreeSet::from(["decrypt", "ec", "rsa"]));
+    assert!(said.ends_with("sign 0\n"), "{said}");
+}
+
+/// Each mistake is one line with file and line number, and C_Initialize fails.
+#[test]
+fn mistakes_of_a_configuration_are_told() {
+    let emulator = Emulator::over_http(&[EC, RSA]);
+    let id = emulator.key_id("ec");
+    let other = Scratch::new().path().join("missing.pem");
+    let certificate = foreign_certificate();
+    let key = format!("[token \"t\"]\nregion = ap-guangzhou\n[key \"ec\"]\nid = {id}\n");
+    let wrong_key = Scratch::new();
+    let pem = wrong_key.write("public.pem", &public_key(&emulator, "ec"));
+    let crt = wrong_key.write("certificate.pem", &certificate);
+    for (text, line, part) in [
+        (format!("{key}colour = red\n"), 5, "colour"),
+        (format!("{key}public_key = {}\n", path(&other)), 3, "cannot be read"),
+        (format!("{key}certificate = {}\n", path(&other)), 3, "cannot be read"),
+        (format!("{key}public_key = {0}\ncertificate = {0}\n", path(&pem)), 3, "certificate"),
+        (format!("{key}public_key = {}\ncertificate = {}\n", path(&pem), path(&crt)), 3, "another key"),
+        (format!("{key}[key \"ec\"]\nid = {}\n", emulator.key_id("rsa")), 5, "already"),
+        ("[token \"t\"]\nregion = nowhere at all\n".to_owned(), 1, "region"),
+        ("[token \"t\"]\nregion = x\ncredentials = magic\n".to_owned(), 1, "credentials"),
+    ] {
+        let program = Program::new("steps.c").with_file(&emulator, &text);
+        assert_eq!(program.run(&["init", "find"]), "init 0x5\nfind 0x190\n", "{text}");
+        let log = program.log();
+        assert!(log.contains(&format!("pkcs11.conf:{line}: ")) && log.contains(part), "{text}: {log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+    let program = Program::new("steps.c").with_file(&emulator, &key);
+    let file = program.folder.path().join("pkcs11.conf");
+    output_of(Command::new("chmod").arg("666").arg(&file));
+    assert!(program.run(&["init"]).starts_with("init 0x5\n"));
+    assert!(program.log().contains("every user may write"));
+}
+
+/// A self-signed certificate of some key.
+fn foreign_certificate() -> String {
+    let folder = Scratch::new();
+    let (key, certificate) = (folder.path().join("key"), folder.path().join("certificate"));
+    let mut openssl = tool("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]);
+    output_of(openssl.arg("-keyout").arg(key).arg("-out").arg(&certificate));
+    fs::read_to_string(certificate).unwrap()
+}
+
+#[test]
+fn a_key_that_the_service_does_not_know_is_left_out() {
+    let emulator = Emulator::over_http(&[EC]);
+    let program = Program::new("steps.c").with_keys(&emulator, &["ec"]);
+    let unknown = "93866e69-9755-11ef-8e65-52540089bc41";
+    let keys = format!("ec={},gone={unknown}", emulator.key_id("ec"));
+    let program = program.variable("TCKMS_PKCS11_KEYS", &keys);
+    let said = program.run(&["init", "find", "sign"]);
+    assert_eq!(said, "init 0\nfind 0\nprivate ec\npublic ec\nsign 0\n");
+    assert!(program.log().contains(&format!("key {unknown} is left out")), "{}", program.log());
+}
+
+/// What goes wrong on the way to the service and inside it, and the number that the program gets.
+#[test]
+fn every_fault_has_its_number() {
+    const DEVICE: &str = "0x30";
+    const REJECTED: &str = "0x200";
+    let emulator = Emulator::over_http(&[EC]);
+    let program = Program::new("steps.c").with_file(
+        &emulator,
+        &format!(
+            "[token \"t\"]\nregion = ap-guangzhou\ntimeout_ms = 700\n[key \"ec\"]\nid = {}\n",
+            emulator.key_id("ec")
+        ),
+    );
+    let error = |code: &str| format!(r#"{{"kind":"error","code":"{code}"}}"#);
+    for (fault, number) in [
+        (r#"{"kind":"pass"}"#.to_owned(), "0"),
+        (r#"{"kind":"gzip"}"#.to_owned(), DEVICE),
+        (r#"{"kind":"chunked","bytes":16}"#.to_owned(), "0"),
+        (r#"{"kind":"drip","bytes":64,"every_ms":1}"#.to_owned(), "0"),
+        (r#"{"kind":"delay","ms":2000}"#.to_owned(), DEVICE),
+        (r#"{"kind":"close_before_reading"}"#.to_owned(), DEVICE),
+        (r#"{"kind":"close_after_reading"}"#.to_owned(), DEVICE),
+        (r#"{"kind":"reset_request","after_bytes":10}"#.to_owned(), DEVICE),
+        (r#"{"kind":"reset_reply","after_bytes":100}"#.to_owned(), DEVICE),
+        (r#"{"kind":"truncate_body","keep_bytes":10}"#.to_owned(), DEVICE),
+        (r#"{"kind":"bad_gateway"}"#.to_owned(), DEVICE),
+        (r#"{"kind":"status","status":503}"#.to_owned(), DEVICE),
+        (r#"{"kind":"garbage"}"#.to_owned(), DEVICE),
+        (r#"{"kind":"no_response"}"#.to_owned(), DEVICE),
+        (r#"{"kind":"replace_fields","fields":{"Signature":"!"}}"#.to_owned(), DEVICE),
+        (r#"{"kind":"replace_fields","fields":{"Signature":null}}"#.to_owned(), DEVICE),
+        (r#"{"kind":"signature","flaw":"raw"}"#.to_owned(), "0"),
+        (r#"{"kind":"signature","flaw":"other_key"}"#.to_owned(), DEVICE),
+        (error("InternalError"), DEVICE),
+        (error("RequestLimitExceeded"), DEVICE),
+        (error("UnauthorizedOperation"), REJECTED),
+        (error("AuthFailure.SecretIdNotFound"), REJECTED),
+        (error("AuthFailure.SignatureFailure"), REJECTED),
+        (error("ResourceUnavailable.CmkDisabled"), "0x68"),
+        (error("ResourceUnavailable.CmkArchived"), "0x68"),
+        (error("ResourceUnavailable.CmkStateNotSupport"), "0x68"),
+        (error("ResourceUnavailable.CmkNotFound"), "0x60"),
+        (error("InvalidParameterValue.InvalidKeyId"), "0x60"),
+        (error("InvalidParameter"), "0x5"),
+    ] {
+        emulator.set_faults(&format!(r#"[{{"action":"SignByAsymmetricKey","fault":{fault},"times":50}}]"#));
+        let said = program.run(&["init", "find", "sign"]);
+        assert!(said.ends_with(&format!("sign {number}\n")), "{fault}: {said}{}", program.log());
+    }
+    // Without the service the first search fails, and says so.
+    emulator.set_faults(r#"[{"action":"GetPublicKey","fault":{"kind":"error","code":"InternalError"},"times":50}]"#);
+    assert!(program.run(&["init", "find"]).ends_with("find 0x30\n"));
+}
+
+#[test]
+fn secrets_and_digests_stay_out_of_the_log() {
+    let emulator = Emulator::over_http(&[EC]);
+    let program = Program::new("steps.c").with_keys(&emulator, &["ec"]).variable("TCKMS_PKCS11_LOG_LEVEL", "debug");
+    emulator.set_faults(r#"[{"action":"SignByAsymmetricKey","fault":{"kind":"error","code":"InternalError"}}]"#);
+    program.run(&["init", "find", "sign"]);
+    let log = program.log();
+    assert!(log.contains("SignByAsymmetricKey"), "{log}");
+    let secret = emulator.environment().into_iter().find(|(name, _)| name == "TENCENTCLOUD_SECRET_KEY").unwrap().1;
+    assert!(!log.contains(&secret) && !log.contains("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), "{log}");
+}
+
+/// The table, what the module exports, and the list in the documentation are the same.
+#[test]
+fn exports_table_and_document_agree() {
+    let listed: BTreeSet<&str> = tckms_pkcs11::ffi::FUNCTIONS.iter().copied().collect();
+    let symbols = output_of(tool("nm").args(["--dynamic", "--defined-only"]).arg(module()));
+    let exported: BTreeSet<&str> = symbols.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(exported, listed);
+    let document = fs::read_to_string(root().join("docs/pkcs11.md")).unwrap();
+    let table = document.split("## Functions").nth(1).unwrap().split("\n## ").next().unwrap();
+    let words = table.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with("C_"));
+    assert_eq!(words.collect::<BTreeSet<_>>(), listed);
+}
+
+#[test]
+fn the_module_needs_what_the_library_needs() {
+    let needed = output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(module()));
+    let libraries: BTreeSet<&str> = needed
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .filter_map(|line| line.split(['[', ']']).nth(1))
+        .collect();
+    for library in &libraries {
+        assert!(
+            library.starts_with("libc.so") || library.starts_with("libgcc_s") || library.starts_with("ld-linux"),
+            "{library}"
+        );
+    }
+    assert!(needed.contains("NODELETE") && needed.contains("SYMBOLIC"), "{needed}");
+}
