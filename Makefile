@@ -15,6 +15,7 @@ TOOL = $(CARGO) build --release --locked -p tckms-cli --features wipe-on-free
 
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
+	@echo "make demo-nginx  the same with nginx, whose TLS key is in the local KMS by way of the PKCS#11 module"
 	@echo "make test    all tests"
 	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
 	@echo "make soak    models, Miri, fuzzing, and the tests about faults and threads, repeated for an hour, or SOAK_SECONDS"
@@ -87,6 +88,13 @@ demo:
 	scripts/setup.sh demo
 	$(MAKE) build
 	scripts/demo.sh
+
+# nginx with its TLS key in the local KMS.
+.PHONY: demo-nginx
+demo-nginx:
+	scripts/setup.sh demo-nginx
+	$(MAKE) build
+	scripts/demo-nginx.sh
 
 check:
 	scripts/setup.sh --check build

@@ -72,6 +72,7 @@ http {
     listen 127.0.0.1:$port ssl;
     ssl_certificate $work/web.pem;
     ssl_certificate_key "engine:pkcs11:$key";
+    ssl_protocols TLSv1.2 TLSv1.3;
     location / { return 200 "The key that signed this handshake is in KMS.\n"; }
   }
 }
@@ -80,7 +81,7 @@ nginx=$(command -v nginx || echo /usr/sbin/nginx)
 run_nginx() { OPENSSL_CONF=$work/openssl.cnf "$nginx" -c "$work/nginx.conf" -e "$work/error.log" "$@"; }
 ask() {
   for _ in $(seq 50); do
-    if curl --silent --fail --cacert "$work/web.pem" --resolve "localhost:$port:127.0.0.1" "https://localhost:$port/" "$@"; then
+    if curl --silent --show-error --fail --cacert "$work/web.pem" --resolve "localhost:$port:127.0.0.1" "https://localhost:$port/" "$@"; then
       return
     fi
     sleep 0.1

@@ -9,6 +9,7 @@
 #
 #   build         what building needs
 #   demo          also what the demo and the first command line of the README need
+#   demo-nginx    also what `make demo-nginx` needs
 #   deb           also what `make deb` needs
 #   test          also what the tests need
 #   soak          also what `make soak` needs: Miri, of a nightly Rust beside the usual one
@@ -23,7 +24,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  echo "usage: scripts/setup.sh [--check] build|demo|deb|test|soak|dist|dist-check|portability|spelling|bench" >&2
+  echo "usage: scripts/setup.sh [--check] build|demo|demo-nginx|deb|test|soak|dist|dist-check|portability|spelling|bench" >&2
   exit 2
 }
 
@@ -45,6 +46,11 @@ python python3
 "
 demo_needs="
 pkg_config pkg-config
+"
+demo_nginx_needs="
+nginx nginx-light
+curl curl
+openssl_engine libengine-pkcs11-openssl openssl
 "
 deb_needs="
 dpkg_tools dpkg-dev
@@ -163,6 +169,8 @@ libcurl() {
   printf '#include <curl/curl.h>\nint main(void) { return curl_global_init(CURL_GLOBAL_DEFAULT); }\n' >"$work/curl.c"
   cc "$work/curl.c" -o "$work/curl" -lcurl && "$work/curl"
 }
+nginx() { PATH=$PATH:/usr/sbin command nginx -v; }
+openssl_engine() { command openssl engine -t pkcs11; }
 gcc_sanitizers() { compiles_and_runs line.c gcc -fsanitize=address,undefined; }
 cxx_compiler() { compiles_and_runs line.cpp g++ -std=c++17; }
 clang() { compiles_and_runs line.c command clang && command clang -fsanitize=thread -c "$work/line.c" -o "$work/line.o"; }
@@ -231,6 +239,7 @@ needs=$build_needs rust_needs=
 case $level in
   build) ;;
   demo) needs+=$demo_needs ;;
+  demo-nginx) needs+=$demo_needs$demo_nginx_needs ;;
   deb) needs+=$demo_needs$deb_needs ;;
   test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
   soak) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs$soak_rust_needs ;;
