@@ -229,13 +229,13 @@ extern "C" fn run(main: *mut c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn name_thread(name: &CStr) {
     // SAFETY: it copies up to 16 bytes.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 fn name_thread(_: &CStr) {}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
