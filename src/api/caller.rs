@@ -117,12 +117,23 @@ impl ApiCaller {
     /// Sends a request, and retries it if that is allowed.
     ///
     /// `extract` gets the caller's result from a successful response.
-    pub async fn call<T>(
+    pub async fn call<T: Send>(
         &self,
         request: &Request<'_>,
         limits: &CallLimits,
-        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
+        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T> + Send + Sync,
     ) -> Result<T> {
+        let mut value = None;
+        let mut accept = |response: &Response<'_>, reply: &HttpReply| {
+            value = Some(extract(response, reply)?);
+            Ok(())
+        };
+        self.run(request, limits, &mut accept).await?;
+        value.ok_or_else(|| Error::new(Status::Internal, "a call succeeded without a reply"))
+    }
+
+    /// Not generic: with each kind of call it would be in the library once more, which takes 0.3 MB.
+    async fn run(&self, request: &Request<'_>, limits: &CallLimits, accept: &mut Accept<'_>) -> Result<()> {
         let mut call = Call {
             caller: self,
             request,
@@ -138,8 +149,8 @@ impl ApiCaller {
             call_control::check().map_err(|error| call.give_up(error))?;
             call.wait_for_rate().await.map_err(|error| call.give_up(error))?;
             let credentials = call.credentials().await.map_err(|error| call.give_up(error))?;
-            let error = match OutOfLine(pin!(call.attempt(credentials.as_ref(), &extract))).await {
-                Ok(value) => return Ok(value),
+            let error = match OutOfLine(pin!(call.attempt(credentials.as_ref(), accept))).await {
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             if call.takes_fresh_connection(&error) {
@@ -186,6 +197,9 @@ impl ApiCaller {
     }
 }
 
+/// Takes the caller's result from a successful response, or refuses it.
+type Accept<'a> = dyn FnMut(&Response<'_>, &HttpReply) -> Result<()> + Send + 'a;
+
 /// One call with all its attempts.
 struct Call<'a> {
     caller: &'a ApiCaller,
@@ -211,11 +225,7 @@ enum Correction {
 }
 
 impl Call<'_> {
-    async fn attempt<T>(
-        &mut self,
-        credentials: Option<&Arc<Credentials>>,
-        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
-    ) -> Result<T> {
+    async fn attempt(&mut self, credentials: Option<&Arc<Credentials>>, accept: &mut Accept<'_>) -> Result<()> {
         let timeout = self.limits.try_timeout().min(self.time_left());
         if timeout.is_zero() {
             return Err(Error::new(Status::TimedOut, "the timeout of the call has expired"));
@@ -232,12 +242,12 @@ impl Call<'_> {
         let result = outcome.and_then(|reply| {
             self.caller.counters.reply(reply.body.len());
             let response = reply.response()?;
-            // An error of `extract` concerns this reply, so it gets the reply's request id.
-            let value = extract(&response, &reply)
+            // An error of `accept` concerns this reply, so it gets the reply's request id.
+            accept(&response, &reply)
                 .map_err(|error| error.with_http_status(200).with_request_id(response.request_id()))?;
-            // Only now, because a reply that `extract` refuses is a failure, and an attempt has one log line.
+            // Only now, because a reply that `accept` refuses is a failure, and an attempt has one log line.
             self.succeeded_attempt(&response, began.elapsed());
-            Ok(value)
+            Ok(())
         });
         if let (Some(credentials), true) = (credentials, accepted(&result)) {
             credentials.set_accepted();

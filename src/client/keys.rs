@@ -332,12 +332,12 @@ impl Client {
         arguments.or_else(|error| block_on(pin!(self.counted(action, key_id, ready(Err(error))))))
     }
 
-    fn manage<F: for<'de> Deserialize<'de>, T>(
+    fn manage<F: for<'de> Deserialize<'de>, T: Send>(
         &self,
         action: &str,
         key_id: Option<&str>,
         parameters: &Parameters<'_>,
-        extract: impl Fn(F, Option<String>) -> T,
+        extract: impl Fn(F, Option<String>) -> T + Send + Sync,
     ) -> Result<T> {
         block_on(pin!(self.counted(
             action,

@@ -359,14 +359,18 @@ impl Client {
         call_control::with_token(&self.cancel, || call_control::with_timeout(self.total_timeout(), call))
     }
 
-    async fn execute<T>(&self, request: &Request<'_>, extract: impl Fn(&Response<'_>) -> Result<T>) -> Result<T> {
+    async fn execute<T: Send>(
+        &self,
+        request: &Request<'_>,
+        extract: impl Fn(&Response<'_>) -> Result<T> + Send + Sync,
+    ) -> Result<T> {
         self.send(request, |response, _| extract(response)).await
     }
 
-    async fn send<T>(
+    async fn send<T: Send>(
         &self,
         request: &Request<'_>,
-        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T>,
+        extract: impl Fn(&Response<'_>, &HttpReply) -> Result<T> + Send + Sync,
     ) -> Result<T> {
         Error::check_memory()?;
         let call = pin!(self.caller.call(request, &self.limits, extract));

@@ -78,6 +78,8 @@ pub(crate) struct ThreadNumber(u64);
 /// The thread has ended or has lost its descriptors.
 pub(crate) struct ThreadGone;
 
+// Most jobs are exchanges: a box would be one more allocation for each request.
+#[allow(clippy::large_enum_variant)]
 enum Job {
     Exchange { request: HttpRequest, reuse: Reuse, progress: Progress, answer: Answer },
     Call(QueuedCall),

@@ -34,13 +34,8 @@ pub(super) struct Unwrapped {
 }
 
 /// Belongs to a keyring and its clones. A forked child begins with nothing.
+#[derive(Default)]
 pub(super) struct RecentUnwraps(PerProcess<Mutex<State>>);
-
-impl Default for RecentUnwraps {
-    fn default() -> Self {
-        Self(PerProcess::new())
-    }
-}
 
 /// What a request came to.
 #[derive(Clone)]
