@@ -36,10 +36,18 @@ struct Detail {
 }
 
 impl Error {
+    /// Errors are rare and made in hundreds of places, so nothing of this is compiled into their makers.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
+        Self::from_text(status, &message.into())
+    }
+
+    #[inline(never)]
+    fn from_text(status: Status, message: &str) -> Self {
         Self(Box::new(Detail {
             status,
-            message: safe(&message.into()),
+            message: safe(message),
             service_code: None,
             request_id: None,
             key_id: None,
@@ -135,22 +143,30 @@ impl Error {
         self.0.os_errno
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn with_service(mut self, code: &str, request_id: Option<&str>) -> Self {
         self.0.service_code = Some(safe(code));
         self.0.request_id = request_id.map(safe);
         self
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn with_request_id(mut self, request_id: Option<&str>) -> Self {
         self.0.request_id = request_id.map(safe);
         self
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn with_key_id(mut self, key_id: &str) -> Self {
         self.0.key_id = Some(safe(key_id));
         self
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn with_http_status(mut self, http_status: u16) -> Self {
         self.0.http_status = Some(http_status);
         self
@@ -198,6 +214,8 @@ impl Error {
     }
 
     /// Adds detail to the message that is not known where the error is created.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn with_addition(mut self, addition: &str) -> Self {
         self.0.message.push_str(addition);
         self
@@ -210,6 +228,8 @@ impl Error {
     }
 
     /// Adds another failure to the message.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn with_reason(mut self, reason: fmt::Arguments<'_>) -> Self {
         self.0.message = format!("{}; {reason}", self.0.message);
         self

@@ -183,6 +183,9 @@ fn the_program_of_the_chapter_runs() {
 }
 
 /// Nothing of the C API is left out by forgetting it.
+/// A C++ program calls the functions of queues as they are in tckms.h: docs/cpp.md says so.
+const QUEUES: [&str; 3] = ["tckms_queue_", "tckms_submit_", "tckms_completion_"];
+
 #[test]
 fn every_function_has_its_place() {
     let wrapper = fs::read_to_string(root().join("include/tckms.hpp")).unwrap();
@@ -192,6 +195,10 @@ fn every_function_has_its_place() {
     let without = ["tckms_last_error", "tckms_error_status", "tckms_error_category"];
     for function in Header::committed().functions() {
         let name = function.name.as_str();
+        if name == "tckms_cancel" || QUEUES.iter().any(|prefix| name.starts_with(prefix)) {
+            assert!(!words.contains(&name), "{name} in tckms.hpp: no longer one of those that only C has");
+            continue;
+        }
         assert_eq!(words.contains(&name), !without.contains(&name), "{name} in tckms.hpp");
     }
 }

@@ -281,11 +281,11 @@ impl Mechanism {
 /// The mechanisms that a key can be used with.
 pub fn allowed_for(key: &Key) -> Vec<CK_MECHANISM_TYPE> {
     let fits = |mechanism: &&Mechanism| {
-        let does = match (mechanism.operation, key.usage) {
-            (Operation::Sign(..) | Operation::SignAndEncrypt(_), Usage::Sign) => true,
-            (Operation::Encrypt | Operation::SignAndEncrypt(_), Usage::Decrypt) => true,
-            _ => false,
-        };
+        let does = matches!(
+            (mechanism.operation, key.usage),
+            (Operation::Sign(..) | Operation::SignAndEncrypt(_), Usage::Sign)
+                | (Operation::Encrypt | Operation::SignAndEncrypt(_), Usage::Decrypt)
+        );
         does && check_key(mechanism, key).is_ok()
     };
     MECHANISMS.iter().filter(fits).map(|mechanism| mechanism.kind).collect()

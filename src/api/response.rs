@@ -188,6 +188,7 @@ impl Response<'_> {
         self.decoded_plaintext(text)
     }
 
+    #[inline(never)]
     fn decoded_plaintext(&self, text: &str) -> Result<Secret> {
         let mut plaintext = Secret::zeroed(text.len().div_ceil(4) * 3)?;
         let len = base64_decode_into(text.as_bytes(), plaintext.expose_mut())
@@ -205,10 +206,13 @@ impl Response<'_> {
         Err(self.malformed(&format!("Plaintext has {} bytes, {len} were asked for", plaintext.len())))
     }
 
+    #[inline(never)]
     fn required<'s>(&self, field: &'s Option<Text<'_>>, name: &str) -> Result<&'s str> {
         field.as_deref().filter(|value| !value.is_empty()).ok_or_else(|| self.malformed(&format!("{name} is missing")))
     }
 
+    #[cold]
+    #[inline(never)]
     fn malformed(&self, what: &str) -> Error {
         Error::new(Status::ResponseMalformed, format!("the reply is not what the API promises: {what}"))
             .with_http_status(200)

@@ -399,6 +399,7 @@ fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()>
 
 /// Only the KeyId identifies the CMK of a reply. If the request named a CMK by its id, a reply about another one
 /// does not belong to this request; an alias can refer to any id.
+#[inline(never)]
 fn check_named_key(requested: &str, response: &Response<'_>) -> Result<()> {
     let named = response.key_id()?;
     if named.eq_ignore_ascii_case(requested) || !is_id_of_key(requested) {
@@ -413,6 +414,8 @@ fn is_id_of_key(text: &str) -> bool {
     parts.eq([8, 4, 4, 4, 12].map(Some))
 }
 
+#[cold]
+#[inline(never)]
 fn key_mismatch(expected: &str, named: &str, response: &Response<'_>) -> Error {
     let message = format!("the reply is about CMK {}, {} was expected", quoted(named), quoted(expected));
     let told = Error::new(Status::KeyMismatch, message).with_key_id(named).with_http_status(200);

@@ -67,7 +67,9 @@ impl Compiler {
 
     /// The same with options of one's own.
     pub fn check_with(self, options: &[&str], language: &str, source: &Path) -> Result<(), String> {
-        let output = self.strict().args(options).args(["-c", "-o", "/dev/null", "-x", language]).arg(source).output();
+        let folder = Scratch::new();
+        let object = folder.path().join("object");
+        let output = self.strict().args(options).args(["-c", "-x", language, "-o"]).arg(object).arg(source).output();
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", self.command));
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
