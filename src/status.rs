@@ -544,6 +544,11 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         FINAL,
     ),
     (Status::InvalidPem, c"TCKMS_ERR_INVALID_PEM", c"the PEM text has no RSA key of the expected kind", FINAL),
+    (Status::NoUsableKey, c"TCKMS_ERR_NO_USABLE_KEY", c"the keyring has no key for this", FINAL),
+    (Status::PlaintextSize, c"TCKMS_ERR_PLAINTEXT_SIZE", c"the plaintext has another size than was set", FINAL),
+    (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames", FINAL),
+    (Status::InvalidState, c"TCKMS_ERR_INVALID_STATE", c"the stream cannot do this any more", FINAL),
+    (Status::Overlap, c"TCKMS_ERR_OVERLAP", c"two arguments overlap in memory, and one of them is written", FINAL),
     (
         Status::InvalidBranchId,
         c"TCKMS_ERR_INVALID_BRANCH_ID",
@@ -556,11 +561,6 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
         c"the text is not one of branch records that can be used here",
         FINAL,
     ),
-    (Status::NoUsableKey, c"TCKMS_ERR_NO_USABLE_KEY", c"the keyring has no key for this", FINAL),
-    (Status::PlaintextSize, c"TCKMS_ERR_PLAINTEXT_SIZE", c"the plaintext has another size than was set", FINAL),
-    (Status::MessageTooLong, c"TCKMS_ERR_MESSAGE_TOO_LONG", c"a message has at most 4294967295 frames", FINAL),
-    (Status::InvalidState, c"TCKMS_ERR_INVALID_STATE", c"the stream cannot do this any more", FINAL),
-    (Status::Overlap, c"TCKMS_ERR_OVERLAP", c"two arguments overlap in memory, and one of them is written", FINAL),
     (
         Status::MalformedCredentials,
         c"TCKMS_ERR_MALFORMED_CREDENTIALS",
