@@ -77,7 +77,7 @@ int main(int argc, char **argv) {
   if (argc != 3 || bind(polled[0].fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(polled[0].fd, 64) != 0 ||
       tckms_client_new_from_env(&client) != TCKMS_OK || tckms_queue_new(NULL, 0, &queue) != TCKMS_OK ||
       tckms_queue_fd(queue, &polled[1].fd) != TCKMS_OK) {
-    fprintf(stderr, "decrypting_proxy KEY_ID PORT: %s\n", tckms_error_message(tckms_last_error()));
+    fprintf(stderr, "usage: decrypting_proxy KEY_ID PORT; %s\n", tckms_error_message(tckms_last_error()));
     return 2;
   }
   for (slot = 2; slot < 2 + PEERS; slot++) polled[slot].fd = -1;

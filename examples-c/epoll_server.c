@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
   int listener, done_fd, count;
   if (argc != 3 || tckms_client_new_from_env(&client) != TCKMS_OK || tckms_queue_new(NULL, 0, &queue) != TCKMS_OK ||
       tckms_queue_fd(queue, &done_fd) != TCKMS_OK) {
-    fprintf(stderr, "epoll_server KEY_ID PORT: %s\n", tckms_error_message(tckms_last_error()));
+    fprintf(stderr, "usage: epoll_server KEY_ID PORT; %s\n", tckms_error_message(tckms_last_error()));
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);

@@ -108,9 +108,9 @@
  *   The library has no global state to set up or tear down. It installs no signal handler and no
  *   atexit function, writes nothing to stdout or stderr, and never changes the program's signal
  *   dispositions, so a broken connection raises no SIGPIPE. Only functions with "env" or "default"
- *   in their name read environment variables. The library's dependencies also read three:
- *   OPENSSL_ia32cap (CPU features, once when loaded; OPENSSL_armcap on ARM64), RUST_MIN_STACK and
- *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (the network thread's stack and a queue, once). In a
+ *   in their name read environment variables. The library's dependencies also read two:
+ *   OPENSSL_ia32cap (CPU features, once when loaded; OPENSSL_armcap on ARM64) and
+ *   TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE (a queue of the network thread, once). In a
  *   program that runs with more privileges than its caller (setuid, setgid, file capabilities),
  *   those functions ignore the environment, including HOME. A client may be used before and after
  *   fork(): the child opens its own connections. dlclose() leaves the library mapped.

@@ -35,7 +35,13 @@ fn generator() -> Command {
 fn they_are_made_from_the_header_as_it_is() {
     let folder = Scratch::new();
     output_of(generator().arg("--output").arg(folder.path()));
-    let differences = Command::new("diff").arg("-r").arg(folder.path()).arg(reference()).output().unwrap();
+    // The pages and completions of the tool are made by the tool.
+    let differences = Command::new("diff")
+        .args(["-r", "--exclude=man1", "--exclude=completions"])
+        .arg(folder.path())
+        .arg(reference())
+        .output()
+        .unwrap();
     assert!(differences.status.success(), "{}", String::from_utf8_lossy(&differences.stdout));
 }
 

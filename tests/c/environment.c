@@ -269,10 +269,10 @@ static void the_session_token_comes_before_the_token(void) {
 
 /*
  * What the library stands on looks at these by itself: the cryptography for CPU features when it is loaded, and the
- * Rust runtime for the size of stacks and of a queue when the first thread is started. None of them says whom to trust,
+ * asynchronous runtime for the size of a queue when the first thread is started. None of them says whom to trust,
  * where to send, or what to write where.
  */
-static const char *const KNOWN[] = {"OPENSSL_ia32cap", "OPENSSL_armcap", "RUST_MIN_STACK",
+static const char *const KNOWN[] = {"OPENSSL_ia32cap", "OPENSSL_armcap",
                                     "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
 
 static void only_known_variables_were_read(void) {
@@ -337,7 +337,7 @@ static void a_client_of_a_configuration_looks_at_no_other_variable(void) {
   tckms_client_free(client);
   watched = 0;
 
-  CHECK_HAS(asked_for, "RUST_MIN_STACK");
+  CHECK_HAS(asked_for, "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE");
   only_known_variables_were_read();
   a_client_works();
   CHECK(!has_connected(proxy_listener));
