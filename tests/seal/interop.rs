@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -140,8 +141,12 @@ fn install(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Held while a folder is filled that several tests use.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// A virtual environment with what tests/interop/requirements-NAME.txt lists; its Python.
 fn python_with(name: &str) -> PathBuf {
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let environment = folder(&format!("interop-python-{name}"));
     let python = environment.join("bin/python");
     if !python.exists() {
