@@ -275,7 +275,7 @@ static void fallbacks_may_have_fallbacks_and_all_are_named(void) {
   client = client_of(config);
   CHECK_REFUSED(use(client), TCKMS_ERR_NO_CREDENTIALS);
   CHECK_MESSAGE_HAS("callback: the credentials callback supplied no credentials; callback: the credentials callback supplied "
-                    "none; CVM role: no role is bound");
+                    "no credentials; CVM role: no role is bound");
   tckms_client_free(client);
 }
 
