@@ -57,7 +57,7 @@ fn completions_load_in_each_shell() {
         ("bash", "source \"$1\" && complete -p tckms"),
         (
             "zsh",
-            "autoload -U compinit && compinit -u -d /dev/null && source \"$1\" && [[ -n ${_comps[tckms]:-$functions[_tckms]} ]]",
+            "autoload -U compinit && compinit -u -D && source \"$1\" && [[ -n ${_comps[tckms]:-$functions[_tckms]} ]]",
         ),
         ("fish", "source $argv[1]; complete -C 'tckms ke' | string match -q 'keys*'"),
     ] {
