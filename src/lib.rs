@@ -20,6 +20,7 @@
 
 mod api;
 mod block_on;
+mod calendar;
 mod call_control;
 mod call_scope;
 mod client;
@@ -59,6 +60,7 @@ pub use crate::http::endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
 pub use crate::http::settings::RESPONSE_MAX;
 pub use crate::http::tls::CA_PEM_MAX;
 pub use api::request::REQUEST_JSON_MAX;
+pub use calendar::rfc3339;
 pub use client::{
     CIPHERTEXT_BLOB_MAX, Client, CreatedKey, DataKey, Decrypted, Encrypted, KEY_ID_MAX, KeyFilter, KeyInfo, NewKey,
     PLAINTEXT_MAX, RANDOM_MAX, Random, RawResponse, Signature, Signer,

@@ -263,6 +263,11 @@ fn the_example_says_what_is_missing() {
     let profile = "cannot make a client: TCKMS_ERR_NO_CREDENTIALS: ";
     example.fails(&["profile", "/nonexistent/file"], &[], profile, "/nonexistent/file");
     example.fails(&["cvm-role"], &[], "cannot encrypt: TCKMS_ERR_NO_CREDENTIALS: ", "no role is bound");
-    example.fails(&["callback"], &[], "cannot encrypt: TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED: ", "supplied no credentials");
+    example.fails(
+        &["callback"],
+        &[],
+        "cannot encrypt: TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED: ",
+        "supplied no credentials",
+    );
     example.fails(&[], &[], "usage: ", "KEY_ID");
 }

@@ -17,6 +17,7 @@ const STOREYS: &[&[&str]] = &[
         "sanitize",
         "encoding",
         "block_on",
+        "calendar",
         "call_control",
         "call_scope",
         "last_request",

@@ -10,8 +10,8 @@ use std::sync::{Arc, RwLock};
 use std::time::UNIX_EPOCH;
 use std::{fmt, mem};
 
-use tckms::LogLevel;
 use tckms::host::PerProcess;
+use tckms::{LogLevel, rfc3339};
 
 use crate::advice::program_name;
 
@@ -121,24 +121,8 @@ fn name(level: LogLevel) -> &'static str {
 
 fn line(level: LogLevel, message: fmt::Arguments<'_>) -> String {
     let (program, pid) = (program_name(), std::process::id());
-    let time = UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
-    format!("{} {program}[{pid}]: tckms-pkcs11: {}: {message}\n", utc(time), name(level))
-}
-
-/// A time of RFC 3339.
-fn utc(seconds: u64) -> String {
-    let (day, second) = (seconds / 86400, seconds % 86400);
-    // Days since 1 March of year 0, in eras of 400 years.
-    let day = day + 719_468;
-    let (era, day_of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month_day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{month_day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let time = UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs() as i64);
+    format!("{} {program}[{pid}]: tckms-pkcs11: {}: {message}\n", rfc3339(time), name(level))
 }
 
 /// By a socket of our own: the C library's syslog has a lock, which another thread may hold while this process is forked.
@@ -203,18 +187,4 @@ impl Drop for LogFile {
 
 fn append_to(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(FILE_MODE).custom_flags(tckms::host::OPEN_FLAGS).open(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(utc(1_795_889_000), "2026-11-28T18:03:20Z");
-        assert_eq!(utc(4_102_444_799), "2099-12-31T23:59:59Z");
-    }
 }

@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::calendar::{date_of, day};
 use crate::encoding::HexDigest;
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
@@ -118,11 +119,6 @@ fn hmac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
-/// Days since the Unix epoch.
-fn day(timestamp: i64) -> i64 {
-    timestamp.div_euclid(86_400)
-}
-
 /// `YYYY-MM-DD` in UTC.
 fn utc_date(timestamp: i64) -> String {
     let mut date = String::with_capacity(16);
@@ -130,19 +126,10 @@ fn utc_date(timestamp: i64) -> String {
     date
 }
 
-/// The proleptic Gregorian calendar counted in eras of 400 years from 1 March of year 0, so
-/// that the leap day is the last day of a year.
 fn write_utc_date(text: &mut String, timestamp: i64) {
-    let days = day(timestamp) + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let (year, month, date) = date_of(day(timestamp));
     let _ = write!(text, "{year:04}-");
-    text.extend([two_digits(month), "-", two_digits(day)]);
+    text.extend([two_digits(month), "-", two_digits(date)]);
 }
 
 /// The number of a month or a day.

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use tckms::rfc3339;
 use tckms::seal::{BranchId, BranchRecord, BranchRecords, create_branch_file, update_branch_file};
 
-use super::keys::date;
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -168,7 +168,13 @@ fn print(records: &[Record<'_>]) {
                 (_, Some(error)) => error.clone(),
                 _ => String::new(),
             };
-            vec![record.branch.to_owned(), record.version.clone(), record.cmk.to_owned(), date(record.created), state]
+            vec![
+                record.branch.to_owned(),
+                record.version.clone(),
+                record.cmk.to_owned(),
+                rfc3339(record.created),
+                state,
+            ]
         };
         let rows: Vec<_> = records.iter().map(row).collect();
         let columns: &[&str] = &["BRANCH", "VERSION", "CMK", "CREATED", "CHECK"];

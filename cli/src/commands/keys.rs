@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use tckms::{KeyFilter, KeyInfo, NewKey};
+use tckms::{KeyFilter, KeyInfo, NewKey, rfc3339};
 
 use crate::connection::Global;
 use crate::exit::Exit;
@@ -202,7 +202,7 @@ fn list(options: &ListOptions, global: &Global) -> Outcome {
             [key.key_id, key.alias, key.state, key.usage]
                 .map(str::to_owned)
                 .into_iter()
-                .chain([date(key.created)])
+                .chain([rfc3339(key.created)])
                 .collect()
         };
         table::print(&["KEY ID", "ALIAS", "STATE", "USAGE", "CREATED"], &keys.iter().map(row).collect::<Vec<_>>());
@@ -214,7 +214,7 @@ fn describe(key: &str, global: &Global) -> Outcome {
     let info = global.client()?.describe_key(key)?;
     report::answer(&Key::from(&info), |key| {
         let rotation = match key.rotation_enabled {
-            true => format!("every {} days, next {}", key.rotation_days, date(key.next_rotation)),
+            true => format!("every {} days, next {}", key.rotation_days, rfc3339(key.next_rotation)),
             false => "not scheduled".to_owned(),
         };
         let mut pairs = vec![
@@ -225,14 +225,14 @@ fn describe(key: &str, global: &Global) -> Outcome {
             ("usage", key.usage.to_owned()),
             ("origin", key.origin.to_owned()),
             ("owner", key.owner.to_owned()),
-            ("created", date(key.created)),
+            ("created", rfc3339(key.created)),
             ("rotation", rotation),
         ];
         for (name, time) in
             [("last rotation", key.last_rotation), ("deletion", key.deletion), ("material valid to", key.valid_to)]
         {
             if time != 0 {
-                pairs.push((name, date(time)));
+                pairs.push((name, rfc3339(time)));
             }
         }
         table::print_pairs(&pairs);
@@ -302,7 +302,7 @@ fn schedule_deletion(options: &DeletionOptions, global: &Global) -> Outcome {
         confirm(key_id, options.days)?;
     }
     let deletion = client.schedule_key_deletion(key_id, options.days)?;
-    let done = format!("is deleted on {}", date(deletion));
+    let done = format!("is deleted on {}", rfc3339(deletion));
     tell(&Done { key_id, done: &done, deletion: Some(deletion) });
     Ok(Exit::Done)
 }
@@ -326,34 +326,4 @@ fn import(options: &ImportOptions, global: &Global) -> Outcome {
     let client = global.client()?;
     let material = options.input.read("The key material (not shown): ", 32)?;
     act(&options.key, "has its material", client.import_key_material(&options.key, material.expose(), options.valid_to))
-}
-
-/// A time as RFC 3339 has it, in UTC.
-pub fn date(seconds: i64) -> String {
-    // Days from civil, after Howard Hinnant.
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(date(0), "1970-01-01T00:00:00Z");
-        assert_eq!(date(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(date(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(date(1_700_000_000), "2023-11-14T22:13:20Z");
-        assert_eq!(date(4_102_444_800), "2100-01-01T00:00:00Z");
-    }
 }

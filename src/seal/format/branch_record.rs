@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::calendar::{TIME_END, parse_rfc3339, rfc3339};
 use crate::error::{Error, Result};
 use crate::sanitize::excerpt;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
@@ -60,7 +61,7 @@ impl BranchRecord {
             cmk: cmk.to_owned(),
             branch_id: BranchId::new(id).map_err(|error| invalid(&format!("is not valid: {}", error.message())))?,
             version: BranchVersion::parse(version).ok_or_else(|| invalid("has no UUID as its version"))?,
-            created: parse_time(created).ok_or_else(|| invalid("has no time like 2026-01-31T12:00:00Z"))?,
+            created: parse_rfc3339(created).ok_or_else(|| invalid("has no time like 2026-01-31T12:00:00Z"))?,
             blob: blob.to_owned(),
         })
     }
@@ -100,7 +101,7 @@ impl fmt::Display for BranchRecord {
     /// The line, without a line end.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cmk, branch_id, version, created, blob } = self;
-        write!(formatter, "{FORMAT} {cmk} {branch_id} {version} {} {blob}", format_time(*created))
+        write!(formatter, "{FORMAT} {cmk} {branch_id} {version} {} {blob}", rfc3339(*created))
     }
 }
 
@@ -176,50 +177,9 @@ fn invalid(reason: &str) -> Error {
     Error::new(Status::InvalidBranchRecord, format!("a record of a branch key {reason}"))
 }
 
-const DAY: i64 = 24 * 3600;
-/// The first second of the year 10000, which the text form cannot represent.
-const TIME_END: i64 = 253_402_300_800;
-
 /// The current time in whole seconds, within the range of the text form.
 pub(crate) fn now() -> i64 {
     unix_seconds(SystemTime::now()).clamp(0, TIME_END - 1)
-}
-
-/// A time like `2026-01-31T12:00:00Z`.
-fn format_time(seconds: i64) -> String {
-    let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    let (year, month, day) = date_of(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Reads exactly the form that [`format_time`] writes.
-fn parse_time(text: &str) -> Option<i64> {
-    let number = |at: std::ops::Range<usize>| text.get(at).and_then(|digits| digits.parse::<i64>().ok());
-    let days = days_of(number(0..4)?, number(5..7)?, number(8..10)?);
-    let seconds = days * DAY + number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
-    ((0..TIME_END).contains(&seconds) && format_time(seconds) == text).then_some(seconds)
-}
-
-/// The date of a number of days after 1970-01-01, in years that begin with March, so that a leap day is the last of its
-/// year.
-fn date_of(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, date)
-}
-
-/// The reverse of [`date_of`].
-fn days_of(year: i64, month: i64, date: i64) -> i64 {
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
-    let day = (153 * month + 2) / 5 + date - 1;
-    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
 #[cfg(test)]
@@ -285,22 +245,6 @@ mod tests {
     fn one_wrong_line_or_two_of_one_version_make_the_text_wrong() {
         for bad in [format!("{LINE}\n{}\n", &LINE[..80]), format!("{LINE}\n{LINE}x\n"), "x".repeat((1 << 20) + 1)] {
             assert_eq!(BranchRecords::parse(&bad).err().unwrap().status(), Status::InvalidBranchRecord);
-        }
-    }
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (4_107_542_399, "2100-02-28T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (TIME_END - 1, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!((format_time(seconds).as_str(), parse_time(text)), (text, Some(seconds)));
-        }
-        for bad in ["", "1969-12-31T23:59:59Z", "2026-1-01T00:00:00Z", "+026-01-01T00:00:00Z", "2026-13-01T00:00:00Z"] {
-            assert_eq!(parse_time(bad), None, "{bad}");
         }
     }
 }

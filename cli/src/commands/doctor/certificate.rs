@@ -7,7 +7,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::commands::keys::date;
+use tckms::rfc3339;
 
 /// More names than these are counted only.
 const NAMES_MAX: usize = 4;
@@ -50,8 +50,8 @@ fn read(certificate: &Certificate) -> Described {
         if listed.is_empty() { "no name" } else { &listed },
         certificate.subject(),
         certificate.issuer(),
-        date(begin.as_secs() as i64),
-        date(end.as_secs() as i64)
+        rfc3339(begin.as_secs() as i64),
+        rfc3339(end.as_secs() as i64)
     );
     Described { text, not_before: Some(time(begin)), not_after: Some(time(end)), names }
 }
