@@ -11,26 +11,15 @@ chmod 755 "$work"
 emulator_pid=
 stop() {
   if [ -s "$work/nginx.pid" ]; then kill "$(cat "$work/nginx.pid")" 2>/dev/null || true; fi
-  if [ -n "$emulator_pid" ]; then kill "$emulator_pid" 2>/dev/null && wait "$emulator_pid" 2>/dev/null || true; fi
+  if [ -n "$emulator_pid" ]; then kill "$emulator_pid" 2>/dev/null || true; fi
   rm -rf "$work"
 }
 trap stop EXIT
 
-"$out/release/tckms-emulator" --key web:ASYMMETRIC_SIGN_VERIFY_ECC >"$work/ready.json" &
-emulator_pid=$!
-for _ in $(seq 100); do
-  [ -s "$work/ready.json" ] && break
-  sleep 0.1
-done
-field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$work/ready.json"; }
-unset TENCENTCLOUD_SESSION_TOKEN TCKMS_CA_FILE
-export TCKMS_ENDPOINT TENCENTCLOUD_SECRET_ID TENCENTCLOUD_SECRET_KEY TENCENTCLOUD_REGION=ap-guangzhou TCKMS_PKCS11_KEYS
-TCKMS_ENDPOINT=$(field endpoint)
-TENCENTCLOUD_SECRET_ID=$(field secret_id)
-TENCENTCLOUD_SECRET_KEY=$(field secret_key)
-TCKMS_PKCS11_KEYS=web=$(field web)
-export TCKMS_PKCS11_LOG=$work/module.log
-[ "$TCKMS_PKCS11_KEYS" != web= ] || { echo "demo-nginx: the emulator did not start" >&2; exit 1; }
+exports=$("$out/release/tckms-emulator" --export --key web:ASYMMETRIC_SIGN_VERIFY_ECC)
+eval "$exports"
+emulator_pid=$TCKMS_EMULATOR_PID
+export TCKMS_PKCS11_KEYS=web=$TCKMS_KEY_ID TCKMS_PKCS11_LOG=$work/module.log
 
 cat >"$work/openssl.cnf" <<EOF
 openssl_conf = init
@@ -92,7 +81,7 @@ ask() {
 }
 
 run_nginx
-echo "nginx runs with two workers at https://localhost:$port; its key is the CMK $(field web) of the local KMS."
+echo "nginx runs with two workers at https://localhost:$port; its key is the CMK $TCKMS_KEY_ID of the local KMS."
 ask --tlsv1.3
 ask --tls-max 1.2
 run_nginx -s reload 2>/dev/null
