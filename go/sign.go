@@ -217,6 +217,9 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 		return nil, err
 	}
 	if key, isECDSA := s.public.(*ecdsa.PublicKey); isECDSA {
+		if err := checkDigest(digest, opts); err != nil {
+			return nil, err
+		}
 		digest = fit(digest, key.Curve.Params().BitSize/8)
 	}
 	return s.client.SignDigest(s.ctx, s.keyID, algorithm, digest)
@@ -253,6 +256,18 @@ func (s *Signer) algorithm(opts crypto.SignerOpts) (SignAlgorithm, error) {
 		return 0, errors.New("tckms: the salt of PSS has 32 bytes")
 	}
 	return SignRSAPSSSHA256, nil
+}
+
+// checkDigest refuses what is no digest of the hash function that the options name. Options without one, which
+// crypto/ecdsa accepts, take a digest of any length but 0.
+func checkDigest(digest []byte, opts crypto.SignerOpts) error {
+	if opts != nil && opts.HashFunc() != 0 && len(digest) != opts.HashFunc().Size() {
+		return fmt.Errorf("tckms: the digest has %d bytes, one of %v has %d", len(digest), opts.HashFunc(), opts.HashFunc().Size())
+	}
+	if len(digest) == 0 {
+		return errors.New("tckms: the digest is empty")
+	}
+	return nil
 }
 
 // fit changes the length of a digest to the one that the service signs on a curve, without changing the number that

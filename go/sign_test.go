@@ -325,6 +325,32 @@ func TestASignerSignsDigestsOfAnyHashFunction(t *testing.T) {
 	}
 }
 
+// What is not a digest is not signed: an empty one would be the number 0.
+func TestASignerRefusesDigestsOfAnotherLength(t *testing.T) {
+	client := plain.client(t)
+	for _, usage := range []string{KeyUsageSignECC, KeyUsageSignECDSA384, KeyUsageSignRSA2048} {
+		signer, err := client.NewSigner(background, newKey(t, client, usage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, length := range []int{0, 1, 20, 31, 33, 48, 64} {
+			signature, err := signer.Sign(rand.Reader, make([]byte, length), crypto.SHA256)
+			if err == nil || signature != nil {
+				t.Errorf("%s: a digest of %d bytes was signed", usage, length)
+			}
+		}
+	}
+	signer, err := client.NewSigner(background, newKey(t, client, KeyUsageSignECC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, opts := range []crypto.SignerOpts{nil, crypto.Hash(0)} {
+		if _, err := signer.Sign(rand.Reader, nil, opts); err == nil {
+			t.Errorf("%v: an empty digest was signed", opts)
+		}
+	}
+}
+
 // selfSigned makes a certificate for localhost.
 func selfSigned(t *testing.T, signer crypto.Signer) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
