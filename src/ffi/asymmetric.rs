@@ -360,8 +360,10 @@ pub unsafe extern "C" fn tckms_signer_update(signer: *mut tckms_signer, buf: *co
 pub unsafe extern "C" fn tckms_signer_finish(signer: *mut tckms_signer, signature: *mut tckms_buffer) -> Status {
     guard_request(|| {
         // SAFETY: "Handles" and "Outputs" in the header.
-        let (out, signer) = unsafe { (tckms_buffer::out(signature, "signature")?, handle_mut(signer, "signer")?) };
+        let (out, signer) = unsafe { (tckms_buffer::out(signature, "signature"), handle_mut(signer, "signer")?) };
+        // First, because a signer is finished by every call, also without an output.
         let signer = signer.0.take().ok_or_else(finished)?;
+        let out = out?;
         deliver(signer.finish()?, out)
     })
 }

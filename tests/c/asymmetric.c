@@ -84,6 +84,10 @@ static void ids_are_those_of_the_last_request(const tckms_client *client, const 
   CHECK_STATUS(tckms_signer_finish(signer, &signature), TCKMS_ERR_INVALID_STATE);
   CHECK_TEXT(tckms_last_request_id(), "");
   tckms_signer_free(signer);
+  CHECK_OK(tckms_signer_new(client, key->key_id, TCKMS_SIGN_DEFAULT, NULL, 0, &signer));
+  CHECK_STATUS(tckms_signer_finish(signer, NULL), TCKMS_ERR_NULL_POINTER);
+  CHECK_STATUS(tckms_signer_finish(signer, &signature), TCKMS_ERR_INVALID_STATE);
+  tckms_signer_free(signer);
 }
 
 static void an_empty_message_and_a_large_one_are_signed(const tckms_client *client, const struct signing_key *key) {
