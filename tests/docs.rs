@@ -95,6 +95,121 @@ fn every_link_leads_somewhere() {
     }
 }
 
+/// The Markdown files that git knows, with their lines and whether each is inside a fence.
+fn lines_of_documents() -> Vec<(String, Vec<(bool, String)>)> {
+    let listed = Command::new("git").args(["ls-files", "*.md"]).current_dir(root()).output().unwrap();
+    let paths = String::from_utf8(listed.stdout).unwrap();
+    let with_fences = |path: &str| {
+        let mut fenced = false;
+        let lines = read(path).lines().map(str::to_owned).collect::<Vec<_>>().into_iter();
+        let marked = lines.map(|line| {
+            let fence = line.trim_start().starts_with("```");
+            fenced ^= fence;
+            (fenced || fence, line)
+        });
+        (path.to_owned(), marked.collect())
+    };
+    let found: Vec<_> = paths.lines().map(with_fences).collect();
+    assert!(found.len() > 30, "git lists only {} documents", found.len());
+    found
+}
+
+/// A tool that reflows paragraphs takes indented code for one. Joined commands show as two comments on a line, so a
+/// line has one at most; C and C++ have no such mark, so they are fenced.
+#[test]
+fn indented_code_keeps_its_lines() {
+    for (document, lines) in lines_of_documents() {
+        let mut before = String::new();
+        let mut in_code = false;
+        for (number, (fenced, line)) in lines.iter().enumerate() {
+            in_code = !fenced && line.starts_with("    ") && (in_code || before.is_empty());
+            before.clone_from(line);
+            if !in_code {
+                continue;
+            }
+            let comments = line.match_indices(" # ").count();
+            assert!(comments < 2, "{document}:{}: joined lines? {line}", number + 1);
+            let c = line.ends_with([';', '{', '}']) || line.contains("::");
+            assert!(!c, "{document}:{}: C and C++ stand in a fence: {line}", number + 1);
+        }
+    }
+}
+
+/// A table begins after an empty line, and its rows have the columns of its heading.
+#[test]
+fn tables_are_whole() {
+    let columns = |row: &str| {
+        let mut in_code = false;
+        let mut before = ' ';
+        row.chars()
+            .filter(|&c| {
+                in_code ^= c == '`';
+                let bar = c == '|' && before != '\\' && !in_code;
+                before = c;
+                bar
+            })
+            .count()
+    };
+    for (document, lines) in lines_of_documents() {
+        let row = |number: usize| lines.get(number).filter(|(fenced, line)| !fenced && line.starts_with('|'));
+        for number in 0..lines.len() {
+            let Some((_, line)) = row(number) else { continue };
+            let first = number == 0 || row(number - 1).is_none();
+            if first {
+                let after_space = number == 0 || lines[number - 1].1.is_empty();
+                assert!(after_space, "{document}:{}: a table without an empty line before it", number + 1);
+                let ruled = row(number + 1).is_some_and(|(_, rule)| rule.starts_with("|-") || rule.starts_with("| -"));
+                assert!(ruled, "{document}:{}: a table without a rule below its heading", number + 1);
+            } else {
+                let heading = (0..number).rev().find(|&n| n == 0 || row(n - 1).is_none()).unwrap();
+                let expected = columns(&lines[heading].1);
+                assert_eq!(columns(line), expected, "{document}:{}: {line}", number + 1);
+            }
+        }
+    }
+}
+
+/// The pieces of C and C++ in the documents are programs but for their frame.
+#[test]
+fn code_in_the_documents_compiles() {
+    const C: &str = "#include <stdio.h>\n#include <tckms.h>\n\
+        void answer(void *request, tckms_status status, const tckms_buffer *output);\n\
+        void enclose(tckms_client *client, tckms_keyring *keyring, const char *key_id, const void *data, size_t len,\n\
+        const void *message, size_t message_len, tckms_status status, void *request, tckms_buffer blob) {{\n";
+    const CPP: &str = "#include <fstream>\n#include <tckms.hpp>\n\
+        void enclose(tckms::client &client, tckms::keyring &keyring, const char *key_id, const char *context) {{\n";
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pieces");
+    fs::create_dir_all(&folder).unwrap();
+    let mut count = 0;
+    for (document, _) in lines_of_documents() {
+        let text = read(&document);
+        for (language, compiler, frame) in [("c", "gcc", C), ("cpp", "g++", CPP)] {
+            for piece in text.split(&format!("```{language}\n")).skip(1).map(|rest| rest.split("\n```").next().unwrap())
+            {
+                let complete = piece.starts_with("#include") || piece.starts_with("static");
+                let source = match complete {
+                    true if language == "c" => format!("{}{piece}\n", C.split("void enclose").next().unwrap()),
+                    true => piece.to_owned(),
+                    false => format!("{frame}{piece}\n}}}}\n"),
+                };
+                let path = folder.join(format!("piece.{language}"));
+                fs::write(&path, source).unwrap();
+                let output = Command::new(compiler)
+                    .args(["-fsyntax-only", "-w", "-I"])
+                    .arg(root().join("include"))
+                    .arg(&path)
+                    .output()
+                    .unwrap();
+                let complaint = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{document}: {piece}\n{complaint}");
+                count += 1;
+            }
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(count >= 12, "only {count} pieces of code were found");
+}
+
 #[test]
 fn every_status_is_explained() {
     let explained = read("docs/errors.md");
