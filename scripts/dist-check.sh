@@ -8,13 +8,14 @@
 #   artefacts       what `make dist` makes: symbol versions, relocation, self-test, packages
 #   reproducible    `make dist` in another folder gives the same files
 #   systems         the C tests with the artefacts in Debian 11, 12 and 13, on ARM64 and with musl
+#   systemd         units get their secrets from `tckms credentials` in a Debian that systemd boots
 #   from_source     make demo, make check and make install in clean Debian 11, 12 and 13
 #
 # Each step says what it proved; what this machine cannot prove is named at the end. It takes what `make build` made.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(crates vendored artefacts reproducible systems from_source)
+all=(crates vendored artefacts reproducible systems systemd from_source)
 parts=("$@")
 if [ $# = 0 ]; then parts=("${all[@]}"); fi
 for part in "${parts[@]}"; do
@@ -163,6 +164,15 @@ from_source() {
     return
   fi
   for suite in bullseye bookworm trixie; do build_in "$suite"; done
+}
+
+systemd() {
+  if [ "$(id -u)" != 0 ]; then
+    unproved+=("that units get their secrets from a real systemd: only root can boot one")
+    return
+  fi
+  scripts/systemd-test.sh bookworm
+  say "units get their secrets by LoadCredential= from a real systemd"
 }
 
 for part in "${parts[@]}"; do "$part"; done

@@ -87,6 +87,7 @@ rpmbuild rpm
 aarch64_binutils binutils-aarch64-linux-gnu
 "
 dist_check_needs="
+systemd_nspawn systemd-container
 rpmlint rpmlint
 aarch64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 musl musl-tools
@@ -212,6 +213,7 @@ aarch64() { aarch64-linux-gnu-gcc "$work/line.c" -o "$work/program" -pthread && 
 zsh() { command zsh -c 'autoload -U compinit'; }
 fish() { HOME=$work command fish -c 'true'; }
 systemd_analyze() { systemd-analyze --version; }
+systemd_nspawn() { systemd-nspawn --version; }
 rpmbuild() {
   printf 'Name: line\nVersion: 1\nRelease: 1\nSummary: line\nLicense: MIT\n%%description\nline\n%%files\n' >"$work/line.spec"
   command rpmbuild -bb --define "_topdir $work/rpm" "$work/line.spec"

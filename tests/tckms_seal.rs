@@ -22,30 +22,6 @@ use support::{CLANG, GCC, output_of, root};
 const PROGRAM: Program = Program::TckmsSeal;
 
 #[test]
-fn a_branch_key_seals_and_opens_and_is_shown() {
-    let tool = Tool::new();
-    let sealed = tool.run(&["-k", tool.key(), "--branch", "orders", "-c", "row=1"], b"hello");
-    assert!(sealed.status.success(), "{}", String::from_utf8_lossy(&sealed.stderr));
-    let sealed = sealed.stdout;
-    let info: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], &sealed).stdout).unwrap();
-    assert_eq!(info["wrapped_keys"][0]["branch"]["id"], "orders");
-    assert_eq!(tool.run(&["-d", "-k", tool.key()], &sealed).stdout, b"hello");
-    assert_eq!(tool.run(&["-d", "-k", tool.key(), "--branch=orders"], &sealed).stdout, b"hello");
-    let refused = tool.run(&["-d", "-k", tool.key(), "--branch", "other"], &sealed);
-    assert!(refused.status.code() == Some(3) && refused.stdout.is_empty(), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("branch orders"));
-    fs::write(tool.file("junk.tbk"), "junk\n").unwrap();
-    let unusable = tool.run(&["-k", tool.key(), "--branch", "orders", "--branch-file", "junk.tbk"], b"hello");
-    assert!(!unusable.status.success() && unusable.stdout.is_empty());
-    assert!(String::from_utf8_lossy(&unusable.stderr).contains("junk.tbk"));
-    for usage in
-        [&["--branch", "orders"][..], &["-k", tool.key(), "--branch-file", "x"], &["-k", tool.key(), "--by-reference"]]
-    {
-        assert_eq!(tool.code(usage, b""), 2, "{usage:?}");
-    }
-}
-
-#[test]
 fn help_lists_all_options() {
     let tool = Tool::new();
     let help = String::from_utf8(tool.run(&["--help"], b"").stdout).unwrap();

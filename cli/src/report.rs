@@ -141,10 +141,23 @@ pub fn command_line(error: &clap::Error) -> Exit {
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
+    if json_is_wanted() {
+        let (why, advice) = text.split_once("\n\n").unwrap_or((text, ""));
+        return failure(&Failure::usage(in_one_line(why)).with_advice(in_one_line(advice)), true);
+    }
     for (at, line) in text.lines().filter(|line| !line.is_empty()).enumerate() {
         to_stderr(&format!("{}{}", if at == 0 { "tckms: " } else { "" }, safe(line)));
     }
     Exit::Usage
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether --json is among the options of a command line that is wrong.
+fn json_is_wanted() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
 
 /// Whether standard output is a terminal that wants colours.

@@ -130,11 +130,20 @@ struct WrappedKeyClaims<'a> {
 
 /// The branch key that a wrapped key names.
 #[derive(Serialize)]
-struct BranchClaims {
-    id: String,
-    version: String,
+pub struct BranchClaims {
+    /// The branch id.
+    pub id: String,
+    /// The version, as a UUID.
+    pub version: String,
     /// Whether the message carries the branch key along.
-    embedded: bool,
+    pub embedded: bool,
+}
+
+impl WrappedKey {
+    /// The branch key that it names, if a branch key wraps it.
+    pub fn branch(&self) -> Option<BranchClaims> {
+        BranchClaims::of(self)
+    }
 }
 
 impl BranchClaims {

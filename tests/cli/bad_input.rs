@@ -60,6 +60,14 @@ fn wrong_input_is_explained_and_nothing_is_written() {
         (&["reseal", "-k", key, "."], "--to"),
         (&["branch", "new", "-k", key, "-f", "b", "a b"], "letters, digits"),
         (&["branch", "list", "-f", "notes"], "notes"),
+        (&["seal", "-e", "a:b:notes", "--branch", "orders"], "a branch key needs a CMK"),
+        (&["seal", "-k", key, "--branch-file", "notes"], "--branch says which"),
+        (&["seal", "-k", key, "--branch", "a/b"], "letters, digits"),
+        (&["seal", "-k", key, "--branch", "orders", "--by-reference"], "--branch-file <FILE>"),
+        (&["seal", "-k", key, "--branch", "orders", "--branch-file", "notes"], "notes"),
+        (&["open", "-k", key, "--branch-file", "absent"], "absent"),
+        (&["open", "-e", "a:b:notes", "--branch-file", "notes"], "a branch key needs a CMK"),
+        (&["reseal", "-k", key, "--branch-to", "orders", "notes"], "--to <KEYID>"),
         (&["exec", "-k", key, "--", "true"], "no secret is given"),
         (&["exec", "-k", key, "--env", "1A=x", "--", "true"], "NAME is letters, digits and _"),
         (&["exec", "-k", key, "--fd", "2=x", "--", "true"], "N is 3 to 255"),
@@ -94,6 +102,32 @@ fn a_failure_is_json_too() {
         failure["service_code"].as_str().unwrap().contains("Cmk") && failure["request_id"].is_string(),
         "{failure}"
     );
+}
+
+/// Also one of the command line, before any option is known.
+#[test]
+fn a_wrong_command_line_is_json_too() {
+    let cli = Cli::new();
+    for arguments in [
+        &["--json", "nonsense\u{1b}[m"][..],
+        &["encrypt", "--json"],
+        &["random", "--json", "0"],
+        &["keys", "--json"],
+        &["--json"],
+        &["seal", "--json"],
+        &["seal", "--json", "-k", cli.key(), "--colour"],
+    ] {
+        let refused = cli.run(arguments, b"");
+        let failure: serde_json::Value = serde_json::from_slice(&refused.stderr)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", said(&refused)));
+        assert_eq!((failure["exit_status"].as_i64(), refused.status.code()), (Some(2), Some(2)), "{arguments:?}");
+        let error = failure["error"].as_str().unwrap();
+        assert!(error.len() > 10 && !error.starts_with("error") && !said(&refused).contains('\u{1b}'), "{error:?}");
+        assert!(refused.stdout.is_empty(), "{arguments:?}");
+    }
+    // What is not an option is no wish for JSON.
+    let refused = cli.run(&["exec", "--", "--json"], b"");
+    assert!(said(&refused).starts_with("tckms: "), "{}", said(&refused));
 }
 
 #[test]

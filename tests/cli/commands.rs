@@ -109,6 +109,62 @@ fn certificates_are_what_openssl_takes() {
 }
 
 #[test]
+fn every_result_is_json_if_that_is_asked_for() {
+    let cli = Cli::new();
+    let (key, other) = (cli.key(), cli.other());
+    let signing = cli.new_key("ASYMMETRIC_SIGN_VERIFY_ECC");
+    let decrypting = cli.new_key("ASYMMETRIC_DECRYPT_RSA_2048");
+    let external = cli.text(&["keys", "create", "external", "--external"], b"");
+    fs::write(cli.file("data"), [7; 32]).unwrap();
+    cli.bytes(&["encrypt", "-k", key, "-o", "blob", "data"], b"");
+    cli.bytes(&["seal", "-k", key, "-o", "sealed", "data"], b"");
+    cli.bytes(&["sign", "-k", &signing, "-o", "signature", "data"], b"");
+    cli.bytes(&["rsa-encrypt", "-k", &decrypting, "-o", "rsa", "data"], b"");
+    let config =
+        format!("[token \"t\"]\nregion = ap-guangzhou\n\n[key \"web\"]\nid = {signing}\npublic_key = web.pem\n");
+    fs::write(cli.file("pkcs11.conf"), config).unwrap();
+    let describe = format!("{{\"KeyId\":\"{key}\"}}");
+    // The command, and a member of its result; "" for an array.
+    let commands: &[(&[&str], &str)] = &[
+        (&["encrypt", "-k", key, "data"], "ciphertext_blob"),
+        (&["decrypt", "blob"], "plaintext_base64"),
+        (&["reencrypt", "--to", other, "blob"], "ciphertext_blob"),
+        (&["data-key", "-k", key], "plaintext_base64"),
+        (&["random", "8"], "random_base64"),
+        (&["info", "sealed"], "wrapped_keys"),
+        (&["reseal", "-k", key, "--to", other, "sealed"], ""),
+        (&["sign", "-k", &signing, "data"], "signature_base64"),
+        (&["verify", "-k", &signing, "--signature", "signature", "data"], "valid"),
+        (&["public-key", "-k", &signing], "public_key_pem"),
+        (&["certificate", "request", "-k", &signing, "--subject", "CN=a"], "pem"),
+        (&["certificate", "self-signed", "-k", &signing, "--subject", "CN=a", "--format", "der"], "pem"),
+        (&["rsa-encrypt", "-k", &decrypting, "data"], "ciphertext_base64"),
+        (&["rsa-decrypt", "-k", &decrypting, "rsa"], "plaintext_base64"),
+        (&["keys", "list"], ""),
+        (&["keys", "describe", key], "state"),
+        (&["keys", "create", "more"], "key_id"),
+        (&["keys", "disable", other], "done"),
+        (&["keys", "schedule-deletion", other, "--yes"], "deletion"),
+        (&["keys", "cancel-deletion", other], "done"),
+        (&["keys", "enable", other], "done"),
+        (&["keys", "rotate", other], "done"),
+        (&["keys", "import", "-k", &external, "data"], "done"),
+        (&["branch", "new", "-k", key, "-f", "branches", "orders"], "version"),
+        (&["branch", "rotate", "-k", key, "-f", "branches", "orders"], "version"),
+        (&["branch", "list", "-f", "branches"], ""),
+        (&["branch", "check", "-f", "branches"], ""),
+        (&["call", "DescribeKey", &describe], "KeyMetadata"),
+        (&["pkcs11", "sync", "--config", "pkcs11.conf"], ""),
+        (&["doctor", "-k", key], "checks"),
+    ];
+    for (arguments, member) in commands {
+        let result = cli.json(arguments, b"");
+        let fits = if member.is_empty() { result.is_array() } else { result.get(member).is_some() };
+        assert!(fits, "{arguments:?}: {result}");
+    }
+}
+
+#[test]
 fn rsa_ciphertexts_come_back() {
     let cli = Cli::new();
     let key = cli.new_key("ASYMMETRIC_DECRYPT_RSA_2048");
@@ -200,6 +256,39 @@ fn branch_keys_are_made_and_checked() {
     assert!(checked.as_array().unwrap().iter().all(|record| record["works"] == true), "{checked}");
     cli.bytes(&["keys", "disable", cli.key()], b"");
     assert_eq!(cli.run(&["branch", "check", "-f", "branches"], b"").status.code(), Some(5));
+}
+
+#[test]
+fn a_branch_key_is_used_wherever_messages_are_made_and_opened() {
+    let cli = Cli::new();
+    for (key, file) in [(cli.key(), "old"), (cli.other(), "new")] {
+        cli.bytes(&["branch", "new", "-k", key, "-f", file, "orders"], b"");
+    }
+    fs::create_dir(cli.file("tree")).unwrap();
+    let seal = ["seal", "-k", cli.key(), "--branch", "orders", "--branch-file", "old", "-c", "row=1"];
+    cli.bytes(&[&seal[..], &["-o", "tree/embedded"]].concat(), b"one");
+    cli.bytes(&[&seal[..], &["--by-reference", "-o", "tree/by-reference"]].concat(), b"two");
+    let run = |more: &[&str]| {
+        let command = ["--env", "A=tree/by-reference", "--", "sh", "-c", "printf %s \"$A\""];
+        cli.run(&[&["exec", "-k", cli.key()], more, &command].concat(), b"")
+    };
+    assert_eq!(run(&["--branch-file", "old"]).stdout, b"two");
+    assert_eq!(run(&["--branch-file", "old", "--branch", "orders"]).stdout, b"two");
+    assert_eq!(run(&[]).status.code(), Some(3));
+    assert_eq!(run(&["--branch-file", "old", "--branch", "users"]).status.code(), Some(2));
+    let reseal = ["reseal", "-k", cli.key(), "--branch-file", "old", "--to", cli.other(), "--branch-to", "orders"];
+    let reseal = [&reseal[..], &["--branch-file-to", "new", "tree"]].concat();
+    assert_eq!(cli.text(&reseal, b""), "2 sealed again");
+    assert_eq!(cli.text(&reseal, b""), "2 had the keys already");
+    assert_eq!(cli.bytes(&["open", "-k", cli.other(), "-c", "row=1", "tree/by-reference"], b""), b"two");
+    let info = cli.json(&["info", "tree/embedded"], b"");
+    assert_eq!(info["wrapped_keys"][0]["branch"]["id"], "orders");
+    // In the other form, and without a branch.
+    let form = ["reseal", "-k", cli.other(), "--to", cli.other(), "--branch-to", "orders", "--branch-file-to", "new"];
+    assert_eq!(cli.text(&[&form[..], &["--by-reference", "tree/embedded"]].concat(), b""), "1 sealed again");
+    let plain = ["reseal", "-k", cli.other(), "--branch-file", "new", "--to", cli.other(), "tree"];
+    assert_eq!(cli.text(&plain, b""), "2 sealed again");
+    assert_eq!(cli.bytes(&["open", "-k", cli.other(), "tree/embedded"], b""), b"one");
 }
 
 #[test]

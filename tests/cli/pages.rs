@@ -1,5 +1,6 @@
 //! Help pages, manual pages and completions.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -72,17 +73,35 @@ fn completions_load_in_each_shell() {
     }
 }
 
+/// The page tckms-seal(1) is that of two programs.
+#[test]
+fn the_page_of_tckms_seal_has_the_options_of_the_command() {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        words.filter(|word| word.starts_with('-') && word.len() > 1).map(str::to_owned).collect()
+    };
+    let page = fs::read_to_string(root().join("man/man1/tckms-seal.1")).unwrap();
+    let section = page.split_once("\n.SH TCKMS SEAL\n").unwrap().1.split("\n.SH ").next().unwrap();
+    let section = section.replace("\\-", "-").replace("\\fB", " ").replace("\\fP", " ");
+    let help = Cli::new().text(&["seal", "--help"], b"");
+    assert_eq!(words(&section), words(help.split_once("\nOptions:").unwrap().1));
+}
+
 #[test]
 fn manual_pages_are_clean() {
     let cli = Cli::new();
     fs::create_dir(cli.file("man")).unwrap();
     let status = Command::new(release("tckms")).args(["man-pages"]).arg(cli.file("man")).status().unwrap();
     assert!(status.success());
-    let pages = crate::harness::names_in(&cli.file("man"));
-    assert!(pages.contains(&"tckms.1".to_owned()) && pages.contains(&"tckms-keys-list.1".to_owned()), "{pages:?}");
-    // That name is taken by another program.
-    assert!(!pages.contains(&"tckms-seal.1".to_owned()));
-    for page in pages {
+    let made = crate::harness::names_in(&cli.file("man"));
+    let by_hand = crate::harness::names_in(&root().join("man/man1"));
+    assert!(made.iter().all(|page| !by_hand.contains(page)), "two files have one name: {made:?}, {by_hand:?}");
+    let pages: Vec<_> = made.iter().chain(&by_hand).collect();
+    for command in commands(&cli) {
+        let page = format!("{}.1", [&["tckms".to_owned()], &command[..]].concat().join("-"));
+        assert!(pages.contains(&&page), "man does not find {page}");
+    }
+    for page in made {
         let lint = support::tool("mandoc")
             .args(["-T", "lint", "-W", "warning"])
             .arg(cli.file("man").join(&page))

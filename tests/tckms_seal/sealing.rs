@@ -369,3 +369,55 @@ fn a_proxy_comes_from_an_option_or_the_environment() {
     assert!(text(&refused.stderr).contains("proxy"), "{}", text(&refused.stderr));
     assert!(!text(&refused.stderr).contains("wrong"), "{}", text(&refused.stderr));
 }
+
+#[test]
+fn a_branch_key_seals_and_opens_and_is_shown() {
+    let tool = Tool::new();
+    let sealed = tool.run(&["-k", tool.key(), "--branch", "orders", "-c", "row=1"], b"hello");
+    assert!(sealed.status.success(), "{}", String::from_utf8_lossy(&sealed.stderr));
+    let sealed = sealed.stdout;
+    let info: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], &sealed).stdout).unwrap();
+    assert_eq!(info["wrapped_keys"][0]["branch"]["id"], "orders");
+    assert_eq!(tool.run(&["-d", "-k", tool.key()], &sealed).stdout, b"hello");
+    assert_eq!(tool.run(&["-d", "-k", tool.key(), "--branch=orders"], &sealed).stdout, b"hello");
+    let refused = tool.run(&["-d", "-k", tool.key(), "--branch", "other"], &sealed);
+    assert!(refused.status.code() == Some(3) && refused.stdout.is_empty(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("branch orders"));
+    let refused = tool.run(&["-d", "-k", tool.emulator.key_id("other"), "--branch", "orders"], &sealed);
+    assert!(refused.status.code() == Some(3) && refused.stdout.is_empty(), "{refused:?}");
+    fs::write(tool.file("junk.tbk"), "junk\n").unwrap();
+    let unusable = tool.run(&["-k", tool.key(), "--branch", "orders", "--branch-file", "junk.tbk"], b"hello");
+    assert!(!unusable.status.success() && unusable.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&unusable.stderr).contains("junk.tbk"));
+    for usage in
+        [&["--branch", "orders"][..], &["-k", tool.key(), "--branch-file", "x"], &["-k", tool.key(), "--by-reference"]]
+    {
+        assert_eq!(tool.code(usage, b""), 2, "{usage:?}");
+    }
+}
+
+#[test]
+fn records_of_a_file_seal_and_a_message_by_reference_opens_with_them_alone() {
+    let tool = Tool::new();
+    let made = Command::new(support::release("tckms"))
+        .args(["branch", "new", "-k", tool.key(), "-f", "orders.tbk", "orders"])
+        .env_clear()
+        .envs(tool.emulator.environment())
+        .current_dir(tool.scratch.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let version = String::from_utf8(made.stdout).unwrap().trim_end().rsplit(' ').next().unwrap().to_owned();
+    let with_file = ["-k", tool.key(), "--branch", "orders", "--branch-file", "orders.tbk"];
+    let sealed = tool.run(&with_file, b"hello").stdout;
+    let by_reference = tool.run(&[&with_file[..], &["--by-reference"]].concat(), b"hello").stdout;
+    for (message, embedded) in [(&sealed, true), (&by_reference, false)] {
+        let info: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], message).stdout).unwrap();
+        let branch = &info["wrapped_keys"][0]["branch"];
+        assert_eq!(*branch, serde_json::json!({"id": "orders", "version": version, "embedded": embedded}));
+        let opened = tool.run(&["-d", "-k", tool.key(), "--branch-file", "orders.tbk"], message);
+        assert_eq!(opened.stdout, b"hello", "{}", text(&opened.stderr));
+        let without = tool.run(&["-d", "-k", tool.key()], message);
+        assert_eq!(without.status.success(), embedded, "{}", text(&without.stderr));
+    }
+}

@@ -228,7 +228,7 @@ while [ "$left" -gt 0 ]; do
     -d) command=open ;;
     *)
       case $word in
-        --proxy | -[kecot]) value=1 ;;
+        --proxy | --branch | --branch-file | -[kecot]) value=1 ;;
         -d*)
           command=open
           word=-${word#-d}

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tckms::rfc3339;
 use tckms::seal::{BranchId, BranchRecord, BranchRecords, create_branch_file, update_branch_file};
 
+use super::keyring::parse_branch;
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -44,10 +45,6 @@ pub struct FileOptions {
     /// The file of records, which are not secret
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
-}
-
-fn parse_branch(text: &str) -> Result<BranchId, String> {
-    BranchId::new(text).map_err(|error| error.message().to_owned())
 }
 
 pub fn run(command: &Command, global: &Global) -> Outcome {

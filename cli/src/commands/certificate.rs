@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use der::asn1::{Any, BitString, GeneralizedTime, Ia5String, Null, ObjectIdentifier, OctetString, SetOfVec, UtcTime};
 use der::pem::LineEnding;
 use der::{Decode, Encode, Sequence};
+use serde::Serialize;
 use tckms::Client;
 use tckms::sign::{KeyType, PublicKey, SignatureAlgorithm};
 use x509_cert::attr::Attribute;
@@ -25,6 +26,7 @@ use super::delivery::{self, OutputOption};
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::files::output::Output;
 use crate::values::number;
 
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
@@ -182,7 +184,7 @@ fn request(options: &RequestOptions, global: &Global) -> Outcome {
         public_key: signer.spki()?,
         attributes,
     };
-    subject.deliver(output, "CERTIFICATE REQUEST", &signer.sign(&info.to_der().map_err(encoding)?)?)
+    subject.deliver(output, global, "CERTIFICATE REQUEST", &signer.sign(&info.to_der().map_err(encoding)?)?)
 }
 
 fn self_signed(options: &SelfSignedOptions, global: &Global) -> Outcome {
@@ -202,7 +204,7 @@ fn self_signed(options: &SelfSignedOptions, global: &Global) -> Outcome {
         subject_public_key_info: signer.spki()?,
         extensions: Some(extensions),
     };
-    subject.deliver(output, "CERTIFICATE", &signer.sign(&certificate.to_der().map_err(encoding)?)?)
+    subject.deliver(output, global, "CERTIFICATE", &signer.sign(&certificate.to_der().map_err(encoding)?)?)
 }
 
 /// The part of a certificate that is signed (RFC 5280, 4.1.2).
@@ -228,6 +230,13 @@ struct Signed {
     signature: BitString,
 }
 
+/// The members of the answer with --json.
+#[derive(Serialize)]
+struct Answer<'a> {
+    key_id: &'a str,
+    pem: &'a str,
+}
+
 impl SubjectOptions {
     fn extensions(&self) -> der::Result<Vec<Extension>> {
         let constraints = BasicConstraints { ca: self.ca, path_len_constraint: None };
@@ -245,12 +254,15 @@ impl SubjectOptions {
         Ok(extensions)
     }
 
-    fn deliver(&self, output: crate::files::output::Output, label: &str, der: &[u8]) -> Outcome {
+    fn deliver(&self, output: Output, global: &Global, label: &str, der: &[u8]) -> Outcome {
+        let pem = der::pem::encode_string(label, LineEnding::LF, der)
+            .map_err(|error| Failure::failed("PEM", error.to_string()))?;
+        if global.json {
+            return delivery::described(output, global, &Answer { key_id: &self.key, pem: &pem }, "");
+        }
         if self.format == Format::Der {
             return delivery::bytes(output, der);
         }
-        let pem = der::pem::encode_string(label, LineEnding::LF, der)
-            .map_err(|error| Failure::failed("PEM", error.to_string()))?;
         output.deliver(pem.as_bytes())?;
         Ok(Exit::Done)
     }

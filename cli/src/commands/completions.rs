@@ -40,7 +40,7 @@ pub fn write_man_pages(options: &ManOptions, mut command: clap::Command) -> Outc
 
 /// Of the pages, which say nothing of the day on which they were made.
 const DATE: &str = "2026-11-28";
-/// The page of this name is that of the program tckms-seal, which has the same options and rules.
+/// The page of this name is man/man1/tckms-seal.1, which describes the program tckms-seal and this command.
 const TAKEN: &str = "tckms-seal";
 
 /// A page for each command that is not hidden.

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tckms::seal::Keyring;
+use tckms::Client;
+use tckms::seal::{BranchForm, BranchId, BranchOptions, BranchSource, Keyring};
 
 use crate::connection::Global;
+use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::text::shown;
@@ -25,6 +28,18 @@ pub struct KeyOptions {
     /// An RSA key in a PEM file: the public key to seal, the private key to open
     #[arg(short, long = "escrow-key", value_name = "NS:NAME:PEM", value_parser = parse_escrow_key)]
     escrow_keys: Vec<EscrowKey>,
+
+    /// Seal under a branch key of this branch, which the CMKs wrap; to open, accept no other branch
+    #[arg(long, value_name = "ID", value_parser = parse_branch)]
+    branch: Option<BranchId>,
+
+    /// The records of branch keys, as `tckms branch` writes them; default: a new branch key
+    #[arg(long, value_name = "FILE")]
+    branch_file: Option<PathBuf>,
+}
+
+pub fn parse_branch(text: &str) -> Result<BranchId, String> {
+    BranchId::new(text).map_err(|error| error.message().to_owned())
 }
 
 /// The keys that seal a message again.
@@ -37,6 +52,18 @@ pub struct NewKeyOptions {
     /// The public key of a new RSA key pair in a PEM file
     #[arg(long = "escrow-to", value_name = "NS:NAME:PEM", value_parser = parse_escrow_key)]
     new_escrow_keys: Vec<EscrowKey>,
+
+    /// Seal under a branch key of this branch, which the new CMKs wrap
+    #[arg(long = "branch-to", value_name = "ID", value_parser = parse_branch, requires = "new_keys")]
+    new_branch: Option<BranchId>,
+
+    /// The records of the new branch keys; default: a new branch key
+    #[arg(long = "branch-file-to", value_name = "FILE", requires = "new_branch")]
+    new_branch_file: Option<PathBuf>,
+
+    /// Leave the branch key out of the message, which then opens only with the records
+    #[arg(long, requires = "new_branch_file")]
+    by_reference: bool,
 }
 
 impl NewKeyOptions {
@@ -48,9 +75,26 @@ impl NewKeyOptions {
         self.new_escrow_keys.is_empty()
     }
 
-    pub fn keyring(&self, global: &Global) -> Outcome<Keyring> {
-        keyring(&self.new_keys, &self.new_escrow_keys, Purpose::Seal, global)
+    /// The branch that seals, and whether messages carry its key along.
+    pub fn branch(&self) -> Option<(&BranchId, bool)> {
+        self.new_branch.as_ref().map(|branch| (branch, !self.by_reference))
     }
+
+    pub fn keyring(&self, global: &Global) -> Outcome<Keyring> {
+        let branch = Branch {
+            id: self.new_branch.as_ref(),
+            file: self.new_branch_file.as_deref(),
+            by_reference: self.by_reference,
+        };
+        keyring(&self.new_keys, &self.new_escrow_keys, &branch, Purpose::Seal, global)
+    }
+}
+
+/// Whose branch keys are used with the CMKs.
+struct Branch<'a> {
+    id: Option<&'a BranchId>,
+    file: Option<&'a Path>,
+    by_reference: bool,
 }
 
 /// An RSA key by its namespace, its name, and its file.
@@ -79,17 +123,33 @@ pub enum Purpose {
 }
 
 impl KeyOptions {
-    /// Refuses too few or too many keys, before anything is opened.
-    pub fn check(&self) -> Outcome<()> {
-        check_count(self.keys.len() + self.escrow_keys.len(), "-k or -e")
+    /// Refuses too few or too many keys, and branches that cannot be, before anything is opened.
+    pub fn check(&self, purpose: Purpose) -> Outcome<()> {
+        check_count(self.keys.len() + self.escrow_keys.len(), "-k or -e")?;
+        if self.keys.is_empty() && (self.branch.is_some() || self.branch_file.is_some()) {
+            return Err(Failure::usage("a branch key needs a CMK, with -k"));
+        }
+        if purpose == Purpose::Seal && self.branch.is_none() && self.branch_file.is_some() {
+            return Err(Failure::usage("--branch says which branch of --branch-file seals"));
+        }
+        Ok(())
     }
 
     pub fn has_escrow_keys(&self) -> bool {
         !self.escrow_keys.is_empty()
     }
 
-    pub fn keyring(&self, purpose: Purpose, global: &Global) -> Outcome<Keyring> {
-        keyring(&self.keys, &self.escrow_keys, purpose, global)
+    pub fn opening_keyring(&self, global: &Global) -> Outcome<Keyring> {
+        keyring(&self.keys, &self.escrow_keys, &self.branch(false), Purpose::Open, global)
+    }
+
+    /// The keys that seal; `by_reference`: messages do not carry their branch key along.
+    pub fn sealing_keyring(&self, by_reference: bool, global: &Global) -> Outcome<Keyring> {
+        keyring(&self.keys, &self.escrow_keys, &self.branch(by_reference), Purpose::Seal, global)
+    }
+
+    fn branch(&self, by_reference: bool) -> Branch<'_> {
+        Branch { id: self.branch.as_ref(), file: self.branch_file.as_deref(), by_reference }
     }
 }
 
@@ -101,7 +161,13 @@ fn check_count(count: usize, options: &str) -> Outcome<()> {
     }
 }
 
-fn keyring(keys: &[String], escrow_keys: &[EscrowKey], purpose: Purpose, global: &Global) -> Outcome<Keyring> {
+fn keyring(
+    keys: &[String],
+    escrow_keys: &[EscrowKey],
+    branch: &Branch<'_>,
+    purpose: Purpose,
+    global: &Global,
+) -> Outcome<Keyring> {
     let mut keyring = Keyring::new();
     if !keys.is_empty() {
         let client = global.client().map_err(|failure| match failure.what {
@@ -109,7 +175,7 @@ fn keyring(keys: &[String], escrow_keys: &[EscrowKey], purpose: Purpose, global:
             _ => failure,
         })?;
         for key in keys {
-            keyring.add_kms(&client, key).map_err(|error| Failure::from(error).about(key))?;
+            branch.add_cmk(&mut keyring, &client, key, purpose)?;
         }
     }
     for key in escrow_keys {
@@ -119,6 +185,40 @@ fn keyring(keys: &[String], escrow_keys: &[EscrowKey], purpose: Purpose, global:
         keyring.set_total_timeout(timeout)?;
     }
     Ok(keyring)
+}
+
+impl Branch<'_> {
+    /// A message is sealed with a branch key or without one; what is opened may be either.
+    fn add_cmk(&self, keyring: &mut Keyring, client: &Client, key: &str, purpose: Purpose) -> Outcome<()> {
+        let is_open = purpose == Purpose::Open;
+        if is_open || self.id.is_none() {
+            keyring.add_kms(client, key).map_err(|error| Failure::from(error).about(key))?;
+        }
+        if is_open || self.id.is_some() {
+            keyring.add_branch(client, key, self.options(is_open)).map_err(|error| self.explain(key, error))?;
+        }
+        Ok(())
+    }
+
+    /// The message says of which branch it is, so that any is opened unless one is named.
+    fn options(&self, is_open: bool) -> BranchOptions {
+        BranchOptions {
+            branch_id: self.id.cloned(),
+            source: self.file.map_or(BranchSource::Own, |file| BranchSource::File(file.to_owned())),
+            form: if self.by_reference { BranchForm::ByReference } else { BranchForm::Embedded },
+            open_any: is_open && self.id.is_none(),
+            ..BranchOptions::default()
+        }
+    }
+
+    /// A file that is no file of records is wrong input, as any other.
+    fn explain(&self, key: &str, error: tckms::Error) -> Failure {
+        let failure = Failure::from(error);
+        match self.file {
+            Some(file) => Failure { exit: Exit::Usage, ..failure }.about(shown(file.as_os_str())),
+            None => failure.about(key),
+        }
+    }
 }
 
 impl EscrowKey {

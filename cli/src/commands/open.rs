@@ -23,9 +23,9 @@ pub struct Options {
 
 /// The pairs of the context are those that the message must have.
 pub fn run(options: &Options, global: &Global) -> Outcome {
-    options.keys.check()?;
+    options.keys.check(Purpose::Open)?;
     let expected = options.context.for_message()?;
     options.transfer.run(Work::Open { signed_allowed: options.signed }, global, |global| {
-        Ok((options.keys.keyring(Purpose::Open, global)?, expected))
+        Ok((options.keys.opening_keyring(global)?, expected))
     })
 }

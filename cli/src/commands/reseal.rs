@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use tckms::Status;
-use tckms::seal::{Context, DescriptorJob, Keyring, MessageInfo, TENCENT_KMS_PROVIDER_ID};
+use tckms::seal::{Context, DescriptorJob, Keyring, MessageInfo, TENCENT_KMS_PROVIDER_ID, WrappedKey};
 
 use super::info::read_info;
 use super::keyring::{KeyOptions, NewKeyOptions, Purpose};
@@ -71,14 +71,14 @@ struct Job<'a> {
 
 /// A file that fails does not keep the others from being sealed again.
 pub fn run(options: &Options, global: &Global) -> Outcome {
-    options.keys.check()?;
+    options.keys.check(Purpose::Open)?;
     options.new_keys.check()?;
     interrupt::catch();
     let (files, mut reports) = find_files(&options.paths)?;
     let region = global.region()?.unwrap_or_default();
     let job = Job {
         options,
-        opening: options.keys.keyring(Purpose::Open, global)?,
+        opening: options.keys.opening_keyring(global)?,
         sealing: options.new_keys.keyring(global)?,
         new_names: options.new_keys.new_keys.iter().map(|key| format!("{region}/{key}")).collect(),
     };
@@ -194,11 +194,15 @@ impl Job<'_> {
         Ok(Fate::Resealed)
     }
 
-    /// Whether the message is wrapped by the new CMKs, in their order, and by nothing else.
+    /// Whether the message is wrapped by the new CMKs, in their order and with the new branch, and by nothing else.
     fn has_the_keys(&self, info: &MessageInfo) -> bool {
-        let of_kms = |provider: &str| provider == TENCENT_KMS_PROVIDER_ID;
-        let names = info.wrapped_keys.iter().map(|key| (of_kms(&key.provider_id), key.provider_info.as_slice()));
-        self.options.new_keys.has_cmks_only() && names.eq(self.new_names.iter().map(|name| (true, name.as_bytes())))
+        let new_keys = &self.options.new_keys;
+        let fits = |key: &WrappedKey| match new_keys.branch() {
+            None => key.provider_id == TENCENT_KMS_PROVIDER_ID,
+            Some((id, embedded)) => key.branch().is_some_and(|has| has.id == id.as_str() && has.embedded == embedded),
+        };
+        let names = info.wrapped_keys.iter().map(|key| (fits(key), key.provider_info.as_slice()));
+        new_keys.has_cmks_only() && names.eq(self.new_names.iter().map(|name| (true, name.as_bytes())))
     }
 
     /// One thread opens into a pipe that this one seals from. The new message counts only if both succeeded.

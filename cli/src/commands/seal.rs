@@ -27,6 +27,9 @@ pub struct Options {
     /// Sign the message, so that who can open it cannot forge it
     #[arg(short, long)]
     sign: bool,
+    /// Leave the branch key out of the message, which then opens only with --branch-file
+    #[arg(long, requires_all = ["branch", "branch_file"])]
+    by_reference: bool,
     #[command(flatten)]
     transfer: TransferOptions,
 }
@@ -51,14 +54,14 @@ pub struct TransferOptions {
 }
 
 pub fn run(options: &Options, global: &Global) -> Outcome {
-    options.keys.check()?;
+    options.keys.check(Purpose::Seal)?;
     let context = options.context.for_message()?;
     let transfer = &options.transfer;
     if transfer.output.output.is_none() && rustix::termios::isatty(rustix::stdio::stdout()) {
         return Err(Failure::usage("a sealed message is not for a terminal; use -o"));
     }
     transfer.run(Work::Seal, global, |global| {
-        let mut keyring = options.keys.keyring(Purpose::Seal, global)?;
+        let mut keyring = options.keys.sealing_keyring(options.by_reference, global)?;
         keyring.set_signing(options.sign);
         Ok((keyring, context))
     })

@@ -76,13 +76,13 @@ impl SecretOptions {
         Ok(Opener {
             // Messages for RSA keys alone need no service.
             client: if keys.is_empty() && self.keys.has_escrow_keys() { None } else { Some(global.client()?) },
-            keyring: self.keys.keyring(Purpose::Open, global)?,
+            keyring: self.keys.opening_keyring(global)?,
             key: if let [key] = keys.as_slice() { Some(key.clone()) } else { None },
         })
     }
 
     pub fn check(&self) -> Outcome<()> {
-        self.keys.check()
+        self.keys.check(Purpose::Open)
     }
 }
 
