@@ -17,6 +17,7 @@ help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
 	@echo "make demo-nginx  the same with nginx, whose TLS key is in the local KMS by way of the PKCS#11 module"
 	@echo "make test    all tests"
+	@echo "make pkcs11-test  nginx, OpenSSL, OpenSSH, Java and others with keys in the local KMS, and what takes long of the module's tests"
 	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
 	@echo "make soak    models, Miri, fuzzing, and the tests about faults and threads, repeated for an hour, or SOAK_SECONDS"
 	@echo "make build   the libraries, into target/dist, target/release/tckms and target/release/tckms-emulator"
@@ -95,6 +96,13 @@ demo-nginx:
 	scripts/setup.sh demo-nginx
 	$(MAKE) build
 	scripts/demo-nginx.sh
+
+# Unmodified programs with the PKCS#11 module. PKCS11_TEST names a part; the script says what there is.
+.PHONY: pkcs11-test
+pkcs11-test:
+	scripts/setup.sh pkcs11-test
+	$(MAKE) build
+	scripts/pkcs11-test.sh $(PKCS11_TEST)
 
 check:
 	scripts/setup.sh --check build

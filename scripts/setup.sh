@@ -10,6 +10,7 @@
 #   build         what building needs
 #   demo          also what the demo and the first command line of the README need
 #   demo-nginx    also what `make demo-nginx` needs
+#   pkcs11-test   also what `make pkcs11-test` needs: the tests' tools, and as many of the programs that it tries as this system has
 #   deb           also what `make deb` needs
 #   test          also what the tests need
 #   soak          also what `make soak` needs: Miri, of a nightly Rust beside the usual one
@@ -24,7 +25,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  echo "usage: scripts/setup.sh [--check] build|demo|demo-nginx|deb|test|soak|dist|dist-check|portability|spelling|bench" >&2
+  echo "usage: scripts/setup.sh [--check] build|demo|demo-nginx|pkcs11-test|deb|test|soak|dist|dist-check|portability|spelling|bench" >&2
   exit 2
 }
 
@@ -51,6 +52,22 @@ demo_nginx_needs="
 nginx nginx-light
 curl curl
 openssl_engine libengine-pkcs11-openssl openssl
+"
+# Programs that speak PKCS#11. One that cannot be installed does not make set-up fail: `make pkcs11-test` names it.
+consumers="
+curl curl
+gnutls gnutls-bin
+haproxy haproxy
+java default-jdk-headless
+nginx nginx-light
+openssl_engine libengine-pkcs11-openssl openssl
+openssl_provider pkcs11-provider
+osslsigncode osslsigncode
+pgrep procps
+pkcs11_tool opensc
+go_crypto11 golang-go golang-github-thalesignite-crypto11-dev
+ssh openssh-client openssh-server
+stunnel stunnel4
 "
 deb_needs="
 dpkg_tools dpkg-dev
@@ -223,6 +240,17 @@ aarch64_binutils() { printf '' | aarch64-linux-gnu-as - -o "$work/line.o" && aar
 codespell() { printf 'a line\n' | command codespell -; }
 musl() { compiles_and_runs line.c musl-gcc -static; }
 
+gnutls() { gnutls-serv --version && p11tool --version; }
+haproxy() { PATH=$PATH:/usr/sbin command haproxy -v; }
+java() { keytool -J-version && jarsigner -J-version; }
+osslsigncode() { command osslsigncode --version; }
+openssl_provider() { ls /usr/lib/*/ossl-modules/pkcs11.so; }
+pgrep() { command pgrep -c . || [ $? = 1 ]; }
+pkcs11_tool() { command -v pkcs11-tool; }
+go_crypto11() { command -v go && ls /usr/share/gocode/src/github.com/ThalesIgnite/crypto11/crypto11.go; }
+ssh() { command ssh -Q key && PATH=$PATH:/usr/sbin command -v sshd; }
+stunnel() { PATH=$PATH:/usr/sbin command -v stunnel; }
+
 rustfmt() { cargo fmt --version; }
 clippy() { cargo clippy --version; }
 rust_source() { [ -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; }
@@ -237,11 +265,12 @@ rust_musl() { has_rust_target x86_64-unknown-linux-musl; }
 
 # ---- Check ----------------------------------------------------------------------------------------------------------
 
-needs=$build_needs rust_needs=
+needs=$build_needs rust_needs= optional=
 case $level in
   build) ;;
   demo) needs+=$demo_needs ;;
   demo-nginx) needs+=$demo_needs$demo_nginx_needs ;;
+  pkcs11-test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs optional=$consumers ;;
   deb) needs+=$demo_needs$deb_needs ;;
   test) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs ;;
   soak) needs+=$demo_needs$deb_needs$test_needs rust_needs=$test_rust_needs$soak_rust_needs ;;
@@ -315,6 +344,23 @@ instruct() {
   for command in "${commands[@]}"; do echo "setup: run: $command"; done
 }
 
+# Installs what may be missing, one by one: a package that this system does not have keeps no other from being installed.
+install_optional() {
+  local probe brought updated= name
+  while read -r probe brought; do
+    if [ -z "$probe" ] || works "$probe"; then continue; fi
+    if [ $install = yes ] && command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then
+      name=$([ "$(id -u)" = 0 ] || echo sudo)
+      if [ -z "$updated" ]; then $name apt-get update -qq || true; fi
+      updated=yes
+      # shellcheck disable=SC2086 # Lists of words.
+      DEBIAN_FRONTEND=noninteractive $name apt-get install -y -qq --no-install-recommends $brought >"$work/apt" 2>&1 || true
+    fi
+    works "$probe" || echo "setup: not here: $probe ($brought)"
+  done <<<"$optional"
+}
+
+install_optional
 check
 rust=$(rust_problem)
 if [ ${#tools[@]} -eq 0 ] && [ -z "$rust" ]; then exit 0; fi

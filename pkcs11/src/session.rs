@@ -120,7 +120,7 @@ impl Session {
     pub fn sign(&self, data: &[u8], room: Option<usize>) -> Result<Output> {
         self.sign_with(room, |signing| {
             if signing.has_parts() {
-                return Err(CKR_OPERATION_NOT_INITIALIZED);
+                return Err(CKR_OPERATION_ACTIVE);
             }
             signing.add(data)
         })
@@ -160,7 +160,7 @@ impl Session {
     pub fn verify(&self, data: &[u8], signature: &[u8]) -> Result<()> {
         let mut verification = self.state().verify.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         if verification.has_parts() {
-            return Err(CKR_OPERATION_NOT_INITIALIZED);
+            return Err(CKR_OPERATION_ACTIVE);
         }
         verification.add(data)?;
         verification.finish(signature)
@@ -232,7 +232,7 @@ impl Session {
         let mut state = self.state();
         let digesting = state.digest.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         if digesting.has_parts() {
-            return Err(CKR_OPERATION_NOT_INITIALIZED);
+            return Err(CKR_OPERATION_ACTIVE);
         }
         if let Some(answer) = without_room(room, digesting.digest_len()) {
             return Ok(answer);

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cryptoki_sys::*;
@@ -362,7 +362,7 @@ fn usage_of(info: &KeyInfo) -> Option<Usage> {
 }
 
 fn serial(settings: &TokenSettings, region: &str) -> String {
-    let endpoint = settings.endpoint.clone().or_else(|| env::var("TCKMS_ENDPOINT").ok()).unwrap_or_default();
+    let endpoint = settings.endpoint.clone().or_else(|| config::variable("TCKMS_ENDPOINT")).unwrap_or_default();
     let hash = digest(&SHA256, format!("{}\n{region}\n{endpoint}", settings.label).as_bytes());
     hash.as_ref()[..8].iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -33,12 +33,23 @@ struct Program {
 
 impl Program {
     fn new(source: &str) -> Self {
+        Self::with_options(source, &[])
+    }
+
+    /// Instrumented by the address and undefined-behaviour sanitizers. The module's memory is the allocator's as well, so that the
+    /// sanitizer sees what the module writes past its end or uses too late through the C library's functions.
+    fn sanitized(source: &str) -> Self {
+        Self::with_options(source, &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+            .variable("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
+    }
+
+    fn with_options(source: &str, options: &[&str]) -> Self {
         let folder = Scratch::new();
         let mut compiler = tool("gcc");
         compiler
             .args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o"])
             .arg(folder.path().join("program"));
-        compiler.arg(root().join("pkcs11/tests/c").join(source)).args(["-ldl", "-lpthread"]);
+        compiler.args(options).arg(root().join("pkcs11/tests/c").join(source)).args(["-ldl", "-lpthread"]);
         output_of(&mut compiler);
         let log = folder.path().join("log").display().to_string();
         let environment = vec![
@@ -120,10 +131,152 @@ fn every_function_does_what_the_standard_says() {
     }
 }
 
+/// No error and no leak. Forked children, which forget what their parent had, are the sanitizers' part.
 #[test]
 fn every_function_is_clean_under_valgrind() {
     let emulator = Emulator::over_http(&[EC, RSA, DECRYPT]);
     Program::new("core.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]).expect_passed_checks(true);
+    let threads = Program::new("threads.c").with_keys(&emulator, &["ec"]);
+    threads.variable("TEST_THREADS", "8").variable("TEST_SIGNATURES", "4").expect_passed_checks(true);
+}
+
+#[test]
+fn every_function_is_clean_under_the_sanitizers() {
+    let emulator = Emulator::over_http(&[EC, RSA, DECRYPT]);
+    Program::sanitized("core.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]).expect_passed_checks(false);
+    Program::sanitized("traces.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]).expect_passed_checks(false);
+    Program::sanitized("fork.c").with_keys(&emulator, &["ec"]).expect_passed_checks(false);
+    let threads = Program::sanitized("threads.c").with_keys(&emulator, &["ec"]);
+    threads.variable("TEST_THREADS", "16").variable("TEST_SIGNATURES", "20").expect_passed_checks(false);
+}
+
+/// What programs call, as it was recorded. Each signature is one request, and the keys are asked for once in each of the six.
+#[test]
+fn recorded_calls_of_programs_succeed() {
+    let emulator = Emulator::over_http(&[EC, RSA, DECRYPT]);
+    let program = Program::new("traces.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]);
+    program.expect_passed_checks(false);
+    let count = |wanted: &str| emulator.actions_seen().iter().filter(|action| *action == wanted).count();
+    assert_eq!((count("SignByAsymmetricKey"), count("GetPublicKey"), count("DescribeKey")), (14, 18, 12));
+}
+
+#[test]
+fn a_decrypted_secret_is_gone_when_its_operation_ends() {
+    let emulator = Emulator::over_http(&[DECRYPT]);
+    let environment: std::collections::HashMap<_, _> = emulator.environment().into_iter().collect();
+    let secret = &environment["TENCENTCLOUD_SECRET_KEY"];
+    let folder = Scratch::new();
+    let profile = format!("[default]\nsecret_id = {}\nsecret_key = {secret}\n", environment["TENCENTCLOUD_SECRET_ID"]);
+    let profile = folder.write("credentials", &profile);
+    output_of(Command::new("chmod").arg("600").arg(&profile));
+    let text = format!(
+        "[token \"t\"]\nregion = ap-guangzhou\nendpoint = {}\ncredentials = file:{}\n[key \"decrypt\"]\nid = {}\n",
+        environment["TCKMS_ENDPOINT"],
+        path(&profile),
+        emulator.key_id("decrypt")
+    );
+    let masked = secret.bytes().take(16).fold(String::new(), |text, byte| format!("{text}{:02x}", byte ^ 0x5a));
+    let mut program = Program::new("secrets.c").with_file(&emulator, &text).variable("TEST_SECRET_MASKED", &masked);
+    // The environment is memory of the process as well.
+    program.environment.retain(|(name, _)| !name.starts_with("TENCENTCLOUD_"));
+    program.expect_passed_checks(false);
+}
+
+/// A certificate authority, one below it, and a certificate of a key in KMS: the chain as a file for the configuration, and each
+/// certificate in DER.
+fn chain(emulator: &Emulator, alias: &str, folder: &Scratch) -> (PathBuf, Vec<PathBuf>) {
+    let public = folder.write("key.pub", &public_key(emulator, alias));
+    let script = "exec 2>&1; set -e; export OPENSSL_CONF=/etc/ssl/openssl.cnf
+        ec='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        openssl req -x509 $ec -subj /CN=root -keyout root.key -out root.pem
+        printf 'basicConstraints=critical,CA:TRUE\n' >ca
+        openssl req -new $ec -subj /CN=between -keyout between.key -out between.csr
+        openssl x509 -req -in between.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile ca -out between.pem
+        openssl req -new -key root.key -subj /CN=leaf -out leaf.csr
+        openssl x509 -req -in leaf.csr -force_pubkey \"$1\" -CA between.pem -CAkey between.key -CAcreateserial -out leaf.pem
+        cat leaf.pem between.pem root.pem >chain.pem
+        for name in leaf between root; do openssl x509 -in $name.pem -outform DER -out $name.der; done";
+    output_of(Command::new("bash").args(["-c", script, "bash"]).arg(public).current_dir(folder.path()));
+    let der = ["leaf.der", "between.der", "root.der"].map(|name| folder.path().join(name));
+    (folder.path().join("chain.pem"), der.to_vec())
+}
+
+/// With a certificate a program starts without a request, and finds the whole chain.
+#[test]
+fn a_certificate_comes_with_those_of_its_issuers() {
+    let emulator = Emulator::over_http(&[EC]);
+    let folder = Scratch::new();
+    let (pem, der) = chain(&emulator, "ec", &folder);
+    let key = format!("[token \"t\"]\nregion = ap-guangzhou\n[key \"ec\"]\nid = {}\n", emulator.key_id("ec"));
+    let program = Program::new("certificates.c").with_file(&emulator, &format!("{key}certificate = {}\n", path(&pem)));
+    let before = emulator.actions_seen().len();
+    let files: Vec<String> = der.iter().map(|file| path(file)).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let said = program.run(&files);
+    assert!(said.starts_with("ok "), "{said}");
+    assert_eq!(emulator.actions_seen().len(), before);
+    let listed = Program::new("steps.c").with_file(&emulator, &format!("{key}certificate = {}\n", path(&pem)));
+    let said = listed.run(&["init", "find", "sign"]);
+    let expected = "private ec\npublic ec\ncertificate ec\ncertificate ec issuer 1\ncertificate ec issuer 2\nsign 0\n";
+    assert!(said.ends_with(expected), "{said}");
+}
+
+/// The log that programs have without a configuration.
+#[test]
+fn mistakes_are_told_to_syslog() {
+    let emulator = Emulator::over_http(&[]);
+    let mut program = Program::new("syslog.c").with_file(&emulator, "[global]\ncolour = red\n");
+    program.environment.retain(|(name, _)| name != "TCKMS_PKCS11_LOG");
+    let said = program.run(&[]);
+    if said == "not possible\n" {
+        use std::io::Write;
+        let text = "NOT TESTED: the module's lines in syslog; there are no mount namespaces. Run pkcs11/tests/module.rs as root.\n";
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+        return;
+    }
+    let (head, message) = said.trim_end().split_once(": tckms-pkcs11: error: ").unwrap_or_else(|| panic!("{said}"));
+    // Facility daemon, severity error.
+    assert!(head.starts_with("<27>program[") && head.ends_with(']'), "{said}");
+    assert!(message.contains("pkcs11.conf:2: \"colour\""), "{said}");
+}
+
+/// With privileges that its caller does not have, a program takes neither keys nor files nor a log from the environment.
+#[test]
+fn a_program_with_privileges_reads_no_variable() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    const CALLER: u32 = 54321;
+    let is_root = output_of(Command::new("id").arg("-u")).trim() == "0";
+    if !is_root {
+        use std::io::Write;
+        let text = "NOT TESTED: the module in a program with privileges; run pkcs11/tests/module.rs as root.\n";
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+        return;
+    }
+    let emulator = Emulator::over_http(&[EC]);
+    let program = Program::new("steps.c").with_keys(&emulator, &["ec"]);
+    let folder = std::env::temp_dir().join(format!("tckms-pkcs11-privileged-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let open = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(&folder, 0o777);
+    let (tool, library) = (folder.join("program"), folder.join("module.so"));
+    fs::copy(program.folder.path().join("program"), &tool).unwrap();
+    fs::copy(module(), &library).unwrap();
+    open(&library, 0o755);
+    let run = |mode: u32| {
+        open(&tool, mode);
+        let mut command = Command::new(&tool);
+        command.args(["init", "find"]).env_clear().envs(program.environment.iter().cloned());
+        command.env("TEST_MODULE", &library).env("TCKMS_PKCS11_LOG", folder.join("log")).uid(CALLER).gid(CALLER);
+        output_of(&mut command)
+    };
+    assert_eq!(run(0o755), "init 0\nfind 0\nprivate ec\npublic ec\n");
+    let _ = fs::remove_file(folder.join("log"));
+    // There is no slot, since there is no configuration.
+    assert_eq!(run(0o4755), "init 0\nfind 0x3\n");
+    assert!(!folder.join("log").exists());
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -175,13 +328,17 @@ fn a_public_key_in_a_file_needs_no_request() {
 }
 
 fn public_key(emulator: &Emulator, alias: &str) -> String {
+    client(emulator).public_key(emulator.key_id(alias)).unwrap().pem()
+}
+
+fn client(emulator: &Emulator) -> tckms::Client {
     let mut config = tckms::Config::new();
     let environment: std::collections::HashMap<_, _> = emulator.environment().into_iter().collect();
     config.set_region("ap-guangzhou").unwrap();
     config.set_endpoint(&environment["TCKMS_ENDPOINT"]).unwrap();
     let (id, key) = (&environment["TENCENTCLOUD_SECRET_ID"], &environment["TENCENTCLOUD_SECRET_KEY"]);
     config.set_credentials(id, key, None).unwrap();
-    tckms::Client::new(&config).unwrap().public_key(emulator.key_id(alias)).unwrap().pem()
+    tckms::Client::new(&config).unwrap()
 }
 
 #[test]
@@ -192,6 +349,25 @@ fn keys_are_discovered_without_those_that_cannot_be_used() {
     let private: BTreeSet<_> = said.lines().filter_map(|line| line.strip_prefix("private ")).collect();
     assert_eq!(private, BTreeSet::from(["decrypt", "ec", "rsa"]));
     assert!(said.ends_with("sign 0\n"), "{said}");
+}
+
+#[test]
+fn keys_are_discovered_by_a_tag() {
+    let emulator = Emulator::over_http(&[EC]);
+    for (alias, value) in [("tagged", "web"), ("other", "mail")] {
+        let key = tckms::NewKey {
+            alias,
+            usage: Some("ASYMMETRIC_SIGN_VERIFY_ECC"),
+            tags: &[("service", value)],
+            ..tckms::NewKey::default()
+        };
+        assert_eq!(client(&emulator).create_key(&key).unwrap().tag_failure, None);
+    }
+    for (discover, expected) in [("tag:service=web", "private tagged\npublic tagged\n"), ("tag:service=none", "")] {
+        let text = format!("[token \"t\"]\nregion = ap-guangzhou\ndiscover = {discover}\n");
+        let said = Program::new("steps.c").with_file(&emulator, &text).run(&["init", "find", "find"]);
+        assert_eq!(said, format!("init 0\nfind 0\n{expected}find 0\n{expected}"));
+    }
 }
 
 /// Each mistake is one line with file and line number, and C_Initialize fails.

@@ -9,6 +9,7 @@ mod program;
 mod proxy;
 mod release;
 mod scratch;
+mod thread_sanitizer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use program::{Finished, Invocation};
 pub use proxy::Proxy;
 pub use release::release;
 pub use scratch::Scratch;
+pub use thread_sanitizer::{instrumented_library, instrumented_program};
 
 /// The number in the SONAME, which packaging/abi-version says.
 pub fn abi() -> &'static str {

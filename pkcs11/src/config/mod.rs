@@ -13,6 +13,7 @@ pub use self::client::client;
 pub use self::error::ConfigError;
 pub use self::settings::{Discover, KeySettings, Random, TokenSettings, Usage};
 pub use self::source::load;
+pub use self::variable::variable;
 
 /// Reads a text in each of the forms in which a configuration can come.
 #[cfg(fuzzing)]

@@ -13,6 +13,9 @@ use crate::module;
 /// The longest string that C_Initialize takes.
 const INIT_STRING_MAX: usize = 64 * 1024;
 
+/// The first address at which a string can be.
+const FIRST_PAGE_END: usize = 4096;
+
 const MANUFACTURER: &str = "Tencent Cloud KMS (tckms)";
 const LIBRARY: &str = "tckms PKCS#11 module";
 const SLOT: &str = "Tencent Cloud KMS";
@@ -70,10 +73,13 @@ fn check_locking(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
         0 | 4 => {}
         _ => return Err(CKR_ARGUMENTS_BAD),
     }
-    if arguments.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 {
+    let may_lock = arguments.flags & CKF_OS_LOCKING_OK != 0;
+    // p11-kit, and with it every program that uses GnuTLS, always sets both flags. It has threads, and the module's own thread
+    // does not disturb it: it runs no code of the program and receives no signal.
+    if arguments.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 && !may_lock {
         return Err(CKR_NEED_TO_CREATE_THREADS);
     }
-    if given == 4 && arguments.flags & CKF_OS_LOCKING_OK == 0 {
+    if given == 4 && !may_lock {
         return Err(CKR_CANT_LOCK);
     }
     Ok(())
@@ -85,6 +91,10 @@ fn check_locking(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
 unsafe fn init_string<'a>(text: *const c_char) -> Result<Option<&'a str>> {
     if text.is_null() {
         return Ok(None);
+    }
+    // Programs that take the member for reserved may have a number in it. Nothing is ever mapped so low.
+    if text.addr() < FIRST_PAGE_END {
+        return Err(CKR_ARGUMENTS_BAD);
     }
     // SAFETY: the caller's promise.
     let text = unsafe { CStr::from_ptr(text) };
@@ -197,6 +207,9 @@ pub unsafe extern "C" fn C_GetMechanismInfo(
     info: *mut CK_MECHANISM_INFO,
 ) -> CK_RV {
     call_module("C_GetMechanismInfo", |module| {
+        if info.is_null() {
+            return Err(CKR_ARGUMENTS_BAD);
+        }
         let (_, token) = module.slot(slot)?;
         let told = mechanism::find(kind).ok_or(CKR_MECHANISM_INVALID)?.info(token.allows_p384());
         let told = CK_MECHANISM_INFO { ulMinKeySize: told.min_bits, ulMaxKeySize: told.max_bits, flags: told.flags };

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# What the PKCS#11 module has to pass beside the tests of pkcs11/tests/module.rs. Goes on after a part that fails.
+#
+#   scripts/pkcs11-test.sh [PART…]     all parts by default
+#
+#   consumers   unmodified programs of the distribution; see pkcs11/tests/consumers/__main__.py for its variables
+#   threads     64 threads with the module instrumented by ThreadSanitizer; TEST_SIGNATURES=10000 for each thread
+#   suites      test programs of others, from the folders that variables name; see pkcs11/tests/suites.sh
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+
+consumers() { python3 pkcs11/tests/consumers; }
+threads() { TEST_SIGNATURES=${TEST_SIGNATURES:-10000} "${CARGO:-cargo}" test --locked -p tckms-pkcs11 --test thread_sanitizer; }
+suites() { pkcs11/tests/suites.sh; }
+
+failed=()
+[ $# -gt 0 ] || set -- consumers threads suites
+for part in "$@"; do
+  echo "pkcs11-test: $part"
+  case $part in
+    consumers | threads | suites) "$part" || failed+=("$part") ;;
+    *) sed -n '2,8s/^# \?//p' "$0" >&2; exit 2 ;;
+  esac
+done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "pkcs11-test: FAILED: ${failed[*]}" >&2
+  exit 1
+fi
