@@ -271,7 +271,7 @@ const (
 	ErrHTTPUnavailable Status = C.TCKMS_ERR_HTTP_UNAVAILABLE
 	// ErrResourceInsufficient: ResourceInsufficient: the service has no capacity for this.
 	ErrResourceInsufficient Status = C.TCKMS_ERR_RESOURCE_INSUFFICIENT
-	// ErrOpenLimited: Too many messages failed to open recently, so no request is sent for this one now.
+	// ErrOpenLimited: Too many messages failed to open recently, so no request is sent for this one in time.
 	ErrOpenLimited Status = C.TCKMS_ERR_OPEN_LIMITED
 	// ErrKeyMismatch: The reply is about another CMK than the one the caller expects.
 	ErrKeyMismatch Status = C.TCKMS_ERR_KEY_MISMATCH

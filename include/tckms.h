@@ -602,7 +602,7 @@ typedef enum tckms_status {
   TCKMS_ERR_HTTP_UNAVAILABLE = 605,
   /** `ResourceInsufficient`: the service has no capacity for this. */
   TCKMS_ERR_RESOURCE_INSUFFICIENT = 606,
-  /** Too many messages failed to open recently, so no request is sent for this one now. */
+  /** Too many messages failed to open recently, so no request is sent for this one in time. */
   TCKMS_ERR_OPEN_LIMITED = 607,
   /** The reply is about another CMK than the one the caller expects. */
   TCKMS_ERR_KEY_MISMATCH = 701,

@@ -102,6 +102,11 @@ pub(crate) fn swap_deferred(events: &mut Option<Vec<DeferredEvent>>) {
     DEFERRED.with_borrow_mut(|deferred| mem::swap(deferred, events));
 }
 
+/// Whether this thread runs a queued call.
+pub(crate) fn is_deferred() -> bool {
+    DEFERRED.with_borrow(Option::is_some)
+}
+
 /// Adds events that another thread of the library deferred for the same call.
 pub(crate) fn append_deferred(events: &mut Vec<DeferredEvent>) {
     DEFERRED.with_borrow_mut(|deferred| {

@@ -282,7 +282,7 @@ pub enum Status {
     HttpUnavailable = 605,
     /// `ResourceInsufficient`: the service has no capacity for this.
     ResourceInsufficient = 606,
-    /// Too many messages failed to open recently, so no request is sent for this one now.
+    /// Too many messages failed to open recently, so no request is sent for this one in time.
     OpenLimited = 607,
 
     /// The reply is about another CMK than the one the caller expects.
@@ -805,7 +805,7 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (
         Status::OpenLimited,
         c"TCKMS_ERR_OPEN_LIMITED",
-        c"too many messages failed to open recently, so no request is sent for this one now",
+        c"too many messages failed to open recently, so no request is sent for this one in time",
         RETRY,
     ),
     (Status::KeyMismatch, c"TCKMS_ERR_KEY_MISMATCH", c"the reply is about another CMK than expected", FINAL),

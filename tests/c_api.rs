@@ -54,6 +54,12 @@ in_three_ways! {
         run.under_valgrind(valgrind).run()
     }
 
+    forged_messages(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main"]);
+        let program = compiler.build("tests/c/forgeries.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     branch_keys(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/branches.c", &Library::Shared);
@@ -230,6 +236,8 @@ with_an_allocator_that_fails! {
     for_asymmetric_keys(Emulator::over_http(&["main", "other"]), "sign")
     for_key_management(Emulator::over_http(&["main", "other"]), "keys")
     for_sealing_over_https(Emulator::over_https(&["main", "other"]), "seal")
+    for_queues_over_https(Emulator::over_https(&["main", "other"]), "queue")
+    for_branch_keys(Emulator::over_http(&["main", "other"]), "branches")
     for_large_headers(Emulator::over_http(&["main", "other"]), "header")
 }
 

@@ -326,6 +326,11 @@ impl Client {
         self.caller.stats()
     }
 
+    /// Runs a part of a call that canceling this client ends too.
+    pub(crate) fn cancelable<T>(&self, part: impl FnOnce() -> T) -> T {
+        call_control::with_token(&self.cancel, part)
+    }
+
     /// Writes into the log that the client was configured with.
     pub(crate) fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
         self.caller.log(level, LogContext::default(), message);

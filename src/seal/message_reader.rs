@@ -25,7 +25,7 @@ impl MessageReader {
         header.context.check_expected(expected)?;
         let reproduced = header.context.missing(keyring.reproduced())?;
         let full_context = header.context.with(&reproduced);
-        let keys = keyring.unlock(&header, &full_context, |data_key| {
+        let keys = keyring.unlock(&header, &full_context, expected, |data_key| {
             let keys = header.suite.derive(data_key.expose(), &header.message_id)?;
             header.authenticate(bytes, &keys, &reproduced)?;
             Ok(keys)

@@ -57,6 +57,13 @@ impl Context {
         self.0.insert(key.to_owned(), value.to_owned());
     }
 
+    /// The same without the public key of a signed message, which no other message has.
+    pub(crate) fn without_public_key(&self) -> Self {
+        let mut own = self.clone();
+        own.0.remove(PUBLIC_KEY);
+        own
+    }
+
     /// Refuses keys that callers must not write into a message.
     pub(crate) fn check_writable(&self) -> Result<()> {
         let reserved = |key: &&String| key.is_empty() || key.starts_with(RESERVED_PREFIX);
@@ -94,8 +101,8 @@ impl Context {
 
     /// `len` is that of the canonical JSON, with the public key of a signed message.
     fn too_long(&self, len: usize) -> Error {
-        let mut own = self.clone();
-        let message = match own.0.remove(PUBLIC_KEY) {
+        let own = self.without_public_key();
+        let message = match self.get(PUBLIC_KEY) {
             None => format!("the context has {len} bytes as JSON, at most {JSON_LEN_MAX} are allowed"),
             Some(_) => {
                 let own_len = own.canonical_json().map_or(0, |json| json.len());

@@ -24,6 +24,7 @@ use crate::seal::keys::branch_supplier::{BranchSupplier, SuppliedBranch};
 use crate::seal::keys::kms::KmsKey;
 use crate::seal::keys::obtain::obtain;
 use crate::seal::keys::recent_unwraps::RecentUnwraps;
+use crate::seal::keys::request_share::RequestShare;
 use crate::seal::keys::rsa::RsaKey;
 use crate::seal::keys::unwrap::{KeyringView, unwrap};
 use crate::seal::keys::wrapping_key::WrappingKey;
@@ -53,6 +54,7 @@ pub struct Keyring {
     cache: Option<Arc<Cache>>,
     total_timeout: Duration,
     recent_unwraps: Arc<RecentUnwraps>,
+    request_share: Arc<RequestShare>,
 }
 
 impl Default for Keyring {
@@ -77,6 +79,7 @@ impl Keyring {
             cache: None,
             total_timeout: TOTAL_TIMEOUT_DEFAULT,
             recent_unwraps: Arc::default(),
+            request_share: Arc::default(),
         }
     }
 
@@ -221,11 +224,13 @@ impl Keyring {
     }
 
     /// Gets the data key of a message whose full context is `context`, and authenticates the message's header with it: what
-    /// `authenticate` makes of the data key is the result. Only a data key that does that is cached.
+    /// `authenticate` makes of the data key is the result. Only a data key that does that is cached. The context has the
+    /// pairs that the caller expects.
     pub(crate) fn unlock<T>(
         &self,
         header: &Header,
         context: &Context,
+        expected: &Context,
         authenticate: impl Fn(&Secret) -> Result<T>,
     ) -> Result<T> {
         let proven = Cell::new(None);
@@ -242,16 +247,18 @@ impl Keyring {
                 total_timeout: self.total_timeout,
                 max_private_key_operations: self.limits.private_key_operations,
                 recent_unwraps: &self.recent_unwraps,
+                request_share: &self.request_share,
+                expected,
                 branch: &branch,
                 open_max_age: cache.map(|cache| cache.open_max_age()),
                 id_of: &|wrapped| self.wrapped_key_id(header, context, wrapped),
             };
             let unwrapped = unwrap(&view, header, context, early)?;
-            if !early {
-                accept(&unwrapped.data_key).inspect_err(|_| self.recent_unwraps.charge(&unwrapped))?;
+            if !early && let Err(error) = accept(&unwrapped.data_key) {
+                unwrapped.refuse();
+                return Err(error);
             }
-            self.recent_unwraps.forget(&unwrapped);
-            Ok((unwrapped.id, unwrapped.data_key))
+            Ok(unwrapped.accept())
         };
         self.within_limits(|| match cache {
             Some(cache) if header.suite.derives() => {

@@ -1,10 +1,12 @@
 //! A CMK of Tencent Cloud KMS as a wrapping key: the `tencent-kms` convention of docs/sealing.md.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::log::LogLevel;
 use crate::sanitize::quoted;
 use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
@@ -85,6 +87,14 @@ impl WrappingKey for KmsKey {
 
     fn claims(&self, wrapped: &WrappedKey) -> bool {
         wrapped.provider_id == TENCENT_KMS_PROVIDER_ID && wrapped.provider_info == self.provider_info.as_bytes()
+    }
+
+    fn cancelable(&self, wait: &mut dyn FnMut()) {
+        self.client.cancelable(wait);
+    }
+
+    fn warn(&self, message: fmt::Arguments<'_>) {
+        self.client.log(LogLevel::Warn, message);
     }
 
     fn unwrap_cost(&self) -> UnwrapCost {

@@ -8,6 +8,7 @@ pub(super) mod kms;
 mod names;
 mod obtain;
 mod recent_unwraps;
+mod request_share;
 pub(super) mod rsa;
 mod unwrap;
 pub(super) mod wrapping_key;

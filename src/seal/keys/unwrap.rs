@@ -4,11 +4,13 @@
 //! service that does not answer is not asked again, and one after the other all keys get a part of the time.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::branch_supplier::SuppliedBranch;
-use super::recent_unwraps::{Recent, RecentUnwraps, Unwrapped};
+use super::recent_unwraps::{Recent, RecentUnwraps};
+use super::request_share::{RequestShare, Token};
 use super::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::call_control;
 use crate::error::{Error, Result};
@@ -27,6 +29,9 @@ pub(super) struct KeyringView<'a> {
     pub total_timeout: Duration,
     pub max_private_key_operations: usize,
     pub recent_unwraps: &'a RecentUnwraps,
+    pub request_share: &'a RequestShare,
+    /// The pairs that the caller expects.
+    pub expected: &'a Context,
     /// What the keyring's supplier says of the message's branch.
     pub branch: &'a SuppliedBranch,
     /// How long an unwrapped data key may be kept; nothing without a cache.
@@ -35,11 +40,30 @@ pub(super) struct KeyringView<'a> {
     pub id_of: &'a dyn Fn(&WrappedKey) -> Result<Id>,
 }
 
+/// A data key of a message.
+pub(super) struct Unwrapped<'a> {
+    pub data_key: Arc<Secret>,
+    /// Under which the cache keeps it.
+    pub id: Id,
+    /// Under which it is remembered until the message is authenticated, if a request was made for it.
+    recent_id: Option<Id>,
+    requests: Requests<'a>,
+    keyring: &'a KeyringView<'a>,
+}
+
+/// The requests for a message that count until it is known whether it opens.
+#[derive(Default)]
+struct Requests<'a> {
+    tokens: Vec<Token<'a>>,
+    groups: Vec<Id>,
+}
+
 /// The work for one message.
-struct Unwrapping<'a> {
+struct Unwrapping<'a, 'r> {
     keyring: &'a KeyringView<'a>,
     header: &'a Header,
-    request: KeyRequest<'a>,
+    request: KeyRequest<'r>,
+    requests: Requests<'a>,
     failures: Vec<Error>,
     /// Services that could not be reached or did not reply, with the reason.
     outages: Vec<(u64, Error)>,
@@ -47,7 +71,12 @@ struct Unwrapping<'a> {
 }
 
 /// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
-pub(super) fn unwrap(keyring: &KeyringView<'_>, header: &Header, context: &Context, early: bool) -> Result<Unwrapped> {
+pub(super) fn unwrap<'a>(
+    keyring: &'a KeyringView<'a>,
+    header: &'a Header,
+    context: &'a Context,
+    early: bool,
+) -> Result<Unwrapped<'a>> {
     // A key that unwraps locally needs none.
     let needs_json = keyring.keys.iter().any(|key| !key.is_local());
     let json = needs_json.then(|| context.canonical_json()).flatten();
@@ -58,13 +87,61 @@ pub(super) fn unwrap(keyring: &KeyringView<'_>, header: &Header, context: &Conte
         early,
         branch: keyring.branch,
     };
-    let unwrapping =
-        Unwrapping { keyring, header, request, failures: Vec::new(), outages: Vec::new(), private_key_operations: 0 };
-    unwrapping.run()
+    let mut unwrapping = Unwrapping {
+        keyring,
+        header,
+        request,
+        requests: Requests::default(),
+        failures: Vec::new(),
+        outages: Vec::new(),
+        private_key_operations: 0,
+    };
+    match unwrapping.run() {
+        Ok(found) => Ok(unwrapping.unwrapped(found)),
+        Err(error) => {
+            unwrapping.requests.spend();
+            Err(error)
+        }
+    }
 }
 
-impl<'a> Unwrapping<'a> {
-    fn run(mut self) -> Result<Unwrapped> {
+impl Unwrapped<'_> {
+    /// The data key authenticated its message: the cache keeps it now.
+    pub fn accept(self) -> (Id, Arc<Secret>) {
+        if let Some(id) = &self.recent_id {
+            self.keyring.recent_unwraps.forget(id);
+        }
+        self.keyring.request_share.opened(&self.requests.groups);
+        (self.id, self.data_key)
+    }
+
+    /// The data key did not authenticate its message.
+    pub fn refuse(mut self) {
+        self.requests.spend();
+    }
+}
+
+impl Requests<'_> {
+    /// The message does not open.
+    fn spend(&mut self) {
+        self.tokens.iter_mut().for_each(Token::spend);
+    }
+}
+
+/// A data key with the ids of [`Unwrapped`].
+struct Found {
+    data_key: Arc<Secret>,
+    id: Id,
+    recent_id: Option<Id>,
+}
+
+impl<'a> Unwrapping<'a, '_> {
+    fn unwrapped(self, found: Found) -> Unwrapped<'a> {
+        let Found { data_key, id, recent_id } = found;
+        Unwrapped { data_key, id, recent_id, requests: self.requests, keyring: self.keyring }
+    }
+
+    fn run(&mut self) -> Result<Found> {
         let claims = self.claims();
         for (place, (key, wrapped_keys)) in claims.iter().enumerate() {
             // A service that does not answer has to leave time for those after it.
@@ -87,7 +164,7 @@ impl<'a> Unwrapping<'a> {
         claims.filter(|(_, wrapped_keys)| !wrapped_keys.is_empty()).collect()
     }
 
-    fn unwrap_with(&mut self, key: &dyn WrappingKey, wrapped_keys: &[&'a WrappedKey]) -> Result<Option<Unwrapped>> {
+    fn unwrap_with(&mut self, key: &dyn WrappingKey, wrapped_keys: &[&'a WrappedKey]) -> Result<Option<Found>> {
         for wrapped in wrapped_keys {
             if call_control::is_canceled() {
                 return Err(call_control::canceled());
@@ -107,12 +184,12 @@ impl<'a> Unwrapping<'a> {
         Ok(None)
     }
 
-    fn unwrap_one(&mut self, key: &dyn WrappingKey, wrapped: &'a WrappedKey) -> Result<Unwrapped> {
+    fn unwrap_one(&mut self, key: &dyn WrappingKey, wrapped: &'a WrappedKey) -> Result<Found> {
         if let Some(data_key) = key.unwrap_locally(&self.request, wrapped) {
             let data_key = self.checked(data_key?)?;
             // Nothing is kept of it without a cache, so it needs no id.
             let id = self.keyring.open_max_age.map_or(Ok(Id::default()), |_| (self.keyring.id_of)(wrapped))?;
-            return Ok(Unwrapped { data_key, id, recent_id: None });
+            return Ok(Found { data_key, id, recent_id: None });
         }
         let id = (self.keyring.id_of)(wrapped)?;
         let (data_key, recent_id) = match key.unwrap_cost() {
@@ -129,7 +206,7 @@ impl<'a> Unwrapping<'a> {
                 (self.checked_unwrap(key, wrapped)?, None)
             }
         };
-        Ok(Unwrapped { data_key, id, recent_id })
+        Ok(Found { data_key, id, recent_id })
     }
 
     /// Asks a service, unless it is known what comes of that.
@@ -149,7 +226,7 @@ impl<'a> Unwrapping<'a> {
         if let Some(outage) = self.outages.iter().find(|(known, _)| *known == service) {
             return Err(outage.1.clone());
         }
-        recent.check_share()?;
+        let token = self.token(key, wrapped)?;
         let unwrapped = self.checked_unwrap(key, wrapped);
         match &unwrapped {
             Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age),
@@ -157,7 +234,45 @@ impl<'a> Unwrapping<'a> {
             Err(error) if error.is_outage() => self.outages.push((service, error.clone())),
             Err(_) => {}
         }
+        // Whatever else the service refuses may be due to the message too: a wrapped key says of which CMK it is.
+        if !unwrapped.as_ref().is_err_and(Error::is_outage) {
+            self.requests.tokens.extend(token);
+        }
         unwrapped
+    }
+
+    /// Permits a request. The renewal of a data key needs no permission: a message opened with it before.
+    fn token(&mut self, key: &dyn WrappingKey, wrapped: &WrappedKey) -> Result<Option<Token<'a>>> {
+        if self.request.early {
+            return Ok(None);
+        }
+        let groups = self.groups(key, wrapped)?;
+        let report = |wait: Duration| {
+            let millis = wait.as_millis();
+            key.warn(format_args!("too many messages did not open: the next request for one waits up to {millis} ms"));
+        };
+        let mut token = Err(call_control::canceled());
+        key.cancelable(&mut || token = self.keyring.request_share.take(&groups, report));
+        let token = token?;
+        self.requests.groups.extend(groups);
+        Ok(Some(token))
+    }
+
+    /// What the message has in common with others that its author cannot choose without knowing one that opens.
+    fn groups(&self, key: &dyn WrappingKey, wrapped: &WrappedKey) -> Result<Vec<Id>> {
+        let group = |kind: &str, pairs: &Context| -> Result<Id> {
+            let mut bytes = Vec::with_capacity(256);
+            pairs.without_public_key().write(&mut bytes)?;
+            Ok(IdMaker::new(kind).part(&key.identity()).part(&bytes).finish())
+        };
+        let mut groups = match key.request_group(wrapped) {
+            Some(name) => vec![IdMaker::new("named group").part(&key.identity()).part(name.as_bytes()).finish()],
+            None => vec![group("context group", self.request.context)?],
+        };
+        if !self.keyring.expected.is_empty() {
+            groups.push(group("expected group", self.keyring.expected)?);
+        }
+        Ok(groups)
     }
 
     fn count_private_key_operation(&mut self) -> Result<()> {
@@ -179,8 +294,8 @@ impl<'a> Unwrapping<'a> {
         Ok(Arc::new(data_key))
     }
 
-    fn failed(self) -> Error {
-        most_telling(self.failures).unwrap_or_else(|| no_match(self.keyring, self.header))
+    fn failed(&mut self) -> Error {
+        most_telling(mem::take(&mut self.failures)).unwrap_or_else(|| no_match(self.keyring, self.header))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What wraps and unwraps data keys: a CMK, an RSA key, or a program's own scheme.
 
+use std::fmt;
+
 use crate::error::Result;
 use crate::seal::format::context::Context;
 use crate::seal::format::wrapped_key::WrappedKey;
@@ -60,6 +62,23 @@ pub trait WrappingKey: Send + Sync {
 
     /// Whether a wrapped key claims to be of this key. Only those are unwrapped.
     fn claims(&self, wrapped: &WrappedKey) -> bool;
+
+    /// What, instead of its context, tells the messages of a wrapped key's kind from others, where requests are limited
+    /// because messages did not open.
+    fn request_group(&self, wrapped: &WrappedKey) -> Option<String> {
+        let _ = wrapped;
+        None
+    }
+
+    /// Runs a wait before a request. What cancels the request cancels the wait.
+    fn cancelable(&self, wait: &mut dyn FnMut()) {
+        wait();
+    }
+
+    /// Writes a warning into the log of the service's client, if there is one. No lock is held.
+    fn warn(&self, message: fmt::Arguments<'_>) {
+        let _ = message;
+    }
 
     /// What [`unwrap`](Self::unwrap) takes.
     fn unwrap_cost(&self) -> UnwrapCost {

@@ -1,6 +1,7 @@
 //! A CMK that wraps data keys by way of branch keys: the `tencent-kms-hierarchy` convention of docs/sealing.md.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -388,6 +389,19 @@ impl WrappingKey for BranchKey {
 
     fn claims(&self, wrapped: &WrappedKey) -> bool {
         wrapped.provider_id == TENCENT_KMS_HIERARCHY_PROVIDER_ID && wrapped.provider_info == self.cmk.as_bytes()
+    }
+
+    /// Each message may have a context of its own, and one request serves all messages of a branch key.
+    fn request_group(&self, wrapped: &WrappedKey) -> Option<String> {
+        BranchWrapped::parse(&wrapped.blob).ok().map(|parsed| parsed.branch_id.to_owned())
+    }
+
+    fn cancelable(&self, wait: &mut dyn FnMut()) {
+        self.client.cancelable(wait);
+    }
+
+    fn warn(&self, message: fmt::Arguments<'_>) {
+        self.reporter.warn(message);
     }
 
     fn unwrap_cost(&self) -> UnwrapCost {
