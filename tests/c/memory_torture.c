@@ -23,7 +23,7 @@
 /* Made before anything fails. */
 static char ecc_key[64], sm2_key[64], rsa_key[64], sm2_decryption_key[64], switched_key[64], external_key[64];
 static char private_pem[8192], public_pem[2048];
-static char profile_file[512], tccli_file[512], token_file[512];
+static char profile_file[512], tccli_file[512], token_file[512], record_file[512];
 static int next_alias = 0;
 
 /* A status, and where it is one of an error, an error with that status and texts. */
@@ -496,6 +496,233 @@ static void seal_and_open(void) {
   tckms_client_free(client);
 }
 
+/* Waits for the one call that is outstanding. It has a completion whatever failed. */
+static tckms_completion *take(const tckms_queue *queue) {
+  tckms_completion *completion = NULL;
+  int waits = 0;
+  while (tckms_queue_next(queue, &completion) == TCKMS_ERR_AGAIN) {
+    CHECK(completion == NULL && waits++ < 200);
+    CHECK(tckms_queue_wait(queue, 50) != TCKMS_ERR_NULL_POINTER);
+  }
+  CHECK(completion != NULL);
+  return completion;
+}
+
+/* Takes the completion of a call that was submitted. Its outputs are there, or its error is. */
+static tckms_completion *done(const tckms_queue *queue, tckms_status submitted, const uint64_t *id) {
+  tckms_completion *completion;
+  if (!succeeded(submitted)) {
+    CHECK_INT(tckms_queue_outstanding(queue), 0);
+    return NULL;
+  }
+  CHECK_INT(tckms_queue_outstanding(queue), 1);
+  completion = take(queue);
+  CHECK_INT(tckms_completion_id(completion), *id);
+  CHECK(tckms_completion_userdata(completion) == &next_alias);
+  CHECK(tckms_completion_request_id(completion) != NULL && tckms_completion_key_id(completion) != NULL);
+  CHECK_INT(tckms_queue_outstanding(queue), 0);
+  if (tckms_completion_status(completion) != TCKMS_OK) {
+    CHECK_INT(tckms_error_status(tckms_completion_error(completion)), tckms_completion_status(completion));
+    CHECK_EMPTY(*tckms_completion_output(completion));
+    CHECK_EMPTY(*tckms_completion_ciphertext(completion));
+  }
+  return completion;
+}
+
+/* Takes the output. Nothing that is already there needs memory. */
+static tckms_buffer output_of(tckms_completion *completion) {
+  tckms_buffer out = TCKMS_BUFFER_INIT, other = TCKMS_BUFFER_INIT;
+  if (completion != NULL) {
+    CHECK_INT(tckms_completion_take_output(completion, &out), tckms_completion_status(completion));
+    CHECK((out.len > 0) == (tckms_completion_status(completion) == TCKMS_OK));
+    CHECK(tckms_completion_take_ciphertext(completion, &other) != TCKMS_ERR_NULL_POINTER);
+  }
+  drop(&other);
+  tckms_completion_free(completion);
+  return out;
+}
+
+/* Makes a call of a queue and gives its output. */
+#define QUEUED(call) output_of(done(queue, call, &id))
+
+#define QUEUED_LAST 2000, &next_alias, &id
+
+static void call_the_service_by(const tckms_queue *queue, const tckms_client *client) {
+  static const unsigned char digest[32] = {1};
+  uint64_t id = 0;
+  tckms_buffer blob = QUEUED(tckms_submit_encrypt(queue, client, MAIN_KEY, "x", 1, CONTEXT, QUEUED_LAST)), out;
+  if (blob.len > 0) {
+    out = QUEUED(tckms_submit_decrypt(queue, client, MAIN_KEY, blob.data, blob.len, CONTEXT, QUEUED_LAST));
+    CHECK(out.len == 0 || tckms_equal(out.data, "x", 1));
+    drop(&out);
+    out = QUEUED(tckms_submit_reencrypt(queue, client, OTHER_KEY, blob.data, blob.len, CONTEXT, NULL, QUEUED_LAST));
+    drop(&out);
+  }
+  drop(&blob);
+  out = QUEUED(tckms_submit_generate_data_key(queue, client, MAIN_KEY, 32, NULL, QUEUED_LAST));
+  drop(&out);
+  out = QUEUED(tckms_submit_generate_random(queue, client, 16, QUEUED_LAST));
+  drop(&out);
+  out = QUEUED(tckms_submit_call(queue, client, "ListKeys", "{}", QUEUED_LAST));
+  drop(&out);
+  out = QUEUED(tckms_submit_public_key(queue, client, ecc_key, QUEUED_LAST));
+  drop(&out);
+  out = QUEUED(tckms_submit_sign_digest(queue, client, ecc_key, TCKMS_SIGN_DEFAULT, digest, sizeof digest, QUEUED_LAST));
+  drop(&out);
+  if (filled(tckms_rsa_encrypt(client, rsa_key, TCKMS_RSA_OAEP_SHA256, "x", 1, &blob), &blob)) {
+    out = QUEUED(tckms_submit_rsa_decrypt(queue, client, rsa_key, TCKMS_RSA_OAEP_SHA256, blob.data, blob.len, QUEUED_LAST));
+    drop(&out);
+  }
+  drop(&blob);
+  /* The completion of a call that is canceled comes as well. */
+  if (succeeded(tckms_submit_generate_random(queue, client, 16, QUEUED_LAST))) {
+    tckms_status status = tckms_cancel(queue, id);
+    CHECK(succeeded(status) || tckms_error_status(tckms_last_error()) != TCKMS_ERR_NULL_POINTER);
+    tckms_completion_free(take(queue));
+  }
+}
+
+/* Gives the key phase of a stream to a queue, and takes the stream back, which comes with every completion. */
+static void begin_by(const tckms_queue *queue, const tckms_keyring *keyring, const tckms_buffer *message) {
+  tckms_stream *stream = NULL;
+  tckms_completion *completion;
+  uint64_t id = 0;
+  tckms_status status = message != NULL ? tckms_stream_new_open(keyring, CONTEXT, &stream)
+                                        : tckms_stream_new_seal(keyring, CONTEXT, &stream);
+  if (!succeeded(status)) {
+    return;
+  }
+  if (message != NULL) {
+    status = tckms_submit_open_begin(queue, &stream, message->data, message->len, QUEUED_LAST);
+  } else {
+    status = tckms_submit_seal_begin(queue, &stream, QUEUED_LAST);
+  }
+  completion = done(queue, status, &id);
+  CHECK((stream == NULL) == (completion != NULL));
+  tckms_stream_free(stream);
+  if (completion != NULL && tckms_completion_status(completion) == TCKMS_OK) {
+    CHECK(message == NULL || tckms_completion_consumed(completion) > 0);
+    CHECK_OK(tckms_completion_take_stream(completion, &stream));
+    CHECK(stream != NULL);
+    tckms_stream_free(stream);
+  }
+  tckms_completion_free(completion);
+}
+
+static void submit(void) {
+  static const tckms_queue_options options = TCKMS_QUEUE_OPTIONS_INIT;
+  tckms_client *client = new_client();
+  tckms_keyring *keyring = client != NULL ? new_keyring(client) : NULL;
+  tckms_queue *queue = NULL;
+  tckms_completion *none;
+  tckms_buffer message, out;
+  uint64_t id = 0;
+  int fd = -1;
+  if (client != NULL && succeeded(tckms_queue_new(&options, sizeof options, &queue))) {
+    CHECK(succeeded(tckms_queue_fd(queue, &fd)) == (fd >= 0));
+    CHECK(!succeeded(tckms_queue_next(queue, &none)) && none == NULL);
+    call_the_service_by(queue, client);
+    if (keyring != NULL) {
+      message = QUEUED(tckms_submit_seal(queue, keyring, "secret", 6, CONTEXT, QUEUED_LAST));
+      begin_by(queue, keyring, NULL);
+      if (message.len > 0) {
+        out = QUEUED(tckms_submit_open(queue, keyring, message.data, message.len, CONTEXT, QUEUED_LAST));
+        CHECK(out.len == 0 || tckms_equal(out.data, "secret", 6));
+        drop(&out);
+        begin_by(queue, keyring, &message);
+      }
+      drop(&message);
+    }
+  } else {
+    CHECK(queue == NULL);
+  }
+  tckms_queue_free(queue);
+  tckms_keyring_free(keyring);
+  tckms_client_free(client);
+}
+
+/* One record, as a program's database would keep it. */
+static char stored_record[4096];
+
+static int load_record(void *userdata, const char *key, tckms_branch_records *out) {
+  (void)userdata;
+  CHECK(key[0] != '\0');
+  return stored_record[0] == '\0' || succeeded(tckms_branch_records_add(out, stored_record, strlen(stored_record))) ? 0 : 1;
+}
+
+static int put_record(void *userdata, const char *key, int64_t slot, const char *record) {
+  (void)userdata;
+  CHECK(key[0] != '\0' && slot > 0 && strlen(record) < sizeof stored_record);
+  strcpy(stored_record, record);
+  return 0;
+}
+
+static int name_branch(void *userdata, const char *context, char *branch_id, size_t size) {
+  (void)userdata;
+  if (!succeeded(tckms_context_value(context, "a", branch_id, size))) {
+    succeeded(tckms_callback_set_error_text("no memory"));
+    return TCKMS_ERR_BRANCH_SUPPLIER_FAILED;
+  }
+  return 0;
+}
+
+static void seal_and_open_with_branches(const tckms_client *client, const tckms_branch_options *options) {
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_branch_stats stats;
+  tckms_message_info *info = NULL;
+  tckms_buffer message, out;
+  if (keyring != NULL && succeeded(tckms_keyring_set_total_timeout_ms(keyring, 2000)) &&
+      succeeded(tckms_keyring_add_branch(keyring, client, MAIN_KEY, options, sizeof *options)) &&
+      (options->branch_id != NULL || succeeded(tckms_keyring_set_branch_supplier(keyring, name_branch, NULL, NULL)))) {
+    if (filled(tckms_seal(keyring, "secret", 6, CONTEXT, &message), &message)) {
+      if (filled(tckms_open(keyring, message.data, message.len, CONTEXT, &out), &out)) {
+        CHECK_BYTES(out, "secret", 6);
+      }
+      drop(&out);
+      if (succeeded(tckms_message_info_new(message.data, message.len, &info))) {
+        const tckms_wrapped_key *wrapped = tckms_message_info_wrapped_key(info, 0);
+        CHECK_TEXT(tckms_wrapped_key_branch_id(wrapped), "1");
+        CHECK_INT(strlen(tckms_wrapped_key_branch_version(wrapped)), 36);
+      }
+      tckms_message_info_free(info);
+    }
+    drop(&message);
+    CHECK_OK(tckms_keyring_branch_stats(keyring, &stats, sizeof stats));
+  }
+  tckms_keyring_free(keyring);
+}
+
+/* Branch keys from each source of records. */
+static void use_branches(void) {
+  tckms_client *client = new_client();
+  tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
+  tckms_buffer record = TCKMS_BUFFER_INIT;
+  if (client != NULL) {
+    options.branch_id = "1";
+    seal_and_open_with_branches(client, &options);
+    options.branch_id = NULL;
+    seal_and_open_with_branches(client, &options);
+    if (filled(tckms_branch_record_new(client, MAIN_KEY, "1", &record), &record)) {
+      succeeded(tckms_branch_record_check(client, (const char *)record.data));
+      options.records = (const char *)record.data;
+      options.by_reference = 1;
+      seal_and_open_with_branches(client, &options);
+      options.records = NULL;
+    }
+    options.file = record_file;
+    seal_and_open_with_branches(client, &options);
+    options.file = NULL;
+    stored_record[0] = '\0';
+    options.load = load_record;
+    options.put_if_absent = put_record;
+    options.store_timeout_ms = 1000;
+    options.branch_id = "1";
+    seal_and_open_with_branches(client, &options);
+  }
+  drop(&record);
+  tckms_client_free(client);
+}
+
 /* Sizes that the program chooses: their allocation fails, whatever is kept for small blocks. */
 static void read_large_header(void) {
   static unsigned char header[400000];
@@ -593,12 +820,16 @@ static void write_file(const char *name, char path[512], const char *text) {
 static void prepare(void) {
   char text[1024];
   tckms_client *client = emulator_client();
+  tckms_buffer record;
   make_key(client, "torture-ecc", TCKMS_KEY_USAGE_SIGN_ECC, 0, ecc_key);
   make_key(client, "torture-sm2", TCKMS_KEY_USAGE_SIGN_SM2, 0, sm2_key);
   make_key(client, "torture-rsa", TCKMS_KEY_USAGE_DECRYPT_RSA_2048, 0, rsa_key);
   make_key(client, "torture-sm2-decrypt", TCKMS_KEY_USAGE_DECRYPT_SM2, 0, sm2_decryption_key);
   make_key(client, "described", NULL, 0, switched_key);
   make_key(client, "torture-external", NULL, 1, external_key);
+  CHECK_OK(tckms_branch_record_new(client, MAIN_KEY, "1", &record));
+  write_file("records", record_file, (const char *)record.data);
+  tckms_buffer_free(&record);
   tckms_client_free(client);
   read_file("TEST_PRIVATE_PEM", private_pem, sizeof private_pem);
   read_file("TEST_PUBLIC_PEM", public_pem, sizeof public_pem);
@@ -617,6 +848,7 @@ int main(int argc, char **argv) {
       {"constants", ask_for_constants}, {"config", configure},          {"credentials", ask_for_credentials},
       {"core", call_the_service},       {"sign", sign},                 {"keys", manage_keys},
       {"seal", seal_and_open},          {"header", read_large_header},
+      {"queue", submit},                {"branches", use_branches},
   };
   size_t i, run = 0;
   CHECK(argc > 1);
