@@ -3098,6 +3098,16 @@ size_t tckms_queue_outstanding(const tckms_queue *queue);
 TCKMS_WARN_UNUSED tckms_status tckms_cancel(const tckms_queue *queue, uint64_t id);
 
 /**
+ * Cancels all calls of a queue that are not done, as tckms_cancel() cancels one. All completions
+ * can then be taken soon: a program does so to release what its userdata pointers refer to, before
+ * it frees the queue.
+ *
+ * @param queue  The queue.
+ * @return       TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+ */
+TCKMS_WARN_UNUSED tckms_status tckms_queue_cancel_all(const tckms_queue *queue);
+
+/**
  * Frees a queue. Its outstanding calls are canceled, and completions that were not taken are freed.
  *
  * @param queue  NULL, which is harmless, or a queue of this library.
@@ -3482,6 +3492,15 @@ tckms_status tckms_completion_status(const tckms_completion *completion);
  *                    error was taken.
  */
 const tckms_error *tckms_completion_error(const tckms_completion *completion);
+
+/**
+ * Takes the detail of a call that failed.
+ *
+ * @param completion  The completion, or NULL. Its status remains.
+ * @return            The error, owned by the caller, who frees it with tckms_error_free(), also
+ *                    after the completion. NULL when the call succeeded or the error was taken.
+ */
+tckms_error *tckms_completion_take_error(tckms_completion *completion);
 
 /**
  * What the call gave: the function that submitted it says what that is.

@@ -29,10 +29,10 @@
  *   tckms::byte_view, and output memory is a tckms::mutable_byte_view.
  *
  * HANDLES
- *   client, config, keyring, stream, signer, message_info and buffer own a C handle or memory; they can be moved but
- *   not copied. Calls with a moved-from object return TCKMS_ERR_NULL_POINTER. The thread rules are those of tckms.h:
- *   `const` member functions may run on any number of threads at once, others on one. get() returns the C handle,
- *   borrowed.
+ *   client, config, keyring, stream, signer, message_info, queue, completion and buffer own a C handle or memory; they
+ *   can be moved but not copied. Calls with a moved-from object return TCKMS_ERR_NULL_POINTER. The thread rules are
+ *   those of tckms.h: `const` member functions may run on any number of threads at once, others on one. get() returns
+ *   the C handle, borrowed.
  *
  * CALLBACKS
  *   Callbacks are std::functions, kept as long as they can be called. An exception must not cross C, so one that leaves
@@ -435,20 +435,22 @@ class error {
   explicit error(tckms::status number) noexcept : status_(number) {}
 
   /** The detail of this thread's last failed call, taken from the thread. */
-  static error take(tckms::status number) noexcept {
-    error taken(number);
-    tckms_error *const found = tckms_last_error_take();
-    if (found == nullptr) return taken;
+  static error take(tckms::status number) noexcept { return adopt(number, tckms_last_error_take()); }
+
+  /** A detail that the caller owns, or NULL. */
+  static error adopt(tckms::status number, tckms_error *found) noexcept {
+    error adopted(number);
+    if (found == nullptr) return adopted;
 #if TCKMS_HPP_EXCEPTIONS
     // Without memory for the reference count, the detail is freed and only the status is kept.
     try {
-      taken.detail_.reset(found, tckms_error_free);
+      adopted.detail_.reset(found, tckms_error_free);
     } catch (...) {
     }
 #else
-    taken.detail_.reset(found, tckms_error_free);
+    adopted.detail_.reset(found, tckms_error_free);
 #endif
-    return taken;
+    return adopted;
   }
 
   tckms::status status() const noexcept { return status_; }
@@ -2018,9 +2020,280 @@ class stream {
   tckms_stream *get() noexcept { return handle_.get(); }
 
  private:
+  friend class completion;
+  friend class queue;
+
   explicit stream(tckms_stream *handle) noexcept : handle_(handle) {}
 
   detail::owned<tckms_stream, tckms_stream_free> handle_;
+};
+
+/** A call of a queue that is done. */
+class completion {
+ public:
+  /** The id that the call was submitted with. */
+  std::uint64_t id() const noexcept { return tckms_completion_id(get()); }
+  /** The pointer that the call was submitted with. */
+  void *userdata() const noexcept { return tckms_completion_userdata(get()); }
+  /** What the function that blocks would have returned. */
+  tckms::status status() const noexcept { return tckms_completion_status(get()); }
+  /** Success, or the error of the call. */
+  result<void> outcome() const {
+    if (why_) return *why_;
+    return {};
+  }
+
+  /** The output, without a copy. Empty if it was taken. */
+  result<buffer> take_output() {
+    if (why_) return *why_;
+    buffer out;
+    const auto number = tckms_completion_take_output(get(), out.out());
+    return detail::made(number, std::move(out));
+  }
+
+  /** The output of queue::submit_generate_data_key(). */
+  result<data_key> take_data_key() {
+    if (why_) return *why_;
+    data_key out;
+    auto number = tckms_completion_take_output(get(), out.plaintext.out());
+    if (number == TCKMS_OK) number = tckms_completion_take_ciphertext(get(), out.ciphertext.out());
+    return detail::made(number, std::move(out));
+  }
+
+  /** The stream of queue::submit_seal_begin() or queue::submit_open_begin(). */
+  result<stream> take_stream() {
+    if (why_) return *why_;
+    tckms_stream *made = nullptr;
+    const auto number = tckms_completion_take_stream(get(), &made);
+    return detail::made(number, stream(made));
+  }
+
+  /** How many bytes of the message the stream of queue::submit_open_begin() has taken. */
+  std::size_t consumed() const noexcept { return tckms_completion_consumed(get()); }
+
+  /** The output and the CiphertextBlob of a data key, borrowed. */
+  byte_view output() const noexcept { return view(tckms_completion_output(get())); }
+  byte_view ciphertext() const noexcept { return view(tckms_completion_ciphertext(get())); }
+
+  /** As last_request_id() and last_key_id() after a call that blocks. */
+  std::string_view request_id() const noexcept { return tckms_completion_request_id(get()); }
+  std::string_view key_id() const noexcept { return tckms_completion_key_id(get()); }
+
+  tckms_completion *get() noexcept { return handle_.get(); }
+  const tckms_completion *get() const noexcept { return handle_.get(); }
+
+ private:
+  friend class queue;
+
+  explicit completion(tckms_completion *handle) noexcept : handle_(handle) {
+    if (tckms_completion_error(handle) == nullptr) return;
+    const auto number = tckms_completion_status(handle);
+    why_.emplace(tckms::error::adopt(number, tckms_completion_take_error(handle)));
+  }
+
+  static byte_view view(const tckms_buffer *bytes) noexcept {
+    return bytes == nullptr ? byte_view() : byte_view(bytes->data, bytes->len);
+  }
+
+  detail::owned<tckms_completion, tckms_completion_free> handle_;
+  std::optional<tckms::error> why_;
+};
+
+/** Calls that do not block, for event loops: submitted here, and taken with next() when they are done.
+ *
+ * Any number of threads may use a queue at once. The functions that submit return the id of the call. Timeouts are
+ * counted in milliseconds, rounded up. tckms_async.hpp has a queue for coroutines and std::future.
+ */
+class queue {
+ public:
+  /** A queue for `depth` calls; 0 for the default. */
+  static result<queue> make(std::size_t depth = 0) {
+    tckms_queue_options options = TCKMS_QUEUE_OPTIONS_INIT;
+    options.depth = depth;
+    tckms_queue *made = nullptr;
+    const auto number = tckms_queue_new(&options, sizeof options, &made);
+    return detail::made(number, queue(made));
+  }
+
+  /** The descriptor to poll, which is readable while completions wait. It belongs to the queue. */
+  result<int> fd() const {
+    int found = -1;
+    const auto number = tckms_queue_fd(get(), &found);
+    return detail::made(number, std::move(found));
+  }
+
+  /** The next completion; TCKMS_ERR_AGAIN if no call is done. It never blocks. */
+  result<completion> next() const {
+    tckms_completion *made = nullptr;
+    const auto number = tckms_queue_next(get(), &made);
+    return detail::made(number, completion(made));
+  }
+
+  /** Waits until a call is done; TCKMS_ERR_AGAIN if the timeout expires first. */
+  template <class Rep, class Period>
+  result<void> wait(std::chrono::duration<Rep, Period> timeout) const {
+    return detail::done(tckms_queue_wait(get(), detail::count_of<std::chrono::milliseconds>(timeout)));
+  }
+
+  /** The number of calls that were submitted and not taken. */
+  std::size_t outstanding() const noexcept { return tckms_queue_outstanding(get()); }
+
+  /** Cancels a call; TCKMS_ERR_NOT_OUTSTANDING if it is done already. */
+  result<void> cancel(std::uint64_t id) const { return detail::done(tckms_cancel(get(), id)); }
+
+  /** Cancels all calls that are not done. */
+  result<void> cancel_all() const { return detail::done(tckms_queue_cancel_all(get())); }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_encrypt(const client &with, std::string_view key_id, byte_view plaintext,
+                                       optional_text context, std::chrono::duration<Rep, Period> timeout,
+                                       void *userdata = nullptr) const {
+    const detail::c_string key(key_id), ctx(context);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_encrypt(get(), with.get(), key.get(), plaintext.data(), plaintext.size(),
+                                             ctx.get(), ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), key, ctx);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_decrypt(const client &with, optional_text key_id, byte_view blob, optional_text context,
+                                       std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {
+    const detail::c_string key(key_id), ctx(context);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_decrypt(get(), with.get(), key.get(), blob.data(), blob.size(), ctx.get(),
+                                             ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), key, ctx);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_reencrypt(const client &with, optional_text key_id, byte_view blob,
+                                         optional_text source_context, optional_text destination_context,
+                                         std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {
+    const detail::c_string key(key_id), source(source_context), destination(destination_context);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_reencrypt(get(), with.get(), key.get(), blob.data(), blob.size(), source.get(),
+                                               destination.get(), ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), key, source, destination);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_generate_data_key(const client &with, std::string_view key_id, std::size_t size,
+                                                 optional_text context, std::chrono::duration<Rep, Period> timeout,
+                                                 void *userdata = nullptr) const {
+    const detail::c_string key(key_id), ctx(context);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_generate_data_key(get(), with.get(), key.get(), size, ctx.get(), ms(timeout),
+                                                       userdata, &id);
+    return detail::made(number, std::move(id), key, ctx);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_generate_random(const client &with, std::size_t size,
+                                               std::chrono::duration<Rep, Period> timeout,
+                                               void *userdata = nullptr) const {
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_generate_random(get(), with.get(), size, ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id));
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_call(const client &with, std::string_view action, std::string_view request_json,
+                                    std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {
+    const detail::c_string name(action), request(request_json);
+    std::uint64_t id = 0;
+    const auto number =
+        tckms_submit_call(get(), with.get(), name.get(), request.get(), ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), name, request);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_sign_digest(const client &with, std::string_view key_id, sign_algorithm algorithm,
+                                           byte_view digest, std::chrono::duration<Rep, Period> timeout,
+                                           void *userdata = nullptr) const {
+    const detail::c_string key(key_id);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_sign_digest(get(), with.get(), key.get(), static_cast<int>(algorithm),
+                                                 digest.data(), digest.size(), ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), key);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_rsa_decrypt(const client &with, std::string_view key_id, rsa_padding padding,
+                                           byte_view ciphertext, std::chrono::duration<Rep, Period> timeout,
+                                           void *userdata = nullptr) const {
+    const detail::c_string key(key_id);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_rsa_decrypt(get(), with.get(), key.get(), static_cast<int>(padding),
+                                                 ciphertext.data(), ciphertext.size(), ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), key);
+  }
+
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_public_key(const client &with, std::string_view key_id,
+                                          std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {
+    const detail::c_string key(key_id);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_public_key(get(), with.get(), key.get(), ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), key);
+  }
+
+  /** Seals a plaintext of up to TCKMS_QUEUE_MESSAGE_MAX bytes. */
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_seal(const keyring &with, byte_view plaintext, optional_text context,
+                                    std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {
+    const detail::c_string ctx(context);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_seal(get(), with.get(), plaintext.data(), plaintext.size(), ctx.get(),
+                                          ms(timeout), userdata, &id);
+    return detail::made(number, std::move(id), ctx);
+  }
+
+  /** Opens a message of up to TCKMS_QUEUE_MESSAGE_MAX bytes. */
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_open(const keyring &with, byte_view message, optional_text expected_context,
+                                    std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {
+    const detail::c_string ctx(expected_context);
+    std::uint64_t id = 0;
+    const auto number = tckms_submit_open(get(), with.get(), message.data(), message.size(), ctx.get(), ms(timeout),
+                                          userdata, &id);
+    return detail::made(number, std::move(id), ctx);
+  }
+
+  /** The key phase of a stream that seals. The queue takes the stream; completion::take_stream() returns it. If the
+   * call is refused at once, the stream is left as it was. */
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_seal_begin(stream &begun, std::chrono::duration<Rep, Period> timeout,
+                                          void *userdata = nullptr) const {
+    std::uint64_t id = 0;
+    tckms_stream *handle = begun.handle_.release();
+    const auto number = tckms_submit_seal_begin(get(), &handle, ms(timeout), userdata, &id);
+    begun.handle_.reset(handle);
+    return detail::made(number, std::move(id));
+  }
+
+  /** The same for a stream that opens, with the beginning of the message: at least its whole header. */
+  template <class Rep, class Period>
+  result<std::uint64_t> submit_open_begin(stream &begun, byte_view header, std::chrono::duration<Rep, Period> timeout,
+                                          void *userdata = nullptr) const {
+    std::uint64_t id = 0;
+    tckms_stream *handle = begun.handle_.release();
+    const auto number =
+        tckms_submit_open_begin(get(), &handle, header.data(), header.size(), ms(timeout), userdata, &id);
+    begun.handle_.reset(handle);
+    return detail::made(number, std::move(id));
+  }
+
+  const tckms_queue *get() const noexcept { return handle_.get(); }
+
+ private:
+  explicit queue(tckms_queue *handle) noexcept : handle_(handle) {}
+
+  template <class Rep, class Period>
+  static std::int64_t ms(std::chrono::duration<Rep, Period> timeout) noexcept {
+    return detail::count_of<std::chrono::milliseconds>(timeout);
+  }
+
+  detail::owned<tckms_queue, tckms_queue_free> handle_;
 };
 
 }  // namespace v0_1

@@ -111,6 +111,7 @@ one() { printf '%s\t%s\t%s\n' "$@"; }
 files() {
   one 644 "include/tckms.h" "$INCLUDEDIR/tckms.h"
   one 644 "include/tckms.hpp" "$INCLUDEDIR/tckms.hpp"
+  one 644 "include/tckms_async.hpp" "$INCLUDEDIR/tckms_async.hpp"
   one 755 "$dist/$shared" "$LIBDIR/$shared"
   one 644 "$dist/libtckms.a" "$LIBDIR/libtckms.a"
   one 644 "packaging/tckms.pc.in" "$LIBDIR/pkgconfig/tckms.pc"

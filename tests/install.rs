@@ -113,6 +113,7 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     for file in [
         "include/tckms.h",
         "include/tckms.hpp",
+        "include/tckms_async.hpp",
         "bin/tckms",
         "bin/tckms-emulator",
         "bin/tckms-seal",

@@ -38,6 +38,8 @@ pub struct tckms_queue(Queue);
 pub struct tckms_completion {
     id: u64,
     userdata: Userdata,
+    status: Status,
+    /// Unless the call succeeded, or the program took it.
     error: Option<Box<tckms_error>>,
     output: tckms_buffer,
     ciphertext: tckms_buffer,
@@ -186,6 +188,22 @@ pub unsafe extern "C" fn tckms_cancel(queue: *const tckms_queue, id: u64) -> Sta
     guard(|| {
         // SAFETY: "Handles" in the header.
         unsafe { handle(queue, "queue")? }.0.cancel(id)
+    })
+}
+
+/// Cancels all calls of a queue that are not done, as tckms_cancel() cancels one. All completions
+/// can then be taken soon: a program does so to release what its userdata pointers refer to, before
+/// it frees the queue.
+///
+/// @param queue  The queue.
+/// @return       TCKMS_OK or TCKMS_ERR_NULL_POINTER.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_queue_cancel_all(queue: *const tckms_queue) -> Status {
+    guard(|| {
+        // SAFETY: "Handles" in the header.
+        unsafe { handle(queue, "queue")? }.0.cancel_all();
+        Ok(())
     })
 }
 
@@ -691,9 +709,7 @@ pub unsafe extern "C" fn tckms_completion_userdata(completion: *const tckms_comp
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_completion_status(completion: *const tckms_completion) -> Status {
     // SAFETY: "Handles" in the header.
-    let completion = unsafe { completion.as_ref() };
-    completion
-        .map_or(Status::NullPointer, |completion| completion.error.as_ref().map_or(Status::Ok, |error| error.status))
+    unsafe { completion.as_ref() }.map_or(Status::NullPointer, |completion| completion.status)
 }
 
 /// The detail of a call that failed.
@@ -706,6 +722,20 @@ pub unsafe extern "C" fn tckms_completion_error(completion: *const tckms_complet
     // SAFETY: "Handles" in the header.
     let completion = unsafe { completion.as_ref() };
     completion.and_then(|completion| completion.error.as_deref()).map_or(ptr::null(), ptr::from_ref)
+}
+
+/// Takes the detail of a call that failed.
+///
+/// @param completion  The completion, or NULL. Its status remains.
+/// @return            The error, owned by the caller, who frees it with tckms_error_free(), also
+///                    after the completion. NULL when the call succeeded or the error was taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_completion_take_error(completion: *mut tckms_completion) -> *mut tckms_error {
+    guard_infallible(ptr::null_mut(), || {
+        // SAFETY: "Handles" in the header.
+        let completion = unsafe { completion.as_mut() };
+        handle::publish_box(completion.and_then(|completion| completion.error.take()))
+    })
 }
 
 /// What the call gave: the function that submitted it says what that is.
@@ -828,6 +858,7 @@ impl From<Completion> for tckms_completion {
         let mut made = Self {
             id: completion.id,
             userdata: completion.userdata,
+            status: Status::Ok,
             error: None,
             output: tckms_buffer { data: ptr::null_mut(), len: 0 },
             ciphertext: tckms_buffer { data: ptr::null_mut(), len: 0 },
@@ -837,6 +868,7 @@ impl From<Completion> for tckms_completion {
         };
         if let Err(error) = completion.result.and_then(|output| made.fill(output)) {
             made.output.clear();
+            made.status = error.status();
             made.error = Some(Box::new(tckms_error::new(&error)));
         }
         made
@@ -866,9 +898,9 @@ impl tckms_completion {
     }
 
     fn check_succeeded(&self) -> Result<()> {
-        match &self.error {
-            None => Ok(()),
-            Some(error) => Err(Error::new(error.status, "the call failed; its completion has the error")),
+        match self.status {
+            Status::Ok => Ok(()),
+            status => Err(Error::new(status, "the call failed; its completion has the error")),
         }
     }
 }

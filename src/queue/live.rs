@@ -200,12 +200,16 @@ impl Live {
         true
     }
 
-    /// Gives up all calls, and waits until nothing works for them any more; no longer than that is worth it.
-    pub fn close(&self) {
+    pub fn cancel_all(&self) {
         let ids = self.locked(|state| state.outstanding.keys().copied().collect::<Vec<_>>());
         for id in ids {
             self.cancel(id);
         }
+    }
+
+    /// Gives up all calls, and waits until nothing works for them any more; no longer than that is worth it.
+    pub fn close(&self) {
+        self.cancel_all();
         self.wait_until(CLOSE_TIMEOUT, |state| state.outstanding.is_empty());
         let done = self.locked(|state| mem::take(&mut state.done));
         drop(done);

@@ -119,6 +119,11 @@ impl Queue {
         Err(Error::new(Status::NotOutstanding, format!("no call with the id {id} is outstanding in this queue")))
     }
 
+    /// Gives up all calls that are not done.
+    pub fn cancel_all(&self) {
+        self.live().cancel_all();
+    }
+
     fn reserve(&self, live: &Arc<Live>, token: CancelToken, userdata: Userdata, is_local: bool) -> Result<Ticket> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let outstanding = Outstanding { token, userdata, thread: None, is_local };

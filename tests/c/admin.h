@@ -28,7 +28,7 @@ static inline int admin_connection(void) {
 static inline char *read_to_end(int connection) {
   size_t size = 65536;
   size_t len = 0;
-  char *text = malloc(size);
+  char *text = (char *)malloc(size);
   for (;;) {
     ssize_t got;
     CHECK(text != NULL);
@@ -40,7 +40,7 @@ static inline char *read_to_end(int connection) {
     }
     len += (size_t)got;
     if (len == size - 1) {
-      text = realloc(text, size *= 2);
+      text = (char *)realloc(text, size *= 2);
     }
   }
 }
@@ -48,7 +48,7 @@ static inline char *read_to_end(int connection) {
 /* Sends a request and returns the reply's body, to be freed. The admin API always speaks plain HTTP. */
 static inline char *admin(const char *method, const char *path, const char *body) {
   size_t size = strlen(body) + 256;
-  char *text = malloc(size);
+  char *text = (char *)malloc(size);
   char *reply;
   char *content;
   int connection = admin_connection();

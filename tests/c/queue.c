@@ -134,6 +134,7 @@ static void a_failure_has_its_detail(void) {
   tckms_completion *completion;
   tckms_buffer out;
   tckms_stream *stream;
+  tckms_error *error;
   CHECK_OK(tckms_submit_decrypt(queue, client, NULL, "x", 1, NULL, LONG_MS, NULL, NULL));
   completion = take(queue);
   CHECK_INT(tckms_completion_status(completion), TCKMS_ERR_INVALID_CIPHERTEXT);
@@ -142,7 +143,14 @@ static void a_failure_has_its_detail(void) {
   CHECK_STATUS(tckms_completion_take_output(completion, &out), TCKMS_ERR_INVALID_CIPHERTEXT);
   CHECK_EMPTY(out);
   CHECK_STATUS(tckms_completion_take_stream(completion, &stream), TCKMS_ERR_INVALID_CIPHERTEXT);
+  error = tckms_completion_take_error(completion);
+  CHECK(tckms_completion_take_error(completion) == NULL && tckms_completion_error(completion) == NULL);
+  CHECK_INT(tckms_completion_status(completion), TCKMS_ERR_INVALID_CIPHERTEXT);
+  CHECK_STATUS(tckms_completion_take_output(completion, &out), TCKMS_ERR_INVALID_CIPHERTEXT);
   tckms_completion_free(completion);
+  CHECK_TEXT(tckms_error_action(error), "Decrypt");
+  tckms_error_free(error);
+  CHECK(tckms_completion_take_error(NULL) == NULL);
   tckms_queue_free(queue);
   tckms_client_free(client);
 }
@@ -260,6 +268,28 @@ static void a_canceled_call_is_done_at_once(void) {
     CHECK(status == TCKMS_ERR_CANCELED || status == TCKMS_OK);
   }
   clear_faults();
+  tckms_queue_free(queue);
+  tckms_client_free(client);
+}
+
+static void all_calls_can_be_canceled(void) {
+  tckms_client *client = emulator_client();
+  tckms_queue *queue = new_queue(0);
+  int count;
+  CHECK_STATUS(tckms_queue_cancel_all(NULL), TCKMS_ERR_NULL_POINTER);
+  CHECK_OK(tckms_queue_cancel_all(queue));
+  set_fault("*", "{\"kind\":\"delay\",\"ms\":20000}", 40);
+  for (count = 0; count < 40; count++) {
+    submit(queue, client);
+  }
+  CHECK_OK(tckms_queue_cancel_all(queue));
+  for (count = 0; count < 40; count++) {
+    tckms_completion *completion = take(queue);
+    CHECK_INT(tckms_completion_status(completion), TCKMS_ERR_CANCELED);
+    tckms_completion_free(completion);
+  }
+  clear_faults();
+  CHECK_INT(take_status(queue, submit(queue, client)), TCKMS_OK);
   tckms_queue_free(queue);
   tckms_client_free(client);
 }
@@ -554,6 +584,7 @@ int main(void) {
   a_full_queue_refuses();
   what_cannot_be_is_refused_at_once();
   a_canceled_call_is_done_at_once();
+  all_calls_can_be_canceled();
   a_call_ends_with_its_time();
   a_client_may_be_freed_before_its_calls_are_done();
   a_queue_may_be_freed_with_calls_in_it();
