@@ -21,8 +21,8 @@ type Decrypter struct {
 
 var _ crypto.Decrypter = (*Decrypter)(nil)
 
-// NewDecrypter fetches the public key. Every decryption uses ctx, because crypto.Decrypter has no context, and the
-// client must stay open. For SM2 keys, which crypto/x509 does not support, use Client.SM2Decrypt.
+// NewDecrypter fetches the public key and checks that the key decrypts. Every decryption uses ctx, because
+// crypto.Decrypter has no context, and the client must stay open. For SM2 keys, which crypto/x509 does not support, use Client.SM2Decrypt.
 func (c *Client) NewDecrypter(ctx context.Context, keyID string) (*Decrypter, error) {
 	public, err := c.parsedPublicKey(ctx, keyID)
 	if err != nil {
@@ -31,6 +31,10 @@ func (c *Client) NewDecrypter(ctx context.Context, keyID string) (*Decrypter, er
 	key, isRSA := public.(*rsa.PublicKey)
 	if !isRSA {
 		return nil, fmt.Errorf("tckms: the key %s is %T, only RSA keys decrypt this way", keyID, public)
+	}
+	// Encryption is local, and checks the usage of the key. The C library has no call that does only this.
+	if _, err := c.RSAEncrypt(ctx, keyID, RSAOAEPSHA256, nil); err != nil {
+		return nil, err
 	}
 	return &Decrypter{ctx, c, keyID, key}, nil
 }

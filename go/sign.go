@@ -87,13 +87,16 @@ func (c *Client) Sign(ctx context.Context, keyID string, algorithm SignAlgorithm
 	return c.useKey(ctx, "SignByAsymmetricKey", C.TCKMS_GO_SIGN, keyID, int(algorithm), message)
 }
 
-// SignDigest signs a digest of 32 bytes, 48 for P-384. For SM2, use SM2Digest to compute it.
+// SignDigest signs a digest of 32 bytes, 48 for P-384. For SM2, use SM2Digest to compute it. If the service accepts only
+// digests of 32 bytes, as documented, then a P-384 key signs no digest of SHA-384: the error is ErrInvalidParameter and
+// says so. Sign and MessageSigner then sign messages of up to 4096 bytes.
 func (c *Client) SignDigest(ctx context.Context, keyID string, algorithm SignAlgorithm, digest []byte) ([]byte, error) {
 	return c.useKey(ctx, "SignByAsymmetricKey", C.TCKMS_GO_SIGN_DIGEST, keyID, int(algorithm), digest)
 }
 
 // Verify verifies a signature of a message locally, with the public key. If it is not valid, the error is
-// ErrSignatureInvalid.
+// ErrSignatureInvalid. For a key that decrypts, the error is ErrInvalidKeyUsage; to find out, the first call for a key
+// that works locally also fetches its usage.
 func (c *Client) Verify(ctx context.Context, keyID string, algorithm SignAlgorithm, message, signature []byte) error {
 	return c.verify(ctx, keyID, algorithm, message, signature, false)
 }
@@ -128,7 +131,8 @@ func (c *Client) SM2Digest(ctx context.Context, keyID string, userID, message []
 	return digest, err
 }
 
-// RSAEncrypt encrypts a small secret under an RSA key, locally: at most 190 bytes with RSAOAEPSHA256.
+// RSAEncrypt encrypts a small secret under an RSA key, locally: at most 190 bytes with RSAOAEPSHA256. For a key that
+// signs, the error is ErrInvalidKeyUsage.
 func (c *Client) RSAEncrypt(ctx context.Context, keyID string, padding RSAPadding, plaintext []byte) ([]byte, error) {
 	return c.useKey(ctx, "RSAEncrypt", C.TCKMS_GO_RSA_ENCRYPT, keyID, int(padding), plaintext)
 }
@@ -182,13 +186,19 @@ type Signer struct {
 
 var _ crypto.Signer = (*Signer)(nil)
 
-// NewSigner fetches the public key. Every signature uses ctx, because crypto.Signer has no context, and the client must
-// stay open. For SM2 keys, which crypto/x509 does not support, use Client.Sign.
+// NewSigner fetches the public key and checks that the key signs. Every signature uses ctx, because crypto.Signer has no
+// context, and the client must stay open. For SM2 keys, which crypto/x509 does not support, use Client.Sign.
 func (c *Client) NewSigner(ctx context.Context, keyID string) (*Signer, error) {
 	public, err := c.parsedPublicKey(ctx, keyID)
 	if err != nil {
 		return nil, err
 	}
+	// The C library has no call that only checks the usage.
+	checked, err := c.NewMessageSigner(ctx, keyID, SignDefault, nil)
+	if err != nil {
+		return nil, err
+	}
+	checked.Close()
 	return &Signer{ctx, c, keyID, public}, nil
 }
 

@@ -351,6 +351,36 @@ func TestASignerRefusesDigestsOfAnotherLength(t *testing.T) {
 	}
 }
 
+// The public key does not show what a key is for.
+func TestAKeyOfTheOtherUsageIsRefused(t *testing.T) {
+	client := plain.client(t)
+	signs, decrypts := newKey(t, client, KeyUsageSignRSA2048), newKey(t, client, KeyUsageDecryptRSA2048)
+	sm2 := newKey(t, client, KeyUsageDecryptSM2)
+	_, signerErr := client.NewSigner(background, decrypts)
+	_, decrypterErr := client.NewDecrypter(background, signs)
+	_, messageSignerErr := client.NewMessageSigner(background, sm2, SignDefault, nil)
+	_, digestErr := client.SM2Digest(background, sm2, nil, []byte("m"))
+	_, encryptErr := client.RSAEncrypt(background, signs, RSAOAEPSHA256, []byte("x"))
+	_, signErr := client.Sign(background, decrypts, SignDefault, []byte("m"))
+	_, decryptErr := client.RSADecrypt(background, signs, RSAOAEPSHA256, make([]byte, 256))
+	for call, err := range map[string]error{
+		"NewSigner": signerErr, "NewDecrypter": decrypterErr, "NewMessageSigner": messageSignerErr, "SM2Digest": digestErr,
+		"RSAEncrypt": encryptErr, "Sign": signErr, "RSADecrypt": decryptErr,
+		"Verify":       client.Verify(background, decrypts, SignDefault, []byte("m"), make([]byte, 256)),
+		"VerifyDigest": client.VerifyDigest(background, decrypts, SignDefault, make([]byte, 32), make([]byte, 256)),
+	} {
+		if !errors.Is(err, ErrInvalidKeyUsage) {
+			t.Errorf("%s: %v", call, err)
+		}
+	}
+	if _, err := client.NewSigner(background, signs); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.NewDecrypter(background, decrypts); err != nil {
+		t.Error(err)
+	}
+}
+
 // selfSigned makes a certificate for localhost.
 func selfSigned(t *testing.T, signer crypto.Signer) (tls.Certificate, *x509.CertPool) {
 	t.Helper()

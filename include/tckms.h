@@ -214,7 +214,8 @@
 
 /**
  * Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how
- * they sign.
+ * they sign. If it accepts only digests of 32 bytes, as documented, then messages of up to 4096
+ * bytes can be signed, and longer ones and digests of SHA-384 are TCKMS_ERR_INVALID_PARAMETER.
  */
 #define TCKMS_SIGN_ECDSA_P384_SHA384 2
 
@@ -1476,7 +1477,8 @@ tckms_status tckms_call(const tckms_client *client,
 /**
  * Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
  *
- * A client fetches each key once and caches it, because a CMK's public key never changes.
+ * A client fetches each key once and caches it, because a CMK's public key never changes. The
+ * service returns it only while the CMK is enabled; a client that has it keeps it.
  *
  * @param client    The client.
  * @param key_id    An asymmetric CMK.
@@ -1520,7 +1522,8 @@ tckms_status tckms_public_key_pem(const tckms_client *client,
  * @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA.
  *                   Free it with tckms_buffer_free().
  * @return           TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
- *                   TCKMS_ERR_SIGNATURE_INVALID or any status; see the chapter on errors.
+ *                   TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_SIGNATURE_INVALID or any status; see the
+ *                   chapter on errors.
  *
  * SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new(). Blocks
  * until the total timeout at most.
@@ -1556,8 +1559,13 @@ tckms_status tckms_sign_digest(const tckms_client *client,
                                tckms_buffer *signature);
 
 /**
- * Verifies a signature of a message locally, with the public key: no request is sent once that is
- * known.
+ * Verifies a signature of a message locally, with the public key: no request is sent once that and
+ * the usage of the CMK are known.
+ *
+ * The first call that works locally with a key also fetches its usage, with DescribeKey, because
+ * only this shows that the key can sign; the client caches it. If the identity may not describe the
+ * CMK, the call relies on the type of the public key alone: keys on P-256 and P-384 sign, and those
+ * of RSA and SM2 are then accepted whatever they are for.
  *
  * @param client         The client.
  * @param key_id         An asymmetric CMK that signs.
@@ -1567,8 +1575,9 @@ tckms_status tckms_sign_digest(const tckms_client *client,
  * @param signature      The signature. For ECDSA and SM2, DER or r and s concatenated.
  * @param signature_len  Its length in bytes.
  * @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it
- *                       is not valid or malformed; TCKMS_ERR_UNKNOWN_ALGORITHM,
- *                       TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of tckms_public_key().
+ *                       is not valid or malformed; TCKMS_ERR_INVALID_KEY_USAGE for a key that
+ *                       decrypts; TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or
+ *                       any status of tckms_public_key() and tckms_describe_key().
  *
  * Blocks until the total timeout at most.
  */
@@ -1606,7 +1615,7 @@ tckms_status tckms_verify_digest(const tckms_client *client,
 
 /**
  * Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and
- * the message.
+ * the message. The usage of the key is checked as by tckms_verify().
  *
  * @param client           The client.
  * @param key_id           An SM2 key that signs.
@@ -1615,8 +1624,9 @@ tckms_status tckms_verify_digest(const tckms_client *client,
  * @param msg              The message.
  * @param len              Any number of bytes.
  * @param digest           32 bytes. Free it with tckms_buffer_free().
- * @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or
- *                         any status of tckms_public_key().
+ * @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
+ *                         TCKMS_ERR_INVALID_KEY_USAGE or any status of tckms_public_key() and
+ *                         tckms_describe_key().
  *
  * Blocks until the total timeout at most.
  */
@@ -1630,7 +1640,8 @@ tckms_status tckms_sm2_digest(const tckms_client *client,
                               tckms_buffer *digest);
 
 /**
- * Creates a signer for a message that is passed in several chunks.
+ * Creates a signer for a message that is passed in several chunks. The usage of the key is checked
+ * as by tckms_verify(), so that a key that decrypts is refused before the message is read.
  *
  * @param client               The client. It may be freed before the signer.
  * @param key_id               An asymmetric CMK that signs. Copied.
@@ -1641,8 +1652,9 @@ tckms_status tckms_sm2_digest(const tckms_client *client,
  * @param out                  The signer, owned by the caller, who frees it with
  *                             tckms_signer_free(). NULL on failure.
  * @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM,
- *                             TCKMS_ERR_ALGORITHM_NOT_ALLOWED, TCKMS_ERR_INVALID_LENGTH or any
- *                             status of tckms_public_key().
+ *                             TCKMS_ERR_ALGORITHM_NOT_ALLOWED, TCKMS_ERR_INVALID_LENGTH,
+ *                             TCKMS_ERR_INVALID_KEY_USAGE or any status of tckms_public_key() and
+ *                             tckms_describe_key().
  *
  * Blocks until the total timeout at most.
  */
@@ -1727,7 +1739,8 @@ tckms_status tckms_signature_from_raw(const void *raw,
 
 /**
  * Encrypts a small secret under an RSA key locally, with its public key: no request is sent once
- * that is known.
+ * that and the usage of the CMK are known. The usage is checked as by tckms_verify(), because
+ * nothing can decrypt what is encrypted under a key that signs.
  *
  * @param client      The client.
  * @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
@@ -1737,7 +1750,8 @@ tckms_status tckms_signature_from_raw(const void *raw,
  *                    245 with TCKMS_RSA_PKCS1_V1_5.
  * @param ciphertext  256 bytes. Free it with tckms_buffer_free().
  * @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
- *                    TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of tckms_public_key().
+ *                    TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of
+ *                    tckms_public_key() and tckms_describe_key().
  *
  * Blocks until the total timeout at most.
  */
@@ -1831,7 +1845,9 @@ tckms_status tckms_create_key(const tckms_client *client,
  * @param key_id  The CMK.
  * @param out     The metadata, owned by the caller, who frees it with tckms_key_info_free(). NULL
  *                on failure.
- * @return        TCKMS_OK or any status; see the chapter on errors.
+ * @return        TCKMS_OK, TCKMS_ERR_KEY_MISMATCH for a reply about another CMK than the one whose
+ *                id is `key_id`, TCKMS_ERR_RESPONSE_MALFORMED for a field that no CMK has, or any
+ *                status; see the chapter on errors.
  *
  * Blocks until the total timeout at most.
  */
@@ -1849,11 +1865,14 @@ tckms_status tckms_describe_key(const tckms_client *client,
  * @param callback        Called with each key.
  * @param userdata        Passed to the callback unchanged.
  * @return                TCKMS_OK, also when the callback stopped; TCKMS_ERR_UNKNOWN_OPTION,
- *                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
- *                        the chapter on errors.
+ *                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist,
+ *                        TCKMS_ERR_RESPONSE_MALFORMED if the service returns fewer keys than it
+ *                        reports, or any status; see the chapter on errors. After a failure the
+ *                        list is incomplete.
  *
  * It requests 200 keys at a time; the total timeout applies to each request. The callback may call
- * the library.
+ * the library, also to change keys: each key that matches the filter is listed once, even if others
+ * are created, deleted or changed meanwhile.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_list_keys(const tckms_client *client,

@@ -1143,8 +1143,8 @@ class client {
     return detail::made(number, std::move(out), key);
   }
 
-  /** Succeeds if the signature is valid; the error is TCKMS_ERR_SIGNATURE_INVALID if it is not, or
-   * another one if that is not known. */
+  /** Succeeds if the signature is valid; the error is TCKMS_ERR_SIGNATURE_INVALID if it is not,
+   * TCKMS_ERR_INVALID_KEY_USAGE for a key that decrypts, or another one if that is not known. */
   result<void> verify(std::string_view key_id, sign_algorithm algorithm, byte_view message, byte_view signature) const {
     const detail::c_string key(key_id);
     return detail::done(tckms_verify(get(), key.get(), static_cast<int>(algorithm), message.data(), message.size(),
@@ -1176,7 +1176,8 @@ class client {
   result<signer> new_signer(std::string_view key_id, sign_algorithm algorithm,
                             std::optional<byte_view> sm2_user_id = std::nullopt) const;
 
-  /** Encrypts a small secret under an RSA key, locally. */
+  /** Encrypts a small secret under an RSA key, locally. The error is TCKMS_ERR_INVALID_KEY_USAGE for
+   * a key that signs. */
   result<buffer> rsa_encrypt(std::string_view key_id, rsa_padding padding, byte_view plaintext) const {
     const detail::c_string key(key_id);
     buffer out;

@@ -199,7 +199,7 @@ impl Error {
     }
 
     /// The service's time when it refused, if the reply had one.
-    pub(crate) fn service_time(&self) -> Option<SystemTime> {
+    pub fn service_time(&self) -> Option<SystemTime> {
         self.0.service_time
     }
 

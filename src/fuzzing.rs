@@ -22,5 +22,6 @@ pub fn read_reply(status: u16, body: &[u8]) -> Result<[usize; 4]> {
 pub fn read_key_info(body: &[u8]) -> Result<usize> {
     let reply = HttpReply { status: 200, body: Secret::copy_of(body)?, date: None, retry_after: None };
     let key: KeyInfo = reply.fields()?;
+    key.check()?;
     Ok([key.key_id, key.alias, key.description, key.key_state, key.key_usage].iter().map(String::len).sum())
 }

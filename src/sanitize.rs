@@ -18,6 +18,11 @@ fn is_unsafe(character: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether the text has no character that a terminal or a log viewer may interpret.
+pub(crate) fn is_printable(text: &str) -> bool {
+    !text.contains(is_unsafe)
+}
+
 /// The text with a blank for each line end or tab, and `\u{…}` for each other unsafe character.
 pub(crate) fn sanitized(text: &str) -> Cow<'_, str> {
     replaced(text, |character, safe| match character {

@@ -74,6 +74,18 @@ in_three_ways! {
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }
 
+    key_usages(compiler, valgrind) {
+        let emulator = Emulator::over_http(&[]);
+        let program = compiler.build("tests/c/key_usage.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
+    key_replies(compiler, valgrind) {
+        let emulator = Emulator::over_http(&["main", "other"]);
+        let program = compiler.build("tests/c/key_replies.c", &Library::Shared);
+        program.with(emulator.environment()).under_valgrind(valgrind).run()
+    }
+
     signing_threads(compiler, valgrind) {
         let emulator = Emulator::over_https(&[]);
         let program = compiler.build("tests/c/signing_threads.c", &Library::Shared);
@@ -87,7 +99,7 @@ in_three_ways! {
     }
 
     key_management(compiler, valgrind) {
-        let emulator = Emulator::over_http(&["main"]);
+        let emulator = Emulator::over_http_with(&["--max-keys", "1000"], &["main"]);
         let program = compiler.build("tests/c/keys.c", &Library::Shared);
         program.with(emulator.environment()).under_valgrind(valgrind).run()
     }

@@ -10,8 +10,12 @@ use log::LevelFilter;
 use crate::api::dispatch::is_region;
 use crate::behaviour::Switches;
 use crate::identity::KeyPair;
+use crate::keys::CMK_LIMIT;
 use crate::keys::cmk::is_valid_alias;
 use crate::keys::key_usage::KeyUsage;
+
+/// The largest number for `--max-keys`.
+const MAX_KEYS: usize = 100_000;
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -29,6 +33,7 @@ Options:
       --ca-file FILE         Write the CA's certificate to this file [default: a temporary one]
       --data FILE            Keep the keys in this SQLite file [default: in memory]
       --key ALIAS[:USAGE]    Create this key if it does not exist, ENCRYPT_DECRYPT without a usage (repeatable)
+      --max-keys N           How many CMKs there may be, 1 to 100000 [default: 200, as in the service]
       --secret-id ID         The SecretId that callers sign with [default: random]
       --secret-key KEY       The SecretKey that goes with it
       --faults FILE          Begin with this JSON script of faults
@@ -63,6 +68,7 @@ pub struct Options {
     pub data: Option<PathBuf>,
     pub faults: Option<PathBuf>,
     pub keys: Vec<WantedKey>,
+    pub max_keys: usize,
     pub credentials: KeyPair,
     pub region: String,
     pub log_level: LevelFilter,
@@ -80,6 +86,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut tls = false;
     let (mut data, mut faults, mut log_file, mut ca_file) = (None, None, None, None);
     let (mut keys, mut tls_names) = (Vec::new(), Vec::new());
+    let mut max_keys = CMK_LIMIT;
     let (mut secret_id, mut secret_key) = (None, None);
     let mut region = "ap-guangzhou".to_owned();
     let mut log_level = LevelFilter::Warn;
@@ -95,6 +102,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("data") => data = Some(PathBuf::from(parser.value()?)),
             Arg::Long("faults") => faults = Some(PathBuf::from(parser.value()?)),
             Arg::Long("key") => keys.push(wanted_key(&parser.value()?.string()?)?),
+            Arg::Long("max-keys") => max_keys = key_limit(&parser.value()?.string()?)?,
             Arg::Long("secret-id") => secret_id = Some(credential("--secret-id", parser.value()?.string()?)?),
             Arg::Long("secret-key") => secret_key = Some(credential("--secret-key", parser.value()?.string()?)?),
             Arg::Long("region") => region = valid_region(parser.value()?.string()?)?,
@@ -123,6 +131,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
         data,
         faults,
         keys,
+        max_keys,
         credentials,
         region,
         log_level,
@@ -151,6 +160,11 @@ fn wanted_key(text: &str) -> Result<WantedKey, lexopt::Error> {
     }
     let usage = KeyUsage::from_name(usage).ok_or_else(|| format!("--key {text}: not a usage of the service"))?;
     Ok(WantedKey { alias: alias.to_owned(), usage })
+}
+
+fn key_limit(text: &str) -> Result<usize, lexopt::Error> {
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_KEYS).contains(limit));
+    limit.ok_or_else(|| format!("--max-keys {text}: not a number from 1 to {MAX_KEYS}").into())
 }
 
 fn valid_region(text: String) -> Result<String, lexopt::Error> {
@@ -240,6 +254,9 @@ mod tests {
         assert!(!error(&["--secret-id", "a", "--secret-key", "top secret"]).contains("top secret"));
         assert!(error(&["--key", "kms-x"]).contains("--key kms-x"));
         assert!(error(&["--key", "x:SIGN"]).contains("not a usage"));
+        for limit in ["", "0", "-1", "100001", "many"] {
+            assert!(error(&["--max-keys", limit]).contains("1 to 100000"), "{limit}");
+        }
         assert!(error(&["--region", "x"]).contains("--region"));
         assert!(error(&["--listen", "nowhere"]).contains("--listen"));
         for name in ["", "a b", "http://a", "a:80", "a..b", "*.a"] {

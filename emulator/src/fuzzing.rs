@@ -40,7 +40,7 @@ impl Target {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let clock = Arc::new(Clock::default());
-        let keys = Keys::open(None, Arc::clone(&clock)).expect("a store in memory");
+        let keys = Keys::open(None, Arc::clone(&clock), CMK_LIMIT).expect("a store in memory");
         let key_ids = KeyUsage::ALL.into_iter().map(|usage| new_key(&keys, usage)).collect();
         let credentials = KeyPair::generate();
         let emulator = Arc::new(Emulator {

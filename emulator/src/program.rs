@@ -80,7 +80,7 @@ async fn serve(options: Options) -> Result<(), Error> {
     // First, because the default action of a signal would leave files behind.
     let stop = stop_signal()?;
     let clock = Arc::new(Clock::default());
-    let keys = Keys::open(options.data.as_deref(), Arc::clone(&clock))?;
+    let keys = Keys::open(options.data.as_deref(), Arc::clone(&clock), options.max_keys)?;
     let key_ids = options.keys.iter().map(|wanted| Ok((wanted.alias.clone(), key_id(&keys, wanted)?)));
     let key_ids = key_ids.collect::<Result<_, Error>>()?;
     let script = options.faults.as_deref().map(|path| read_script(path, options.tls)).transpose()?;

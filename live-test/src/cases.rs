@@ -1,12 +1,12 @@
 //! The questions, each with what docs/kms-service.md says.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use tckms::sign::{KeyType, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
+use tckms::sign::{KeyType, PublicKey, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
 
 use crate::session::Session;
 
@@ -33,6 +33,8 @@ pub struct Case {
 
 /// How far a timestamp may be off before a request is refused.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+/// How long imported material is valid where it is to expire.
+const MATERIAL_LIFETIME: Duration = Duration::from_secs(3);
 const UNKNOWN_KEY: &str = "11111111-1111-1111-8111-111111111111";
 const SIGN_ECC: &str = "ASYMMETRIC_SIGN_VERIFY_ECC";
 const SIGN_P384: &str = "ASYMMETRIC_SIGN_VERIFY_ECDSA384";
@@ -90,14 +92,14 @@ pub const ALL: &[Case] = &[
     }),
     guess("The Date of a reply is the time", "within 5 minutes", Needs::Nothing, |session| {
         session.expect("GetServiceStatus", &json!({}))?;
-        let Some(date) = session.last_date() else { return Ok("there is no Date".to_owned()) };
-        let now = SystemTime::now();
-        let difference = now.duration_since(date).or_else(|_| date.duration_since(now)).unwrap_or_default();
-        Ok(if difference <= CLOCK_TOLERANCE {
-            "within 5 minutes".to_owned()
-        } else {
-            format!("{} s off", difference.as_secs())
-        })
+        Ok(distance_of(session.last_date()))
+    }),
+    guess("The Date of a refusal is the time", "within 5 minutes", Needs::Nothing, |session| {
+        session.outcome("EncryptEverything", &json!({}))?;
+        Ok(distance_of(session.last_date()))
+    }),
+    guess("An unknown key and an unknown field: which is told first", "UnknownParameter", Needs::Nothing, |session| {
+        session.outcome("DescribeKey", &json!({"KeyId": UNKNOWN_KEY, "Verbose": true}))
     }),
     guess("The algorithms for P-384 in ListAlgorithms", "ECC_P384_R1", Needs::Nothing, |session| {
         let reply = session.expect("ListAlgorithms", &json!({}))?;
@@ -197,6 +199,20 @@ pub const ALL: &[Case] = &[
         let key_id = session.key(SYMMETRIC)?;
         session.outcome("EnableKey", &json!({"KeyId": key_id}))
     }),
+    guess("DisableKey of a disabled key", "OK", Needs::Changes, |session| {
+        let key_id = session.key(SYMMETRIC)?;
+        while_disabled(session, &key_id, |session| session.outcome("DisableKey", &json!({"KeyId": key_id})))
+    }),
+    guess("ArchiveKey of a disabled key", "ResourceUnavailable.CmkStateNotSupport", Needs::Changes, |session| {
+        let key_id = session.key(SYMMETRIC)?;
+        while_disabled(session, &key_id, |session| session.outcome("ArchiveKey", &json!({"KeyId": key_id})))
+    }),
+    guess("The state of a key without material after CancelKeyDeletion", "PendingImport", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        session.expect("ScheduleKeyDeletion", &json!({"KeyId": key_id, "PendingWindowInDays": 7}))?;
+        session.expect("CancelKeyDeletion", &json!({"KeyId": key_id}))?;
+        state_of(session, &key_id)
+    }),
     guess("Encrypt with a key without material", "ResourceUnavailable.CmkStateNotSupport", Needs::Changes, |session| {
         let key_id = session.external_key()?;
         session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": BASE64.encode("x")}))
@@ -212,6 +228,87 @@ pub const ALL: &[Case] = &[
         let request = json!({"KeyId": key_id, "EncryptedKeyMaterial": BASE64.encode([1; 256]), "ImportToken": "AAAA"});
         session.outcome("ImportKeyMaterial", &request)
     }),
+    guess("An import token after another one was issued", "OK", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        let first = import_parameters(session, &key_id)?;
+        import_parameters(session, &key_id)?;
+        import(session, &key_id, &first, 0)
+    }),
+    guess("DeleteImportedKeyMaterial of a disabled key", "OK", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        let parameters = import_parameters(session, &key_id)?;
+        import(session, &key_id, &parameters, 0)?;
+        session.expect("DisableKey", &json!({"KeyId": key_id}))?;
+        session.outcome("DeleteImportedKeyMaterial", &json!({"KeyId": key_id}))
+    }),
+    guess("The state of a key whose material has expired", "PendingImport", Needs::Changes, |session| {
+        let key_id = session.external_key()?;
+        let parameters = import_parameters(session, &key_id)?;
+        let valid_to = SystemTime::now() + MATERIAL_LIFETIME;
+        let seconds = valid_to.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        match import(session, &key_id, &parameters, seconds)?.as_str() {
+            "OK" => {
+                std::thread::sleep(2 * MATERIAL_LIFETIME);
+                state_of(session, &key_id)
+            }
+            refusal => Ok(refusal.to_owned()),
+        }
+    }),
+    guess(
+        "RotateKey of a key with imported material",
+        "UnsupportedOperation.RotateNotSupported",
+        Needs::Changes,
+        |session| {
+            let key_id = session.external_key()?;
+            let parameters = import_parameters(session, &key_id)?;
+            import(session, &key_id, &parameters, 0)?;
+            session.outcome("RotateKey", &json!({"KeyId": key_id}))
+        },
+    ),
+    guess(
+        "A data key whose name begins with -",
+        "InvalidParameterValue.InvalidDataKeyName",
+        Needs::Changes,
+        |session| {
+            let key_id = session.key(SYMMETRIC)?;
+            session.outcome("GenerateDataKey", &hosted_data_key(&key_id, "-tckms-live-test"))
+        },
+    ),
+    guess(
+        "ScheduleDataKeyDeletion of an enabled data key",
+        "ResourceUnavailable.DataKeyStateNotSupport",
+        Needs::Changes,
+        |session| {
+            let data_key = session.data_key()?;
+            session.outcome("ScheduleDataKeyDeletion", &json!({"DataKeyId": data_key, "PendingWindowInDays": 7}))
+        },
+    ),
+    guess(
+        "GetDataKeyPlaintext of a disabled data key",
+        "ResourceUnavailable.DataKeyDisabled",
+        Needs::Changes,
+        |session| {
+            let data_key = session.data_key()?;
+            session.expect("DisableDataKey", &json!({"DataKeyId": data_key}))?;
+            let refused = session.outcome("GetDataKeyPlaintext", &json!({"DataKeyId": data_key}));
+            session.expect("EnableDataKey", &json!({"DataKeyId": data_key}))?;
+            refused
+        },
+    ),
+    guess(
+        "An imported data key of 1025 bytes",
+        "InvalidParameterValue.InvalidImportKeyMaterial",
+        Needs::Changes,
+        |session| {
+            let key_id = session.key(SYMMETRIC)?;
+            let request = json!({"DataKeyName": "tckms-live-test-import", "ImportKeyMaterial": BASE64.encode([1; 1025]),
+            "ImportType": 2, "KeyId": key_id});
+            session.outcome("ImportDataKey", &request)
+        },
+    ),
+    guess("CreateKey with the usage POST_QUANTUM_SIGN_VERIFY", "OK", Needs::Changes, |session| {
+        Ok(session.key("POST_QUANTUM_SIGN_VERIFY").map_or_else(|refusal| refusal, |_| "OK".to_owned()))
+    }),
     documented("A digest of 31 bytes", "InvalidParameter", Needs::Changes, |session| {
         let key_id = session.key(SIGN_ECC)?;
         session.outcome("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P256_R1", &[1; 31]))
@@ -220,8 +317,7 @@ pub const ALL: &[Case] = &[
         let key_id = session.key(SIGN_ECC)?;
         let reply = session.expect("GetPublicKey", &json!({"KeyId": key_id}))?;
         let pem = reply["PublicKeyPem"].as_str().unwrap_or_default();
-        let key =
-            tckms::sign::PublicKey::from_spki(&decoded(&reply, "PublicKey")?).map_err(|error| error.to_string())?;
+        let key = PublicKey::from_spki(&decoded(&reply, "PublicKey")?).map_err(|error| error.to_string())?;
         let without_line_ends = |text: &str| text.split_whitespace().collect::<String>();
         Ok(if without_line_ends(pem) == without_line_ends(&key.pem()) { "yes" } else { "no" }.to_owned())
     }),
@@ -252,6 +348,19 @@ pub const ALL: &[Case] = &[
     guess("A signature by a key that decrypts", "InvalidParameterValue.InvalidKeyUsage", Needs::Changes, |session| {
         let key_id = session.key(DECRYPT_RSA)?;
         session.outcome("SignByAsymmetricKey", &sign_digest(&key_id, "RSA_PSS_SHA_256", &[1; 32]))
+    }),
+    documented("Verification of a signature of another message", "false", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        let reply = session.expect("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P256_R1", &[1; 32]))?;
+        verification(session, &sign_digest(&key_id, "ECC_P256_R1", &[2; 32]), &reply["Signature"])
+    }),
+    guess("Verification of a signature that is not DER", "InvalidParameterValue", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_ECC)?;
+        verification(session, &sign_digest(&key_id, "ECC_P256_R1", &[1; 32]), &BASE64.encode([1; 64]).into())
+    }),
+    guess("Verification of an RSA signature of 255 bytes", "InvalidParameterValue", Needs::Changes, |session| {
+        let key_id = session.key(SIGN_RSA)?;
+        verification(session, &sign_digest(&key_id, "RSA_PSS_SHA_256", &[1; 32]), &BASE64.encode([1; 255]).into())
     }),
     guess("OAEP with SHA-256 has an empty label and MGF1 with SHA-256", "yes", Needs::Changes, |session| {
         let key_id = session.key(DECRYPT_RSA)?;
@@ -339,6 +448,61 @@ pub const ALL: &[Case] = &[
 
 fn sign_digest(key_id: &str, algorithm: &str, digest: &[u8]) -> Value {
     json!({"KeyId": key_id, "Algorithm": algorithm, "Message": BASE64.encode(digest), "MessageType": "DIGEST"})
+}
+
+/// "true", "false", or the code of the refusal.
+fn verification(session: &mut Session, signed: &Value, signature: &Value) -> Result<String, String> {
+    let mut request = signed.clone();
+    request["SignatureValue"] = signature.clone();
+    Ok(session
+        .send("VerifyByAsymmetricKey", &request)?
+        .map_or_else(|code| code, |reply| reply["SignatureValid"].to_string()))
+}
+
+/// How far a time is from now.
+fn distance_of(date: Option<SystemTime>) -> String {
+    let Some(date) = date else { return "there is no Date".to_owned() };
+    let now = SystemTime::now();
+    let difference = now.duration_since(date).or_else(|_| date.duration_since(now)).unwrap_or_default();
+    if difference <= CLOCK_TOLERANCE {
+        "within 5 minutes".to_owned()
+    } else {
+        format!("{} s off", difference.as_secs())
+    }
+}
+
+fn while_disabled<T>(
+    session: &mut Session,
+    key_id: &str,
+    run: impl FnOnce(&mut Session) -> Result<T, String>,
+) -> Result<T, String> {
+    session.expect("DisableKey", &json!({"KeyId": key_id}))?;
+    let outcome = run(session);
+    session.expect("EnableKey", &json!({"KeyId": key_id}))?;
+    outcome
+}
+
+fn state_of(session: &mut Session, key_id: &str) -> Result<String, String> {
+    let key = session.expect("DescribeKey", &json!({"KeyId": key_id}))?;
+    Ok(key["KeyMetadata"]["KeyState"].as_str().unwrap_or("none").to_owned())
+}
+
+fn import_parameters(session: &mut Session, key_id: &str) -> Result<Value, String> {
+    let request = json!({"KeyId": key_id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+    session.expect("GetParametersForImport", &request)
+}
+
+/// "OK", or the code of the refusal. The material is the same each time, as the service demands.
+fn import(session: &mut Session, key_id: &str, parameters: &Value, valid_to: u64) -> Result<String, String> {
+    let key = PublicKey::from_spki(&decoded(parameters, "PublicKey")?).map_err(|error| error.to_string())?;
+    let material = key.rsa_encrypt(RsaPadding::OaepSha256, &[0x5a; 32]).map_err(|error| error.to_string())?;
+    let request = json!({"KeyId": key_id, "ImportToken": parameters["ImportToken"], "ValidTo": valid_to,
+        "EncryptedKeyMaterial": BASE64.encode(material)});
+    session.outcome("ImportKeyMaterial", &request)
+}
+
+fn hosted_data_key(key_id: &str, name: &str) -> Value {
+    json!({"KeyId": key_id, "NumberOfBytes": 32, "IsHostedByKms": 1, "DataKeyName": name})
 }
 
 fn decoded(reply: &Value, field: &str) -> Result<Vec<u8>, String> {

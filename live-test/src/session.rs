@@ -44,6 +44,7 @@ pub struct Session {
     prefix: String,
     /// By usage.
     keys: BTreeMap<&'static str, String>,
+    data_key: Option<String>,
 }
 
 /// What one request gave: the object under `Response`, or the service's error code.
@@ -69,6 +70,7 @@ impl Session {
             requests: 0,
             prefix: format!("tckms-live-test-{now}"),
             keys: BTreeMap::new(),
+            data_key: None,
         })
     }
 
@@ -100,7 +102,10 @@ impl Session {
                 self.last_date = response.service_time;
                 serde_json::from_slice(response.json.expose()).map(Ok).map_err(|error| error.to_string())
             }
-            Err(error) => code_of(&error).map(Err),
+            Err(error) => {
+                self.last_date = error.service_time();
+                code_of(&error).map(Err)
+            }
         }
     }
 
@@ -130,7 +135,7 @@ impl Session {
         Ok(format!("{code}, HTTP status {}", first.http_status().unwrap_or_default()))
     }
 
-    /// The `Date` of the last reply that was no error.
+    /// The `Date` of the last reply.
     pub fn last_date(&self) -> Option<SystemTime> {
         self.last_date
     }
@@ -163,6 +168,19 @@ impl Session {
         Ok(key_id)
     }
 
+    /// A data key that the service keeps, made by the run, and the same each time.
+    pub fn data_key(&mut self) -> Result<String, String> {
+        if let Some(id) = &self.data_key {
+            return Ok(id.clone());
+        }
+        let request = json!({"KeyId": self.key("ENCRYPT_DECRYPT")?, "NumberOfBytes": 32, "IsHostedByKms": 1,
+            "DataKeyName": self.alias("data-key")});
+        let reply = self.expect("GenerateDataKey", &request)?;
+        let id = reply["DataKeyId"].as_str().ok_or("GenerateDataKey gave no DataKeyId")?.to_owned();
+        self.data_key = Some(id.clone());
+        Ok(id)
+    }
+
     fn new_key(&mut self, usage: &str) -> Result<String, String> {
         self.create(&json!({"Alias": self.alias(usage), "KeyUsage": usage}))
     }
@@ -187,6 +205,13 @@ impl Session {
 
     /// Schedules every key of this run for deletion. What cannot be is named, so that a person can do it.
     pub fn clean_up(&mut self) {
+        if let Some(data_key) = self.data_key.take() {
+            let _ = self.client.call("DisableDataKey", &json!({"DataKeyId": data_key}).to_string());
+            let request = json!({"DataKeyId": data_key, "PendingWindowInDays": 7});
+            if let Err(error) = self.client.call("ScheduleDataKeyDeletion", &request.to_string()) {
+                eprintln!("tckms-live-test: the data key {data_key} has to be deleted by hand: {error}");
+            }
+        }
         for (usage, key_id) in std::mem::take(&mut self.keys) {
             // One without material cannot be disabled, and need not be.
             let _ = self.client.disable_key(&key_id);

@@ -12,6 +12,9 @@ use crate::sanitize::{quoted_up_to, sanitized};
 use crate::secret::Secret;
 use crate::status::Status;
 
+/// Longest key id, in a request and in a reply. Those of the service have 36 characters.
+pub const KEY_ID_MAX: usize = 128;
+
 /// Longest part of a service's message that an error repeats.
 const MESSAGE_MAX: usize = 512;
 
@@ -166,7 +169,13 @@ impl Response<'_> {
     }
 
     pub fn key_id(&self) -> Result<&str> {
-        self.required(&self.key_id, "KeyId")
+        let key_id = self.required(&self.key_id, "KeyId")?;
+        if is_key_id(key_id) { Ok(key_id) } else { Err(self.malformed("KeyId is not a key id")) }
+    }
+
+    /// Whether the reply names a CMK.
+    pub fn has_key_id(&self) -> bool {
+        self.key_id.is_some()
     }
 
     pub fn source_key_id(&self) -> Option<&str> {
@@ -218,6 +227,12 @@ impl Response<'_> {
             .with_http_status(200)
             .with_request_id(self.request_id())
     }
+}
+
+/// Whether this can be the id or an alias of a CMK.
+pub(crate) fn is_key_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/:.".contains(&byte);
+    (1..=KEY_ID_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// Whether this can be an id. It goes into log lines, so it must not add words or lines to them.

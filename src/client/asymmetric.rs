@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Client, Decrypted, check_key_id, check_same_key};
+use super::{Client, Decrypted, check_key_id, check_key_if_named, check_named_key};
 use crate::api::request::{Fields, Request};
 use crate::block_on::block_on;
 use crate::call_control;
 use crate::encoding::{base64_decode, base64_len};
 use crate::error::{Error, Result};
 use crate::sign::{
-    DigestContext, PublicKey, PublicKeyCache, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm, check_digest_len,
-    ecdsa_signature_to_der,
+    Digest, DigestContext, KeyPurpose, PublicKey, PublicKeyCache, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm,
+    check_digest_len, ecdsa_signature_to_der,
 };
 use crate::status::Status;
 
@@ -96,6 +96,35 @@ impl Client {
         self.counted_as_one("GetPublicKey", key_id, pin!(self.cached_public_key(key_id))).await
     }
 
+    /// As [`Client::public_key`], for a key that signs or decrypts. One for the other purpose is
+    /// [`Status::InvalidKeyUsage`]. This also needs the usage of the CMK, which is fetched once and cached. An identity
+    /// that may not read it gets the key unchecked.
+    pub fn public_key_for(&self, key_id: &str, purpose: KeyPurpose) -> Result<Arc<PublicKey>> {
+        block_on(pin!(self.counted_locally(
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                self.check_purpose(key_id, &key, purpose).await?;
+                Ok(key)
+            })
+        )))
+    }
+
+    /// The digest that SM2 signs for a signer with this id, or the default one.
+    pub fn sm2_digest(&self, key_id: &str, user_id: Option<&[u8]>, message: &[u8]) -> Result<Digest> {
+        block_on(pin!(self.counted_locally(
+            key_id,
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                let algorithm = key.algorithm(Some(SignatureAlgorithm::Sm2Sm3))?;
+                let mut digest = key.digest(algorithm, user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
+                self.check_purpose(key_id, &key, KeyPurpose::Sign).await?;
+                digest.update(message);
+                Ok(digest.finish())
+            })
+        )))
+    }
+
     /// Signs a message of any size. It is hashed locally, and only its digest is sent. The default algorithm is the
     /// key's: PSS for RSA.
     pub fn sign(&self, key_id: &str, algorithm: Option<SignatureAlgorithm>, message: &[u8]) -> Result<Signature> {
@@ -169,6 +198,7 @@ impl Client {
                 let key = self.cached_public_key(key_id).await?;
                 let algorithm = key.algorithm(algorithm)?;
                 let digest = key.digest(algorithm, sm2_user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
+                self.check_purpose(key_id, &key, KeyPurpose::Sign).await?;
                 let message = (algorithm == SignatureAlgorithm::EcdsaP384Sha384)
                     .then(|| Zeroizing::new(Vec::with_capacity(RAW_MESSAGE_MAX)));
                 Ok(Signer { client: self.clone(), key_id: key_id.to_owned(), algorithm, digest, message })
@@ -189,6 +219,7 @@ impl Client {
             pin!(async {
                 let key = self.cached_public_key(key_id).await?;
                 let algorithm = key.algorithm(algorithm)?;
+                self.check_purpose(key_id, &key, KeyPurpose::Sign).await?;
                 let mut digest = key.digest(algorithm, SM2_DEFAULT_USER_ID)?;
                 digest.update(message);
                 key.verify_digest(algorithm, digest.finish().as_ref(), signature)
@@ -208,7 +239,10 @@ impl Client {
             key_id,
             pin!(async {
                 let key = self.cached_public_key(key_id).await?;
-                key.verify_digest(key.algorithm(algorithm)?, digest, signature)
+                let algorithm = key.algorithm(algorithm)?;
+                check_digest_len(algorithm, digest)?;
+                self.check_purpose(key_id, &key, KeyPurpose::Sign).await?;
+                key.verify_digest(algorithm, digest, signature)
             }),
         )))
     }
@@ -217,7 +251,13 @@ impl Client {
     pub fn rsa_encrypt(&self, key_id: &str, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>> {
         block_on(pin!(self.counted_locally(
             key_id,
-            pin!(async { self.cached_public_key(key_id).await?.rsa_encrypt(padding, plaintext) }),
+            pin!(async {
+                let key = self.cached_public_key(key_id).await?;
+                // First, because it refuses arguments without a request.
+                let ciphertext = key.rsa_encrypt(padding, plaintext)?;
+                self.check_purpose(key_id, &key, KeyPurpose::Decrypt).await?;
+                Ok(ciphertext)
+            }),
         )))
     }
 
@@ -266,7 +306,7 @@ impl Client {
 
     async fn asymmetric_decrypt(&self, key_id: &str, request: &Request<'_>) -> Result<Decrypted> {
         self.execute(request, |response| {
-            check_same_key(Some(key_id), response)?;
+            check_named_key(key_id, response)?;
             Ok(Decrypted {
                 plaintext: response.plaintext_or_empty()?,
                 key_id: response.key_id()?.to_owned(),
@@ -302,12 +342,29 @@ impl Client {
         self.asymmetric.public_keys.get(key_id, pin!(self.fetch_public_key(key_id))).await
     }
 
+    /// For local work with a public key: nothing but the CMK's usage shows that the other half could not do its part. The
+    /// service itself refuses a request for which a key is not made.
+    async fn check_purpose(&self, key_id: &str, key: &PublicKey, purpose: KeyPurpose) -> Result<()> {
+        let fetch = pin!(self.fetch_purpose(key_id, key));
+        purpose.check(self.asymmetric.public_keys.purpose(key_id, fetch).await?)
+    }
+
+    /// An identity may be allowed to use a key and not to describe it.
+    async fn fetch_purpose(&self, key_id: &str, key: &PublicKey) -> Result<Option<KeyPurpose>> {
+        match self.fetch_key_info(key_id).await {
+            Ok(info) => KeyPurpose::of_usage(&info.key_usage, key),
+            Err(error) if is_denied(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| error.in_action("DescribeKey"))
+    }
+
     /// `PublicKeyPem` is ignored: published samples have it in three forms, two of which are not PEM.
     async fn fetch_public_key(&self, key_id: &str) -> Result<PublicKey> {
         let fields = Fields::with_capacity(key_id.len())?.string("KeyId", key_id)?;
         let request = Request::new("GetPublicKey", fields)?;
         let fetched = self.send(&request, |response, reply| {
-            check_same_key(Some(key_id), response)?;
+            check_named_key(key_id, response)?;
             let PublicKeyFields { public_key } = reply.fields()?;
             let spki = base64_decode(&public_key)
                 .map_err(|_| Error::new(Status::ResponseMalformed, "PublicKey is not base64"))?;
@@ -361,6 +418,7 @@ impl Client {
         let fields = fields.string("Algorithm", algorithm.service_name())?.base64("Message", message)?;
         let request = Request::new("SignByAsymmetricKey", fields.string("MessageType", message_type)?)?;
         self.send(&request, |response, reply| {
+            check_key_if_named(key_id, response)?;
             let SignatureFields { signature } = reply.fields()?;
             let signature = base64_decode(&signature)
                 .map_err(|_| Error::new(Status::ResponseMalformed, "Signature is not base64"))?;
@@ -411,6 +469,12 @@ impl Signer {
             }),
         )))
     }
+}
+
+/// Whether the identity lacks the permission for an action, and nothing else is wrong.
+fn is_denied(error: &Error) -> bool {
+    let denied = matches!(error.status(), Status::UnauthorizedOperation | Status::CamDenied | Status::RoleNotAllowed);
+    denied || (error.status() == Status::HttpStatus && error.http_status() == Some(403))
 }
 
 fn is_invalid_parameter(error: &Error) -> bool {

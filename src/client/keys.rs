@@ -1,28 +1,32 @@
-//! Managing CMKs: creating, describing, listing, enabling, disabling, rotating and deleting them, and importing their
+//! Managing CMKs: creating, describing, enabling, disabling, rotating and deleting them, and importing their
 //! material.
 
 use std::future::ready;
 use std::pin::pin;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 
-use super::{Client, check_key_id};
+use super::key_info::{KeyInfo, check_new_key_id, check_time, malformed, null_as_default};
+use super::parameters::{Parameters, Tag, for_key};
+use super::{Client, check_about_key, check_key_id, check_key_if_named, check_named_key};
 use crate::api::request::{Fields, Request};
+use crate::api::response::Response;
 use crate::block_on::block_on;
 use crate::encoding::base64_decode;
 use crate::error::{Error, Result};
-use crate::sign::{PublicKey, RsaPadding};
+use crate::sign::{KeyType, PublicKey, RsaPadding};
 use crate::status::Status;
 
-/// The maximum number of keys in one reply of ListKeyDetail.
-const PAGE: usize = 200;
 /// Bounds of ScheduleKeyDeletion.
 const DELETION_DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 /// Bounds of EnableKeyRotation.
 const ROTATION_DAYS: std::ops::RangeInclusive<u32> = 7..=365;
 /// The material of a symmetric CMK: 16 bytes for SM4, 32 for AES-256.
 const MATERIAL_LENS: [usize; 2] = [16, 32];
+/// Longest token of GetParametersForImport that is sent back.
+const IMPORT_TOKEN_MAX: usize = 64 * 1024;
+/// Longest reason for tags that could not be set, in characters.
+const TAG_MESSAGE_MAX: usize = 512;
 /// The latest `ValidTo` of ImportKeyMaterial.
 const VALID_TO_MAX: i64 = 2_147_443_200;
 
@@ -51,114 +55,6 @@ pub struct CreatedKey {
     pub request_id: Option<String>,
 }
 
-/// The metadata of a CMK. Times are seconds since the Unix epoch, 0 if there is none.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
-pub struct KeyInfo {
-    #[serde(deserialize_with = "key_id_of_a_key")]
-    pub key_id: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub alias: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub description: String,
-    /// `Enabled`, `Disabled`, `PendingDelete`, `PendingImport` or `Archived`.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub key_state: String,
-    /// Such as `ENCRYPT_DECRYPT`.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub key_usage: String,
-    /// `TENCENT_KMS`, or `EXTERNAL` for imported material.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub origin: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub owner: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub key_rotation_enabled: bool,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub rotate_days: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub create_time: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub next_rotate_time: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub last_rotate_time: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub deletion_date: i64,
-    /// When imported material expires.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub valid_to: i64,
-}
-
-/// Selects the CMKs to list.
-#[derive(Clone, Debug, Default)]
-pub struct KeyFilter<'a> {
-    /// The service's name of a usage. Without one, keys of all usages.
-    pub usage: Option<&'a str>,
-    /// `Enabled`, `Disabled`, `PendingDelete`, `PendingImport` or `Archived`. Without one, keys of all states.
-    pub state: Option<&'a str>,
-    /// A part of the key id or the alias.
-    pub search: Option<&'a str>,
-    /// A tag's name and value.
-    pub tag: Option<(&'a str, &'a str)>,
-}
-
-/// The fields of a request, as the API spells them.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Parameters<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alias: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_usage: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<Tag<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order_type: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_state: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    search_key_alias: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tag_filters: Vec<TagFilter<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pending_window_in_days: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rotate_days: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wrapping_algorithm: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wrapping_key_spec: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    import_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_to: Option<i64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag<'a> {
-    tag_key: &'a str,
-    tag_value: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct TagFilter<'a> {
-    tag_key: &'a str,
-    tag_value: [&'a str; 1],
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct CreateKeyFields {
@@ -173,15 +69,6 @@ struct CreateKeyFields {
 #[serde(rename_all = "PascalCase")]
 struct DescribeKeyFields {
     key_metadata: KeyInfo,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListKeyDetailFields {
-    #[serde(default, deserialize_with = "null_as_default")]
-    key_metadatas: Vec<KeyInfo>,
-    #[serde(default)]
-    total_count: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -212,51 +99,29 @@ impl Client {
             tags,
             ..Parameters::default()
         };
-        self.manage("CreateKey", None, &parameters, |fields: CreateKeyFields, request_id| CreatedKey {
-            key_id: fields.key_id,
-            tag_failure: (fields.tag_code != 0).then(|| tag_failure(fields.tag_code, fields.tag_msg)),
-            request_id,
+        self.manage("CreateKey", None, &parameters, |fields: CreateKeyFields, response| {
+            check_new_key_id(&fields.key_id)?;
+            Ok(CreatedKey {
+                key_id: fields.key_id,
+                tag_failure: (fields.tag_code != 0).then(|| tag_failure(fields.tag_code, &fields.tag_msg)),
+                request_id: response.request_id().map(str::to_owned),
+            })
         })
     }
 
     /// Gets the metadata of a CMK.
     pub fn describe_key(&self, key_id: &str) -> Result<KeyInfo> {
-        self.manage("DescribeKey", Some(key_id), &for_key(key_id), |fields: DescribeKeyFields, _| fields.key_metadata)
+        block_on(pin!(self.counted("DescribeKey", Some(key_id), pin!(self.fetch_key_info(key_id)))))
     }
 
-    /// Calls `visit` with each CMK, in the order of creation, until it returns `false`.
-    pub fn list_keys(&self, filter: &KeyFilter<'_>, mut visit: impl FnMut(KeyInfo) -> bool) -> Result<()> {
-        let state = self.checked("ListKeyDetail", None, filter.state.map(state_number).transpose())?;
-        let (mut offset, mut first_key) = (0, None);
-        loop {
-            let parameters = Parameters {
-                offset: Some(offset),
-                limit: Some(PAGE),
-                order_type: Some(1),
-                key_state: state,
-                search_key_alias: filter.search,
-                tag_filters: filter
-                    .tag
-                    .iter()
-                    .map(|(key, value)| TagFilter { tag_key: key, tag_value: [value] })
-                    .collect(),
-                // Without a usage the service lists symmetric keys only.
-                key_usage: Some(filter.usage.unwrap_or("ALL")),
-                ..Parameters::default()
-            };
-            let page = self.manage("ListKeyDetail", None, &parameters, |fields: ListKeyDetailFields, _| fields)?;
-            let (keys, is_last) =
-                (page.key_metadatas, |seen| page.total_count.map_or(seen % PAGE != 0, |total| seen >= total));
-            let Some(first) = keys.first() else { return Ok(()) };
-            if first_key.as_ref() == Some(&first.key_id) {
-                return self.checked("ListKeyDetail", None, Err(same_page_again(offset)));
-            }
-            first_key = Some(first.key_id.clone());
-            offset += keys.len();
-            if !keys.into_iter().all(&mut visit) || is_last(offset) {
-                return Ok(());
-            }
-        }
+    /// As [`Client::describe_key`], for a call that is counted under its own name.
+    pub(super) async fn fetch_key_info(&self, key_id: &str) -> Result<KeyInfo> {
+        self.request_management("DescribeKey", Some(key_id), &for_key(key_id), |fields: DescribeKeyFields, response| {
+            fields.key_metadata.check()?;
+            check_about_key(key_id, &fields.key_metadata.key_id, response)?;
+            Ok(fields.key_metadata)
+        })
+        .await
     }
 
     /// Enables a CMK.
@@ -274,7 +139,11 @@ impl Client {
     pub fn schedule_key_deletion(&self, key_id: &str, days: u32) -> Result<i64> {
         self.checked("ScheduleKeyDeletion", Some(key_id), check_days("days until deletion", days, DELETION_DAYS))?;
         let parameters = Parameters { pending_window_in_days: Some(days), ..for_key(key_id) };
-        self.manage("ScheduleKeyDeletion", Some(key_id), &parameters, |fields: DeletionFields, _| fields.deletion_date)
+        self.manage("ScheduleKeyDeletion", Some(key_id), &parameters, |fields: DeletionFields, response| {
+            check_named_key(key_id, response)?;
+            check_time("DeletionDate", fields.deletion_date)?;
+            Ok(fields.deletion_date)
+        })
     }
 
     /// Cancels the deletion of a CMK. The CMK is disabled afterwards.
@@ -306,17 +175,24 @@ impl Client {
             ..for_key(key_id)
         };
         self.as_one_call(|| {
-            let fetched =
-                self.manage("GetParametersForImport", Some(key_id), &parameters, |fields: ImportParameters, _| fields)?;
+            let (token, wrapping_key) = self.manage(
+                "GetParametersForImport",
+                Some(key_id),
+                &parameters,
+                |fields: ImportParameters, response| {
+                    check_named_key(key_id, response)?;
+                    Ok((import_token(fields.import_token)?, wrapping_key(&fields.public_key)?))
+                },
+            )?;
             block_on(pin!(self.counted(
                 "ImportKeyMaterial",
                 Some(key_id),
                 pin!(async {
-                    let wrapped = wrap(material, &fetched.public_key)?;
-                    let parameters =
-                        Parameters { import_token: Some(&fetched.import_token), valid_to, ..for_key(key_id) };
+                    let wrapped = wrapping_key.rsa_encrypt(RsaPadding::OaepSha256, material)?;
+                    let parameters = Parameters { import_token: Some(&token), valid_to, ..for_key(key_id) };
                     let fields = Fields::from_json(&parameters)?.base64("EncryptedKeyMaterial", &wrapped)?;
-                    self.execute(&Request::new("ImportKeyMaterial", fields)?, |_| Ok(())).await
+                    let request = Request::new("ImportKeyMaterial", fields)?;
+                    self.execute(&request, |response| check_key_if_named(key_id, response)).await
                 }),
             )))
         })
@@ -324,80 +200,66 @@ impl Client {
 
     /// An action on one key whose reply has no fields.
     fn act_on_key(&self, action: &'static str, key_id: &str, parameters: &Parameters<'_>) -> Result<()> {
-        self.manage(action, Some(key_id), parameters, |_: serde::de::IgnoredAny, _| ())
+        self.manage(action, Some(key_id), parameters, |_: serde::de::IgnoredAny, _| Ok(()))
     }
 
     /// Counts a call that is refused because of its arguments, and names it in the error.
-    fn checked<T>(&self, action: &str, key_id: Option<&str>, arguments: Result<T>) -> Result<T> {
+    pub(super) fn checked<T>(&self, action: &str, key_id: Option<&str>, arguments: Result<T>) -> Result<T> {
         arguments.or_else(|error| block_on(pin!(self.counted(action, key_id, ready(Err(error))))))
     }
 
-    fn manage<F: for<'de> Deserialize<'de>, T: Send>(
+    pub(super) fn manage<F: for<'de> Deserialize<'de>, T: Send>(
         &self,
         action: &str,
         key_id: Option<&str>,
         parameters: &Parameters<'_>,
-        extract: impl Fn(F, Option<String>) -> T + Send + Sync,
+        extract: impl Fn(F, &Response<'_>) -> Result<T> + Send + Sync,
     ) -> Result<T> {
-        block_on(pin!(self.counted(
-            action,
-            key_id,
-            pin!(async {
-                key_id.map_or(Ok(()), check_key_id)?;
-                let json = serde_json::to_string(parameters)
-                    .map_err(|_| Error::new(Status::Internal, "the parameters cannot be written as JSON"))?;
-                let mut request = Request::raw(action, &json)?;
-                request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
-                self.send(&request, |response, reply| {
-                    Ok(extract(reply.fields()?, response.request_id().map(str::to_owned)))
-                })
-                .await
-            }),
-        )))
+        let request = self.request_management(action, key_id, parameters, extract);
+        block_on(pin!(self.counted(action, key_id, pin!(request))))
+    }
+
+    /// A reply that names another CMK than the request does not belong to it, whatever the action.
+    async fn request_management<F: for<'de> Deserialize<'de>, T: Send>(
+        &self,
+        action: &str,
+        key_id: Option<&str>,
+        parameters: &Parameters<'_>,
+        extract: impl Fn(F, &Response<'_>) -> Result<T> + Send + Sync,
+    ) -> Result<T> {
+        key_id.map_or(Ok(()), check_key_id)?;
+        let json = serde_json::to_string(parameters)
+            .map_err(|_| Error::new(Status::Internal, "the parameters cannot be written as JSON"))?;
+        let mut request = Request::raw(action, &json)?;
+        request.repeatable |= self.limits.retry_unsafe.unwrap_or(false);
+        self.send(&request, |response, reply| {
+            key_id.map_or(Ok(()), |key_id| check_key_if_named(key_id, response))?;
+            extract(reply.fields()?, response)
+        })
+        .await
     }
 }
 
-/// The service writes null for fields without a value.
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> std::result::Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 /// Never empty, so that it is not taken for success.
-fn tag_failure(code: i64, message: String) -> String {
-    if message.trim().is_empty() { format!("the service returned tag code {code} without a reason") } else { message }
+fn tag_failure(code: i64, message: &str) -> String {
+    match message.trim() {
+        "" => format!("the service returned tag code {code} without a reason"),
+        reason => reason.chars().take(TAG_MESSAGE_MAX).collect(),
+    }
 }
 
-/// A description without a key id is malformed, whatever else the service omits.
-fn key_id_of_a_key<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
-    let key_id = String::deserialize(deserializer)?;
-    if key_id.is_empty() { Err(D::Error::custom("a key without its id")) } else { Ok(key_id) }
+fn import_token(token: String) -> Result<String> {
+    let is_token = (1..=IMPORT_TOKEN_MAX).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_token { Ok(token) } else { Err(malformed("ImportToken", "is empty, too long or not printable")) }
 }
 
-fn same_page_again(offset: usize) -> Error {
-    let message = format!("the service returned the same keys again for offset {offset}");
-    Error::new(Status::ResponseMalformed, message)
-}
-
-fn for_key(key_id: &str) -> Parameters<'_> {
-    Parameters { key_id: Some(key_id), ..Parameters::default() }
-}
-
-fn wrap(material: &[u8], public_key: &str) -> Result<Vec<u8>> {
-    let malformed = || Error::new(Status::ResponseMalformed, "the public key for the import is not base64");
-    PublicKey::from_spki(&base64_decode(public_key).map_err(|_| malformed())?)?
-        .rsa_encrypt(RsaPadding::OaepSha256, material)
-}
-
-/// The number of a state for ListKeyDetail.
-fn state_number(state: &str) -> Result<u32> {
-    const STATES: [&str; 5] = ["Enabled", "Disabled", "PendingDelete", "PendingImport", "Archived"];
-    let number = STATES.iter().zip(1..).find(|(name, _)| **name == state).map(|(_, number)| number);
-    number.ok_or_else(|| {
-        let message = format!("the state is not one of {}", STATES.join(", "));
-        Error::new(Status::OutOfRange, message)
-    })
+fn wrapping_key(public_key: &str) -> Result<PublicKey> {
+    let spki = base64_decode(public_key).map_err(|_| malformed("PublicKey", "is not base64"))?;
+    let key = PublicKey::from_spki(&spki)?;
+    match key.key_type() {
+        KeyType::Rsa2048 => Ok(key),
+        other => Err(malformed("PublicKey", &format!("is a {} key, RSA-2048 was requested", other.name()))),
+    }
 }
 
 fn check_days(what: &str, days: u32, allowed: std::ops::RangeInclusive<u32>) -> Result<()> {

@@ -1,7 +1,10 @@
 //! The client: each KMS call as one function.
 
 mod asymmetric;
+mod key_info;
+mod key_listing;
 mod keys;
+mod parameters;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
-use crate::api::response::Response;
+use crate::api::response::{KEY_ID_MAX, Response, is_key_id};
 use crate::block_on::block_on;
 use crate::call_control::{self, CancelToken};
 use crate::client_builder;
@@ -29,14 +32,14 @@ use crate::status::Status;
 
 use self::asymmetric::AsymmetricKeys;
 pub use self::asymmetric::{Signature, Signer};
-pub use self::keys::{CreatedKey, KeyFilter, KeyInfo, NewKey};
+pub use self::key_info::KeyInfo;
+pub use self::key_listing::KeyFilter;
+pub use self::keys::{CreatedKey, NewKey};
 
 /// Maximum length of a plaintext of Encrypt, in bytes ("up to 4 KB" on the Encrypt page).
 pub const PLAINTEXT_MAX: usize = 4096;
 /// Maximum number of bytes of GenerateDataKey and GenerateRandom (their pages: 1 to 1024).
 pub const RANDOM_MAX: usize = 1024;
-/// Longest key id that is sent. Those of the service have 36 characters.
-pub const KEY_ID_MAX: usize = 128;
 /// Longest CiphertextBlob that is sent. That of a plaintext of 4096 bytes has about 5600 characters.
 pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
 
@@ -406,7 +409,16 @@ fn check_same_key(expected: Option<&str>, response: &Response<'_>) -> Result<()>
 /// does not belong to this request; an alias can refer to any id.
 #[inline(never)]
 fn check_named_key(requested: &str, response: &Response<'_>) -> Result<()> {
-    let named = response.key_id()?;
+    check_about_key(requested, response.key_id()?, response)
+}
+
+/// As [`check_named_key`], for a reply that may have no KeyId.
+fn check_key_if_named(requested: &str, response: &Response<'_>) -> Result<()> {
+    if response.has_key_id() { check_named_key(requested, response) } else { Ok(()) }
+}
+
+/// As [`check_named_key`], for the id in a part of the reply.
+fn check_about_key(requested: &str, named: &str, response: &Response<'_>) -> Result<()> {
     if named.eq_ignore_ascii_case(requested) || !is_id_of_key(requested) {
         return Ok(());
     }
@@ -428,8 +440,7 @@ fn key_mismatch(expected: &str, named: &str, response: &Response<'_>) -> Error {
 }
 
 pub(crate) fn check_key_id(key_id: &str) -> Result<()> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/:.".contains(&byte);
-    if !key_id.is_empty() && key_id.len() <= KEY_ID_MAX && key_id.bytes().all(allowed) {
+    if is_key_id(key_id) {
         return Ok(());
     }
     let message = format!("the key id is not 1 to {KEY_ID_MAX} letters, digits and characters of -_/:.");

@@ -9,7 +9,7 @@ use super::guard::{guard, guard_request};
 use super::handle;
 use crate::client::{Decrypted, Signature, Signer};
 use crate::error::{Error, Result};
-use crate::sign::{self, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
+use crate::sign::{self, RsaPadding, SignatureAlgorithm};
 use crate::status::Status;
 
 /// Signature algorithm: the one of the key; for RSA keys, which have two, PSS.
@@ -17,7 +17,8 @@ pub const TCKMS_SIGN_DEFAULT: c_int = 0;
 /// Signature algorithm: ECDSA on P-256 with SHA-256.
 pub const TCKMS_SIGN_ECDSA_P256_SHA256: c_int = 1;
 /// Signature algorithm: ECDSA on P-384 with SHA-384. The service documents such keys, but not how
-/// they sign.
+/// they sign. If it accepts only digests of 32 bytes, as documented, then messages of up to 4096
+/// bytes can be signed, and longer ones and digests of SHA-384 are TCKMS_ERR_INVALID_PARAMETER.
 pub const TCKMS_SIGN_ECDSA_P384_SHA384: c_int = 2;
 /// Signature algorithm: RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes.
 pub const TCKMS_SIGN_RSA_PSS_SHA256: c_int = 3;
@@ -43,7 +44,8 @@ pub struct tckms_signer(Option<Signer>);
 
 /// Gets the public key of an asymmetric CMK, as a SubjectPublicKeyInfo in DER (RFC 5280).
 ///
-/// A client fetches each key once and caches it, because a CMK's public key never changes.
+/// A client fetches each key once and caches it, because a CMK's public key never changes. The
+/// service returns it only while the CMK is enabled; a client that has it keeps it.
 ///
 /// @param client    The client.
 /// @param key_id    An asymmetric CMK.
@@ -103,7 +105,8 @@ pub unsafe extern "C" fn tckms_public_key_pem(
 /// @param signature  DER for ECDSA and SM2, whichever encoding the service sends; 256 bytes for RSA.
 ///                   Free it with tckms_buffer_free().
 /// @return           TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
-///                   TCKMS_ERR_SIGNATURE_INVALID or any status; see the chapter on errors.
+///                   TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_SIGNATURE_INVALID or any status; see the
+///                   chapter on errors.
 ///
 /// SM2 signs with the user id "1234567812345678"; for another one see tckms_signer_new(). Blocks
 /// until the total timeout at most.
@@ -167,8 +170,13 @@ pub unsafe extern "C" fn tckms_sign_digest(
     })
 }
 
-/// Verifies a signature of a message locally, with the public key: no request is sent once that is
-/// known.
+/// Verifies a signature of a message locally, with the public key: no request is sent once that and
+/// the usage of the CMK are known.
+///
+/// The first call that works locally with a key also fetches its usage, with DescribeKey, because
+/// only this shows that the key can sign; the client caches it. If the identity may not describe the
+/// CMK, the call relies on the type of the public key alone: keys on P-256 and P-384 sign, and those
+/// of RSA and SM2 are then accepted whatever they are for.
 ///
 /// @param client         The client.
 /// @param key_id         An asymmetric CMK that signs.
@@ -178,8 +186,9 @@ pub unsafe extern "C" fn tckms_sign_digest(
 /// @param signature      The signature. For ECDSA and SM2, DER or r and s concatenated.
 /// @param signature_len  Its length in bytes.
 /// @return               TCKMS_OK when the signature is valid; TCKMS_ERR_SIGNATURE_INVALID when it
-///                       is not valid or malformed; TCKMS_ERR_UNKNOWN_ALGORITHM,
-///                       TCKMS_ERR_ALGORITHM_NOT_ALLOWED or any status of tckms_public_key().
+///                       is not valid or malformed; TCKMS_ERR_INVALID_KEY_USAGE for a key that
+///                       decrypts; TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or
+///                       any status of tckms_public_key() and tckms_describe_key().
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -245,7 +254,7 @@ pub unsafe extern "C" fn tckms_verify_digest(
 }
 
 /// Computes the digest that SM2 signs: SM3 over the hash of the signer's user id and public key, and
-/// the message.
+/// the message. The usage of the key is checked as by tckms_verify().
 ///
 /// @param client           The client.
 /// @param key_id           An SM2 key that signs.
@@ -254,8 +263,9 @@ pub unsafe extern "C" fn tckms_verify_digest(
 /// @param msg              The message.
 /// @param len              Any number of bytes.
 /// @param digest           32 bytes. Free it with tckms_buffer_free().
-/// @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED or
-///                         any status of tckms_public_key().
+/// @return                 TCKMS_OK, TCKMS_ERR_INVALID_LENGTH, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
+///                         TCKMS_ERR_INVALID_KEY_USAGE or any status of tckms_public_key() and
+///                         tckms_describe_key().
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -280,15 +290,12 @@ pub unsafe extern "C" fn tckms_sm2_digest(
                 bytes(msg, len, "msg")?,
             )
         };
-        let key = client.0.public_key(key_id)?;
-        let algorithm = key.algorithm(Some(SignatureAlgorithm::Sm2Sm3))?;
-        let mut context = key.digest(algorithm, user_id.unwrap_or(SM2_DEFAULT_USER_ID))?;
-        context.update(message);
-        out.fill(context.finish().as_ref())
+        out.fill(client.0.sm2_digest(key_id, user_id, message)?.as_ref())
     })
 }
 
-/// Creates a signer for a message that is passed in several chunks.
+/// Creates a signer for a message that is passed in several chunks. The usage of the key is checked
+/// as by tckms_verify(), so that a key that decrypts is refused before the message is read.
 ///
 /// @param client               The client. It may be freed before the signer.
 /// @param key_id               An asymmetric CMK that signs. Copied.
@@ -299,8 +306,9 @@ pub unsafe extern "C" fn tckms_sm2_digest(
 /// @param out                  The signer, owned by the caller, who frees it with
 ///                             tckms_signer_free(). NULL on failure.
 /// @return                     TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM,
-///                             TCKMS_ERR_ALGORITHM_NOT_ALLOWED, TCKMS_ERR_INVALID_LENGTH or any
-///                             status of tckms_public_key().
+///                             TCKMS_ERR_ALGORITHM_NOT_ALLOWED, TCKMS_ERR_INVALID_LENGTH,
+///                             TCKMS_ERR_INVALID_KEY_USAGE or any status of tckms_public_key() and
+///                             tckms_describe_key().
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -427,7 +435,8 @@ pub unsafe extern "C" fn tckms_signature_from_raw(
 }
 
 /// Encrypts a small secret under an RSA key locally, with its public key: no request is sent once
-/// that is known.
+/// that and the usage of the CMK are known. The usage is checked as by tckms_verify(), because
+/// nothing can decrypt what is encrypted under a key that signs.
 ///
 /// @param client      The client.
 /// @param key_id      An asymmetric CMK of usage ASYMMETRIC_DECRYPT_RSA_2048.
@@ -437,7 +446,8 @@ pub unsafe extern "C" fn tckms_signature_from_raw(
 ///                    245 with TCKMS_RSA_PKCS1_V1_5.
 /// @param ciphertext  256 bytes. Free it with tckms_buffer_free().
 /// @return            TCKMS_OK, TCKMS_ERR_UNKNOWN_ALGORITHM, TCKMS_ERR_ALGORITHM_NOT_ALLOWED,
-///                    TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of tckms_public_key().
+///                    TCKMS_ERR_INVALID_KEY_USAGE, TCKMS_ERR_PLAINTEXT_TOO_LARGE or any status of
+///                    tckms_public_key() and tckms_describe_key().
 ///
 /// Blocks until the total timeout at most.
 #[must_use]

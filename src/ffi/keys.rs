@@ -152,7 +152,9 @@ pub unsafe extern "C" fn tckms_create_key(
 /// @param key_id  The CMK.
 /// @param out     The metadata, owned by the caller, who frees it with tckms_key_info_free(). NULL
 ///                on failure.
-/// @return        TCKMS_OK or any status; see the chapter on errors.
+/// @return        TCKMS_OK, TCKMS_ERR_KEY_MISMATCH for a reply about another CMK than the one whose
+///                id is `key_id`, TCKMS_ERR_RESPONSE_MALFORMED for a field that no CMK has, or any
+///                status; see the chapter on errors.
 ///
 /// Blocks until the total timeout at most.
 #[must_use]
@@ -178,11 +180,14 @@ pub unsafe extern "C" fn tckms_describe_key(
 /// @param callback        Called with each key.
 /// @param userdata        Passed to the callback unchanged.
 /// @return                TCKMS_OK, also when the callback stopped; TCKMS_ERR_UNKNOWN_OPTION,
-///                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist, or any status; see
-///                        the chapter on errors.
+///                        TCKMS_ERR_OUT_OF_RANGE for a state that does not exist,
+///                        TCKMS_ERR_RESPONSE_MALFORMED if the service returns fewer keys than it
+///                        reports, or any status; see the chapter on errors. After a failure the
+///                        list is incomplete.
 ///
 /// It requests 200 keys at a time; the total timeout applies to each request. The callback may call
-/// the library.
+/// the library, also to change keys: each key that matches the filter is listed once, even if others
+/// are created, deleted or changed meanwhile.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_list_keys(

@@ -5,6 +5,7 @@
 mod algorithm;
 mod digest;
 mod ecdsa_signature;
+mod key_purpose;
 mod public_key;
 mod public_key_cache;
 mod sm2_key;
@@ -13,6 +14,7 @@ pub use algorithm::{RsaPadding, SignatureAlgorithm};
 pub use digest::{Digest, DigestContext};
 pub(crate) use ecdsa_signature::to_der as ecdsa_signature_to_der;
 pub use ecdsa_signature::{raw_from_der, raw_to_der};
+pub use key_purpose::KeyPurpose;
 pub(crate) use public_key::check_digest_len;
 pub use public_key::{KeyType, PublicKey};
 pub(crate) use public_key_cache::PublicKeyCache;

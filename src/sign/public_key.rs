@@ -11,6 +11,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
 };
+use der::asn1::UintRef;
+use der::{Decode, Reader, SliceReader};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::algorithm::{RsaPadding, SignatureAlgorithm};
@@ -44,7 +46,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rsa2048 => "RSA-2048",
             Self::P256 => "P-256",
@@ -71,11 +73,10 @@ enum Key {
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7).
     pub fn from_spki(spki: &[u8]) -> Result<Self> {
-        let parsed: SubjectPublicKeyInfoRef<'_> =
-            spki.try_into().map_err(|_| unusable("the public key is not a SubjectPublicKeyInfo in DER"))?;
+        let parsed: SubjectPublicKeyInfoRef<'_> = spki.try_into().map_err(|_| not_spki(spki))?;
         let curve = || parsed.algorithm.parameters_oid().ok();
         let key = match parsed.algorithm.oid {
-            RSA_ENCRYPTION => Self::rsa(spki),
+            RSA_ENCRYPTION => Self::rsa(spki, parsed.subject_public_key.raw_bytes()),
             EC_PUBLIC_KEY => match curve() {
                 Some(P256) => read(&ECDSA_P256_SHA256_ASN1, spki).map(Key::P256),
                 Some(P384) => read(&ECDSA_P384_SHA384_ASN1, spki).map(Key::P384),
@@ -87,14 +88,16 @@ impl PublicKey {
         Ok(Self { spki: spki.into(), key: key? })
     }
 
-    fn rsa(spki: &[u8]) -> Result<Key> {
-        let encrypting =
-            PublicEncryptingKey::from_der(spki).map_err(|_| unusable("the RSA public key is malformed"))?;
-        if encrypting.key_size_bits() != 2048 {
-            let message =
-                format!("the RSA public key has {} bits, those of the service have 2048", encrypting.key_size_bits());
-            return Err(unusable(&message));
+    /// The length comes first, because AWS-LC refuses short keys like malformed ones.
+    fn rsa(spki: &[u8], pkcs1: &[u8]) -> Result<Key> {
+        let malformed = || unusable("the RSA public key is malformed");
+        match rsa_modulus_bits(pkcs1).ok_or_else(malformed)? {
+            2048 => {}
+            bits => {
+                return Err(unusable(&format!("the RSA public key has {bits} bits, those of the service have 2048")));
+            }
         }
+        let encrypting = PublicEncryptingKey::from_der(spki).map_err(|_| malformed())?;
         let (pss, pkcs1) = (read(&RSA_PSS_2048_8192_SHA256, spki)?, read(&RSA_PKCS1_2048_8192_SHA256, spki)?);
         Ok(Key::Rsa { pss, pkcs1, encrypting })
     }
@@ -232,6 +235,22 @@ fn check_plaintext_len(plaintext: &[u8], max: usize) -> Result<()> {
     }
     let message = format!("the plaintext has {} bytes, at most {max} fit with this padding", plaintext.len());
     Err(Error::new(Status::PlaintextTooLarge, message))
+}
+
+/// The length of the modulus of an RSAPublicKey (RFC 8017, A.1.1), in bits.
+fn rsa_modulus_bits(pkcs1: &[u8]) -> Option<usize> {
+    let mut reader = SliceReader::new(pkcs1).ok()?;
+    let [modulus, _] = reader
+        .sequence(|inner| Ok::<_, der::Error>([UintRef::decode(inner)?, UintRef::decode(inner)?]))
+        .and_then(|numbers| reader.finish().map(|()| numbers))
+        .ok()?;
+    let digits = modulus.as_bytes();
+    Some(8 * digits.len() - digits.first()?.leading_zeros() as usize)
+}
+
+fn not_spki(bytes: &[u8]) -> Error {
+    let hint = if bytes.trim_ascii_start().starts_with(b"-----BEGIN") { "; it is PEM" } else { "" };
+    unusable(&format!("the public key is not a SubjectPublicKeyInfo in DER{hint}"))
 }
 
 fn not_on_curve() -> Error {

@@ -1,13 +1,15 @@
-//! A cache of public keys. That of a CMK never changes, so entries do not expire.
+//! A cache of public keys and of what they are for. Neither changes during the life of a CMK, so entries do not expire.
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
+use super::key_purpose::KeyPurpose;
 use super::public_key::PublicKey;
 use crate::call_control;
 use crate::error::Result;
+use crate::status::Status;
 use crate::sys::per_process::PerProcess;
 use crate::sys::single_flight::SingleFlight;
 
@@ -21,8 +23,22 @@ pub(crate) struct PublicKeyCache {
 
 #[derive(Default)]
 struct Keys {
-    known: HashMap<String, Arc<PublicKey>>,
+    known: HashMap<String, Known>,
     in_flight: HashSet<String>,
+}
+
+#[derive(Clone)]
+struct Known {
+    key: Arc<PublicKey>,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// No call needed it yet.
+    NotRequested,
+    /// `None` if it cannot be found out.
+    Requested(Option<KeyPurpose>),
 }
 
 impl PublicKeyCache {
@@ -32,9 +48,8 @@ impl PublicKeyCache {
 
     /// The key with this id. If it is not cached, one call fetches it and the others wait.
     pub async fn get(&self, key_id: &str, fetch: impl Future<Output = Result<PublicKey>>) -> Result<Arc<PublicKey>> {
-        let keys = self.keys.get_or_init(|| SingleFlight::new(Keys::default()));
-        let flight = match self.known_or_flight(keys, key_id).await? {
-            Found::Known(key) => return Ok(key),
+        let flight = match self.known_or_flight(key_id, |_| true).await? {
+            Found::Known(known) => return Ok(known.key),
             Found::Flight(flight) => flight,
         };
         let key = Arc::new(fetch.await?);
@@ -42,15 +57,44 @@ impl PublicKeyCache {
         if state.known.len() >= KEYS_MAX {
             state.known.clear();
         }
-        state.known.insert(key_id.to_owned(), Arc::clone(&key));
+        state.known.insert(key_id.to_owned(), Known { key: Arc::clone(&key), purpose: Purpose::NotRequested });
         Ok(key)
     }
 
-    async fn known_or_flight<'a>(&self, keys: &'a SingleFlight<Keys>, key_id: &'a str) -> Result<Found<'a>> {
+    /// What the key with this id is for. If it is not cached, one call fetches it and the others wait. The key itself was
+    /// returned by [`get`](Self::get) before.
+    pub async fn purpose(
+        &self,
+        key_id: &str,
+        fetch: impl Future<Output = Result<Option<KeyPurpose>>>,
+    ) -> Result<Option<KeyPurpose>> {
+        let is_known = |known: &Known| matches!(known.purpose, Purpose::Requested(_));
+        let flight = match self.known_or_flight(key_id, is_known).await? {
+            Found::Known(Known { purpose: Purpose::Requested(purpose), .. }) => return Ok(purpose),
+            Found::Known(_) => return Ok(None),
+            Found::Flight(flight) => flight,
+        };
+        let fetched = fetch.await;
+        let mut state = flight.keys.lock();
+        match &fetched {
+            Ok(purpose) => {
+                if let Some(known) = state.known.get_mut(key_id) {
+                    known.purpose = Purpose::Requested(*purpose);
+                }
+            }
+            // The key may be the wrong part.
+            Err(error) if error.status() == Status::ResponseMalformed => drop(state.known.remove(key_id)),
+            Err(_) => {}
+        }
+        fetched
+    }
+
+    async fn known_or_flight<'a>(&'a self, key_id: &'a str, is_enough: fn(&Known) -> bool) -> Result<Found<'a>> {
+        let keys = self.keys.get_or_init(|| SingleFlight::new(Keys::default()));
         poll_fn(|context| {
             let mut state = keys.lock();
-            if let Some(key) = state.known.get(key_id) {
-                return Poll::Ready(Ok(Found::Known(Arc::clone(key))));
+            if let Some(known) = state.known.get(key_id).filter(|known| is_enough(known)) {
+                return Poll::Ready(Ok(Found::Known(known.clone())));
             }
             if state.in_flight.insert(key_id.to_owned()) {
                 return Poll::Ready(Ok(Found::Flight(Flight { keys, key_id })));
@@ -67,7 +111,7 @@ impl PublicKeyCache {
 }
 
 enum Found<'a> {
-    Known(Arc<PublicKey>),
+    Known(Known),
     Flight(Flight<'a>),
 }
 

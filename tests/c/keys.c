@@ -48,13 +48,15 @@ static void a_key_is_what_it_was_made_to_be(const tckms_client *client) {
 /* What the service does not know is null, and not only absent. */
 static void a_description_may_have_nulls(const tckms_client *client) {
   tckms_key_info *key = NULL;
-  set_fault("DescribeKey",
-            "{\"kind\":\"replace_fields\",\"fields\":{\"KeyMetadata\":{\"KeyId\":\"k\",\"Alias\":null,"
+  char fault[1024];
+  snprintf(fault, sizeof fault,
+            "{\"kind\":\"replace_fields\",\"fields\":{\"KeyMetadata\":{\"KeyId\":\"%s\",\"Alias\":null,"
             "\"Description\":null,\"KeyState\":null,\"KeyUsage\":null,\"Origin\":null,\"Owner\":null,"
             "\"KeyRotationEnabled\":null,\"RotateDays\":null,\"CreateTime\":null,\"NextRotateTime\":null,"
-            "\"LastRotateTime\":null,\"DeletionDate\":null,\"ValidTo\":null,\"HsmClusterId\":null}}}", 1);
+            "\"LastRotateTime\":null,\"DeletionDate\":null,\"ValidTo\":null,\"HsmClusterId\":null}}}", MAIN_KEY);
+  set_fault("DescribeKey", fault, 1);
   CHECK_OK(tckms_describe_key(client, MAIN_KEY, &key));
-  CHECK_TEXT(tckms_key_info_key_id(key), "k");
+  CHECK_TEXT(tckms_key_info_key_id(key), MAIN_KEY);
   CHECK_TEXT(tckms_key_info_alias(key), "");
   CHECK_TEXT(tckms_key_info_state(key), "");
   CHECK_INT(tckms_key_info_created_at_seconds(key), 0);
@@ -301,38 +303,64 @@ static int take_some(void *userdata, const tckms_key_info *key) {
   return some->count == DELETED;
 }
 
-/* Keys that are to be deleted do not count for the limit of 200, so that there can be more than a page of them. */
 static void more_than_a_page_is_listed(const tckms_client *client) {
   tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
   tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
   struct some_keys some;
   char key_id[64];
   size_t i;
-  some.count = 0;
-  filter.search = "page-";
-  CHECK_OK(tckms_list_keys(client, &filter, sizeof filter, take_some, &some));
-  for (i = 0; i < DELETED; i++) {
+  for (i = 0; i < 250; i++) {
     char alias[32];
-    CHECK_OK(tckms_disable_key(client, some.ids[i]));
-    CHECK_OK(tckms_schedule_key_deletion(client, some.ids[i], 7, NULL));
     snprintf(alias, sizeof alias, "more-%lu", (unsigned long)i);
     options.alias = alias;
     make_key(client, &options, key_id);
   }
   forget_requests();
-  CHECK_INT(list(client, NULL, 0).keys, 200 + DELETED);
-  CHECK_INT(requests_seen("ListKeyDetail"), 2);
-  CHECK_TEXT(list(client, NULL, 0).last_alias, "more-4");
+  CHECK_INT(list(client, NULL, 0).keys, 450);
+  CHECK_INT(requests_seen("ListKeyDetail"), 3);
+  CHECK_TEXT(list(client, NULL, 0).last_alias, "more-249");
   CHECK_INT(list(client, NULL, 201).keys, 201);
   forget_requests();
   CHECK_INT(list(client, NULL, 200).keys, 200);
   CHECK_INT(requests_seen("ListKeyDetail"), 1);
+  some.count = 0;
+  filter.search = "page-";
+  CHECK_OK(tckms_list_keys(client, &filter, sizeof filter, take_some, &some));
+  for (i = 0; i < DELETED; i++) {
+    CHECK_OK(tckms_disable_key(client, some.ids[i]));
+    CHECK_OK(tckms_schedule_key_deletion(client, some.ids[i], 7, NULL));
+  }
   filter.state = "PendingDelete";
   CHECK_INT(list(client, &filter, 0).keys, DELETED);
   filter.search = "more-";
   CHECK_INT(list(client, &filter, 0).keys, 0);
   filter.state = "Enabled";
-  CHECK_INT(list(client, &filter, 0).keys, DELETED);
+  CHECK_INT(list(client, &filter, 0).keys, 250);
+}
+
+static int disable_it(void *userdata, const tckms_key_info *key) {
+  CHECK_OK(tckms_disable_key(userdata, tckms_key_info_key_id(key)));
+  return 0;
+}
+
+/* Each key that the callback disables is no longer among the enabled ones, so that the others move to smaller offsets. */
+static void a_callback_may_disable_what_is_listed(tckms_client *client) {
+  tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
+  filter.search = "more-";
+  filter.state = "Enabled";
+  CHECK_OK(tckms_list_keys(client, &filter, sizeof filter, disable_it, client));
+  CHECK_INT(list(client, &filter, 0).keys, 0);
+  filter.state = "Disabled";
+  CHECK_INT(list(client, &filter, 0).keys, 250);
+}
+
+static void the_limit_of_keys_is_a_status(const tckms_client *client) {
+  tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
+  tckms_buffer id = garbage();
+  set_fault("CreateKey", "{\"kind\":\"error\",\"code\":\"LimitExceeded.CmkLimitExceeded\"}", 1);
+  options.alias = "one-too-many";
+  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_KEY_LIMIT_EXCEEDED);
+  CHECK_EMPTY(id);
 }
 
 /* A service that gives fewer keys than it was asked for is asked for the rest, and one that always gives the same ends. */
@@ -348,9 +376,39 @@ static void short_and_equal_pages_end(const tckms_client *client) {
   snprintf(fault, sizeof fault, two, "2", "[{\"KeyId\":\"a\"},{\"KeyId\":\"b\"}]");
   set_fault("ListKeyDetail", fault, 1);
   CHECK_INT(list(client, NULL, 0).keys, 2);
-  snprintf(fault, sizeof fault, two, "null", "null");
+  snprintf(fault, sizeof fault, two, "0", "null");
   set_fault("ListKeyDetail", fault, 1);
   CHECK_INT(list(client, NULL, 0).keys, 0);
+  snprintf(fault, sizeof fault, two, "0", "[{\"KeyId\":\"a\"},{\"KeyId\":\"b\"}]");
+  set_fault("ListKeyDetail", fault, 1);
+  CHECK_INT(list(client, NULL, 0).keys, 2);
+  CHECK(!faults_are_left());
+}
+
+/* A page without keys is the end only where its own number of keys says so. */
+static void missing_keys_are_no_success(const tckms_client *client) {
+  static const char *const pages[] = {"{\"KeyMetadatas\":null}", "{\"KeyMetadatas\":[]}", "{\"KeyMetadatas\":{}}",
+                                      "{\"KeyMetadatas\":[],\"TotalCount\":1}",
+                                      "{\"KeyMetadatas\":null,\"TotalCount\":null}",
+                                      "{\"KeyMetadatas\":null,\"TotalCount\":-1}", "{\"TotalCount\":\"3\"}"};
+  char script[512];
+  struct seen seen = {0, 0, ""};
+  size_t i;
+  for (i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+    snprintf(script, sizeof script, "{\"kind\":\"replace_fields\",\"fields\":%s}", pages[i]);
+    set_fault("ListKeyDetail", script, 1);
+    CHECK_STATUS(tckms_list_keys(client, NULL, 0, see, &seen), TCKMS_ERR_RESPONSE_MALFORMED);
+    CHECK_TEXT(tckms_error_action(tckms_last_error()), "ListKeyDetail");
+  }
+  CHECK_INT(seen.keys, 0);
+  snprintf(script, sizeof script,
+           "[{\"action\":\"ListKeyDetail\",\"fault\":{\"kind\":\"replace_fields\",\"fields\":{\"TotalCount\":3,"
+           "\"KeyMetadatas\":[{\"KeyId\":\"a\"},{\"KeyId\":\"b\"}]}}},{\"action\":\"ListKeyDetail\",\"fault\":"
+           "{\"kind\":\"replace_fields\",\"fields\":{\"TotalCount\":3,\"KeyMetadatas\":null}}}]");
+  set_faults(script);
+  CHECK_STATUS(tckms_list_keys(client, NULL, 0, see, &seen), TCKMS_ERR_RESPONSE_MALFORMED);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "there are 3, of which 2 were returned");
+  CHECK_INT(seen.keys, 2);
   CHECK(!faults_are_left());
 }
 
@@ -373,9 +431,8 @@ static void keys_are_listed_over_pages_and_filtered(const tckms_client *client) 
   tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
   int before = list(client, NULL, 0).keys;
   char key_id[64];
-  tckms_buffer id;
   int i;
-  /* As many as an account may have: a whole page, after which an empty one ends the list. */
+  /* A whole page, after which none is requested, because its number of keys says that it is the last one. */
   for (i = 0; i < 200 - before; i++) {
     char alias[32];
     snprintf(alias, sizeof alias, "page-%d", i);
@@ -385,8 +442,6 @@ static void keys_are_listed_over_pages_and_filtered(const tckms_client *client) 
   CHECK_INT(list(client, NULL, 0).keys, 200);
   CHECK_HAS(list(client, NULL, 0).last_alias, "page-19");
   CHECK_INT(list(client, NULL, 3).keys, 3);
-  options.alias = "one-too-many";
-  CHECK_STATUS(tckms_create_key(client, &options, sizeof options, &id, NULL), TCKMS_ERR_KEY_LIMIT_EXCEEDED);
   filter.search = "page-10";
   CHECK_INT(list(client, &filter, 0).keys, 11);
   filter.search = NULL;
@@ -414,8 +469,11 @@ int main(void) {
   tags_that_failed_are_reported(client);
   a_callback_may_call_the_library(client);
   short_and_equal_pages_end(client);
+  missing_keys_are_no_success(client);
   keys_are_listed_over_pages_and_filtered(client);
   more_than_a_page_is_listed(client);
+  a_callback_may_disable_what_is_listed(client);
+  the_limit_of_keys_is_a_status(client);
   tckms_client_free(client);
   return checks_passed();
 }

@@ -658,6 +658,11 @@ void keys_sign_and_decrypt() {
     CHECK_VIEW(good(client.rsa_decrypt(rsa, padding, ciphertext)).text(), "secret");
   }
   const std::string sm2 = create(client, "cpp-sm2-", TCKMS_KEY_USAGE_DECRYPT_SM2);
+  fails(decrypting.verify("m", "signature"), TCKMS_ERR_INVALID_KEY_USAGE);
+  fails(decrypting.new_signer(), TCKMS_ERR_INVALID_KEY_USAGE);
+  fails(client.sm2_digest(sm2, "m"), TCKMS_ERR_INVALID_KEY_USAGE);
+  const std::string rsa_sign = create(client, "cpp-rsa-sign-", TCKMS_KEY_USAGE_SIGN_RSA_2048);
+  fails(client.rsa_encrypt(rsa_sign, tckms::rsa_padding::oaep_sha256, "x"), TCKMS_ERR_INVALID_KEY_USAGE);
   fails(client.sm2_decrypt(sm2, "no ciphertext"), TCKMS_ERR_DECRYPTION_FAILED);
 }
 

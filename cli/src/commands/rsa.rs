@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::Args;
+use tckms::sign::KeyPurpose;
 
 use super::algorithm::Padding;
 use super::delivery::{self, OutputOption};
@@ -43,7 +44,9 @@ pub fn encrypt(options: &EncryptOptions, global: &Global) -> Outcome {
     let output = options.output.find(false)?;
     let key = match (&options.public_key, &options.key) {
         (Some(file), _) => Arc::new(public_key::read(file)?),
-        (None, key_id) => global.client()?.public_key(key_id.as_deref().unwrap_or_default())?,
+        (None, key_id) => {
+            global.client()?.public_key_for(key_id.as_deref().unwrap_or_default(), KeyPurpose::Decrypt)?
+        }
     };
     let plaintext = options.input.read("The secret (not shown): ", PLAINTEXT_MAX)?;
     let ciphertext = key.rsa_encrypt(options.padding.into(), plaintext.expose())?;

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::Serialize;
+use tckms::sign::KeyPurpose;
 
 use super::public_key;
 use super::sign::MessageOptions;
@@ -44,7 +45,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let input = options.message.open()?;
     let key = match (&options.public_key, &options.key) {
         (Some(file), _) => Arc::new(public_key::read(file)?),
-        (None, key_id) => global.client()?.public_key(key_id.as_deref().unwrap_or_default())?,
+        (None, key_id) => global.client()?.public_key_for(key_id.as_deref().unwrap_or_default(), KeyPurpose::Sign)?,
     };
     let algorithm = options.message.algorithm(&key)?;
     let digest = options.message.read_digest(&key, algorithm, input)?;

@@ -28,7 +28,8 @@ use crate::keys::material::{Label, Material, SymmetricKey};
 use crate::keys::store::{Store, StoreError};
 use crate::random;
 
-/// CMKs of one account in one region, those pending deletion not counted (docs/kms-service.md, "Values").
+/// The documented limit of CMKs in one account and region, those pending deletion not counted (docs/kms-service.md,
+/// "Values").
 pub const CMK_LIMIT: usize = 200;
 
 /// The key registry. Calls that change it wait for the disk, so they belong on a blocking thread.
@@ -37,6 +38,8 @@ pub struct Keys {
     store: Arc<Mutex<Store>>,
     index: RwLock<Index>,
     clock: Arc<Clock>,
+    /// How many CMKs there may be, those pending deletion not counted.
+    pub limit: usize,
     /// Turns encryption contexts into the second part of ciphertext blobs.
     pub marker: ContextMarker,
     /// Makes and reads the tokens of key import.
@@ -69,14 +72,14 @@ pub struct NewKey {
 
 impl Keys {
     /// Opens the store (in memory without a path) and reads all keys.
-    pub fn open(path: Option<&Path>, clock: Arc<Clock>) -> Result<Self, StoreError> {
+    pub fn open(path: Option<&Path>, clock: Arc<Clock>, limit: usize) -> Result<Self, StoreError> {
         let mut store = Store::open(path)?;
         let marker = ContextMarker::new(&store.setting("context_key", || random::bytes::<32>().to_vec())?);
         let import_tokens = ImportTokens::new(&store.setting("import_key", || random::bytes::<32>().to_vec())?)?;
         let mut index = Index::default();
         store.load()?.into_iter().for_each(|key| index.put(Arc::new(key)));
         let store = Arc::new(Mutex::new(store));
-        Ok(Self { store, index: RwLock::new(index), clock, marker, import_tokens })
+        Ok(Self { store, index: RwLock::new(index), clock, limit, marker, import_tokens })
     }
 
     /// The data keys that are kept in the same store.
@@ -229,12 +232,12 @@ impl Keys {
 
     fn require_free_place(&self) -> Result<(), ApiError> {
         let counted = self.list().iter().filter(|key| key.state != KeyState::PendingDelete).count();
-        if counted < CMK_LIMIT {
+        if counted < self.limit {
             return Ok(());
         }
         Err(ApiError::new(
             "LimitExceeded.CmkLimitExceeded",
-            format!("There are already {CMK_LIMIT} CMKs, the most an account may have in a region."),
+            format!("There are already {} CMKs, the most an account may have in a region.", self.limit),
         ))
     }
 

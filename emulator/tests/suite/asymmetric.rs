@@ -49,6 +49,27 @@ fn signatures_verify_and_change_with_the_message() {
     }
 }
 
+/// The documentation has `false` for a wrong signature and an error for a malformed one.
+#[test]
+fn a_malformed_signature_is_an_error() {
+    let emulator = Emulator::start(&[]);
+    let client = emulator.client();
+    let mut keys = std::collections::HashMap::new();
+    for (usage, algorithm) in SCHEMES {
+        let key = keys.entry(usage).or_insert_with(|| create(&client, usage)).clone();
+        let mut body = json!({ "KeyId": key, "Algorithm": algorithm, "Message": base64("m") });
+        let signature = unbase64(&client.expect("SignByAsymmetricKey", body.clone())["Signature"]);
+        let longer = [&signature[..], &[0]].concat();
+        for malformed in [&[][..], &[1; 64], &[0x30; 72], &signature[..signature.len() - 1], &longer] {
+            body["SignatureValue"] = json!(base64(malformed));
+            let code = client.code("VerifyByAsymmetricKey", body.clone());
+            assert_eq!(code, "InvalidParameterValue", "{algorithm}: {} bytes", malformed.len());
+        }
+        body["SignatureValue"] = json!("not base64!");
+        assert_eq!(client.code("VerifyByAsymmetricKey", body.clone()), "InvalidParameterValue");
+    }
+}
+
 #[test]
 fn signatures_verify_outside_of_the_emulator() {
     let emulator = Emulator::start(&[]);

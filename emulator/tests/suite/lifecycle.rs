@@ -92,6 +92,17 @@ fn an_account_has_at_most_200_keys() {
 }
 
 #[test]
+fn the_limit_of_keys_is_an_option() {
+    let emulator = Emulator::start(&["--max-keys", "3"]);
+    let client = emulator.client();
+    assert_eq!(client.expect("GetServiceStatus", json!({}))["CmkLimit"], 3);
+    for alias in ["second", "third"] {
+        client.expect("CreateKey", json!({ "Alias": alias }));
+    }
+    assert_eq!(client.code("CreateKey", json!({ "Alias": "over" })), "LimitExceeded.CmkLimitExceeded");
+}
+
+#[test]
 fn keys_are_enabled_and_disabled() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();

@@ -34,6 +34,12 @@ const DOCUMENTED_DIGEST: usize = 32;
 /// Longest SM2 ciphertext, before base64 (docs/kms-service.md, "Asymmetric actions").
 const MAX_SM2_CIPHERTEXT: usize = 256;
 
+/// Length of a signature of RSA-2048.
+const RSA_SIGNATURE: usize = 256;
+
+/// Length of r and s of SM2, concatenated.
+const SM2_RAW_SIGNATURE: usize = 64;
+
 /// The default distinguishing identifier of an SM2 signer (GB/T 35276).
 const SM2_DEFAULT_ID: &str = "1234567812345678";
 
@@ -81,6 +87,9 @@ pub fn verify(emulator: &Emulator, mut params: Params) -> Answer {
     key.require_usage(&SIGN_USAGES)?;
     key.require_state(&[KeyState::Enabled])?;
     let scheme = Scheme::of(&key, &input.algorithm, switches)?;
+    if !scheme.is_well_formed(&signature) {
+        return Err(ApiError::new("InvalidParameterValue", "The signature is malformed."));
+    }
     let valid = scheme.verify(&key.current()?.material, &input.message(scheme, switches)?, &signature)?;
     Ok(json!({ "SignatureValid": valid }))
 }
@@ -241,6 +250,15 @@ impl Scheme {
     fn sign_with_salt(self, material: &Material, message: &Message, salt_len: usize) -> Result<Vec<u8>, ApiError> {
         let pkcs8 = material.encode().map_err(ApiError::internal)?;
         rsa_pss::sign(&pkcs8, self.digest(message)?.as_ref(), salt_len).ok_or_else(sign_error)
+    }
+
+    /// Whether bytes have the form of a signature. Which code those without it get is not documented.
+    fn is_well_formed(self, signature: &[u8]) -> bool {
+        match self {
+            Self::Sm2 | Self::P256 | Self::P384 => der::to_raw(signature).is_some(),
+            Self::Sm2Raw => signature.len() == SM2_RAW_SIGNATURE,
+            Self::RsaPss | Self::RsaPkcs1 => signature.len() == RSA_SIGNATURE,
+        }
     }
 
     fn verify(self, material: &Material, message: &Message, signature: &[u8]) -> Result<bool, ApiError> {

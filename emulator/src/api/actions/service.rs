@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::api::answer::Answer;
 use crate::api::params::Params;
 use crate::emulator::Emulator;
-use crate::keys::CMK_LIMIT;
 use crate::keys::data_keys::DATA_KEY_LIMIT;
 use crate::keys::key_usage::KeyUsage;
 
@@ -60,7 +59,7 @@ pub fn get_service_status(emulator: &Emulator, params: Params) -> Answer {
         "ExclusiveHSMEnabled": false,
         "SubscriptionInfo": "",
         "CmkUserCount": emulator.keys.list().len(),
-        "CmkLimit": CMK_LIMIT,
+        "CmkLimit": emulator.keys.limit,
         "ExclusiveHSMList": [],
         "IsAllowedDataKeyHosted": true,
         "DataKeyLimit": DATA_KEY_LIMIT,
