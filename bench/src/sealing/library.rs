@@ -15,6 +15,9 @@ const CONTEXT: &CStr = cr#"{"purpose":"backup","tenant":"7"}"#;
 const PROVIDER_INFO: [u8; 49] = [b'x'; 49];
 const WRAPPED: [u8; 224] = [b'y'; 224];
 
+/// Fields of tckms_cache_limits; zeros stand for the defaults.
+const CACHE_LIMITS_LEN: usize = 5;
+
 type Handle = *mut c_void;
 type Status = c_int;
 const OK: Status = 0;
@@ -121,7 +124,8 @@ impl Library {
             self.check(add(self.keyring, &key, size_of::<CustomKey>()))?;
             let set_cache: libloading::Symbol<unsafe extern "C" fn(Handle, *const c_void, usize) -> Status> =
                 self._library.get("tckms_keyring_set_cache")?;
-            self.check(set_cache(self.keyring, ptr::null(), 0))
+            let defaults = [0_u64; CACHE_LIMITS_LEN];
+            self.check(set_cache(self.keyring, defaults.as_ptr().cast(), size_of_val(&defaults)))
         }
     }
 

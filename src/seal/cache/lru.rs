@@ -328,6 +328,16 @@ mod tests {
     const BUDGET: UsageLimits =
         UsageLimits { max_age: Duration::from_secs(3600), messages: 3, bytes: 100, refresh: REFRESH };
 
+    /// A value that is due for a refresh soon, and still serves for a long time then: other work on the machine must not
+    /// make it too old.
+    const AGEING: UsageLimits = UsageLimits {
+        max_age: Duration::from_secs(30),
+        messages: 1000,
+        refresh: Refresh { starts: 0.001, spread: 0.001 },
+        ..BUDGET
+    };
+    const UNTIL_REFRESH: Duration = Duration::from_millis(80);
+
     fn counted(calls: &AtomicU32) -> impl Fn(bool) -> Result<u32> {
         |_| Ok(calls.fetch_add(1, Ordering::Relaxed))
     }
@@ -383,10 +393,9 @@ mod tests {
 
     #[test]
     fn an_ageing_value_is_renewed_by_one_caller_and_serves_while_the_service_is_unable() {
-        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, ..BUDGET };
-        let (cache, early_calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
+        let (cache, early_calls) = (LruCache::new(AGEING, 10), AtomicU32::new(0));
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
-        thread::sleep(Duration::from_millis(385));
+        thread::sleep(UNTIL_REFRESH);
         for _ in 0..5 {
             let value = cache.get_one(&ID, 0, |early| {
                 assert!(early);
@@ -400,10 +409,9 @@ mod tests {
 
     #[test]
     fn a_refusal_during_renewal_ends_the_value() {
-        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, ..BUDGET };
-        let cache = LruCache::new(limits, 10);
+        let cache = LruCache::new(AGEING, 10);
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
-        thread::sleep(Duration::from_millis(385));
+        thread::sleep(UNTIL_REFRESH);
         let refused = cache.get_one(&ID, 0, |_| Err(Error::new(Status::CmkDisabled, "disabled")));
         assert_eq!(refused.err().unwrap().status(), Status::CmkDisabled);
         assert_eq!(*cache.get_one(&ID, 0, |early| Ok(if early { 8 } else { 9 })).unwrap(), 9);
@@ -411,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_refused_renewal_leaves_a_fetch_that_began_since_then_alone() {
-        let limits = UsageLimits { messages: 2, max_age: Duration::from_millis(400), ..BUDGET };
+        let limits = UsageLimits { messages: 2, ..AGEING };
         let cache = LruCache::new(limits, 10);
         let disabled = || Err(Error::new(Status::CmkDisabled, "disabled"));
         let slowly = |millis: u64| {
@@ -419,7 +427,7 @@ mod tests {
             disabled()
         };
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
-        thread::sleep(Duration::from_millis(385));
+        thread::sleep(UNTIL_REFRESH);
         thread::scope(|scope| {
             // The renewal takes the value's last message, so the next caller fetches while it goes on.
             let renewing = scope.spawn(|| cache.get_one(&ID, 0, |_| slowly(100)).err().map(|error| error.status()));
@@ -435,11 +443,10 @@ mod tests {
 
     #[test]
     fn a_value_that_works_stays_in_use_during_every_kind_of_outage() {
-        let limits = UsageLimits { max_age: Duration::from_millis(400), messages: 1000, ..BUDGET };
         for status in [Status::TlsFailed, Status::HttpStatus, Status::ResponseNotJson, Status::NoCredentials] {
-            let cache = LruCache::new(limits, 10);
+            let cache = LruCache::new(AGEING, 10);
             cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
-            thread::sleep(Duration::from_millis(385));
+            thread::sleep(UNTIL_REFRESH);
             assert_eq!(*cache.get_one(&ID, 0, |_| Err(Error::new(status, "an outage"))).unwrap(), 1, "{status:?}");
         }
     }

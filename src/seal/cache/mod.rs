@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 use crate::seal::cache::lru::{Id, LruCache, REFRESH, UsageLimits, Wanted};
+use crate::seal::format::context::Context;
 use crate::seal::format::limits::checked;
 use crate::seal::materials::Materials;
 use crate::secret::Secret;
@@ -140,6 +141,11 @@ impl IdMaker {
         self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);
         self
+    }
+
+    /// All pairs. Comes last, for their number is not told apart from what would follow.
+    pub fn context(self, context: &Context) -> Self {
+        context.pairs().fold(self, |id, (key, value)| id.part(key.as_bytes()).part(value.as_bytes()))
     }
 
     pub fn finish(self) -> Id {

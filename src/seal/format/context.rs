@@ -3,9 +3,10 @@
 //! It has three forms: the JSON that callers write, the bytes in the header, and the JSON for the key service. The
 //! service may compare that as text, so it is always written in the same form.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::mem;
 
-use crate::encryption_context;
+use crate::encryption_context::{self, Pairs};
 use crate::error::{Error, Result};
 use crate::sanitize::excerpt;
 use crate::seal::format::length_prefix::{self, push_number, push_part};
@@ -20,12 +21,14 @@ pub(crate) const PUBLIC_KEY: &str = "aws-crypto-public-key";
 
 /// Pairs in the order of their keys' bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Context(BTreeMap<String, String>);
+pub struct Context(Pairs);
 
 impl Context {
     /// A context of these pairs; of two with the same key the later one is used.
-    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    pub fn from_pairs<K: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut merged = Pairs::default();
+        pairs.into_iter().for_each(|(key, value)| merged.push(key.as_ref(), value.as_ref()));
+        Self(merged.merged())
     }
 
     /// Reads a JSON object whose values are strings, without duplicate keys.
@@ -40,12 +43,12 @@ impl Context {
 
     /// The pairs, in order.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.0.iter()
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.0.get(key)
     }
 
     /// Whether there are no pairs.
@@ -54,20 +57,19 @@ impl Context {
     }
 
     pub(crate) fn insert(&mut self, key: &str, value: &str) {
-        self.0.insert(key.to_owned(), value.to_owned());
+        self.0.push(key, value);
+        self.0 = mem::take(&mut self.0).merged();
     }
 
     /// The same without the public key of a signed message, which no other message has.
     pub(crate) fn without_public_key(&self) -> Self {
-        let mut own = self.clone();
-        own.0.remove(PUBLIC_KEY);
-        own
+        Self::from_pairs(self.pairs().filter(|(key, _)| *key != PUBLIC_KEY))
     }
 
     /// Refuses keys that callers must not write into a message.
     pub(crate) fn check_writable(&self) -> Result<()> {
-        let reserved = |key: &&String| key.is_empty() || key.starts_with(RESERVED_PREFIX);
-        if let Some(key) = self.0.keys().find(reserved) {
+        let reserved = |(key, _): &(&str, &str)| key.is_empty() || key.starts_with(RESERVED_PREFIX);
+        if let Some((key, _)) = self.pairs().find(reserved) {
             let message = format!(
                 "the context has the key {}; a key is not empty and does not begin with aws-crypto-",
                 excerpt(key)
@@ -95,17 +97,16 @@ impl Context {
 
     /// Whether the JSON form is within its limit however many characters need an escape, which has at most six.
     pub(crate) fn is_surely_short(&self) -> bool {
-        let len = |(key, value): (&String, &String)| 6 * (key.len() + value.len()) + 6;
-        self.0.iter().map(len).sum::<usize>() + 2 <= JSON_LEN_MAX
+        let len = |(key, value): (&str, &str)| 6 * (key.len() + value.len()) + 6;
+        self.pairs().map(len).sum::<usize>() + 2 <= JSON_LEN_MAX
     }
 
     /// `len` is that of the canonical JSON, with the public key of a signed message.
     fn too_long(&self, len: usize) -> Error {
-        let own = self.without_public_key();
         let message = match self.get(PUBLIC_KEY) {
             None => format!("the context has {len} bytes as JSON, at most {JSON_LEN_MAX} are allowed"),
             Some(_) => {
-                let own_len = own.canonical_json().map_or(0, |json| json.len());
+                let own_len = self.without_public_key().canonical_json().map_or(0, |json| json.len());
                 let left = JSON_LEN_MAX - (len - own_len);
                 format!(
                     "the context has {own_len} bytes as JSON; the public key of a signed message takes {} of the \
@@ -124,7 +125,7 @@ impl Context {
             return Ok(());
         }
         push_number(out, self.0.len(), too_long)?;
-        for text in self.0.iter().flat_map(|(key, value)| [key, value]) {
+        for text in self.pairs().flat_map(|(key, value)| [key, value]) {
             push_part(out, text.as_bytes(), too_long)?;
         }
         Ok(())
@@ -132,7 +133,7 @@ impl Context {
 
     /// Reads the form that headers hold. Other writers may have sorted the pairs differently or not at all.
     pub(crate) fn read(mut bytes: &[u8]) -> Result<Self> {
-        let mut pairs = BTreeMap::new();
+        let mut pairs = Pairs::default();
         if bytes.is_empty() {
             return Ok(Self(pairs));
         }
@@ -142,11 +143,12 @@ impl Context {
         }
         for _ in 0..count {
             let (key, value) = (take_text(&mut bytes)?, take_text(&mut bytes)?);
-            if pairs.insert(key, value).is_some() {
-                return Err(malformed("has a key twice"));
-            }
+            pairs.push(key, value);
         }
-        if bytes.is_empty() { Ok(Self(pairs)) } else { Err(malformed("is longer than its pairs")) }
+        if !bytes.is_empty() {
+            return Err(malformed("is longer than its pairs"));
+        }
+        pairs.unique().map(Self).ok_or_else(|| malformed("has a key twice"))
     }
 
     /// Refuses a message without one of the `expected` pairs. The error does not repeat values, which may be
@@ -168,10 +170,10 @@ impl Context {
 
     /// The pairs of `other` that are not in this context; pairs with a key in both must be equal.
     pub(crate) fn missing(&self, other: &Self) -> Result<Self> {
-        let mut missing = Self::default();
+        let mut missing = Pairs::default();
         for (key, value) in other.pairs() {
             match self.get(key) {
-                None => missing.insert(key, value),
+                None => missing.push(key, value),
                 Some(found) if found == value => {}
                 Some(_) => {
                     let message =
@@ -180,20 +182,20 @@ impl Context {
                 }
             }
         }
-        Ok(missing)
+        Ok(Self(missing.merged()))
     }
 
     /// The pairs that callers write.
     pub(crate) fn without_reserved(&self) -> Self {
-        let own = |(key, _): &(&String, &String)| !key.starts_with(RESERVED_PREFIX);
-        Self(self.0.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect())
+        Self::from_pairs(self.pairs().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX)))
     }
 
     /// Both contexts together.
-    pub(crate) fn with(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        both.0.extend(other.0.clone());
-        both
+    pub(crate) fn with<'a>(&'a self, other: &Self) -> Cow<'a, Self> {
+        if other.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self::from_pairs(self.pairs().chain(other.pairs())))
     }
 }
 
@@ -207,11 +209,11 @@ fn take_u16(bytes: &mut &[u8]) -> Result<usize> {
     Ok(usize::from(u16::from_be_bytes(*number)))
 }
 
-fn take_text(bytes: &mut &[u8]) -> Result<String> {
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str> {
     let len = take_u16(bytes)?;
     let (text, rest) = bytes.split_at_checked(len).ok_or_else(|| malformed("ends within a pair"))?;
     *bytes = rest;
-    std::str::from_utf8(text).map(str::to_owned).map_err(|_| malformed("is not UTF-8"))
+    std::str::from_utf8(text).map_err(|_| malformed("is not UTF-8"))
 }
 
 fn malformed(reason: &str) -> Error {

@@ -215,7 +215,7 @@ impl Keyring {
         let fetch = |early| obtain(self.suite, context, &keys, &self.branch_of(context), early);
         let caching_helps = keys.iter().any(|key| !key.is_local());
         let materials = self.within_limits(|| match (&self.cache, size) {
-            (Some(cache), Some(size)) if caching_helps => cache.sealing(self.sealing_id(context)?, size, fetch),
+            (Some(cache), Some(size)) if caching_helps => cache.sealing(self.sealing_id(context), size, fetch),
             _ => fetch(false).map(Arc::new),
         })?;
         // What a shared cache returns is not trusted to be of this keyring's making.
@@ -263,7 +263,7 @@ impl Keyring {
         self.within_limits(|| match cache {
             Some(cache) if header.suite.derives() => {
                 let ids = header.wrapped_keys.iter().map(|wrapped| self.wrapped_key_id(header, context, wrapped));
-                cache.opening(&ids.collect::<Result<Vec<_>>>()?, accept, fetch)
+                cache.opening(&ids.collect::<Vec<_>>(), accept, fetch)
             }
             _ => fetch(false).map(|(_, data_key)| data_key),
         })?;
@@ -301,18 +301,14 @@ impl Keyring {
         Ok(keys)
     }
 
-    fn sealing_id(&self, context: &Context) -> Result<Id> {
-        let mut pairs = Vec::with_capacity(256);
-        context.write(&mut pairs)?;
-        Ok(self.id("seal", self.suite).part(&pairs).finish())
+    fn sealing_id(&self, context: &Context) -> Id {
+        self.id("seal", self.suite).context(context).finish()
     }
 
     /// Tells a data key from all others: it depends on which wrapped key it comes from, and for which context.
-    fn wrapped_key_id(&self, header: &Header, context: &Context, wrapped: &WrappedKey) -> Result<Id> {
-        let mut pairs = Vec::with_capacity(256);
-        context.write(&mut pairs)?;
+    fn wrapped_key_id(&self, header: &Header, context: &Context, wrapped: &WrappedKey) -> Id {
         let id = self.id("open", header.suite).part(wrapped.provider_id.as_bytes()).part(&wrapped.provider_info);
-        Ok(id.part(&wrapped.blob).part(&pairs).finish())
+        id.part(&wrapped.blob).context(context).finish()
     }
 
     fn id(&self, purpose: &str, suite: &Suite) -> IdMaker {

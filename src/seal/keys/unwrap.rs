@@ -37,7 +37,7 @@ pub(super) struct KeyringView<'a> {
     /// How long an unwrapped data key may be kept; nothing without a cache.
     pub open_max_age: Option<Duration>,
     /// The id under which the cache keeps the data key of a wrapped key.
-    pub id_of: &'a dyn Fn(&WrappedKey) -> Result<Id>,
+    pub id_of: &'a dyn Fn(&WrappedKey) -> Id,
 }
 
 /// A data key of a message.
@@ -186,27 +186,30 @@ impl<'a> Unwrapping<'a, '_> {
 
     fn unwrap_one(&mut self, key: &dyn WrappingKey, wrapped: &'a WrappedKey) -> Result<Found> {
         if let Some(data_key) = key.unwrap_locally(&self.request, wrapped) {
-            let data_key = self.checked(data_key?)?;
-            // Nothing is kept of it without a cache, so it needs no id.
-            let id = self.keyring.open_max_age.map_or(Ok(Id::default()), |_| (self.keyring.id_of)(wrapped))?;
-            return Ok(Found { data_key, id, recent_id: None });
+            return Ok(self.found(self.checked(data_key?)?, wrapped));
         }
-        let id = (self.keyring.id_of)(wrapped)?;
-        let (data_key, recent_id) = match key.unwrap_cost() {
+        match key.unwrap_cost() {
             UnwrapCost::Request(service) => {
+                let id = (self.keyring.id_of)(wrapped);
                 let recent_id = IdMaker::new("recent").part(&key.identity()).part(&id).finish();
-                (self.request_unwrap(key, wrapped, service, recent_id)?, Some(recent_id))
+                let data_key = self.request_unwrap(key, wrapped, service, recent_id)?;
+                Ok(Found { data_key, id, recent_id: Some(recent_id) })
             }
             UnwrapCost::PrivateKeyOperation => {
                 self.count_private_key_operation()?;
-                (self.checked_unwrap(key, wrapped)?, None)
+                Ok(self.found(self.checked_unwrap(key, wrapped)?, wrapped))
             }
             UnwrapCost::Callback => {
                 call_control::check()?;
-                (self.checked_unwrap(key, wrapped)?, None)
+                Ok(self.found(self.checked_unwrap(key, wrapped)?, wrapped))
             }
-        };
-        Ok(Found { data_key, id, recent_id })
+        }
+    }
+
+    /// A data key for which no request was made. Nothing is kept of it without a cache, so it needs no id then.
+    fn found(&self, data_key: Arc<Secret>, wrapped: &WrappedKey) -> Found {
+        let id = self.keyring.open_max_age.map_or_else(Id::default, |_| (self.keyring.id_of)(wrapped));
+        Found { data_key, id, recent_id: None }
     }
 
     /// Asks a service, unless it is known what comes of that.
