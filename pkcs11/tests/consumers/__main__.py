@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Unmodified programs of the distribution, with their keys in the emulator by way of the PKCS#11 module.
 
-    pkcs11/tests/consumers [NAME…]    all checks, or those whose names contain one of these words
+    python3 pkcs11/tests/consumers [NAME…]    all checks, or those whose names contain one of these words
 
 Each check prints one line: `ok`, `FAILED` or `NOT RUN` with the reason. What did not run is counted and named at the end.
 
-  PKCS11_PROVIDER=/usr/lib/…/ossl-modules/pkcs11.so   pkcs11-provider, where the distribution has none. A folder with its sources
-                                                      stands for build/src/pkcs11.so in it
-  TCKMS_KEEP=1                                        keep the folders of failed checks
+  PKCS11_PROVIDER_SOURCE=FOLDER   pkcs11-provider, compiled in its folder build/, where the distribution has none
+  TCKMS_KEEP=1                    keep the folders of the checks
 """
 
 import os
@@ -47,11 +46,8 @@ def run(check, emulator, certificates):
         place = next(frame for frame in reversed(traceback.extract_tb(error.__traceback__)) if "harness.py" not in frame.filename)
         return "FAILED", f"{Path(place.filename).name}:{place.lineno}: {type(error).__name__}: {error}"
     finally:
-        if work and not os.environ.get("TCKMS_KEEP"):
+        if work:
             work.end()
-        elif work:
-            for process in work.processes:
-                work.stop(process)
 
 
 def main():

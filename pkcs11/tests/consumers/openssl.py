@@ -21,12 +21,10 @@ def use_engine(work):
 
 def provider():
     """Where pkcs11-provider is."""
-    named = os.environ.get("PKCS11_PROVIDER")
-    if named and Path(named).is_dir():
-        named = f"{named}/build/src/pkcs11.so"
-    found = named or INSTALLED_PROVIDER
+    sources = os.environ.get("PKCS11_PROVIDER_SOURCE")
+    found = f"{sources}/build/src/pkcs11.so" if sources else INSTALLED_PROVIDER
     if not Path(found).exists():
-        raise NotRun(f"{found} does not exist; Debian 12 has no pkcs11-provider: build it, and name its folder with PKCS11_PROVIDER")
+        raise NotRun(f"{found} does not exist; Debian 12 has no pkcs11-provider: build it, and name its folder with PKCS11_PROVIDER_SOURCE")
     return found
 
 
