@@ -48,6 +48,13 @@ document() {
     gzip -9n >"$folder/changelog.Debian.gz"
 }
 
+# components PACKAGE [-PRODUCT]: the licences of what is compiled into it, and its bill of materials.
+components() {
+  local folder=$work/$1/usr/share/doc/$1
+  gzip -9n <"packaging/THIRD-PARTY-LICENSES${2:-}.txt" >"$folder/THIRD-PARTY-LICENSES.gz"
+  gzip -9n <"packaging/tckms${2:-}.cdx.json" >"$folder/tckms.cdx.json.gz"
+}
+
 # The fields of a package in debian/control, made those of a binary package.
 describe() {
   local package=$1 needs=
@@ -99,13 +106,11 @@ ln -s examples-c "$documents/examples"
 for package in "${packages[@]}"; do
   document "$package"
 done
-gzip -9n <packaging/THIRD-PARTY-LICENSES.txt >"$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz"
-for package in libtckms-dev tckms-pkcs11 tckms-tools; do
-  cp "$work/libtckms$abi/usr/share/doc/libtckms$abi/THIRD-PARTY-LICENSES.gz" "$work/$package/usr/share/doc/$package/"
-done
-gzip -9n <packaging/tckms.cdx.json >"$work/libtckms$abi/usr/share/doc/libtckms$abi/tckms.cdx.json.gz"
-gzip -9n <packaging/THIRD-PARTY-LICENSES-emulator.txt \
-  >"$work/tckms-emulator/usr/share/doc/tckms-emulator/THIRD-PARTY-LICENSES.gz"
+components libtckms$abi
+components libtckms-dev
+components tckms-tools -tools
+components tckms-pkcs11 -pkcs11
+components tckms-emulator -emulator
 
 chmod 644 "$work"/libtckms$abi/usr/lib/"$triplet"/libtckms.so."$upstream" "$work"/tckms-pkcs11/usr/lib/"$triplet"/pkcs11/*.so
 rm -f "$deb"/*.deb

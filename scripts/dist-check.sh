@@ -71,9 +71,9 @@ licences_and_advisories() {
 # The files that tools wrote about the crates.
 lists_of_components() {
   local file
-  cp packaging/THIRD-PARTY-LICENSES*.txt packaging/tckms.cdx.json "$work"
+  cp packaging/THIRD-PARTY-LICENSES*.txt packaging/*.cdx.json "$work"
   scripts/licences.sh >/dev/null
-  for file in packaging/THIRD-PARTY-LICENSES*.txt packaging/tckms.cdx.json; do
+  for file in packaging/THIRD-PARTY-LICENSES*.txt packaging/*.cdx.json; do
     cmp "$work/${file##*/}" "$file" || { say "$file was not up to date, and now is"; exit 1; }
   done
   say "packaging/ lists the components as the tools do"

@@ -121,12 +121,14 @@ files() {
   # For musl there is none.
   if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms-emulator" ]; then
     one 755 "$out/release/tckms-emulator" "$BINDIR/tckms-emulator"
+    components -emulator
   fi
   # For musl there is none of this either.
   if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms" ]; then tool_files; fi
   # Nor for macOS of this.
   if [ -e "$dist/libtckms-pkcs11.so" ] || { [ -z "${TARGET:-}" ] && [ "$(uname -s)" != Darwin ]; }; then
     one 755 "$dist/libtckms-pkcs11.so" "$LIBDIR/pkcs11/libtckms-pkcs11.so"
+    components -pkcs11
   fi
   local page
   for page in man/man*/* "$reference"/man3/*; do
@@ -139,16 +141,23 @@ files() {
   for page in docs/*.md docs/*/*.* docs/*/*/*.* examples-c/*.c examples-c/*/*.[ch] examples-c/*.md examples-c/Makefile examples-c/CMakeLists.txt; do
     one 644 "$page" "$DOCDIR/$page"
   done
-  for page in LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md packaging/THIRD-PARTY-LICENSES.txt \
-    packaging/THIRD-PARTY-LICENSES-emulator.txt packaging/tckms.cdx.json "$reference/reference.html"; do
+  components
+  for page in LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md "$reference/reference.html"; do
     one 644 "$page" "$DOCDIR/${page##*/}"
   done
+}
+
+# components [-PRODUCT]: the licences of what is compiled into it, and its bill of materials; of the library without a name.
+components() {
+  local file
+  for file in "THIRD-PARTY-LICENSES${1:-}.txt" "tckms${1:-}.cdx.json"; do one 644 "packaging/$file" "$DOCDIR/$file"; done
 }
 
 # The tool tckms with what belongs to it.
 tool_files() {
   local page
   one 755 "$out/release/tckms" "$BINDIR/tckms"
+  components -tools
   for page in "$reference"/man1/*; do
     one 644 "$page" "$MANDIR/man1/${page##*/}"
   done

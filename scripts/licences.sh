@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Generates, with cargo-about and cargo-cyclonedx, what the library is made of:
+# Generates, with cargo-about and cargo-cyclonedx, what the products are made of:
 #
 #   packaging/THIRD-PARTY-LICENSES.txt            the licences of the crates in the library
+#   packaging/THIRD-PARTY-LICENSES-tools.txt      the same of the tool tckms; tckms-seal has nothing beyond the library
+#   packaging/THIRD-PARTY-LICENSES-pkcs11.txt     the same of the PKCS#11 module
 #   packaging/THIRD-PARTY-LICENSES-emulator.txt   the same of the emulator
 #   packaging/tckms.cdx.json                      the library's bill of materials (CycloneDX)
+#   packaging/tckms-tools.cdx.json, tckms-pkcs11.cdx.json, tckms-emulator.cdx.json   those of the others
 #
 # tests/licences.rs says when that is due: after every change of Cargo.lock that touches them.
 set -euo pipefail
@@ -12,21 +15,30 @@ cd "$(dirname "$0")/.."
 command -v cargo-about >/dev/null || cargo install --locked cargo-about --features cli
 command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
 
+# licences FOLDER OF THE CRATE, FILE, FEATURES
 licences() {
   # Not over the network: the licence of a crate is in the crate.
-  cargo about generate --offline --locked --fail -c packaging/about.toml -m "$1" ${3:-} packaging/about.hbs -o "$2"
+  cargo about generate --offline --locked --fail -c packaging/about.toml -m "$1/Cargo.toml" ${3:-} packaging/about.hbs -o "packaging/$2"
   # Trailing blanks and the carriage returns of some files are of no use.
-  sed -i 's/[[:space:]]*$//' "$2"
+  sed -i 's/[[:space:]]*$//' "packaging/$2"
 }
-licences Cargo.toml packaging/THIRD-PARTY-LICENSES.txt "--features wipe-on-free"
-licences emulator/Cargo.toml packaging/THIRD-PARTY-LICENSES-emulator.txt
+licences . THIRD-PARTY-LICENSES.txt "--features wipe-on-free"
+licences cli THIRD-PARTY-LICENSES-tools.txt "--features wipe-on-free"
+licences pkcs11 THIRD-PARTY-LICENSES-pkcs11.txt "--features wipe-on-free"
+licences emulator THIRD-PARTY-LICENSES-emulator.txt
 
-# cargo-cyclonedx writes beside every Cargo.toml, so it gets a copy of the tree to write into.
+# cargo-cyclonedx writes beside every Cargo.toml of the workspace, so it gets a copy of the tree to write into.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar -c --exclude=./target --exclude=./.git . | tar -x -C "$copy"
 SOURCE_DATE_EPOCH=0 cargo cyclonedx --quiet --manifest-path "$copy/Cargo.toml" --format json --spec-version 1.5 \
-  --no-build-deps --features wipe-on-free --target x86_64-unknown-linux-gnu --override-filename tckms.cdx
-sed "s|path+file://$copy|path+file:///tckms|" "$copy/tckms.cdx.json" >packaging/tckms.cdx.json
+  --no-build-deps --features wipe-on-free --target x86_64-unknown-linux-gnu --override-filename product.cdx
 
-echo "licences: wrote packaging/THIRD-PARTY-LICENSES.txt, THIRD-PARTY-LICENSES-emulator.txt and tckms.cdx.json"
+# bill FOLDER OF THE CRATE, FILE
+bill() { sed "s|path+file://$copy|path+file:///tckms|" "$copy/$1/product.cdx.json" >"packaging/$2"; }
+bill . tckms.cdx.json
+bill cli tckms-tools.cdx.json
+bill pkcs11 tckms-pkcs11.cdx.json
+bill emulator tckms-emulator.cdx.json
+
+echo "licences: wrote $(cd packaging && echo THIRD-PARTY-LICENSES*.txt *.cdx.json) in packaging"

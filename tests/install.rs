@@ -131,7 +131,12 @@ fn it_installs_these_files_and_uninstalls_no_other() {
         "LICENSE-APACHE",
         "THIRD-PARTY-LICENSES.txt",
         "THIRD-PARTY-LICENSES-emulator.txt",
+        "THIRD-PARTY-LICENSES-pkcs11.txt",
+        "THIRD-PARTY-LICENSES-tools.txt",
         "tckms.cdx.json",
+        "tckms-emulator.cdx.json",
+        "tckms-pkcs11.cdx.json",
+        "tckms-tools.cdx.json",
         "README.md",
     ]) {
         let folder = if file.contains('/') { "usr" } else { "usr/share/doc/tckms" };

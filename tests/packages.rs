@@ -55,6 +55,26 @@ fn there_are_five_packages_of_this_version() {
 }
 
 #[test]
+fn every_package_lists_what_is_compiled_into_it() {
+    let lists =
+        [("libtckms-dev", ""), ("tckms-emulator", "-emulator"), ("tckms-pkcs11", "-pkcs11"), ("tckms-tools", "-tools")];
+    let library = library();
+    for (name, product) in lists.into_iter().chain([(&*library, "")]) {
+        let scratch = Scratch::new();
+        output_of(tool("dpkg-deb").arg("--extract").arg(package(name)).arg(scratch.path()));
+        let documents = scratch.path().join("usr/share/doc").join(name);
+        let sources = [
+            ("THIRD-PARTY-LICENSES.gz", format!("THIRD-PARTY-LICENSES{product}.txt")),
+            ("tckms.cdx.json.gz", format!("tckms{product}.cdx.json")),
+        ];
+        for (packed, source) in sources {
+            let list = output_of(Command::new("gzip").args(["--decompress", "--stdout"]).arg(documents.join(packed)));
+            assert!(list == fs::read_to_string(root().join("packaging").join(&source)).unwrap(), "{name}: {source}");
+        }
+    }
+}
+
+#[test]
 fn lintian_finds_no_error() {
     let mut lintian = tool("lintian");
     lintian.args(["--fail-on", "error", "--tag-display-limit", "0"]).args(packages());

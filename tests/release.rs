@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{GCC, Library, Scratch, output_of, tool};
+use support::{Emulator, GCC, Library, Scratch, output_of, tool};
 
 const NEEDED: [&str; 6] =
     ["libc.so.6", "libpthread.so.0", "libdl.so.2", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
@@ -134,6 +134,22 @@ fn a_tarball_works_where_it_is_unpacked() {
     output_of(tool("cmake").arg("--build").arg(folder.join("cmake-build")));
 }
 
+/// The tool and the emulator of a tarball, with each other.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn the_programs_of_a_tarball_work() {
+    let (_scratch, folder) = unpacked("-linux-x86_64.tar.gz");
+    let emulator = Emulator::over_http_by(Command::new(folder.join("bin/tckms-emulator")), &["demo"]);
+    let tckms = |arguments: &[&str]| {
+        let mut command = Command::new(folder.join("bin/tckms"));
+        command.args(arguments).current_dir(&folder).env_clear().env("HOME", &folder);
+        output_of(command.envs(emulator.environment()))
+    };
+    fs::write(folder.join("plain"), "a secret").unwrap();
+    tckms(&["encrypt", "-k", emulator.key_id("demo"), "-o", "blob", "plain"]);
+    assert_eq!(tckms(&["decrypt", "blob"]), "a secret");
+}
+
 /// A system below the floor: here, a library that asks for a version of the C library that no system has.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
@@ -205,13 +221,22 @@ fn rpm_packages_are_installed_used_and_removed() {
     output_of(rpm(&["--install", "--nodeps", "--noscripts"]).args(rpm_packages("x86_64")));
     let library = scratch.path().join("usr/lib64/libtckms.so.0");
     assert!(library.exists() && scratch.path().join("usr/share/doc/tckms/README.md").exists());
+    for product in ["", "-tools", "-pkcs11", "-emulator"] {
+        for list in [format!("THIRD-PARTY-LICENSES{product}.txt"), format!("tckms{product}.cdx.json")] {
+            assert!(scratch.path().join("usr/share/doc/tckms").join(&list).exists(), "{list} is missing");
+        }
+    }
     let program = scratch.path().join("quickstart");
     let mut cc = tool("gcc");
     cc.arg(scratch.path().join("usr/share/doc/tckms/examples-c/quickstart.c"))
         .arg("-I")
         .arg(scratch.path().join("usr/include"));
     output_of(cc.arg("-L").arg(scratch.path().join("usr/lib64")).arg("-ltckms").arg("-o").arg(&program));
-    output_of(Command::new(scratch.path().join("usr/bin/tckms-seal")).arg("--version"));
+    for name in ["tckms", "tckms-seal", "tckms-emulator"] {
+        let said = output_of(Command::new(scratch.path().join("usr/bin").join(name)).arg("--version"));
+        assert!(said.contains(env!("CARGO_PKG_VERSION")), "{name}: {said}");
+    }
+    assert!(scratch.path().join("usr/lib64/pkcs11/libtckms-pkcs11.so").exists());
     let names = RPM_PACKAGES.map(|name| format!("tckms-{name}"));
     output_of(rpm(&["--erase", "--nodeps", "--noscripts"]).args(names));
     let left = output_of(Command::new("find").arg(scratch.path()).args(["-name", "*tckms*"]));

@@ -42,8 +42,16 @@ impl Emulator {
         Self::start(&["--tls"], keys)
     }
 
+    /// One that speaks HTTP, another file than the usual one, or started in another way.
+    pub fn over_http_by(command: Command, keys: &[&str]) -> Self {
+        Self::start_by(command, &[], keys)
+    }
+
     fn start(arguments: &[&str], keys: &[&str]) -> Self {
-        let mut command = Command::new(release("tckms-emulator"));
+        Self::start_by(Command::new(release("tckms-emulator")), arguments, keys)
+    }
+
+    fn start_by(mut command: Command, arguments: &[&str], keys: &[&str]) -> Self {
         command.args(arguments).args(keys.iter().flat_map(|key| ["--key", *key])).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut line = String::new();
