@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
-use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, output_of, root};
+use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, output_of, release, root};
 use tckms::Secret;
 use tckms::seal::{Context, KeyRequest, Keyring, WrappedKey, WrappingKey};
 
@@ -162,7 +162,9 @@ over_http_and_https! {
     secrets_after_sealing: "sealing";
 }
 
-/// The tool under a filter, with a file of many frames.
+const SIGNING: &str = "signing:ASYMMETRIC_SIGN_VERIFY_ECC";
+
+/// tckms-seal under a filter, with a file of many frames.
 fn seals_and_opens(filter: &Program, kind: &str, emulator: &Emulator) {
     let folder = Scratch::new();
     let plain = folder.write("plain", &"a line\n".repeat(500_000));
@@ -173,6 +175,28 @@ fn seals_and_opens(filter: &Program, kind: &str, emulator: &Emulator) {
         output_of(command.arg(to).arg(from).env_clear().envs(emulator.environment()));
     }
     assert!(std::fs::read(opened).unwrap() == std::fs::read(plain).unwrap());
+}
+
+/// The tool `tckms` under a filter: a small secret, a file of many frames, and a signature.
+fn the_tool_works(filter: &Program, kind: &str, emulator: &Emulator) {
+    let folder = Scratch::new();
+    let plain = "a line\n".repeat(500_000);
+    std::fs::write(folder.path().join("plain"), &plain).unwrap();
+    let tckms = |arguments: &[&str]| {
+        let mut command = Command::new(filter.path());
+        command.arg(kind).arg(release("tckms")).args(arguments).current_dir(folder.path());
+        command.env_clear().env("HOME", folder.path()).envs(emulator.environment());
+        output_of(&mut command)
+    };
+    let (main, signing) = (emulator.key_id("main"), emulator.key_id("signing"));
+    std::fs::write(folder.path().join("secret"), "secret").unwrap();
+    tckms(&["encrypt", "-k", main, "-o", "blob", "secret"]);
+    assert_eq!(tckms(&["decrypt", "blob"]), "secret");
+    tckms(&["seal", "-k", main, "-o", "sealed", "plain"]);
+    tckms(&["open", "-k", main, "-o", "opened", "sealed"]);
+    assert!(std::fs::read_to_string(folder.path().join("opened")).unwrap() == plain);
+    tckms(&["sign", "-k", signing, "-o", "signature", "plain"]);
+    tckms(&["verify", "-k", signing, "--signature", "signature", "plain"]);
 }
 
 /// Under a seccomp filter that leaves out what is newer than Linux 3.10.
@@ -208,6 +232,11 @@ mod on_an_old_kernel {
     }
 
     #[test]
+    fn queues() {
+        passes("queue");
+    }
+
+    #[test]
     fn signals() {
         passes("process_signals");
     }
@@ -218,6 +247,42 @@ mod on_an_old_kernel {
         let emulator = Emulator::over_https(&["main"]);
         let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
         seals_and_opens(&filter, "old", &emulator);
+    }
+
+    #[test]
+    fn the_tool() {
+        let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+        the_tool_works(&filter, "old", &Emulator::over_https(&["main", SIGNING]));
+    }
+
+    #[test]
+    fn the_emulator() {
+        let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+        let mut command = Command::new(filter.path());
+        command.arg("old").arg(release("tckms-emulator"));
+        let emulator = Emulator::over_http_by(command, &["main", "other"]);
+        passes_started_by(&[], "core_calls", GCC, &emulator);
+    }
+
+    /// There are no memory files yet.
+    #[test]
+    fn secrets_on_descriptors() {
+        let emulator = Emulator::over_https(&["main"]);
+        let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+        let folder = Scratch::new();
+        let tckms = |arguments: &[&str]| {
+            let mut command = Command::new(filter.path());
+            command.arg("old").arg(release("tckms")).args(arguments).current_dir(folder.path());
+            output_of(command.env_clear().env("HOME", folder.path()).envs(emulator.environment()))
+        };
+        folder.write("plain", "secret");
+        tckms(&["seal", "-k", emulator.key_id("main"), "-o", "sealed", "plain"]);
+        let script = "/bin/cat <&5; /bin/cat \"$A\" \"$A\"; /bin/ls -l /proc/self/fd; { echo x >&5; } 2>/dev/null || echo refused";
+        let exec = ["exec", "-k", emulator.key_id("main"), "--fd", "5=sealed", "--file", "A=sealed"];
+        let said = tckms(&[&exec[..], &["--", "/bin/sh", "-c", script]].concat());
+        assert!(said.starts_with("secretsecretsecret") && said.ends_with("refused\n"), "{said}");
+        assert_eq!(said.matches("-> /dev/shm/tckms.").count(), 2, "{said}");
+        assert_eq!(said.matches(" (deleted)").count(), 2, "{said}");
     }
 
     #[test]
@@ -236,7 +301,7 @@ fn the_system_calls_of_the_documents_are_enough() {
     let listed: BTreeSet<_> = listed.split('`').skip(1).step_by(2).collect();
     assert_eq!(list.lines().collect::<BTreeSet<_>>(), listed, "left: allowed here, right: listed");
 
-    let emulator = Emulator::over_https(&["main"]);
+    let emulator = Emulator::over_https(&["main", "other", SIGNING]);
     let quickstart = GCC.build("examples-c/quickstart.c", &Library::Shared);
     let sandboxed = |program: &Path, arguments: &[&Path]| {
         let mut command = Command::new(filter.path());
@@ -246,6 +311,11 @@ fn the_system_calls_of_the_documents_are_enough() {
     let key = Path::new(emulator.key_id("main"));
     assert!(sandboxed(quickstart.path(), &[key]).ends_with("it is the same text again.\n"));
     seals_and_opens(&filter, "sandbox", &emulator);
+    the_tool_works(&filter, "sandbox", &emulator);
+    let queues = GCC.build("tests/c/queue.c", &Library::Shared);
+    // Without the children that the program makes of itself.
+    let queues = queues.with(emulator.environment()).variable("TEST_SANITIZED", "1");
+    queues.started_by(&[filter.path(), Path::new("sandbox")]).run().expect_nothing_but_passed_checks();
     // The filter is one: a program that does more is ended.
     let mut other = Command::new(filter.path());
     assert!(!other.args(["sandbox", "/bin/mkdir", "/tmp/never"]).status().unwrap().success());

@@ -16,6 +16,7 @@ mod exit;
 mod failure;
 mod files;
 mod interrupt;
+mod memory_file;
 mod progress;
 mod prompt;
 mod report;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Emulator, Scratch, dist, output_of, release, root, tool};
+use support::{Emulator, GCC, Library, Scratch, dist, elsewhere, output_of, release, root, tool};
 
 const EC: &str = "ec:ASYMMETRIC_SIGN_VERIFY_ECC";
 const RSA: &str = "rsa:ASYMMETRIC_SIGN_VERIFY_RSA_2048";
@@ -23,6 +23,13 @@ fn module() -> PathBuf {
         output_of(Command::new(root().join("scripts/dist-pkcs11.sh")).env("CARGO_TARGET_DIR", target));
     });
     target.join("dist/libtckms-pkcs11.so")
+}
+
+/// A program on this system, or on the one that the tests are run for.
+fn started(program: &Path) -> Command {
+    let Some(mut runner) = elsewhere("TCKMS_TEST_RUNNER") else { return Command::new(program) };
+    runner.arg(program);
+    runner
 }
 
 /// A compiled C program in a folder of its own, with the environment that it runs in.
@@ -45,7 +52,7 @@ impl Program {
 
     fn with_options(source: &str, options: &[&str]) -> Self {
         let folder = Scratch::new();
-        let mut compiler = tool("gcc");
+        let mut compiler = elsewhere("TCKMS_TEST_COMPILER").unwrap_or_else(|| tool("gcc"));
         compiler
             .args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o"])
             .arg(folder.path().join("program"));
@@ -88,7 +95,7 @@ impl Program {
             command.arg(program);
             command
         } else {
-            Command::new(program)
+            started(&program)
         };
         command.env_clear().envs(self.environment.iter().cloned());
         command
@@ -290,6 +297,31 @@ fn threads_sign_at_the_same_time() {
     let emulator = Emulator::over_http(&[EC]);
     let program = Program::new("threads.c").with_keys(&emulator, &["ec"]).variable("TEST_THREADS", "16");
     program.expect_passed_checks(false);
+}
+
+/// Under a filter without the system calls that are newer than Linux 3.10.
+#[test]
+fn it_works_on_an_old_kernel() {
+    passes_under_a_filter("old", &["core.c", "fork.c", "threads.c"]);
+}
+
+/// Under a filter with only those that docs/portability.md lists. A program has no children there.
+#[test]
+fn the_system_calls_of_the_documents_are_enough() {
+    passes_under_a_filter("sandbox", &["core.c", "threads.c"]);
+}
+
+fn passes_under_a_filter(kind: &str, sources: &[&str]) {
+    let emulator = Emulator::over_https(&[EC, RSA, DECRYPT]);
+    let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+    for source in sources {
+        let program = Program::new(source).with_keys(&emulator, &["ec", "rsa", "decrypt"]);
+        let mut command = started(filter.path());
+        command.arg(kind).arg(program.folder.path().join("program"));
+        command.env_clear().envs(program.environment.iter().cloned());
+        let said = program.finish(&mut command);
+        assert!(said.starts_with("ok ") && said.ends_with(" checks\n"), "{source}: {said}");
+    }
 }
 
 /// One request for a signature, none for sizes and attributes, and none to search again.

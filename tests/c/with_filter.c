@@ -36,10 +36,10 @@ struct call {
 };
 #define CALL(name) {#name, SYS_##name}
 
-/* The loader and the C library of a program that does nothing else, then the library and tckms-seal. */
+/* The loader and the C library of a program that does nothing else, then the library, tckms-seal and tckms. */
 static const struct call allowed[] = {
     CALL(execve), CALL(brk), CALL(mmap), CALL(mprotect), CALL(munmap), CALL(mremap), CALL(madvise), CALL(access),
-    CALL(openat), CALL(close), CALL(read), CALL(pread64), CALL(write), CALL(writev), CALL(lseek), CALL(fstat),
+    CALL(open), CALL(openat), CALL(close), CALL(read), CALL(pread64), CALL(write), CALL(writev), CALL(lseek), CALL(fstat),
     CALL(newfstatat), CALL(stat), CALL(lstat), {"statx", 332}, CALL(fcntl), CALL(ioctl), CALL(arch_prctl),
     CALL(set_tid_address), CALL(set_robust_list), {"rseq", 334}, CALL(prlimit64), CALL(getrandom), CALL(uname), CALL(prctl),
     CALL(futex), CALL(clone), {"clone3", 435}, CALL(exit), CALL(exit_group), CALL(sched_getaffinity), CALL(sched_yield),

@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::Args;
-use rustix::fs::{MemfdFlags, SealFlags, SeekFrom, fcntl_add_seals, memfd_create, seek};
 use rustix::io::{Errno, FdFlags, dup2, fcntl_dupfd_cloexec, fcntl_setfd};
 use tckms::Secret;
 
@@ -16,6 +15,7 @@ use super::stored_secret::{Opener, SecretOptions, Source};
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, errno_text, os_text};
+use crate::memory_file::memory_file;
 use crate::secret_input::without_line_end;
 use crate::text::shown;
 
@@ -112,13 +112,13 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     }
     let mut kept = Vec::new();
     for Named { name, source } in &options.file {
-        let file = memory_file(name, &options.open(&opener, source)?)?;
+        let file = memory_file(name, &options.open(&opener, source)?).map_err(failed)?;
         let file = fcntl_dupfd_cloexec(&file, LOWEST).map_err(failed)?;
         command.env(name, format!("/proc/self/fd/{}", file.as_raw_fd()));
         kept.push(file);
     }
     for (Numbered { number, source }, place) in options.fd.iter().zip(&mut reserved) {
-        let file = memory_file(&format!("fd {number}"), &options.open(&opener, source)?)?;
+        let file = memory_file(&format!("fd {number}"), &options.open(&opener, source)?).map_err(failed)?;
         dup2(&file, place).map_err(failed)?;
     }
     for file in kept.iter().chain(&reserved) {
@@ -168,20 +168,6 @@ fn variable(secret: &Secret, source: &Source) -> Outcome<OsString> {
         return Err(Failure::usage(why).about(source.name()));
     }
     Ok(OsStr::from_bytes(secret.expose()).to_owned())
-}
-
-/// A file in memory that can no longer be changed, at its beginning.
-fn memory_file(name: &str, secret: &Secret) -> Outcome<OwnedFd> {
-    let file =
-        memfd_create(format!("tckms {name}"), MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(failed)?;
-    let mut rest = secret.expose();
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest).map_err(failed)?;
-        rest = &rest[written..];
-    }
-    seek(&file, SeekFrom::Start(0)).map_err(failed)?;
-    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL).map_err(failed)?;
-    Ok(file)
 }
 
 fn failed(errno: Errno) -> Failure {
