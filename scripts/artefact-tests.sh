@@ -32,6 +32,7 @@ unpack() {
   mkdir -p "$work/dist"
   tar -xzf "$tarball" -C "$work" --strip-components 1
   cp -a "$work"/lib/libtckms.* "$work/bin/tckms-seal" "$work/dist"
+  if [ -e "$work/lib/pkcs11" ]; then cp "$work"/lib/pkcs11/* "$work/dist"; fi
   export TCKMS_TEST_DIST=$work/dist
 }
 
@@ -66,7 +67,7 @@ with_folders() {
 # What another system cannot do, or does not do with the artefacts: other compilers, valgrind, sanitizers, OpenSSL, programs that
 # a test starts on this machine.
 skip=(clang valgrind sanitizer openssl the_examples_makefile legacy_daemon prefork_server panic privileges setuid capabilities
-  system_calls old_kernel::sealing the_lines_in_the_readme)
+  system_calls old_kernel::sealing old_kernel::the_ old_kernel::secrets the_lines_in_the_readme)
 run=()
 case $system in
   bullseye | bookworm | trixie)
@@ -99,7 +100,29 @@ esac
 export TCKMS_CHECK=1
 cargo=${CARGO:-cargo}
 programs=(--test c_api --test credentials --test faults --test hosts)
+module=(--package tckms-pkcs11 --test module)
 "$cargo" test --quiet --locked --no-run "${programs[@]}"
+if [ -e "$work/lib/pkcs11" ]; then "$cargo" test --quiet --locked --no-run "${module[@]}"; fi
+
+# Every program that the tarball has starts there.
+programs_start() {
+  local program
+  for program in "$work"/bin/*; do
+    # shellcheck disable=SC2068,SC2086
+    ${run[@]} ${TCKMS_TEST_RUNNER:-} "$program" --version
+  done
+  # It starts the emulator, which qemu-user cannot do for it.
+  # shellcheck disable=SC2068,SC2086
+  if [ -e "$work/tckms-selftest" ] && [ "$system" != aarch64 ]; then ${run[@]} ${TCKMS_TEST_RUNNER:-} "$work/tckms-selftest"; fi
+}
+
+status=0
+if [ $# = 0 ]; then programs_start; fi
 # shellcheck disable=SC2068 # Nothing, or a function.
-${run[@]} "$cargo" test --quiet --locked --no-fail-fast "${programs[@]}" -- "${skip[@]/#/--skip=}" "$@"
+${run[@]} "$cargo" test --quiet --locked --no-fail-fast "${programs[@]}" -- "${skip[@]/#/--skip=}" "$@" || status=1
+if [ -e "$work/lib/pkcs11" ]; then
+  # shellcheck disable=SC2068
+  ${run[@]} "$cargo" test --quiet --locked --no-fail-fast "${module[@]}" -- "${skip[@]/#/--skip=}" "$@" || status=1
+fi
+[ $status = 0 ]
 echo "artefact-tests: $system: passed"

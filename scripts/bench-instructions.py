@@ -4,6 +4,8 @@
     scripts/bench-instructions.py            print the counts; fail if one is more than 3 % above its baseline
     scripts/bench-instructions.py --update   write the baseline
     scripts/bench-instructions.py --top CASE   print the functions of one case that take the most
+    scripts/bench-instructions.py --beside FILE   count with another shared library too, such as that of `make dist`; fail if
+                                               a case takes more than 3 % more with it
 
 The counts do not depend on how busy the machine is. What could make them depend on the machine is kept away or counted apart:
 the C library's and AWS-LC's choice among variants is fixed to one that every x86-64 processor has, and compression functions
@@ -187,6 +189,18 @@ def too_high(measured, baseline):
             if case not in baseline or compared(columns) > compared(baseline[case]) * (1 + ALLOWED)]
 
 
+def compare_with(other, program, endpoint, folder):
+    """Whole sums: the functions of a library without symbols cannot be told apart."""
+    here = {case: sum(measure(program, endpoint, case, folder).values()) for case in CASES}
+    shutil.copy(other, folder / "libtckms.so")
+    there = {case: sum(measure(program, endpoint, case, folder).values()) for case in CASES}
+    print("instructions a call       this build        other  change")
+    for case in CASES:
+        print(f"{case:<20} {here[case]:>15} {there[case]:>12} {(there[case] / here[case] - 1) * 100:+6.1f}%")
+    if failed := [case for case in CASES if there[case] > here[case] * (1 + ALLOWED)]:
+        sys.exit(f"more than {ALLOWED:.0%} above this build: {', '.join(failed)}")
+
+
 def print_top(program, endpoint, case, folder, called):
     dump = run(program, endpoint, case, folder)[0]
     if called:
@@ -202,6 +216,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="write the baseline")
     parser.add_argument("--top", metavar="CASE", choices=CASES)
+    parser.add_argument("--beside", metavar="FILE", type=Path, help="another shared library")
     parser.add_argument("--callers", metavar="FUNCTION", help="with --top: who calls functions with this in their name")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -209,6 +224,8 @@ def main():
         program, endpoint = build(folder), serve()
         if options.top:
             return print_top(program, endpoint, options.top, folder, options.callers)
+        if options.beside:
+            return compare_with(options.beside, program, endpoint, folder)
         measured = {case: measure(program, endpoint, case, folder) for case in CASES}
     here = surroundings()
     kept = json.loads(BASELINE.read_text()) if BASELINE.exists() else {"surroundings": here, "cases": {}}

@@ -41,7 +41,7 @@ say() { echo "dist: $*"; }
 lacks() { echo "dist: $*" >&2; exit 1; }
 venv=$out/zig
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" || lacks "python3 cannot make a virtual environment; run 'scripts/setup.sh dist'"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r packaging/zig-requirements.txt ||
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 -r packaging/zig-requirements.txt ||
   lacks "zig and cargo-zigbuild are missing ($(grep -v '^#' packaging/zig-requirements.txt | paste -s -d ' ')), and pip could not install them"
 zig=$("$venv/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
 PATH=$venv/bin:$PATH

@@ -63,7 +63,7 @@ pub fn tool(name: &str) -> Command {
 }
 
 /// A command that a variable names, by which a test is run for another system: words with blanks between them.
-pub(crate) fn elsewhere(variable: &str) -> Option<Command> {
+pub fn elsewhere(variable: &str) -> Option<Command> {
     let words = std::env::var(variable).ok()?;
     let mut words = words.split_whitespace();
     let mut command = Command::new(words.next()?);
