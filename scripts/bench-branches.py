@@ -71,17 +71,17 @@ def line(points, left, top, width, height, highest):
 
 
 def plot(found):
-    width, height, gap, top = 210, 170, 60, 60
+    width, height, gap, top = 210, 170, 70, 60
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {3 * (width + gap) + 20} {top + height + 60}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {3 * (width + gap) + 10} {top + height + 60}" '
         'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
     ]
     for number, (kind, name) in enumerate(NAMES.items()):
-        x = 50 + 170 * number
+        x = 60 + 170 * number
         parts.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{COLOURS[kind]}"/>')
         parts.append(f'<text x="{x + 18}" y="22">{name}</text>')
     for number, (quantity, title) in enumerate(PANELS):
-        left = 50 + number * (width + gap)
+        left = 60 + number * (width + gap)
         highest = math.ceil(math.log10(max(value for kind in found.values() for _, value in kind[quantity])) + 0.01)
         parts.append(f'<text x="{left}" y="{top - 12}" font-weight="bold">{title}</text>')
         for power in range(highest + 1):

@@ -94,6 +94,7 @@ node nodejs
 npm npm
 openssl openssl
 redis redis-server libhiredis-dev
+go_drivers golang-github-lib-pq-dev golang-github-gomodule-redigo-dev
 postgres postgresql libpq-dev
 openssl_static libssl-dev zlib1g-dev libzstd-dev
 certificates ca-certificates
@@ -215,6 +216,7 @@ go() {
 }
 node() { command node -e 'process.exit(0)'; }
 npm() { command npm --version; }
+go_drivers() { test -d /usr/share/gocode/src/github.com/lib/pq && test -d /usr/share/gocode/src/github.com/gomodule/redigo; }
 redis() { command redis-server --version && pkg-config --exists hiredis; }
 postgres() { ls /usr/lib/postgresql/*/bin/postgres && pkg-config --exists libpq; }
 openssl() { printf line | command openssl dgst -sha256; }

@@ -39,6 +39,14 @@ macro_rules! in_three_ways {
     )*};
 }
 
+/// The program has a clock_gettime() of its own.
+#[test]
+fn branch_keys_while_the_clock_jumps() {
+    let emulator = Emulator::over_http(&["main"]);
+    let program = GCC.build("tests/c/branch_clock.c", &Library::Shared);
+    program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+}
+
 in_three_ways! {
     core_calls_over_http(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main", "other"]);

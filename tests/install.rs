@@ -31,9 +31,10 @@ const PKG_CONFIG: [(&str, &str); 3] = [
 const EXAMPLES: [(&str, &[&str]); 5] =
     [("credentials", &["env"]), ("data_key", &[]), ("error_handling", &[]), ("observe", &[]), ("quickstart", &[])];
 
-/// The archive without its symbols, and the shared library as it is shipped, in bytes.
+/// The archive without its symbols, and the shared library and the tool tckms as they are installed, in bytes.
 const ARCHIVE_MAX: u64 = 15_000_000;
 const SHARED_MAX: u64 = 6_000_000;
+const TOOL_MAX: u64 = 7_000_000;
 
 /// C sources in a folder, without their extension.
 fn sources(folder: &str) -> Vec<(String, PathBuf)> {
@@ -512,6 +513,17 @@ fn the_shared_library_is_small() {
     assert!(size <= SHARED_MAX, "libtckms.so has {size} bytes, more than {SHARED_MAX}");
     let symbols = Command::new("nm").arg(dist("libtckms.so")).output().unwrap();
     assert!(String::from_utf8_lossy(&symbols.stderr).contains("no symbols"), "libtckms.so is not stripped");
+}
+
+#[test]
+fn the_tool_is_small() {
+    let stage = Scratch::new();
+    make_with(&["PREFIX=/usr"], "install", stage.path());
+    let tool = stage.path().join("usr/bin/tckms");
+    let size = fs::metadata(&tool).unwrap().len();
+    assert!(size <= TOOL_MAX, "tckms has {size} bytes, more than {TOOL_MAX}");
+    let symbols = Command::new("nm").arg(tool).output().unwrap();
+    assert!(String::from_utf8_lossy(&symbols.stderr).contains("no symbols"), "tckms is not stripped");
 }
 
 /// Two archives that rustc made, each with a copy of Rust's standard library, and OpenSSL's libraries in one program.

@@ -33,7 +33,7 @@ pub fn run(cli: &Cli) -> Outcome {
         Command::Exec(options) => exec::run(options, global),
         Command::Credentials(options) => credentials::run(options, global),
         Command::Doctor(options) => doctor::run(options, global),
-        Command::Completions(options) => completions::run(options, Cli::command()),
+        Command::Completions(options) => completions::run(options, &Cli::command()),
         Command::ManPages(options) => completions::write_man_pages(options, Cli::command()),
     }
 }

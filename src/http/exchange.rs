@@ -290,7 +290,7 @@ fn has_too_many_headers(error: &hyper::Error) -> bool {
 fn reason(error: &hyper::Error) -> String {
     match find_cause::<io::Error>(error) {
         Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "it was closed without the closing alert of TLS".to_owned()
+            "the connection was closed before the end of the reply".to_owned()
         }
         Some(error) => error.to_string(),
         None => cause_chain(error),

@@ -288,6 +288,64 @@ static void nothing_is_left_of_data_keys_from_kms(int cached) {
   expect_nothing_left();
 }
 
+static void look_for_padded(const char *name, const uint8_t *key, unsigned char pad) {
+  unsigned char masked[KEY_LEN];
+  size_t i;
+  for (i = 0; i < KEY_LEN; i++) {
+    masked[i] = key[i] ^ pad ^ MASK;
+  }
+  add_fragments(name, "plain", masked, KEY_LEN);
+}
+
+/* What the key service unwrapped is known to who asks it with the context of the record. */
+static void look_for_branch_key(const tckms_client *client, const char *record) {
+  char branch_id[80], version[40], blob[1024], context[256];
+  tckms_buffer key;
+  CHECK_INT(sscanf(record, "tbk1 %*s %79s %39s %*s %1023s", branch_id, version, blob), 3);
+  snprintf(context, sizeof context, "{\"tckms-branch\":\"%s\",\"tckms-version\":\"%s\"}", branch_id, version);
+  CHECK_OK(tckms_decrypt(client, MAIN_KEY, blob, strlen(blob), context, &key));
+  CHECK_INT(key.len, KEY_LEN);
+  look_for("a branch key", key.data, key.len);
+  look_for_padded("a branch key in HMAC's inner pad", key.data, 0x36);
+  look_for_padded("a branch key in HMAC's outer pad", key.data, 0x5c);
+  tckms_buffer_free(&key);
+}
+
+/* A keyring keeps what HMAC made of the key; the key itself is in memory only while it is unwrapped. */
+static void use_branch_key(tckms_keyring *keyring, tckms_client *client, const char *record) {
+  tckms_buffer message = seal_secret(keyring);
+  open_secret(keyring, &message);
+  open_changed(keyring, &message);
+  look_for_branch_key(client, record);
+  tckms_buffer_free(&message);
+  tckms_client_free(client);
+  tckms_keyring_free(keyring);
+  expect_nothing_left();
+}
+
+/* Also in a child, which had a keyring before the fork that was not used. */
+static void nothing_is_left_of_branch_keys(void) {
+  tckms_client *client = emulator_client(), *administrator = emulator_client();
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
+  tckms_buffer record;
+  int status = 1;
+  pid_t child;
+  CHECK_OK(tckms_branch_record_new(administrator, MAIN_KEY, "orders", &record));
+  tckms_client_free(administrator);
+  options.branch_id = "orders";
+  options.records = (const char *)record.data;
+  CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+  child = fork();
+  if (child == 0) {
+    use_branch_key(keyring, client, (const char *)record.data);
+    _exit(0);
+  }
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  use_branch_key(keyring, client, (const char *)record.data);
+  tckms_buffer_free(&record);
+}
+
 static unsigned char known_data_key[SECRET_MAX];
 
 static int hand_out(void *userdata, const tckms_wrapped_key *wrapped, const char *ctx_json, uint8_t *data_key,
@@ -343,5 +401,6 @@ int main(void) {
     a_cache_keeps_data_keys_until_it_is_freed(choice);
     nothing_is_left_of_data_keys_from_kms(choice);
   }
+  nothing_is_left_of_branch_keys();
   return reports_only() ? 0 : checks_passed();
 }

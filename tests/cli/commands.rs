@@ -248,6 +248,13 @@ fn branch_keys_are_made_and_checked() {
     cli.bytes(&["branch", "new", "-k", cli.key(), "-f", "branches", "users"], b"");
     assert_eq!(cli.run(&["branch", "new", "-k", cli.key(), "-f", "branches", "users"], b"").status.code(), Some(2));
     cli.bytes(&["branch", "rotate", "-k", cli.key(), "-f", "branches", "orders"], b"");
+    // A typing error makes no branch.
+    let refused = cli.run(&["branch", "rotate", "-k", cli.key(), "-f", "branches", "order"], b"");
+    assert!(
+        refused.status.code() == Some(2) && said(&refused).contains("it has no branch order;"),
+        "{}",
+        said(&refused)
+    );
     let records = cli.json(&["branch", "list", "-f", "branches"], b"");
     let branches: Vec<_> =
         records.as_array().unwrap().iter().map(|record| record["branch"].as_str().unwrap()).collect();

@@ -62,7 +62,9 @@ fn completions_load_in_each_shell() {
         ),
         ("fish", "source $argv[1]; complete -C 'tckms ke' | string match -q 'keys*'"),
     ] {
-        let script = cli.scratch.write(&format!("completion.{shell}"), &cli.text(&["completions", shell], b""));
+        let text = cli.text(&["completions", shell], b"");
+        assert!(text.contains("reencrypt") && !text.contains("man-pages"), "{shell} offers a hidden command");
+        let script = cli.scratch.write(&format!("completion.{shell}"), &text);
         let mut command = support::tool(shell);
         command.args(["-c", check]);
         if shell != "fish" {

@@ -1,14 +1,16 @@
-//! The stores of `examples-c`, against the servers of the distribution, which are killed and started again in the middle.
+//! The stores of `examples-c` and of `go/branch_example_test.go`, against the servers of the distribution, which are killed and
+//! started again in the middle.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Emulator, GCC, Library, Program, Scratch, output_of, tool};
+use support::{Emulator, GCC, Library, Prefix, Program, Scratch, output_of, root, tool};
 
 const MESSAGES: u64 = 60;
 const ROTATION_MS: u64 = 3000;
@@ -68,12 +70,13 @@ fn free_port() -> u16 {
 }
 
 /// Two processes seal and open while the server is killed and started again, and a third one comes afterwards.
-fn survives(program: &Program, server: &mut Server, settings: &[(&str, String)]) {
+fn survives(program: impl Fn() -> Command, server: &mut Server, settings: &[(&str, String)]) {
     let emulator = Emulator::over_http(&["one"]);
     let start = |messages: u64| {
-        let mut command = Command::new(program.path());
+        let mut command = program();
         command.args([emulator.key_id("one"), &messages.to_string(), &ROTATION_MS.to_string()]);
         command.env_clear().envs(emulator.environment()).envs(settings.iter().cloned());
+        command.env("LD_LIBRARY_PATH", go_prefix().library_folder());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     // How often each number stands in what the program printed, by its words.
@@ -105,12 +108,13 @@ fn survives(program: &Program, server: &mut Server, settings: &[(&str, String)])
     assert_eq!((after.0, after.1, after.2, after.3), (10, 10, 0, 0), "the store is used again");
 }
 
-/// As many as a small fleet, all at once: at the branch's first key, and at a rotation, few keys are made in vain.
+/// As many as a small fleet, all at once: at the branch's first key, and at a rotation, few keys are made in vain. Each opens
+/// what it sealed, and all use the store.
 fn thirty_two_processes_agree(program: &Program, settings: &[(&str, String)]) {
     const PROCESSES: usize = 32;
     let emulator = Emulator::over_http(&["one"]);
-    let run = |messages: u64, rotation_ms: u64| {
-        let children: Vec<_> = (0..PROCESSES)
+    let run = |processes: usize, messages: u64, rotation_ms: u64| {
+        let children: Vec<_> = (0..processes)
             .map(|_| {
                 let mut command = Command::new(program.path());
                 command.args([emulator.key_id("one"), &messages.to_string(), &rotation_ms.to_string()]);
@@ -129,15 +133,48 @@ fn thirty_two_processes_agree(program: &Program, settings: &[(&str, String)]) {
         made
     };
     // A slot that lasts longer than this, so that the first key is the only one.
-    let made = run(2, 40 * 24 * 3600 * 1000);
+    let made = run(PROCESSES, 2, 40 * 24 * 3600 * 1000);
     assert!((1..=3).contains(&made), "{made} keys were made for the first slot");
-    // Another rotation period has other slots. From four seconds before the end of one until after the jitter.
+    // Another rotation period has other slots. One process makes the key of the present slot, unless the first key is of this
+    // slot too, and the others are there from before its end until after the jitter.
     let rotation = 30_000;
     let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
-    let to_end = rotation - now() % rotation;
-    thread::sleep(Duration::from_millis((to_end + rotation - 5000) % rotation));
-    let made = run(110, rotation);
-    assert!((1..=6).contains(&made), "{made} keys were made for two slots");
+    let until_left = |left: u64| (rotation - now() % rotation + rotation - left) % rotation;
+    thread::sleep(Duration::from_millis(until_left(15_000)));
+    assert!(run(1, 2, rotation) <= 1);
+    thread::sleep(Duration::from_millis(until_left(5000)));
+    let made = run(PROCESSES, 110, rotation);
+    assert!((1..=3).contains(&made), "{made} keys were made at the rotation");
+}
+
+fn with_arguments<'a>(program: &'a Path, arguments: &'a [&'a str]) -> impl Fn() -> Command + 'a {
+    move || {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command
+    }
+}
+
+fn go_prefix() -> &'static Prefix {
+    static PREFIX: OnceLock<Prefix> = OnceLock::new();
+    PREFIX.get_or_init(|| Prefix::named("go-stores", &Library::Shared))
+}
+
+/// The stores of Go's examples as they stand, beside the program that uses them. The drivers are those of the distribution,
+/// which are found by GOPATH.
+fn build_go(scratch: &Scratch) -> PathBuf {
+    let (folder, package) = (scratch.path().join("src/stores"), scratch.path().join("src/tckms.invalid"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&package).unwrap();
+    symlink(root().join("go"), package.join("go")).unwrap();
+    fs::copy(root().join("tests/go/stores/main.go"), folder.join("main.go")).unwrap();
+    let examples = fs::read_to_string(root().join("go/branch_example_test.go")).unwrap();
+    fs::write(folder.join("stores.go"), examples.replacen("package tckms_test", "package main", 1)).unwrap();
+    let program = folder.join("stores");
+    let mut go = go_prefix().go(&["build", "-o"]);
+    let path = format!("{}:/usr/share/gocode", scratch.path().display());
+    output_of(go.arg(&program).current_dir(&folder).env("GO111MODULE", "off").env("GOPATH", path));
+    program
 }
 
 fn build(source: &str, library: &str) -> Program {
@@ -157,7 +194,9 @@ fn redis_may_be_killed_while_its_branch_keys_are_in_use() {
     };
     let mut server = Server::start(redis, move || TcpStream::connect(("127.0.0.1", port)).is_ok());
     thirty_two_processes_agree(&program, &[("REDIS_PORT", port.to_string())]);
-    survives(&program, &mut server, &[("REDIS_PORT", port.to_string())]);
+    survives(|| Command::new(program.path()), &mut server, &[("REDIS_PORT", port.to_string())]);
+    let (go_scratch, address) = (Scratch::new(), format!("127.0.0.1:{port}"));
+    survives(with_arguments(&build_go(&go_scratch), &["redis", &address]), &mut server, &[]);
 }
 
 /// The programs of the newest PostgreSQL, which are in a folder of their own.
@@ -209,7 +248,10 @@ fn postgres_may_be_killed_while_its_branch_keys_are_in_use() {
         asked.unwrap().status.success()
     };
     let mut server = Server::start(postgres, is_ready);
-    survives(&program, &mut server, &settings);
+    thirty_two_processes_agree(&program, &settings);
+    survives(|| Command::new(program.path()), &mut server, &settings);
+    let go_scratch = Scratch::new();
+    survives(with_arguments(&build_go(&go_scratch), &["sql", "sslmode=disable"]), &mut server, &settings);
     drop(server);
     let _ = fs::remove_dir_all(&scratch);
 }

@@ -108,7 +108,10 @@ fn new(options: &WriteOptions, global: &Global) -> Outcome {
 
 fn rotate(options: &WriteOptions, global: &Global) -> Outcome {
     let path = &options.file.file;
-    read(path)?;
+    if !read(path)?.iter().any(|record| record.branch_id() == &options.branch) {
+        let why = format!("it has no branch {}; `tckms branch new` makes one", options.branch.as_str());
+        return Err(Failure::wrong_file(shown(path.as_os_str()), why));
+    }
     let client = global.client()?;
     let mut made = None;
     update_branch_file(path, |records| {

@@ -25,11 +25,21 @@ pub struct ManOptions {
     folder: OsString,
 }
 
-pub fn run(options: &Options, mut command: clap::Command) -> Outcome {
+pub fn run(options: &Options, command: &clap::Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut command, "tckms", &mut script);
+    clap_complete::generate(options.shell, &mut visible(command), "tckms", &mut script);
     report::line(String::from_utf8_lossy(&script).trim_end_matches('\n'));
     Ok(Exit::Done)
+}
+
+/// The same without hidden commands, which the completions would offer.
+fn visible(command: &clap::Command) -> clap::Command {
+    clap::Command::new("tckms")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .disable_help_subcommand(true)
+        .args(command.get_arguments().cloned())
+        .subcommands(command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned())
 }
 
 pub fn write_man_pages(options: &ManOptions, mut command: clap::Command) -> Outcome {

@@ -215,6 +215,8 @@ impl Branch<'_> {
     fn explain(&self, key: &str, error: tckms::Error) -> Failure {
         let failure = Failure::from(error);
         match self.file {
+            // The library's text names the file.
+            Some(_) if failure.why.starts_with("file ") => Failure { exit: Exit::Usage, ..failure },
             Some(file) => Failure { exit: Exit::Usage, ..failure }.about(shown(file.as_os_str())),
             None => failure.about(key),
         }
