@@ -1,8 +1,8 @@
-//! What to change in a program that asks for what the service cannot do.
+//! Advice for the log: which setting keeps a program from requesting operations that the service does not support.
 
 use std::sync::OnceLock;
 
-/// The setting of each program, by the beginning of its name.
+/// The setting of each program, by a prefix of its file name.
 const SETTINGS: &[(&str, &str)] = &[
     ("nginx", "set `ssl_conf_command SignatureAlgorithms ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256;`"),
     ("httpd", "set `SSLOpenSSLConfCmd SignatureAlgorithms ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256`"),
@@ -23,14 +23,14 @@ const SETTINGS: &[(&str, &str)] = &[
     ("step", "use a P-256 key"),
 ];
 
-/// The setting for the program that runs this code.
+/// The setting for the current program.
 pub fn for_this_program() -> &'static str {
     let name = program_name();
     let setting = SETTINGS.iter().find(|(program, _)| name.starts_with(program));
-    setting.map_or("have the program use SHA-256, or use a P-256 key", |(_, setting)| setting)
+    setting.map_or("configure the program to use SHA-256, or use a P-256 key", |(_, setting)| setting)
 }
 
-/// The name of the program's file.
+/// The file name of the current program.
 pub fn program_name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {

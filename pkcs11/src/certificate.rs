@@ -1,17 +1,17 @@
-//! Certificates (RFC 5280), as far as PKCS#11 wants to know them.
+//! Certificates (RFC 5280): the parts that are PKCS#11 attributes.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-/// The most certificates of a file.
+/// The maximal number of certificates in a file.
 const CHAIN_MAX: usize = 16;
 
-/// A certificate with the parts that are attributes. Each is DER as it stands in the certificate.
+/// A certificate with the parts that are attributes, each in its DER encoding from the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The whole.
+    /// The complete certificate.
     pub der: Vec<u8>,
     /// The subject's name.
     pub subject: Vec<u8>,
@@ -21,17 +21,17 @@ pub struct Certificate {
     pub serial_number: Vec<u8>,
     /// The SubjectPublicKeyInfo.
     pub public_key_info: Vec<u8>,
-    /// The days on which it begins and ends to be valid, as `YYYYMMDD`.
+    /// The first and the last day of its validity, as `YYYYMMDD`.
     pub validity: [String; 2],
 }
 
 impl Certificate {
-    /// Reads one in DER.
+    /// Parses DER.
     pub fn from_der(bytes: &[u8]) -> Option<Self> {
         read(bytes).ok()
     }
 
-    /// The certificates of a PEM file, in its order.
+    /// The certificates of a PEM file, in the order of the file.
     pub fn chain_from_pem(pem: &[u8]) -> Result<Vec<Self>, String> {
         let mut chain = Vec::new();
         for item in CertificateDer::pem_slice_iter(pem) {
@@ -42,10 +42,10 @@ impl Certificate {
             }
             chain.push(Self::from_der(&der).ok_or_else(|| format!("certificate {number} of the file is malformed"))?);
         }
-        if chain.is_empty() { Err("the file has no certificate".to_owned()) } else { Ok(chain) }
+        if chain.is_empty() { Err("the file contains no certificate".to_owned()) } else { Ok(chain) }
     }
 
-    /// The first bytes of its SHA-1, by which some programs recognise one.
+    /// CKA_CHECK_VALUE: the first bytes of its SHA-1, which some programs compare.
     pub fn check_value(&self) -> [u8; 3] {
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.der);
         [hash.as_ref()[0], hash.as_ref()[1], hash.as_ref()[2]]
@@ -87,7 +87,7 @@ fn read(bytes: &[u8]) -> der::Result<Certificate> {
     Ok(certificate)
 }
 
-/// The day of a UTCTime or GeneralizedTime.
+/// The date of a UTCTime or GeneralizedTime.
 fn day<'a>(reader: &mut impl Reader<'a>) -> der::Result<String> {
     let any = der::asn1::AnyRef::decode(reader)?;
     let text = std::str::from_utf8(any.value()).unwrap_or_default();

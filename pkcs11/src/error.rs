@@ -1,12 +1,12 @@
-//! What a failure is in PKCS#11.
+//! The return values of PKCS#11 for the errors of the library.
 
 use cryptoki_sys::*;
 use tckms::{Category, Status};
 
-/// A failure is a number other than `CKR_OK`. What is known beside that goes to the log.
+/// A failure is a number other than `CKR_OK`. The details go to the log.
 pub type Result<T> = std::result::Result<T, CK_RV>;
 
-/// The number for a failed call of the service.
+/// The return value for a failed call of the service.
 pub fn return_value(error: &tckms::Error) -> CK_RV {
     match error.status() {
         Status::CmkDisabled | Status::CmkArchived | Status::CmkStateNotSupported => CKR_KEY_FUNCTION_NOT_PERMITTED,
@@ -25,7 +25,7 @@ pub fn return_value(error: &tckms::Error) -> CK_RV {
     }
 }
 
-/// Whether the service answered, and its answer was about this key: it will be the same next time.
+/// Whether the error is a reply of the service about this key, so that another request would fail in the same way.
 pub fn is_about_the_key(error: &tckms::Error) -> bool {
     matches!(error.status().category(), Category::Request | Category::Argument | Category::Identity)
         || error.status() == Status::ResponseMalformed

@@ -1,4 +1,4 @@
-//! A key of the service, as PKCS#11 wants to know it.
+//! A key of the service, with the data that PKCS#11 attributes need.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tckms::sign::{KeyType, PublicKey};
 use crate::certificate::Certificate;
 use crate::config::{ConfigError, KeySettings, Usage};
 
-/// The longest file of a public key or of certificates.
+/// The maximal size of a file with a public key or certificates.
 const FILE_MAX: u64 = 1 << 20;
 
 /// DER of the object identifiers of the curves.
@@ -27,17 +27,17 @@ pub struct Key {
     pub id: String,
     /// The label.
     pub label: String,
-    /// What it is for.
+    /// Its usage.
     pub usage: Usage,
-    /// The public half, for verifying.
+    /// The public key, for verification.
     pub public: Arc<PublicKey>,
-    /// The numbers of the public half.
+    /// The components of the public key.
     pub parts: PublicParts,
-    /// Its certificate, and those of its issuers.
+    /// Its certificate, then those of its issuers.
     pub certificates: Vec<Certificate>,
 }
 
-/// What a public key consists of.
+/// The components of a public key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublicParts {
     /// Both are big-endian without leading zeros.
@@ -73,7 +73,7 @@ impl Key {
     }
 }
 
-/// What a public key consists of. `Err` says why the module cannot offer it.
+/// The components of a public key. `Err` is the reason why the module does not support the key.
 pub fn parts_of(public: &PublicKey, allow_p384: bool) -> Result<PublicParts, String> {
     let malformed = || "the public key is malformed".to_owned();
     let info = SubjectPublicKeyInfoRef::try_from(public.spki()).map_err(|_| malformed())?;
@@ -82,7 +82,7 @@ pub fn parts_of(public: &PublicKey, allow_p384: bool) -> Result<PublicParts, Str
         KeyType::Rsa2048 => rsa_numbers(bits).map_err(|_| malformed()),
         KeyType::P256 => Ok(PublicParts::Ec { curve: P256, point: octet_string(bits), scalar_len: 32 }),
         KeyType::P384 if allow_p384 => Ok(PublicParts::Ec { curve: P384, point: octet_string(bits), scalar_len: 48 }),
-        KeyType::P384 => Err("it is a P-384 key; `allow_p384 = yes` offers it".to_owned()),
+        KeyType::P384 => Err("it is a P-384 key, which needs `allow_p384 = yes`".to_owned()),
         _ => Err("it is an SM2 key, for which PKCS#11 has no mechanism".to_owned()),
     }
 }
@@ -93,28 +93,28 @@ fn rsa_numbers(bits: &[u8]) -> der::Result<PublicParts> {
     Ok(PublicParts::Rsa { modulus: n.as_bytes().to_vec(), exponent: e.as_bytes().to_vec() })
 }
 
-/// Points have at most 97 bytes, so that one byte holds the length.
+/// A point has at most 97 bytes, so the length fits in one byte.
 fn octet_string(content: &[u8]) -> Vec<u8> {
     [&[4, content.len() as u8], content].concat()
 }
 
-/// The files that a key's settings name.
+/// The contents of the files that the settings of a key name.
 #[derive(Default)]
 pub struct KeyFiles {
     /// The public key in DER, from its file or from the certificate.
     pub spki: Option<Vec<u8>>,
-    /// The certificate, and those of its issuers.
+    /// The certificate, then those of its issuers.
     pub certificates: Vec<Certificate>,
 }
 
 impl KeyFiles {
-    /// Reads them.
+    /// Reads the files.
     pub fn read(key: &KeySettings) -> Result<Self, ConfigError> {
         let mut files = Self::default();
         if let Some(path) = &key.public_key {
             let pem = read_file(key, path)?;
             let spki = SubjectPublicKeyInfoDer::from_pem_slice(&pem)
-                .map_err(|_| key.wrong(format!("{}: there is no PUBLIC KEY in PEM in the file", path.display())))?;
+                .map_err(|_| key.wrong(format!("{}: the file contains no PUBLIC KEY in PEM", path.display())))?;
             files.spki = Some(spki.to_vec());
         }
         if let Some(path) = &key.certificate {
@@ -126,7 +126,7 @@ impl KeyFiles {
         Ok(files)
     }
 
-    /// The first certificate is that of the key.
+    /// The first certificate must be that of the key.
     fn check_certificate(&mut self, key: &KeySettings, path: &Path) -> Result<(), ConfigError> {
         let of_certificate = &self.certificates[0].public_key_info;
         match &self.spki {
@@ -144,7 +144,7 @@ fn another_key(file: &str) -> String {
     format!("{file}: the first certificate is that of another key")
 }
 
-/// For programs that look a certificate up by an id: one of an issuer has the beginning of its key's hash.
+/// CKA_ID of an issuer's certificate, for programs that find certificates by it: a prefix of the hash of its public key.
 pub fn id_of_issuer(certificate: &Certificate) -> Vec<u8> {
     digest(&SHA256, &certificate.public_key_info).as_ref()[..20].to_vec()
 }
@@ -162,5 +162,5 @@ fn read_file(key: &KeySettings, path: &Path) -> Result<Vec<u8>, ConfigError> {
     Ok(content)
 }
 
-/// A key that objects share.
+/// A key that its objects share.
 pub type SharedKey = Arc<Key>;

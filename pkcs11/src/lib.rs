@@ -1,17 +1,17 @@
 //! `libtckms-pkcs11.so`: a PKCS#11 module (2.40 and 3.0) for programs that cannot be changed. Its objects are the asymmetric
 //! keys of Tencent Cloud KMS; private keys never leave the service.
 //!
-//! `ffi` is the C boundary and the only module with `unsafe` in it. Below it, from the ground up:
+//! `ffi` is the C boundary and the only module that contains `unsafe`. The modules below it, from the lowest:
 //!
 //! ```text
-//! log, advice           one log for the module; what to change in a program that asks for what the service cannot do
-//! config/               the file, the environment, and what they say
-//! certificate, key      public keys and certificates, and what PKCS#11 wants to know of them
-//! mechanism             the mechanisms, their keys, flags and parameters
+//! log, advice           the log, and advice for programs that request unsupported operations
+//! config/               the configuration file and the environment
+//! certificate, key      public keys and certificates
+//! mechanism             the mechanisms with their keys, flags and parameters
 //! object                objects and their attributes
 //! token                 one client of the service with its objects; discovery
-//! operation/            signing, verifying, decrypting, encrypting, digesting
-//! session, module       sessions with their operations, and the state of a process
+//! operation/            signing, verification, decryption, encryption, digests
+//! session, module       sessions with their operations, and the state of the process
 //! ```
 
 #![deny(unsafe_code, missing_docs)]

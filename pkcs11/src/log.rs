@@ -1,5 +1,5 @@
-//! The module's log: syslog, a file, or stderr. Nothing is ever written to stdout, and nothing to stderr unless the configuration
-//! says so.
+//! The module's log: syslog, a file, or stderr. The module never writes to stdout, and to stderr only if the configuration says
+//! so.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -15,27 +15,27 @@ use tckms::{LogLevel, rfc3339};
 
 use crate::advice::program_name;
 
-/// Where a machine's syslog listens.
+/// The socket of syslog.
 const SYSLOG_SOCKET: &str = "/dev/log";
 /// The facility "daemon" (RFC 5424, 6.2.1), times eight.
 const SYSLOG_DAEMON: u8 = 3 << 3;
-/// A log says which keys a program uses.
+/// Readable by its owner only: a log shows which keys a program uses.
 const FILE_MODE: u32 = 0o600;
 
-/// Where lines go.
+/// Where log lines are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// The machine's log.
+    /// The syslog of this machine.
     Syslog,
-    /// The program's standard error.
+    /// The standard error of the program.
     Stderr,
-    /// A file, to which lines are appended.
+    /// A file. Lines are appended.
     File(PathBuf),
     /// Nowhere.
     None,
 }
 
-/// The log as the configuration has it.
+/// The log that the configuration describes.
 struct Log {
     level: LogLevel,
     sink: Sink,
@@ -48,7 +48,7 @@ enum Sink {
     None,
 }
 
-/// Never a lock that a forked child waits for: each process has its own.
+/// One per process, so that a forked child never waits for a lock of its parent.
 static LOG: PerProcess<RwLock<Arc<Log>>> = PerProcess::new();
 
 fn cell() -> &'static RwLock<Arc<Log>> {
@@ -62,7 +62,7 @@ fn current() -> Arc<Log> {
     Arc::clone(&cell().read().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-/// Sends lines up to `level` to `destination` from now on. Fails if that is a file that cannot be opened.
+/// Writes lines up to `level` to `destination` from now on. Fails if a file cannot be opened.
 pub fn set(destination: &Destination, level: LogLevel) -> std::io::Result<()> {
     let sink = match destination {
         Destination::Syslog => Sink::Syslog,
@@ -79,22 +79,22 @@ pub fn level() -> LogLevel {
     current().level
 }
 
-/// A line about what failed.
+/// Logs a failure.
 pub fn error(message: fmt::Arguments<'_>) {
     write(LogLevel::Error, message);
 }
 
-/// A line about what somebody should know.
+/// Logs a warning.
 pub fn warn(message: fmt::Arguments<'_>) {
     write(LogLevel::Warn, message);
 }
 
-/// A line about what happens.
+/// Logs an event.
 pub fn info(message: fmt::Arguments<'_>) {
     write(LogLevel::Info, message);
 }
 
-/// Writes a line, whatever becomes of it.
+/// Writes a line. Failures are ignored.
 pub fn write(level: LogLevel, message: fmt::Arguments<'_>) {
     let log = current();
     if level > log.level {
@@ -125,7 +125,7 @@ fn line(level: LogLevel, message: fmt::Arguments<'_>) -> String {
     format!("{} {program}[{pid}]: tckms-pkcs11: {}: {message}\n", rfc3339(time), name(level))
 }
 
-/// By a socket of our own: the C library's syslog has a lock, which another thread may hold while this process is forked.
+/// Over a socket of the module: syslog() of the C library takes a lock, which another thread may hold during a fork.
 fn to_syslog(level: LogLevel, message: fmt::Arguments<'_>) {
     let severity = match level {
         LogLevel::Error => 3,
@@ -142,7 +142,7 @@ fn to_syslog(level: LogLevel, message: fmt::Arguments<'_>) {
     }
 }
 
-/// An open log file, and how to know it again: a daemon may have closed the descriptor and opened another file by its number.
+/// An open log file with its device and inode: a daemon may close the descriptor and reuse its number for another file.
 struct LogFile {
     path: PathBuf,
     file: Option<File>,
@@ -175,7 +175,7 @@ impl LogFile {
 }
 
 impl Drop for LogFile {
-    /// Another file's descriptor is not closed.
+    /// Does not close a descriptor that is another file's.
     fn drop(&mut self) {
         if let Some(file) = self.file.take()
             && !self.is_ours(&file)

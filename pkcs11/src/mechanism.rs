@@ -1,4 +1,4 @@
-//! The mechanisms: for which keys they are, what they do, and their parameters.
+//! The mechanisms: their keys, operations and parameters.
 
 use aws_lc_rs::digest::{Algorithm, SHA224, SHA256, SHA384, SHA512};
 use cryptoki_sys::*;
@@ -9,17 +9,17 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::{advice, log};
 
-/// A mechanism with what C_GetMechanismInfo tells of it.
+/// A mechanism, with the data for C_GetMechanismInfo.
 pub struct Mechanism {
     /// Its number.
     pub kind: CK_MECHANISM_TYPE,
-    /// Which keys it is for.
+    /// The keys that it uses.
     pub keys: Keys,
-    /// Whether it signs and verifies, encrypts and decrypts, or digests.
+    /// Its operation.
     pub operation: Operation,
 }
 
-/// Which keys a mechanism is for.
+/// The keys that a mechanism uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// None.
@@ -30,23 +30,23 @@ pub enum Keys {
     Ec,
 }
 
-/// What a mechanism does.
+/// The operation of a mechanism.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation {
-    /// It signs and verifies a digest or, with a hash, a message.
+    /// Signs and verifies a digest or, with a hash, a message.
     Sign(Scheme, Option<&'static Algorithm>),
-    /// It encrypts and decrypts.
+    /// Encrypts and decrypts.
     Encrypt,
-    /// It signs, verifies, encrypts and decrypts, as CKM_RSA_PKCS does.
+    /// Signs, verifies, encrypts and decrypts, as CKM_RSA_PKCS does.
     SignAndEncrypt(Scheme),
-    /// It digests.
+    /// Digests.
     Digest(&'static Algorithm),
 }
 
-/// How a digest becomes a signature.
+/// The signature scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// RSASSA-PKCS1-v1_5. Without a hash of its own the input is a DigestInfo.
+    /// RSASSA-PKCS1-v1_5. If the mechanism has no hash, the input is a DigestInfo.
     Pkcs1,
     /// RSASSA-PSS.
     Pss,
@@ -54,7 +54,7 @@ pub enum Scheme {
     Ecdsa,
 }
 
-/// All mechanisms, in the order in which C_GetMechanismList gives them.
+/// All mechanisms, in the order of C_GetMechanismList.
 pub const MECHANISMS: &[Mechanism] = &[
     rsa(CKM_RSA_PKCS, Operation::SignAndEncrypt(Scheme::Pkcs1)),
     rsa(CKM_RSA_PKCS_OAEP, Operation::Encrypt),
@@ -84,8 +84,8 @@ const fn hash(kind: CK_MECHANISM_TYPE, hash: &'static Algorithm) -> Mechanism {
     Mechanism { kind, keys: Keys::None, operation: Operation::Digest(hash) }
 }
 
-/// Mechanisms of other modules that programs ask for and that the service cannot do.
-const IMPOSSIBLE: &[(CK_MECHANISM_TYPE, &str)] = &[
+/// Mechanisms that programs request and that the service does not support.
+const UNSUPPORTED: &[(CK_MECHANISM_TYPE, &str)] = &[
     (CKM_SHA1_RSA_PKCS, "RSA with SHA-1"),
     (CKM_SHA1_RSA_PKCS_PSS, "RSA-PSS with SHA-1"),
     (CKM_SHA224_RSA_PKCS, "RSA with SHA-224"),
@@ -102,12 +102,12 @@ pub fn find(kind: CK_MECHANISM_TYPE) -> Option<&'static Mechanism> {
     MECHANISMS.iter().find(|mechanism| mechanism.kind == kind)
 }
 
-/// A mechanism as a program asks for it, with parameters that were read from its memory.
+/// The mechanism that a program requests, with parameters copied from its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The mechanism's number.
     pub kind: CK_MECHANISM_TYPE,
-    /// What came with it.
+    /// Its parameters.
     pub parameters: Parameters,
 }
 
@@ -136,16 +136,16 @@ pub enum Parameters {
         /// ulSourceDataLen
         label_len: CK_ULONG,
     },
-    /// Something that is not what the mechanism takes.
+    /// Parameters of another mechanism.
     Unexpected,
 }
 
-/// How a program's request is to be signed.
+/// How to sign.
 #[derive(Clone, Copy)]
 pub struct SignatureRequest {
     /// The scheme.
     pub scheme: Scheme,
-    /// The hash that the module computes; nothing if the program gives a digest.
+    /// The hash that the module computes; `None` if the program passes a digest.
     pub hash: Option<&'static Algorithm>,
     /// The service's algorithm.
     pub algorithm: SignatureAlgorithm,
@@ -155,9 +155,9 @@ impl Request {
     /// The mechanism.
     fn mechanism(&self) -> Result<&'static Mechanism> {
         find(self.kind).ok_or_else(|| {
-            if let Some((_, what)) = IMPOSSIBLE.iter().find(|(kind, _)| *kind == self.kind) {
+            if let Some((_, what)) = UNSUPPORTED.iter().find(|(kind, _)| *kind == self.kind) {
                 log::warn(format_args!(
-                    "the program asked for {what}, which KMS does not do; {}",
+                    "the program requested {what}, which KMS does not support; {}",
                     advice::for_this_program()
                 ));
             }
@@ -165,7 +165,7 @@ impl Request {
         })
     }
 
-    /// What to do to sign or verify with this key.
+    /// How to sign or verify with this key.
     pub fn signature(&self, key: &Key) -> Result<SignatureRequest> {
         let mechanism = self.mechanism()?;
         let (scheme, hash) = match mechanism.operation {
@@ -223,7 +223,7 @@ fn check_usage(key: &Key, usage: Usage) -> Result<()> {
     if key.usage == usage { Ok(()) } else { Err(CKR_KEY_FUNCTION_NOT_PERMITTED) }
 }
 
-/// SHA-256 throughout, and a salt as long as the hash: what `RSA_PSS_SHA_256` of the service is.
+/// Only the parameters of `RSA_PSS_SHA_256` of the service: SHA-256 for both hashes, and a salt of its length.
 fn check_pss(parameters: Parameters) -> Result<()> {
     match parameters {
         Parameters::Pss { hash: CKM_SHA256, mgf: CKG_MGF1_SHA256, salt_len: 32 } => Ok(()),
@@ -250,18 +250,18 @@ fn oaep(parameters: Parameters) -> Result<RsaPadding> {
     }
 }
 
-/// What C_GetMechanismInfo tells.
+/// The result of C_GetMechanismInfo.
 pub struct Info {
     /// The smallest key, in bits.
     pub min_bits: CK_ULONG,
     /// The largest key, in bits.
     pub max_bits: CK_ULONG,
-    /// What it can do.
+    /// The flags of its operations.
     pub flags: CK_FLAGS,
 }
 
 impl Mechanism {
-    /// What there is to tell.
+    /// The mechanism's information.
     pub fn info(&self, allow_p384: bool) -> Info {
         let does = match self.operation {
             Operation::Sign(..) => CKF_SIGN | CKF_VERIFY | CKF_HW,
@@ -278,7 +278,7 @@ impl Mechanism {
     }
 }
 
-/// The mechanisms that a key can be used with.
+/// The mechanisms that a key supports.
 pub fn allowed_for(key: &Key) -> Vec<CK_MECHANISM_TYPE> {
     let fits = |mechanism: &&Mechanism| {
         let does = matches!(

@@ -1,7 +1,7 @@
-//! The state of a process: whether the module is initialised, its tokens, its sessions, and who is logged in.
+//! The state of the process: whether the module is initialised, its tokens, its sessions, and the login state of each token.
 //!
-//! A forked child finds the state of its parent, so that a program may go on with its sessions, and may initialise the module for
-//! itself, as nginx does. No lock of the parent is waited for, and nothing of the parent's is closed.
+//! A forked child starts with the state of its parent, so that it can continue to use the sessions. It may also call C_Initialize,
+//! as the workers of nginx do. It never waits for a lock of the parent, and closes no descriptor of the parent.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,13 +15,13 @@ use crate::log;
 use crate::session::{Session, Sessions};
 use crate::token::Token;
 
-/// What there is between C_Initialize and C_Finalize.
+/// The state between C_Initialize and C_Finalize.
 pub struct Module {
     tokens: Vec<Arc<Token>>,
     sessions: Sessions,
-    /// By slot.
+    /// One for each slot.
     logged_in: Vec<AtomicBool>,
-    /// Whether this process called C_Initialize, not its parent.
+    /// Whether this process called C_Initialize; if not, its parent did.
     is_own: bool,
 }
 
@@ -41,12 +41,12 @@ pub fn current() -> Result<Arc<Module>> {
     state().read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)
 }
 
-/// C_Initialize. `init_string` is what the program gave beside.
+/// C_Initialize. `init_string` is the string in `pReserved`.
 pub fn initialize(init_string: Option<&str>) -> Result<()> {
     let mut state = state().write().unwrap_or_else(PoisonError::into_inner);
     match &*state {
         Some(module) if module.is_own => return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED),
-        // The parent read the configuration already, perhaps with rights that this process gave up.
+        // The parent read the configuration, perhaps with privileges that this process has dropped.
         Some(module) => {
             let fresh = Module::new(module.tokens.clone());
             *state = Some(Arc::new(fresh));
@@ -69,7 +69,7 @@ fn load(init_string: Option<&str>) -> std::result::Result<Vec<Arc<Token>>, Confi
     let settings = loaded.settings?;
     if settings.tokens.is_empty() {
         log::warn(format_args!(
-            "there are no tokens: set TCKMS_PKCS11_KEYS and TENCENTCLOUD_REGION, or write /etc/tckms/pkcs11.conf"
+            "no tokens are configured: set TCKMS_PKCS11_KEYS and TENCENTCLOUD_REGION, or write /etc/tckms/pkcs11.conf"
         ));
     }
     settings.tokens.into_iter().map(|token| Token::new(token).map(Arc::new)).collect()
@@ -80,7 +80,7 @@ pub fn finalize() -> Result<()> {
     let mut state = state().write().unwrap_or_else(PoisonError::into_inner);
     let module = state.take().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)?;
     if module.is_own {
-        // A thread that is still in a call gets an error instead of waiting for the service.
+        // Calls that are still running on other threads fail instead of waiting for the service.
         module.tokens.iter().for_each(|token| token.client().cancel());
     }
     Ok(())
@@ -99,12 +99,12 @@ impl Module {
         Self { tokens, sessions, logged_in, is_own: false }
     }
 
-    /// How many slots there are. Each has a token.
+    /// The number of slots. Each has a token.
     pub fn slot_count(&self) -> usize {
         self.tokens.len()
     }
 
-    /// The slot with this number, by its place, and its token.
+    /// The index of the slot with this id, and its token.
     pub fn slot(&self, id: CK_SLOT_ID) -> Result<(usize, &Arc<Token>)> {
         let index = usize::try_from(id).map_err(|_| CKR_SLOT_ID_INVALID)?;
         self.tokens.get(index).map(|token| (index, token)).ok_or(CKR_SLOT_ID_INVALID)
@@ -124,7 +124,7 @@ impl Module {
         self.sessions.open(index, Arc::clone(token), flags & CKF_RW_SESSION != 0)
     }
 
-    /// C_CloseSession. The last one of a slot logs out.
+    /// C_CloseSession. Closing the last session of a slot logs out.
     pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let slot = self.sessions.close(handle)?;
         if self.sessions.count(slot).0 == 0 {
@@ -141,12 +141,12 @@ impl Module {
         Ok(())
     }
 
-    /// Whether the program is logged in to the token of a session.
+    /// Whether the program is logged in to the token of this session.
     pub fn is_logged_in(&self, session: &Session) -> bool {
         self.logged_in[session.slot].load(Ordering::Relaxed)
     }
 
-    /// C_Login. Every PIN is right: what counts is the credentials of the configuration.
+    /// C_Login. Every PIN is accepted: the configuration has the credentials.
     pub fn login(&self, session: &Session, user: CK_USER_TYPE) -> Result<()> {
         match user {
             CKU_USER => {}

@@ -7,31 +7,31 @@ use crate::config::Usage;
 use crate::key::{PublicParts, SharedKey, id_of_issuer};
 use crate::mechanism;
 
-/// An object of a token. It never changes.
+/// An object of a token. It is immutable.
 pub struct Object {
-    /// What it shows.
+    /// Its class.
     pub kind: Kind,
     /// The key that it belongs to.
     pub key: SharedKey,
 }
 
-/// What an object shows of its key.
+/// The class of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The private key, which is in the service.
     Private,
     /// The public key.
     Public,
-    /// A certificate by its place in the chain. The first is that of the key.
+    /// A certificate, by its index in the chain. The first is that of the key.
     Certificate(usize),
 }
 
-/// What is known of an attribute.
+/// The result of reading an attribute.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Attribute {
     /// Its value.
     Value(Vec<u8>),
-    /// It exists and is not given out.
+    /// It exists and is sensitive.
     Sensitive,
     /// The object has no such attribute.
     Unknown,
@@ -52,7 +52,7 @@ impl Object {
         match (self.common(kind), self.kind) {
             (Unknown, Kind::Private) => self.private_key(kind),
             (Unknown, Kind::Public) => self.public_key(kind),
-            (Unknown, Kind::Certificate(place)) => self.certificate(kind, place),
+            (Unknown, Kind::Certificate(index)) => self.certificate(kind, index),
             (known, _) => known,
         }
     }
@@ -62,7 +62,7 @@ impl Object {
         template.iter().all(|(kind, wanted)| matches!(self.attribute(*kind), Value(value) if value == *wanted))
     }
 
-    /// How many bytes its attributes have.
+    /// The total size of its attributes in bytes.
     pub fn size(&self) -> usize {
         let lens = ATTRIBUTES.iter().map(|kind| match self.attribute(*kind) {
             Value(value) => value.len(),
@@ -71,7 +71,7 @@ impl Object {
         lens.sum()
     }
 
-    /// What every object has.
+    /// The attributes of every object.
     fn common(&self, kind: CK_ATTRIBUTE_TYPE) -> Attribute {
         match kind {
             CKA_CLASS => number(match self.kind {
@@ -80,7 +80,7 @@ impl Object {
                 Kind::Certificate(_) => CKO_CERTIFICATE,
             }),
             CKA_TOKEN => flag(true),
-            // Readable before C_Login: OpenSSH lists keys without one.
+            // Readable before C_Login: OpenSSH lists keys without a login.
             CKA_PRIVATE | CKA_MODIFIABLE | CKA_COPYABLE | CKA_DESTROYABLE => flag(false),
             CKA_LABEL => text(self.label()),
             CKA_UNIQUE_ID => text(self.unique_id()),
@@ -96,14 +96,14 @@ impl Object {
 
     fn certificate_at(&self) -> Option<&Certificate> {
         match self.kind {
-            Kind::Certificate(place) => self.key.certificates.get(place),
+            Kind::Certificate(index) => self.key.certificates.get(index),
             _ => None,
         }
     }
 
     fn label(&self) -> String {
         match self.kind {
-            Kind::Certificate(place) if place > 0 => format!("{} issuer {place}", self.key.label),
+            Kind::Certificate(index) if index > 0 => format!("{} issuer {index}", self.key.label),
             _ => self.key.label.clone(),
         }
     }
@@ -112,15 +112,15 @@ impl Object {
         let what = match self.kind {
             Kind::Private => "private".to_owned(),
             Kind::Public => "public".to_owned(),
-            Kind::Certificate(place) => format!("certificate-{place}"),
+            Kind::Certificate(index) => format!("certificate-{index}"),
         };
         format!("{}-{what}", self.key.id)
     }
 
-    /// Certificate and private key of the same id belong together: Java and NSS find keys that way.
+    /// A certificate has the id of its private key: Java and NSS match them by it.
     fn id(&self) -> Vec<u8> {
         match (self.kind, self.certificate_at()) {
-            (Kind::Certificate(place), Some(certificate)) if place > 0 => id_of_issuer(certificate),
+            (Kind::Certificate(index), Some(certificate)) if index > 0 => id_of_issuer(certificate),
             _ => self.key.id.clone().into_bytes(),
         }
     }
@@ -156,7 +156,7 @@ impl Object {
         }
     }
 
-    /// What both halves have.
+    /// The attributes of private and public keys.
     fn key_attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Attribute {
         match (kind, &self.key.parts) {
             (CKA_KEY_TYPE, PublicParts::Rsa { .. }) => number(CKK_RSA),
@@ -178,13 +178,13 @@ impl Object {
         }
     }
 
-    fn certificate(&self, kind: CK_ATTRIBUTE_TYPE, place: usize) -> Attribute {
+    fn certificate(&self, kind: CK_ATTRIBUTE_TYPE, index: usize) -> Attribute {
         let Some(certificate) = self.certificate_at() else { return Unknown };
         match kind {
             CKA_CERTIFICATE_TYPE => number(CKC_X_509),
             CKA_TRUSTED => flag(false),
             CKA_CERTIFICATE_CATEGORY => {
-                number(if place == 0 { CK_CERTIFICATE_CATEGORY_TOKEN_USER } else { CK_CERTIFICATE_CATEGORY_AUTHORITY })
+                number(if index == 0 { CK_CERTIFICATE_CATEGORY_TOKEN_USER } else { CK_CERTIFICATE_CATEGORY_AUTHORITY })
             }
             CKA_JAVA_MIDP_SECURITY_DOMAIN => number(CK_SECURITY_DOMAIN_UNSPECIFIED),
             CKA_CHECK_VALUE => Value(certificate.check_value().to_vec()),
@@ -204,7 +204,7 @@ impl Object {
     }
 }
 
-/// Every attribute that some object has.
+/// Every attribute that any object has.
 const ATTRIBUTES: &[CK_ATTRIBUTE_TYPE] = &[
     CKA_CLASS,
     CKA_TOKEN,

@@ -1,4 +1,4 @@
-//! Sessions, and what is done in them.
+//! Sessions and their operations.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,25 +10,25 @@ use crate::error::Result;
 use crate::mechanism::Request;
 use crate::object::{Kind, Object};
 use crate::operation::{
-    Decryption, Digesting, Encryption, Operations, Output, Signing, Verification, output, without_room,
+    Decryption, Digesting, Encryption, Operations, Output, Signing, Verification, check_capacity, output,
 };
 use crate::token::Token;
 
-/// The most sessions of a process.
+/// The maximal number of sessions of a process.
 const SESSIONS_MAX: usize = 65_536;
 
 /// A session.
 pub struct Session {
-    /// The slot, by its place.
+    /// The index of the slot.
     pub slot: usize,
-    /// Whether it may write, for what that is worth.
+    /// Whether it is a read-write session. Nothing can be written, but the state of the session shows it.
     pub read_write: bool,
     token: Arc<Token>,
-    /// Never held while the service is asked.
+    /// Not held during requests.
     operations: Mutex<Operations>,
 }
 
-/// A kind of operation that an error ends.
+/// A kind of operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationKind {
     /// C_FindObjects.
@@ -64,7 +64,7 @@ impl Session {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends an operation, if it is under way.
+    /// Ends the active operation of this kind, if there is one.
     pub fn end(&self, kind: OperationKind) {
         let mut state = self.state();
         match kind {
@@ -117,8 +117,8 @@ impl Session {
     }
 
     /// C_Sign.
-    pub fn sign(&self, data: &[u8], room: Option<usize>) -> Result<Output> {
-        self.sign_with(room, |signing| {
+    pub fn sign(&self, data: &[u8], capacity: Option<usize>) -> Result<Output> {
+        self.sign_with(capacity, |signing| {
             if signing.has_parts() {
                 return Err(CKR_OPERATION_ACTIVE);
             }
@@ -132,14 +132,14 @@ impl Session {
     }
 
     /// C_SignFinal.
-    pub fn sign_final(&self, room: Option<usize>) -> Result<Output> {
-        self.sign_with(room, |_| Ok(()))
+    pub fn sign_final(&self, capacity: Option<usize>) -> Result<Output> {
+        self.sign_with(capacity, |_| Ok(()))
     }
 
-    fn sign_with(&self, room: Option<usize>, complete: impl FnOnce(&mut Signing) -> Result<()>) -> Result<Output> {
+    fn sign_with(&self, capacity: Option<usize>, complete: impl FnOnce(&mut Signing) -> Result<()>) -> Result<Output> {
         let mut state = self.state();
         let signing = state.sign.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if let Some(answer) = without_room(room, signing.signature_len()) {
+        if let Some(answer) = check_capacity(capacity, signing.signature_len()) {
             return Ok(answer);
         }
         let mut signing = state.sign.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
@@ -185,10 +185,10 @@ impl Session {
     }
 
     /// C_Encrypt.
-    pub fn encrypt(&self, plaintext: &[u8], room: Option<usize>) -> Result<Output> {
+    pub fn encrypt(&self, plaintext: &[u8], capacity: Option<usize>) -> Result<Output> {
         let mut state = self.state();
         let encryption = state.encrypt.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if let Some(answer) = without_room(room, encryption.ciphertext_len()) {
+        if let Some(answer) = check_capacity(capacity, encryption.ciphertext_len()) {
             return Ok(answer);
         }
         let encryption = state.encrypt.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
@@ -204,16 +204,16 @@ impl Session {
         begin(&mut state.decrypt, Decryption::new(Arc::clone(&object.key), request)?)
     }
 
-    /// C_Decrypt. The plaintext's length is known only when the service gave it: what a program with too little room asks for
-    /// again is not asked of the service again.
-    pub fn decrypt(&self, ciphertext: &[u8], room: Option<usize>) -> Result<Output> {
+    /// C_Decrypt. The length of the plaintext is known only after the request. If the program's buffer is too small, the plaintext is
+    /// kept, and a second call sends no request.
+    pub fn decrypt(&self, ciphertext: &[u8], capacity: Option<usize>) -> Result<Output> {
         let mut state = self.state();
         let decryption = state.decrypt.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        let Some(room) = room else { return Ok(Output::Size(decryption.plaintext_max())) };
+        let Some(capacity) = capacity else { return Ok(Output::Size(decryption.plaintext_max())) };
         let mut decryption = state.decrypt.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         drop(state);
         let plaintext = decryption.plaintext(self.token.client(), ciphertext)?;
-        if plaintext.len() > room {
+        if plaintext.len() > capacity {
             self.state().decrypt = Some(decryption);
             return Ok(Output::TooSmall(plaintext.len()));
         }
@@ -228,13 +228,13 @@ impl Session {
     }
 
     /// C_Digest.
-    pub fn digest(&self, data: &[u8], room: Option<usize>) -> Result<Output> {
+    pub fn digest(&self, data: &[u8], capacity: Option<usize>) -> Result<Output> {
         let mut state = self.state();
         let digesting = state.digest.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         if digesting.has_parts() {
             return Err(CKR_OPERATION_ACTIVE);
         }
-        if let Some(answer) = without_room(room, digesting.digest_len()) {
+        if let Some(answer) = check_capacity(capacity, digesting.digest_len()) {
             return Ok(answer);
         }
         let mut digesting = state.digest.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
@@ -249,10 +249,10 @@ impl Session {
     }
 
     /// C_DigestFinal.
-    pub fn digest_final(&self, room: Option<usize>) -> Result<Output> {
+    pub fn digest_final(&self, capacity: Option<usize>) -> Result<Output> {
         let mut state = self.state();
         let digesting = state.digest.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if let Some(answer) = without_room(room, digesting.digest_len()) {
+        if let Some(answer) = check_capacity(capacity, digesting.digest_len()) {
             return Ok(answer);
         }
         let digesting = state.digest.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
@@ -264,9 +264,9 @@ fn check_idle<T>(operation: &Option<T>) -> Result<()> {
     if operation.is_some() { Err(CKR_OPERATION_ACTIVE) } else { Ok(()) }
 }
 
-fn begin<T>(place: &mut Option<T>, operation: T) -> Result<()> {
-    check_idle(place)?;
-    *place = Some(operation);
+fn begin<T>(slot: &mut Option<T>, operation: T) -> Result<()> {
+    check_idle(slot)?;
+    *slot = Some(operation);
     Ok(())
 }
 
@@ -278,7 +278,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The sessions of a forked child, as those of its parent. A lock that is held is not waited for; there are no sessions then.
+    /// The sessions of the parent, for a forked child. If another thread held the lock during the fork, there are none: the child
+    /// cannot wait for it.
     pub fn inherited(&self, tokens: &[Arc<Token>]) -> Self {
         let mut open = HashMap::new();
         if let Ok(of_parent) = self.open.try_read() {
@@ -296,7 +297,7 @@ impl Sessions {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens one.
+    /// Opens a session.
     pub fn open(&self, slot: usize, token: Arc<Token>, read_write: bool) -> Result<CK_SESSION_HANDLE> {
         let mut open = self.write();
         if open.len() >= SESSIONS_MAX {
@@ -313,17 +314,17 @@ impl Sessions {
         self.read().get(&handle).cloned().ok_or(CKR_SESSION_HANDLE_INVALID)
     }
 
-    /// Closes one, and tells its slot.
+    /// Closes a session, and returns its slot.
     pub fn close(&self, handle: CK_SESSION_HANDLE) -> Result<usize> {
         self.write().remove(&handle).map(|session| session.slot).ok_or(CKR_SESSION_HANDLE_INVALID)
     }
 
-    /// Closes all of a slot.
+    /// Closes all sessions of a slot.
     pub fn close_all(&self, slot: usize) {
         self.write().retain(|_, session| session.slot != slot);
     }
 
-    /// How many there are of a slot, and how many of them may write.
+    /// The number of sessions of a slot, and of its read-write sessions.
     pub fn count(&self, slot: usize) -> (usize, usize) {
         let open = self.read();
         let of_slot = || open.values().filter(|session| session.slot == slot);

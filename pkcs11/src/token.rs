@@ -1,7 +1,7 @@
 //! A token: one client of the service with the objects of its keys.
 //!
-//! Keys whose public half is in a file are there from the beginning. Others are looked up in the service when a program first
-//! searches, all of them at once, and then kept: listing and attributes need no network afterwards.
+//! Keys whose public key is in a file are available at once. The first search of a program looks up all others in the service and
+//! keeps them: later searches and attributes need no request.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,9 +21,9 @@ use crate::key::{Key, KeyFiles, SharedKey, parts_of};
 use crate::log;
 use crate::object::{Object, objects_of};
 
-/// How many requests look up keys at the same time.
-const LOOK_UP_THREADS: usize = 16;
-/// Requests per second while keys are looked up: the service's limit, unless the configuration has another.
+/// The number of concurrent lookups.
+const LOOKUP_THREADS: usize = 16;
+/// Lookup requests per second, unless the configuration has another rate: the limit of the service.
 const REQUEST_RATE: u32 = 100;
 
 /// A token.
@@ -31,35 +31,35 @@ pub struct Token {
     settings: Arc<TokenSettings>,
     serial: String,
     client: Client,
-    /// The objects of keys that are known without a request. Their handles come first.
+    /// The objects of keys that need no lookup. Their handles come first.
     configured: Arc<[Arc<Object>]>,
-    looked_up: RwLock<LookedUp>,
-    /// Held by the thread that looks keys up. No other lock is held meanwhile.
+    looked_up: RwLock<Lookups>,
+    /// Held by the thread that looks up keys, which holds no other lock.
     looking_up: Mutex<()>,
 }
 
-/// What the service was asked for.
+/// The results of lookups.
 #[derive(Clone, Default)]
-struct LookedUp {
+struct Lookups {
     objects: Vec<Arc<Object>>,
-    /// The configured keys that are still to be looked up, by their place in the settings.
+    /// The configured keys that still need a lookup, by their index in the settings.
     waiting: Vec<usize>,
-    /// Whether keys are still to be discovered.
+    /// Whether discovery is still to be done.
     undiscovered: bool,
 }
 
-/// A key that is to be looked up.
-struct Wanted {
+/// A key to look up.
+struct PendingKey {
     id: String,
     label: Option<String>,
     usage: Option<Usage>,
     certificates: Vec<Certificate>,
-    /// Its place in the settings, if it is there.
+    /// Its index in the settings, if it is configured.
     place: Option<usize>,
 }
 
 impl Token {
-    /// Makes a token. Files are read, and no connection is opened.
+    /// Creates a token. Reads files, and opens no connection.
     pub fn new(settings: TokenSettings) -> std::result::Result<Self, ConfigError> {
         let client = config::client(&settings).map_err(|reason| settings.wrong(reason))?;
         let (mut configured, mut waiting) = (Vec::new(), Vec::new());
@@ -75,14 +75,14 @@ impl Token {
             settings: Arc::new(settings),
             client,
             configured: configured.into(),
-            looked_up: RwLock::new(LookedUp { objects: Vec::new(), waiting, undiscovered }),
+            looked_up: RwLock::new(Lookups { objects: Vec::new(), waiting, undiscovered }),
             looking_up: Mutex::new(()),
         })
     }
 
-    /// The same token for a forked child. It waits for no lock: the thread that held it may not exist here.
+    /// The same token for a forked child. It does not wait for a lock, whose holder may not exist in the child.
     pub fn inherited(&self) -> Self {
-        let nothing = || LookedUp { waiting: self.keys_without_file(), undiscovered: true, ..LookedUp::default() };
+        let nothing = || Lookups { waiting: self.keys_without_file(), undiscovered: true, ..Lookups::default() };
         let looked_up = self.looked_up.try_read().map_or_else(|_| nothing(), |looked_up| looked_up.clone());
         Self {
             settings: Arc::clone(&self.settings),
@@ -114,7 +114,7 @@ impl Token {
         &self.client
     }
 
-    /// Whether keys on P-384 are offered.
+    /// Whether P-384 keys are supported.
     pub fn allows_p384(&self) -> bool {
         self.settings.allow_p384
     }
@@ -122,11 +122,11 @@ impl Token {
     /// Fills `bytes` with random numbers.
     pub fn fill_random(&self, bytes: &mut [u8]) -> Result<()> {
         if self.settings.random == Random::Os {
-            return host::fill_random(bytes).map_err(|error| failed("drawing random numbers", &error));
+            return host::fill_random(bytes).map_err(|error| failed("generating random numbers", &error));
         }
         for part in bytes.chunks_mut(tckms::RANDOM_MAX) {
             let random = self.client.generate_random(part.len());
-            let random = random.map_err(|error| failed("drawing random numbers", &error))?;
+            let random = random.map_err(|error| failed("generating random numbers", &error))?;
             part.copy_from_slice(random.bytes.expose());
         }
         Ok(())
@@ -142,7 +142,7 @@ impl Token {
         found.ok_or(CKR_OBJECT_HANDLE_INVALID)
     }
 
-    /// The handles of all objects with these attributes. Keys are looked up first if they have not been.
+    /// The handles of all objects with these attributes. The first call looks up the keys.
     pub fn find(&self, template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> Result<Vec<CK_OBJECT_HANDLE>> {
         self.look_up()?;
         let looked_up = self.read();
@@ -151,7 +151,7 @@ impl Token {
         Ok(found.map(|(handle, _)| handle).collect())
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, LookedUp> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Lookups> {
         self.looked_up.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,8 +160,8 @@ impl Token {
         looked_up.waiting.is_empty() && !looked_up.undiscovered
     }
 
-    /// Asks the service for the keys that are not known yet. What it says of a key is final; what it could not be asked is
-    /// asked next time, and fails this call.
+    /// Looks up the keys that are not known yet. A reply about a key is final. If the service cannot be reached, this call fails and
+    /// the next one tries the remaining keys.
     fn look_up(&self) -> Result<()> {
         if self.is_complete() {
             return Ok(());
@@ -185,7 +185,7 @@ impl Token {
                     waiting.extend(wanted.place);
                     undiscovered |= wanted.place.is_none();
                 }
-                // Not asked for, since an outage ended the look-up.
+                // No request was sent, because an outage ended the lookup.
                 None => {
                     waiting.extend(wanted.place);
                     undiscovered |= wanted.place.is_none();
@@ -199,12 +199,12 @@ impl Token {
         outage.map_or(Ok(()), Err)
     }
 
-    /// The keys to look up: those of the settings, and those that the service lists.
-    fn wanted(&self) -> Result<Vec<Wanted>> {
+    /// The keys to look up: the configured ones, and those that the service lists.
+    fn wanted(&self) -> Result<Vec<PendingKey>> {
         let looked_up = self.read().clone();
         let of_settings = looked_up.waiting.iter().filter_map(|place| {
             let key = self.settings.keys.get(*place)?;
-            Some(Wanted {
+            Some(PendingKey {
                 id: key.id.clone(),
                 label: key.label.clone(),
                 usage: key.usage,
@@ -212,7 +212,7 @@ impl Token {
                 place: Some(*place),
             })
         });
-        let mut wanted: Vec<Wanted> = of_settings.collect();
+        let mut wanted: Vec<PendingKey> = of_settings.collect();
         if looked_up.undiscovered && self.settings.discover != Discover::No {
             let known = self.configured.iter().chain(&looked_up.objects).map(|object| object.key.id.as_str());
             let mut known: std::collections::HashSet<String> = known.map(str::to_owned).collect();
@@ -223,7 +223,7 @@ impl Token {
         Ok(wanted)
     }
 
-    fn list(&self) -> Result<Vec<Wanted>> {
+    fn list(&self) -> Result<Vec<PendingKey>> {
         let tag = match &self.settings.discover {
             Discover::Tag(name, value) => Some((name.as_str(), value.as_str())),
             _ => None,
@@ -234,7 +234,7 @@ impl Token {
             if let Some(usage) = usage_of(&info) {
                 if info.key_state == "Enabled" {
                     let label = Some(info.alias).filter(|alias| !alias.is_empty());
-                    wanted.push(Wanted {
+                    wanted.push(PendingKey {
                         id: info.key_id,
                         label,
                         usage: Some(usage),
@@ -244,23 +244,23 @@ impl Token {
                 } else {
                     log::write(
                         tckms::LogLevel::Debug,
-                        format_args!("key {} is left out: its state is {}", info.key_id, info.key_state),
+                        format_args!("key {} is skipped: its state is {}", info.key_id, info.key_state),
                     );
                 }
             }
             true
         });
         listed.map_err(|error| failed(&format!("listing the keys of token {:?}", self.label()), &error))?;
-        log::info(format_args!("token {:?}: {} keys are discovered", self.label(), wanted.len()));
+        log::info(format_args!("token {:?}: {} keys were discovered", self.label(), wanted.len()));
         Ok(wanted)
     }
 
-    /// Looks keys up on several threads, no faster than the rate allows. An outage ends it.
-    fn fetch(&self, wanted: &[Wanted]) -> Vec<Option<std::result::Result<SharedKey, LookUpError>>> {
+    /// Looks up keys on several threads, at no more than the configured rate. An outage ends the lookup.
+    fn fetch(&self, wanted: &[PendingKey]) -> Vec<Option<std::result::Result<SharedKey, LookUpError>>> {
         let outcomes: Vec<Mutex<Option<_>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
         let (next, stopped, began) = (AtomicUsize::new(0), AtomicBool::new(false), Instant::now());
         let interval = Duration::from_secs(1) / self.settings.request_rate.unwrap_or(REQUEST_RATE).max(1);
-        host::on_threads(LOOK_UP_THREADS.min(wanted.len()), || {
+        host::on_threads(LOOKUP_THREADS.min(wanted.len()), || {
             while !stopped.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(key) = wanted.get(index) else { return };
@@ -276,9 +276,9 @@ impl Token {
         outcomes.into_iter().map(|outcome| outcome.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
     }
 
-    fn look_up_key(&self, wanted: &Wanted) -> std::result::Result<SharedKey, LookUpError> {
+    fn look_up_key(&self, wanted: &PendingKey) -> std::result::Result<SharedKey, LookUpError> {
         let public = self.client.public_key(&wanted.id).map_err(|error| LookUpError::of(&wanted.id, &error))?;
-        // An EC key signs; what one of RSA does, only the service knows.
+        // An EC key signs. The usage of an RSA key is known only to the service.
         let is_ambiguous = wanted.usage.is_none() && public.key_type() == KeyType::Rsa2048;
         let info = if wanted.label.is_none() || is_ambiguous { self.describe(&wanted.id)? } else { None };
         let alias = info.as_ref().map(|info| info.alias.clone()).filter(|alias| !alias.is_empty());
@@ -287,17 +287,17 @@ impl Token {
         let certificates = wanted.certificates.clone();
         let key = new_key(wanted.id.clone(), label, usage, public, certificates, self.settings.allow_p384);
         key.map_err(|reason| {
-            log::warn(format_args!("key {} is left out: {reason}", wanted.id));
+            log::warn(format_args!("key {} is skipped: {reason}", wanted.id));
             LookUpError::LeftOut
         })
     }
 
-    /// What the service tells of a key, unless this identity may not ask.
+    /// The description of a key, or `None` if this identity may not read it.
     fn describe(&self, id: &str) -> std::result::Result<Option<KeyInfo>, LookUpError> {
         match self.client.describe_key(id) {
             Ok(info) => Ok(Some(info)),
             Err(error) if is_about_the_key(&error) => {
-                log::info(format_args!("key {id}: its alias and usage are not known: {}", error.message()));
+                log::info(format_args!("key {id}: alias and usage are unknown: {}", error.message()));
                 Ok(None)
             }
             Err(error) => Err(LookUpError::of(id, &error)),
@@ -305,19 +305,19 @@ impl Token {
     }
 }
 
-/// Why a key was not found.
+/// Why a lookup failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LookUpError {
-    /// The service said something about it.
+    /// The service refused this key.
     LeftOut,
-    /// The service could not be asked.
+    /// The service could not be reached.
     Outage(CK_RV),
 }
 
 impl LookUpError {
     fn of(id: &str, error: &tckms::Error) -> Self {
         if is_about_the_key(error) {
-            log::error(format_args!("key {id} is left out: {}", described(error)));
+            log::error(format_args!("key {id} is skipped: {}", described(error)));
             Self::LeftOut
         } else {
             Self::Outage(failed(&format!("looking up key {id}"), error))
@@ -325,7 +325,7 @@ impl LookUpError {
     }
 }
 
-/// The key, if files say what it is.
+/// The key, if its files are enough to describe it.
 fn known_key(settings: &KeySettings, allow_p384: bool) -> std::result::Result<Option<SharedKey>, ConfigError> {
     let files = KeyFiles::read(settings)?;
     let Some(spki) = files.spki else { return Ok(None) };
@@ -351,7 +351,7 @@ fn new_key(
     Ok(Arc::new(Key { id, label, usage, public, parts, certificates }))
 }
 
-/// What a key of the service is for, if PKCS#11 can use it.
+/// The usage of a key, if PKCS#11 supports it.
 fn usage_of(info: &KeyInfo) -> Option<Usage> {
     match info.key_usage.as_str() {
         "ASYMMETRIC_DECRYPT_RSA_2048" => Some(Usage::Decrypt),
@@ -370,7 +370,7 @@ fn serial(settings: &TokenSettings, region: &str) -> String {
     })
 }
 
-/// Logs what failed, and gives the number for it.
+/// Logs a failure and returns its return value.
 pub fn failed(what: &str, error: &tckms::Error) -> CK_RV {
     log::error(format_args!("{what} failed: {}", described(error)));
     return_value(error)

@@ -1,4 +1,4 @@
-//! The module as it is installed, driven by C programs through its exported functions, against the emulator.
+//! Tests of the module in target/dist: C programs call its exported functions, against the emulator.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ const EC: &str = "ec:ASYMMETRIC_SIGN_VERIFY_ECC";
 const RSA: &str = "rsa:ASYMMETRIC_SIGN_VERIFY_RSA_2048";
 const DECRYPT: &str = "decrypt:ASYMMETRIC_DECRYPT_RSA_2048";
 
-/// The module in target/dist, made from cargo's archive if that is newer.
+/// The module in target/dist, linked again if cargo's archive is newer.
 fn module() -> PathBuf {
     if std::env::var_os("TCKMS_TEST_DIST").is_some() {
         return dist("libtckms-pkcs11.so");
@@ -32,7 +32,7 @@ fn started(program: &Path) -> Command {
     runner
 }
 
-/// A compiled C program in a folder of its own, with the environment that it runs in.
+/// A compiled C program with its own folder and environment.
 struct Program {
     folder: Scratch,
     environment: Vec<(String, String)>,
@@ -72,14 +72,14 @@ impl Program {
         self
     }
 
-    /// With a token of the emulator's keys, by the environment alone.
+    /// Configures a token with keys of the emulator, in the environment.
     fn with_keys(mut self, emulator: &Emulator, aliases: &[&str]) -> Self {
         let keys: Vec<_> = aliases.iter().map(|alias| format!("{alias}={}", emulator.key_id(alias))).collect();
         self.environment.extend(emulator.environment());
         self.variable("TCKMS_PKCS11_KEYS", &keys.join(","))
     }
 
-    /// With a configuration file.
+    /// Configures a token in a file.
     fn with_file(mut self, emulator: &Emulator, text: &str) -> Self {
         let file = self.folder.write("pkcs11.conf", text);
         self.environment.extend(emulator.environment());
@@ -101,7 +101,7 @@ impl Program {
         command
     }
 
-    /// Runs it with arguments, and returns what it printed. It prints nothing on stderr, and neither does the module.
+    /// Runs the program and returns its output. Neither the program nor the module may write to stderr.
     fn run(&self, arguments: &[&str]) -> String {
         self.finish(self.command(false).args(arguments))
     }
@@ -128,13 +128,13 @@ fn path(file: &Path) -> String {
 }
 
 #[test]
-fn every_function_does_what_the_standard_says() {
+fn every_function_conforms_to_the_standard() {
     let emulator = Emulator::over_http(&[EC, RSA, DECRYPT]);
     let program = Program::new("core.c").with_keys(&emulator, &["ec", "rsa", "decrypt"]);
     program.expect_passed_checks(false);
     let log = program.log();
-    for told in ["RSA with SHA-512", "ECDSA with SHA-1", "MD5 and SHA-1", "use SHA-256, or use a P-256 key"] {
-        assert!(log.contains(told), "{told}: {log}");
+    for advice in ["RSA with SHA-512", "ECDSA with SHA-1", "MD5 and SHA-1", "to use SHA-256, or use a P-256 key"] {
+        assert!(log.contains(advice), "{advice}: {log}");
     }
 }
 
@@ -287,13 +287,13 @@ fn a_program_with_privileges_reads_no_variable() {
 }
 
 #[test]
-fn forked_children_go_on_or_begin_again() {
+fn forked_children_continue_or_initialise_again() {
     let emulator = Emulator::over_http(&[EC]);
     Program::new("fork.c").with_keys(&emulator, &["ec"]).expect_passed_checks(false);
 }
 
 #[test]
-fn threads_sign_at_the_same_time() {
+fn threads_sign_concurrently() {
     let emulator = Emulator::over_http(&[EC]);
     let program = Program::new("threads.c").with_keys(&emulator, &["ec"]).variable("TEST_THREADS", "16");
     program.expect_passed_checks(false);
@@ -324,22 +324,22 @@ fn passes_under_a_filter(kind: &str, sources: &[&str]) {
     }
 }
 
-/// One request for a signature, none for sizes and attributes, and none to search again.
+/// A signature sends one request. Sizes, attributes and a second search send none.
 #[test]
 fn a_signature_is_one_request() {
     let emulator = Emulator::over_http(&[EC, RSA]);
     let program = Program::new("steps.c").with_keys(&emulator, &["ec", "rsa"]);
     program.run(&["init"]);
-    assert_eq!(emulator.actions_seen(), Vec::<String>::new(), "C_Initialize makes no request");
+    assert_eq!(emulator.actions_seen(), Vec::<String>::new(), "C_Initialize sends no request");
     program.run(&["init", "find", "find", "read", "size", "sign", "sign", "find", "sign"]);
     let mut seen = emulator.actions_seen();
     seen.sort();
-    // The usage of an RSA key is known to the service alone.
+    // The usage of an RSA key is known only to the service.
     let expected = ["DescribeKey", "GetPublicKey", "GetPublicKey"].into_iter().chain(["SignByAsymmetricKey"; 3]);
     assert_eq!(seen, expected.collect::<Vec<_>>());
 }
 
-/// With the public key in a file a program starts without a network, and each signature is still one request.
+/// With the public key in a file, a program starts without the service, and a signature is still one request.
 #[test]
 fn a_public_key_in_a_file_needs_no_request() {
     let emulator = Emulator::over_http(&[EC]);
@@ -374,7 +374,7 @@ fn client(emulator: &Emulator) -> tckms::Client {
 }
 
 #[test]
-fn keys_are_discovered_without_those_that_cannot_be_used() {
+fn discovery_skips_keys_that_cannot_be_used() {
     let emulator = Emulator::over_http(&[EC, RSA, DECRYPT, "symmetric", "sm2:ASYMMETRIC_SIGN_VERIFY_SM2"]);
     let text = "[token \"all\"]\nregion = ap-guangzhou\ndiscover = all\n";
     let said = Program::new("steps.c").with_file(&emulator, text).run(&["init", "find", "sign"]);
@@ -402,9 +402,9 @@ fn keys_are_discovered_by_a_tag() {
     }
 }
 
-/// Each mistake is one line with file and line number, and C_Initialize fails.
+/// Each mistake is logged in one line with file and line number, and C_Initialize fails.
 #[test]
-fn mistakes_of_a_configuration_are_told() {
+fn mistakes_in_the_configuration_are_reported() {
     let emulator = Emulator::over_http(&[EC, RSA]);
     let id = emulator.key_id("ec");
     let other = Scratch::new().path().join("missing.pem");
@@ -436,7 +436,7 @@ fn mistakes_of_a_configuration_are_told() {
     assert!(program.log().contains("every user may write"));
 }
 
-/// A self-signed certificate of some key.
+/// A self-signed certificate of a new key.
 fn foreign_certificate() -> String {
     let folder = Scratch::new();
     let (key, certificate) = (folder.path().join("key"), folder.path().join("certificate"));
@@ -447,7 +447,7 @@ fn foreign_certificate() -> String {
 }
 
 #[test]
-fn a_key_that_the_service_does_not_know_is_left_out() {
+fn a_key_that_the_service_does_not_know_is_skipped() {
     let emulator = Emulator::over_http(&[EC]);
     let program = Program::new("steps.c").with_keys(&emulator, &["ec"]);
     let unknown = "93866e69-9755-11ef-8e65-52540089bc41";
@@ -455,12 +455,12 @@ fn a_key_that_the_service_does_not_know_is_left_out() {
     let program = program.variable("TCKMS_PKCS11_KEYS", &keys);
     let said = program.run(&["init", "find", "sign"]);
     assert_eq!(said, "init 0\nfind 0\nprivate ec\npublic ec\nsign 0\n");
-    assert!(program.log().contains(&format!("key {unknown} is left out")), "{}", program.log());
+    assert!(program.log().contains(&format!("key {unknown} is skipped")), "{}", program.log());
 }
 
-/// What goes wrong on the way to the service and inside it, and the number that the program gets.
+/// Failures of the network and of the service, with the return value of each.
 #[test]
-fn every_fault_has_its_number() {
+fn every_fault_has_its_return_value() {
     const DEVICE: &str = "0x30";
     const REJECTED: &str = "0x200";
     let emulator = Emulator::over_http(&[EC]);
@@ -507,13 +507,13 @@ fn every_fault_has_its_number() {
         let said = program.run(&["init", "find", "sign"]);
         assert!(said.ends_with(&format!("sign {number}\n")), "{fault}: {said}{}", program.log());
     }
-    // Without the service the first search fails, and says so.
+    // Without the service the first search fails.
     emulator.set_faults(r#"[{"action":"GetPublicKey","fault":{"kind":"error","code":"InternalError"},"times":50}]"#);
     assert!(program.run(&["init", "find"]).ends_with("find 0x30\n"));
 }
 
 #[test]
-fn secrets_and_digests_stay_out_of_the_log() {
+fn the_log_contains_no_secret_and_no_digest() {
     let emulator = Emulator::over_http(&[EC]);
     let program = Program::new("steps.c").with_keys(&emulator, &["ec"]).variable("TCKMS_PKCS11_LOG_LEVEL", "debug");
     emulator.set_faults(r#"[{"action":"SignByAsymmetricKey","fault":{"kind":"error","code":"InternalError"}}]"#);
@@ -524,7 +524,7 @@ fn secrets_and_digests_stay_out_of_the_log() {
     assert!(!log.contains(&secret) && !log.contains("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), "{log}");
 }
 
-/// The table, what the module exports, and the list in the documentation are the same.
+/// The function table, the exported symbols and the list in docs/pkcs11.md are the same.
 #[test]
 fn exports_table_and_document_agree() {
     let listed: BTreeSet<&str> = tckms_pkcs11::ffi::FUNCTIONS.iter().copied().collect();

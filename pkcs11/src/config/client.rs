@@ -1,4 +1,4 @@
-//! A client of the service as a token's settings have it.
+//! Creates the client of a token from its settings.
 
 use std::path::Path;
 
@@ -8,17 +8,17 @@ use super::settings::TokenSettings;
 use super::variable::variable;
 use crate::{advice, log};
 
-/// What is told of a client that cannot be made.
+/// Why a client cannot be created.
 type Failure = String;
 
-/// Makes the client of a token. It opens no connection.
+/// Creates the client of a token. Opens no connection.
 pub fn client(token: &TokenSettings) -> Result<Client, Failure> {
     let mut config = Config::new();
     let text = |error: tckms::Error| error.message().to_owned();
     config.set_default_connection().map_err(text)?;
     credentials(&mut config, token.credentials.as_deref().unwrap_or("default"))?;
     let region = token.region.clone().or_else(|| variable("TENCENTCLOUD_REGION"));
-    let region = region.ok_or("there is neither `region` nor the variable TENCENTCLOUD_REGION")?;
+    let region = region.ok_or("neither `region` nor the variable TENCENTCLOUD_REGION is set")?;
     config.set_region(&region).map_err(text)?;
     if let Some(url) = &token.endpoint {
         config.set_endpoint(url).map_err(text)?;
@@ -39,7 +39,7 @@ pub fn client(token: &TokenSettings) -> Result<Client, Failure> {
         config.set_total_timeout(timeout).map_err(text)?;
     }
     config.set_user_agent_suffix(&user_agent_suffix(advice::program_name())).map_err(text)?;
-    // The call that failed is told by the module, with the key.
+    // The module logs failed calls itself, with the key.
     config.set_log(
         log::level(),
         Box::new(|event| {
@@ -74,7 +74,7 @@ fn credentials(config: &mut Config, source: &str) -> Result<(), Failure> {
     set.map_err(|error| error.message().to_owned())
 }
 
-/// What the service is told of the program: the module and the program's name, as far as a header may hold it.
+/// The suffix of the User-Agent header: the module, and the program's name as far as a header may contain it.
 fn user_agent_suffix(program: &str) -> String {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     let name: String = program.chars().filter(allowed).take(64).collect();

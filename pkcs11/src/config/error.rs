@@ -1,8 +1,8 @@
-//! What is wrong with a configuration, and where.
+//! Errors of the configuration.
 
 use std::path::{Path, PathBuf};
 
-/// What is wrong with a configuration, and where.
+/// An error of the configuration, with its file and line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
     place: Option<(PathBuf, usize)>,
@@ -10,12 +10,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error on a line of a file; line 0 stands for the whole file.
+    /// An error on a line of a file. Line 0 means the file as a whole.
     pub fn at(file: &Path, line: usize, message: impl Into<String>) -> Self {
         Self { place: Some((file.to_owned(), line)), message: message.into() }
     }
 
-    /// An error of what comes from the environment or the program.
+    /// An error in a variable or in an argument of the program.
     pub fn new(message: impl Into<String>) -> Self {
         Self { place: None, message: message.into() }
     }

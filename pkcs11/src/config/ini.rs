@@ -1,22 +1,22 @@
-//! The text of a configuration file: sections, and names with values. Each keeps its line for error texts.
+//! The syntax of a configuration file: sections with names and values. Each has its line number, for error texts.
 
 use std::path::Path;
 
 use super::error::ConfigError;
 
-/// The longest configuration file. One with 1,000 keys has about 150 KiB.
+/// The maximal size of a configuration file. One with 1,000 keys has about 150 KiB.
 pub const FILE_MAX: u64 = 4 << 20;
 
 /// A section with its entries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Section<'a> {
-    /// The word after the bracket.
+    /// The word after the opening bracket.
     pub kind: &'a str,
     /// The text in quotes, if there is one.
     pub name: Option<&'a str>,
-    /// Where it begins.
+    /// Its line number.
     pub line: usize,
-    /// What it says.
+    /// Its entries.
     pub entries: Vec<Entry<'a>>,
 }
 
@@ -25,13 +25,13 @@ pub struct Section<'a> {
 pub struct Entry<'a> {
     /// The name.
     pub name: &'a str,
-    /// The value, without the blanks and quotes around it.
+    /// The value without surrounding blanks and quotes.
     pub value: &'a str,
-    /// Where it stands.
+    /// Its line number.
     pub line: usize,
 }
 
-/// The sections of a file, in its order.
+/// The sections of a file, in order.
 pub fn parse<'a>(text: &'a str, file: &Path) -> Result<Vec<Section<'a>>, ConfigError> {
     let mut sections: Vec<Section<'a>> = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -41,8 +41,8 @@ pub fn parse<'a>(text: &'a str, file: &Path) -> Result<Vec<Section<'a>>, ConfigE
         }
         let wrong = |message: &str| ConfigError::at(file, line, message);
         if let Some(rest) = content.strip_prefix('[') {
-            let inside = rest.strip_suffix(']').ok_or_else(|| wrong("the section's ']' is missing"))?;
-            let (kind, name) = section_name(inside.trim()).ok_or_else(|| {
+            let heading = rest.strip_suffix(']').ok_or_else(|| wrong("the section's ']' is missing"))?;
+            let (kind, name) = section_name(heading.trim()).ok_or_else(|| {
                 wrong("a section is [global], [token \"LABEL\"] or [key \"LABEL\"], with the label in quotes")
             })?;
             sections.push(Section { kind, name, line, entries: Vec::new() });
@@ -53,16 +53,16 @@ pub fn parse<'a>(text: &'a str, file: &Path) -> Result<Vec<Section<'a>>, ConfigE
         let section = sections.last_mut().ok_or_else(|| wrong("the line comes before the first section"))?;
         let name = name.trim();
         if let Some(first) = section.entries.iter().find(|entry| entry.name == name) {
-            return Err(wrong(&format!("{} is set already, on line {}", shown(name), first.line)));
+            return Err(wrong(&format!("{} is already set on line {}", shown(name), first.line)));
         }
         section.entries.push(Entry { name, value: unquoted(value.trim()), line });
     }
     Ok(sections)
 }
 
-fn section_name(inside: &str) -> Option<(&str, Option<&str>)> {
-    match inside.split_once(char::is_whitespace) {
-        None => (!inside.is_empty() && !inside.contains('"')).then_some((inside, None)),
+fn section_name(heading: &str) -> Option<(&str, Option<&str>)> {
+    match heading.split_once(char::is_whitespace) {
+        None => (!heading.is_empty() && !heading.contains('"')).then_some((heading, None)),
         Some((kind, name)) => {
             let name = name.trim().strip_prefix('"')?.strip_suffix('"')?;
             (!name.is_empty() && !name.contains('"')).then_some((kind, Some(name)))
@@ -74,7 +74,7 @@ fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
-/// A word of the file in an error text: no more of it than a line holds, and no character that a terminal acts on.
+/// A word of the file for an error text: truncated, and without control characters.
 pub fn shown(word: &str) -> String {
     format!("{:?}", word.chars().take(64).collect::<String>())
 }
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_line() {
+    fn a_syntax_error_names_its_line() {
         assert!(error("[global").starts_with("f:1: "));
         assert!(error("\n[key k]").starts_with("f:2: "));
         assert!(error("[key \"\"]").starts_with("f:1: "));
         assert!(error("[]").starts_with("f:1: "));
         assert!(error("log = x").contains("before the first section"));
         assert!(error("[global]\nlog").starts_with("f:2: "));
-        assert_eq!(error("[global]\nlog=a\nlog=b"), "f:3: \"log\" is set already, on line 2");
+        assert_eq!(error("[global]\nlog=a\nlog=b"), "f:3: \"log\" is already set on line 2");
     }
 }

@@ -1,6 +1,6 @@
-//! The string that a program can give to C_Initialize (`pReserved`): a path, or settings without a file.
+//! The string that a program can pass to C_Initialize in `pReserved`: a path, or settings without a file.
 //!
-//! `pkcs11-module-init-args` of pkcs11-provider, `INIT_ARGS` of libp11, and `x-init-reserved` of p11-kit lead here.
+//! pkcs11-provider sets it from `pkcs11-module-init-args`, libp11 from `INIT_ARGS`, and p11-kit from `x-init-reserved`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use super::ini::shown;
 use super::key_list::{DEFAULT_LABEL, listed_keys};
 use super::settings::Settings;
 
-/// What the string asks for.
+/// The parsed string.
 #[derive(Debug, PartialEq, Eq)]
 pub enum InitString {
-    /// Nothing.
+    /// Empty.
     Empty,
     /// The path of a configuration file.
     File(PathBuf),
@@ -20,7 +20,7 @@ pub enum InitString {
     Settings(Box<Settings>),
 }
 
-/// Reads the string. Settings are separated by blanks or `;`, as in `region=ap-guangzhou;keys=93866e69-…,b1946ac9-…`.
+/// Parses the string. Settings are separated by blanks or `;`, as in `region=ap-guangzhou;keys=93866e69-…,b1946ac9-…`.
 pub fn parse(text: &str) -> Result<InitString, ConfigError> {
     let text = text.trim();
     if text.is_empty() {
@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Result<InitString, ConfigError> {
         text.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty()).collect();
     let pairs = words.iter().map(|word| {
         word.split_once('=').ok_or_else(|| {
-            ConfigError::new(format!("the initialisation string has {}, which is not NAME=VALUE", shown(word)))
+            ConfigError::new(format!("the initialisation string contains {}, which is not NAME=VALUE", shown(word)))
         })
     });
     let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
@@ -54,7 +54,7 @@ fn settings(pairs: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     }
     let text = format!("[global]\n{global}[token \"{}\"]\n{token}", DEFAULT_LABEL);
     let mut settings = Settings::from_text(&text, Path::new(""))
-        .map_err(|error| ConfigError::new(format!("the initialisation string is wrong: {}", error.message)))?;
+        .map_err(|error| ConfigError::new(format!("the initialisation string is invalid: {}", error.message)))?;
     settings.tokens[0].place = None;
     settings.tokens[0].keys = listed_keys(keys)?;
     Ok(settings)
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_and_settings_are_told_apart() {
+    fn paths_and_settings_are_distinguished() {
         assert_eq!(parse("  "), Ok(InitString::Empty));
         assert_eq!(parse("/etc/x.conf"), Ok(InitString::File("/etc/x.conf".into())));
         assert_eq!(parse("config=x.conf"), Ok(InitString::File("x.conf".into())));

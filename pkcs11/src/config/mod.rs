@@ -1,4 +1,4 @@
-//! What the module is to offer: the configuration file, the environment, and the argument of C_Initialize.
+//! The configuration: the file, the environment, and the argument of C_Initialize.
 
 mod client;
 mod error;
@@ -15,7 +15,7 @@ pub use self::settings::{Discover, KeySettings, Random, TokenSettings, Usage};
 pub use self::source::load;
 pub use self::variable::variable;
 
-/// Reads a text in each of the forms in which a configuration can come.
+/// Parses a text in each form of the configuration.
 #[cfg(fuzzing)]
 pub fn fuzz(text: &str, file: &std::path::Path) {
     let _ = settings::Settings::from_text(text, file);

@@ -1,4 +1,4 @@
-//! What a configuration file says, checked.
+//! The settings of a configuration file, validated.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use super::error::ConfigError;
 use super::ini::{self, Entry, Section, shown};
 use crate::log::Destination;
 
-/// A token's label fills a field of 32 bytes.
+/// The maximal length of a token's label, whose field in CK_TOKEN_INFO has 32 bytes.
 pub const TOKEN_LABEL_MAX: usize = 32;
-/// The longest label of a key.
+/// The maximal length of a key's label.
 pub const KEY_LABEL_MAX: usize = 255;
-/// The most keys of a token and of a configuration.
+/// The maximal number of keys of a token.
 pub const KEYS_MAX: usize = 100_000;
 
-/// Everything.
+/// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Where log lines go.
+    /// The log.
     pub log: LogSettings,
     /// The tokens, which become slots in this order.
     pub tokens: Vec<TokenSettings>,
@@ -28,9 +28,9 @@ pub struct Settings {
 /// The log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Where lines go.
+    /// Where log lines are written.
     pub destination: Destination,
-    /// How many there are.
+    /// The most verbose level that is logged.
     pub level: LogLevel,
 }
 
@@ -43,39 +43,39 @@ impl Default for LogSettings {
 /// One token: a region with credentials, and keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// The label in the token's information.
+    /// The label in CK_TOKEN_INFO.
     pub label: String,
-    /// Where it was set.
+    /// Where it is defined, for error texts.
     pub place: Option<(PathBuf, usize)>,
-    /// The region, if not that of the environment.
+    /// The region; `None` for that of the environment.
     pub region: Option<String>,
-    /// The service's address.
+    /// The endpoint of the service.
     pub endpoint: Option<String>,
-    /// The address of STS.
+    /// The endpoint of STS.
     pub sts_endpoint: Option<String>,
-    /// Where credentials come from, as the file spells it.
+    /// The credentials provider, as spelled in the file.
     pub credentials: Option<String>,
-    /// Certificates to trust.
+    /// The CA bundle.
     pub ca_bundle: Option<PathBuf>,
-    /// A proxy.
+    /// The proxy.
     pub proxy: Option<String>,
-    /// Whether plain http is allowed to other machines.
+    /// Whether plain HTTP to other machines is allowed.
     pub insecure_http: bool,
-    /// How long a call may take with all its attempts.
+    /// The total timeout of a call with all its attempts.
     pub timeout: Option<Duration>,
-    /// How many requests per second look up keys.
+    /// Lookup requests per second.
     pub request_rate: Option<u32>,
-    /// Which keys are looked up beside those that are named.
+    /// Which keys are looked up in addition to the configured ones.
     pub discover: Discover,
-    /// Where random numbers come from.
+    /// The source of random numbers.
     pub random: Random,
-    /// Whether P-384 keys are offered.
+    /// Whether P-384 keys are supported.
     pub allow_p384: bool,
-    /// The keys that are named.
+    /// The configured keys.
     pub keys: Vec<KeySettings>,
 }
 
-/// Which keys a token looks up.
+/// Which keys a token discovers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Discover {
     /// None.
@@ -87,7 +87,7 @@ pub enum Discover {
     Tag(String, String),
 }
 
-/// Where random numbers come from.
+/// The source of random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Random {
     /// The operating system.
@@ -97,29 +97,29 @@ pub enum Random {
     Kms,
 }
 
-/// What a key is for.
+/// The usage of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
-    /// It signs.
+    /// Signing.
     Sign,
-    /// It decrypts.
+    /// Decryption.
     Decrypt,
 }
 
 /// One key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeySettings {
-    /// The label, unless it is to be the alias.
+    /// The label; `None` for the key's alias.
     pub label: Option<String>,
     /// The KeyId.
     pub id: String,
-    /// What it is for, if that is said.
+    /// Its usage, if it is set.
     pub usage: Option<Usage>,
-    /// Its public key in PEM.
+    /// The file of its public key, in PEM.
     pub public_key: Option<PathBuf>,
-    /// Its certificate in PEM, with those of its issuers after it.
+    /// The file of its certificate, in PEM, followed by those of its issuers.
     pub certificate: Option<PathBuf>,
-    /// Where it was set.
+    /// Where it is defined, for error texts.
     pub place: Option<(PathBuf, usize)>,
 }
 
@@ -144,7 +144,7 @@ impl TokenSettings {
 }
 
 impl Settings {
-    /// Reads the text of a file. Paths in it are relative to its folder.
+    /// Parses the text of a file. Paths in it are relative to the folder of the file.
     pub fn from_text(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let sections = ini::parse(text, file)?;
         let reader = Reader { file };
@@ -159,13 +159,13 @@ impl Settings {
                 "token" => {
                     let token = reader.token(section, defaults.clone())?;
                     if settings.tokens.iter().any(|other| other.label == token.label) {
-                        return Err(token.wrong(format!("there is a token {} already", shown(&token.label))));
+                        return Err(token.wrong(format!("the token {} already exists", shown(&token.label))));
                     }
                     settings.tokens.push(token);
                 }
                 "key" => {}
                 kind => {
-                    let message = format!("the section {} is none of global, token and key", shown(kind));
+                    let message = format!("the section is {}; it can be global, token or key", shown(kind));
                     return Err(ConfigError::at(file, section.line, message));
                 }
             }
@@ -179,8 +179,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The log that the text of a file asks for, if so much of it can be read: an error elsewhere in the file is to be found
-    /// where the file says.
+    /// The log settings of a file, if that part of it is valid, so that an error elsewhere in the file is logged where the file
+    /// says.
     pub fn log_of_text(text: &str, file: &Path) -> Option<LogSettings> {
         let sections = ini::parse(text, file).ok()?;
         let global = sections.iter().find(|section| section.kind == "global")?;
@@ -192,23 +192,23 @@ impl Settings {
     }
 }
 
-/// No two keys of a token are alike: a program finds them by their label and their id.
+/// Labels and ids must be unique within a token: programs find keys by them.
 fn check_unique(token: &TokenSettings) -> Result<(), ConfigError> {
     let (mut labels, mut ids) = (std::collections::HashSet::new(), std::collections::HashSet::new());
     for key in &token.keys {
         if let Some(label) = &key.label
             && !labels.insert(label)
         {
-            return Err(key.wrong(format!("there is a key with the label {} already", shown(label))));
+            return Err(key.wrong(format!("another key already has the label {}", shown(label))));
         }
         if !ids.insert(&key.id) {
-            return Err(key.wrong(format!("the id {} is that of another key already", shown(&key.id))));
+            return Err(key.wrong(format!("another key already has the id {}", shown(&key.id))));
         }
     }
     Ok(())
 }
 
-/// Whether this is how a KeyId of the service looks.
+/// Whether the text has the form of a KeyId.
 pub fn is_key_id(text: &str) -> bool {
     let parts = text.split('-').map(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(part.len()));
     parts.eq([8, 4, 4, 4, 12].map(Some))
@@ -225,7 +225,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&self, entry: &Entry<'_>, section: &str) -> ConfigError {
-        let message = format!("{} is not a setting of a section [{section}]", shown(entry.name));
+        let message = format!("{} is not a setting of a [{section}] section", shown(entry.name));
         ConfigError::at(self.file, entry.line, message)
     }
 
@@ -236,7 +236,7 @@ impl Reader<'_> {
         defaults: &mut TokenSettings,
     ) -> Result<(), ConfigError> {
         if section.name.is_some() {
-            return Err(ConfigError::at(self.file, section.line, "the section [global] has no label"));
+            return Err(ConfigError::at(self.file, section.line, "the section [global] takes no label"));
         }
         for entry in &section.entries {
             if !self.log_entry(entry, log)? && !self.default_entry(entry, defaults)? {
@@ -246,7 +246,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Whether the entry is about the log.
+    /// Applies an entry about the log. Returns whether it is one.
     fn log_entry(&self, entry: &Entry<'_>, log: &mut LogSettings) -> Result<bool, ConfigError> {
         match entry.name {
             "log" => {
@@ -262,7 +262,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Whether the entry is one that a token can have as well as all of them together.
+    /// Applies an entry that [global] and a token have in common. Returns whether it is one.
     fn default_entry(&self, entry: &Entry<'_>, token: &mut TokenSettings) -> Result<bool, ConfigError> {
         match entry.name {
             "timeout_ms" => {
@@ -285,9 +285,9 @@ impl Reader<'_> {
     fn token(&self, section: &Section<'_>, defaults: TokenSettings) -> Result<TokenSettings, ConfigError> {
         let label = section
             .name
-            .ok_or_else(|| ConfigError::at(self.file, section.line, "a token has a label, as in [token \"prod\"]"))?;
+            .ok_or_else(|| ConfigError::at(self.file, section.line, "a token needs a label, as in [token \"prod\"]"))?;
         if label.len() > TOKEN_LABEL_MAX {
-            let message = format!("the label has {} bytes, at most {TOKEN_LABEL_MAX} are allowed", label.len());
+            let message = format!("the label has {} bytes; at most {TOKEN_LABEL_MAX} are allowed", label.len());
             return Err(ConfigError::at(self.file, section.line, message));
         }
         let place = Some((self.file.to_owned(), section.line));
@@ -320,7 +320,7 @@ impl Reader<'_> {
 
     fn key(&self, section: &Section<'_>, tokens: &mut [TokenSettings]) -> Result<(), ConfigError> {
         let here = |message: String| ConfigError::at(self.file, section.line, message);
-        let label = section.name.ok_or_else(|| here("a key has a label, as in [key \"web\"]".to_owned()))?;
+        let label = section.name.ok_or_else(|| here("a key needs a label, as in [key \"web\"]".to_owned()))?;
         let place = Some((self.file.to_owned(), section.line));
         let mut key = KeySettings { label: Some(label.to_owned()), place, ..KeySettings::default() };
         let mut token = None;
@@ -346,15 +346,15 @@ impl Reader<'_> {
             return Err(here(format!("the key {} has no id", shown(label))));
         }
         if key.label.as_ref().is_some_and(|label| label.is_empty() || label.len() > KEY_LABEL_MAX) {
-            return Err(here(format!("the label of a key has 1 to {KEY_LABEL_MAX} bytes")));
+            return Err(here(format!("the label of a key must have 1 to {KEY_LABEL_MAX} bytes")));
         }
         let owner = match (token, &mut *tokens) {
             (Some(entry), tokens) => tokens.iter_mut().find(|token| token.label == entry.value).ok_or_else(|| {
                 ConfigError::at(self.file, entry.line, format!("there is no token {}", shown(entry.value)))
             })?,
             (None, [only]) => only,
-            (None, []) => return Err(here("there is no [token] that the key could be of".to_owned())),
-            (None, _) => return Err(here("there are several tokens; say `token = LABEL`".to_owned())),
+            (None, []) => return Err(here("the key has no token: there is no [token] section".to_owned())),
+            (None, _) => return Err(here("there are several tokens; set `token = LABEL`".to_owned())),
         };
         if owner.keys.len() >= KEYS_MAX {
             return Err(here(format!("the token has more than {KEYS_MAX} keys")));
@@ -380,27 +380,27 @@ impl Reader<'_> {
         if entry.value.is_empty() {
             return Err(self.wrong(entry, "the path of a file"));
         }
-        Ok(beside(self.file, entry.value))
+        Ok(relative_to_file(self.file, entry.value))
     }
 }
 
-/// A path in a configuration file is relative to the file's folder.
-fn beside(file: &Path, path: &str) -> PathBuf {
+/// The path relative to the folder of the configuration file.
+fn relative_to_file(file: &Path, path: &str) -> PathBuf {
     file.parent().unwrap_or_else(|| Path::new("")).join(path)
 }
 
-/// Where lines go, as a setting spells it.
+/// Parses a log destination.
 pub fn destination(value: &str, file: &Path) -> Option<Destination> {
     Some(match value {
         "" => return None,
         "syslog" => Destination::Syslog,
         "stderr" => Destination::Stderr,
         "none" => Destination::None,
-        path => Destination::File(beside(file, path)),
+        path => Destination::File(relative_to_file(file, path)),
     })
 }
 
-/// A level of the log, as a setting spells it.
+/// Parses a log level.
 pub fn log_level(value: &str) -> Option<LogLevel> {
     Some(match value {
         "off" => LogLevel::Off,
@@ -412,7 +412,7 @@ pub fn log_level(value: &str) -> Option<LogLevel> {
     })
 }
 
-/// Which keys are looked up, as a setting spells it.
+/// Parses a discovery setting.
 pub fn discover(value: &str) -> Option<Discover> {
     Some(match value {
         "no" => Discover::No,
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_file_is_read() {
+    fn a_complete_file_is_parsed() {
         let text = format!(
             "[global]\nlog = log/module\nlog_level=info\ntimeout_ms = 1500\n[key \"web\"]\ntoken=prod\nid={ID}\nusage = sign\n\
              public_key = web.pem\ncertificate = /etc/ssl/web.pem\n[token \"prod\"]\nregion = ap-guangzhou\n\
@@ -460,27 +460,27 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_line() {
+    fn every_mistake_is_reported_with_its_line() {
         let token = "[token \"t\"]\nregion=x\n";
         let key = |label: &str, id: &str| format!("[key \"{label}\"]\nid = {id}\n");
         for (text, line, part) in [
-            ("[globl]\n".to_owned(), 1, "none of global, token and key"),
+            ("[globl]\n".to_owned(), 1, "global, token or key"),
             ("[global]\nlogg = x\n".to_owned(), 2, "not a setting"),
             ("[global]\nlog_level = loud\n".to_owned(), 2, "off, error, warn"),
             ("[global]\ntimeout_ms = 0\n".to_owned(), 2, "a number from 1"),
-            ("[token]\n".to_owned(), 1, "has a label"),
+            ("[token]\n".to_owned(), 1, "needs a label"),
             (format!("[token \"{}\"]\n", "x".repeat(33)), 1, "33 bytes"),
             (format!("{token}{token}"), 3, "already"),
             (format!("{token}discover = maybe\n"), 3, "tag:NAME=VALUE"),
             (format!("{token}secret_key = x\n"), 3, "not a setting"),
-            (key("a", ID), 1, "no [token]"),
+            (key("a", ID), 1, "no [token] section"),
             (format!("{token}[token \"u\"]\n{}", key("a", ID)), 4, "several tokens"),
             (format!("{token}{}", key("a", "x")), 4, "a KeyId"),
             (format!("{token}[key \"a\"]\n"), 3, "has no id"),
             (format!("{token}{}usage = both\n", key("a", ID)), 5, "sign or decrypt"),
-            (format!("{token}{}token = nobody\n", key("a", ID)), 5, "no token"),
-            (format!("{token}{}{}", key("a", ID), key("a", OTHER)), 5, "the label \"a\" already"),
-            (format!("{token}{}{}", key("a", ID), key("b", ID)), 5, "that of another key"),
+            (format!("{token}{}token = unknown\n", key("a", ID)), 5, "no token"),
+            (format!("{token}{}{}", key("a", ID), key("a", OTHER)), 5, "already has the label \"a\""),
+            (format!("{token}{}{}", key("a", ID), key("b", ID)), 5, "already has the id"),
         ] {
             let error = read(&text).unwrap_err();
             assert!(error.starts_with(&format!("/etc/tckms/pkcs11.conf:{line}: ")), "{text}: {error}");
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_known_although_the_rest_is_wrong() {
+    fn the_log_settings_are_parsed_although_the_rest_is_invalid() {
         let log = Settings::log_of_text("[global]\nlog = none\nlgo = x\n", Path::new("f")).unwrap();
         assert_eq!(log.destination, Destination::None);
     }

@@ -1,4 +1,5 @@
-//! Where the configuration is: what the program says, else what the environment names, else the user's or the machine's file.
+//! The sources of the configuration, in this order: the argument of C_Initialize, the environment, the user's file, the machine's
+//! file.
 
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -13,18 +14,18 @@ use super::key_list::{DEFAULT_LABEL, listed_keys};
 use super::settings::{self, LogSettings, Settings, TokenSettings};
 use super::variable::variable;
 
-/// The machine's own file.
+/// The configuration file of the machine.
 const MACHINE_FILE: &str = "/etc/tckms/pkcs11.conf";
 
-/// The configuration, and the log that it asks for also where something else in it is wrong.
+/// The result of loading the configuration. The log is known even if something else in the file is invalid.
 pub struct Loaded {
-    /// Where lines go.
+    /// The log.
     pub log: LogSettings,
-    /// What there is to offer.
+    /// The settings.
     pub settings: Result<Settings, ConfigError>,
 }
 
-/// Reads the configuration. `init_string` is what the program gave.
+/// Reads the configuration. `init_string` is the argument of C_Initialize.
 pub fn load(init_string: Option<&str>) -> Loaded {
     let mut log = LogSettings::default();
     let outcome = read(init_string, &mut log);
@@ -52,17 +53,17 @@ fn read(init_string: Option<&str>, log: &mut LogSettings) -> Result<Settings, Co
         return file(Path::new(&path), log);
     }
     if let Some(keys) = variable("TCKMS_PKCS11_KEYS") {
-        return of_environment(&keys);
+        return from_environment(&keys);
     }
     match [user_file(), Some(MACHINE_FILE.into())].into_iter().flatten().find(|path| path.exists()) {
         Some(path) => file(&path, log),
-        None if variable("TENCENTCLOUD_REGION").is_some() => of_environment(""),
+        None if variable("TENCENTCLOUD_REGION").is_some() => from_environment(""),
         None => Ok(Settings::default()),
     }
 }
 
-/// One token with the environment's region and credentials.
-fn of_environment(keys: &str) -> Result<Settings, ConfigError> {
+/// One token, with the region and credentials of the environment.
+fn from_environment(keys: &str) -> Result<Settings, ConfigError> {
     let keys = listed_keys(keys)?;
     let token = TokenSettings { label: DEFAULT_LABEL.to_owned(), keys, ..TokenSettings::default() };
     Ok(Settings { tokens: vec![token], ..Settings::default() })
@@ -90,13 +91,13 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
     String::from_utf8(text).map_err(|_| wrong("the file is not UTF-8".to_owned()))
 }
 
-/// Who may write the file decides which keys the program uses, and to whom its requests go.
+/// Whoever may write the file decides which keys the program uses and where its requests are sent.
 fn check_owner(owner: u32, mode: u32) -> Result<(), String> {
     if mode & 0o002 != 0 {
         return Err(format!("every user may write the file (mode {:03o}); run chmod o-w on it", mode & 0o777));
     }
     if owner != 0 && owner != host::effective_user() {
-        return Err(format!("the file belongs to user {owner}, neither to root nor to the user of this program"));
+        return Err(format!("the file belongs to user {owner}; it must belong to root or to the user of this program"));
     }
     Ok(())
 }

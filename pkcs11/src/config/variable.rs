@@ -1,10 +1,10 @@
-//! The environment.
+//! Reads the environment.
 
 use std::env;
 
 use tckms::host;
 
-/// A variable, unless the program has privileges that its caller does not have: the caller then sets the environment.
+/// A variable. `None` if the program has privileges that its caller lacks (setuid): the caller controls the environment.
 pub fn variable(name: &str) -> Option<String> {
     if host::is_privileged() {
         return None;

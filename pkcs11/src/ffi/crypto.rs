@@ -1,9 +1,9 @@
-//! Signing, verifying, encrypting, decrypting, digesting, and random numbers.
+//! Signatures, encryption, digests and random numbers.
 
 use cryptoki_sys::*;
 
 use super::guard::{call_ending, call_session};
-use super::memory::{Room, bytes};
+use super::memory::{OutputBuffer, bytes};
 use super::parameters::request;
 use crate::session::OperationKind;
 
@@ -33,8 +33,8 @@ pub unsafe extern "C" fn C_Sign(
 ) -> CK_RV {
     call_ending("C_Sign", session, OperationKind::Sign, |session| {
         // SAFETY: the standard.
-        let (data, room) = unsafe { (bytes(data, data_len)?, Room::new(signature, signature_len)?) };
-        room.deliver(session.sign(data, room.size())?)
+        let (data, output) = unsafe { (bytes(data, data_len)?, OutputBuffer::new(signature, signature_len)?) };
+        output.write(session.sign(data, output.capacity())?)
     })
 }
 
@@ -54,8 +54,8 @@ pub unsafe extern "C" fn C_SignFinal(
 ) -> CK_RV {
     call_ending("C_SignFinal", session, OperationKind::Sign, |session| {
         // SAFETY: the standard.
-        let room = unsafe { Room::new(signature, signature_len)? };
-        room.deliver(session.sign_final(room.size())?)
+        let output = unsafe { OutputBuffer::new(signature, signature_len)? };
+        output.write(session.sign_final(output.capacity())?)
     })
 }
 
@@ -136,8 +136,8 @@ pub unsafe extern "C" fn C_Encrypt(
 ) -> CK_RV {
     call_ending("C_Encrypt", session, OperationKind::Encrypt, |session| {
         // SAFETY: the standard.
-        let (data, room) = unsafe { (bytes(data, data_len)?, Room::new(encrypted, encrypted_len)?) };
-        room.deliver(session.encrypt(data, room.size())?)
+        let (data, output) = unsafe { (bytes(data, data_len)?, OutputBuffer::new(encrypted, encrypted_len)?) };
+        output.write(session.encrypt(data, output.capacity())?)
     })
 }
 
@@ -167,8 +167,8 @@ pub unsafe extern "C" fn C_Decrypt(
 ) -> CK_RV {
     call_ending("C_Decrypt", session, OperationKind::Decrypt, |session| {
         // SAFETY: the standard.
-        let (encrypted, room) = unsafe { (bytes(encrypted, encrypted_len)?, Room::new(data, data_len)?) };
-        room.deliver(session.decrypt(encrypted, room.size())?)
+        let (encrypted, output) = unsafe { (bytes(encrypted, encrypted_len)?, OutputBuffer::new(data, data_len)?) };
+        output.write(session.decrypt(encrypted, output.capacity())?)
     })
 }
 
@@ -194,8 +194,8 @@ pub unsafe extern "C" fn C_Digest(
 ) -> CK_RV {
     call_ending("C_Digest", session, OperationKind::Digest, |session| {
         // SAFETY: the standard.
-        let (data, room) = unsafe { (bytes(data, data_len)?, Room::new(digest, digest_len)?) };
-        room.deliver(session.digest(data, room.size())?)
+        let (data, output) = unsafe { (bytes(data, data_len)?, OutputBuffer::new(digest, digest_len)?) };
+        output.write(session.digest(data, output.capacity())?)
     })
 }
 
@@ -215,16 +215,16 @@ pub unsafe extern "C" fn C_DigestFinal(
 ) -> CK_RV {
     call_ending("C_DigestFinal", session, OperationKind::Digest, |session| {
         // SAFETY: the standard.
-        let room = unsafe { Room::new(digest, digest_len)? };
-        room.deliver(session.digest_final(room.size())?)
+        let output = unsafe { OutputBuffer::new(digest, digest_len)? };
+        output.write(session.digest_final(output.capacity())?)
     })
 }
 
-/// The operating system's generator takes no seed.
+/// The generator of the operating system takes no seed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_SeedRandom(session: CK_SESSION_HANDLE, seed: *mut CK_BYTE, seed_len: CK_ULONG) -> CK_RV {
     call_session("C_SeedRandom", session, |_| {
-        // SAFETY: the standard. The seed is not looked at.
+        // SAFETY: the standard. The seed is not used.
         unsafe { bytes(seed, seed_len) }.map(|_| ())
     })
 }
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn C_GenerateRandom(
     random_len: CK_ULONG,
 ) -> CK_RV {
     call_session("C_GenerateRandom", session, |session| {
-        // SAFETY: the standard: `random` has room for `random_len` bytes.
+        // SAFETY: the standard: `random` points to `random_len` bytes.
         unsafe { super::memory::fill(random, random_len, |bytes| session.token().fill_random(bytes)) }
     })
 }

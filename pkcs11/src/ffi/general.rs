@@ -1,4 +1,4 @@
-//! Initialising, and what the module, its slots, tokens and mechanisms say of themselves.
+//! Initialisation, and the information about the module, its slots, tokens and mechanisms.
 
 use std::ffi::{CStr, c_char, c_void};
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::mechanism::{self, MECHANISMS};
 use crate::module;
 
-/// The longest string that C_Initialize takes.
+/// The maximal length of the string that C_Initialize takes.
 const INIT_STRING_MAX: usize = 64 * 1024;
 
 /// The first address at which a string can be.
@@ -22,7 +22,7 @@ const SLOT: &str = "Tencent Cloud KMS";
 const MODEL: &str = "KMS";
 const LIBRARY_VERSION: CK_VERSION =
     CK_VERSION { major: number(env!("CARGO_PKG_VERSION_MAJOR")), minor: number(env!("CARGO_PKG_VERSION_MINOR")) };
-/// The service's API has a date and no number.
+/// The API of the service has a date instead of a version number.
 const HARDWARE_VERSION: CK_VERSION = CK_VERSION { major: 1, minor: 0 };
 const PIN_LEN_MAX: CK_ULONG = 256;
 
@@ -35,7 +35,7 @@ const fn number(text: &str) -> u8 {
     value
 }
 
-/// Text in a field of fixed size, with blanks behind it.
+/// Text in a field of fixed size, padded with blanks.
 fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
     let mut field = [b' '; N];
     let mut len = text.len().min(N);
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn C_Initialize(arguments: *mut c_void) -> CK_RV {
     })
 }
 
-/// The module locks with the operating system's means, and has threads.
+/// The module uses the locks of the operating system, and creates threads.
 fn check_locking(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
     let callbacks = [
         arguments.CreateMutex.is_some(),
@@ -96,7 +96,7 @@ unsafe fn init_string<'a>(text: *const c_char) -> Result<Option<&'a str>> {
     if text.addr() < FIRST_PAGE_END {
         return Err(CKR_ARGUMENTS_BAD);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's guarantee.
     let text = unsafe { CStr::from_ptr(text) };
     if text.count_bytes() > INIT_STRING_MAX {
         return Err(CKR_ARGUMENTS_BAD);
@@ -115,8 +115,8 @@ pub unsafe extern "C" fn C_GetInfo(info: *mut CK_INFO) -> CK_RV {
         if info.is_null() {
             return Err(CKR_ARGUMENTS_BAD);
         }
-        // Member by member on zeros: pkcs11-provider compares what a child is told byte by byte, and so the gaps between
-        // members.
+        // Zeroed first, then member by member: pkcs11-provider compares the bytes of the structure in parent and child, including
+        // the padding.
         // SAFETY: the standard: `info` may be written.
         unsafe {
             info.cast::<u8>().write_bytes(0, size_of::<CK_INFO>());
@@ -164,8 +164,8 @@ pub unsafe extern "C" fn C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_IN
             manufacturerID: padded(MANUFACTURER),
             model: padded(MODEL),
             serialNumber: padded(token.serial()),
-            // Without CKF_LOGIN_REQUIRED and CKF_WRITE_PROTECTED: OpenSSH lists keys without a PIN, and Oracle's TDE refuses a
-            // token that is write-protected. libp11 refuses one without a user PIN.
+            // No CKF_LOGIN_REQUIRED: OpenSSH lists keys without a PIN. No CKF_WRITE_PROTECTED: Oracle's TDE refuses such a
+            // token. CKF_USER_PIN_INITIALIZED: libp11 refuses a token without it.
             flags: CKF_RNG | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED,
             ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
             ulSessionCount: sessions as CK_ULONG,
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn C_GetMechanismInfo(
     })
 }
 
-/// Tokens neither come nor go.
+/// Tokens are never inserted or removed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_WaitForSlotEvent(flags: CK_FLAGS, _slot: *mut CK_SLOT_ID, _reserved: *mut c_void) -> CK_RV {
     call_module("C_WaitForSlotEvent", |_| {

@@ -1,4 +1,4 @@
-//! What is around the body of every function.
+//! The frame of every exported function.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::log;
 use crate::module::{self, Module};
 use crate::session::{OperationKind, Session};
 
-/// Runs the body of a function. A panic, which is a fault of the module, ends here.
+/// Runs the body of a function. Stops a panic, which is a bug of the module.
 pub fn call(name: &str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     match host::catch(body) {
         Ok(Ok(())) => CKR_OK,
@@ -18,23 +18,23 @@ pub fn call(name: &str, body: impl FnOnce() -> Result<()>) -> CK_RV {
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
             let text = text.unwrap_or("a panic without text");
-            log::error(format_args!("{name}: a fault of the module, please report it: {text}"));
+            log::error(format_args!("{name}: a bug in the module, please report it: {text}"));
             CKR_GENERAL_ERROR
         }
     }
 }
 
-/// The same for a function that needs the module.
+/// [`call`] for a function that needs the initialised module.
 pub fn call_module(name: &str, body: impl FnOnce(&Arc<Module>) -> Result<()>) -> CK_RV {
     call(name, || body(&module::current()?))
 }
 
-/// The same for a function that needs a session.
+/// [`call`] for a function that needs a session.
 pub fn call_session(name: &str, handle: CK_SESSION_HANDLE, body: impl FnOnce(&Session) -> Result<()>) -> CK_RV {
     call_module(name, |module| body(&*module.sessions().get(handle)?))
 }
 
-/// The same for a function that ends an operation unless the program's room is too small.
+/// [`call_session`] for a function that ends the operation with every result but CKR_BUFFER_TOO_SMALL.
 pub fn call_ending(
     name: &str,
     handle: CK_SESSION_HANDLE,

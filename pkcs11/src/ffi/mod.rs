@@ -1,9 +1,9 @@
-//! The C boundary: every function of PKCS#11 3.0, and nothing but conversion. The only module with `unsafe` in it.
+//! The C boundary: every function of PKCS#11 3.0. It only converts arguments and results, and is the only module with `unsafe`.
 //!
-//! What the `unsafe` blocks rely on is the standard: pointers are NULL or valid for what the function is told of them. Everything
-//! else that a program can get wrong is an error.
+//! The `unsafe` blocks rely on the standard: a pointer is NULL or valid for the length that the program passes. Every other mistake
+//! of a program is an error.
 
-// The names are those of the standard, and the safety sections would all say the above.
+// The names are those of the standard, and every safety section would repeat the above.
 #![allow(non_snake_case, clippy::missing_safety_doc, missing_docs)]
 
 mod crypto;

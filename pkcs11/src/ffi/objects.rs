@@ -1,4 +1,4 @@
-//! Finding objects, and reading their attributes.
+//! Finding objects and reading their attributes.
 
 use cryptoki_sys::*;
 
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn C_FindObjects(
         }
         let found = session.find(usize::try_from(max).unwrap_or(usize::MAX))?;
         for (index, handle) in found.iter().enumerate() {
-            // SAFETY: the standard: there is room for `max` handles, and no more were found.
+            // SAFETY: the standard: the array has `max` elements, and at most as many were found.
             unsafe { write(objects.add(index), *handle)? };
         }
         // SAFETY: the standard.
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn C_GetObjectSize(
     })
 }
 
-/// Fills what can be filled, whatever becomes of other attributes of the template.
+/// Fills each attribute that can be filled, even if others of the template fail.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetAttributeValue(
     session: CK_SESSION_HANDLE,
@@ -85,9 +85,9 @@ pub unsafe extern "C" fn C_GetAttributeValue(
 
 /// # Safety
 ///
-/// `attribute` points to an attribute, whose value is NULL or may be written up to its length.
+/// `attribute` points to an attribute, whose value is NULL or writable up to its length.
 unsafe fn fill(object: &Object, attribute: *mut CK_ATTRIBUTE) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's guarantee.
     let mut asked = unsafe { read(attribute)? };
     let (len, outcome) = match object.attribute(asked.type_) {
         Attribute::Sensitive => (CK_UNAVAILABLE_INFORMATION, Err(CKR_ATTRIBUTE_SENSITIVE)),
@@ -97,7 +97,7 @@ unsafe fn fill(object: &Object, attribute: *mut CK_ATTRIBUTE) -> Result<()> {
             (CK_UNAVAILABLE_INFORMATION, Err(CKR_BUFFER_TOO_SMALL))
         }
         Attribute::Value(value) => {
-            // SAFETY: the caller's promise; the value has no more bytes than the length says.
+            // SAFETY: the caller's guarantee; the value has no more bytes than the length says.
             unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), asked.pValue.cast(), value.len()) };
             (value.len() as CK_ULONG, Ok(()))
         }

@@ -1,4 +1,4 @@
-//! Mechanisms with their parameters.
+//! Converts mechanisms and their parameters.
 
 use std::mem::size_of;
 
@@ -8,13 +8,13 @@ use super::memory::read;
 use crate::error::Result;
 use crate::mechanism::{Parameters, Request};
 
-/// What the program asks for.
+/// The mechanism that the program requests.
 ///
 /// # Safety
 ///
-/// `mechanism` is NULL or points to a mechanism whose parameter is NULL or points to as many bytes as it says.
+/// `mechanism` is NULL or points to a mechanism whose parameter is NULL or has the length that the mechanism says.
 pub unsafe fn request(mechanism: *const CK_MECHANISM) -> Result<Request> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's guarantee.
     let mechanism = unsafe { read(mechanism)? };
     // SAFETY: as above.
     let parameters = unsafe { parameters(&mechanism) };
@@ -30,7 +30,7 @@ unsafe fn parameters(mechanism: &CK_MECHANISM) -> Parameters {
         _ if place.is_null() && len == 0 => Parameters::None,
         _ if place.is_null() => Parameters::Unexpected,
         CKM_RSA_PKCS_PSS | CKM_SHA256_RSA_PKCS_PSS if len == size_of::<CK_RSA_PKCS_PSS_PARAMS>() => {
-            // SAFETY: the caller's promise; the length is that of the structure.
+            // SAFETY: the caller's guarantee; the length is that of the structure.
             let pss = unsafe { place.cast::<CK_RSA_PKCS_PSS_PARAMS>().read_unaligned() };
             Parameters::Pss { hash: pss.hashAlg, mgf: pss.mgf, salt_len: pss.sLen }
         }
@@ -40,7 +40,7 @@ unsafe fn parameters(mechanism: &CK_MECHANISM) -> Parameters {
             let label_len = if oaep.pSourceData.is_null() { 0 } else { oaep.ulSourceDataLen };
             Parameters::Oaep { hash: oaep.hashAlg, mgf: oaep.mgf, source: oaep.source, label_len }
         }
-        // A pointer to nothing is no parameter.
+        // A pointer with the length 0 is no parameter.
         _ if len == 0 => Parameters::None,
         _ => Parameters::Unexpected,
     }

@@ -9,7 +9,7 @@ use super::memory::{bytes, write};
 use crate::error::Result;
 use crate::session::OperationKind;
 
-/// The application's pointer and callback have no use here, and are never a reason to refuse.
+/// Ignores the application's pointer and callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_OpenSession(
     slot: CK_SLOT_ID,
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn C_Login(
     pin_len: CK_ULONG,
 ) -> CK_RV {
     call_module("C_Login", |module| {
-        // SAFETY: the standard. The PIN is not looked at.
+        // SAFETY: the standard. The PIN is not used.
         unsafe { check_pin(pin, pin_len)? };
         module.login(&*module.sessions().get(session)?, user)
     })
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn C_LoginUser(
     name_len: CK_ULONG,
 ) -> CK_RV {
     call_module("C_LoginUser", |module| {
-        // SAFETY: the standard. Neither is looked at.
+        // SAFETY: the standard. Neither is used.
         unsafe {
             check_pin(pin, pin_len)?;
             check_pin(name, name_len)?;
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn C_LoginUser(
 ///
 /// As [`bytes`].
 unsafe fn check_pin(pin: *const CK_UTF8CHAR, len: CK_ULONG) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's guarantee.
     unsafe { bytes(pin, len) }.map(|_| ())
 }
 

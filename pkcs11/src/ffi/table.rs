@@ -1,4 +1,4 @@
-//! The tables of functions, both from one list, and the interfaces by which programs find them.
+//! The function tables of 2.40 and 3.0, made from one list, and the interfaces that return them.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -13,7 +13,7 @@ use super::objects::*;
 use super::sessions::*;
 use super::unsupported::*;
 
-/// Makes the two tables, whose structures the compiler checks for completeness, and the list of what the module exports.
+/// Defines both tables, which the compiler checks for completeness, and the list of exported functions.
 macro_rules! tables {
     (since 2.40: $($old:ident)* ; since 3.0: $($new:ident)*) => {
         static FUNCTIONS_2_40: CK_FUNCTION_LIST =
@@ -129,10 +129,10 @@ tables! {
         C_MessageVerifyFinal
 }
 
-/// The name of the standard's own interface.
+/// The name of the standard interface.
 const STANDARD: &CStr = c"PKCS 11";
 
-/// The interfaces, the preferred one first. After a fork the functions go on working.
+/// The interfaces, the preferred one first. They are fork-safe.
 fn interfaces() -> [CK_INTERFACE; 2] {
     let interface = |table: *const std::ffi::c_void| CK_INTERFACE {
         pInterfaceName: STANDARD.as_ptr().cast_mut().cast(),
@@ -142,17 +142,17 @@ fn interfaces() -> [CK_INTERFACE; 2] {
     [interface((&raw const FUNCTIONS_3_0).cast()), interface((&raw const FUNCTIONS_2_40).cast())]
 }
 
-/// Interfaces at an address that stays valid. They are never written.
+/// Interfaces with a static address. They are never written.
 struct Interfaces([CK_INTERFACE; 2]);
 
-// SAFETY: the pointers in it are to constants.
+// SAFETY: its pointers point to constants.
 unsafe impl Sync for Interfaces {}
 // SAFETY: as above.
 unsafe impl Send for Interfaces {}
 
 static INTERFACES: std::sync::OnceLock<Interfaces> = std::sync::OnceLock::new();
 
-fn lasting() -> &'static [CK_INTERFACE; 2] {
+fn static_interfaces() -> &'static [CK_INTERFACE; 2] {
     &INTERFACES.get_or_init(|| Interfaces(interfaces())).0
 }
 
@@ -167,19 +167,19 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetInterfaceList(interfaces: *mut CK_INTERFACE, count: *mut CK_ULONG) -> CK_RV {
     call("C_GetInterfaceList", || {
-        let known = lasting();
+        let known = static_interfaces();
         // SAFETY: the standard.
-        let room = unsafe { read(count)? };
+        let capacity = unsafe { read(count)? };
         // SAFETY: as above.
         unsafe { write(count, known.len() as CK_ULONG)? };
         if interfaces.is_null() {
             return Ok(());
         }
-        if room < known.len() as CK_ULONG {
+        if capacity < known.len() as CK_ULONG {
             return Err(CKR_BUFFER_TOO_SMALL);
         }
         for (index, interface) in known.iter().enumerate() {
-            // SAFETY: the standard: there is room for `room` interfaces.
+            // SAFETY: the standard: the array has `capacity` elements.
             unsafe { write(interfaces.add(index), *interface)? };
         }
         Ok(())
@@ -205,6 +205,6 @@ pub unsafe extern "C" fn C_GetInterface(
         let found = VERSIONS.iter().position(fits).filter(|_| flags & !CKF_INTERFACE_FORK_SAFE == 0);
         let index = found.ok_or(CKR_ARGUMENTS_BAD)?;
         // SAFETY: the standard.
-        unsafe { write(interface, ptr::from_ref(&lasting()[index]).cast_mut()) }
+        unsafe { write(interface, ptr::from_ref(&static_interfaces()[index]).cast_mut()) }
     })
 }

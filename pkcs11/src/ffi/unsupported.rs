@@ -1,5 +1,5 @@
-//! Functions of the standard that this module does not have: keys are neither made, changed nor exported here, and messages are
-//! signed one at a time.
+//! Functions of the standard that this module does not support: it does not create, change or export keys, and has no
+//! message-based operations.
 
 use std::ffi::c_void;
 
@@ -7,7 +7,7 @@ use cryptoki_sys::*;
 
 use super::guard::call_module;
 
-/// Defines functions that fail, with their parameters, which they ignore.
+/// Defines functions that ignore their parameters and fail.
 macro_rules! unsupported {
     ($($name:ident($($argument:ty),*),)*) => {
         $(
@@ -69,7 +69,7 @@ unsupported! {
     C_MessageVerifyFinal(CK_SESSION_HANDLE),
 }
 
-/// Functions of the time before threads.
+/// Legacy functions for parallel operation, with the result that the standard prescribes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetFunctionStatus(_session: CK_SESSION_HANDLE) -> CK_RV {
     call_module("C_GetFunctionStatus", |_| Err(CKR_FUNCTION_NOT_PARALLEL))

@@ -1,4 +1,4 @@
-//! Decrypting with an RSA key, which the service does.
+//! RSA decryption, by the service.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use crate::key::SharedKey;
 use crate::mechanism::Request;
 use crate::token::failed;
 
-/// A decryption under way.
+/// An active decryption.
 #[derive(Clone)]
 pub struct Decryption {
     key: SharedKey,
     padding: RsaPadding,
-    /// What the service gave already, for a program whose room was too small.
+    /// The plaintext, kept for a second call if the program's buffer was too small.
     plaintext: Option<Arc<Secret>>,
 }
 
 impl Decryption {
-    /// Begins, if the key can be used so.
+    /// Begins. Fails if the key does not support the mechanism.
     pub fn new(key: SharedKey, request: &Request) -> Result<Self> {
         let padding = request.padding(&key)?;
         Ok(Self { key, padding, plaintext: None })
     }
 
-    /// A length that no plaintext exceeds.
+    /// The maximal length of a plaintext.
     pub fn plaintext_max(&self) -> usize {
         self.key.output_len()
     }
 
-    /// Has the service decrypt, once.
+    /// Decrypts with one request. A second call returns the same plaintext.
     pub fn plaintext(&mut self, client: &Client, ciphertext: &[u8]) -> Result<Arc<Secret>> {
         if let Some(plaintext) = &self.plaintext {
             return Ok(Arc::clone(plaintext));

@@ -1,11 +1,11 @@
-//! Digesting, without a request.
+//! Digests, computed locally.
 
 use aws_lc_rs::digest::Context;
 
 use crate::error::Result;
 use crate::mechanism::Request;
 
-/// A digest under way.
+/// An active digest.
 #[derive(Clone)]
 pub struct Digesting {
     context: Context,
@@ -23,7 +23,7 @@ impl Digesting {
         self.context.algorithm().output_len()
     }
 
-    /// Whether a part was given.
+    /// Whether a part was added.
     pub fn has_parts(&self) -> bool {
         self.has_parts
     }

@@ -1,4 +1,4 @@
-//! Encrypting under an RSA key, with the public key and without a request.
+//! RSA encryption, local with the public key.
 
 use cryptoki_sys::*;
 use tckms::Status;
@@ -8,7 +8,7 @@ use crate::error::{Result, return_value};
 use crate::key::SharedKey;
 use crate::mechanism::Request;
 
-/// An encryption under way.
+/// An active encryption.
 #[derive(Clone)]
 pub struct Encryption {
     key: SharedKey,
@@ -16,7 +16,7 @@ pub struct Encryption {
 }
 
 impl Encryption {
-    /// Begins, if the key can be used so.
+    /// Begins. Fails if the key does not support the mechanism.
     pub fn new(key: SharedKey, request: &Request) -> Result<Self> {
         let padding = request.padding(&key)?;
         Ok(Self { key, padding })

@@ -1,4 +1,4 @@
-//! What a session has under way: each kind of operation at most once.
+//! The operations of a session: at most one of each kind is active.
 
 mod decryption;
 mod digesting;
@@ -12,6 +12,6 @@ pub use decryption::Decryption;
 pub use digesting::Digesting;
 pub use encryption::Encryption;
 pub use operations::Operations;
-pub use output::{Output, output, without_room};
+pub use output::{Output, check_capacity, output};
 pub use signing::Signing;
 pub use verification::Verification;

@@ -1,4 +1,4 @@
-//! The operations of a session.
+//! The active operations of a session.
 
 use std::collections::VecDeque;
 
@@ -10,10 +10,10 @@ use super::encryption::Encryption;
 use super::signing::Signing;
 use super::verification::Verification;
 
-/// The operations of a session.
+/// The active operations of a session.
 #[derive(Clone, Default)]
 pub struct Operations {
-    /// C_FindObjects: what was found and not given out yet.
+    /// C_FindObjects: the handles that were not returned yet.
     pub find: Option<VecDeque<CK_OBJECT_HANDLE>>,
     /// C_Sign.
     pub sign: Option<Signing>,

@@ -1,30 +1,30 @@
-//! What an operation gives to the program.
+//! The output of an operation.
 
 use cryptoki_sys::CKR_HOST_MEMORY;
 use tckms::Secret;
 
 use crate::error::Result;
 
-/// What an operation gives to a program that has room for so many bytes, or asks for the size.
+/// The output of an operation, or the size that it needs.
 pub enum Output {
-    /// The size; the operation goes on.
+    /// The size that the program asked for. The operation stays active.
     Size(usize),
-    /// Too small a room, with the size that is needed; the operation goes on.
+    /// The buffer is too small; the size that is needed. The operation stays active.
     TooSmall(usize),
     /// The result.
     Bytes(Secret),
 }
 
-/// The room for a result of `len` bytes: nothing if it suffices, else what to answer instead.
-pub fn without_room(room: Option<usize>, len: usize) -> Option<Output> {
-    match room {
+/// Checks the capacity of the program's buffer for a result of `len` bytes. `None` if it suffices.
+pub fn check_capacity(capacity: Option<usize>, len: usize) -> Option<Output> {
+    match capacity {
         None => Some(Output::Size(len)),
-        Some(room) if room < len => Some(Output::TooSmall(len)),
+        Some(capacity) if capacity < len => Some(Output::TooSmall(len)),
         Some(_) => None,
     }
 }
 
-/// A result that was computed.
+/// A complete result.
 pub fn output(bytes: &[u8]) -> Result<Output> {
     Secret::copy_of(bytes).map(Output::Bytes).map_err(|_| CKR_HOST_MEMORY)
 }

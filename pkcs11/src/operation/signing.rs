@@ -11,19 +11,19 @@ use crate::mechanism::{Request, Scheme, SignatureRequest};
 use crate::token::failed;
 use crate::{advice, log};
 
-/// The longest hash that ECDSA signs.
+/// The maximal length of a hash for ECDSA.
 const HASH_LEN_MAX: usize = 64;
-/// The longest input of a mechanism that does not hash: a DigestInfo of SHA-512 has 83 bytes, and what RSA-2048 can pad at all
-/// has 245.
+/// The maximal input of a mechanism without a hash: RSA-2048 with PKCS#1 padding takes 245 bytes, and a DigestInfo of SHA-512
+/// has 83.
 const DIGEST_INPUT_MAX: usize = 245;
-/// The lengths of hashes that are broken.
+/// The lengths of broken hashes.
 const SHA1_LEN: usize = 20;
 const MD5_SHA1_LEN: usize = 36;
 
-/// What comes before a hash in a DigestInfo (RFC 8017, 9.2, note 1).
+/// The bytes before the hash in a DigestInfo (RFC 8017, 9.2, note 1).
 const SHA256_PREFIX: &[u8] =
     &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
-/// The same of hashes that the service does not sign with, to tell them by their names.
+/// The prefixes of hashes that the service does not support, with their names for the log.
 const OTHER_PREFIXES: &[(&[u8], &str)] = &[
     (&[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a], "SHA-1"),
     (&[0x30, 0x2d, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04], "SHA-224"),
@@ -31,26 +31,26 @@ const OTHER_PREFIXES: &[(&[u8], &str)] = &[
     (&[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03], "SHA-512"),
 ];
 
-/// A signature, or the verification of one, under way.
+/// An active signing or verification operation.
 #[derive(Clone)]
 pub struct Signing {
     key: SharedKey,
     request: SignatureRequest,
     input: Input,
-    /// Whether a part was given: C_Sign cannot end such an operation.
+    /// Whether a part was added: C_Sign cannot end such an operation.
     has_parts: bool,
 }
 
 #[derive(Clone)]
 enum Input {
-    /// What the program computed.
+    /// The digest or DigestInfo that the program passes.
     Digest(Vec<u8>),
-    /// What the module hashes.
+    /// The hash that the module computes.
     Message(Context),
 }
 
 impl Signing {
-    /// Begins, if the key can be used so.
+    /// Begins. Fails if the key does not support the mechanism.
     pub fn new(key: SharedKey, request: &Request) -> Result<Self> {
         let request = request.signature(&key)?;
         let input = match request.hash {
@@ -75,23 +75,23 @@ impl Signing {
         self.request.algorithm
     }
 
-    /// Whether a part was given.
+    /// Whether a part was added.
     pub fn has_parts(&self) -> bool {
         self.has_parts
     }
 
-    /// Adds a part of what is to be signed.
+    /// Adds a part of the data.
     pub fn update(&mut self, part: &[u8]) -> Result<()> {
         self.has_parts = true;
         self.add(part)
     }
 
-    /// Adds what is to be signed.
+    /// Adds the data.
     pub fn add(&mut self, data: &[u8]) -> Result<()> {
         match &mut self.input {
             Input::Message(context) => context.update(data),
             Input::Digest(digest) if digest.len() + data.len() > DIGEST_INPUT_MAX => {
-                self.refuse(format_args!("more than {DIGEST_INPUT_MAX} bytes to sign without a hash"));
+                self.refuse(format_args!("a signature without a hash over more than {DIGEST_INPUT_MAX} bytes"));
                 return Err(CKR_DATA_LEN_RANGE);
             }
             Input::Digest(digest) => digest.extend_from_slice(data),
@@ -116,7 +116,7 @@ impl Signing {
         }
     }
 
-    /// Takes the hash out of a DigestInfo.
+    /// Extracts the hash from a DigestInfo.
     fn digest_of_info(&self, input: &[u8]) -> Result<Vec<u8>> {
         if let Some(digest) = input.strip_prefix(SHA256_PREFIX).filter(|digest| digest.len() == 32) {
             return Ok(digest.to_vec());
@@ -125,7 +125,7 @@ impl Signing {
         match named {
             Some((_, hash)) => self.refuse(format_args!("RSA with {hash}")),
             None if input.len() == MD5_SHA1_LEN => self.refuse(format_args!("RSA with MD5 and SHA-1, as TLS 1.1 does")),
-            None => self.refuse(format_args!("RSA with {} bytes that are not a DigestInfo of SHA-256", input.len())),
+            None => self.refuse(format_args!("RSA over {} bytes that are not a DigestInfo of SHA-256", input.len())),
         }
         Err(CKR_DATA_INVALID)
     }
@@ -138,14 +138,14 @@ impl Signing {
             }
             1..=HASH_LEN_MAX => Ok(self.integer(input)),
             len => {
-                self.refuse(format_args!("ECDSA with {len} bytes where a hash of 1 to {HASH_LEN_MAX} is due"));
+                self.refuse(format_args!("ECDSA over {len} bytes instead of a hash of 1 to {HASH_LEN_MAX}"));
                 Err(CKR_DATA_LEN_RANGE)
             }
         }
     }
 
-    /// The integer that ECDSA makes of a hash (FIPS 186-5, 6.4.1), in as many bytes as the service takes: the left-most ones of
-    /// a longer hash, zeros before a shorter one. The hash itself may be of any kind.
+    /// The integer that ECDSA derives from a hash of any kind (FIPS 186-5, 6.4.1), in the length that the service takes: a longer
+    /// hash is truncated to its leftmost bytes, a shorter one is padded with leading zeros.
     fn integer(&self, hash: &[u8]) -> Vec<u8> {
         let len = self.request.algorithm.digest_len();
         let hash = &hash[..hash.len().min(len)];
@@ -156,13 +156,13 @@ impl Signing {
 
     fn refuse(&self, what: std::fmt::Arguments<'_>) {
         log::warn(format_args!(
-            "key {:?}: the program asked for {what}, which KMS does not do; {}",
+            "key {:?}: the program requested {what}, which KMS does not support; {}",
             self.key.label,
             advice::for_this_program()
         ));
     }
 
-    /// Has the service sign. One request.
+    /// Signs with one request.
     pub fn finish(&self, client: &Client) -> Result<Vec<u8>> {
         let digest = self.digest()?;
         let algorithm = self.request.algorithm;

@@ -1,4 +1,4 @@
-//! Verifying, with the public key and without a request.
+//! Verification, local with the public key.
 
 use cryptoki_sys::*;
 
@@ -7,32 +7,32 @@ use crate::error::Result;
 use crate::key::SharedKey;
 use crate::mechanism::Request;
 
-/// A verification under way.
+/// An active verification.
 #[derive(Clone)]
 pub struct Verification(Signing);
 
 impl Verification {
-    /// Begins, if the key can be used so.
+    /// Begins. Fails if the key does not support the mechanism.
     pub fn new(key: SharedKey, request: &Request) -> Result<Self> {
         Signing::new(key, request).map(Self)
     }
 
-    /// Whether a part was given.
+    /// Whether a part was added.
     pub fn has_parts(&self) -> bool {
         self.0.has_parts()
     }
 
-    /// Adds a part of what was signed.
+    /// Adds a part of the data.
     pub fn update(&mut self, part: &[u8]) -> Result<()> {
         self.0.update(part)
     }
 
-    /// Adds what was signed.
+    /// Adds the data.
     pub fn add(&mut self, data: &[u8]) -> Result<()> {
         self.0.add(data)
     }
 
-    /// Checks a signature.
+    /// Verifies the signature.
     pub fn finish(&self, signature: &[u8]) -> Result<()> {
         if signature.len() != self.0.signature_len() {
             return Err(CKR_SIGNATURE_LEN_RANGE);

@@ -1,4 +1,4 @@
-/* Every function: as it should be called, and as it should not. */
+/* Every function, called correctly and incorrectly. */
 #include "module.h"
 
 typedef CK_RV any_function(unsigned long, unsigned long, unsigned long, unsigned long, unsigned long, unsigned long,
@@ -6,7 +6,7 @@ typedef CK_RV any_function(unsigned long, unsigned long, unsigned long, unsigned
 
 enum { FUNCTIONS = (sizeof(CK_FUNCTION_LIST_3_0) - sizeof(void *)) / sizeof(void *) };
 
-/* The function at a place of the table. All arguments of all functions are words. */
+/* A function of the table, by its index. All arguments of all functions are words. */
 static any_function *at(int index) {
   any_function *function;
   memcpy(&function, (const char *)p11 + sizeof(void *) + (size_t)index * sizeof(void *), sizeof function);
@@ -18,7 +18,7 @@ static int is(int index, const void *function) {
   return memcmp(&here, &function, sizeof function) == 0;
 }
 
-/* Those that tell something before C_Initialize, or undo it. */
+/* Functions that work before C_Initialize, or undo it. */
 static int is_special(int index) {
   return is(index, *(void **)&p11->C_Initialize) || is(index, *(void **)&p11->C_Finalize) ||
          is(index, *(void **)&p11->C_GetFunctionList) || is(index, *(void **)&p11->C_GetInterface) ||
@@ -82,18 +82,18 @@ static void nulls_and_stale_handles_are_refused(void) {
   CK_OBJECT_HANDLE key = find(session, CKO_PRIVATE_KEY, "ec");
   CK_SESSION_HANDLE sessions[] = {0, session, 0xdeadbeef, ~0UL};
   for (int i = 0; i < FUNCTIONS; i++) {
-    /* Its first argument is a pointer. */
+    /* The first argument is a pointer. */
     if (is_special(i) || is(i, *(void **)&p11->C_GetInfo)) {
       continue;
     }
     for (size_t j = 0; j < sizeof sessions / sizeof *sessions; j++) {
-      /* Arguments after the first: NULL and 0, then NULL with a length that lies, or with a place for what is told. */
+      /* Arguments after the first: NULL and 0, then NULL with another length, or with a valid output. */
       (void)at(i)(sessions[j], 0, 0, 0, 0, 0, 0, 0);
       CK_SESSION_HANDLE again = open_session();
       (void)at(i)(j == 1 ? again : sessions[j], 0, place, 0, place, 0, place, 0);
       (void)p11->C_CloseSession(again);
     }
-    /* Some of them closed or logged out; what is there must go on. */
+    /* Some of the calls closed sessions or logged out. The module must still work. */
     session = open_session();
     CHECK_INT(find(session, CKO_PRIVATE_KEY, "ec"), key);
   }
@@ -128,7 +128,7 @@ static void arguments_of_initialisation(void) {
   CHECK_INT(p11->C_Initialize(&none), CKR_CRYPTOKI_ALREADY_INITIALIZED);
   CHECK_INT(p11->C_Finalize(&none), CKR_ARGUMENTS_BAD);
   CHECK_OK(p11->C_Finalize(NULL));
-  /* All sets of callbacks with all sets of flags. */
+  /* All combinations of callbacks and flags. */
   for (unsigned callbacks = 0; callbacks < 16; callbacks++) {
     for (unsigned long flags = 0; flags < 4; flags++) {
       CK_C_INITIALIZE_ARGS given = {0};
@@ -270,7 +270,7 @@ static void sessions_and_login(void) {
   CHECK_OK(p11->C_LoginUser(first, CKU_USER, (CK_UTF8CHAR *)"1234", 4, (CK_UTF8CHAR *)"me", 2));
   CHECK_OK(p11->C_CloseSession(first));
   CHECK_INT(state_of(second), CKS_RW_USER_FUNCTIONS);
-  /* The last session that closes logs out. */
+  /* Closing the last session logs out. */
   CHECK_OK(p11->C_CloseSession(second));
   second = open_session();
   CHECK_INT(state_of(second), CKS_RW_PUBLIC_SESSION);
@@ -314,7 +314,7 @@ static void objects_are_found(void) {
   CHECK_INT(count_of(session, wanted, 1), 0);
   kind = CKO_SECRET_KEY;
   CHECK_INT(count_of(session, wanted, 1), 0);
-  /* A value of another length is another value. */
+  /* A value of another length does not match. */
   wanted[0].ulValueLen = 1;
   CHECK_INT(count_of(session, wanted, 1), 0);
   wanted[0].pValue = NULL;
@@ -324,7 +324,7 @@ static void objects_are_found(void) {
   CHECK_OK(p11->C_CloseSession(session));
 }
 
-/* Every attribute with every length of room from none to more than enough. */
+/* Every attribute, with every buffer size from 0 to more than needed. */
 static void attributes_with_every_length(void) {
   static const CK_ATTRIBUTE_TYPE types[] = {
       CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_LABEL, CKA_ID, CKA_KEY_TYPE, CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_SIGN,
@@ -364,7 +364,7 @@ static void attributes_with_every_length(void) {
       }
     }
   }
-  /* What cannot be had does not keep the rest from being filled. */
+  /* An attribute that fails does not keep the others from being filled. */
   CK_BYTE exponent[512], label[8];
   CK_ATTRIBUTE mixed[] = {{CKA_PRIVATE_EXPONENT, exponent, sizeof exponent},
                           {CKA_LABEL, label, sizeof label},
@@ -438,7 +438,7 @@ static void signatures_in_one_part_and_in_many(void) {
     if (signing->kind == CKM_RSA_PKCS) {
       memcpy(data, sha256_prefix, sizeof sha256_prefix);
     }
-    /* The size, and rooms that are too small, leave the operation as it is. */
+    /* Asking for the size, and buffers that are too small, leave the operation active. */
     CHECK_OK(p11->C_SignInit(session, &mechanism, key));
     CHECK_INT(p11->C_SignInit(session, &mechanism, key), CKR_OPERATION_ACTIVE);
     CHECK_OK(p11->C_Sign(session, data, signing->data_len, NULL, &len));
@@ -466,7 +466,7 @@ static void signatures_in_one_part_and_in_many(void) {
     CHECK_OK(p11->C_VerifyInit(session, &mechanism, public_key));
     CHECK_INT(p11->C_Verify(session, data, signing->data_len, signature, len - 1), CKR_SIGNATURE_LEN_RANGE);
 
-    /* In parts of growing length; an empty one among them. */
+    /* In parts of growing length, one of them empty. */
     CHECK_OK(p11->C_SignInit(session, &mechanism, key));
     CHECK_OK(p11->C_VerifyInit(session, &mechanism, public_key));
     CHECK_OK(p11->C_SignUpdate(session, NULL, 0));
@@ -488,7 +488,7 @@ static void signatures_in_one_part_and_in_many(void) {
   CHECK_OK(p11->C_CloseSession(session));
 }
 
-/* Init, then sign; what fails ends the operation, so that the next one can begin. */
+/* C_SignInit, then C_Sign. A failure ends the operation, so the next one can begin. */
 static CK_RV sign_with(const char *label, CK_MECHANISM mechanism, const void *data, CK_ULONG data_len) {
   CK_SESSION_HANDLE session = open_session();
   CK_BYTE signature[300];
@@ -502,7 +502,7 @@ static CK_RV sign_with(const char *label, CK_MECHANISM mechanism, const void *da
   return outcome;
 }
 
-static void what_the_service_cannot_do(void) {
+static void unsupported_mechanisms_are_refused(void) {
   CK_BYTE info[300] = {0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03};
   CHECK_INT(sign_with("rsa", plain(CKM_RSA_PKCS), info, 83), CKR_DATA_INVALID);
   memset(info, 7, sizeof info);
@@ -548,20 +548,20 @@ static void what_the_service_cannot_do(void) {
   CHECK_INT(sign_with("ec", ecdsa, info, 32), CKR_MECHANISM_PARAM_INVALID);
 }
 
-static void a_stale_operation_is_no_obstacle(void) {
+static void an_abandoned_operation_can_be_ended(void) {
   CK_SESSION_HANDLE session = open_session();
   CK_OBJECT_HANDLE key = find(session, CKO_PRIVATE_KEY, "ec");
   CK_MECHANISM ecdsa = plain(CKM_ECDSA);
   CK_BYTE data[32] = {1}, signature[64];
   CK_ULONG len = sizeof signature;
-  /* 3.0: without a mechanism, or by C_SessionCancel, an operation is given up. */
+  /* PKCS#11 3.0: C_SignInit without a mechanism, or C_SessionCancel, ends an operation. */
   CHECK_OK(p11->C_SignInit(session, &ecdsa, key));
   CHECK_OK(p11->C_SignInit(session, NULL, 0));
   CHECK_INT(p11->C_Sign(session, data, 32, signature, &len), CKR_OPERATION_NOT_INITIALIZED);
   CHECK_OK(p11->C_SignInit(session, &ecdsa, key));
   CHECK_OK(p11->C_SessionCancel(session, CKF_SIGN | CKF_DECRYPT | CKF_FIND_OBJECTS));
   CHECK_INT(p11->C_Sign(session, data, 32, signature, &len), CKR_OPERATION_NOT_INITIALIZED);
-  /* A length without a place for it ends it as well. */
+  /* So does NULL as the pointer to the length. */
   CHECK_OK(p11->C_SignInit(session, &ecdsa, key));
   CHECK_INT(p11->C_Sign(session, data, 32, signature, NULL), CKR_ARGUMENTS_BAD);
   CHECK_OK(p11->C_SignInit(session, &ecdsa, key));
@@ -615,7 +615,7 @@ static void encryption_and_decryption(void) {
     CK_ULONG len = sizeof ciphertext;
     CHECK_OK(p11->C_EncryptInit(session, &mechanisms[i], public_key));
     CHECK_INT(p11->C_Encrypt(session, plaintext, longest[i] + 1, ciphertext, &len), CKR_DATA_LEN_RANGE);
-    /* One answer to every ciphertext that is none. */
+    /* All invalid ciphertexts have the same return value. */
     memset(ciphertext, 3, sizeof ciphertext);
     len = sizeof decrypted;
     CHECK_OK(p11->C_DecryptInit(session, &mechanisms[i], key));
@@ -696,13 +696,13 @@ int main(void) {
   attributes_with_every_length();
   nulls_and_stale_handles_are_refused();
   signatures_in_one_part_and_in_many();
-  what_the_service_cannot_do();
-  a_stale_operation_is_no_obstacle();
+  unsupported_mechanisms_are_refused();
+  an_abandoned_operation_can_be_ended();
   encryption_and_decryption();
   digests_and_random_numbers();
   CHECK_OK(p11->C_Finalize(NULL));
   nothing_works_without_initialisation();
-  /* And once more. */
+  /* A second time. */
   CHECK_OK(p11->C_Initialize(NULL));
   CHECK_OK(p11->C_CloseSession(open_session()));
   CHECK_OK(p11->C_Finalize(NULL));

@@ -1,4 +1,4 @@
-/* Forks as programs make them: nginx, p11-kit, pkcs11-provider, and threads that sign meanwhile. */
+/* Forks as in nginx, p11-kit and pkcs11-provider, and forks while other threads sign. */
 #include "module.h"
 
 #include <signal.h>
@@ -14,7 +14,7 @@ static void sign_and_verify(CK_SESSION_HANDLE session, CK_BYTE seed) {
   CHECK_OK(p11->C_Verify(session, data, sizeof data, signature, len));
 }
 
-static void in_child(void (*work)(CK_SESSION_HANDLE), CK_SESSION_HANDLE session) {
+static void run_in_child(void (*work)(CK_SESSION_HANDLE), CK_SESSION_HANDLE session) {
   int status = 0;
   pid_t child = fork();
   CHECK(child >= 0);
@@ -27,7 +27,7 @@ static void in_child(void (*work)(CK_SESSION_HANDLE), CK_SESSION_HANDLE session)
   CHECK_INT(status, 0);
 }
 
-/* nginx and HAProxy: the master found the key, the worker initialises for itself. */
+/* nginx and HAProxy: the master finds the key, each worker calls C_Initialize. */
 static void initialise(CK_SESSION_HANDLE of_parent) {
   CK_SESSION_HANDLE session;
   CK_BYTE byte = 0;
@@ -42,8 +42,8 @@ static void initialise(CK_SESSION_HANDLE of_parent) {
   CHECK_OK(p11->C_Finalize(NULL));
 }
 
-/* A program that does not know that it was forked. */
-static void go_on(CK_SESSION_HANDLE session) {
+/* The child continues with the session of its parent. */
+static void continue_session(CK_SESSION_HANDLE session) {
   CK_SESSION_INFO info;
   sign_and_verify(session, 3);
   CHECK_OK(p11->C_GetSessionInfo(session, &info));
@@ -53,10 +53,10 @@ static void go_on(CK_SESSION_HANDLE session) {
   sign_and_verify(session, 4);
 }
 
-/* pkcs11-provider: C_Finalize, then C_Initialize, and C_GetInfo has to be the same. */
+/* pkcs11-provider: C_Finalize, then C_Initialize; C_GetInfo must return the same bytes. */
 static CK_INFO parents_info;
 
-static void begin_again(CK_SESSION_HANDLE session) {
+static void finalise_and_initialise(CK_SESSION_HANDLE session) {
   CK_INFO info;
   memset(&info, 0, sizeof info);
   CHECK_OK(p11->C_Finalize(NULL));
@@ -70,12 +70,12 @@ static void begin_again(CK_SESSION_HANDLE session) {
 
 static void grandchildren(CK_SESSION_HANDLE session) {
   sign_and_verify(session, 6);
-  in_child(go_on, session);
-  in_child(initialise, session);
+  run_in_child(continue_session, session);
+  run_in_child(initialise, session);
   sign_and_verify(session, 7);
 }
 
-static void end_at_once(CK_SESSION_HANDLE session) {
+static void finalise(CK_SESSION_HANDLE session) {
   (void)session;
   CHECK_OK(p11->C_Finalize(NULL));
   CHECK_INT(p11->C_Finalize(NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
@@ -105,33 +105,33 @@ int main(void) {
   memset(&parents_info, 0, sizeof parents_info);
   CHECK_OK(p11->C_Initialize(NULL));
   CHECK_OK(p11->C_GetInfo(&parents_info));
-  /* Before any request was made. */
+  /* Before the first request. */
   session = open_session();
   CHECK_OK(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"1234", 4));
-  in_child(go_on, session);
+  run_in_child(continue_session, session);
   sign_and_verify(session, 1);
 
-  in_child(initialise, session);
-  in_child(initialise, session);
-  in_child(go_on, session);
-  in_child(begin_again, session);
-  in_child(end_at_once, session);
-  in_child(grandchildren, session);
+  run_in_child(initialise, session);
+  run_in_child(initialise, session);
+  run_in_child(continue_session, session);
+  run_in_child(finalise_and_initialise, session);
+  run_in_child(finalise, session);
+  run_in_child(grandchildren, session);
   sign_and_verify(session, 2);
 
-  /* An operation that was under way goes on in both. */
+  /* An active operation continues in both processes. */
   CK_MECHANISM ecdsa = plain(CKM_ECDSA_SHA256);
   CHECK_OK(p11->C_SignInit(session, &ecdsa, find(session, CKO_PRIVATE_KEY, "ec")));
   CHECK_OK(p11->C_SignUpdate(session, (CK_BYTE *)"abc", 3));
-  in_child(finish_operation, session);
+  run_in_child(finish_operation, session);
   finish_operation(session);
 
-  /* Forked at any moment of other threads. */
+  /* Forks while other threads are in calls. */
   for (int i = 0; i < 4; i++) {
     CHECK_INT(pthread_create(&threads[i], NULL, keep_signing, NULL), 0);
   }
   for (int i = 0; i < 20; i++) {
-    in_child(initialise, session);
+    run_in_child(initialise, session);
   }
   stop = 1;
   for (int i = 0; i < 4; i++) {
@@ -139,7 +139,7 @@ int main(void) {
   }
   sign_and_verify(session, 9);
   CHECK_OK(p11->C_Finalize(NULL));
-  /* A child of a process that is finished begins for itself. */
-  in_child(initialise, session);
+  /* The child of a process that called C_Finalize initialises the module itself. */
+  run_in_child(initialise, session);
   return checks_passed();
 }

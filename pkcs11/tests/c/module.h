@@ -1,8 +1,8 @@
 /*
- * What the C tests of the module share: checks, and the module itself, opened as a program does it.
+ * Shared by the C tests of the module: checks, and loading the module as a program does.
  *
- * A check that fails says where and why on stderr and ends the program. A program whose checks all hold prints one line with
- * their number and nothing else.
+ * A check that fails prints its position and values on stderr and ends the program. A program whose checks all pass prints only
+ * one line with their number.
  */
 #ifndef MODULE_H
 #define MODULE_H
@@ -26,7 +26,7 @@ static long checks_done = 0;
 static inline void check_at(int holds, const char *text, unsigned long got, unsigned long expected, const char *file,
                             int line) {
   if (!holds) {
-    fprintf(stderr, "%s:%d: not so: %s (%#lx, expected %#lx)\n", file, line, text, got, expected);
+    fprintf(stderr, "%s:%d: check failed: %s (%#lx, expected %#lx)\n", file, line, text, got, expected);
     _exit(1);
   }
   __atomic_add_fetch(&checks_done, 1, __ATOMIC_RELAXED);
@@ -77,7 +77,7 @@ static inline CK_SESSION_HANDLE open_session(void) {
   return session;
 }
 
-/* The object of a class with a label, which has to exist. */
+/* The object with this class and label, which must exist. */
 static inline CK_OBJECT_HANDLE find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS kind, const char *label) {
   CK_OBJECT_HANDLE found[2] = {0, 0};
   CK_ULONG count = 0;

@@ -1,12 +1,12 @@
 /*
- * Does what its arguments say, one after the other, and prints the outcome of each:
+ * Runs the steps that its arguments name, in order, and prints the result of each:
  *
  *   init      C_Initialize
  *   find      opens a session, finds all objects and prints the labels of private keys
- *   read      reads attributes of all objects a hundred times
- *   size      asks for the size of a signature ten times
+ *   read      reads attributes of all objects 100 times
+ *   size      asks for the size of a signature 10 times
  *   sign      signs a digest with the key "ec"
- *   decrypt   decrypts nonsense with the key "decrypt"
+ *   decrypt   decrypts invalid data with the key "decrypt"
  */
 #include "module.h"
 

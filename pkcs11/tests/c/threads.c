@@ -1,4 +1,4 @@
-/* Many threads, each with a session of its own: THREADS and SIGNATURES say how many. */
+/* Many threads, each with its own session. The variables THREADS and SIGNATURES set the numbers. */
 #include "module.h"
 
 static int signatures = 50;
@@ -31,7 +31,7 @@ static void *work(void *number) {
   return NULL;
 }
 
-/* All threads in one session at once: nothing is promised but that it neither crashes nor hangs. */
+/* All threads use one session at once. It must neither crash nor hang; results may be errors. */
 static CK_SESSION_HANDLE shared;
 
 static void *share(void *number) {
@@ -71,7 +71,7 @@ int main(void) {
   }
   open_module();
   CHECK_OK(p11->C_Initialize(NULL));
-  /* The first search of all of them at once. */
+  /* All threads do the first search at once. */
   run(look, threads);
   shared = open_session();
   key = find(shared, CKO_PRIVATE_KEY, "ec");
