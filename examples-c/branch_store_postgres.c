@@ -3,9 +3,9 @@
  *
  *     branch_store_postgres KEY_ID [MESSAGES [ROTATION_MS]]
  *
- * It seals MESSAGES messages (default 1), ten a second and each with its own context, opens each again, and prints the
+ * It seals MESSAGES messages (default 1), 10 per second, each with its own context, opens each again, and prints the
  * number of requests. Messages never depend on the database: if you stop it, nothing fails. PGHOST, PGPORT, PGDATABASE,
- * PGUSER and PGPASSWORD say where it is, as for psql. The client comes from the environment, as in quickstart.c.
+ * PGUSER and PGPASSWORD configure the connection, as for psql. The client comes from the environment, as in quickstart.c.
  *
  *     cc branch_store_postgres.c $(pkg-config --cflags --libs tckms libpq) -o branch_store_postgres
  *
@@ -50,7 +50,7 @@ static PGresult *query(struct store *store, const char *statement, int count, co
   PGresult *result;
   if (!store->connection || store->process != getpid()) {
     store->process = getpid();
-    /* PGHOST, PGUSER and so on say where; the library's own limit for a callback is two seconds. */
+    /* PGHOST, PGUSER and others configure the connection. The library's limit for a callback is two seconds. */
     store->connection = PQconnectdb("connect_timeout=2 options='-c statement_timeout=1000 -c client_min_messages=warning'");
     if (PQstatus(store->connection) != CONNECTION_OK) {
       fail(store, PQerrorMessage(store->connection));
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
   if (argc < 2) {
     fprintf(stderr, "usage: %s KEY_ID [MESSAGES [ROTATION_MS]]\n", argv[0]);
   } else if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    result = explain("cannot make a client");
+    result = explain("cannot create a client");
   } else {
     result = add_branch(keyring, client, argv[1], argc > 3 ? atoll(argv[3]) : (int64_t)30 * 24 * 3600 * 1000);
   }
@@ -157,7 +157,7 @@ int main(int argc, char **argv) {
     nanosleep(&pause, NULL);
   }
   if (result == EXIT_SUCCESS && tckms_keyring_branch_stats(keyring, &stats, sizeof stats) == TCKMS_OK) {
-    printf("sealed %llu, opened %llu, keys made %llu, unwrapped %llu, with own keys %llu, store failures %llu\n",
+    printf("sealed %llu, opened %llu, keys created %llu, unwrapped %llu, with local keys %llu, store failures %llu\n",
            (unsigned long long)stats.wraps, (unsigned long long)stats.unwraps, (unsigned long long)stats.keys_made,
            (unsigned long long)stats.keys_unwrapped, (unsigned long long)stats.own_key_wraps,
            (unsigned long long)stats.store_failures);

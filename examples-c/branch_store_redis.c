@@ -3,9 +3,9 @@
  *
  *     branch_store_redis KEY_ID [MESSAGES [ROTATION_MS]]
  *
- * It seals MESSAGES messages (default 1), ten a second and each with its own context, opens each again, and prints the
- * number of requests. Messages never depend on Redis: if you stop it, nothing fails. REDIS_HOST and REDIS_PORT say
- * where Redis is (default 127.0.0.1, 6379), REDIS_PASSWORD how to log in. The client comes from the environment, as in
+ * It seals MESSAGES messages (default 1), 10 per second, each with its own context, opens each again, and prints the
+ * number of requests. Messages never depend on Redis: if you stop it, nothing fails. REDIS_HOST and REDIS_PORT are
+ * its address (default 127.0.0.1, 6379), REDIS_PASSWORD the password. The client comes from the environment, as in
  * quickstart.c.
  *
  *     cc branch_store_redis.c $(pkg-config --cflags --libs tckms hiredis) -o branch_store_redis
@@ -49,7 +49,8 @@ static int fail(struct store *store, const char *why) {
   return TCKMS_ERR_BRANCH_STORE_FAILED;
 }
 
-/* A connection that works, or NULL. Shorter than the library's own limit for a callback, so that the error says why. */
+/* Returns a working connection, or NULL. The timeout is below the library's limit for a callback, so that the error names
+ * the cause. */
 static redisContext *connected(struct store *store) {
   struct timeval limit = {1, 0};
   redisReply *reply;
@@ -65,7 +66,7 @@ static redisContext *connected(struct store *store) {
   if (store->password) {
     reply = redisCommand(store->connection, "AUTH %s", store->password);
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
-      fail(store, "Redis does not accept the password");
+      fail(store, "Redis refused the password");
     }
     freeReplyObject(reply);
   }
@@ -83,7 +84,7 @@ static int load(void *userdata, const char *key, tckms_branch_records *out) {
   }
   reply = redisCommand(connection, "HVALS tckms:%s", key);
   if (!reply || reply->type != REDIS_REPLY_ARRAY) {
-    result = fail(store, reply && reply->type == REDIS_REPLY_ERROR ? reply->str : "Redis does not answer");
+    result = fail(store, reply && reply->type == REDIS_REPLY_ERROR ? reply->str : "Redis does not reply");
   }
   for (i = 0; result == 0 && i < reply->elements; i++) {
     result = (int)tckms_branch_records_add(out, reply->element[i]->str, reply->element[i]->len);
@@ -105,7 +106,7 @@ static int put_if_absent(void *userdata, const char *key, int64_t slot, const ch
   }
   reply = redisCommand(connection, "HSETNX tckms:%s %lld %s", key, (long long)slot, record);
   if (!reply || reply->type != REDIS_REPLY_INTEGER) {
-    result = fail(store, reply && reply->type == REDIS_REPLY_ERROR ? reply->str : "Redis does not answer");
+    result = fail(store, reply && reply->type == REDIS_REPLY_ERROR ? reply->str : "Redis does not reply");
   }
   if (reply) {
     freeReplyObject(reply);
@@ -171,7 +172,7 @@ int main(int argc, char **argv) {
   if (argc < 2) {
     fprintf(stderr, "usage: %s KEY_ID [MESSAGES [ROTATION_MS]]\n", argv[0]);
   } else if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    result = explain("cannot make a client");
+    result = explain("cannot create a client");
   } else {
     result = add_branch(keyring, client, argv[1], argc > 3 ? atoll(argv[3]) : (int64_t)30 * 24 * 3600 * 1000);
   }
@@ -180,7 +181,7 @@ int main(int argc, char **argv) {
     nanosleep(&pause, NULL);
   }
   if (result == EXIT_SUCCESS && tckms_keyring_branch_stats(keyring, &stats, sizeof stats) == TCKMS_OK) {
-    printf("sealed %llu, opened %llu, keys made %llu, unwrapped %llu, with own keys %llu, store failures %llu\n",
+    printf("sealed %llu, opened %llu, keys created %llu, unwrapped %llu, with local keys %llu, store failures %llu\n",
            (unsigned long long)stats.wraps, (unsigned long long)stats.unwraps, (unsigned long long)stats.keys_made,
            (unsigned long long)stats.keys_unwrapped, (unsigned long long)stats.own_key_wraps,
            (unsigned long long)stats.store_failures);

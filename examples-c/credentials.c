@@ -1,15 +1,15 @@
 /*
- * Where credentials can come from, each with the call that selects it.
+ * Shows the providers of credentials, and the call that selects each.
  *
  *     credentials KEY_ID default                     environment, profile file, CVM role, TKE pod, in this order
  *     credentials KEY_ID env                         TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY only
- *     credentials KEY_ID profile FILE [SECTION]      a file as the official SDKs have it
+ *     credentials KEY_ID profile FILE [SECTION]      a profile file of the official SDKs
  *     credentials KEY_ID cvm-role [ROLE]             the role of this CVM instance
- *     credentials KEY_ID assume-role ARN             a role, taken with the credentials of "default"
+ *     credentials KEY_ID assume-role ARN             a role, assumed with the credentials of "default"
  *     credentials KEY_ID callback                    a function of this program
  *
  * The region comes from TENCENTCLOUD_REGION. TCKMS_ENDPOINT, TCKMS_CA_FILE, TCKMS_STS_ENDPOINT and METADATA_ENDPOINT
- * name other endpoints than those of the service, such as the emulator's.
+ * replace the endpoints of the service, for example by those of the emulator.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void explain(const char *what) {
 }
 
 /* For a program that keeps its keys in its own vault. This one keeps them in the environment. */
-static int ask_the_vault(void *userdata, tckms_credentials *out) {
+static int read_from_vault(void *userdata, tckms_credentials *out) {
   const char *secret_id = getenv("VAULT_SECRET_ID");
   const char *secret_key = getenv("VAULT_SECRET_KEY");
   int *times = (int *)userdata;
@@ -46,7 +46,7 @@ static tckms_status choose(tckms_config *config, const char *kind, const char *f
     return tckms_config_set_cvm_role_credentials(config, first);
   }
   if (strcmp(kind, "callback") == 0) {
-    return tckms_config_set_credentials_callback(config, ask_the_vault, calloc(1, sizeof(int)), free);
+    return tckms_config_set_credentials_callback(config, read_from_vault, calloc(1, sizeof(int)), free);
   }
   status = tckms_config_set_default_credentials(config);
   if (status == TCKMS_OK && strcmp(kind, "assume-role") == 0) {
@@ -60,7 +60,7 @@ static tckms_status choose(tckms_config *config, const char *kind, const char *f
 }
 
 /* Endpoints that replace those of the service. A variable that is not set changes nothing. */
-static tckms_status choose_places(tckms_config *config) {
+static tckms_status choose_endpoints(tckms_config *config) {
   const char *region = getenv("TENCENTCLOUD_REGION");
   const char *endpoint = getenv("TCKMS_ENDPOINT");
   const char *ca_file = getenv("TCKMS_CA_FILE");
@@ -93,13 +93,13 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   config = tckms_config_new();
-  if (choose_places(config) != TCKMS_OK ||
+  if (choose_endpoints(config) != TCKMS_OK ||
       choose(config, argv[2], argc > 3 ? argv[3] : NULL, argc > 4 ? argv[4] : NULL) != TCKMS_OK) {
     explain("cannot configure");
     goto cleanup;
   }
   if (tckms_client_new(config, &client) != TCKMS_OK) {
-    explain("cannot make a client");
+    explain("cannot create a client");
     goto cleanup;
   }
   if (tckms_encrypt(client, argv[1], "a secret", 8, NULL, &blob) != TCKMS_OK) {

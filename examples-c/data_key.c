@@ -1,11 +1,11 @@
 /*
- * Makes a data key, keeps only its wrapped form, and later unwraps it.
+ * Generates a data key, keeps only its wrapped form, and later unwraps it.
  *
  *     data_key KEY_ID [CONTEXT_JSON]
  *
- * This is the part of envelope encryption that concerns keys. Encrypting data with the key takes a cipher, a nonce that
- * never repeats and a format that ties all of it together: use the library's envelope encryption for that, and a bare
- * data key only if a program already has its own format. The client comes from the environment, as in quickstart.c.
+ * This is the key management part of envelope encryption. Encrypting data with the key also needs a cipher, nonces that
+ * never repeat and a message format. Use tckms_seal() for that, and a bare data key only if a program already has its own
+ * format. The client comes from the environment, as in quickstart.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +19,7 @@ static void explain(const char *what) {
   fprintf(stderr, "%s: %s: %s\n", what, tckms_status_name(tckms_error_status(error)), tckms_error_message(error));
 }
 
-/* The service does not need the key id. With it, a wrapped key that was replaced by one of another CMK is refused.
- * */
+/* The service does not need the key id. The library uses it to refuse a wrapped key of another CMK. */
 static int unwrap(const tckms_client *client, const char *key_id, const char *context, const tckms_buffer *wrapped,
                   tckms_buffer *key) {
   if (tckms_decrypt(client, key_id, wrapped->data, wrapped->len, context, key) != TCKMS_OK) {
@@ -31,8 +30,8 @@ static int unwrap(const tckms_client *client, const char *key_id, const char *co
 }
 
 /*
- * Data under a key that cannot be unwrapped is lost, so a new key is unwrapped once before anything depends on it. The
- * function returns the wrapped form, and has wiped both copies of the key itself.
+ * Data under a key that cannot be unwrapped is lost, so the function unwraps the new key once before it is used. It
+ * returns the wrapped form, and wipes both copies of the plaintext key.
  */
 static int make_key(const tckms_client *client, const char *key_id, const char *context, tckms_buffer *wrapped) {
   tckms_buffer key = TCKMS_BUFFER_INIT;
@@ -40,7 +39,7 @@ static int make_key(const tckms_client *client, const char *key_id, const char *
   int made = 0;
 
   if (tckms_generate_data_key(client, key_id, KEY_LEN, context, &key, wrapped) != TCKMS_OK) {
-    explain("cannot make a data key");
+    explain("cannot generate a data key");
     goto cleanup;
   }
   if (!unwrap(client, key_id, context, wrapped, &again)) {
@@ -72,7 +71,7 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    explain("cannot make a client");
+    explain("cannot create a client");
     goto cleanup;
   }
   if (!make_key(client, key_id, context, &wrapped)) {
@@ -80,7 +79,7 @@ int main(int argc, char **argv) {
   }
   printf("wrapped key: %s\n", (const char *)wrapped.data);
 
-  /* Later, perhaps on another machine: only the wrapped key, which is stored with the data, is needed. */
+  /* Later, perhaps on another machine, the program needs only the wrapped key, which is stored with the data. */
   if (!unwrap(client, key_id, context, &wrapped, &key)) {
     goto cleanup;
   }

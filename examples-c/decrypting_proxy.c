@@ -1,9 +1,9 @@
 /*
- * A web server with one thread, as nginx's workers are: it decrypts for each request, and serves the others meanwhile.
+ * A web server with one thread, like a worker of nginx. It decrypts for each request, and serves other requests meanwhile.
  *
  *     decrypting_proxy KEY_ID PORT        then: curl --data @blob http://127.0.0.1:PORT/
  *
- * The body of a request is a CiphertextBlob; the reply is what was encrypted. Credentials, region and endpoint come from the
+ * The body of a request is a CiphertextBlob; the reply is the plaintext. Credentials, region and endpoint come from the
  * environment, as for the quickstart.
  */
 #define _POSIX_C_SOURCE 200809L

@@ -1,5 +1,5 @@
 /*
- * A server with one thread: each line that a peer sends comes back encrypted, and no peer waits for another.
+ * A server with one thread that encrypts each line that a peer sends. No peer waits for another.
  *
  *     epoll_server KEY_ID PORT
  *
@@ -45,7 +45,7 @@ static int listen_on(int port) {
   return listener;
 }
 
-/* A peer is known by its socket, which is the userdata of its call. It is polled again after its reply. */
+/* The socket of a peer is the userdata of its call. It is polled again after the reply. */
 static void read_from(int peer, const char *key_id) {
   char line[TCKMS_PLAINTEXT_MAX];
   ssize_t len = recv(peer, line, sizeof line, MSG_DONTWAIT);

@@ -15,11 +15,11 @@
 
 #define CONTEXT "{\"program\":\"error_handling\"}"
 
-/* Of the right form, but no such key exists. */
-#define MADE_UP_KEY_ID "00000000-0000-0000-0000-000000000000"
+/* Valid, but no such key exists. */
+#define UNKNOWN_KEY_ID "00000000-0000-0000-0000-000000000000"
 
 /* No program listens on port 1. */
-#define NOBODY_LISTENS_HERE "http://127.0.0.1:1"
+#define PORT_WITHOUT_SERVER "http://127.0.0.1:1"
 
 enum { TRIALS = 4 };
 
@@ -31,18 +31,18 @@ static const char *advice(const tckms_error *error) {
     case TCKMS_CATEGORY_CREDENTIALS:
     case TCKMS_CATEGORY_IDENTITY:
       return tckms_error_retryable(error) ? "The credentials provider is not available now; try again later."
-                                          : "Ask the administrator of keys and permissions. Trying again does not help.";
+                                          : "Ask the administrator of keys and permissions. A retry does not help.";
     case TCKMS_CATEGORY_TRANSPORT:
     case TCKMS_CATEGORY_UNAVAILABLE:
       /* The library has already retried several times, so wait long before the next call. */
       return tckms_error_retryable(error) ? "Continue without it if you can, and try again later."
                                           : "Look at the network, the endpoint and the certificates.";
     case TCKMS_CATEGORY_REQUEST:
-      return "Check the key, its state and the context. Trying again does not help.";
+      return "Check the key, its state and the context. A retry does not help.";
     case TCKMS_CATEGORY_INTEGRITY:
       return "Do not use the data. It may have been replaced.";
     default:
-      return "Report it, with all of the above.";
+      return "Report this error with all details above.";
   }
 }
 
@@ -64,10 +64,10 @@ static void report(const tckms_error *error) {
  * is taken from the thread, because the next failed call would replace it there.
  */
 
-static tckms_error *encrypt_under_a_made_up_key(const tckms_client *client) {
+static tckms_error *encrypt_under_an_unknown_key(const tckms_client *client) {
   tckms_buffer blob = TCKMS_BUFFER_INIT;
   tckms_error *error = NULL;
-  if (tckms_encrypt(client, MADE_UP_KEY_ID, "word", 4, NULL, &blob) != TCKMS_OK) {
+  if (tckms_encrypt(client, UNKNOWN_KEY_ID, "word", 4, NULL, &blob) != TCKMS_OK) {
     error = tckms_last_error_take();
   }
   tckms_buffer_free(&blob);
@@ -104,10 +104,10 @@ static tckms_error *call_a_port_without_a_server(void) {
   tckms_buffer blob = TCKMS_BUFFER_INIT;
   tckms_error *error = NULL;
   if (tckms_config_set_region(config, "ap-guangzhou") != TCKMS_OK ||
-      tckms_config_set_endpoint(config, NOBODY_LISTENS_HERE) != TCKMS_OK ||
+      tckms_config_set_endpoint(config, PORT_WITHOUT_SERVER) != TCKMS_OK ||
       tckms_config_set_credentials(config, "no-id-is-needed-here", "no-key-is-needed-here", NULL) != TCKMS_OK ||
       tckms_config_set_max_attempts(config, 2) != TCKMS_OK || tckms_client_new(config, &client) != TCKMS_OK ||
-      tckms_encrypt(client, MADE_UP_KEY_ID, "word", 4, NULL, &blob) != TCKMS_OK) {
+      tckms_encrypt(client, UNKNOWN_KEY_ID, "word", 4, NULL, &blob) != TCKMS_OK) {
     error = tckms_last_error_take();
   }
   tckms_buffer_free(&blob);
@@ -127,10 +127,10 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    fprintf(stderr, "cannot make a client: %s\n", tckms_error_message(tckms_last_error()));
+    fprintf(stderr, "cannot create a client: %s\n", tckms_error_message(tckms_last_error()));
     return EXIT_FAILURE;
   }
-  errors[0] = encrypt_under_a_made_up_key(client);
+  errors[0] = encrypt_under_an_unknown_key(client);
   errors[1] = encrypt_too_much(client, argv[1]);
   errors[2] = decrypt_with_another_context(client, argv[1]);
   errors[3] = call_a_port_without_a_server();

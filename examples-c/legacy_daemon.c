@@ -1,5 +1,5 @@
 /*
- * A daemon of the classic kind that decrypts secrets for other programs of the machine.
+ * A classic Unix daemon that decrypts secrets for other programs on the machine.
  *
  *     legacy_daemon [-f] /etc/legacy_daemon.conf
  *
@@ -14,21 +14,21 @@
  *     key_id = 93866e69-9755-11ef-8e65-52540089bc41
  *     # The encryption context as JSON. Without this line there is none.
  *     context = {"program":"legacy_daemon"}
- *     # The credentials. Without these two lines they come from the usual places.
+ *     # The credentials. Without these two lines they come from the default chain.
  *     secret_id = AKIDEXAMPLE
  *     secret_key = EXAMPLE
- *     # For another site, or the emulator. Neither line is needed.
+ *     # For another site or the emulator. Both are optional.
  *     endpoint = https://kms.tencentcloudapi.com
  *     ca_file = /etc/ssl/certs/ca-certificates.crt
  *     # Absolute paths, which are read only at the start.
  *     socket = /run/legacy_daemon.socket
  *     pid_file = /run/legacy_daemon.pid
  *
- * What it shows of libtckms:
+ * It shows how to use libtckms in a daemon:
  *
- * - A client is made before the process forks and closes all descriptors, and used afterwards.
+ * - The client is created before the process forks and closes all descriptors, and used afterwards.
  * - The library's log goes to syslog.
- * - A new client replaces the old one only if the new configuration is good.
+ * - A new client replaces the old one only if the new configuration is valid.
  * - The loop has one thread, and waits for a call no longer than the total timeout.
  */
 #define _XOPEN_SOURCE 700
@@ -120,7 +120,7 @@ static int read_settings(const char *path, struct settings *settings) {
   fclose(file);
   tckms_wipe(line, sizeof line);
   if (result == 0 && (*settings->key_id == '\0' || *settings->socket != '/' || *settings->pid_file != '/')) {
-    syslog(LOG_ERR, "%s: key_id, and absolute paths for socket and pid_file are needed", path);
+    syslog(LOG_ERR, "%s: key_id and absolute paths for socket and pid_file are required", path);
     result = -1;
   }
   return result;
@@ -160,7 +160,7 @@ static tckms_client *new_client(const struct settings *settings) {
   tckms_client *client = NULL;
   tckms_config *config = tckms_config_new();
   if (configure(config, settings) != TCKMS_OK || tckms_client_new(config, &client) != TCKMS_OK) {
-    syslog(LOG_ERR, "cannot make a client: %s", tckms_error_message(tckms_last_error()));
+    syslog(LOG_ERR, "cannot create a client: %s", tckms_error_message(tckms_last_error()));
   }
   tckms_config_free(config);
   return client;
@@ -210,7 +210,7 @@ static int detach(void) {
   return report[1];
 }
 
-/* The lock ends with the process, so a file that a crash left behind is no obstacle. */
+/* The lock ends with the process, so a file left by a crash does not matter. */
 static int write_pid_file(const char *path) {
   struct flock lock;
   char text[32];
@@ -238,11 +238,11 @@ static int listen_on(const char *path) {
   memset(&address, 0, sizeof address);
   address.sun_family = AF_UNIX;
   if (fd < 0 || strlen(path) >= sizeof address.sun_path) {
-    syslog(LOG_ERR, "%s: not a path for a socket", path);
+    syslog(LOG_ERR, "%s: the path cannot be used for a socket", path);
     return -1;
   }
   strcpy(address.sun_path, path);
-  /* The pid file is locked by now: no other daemon uses the socket. */
+  /* The pid file is locked, so no other daemon uses the socket. */
   unlink(path);
   others = umask(0077);
   bound = bind(fd, (struct sockaddr *)&address, sizeof address);
@@ -270,7 +270,7 @@ static void hang_up(struct connection *connection) {
   connection->len = 0;
 }
 
-/* All replies fit into a socket's buffer. MSG_NOSIGNAL: no SIGPIPE for a client that is gone. */
+/* All replies fit into the buffer of a socket. MSG_NOSIGNAL: no SIGPIPE if the client has closed the connection. */
 static void send_all(const struct connection *connection, const void *bytes, size_t len) {
   if (len > 0 && send(connection->fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len) {
     syslog(LOG_NOTICE, "a client did not read its reply");
@@ -366,7 +366,7 @@ static void prepare_signals(sigset_t *while_waiting) {
   }
 }
 
-/* Uses the new configuration if it is good, and keeps the old one if it is not. */
+/* Uses the new configuration if it is valid, else keeps the old one. */
 static void reload(const char *path, struct settings *settings, tckms_client **client) {
   static struct settings fresh;
   tckms_client *fresh_client = read_settings(path, &fresh) == 0 ? new_client(&fresh) : NULL;

@@ -1,5 +1,5 @@
 /*
- * Calls in a program that lives in libevent's loop: ten secrets are encrypted at once, and decrypted again.
+ * Encrypts 10 secrets concurrently in the event loop of libevent, and decrypts them.
  *
  *     cc libevent_client.c $(pkg-config --cflags --libs tckms libevent_core) -o libevent_client
  *     libevent_client KEY_ID
@@ -33,7 +33,7 @@ static void must(tckms_status status) {
   }
 }
 
-static void go_on(struct event_base *base, tckms_completion *done) {
+static void on_completion(struct event_base *base, tckms_completion *done) {
   struct secret *secret = tckms_completion_userdata(done);
   const tckms_buffer *output = tckms_completion_output(done);
   if (tckms_completion_status(done) != TCKMS_OK) {
@@ -48,7 +48,7 @@ static void go_on(struct event_base *base, tckms_completion *done) {
   if (strcmp((const char *)output->data, secret->text) != 0) {
     exit(1);
   }
-  printf("%s came back\n", secret->text);
+  printf("%s was decrypted\n", secret->text);
   if (--left == 0) {
     event_base_loopbreak(base);
   }
@@ -59,7 +59,7 @@ static void on_readable(evutil_socket_t fd, short events, void *base) {
   (void)fd;
   (void)events;
   while (tckms_queue_next(queue, &done) == TCKMS_OK) {
-    go_on(base, done);
+    on_completion(base, done);
     tckms_completion_free(done);
   }
 }

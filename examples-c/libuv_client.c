@@ -1,5 +1,5 @@
 /*
- * Calls in a program that lives in the loop of libuv: ten secrets are encrypted at once, and decrypted again.
+ * Encrypts 10 secrets concurrently in the event loop of libuv, and decrypts them.
  *
  *     cc libuv_client.c $(pkg-config --cflags --libs tckms libuv) -o libuv_client
  *     libuv_client KEY_ID
@@ -33,7 +33,7 @@ static void must(tckms_status status) {
   }
 }
 
-static void go_on(uv_poll_t *poll, tckms_completion *done) {
+static void on_completion(uv_poll_t *poll, tckms_completion *done) {
   struct secret *secret = tckms_completion_userdata(done);
   const tckms_buffer *output = tckms_completion_output(done);
   if (tckms_completion_status(done) != TCKMS_OK) {
@@ -48,7 +48,7 @@ static void go_on(uv_poll_t *poll, tckms_completion *done) {
   if (strcmp((const char *)output->data, secret->text) != 0) {
     exit(1);
   }
-  printf("%s came back\n", secret->text);
+  printf("%s was decrypted\n", secret->text);
   if (--left == 0) {
     uv_poll_stop(poll);
   }
@@ -59,7 +59,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
   while (tckms_queue_next(queue, &done) == TCKMS_OK) {
-    go_on(poll, done);
+    on_completion(poll, done);
     tckms_completion_free(done);
   }
 }

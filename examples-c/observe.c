@@ -56,7 +56,7 @@ static tckms_status configure(tckms_config *config) {
   return status;
 }
 
-/* A monitoring system would collect these every minute. The size says which members this program knows. */
+/* A monitoring system would collect these every minute. The size tells the library which members this program knows. */
 static int show_counters(const tckms_client *client) {
   tckms_stats stats = TCKMS_STATS_INIT;
   if (tckms_client_stats(client, &stats, sizeof stats) != TCKMS_OK) {
@@ -68,7 +68,7 @@ static int show_counters(const tckms_client *client) {
   printf("transport failures:  %" PRIu64 "\n", stats.failures_transport);
   printf("refused identities:  %" PRIu64 "\n", stats.failures_identity);
   printf("refused requests:    %" PRIu64 "\n", stats.failures_request);
-  printf("service unable:      %" PRIu64 "\n", stats.failures_unavailable);
+  printf("service unavailable: %" PRIu64 "\n", stats.failures_unavailable);
   printf("bytes sent:          %" PRIu64 "\n", stats.bytes_sent);
   printf("bytes received:      %" PRIu64 "\n", stats.bytes_received);
   printf("connections opened:  %" PRIu64 "\n", stats.connections_opened);
@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   }
   tckms_config_free(config);
   if (status != TCKMS_OK) {
-    return failed("cannot make a client");
+    return failed("cannot create a client");
   }
   result = work(client, argv[1]);
   if (result == EXIT_SUCCESS) {

@@ -1,5 +1,5 @@
 /*
- * A prefork server: the parent makes the client, forks its workers, and each worker serves with it.
+ * A prefork server: the parent creates the client and forks its workers, and each worker uses the client.
  *
  *     prefork_server KEY_ID SOCKET [WORKERS]
  *
@@ -62,7 +62,7 @@ static void answer(FILE *stream, const tckms_client *client, const char *key_id)
   tckms_buffer_free(&blob);
 }
 
-/* The worker's first call opens the worker's own connection; it shares none with the parent. */
+/* The first call opens a connection of the worker, which shares none with the parent. */
 static int work(int listener, tckms_client *client, const char *key_id) {
   while (!stopping) {
     int connection = accept(listener, NULL, NULL);
@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    fprintf(stderr, "cannot make a client: %s\n", tckms_error_message(tckms_last_error()));
+    fprintf(stderr, "cannot create a client: %s\n", tckms_error_message(tckms_last_error()));
     return EXIT_FAILURE;
   }
   listener = listen_on(argv[2]);
@@ -120,7 +120,7 @@ int main(int argc, char **argv) {
     }
   }
   while (!stopping && (waitpid(-1, NULL, 0) > 0 || errno == EINTR)) {
-    /* A worker that ended is not replaced here, as a real server would. */
+    /* A real server would replace a worker that ended. */
   }
   for (i = 0; i < count; i++) {
     kill(workers[i], SIGTERM);

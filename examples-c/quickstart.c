@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    explain("cannot make a client");
+    explain("cannot create a client");
     goto cleanup;
   }
   if (tckms_encrypt(client, key_id, text, strlen(text), context, &blob) != TCKMS_OK) {
@@ -47,10 +47,10 @@ int main(int argc, char **argv) {
     goto cleanup;
   }
   if (plaintext.len != strlen(text) || !tckms_equal(plaintext.data, text, plaintext.len)) {
-    fprintf(stderr, "the decrypted text is not the one that was encrypted\n");
+    fprintf(stderr, "the decrypted text differs from the original\n");
     goto cleanup;
   }
-  printf("Decrypted, and it is the same text again.\n");
+  printf("The decrypted text equals the original.\n");
   result = EXIT_SUCCESS;
 
 cleanup:

@@ -3,7 +3,7 @@
  *
  *     sign KEY_ID FILE SIGNATURE_FILE PUBLIC_KEY_FILE
  *
- * Anyone can verify the result, with OpenSSL for example, when the key is of usage ASYMMETRIC_SIGN_VERIFY_ECC:
+ * Anyone can verify the signature. With OpenSSL, for a key of usage ASYMMETRIC_SIGN_VERIFY_ECC:
  *
  *     openssl dgst -sha256 -verify PUBLIC_KEY_FILE -signature SIGNATURE_FILE FILE
  *
@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   if (tckms_client_new_from_env(&client) != TCKMS_OK) {
-    explain("cannot make a client");
+    explain("cannot create a client");
   } else if (tckms_public_key_pem(client, argv[1], &public_key) != TCKMS_OK) {
     explain("cannot get the public key");
   } else if (tckms_signer_new(client, argv[1], TCKMS_SIGN_DEFAULT, NULL, 0, &signer) != TCKMS_OK) {

@@ -328,7 +328,7 @@ fn the_quickstart_encrypts_and_decrypts() {
             assert!(ciphertext.starts_with("ciphertext: ") && ciphertext.contains("-k-"), "{finished}");
             assert_eq!(key, format!("key id:     {key_id}"));
             assert_eq!(request.strip_prefix("request id: ").map(str::len), Some(36), "{finished}");
-            assert_eq!(verdict, "Decrypted, and it is the same text again.");
+            assert_eq!(verdict, "The decrypted text equals the original.");
         }
     });
 }

@@ -1,4 +1,4 @@
-//! The tool `tckms`, as it is built, in terminals and in pipes.
+//! Tests of the tool `tckms`, with pipes and with terminals.
 
 #[path = "tckms_seal/attributes.rs"]
 mod attributes;
@@ -27,5 +27,5 @@ mod tool;
 
 use harness::Program;
 
-/// The program that the modules of tckms-seal test here.
+/// The program under test, for the modules shared with the tests of tckms-seal.
 const PROGRAM: Program = Program::Tckms;

@@ -260,7 +260,7 @@ fn the_example_says_what_is_missing() {
     let missing = "cannot encrypt: TCKMS_ERR_NO_CREDENTIALS: Encrypt: no credentials: environment: ";
     example.fails(&["default"], &[], missing, "CVM role: no role is bound");
     example.fails(&["env"], &[], "cannot configure: TCKMS_ERR_NO_CREDENTIALS: ", "TENCENTCLOUD_SECRET_ID is not set");
-    let profile = "cannot make a client: TCKMS_ERR_NO_CREDENTIALS: ";
+    let profile = "cannot create a client: TCKMS_ERR_NO_CREDENTIALS: ";
     example.fails(&["profile", "/nonexistent/file"], &[], profile, "/nonexistent/file");
     example.fails(&["cvm-role"], &[], "cannot encrypt: TCKMS_ERR_NO_CREDENTIALS: ", "no role is bound");
     example.fails(

@@ -39,7 +39,7 @@ fn secrets_come_back(source: &str, package: &str, compiler: Compiler) {
     let program = compiler.build_with(&options, source, &Library::Shared);
     let key_id = emulator.key_id("main");
     let finished = program.with(emulator.environment()).arguments(&[key_id]).run();
-    assert_eq!(finished.stdout.matches("came back").count(), 10, "{}{}", finished.stdout, finished.stderr);
+    assert_eq!(finished.stdout.matches("was decrypted").count(), 10, "{}{}", finished.stdout, finished.stderr);
 }
 
 /// A server of the examples, ended with the test.

@@ -232,7 +232,7 @@ fn it_reports_on_the_terminal_why_it_does_not_start() {
     for (configuration, reason) in [
         ("region = ap-guangzhou\n", "key_id, and absolute paths"),
         ("colour = blue\n", "daemon.conf:1: not a line"),
-        ("region = Nowhere\nkey_id = k\nsocket = /x\npid_file = /y\n", "cannot make a client: "),
+        ("region = Nowhere\nkey_id = k\nsocket = /x\npid_file = /y\n", "cannot create a client: "),
     ] {
         site.folder.write("daemon.conf", configuration);
         let output = site.command().output().unwrap();

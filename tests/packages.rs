@@ -163,7 +163,7 @@ fn a_clean_debian_installs_uses_and_removes_them() {
     chroot.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root").env("DEBIAN_FRONTEND", "noninteractive");
     let output = chroot.output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let same_text = "Decrypted, and it is the same text again.\n";
+    let same_text = "The decrypted text equals the original.\n";
     let expected = format!("# install\n# compile\n# run\n{same_text}{same_text}# remove\n# done\n");
     assert!(output.status.success() && said == expected, "{}\n{said}\n{complained}", output.status);
 }

@@ -309,7 +309,7 @@ fn the_system_calls_of_the_documents_are_enough() {
         output_of(&mut command)
     };
     let key = Path::new(emulator.key_id("main"));
-    assert!(sandboxed(quickstart.path(), &[key]).ends_with("it is the same text again.\n"));
+    assert!(sandboxed(quickstart.path(), &[key]).ends_with("equals the original.\n"));
     seals_and_opens(&filter, "sandbox", &emulator);
     the_tool_works(&filter, "sandbox", &emulator);
     let queues = GCC.build("tests/c/queue.c", &Library::Shared);

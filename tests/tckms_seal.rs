@@ -1,7 +1,7 @@
-//! The tool tckms-seal, as it is installed, does what its help and its manual page say.
+//! Tests of the installed tool tckms-seal against its help and its manual page.
 //!
-//! What it does with messages, pipes, signals and terminals is in tests/tckms_seal/sealing.rs; what it does with links, mounts,
-//! full disks and the rights of files in tests/tckms_seal/files.rs. tests/cli.rs runs both for `tckms seal`, `open` and `info`.
+//! tests/tckms_seal/sealing.rs has messages, pipes, signals and terminals; tests/tckms_seal/files.rs has links, mounts, full disks
+//! and permissions. tests/cli.rs runs both for `tckms seal`, `open` and `info`.
 
 #[path = "tckms_seal/attributes.rs"]
 mod attributes;
@@ -18,7 +18,7 @@ use std::process::Command;
 use harness::{Program, Tool, text};
 use support::{CLANG, GCC, output_of, root};
 
-/// The program that the modules above test.
+/// The program under test, for the modules above.
 const PROGRAM: Program = Program::TckmsSeal;
 
 #[test]
@@ -45,7 +45,7 @@ fn it_compiles_without_a_warning() {
 }
 
 #[test]
-fn a_wrong_command_line_is_explained() {
+fn an_invalid_command_line_is_explained() {
     let tool = Tool::new();
     for (arguments, expected) in [
         (&["-x"][..], "tckms-seal: unknown option: -x\n"),
@@ -68,13 +68,16 @@ fn a_wrong_command_line_is_explained() {
         let refused = tool.run(arguments, b"");
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
         let said = text(&refused.stderr);
-        assert!(said.starts_with(expected) && said.ends_with("tckms-seal --help says more\n"), "{arguments:?}: {said}");
+        assert!(
+            said.starts_with(expected) && said.ends_with("tckms-seal --help lists the options\n"),
+            "{arguments:?}: {said}"
+        );
     }
 }
 
-/// Every option of a command line of the tool in the documents is one that its help has.
+/// Every option of tckms-seal in the documents is in its help.
 #[test]
-fn documents_use_options_that_there_are() {
+fn documents_use_existing_options() {
     let help = output_of(Command::new(Tool::path()).arg("--help"));
     let mut files = vec![root().join("README.md"), root().join("go/README.md"), root().join("examples-c/README.md")];
     files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));

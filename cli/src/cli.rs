@@ -14,11 +14,11 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const EXAMPLES: &str = "\
-Credentials come from the first of these places that has any: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY with \
-TENCENTCLOUD_SESSION_TOKEN, ~/.tencentcloud/credentials, the role of a CVM instance, the role of a pod of TKE. `tckms doctor` \
-says what each of them has.";
+Credentials come from the first of these providers that has any: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY with \
+TENCENTCLOUD_SESSION_TOKEN, ~/.tencentcloud/credentials, the role of a CVM instance, the role of a TKE pod. `tckms doctor` \
+shows the result of each.";
 
-/// Keys of Tencent Cloud KMS at the command line: encrypt, seal, sign, manage keys, and find out why it does not work
+/// Use keys of Tencent Cloud KMS at the command line: encrypt, seal, sign, manage keys, and diagnose problems
 #[derive(Parser, Debug)]
 #[command(name = "tckms", version, styles = STYLES, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
 #[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), subcommand_required = true, arg_required_else_help = false)]
@@ -38,7 +38,7 @@ pub enum Command {
     Decrypt(decrypt::Options),
     /// Re-encrypt a CiphertextBlob inside the service, under another CMK or with another context
     Reencrypt(reencrypt::Options),
-    /// Generate a data key, in clear and wrapped by a CMK
+    /// Generate a data key, in plaintext and wrapped under a CMK
     DataKey(data_key::Options),
     /// Get random bytes from the service
     Random(random::Options),
@@ -46,7 +46,7 @@ pub enum Command {
     Seal(seal::Options),
     /// Open a sealed message
     Open(open::Options),
-    /// Print the header of a sealed message as JSON; it is not authenticated
+    /// Print the header of a sealed message as JSON, without authenticating it
     Info(info::Options),
     /// Reseal files and folders under other keys
     Reseal(reseal::Options),
@@ -66,21 +66,21 @@ pub enum Command {
     /// List, create and manage CMKs
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Make and check branch keys, which seal without a request for each message
+    /// Create and check branch keys, which seal without a request for each message
     #[command(subcommand)]
     Branch(branch::Command),
     /// Call any action of the service
     Call(call::Options),
-    /// Keep what the PKCS#11 module needs beside its configuration
+    /// Write the public key files that the PKCS#11 module uses
     #[command(subcommand)]
     Pkcs11(pkcs11::Command),
     /// Run a program with secrets in its environment or on its descriptors
     Exec(exec::Options),
     /// Serve credentials to systemd units over a socket
     Credentials(credentials::Options),
-    /// Find out what works, what does not, and what to do
+    /// Check configuration, network, credentials and keys, and advise on each problem
     Doctor(doctor::Options),
-    /// Print the completions of a shell
+    /// Print the completion script of a shell
     Completions(completions::Options),
     /// Write the manual pages of all commands into a folder
     #[command(hide = true)]

@@ -1,4 +1,4 @@
-//! The options of every command, and the client that they lead to.
+//! The options of every command, and the client that they configure.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ const HEADING: &str = "Options of every command";
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
-    /// Take the credentials from this section of ~/.tencentcloud/credentials, instead of the first provider that has any
+    /// Use the credentials in this section of ~/.tencentcloud/credentials instead of the default chain
     #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
     pub profile: Option<String>,
 
@@ -30,15 +30,15 @@ pub struct Global {
     #[arg(long, global = true, help_heading = HEADING)]
     pub international: bool,
 
-    /// Reach the service through this HTTP proxy; default: TCKMS_PROXY, which other users cannot read, for a URL with a password
+    /// Use this HTTP proxy; default: TCKMS_PROXY, which unlike this option hides a password from other users
     #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
     pub proxy: Option<String>,
 
-    /// Trust the certificates in this PEM file instead of the system's; default: TCKMS_CA_FILE
+    /// Trust the certificates in this PEM file instead of those of the system; default: TCKMS_CA_FILE
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub ca_file: Option<PathBuf>,
 
-    /// How long a call may take, with all its attempts: seconds, or a number with ms, s or m; default: 30
+    /// The total timeout of a call with all its attempts: seconds, or a number with ms, s or m; default: 30
     #[arg(long, global = true, value_name = "TIME", value_parser = parse_time, help_heading = HEADING)]
     pub timeout: Option<Duration>,
 
@@ -46,7 +46,7 @@ pub struct Global {
     #[arg(long, global = true, help_heading = HEADING)]
     pub json: bool,
 
-    /// Log each attempt on standard error, without secrets; twice: also log the waits
+    /// Log each attempt on standard error, without secrets; given twice: also log the waits
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = HEADING)]
     pub verbose: u8,
 }
@@ -56,7 +56,7 @@ impl Global {
         Ok(Client::new(&self.config()?)?)
     }
 
-    /// A client that reaches the service through another proxy when one is given.
+    /// The configuration of the client.
     pub fn config(&self) -> Outcome<Config> {
         let mut config = self.config_without_credentials()?;
         match &self.profile {
@@ -66,11 +66,11 @@ impl Global {
         Ok(config)
     }
 
-    /// What leads to the service, an option before its variable.
+    /// The configuration without credentials. An option takes precedence over its variable.
     pub fn config_without_credentials(&self) -> Outcome<Config> {
         let mut config = Config::new();
         let region = self.region()?.ok_or_else(|| {
-            Failure::usage("no region is given; set TENCENTCLOUD_REGION or use --region, such as ap-guangzhou")
+            Failure::usage("no region is configured; set TENCENTCLOUD_REGION or use --region, such as ap-guangzhou")
         })?;
         config.set_region(&region)?;
         if self.international {
@@ -131,7 +131,7 @@ impl Global {
     }
 }
 
-/// The library's events hold no secret, and no character that acts on a terminal.
+/// The events of the library contain no secret and no terminal control character.
 fn log(event: &LogEvent<'_>, json: bool) {
     let context = &event.context;
     let milliseconds = context.elapsed.map(|elapsed| elapsed.as_millis() as u64);
@@ -167,7 +167,7 @@ fn insecure_http_allowed() -> Outcome<bool> {
     match variable("TCKMS_INSECURE_HTTP_ALLOWED")?.as_deref() {
         None | Some("0") => Ok(false),
         Some("1") => Ok(true),
-        Some(_) => Err(Failure::usage("the environment variable TCKMS_INSECURE_HTTP_ALLOWED is neither 0 nor 1")),
+        Some(_) => Err(Failure::usage("the environment variable TCKMS_INSECURE_HTTP_ALLOWED must be 0 or 1")),
     }
 }
 
@@ -184,7 +184,7 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     let allowed = |time: &f64| (0.001..=tckms::TIMEOUT_MAX.as_secs_f64()).contains(time);
     match time.filter(allowed) {
         Some(time) => Ok(Duration::from_secs_f64(time)),
-        None => Err("a time is seconds, or a number with ms, s or m, from 1ms to 60m".to_owned()),
+        None => Err("a time is a number of seconds, or a number with ms, s or m, from 1ms to 60m".to_owned()),
     }
 }
 

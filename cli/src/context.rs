@@ -1,4 +1,4 @@
-//! The encryption context at the command line.
+//! The options for the encryption context.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Pair {
 pub fn parse_pair(text: &str) -> Result<Pair, String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok(Pair { name: name.to_owned(), value: value.to_owned() }),
-        _ => Err("a pair of the context is NAME=VALUE, and the name is not empty".to_owned()),
+        _ => Err("a pair of the context has the form NAME=VALUE with a name that is not empty".to_owned()),
     }
 }
 
@@ -27,18 +27,18 @@ pub struct ContextOptions {
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", value_parser = parse_pair, allow_hyphen_values = true)]
     pairs: Vec<Pair>,
 
-    /// The whole context as a JSON object of strings, sent exactly as it is
+    /// The context as a JSON object of strings, sent unchanged
     #[arg(long, value_name = "JSON", conflicts_with = "pairs")]
     context_json: Option<String>,
 }
 
 impl ContextOptions {
-    /// The text for calls of the service, or none without a context.
+    /// The JSON for calls of the service; `None` without a context.
     pub fn json(&self) -> Outcome<Option<String>> {
         json(&self.pairs, self.context_json.as_deref())
     }
 
-    /// The same with other values.
+    /// The same pairs with other values.
     pub fn with_values(&self, value: impl Fn(&str) -> String) -> Self {
         let pair = |pair: &Pair| Pair { name: pair.name.clone(), value: value(&pair.value) };
         Self { pairs: self.pairs.iter().map(pair).collect(), context_json: self.context_json.clone() }
@@ -69,7 +69,7 @@ fn unique(pairs: &[Pair]) -> Outcome<BTreeMap<String, String>> {
     let mut unique = BTreeMap::new();
     for Pair { name, value } in pairs {
         if unique.insert(name.clone(), value.clone()).is_some() {
-            let why = format!("the context has the name \"{name}\" twice; each name is allowed once");
+            let why = format!("the context contains the name \"{name}\" twice");
             return Err(Failure::usage(why));
         }
     }

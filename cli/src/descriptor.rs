@@ -1,4 +1,4 @@
-//! Descriptors that the program was started with, and the paths that name them.
+//! Inherited descriptors, and the paths that name them.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
@@ -12,12 +12,11 @@ pub const STDIN: RawFd = 0;
 pub const STDOUT: RawFd = 1;
 const STDERR: RawFd = 2;
 
-/// Occupies closed standard descriptors with what can be neither read nor written, so that no file that is opened later becomes
-/// one.
+/// Opens a placeholder that can be neither read nor written on each closed standard descriptor, so that no file gets its number.
 pub fn reserve_standard() -> Outcome<()> {
     loop {
         let placeholder = open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
-            .map_err(|errno| Failure::failed("cannot go on", errno_text(errno)))?;
+            .map_err(|errno| Failure::failed("a standard descriptor", errno_text(errno)))?;
         if placeholder.as_raw_fd() > STDERR {
             return Ok(());
         }
@@ -26,7 +25,7 @@ pub fn reserve_standard() -> Outcome<()> {
     }
 }
 
-/// The descriptor that a path means by its name, such as /dev/fd/3; the largest number for one that cannot be.
+/// The descriptor that a path such as /dev/fd/3 names; the largest number if no descriptor can have it.
 pub fn in_path(path: &[u8]) -> Option<RawFd> {
     for folder in [&b"/dev/fd/"[..], b"/proc/self/fd/"] {
         if let Some(digits) = path.strip_prefix(folder) {
@@ -36,12 +35,12 @@ pub fn in_path(path: &[u8]) -> Option<RawFd> {
     [&b"/dev/stdin"[..], b"/dev/stdout", b"/dev/stderr"].iter().position(|name| *name == path).map(|at| at as RawFd)
 }
 
-/// The number that some digits are.
+/// Parses the number of a descriptor.
 pub fn number(digits: &[u8]) -> Option<RawFd> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // No descriptor has a number beyond this; the largest one stands for all of them.
+    // No descriptor has a larger number, so the maximum stands for all larger ones.
     Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(RawFd::MAX))
 }
 
@@ -53,7 +52,7 @@ pub fn writable(number: RawFd) -> Result<BorrowedFd<'static>, Errno> {
     open_unless(number, OFlags::RDONLY)
 }
 
-/// The descriptor, if it is open with another access mode than `unfit`, and no placeholder.
+/// The descriptor, if it is open, not a placeholder, and its access mode is not `unfit`.
 fn open_unless(number: RawFd, unfit: OFlags) -> Result<BorrowedFd<'static>, Errno> {
     let descriptor = sys::inherited(number).map_err(|_| Errno::BADF)?;
     let flags = fcntl_getfl(descriptor)?;

@@ -1,4 +1,4 @@
-//! Runs the command that the command line names.
+//! Runs the command of the command line.
 
 use clap::CommandFactory;
 
@@ -8,7 +8,7 @@ use crate::failure::Outcome;
 use crate::interrupt;
 
 pub fn run(cli: &Cli) -> Outcome {
-    interrupt::disregard_writers_signals();
+    interrupt::ignore_write_signals();
     let global = &cli.global;
     match &cli.command {
         Command::Encrypt(options) => encrypt::run(options, global),

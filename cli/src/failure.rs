@@ -7,21 +7,21 @@ use tckms::{Category, Status};
 
 use crate::exit::Exit;
 
-/// What a command, or a part of one, comes to.
+/// The result of a command or of a part of it.
 pub type Outcome<T = Exit> = Result<T, Failure>;
 
-/// A failure, whose texts need not be safe for a terminal: `report` makes them so.
+/// A failure. `report` escapes its texts for terminals.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
-    /// What it is about, such as the name of a file.
+    /// The object, such as the name of a file.
     pub what: Option<String>,
     pub why: String,
-    /// What to do.
+    /// The advice.
     pub advice: Option<String>,
-    /// The failure of the library, with what the service said.
+    /// The error of the library, with the details of the reply.
     pub error: Option<tckms::Error>,
-    /// A reader that went away needs no message.
+    /// Whether the output was closed by its reader, which needs no message.
     pub is_broken_pipe: bool,
 }
 
@@ -30,17 +30,17 @@ impl Failure {
         Self { exit, what: None, why: why.into(), advice: None, error: None, is_broken_pipe: false }
     }
 
-    /// The command line, or something that it names, is wrong.
+    /// The command line, or a file that it names, is invalid.
     pub fn usage(why: impl Into<String>) -> Self {
         Self::new(Exit::Usage, why)
     }
 
-    /// Something of the system failed.
+    /// A failure of the operating system.
     pub fn failed(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(Exit::Failed, why).about(what)
     }
 
-    /// A file that cannot be what it is named for.
+    /// A file with invalid content.
     pub fn wrong_file(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::usage(why).about(what)
     }
@@ -72,9 +72,9 @@ impl From<tckms::Error> for Failure {
     }
 }
 
-/// The exit status that a status of the library leads to.
+/// The exit status for a status of the library.
 pub fn exit_of(status: Status) -> Exit {
-    // The service's own words for what it does not recognise as its ciphertext.
+    // The statuses with which the service refuses a ciphertext that it does not recognise.
     if status == Status::InvalidCiphertext {
         return Exit::NotAuthentic;
     }
@@ -96,12 +96,12 @@ fn advice(status: Status) -> Option<String> {
     }
 }
 
-/// The text of the system for an error number.
+/// The operating system's text for an error number.
 pub fn errno_text(errno: Errno) -> String {
     os_text(&errno.into())
 }
 
-/// The text of the system for an error, without the number that Rust adds.
+/// The operating system's text for an error, without the number that Rust appends.
 pub fn os_text(error: &io::Error) -> String {
     let text = error.to_string();
     match (error.raw_os_error(), text.rfind(" (os error ")) {

@@ -1,7 +1,7 @@
-//! `tckms`: keys of Tencent Cloud KMS at the command line. See docs/tool.md.
+//! `tckms`: the command-line tool for Tencent Cloud KMS. See docs/tool.md.
 //!
-//! The command line is in `cli`, each command in a file of `commands`, and what they share beside them: `connection` makes the
-//! client, `files` holds the rules for input and output, `report` prints.
+//! `cli` defines the command line, and each command is a file of `commands`. They share `connection`, which creates the client,
+//! `files` with the rules for input and output, and `report`, which prints.
 
 #![cfg_attr(not(test), no_main)]
 #![deny(unsafe_code)]
@@ -35,8 +35,8 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::cli::Cli;
 use crate::exit::Exit;
 
-/// The program begins here, and not in the start-up code of Rust: that opens /dev/null in place of a closed standard descriptor,
-/// and an input that is missing would look like an empty one.
+/// Replaces the start-up code of Rust, which opens /dev/null on closed standard descriptors: a missing input would look like an
+/// empty one.
 #[cfg(not(test))]
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        // The completions and the manual pages are made of it.
+        // Completions and manual pages are generated from it.
         assert!(Cli::command().get_subcommands().all(|command| command.get_about().is_some()));
     }
 }

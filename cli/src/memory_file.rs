@@ -1,4 +1,4 @@
-//! A secret in a file that is in memory alone, for another program to read.
+//! Memory files that contain a secret for another program.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -8,12 +8,12 @@ use rustix::fs::{
 use rustix::io::{Errno, Result};
 use tckms::Secret;
 
-/// The kind of file system that /dev/shm is: in memory, without a disk behind it.
+/// The type of the file system of /dev/shm, which is in memory only.
 const TMPFS: u64 = 0x0102_1994;
-/// Names of /dev/shm that are tried.
+/// The maximal number of names to try in /dev/shm.
 const NAMES: u32 = 100;
 
-/// A file that can no longer be changed, at its beginning.
+/// A sealed memory file, positioned at its start.
 pub fn memory_file(name: &str, secret: &Secret) -> Result<OwnedFd> {
     match memfd_create(format!("tckms {name}"), MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING) {
         Ok(file) => seal(file, secret),
@@ -30,8 +30,8 @@ fn seal(file: OwnedFd, secret: &Secret) -> Result<OwnedFd> {
     Ok(file)
 }
 
-/// A file of /dev/shm that has lost its name before the secret is in it. The descriptor is for reading, and the mode lets only
-/// root open another one for writing.
+/// A file in /dev/shm that is unlinked before the secret is written to it. The descriptor is read-only, and the mode allows only
+/// root to open the file for writing.
 fn without_a_name(secret: &Secret) -> Result<OwnedFd> {
     let (writer, path) = new_file()?;
     unlink(&path)?;

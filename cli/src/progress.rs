@@ -1,11 +1,11 @@
-//! How far a long work is, for a terminal.
+//! The progress of long operations on a terminal.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 const BAR_WIDTH: usize = 30;
 
-/// A line on standard error that is drawn again and again.
+/// A line on standard error that is redrawn.
 pub struct Progress {
     wanted: bool,
     shown: bool,
@@ -13,12 +13,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows nothing when `quiet`, or when standard error is not a terminal.
+    /// Shows nothing if `quiet` is set or standard error is not a terminal.
     pub fn new(quiet: bool) -> Self {
         Self { wanted: !quiet && std::io::stderr().is_terminal(), shown: false, started: Instant::now() }
     }
 
-    /// Shows how many bytes are done, of how many.
+    /// Shows the bytes done and the total.
     pub fn show(&mut self, done: u64, total: Option<u64>) {
         let seconds = self.started.elapsed().as_secs_f64();
         let megabytes = done as f64 / 1e6;
@@ -26,7 +26,7 @@ impl Progress {
         self.draw(done, total, &format!("{megabytes:.1} MB {rate:.1} MB/s"));
     }
 
-    /// Shows how many of some things are done.
+    /// Shows the items done and the total.
     pub fn show_count(&mut self, done: u64, total: u64, what: &str) {
         self.draw(done, Some(total), &format!("{done} of {total} {what}"));
     }
@@ -45,7 +45,7 @@ impl Progress {
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
-    /// Leaves what was drawn last, and goes to the next line.
+    /// Keeps the last state and starts a new line.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.shown) {
             let _ = std::io::stderr().write_all(b"\n");

@@ -1,4 +1,4 @@
-//! A secret that is typed at the terminal, which does not show it.
+//! Reads a secret from the terminal without echo.
 
 use std::os::fd::OwnedFd;
 
@@ -12,13 +12,13 @@ use crate::failure::{Failure, Outcome, errno_text};
 use crate::interrupt;
 use crate::text::safe;
 
-/// The terminal, which shows again what is typed when this is dropped.
-struct Silenced {
+/// The terminal without echo. Dropping this restores its mode.
+struct WithoutEcho {
     terminal: OwnedFd,
     before: Termios,
 }
 
-impl Silenced {
+impl WithoutEcho {
     fn new(terminal: OwnedFd) -> Result<Self, Errno> {
         let before = tcgetattr(&terminal)?;
         let mut silent = before.clone();
@@ -29,29 +29,29 @@ impl Silenced {
     }
 }
 
-impl Drop for Silenced {
+impl Drop for WithoutEcho {
     fn drop(&mut self) {
         let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 
-/// Asks for at most `max` bytes, twice, so that a typing error is noticed.
+/// Asks for at most `max` bytes, twice, to detect typing errors.
 pub fn ask_secret_twice(question: &str, max: usize) -> Outcome<Secret> {
     let first = ask_secret(question, max)?;
-    let second = ask_secret("The same again: ", max)?;
+    let second = ask_secret("Repeat it: ", max)?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Failure::usage("the two inputs differ")) }
 }
 
 fn ask_secret(question: &str, max: usize) -> Outcome<Secret> {
-    // With its signals noted, the terminal is put right again before the program ends.
+    // Signals are recorded, so that the mode of the terminal is restored before the program ends.
     interrupt::catch();
     let terminal = terminal()?;
     write(&terminal, question)?;
-    let silenced = Silenced::new(terminal).map_err(|errno| Failure::failed("the terminal", errno_text(errno)))?;
+    let silenced = WithoutEcho::new(terminal).map_err(|errno| Failure::failed("the terminal", errno_text(errno)))?;
     read_line(&silenced.terminal, max)
 }
 
-/// Asks a question whose answer is shown.
+/// Asks a question, with echo.
 pub fn ask(question: &str) -> Outcome<String> {
     let terminal = terminal()?;
     write(&terminal, question)?;
@@ -62,7 +62,7 @@ pub fn ask(question: &str) -> Outcome<String> {
 fn terminal() -> Outcome<OwnedFd> {
     open("/dev/tty", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(|_| {
         Failure::usage(
-            "there is no terminal for a question; pass the input in a file or on standard input, or use an option",
+            "there is no terminal to ask at; pass the input in a file or on standard input, or use an option",
         )
     })
 }
@@ -73,7 +73,7 @@ fn write(terminal: &OwnedFd, text: &str) -> Outcome<()> {
         .map_err(|errno| Failure::failed("the terminal", errno_text(errno)))
 }
 
-/// A line without its end.
+/// Reads a line, without the newline.
 fn read_line(terminal: &OwnedFd, max: usize) -> Outcome<Secret> {
     let mut line = Secret::with_capacity(max)?;
     let mut byte = zeroize::Zeroizing::new([0]);
@@ -82,9 +82,7 @@ fn read_line(terminal: &OwnedFd, max: usize) -> Outcome<Secret> {
             Ok(0) => break,
             Ok(_) if byte[0] == b'\n' => break,
             Ok(_) if line.len() == max => {
-                return Err(Failure::usage(format!(
-                    "the input has more than {max} bytes, which is the most that is allowed"
-                )));
+                return Err(Failure::usage(format!("the input has more than {max} bytes, the maximum here")));
             }
             Ok(_) => line.extend_from_slice(&*byte)?,
             Err(Errno::INTR) if interrupt::came() => {

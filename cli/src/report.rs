@@ -1,4 +1,4 @@
-//! What is printed: results on standard output, failures on standard error. Nothing of it acts on a terminal.
+//! Prints results on standard output and failures on standard error. Terminal control characters are escaped.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -16,19 +16,19 @@ use crate::text::{safe, safe_json};
 static JSON: AtomicBool = AtomicBool::new(false);
 static PRINTED: Mutex<String> = Mutex::new(String::new());
 
-/// Whether failures and notes are JSON objects too.
+/// Sets whether failures and notes are JSON objects.
 pub fn set_json(json: bool) {
     JSON.store(json, Ordering::Relaxed);
 }
 
-/// Adds a line to standard output, which is written at the end or by [`flush`].
+/// Adds a line to standard output. Output is written at the end or by [`flush`].
 pub fn line(text: &str) {
     let mut printed = PRINTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     printed.push_str(text);
     printed.push('\n');
 }
 
-/// Prints a result: as one JSON object with --json, else as text for people.
+/// Prints a result: as a JSON object with --json, else as text.
 pub fn answer<T: Serialize>(value: &T, text: impl FnOnce(&T)) {
     if JSON.load(Ordering::Relaxed) {
         line(&json_text(value));
@@ -37,13 +37,13 @@ pub fn answer<T: Serialize>(value: &T, text: impl FnOnce(&T)) {
     }
 }
 
-/// JSON in one line that a terminal can show.
+/// JSON in one line, safe for a terminal.
 pub fn json_text<T: Serialize>(value: &T) -> String {
     let text = serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
     safe_json(&text).into_owned()
 }
 
-/// Writes what was printed so far.
+/// Writes the buffered output.
 pub fn flush() -> Outcome<()> {
     let text = std::mem::take(&mut *PRINTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     if text.is_empty() {
@@ -63,7 +63,7 @@ pub fn flush() -> Outcome<()> {
     written.map_err(|errno| Failure::io("standard output", &errno.into()))
 }
 
-/// Says on standard error something that is no failure.
+/// Prints a note on standard error.
 pub fn note(what: &str, why: &str) {
     if JSON.load(Ordering::Relaxed) {
         to_stderr(&json_text(&serde_json::json!({ "note": why, "about": what })));
@@ -72,7 +72,7 @@ pub fn note(what: &str, why: &str) {
     }
 }
 
-/// The members of a failure with --json.
+/// The output of a failure with --json.
 #[derive(Serialize)]
 struct FailureJson<'a> {
     error: &'a str,
@@ -89,7 +89,7 @@ struct FailureJson<'a> {
     attempts: u32,
 }
 
-/// Says on standard error why a command failed. Returns the exit status.
+/// Prints a failure on standard error. Returns the exit status.
 pub fn failure(failure: &Failure, json: bool) -> Exit {
     if failure.is_broken_pipe && !interrupt::came() {
         interrupt::end_by_broken_pipe();
@@ -127,7 +127,7 @@ fn failure_json(failure: &Failure) -> FailureJson<'_> {
     }
 }
 
-/// What clap found: a help page, the version, or a mistake.
+/// Prints a result of clap: a help page, the version, or an error.
 pub fn command_line(error: &clap::Error) -> Exit {
     use clap::error::ErrorKind;
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -141,7 +141,7 @@ pub fn command_line(error: &clap::Error) -> Exit {
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    if json_is_wanted() {
+    if contains_json_option() {
         let (why, advice) = text.split_once("\n\n").unwrap_or((text, ""));
         return failure(&Failure::usage(in_one_line(why)).with_advice(in_one_line(advice)), true);
     }
@@ -155,25 +155,25 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether --json is among the options of a command line that is wrong.
-fn json_is_wanted() -> bool {
+/// Whether an invalid command line contains --json.
+fn contains_json_option() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
 
-/// Whether standard output is a terminal that wants colours.
+/// Whether standard output is a terminal with colours.
 pub fn stdout_has_colours() -> bool {
     std::io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// One write, so that lines of several processes stay whole.
+/// One write(), so that lines of several processes do not mix.
 pub fn to_stderr(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Says that the tool itself is at fault. The text of the panic could hold input, so only its place is told.
+/// Reports a bug of the tool. Only the position of the panic is printed: its text could contain input.
 pub fn panicked(info: &std::panic::PanicHookInfo<'_>) {
     let place = info.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
-    to_stderr(&format!("tckms: a fault of this program, please report it: {}", safe(&place)));
+    to_stderr(&format!("tckms: a bug in this program, please report it: {}", safe(&place)));
 }

@@ -1,4 +1,4 @@
-//! Where a small secret comes from: a file, standard input, or the terminal. Never an argument, which others can read.
+//! The input of a small secret: a file, standard input, or the terminal. Never an argument, which other users can read.
 
 use std::ffi::{OsStr, OsString};
 
@@ -15,11 +15,11 @@ use crate::prompt;
 
 #[derive(Args, Clone, Debug)]
 pub struct SecretInput {
-    /// The input; "-" or none for standard input, or for a question when that is a terminal
+    /// The input; "-" or none for standard input, or for a prompt if that is a terminal
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
 
-    /// Ask for the input at the terminal, which does not show it
+    /// Prompt for the input at the terminal, without echo
     #[arg(long, conflicts_with_all = ["file", "base64", "no_line_end"])]
     prompt: bool,
 
@@ -27,13 +27,13 @@ pub struct SecretInput {
     #[arg(long)]
     base64: bool,
 
-    /// Leave out one line end at the end of the input, as echo and editors add it
+    /// Remove one newline at the end of the input, as echo and editors add
     #[arg(short = 'n', long)]
     no_line_end: bool,
 }
 
 impl SecretInput {
-    /// The input of at most `max` bytes.
+    /// Reads at most `max` bytes.
     pub fn read(&self, question: &str, max: usize) -> Outcome<Secret> {
         if self.prompt || (self.file.is_none() && is_terminal()) {
             return prompt::ask_secret_twice(question, max);
@@ -43,7 +43,7 @@ impl SecretInput {
         let bytes = if self.base64 { decoded(&text, name)? } else { text };
         let bytes = if self.no_line_end { without_line_end(bytes)? } else { bytes };
         if bytes.len() > max {
-            let why = format!("the input has {} bytes, at most {max} are allowed", bytes.len());
+            let why = format!("the input has {} bytes; at most {max} are allowed", bytes.len());
             return Err(Failure::usage(why));
         }
         Ok(bytes)
@@ -54,7 +54,7 @@ fn is_terminal() -> bool {
     descriptor::readable(descriptor::STDIN).is_ok_and(isatty)
 }
 
-/// Base64 with any blanks and line ends in it.
+/// Decodes base64. Ignores blanks and newlines.
 pub fn decoded(text: &Secret, name: Option<&OsStr>) -> Outcome<Secret> {
     let mut digits = Secret::with_capacity(text.len())?;
     for byte in text.expose().iter().filter(|byte| !byte.is_ascii_whitespace()) {
@@ -78,7 +78,7 @@ pub fn without_line_end(mut bytes: Secret) -> Outcome<Secret> {
     Ok(bytes)
 }
 
-/// Base64 of a secret, in memory that is wiped.
+/// Encodes a secret as base64, in memory that is wiped.
 pub fn encoded(bytes: &[u8]) -> Outcome<Secret> {
     let mut text = Secret::zeroed(bytes.len().div_ceil(3) * 4)?;
     STANDARD

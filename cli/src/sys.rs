@@ -1,5 +1,5 @@
-//! What the operating system is asked for: signals, descriptors that the program was started with, the loader. With the place where
-//! the program begins, in main.rs, the only part of the tool with `unsafe` in it.
+//! Calls of the operating system: signals, inherited descriptors, the loader. With the entry point in main.rs, the only code of
+//! the tool that contains `unsafe`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
@@ -14,19 +14,18 @@ extern "C" fn note(signal: c_int) {
 
 extern "C" fn ignore(_: c_int) {}
 
-/// The signal that was noted last, or 0.
-pub fn noted_signal() -> c_int {
+/// The last recorded signal, or 0.
+pub fn recorded_signal() -> c_int {
     NOTED.load(Ordering::SeqCst)
 }
 
-/// Notes a signal when it comes, once: a second one has its default effect. One that the caller has the program ignore stays
-/// ignored.
-pub fn note_once(signal: c_int) {
+/// Records the first arrival of a signal; a second one has the default effect. A signal that the caller ignores stays ignored.
+pub fn record_once(signal: c_int) {
     handle_unless_ignored(signal, note, libc::SA_RESETHAND);
 }
 
-/// Gives a signal no effect. A program that is executed later has its default effect again.
-pub fn disregard(signal: c_int) {
+/// Ignores a signal by a handler, so that an executed program has its default effect again.
+pub fn ignore_by_handler(signal: c_int) {
     handle_unless_ignored(signal, ignore, libc::SA_RESTART);
 }
 
@@ -45,7 +44,7 @@ fn handle_unless_ignored(signal: c_int, handler: extern "C" fn(c_int), flags: c_
     }
 }
 
-/// Ends the program by a signal, as if it had never been caught. One that the caller has the program ignore does nothing.
+/// Ends the program with the default effect of a signal. Does nothing if the caller ignores it.
 pub fn raise_default(signal: c_int) {
     // SAFETY: sigaction is plain data; the calls take any number for a signal.
     unsafe {
@@ -58,20 +57,20 @@ pub fn raise_default(signal: c_int) {
     }
 }
 
-/// A descriptor that the program was started with, by its number, if it is open.
+/// An inherited descriptor, if it is open.
 pub fn inherited(number: RawFd) -> io::Result<BorrowedFd<'static>> {
     // SAFETY: the call touches no memory and takes any number.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    // SAFETY: it is open, and the program never closes a descriptor that it was started with.
+    // SAFETY: it is open, and the program never closes an inherited descriptor.
     Ok(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// A descriptor that the program was started with, which becomes its own. Called once for each number.
+/// Takes ownership of an inherited descriptor. Called once for each number.
 pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
     inherited(number)?;
-    // SAFETY: it is open, and nothing else owns it: the caller of the program said that it is the program's (LISTEN_FDS).
+    // SAFETY: it is open, and nothing else owns it: LISTEN_FDS passes it to this program.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -87,7 +86,7 @@ pub fn glibc_version() -> Option<String> {
     None
 }
 
-/// Loads the library as a program would, and asks it for its version.
+/// Loads the library and calls tckms_version().
 pub fn library_version(name: &str) -> Result<String, String> {
     let name = CString::new(name).map_err(|error| error.to_string())?;
     // SAFETY: the names end with NUL; loading libtckms runs nothing; tckms_version() takes nothing and returns constant text.
@@ -100,14 +99,14 @@ pub fn library_version(name: &str) -> Result<String, String> {
         }
         let function = libc::dlsym(library, c"tckms_version".as_ptr());
         if function.is_null() {
-            return Err("it has no function tckms_version".to_owned());
+            return Err("the library has no function tckms_version".to_owned());
         }
         let version = std::mem::transmute::<*mut c_void, extern "C" fn() -> *const c_char>(function);
         Ok(CStr::from_ptr(version()).to_string_lossy().into_owned())
     }
 }
 
-/// Whether the loader finds a library, without running any of its functions.
+/// Whether the loader finds a library. Runs none of its functions.
 pub fn can_load(name: &str) -> bool {
     // SAFETY: the name ends with NUL; the module has no constructor that does anything.
     CString::new(name)

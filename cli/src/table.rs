@@ -1,9 +1,9 @@
-//! Tables for people.
+//! Tables as text.
 
 use crate::report;
 use crate::text::{safe, width};
 
-/// Prints rows under a headline, each column as wide as its widest cell.
+/// Prints rows below a heading. Each column is as wide as its widest cell.
 pub fn print(headline: &[&str], rows: &[Vec<String>]) {
     let safe_rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| safe(cell).into_owned()).collect()).collect();
@@ -21,7 +21,7 @@ pub fn print(headline: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// Prints names and values, one pair to a line.
+/// Prints names and values, one pair per line.
 pub fn print_pairs(pairs: &[(&str, String)]) {
     let longest = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
     for (name, value) in pairs {

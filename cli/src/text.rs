@@ -1,4 +1,4 @@
-//! Text of others for a terminal: names of files, keys and contexts may hold characters that control it.
+//! Escapes untrusted text for terminals: names of files, keys and contexts may contain control characters.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use unicode_width::UnicodeWidthStr;
 
-/// The same characters as in the texts of the library.
+/// The same characters that the library escapes.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -15,7 +15,7 @@ fn is_unsafe(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The text with `\u{…}` for each character that a terminal may act on.
+/// The text with `\u{…}` for each control character.
 pub fn safe(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return text.into();
@@ -31,7 +31,7 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     safe.into()
 }
 
-/// The same for JSON: the meaning stays.
+/// Escapes JSON text without changing its meaning.
 pub fn safe_json(json: &str) -> Cow<'_, str> {
     if !json.contains(|character: char| is_unsafe(character) && character != '\n') {
         return json.into();
@@ -49,7 +49,7 @@ pub fn safe_json(json: &str) -> Cow<'_, str> {
     safe.into()
 }
 
-/// A name that need not be UTF-8, with `\xNN` for each byte that is not.
+/// A name as text, with `\xNN` for each byte that is not UTF-8.
 pub fn shown(name: &OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_bytes().utf8_chunks() {
@@ -61,13 +61,13 @@ pub fn shown(name: &OsStr) -> String {
     text
 }
 
-/// Whether all of it may be shown on a terminal as it is.
+/// Whether the bytes are text without control characters.
 pub fn is_showable(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes)
         .is_ok_and(|text| !text.contains(|character| is_unsafe(character) && !matches!(character, '\n' | '\t' | '\r')))
 }
 
-/// How many columns of a terminal the text takes.
+/// The width of the text in columns of a terminal.
 pub fn width(text: &str) -> usize {
     text.width()
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_terminal_control_is_left() {
+    fn control_characters_are_escaped() {
         let hostile = "a\x1b[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{feff}\u{200b}\n";
         assert!(!safe(hostile).contains(is_unsafe));
         let value = serde_json::json!({ "name": hostile });
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_told() {
+    fn bytes_that_are_not_text_are_escaped() {
         assert_eq!(shown(OsStr::from_bytes(b"a\xffb\xc3")), "a\\xffb\\xc3");
     }
 }

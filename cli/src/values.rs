@@ -1,4 +1,4 @@
-//! Values of options.
+//! Parsers of option values.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ mod tests {
     use super::number;
 
     #[test]
-    fn numbers_have_bounds_that_the_error_tells() {
+    fn errors_name_the_bounds_of_numbers() {
         let parse = number::<u16>(1, 1024);
         assert_eq!((parse("1"), parse("1024")), (Ok(1), Ok(1024)));
         for text in ["0", "1025", "-1", "+1", "", "1x", "1.5", "99999999999999999999", " 1"] {

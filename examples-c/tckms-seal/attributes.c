@@ -18,7 +18,7 @@
 #include "report.h"
 #include "text.h"
 
-/* The attributes that may be lost. */
+/* The attributes that could not be copied. */
 enum { OWNER = 1, GROUP = 2, ACL = 4, LABEL = 8 };
 
 static const char *const NAMES[] = {"owner", "group", "access control list", "SELinux label"};
@@ -36,14 +36,14 @@ static int keep_owner(const struct stat *was, int file) {
 }
 
 #ifdef __linux__
-/* As large as the kernel has them. */
+/* The maximal size of an attribute in the kernel. */
 #define ATTRIBUTE_MAX 65536
 
 static ssize_t get_attribute(int file, const char *name, char *value) {
   char path[64];
   ssize_t len = fgetxattr(file, name, value, ATTRIBUTE_MAX);
   if (len < 0 && errno == EBADF) {
-    /* A file that may not be read is open with O_PATH, which fgetxattr() refuses. */
+    /* A file that cannot be read is opened with O_PATH, which fgetxattr() refuses. */
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     len = getxattr(path, name, value, ATTRIBUTE_MAX);
   }
@@ -52,7 +52,7 @@ static ssize_t get_attribute(int file, const char *name, char *value) {
 
 static int is_without(void) { return errno == ENODATA || errno == ENOTSUP; }
 
-/* Returns whether `file` has the attribute as `old` has it, also when both have none. */
+/* Copies the attribute. Returns whether both files have the same value, or none. */
 static int keep_attribute(int old, int file, const char *name) {
   static char value[ATTRIBUTE_MAX], present[ATTRIBUTE_MAX];
   ssize_t len = get_attribute(old, name, value);
@@ -60,7 +60,7 @@ static int keep_attribute(int old, int file, const char *name) {
     if (!is_without()) {
       return 0;
     }
-    /* A list that a new file inherits from its folder may allow more than the old file did. */
+    /* The old file has none: remove one that the new file inherited from its folder. */
     return (get_attribute(file, name, present) < 0 && is_without()) || fremovexattr(file, name) == 0;
   }
   if (get_attribute(file, name, present) == len && memcmp(value, present, (size_t)len) == 0) {
@@ -69,14 +69,14 @@ static int keep_attribute(int old, int file, const char *name) {
   return fsetxattr(file, name, value, (size_t)len, 0) == 0;
 }
 
-/* A label cannot be removed, and a file without one got its own from the rules of the system. */
+/* Copies the SELinux label. A label cannot be removed: a file without one keeps the default of the policy. */
 static int keep_label(int old, int file) {
   static char value[ATTRIBUTE_MAX];
   return (get_attribute(old, "security.selinux", value) < 0 && is_without()) ||
          keep_attribute(old, file, "security.selinux");
 }
 
-/* The label first, so that the list does not open the file before. */
+/* The label first: the access control list must not take effect before it. */
 static int keep_rules(int old, int file) {
   int lost = keep_label(old, file) ? 0 : LABEL;
   return lost | (keep_attribute(old, file, "system.posix_acl_access") ? 0 : ACL);
@@ -89,21 +89,21 @@ static int keep_rules(int old, int file) {
 }
 #endif
 
-/* The mode that allows only what both the old file and a new one allow. */
+/* A mode that allows nothing that the old file or a new file forbids. */
 static mode_t narrower(mode_t was, mode_t fresh, int lost) {
   mode_t mode = was & fresh & 0777;
   if (lost & GROUP) {
-    /* The members of another group had the rights of the others. */
+    /* Members of the new group had the permissions of others before. */
     mode &= (mode_t)~070 | ((was & 07) << 3);
   }
   if (lost & ACL) {
-    /* The list may have denied anyone what the mode allows. */
+    /* The list may deny what the mode allows. */
     mode &= 0700;
   }
   return mode;
 }
 
-static void say_what_is_lost(const char *name, int lost, mode_t mode) {
+static void report_lost(const char *name, int lost, mode_t mode) {
   char *why = NULL, number[32];
   size_t i;
   for (i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
@@ -129,9 +129,9 @@ int attributes_keep(int old, int file, mode_t fresh, const char *name) {
   lost |= keep_rules(old, file);
   mode = lost ? narrower(was.st_mode, fresh, lost) : was.st_mode & 07777;
   if (lost) {
-    say_what_is_lost(name, lost, mode);
+    report_lost(name, lost, mode);
   }
-  /* Last: a change of the owner takes bits away. */
+  /* Last: changing the owner clears bits of the mode. */
   attributes_set_mode(file, mode, name);
   return EXIT_SUCCESS;
 }

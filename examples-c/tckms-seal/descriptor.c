@@ -30,7 +30,7 @@ int descriptor_reserve_standard(void) {
     descriptor = open("/", PLACEHOLDER);
   } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
   if (descriptor < 0) {
-    return report_errno("cannot go on");
+    return report_errno("a standard descriptor");
   }
   close(descriptor);
   return EXIT_SUCCESS;
@@ -44,7 +44,7 @@ int descriptor_number(const char *digits) {
   }
   errno = 0;
   number = strtol(digits, &end, 10);
-  /* No descriptor has a number beyond this; the largest one stands for all of them. */
+  /* No descriptor has a larger number, so the maximum stands for all larger ones. */
   return errno != 0 || number > INT_MAX ? INT_MAX : (int)number;
 }
 
@@ -65,7 +65,7 @@ int descriptor_in_path(const char *path) {
   return -1;
 }
 
-/* Whether it is open with another access mode than `unfit`, and no placeholder. */
+/* Whether it is open, not a placeholder, and its access mode is not `unfit`. */
 static int is_open_unless(int descriptor, int unfit) {
   struct stat stat;
   int flags = fcntl(descriptor, F_GETFL), fit = flags >= 0 && (flags & O_ACCMODE) != unfit;

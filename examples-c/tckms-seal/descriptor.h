@@ -1,10 +1,10 @@
-/* Descriptors that this program was started with. */
+/* Inherited descriptors. */
 #ifndef DESCRIPTOR_H
 #define DESCRIPTOR_H
 
 /*
- * Keeps descriptors 0 to 2 taken. Where the caller had closed one, the next file to be opened would get its number:
- * what is printed to standard error would then end up in the output file.
+ * Opens a placeholder on each closed standard descriptor. Otherwise the next file would get its number, and a message on
+ * standard error could end up in the output file.
  */
 int descriptor_reserve_standard(void);
 

@@ -24,7 +24,7 @@ int input_open(struct input *input, const char *path) {
   int named = path ? descriptor_in_path(path) : STDIN_FILENO;
   input->name = path ? path : "standard input";
   input->fd = STDIN_FILENO;
-  /* Opening a path to a descriptor that is closed would have another error, or find one of our own. */
+  /* Opening /dev/fd/N of a closed descriptor would fail differently, or open a descriptor of this program. */
   if (named >= 0 && !descriptor_is_readable(named)) {
     return report_errno(input->name);
   }
@@ -47,7 +47,7 @@ void input_close(const struct input *input) {
   }
 }
 
-/* Files of the kernel, such as those in /proc, have no size and still content. */
+/* Files in /proc have content although their size is 0. */
 static int has_size(const struct input *input) { return S_ISREG(input->before.st_mode) && input->before.st_size > 0; }
 
 uint64_t input_size(const struct input *input) {
@@ -79,12 +79,12 @@ int input_check_unchanged(const struct input *input) {
                                                                      : "the file shrank while it was read");
   }
   if (has_size(input) && !same_time(&after, &input->before)) {
-    return report(input->name, "the file was written to while it was read");
+    return report(input->name, "the file was modified while it was read");
   }
   return EXIT_SUCCESS;
 }
 
-/* Whether no more input arrives for a while: then the header is checked. */
+/* Whether no input arrives for a while. */
 static int is_idle(int fd) {
   struct pollfd wait;
   wait.fd = fd;
@@ -102,8 +102,8 @@ static tckms_status read_info(const unsigned char *beginning, size_t len, tckms_
   return status;
 }
 
-/* The writer of a pipe may send only the header, or parts of it, and keep the pipe open. So the header is looked at
- * whenever there is a pause, and at the end. */
+/* The writer of a pipe may send the header alone or in parts and keep the pipe open, so the header is parsed after each
+ * pause and at the end. */
 int input_print_info(const struct input *input) {
   static unsigned char beginning[HEADER_MAX];
   tckms_buffer json = TCKMS_BUFFER_INIT;

@@ -1,4 +1,4 @@
-/* The input, and whether it changed while it was read. */
+/* The input, and the check that it did not change while it was read. */
 #ifndef INPUT_H
 #define INPUT_H
 
@@ -21,7 +21,7 @@ void input_close(const struct input *input);
 /* The number of bytes of a regular file after its position, UINT64_MAX for anything else. */
 uint64_t input_size(const struct input *input);
 
-/* Fails if a regular file was written to, truncated or appended to since it was opened. */
+/* Fails if a regular file was modified, truncated or extended since it was opened. */
 int input_check_unchanged(const struct input *input);
 
 /* Prints the header of a sealed message. Reads no further than the header. */

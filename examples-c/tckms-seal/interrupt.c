@@ -5,15 +5,15 @@
 #include <signal.h>
 #include <string.h>
 
-static volatile sig_atomic_t noted;
+static volatile sig_atomic_t recorded;
 
-static void note(int number) { noted = number; }
+static void record(int number) { recorded = number; }
 
 static void catch_unless_ignored(int number) {
   struct sigaction action;
   if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
     memset(&action, 0, sizeof action);
-    action.sa_handler = note;
+    action.sa_handler = record;
     action.sa_flags = (int)SA_RESETHAND;
     sigaction(number, &action, NULL);
   }
@@ -23,14 +23,14 @@ void interrupt_catch(void) {
   catch_unless_ignored(SIGINT);
   catch_unless_ignored(SIGTERM);
   catch_unless_ignored(SIGHUP);
-  /* A file that may not grow any further is a failed write, EFBIG, after which the unfinished file is removed. */
+  /* Without SIGXFSZ, write() fails with EFBIG, and the unfinished file is removed. */
   signal(SIGXFSZ, SIG_IGN);
 }
 
-int interrupt_signal(void) { return noted; }
+int interrupt_signal(void) { return recorded; }
 
 const char *interrupt_text(void) {
-  switch (noted) {
+  switch (recorded) {
     case SIGINT:
       return "interrupted by SIGINT";
     case SIGTERM:
@@ -41,8 +41,8 @@ const char *interrupt_text(void) {
 }
 
 void interrupt_pass_on(void) {
-  if (noted) {
-    /* The handler is gone since the signal came. */
-    raise(noted);
+  if (recorded) {
+    /* The handler was reset when the signal arrived. */
+    raise(recorded);
   }
 }

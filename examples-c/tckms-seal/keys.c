@@ -11,10 +11,10 @@
 #include "report.h"
 #include "text.h"
 
-/* Longer than any key in PEM. */
+/* More than the size of any key in PEM. */
 #define PEM_SIZE (64 * 1024)
 
-/* A whole PEM file in memory that the caller wipes, without copies of it in the buffers of stdio. */
+/* Reads a PEM file into memory that the caller wipes. stdio would keep copies in its buffers. */
 static int read_pem(const char *path, char *pem, size_t size, size_t *len) {
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   ssize_t got = file < 0 ? -1 : 1;
@@ -26,7 +26,7 @@ static int read_pem(const char *path, char *pem, size_t size, size_t *len) {
   if (got < 0) {
     report_errno(path);
   } else if (*len == size) {
-    report(path, "this is too long for a key");
+    report(path, "the file is too long for a key");
     got = -1;
   }
   if (file >= 0) {
@@ -64,10 +64,10 @@ static int new_client(const char *proxy, tckms_client **client) {
   if (proxy && setenv("TCKMS_PROXY", proxy, 1) != 0) {
     return report_errno("--proxy");
   }
-  return tckms_client_new_from_env(client) == TCKMS_OK ? EXIT_SUCCESS : report_error("cannot make a client");
+  return tckms_client_new_from_env(client) == TCKMS_OK ? EXIT_SUCCESS : report_error("cannot create a client");
 }
 
-/* To open, every branch of the CMK, unless one is named: the message says which. */
+/* To open, accepts every branch of the CMK unless the command line names one: the message contains the branch. */
 static tckms_status add_branch(tckms_keyring *keyring, const tckms_client *client, const char *key,
                                const struct options *options) {
   tckms_branch_options branch = TCKMS_BRANCH_OPTIONS_INIT;
@@ -78,7 +78,7 @@ static tckms_status add_branch(tckms_keyring *keyring, const tckms_client *clien
   return tckms_keyring_add_branch(keyring, client, key, &branch, sizeof branch);
 }
 
-/* Sealing takes the one or the other, opening whatever the message has. */
+/* Sealing uses the CMK directly or through a branch key. Opening accepts both. */
 static int add_cmk(tckms_keyring *keyring, const tckms_client *client, const char *key, const struct options *options) {
   int open = options->action == ACTION_OPEN;
   if ((open || !options->branch) && tckms_keyring_add_kms(keyring, client, key) != TCKMS_OK) {
@@ -97,7 +97,7 @@ static int add_cmks(tckms_keyring *keyring, const struct options *options) {
   for (i = 0; i < options->key_count && result == EXIT_SUCCESS; i++) {
     result = add_cmk(keyring, client, options->keys[i], options);
   }
-  /* The keyring has its own reference. */
+  /* The keyring holds a reference. */
   tckms_client_free(client);
   return result;
 }

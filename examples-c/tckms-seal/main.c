@@ -6,8 +6,8 @@
  * `tckms-seal --help` has all options. Credentials and region come from the environment: TENCENTCLOUD_SECRET_ID,
  * TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION; TCKMS_ENDPOINT for another site or the emulator.
  *
- * One concept a file: options, keys (the keyring), input, output, place (what the output's path leads to), attributes
- * (who may do what with it), progress, interrupt (signals), descriptor, text and report (what is printed).
+ * One concept per file: options, keys (the keyring), input, output, place (resolving the path of the output), attributes
+ * (owner, mode, access control list), progress, interrupt (signals), descriptor, text and report (messages).
  */
 #define _XOPEN_SOURCE 700
 
@@ -27,7 +27,7 @@
 #include "report.h"
 #include "text.h"
 
-/* Says why the work failed: the reason is the library's, unless the progress callback stopped it. */
+/* Reports a failure: the error of the library, unless the progress callback stopped the transfer. */
 static int explain(const struct options *options, const struct input *input, const struct output *output,
                    const struct progress *progress, tckms_status status) {
   char *what = NULL;
@@ -44,8 +44,8 @@ static int explain(const struct options *options, const struct input *input, con
   text_append_string(&what, output->name);
   result = report_error(what);
   if (status == TCKMS_ERR_SIGNED_NOT_ALLOWED) {
-    report("to open a signed message",
-           "use -o FILE, which releases nothing before the signature is checked, or -s, which does");
+    report("for a signed message",
+           "use -o FILE, which writes nothing before the signature is verified, or -s, which does");
   }
   free(what);
   return result;
@@ -67,7 +67,7 @@ static int work(const tckms_keyring *keyring, const struct options *options, con
   if (status != TCKMS_OK) {
     return explain(options, input, output, &progress, status);
   }
-  /* An opened message is authenticated; sealed input may be a mixture of old and new content. */
+  /* Opened data is authentic in any case. A sealed file that changed may mix old and new content. */
   return opens ? EXIT_SUCCESS : input_check_unchanged(input);
 }
 
@@ -76,7 +76,7 @@ static int deliver(const tckms_keyring *keyring, const struct options *options, 
   int result;
   if (output_is_input(output, input) && !(options->overwrite_input && output_waits_for_the_end(output))) {
     return report(output->name, output_waits_for_the_end(output)
-                                    ? "this is the input file; --overwrite-input allows to replace it"
+                                    ? "this is the input file; use --overwrite-input to replace it"
                                     : "the input file is the output file");
   }
   result = output_open(output);
@@ -92,7 +92,7 @@ static int seal_or_open(const struct options *options) {
   struct output output;
   int result;
   if (!options->output && options->action == ACTION_SEAL && isatty(STDOUT_FILENO)) {
-    return report_usage("a sealed message is not for a terminal; use -o", NULL);
+    return report_usage("a sealed message is not written to a terminal; use -o FILE", NULL);
   }
   result = output_find(&output, options->output, options->action == ACTION_OPEN);
   if (result == EXIT_SUCCESS) {

@@ -13,34 +13,35 @@ const char OPTIONS_HELP[] =
     "usage: tckms-seal [-d] [-k KEYID]... [-e NS:NAME:PEM]... [-c NAME=VALUE]... [-o FILE] [FILE]\n"
     "       tckms-seal --info [FILE]\n"
     "\n"
-    "Seals FILE, or standard input, under a data key that each CMK wraps.\n"
+    "Seals FILE or standard input under CMKs and RSA keys; any one of them opens the message.\n"
     "\n"
     "  -d              open a sealed message instead\n"
-    "  -k KEYID        a CMK, by its key id; repeat for each further one\n"
-    "  -e NS:NAME:PEM  an RSA key in a PEM file: the public half to seal, the private half to open\n"
+    "  -k KEYID        the key id of a CMK; may be repeated\n"
+    "  -e NS:NAME:PEM  an RSA key in a PEM file: the public key to seal, the private key to open\n"
     "  -c NAME=VALUE   a pair of the context; to open, a pair that the message must have\n"
     "  -o FILE         write to FILE, which is replaced only by a complete result; \"-\" is standard output, the default\n"
-    "  -s              sign the message; to open, also release parts of a signed one before its end was checked\n"
-    "  -t THREADS      the number of threads; default: all cores\n"
+    "  -s              sign the message; to open, also write parts of a signed one before its signature is verified\n"
+    "  -t THREADS      the number of threads, 1 to 256; default: all cores\n"
     "  -q              no progress, even on a terminal\n"
     "  --branch ID     seal under a branch key of this branch, which the CMKs wrap; to open, accept no other branch\n"
-    "  --branch-file FILE  the records of branch keys, as \"tckms branch\" writes them; default: a new branch key\n"
+    "  --branch-file FILE  the records of branch keys from \"tckms branch\"; default: a new branch key\n"
     "  --by-reference  leave the branch key out of the message, which then opens only with --branch-file\n"
-    "  --proxy URL     reach the service through this HTTP proxy\n"
+    "  --proxy URL     use this HTTP proxy\n"
     "  --overwrite-input   allow -o to name the input itself\n"
-    "  --info          print what a message says about itself, as JSON; nothing of it is authenticated\n"
+    "  --info          print the header of a message as JSON, without authenticating it\n"
     "  --version       print the version\n"
     "  --help          print this text\n"
     "\n"
     "-k needs TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION in the environment.\n"
-    "TENCENTCLOUD_SESSION_TOKEN, TCKMS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are used when they are set.\n"
+    "TENCENTCLOUD_SESSION_TOKEN, TCKMS_ENDPOINT, TCKMS_CA_FILE and TCKMS_PROXY are optional.\n"
     "\n"
-    "What is opened to standard output is known to be complete only when the exit status is 0.\n"
+    "Output on standard output is complete only if the exit status is 0.\n"
     "\n"
-    "exit status: 0 done, 1 files and anything else, 2 usage, 3 the message cannot be opened or was changed,\n"
-    "4 the service cannot be reached or is unable now, 5 the service refuses, or there are no credentials\n";
+    "exit status: 0 success; 1 a file could not be read or written, or another failure; 2 invalid command line;\n"
+    "3 the message cannot be opened or was changed; 4 the service cannot be reached or is not available;\n"
+    "5 the service refused the request, or there are no credentials\n";
 
-/* A short option is its character; those that have only a long name are numbered above all characters. */
+/* The code of a short option is its character; options with only a long name have larger codes. */
 enum { OPTION_BRANCH = 256, OPTION_BRANCH_FILE, OPTION_BY_REFERENCE, OPTION_PROXY, OPTION_OVERWRITE_INPUT, OPTION_INFO, OPTION_VERSION, OPTION_HELP };
 
 static const struct {
@@ -74,7 +75,7 @@ static void append_json_string(char **json, const char *text, size_t len) {
   text_append_string(json, "\"");
 }
 
-/* Adds NAME=VALUE to the context, which stays without its closing brace until the end. */
+/* Adds NAME=VALUE to the context, whose closing brace is added at the end. */
 static int add_pair(char **context, const char *pair) {
   const char *equals = strchr(pair, '=');
   if (!equals || equals == pair) {
@@ -102,7 +103,7 @@ static int set_threads(struct options *options, const char *text) {
 static int add_key(struct options *options, const char **keys, size_t *count, const char *key) {
   char why[64];
   if (options->key_count + options->escrow_key_count == KEYS_MAX) {
-    snprintf(why, sizeof why, "there are more than %d keys", KEYS_MAX);
+    snprintf(why, sizeof why, "at most %d keys are allowed", KEYS_MAX);
     return report_usage(why, NULL);
   }
   keys[(*count)++] = key;
@@ -160,7 +161,7 @@ static int apply(struct options *options, int option, const char *value) {
   return EXIT_SUCCESS;
 }
 
-/* Whether the rest of the command line does not matter. */
+/* Whether the program only prints, so that the other options do not matter. */
 static int only_prints(const struct options *options) {
   return options->action == ACTION_HELP || options->action == ACTION_VERSION;
 }
@@ -245,13 +246,13 @@ int options_parse(struct options *options, int argc, char **argv) {
     return options->output ? report_usage("--info prints to standard output and takes no -o", NULL) : EXIT_SUCCESS;
   }
   if ((options->branch || options->branch_file || options->by_reference) && options->key_count == 0) {
-    return report_usage("a branch key needs a CMK, with -k", NULL);
+    return report_usage("a branch key needs a CMK; use -k", NULL);
   }
   if (options->action == ACTION_SEAL && !options->branch && (options->branch_file || options->by_reference)) {
-    return report_usage("--branch says which branch seals", NULL);
+    return report_usage("name the branch with --branch", NULL);
   }
   if (options->key_count + options->escrow_key_count == 0) {
-    return report_usage("no key is given, with -k or -e", NULL);
+    return report_usage("no key is given; use -k or -e", NULL);
   }
   return EXIT_SUCCESS;
 }

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* As many as a message may have without its reader raising a limit. */
+/* The maximal number of keys of a message that a reader accepts by default. */
 #define KEYS_MAX 8
 
 enum action { ACTION_SEAL, ACTION_OPEN, ACTION_INFO, ACTION_HELP, ACTION_VERSION };
@@ -28,12 +28,12 @@ struct options {
   const char *output, *input;
 };
 
-/* Returns EXIT_SUCCESS, or EXIT_USAGE after saying what is wrong. */
+/* Returns EXIT_SUCCESS, or EXIT_USAGE after a message. */
 int options_parse(struct options *options, int argc, char **argv);
 
 void options_free(struct options *options);
 
-/* What --help prints. */
+/* The text of --help. */
 extern const char OPTIONS_HELP[];
 
 #endif

@@ -34,7 +34,7 @@ int output_find(struct output *output, const char *path, int is_secret) {
   umask(mask);
   memset(output, 0, sizeof *output);
   output->fd = output->old = output->target = output->folder = output->place.folder = -1;
-  /* Opened plaintext may be secret and is only for its owner. */
+  /* Opened plaintext may be secret, so only the owner may read it. */
   output->fresh = is_secret ? 0600 : 0666 & ~mask;
   if (!path || strcmp(path, "-") == 0) {
     output->name = "standard output";
@@ -50,7 +50,7 @@ int output_find(struct output *output, const char *path, int is_secret) {
     output->fd = output->place.descriptor;
     return descriptor_is_writable(output->fd) ? EXIT_SUCCESS : report_errno(output->name);
   }
-  output->way = output->place.kind == PLACE_SPECIAL ? OUTPUT_DIRECT : OUTPUT_RENAMED;
+  output->method = output->place.kind == PLACE_SPECIAL ? OUTPUT_DIRECT : OUTPUT_RENAMED;
   return EXIT_SUCCESS;
 }
 
@@ -65,11 +65,11 @@ int output_is_input(const struct output *output, const struct input *input) {
   return S_ISREG(there.st_mode) && there.st_dev == input->before.st_dev && there.st_ino == input->before.st_ino;
 }
 
-int output_waits_for_the_end(const struct output *output) { return output->way != OUTPUT_DIRECT; }
+int output_waits_for_the_end(const struct output *output) { return output->method != OUTPUT_DIRECT; }
 
 /* ---- The unfinished file ---- */
 
-/* Names need not be hard to guess: a file that is there already is never taken. */
+/* The names may be predictable: an existing file is never opened. */
 static void make_name(char *name, size_t size) {
   static unsigned long attempt;
   struct timespec now;
@@ -96,12 +96,12 @@ static int create_unfinished(struct output *output, int folder) {
   return -1;
 }
 
-/* In the folder for files that programs need for a while. */
-static int create_unfinished_elsewhere(struct output *output) {
+/* In the folder for temporary files. */
+static int create_unfinished_in_temporary_folder(struct output *output) {
   const char *path = getenv("TMPDIR");
   int folder;
-  output->elsewhere = path && path[0] == '/' ? path : "/tmp";
-  path = output->elsewhere;
+  output->temporary_folder = path && path[0] == '/' ? path : "/tmp";
+  path = output->temporary_folder;
   folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0 || create_unfinished(output, folder) != 0) {
     if (folder >= 0) {
@@ -123,7 +123,7 @@ static void remove_unfinished(struct output *output) {
 /* ---- Whether a file can be replaced ---- */
 
 #ifdef __linux__
-/* Which mount an open file is reached through, or -1. */
+/* The id of the mount of an open file, or -1. */
 static long mount_of(int file) {
   char path[64], line[128];
   long mount = -1;
@@ -141,12 +141,12 @@ static long mount_of(int file) {
   return mount;
 }
 
-/* From linux/fs.h, which not every C library comes with. */
+/* From linux/fs.h, which is not part of every C library. */
 static const unsigned GET_FLAGS = _IOR('f', 1, long);
 enum { FLAG_APPEND = 0x20 };
 
-/* In a folder that is only ever appended to, names are made and never changed. */
-static int keeps_names(int folder) {
+/* Whether the folder is append-only: names can be created but not renamed or removed. */
+static int is_append_only(int folder) {
   int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0, answered;
   answered = readable >= 0 && ioctl(readable, GET_FLAGS, &flags) == 0;
   if (readable >= 0) {
@@ -160,40 +160,40 @@ static long mount_of(int file) {
   return -1;
 }
 
-static int keeps_names(int folder) {
+static int is_append_only(int folder) {
   (void)folder;
   return 0;
 }
 #endif
 
-/* Whether the file is mounted on its name. rename() says so only when all the work is done. */
+/* Whether the file is a mount point. rename() would report that only after the work. */
 static int is_mounted(const struct output *output) {
   struct stat folder;
   long mount_of_folder = mount_of(output->place.folder), mount_of_file = mount_of(output->old);
   if (mount_of_folder >= 0 && mount_of_file >= 0) {
     return mount_of_folder != mount_of_file;
   }
-  /* A guess; rename() knows, in the end. */
+  /* Assumed; rename() will report it otherwise. */
   return fstat(output->place.folder, &folder) != 0 || folder.st_dev != output->place.stat.st_dev;
 }
 
-/* Returns 0 when the file at the place can be replaced, or an error number. */
+/* Returns 0 if the existing file can be replaced, or an error number. */
 static int prepare_replacement(struct output *output) {
   if (output->old >= 0 && is_mounted(output)) {
     return EBUSY;
   }
-  if (keeps_names(output->place.folder)) {
+  if (is_append_only(output->place.folder)) {
     return EPERM;
   }
   return create_unfinished(output, output->place.folder) == 0 ? 0 : errno;
 }
 
 static int prepare_copy(struct output *output) {
-  output->way = OUTPUT_COPIED;
-  if (!keeps_names(output->place.folder) && create_unfinished(output, output->place.folder) == 0) {
+  output->method = OUTPUT_COPIED;
+  if (!is_append_only(output->place.folder) && create_unfinished(output, output->place.folder) == 0) {
     return EXIT_SUCCESS;
   }
-  return create_unfinished_elsewhere(output);
+  return create_unfinished_in_temporary_folder(output);
 }
 
 static int open_special(struct output *output) {
@@ -209,7 +209,7 @@ static int open_old(struct output *output) {
   output->target = place_open(&output->place, O_WRONLY | O_NONBLOCK);
   number = output->target < 0 ? errno : 0;
   if (number == EPERM || number == EROFS || number == ESTALE) {
-    /* It is immutable or on a read-only mount, or it is another file by now. */
+    /* It is immutable, on a read-only mount, or was replaced meanwhile. */
     return report(output->name, strerror(number));
   }
   output->old = place_open(&output->place, O_RDONLY | O_NONBLOCK);
@@ -234,7 +234,7 @@ int output_open(struct output *output) {
   if (number == 0) {
     return EXIT_SUCCESS;
   }
-  /* Without space for the smallest file there is none for a copy either. */
+  /* If there is no space for the smallest file, there is none for a copy. */
   if (output->target < 0 || number == ENOSPC || number == EDQUOT) {
     return report(output->name, strerror(number));
   }
@@ -243,7 +243,7 @@ int output_open(struct output *output) {
 
 /* ---- Delivery ---- */
 
-/* So that the name outlives a crash of the system. A folder that cannot be synced is no failure. */
+/* Makes the name survive a crash. A folder that cannot be synced is not a failure. */
 static void sync_folder(int folder) {
   int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (readable >= 0) {
@@ -252,21 +252,22 @@ static void sync_folder(int folder) {
   }
 }
 
-/* Not every file system can do this, and some need not. */
+/* Some file systems do not support fsync(). */
 static int sync_file(int file) {
   return fsync(file) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP ? 0 : -1;
 }
 
-/* Asks for the space before the old content is touched. Where the file system cannot tell, the copy finds out. */
+/* Allocates the space before the old content is overwritten. If the file system does not support that, the copy may
+ * fail. */
 static int reserve(int target, off_t before, off_t len) {
 #ifdef __linux__
   int number;
-  /* Not posix_fallocate(), which writes zeros where the file system has no answer: such a file may be one of the kernel's. */
+  /* Not posix_fallocate(), which writes zeros if the file system does not support it, also into files of the kernel. */
   if (len <= before || fallocate(target, 0, before, len - before) == 0 ||
       (errno != ENOSPC && errno != EFBIG && errno != EDQUOT)) {
     return 0;
   }
-  /* What it could get may have made the file longer. */
+  /* A partial allocation may have extended the file. */
   number = errno;
   errno = ftruncate(target, before) == 0 ? number : errno;
   return -1;
@@ -298,20 +299,20 @@ static int copy(int from, int to, off_t len) {
     result = got < 0 ? -1 : write_all(to, chunk, (size_t)got);
   }
   tckms_wipe(chunk, sizeof chunk);
-  /* Files of the kernel have no length that could be set. */
+  /* Files of the kernel have no length to set. */
   if (result == 0 && fstat(to, &now) == 0 && now.st_size > len) {
     result = ftruncate(to, len);
   }
   return result == 0 && sync_file(to) == 0 ? 0 : -1;
 }
 
-/* The old content is lost, so the new one is not removed, and its place is reported. */
+/* The old content is lost, so the new one is kept, and its path is reported. */
 static int leave_unfinished(struct output *output) {
   char *what = NULL;
-  text_append_string(&what, "the file is damaged; its whole new content is ");
+  text_append_string(&what, "the file is damaged; its complete new content is ");
   text_append_string(&what, output->unfinished);
-  text_append_string(&what, output->elsewhere ? " in " : " in the same folder");
-  text_append_string(&what, output->elsewhere ? output->elsewhere : "");
+  text_append_string(&what, output->temporary_folder ? " in " : " in the same folder");
+  text_append_string(&what, output->temporary_folder ? output->temporary_folder : "");
   report(output->name, what);
   free(what);
   free(output->unfinished);
@@ -319,7 +320,7 @@ static int leave_unfinished(struct output *output) {
   return EXIT_FAILURE;
 }
 
-/* The file keeps everything but its content. */
+/* Replaces the content of the existing file, which keeps its inode and attributes. */
 static int copy_into_target(struct output *output) {
   struct stat unfinished, target;
   if (fstat(output->fd, &unfinished) != 0 || fstat(output->target, &target) != 0 ||
@@ -347,7 +348,7 @@ static int rename_unfinished(struct output *output) {
     return report_errno(output->name);
   }
   if (renameat(output->folder, output->unfinished, place->folder, place->name) != 0) {
-    /* A kind of file system or mount that was not recognised before. */
+    /* A file system or mount that the checks did not recognise. */
     return output->target >= 0 ? copy_into_target(output) : report_errno(output->name);
   }
   free(output->unfinished);
@@ -364,12 +365,12 @@ static int close_file(int *file) {
 
 int output_finish(struct output *output) {
   int result = EXIT_SUCCESS;
-  if (output->way == OUTPUT_RENAMED) {
+  if (output->method == OUTPUT_RENAMED) {
     result = rename_unfinished(output);
-  } else if (output->way == OUTPUT_COPIED) {
+  } else if (output->method == OUTPUT_COPIED) {
     result = copy_into_target(output);
   }
-  /* Some file systems find out only now that there was no space. Descriptors of the caller stay open. */
+  /* Some file systems report only at fsync() that there is no space. Descriptors of the caller stay open. */
   if (result == EXIT_SUCCESS && output->place.kind != PLACE_DESCRIPTOR && close_file(&output->fd) != 0) {
     result = report_errno(output->name);
   }

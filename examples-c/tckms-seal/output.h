@@ -1,43 +1,43 @@
-/* Where the result goes: to a descriptor, into a device or pipe, or into a file that has it whole or not at all. */
+/* The output: a descriptor, a device or pipe, or a file that is replaced only by a complete result. */
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
 #include "input.h"
 #include "place.h"
 
-enum output_way {
-  /* As it comes, into what is there. */
+enum output_method {
+  /* Written directly. */
   OUTPUT_DIRECT,
-  /* Into an unfinished file beside the one that it replaces or becomes. */
+  /* Written to a temporary file, which is renamed. */
   OUTPUT_RENAMED,
-  /* Into an unfinished file that is copied into one that cannot be replaced, such as a bind mount. */
+  /* Written to a temporary file, which is copied into a file that cannot be replaced, such as a bind mount. */
   OUTPUT_COPIED
 };
 
 struct output {
-  enum output_way way;
+  enum output_method method;
   /* For messages. */
   const char *name;
   struct place place;
   /* The descriptor to write to, or -1. */
   int fd;
-  /* The file that is there already: for its attributes, and, if it may be written to, for a copy. Or -1. */
+  /* The existing file, opened for its attributes and, if it is writable, for a copy. Or -1. */
   int old, target;
-  /* The unfinished file: its folder, its name there, and the path of the folder where it is not the place's own one. */
+  /* The temporary file: its folder, its name, and the path of the folder if it is not that of the target. */
   int folder;
   char *unfinished;
-  const char *elsewhere;
+  const char *temporary_folder;
   /* The mode of a new file. */
   mode_t fresh;
 };
 
-/* Finds the place. It comes before any other file is opened, since it may be one of the program's descriptors. */
+/* Resolves the path. Must run before any other file is opened, since the path may name an inherited descriptor. */
 int output_find(struct output *output, const char *path, int is_secret);
 
 /* Whether writing the output would change the input. */
 int output_is_input(const struct output *output, const struct input *input);
 
-/* Makes sure that the result can be delivered, before there is any, and opens what the work writes to. */
+/* Checks that the result can be delivered, and opens the file to write to. */
 int output_open(struct output *output);
 
 /* Delivers the complete result. */
@@ -46,7 +46,7 @@ int output_finish(struct output *output);
 /* Closes everything, and removes an unfinished file. */
 void output_free(struct output *output);
 
-/* Whether nothing is to be seen of the result before all of it was checked. */
+/* Whether the result becomes visible only when it is complete. */
 int output_waits_for_the_end(const struct output *output);
 
 #endif

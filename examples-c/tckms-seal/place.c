@@ -20,27 +20,27 @@
 #include "report.h"
 #include "text.h"
 
-/* As many as Linux follows. */
+/* The number of links that Linux follows. */
 #define LINKS_MAX 40
 
 #ifdef O_PATH
-/* Also for a folder that may be searched but not read. */
+/* Works for a folder that may be searched but not read. */
 #define FOLDER (O_PATH | O_DIRECTORY | O_CLOEXEC)
 #else
 #define FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #endif
 
-/* Where the walk is, and what is still to be walked. */
+/* The state of the resolution: the current folder and the rest of the path. */
 struct walk {
   int folder;
   struct stat folder_stat;
   char *rest;
   int links;
-  /* Why the walk cannot go on, where errno does not say it. */
+  /* Why resolution failed, if errno does not say it. */
   const char *why;
 };
 
-/* A part of the path, and whether it is the last one. */
+/* A component of the path, and whether it is the last one. */
 struct part {
   char name[NAME_MAX + 1];
   int is_last, must_be_folder;
@@ -73,12 +73,12 @@ static int begin(struct walk *walk, const char *path) {
   memset(walk, 0, sizeof *walk);
   text_append_string(&walk->rest, path);
   walk->folder = -1;
-  /* With an absolute name, openat() does not look at the folder. */
+  /* openat() ignores the folder for an absolute name. */
   walk->folder = open(path[0] == '/' ? "/" : ".", FOLDER);
   return walk->folder >= 0 && fstat(walk->folder, &walk->folder_stat) == 0 ? 0 : -1;
 }
 
-/* Takes the next part off the rest of the path. */
+/* Removes the next component from the rest of the path. */
 static int take_part(struct walk *walk, struct part *part) {
   char *name = walk->rest + strspn(walk->rest, "/");
   size_t len = strcspn(name, "/");
@@ -113,14 +113,15 @@ static int is_folder(const struct walk *walk, const char *path) {
          stat_of_path.st_ino == walk->folder_stat.st_ino;
 }
 
-/* Links in /proc need not lead to what they say, so only the kernel can follow them. A last one is a descriptor. */
+/* The text of a link in /proc may not be its target, so only the kernel can follow it. A link at the end is a
+ * descriptor. */
 static int follow_in_procfs(struct walk *walk, const struct part *part, struct place *place) {
   if (!part->is_last) {
     return enter(walk, part->name, 0);
   }
   place->descriptor = descriptor_number(part->name);
   if (place->descriptor < 0 || !(is_folder(walk, "/proc/self/fd") || is_folder(walk, "/proc/thread-self/fd"))) {
-    return refuse(walk, EPERM, "this is no descriptor of this program");
+    return refuse(walk, EPERM, "this is not a descriptor of this program");
   }
   if (place->descriptor == walk->folder) {
     return refuse(walk, EBADF, NULL);
@@ -152,7 +153,7 @@ static int arrive(const struct part *part, struct place *place, enum place_kind 
   return 0;
 }
 
-/* One part of the path. The walk is over when the place has a name or is a descriptor. */
+/* Resolves one component. Ends at a name in a folder or at a descriptor. */
 static int step(struct walk *walk, struct place *place) {
   struct part part;
   struct stat *stat = &place->stat;

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 
 enum place_kind {
-  /* One of the descriptors that the program was started with. */
+  /* An inherited descriptor. */
   PLACE_DESCRIPTOR,
-  /* Nothing yet, in a folder that is there. */
+  /* A new name in an existing folder. */
   PLACE_ABSENT,
   /* A regular file. */
   PLACE_FILE,
@@ -28,13 +28,13 @@ struct place {
 };
 
 /*
- * Follows every link once, so that what is opened later is what was found here. In a sticky folder, where everyone may
- * put things, it accepts no link, named pipe or file of another owner. Returns an exit status, after a message that
- * names `path`.
+ * Resolves the path once, so that the later open uses the result and not the path. In a sticky folder, where every user
+ * may create files, it refuses links, named pipes and files of other owners. Reports a failure with `path`, and returns
+ * an exit status.
  */
 int place_find(struct place *place, const char *path);
 
-/* Opens what was found, with no link followed; fails with ESTALE when something else is there now. -1 with errno. */
+/* Opens the result without following links. Returns -1 with errno, ESTALE if the name is now another file. */
 int place_open(const struct place *place, int flags);
 
 void place_free(struct place *place);

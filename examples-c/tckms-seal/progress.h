@@ -1,4 +1,4 @@
-/* The bar on a terminal, and the reasons to stop early. */
+/* The progress bar on a terminal, and the conditions to stop. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
@@ -8,7 +8,7 @@
 struct progress {
   int wanted, shown;
   struct timespec started;
-  /* More input than this is too much: the file grew while it was read. */
+  /* The maximal input: with more, the file grew while it was read. */
   uint64_t limit;
   int over_limit;
 };

@@ -50,7 +50,7 @@ int report_error(const char *what) {
 
 int report_usage(const char *why, const char *word) {
   print(why, word);
-  fputs("tckms-seal --help says more\n", stderr);
+  fputs("tckms-seal --help lists the options\n", stderr);
   return EXIT_USAGE;
 }
 

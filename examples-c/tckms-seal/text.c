@@ -11,7 +11,7 @@ void text_append(char **text, const char *more, size_t len) {
   size_t before = *text ? strlen(*text) : 0;
   char *longer = realloc(*text, before + len + 1);
   if (!longer) {
-    exit(report("cannot go on", strerror(errno)));
+    exit(report("a string", strerror(errno)));
   }
   memcpy(longer + before, more, len);
   longer[before + len] = '\0';
@@ -20,7 +20,7 @@ void text_append(char **text, const char *more, size_t len) {
 
 void text_append_string(char **text, const char *more) { text_append(text, more, strlen(more)); }
 
-/* The length of the UTF-8 character at `bytes`, whose code point it stores; 0 when there is none. */
+/* Stores the code point of the UTF-8 character at `bytes`. Returns its length, or 0 if there is none. */
 static size_t decode(const unsigned char *bytes, uint32_t *code) {
   static const uint32_t SMALLEST[] = {0, 0, 0x80, 0x800, 0x10000};
   size_t len = bytes[0] < 0x80 ? 1 : bytes[0] >= 0xF0 ? 4 : bytes[0] >= 0xE0 ? 3 : 2, i;
@@ -37,7 +37,7 @@ static size_t decode(const unsigned char *bytes, uint32_t *code) {
   return *code < SMALLEST[len] || *code > 0x10FFFF || (*code >= 0xD800 && *code <= 0xDFFF) ? 0 : len;
 }
 
-/* The same characters as in the library's own texts. */
+/* The same characters that the library escapes. */
 static int is_unsafe(uint32_t code) {
   static const struct {
     uint32_t first, last;

@@ -1,13 +1,14 @@
-//! Every wrong option, file, key, context and JSON: what is wrong, what is allowed, status 2, and nothing written.
+//! Every invalid option, file, key, context and JSON: the message names the problem and the allowed values, the exit status is 2, and
+//! nothing is written.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use crate::tool::{Cli, said};
+use crate::tool::{Cli, error_text};
 
 #[test]
-fn wrong_input_is_explained_and_nothing_is_written() {
+fn invalid_input_is_explained_and_nothing_is_written() {
     let cli = Cli::new();
     let key = cli.key();
     fs::write(cli.file("notes"), "no PEM").unwrap();
@@ -30,7 +31,7 @@ fn wrong_input_is_explained_and_nothing_is_written() {
         (&["encrypt", "-k", key, "--endpoint", "http://192.0.2.1"], "https"),
         (&["encrypt", "-k", key, "--proxy", "x"], "proxy"),
         (&["encrypt", "-k", key, "--ca-file", "notes"], "holds no certificate"),
-        (&["encrypt", "-k", key, "--timeout", "never"], "a time is seconds"),
+        (&["encrypt", "-k", key, "--timeout", "never"], "a time is a number of seconds"),
         (&["decrypt", "/dev/null"], "CiphertextBlob"),
         (&["decrypt", "--base64=x"], "--base64"),
         (&["random", "0"], "a number from 1 to 1024"),
@@ -45,8 +46,8 @@ fn wrong_input_is_explained_and_nothing_is_written() {
         (&["verify", "--public-key", "notes", "--signature", "notes"], "notes: "),
         (&["verify", "-k", key], "--signature <FILE>"),
         (&["certificate", "request", "-k", key, "--subject", "me"], "RFC 4514"),
-        (&["certificate", "request", "-k", key, "--subject", "CN=a", "--dns", "a b"], "a DNS name is like"),
-        (&["certificate", "request", "-k", key, "--subject", "CN=a", "--ip", "1.2.3"], "an IP address is like"),
+        (&["certificate", "request", "-k", key, "--subject", "CN=a", "--dns", "a b"], "a DNS name has the form"),
+        (&["certificate", "request", "-k", key, "--subject", "CN=a", "--ip", "1.2.3"], "an IP address has the form"),
         (&["certificate", "self-signed", "-k", key, "--subject", "CN=a", "--days", "0"], "a number from 1 to 36500"),
         (&["keys", "list", "--state", "Asleep"], "possible values: Enabled"),
         (&["keys", "rotate", key, "--every", "6"], "a number from 7 to 365"),
@@ -61,7 +62,7 @@ fn wrong_input_is_explained_and_nothing_is_written() {
         (&["branch", "new", "-k", key, "-f", "b", "a b"], "letters, digits"),
         (&["branch", "list", "-f", "notes"], "notes"),
         (&["seal", "-e", "a:b:notes", "--branch", "orders"], "a branch key needs a CMK"),
-        (&["seal", "-k", key, "--branch-file", "notes"], "--branch says which"),
+        (&["seal", "-k", key, "--branch-file", "notes"], "name the branch"),
         (&["seal", "-k", key, "--branch", "a/b"], "letters, digits"),
         (&["seal", "-k", key, "--branch", "orders", "--by-reference"], "--branch-file <FILE>"),
         (&["seal", "-k", key, "--branch", "orders", "--branch-file", "notes"], "notes"),
@@ -69,11 +70,11 @@ fn wrong_input_is_explained_and_nothing_is_written() {
         (&["open", "-e", "a:b:notes", "--branch-file", "notes"], "a branch key needs a CMK"),
         (&["reseal", "-k", key, "--branch-to", "orders", "notes"], "--to <KEYID>"),
         (&["exec", "-k", key, "--", "true"], "no secret is given"),
-        (&["exec", "-k", key, "--env", "1A=x", "--", "true"], "NAME is letters, digits and _"),
+        (&["exec", "-k", key, "--env", "1A=x", "--", "true"], "NAME has letters, digits and _"),
         (&["exec", "-k", key, "--fd", "2=x", "--", "true"], "N is 3 to 255"),
         (&["exec", "-k", key, "--env", "A=notes", "--", "true"], "neither a sealed message nor a CiphertextBlob"),
         (&["exec", "-k", key, "--env", "A=env:NOT_SET", "--", "true"], "it is not set"),
-        (&["credentials", "-k", key], "systemd passed on no socket"),
+        (&["credentials", "-k", key], "systemd passed no socket"),
         (&["pkcs11", "sync", "--config", "notes"], "notes: line 1"),
         (&["completions", "cmd"], "possible values: bash"),
     ];
@@ -82,9 +83,9 @@ fn wrong_input_is_explained_and_nothing_is_written() {
             let takes_output = output.filter(|_| arguments.contains(&"encrypt") && !arguments.contains(&"-o"));
             let more: &[&str] = if takes_output.is_some() { &["-o", "out"] } else { &[] };
             let refused = cli.run(&[arguments, more].concat(), b"x,y");
-            let said = said(&refused);
-            assert_eq!(refused.status.code(), Some(2), "{arguments:?}{json}: {said}");
-            assert!(said.starts_with("tckms: ") && said.contains(expected), "{arguments:?}: {said}");
+            let error_text = error_text(&refused);
+            assert_eq!(refused.status.code(), Some(2), "{arguments:?}{json}: {error_text}");
+            assert!(error_text.starts_with("tckms: ") && error_text.contains(expected), "{arguments:?}: {error_text}");
             assert!(refused.stdout.is_empty(), "{arguments:?}");
             assert_eq!(cli.names(), ["notes"], "{arguments:?}");
         }
@@ -92,7 +93,7 @@ fn wrong_input_is_explained_and_nothing_is_written() {
 }
 
 #[test]
-fn a_failure_is_json_too() {
+fn failures_are_json_with_the_option() {
     let cli = Cli::new();
     let refused = cli.run(&["--json", "keys", "describe", "00000000-0000-0000-0000-000000000000"], b"");
     let failure: serde_json::Value = serde_json::from_slice(&refused.stderr).unwrap();
@@ -104,9 +105,9 @@ fn a_failure_is_json_too() {
     );
 }
 
-/// Also one of the command line, before any option is known.
+/// Even if the command line is invalid, so that clap parses no option.
 #[test]
-fn a_wrong_command_line_is_json_too() {
+fn an_invalid_command_line_is_json_with_the_option() {
     let cli = Cli::new();
     for arguments in [
         &["--json", "nonsense\u{1b}[m"][..],
@@ -119,19 +120,22 @@ fn a_wrong_command_line_is_json_too() {
     ] {
         let refused = cli.run(arguments, b"");
         let failure: serde_json::Value = serde_json::from_slice(&refused.stderr)
-            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", said(&refused)));
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", error_text(&refused)));
         assert_eq!((failure["exit_status"].as_i64(), refused.status.code()), (Some(2), Some(2)), "{arguments:?}");
         let error = failure["error"].as_str().unwrap();
-        assert!(error.len() > 10 && !error.starts_with("error") && !said(&refused).contains('\u{1b}'), "{error:?}");
+        assert!(
+            error.len() > 10 && !error.starts_with("error") && !error_text(&refused).contains('\u{1b}'),
+            "{error:?}"
+        );
         assert!(refused.stdout.is_empty(), "{arguments:?}");
     }
-    // What is not an option is no wish for JSON.
+    // An argument after -- is not an option.
     let refused = cli.run(&["exec", "--", "--json"], b"");
-    assert!(said(&refused).starts_with("tckms: "), "{}", said(&refused));
+    assert!(error_text(&refused).starts_with("tckms: "), "{}", error_text(&refused));
 }
 
 #[test]
-fn huge_input_is_not_read_to_its_end() {
+fn unlimited_input_is_refused() {
     let cli = Cli::new();
     for arguments in [
         &["encrypt", "-k", cli.key()][..],
@@ -148,7 +152,7 @@ fn huge_input_is_not_read_to_its_end() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_a_failure() {
+fn a_failed_write_of_the_result_is_a_failure() {
     let cli = Cli::new();
     let key = cli.key().to_owned();
     for arguments in [
@@ -165,26 +169,26 @@ fn a_result_that_cannot_be_written_is_a_failure() {
             cli.command(arguments).stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"x").ok();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains("No space left on device"), "{arguments:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", error_text(&output));
+        assert!(error_text(&output).contains("No space left on device"), "{arguments:?}: {}", error_text(&output));
     }
 }
 
-/// As other programs that write to a pipe without a reader.
+/// The default behaviour of programs that write to a pipe without a reader.
 #[test]
-fn a_reader_that_goes_away_ends_the_tool_by_sigpipe() {
+fn a_pipe_without_a_reader_ends_the_tool_with_sigpipe() {
     let cli = Cli::new();
     for arguments in [&["completions", "zsh"][..], &["keys", "list"]] {
         let mut child = cli.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.signal(), Some(libc::SIGPIPE), "{arguments:?}: {}", said(&output));
-        assert_eq!(said(&output), "");
+        assert_eq!(output.status.signal(), Some(libc::SIGPIPE), "{arguments:?}: {}", error_text(&output));
+        assert_eq!(error_text(&output), "");
     }
 }
 
 #[test]
-fn names_and_contexts_do_not_control_the_terminal() {
+fn terminal_control_characters_are_escaped() {
     let cli = Cli::new();
     let hostile = "\u{1b}[2J\u{9b}31m\u{202e}\u{200b}";
     let outputs = [
@@ -207,7 +211,7 @@ fn names_and_contexts_do_not_control_the_terminal() {
 
 /// Without network. The fastest of many starts, since other processes of the machine can only make one slower.
 #[test]
-fn it_starts_at_once() {
+fn it_starts_within_ten_milliseconds() {
     let cli = Cli::new();
     cli.bytes(&["seal", "-k", cli.key(), "-o", "sealed"], b"x");
     cli.bytes(&["branch", "new", "-k", cli.key(), "-f", "branches", "orders"], b"");

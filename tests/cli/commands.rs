@@ -1,14 +1,14 @@
-//! Every command against the emulator, in pipes.
+//! Every command against the emulator, with pipes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use support::output_of;
 
-use crate::tool::{Cli, said};
+use crate::tool::{Cli, error_text};
 
 #[test]
-fn small_secrets_come_back() {
+fn small_secrets_are_encrypted_and_decrypted() {
     let cli = Cli::new();
     let context = ["-c", "app=billing", "-c", "env=用户\"\\"];
     let blob = cli.bytes(&[&["encrypt", "-k", cli.key()], &context[..]].concat(), b"\x00secret\n");
@@ -30,7 +30,7 @@ fn small_secrets_come_back() {
 }
 
 #[test]
-fn data_keys_and_random_bytes_have_the_length_that_was_asked_for() {
+fn data_keys_and_random_bytes_have_the_requested_length() {
     let cli = Cli::new();
     let printed = cli.text(&["data-key", "-k", cli.key(), "-b", "16"], b"");
     let (plaintext, blob) = printed.split_once('\n').unwrap();
@@ -45,7 +45,7 @@ fn data_keys_and_random_bytes_have_the_length_that_was_asked_for() {
 }
 
 #[test]
-fn signatures_verify_here_and_with_openssl() {
+fn signatures_verify_with_the_tool_and_with_openssl() {
     let cli = Cli::new();
     fs::write(cli.file("message"), vec![7; 3_000_000]).unwrap();
     for (usage, openssl) in [
@@ -77,7 +77,7 @@ fn signatures_verify_here_and_with_openssl() {
 }
 
 #[test]
-fn certificates_are_what_openssl_takes() {
+fn openssl_accepts_the_certificates() {
     let cli = Cli::new();
     let openssl =
         |arguments: &[&str]| output_of(support::tool("openssl").args(arguments).current_dir(cli.scratch.path()));
@@ -109,7 +109,7 @@ fn certificates_are_what_openssl_takes() {
 }
 
 #[test]
-fn every_result_is_json_if_that_is_asked_for() {
+fn every_result_is_json_with_the_option() {
     let cli = Cli::new();
     let (key, other) = (cli.key(), cli.other());
     let signing = cli.new_key("ASYMMETRIC_SIGN_VERIFY_ECC");
@@ -165,7 +165,7 @@ fn every_result_is_json_if_that_is_asked_for() {
 }
 
 #[test]
-fn rsa_ciphertexts_come_back() {
+fn rsa_ciphertexts_are_decrypted() {
     let cli = Cli::new();
     let key = cli.new_key("ASYMMETRIC_DECRYPT_RSA_2048");
     for padding in ["oaep-sha256", "oaep-sha1", "pkcs1"] {
@@ -191,7 +191,7 @@ fn keys_are_managed() {
     assert_eq!(describe()["state"], "Disabled");
     assert_eq!(cli.json(&["keys", "list", "--state", "Disabled"], b"").as_array().unwrap().len(), 1);
     let unasked = cli.run(&["keys", "schedule-deletion", &key], b"");
-    assert!(unasked.status.code() == Some(2) && said(&unasked).contains("--yes"), "{}", said(&unasked));
+    assert!(unasked.status.code() == Some(2) && error_text(&unasked).contains("--yes"), "{}", error_text(&unasked));
     cli.bytes(&["keys", "schedule-deletion", &key, "--days", "7", "--yes"], b"");
     assert_eq!(describe()["state"], "PendingDelete");
     cli.bytes(&["keys", "cancel-deletion", &key], b"");
@@ -215,7 +215,7 @@ fn any_action_can_be_called() {
 }
 
 #[test]
-fn a_tree_of_sealed_files_gets_other_keys() {
+fn a_tree_of_sealed_files_is_resealed() {
     let cli = Cli::new();
     fs::create_dir_all(cli.file("tree/deeper")).unwrap();
     cli.bytes(&["seal", "-k", cli.key(), "-c", "n=1", "-o", "tree/one"], b"one");
@@ -223,37 +223,37 @@ fn a_tree_of_sealed_files_gets_other_keys() {
     fs::write(cli.file("tree/plain"), "plain").unwrap();
     fs::set_permissions(cli.file("tree/one"), fs::Permissions::from_mode(0o640)).unwrap();
     let reseal = ["reseal", "-k", cli.key(), "--to", cli.other(), "tree"];
-    assert!(cli.text(&[&reseal[..], &["--dry-run"]].concat(), b"").ends_with("2 to be sealed again, 1 not sealed"));
-    assert_eq!(cli.text(&reseal, b""), "2 sealed again, 1 not sealed");
-    assert_eq!(cli.text(&reseal, b""), "2 had the keys already, 1 not sealed");
+    assert!(cli.text(&[&reseal[..], &["--dry-run"]].concat(), b"").ends_with("2 to be resealed, 1 not sealed"));
+    assert_eq!(cli.text(&reseal, b""), "2 resealed, 1 not sealed");
+    assert_eq!(cli.text(&reseal, b""), "2 already under the new keys, 1 not sealed");
     assert_eq!(cli.bytes(&["open", "-k", cli.other(), "-c", "n=1", "tree/one"], b""), b"one");
     assert_eq!(cli.bytes(&["open", "-s", "-k", cli.other(), "tree/deeper/signed"], b"").len(), 3_000_000);
     assert_eq!(cli.json(&["info", "tree/deeper/signed"], b"")["signed"], true);
     assert_eq!(fs::metadata(cli.file("tree/one")).unwrap().permissions().mode() & 0o777, 0o640);
-    // One that does not open is left as it is, and the others are sealed again.
+    // A file that does not open is unchanged, and the others are resealed.
     let mut broken = cli.read("tree/one");
     *broken.last_mut().unwrap() ^= 1;
     fs::write(cli.file("tree/broken"), &broken).unwrap();
     let back = cli.run(&["reseal", "-k", cli.other(), "--to", cli.key(), "tree"], b"");
-    assert!(back.status.code() == Some(3) && said(&back).contains("tree/broken"), "{}", said(&back));
+    assert!(back.status.code() == Some(3) && error_text(&back).contains("tree/broken"), "{}", error_text(&back));
     assert_eq!(cli.read("tree/broken"), broken);
     assert_eq!(cli.bytes(&["open", "-k", cli.key(), "tree/one"], b""), b"one");
     assert!(!crate::harness::names_in(&cli.file("tree")).iter().any(|name| name.starts_with('.')));
 }
 
 #[test]
-fn branch_keys_are_made_and_checked() {
+fn branch_keys_are_created_and_checked() {
     let cli = Cli::new();
     cli.bytes(&["branch", "new", "-k", cli.key(), "-f", "branches", "orders"], b"");
     cli.bytes(&["branch", "new", "-k", cli.key(), "-f", "branches", "users"], b"");
     assert_eq!(cli.run(&["branch", "new", "-k", cli.key(), "-f", "branches", "users"], b"").status.code(), Some(2));
     cli.bytes(&["branch", "rotate", "-k", cli.key(), "-f", "branches", "orders"], b"");
-    // A typing error makes no branch.
+    // A typing error does not create a branch.
     let refused = cli.run(&["branch", "rotate", "-k", cli.key(), "-f", "branches", "order"], b"");
     assert!(
-        refused.status.code() == Some(2) && said(&refused).contains("it has no branch order;"),
+        refused.status.code() == Some(2) && error_text(&refused).contains("the branch order does not exist;"),
         "{}",
-        said(&refused)
+        error_text(&refused)
     );
     let records = cli.json(&["branch", "list", "-f", "branches"], b"");
     let branches: Vec<_> =
@@ -266,7 +266,7 @@ fn branch_keys_are_made_and_checked() {
 }
 
 #[test]
-fn a_branch_key_is_used_wherever_messages_are_made_and_opened() {
+fn every_command_for_messages_uses_branch_keys() {
     let cli = Cli::new();
     for (key, file) in [(cli.key(), "old"), (cli.other(), "new")] {
         cli.bytes(&["branch", "new", "-k", key, "-f", file, "orders"], b"");
@@ -285,21 +285,21 @@ fn a_branch_key_is_used_wherever_messages_are_made_and_opened() {
     assert_eq!(run(&["--branch-file", "old", "--branch", "users"]).status.code(), Some(2));
     let reseal = ["reseal", "-k", cli.key(), "--branch-file", "old", "--to", cli.other(), "--branch-to", "orders"];
     let reseal = [&reseal[..], &["--branch-file-to", "new", "tree"]].concat();
-    assert_eq!(cli.text(&reseal, b""), "2 sealed again");
-    assert_eq!(cli.text(&reseal, b""), "2 had the keys already");
+    assert_eq!(cli.text(&reseal, b""), "2 resealed");
+    assert_eq!(cli.text(&reseal, b""), "2 already under the new keys");
     assert_eq!(cli.bytes(&["open", "-k", cli.other(), "-c", "row=1", "tree/by-reference"], b""), b"two");
     let info = cli.json(&["info", "tree/embedded"], b"");
     assert_eq!(info["wrapped_keys"][0]["branch"]["id"], "orders");
-    // In the other form, and without a branch.
+    // By reference, and without a branch.
     let form = ["reseal", "-k", cli.other(), "--to", cli.other(), "--branch-to", "orders", "--branch-file-to", "new"];
-    assert_eq!(cli.text(&[&form[..], &["--by-reference", "tree/embedded"]].concat(), b""), "1 sealed again");
+    assert_eq!(cli.text(&[&form[..], &["--by-reference", "tree/embedded"]].concat(), b""), "1 resealed");
     let plain = ["reseal", "-k", cli.other(), "--branch-file", "new", "--to", cli.other(), "tree"];
-    assert_eq!(cli.text(&plain, b""), "2 sealed again");
+    assert_eq!(cli.text(&plain, b""), "2 resealed");
     assert_eq!(cli.bytes(&["open", "-k", cli.other(), "tree/embedded"], b""), b"one");
 }
 
 #[test]
-fn public_keys_are_kept_beside_a_configuration_of_the_module() {
+fn public_key_files_of_the_module_are_written_and_checked() {
     let cli = Cli::new();
     let key = cli.new_key("ASYMMETRIC_SIGN_VERIFY_ECC");
     let config =

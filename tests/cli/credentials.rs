@@ -1,4 +1,4 @@
-//! Secrets for programs: `tckms exec`, and the service for systemd by the protocol of its socket.
+//! Secrets for programs: `tckms exec`, and `tckms credentials` with the socket protocol of systemd.
 
 use std::fs;
 use std::io::Read;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use support::root;
 
-use crate::tool::{Cli, said};
+use crate::tool::{Cli, error_text};
 
 const SECRET: &str = "correct horse battery staple";
 
-/// The secret in a sealed file, in a CiphertextBlob, and in a variable.
-fn prepared() -> Cli {
+/// A folder with the secret in a sealed file, in a CiphertextBlob, and in a variable.
+fn folder_with_secrets() -> Cli {
     let cli = Cli::new();
     cli.bytes(&["seal", "-k", cli.key(), "-o", "sealed"], SECRET.as_bytes());
     cli.bytes(&["encrypt", "-k", cli.key(), "-o", "blob"], SECRET.as_bytes());
@@ -25,7 +25,7 @@ fn prepared() -> Cli {
 
 #[test]
 fn a_program_gets_secrets_in_its_environment_and_on_descriptors() {
-    let cli = prepared();
+    let cli = folder_with_secrets();
     let script = "test \"$A\" = \"$B\"; printf %s \"$A\"; cat <&7; cat \"$C\"; exit 7";
     let arguments = [
         "exec",
@@ -50,7 +50,7 @@ fn a_program_gets_secrets_in_its_environment_and_on_descriptors() {
         (output.status.code(), String::from_utf8(output.stdout.clone()).unwrap()),
         (Some(7), SECRET.repeat(3)),
         "{}",
-        said(&output)
+        error_text(&output)
     );
     assert_eq!(cli.names(), ["blob", "sealed"]);
     for (program, code) in [("no-such-program", 127), ("/etc/passwd", 126)] {
@@ -59,30 +59,30 @@ fn a_program_gets_secrets_in_its_environment_and_on_descriptors() {
             Some(code)
         );
     }
-    // A program does not run without its secret.
+    // The program does not run if a secret cannot be opened.
     let missing = cli.run(&["exec", "-k", cli.other(), "--env", "A=sealed", "--", "touch", "ran"], b"");
-    assert_eq!((missing.status.code(), cli.names().len()), (Some(3), 2), "{}", said(&missing));
+    assert_eq!((missing.status.code(), cli.names().len()), (Some(3), 2), "{}", error_text(&missing));
     let with_zero = cli.bytes(&["seal", "-k", cli.key()], b"a\0b");
     fs::write(cli.file("zero"), with_zero).unwrap();
     let refused = cli.run(&["exec", "-k", cli.key(), "--env", "A=zero", "--", "true"], b"");
-    assert!(refused.status.code() == Some(2) && said(&refused).contains("zero byte"), "{}", said(&refused));
+    assert!(refused.status.code() == Some(2) && error_text(&refused).contains("zero byte"), "{}", error_text(&refused));
 }
 
 #[test]
-fn the_program_has_what_it_was_given_and_nothing_else() {
-    let cli = prepared();
+fn the_program_inherits_only_its_secrets_and_descriptors() {
+    let cli = folder_with_secrets();
     let script = "tr '\\0' '\\n' </proc/self/environ; tr '\\0' '\\n' </proc/self/cmdline; ls -l /proc/self/fd";
     let with_fd = ["exec", "-k", cli.key(), "--fd", "5=sealed", "--without-credentials", "--", "sh", "-c", script];
     let printed = cli.text(&with_fd, b"");
     assert!(!printed.contains(SECRET) && printed.contains("5 -> /memfd:tckms"), "{printed}");
     assert!(!printed.contains("TENCENTCLOUD_SECRET") && !printed.contains("socket:"), "{printed}");
     assert_eq!(printed.matches("memfd").count(), 1, "{printed}");
-    // What was given cannot be changed.
+    // The descriptor of a secret is read-only.
     let write = ["exec", "-k", cli.key(), "--file", "A=sealed", "--", "sh", "-c", "echo x >\"$A\""];
     assert_ne!(cli.run(&write, b"").status.code(), Some(0));
 }
 
-/// While it works, another user sees its command line.
+/// Other users can see the command line while the tool runs.
 #[test]
 fn no_secret_is_in_the_arguments_of_the_tool() {
     let cli = Cli::new();
@@ -98,20 +98,20 @@ fn no_secret_is_in_the_arguments_of_the_tool() {
     assert!(child.wait().unwrap().success());
 }
 
-struct Service {
+struct CredentialServer {
     child: Child,
     path: std::path::PathBuf,
 }
 
-impl Drop for Service {
+impl Drop for CredentialServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Started as systemd starts it: the socket is descriptor 3, and LISTEN_PID is the process.
-fn service(cli: &Cli, more: &[&str]) -> Service {
+/// Starts the tool as systemd does: the socket is descriptor 3, and LISTEN_PID is the process.
+fn service(cli: &Cli, more: &[&str]) -> CredentialServer {
     let path = cli.file("credentials.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let arguments = [
@@ -129,7 +129,7 @@ fn service(cli: &Cli, more: &[&str]) -> Service {
         shell
     };
     let socket = listener.as_raw_fd();
-    // SAFETY: both calls may be made between fork and exec; the descriptor is open.
+    // SAFETY: both calls are allowed between fork and exec; the descriptor is open.
     unsafe {
         command.pre_exec(move || {
             if libc::dup2(socket, 3) != 3 || libc::fcntl(3, libc::F_SETFD, 0) != 0 {
@@ -139,26 +139,26 @@ fn service(cli: &Cli, more: &[&str]) -> Service {
         });
     }
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    Service { child, path }
+    CredentialServer { child, path }
 }
 
-/// Connects as systemd does, from an abstract address that says for whom.
-fn ask(service: &Service, name: &str) -> Vec<u8> {
-    let socket = socket2_like(name);
+/// Connects as systemd does, from an abstract address that names unit and credential.
+fn request(service: &CredentialServer, name: &str) -> Vec<u8> {
+    let socket = socket_with_address(name);
     connect(&socket, &service.path);
     let mut answer = Vec::new();
     (&socket).read_to_end(&mut answer).unwrap();
     answer
 }
 
-fn socket2_like(name: &str) -> UnixStream {
+fn socket_with_address(name: &str) -> UnixStream {
     use std::os::fd::FromRawFd;
     let address = SocketAddr::from_abstract_name(name).unwrap();
     let length = 2 + 1 + name.len();
     let mut raw = [0_u8; 110];
     raw[..2].copy_from_slice(&(libc::AF_UNIX as u16).to_ne_bytes());
     raw[3..3 + name.len()].copy_from_slice(address.as_abstract_name().unwrap());
-    // SAFETY: an address of our own with its length; the new descriptor is then ours.
+    // SAFETY: a local address with its length; the new descriptor has no other owner.
     unsafe {
         let socket = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
         assert!(socket >= 0 && libc::bind(socket, raw.as_ptr().cast(), length as u32) == 0);
@@ -171,13 +171,13 @@ fn connect(socket: &UnixStream, path: &std::path::Path) {
     let mut raw = [0_u8; 110];
     raw[..2].copy_from_slice(&(libc::AF_UNIX as u16).to_ne_bytes());
     raw[2..2 + path.len()].copy_from_slice(path.as_bytes());
-    // SAFETY: an address of our own with its length.
+    // SAFETY: a local address with its length.
     let connected = unsafe { libc::connect(socket.as_raw_fd(), raw.as_ptr().cast(), (2 + path.len() + 1) as u32) };
     assert_eq!(connected, 0, "{}", std::io::Error::last_os_error());
 }
 
 #[test]
-fn systemd_gets_the_credential_of_the_unit_and_nothing_else() {
+fn systemd_gets_only_the_credentials_of_the_unit() {
     let cli = Cli::new();
     let uid =
         fs::metadata("/proc/self").map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata)).unwrap().to_string();
@@ -190,11 +190,11 @@ fn systemd_gets_the_credential_of_the_unit_and_nothing_else() {
     };
     seal("web.service", "secrets/web.service/db.sealed");
     seal("worker@1.service", "secrets/worker@.service/db");
-    // Of another unit: it was copied, and its context does not fit.
+    // A copy for another unit: its context does not match.
     seal("web.service", "secrets/other.service/db");
     let service = service(&cli, &["--allow-uid", &uid]);
-    assert_eq!(ask(&service, "4f2a/unit/web.service/db"), SECRET.as_bytes());
-    assert_eq!(ask(&service, "4f2b/unit/worker@1.service/db"), SECRET.as_bytes());
+    assert_eq!(request(&service, "4f2a/unit/web.service/db"), SECRET.as_bytes());
+    assert_eq!(request(&service, "4f2b/unit/worker@1.service/db"), SECRET.as_bytes());
     for name in [
         "4f2c/unit/other.service/db",
         "4f2d/unit/web.service/missing",
@@ -202,14 +202,14 @@ fn systemd_gets_the_credential_of_the_unit_and_nothing_else() {
         "4f2f/unit/web.service/db/more",
         "4f30",
     ] {
-        let answer = ask(&service, name);
-        // systemd takes at most 1 MiB, and does not start the unit.
+        let answer = request(&service, name);
+        // More than 1 MiB, so systemd does not start the unit.
         assert!(answer.len() > 1 << 20 && answer.iter().all(|byte| *byte == 0), "{name}: {} bytes", answer.len());
     }
 }
 
 #[test]
-fn an_idle_service_ends_and_a_service_without_a_socket_does_not_start() {
+fn an_idle_service_exits_and_a_service_without_a_socket_does_not_start() {
     let cli = Cli::new();
     let mut service = service(&cli, &["--idle", "1"]);
     let started = Instant::now();
@@ -232,12 +232,12 @@ fn the_units_are_hardened() {
     }
     let cli = Cli::new();
     let unit = cli.scratch.write("tckms-credentials.service", &text.replace("@BINDIR@", "/usr/bin"));
-    // From apt: scripts/setup.sh installs it for the tests.
+    // scripts/setup.sh installs it for the tests.
     let output = support::tool("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=20"])
         .arg(&unit)
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && printed.contains("OK"), "{printed}{}", said(&output));
+    assert!(output.status.success() && printed.contains("OK"), "{printed}{}", error_text(&output));
 }

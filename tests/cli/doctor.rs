@@ -1,4 +1,4 @@
-//! Every fault of the emulator has a diagnosis that names the cause.
+//! `tckms doctor` names the cause of every fault of the emulator.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use support::{Emulator, root};
 
 use crate::tool::Cli;
 
-/// A fault, the action that it hits, and the cause that is named; none where all is well.
+/// A fault, its action, and the expected cause; `None` if no problem is expected.
 const FAULTS: &[(&str, &str, Option<&str>)] = &[
     (r#"{"kind":"pass"}"#, "*", None),
     (r#"{"kind":"chunked","bytes":16}"#, "*", None),
@@ -51,7 +51,7 @@ const FAULTS: &[(&str, &str, Option<&str>)] = &[
     (r#"{"kind":"clock_shift","seconds":-3600}"#, "*", Some("clock_off")),
 ];
 
-/// The same over TLS.
+/// Faults of TLS, with the expected cause.
 const TLS_FAULTS: &[(&str, &str)] = &[
     (r#"{"kind":"cut_handshake"}"#, "tls_cut"),
     (r#"{"kind":"certificate","flaw":"expired"}"#, "certificate_expired"),
@@ -70,7 +70,7 @@ fn diagnose(cli: &Cli, arguments: &[&str]) -> (Value, i32) {
     (report, output.status.code().unwrap())
 }
 
-/// The checks that failed or warn.
+/// The checks with a failure or a warning.
 fn problems(report: &Value) -> Vec<&Value> {
     let checks = report["checks"].as_array().unwrap();
     checks.iter().filter(|check| ["failed", "warning"].contains(&check["verdict"].as_str().unwrap())).collect()
@@ -117,9 +117,9 @@ fn every_fault_of_tls_is_diagnosed() {
     }
 }
 
-/// A fault that comes once is told too, with what helped.
+/// A temporary fault is reported although the retry succeeded.
 #[test]
-fn what_fails_once_is_a_warning() {
+fn a_temporary_failure_is_a_warning() {
     let cli = Cli::new();
     cli.emulator.set_faults(&script(r#"{"kind":"error","code":"InternalError"}"#, "Encrypt", 1));
     let (report, code) = diagnose(&cli, &["--key", cli.key()]);
@@ -129,7 +129,7 @@ fn what_fails_once_is_a_warning() {
 }
 
 #[test]
-fn the_table_has_every_fault() {
+fn the_table_contains_every_fault() {
     let readme = fs::read_to_string(root().join("emulator/README.md")).unwrap();
     let kind = |text: &str| text.split("\"kind\"").nth(1)?.split('"').nth(1).map(str::to_owned);
     let documented: BTreeSet<_> =
@@ -141,7 +141,7 @@ fn the_table_has_every_fault() {
 }
 
 #[test]
-fn what_is_wrong_on_this_side_is_diagnosed() {
+fn problems_of_this_machine_are_diagnosed() {
     let cli = Cli::new();
     let diagnosed = |variables: &[(&str, &str)], cause: &str, code: i32| {
         let mut command = cli.command(&["doctor", "--json", "--timeout", "1s"]);
@@ -174,7 +174,7 @@ fn what_is_wrong_on_this_side_is_diagnosed() {
 }
 
 #[test]
-fn people_see_one_line_for_each_check() {
+fn the_text_has_one_line_for_each_check() {
     let cli = Cli::new();
     let printed = cli.text(&["doctor", "-k", cli.key()], b"");
     let checks = [
@@ -203,7 +203,7 @@ fn people_see_one_line_for_each_check() {
     let mut rest = printed.as_str();
     for check in checks {
         let line = format!("  {check}  ");
-        let at = rest.find(&line).unwrap_or_else(|| panic!("{check} is missing, or not in its place: {printed}"));
+        let at = rest.find(&line).unwrap_or_else(|| panic!("{check} is missing or out of order: {printed}"));
         rest = &rest[at..];
     }
     assert!(!printed.contains('\x1b'), "{printed}");

@@ -8,7 +8,7 @@ use support::{release, root};
 
 use crate::tool::Cli;
 
-/// Every command with its own commands, as the words after `tckms`.
+/// Every command and subcommand, as the words after `tckms`.
 fn commands(cli: &Cli) -> Vec<Vec<String>> {
     let mut all = vec![Vec::new()];
     let mut open = vec![Vec::<String>::new()];
@@ -29,9 +29,9 @@ fn commands(cli: &Cli) -> Vec<Vec<String>> {
     all
 }
 
-/// `TCKMS_UPDATE_HELP=1 cargo test --test cli help_pages` writes the file.
+/// `TCKMS_UPDATE_HELP=1 cargo test --test cli help_pages` updates the file.
 #[test]
-fn help_pages_are_those_that_were_reviewed() {
+fn help_pages_match_the_committed_file() {
     let cli = Cli::new();
     let all = commands(&cli);
     assert!(all.len() > 35, "{all:?}");
@@ -46,7 +46,7 @@ fn help_pages_are_those_that_were_reviewed() {
     }
     assert!(
         fs::read_to_string(golden).unwrap() == pages,
-        "the help pages have changed: TCKMS_UPDATE_HELP=1 writes them"
+        "the help pages have changed: TCKMS_UPDATE_HELP=1 updates the file"
     );
     assert!(pages.lines().all(|line| line.chars().count() <= 100), "a line is too long");
 }
@@ -75,7 +75,7 @@ fn completions_load_in_each_shell() {
     }
 }
 
-/// The page tckms-seal(1) is that of two programs.
+/// The page tckms-seal(1) documents two programs.
 #[test]
 fn the_page_of_tckms_seal_has_the_options_of_the_command() {
     let words = |text: &str| -> BTreeSet<String> {

@@ -1,4 +1,4 @@
-//! The shell lines of docs/tool.md, as they stand.
+//! Runs the shell recipes of docs/tool.md unchanged.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use support::{release, root};
 
-use crate::tool::{Cli, said};
+use crate::tool::{Cli, error_text};
 
-/// Programs that this machine need not have: they write, and read again, what they wrote.
-const STAND_INS: &[(&str, &str)] = &[
+/// Replacements for database programs: one writes data, the other checks it.
+const REPLACEMENTS: &[(&str, &str)] = &[
     ("pg_dump", "#!/bin/sh\nseq 100000\n"),
     ("psql", "#!/bin/sh\ntest \"$(md5sum)\" = \"$(seq 100000 | md5sum)\"\n"),
     ("mysqldump", "#!/bin/sh\nseq 200000\n"),
@@ -22,11 +22,11 @@ fn recipes() -> Vec<String> {
 }
 
 #[test]
-fn the_recipes_run_as_they_stand() {
+fn the_recipes_run_unchanged() {
     let cli = Cli::new();
     let programs = cli.file("bin");
     fs::create_dir(&programs).unwrap();
-    for (name, script) in STAND_INS {
+    for (name, script) in REPLACEMENTS {
         let path = cli.scratch.write(&format!("bin/{name}"), script);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -41,6 +41,11 @@ fn the_recipes_run_as_they_stand() {
         command.env("TCKMS_STS_ENDPOINT", cli.emulator.endpoint());
         command.env("TCKMS_METADATA_ENDPOINT", cli.emulator.endpoint()).envs(cli.emulator.environment());
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{recipe}\n{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+        assert!(
+            output.status.success(),
+            "{recipe}\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            error_text(&output)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What the tool does at a terminal: questions without echo, colours, bars.
+//! The tool at a terminal: prompts without echo, colours, progress bars.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use crate::tool::Cli;
 
-/// Runs a command whose controlling terminal, input and output are a new pseudo-terminal. Returns what it showed and whether it
+/// Runs a command with a new pseudo-terminal as its controlling terminal, input and output. Returns its output and whether it
 /// succeeded.
 fn at_terminal(mut command: Command, typed: &[&str]) -> (String, bool) {
     let (mut ours, mut theirs) = (-1, -1);
-    // SAFETY: two numbers of our own are filled; both descriptors are then ours.
+    // SAFETY: openpty() fills two local numbers; the descriptors have no other owner.
     let (mut terminal, side) = unsafe {
         assert_eq!(libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), ptr::null()), 0);
         (File::from_raw_fd(ours), File::from_raw_fd(theirs))
     };
     let copy = || Stdio::from(side.try_clone().unwrap());
     command.stdin(copy()).stdout(copy()).stderr(copy()).env("TERM", "xterm");
-    // SAFETY: both calls may be made between fork and exec.
+    // SAFETY: both calls are allowed between fork and exec.
     unsafe {
         command.pre_exec(|| {
             if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
@@ -36,7 +36,7 @@ fn at_terminal(mut command: Command, typed: &[&str]) -> (String, bool) {
         let mut terminal = terminal.try_clone().unwrap();
         std::thread::spawn(move || {
             let mut shown = Vec::new();
-            // Linux says EIO when the other end is closed.
+            // Linux returns EIO when the other end is closed.
             let _ = terminal.read_to_end(&mut shown);
             String::from_utf8_lossy(&shown).into_owned()
         })
@@ -50,7 +50,7 @@ fn at_terminal(mut command: Command, typed: &[&str]) -> (String, bool) {
 }
 
 #[test]
-fn a_secret_that_is_typed_is_not_shown() {
+fn a_typed_secret_is_not_echoed() {
     let cli = Cli::new();
     let encrypt = cli.command(&["encrypt", "-k", cli.key(), "-o", "blob"]);
     let (shown, done) = at_terminal(encrypt, &["hunter2\n", "hunter2\n"]);
@@ -64,7 +64,7 @@ fn a_secret_that_is_typed_is_not_shown() {
 }
 
 #[test]
-fn colours_are_for_terminals_only() {
+fn only_terminals_get_colours() {
     let cli = Cli::new();
     for arguments in [&["keys", "list"][..], &["doctor"], &["--help"]] {
         let (shown, done) = at_terminal(cli.command(arguments), &[]);
@@ -77,23 +77,23 @@ fn colours_are_for_terminals_only() {
 }
 
 #[test]
-fn binary_data_is_not_for_a_terminal() {
+fn binary_data_is_not_written_to_a_terminal() {
     let cli = Cli::new();
     let blob = cli.text(&["encrypt", "-k", cli.key()], b"\x1b[2Jhostile");
     std::fs::write(cli.file("blob"), blob).unwrap();
     let (shown, done) = at_terminal(cli.command(&["decrypt", "blob"]), &[]);
-    assert!(!done && shown.contains("not for a terminal") && !shown.contains("hostile"), "{shown:?}");
+    assert!(!done && shown.contains("not written to a terminal") && !shown.contains("hostile"), "{shown:?}");
     let (shown, done) = at_terminal(cli.command(&["random", "--format", "raw"]), &[]);
-    assert!(!done && shown.contains("not for a terminal"), "{shown:?}");
+    assert!(!done && shown.contains("not written to a terminal"), "{shown:?}");
 }
 
 #[test]
-fn a_deletion_is_asked_about() {
+fn a_deletion_needs_a_confirmation() {
     let cli = Cli::new();
     let key = cli.other().to_owned();
     cli.bytes(&["keys", "disable", &key], b"");
     let (shown, done) = at_terminal(cli.command(&["keys", "schedule-deletion", &key]), &["yes\n"]);
-    assert!(!done && shown.contains("nothing was done"), "{shown:?}");
+    assert!(!done && shown.contains("nothing was changed"), "{shown:?}");
     let (shown, done) = at_terminal(cli.command(&["keys", "schedule-deletion", &key]), &[&format!("{key}\n")]);
-    assert!(done && shown.contains("is deleted on"), "{shown:?}");
+    assert!(done && shown.contains("will be deleted on"), "{shown:?}");
 }

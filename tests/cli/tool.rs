@@ -1,4 +1,4 @@
-//! The tool, an emulator for it, and a folder to work in.
+//! The tool with an emulator and a scratch folder.
 
 use std::fs;
 use std::io::Write;
@@ -25,7 +25,7 @@ impl Cli {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(release("tckms"));
         command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
-        // A home without credentials, and a metadata service that answers at once.
+        // A home without credentials, and a metadata service that replies at once.
         command.env("HOME", self.scratch.path()).env("TCKMS_METADATA_ENDPOINT", self.emulator.endpoint());
         command.env("TCKMS_STS_ENDPOINT", self.emulator.endpoint());
         command.envs(self.emulator.environment()).current_dir(self.scratch.path());
@@ -36,14 +36,14 @@ impl Cli {
         run(&mut self.command(arguments), input)
     }
 
-    /// What a call that has to succeed prints.
+    /// The output of a command that must succeed.
     pub fn bytes(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         let output = self.run(arguments, input);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
 
-    /// The same as text without the line end.
+    /// The output as text, without the newline.
     pub fn text(&self, arguments: &[&str], input: &[u8]) -> String {
         String::from_utf8(self.bytes(arguments, input)).unwrap().trim_end_matches('\n').to_owned()
     }
@@ -85,12 +85,12 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
-        // A tool that refuses its arguments reads nothing.
+        // The tool reads nothing if it refuses its arguments.
         scope.spawn(move || stdin.write_all(input).ok());
         child.wait_with_output().unwrap()
     })
 }
 
-pub fn said(output: &Output) -> String {
+pub fn error_text(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }

@@ -88,7 +88,7 @@ fn survives(program: impl Fn() -> Command, server: &mut Server, settings: &[(&st
             let part = out.trim().split(", ").find_map(|part| part.strip_prefix(words));
             part.unwrap_or_else(|| panic!("no {words} in {out}")).trim().parse::<u64>().unwrap()
         };
-        (count("sealed"), count("opened"), count("with own keys"), count("store failures"), count("keys made"))
+        (count("sealed"), count("opened"), count("with local keys"), count("store failures"), count("keys created"))
     };
     let warm = counts(start(10));
     assert_eq!((warm.0, warm.1, warm.2, warm.3), (10, 10, 0, 0));
@@ -126,8 +126,8 @@ fn thirty_two_processes_agree(program: &Program, settings: &[(&str, String)]) {
         for child in children {
             let output = child.wait_with_output().unwrap();
             let out = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success() && out.contains("with own keys 0"), "{out}");
-            let keys = out.split("keys made ").nth(1).and_then(|rest| rest.split(',').next());
+            assert!(output.status.success() && out.contains("with local keys 0"), "{out}");
+            let keys = out.split("keys created ").nth(1).and_then(|rest| rest.split(',').next());
             made += keys.and_then(|keys| keys.parse::<usize>().ok()).unwrap_or_else(|| panic!("{out}"));
         }
         made

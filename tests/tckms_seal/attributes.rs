@@ -1,4 +1,4 @@
-//! Access control lists and labels of files, as the kernel has them.
+//! Access control lists and labels of files, in the format of the kernel.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -7,7 +7,7 @@ pub const ACL: &str = "system.posix_acl_access";
 pub const DEFAULT_ACL: &str = "system.posix_acl_default";
 pub const LABEL: &str = "security.selinux";
 
-/// An access control list as the kernel has it: mode bits, and rights of users.
+/// An access control list in the format of the kernel: mode bits, and permissions of users.
 pub fn access_control_list(owner: u16, users: &[(u32, u16)], group: u16, mask: u16, other: u16) -> Vec<u8> {
     let mut bytes = 2_u32.to_le_bytes().to_vec();
     let mut entry = |tag: u16, rights: u16, id: u32| {

@@ -1,4 +1,4 @@
-//! Descriptors, links, mounts, full disks, and the rights of files.
+//! Descriptors, links, mounts, full disks, and permissions.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use crate::attributes::{ACL, DEFAULT_ACL, LABEL, access_control_list, attribute, remove_attribute, set_attribute};
 use crate::harness::{Need, Tool, WRONG_INPUT, names_in, printed, text};
 
-/// A call that has to fail, with this exit status and this text in its message.
+/// Checks that a command failed with this exit status and this text in its message.
 fn refused(output: &std::process::Output, code: i32, expected: &str) {
     let said = text(&output.stderr);
     assert!(output.status.code() == Some(code) && said.contains(expected), "{}: {said}", output.status);
@@ -31,7 +31,7 @@ fn a_path_of_a_descriptor_is_that_descriptor() {
         "folder/1",
     ];
     for path in paths {
-        // Appended to, and the file is still the one that it was.
+        // Appended to; the file is still the same inode.
         let script = format!(
             "printf before >out; ls -i out; printf hello | seal -o {path} >>out; ls -i out; dd if=out bs=1 skip=6 status=none | open"
         );
@@ -44,7 +44,7 @@ fn a_path_of_a_descriptor_is_that_descriptor() {
     let script =
         "printf before >out; printf hello | seal -o /dev/fd/3 3>>out; dd if=out bs=1 skip=6 status=none | open";
     assert_eq!(printed(&tool.shell(script)), "hello");
-    // At the position that the descriptor has.
+    // At the position of the descriptor.
     assert_eq!(
         printed(&tool.shell("{ printf before; printf hello | seal | open -o -; } >out; cat out")),
         "beforehello"
@@ -69,7 +69,7 @@ fn a_descriptor_that_is_not_open_is_an_error() {
     refused(
         &tool.shell("sleep 5 >/dev/null 2>&1 & seal -o /proc/$!/fd/1"),
         WRONG_INPUT,
-        "no descriptor of this program",
+        "not a descriptor of this program",
     );
 }
 
@@ -93,13 +93,13 @@ fn closed_standard_descriptors_are_errors_where_they_are_needed() {
     ] {
         fs::write(tool.file("plain"), "hello").unwrap();
         let output = tool.shell(script);
-        // What a message is written to is looked at before the work; what is printed, when it is printed.
+        // The output of a message is checked before the work; printed text only when it is written.
         let code = if name == "standard output" && script.contains(" --") { 1 } else { WRONG_INPUT };
         refused(&output, code, &format!("tckms-seal: {name}: Bad file descriptor\n"));
         assert!(output.stdout.is_empty(), "{script}");
     }
     assert_eq!(tool.names(), ["plain", "sealed"]);
-    // A file that is opened does not become a standard descriptor, into which something else is printed.
+    // A file does not become a standard descriptor, where messages would be written into it.
     for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
         fs::write(tool.file("plain"), "hello").unwrap();
         let script = format!("seal -o sealed plain {closed}; open -o again sealed {closed}; cat again");
@@ -109,12 +109,12 @@ fn closed_standard_descriptors_are_errors_where_they_are_needed() {
     }
 }
 
-/* ---- Who may do what with a file ---- */
+/* ---- Permissions ---- */
 
 #[test]
-fn a_replaced_file_keeps_its_rights() {
+fn a_replaced_file_keeps_its_permissions() {
     let tool = Tool::new();
-    if !tool.can("a_replaced_file_keeps_its_rights", &[Need::Root, Need::Attributes]) {
+    if !tool.can("a_replaced_file_keeps_its_permissions", &[Need::Root, Need::Attributes]) {
         return;
     }
     let out = tool.file("out");
@@ -152,7 +152,7 @@ fn a_replaced_file_keeps_its_access_control_list_and_inherits_none() {
     assert_eq!(tool.code(&["-k", tool.key(), "-o", "out"], b"x"), 0);
     assert_eq!(attribute(&out, ACL).unwrap(), list);
     assert_eq!(fs::metadata(&out).unwrap().mode() & 0o777, 0o660);
-    // The folder gives new files a list; a file that had none gets none.
+    // The folder has a default list for new files. A file that had none gets none.
     set_attribute(tool.scratch.path(), DEFAULT_ACL, &access_control_list(7, &[(1000, 7)], 7, 7, 0));
     let plain = tool.file("plain");
     fs::write(&plain, "").unwrap();
@@ -163,13 +163,11 @@ fn a_replaced_file_keeps_its_access_control_list_and_inherits_none() {
     assert_eq!((attribute(&plain, ACL), fs::metadata(&plain).unwrap().mode() & 0o777), (None, 0o640));
 }
 
-/// A user who may replace the file but not give it away.
+/// As a user who may replace the file but not change its owner.
 #[test]
-fn what_cannot_be_preserved_is_reported_and_the_mode_is_not_wider() {
+fn lost_attributes_are_reported_and_the_mode_is_not_wider() {
     let tool = Tool::new();
-    if !tool
-        .can("what_cannot_be_preserved_is_reported_and_the_mode_is_not_wider", &[Need::AnotherUser, Need::Attributes])
-    {
+    if !tool.can("lost_attributes_are_reported_and_the_mode_is_not_wider", &[Need::AnotherUser, Need::Attributes]) {
         return;
     }
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
@@ -181,7 +179,7 @@ fn what_cannot_be_preserved_is_reported_and_the_mode_is_not_wider() {
         (0o640, None, 0o600, 0o600, "owner, group"),
         (0o604, None, 0o604, 0o600, "owner, group"),
         (0o666, None, 0o644, 0o600, "owner, group"),
-        // The list denies user 1000 what all others may.
+        // The list denies user 1000 what it allows to all others.
         (0o664, Some(access_control_list(6, &[(1000, 0)], 6, 6, 4)), 0o644, 0o600, "owner, group"),
     ] {
         for (command, expected) in [("printf x | seal -o out", sealed_mode), ("open -o out sealed", opened_mode)] {
@@ -202,13 +200,13 @@ fn what_cannot_be_preserved_is_reported_and_the_mode_is_not_wider() {
             let after = fs::metadata(&out).unwrap();
             assert_eq!((after.mode() & 0o777, after.uid()), (expected, 65_534), "{mode:o} {command}");
             assert!(said.contains(&format!("{expected:04o}")), "{said}");
-            // A list that could be kept still says what it said.
+            // A list that was copied is unchanged.
             assert_eq!(attribute(&out, ACL).is_some(), list.is_some());
         }
     }
 }
 
-/// As on a file system that has one mode for all files, or for root without all of its rights.
+/// As on a file system with one mode for all files, or for root without all capabilities.
 #[test]
 fn a_mode_that_cannot_be_set_is_reported() {
     let tool = Tool::new();
@@ -251,7 +249,7 @@ fn a_mounted_file_is_written_in_place() {
         assert!(lines[0] == lines[1] && lines[2].starts_with("hello640"), "{output}");
         assert!(lines[3].starts_with("tckms-seal: cannot open standard input to out"), "{output}");
         assert!(lines[4].starts_with("hello") && !output.contains(".tckms-seal."), "{output}");
-        // A shorter content leaves nothing of a longer one, and it may be the input when that is allowed.
+        // A shorter result truncates the file. The file may be the input if that is allowed.
         let script = format!(
             "mkdir -p m; : >out; {mounted}; seq 1000 >out; printf hello | seal >sealed; open -o out sealed; cat out; \
              seal -o out out 2>&1 || true; seal --overwrite-input -o out out; open out; rm -rf a"
@@ -262,7 +260,7 @@ fn a_mounted_file_is_written_in_place() {
     }
 }
 
-/// Without /proc only the failing rename tells that a file is mounted.
+/// Without /proc, only the failing rename() shows that a file is a mount point.
 #[test]
 fn a_mounted_file_is_written_in_place_without_proc() {
     let tool = Tool::new();
@@ -276,7 +274,7 @@ fn a_mounted_file_is_written_in_place_without_proc() {
     assert!(lines[0] == lines[1] && lines[2] == "hello640" && lines[3..] == ["out", "sealed"], "{output}");
 }
 
-/// They have no folder where a file could be made, and no length.
+/// Its folder does not allow new files, and it has no length.
 #[test]
 fn a_file_of_the_kernel_is_written_in_place() {
     let tool = Tool::new();
@@ -288,11 +286,11 @@ fn a_file_of_the_kernel_is_written_in_place() {
     assert_eq!(printed(&tool.shell_with_options(&["--mount", "--uts"], script)), "tckms-test\n");
 }
 
-/// An endpoint without a server shows that the service is not asked.
+/// An endpoint without a server shows that no request is sent.
 #[test]
-fn what_cannot_be_written_is_refused_before_the_work() {
+fn an_unwritable_output_is_refused_before_the_work() {
     let tool = Tool::new();
-    if !tool.can("what_cannot_be_written_is_refused_before_the_work", &[Need::Mounts]) {
+    if !tool.can("an_unwritable_output_is_refused_before_the_work", &[Need::Mounts]) {
         return;
     }
     let refusals = [
@@ -333,9 +331,9 @@ fn immutable_files_and_folders_are_refused_before_the_work() {
         let output = tool.shell(&format!("TCKMS_ENDPOINT=http://127.0.0.1:9; echo x | seal -o {name}"));
         let left = printed(&tool.shell(undo));
         refused(&output, WRONG_INPUT, &format!("tckms-seal: {expected}\n"));
-        assert_eq!(left, "", "an unfinished file is left");
+        assert_eq!(left, "", "an unfinished file remains");
     }
-    // In a folder where names cannot change, a file that is there is written in place.
+    // In an append-only folder, an existing file is written in place.
     let script = "mkdir d; printf before >d/out; chattr +a d; printf hello | seal >sealed; TMPDIR=$PWD open -o d/out sealed; \
                   chattr -a d; cat d/out; ls -A d";
     assert_eq!(printed(&tool.shell(script)), "helloout\n");
@@ -369,22 +367,22 @@ fn a_full_disk_is_an_error_at_each_stage() {
     let fill = "mkdir -p m; mount -t tmpfs -o size=256k none m; head -c 100000 /dev/zero >small; head -c 300000 /dev/zero >big; \
                 seal -o sealed big; seal -o sealed-small small";
     for (script, expected) in [
-        // The unfinished file; the file that was there is as it was.
+        // The temporary file. The existing file is unchanged.
         ("printf before >m/out; seal -o m/out big", "cannot seal big to m/out: "),
         ("printf before >m/out; open -o m/out sealed", "cannot open sealed to m/out: "),
-        // Not one file more.
+        // No inode is left for another file.
         ("printf before >m/out; mount -o remount,nr_inodes=2 m; seal -o m/out small", "m/out: "),
-        // What is kept aside for a file that is mounted.
+        // The temporary file for a mount point.
         (
             "printf before >out; mount --bind out out; TMPDIR=$PWD/m; export TMPDIR; chattr +a . && open -o out sealed",
             "cannot open sealed to out: ",
         ),
-        // The mounted file itself: its file system is full, and the other one is not.
+        // The mounted file itself: only its file system is full.
         (
             "head -c 200000 /dev/zero >m/fill; printf before >m/out; : >out; mount --bind m/out out; open -o out sealed-small",
             "out: ",
         ),
-        // No file at all.
+        // No regular file.
         ("printf before >out; seal small >/dev/full", "cannot seal small to standard output: "),
         ("printf before >out; seal -o /dev/full small", "cannot seal small to /dev/full: "),
         ("printf before >out; open sealed-small >/dev/full", "cannot open sealed-small to standard output: "),
@@ -402,16 +400,16 @@ fn a_full_disk_is_an_error_at_each_stage() {
     }
 }
 
-/// The folder as it was, for the next script.
+/// Restores the folder for the next script.
 fn printed_nothing_else(tool: &Tool) {
     for name in names_in(tool.scratch.path()) {
         assert!(["m", "small", "big", "sealed", "sealed-small", "out"].contains(&name.as_str()), "{name}");
     }
 }
 
-/// A limit of the process is told like a full disk, and not by a signal.
+/// The file size limit is reported like a full disk, and not by a signal.
 #[test]
-fn a_file_that_may_not_grow_is_an_error() {
+fn the_file_size_limit_is_an_error() {
     let tool = Tool::new();
     let script =
         "printf before >out; head -c 300000 /dev/zero >big; ulimit -f 100; seal -o out big || { cat out; ls -A; }";
@@ -430,11 +428,11 @@ fn a_dangling_link_is_followed() {
     assert_eq!(printed(&tool.shell(script)), "1\none\nhellohello");
 }
 
-/// As root, with things of others, and as someone else with things of root.
+/// As root with files of others, and as another user with files of root.
 #[test]
-fn in_a_sticky_folder_nothing_of_another_owner_is_used() {
+fn in_a_sticky_folder_files_of_other_owners_are_refused() {
     let tool = Tool::new();
-    if !tool.can("in_a_sticky_folder_nothing_of_another_owner_is_used", &[Need::AnotherUser]) {
+    if !tool.can("in_a_sticky_folder_files_of_other_owners_are_refused", &[Need::AnotherUser]) {
         return;
     }
     let sticky = tool.file("sticky");
@@ -463,17 +461,17 @@ fn in_a_sticky_folder_nothing_of_another_owner_is_used() {
             refused(&output, WRONG_INPUT, &format!("tckms-seal: {name}: {expected}"));
         }
         assert_eq!(fs::read(tool.file("victim")).unwrap(), b"before");
-        // One's own are as everywhere.
+        // The user's own links work as elsewhere.
         let own = "cd sticky; rm -rf mine; mkdir mine; ln -s mine/target own; printf hello | seal -o own; open mine/target; rm -rf own mine";
         assert_eq!(printed(&run(as_nobody, own)), "hello");
         printed(&run(!as_nobody, "rm -rf sticky/*"));
     }
 }
 
-/// Between the look at a name and its use, someone may put another thing there. The name is used in the folder that was
-/// found, and what is there at the end is replaced and not followed.
+/// An attacker may create a link between the check of a name and its use. The tool uses the name in the resolved folder, and replaces
+/// the link instead of following it.
 #[test]
-fn a_link_that_is_planted_during_the_work_is_not_followed() {
+fn a_link_that_is_created_during_the_work_is_not_followed() {
     let tool = Tool::new();
     let script = "printf before >victim; mkfifo input; seal -o out input & exec 3>input; printf hello >&3; \
                   while [ -z \"$(ls -A | grep tckms-seal)\" ]; do sleep 0.05; done; ln -s victim out; exec 3>&-; wait $!; cat victim; open out";
@@ -490,18 +488,14 @@ fn the_input_is_not_overwritten_unless_that_is_allowed() {
         let name = name.replace("up", &folder);
         let prepare = "rm -rf f soft hard d; printf hello >f; ln -s f soft; ln f hard; mkdir d";
         for script in [format!("seal -o {name} f"), format!("seal -o f {name}"), format!("seal -o {name} <f")] {
-            refused(
-                &tool.shell(&format!("{prepare}; {script}")),
-                WRONG_INPUT,
-                "--overwrite-input allows to replace it",
-            );
+            refused(&tool.shell(&format!("{prepare}; {script}")), WRONG_INPUT, "use --overwrite-input to replace it");
             assert_eq!(fs::read(tool.file("f")).unwrap(), b"hello");
         }
         let script = format!("{prepare}; seal --overwrite-input -o {name} f; open {name}");
         assert_eq!(printed(&tool.shell(&script)), "hello", "{name}");
     }
     fs::write(tool.file("f"), "hello").unwrap();
-    // Through a descriptor it would change while it is read, allowed or not.
+    // Through a descriptor the input would change while it is read, so the option does not allow that.
     for script in ["seal f >>f", "seal --overwrite-input f >>f", "seal -o /dev/stdout <f 1<>f"] {
         refused(&tool.shell(script), WRONG_INPUT, "the input file is the output file");
         assert_eq!(fs::read(tool.file("f")).unwrap(), b"hello");
@@ -509,7 +503,7 @@ fn the_input_is_not_overwritten_unless_that_is_allowed() {
     assert_eq!(printed(&tool.shell("seal -o /dev/null </dev/null")), "");
 }
 
-/// The output waits in a pipe while the file changes. Its first byte shows that the input is open.
+/// The output blocks in a pipe while the file changes. Its first byte shows that the input is open.
 #[test]
 fn an_input_that_changes_while_it_is_read_is_an_error() {
     let tool = Tool::new();
@@ -517,10 +511,7 @@ fn an_input_that_changes_while_it_is_read_is_an_error() {
         ("truncate -s 5000000 big", "tckms-seal: big: the file shrank while it was read\n"),
         ("printf more >>big", "tckms-seal: big: the file grew while it was read\n"),
         ("head -c 3000000 /dev/zero >>big", "tckms-seal: big: the file grew while it was read\n"),
-        (
-            "printf x | dd of=big conv=notrunc status=none",
-            "tckms-seal: big: the file was written to while it was read\n",
-        ),
+        ("printf x | dd of=big conv=notrunc status=none", "tckms-seal: big: the file was modified while it was read\n"),
         ("mv big other; : >big", ""),
         ("chmod 600 big", ""),
     ] {
@@ -532,7 +523,7 @@ fn an_input_that_changes_while_it_is_read_is_an_error() {
         assert_eq!(output.status.code(), Some(if expected.is_empty() { 0 } else { 1 }), "{change}");
         assert_eq!(text(&output.stderr), expected, "{change}");
     }
-    // A file that only grows does not keep the tool busy for long, and its result is not kept.
+    // A file that grows without end stops the tool, and the result is removed.
     let script = "head -c 1000000 /dev/zero >big; printf before >out; (while [ ! -e stop ]; do head -c 2000000 /dev/zero; done) >>big & \
                   seal -o out big; : >stop; wait";
     let output = tool.shell(&format!("set +e; {script}; cat out"));
@@ -540,6 +531,6 @@ fn an_input_that_changes_while_it_is_read_is_an_error() {
         (text(&output.stderr), text(&output.stdout)),
         ("tckms-seal: big: the file grew while it was read\n".into(), "before".into())
     );
-    // Files of the kernel have no size.
+    // Files of the kernel have the size 0.
     assert_eq!(printed(&tool.shell("seal /proc/sys/kernel/ostype | open; seal /sys/kernel/mm/transparent_hugepage/enabled | open | cat >/dev/null")), "Linux\n");
 }

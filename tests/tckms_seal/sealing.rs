@@ -12,7 +12,7 @@ use crate::harness::{Tool, WRONG_INPUT, key_pair, text, wait_until};
 use support::{Proxy, output_of};
 
 #[test]
-fn pipes_and_files_survive() {
+fn pipes_and_files_are_sealed_and_opened() {
     let tool = Tool::new();
     let plaintext: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
     let sealed = tool.run(&["-k", tool.key(), "-c", "table=用户\"\\", "-c", "tenant=7"], &plaintext);
@@ -27,10 +27,10 @@ fn pipes_and_files_survive() {
     assert_eq!(tool.names(), ["again", "plain", "sealed"]);
 }
 
-/// The most memory that a child ever had, in bytes, when it ended well.
+/// The peak memory of a child in bytes. The child must succeed.
 fn peak_memory(child: std::process::Child) -> u64 {
     let mut status = 0;
-    // SAFETY: rusage is plain data, and the child is our own and was not waited for.
+    // SAFETY: rusage is plain data, and the process is a child that was not waited for.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
         assert_eq!(libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage), child.id() as libc::pid_t);
@@ -41,7 +41,7 @@ fn peak_memory(child: std::process::Child) -> u64 {
 }
 
 #[test]
-fn eight_gibibytes_pass_in_little_memory() {
+fn eight_gibibytes_are_sealed_in_bounded_memory() {
     const PART: usize = 1 << 20;
     const PARTS: usize = 8 << 10;
     let tool = Tool::new();
@@ -74,7 +74,7 @@ fn eight_gibibytes_pass_in_little_memory() {
 }
 
 #[test]
-fn exit_statuses_tell_failures_apart() {
+fn exit_statuses_distinguish_failures() {
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key(), "-c", "a=1"], b"hello").stdout;
     for arguments in [
@@ -107,7 +107,7 @@ fn exit_statuses_tell_failures_apart() {
 }
 
 #[test]
-fn a_failure_leaves_the_old_file_as_it_was() {
+fn a_failure_leaves_the_old_file_unchanged() {
     let tool = Tool::new();
     fs::write(tool.file("out"), "before").unwrap();
     assert_eq!(tool.code(&["-d", "-k", tool.key(), "-o", "out"], b"nonsense"), 3);
@@ -116,7 +116,7 @@ fn a_failure_leaves_the_old_file_as_it_was() {
 }
 
 #[test]
-fn what_a_link_points_to_is_replaced_and_the_link_stays() {
+fn the_target_of_a_link_is_replaced_and_the_link_stays() {
     let tool = Tool::new();
     fs::write(tool.file("target"), "before").unwrap();
     symlink("target", tool.file("link")).unwrap();
@@ -126,7 +126,7 @@ fn what_a_link_points_to_is_replaced_and_the_link_stays() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_a_failure() {
+fn a_failed_write_is_a_failure() {
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key()], b"hello").stdout;
     fs::write(tool.file("sealed"), sealed).unwrap();
@@ -137,15 +137,15 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn an_interrupted_run_leaves_nothing() {
+fn an_interrupted_run_leaves_no_file() {
     let tool = Tool::new();
     fs::write(tool.file("out"), "before").unwrap();
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         let mut command = Command::new(Tool::path());
         command.args(["-k", tool.key(), "-o", "out"]).env_clear().envs(tool.emulator.environment());
         command.current_dir(tool.scratch.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
-        // What the tests' own caller ignores, a shell's background job for one, would stay ignored.
-        // SAFETY: signal() may be called between fork and exec.
+        // A signal that the caller of the tests ignores, as for a background job of a shell, would stay ignored.
+        // SAFETY: signal() is allowed between fork and exec.
         unsafe {
             command.pre_exec(move || {
                 libc::signal(signal, libc::SIG_DFL);
@@ -153,10 +153,10 @@ fn an_interrupted_run_leaves_nothing() {
             });
         }
         let mut child = command.spawn().unwrap();
-        // The input goes on, so the tool is in the middle of its work when its unfinished file is there.
+        // The input does not end, so the tool is still working when its temporary file exists.
         let stdin = child.stdin.take().unwrap();
         wait_until(|| tool.names().len() == 2);
-        // SAFETY: a child of our own that was not waited for.
+        // SAFETY: a child that was not waited for.
         assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.signal(), Some(signal));
@@ -169,7 +169,7 @@ fn an_interrupted_run_leaves_nothing() {
     }
 }
 
-/// Long before the timeouts of a service that takes connections and never answers.
+/// Long before the timeouts, with a service that accepts connections and never replies.
 #[test]
 fn an_interrupt_ends_a_run_that_waits_for_the_service() {
     let tool = Tool::new();
@@ -182,7 +182,7 @@ fn an_interrupt_ends_a_run_that_waits_for_the_service() {
     let (mut request, _) = silent.accept().unwrap();
     assert_eq!(request.read(&mut [0; 1]).unwrap(), 1);
     let interrupted = std::time::Instant::now();
-    // SAFETY: a child of our own that was not waited for.
+    // SAFETY: a child that was not waited for.
     assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(libc::SIGTERM));
@@ -206,7 +206,7 @@ fn a_named_pipe_is_written_to_and_stays() {
 }
 
 #[test]
-fn a_terminal_sees_how_far_it_is() {
+fn a_terminal_shows_the_progress() {
     let tool = Tool::new();
     fs::write(tool.file("plain"), vec![7; 3_000_000]).unwrap();
     let seen = |more: &[&str]| {
@@ -217,7 +217,7 @@ fn a_terminal_sees_how_far_it_is() {
         assert!(command.status().unwrap().success());
         drop(command);
         let mut seen = Vec::new();
-        // Linux says EIO when the other end is closed.
+        // Linux returns EIO when the other end is closed.
         let _ = terminal.read_to_end(&mut seen);
         String::from_utf8(seen).unwrap()
     };
@@ -229,7 +229,7 @@ fn a_terminal_sees_how_far_it_is() {
 /// Both ends of a new pseudo-terminal.
 fn terminal() -> (File, File) {
     let (mut ours, mut theirs) = (-1, -1);
-    // SAFETY: two numbers of our own are filled, and nothing else is asked for; both descriptors are then ours.
+    // SAFETY: openpty() fills two local numbers; the descriptors have no other owner.
     unsafe {
         let opened = libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), ptr::null());
         assert_eq!(opened, 0);
@@ -271,7 +271,7 @@ fn options_may_follow_the_file_and_values_may_be_attached() {
     assert!(tool.names().contains(&"--info".to_owned()));
 }
 
-/// A signed message is complete before a file gets its name, so nothing is released early.
+/// The file gets its name only after the signature is verified, so nothing is released early.
 #[test]
 fn a_signed_message_is_opened_into_a_file_without_an_option() {
     let tool = Tool::new();
@@ -283,7 +283,7 @@ fn a_signed_message_is_opened_into_a_file_without_an_option() {
     let said = text(&refused.stderr);
     assert!(said.contains("use -o FILE") && said.contains("or -s"), "{said}");
     assert_eq!(tool.run(&["-d", "-s", "-k", tool.key()], &sealed).stdout, b"hello");
-    // With the signature broken, the file is as it was.
+    // With an invalid signature, the file is unchanged.
     let mut broken = sealed.clone();
     *broken.last_mut().unwrap() ^= 1;
     assert_eq!(tool.code(&["-d", "-k", tool.key(), "-o", "out"], &broken), 3);
@@ -291,9 +291,9 @@ fn a_signed_message_is_opened_into_a_file_without_an_option() {
     assert_eq!(tool.names(), ["out"]);
 }
 
-/// Whoever wrote the header may keep the pipe open, and write it in pieces.
+/// The writer may send the header in parts and keep the pipe open.
 #[test]
-fn info_answers_when_the_header_is_complete() {
+fn info_is_printed_when_the_header_is_complete() {
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key(), "-c", "a=1"], &vec![7; 100_000]).stdout;
     let whole: serde_json::Value = serde_json::from_slice(&tool.run(&["--info"], &sealed).stdout).unwrap();
@@ -318,7 +318,7 @@ fn info_answers_when_the_header_is_complete() {
 }
 
 #[test]
-fn foreign_names_do_not_control_the_terminal() {
+fn terminal_control_characters_in_names_are_escaped() {
     let tool = Tool::new();
     let hostile = "\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{2066}\u{feff}\u{200b}\n";
     let context = format!("{hostile}={hostile}");
@@ -339,7 +339,7 @@ fn foreign_names_do_not_control_the_terminal() {
             line.chars().find(|c| c.is_control() && *c != '\n' || hostile[5..].contains(*c) && !c.is_ascii());
         assert_eq!(unsafe_one, None, "{said:?}");
     }
-    // Bytes that are not UTF-8: a terminal may take one for a C1 control character.
+    // Bytes that are not UTF-8: a terminal may interpret one as a C1 control character.
     use std::os::unix::ffi::OsStrExt;
     let mut command = Command::new(Tool::path());
     command.args(["--info"]).arg(std::ffi::OsStr::from_bytes(b"a\x9bb\xc3"));
@@ -360,7 +360,7 @@ fn a_proxy_comes_from_an_option_or_the_environment() {
     command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment()).env("TCKMS_PROXY", &url);
     assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
     assert_eq!(proxy.asked_for().len(), 3);
-    // The option is stronger than the variable.
+    // The option takes precedence over the variable.
     command.args(["--proxy", "http://127.0.0.1:9"]);
     assert_eq!(command.output().unwrap().status.code(), Some(4));
     let wrong = tool.run(&["--proxy", "not a url", "-k", tool.key()], b"hello");
@@ -371,7 +371,7 @@ fn a_proxy_comes_from_an_option_or_the_environment() {
 }
 
 #[test]
-fn a_branch_key_seals_and_opens_and_is_shown() {
+fn a_branch_key_seals_and_opens() {
     let tool = Tool::new();
     let sealed = tool.run(&["-k", tool.key(), "--branch", "orders", "-c", "row=1"], b"hello");
     assert!(sealed.status.success(), "{}", String::from_utf8_lossy(&sealed.stderr));
@@ -397,7 +397,7 @@ fn a_branch_key_seals_and_opens_and_is_shown() {
 }
 
 #[test]
-fn records_of_a_file_seal_and_a_message_by_reference_opens_with_them_alone() {
+fn a_message_by_reference_opens_only_with_the_records() {
     let tool = Tool::new();
     let made = Command::new(support::release("tckms"))
         .args(["branch", "new", "-k", tool.key(), "-f", "orders.tbk", "orders"])

@@ -1,4 +1,4 @@
-//! The installed tool, an emulator for it, and a folder to work in.
+//! The installed tool with an emulator and a scratch folder.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use crate::PROGRAM;
 use crate::attributes::{ACL, LABEL, access_control_list, try_set_attribute};
 use support::{self, Emulator, Scratch, dist, output_of};
 
-/// The program that is tested. Both have the same options and the same rules.
+/// The program under test. Both have the same options and rules.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code)]
 pub enum Program {
@@ -20,7 +20,7 @@ pub enum Program {
     Tckms,
 }
 
-/// The exit status for a file or a value that cannot be used.
+/// The exit status for an invalid file or value.
 pub const WRONG_INPUT: i32 = match PROGRAM {
     Program::TckmsSeal => 1,
     Program::Tckms => 2,
@@ -50,26 +50,26 @@ impl Tool {
     }
 
     pub fn code(&self, arguments: &[&str], input: &[u8]) -> i32 {
-        self.run(arguments, input).status.code().expect("it ends by itself")
+        self.run(arguments, input).status.code().expect("it exits without a signal")
     }
 
-    /// A script of a shell in the folder, with `seal` for the tool with its key and `open` for the same with -d.
+    /// Runs a shell script in the folder. Its functions `seal` and `open` run the tool with the key.
     pub fn shell(&self, script: &str) -> Output {
         run_with_input(&mut self.shell_command("sh", &[], script), b"")
     }
 
-    /// The same with mounts of its own, which end with it.
+    /// Runs the script in its own mount namespace.
     pub fn shell_with_mounts(&self, script: &str) -> Output {
         self.shell_with_options(&["--mount"], script)
     }
 
-    /// The same with options of unshare.
+    /// Runs the script with options of unshare(1).
     pub fn shell_with_options(&self, options: &[&str], script: &str) -> Output {
         let unshare = support::tool("unshare").get_program().to_owned();
         run_with_input(&mut self.shell_command(unshare.to_str().unwrap(), &[options, &["sh"]].concat(), script), b"")
     }
 
-    /// The same as a user who may do nothing special, and who owns the folder. Only root can become one.
+    /// Runs the script as an unprivileged user who owns the folder. Only root can do that.
     pub fn shell_as_nobody(&self, script: &str) -> Output {
         let options = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh"];
         std::os::unix::fs::chown(self.scratch.path(), Some(65_534), Some(65_534)).unwrap();
@@ -100,14 +100,14 @@ impl Tool {
     }
 }
 
-/// What only some machines and some users can do.
+/// Privileges and features that some machines and users lack.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
-    /// To give files to other users.
+    /// Changing the owner of files.
     Root,
-    /// To become a user who may do nothing special, and who can reach the test's folder and the tool.
+    /// Becoming an unprivileged user who can access the folder of the test and the tool.
     AnotherUser,
-    /// Mounts and a host name of the test's own.
+    /// Namespaces for mounts and the host name.
     Mounts,
     /// chattr on the file system of the test's folder.
     Chattr,
@@ -116,20 +116,20 @@ pub enum Need {
 }
 
 impl Tool {
-    /// Whether this machine and this user can do it all. If not, the name of the test is told with what is missing.
+    /// Whether this machine and this user have all of them. If not, prints the name of the test and the missing one.
     pub fn can(&self, test: &str, needs: &[Need]) -> bool {
         let missing = needs.iter().find(|need| !self.has(**need));
         if let Some(need) = missing {
             let line =
                 format!("NOT TESTED: tckms-seal, {test}: it needs {need:?}, as root on an ordinary file system.\n");
-            // Past the test runner, which does not show what a passing test prints.
+            // Written directly, since the test runner hides the output of passing tests.
             std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
         missing.is_none()
     }
 
     fn has(&self, need: Need) -> bool {
-        // SAFETY: it only asks.
+        // SAFETY: it has no arguments and no effect.
         let is_root = unsafe { libc::geteuid() } == 0;
         let does = |output: Output| output.status.success();
         let mounts = "mount -t tmpfs none /mnt; hostname probe 2>/dev/null || echo probe >/proc/sys/kernel/hostname";
@@ -168,13 +168,13 @@ fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
-        // A tool that refuses its arguments reads nothing.
+        // The tool reads nothing if it refuses its arguments.
         scope.spawn(move || stdin.write_all(input).ok());
         child.wait_with_output().unwrap()
     })
 }
 
-/// What was printed, with the name that the tests expect before each message.
+/// The output as text, with the program name that the tests expect before each message.
 pub fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8(bytes.to_vec()).expect("it is text");
     match PROGRAM {
@@ -183,7 +183,7 @@ pub fn text(bytes: &[u8]) -> String {
     }
 }
 
-/// A script that takes the command line of tckms-seal and runs tckms in its own place.
+/// A script that translates the command line of tckms-seal and runs tckms.
 fn translator() -> PathBuf {
     static MADE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     let make = || {
@@ -242,7 +242,7 @@ done
 exec "@TCKMS@" $command "$@"
 "#;
 
-/// For a script that has to succeed. It prints what is looked at.
+/// The output of a script that must succeed.
 pub fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
@@ -263,7 +263,7 @@ fn openssl(arguments: &[&str]) -> String {
 pub fn wait_until(happened: impl Fn() -> bool) {
     let began = Instant::now();
     while !happened() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not happen");
+        assert!(began.elapsed() < Duration::from_secs(30), "timed out");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,4 @@
-//! Algorithms of asymmetric keys by the names that the command line has for them.
+//! The names of asymmetric algorithms at the command line.
 
 use clap::ValueEnum;
 use tckms::sign::{RsaPadding, SignatureAlgorithm};
@@ -29,7 +29,7 @@ impl From<Algorithm> for SignatureAlgorithm {
     }
 }
 
-/// The length of r and s together, for algorithms whose signature is such a pair.
+/// The length of r and s together, for algorithms whose signatures are such pairs.
 pub fn raw_len(algorithm: SignatureAlgorithm) -> Option<usize> {
     match algorithm {
         SignatureAlgorithm::EcdsaP256Sha256 | SignatureAlgorithm::Sm2Sm3 => Some(64),

@@ -1,4 +1,4 @@
-//! `tckms branch`: files of branch keys (docs/sealing.md), which seal without a request for each message.
+//! `tckms branch`: files with records of branch keys (docs/sealing.md).
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,13 +18,13 @@ use crate::text::{safe, shown};
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Make the key of a branch, and write its record to a file, which may be new
+    /// Create the key of a branch and add its record to a file, which is created if needed
     New(WriteOptions),
-    /// Make a new version of a branch's key, which seals from now on; older ones still open
+    /// Create a new version of a branch's key for sealing; older versions still open messages
     Rotate(WriteOptions),
     /// List the records of a file
     List(FileOptions),
-    /// Have the service decrypt each record of a file
+    /// Check that the service decrypts each record of a file
     Check(FileOptions),
 }
 
@@ -90,7 +90,7 @@ fn new(options: &WriteOptions, global: &Global) -> Outcome {
         let records = read(path)?;
         if records.iter().any(|record| record.branch_id() == &options.branch) {
             let why = format!(
-                "it has the branch {} already; `tckms branch rotate` makes a new version",
+                "the branch {} already exists; `tckms branch rotate` creates a new version",
                 options.branch.as_str()
             );
             return Err(Failure::wrong_file(shown(path.as_os_str()), why));
@@ -102,14 +102,14 @@ fn new(options: &WriteOptions, global: &Global) -> Outcome {
     } else {
         create_branch_file(path, &record)?;
     }
-    tell(&record);
+    print_one(&record);
     Ok(Exit::Done)
 }
 
 fn rotate(options: &WriteOptions, global: &Global) -> Outcome {
     let path = &options.file.file;
     if !read(path)?.iter().any(|record| record.branch_id() == &options.branch) {
-        let why = format!("it has no branch {}; `tckms branch new` makes one", options.branch.as_str());
+        let why = format!("the branch {} does not exist; `tckms branch new` creates it", options.branch.as_str());
         return Err(Failure::wrong_file(shown(path.as_os_str()), why));
     }
     let client = global.client()?;
@@ -119,12 +119,12 @@ fn rotate(options: &WriteOptions, global: &Global) -> Outcome {
         Ok(())
     })?;
     if let Some(record) = made {
-        tell(&record);
+        print_one(&record);
     }
     Ok(Exit::Done)
 }
 
-fn tell(record: &BranchRecord) {
+fn print_one(record: &BranchRecord) {
     report::answer(&Record::from(record), |record| {
         report::line(&format!("{} has version {}", safe(record.branch), safe(&record.version)));
     });
@@ -133,7 +133,7 @@ fn tell(record: &BranchRecord) {
 fn read(path: &Path) -> Outcome<BranchRecords> {
     BranchRecords::read_file(path).map_err(|error| {
         let failure = Failure::from(error);
-        // A file that is no file of records is wrong input, as any other.
+        // A malformed file is wrong input.
         Failure { exit: Exit::Usage, ..failure }
     })
 }

@@ -16,7 +16,7 @@ pub struct Options {
     /// The action, such as DescribeKey
     #[arg(value_name = "ACTION")]
     action: String,
-    /// The parameters as a JSON object; "-" reads it from standard input. Others can read an argument: give secrets by --file
+    /// The parameters as a JSON object; "-" reads it from standard input. Other users can read arguments: pass secrets with --file
     /// or "-"
     #[arg(value_name = "JSON", default_value = "{}")]
     parameters: String,
@@ -27,7 +27,7 @@ pub struct Options {
     output: OutputOption,
 }
 
-/// Prints the service's answer as it wrote it, in one line, with what could control a terminal escaped.
+/// Prints the reply of the service unchanged, in one line, except that terminal control characters are escaped.
 pub fn run(options: &Options, global: &Global) -> Outcome {
     let output = options.output.find(true)?;
     let client = global.client()?;
@@ -40,7 +40,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
         Some(path) => {
             let content = Input::open(path)?.read_all(REQUEST_JSON_MAX)?;
             let json = std::str::from_utf8(content.expose())
-                .map_err(|_| Failure::usage("the parameters are not valid UTF-8; they are a JSON object"))?;
+                .map_err(|_| Failure::usage("the parameters are not valid UTF-8; a JSON object is expected"))?;
             client.call(&options.action, json)?
         }
         None => client.call(&options.action, &options.parameters)?,

@@ -43,24 +43,24 @@ const PSS_PARAMETERS: &[u8] = &[
     0x30, 0x18, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86,
     0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0xa2, 0x03, 0x02, 0x01, 0x20,
 ];
-/// The first second of 2050, from which on a time is a GeneralizedTime (RFC 5280, 4.1.2.5).
+/// The beginning of 2050. From then on a time is a GeneralizedTime (RFC 5280, 4.1.2.5).
 const YEAR_2050: Duration = Duration::from_secs(2_524_608_000);
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Create a certificate request for a CA
     Request(RequestOptions),
-    /// Create a certificate that is signed by its own key
+    /// Create a self-signed certificate
     SelfSigned(SelfSignedOptions),
 }
 
-/// Whom the certificate is for.
+/// The subject of the certificate.
 #[derive(Args, Debug)]
 struct SubjectOptions {
     /// The CMK, by its key id
     #[arg(short, long, value_name = "KEYID")]
     key: String,
-    /// The subject as RFC 4514 has it, such as CN=www.example.com,O=Example,C=DE
+    /// The subject in the form of RFC 4514, such as CN=www.example.com,O=Example,C=DE
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     subject: Name,
     /// A DNS name of the subject; may be repeated
@@ -72,16 +72,16 @@ struct SubjectOptions {
     /// An e-mail address of the subject
     #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
     email: Vec<GeneralName>,
-    /// What the key is for; may be repeated
+    /// The purpose of the key; may be repeated
     #[arg(long, value_enum, value_name = "PURPOSE")]
     purpose: Vec<Purpose>,
-    /// For a certificate authority, which issues certificates
+    /// Mark the subject as a certificate authority
     #[arg(long)]
     ca: bool,
-    /// The algorithm; default: that of the key, and rsa-pkcs1-sha256 for an RSA key
+    /// The algorithm; default: the one of the key, and rsa-pkcs1-sha256 for RSA keys
     #[arg(short, long, value_enum, value_name = "ALGORITHM")]
     algorithm: Option<Algorithm>,
-    /// How it is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Pem)]
     format: Format,
     #[command(flatten)]
@@ -115,7 +115,7 @@ enum Purpose {
     Server,
     /// A TLS client
     Client,
-    /// Signatures of programs
+    /// Code signing
     CodeSigning,
 }
 
@@ -130,7 +130,7 @@ impl Purpose {
 }
 
 fn parse_name(text: &str) -> Result<Name, String> {
-    let wrong = "a subject is pairs like CN=www.example.com,O=Example,C=DE (RFC 4514)";
+    let wrong = "a subject has the form CN=www.example.com,O=Example,C=DE (RFC 4514)";
     let name: Name = text.parse().map_err(|_| wrong.to_owned())?;
     if name.is_empty() { Err(wrong.to_owned()) } else { Ok(name) }
 }
@@ -144,11 +144,11 @@ fn parse_dns(text: &str) -> Result<GeneralName, String> {
     let rest = text.strip_prefix("*.").unwrap_or(text);
     let is_name = text.len() <= 253 && rest.split('.').all(allowed);
     let name = Ia5String::new(text).ok().filter(|_| is_name);
-    name.map(GeneralName::DnsName).ok_or_else(|| "a DNS name is like www.example.com or *.example.com".to_owned())
+    name.map(GeneralName::DnsName).ok_or_else(|| "a DNS name has the form www.example.com or *.example.com".to_owned())
 }
 
 fn parse_ip(text: &str) -> Result<GeneralName, String> {
-    let address: IpAddr = text.parse().map_err(|_| "an IP address is like 192.0.2.1 or 2001:db8::1".to_owned())?;
+    let address: IpAddr = text.parse().map_err(|_| "an IP address has the form 192.0.2.1 or 2001:db8::1".to_owned())?;
     let octets = match address {
         IpAddr::V4(address) => OctetString::new(address.octets()),
         IpAddr::V6(address) => OctetString::new(address.octets()),
@@ -159,7 +159,7 @@ fn parse_ip(text: &str) -> Result<GeneralName, String> {
 fn parse_email(text: &str) -> Result<GeneralName, String> {
     let is_address = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
     let address = Ia5String::new(text).ok().filter(|_| is_address && !text.contains(char::is_whitespace));
-    address.map(GeneralName::Rfc822Name).ok_or_else(|| "an e-mail address is like a@example.com".to_owned())
+    address.map(GeneralName::Rfc822Name).ok_or_else(|| "an e-mail address has the form a@example.com".to_owned())
 }
 
 pub fn run(command: &Command, global: &Global) -> Outcome {
@@ -222,7 +222,7 @@ struct TbsCertificate {
     extensions: Option<Vec<Extension>>,
 }
 
-/// A structure with its signature, as certificates and requests have it.
+/// A structure with its signature: the outer form of certificates and requests.
 #[derive(Sequence)]
 struct Signed {
     content: Any,
@@ -230,7 +230,7 @@ struct Signed {
     signature: BitString,
 }
 
-/// The members of the answer with --json.
+/// The output with --json.
 #[derive(Serialize)]
 struct Answer<'a> {
     key_id: &'a str,
@@ -275,7 +275,7 @@ where
     Ok(Extension { critical: true, ..value.to_extension(subject, &[])? })
 }
 
-/// The CMK and how it signs.
+/// The CMK with its algorithm.
 struct Signer<'a> {
     client: Client,
     key_id: &'a str,
@@ -288,7 +288,7 @@ impl<'a> Signer<'a> {
     fn new(subject: &'a SubjectOptions, global: &Global) -> Outcome<Self> {
         let client = global.client()?;
         let key = client.public_key(&subject.key)?;
-        // Not every program that checks certificates knows PSS.
+        // Not every program that verifies certificates supports PSS.
         let rsa = (key.key_type() == KeyType::Rsa2048).then_some(SignatureAlgorithm::RsaPkcs1Sha256);
         let algorithm = key.algorithm(subject.algorithm.map(SignatureAlgorithm::from).or(rsa))?;
         Ok(Self { client, key_id: &subject.key, key, algorithm, identifier: identifier(algorithm).map_err(encoding)? })
@@ -320,7 +320,7 @@ fn identifier(algorithm: SignatureAlgorithm) -> der::Result<AlgorithmIdentifierO
     Ok(AlgorithmIdentifierOwned { oid, parameters })
 }
 
-/// 16 random bytes, of which the first is neither zero nor makes the number negative.
+/// 16 random bytes. The first is not 0 and has no high bit, so the number is positive and has its full length.
 fn serial_number() -> Outcome<SerialNumber> {
     let mut bytes = [0; 16];
     tckms::host::fill_random(&mut bytes)?;
@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_subjects_are_checked() {
+    fn names_are_validated() {
         for good in ["www.example.com", "*.example.com", "localhost", "a_b.c"] {
             assert!(parse_dns(good).is_ok(), "{good}");
         }
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn times_change_their_form_in_2050() {
+    fn times_are_generalized_from_2050() {
         assert!(matches!(time(YEAR_2050 - Duration::from_secs(1)).unwrap(), Time::UtcTime(_)));
         assert!(matches!(time(YEAR_2050).unwrap(), Time::GeneralTime(_)));
     }

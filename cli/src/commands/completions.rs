@@ -1,4 +1,4 @@
-//! `tckms completions`, and the manual pages.
+//! `tckms completions`, and the generation of manual pages.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct Options {
 
 #[derive(Args, Debug)]
 pub struct ManOptions {
-    /// The folder, which exists
+    /// The folder, which must exist
     #[arg(value_name = "FOLDER")]
     folder: OsString,
 }
@@ -32,7 +32,7 @@ pub fn run(options: &Options, command: &clap::Command) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The same without hidden commands, which the completions would offer.
+/// The command line without hidden commands, which completions would offer.
 fn visible(command: &clap::Command) -> clap::Command {
     clap::Command::new("tckms")
         .version(env!("CARGO_PKG_VERSION"))
@@ -48,15 +48,15 @@ pub fn write_man_pages(options: &ManOptions, mut command: clap::Command) -> Outc
     Ok(Exit::Done)
 }
 
-/// Of the pages, which say nothing of the day on which they were made.
+/// The date in the pages. It is constant, so that builds are reproducible.
 const DATE: &str = "2026-11-28";
-/// The page of this name is man/man1/tckms-seal.1, which describes the program tckms-seal and this command.
-const TAKEN: &str = "tckms-seal";
+/// Skipped: man/man1/tckms-seal.1 documents the program tckms-seal and this command.
+const SKIPPED: &str = "tckms-seal";
 
-/// A page for each command that is not hidden.
+/// Writes a page for each visible command.
 fn write_pages(command: &clap::Command, folder: &Path) -> Outcome<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
-    if name == TAKEN {
+    if name == SKIPPED {
         return Ok(());
     }
     let path: PathBuf = folder.join(format!("{name}.1"));
@@ -69,7 +69,7 @@ fn write_pages(command: &clap::Command, folder: &Path) -> Outcome<()> {
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| write_pages(sub, folder))
 }
 
-/// Vertical space as mandoc wants it.
+/// Changes vertical space to the form that mandoc accepts without warnings.
 fn tidy(page: &str) -> String {
     page.replace(".br\n\n.br\n", ".sp\n")
 }

@@ -1,7 +1,7 @@
 //! `tckms credentials`: a service for systemd's `LoadCredential=NAME:/run/tckms/credentials.sock`.
 //!
-//! systemd connects to the socket before it starts a unit, with an address of its own that says for whom: the abstract name
-//! `RANDOM/unit/UNIT/CREDENTIAL` (systemd.exec(5), LoadCredential=). The answer is the secret, up to the end of the stream.
+//! systemd connects to the socket before it starts a unit. The address of its end of the connection names unit and credential: the
+//! abstract name `RANDOM/unit/UNIT/CREDENTIAL` (systemd.exec(5), LoadCredential=). The reply is the secret, then end of stream.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -32,20 +32,20 @@ use crate::values::number;
 const FOLDER: &str = "/etc/tckms/credentials";
 /// The first descriptor that systemd passes on (sd_listen_fds(3)).
 const LISTEN_FDS_START: i32 = 3;
-/// Connections that are served at the same time; others wait.
+/// The maximal number of concurrent connections. Others wait.
 const CONNECTIONS_MAX: usize = 32;
-/// How long a peer may take to read its secret.
+/// The time in which a peer must read its secret.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// More than systemd takes for a credential, which has at most 1 MiB. A socket has no other way to tell it that there is none:
-/// an end without a secret would start the unit with an empty one.
+/// The length of a refusal: more than the 1 MiB that systemd accepts. The protocol has no error reply, and an empty reply would
+/// start the unit with an empty credential.
 const REFUSAL_LEN: usize = (1 << 20) + (64 << 10);
 
 const HELP: &str = "\
 The secret of the credential NAME for the unit UNIT is in FOLDER/UNIT/NAME or FOLDER/UNIT/NAME.sealed; for an instance such as \
 web@1.service also in the folder of web@.service. It is a sealed message or a CiphertextBlob. {unit} and {credential} in the \
-value of --context stand for the names that are asked for, so that a file cannot be used for another unit.
+value of --context stand for the requested names, so that a file cannot be used for another unit.
 
-If a secret cannot be had, the service sends more than systemd takes for a credential, and the unit does not start.";
+If a secret cannot be opened, the service sends more than the maximal size of a credential, and systemd does not start the unit.";
 
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
@@ -55,25 +55,25 @@ pub struct Options {
     /// The folder with the secrets
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     folder: OsString,
-    /// Exit after this many seconds without a connection; the socket starts the service again
+    /// Exit after this many seconds without a connection; systemd starts the service again for the next one
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = number::<u32>(1, 86_400))]
     idle: u32,
     /// Also serve this user id; default: only root
     #[arg(long, value_name = "UID")]
     allow_uid: Vec<u32>,
-    /// Listen at this path instead of the socket that systemd passes on, for tests
+    /// Listen at this path instead of the socket passed by systemd, for tests
     #[arg(long, value_name = "PATH")]
     listen: Option<PathBuf>,
 }
 
-/// For whom a secret is asked.
+/// The unit and the credential that a peer requests.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct Request {
     unit: String,
     credential: String,
 }
 
-struct Service {
+struct CredentialServer {
     opener: Outcome<Opener>,
     context: ContextOptions,
     folder: PathBuf,
@@ -85,8 +85,8 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let listener = listener(options.listen.as_deref())?;
     let mut allowed = options.allow_uid.clone();
     allowed.push(0);
-    let service = Arc::new(Service {
-        // Without a client the service still says so to whoever asks: a unit must not wait for it.
+    let service = Arc::new(CredentialServer {
+        // Without a client the service still runs and refuses requests, so that no unit waits for it.
         opener: options.secrets.opener(global),
         context: options.secrets.context.clone(),
         folder: PathBuf::from(&options.folder),
@@ -99,7 +99,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The socket that systemd passes on, or one of our own.
+/// The socket passed by systemd, or a new one at the path.
 fn listener(path: Option<&Path>) -> Outcome<UnixListener> {
     if let Some(path) = path {
         return UnixListener::bind(path).map_err(|error| Failure::wrong_file(shown(path.as_os_str()), os_text(&error)));
@@ -107,19 +107,22 @@ fn listener(path: Option<&Path>) -> Outcome<UnixListener> {
     let variable = |name| std::env::var(name).ok();
     let is_ours = variable("LISTEN_PID").is_some_and(|pid| pid == std::process::id().to_string());
     let one = variable("LISTEN_FDS").is_some_and(|count| count == "1");
-    let missing =
-        || Failure::usage("systemd passed on no socket; start it by tckms-credentials.socket, or use --listen PATH");
+    let missing = || {
+        Failure::usage(
+            "systemd passed no socket; start the service through tckms-credentials.socket, or use --listen PATH",
+        )
+    };
     if !is_ours || !one {
         return Err(missing());
     }
     let socket: OwnedFd = sys::take_inherited(LISTEN_FDS_START).map_err(|_| missing())?;
     match socket_acceptconn(&socket) {
         Ok(true) => Ok(UnixListener::from(socket)),
-        _ => Err(Failure::usage("the socket that systemd passed on does not listen; it needs Accept=no")),
+        _ => Err(Failure::usage("the socket passed by systemd does not listen; it needs Accept=no")),
     }
 }
 
-fn serve(listener: &UnixListener, service: &Arc<Service>, idle: u32) -> Outcome<()> {
+fn serve(listener: &UnixListener, service: &Arc<CredentialServer>, idle: u32) -> Outcome<()> {
     let connections = Arc::new(AtomicUsize::new(0));
     loop {
         let is_busy = connections.load(Ordering::SeqCst) > 0;
@@ -163,15 +166,18 @@ fn has_connection(listener: &UnixListener, seconds: u32) -> Outcome<bool> {
     }
 }
 
-impl Service {
-    /// Sends the secret, or what makes systemd refuse to start the unit.
+impl CredentialServer {
+    /// Sends the secret, or a refusal, with which systemd does not start the unit.
     fn answer(&self, stream: &UnixStream) {
         let _ = stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let mut stream = stream;
-        let asked = self.check_peer(stream);
-        let outcome = asked.as_ref().map_err(|why| Failure::usage(why.clone())).and_then(|asked| self.secret(asked));
-        let who =
-            asked.map_or_else(|_| "a connection".to_owned(), |asked| format!("{} of {}", asked.credential, asked.unit));
+        let request = self.check_peer(stream);
+        let outcome =
+            request.as_ref().map_err(|why| Failure::usage(why.clone())).and_then(|request| self.secret(request));
+        let who = request.map_or_else(
+            |_| "a connection".to_owned(),
+            |request| format!("{} of {}", request.credential, request.unit),
+        );
         let sent = match &outcome {
             Ok(secret) => stream.write_all(secret.expose()),
             Err(failure) => {
@@ -183,48 +189,48 @@ impl Service {
         match (outcome, sent) {
             (Ok(_), Ok(())) => report::note(&who, "sent"),
             (Ok(_), Err(error)) => report::note(&who, &format!("not sent: {}", os_text(&error))),
-            // systemd hangs up as soon as it has more than it takes.
+            // systemd closes the connection when it has read more than its limit.
             (Err(_), _) => {}
         }
     }
 
-    fn check_peer(&self, stream: &UnixStream) -> Result<Asked, String> {
-        let peer = socket_peercred(stream).map_err(|_| "the peer's user is not known".to_owned())?;
+    fn check_peer(&self, stream: &UnixStream) -> Result<Request, String> {
+        let peer = socket_peercred(stream).map_err(|_| "the user of the peer is unknown".to_owned())?;
         if !self.allowed.contains(&peer.uid.as_raw()) {
             return Err(format!("refused: the peer is user {}; only root is allowed", peer.uid.as_raw()));
         }
-        let address = stream.peer_addr().map_err(|_| "the peer's address is not known".to_owned())?;
+        let address = stream.peer_addr().map_err(|_| "the address of the peer is unknown".to_owned())?;
         let name = address.as_abstract_name().ok_or("the peer has no abstract address, so it is not systemd")?;
         parse_address(name)
     }
 
-    fn secret(&self, asked: &Asked) -> Outcome<Secret> {
+    fn secret(&self, request: &Request) -> Outcome<Secret> {
         let opener = self.opener.as_ref().map_err(|failure| Failure::new(failure.exit, failure.why.clone()))?;
-        let path = self.file_of(asked)?;
-        let context = self.context(asked);
+        let path = self.file_of(request)?;
+        let context = self.context(request);
         opener.open(&Source::File(path.into_os_string()), &context.for_message()?, context.json()?.as_deref())
     }
 
-    fn file_of(&self, asked: &Asked) -> Outcome<PathBuf> {
-        let folders = [Some(asked.unit.clone()), template_of(&asked.unit)];
-        let names = [asked.credential.clone(), format!("{}.sealed", asked.credential)];
+    fn file_of(&self, request: &Request) -> Outcome<PathBuf> {
+        let folders = [Some(request.unit.clone()), template_of(&request.unit)];
+        let names = [request.credential.clone(), format!("{}.sealed", request.credential)];
         let candidates = folders.iter().flatten().flat_map(|folder| names.iter().map(move |name| (folder, name)));
         let mut paths = candidates.map(|(folder, name)| self.folder.join(folder).join(name));
         paths.find(|path| path.is_file()).ok_or_else(|| {
-            let path = self.folder.join(&asked.unit).join(&asked.credential);
-            Failure::wrong_file(shown(path.as_os_str()), "there is no such file, and none with .sealed after its name")
+            let path = self.folder.join(&request.unit).join(&request.credential);
+            Failure::wrong_file(shown(path.as_os_str()), "neither this file nor one with the suffix .sealed exists")
         })
     }
 
-    /// The context that the secret must have.
-    fn context(&self, asked: &Asked) -> ContextOptions {
+    /// The expected context of the secret.
+    fn context(&self, request: &Request) -> ContextOptions {
         self.context
-            .with_values(|value| value.replace("{unit}", &asked.unit).replace("{credential}", &asked.credential))
+            .with_values(|value| value.replace("{unit}", &request.unit).replace("{credential}", &request.credential))
     }
 }
 
 /// `RANDOM/unit/UNIT/CREDENTIAL`.
-fn parse_address(name: &[u8]) -> Result<Asked, String> {
+fn parse_address(name: &[u8]) -> Result<Request, String> {
     let wrong = || {
         format!("the peer's address \"{}\" is not RANDOM/unit/UNIT/CREDENTIAL", safe(&shown(OsStr::from_bytes(name))))
     };
@@ -232,13 +238,13 @@ fn parse_address(name: &[u8]) -> Result<Asked, String> {
     let parts: Vec<_> = text.split('/').collect();
     match parts.as_slice() {
         [_, "unit", unit, credential] if is_file_name(unit) && is_file_name(credential) => {
-            Ok(Asked { unit: (*unit).to_owned(), credential: (*credential).to_owned() })
+            Ok(Request { unit: (*unit).to_owned(), credential: (*credential).to_owned() })
         }
         _ => Err(wrong()),
     }
 }
 
-/// What cannot lead out of the folder.
+/// Whether the name is that of a file within the folder.
 fn is_file_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && name.len() <= 255
@@ -257,10 +263,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_says_for_whom() {
-        let asked = parse_address(b"4f2a9c/unit/web@1.service/db-password").unwrap();
-        assert_eq!(asked, Asked { unit: "web@1.service".into(), credential: "db-password".into() });
-        assert_eq!(template_of(&asked.unit).as_deref(), Some("web@.service"));
+    fn the_address_names_unit_and_credential() {
+        let request = parse_address(b"4f2a9c/unit/web@1.service/db-password").unwrap();
+        assert_eq!(request, Request { unit: "web@1.service".into(), credential: "db-password".into() });
+        assert_eq!(template_of(&request.unit).as_deref(), Some("web@.service"));
         for bad in [
             &b""[..],
             b"x",

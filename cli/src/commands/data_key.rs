@@ -16,7 +16,7 @@ use crate::values::number;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The CMK that wraps the data key, by its key id
+    /// The key id of the CMK that wraps the data key
     #[arg(short, long, value_name = "KEYID")]
     key: String,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct Options {
     /// The length of the data key, 1 to 1024 bytes
     #[arg(short, long, value_name = "LENGTH", default_value_t = 32, value_parser = number::<u16>(1, 1024))]
     bytes: u16,
-    /// Write the key in clear to FILE, as it is, instead of printing it
+    /// Write the plaintext key as raw bytes to FILE instead of printing it
     #[arg(long, value_name = "FILE")]
     plaintext_file: Option<OsString>,
     /// Print only the wrapped key, for a program that decrypts it later
@@ -34,7 +34,7 @@ pub struct Options {
     output: delivery::OutputOption,
 }
 
-/// Prints the wrapped key, and before it in clear as base64 unless that goes to a file or nowhere.
+/// Prints the plaintext key as base64 unless an option says otherwise, then the wrapped key.
 pub fn run(options: &Options, global: &Global) -> Outcome {
     let context = options.context.json()?;
     let has_plaintext = options.plaintext_file.is_none() && !options.without_plaintext;

@@ -20,7 +20,7 @@ pub struct Options {
     key: Option<String>,
     #[command(flatten)]
     context: ContextOptions,
-    /// The CiphertextBlob, as encrypt prints it; "-" or none for standard input
+    /// The CiphertextBlob, as printed by encrypt; "-" or none for standard input
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
     /// Print the plaintext as base64

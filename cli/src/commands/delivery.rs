@@ -1,4 +1,4 @@
-//! Delivering a result that is in memory: text or bytes, to standard output or a file.
+//! Writes results that are in memory, text or bytes, to standard output or a file.
 
 use std::ffi::OsString;
 
@@ -22,34 +22,34 @@ pub struct OutputOption {
 }
 
 impl OutputOption {
-    /// Finds the place of the output, before anything is read or sent. What is secret is for its owner only.
+    /// Resolves the output before anything is read or sent. A file with a secret is readable by its owner only.
     pub fn find(&self, is_secret: bool) -> Outcome<Output> {
         Output::find(self.output.as_deref(), is_secret)
     }
 }
 
-/// Delivers a text, with a line end after it.
+/// Writes a text and a newline.
 pub fn text(output: Output, text: &str) -> Outcome {
     output.deliver(format!("{text}\n").as_bytes())?;
     Ok(Exit::Done)
 }
 
-/// With --json what describes the result, else the text that is the result.
+/// Writes the result as text, or with --json its description.
 pub fn described<T: Serialize>(output: Output, global: &Global, value: &T, plain: &str) -> Outcome {
     if global.json { text(output, &report::json_text(value)) } else { text(output, plain) }
 }
 
-/// Delivers bytes that may be anything, as they are. A terminal gets only what it can show.
+/// Writes bytes unchanged. Refuses binary data to a terminal.
 pub fn bytes(output: Output, bytes: &[u8]) -> Outcome {
     if output.is_terminal() && !is_showable(bytes) {
-        let why = "the result is binary, which is not for a terminal; use -o FILE or a text format";
+        let why = "the result is binary and is not written to a terminal; use -o FILE or a text format";
         return Err(Failure::usage(why));
     }
     output.deliver(bytes)?;
     Ok(Exit::Done)
 }
 
-/// Delivers a secret as it is, or as base64 with a line end.
+/// Writes a secret unchanged, or as base64 and a newline.
 pub fn secret(output: Output, secret: &Secret, base64: bool) -> Outcome {
     if !base64 {
         return bytes(output, secret.expose());
@@ -59,7 +59,7 @@ pub fn secret(output: Output, secret: &Secret, base64: bool) -> Outcome {
     bytes(output, text.expose())
 }
 
-/// Delivers JSON with a secret in it: no copy of it is left in memory.
+/// Writes JSON that contains a secret, and leaves no copy in memory.
 pub fn secret_json(output: Output, before: &str, secret: &Secret, after: &str) -> Outcome {
     let mut json = Secret::with_capacity(before.len() + secret.len() + after.len() + 1)?;
     for part in [before.as_bytes(), secret.expose(), after.as_bytes(), b"\n"] {

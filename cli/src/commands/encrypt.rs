@@ -12,7 +12,7 @@ use crate::secret_input::SecretInput;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(short, long, value_name = "KEYID")]
     key: String,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct Options {
     output: OutputOption,
 }
 
-/// The members of the answer with --json.
+/// The output with --json.
 #[derive(Serialize)]
 pub struct Answer<'a> {
     ciphertext_blob: &'a str,

@@ -19,36 +19,35 @@ use crate::memory_file::memory_file;
 use crate::secret_input::without_line_end;
 use crate::text::shown;
 
-/// Descriptors that are given by path get numbers from here on, out of the way of those that programs choose.
+/// The lowest number for descriptors that are passed by path, above those that programs choose themselves.
 const LOWEST: RawFd = 10;
 /// The variables that hold credentials.
 const CREDENTIALS: [&str; 4] =
     ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN"];
 
 const HELP: &str = "\
-SOURCE is a file, or env:NAME for a variable. It holds a sealed message (as bytes, or as base64) or a CiphertextBlob as `tckms \
-encrypt` prints it. The secrets are in the memory of the program alone. Users with the same user id can read the environment of \
-the program, and its descriptors, in /proc.
+SOURCE is a file, or env:NAME for a variable. It contains a sealed message (raw or as base64) or a CiphertextBlob as printed by \
+`tckms encrypt`. The secrets are only in the memory of the program. Processes with the same user id can read its environment and \
+its descriptors in /proc.
 
-The program takes the place of tckms: its exit status is that of the program, or 127 if it is not found, 126 if it cannot be \
-executed.";
+The program replaces tckms, so the exit status is that of the program, or 127 if it is not found, 126 if it cannot be executed.";
 
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
 pub struct Options {
-    /// Put the secret into the variable NAME
+    /// Set the variable NAME to the secret
     #[arg(long, value_name = "NAME=SOURCE", value_parser = parse_named)]
     env: Vec<Named>,
-    /// Put the secret on the descriptor N, from which it can be read once
+    /// Provide the secret on descriptor N, where it can be read once
     #[arg(long, value_name = "N=SOURCE", value_parser = parse_numbered)]
     fd: Vec<Numbered>,
-    /// Put the secret on a descriptor, and the path that opens it into the variable NAME
+    /// Provide the secret on a descriptor, and set the variable NAME to the path that opens it
     #[arg(long, value_name = "NAME=SOURCE", value_parser = parse_named)]
     file: Vec<Named>,
-    /// Leave out one line end at the end of each secret
+    /// Remove one newline at the end of each secret
     #[arg(short = 'n', long)]
     no_line_end: bool,
-    /// Do not pass on the variables with credentials that the program was given
+    /// Remove the variables with credentials from the environment of the program
     #[arg(long)]
     without_credentials: bool,
     #[command(flatten)]
@@ -80,7 +79,7 @@ fn parse_named(text: &str) -> Result<Named, String> {
         Some((name, source)) if is_name(name) && !source.is_empty() => {
             Ok(Named { name: name.to_owned(), source: Source::parse(source) })
         }
-        _ => Err("NAME is letters, digits and _, and SOURCE a file or env:NAME".to_owned()),
+        _ => Err("NAME has letters, digits and _, and SOURCE is a file or env:NAME".to_owned()),
     }
 }
 
@@ -90,14 +89,14 @@ fn parse_numbered(text: &str) -> Result<Numbered, String> {
         Some((number @ 3..=255, source)) if !source.is_empty() => {
             Ok(Numbered { number, source: Source::parse(source) })
         }
-        _ => Err("N is 3 to 255, and SOURCE a file or env:NAME".to_owned()),
+        _ => Err("N is 3 to 255, and SOURCE is a file or env:NAME".to_owned()),
     }
 }
 
 pub fn run(options: &Options, global: &Global) -> Outcome {
     check_distinct(options)?;
     options.secrets.check()?;
-    // Before anything else is opened, so that the numbers are free.
+    // First, while the numbers are still free.
     let mut reserved = options.fd.iter().map(reserve).collect::<Outcome<Vec<_>>>()?;
     let mut command = Command::new(&options.program[0]);
     command.args(&options.program[1..]);
@@ -132,7 +131,7 @@ fn check_distinct(options: &Options) -> Outcome<()> {
     let mut names: Vec<_> = options.env.iter().chain(&options.file).map(|named| named.name.clone()).collect();
     names.extend(options.fd.iter().map(|numbered| numbered.number.to_string()));
     if names.is_empty() {
-        return Err(Failure::usage("no secret is given, with --env, --file or --fd"));
+        return Err(Failure::usage("no secret is given; use --env, --file or --fd"));
     }
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -141,15 +140,15 @@ fn check_distinct(options: &Options) -> Outcome<()> {
     }
 }
 
-/// Occupies the number.
+/// Reserves the number.
 fn reserve(numbered: &Numbered) -> Outcome<OwnedFd> {
     let number = numbered.number;
     let placeholder = std::fs::File::open("/dev/null").map_err(|error| Failure::io("/dev/null", &error))?;
     match fcntl_dupfd_cloexec(&placeholder, number) {
         Ok(reserved) if reserved.as_raw_fd() == number => Ok(reserved),
-        // The placeholder itself may have had the number.
+        // The placeholder itself may have this number.
         Ok(_) if placeholder.as_raw_fd() == number => Ok(placeholder.into()),
-        Ok(_) => Err(Failure::usage(format!("descriptor {number} is open already; choose another one"))),
+        Ok(_) => Err(Failure::usage(format!("descriptor {number} is already open; choose another one"))),
         Err(errno) => Err(failed(errno)),
     }
 }
@@ -164,7 +163,7 @@ impl Options {
 
 fn variable(secret: &Secret, source: &Source) -> Outcome<OsString> {
     if secret.expose().contains(&0) {
-        let why = "the secret has a zero byte, which a variable cannot hold; use --file or --fd";
+        let why = "the secret contains a zero byte, which a variable cannot hold; use --file or --fd";
         return Err(Failure::usage(why).about(source.name()));
     }
     Ok(OsStr::from_bytes(secret.expose()).to_owned())

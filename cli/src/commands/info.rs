@@ -13,9 +13,9 @@ use crate::files::input::Input;
 use crate::interrupt;
 use crate::report;
 
-/// Honest headers have less than a kilobyte; those that the library reads at all have at most this.
+/// The largest header that the library reads. Usual headers have less than a kilobyte.
 const HEADER_MAX: usize = 512 * 1024;
-/// How long a header that comes in small parts is collected before the next look at it.
+/// How long input is collected before the header is parsed again.
 const PAUSE_MS: i64 = 50;
 
 #[derive(Args, Debug)]
@@ -34,8 +34,8 @@ pub fn run(options: &Options) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The writer of a pipe may send the header alone, or in parts, and keep the pipe open. So the header is looked at whenever
-/// there is a pause, and at the end.
+/// The writer of a pipe may send the header alone or in parts and keep the pipe open, so the header is parsed after each pause and
+/// at the end.
 pub fn read_info(input: &mut Input) -> Outcome<MessageInfo> {
     let mut beginning = vec![0; HEADER_MAX];
     let mut len = 0;

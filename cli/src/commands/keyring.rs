@@ -1,4 +1,4 @@
-//! The keys that seal and open, as options name them.
+//! The options for the keys that seal and open.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -14,14 +14,14 @@ use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::text::shown;
 
-/// As many as a message may have without its reader raising a limit.
+/// The maximal number of keys of a message that a reader accepts by default.
 pub const KEYS_MAX: usize = 8;
-/// Longer than any key in PEM.
+/// More than the size of any key in PEM.
 const PEM_MAX: usize = 64 * 1024;
 
 #[derive(Args, Clone, Debug)]
 pub struct KeyOptions {
-    /// A CMK, by its key id; may be repeated
+    /// The key id of a CMK; may be repeated
     #[arg(short, long = "key", value_name = "KEYID")]
     pub keys: Vec<String>,
 
@@ -33,7 +33,7 @@ pub struct KeyOptions {
     #[arg(long, value_name = "ID", value_parser = parse_branch)]
     branch: Option<BranchId>,
 
-    /// The records of branch keys, as `tckms branch` writes them; default: a new branch key
+    /// The records of branch keys from `tckms branch`; default: a new branch key
     #[arg(long, value_name = "FILE")]
     branch_file: Option<PathBuf>,
 }
@@ -42,10 +42,10 @@ pub fn parse_branch(text: &str) -> Result<BranchId, String> {
     BranchId::new(text).map_err(|error| error.message().to_owned())
 }
 
-/// The keys that seal a message again.
+/// The options for the new keys of a message.
 #[derive(Args, Clone, Debug)]
 pub struct NewKeyOptions {
-    /// A new CMK, by its key id; may be repeated
+    /// The key id of a new CMK; may be repeated
     #[arg(long = "to", value_name = "KEYID")]
     pub new_keys: Vec<String>,
 
@@ -75,7 +75,7 @@ impl NewKeyOptions {
         self.new_escrow_keys.is_empty()
     }
 
-    /// The branch that seals, and whether messages carry its key along.
+    /// The branch for sealing, and whether messages contain its key.
     pub fn branch(&self) -> Option<(&BranchId, bool)> {
         self.new_branch.as_ref().map(|branch| (branch, !self.by_reference))
     }
@@ -90,7 +90,7 @@ impl NewKeyOptions {
     }
 }
 
-/// Whose branch keys are used with the CMKs.
+/// The branch keys to use with the CMKs.
 struct Branch<'a> {
     id: Option<&'a BranchId>,
     file: Option<&'a Path>,
@@ -111,11 +111,11 @@ fn parse_escrow_key(text: &str) -> Result<EscrowKey, String> {
         (Some(namespace), Some(name), Some(file)) => {
             Ok(EscrowKey { namespace, name, file: OsString::from_vec(file.into_bytes()) })
         }
-        _ => Err("an RSA key is NAMESPACE:NAME:FILE".to_owned()),
+        _ => Err("an RSA key has the form NAMESPACE:NAME:FILE".to_owned()),
     }
 }
 
-/// Which half of the RSA keys is needed.
+/// Whether public or private RSA keys are needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Seal,
@@ -123,14 +123,14 @@ pub enum Purpose {
 }
 
 impl KeyOptions {
-    /// Refuses too few or too many keys, and branches that cannot be, before anything is opened.
+    /// Refuses an invalid number of keys and invalid branch options, before anything is opened.
     pub fn check(&self, purpose: Purpose) -> Outcome<()> {
         check_count(self.keys.len() + self.escrow_keys.len(), "-k or -e")?;
         if self.keys.is_empty() && (self.branch.is_some() || self.branch_file.is_some()) {
-            return Err(Failure::usage("a branch key needs a CMK, with -k"));
+            return Err(Failure::usage("a branch key needs a CMK; use -k"));
         }
         if purpose == Purpose::Seal && self.branch.is_none() && self.branch_file.is_some() {
-            return Err(Failure::usage("--branch says which branch of --branch-file seals"));
+            return Err(Failure::usage("name the branch of --branch-file with --branch"));
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl KeyOptions {
         keyring(&self.keys, &self.escrow_keys, &self.branch(false), Purpose::Open, global)
     }
 
-    /// The keys that seal; `by_reference`: messages do not carry their branch key along.
+    /// The keyring for sealing. With `by_reference`, messages do not contain their branch key.
     pub fn sealing_keyring(&self, by_reference: bool, global: &Global) -> Outcome<Keyring> {
         keyring(&self.keys, &self.escrow_keys, &self.branch(by_reference), Purpose::Seal, global)
     }
@@ -155,9 +155,9 @@ impl KeyOptions {
 
 fn check_count(count: usize, options: &str) -> Outcome<()> {
     match count {
-        0 => Err(Failure::usage(format!("no key is given, with {options}"))),
+        0 => Err(Failure::usage(format!("no key is given; use {options}"))),
         1..=KEYS_MAX => Ok(()),
-        count => Err(Failure::usage(format!("there are {count} keys, at most {KEYS_MAX} are allowed"))),
+        count => Err(Failure::usage(format!("{count} keys are given; at most {KEYS_MAX} are allowed"))),
     }
 }
 
@@ -171,7 +171,7 @@ fn keyring(
     let mut keyring = Keyring::new();
     if !keys.is_empty() {
         let client = global.client().map_err(|failure| match failure.what {
-            None if failure.error.is_some() => failure.about("cannot make a client"),
+            None if failure.error.is_some() => failure.about("cannot create a client"),
             _ => failure,
         })?;
         for key in keys {
@@ -188,7 +188,7 @@ fn keyring(
 }
 
 impl Branch<'_> {
-    /// A message is sealed with a branch key or without one; what is opened may be either.
+    /// Sealing uses the CMK directly or through a branch key. Opening accepts both.
     fn add_cmk(&self, keyring: &mut Keyring, client: &Client, key: &str, purpose: Purpose) -> Outcome<()> {
         let is_open = purpose == Purpose::Open;
         if is_open || self.id.is_none() {
@@ -200,7 +200,7 @@ impl Branch<'_> {
         Ok(())
     }
 
-    /// The message says of which branch it is, so that any is opened unless one is named.
+    /// Accepts every branch unless one is named: the message contains the branch.
     fn options(&self, is_open: bool) -> BranchOptions {
         BranchOptions {
             branch_id: self.id.cloned(),
@@ -211,7 +211,7 @@ impl Branch<'_> {
         }
     }
 
-    /// A file that is no file of records is wrong input, as any other.
+    /// A malformed file is wrong input.
     fn explain(&self, key: &str, error: tckms::Error) -> Failure {
         let failure = Failure::from(error);
         match self.file {

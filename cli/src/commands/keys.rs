@@ -29,9 +29,9 @@ pub enum Command {
     Enable(KeyId),
     /// Disable a CMK
     Disable(KeyId),
-    /// Rotate a symmetric CMK now, or turn automatic rotation on or off
+    /// Rotate a symmetric CMK now, or set its automatic rotation
     Rotate(RotateOptions),
-    /// Schedule a disabled CMK for deletion; data that was encrypted under it is then lost
+    /// Schedule the deletion of a disabled CMK; data that was encrypted under it is then lost
     ScheduleDeletion(DeletionOptions),
     /// Cancel the deletion of a CMK, which is disabled afterwards
     CancelDeletion(KeyId),
@@ -41,7 +41,7 @@ pub enum Command {
 
 #[derive(Args, Debug)]
 pub struct KeyId {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(value_name = "KEYID")]
     key: String,
 }
@@ -57,7 +57,7 @@ pub struct ListOptions {
     /// Only CMKs with this text in their key id or alias
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Print the key ids only, one a line
+    /// Print only the key ids, one per line
     #[arg(short, long)]
     ids: bool,
 }
@@ -67,13 +67,13 @@ pub struct CreateOptions {
     /// 1 to 60 letters, digits, - and _, beginning with a letter or digit
     #[arg(value_name = "ALIAS")]
     alias: String,
-    /// The service's name of the usage, such as ASYMMETRIC_SIGN_VERIFY_ECC; default: ENCRYPT_DECRYPT
+    /// The usage, by the service's name, such as ASYMMETRIC_SIGN_VERIFY_ECC; default: ENCRYPT_DECRYPT
     #[arg(long, value_name = "USAGE")]
     usage: Option<String>,
     /// At most 1024 bytes
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Create it without material, for `tckms keys import`
+    /// Create an external CMK without material, for `tckms keys import`
     #[arg(long)]
     external: bool,
     /// A tag; may be repeated
@@ -107,7 +107,7 @@ pub struct DeletionOptions {
 
 #[derive(Args, Debug)]
 pub struct ImportOptions {
-    /// The external CMK, by its key id
+    /// The key id of the external CMK
     #[arg(short, long, value_name = "KEYID")]
     key: String,
     /// When the material expires, in seconds since 1970; default: never
@@ -121,7 +121,7 @@ pub struct ImportOptions {
 fn parse_tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("a tag is NAME=VALUE, and the name is not empty".to_owned()),
+        _ => Err("a tag has the form NAME=VALUE with a name that is not empty".to_owned()),
     }
 }
 
@@ -135,13 +135,13 @@ pub fn run(command: &Command, global: &Global) -> Outcome {
         Command::Rotate(options) => rotate(options, global),
         Command::ScheduleDeletion(options) => schedule_deletion(options, global),
         Command::CancelDeletion(KeyId { key }) => {
-            act(key, "kept, and disabled", global.client()?.cancel_key_deletion(key))
+            act(key, "is not deleted; it is disabled", global.client()?.cancel_key_deletion(key))
         }
         Command::Import(options) => import(options, global),
     }
 }
 
-/// The members of a CMK with --json. Times are seconds since 1970, 0 where there is none.
+/// The output of a CMK with --json. Times are seconds since 1970; 0 means none.
 #[derive(Serialize)]
 struct Key<'a> {
     key_id: &'a str,
@@ -257,7 +257,7 @@ fn create(options: &CreateOptions, global: &Global) -> Outcome {
         tags: &tags,
     })?;
     if let Some(failure) = &created.tag_failure {
-        report::note(&created.key_id, &format!("the key was made, but its tags could not be set: {failure}"));
+        report::note(&created.key_id, &format!("the key was created, but its tags could not be set: {failure}"));
     }
     let answer = Created {
         key_id: &created.key_id,
@@ -278,20 +278,20 @@ struct Done<'a> {
 
 fn act(key_id: &str, done: &str, outcome: tckms::Result<()>) -> Outcome {
     outcome?;
-    tell(&Done { key_id, done, deletion: None });
+    print_one(&Done { key_id, done, deletion: None });
     Ok(Exit::Done)
 }
 
-fn tell(done: &Done<'_>) {
+fn print_one(done: &Done<'_>) {
     report::answer(done, |done| report::line(&format!("{} {}", crate::text::safe(done.key_id), done.done)));
 }
 
 fn rotate(options: &RotateOptions, global: &Global) -> Outcome {
     let (client, key) = (global.client()?, options.key.key.as_str());
     match options.every {
-        Some(days) => act(key, &format!("is rotated every {days} days"), client.set_key_rotation(key, Some(days))),
-        None if options.never => act(key, "is rotated no more", client.set_key_rotation(key, None)),
-        None => act(key, "is being rotated", client.rotate_key(key)),
+        Some(days) => act(key, &format!("will be rotated every {days} days"), client.set_key_rotation(key, Some(days))),
+        None if options.never => act(key, "has no automatic rotation", client.set_key_rotation(key, None)),
+        None => act(key, "was rotated", client.rotate_key(key)),
     }
 }
 
@@ -302,15 +302,15 @@ fn schedule_deletion(options: &DeletionOptions, global: &Global) -> Outcome {
         confirm(key_id, options.days)?;
     }
     let deletion = client.schedule_key_deletion(key_id, options.days)?;
-    let done = format!("is deleted on {}", rfc3339(deletion));
-    tell(&Done { key_id, done: &done, deletion: Some(deletion) });
+    let done = format!("will be deleted on {}", rfc3339(deletion));
+    print_one(&Done { key_id, done: &done, deletion: Some(deletion) });
     Ok(Exit::Done)
 }
 
 fn confirm(key_id: &str, days: u32) -> Outcome<()> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
-            "there is no terminal for the confirmation; use --yes to delete the key without it",
+            "there is no terminal to confirm; use --yes to delete the key without confirmation",
         ));
     }
     let question =
@@ -318,12 +318,16 @@ fn confirm(key_id: &str, days: u32) -> Outcome<()> {
     if prompt::ask(&question)?.trim() == key_id {
         Ok(())
     } else {
-        Err(Failure::usage("this is not the key id; nothing was done"))
+        Err(Failure::usage("this is not the key id; nothing was changed"))
     }
 }
 
 fn import(options: &ImportOptions, global: &Global) -> Outcome {
     let client = global.client()?;
     let material = options.input.read("The key material (not shown): ", 32)?;
-    act(&options.key, "has its material", client.import_key_material(&options.key, material.expose(), options.valid_to))
+    act(
+        &options.key,
+        "was given its material",
+        client.import_key_material(&options.key, material.expose(), options.valid_to),
+    )
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::keyring::{KeyOptions, Purpose};
-use super::seal::{TransferOptions, Work};
+use super::seal::{Direction, TransferOptions};
 use crate::connection::Global;
 use crate::context::ContextOptions;
 use crate::failure::Outcome;
@@ -14,18 +14,18 @@ pub struct Options {
     keys: KeyOptions,
     #[command(flatten)]
     context: ContextOptions,
-    /// Release parts of a signed message before its signature, which comes last, is checked
+    /// Write parts of a signed message before its signature, at the end, is verified
     #[arg(short = 's', long)]
     signed: bool,
     #[command(flatten)]
     transfer: TransferOptions,
 }
 
-/// The pairs of the context are those that the message must have.
+/// The pairs of the context are the expected ones.
 pub fn run(options: &Options, global: &Global) -> Outcome {
     options.keys.check(Purpose::Open)?;
     let expected = options.context.for_message()?;
-    options.transfer.run(Work::Open { signed_allowed: options.signed }, global, |global| {
+    options.transfer.run(Direction::Open { signed_allowed: options.signed }, global, |global| {
         Ok((options.keys.opening_keyring(global)?, expected))
     })
 }

@@ -1,4 +1,4 @@
-//! `tckms pkcs11`: what the PKCS#11 module needs beside its configuration (docs/pkcs11.md).
+//! `tckms pkcs11`: writes the public key files of the PKCS#11 module (docs/pkcs11.md).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,12 +17,12 @@ use crate::table;
 use crate::text::shown;
 
 const MACHINE_FILE: &str = "/etc/tckms/pkcs11.conf";
-/// Longest configuration, and longest public key that is compared.
+/// The maximal size of a configuration and of a public key file.
 const FILE_MAX: usize = 1 << 20;
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Write the public keys that a configuration names beside it, so that the module lists keys without a request
+    /// Write the public key files that a configuration names, so that the module lists keys without a request
     Sync(SyncOptions),
 }
 
@@ -45,7 +45,7 @@ struct Key {
     public_key: Option<PathBuf>,
 }
 
-/// What of a configuration matters here.
+/// The parts of a configuration that this command uses.
 #[derive(Debug, Default)]
 struct Settings {
     keys: Vec<Key>,
@@ -55,7 +55,7 @@ struct Settings {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Fate {
+enum FileState {
     UpToDate,
     Written,
     Differs,
@@ -66,7 +66,7 @@ struct Synced {
     label: String,
     key_id: String,
     file: String,
-    fate: Fate,
+    fate: FileState,
 }
 
 pub fn run(command: &Command, global: &Global) -> Outcome {
@@ -80,7 +80,10 @@ fn sync(options: &SyncOptions, global: &Global) -> Outcome {
     let text = std::str::from_utf8(text.expose()).map_err(|_| Failure::wrong_file(shown(&path), "it is not UTF-8"))?;
     let settings = parse(text).map_err(|why| Failure::wrong_file(shown(&path), why))?;
     if settings.keys.is_empty() {
-        return Err(Failure::wrong_file(shown(&path), "it names no key, as in [key \"web\"] with id = KEYID"));
+        return Err(Failure::wrong_file(
+            shown(&path),
+            "it has no key; a key is a section [key \"web\"] with id = KEYID",
+        ));
     }
     let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
     let mut synced = Vec::new();
@@ -89,15 +92,15 @@ fn sync(options: &SyncOptions, global: &Global) -> Outcome {
     }
     report::answer(&synced, |synced| {
         let fate = |fate| match fate {
-            Fate::UpToDate => "up to date",
-            Fate::Written => "written",
-            Fate::Differs => "missing or different",
+            FileState::UpToDate => "up to date",
+            FileState::Written => "written",
+            FileState::Differs => "missing or different",
         };
         let row =
             |one: &Synced| vec![one.label.clone(), one.key_id.clone(), one.file.clone(), fate(one.fate).to_owned()];
         table::print(&["LABEL", "KEY ID", "FILE", "PUBLIC KEY"], &synced.iter().map(row).collect::<Vec<_>>());
     });
-    Ok(if synced.iter().any(|one| one.fate == Fate::Differs) { Exit::Failed } else { Exit::Done })
+    Ok(if synced.iter().any(|one| one.fate == FileState::Differs) { Exit::Failed } else { Exit::Done })
 }
 
 fn config_path(options: &SyncOptions) -> Outcome<OsString> {
@@ -113,26 +116,24 @@ fn config_path(options: &SyncOptions) -> Outcome<OsString> {
         .map(|folder| folder.join("tckms").join("pkcs11.conf"));
     let found = of_user.into_iter().chain([PathBuf::from(MACHINE_FILE)]).find(|path| path.exists());
     found.map(PathBuf::into_os_string).ok_or_else(|| {
-        Failure::usage(format!(
-            "there is no configuration of the module; name one with --config, or write {MACHINE_FILE}"
-        ))
+        Failure::usage(format!("the module has no configuration; use --config, or create {MACHINE_FILE}"))
     })
 }
 
 fn sync_key(key: &Key, settings: &Settings, folder: &Path, check: bool, global: &Global) -> Outcome<Synced> {
     let Some(file) = &key.public_key else {
-        let why = format!("the key has no public_key, such as public_key = {}.pem, to write to", key.label);
+        let why = format!("the key has no public_key; add a line such as public_key = {}.pem", key.label);
         return Err(Failure::wrong_file(format!("[key \"{}\"]", key.label), why));
     };
     let path = folder.join(file).into_os_string();
     let pem = global_of(key, settings, global).client()?.public_key(&key.id)?.pem();
     let present = std::fs::metadata(&path).is_ok() && is_same(&path, pem.as_bytes())?;
     let fate = match (present, check) {
-        (true, _) => Fate::UpToDate,
-        (false, true) => Fate::Differs,
+        (true, _) => FileState::UpToDate,
+        (false, true) => FileState::Differs,
         (false, false) => {
             Output::find(Some(&path), false)?.deliver(pem.as_bytes())?;
-            Fate::Written
+            FileState::Written
         }
     };
     Ok(Synced { label: key.label.clone(), key_id: key.id.clone(), file: shown(&path), fate })
@@ -142,7 +143,7 @@ fn is_same(path: &OsString, pem: &[u8]) -> Outcome<bool> {
     Ok(Input::open(Some(path))?.read_all(FILE_MAX)?.expose() == pem)
 }
 
-/// The options of the command line before those of the key's token.
+/// The options of the command line, completed with those of the key's token.
 fn global_of(key: &Key, settings: &Settings, global: &Global) -> Global {
     let only = settings.tokens.values().next().filter(|_| settings.tokens.len() == 1);
     let token = key.token.as_ref().and_then(|token| settings.tokens.get(token)).or(only);
@@ -154,7 +155,7 @@ fn global_of(key: &Key, settings: &Settings, global: &Global) -> Global {
     }
 }
 
-/// Reads what matters here. The module itself checks the rest.
+/// Parses the parts that this command uses. The module checks the rest.
 fn parse(text: &str) -> Result<Settings, String> {
     let mut settings = Settings::default();
     let mut section = (String::new(), String::new());
@@ -164,7 +165,8 @@ fn parse(text: &str) -> Result<Settings, String> {
             continue;
         }
         if let Some(head) = line.strip_prefix('[') {
-            let head = head.strip_suffix(']').ok_or_else(|| format!("line {number}: a section ends with ]"))?;
+            let head =
+                head.strip_suffix(']').ok_or_else(|| format!("line {number}: the ] of the section is missing"))?;
             let (kind, name) = head.split_once(char::is_whitespace).unwrap_or((head, ""));
             section = (kind.to_owned(), name.trim().trim_matches('"').to_owned());
             match kind {
@@ -174,7 +176,8 @@ fn parse(text: &str) -> Result<Settings, String> {
             }
             continue;
         }
-        let (name, value) = line.split_once('=').ok_or_else(|| format!("line {number}: an entry is NAME = VALUE"))?;
+        let (name, value) =
+            line.split_once('=').ok_or_else(|| format!("line {number}: an entry has the form NAME = VALUE"))?;
         let (name, value) = (name.trim(), value.trim().to_owned());
         match (section.0.as_str(), name, settings.keys.last_mut()) {
             ("key", "id", Some(key)) => key.id = value,

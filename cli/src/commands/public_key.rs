@@ -1,4 +1,4 @@
-//! `tckms public-key`, and public keys in files.
+//! `tckms public-key`, and reading public keys from files.
 
 use std::ffi::OsStr;
 
@@ -15,15 +15,15 @@ use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::text::shown;
 
-/// Longer than any public key.
+/// More than the size of any public key.
 const KEY_MAX: usize = 64 * 1024;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(short, long, value_name = "KEYID")]
     key: String,
-    /// How the key is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Pem)]
     format: Format,
     #[command(flatten)]
@@ -36,11 +36,11 @@ enum Format {
     Pem,
     /// The SubjectPublicKeyInfo in DER
     Der,
-    /// What the SubjectPublicKeyInfo holds: a point (04 X Y), or an RSAPublicKey in DER
+    /// The content of the SubjectPublicKeyInfo: a point (04 X Y), or an RSAPublicKey in DER
     Raw,
 }
 
-/// The members of the answer with --json.
+/// The output with --json.
 #[derive(Serialize)]
 struct Answer<'a> {
     key_id: &'a str,
@@ -78,14 +78,14 @@ pub fn type_name(key_type: KeyType) -> &'static str {
     }
 }
 
-/// A public key in a file, PEM or DER.
+/// Reads a public key from a file, PEM or DER.
 pub fn read(path: &OsStr) -> Outcome<PublicKey> {
     let content = Input::open(Some(path))?.read_all(KEY_MAX)?;
     let wrong = |why: &str| Failure::wrong_file(shown(path), why);
     let spki = match SubjectPublicKeyInfoDer::from_pem_slice(content.expose()) {
         Ok(spki) => spki.to_vec(),
         Err(_) if content.expose().starts_with(b"-----BEGIN") => {
-            return Err(wrong("it is PEM, but has no -----BEGIN PUBLIC KEY-----"));
+            return Err(wrong("the PEM has no -----BEGIN PUBLIC KEY-----"));
         }
         Err(_) => content.expose().to_vec(),
     };

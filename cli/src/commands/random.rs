@@ -15,7 +15,7 @@ pub struct Options {
     /// The number of bytes, 1 to 1024
     #[arg(value_name = "LENGTH", default_value_t = 32, value_parser = number::<u16>(1, 1024))]
     bytes: u16,
-    /// How they are printed
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Base64)]
     format: Format,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct Options {
 enum Format {
     Base64,
     Hex,
-    /// The bytes as they are
+    /// The raw bytes
     Raw,
 }
 

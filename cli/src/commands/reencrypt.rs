@@ -15,12 +15,12 @@ use crate::secret_input::without_line_end;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The CMK to encrypt under; default: the one that it is encrypted under
+    /// The destination CMK; default: the CMK of the CiphertextBlob
     #[arg(long = "to", value_name = "KEYID")]
     key: Option<String>,
     #[command(flatten)]
     context: ContextOptions,
-    /// A pair of the new context; default: the context stays
+    /// A pair of the new context; default: the context is unchanged
     #[arg(long = "new-context", value_name = "NAME=VALUE", value_parser = parse_pair)]
     new_pairs: Vec<Pair>,
     /// The new context as a JSON object of strings

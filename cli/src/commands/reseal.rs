@@ -1,4 +1,4 @@
-//! `tckms reseal`: sealed files under other keys.
+//! `tckms reseal`: reseals files under other keys.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -23,7 +23,7 @@ use crate::text::shown;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The keys that open the files now
+    /// The current keys of the files
     #[command(flatten)]
     keys: KeyOptions,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct Options {
     /// Only list the files that would be resealed
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Seal files again that already have exactly the new keys
+    /// Also reseal files that already have exactly the new keys
     #[arg(long)]
     force: bool,
     /// Show no progress, even on a terminal
@@ -42,10 +42,10 @@ pub struct Options {
     paths: Vec<OsString>,
 }
 
-/// What became of a file.
+/// The result for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Fate {
+enum FileState {
     Resealed,
     WouldBeResealed,
     HasTheKeys,
@@ -56,7 +56,7 @@ enum Fate {
 #[derive(Serialize)]
 struct FileReport {
     file: String,
-    fate: Fate,
+    fate: FileState,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -65,11 +65,11 @@ struct Job<'a> {
     options: &'a Options,
     opening: Keyring,
     sealing: Keyring,
-    /// The names of the new CMKs as messages have them.
+    /// The names of the new CMKs, in the form that messages use.
     new_names: Vec<String>,
 }
 
-/// A file that fails does not keep the others from being sealed again.
+/// A failure with one file does not stop the others.
 pub fn run(options: &Options, global: &Global) -> Outcome {
     options.keys.check(Purpose::Open)?;
     options.new_keys.check()?;
@@ -91,7 +91,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
             progress.end();
             return Err(Failure::failed(shown(path.as_os_str()), interrupt::text()));
         }
-        let (fate, error) = fate.map_or_else(|failure| (Fate::Failed, Some(failure)), |fate| (fate, None));
+        let (fate, error) = fate.map_or_else(|failure| (FileState::Failed, Some(failure)), |fate| (fate, None));
         if let Some(failure) = &error {
             progress.end();
             let failed = report::failure(failure, global.json);
@@ -107,26 +107,26 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
 }
 
 fn print(reports: &[FileReport]) {
-    for report in reports.iter().filter(|report| report.fate == Fate::WouldBeResealed) {
-        report::line(&format!("would seal again {}", crate::text::safe(&report.file)));
+    for report in reports.iter().filter(|report| report.fate == FileState::WouldBeResealed) {
+        report::line(&format!("would reseal {}", crate::text::safe(&report.file)));
     }
     let count = |fate| reports.iter().filter(|report| report.fate == fate).count();
     let parts = [
-        (count(Fate::Resealed), "sealed again"),
-        (count(Fate::WouldBeResealed), "to be sealed again"),
-        (count(Fate::HasTheKeys), "had the keys already"),
-        (count(Fate::IsNotSealed), "not sealed"),
-        (count(Fate::Failed), "failed"),
+        (count(FileState::Resealed), "resealed"),
+        (count(FileState::WouldBeResealed), "to be resealed"),
+        (count(FileState::HasTheKeys), "already under the new keys"),
+        (count(FileState::IsNotSealed), "not sealed"),
+        (count(FileState::Failed), "failed"),
     ];
     let parts: Vec<_> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     report::line(&if parts.is_empty() { "no files".to_owned() } else { parts.join(", ") });
 }
 
-/// A file, with whether it was named itself.
+/// A file, and whether the command line names it.
 type Found = (PathBuf, bool);
 
-/// The files, and what could not be looked into.
+/// The files, and a report for each folder that cannot be read.
 fn find_files(paths: &[OsString]) -> Outcome<(Vec<Found>, Vec<FileReport>)> {
     let (mut files, mut reports) = (Vec::new(), Vec::new());
     for path in paths {
@@ -146,7 +146,7 @@ fn walk(folder: &Path, files: &mut Vec<Found>, reports: &mut Vec<FileReport>) {
         let failure = Failure::io(shown(path.as_os_str()), error);
         report::note(failure.what.as_deref().unwrap_or_default(), &failure.why);
         let file = failure.what.clone().unwrap_or_default();
-        reports.push(FileReport { file, fate: Fate::Failed, error: Some(failure.why) });
+        reports.push(FileReport { file, fate: FileState::Failed, error: Some(failure.why) });
     };
     let mut entries = match fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
         Ok(entries) => entries,
@@ -163,38 +163,38 @@ fn walk(folder: &Path, files: &mut Vec<Found>, reports: &mut Vec<FileReport>) {
     }
 }
 
-/// What another run is writing.
+/// Whether the file is the unfinished output of another run.
 fn is_unfinished(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".tckms-seal.")
 }
 
 impl Job<'_> {
-    fn reseal(&self, path: &Path, is_named: bool) -> Outcome<Fate> {
+    fn reseal(&self, path: &Path, is_named: bool) -> Outcome<FileState> {
         let name = path.as_os_str();
         let info = match read_info(&mut Input::open(Some(name))?) {
             Ok(info) => info,
-            Err(failure) if !is_named && is_no_message(&failure) => return Ok(Fate::IsNotSealed),
+            Err(failure) if !is_named && is_not_a_message(&failure) => return Ok(FileState::IsNotSealed),
             Err(failure) => return Err(failure),
         };
         if self.has_the_keys(&info) && !self.options.force {
-            return Ok(Fate::HasTheKeys);
+            return Ok(FileState::HasTheKeys);
         }
         if self.options.dry_run {
-            return Ok(Fate::WouldBeResealed);
+            return Ok(FileState::WouldBeResealed);
         }
         let mut output = Output::find(Some(name), false)?;
         let input = Input::open(Some(name))?;
         if !output.waits_for_the_end() || !output.is_input(&input) {
-            return Err(Failure::wrong_file(input.name(), "it is not a regular file that can be replaced"));
+            return Err(Failure::wrong_file(input.name(), "it is not a regular file, so it cannot be replaced"));
         }
         output.open()?;
         self.transfer(&info, &input, &output)?;
         input.check_unchanged()?;
         output.finish()?;
-        Ok(Fate::Resealed)
+        Ok(FileState::Resealed)
     }
 
-    /// Whether the message is wrapped by the new CMKs, in their order and with the new branch, and by nothing else.
+    /// Whether the wrapping keys of the message are exactly the new CMKs, in the same order and with the new branch.
     fn has_the_keys(&self, info: &MessageInfo) -> bool {
         let new_keys = &self.options.new_keys;
         let fits = |key: &WrappedKey| match new_keys.branch() {
@@ -205,7 +205,7 @@ impl Job<'_> {
         new_keys.has_cmks_only() && names.eq(self.new_names.iter().map(|name| (true, name.as_bytes())))
     }
 
-    /// One thread opens into a pipe that this one seals from. The new message counts only if both succeeded.
+    /// Another thread opens into a pipe, and this one seals from it. The output is used only if both succeed.
     fn transfer(&self, info: &MessageInfo, input: &Input, output: &Output) -> Outcome<()> {
         let context = own_context(&info.context);
         let mut sealing = self.sealing.clone();
@@ -216,7 +216,7 @@ impl Job<'_> {
             let opening = scope.spawn(|| {
                 let mut go_on = |_, _| !interrupt::came();
                 let mut job = DescriptorJob { threads: 0, signed_allowed: true, progress: Some(&mut go_on) };
-                // The pipe closes when this is over, however it ends.
+                // Closes the pipe at the end of the thread, also after a failure.
                 let writer = writer;
                 self.opening.open_descriptor(&context, input.number(), writer.as_raw_fd(), &mut job)
             });
@@ -227,7 +227,7 @@ impl Job<'_> {
             let opened = opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (opened, sealed)
         });
-        // When sealing failed, opening found its pipe closed.
+        // If sealing failed, opening failed because its pipe was closed.
         let is_consequence = |error: &tckms::Error| error.os_errno() == Some(libc::EPIPE);
         if let Err(error) = &opened
             && !(sealed.is_err() && is_consequence(error))
@@ -238,12 +238,12 @@ impl Job<'_> {
     }
 }
 
-/// The context without what signed messages keep in it.
+/// The context without the public key that signed messages add to it.
 fn own_context(context: &Context) -> Context {
     Context::from_pairs(context.pairs().filter(|(name, _)| !name.starts_with("aws-crypto-")))
 }
 
-fn is_no_message(failure: &Failure) -> bool {
+fn is_not_a_message(failure: &Failure) -> bool {
     let status = failure.error.as_ref().map(tckms::Error::status);
     matches!(status, Some(Status::NotAMessage | Status::Truncated | Status::MessageIsBase64 | Status::UnsupportedSuite))
 }

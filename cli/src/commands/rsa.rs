@@ -15,23 +15,23 @@ use crate::files::input::Input;
 use crate::report::json_text;
 use crate::secret_input::{SecretInput, decoded, encoded};
 
-/// The longest plaintext of RSA-2048 is 245 bytes, with PKCS#1 v1.5.
+/// The maximal plaintext of RSA-2048, with PKCS#1 v1.5.
 const PLAINTEXT_MAX: usize = 245;
-/// A ciphertext of RSA-2048 has 256 bytes, and as base64 344 with line ends.
+/// More than a ciphertext of RSA-2048: 256 bytes, or 344 as base64, plus newlines.
 const CIPHERTEXT_MAX: usize = 1024;
 
 #[derive(Args, Debug)]
 pub struct EncryptOptions {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(short, long, value_name = "KEYID", required_unless_present = "public_key")]
     key: Option<String>,
-    /// The public key in a file, PEM or DER, instead of asking the service
+    /// A file with the public key, PEM or DER; no request is sent then
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     public_key: Option<OsString>,
-    /// How the plaintext is padded
+    /// The padding
     #[arg(long, value_enum, default_value_t = Padding::OaepSha256)]
     padding: Padding,
-    /// Write the bytes of the ciphertext, and not base64
+    /// Write the ciphertext as raw bytes instead of base64
     #[arg(long)]
     raw: bool,
     #[command(flatten)]
@@ -60,10 +60,10 @@ pub fn encrypt(options: &EncryptOptions, global: &Global) -> Outcome {
 
 #[derive(Args, Debug)]
 pub struct DecryptOptions {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(short, long, value_name = "KEYID")]
     key: String,
-    /// How the plaintext was padded
+    /// The padding
     #[arg(long, value_enum, default_value_t = Padding::OaepSha256)]
     padding: Padding,
     /// Print the plaintext as base64
@@ -80,7 +80,7 @@ pub fn decrypt(options: &DecryptOptions, global: &Global) -> Outcome {
     let output = options.output.find(true)?;
     let client = global.client()?;
     let input = Input::open(options.file.as_deref())?.read_all(CIPHERTEXT_MAX)?;
-    // One in bytes has characters that base64 has not.
+    // Raw bytes contain characters outside of base64.
     let ciphertext = decoded(&input, options.file.as_deref()).unwrap_or(input);
     let decrypted = client.rsa_decrypt(&options.key, options.padding.into(), ciphertext.expose())?;
     if !global.json {

@@ -1,4 +1,4 @@
-//! `tckms seal`, and what it shares with `tckms open`.
+//! `tckms seal`, and the code that it shares with `tckms open`.
 
 use std::ffi::OsString;
 
@@ -24,7 +24,7 @@ pub struct Options {
     keys: KeyOptions,
     #[command(flatten)]
     context: ContextOptions,
-    /// Sign the message, so that who can open it cannot forge it
+    /// Sign the message, so that those who can open it cannot forge it
     #[arg(short, long)]
     sign: bool,
     /// Leave the branch key out of the message, which then opens only with --branch-file
@@ -34,7 +34,7 @@ pub struct Options {
     transfer: TransferOptions,
 }
 
-/// What sealing and opening have in common.
+/// The options that sealing and opening have in common.
 #[derive(Args, Debug)]
 pub struct TransferOptions {
     #[command(flatten)]
@@ -58,9 +58,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let context = options.context.for_message()?;
     let transfer = &options.transfer;
     if transfer.output.output.is_none() && rustix::termios::isatty(rustix::stdio::stdout()) {
-        return Err(Failure::usage("a sealed message is not for a terminal; use -o"));
+        return Err(Failure::usage("a sealed message is not written to a terminal; use -o FILE"));
     }
-    transfer.run(Work::Seal, global, |global| {
+    transfer.run(Direction::Seal, global, |global| {
         let mut keyring = options.keys.sealing_keyring(options.by_reference, global)?;
         keyring.set_signing(options.sign);
         Ok((keyring, context))
@@ -68,9 +68,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Work {
+pub enum Direction {
     Seal,
-    /// Whether parts of a signed message may be released before its end was checked.
+    /// Whether parts of a signed message may be released before its signature is verified.
     Open {
         signed_allowed: bool,
     },
@@ -79,40 +79,40 @@ pub enum Work {
 impl TransferOptions {
     pub fn run(
         &self,
-        work: Work,
+        direction: Direction,
         global: &Global,
         keys: impl FnOnce(&Global) -> Outcome<(Keyring, Context)>,
     ) -> Outcome {
         interrupt::catch();
-        let mut output = Output::find(self.output.output.as_deref(), work != Work::Seal)?;
+        let mut output = Output::find(self.output.output.as_deref(), direction != Direction::Seal)?;
         let input = Input::open(self.file.as_deref())?;
         let (keyring, context) = keys(global)?;
         if output.is_input(&input) && !(self.overwrite_input && output.waits_for_the_end()) {
             return Err(Failure::wrong_file(
                 output.name(),
                 if output.waits_for_the_end() {
-                    "this is the input file; --overwrite-input allows to replace it"
+                    "this is the input file; use --overwrite-input to replace it"
                 } else {
                     "the input file is the output file"
                 },
             ));
         }
         output.open()?;
-        self.transfer(work, &keyring, &context, &input, &output)?;
+        self.transfer(direction, &keyring, &context, &input, &output)?;
         output.finish()?;
         Ok(Exit::Done)
     }
 
     fn transfer(
         &self,
-        work: Work,
+        direction: Direction,
         keyring: &Keyring,
         context: &Context,
         input: &Input,
         output: &Output,
     ) -> Outcome<()> {
         let mut progress = Progress::new(self.quiet);
-        let limit = if work == Work::Seal { input.size() } else { None };
+        let limit = if direction == Direction::Seal { input.size() } else { None };
         let mut over_limit = false;
         let mut show = |done: u64, total: Option<u64>| {
             progress.show(done, total);
@@ -121,23 +121,23 @@ impl TransferOptions {
         };
         let mut job = DescriptorJob {
             threads: self.threads.unwrap_or(0),
-            signed_allowed: output.waits_for_the_end() || work == (Work::Open { signed_allowed: true }),
+            signed_allowed: output.waits_for_the_end() || direction == (Direction::Open { signed_allowed: true }),
             progress: Some(&mut show),
         };
         let (from, to) = (input.number(), output.number());
-        let outcome = match work {
-            Work::Seal => keyring.seal_descriptor(context, from, to, &mut job),
-            Work::Open { .. } => keyring.open_descriptor(context, from, to, &mut job),
+        let outcome = match direction {
+            Direction::Seal => keyring.seal_descriptor(context, from, to, &mut job),
+            Direction::Open { .. } => keyring.open_descriptor(context, from, to, &mut job),
         };
         progress.end();
-        outcome.map_err(|error| explain(work, input, output, error, over_limit))?;
-        // What was opened is known to be authentic; what was sealed may be a mixture of old and new.
-        if work == Work::Seal { input.check_unchanged() } else { Ok(()) }
+        outcome.map_err(|error| explain(direction, input, output, error, over_limit))?;
+        // Opened data is authentic in any case. A sealed file that changed may mix old and new content.
+        if direction == Direction::Seal { input.check_unchanged() } else { Ok(()) }
     }
 }
 
-/// Why the work failed: the reason is the library's, unless the progress callback stopped it.
-fn explain(work: Work, input: &Input, output: &Output, error: tckms::Error, over_limit: bool) -> Failure {
+/// The failure: the error of the library, unless the progress callback stopped the transfer.
+fn explain(direction: Direction, input: &Input, output: &Output, error: tckms::Error, over_limit: bool) -> Failure {
     if error.status() == Status::Canceled && interrupt::came() {
         let why = if output.waits_for_the_end() { interrupt::text() } else { "interrupted; it is incomplete" };
         return Failure::failed(output.name(), why);
@@ -145,12 +145,12 @@ fn explain(work: Work, input: &Input, output: &Output, error: tckms::Error, over
     if error.status() == Status::Canceled && over_limit {
         return Failure::failed(input.name(), "the file grew while it was read");
     }
-    let verb = if work == Work::Seal { "seal" } else { "open" };
+    let verb = if direction == Direction::Seal { "seal" } else { "open" };
     let status = error.status();
     let failure = Failure::from(error).about(format!("cannot {verb} {} to {}", input.name(), output.name()));
     if status == Status::SignedNotAllowed {
         return failure.with_advice(
-            "to open a signed message: use -o FILE, which releases nothing before the signature is checked, or -s, which does",
+            "for a signed message, use -o FILE, which writes nothing before the signature is verified, or -s, which does",
         );
     }
     failure

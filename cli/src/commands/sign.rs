@@ -1,4 +1,4 @@
-//! `tckms sign`, and how `tckms verify` reads what was signed.
+//! `tckms sign`, and reading the message, which `tckms verify` shares.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
@@ -16,19 +16,19 @@ use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::progress::Progress;
 
-/// The longest digest is that of SHA-384.
+/// More than the longest digest, that of SHA-384.
 const DIGEST_MAX: usize = 64;
 
-/// What is signed, and how.
+/// The options for the message and the algorithm.
 #[derive(Args, Debug)]
 pub struct MessageOptions {
-    /// The algorithm; default: that of the key, and RSA-PSS for an RSA key
+    /// The algorithm; default: the one of the key, and RSA-PSS for RSA keys
     #[arg(short, long, value_enum, value_name = "ALGORITHM")]
     algorithm: Option<Algorithm>,
-    /// FILE holds the digest of the message, as bytes, and not the message
+    /// FILE contains the digest of the message as raw bytes instead of the message
     #[arg(long, conflicts_with = "sm2_user_id")]
     digest: bool,
-    /// The id of the signer, for an SM2 key; default: 1234567812345678
+    /// The signer id for an SM2 key; default: 1234567812345678
     #[arg(long, value_name = "ID")]
     sm2_user_id: Option<String>,
     /// Show no progress, even on a terminal
@@ -48,7 +48,7 @@ impl MessageOptions {
         Input::open(self.file.as_deref())
     }
 
-    /// The digest of the message, or the one that was given.
+    /// The digest of the message, or the digest that the input contains.
     pub fn read_digest(&self, key: &PublicKey, algorithm: SignatureAlgorithm, mut input: Input) -> Outcome<Vec<u8>> {
         if self.digest {
             return Ok(input.read_all(DIGEST_MAX)?.expose().to_vec());
@@ -83,10 +83,10 @@ impl MessageOptions {
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(short, long, value_name = "KEYID")]
     key: String,
-    /// How the signature is written
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Der)]
     format: Format,
     #[command(flatten)]
@@ -97,15 +97,15 @@ pub struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// DER for ECDSA and SM2, the bytes of the signature for RSA
+    /// DER for ECDSA and SM2, raw bytes for RSA
     Der,
-    /// r and s side by side, as JWT has them; for RSA as der
+    /// r and s concatenated, as in JWT; for RSA the same as der
     Raw,
     /// The DER as base64
     Base64,
 }
 
-/// The members of the answer with --json.
+/// The output with --json.
 #[derive(Serialize)]
 struct Answer<'a> {
     signature_base64: String,
@@ -117,7 +117,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let output = options.output.find(false)?;
     if output.is_terminal() && options.format != Format::Base64 && !global.json {
         return Err(Failure::usage(
-            "a signature is binary, which is not for a terminal; use -o FILE or --format base64",
+            "a signature is binary and is not written to a terminal; use -o FILE or --format base64",
         ));
     }
     let input = options.message.open()?;

@@ -1,4 +1,4 @@
-//! A small secret at rest: a sealed message or a CiphertextBlob, in a file or a variable.
+//! A stored secret: a sealed message or a CiphertextBlob, in a file or a variable.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -17,7 +17,7 @@ use crate::files::input::Input;
 use crate::secret_input::without_line_end;
 use crate::text::shown;
 
-/// The longest sealed message, in bytes: more than any program takes from its environment.
+/// The maximal size of a sealed message in bytes, above the limit for a variable.
 const MESSAGE_MAX: usize = 2 << 20;
 
 #[derive(Args, Debug)]
@@ -28,7 +28,7 @@ pub struct SecretOptions {
     pub context: ContextOptions,
 }
 
-/// Where a secret is.
+/// The source of a secret.
 #[derive(Clone, Debug)]
 pub enum Source {
     File(OsString),
@@ -62,11 +62,11 @@ impl Source {
     }
 }
 
-/// What opens secrets.
+/// Opens secrets.
 pub struct Opener {
     client: Option<Client>,
     keyring: Keyring,
-    /// The one CMK that a CiphertextBlob may be of; without one, any.
+    /// The expected CMK of a CiphertextBlob; `None` for any.
     key: Option<String>,
 }
 
@@ -74,7 +74,7 @@ impl SecretOptions {
     pub fn opener(&self, global: &Global) -> Outcome<Opener> {
         let keys = &self.keys.keys;
         Ok(Opener {
-            // Messages for RSA keys alone need no service.
+            // Messages under RSA keys only need no service.
             client: if keys.is_empty() && self.keys.has_escrow_keys() { None } else { Some(global.client()?) },
             keyring: self.keys.opening_keyring(global)?,
             key: if let [key] = keys.as_slice() { Some(key.clone()) } else { None },
@@ -87,7 +87,7 @@ impl SecretOptions {
 }
 
 impl Opener {
-    /// The secret, with the context that it is expected to have.
+    /// Opens the secret, which must have this context.
     pub fn open(&self, source: &Source, context: &Context, context_json: Option<&str>) -> Outcome<Secret> {
         let content = source.read()?;
         let opened = if let Some(message) = as_message(&content) {
@@ -112,18 +112,18 @@ impl Opener {
         let blob = without_line_end(Secret::copy_of(blob)?)?;
         if blob.len() > CIPHERTEXT_BLOB_MAX || !blob.expose().iter().all(u8::is_ascii_graphic) || blob.is_empty() {
             return Err(Failure::usage(
-                "it is neither a sealed message nor a CiphertextBlob, as `tckms encrypt` prints it",
+                "it is neither a sealed message nor a CiphertextBlob as printed by `tckms encrypt`",
             ));
         }
-        let client = self.client.as_ref().ok_or_else(|| Failure::usage("a CiphertextBlob needs a CMK, with -k"))?;
+        let client = self.client.as_ref().ok_or_else(|| Failure::usage("a CiphertextBlob needs a CMK; use -k"))?;
         Ok(client.decrypt(self.key.as_deref(), blob.expose(), context)?.plaintext)
     }
 }
 
-/// The message, if it is one, or base64 of one as a variable holds it.
+/// The message, if the content is one or the base64 of one.
 fn as_message(content: &[u8]) -> Option<Vec<u8>> {
     let is_message = |bytes: &[u8]| {
-        // The first byte of the format is its version; a text does not begin with it.
+        // The first byte of a message is the version, which no text begins with.
         matches!(bytes.first(), Some(1 | 2))
             && !matches!(MessageInfo::read(bytes), Err(error) if error.status() == tckms::Status::NotAMessage)
     };

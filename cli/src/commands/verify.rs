@@ -17,18 +17,18 @@ use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::report;
 
-/// Longer than any signature, also as base64.
+/// More than the size of any signature, also as base64.
 const SIGNATURE_MAX: usize = 4096;
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The CMK, by its key id
+    /// The key id of the CMK
     #[arg(short, long, value_name = "KEYID", required_unless_present = "public_key")]
     key: Option<String>,
-    /// The public key in a file, PEM or DER, instead of asking the service
+    /// A file with the public key, PEM or DER; no request is sent then
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     public_key: Option<OsString>,
-    /// The signature: DER, r and s side by side, or either as base64
+    /// The signature: DER, r and s concatenated, or base64 of either
     #[arg(long, value_name = "FILE")]
     signature: OsString,
     #[command(flatten)]
@@ -57,9 +57,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
 fn read_signature(path: &OsString) -> Outcome<Vec<u8>> {
     let bytes = Input::open(Some(path))?.read_all(SIGNATURE_MAX)?;
     if bytes.is_empty() {
-        return Err(Failure::wrong_file(crate::text::shown(path), "it is empty; a signature is expected"));
+        return Err(Failure::wrong_file(crate::text::shown(path), "the file is empty; a signature is expected"));
     }
     let digits: Vec<u8> = bytes.expose().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    // A signature in bytes could be base64 by accident only if it were text from its first byte to its last.
+    // A raw signature is never valid base64 in practice: all its bytes would have to be such characters.
     Ok(STANDARD.decode(&digits).unwrap_or_else(|_| bytes.expose().to_vec()))
 }

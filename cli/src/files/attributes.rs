@@ -1,4 +1,4 @@
-//! Who may do what with a file that replaces another one.
+//! Copies owner, mode, access control list and label to a file that replaces another one.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -13,10 +13,10 @@ use crate::report;
 
 const ACL: &str = "system.posix_acl_access";
 const LABEL: &str = "security.selinux";
-/// As large as the kernel has attributes.
+/// The maximal size of an attribute in the kernel.
 const ATTRIBUTE_MAX: usize = 65_536;
 
-/// What may get lost.
+/// The attributes that could not be copied.
 #[derive(Clone, Copy, Default)]
 struct Lost {
     owner: bool,
@@ -37,11 +37,11 @@ impl Lost {
     }
 }
 
-/// Gives `file` the attributes of `old`, and says what could not be kept. `fresh` is the mode of a new file.
+/// Copies the attributes of `old` to `file`, and reports those that cannot be copied. `fresh` is the mode of a new file.
 pub fn keep(old: &OwnedFd, file: &OwnedFd, fresh: u32, name: &str) -> Outcome<()> {
     let was = fstat(old).map_err(|errno| failed(name, errno))?;
     let mut lost = keep_owner(&was, file);
-    // The label first, so that the list does not open the file before.
+    // The label first: the access control list must not take effect before it.
     lost.label = !keep_label(old, file);
     lost.acl = !keep_attribute(old, file, ACL);
     let names = lost.names();
@@ -49,7 +49,7 @@ pub fn keep(old: &OwnedFd, file: &OwnedFd, fresh: u32, name: &str) -> Outcome<()
     if !names.is_empty() {
         report::note(name, &format!("could not keep its {}; its mode becomes {mode:04o}", names.join(", ")));
     }
-    // Last: a change of the owner takes bits away.
+    // Last: changing the owner clears bits of the mode.
     set_mode(file, mode, name);
     Ok(())
 }
@@ -77,15 +77,15 @@ fn keep_owner(was: &Stat, file: &OwnedFd) -> Lost {
     lost
 }
 
-/// A mode that lets no one do what either the old file or a new one forbids.
+/// A mode that allows nothing that the old file or a new file forbids.
 fn narrower(was: u32, fresh: u32, lost: Lost) -> u32 {
     let mut mode = was & fresh & 0o777;
     if lost.group {
-        // The members of another group had the rights of the others.
+        // Members of the new group had the permissions of others before.
         mode &= !0o070 | ((was & 0o7) << 3);
     }
     if lost.acl {
-        // The list may have denied anyone what the mode allows.
+        // The list may deny what the mode allows.
         mode &= 0o700;
     }
     mode
@@ -94,7 +94,7 @@ fn narrower(was: u32, fresh: u32, lost: Lost) -> u32 {
 fn attribute(file: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>, Errno> {
     let mut value = vec![0; ATTRIBUTE_MAX];
     let len = match fgetxattr(file, name, &mut value[..]) {
-        // A file that may not be read is open with O_PATH, which fgetxattr() refuses.
+        // A file that cannot be read is opened with O_PATH, which fgetxattr() refuses.
         Err(Errno::BADF) => getxattr(format!("/proc/self/fd/{}", file.as_raw_fd()), name, &mut value[..])?,
         other => other?,
     };
@@ -106,19 +106,19 @@ fn is_without(value: &Result<Vec<u8>, Errno>) -> bool {
     matches!(value, Err(Errno::NODATA | Errno::OPNOTSUPP))
 }
 
-/// Whether `file` has the attribute as `old` has it, also when both have none.
+/// Copies the attribute. Returns whether both files have the same value, or none.
 fn keep_attribute(old: &OwnedFd, file: &OwnedFd, name: &str) -> bool {
     let wanted = attribute(old.as_fd(), name);
     let present = attribute(file.as_fd(), name);
     match wanted {
-        // One that a new file inherits from its folder would say more than the old file did.
+        // The old file has none: remove one that the new file inherited from its folder.
         Err(_) if is_without(&wanted) => is_without(&present) || fremovexattr(file, name).is_ok(),
         Err(_) => false,
         Ok(value) => present.as_ref() == Ok(&value) || fsetxattr(file, name, &value, XattrFlags::empty()).is_ok(),
     }
 }
 
-/// A label cannot be removed, and a file without one got its own from the rules of the system.
+/// Copies the SELinux label. A label cannot be removed: a file without one keeps the default of the policy.
 fn keep_label(old: &OwnedFd, file: &OwnedFd) -> bool {
     is_without(&attribute(old.as_fd(), LABEL)) || keep_attribute(old, file, LABEL)
 }

@@ -1,4 +1,4 @@
-//! Where the input comes from, and whether it stayed what it was.
+//! The input, and the check that it did not change while it was read.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -32,7 +32,7 @@ impl Input {
     pub fn open(path: Option<&OsStr>) -> Outcome<Self> {
         let path = path.filter(|path| *path != "-");
         let name = path.map_or_else(|| "standard input".to_owned(), shown);
-        // Opening a path to a descriptor that is closed would have another error, or find one of our own.
+        // Opening /dev/fd/N of a closed descriptor would fail differently, or open a descriptor of this program.
         if let Some(number) = path.map_or(Some(STDIN), |path| descriptor::in_path(path.as_bytes())) {
             descriptor::readable(number).map_err(|errno| unusable(&name, errno))?;
         }
@@ -67,19 +67,19 @@ impl Input {
         FileType::from_raw_mode(self.before.st_mode) == FileType::RegularFile
     }
 
-    /// Files of the kernel, such as those in /proc, have no size and still content.
+    /// Files in /proc have content although their size is 0.
     fn has_size(&self) -> bool {
         self.is_regular() && self.before.st_size > 0
     }
 
-    /// How many bytes a regular file has behind its position.
+    /// The number of bytes after the position, for a regular file.
     pub fn size(&self) -> Option<u64> {
         let position =
             if self.has_size() { seek(self.source.as_fd(), SeekFrom::Current(0)).ok()? } else { return None };
         Some((self.before.st_size as u64).saturating_sub(position))
     }
 
-    /// Fails when a regular file was written to, cut off or added to since it was opened.
+    /// Fails if a regular file was modified, truncated or extended since it was opened.
     pub fn check_unchanged(&self) -> Outcome<()> {
         if !self.is_regular() {
             return Ok(());
@@ -89,32 +89,32 @@ impl Input {
         let what = match () {
             () if after.st_size > self.before.st_size => "grew",
             () if after.st_size < self.before.st_size => "shrank",
-            () if self.has_size() && time(&after) != time(&self.before) => "was written to",
+            () if self.has_size() && time(&after) != time(&self.before) => "was modified",
             () => return Ok(()),
         };
         Err(Failure::failed(&self.name, format!("the file {what} while it was read")))
     }
 
-    /// Reads at most `max` bytes, and fails when there are more.
+    /// Reads all input. Fails if there are more than `max` bytes.
     pub fn read_all(&mut self, max: usize) -> Outcome<tckms::Secret> {
-        let mut room = tckms::Secret::zeroed(max + 1)?;
+        let mut buffer = tckms::Secret::zeroed(max + 1)?;
         let mut len = 0;
         loop {
-            match self.read(&mut room.expose_mut()[len..]) {
+            match self.read(&mut buffer.expose_mut()[len..]) {
                 Ok(0) => break,
                 Ok(read) => len += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && !interrupt::came() => {}
                 Err(error) => return Err(Failure::io(&self.name, &error)),
             }
             if len > max {
-                let why = format!("it has more than {max} bytes, which is the most that is allowed here");
+                let why = format!("it has more than {max} bytes, the maximum here");
                 return Err(Failure::wrong_file(&self.name, why));
             }
         }
-        Ok(tckms::Secret::copy_of(&room.expose()[..len])?)
+        Ok(tckms::Secret::copy_of(&buffer.expose()[..len])?)
     }
 
-    /// Whether nothing more comes for a while: then it is time to look at what is there.
+    /// Whether no input arrives within this time.
     pub fn is_idle(&self, milliseconds: i64) -> bool {
         let timeout = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
         let descriptor = self.source.as_fd();
@@ -122,7 +122,7 @@ impl Input {
     }
 }
 
-/// The failure for an input that could not be opened because a signal came.
+/// The failure for an input that could not be opened because of a signal.
 fn interrupted(name: &str) -> Option<Failure> {
     interrupt::came().then(|| Failure::new(Exit::Failed, interrupt::text()).about(name))
 }
@@ -137,7 +137,7 @@ impl Source {
 }
 
 impl Read for Input {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(self.source.as_fd(), room)?)
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.source.as_fd(), buffer)?)
     }
 }

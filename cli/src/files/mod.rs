@@ -1,5 +1,5 @@
-//! The rules for files, which are those of tckms-seal (examples-c/tckms-seal): an input that is known to be unchanged, and an
-//! output that has the result whole or not at all, wherever links, mounts and descriptors lead.
+//! Input and output files, with the rules of tckms-seal (examples-c/tckms-seal): the input must not change while it is read, and
+//! the output is complete or unchanged, also through links, mounts and descriptors.
 
 mod attributes;
 pub mod input;
@@ -10,12 +10,12 @@ use rustix::io::Errno;
 
 use crate::failure::{Failure, errno_text};
 
-/// A failure of the system while the work is done.
+/// A failure of the operating system during the work.
 fn failed(name: &str, errno: Errno) -> Failure {
     Failure::io(name, &errno.into())
 }
 
-/// A file that cannot be used, found before the work.
+/// A file that cannot be used, detected before the work.
 fn unusable(name: &str, errno: Errno) -> Failure {
     Failure::wrong_file(name, errno_text(errno))
 }

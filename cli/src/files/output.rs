@@ -1,4 +1,4 @@
-//! Where the result goes: to a descriptor, into a device or pipe, or into a file that has it whole or not at all.
+//! The output: a descriptor, a device or pipe, or a file that is replaced only by a complete result.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -30,7 +30,7 @@ pub struct Output {
 }
 
 enum Target {
-    /// As it comes, into what is there.
+    /// Written directly.
     Descriptor(BorrowedFd<'static>),
     Special {
         folder: OwnedFd,
@@ -41,31 +41,31 @@ enum Target {
     File(Box<NamedFile>),
 }
 
-/// A file that gets its name, or its content, when the result is complete.
+/// A file that is created or replaced when the result is complete.
 struct NamedFile {
     folder: OwnedFd,
     name: OsString,
-    /// What is there already.
+    /// The existing file.
     stat: Option<Box<Stat>>,
-    /// The same, opened for its attributes and, if it may be written to, for a copy.
+    /// The existing file, opened for its attributes and, if it is writable, for a copy.
     old: Option<OwnedFd>,
     target: Option<OwnedFd>,
     unfinished: Option<Unfinished>,
-    /// Whether the unfinished file is copied into one that cannot be replaced, such as a bind mount.
+    /// Whether the content is copied into the existing file, because it cannot be replaced, such as a bind mount.
     is_copied: bool,
 }
 
-/// The file that is written to until the result is complete.
+/// The temporary file that is written until the result is complete.
 struct Unfinished {
-    /// Its folder, where that is not the place's own one, with the path for messages.
-    elsewhere: Option<(OwnedFd, String)>,
+    /// Its folder, if it is not that of the target, with the path for messages.
+    in_temporary_folder: Option<(OwnedFd, String)>,
     name: String,
     file: OwnedFd,
 }
 
 impl Output {
-    /// Finds the place; standard output for `-` or without a path. It comes before any other file is opened, since it may be
-    /// one of the program's descriptors. What is secret is for its owner only.
+    /// Resolves the path; standard output for `-` or without a path. Must run before any other file is opened, since the path
+    /// may name an inherited descriptor. A file with a secret is readable by its owner only.
     pub fn find(path: Option<&OsStr>, is_secret: bool) -> Outcome<Self> {
         let path = path.filter(|path| *path != "-");
         let name = path.map_or_else(|| "standard output".to_owned(), shown);
@@ -95,7 +95,7 @@ impl Output {
         &self.name
     }
 
-    /// Whether this is a terminal, which binary data is not for.
+    /// Whether this is a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self.target, Target::Descriptor(descriptor) if rustix::termios::isatty(descriptor))
     }
@@ -115,12 +115,12 @@ impl Output {
         kind(&there) == FileType::RegularFile && (there.st_dev, there.st_ino) == (before.st_dev, before.st_ino)
     }
 
-    /// Whether nothing is to be seen of the result before all of it was checked.
+    /// Whether the result becomes visible only when it is complete.
     pub fn waits_for_the_end(&self) -> bool {
         matches!(self.target, Target::File(_))
     }
 
-    /// Makes sure that the result can be delivered, before there is any, and opens what the work writes to.
+    /// Checks that the result can be delivered, and opens the file to write to.
     pub fn open(&mut self) -> Outcome<()> {
         match &mut self.target {
             Target::Descriptor(_) => Ok(()),
@@ -138,7 +138,7 @@ impl Output {
         }
     }
 
-    /// What the work writes to, once it is open.
+    /// The descriptor to write to, after [`open`](Self::open).
     pub fn number(&self) -> RawFd {
         self.writable().map_or(-1, |descriptor| descriptor.as_raw_fd())
     }
@@ -165,7 +165,7 @@ impl Output {
         }
     }
 
-    /// Opens, writes and delivers a result that is in memory.
+    /// Writes a complete result from memory.
     pub fn deliver(mut self, bytes: &[u8]) -> Outcome<()> {
         self.open()?;
         self.write_all(bytes)?;
@@ -196,13 +196,13 @@ fn wait_until_writable(descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
     poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None).map(|_| ())
 }
 
-/// Some file systems find out only now that there was no space, and closing tells nothing.
+/// Some file systems report only at fsync() that there is no space; close() would not report it.
 fn close(file: Option<OwnedFd>, name: &str) -> Outcome<()> {
     let Some(file) = file else { return Ok(()) };
     fsync_if_possible(&file).map_err(|errno| failed(name, errno))
 }
 
-/// Not every file system can do this, and some need not.
+/// Some file systems do not support fsync().
 fn fsync_if_possible(file: &OwnedFd) -> Result<(), Errno> {
     match fsync(file) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::ROFS) => Ok(()),
@@ -219,7 +219,7 @@ impl NamedFile {
             Ok(()) => return Ok(()),
             Err(errno) => errno,
         };
-        // Without space for the smallest file there is none for a copy either.
+        // If there is no space for the smallest file, there is none for a copy.
         if self.target.is_none() || matches!(errno, Errno::NOSPC | Errno::DQUOT) {
             return Err(match errno {
                 Errno::NOSPC | Errno::DQUOT => failed(shown, errno),
@@ -234,7 +234,7 @@ impl NamedFile {
         let reopen = |flags| open_found(&self.folder, &self.name, stat, flags);
         match reopen(OFlags::WRONLY | OFlags::NONBLOCK) {
             Ok(target) => self.target = Some(target),
-            // It is immutable or on a read-only mount, or it is another file by now.
+            // It is immutable, on a read-only mount, or was replaced meanwhile.
             Err(errno @ (Errno::PERM | Errno::ROFS | Errno::STALE)) => return Err(unusable(shown, errno)),
             Err(_) => {}
         }
@@ -243,37 +243,37 @@ impl NamedFile {
         Ok(())
     }
 
-    /// Fails when the file at the place cannot be replaced.
+    /// Fails if the existing file cannot be replaced.
     fn prepare_replacement(&mut self) -> Result<(), Errno> {
         if self.is_mounted() {
             return Err(Errno::BUSY);
         }
-        if keeps_names(&self.folder) {
+        if is_append_only(&self.folder) {
             return Err(Errno::PERM);
         }
         let (name, file) = create_unfinished(&self.folder)?;
-        self.unfinished = Some(Unfinished { elsewhere: None, name, file });
+        self.unfinished = Some(Unfinished { in_temporary_folder: None, name, file });
         Ok(())
     }
 
     fn prepare_copy(&mut self) -> Outcome<()> {
         self.is_copied = true;
-        if !keeps_names(&self.folder)
+        if !is_append_only(&self.folder)
             && let Ok((name, file)) = create_unfinished(&self.folder)
         {
-            self.unfinished = Some(Unfinished { elsewhere: None, name, file });
+            self.unfinished = Some(Unfinished { in_temporary_folder: None, name, file });
             return Ok(());
         }
-        self.unfinished = Some(Unfinished::elsewhere()?);
+        self.unfinished = Some(Unfinished::in_temporary_folder()?);
         Ok(())
     }
 
-    /// Whether the file is mounted on its name. rename() says so only when all the work is done.
+    /// Whether the file is a mount point. rename() would report that only after the work.
     fn is_mounted(&self) -> bool {
         let (Some(old), Some(stat)) = (&self.old, &self.stat) else { return false };
         match (mount_of(&self.folder), mount_of(old)) {
             (Some(of_folder), Some(of_file)) => of_folder != of_file,
-            // A guess; rename() knows, in the end.
+            // Assumed; rename() will report it otherwise.
             _ => fstat(&self.folder).map_or(true, |folder| folder.st_dev != stat.st_dev),
         }
     }
@@ -303,7 +303,7 @@ impl NamedFile {
                 sync_folder(&self.folder);
                 Ok(())
             }
-            // A kind of file system or mount that was not recognised before.
+            // A file system or mount that the checks did not recognise.
             Err(_) if self.target.is_some() => {
                 let unfinished = unfinished.keep();
                 self.copy_into_target(unfinished, shown)
@@ -312,7 +312,7 @@ impl NamedFile {
         }
     }
 
-    /// The file keeps everything but its content.
+    /// Replaces the content of the existing file, which keeps its inode and attributes.
     fn copy_into_target(&self, unfinished: Unfinished, shown: &str) -> Outcome<()> {
         let unfinished = Remover { folder: &self.folder, unfinished: Some(unfinished) };
         let (file, target) = (&unfinished.get().file, self.target.as_ref());
@@ -322,8 +322,8 @@ impl NamedFile {
         if let Err(errno) = copy(file, target, len) {
             report::note(shown, &errno_text(errno));
             let left = unfinished.keep();
-            let folder = left.elsewhere.map_or("the same folder".to_owned(), |(_, path)| path);
-            let why = format!("the file is damaged; its whole new content is {} in {folder}", left.name);
+            let folder = left.in_temporary_folder.map_or("the same folder".to_owned(), |(_, path)| path);
+            let why = format!("the file is damaged; its complete new content is {} in {folder}", left.name);
             return Err(Failure::failed(shown, why));
         }
         Ok(())
@@ -346,38 +346,38 @@ struct Remover<'a> {
 
 impl Remover<'_> {
     fn get(&self) -> &Unfinished {
-        self.unfinished.as_ref().expect("it is there until it is kept")
+        self.unfinished.as_ref().expect("present until `keep`")
     }
 
     fn keep(mut self) -> Unfinished {
-        self.unfinished.take().expect("it is there until it is kept")
+        self.unfinished.take().expect("present until `keep`")
     }
 }
 
 impl Drop for Remover<'_> {
     fn drop(&mut self) {
         if let Some(unfinished) = &self.unfinished {
-            let folder = unfinished.elsewhere.as_ref().map_or(self.folder, |(folder, _)| folder);
+            let folder = unfinished.in_temporary_folder.as_ref().map_or(self.folder, |(folder, _)| folder);
             let _ = unlinkat(folder, unfinished.name.as_str(), AtFlags::empty());
         }
     }
 }
 
 impl Unfinished {
-    /// In the folder for files that programs need for a while.
-    fn elsewhere() -> Outcome<Self> {
+    /// In the folder for temporary files.
+    fn in_temporary_folder() -> Outcome<Self> {
         let path = std::env::var_os("TMPDIR").filter(|path| path.as_encoded_bytes().starts_with(b"/"));
         let path = path.unwrap_or_else(|| OsString::from("/tmp"));
         let made = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .and_then(|folder| create_unfinished(&folder).map(|(name, file)| (folder, name, file)));
         match made {
-            Ok((folder, name, file)) => Ok(Self { elsewhere: Some((folder, shown(&path))), name, file }),
+            Ok((folder, name, file)) => Ok(Self { in_temporary_folder: Some((folder, shown(&path))), name, file }),
             Err(errno) => Err(failed(&shown(&path), errno)),
         }
     }
 }
 
-/// Names need not be hard to guess: a file that is there already is never taken.
+/// The names may be predictable: an existing file is never opened.
 fn create_unfinished(folder: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
     let mut failure = Errno::EXIST;
     for attempt in 0..100 {
@@ -396,25 +396,25 @@ fn create_unfinished(folder: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
     Err(failure)
 }
 
-/// Which mount an open file is reached through.
+/// The id of the mount of an open file.
 fn mount_of(file: &OwnedFd) -> Option<u64> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
     info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
-/// In a folder that is only ever appended to, names are made and never changed.
-fn keeps_names(folder: &OwnedFd) -> bool {
+/// Whether the folder is append-only: names can be created but not renamed or removed.
+fn is_append_only(folder: &OwnedFd) -> bool {
     let readable = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     readable.and_then(ioctl_getflags).is_ok_and(|flags| flags.contains(IFlags::APPEND))
 }
 
-/// So that the name outlives a crash of the system. A folder that cannot be synced is no failure.
+/// Makes the name survive a crash. A folder that cannot be synced is not a failure.
 fn sync_folder(folder: &OwnedFd) {
     let readable = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let _ = readable.and_then(|folder| fsync(&folder));
 }
 
-/// Asks for the space before the old content is touched. Where the file system cannot tell, the copy finds out.
+/// Allocates the space before the old content is overwritten. If the file system does not support that, the copy may fail.
 fn reserve(target: &OwnedFd, len: u64) -> Result<(), Errno> {
     let before = fstat(target)?.st_size as u64;
     if len <= before {
@@ -422,7 +422,7 @@ fn reserve(target: &OwnedFd, len: u64) -> Result<(), Errno> {
     }
     match fallocate(target, FallocateFlags::empty(), before, len - before) {
         Err(errno @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => {
-            // What it could get may have made the file longer.
+            // A partial allocation may have extended the file.
             ftruncate(target, before)?;
             Err(errno)
         }
@@ -440,7 +440,7 @@ fn copy(from: &OwnedFd, to: &OwnedFd, len: u64) -> Result<(), Errno> {
         }
         write_all(to.as_fd(), &chunk[..read])?;
     }
-    // Files of the kernel have no length that could be set.
+    // Files of the kernel have no length to set.
     if fstat(to)?.st_size as u64 > len {
         ftruncate(to, len)?;
     }

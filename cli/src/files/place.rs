@@ -1,4 +1,4 @@
-//! What the path of an output leads to, found without trusting the links on the way.
+//! Resolves the path of an output without trusting symbolic links.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,23 +11,23 @@ use rustix::process::geteuid;
 use crate::descriptor;
 use crate::failure::{Failure, Outcome, errno_text};
 
-/// As many links as Linux follows.
+/// The number of links that Linux follows.
 const LINKS_MAX: u32 = 40;
 const NAME_MAX: usize = 255;
 const PATH_MAX: usize = 4096;
-/// Also for a folder that may be searched but not read.
+/// Works for a folder that may be searched but not read.
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const STICKY: u32 = 0o1000;
 const PROC_SUPER_MAGIC: i128 = 0x9fa0;
 
 pub enum Place {
-    /// One of the descriptors that the program was started with.
+    /// An inherited descriptor.
     Descriptor(RawFd),
     /// A name in a folder.
     Name { folder: OwnedFd, name: OsString, there: There },
 }
 
-/// What has the name.
+/// What exists under the name.
 pub enum There {
     Nothing,
     /// A regular file.
@@ -45,7 +45,7 @@ impl Place {
     }
 }
 
-/// Why a walk cannot go on.
+/// Why resolution failed.
 enum Stop {
     Errno(Errno),
     Because(&'static str),
@@ -66,7 +66,7 @@ impl Stop {
     }
 }
 
-/// Where the walk is, and what is still to be walked.
+/// The state of the resolution: the current folder and the rest of the path.
 struct Walk {
     folder: OwnedFd,
     folder_stat: Stat,
@@ -74,7 +74,7 @@ struct Walk {
     links: u32,
 }
 
-/// A part of the path, and whether it is the last one.
+/// A component of the path, and whether it is the last one.
 struct Part {
     name: OsString,
     is_last: bool,
@@ -83,7 +83,7 @@ struct Part {
 
 impl Walk {
     fn begin(path: &[u8]) -> Result<Self, Stop> {
-        // With an absolute name, openat() does not look at the folder.
+        // openat() ignores the folder for an absolute name.
         let folder = open(if path.first() == Some(&b'/') { "/" } else { "." }, FOLDER, Mode::empty())?;
         let folder_stat = fstat(&folder)?;
         Ok(Self { folder, folder_stat, rest: path.to_vec(), links: 0 })
@@ -100,7 +100,7 @@ impl Walk {
         }
     }
 
-    /// One part of the path. The walk is over when the place has a name or is a descriptor.
+    /// Resolves one component. Ends at a name in a folder or at a descriptor.
     fn step(&mut self) -> Result<Option<Found>, Stop> {
         let part = self.take_part()?;
         let stat = match statat(&self.folder, &part.name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -128,7 +128,7 @@ impl Walk {
         }
     }
 
-    /// Takes the next part off the rest of the path.
+    /// Removes the next component from the rest of the path.
     fn take_part(&mut self) -> Result<Part, Stop> {
         let start = self.rest.iter().position(|byte| *byte != b'/').unwrap_or(self.rest.len());
         let len = self.rest[start..].iter().position(|byte| *byte == b'/').unwrap_or(self.rest.len() - start);
@@ -161,14 +161,14 @@ impl Walk {
         stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == ours)
     }
 
-    /// Links in /proc need not lead to what they say, so only the kernel can follow them. A last one is a descriptor.
+    /// The text of a link in /proc may not be its target, so only the kernel can follow it. A link at the end is a descriptor.
     fn follow_in_procfs(&mut self, part: &Part) -> Result<Option<Found>, Stop> {
         if !part.is_last {
             return self.enter(&part.name, OFlags::empty()).map(|()| None);
         }
         let ours = self.is_folder("/proc/self/fd") || self.is_folder("/proc/thread-self/fd");
         match descriptor::number(part.name.as_bytes()).filter(|_| ours) {
-            None => Err(Stop::Because("this is no descriptor of this program")),
+            None => Err(Stop::Because("this is not a descriptor of this program")),
             Some(number) if number == self.folder.as_raw_fd() => Err(Errno::BADF.into()),
             Some(number) => Ok(Some(Found::Descriptor(number))),
         }
@@ -198,7 +198,7 @@ enum Found {
     Name(OsString, There),
 }
 
-/// Opens what has the name, if it is still what was found. `stat` is what was found.
+/// Opens the name, if it is still the file that `stat` describes.
 pub fn open_found(folder: &OwnedFd, name: &OsStr, stat: &Stat, flags: OFlags) -> Result<OwnedFd, Errno> {
     let file = openat(folder, name, flags | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
     let now = fstat(&file)?;

@@ -1,4 +1,4 @@
-//! What a certificate says: its names and dates.
+//! The names and dates of a certificate.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use tckms::rfc3339;
 
-/// More names than these are counted only.
+/// The maximal number of names shown. Further names are only counted.
 const NAMES_MAX: usize = 4;
 
 pub struct Described {
@@ -68,31 +68,31 @@ fn name(name: &GeneralName) -> Option<String> {
 }
 
 impl Described {
-    /// The cause of a refusal and what to do.
+    /// The cause of a refusal and the advice.
     pub fn problem(&self, message: &str) -> Option<(&'static str, String)> {
         let now = SystemTime::now();
         if self.not_after.is_some_and(|end| now > end) {
             return Some((
                 "certificate_expired",
-                "renew the server's certificate, or set this machine's clock".to_owned(),
+                "renew the certificate of the server, or correct the clock of this machine".to_owned(),
             ));
         }
         if self.not_before.is_some_and(|begin| now < begin) {
-            return Some(("certificate_not_yet_valid", "set this machine's clock".to_owned()));
+            return Some(("certificate_not_yet_valid", "correct the clock of this machine".to_owned()));
         }
         if message.contains("another host name") {
             let names = self.names.join(", ");
             return Some((
                 "certificate_wrong_name",
                 format!(
-                    "use an endpoint with a name of the certificate ({names}), or find out what answers in place of the service"
+                    "use an endpoint with a name of the certificate ({names}), or find the server that replies instead of the service"
                 ),
             ));
         }
         if message.contains("no trusted certificate issued it") {
             return Some((
                 "certificate_untrusted",
-                "trust the CA with --ca-file or TCKMS_CA_FILE, if it is that of your own endpoint or inspecting proxy"
+                "trust the CA with --ca-file or TCKMS_CA_FILE if it belongs to your own endpoint or inspecting proxy"
                     .to_owned(),
             ));
         }

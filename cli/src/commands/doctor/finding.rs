@@ -1,4 +1,4 @@
-//! What a check found.
+//! The result of a check.
 
 use serde::Serialize;
 
@@ -21,10 +21,10 @@ pub struct Finding {
     pub check: &'static str,
     pub verdict: Verdict,
     pub found: String,
-    /// What to do.
+    /// The advice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
-    /// A name of the cause that does not change, such as `clock_off`.
+    /// A stable name of the cause, such as `clock_off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ impl Finding {
         }
     }
 
-    /// A failure of the library, with the cause and the advice that belong to its status.
+    /// An error of the library, with cause and advice for its status.
     pub fn error(check: &'static str, error: &tckms::Error) -> Self {
         let diagnosis = advice::of(error);
         Self {
@@ -101,12 +101,12 @@ impl Finding {
         self
     }
 
-    /// Whether the service, or the machine, does not accept who calls.
+    /// Whether the identity was refused, or there are no credentials.
     pub fn is_about_identity(&self) -> bool {
         self.exit == Exit::Refused
     }
 
-    /// What failed once and then succeeded.
+    /// Marks a check that failed at first and succeeded when repeated.
     pub fn was_repeated(mut self) -> Self {
         self.verdict = Verdict::Warning;
         self.found = format!("it succeeded when it was repeated; at first: {}", self.found);

@@ -1,4 +1,4 @@
-//! The library for programs in C, and the module for PKCS#11.
+//! Checks the installed C library and the PKCS#11 module.
 
 use std::process::{Command, Stdio};
 
@@ -22,11 +22,11 @@ fn library() -> Finding {
             "library",
             "library_version",
             format!("the loader finds {LIBRARY}, version {version}; this tool is {}", env!("CARGO_PKG_VERSION")),
-            "remove the one that is not wanted, and run ldconfig",
+            "remove one of the two, and run ldconfig",
         ),
         Err(why) => Finding::skipped("library", format!("the loader does not find it: {why}")).with_cause(
             "library_not_found",
-            "only programs in C and Go need it: install libtckms0, or name its folder in /etc/ld.so.conf.d and run ldconfig",
+            "only C, C++ and Go programs need it: install libtckms0, or add its folder to /etc/ld.so.conf.d and run ldconfig",
         ),
     }
 }
@@ -34,18 +34,19 @@ fn library() -> Finding {
 fn pkg_config() -> Finding {
     let output = Command::new("pkg-config").args(["--modversion", "tckms"]).stdin(Stdio::null()).output();
     match output {
-        Ok(output) if output.status.success() => {
-            Finding::ok("pkg-config", format!("finds tckms {}", String::from_utf8_lossy(&output.stdout).trim()))
-        }
+        Ok(output) if output.status.success() => Finding::ok(
+            "pkg-config",
+            format!("pkg-config finds tckms {}", String::from_utf8_lossy(&output.stdout).trim()),
+        ),
         Ok(_) => Finding::skipped("pkg-config", "pkg-config does not find tckms").with_cause(
             "pkg_config_not_found",
-            "only needed to compile: install libtckms-dev, or name its folder in PKG_CONFIG_PATH",
+            "only needed to compile: install libtckms-dev, or add its folder to PKG_CONFIG_PATH",
         ),
         Err(_) => Finding::skipped("pkg-config", "pkg-config is not installed; only needed to compile"),
     }
 }
 
-/// The module by the name under which programs load it, and its configuration.
+/// Checks that the module can be loaded by name, and that its configuration exists.
 fn module() -> Finding {
     let config = ["TCKMS_PKCS11_CONFIG"].iter().find_map(std::env::var_os).unwrap_or_else(|| MODULE_CONFIG.into());
     let has_config = std::path::Path::new(&config).is_file();
@@ -55,11 +56,11 @@ fn module() -> Finding {
         (true, false) => Finding::warning(
             "pkcs11",
             "module_not_configured",
-            format!("the loader finds {MODULE}, but there is no {shown}"),
-            "write it, or name another one in TCKMS_PKCS11_CONFIG",
+            format!("the loader finds {MODULE}, but its configuration {shown} does not exist"),
+            "create it, or set TCKMS_PKCS11_CONFIG",
         ),
         (false, _) => {
-            Finding::skipped("pkcs11", "the loader does not find the module; programs may load it by its path")
+            Finding::skipped("pkcs11", "the loader does not find the module; programs can load it by its path")
         }
     }
 }

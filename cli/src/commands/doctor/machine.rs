@@ -1,9 +1,9 @@
-//! The tool itself and the system that it runs on.
+//! Checks the version of the tool and of the operating system.
 
 use super::finding::{Finding, Verdict};
 use crate::sys;
 
-/// The oldest that the tests run on, see docs/portability.md.
+/// The oldest version that is tested, see docs/portability.md.
 const GLIBC_FLOOR: (u32, u32) = (2, 17);
 const KERNEL_FLOOR: (u32, u32) = (3, 10);
 
@@ -27,11 +27,11 @@ pub fn system() -> Finding {
     match too_old {
         None => Finding::ok("system", found),
         Some((_, (major, minor), what)) => Finding::new("system", Verdict::Warning, found)
-            .with_cause("system_old", format!("{what} {major}.{minor} is the oldest that is tested")),
+            .with_cause("system_old", format!("{what} {major}.{minor} is the oldest tested version")),
     }
 }
 
-/// The first two numbers of a version.
+/// The major and minor number of a version.
 fn numbers(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split(|character: char| !character.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -42,7 +42,7 @@ mod tests {
     use super::numbers;
 
     #[test]
-    fn versions_have_two_numbers_and_more() {
+    fn versions_have_at_least_two_numbers() {
         assert_eq!(numbers("6.1.0-18-amd64"), Some((6, 1)));
         assert_eq!(numbers("2.36"), Some((2, 36)));
         assert_eq!(numbers("5"), None);

@@ -1,7 +1,7 @@
-//! `tckms doctor`: what works, what does not, and what to do.
+//! `tckms doctor`: checks configuration, network, credentials and keys, and advises on each problem.
 //!
-//! Each check is a function that returns findings. They run from the machine outwards to the service: what a check
-//! learned (the way to the service, the credentials) is passed on to those that need it.
+//! Each check is a function that returns findings. The checks run from this machine to the service, and pass on the results that
+//! later checks need: the reachability of the service and the client.
 
 mod advice;
 mod certificate;
@@ -23,17 +23,17 @@ use crate::failure::Outcome;
 use crate::report;
 use crate::text::safe;
 
-/// How long a single step of the way to the service may take, unless --timeout says otherwise.
+/// The timeout of each step of the connection, unless --timeout sets another.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// A CMK to try, by its key id
+    /// The key id of a CMK to try
     #[arg(short, long, value_name = "KEYID")]
     key: Option<String>,
 }
 
-/// The answer with --json.
+/// The output with --json.
 #[derive(Serialize)]
 struct Report {
     verdict: Verdict,
@@ -54,9 +54,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
 
 fn summary(report: &Report) -> &'static str {
     match report.verdict {
-        Verdict::Ok | Verdict::Skipped => "\nAll is well.",
-        Verdict::Warning => "\nIt works; see the warnings.",
-        Verdict::Failed => "\nIt does not work; see what failed first.",
+        Verdict::Ok | Verdict::Skipped => "\nNo problem was found.",
+        Verdict::Warning => "\nNo check failed; see the warnings.",
+        Verdict::Failed => "\nA check failed; see the first failure.",
     }
 }
 
@@ -64,7 +64,7 @@ fn check(options: &Options, global: &Global, shown: &mut Shown) -> Outcome<()> {
     let timeout = global.timeout.unwrap_or(STEP_TIMEOUT);
     shown.add(machine::version())?;
     shown.add(machine::system())?;
-    // Without a region nothing can be configured; with another one, the same way is gone.
+    // Without a region there is no client. The connection does not depend on the region, so any region serves to check it.
     let with_region =
         Global { region: Some(global.region()?.unwrap_or_else(|| "ap-guangzhou".to_owned())), ..global.clone() };
     let config = match with_region.config() {
@@ -74,20 +74,20 @@ fn check(options: &Options, global: &Global, shown: &mut Shown) -> Outcome<()> {
             return shown.add_all(installation::check());
         }
     };
-    let way = config.reach(timeout);
-    shown.add(network::clock(&way))?;
+    let connection = config.reach(timeout);
+    shown.add(network::clock(&connection))?;
     shown.add_all(service::credentials(&config, timeout))?;
     let client = service::Client::new(&with_region, timeout);
-    shown.add(service::region(global, &way, client.as_ref()))?;
-    shown.add_all(network::way(&config, &way))?;
+    shown.add(service::region(global, &connection, client.as_ref()))?;
+    shown.add_all(network::connection(&config, &connection))?;
     match &client {
-        Some(client) => shown.add_all(client.check(&config, options.key.as_deref(), &way))?,
+        Some(client) => shown.add_all(client.check(&config, options.key.as_deref(), &connection))?,
         None => shown.add(Finding::skipped("signature", "there are no credentials"))?,
     }
     shown.add_all(installation::check())
 }
 
-/// The findings so far. People see each one as soon as it is there.
+/// The findings so far. Text output shows each one at once.
 struct Shown {
     json: bool,
     findings: Vec<Finding>,

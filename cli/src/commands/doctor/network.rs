@@ -1,4 +1,4 @@
-//! The way to the service: clock, name, connection, proxy, TLS.
+//! Checks the connection to the service: clock, DNS, TCP, proxy, TLS.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,35 +8,37 @@ use tckms::diagnosis::Reachability;
 use super::certificate;
 use super::finding::{Finding, Verdict};
 
-/// The service refuses a signature that is this old or older.
+/// The service refuses signatures of this age.
 const CLOCK_LIMIT: Duration = Duration::from_secs(300);
-/// A clock that is this far off is told.
+/// A clock that is off by more is a warning.
 const CLOCK_NOTICE: Duration = Duration::from_secs(5);
 
-pub type Way = tckms::Result<Reachability>;
+pub type Connection = tckms::Result<Reachability>;
 
-/// Whether the service was reached, as far as its first answer.
-pub fn is_open(way: &Way) -> bool {
-    way.as_ref().is_ok_and(|way| matches!(way.answered, Some(Ok(_))))
+/// Whether the service replied.
+pub fn is_open(connection: &Connection) -> bool {
+    connection.as_ref().is_ok_and(|connection| matches!(connection.answered, Some(Ok(_))))
 }
 
-pub fn clock(way: &Way) -> Finding {
-    let answer = match way {
+pub fn clock(connection: &Connection) -> Finding {
+    let answer = match connection {
         Ok(Reachability { answered: Some(Ok(answer)), .. }) => answer,
         _ => return Finding::skipped("clock", "not compared: the service was not reached"),
     };
     let Some(date) = answer.date else {
-        return Finding::skipped("clock", "not compared: the answer has no Date");
+        return Finding::skipped("clock", "not compared: the reply has no Date header");
     };
     let (off, direction) = difference(answer.received, date);
     let found = match off {
-        off if off < CLOCK_NOTICE => return Finding::ok("clock", "within 5 s of the service's"),
-        off => format!("{} s {direction} the service's clock", off.as_secs()),
+        off if off < CLOCK_NOTICE => return Finding::ok("clock", "within 5 s of the clock of the service"),
+        off => format!("{} s {direction} the clock of the service", off.as_secs()),
     };
-    let advice = "set this machine's clock (timedatectl set-ntp true)";
+    let advice = "correct the clock of this machine (timedatectl set-ntp true)";
     if off >= CLOCK_LIMIT {
-        return Finding::new("clock", Verdict::Failed, found)
-            .with_cause("clock_off", format!("{advice}: the service refuses signatures that are 5 minutes off"));
+        return Finding::new("clock", Verdict::Failed, found).with_cause(
+            "clock_off",
+            format!("{advice}: the service refuses signatures whose time is off by 5 minutes"),
+        );
     }
     Finding::warning("clock", "clock_off", found, advice)
 }
@@ -48,26 +50,26 @@ fn difference(ours: SystemTime, theirs: SystemTime) -> (Duration, &'static str) 
     }
 }
 
-/// Each step that was gone, up to the one that failed.
-pub fn way(config: &Config, way: &Way) -> Vec<Finding> {
+/// Each step of the connection, up to the one that failed.
+pub fn connection(config: &Config, connection: &Connection) -> Vec<Finding> {
     let mut findings = vec![endpoint(config)];
-    let way = match way {
-        Ok(way) => way,
+    let connection = match connection {
+        Ok(connection) => connection,
         Err(error) => {
             findings.push(Finding::error("network", error));
             return findings;
         }
     };
-    if let Some(resolved) = &way.resolved {
+    if let Some(resolved) = &connection.resolved {
         findings.push(match resolved {
             Ok(addresses) => {
                 let addresses: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-                Finding::ok("DNS", format!("{} is {}", way.first_hop, addresses.join(", ")))
+                Finding::ok("DNS", format!("{} is {}", connection.first_hop, addresses.join(", ")))
             }
             Err(error) => Finding::error("DNS", error),
         });
     }
-    if let Some(connected) = &way.connected {
+    if let Some(connected) = &connection.connected {
         findings.push(match connected {
             Ok((address, elapsed)) => {
                 Finding::ok("TCP", format!("connected to {address} in {} ms", elapsed.as_millis()))
@@ -75,20 +77,20 @@ pub fn way(config: &Config, way: &Way) -> Vec<Finding> {
             Err(error) => Finding::error("TCP", error),
         });
     }
-    if let Some(tunneled) = &way.tunneled {
+    if let Some(tunneled) = &connection.tunneled {
         findings.push(match tunneled {
-            Ok(()) => Finding::ok("proxy", format!("{} opened a tunnel to the service", way.first_hop)),
+            Ok(()) => Finding::ok("proxy", format!("{} opened a tunnel to the service", connection.first_hop)),
             Err(error) => Finding::error("proxy", error),
         });
-    } else if matches!(way.connected, Some(Ok(_))) {
+    } else if matches!(connection.connected, Some(Ok(_))) {
         findings.push(Finding::skipped("proxy", "none is configured"));
     }
-    findings.extend(tls(way));
-    if let Some(answered) = &way.answered {
+    findings.extend(tls(connection));
+    if let Some(answered) = &connection.answered {
         findings.push(match answered {
             Ok(answer) => Finding::ok(
                 "HTTP",
-                format!("answered with status {} in {} ms", answer.http_status, answer.elapsed.as_millis()),
+                format!("replied with HTTP status {} in {} ms", answer.http_status, answer.elapsed.as_millis()),
             ),
             Err(error) => Finding::error("HTTP", error),
         });
@@ -103,9 +105,9 @@ fn endpoint(config: &Config) -> Finding {
     }
 }
 
-fn tls(way: &Reachability) -> Option<Finding> {
-    let certificate = way.certificates.first().map(|der| certificate::describe(der));
-    Some(match way.tls.as_ref()? {
+fn tls(connection: &Reachability) -> Option<Finding> {
+    let certificate = connection.certificates.first().map(|der| certificate::describe(der));
+    Some(match connection.tls.as_ref()? {
         Ok(version) => {
             let certificate = certificate.map(|certificate| certificate.text).unwrap_or_default();
             Finding::ok("TLS", format!("{version}; {certificate}"))
@@ -125,7 +127,7 @@ fn tls(way: &Reachability) -> Option<Finding> {
             } else if error.status() == tckms::Status::TlsFailed {
                 finding = finding.with_cause(
                     "tls_cut",
-                    "the server closed the connection within the handshake: a firewall that filters by name, or no TLS 1.2 at the other end",
+                    "the server closed the connection during the handshake: a firewall filters by name, or the server does not support TLS 1.2",
                 );
             }
             finding

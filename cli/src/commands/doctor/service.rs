@@ -1,4 +1,4 @@
-//! Credentials, identity, and what the service lets this identity do with a key.
+//! Checks credentials, identity, and the operations that the service allows this identity with a key.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +7,19 @@ use tckms::sign::RsaPadding;
 use tckms::{Client as Kms, Config, KeyInfo, Status};
 
 use super::finding::{Finding, Verdict};
-use super::network::{self, Way};
+use super::network::{self, Connection};
 use crate::connection::Global;
 
-/// A context that says who wrote the ciphertext, and that Decrypt has to repeat.
+/// A context that marks the ciphertexts of this command.
 const CONTEXT: &str = r#"{"tckms":"doctor"}"#;
-/// Why what comes after a refused signature is not tried.
+/// Why the checks after a refused signature are skipped.
 const NOT_ACCEPTED: &str = "the signature is not accepted";
-/// How many calls measure the latency.
+/// The number of calls that measure the latency.
 const CALLS: u32 = 5;
-/// A call that takes longer is told.
+/// A longer median latency is a warning.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Each place of the chain, and whether any has credentials.
+/// Each provider of the chain, and whether any has credentials.
 pub fn credentials(config: &Config, timeout: Duration) -> Vec<Finding> {
     let places = match config.look_for_credentials(timeout) {
         Ok(places) => places,
@@ -33,7 +33,7 @@ pub fn credentials(config: &Config, timeout: Duration) -> Vec<Finding> {
         findings.push(match error {
             Some(error) => Finding::error("credentials", error),
             None => {
-                let mut none = Finding::new("credentials", Verdict::Failed, "no place has credentials").with_cause(
+                let mut none = Finding::new("credentials", Verdict::Failed, "no provider has credentials").with_cause(
                     "credentials_missing",
                     "set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, write ~/.tencentcloud/credentials, or bind a role to this machine",
                 );
@@ -55,7 +55,8 @@ fn place_finding(place: &CredentialsPlace, is_chosen: bool) -> Finding {
         Ok(found) => {
             let kind = if found.has_token { "temporary credentials" } else { "a secret id and a secret key" };
             let lifetime = found.lifetime.map(|lifetime| format!(", valid for {} s", lifetime.as_secs()));
-            let used = if is_chosen { "; these are used" } else { "; not used, an earlier place has some" };
+            let used =
+                if is_chosen { "; these are used" } else { "; not used, because an earlier provider has credentials" };
             Finding::ok(
                 "credentials",
                 format!("{name}: {kind}{}{}{used}", in_place(&place.place), lifetime.unwrap_or_default()),
@@ -75,26 +76,26 @@ fn in_place(place: &str) -> String {
     if place.is_empty() { String::new() } else { format!(" in {place}") }
 }
 
-/// Makes calls once, so that a failure that is gone the next time is told too.
+/// Clients for the checks: one without retries, so that temporary failures are reported, and one with retries.
 pub struct Client {
     once: Kms,
     again: Kms,
 }
 
-/// The region is one that the service knows.
-pub fn region(global: &Global, way: &Way, client: Option<&Client>) -> Finding {
+/// Checks that the service knows the region.
+pub fn region(global: &Global, connection: &Connection, client: Option<&Client>) -> Finding {
     let region = match global.region() {
         Ok(Some(region)) => region,
         Ok(None) => {
-            let mut missing = Finding::new("region", Verdict::Failed, "no region is given")
-                .with_cause("region_missing", "set TENCENTCLOUD_REGION or --region to a region like ap-guangzhou");
+            let mut missing = Finding::new("region", Verdict::Failed, "no region is configured")
+                .with_cause("region_missing", "set TENCENTCLOUD_REGION or --region to a region such as ap-guangzhou");
             missing.exit = crate::exit::Exit::Usage;
             return missing;
         }
         Err(failure) => return Finding::failed("region", failure),
     };
-    let Some(client) = client.filter(|_| network::is_open(way)) else {
-        return Finding::skipped("region", format!("{region}; not compared with those of the service"));
+    let Some(client) = client.filter(|_| network::is_open(connection)) else {
+        return Finding::skipped("region", format!("{region}; not compared with the regions of the service"));
     };
     match client.once.call("GetRegions", "{}").or_else(|_| client.again.call("GetRegions", "{}")) {
         Ok(answer) => {
@@ -110,8 +111,8 @@ pub fn region(global: &Global, way: &Way, client: Option<&Client>) -> Finding {
                 )
             }
         }
-        // What is the matter is told by the checks that follow.
-        Err(_) => Finding::ok("region", format!("{region}; the service did not say which ones it has")),
+        // The following checks report the failure.
+        Err(_) => Finding::ok("region", format!("{region}; the regions of the service are unknown")),
     }
 }
 
@@ -127,7 +128,7 @@ impl Client {
         Some(Self { once: client(1)?, again: client(4)? })
     }
 
-    /// Runs a call, and once more with repetitions if it failed.
+    /// Runs a call without retries and, if it fails, again with retries.
     fn try_twice<T>(
         &self,
         check: &'static str,
@@ -139,7 +140,7 @@ impl Client {
         };
         match call(&self.again) {
             Ok(value) => Ok((value, Some(first.was_repeated()))),
-            // The first failure may be a short one before the lasting one.
+            // The first failure may be temporary, unlike this one.
             Err(error) => Err(Box::new(Finding::error(check, &error))),
         }
     }
@@ -153,13 +154,13 @@ impl Client {
         }
     }
 
-    /// Everything that needs a signed request. What comes after a failure would say the same once more.
-    pub fn check(&self, config: &Config, key_id: Option<&str>, way: &Way) -> Vec<Finding> {
+    /// All checks that need a signed request. Skips those that would repeat a failure.
+    pub fn check(&self, config: &Config, key_id: Option<&str>, connection: &Connection) -> Vec<Finding> {
         const REST: [&str; 3] = ["identity", "key", "latency"];
         let skip = |checks: &[&'static str], why: &str| -> Vec<_> {
             checks.iter().map(|check| Finding::skipped(check, why)).collect()
         };
-        if !network::is_open(way) {
+        if !network::is_open(connection) {
             return skip(&[&["signature"], &REST[..]].concat(), "the service was not reached");
         }
         let signature = self.signature();
@@ -172,11 +173,11 @@ impl Client {
 
     fn signature(&self) -> Finding {
         let accepted = |outcome: tckms::Result<_>| match outcome {
-            // Who may not ask for the status of the service is known to it.
+            // An identity without permission for this action has a valid signature.
             Err(error) if matches!(error.status(), Status::UnauthorizedOperation | Status::CamDenied) => Ok(()),
             other => other.map(|_| ()),
         };
-        self.checked("signature", "the service accepts it", |kms| accepted(kms.call("GetServiceStatus", "{}")))
+        self.checked("signature", "accepted by the service", |kms| accepted(kms.call("GetServiceStatus", "{}")))
     }
 
     fn identity(&self, config: &Config) -> Finding {
@@ -187,7 +188,7 @@ impl Client {
             ),
             Err(error) => {
                 let mut finding = Finding::error("identity", &error);
-                // Keys work without STS.
+                // KMS does not need STS.
                 finding.verdict = Verdict::Warning;
                 finding
             }
@@ -196,7 +197,7 @@ impl Client {
 
     fn key(&self, key_id: Option<&str>) -> Vec<Finding> {
         let Some(key_id) = key_id else {
-            return vec![Finding::skipped("key", "none is given; --key KEYID has one tried")];
+            return vec![Finding::skipped("key", "not checked; --key KEYID checks one")];
         };
         let mut findings = Vec::new();
         let usage = match self.try_twice("key", |kms| kms.describe_key(key_id)) {
@@ -208,7 +209,7 @@ impl Client {
             Err(failed) => {
                 let may_not_ask = matches!(failed.cause, Some("permission"));
                 findings.push(*failed);
-                // Who may not describe a key may still use it.
+                // An identity that may not describe a key may still be allowed to use it.
                 may_not_ask.then(|| "ENCRYPT_DECRYPT".to_owned())
             }
         };
@@ -221,12 +222,12 @@ impl Client {
         findings
     }
 
-    /// By really doing it, on a random value.
+    /// Encrypts and decrypts a random value.
     fn encryption(&self, key_id: &str) -> Vec<Finding> {
         let value = random_value();
         let (blob, encrypt) = match self.try_twice("Encrypt", |kms| kms.encrypt(key_id, &value, Some(CONTEXT))) {
             Ok((encrypted, None)) => {
-                (Some(encrypted.ciphertext_blob), Finding::ok("Encrypt", "allowed, and works on a random value"))
+                (Some(encrypted.ciphertext_blob), Finding::ok("Encrypt", "allowed; a random value was encrypted"))
             }
             Ok((encrypted, Some(warning))) => (Some(encrypted.ciphertext_blob), warning),
             Err(failed) => (None, *failed),
@@ -235,25 +236,24 @@ impl Client {
             None => Finding::skipped("Decrypt", "there is nothing to decrypt"),
             Some(blob) => match self.try_twice("Decrypt", |kms| kms.decrypt(Some(key_id), blob, Some(CONTEXT))) {
                 Ok((decrypted, _)) if decrypted.plaintext.expose() != value => {
-                    Finding::new("Decrypt", Verdict::Failed, "the plaintext is not the one that was encrypted").with_cause(
+                    Finding::new("Decrypt", Verdict::Failed, "the plaintext differs from the one that was encrypted").with_cause(
                         "plaintext_differs",
-                        "something answers in place of the service, or changes its answers; check the endpoint and the proxy",
+                        "another server replies instead of the service, or a proxy changes the replies; check the endpoint and the proxy",
                     )
                 }
-                Ok((_, None)) => Finding::ok("Decrypt", "allowed, and gives the same value back"),
+                Ok((_, None)) => Finding::ok("Decrypt", "allowed; the value is the same"),
                 Ok((_, Some(warning))) => warning,
                 Err(failed) => *failed,
             },
         };
-        let data_key = self.checked("GenerateDataKey", "allowed, and works", |kms| {
-            kms.generate_data_key(key_id, 32, Some(CONTEXT)).map(|_| ())
-        });
+        let data_key = self
+            .checked("GenerateDataKey", "allowed", |kms| kms.generate_data_key(key_id, 32, Some(CONTEXT)).map(|_| ()));
         vec![encrypt, decrypt, data_key]
     }
 
     fn signing(&self, key_id: &str) -> Finding {
         let value = random_value();
-        self.checked("Sign", "allowed, and the signature verifies", |kms| {
+        self.checked("Sign", "allowed; the signature verifies", |kms| {
             let signature = kms.sign(key_id, None, &value)?;
             kms.verify(key_id, None, &value, &signature.bytes)
         })
@@ -261,13 +261,13 @@ impl Client {
 
     fn rsa(&self, key_id: &str) -> Finding {
         let value = random_value();
-        self.checked("RsaDecrypt", "allowed, and gives the same value back", |kms| {
+        self.checked("RsaDecrypt", "allowed; the value is the same", |kms| {
             let ciphertext = kms.rsa_encrypt(key_id, RsaPadding::OaepSha256, &value)?;
             kms.rsa_decrypt(key_id, RsaPadding::OaepSha256, &ciphertext).map(|_| ())
         })
     }
 
-    /// How long calls take, and whether the account is at its limit.
+    /// Measures the latency of calls, and checks whether the account is at its rate limit.
     fn latency(&self) -> Vec<Finding> {
         let (mut times, mut failures) = (Vec::new(), Vec::new());
         for _ in 0..CALLS {
@@ -288,13 +288,13 @@ fn latency_finding(mut times: Vec<Duration>) -> Finding {
     };
     let milliseconds = |time: Option<&Duration>| time.map_or(0, Duration::as_millis);
     let found = format!(
-        "{} ms to {} ms, half of the calls within {} ms",
+        "{} ms to {} ms, median {} ms",
         milliseconds(times.first()),
         milliseconds(times.last()),
         median.as_millis()
     );
     if times.last().is_some_and(|slowest| *slowest > SLOW) {
-        let advice = "the service or the way to it is slow; the endpoint of the nearest region may be faster";
+        let advice = "the service or the network is slow; the endpoint of a nearer region may be faster";
         return Finding::warning("latency", "slow", found, advice);
     }
     Finding::ok("latency", found)
@@ -303,9 +303,9 @@ fn latency_finding(mut times: Vec<Duration>) -> Finding {
 fn rate_finding(mut failures: Vec<Finding>) -> Finding {
     let failed = failures.len();
     match failures.pop() {
-        None => Finding::ok("rate limit", format!("{CALLS} calls in a row, none was refused")),
+        None => Finding::ok("rate limit", format!("{CALLS} consecutive calls succeeded")),
         Some(mut failure) => {
-            failure.found = format!("{failed} of {CALLS} calls in a row failed: {}", failure.found);
+            failure.found = format!("{failed} of {CALLS} consecutive calls failed: {}", failure.found);
             failure.verdict = Verdict::Warning;
             failure
         }
@@ -326,16 +326,19 @@ fn describe(info: &KeyInfo) -> Finding {
         "PendingImport" => {
             Finding::warning("key", "key_pending_import", found, format!("`tckms keys import --key {}`", info.key_id))
         }
-        "Archived" => {
-            Finding::warning("key", "key_archived", found, "an archived key only decrypts; cancel that in the console")
-        }
-        _ => Finding::warning("key", "key_state", found, "the state is not one that this version knows"),
+        "Archived" => Finding::warning(
+            "key",
+            "key_archived",
+            found,
+            "an archived key can only decrypt; cancel the archiving in the console",
+        ),
+        _ => Finding::warning("key", "key_state", found, "this version does not know the state"),
     }
 }
 
 fn random_value() -> [u8; 16] {
     let mut value = [0; 16];
-    // It need not be hard to guess.
+    // It need not be unpredictable.
     for (place, byte) in value.iter_mut().zip(Instant::now().elapsed().as_nanos().to_le_bytes()) {
         *place = byte ^ std::process::id() as u8;
     }
