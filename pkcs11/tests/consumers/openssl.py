@@ -108,4 +108,4 @@ def openssl_says_what_to_change_for_an_rsa_key(work):
     use_engine(work)
     work.use_key("rsa")
     work.run(recipe(ENGINE, "openssl dgst").replace("-sha256", "-sha512"), expect=1)
-    assert "RSA with SHA-512, which KMS does not do; use -sha256" in work.log(), work.log()
+    assert "RSA with SHA-512, which KMS does not support; use -sha256" in work.log(), work.log()
