@@ -156,6 +156,14 @@ fn a_hostile_server_harms_its_own_call_alone() {
 }
 
 #[test]
+fn a_flood_delays_no_other_call_of_the_client() {
+    let program = GCC.build("tests/c/flood_latency.c", &Library::Shared);
+    for (flooded, rounds) in [("1", "3"), ("31", "3")] {
+        program.with(Vec::new()).arguments(&[flooded, rounds]).run().expect_nothing_but_passed_checks();
+    }
+}
+
+#[test]
 fn no_descriptor_is_a_standard_one() {
     let program = connections();
     run(&program, &over_http(), &["descriptors"]);

@@ -13,16 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::sys::tcp;
 
-/// The number of bytes that are read from a socket before other connections are served. A read of
+/// The number of bytes that are read from a socket, at once or in a row, before other connections are
+/// served. A server chooses what they cost: 64 KiB of small heads take milliseconds to parse. A read of
 /// fewer bytes counts as [`READ_COST`], since every read costs a system call.
-const READ_BUDGET: usize = 64 * 1024;
-const READ_COST: usize = 4 * 1024;
+const READ_BUDGET: usize = 8 * 1024;
+const READ_COST: usize = 2 * 1024;
 
 /// The number of bytes that a connection may still deliver, and its first bytes.
 #[derive(Default)]
@@ -110,7 +111,7 @@ impl Error for AllowanceExceeded {}
 
 /// A TCP connection that yields to others when it is always readable.
 pub(crate) struct Tcp {
-    stream: TcpStream,
+    stream: Take<TcpStream>,
     meter: Arc<Meter>,
     /// The bytes read since the socket last had nothing to read.
     read_since_pause: usize,
@@ -118,14 +119,14 @@ pub(crate) struct Tcp {
 
 impl Tcp {
     pub fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
-        Self { stream, meter, read_since_pause: 0 }
+        Self { stream: stream.take(0), meter, read_since_pause: 0 }
     }
 
     fn note_write(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &outcome {
             Poll::Pending => {}
             Poll::Ready(Ok(len)) => drop(self.meter.written.fetch_add(*len as u64, Ordering::Relaxed)),
-            Poll::Ready(Err(_)) => self.meter.note_end(tcp::bytes_acknowledged(self.stream.as_fd())),
+            Poll::Ready(Err(_)) => self.meter.note_end(tcp::bytes_acknowledged(self.stream.get_ref().as_fd())),
         }
         outcome
     }
@@ -144,6 +145,7 @@ impl AsyncRead for Tcp {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
+        self.stream.set_limit(READ_BUDGET as u64);
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Pending => {
                 self.read_since_pause = 0;
@@ -154,7 +156,7 @@ impl AsyncRead for Tcp {
                 self.read_since_pause += bytes.len().max(READ_COST);
                 self.meter.note_beginning(bytes);
                 if bytes.is_empty() {
-                    self.meter.note_end(tcp::bytes_acknowledged(self.stream.as_fd()));
+                    self.meter.note_end(tcp::bytes_acknowledged(self.stream.get_ref().as_fd()));
                 }
                 Poll::Ready(outcome)
             }
@@ -164,7 +166,7 @@ impl AsyncRead for Tcp {
 
 impl AsyncWrite for Tcp {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let outcome = Pin::new(self.stream.get_mut()).poll_write(context, bytes);
         self.note_write(outcome)
     }
 
@@ -173,20 +175,20 @@ impl AsyncWrite for Tcp {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let outcome = Pin::new(self.stream.get_mut()).poll_write_vectored(context, slices);
         self.note_write(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(self.stream.get_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(self.stream.get_mut()).poll_shutdown(context)
     }
 }
 
