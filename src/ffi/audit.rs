@@ -1,6 +1,5 @@
-//! In a debug build the library checks the header's rules for handles. It ends the process with a
-//! message on stderr when a //! program frees a handle while a call uses it, frees it twice, uses
-//! it afterwards, or changes it from two threads at once.
+//! In a debug build the library checks the header's rules for handles. It ends the process with a message on stderr when a
+//! program frees a handle while a call uses it, frees it twice, uses it afterwards, or changes it from two threads at once.
 
 pub(super) use checks::{enter, freed, leave, made, used};
 
@@ -8,10 +7,11 @@ pub(super) use checks::{enter, freed, leave, made, used};
 mod checks {
     use std::cell::RefCell;
     use std::collections::{BTreeMap, BTreeSet};
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-    use std::time::Duration;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
+    use crate::sys::per_process::PerProcess;
+
+    #[derive(Default)]
     struct Handles {
         /// How many calls use each handle, with all threads together.
         uses: BTreeMap<usize, usize>,
@@ -19,9 +19,9 @@ mod checks {
         freed: BTreeSet<usize>,
     }
 
-    static HANDLES: Mutex<Handles> = Mutex::new(Handles { uses: BTreeMap::new(), freed: BTreeSet::new() });
-    /// The process whose handles they are.
-    static OWNER: AtomicU32 = AtomicU32::new(0);
+    /// A forked child begins with the uses of the thread that forked: the calls of other threads do not go on in it, and one
+    /// of them may have held the lock. What was freed before is not known to it.
+    static HANDLES: PerProcess<Mutex<Handles>> = PerProcess::new();
 
     thread_local! {
         /// The handles that the calls of this thread use, in the order in which they were given.
@@ -29,9 +29,7 @@ mod checks {
     }
 
     pub fn made(handle: usize) {
-        if let Some(mut handles) = lock() {
-            handles.freed.remove(&handle);
-        }
+        lock().freed.remove(&handle);
     }
 
     /// The running call of this thread uses a handle until [`leave`].
@@ -39,7 +37,7 @@ mod checks {
         if handle == 0 {
             return;
         }
-        let Some(mut handles) = lock() else { return };
+        let mut handles = lock();
         if handles.freed.contains(&handle) {
             misuse("a handle is used after it was freed");
         }
@@ -54,7 +52,7 @@ mod checks {
     }
 
     pub fn freed(handle: usize) {
-        let Some(mut handles) = lock() else { return };
+        let mut handles = lock();
         if handles.uses.get(&handle).is_some_and(|count| *count > 0) {
             misuse("a handle is freed while a call uses it");
         }
@@ -74,7 +72,7 @@ mod checks {
         if ended.is_empty() {
             return;
         }
-        let Some(mut handles) = lock() else { return };
+        let mut handles = lock();
         for handle in ended {
             let count = handles.uses.entry(handle).or_default();
             *count = count.saturating_sub(1);
@@ -84,29 +82,18 @@ mod checks {
         }
     }
 
-    /// None in a forked child whose parent held the lock in another thread at that moment.
-    fn lock() -> Option<MutexGuard<'static, Handles>> {
-        let process = std::process::id();
-        if OWNER.load(Ordering::Relaxed) == process {
-            // Every use has to be counted, however long the other threads take.
-            return Some(HANDLES.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        let mut handles = (0..100).find_map(|_| match HANDLES.try_lock() {
-            Ok(handles) => Some(handles),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                std::thread::sleep(Duration::from_millis(1));
-                None
-            }
-        })?;
-        if OWNER.swap(process, Ordering::Relaxed) != process {
-            // The calls of the parent's other threads do not go on in a forked child.
-            handles.uses.clear();
+    fn lock() -> MutexGuard<'static, Handles> {
+        HANDLES.get_or_init(|| Mutex::new(Handles::of_this_thread())).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    impl Handles {
+        fn of_this_thread() -> Self {
+            let mut handles = Self::default();
             for handle in own_uses() {
                 *handles.uses.entry(handle).or_default() += 1;
             }
+            handles
         }
-        Some(handles)
     }
 
     fn own_uses() -> Vec<usize> {
@@ -114,8 +101,9 @@ mod checks {
     }
 
     fn misuse(what: &str) -> ! {
+        // Without the panic hook, whose locks a forked child may find locked.
         #[cfg(test)]
-        panic!("{what}");
+        std::panic::resume_unwind(Box::new(what.to_owned()));
         #[cfg(not(test))]
         {
             eprintln!("libtckms (debug build): {what}; see HANDLES in tckms.h");
@@ -139,7 +127,9 @@ mod checks {
 #[cfg(all(test, debug_assertions))]
 mod tests {
     use std::panic::catch_unwind;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -186,6 +176,45 @@ mod tests {
             used(0x40, false);
         };
         assert_eq!(misuse_of(late).unwrap(), "a handle is used after it was freed");
+    }
+
+    /// The parent's lock is held most of the time, by threads that the children do not have.
+    #[test]
+    fn a_forked_child_is_checked_too() {
+        static OVER: AtomicBool = AtomicBool::new(false);
+        let busy: Vec<_> = (0..4)
+            .map(|number| {
+                thread::spawn(move || {
+                    while !OVER.load(Ordering::Relaxed) {
+                        made(0x1000 + number);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..50 {
+            // SAFETY: the child calls nothing but the checks, and _exit().
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: SIGALRM ends a child that waits for the lock.
+                unsafe { libc::alarm(20) };
+                let misuse = misuse_of(|| {
+                    made(0x60);
+                    used(0x60, true);
+                    leave(0);
+                    freed(0x60);
+                    freed(0x60);
+                });
+                // SAFETY: nothing of the parent's is run.
+                unsafe { libc::_exit(i32::from(misuse.is_none())) };
+            }
+            let (mut status, begun) = (0, Instant::now());
+            // SAFETY: the status is of this function.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+            assert!(begun.elapsed() < Duration::from_secs(10));
+        }
+        OVER.store(true, Ordering::Relaxed);
+        busy.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     #[test]
