@@ -98,6 +98,11 @@ fn any_bytes_may_be_a_key_or_a_signature() {
 }
 
 #[test]
+fn any_bytes_may_be_records_or_a_wrapped_key_of_a_branch() {
+    Target { name: "branches", goals: 4, coverage: 150 }.passes();
+}
+
+#[test]
 fn any_bytes_may_be_a_reply_of_the_service() {
     Target { name: "service_reply", goals: 3, coverage: 350 }.passes();
 }

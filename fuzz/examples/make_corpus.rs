@@ -30,6 +30,12 @@ fn main() {
     for (number, (choice, bytes)) in asymmetric().iter().enumerate() {
         write("asymmetric", &format!("input-{number}"), &[&[*choice], bytes.as_slice()].concat());
     }
+    for (number, text) in BRANCH_RECORDS.iter().enumerate() {
+        write("branches", &format!("records-{number}"), &[b"\0", text.as_bytes()].concat());
+    }
+    for (number, wrapped) in BRANCH_WRAPPED.iter().enumerate() {
+        write("branches", &format!("wrapped-{number}"), &[&[1], bytes_of(wrapped).as_slice()].concat());
+    }
     for (number, text) in CONTEXTS.iter().enumerate() {
         write("context_json", &format!("context-{number}"), text.as_bytes());
     }
@@ -95,6 +101,26 @@ const DESCRIPTIONS: [&str; 3] = [
     r#"{"Response":{"KeyId":"k","Description":"\u0007","KeyRotationEnabled":true,"ValidTo":-1,"More":{}}}"#,
     r#"{"Response":{"CreateTime":"soon"}}"#,
 ];
+
+const BRANCH_RECORDS: [&str; 4] = [
+    "tbk1 ap-guangzhou/93866e69-9755-11ef-8e65-52540089bc41 orders 83eec007-5659-4554-bf11-699b90f41ac6 \
+     2026-01-31T12:00:00Z Q0lQSEVSVEVYVEJMT0I=\n",
+    "# two branches\r\n\r\ntbk1 r/k a 83eec007-5659-4554-bf11-699b90f41ac6 2026-01-31T12:00:00Z a-k-b-k-c\r\n\
+     tbk1 r/k b 83eec007-5659-4554-bf11-699b90f41ac6 2024-02-29T23:59:59Z x",
+    "tbk2 r/k a 83eec007-5659-4554-bf11-699b90f41ac6 2026-01-31T12:00:00Z x\n",
+    "tbk1 r/k a 83eec007-5659-4554-bf11-699b90f41ac6 2026-01-31T12:00:00Z x\n\
+     tbk1 r/k a 83eec007-5659-4554-bf11-699b90f41ac6 2026-01-31T12:00:00Z y\n",
+];
+
+/// The vectors of docs/sealing.md.
+const BRANCH_WRAPPED: [&str; 2] = [
+    "01066f726465727383eec00756594554bf11699b90f41ac6101112131415161718191a1b1c1d1e1f202122232425262728292a2b7a8e7e995eed95d9f5534372657b1faccd64b60aca3f0e9fde230b9392c21c75662a5c8887cb312d22fe81b27d70aec551306c51534556535645565956454a4d5430493d",
+    "02066f726465727383eec00756594554bf11699b90f41ac6101112131415161718191a1b1c1d1e1f202122232425262728292a2b7a8e7e995eed95d9f5534372657b1faccd64b60aca3f0e9fde230b9392c21c750cc286d0044e1d61b852776216b30c43",
+];
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
 
 const CONTEXTS: [&str; 8] = [
     "",

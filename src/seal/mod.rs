@@ -21,6 +21,8 @@ pub use cache::{CACHE_AGE_MAX, CACHE_ENTRIES_MAX, CACHE_MESSAGES_MAX, Cache, Cac
 pub(crate) use detached::{DetachedOpen, DetachedSeal};
 pub use format::branch_id::{BRANCH_ID_MAX, BranchId};
 pub use format::branch_record::{BRANCH_RECORDS_MAX, BranchRecord, BranchRecords};
+#[cfg(fuzzing)]
+pub(crate) use format::branch_wrap::{Binding, BranchSecret, BranchWrapped};
 pub use format::branch_wrap::{BranchForm, TENCENT_KMS_HIERARCHY_PROVIDER_ID};
 pub use format::context::Context;
 pub use format::limits::{FRAME_LEN_DEFAULT, FRAME_LEN_MAX, HEADER_LEN_MAX, UNFRAMED_LEN_MAX, WRAPPED_KEYS_MAX};
