@@ -65,7 +65,9 @@ in_three_ways! {
     forged_messages(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/forgeries.c", &Library::Shared);
-        program.with(emulator.environment()).under_valgrind(valgrind).run()
+        let run = program.with(emulator.environment());
+        let run = if valgrind { run.variable("TEST_SLACK_MS", "20000") } else { run };
+        run.under_valgrind(valgrind).run()
     }
 
     branch_keys(compiler, valgrind) {

@@ -53,6 +53,26 @@ static tckms_status create_key(size_t size) {
   return tckms_create_key(client, (const tckms_create_key_options *)(const void *)&memory, size, &key_id, NULL);
 }
 
+static tckms_status new_queue(size_t size) {
+  tckms_queue *queue = NULL;
+  tckms_status status = tckms_queue_new((const tckms_queue_options *)(const void *)&memory, size, &queue);
+  CHECK((queue != NULL) == (status == TCKMS_OK));
+  tckms_queue_free(queue);
+  return status;
+}
+
+static tckms_status add_branch(size_t size) {
+  return tckms_keyring_add_branch(keyring, client, "key", (const tckms_branch_options *)(const void *)&memory, size);
+}
+
+static tckms_status branch_stats(size_t size) {
+  return tckms_keyring_branch_stats(keyring, (tckms_branch_stats *)(void *)&memory, size);
+}
+
+static tckms_status client_stats(size_t size) {
+  return tckms_client_stats(client, (tckms_stats *)(void *)&memory, size);
+}
+
 /* A call that got as far as to look at what the structure says. */
 static int read_it(tckms_status status) {
   return status != TCKMS_ERR_INVALID_LENGTH && status != TCKMS_ERR_UNKNOWN_OPTION;
@@ -86,6 +106,18 @@ static void wishes_of(const char *name, call use, size_t size) {
   }
 }
 
+/* A structure that the library fills. */
+static void output(const char *name, call use, size_t size) {
+  keyring = tckms_keyring_new();
+  sizes_of(name, use, size);
+  memset(&memory, 0xff, sizeof memory);
+  CHECK_OK(use(size));
+  CHECK(memory.bytes[size] == 0xff && memory.bytes[size - 1] == 0);
+  CHECK_OK(use(LIMIT));
+  CHECK(memory.bytes[LIMIT] == 0xff && memory.bytes[LIMIT - 1] == 0);
+  tckms_keyring_free(keyring);
+}
+
 static void structure(const char *name, call use, size_t size) {
   keyring = tckms_keyring_new();
   sizes_of(name, use, size);
@@ -109,6 +141,10 @@ int main(void) {
   structure("tckms_role_options", set_role_options, sizeof role);
   structure("tckms_create_key_options", create_key, sizeof new_key);
   structure("tckms_key_filter", list_keys, sizeof filter);
+  structure("tckms_queue_options", new_queue, sizeof(tckms_queue_options));
+  structure("tckms_branch_options", add_branch, sizeof(tckms_branch_options));
+  output("tckms_branch_stats", branch_stats, sizeof(tckms_branch_stats));
+  output("tckms_stats", client_stats, sizeof stats);
   tckms_client_free(client);
 
   keyring = tckms_keyring_new();

@@ -29,7 +29,7 @@ type Call<'a> = Box<dyn Fn(&mut Memory) -> Status + 'a>;
 
 /// For each pair of arguments of which one is written: a call that has both in the same memory, or the second one within the
 /// first one.
-fn calls<'a>(client: &'a Client, keyring: &'a Keyring) -> Vec<(&'static str, Call<'a>)> {
+fn calls<'a>(client: &'a Client, keyring: &'a Keyring, queue: *const tckms_queue) -> Vec<(&'static str, Call<'a>)> {
     let key: *const c_char = c"93866e69-9755-11ef-8e65-52540089bc41".as_ptr();
     let bytes = || (c"x".as_ptr().cast::<c_void>(), 1_usize);
     let (client, keyring) = (client.0, keyring.0);
@@ -86,6 +86,49 @@ fn calls<'a>(client: &'a Client, keyring: &'a Keyring) -> Vec<(&'static str, Cal
         call!("finish: both numbers", |m| finish(keyring, (m.at(64), 64), m.at(0), m.at(4))),
         call!("finish: a number in the output", |m| finish(keyring, (m.at(64), 64), m.at(120), m.at(0))),
         call!("finish: the other one in it", |m| finish(keyring, (m.at(64), 64), m.at(0), m.at(64))),
+        call!("SM2 digest: message", |m| tckms_sm2_digest(client, key, ptr::null(), 0, m.at(0), 100, m.at(8))),
+        call!("SM2 digest: user id", |m| tckms_sm2_digest(client, key, m.at(0), 16, bytes().0, 1, m.at(8))),
+        call!("signer: user id", |m| tckms_signer_new(client, key, 0, m.at(0), 16, m.at(8))),
+        call!("signer: key id", |m| tckms_signer_new(client, m.at(0), 0, ptr::null(), 0, m.at(0))),
+        call!("branch record: branch id", |m| tckms_branch_record_new(client, key, m.at(0), m.at(0))),
+        call!("branch record: key id", |m| tckms_branch_record_new(client, m.at(0), c"orders".as_ptr(), m.at(0))),
+        call!("context value: context", |m| tckms_context_value(m.at(0), c"a".as_ptr(), m.at(0), 65)),
+        call!("context value: key", |m| tckms_context_value(c"{}".as_ptr(), m.at(8), m.at(0), 65)),
+        call!("queue: options", |m| tckms_queue_new(m.at(0), size_of::<tckms_queue_options>(), m.at(0))),
+        call!("submitted encryption", |m| {
+            tckms_submit_encrypt(queue, client, key, m.at(0), 100, none, 1000, ptr::null_mut(), m.at(8))
+        }),
+        call!("submitted decryption", |m| {
+            tckms_submit_decrypt(queue, client, key, m.at(0), 17, none, 1000, ptr::null_mut(), m.at(8))
+        }),
+        call!("submitted re-encryption", |m| {
+            tckms_submit_reencrypt(queue, client, none, m.at(0), 17, none, none, 1000, ptr::null_mut(), m.at(8))
+        }),
+        call!("submitted data key", |m| {
+            tckms_submit_generate_data_key(queue, client, m.at(0), 32, none, 1000, ptr::null_mut(), m.at(0))
+        }),
+        call!("submitted call", |m| {
+            tckms_submit_call(queue, client, c"ListKeys".as_ptr(), m.at(0), 1000, ptr::null_mut(), m.at(0))
+        }),
+        call!("submitted signature", |m| {
+            tckms_submit_sign_digest(queue, client, key, 1, m.at(0), 32, 1000, ptr::null_mut(), m.at(8))
+        }),
+        call!("submitted RSA decryption", |m| {
+            tckms_submit_rsa_decrypt(queue, client, key, 1, m.at(0), 256, 1000, ptr::null_mut(), m.at(8))
+        }),
+        call!("submitted public key", |m| {
+            tckms_submit_public_key(queue, client, m.at(0), 1000, ptr::null_mut(), m.at(0))
+        }),
+        call!("submitted sealing", |m| {
+            tckms_submit_seal(queue, keyring, m.at(0), 100, none, 1000, ptr::null_mut(), m.at(96))
+        }),
+        call!("submitted opening", |m| {
+            tckms_submit_open(queue, keyring, m.at(0), 100, none, 1000, ptr::null_mut(), m.at(96))
+        }),
+        call!("submitted beginning of a seal", |m| {
+            tckms_submit_seal_begin(queue, m.at(0), 1000, ptr::null_mut(), m.at(0))
+        }),
+        call!("submitted beginning of an open", |m| begin_open(queue, keyring, (m.at(0), 100), m.at(8))),
     ]
 }
 
@@ -110,6 +153,19 @@ unsafe fn finish(
     with_stream(keyring, |stream| unsafe { tckms_stream_finish(stream, output.0, output.1, produced, done) })
 }
 
+unsafe fn begin_open(
+    queue: *const tckms_queue,
+    keyring: *const tckms_keyring,
+    header: (*const c_void, usize),
+    id: *mut u64,
+) -> Status {
+    let mut stream = ptr::null_mut();
+    assert_eq!(unsafe { tckms_stream_new_open(keyring, ptr::null(), &mut stream) }, Status::Ok);
+    let status = unsafe { tckms_submit_open_begin(queue, &mut stream, header.0, header.1, 1000, ptr::null_mut(), id) };
+    unsafe { tckms_stream_free(stream) };
+    status
+}
+
 fn with_stream(keyring: *const tckms_keyring, call: impl Fn(*mut tckms_stream) -> Status) -> Status {
     let mut stream = ptr::null_mut();
     assert_eq!(unsafe { tckms_stream_new_seal(keyring, ptr::null(), &mut stream) }, Status::Ok);
@@ -121,11 +177,15 @@ fn with_stream(keyring: *const tckms_keyring, call: impl Fn(*mut tckms_stream) -
 #[test]
 fn arguments_in_the_same_memory_are_refused_where_one_is_written() {
     let (client, (keyring, key)) = (client_without_service(), TestKey::keyring());
-    for (name, call) in calls(&client, &keyring) {
+    let mut queue = ptr::null_mut();
+    assert_eq!(unsafe { tckms_queue_new(ptr::null(), 0, &mut queue) }, Status::Ok);
+    for (name, call) in calls(&client, &keyring, queue) {
         let mut memory = Memory::new();
         assert_eq!(call(&mut memory), Status::Overlap, "{name}");
     }
     assert_eq!(super::key::count(&key.generated), 0, "nothing was asked for");
+    assert_eq!(unsafe { tckms_queue_outstanding(queue) }, 0);
+    unsafe { tckms_queue_free(queue) };
 }
 
 #[test]
