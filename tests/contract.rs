@@ -59,6 +59,24 @@ fn without_permission_the_suite_reads_only() {
     assert!(!with_key.contains("it needs --key-id") && with_key.contains(" 0 different, "), "{with_key}");
 }
 
+/// The emulator's table of guesses names the questions that settle them.
+#[test]
+fn every_guess_has_a_question() {
+    let readme = std::fs::read_to_string(root().join("emulator/README.md")).unwrap();
+    let cases = std::fs::read_to_string(root().join("live-test/src/cases.rs")).unwrap();
+    let (_, table) = readme.split_once("\n## Guesses\n").expect("there is a table of guesses");
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "{} guesses", rows.len());
+    for row in rows {
+        let questions = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        if !questions.starts_with("not tested: ") {
+            questions
+                .split("; ")
+                .for_each(|question| assert!(cases.contains(&format!("\"{question}\"")), "{question}"));
+        }
+    }
+}
+
 /// The report of a run.
 fn live_test(emulator: &Emulator, options: &[&str]) -> String {
     let mut suite = Command::new(env!("CARGO"));

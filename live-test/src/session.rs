@@ -11,6 +11,8 @@ use crate::cli::Options;
 
 /// The most requests that one run sends.
 const REQUESTS_MAX: u32 = 300;
+/// How many requests a typed call sends at most, with those for the public key and the usage of a key.
+const REQUESTS_OF_A_CALL: u32 = 3;
 /// The most requests a second.
 const RATE: u32 = 5;
 /// How many requests are sent at once where that is allowed.
@@ -195,8 +197,10 @@ impl Session {
         format!("{}-{}", self.prefix, name.replace('_', "-").to_lowercase()).chars().take(60).collect()
     }
 
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// For a typed call, which sends a few requests.
+    pub fn client(&mut self) -> Client {
+        self.requests += REQUESTS_OF_A_CALL;
+        self.client.clone()
     }
 
     pub fn requests(&self) -> u32 {

@@ -231,7 +231,8 @@ impl Response<'_> {
 
 /// Whether this can be the id or an alias of a CMK.
 pub(crate) fn is_key_id(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/:.".contains(&byte);
+    // From '-' to ':' are '.', '/' and the digits.
+    let allowed = |byte: u8| matches!(byte, b'-'..=b':' | b'A'..=b'Z' | b'_' | b'a'..=b'z');
     (1..=KEY_ID_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 

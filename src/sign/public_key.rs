@@ -266,6 +266,8 @@ mod tests {
     use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
     use aws_lc_rs::rand::SystemRandom;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+    use der::asn1::AnyRef;
+    use der::{Encode, Tag};
 
     use super::*;
 
@@ -308,5 +310,25 @@ mod tests {
         let pem = PublicKey::from_spki(spki).unwrap().pem();
         let refused = PublicKey::from_spki(pem.as_bytes()).err().unwrap();
         assert_eq!(refused.status(), Status::ResponseMalformed);
+        assert!(refused.message().ends_with("it is PEM"), "{}", refused.message());
+    }
+
+    #[test]
+    fn an_rsa_key_of_another_length_is_named() {
+        let integer = |bytes: &[u8]| UintRef::new(bytes).unwrap().to_der().unwrap();
+        let sequence = |tag, content: &[u8]| AnyRef::new(tag, content).unwrap().to_der().unwrap();
+        let spki = |modulus: &[u8]| {
+            let key = sequence(Tag::Sequence, &[integer(modulus), integer(&[1, 0, 1])].concat());
+            let algorithm = sequence(Tag::Sequence, &[RSA_ENCRYPTION.to_der().unwrap(), vec![5, 0]].concat());
+            let key = sequence(Tag::BitString, &[&[0], &key[..]].concat());
+            sequence(Tag::Sequence, &[algorithm, key].concat())
+        };
+        for (bits, first, len) in [(1024, 0x80, 128), (1023, 0x40, 128), (2047, 0x7f, 256), (3072, 0xff, 384)] {
+            let mut modulus = vec![1; len];
+            modulus[0] = first;
+            let refused = PublicKey::from_spki(&spki(&modulus)).err().unwrap();
+            assert!(refused.message().contains(&format!("{bits} bits")), "{}", refused.message());
+            assert!(refused.message().contains("2048"), "{}", refused.message());
+        }
     }
 }

@@ -132,8 +132,8 @@ static void the_usage_is_requested_once(void) {
   CHECK_OK(tckms_public_key(client, sign_ecc, &signature));
   tckms_buffer_free(&signature);
   CHECK_OK(tckms_sign(client, sign_ecc, 0, "m", 1, &signature));
-  CHECK_STATUS(tckms_rsa_decrypt(client, sign_ecc, 1, "x", 1, &signature), TCKMS_ERR_INVALID_LENGTH);
   tckms_buffer_free(&signature);
+  CHECK_STATUS(tckms_rsa_decrypt(client, sign_ecc, 1, "x", 1, &signature), TCKMS_ERR_INVALID_LENGTH);
   CHECK_INT(requests_seen("DescribeKey"), 0);
   CHECK_OK(tckms_client_derive_timeout_ms(client, 20000, &sibling));
   for (i = 0; i < 3; i++) {

@@ -174,6 +174,13 @@ fn rsa_ciphertexts_are_decrypted() {
         let raw = cli.bytes(&["rsa-encrypt", "-k", &key, "--padding", padding, "--raw"], b"secret");
         assert_eq!(cli.bytes(&["rsa-decrypt", "-k", &key, "--padding", padding], &raw), b"secret");
     }
+    let signs = cli.new_key("ASYMMETRIC_SIGN_VERIFY_RSA_2048");
+    let refused = cli.run(&["rsa-encrypt", "-k", &signs], b"secret");
+    assert!(!refused.status.success() && error_text(&refused).contains("can only sign"), "{}", error_text(&refused));
+    assert!(refused.stdout.is_empty());
+    std::fs::write(cli.file("signature"), [1; 256]).unwrap();
+    let refused = cli.run(&["verify", "-k", &key, "--signature", "signature"], b"message");
+    assert!(!refused.status.success() && error_text(&refused).contains("can only decrypt"), "{}", error_text(&refused));
 }
 
 #[test]
