@@ -30,6 +30,8 @@ type request struct {
 	memory
 	action string
 	call   func(how C.tckms_go_how) C.tckms_go_outcome
+	// Submits the call to a queue; nil if it has to block.
+	submit func(t terms) C.tckms_go_outcome
 	// What frees an outcome.
 	free func(*C.tckms_go_outcome)
 	// Called after an abandoned call has ended; may be nil.
@@ -80,6 +82,8 @@ type run struct {
 	caller  caller
 	ctx     context.Context
 	derived *derivedClient
+	// Whether the context's deadline is sooner than the client's total timeout.
+	bounded bool
 	state   *callState
 	began   time.Time
 }
@@ -111,6 +115,11 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 		r.memory.free()
 		return nil, nil, fmt.Errorf("tckms: %s: %w", r.action, err)
 	}
+	if client, some := c.(*Client); some && r.submit != nil {
+		if q := client.queue(); q != nil {
+			return made.queued(q, client)
+		}
+	}
 	if !r.inBackground(ctx) {
 		outcome := made.inC()
 		return made.take(&outcome)
@@ -121,6 +130,7 @@ func (r *request) do(ctx context.Context, c caller) (first, second []byte, err e
 		c.leave()
 		return nil, nil, err
 	}
+	made.bounded = made.derived.isBounded()
 	state := undecided
 	ended := make(chan C.tckms_go_outcome, 1)
 	go func() {
@@ -167,7 +177,7 @@ func (r *run) take(outcome *C.tckms_go_outcome) (first, second []byte, err error
 	}
 	failure := r.memory.failure(outcome)
 	failure.cause = join(r.reasons(failure))
-	if r.derived.isBounded() && failure.Status == ErrTimedOut && failure.cause == nil {
+	if r.bounded && failure.Status == ErrTimedOut && failure.cause == nil {
 		failure.cause = context.DeadlineExceeded
 	}
 	return nil, nil, failure

@@ -90,24 +90,53 @@ func record(last *lastReport, call C.uintptr_t, r report) C.int {
 	return C.int(r.status)
 }
 
-//export tckmsGoLog
-func tckmsGoLog(handle C.uintptr_t, event *C.tckms_log_event) {
+// logEvents are the log events of a completion, with the functions that get them.
+type logEvents []loggedEvent
+
+type loggedEvent struct {
+	callback func(LogEvent)
+	event    LogEvent
+}
+
+func (events *logEvents) deliver() {
+	for _, logged := range *events {
+		logged.deliver()
+	}
+}
+
+func (logged loggedEvent) deliver() {
 	_ = recoverToError(func() error {
-		callback := cgo.Handle(handle).Value().(func(LogEvent))
-		copied := LogEvent{
-			Level:     LogLevel(C.tckms_log_event_level(event)),
-			Message:   C.GoString(C.tckms_log_event_message(event)),
-			Action:    C.GoString(C.tckms_log_event_action(event)),
-			Status:    Status(C.tckms_log_event_status(event)),
-			Attempt:   int(C.tckms_log_event_attempt(event)),
-			RequestID: C.GoString(C.tckms_log_event_request_id(event)),
-		}
-		if ms := int64(C.tckms_log_event_ms(event)); ms > 0 {
-			copied.Duration = time.Duration(ms) * time.Millisecond
-		}
-		callback(copied)
+		logged.callback(logged.event)
 		return nil
 	})
+}
+
+// A completion's events are collected for a goroutine of their own.
+//
+//export tckmsGoLog
+func tckmsGoLog(handle, collector C.uintptr_t, event *C.tckms_log_event) {
+	logged := loggedEvent{cgo.Handle(handle).Value().(func(LogEvent)), copiedEvent(event)}
+	if collector == 0 {
+		logged.deliver()
+		return
+	}
+	events := cgo.Handle(collector).Value().(*logEvents)
+	*events = append(*events, logged)
+}
+
+func copiedEvent(event *C.tckms_log_event) LogEvent {
+	copied := LogEvent{
+		Level:     LogLevel(C.tckms_log_event_level(event)),
+		Message:   C.GoString(C.tckms_log_event_message(event)),
+		Action:    C.GoString(C.tckms_log_event_action(event)),
+		Status:    Status(C.tckms_log_event_status(event)),
+		Attempt:   int(C.tckms_log_event_attempt(event)),
+		RequestID: C.GoString(C.tckms_log_event_request_id(event)),
+	}
+	if ms := int64(C.tckms_log_event_ms(event)); ms > 0 {
+		copied.Duration = time.Duration(ms) * time.Millisecond
+	}
+	return copied
 }
 
 //export tckmsGoCredentials

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,9 @@ type Client struct {
 	handle *C.tckms_client
 	// The program's credentials functions.
 	providers []*credentialsProvider
+	// Made by the first call that can use it.
+	startQueue sync.Once
+	calls      *callQueue
 }
 
 // NewClient creates a client. It opens no connection: the first call does.
@@ -70,6 +74,7 @@ func (c *Client) Close() error {
 
 // free is called once, when the handle is no longer used.
 func (c *Client) free() {
+	c.calls.close()
 	C.tckms_client_free(c.handle)
 	c.handle = nil
 }
@@ -99,6 +104,9 @@ func (c *Client) Encrypt(ctx context.Context, keyID string, plaintext []byte, en
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_encrypt(c.handle, how, key, input, size, pairs)
 	}
+	r.submit = func(t terms) C.tckms_go_outcome {
+		return C.tckms_go_submit_encrypt(t, key, input, size, pairs)
+	}
 	blob, _, err := r.do(ctx, c)
 	return blob, err
 }
@@ -111,6 +119,9 @@ func (c *Client) Decrypt(ctx context.Context, keyID string, blob []byte, encCtx 
 	input, size := r.bytes(blob)
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_decrypt(c.handle, how, key, input, size, pairs)
+	}
+	r.submit = func(t terms) C.tckms_go_outcome {
+		return C.tckms_go_submit_decrypt(t, key, input, size, pairs)
 	}
 	plaintext, _, err := r.do(ctx, c)
 	return plaintext, err
@@ -125,6 +136,9 @@ func (c *Client) ReEncrypt(ctx context.Context, keyID string, blob []byte, sourc
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_reencrypt(c.handle, how, key, input, size, from, to)
 	}
+	r.submit = func(t terms) C.tckms_go_outcome {
+		return C.tckms_go_submit_reencrypt(t, key, input, size, from, to)
+	}
 	reencrypted, _, err := r.do(ctx, c)
 	return reencrypted, err
 }
@@ -137,6 +151,9 @@ func (c *Client) GenerateDataKey(ctx context.Context, keyID string, size int, en
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_generate_data_key(c.handle, how, key, length(size), pairs)
 	}
+	r.submit = func(t terms) C.tckms_go_outcome {
+		return C.tckms_go_submit_generate_data_key(t, key, length(size), pairs)
+	}
 	return r.do(ctx, c)
 }
 
@@ -146,6 +163,9 @@ func (c *Client) GenerateRandom(ctx context.Context, size int) ([]byte, error) {
 	r.free = func(outcome *C.tckms_go_outcome) { C.tckms_go_random_free(outcome) }
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_generate_random(c.handle, how, length(size))
+	}
+	r.submit = func(t terms) C.tckms_go_outcome {
+		return C.tckms_go_submit_generate_random(t, length(size))
 	}
 	random, _, err := r.do(ctx, c)
 	return random, err
@@ -159,6 +179,9 @@ func (c *Client) Call(ctx context.Context, action string, requestJSON []byte) ([
 	name, parameters := r.text(action), r.optional(string(requestJSON))
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_call(c.handle, how, name, parameters)
+	}
+	r.submit = func(t terms) C.tckms_go_outcome {
+		return C.tckms_go_submit_call(t, name, parameters)
 	}
 	response, _, err := r.do(ctx, c)
 	return response, err

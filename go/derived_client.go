@@ -23,10 +23,8 @@ type derivedClient struct {
 func (c *Client) derive(ctx context.Context) (*derivedClient, error) {
 	d := &derivedClient{}
 	timeout := c.total
-	if deadline, some := ctx.Deadline(); some {
-		if left := time.Until(deadline); left < timeout {
-			timeout, d.bounded = left, true
-		}
+	if left, bounded := c.timeLeft(ctx); bounded {
+		timeout, d.bounded = left, true
 	}
 	ms := C.int64_t(timeout / time.Millisecond)
 	if ms < 1 {

@@ -49,8 +49,10 @@
 // Any number of goroutines may use a Client or a Keyring at once; add all keys to a keyring before you use it. A
 // SealWriter and an OpenReader are for one goroutine at a time.
 //
-// A call in C blocks an operating system's thread. MaxConcurrentCalls limits their number for each client and each
-// keyring; other goroutines wait without a thread. SealFile and OpenFile start additional threads, FileOptions.Threads
+// A client's calls hold no operating system's thread while they wait for the service: Encrypt, Decrypt, ReEncrypt,
+// GenerateDataKey, GenerateRandom, Call, PublicKey, SignDigest and RSADecrypt, unless the client has a CredentialsFunc.
+// Every other call in C blocks a thread. MaxConcurrentCalls limits both for each client and each keyring; further
+// goroutines wait without a thread. SealFile and OpenFile start additional threads, FileOptions.Threads
 // of them. Functions of the program that the library calls run on several goroutines at once, with the context of the
 // call that needs them. A panic in one becomes an error of that call.
 //

@@ -116,8 +116,8 @@ type Options struct {
 	// RateBurst is the number of requests that may be sent at once. 0 means as many as in one second.
 	RateBurst int
 
-	// MaxConcurrentCalls limits the number of calls in C at once, and so the number of threads that they block.
-	// Default 64. Further calls wait.
+	// MaxConcurrentCalls limits the number of calls in C at once, and so the number of threads that those calls block
+	// which need one. Default 64. Further calls wait.
 	MaxConcurrentCalls int
 
 	// UserAgent is added to the header X-TC-RequestClient of requests.

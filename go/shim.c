@@ -1,15 +1,19 @@
 #include "shim.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "_cgo_export.h"
 
-static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK, NULL, NULL};
+static const tckms_go_outcome nothing = {TCKMS_BUFFER_INIT, TCKMS_BUFFER_INIT, NULL, TCKMS_OK, NULL, NULL, 0};
 
 /* Go's handle of the call that this thread makes; callbacks report to it. 0 on threads of the library. */
 static _Thread_local uintptr_t current_call;
+
+/* Go's list of the log events of a completion that this thread takes. 0 for none. */
+static _Thread_local uintptr_t current_events;
 
 /* Call it in the function that made the call, on the same thread. */
 static void finish(tckms_go_outcome *outcome, tckms_status status) {
@@ -274,6 +278,131 @@ tckms_go_outcome tckms_go_import_key_material(const tckms_client *client, tckms_
   CLIENT_CALL(tckms_import_key_material(with, key_id, material, len, valid_to_seconds));
 }
 
+tckms_go_outcome tckms_go_queue_new(uint64_t depth, tckms_queue **out, int *fd) {
+  tckms_queue_options options = TCKMS_QUEUE_OPTIONS_INIT;
+  tckms_queue *queue;
+  tckms_status status;
+  options.depth = depth;
+  status = tckms_queue_new(&options, sizeof options, &queue);
+  if (status == TCKMS_OK) {
+    status = tckms_queue_fd(queue, fd);
+  }
+  if (status == TCKMS_OK) {
+    *fd = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+    status = *fd < 0 ? TCKMS_ERR_TRANSPORT_UNAVAILABLE : TCKMS_OK;
+  }
+  if (status == TCKMS_OK) {
+    *out = queue;
+  } else {
+    tckms_queue_free(queue);
+  }
+  return ended(status);
+}
+
+/* The userdata of a call. */
+struct submitted {
+  uintptr_t token;
+  int ids;
+};
+
+int tckms_go_queue_take(const tckms_queue *queue, uintptr_t events, tckms_go_outcome *outcome, uintptr_t *token) {
+  tckms_completion *done;
+  struct submitted *submitted;
+  tckms_status status;
+  current_events = events;
+  status = tckms_queue_next(queue, &done);
+  current_events = 0;
+  if (status != TCKMS_OK) {
+    return 0;
+  }
+  submitted = tckms_completion_userdata(done);
+  *outcome = nothing;
+  *token = submitted->token;
+  outcome->status = (int)tckms_completion_status(done);
+  outcome->error = tckms_completion_take_error(done);
+  if (outcome->status == TCKMS_OK) {
+    /* Both succeed where the call did. */
+    status = tckms_completion_take_output(done, &outcome->first);
+    status = tckms_completion_take_ciphertext(done, &outcome->second);
+  }
+  if (submitted->ids) {
+    outcome->request_id = strdup(tckms_completion_request_id(done));
+    outcome->key_id = strdup(tckms_completion_key_id(done));
+  }
+  free(submitted);
+  tckms_completion_free(done);
+  return 1;
+}
+
+void tckms_go_queue_cancel(const tckms_queue *queue, uint64_t id) {
+  /* It may be done already. */
+  tckms_status status = tckms_cancel(queue, id);
+  (void)status;
+}
+
+/* `expression` submits a call with `userdata` and `outcome.id`. */
+#define SUBMIT(expression)                                        \
+  do {                                                            \
+    tckms_go_outcome outcome = nothing;                           \
+    tckms_status status;                                          \
+    struct submitted *userdata = malloc(sizeof *userdata);        \
+    if (userdata == NULL) {                                       \
+      outcome.status = TCKMS_ERR_OUT_OF_MEMORY;                   \
+      return outcome;                                             \
+    }                                                             \
+    userdata->token = terms.token;                                \
+    userdata->ids = terms.ids;                                    \
+    status = (expression);                                        \
+    if (status != TCKMS_OK) {                                     \
+      free(userdata);                                             \
+    }                                                             \
+    finish(&outcome, status);                                     \
+    return outcome;                                               \
+  } while (0)
+
+tckms_go_outcome tckms_go_submit_encrypt(tckms_go_terms terms, const char *key_id, const void *buf, size_t len,
+                                         const char *ctx_json) {
+  SUBMIT(tckms_submit_encrypt(terms.queue, terms.client, key_id, buf, len, ctx_json, terms.timeout_ms, userdata,
+                              &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_decrypt(tckms_go_terms terms, const char *key_id, const void *blob, size_t len,
+                                         const char *ctx_json) {
+  SUBMIT(tckms_submit_decrypt(terms.queue, terms.client, key_id, blob, len, ctx_json, terms.timeout_ms, userdata,
+                              &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_reencrypt(tckms_go_terms terms, const char *key_id, const void *blob, size_t len,
+                                           const char *source_ctx_json, const char *destination_ctx_json) {
+  SUBMIT(tckms_submit_reencrypt(terms.queue, terms.client, key_id, blob, len, source_ctx_json, destination_ctx_json,
+                                terms.timeout_ms, userdata, &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_generate_data_key(tckms_go_terms terms, const char *key_id, size_t key_len,
+                                                   const char *ctx_json) {
+  SUBMIT(tckms_submit_generate_data_key(terms.queue, terms.client, key_id, key_len, ctx_json, terms.timeout_ms,
+                                        userdata, &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_generate_random(tckms_go_terms terms, size_t len) {
+  SUBMIT(tckms_submit_generate_random(terms.queue, terms.client, len, terms.timeout_ms, userdata, &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_call(tckms_go_terms terms, const char *action, const char *request_json) {
+  SUBMIT(tckms_submit_call(terms.queue, terms.client, action, request_json == NULL ? "{}" : request_json,
+                           terms.timeout_ms, userdata, &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_public_key(tckms_go_terms terms, const char *key_id) {
+  SUBMIT(tckms_submit_public_key(terms.queue, terms.client, key_id, terms.timeout_ms, userdata, &outcome.id));
+}
+
+tckms_go_outcome tckms_go_submit_use_key(tckms_go_terms terms, tckms_go_key_use use, const char *key_id, int algorithm,
+                                         const void *bytes, size_t len) {
+  SUBMIT((use == TCKMS_GO_SIGN_DIGEST ? tckms_submit_sign_digest : tckms_submit_rsa_decrypt)(
+      terms.queue, terms.client, key_id, algorithm, bytes, len, terms.timeout_ms, userdata, &outcome.id));
+}
+
 tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out) {
   return ended(tckms_client_stats(client, out, sizeof *out));
 }
@@ -407,7 +536,7 @@ tckms_go_outcome tckms_go_add_fallback(tckms_config *config, const tckms_config 
 /* A handle of Go is a number; the userdata of C is a pointer that is never dereferenced. */
 
 static void on_log(void *userdata, const tckms_log_event *event) {
-  tckmsGoLog((uintptr_t)userdata, (tckms_log_event *)event);
+  tckmsGoLog((uintptr_t)userdata, current_events, (tckms_log_event *)event);
 }
 
 static int supply(void *userdata, tckms_credentials *out) {

@@ -18,6 +18,8 @@ typedef struct {
   /* Of the last request, if they were requested. */
   char *request_id;
   char *key_id;
+  /* Of a call that was submitted. */
+  uint64_t id;
 } tckms_go_outcome;
 
 void tckms_go_free(tckms_go_outcome *outcome);
@@ -88,6 +90,36 @@ tckms_go_outcome tckms_go_set_key_rotation(const tckms_client *client, tckms_go_
                                            int64_t days);
 tckms_go_outcome tckms_go_import_key_material(const tckms_client *client, tckms_go_how how, const char *key_id,
                                               const void *material, size_t len, int64_t valid_to_seconds);
+
+/* Calls that are submitted. An outcome of a tckms_go_submit_ function says whether that was so. */
+typedef struct {
+  const tckms_queue *queue;
+  const tckms_client *client;
+  /* For tckms_go_queue_take(). */
+  uintptr_t token;
+  int64_t timeout_ms;
+  int ids;
+} tckms_go_terms;
+
+/* `fd` is a descriptor of the caller, for the same pipe as the queue's. */
+tckms_go_outcome tckms_go_queue_new(uint64_t depth, tckms_queue **out, int *fd);
+/* Takes a call that is done; 0 if there is none. Its log events go to the Go list behind `events`. */
+int tckms_go_queue_take(const tckms_queue *queue, uintptr_t events, tckms_go_outcome *outcome, uintptr_t *token);
+void tckms_go_queue_cancel(const tckms_queue *queue, uint64_t id);
+
+tckms_go_outcome tckms_go_submit_encrypt(tckms_go_terms terms, const char *key_id, const void *buf, size_t len,
+                                         const char *ctx_json);
+tckms_go_outcome tckms_go_submit_decrypt(tckms_go_terms terms, const char *key_id, const void *blob, size_t len,
+                                         const char *ctx_json);
+tckms_go_outcome tckms_go_submit_reencrypt(tckms_go_terms terms, const char *key_id, const void *blob, size_t len,
+                                           const char *source_ctx_json, const char *destination_ctx_json);
+tckms_go_outcome tckms_go_submit_generate_data_key(tckms_go_terms terms, const char *key_id, size_t key_len,
+                                                   const char *ctx_json);
+tckms_go_outcome tckms_go_submit_generate_random(tckms_go_terms terms, size_t len);
+tckms_go_outcome tckms_go_submit_call(tckms_go_terms terms, const char *action, const char *request_json);
+tckms_go_outcome tckms_go_submit_public_key(tckms_go_terms terms, const char *key_id);
+tckms_go_outcome tckms_go_submit_use_key(tckms_go_terms terms, tckms_go_key_use use, const char *key_id, int algorithm,
+                                         const void *bytes, size_t len);
 
 tckms_go_outcome tckms_go_client_stats(const tckms_client *client, tckms_stats *out);
 

@@ -65,6 +65,9 @@ func (c *Client) publicKey(ctx context.Context, keyID string, pem bool) ([]byte,
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_public_key(c.handle, how, key, truth(pem))
 	}
+	if !pem {
+		r.submit = func(t terms) C.tckms_go_outcome { return C.tckms_go_submit_public_key(t, key) }
+	}
 	public, _, err := r.do(ctx, c)
 	return public, err
 }
@@ -76,6 +79,11 @@ func (c *Client) useKey(ctx context.Context, action string, use C.tckms_go_key_u
 	bytes, size := r.bytes(input)
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
 		return C.tckms_go_use_key(c.handle, how, use, key, C.int(algorithm), bytes, size)
+	}
+	if use == C.TCKMS_GO_SIGN_DIGEST || use == C.TCKMS_GO_RSA_DECRYPT {
+		r.submit = func(t terms) C.tckms_go_outcome {
+			return C.tckms_go_submit_use_key(t, use, key, C.int(algorithm), bytes, size)
+		}
 	}
 	output, _, err := r.do(ctx, c)
 	return output, err
