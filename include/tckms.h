@@ -3384,8 +3384,7 @@ tckms_status tckms_submit_public_key(const tckms_queue *queue,
  * @param len               0 to TCKMS_QUEUE_MESSAGE_MAX bytes.
  * @param ctx_json_or_null  As for tckms_seal().
  * @param timeout_ms        As for tckms_submit_encrypt(). A custom key's callback is not
- *                          interrupted: a call whose callback takes longer is done when it returns,
- *                          or when it is canceled.
+ *                          interrupted, but the call does not wait for it any longer.
  * @param userdata          As for tckms_submit_encrypt().
  * @param id_or_null        As for tckms_submit_encrypt().
  * @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when there

@@ -249,7 +249,7 @@ pub(crate) fn check() -> Result<()> {
         return Err(canceled());
     }
     if time_left(Duration::MAX).is_zero() {
-        return Err(Error::new(Status::TimedOut, "the timeout of the call has expired"));
+        return Err(timed_out());
     }
     Ok(())
 }
@@ -287,6 +287,10 @@ pub(crate) async fn sleep(duration: Duration) -> Result<()> {
         Poll::Pending
     })
     .await
+}
+
+pub(crate) fn timed_out() -> Error {
+    Error::new(Status::TimedOut, "the timeout of the call has expired")
 }
 
 pub(crate) fn canceled() -> Error {

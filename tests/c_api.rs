@@ -166,6 +166,14 @@ in_three_ways! {
         run.under_valgrind(valgrind).run()
     }
 
+    queue_stages_over_http(compiler, valgrind) {
+        queue_stages(&Emulator::over_http(&["main", "other"]), compiler, valgrind)
+    }
+
+    queue_stages_over_https(compiler, valgrind) {
+        queue_stages(&Emulator::over_https(&["main", "other"]), compiler, valgrind)
+    }
+
     lifetimes(compiler, valgrind) {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/lifetimes.c", &Library::Shared);
@@ -277,6 +285,16 @@ fn torture(emulator: &Emulator, group: &str) {
     let arguments = [group, &stride];
     let count = if stride.is_empty() { 1 } else { 2 };
     run.arguments(&arguments[..count]).run().expect_nothing_but_passed_checks();
+}
+
+fn queue_stages(emulator: &Emulator, compiler: Compiler, valgrind: bool) -> Finished {
+    let program = compiler.build("tests/c/queue_stages.c", &Library::Shared);
+    let mut run = program.with(emulator.environment());
+    if valgrind {
+        // A child never frees what its parent's threads hold, and valgrind would name it.
+        run = run.variable("TEST_SANITIZED", "1").variable("TEST_SLACK_MS", "20000");
+    }
+    run.under_valgrind(valgrind).run()
 }
 
 fn through_a_proxy(emulator: &Emulator, proxy: &Proxy, compiler: Compiler, valgrind: bool) -> Finished {

@@ -160,6 +160,7 @@ over_http_and_https! {
     memory_that_runs_out: "memory";
     secrets_after_use: "secrets";
     secrets_after_sealing: "sealing";
+    secrets_after_queued_calls: "queue_secrets";
 }
 
 const SIGNING: &str = "signing:ASYMMETRIC_SIGN_VERIFY_ECC";

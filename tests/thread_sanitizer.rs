@@ -22,6 +22,12 @@ fn threads_that_sign_race_for_nothing() {
     run("tests/c/signing_threads.c");
 }
 
+#[test]
+fn queues_race_for_nothing() {
+    run("tests/c/queue.c");
+    run("tests/c/queue_stages.c");
+}
+
 fn run(source: &str) {
     let library = instrumented_library("tckms", Path::new(env!("CARGO_TARGET_TMPDIR")));
     let folder = Scratch::new();

@@ -8,7 +8,7 @@ use std::io;
 use std::mem;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::http::thread::{ThreadNumber, ThreadWatcher, is_network_thread};
 use crate::http::transport;
 use crate::queue::completion::{Completion, Output, Userdata};
+use crate::queue::deadlines::{DEADLINE_GRACE, DeadlineThread, Expiring};
 use crate::queue::workers::WorkerPool;
 use crate::sys::fork_lock;
 use crate::sys::parker::Parker;
@@ -34,6 +35,7 @@ pub(super) struct Live {
     /// The pipe is being made readable, by a thread that has let go of the state: whoever is woken by that wants it.
     raising: AtomicBool,
     workers: Arc<WorkerPool>,
+    deadlines: DeadlineThread,
 }
 
 #[derive(Default)]
@@ -52,14 +54,19 @@ pub(super) struct Outstanding {
     pub userdata: Userdata,
     /// The network thread that carries it out.
     pub thread: Option<ThreadNumber>,
-    /// A worker carries it out, which may be inside a callback of the host: canceled, it is done at once.
-    pub is_local: bool,
+    /// Of a call that a worker carries out. It may be inside a callback of the host: canceled, the call is done at once.
+    pub deadline: Option<Instant>,
 }
 
 impl Live {
     pub fn new() -> Self {
         fork_lock::install_handlers();
-        Self { state: Mutex::default(), raising: AtomicBool::new(false), workers: Arc::new(WorkerPool::new()) }
+        Self {
+            state: Mutex::default(),
+            raising: AtomicBool::new(false),
+            workers: Arc::new(WorkerPool::new()),
+            deadlines: DeadlineThread::default(),
+        }
     }
 
     /// The same in a forked child: whatever its parent's host has not taken is done. The parent gets the results.
@@ -90,6 +97,12 @@ impl Live {
 
     pub fn workers(&self) -> &Arc<WorkerPool> {
         &self.workers
+    }
+
+    /// Has the calls of workers end when their time has passed at `deadline`.
+    pub fn expire_at(self: &Arc<Self>, deadline: Instant) -> Result<()> {
+        let calls: Weak<dyn Expiring> = Arc::downgrade(self) as _;
+        self.deadlines.expire_at(deadline + DEADLINE_GRACE, calls)
     }
 
     /// Adds a call unless there are `depth`, those that are done included.
@@ -191,7 +204,8 @@ impl Live {
 
     /// Gives a call up, if it is outstanding.
     pub fn cancel(&self, id: u64) -> bool {
-        let found = self.locked(|state| state.outstanding.get(&id).map(|call| (call.token.clone(), call.is_local)));
+        let found =
+            self.locked(|state| state.outstanding.get(&id).map(|call| (call.token.clone(), call.deadline.is_some())));
         let Some((token, is_local)) = found else { return false };
         token.cancel();
         if is_local {
@@ -213,6 +227,7 @@ impl Live {
         self.wait_until(CLOSE_TIMEOUT, |state| state.outstanding.is_empty());
         let done = self.locked(|state| mem::take(&mut state.done));
         drop(done);
+        self.deadlines.end();
         self.workers.end(CLOSE_TIMEOUT);
     }
 
@@ -232,6 +247,28 @@ impl ThreadWatcher for Live {
             let error = transport::thread_gone().possibly_carried_out();
             self.complete(id, Err(error), CallTrace::default(), None);
         }
+    }
+}
+
+impl Expiring for Live {
+    fn expire(&self, now: Instant) -> Option<Instant> {
+        let (expired, next) = self.locked(|state| {
+            let (mut expired, mut next) = (Vec::new(), None::<Instant>);
+            for (id, call) in &state.outstanding {
+                match call.deadline.map(|deadline| deadline + DEADLINE_GRACE) {
+                    Some(end) if end <= now => expired.push((*id, call.token.clone())),
+                    Some(end) => next = Some(next.map_or(end, |next| next.min(end))),
+                    None => {}
+                }
+            }
+            (expired, next)
+        });
+        for (id, token) in expired {
+            // Its worker need not go on.
+            token.cancel();
+            self.complete(id, Err(call_control::timed_out()), CallTrace::default(), None);
+        }
+        next
     }
 }
 

@@ -6,6 +6,7 @@
 //! (credentials providers, the key phase of sealing) is done by [`workers`].
 
 mod completion;
+mod deadlines;
 mod live;
 mod operation;
 mod task;
@@ -14,7 +15,7 @@ mod workers;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use self::completion::{Completion, Output, Stream, Userdata};
 pub(crate) use self::operation::{Operation, QUEUE_MESSAGE_MAX, SealOperation};
@@ -61,7 +62,7 @@ impl Queue {
     pub fn submit(&self, client: &Client, operation: Operation, terms: Terms) -> Result<u64> {
         Error::check_memory()?;
         let (live, token) = (self.live(), CancelToken::default());
-        let ticket = self.reserve(live, token.clone(), terms.userdata, false)?;
+        let ticket = self.reserve(live, token.clone(), terms.userdata, None)?;
         let id = ticket.id();
         let watcher: Arc<dyn ThreadWatcher> = Arc::clone(live) as _;
         let call = task::carry_out(ticket, client.clone(), operation, terms.timeout, token);
@@ -77,10 +78,11 @@ impl Queue {
     pub fn submit_seal(&self, operation: impl FnOnce() -> SealOperation, terms: Terms) -> Result<u64> {
         Error::check_memory()?;
         let (live, token) = (self.live(), CancelToken::default());
-        let ticket = self.reserve(live, token.clone(), terms.userdata, true)?;
+        let deadline = Instant::now() + terms.timeout;
+        let ticket = self.reserve(live, token.clone(), terms.userdata, Some(deadline))?;
         let id = ticket.id();
-        let job = task::key_phase(ticket, operation(), terms.timeout, token);
-        match live.workers().submit(Box::new(job)) {
+        let job = task::key_phase(ticket, operation(), deadline, token);
+        match live.expire_at(deadline).and_then(|()| live.workers().submit(Box::new(job))) {
             Err(error) if live.withdraw(id) => Err(error),
             _ => Ok(id),
         }
@@ -124,9 +126,16 @@ impl Queue {
         self.live().cancel_all();
     }
 
-    fn reserve(&self, live: &Arc<Live>, token: CancelToken, userdata: Userdata, is_local: bool) -> Result<Ticket> {
+    /// A call with a `deadline` is one for a worker.
+    fn reserve(
+        &self,
+        live: &Arc<Live>,
+        token: CancelToken,
+        userdata: Userdata,
+        deadline: Option<Instant>,
+    ) -> Result<Ticket> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let outstanding = Outstanding { token, userdata, thread: None, is_local };
+        let outstanding = Outstanding { token, userdata, thread: None, deadline };
         if live.add(id, outstanding, self.depth) {
             return Ok(Ticket::new(id, Arc::clone(live)));
         }

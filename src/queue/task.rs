@@ -54,14 +54,13 @@ pub(super) async fn carry_out(
     ticket.complete(result, scope.take_trace(), Some(client));
 }
 
-/// The key phase of sealing or opening, for a worker. The time counts from now, also while it waits for one.
+/// The key phase of sealing or opening, for a worker.
 pub(super) fn key_phase(
     ticket: Ticket,
     operation: SealOperation,
-    timeout: Duration,
+    deadline: Instant,
     token: CancelToken,
 ) -> impl FnOnce() + Send {
-    let deadline = Instant::now() + timeout;
     move || {
         let mut scope = CallScope::new(None);
         let left = deadline.saturating_duration_since(Instant::now());

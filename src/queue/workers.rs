@@ -109,6 +109,6 @@ impl Shared {
     }
 }
 
-fn unavailable(reason: &str) -> Error {
+pub(super) fn unavailable(reason: &str) -> Error {
     Error::new(Status::TransportUnavailable, format!("no worker of the queue is available: {reason}"))
 }
