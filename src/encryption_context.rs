@@ -11,6 +11,10 @@ use crate::status::Status;
 /// The service's limit, in characters (Encrypt page: "up to 1,024 characters").
 pub const ENCRYPTION_CONTEXT_MAX: usize = 1024;
 
+/// Memory for most contexts, so that it does not have to grow.
+const TYPICAL_LEN: usize = 128;
+const TYPICAL_COUNT: usize = 4;
+
 /// Checks that `text` is a JSON object whose values are strings, without duplicate keys, of at most 1024 characters.
 ///
 /// The text is sent as it is: the service may compare it as text, so it is never rewritten.
@@ -46,6 +50,14 @@ struct Span {
 }
 
 impl Pairs {
+    /// Without pairs, but with memory for this many bytes of text and this many pairs, as far as there is memory.
+    pub fn with_capacity(text: usize, pairs: usize) -> Self {
+        let mut empty = Self::default();
+        // Without it the memory grows step by step, and what needs it fails then.
+        let _ = (empty.text.try_reserve_exact(text), empty.spans.try_reserve_exact(pairs));
+        empty
+    }
+
     /// The pairs, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.spans.iter().map(|span| (self.key(span), self.value(span)))
@@ -188,7 +200,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Pairs, M::Error> {
-        let mut pairs = Pairs::default();
+        let mut pairs = Pairs::with_capacity(TYPICAL_LEN, TYPICAL_COUNT);
         loop {
             let key = pairs.text.len();
             if map.next_key_seed(Append(&mut pairs.text))?.is_none() {

@@ -133,14 +133,15 @@ impl Context {
 
     /// Reads the form that headers hold. Other writers may have sorted the pairs differently or not at all.
     pub(crate) fn read(mut bytes: &[u8]) -> Result<Self> {
-        let mut pairs = Pairs::default();
         if bytes.is_empty() {
-            return Ok(Self(pairs));
+            return Ok(Self::default());
         }
         let count = take_u16(&mut bytes)?;
         if count == 0 {
             return Err(malformed("counts no pairs"));
         }
+        // Each pair has two lengths of two bytes, whatever the count says.
+        let mut pairs = Pairs::with_capacity(bytes.len(), count.min(bytes.len() / 4));
         for _ in 0..count {
             let (key, value) = (take_text(&mut bytes)?, take_text(&mut bytes)?);
             pairs.push(key, value);
