@@ -35,6 +35,8 @@ pub struct Key {
     pub parts: PublicParts,
     /// Its certificate, then those of its issuers.
     pub certificates: Vec<Certificate>,
+    /// What to report if the service has another public half. Nothing if the public half is the service's.
+    pub mismatch: Option<String>,
 }
 
 /// The components of a public key.

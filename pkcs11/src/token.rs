@@ -286,7 +286,7 @@ impl Token {
         let usage = wanted.usage.or_else(|| usage_of(&info?)).unwrap_or(Usage::Sign);
         let certificates = wanted.certificates.clone();
         let key = new_key(wanted.id.clone(), label, usage, public, certificates, self.settings.allow_p384);
-        key.map_err(|reason| {
+        key.map(Arc::new).map_err(|reason| {
             log::warn(format_args!("key {} is skipped: {reason}", wanted.id));
             LookUpError::LeftOut
         })
@@ -333,7 +333,10 @@ fn known_key(settings: &KeySettings, allow_p384: bool) -> std::result::Result<Op
     let label = settings.label.clone().unwrap_or_else(|| settings.id.clone());
     let usage = settings.usage.unwrap_or(Usage::Sign);
     let key = new_key(settings.id.clone(), label, usage, Arc::new(public), files.certificates, allow_p384);
-    key.map(Some).map_err(|reason| settings.wrong(reason))
+    let key = key.map_err(|reason| settings.wrong(reason))?;
+    let file = settings.public_key.as_ref().or(settings.certificate.as_ref()).map(|file| file.display());
+    let mismatch = file.map(|file| settings.wrong(format!("{file} is of another key than {} in KMS", settings.id)));
+    Ok(Some(Arc::new(Key { mismatch: mismatch.map(|error| error.to_string()), ..key })))
 }
 
 fn new_key(
@@ -343,12 +346,12 @@ fn new_key(
     public: Arc<PublicKey>,
     certificates: Vec<Certificate>,
     allow_p384: bool,
-) -> std::result::Result<SharedKey, String> {
+) -> std::result::Result<Key, String> {
     let parts = parts_of(&public, allow_p384)?;
     if usage == Usage::Decrypt && public.key_type() != KeyType::Rsa2048 {
         return Err("`usage = decrypt` is for RSA keys".to_owned());
     }
-    Ok(Arc::new(Key { id, label, usage, public, parts, certificates }))
+    Ok(Key { id, label, usage, public, parts, certificates, mismatch: None })
 }
 
 /// The usage of a key, if PKCS#11 supports it.

@@ -413,6 +413,7 @@ fn mistakes_in_the_configuration_are_reported() {
     let wrong_key = Scratch::new();
     let pem = wrong_key.write("public.pem", &public_key(&emulator, "ec"));
     let crt = wrong_key.write("certificate.pem", &certificate);
+    let nothing = wrong_key.write("nothing.pem", "nothing\n");
     for (text, line, part) in [
         (format!("{key}colour = red\n"), 5, "colour"),
         (format!("{key}public_key = {}\n", path(&other)), 3, "cannot be read"),
@@ -420,6 +421,10 @@ fn mistakes_in_the_configuration_are_reported() {
         (format!("{key}public_key = {0}\ncertificate = {0}\n", path(&pem)), 3, "certificate"),
         (format!("{key}public_key = {}\ncertificate = {}\n", path(&pem), path(&crt)), 3, "another key"),
         (format!("{key}[key \"ec\"]\nid = {}\n", emulator.key_id("rsa")), 5, "already"),
+        (format!("{key}[key \"twice\"]\nid = {id}\n"), 5, "another key"),
+        (format!("{key}certificate = {}\n", path(&nothing)), 3, "no certificate"),
+        (format!("{key}public_key = {}\n", path(&nothing)), 3, "no PUBLIC KEY"),
+        (format!("{key}public_key = {}\n", path(wrong_key.path())), 3, "cannot be read"),
         ("[token \"t\"]\nregion = nowhere at all\n".to_owned(), 1, "region"),
         ("[token \"t\"]\nregion = x\ncredentials = magic\n".to_owned(), 1, "credentials"),
     ] {
@@ -429,11 +434,37 @@ fn mistakes_in_the_configuration_are_reported() {
         assert!(log.contains(&format!("pkcs11.conf:{line}: ")) && log.contains(part), "{text}: {log}");
         assert_eq!(log.lines().count(), 1, "{log}");
     }
-    let program = Program::new("steps.c").with_file(&emulator, &key);
-    let file = program.folder.path().join("pkcs11.conf");
-    output_of(Command::new("chmod").arg("666").arg(&file));
-    assert!(program.run(&["init"]).starts_with("init 0x5\n"));
-    assert!(program.log().contains("every user may write"));
+    // What a file is, not what it says. Only root can give a file away.
+    let is_root = output_of(Command::new("id").arg("-u")).trim() == "0";
+    for (command, part) in [
+        ("chmod 666 \"$1\"", "every user may write"),
+        ("rm \"$1\"", "cannot be read"),
+        ("rm \"$1\" && mkdir \"$1\"", "cannot be read"),
+        ("rm \"$1\" && mkfifo \"$1\"", "cannot be read"),
+        ("printf '\\377' > \"$1\"", "not UTF-8"),
+        ("head -c 5000000 /dev/zero > \"$1\"", "longer than"),
+        (if is_root { "chown 54321 \"$1\"" } else { "chmod 666 \"$1\"" }, if is_root { "belongs to" } else { "every" }),
+    ] {
+        let program = Program::new("steps.c").with_file(&emulator, &key);
+        let file = program.folder.path().join("pkcs11.conf");
+        output_of(Command::new("sh").args(["-c", command, "sh"]).arg(&file));
+        assert_eq!(program.run(&["init"]), "init 0x5\n", "{command}");
+        let log = program.log();
+        assert!(log.contains(&path(&file)) && log.contains(part) && log.lines().count() == 1, "{command}: {log}");
+    }
+}
+
+/// Without a request at the start, it shows with the first signature, which is not given out.
+#[test]
+fn a_file_of_another_key_is_reported_with_the_first_signature() {
+    let emulator = Emulator::over_http(&[EC]);
+    let folder = Scratch::new();
+    let crt = folder.write("certificate.pem", &foreign_certificate());
+    let key = format!("[token \"t\"]\nregion = ap-guangzhou\n[key \"ec\"]\nid = {}\n", emulator.key_id("ec"));
+    let program = Program::new("steps.c").with_file(&emulator, &format!("{key}certificate = {}\n", path(&crt)));
+    assert!(program.run(&["init", "find", "sign"]).ends_with("sign 0x30\n"));
+    let log = program.log();
+    assert!(log.contains("pkcs11.conf:3: ") && log.contains("is of another key than"), "{log}");
 }
 
 /// A self-signed certificate of a new key.

@@ -2,8 +2,8 @@
 
 use aws_lc_rs::digest::Context;
 use cryptoki_sys::*;
-use tckms::Client;
 use tckms::sign::{SignatureAlgorithm, raw_from_der};
+use tckms::{Client, Status};
 
 use crate::error::Result;
 use crate::key::{PublicParts, SharedKey};
@@ -162,13 +162,25 @@ impl Signing {
         ));
     }
 
+    /// A public key or certificate of another key cannot be noticed before the first signature, if no request is made to start.
+    fn explain_mismatch(&self, client: &Client) {
+        let Some(mismatch) = &self.key.mismatch else { return };
+        if client.public_key(&self.key.id).is_ok_and(|public| public.spki() != self.key.public.spki()) {
+            log::error(format_args!("{mismatch}"));
+        }
+    }
+
     /// Signs with one request.
     pub fn finish(&self, client: &Client) -> Result<Vec<u8>> {
         let digest = self.digest()?;
         let algorithm = self.request.algorithm;
         let signed = client.sign_digest_with(&self.key.id, &self.key.public, Some(algorithm), &digest);
-        let signature = signed
-            .map_err(|error| failed(&format!("signing with key {:?} ({})", self.key.label, self.key.id), &error))?;
+        let signature = signed.map_err(|error| {
+            if error.status() == Status::SignatureInvalid {
+                self.explain_mismatch(client);
+            }
+            failed(&format!("signing with key {:?} ({})", self.key.label, self.key.id), &error)
+        })?;
         match &self.key.parts {
             PublicParts::Rsa { .. } => Ok(signature.bytes),
             PublicParts::Ec { scalar_len, .. } => {
