@@ -17,6 +17,7 @@ use crate::identity::auth::hex;
 use crate::identity::host_check::HostCheck;
 use crate::identity::issuer::Issuer;
 use crate::identity::{Identities, KeyPair};
+use crate::keys::CMK_LIMIT;
 use crate::keys::key_usage::KeyUsage;
 use crate::keys::{Keys, NewKey};
 use crate::request_log::RequestLog;
