@@ -46,8 +46,6 @@ pub struct Ratio {
     pub to: String,
     pub by_cpu: f64,
     pub by_wall: f64,
-    /// What the ratio should be at least.
-    pub aim: Option<f64>,
 }
 
 impl Section {
@@ -70,19 +68,19 @@ impl Section {
     }
 
     /// Compares two rows, which `series` has by these names.
-    pub fn compare(&mut self, series: &[Series], ours: &str, to: &str, aim: Option<f64>) {
+    pub fn compare(&mut self, series: &[Series], ours: &str, to: &str) {
         let costs = |name: &str| series.iter().find(|series| series.name == name).map(|series| series.costs.as_slice());
         let (Some(our_costs), Some(their_costs)) = (costs(ours), costs(to)) else { return };
         let by = |of: fn(&Cost) -> f64| median(our_costs.iter().zip(their_costs).map(|(us, them)| of(them) / of(us)));
-        let ratio = Ratio { to: to.to_owned(), by_cpu: by(|cost| cost.cpu), by_wall: by(|cost| cost.wall), aim };
+        let ratio = Ratio { to: to.to_owned(), by_cpu: by(|cost| cost.cpu), by_wall: by(|cost| cost.wall) };
         self.add_ratio(ours, ratio);
     }
 
     /// Compares a row with a rate that was measured elsewhere, and shows that as a row.
-    pub fn compare_with_rate(&mut self, ours: &str, to: &str, rate: f64, aim: f64) {
+    pub fn compare_with_rate(&mut self, ours: &str, to: &str, rate: f64) {
         if let Some(row) = self.rows.iter().find(|row| row.name == ours) {
             let (by_cpu, by_wall) = (row.cpu_rate / rate, row.wall_rate / rate);
-            self.add_ratio(ours, Ratio { to: to.to_owned(), by_cpu, by_wall, aim: Some(aim) });
+            self.add_ratio(ours, Ratio { to: to.to_owned(), by_cpu, by_wall });
         }
         if self.rows.iter().all(|row| row.name != to) {
             self.rows.push(Row { name: to.to_owned(), cpu_rate: rate, wall_rate: rate, ratios: Vec::new() });
@@ -106,9 +104,8 @@ impl Report {
             let _ = writeln!(text, "\n{}, {clock}, medians of {} rounds", section.title, section.rounds);
             for row in &section.rows {
                 let _ = writeln!(text, "  {:<44} {:>10} {}", row.name, short(section.rate(row)), section.unit);
-                for Ratio { to, by_cpu, by_wall, aim } in &row.ratios {
-                    let aim = aim.map_or(String::new(), |aim| format!(", aim {aim}"));
-                    let _ = writeln!(text, "      {by_cpu:.2} by CPU time, {by_wall:.2} by the clock, of {to}{aim}");
+                for Ratio { to, by_cpu, by_wall } in &row.ratios {
+                    let _ = writeln!(text, "      {by_cpu:.2} by CPU time, {by_wall:.2} by the clock, of {to}");
                 }
             }
         }
@@ -142,7 +139,7 @@ mod tests {
         let series = |name, cpu: [f64; 3]| Series { name, costs: cpu.map(|cpu| Cost { cpu, wall: cpu }).into() };
         let series = [series("ours", [1.0, 9.0, 2.0]), series("theirs", [2.0, 1.0, 4.0])];
         let mut section = Section::new("", "", "", 1.0, &series);
-        section.compare(&series, "ours", "theirs", Some(1.5));
+        section.compare(&series, "ours", "theirs");
         assert_eq!(section.rows[0].ratios[0].by_cpu, 2.0);
     }
 

@@ -9,9 +9,6 @@ use super::library::Library;
 use super::turns::{alternate, cost_of};
 use crate::error::Result;
 
-/// How many times one core two of them should be.
-const TWO_CORES: f64 = 1.6;
-
 const SEAL_1: &str = "tckms_seal_fd, 1 thread";
 const SEAL_2: &str = "tckms_seal_fd, 2 threads";
 const OPEN_1: &str = "tckms_open_fd, 1 thread";
@@ -54,9 +51,9 @@ pub fn measure(library: &Library, effort: &Effort) -> Result<Section> {
     let title = format!("{} MiB from file to file in memory", effort.large >> 20);
     let mut section = Section::new("files", &title, "GB/s", effort.large as f64 / 1e9, &series);
     section.by_wall = true;
-    section.compare(&series, SEAL_2, SEAL_1, Some(TWO_CORES));
-    section.compare(&series, OPEN_2, OPEN_1, Some(TWO_CORES));
-    section.compare(&series, NEW_2, NEW_1, None);
+    section.compare(&series, SEAL_2, SEAL_1);
+    section.compare(&series, OPEN_2, OPEN_1);
+    section.compare(&series, NEW_2, NEW_1);
     Ok(section)
 }
 

@@ -9,10 +9,6 @@ use super::turns::{Cost, alternate, cost_of};
 use super::{Effort, FRAME_LEN};
 use crate::error::Result;
 
-/// The least that the library should reach of the bare cipher, and how many times OpenSSL.
-const OF_BARE: f64 = 0.85;
-const TIMES_OPENSSL: f64 = 3.0;
-
 /// Into memory that is there already, and into new memory, which the kernel clears first.
 const BARE: &str = "bare aws-lc-rs";
 /// Where the processor's own reading ahead is not interrupted between frames.
@@ -164,11 +160,11 @@ fn cost<T>((cost, _): (Cost, T)) -> Cost {
 /// Like with like: what fills memory of the caller's, and what returns new memory. They also take turns apart: new memory
 /// costs more the longer the kernel had it back.
 fn compare(section: &mut Section, whole: &str, series: &[super::turns::Series]) {
-    section.compare(series, STREAM, BARE, Some(OF_BARE));
-    section.compare(series, STREAM, EVP, Some(TIMES_OPENSSL));
-    section.compare(series, STREAM, EVP_ANEW, None);
-    section.compare(series, BARE_DENSE, EVP, None);
-    section.compare(series, COPY, EVP, None);
-    section.compare(series, whole, BARE_FRESH, Some(OF_BARE));
-    section.compare(series, whole, EVP_FRESH, Some(TIMES_OPENSSL));
+    section.compare(series, STREAM, BARE);
+    section.compare(series, STREAM, EVP);
+    section.compare(series, STREAM, EVP_ANEW);
+    section.compare(series, BARE_DENSE, EVP);
+    section.compare(series, COPY, EVP);
+    section.compare(series, whole, BARE_FRESH);
+    section.compare(series, whole, EVP_FRESH);
 }
