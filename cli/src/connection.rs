@@ -30,7 +30,7 @@ pub struct Global {
     #[arg(long, global = true, help_heading = HEADING)]
     pub international: bool,
 
-    /// Use this HTTP proxy; default: TCKMS_PROXY, which unlike this option hides a password from other users
+    /// Use this HTTP proxy; default: TCKMS_PROXY, which alone may have a password
     #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
     pub proxy: Option<String>,
 
@@ -110,6 +110,11 @@ impl Global {
     }
 
     pub fn proxy(&self) -> Outcome<Option<String>> {
+        if self.proxy.as_deref().is_some_and(has_password) {
+            return Err(Failure::usage(
+                "--proxy takes no password, because other users can read a command line; put the URL into TCKMS_PROXY",
+            ));
+        }
         option_or(self.proxy.as_deref(), "TCKMS_PROXY")
     }
 
@@ -143,10 +148,16 @@ fn log(event: &LogEvent<'_>, json: bool) {
         return report::to_stderr(&report::json_text(&value));
     }
     let mut line = format!("tckms: {}", event.message);
-    if let Some(request_id) = context.request_id {
+    if let Some(request_id) = context.request_id.filter(|request_id| !event.message.contains(*request_id)) {
         line += &format!(" (request {request_id})");
     }
     report::to_stderr(&line);
+}
+
+/// Whether a URL has a password, or something that may be one.
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 fn option_or(option: Option<&str>, name: &str) -> Outcome<Option<String>> {
@@ -191,6 +202,16 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_of_a_url_are_seen() {
+        for url in ["http://a:b@proxy:3128", "a:b@proxy", "http://a:@proxy", "http://:b@proxy/", "http://a:b@c@proxy"] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in ["http://proxy:3128", "http://a@proxy:3128", "proxy", "", "http://[::1]:3128"] {
+            assert!(!has_password(url), "{url}");
+        }
+    }
 
     #[test]
     fn times_have_units() {
