@@ -56,6 +56,12 @@ fn elf_files(folder: &Path) -> Vec<PathBuf> {
     files.lines().map(PathBuf::from).filter(is_elf).collect()
 }
 
+/// The emulator's Rust runtime asks for getrandom, and makes the system call itself or reads /dev/urandom where there is none.
+/// In all else every random number comes from the library's own code.
+fn is_optional(symbol: &str, file: &Path) -> bool {
+    OPTIONAL.contains(&symbol) || (symbol == "getrandom" && file.ends_with("bin/tckms-emulator"))
+}
+
 fn version(text: &str) -> Vec<u32> {
     text.split('.').map(|number| number.parse().unwrap()).collect()
 }
@@ -76,7 +82,7 @@ fn needs_nothing_newer_than_the_floor(tarball: &str) {
             let (kind, symbol) = (words.next().unwrap(), words.next().unwrap());
             match symbol.split_once("@GLIBC_") {
                 Some((_, needed)) => assert!(version(needed) <= version("2.17"), "{name} needs {symbol}"),
-                None => assert!(kind != "U" && OPTIONAL.contains(&symbol), "{name}: {kind} {symbol} has no version"),
+                None => assert!(kind != "U" && is_optional(symbol, &file), "{name}: {kind} {symbol} has no version"),
             }
         }
         let dynamic = output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(&file));
@@ -182,20 +188,25 @@ fn the_self_test_names_a_system_call_that_is_missing() {
     }
 }
 
-/// What rpmlint calls an error is one, but for what a release signs later, and a rule of one distribution about names.
+/// What rpmlint calls an error is one, but for what a release signs later, and rules of one distribution about names.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
 fn rpmlint_finds_no_error() {
-    const LEFT: [&str; 3] =
-        ["no-signature", "static-library-without-debuginfo", "non-versioned-file-in-library-package"];
+    const LEFT: [&str; 4] = [
+        "no-signature",
+        "static-library-without-debuginfo",
+        "non-versioned-file-in-library-package",
+        "lib-package-without-%mklibname",
+    ];
     for architecture in ["x86_64", "aarch64"] {
         let mut rpmlint = tool("rpmlint");
-        rpmlint.args(rpm_packages(architecture));
+        let spec = target().join(format!("{architecture}-unknown-linux-gnu/rpm/tckms.spec"));
+        rpmlint.args(rpm_packages(architecture)).arg(spec);
         let output = rpmlint.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         let errors = said.lines().filter(|line| line.contains(": E: ") && !LEFT.iter().any(|left| line.contains(left)));
         assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "{said}");
-        assert!(said.contains("packages and 0 specfiles checked"), "{said}");
+        assert!(said.contains("5 packages and 1 specfiles checked"), "{said}");
     }
 }
 
