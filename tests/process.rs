@@ -292,6 +292,16 @@ mod on_an_old_kernel {
     }
 }
 
+/// Where the kernel, or what stands in for it, only says that a page is wiped in a child.
+#[test]
+fn a_fork_is_recognized_where_advice_is_accepted_and_not_followed() {
+    let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
+    for program in ["process_fork", "branches", "queue"] {
+        let emulator = Emulator::over_http(&["main", "other"]);
+        passes_started_by(&[filter.path(), Path::new("accepting")], program, GCC, &emulator);
+    }
+}
+
 /// In a sandbox that ends the process for any system call that docs/portability.md does not list.
 #[test]
 fn the_system_calls_of_the_documents_are_enough() {

@@ -64,6 +64,8 @@ fn publish_page() -> Option<*mut AtomicU64> {
 }
 
 const PAGE_LEN: usize = size_of::<AtomicU64>();
+#[cfg(all(target_os = "linux", not(miri)))]
+const UNKNOWN_ADVICE: libc::c_int = -1;
 
 #[cfg(all(target_os = "linux", not(miri)))]
 fn map_page() -> Option<*mut AtomicU64> {
@@ -75,8 +77,9 @@ fn map_page() -> Option<*mut AtomicU64> {
         return None;
     }
     // SAFETY: the page was mapped just now and is ours alone.
-    let advised = unsafe { libc::madvise(page, PAGE_LEN, libc::MADV_WIPEONFORK) };
-    if advised != 0 {
+    let accepts = |advice| unsafe { libc::madvise(page, PAGE_LEN, advice) == 0 };
+    // qemu-user accepts what it does not know, also advice that does not exist.
+    if accepts(UNKNOWN_ADVICE) || !accepts(libc::MADV_WIPEONFORK) {
         // SAFETY: as above.
         unsafe { libc::munmap(page, PAGE_LEN) };
         return None;

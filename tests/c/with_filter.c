@@ -2,6 +2,7 @@
  * Runs a program under a seccomp filter.
  *
  *     with_filter old PROGRAM [ARGUMENT...]       as on Linux 3.10: what is newer is answered with ENOSYS
+ *     with_filter accepting PROGRAM [ARGUMENT...] madvise accepts advice that it does not know, as qemu-user does
  *     with_filter sandbox PROGRAM [ARGUMENT...]   only the calls of docs/portability.md; any other ends the process
  *     with_filter without CALL PROGRAM [ARGUMENT...]   one of the calls of docs/portability.md is answered with ENOSYS
  *     with_filter list                            the names of the calls that the sandbox allows
@@ -86,6 +87,17 @@ static void build_without(const char *name) {
   answer(SECCOMP_RET_ALLOW);
 }
 
+static void build_accepting(void) {
+  load(offsetof(struct seccomp_data, nr));
+  unless(SYS_madvise, 5);
+  load(offsetof(struct seccomp_data, args[2]));
+  unless(WIPEONFORK, 1);
+  answer(SECCOMP_RET_ERRNO | 0);
+  unless((unsigned int)-1, 1);
+  answer(SECCOMP_RET_ERRNO | 0);
+  answer(SECCOMP_RET_ALLOW);
+}
+
 static void build(int old) {
   size_t i;
   load(offsetof(struct seccomp_data, nr));
@@ -119,6 +131,8 @@ int main(int argc, char **argv) {
   if (argc > 3 && strcmp(argv[1], "without") == 0) {
     build_without(argv[2]);
     argv++;
+  } else if (strcmp(argv[1], "accepting") == 0) {
+    build_accepting();
   } else {
     build(strcmp(argv[1], "old") == 0);
   }
