@@ -81,8 +81,15 @@ case $system in
     ;;
   aarch64)
     unpack aarch64
-    # The filter is for x86-64.
-    skip+=(old_kernel)
+    # The filters are for x86-64.
+    skip+=(old_kernel a_fork_is_recognized)
+    # qemu-user 7.2 fails an assertion where a child of a program with threads starts a thread.
+    skip+=(branch_keys queues_over sharing children_and_other_roots forked_children process::forks)
+    # It does not enforce limits of memory, has a thread of its own, cannot make a process a subreaper, and has no traps for
+    # floating point; stacks of threads are at least 128 KiB on ARM64.
+    skip+=(memory_that_runs_out process::signals process::daemons the_hosts_own_state process::threads)
+    # Times are measured, and programs are many times slower.
+    skip+=(renewal_that_is_slow dead_connections_cost_little a_hostile_server_harms several_places_in_a_row)
     export TCKMS_TEST_COMPILER=aarch64-linux-gnu-gcc TCKMS_TEST_RUNNER="$(command -v qemu-aarch64) -L /usr/aarch64-linux-gnu"
     ;;
   musl)
