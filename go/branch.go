@@ -147,7 +147,7 @@ func (k *Keyring) BranchStats() (BranchStats, error) {
 	}, nil
 }
 
-// NewBranchRecord makes a branch key with one request, and returns its record: a line of text with a line end, which is not
+// NewBranchRecord makes a branch key with one request, and returns its record: a line of text with a newline, which is not
 // secret.
 func (c *Client) NewBranchRecord(ctx context.Context, keyID, branchID string) (string, error) {
 	r := newRequest("NewBranchRecord")
@@ -241,12 +241,12 @@ func tckmsGoNameBranch(handle, _ C.uintptr_t, pairs *C.char, out *C.char, size C
 		return explained(err, ErrBranchSupplierFailed)
 	}
 	// One that is too long is left without its NUL, which the library refuses.
-	room := unsafe.Slice((*byte)(unsafe.Pointer(out)), int(size))
-	for i := range room {
-		room[i] = 0
+	buffer := unsafe.Slice((*byte)(unsafe.Pointer(out)), int(size))
+	for i := range buffer {
+		buffer[i] = 0
 	}
-	if copy(room, named) == len(room) {
-		room[len(room)-1] = 'x'
+	if copy(buffer, named) == len(buffer) {
+		buffer[len(buffer)-1] = 'x'
 	}
 	return 0
 }

@@ -497,12 +497,12 @@ func TestFilesThatFail(t *testing.T) {
 	wantStatus(t, err, ErrOutOfRange)
 }
 
-type failingWriter struct{ room int }
+type failingWriter struct{ limit int }
 
 var errFull = errors.New("full")
 
 func (w *failingWriter) Write(p []byte) (int, error) {
-	if w.room -= len(p); w.room < 0 {
+	if w.limit -= len(p); w.limit < 0 {
 		return 0, errFull
 	}
 	return len(p), nil
@@ -510,8 +510,8 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 
 func TestErrorsOfTheUnderlyingStreamAreUnchanged(t *testing.T) {
 	keyring := plain.keyring(t, KeyringOptions{Cache: &CacheLimits{}})
-	for _, room := range []int{0, 100, 100000} {
-		w, err := keyring.NewSealWriter(background, &failingWriter{room}, app)
+	for _, limit := range []int{0, 100, 100000} {
+		w, err := keyring.NewSealWriter(background, &failingWriter{limit}, app)
 		if err != nil {
 			t.Fatal(err)
 		}

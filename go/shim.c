@@ -90,10 +90,10 @@ tckms_go_outcome tckms_go_generate_data_key(const tckms_client *client, tckms_go
 
 /* The library refuses a longer request before it writes, so a longer buffer is not needed. */
 static tckms_status random_into(const tckms_client *client, size_t len, tckms_buffer *out) {
-  size_t room = len <= tckms_random_max() ? len : tckms_random_max();
+  size_t size = len <= tckms_random_max() ? len : tckms_random_max();
   tckms_status status;
   /* One more, because malloc(0) may return NULL. */
-  uint8_t *bytes = malloc(room + 1);
+  uint8_t *bytes = malloc(size + 1);
   status = tckms_generate_random(client, bytes, len);
   if (status != TCKMS_OK) {
     free(bytes);

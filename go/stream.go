@@ -105,16 +105,16 @@ func (s *stream) update(input []byte) (consumed int, out []byte, err error) {
 	if len(input) > chunk {
 		input = input[:chunk]
 	}
-	r, handle, room := s.newRequest(), s.core.handle, s.core.out
+	r, handle, buffer := s.newRequest(), s.core.handle, s.core.out
 	in, size := r.input(s.ctx, input)
 	var taken, produced C.size_t
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
-		return C.tckms_go_stream_update(how, handle, in, size, &taken, (*C.uint8_t)(unsafe.Pointer(&room[0])), chunk, &produced)
+		return C.tckms_go_stream_update(how, handle, in, size, &taken, (*C.uint8_t)(unsafe.Pointer(&buffer[0])), chunk, &produced)
 	}
 	if err := s.do(r); err != nil {
 		return 0, nil, err
 	}
-	return int(taken), room[:produced], nil
+	return int(taken), buffer[:produced], nil
 }
 
 // finish returns some of the remaining output, and whether it was the last.
@@ -122,16 +122,16 @@ func (s *stream) finish() (out []byte, done bool, err error) {
 	if s.core == nil {
 		return nil, false, ErrClosed
 	}
-	r, handle, room := s.newRequest(), s.core.handle, s.core.out
+	r, handle, buffer := s.newRequest(), s.core.handle, s.core.out
 	var produced C.size_t
 	var ended C.int
 	r.call = func(how C.tckms_go_how) C.tckms_go_outcome {
-		return C.tckms_go_stream_finish(how, handle, (*C.uint8_t)(unsafe.Pointer(&room[0])), chunk, &produced, &ended)
+		return C.tckms_go_stream_finish(how, handle, (*C.uint8_t)(unsafe.Pointer(&buffer[0])), chunk, &produced, &ended)
 	}
 	if err := s.do(r); err != nil {
 		return nil, false, err
 	}
-	return room[:produced], ended != 0, nil
+	return buffer[:produced], ended != 0, nil
 }
 
 // set sets a number before the first byte.

@@ -1016,7 +1016,7 @@ typedef int (*tckms_branch_load)(void *userdata, const char *key, struct tckms_b
  * @param userdata  The pointer from tckms_branch_options.
  * @param key       The key of the records.
  * @param slot      The number of the rotation period. There is one record for a key and a slot.
- * @param record    The record, one line without a line end.
+ * @param record    The record, one line without a newline.
  * @return          0, also if there was one already. Otherwise as for tckms_branch_load.
  *
  * The library loads the records afterwards, and uses the one that it finds.
@@ -2710,7 +2710,7 @@ tckms_status tckms_keyring_set_branch_supplier(tckms_keyring *keyring,
                                                tckms_destructor destructor_or_null);
 
 /**
- * Generates a branch key with one request, and returns its record: a line of text with a line end.
+ * Generates a branch key with one request, and returns its record: a line of text with a newline.
  * The record is not secret, because only the CMK opens it.
  *
  * @param client     The client, in the CMK's region.
@@ -2733,7 +2733,7 @@ tckms_status tckms_branch_record_new(const tckms_client *client,
  * those of the branch key.
  *
  * @param client  The client, in the region of the record's CMK.
- * @param record  A line, with or without a line end.
+ * @param record  A line, with or without a newline.
  * @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
  *                TCKMS_ERR_INVALID_BRANCH_RECORD, also for another region, or what tckms_decrypt()
  *                returns.
@@ -2762,7 +2762,7 @@ tckms_status tckms_keyring_branch_stats(const tckms_keyring *keyring,
  * Adds records of a store, within a load callback.
  *
  * @param out   The callback's `out`.
- * @param text  A record, or several with a line end between them. Copied.
+ * @param text  A record, or several with a newline between them. Copied.
  * @param len   The number of bytes; 1048576 at most for all that one callback adds.
  * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
  *              TCKMS_ERR_INVALID_UTF8.
@@ -2879,7 +2879,7 @@ tckms_status tckms_context_json(const tckms_context_pair *pairs,
  * @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
  *                  TCKMS_ERR_INVALID_CONTEXT, also for a value with a NUL in it,
  *                  TCKMS_ERR_CONTEXT_MISMATCH when there is no such key, or
- *                  TCKMS_ERR_INVALID_LENGTH when there is not enough room.
+ *                  TCKMS_ERR_INVALID_LENGTH when `size` is too small.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_context_value(const char *ctx_json,
@@ -4151,7 +4151,7 @@ int tckms_log_event_level(const tckms_log_event *event);
  * The text of an event. Texts may change in any version: read the other parts with their functions.
  *
  * @param event  The event.
- * @return       One line without a line end. It never contains a secret, a plaintext or an
+ * @return       One line without a newline. It never contains a secret, a plaintext or an
  *               Authorization header.
  */
 const char *tckms_log_event_message(const tckms_log_event *event);

@@ -1055,7 +1055,7 @@ class client {
     return detail::made(number, std::move(out), key, ctx);
   }
 
-  /** Makes a branch key, and gives its record: a line of text with a line end. */
+  /** Makes a branch key, and gives its record: a line of text with a newline. */
   result<buffer> make_branch_record(std::string_view key_id, std::string_view branch_id) const {
     const detail::c_string key(key_id), id(branch_id);
     buffer out;
@@ -1543,7 +1543,7 @@ struct custom_key {
 class branch_records_out {
  public:
   explicit branch_records_out(tckms_branch_records *out) noexcept : out_(out) {}
-  /** Adds a record, or several with a line end between them. */
+  /** Adds a record, or several with a newline between them. */
   result<void> add(std::string_view text) {
     return detail::done(tckms_branch_records_add(out_, text.data(), text.size()));
   }

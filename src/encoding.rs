@@ -79,7 +79,7 @@ pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
 pub(crate) fn explain_pem(error: &pem::Error, content: &[u8]) -> &'static str {
     match error {
         _ if !content.trim_ascii().contains(&b'\n') => {
-            "it is all on one line; it needs a line end after -----BEGIN …-----"
+            "it is all on one line; it needs a newline after -----BEGIN …-----"
         }
         pem::Error::MissingSectionEnd { .. } => "a -----BEGIN line has no matching -----END line",
         pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line does not end with five hyphens",
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_length_comes_back() {
+    fn messages_of_every_length_open() {
         let bytes = (0..=255).cycle().take(1000).collect::<Vec<u8>>();
         // Miri takes a second for a few hundred bytes.
         for len in 0..if cfg!(miri) { 70 } else { bytes.len() } {

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_twice_is_refused_in_every_spelling() {
+    fn a_duplicate_key_is_refused_in_every_spelling() {
         assert_eq!(status(r#"{"a":"1","a":"1"}"#), Status::InvalidContext);
         assert_eq!(status(r#"{"a":"1","\u0061":"2"}"#), Status::InvalidContext);
     }

@@ -50,7 +50,7 @@ pub struct LogContext<'a> {
 pub struct LogEvent<'a> {
     /// The level, which is never [`LogLevel::Off`].
     pub level: LogLevel,
-    /// One line of text, without a line end and without any secret.
+    /// One line of text, without a newline and without any secret.
     pub message: &'a str,
     /// What it is about.
     pub context: LogContext<'a>,

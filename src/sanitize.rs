@@ -23,7 +23,7 @@ pub(crate) fn is_printable(text: &str) -> bool {
     !text.contains(is_unsafe)
 }
 
-/// The text with a blank for each line end or tab, and `\u{…}` for each other unsafe character.
+/// The text with a blank for each newline or tab, and `\u{…}` for each other unsafe character.
 pub(crate) fn sanitized(text: &str) -> Cow<'_, str> {
     replaced(text, |character, safe| match character {
         '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => safe.push(' '),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn no_terminal_control_is_left() {
+    fn control_characters_are_escaped() {
         let ranges =
             [(0, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2028, 0x202e), (0x2060, 0x206f), (0xe0000, 0xe007f)];
         let singles = [0xad, 0x61c, 0xfeff];
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excerpt_is_short_and_acts_on_nothing() {
+    fn an_excerpt_is_short_and_has_no_control_characters() {
         assert_eq!(excerpt("ap-guangzhou"), "\"ap-guangzhou\"");
         assert_eq!(excerpt(&"密".repeat(33)), format!("\"{}…\"", "密".repeat(32)));
         assert_eq!(excerpt("a\x1b[2J"), "\"a\\u{1b}[2J\"");

@@ -987,7 +987,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_of_the_encrypt_page_has_a_status_of_its_own() {
+    fn each_code_of_the_encrypt_page_has_its_own_status() {
         let codes = [
             ("InternalError", Status::ServiceInternalError),
             ("InvalidParameter", Status::InvalidParameter),

@@ -255,7 +255,7 @@ fn the_example_has_each_kind() {
 }
 
 #[test]
-fn the_example_says_what_is_missing() {
+fn the_example_reports_what_is_missing() {
     let example = Example::new();
     let missing = "cannot encrypt: TCKMS_ERR_NO_CREDENTIALS: Encrypt: no credentials: environment: ";
     example.fails(&["default"], &[], missing, "CVM role: no role is bound");

@@ -137,7 +137,7 @@ fn indented_code_keeps_its_lines() {
 
 /// A table begins after an empty line, and its rows have the columns of its heading.
 #[test]
-fn tables_are_whole() {
+fn tables_are_well_formed() {
     let columns = |row: &str| {
         let mut in_code = false;
         let mut before = ' ';
@@ -183,7 +183,8 @@ fn code_in_the_documents_compiles() {
     let mut count = 0;
     for (document, _) in lines_of_documents() {
         let text = read(&document);
-        for (language, compiler, frame) in [("c", "gcc", C), ("cpp", "g++", CPP)] {
+        for (language, compiler, standard, frame) in [("c", "gcc", "-std=gnu11", C), ("cpp", "g++", "-std=c++20", CPP)]
+        {
             for piece in text.split(&format!("```{language}\n")).skip(1).map(|rest| rest.split("\n```").next().unwrap())
             {
                 let complete = piece.starts_with("#include") || piece.starts_with("static");
@@ -195,7 +196,7 @@ fn code_in_the_documents_compiles() {
                 let path = folder.join(format!("piece.{language}"));
                 fs::write(&path, source).unwrap();
                 let output = Command::new(compiler)
-                    .args(["-fsyntax-only", "-w", "-I"])
+                    .args([standard, "-fsyntax-only", "-w", "-I"])
                     .arg(root().join("include"))
                     .arg(&path)
                     .output()
@@ -254,7 +255,7 @@ fn set_home(root: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 #[test]
-fn one_file_says_where_the_project_lives() {
+fn one_file_defines_the_home_of_the_project() {
     let (same, complaint) = set_home(root(), &["--check"]);
     assert!(same, "{complaint}");
 }

@@ -22,15 +22,15 @@ fn the_examples_are_short() {
 
 #[test]
 fn libevent_takes_the_descriptor() {
-    secrets_come_back("examples-c/libevent_client.c", "libevent_core", GCC);
+    secrets_are_decrypted("examples-c/libevent_client.c", "libevent_core", GCC);
 }
 
 #[test]
 fn libuv_takes_the_descriptor() {
-    secrets_come_back("examples-c/libuv_client.c", "libuv", CLANG);
+    secrets_are_decrypted("examples-c/libuv_client.c", "libuv", CLANG);
 }
 
-fn secrets_come_back(source: &str, package: &str, compiler: Compiler) {
+fn secrets_are_decrypted(source: &str, package: &str, compiler: Compiler) {
     let emulator = Emulator::over_https(&["main"]);
     let flags = output_of(tool("pkg-config").args(["--cflags", "--libs", package]));
     // Their headers need more of the C library than a strict standard gives, and the library stands before what needs it.

@@ -85,7 +85,7 @@ fn a_clock_that_is_off_is_put_right_once() {
 }
 
 #[test]
-fn no_fault_makes_the_library_touch_memory_that_is_not_its_own() {
+fn no_fault_causes_an_invalid_memory_access() {
     let program = faults();
     thread::scope(|scope| {
         scope.spawn(|| run_under_valgrind(&program, &over_http(), &["replies", "Decrypt"]));
@@ -148,7 +148,7 @@ fn connections_are_bounded_and_end() {
 }
 
 #[test]
-fn a_hostile_server_harms_its_own_call_alone() {
+fn a_hostile_server_affects_only_its_own_call() {
     let program = GCC.build("tests/c/hostile_server.c", &Library::Shared);
     program.with(Vec::new()).run().expect_nothing_but_passed_checks();
     let invocation = program.with(Vec::new()).variable("TEST_SLACK_MS", SLACK_UNDER_VALGRIND_MS);
@@ -171,7 +171,7 @@ fn no_descriptor_is_a_standard_one() {
 }
 
 #[test]
-fn the_log_and_the_counters_tell_what_happened() {
+fn the_log_and_the_counters_report_failures() {
     for compiler in [GCC, CLANG] {
         let program = compiler.build("tests/c/observation.c", &Library::Shared);
         run(&program, &over_http(), &[]);

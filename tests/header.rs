@@ -48,7 +48,7 @@ fn compiles_everywhere(text: &str) {
 }
 
 #[test]
-fn it_compiles_alone_without_a_warning() {
+fn the_header_compiles_alone_without_a_warning() {
     compiles_everywhere("#include <tckms.h>\n");
 }
 
@@ -129,7 +129,7 @@ fn every_function_that_can_fail_warns_if_its_result_is_ignored() {
 }
 
 #[test]
-fn every_function_says_what_a_caller_has_to_know() {
+fn every_comment_of_a_function_is_complete() {
     let functions = Header::committed().functions();
     assert!(functions.len() > 50, "only {} functions were found", functions.len());
     for function in functions {
@@ -245,7 +245,7 @@ fn names_have_the_prefix_of_the_library() {
 }
 
 #[test]
-fn macros_and_functions_tell_the_same_and_the_version_is_cargos() {
+fn macros_and_functions_have_the_version_of_the_crate() {
     for compiler in [GCC, CLANG] {
         let finished = compiler.build("tests/c/constants.c", &Library::Shared).with(Vec::new()).run();
         let version = format!("version {}\n", env!("CARGO_PKG_VERSION"));

@@ -188,7 +188,7 @@ fn make_with(variables: &[&str], target: &str, destination: &Path) {
 }
 
 #[test]
-fn everybody_can_read_what_is_installed() {
+fn installed_files_are_world_readable() {
     let stage = Scratch::new();
     make("install", stage.path(), &[]);
     let closed = output_of(Command::new("find").arg(stage.path().join("opt")).args(["!", "-perm", "-o+r"]));
@@ -210,7 +210,7 @@ fn nothing_in_it_names_the_folder_that_it_was_built_or_installed_in() {
 }
 
 #[test]
-fn pkg_config_says_what_there_is() {
+fn pkg_config_describes_the_installation() {
     let installation = Installation::moved();
     let ask = |what: &str| output_of(&mut installation.shell(&format!("pkg-config {what} tckms"))).trim().to_owned();
     assert_eq!(ask("--modversion"), VERSION);
@@ -405,7 +405,7 @@ fn test_programs_are_built_with_cmake() {
 
 /// A host that knows nothing of libtckms, and a plug-in that is built in each way that docs/installing.md has.
 #[test]
-fn a_plug_in_can_be_loaded_and_closed_again_and_again() {
+fn a_plug_in_can_be_loaded_and_closed_repeatedly() {
     let installation = Installation::moved();
     let emulator = Emulator::over_http(&["main"]);
     let folder = Scratch::new();

@@ -205,7 +205,7 @@ fn it_detaches_serves_reloads_and_ends() {
 
 /// The lines that the comment at the beginning of the source shows, with this site's values in them.
 #[test]
-fn the_configuration_that_it_shows_is_one_that_it_takes() {
+fn the_configuration_in_the_documentation_is_valid() {
     let site = Site::new(GCC);
     let source = fs::read_to_string(support::root().join("examples-c/legacy_daemon.c")).unwrap();
     let shown = source.split(" * A configuration:\n *\n").nth(1).unwrap().split("\n *\n").next().unwrap();

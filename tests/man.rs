@@ -32,7 +32,7 @@ fn generator() -> Command {
 }
 
 #[test]
-fn they_are_made_from_the_header_as_it_is() {
+fn they_are_generated_from_the_current_header() {
     let folder = Scratch::new();
     output_of(generator().arg("--output").arg(folder.path()));
     // The pages and completions of the tool are made by the tool.
@@ -172,7 +172,7 @@ fn every_example_compiles() {
 }
 
 #[test]
-fn the_html_reference_is_complete_and_on_its_own() {
+fn the_html_reference_is_complete_and_self_contained() {
     let html = fs::read_to_string(reference().join("reference.html")).unwrap();
     for target in html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         let name = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is elsewhere"));

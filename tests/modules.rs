@@ -1,13 +1,13 @@
-//! The storeys of ARCHITECTURE.md: a module of `src/` uses only modules below it. In no crate of the workspace two files or two
+//! The layers of ARCHITECTURE.md: a module of `src/` uses only modules below it. In no crate of the workspace two files or two
 //! folders use each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms of `src/`, from the lowest to the highest. A room may use those in the lines above its own, and its neighbours in
+/// The modules of `src/`, from the lowest layer to the highest. A module may use those in the lines above its own, and others in
 /// the same line as long as they do not use it.
-const STOREYS: &[&[&str]] = &[
+const LAYERS: &[&[&str]] = &[
     &["sys"],
     &[
         "status",
@@ -35,15 +35,15 @@ const STOREYS: &[&[&str]] = &[
 ];
 
 #[test]
-fn every_room_uses_only_rooms_below_it() {
-    let storey = |room: &str| {
-        STOREYS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("{room} has no storey"))
+fn every_module_uses_only_lower_layers() {
+    let layer = |module: &str| {
+        LAYERS.iter().position(|modules| modules.contains(&module)).unwrap_or_else(|| panic!("{module} has no layer"))
     };
     let mut upward = Vec::new();
     for (file, used) in Crate::read("src").arrows() {
         for target in used {
-            let (from, to) = (room(&file), room(&target));
-            if from != to && storey(from) < storey(to) {
+            let (from, to) = (module_of(&file), module_of(&target));
+            if from != to && layer(from) < layer(to) {
                 upward.push(format!("{file} uses {target}"));
             }
         }
@@ -56,20 +56,20 @@ fn no_two_folders_use_each_other() {
     for source in ["bench/src", "cli/src", "emulator/src", "pkcs11/src", "src"] {
         let files = Crate::read(source).arrows();
         for depth in 1..4 {
-            assert_eq!(circles(&folders(&files, depth)), Vec::<String>::new(), "{source}");
+            assert_eq!(cycles(&folders(&files, depth)), Vec::<String>::new(), "{source}");
         }
     }
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn no_files_form_a_cycle() {
     for folder in ["bench/src", "cli/src", "emulator/src", "pkcs11/src", "src"] {
-        assert_eq!(circles(&Crate::read(folder).arrows()), Vec::<String>::new(), "{folder}");
+        assert_eq!(cycles(&Crate::read(folder).arrows()), Vec::<String>::new(), "{folder}");
     }
 }
 
 #[test]
-fn a_circle_is_found_and_a_detour_is_none() {
+fn a_cycle_is_found_and_a_detour_is_not_one() {
     let graph = |arrows: &[(&str, &str)]| {
         let mut graph = Graph::new();
         for (from, to) in arrows {
@@ -77,16 +77,16 @@ fn a_circle_is_found_and_a_detour_is_none() {
         }
         graph
     };
-    assert_eq!(circles(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), Vec::<String>::new());
-    assert_eq!(circles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])), ["a <-> b <-> c"]);
+    assert_eq!(cycles(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), Vec::<String>::new());
+    assert_eq!(cycles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])), ["a <-> b <-> c"]);
 }
 
 /// Which file uses which others, both by their module paths.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The first part of a module's path; empty for the root of the crate, lib.rs or main.rs.
-fn room(module: &str) -> &str {
-    module.split("::").next().unwrap()
+fn module_of(path: &str) -> &str {
+    path.split("::").next().unwrap()
 }
 
 /// The arrows between the modules at a depth, each with all that is inside it.
@@ -102,7 +102,7 @@ fn folders(files: &Graph, depth: usize) -> Graph {
 }
 
 /// Every group of nodes that reach each other.
-fn circles(graph: &Graph) -> Vec<String> {
+fn cycles(graph: &Graph) -> Vec<String> {
     let reachable = |from: &str| {
         let mut seen = BTreeSet::new();
         let mut open = vec![from.to_owned()];

@@ -334,7 +334,7 @@ fn the_system_calls_of_the_documents_are_enough() {
 
 /// The program is not linked with the library: it loads it, a thousand times.
 #[test]
-fn the_library_can_be_loaded_and_closed_again_and_again() {
+fn the_library_can_be_loaded_and_closed_repeatedly() {
     let emulator = Emulator::over_http(&["main"]);
     let program = GCC.build_with(&["-Wl,--as-needed"], "tests/c/process_unload.c", &Library::Shared);
     let library = dist("libtckms.so");

@@ -7,7 +7,7 @@ use std::process::Command;
 use support::{Emulator, Scratch, instrumented_library, instrumented_program, output_of, soname};
 
 #[test]
-fn threads_that_share_a_client_race_for_nothing() {
+fn threads_that_share_a_client_have_no_data_race() {
     run("tests/c/process_threads.c");
 }
 
@@ -18,7 +18,7 @@ fn what_the_header_allows_while_calls_run_is_no_race() {
 }
 
 #[test]
-fn threads_that_sign_race_for_nothing() {
+fn threads_that_sign_have_no_data_race() {
     run("tests/c/signing_threads.c");
 }
 

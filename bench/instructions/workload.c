@@ -115,13 +115,13 @@ static void open_message(void) {
   tckms_buffer_free(&out);
 }
 
-static void run_stream(tckms_stream *stream, const uint8_t *in, size_t len, uint8_t *out, size_t room) {
+static void run_stream(tckms_stream *stream, const uint8_t *in, size_t len, uint8_t *out, size_t out_size) {
   size_t consumed, produced, rest;
   int done = 0;
-  expect_ok(tckms_stream_update(stream, in, len, &consumed, out, room, &produced));
-  expect_ok(tckms_stream_finish(stream, out + produced, room - produced, &rest, &done));
+  expect_ok(tckms_stream_update(stream, in, len, &consumed, out, out_size, &produced));
+  expect_ok(tckms_stream_finish(stream, out + produced, out_size - produced, &rest, &done));
   if (consumed != len || !done) {
-    fprintf(stderr, "workload: the stream wants more room\n");
+    fprintf(stderr, "workload: the output buffer is too small\n");
     exit(1);
   }
   tckms_stream_free(stream);

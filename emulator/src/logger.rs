@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_line_and_does_not_control_a_terminal() {
+    fn a_message_is_one_line_without_control_characters() {
         let line = line(Level::Warn, "a\nb\u{1b}[2J\u{9b}c\u{202e}");
         assert_eq!(line, "tckms-emulator: WARN: a b\\u{1b}[2J\\u{9b}c\\u{202e}\n");
     }

@@ -81,18 +81,18 @@ impl<'a> Run<'a> {
         let mut turn = 0;
         while self.consumed < message.len() {
             let rest = &message[self.consumed..];
-            let mut room = vec![0; self.controls.room(turn)];
+            let mut buffer = vec![0; self.controls.output_len(turn)];
             let piece = &rest[..rest.len().min(self.controls.piece(turn))];
-            let (consumed, produced) = self.stream.update(piece, &mut room)?;
+            let (consumed, produced) = self.stream.update(piece, &mut buffer)?;
             self.consumed += consumed;
-            self.out.extend_from_slice(&room[..produced]);
+            self.out.extend_from_slice(&buffer[..produced]);
             self.expect_bounded()?;
             turn += 1;
         }
         loop {
-            let mut room = vec![0; self.controls.room(turn)];
-            let (produced, done) = self.stream.finish(&mut room)?;
-            self.out.extend_from_slice(&room[..produced]);
+            let mut buffer = vec![0; self.controls.output_len(turn)];
+            let (produced, done) = self.stream.finish(&mut buffer)?;
+            self.out.extend_from_slice(&buffer[..produced]);
             if done {
                 return Ok(());
             }

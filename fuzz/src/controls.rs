@@ -63,7 +63,7 @@ impl Controls {
     }
 
     /// From 0 on, but not always 0.
-    pub fn room(&self, turn: usize) -> usize {
+    pub fn output_len(&self, turn: usize) -> usize {
         spread(self.rooms[turn % 3]) + usize::from(turn % 3 == 2)
     }
 }

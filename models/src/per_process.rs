@@ -70,7 +70,7 @@ pub fn two_first_calls_publish_one_value() {
 }
 
 /// A value breaks while two threads use it: each goes on with what it found, and both get the same successor.
-pub fn a_value_that_broke_has_one_successor() {
+pub fn a_broken_value_is_replaced_once() {
     crate::check(2, || {
         let live = counted();
         let values = Arc::new(PerProcess::new());

@@ -49,7 +49,7 @@ pub fn one_caller_works_for_all() {
 }
 
 /// The one that works panics: the others do not wait for it, and one of them works in its place.
-pub fn a_panic_ends_the_flight_and_another_caller_takes_over() {
+pub fn a_panic_ends_the_flight_and_another_caller_fetches() {
     crate::check(3, || {
         let flight = Arc::new(SingleFlight::new(State::default()));
         let other = {

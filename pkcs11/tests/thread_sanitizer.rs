@@ -7,7 +7,7 @@ use std::process::Command;
 use support::{Emulator, Scratch, instrumented_library, instrumented_program, output_of};
 
 #[test]
-fn threads_that_sign_race_for_nothing() {
+fn threads_that_sign_have_no_data_race() {
     let library = instrumented_library("tckms-pkcs11", Path::new(env!("CARGO_TARGET_TMPDIR")));
     let folder = Scratch::new();
     let program = folder.path().join("program");

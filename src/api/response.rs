@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_one_word_whatever_it_is() {
+    fn every_error_code_is_one_word() {
         let error = error(200, r#"{"Response":{"Error":{"Code":"A b\nstatus=TCKMS_OK","Message":"m"}}}"#);
         assert_eq!(error.service_code(), Some("A_b_status=TCKMS_OK"));
     }
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_that_are_not_the_services_have_errors_of_their_own() {
+    fn replies_of_other_servers_have_specific_errors() {
         let cases = [
             (200, "<html>", Status::ResponseNotJson),
             (200, "", Status::ResponseNotJson),

@@ -469,7 +469,7 @@ pub(crate) fn check_blob(blob: &[u8]) -> Result<&str> {
     let printable = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
     printable.ok_or_else(|| {
         let line_end = match text.map(str::as_bytes) {
-            Some([.., b'\r' | b'\n']) => "; it ends with a line end, which is not a part of it",
+            Some([.., b'\r' | b'\n']) => "; it ends with a newline, which is not a part of it",
             _ => "",
         };
         let message = format!(

@@ -171,35 +171,39 @@ impl CachedCredentials {
     fn renew(
         &self,
         flight: &SingleFlight<State>,
-        mut state: MutexGuard<'_, State>,
+        state: MutexGuard<'_, State>,
         still_good: Option<Arc<Credentials>>,
         timeout: Duration,
     ) -> Result<Arc<Credentials>> {
-        state.in_flight = true;
-        let end = Moment::now() + timeout;
-        flight.run(
-            state,
-            || self.provider.fetch(timeout),
-            |state, outcome| {
-                state.in_flight = false;
-                let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
-                match (outcome.unwrap_or_else(|| Err(panicked())), still_good) {
-                    // A failure because of this call's deadline does not concern the other callers.
-                    (Err(error), None) if deadline_cut_short => Err(error),
-                    (Err(error), _) if call_control::is_canceled() => Err(error),
-                    (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
-                }
-            },
-        )
+        self.fetch(flight, state, timeout, |state, outcome, deadline_cut_short| match (outcome, still_good) {
+            // A failure because of this call's deadline does not concern the other callers.
+            (Err(error), None) if deadline_cut_short => Err(error),
+            (Err(error), _) if call_control::is_canceled() => Err(error),
+            (outcome, still_good) => state.settle(outcome, still_good, deadline_cut_short),
+        })
     }
 
     fn renew_refused(
         &self,
         flight: &SingleFlight<State>,
-        mut state: MutexGuard<'_, State>,
+        state: MutexGuard<'_, State>,
         refused: &Arc<Credentials>,
         timeout: Duration,
     ) -> Result<bool> {
+        self.fetch(flight, state, timeout, |state, outcome, deadline_cut_short| match outcome {
+            Err(error) if deadline_cut_short || call_control::is_canceled() => Err(error),
+            outcome => state.settle_refused(outcome, refused),
+        })
+    }
+
+    /// Runs the one fetch of this process. `settle` receives its outcome and whether the deadline cut it short.
+    fn fetch<T>(
+        &self,
+        flight: &SingleFlight<State>,
+        mut state: MutexGuard<'_, State>,
+        timeout: Duration,
+        settle: impl FnOnce(&mut State, Result<ExpiringCredentials>, bool) -> Result<T>,
+    ) -> Result<T> {
         state.in_flight = true;
         let end = Moment::now() + timeout;
         flight.run(
@@ -208,10 +212,7 @@ impl CachedCredentials {
             |state, outcome| {
                 state.in_flight = false;
                 let deadline_cut_short = timeout < AMPLE_TIME && Moment::now() >= end;
-                match outcome.unwrap_or_else(|| Err(panicked())) {
-                    Err(error) if deadline_cut_short || call_control::is_canceled() => Err(error),
-                    outcome => state.settle_refused(outcome, refused),
-                }
+                settle(state, outcome.unwrap_or_else(|| Err(panicked())), deadline_cut_short)
             },
         )
     }

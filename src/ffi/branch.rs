@@ -267,7 +267,7 @@ fn failed(reason: &str) -> Error {
     Error::new(Status::BranchSupplierFailed, format!("the callback that names branches failed: {reason}"))
 }
 
-/// Generates a branch key with one request, and returns its record: a line of text with a line end.
+/// Generates a branch key with one request, and returns its record: a line of text with a newline.
 /// The record is not secret, because only the CMK opens it.
 ///
 /// @param client     The client, in the CMK's region.
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn tckms_branch_record_new(
 /// those of the branch key.
 ///
 /// @param client  The client, in the region of the record's CMK.
-/// @param record  A line, with or without a line end.
+/// @param record  A line, with or without a newline.
 /// @return        TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
 ///                TCKMS_ERR_INVALID_BRANCH_RECORD, also for another region, or what tckms_decrypt()
 ///                returns.
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn tckms_keyring_branch_stats(
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Handles" in the header; `out` has room for `size` bytes, as the comment above demands.
+        // SAFETY: "Handles" in the header; `out` has `size` bytes, as the comment above demands.
         let (out, keyring) = unsafe { (Out::new(out, size, "out")?, handle(keyring, "keyring")?) };
         out.write(&tckms_branch_stats::from(keyring.0.branch_stats()));
         Ok(())

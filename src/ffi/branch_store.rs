@@ -41,7 +41,7 @@ pub type tckms_branch_load =
 /// @param userdata  The pointer from tckms_branch_options.
 /// @param key       The key of the records.
 /// @param slot      The number of the rotation period. There is one record for a key and a slot.
-/// @param record    The record, one line without a line end.
+/// @param record    The record, one line without a newline.
 /// @return          0, also if there was one already. Otherwise as for tckms_branch_load.
 ///
 /// The library loads the records afterwards, and uses the one that it finds.
@@ -51,7 +51,7 @@ pub type tckms_branch_put =
 /// Adds records of a store, within a load callback.
 ///
 /// @param out   The callback's `out`.
-/// @param text  A record, or several with a line end between them. Copied.
+/// @param text  A record, or several with a newline between them. Copied.
 /// @param len   The number of bytes; 1048576 at most for all that one callback adds.
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
 ///              TCKMS_ERR_INVALID_UTF8.

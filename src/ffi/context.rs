@@ -57,7 +57,7 @@ pub unsafe extern "C" fn tckms_context_json(
 /// @return          TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_UTF8,
 ///                  TCKMS_ERR_INVALID_CONTEXT, also for a value with a NUL in it,
 ///                  TCKMS_ERR_CONTEXT_MISMATCH when there is no such key, or
-///                  TCKMS_ERR_INVALID_LENGTH when there is not enough room.
+///                  TCKMS_ERR_INVALID_LENGTH when `size` is too small.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_context_value(
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn tckms_context_value(
     size: usize,
 ) -> Status {
     guard(|| {
-        // SAFETY: "Strings and buffers" and "Outputs" in the header; `value` has room for `size` bytes.
+        // SAFETY: "Strings and buffers" and "Outputs" in the header; `value` has `size` bytes.
         let (out, json, key) = unsafe {
             let out = out_slice(value.cast::<c_void>(), size, "value")?;
             (out, text(ctx_json, "ctx_json")?, text(key, "key")?)
@@ -83,9 +83,9 @@ pub unsafe extern "C" fn tckms_context_value(
         if found.contains('\0') {
             return Err(Error::new(Status::InvalidContext, "the value has a NUL in it"));
         }
-        let room = out.get_mut(..=found.len()).ok_or_else(|| too_small(found.len() + 1))?;
-        room[..found.len()].copy_from_slice(found.as_bytes());
-        room[found.len()] = 0;
+        let target = out.get_mut(..=found.len()).ok_or_else(|| too_small(found.len() + 1))?;
+        target[..found.len()].copy_from_slice(found.as_bytes());
+        target[found.len()] = 0;
         Ok(())
     })
 }

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_structure_is_filled_as_far_as_the_caller_knows_it() {
+    fn a_structure_is_filled_up_to_the_size_of_the_caller() {
         let sample = Sample { first: 1, second: 2, added: 3 };
         for (size, expected) in [(16, [1, 2, 9, 9, 9]), (24, [1, 2, 3, 9, 9]), (32, [1, 2, 3, 0, 9])] {
             let mut words = [9_u64; 5];

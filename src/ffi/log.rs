@@ -130,7 +130,7 @@ pub unsafe extern "C" fn tckms_log_event_level(event: *const tckms_log_event) ->
 /// The text of an event. Texts may change in any version: read the other parts with their functions.
 ///
 /// @param event  The event.
-/// @return       One line without a line end. It never contains a secret, a plaintext or an
+/// @return       One line without a newline. It never contains a secret, a plaintext or an
 ///               Authorization header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_log_event_message(event: *const tckms_log_event) -> *const c_char {

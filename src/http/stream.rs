@@ -293,7 +293,7 @@ impl Stream {
         }
     }
 
-    /// Reads no more than `most` bytes, which is less than the buffer has room for.
+    /// Reads no more than `most` bytes, which is less than the capacity of the buffer.
     fn poll_read_few(
         &mut self,
         context: &mut Context<'_>,
@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_meter_knows_how_the_server_began() {
+    fn a_meter_detects_the_kind_of_server() {
         for (chunks, tls, http) in [
             (&[&b"HTTP/1.1 200 OK\r\n"[..]][..], false, true),
             (&[b"HT", b"TP", b"/1.0 400"], false, true),

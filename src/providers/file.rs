@@ -85,10 +85,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
     invalid(path, &error.to_string()).with_os_errno(error.raw_os_error())
 }
 
-fn read_whole(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
+fn read_whole(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
-    while len < room.len() {
-        match file.read(&mut room[len..]) {
+    while len < buffer.len() {
+        match file.read(&mut buffer[len..]) {
             Ok(0) => break,
             Ok(count) => len += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

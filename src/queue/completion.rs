@@ -1,4 +1,4 @@
-//! What comes out of a queue.
+//! Completions of queued calls.
 
 use std::ffi::c_void;
 use std::mem;
@@ -12,23 +12,23 @@ use crate::log::DeferredEvent;
 use crate::seal::{DetachedOpen, DetachedSeal, OpenStream, SealStream};
 use crate::secret::Secret;
 
-/// The host's pointer. It is never followed.
+/// The pointer of the host. It is never dereferenced.
 pub(crate) type Userdata = AtomicPtr<c_void>;
 
-/// A call that is done.
+/// A completed call.
 pub(crate) struct Completion {
     pub id: u64,
     pub userdata: Userdata,
     pub result: Result<Output>,
     pub last_request: LastRequest,
     log: Vec<DeferredEvent>,
-    /// Kept until a thread of the host takes the completion: the last use of a client ends its network thread, which that
-    /// thread cannot wait for itself.
+    /// Kept until a thread of the host takes the completion: dropping the last reference to a client joins its network thread,
+    /// which that thread itself cannot do.
     client: Option<Client>,
 }
 
-/// What a call gives.
-// Of short life, and one for each completion: a box would be one more allocation and save nothing.
+/// The output of a call.
+// Short-lived, and one per completion: a box would only add an allocation.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Output {
     Bytes(Secret),
@@ -36,7 +36,7 @@ pub(crate) enum Output {
         plaintext: Secret,
         ciphertext_blob: String,
     },
-    /// A stream whose keys are there, and how many bytes of a message it has taken in.
+    /// A stream that has its keys, and the number of bytes of the message that it has consumed.
     Stream(Stream, usize),
     /// A message to be written.
     Seal(DetachedSeal),
@@ -55,7 +55,7 @@ impl Completion {
         Self { id, userdata, result, last_request: trace.last_request, log: trace.log, client }
     }
 
-    /// What remains to be done on a thread of the host: the log's callback is called there.
+    /// Does the rest of the work on the thread of the host: the log callback, and sealing or opening.
     pub fn arrive(&mut self) {
         drop(self.client.take());
         for event in mem::take(&mut self.log) {

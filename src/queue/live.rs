@@ -1,7 +1,7 @@
-//! What one process has of a queue: the calls that are outstanding, and those that are done.
+//! The state of a queue in one process: outstanding and completed calls.
 //!
-//! Every change is made while forks are blocked, so a child finds the state whole and its lock free. A network thread blocks
-//! them anyway while it is awake.
+//! Every change happens while forks are blocked, so a forked child finds a consistent state and an unlocked lock. A network thread
+//! blocks forks in any case while it is awake.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -25,14 +25,14 @@ use crate::sys::fork_lock;
 use crate::sys::parker::Parker;
 use crate::sys::ready_pipe::ReadyPipe;
 
-/// How long the end of a queue waits for the calls that it gives up.
+/// How long freeing a queue waits for the calls that it cancels.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a child looks at a lock that another of its threads may hold just now.
+/// How often a forked child tries a lock that another of its threads may hold.
 const LOCK_TRIES: u32 = 1000;
 
 pub(super) struct Live {
     state: Mutex<State>,
-    /// The pipe is being made readable, by a thread that has let go of the state: whoever is woken by that wants it.
+    /// Set while a thread makes the pipe readable after it released the state, which the woken thread needs.
     raising: AtomicBool,
     workers: Arc<WorkerPool>,
     deadlines: DeadlineThread,
@@ -42,17 +42,17 @@ pub(super) struct Live {
 struct State {
     outstanding: HashMap<u64, Outstanding>,
     done: VecDeque<Completion>,
-    /// Readable exactly while `done` has an entry. Made when the host asks for it.
+    /// Readable exactly while `done` has an entry. Created on request.
     pipe: Option<Arc<ReadyPipe>>,
-    /// The threads that wait until something is done.
+    /// Wakes the threads that wait for a completion.
     waiting: Vec<Arc<Parker>>,
 }
 
-/// A call that is not done.
+/// An outstanding call.
 pub(super) struct Outstanding {
     pub token: CancelToken,
     pub userdata: Userdata,
-    /// The network thread that carries it out.
+    /// The network thread that runs it.
     pub thread: Option<ThreadNumber>,
     /// Of a call that a worker carries out. It may be inside a callback of the host: canceled, the call is done at once.
     pub deadline: Option<Instant>,
@@ -69,7 +69,7 @@ impl Live {
         }
     }
 
-    /// The same in a forked child: whatever its parent's host has not taken is done. The parent gets the results.
+    /// The state in a forked child: all calls that were not taken are completed. The parent gets their results.
     pub fn forked_from(parent: &Self) -> Self {
         let live = Self::new();
         let mut tries = 0;
@@ -105,7 +105,7 @@ impl Live {
         self.deadlines.expire_at(deadline + DEADLINE_GRACE, calls)
     }
 
-    /// Adds a call unless there are `depth`, those that are done included.
+    /// Adds a call, unless there are `depth` calls, including completed ones.
     pub fn add(&self, id: u64, call: Outstanding, depth: usize) -> bool {
         self.locked(|state| {
             let has_room = state.len() < depth;
@@ -116,7 +116,7 @@ impl Live {
         })
     }
 
-    /// Says which thread carries a call out.
+    /// Sets the network thread of a call.
     pub fn on_thread(&self, id: u64, thread: ThreadNumber) {
         self.locked(|state| {
             if let Some(call) = state.outstanding.get_mut(&id) {
@@ -125,7 +125,7 @@ impl Live {
         });
     }
 
-    /// Takes back a call that could not be begun. It may be done already, because its thread has ended.
+    /// Removes a call that could not be started. It may already be completed, if its thread has ended.
     pub fn withdraw(&self, id: u64) -> bool {
         self.locked(|state| state.outstanding.remove(&id)).is_some()
     }
@@ -160,7 +160,7 @@ impl Live {
         })
     }
 
-    /// Waits until something is done, and says whether that is so.
+    /// Waits for a completion. Returns whether there is one.
     pub fn wait(&self, timeout: Duration) -> bool {
         self.wait_until(timeout, |state| !state.done.is_empty())
     }
@@ -202,7 +202,7 @@ impl Live {
         self.locked(|state| state.len())
     }
 
-    /// Gives a call up, if it is outstanding.
+    /// Cancels a call. Returns whether it was outstanding.
     pub fn cancel(&self, id: u64) -> bool {
         let found =
             self.locked(|state| state.outstanding.get(&id).map(|call| (call.token.clone(), call.deadline.is_some())));
@@ -221,7 +221,7 @@ impl Live {
         }
     }
 
-    /// Gives up all calls, and waits until nothing works for them any more; no longer than that is worth it.
+    /// Cancels all calls, and waits until they have ended, up to a limit.
     pub fn close(&self) {
         self.cancel_all();
         self.wait_until(CLOSE_TIMEOUT, |state| state.outstanding.is_empty());

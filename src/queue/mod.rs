@@ -1,9 +1,8 @@
-//! Calls that do not block: they are submitted, carried out by the network threads of their clients, and taken by the host
-//! when they are done.
+//! Calls that do not block: the host submits them, the network threads of their clients run them, and the host takes the
+//! completions.
 //!
-//! There is one engine for blocking and for queued calls: the futures of [`crate::client`]. A queue adds what a call needs
-//! that no thread of the host waits for: an id, a place among the outstanding ones, and a completion. What blocks by nature
-//! (credentials providers, the key phase of sealing) is done by [`workers`].
+//! Blocking and queued calls use the same engine: the futures of [`crate::client`]. A queue adds an id, a table of outstanding
+//! calls, and completions. Work that blocks by nature (credentials providers, the key phase of sealing) runs on [`workers`].
 
 mod completion;
 mod deadlines;
@@ -29,21 +28,21 @@ use crate::http::thread::ThreadWatcher;
 use crate::status::Status;
 use crate::sys::per_process::PerProcess;
 
-/// How many calls a queue holds, unless another number is set.
+/// The default depth of a queue.
 pub(crate) const DEPTH_DEFAULT: usize = 1024;
-/// The most calls that a queue can be set to hold.
+/// The maximal depth of a queue.
 pub(crate) const QUEUE_DEPTH_MAX: usize = 1 << 20;
 
-/// Calls that were submitted and not taken yet.
+/// A queue of calls.
 pub(crate) struct Queue {
     depth: usize,
     next_id: AtomicU64,
     live: PerProcess<Arc<Live>>,
 }
 
-/// What a call is submitted with, beside what it does.
+/// The terms of a submitted call.
 pub(crate) struct Terms {
-    /// Longest time until the completion. The client's own timeouts hold as well.
+    /// The maximal time until the completion. The timeouts of the client also apply.
     pub timeout: Duration,
     pub userdata: Userdata,
 }
@@ -52,20 +51,20 @@ impl Queue {
     /// A queue for `depth` calls.
     pub fn new(depth: usize) -> Result<Self> {
         if !(1..=QUEUE_DEPTH_MAX).contains(&depth) {
-            let message = format!("the depth is {depth}, 1 to {QUEUE_DEPTH_MAX} calls are allowed");
+            let message = format!("the depth is {depth}; 1 to {QUEUE_DEPTH_MAX} calls are allowed");
             return Err(Error::new(Status::OutOfRange, message));
         }
         Ok(Self { depth, next_id: AtomicU64::new(1), live: PerProcess::new() })
     }
 
-    /// Submits a call. Its id is returned as soon as it is sure that there will be a completion with it.
+    /// Submits a call. If it returns an id, there will be a completion with it.
     pub fn submit(&self, client: &Client, operation: Operation, terms: Terms) -> Result<u64> {
         Error::check_memory()?;
         let (live, token) = (self.live(), CancelToken::default());
         let ticket = self.reserve(live, token.clone(), terms.userdata, None)?;
         let id = ticket.id();
         let watcher: Arc<dyn ThreadWatcher> = Arc::clone(live) as _;
-        let call = task::carry_out(ticket, client.clone(), operation, terms.timeout, token);
+        let call = task::run(ticket, client.clone(), operation, terms.timeout, token);
         let spawned = client.transport().spawn(Box::pin(call), &watcher, |thread| live.on_thread(id, thread));
         match spawned {
             Err(error) if live.withdraw(id) => Err(error),
@@ -73,8 +72,7 @@ impl Queue {
         }
     }
 
-    /// Submits the key phase of sealing or opening, which a worker carries out.
-    /// `operation` is asked for what it is when there is room.
+    /// Submits the key phase of sealing or opening to a worker. Calls `operation` only if the queue is not full.
     pub fn submit_seal(&self, operation: impl FnOnce() -> SealOperation, terms: Terms) -> Result<u64> {
         Error::check_memory()?;
         let (live, token) = (self.live(), CancelToken::default());
@@ -88,19 +86,19 @@ impl Queue {
         }
     }
 
-    /// The next call that is done, if there is one.
+    /// Takes the next completion, if there is one.
     pub fn next(&self) -> Option<Completion> {
         let mut completion = self.live().take()?;
         completion.arrive();
         Some(completion)
     }
 
-    /// Waits until a call is done, and says whether one is.
+    /// Waits for a completion. Returns whether there is one.
     pub fn wait(&self, timeout: Duration) -> bool {
         self.live().wait(timeout)
     }
 
-    /// The descriptor that is readable while calls are done and were not taken.
+    /// The descriptor that is readable while there are completions to take.
     pub fn descriptor(&self) -> Result<RawFd> {
         self.live().descriptor().map_err(|error| {
             Error::new(Status::TransportUnavailable, format!("no descriptor can be opened for the queue: {error}"))
@@ -108,12 +106,12 @@ impl Queue {
         })
     }
 
-    /// How many calls were submitted and not taken.
+    /// The number of calls that were submitted and not taken.
     pub fn len(&self) -> usize {
         self.live().len()
     }
 
-    /// Gives a call up: its completion comes at once, unless it is there already.
+    /// Cancels a call. Its completion follows at once, unless it exists already.
     pub fn cancel(&self, id: u64) -> Result<()> {
         if self.live().cancel(id) {
             return Ok(());
@@ -139,12 +137,11 @@ impl Queue {
         if live.add(id, outstanding, self.depth) {
             return Ok(Ticket::new(id, Arc::clone(live)));
         }
-        let message = format!("the queue holds {} calls, as many as it may; take some that are done", self.depth);
+        let message = format!("the queue is full: it has {} calls; take completions first", self.depth);
         Err(Error::new(Status::QueueFull, message))
     }
 
-    /// What this process has of the queue. In a forked child, all calls that its parent had not taken are done, without
-    /// success.
+    /// The state of the queue in this process. In a forked child, all calls that were not taken are completed with an error.
     fn live(&self) -> &Arc<Live> {
         self.live
             .get_or_init_after(|parent| Arc::new(parent.map_or_else(Live::new, |parent| Live::forked_from(parent))))

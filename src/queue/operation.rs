@@ -1,4 +1,4 @@
-//! What is submitted, with copies of all inputs in memory that is wiped.
+//! Submitted operations, with copies of all inputs in memory that is wiped.
 
 use crate::client::{Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len};
 use crate::error::{Error, Result};
@@ -8,8 +8,8 @@ use crate::secret::Secret;
 use crate::sign::{RsaPadding, SignatureAlgorithm};
 use crate::status::Status;
 
-/// The longest message or plaintext that a queue seals or opens as a whole. Its cipher work is done where the completion is
-/// taken, and takes well under a millisecond.
+/// The maximal size of a message or plaintext that a queue seals or opens in one call. The thread that takes the completion
+/// encrypts or decrypts it, in well under a millisecond.
 pub(crate) const QUEUE_MESSAGE_MAX: usize = 256 * 1024;
 
 /// A call of the key service.
@@ -25,7 +25,7 @@ pub(crate) enum Operation {
     PublicKey { key_id: String },
 }
 
-/// Longest digest and longest RSA ciphertext that are copied. The call refuses all but its own length.
+/// The maximal length of a digest or RSA ciphertext that is copied. The call itself checks the exact length.
 const SHORT_INPUT_MAX: usize = 8 * 1024;
 
 impl Operation {
@@ -90,7 +90,7 @@ impl Operation {
         Ok(Self::PublicKey { key_id: key_id.to_owned() })
     }
 
-    /// Carries the call out.
+    /// Runs the call.
     pub(super) async fn run(&self, client: &Client) -> Result<Output> {
         match self {
             Self::Encrypt { key_id, plaintext, context } => {
@@ -132,7 +132,7 @@ impl Operation {
     }
 }
 
-/// The key phase of sealing or opening, with what it is for.
+/// The key phase of sealing or opening, with its input.
 pub(crate) enum SealOperation {
     Seal { keyring: Keyring, plaintext: Secret, context: Context },
     Open { keyring: Keyring, message: Secret, expected: Context },
@@ -149,7 +149,7 @@ impl SealOperation {
         Ok(Self::Open { keyring: keyring.clone(), message: copied_message("message", message)?, expected })
     }
 
-    /// Has the keys do their part, on a thread that may block.
+    /// Runs the key phase, on a thread that may block.
     pub(super) fn run(self) -> Result<Output> {
         match self {
             Self::Seal { keyring, plaintext, context } => {
@@ -171,14 +171,14 @@ impl SealOperation {
 }
 
 impl Stream {
-    /// Asks the keys. Returns how many bytes of the message's beginning were taken in.
+    /// Runs the key requests. Returns the number of bytes of the header that were consumed.
     fn begin(&mut self, header: &[u8]) -> Result<usize> {
         match self {
             Self::Seal(sealer) => sealer.output_len(0).map(|_| 0),
             Self::Open(opener) => {
                 let consumed = opener.update(header, &mut [])?.consumed;
                 if !opener.is_unlocked() {
-                    let message = "the bytes are not the whole header of a message";
+                    let message = "the bytes are not the complete header of a message";
                     return Err(Error::new(Status::Truncated, message));
                 }
                 Ok(consumed)
@@ -218,7 +218,7 @@ fn copied_short(what: &str, bytes: &[u8]) -> Result<Secret> {
 fn copied_message(what: &str, bytes: &[u8]) -> Result<Secret> {
     if bytes.len() > QUEUE_MESSAGE_MAX {
         let message = format!(
-            "the {what} has {} bytes, a queue takes at most {QUEUE_MESSAGE_MAX}; a stream takes any size",
+            "the {what} has {} bytes; a queue takes at most {QUEUE_MESSAGE_MAX}, and a stream takes any size",
             bytes.len()
         );
         return Err(Error::new(Status::PlaintextTooLarge, message));

@@ -1,4 +1,4 @@
-//! One submitted call on its way to its completion.
+//! Runs submitted calls to their completion.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,13 +36,7 @@ impl Ticket {
 }
 
 /// The future of a call, for the network thread.
-pub(super) async fn carry_out(
-    ticket: Ticket,
-    client: Client,
-    operation: Operation,
-    timeout: Duration,
-    token: CancelToken,
-) {
+pub(super) async fn run(ticket: Ticket, client: Client, operation: Operation, timeout: Duration, token: CancelToken) {
     let mut scope = CallScope::new(Some(ticket.live.workers().clone()));
     let result = {
         let call = pin!(operation.run(&client));

@@ -1,6 +1,6 @@
 //! Threads for work that blocks by nature: credentials providers, and the keys of sealing and opening.
 //!
-//! There are none before there is such work.
+//! They are started on demand.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -13,7 +13,7 @@ use crate::status::Status;
 use crate::sys::threads::{self, JoinHandle};
 use crate::sys::{fork_lock, signals};
 
-/// The most threads of one queue.
+/// The maximal number of threads of one queue.
 const QUEUE_WORKERS_MAX: usize = 8;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -39,7 +39,7 @@ impl WorkerPool {
         Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// Has a thread do `job`, in the order of the jobs.
+    /// Queues `job`. Jobs start in order.
     pub fn submit(&self, job: Job) -> Result<()> {
         let mut state = self.0.lock();
         if state.is_ending {
@@ -53,7 +53,7 @@ impl WorkerPool {
                 Err(error) if state.threads.is_empty() => {
                     return Err(unavailable(&error.to_string()).with_os_errno(error.raw_os_error()));
                 }
-                // One of the others does it.
+                // Another thread will run it.
                 Err(_) => {}
             }
         }
@@ -63,8 +63,7 @@ impl WorkerPool {
         Ok(())
     }
 
-    /// Ends the threads as soon as they are done with what they are doing. One that is inside a callback for longer than
-    /// `timeout` is left to itself.
+    /// Ends the threads after their current jobs. A thread that is inside a callback for longer than `timeout` is detached.
     pub fn end(&self, timeout: Duration) {
         let mut state = self.0.lock();
         state.is_ending = true;
@@ -74,7 +73,7 @@ impl WorkerPool {
         self.0.changed.notify_all();
         let end = Instant::now() + timeout;
         if threads.iter().all(|thread| thread.wait(end.saturating_duration_since(Instant::now()))) {
-            // The end of a thread frees its state in the cryptography.
+            // The end of a thread frees its state in AWS-LC.
             fork_lock::with_forks_blocked(|| threads.into_iter().for_each(|thread| drop(thread.join())));
         }
     }

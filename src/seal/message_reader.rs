@@ -167,7 +167,7 @@ pub(crate) fn check_nothing_left(rest: &[u8]) -> Result<()> {
 pub(crate) fn trailing(rest: &[u8], more: &[u8]) -> Error {
     let message = match (rest, more) {
         (b"\n" | b"\r\n" | b"\r", b"") | (b"", b"\n" | b"\r\n" | b"\r") | (b"\r", b"\n") => {
-            "a line end follows the end of the message, which is binary; take it off".to_owned()
+            "a newline follows the end of the message, which is binary; take it off".to_owned()
         }
         _ => format!("{} bytes or more follow the end of the message", rest.len() + more.len()),
     };

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_and_high_bits_come_back() {
+    fn leading_zeros_and_high_bits_are_preserved() {
         for (r, s) in
             [(&[1_u8][..], &[2_u8][..]), (&[0x80], &[0xff; 32]), (&[0x7f; 31], &[0x80; 31]), (&[0; 1], &[0; 1])]
         {

@@ -273,7 +273,7 @@ mod tests {
 
     /// Real signatures until there are 10,000 in which r or s begins with a zero byte, or needs one in DER.
     #[test]
-    fn signatures_with_leading_zeros_come_back_and_verify() {
+    fn signatures_with_leading_zeros_verify() {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
         let key = PublicKey::from_spki(spki.as_ref()).unwrap();

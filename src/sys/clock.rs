@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_counted_on_the_clock_of_who_named_the_end() {
+    fn time_is_measured_with_the_clock_of_the_deadline() {
         let service_now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         assert_eq!(time_until(1_000_060, Some(service_now)), Duration::from_secs(60));
         assert_eq!(time_until(999_999, Some(service_now)), Duration::ZERO);

@@ -47,7 +47,7 @@ pub(crate) fn prepare_thread() -> bool {
 
 unsafe extern "C" fn allocate(len: usize, _: *const c_char, _: c_int) -> *mut c_void {
     let Some(layout) = layout(len) else { return ptr::null_mut() };
-    // SAFETY: the layout has more than 0 bytes, and room for the length and the block after it.
+    // SAFETY: the layout is not empty, and contains the length and the block after it.
     unsafe {
         let start = alloc(layout);
         if start.is_null() {

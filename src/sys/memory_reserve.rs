@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_do_not_overlap_and_come_back() {
+    fn blocks_do_not_overlap_and_are_reused() {
         let _alone = alone();
         let sizes = [1, 64, 65, 1000, 4096, BLOCK_MAX];
         let before = UNITS_IN_USE.load(Ordering::Relaxed);

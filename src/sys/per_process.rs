@@ -123,7 +123,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn a_value_is_made_once_and_again_when_it_broke() {
+    fn a_value_is_created_once_and_replaced_when_it_is_broken() {
         let made = Cell::new(0);
         let values = PerProcess::new();
         let get = || {

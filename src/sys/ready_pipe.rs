@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_host_at_the_same_number_is_left_alone() {
+    fn a_file_of_the_host_with_the_same_number_stays_open() {
         let pipe = ReadyPipe::new().unwrap();
         let (theirs, _writer) = io::pipe().unwrap();
         // SAFETY: the number of our own descriptor is given to another file, as by a host that closed all.

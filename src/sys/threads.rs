@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_ends_after_its_threads_also_when_nobody_joined_them_or_it_panicked() {
+    fn a_scope_ends_after_its_threads_even_without_joins_or_after_a_panic() {
         let done = Mutex::new(0);
         let slowly = || {
             std::thread::sleep(Duration::from_millis(30));

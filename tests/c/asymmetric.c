@@ -106,7 +106,7 @@ static void an_empty_message_and_a_large_one_are_signed(const tckms_client *clie
   free(large);
 }
 
-static void pieces_are_signed_as_the_whole(const tckms_client *client, const struct signing_key *key) {
+static void chunks_are_signed_like_the_complete_message(const tckms_client *client, const struct signing_key *key) {
   tckms_signer *signer = NULL;
   tckms_buffer signature = garbage();
   tckms_buffer again = garbage();
@@ -125,7 +125,7 @@ static void pieces_are_signed_as_the_whole(const tckms_client *client, const str
 }
 
 /* Cut off, followed by more, of zeros or of ones: never valid, and never anything but invalid. */
-static void what_is_not_the_signature_is_invalid(const tckms_client *client, const struct signing_key *key) {
+static void another_signature_is_invalid(const tckms_client *client, const struct signing_key *key) {
   uint8_t bytes[1024];
   tckms_buffer signature;
   size_t len;
@@ -237,7 +237,7 @@ static void sm2_signs_for_a_user_id(const tckms_client *client, const char *key_
   tckms_buffer_free(&signature);
 }
 
-static void rsa_encrypts_here_and_decrypts_there(const tckms_client *client) {
+static void rsa_encrypts_locally_and_decrypts_in_the_service(const tckms_client *client) {
   static const int paddings[] = {TCKMS_RSA_OAEP_SHA256, TCKMS_RSA_OAEP_SHA1, TCKMS_RSA_PKCS1_V1_5};
   static const size_t longest[] = {190, 214, 245};
   char key_id[64];
@@ -326,18 +326,18 @@ int main(void) {
     make_key(client, alias, SIGNING_KEYS[i].usage, SIGNING_KEYS[i].key_id);
     a_signature_verifies_and_no_other_message_has_it(client, &SIGNING_KEYS[i]);
     an_empty_message_and_a_large_one_are_signed(client, &SIGNING_KEYS[i]);
-    pieces_are_signed_as_the_whole(client, &SIGNING_KEYS[i]);
+    chunks_are_signed_like_the_complete_message(client, &SIGNING_KEYS[i]);
     ids_are_those_of_the_last_request(client, &SIGNING_KEYS[i]);
     a_digest_has_the_length_that_the_algorithm_signs(client, &SIGNING_KEYS[i]);
     a_key_signs_with_its_own_algorithms_only(client, &SIGNING_KEYS[i]);
-    what_is_not_the_signature_is_invalid(client, &SIGNING_KEYS[i]);
+    another_signature_is_invalid(client, &SIGNING_KEYS[i]);
     a_public_key_is_der_and_pem(client, &SIGNING_KEYS[i]);
     if (SIGNING_KEYS[i].raw_len != 0) {
       both_encodings_of_a_signature_verify(client, &SIGNING_KEYS[i]);
     }
   }
   sm2_signs_for_a_user_id(client, SIGNING_KEYS[3].key_id);
-  rsa_encrypts_here_and_decrypts_there(client);
+  rsa_encrypts_locally_and_decrypts_in_the_service(client);
   threads_fetch_a_public_key_once(SIGNING_KEYS[0].key_id);
   tckms_client_free(client);
   return checks_passed();

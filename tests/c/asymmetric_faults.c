@@ -37,7 +37,7 @@ static void concatenated_r_and_s_become_der(const tckms_client *client, const ch
   tckms_buffer_free(&signature);
 }
 
-static void a_signature_of_another_key_is_not_given_out(const tckms_client *client, const char *key_id) {
+static void a_signature_of_another_key_is_not_returned(const tckms_client *client, const char *key_id) {
   tckms_buffer signature = garbage();
   CHECK_STATUS(sign_with_fault(client, key_id, 0, "{\"kind\":\"signature\",\"flaw\":\"other_key\"}", &signature),
                TCKMS_ERR_SIGNATURE_INVALID);
@@ -48,7 +48,7 @@ static void a_signature_of_another_key_is_not_given_out(const tckms_client *clie
   CHECK_INT(tckms_error_attempts(tckms_last_error()), 1);
 }
 
-static void another_field_is_a_status_and_no_signature(const tckms_client *client, const char *key_id) {
+static void a_reply_without_the_field_is_an_error(const tckms_client *client, const char *key_id) {
   static const struct {
     const char *fields;
     tckms_status status;
@@ -69,7 +69,7 @@ static void another_field_is_a_status_and_no_signature(const tckms_client *clien
   }
 }
 
-static void a_salt_of_another_length_is_not_given_out(const tckms_client *client, const char *key_id) {
+static void a_signature_with_another_salt_length_is_not_returned(const tckms_client *client, const char *key_id) {
   tckms_buffer signature;
   CHECK_STATUS(sign_with_fault(client, key_id, TCKMS_SIGN_RSA_PSS_SHA256,
                                "{\"kind\":\"signature\",\"flaw\":\"pss_no_salt\"}", &signature),
@@ -197,13 +197,13 @@ int main(void) {
   concatenated_r_and_s_become_der(client, ecc);
   concatenated_r_and_s_become_der(client, p384);
   concatenated_r_and_s_become_der(client, sm2);
-  a_signature_of_another_key_is_not_given_out(client, ecc);
-  a_signature_of_another_key_is_not_given_out(client, p384);
-  a_signature_of_another_key_is_not_given_out(client, rsa);
-  a_signature_of_another_key_is_not_given_out(client, sm2);
-  another_field_is_a_status_and_no_signature(client, ecc);
-  another_field_is_a_status_and_no_signature(client, rsa);
-  a_salt_of_another_length_is_not_given_out(client, rsa);
+  a_signature_of_another_key_is_not_returned(client, ecc);
+  a_signature_of_another_key_is_not_returned(client, p384);
+  a_signature_of_another_key_is_not_returned(client, rsa);
+  a_signature_of_another_key_is_not_returned(client, sm2);
+  a_reply_without_the_field_is_an_error(client, ecc);
+  a_reply_without_the_field_is_an_error(client, rsa);
+  a_signature_with_another_salt_length_is_not_returned(client, rsa);
   the_services_pem_is_ignored(ecc);
   a_bad_public_key_is_not_kept(ecc);
   another_refusal_is_not_taken_for_one_of_the_digest(p384);

@@ -266,7 +266,7 @@ static void null_is_harmless_where_something_is_freed_or_wiped(void) {
   CHECK(memory[0] == 0 && memory[1] == 0 && memory[2] == 0 && memory[3] == 4);
 }
 
-static void memory_that_is_not_there_equals_nothing(void) {
+static void null_memory_equals_only_empty_memory(void) {
   CHECK_INT(tckms_equal("ab", "ab", 2), 1);
   CHECK_INT(tckms_equal("ab", "ac", 2), 0);
   CHECK_INT(tckms_equal("ab", "ac", 1), 1);
@@ -294,7 +294,7 @@ static void plaintexts_have_1_to_4096_bytes(void) {
   PASSES(tckms_encrypt(unreachable, KEY, plaintext, 4096, NULL, &out));
 }
 
-static void too_large_a_plaintext_is_sent_to_envelope_encryption(void) {
+static void the_error_for_a_large_plaintext_names_tckms_seal(void) {
   static const char plaintext[TCKMS_PLAINTEXT_MAX + 1];
   tckms_buffer out;
   REFUSED_OUT(tckms_encrypt(client, KEY, plaintext, sizeof plaintext, NULL, &out), TCKMS_ERR_PLAINTEXT_TOO_LARGE,
@@ -330,9 +330,9 @@ static void blobs_are_printable_text(void) {
                 "printable ASCII");
   }
   REFUSED_OUT(tckms_decrypt(client, NULL, "a\0b", 3, NULL, &out), TCKMS_ERR_MALFORMED_BLOB, "printable ASCII");
-  REFUSED_OUT(tckms_decrypt(client, NULL, "ab\n", 3, NULL, &out), TCKMS_ERR_MALFORMED_BLOB, "ends with a line end");
+  REFUSED_OUT(tckms_decrypt(client, NULL, "ab\n", 3, NULL, &out), TCKMS_ERR_MALFORMED_BLOB, "ends with a newline");
   REFUSED_OUT(tckms_reencrypt(client, NULL, "ab\r\n", 4, NULL, NULL, &out), TCKMS_ERR_MALFORMED_BLOB,
-              "ends with a line end");
+              "ends with a newline");
 }
 
 static void data_keys_have_1_to_1024_bytes(void) {
@@ -941,7 +941,7 @@ static void algorithms_and_paddings_are_known_numbers(void) {
   REFUSED_OUT(tckms_rsa_encrypt(client, KEY, 0, "m", 1, &out), TCKMS_ERR_UNKNOWN_ALGORITHM, "TCKMS_RSA_");
 }
 
-static void what_asymmetric_keys_take_has_a_length(void) {
+static void inputs_of_asymmetric_keys_have_length_limits(void) {
   static const size_t RSA_LENS[] = {0, 1, 255, 257, 512, HALF_ABSURD};
   static const size_t RAW_LENS[] = {0, 1, 63, 65, 134, HALF_ABSURD, ABSURD};
   static const size_t FROM_RAW_LENS[] = {0, 1, 63, 133, 134};
@@ -1027,10 +1027,10 @@ int main(void) {
   setters_of_credentials_need_their_values();
   roles_have_a_form_and_sessions_a_length();
   null_is_harmless_where_something_is_freed_or_wiped();
-  memory_that_is_not_there_equals_nothing();
+  null_memory_equals_only_empty_memory();
 
   plaintexts_have_1_to_4096_bytes();
-  too_large_a_plaintext_is_sent_to_envelope_encryption();
+  the_error_for_a_large_plaintext_names_tckms_seal();
   blobs_have_1_to_65536_characters();
   blobs_are_printable_text();
   data_keys_have_1_to_1024_bytes();
@@ -1062,7 +1062,7 @@ int main(void) {
 
   calls_with_asymmetric_keys_need_their_pointers();
   algorithms_and_paddings_are_known_numbers();
-  what_asymmetric_keys_take_has_a_length();
+  inputs_of_asymmetric_keys_have_length_limits();
   outputs_of_asymmetric_keys_overlap_nothing();
   ids_of_asymmetric_keys_are_checked();
 

@@ -119,14 +119,14 @@ static void a_store(void) {
   CHECK_INT(store.freed, 1);
 }
 
-/* How often the log told that sealing goes on without the store. It comes on the store's thread. */
+/* The number of log lines about sealing without the store. They come from the thread of the store. */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static int told;
 
 static void watch(void *userdata, const tckms_log_event *event) {
   const char *line = tckms_log_event_message(event);
   (void)userdata;
-  if (strstr(line, "the store is on fire") && strstr(line, "sealing goes on")) {
+  if (strstr(line, "the store is on fire") && strstr(line, "sealing continues")) {
     pthread_mutex_lock(&log_lock);
     told++;
     pthread_mutex_unlock(&log_lock);

@@ -103,7 +103,7 @@ static void silent_connections_cost_one_try_altogether(void) {
 }
 
 /* What must not be sent twice does not depend on an old connection at all. */
-static void what_creates_something_has_a_connection_of_its_own(void) {
+static void requests_that_create_something_use_a_new_connection(void) {
   static struct relay relay;
   tckms_client *client;
   tckms_buffer response;
@@ -219,7 +219,7 @@ static void the_next_call_meets_no_dead_connection(void) {
 
 static void dead_connections(void) {
   silent_connections_cost_one_try_altogether();
-  what_creates_something_has_a_connection_of_its_own();
+  requests_that_create_something_use_a_new_connection();
   connections_that_broke_while_idle_cost_no_attempt();
   connections_that_break_when_used_cost_one_attempt_altogether();
   connections_may_break_at_any_moment();
@@ -285,7 +285,7 @@ static void a_few_descriptors_are_enough(void) {
   close(lowest);
   CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
   limit = before;
-  /* The first connection is there, and four more find room. */
+  /* The first connection exists, and four more are allowed. */
   limit.rlim_cur = (rlim_t)lowest + 4;
   CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
   for (i = 0; i < CALLERS; i++) {
@@ -406,7 +406,7 @@ static void idle_connections_are_closed_in_time(void) {
   tckms_client_free(client);
 }
 
-static void what_a_peak_needed_is_closed_soon(void) {
+static void connections_of_a_peak_are_closed_soon(void) {
   tckms_config *config = emulator_config();
   tckms_client *client;
   CHECK_OK(tckms_config_set_max_idle_connections(config, 2));
@@ -423,7 +423,7 @@ static void what_a_peak_needed_is_closed_soon(void) {
 
 static void idle_connections_end(void) {
   idle_connections_are_closed_in_time();
-  what_a_peak_needed_is_closed_soon();
+  connections_of_a_peak_are_closed_soon();
 }
 
 /* ---- Descriptors 0 to 2 are the host's ---- */

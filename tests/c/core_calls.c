@@ -32,7 +32,7 @@ static void round_trip(const char *context, const void *plaintext, size_t len) {
   CHECK_EMPTY(blob);
 }
 
-static void what_is_encrypted_comes_back(void) {
+static void encrypted_data_is_decrypted(void) {
   round_trip(NULL, "secret", 6);
   round_trip(CONTEXT, "secret", 6);
 }
@@ -154,7 +154,7 @@ static void reencrypt_changes_the_context(void) {
   tckms_buffer_free(&blob);
 }
 
-static void a_data_key_comes_in_clear_and_wrapped(void) {
+static void a_data_key_comes_in_plaintext_and_wrapped(void) {
   static const size_t lengths[] = {1, 16, 32, TCKMS_RANDOM_MAX};
   size_t i;
   for (i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
@@ -301,7 +301,7 @@ static void a_client_may_be_freed_by_another_thread(void) {
   CHECK_INT(pthread_join(thread, NULL), 0);
 }
 
-static void the_counters_count(void) {
+static void the_counters_are_correct(void) {
   tckms_client *own = emulator_client();
   tckms_stats stats;
   uint8_t byte;
@@ -356,7 +356,7 @@ static void a_server_of_another_ca_is_not_trusted(void) {
 
 int main(void) {
   client = emulator_client();
-  what_is_encrypted_comes_back();
+  encrypted_data_is_decrypted();
   plaintexts_are_bytes_of_any_length_and_value();
   contexts_are_text_in_any_script();
   the_longest_context_is_counted_in_characters();
@@ -366,7 +366,7 @@ int main(void) {
   decrypt_refuses_a_reply_about_another_key_than_expected();
   reencrypt_moves_to_another_key();
   reencrypt_changes_the_context();
-  a_data_key_comes_in_clear_and_wrapped();
+  a_data_key_comes_in_plaintext_and_wrapped();
   random_bytes_fill_the_buffer_and_nothing_else();
   any_action_can_be_called();
   an_action_without_parameters_takes_null();
@@ -374,7 +374,7 @@ int main(void) {
   a_derived_client_has_other_limits_and_outlives_its_parent();
   one_client_serves_many_threads();
   a_client_may_be_freed_by_another_thread();
-  the_counters_count();
+  the_counters_are_correct();
   if (given_ca_file() != NULL) {
     the_ca_may_come_from_memory();
     a_server_of_another_ca_is_not_trusted();

@@ -44,7 +44,7 @@ static int supply(struct vault *vault, tckms_credentials *out) {
   return 0;
 }
 
-static void what_it_supplies_without_an_expiry_is_kept(void) {
+static void credentials_without_an_expiry_are_kept(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, supply));
   CHECK_INT(times_asked(&vault), 0);
@@ -125,7 +125,7 @@ static int say_expired(struct vault *vault, tckms_credentials *out) {
   return TCKMS_ERR_CREDENTIALS_EXPIRED;
 }
 
-static int say_what_is_no_status(struct vault *vault, tckms_credentials *out) {
+static int print_unknown_statuses(struct vault *vault, tckms_credentials *out) {
   (void)vault;
   (void)out;
   return INT_MAX;
@@ -138,7 +138,7 @@ static void the_status_it_returns_is_that_of_the_call(void) {
     int retryable;
   } rows[] = {{say_unavailable, TCKMS_ERR_SERVICE_UNAVAILABLE, 1},
               {say_expired, TCKMS_ERR_CREDENTIALS_EXPIRED, 0},
-              {say_what_is_no_status, TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, 0}};
+              {print_unknown_statuses, TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED, 0}};
   size_t i;
   for (i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct vault vault;
@@ -155,7 +155,7 @@ static int fail_at_first(struct vault *vault, tckms_credentials *out) {
   return times_asked(vault) == 1 ? 1 : supply(vault, out);
 }
 
-static void one_that_recovers_is_tried_again(void) {
+static void a_provider_that_recovers_is_tried_again(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, fail_at_first));
   CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
@@ -209,7 +209,7 @@ static void an_expiry_in_milliseconds_is_refused(void) {
   tckms_client_free(client);
 }
 
-static void an_end_far_away_is_no_end(void) {
+static void a_very_late_expiry_means_no_expiry(void) {
   struct vault vault;
   tckms_client *client = client_of(vault_config(&vault, supply));
   vault.expires_at = 253402300799;
@@ -284,7 +284,7 @@ static void others_continue_while_it_is_slow(void) {
 }
 
 /* A call waits no longer for a callback on another thread than its own time is. */
-static void a_call_waits_for_it_as_long_as_it_may(void) {
+static void a_call_waits_until_its_deadline(void) {
   struct vault vault;
   struct renewal renewal;
   tckms_config *limits = tckms_config_new();
@@ -379,7 +379,7 @@ static int supply_without_userdata(void *userdata, tckms_credentials *out) {
   return tckms_credentials_set(out, GIVEN_SECRET_ID, GIVEN_SECRET_KEY, NULL, 0) == TCKMS_OK ? 0 : 1;
 }
 
-static void it_may_do_without_userdata_and_destructor(void) {
+static void userdata_and_destructor_are_optional(void) {
   tckms_config *config = logged_config();
   CHECK_OK(tckms_config_set_credentials_callback(config, supply_without_userdata, NULL, NULL));
   expect_usable(config);
@@ -393,20 +393,20 @@ int main(void) {
   }
   it_is_freed_once_in_any_order();
   it_is_freed_once_however_it_was_passed_on();
-  it_may_do_without_userdata_and_destructor();
-  what_it_supplies_without_an_expiry_is_kept();
+  userdata_and_destructor_are_optional();
+  credentials_without_an_expiry_are_kept();
   if (strcmp(given("TEST_PART"), "freeing") == 0) {
     return no_secret_was_logged();
   }
   a_callback_without_usable_credentials_fails_the_call();
   the_status_it_returns_is_that_of_the_call();
-  one_that_recovers_is_tried_again();
+  a_provider_that_recovers_is_tried_again();
   an_expiry_in_milliseconds_is_refused();
   one_function_less_is_an_error();
   an_end_in_the_past_is_an_error();
-  an_end_far_away_is_no_end();
+  a_very_late_expiry_means_no_expiry();
   an_expiry_is_honoured();
   one_call_of_it_serves_32_threads();
-  a_call_waits_for_it_as_long_as_it_may();
+  a_call_waits_until_its_deadline();
   return no_secret_was_logged();
 }

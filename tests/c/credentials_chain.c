@@ -10,11 +10,11 @@ static int signed_by(const char *secret_id) {
 }
 
 /* What the harness put into the environment, before this program changes it. */
-static struct identity of_environment;
+static struct identity from_environment;
 
 static void set_environment_identity(void) {
-  set_variable("TENCENTCLOUD_SECRET_ID", of_environment.secret_id);
-  set_variable("TENCENTCLOUD_SECRET_KEY", of_environment.secret_key);
+  set_variable("TENCENTCLOUD_SECRET_ID", from_environment.secret_id);
+  set_variable("TENCENTCLOUD_SECRET_KEY", from_environment.secret_key);
 }
 
 static void set_pod(void) {
@@ -40,7 +40,7 @@ static void the_first_provider_that_has_credentials_is_used(void) {
   set_pod();
 
   expect_usable(default_config());
-  CHECK_INT(signed_by(of_environment.secret_id), 1);
+  CHECK_INT(signed_by(from_environment.secret_id), 1);
   CHECK_INT(requests_seen("Metadata") + requests_seen("AssumeRoleWithWebIdentity"), 0);
 
   forget_requests();
@@ -205,7 +205,7 @@ static void a_client_from_the_environment_asks_it_first(void) {
   set_environment_identity();
   CHECK_OK(tckms_client_new_from_env(&client));
   CHECK_OK(use(client));
-  CHECK_INT(signed_by(of_environment.secret_id), 1);
+  CHECK_INT(signed_by(from_environment.secret_id), 1);
   tckms_client_free(client);
 }
 
@@ -257,7 +257,7 @@ static void a_fallback_of_none_is_the_first(void) {
   CHECK_OK(tckms_config_set_region(config, "ap-guangzhou"));
   CHECK_OK(tckms_config_set_endpoint(config, GIVEN_ENDPOINT));
   CHECK_REFUSED(tckms_config_add_fallback_credentials(config, other), TCKMS_ERR_NO_CREDENTIALS);
-  CHECK_OK(tckms_config_set_credentials(other, of_environment.secret_id, of_environment.secret_key, NULL));
+  CHECK_OK(tckms_config_set_credentials(other, from_environment.secret_id, from_environment.secret_key, NULL));
   add(config, other);
   expect_usable(config);
 }
@@ -281,7 +281,7 @@ static void fallbacks_may_have_fallbacks_and_all_are_named(void) {
 
 static tckms_config *fixed_config(void) {
   tckms_config *config = logged_config();
-  CHECK_OK(tckms_config_set_credentials(config, of_environment.secret_id, of_environment.secret_key, NULL));
+  CHECK_OK(tckms_config_set_credentials(config, from_environment.secret_id, from_environment.secret_key, NULL));
   return config;
 }
 
@@ -361,7 +361,7 @@ static void roles_are_nested_8_deep_at_most(void) {
 }
 
 /* They are there, and no good any more. */
-static void expired_ones_are_passed_over(void) {
+static void expired_credentials_are_skipped(void) {
   tckms_config *config = logged_config();
   tckms_config *other = logged_config();
   reset_emulator();
@@ -369,7 +369,7 @@ static void expired_ones_are_passed_over(void) {
       config, write_file("expired.credential",
                          "{\"type\":\"oauth\",\"secretId\":\"a\",\"secretKey\":\"S3CRET\",\"token\":\"S3CRET\","
                          "\"expiresAt\":1}")));
-  CHECK_OK(tckms_config_set_credentials(other, of_environment.secret_id, of_environment.secret_key, NULL));
+  CHECK_OK(tckms_config_set_credentials(other, from_environment.secret_id, from_environment.secret_key, NULL));
   add(config, other);
   expect_usable(config);
 }
@@ -403,8 +403,8 @@ static void a_refused_token_of_the_role_in_a_chain_is_renewed(void) {
 }
 
 int main(void) {
-  snprintf(of_environment.secret_id, sizeof of_environment.secret_id, "%s", GIVEN_SECRET_ID);
-  snprintf(of_environment.secret_key, sizeof of_environment.secret_key, "%s", GIVEN_SECRET_KEY);
+  snprintf(from_environment.secret_id, sizeof from_environment.secret_id, "%s", GIVEN_SECRET_ID);
+  snprintf(from_environment.secret_key, sizeof from_environment.secret_key, "%s", GIVEN_SECRET_KEY);
   the_first_provider_that_has_credentials_is_used();
   no_other_provider_is_used_afterwards();
   the_error_names_each_provider_with_its_reason();
@@ -420,7 +420,7 @@ int main(void) {
   a_configuration_is_no_fallback_of_itself();
   roles_are_nested_8_deep_at_most();
   no_credentials_on_a_machine_without_any_are_not_retryable();
-  expired_ones_are_passed_over();
+  expired_credentials_are_skipped();
   a_rotated_profile_in_the_default_order_is_noticed();
   a_refused_token_of_the_role_in_a_chain_is_renewed();
   return no_secret_was_logged();

@@ -31,7 +31,7 @@ static int signed_by(const struct identity *identity) {
   return seen(part);
 }
 
-static void each_section_is_an_identity_of_its_own(void) {
+static void each_section_is_a_separate_identity(void) {
   struct identity first = issue_identity();
   struct identity second = issue_identity();
   char text[8192];
@@ -189,7 +189,7 @@ static void use_the_file_of_the_machine(void *of_machine) {
   tckms_config *config;
   change_root(path_of("machine"));
   clear_environment();
-  set_variable("HOME", "/nobody");
+  set_variable("HOME", "/nonexistent");
   config = logged_config();
   CHECK_OK(tckms_config_set_default_profile_credentials(config, NULL));
   expect_usable(config);
@@ -320,7 +320,7 @@ static void fixed_keys_are_checked_too(void) {
 
 int main(void) {
   reset_emulator();
-  each_section_is_an_identity_of_its_own();
+  each_section_is_a_separate_identity();
   a_file_that_is_not_there_is_named();
   a_broken_profile_is_refused_with_the_place();
   only_regular_files_are_read();

@@ -42,7 +42,7 @@ static void a_machine_without_a_role_has_no_credentials(void) {
   tckms_client_free(client);
 }
 
-static void a_role_name_that_is_none_is_refused_at_once(void) {
+static void an_invalid_role_name_is_refused_at_once(void) {
   static const char *const names[] = {"", "a/b", "a\nb", "a b", "..", "?x", "\xe5\xaf\x86"};
   tckms_config *config = logged_config();
   size_t i;
@@ -143,7 +143,7 @@ static void escapes_in_a_document_are_understood(void) {
   server_stop(&server);
 }
 
-static void an_end_far_away_is_no_end(void) {
+static void a_very_late_expiry_means_no_expiry(void) {
   struct identity identity = issue_identity();
   char document[8192];
   struct reply reply;
@@ -404,12 +404,12 @@ int main(void) {
   the_bound_role_is_found_and_used();
   a_named_role_takes_one_request();
   a_machine_without_a_role_has_no_credentials();
-  a_role_name_that_is_none_is_refused_at_once();
+  an_invalid_role_name_is_refused_at_once();
   an_invalid_role_name_is_not_requested();
   only_the_first_line_of_a_role_name_is_used();
   a_malformed_document_is_refused();
   escapes_in_a_document_are_understood();
-  an_end_far_away_is_no_end();
+  a_very_late_expiry_means_no_expiry();
   other_http_statuses_are_refused();
   a_redirect_is_not_followed();
   a_reply_has_64_kib_at_most();

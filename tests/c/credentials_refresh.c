@@ -225,7 +225,7 @@ static void a_role_that_is_removed_while_the_program_runs(void) {
   tckms_client_free(client);
 }
 
-static void expired_credentials_say_why_there_are_no_new_ones(void) {
+static void expired_credentials_report_the_failed_renewal(void) {
   tckms_client *client;
   int i;
   reset_emulator();
@@ -554,7 +554,7 @@ int main(void) {
   one_failure_serves_32_threads();
   credentials_are_renewed_before_they_expire();
   a_role_that_is_removed_while_the_program_runs();
-  expired_credentials_say_why_there_are_no_new_ones();
+  expired_credentials_report_the_failed_renewal();
   a_refused_token_is_renewed_once_and_the_call_succeeds();
   a_refused_token_is_renewed_once_for_all_threads();
   the_three_parts_are_never_mixed();

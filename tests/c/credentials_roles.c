@@ -26,7 +26,7 @@ static void expect_one_role_assumed(void) {
   CHECK_INT(seen("\"has_token\":true"), 1);
 }
 
-static int supply_the_given(void *calls, tckms_credentials *out) {
+static int supply_given_credentials(void *calls, tckms_credentials *out) {
   __atomic_add_fetch((int *)calls, 1, __ATOMIC_SEQ_CST);
   return tckms_credentials_set(out, GIVEN_SECRET_ID, GIVEN_SECRET_KEY, NULL, 0) == TCKMS_OK ? 0 : 1;
 }
@@ -52,7 +52,7 @@ static void a_role_is_assumed_with_any_credentials(void) {
 
   reset_emulator();
   config = logged_config();
-  CHECK_OK(tckms_config_set_credentials_callback(config, supply_the_given, &calls, NULL));
+  CHECK_OK(tckms_config_set_credentials_callback(config, supply_given_credentials, &calls, NULL));
   assume(config);
   expect_usable(config);
   expect_one_role_assumed();
@@ -79,7 +79,7 @@ static void a_role_may_take_another_role(void) {
   CHECK_INT(requests_seen("AssumeRole"), 2);
 }
 
-static void what_a_role_is_taken_with_is_sent(void) {
+static void the_parameters_of_an_assumed_role_are_sent(void) {
   struct identity identity = issue_identity();
   char answer[8192];
   char header[4096];
@@ -112,7 +112,7 @@ static void what_a_role_is_taken_with_is_sent(void) {
   CHECK_TEXT(header, "2018-08-13");
 }
 
-static void what_is_not_given_is_not_sent(void) {
+static void optional_fields_are_not_sent_by_default(void) {
   tckms_config *config;
   reset_emulator();
   config = static_config();
@@ -123,7 +123,7 @@ static void what_is_not_given_is_not_sent(void) {
             1);
 }
 
-static void a_role_that_is_none_is_refused_at_once(void) {
+static void an_invalid_role_is_refused_at_once(void) {
   tckms_config *config = static_config();
   tckms_config *empty = tckms_config_new();
   CHECK_REFUSED(set_role(config, "", NULL, 0, NULL, NULL), TCKMS_ERR_INVALID_ROLE);
@@ -410,9 +410,9 @@ int main(void) {
   }
   a_role_is_assumed_with_any_credentials();
   a_role_may_take_another_role();
-  what_a_role_is_taken_with_is_sent();
-  what_is_not_given_is_not_sent();
-  a_role_that_is_none_is_refused_at_once();
+  the_parameters_of_an_assumed_role_are_sent();
+  optional_fields_are_not_sent_by_default();
+  an_invalid_role_is_refused_at_once();
   an_error_of_sts_keeps_its_code_and_request_id();
   an_error_of_sts_is_reported_when_the_credentials_have_expired();
   malformed_answers_of_sts_are_refused();

@@ -70,7 +70,7 @@ static void no_client_is_created(tckms_status status, const char *hint) {
   CHECK(strstr(tckms_error_message(tckms_last_error()), secret_key) == NULL);
 }
 
-static void a_client_comes_of_it(void) {
+static void the_configuration_makes_a_client(void) {
   tckms_client *client = NULL;
   CHECK_OK(tckms_client_new_from_env(&client));
   CHECK(client != NULL);
@@ -101,15 +101,15 @@ static void a_region_is_needed(void) {
 }
 
 /* Without an identity in the environment the client will look in other places, when it is first used. */
-static void an_identity_may_come_from_elsewhere(void) {
+static void an_identity_may_come_from_another_provider(void) {
   static const char *const names[] = {"TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"};
   size_t i;
   for (i = 0; i < sizeof names / sizeof names[0]; i++) {
     set_everything();
     unsetenv(names[i]);
-    a_client_comes_of_it();
+    the_configuration_makes_a_client();
     set(names[i], "");
-    a_client_comes_of_it();
+    the_configuration_makes_a_client();
   }
 }
 
@@ -127,7 +127,7 @@ static void without_an_identity_the_profile_file_is_read(void) {
   unsetenv("TENCENTCLOUD_CREDENTIALS_FILE");
 }
 
-static void what_the_setters_refuse_is_refused(void) {
+static void invalid_values_of_setters_are_refused(void) {
   set_everything();
   set("TENCENTCLOUD_SECRET_ID", "two words");
   no_client_is_created(TCKMS_ERR_MALFORMED_CREDENTIALS, "the secret id");
@@ -167,9 +167,9 @@ static void variables_are_utf8(void) {
 static void an_empty_endpoint_is_the_default_one(void) {
   set_everything();
   set("TCKMS_ENDPOINT", "");
-  a_client_comes_of_it();
+  the_configuration_makes_a_client();
   unsetenv("TCKMS_ENDPOINT");
-  a_client_comes_of_it();
+  the_configuration_makes_a_client();
 }
 
 /* The emulator behind a proxy that refuses: the tunnel that was asked for tells where the request was to go. */
@@ -206,10 +206,10 @@ static void every_address_comes_from_its_variable(void) {
   set("TCKMS_STS_ENDPOINT", "http://sts.example");
   no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
   set("TCKMS_STS_ENDPOINT", "");
-  a_client_comes_of_it();
+  the_configuration_makes_a_client();
 }
 
-static void plain_http_takes_a_variable_of_its_own(void) {
+static void plain_http_needs_its_own_variable(void) {
   set_everything();
   set("TCKMS_ENDPOINT", "http://kms.example");
   no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
@@ -218,7 +218,7 @@ static void plain_http_takes_a_variable_of_its_own(void) {
   set("TCKMS_INSECURE_HTTP_ALLOWED", "yes");
   no_client_is_created(TCKMS_ERR_OUT_OF_RANGE, "TCKMS_INSECURE_HTTP_ALLOWED");
   set("TCKMS_INSECURE_HTTP_ALLOWED", "1");
-  a_client_comes_of_it();
+  the_configuration_makes_a_client();
   set("TCKMS_INSECURE_HTTP_ALLOWED", "");
   no_client_is_created(TCKMS_ERR_INSECURE_ENDPOINT, "use https");
 }
@@ -357,13 +357,13 @@ int main(void) {
   a_client_of_a_configuration_looks_at_no_other_variable();
   certificates_named_by_a_variable_are_not_trusted();
   a_region_is_needed();
-  an_identity_may_come_from_elsewhere();
+  an_identity_may_come_from_another_provider();
   without_an_identity_the_profile_file_is_read();
-  what_the_setters_refuse_is_refused();
+  invalid_values_of_setters_are_refused();
   variables_are_utf8();
   an_empty_endpoint_is_the_default_one();
   every_address_comes_from_its_variable();
-  plain_http_takes_a_variable_of_its_own();
+  plain_http_needs_its_own_variable();
   the_ca_file_is_what_makes_the_emulator_trusted();
   the_session_token_comes_before_the_token();
   no_key_log_is_written();

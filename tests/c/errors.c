@@ -54,14 +54,14 @@ static void any_number_has_a_name_a_message_and_a_category(void) {
 
 /* The last error of a thread. */
 
-static void before_the_first_failure_there_is_no_error(void) {
+static void without_a_failure_there_is_no_error(void) {
   CHECK(tckms_last_error() == NULL);
   CHECK(tckms_last_error_take() == NULL);
   CHECK_TEXT(tckms_last_request_id(), "");
   CHECK_TEXT(tckms_last_key_id(), "");
 }
 
-static void a_status_says_whether_to_try_again(void) {
+static void a_status_says_whether_to_retry(void) {
   CHECK_INT(tckms_status_retryable(TCKMS_ERR_TIMED_OUT), 1);
   CHECK_INT(tckms_status_retryable(TCKMS_ERR_REQUEST_LIMIT_EXCEEDED), 1);
   CHECK_INT(tckms_status_retryable(TCKMS_ERR_CMK_DISABLED), 0);
@@ -73,7 +73,7 @@ static void a_status_says_whether_to_try_again(void) {
   CHECK_INT(sizeof(tckms_category), sizeof(int));
 }
 
-static void without_an_error_accessors_answer_all_the_same(void) {
+static void accessors_accept_null(void) {
   CHECK_INT(tckms_error_status(NULL), TCKMS_OK);
   CHECK_TEXT(tckms_error_message(NULL), "");
   CHECK_TEXT(tckms_error_service_code(NULL), "");
@@ -228,7 +228,7 @@ static void a_key_that_does_not_exist_is_not_found(void) {
   CHECK_EMPTY(other);
 }
 
-static void a_key_id_of_another_form_is_the_services_to_judge(void) {
+static void a_key_id_of_another_form_is_sent_to_the_service(void) {
   tckms_buffer out = garbage();
   refused(tckms_encrypt(client, "no-such-key", "x", 1, NULL, &out), TCKMS_ERR_INVALID_KEY_ID,
           "InvalidParameterValue.InvalidKeyId", "Encrypt");
@@ -357,9 +357,9 @@ static void a_missing_parameter_is_reported(void) {
 }
 
 int main(void) {
-  before_the_first_failure_there_is_no_error();
-  a_status_says_whether_to_try_again();
-  without_an_error_accessors_answer_all_the_same();
+  without_a_failure_there_is_no_error();
+  a_status_says_whether_to_retry();
+  accessors_accept_null();
   the_block_of_a_status_is_its_category();
   any_number_has_a_name_a_message_and_a_category();
 
@@ -372,7 +372,7 @@ int main(void) {
   each_thread_has_its_own_error();
 
   a_key_that_does_not_exist_is_not_found();
-  a_key_id_of_another_form_is_the_services_to_judge();
+  a_key_id_of_another_form_is_sent_to_the_service();
   a_disabled_key_neither_encrypts_nor_decrypts();
   an_archived_key_only_decrypts();
   another_context_is_an_invalid_ciphertext();

@@ -516,7 +516,7 @@ static void expect_detail(const struct fault *fault, const struct call *call) {
   expect_no_secret_in(tckms_error_message(error));
 }
 
-static void play_in_every_attempt(const struct fault *fault, const struct call *call, const tckms_client *client) {
+static void apply_fault_to_every_attempt(const struct fault *fault, const struct call *call, const tckms_client *client) {
   int attempts = attempts_of(fault);
   long began;
   script(fault, call->action, attempts);
@@ -553,7 +553,7 @@ static void play(const struct fault *fault, const struct call *call, int try_tim
   fault_now = fault->json;
   action_now = call->action;
   prepare(call, client);
-  play_in_every_attempt(fault, call, client);
+  apply_fault_to_every_attempt(fault, call, client);
   if (!(fault->traits & FINAL)) {
     /* Nothing of it is left behind: not in the client, and not on its connection. */
     EXPECT_INT(call->make(client, 1), TCKMS_OK);
@@ -604,7 +604,7 @@ static void inject_codes(void) {
         continue;
       }
       clear_log();
-      play_in_every_attempt(&fault, &CALLS[j], client);
+      apply_fault_to_every_attempt(&fault, &CALLS[j], client);
       EXPECT(strcmp(tckms_error_service_code(tckms_last_error()), code->code) == 0);
       snprintf(line, sizeof line, " code=%s request_id=%s ", code->code, tckms_error_request_id(tckms_last_error()));
       EXPECT(strstr(logged.text, line) != NULL);
@@ -665,7 +665,7 @@ static void inject_clock(void) {
 }
 
 /* A fault hits the request that the script says, and none before it. */
-static void play_let_one_pass(void) {
+static void apply_fault_after_one_request(void) {
   size_t j;
   for (j = 0; j < COUNT(CALLS); j++) {
     tckms_client *client;
@@ -710,7 +710,7 @@ int main(int argc, char **argv) {
     inject_all(TLS, COUNT(TLS), action, 60000);
   } else if (strcmp(group, "codes") == 0) {
     inject_codes();
-    play_let_one_pass();
+    apply_fault_after_one_request();
   } else if (strcmp(group, "clock") == 0) {
     inject_clock();
   } else {

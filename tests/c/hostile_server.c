@@ -229,7 +229,7 @@ static long peak_kib(void) {
   return usage.ru_maxrss;
 }
 
-static void what_is_read_is_bounded(void) {
+static void the_size_of_the_reply_is_bounded(void) {
   static const struct {
     enum behaviour behaviour;
     tckms_status status;
@@ -360,7 +360,7 @@ int main(void) {
   static const enum behaviour floods[] = {FLOODS_WITH_INTERIM_HEADS, FLOODS_WITH_ONE_HEAD, FLOODS_WITH_CHUNKS,
                                           FLOODS_WITH_AN_EXTENSION, FLOODS_WITH_TRAILERS};
   size_t i;
-  what_is_read_is_bounded();
+  the_size_of_the_reply_is_bounded();
   a_second_reply_is_never_taken_for_the_next();
   /* Under valgrind nothing is quick. */
   for (i = 0; i < sizeof floods / sizeof floods[0] && getenv("TEST_SLACK_MS") == NULL; i++) {

@@ -15,7 +15,7 @@ static void make_key(const tckms_client *client, const tckms_create_key_options 
   tckms_buffer_free(&id);
 }
 
-static void a_key_is_what_it_was_made_to_be(const tckms_client *client) {
+static void a_new_key_has_the_requested_attributes(const tckms_client *client) {
   static const tckms_tag tags[] = {{"team", "billing"}, {"stage", "test"}};
   tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
   char key_id[64];
@@ -457,7 +457,7 @@ static void keys_are_listed_over_pages_and_filtered(const tckms_client *client) 
 
 int main(void) {
   tckms_client *client = emulator_client();
-  a_key_is_what_it_was_made_to_be(client);
+  a_new_key_has_the_requested_attributes(client);
   nonsense_is_refused(client);
   refused_arguments_are_reported_and_counted(client);
   tags_do_not_overlap_an_output(client);

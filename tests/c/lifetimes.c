@@ -38,10 +38,10 @@ static int wrap(void *userdata, const char *ctx_json, const uint8_t *data_key, s
 }
 
 static void seal_with(tckms_stream *stream) {
-  unsigned char room[4096];
+  unsigned char buffer[4096];
   size_t produced;
   int done;
-  CHECK_OK(tckms_stream_finish(stream, room, sizeof room, &produced, &done));
+  CHECK_OK(tckms_stream_finish(stream, buffer, sizeof buffer, &produced, &done));
   CHECK_INT(done, 1);
   CHECK(produced > 0);
 }

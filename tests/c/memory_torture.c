@@ -322,7 +322,7 @@ static void manage_keys(void) {
 }
 
 static void stream(const tckms_keyring *keyring, int opens, const void *in, size_t len) {
-  static unsigned char room[8192];
+  static unsigned char buffer[8192];
   tckms_stream *stream = NULL;
   size_t consumed, produced, size = 0, total = 0;
   uint64_t message_size = 0;
@@ -341,11 +341,11 @@ static void stream(const tckms_keyring *keyring, int opens, const void *in, size
     succeeded(tckms_stream_message_size(stream, &message_size));
   }
   succeeded(tckms_stream_output_size(stream, len, &size));
-  while (total < len && succeeded(tckms_stream_update(stream, (const char *)in + total, len - total, &consumed, room,
-                                                      sizeof room, &produced))) {
+  while (total < len && succeeded(tckms_stream_update(stream, (const char *)in + total, len - total, &consumed, buffer,
+                                                      sizeof buffer, &produced))) {
     total += consumed;
   }
-  while (total == len && !done && succeeded(tckms_stream_finish(stream, room, sizeof room, &produced, &done))) {
+  while (total == len && !done && succeeded(tckms_stream_finish(stream, buffer, sizeof buffer, &produced, &done))) {
   }
   tckms_stream_free(stream);
 }

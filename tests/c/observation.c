@@ -85,7 +85,7 @@ static void each_attempt_has_one_line_with_all_that_matters(void) {
   tckms_client_free(client);
 }
 
-static void a_call_that_fails_has_a_line_of_its_own(void) {
+static void a_failed_call_has_its_own_line(void) {
   tckms_client *client = observed_client(1);
   char request_id[64];
   set_fault("*", "{\"kind\":\"error\",\"code\":\"ResourceUnavailable.CmkDisabled\"}", 1);
@@ -100,7 +100,7 @@ static void a_call_that_fails_has_a_line_of_its_own(void) {
 }
 
 /* A reply that lacks what the caller needs is a failure, and not a success before that. */
-static void a_reply_that_is_of_no_use_is_one_failed_attempt(void) {
+static void a_useless_reply_is_one_failed_attempt(void) {
   tckms_client *client = observed_client(1);
   char request_id[64];
   set_fault("*", "{\"kind\":\"replace_fields\",\"fields\":{\"CiphertextBlob\":null}}", 1);
@@ -111,7 +111,7 @@ static void a_reply_that_is_of_no_use_is_one_failed_attempt(void) {
 }
 
 /* What the other side writes cannot forge a line of its own. */
-static void a_line_is_one_line_whatever_the_service_says(void) {
+static void a_line_stays_one_line_for_any_reply(void) {
   tckms_client *client = observed_client(1);
   int i;
   set_fault("*", "{\"kind\":\"error\",\"code\":\"Novel\\naction=Forged\",\"message\":\"one\\ntwo\\u001b[31m\"}", 1);
@@ -234,8 +234,8 @@ static void connections_are_counted_and_kept(void) {
 /* A program that was compiled with a later version's struct is served as far as it can be. */
 static void the_struct_may_be_longer(void) {
   static const size_t SIZES[] = {sizeof(tckms_stats), sizeof(tckms_stats) + 8, 4096};
-  static uint64_t room[4096 / 8 + 2];
-  const uint8_t *bytes = (const uint8_t *)room;
+  static uint64_t buffer[4096 / 8 + 2];
+  const uint8_t *bytes = (const uint8_t *)buffer;
   tckms_client *client = observed_client(1);
   tckms_stats stats;
   size_t i;
@@ -243,17 +243,17 @@ static void the_struct_may_be_longer(void) {
   CHECK_OK(encrypt(client));
   stats = stats_of(client);
   for (i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
-    memset(room, 0xee, sizeof room);
-    CHECK_OK(tckms_client_stats(client, (tckms_stats *)(void *)room, SIZES[i]));
-    CHECK_INT(memcmp(room, &stats, sizeof stats), 0);
-    for (j = sizeof stats; j < sizeof room; j++) {
+    memset(buffer, 0xee, sizeof buffer);
+    CHECK_OK(tckms_client_stats(client, (tckms_stats *)(void *)buffer, SIZES[i]));
+    CHECK_INT(memcmp(buffer, &stats, sizeof stats), 0);
+    for (j = sizeof stats; j < sizeof buffer; j++) {
       CHECK_INT(bytes[j], j < SIZES[i] ? 0 : 0xee);
     }
   }
   tckms_client_free(client);
 }
 
-static void a_size_that_cannot_be_is_refused(void) {
+static void an_impossible_size_is_refused(void) {
   static const size_t SIZES[] = {0, 1, sizeof(tckms_stats *), sizeof(tckms_stats) - 8, sizeof(tckms_stats) + 4, 4097, 4104,
                                  SIZE_MAX / 2, SIZE_MAX};
   tckms_client *client = observed_client(1);
@@ -273,14 +273,14 @@ static void a_size_that_cannot_be_is_refused(void) {
 
 int main(void) {
   each_attempt_has_one_line_with_all_that_matters();
-  a_call_that_fails_has_a_line_of_its_own();
-  a_reply_that_is_of_no_use_is_one_failed_attempt();
-  a_line_is_one_line_whatever_the_service_says();
+  a_failed_call_has_its_own_line();
+  a_useless_reply_is_one_failed_attempt();
+  a_line_stays_one_line_for_any_reply();
   calls_attempts_and_throttles_are_counted();
   failures_are_counted_by_category();
   bytes_are_those_of_the_bodies();
   connections_are_counted_and_kept();
   the_struct_may_be_longer();
-  a_size_that_cannot_be_is_refused();
+  an_impossible_size_is_refused();
   return checks_passed();
 }

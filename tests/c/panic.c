@@ -20,7 +20,7 @@ static void *panic(void *unused) {
   return unused;
 }
 
-static void it_is_so_on_every_thread_and_every_time(void) {
+static void every_thread_and_every_call_behaves_the_same(void) {
   pthread_t thread;
   int i;
   for (i = 0; i < 100; i++) {
@@ -45,7 +45,7 @@ static void the_library_works_afterwards(void) {
 
 int main(void) {
   a_panic_is_an_internal_error_with_its_text();
-  it_is_so_on_every_thread_and_every_time();
+  every_thread_and_every_call_behaves_the_same();
   the_library_works_afterwards();
   return checks_passed();
 }

@@ -140,7 +140,7 @@ static void expect_empty_log(const char *folder) {
   CHECK_INT(len, 0);
 }
 
-static void a_daemon_works_and_no_file_of_its_own_is_touched(void) {
+static void a_daemon_works_and_its_files_are_not_touched(void) {
   struct origin origin;
   int i;
   int status = -1;
@@ -249,7 +249,7 @@ static void close_everything_during_a_call(void *unused) {
 }
 
 /* The library's thread sleeps on what is gone. When a timer of its own wakes it, it must not take up what is there now. */
-static void close_everything_and_let_time_pass(void *unused) {
+static void close_everything_and_wait(void *unused) {
   tckms_config *config = emulator_config();
   tckms_client *client;
   struct host_file files[HOST_FILES];
@@ -284,7 +284,7 @@ static void a_host_may_close_every_descriptor_in_one_process(void) {
   encrypt_and_decrypt(client);
   tckms_client_free(client);
   in_a_child(close_everything_during_a_call, NULL);
-  in_a_child(close_everything_and_let_time_pass, NULL);
+  in_a_child(close_everything_and_wait, NULL);
 }
 
 enum { PIPE_BYTES = 4096 };
@@ -359,7 +359,7 @@ static void a_client_made_before_a_chroot_works_in_it(void) {
 int main(void) {
   /* What was inherited does no harm. */
   close_from(3);
-  a_daemon_works_and_no_file_of_its_own_is_touched();
+  a_daemon_works_and_its_files_are_not_touched();
   calls_work_without_standard_descriptors();
   a_host_may_close_every_descriptor_in_one_process();
   data_that_waits_in_a_pipe_is_left_there();

@@ -9,7 +9,7 @@
 
 enum { REQUEST_SIZE = 9 * 1024 * 1024, ROOM = 4 * 1024 * 1024 };
 
-/* JSON with a great deal of room in it, as programs that indent it make. */
+/* JSON with much white space, as indentation produces it. */
 static char *large_request(void) {
   static const char head[] = "{\"KeyId\":\"00000000-0000-0000-0000-000000000000\"";
   char *json = malloc(REQUEST_SIZE + 64);

@@ -97,7 +97,7 @@ static void open_changed(const tckms_keyring *keyring, const tckms_buffer *messa
   message->data[message->len - 1] ^= 1;
 }
 
-static void nothing_is_left_of_whole_messages(int signing) {
+static void nothing_is_left_of_complete_messages(int signing) {
   tckms_keyring *keyring = masking_keyring(signing);
   tckms_buffer message = seal_secret(keyring);
   expect_nothing_left();
@@ -110,7 +110,7 @@ static void nothing_is_left_of_whole_messages(int signing) {
   expect_nothing_left();
 }
 
-/* In pieces that are no frames, with room for less than a frame. */
+/* In chunks that are not frames, with output buffers smaller than a frame. */
 static size_t push(tckms_stream *stream, const unsigned char *in, size_t len, unsigned char *out) {
   size_t taken = 0, made = 0;
   while (taken < len) {
@@ -395,7 +395,7 @@ int main(void) {
   int choice;
   nothing_is_left_of_derived_keys();
   for (choice = 0; choice < 2; choice++) {
-    nothing_is_left_of_whole_messages(choice);
+    nothing_is_left_of_complete_messages(choice);
     nothing_is_left_of_streams(choice);
     nothing_is_left_of_threads_between_descriptors(choice);
     a_cache_keeps_data_keys_until_it_is_freed(choice);

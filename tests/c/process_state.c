@@ -162,7 +162,7 @@ static void handle(int signal) {
 }
 
 /* A host with habits of its own: what it has set is not what a library would expect, and stays. */
-static void nothing_is_changed_for_a_peculiar_host_either(void) {
+static void an_unusual_host_is_not_changed_either(void) {
   struct sigaction action;
   sigset_t mask;
   stack_t stack;
@@ -221,7 +221,7 @@ static void expect_content(int file, const char *expected) {
   CHECK_TEXT(text, expected);
 }
 
-static void exit_is_the_hosts_own(void) {
+static void exit_belongs_to_the_host(void) {
   struct output output;
   char out[] = "/tmp/tckms-out-XXXXXX";
   char error[] = "/tmp/tckms-err-XXXXXX";
@@ -240,7 +240,7 @@ static void exit_is_the_hosts_own(void) {
 
 int main(void) {
   nothing_of_the_hosts_is_changed();
-  nothing_is_changed_for_a_peculiar_host_either();
-  exit_is_the_hosts_own();
+  an_unusual_host_is_not_changed_either();
+  exit_belongs_to_the_host();
   return checks_passed();
 }

@@ -103,7 +103,7 @@ static void a_refusal_is_reported_with_its_status_and_not_retried(void) {
   }
 }
 
-static void an_interim_answer_is_none(void) {
+static void an_interim_reply_is_not_the_reply(void) {
   struct proxy proxy;
   proxy_start(&proxy, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 403 No\r\n\r\n");
   call_through(&proxy, "https://kms.example", "", TCKMS_ERR_PROXY_REFUSED, 1);
@@ -249,7 +249,7 @@ static void a_wrong_scheme_is_recognised(void) {
 
 int main(void) {
   a_refusal_is_reported_with_its_status_and_not_retried();
-  an_interim_answer_is_none();
+  an_interim_reply_is_not_the_reply();
   a_broken_proxy_is_a_failure_to_connect();
   a_proxy_that_speaks_tls_is_recognised();
   a_failure_to_connect_is_reported_once();

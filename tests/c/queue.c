@@ -9,7 +9,7 @@
 #include "fixture.h"
 #include "queue.h"
 
-static void every_call_gives_what_the_blocking_one_gives(void) {
+static void every_call_has_the_result_of_the_blocking_call(void) {
   tckms_client *client = emulator_client();
   tckms_queue *queue = new_queue(0);
   tckms_buffer blob, again, plain, key;
@@ -134,7 +134,7 @@ static void a_full_queue_refuses(void) {
   tckms_client_free(client);
 }
 
-static void what_cannot_be_is_refused_at_once(void) {
+static void invalid_arguments_are_refused_at_once(void) {
   tckms_client *client = emulator_client();
   tckms_queue *queue = new_queue(0);
   tckms_queue_options options = TCKMS_QUEUE_OPTIONS_INIT;
@@ -511,11 +511,11 @@ static void threads_may_share_a_queue(void) {
 }
 
 int main(void) {
-  every_call_gives_what_the_blocking_one_gives();
+  every_call_has_the_result_of_the_blocking_call();
   a_failure_has_its_detail();
   the_descriptor_is_readable_while_completions_wait();
   a_full_queue_refuses();
-  what_cannot_be_is_refused_at_once();
+  invalid_arguments_are_refused_at_once();
   a_canceled_call_is_done_at_once();
   all_calls_can_be_canceled();
   a_call_ends_with_its_time();

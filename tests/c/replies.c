@@ -139,7 +139,7 @@ static void the_example_of_the_encrypt_page_works_in_both_directions(void) {
   request_has_no_undefined_header(server.requests[0]);
 }
 
-static void what_a_configuration_says_about_itself_is_sent(void) {
+static void the_user_agent_suffix_is_sent(void) {
   static struct server server;
   tckms_client *client;
   tckms_config *config;
@@ -261,7 +261,7 @@ static void a_redirect_is_never_followed(void) {
   close(listener);
 }
 
-static void what_is_not_json_is_refused(void) {
+static void a_document_that_is_not_json_is_refused(void) {
   static const char *const bodies[] = {"<html></html>", "{\"Response\":{\"CiphertextBlob\":", "\xff\xfe", "", "nil"};
   size_t i;
   for (i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
@@ -311,7 +311,7 @@ static void a_compressed_reply_is_not_unpacked(void) {
              TCKMS_ERR_HTTP_UNAVAILABLE, TCKMS_CATEGORY_UNAVAILABLE, 1);
 }
 
-static void identity_is_asked_for_and_accepted(void) {
+static void identity_encoding_is_requested_and_accepted(void) {
   static const struct reply reply = {
       .status = 200, .headers = "Content-Encoding: identity\r\n", .body = OUTPUT_EXAMPLE};
   static struct server server;
@@ -329,7 +329,7 @@ static void identity_is_asked_for_and_accepted(void) {
 }
 
 /* A reply says whose it is by its KeyId alone: one about another key belongs to another request. */
-static void a_reply_about_another_key_is_never_given_out(void) {
+static void a_reply_about_another_key_is_never_returned(void) {
   static const char other[] =
       "{\"Response\":{\"CiphertextBlob\":\"x\",\"Plaintext\":\"AAAAAAAAAAAAAAAAAAAAAA==\","
       "\"KeyId\":\"00000000-0000-0000-0000-000000000000\",\"RequestId\":\"r-7\"}}";
@@ -379,7 +379,7 @@ static void a_huge_reply_is_not_read(void) {
   free(body);
 }
 
-static void a_reply_may_be_nested_as_deeply_as_it_likes(void) {
+static void a_deeply_nested_reply_is_accepted(void) {
   enum { DEPTH = 200000 };
   static const char head[] = "{\"Response\":{\"RequestId\":\"r\",\"Deep\":";
   static struct server server;
@@ -472,7 +472,7 @@ static void an_invalid_host_name_is_not_resolved(void) {
 
 /* Errors of the service. */
 
-static void each_error_code_of_the_encrypt_page_has_a_status_of_its_own(void) {
+static void each_error_code_of_the_encrypt_page_has_its_own_status(void) {
   static const struct {
     const char *code;
     tckms_status status;
@@ -511,7 +511,7 @@ static void signature_of(const char *request, char *timestamp, char *authorizati
 }
 
 /* The service asks for a second, so that the second attempt cannot have the timestamp of the first. */
-static void each_attempt_has_a_signature_of_its_own(void) {
+static void each_attempt_has_its_own_signature(void) {
   static const struct reply script[] = {{.status = 503, .headers = "Retry-After: 1\r\n"},
                                         {.status = 200, .body = OUTPUT_EXAMPLE}};
   static struct server server;
@@ -688,7 +688,7 @@ static void text_of_a_reply_has_no_terminal_controls(void) {
 
 int main(void) {
   the_example_of_the_encrypt_page_works_in_both_directions();
-  what_a_configuration_says_about_itself_is_sent();
+  the_user_agent_suffix_is_sent();
   without_a_context_no_field_is_sent_for_it();
   the_response_of_any_action_is_passed_on_as_it_is();
 
@@ -697,14 +697,14 @@ int main(void) {
   other_http_statuses_are_no_answer_of_the_service();
   plain_http_on_a_tls_port_is_recognised();
   a_redirect_is_never_followed();
-  what_is_not_json_is_refused();
+  a_document_that_is_not_json_is_refused();
   json_without_the_promised_fields_is_refused();
   a_compressed_reply_is_not_unpacked();
-  identity_is_asked_for_and_accepted();
-  a_reply_about_another_key_is_never_given_out();
+  identity_encoding_is_requested_and_accepted();
+  a_reply_about_another_key_is_never_returned();
   a_huge_reply_is_not_read();
   text_of_a_reply_has_no_terminal_controls();
-  a_reply_may_be_nested_as_deeply_as_it_likes();
+  a_deeply_nested_reply_is_accepted();
 
   a_reply_that_breaks_off_is_a_lost_connection();
   a_connection_that_closes_without_a_reply_is_lost();
@@ -712,9 +712,9 @@ int main(void) {
   a_port_that_refuses_is_a_failed_connection();
   an_invalid_host_name_is_not_resolved();
 
-  each_error_code_of_the_encrypt_page_has_a_status_of_its_own();
+  each_error_code_of_the_encrypt_page_has_its_own_status();
 
-  each_attempt_has_a_signature_of_its_own();
+  each_attempt_has_its_own_signature();
   a_request_whose_reply_is_lost_is_sent_again();
   attempts_end_where_they_are_limited();
   a_wait_beyond_the_total_timeout_is_not_begun();

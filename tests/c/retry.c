@@ -400,7 +400,7 @@ static void every_attempt_has_its_own_signature(void) {
   tckms_client_free(client);
 }
 
-static void a_derived_client_has_limits_of_its_own(void) {
+static void a_derived_client_has_its_own_limits(void) {
   tckms_client *client = client_of(config_with(60000, 60000, 2));
   tckms_client *derived = NULL;
   tckms_config *config = tckms_config_new();
@@ -563,7 +563,7 @@ static const struct {
     {"{\"kind\":\"status\",\"status\":503}", TCKMS_OK, 1, 2, TCKMS_OK, 2},
 };
 
-static void what_may_have_been_created_is_not_created_again(void) {
+static void a_request_that_may_have_created_something_is_not_repeated(void) {
   tckms_client *bystander = emulator_client();
   size_t i;
   int allowed;
@@ -805,11 +805,11 @@ int main(int argc, char **argv) {
     a_retry_after_beyond_the_total_timeout_ends_the_call_at_once();
     attempts_are_as_many_as_allowed_and_no_more();
     every_attempt_has_its_own_signature();
-    a_derived_client_has_limits_of_its_own();
+    a_derived_client_has_its_own_limits();
   } else if (strcmp(group, "jitter") == 0) {
     waits_have_full_jitter();
   } else if (strcmp(group, "creation") == 0) {
-    what_may_have_been_created_is_not_created_again();
+    a_request_that_may_have_created_something_is_not_repeated();
   } else if (strcmp(group, "rate") == 0) {
     eight_threads_keep_the_rate();
     a_burst_passes_at_once();

@@ -34,12 +34,12 @@ static inline size_t take_hexadecimal(const char *name, unsigned char *masked) {
 }
 
 /* New random bytes, which are looked for from now on. The kernel writes them where they belong. */
-static inline void draw_secret(const char *name, void *room, size_t len) {
+static inline void draw_secret(const char *name, void *buffer, size_t len) {
   int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
   CHECK(random >= 0);
-  CHECK_INT(read(random, room, len), (ssize_t)len);
+  CHECK_INT(read(random, buffer, len), (ssize_t)len);
   close(random);
-  look_for(name, room, len);
+  look_for(name, buffer, len);
 }
 
 /* The same in `clear`. */

@@ -33,7 +33,7 @@ enum fate {
 
 struct reply {
   int status;
-  /* Each with its line end; NULL for Content-Type: application/json. */
+  /* Each with its newline; NULL for Content-Type: application/json. */
   const char *headers;
   const char *body;
   /* 0: as long as the text. */

@@ -93,7 +93,7 @@ static void free_another(void *userdata, const tckms_log_event *event) {
   holder->config = NULL;
 }
 
-static void a_callback_frees_what_it_alone_holds(void) {
+static void a_callback_frees_the_last_reference(void) {
   struct last_holder holder = {NULL, NULL, 0};
   tckms_config *config = emulator_config();
   tckms_client *client;
@@ -147,7 +147,7 @@ int main(void) {
   tckms_client_free(shared);
   in_threads(seal_and_hand_over);
   tckms_keyring_free(keyring);
-  a_callback_frees_what_it_alone_holds();
+  a_callback_frees_the_last_reference();
   if (getenv("TEST_SANITIZED") == NULL) {
     a_callback_forks();
   }

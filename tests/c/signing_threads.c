@@ -32,7 +32,7 @@ static void check_signature(const tckms_client *client, const char *key_id, cons
   tckms_buffer_free(signature);
 }
 
-static void sign_whole_and_in_pieces(const tckms_client *client, const char *key_id, const char *message) {
+static void sign_at_once_and_in_chunks(const tckms_client *client, const char *key_id, const char *message) {
   tckms_signer *signer = NULL;
   tckms_buffer signature;
   CHECK_OK(tckms_sign(client, key_id, 0, message, strlen(message), &signature));
@@ -73,8 +73,8 @@ static void *work(void *number) {
       continue;
     }
     CHECK_OK(tckms_client_derive_timeout_ms(shared, 60000, &sibling));
-    sign_whole_and_in_pieces(shared, keys[thread % KEYS], message);
-    sign_whole_and_in_pieces(sibling, keys[(thread + 1) % KEYS], message);
+    sign_at_once_and_in_chunks(shared, keys[thread % KEYS], message);
+    sign_at_once_and_in_chunks(sibling, keys[(thread + 1) % KEYS], message);
     sign_with_the_switched_key(sibling, message);
     CHECK_OK(tckms_public_key(shared, keys[thread % KEYS], &der));
     tckms_buffer_free(&der);

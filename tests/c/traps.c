@@ -53,7 +53,7 @@ static void the_size_of_a_pointer_is_refused(void) {
 }
 
 /* A full disk, a stop by the program and a key of the program's own that fails are no wrong arguments. */
-static void the_programs_own_side_has_a_category(void) {
+static void local_failures_have_a_category(void) {
   int failure = -7;
   tckms_keyring *keyring = local_keyring(NULL);
   tckms_keyring *failing = local_keyring(&failure);
@@ -89,7 +89,7 @@ static int follow(void *userdata, uint64_t done, uint64_t total) {
 }
 
 /* Also from a pipe, whose length is not known before its end. Stopping then is too late. */
-static void the_last_progress_is_the_whole(void) {
+static void the_last_progress_is_the_total(void) {
   struct progress progress = {0, 0, 1};
   tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
   tckms_keyring *keyring = local_keyring(NULL);
@@ -179,8 +179,8 @@ static void null_is_an_argument_error(void) {
 
 int main(void) {
   the_size_of_a_pointer_is_refused();
-  the_programs_own_side_has_a_category();
-  the_last_progress_is_the_whole();
+  local_failures_have_a_category();
+  the_last_progress_is_the_total();
   a_seal_from_the_cache_has_no_request();
   a_stream_that_failed_or_ended_reports_that();
   null_is_an_argument_error();

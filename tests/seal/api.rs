@@ -303,7 +303,7 @@ impl Client {
         Self(client)
     }
 
-    /// A line of text with its line end.
+    /// A line of text with its newline.
     pub fn new_branch_record(&self, key_id: &str, branch_id: &str) -> String {
         let (key_id, id) = (c_text(key_id), c_text(branch_id));
         let line = filled(|out| unsafe { tckms_branch_record_new(self.0, key_id.as_ptr(), id.as_ptr(), out) });

@@ -300,7 +300,7 @@ fn opener_is_refused(reader: &Keyring, message: &[u8]) -> bool {
 }
 
 #[test]
-fn a_reader_of_a_flood_of_forged_messages_still_opens_what_is_honest() {
+fn a_flood_of_forged_messages_does_not_block_authentic_ones() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let writer = keyring(&client, key_id, &branch(c"orders"));
@@ -331,7 +331,7 @@ fn version_of(message: &[u8]) -> String {
 const LOOK: Duration = Duration::from_millis(1100);
 
 #[test]
-fn a_file_is_followed_and_what_is_bad_replaces_nothing() {
+fn a_changed_file_is_read_and_an_invalid_one_is_ignored() {
     let (emulator, client) = start(&["one", "two"]);
     let key_id = emulator.key_id("one");
     let folder = Scratch::new();
@@ -433,7 +433,7 @@ fn files_that_cannot_be_trusted_are_refused_at_once() {
         (folder.path(), "regular"),
         (&writable, "chmod"),
         (&large, "more than"),
-        (&half, "line end"),
+        (&half, "newline"),
         (&missing, "No such file"),
     ] {
         let c_path = CString::new(path.to_str().unwrap()).unwrap();
@@ -483,7 +483,7 @@ fn seals_soon(writer: &Keyring) -> Vec<u8> {
 }
 
 #[test]
-fn a_store_that_fails_hangs_or_lies_stops_nothing() {
+fn sealing_continues_if_the_store_fails_hangs_or_lies() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let other_branch = record(&client, key_id, "other");
@@ -517,7 +517,7 @@ fn a_store_that_fails_hangs_or_lies_stops_nothing() {
 }
 
 #[test]
-fn sealing_goes_on_with_the_known_key_when_the_store_goes_and_returns_to_the_store() {
+fn sealing_continues_with_the_known_key_while_the_store_is_down() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let store = TestStore::new();
@@ -570,7 +570,7 @@ fn a_store_that_rolls_back_pins_no_writer() {
 }
 
 #[test]
-fn by_reference_a_message_opens_as_long_as_its_record_is_there() {
+fn a_message_by_reference_opens_while_its_record_exists() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let store = TestStore::new();
@@ -591,7 +591,7 @@ fn by_reference_a_message_opens_as_long_as_its_record_is_there() {
     store.set_answer(Status::ServiceUnavailable);
     let late = keyring(&client, key_id, &options(&store));
     assert_eq!(late.open(&message, ""), Err(Status::ServiceUnavailable));
-    // Sealing does not go on with a key that nobody could find again.
+    // Sealing does not continue with a key that no reader could find.
     assert_eq!(keyring(&client, key_id, &options(&store)).seal(b"x", ""), Err(Status::BranchStoreFailed));
     assert!(super::api::last_is_retryable());
     store.set_answer(Status::Ok);

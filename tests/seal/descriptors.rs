@@ -231,7 +231,7 @@ fn a_callback_can_stop_a_call_that_waits_for_the_keys() {
 }
 
 #[test]
-fn a_callback_can_stop_a_pipe_that_gives_nothing() {
+fn a_callback_can_cancel_a_pipe_without_data() {
     let (keyring, _) = TestKey::keyring();
     let (from, mut feed) = std::io::pipe().unwrap();
     feed.write_all(b"a little").unwrap();

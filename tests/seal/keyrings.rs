@@ -54,7 +54,7 @@ fn contexts_that_cannot_be_written_are_refused() {
 }
 
 #[test]
-fn a_keyring_without_a_key_says_so() {
+fn a_keyring_without_keys_is_an_error() {
     let keyring = Keyring::new();
     assert_eq!(keyring.seal(b"x", ""), Err(Status::NoUsableKey));
     let message = TestKey::keyring().0.seal(b"x", "").unwrap();
@@ -62,7 +62,7 @@ fn a_keyring_without_a_key_says_so() {
 }
 
 #[test]
-fn every_key_wraps_and_one_that_fails_fails_all() {
+fn every_key_wraps_and_one_failure_fails_the_call() {
     let (keyring, first) = TestKey::keyring();
     let second = Arc::new(TestKey::default());
     second.add_to(&keyring, PROVIDER.as_ptr());
@@ -135,7 +135,7 @@ fn an_error_repeats_little_of_a_header() {
     Arc::new(TestKey::default()).add_to(&other, c"another-provider".as_ptr());
     assert_eq!(other.open(&message, ""), Err(Status::NoMatchingKey));
     let told = last_message();
-    assert!(told.contains("claims to be wrapped") && told.contains("test-provider"), "{told}");
+    assert!(told.contains("the message names none of the keys") && told.contains("test-provider"), "{told}");
     assert!(told.len() < 1000, "{} bytes", told.len());
 }
 
@@ -175,7 +175,7 @@ unsafe extern "C" fn explain(
 }
 
 #[test]
-fn a_callback_says_why_it_fails() {
+fn a_callback_reports_its_reason() {
     let (keyring, key) = TestKey::keyring();
     let message = keyring.seal(b"x", "").unwrap();
     let other = Keyring::new();
@@ -210,7 +210,7 @@ fn a_custom_key_that_is_refused_stays_the_callers() {
 }
 
 #[test]
-fn a_key_without_callbacks_takes_no_part() {
+fn a_key_without_callbacks_is_not_used() {
     let (keyring, key) = TestKey::keyring();
     let message = keyring.seal(b"x", "").unwrap();
     let idle = Keyring::new();
@@ -324,14 +324,14 @@ fn what_is_no_rsa_key_is_refused_without_being_repeated() {
     for (pem, private, reason) in [
         ("", true, "it is empty"),
         ("no key", true, "no -----BEGIN line"),
-        (&pair.private, false, "it holds a private key"),
-        (&pair.public, true, "it holds a public key"),
-        (&small, true, "of another kind or size"),
+        (&pair.private, false, "it contains a private key"),
+        (&pair.public, true, "it contains a public key"),
+        (&small, true, "of another type or size"),
         (&pair.private.replace('\n', ""), true, "all on one line"),
         (&pair.private[..pair.private.len() / 2], true, "no matching -----END line"),
         (&pair.public.replace("\nM", "\n!"), false, "not base64"),
         (&pair.private.replace("PRIVATE", "ENCRYPTED PRIVATE"), true, "an encrypted private key"),
-        (&pair.public.replace("PUBLIC KEY", "CERTIFICATE"), false, "it holds a certificate"),
+        (&pair.public.replace("PUBLIC KEY", "CERTIFICATE"), false, "it contains a certificate"),
     ] {
         assert_eq!(keyring.add_rsa("escrow", "2026", pem, private), Err(Status::InvalidPem));
         assert!(last_message().contains(reason), "{}", last_message());

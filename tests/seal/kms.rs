@@ -158,7 +158,7 @@ fn a_wrapped_key_that_the_service_refused_is_not_sent_again_for_a_while() {
 }
 
 #[test]
-fn a_data_key_that_did_not_authenticate_its_message_serves_the_honest_one() {
+fn a_data_key_that_did_not_authenticate_a_message_is_reused() {
     let emulator = Emulator::over_http(&["one"]);
     let client = Client::new(&emulator.environment(), "ap-guangzhou");
     let message = keyring(&client, emulator.key_id("one")).seal(b"x", "").unwrap();

@@ -175,7 +175,7 @@ fn with_stream(keyring: *const tckms_keyring, call: impl Fn(*mut tckms_stream) -
 }
 
 #[test]
-fn arguments_in_the_same_memory_are_refused_where_one_is_written() {
+fn overlapping_outputs_are_refused() {
     let (client, (keyring, key)) = (client_without_service(), TestKey::keyring());
     let mut queue = ptr::null_mut();
     assert_eq!(unsafe { tckms_queue_new(ptr::null(), 0, &mut queue) }, Status::Ok);

@@ -51,7 +51,7 @@ fn every_length_survives_in_every_combination() {
 
 /// Frames of the length that messages have unless told otherwise, and pieces around it and far beyond it.
 #[test]
-fn pieces_of_every_length_make_the_same_of_long_messages() {
+fn long_messages_do_not_depend_on_the_length_of_chunks() {
     const FRAME: usize = 65_536;
     let (keyring, _) = TestKey::keyring();
     let random = random_pieces();
@@ -95,7 +95,7 @@ fn an_output_size_beyond_memory_is_an_error() {
 }
 
 #[test]
-fn asking_for_a_length_that_is_not_known_begins_nothing() {
+fn an_unknown_length_starts_no_request() {
     let keyring = keyring(false);
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     assert_eq!(stream.message_size(), Err(Status::InvalidState));
@@ -136,7 +136,7 @@ fn sizes_are_known_before() {
 }
 
 #[test]
-fn a_size_that_was_set_is_kept() {
+fn the_configured_size_is_used() {
     let keyring = keyring(false);
     let sealing = |size| {
         let stream = Stream::sealing(&keyring, "{}").unwrap();

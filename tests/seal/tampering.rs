@@ -90,9 +90,9 @@ fn a_line_end_after_the_end_is_named() {
         for line_end in ["\n", "\r\n"] {
             let message = [&message, line_end.as_bytes()].concat();
             assert_eq!(keyring.open(&message, ""), Err(Status::TrailingData));
-            assert!(last_message().contains("a line end follows"), "{}", last_message());
+            assert!(last_message().contains("a newline follows"), "{}", last_message());
             assert_eq!(stream(&keyring, &message).1, Err(Status::TrailingData));
-            assert!(last_message().contains("a line end follows"), "{}", last_message());
+            assert!(last_message().contains("a newline follows"), "{}", last_message());
         }
     }
 }

@@ -127,8 +127,8 @@ fn a_canceled_call_does_not_wait_for_the_rate_limit() {
 #[test]
 fn a_canceled_call_does_not_wait_for_its_next_attempt() {
     // Nobody listens there, so each attempt fails at once, and the call is in a pause most of the time.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = client_of(nobody, |config| unsafe {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = client_of(unused, |config| unsafe {
         ok(tckms_config_set_credentials(config, c"AKIDexample".as_ptr(), c"secret".as_ptr(), ptr::null()));
         ok(tckms_config_set_max_attempts(config, 10));
     });
@@ -282,10 +282,10 @@ fn a_service_that_does_not_reply_gets_one_request_per_message() {
 #[test]
 fn all_requests_of_a_call_have_one_number_of_repetitions() {
     // Nobody listens there, so each attempt fails at once.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let clients: Vec<_> = (0..8)
         .map(|_| {
-            client_of(nobody, |config| unsafe {
+            client_of(unused, |config| unsafe {
                 ok(tckms_config_set_credentials(config, c"AKIDexample".as_ptr(), c"secret".as_ptr(), ptr::null()));
             })
         })

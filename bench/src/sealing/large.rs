@@ -39,7 +39,7 @@ struct Contest<'a> {
     /// Where the body begins in the message.
     body_at: usize,
     /// Room for a message, touched before.
-    room: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 /// Sealing and opening.
@@ -57,7 +57,7 @@ pub fn measure(library: &Library, openssl: &OpenSsl, effort: &Effort) -> Result<
         evp_new_context: NewContext(openssl, key),
         id,
         body_at: message.len() - body_len(plaintext.len()),
-        room: vec![1; message.len()],
+        buffer: vec![1; message.len()],
         plaintext,
         message,
     };
@@ -69,16 +69,16 @@ impl Contest<'_> {
     /// A comparison of different work would be worth nothing.
     fn check_that_all_do_the_same(&mut self) -> Result<()> {
         for who in [BARE, EVP, EVP_ANEW] {
-            self.room.fill(1);
+            self.buffer.fill(1);
             self.seal(who)?;
-            if self.room[self.body_at..] != self.message[self.body_at..] {
+            if self.buffer[self.body_at..] != self.message[self.body_at..] {
                 return Err(format!("{who} makes other frames than the library").into());
             }
         }
         for who in [BARE, EVP, EVP_ANEW, STREAM] {
-            self.room.fill(1);
+            self.buffer.fill(1);
             self.open(who)?;
-            if self.room[..self.plaintext.len()] != self.plaintext {
+            if self.buffer[..self.plaintext.len()] != self.plaintext {
                 return Err(format!("{who} opens to something else").into());
             }
         }
@@ -105,45 +105,45 @@ impl Contest<'_> {
 
     /// Giving memory back is no part of what a turn costs.
     fn seal(&mut self, who: &str) -> Result<Cost> {
-        let Self { library, bare, evp, evp_new_context, id, plaintext, body_at, room, .. } = self;
+        let Self { library, bare, evp, evp_new_context, id, plaintext, body_at, buffer, .. } = self;
         // Frames lie where they lie in the library's message.
-        let (len, at) = (room.len(), *body_at);
+        let (len, at) = (buffer.len(), *body_at);
         match who {
             SEAL => cost_of(|| library.seal(plaintext)).map(cost),
-            STREAM => cost_of(|| library.stream_seal(plaintext, room)).map(cost),
-            BARE => cost_of(|| seal_body(bare, id, plaintext, &mut room[at..])).map(cost),
-            EVP => cost_of(|| seal_body(evp, id, plaintext, &mut room[at..])).map(cost),
-            EVP_ANEW => cost_of(|| seal_body(evp_new_context, id, plaintext, &mut room[at..])).map(cost),
-            BARE_DENSE => cost_of(|| seal_dense(bare, id, plaintext, room)).map(cost),
-            COPY => cost_of(|| copy(plaintext, room)).map(cost),
+            STREAM => cost_of(|| library.stream_seal(plaintext, buffer)).map(cost),
+            BARE => cost_of(|| seal_body(bare, id, plaintext, &mut buffer[at..])).map(cost),
+            EVP => cost_of(|| seal_body(evp, id, plaintext, &mut buffer[at..])).map(cost),
+            EVP_ANEW => cost_of(|| seal_body(evp_new_context, id, plaintext, &mut buffer[at..])).map(cost),
+            BARE_DENSE => cost_of(|| seal_dense(bare, id, plaintext, buffer)).map(cost),
+            COPY => cost_of(|| copy(plaintext, buffer)).map(cost),
             BARE_FRESH => cost_of(|| fresh(len, |fresh| seal_body(bare, id, plaintext, &mut fresh[at..]))).map(cost),
             _ => cost_of(|| fresh(len, |fresh| seal_body(evp, id, plaintext, &mut fresh[at..]))).map(cost),
         }
     }
 
     fn open(&mut self, who: &str) -> Result<Cost> {
-        let Self { library, bare, evp, evp_new_context, id, plaintext, message, body_at, room } = self;
+        let Self { library, bare, evp, evp_new_context, id, plaintext, message, body_at, buffer } = self;
         let (len, body) = (plaintext.len(), &message[*body_at..]);
         match who {
             OPEN => cost_of(|| library.open_message(message)).map(cost),
-            STREAM => cost_of(|| library.stream_open(message, room)).map(cost),
-            BARE => cost_of(|| open_body(bare, id, body, &mut room[..len])).map(cost),
-            EVP => cost_of(|| open_body(evp, id, body, &mut room[..len])).map(cost),
-            EVP_ANEW => cost_of(|| open_body(evp_new_context, id, body, &mut room[..len])).map(cost),
+            STREAM => cost_of(|| library.stream_open(message, buffer)).map(cost),
+            BARE => cost_of(|| open_body(bare, id, body, &mut buffer[..len])).map(cost),
+            EVP => cost_of(|| open_body(evp, id, body, &mut buffer[..len])).map(cost),
+            EVP_ANEW => cost_of(|| open_body(evp_new_context, id, body, &mut buffer[..len])).map(cost),
             // It opens to the plaintext that is there already.
             BARE_DENSE => {
-                seal_dense(bare, id, plaintext, room)?;
-                cost_of(|| open_dense(bare, id, room, plaintext)).map(cost)
+                seal_dense(bare, id, plaintext, buffer)?;
+                cost_of(|| open_dense(bare, id, buffer, plaintext)).map(cost)
             }
-            COPY => cost_of(|| copy(&body[..len], room)).map(cost),
+            COPY => cost_of(|| copy(&body[..len], buffer)).map(cost),
             BARE_FRESH => cost_of(|| fresh(len, |fresh| open_body(bare, id, body, fresh))).map(cost),
             _ => cost_of(|| fresh(len, |fresh| open_body(evp, id, body, fresh))).map(cost),
         }
     }
 }
 
-fn copy(from: &[u8], room: &mut [u8]) -> Result<()> {
-    room[..from.len()].copy_from_slice(from);
+fn copy(from: &[u8], buffer: &mut [u8]) -> Result<()> {
+    buffer[..from.len()].copy_from_slice(from);
     Ok(())
 }
 

@@ -163,13 +163,17 @@ impl Library {
             self.check(new(self.keyring, CONTEXT.as_ptr(), &mut stream))?;
             let (from, to) = (input.as_ptr().cast(), out.as_mut_ptr().cast());
             let updated = (self.stream_update)(stream, from, input.len(), &mut consumed, to, out.len(), &mut produced);
-            let room = &mut out[produced..];
-            let finished = (self.stream_finish)(stream, room.as_mut_ptr().cast(), room.len(), &mut rest, &mut done);
+            let buffer = &mut out[produced..];
+            let finished = (self.stream_finish)(stream, buffer.as_mut_ptr().cast(), buffer.len(), &mut rest, &mut done);
             (self.stream_free)(stream);
             self.check(updated)?;
             self.check(finished)?;
         }
-        if consumed != input.len() || done != 1 { Err("a stream wanted more room".into()) } else { Ok(produced + rest) }
+        if consumed != input.len() || done != 1 {
+            Err("the output buffer of a stream is too small".into())
+        } else {
+            Ok(produced + rest)
+        }
     }
 
     pub fn seal_file(&self, from: &fs::File, to: &fs::File, threads: u32) -> Result<()> {

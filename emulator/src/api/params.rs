@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_string_gives_strings_and_integers() {
+    fn a_query_string_has_strings_and_integers() {
         let mut params = query("Plaintext=dGVzdAo%3D&Limit=20");
         assert_eq!(params.integer("Limit", 10, 0..=200).unwrap(), 20);
         assert_eq!(params.text("Plaintext").unwrap(), "dGVzdAo=");

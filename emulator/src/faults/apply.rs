@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_carry_the_whole_body() {
+    fn chunks_contain_the_complete_body() {
         let text = sent(json!({ "kind": "chunked", "bytes": 40 }));
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("transfer-encoding: chunked") && !head.contains("content-length"));

@@ -58,7 +58,7 @@ fn a_machine_without_a_role_has_no_credentials() {
 }
 
 #[test]
-fn the_role_of_a_machine_gives_credentials_that_work() {
+fn the_credentials_of_a_cvm_role_work() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester" }));
     let name = metadata(&emulator, "");
@@ -110,7 +110,7 @@ fn a_fault_expires_a_token_permanently() {
 }
 
 #[test]
-fn an_assumed_role_gives_credentials_that_work() {
+fn the_credentials_of_an_assumed_role_work() {
     let emulator = Emulator::start(&[]);
     let answer = assume_role(&emulator, json!({ "RoleArn": ROLE_ARN, "DurationSeconds": 900 })).unwrap();
     assert!((answer["ExpiredTime"].as_i64().unwrap() - unix_now() - 900).abs() < 5);
@@ -206,7 +206,7 @@ fn the_admin_api_issues_credentials_and_shows_its_settings() {
 }
 
 #[test]
-fn nothing_is_given_away_where_other_machines_could_ask() {
+fn no_credentials_are_served_on_addresses_that_other_machines_can_reach() {
     let emulator = Emulator::start(&["--listen", "0.0.0.0:0", "--allow-non-loopback-clients"]);
     let port = emulator.address().rsplit_once(':').unwrap().1;
     let mut client = emulator.client();

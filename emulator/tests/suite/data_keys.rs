@@ -19,7 +19,7 @@ fn metadata(client: &Client, id: &Value) -> Value {
 }
 
 #[test]
-fn a_generated_data_key_is_kept_and_given_out_again() {
+fn a_generated_data_key_is_stored_and_returned() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let made = generate(&client, emulator.key_id(), "first");
@@ -192,7 +192,7 @@ fn ids_are_checked() {
 }
 
 #[test]
-fn data_keys_survive_a_restart() {
+fn data_keys_persist_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
     let first = Emulator::start(&["--data", &data]);

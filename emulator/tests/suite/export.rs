@@ -113,7 +113,7 @@ fn it_holds_no_pipe_of_its_starter_open() {
 }
 
 #[test]
-fn a_log_file_keeps_what_it_says_later() {
+fn a_log_file_is_appended_to() {
     let directory = tempfile::tempdir().expect("a folder");
     let log_file = directory.path().join("emulator.log");
     let options = format!("--log-level info --log-file {}", log_file.display());

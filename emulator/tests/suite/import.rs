@@ -88,7 +88,7 @@ fn material_is_imported_deleted_and_imported_again() {
 }
 
 #[test]
-fn a_wrong_import_is_refused_and_changes_nothing() {
+fn an_invalid_import_is_refused_and_changes_nothing() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let (key, other) = (external_key(&client, "key"), external_key(&client, "other"));
@@ -163,7 +163,7 @@ fn tokens_and_material_expire() {
 }
 
 #[test]
-fn imported_material_and_bindings_survive_a_restart() {
+fn imported_material_and_bindings_persist_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
     let first = Emulator::start(&["--data", &data]);

@@ -17,7 +17,7 @@ fn state(client: &Client, key_id: &str) -> String {
 }
 
 #[test]
-fn a_new_key_is_described_as_it_was_asked_for() {
+fn a_new_key_has_the_requested_description() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let tags = json!([{ "TagKey": "team", "TagValue": "red" }]);
@@ -114,7 +114,7 @@ fn keys_are_enabled_and_disabled() {
 }
 
 #[test]
-fn a_list_of_keys_changes_as_a_whole_or_not_at_all() {
+fn a_list_of_keys_changes_atomically() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let keys = [create(&client, "a"), create(&client, "b")];

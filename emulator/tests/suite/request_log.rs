@@ -46,7 +46,7 @@ fn results_that_are_no_success_are_noted_too() {
 }
 
 #[test]
-fn peers_and_connections_tell_who_shares_what() {
+fn peers_and_connections_show_which_calls_share_a_connection() {
     let emulator = Emulator::start(&[]);
     let mut kept = Connection::open(emulator.address());
     kept.exchange(&encrypt(&emulator).bytes()).unwrap();

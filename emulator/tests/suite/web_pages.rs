@@ -39,7 +39,7 @@ fn emulator_with_role() -> Emulator {
 }
 
 #[test]
-fn a_domain_that_resolves_to_loopback_gets_nothing() {
+fn a_domain_that_resolves_to_loopback_is_refused() {
     let emulator = emulator_with_role();
     for host in ["evil.test", "evil.test:80", "127.0.0.1.evil.test", "", "10.0.0.1"] {
         let host = ("Host", host);

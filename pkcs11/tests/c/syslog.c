@@ -11,7 +11,7 @@
 
 int main(void) {
   struct sockaddr_un name = {AF_UNIX, "/dev/log"};
-  struct timeval patience = {5, 0};
+  struct timeval timeout = {5, 0};
   char line[2048];
   open_module();
   if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0 ||
@@ -23,7 +23,7 @@ int main(void) {
   CHECK_INT(p11->C_Initialize(NULL), CKR_GENERAL_ERROR);
   int log = socket(AF_UNIX, SOCK_DGRAM, 0);
   CHECK(log >= 0 && bind(log, (struct sockaddr *)&name, sizeof name) == 0);
-  CHECK(setsockopt(log, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+  CHECK(setsockopt(log, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0);
   CHECK_INT(p11->C_Initialize(NULL), CKR_GENERAL_ERROR);
   ssize_t len = recv(log, line, sizeof line - 1, 0);
   CHECK(len > 0);

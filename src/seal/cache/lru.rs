@@ -1,5 +1,5 @@
-//! The cache of one process in one direction: keeps values within their limits, drops the least recently used one when it
-//! is full, and fetches each only once at a time.
+//! An LRU cache with single flight: enforces the usage limits of its values, evicts the least recently used one when it is full,
+//! and runs one fetch for each value at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -15,22 +15,22 @@ use crate::sys::single_flight::SingleFlight;
 /// The key of a value: a digest of everything that it depends on.
 pub(crate) type Id = [u8; 32];
 
-/// A value is refreshed somewhere between these parts of its life: spread out, so that a fleet which started together
-/// does not come back together, and early, so that a throttled service has time to recover.
+/// Values are refreshed at a random time within this part of their life: random, so that a fleet that started together does not
+/// refresh together, and early, so that a throttled service has time to recover.
 pub(crate) const REFRESH: Refresh = Refresh { starts: 0.75, spread: 0.2 };
-/// How long after a failed refresh the next one is tried.
+/// The interval between a failed refresh and the next one.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
-/// How often the cache is searched for what is too old, while it is in use.
+/// How often expired values are removed while the cache is in use.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// In which part of its life a value is refreshed: from `starts`, within `spread`.
+/// The part of a value's life in which it is refreshed: it begins at `starts` and is `spread` long.
 #[derive(Clone, Copy)]
 pub(crate) struct Refresh {
     pub starts: f64,
     pub spread: f64,
 }
 
-/// What one value may be used for.
+/// The usage limits of one value.
 #[derive(Clone, Copy)]
 pub(crate) struct UsageLimits {
     pub max_age: Duration,
@@ -45,19 +45,19 @@ pub(crate) struct LruCache<V> {
     flights: SingleFlight<State<V>>,
 }
 
-/// What a caller needs a value for.
+/// The request of a caller.
 pub(crate) struct Wanted<'a> {
-    /// The values that would serve, the best one first.
+    /// The ids of acceptable values, the preferred one first.
     pub ids: &'a [Id],
-    /// Callers with the same one wait for one fetch.
+    /// Callers with the same id share one fetch.
     pub flight: Id,
-    /// How much one value is charged for it.
+    /// The bytes that are counted against the limits of the value.
     pub bytes: u64,
 }
 
 struct State<V> {
     entries: HashMap<Id, Entry<V>>,
-    /// The fetches that are going on. Whoever waits for one finds its outcome here.
+    /// The fetches in flight, with their results for callers that wait.
     in_flight: HashMap<Id, Flight>,
     uses: u64,
     swept: Moment,
@@ -73,21 +73,21 @@ struct Entry<V> {
     last_use: u64,
 }
 
-/// What the cache has without a fetch.
+/// The result of a lookup without a fetch.
 pub(crate) enum Peek<V> {
     Value(Arc<V>),
-    /// A value that should be renewed: [`LruCache::get`] does that.
-    Ageing,
+    /// A value that is due for a refresh, which [`LruCache::get`] does.
+    RefreshDue,
     Nothing,
 }
 
-/// Set when a fetch has ended: with the error, if it concerns everyone who waits.
+/// Set when a fetch has ended, with the error if it applies to all waiting callers.
 type Flight = Arc<OnceLock<Option<Error>>>;
 
-/// What the cache has for a caller.
+/// The result of a lookup.
 enum Lookup<V> {
     Value(Arc<V>),
-    /// The value can be used, and this caller is the one who refreshes it.
+    /// The value can be used, and this caller refreshes it.
     RefreshDue(Id, Arc<V>),
     InFlight(Flight),
     Nothing,
@@ -105,8 +105,8 @@ impl<V> LruCache<V> {
         Self { limits, max_entries, flights: SingleFlight::new(state) }
     }
 
-    /// A value that serves. `accept` looks at one that was cached. `fetch` gets one, with the id that it is kept under; it is
-    /// called outside the lock, by one caller at a time for each flight, and told whether a value exists that still works.
+    /// Returns a value within its limits. `accept` checks a cached value. `fetch` returns a new value with its id; it is called
+    /// outside the lock, by one caller at a time for each flight. Its argument is whether a valid value exists.
     pub fn get(
         &self,
         wanted: &Wanted<'_>,
@@ -140,7 +140,7 @@ impl<V> LruCache<V> {
                 Lookup::Nothing => {
                     let flight = Flight::default();
                     state.in_flight.insert(wanted.flight, Arc::clone(&flight));
-                    // The age counts from before the fetch: that is when the service checked the key's state at the earliest.
+                    // The age counts from before the fetch, the earliest time at which the service checked the state of the key.
                     let fetched = Moment::now();
                     let settle = |state: &mut State<V>, outcome: Option<Result<(Id, Arc<V>)>>| {
                         state.in_flight.remove(&wanted.flight);
@@ -156,7 +156,7 @@ impl<V> LruCache<V> {
         }
     }
 
-    /// Looks for a value without fetching one.
+    /// Looks up a value without a fetch.
     pub fn peek(&self, id: &Id) -> Peek<V> {
         let mut state = self.flights.lock();
         match state.lookup(&Wanted { ids: &[*id], flight: *id, bytes: 0 }, &self.limits) {
@@ -165,14 +165,14 @@ impl<V> LruCache<V> {
                 if let Some(entry) = state.entries.get_mut(id) {
                     entry.refreshing = false;
                 }
-                Peek::Ageing
+                Peek::RefreshDue
             }
             Lookup::InFlight(_) | Lookup::Nothing => Peek::Nothing,
         }
     }
 
-    /// Tries to replace a value that still works. During an outage the old one is used until its end; any other refusal is
-    /// about the key, and ends it.
+    /// Tries to replace a valid value. After an outage the old value is used until it expires. Any other failure is about the
+    /// key, and removes the value.
     fn refresh(
         &self,
         wanted: &Wanted<'_>,
@@ -216,7 +216,7 @@ impl<V> LruCache<V> {
     }
 }
 
-/// Whether a failed fetch says something to the others who wait for it, and not only about the call that fetched.
+/// Whether the failure of a fetch applies to all waiting callers, and not only to the caller that fetched.
 fn concerns_all(error: &Error) -> bool {
     let own_limit = call_control::check().is_err();
     !own_limit && error.status() != Status::Canceled && error.status().category() != Category::Integrity
@@ -227,7 +227,7 @@ fn not_fetched() -> Error {
 }
 
 impl<V> State<V> {
-    /// Searches for a value and, if there is one, charges it with a message of `wanted.bytes`.
+    /// Looks up a value and, if there is one, counts a message of `wanted.bytes` against its limits.
     fn lookup(&mut self, wanted: &Wanted<'_>, limits: &UsageLimits) -> Lookup<V> {
         self.uses += 1;
         let now = Moment::now();
@@ -256,14 +256,14 @@ impl<V> State<V> {
         }
     }
 
-    /// Drops what no longer serves, so that no key stays in memory after its age because nothing asks for it.
+    /// Drops expired values, so that unused keys do not stay in memory.
     fn drop_expired(&mut self, max_age: Duration) {
         let now = Moment::now();
         self.entries.retain(|_, entry| now.since(entry.fetched) < max_age);
         self.swept = now;
     }
 
-    /// Drops a value, but not one that replaced it.
+    /// Drops a value, unless another one has replaced it.
     fn remove(&mut self, id: &Id, value: &Arc<V>) {
         if self.entries.get(id).is_some_and(|entry| Arc::ptr_eq(&entry.value, value)) {
             self.entries.remove(id);
@@ -287,7 +287,7 @@ impl<V> Entry<V> {
     }
 }
 
-/// Ends a refresh that did not replace its value, however it ended: the next one is tried after a pause.
+/// Ends a refresh that did not replace its value, also after a panic. The next one is tried after an interval.
 struct RefreshGuard<'a, V> {
     cache: &'a LruCache<V>,
     id: &'a Id,
@@ -309,7 +309,7 @@ impl<V> Drop for RefreshGuard<'_, V> {
 mod tests {
     use super::*;
 
-    /// The cache of values with one id each.
+    /// A cache lookup with a single id.
     trait GetOne<V> {
         fn get_one(&self, id: &Id, bytes: u64, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>>;
     }
@@ -325,7 +325,7 @@ mod tests {
     use std::thread;
 
     const ID: Id = [7; 32];
-    const BUDGET: UsageLimits =
+    const LIMITS: UsageLimits =
         UsageLimits { max_age: Duration::from_secs(3600), messages: 3, bytes: 100, refresh: REFRESH };
 
     /// A value that is due for a refresh soon, and still serves for a long time then: other work on the machine must not
@@ -334,7 +334,7 @@ mod tests {
         max_age: Duration::from_secs(30),
         messages: 1000,
         refresh: Refresh { starts: 0.001, spread: 0.001 },
-        ..BUDGET
+        ..LIMITS
     };
     const UNTIL_REFRESH: Duration = Duration::from_millis(80);
 
@@ -347,42 +347,42 @@ mod tests {
     }
 
     #[test]
-    fn a_value_serves_as_many_messages_as_it_may_the_first_included() {
-        let (cache, calls) = (LruCache::new(BUDGET, 10), AtomicU32::new(0));
+    fn the_message_limit_includes_the_first_message() {
+        let (cache, calls) = (LruCache::new(LIMITS, 10), AtomicU32::new(0));
         let values: Vec<_> = (0..7).map(|_| *cache.get_one(&ID, 0, counted(&calls)).unwrap()).collect();
         assert_eq!(values, [0, 0, 0, 1, 1, 1, 2]);
     }
 
     #[test]
-    fn a_value_serves_as_many_bytes_as_it_may_and_the_present_message_counts() {
-        let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..BUDGET }, 10), AtomicU32::new(0));
+    fn the_byte_limit_includes_the_current_message() {
+        let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..LIMITS }, 10), AtomicU32::new(0));
         let values: Vec<_> =
             [40, 60, 1, 99, 1].iter().map(|bytes| *cache.get_one(&ID, *bytes, counted(&calls)).unwrap()).collect();
         assert_eq!(values, [0, 0, 1, 1, 2]);
     }
 
     #[test]
-    fn a_message_beyond_every_budget_gets_a_value_of_its_own() {
-        let (cache, calls) = (LruCache::new(BUDGET, 10), AtomicU32::new(0));
+    fn a_message_beyond_every_limit_gets_a_separate_value() {
+        let (cache, calls) = (LruCache::new(LIMITS, 10), AtomicU32::new(0));
         assert_eq!(*cache.get_one(&ID, 101, counted(&calls)).unwrap(), 0);
         assert_eq!(*cache.get_one(&ID, 1, counted(&calls)).unwrap(), 1);
         assert_eq!(*cache.get_one(&ID, 1, counted(&calls)).unwrap(), 1);
     }
 
     #[test]
-    fn nothing_serves_beyond_its_age() {
-        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..BUDGET };
+    fn an_expired_value_is_not_used() {
+        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..LIMITS };
         let (cache, calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
         cache.get_one(&ID, 0, counted(&calls)).unwrap();
         thread::sleep(Duration::from_millis(40));
-        // Past its age a value does not serve even when there is no other.
+        // An expired value is not used even if there is no other.
         let error = cache.get_one(&ID, 0, |_| Err(throttled())).err().unwrap();
         assert_eq!(error.status(), Status::RequestLimitExceeded);
     }
 
     #[test]
-    fn what_is_too_old_does_not_stay_in_memory() {
-        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..BUDGET };
+    fn expired_values_are_removed() {
+        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..LIMITS };
         let (cache, calls) = (LruCache::new(limits, 10), AtomicU32::new(0));
         let old = Arc::downgrade(&cache.get_one(&ID, 0, counted(&calls)).unwrap());
         thread::sleep(Duration::from_millis(40));
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ageing_value_is_renewed_by_one_caller_and_serves_while_the_service_is_unable() {
+    fn one_caller_refreshes_a_value_and_others_use_it_during_an_outage() {
         let (cache, early_calls) = (LruCache::new(AGEING, 10), AtomicU32::new(0));
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(UNTIL_REFRESH);
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_during_renewal_ends_the_value() {
+    fn a_refused_refresh_removes_the_value() {
         let cache = LruCache::new(AGEING, 10);
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(UNTIL_REFRESH);
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_renewal_leaves_a_fetch_that_began_since_then_alone() {
+    fn a_refused_refresh_does_not_affect_a_later_fetch() {
         let limits = UsageLimits { messages: 2, ..AGEING };
         let cache = LruCache::new(limits, 10);
         let disabled = || Err(Error::new(Status::CmkDisabled, "disabled"));
@@ -429,7 +429,7 @@ mod tests {
         cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
         thread::sleep(UNTIL_REFRESH);
         thread::scope(|scope| {
-            // The renewal takes the value's last message, so the next caller fetches while it goes on.
+            // The refresh uses the last message of the value, so the next caller fetches meanwhile.
             let renewing = scope.spawn(|| cache.get_one(&ID, 0, |_| slowly(100)).err().map(|error| error.status()));
             thread::sleep(Duration::from_millis(30));
             let fetching = scope.spawn(|| cache.get_one(&ID, 0, |_| slowly(200)).err().map(|error| error.status()));
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_works_stays_in_use_during_every_kind_of_outage() {
+    fn a_valid_value_is_used_during_every_kind_of_outage() {
         for status in [Status::TlsFailed, Status::HttpStatus, Status::ResponseNotJson, Status::NoCredentials] {
             let cache = LruCache::new(AGEING, 10);
             cache.get_one(&ID, 0, |_| Ok(1)).unwrap();
@@ -452,15 +452,15 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_unused_value_goes_first() {
-        let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..BUDGET }, 2), AtomicU32::new(0));
+    fn the_least_recently_used_value_is_evicted() {
+        let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..LIMITS }, 2), AtomicU32::new(0));
         let get = |id: u8| *cache.get_one(&[id; 32], 0, counted(&calls)).unwrap();
         assert_eq!([get(1), get(2), get(1), get(3), get(1), get(2)], [0, 1, 0, 2, 0, 3]);
     }
 
     #[test]
     fn many_threads_fetch_once_and_share_a_failure() {
-        let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..BUDGET }, 2), AtomicU32::new(0));
+        let (cache, calls) = (LruCache::new(UsageLimits { messages: 1000, ..LIMITS }, 2), AtomicU32::new(0));
         let slowly = |result: fn() -> Result<u32>| {
             thread::scope(|scope| {
                 let get = || {
@@ -481,13 +481,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fetch_that_panicked_ends_for_all_that_wait() {
-        let cache = LruCache::<u32>::new(BUDGET, 2);
+    fn a_panic_in_a_fetch_releases_waiting_callers() {
+        let cache = LruCache::<u32>::new(LIMITS, 2);
         thread::scope(|scope| {
             let panics = scope.spawn(|| {
                 cache.get_one(&ID, 0, |_| {
                     thread::sleep(Duration::from_millis(100));
-                    std::panic::resume_unwind(Box::new("on purpose"))
+                    std::panic::resume_unwind(Box::new("test"))
                 })
             });
             thread::sleep(Duration::from_millis(30));

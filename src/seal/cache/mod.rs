@@ -1,7 +1,7 @@
-//! Data keys that serve more than one message, so that a fleet's load on the key service stays small.
+//! Caches of data keys, so that one data key serves more than one message and a fleet sends few requests.
 //!
-//! Each process has caches of its own: a forked child forgets what it inherited, for two processes must not use up one
-//! budget, and a lock of a cache may have been held by a thread that the child does not have.
+//! Each process has its own caches. A forked child starts with empty ones: two processes must not share one usage limit, and
+//! another thread may have held the lock of a cache during the fork.
 
 pub(super) mod lru;
 
@@ -18,25 +18,25 @@ use crate::seal::materials::Materials;
 use crate::secret::Secret;
 use crate::sys::per_process::PerProcess;
 
-/// Longest age that can be set: one day.
+/// The maximal age that can be set: one day.
 pub const CACHE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
-/// Most messages that one data key can be allowed (the format's limit).
+/// The maximal message limit of one data key, from the format.
 pub const CACHE_MESSAGES_MAX: u64 = 1 << 32;
-/// Most entries that can be allowed in each direction.
+/// The maximal number of entries in each direction.
 pub const CACHE_ENTRIES_MAX: usize = 100_000;
 
-/// How long and how much a data key serves. The defaults are those of [`Default`].
+/// The limits of cached data keys. The defaults are those of [`Default`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// How old a data key that seals may become. 300 seconds.
+    /// The maximal age of a data key for sealing. 300 seconds.
     pub seal_max_age: Duration,
-    /// How long a data key that was unwrapped is kept. 3600 seconds.
+    /// The maximal age of an unwrapped data key. 3600 seconds.
     pub open_max_age: Duration,
-    /// How many messages a data key seals. 2^20.
+    /// The maximal number of messages that a data key seals. 2^20.
     pub max_messages: u64,
-    /// How many bytes of plaintext a data key seals. 2^40.
+    /// The maximal number of plaintext bytes that a data key seals. 2^40.
     pub max_bytes: u64,
-    /// How many data keys are kept in each direction; the one that was not used for the longest time goes first. 1000.
+    /// The maximal number of data keys in each direction. The least recently used one is evicted. 1000.
     pub max_entries: usize,
 }
 
@@ -52,8 +52,7 @@ impl Default for CacheLimits {
     }
 }
 
-/// A cache that one keyring or several may use. What they get from it never crosses from one set of keys, policy or
-/// suite to another.
+/// A cache for one or several keyrings. Entries of keyrings with different keys, policies or suites are separate.
 pub struct Cache {
     limits: CacheLimits,
     live: PerProcess<Directions>,
@@ -65,7 +64,7 @@ struct Directions {
 }
 
 impl Cache {
-    /// Makes an empty cache.
+    /// Creates an empty cache.
     pub fn new(limits: CacheLimits) -> Result<Self> {
         let millis = |age: Duration| usize::try_from(age.as_millis()).unwrap_or(usize::MAX);
         checked("cache's age for sealing in ms", millis(limits.seal_max_age), millis(CACHE_AGE_MAX))?;
@@ -80,7 +79,7 @@ impl Cache {
         self.limits.open_max_age
     }
 
-    /// Materials for one message of `bytes`, from the cache or from `fetch`, which is told whether it is early.
+    /// Materials for one message of `bytes`, from the cache or from `fetch`, whose argument is whether this is an early renewal.
     pub(crate) fn sealing(
         &self,
         id: Id,
@@ -91,8 +90,8 @@ impl Cache {
         self.live().sealing.get(&wanted, |_| Ok(()), |early| Ok((id, Arc::new(fetch(early)?))))
     }
 
-    /// The data key of a message that has one of the wrapped keys with these `ids`. `accept` is given one that was cached.
-    /// `fetch` says which of them it unwrapped.
+    /// The data key of a message that has one of the wrapped keys with these `ids`. `accept` checks a cached data key. `fetch`
+    /// returns the id of the wrapped key that it unwrapped.
     pub(crate) fn opening(
         &self,
         ids: &[Id],
@@ -119,7 +118,7 @@ impl Directions {
             bytes: limits.max_bytes,
             refresh: REFRESH,
         };
-        // Opening uses up nothing: a reader that has a message can open it any number of times.
+        // Opening has no usage limits: a reader can open a message any number of times.
         let opening =
             UsageLimits { max_age: limits.open_max_age, messages: u64::MAX, bytes: u64::MAX, refresh: REFRESH };
         Self {
@@ -129,7 +128,7 @@ impl Directions {
     }
 }
 
-/// Makes an id of parts, each with its length, so that no two sequences of parts have the same.
+/// Hashes parts into an id. Each part is hashed with its length, so different sequences of parts have different ids.
 pub(crate) struct IdMaker(Sha256);
 
 impl IdMaker {

@@ -34,7 +34,7 @@ pub struct BranchRecord {
 }
 
 impl BranchRecord {
-    /// Reads a line, without its line end.
+    /// Reads a line, without its newline.
     pub fn parse(line: &str) -> Result<Self> {
         let mut parts = line.split(' ');
         match parts.next() {
@@ -98,7 +98,7 @@ pub(crate) fn kms_context(branch_id: &BranchId, version: &BranchVersion) -> Stri
 }
 
 impl fmt::Display for BranchRecord {
-    /// The line, without a line end.
+    /// The line, without a newline.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cmk, branch_id, version, created, blob } = self;
         write!(formatter, "{FORMAT} {cmk} {branch_id} {version} {} {blob}", rfc3339(*created))
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_line_or_two_of_one_version_make_the_text_wrong() {
+    fn a_malformed_line_or_a_duplicate_version_is_an_error() {
         for bad in [format!("{LINE}\n{}\n", &LINE[..80]), format!("{LINE}\n{LINE}x\n"), "x".repeat((1 << 20) + 1)] {
             assert_eq!(BranchRecords::parse(&bad).err().unwrap().status(), Status::InvalidBranchRecord);
         }

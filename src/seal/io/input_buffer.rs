@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_collected_until_they_are_enough() {
+    fn parts_are_buffered_until_a_frame_is_complete() {
         let mut window = InputBuffer::default();
         assert_eq!(window.peek(b"ab", 4).unwrap(), (2, &b"ab"[..]));
         assert_eq!(window.peek(b"cdef", 4).unwrap(), (2, &b"abcd"[..]));

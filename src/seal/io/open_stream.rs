@@ -120,7 +120,7 @@ impl OpenStream {
 
     /// Ends the message. Call it until it reports done; only then is the plaintext complete.
     pub fn finish(&mut self, output: &mut [u8]) -> Result<Progress> {
-        // What was taken in may hold more frames than there was room for.
+        // The input that was consumed may contain more frames than fit into the output.
         let progress = self.update(&[], output)?;
         if self.ready.is_waiting() {
             return Ok(progress);
@@ -186,7 +186,7 @@ impl OpenStream {
         mut opened: Box<MessageReader>,
         number: u32,
         input: &[u8],
-        room: &mut [u8],
+        buffer: &mut [u8],
         produced: &mut usize,
     ) -> Result<(usize, bool)> {
         let limits = *self.keyring.limits();
@@ -197,7 +197,7 @@ impl OpenStream {
             if frame.len() == head.total_len() {
                 // The final frame of a signed message waits for the signature.
                 let is_held = head.is_last() && opened.verifier.is_some();
-                match room.get_mut(..head.content_len) {
+                match buffer.get_mut(..head.content_len) {
                     Some(place) if !is_held => {
                         opened.cipher.open(&head, frame, place)?;
                         *produced += head.content_len;

@@ -84,8 +84,8 @@ impl SealStream {
         let content = body.filled.checked_add(len).ok_or_else(|| too_long_at_once(len))?;
         let frames = (content / body.frame_len).checked_mul(frame::whole_len(Kind::Regular, 0));
         let rest = body.ready.len() + frame::whole_len(Kind::Final, 0) + body.message.footer_len();
-        let room = frames.and_then(|frames| frames.checked_add(content)?.checked_add(rest));
-        room.ok_or_else(|| too_long_at_once(len))
+        let size = frames.and_then(|frames| frames.checked_add(content)?.checked_add(rest));
+        size.ok_or_else(|| too_long_at_once(len))
     }
 
     /// Takes plaintext and returns parts of the message, up to the size of `output`.

@@ -1,4 +1,4 @@
-//! Which branch a message belongs to.
+//! Selects the branch of a message.
 
 use crate::error::{Error, Result};
 use crate::seal::format::branch_id::BranchId;
@@ -11,7 +11,7 @@ pub trait BranchSupplier: Send + Sync {
     fn branch_of(&self, context: &Context) -> Result<BranchId>;
 }
 
-/// What the keyring's supplier said about a message.
+/// The result of the keyring's supplier for a message.
 pub(in crate::seal) enum SuppliedBranch {
     /// The keyring has no supplier, or no branch keys.
     NotAsked,
@@ -20,7 +20,8 @@ pub(in crate::seal) enum SuppliedBranch {
 }
 
 impl SuppliedBranch {
-    /// Asks with the context as the writer gave it: the public key of a signed message is not known yet when it is sealed.
+    /// Calls the supplier with the context of the writer, without the public key of a signed message, which does not exist yet when
+    /// the branch is selected for sealing.
     pub fn ask(supplier: &dyn BranchSupplier, context: &Context) -> Self {
         match supplier.branch_of(&context.without_reserved()) {
             Ok(branch_id) => Self::Named(branch_id),

@@ -1,4 +1,4 @@
-//! A wrapping key whose work a program's callbacks do.
+//! A wrapping key that calls the program's callbacks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::random;
 
-/// What a program has callbacks for, and how they are called.
+/// The callbacks of a custom key.
 pub(crate) trait KeyCallbacks: Send + Sync {
     fn can_generate(&self) -> bool;
     fn can_wrap(&self) -> bool;
@@ -26,12 +26,12 @@ pub(crate) trait KeyCallbacks: Send + Sync {
     fn unwrap(&self, wrapped: &WrappedKey, context_json: &str, data_key: &mut [u8]) -> Result<()>;
 }
 
-/// A key of the program's own.
+/// A custom key.
 pub(crate) struct CallbackKey<C> {
     callbacks: C,
-    /// Without one it seals nothing, and is tried for every wrapped key.
+    /// Without a provider id the key does not seal, and is tried for every wrapped key.
     provider_id: Option<String>,
-    /// Two keys are never the same, whatever their callbacks do.
+    /// Unique: two keys are never considered equal.
     instance_id: u64,
 }
 
@@ -67,9 +67,12 @@ impl<C: KeyCallbacks> WrappingKey for CallbackKey<C> {
             return Ok((data_key, wrapped));
         }
         let wrapped = self.callbacks.generate(context_of(request), data_key.expose_mut())?;
-        // If a callback does not write the new data key, it must not become a known value.
+        // A callback may forget to write the data key. A key of zeros must not be used.
         if data_key.expose().iter().all(|byte| *byte == 0) {
-            return Err(Error::new(Status::CustomKeyFailed, "a callback of a custom key made a data key of zeros"));
+            return Err(Error::new(
+                Status::CustomKeyFailed,
+                "a callback of a custom key generated a data key of zeros",
+            ));
         }
         Ok((data_key, self.wrapped(wrapped)?))
     }
@@ -89,7 +92,7 @@ impl<C: KeyCallbacks> WrappingKey for CallbackKey<C> {
     }
 }
 
-/// Refuses a provider id that messages cannot have.
+/// Refuses a provider id that is not allowed in messages.
 pub(crate) fn check_provider_id(id: &str) -> Result<()> {
     if names::is_provider_id(id) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which keys wrap the data keys of messages, in order, and how messages are written and read.
+//! The keyring: an ordered list of wrapping keys, with the rules for writing and reading messages.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -32,16 +32,16 @@ use crate::seal::materials::Materials;
 use crate::secret::Secret;
 use crate::status::Status;
 
-/// How long all key requests of one call take together, unless another time is set.
+/// The default total timeout of all key requests of one call.
 const TOTAL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-/// How often the requests of one call are repeated, all of them together.
+/// The maximal number of retries of all requests of one call.
 const RETRIES_MAX: u32 = 6;
 
 /// The keys that seal and open, with the rules for both. Clones share keys and cache.
 #[derive(Clone)]
 pub struct Keyring {
     keys: Vec<Arc<dyn WrappingKey>>,
-    /// Those of them that are branch keys.
+    /// The branch keys among them.
     branch_keys: Vec<Arc<BranchKey>>,
     branch_supplier: Option<Arc<dyn BranchSupplier>>,
     /// A digest of all keys in order, for the ids of the cache.
@@ -89,19 +89,19 @@ impl Keyring {
         Ok(())
     }
 
-    /// Adds the public half of an RSA key, which seals.
+    /// Adds a public RSA key, which seals.
     pub fn add_rsa_public_pem(&mut self, namespace: &str, name: &str, pem: &[u8]) -> Result<()> {
         self.add(Arc::new(RsaKey::public(namespace, name, pem)?));
         Ok(())
     }
 
-    /// Adds the private half of an RSA key, which opens.
+    /// Adds a private RSA key, which opens.
     pub fn add_rsa_private_pem(&mut self, namespace: &str, name: &str, pem: &[u8]) -> Result<()> {
         self.add(Arc::new(RsaKey::private(namespace, name, pem)?));
         Ok(())
     }
 
-    /// Adds a CMK that wraps data keys by way of branch keys, so that the number of requests follows branches and time, not
+    /// Adds a CMK that wraps data keys through branch keys, so that the number of requests depends on branches and time instead of
     /// contexts and messages.
     pub fn add_branch(&mut self, client: &Client, key_id: &str, options: BranchOptions) -> Result<()> {
         let key = Arc::new(BranchKey::new(client, key_id, options)?);
@@ -110,83 +110,83 @@ impl Keyring {
         Ok(())
     }
 
-    /// Lets the branch of each message depend on its context, or, with `None`, no longer. What the supplier does not name
-    /// is not opened.
+    /// Sets the supplier that selects the branch of each message by its context, or removes it with `None`. A message of another
+    /// branch is not opened.
     pub fn set_branch_supplier(&mut self, supplier: Option<Arc<dyn BranchSupplier>>) {
         self.identity = IdMaker::new("supplier").part(&self.identity).finish();
         self.branch_supplier = supplier;
     }
 
-    /// What the branch keys of this keyring have done.
+    /// The statistics of the branch keys.
     pub fn branch_stats(&self) -> BranchStats {
         let mut stats = BranchStats::default();
         self.branch_keys.iter().for_each(|key| stats += key.stats());
         stats
     }
 
-    /// Adds any other key.
+    /// Adds a wrapping key of any kind.
     pub fn add(&mut self, key: Arc<dyn WrappingKey>) {
         self.identity = IdMaker::new("keys").part(&self.identity).part(&key.identity()).finish();
         self.keys.push(key);
     }
 
-    /// Which messages are opened.
+    /// Sets which messages are opened.
     pub fn set_policy(&mut self, policy: CommitmentPolicy) {
         self.policy = policy;
     }
 
-    /// Whether messages are signed, so that who can open them cannot forge them. Default no.
+    /// Sets whether messages are signed, so that those who can open them cannot forge them. Default no.
     pub fn set_signing(&mut self, signing: bool) {
         self.suite = if signing { COMMITTING_SIGNED } else { COMMITTING };
     }
 
-    /// How long the frames of new messages are. Default 65536.
+    /// Sets the frame length of new messages. Default 65536.
     pub fn set_frame_len(&mut self, len: usize) -> Result<()> {
         self.frame_len = checked("frame length", len, FRAME_LEN_MAX)?;
         Ok(())
     }
 
-    /// How many wrapped data keys a message may have. Default 8.
+    /// Sets the maximal number of wrapped data keys of a message. Default 8.
     pub fn set_max_wrapped_keys(&mut self, count: usize) -> Result<()> {
         self.limits.wrapped_keys = checked("number of wrapped data keys", count, WRAPPED_KEYS_MAX)?;
         Ok(())
     }
 
-    /// How long the header of a message may be that is opened. Default 512 KiB.
+    /// Sets the maximal header length when opening. Default 512 KiB.
     pub fn set_max_header_len(&mut self, len: usize) -> Result<()> {
         self.limits.header_len = checked("header length", len, HEADER_LEN_MAX)?;
         Ok(())
     }
 
-    /// How long the frames of a message may be that is opened. Default 16 MiB.
+    /// Sets the maximal frame length when opening. Default 16 MiB.
     pub fn set_max_frame_len(&mut self, len: usize) -> Result<()> {
         self.limits.frame_len = checked("frame length", len, FRAME_LEN_MAX)?;
         Ok(())
     }
 
-    /// How long an unframed body may be that is opened. Default 64 MiB.
+    /// Sets the maximal length of an unframed body when opening. Default 64 MiB.
     pub fn set_max_unframed_len(&mut self, len: usize) -> Result<()> {
         self.limits.unframed_len = checked("unframed length", len, UNFRAMED_LEN_MAX)?;
         Ok(())
     }
 
-    /// Pairs that messages of other writers are bound to without holding them.
+    /// Sets pairs that messages of other writers are bound to but do not contain.
     pub fn set_reproduced_context(&mut self, context: Context) {
         self.reproduced = context;
     }
 
-    /// Lets data keys serve more than one message, or, with `None`, no longer.
+    /// Sets the cache, with which a data key serves more than one message, or removes it with `None`.
     pub fn set_cache(&mut self, cache: Option<Arc<Cache>>) {
         self.cache = cache;
     }
 
-    /// How long all key requests of one call may take together. Default 30 seconds.
+    /// Sets the total timeout of all key requests of one call. Default 30 seconds.
     pub fn set_total_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.total_timeout = config::checked_timeout("total timeout", timeout)?;
         Ok(())
     }
 
-    /// How many RSA operations a message may cause. Default 2.
+    /// Sets the maximal number of RSA operations for one message. Default 2.
     pub fn set_max_private_key_operations(&mut self, count: usize) -> Result<()> {
         self.limits.private_key_operations = checked("number of RSA operations", count, WRAPPED_KEYS_MAX)?;
         Ok(())
@@ -208,7 +208,8 @@ impl Keyring {
         &self.reproduced
     }
 
-    /// What seals one message of `size` bytes. Without a size no cached key is used, as none could be charged for it.
+    /// The materials to seal one message of `size` bytes. Without a size no cached key is used, because its usage could not be
+    /// counted.
     pub(crate) fn materials(&self, context: &Context, size: Option<u64>) -> Result<Arc<Materials>> {
         context.check_writable()?;
         let keys = self.wrapping_keys()?;
@@ -218,13 +219,13 @@ impl Keyring {
             (Some(cache), Some(size)) if caching_helps => cache.sealing(self.sealing_id(context), size, fetch),
             _ => fetch(false).map(Arc::new),
         })?;
-        // What a shared cache returns is not trusted to be of this keyring's making.
+        // The cache may be shared: another keyring may have put the entry there.
         self.policy.check(materials.suite)?;
         if materials.suite == self.suite { Ok(materials) } else { Err(internal("the cache returned another suite")) }
     }
 
-    /// Gets the data key of a message whose full context is `context`, and authenticates the message's header with it: what
-    /// `authenticate` makes of the data key is the result. Only a data key that does that is cached. The context has the
+    /// Unwraps the data key of a message with the complete context `context`, and authenticates the header with it. Returns the
+    /// result of `authenticate`. Only a data key that authenticates its header is cached. The context has the
     /// pairs that the caller expects.
     pub(crate) fn unlock<T>(
         &self,
@@ -239,7 +240,7 @@ impl Keyring {
             Ok(())
         };
         let branch = if self.is_claimed(header, true) { self.branch_of(context) } else { SuppliedBranch::NotAsked };
-        // What only branch keys wrap is unwrapped here, and has a data key that no other message has.
+        // Branch keys unwrap locally, and each message has its own data key, so caching would save nothing.
         let cache = self.cache.as_ref().filter(|_| self.branch_keys.is_empty() || self.is_claimed(header, false));
         let fetch = |early| {
             let view = KeyringView {
@@ -292,10 +293,10 @@ impl Keyring {
     fn wrapping_keys(&self) -> Result<Vec<&dyn WrappingKey>> {
         let keys: Vec<_> = self.keys.iter().map(AsRef::as_ref).filter(|key| key.can_wrap()).collect();
         if keys.is_empty() {
-            return Err(Error::new(Status::NoUsableKey, "the keyring has no key that seals"));
+            return Err(Error::new(Status::NoUsableKey, "the keyring has no key that can seal"));
         }
         if keys.len() > self.limits.wrapped_keys {
-            let message = format!("{} keys seal, the keyring allows {}", keys.len(), self.limits.wrapped_keys);
+            let message = format!("{} keys can seal; the keyring allows {}", keys.len(), self.limits.wrapped_keys);
             return Err(Error::new(Status::OutOfRange, message));
         }
         Ok(keys)
@@ -305,7 +306,7 @@ impl Keyring {
         self.id("seal", self.suite).context(context).finish()
     }
 
-    /// Tells a data key from all others: it depends on which wrapped key it comes from, and for which context.
+    /// The cache id of an unwrapped data key. It depends on the wrapped key and the context.
     fn wrapped_key_id(&self, header: &Header, context: &Context, wrapped: &WrappedKey) -> Id {
         let id = self.id("open", header.suite).part(wrapped.provider_id.as_bytes()).part(&wrapped.provider_info);
         id.part(&wrapped.blob).context(context).finish()

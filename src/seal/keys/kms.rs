@@ -13,14 +13,14 @@ use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::secret::Secret;
 use crate::status::Status;
 
-/// The scheme's name in every wrapped key.
+/// The provider id of every wrapped key.
 pub const TENCENT_KMS_PROVIDER_ID: &str = "tencent-kms";
-/// Longest key id in a provider info. Those of the service have 36 characters.
+/// The maximal length of a key id in a provider info. Key ids of the service have 36 characters.
 const KEY_ID_MAX: usize = 64;
-/// How long a renewal may take whose key still works, unless the client has less time for everything.
+/// The timeout of an early renewal, whose old key still works, unless the total timeout of the client is shorter.
 const EARLY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One CMK in one region. Requests go where the client goes, whatever a message says.
+/// One CMK in one region. Requests go to the region of the client, independent of the message.
 pub(crate) struct KmsKey {
     client: Client,
     early_client: Client,
@@ -43,12 +43,11 @@ impl KmsKey {
         if request.early { &self.early_client } else { &self.client }
     }
 
-    /// What goes into the message, if the service answered about this very key: an alias or another key would be one
-    /// that was not asked for.
+    /// The wrapped key for the message. Refuses a reply about another key, which an alias would cause.
     fn wrapped(&self, named_key_id: &str, blob: String) -> Result<WrappedKey> {
         if named_key_id != self.key_id {
             let message = format!(
-                "the reply is about CMK {}, {} was asked for; a keyring takes key ids, not aliases",
+                "the reply is about CMK {} instead of {}; a keyring takes key ids, not aliases",
                 quoted(named_key_id),
                 quoted(&self.key_id)
             );
@@ -109,7 +108,7 @@ impl WrappingKey for KmsKey {
     }
 }
 
-/// A client for renewals of what still works.
+/// A client for early renewals.
 pub(super) fn early_client(client: &Client) -> Result<Client> {
     let mut early = Config::new();
     early.set_total_timeout(EARLY_TIMEOUT.min(client.total_timeout()))?;
@@ -126,7 +125,7 @@ pub(super) fn check_key_id(key_id: &str) -> Result<()> {
     Err(Error::new(Status::MalformedKeyId, message))
 }
 
-/// Opaque text, and nothing else is put into a request.
+/// A blob must be text, as only text is put into a request.
 pub(super) fn check_blob(blob: &[u8]) -> Result<()> {
     if !blob.is_empty() && blob.len() <= CIPHERTEXT_BLOB_MAX.min(65_535) && blob.iter().all(u8::is_ascii_graphic) {
         return Ok(());

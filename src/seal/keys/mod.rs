@@ -1,4 +1,4 @@
-//! Which keys wrap the data key of a message.
+//! Keyrings and wrapping keys.
 
 pub(super) mod branch;
 pub(super) mod branch_supplier;

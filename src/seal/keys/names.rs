@@ -1,8 +1,8 @@
-//! How keys may be named in messages.
+//! The rules for names of keys in messages.
 
-/// Longest provider id, and longest name of an RSA key.
+/// The maximal length of a provider id and of the name of an RSA key.
 pub(super) const NAME_MAX: usize = 512;
-/// Provider ids with this beginning belong to AWS.
+/// The prefix of provider ids that AWS reserves.
 pub(super) const RESERVED_PREFIX: &str = "aws-kms";
 
 pub(super) fn is_provider_id(id: &str) -> bool {

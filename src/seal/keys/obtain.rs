@@ -1,4 +1,4 @@
-//! Asks the keys of a keyring for what it takes to seal.
+//! Obtains a data key and its wrapped forms from the keys of a keyring.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::seal::materials::Materials;
 
-/// Lets the first key make a data key and every further one wrap it. One that fails fails all: a message without
-/// its escrow key would be found out about too late.
+/// The first key generates a data key, and the others wrap it. If one fails, sealing fails: a message without its escrow key would
+/// be noticed too late.
 pub(crate) fn obtain(
     suite: &'static Suite,
     context: &Context,
@@ -25,7 +25,7 @@ pub(crate) fn obtain(
     if let Some(key) = &signing_key {
         context.to_mut().insert(PUBLIC_KEY, key.public());
     }
-    // What needs no JSON is only checked against its limit.
+    // Without a key that needs the JSON, only its length is checked.
     let needs_json = keys.iter().any(|key| !key.is_local()) || !context.is_surely_short();
     let json = if needs_json { context.limited_json()? } else { None };
     let request =
@@ -42,5 +42,5 @@ pub(crate) fn obtain(
 }
 
 fn no_key() -> crate::error::Error {
-    crate::error::Error::new(crate::status::Status::NoUsableKey, "the keyring has no key that seals")
+    crate::error::Error::new(crate::status::Status::NoUsableKey, "the keyring has no key that can seal")
 }

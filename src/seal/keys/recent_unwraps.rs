@@ -1,4 +1,4 @@
-//! What recent requests to unwrap data keys came to, so that messages which do not open cause few of them.
+//! Remembers the results of recent unwrap requests, so that forged messages cause few requests.
 //!
 //! A wrapped key that the service refused is not sent again for a while, and a data key that did not authenticate its message
 //! is kept for the next message with the same wrapped key.
@@ -13,19 +13,19 @@ use crate::secret::Secret;
 use crate::sys::clock::Moment;
 use crate::sys::per_process::PerProcess;
 
-/// How long an outcome is remembered.
+/// How long a result is remembered.
 const MEMORY: Duration = Duration::from_secs(10);
-/// How many outcomes are remembered.
+/// The maximal number of results.
 const ENTRIES_MAX: usize = 1000;
-/// Belongs to a keyring and its clones. A forked child begins with nothing.
+/// Shared by a keyring and its clones. A forked child starts empty.
 #[derive(Default)]
 pub(super) struct RecentUnwraps(PerProcess<Mutex<State>>);
 
-/// What a request came to.
+/// The result of a request.
 #[derive(Clone)]
 pub(super) enum Recent {
     Failed(Error),
-    /// The data key, which has not authenticated a message yet.
+    /// A data key that has not authenticated a message yet.
     Unproven(Arc<Secret>),
 }
 
@@ -41,19 +41,19 @@ impl RecentUnwraps {
         (Moment::now() < *end).then(|| outcome.clone())
     }
 
-    /// Remembers that the service refuses a wrapped key.
+    /// Remembers that the service refused a wrapped key.
     pub fn remember_failure(&self, id: Id, error: &Error) {
         self.state().remember(id, Recent::Failed(error.clone()), MEMORY);
     }
 
-    /// Remembers a data key until it is known whether it authenticates its message, if data keys may be kept at all.
+    /// Remembers a data key until it authenticates a message, if the keyring may keep data keys.
     pub fn remember_unproven(&self, id: Id, data_key: &Arc<Secret>, max_age: Option<Duration>) {
         if let Some(max_age) = max_age {
             self.state().remember(id, Recent::Unproven(Arc::clone(data_key)), max_age.min(MEMORY));
         }
     }
 
-    /// The data key authenticated its message: the cache keeps it now.
+    /// The data key authenticated its message, and is now in the cache.
     pub fn forget(&self, id: &Id) {
         self.state().outcomes.remove(id);
     }

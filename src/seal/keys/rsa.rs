@@ -1,5 +1,5 @@
-//! An RSA key as a wrapping key: the escrow that works without the service. The format is that of the raw RSA keyring
-//! of the AWS Encryption SDK with OAEP, SHA-256 and MGF1 with SHA-256.
+//! An RSA key as a wrapping key: an escrow key that works without the service. The format is that of the raw RSA keyring of the AWS
+//! Encryption SDK with OAEP, SHA-256 and MGF1 with SHA-256.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
@@ -21,7 +21,7 @@ use crate::secret::Secret;
 use crate::status::Status;
 use crate::sys::aws_lc;
 
-/// One RSA key: the public half seals, the private half opens.
+/// One RSA key: a public key seals, a private key opens.
 pub(crate) struct RsaKey {
     namespace: String,
     name: String,
@@ -65,7 +65,7 @@ impl RsaKey {
     ) -> Result<Self> {
         let invalid = |_| invalid("key", ANOTHER_KEY);
         let (der, half) = (public.as_der().map_err(invalid)?, half.map_err(invalid)?);
-        // What one half can do the other cannot.
+        // The identity distinguishes the halves, as one seals and the other opens.
         let kind = if matches!(half, Half::Public(_)) { "public" } else { "private" };
         let names = format!("rsa/{kind}/{namespace}/{name}/");
         let identity = [names.as_bytes(), digest(&SHA256, der.as_ref()).as_ref()].concat();
@@ -123,7 +123,7 @@ impl WrappingKey for RsaKey {
     }
 }
 
-/// PKCS #1 in the wrapper that PKCS #8 puts around it (RFC 5208): version 0, algorithm rsaEncryption, octets.
+/// Wraps PKCS #1 as PKCS #8 (RFC 5208): version 0, algorithm rsaEncryption, octets.
 fn pkcs8_of(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     const VERSION_AND_ALGORITHM: [u8; 18] =
         [0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
@@ -136,12 +136,12 @@ fn pkcs8_of(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     der
 }
 
-/// A tag and a length in three bytes, which is what DER wants from 256 to 65535.
+/// A tag and a length of 256 to 65535, which DER encodes in three bytes.
 fn push_der_head(der: &mut Vec<u8>, tag: u8, len: usize) {
     der.extend_from_slice(&[tag, 0x82, (len >> 8) as u8, len as u8]);
 }
 
-/// Both become part of every message, and a reader finds the key by them.
+/// Checks namespace and name, which are part of every message: a reader finds the key by them.
 fn check_names(namespace: &str, name: &str) -> Result<()> {
     if !names::is_provider_id(namespace) || name.is_empty() || name.len() > NAME_MAX {
         let message = format!(
@@ -153,7 +153,7 @@ fn check_names(namespace: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The first section of the wanted kind, or why there is none.
+/// The first section of this kind, or the reason why there is none.
 fn section<T: PemObject>(pem: &[u8]) -> std::result::Result<T, &'static str> {
     let pem = without_byte_order_mark(pem);
     T::from_pem_slice(pem).map_err(|error| match error {
@@ -162,27 +162,29 @@ fn section<T: PemObject>(pem: &[u8]) -> std::result::Result<T, &'static str> {
     })
 }
 
-/// What a text without the wanted key seems to be.
+/// Describes a text that does not contain the expected key.
 fn what_it_is(text: &[u8]) -> &'static str {
     let has = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
     match text {
         [] => "it is empty",
         // The beginning of a sequence in DER.
-        [0x30, 0x82, ..] => "it seems to be DER, not PEM",
-        _ if has(b"ENCRYPTED PRIVATE KEY-----") => "it holds an encrypted private key; `openssl pkey` decrypts it",
-        _ if has(b"RSA PUBLIC KEY-----") => "it holds a public key in the form of PKCS #1; `openssl rsa` converts it",
-        _ if has(b"PRIVATE KEY-----") => "it holds a private key",
-        _ if has(b"PUBLIC KEY-----") => "it holds a public key",
-        _ if has(b"CERTIFICATE-----") => "it holds a certificate",
-        _ if has(b"-----BEGIN ") => "it holds something else",
+        [0x30, 0x82, ..] => "it is probably DER, not PEM",
+        _ if has(b"ENCRYPTED PRIVATE KEY-----") => "it contains an encrypted private key; `openssl pkey` decrypts it",
+        _ if has(b"RSA PUBLIC KEY-----") => {
+            "it contains a public key in the form of PKCS #1; `openssl rsa` converts it"
+        }
+        _ if has(b"PRIVATE KEY-----") => "it contains a private key",
+        _ if has(b"PUBLIC KEY-----") => "it contains a public key",
+        _ if has(b"CERTIFICATE-----") => "it contains a certificate",
+        _ if has(b"-----BEGIN ") => "it contains another kind of PEM",
         _ => "it has no -----BEGIN line",
     }
 }
 
-const ANOTHER_KEY: &str = "it holds a key of another kind or size";
+const ANOTHER_KEY: &str = "it contains a key of another type or size";
 
-/// Nothing of the text is repeated: it may be a private key.
+/// The message does not quote the text, which may be a private key.
 fn invalid(kind: &str, reason: &str) -> Error {
-    let message = format!("the PEM text holds no {kind} of RSA, not encrypted, with 2048 to 8192 bits: {reason}");
+    let message = format!("the PEM text contains no unencrypted RSA {kind} of 2048 to 8192 bits: {reason}");
     Error::new(Status::InvalidPem, message)
 }

@@ -1,7 +1,7 @@
-//! Which wrapped keys of a message are unwrapped, by which keys of a keyring, and how much that may take.
+//! Unwraps the data key of a message: selects wrapped keys and keys of the keyring, and bounds the cost.
 //!
-//! A message is not authenticated yet when this begins. What it can cause is bounded: each wrapped key is tried once, a
-//! service that does not answer is not asked again, and one after the other all keys get a part of the time.
+//! The message is not authenticated yet, so its cost is bounded: each wrapped key is tried once, a service that does not reply gets
+//! no further request, and each key gets a part of the time.
 
 use std::collections::HashSet;
 use std::mem;
@@ -23,7 +23,7 @@ use crate::seal::format::wrapped_key::WrappedKey;
 use crate::secret::Secret;
 use crate::status::{Category, Status};
 
-/// What a keyring says about unwrapping.
+/// The parts of a keyring that unwrapping needs.
 pub(super) struct KeyringView<'a> {
     pub keys: Vec<&'a dyn WrappingKey>,
     pub total_timeout: Duration,
@@ -32,11 +32,11 @@ pub(super) struct KeyringView<'a> {
     pub request_share: &'a RequestShare,
     /// The pairs that the caller expects.
     pub expected: &'a Context,
-    /// What the keyring's supplier says of the message's branch.
+    /// The branch that the keyring's supplier names for the message.
     pub branch: &'a SuppliedBranch,
-    /// How long an unwrapped data key may be kept; nothing without a cache.
+    /// How long an unwrapped data key may be kept; `None` without a cache.
     pub open_max_age: Option<Duration>,
-    /// The id under which the cache keeps the data key of a wrapped key.
+    /// The cache id of the data key of a wrapped key.
     pub id_of: &'a dyn Fn(&WrappedKey) -> Id,
 }
 
@@ -70,7 +70,7 @@ struct Unwrapping<'a, 'r> {
     private_key_operations: usize,
 }
 
-/// Asks the keys in the keyring's order, not in the message's, and only for what claims to be theirs.
+/// Tries the keys in the order of the keyring, each only with the wrapped keys that name it.
 pub(super) fn unwrap<'a>(
     keyring: &'a KeyringView<'a>,
     header: &'a Header,
@@ -144,7 +144,7 @@ impl<'a> Unwrapping<'a, '_> {
     fn run(&mut self) -> Result<Found> {
         let claims = self.claims();
         for (place, (key, wrapped_keys)) in claims.iter().enumerate() {
-            // A service that does not answer has to leave time for those after it.
+            // Leaves time for the services after one that does not reply.
             let share = call_control::time_left(self.keyring.total_timeout) / (claims.len() - place) as u32;
             let unwrapped = call_control::with_timeout(share, || self.unwrap_with(*key, wrapped_keys));
             if let Some(unwrapped) = unwrapped? {
@@ -154,7 +154,7 @@ impl<'a> Unwrapping<'a, '_> {
         Err(self.failed())
     }
 
-    /// Which keys the message claims to be wrapped by, each with its wrapped keys. Repeated ones are left out.
+    /// The keys that the message names, each with its wrapped keys, without duplicates.
     fn claims(&self) -> Vec<(&'a dyn WrappingKey, Vec<&'a WrappedKey>)> {
         let distinct = distinct(&self.header.wrapped_keys);
         let claims = self.keyring.keys.iter().map(|key| {
@@ -212,7 +212,7 @@ impl<'a> Unwrapping<'a, '_> {
         Found { data_key, id, recent_id: None }
     }
 
-    /// Asks a service, unless it is known what comes of that.
+    /// Sends a request to a service, unless the result is already known.
     fn request_unwrap(
         &mut self,
         key: &dyn WrappingKey,
@@ -311,19 +311,18 @@ fn distinct(wrapped_keys: &[WrappedKey]) -> Vec<&WrappedKey> {
     wrapped_keys.iter().filter(|wrapped| seen.insert(*wrapped)).collect()
 }
 
-/// Whether the failure is about the wrapped key that was sent, so that to send it again soon would be no use.
+/// Whether the failure is about the wrapped key itself, so that sending it again would fail as well.
 fn blames_message(error: &Error) -> bool {
     error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
 }
 
-/// Of several failures the one that says most: neither an outage nor a key that is disabled must look like a message that
-/// cannot be opened.
+/// The most informative of several failures: neither an outage nor a disabled key must look like a message that cannot be opened.
 fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
     let rank = |error: &Error| match error.status().category() {
         _ if error.is_retryable() => 0,
         _ if error.is_outage() => 1,
         Category::Identity => 2,
-        // Not all was tried.
+        // Not all keys were tried.
         _ if error.status() == Status::TooManyDataKeys => 3,
         Category::Integrity => 4,
         _ => 3,
@@ -332,7 +331,7 @@ fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
     Some(failures.swap_remove(best))
 }
 
-/// None of the keyring's keys is named by the message.
+/// The error for a message that names none of the keyring's keys.
 fn no_match(keyring: &KeyringView<'_>, header: &Header) -> Error {
     if keyring.keys.is_empty() {
         return Error::new(Status::NoUsableKey, "the keyring has no key");
@@ -342,11 +341,11 @@ fn no_match(keyring: &KeyringView<'_>, header: &Header) -> Error {
         format!("{} of {}", beginning_of(&info), beginning_of(&key.provider_id))
     });
     let named = named.take(8).collect::<Vec<_>>().join(", ");
-    let message = format!("the message claims to be wrapped by none of the keyring's keys, but by {named}");
+    let message = format!("the message names none of the keys of the keyring, but {named}");
     Error::new(Status::NoMatchingKey, message)
 }
 
-/// The beginning of a text from a header that is not authenticated.
+/// A prefix of a text from a header that is not authenticated.
 fn beginning_of(text: &str) -> String {
     quoted_up_to(text, 100)
 }

@@ -1,4 +1,4 @@
-//! What wraps and unwraps data keys: a CMK, an RSA key, or a program's own scheme.
+//! The trait of keys that wrap and unwrap data keys: CMKs, RSA keys, branch keys and custom keys.
 
 use std::fmt;
 
@@ -9,47 +9,47 @@ use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::secret::Secret;
 use crate::sys::random;
 
-/// What a data key is wanted for.
+/// The message that a data key is for.
 #[derive(Clone, Copy)]
 pub struct KeyRequest<'a> {
-    /// All pairs of the message's context, the public key of a signed message among them.
+    /// All pairs of the message's context, including the public key of a signed message.
     pub context: &'a Context,
-    /// The same as canonical JSON; nothing when there are no pairs.
+    /// The context as canonical JSON; `None` without pairs.
     pub context_json: Option<&'a str>,
-    /// The data key's length in bytes.
+    /// The length of the data key in bytes.
     pub data_key_len: usize,
-    /// The request renews a key that still works: it had better fail than wait.
+    /// Whether this renews a key that still works, so that failing is better than waiting.
     pub early: bool,
     /// The branch that the keyring's supplier names.
     pub(in crate::seal) branch: &'a SuppliedBranch,
 }
 
-/// What it takes to unwrap a data key, by which a message is kept from causing too much of it.
+/// The cost of unwrapping a data key, which is bounded for each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnwrapCost {
-    /// A request to a service. Keys with the same number ask the same one, with the same credentials.
+    /// A request to a service. Keys with the same number use the same service and credentials.
     Request(u64),
     /// An RSA operation, which takes milliseconds of a core.
     PrivateKeyOperation,
-    /// Whatever a program's callback does.
+    /// A callback of the program.
     Callback,
 }
 
-/// One way to wrap data keys, as a keyring holds it.
+/// A key of a keyring, which wraps data keys.
 pub trait WrappingKey: Send + Sync {
     /// The identity of this key; two keys with the same identity unwrap the same data keys.
     fn identity(&self) -> Vec<u8>;
 
-    /// Whether it takes part in sealing.
+    /// Whether it can seal.
     fn can_wrap(&self) -> bool;
 
-    /// Whether it mostly wraps and unwraps without a request: then it costs nothing to give each message a data key of its
-    /// own, and caching data keys saves nothing.
+    /// Whether it usually wraps and unwraps without a request. Then each message can have its own data key, and caching data keys
+    /// saves nothing.
     fn is_local(&self) -> bool {
         false
     }
 
-    /// Makes a data key and wraps it. Random bytes of this process, unless the scheme has better ones.
+    /// Generates a data key and wraps it. The default uses random bytes of this process.
     fn generate(&self, request: &KeyRequest<'_>) -> Result<(Secret, WrappedKey)> {
         let mut data_key = Secret::zeroed(request.data_key_len)?;
         random::fill(data_key.expose_mut())?;
@@ -57,10 +57,10 @@ pub trait WrappingKey: Send + Sync {
         Ok((data_key, wrapped))
     }
 
-    /// Wraps a data key that another key of the keyring made.
+    /// Wraps a data key that another key of the keyring generated.
     fn wrap(&self, request: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey>;
 
-    /// Whether a wrapped key claims to be of this key. Only those are unwrapped.
+    /// Whether a wrapped key names this key. Only such keys are unwrapped.
     fn claims(&self, wrapped: &WrappedKey) -> bool;
 
     /// What, instead of its context, tells the messages of a wrapped key's kind from others, where requests are limited
@@ -80,18 +80,17 @@ pub trait WrappingKey: Send + Sync {
         let _ = message;
     }
 
-    /// What [`unwrap`](Self::unwrap) takes.
+    /// The cost of [`unwrap`](Self::unwrap).
     fn unwrap_cost(&self) -> UnwrapCost {
         UnwrapCost::Callback
     }
 
-    /// Gets the data key back, if that takes no more than what is in memory already. Otherwise
-    /// [`unwrap`](Self::unwrap) is asked.
+    /// Unwraps the data key if that is possible with data in memory. Otherwise [`unwrap`](Self::unwrap) is called.
     fn unwrap_locally(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Option<Result<Secret>> {
         let _ = (request, wrapped);
         None
     }
 
-    /// Gets the data key back.
+    /// Unwraps the data key.
     fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret>;
 }

@@ -1,4 +1,4 @@
-//! What branch keys cost and what went wrong with their records, in numbers and in the log.
+//! Counters and log lines of branch keys.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::client::Client;
 use crate::log::LogLevel;
 
-/// What the branch keys of a keyring have done since they were added.
+/// Statistics of the branch keys of a keyring since they were added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BranchStats {
-    /// Requests that made a branch key (`GenerateDataKey`).
+    /// Requests that generated a branch key (`GenerateDataKey`).
     pub keys_made: u64,
     /// Requests that unwrapped a branch key (`Decrypt`).
     pub keys_unwrapped: u64,
@@ -20,15 +20,15 @@ pub struct BranchStats {
     pub own_key_wraps: u64,
     /// Data keys that were unwrapped.
     pub unwraps: u64,
-    /// Files that were read because they changed.
+    /// Files that were read again because they changed.
     pub file_reads: u64,
-    /// Files that could not be used; what was known before stayed in use.
+    /// Files that could not be used, so that the records known before stayed in use.
     pub file_failures: u64,
     /// Calls of the store's callbacks.
     pub store_calls: u64,
-    /// Callbacks of the store that failed, took too long or gave nothing.
+    /// Callbacks of the store that failed, took too long or returned nothing.
     pub store_failures: u64,
-    /// Records that are not used: of another branch or CMK, not readable, or refused by the CMK.
+    /// Records that are not used: of another branch or CMK, malformed, or refused by the CMK.
     pub records_refused: u64,
     /// Records that disappeared from the file.
     pub records_gone: u64,
@@ -77,7 +77,7 @@ impl Counter {
     }
 }
 
-/// Counts, and writes into the log of the CMK's client.
+/// Counts, and writes to the log of the client.
 pub(super) struct Reporter {
     pub counters: Counters,
     client: Client,
@@ -88,7 +88,7 @@ impl Reporter {
         Self { counters: Counters::default(), client: client.clone() }
     }
 
-    /// Must not be called while a lock is held: the log's callback is the program's.
+    /// Must not be called with a lock held: the log callback is code of the program.
     pub fn warn(&self, message: fmt::Arguments<'_>) {
         self.client.log(LogLevel::Warn, message);
     }

@@ -1,4 +1,4 @@
-//! Records from a file, which is looked at again while it is in use.
+//! Records from a file, which is read again when it changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,14 @@ use crate::seal::keys::branch::known::{Known, KnownBranches};
 use crate::seal::keys::branch::record_file::{self, Stamp};
 use crate::sys::clock::Moment;
 
-/// How often the file's times and size are looked at, while it is in use.
+/// How often the stamp of the file is checked while it is in use.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A file, and what was in it when it was last good.
+/// A file, and its records at the last successful read.
 pub(super) struct FileSource {
     path: PathBuf,
     cmk: String,
-    /// How long a record that is no longer in the file can be used.
+    /// How long a record can be used after it disappeared from the file.
     ttl: Duration,
     reporter: Arc<Reporter>,
     state: Mutex<State>,
@@ -28,14 +28,14 @@ pub(super) struct FileSource {
 struct State {
     branches: KnownBranches,
     stamp: Option<Stamp>,
-    /// Nothing before the first look of this process: the file may have changed since it was added.
+    /// `None` before the first check in this process: the file may have changed since it was added.
     checked: Option<Moment>,
-    /// What was last said of the file.
+    /// The last warning about the file.
     complaint: Option<String>,
 }
 
 impl FileSource {
-    /// `records` and `stamp` are those of the file when the key was added to its keyring.
+    /// `records` and `stamp` describe the file when the key was added to its keyring.
     pub fn new(
         path: &Path,
         cmk: &str,
@@ -54,7 +54,7 @@ impl FileSource {
         }
     }
 
-    /// The record that seals now.
+    /// The current record for sealing.
     pub fn newest(&self, branch_id: &BranchId) -> Option<Arc<Known>> {
         self.refreshed().branches.get(branch_id)?.newest(|_| true)
     }
@@ -69,7 +69,7 @@ impl FileSource {
         }
     }
 
-    /// The state, after a look at the file if the last one was a while ago. One thread looks, the others go on.
+    /// The state, after a check of the file if the last one was too long ago. One thread checks, the others continue.
     fn refreshed(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         let now = Moment::now();
@@ -86,7 +86,7 @@ impl FileSource {
         self.lock()
     }
 
-    /// Takes over what is in the file now. A file that cannot be used changes nothing, and is looked at again.
+    /// Reads the file again. A file that cannot be used changes nothing, and is checked again later.
     fn reread(&self) {
         match record_file::read(&self.path) {
             Ok((records, stamp)) => {
@@ -99,7 +99,7 @@ impl FileSource {
                 self.reporter.counters.records_gone.add(went);
                 if went > 0 {
                     self.reporter.warn(format_args!(
-                        "file {} lacks {went} records that it had; they stay in use for {} s",
+                        "file {} no longer contains {went} records; they stay in use for {} s",
                         quoted(&self.path.to_string_lossy()),
                         self.ttl.as_secs()
                     ));

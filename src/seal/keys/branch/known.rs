@@ -1,4 +1,4 @@
-//! The records that a process knows, and which of them can be used.
+//! The records that a process knows, and their state.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::BranchRecord;
 use crate::sys::clock::Moment;
 
-/// How many records of one branch are kept. A file has room for fewer.
+/// The maximal number of records of one branch, more than a file can have.
 const RECORDS_MAX: usize = 4096;
-/// How long a record that the CMK refused is left out.
+/// How long a record that the CMK refused is not used.
 const REFUSAL: Duration = Duration::from_secs(60);
 
 /// A record, with the id of its key in the cache.
@@ -28,12 +28,12 @@ impl Known {
     }
 }
 
-/// Under which the cache of one CMK keeps a branch key. What came of another blob is another key.
+/// The id of a branch key in the cache of its CMK. Another blob is another key.
 pub(super) fn key_id(branch_id: &BranchId, version: &BranchVersion, blob: &[u8]) -> Id {
     IdMaker::new("branch").part(branch_id.as_str().as_bytes()).part(version.bytes()).part(blob).finish()
 }
 
-/// What makes two records of one CMK the same. The time of making is only a claim.
+/// The identity of a record within its CMK. The time is not part of it, since it is not authenticated.
 type Content<'a> = (&'a BranchVersion, &'a str, &'a BranchId);
 
 fn content(record: &BranchRecord) -> Content<'_> {
@@ -42,7 +42,7 @@ fn content(record: &BranchRecord) -> Content<'_> {
 
 struct Entry {
     known: Arc<Known>,
-    /// Since when its source no longer has it.
+    /// When it disappeared from its source.
     gone: Option<Moment>,
     refused_until: Option<Moment>,
 }
@@ -52,7 +52,7 @@ struct Entry {
 pub(super) struct KnownRecords(Vec<Entry>);
 
 impl KnownRecords {
-    /// Adds a record, or finds it again.
+    /// Adds a record, unless it is known.
     pub fn add(&mut self, record: &BranchRecord) {
         let is_full = self.0.len() >= RECORDS_MAX;
         match self.0.iter_mut().find(|entry| content(&entry.known.record) == content(record)) {
@@ -70,7 +70,7 @@ impl KnownRecords {
         self.0.iter().map(|entry| &entry.known).find(|known| known.record.version == *version).cloned()
     }
 
-    /// Of the records that pass the test and that the CMK did not refuse, the one that was made last.
+    /// The newest record that passes the test and that the CMK did not refuse.
     pub fn newest(&self, passes: impl Fn(&BranchRecord) -> bool) -> Option<Arc<Known>> {
         let now = Moment::now();
         let usable = self.0.iter().filter(|entry| entry.refused_until.is_none_or(|until| until <= now));
@@ -78,15 +78,15 @@ impl KnownRecords {
         passing.max_by_key(|known| (known.record.created, *known.record.version.bytes())).cloned()
     }
 
-    /// Leaves a record out for a while.
+    /// Does not use a record for a while.
     pub fn refuse(&mut self, known: &Known) {
         for entry in self.0.iter_mut().filter(|entry| entry.known.id == known.id) {
             entry.refused_until = Some(Moment::now() + REFUSAL);
         }
     }
 
-    /// Marks the records that are not among `present`, and drops those that have been gone for `age`. Returns how many went
-    /// just now.
+    /// Marks the records that are not in `present` as gone, and drops those that have been gone for `age`. Returns the number of
+    /// newly marked ones.
     fn keep(&mut self, present: &HashSet<Content<'_>>, age: Duration) -> usize {
         let now = Moment::now();
         let mut went = 0;
@@ -125,8 +125,8 @@ impl KnownBranches {
         self.0.get_mut(branch_id)
     }
 
-    /// Takes over a whole new set. What is not in it any more can be used for `age` after it went. Returns how many went just
-    /// now.
+    /// Replaces all records. A record that is no longer present can be used for `age`. Returns the number of records that
+    /// disappeared.
     pub fn replace(&mut self, records: &[&BranchRecord], age: Duration) -> usize {
         for record in records {
             self.0.entry(record.branch_id.clone()).or_default().add(record);
@@ -137,7 +137,7 @@ impl KnownBranches {
         went
     }
 
-    /// Drops what has been gone for `age`.
+    /// Drops records that have been gone for `age`.
     pub fn drop_gone(&mut self, age: Duration) {
         self.0.values_mut().for_each(|branch| branch.drop_gone(age));
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_went_is_used_until_its_age() {
+    fn a_record_that_disappeared_is_used_until_its_age() {
         let (old, new) = (record(1, 1), record(2, 2));
         let age = Duration::from_millis(40);
         let mut branches = KnownBranches::of([&old, &new].into_iter());
@@ -169,7 +169,7 @@ mod tests {
         std::thread::sleep(age);
         branches.drop_gone(age);
         assert_eq!(newest(&branches), Some(old.clone()));
-        // One that comes back before its age is as before.
+        // A record that reappears before its age is used as before.
         assert_eq!(branches.replace(&[&old, &new], age), 0);
         assert_eq!(branches.replace(&[&old], age), 1);
         assert_eq!(branches.replace(&[&old, &new], age), 0);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_record_is_left_out() {
+    fn a_refused_record_is_not_used() {
         let (old, new) = (record(1, 1), record(2, 2));
         let mut branches = KnownBranches::of([&old, &new].into_iter());
         let orders = BranchId::new("orders").unwrap();

@@ -1,4 +1,4 @@
-//! Branch keys are made and unwrapped by their CMK.
+//! Generates and unwraps branch keys with their CMK.
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -10,23 +10,24 @@ use crate::seal::keys::kms::{check_blob, check_key_id};
 use crate::secret::Secret;
 use crate::status::Status;
 
-/// How records, and the provider infos of messages, name a CMK: `<region>/<KeyId>`.
+/// The name of a CMK in records and in the provider info of messages: `<region>/<KeyId>`.
 pub(in crate::seal) fn cmk_name(client: &Client, key_id: &str) -> String {
     format!("{}/{key_id}", client.region())
 }
 
 impl BranchRecord {
-    /// Makes a branch key with one request (`GenerateDataKey`). Its plaintext is wiped: who seals asks the CMK for it.
+    /// Generates a branch key with one request (`GenerateDataKey`). Wipes the plaintext: writers unwrap the record.
     pub fn generate(client: &Client, key_id: &str, branch_id: &BranchId) -> Result<Self> {
         generate(client, key_id, branch_id).map(|(record, _)| record)
     }
 
-    /// Asks the CMK whether it opens the record (`Decrypt`), and so whether branch id and version are those that the branch
-    /// key was made with. The client has to be of the record's region.
+    /// Checks with one request (`Decrypt`) that the CMK unwraps the record, and so that branch id and version are those of the
+    /// branch key. The client must use the region of the record.
     pub fn check(&self, client: &Client) -> Result<()> {
         let (region, key_id) = self.cmk.split_once('/').unwrap_or_default();
         if region != client.region() {
-            let message = format!("the record is of region {region}, the client of region {}", quoted(client.region()));
+            let message =
+                format!("the record belongs to region {region}, the client uses region {}", quoted(client.region()));
             return Err(Error::new(Status::InvalidBranchRecord, message));
         }
         unwrap(client, key_id, &self.branch_id, &self.version, self.blob.as_bytes()).map(|_| ())
@@ -34,13 +35,13 @@ impl BranchRecord {
 }
 
 impl BranchRecords {
-    /// Makes the next key of a branch and adds its record, which is then the one that seals. Earlier records stay: messages
-    /// in the form without a branch key need theirs.
+    /// Generates the next key of a branch and adds its record, which then seals. Earlier records stay, since messages by reference
+    /// need them.
     pub fn rotate(&mut self, client: &Client, key_id: &str, branch_id: &BranchId) -> Result<&BranchRecord> {
         let cmk = cmk_name(client, key_id);
         let mut record = BranchRecord::generate(client, key_id, branch_id)?;
         if let Some(newest) = self.newest(&cmk, branch_id) {
-            // Also on a machine whose clock is behind, or within the same second, the new one counts as newer.
+            // The new record must be the newest, even if the clock is behind or in the same second.
             record.created = record.created.max(newest.created.saturating_add(1));
         }
         self.add(record)?;
@@ -48,7 +49,7 @@ impl BranchRecords {
     }
 }
 
-/// Makes a branch key, and returns it with its record.
+/// Generates a branch key, and returns it with its record.
 pub(super) fn generate(client: &Client, key_id: &str, branch_id: &BranchId) -> Result<(BranchRecord, Secret)> {
     check_key_id(key_id)?;
     let version = BranchVersion::random()?;
@@ -66,7 +67,7 @@ pub(super) fn generate(client: &Client, key_id: &str, branch_id: &BranchId) -> R
     Ok((record, made.plaintext))
 }
 
-/// Gets a branch key from its blob.
+/// Unwraps a branch key.
 pub(super) fn unwrap(
     client: &Client,
     key_id: &str,
@@ -78,7 +79,7 @@ pub(super) fn unwrap(
     let decrypted = client.decrypt(Some(key_id), blob, Some(&branch_record::kms_context(branch_id, version)))?;
     if decrypted.plaintext.len() != BRANCH_KEY_LEN {
         let message = format!(
-            "the key of branch {branch_id} has {} bytes, {BRANCH_KEY_LEN} are needed",
+            "the key of branch {branch_id} has {} bytes instead of {BRANCH_KEY_LEN}",
             decrypted.plaintext.len()
         );
         return Err(Error::new(Status::DataKeyLength, message));
@@ -91,7 +92,7 @@ fn check_same_cmk(key_id: &str, named: &str) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "the reply is about CMK {}, {} was asked for; branch keys take key ids, not aliases",
+        "the reply is about CMK {} instead of {}; branch keys take key ids, not aliases",
         quoted(named),
         quoted(key_id)
     );

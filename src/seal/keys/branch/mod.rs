@@ -1,4 +1,4 @@
-//! Branch keys: a CMK wraps one of them once, and it wraps the data keys of any number of messages.
+//! Branch keys: the CMK wraps a branch key once, and the branch key wraps the data keys of any number of messages.
 
 pub(in crate::seal) mod counters;
 mod file_source;

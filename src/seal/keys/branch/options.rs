@@ -1,4 +1,4 @@
-//! What a branch key is added to a keyring with.
+//! The options of a branch key.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use crate::seal::format::limits::checked;
 use crate::seal::keys::branch::store_source::BranchStore;
 use crate::status::Status;
 
-/// Shortest and longest rotation period: a second, and ten years.
+/// The limits of the rotation period: one second and ten years.
 const ROTATION_MIN: Duration = Duration::from_secs(1);
 const ROTATION_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
-/// Longest time that a callback of a store can be given.
+/// The maximal timeout of a callback of a store.
 const STORE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
-/// Where the records of branches come from.
+/// The source of the records.
 #[derive(Clone, Default)]
 pub enum BranchSource {
-    /// From nowhere: each process makes branch keys of its own.
+    /// No source: each process generates its own branch keys.
     #[default]
     Own,
     /// From memory.
@@ -33,20 +33,20 @@ pub enum BranchSource {
     Store(Arc<dyn BranchStore>),
 }
 
-/// How a CMK wraps data keys by way of branch keys. The defaults are those of [`Default`].
+/// How a CMK wraps data keys through branch keys. The defaults are those of [`Default`].
 #[derive(Clone)]
 pub struct BranchOptions {
-    /// The branch that seals, and that is opened. Nothing if the keyring's supplier names the branch of each message.
+    /// The branch that seals and opens. `None` if the keyring's supplier names the branch of each message.
     pub branch_id: Option<BranchId>,
-    /// Where records come from.
+    /// The source of records.
     pub source: BranchSource,
-    /// Whether messages carry their branch key along.
+    /// Whether messages contain their wrapped branch key.
     pub form: BranchForm,
-    /// How long a branch key is kept in memory, and so how long a disabled CMK goes unnoticed. 3600 seconds.
+    /// How long a branch key is kept in memory. A disabled CMK takes effect after that time. 3600 seconds.
     pub ttl: Duration,
-    /// How often writers that share a store make a new branch key. Only a store has it.
+    /// How often writers that share a store rotate the branch key. Only for a store.
     pub rotation: Option<Duration>,
-    /// How long a callback of a store may take. 2 seconds.
+    /// The timeout of a callback of a store. 2 seconds.
     pub store_timeout: Duration,
     /// Further branches that are opened.
     pub also_open: Vec<BranchId>,
@@ -82,13 +82,13 @@ impl BranchOptions {
                 check_time("rotation period", rotation.unwrap_or_default(), ROTATION_MIN, ROTATION_MAX)?;
             }
             (_, Some(_)) => {
-                let message = "a rotation period is for a store; without one, whoever writes the records rotates";
+                let message = "a rotation period needs a store; without one, the writer of the records rotates";
                 return Err(Error::new(Status::OutOfRange, message));
             }
             _ => {}
         }
         if self.form == BranchForm::ByReference && matches!(self.source, BranchSource::Own) {
-            let message = "messages that only refer to their branch key need records, a file or a store";
+            let message = "messages by reference need records, a file or a store";
             return Err(Error::new(Status::NoUsableKey, message));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A file of branch records: sealers read it, and a rotation replaces it atomically.
+//! A file of branch records. Writers of messages read it, and a rotation replaces it atomically.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use crate::seal::format::branch_record::{BRANCH_RECORDS_MAX, BranchRecord, Branc
 use crate::status::Status;
 use crate::sys;
 
-/// The mode of a new file. Its content is no secret, and others must not change it.
+/// The mode of a new file. Its content is not secret, but only the owner may change it.
 const MODE: u32 = 0o644;
 
 /// Identifies a state of a file.
@@ -35,15 +35,15 @@ impl Stamp {
         }
     }
 
-    /// That of the file which the path leads to now.
+    /// The stamp of the file at the path.
     pub fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|metadata| Self::of(&metadata))
     }
 }
 
 impl BranchRecords {
-    /// Reads a file of records. It has to be a regular file of at most 1 MiB that not every user may write to, and to end
-    /// with a line end: without one it is not complete.
+    /// Reads a file of records. It must be a regular file of at most 1 MiB, must not be writable by every user, and must end with a
+    /// newline: without it the file is not complete.
     pub fn read_file(path: &Path) -> Result<Self> {
         read(path).map(|(records, _)| records)
     }
@@ -71,33 +71,32 @@ fn read_open(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
         return Err(unusable(path, "it changed while it was read"));
     }
     if !text.ends_with(b"\n") {
-        return Err(unusable(path, "it does not end with a line end, so it is not complete"));
+        return Err(unusable(path, "it does not end with a newline, so it is not complete"));
     }
     let text = std::str::from_utf8(&text).map_err(|_| unusable(path, "it is not UTF-8"))?;
     let records = BranchRecords::parse(text).map_err(|error| {
         Error::new(error.status(), format!("file {} cannot be used: {}", shown(path), error.message()))
     })?;
     if records.iter().next().is_none() {
-        return Err(unusable(path, "it has no record"));
+        return Err(unusable(path, "it contains no record"));
     }
     Ok((records, stamp))
 }
 
-/// Makes a new file with one record. A file that is there already is an error.
+/// Creates a file with one record. An existing file is an error.
 pub fn create_branch_file(path: &Path, record: &BranchRecord) -> Result<()> {
     let mut file = File::options().write(true).create_new(true).open(path).map_err(|error| unwritable(path, &error))?;
     let written = write_all(&mut file, &format!("{record}\n"), Permissions::from_mode(MODE));
     written.map_err(|error| {
-        // Half of a file would only be in the way.
+        // Remove the incomplete file.
         let _ = fs::remove_file(path);
         unwritable(path, &error)
     })
 }
 
-/// Changes the records of a file, which readers see either before or after the change. While `change` runs, other processes
-/// that use this function wait.
+/// Changes the records of a file atomically. Other processes that call this function wait while `change` runs.
 pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -> Result<()>) -> Result<()> {
-    // Where the path is a link, the file that it leads to is replaced, and the link stays.
+    // If the path is a link, its target is replaced.
     let path = &fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
     let file = locked(path)?;
     let (mut records, _) = read_open(path, &file)?;
@@ -107,7 +106,7 @@ pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -
     replace(path, &format!("{comments}{records}"), permissions).map_err(|error| unwritable(path, &error))
 }
 
-/// The comment lines of a file, which a change keeps at its beginning.
+/// The comment lines of a file. A change keeps them at the beginning.
 fn comments(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     Ok(text.split_inclusive('\n').filter(|line| line.starts_with('#')).collect())
@@ -127,7 +126,7 @@ fn locked(path: &Path) -> Result<File> {
 
 fn replace(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
     let new = temporary(path);
-    // Left by a process that was killed: the lock is held, so no other process uses it.
+    // A temporary file of a process that was killed. No other process uses it, because this one holds the lock.
     let _ = fs::remove_file(&new);
     let mut file = File::options().write(true).create_new(true).open(&new)?;
     let written = write_all(&mut file, text, permissions).and_then(|()| fs::rename(&new, path));
@@ -143,7 +142,7 @@ fn write_all(file: &mut File, text: &str, permissions: Permissions) -> io::Resul
     file.sync_all()
 }
 
-/// Beside the file, so that it can be renamed.
+/// The temporary file, in the same folder so that it can be renamed.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_regular_file_that_others_cannot_write_is_read() {
+    fn only_a_complete_regular_file_that_others_cannot_write_is_read() {
         let folder = Folder::new("read");
         let path = folder.write(&format!("{LINE}\n"));
         assert_eq!(BranchRecords::read_file(&path).unwrap().iter().next().unwrap().to_string(), LINE);
@@ -211,8 +210,8 @@ mod tests {
         assert!(refused(&path).contains("chmod"));
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         for (text, reason) in [
-            (LINE.to_owned(), "line end"),
-            (String::new(), "line end"),
+            (LINE.to_owned(), "newline"),
+            (String::new(), "newline"),
             ("\n".to_owned(), "no record"),
             (format!("{LINE}\n{}\n", &LINE[..70]), "line 2"),
             ("#".repeat(BRANCH_RECORDS_MAX) + "\n", "more than"),
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_made_once_and_changed_as_a_whole() {
+    fn a_file_is_created_once_and_changed_atomically() {
         let folder = Folder::new("write");
         let path = folder.0.join("orders.tbk");
         let record = BranchRecord::parse(LINE).unwrap();

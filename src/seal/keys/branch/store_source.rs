@@ -1,9 +1,8 @@
-//! Records from a store of the program's, in which all writers of a branch agree on its key.
+//! Records from a store of the program, through which all writers of a branch agree on its key.
 //!
-//! Time is divided into slots, as long as the rotation period. Whoever finds no record for the present slot
-//! makes a branch key and offers it with put-if-absent; then all load what is there. The store is called on a
-//! separate thread, so a callback that hangs does not block other threads: sealing continues with a known
-//! record.
+//! Time is divided into slots of the rotation period. A writer that finds no record for the current slot generates a branch key and
+//! stores its record with put-if-absent; then all writers load the stored record. The store is called on a separate thread, so a
+//! callback that hangs does not block other threads: sealing continues with a known record.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, MutexGuard};
@@ -24,39 +23,39 @@ use crate::sys::clock::Moment;
 use crate::sys::single_flight::SingleFlight;
 use crate::sys::{random, signals, threads};
 
-/// How long writers wait at most before they rotate, each for a random time, so that few of them do it at once.
+/// The maximal random delay before a rotation, so that few writers rotate at once.
 const ROTATION_JITTER: Duration = Duration::from_secs(5);
-/// The same for the first key of a branch, for which messages wait.
+/// The maximal random delay before the first key of a branch, for which messages wait.
 const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
-/// How often it is looked during that time whether another writer was first.
+/// How often the store is checked for a record of another writer during that time.
 const FIRST_KEY_POLL: Duration = Duration::from_millis(250);
-/// How long the store is left alone after a failure: at first, and at most.
+/// The back-off after a failure of the store: first and maximal.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// How often the records of a branch are loaded for a version that is not known.
+/// The minimal interval between loads of the records of a branch for an unknown version.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
-/// How many branches are remembered.
+/// The maximal number of branches in memory.
 const BRANCHES_MAX: usize = 100_000;
-/// How long one look at the store waits for its outcome before it looks whether the call is canceled or a callback hangs.
+/// How often a thread that waits for the store checks whether its call is canceled or a callback hangs.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// How long freeing a keyring waits for the thread, and how often it looks.
+/// How long freeing a keyring waits for the thread, and its poll interval.
 const CLOSING_TIME: Duration = Duration::from_millis(200);
 const CLOSING_POLL: Duration = Duration::from_millis(1);
 
-/// What the log says of a store that is in trouble.
-const GOING_ON: &str = "sealing goes on with the branch key that is known, or with one of this process's own";
+/// The end of a log line about a failing store.
+const FALLBACK: &str = "sealing continues with the known branch key or a local one";
 
-/// Where the writers of a branch share its records. Calls never overlap within a process.
+/// A store in which the writers of a branch share its records. Calls never overlap within a process.
 pub trait BranchStore: Send + Sync {
-    /// All records under a name, or the newest ones: texts of one line or several.
+    /// All records under a name, or the newest ones. Each text has one line or several.
     fn load(&self, name: &str) -> Result<Vec<String>>;
 
-    /// Keeps a record under a name and a slot, unless there is one already, which is no failure.
+    /// Stores a record under a name and a slot. An existing record is kept, and is not a failure.
     fn put_if_absent(&self, name: &str, slot: i64, record: &str) -> Result<()>;
 }
 
-/// What a store is used with.
+/// The settings of a store.
 #[derive(Clone)]
 pub(super) struct StoreSettings {
     pub store: Arc<dyn BranchStore>,
@@ -67,14 +66,14 @@ pub(super) struct StoreSettings {
     pub ttl: Duration,
 }
 
-/// One process's knowledge of a store.
+/// The state of a store in one process.
 pub(super) struct StoreSource(Arc<Shared>);
 
 struct Shared {
     settings: StoreSettings,
     cmk: String,
     reporter: Arc<Reporter>,
-    /// Where a key that was made here goes.
+    /// The cache for keys that are generated here.
     keys: Arc<LruCache<BranchSecret>>,
     flight: SingleFlight<State>,
 }
@@ -82,22 +81,22 @@ struct Shared {
 #[derive(Default)]
 struct State {
     branches: HashMap<BranchId, Branch>,
-    /// What the thread has to do. It ends when there is nothing left.
+    /// The tasks of the thread, which ends when there are none.
     queue: VecDeque<(BranchId, Task)>,
     working: bool,
-    /// Since when a callback runs.
+    /// When the running callback started.
     callback_since: Option<Moment>,
-    /// Whether it was said that it runs for too long.
+    /// Whether the log already says that it takes too long.
     complained: bool,
-    /// Nothing asks any more, so nothing new is begun.
+    /// Whether the keyring is being freed, so that no callback is started.
     closing: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Task {
-    /// Look what is there.
+    /// Load the records.
     Load,
-    /// The same, and make the key of the present slot if there is none.
+    /// Load the records, and generate the key of the current slot if there is none.
     Rotate,
 }
 
@@ -105,21 +104,21 @@ enum Task {
 struct Branch {
     records: KnownRecords,
     queued: Option<Task>,
-    /// How many tasks have ended.
+    /// The number of completed tasks.
     ended: u64,
     failures: u32,
-    /// Before this the store is left alone.
+    /// The end of the back-off.
     next_try: Option<Moment>,
     loaded: Option<Moment>,
-    /// When this process rotates, for the slot that it noticed last.
+    /// When this process rotates, for the last slot that it noticed.
     rotates_at: Option<(i64, Moment)>,
     last_error: Option<Error>,
 }
 
-/// What a branch has for sealing.
+/// The record of a branch for sealing.
 enum Choice {
     Current(Arc<Known>),
-    /// Of an earlier slot; good until the new one is there.
+    /// A record of an earlier slot, used until the new one exists.
     Earlier(Arc<Known>),
     Nothing,
 }
@@ -135,7 +134,7 @@ impl StoreSource {
         }))
     }
 
-    /// The record that seals now, or nothing when the store gives none: then a key of the process's own has to do.
+    /// The current record for sealing. `None` if the store has none, so that a local key is used.
     pub fn current(&self, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
         let shared = &self.0;
         let mut state = shared.flight.lock();
@@ -154,13 +153,13 @@ impl StoreSource {
                 Choice::Nothing => {}
             }
             let ended = branch.ended;
-            let is_left_alone = branch.next_try.is_some_and(|moment| now < moment);
-            let came_to_nothing = seen.is_some_and(|seen| ended > seen && branch.queued.is_none());
-            if is_left_alone || came_to_nothing {
+            let is_backing_off = branch.next_try.is_some_and(|moment| now < moment);
+            let has_no_record = seen.is_some_and(|seen| ended > seen && branch.queued.is_none());
+            if is_backing_off || has_no_record {
                 return Ok(None);
             }
             if state.is_hung(shared.settings.timeout) {
-                shared.complain(state);
+                shared.log_hung(state);
                 return Ok(None);
             }
             seen.get_or_insert(ended);
@@ -168,12 +167,12 @@ impl StoreSource {
         }
     }
 
-    /// A record that is known already.
+    /// A known record.
     pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
         self.0.flight.lock().branches.get(branch_id)?.records.find(version)
     }
 
-    /// A record, which is requested from the store if it is not known.
+    /// A record, which is loaded from the store if it is not known.
     pub fn find_or_load(&self, branch_id: &BranchId, version: &BranchVersion) -> Result<Option<Arc<Known>>> {
         let shared = &self.0;
         let mut state = shared.flight.lock();
@@ -189,7 +188,7 @@ impl StoreSource {
                 return branch.last_error.clone().map_or(Ok(None), Err);
             }
             if state.is_hung(shared.settings.timeout) {
-                return Err(shared.complain(state));
+                return Err(shared.log_hung(state));
             }
             seen.get_or_insert(ended);
             state = shared.enqueue_and_wait(state, branch_id, Task::Load)?;
@@ -201,8 +200,8 @@ impl StoreSource {
     }
 }
 
-/// The thread ends before the keyring is gone, and with it the last use of the program's userdata, unless a callback or a
-/// request takes long. Then the thread is left to itself.
+/// The thread, and with it the last use of the program's userdata, ends before the keyring is freed, unless a callback or a request
+/// takes too long. Then the thread is detached.
 impl Drop for StoreSource {
     fn drop(&mut self) {
         self.0.flight.lock().closing = true;
@@ -221,15 +220,15 @@ impl State {
         self.branches.entry(branch_id.clone()).or_default()
     }
 
-    /// Whether a callback runs for longer than it may. Nothing new is begun before it returns.
+    /// Whether a callback exceeds its timeout. No other callback is started before it returns.
     fn is_hung(&self, timeout: Duration) -> bool {
         self.callback_since.is_some_and(|since| Moment::now().since(since) > timeout)
     }
 }
 
 impl Branch {
-    /// The record of the present slot; else the last earlier one, for as long as its key may be cached. Records of later
-    /// slots, which a wrong clock made, are left for later.
+    /// The record of the current slot; else the newest earlier one, as long as its key may be cached. Records of later slots, which
+    /// a wrong clock may cause, are ignored.
     fn choose(&self, shared: &Shared, slot: i64) -> Choice {
         if let Some(known) = self.records.newest(|record| shared.slot_of(record.created) == slot) {
             return Choice::Current(known);
@@ -303,7 +302,7 @@ impl Shared {
         Ok(self.flight.wait(state, call_control::time_left(WAIT)))
     }
 
-    /// Gives the thread a task, unless it has it already, and starts the thread if it does not run.
+    /// Queues a task, unless it is queued already, and starts the thread if it does not run.
     fn enqueue<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
@@ -335,7 +334,7 @@ impl Shared {
         state
     }
 
-    /// Carries out all tasks, one after the other.
+    /// Runs all tasks in order.
     fn work(&self) {
         struct Leave<'a>(&'a Shared);
         impl Drop for Leave<'_> {
@@ -347,7 +346,7 @@ impl Shared {
             let mut state = self.flight.lock();
             let next = state.queue.pop_front().filter(|_| !state.closing);
             let Some((branch_id, task)) = next else {
-                // With the lock held, so that no task is added in between.
+                // With the lock held, so that no task is added meanwhile.
                 state.working = false;
                 return;
             };
@@ -371,7 +370,7 @@ impl Shared {
             std::mem::forget(leave);
             if let Some(error) = report {
                 self.reporter.warn(format_args!(
-                    "the records of branch {branch_id} could not be had: {}; {GOING_ON}",
+                    "the records of branch {branch_id} could not be loaded: {}; {FALLBACK}",
                     error.message()
                 ));
             }
@@ -390,19 +389,19 @@ impl Shared {
         self.make(&name, branch_id)
     }
 
-    /// Whether no key is known that seals meanwhile.
+    /// Whether there is no known key to seal with meanwhile.
     fn is_first_key(&self, branch_id: &BranchId) -> bool {
         let slot = self.slot_of(branch_record::now());
         matches!(self.flight.lock().branch(branch_id).choose(self, slot), Choice::Nothing)
     }
 
-    /// Whether the present slot has a record, also one that the CMK refused: another one cannot be put in its place.
+    /// Whether the current slot has a record. One that the CMK refused counts as well, since it cannot be replaced.
     fn has_slot(&self, records: &[BranchRecord]) -> bool {
         let slot = self.slot_of(branch_record::now());
         records.iter().any(|record| self.slot_of(record.created) == slot)
     }
 
-    /// Waits for a random time, and ends early when another writer has made the key.
+    /// Waits for a random time, or until another writer has stored a record.
     fn wait_for_another(&self, name: &str, branch_id: &BranchId) -> Result<bool> {
         let end = Moment::now() + FIRST_KEY_JITTER.min(self.settings.rotation / 10).mul_f64(random::fraction());
         loop {
@@ -417,7 +416,7 @@ impl Shared {
         }
     }
 
-    /// Makes a key and offers it. What the store has in the end counts, also when that is another writer's.
+    /// Generates a key and stores its record. Then uses the record in the store, which may be that of another writer.
     fn make(&self, name: &str, branch_id: &BranchId) -> Result<()> {
         let created = branch_record::now();
         let (mut record, key) = make::generate(&self.settings.client, &self.settings.key_id, branch_id)?;
@@ -435,10 +434,10 @@ impl Shared {
         if self.has_slot(&loaded) {
             return Ok(());
         }
-        Err(Error::new(Status::BranchStoreFailed, "the store did not give back the record that it was given"))
+        Err(Error::new(Status::BranchStoreFailed, "the store did not return the record that was stored"))
     }
 
-    /// Loads the records under a name, and keeps those that are of this branch and this CMK.
+    /// Loads the records under a name, and keeps those of this branch and CMK.
     fn load(&self, name: &str, branch_id: &BranchId) -> Result<Vec<BranchRecord>> {
         let texts = self.call(|store| store.load(name))?;
         let (mut ours, mut refused) = (Vec::new(), None);
@@ -447,7 +446,7 @@ impl Shared {
             match BranchRecord::parse(line) {
                 Ok(record) if record.cmk == self.cmk && record.branch_id == *branch_id => ours.push(record),
                 Ok(record) => {
-                    let message = format!("a record is of branch {} and CMK {}", record.branch_id, record.cmk);
+                    let message = format!("a record belongs to branch {} and CMK {}", record.branch_id, record.cmk);
                     refused = self.refuse_record(Error::new(Status::InvalidBranchRecord, message));
                 }
                 Err(error) => refused = self.refuse_record(error),
@@ -457,19 +456,19 @@ impl Shared {
         ours.iter().for_each(|record| state.branch(branch_id).records.add(record));
         drop(state);
         if let Some(error) = refused {
-            self.reporter.warn(format_args!("the store gave what is no record of {name}: {}", error.message()));
+            self.reporter.warn(format_args!("the store returned an invalid record under {name}: {}", error.message()));
         }
         Ok(ours)
     }
 
-    /// Says, once, that a callback runs for too long.
-    fn complain(&self, mut state: MutexGuard<'_, State>) -> Error {
+    /// Logs, once, that a callback takes too long.
+    fn log_hung(&self, mut state: MutexGuard<'_, State>) -> Error {
         let error = too_long(self.settings.timeout);
         let is_known = std::mem::replace(&mut state.complained, true);
         drop(state);
         if !is_known {
             self.reporter.counters.store_failures.add(1);
-            self.reporter.warn(format_args!("{}; {GOING_ON}", error.message()));
+            self.reporter.warn(format_args!("{}; {FALLBACK}", error.message()));
         }
         error
     }
@@ -479,7 +478,7 @@ impl Shared {
         Some(error)
     }
 
-    /// Calls the store. One that takes too long is a failure as well, although its outcome may be good.
+    /// Calls the store. Exceeding the timeout is a failure, even if the callback succeeds.
     fn call<T>(&self, callback: impl FnOnce(&dyn BranchStore) -> Result<T>) -> Result<T> {
         self.reporter.counters.store_calls.add(1);
         let begun = Moment::now();

@@ -1,4 +1,4 @@
-//! A CMK that wraps data keys by way of branch keys: the `tencent-kms-hierarchy` convention of docs/sealing.md.
+//! A CMK that wraps data keys through branch keys: the `tencent-kms-hierarchy` convention of docs/sealing.md.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,9 +31,9 @@ use crate::secret::Secret;
 use crate::status::{Category, Status};
 use crate::sys::per_process::PerProcess;
 
-/// Later than data keys: there are few branch keys, so that little time is enough to renew them all.
+/// Later than for data keys: there are few branch keys, so a short time is enough to renew them.
 const REFRESH: Refresh = Refresh { starts: 0.85, spread: 0.1 };
-/// How many records of a branch are tried, when the CMK refuses one after the other.
+/// The maximal number of records of a branch to try if the CMK refuses them.
 const RECORDS_TRIED_MAX: usize = 4;
 
 /// One CMK in one region, with the branch keys under it.
@@ -41,7 +41,7 @@ pub(in crate::seal) struct BranchKey {
     client: Client,
     early_client: Client,
     key_id: String,
-    /// `<region>/<KeyId>`, in records and in messages.
+    /// `<region>/<KeyId>`, the name in records and messages.
     cmk: String,
     instance_id: u64,
     options: BranchOptions,
@@ -51,7 +51,7 @@ pub(in crate::seal) struct BranchKey {
     live: PerProcess<Live>,
 }
 
-/// What a process begins with, be it forked or not.
+/// The initial records of a process, also of a forked one.
 enum Seed {
     Own,
     Records(BranchRecords),
@@ -59,11 +59,11 @@ enum Seed {
     Store(StoreSettings),
 }
 
-/// What belongs to one process.
+/// The state of one process.
 struct Live {
     keys: Arc<LruCache<BranchSecret>>,
     /// Keys without a shared record.
-    own_keys: LruCache<OwnKey>,
+    own_keys: LruCache<LocalKey>,
     source: Source,
 }
 
@@ -74,12 +74,12 @@ enum Source {
     Store(StoreSource),
 }
 
-struct OwnKey {
+struct LocalKey {
     known: Arc<Known>,
     key: Arc<BranchSecret>,
 }
 
-/// What wraps a data key.
+/// A branch key that wraps a data key.
 struct SealingKey {
     known: Arc<Known>,
     key: Arc<BranchSecret>,
@@ -138,7 +138,7 @@ impl BranchKey {
         })
     }
 
-    /// The branch of a message that is sealed.
+    /// The branch for sealing a message.
     fn branch_to_seal<'a>(&'a self, request: &'a KeyRequest<'_>) -> Result<&'a BranchId> {
         match (request.branch, &self.options.branch_id) {
             (SuppliedBranch::Named(named), _) => Ok(named),
@@ -168,7 +168,7 @@ impl BranchKey {
         }
     }
 
-    /// Refuses a branch that a message names and that the keyring does not name for it.
+    /// Refuses a branch that the keyring does not allow for the message.
     fn check_allowed(&self, request: &KeyRequest<'_>, branch_id: &BranchId) -> Result<()> {
         let is_allowed = match request.branch {
             SuppliedBranch::Named(named) => named == branch_id,
@@ -178,11 +178,11 @@ impl BranchKey {
         if is_allowed {
             return Ok(());
         }
-        let message = format!("the message is of branch {branch_id}, which the keyring does not allow for it");
+        let message = format!("the message belongs to branch {branch_id}, which the keyring does not allow for it");
         Err(Error::new(Status::BranchNotAllowed, message))
     }
 
-    /// The branch key that seals now. A record that the CMK refuses is left out, and the next one is tried.
+    /// The current branch key for sealing. If the CMK refuses a record, the next one is tried.
     fn sealing_key(&self, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         let live = self.live();
         for _ in 0..RECORDS_TRIED_MAX {
@@ -193,10 +193,10 @@ impl BranchKey {
                 Err(error) => return Err(error),
             }
         }
-        self.own_key(live, branch_id, early)
+        self.local_key(live, branch_id, early)
     }
 
-    /// The record that seals now, or nothing if a key of the process's own has to.
+    /// The current record for sealing, or `None` if a local key is used.
     fn current(&self, live: &Live, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
         let newest = match &live.source {
             Source::Own => return Ok(None),
@@ -205,16 +205,16 @@ impl BranchKey {
             Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(|_| true)),
         };
         newest.map(Some).ok_or_else(|| {
-            let message = format!("there is no usable record of branch {branch_id} under CMK {}", self.cmk);
+            let message = format!("branch {branch_id} has no usable record under CMK {}", self.cmk);
             Error::new(Status::NoUsableKey, message)
         })
     }
 
     /// A branch key that only this process seals with. Its messages contain it, because otherwise they could not be
     /// opened.
-    fn own_key(&self, live: &Live, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
+    fn local_key(&self, live: &Live, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         if self.options.form == BranchForm::ByReference {
-            let message = "the store has no record to refer to, and a branch key that no record tells of could not be found again";
+            let message = "the store has no record, and a message by reference needs one";
             return Err(Error::new(Status::BranchStoreFailed, message));
         }
         let id = IdMaker::new("own branch key").part(branch_id.as_str().as_bytes()).finish();
@@ -222,7 +222,7 @@ impl BranchKey {
         let fetch = |renewal| {
             let (record, key) = make::generate(self.client(early || renewal), &self.key_id, branch_id)?;
             self.reporter.counters.keys_made.add(1);
-            Ok((id, Arc::new(OwnKey { known: Known::new(record), key: Arc::new(BranchSecret::new(&key)) })))
+            Ok((id, Arc::new(LocalKey { known: Known::new(record), key: Arc::new(BranchSecret::new(&key)) })))
         };
         let own = live.own_keys.get(&wanted, |_| Ok(()), fetch)?;
         if !matches!(live.source, Source::Own) {
@@ -278,14 +278,14 @@ impl BranchKey {
         }
         self.reporter.counters.records_refused.add(1);
         self.reporter.warn(format_args!(
-            "the CMK refuses the record of branch {} and version {}: {}",
+            "the CMK refused the record of branch {} and version {}: {}",
             known.record.branch_id,
             known.record.version,
             error.message()
         ));
     }
 
-    /// A record by its version, as far as it is known without a request to the store.
+    /// A record by its version, without a call of the store.
     fn find(&self, live: &Live, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
         match &live.source {
             Source::Own => None,
@@ -301,7 +301,7 @@ impl BranchKey {
             _ => self.find(live, branch_id, wrapped),
         };
         known.ok_or_else(|| {
-            let message = format!("there is no record of branch {branch_id} and version {}", wrapped.version);
+            let message = format!("branch {branch_id} has no record of version {}", wrapped.version);
             Error::new(Status::BranchRecordMissing, message)
         })
     }
@@ -317,7 +317,7 @@ impl BranchKey {
         Ok(data_key)
     }
 
-    /// What a message says, once its branch is known to be allowed.
+    /// Parses a wrapped key and checks its branch.
     fn parse<'a>(&self, request: &KeyRequest<'_>, wrapped: &'a WrappedKey) -> Result<(BranchWrapped<'a>, BranchId)> {
         let parsed = BranchWrapped::parse(&wrapped.blob)?;
         let branch_id = BranchId::new(parsed.branch_id)?;
@@ -337,7 +337,7 @@ impl BranchKey {
         };
         let key = match live.keys.peek(&id) {
             Peek::Value(key) => key,
-            Peek::Ageing => self.key_for_opening(live, request, &parsed, &branch_id)?,
+            Peek::RefreshDue => self.key_for_opening(live, request, &parsed, &branch_id)?,
             Peek::Nothing => return Ok(None),
         };
         self.open_with(request, &parsed, &key).map(Some)
@@ -444,17 +444,17 @@ impl Seed {
     }
 }
 
-/// Refuses records of which none can be used, which is a mistake that is better told at once.
+/// Refuses records if none can be used, so that the mistake is reported at once.
 fn check_records(records: &BranchRecords, cmk: &str, branch_id: Option<&BranchId>) -> Result<()> {
     let refused = |message: String| Err(Error::new(Status::InvalidBranchRecord, message));
     let Some(first) = records.iter().next() else { return refused("there is no record of a branch key".to_owned()) };
     let mut ours = records.iter().filter(|record| record.cmk == cmk).peekable();
     if ours.peek().is_none() {
-        return refused(format!("the records are of CMK {}, not of {}", quoted(&first.cmk), quoted(cmk)));
+        return refused(format!("the records belong to CMK {}, not to {}", quoted(&first.cmk), quoted(cmk)));
     }
     match branch_id {
         Some(branch_id) if !ours.any(|record| record.branch_id == *branch_id) => {
-            refused(format!("there is no record of branch {branch_id} under CMK {cmk}"))
+            refused(format!("branch {branch_id} has no record under CMK {cmk}"))
         }
         _ => Ok(()),
     }
@@ -464,7 +464,7 @@ fn lock(branches: &Mutex<KnownBranches>) -> MutexGuard<'_, KnownBranches> {
     branches.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the CMK's answer is about the record that was sent, and not about the CMK or the way to it.
+/// Whether the failure is about the record itself, not about the CMK or the connection.
 fn blames_record(error: &Error) -> bool {
     error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
 }
