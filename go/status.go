@@ -121,7 +121,7 @@ const (
 	ErrResponseTooLarge Status = C.TCKMS_ERR_RESPONSE_TOO_LARGE
 	// ErrResponseNotJSON: The reply is not JSON.
 	ErrResponseNotJSON Status = C.TCKMS_ERR_RESPONSE_NOT_JSON
-	// ErrResponseMalformed: The reply is JSON without required fields.
+	// ErrResponseMalformed: The reply is JSON without required fields, or with values that are not possible.
 	ErrResponseMalformed Status = C.TCKMS_ERR_RESPONSE_MALFORMED
 	// ErrTransportUnavailable: The HTTP transport could not start or has stopped; the next call starts a new one.
 	ErrTransportUnavailable Status = C.TCKMS_ERR_TRANSPORT_UNAVAILABLE

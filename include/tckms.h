@@ -423,7 +423,7 @@ typedef enum tckms_status {
   TCKMS_ERR_RESPONSE_TOO_LARGE = 308,
   /** The reply is not JSON. */
   TCKMS_ERR_RESPONSE_NOT_JSON = 309,
-  /** The reply is JSON without required fields. */
+  /** The reply is JSON without required fields, or with values that are not possible. */
   TCKMS_ERR_RESPONSE_MALFORMED = 310,
   /** The HTTP transport could not start or has stopped; the next call starts a new one. */
   TCKMS_ERR_TRANSPORT_UNAVAILABLE = 311,

@@ -119,7 +119,7 @@ pub enum Status {
     ResponseTooLarge = 308,
     /// The reply is not JSON.
     ResponseNotJson = 309,
-    /// The reply is JSON without required fields.
+    /// The reply is JSON without required fields, or with values that are not possible.
     ResponseMalformed = 310,
     /// The HTTP transport could not start or has stopped; the next call starts a new one.
     TransportUnavailable = 311,
@@ -602,7 +602,12 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     (Status::HttpRedirect, c"TCKMS_ERR_HTTP_REDIRECT", c"the reply is a redirect, which is never followed", FINAL),
     (Status::ResponseTooLarge, c"TCKMS_ERR_RESPONSE_TOO_LARGE", c"the reply is longer than 1 MiB", FINAL),
     (Status::ResponseNotJson, c"TCKMS_ERR_RESPONSE_NOT_JSON", c"the reply is not JSON", FINAL),
-    (Status::ResponseMalformed, c"TCKMS_ERR_RESPONSE_MALFORMED", c"the reply lacks required fields", FINAL),
+    (
+        Status::ResponseMalformed,
+        c"TCKMS_ERR_RESPONSE_MALFORMED",
+        c"the reply lacks required fields or has values that are not possible",
+        FINAL,
+    ),
     (
         Status::TransportUnavailable,
         c"TCKMS_ERR_TRANSPORT_UNAVAILABLE",

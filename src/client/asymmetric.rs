@@ -471,10 +471,12 @@ impl Signer {
     }
 }
 
-/// Whether the identity lacks the permission for an action, and nothing else is wrong.
+/// Whether the identity lacks the permission for an action, and nothing else is wrong. Access management has codes below
+/// these.
 fn is_denied(error: &Error) -> bool {
-    let denied = matches!(error.status(), Status::UnauthorizedOperation | Status::CamDenied | Status::RoleNotAllowed);
-    denied || (error.status() == Status::HttpStatus && error.http_status() == Some(403))
+    let is_denial = |part: &str| matches!(part, "UnauthorizedOperation" | "NotRoleOperation");
+    error.service_code().is_some_and(|code| code.split('.').any(is_denial))
+        || (error.status() == Status::HttpStatus && error.http_status() == Some(403))
 }
 
 fn is_invalid_parameter(error: &Error) -> bool {

@@ -78,7 +78,8 @@ impl Progress {
     /// must not contradict its `TotalCount`: the keys that are missing may be those that the caller looks for.
     fn step(&mut self, len: usize, total: Option<usize>) -> Result<Step> {
         let fewer = self.total.zip(total).map_or(0, |(before, now)| before.saturating_sub(now));
-        self.total = total.or(self.total);
+        let total = total.or(self.total);
+        self.total = total;
         if fewer > 0 && self.offset > 0 {
             return self.step_back(fewer.min(self.offset));
         }
@@ -257,6 +258,7 @@ mod tests {
         assert!(refused(|_, _| (vec![], Some(3))));
         assert!(refused(|offset, _| (page(&keys[..200], offset, PAGE).0, Some(201))));
         assert!(refused(|offset, _| (page(&keys[..5], offset, PAGE).0, Some(6))));
+        assert!(refused(|offset, _| if offset == 0 { page(&keys, 0, PAGE) } else { (vec![7000], None) }));
         assert!(refused(|_, _| page(&keys, 0, PAGE)));
         assert!(refused(|_, request| (vec![1, 2], Some(1000 - request.min(500) as usize))));
         assert!(refused(|offset, request| (vec![request], Some(if request % 2 == 0 { offset + 9 } else { offset }))));

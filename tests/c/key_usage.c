@@ -181,6 +181,7 @@ static void threads_request_it_once(void) {
 static void without_permission_the_type_of_the_key_decides(void) {
   static const char *const denials[] = {
     "{\"kind\":\"error\",\"code\":\"UnauthorizedOperation\"}",
+    "{\"kind\":\"error\",\"code\":\"UnauthorizedOperation.CamNoAuth\"}",
     "{\"kind\":\"error\",\"code\":\"AuthFailure.UnauthorizedOperation\"}",
     "{\"kind\":\"error\",\"code\":\"UnsupportedOperation.NotRoleOperation\"}",
     "{\"kind\":\"status\",\"status\":403,\"body\":\"no\"}",
