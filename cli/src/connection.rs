@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use tckms::{Client, Config, LogEvent, LogLevel, Site};
+use tckms::{Client, Config, LogEvent, LogLevel, Site, host};
 
 use crate::failure::{Failure, Outcome};
 use crate::report;
@@ -69,9 +69,7 @@ impl Global {
     /// The configuration without credentials. An option takes precedence over its variable.
     pub fn config_without_credentials(&self) -> Outcome<Config> {
         let mut config = Config::new();
-        let region = self.region()?.ok_or_else(|| {
-            Failure::usage("no region is configured; set TENCENTCLOUD_REGION or use --region, such as ap-guangzhou")
-        })?;
+        let region = self.region()?.ok_or_else(no_region)?;
         config.set_region(&region)?;
         if self.international {
             config.set_site(Site::International);
@@ -160,12 +158,25 @@ fn has_password(url: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
+fn no_region() -> Failure {
+    Failure::usage(if host::is_privileged() {
+        "no region is configured; use --region, such as ap-guangzhou: this program has privileges that its caller does not \
+         have (setuid, setgid or file capabilities), so it reads no environment variable"
+    } else {
+        "no region is configured; set TENCENTCLOUD_REGION or use --region, such as ap-guangzhou"
+    })
+}
+
 fn option_or(option: Option<&str>, name: &str) -> Outcome<Option<String>> {
     option.map_or_else(|| variable(name), |option| Ok(Some(option.to_owned())))
 }
 
-/// A variable that is set but empty counts as not set.
+/// A variable that is set but empty counts as not set. In a program with privileges that its caller does not have, no
+/// variable is set, as in the library: otherwise the caller could choose where the program's credentials are used.
 fn set_variable(name: &str) -> Option<OsString> {
+    if host::is_privileged() {
+        return None;
+    }
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 

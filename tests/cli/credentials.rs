@@ -1,12 +1,13 @@
 //! Secrets for programs: `tckms exec`, and `tckms credentials` with the socket protocol of systemd.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::root;
@@ -240,4 +241,39 @@ fn the_units_are_hardened() {
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && printed.contains("OK"), "{printed}{}", error_text(&output));
+}
+
+/// Whoever starts a setuid tool sets its environment. Its credentials may be those of a machine or of a file.
+#[test]
+fn a_setuid_tool_takes_no_connection_from_the_environment() {
+    const CALLER: u32 = 54321;
+    let cli = Cli::new();
+    let folder = std::env::temp_dir().join(format!("tckms-setuid-tool-{}", std::process::id()));
+    let program = folder.join("tckms");
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    fs::copy(support::release("tckms"), &program).unwrap();
+    let run = |arguments: &[&str], mode: u32| {
+        chown(&program, Some(65534), Some(65534)).expect("this test gives a program privileges: run it as root");
+        fs::set_permissions(&program, Permissions::from_mode(mode)).unwrap();
+        let mut command = Command::new(&program);
+        command.args(arguments).env_clear().envs(cli.emulator.environment()).env("HOME", "/nonexistent");
+        command.env("TCKMS_METADATA_ENDPOINT", cli.emulator.endpoint()).current_dir("/").uid(CALLER).gid(CALLER);
+        crate::tool::run(&mut command, b"x")
+    };
+    let encrypt = ["encrypt", "-k", cli.key()];
+    assert!(run(&encrypt, 0o755).status.success());
+    let seen = cli.emulator.actions_seen().len();
+    let output = run(&encrypt, 0o4755);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error_text(&output).contains("it reads no environment variable"), "{}", error_text(&output));
+    // Nor is the endpoint, where the request would go, or the trust in a CA.
+    let output = run(&["--region", "ap-guangzhou", "--timeout", "1s", "encrypt", "-k", cli.key()], 0o4755);
+    assert!(
+        !output.status.success() && !error_text(&output).contains(cli.emulator.endpoint()),
+        "{}",
+        error_text(&output)
+    );
+    assert_eq!(cli.emulator.actions_seen().len(), seen);
+    fs::remove_dir_all(&folder).unwrap();
 }
