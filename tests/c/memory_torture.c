@@ -511,6 +511,7 @@ static tckms_completion *take(const tckms_queue *queue) {
 /* Takes the completion of a call that was submitted. Its outputs are there, or its error is. */
 static tckms_completion *done(const tckms_queue *queue, tckms_status submitted, const uint64_t *id) {
   tckms_completion *completion;
+  tckms_error *error;
   if (!succeeded(submitted)) {
     CHECK_INT(tckms_queue_outstanding(queue), 0);
     return NULL;
@@ -525,6 +526,9 @@ static tckms_completion *done(const tckms_queue *queue, tckms_status submitted, 
     CHECK_INT(tckms_error_status(tckms_completion_error(completion)), tckms_completion_status(completion));
     CHECK_EMPTY(*tckms_completion_output(completion));
     CHECK_EMPTY(*tckms_completion_ciphertext(completion));
+    error = tckms_completion_take_error(completion);
+    CHECK_INT(tckms_error_status(error), tckms_completion_status(completion));
+    tckms_error_free(error);
   }
   return completion;
 }
@@ -578,6 +582,10 @@ static void call_the_service_by(const tckms_queue *queue, const tckms_client *cl
   if (succeeded(tckms_submit_generate_random(queue, client, 16, QUEUED_LAST))) {
     tckms_status status = tckms_cancel(queue, id);
     CHECK(succeeded(status) || tckms_error_status(tckms_last_error()) != TCKMS_ERR_NULL_POINTER);
+    tckms_completion_free(take(queue));
+  }
+  if (succeeded(tckms_submit_generate_random(queue, client, 16, QUEUED_LAST))) {
+    CHECK_OK(tckms_queue_cancel_all(queue));
     tckms_completion_free(take(queue));
   }
 }
