@@ -219,7 +219,9 @@ impl<V> LruCache<V> {
 /// Whether the failure of a fetch applies to all waiting callers, and not only to the caller that fetched.
 fn concerns_all(error: &Error) -> bool {
     let own_limit = call_control::check().is_err();
-    !own_limit && error.status() != Status::Canceled && error.status().category() != Category::Integrity
+    // Whether a request is sent depends on what the caller expects of the message.
+    let is_own = matches!(error.status(), Status::Canceled | Status::OpenLimited);
+    !own_limit && !is_own && error.status().category() != Category::Integrity
 }
 
 fn not_fetched() -> Error {
