@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What only goes wrong once in a thousand runs: first, once, the models of what threads share, Miri, and an allocator that
-# fails at each single allocation; then fuzzing with a corpus that grows from run to run (scripts/fuzz.sh) for a quarter of
-# SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; a fleet with branch keys for a twelfth; then the tests
-# about faults, threads and processes, again and again for the rest. The first failure ends it, with the test's output.
+# What only goes wrong once in a thousand runs: first, once, the models of what threads share, Miri, an allocator that fails
+# at each single allocation, and 100,000 calls of a queue among faults; then fuzzing with a corpus that grows from run to run
+# (scripts/fuzz.sh) for a quarter of SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; a fleet with branch
+# keys for a twelfth; then the tests about faults, threads and processes, again and again for the rest. The first failure
+# ends it, with the test's output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,8 @@ scripts/miri.sh
 echo "soak: Miri found nothing"
 TEST_TORTURE_STRIDE=1 "$cargo" test --locked --test c_api an_allocator_that_fails
 echo "soak: no allocation that fails ends the process"
+TCKMS_QUEUE_CALLS=100000 "$cargo" test --locked --test hosts every_call_is_done_exactly_once
+echo "soak: 100000 queued calls among faults were done once each"
 
 began=$(date +%s)
 end=$((began + seconds))

@@ -124,5 +124,10 @@ fn one_thread_has_500_calls_outstanding() {
 fn every_call_is_done_exactly_once() {
     let emulator = Emulator::over_http(&["main"]);
     let program = GCC.build("tests/c/queue_load.c", &Library::Shared);
-    program.with(emulator.environment()).arguments(&["faults"]).run().expect_nothing_but_passed_checks();
+    let mut run = program.with(emulator.environment()).arguments(&["faults"]);
+    // `make soak` has it make more.
+    if let Ok(calls) = std::env::var("TCKMS_QUEUE_CALLS") {
+        run = run.variable("TEST_CALLS", &calls);
+    }
+    run.run().expect_nothing_but_passed_checks();
 }
