@@ -230,7 +230,7 @@ fn the_configuration_in_the_documentation_is_valid() {
 fn it_reports_on_the_terminal_why_it_does_not_start() {
     let site = Site::new(GCC);
     for (configuration, reason) in [
-        ("region = ap-guangzhou\n", "key_id, and absolute paths"),
+        ("region = ap-guangzhou\n", "key_id and absolute paths"),
         ("colour = blue\n", "daemon.conf:1: not a line"),
         ("region = Nowhere\nkey_id = k\nsocket = /x\npid_file = /y\n", "cannot create a client: "),
     ] {

@@ -282,7 +282,7 @@ fn a_message_causes_a_limited_number_of_rsa_operations() {
         forged(&blobs[..count].iter().map(|blob| ("escrow", name, blob.as_slice())).collect::<Vec<_>>())
     };
     assert_eq!(keyring.open(&named("2026", 8), ""), Err(Status::TooManyDataKeys));
-    for (name, count, expected) in [("2025", 8, "none of the keyring's keys"), ("2026", 2, "does not unwrap")] {
+    for (name, count, expected) in [("2025", 8, "none of the keys of the keyring"), ("2026", 2, "does not unwrap")] {
         assert_eq!(keyring.open(&named(name, count), ""), Err(Status::NoMatchingKey));
         assert!(last_message().contains(expected), "{}", last_message());
     }
