@@ -103,6 +103,11 @@ fn any_bytes_may_be_records_or_a_wrapped_key_of_a_branch() {
 }
 
 #[test]
+fn any_calls_may_reach_the_pkcs11_module() {
+    Target { name: "pkcs11", goals: 14, coverage: 1400 }.passes();
+}
+
+#[test]
 fn any_bytes_may_be_a_reply_of_the_service() {
     Target { name: "service_reply", goals: 3, coverage: 350 }.passes();
 }
