@@ -1872,8 +1872,8 @@ tckms_status tckms_describe_key(const tckms_client *client,
  *
  * It requests 200 keys at a time; the total timeout applies to each request. The callback may call
  * the library, also to change keys: each key that matches the filter is listed once, even if others
- * are created, deleted or changed meanwhile. Only if between two requests as many keys begin to match
- * as cease to, a key can be missed.
+ * are created, deleted or changed meanwhile. A key can be missed only if between two requests
+ * as many keys begin to match the filter as cease to.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_list_keys(const tckms_client *client,

@@ -187,8 +187,8 @@ pub unsafe extern "C" fn tckms_describe_key(
 ///
 /// It requests 200 keys at a time; the total timeout applies to each request. The callback may call
 /// the library, also to change keys: each key that matches the filter is listed once, even if others
-/// are created, deleted or changed meanwhile. Only if between two requests as many keys begin to match
-/// as cease to, a key can be missed.
+/// are created, deleted or changed meanwhile. A key can be missed only if between two requests
+/// as many keys begin to match the filter as cease to.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_list_keys(
