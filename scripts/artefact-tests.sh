@@ -97,6 +97,11 @@ case $system in
     unpack x86_64-musl
     # musl-gcc has no headers of the kernel, and musl no functions of malloc's to put others before.
     skip+=(old_kernel a_fork_is_recognized an_allocator_that_fails)
+    # musl keeps three signals to itself.
+    skip+=(process::signals the_hosts_own_state)
+    # Not under valgrind, which does not run programs of musl.
+    TCKMS_TEST_RUNNER=$(command -v env)
+    export TCKMS_TEST_RUNNER
     # A thread of musl has a stack of 128 KiB, and some tests keep more than that on theirs.
     export TCKMS_TEST_COMPILER="musl-gcc -Wl,-z,stack-size=1048576"
     ;;

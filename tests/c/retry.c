@@ -447,7 +447,7 @@ static void on_wait(void *userdata, const tckms_log_event *event) {
 }
 
 static void *fail_often(void *argument) {
-  long sum;
+  long sum = 0;
   int i;
   CHECK_INT(pthread_setspecific(last_wait, &sum), 0);
   for (i = 0; i < CALLS_PER_THREAD; i++) {
