@@ -69,7 +69,7 @@ enum Step {
     /// Its keys are the last ones.
     End,
     /// Keys moved to smaller offsets, where the listing has been. The page is requested again from there.
-    StepBack,
+    Rewind,
 }
 
 impl Progress {
@@ -102,7 +102,7 @@ impl Progress {
         }
         self.offset -= keys;
         self.overlap += keys;
-        Ok(Step::StepBack)
+        Ok(Step::Rewind)
     }
 
     /// The keys of a page that were not seen yet. A service that ignores the offset returns the same keys each time.
@@ -130,7 +130,7 @@ impl Client {
             let page = self.key_page(filter, state, progress.offset)?;
             let step = progress.step(page.key_metadatas.len(), page.total_count);
             let step = self.checked("ListKeyDetail", None, step)?;
-            if step == Step::StepBack {
+            if step == Step::Rewind {
                 continue;
             }
             let keys = self.checked("ListKeyDetail", None, progress.new_keys(page.key_metadatas))?;
@@ -181,7 +181,7 @@ mod tests {
         for request in 0.. {
             let (keys, total) = reply(progress.offset, request);
             let step = progress.step(keys.len(), total)?;
-            if step == Step::StepBack {
+            if step == Step::Rewind {
                 continue;
             }
             let keys = keys.iter().map(|key| KeyInfo { key_id: key.to_string(), ..KeyInfo::default() }).collect();
