@@ -184,7 +184,7 @@ fn each_refused_option_has_its_status_and_its_message() {
         (branch(c""), Status::InvalidBranchId, "1 to 64"),
         (branch(c"a b"), Status::InvalidBranchId, "\"a b\""),
         (tckms_branch_options { branch_id: long.as_ptr(), ..no_options() }, Status::InvalidBranchId, "64"),
-        (with_records(&of_another_cmk), Status::InvalidBranchRecord, "not of"),
+        (with_records(&of_another_cmk), Status::InvalidBranchRecord, "not to"),
         (with_records(&of_another_region), Status::InvalidBranchRecord, "ap-beijing"),
         (with_records(&of_another_version), Status::InvalidBranchRecord, "tbk2"),
         (with_records(&c"junk".to_owned()), Status::InvalidBranchRecord, "line 1"),
