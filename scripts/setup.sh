@@ -346,6 +346,9 @@ instruct() {
   for command in "${commands[@]}"; do echo "setup: run: $command"; done
 }
 
+# Another installation, such as an automatic update, may hold apt's lock: apt waits for it for up to ten minutes.
+apt_options=(-o DPkg::Lock::Timeout=600)
+
 # Installs what may be missing, one by one: a package that this system does not have keeps no other from being installed.
 install_optional() {
   local probe brought updated= name
@@ -353,10 +356,10 @@ install_optional() {
     if [ -z "$probe" ] || works "$probe"; then continue; fi
     if [ $install = yes ] && command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then
       name=$([ "$(id -u)" = 0 ] || echo sudo)
-      if [ -z "$updated" ]; then $name apt-get update -qq || true; fi
+      if [ -z "$updated" ]; then $name apt-get "${apt_options[@]}" update -qq || true; fi
       updated=yes
       # shellcheck disable=SC2086 # Lists of words.
-      DEBIAN_FRONTEND=noninteractive $name apt-get install -y -qq --no-install-recommends $brought >"$work/apt" 2>&1 || true
+      DEBIAN_FRONTEND=noninteractive $name apt-get "${apt_options[@]}" install -y -qq --no-install-recommends $brought >"$work/apt" 2>&1 || true
     fi
     works "$probe" || echo "setup: not here: $probe ($brought)"
   done <<<"$optional"
@@ -384,8 +387,8 @@ if [ -n "$rust" ] ||
 fi
 if [ ${#packages[@]} -gt 0 ]; then
   echo "setup: installing ${packages[*]}"
-  "${as_root[@]}" apt-get update -qq || true
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" \
+  "${as_root[@]}" apt-get "${apt_options[@]}" update -qq || true
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${apt_options[@]}" install -y -qq --no-install-recommends "${packages[@]}" \
     >"$work/apt" 2>&1 || tail -n 20 "$work/apt" >&2
 fi
 for command in "${commands[@]}"; do
