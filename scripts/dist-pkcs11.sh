@@ -39,7 +39,7 @@ early_gc() {
 
 # shellcheck disable=SC2046 # Lists of words.
 "${cross}ld" -r $(early_gc) --force-group-allocation $(printf ' -u %s' $functions) --whole-archive "$archive" -o "$work/all.o"
-"${cross}objcopy" --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
+"${cross}objcopy" --redefine-sym getenv=secure_getenv --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
   --keep-global-symbols="$work/functions" "$work/all.o" "$work/module.o"
 # Bsymbolic: a program may have the functions of another module under the same names.
 # shellcheck disable=SC2086

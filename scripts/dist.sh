@@ -72,8 +72,9 @@ on_elf() {
   # local by then; so they are made plain sections.
   "${cross}ld" -r $(early_gc) --force-group-allocation $(sed 's/^/-u /' "$work/functions") \
     --whole-archive "$archive" -o "$work/all.o"
-  # The bitcode is for link-time optimisation by the same rustc, and three quarters of the size.
-  "${cross}objcopy" --enable-deterministic-archives --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
+  # The bitcode is for link-time optimisation by the same rustc, and three quarters of the size. The crates that are linked
+  # in read variables too (AWS-LC: OPENSSL_ia32cap), and a program with privileges must not take them from its caller.
+  "${cross}objcopy" --enable-deterministic-archives --redefine-sym getenv=secure_getenv --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
     --keep-global-symbols="$work/functions" "$work/all.o" "$work/tckms.o"
   "${cross}ar" rcsD "$work/libtckms.a" "$work/tckms.o"
 

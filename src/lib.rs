@@ -60,11 +60,11 @@ pub use crate::http::endpoint::{DEFAULT_ENDPOINT, INTERNATIONAL_ENDPOINT};
 pub use crate::http::settings::RESPONSE_MAX;
 pub use crate::http::tls::CA_PEM_MAX;
 pub use api::request::REQUEST_JSON_MAX;
-pub use api::response::KEY_ID_MAX;
+pub use api::response::{CIPHERTEXT_BLOB_MAX, KEY_ID_MAX};
 pub use calendar::rfc3339;
 pub use client::{
-    CIPHERTEXT_BLOB_MAX, Client, CreatedKey, DataKey, Decrypted, Encrypted, KeyFilter, KeyInfo, NewKey, PLAINTEXT_MAX,
-    RANDOM_MAX, Random, RawResponse, Signature, Signer,
+    Client, CreatedKey, DataKey, Decrypted, Encrypted, KeyFilter, KeyInfo, NewKey, PLAINTEXT_MAX, RANDOM_MAX, Random,
+    RawResponse, Signature, Signer,
 };
 pub use config::{Config, MAX_ATTEMPTS_MAX, MAX_CONNECTIONS_MAX, RATE_MAX, TIMEOUT_MAX, USER_AGENT_SUFFIX_MAX};
 pub use credentials::Credentials;

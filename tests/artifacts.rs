@@ -54,6 +54,18 @@ fn it_needs_nothing_but_the_c_library() {
     assert_eq!(dynamic("RPATH"), [""; 0]);
 }
 
+/// `secure_getenv` finds nothing in a program that has privileges which its caller does not have.
+#[test]
+fn no_crate_that_is_linked_in_reads_the_environment_of_a_privileged_program() {
+    let files = [("libtckms.so", "--dynamic"), ("libtckms-pkcs11.so", "--dynamic"), ("libtckms.a", "--no-sort")];
+    for (file, kind) in files {
+        let symbols = output_of(tool("nm").args(["--undefined-only", kind]).arg(dist(file)));
+        let names = symbols.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next());
+        let symbols: BTreeSet<_> = names.collect();
+        assert!(symbols.contains("secure_getenv") && !symbols.contains("getenv"), "{file}: {symbols:?}");
+    }
+}
+
 #[test]
 fn its_name_carries_the_abi_version() {
     assert_eq!(dynamic("SONAME"), [soname()]);

@@ -14,6 +14,8 @@ use crate::status::Status;
 
 /// Longest key id, in a request and in a reply. Those of the service have 36 characters.
 pub const KEY_ID_MAX: usize = 128;
+/// Longest CiphertextBlob, in a request and in a reply. That of a plaintext of 4096 bytes has about 5600 characters.
+pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
 
 /// Longest part of a service's message that an error repeats.
 const MESSAGE_MAX: usize = 512;
@@ -179,11 +181,12 @@ impl Response<'_> {
     }
 
     pub fn source_key_id(&self) -> Option<&str> {
-        self.source_key_id.as_deref()
+        self.source_key_id.as_deref().filter(|key_id| is_key_id(key_id))
     }
 
     pub fn ciphertext_blob(&self) -> Result<&str> {
-        self.required(&self.ciphertext_blob, "CiphertextBlob")
+        let blob = self.required(&self.ciphertext_blob, "CiphertextBlob")?;
+        if is_blob(blob.as_bytes()) { Ok(blob) } else { Err(self.malformed("CiphertextBlob is not printable")) }
     }
 
     /// The decoded plaintext.
@@ -236,6 +239,11 @@ pub(crate) fn is_key_id(text: &str) -> bool {
     (1..=KEY_ID_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// Whether this can be a CiphertextBlob. Programs print it, so it has only characters that no terminal interprets.
+pub(crate) fn is_blob(blob: &[u8]) -> bool {
+    (1..=CIPHERTEXT_BLOB_MAX).contains(&blob.len()) && blob.iter().all(u8::is_ascii_graphic)
+}
+
 /// Whether this can be an id. It goes into log lines, so it must not add words or lines to them.
 fn is_id(text: &str) -> bool {
     text.len() <= 128 && text.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
@@ -268,6 +276,22 @@ mod tests {
         assert_eq!(response.ciphertext_blob().unwrap(), "a==-k-b==-k-c");
         assert_eq!(response.key_id().unwrap(), "93866e69-9755-11ef-8e65-52540089bc41");
         assert_eq!(response.request_id(), Some("017f4b2a-4ae8-4d2c-a0d2-ec15e07d3deb"));
+    }
+
+    #[test]
+    fn a_ciphertext_blob_is_short_and_printable() {
+        for (blob, is_valid) in [
+            ("a==-k-b", true),
+            (&*"x".repeat(CIPHERTEXT_BLOB_MAX), true),
+            (&*"x".repeat(CIPHERTEXT_BLOB_MAX + 1), false),
+            ("a b", false),
+            ("a\\u001b[2J", false),
+            ("a\\u009b2J", false),
+            ("\u{202e}", false),
+        ] {
+            let reply = reply(200, &format!(r#"{{"Response":{{"CiphertextBlob":"{blob}"}}}}"#));
+            assert_eq!(reply.response().unwrap().ciphertext_blob().is_ok(), is_valid, "{blob:.20}");
+        }
     }
 
     #[test]

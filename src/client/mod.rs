@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use crate::api::caller::ApiCaller;
 use crate::api::limits::CallLimits;
 use crate::api::request::{Fields, Request};
-use crate::api::response::{KEY_ID_MAX, Response, is_key_id};
+use crate::api::response::{CIPHERTEXT_BLOB_MAX, KEY_ID_MAX, Response, is_blob, is_key_id};
 use crate::block_on::block_on;
 use crate::call_control::{self, CancelToken};
 use crate::client_builder;
@@ -40,8 +40,6 @@ pub use self::keys::{CreatedKey, NewKey};
 pub const PLAINTEXT_MAX: usize = 4096;
 /// Maximum number of bytes of GenerateDataKey and GenerateRandom (their pages: 1 to 1024).
 pub const RANDOM_MAX: usize = 1024;
-/// Longest CiphertextBlob that is sent. That of a plaintext of 4096 bytes has about 5600 characters.
-pub const CIPHERTEXT_BLOB_MAX: usize = 64 * 1024;
 
 /// A client of Tencent Cloud KMS.
 ///
@@ -465,11 +463,10 @@ pub(crate) fn check_plaintext(plaintext: &[u8]) -> Result<()> {
 
 /// The length comes first: nothing beyond the limit is even read.
 pub(crate) fn check_blob(blob: &[u8]) -> Result<&str> {
-    let text = if blob.len() <= CIPHERTEXT_BLOB_MAX { std::str::from_utf8(blob).ok() } else { None };
-    let printable = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
-    printable.ok_or_else(|| {
-        let line_end = match text.map(str::as_bytes) {
-            Some([.., b'\r' | b'\n']) => "; it ends with a newline, which is not a part of it",
+    let text = if is_blob(blob) { std::str::from_utf8(blob).ok() } else { None };
+    text.ok_or_else(|| {
+        let line_end = match blob {
+            [.., b'\r' | b'\n'] => "; it ends with a newline, which is not a part of it",
             _ => "",
         };
         let message = format!(

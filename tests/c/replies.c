@@ -281,6 +281,11 @@ static void json_without_the_promised_fields_is_refused(void) {
       "{\"Response\":{\"KeyId\":\"" KEY_ID "\",\"RequestId\":\"r\"}}",
       "{\"Response\":{\"CiphertextBlob\":\"\",\"KeyId\":\"" KEY_ID "\"}}",
       "{\"Response\":{\"CiphertextBlob\":\"x\",\"RequestId\":\"r\"}}",
+      /* A CiphertextBlob that Decrypt would not take, and that a program may print. */
+      "{\"Response\":{\"CiphertextBlob\":\"a b\",\"KeyId\":\"" KEY_ID "\"}}",
+      "{\"Response\":{\"CiphertextBlob\":\"a\\u001b[2J\",\"KeyId\":\"" KEY_ID "\"}}",
+      "{\"Response\":{\"CiphertextBlob\":\"a\\u009b2J\",\"KeyId\":\"" KEY_ID "\"}}",
+      "{\"Response\":{\"CiphertextBlob\":\"a\\n\",\"KeyId\":\"" KEY_ID "\"}}",
   };
   size_t i;
   for (i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {

@@ -194,6 +194,9 @@ fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
+        if fs::symlink_metadata(&name).is_ok_and(|entry| !is_ours(&entry)) {
+            return Err(format!("other users may replace {}", name.display()).into());
+        }
         let Ok(file) = fs::metadata(&name) else { continue };
         if !is_ours(&file) || file.mode() & (WRITE_BY_GROUP | WRITE_BY_OTHERS) != 0 {
             return Err(format!("other users may write {}", name.display()).into());

@@ -157,7 +157,7 @@ fn two_emulators_do_not_share_a_data_file() {
 #[test]
 fn a_data_file_that_others_may_write_is_refused() {
     use std::fs;
-    use std::os::unix::fs::chown;
+    use std::os::unix::fs::{chown, lchown};
 
     const NOBODY: u32 = 65_534;
     let directory = tempfile::tempdir().unwrap();
@@ -167,7 +167,7 @@ fn a_data_file_that_others_may_write_is_refused() {
     let refused = || {
         let output = run(&["--data", data.to_str().unwrap()]);
         let message = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(1) && message.contains("other users may write"), "{message}");
+        assert!(output.status.code() == Some(1) && message.contains("other users may "), "{message}");
     };
     let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     for mode in [0o602, 0o620, 0o666] {
@@ -190,6 +190,14 @@ fn a_data_file_that_others_may_write_is_refused() {
     drop(Emulator::start(&["--data", data.to_str().unwrap()]));
     // Only root can give a file away.
     if chown(&data, Some(NOBODY), None).is_ok() {
+        refused();
+        // Another user's link may lead to another file later.
+        let own = directory.path().join("own.db");
+        fs::rename(&data, &own).unwrap();
+        chown(&own, Some(0), None).unwrap();
+        std::os::unix::fs::symlink(&own, &data).unwrap();
+        drop(Emulator::start(&["--data", data.to_str().unwrap()]));
+        lchown(&data, Some(NOBODY), None).unwrap();
         refused();
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::client::{CIPHERTEXT_BLOB_MAX, Client};
+use crate::api::response::is_blob;
+use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log::LogLevel;
@@ -127,7 +128,8 @@ pub(super) fn check_key_id(key_id: &str) -> Result<()> {
 
 /// A blob must be text, as only text is put into a request.
 pub(super) fn check_blob(blob: &[u8]) -> Result<()> {
-    if !blob.is_empty() && blob.len() <= CIPHERTEXT_BLOB_MAX.min(65_535) && blob.iter().all(u8::is_ascii_graphic) {
+    // The length has two bytes in a header.
+    if is_blob(blob) && u16::try_from(blob.len()).is_ok() {
         return Ok(());
     }
     Err(Error::new(Status::MalformedMessage, "a wrapped key is not the text of a CiphertextBlob"))
