@@ -37,11 +37,12 @@ FUZZ_SECONDS=${FUZZ_SECONDS:-$((seconds / 4 / ((targets + 1) / 2) + 1))} scripts
 echo "soak: fuzzing found nothing in $(elapsed) s"
 
 fleet=$((seconds / 12 + 13))
-TCKMS_FLEET_SECONDS=$fleet "$cargo" test --locked --test seal branch_fleet -- --nocapture 2>&1 | grep -E ' hosts, |FAILED|test result' | tee "$log"
-if ! grep -q 'test result: ok' "$log"; then
+if ! TCKMS_FLEET_SECONDS=$fleet "$cargo" test --locked --test seal branch_fleet -- --nocapture >"$log" 2>&1; then
+  cat "$log" >&2
   echo "soak: the fleet FAILED after $(elapsed) s" >&2
   exit 1
 fi
+grep -E ' hosts, |test result' "$log"
 
 round=0
 while [ "$(date +%s)" -lt "$end" ]; do
