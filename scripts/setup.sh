@@ -249,9 +249,9 @@ osslsigncode() { command osslsigncode --version; }
 openssl_provider() { ls /usr/lib/*/ossl-modules/pkcs11.so; }
 pgrep() { command pgrep -c . || [ $? = 1 ]; }
 pkcs11_tool() { command -v pkcs11-tool; }
-go_crypto11() { command -v go && ls /usr/share/gocode/src/github.com/ThalesIgnite/crypto11/crypto11.go; }
+go_crypto11() { type -P go && ls /usr/share/gocode/src/github.com/ThalesIgnite/crypto11/crypto11.go; }
 ssh() { command ssh -Q key && PATH=$PATH:/usr/sbin command -v sshd; }
-stunnel() { PATH=$PATH:/usr/sbin command -v stunnel; }
+stunnel() { PATH=$PATH:/usr/sbin type -P stunnel; }
 
 rustfmt() { cargo fmt --version; }
 clippy() { cargo clippy --version; }

@@ -39,6 +39,19 @@ fn set_up_brings_all_tools(suite: &str) {
     assert!(output.status.success() && said.contains("# again\n# portability\n"), "{said}");
 }
 
+/// The functions of a script hide programs from `command -v`; `type -P` looks for programs only.
+#[test]
+fn no_probe_takes_a_function_for_a_program() {
+    let script = std::fs::read_to_string(root().join("scripts/setup.sh")).unwrap();
+    let functions: Vec<&str> = script.lines().filter_map(|line| Some(line.split_once("() {")?.0)).collect();
+    assert!(functions.contains(&"stunnel") && functions.len() > 50, "{functions:?}");
+    for (asked, _) in script.match_indices("command -v ") {
+        let rest = &script[asked + "command -v ".len()..];
+        let name = rest.split(|c: char| !c.is_alphanumeric() && !"-_$\"".contains(c)).next().unwrap_or_default();
+        assert!(!functions.contains(&name), "command -v {name} finds the function of scripts/setup.sh");
+    }
+}
+
 #[test]
 fn set_up_brings_all_tools_to_debian_12() {
     set_up_brings_all_tools("bookworm");
