@@ -21,44 +21,61 @@ pub struct Module {
     sessions: Sessions,
     /// One for each slot.
     logged_in: Vec<AtomicBool>,
+    /// The argument of C_Initialize.
+    init_string: Option<String>,
     /// Whether this process called C_Initialize; if not, its parent did.
     is_own: bool,
 }
 
-type State = RwLock<Option<Arc<Module>>>;
+/// Whether this process can use the module.
+#[derive(Default)]
+enum State {
+    /// Not before C_Initialize.
+    #[default]
+    Idle,
+    /// It can.
+    Initialized(Arc<Module>),
+    /// This process called C_Finalize for what its parent initialised. pkcs11-provider does so before it calls C_Initialize again.
+    Left(Arc<Module>),
+}
 
-static STATE: PerProcess<State> = PerProcess::new();
+static STATE: PerProcess<RwLock<State>> = PerProcess::new();
 
-fn state() -> &'static State {
+fn state() -> &'static RwLock<State> {
     STATE.get_or_inherit(|parent| {
-        let module = parent.and_then(|parent| parent.try_read().ok()?.as_ref().map(|module| module.inherited()));
-        RwLock::new(module.map(Arc::new))
+        let state = parent.and_then(|parent| {
+            Some(match &*parent.try_read().ok()? {
+                State::Idle => State::Idle,
+                State::Initialized(module) => State::Initialized(Arc::new(module.inherited())),
+                State::Left(module) => State::Left(Arc::new(module.inherited())),
+            })
+        });
+        RwLock::new(state.unwrap_or_default())
     })
 }
 
 /// The module, if it is initialised.
 pub fn current() -> Result<Arc<Module>> {
-    state().read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)
+    match &*state().read().unwrap_or_else(PoisonError::into_inner) {
+        State::Initialized(module) => Ok(Arc::clone(module)),
+        State::Idle | State::Left(_) => Err(CKR_CRYPTOKI_NOT_INITIALIZED),
+    }
 }
 
 /// C_Initialize. `init_string` is the string in `pReserved`.
 pub fn initialize(init_string: Option<&str>) -> Result<()> {
     let mut state = state().write().unwrap_or_else(PoisonError::into_inner);
-    match &*state {
-        Some(module) if module.is_own => return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED),
+    let tokens = match &*state {
+        State::Initialized(module) if module.is_own => return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED),
         // The parent read the configuration, perhaps with privileges that this process has dropped.
-        Some(module) => {
-            let fresh = Module::new(module.tokens.clone());
-            *state = Some(Arc::new(fresh));
-            return Ok(());
-        }
-        None => {}
-    }
-    let tokens = load(init_string).map_err(|error| {
-        log::error(format_args!("{error}"));
-        CKR_GENERAL_ERROR
-    })?;
-    *state = Some(Arc::new(Module::new(tokens)));
+        State::Initialized(module) => module.tokens.clone(),
+        State::Left(module) if module.init_string.as_deref() == init_string => module.tokens.clone(),
+        State::Idle | State::Left(_) => load(init_string).map_err(|error| {
+            log::error(format_args!("{error}"));
+            CKR_GENERAL_ERROR
+        })?,
+    };
+    *state = State::Initialized(Arc::new(Module::new(tokens, init_string)));
     Ok(())
 }
 
@@ -78,25 +95,29 @@ fn load(init_string: Option<&str>) -> std::result::Result<Vec<Arc<Token>>, Confi
 /// C_Finalize.
 pub fn finalize() -> Result<()> {
     let mut state = state().write().unwrap_or_else(PoisonError::into_inner);
-    let module = state.take().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)?;
+    let State::Initialized(module) = &*state else { return Err(CKR_CRYPTOKI_NOT_INITIALIZED) };
     if module.is_own {
         // Calls that are still running on other threads fail instead of waiting for the service.
         module.tokens.iter().for_each(|token| token.client().cancel());
+        *state = State::Idle;
+    } else {
+        *state = State::Left(Arc::clone(module));
     }
     Ok(())
 }
 
 impl Module {
-    fn new(tokens: Vec<Arc<Token>>) -> Self {
+    fn new(tokens: Vec<Arc<Token>>, init_string: Option<&str>) -> Self {
         let logged_in = tokens.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { tokens, sessions: Sessions::default(), logged_in, is_own: true }
+        let init_string = init_string.map(str::to_owned);
+        Self { tokens, sessions: Sessions::default(), logged_in, init_string, is_own: true }
     }
 
     fn inherited(&self) -> Self {
         let tokens: Vec<_> = self.tokens.iter().map(|token| Arc::new(token.inherited())).collect();
         let sessions = self.sessions.inherited(&tokens);
         let logged_in = self.logged_in.iter().map(|flag| AtomicBool::new(flag.load(Ordering::Relaxed))).collect();
-        Self { tokens, sessions, logged_in, is_own: false }
+        Self { tokens, sessions, logged_in, init_string: self.init_string.clone(), is_own: false }
     }
 
     /// The number of slots. Each has a token.

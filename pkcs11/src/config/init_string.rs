@@ -47,6 +47,9 @@ fn settings(pairs: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let (mut global, mut token, mut keys) = (String::new(), String::new(), "");
     for (name, value) in pairs {
         match *name {
+            "keys" if !keys.is_empty() => {
+                return Err(ConfigError::new("the initialisation string contains keys twice"));
+            }
             "keys" => keys = value,
             "log" | "log_level" => global += &format!("{name}={value}\n"),
             _ => token += &format!("{name}={value}\n"),
@@ -73,7 +76,8 @@ mod tests {
         let Ok(InitString::Settings(settings)) = parse(text) else { panic!() };
         assert_eq!(settings.tokens[0].region.as_deref(), Some("ap-guangzhou"));
         assert_eq!(settings.tokens[0].keys[0].label.as_deref(), Some("web"));
-        for wrong in ["region", "configdir='/x' certPrefix=''", "keys=x", "colour=red"] {
+        let twice = format!("{text} keys=b1946ac9-9755-11ef-8e65-52540089bc41");
+        for wrong in ["region", "configdir='/x' certPrefix=''", "keys=x", "colour=red", "log=none log=none", &twice] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

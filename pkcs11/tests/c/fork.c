@@ -68,10 +68,47 @@ static void finalise_and_initialise(CK_SESSION_HANDLE session) {
   sign_and_verify(session, 5);
 }
 
+/* The same in a worker that may no longer read the configuration: it keeps what its parent read, as with C_Initialize alone. */
+static void without_configuration(CK_SESSION_HANDLE session) {
+  CHECK_INT(unsetenv("TCKMS_PKCS11_KEYS"), 0);
+  CHECK_INT(unsetenv("TENCENTCLOUD_SECRET_KEY"), 0);
+  CHECK_OK(p11->C_Finalize(NULL));
+  CHECK_INT(p11->C_Finalize(NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
+  CHECK_OK(p11->C_Initialize(NULL));
+  CHECK_INT(p11->C_CloseSession(session), CKR_SESSION_HANDLE_INVALID);
+  sign_and_verify(open_session(), 11);
+  /* What it began itself, it ends, and reads the configuration again. */
+  CHECK_OK(p11->C_Finalize(NULL));
+  CHECK_OK(p11->C_Initialize(NULL));
+  CK_OBJECT_HANDLE found;
+  CK_ULONG count = 0;
+  session = open_session();
+  CHECK_OK(p11->C_FindObjectsInit(session, NULL, 0));
+  CHECK_OK(p11->C_FindObjects(session, &found, 1, &count));
+  CHECK_INT(count, 0);
+  CHECK_OK(p11->C_Finalize(NULL));
+}
+
+/* Another argument is another configuration, which the parent did not read. */
+static void with_another_argument(CK_SESSION_HANDLE session) {
+  CK_C_INITIALIZE_ARGS none = {0};
+  CK_ULONG count = 0;
+  (void)session;
+  none.pReserved = (void *)"region=ap-shanghai";
+  CHECK_OK(p11->C_Finalize(NULL));
+  CHECK_OK(p11->C_Initialize(&none));
+  CK_SLOT_INFO slot;
+  CHECK_OK(p11->C_GetSlotList(CK_TRUE, NULL, &count));
+  CHECK_INT(count, 1);
+  CHECK_OK(p11->C_GetSlotInfo(0, &slot));
+  CHECK(memcmp(slot.slotDescription, "Tencent Cloud KMS, ap-shanghai", 30) == 0);
+}
+
 static void grandchildren(CK_SESSION_HANDLE session) {
   sign_and_verify(session, 6);
   run_in_child(continue_session, session);
   run_in_child(initialise, session);
+  run_in_child(without_configuration, session);
   sign_and_verify(session, 7);
 }
 
@@ -115,6 +152,8 @@ int main(void) {
   run_in_child(initialise, session);
   run_in_child(continue_session, session);
   run_in_child(finalise_and_initialise, session);
+  run_in_child(without_configuration, session);
+  run_in_child(with_another_argument, session);
   run_in_child(finalise, session);
   run_in_child(grandchildren, session);
   sign_and_verify(session, 2);

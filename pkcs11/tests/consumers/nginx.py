@@ -69,10 +69,12 @@ class Nginx:
 def nginx_serves(work, alias, by_provider):
     """TLS 1.2 and 1.3, a graceful reload, and a worker that is killed."""
     use_provider(work) if by_provider else use_engine(work)
-    work.configure()
-    # Workers run as nobody, and have no rights to the module's log: it goes where they can write.
+    # Workers run as nobody, and may read neither the module's file nor its log: they continue with what the master read.
+    work.configure("[global]\nlog = module.log\n")
+    del work.environment["TCKMS_PKCS11_LOG"]
     work.write("module.log", "")
-    (work.folder / "module.log").chmod(0o666)
+    for name in ("pkcs11.conf", "module.log"):
+        (work.folder / name).chmod(0o600)
     work.use_key(alias)
     nginx = Nginx(work, alias, by_provider)
     nginx.start()
