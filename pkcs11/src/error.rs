@@ -9,12 +9,17 @@ pub type Result<T> = std::result::Result<T, CK_RV>;
 /// The return value for a failed call of the service.
 pub fn return_value(error: &tckms::Error) -> CK_RV {
     match error.status() {
-        Status::CmkDisabled | Status::CmkArchived | Status::CmkStateNotSupported => CKR_KEY_FUNCTION_NOT_PERMITTED,
+        // ResourceUnavailable has a key that is to be deleted.
+        Status::CmkDisabled
+        | Status::CmkArchived
+        | Status::CmkStateNotSupported
+        | Status::ResourceUnavailable
+        | Status::InvalidKeyUsage => CKR_KEY_FUNCTION_NOT_PERMITTED,
         Status::CmkNotFound | Status::InvalidKeyId | Status::MalformedKeyId => CKR_KEY_HANDLE_INVALID,
         Status::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
         Status::OutOfMemory => CKR_HOST_MEMORY,
         Status::Canceled => CKR_FUNCTION_CANCELED,
-        Status::SignatureInvalid => CKR_DEVICE_ERROR,
+        Status::SignatureInvalid | Status::SigningFailed | Status::FailedOperation => CKR_DEVICE_ERROR,
         status => match status.category() {
             Category::Credentials => CKR_USER_NOT_LOGGED_IN,
             Category::Identity => CKR_FUNCTION_REJECTED,

@@ -6,6 +6,7 @@
  *   read      reads attributes of all objects 100 times
  *   size      asks for the size of a signature 10 times
  *   sign      signs a digest with the key "ec"
+ *   pss       signs a digest with the key "rsa" by RSA-PSS
  *   decrypt   decrypts invalid data with the key "decrypt"
  */
 #include "module.h"
@@ -79,6 +80,15 @@ static CK_RV sign(int sizes_only) {
   return sizes_only ? p11->C_SignInit(session, NULL, 0) : p11->C_Sign(session, data, sizeof data, signature, &len);
 }
 
+static CK_RV sign_by_pss(void) {
+  CK_BYTE data[32] = {1}, signature[256];
+  CK_ULONG len = sizeof signature;
+  CK_RSA_PKCS_PSS_PARAMS parameters = {CKM_SHA256, CKG_MGF1_SHA256, 32};
+  CK_MECHANISM pss = {CKM_RSA_PKCS_PSS, &parameters, sizeof parameters};
+  CK_RV outcome = p11->C_SignInit(session, &pss, key_of("rsa"));
+  return outcome == CKR_OK ? p11->C_Sign(session, data, sizeof data, signature, &len) : outcome;
+}
+
 static CK_RV decrypt(void) {
   CK_BYTE data[256], plaintext[256];
   CK_ULONG len = sizeof plaintext;
@@ -105,6 +115,8 @@ int main(int argument_count, char **arguments) {
       print(step, sign(1));
     } else if (strcmp(step, "sign") == 0) {
       print(step, sign(0));
+    } else if (strcmp(step, "pss") == 0) {
+      print(step, sign_by_pss());
     } else if (strcmp(step, "decrypt") == 0) {
       print(step, decrypt());
     }
