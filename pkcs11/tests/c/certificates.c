@@ -61,7 +61,10 @@ int main(int count, char **files) {
   CHECK(same(value_of(session, certificate, CKA_SUBJECT), value_of(session, key, CKA_SUBJECT)));
   CHECK(same(value_of(session, certificate, CKA_PUBLIC_KEY_INFO), value_of(session, key, CKA_PUBLIC_KEY_INFO)));
   for (int i = 1; i < count; i++) {
+    CK_ULONG size = 0;
     CHECK(certificate != 0);
+    CHECK_OK(p11->C_GetObjectSize(session, certificate, &size));
+    CHECK_INT(read_with_every_length(session, certificate), size);
     CHECK(same(value_of(session, certificate, CKA_VALUE), file(files[i])));
     CHECK_INT(number(value_of(session, certificate, CKA_CERTIFICATE_TYPE)), CKC_X_509);
     CHECK_INT(number(value_of(session, certificate, CKA_CERTIFICATE_CATEGORY)), i == 1 ? 1 : 2);

@@ -95,6 +95,46 @@ static inline CK_OBJECT_HANDLE find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS k
   return found[0];
 }
 
+/* Reads each attribute of an object with a buffer of each length from 0 to more than needed, of all numbers up to those of vendors.
+ * Returns the sum of their lengths. */
+static inline CK_ULONG read_with_every_length(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
+  static CK_BYTE room[8192];
+  CK_ULONG sum = 0;
+  for (CK_ATTRIBUTE_TYPE type = 0; type < 0x700; type++) {
+    /* Also those whose value is an array. */
+    for (int array = 0; array < 2; array++) {
+      CK_ATTRIBUTE attribute = {array ? type | CKF_ARRAY_ATTRIBUTE : type, NULL, 0};
+      CK_RV asked = p11->C_GetAttributeValue(session, object, &attribute, 1);
+      CK_ULONG len = attribute.ulValueLen;
+      if (asked != CKR_OK) {
+        CHECK(asked == CKR_ATTRIBUTE_TYPE_INVALID || asked == CKR_ATTRIBUTE_SENSITIVE);
+        CHECK_INT(len, CK_UNAVAILABLE_INFORMATION);
+        attribute.pValue = room;
+        attribute.ulValueLen = sizeof room;
+        memset(room, 0xa5, sizeof room);
+        CHECK_INT(p11->C_GetAttributeValue(session, object, &attribute, 1), asked);
+        CHECK(attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION && room[0] == 0xa5 &&
+              memcmp(room, room + 1, sizeof room - 1) == 0);
+        continue;
+      }
+      CHECK(len < sizeof room / 2);
+      sum += len;
+      for (CK_ULONG given = 0; given <= len + 2; given++) {
+        memset(room, 0xa5, len + 64);
+        attribute.pValue = room;
+        attribute.ulValueLen = given;
+        CK_RV got = p11->C_GetAttributeValue(session, object, &attribute, 1);
+        CHECK_INT(got, given < len ? CKR_BUFFER_TOO_SMALL : CKR_OK);
+        CHECK_INT(attribute.ulValueLen, given < len ? CK_UNAVAILABLE_INFORMATION : len);
+        for (CK_ULONG i = given < len ? 0 : len; i < len + 64; i++) {
+          CHECK(room[i] == 0xa5);
+        }
+      }
+    }
+  }
+  return sum;
+}
+
 static inline CK_MECHANISM plain(CK_MECHANISM_TYPE kind) {
   CK_MECHANISM mechanism;
   mechanism.mechanism = kind;
