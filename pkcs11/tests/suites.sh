@@ -3,8 +3,10 @@
 # one it is named as not run. The sources stay out of this repository.
 #
 #   PKCS11TEST_SOURCE        https://github.com/google/pkcs11test
-#   PKCS11_PROVIDER_SOURCE   https://github.com/latchset/pkcs11-provider, compiled in build/ (meson setup build && ninja -C build)
+#   PKCS11_PROVIDER_SOURCE   https://github.com/latchset/pkcs11-provider, compiled in build/ (meson setup build &&
+#                            ninja -C build && ninja -C build meson-test-prereq)
 #   LIBP11_SOURCE            https://github.com/OpenSC/libp11, compiled (./bootstrap && ./configure && make && make check TESTS=)
+#   OPENSC_SOURCE            https://github.com/OpenSC/OpenSC, compiled with cmocka (./bootstrap && ./configure --disable-pcsc && make)
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -133,7 +135,7 @@ fork_change_slot() {
 # pkcs11-provider's compiled programs. Left out is what makes keys (tgenkey, tfork, tpkey, tecx, taead).
 pkcs11_provider() {
   local tests
-  has PKCS11_PROVIDER_SOURCE build/src/pkcs11.so pkcs11_provider || return
+  has PKCS11_PROVIDER_SOURCE build/tests/tsession pkcs11_provider || return
   tests=$(cd "$PKCS11_PROVIDER_SOURCE/build/tests" && pwd)
   cat >"$work/provider.cnf" <<EOF
 openssl_conf = init
@@ -163,11 +165,59 @@ EOF
   passes pkcs11_provider_ccerts "${environment[@]}" "$tests/ccerts" "pkcs11:token=tckms;object=rsa;type=cert"
   passes pkcs11_provider_tlssetkey "${environment[@]}" "$tests/tlssetkey" "pkcs11:token=tckms;object=web;type=cert" \
     "pkcs11:token=tckms;object=web;type=private"
+
+  # Its scripts, with the variables that its setup.sh would write. Left out is what makes keys, and trsa, which signs without padding.
+  local folder=$work/provider
+  mkdir "$folder"
+  sed -e "s|@libtoollibs@|$tests/../src|; s|@SHARED_EXT@|.so|; s|@testsdir@|$folder|; s|@PINFILE@|$folder/pin|" \
+    "$PKCS11_PROVIDER_SOURCE/tests/openssl.cnf.in" >"$folder/openssl.cnf"
+  echo 1234 >"$folder/pin"
+  head -c 2048 /dev/urandom >"$folder/noise"
+  head -c 65536 /dev/urandom >"$folder/64k"
+  local object="pkcs11:token=tckms;object"
+  local variables=(timeout 120 env "TESTSSRCDIR=$(cd "$PKCS11_PROVIDER_SOURCE/tests" && pwd)" "TESTBLDDIR=$tests" "TMPPDIR=$folder"
+    "OPENSSL_CONF=$folder/openssl.cnf" "PKCS11_PROVIDER_MODULE=$module" "P11LIB=$module" TOKENTYPE=tckms TOKENLABEL=tckms PINVALUE=1234
+    "SEEDFILE=$folder/noise" "RAND64FILE=$folder/64k" "BASEURI=$object=rsa" "PRIURI=$object=rsa;type=private"
+    "PUBURI=$object=rsa;type=public" "CRTURI=$object=rsa;type=cert" "ECBASEURI=$object=web" "ECPRIURI=$object=web;type=private"
+    "ECPUBURI=$object=web;type=public" "ECCRTURI=$object=web;type=cert")
+  for program in tecc trsapss tdigest trand turi tpubkey; do
+    passes pkcs11_provider_$program "${variables[@]}" bash -e "$PKCS11_PROVIDER_SOURCE/tests/$program"
+  done
 }
+
+# OpenSC's test program, and the tests in its current pkcs11-tool. What fails is the one test that takes every module with two
+# interfaces for OpenSC, whose interfaces have no flags.
+opensc() {
+  has OPENSC_SOURCE src/tests/p11test/p11test opensc || return
+  local tool=(timeout 120 "$OPENSC_SOURCE/src/tools/pkcs11-tool" --module "$module")
+  passes opensc_p11test p11test "$OPENSC_SOURCE/src/tests/p11test/p11test"
+  passes opensc_pkcs11_tool_fork "${tool[@]}" --test-fork
+  passes opensc_pkcs11_tool_threads "${tool[@]}" --list-slots --test-threads IN --test-threads ILGISLT0 --test-threads ILGISLT0
+  passes opensc_pkcs11_tool_lists "${tool[@]}" --list-objects
+  local mechanism key
+  for mechanism in ECDSA-SHA224 ECDSA-SHA256 ECDSA-SHA384 ECDSA-SHA512 SHA256-RSA-PKCS SHA256-RSA-PKCS-PSS; do
+    case $mechanism in ECDSA*) key=web ;; *) key=rsa ;; esac
+    passes opensc_pkcs11_tool_signs_$mechanism "${tool[@]}" --sign --mechanism $mechanism --label $key -i "$work/ca.pem" -o "$work/signature"
+    passes opensc_pkcs11_tool_verifies_$mechanism verifies "${tool[@]}" --verify --mechanism $mechanism --label $key -i "$work/ca.pem" \
+      --signature-file "$work/signature"
+  done
+}
+
+p11test() {
+  local failed
+  timeout 300 "$1" -m "$module" -s 0 -p 1234 >"$work/p11test" 2>&1
+  cat "$work/p11test"
+  failed=$(sed -n 's/^\[  FAILED  \] \([a-z_]*\)$/\1/p' "$work/p11test" | sort -u)
+  grep -q '^\[  PASSED  \] 9 test' "$work/p11test" && [ "$failed" = interface_test ]
+}
+
+# pkcs11-tool ends with 0 also if the signature is invalid.
+verifies() { "$@" | tee /dev/stderr | grep -q 'Signature is valid'; }
 
 google_pkcs11test
 libp11
 pkcs11_provider
+opensc
 
 echo
 for reason in "${not_run[@]}"; do echo "NOT TESTED: $reason"; done
