@@ -119,7 +119,10 @@ int main(void) {
   check_system_calls();
   snprintf(path, sizeof path, "%s/lib/libtckms.so", folder);
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL) return fail("this system's C library or kernel is too old", dlerror());
+  if (library == NULL) {
+    const char *reason = dlerror();
+    return fail(strstr(reason, "GLIBC_") != NULL ? "this system's C library is too old" : "the library cannot be loaded", reason);
+  }
   if (start_emulator() != 0) return fail("bin/tckms-emulator does not start", "it printed nothing");
 
 #define CALL(type, name) ((type)function(library, #name))

@@ -56,6 +56,8 @@ oldest_rust() {
 deny() { cargo deny --locked --manifest-path Cargo.toml --log-level error --config packaging/deny.toml "$@"; }
 
 licences_and_advisories() {
+  # Also those of other systems, which a build does not fetch.
+  cargo fetch --quiet --locked
   deny --offline check licenses bans sources
   say "licences, bans and sources are as packaging/deny.toml says"
   if deny check advisories >"$work/advisories" 2>&1; then

@@ -30,6 +30,8 @@ const OPTIONAL: [&str; 15] = [
     "copy_file_range",
 ];
 
+const SHARED_MAX: u64 = 6_000_000;
+
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder").to_owned()
 }
@@ -119,6 +121,36 @@ fn the_sums_are_right_and_complete() {
     assert_eq!(listed, files.filter(|name| name != "SHA256SUMS").collect());
 }
 
+/// As small as the one that `make build` makes, though the unwinder is in it.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn the_shared_library_for_x86_64_is_small() {
+    let (_scratch, folder) = unpacked("-linux-x86_64.tar.gz");
+    let size = fs::metadata(folder.join("lib/libtckms.so")).unwrap().len();
+    assert!(size <= SHARED_MAX, "libtckms.so has {size} bytes, more than {SHARED_MAX}");
+}
+
+/// The commands that README.install names, in the folder where they are to be run.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn the_commands_of_the_readme_work() {
+    let (_scratch, folder) = unpacked("-linux-x86_64.tar.gz");
+    let readme = fs::read_to_string(folder.join("README.install")).unwrap();
+    let commands: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert!(commands.iter().any(|command| command.starts_with("cc ")), "{readme}");
+    let emulator = Emulator::over_http(&["demo"]);
+    for command in &commands {
+        let path = folder.join(command.split_whitespace().next().unwrap());
+        assert!(path.exists() || command.starts_with("export ") || command.starts_with("cc "), "{command}");
+    }
+    // What stands after the commands says what they are.
+    let runnable = commands.iter().filter(|command| !command.starts_with("lib/"));
+    let script: String = runnable.map(|command| format!("{}\n", command.split("   ").next().unwrap())).collect();
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", &format!("{script}./quickstart {}", emulator.key_id("demo"))]).current_dir(&folder);
+    assert!(output_of(shell.envs(emulator.environment())).ends_with("equals the original.\n"));
+}
+
 /// Unpacked anywhere, a program is compiled with it, and it says that this machine can run it.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
@@ -171,6 +203,21 @@ fn the_self_test_names_what_is_missing() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.code() == Some(1) && output.stderr.is_empty(), "{output:?}");
     assert!(said.contains("too old") && said.contains("GLIBC_9.17") && said.lines().count() == 1, "{said}");
+}
+
+/// A file that is not there is not called an old system.
+#[test]
+#[ignore = "needs `make dist`; `make dist-check` runs it"]
+fn the_self_test_without_its_library_says_so() {
+    let (_scratch, folder) = unpacked("-linux-x86_64.tar.gz");
+    fs::remove_file(folder.join("lib/libtckms.so")).unwrap();
+    let output = Command::new(folder.join("tckms-selftest")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && output.stderr.is_empty(), "{output:?}");
+    assert!(
+        said.starts_with("tckms-selftest: FAILED: the library cannot be loaded: ") && said.lines().count() == 1,
+        "{said}"
+    );
 }
 
 /// An older kernel: one that does not know a system call.

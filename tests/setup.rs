@@ -1,10 +1,11 @@
 //! scripts/setup.sh, on machines that have nothing: Debian 12 and 13 with git, ca-certificates, make and Rust alone.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::root;
+use support::{Scratch, root};
 
 /// Runs a script in a fresh system; what it prints on both streams is one text.
 fn in_a_clean_root(options: &[&str], suite: &str, script: &str) -> (Output, String) {
@@ -60,6 +61,27 @@ fn set_up_brings_all_tools_to_debian_12() {
 #[test]
 fn set_up_brings_all_tools_to_debian_13() {
     set_up_brings_all_tools("trixie");
+}
+
+/// apt fails at once when another installation holds its lock, unless it is told to wait.
+#[test]
+fn set_up_has_apt_wait_for_another_installation() {
+    let scratch = Scratch::new();
+    let script = |name: &str, text: &str| {
+        let path = scratch.write(name, &format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("codespell", "[ -e \"$(dirname \"$0\")/installed\" ]");
+    script("sudo", "exec \"$@\"");
+    script(
+        "apt-get",
+        "case \"$*\" in *DPkg::Lock::Timeout=*) ;; *) echo 'E: Could not get lock' >&2; exit 100 ;; esac
+        case \"$*\" in *install*) touch \"$(dirname \"$0\")/installed\" ;; esac",
+    );
+    let path = format!("{}:{}", scratch.path().display(), std::env::var("PATH").unwrap());
+    let output = Command::new(root().join("scripts/setup.sh")).arg("spelling").env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("all that 'spelling' needs is here"), "{output:?}");
 }
 
 #[test]
