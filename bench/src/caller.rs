@@ -21,6 +21,8 @@ pub struct Spec {
 pub enum ClientKind {
     /// `tckms_encrypt()` of this shared library, with a plaintext of so many bytes.
     LibTckms { library: PathBuf, plaintext_len: usize },
+    /// `tckms_submit_encrypt()` with so many calls in flight, on one thread.
+    Queue { library: PathBuf, plaintext_len: usize, in_flight: usize },
     /// `reqwest::blocking` with this request.
     Bare { head: String, body: String },
     /// The same, but encoding, writing and signing each request.
@@ -43,4 +45,9 @@ pub struct Cost {
 /// One client, shared by all threads of its process.
 pub trait Caller: Sync {
     fn call(&self) -> Result<()>;
+
+    /// Makes the calls of one thread's share of a round.
+    fn calls(&self, count: usize) -> Result<()> {
+        (0..count).try_for_each(|_| self.call())
+    }
 }

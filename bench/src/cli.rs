@@ -10,13 +10,13 @@ use crate::caller::Spec;
 /// The text of `--help`.
 pub const HELP: &str = "\
 Measures the CPU time of tckms_encrypt() beside a bare reqwest::blocking loop that sends the same request to the same
-local server, tckms_sign_digest() beside tckms_encrypt(), verification beside bare aws-lc-rs, and sealing beside the bare
-cipher and OpenSSL; prints the ratios, and draws docs/performance/*.svg. It never fails because of a figure.
+local server, tckms_sign_digest() beside tckms_encrypt(), verification beside bare aws-lc-rs, queued calls beside blocking
+ones, and sealing beside the bare cipher and OpenSSL; prints the ratios, and draws docs/performance/*.svg. It never fails because of a figure.
 
-Usage: tckms-bench [OPTIONS] [encrypt | seal | plot]
+Usage: tckms-bench [OPTIONS] [encrypt | queue | seal | plot]
 
-  encrypt, seal  Measure only this; signing and verification belong to encrypt
-  plot           Measure nothing; draw from the figures of the last measurement
+  encrypt, queue, seal  Measure only this; signing and verification belong to encrypt
+  plot                  Measure nothing; draw from the figures of the last measurement
 
 Options:
       --quick         A look instead of a measurement: fewer and shorter rounds, and no plots
@@ -45,6 +45,7 @@ pub enum What {
     #[default]
     All,
     Encrypt,
+    Queue,
     Seal,
 }
 
@@ -71,6 +72,7 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("library") => options.library = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Value(word) if word == "encrypt" => options.what = What::Encrypt,
+            Arg::Value(word) if word == "queue" => options.what = What::Queue,
             Arg::Value(word) if word == "seal" => options.what = What::Seal,
             Arg::Value(word) if word == "plot" => return Ok(Command::Plot),
             Arg::Value(word) if word == "serve" => return Ok(Command::Serve { ca_file: parser.value()?.into() }),

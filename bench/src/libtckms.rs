@@ -12,7 +12,11 @@ use crate::asymmetric::message_digest;
 use crate::caller::Caller;
 use crate::error::Result;
 
+pub mod queued;
+
 const REGION: &CStr = c"ap-guangzhou";
+/// Calls of a client that have a connection at the same time, by default.
+const CONNECTIONS_DEFAULT: c_int = 32;
 
 #[repr(C)]
 struct Buffer {
@@ -34,6 +38,8 @@ struct Api {
     config_set_endpoint: unsafe extern "C" fn(Handle, *const c_char) -> Status,
     config_set_credentials: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *const c_char) -> Status,
     config_set_ca_file: unsafe extern "C" fn(Handle, *const c_char) -> Status,
+    config_set_max_connections: unsafe extern "C" fn(Handle, c_int) -> Status,
+    config_set_max_idle_connections: unsafe extern "C" fn(Handle, c_int) -> Status,
     client_new: unsafe extern "C" fn(Handle, *mut Handle) -> Status,
     client_free: unsafe extern "C" fn(Handle),
     encrypt: unsafe extern "C" fn(Handle, *const c_char, *const c_void, usize, *const c_char, *mut Buffer) -> Status,
@@ -58,6 +64,8 @@ impl Api {
                 config_set_endpoint: *library.get("tckms_config_set_endpoint")?,
                 config_set_credentials: *library.get("tckms_config_set_credentials")?,
                 config_set_ca_file: *library.get("tckms_config_set_ca_file")?,
+                config_set_max_connections: *library.get("tckms_config_set_max_connections")?,
+                config_set_max_idle_connections: *library.get("tckms_config_set_max_idle_connections")?,
                 client_new: *library.get("tckms_client_new")?,
                 client_free: *library.get("tckms_client_free")?,
                 encrypt: *library.get("tckms_encrypt")?,
@@ -97,6 +105,17 @@ unsafe impl Sync for LibTckms {}
 
 impl LibTckms {
     pub fn new(library: &Path, endpoint: &str, ca_file: Option<&Path>, plaintext_len: usize) -> Result<Self> {
+        Self::with_connections(library, endpoint, ca_file, plaintext_len, 0)
+    }
+
+    /// With as many connections as by default, or more.
+    fn with_connections(
+        library: &Path,
+        endpoint: &str,
+        ca_file: Option<&Path>,
+        plaintext_len: usize,
+        connections: usize,
+    ) -> Result<Self> {
         let api = Api::open(library)?;
         let endpoint = CString::new(endpoint)?;
         let ca_file = ca_file.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
@@ -110,6 +129,11 @@ impl LibTckms {
             api.check((api.config_set_credentials)(config, SECRET_ID.as_ptr(), SECRET_KEY.as_ptr(), no_token))?;
             if let Some(ca_file) = &ca_file {
                 api.check((api.config_set_ca_file)(config, ca_file.as_ptr()))?;
+            }
+            let connections = c_int::try_from(connections)?;
+            if connections > CONNECTIONS_DEFAULT {
+                api.check((api.config_set_max_connections)(config, connections))?;
+                api.check((api.config_set_max_idle_connections)(config, connections))?;
             }
             api.check((api.client_new)(config, &mut client))?;
             (api.config_free)(config);

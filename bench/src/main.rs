@@ -1,5 +1,5 @@
 //! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request, what signing
-//! costs beside it, and what sealing costs beside the bare cipher.
+//! costs beside it, what a queued call costs beside a blocking one, and what sealing costs beside the bare cipher.
 //!
 //! For Encrypt one binary plays all parts, each in a process of its own: the server's CPU is not the clients', and the
 //! allocator of one client is not the other's.
@@ -20,6 +20,7 @@ mod placement;
 mod plan;
 mod plots;
 mod process;
+mod queues;
 mod quiet;
 mod record;
 mod report;
@@ -67,12 +68,17 @@ fn main() -> ExitCode {
 
 fn measure(options: &cli::Options) -> Result<()> {
     let artifacts = artifact::prepare(options)?;
-    if options.what != What::Seal {
+    if matches!(options.what, What::All | What::Encrypt) {
         let measured = rounds::run(&artifacts, options)?;
         print!("{}", report::table(&measured));
         println!("\nAll figures: {}", report::write_json(&artifacts.results, &measured)?.display());
     }
-    if options.what != What::Encrypt {
+    if matches!(options.what, What::All | What::Queue) {
+        let report = queues::run(&artifacts, options)?;
+        print!("{}", report.table());
+        println!("\nAll figures: {}", report.write_json(&artifacts.results)?.display());
+    }
+    if matches!(options.what, What::All | What::Seal) {
         let report = sealing::run(&artifacts.shipped, options.quick)?;
         print!("{}", report.table());
         println!("\nAll figures: {}", report.write_json(&artifacts.results)?.display());

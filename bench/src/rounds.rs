@@ -73,10 +73,7 @@ pub struct Figures {
 /// Measures all configurations, saying on stderr which one is under way.
 pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Measured> {
     let effort = if options.quick { plan::QUICK } else { plan::FULL };
-    let ca_file = artifacts.results.join("ca.pem");
-    let ca_path = ca_file.to_str().ok_or("the target folder's name is not UTF-8")?;
-    let mut server = ChildProcess::start(&["serve", ca_path])?;
-    let site = Site { ready: server.receive()?, server: server.id(), ca_file };
+    let site = Site::start(artifacts)?;
     let rows = plan::configurations().map(|configuration| {
         let Configuration { scheme, plaintext_len, threads } = configuration;
         eprintln!("measuring {} with {plaintext_len} bytes and {threads} threads", scheme.name());
@@ -101,7 +98,7 @@ fn measure_signing(site: &Site, library: &Path, configuration: Configuration, ef
     let encrypt = ClientKind::LibTckms { library: library.clone(), plaintext_len: SIGN_BESIDE_LEN };
     let kinds = [ClientKind::SignDigest { library }, encrypt];
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, site.server, effort)?;
+    let series = alternate(clients, site.server(), effort)?;
     let (sign, encrypt) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(SignRow { configuration, sign, encrypt, ratio: paired_ratio(&series[0], &series[1]) })
 }
@@ -110,21 +107,38 @@ fn measure_verification(site: &Site, library: &Path, effort: Effort) -> Result<V
     let configuration = Configuration { scheme: Scheme::Http, plaintext_len: 0, threads: 1 };
     let kinds = [ClientKind::VerifyDigest { library: library.to_owned() }, ClientKind::BareVerify];
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, site.server, effort)?;
+    let series = alternate(clients, site.server(), effort)?;
     let (tckms, bare) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(VerifyRow { tckms, bare, speed: paired_ratio(&series[1], &series[0]) })
 }
 
-/// Where the server is.
-struct Site {
+/// The server.
+pub struct Site {
     ready: Ready,
-    /// Its process.
-    server: u32,
+    process: ChildProcess,
     ca_file: PathBuf,
 }
 
 impl Site {
-    fn start_client(&self, client: ClientKind, configuration: Configuration) -> Result<ChildProcess> {
+    pub fn start(artifacts: &Artifacts) -> Result<Self> {
+        let ca_file = artifacts.results.join("ca.pem");
+        let ca_path = ca_file.to_str().ok_or("the target folder's name is not UTF-8")?;
+        let mut process = ChildProcess::start(&["serve", ca_path])?;
+        Ok(Self { ready: process.receive()?, process, ca_file })
+    }
+
+    /// Its process.
+    pub fn server(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A client with one thread, of a server that takes long for each answer.
+    pub fn start_slow_client(&self, client: ClientKind) -> Result<ChildProcess> {
+        let spec = Spec { client, endpoint: format!("http://{}", self.ready.slow), ca_file: None, threads: 1 };
+        ChildProcess::start(&["work", &serde_json::to_string(&spec)?])
+    }
+
+    pub fn start_client(&self, client: ClientKind, configuration: Configuration) -> Result<ChildProcess> {
         let Configuration { scheme, threads, .. } = configuration;
         let (address, ca_file) = match scheme {
             Scheme::Http => (self.ready.http, None),
@@ -145,7 +159,7 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
     kinds.extend(artifacts.without_wiping.as_deref().map(libtckms));
 
     let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, site.server, effort)?;
+    let series = alternate(clients, site.server(), effort)?;
     let figures = |costs: &[Cost]| effort.figures(costs);
     Ok(Row {
         configuration,
@@ -161,7 +175,7 @@ fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, eff
 }
 
 impl Effort {
-    fn figures(self, costs: &[Cost]) -> Figures {
+    pub fn figures(self, costs: &[Cost]) -> Figures {
         let per_call = |time: fn(&Cost) -> Duration| {
             median(costs.iter().map(|cost| time(cost).as_secs_f64() * 1e6 / self.calls_per_round as f64))
         };
@@ -170,7 +184,7 @@ impl Effort {
 }
 
 /// The costs of each client's rounds. Who begins a round changes from round to round.
-fn alternate(mut clients: Vec<ChildProcess>, server: u32, effort: Effort) -> Result<Vec<Vec<Cost>>> {
+pub fn alternate(mut clients: Vec<ChildProcess>, server: u32, effort: Effort) -> Result<Vec<Vec<Cost>>> {
     for client in &mut clients {
         client.request::<Cost>(&effort.warm_up_calls)?;
     }
@@ -187,7 +201,7 @@ fn alternate(mut clients: Vec<ChildProcess>, server: u32, effort: Effort) -> Res
 }
 
 /// A disturbance lasts longer than a round more often than not, so what stands beside each other is compared first.
-fn paired_ratio(ours: &[Cost], theirs: &[Cost]) -> f64 {
+pub fn paired_ratio(ours: &[Cost], theirs: &[Cost]) -> f64 {
     median(ours.iter().zip(theirs).map(|(ours, theirs)| ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64()))
 }
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::thread;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -20,11 +21,16 @@ use crate::{placement, process};
 /// Length of the answer's body: that of the service's to an Encrypt call.
 const BODY_LEN: usize = 285;
 
+/// How long the slow server takes for each answer.
+pub const SLOW_ANSWER_MS: u64 = 50;
+
 /// What a client needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ready {
     pub http: SocketAddr,
     pub https: SocketAddr,
+    /// HTTP, with [`SLOW_ANSWER_MS`] before each answer.
+    pub slow: SocketAddr,
 }
 
 /// Serves until standard input is closed.
@@ -34,13 +40,17 @@ pub fn run(ca_file: &Path) -> Result<()> {
     std::fs::write(ca_file, ca.pem())?;
     let tls = Arc::new(server_config(&ca)?);
 
-    let (http, https) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    let ready = Ready { http: http.local_addr()?, https: https.local_addr()? };
-    thread::spawn(move || accept(&http, |stream| answer_all(&mut Requests::new(stream))));
+    let listen = || TcpListener::bind("127.0.0.1:0");
+    let (http, https, slow) = (listen()?, listen()?, listen()?);
+    let ready = Ready { http: http.local_addr()?, https: https.local_addr()?, slow: slow.local_addr()? };
+    let at_once = Duration::ZERO;
+    thread::spawn(move || accept(&http, move |stream| answer_all(&mut Requests::new(stream), at_once)));
+    let late = Duration::from_millis(SLOW_ANSWER_MS);
+    thread::spawn(move || accept(&slow, move |stream| answer_all(&mut Requests::new(stream), late)));
     thread::spawn(move || {
         accept(&https, move |stream| {
             let session = ServerConnection::new(Arc::clone(&tls)).map_err(io::Error::other)?;
-            answer_all(&mut Requests::new(StreamOwned::new(session, stream)))
+            answer_all(&mut Requests::new(StreamOwned::new(session, stream)), at_once)
         })
     });
     process::send(&ready)?;
@@ -56,7 +66,7 @@ fn accept(listener: &TcpListener, serve: impl Fn(TcpStream) -> io::Result<()> + 
     }
 }
 
-fn answer_all<S: Read + Write>(requests: &mut Requests<S>) -> io::Result<()> {
+fn answer_all<S: Read + Write>(requests: &mut Requests<S>, delay: Duration) -> io::Result<()> {
     while let Some(request) = requests.next()? {
         let action = request.headers().find(|(name, _)| name.eq_ignore_ascii_case("x-tc-action"));
         let answer = match action {
@@ -64,6 +74,9 @@ fn answer_all<S: Read + Write>(requests: &mut Requests<S>) -> io::Result<()> {
             Some((_, "SignByAsymmetricKey")) => &SIGNATURE,
             _ => &ANSWER,
         };
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
         requests.stream_mut().write_all(answer)?;
         requests.stream_mut().flush()?;
     }

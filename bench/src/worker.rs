@@ -11,6 +11,7 @@ use crate::bare::Bare;
 use crate::caller::{Caller, ClientKind, Cost, Spec};
 use crate::error::{Result, with_causes};
 use crate::http::RawRequest;
+use crate::libtckms::queued::QueuedEncrypts;
 use crate::libtckms::{DigestSigner, DigestVerifier, LibTckms};
 use crate::placement::Place;
 use crate::signing::SigningLoop;
@@ -22,6 +23,10 @@ pub fn run(spec: &Spec) -> Result<()> {
     match &spec.client {
         ClientKind::LibTckms { library, plaintext_len } => {
             serve(spec, &LibTckms::new(library, &spec.endpoint, spec.ca_file.as_deref(), *plaintext_len)?)
+        }
+        ClientKind::Queue { library, plaintext_len, in_flight } => {
+            let ca_file = spec.ca_file.as_deref();
+            serve(spec, &QueuedEncrypts::new(&spec.endpoint, library, ca_file, *plaintext_len, *in_flight)?)
         }
         ClientKind::Bare { head, body } => {
             let request = RawRequest { head: head.clone(), body: body.clone().into_bytes() };
@@ -89,7 +94,7 @@ impl<C: Caller> WorkerThreads<'_, C> {
             if share == 0 {
                 return;
             }
-            if let Err(error) = (0..share).try_for_each(|_| self.caller.call()) {
+            if let Err(error) = self.caller.calls(share) {
                 // The others wait for this thread, and a figure that includes failures is worthless.
                 eprintln!("tckms-bench: {}", with_causes(&*error));
                 std::process::exit(1);
