@@ -121,6 +121,20 @@ fn one_thread_has_500_calls_outstanding() {
 }
 
 #[test]
+fn a_thread_with_real_time_priority_does_not_spin() {
+    // SAFETY: it only tells a number.
+    if unsafe { libc::geteuid() } != 0 {
+        // Past the test runner, which keeps to itself what a test that passes says.
+        let text = "NOT TESTED: a queue in a thread with a real-time priority; only root may have one.\n";
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+        return;
+    }
+    let emulator = Emulator::over_http(&["main"]);
+    let program = GCC.build("tests/c/queue_real_time.c", &Library::Shared);
+    program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+}
+
+#[test]
 fn every_call_is_done_exactly_once() {
     let emulator = Emulator::over_http(&["main"]);
     let program = GCC.build("tests/c/queue_load.c", &Library::Shared);

@@ -52,6 +52,13 @@ fn a_panic_becomes_a_status_and_nothing_is_printed_under_valgrind() {
 }
 
 #[test]
+fn a_panic_of_the_network_thread_completes_its_queued_calls() {
+    let emulator = Emulator::over_http(&["main"]);
+    let program = GCC.build("tests/c/queue_panic.c", &Library::SharedIn(library_with_hook().to_owned()));
+    program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+}
+
+#[test]
 fn the_installed_library_has_no_function_that_panics() {
     assert!(exports(&library_with_hook().join("libtckms.so")).contains(HOOK), "the hook has another name");
     assert!(!exports(&release("libtckms.so")).contains(HOOK), "libtckms.so was built with test-hooks");

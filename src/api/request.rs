@@ -110,7 +110,7 @@ fn needs_no_escape(text: &str) -> bool {
     text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\'))
 }
 
-fn check_action(action: &str) -> Result<()> {
+pub(crate) fn check_action(action: &str) -> Result<()> {
     let starts_with_letter = action.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
     if starts_with_letter && action.len() <= 64 && action.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(());
@@ -119,7 +119,7 @@ fn check_action(action: &str) -> Result<()> {
     Err(Error::new(Status::MalformedAction, message))
 }
 
-fn check_json_object(json: &str) -> Result<()> {
+pub(crate) fn check_json_object(json: &str) -> Result<()> {
     let refuse = |message: String| Err(Error::new(Status::InvalidRequestJson, message));
     if json.len() > REQUEST_JSON_MAX {
         return refuse(format!("the request has {} bytes, at most {REQUEST_JSON_MAX} are allowed", json.len()));

@@ -278,7 +278,7 @@ impl Client {
             Some(key_id),
             pin!(async {
                 check_key_id(key_id)?;
-                check_ciphertext_len(ciphertext, RSA_CIPHERTEXT_LEN, RSA_CIPHERTEXT_LEN)?;
+                check_rsa_ciphertext(ciphertext)?;
                 let fields =
                     Fields::with_capacity(base64_len(ciphertext.len()) + key_id.len())?.string("KeyId", key_id)?;
                 let fields = fields.base64("Ciphertext", ciphertext)?.string("Algorithm", padding.service_name())?;
@@ -486,6 +486,10 @@ fn is_invalid_parameter(error: &Error) -> bool {
 fn wrong_signature(error: Error) -> Error {
     let message = format!("the service's signature does not verify with the key's public key: {}", error.message());
     Error::new(Status::SignatureInvalid, message)
+}
+
+pub(crate) fn check_rsa_ciphertext(ciphertext: &[u8]) -> Result<()> {
+    check_ciphertext_len(ciphertext, RSA_CIPHERTEXT_LEN, RSA_CIPHERTEXT_LEN)
 }
 
 fn check_ciphertext_len(ciphertext: &[u8], min: usize, max: usize) -> Result<()> {

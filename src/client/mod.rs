@@ -31,6 +31,7 @@ use crate::stats::Stats;
 use crate::status::Status;
 
 use self::asymmetric::AsymmetricKeys;
+pub(crate) use self::asymmetric::check_rsa_ciphertext;
 pub use self::asymmetric::{Signature, Signer};
 pub use self::key_info::KeyInfo;
 pub use self::key_listing::KeyFilter;

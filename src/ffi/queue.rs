@@ -681,6 +681,14 @@ pub unsafe extern "C" fn tckms_submit_open_begin(
     })
 }
 
+/// Submits a call that panics on the network thread. Only in the library that the tests build.
+#[cfg(feature = "test-hooks")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tckms_test_submit_panic(queue: *const tckms_queue, client: *const tckms_client) -> Status {
+    // SAFETY: "Handles" in the header.
+    guard(|| unsafe { submit(queue, client, (1, ptr::null_mut()), ptr::null_mut(), || Ok(Operation::Panic)) })
+}
+
 /// The id that the call was submitted with.
 ///
 /// @param completion  The completion, or NULL.
@@ -878,6 +886,7 @@ impl tckms_completion {
     fn fill(&mut self, output: Output) -> Result<()> {
         match output {
             Output::Bytes(bytes) => self.output.fill(bytes.expose()),
+            Output::Public(bytes) => self.output.fill(&bytes),
             Output::DataKey { plaintext, ciphertext_blob } => {
                 self.output.fill(plaintext.expose())?;
                 self.ciphertext.fill(ciphertext_blob.as_bytes())

@@ -98,7 +98,7 @@ pub(crate) fn exchange(
     request: HttpRequest,
     reuse: Reuse,
     progress: Progress,
-) -> impl Future<Output = Result<HttpReply>> + Send {
+) -> impl Future<Output = Result<HttpReply>> + Send + Unpin {
     Box::pin(carry_out(pool, request, reuse, progress))
 }
 

@@ -117,7 +117,7 @@ impl HttpThread {
     ) -> std::result::Result<Result<HttpReply>, NoReply> {
         let progress = Progress::default();
         if let Some(pool) = self.pool_if_current() {
-            let exchange = Box::pin(exchange::exchange(pool, request, reuse, progress.clone()));
+            let exchange = exchange::exchange(pool, request, reuse, progress.clone());
             return self.wait(InPlace(exchange), &progress, timeout).await;
         }
         let (answer, answered) = oneshot::channel();
@@ -126,20 +126,16 @@ impl HttpThread {
         self.wait(answered, &progress, timeout).await
     }
 
-    /// Has the thread carry out a call. `register` is told its number before the call can begin.
-    pub fn spawn(
-        &self,
-        call: QueuedCall,
-        watcher: &Arc<dyn ThreadWatcher>,
-        register: impl FnOnce(ThreadNumber),
-    ) -> std::result::Result<(), ThreadGone> {
+    /// The number of the thread. From now on `watcher` learns when the thread ends.
+    pub fn watched_by(&self, watcher: &Arc<dyn ThreadWatcher>) -> ThreadNumber {
         self.health.add_watcher(watcher);
-        register(self.health.number);
-        // A thread that ended before it knew the watcher does not tell it.
-        if !self.is_alive() {
-            return Err(ThreadGone);
-        }
-        self.send(Job::Call(call))
+        self.health.number
+    }
+
+    /// Has the thread carry out a call.
+    pub fn spawn(&self, call: QueuedCall) -> std::result::Result<(), ThreadGone> {
+        // A thread that ended before it knew the watcher did not tell it, but it had given up before.
+        if self.health.has_given_up() { Err(ThreadGone) } else { self.send(Job::Call(call)) }
     }
 
     fn send(&self, job: Job) -> std::result::Result<(), ThreadGone> {
@@ -204,7 +200,9 @@ impl HttpThread {
     }
 
     pub fn is_alive(&self) -> bool {
-        self.health.is_alive()
+        // The thread itself checks its descriptors whenever it slept.
+        let is_current = with_this_thread(|this| this.is(&self.health)) == Some(true);
+        if is_current { !self.health.has_given_up() } else { self.health.is_alive() }
     }
 
     /// What the connections are doing.
@@ -216,7 +214,7 @@ impl HttpThread {
 impl Drop for HttpThread {
     fn drop(&mut self) {
         let jobs = self.jobs.take();
-        if !self.is_alive() {
+        if !self.health.is_alive() {
             mem::forget(jobs);
             return;
         }
@@ -244,11 +242,11 @@ impl Reply for Answered {
 }
 
 /// From the exchange itself, on the network thread.
-struct InPlace<E>(Pin<Box<E>>);
+struct InPlace<E>(E);
 
-impl<E: Future<Output = Result<HttpReply>>> Reply for InPlace<E> {
+impl<E: Future<Output = Result<HttpReply>> + Unpin> Reply for InPlace<E> {
     fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<Result<HttpReply>, ThreadGone>> {
-        self.0.as_mut().poll(context).map(Ok)
+        Pin::new(&mut self.0).poll(context).map(Ok)
     }
 }
 
@@ -270,7 +268,11 @@ struct ThreadHealth {
 
 impl ThreadHealth {
     fn is_alive(&self) -> bool {
-        !self.given_up.load(Ordering::Acquire) && self.sentinel.is_alive()
+        !self.has_given_up() && self.sentinel.is_alive()
+    }
+
+    fn has_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
     }
 
     fn give_up(&self) {

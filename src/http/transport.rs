@@ -59,14 +59,15 @@ impl Transport {
     }
 
     /// Has the network thread carry out a call. `watcher` learns when the thread ends before the call. `register` is told
-    /// which thread it is.
+    /// which thread it is, and can refuse.
     pub fn spawn(
         &self,
-        call: QueuedCall,
         watcher: &Arc<dyn ThreadWatcher>,
-        register: impl FnOnce(ThreadNumber),
+        register: impl FnOnce(ThreadNumber) -> Result<QueuedCall>,
     ) -> Result<()> {
-        self.thread()?.spawn(call, watcher, register).map_err(|ThreadGone| thread_gone())
+        let thread = self.thread()?;
+        let call = register(thread.watched_by(watcher))?;
+        thread.spawn(call).map_err(|ThreadGone| thread_gone())
     }
 
     fn thread(&self) -> Result<&HttpThread> {

@@ -32,6 +32,8 @@ pub(crate) struct Completion {
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Output {
     Bytes(Secret),
+    /// A ciphertext, a signature or a public key.
+    Public(Vec<u8>),
     DataKey {
         plaintext: Secret,
         ciphertext_blob: String,

@@ -4,6 +4,7 @@
 //! blocks forks in any case while it is awake.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::mem;
 use std::os::fd::RawFd;
@@ -29,6 +30,9 @@ use crate::sys::ready_pipe::ReadyPipe;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a forked child tries a lock that another of its threads may hold.
 const LOCK_TRIES: u32 = 1000;
+/// How often a thread yields to the one that makes the pipe readable, before it sleeps.
+const RAISING_TRIES: u32 = 8;
+const RAISING_PAUSE: Duration = Duration::from_micros(50);
 
 pub(super) struct Live {
     state: Mutex<State>,
@@ -40,12 +44,30 @@ pub(super) struct Live {
 
 #[derive(Default)]
 struct State {
-    outstanding: HashMap<u64, Outstanding>,
+    outstanding: HashMap<u64, Outstanding, BuildHasherDefault<IdHasher>>,
     done: VecDeque<Completion>,
     /// Readable exactly while `done` has an entry. Created on request.
     pipe: Option<Arc<ReadyPipe>>,
     /// Wakes the threads that wait for a completion.
     waiting: Vec<Arc<Parker>>,
+}
+
+/// Spreads ids, which are consecutive numbers of our own.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// An outstanding call.
@@ -116,15 +138,6 @@ impl Live {
         })
     }
 
-    /// Sets the network thread of a call.
-    pub fn on_thread(&self, id: u64, thread: ThreadNumber) {
-        self.locked(|state| {
-            if let Some(call) = state.outstanding.get_mut(&id) {
-                call.thread = Some(thread);
-            }
-        });
-    }
-
     /// Removes a call that could not be started. It may already be completed, if its thread has ended.
     pub fn withdraw(&self, id: u64) -> bool {
         self.locked(|state| state.outstanding.remove(&id)).is_some()
@@ -151,8 +164,13 @@ impl Live {
         self.locked(|state| {
             let taken = state.done.pop_front();
             if let (Some(_), true, Some(pipe)) = (&taken, state.done.is_empty(), &state.pipe) {
-                while self.raising.load(Ordering::SeqCst) {
-                    thread::yield_now();
+                // A thread with a real-time priority has to sleep: yielding would not let the raising thread run.
+                for tries in 0.. {
+                    match self.raising.load(Ordering::SeqCst) {
+                        false => break,
+                        true if tries < RAISING_TRIES => thread::yield_now(),
+                        true => thread::sleep(RAISING_PAUSE),
+                    }
                 }
                 pipe.lower();
             }

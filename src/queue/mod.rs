@@ -60,14 +60,19 @@ impl Queue {
     /// Submits a call. If it returns an id, there will be a completion with it.
     pub fn submit(&self, client: &Client, operation: Operation, terms: Terms) -> Result<u64> {
         Error::check_memory()?;
-        let (live, token) = (self.live(), CancelToken::default());
-        let ticket = self.reserve(live, token.clone(), terms.userdata, None)?;
-        let id = ticket.id();
+        let (live, id, mut is_added) = (self.live(), self.new_id(), false);
         let watcher: Arc<dyn ThreadWatcher> = Arc::clone(live) as _;
-        let call = task::run(ticket, client.clone(), operation, terms.timeout, token);
-        let spawned = client.transport().spawn(Box::pin(call), &watcher, |thread| live.on_thread(id, thread));
+        let spawned = client.transport().spawn(&watcher, |thread| {
+            let token = CancelToken::default();
+            let call =
+                Outstanding { token: token.clone(), userdata: terms.userdata, thread: Some(thread), deadline: None };
+            let ticket = self.reserve(live, id, call)?;
+            is_added = true;
+            Ok(Box::pin(task::run(ticket, client.clone(), operation, terms.timeout, token)))
+        });
         match spawned {
-            Err(error) if live.withdraw(id) => Err(error),
+            // If its thread ended first, it is completed.
+            Err(error) if !is_added || live.withdraw(id) => Err(error),
             _ => Ok(id),
         }
     }
@@ -75,10 +80,11 @@ impl Queue {
     /// Submits the key phase of sealing or opening to a worker. Calls `operation` only if the queue is not full.
     pub fn submit_seal(&self, operation: impl FnOnce() -> SealOperation, terms: Terms) -> Result<u64> {
         Error::check_memory()?;
-        let (live, token) = (self.live(), CancelToken::default());
+        let (live, id, token) = (self.live(), self.new_id(), CancelToken::default());
         let deadline = Instant::now() + terms.timeout;
-        let ticket = self.reserve(live, token.clone(), terms.userdata, Some(deadline))?;
-        let id = ticket.id();
+        let call =
+            Outstanding { token: token.clone(), userdata: terms.userdata, thread: None, deadline: Some(deadline) };
+        let ticket = self.reserve(live, id, call)?;
         let job = task::key_phase(ticket, operation(), deadline, token);
         match live.expire_at(deadline).and_then(|()| live.workers().submit(Box::new(job))) {
             Err(error) if live.withdraw(id) => Err(error),
@@ -124,17 +130,12 @@ impl Queue {
         self.live().cancel_all();
     }
 
-    /// A call with a `deadline` is one for a worker.
-    fn reserve(
-        &self,
-        live: &Arc<Live>,
-        token: CancelToken,
-        userdata: Userdata,
-        deadline: Option<Instant>,
-    ) -> Result<Ticket> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let outstanding = Outstanding { token, userdata, thread: None, deadline };
-        if live.add(id, outstanding, self.depth) {
+    fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn reserve(&self, live: &Arc<Live>, id: u64, call: Outstanding) -> Result<Ticket> {
+        if live.add(id, call, self.depth) {
             return Ok(Ticket::new(id, Arc::clone(live)));
         }
         let message = format!("the queue is full: it has {} calls; take completions first", self.depth);

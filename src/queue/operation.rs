@@ -1,6 +1,9 @@
 //! Submitted operations, with copies of all inputs in memory that is wiped.
 
-use crate::client::{Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len};
+use crate::api::request::{check_action, check_json_object};
+use crate::client::{
+    Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len, check_rsa_ciphertext,
+};
 use crate::error::{Error, Result};
 use crate::queue::completion::{Output, Stream};
 use crate::seal::{Context, DetachedOpen, DetachedSeal, Keyring};
@@ -14,19 +17,53 @@ pub(crate) const QUEUE_MESSAGE_MAX: usize = 256 * 1024;
 
 /// A call of the key service.
 pub(crate) enum Operation {
-    Encrypt { key_id: String, plaintext: Secret, context: Option<String> },
-    Decrypt { key_id: Option<String>, blob: Secret, context: Option<String> },
-    Reencrypt { key_id: Option<String>, blob: Secret, source: Option<String>, destination: Option<String> },
-    GenerateDataKey { key_id: String, key_len: usize, context: Option<String> },
-    GenerateRandom { len: usize },
-    Call { action: String, request: Secret },
-    SignDigest { key_id: String, algorithm: Option<SignatureAlgorithm>, digest: Secret },
-    RsaDecrypt { key_id: String, padding: RsaPadding, ciphertext: Secret },
-    PublicKey { key_id: String },
+    Encrypt {
+        key_id: String,
+        plaintext: Secret,
+        context: Option<String>,
+    },
+    Decrypt {
+        key_id: Option<String>,
+        blob: Secret,
+        context: Option<String>,
+    },
+    Reencrypt {
+        key_id: Option<String>,
+        blob: Secret,
+        source: Option<String>,
+        destination: Option<String>,
+    },
+    GenerateDataKey {
+        key_id: String,
+        key_len: usize,
+        context: Option<String>,
+    },
+    GenerateRandom {
+        len: usize,
+    },
+    Call {
+        action: String,
+        request: Secret,
+    },
+    SignDigest {
+        key_id: String,
+        algorithm: Option<SignatureAlgorithm>,
+        digest: Secret,
+    },
+    RsaDecrypt {
+        key_id: String,
+        padding: RsaPadding,
+        ciphertext: Secret,
+    },
+    PublicKey {
+        key_id: String,
+    },
+    #[cfg(feature = "test-hooks")]
+    Panic,
 }
 
-/// The maximal length of a digest or RSA ciphertext that is copied. The call itself checks the exact length.
-const SHORT_INPUT_MAX: usize = 8 * 1024;
+/// The maximal length of a digest that is copied. The call itself checks the length, which depends on the key.
+const DIGEST_MAX: usize = 8 * 1024;
 
 impl Operation {
     pub fn encrypt(key_id: &str, plaintext: &[u8], context: Option<&str>) -> Result<Self> {
@@ -63,26 +100,20 @@ impl Operation {
     }
 
     pub fn call(action: &str, request_json: &str) -> Result<Self> {
-        if request_json.len() > crate::REQUEST_JSON_MAX || action.len() > SHORT_INPUT_MAX {
-            let message = format!(
-                "the request has {} bytes, at most {} are allowed",
-                request_json.len(),
-                crate::REQUEST_JSON_MAX
-            );
-            return Err(Error::new(Status::InvalidRequestJson, message));
-        }
+        check_action(action)?;
+        check_json_object(request_json)?;
         Ok(Self::Call { action: action.to_owned(), request: Secret::copy_of(request_json.as_bytes())? })
     }
 
     pub fn sign_digest(key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Self> {
         check_key_id(key_id)?;
-        Ok(Self::SignDigest { key_id: key_id.to_owned(), algorithm, digest: copied_short("digest", digest)? })
+        Ok(Self::SignDigest { key_id: key_id.to_owned(), algorithm, digest: copied_digest(digest)? })
     }
 
     pub fn rsa_decrypt(key_id: &str, padding: RsaPadding, ciphertext: &[u8]) -> Result<Self> {
         check_key_id(key_id)?;
-        let ciphertext = copied_short("ciphertext", ciphertext)?;
-        Ok(Self::RsaDecrypt { key_id: key_id.to_owned(), padding, ciphertext })
+        check_rsa_ciphertext(ciphertext)?;
+        Ok(Self::RsaDecrypt { key_id: key_id.to_owned(), padding, ciphertext: Secret::copy_of(ciphertext)? })
     }
 
     pub fn public_key(key_id: &str) -> Result<Self> {
@@ -95,7 +126,7 @@ impl Operation {
         match self {
             Self::Encrypt { key_id, plaintext, context } => {
                 let encrypted = Box::pin(client.encrypt_async(key_id, plaintext.expose(), context.as_deref())).await?;
-                bytes(encrypted.ciphertext_blob.as_bytes())
+                Ok(Output::Public(encrypted.ciphertext_blob.into_bytes()))
             }
             Self::Decrypt { key_id, blob, context } => {
                 let call = client.decrypt_async(key_id.as_deref(), blob.expose(), context.as_deref());
@@ -104,7 +135,7 @@ impl Operation {
             Self::Reencrypt { key_id, blob, source, destination } => {
                 let (source, destination) = (source.as_deref(), destination.as_deref());
                 let call = client.reencrypt_async(key_id.as_deref(), blob.expose(), source, destination);
-                bytes(Box::pin(call).await?.ciphertext_blob.as_bytes())
+                Ok(Output::Public(Box::pin(call).await?.ciphertext_blob.into_bytes()))
             }
             Self::GenerateDataKey { key_id, key_len, context } => {
                 let call = client.generate_data_key_async(key_id, *key_len, context.as_deref());
@@ -121,13 +152,17 @@ impl Operation {
             }
             Self::SignDigest { key_id, algorithm, digest } => {
                 let call = client.sign_digest_async(key_id, *algorithm, digest.expose());
-                bytes(&Box::pin(call).await?.bytes)
+                Ok(Output::Public(Box::pin(call).await?.bytes))
             }
             Self::RsaDecrypt { key_id, padding, ciphertext } => {
                 let call = client.rsa_decrypt_async(key_id, *padding, ciphertext.expose());
                 Ok(Output::Bytes(Box::pin(call).await?.plaintext))
             }
-            Self::PublicKey { key_id } => bytes(Box::pin(client.public_key_async(key_id)).await?.spki()),
+            Self::PublicKey { key_id } => {
+                Ok(Output::Public(Box::pin(client.public_key_async(key_id)).await?.spki().to_vec()))
+            }
+            #[cfg(feature = "test-hooks")]
+            Self::Panic => panic!("tckms_test_submit_panic was called"),
         }
     }
 }
@@ -187,10 +222,6 @@ impl Stream {
     }
 }
 
-fn bytes(bytes: &[u8]) -> Result<Output> {
-    Secret::copy_of(bytes).map(Output::Bytes)
-}
-
 fn copied_key_id(key_id: Option<&str>) -> Result<Option<String>> {
     key_id.map_or(Ok(()), check_key_id)?;
     Ok(key_id.map(str::to_owned))
@@ -205,14 +236,14 @@ fn copied_context(context: Option<&str>) -> Result<Option<String>> {
     Ok(context.map(str::to_owned))
 }
 
-fn copied_short(what: &str, bytes: &[u8]) -> Result<Secret> {
-    if bytes.len() > SHORT_INPUT_MAX {
+fn copied_digest(digest: &[u8]) -> Result<Secret> {
+    if digest.len() > DIGEST_MAX {
         return Err(Error::new(
             Status::InvalidLength,
-            format!("the {what} has {} bytes, which no key has", bytes.len()),
+            format!("the digest has {} bytes, which no algorithm has", digest.len()),
         ));
     }
-    Secret::copy_of(bytes)
+    Secret::copy_of(digest)
 }
 
 fn copied_message(what: &str, bytes: &[u8]) -> Result<Secret> {

@@ -26,10 +26,6 @@ impl Ticket {
         Self { id, live }
     }
 
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
     fn complete(self, result: Result<Output>, trace: CallTrace, client: Option<Client>) {
         self.live.complete(self.id, result, trace, client);
     }

@@ -172,6 +172,14 @@ static void invalid_arguments_are_refused_at_once(void) {
   CHECK_STATUS(tckms_submit_decrypt(queue, client, NULL, "", 0, NULL, LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_BLOB);
   CHECK_STATUS(tckms_submit_sign_digest(queue, client, MAIN_KEY, 99, "x", 1, LONG_MS, NULL, NULL),
                TCKMS_ERR_UNKNOWN_ALGORITHM);
+  CHECK_STATUS(tckms_submit_rsa_decrypt(queue, client, MAIN_KEY, TCKMS_RSA_PKCS1_V1_5, "x", 1, LONG_MS, NULL, NULL),
+               TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_submit_call(queue, client, "", "{}", LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_ACTION);
+  CHECK_STATUS(tckms_submit_call(queue, client, "Describe Key", "{}", LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_ACTION);
+  CHECK_STATUS(tckms_submit_call(queue, client, "DescribeKey", "[]", LONG_MS, NULL, NULL),
+               TCKMS_ERR_INVALID_REQUEST_JSON);
+  CHECK_STATUS(tckms_submit_call(queue, client, "DescribeKey", "{", LONG_MS, NULL, NULL),
+               TCKMS_ERR_INVALID_REQUEST_JSON);
   CHECK_INT(tckms_queue_outstanding(queue), 0);
   CHECK_INT(tckms_queue_outstanding(NULL), 0);
   CHECK_INT(tckms_completion_id(NULL), 0);

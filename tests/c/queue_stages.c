@@ -98,9 +98,10 @@ static void ciphertexts_are_decrypted_with_each_padding(void) {
     plain = take_output(queue, id);
     CHECK_BYTES(plain, PLAINTEXT, strlen(PLAINTEXT));
     tckms_buffer_free(&plain);
-    CHECK_OK(tckms_submit_rsa_decrypt(queue, client, key_id, paddings[use], ciphertext.data, ciphertext.len - 1,
-                                      LONG_MS, NULL, &id));
-    CHECK_INT(take_status(queue, id), TCKMS_ERR_INVALID_LENGTH);
+    CHECK_STATUS(tckms_submit_rsa_decrypt(queue, client, key_id, paddings[use], ciphertext.data, ciphertext.len - 1,
+                                          LONG_MS, NULL, &id),
+                 TCKMS_ERR_INVALID_LENGTH);
+    CHECK_INT(id, 0);
     tckms_buffer_free(&ciphertext);
   }
   CHECK_STATUS(tckms_submit_rsa_decrypt(queue, client, key_id, 99, "x", 1, LONG_MS, NULL, NULL),
