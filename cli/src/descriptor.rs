@@ -2,10 +2,12 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Outcome, errno_text};
+use crate::interrupt;
 use crate::sys;
 
 pub const STDIN: RawFd = 0;
@@ -50,6 +52,36 @@ pub fn readable(number: RawFd) -> Result<BorrowedFd<'static>, Errno> {
 
 pub fn writable(number: RawFd) -> Result<BorrowedFd<'static>, Errno> {
     open_unless(number, OFlags::RDONLY)
+}
+
+/// Writes all bytes, also to a descriptor that does not block: the program that passed it may have set that.
+pub fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) if !interrupt::came() => {}
+            Err(Errno::AGAIN) => wait(descriptor, PollFlags::OUT)?,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Reads some bytes, and waits for them as [`write_all`] does.
+pub fn read(descriptor: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match rustix::io::read(descriptor, &mut *buffer) {
+            Err(Errno::AGAIN) => wait(descriptor, PollFlags::IN)?,
+            outcome => return outcome,
+        }
+    }
+}
+
+fn wait(descriptor: BorrowedFd<'_>, event: PollFlags) -> Result<(), Errno> {
+    match poll(&mut [PollFd::new(&descriptor, event)], None) {
+        Err(Errno::INTR) if !interrupt::came() => Ok(()),
+        outcome => outcome.map(|_| ()),
+    }
 }
 
 /// The descriptor, if it is open, not a placeholder, and its access mode is not `unfit`.

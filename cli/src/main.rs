@@ -17,6 +17,7 @@ mod failure;
 mod files;
 mod interrupt;
 mod memory_file;
+mod module_config;
 mod progress;
 mod prompt;
 mod report;

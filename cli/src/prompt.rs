@@ -35,8 +35,12 @@ impl Drop for WithoutEcho {
     }
 }
 
+/// The longest line that a terminal passes on. It drops what is typed beyond 4095 bytes, so a line of that length may be a part.
+const LINE_MAX: usize = 4094;
+
 /// Asks for at most `max` bytes, twice, to detect typing errors.
 pub fn ask_secret_twice(question: &str, max: usize) -> Outcome<Secret> {
+    let max = max.min(LINE_MAX);
     let first = ask_secret(question, max)?;
     let second = ask_secret("Repeat it: ", max)?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Failure::usage("the two inputs differ")) }
@@ -82,7 +86,13 @@ fn read_line(terminal: &OwnedFd, max: usize) -> Outcome<Secret> {
             Ok(0) => break,
             Ok(_) if byte[0] == b'\n' => break,
             Ok(_) if line.len() == max => {
-                return Err(Failure::usage(format!("the input has more than {max} bytes, the maximum here")));
+                let why =
+                    format!("the input has more than {max} bytes, the maximum here; a longer one can be in a file");
+                return Err(Failure::usage(if max < LINE_MAX {
+                    format!("the input has more than {max} bytes, the maximum here")
+                } else {
+                    why
+                }));
             }
             Ok(_) => line.extend_from_slice(&*byte)?,
             Err(Errno::INTR) if interrupt::came() => {

@@ -4,7 +4,6 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::descriptor;
@@ -49,17 +48,8 @@ pub fn flush() -> Outcome<()> {
     if text.is_empty() {
         return Ok(());
     }
-    let written = descriptor::writable(descriptor::STDOUT).and_then(|stdout| {
-        let mut bytes = text.as_bytes();
-        while !bytes.is_empty() {
-            match rustix::io::write(stdout, bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
-    });
+    let written =
+        descriptor::writable(descriptor::STDOUT).and_then(|stdout| descriptor::write_all(stdout, text.as_bytes()));
     written.map_err(|errno| Failure::io("standard output", &errno.into()))
 }
 

@@ -49,8 +49,11 @@ pub fn safe_json(json: &str) -> Cow<'_, str> {
     safe.into()
 }
 
-/// A name as text, with `\xNN` for each byte that is not UTF-8.
+/// A name as text, with `\xNN` for each byte that is not UTF-8, and quotes for an empty one.
 pub fn shown(name: &OsStr) -> String {
+    if name.is_empty() {
+        return "\"\"".to_owned();
+    }
     let mut text = String::new();
     for chunk in name.as_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
@@ -89,5 +92,6 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_escaped() {
         assert_eq!(shown(OsStr::from_bytes(b"a\xffb\xc3")), "a\\xffb\\xc3");
+        assert_eq!(shown(OsStr::new("")), "\"\"");
     }
 }

@@ -2,10 +2,20 @@
 //! nothing is written.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::tool::{Cli, error_text};
+
+const ECC: &str = "ASYMMETRIC_SIGN_VERIFY_ECC";
+/// One byte more than a description may have.
+const LONG: &str = match std::str::from_utf8(&[b'x'; 1025]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
 
 #[test]
 fn invalid_input_is_explained_and_nothing_is_written() {
@@ -54,6 +64,19 @@ fn invalid_input_is_explained_and_nothing_is_written() {
         (&["keys", "schedule-deletion", key, "--days", "31"], "a number from 7 to 30"),
         (&["keys", "import", "-k", key], "16 or 32 are allowed"),
         (&["keys", "create", "a", "--tag", "x"], "NAME=VALUE"),
+        (&["keys", "create", "a", "--tag", "x=1", "--tag", "x=2"], "the tag \"x\" is given twice"),
+        (&["keys", "create", ""], "an alias has 1 to 60 letters"),
+        (&["keys", "create", "a b"], "an alias has 1 to 60 letters"),
+        (&["keys", "create", "kms-a"], "an alias has 1 to 60 letters"),
+        (
+            &["keys", "create", "a", "--description", LONG],
+            "a description has at most 1024 bytes, and this one has 1025",
+        ),
+        (&["data-key", "-k", key, "--plaintext-file", "one", "-o", "one"], "have the same output"),
+        (&["data-key", "-k", key, "--plaintext-file", "-"], "have the same output"),
+        (&["seal", "-k", key, ""], "\"\": No such file or directory"),
+        (&["reseal", "-k", key, "--to", key, "/dev/null"], "neither a regular file nor a folder"),
+        (&["branch", "new", "-k", key, "-f", "no/folder", "orders"], "no/folder: No such file or directory"),
         (&["call", "Describe Key"], "action"),
         (&["call", "DescribeKey", "{"], "not JSON"),
         (&["call", "DescribeKey", "[]"], "object"),
@@ -75,7 +98,7 @@ fn invalid_input_is_explained_and_nothing_is_written() {
         (&["exec", "-k", key, "--env", "A=notes", "--", "true"], "neither a sealed message nor a CiphertextBlob"),
         (&["exec", "-k", key, "--env", "A=env:NOT_SET", "--", "true"], "it is not set"),
         (&["credentials", "-k", key], "systemd passed no socket"),
-        (&["pkcs11", "sync", "--config", "notes"], "notes: line 1"),
+        (&["pkcs11", "sync", "--config", "notes"], "notes:1: "),
         (&["completions", "cmd"], "possible values: bash"),
     ];
     for (arguments, expected) in cases {
@@ -171,6 +194,35 @@ fn a_failed_write_of_the_result_is_a_failure() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", error_text(&output));
         assert!(error_text(&output).contains("No space left on device"), "{arguments:?}: {}", error_text(&output));
+    }
+}
+
+/// The program that passes a descriptor may have set that it does not block.
+#[test]
+fn descriptors_that_do_not_block_are_waited_for() {
+    let cli = Cli::new();
+    let not_blocking = |end: &dyn AsRawFd| {
+        // SAFETY: fcntl() sets a flag of a descriptor of this test.
+        assert_eq!(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+    };
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    not_blocking(&writer);
+    let mut child = cli.command(&["completions", "zsh"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    // More than a pipe holds, so the tool has to wait.
+    std::thread::sleep(Duration::from_millis(300));
+    let mut script = Vec::new();
+    reader.read_to_end(&mut script).unwrap();
+    assert!(child.wait().unwrap().success() && script.len() > 70_000, "{}", script.len());
+    let key = cli.new_key(ECC);
+    for arguments in [&["encrypt", "-k", cli.key()][..], &["seal", "-k", cli.key()], &["sign", "-k", &key]] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        not_blocking(&reader);
+        let child = cli.command(arguments).stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        writer.write_all(b"late").unwrap();
+        drop(writer);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}: {}", error_text(&output));
     }
 }
 

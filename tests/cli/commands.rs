@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use support::output_of;
+use support::{Emulator, output_of};
 
 use crate::tool::{Cli, error_text};
 
@@ -268,8 +268,22 @@ fn branch_keys_are_created_and_checked() {
     assert_eq!(branches.iter().filter(|branch| **branch == "orders").count(), 2, "{branches:?}");
     let checked = cli.json(&["branch", "check", "-f", "branches"], b"");
     assert!(checked.as_array().unwrap().iter().all(|record| record["works"] == true), "{checked}");
+    std::os::unix::fs::symlink("nowhere", cli.file("dangling")).unwrap();
+    let refused = cli.run(&["branch", "new", "-k", cli.key(), "-f", "dangling", "orders"], b"");
+    assert!(refused.status.code() == Some(2) && error_text(&refused).contains("does not exist"));
     cli.bytes(&["keys", "disable", cli.key()], b"");
     assert_eq!(cli.run(&["branch", "check", "-f", "branches"], b"").status.code(), Some(5));
+}
+
+#[test]
+fn many_processes_create_branches_in_one_new_file() {
+    let cli = Cli::new();
+    let names: Vec<_> = (0..16).map(|number| format!("b{number}")).collect();
+    let start =
+        |name: &String| cli.command(&["branch", "new", "-k", cli.key(), "-f", "branches", name]).spawn().unwrap();
+    let children: Vec<_> = names.iter().map(start).collect();
+    children.into_iter().for_each(|mut child| assert!(child.wait().unwrap().success()));
+    assert_eq!(cli.json(&["branch", "list", "-f", "branches"], b"").as_array().unwrap().len(), names.len());
 }
 
 #[test]
@@ -317,4 +331,46 @@ fn public_key_files_of_the_module_are_written_and_checked() {
     assert!(cli.text(&sync, b"").contains("written"));
     assert_eq!(cli.read("web.pem"), cli.bytes(&["public-key", "-k", &key], b""));
     assert!(cli.text(&[&sync[..], &["--check"]].concat(), b"").contains("up to date"));
+}
+
+/// The settings of a token are those that the module uses, in the module's syntax.
+#[test]
+fn public_key_files_are_written_with_the_settings_of_the_token() {
+    let cli = Cli::with(Emulator::over_https(&["demo"]));
+    let key = cli.new_key("ASYMMETRIC_SIGN_VERIFY_ECC");
+    let variable = |name: &str| {
+        let found = cli.emulator.environment().into_iter().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("{name} is missing")).1
+    };
+    let profile = format!(
+        "[prod]\nsecret_id = {}\nsecret_key = {}\n",
+        variable("TENCENTCLOUD_SECRET_ID"),
+        variable("TENCENTCLOUD_SECRET_KEY")
+    );
+    fs::create_dir(cli.file(".tencentcloud")).unwrap();
+    fs::write(cli.file(".tencentcloud/credentials"), profile).unwrap();
+    fs::set_permissions(cli.file(".tencentcloud/credentials"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir(cli.file("etc")).unwrap();
+    fs::copy(variable("TCKMS_CA_FILE"), cli.file("etc/ca.pem")).unwrap();
+    let config = |more: &str| {
+        let text = format!(
+            "[token \"prod\"]\nregion = \"ap-guangzhou\"\nendpoint = {}\ncredentials = \"profile:prod\"\nca_bundle = ca.pem\n\
+             [key \"web\"]\nid = \"{key}\"\npublic_key = \"web.pem\"\n{more}",
+            variable("TCKMS_ENDPOINT")
+        );
+        fs::write(cli.file("etc/pkcs11.conf"), text).unwrap();
+        let mut command = cli.command(&["pkcs11", "sync", "--config", "etc/pkcs11.conf"]);
+        for (name, _) in cli.emulator.environment() {
+            command.env_remove(name);
+        }
+        command.output().unwrap()
+    };
+    // An invalid part of the configuration prevents that the rest is written.
+    for more in ["[key \"two\"]\nid = 1\n", &format!("[key \"two\"]\nid = {key}\npublic_key = no/two.pem\n")] {
+        let refused = config(more);
+        assert_eq!((refused.status.code(), cli.file("etc/web.pem").exists()), (Some(2), false), "{more}");
+    }
+    let synced = config("");
+    assert!(synced.status.success(), "{}", error_text(&synced));
+    assert_eq!(cli.read("etc/web.pem"), cli.bytes(&["public-key", "-k", &key], b""));
 }

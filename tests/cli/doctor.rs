@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
-use support::{Emulator, root};
+use support::{Emulator, release, root};
 
 use crate::tool::Cli;
 
@@ -169,8 +169,37 @@ fn problems_of_this_machine_are_diagnosed() {
     let https = cli.emulator.endpoint().replace("http:", "https:");
     diagnosed(&[("TCKMS_ENDPOINT", &https)], "not_tls", 4);
     diagnosed(&[("TCKMS_CA_FILE", "/nonexistent"), ("TCKMS_ENDPOINT", &https)], "ca_file_invalid", 2);
+    diagnosed(&[("TCKMS_PROXY", "http://127.0.0.1:9")], "proxy_unreachable", 4);
+    let (report, code) = diagnose(&cli, &["--profile", "nope"]);
+    assert_cause(&report, "profile_missing", "--profile");
+    assert_eq!(code, 5);
     let proxy = support::Proxy::start();
     diagnosed(&[("TCKMS_PROXY", &proxy.url_for("user:hunter2"))], "proxy_refused", 4);
+}
+
+/// The module reads a file of the user and a variable with keys as well as the machine's file.
+#[test]
+fn the_configuration_of_the_module_is_found_where_the_module_looks() {
+    let cli = Cli::new();
+    // The loader finds the module by its name, and any library serves.
+    fs::copy(release("libtckms.so"), cli.file("libtckms-pkcs11.so")).unwrap();
+    let found = |variables: &[(&str, &str)]| {
+        let mut command = cli.command(&["doctor", "--json", "--timeout", "2s"]);
+        command.env("LD_LIBRARY_PATH", cli.scratch.path()).envs(variables.iter().copied());
+        let report: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["check"] == "pkcs11").unwrap();
+        (check["verdict"].as_str().unwrap().to_owned(), check["found"].as_str().unwrap().to_owned())
+    };
+    let is = |(verdict, text): (String, String), expected: &str, part: &str| {
+        assert!(verdict == expected && text.contains(part), "{verdict}: {text}");
+    };
+    is(found(&[]), "warning", "/etc/tckms/pkcs11.conf does not exist");
+    is(found(&[("TCKMS_PKCS11_KEYS", cli.key())]), "ok", "those of TCKMS_PKCS11_KEYS");
+    is(found(&[("TCKMS_PKCS11_CONFIG", "/nonexistent/x")]), "warning", "/nonexistent/x does not exist");
+    fs::create_dir_all(cli.file(".config/tckms")).unwrap();
+    fs::write(cli.file(".config/tckms/pkcs11.conf"), "").unwrap();
+    is(found(&[]), "ok", ".config/tckms/pkcs11.conf");
 }
 
 #[test]

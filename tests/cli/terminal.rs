@@ -63,6 +63,15 @@ fn a_typed_secret_is_not_echoed() {
     assert!(!done && cli.names() == ["blob"], "{shown:?}");
 }
 
+/// A terminal drops what is typed beyond 4095 bytes of a line.
+#[test]
+fn a_typed_secret_that_may_be_truncated_is_refused() {
+    let cli = Cli::new();
+    let typed = "x".repeat(5000) + "\n";
+    let (shown, done) = at_terminal(cli.command(&["encrypt", "-k", cli.key(), "-o", "blob"]), &[&typed]);
+    assert!(!done && shown.contains("more than 4094 bytes") && cli.names().is_empty(), "{shown:?}");
+}
+
 #[test]
 fn only_terminals_get_colours() {
     let cli = Cli::new();

@@ -12,6 +12,7 @@ use super::keyring::parse_branch;
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::files::output::Output;
 use crate::report;
 use crate::table;
 use crate::text::{safe, shown};
@@ -87,23 +88,42 @@ fn new(options: &WriteOptions, global: &Global) -> Outcome {
     let path = &options.file.file;
     let exists = path.exists();
     if exists {
-        let records = read(path)?;
-        if records.iter().any(|record| record.branch_id() == &options.branch) {
-            let why = format!(
-                "the branch {} already exists; `tckms branch rotate` creates a new version",
-                options.branch.as_str()
-            );
-            return Err(Failure::wrong_file(shown(path.as_os_str()), why));
+        check_new(&read(path)?, options)?;
+    } else if path.is_symlink() {
+        return Err(Failure::wrong_file(shown(path.as_os_str()), "it is a link to a file that does not exist"));
+    }
+    // A folder that does not exist is reported before the request.
+    Output::find(Some(path.as_os_str()), false)?;
+    let record = BranchRecord::generate(&global.client()?, &options.key, &options.branch)?;
+    if !exists {
+        match create_branch_file(path, &record) {
+            // Another process has created the file meanwhile.
+            Err(error) if error.os_errno() == Some(libc::EEXIST) => {}
+            created => {
+                created?;
+                print_one(&record);
+                return Ok(Exit::Done);
+            }
         }
     }
-    let record = BranchRecord::generate(&global.client()?, &options.key, &options.branch)?;
-    if exists {
-        update_branch_file(path, |records| records.add(record.clone()))?;
-    } else {
-        create_branch_file(path, &record)?;
-    }
+    let mut refused = Ok(());
+    update_branch_file(path, |records| {
+        refused = check_new(records, options);
+        if refused.is_ok() { records.add(record.clone()) } else { Ok(()) }
+    })?;
+    refused?;
     print_one(&record);
     Ok(Exit::Done)
+}
+
+/// Refuses a branch that exists.
+fn check_new(records: &BranchRecords, options: &WriteOptions) -> Outcome<()> {
+    if records.iter().all(|record| record.branch_id() != &options.branch) {
+        return Ok(());
+    }
+    let why =
+        format!("the branch {} already exists; `tckms branch rotate` creates a new version", options.branch.as_str());
+    Err(Failure::wrong_file(shown(options.file.file.as_os_str()), why))
 }
 
 fn rotate(options: &WriteOptions, global: &Global) -> Outcome {

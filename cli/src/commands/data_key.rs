@@ -8,7 +8,7 @@ use super::delivery;
 use crate::connection::Global;
 use crate::context::ContextOptions;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::files::output::Output;
 use crate::report::json_text;
 use crate::secret_input::encoded;
@@ -40,6 +40,12 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let has_plaintext = options.plaintext_file.is_none() && !options.without_plaintext;
     let file = options.plaintext_file.as_deref().map(|path| Output::find(Some(path), true)).transpose()?;
     let output = options.output.find(has_plaintext)?;
+    if file.as_ref().is_some_and(|file| file.is_same(&output)) {
+        return Err(Failure::wrong_file(
+            output.name(),
+            "the plaintext key and the wrapped key have the same output; name two files",
+        ));
+    }
     let client = global.client()?;
     let key = client.generate_data_key(&options.key, usize::from(options.bytes), context.as_deref())?;
     if let Some(file) = file {

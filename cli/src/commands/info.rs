@@ -42,10 +42,6 @@ pub fn read_info(input: &mut Input) -> Outcome<MessageInfo> {
     loop {
         let read = match input.read(&mut beginning[len..]) {
             Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                input.is_idle(PAUSE_MS);
-                continue;
-            }
             Err(_) if interrupt::came() => return Err(Failure::failed(input.name(), interrupt::text())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Failure::io(input.name(), &error)),

@@ -65,13 +65,13 @@ pub struct ListOptions {
 #[derive(Args, Debug)]
 pub struct CreateOptions {
     /// 1 to 60 letters, digits, - and _, beginning with a letter or digit
-    #[arg(value_name = "ALIAS")]
+    #[arg(value_name = "ALIAS", value_parser = parse_alias)]
     alias: String,
     /// The usage, by the service's name, such as ASYMMETRIC_SIGN_VERIFY_ECC; default: ENCRYPT_DECRYPT
     #[arg(long, value_name = "USAGE")]
     usage: Option<String>,
     /// At most 1024 bytes
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_description)]
     description: Option<String>,
     /// Create an external CMK without material, for `tckms keys import`
     #[arg(long)]
@@ -122,6 +122,23 @@ fn parse_tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a tag has the form NAME=VALUE with a name that is not empty".to_owned()),
+    }
+}
+
+fn parse_alias(text: &str) -> Result<String, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_alias = (1..=60).contains(&text.len())
+        && text.bytes().all(is_allowed)
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && !text.to_ascii_lowercase().starts_with("kms-");
+    let wrong = "an alias has 1 to 60 letters, digits, - and _, and begins with a letter or digit, but not with kms-";
+    if is_alias { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
+}
+
+fn parse_description(text: &str) -> Result<String, String> {
+    match text.len() {
+        0..=1024 => Ok(text.to_owned()),
+        len => Err(format!("a description has at most 1024 bytes, and this one has {len}")),
     }
 }
 
@@ -249,6 +266,11 @@ struct Created<'a> {
 
 fn create(options: &CreateOptions, global: &Global) -> Outcome {
     let tags: Vec<_> = options.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut names: Vec<_> = tags.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::usage(format!("the tag \"{}\" is given twice", pair[0])));
+    }
     let created = global.client()?.create_key(&NewKey {
         alias: &options.alias,
         usage: options.usage.as_deref(),

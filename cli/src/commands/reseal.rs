@@ -132,10 +132,11 @@ fn find_files(paths: &[OsString]) -> Outcome<(Vec<Found>, Vec<FileReport>)> {
     for path in paths {
         let kind =
             fs::metadata(path).map_err(|error| Failure::wrong_file(shown(path), crate::failure::os_text(&error)))?;
-        if kind.is_dir() {
-            walk(Path::new(path), &mut files, &mut reports);
-        } else {
-            files.push((PathBuf::from(path), true));
+        match kind.file_type() {
+            kind if kind.is_dir() => walk(Path::new(path), &mut files, &mut reports),
+            kind if kind.is_file() => files.push((PathBuf::from(path), true)),
+            // Opening a pipe would wait for its writer.
+            _ => return Err(Failure::wrong_file(shown(path), "it is neither a regular file nor a folder")),
         }
     }
     Ok((files, reports))

@@ -138,6 +138,6 @@ impl Source {
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(self.source.as_fd(), buffer)?)
+        Ok(descriptor::read(self.source.as_fd(), buffer)?)
     }
 }

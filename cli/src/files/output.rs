@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::input::Input;
 use super::place::{Place, There, open_found};
 use super::{attributes, failed, unusable};
-use crate::descriptor::{self, STDOUT};
+use crate::descriptor::{self, STDOUT, write_all};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, errno_text};
 use crate::interrupt;
@@ -95,6 +95,27 @@ impl Output {
         &self.name
     }
 
+    /// Whether the other output is the same file, so that one result would replace the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        if let (Target::File(one), Target::File(two)) = (&self.target, &other.target) {
+            let folder = |file: &NamedFile| fstat(&file.folder).ok().map(|stat| (stat.st_dev, stat.st_ino));
+            if folder(one) == folder(two) && one.name == two.name {
+                return true;
+            }
+        }
+        let there = |output: &Self| output.stat().map(|stat| (stat.st_dev, stat.st_ino));
+        there(self).is_some() && there(self) == there(other)
+    }
+
+    /// The existing file.
+    fn stat(&self) -> Option<Stat> {
+        match &self.target {
+            Target::Descriptor(descriptor) => fstat(descriptor).ok(),
+            Target::Special { stat, .. } => Some(**stat),
+            Target::File(file) => file.stat.as_ref().map(|stat| **stat),
+        }
+    }
+
     /// Whether this is a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self.target, Target::Descriptor(descriptor) if rustix::termios::isatty(descriptor))
@@ -102,12 +123,7 @@ impl Output {
 
     /// Whether writing the output would change the input.
     pub fn is_input(&self, input: &Input) -> bool {
-        let there = match &self.target {
-            Target::Descriptor(descriptor) => fstat(descriptor).ok(),
-            Target::Special { stat, .. } => Some(**stat),
-            Target::File(file) => file.stat.as_ref().map(|stat| **stat),
-        };
-        let (Some(there), before) = (there, input.stat()) else { return false };
+        let (Some(there), before) = (self.stat(), input.stat()) else { return false };
         let kind = |stat: &Stat| FileType::from_raw_mode(stat.st_mode);
         if kind(&there) == FileType::BlockDevice && kind(before) == FileType::BlockDevice {
             return there.st_rdev == before.st_rdev;
@@ -177,23 +193,6 @@ fn current_umask() -> u32 {
     let mask = umask(Mode::empty());
     umask(mask);
     mask.as_raw_mode()
-}
-
-fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(descriptor, bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(Errno::INTR) if !interrupt::came() => {}
-            Err(Errno::AGAIN) => wait_until_writable(descriptor)?,
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
-
-fn wait_until_writable(descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
-    use rustix::event::{PollFd, PollFlags, poll};
-    poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None).map(|_| ())
 }
 
 /// Some file systems report only at fsync() that there is no space; close() would not report it.

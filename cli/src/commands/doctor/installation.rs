@@ -3,10 +3,12 @@
 use std::process::{Command, Stdio};
 
 use super::finding::Finding;
+use crate::connection::variable;
+use crate::module_config::{MACHINE_FILE, config_file};
 use crate::sys;
+use crate::text::shown;
 
 const MODULE: &str = "libtckms-pkcs11.so";
-const MODULE_CONFIG: &str = "/etc/tckms/pkcs11.conf";
 const LIBRARY: &str = "libtckms.so.0";
 
 pub fn check() -> Vec<Finding> {
@@ -46,21 +48,29 @@ fn pkg_config() -> Finding {
     }
 }
 
-/// Checks that the module can be loaded by name, and that its configuration exists.
+/// Checks that the module can be loaded by name, and that it finds a configuration.
 fn module() -> Finding {
-    let config = ["TCKMS_PKCS11_CONFIG"].iter().find_map(std::env::var_os).unwrap_or_else(|| MODULE_CONFIG.into());
-    let has_config = std::path::Path::new(&config).is_file();
-    let shown = crate::text::shown(&config);
-    match (sys::can_load(MODULE), has_config) {
-        (true, true) => Finding::ok("pkcs11", format!("the loader finds {MODULE}, and its configuration is {shown}")),
-        (true, false) => Finding::warning(
+    if !sys::can_load(MODULE) {
+        return Finding::skipped("pkcs11", "the loader does not find the module; programs can load it by its path");
+    }
+    let keys = variable("TCKMS_PKCS11_KEYS");
+    let file = config_file();
+    match (&file, &keys) {
+        (Ok(Some(path)), _) if path.is_file() => Finding::ok(
             "pkcs11",
-            "module_not_configured",
-            format!("the loader finds {MODULE}, but its configuration {shown} does not exist"),
-            "create it, or set TCKMS_PKCS11_CONFIG",
+            format!("the loader finds {MODULE}, and its configuration is {}", shown(path.as_os_str())),
         ),
-        (false, _) => {
-            Finding::skipped("pkcs11", "the loader does not find the module; programs can load it by its path")
+        (Ok(None), Ok(Some(_))) => {
+            Finding::ok("pkcs11", format!("the loader finds {MODULE}, and its keys are those of TCKMS_PKCS11_KEYS"))
+        }
+        _ => {
+            let path = file.ok().flatten().unwrap_or_else(|| MACHINE_FILE.into());
+            Finding::warning(
+                "pkcs11",
+                "module_not_configured",
+                format!("the loader finds {MODULE}, but its configuration {} does not exist", shown(path.as_os_str())),
+                "create it, or set TCKMS_PKCS11_CONFIG or TCKMS_PKCS11_KEYS",
+            )
         }
     }
 }

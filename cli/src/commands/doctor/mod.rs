@@ -76,10 +76,11 @@ fn check(options: &Options, global: &Global, shown: &mut Shown) -> Outcome<()> {
     };
     let connection = config.reach(timeout);
     shown.add(network::clock(&connection))?;
-    shown.add_all(service::credentials(&config, timeout))?;
+    shown.add_all(service::credentials(&config, global, timeout))?;
     let client = service::Client::new(&with_region, timeout);
     shown.add(service::region(global, &connection, client.as_ref()))?;
-    shown.add_all(network::connection(&config, &connection))?;
+    let has_proxy = global.proxy()?.is_some();
+    shown.add_all(network::connection(&config, &connection, has_proxy))?;
     match &client {
         Some(client) => shown.add_all(client.check(&config, options.key.as_deref(), &connection))?,
         None => shown.add(Finding::skipped("signature", "there are no credentials"))?,

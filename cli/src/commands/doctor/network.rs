@@ -51,7 +51,13 @@ fn difference(ours: SystemTime, theirs: SystemTime) -> (Duration, &'static str) 
 }
 
 /// Each step of the connection, up to the one that failed.
-pub fn connection(config: &Config, connection: &Connection) -> Vec<Finding> {
+pub fn connection(config: &Config, connection: &Connection, has_proxy: bool) -> Vec<Finding> {
+    // The proxy is the first to be connected to.
+    let first_hop = |check, error: &tckms::Error| match has_proxy {
+        true => Finding::error(check, error)
+            .with_cause("proxy_unreachable", "this is the proxy: correct TCKMS_PROXY or --proxy, or start the proxy"),
+        false => Finding::error(check, error),
+    };
     let mut findings = vec![endpoint(config)];
     let connection = match connection {
         Ok(connection) => connection,
@@ -66,7 +72,7 @@ pub fn connection(config: &Config, connection: &Connection) -> Vec<Finding> {
                 let addresses: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
                 Finding::ok("DNS", format!("{} is {}", connection.first_hop, addresses.join(", ")))
             }
-            Err(error) => Finding::error("DNS", error),
+            Err(error) => first_hop("DNS", error),
         });
     }
     if let Some(connected) = &connection.connected {
@@ -74,7 +80,7 @@ pub fn connection(config: &Config, connection: &Connection) -> Vec<Finding> {
             Ok((address, elapsed)) => {
                 Finding::ok("TCP", format!("connected to {address} in {} ms", elapsed.as_millis()))
             }
-            Err(error) => Finding::error("TCP", error),
+            Err(error) => first_hop("TCP", error),
         });
     }
     if let Some(tunneled) = &connection.tunneled {

@@ -20,7 +20,7 @@ const CALLS: u32 = 5;
 const SLOW: Duration = Duration::from_millis(500);
 
 /// Each provider of the chain, and whether any has credentials.
-pub fn credentials(config: &Config, timeout: Duration) -> Vec<Finding> {
+pub fn credentials(config: &Config, global: &Global, timeout: Duration) -> Vec<Finding> {
     let places = match config.look_for_credentials(timeout) {
         Ok(places) => places,
         Err(error) => return vec![Finding::error("credentials", &error)],
@@ -33,10 +33,17 @@ pub fn credentials(config: &Config, timeout: Duration) -> Vec<Finding> {
         findings.push(match error {
             Some(error) => Finding::error("credentials", error),
             None => {
-                let mut none = Finding::new("credentials", Verdict::Failed, "no provider has credentials").with_cause(
-                    "credentials_missing",
-                    "set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, write ~/.tencentcloud/credentials, or bind a role to this machine",
-                );
+                let none = Finding::new("credentials", Verdict::Failed, "no provider has credentials");
+                let mut none = match &global.profile {
+                    Some(profile) => none.with_cause(
+                        "profile_missing",
+                        format!("write the section [{profile}] to ~/.tencentcloud/credentials, or omit --profile"),
+                    ),
+                    None => none.with_cause(
+                        "credentials_missing",
+                        "set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, write ~/.tencentcloud/credentials, or bind a role to this machine",
+                    ),
+                };
                 none.exit = crate::exit::Exit::Refused;
                 none
             }

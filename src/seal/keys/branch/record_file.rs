@@ -102,8 +102,8 @@ pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -
     let (mut records, _) = read_open(path, &file)?;
     let comments = comments(path)?;
     change(&mut records)?;
-    let permissions = file.metadata().map_err(|error| unreadable(path, &error))?.permissions();
-    replace(path, &format!("{comments}{records}"), permissions).map_err(|error| unwritable(path, &error))
+    let old = file.metadata().map_err(|error| unreadable(path, &error))?;
+    replace(path, &format!("{comments}{records}"), &old).map_err(|error| unwritable(path, &error))
 }
 
 /// The comment lines of a file. A change keeps them at the beginning.
@@ -124,12 +124,14 @@ fn locked(path: &Path) -> Result<File> {
     }
 }
 
-fn replace(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
+fn replace(path: &Path, text: &str, old: &Metadata) -> io::Result<()> {
     let new = temporary(path);
     // A temporary file of a process that was killed. No other process uses it, because this one holds the lock.
     let _ = fs::remove_file(&new);
     let mut file = File::options().write(true).create_new(true).open(&new)?;
-    let written = write_all(&mut file, text, permissions).and_then(|()| fs::rename(&new, path));
+    // Its readers may be allowed by owner or group. Who may not set them, and could write the file, keeps their own.
+    let _ = std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()));
+    let written = write_all(&mut file, text, old.permissions()).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
@@ -239,6 +241,11 @@ mod tests {
         update_branch_file(&path, |records| records.add(second.clone())).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("# kept\n{LINE}\n{second}\n"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        // Only root may set another owner.
+        let other = std::os::unix::fs::chown(&path, Some(65534), Some(65534)).is_ok();
+        update_branch_file(&path, |_| Ok(())).unwrap();
+        let owner = fs::metadata(&path).unwrap();
+        assert!(!other || (owner.uid(), owner.gid(), owner.mode() & 0o777) == (65534, 65534, 0o640));
         let failed = update_branch_file(&path, |_| Err(unusable(&path, "on purpose")));
         assert!(failed.is_err());
         assert_eq!(BranchRecords::read_file(&path).unwrap().iter().count(), 2);
