@@ -15,35 +15,50 @@ use crate::status::Status;
 ///
 /// An error or a panic becomes the status, with its detail kept as the thread's last error.
 pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
-    let outcome = catch(body).unwrap_or_else(|panic| Err(internal(&*panic)));
-    match outcome {
-        Ok(()) => Status::Ok,
-        Err(error) => {
-            let status = error.status();
-            last_error::store_error(&error);
-            status
-        }
-    }
+    let mut body = Some(body);
+    guarded(&mut || body.take().map_or(Ok(()), |body| body()))
 }
 
 /// As [`guard`], for a function that can send a request: stores its ids for the thread.
 pub(super) fn guard_request(body: impl FnOnce() -> Result<()>) -> Status {
-    guard(|| {
-        let _scope = RequestScope::begin();
-        body()
-    })
+    let mut body = Some(body);
+    guarded_request(&mut || body.take().map_or(Ok(()), |body| body()))
 }
 
 /// Runs the body of a function that cannot fail. After a panic, which is a fault of this library, it
 /// returns `otherwise`.
 pub(super) fn guard_infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
-    catch(body).unwrap_or(otherwise)
+    let (mut body, mut result) = (Some(body), None);
+    let _ = catch(&mut || result = body.take().map(|body| body()));
+    result.unwrap_or(otherwise)
 }
 
-fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
+/// One function for all bodies: it is about a kilobyte of code, and there are two hundred of them.
+#[inline(never)]
+fn guarded(body: &mut dyn FnMut() -> Result<()>) -> Status {
+    let mut outcome = Ok(());
+    let error = match catch(&mut || outcome = body()) {
+        Ok(()) => outcome.err(),
+        Err(panic) => Some(internal(&*panic)),
+    };
+    let Some(error) = error else { return Status::Ok };
+    last_error::store_error(&error);
+    error.status()
+}
+
+#[inline(never)]
+fn guarded_request(body: &mut dyn FnMut() -> Result<()>) -> Status {
+    guarded(&mut || {
+        let _scope = RequestScope::begin();
+        body()
+    })
+}
+
+#[inline(never)]
+fn catch(body: &mut dyn FnMut()) -> thread::Result<()> {
     host::catch(|| {
         let _inside = Inside::enter();
-        body()
+        body();
     })
 }
 

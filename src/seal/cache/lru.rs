@@ -1,7 +1,11 @@
 //! An LRU cache with single flight: enforces the usage limits of its values, evicts the least recently used one when it is full,
 //! and runs one fetch for each value at a time.
+//!
+//! [`LruCache`] has the type of its values, and [`Entries`] does the work without it: the code exists once for all types.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -40,9 +44,17 @@ pub(crate) struct UsageLimits {
 }
 
 pub(crate) struct LruCache<V> {
+    entries: Entries,
+    values: PhantomData<fn() -> V>,
+}
+
+/// A value, whose type only its [`LruCache`] knows.
+type Value = Arc<dyn Any + Send + Sync>;
+
+struct Entries {
     limits: UsageLimits,
     max_entries: usize,
-    flights: SingleFlight<State<V>>,
+    flights: SingleFlight<State>,
 }
 
 /// The request of a caller.
@@ -55,16 +67,16 @@ pub(crate) struct Wanted<'a> {
     pub bytes: u64,
 }
 
-struct State<V> {
-    entries: HashMap<Id, Entry<V>>,
+struct State {
+    entries: HashMap<Id, Entry>,
     /// The fetches in flight, with their results for callers that wait.
     in_flight: HashMap<Id, Flight>,
     uses: u64,
     swept: Moment,
 }
 
-struct Entry<V> {
-    value: Arc<V>,
+struct Entry {
+    value: Value,
     fetched: Moment,
     refresh_at: Moment,
     refreshing: bool,
@@ -85,10 +97,10 @@ pub(crate) enum Peek<V> {
 type Flight = Arc<OnceLock<Option<Error>>>;
 
 /// The result of a lookup.
-enum Lookup<V> {
-    Value(Arc<V>),
+enum Lookup {
+    Value(Value),
     /// The value can be used, and this caller refreshes it.
-    RefreshDue(Id, Arc<V>),
+    RefreshDue(Id, Value),
     InFlight(Flight),
     Nothing,
 }
@@ -99,10 +111,11 @@ impl UsageLimits {
     }
 }
 
-impl<V> LruCache<V> {
+impl<V: Send + Sync + 'static> LruCache<V> {
     pub fn new(limits: UsageLimits, max_entries: usize) -> Self {
         let state = State { entries: HashMap::new(), in_flight: HashMap::new(), uses: 0, swept: Moment::now() };
-        Self { limits, max_entries, flights: SingleFlight::new(state) }
+        let entries = Entries { limits, max_entries, flights: SingleFlight::new(state) };
+        Self { entries, values: PhantomData }
     }
 
     /// Returns a value within its limits. `accept` checks a cached value. `fetch` returns a new value with its id; it is called
@@ -110,9 +123,35 @@ impl<V> LruCache<V> {
     pub fn get(
         &self,
         wanted: &Wanted<'_>,
-        accept: impl FnOnce(&V) -> Result<()>,
-        fetch: impl FnOnce(bool) -> Result<(Id, Arc<V>)>,
+        accept: impl Fn(&V) -> Result<()>,
+        fetch: impl Fn(bool) -> Result<(Id, Arc<V>)>,
     ) -> Result<Arc<V>> {
+        let accept = |value: &Value| value.downcast_ref().map_or_else(|| Err(other_type()), &accept);
+        let fetch = |early| fetch(early).map(|(id, value)| (id, value as Value));
+        self.entries.get(wanted, &accept, &fetch)?.downcast().map_err(|_| other_type())
+    }
+
+    /// Looks up a value without a fetch.
+    pub fn peek(&self, id: &Id) -> Peek<V> {
+        match self.entries.peek(id) {
+            Lookup::Value(value) => value.downcast().map_or(Peek::Nothing, Peek::Value),
+            Lookup::RefreshDue(..) => Peek::RefreshDue,
+            Lookup::InFlight(_) | Lookup::Nothing => Peek::Nothing,
+        }
+    }
+}
+
+fn other_type() -> Error {
+    Error::new(Status::Internal, "a cache has a value of another type")
+}
+
+impl Entries {
+    fn get(
+        &self,
+        wanted: &Wanted<'_>,
+        accept: &dyn Fn(&Value) -> Result<()>,
+        fetch: &dyn Fn(bool) -> Result<(Id, Value)>,
+    ) -> Result<Value> {
         if wanted.bytes > self.limits.bytes {
             return fetch(false).map(|(_, value)| value);
         }
@@ -142,7 +181,7 @@ impl<V> LruCache<V> {
                     state.in_flight.insert(wanted.flight, Arc::clone(&flight));
                     // The age counts from before the fetch, the earliest time at which the service checked the state of the key.
                     let fetched = Moment::now();
-                    let settle = |state: &mut State<V>, outcome: Option<Result<(Id, Arc<V>)>>| {
+                    let settle = |state: &mut State, outcome: Option<Result<(Id, Value)>>| {
                         state.in_flight.remove(&wanted.flight);
                         let outcome = outcome.unwrap_or_else(|| Err(not_fetched()));
                         let _ = flight.set(outcome.as_ref().err().filter(|error| concerns_all(error)).cloned());
@@ -156,19 +195,14 @@ impl<V> LruCache<V> {
         }
     }
 
-    /// Looks up a value without a fetch.
-    pub fn peek(&self, id: &Id) -> Peek<V> {
+    /// Looks up a value that the caller does not refresh.
+    fn peek(&self, id: &Id) -> Lookup {
         let mut state = self.flights.lock();
-        match state.lookup(&Wanted { ids: &[*id], flight: *id, bytes: 0 }, &self.limits) {
-            Lookup::Value(value) => Peek::Value(value),
-            Lookup::RefreshDue(..) => {
-                if let Some(entry) = state.entries.get_mut(id) {
-                    entry.refreshing = false;
-                }
-                Peek::RefreshDue
-            }
-            Lookup::InFlight(_) | Lookup::Nothing => Peek::Nothing,
+        let found = state.lookup(&Wanted { ids: &[*id], flight: *id, bytes: 0 }, &self.limits);
+        if let (Lookup::RefreshDue(..), Some(entry)) = (&found, state.entries.get_mut(id)) {
+            entry.refreshing = false;
         }
+        found
     }
 
     /// Tries to replace a valid value. After an outage the old value is used until it expires. Any other failure is about the
@@ -177,11 +211,11 @@ impl<V> LruCache<V> {
         &self,
         wanted: &Wanted<'_>,
         id: &Id,
-        old: Arc<V>,
-        accept: impl FnOnce(&V) -> Result<()>,
-        fetch: impl FnOnce(bool) -> Result<(Id, Arc<V>)>,
-    ) -> Result<Arc<V>> {
-        let mut guard = RefreshGuard { cache: self, id, pause: Duration::ZERO };
+        old: Value,
+        accept: &dyn Fn(&Value) -> Result<()>,
+        fetch: &dyn Fn(bool) -> Result<(Id, Value)>,
+    ) -> Result<Value> {
+        let mut guard = RefreshGuard { entries: self, id, pause: Duration::ZERO };
         accept(&old)?;
         guard.pause = REFRESH_PAUSE;
         let fetched = Moment::now();
@@ -199,7 +233,7 @@ impl<V> LruCache<V> {
         }
     }
 
-    fn put(&self, state: &mut State<V>, id: &Id, bytes: u64, fetched: Moment, value: &Arc<V>) {
+    fn put(&self, state: &mut State, id: &Id, bytes: u64, fetched: Moment, value: &Value) {
         state.uses += 1;
         let entry = Entry {
             value: Arc::clone(value),
@@ -228,9 +262,9 @@ fn not_fetched() -> Error {
     Error::new(Status::Internal, "the data key was not fetched")
 }
 
-impl<V> State<V> {
+impl State {
     /// Looks up a value and, if there is one, counts a message of `wanted.bytes` against its limits.
-    fn lookup(&mut self, wanted: &Wanted<'_>, limits: &UsageLimits) -> Lookup<V> {
+    fn lookup(&mut self, wanted: &Wanted<'_>, limits: &UsageLimits) -> Lookup {
         self.uses += 1;
         let now = Moment::now();
         if now.since(self.swept) >= SWEEP_INTERVAL {
@@ -266,7 +300,7 @@ impl<V> State<V> {
     }
 
     /// Drops a value, unless another one has replaced it.
-    fn remove(&mut self, id: &Id, value: &Arc<V>) {
+    fn remove(&mut self, id: &Id, value: &Value) {
         if self.entries.get(id).is_some_and(|entry| Arc::ptr_eq(&entry.value, value)) {
             self.entries.remove(id);
         }
@@ -281,7 +315,7 @@ impl<V> State<V> {
     }
 }
 
-impl<V> Entry<V> {
+impl Entry {
     fn serves(&self, now: Moment, bytes: u64, limits: &UsageLimits) -> bool {
         now.since(self.fetched) < limits.max_age
             && self.messages < limits.messages
@@ -290,15 +324,15 @@ impl<V> Entry<V> {
 }
 
 /// Ends a refresh that did not replace its value, also after a panic. The next one is tried after an interval.
-struct RefreshGuard<'a, V> {
-    cache: &'a LruCache<V>,
+struct RefreshGuard<'a> {
+    entries: &'a Entries,
     id: &'a Id,
     pause: Duration,
 }
 
-impl<V> Drop for RefreshGuard<'_, V> {
+impl Drop for RefreshGuard<'_> {
     fn drop(&mut self) {
-        if let Some(entry) = self.cache.flights.lock().entries.get_mut(self.id)
+        if let Some(entry) = self.entries.flights.lock().entries.get_mut(self.id)
             && entry.refreshing
         {
             entry.refreshing = false;
@@ -316,7 +350,7 @@ mod tests {
         fn get_one(&self, id: &Id, bytes: u64, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>>;
     }
 
-    impl<V> GetOne<V> for LruCache<V> {
+    impl<V: Send + Sync + 'static> GetOne<V> for LruCache<V> {
         fn get_one(&self, id: &Id, bytes: u64, fetch: impl Fn(bool) -> Result<V>) -> Result<Arc<V>> {
             let wanted = Wanted { ids: &[*id], flight: *id, bytes };
             self.get(&wanted, |_| Ok(()), |early| fetch(early).map(|value| (*id, Arc::new(value))))

@@ -84,7 +84,7 @@ impl Cache {
         &self,
         id: Id,
         bytes: u64,
-        fetch: impl FnOnce(bool) -> Result<Materials>,
+        fetch: impl Fn(bool) -> Result<Materials>,
     ) -> Result<Arc<Materials>> {
         let wanted = Wanted { ids: &[id], flight: id, bytes };
         self.live().sealing.get(&wanted, |_| Ok(()), |early| Ok((id, Arc::new(fetch(early)?))))
@@ -95,8 +95,8 @@ impl Cache {
     pub(crate) fn opening(
         &self,
         ids: &[Id],
-        accept: impl FnOnce(&Secret) -> Result<()>,
-        fetch: impl FnOnce(bool) -> Result<(Id, Arc<Secret>)>,
+        accept: impl Fn(&Secret) -> Result<()>,
+        fetch: impl Fn(bool) -> Result<(Id, Arc<Secret>)>,
     ) -> Result<Arc<Secret>> {
         let flight = match ids {
             [only] => *only,
