@@ -1,5 +1,5 @@
 /*
- * What branch keys cost beside a cache of data keys, in one run against an emulator. The client comes from the environment.
+ * Compares branch keys with a cache of data keys, in one run against an emulator. The client is configured by the environment.
  *
  *     branches KEY_ID speed     sealing and opening 1 KiB: messages a second with either, and their ratio
  *     branches KEY_ID growth    for 1 to 10,000 contexts: requests, CPU time of a message, and memory
@@ -63,7 +63,8 @@ static tckms_buffer sealed(const tckms_keyring *keyring, long number) {
   return message;
 }
 
-/* Messages a second of CPU time, which other programs on the machine change little. `step` is 0 for one context, 1 for a new one each time. */
+/* Messages per second of CPU time, which other programs on the machine affect little. `step` is 0 for one context, 1 for a new
+ * context for each message. */
 static double sealing(const tckms_keyring *keyring, int step) {
   double begun = seconds(CLOCK_PROCESS_CPUTIME_ID);
   long number;
@@ -96,7 +97,7 @@ static double median(double *values) {
   return values[ROUNDS / 2];
 }
 
-/* The two take turns, so that whatever else the machine does hits both. */
+/* The two alternate, so that other load on the machine affects both. */
 static void speed(const tckms_client *client, const char *key_id) {
   enum { KEPT = 256 };
   static tckms_buffer plain[KEPT], branch[KEPT];
@@ -148,7 +149,7 @@ static void grow(const char *name, const tckms_client *client, const tckms_keyri
          1e6 * cpu / (double)messages, allocated() - memory);
 }
 
-/* What the client itself needs is there before anything is measured. */
+/* Allocates what the client itself needs, before the measurement. */
 static void warm_up(const tckms_client *client, const char *key_id) {
   tckms_keyring *keyring = with_cache(client, key_id);
   tckms_buffer message = sealed(keyring, 1);

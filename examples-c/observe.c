@@ -56,7 +56,7 @@ static tckms_status configure(tckms_config *config) {
   return status;
 }
 
-/* A monitoring system would collect these every minute. The size tells the library which members this program knows. */
+/* A monitoring system would collect these every minute. The size says which members this program knows. */
 static int show_counters(const tckms_client *client) {
   tckms_stats stats = TCKMS_STATS_INIT;
   if (tckms_client_stats(client, &stats, sizeof stats) != TCKMS_OK) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the C tests with the files that `make dist` made, as they run on other systems than this one:
+# Runs the C tests with the files of `make dist` as on other systems:
 #
 #   scripts/artefact-tests.sh bullseye|bookworm|trixie   in a root of that Debian: its compiler, loader and C library
 #   scripts/artefact-tests.sh aarch64                    Debian's cross compiler, and qemu-user
@@ -7,7 +7,7 @@
 #
 #   scripts/artefact-tests.sh SYSTEM [FILTER…]           only the tests whose names contain one of the words
 #
-# The emulator runs on this machine, as `make build` made it. Only root can make a root, which takes network for apt; it is
+# The emulator runs on this machine, as built by `make build`. Creating a root file system needs root and network access for apt; it is
 # kept in target/artefact-roots.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,12 +19,12 @@ shift
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 out=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 export CARGO_TARGET_DIR=$out
-# Of a release that was made elsewhere, if it says so.
+# TCKMS_ARTIFACTS names the folder of artefacts that were made elsewhere.
 artifacts=${TCKMS_ARTIFACTS:-$out/release-artifacts}
 work=$(mktemp -d "$out/artefact-tests.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# What the tests look for in one folder: the libraries and the tool.
+# Puts the files that the tests use into one folder: the libraries and the tool.
 unpack() {
   local tarball
   tarball=$(echo "$artifacts"/tckms-*-linux-"$1".tar.gz)
@@ -36,7 +36,7 @@ unpack() {
   export TCKMS_TEST_DIST=$work/dist
 }
 
-# A root with a C compiler, the program openssl, which a test runs, and nothing of the library.
+# A root file system with a C compiler and the program openssl, which a test runs, but without the library.
 make_root() {
   local mirror
   root=$out/artefact-roots/$1
@@ -50,7 +50,7 @@ make_root() {
   mv "$root.new" "$root"
 }
 
-# Runs a command in a namespace in which the folders of the tests are also in the root, under the same names.
+# Runs a command in a mount namespace in which the tests' folders also exist inside the root file system, under the same names.
 with_folders() {
   ROOT=$root unshare --mount --propagation private bash -euo pipefail -c '
     for folder in "$PWD" "$CARGO_TARGET_DIR" /tmp; do
@@ -64,8 +64,8 @@ with_folders() {
     exec "$@"' with-folders "$@"
 }
 
-# What another system cannot do, or does not do with the artefacts: other compilers, valgrind, sanitizers, OpenSSL, programs that
-# a test starts on this machine.
+# Tests that another system cannot run, or that do not use the artefacts: other compilers, valgrind, sanitizers, OpenSSL, programs
+# that a test starts on this machine.
 skip=(clang valgrind sanitizer openssl the_examples_makefile legacy_daemon prefork_server panic privileges setuid capabilities
   system_calls old_kernel::sealing old_kernel::the_ old_kernel::secrets the_module_needs libevent libuv
   servers_with_one_thread every_worker_serves the_lines_in_the_readme)
@@ -76,33 +76,33 @@ case $system in
     make_root "$system"
     export TCKMS_TEST_COMPILER="/usr/sbin/chroot $root gcc" TCKMS_TEST_RUNNER="/usr/sbin/chroot $root"
     run=(with_folders)
-    # A test has the program openssl encrypt for SM2, which that of Debian 11 cannot do.
+    # This test encrypts with SM2 by the program openssl, and Debian 11's cannot do that.
     if [ "$system" = bullseye ]; then skip+=(secrets_after_use); fi
     ;;
   aarch64)
     unpack aarch64
-    # The filters are for x86-64.
+    # The seccomp filters are for x86-64.
     skip+=(old_kernel a_fork_is_recognized)
-    # qemu-user 7.2 fails an assertion where a child of a program with threads starts a thread.
+    # qemu-user 7.2 ends with an assertion failure when a forked child of a program with threads starts a thread.
     skip+=(branch_keys queues_over sharing children_and_other_roots forked_children process::forks)
-    # It does not enforce limits of memory, has a thread of its own, cannot make a process a subreaper, and has no traps for
-    # floating point; stacks of threads are at least 128 KiB on ARM64.
+    # qemu-user does not enforce memory limits, adds a thread, cannot make a process a subreaper, and has no floating-point traps.
+    # On ARM64 the smallest stack of a thread is 128 KiB.
     skip+=(memory_that_runs_out process::signals process::daemons the_hosts_own_state process::threads
       several_places_in_a_row)
-    # Times are measured, and programs are many times slower.
-    skip+=(renewal_that_is_slow dead_connections_cost_little a_hostile_server_harms)
+    # These tests measure time, and emulated programs are many times slower.
+    skip+=(renewal_that_is_slow dead_connections_cost_little a_hostile_server_affects)
     export TCKMS_TEST_COMPILER=aarch64-linux-gnu-gcc TCKMS_TEST_RUNNER="$(command -v qemu-aarch64) -L /usr/aarch64-linux-gnu"
     ;;
   musl)
     unpack x86_64-musl
-    # musl-gcc has no headers of the kernel, and musl no functions of malloc's to put others before.
+    # musl-gcc has no kernel headers, and musl's malloc() cannot be replaced as glibc's can.
     skip+=(old_kernel a_fork_is_recognized an_allocator_that_fails)
-    # musl keeps three signals to itself.
+    # musl reserves three signals.
     skip+=(process::signals the_hosts_own_state)
-    # Not under valgrind, which does not run programs of musl.
+    # The runner is set so that valgrind is not used: it cannot run programs that use musl.
     TCKMS_TEST_RUNNER=$(command -v env)
     export TCKMS_TEST_RUNNER
-    # A thread of musl has a stack of 128 KiB, and some tests keep more than that on theirs.
+    # A thread of musl has a stack of 128 KiB by default, and some tests need more.
     export TCKMS_TEST_COMPILER="musl-gcc -Wl,-z,stack-size=1048576"
     ;;
   *)
@@ -111,7 +111,7 @@ case $system in
     ;;
 esac
 
-# gcc alone, also where a test takes both compilers.
+# Only gcc, also for tests that use both compilers.
 export TCKMS_CHECK=1
 cargo=${CARGO:-cargo}
 programs=(--test c_api --test credentials --test faults --test hosts)
@@ -119,14 +119,14 @@ module=(--package tckms-pkcs11 --test module)
 "$cargo" test --quiet --locked --no-run "${programs[@]}"
 if [ -e "$work/lib/pkcs11" ]; then "$cargo" test --quiet --locked --no-run "${module[@]}"; fi
 
-# Every program that the tarball has starts there.
+# Starts every program of the tarball.
 programs_start() {
   local program
   for program in "$work"/bin/*; do
     # shellcheck disable=SC2068,SC2086
     ${run[@]} ${TCKMS_TEST_RUNNER:-} "$program" --version
   done
-  # It starts the emulator, which qemu-user cannot do for it.
+  # The self-test starts the emulator, which does not work under qemu-user.
   # shellcheck disable=SC2068,SC2086
   if [ -e "$work/tckms-selftest" ] && [ "$system" != aarch64 ]; then ${run[@]} ${TCKMS_TEST_RUNNER:-} "$work/tckms-selftest"; fi
 }

@@ -1,6 +1,6 @@
 /*
- * What scripts/bench-pkcs11.py counts: signatures of a digest by the library, or by the PKCS#11 module, between two requests to
- * callgrind. The region, the endpoint and the credentials come from the environment.
+ * Signs digests with the library or with the PKCS#11 module, between two requests to callgrind; scripts/bench-pkcs11.py counts the
+ * instructions. The region, the endpoint and the credentials come from the environment.
  *
  *   signing library KEY_ID CALLS
  *   signing MODULE KEY_ID CALLS      the path of the module, which has the key by TCKMS_PKCS11_KEYS

@@ -1,5 +1,5 @@
 /*
- * What make bench-instructions counts: the same calls again and again, between two requests to callgrind.
+ * Makes the same call repeatedly, between two requests to callgrind; make bench-instructions counts the instructions.
  *
  *   workload ENDPOINT CASE CALLS ROUNDS
  */
@@ -22,7 +22,7 @@ static tckms_queue *queue;
 static uint8_t plaintext[64 * KIB];
 static uint8_t opened[64 * KIB];
 static uint8_t sealed[64 * KIB + 4 * KIB];
-/* What the case reads: a ciphertext, or a sealed message. */
+/* The input of the case: a ciphertext, or a sealed message. */
 static tckms_buffer given;
 static size_t size;
 
@@ -45,7 +45,7 @@ static void make_client(const char *endpoint) {
   tckms_config_free(config);
 }
 
-/* A key that needs no service, behind a cache: what wraps the data key is as long as what a CMK makes. */
+/* A key that needs no service, with a cache. The wrapped data key is as long as one of a CMK. */
 static int wrap_key(void *userdata, const char *ctx_json, const uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
   static const char info[49], bytes[224];
   (void)userdata;

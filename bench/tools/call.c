@@ -1,4 +1,4 @@
-/* Encrypts 32 bytes again and again, on each of some threads: call KEY_ID CALLS THREADS */
+/* Encrypts 32 bytes CALLS times on each of several threads: call KEY_ID CALLS THREADS */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* The same request over one connection of libcurl, again and again: curl_call URL BODY CALLS [CA_FILE]. It signs nothing and
- * reads nothing of the answer, so that the server refuses it; what is measured is the way there and back. */
+/* Sends the same request CALLS times over one connection of libcurl: curl_call URL BODY CALLS [CA_FILE]. It does not sign the
+ * request or parse the reply, so the server refuses it; the measurement covers only the transfer in both directions. */
 #include <stdio.h>
 #include <stdlib.h>
 

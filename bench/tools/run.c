@@ -1,5 +1,5 @@
-/* Runs a command and writes what it took into a file: seconds by the clock, seconds of processor time, KiB of memory at most.
- * A small program, since the kernel counts the memory of whoever starts another program as that program's: run FILE COMMAND... */
+/* Runs a command and writes its costs to a file: wall-clock seconds, CPU seconds, and peak memory in KiB: run FILE COMMAND...
+ * This is a small program because the kernel counts the memory of the process that starts a program as that program's. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Seals a message again and again under a cached data key that needs no service: seal SIZE CALLS PAIRS */
+/* Seals a message CALLS times under a cached data key that needs no service: seal SIZE CALLS PAIRS */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

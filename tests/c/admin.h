@@ -1,4 +1,4 @@
-/* The emulator's admin API: a test says what is to go wrong next, and sees what the emulator has seen. */
+/* The emulator's admin API: a test sets the next faults, and reads the requests that the emulator received. */
 #ifndef ADMIN_H
 #define ADMIN_H
 
@@ -45,7 +45,7 @@ static inline char *read_to_end(int connection) {
   }
 }
 
-/* Sends a request and returns the reply's body, to be freed. The admin API always speaks plain HTTP. */
+/* Sends a request and returns the reply's body, to be freed. The admin API always uses plain HTTP. */
 static inline char *admin(const char *method, const char *path, const char *body) {
   size_t size = strlen(body) + 256;
   char *text = (char *)malloc(size);
@@ -69,7 +69,7 @@ static inline char *admin(const char *method, const char *path, const char *body
   return reply;
 }
 
-/* `script` is a JSON list of entries, in place of all there was. */
+/* `script` is a JSON list of entries. It replaces the previous script. */
 static inline void set_faults(const char *script) {
   free(admin("PUT", "faults", script));
 }
@@ -96,7 +96,7 @@ static inline void forget_requests(void) {
   free(admin("DELETE", "requests", ""));
 }
 
-/* How often `part` is in the list of the requests seen. */
+/* The number of times that `part` occurs in the list of received requests. */
 static inline int seen(const char *part) {
   char *requests = admin("GET", "requests", "");
   const char *place = requests;
@@ -109,14 +109,14 @@ static inline int seen(const char *part) {
   return count;
 }
 
-/* How many requests for an action the emulator has seen. */
+/* The number of requests for an action that the emulator received. */
 static inline int requests_seen(const char *action) {
   char part[128];
   snprintf(part, sizeof part, "\"action\":\"%s\"", action);
   return seen(part);
 }
 
-/* Copies the string that follows `"name":"` for the last time in `json`. */
+/* Copies the string after the last `"name":"` in `json`. */
 static inline void last_string(const char *json, const char *name, char *value, size_t size) {
   char part[64];
   const char *found = NULL;
@@ -133,7 +133,7 @@ static inline void last_string(const char *json, const char *name, char *value, 
   snprintf(value, size, "%.*s", (int)strcspn(found, "\""), found);
 }
 
-/* The id that the emulator gave the last request. */
+/* The id of the last request. */
 static inline void last_seen_request_id(char *value, size_t size) {
   char *requests = admin("GET", "requests", "");
   last_string(requests, "request_id", value, size);

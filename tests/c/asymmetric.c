@@ -1,4 +1,4 @@
-/* Asymmetric CMKs: what is signed here is verified there, and what goes wrong has a status of its own. */
+/* Asymmetric CMKs: signatures verify, and each failure has its own status. */
 #include "check.h"
 
 #include <pthread.h>
@@ -8,7 +8,7 @@
 
 #define SIGNERS 4
 
-/* A CMK of each usage that signs, made by this program. */
+/* A CMK of each usage that signs, created by this program. */
 struct signing_key {
   const char *usage;
   int algorithm;
@@ -49,7 +49,7 @@ static void a_signature_verifies_and_no_other_message_has_it(const tckms_client 
   CHECK_OK(tckms_verify(client, key->key_id, key->algorithm, message, sizeof message, signature.data, signature.len));
   CHECK_STATUS(tckms_verify(client, key->key_id, 0, message, sizeof message - 1, signature.data, signature.len),
                TCKMS_ERR_SIGNATURE_INVALID);
-  /* It was found out here, and no action failed. */
+  /* The library detected this itself; no action of the service failed. */
   CHECK_TEXT(tckms_error_action(tckms_last_error()), "");
   CHECK(strncmp(tckms_error_message(tckms_last_error()), "the signature is", 16) == 0);
   CHECK_TEXT(tckms_error_key_id(tckms_last_error()), key->key_id);
@@ -62,7 +62,7 @@ static void a_signature_verifies_and_no_other_message_has_it(const tckms_client 
   tckms_buffer_free(&signature);
 }
 
-/* What adds bytes to a signer sends nothing, and leaves the ids; what could have sent something empties them. */
+/* Adding bytes to a signer sends nothing and keeps the ids. A call that could send a request empties them. */
 static void ids_are_those_of_the_last_request(const tckms_client *client, const struct signing_key *key) {
   tckms_signer *signer = NULL;
   tckms_buffer signature;
@@ -124,7 +124,7 @@ static void chunks_are_signed_like_the_complete_message(const tckms_client *clie
   tckms_buffer_free(&signature);
 }
 
-/* Cut off, followed by more, of zeros or of ones: never valid, and never anything but invalid. */
+/* Truncated, with trailing bytes, all zeros or all ones: always TCKMS_ERR_SIGNATURE_INVALID. */
 static void another_signature_is_invalid(const tckms_client *client, const struct signing_key *key) {
   uint8_t bytes[1024];
   tckms_buffer signature;
@@ -283,7 +283,7 @@ static void rsa_encrypts_locally_and_decrypts_in_the_service(const tckms_client 
   CHECK_STATUS(tckms_sign(client, key_id, 0, "m", 1, &out), TCKMS_ERR_INVALID_KEY_USAGE);
   CHECK_STATUS(tckms_sm2_decrypt(client, key_id, plaintext, 0, &out), TCKMS_ERR_INVALID_LENGTH);
   CHECK_STATUS(tckms_public_key(client, MAIN_KEY, &out), TCKMS_ERR_INVALID_PARAMETER);
-  /* The request for the public key is what failed. */
+  /* The request for the public key failed. */
   CHECK_STATUS(tckms_verify(client, MAIN_KEY, 0, "m", 1, plaintext, 64), TCKMS_ERR_INVALID_PARAMETER);
   CHECK_TEXT(tckms_error_action(tckms_last_error()), "GetPublicKey");
 }

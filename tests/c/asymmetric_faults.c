@@ -1,4 +1,4 @@
-/* What the service may send instead of the right signature, and what is not known of it: each ends in a status, or works. */
+/* Wrong or unusual replies of the service to calls with asymmetric keys: each call ends with a status, or succeeds. */
 #include "check.h"
 
 #include "admin.h"
@@ -159,7 +159,7 @@ static void p384_signs_where_only_32_bytes_are_a_digest(const tckms_client *clie
   refused_with_advice(tckms_sign(client, key_id, 0, message, 4097, &signature), &signature);
   memset(digest, 1, sizeof digest);
   refused_with_advice(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature), &signature);
-  /* A digest of 32 bytes that was filled up with zeros is the same number as without them. */
+  /* A digest of 32 bytes that was padded with leading zeros is the same number. */
   memset(digest, 0, 16);
   CHECK_OK(tckms_sign_digest(client, key_id, 0, digest, sizeof digest, &signature));
   CHECK_OK(tckms_verify_digest(client, key_id, 0, digest, sizeof digest, signature.data, signature.len));
@@ -170,7 +170,7 @@ static void p384_signs_where_only_32_bytes_are_a_digest(const tckms_client *clie
   tckms_buffer_free(&signature);
 }
 
-/* An algorithm that the service does not know is no refusal of the digest, and is not remembered as one. */
+/* An unknown algorithm is not a refusal of the digest, and is not remembered as one. */
 static void another_refusal_is_not_taken_for_one_of_the_digest(const char *key_id) {
   tckms_client *client = emulator_client();
   tckms_buffer signature;

@@ -1,9 +1,9 @@
 /*
- * Bad arguments are refused: with a status of their own, a message that says what is allowed, empty outputs, and
- * nothing sent.
+ * Invalid arguments are refused with a specific status, a message that says what is allowed, and empty outputs, and no request is
+ * sent.
  *
- * The clients of this program point to a socket that listens and never accepts. A call that connects to it would be
- * seen there, and would wait for its timeout.
+ * The endpoint of the clients is a socket that listens and never accepts. The test would detect a connection to it, and the call would
+ * wait for its timeout.
  */
 #include "check.h"
 
@@ -24,7 +24,7 @@ static const char NOT_UTF8[] = "\xff\xfe";
 
 static int listener;
 static tckms_client *client;
-/* Nothing listens here: what passes the checks fails to connect, and so shows that it passed. */
+/* No server listens at its endpoint: a call that passes the checks fails to connect. */
 static tckms_client *unreachable;
 
 static void refused_at(tckms_status got, tckms_status expected, const char *hint, const char *text, int line) {
@@ -40,7 +40,7 @@ static void refused_at(tckms_status got, tckms_status expected, const char *hint
 /* The call is refused, and the message has `hint` in it. */
 #define REFUSED(call, status, hint) refused_at((call), (status), (hint), #call, __LINE__)
 
-/* The same for a call that fills the buffer `out`, whatever that held before. */
+/* The same for a call that fills the buffer `out`, whatever its previous content. */
 #define REFUSED_OUT(call, status, hint) \
   do {                                  \
     out = garbage();                    \
@@ -56,7 +56,7 @@ static void refused_at(tckms_status got, tckms_status expected, const char *hint
     CHECK(made == NULL);                           \
   } while (0)
 
-/* The call, made with `unreachable`, passes all checks: it is only the connection that fails. */
+/* The call, made with `unreachable`, passes all checks: only the connection fails. */
 #define PASSES(call)                                            \
   do {                                                          \
     CHECK_STATUS(call, TCKMS_ERR_CONNECT_FAILED);               \
@@ -278,7 +278,7 @@ static void null_memory_equals_only_empty_memory(void) {
   CHECK_INT(tckms_equal("a", "a", ABSURD), 0);
 }
 
-/* Lengths. A call that believed an absurd one would read beyond the small buffers here, which valgrind would see. */
+/* Lengths. A call that accepted a wrong length would read beyond the small buffers here, which valgrind would detect. */
 
 static void plaintexts_have_1_to_4096_bytes(void) {
   static const char plaintext[TCKMS_PLAINTEXT_MAX + 1];
@@ -756,7 +756,7 @@ static void a_client_needs_a_region_and_credentials(void) {
   tckms_config_free(config);
 }
 
-/* Each kind of bad PEM is told in words, and none of it is repeated. */
+/* The message names each kind of invalid PEM, and does not repeat the text. */
 static void the_error_says_why_a_ca_bundle_is_bad(void) {
 #define PEM_KEY "c2VjcmV0LXByaXZhdGUta2V5LWJ5dGVz"
   static const struct {
@@ -787,7 +787,7 @@ static void the_error_says_why_a_ca_bundle_is_bad(void) {
     CHECK_OK(tckms_config_set_ca_pem(config, bad[i].pem, strlen(bad[i].pem)));
     REFUSED_MADE(tckms_client_new(config, &made), TCKMS_ERR_INVALID_CA_BUNDLE, bad[i].reason);
     message = tckms_error_message(tckms_last_error());
-    /* Neither the text nor its bytes in numbers. */
+    /* Neither the text nor its bytes as numbers. */
     CHECK(strstr(message, "c2Vj") == NULL);
     CHECK(strstr(message, "99, 50") == NULL);
     CHECK(strlen(message) < 200);
@@ -795,7 +795,7 @@ static void the_error_says_why_a_ca_bundle_is_bad(void) {
   tckms_config_free(config);
 }
 
-/* The request where the action should be is not repeated. */
+/* A request that is passed as the action is not repeated. */
 static void an_action_that_is_a_request_is_not_repeated(void) {
   tckms_client *client = client_of(config_for("http://127.0.0.1:1"));
   tckms_buffer response = garbage();
@@ -807,7 +807,7 @@ static void an_action_that_is_a_request_is_not_repeated(void) {
   tckms_client_free(client);
 }
 
-/* What may be a secret in the wrong place is not repeated as a whole. */
+/* An argument that may be a secret is not repeated completely. */
 static void a_region_and_an_action_are_repeated_in_part(void) {
   static const char secret[] = "SECRETsecretSECRETsecretSECRETsecretSECRETsecretSECRETsecret\x1b[2J";
   tckms_config *config = tckms_config_new();
@@ -842,7 +842,7 @@ static void a_ca_bundle_holds_certificates(void) {
   tckms_config_free(config);
 }
 
-/* Makes a fresh configuration with one setting and sees a derived client refused for it. */
+/* Creates a new configuration with one setting, and checks that deriving a client with it is refused. */
 #define NOT_DERIVABLE(setting, hint)                                                               \
   do {                                                                                             \
     tckms_config *config = tckms_config_new();                                                     \

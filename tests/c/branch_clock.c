@@ -1,6 +1,6 @@
 /*
- * Branch keys while the system's clock jumps: the clock_gettime() of this program takes the place of the C library's, also for
- * the library, and moves CLOCK_REALTIME.
+ * Branch keys while the system's clock jumps: the clock_gettime() of this program replaces that of the C library, also for the
+ * library, and shifts CLOCK_REALTIME.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -27,7 +27,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
   return result;
 }
 
-/* The first record of each slot, as writers that share a store have it. */
+/* The first record of each slot, as in a store that writers share. */
 struct store {
   int64_t slots[SLOTS];
   char records[SLOTS][1024];
@@ -67,7 +67,7 @@ static tckms_branch_stats stats_of(const tckms_keyring *keyring) {
   return stats;
 }
 
-/* Seals a message, opens it with a keyring that knows nothing yet, and says which version of the branch key it has. */
+/* Seals a message, opens it with a new keyring, and returns the version of its branch key. */
 static void seal_with(const tckms_keyring *keyring, char *version) {
   tckms_keyring *reader = tckms_keyring_new();
   tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;
@@ -86,11 +86,11 @@ static void seal_with(const tckms_keyring *keyring, char *version) {
   tckms_keyring_free(reader);
 }
 
-/* Writers change to the key of the slot that their clock shows, and back, and nothing fails meanwhile. */
+/* Writers change to the key of the slot that their clock shows, and back, without any failure. */
 static void rotation_follows_the_clock(void) {
   static struct store store;
   static const long jumps[] = {0, DAY, 0, -DAY, 0, DAY, -DAY, 0};
-  /* Which key each jump leads to; a new one makes a record. */
+  /* The key that is used after each jump; a new one creates a record. */
   static const int expected[] = {0, 1, 0, 2, 0, 1, 2, 0};
   char versions[3][VERSION_SIZE], version[VERSION_SIZE];
   tckms_keyring *keyring = tckms_keyring_new();
@@ -126,7 +126,7 @@ static void wait_ms(long milliseconds) {
   nanosleep(&time, NULL);
 }
 
-/* A clock that is set back does not prolong a key's life, and one that is set ahead does not end it. */
+/* Setting the clock back does not prolong a key's time to live, and setting it forward does not end it. */
 static void the_time_to_live_does_not_follow_the_clock(void) {
   static const long jumps[] = {DAY, -DAY};
   char version[VERSION_SIZE];
@@ -154,7 +154,7 @@ static void the_time_to_live_does_not_follow_the_clock(void) {
   tckms_buffer_free(&record);
 }
 
-/* A file whose newest record was made by a machine whose clock is behind is followed all the same. */
+/* A file is used even if its newest record was made by a machine whose clock is behind. */
 static void a_file_is_followed(void) {
   char path[] = "/tmp/tckms-branch-clock.XXXXXX", version[VERSION_SIZE], first[VERSION_SIZE];
   static const long jumps[] = {DAY, -DAY};

@@ -1,8 +1,7 @@
 /*
- * Branch keys as a C program uses them: records in memory, a store of callbacks, a supplier, a forked child, and callbacks
- * that fail.
+ * Branch keys from C: records in memory, a store with callbacks, a supplier, a forked child, and callbacks that fail.
  *
- * With TEST_SANITIZED set there is no fork: valgrind counts what a child inherits and forgets.
+ * With TEST_SANITIZED set there is no fork, because valgrind would report the memory that a child inherits and does not free.
  */
 #define _DEFAULT_SOURCE
 #include "check.h"
@@ -57,7 +56,7 @@ static void records_in_memory(void) {
   tckms_keyring_free(keyring);
 }
 
-/* One record, and what the callbacks return. */
+/* One record, and the results of the callbacks. */
 struct store {
   char record[1024];
   int answer, loads, freed;
@@ -71,7 +70,7 @@ static int load(void *userdata, const char *key, tckms_branch_records *out) {
     CHECK_OK(tckms_branch_records_add(out, store->record, strlen(store->record)));
   }
   if (store->answer != 0) {
-    CHECK_OK(tckms_callback_set_error_text("the store is on fire"));
+    CHECK_OK(tckms_callback_set_error_text("the store is not reachable"));
   }
   return store->answer;
 }
@@ -119,14 +118,14 @@ static void a_store(void) {
   CHECK_INT(store.freed, 1);
 }
 
-/* The number of log lines about sealing without the store. They come from the thread of the store. */
+/* The number of log lines about sealing without the store. They are written on the thread of the store. */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static int told;
 
 static void watch(void *userdata, const tckms_log_event *event) {
   const char *line = tckms_log_event_message(event);
   (void)userdata;
-  if (strstr(line, "the store is on fire") && strstr(line, "sealing continues")) {
+  if (strstr(line, "the store is not reachable") && strstr(line, "sealing continues")) {
     pthread_mutex_lock(&log_lock);
     told++;
     pthread_mutex_unlock(&log_lock);
@@ -165,7 +164,7 @@ static void a_store_that_fails(void) {
   CHECK(was_told() > 0);
   tckms_keyring_free(keyring);
   tckms_client_free(logging);
-  /* By reference there is nothing to refer to. */
+  /* By reference, sealing fails: there is no record to refer to. */
   keyring = tckms_keyring_new();
   options.by_reference = 1;
   CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
@@ -215,7 +214,7 @@ static void values_of_a_context(void) {
   CHECK_STATUS(tckms_context_value("{}", "a", value, 0), TCKMS_ERR_INVALID_LENGTH);
 }
 
-/* A child has no branch key of its parent's: it asks again. */
+/* A child does not inherit its parent's branch keys: it sends a request. */
 static void a_forked_child(void) {
   tckms_keyring *keyring = tckms_keyring_new();
   tckms_branch_options options = TCKMS_BRANCH_OPTIONS_INIT;

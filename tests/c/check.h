@@ -1,9 +1,8 @@
 /*
- * Assertions for the C tests. Include this first: it asks the C library for POSIX.
+ * Assertions for the C tests. Include this first: it enables the POSIX functions of the C library.
  *
- * A check that fails says where and why on stderr and ends the program at once, from whatever thread. A program whose
- * checks all hold prints one line with their number and nothing else, so that the harness can see that the library
- * printed nothing at all.
+ * A check that fails prints its place and reason on stderr and ends the program at once, on any thread. If all checks pass, the
+ * program prints one line with their number and nothing else, so that the harness can verify that the library printed nothing.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -23,7 +22,7 @@
 
 static long checks_done = 0;
 
-/* The number is shared by threads; C99 has no atomics, and gcc and clang have these. */
+/* Threads share the number. C99 has no atomics; gcc and clang have these functions. */
 static inline void check_done(void) {
   __atomic_add_fetch(&checks_done, 1, __ATOMIC_RELAXED);
 }
@@ -46,7 +45,7 @@ static inline int checks_passed(void) {
 
 static inline void check_at(int holds, const char *text, const char *file, int line) {
   if (!holds) {
-    check_failed(file, line, "not so: %s", text);
+    check_failed(file, line, "check failed: %s", text);
   }
   check_done();
 }
@@ -79,7 +78,7 @@ static inline void check_bytes_at(const tckms_buffer *got, const void *expected,
                  (unsigned long)len);
   }
   if (got->data[len] != 0) {
-    check_failed(file, line, "%s has no NUL byte behind it", text);
+    check_failed(file, line, "%s is not followed by a NUL byte", text);
   }
   check_done();
 }
@@ -107,14 +106,14 @@ static inline void check_status_at(tckms_status got, tckms_status expected, cons
 #define CHECK_TEXT(got, expected) check_text_at((got), (expected), #got, __FILE__, __LINE__)
 /* `got` has `part` in it. */
 #define CHECK_HAS(got, part) check_has_at((got), (part), #got, __FILE__, __LINE__)
-/* The tckms_buffer `got` holds these bytes, and a NUL byte behind them. */
+/* The tckms_buffer `got` contains these bytes, followed by a NUL byte. */
 #define CHECK_BYTES(got, expected, len) check_bytes_at(&(got), (expected), (len), #got, __FILE__, __LINE__)
 #define CHECK_EMPTY(buffer) check_empty_at(&(buffer), #buffer, __FILE__, __LINE__)
-/* The call ends like this, and the last error says the same. */
+/* The call returns this status, and the last error has the same one. */
 #define CHECK_STATUS(call, status) check_status_at((call), (status), #call, __FILE__, __LINE__)
 #define CHECK_OK(call) CHECK_STATUS(call, TCKMS_OK)
 
-/* What an output holds before a call must not matter: reading or freeing this would crash. */
+/* The previous content of an output must not matter: reading or freeing this would crash. */
 static inline tckms_buffer garbage(void) {
   tckms_buffer buffer;
   buffer.data = (uint8_t *)(uintptr_t)0xdead;

@@ -14,8 +14,8 @@ static inline long now_ms(void) {
 }
 
 /*
- * How late a busy machine may be: less than what a call that hangs or waits in vain takes in any test. The harness
- * allows more under valgrind.
+ * The delay that a busy machine may cause: less than the duration of a hanging or useless wait in any test. The harness allows more
+ * under valgrind.
  */
 static inline long slack_ms(void) {
   const char *given = getenv("TEST_SLACK_MS");

@@ -1,5 +1,5 @@
 /*
- * The connections of a client: dead ones, how many there are, how long they are kept, and what a server may send.
+ * The connections of a client: broken ones, their number, how long they are kept, and what a server may send.
  *
  *     connections GROUP
  */
@@ -33,7 +33,7 @@ static tckms_stats stats_of(const tckms_client *client) {
   return stats;
 }
 
-/* Waits until a number of the statistics is what is expected: a connection is closed a moment after its call. */
+/* Waits until a member of the statistics has the expected value: a connection is closed a moment after its call. */
 #define EXPECT_SOON(client, member, expected)                                 \
   do {                                                                        \
     int tries = 0;                                                            \
@@ -62,7 +62,7 @@ static void call_at_once(tckms_client *client, int count) {
   clear_faults();
 }
 
-/* ---- Connections that died without a word, or with one ---- */
+/* ---- Connections that broke, with or without a notice ---- */
 
 enum { TRY_MS = 1000 };
 
@@ -102,7 +102,7 @@ static void silent_connections_cost_one_try_altogether(void) {
   relay_stop(&relay);
 }
 
-/* What must not be sent twice does not depend on an old connection at all. */
+/* A request that must not be sent twice never uses an old connection. */
 static void requests_that_create_something_use_a_new_connection(void) {
   static struct relay relay;
   tckms_client *client;
@@ -131,7 +131,7 @@ static void connections_that_broke_while_idle_cost_no_attempt(void) {
     relay_start(&relay);
     client = client_with_six_idle_connections(&relay, 1);
     relay_fail(&relay, FATES[i]);
-    /* The library sees it without being called. */
+    /* The library detects it without a call. */
     EXPECT_SOON(client, connections_open, 0);
     CHECK_INT(stats_of(client).connections_idle, 0);
     for (n = 0; n < 3; n++) {
@@ -144,8 +144,7 @@ static void connections_that_broke_while_idle_cost_no_attempt(void) {
   }
 }
 
-/* A peer that resets the first connection would reset the others too, so they are not
- * tried. */
+/* A peer that resets the first connection would reset the others too, so the library does not try them. */
 static void connections_that_break_when_used_cost_one_attempt_altogether(void) {
   static struct relay relay;
   tckms_client *client;
@@ -199,7 +198,7 @@ static void all_callers_may_find_broken_connections_at_once(void) {
   relay_stop(&relay);
 }
 
-/* A call that used up all of its time on one of them leaves none to the call that follows at once. */
+/* If a call uses all of its time on one broken connection, the next call finds no broken ones. */
 static void the_next_call_meets_no_dead_connection(void) {
   static struct relay relay;
   int round;
@@ -227,7 +226,7 @@ static void dead_connections(void) {
   the_next_call_meets_no_dead_connection();
 }
 
-/* ---- How many there are ---- */
+/* ---- Number of connections ---- */
 
 enum { CROWD = 300 };
 
@@ -267,7 +266,7 @@ static void three_hundred_threads_share_what_128_descriptors_allow(void) {
   CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
-/* The host has taken nearly all descriptors: calls wait for each other's connections. */
+/* The host uses nearly all descriptors: calls wait for connections of other calls. */
 static void a_few_descriptors_are_enough(void) {
   enum { CALLERS = 40 };
   tckms_config *config = emulator_config();
@@ -382,7 +381,7 @@ static void connections_are_bounded(void) {
   waiting_callers_have_a_deadline();
 }
 
-/* ---- How long they are kept ---- */
+/* ---- Lifetime of idle connections ---- */
 
 static void idle_connections_are_closed_in_time(void) {
   tckms_config *config = emulator_config();
@@ -395,7 +394,7 @@ static void idle_connections_are_closed_in_time(void) {
   EXPECT_SOON(client, connections_idle, 5);
   sleep_ms(1200);
   CHECK_INT(stats_of(client).connections_idle, 5);
-  /* One is used, and lives longer. */
+  /* One is used, so it is kept longer. */
   CHECK_OK(random_bytes(client));
   sleep_ms(1500 + 250 - (now_ms() - idle_since));
   CHECK_INT(stats_of(client).connections_open, 1);

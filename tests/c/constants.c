@@ -1,4 +1,4 @@
-/* What the header says as macros, the library says as functions. Prints the version for the harness to compare. */
+/* The macros of the header have the same values as the functions of the library. Prints the version, which the harness compares. */
 #include "check.h"
 
 #if !TCKMS_VERSION_AT_LEAST(0, 1, 0)
@@ -34,7 +34,7 @@ static void limits_are_the_same_as_macros_and_as_functions(void) {
   CHECK_INT(tckms_threads_max(), TCKMS_THREADS_MAX);
 }
 
-/* A compiler that made an enum as small as its values would disagree with the library about it. */
+/* A compiler that chose the smallest size for an enum would not match the library. */
 static void enums_are_as_wide_as_int(void) {
   CHECK_INT(sizeof(tckms_status), sizeof(int));
   CHECK_INT(sizeof(tckms_category), sizeof(int));

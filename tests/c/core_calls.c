@@ -56,7 +56,7 @@ static void contexts_are_text_in_any_script(void) {
   round_trip("{ \"quote\" : \"\\\"\\\\\\n\\u5bc6\" }", "x", 1);
 }
 
-/* An object of 1024 characters in all, whatever bytes the letter takes. */
+/* An object of 1024 characters in total, however many bytes the letter has. */
 static void fill_context(char *context, const char *letter) {
   size_t i;
   strcpy(context, "{\"a\":\"");
@@ -75,7 +75,7 @@ static void the_longest_context_is_counted_in_characters(void) {
   round_trip(context, "x", 1);
 }
 
-/* The emulator compares contexts as text, so a changed blank would show. */
+/* The emulator compares contexts as text, so it would detect a changed blank. */
 static void a_context_is_sent_exactly_as_given(void) {
   tckms_buffer blob;
   tckms_buffer plaintext;
@@ -218,7 +218,7 @@ static void a_call_leaves_the_ids_of_its_last_request(void) {
   snprintf(request_id, sizeof request_id, "%s", tckms_last_request_id());
   CHECK_INT(strlen(request_id), 36);
 
-  /* What sends nothing leaves them as they are. */
+  /* A call that sends nothing does not change them. */
   tckms_config_free(tckms_config_new());
   CHECK_TEXT(tckms_last_request_id(), request_id);
 
@@ -338,7 +338,7 @@ static void the_ca_may_come_from_memory(void) {
   tckms_client_free(own);
 }
 
-/* The CA is the emulator's of another run: well-formed, and not the one that signed this server's certificate. */
+/* The CA of another emulator: it is well-formed, but did not sign this server's certificate. */
 static void a_server_of_another_ca_is_not_trusted(void) {
   tckms_config *config = emulator_config();
   tckms_client *own;

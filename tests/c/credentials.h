@@ -1,9 +1,9 @@
 /*
- * What the tests of credentials share: configurations for the emulator whose every log line and error is searched for
- * secrets, the emulator as metadata service and STS, and threads.
+ * Shared code of the tests of credentials: configurations for the emulator whose log lines and errors are all searched for secrets,
+ * the emulator as metadata service and STS, and threads.
  *
- * Secrets that a test makes up have "S3CRET" in them. Those of the emulator are 32 or more letters and digits in a row,
- * which nothing else in a log is. Define _GNU_SOURCE before including this.
+ * Secrets of the tests contain "S3CRET". Those of the emulator are sequences of 32 or more letters and digits, which do not occur
+ * otherwise in a log. Define _GNU_SOURCE before including this.
  */
 #ifndef CREDENTIALS_H
 #define CREDENTIALS_H
@@ -23,7 +23,7 @@
 
 #define ROLE_ARN "qcs::cam::uin/100000000001:roleName/backup"
 
-/* The longest credentials of the emulator that a test looks for in what the library says. */
+/* The maximum length of the emulator's credentials that a test searches for in log lines and errors. */
 enum { SECRET_LEN = 32 };
 
 static inline void expect_no_secret_in(const char *text) {
@@ -56,7 +56,7 @@ static inline void search_line(void *userdata, const tckms_log_event *event) {
   }
 }
 
-/* The call fails like this, and its error tells no secret. */
+/* The call fails with this status, and its error contains no secret. */
 #define CHECK_REFUSED(call, status)                            \
   do {                                                         \
     CHECK_STATUS(call, status);                                \
@@ -64,7 +64,7 @@ static inline void search_line(void *userdata, const tckms_log_event *event) {
   } while (0)
 #define CHECK_MESSAGE_HAS(part) CHECK_HAS(tckms_error_message(tckms_last_error()), part)
 
-/* Everything at the emulator, logged at the most verbose level. Credentials are still to be set. */
+/* All services are the emulator's, and the log has the most verbose level. The credentials are not set yet. */
 static inline tckms_config *config_at(const char *metadata, const char *sts) {
   tckms_config *config = config_for(GIVEN_ENDPOINT);
   if (given_ca_file() != NULL) {
@@ -88,7 +88,7 @@ static inline tckms_status use(const tckms_client *client) {
   return status;
 }
 
-/* The same, and how long it took. */
+/* The same, with the time that it took. */
 static inline tckms_status use_and_measure(const tckms_client *client, long *took) {
   long started = now_ms();
   tckms_status status = use(client);
@@ -103,7 +103,7 @@ static inline void expect_usable(tckms_config *config) {
   tckms_client_free(client);
 }
 
-/* A role bound to the machine, or NULL, and how long all temporary credentials live; 0 for the ordinary time. */
+/* Sets the role bound to the machine, or NULL, and the lifetime of all temporary credentials; 0 for the default. */
 static inline void set_issuer(const char *role, int lifetime_seconds) {
   char settings[256];
   char lifetime[64] = "";
@@ -118,7 +118,7 @@ static inline void set_issuer(const char *role, int lifetime_seconds) {
   free(admin("PUT", "credentials", settings));
 }
 
-/* As the emulator is in the beginning. */
+/* Resets the emulator to its initial state. */
 static inline void reset_emulator(void) {
   set_issuer(NULL, 0);
   clear_faults();
@@ -129,7 +129,7 @@ static inline int64_t unix_time(void) {
   return (int64_t)time(NULL);
 }
 
-/* The same, early in a second: what is counted from here has its whole length for most of a second to come. */
+/* The same, but waits for the beginning of a second, so that times in whole seconds do not change for most of a second. */
 static inline int64_t start_of_a_second(void) {
   int64_t before = unix_time();
   while (unix_time() == before) {
@@ -138,7 +138,7 @@ static inline int64_t start_of_a_second(void) {
   return before + 1;
 }
 
-/* The metadata service's document about an identity. */
+/* The metadata service's document with the credentials of an identity. */
 static inline void write_document(char *text, size_t size, const struct identity *identity, int64_t expired_time) {
   snprintf(text, size,
            "{\"TmpSecretId\":\"%s\",\"TmpSecretKey\":\"%s\",\"Token\":\"%s\",\"ExpiredTime\":%" PRId64
@@ -146,7 +146,7 @@ static inline void write_document(char *text, size_t size, const struct identity
            identity->secret_id, identity->secret_key, identity->token, expired_time);
 }
 
-/* The answer of STS with an identity. */
+/* The reply of STS with the credentials of an identity. */
 static inline void write_answer(char *text, size_t size, const struct identity *identity, int64_t expired_time) {
   snprintf(text, size,
            "{\"Response\":{\"Credentials\":{\"TmpSecretId\":\"%s\",\"TmpSecretKey\":\"%s\",\"Token\":\"%s\"},"
@@ -169,7 +169,7 @@ static inline struct reply no_reply(void) {
   return reply;
 }
 
-/* Where a file of the test's own is. */
+/* The path of a file of this test. */
 static inline const char *path_of(const char *name) {
   static char paths[8][512];
   static int next = 0;
@@ -238,7 +238,7 @@ static inline void set_variable(const char *name, const char *value) {
   CHECK_INT(setenv(name, value, 1), 0);
 }
 
-/* For good. Without root's rights, those of a namespace of one's own will do, as long as there is one thread only. */
+/* Cannot be undone. Without root, a user namespace is used, which requires that there is only one thread. */
 static inline void change_root(const char *path) {
   if (chroot(path) != 0) {
     CHECK_INT(unshare(CLONE_NEWUSER), 0);
@@ -247,7 +247,7 @@ static inline void change_root(const char *path) {
   CHECK_INT(chdir("/"), 0);
 }
 
-/* The last line of a program: the log was in use, so that a silent one proves nothing. */
+/* The last statement of a program: checks that the log was in use, because an unused log would contain no secret either. */
 static inline int no_secret_was_logged(void) {
   CHECK(log_lines > 0);
   return checks_passed();

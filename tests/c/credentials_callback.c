@@ -1,10 +1,10 @@
-/* Credentials from the program itself: what it may return, when it is asked, and when it is let go. */
+/* Credentials from a callback: what it may return, when it is called, and when its userdata is freed. */
 #define _GNU_SOURCE
 #include "credentials.h"
 
 #include <limits.h>
 
-/* What a callback does, and what was done with it. */
+/* The function of a callback, with the numbers of its calls. */
 struct vault {
   int (*answer)(struct vault *vault, tckms_credentials *out);
   int asked;
@@ -61,7 +61,7 @@ static int fail(struct vault *vault, tckms_credentials *out) {
   return -1;
 }
 
-/* Then what was set does not count. */
+/* The credentials that were set before are then ignored. */
 static int supply_and_fail(struct vault *vault, tckms_credentials *out) {
   CHECK_OK(tckms_credentials_set(out, "AKIDTEST", "S3CRET", "S3CRET", vault->expires_at));
   return 1;
@@ -104,7 +104,7 @@ static void a_callback_without_usable_credentials_fails_the_call(void) {
     forget_requests();
     CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
     CHECK(!tckms_error_retryable(tckms_last_error()));
-    /* Half a second's peace for a vault that is not well. */
+    /* The callback is not called for half a second after a failure. */
     CHECK_REFUSED(use(client), TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED);
     CHECK_INT(times_asked(&vault), 1);
     CHECK_INT(requests_seen("Encrypt"), 0);
@@ -175,7 +175,7 @@ static void one_function_less_is_an_error(void) {
   CHECK_INT(vault.freed, 0);
 }
 
-/* Expired when they come: refused, and not asked for in a loop. */
+/* Credentials that are already expired are refused, and the callback is not called in a loop. */
 static void an_end_in_the_past_is_an_error(void) {
   static const int64_t ends[] = {1, -1, INT64_MIN};
   size_t i;
@@ -190,7 +190,7 @@ static void an_end_in_the_past_is_an_error(void) {
   }
 }
 
-/* Milliseconds would be an end in 50,000 years, which is no end. */
+/* An expiry in milliseconds would be 50,000 years from now, which would mean no expiry. */
 static int supply_milliseconds(struct vault *vault, tckms_credentials *out) {
   static const int64_t ends[] = {253402300800, 1764000000000, INT64_MAX};
   size_t i;
@@ -255,7 +255,7 @@ static void *renew(void *argument) {
   return NULL;
 }
 
-/* In the last tenth of twenty seconds it takes its time; a call that waited for it would take as long. */
+/* The callback is slow in the last tenth of twenty seconds; a call that waited for it would take as long. */
 static void others_continue_while_it_is_slow(void) {
   struct vault vault;
   struct renewal renewal;
@@ -283,7 +283,7 @@ static void others_continue_while_it_is_slow(void) {
   tckms_client_free(renewal.client);
 }
 
-/* A call waits no longer for a callback on another thread than its own time is. */
+/* A call waits for a callback on another thread only until its own timeout. */
 static void a_call_waits_until_its_deadline(void) {
   struct vault vault;
   struct renewal renewal;
@@ -308,7 +308,7 @@ static void a_call_waits_until_its_deadline(void) {
   tckms_config_free(limits);
 }
 
-/* Config, client and derived client, in each of their six orders. */
+/* Configuration, client and derived client, freed in each of the six orders. */
 static void it_is_freed_once_in_any_order(void) {
   static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
   int i;
@@ -364,7 +364,7 @@ static void it_is_freed_once_however_it_was_passed_on(void) {
   tckms_client_free(client);
   CHECK_INT(vault.freed, 1);
   CHECK_INT(other.freed, 1);
-  /* A client that could not be made. */
+  /* A client that cannot be created. */
   config = vault_config(&vault, supply);
   CHECK_OK(tckms_config_set_ca_file(config, "/nonexistent"));
   CHECK_OK(tckms_config_set_endpoint(config, "https://127.0.0.1:1"));

@@ -1,15 +1,15 @@
-/* Several places in a row: the default order, what the environment says, and fallbacks of one's own. */
+/* Several providers: the default order, the environment, and configured fallbacks. */
 #define _GNU_SOURCE
 #include "credentials.h"
 
-/* Where the emulator saw who signed. */
+/* The last request that the emulator received was signed by this identity. */
 static int signed_by(const char *secret_id) {
   char part[512];
   snprintf(part, sizeof part, "\"secret_id\":\"%s\"", secret_id);
   return seen(part);
 }
 
-/* What the harness put into the environment, before this program changes it. */
+/* The values of the harness in the environment, before this program changes them. */
 static struct identity from_environment;
 
 static void set_environment_identity(void) {
@@ -124,7 +124,7 @@ static void no_credentials_on_a_machine_without_any_are_not_retryable(void) {
   close(refusing);
 }
 
-/* Nothing else would be asked then, so it must not be passed over. */
+/* No other provider is tried then, so it must not be skipped. */
 static void a_malformed_variable_is_an_error_at_once(void) {
   static const struct {
     const char *name;
@@ -173,12 +173,12 @@ static void the_environment_alone(void) {
   set_variable("TENCENTCLOUD_TOKEN", temporary.token);
   CHECK_OK(tckms_config_set_env_credentials(config));
   expect_usable(config);
-  /* The one name goes before the other. */
+  /* TENCENTCLOUD_SESSION_TOKEN takes precedence. */
   config = logged_config();
   set_variable("TENCENTCLOUD_TOKEN", "S3CRET");
   set_variable("TENCENTCLOUD_SESSION_TOKEN", temporary.token);
   CHECK_OK(tckms_config_set_env_credentials(config));
-  /* What is set later changes nothing. */
+  /* Later changes of the environment have no effect. */
   clear_environment();
   expect_usable(config);
 }
@@ -285,7 +285,7 @@ static tckms_config *fixed_config(void) {
   return config;
 }
 
-/* Each is the fallback of the one before it. */
+/* Each is the fallback of the previous one. */
 static void fallbacks_are_nested_8_deep_at_most(void) {
   tckms_config *config = fixed_config();
   int depth;
@@ -305,7 +305,7 @@ static void fallbacks_are_nested_8_deep_at_most(void) {
   expect_usable(config);
 }
 
-/* Beside each other they are as many as one likes. */
+/* The number of fallbacks of one configuration is not limited. */
 static void fallbacks_in_a_row_are_not_nested(void) {
   tckms_config *config = callback_config();
   int i;
@@ -322,14 +322,14 @@ static void a_configuration_is_no_fallback_of_itself(void) {
   int i;
   CHECK_REFUSED(tckms_config_add_fallback_credentials(config, config), TCKMS_ERR_OUT_OF_RANGE);
   CHECK_MESSAGE_HAS("own fallback");
-  /* Two that take turns would double each time. */
+  /* Adding two configurations to each other repeatedly would double their size each time. */
   for (i = 0; i < 4; i++) {
     CHECK_OK(tckms_config_add_fallback_credentials(config, other));
     CHECK_OK(tckms_config_add_fallback_credentials(other, config));
   }
   CHECK_REFUSED(tckms_config_add_fallback_credentials(config, other), TCKMS_ERR_OUT_OF_RANGE);
   tckms_config_free(other);
-  /* What was refused changed nothing. */
+  /* The refused calls changed nothing. */
   expect_usable(config);
 }
 
@@ -360,7 +360,7 @@ static void roles_are_nested_8_deep_at_most(void) {
   tckms_client_free(client);
 }
 
-/* They are there, and no good any more. */
+/* The credentials exist, but are expired. */
 static void expired_credentials_are_skipped(void) {
   tckms_config *config = logged_config();
   tckms_config *other = logged_config();

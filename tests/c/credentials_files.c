@@ -1,8 +1,8 @@
-/* Files with secrets in them: the profile of the official SDKs, and that of Tencent's command line. */
+/* Files with secrets: the profile of the official SDKs, and the files of tccli. */
 #define _GNU_SOURCE
 #include "credentials.h"
 
-/* More than a file of credentials may have. */
+/* More than the maximum size of a file of credentials. */
 enum { TOO_LONG = 65 * 1024, LONGEST = 64 * 1024 };
 
 static tckms_config *profile_config(const char *path, const char *section) {
@@ -80,7 +80,7 @@ static void a_broken_profile_is_refused_with_the_place(void) {
   }
 }
 
-/* None of them blocks: a pipe would until it has a writer. */
+/* No call blocks: opening a pipe would block until it has a writer. */
 static void only_regular_files_are_read(void) {
   const char *pipe_path = path_of("pipe");
   long began = now_ms();
@@ -120,7 +120,7 @@ static void a_file_is_text(void) {
                    "it is not valid UTF-8");
 }
 
-/* A warning, and no more: it is the user's file. */
+/* This is only a warning, because the file belongs to the user. */
 static void a_file_that_every_user_may_read_is_reported(void) {
   struct identity identity = issue_identity();
   const char *path = write_profile("open", "default", &identity);
@@ -196,7 +196,7 @@ static void use_the_file_of_the_machine(void *of_machine) {
   CHECK_INT(signed_by(of_machine), 1);
 }
 
-/* In a root of its own, as the real one belongs to the machine. */
+/* In another root directory, because the real file belongs to the machine. */
 static void the_file_of_the_machine_comes_last(void) {
   struct identity of_machine = issue_identity();
   CHECK_INT(mkdir(path_of("machine"), 0755), 0);

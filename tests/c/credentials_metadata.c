@@ -1,4 +1,4 @@
-/* The role of a CVM instance: what its metadata service may say, and what happens when it says nothing. */
+/* The role of a CVM instance: replies of the metadata service, and a metadata service that does not reply. */
 #define _GNU_SOURCE
 #include "credentials.h"
 
@@ -52,7 +52,7 @@ static void an_invalid_role_name_is_refused_at_once(void) {
   tckms_config_free(config);
 }
 
-/* Plays the replies to the one call of a client with this role. */
+/* Sends these replies to the one call of a client with this role. */
 static void expect_refusal(const struct reply *script, size_t replies, const char *role, tckms_status status) {
   struct server server;
   tckms_client *client;
@@ -127,7 +127,7 @@ static void a_malformed_document_is_refused(void) {
   }
 }
 
-/* What JSON allows: a document with escapes in its texts. */
+/* A document with JSON escapes in its strings. */
 static void escapes_in_a_document_are_understood(void) {
   struct identity identity = issue_identity();
   struct identity escaped = identity;
@@ -181,7 +181,7 @@ static void a_redirect_is_not_followed(void) {
   close(listener);
 }
 
-/* A document with so many blanks behind it that all is `len` bytes long. */
+/* A document, padded with trailing blanks to `len` bytes. */
 static char *padded_document(const struct identity *identity, size_t len) {
   char *text = malloc(len + 1);
   CHECK(text != NULL);
@@ -206,7 +206,7 @@ static void a_reply_has_64_kib_at_most(void) {
   free(too_long);
 }
 
-/* Not even when they are all that comes, and however often one asks. */
+/* Not even if there are no others, and in no later call. */
 static void expired_credentials_are_not_used(void) {
   struct identity identity = issue_identity();
   char document[8192];
@@ -226,7 +226,7 @@ static void expired_credentials_are_not_used(void) {
   tckms_client_free(client);
 }
 
-/* By the clock of who named the end, whatever ours says. */
+/* By the clock of the service that sent the expiry, whatever this machine's clock shows. */
 static void a_lifetime_is_counted_on_the_clock_of_the_service(void) {
   static const int shifts[] = {-600, 600};
   size_t i;
@@ -304,7 +304,7 @@ static void a_slow_reply_costs_two_seconds_in_all(void) {
   reset_emulator();
 }
 
-/* Whether a connection is made within a moment: the system drops SYN packets when the backlog is full. */
+/* Whether a connection is established quickly: the system drops SYN packets if the backlog is full. */
 static int connects(const struct sockaddr_in *address, int *connection) {
   struct pollfd waiting;
   *connection = socket(AF_INET, SOCK_STREAM, 0);
@@ -381,7 +381,7 @@ static void a_machine_that_is_not_a_cvm_waits_once(void) {
   tckms_client_free(client);
 }
 
-/* A call that has less time than the metadata service may take has not found out that there is none. */
+/* A call with less time than the metadata service may take does not show that there is none. */
 static void a_short_deadline_does_not_mark_the_metadata_service_absent(void) {
   tckms_client *client;
   tckms_client *brief;

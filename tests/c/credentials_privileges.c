@@ -1,8 +1,8 @@
 /*
- * A program with privileges that its caller does not have takes nothing from the environment, which is the caller's.
+ * A program with privileges that its caller lacks reads nothing from the environment, because the caller controls it.
  *
- * The harness runs the same program with and without privileges, in an environment full of an attacker's values: an
- * endpoint, credentials, and a home with more of them. Without privileges all of these count, so they would count.
+ * The harness runs the same program with and without privileges, in an environment with an attacker's values: an endpoint,
+ * credentials, and a home directory with credentials. The run without privileges uses all of these, which shows that they are valid.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -67,7 +67,7 @@ static void no_variable_counts_with_privileges(const char *endpoint) {
   CHECK_STATUS(tckms_client_new(config, &client), TCKMS_ERR_NO_CREDENTIALS);
   CHECK(strstr(tckms_error_message(tckms_last_error()), getenv("HOME")) == NULL);
   CHECK(strstr(tckms_error_message(tckms_last_error()), ".tencentcloud") == NULL);
-  /* The default order has the machine's own places left, of which there are none here. */
+  /* Of the default order, only the sources of the machine remain, and this machine has none. */
   CHECK_OK(tckms_config_set_default_credentials(config));
   CHECK_OK(tckms_client_new(config, &client));
   refused(tckms_encrypt(client, "key", "secret", 6, NULL, &blob), TCKMS_ERR_NO_CREDENTIALS);

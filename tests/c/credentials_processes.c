@@ -1,4 +1,4 @@
-/* Credentials in a child, and behind another root. */
+/* Credentials in a child process, and after chroot(). */
 #define _GNU_SOURCE
 #include "credentials.h"
 
@@ -42,7 +42,7 @@ static void a_child_of_a_fork_in_a_slow_refresh_fetches_itself(void) {
   tckms_client_free(client);
 }
 
-/* What a client has read is in its memory: neither it nor its children need the file again. */
+/* The client has read the file into its memory: neither it nor its children need the file again. */
 static void use_behind_another_root(void *profile) {
   tckms_config *config = logged_config();
   tckms_client *client;
@@ -63,7 +63,7 @@ static void a_profile_is_valid_after_a_chroot(void) {
   in_a_child(use_behind_another_root, (void *)(uintptr_t)write_profile("profile", "default", &identity));
 }
 
-/* As a daemon has it that forks workers. */
+/* Like a daemon that forks workers. */
 static void a_fork_before_the_first_call(void) {
   tckms_client *client;
   reset_emulator();

@@ -1,13 +1,12 @@
 /*
- * Renewal: in time, once for all threads, and without a wait where valid credentials exist.
+ * Renewal: in time, once for all threads, and without a wait while valid credentials exist.
  *
- * What takes long runs side by side. There the metadata service is a scripted one, which can claim that credentials
- * expire long before the emulator thinks so.
+ * Slow tests run in parallel. They use a scripted metadata service, which can report an earlier expiry than the emulator's.
  */
 #define _GNU_SOURCE
 #include "credentials.h"
 
-/* Claimed lifetime, and when the last tenth of it begins. */
+/* The reported lifetime, and the beginning of its last tenth. */
 enum { LIFETIME_S = 20, DUE_MS = 18000 };
 
 static tckms_config *role_config(const char *metadata) {
@@ -35,7 +34,7 @@ static void *renew_slowly(void *argument) {
   return NULL;
 }
 
-/* The renewal takes two seconds, until it is given up; a call that waited for it would take as long. */
+/* The renewal takes two seconds until it times out; a call that waited for it would take as long. */
 static void *others_continue_while_a_renewal_is_slow(void *unused) {
   struct identity identity = issue_identity();
   char document[8192];
@@ -127,7 +126,7 @@ static void *expired_credentials_do_not_replace_valid_ones(void *unused) {
   return unused;
 }
 
-/* STS swallows the request. The call has two seconds, and must not spend them all on what it does not need yet. */
+/* STS does not reply. The call has two seconds, and must not spend all of them on a renewal that it does not need yet. */
 static void *a_renewal_leaves_time_for_the_call(void *unused) {
   struct identity identity = issue_identity();
   char answer[8192];
@@ -188,12 +187,12 @@ static void one_failure_serves_32_threads(void) {
   tckms_client_free(client);
 }
 
-/* The emulator refuses a token that is expired, so none was used for too long. */
+/* The emulator refuses expired tokens, so none was used too long. */
 static void credentials_are_renewed_before_they_expire(void) {
   tckms_client *client;
   long began;
   reset_emulator();
-  /* Whole seconds: the emulator's end may be almost one second earlier than it seems, and the last tenth more. */
+  /* Times are in whole seconds: the emulator's expiry may be almost one second earlier, and the last tenth begins earlier still. */
   set_issuer("my-role", 11);
   client = client_of(role_config(GIVEN_ENDPOINT));
   began = now_ms();
@@ -286,13 +285,13 @@ static void *use_while_identities_change(void *client) {
   int i;
   for (i = 0; i < RENEWALS * BETWEEN / CALLERS; i++) {
     tckms_status status = use(client);
-    /* Twice in the same call it may meet a token that is over by then. */
+    /* The same call may get a replaced token twice. */
     CHECK(status == TCKMS_OK || status == TCKMS_ERR_AUTH_TOKEN_FAILURE);
   }
   return NULL;
 }
 
-/* A key of another identity than the id's would be refused for another reason, and such a token once more often. */
+/* A key of another identity would be refused with another code, and a token of another identity would cause more refusals. */
 static void the_three_parts_are_never_mixed(void) {
   char script[8192] = "[";
   tckms_client *client;
@@ -344,7 +343,7 @@ static void refuse(int kind, int times) {
   set_fault("Encrypt", fault, times);
 }
 
-/* Supplies what the test says, and counts. */
+/* Supplies the credentials that the test sets, and counts its calls. */
 struct vault {
   struct identity identity;
   int calls;
@@ -401,7 +400,7 @@ static void a_pair_that_was_replaced_in_its_file_is_read_again(void) {
   }
 }
 
-/* The emulator itself refuses an id that it does not know and a key that is not the id's. */
+/* The emulator refuses an unknown secret id and a wrong secret key. */
 static void an_unknown_id_and_a_wrong_key_are_replaced(void) {
   int wrong;
   for (wrong = 0; wrong < 2; wrong++) {
@@ -438,7 +437,7 @@ static void a_callback_is_called_again_for_refused_credentials(void) {
     refuse(kind, 1);
     CHECK_OK(use(client));
     CHECK_INT(vault.calls, 2);
-    /* What came was accepted, so the next refusal is news. */
+    /* The new credentials were accepted, so the next refusal is a new one. */
     vault.identity = issue_identity();
     refuse(kind, 1);
     CHECK_OK(use(client));
@@ -491,7 +490,7 @@ static void a_refusal_names_the_providers_reason(void) {
     CHECK_MESSAGE_HAS("callback");
   }
   CHECK_INT(vault.calls, 2);
-  /* What was refused is not forgotten: it may have been the service's mistake. */
+  /* The refused credentials are kept: the refusal may have been a mistake of the service. */
   CHECK_OK(use(client));
   tckms_client_free(client);
 }
@@ -513,7 +512,7 @@ static void a_rotated_pair_is_noticed_by_all_threads(void) {
   tckms_client_free(client);
 }
 
-/* The keys that sign the calls of STS are renewed as those of KMS are. */
+/* The credentials that sign the requests to STS are renewed like those for KMS. */
 static void refused_keys_of_a_role_are_renewed_for_sts(void) {
   struct identity identity;
   struct identity refused;

@@ -1,4 +1,4 @@
-/* Roles: AssumeRole from any other identity, and AssumeRoleWithWebIdentity with the token of a pod. */
+/* Roles: AssumeRole with any other credentials, and AssumeRoleWithWebIdentity with the token of a pod. */
 #define _GNU_SOURCE
 #include "credentials.h"
 
@@ -68,7 +68,7 @@ static void a_role_is_assumed_with_any_credentials(void) {
   CHECK_INT(seen("\"has_token\":true"), 2);
 }
 
-/* Two steps: the first role takes the second. */
+/* Two steps: the first role assumes the second. */
 static void a_role_may_take_another_role(void) {
   tckms_config *config;
   reset_emulator();
@@ -134,7 +134,7 @@ static void an_invalid_role_is_refused_at_once(void) {
   CHECK_REFUSED(set_role(config, ROLE_ARN, NULL, -1, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
   CHECK_REFUSED(set_role(config, ROLE_ARN, NULL, 43201, NULL, NULL), TCKMS_ERR_OUT_OF_RANGE);
   CHECK_REFUSED(set_role(empty, ROLE_ARN, NULL, 0, NULL, NULL), TCKMS_ERR_NO_CREDENTIALS);
-  /* What was there before a refusal still is. */
+  /* A refused call does not change the configuration. */
   expect_usable(config);
   tckms_config_free(empty);
 }
@@ -156,7 +156,7 @@ static void an_error_of_sts_keeps_its_code_and_request_id(void) {
   tckms_client_free(client);
 }
 
-/* Also when there were good ones once. */
+/* Also if there were valid credentials before. */
 static void an_error_of_sts_is_reported_when_the_credentials_have_expired(void) {
   char request_id[128];
   tckms_config *config;
@@ -240,7 +240,7 @@ static void the_clock_of_sts_is_the_one_that_counts(void) {
     client = client_of(config);
     CHECK_OK(use(client));
     CHECK_OK(use(client));
-    /* One with the wrong time, which taught the right one. */
+    /* One request with the wrong time, whose reply corrected it. */
     CHECK_INT(requests_seen("AssumeRole"), 2);
     tckms_client_free(client);
   }
@@ -258,7 +258,7 @@ static void plain_http_to_sts_elsewhere_is_refused(void) {
   tckms_config_free(config);
 }
 
-/* The proxy tells where STS is asked. It never answers, and so nothing leaves this machine. */
+/* The request to the proxy contains the endpoint of STS. The proxy never replies, so nothing leaves this machine. */
 static void expect_tunnel_to_sts(int site, const char *kms, const char *sts_host) {
   static struct server proxy;
   const struct reply silence = no_reply();
@@ -315,7 +315,7 @@ static void a_pod_takes_its_role_without_a_signature(void) {
   CHECK_INT(seen("\"WebIdentityToken\""), 1);
 }
 
-/* The emulator tells an expired token from a good one, so it sees which of them was sent. */
+/* The emulator refuses an expired token and accepts a valid one, which shows which of them was sent. */
 static void the_token_of_a_pod_is_read_each_time(void) {
   tckms_client *client;
   reset_emulator();
@@ -336,7 +336,7 @@ static void the_token_of_a_pod_is_read_each_time(void) {
   tckms_client_free(client);
 }
 
-/* Kubernetes writes it with mode 0644, behind a link that it replaces. One of the program's own is its business. */
+/* Kubernetes writes the file with mode 0644, behind a link that it replaces. Other files with that mode are reported. */
 static void a_token_that_kubelet_writes_is_not_reported(void) {
   tckms_client *client;
   reset_emulator();

@@ -1,8 +1,8 @@
 /*
- * The environment is read by tckms_client_new_from_env() alone, and only the variables that it names.
+ * Only tckms_client_new_from_env() reads the environment, and only the variables that its comment names.
  *
- * The harness runs this program in an environment full of traps: proxies, certificates, key logs and Rust's own
- * variables. This program also has a getenv() of its own, which the library's calls of it reach.
+ * The harness runs this program in an environment with misleading values: proxies, certificates, key logs and variables of the Rust
+ * runtime. This program also replaces getenv(), for the library too.
  */
 #include "check.h"
 
@@ -14,7 +14,7 @@ extern char **environ;
 #define KEY "93866e69-9755-11ef-8e65-52540089bc41"
 #define REPLY "{\"Response\":{\"CiphertextBlob\":\"a-k-b-k-c\",\"KeyId\":\"" KEY "\",\"RequestId\":\"r-1\"}}"
 
-/* The names passed to getenv() while recording was on, which includes the loading of the library. */
+/* The names passed to getenv() while recording was on, including during the loading of the library. */
 static char asked_for[1024];
 static int watched = 1;
 
@@ -33,7 +33,7 @@ char *getenv(const char *name) {
   return NULL;
 }
 
-/* What the harness set, kept before this program changes it. */
+/* The values of the harness, copied before this program changes them. */
 static char endpoint[128];
 static char secret_id[128];
 static char secret_key[128];
@@ -100,7 +100,7 @@ static void a_region_is_needed(void) {
   a_client_works();
 }
 
-/* Without an identity in the environment the client will look in other places, when it is first used. */
+/* Without credentials in the environment, the client uses other providers at its first call. */
 static void an_identity_may_come_from_another_provider(void) {
   static const char *const names[] = {"TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"};
   size_t i;
@@ -172,7 +172,7 @@ static void an_empty_endpoint_is_the_default_one(void) {
   the_configuration_makes_a_client();
 }
 
-/* The emulator behind a proxy that refuses: the tunnel that was asked for tells where the request was to go. */
+/* The emulator behind a proxy that refuses: the requested tunnel shows the destination of the request. */
 static void every_address_comes_from_its_variable(void) {
   static const struct reply refusal = {.status = 502, .headers = "", .body = ""};
   static struct server proxy;
@@ -234,7 +234,7 @@ static void the_ca_file_is_what_makes_the_emulator_trusted(void) {
   tckms_client_free(client);
 }
 
-/* Sends one request to a server of our own and looks at its token. NULL for none. */
+/* Sends one request to a scripted server and checks its token. NULL for none. */
 static void token_sent_is(const char *expected) {
   static const struct reply reply = {.status = 200, .body = REPLY};
   static struct server server;
@@ -268,9 +268,8 @@ static void the_session_token_comes_before_the_token(void) {
 }
 
 /*
- * What the library stands on looks at these by itself: the cryptography for CPU features when it is loaded, and the
- * asynchronous runtime for the size of a queue when the first thread is started. None of them says whom to trust,
- * where to send, or what to write where.
+ * Dependencies of the library read these: the cryptography reads CPU features when it is loaded, and the asynchronous runtime reads
+ * the size of a queue when the first thread is started. None of them affects trust, destinations or files.
  */
 static const char *const KNOWN[] = {"OPENSSL_ia32cap", "OPENSSL_armcap",
                                     "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"};
@@ -283,14 +282,14 @@ static void only_known_variables_were_read(void) {
       i++;
     }
     if (i == sizeof KNOWN / sizeof KNOWN[0]) {
-      check_failed(__FILE__, __LINE__, "the library looked at the variable %s", name);
+      check_failed(__FILE__, __LINE__, "the library read the variable %s", name);
     }
     name = strtok(NULL, " ");
   }
   asked_for[0] = '\0';
 }
 
-/* The variables name the very CA that signed the emulator's certificate; the system's bundle does not have it. */
+/* The variables name the CA that signed the emulator's certificate; the system's bundle does not contain it. */
 static void certificates_named_by_a_variable_are_not_trusted(void) {
   const char *key_id = MAIN_KEY;
   tckms_config *config = config_for(endpoint);
@@ -300,7 +299,7 @@ static void certificates_named_by_a_variable_are_not_trusted(void) {
   CHECK_OK(tckms_config_set_credentials(config, secret_id, secret_key, NULL));
   watched = 1;
   if (tckms_client_new(config, &client) != TCKMS_OK) {
-    /* A machine without a bundle of its own. */
+    /* The machine has no bundle. */
     CHECK_INT(tckms_error_status(tckms_last_error()), TCKMS_ERR_INVALID_CA_BUNDLE);
   } else {
     CHECK_STATUS(tckms_encrypt(client, key_id, "x", 1, NULL, &blob), TCKMS_ERR_TLS_FAILED);
@@ -312,7 +311,7 @@ static void certificates_named_by_a_variable_are_not_trusted(void) {
   only_known_variables_were_read();
 }
 
-/* This has to come first: what is looked at once in a process would not show later. */
+/* This test has to be the first: variables that are read once in a process would not be detected later. */
 static void a_client_of_a_configuration_looks_at_no_other_variable(void) {
   char proxy[64];
   int proxy_listener = listening_socket(proxy, sizeof proxy);

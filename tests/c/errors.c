@@ -1,4 +1,4 @@
-/* What a failure tells, who owns it, and how the errors of the service arrive. */
+/* The detail of a failure, its ownership, and the errors of the service. */
 #include "check.h"
 
 #include <limits.h>
@@ -28,7 +28,7 @@ static void succeed(void) {
   CHECK_OK(tckms_generate_random(client, &byte, 1));
 }
 
-/* The table of statuses. tests/header.rs goes through all of the header's. */
+/* The table of statuses. tests/header.rs checks every status of the header. */
 
 static void the_block_of_a_status_is_its_category(void) {
   CHECK_INT(tckms_status_category(TCKMS_OK), TCKMS_CATEGORY_OK);
@@ -189,7 +189,7 @@ static void each_thread_has_its_own_error(void) {
 
 /* Errors of the service. */
 
-/* What every refusal of the service has in common. */
+/* Checks for every refusal of the service. */
 static void refused(tckms_status got, tckms_status status, const char *code, const char *action) {
   const tckms_error *error = tckms_last_error();
   CHECK_STATUS(got, status);

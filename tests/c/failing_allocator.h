@@ -1,6 +1,6 @@
 /*
- * An allocator that fails for the library, at the allocations that a test names. It replaces that of the whole process, and
- * needs glibc. Define _GNU_SOURCE before including this.
+ * An allocator that fails for the library, at the allocations that a test selects. It replaces the allocator of the process, and needs
+ * glibc. Define _GNU_SOURCE before including this.
  */
 #ifndef FAILING_ALLOCATOR_H
 #define FAILING_ALLOCATOR_H
@@ -21,7 +21,7 @@ extern void __libc_free(void *block);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 static uintptr_t library_begin, library_end;
-/* Allocations of the library since the count began, and the first and the last one that fail. */
+/* The number of the library's allocations since the count began, and the first and the last one that fail. */
 static atomic_long counted, first_failing, last_failing;
 
 static int find_library(struct dl_phdr_info *object, size_t size, void *unused) {
@@ -42,7 +42,7 @@ static int find_library(struct dl_phdr_info *object, size_t size, void *unused) 
   return 1;
 }
 
-/* Whether this allocation fails. Those of libc for its own purposes do not: it ends the process for some of them. */
+/* Whether this allocation fails. libc's own allocations do not fail, because libc ends the process for some of them. */
 static int fails(const void *caller) {
   long number;
   if ((uintptr_t)caller < library_begin || (uintptr_t)caller >= library_end) {
@@ -53,8 +53,8 @@ static int fails(const void *caller) {
 }
 
 /*
- * What Rust's standard library keeps for a thread that asks for it. It cannot do without. So before that, the library frees a
- * block of the same size, which any allocator gives to the same thread again.
+ * Memory that Rust's standard library allocates for a thread, and cannot do without. Before that, the library frees a block of the same
+ * size, which every allocator returns to the same thread again.
  */
 #define THREAD_HANDLE_LEN 48
 static __thread size_t just_freed;
@@ -96,7 +96,7 @@ static void begin_to_fail(long first, long last) {
   atomic_store(&first_failing, first);
 }
 
-/* How many allocations there were since then. */
+/* Returns the number of allocations since then. */
 static long stop_failing(void) {
   atomic_store(&first_failing, LONG_MAX);
   return atomic_load(&counted);

@@ -1,6 +1,6 @@
 /*
- * Every fault times every core call, and those with asymmetric keys: whatever goes wrong, a call ends in time, says
- * what happened, leaves its outputs empty, repeats no secret, and the next call works.
+ * Every fault combined with every core call and every call with asymmetric keys: the call ends in time, reports what happened, leaves its
+ * outputs empty and repeats no secret, and the next call works.
  *
  *     faults GROUP [ACTION]
  */
@@ -16,7 +16,7 @@
 
 enum { ATTEMPTS = 2, FIRST_WAIT_MAX_MS = 100, SHORT_TRY_MS = 800 };
 
-/* What is being tried, for the message of a check that fails. */
+/* The current fault and action, for the message of a check that fails. */
 static const char *fault_now = "";
 static const char *action_now = "";
 
@@ -25,7 +25,7 @@ static const char *action_now = "";
 
 static void expect_at(int holds, const char *text, int line) {
   if (!holds) {
-    check_failed(__FILE__, line, "%s of %s: not so: %s", fault_now, action_now, text);
+    check_failed(__FILE__, line, "%s of %s: check failed: %s", fault_now, action_now, text);
   }
   check_done();
 }
@@ -37,7 +37,7 @@ static void expect_int_at(long got, long expected, const char *text, int line) {
   check_done();
 }
 
-/* ---- All that the library says, at the most verbose level: no word of it may be a secret. ---- */
+/* ---- The library's log at the most verbose level, which must not contain a secret. ---- */
 
 static struct {
   char text[1 << 20];
@@ -83,16 +83,16 @@ static void expect_no_secret_in(const char *text) {
   EXPECT(strstr(text, "TC3-HMAC-SHA256") == NULL && strstr(text, "Signature=") == NULL);
 }
 
-/* Bytes that the service chose, and that must stay secret. */
+/* Bytes from the service that must stay secret. */
 static void expect_not_logged(const uint8_t *bytes, size_t len) {
   char text[128];
   base64(bytes, len, text);
   EXPECT(strstr(logged.text, text) == NULL);
 }
 
-/* ---- The core calls. Each checks its outputs: right when it succeeds, empty when it fails. ---- */
+/* ---- The core calls. Each checks its outputs: correct if it succeeds, empty if it fails. ---- */
 
-/* A client that no fault is meant for. */
+/* A client that is not affected by faults. */
 static tckms_client *bystander;
 static tckms_buffer known_blob;
 
@@ -193,7 +193,7 @@ static tckms_status describe_key(const tckms_client *client, int judge) {
   return status;
 }
 
-/* CMKs that this program makes. */
+/* CMKs that this program creates. */
 static char signing_key[64];
 static char decrypting_key[64];
 static tckms_buffer known_rsa_ciphertext;
@@ -252,7 +252,7 @@ static void make_key(const char *alias, const char *usage, char key_id[64]) {
 
 static void make_asymmetric_keys(void) {
   make_key("signing", TCKMS_KEY_USAGE_SIGN_ECC, signing_key);
-  /* The bystander verifies, and is not to ask for the key while a fault waits. */
+  /* The unaffected client verifies signatures. It fetches the key now, so that it does not take a pending fault. */
   CHECK_OK(get_public_key(bystander, 0));
   make_key("decrypting", TCKMS_KEY_USAGE_DECRYPT_RSA_2048, decrypting_key);
   CHECK_OK(tckms_rsa_encrypt(bystander, decrypting_key, TCKMS_RSA_OAEP_SHA256, PLAINTEXT, strlen(PLAINTEXT),
@@ -289,21 +289,21 @@ static const struct call {
     {RSA_DECRYPT, "AsymmetricRsaDecrypt", rsa_decrypt, 1},
 };
 
-/* ---- The faults, and how a call ends that meets one in every attempt. ---- */
+/* ---- The faults, and the result of a call if every attempt has the fault. ---- */
 
 enum {
   RETRIED = 1,
-  /* The error tells the id that the service gave the request. */
+  /* The error has the request id of the service. */
   HAS_REQUEST_ID = 2,
-  /* Befalls connections, so no request is seen. */
+  /* A fault of connections, so the emulator receives no request. */
   OF_CONNECTION = 4,
-  /* In force until cleared. */
+  /* Active until it is removed. */
   STANDING = 8,
-  /* The identity is lost with it. */
+  /* It makes the identity invalid. */
   FINAL = 16,
-  /* One try lasts until its timeout. */
+  /* One attempt lasts until its timeout. */
   UNTIL_TRY_TIMEOUT = 32,
-  /* The call succeeds, and what it returns is not looked at. */
+  /* The call succeeds, and its result is not checked. */
   UNJUDGED = 64
 };
 
@@ -313,11 +313,11 @@ struct fault {
   tckms_status status;
   int traits;
   int http_status;
-  /* What Retry-After says; -1 for nothing. */
+  /* The value of Retry-After; -1 for none. */
   long retry_after_ms;
 };
 
-/* Without TLS: the connection is there when the server closes it. */
+/* Without TLS the connection is established before the server closes it. */
 static const struct fault PLAIN[] = {
     {"{\"kind\":\"close_connection\"}", ALL, TCKMS_ERR_CONNECTION_LOST, RETRIED | OF_CONNECTION, 0, -1},
 };
@@ -335,7 +335,7 @@ static const struct fault WIRE[] = {
 };
 
 static const struct fault REPLIES[] = {
-    /* Replies that take their time or a form of their own, and are right. */
+    /* Correct replies that are slow or have an unusual form. */
     {"{\"kind\":\"pass\"}", ALL, TCKMS_OK, 0, 200, -1},
     {"{\"kind\":\"delay\",\"ms\":50}", ALL, TCKMS_OK, 0, 200, -1},
     {"{\"kind\":\"delay_body\",\"ms\":50}", ALL, TCKMS_OK, 0, 200, -1},
@@ -345,12 +345,12 @@ static const struct fault REPLIES[] = {
     {"{\"kind\":\"replace_fields\",\"fields\":{\"RequestId\":\"of-another-request\"}}", ALL, TCKMS_OK, UNJUDGED,
      200, -1},
     {"{\"kind\":\"replace_fields\",\"fields\":{\"Novel\":{\"KeyId\":[1,null]}}}", ALL, TCKMS_OK, 0, 200, -1},
-    /* Too much or too little. */
+    /* Replies that are too long or too short. */
     {"{\"kind\":\"pad\",\"bytes\":2097152}", ALL, TCKMS_ERR_RESPONSE_TOO_LARGE, 0, 200, -1},
     {"{\"kind\":\"content_length\",\"value\":3000000}", ALL, TCKMS_ERR_RESPONSE_TOO_LARGE, 0, 200, -1},
     {"{\"kind\":\"content_length\",\"value\":5}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
     {"{\"kind\":\"content_length\",\"value\":0}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
-    /* Not what the API promises. */
+    /* Replies that are not as documented. */
     {"{\"kind\":\"gzip\"}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
     {"{\"kind\":\"garbage\"}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
     {"{\"kind\":\"garbage\",\"body\":\"\\u0000\\u0001 no JSON\"}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
@@ -374,12 +374,12 @@ static const struct fault REPLIES[] = {
     {"{\"kind\":\"replace_fields\",\"fields\":{\"CiphertextBlob\":\"\"}}", WITH_BLOB, TCKMS_ERR_RESPONSE_MALFORMED,
      HAS_REQUEST_ID, 200, -1},
     {"{\"kind\":\"truncate_field\",\"field\":\"CiphertextBlob\",\"keep\":9}", WITH_BLOB, TCKMS_OK, UNJUDGED, 200, -1},
-    /* Another key than the one that was expected. */
+    /* Replies about another key than the expected one. */
     {"{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":\"another-key\"}}", WITH_KEY_ID, TCKMS_ERR_KEY_MISMATCH,
      HAS_REQUEST_ID, 200, -1},
     {"{\"kind\":\"replace_fields\",\"fields\":{\"KeyId\":null}}", WITH_KEY_ID, TCKMS_ERR_RESPONSE_MALFORMED,
      HAS_REQUEST_ID, 200, -1},
-    /* What is no signature, and no public key. */
+    /* Invalid signatures and public keys. */
     {"{\"kind\":\"replace_fields\",\"fields\":{\"Signature\":null}}", SIGN, TCKMS_ERR_RESPONSE_MALFORMED,
      HAS_REQUEST_ID, 200, -1},
     {"{\"kind\":\"replace_fields\",\"fields\":{\"Signature\":\"*\"}}", SIGN, TCKMS_ERR_RESPONSE_MALFORMED,
@@ -392,7 +392,7 @@ static const struct fault REPLIES[] = {
      HAS_REQUEST_ID, 200, -1},
     {"{\"kind\":\"truncate_field\",\"field\":\"PublicKey\",\"keep\":40}", PUBLIC_KEY, TCKMS_ERR_RESPONSE_MALFORMED,
      HAS_REQUEST_ID, 200, -1},
-    /* A server between the client and the service. */
+    /* Replies of a server between the client and the service. */
     {"{\"kind\":\"garbage\",\"body\":\"<html>Please log in</html>\"}", ALL, TCKMS_ERR_RESPONSE_NOT_JSON, 0, 200, -1},
     {"{\"kind\":\"bad_gateway\"}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE, RETRIED, 502, -1},
     {"{\"kind\":\"status\",\"status\":301,\"headers\":{\"Location\":\"/elsewhere\"}}", ALL, TCKMS_ERR_HTTP_REDIRECT, 0,
@@ -404,7 +404,7 @@ static const struct fault REPLIES[] = {
     {"{\"kind\":\"status\",\"status\":502}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE, RETRIED, 502, -1},
     {"{\"kind\":\"status\",\"status\":503}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE, RETRIED, 503, -1},
     {"{\"kind\":\"status\",\"status\":504}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE, RETRIED, 504, -1},
-    /* What is not tried again tells how long to wait all the same. */
+    /* The wait is reported even if the library does not retry. */
     {"{\"kind\":\"status\",\"status\":301,\"headers\":{\"Retry-After\":\"1\"}}", ALL, TCKMS_ERR_HTTP_REDIRECT, 0, 301,
      1000},
     {"{\"kind\":\"status\",\"status\":404,\"headers\":{\"Retry-After\":\"1\"}}", ALL, TCKMS_ERR_HTTP_STATUS, 0, 404,
@@ -413,12 +413,12 @@ static const struct fault REPLIES[] = {
      1000},
     {"{\"kind\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"0\"}}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE,
      RETRIED, 503, 0},
-    /* What is neither seconds nor a date says nothing. */
+    /* A value that is neither seconds nor a date is ignored. */
     {"{\"kind\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"soon\"}}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE,
      RETRIED, 503, -1},
     {"{\"kind\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"-1\"}}", ALL, TCKMS_ERR_HTTP_UNAVAILABLE,
      RETRIED, 503, -1},
-    /* The service itself. */
+    /* Errors of the service itself. */
     {"{\"kind\":\"throttle\",\"per_second\":0}", ALL, TCKMS_ERR_REQUEST_LIMIT_EXCEEDED,
      RETRIED | HAS_REQUEST_ID | STANDING, 200, -1},
     {"{\"kind\":\"expire_token\"}", ALL, TCKMS_ERR_AUTH_TOKEN_FAILURE, HAS_REQUEST_ID | FINAL, 200, -1},
@@ -449,7 +449,7 @@ static const struct fault TLS[] = {
 static tckms_client *client_for(const struct call *call, int try_timeout_ms) {
   tckms_config *config = emulator_config();
   if (call->bit == SIGN) {
-    /* The request for the public key leaves no connection behind, so that signing opens one as the other calls do. */
+    /* No connection remains after the request for the public key, so that signing opens one, as the other calls do. */
     CHECK_OK(tckms_config_set_idle_timeout_ms(config, 1));
   }
   identity = issue_identity();
@@ -460,7 +460,7 @@ static tckms_client *client_for(const struct call *call, int try_timeout_ms) {
   return client_of(config);
 }
 
-/* Signing needs the public key, and what is tried here is the signing. */
+/* Signing needs the public key; only the signing itself is tested here. */
 static void prepare(const struct call *call, const tckms_client *client) {
   if (call->bit == SIGN) {
     struct timespec idle_timeout = {0, 20000000};
@@ -478,7 +478,7 @@ static int attempts_of(const struct fault *fault) {
   return fault->traits & RETRIED ? ATTEMPTS : 1;
 }
 
-/* No sooner than the fault takes and Retry-After says, and no later than that and the longest wait. */
+/* Not earlier than the duration of the fault and Retry-After, and not later than that and the longest wait. */
 static void expect_in_time(const struct fault *fault, long took) {
   int attempts = attempts_of(fault);
   long wait = fault->retry_after_ms > 0 ? fault->retry_after_ms : 0;
@@ -555,12 +555,12 @@ static void play(const struct fault *fault, const struct call *call, int try_tim
   prepare(call, client);
   apply_fault_to_every_attempt(fault, call, client);
   if (!(fault->traits & FINAL)) {
-    /* Nothing of it is left behind: not in the client, and not on its connection. */
+    /* The fault has no lasting effect on the client or its connection. */
     EXPECT_INT(call->make(client, 1), TCKMS_OK);
   }
   tckms_client_free(client);
   if (fault->traits & RETRIED && !(fault->traits & STANDING)) {
-    /* A connection that is open would not meet a fault of connections. */
+    /* Faults of connections do not apply to an open connection. */
     client = client_for(call, try_timeout_ms);
     prepare(call, client);
     inject_once(fault, call, client);
@@ -581,7 +581,7 @@ static void inject_all(const struct fault *faults, size_t count, const char *act
   }
 }
 
-/* Each code of the service has its status, and only what passes by itself is tried again. */
+/* Each code of the service has its status, and only temporary errors are retried. */
 static void inject_codes(void) {
   size_t i;
   size_t j;
@@ -600,7 +600,7 @@ static void inject_codes(void) {
       fault_now = json;
       action_now = CALLS[j].action;
       if (code->status == TCKMS_ERR_AUTH_SIGNATURE_EXPIRED) {
-        /* The request is sent once more with another time: see inject_clock(). */
+        /* The request is sent again with another time: see inject_clock(). */
         continue;
       }
       clear_log();
@@ -614,7 +614,7 @@ static void inject_codes(void) {
   }
 }
 
-/* A clock that is off is put right after the first refusal, and stays right. */
+/* A wrong clock is corrected after the first refusal, and stays corrected. */
 static void inject_clock(void) {
   static const int SHIFTS[] = {600, -600, 86400, -86400};
   size_t i;
@@ -632,7 +632,7 @@ static void inject_clock(void) {
       action_now = CALLS[j].action;
       clear_faults();
       {
-        /* Not of a temporary identity, whose time would be over. */
+        /* Not with a temporary identity, which would have expired. */
         tckms_config *config = emulator_config();
         CHECK_OK(tckms_config_set_max_attempts(config, 1));
         CHECK_OK(tckms_config_set_log(config, TCKMS_LOG_DEBUG, on_log_event, NULL, NULL));
@@ -649,7 +649,7 @@ static void inject_clock(void) {
       EXPECT_INT(CALLS[j].make(client, 0), TCKMS_OK);
       EXPECT_INT(requests_seen(CALLS[j].action), 1);
       EXPECT_INT(seen("\"code\":\"AuthFailure.SignatureExpire\""), 0);
-      /* The service's clock jumps back: once more, and no more often than once. */
+      /* The service's clock jumps back: one more correction, and only one. */
       clear_faults();
       forget_requests();
       EXPECT_INT(CALLS[j].make(client, 0), TCKMS_OK);
@@ -664,7 +664,7 @@ static void inject_clock(void) {
   }
 }
 
-/* A fault hits the request that the script says, and none before it. */
+/* A fault applies to the request that the script selects, and to none before it. */
 static void apply_fault_after_one_request(void) {
   size_t j;
   for (j = 0; j < COUNT(CALLS); j++) {

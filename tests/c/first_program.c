@@ -1,5 +1,5 @@
-/* A program as a developer writes it after reading the header once: settings from the program itself, a
- * small secret, a file sealed piece by piece for two readers, and a worker whose failure another thread reports. */
+/* A program as a developer would write it after reading the header: configuration by setters, a small secret, a file that is
+ * sealed in chunks for two readers, and a worker whose failure another thread reports. */
 #include "check.h"
 
 #include <pthread.h>
@@ -45,7 +45,7 @@ static void a_small_secret(const tckms_client *client) {
   tckms_buffer_free(&blob);
 }
 
-/* Puts `len` bytes through a stream, a piece at a time, and returns what comes out, to be freed. */
+/* Passes `len` bytes through a stream, one chunk at a time, and returns the output, to be freed. */
 static unsigned char *through(tckms_stream *stream, const unsigned char *in, size_t len, size_t *out_len) {
   size_t size = len + FILE_SIZE;
   unsigned char *out = malloc(size);

@@ -1,4 +1,4 @@
-/* What the harness gives a program: an emulator, its keys, and who may use them. */
+/* The environment from the harness: an emulator, its keys, and credentials. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
@@ -21,7 +21,7 @@ static inline const char *given(const char *name) {
 #define MAIN_KEY given("TEST_KEY_MAIN")
 #define OTHER_KEY given("TEST_KEY_OTHER")
 
-/* The file of the emulator's CA, or NULL when it speaks plain HTTP. */
+/* The file of the emulator's CA, or NULL if it uses plain HTTP. */
 static inline const char *given_ca_file(void) {
   return getenv("TCKMS_CA_FILE");
 }
@@ -61,7 +61,7 @@ static inline tckms_client *emulator_client(void) {
   return client_of(emulator_config());
 }
 
-/* A role with the credentials set so far. */
+/* Sets a role that is assumed with the credentials set so far. */
 static inline tckms_status set_role(tckms_config *config, const char *arn, const char *session_name, int64_t duration,
                                     const char *external_id, const char *policy) {
   tckms_role_options options = TCKMS_ROLE_OPTIONS_INIT;

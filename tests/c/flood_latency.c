@@ -1,14 +1,13 @@
 /*
- * How much a hostile server delays the other calls of the same client.
+ * Measures how much a hostile server delays the other calls of the same client.
  *
- * The server answers GenerateRandom as it should, and floods every request for DescribeKey. Calls of the first kind are
- * timed in rounds. Each round has three phases: without a flood, during a flood, and during a load of the processors that
- * does not come through the library. A busy machine disturbs some rounds, so what counts is the median of the rounds'
- * differences: of the medians, and of the 99th percentiles.
+ * The server replies to GenerateRandom normally, and floods every request for DescribeKey. Calls of GenerateRandom are timed in rounds
+ * of three phases: without a flood, during a flood, and during a load of the processors from outside the library. A busy machine
+ * disturbs some rounds, so the result is the median of the rounds' differences: of the medians, and of the 99th percentiles.
  *
- * The server is a process of its own. Where that is allowed, everything but its floods is scheduled in real time: the test
- * is about the library's network thread, not about processors that other programs, and the floods, take from it. Elsewhere
- * only the medians are compared.
+ * The server is a separate process. Where that is allowed, everything except its floods has real-time priority, because the test
+ * measures the library's network thread and not the competition for processors with other programs and the floods. Elsewhere only
+ * the medians are compared.
  *
  * Arguments: the number of connections that are flooded at once, and the number of rounds. With TEST_FIGURES set, the
  * program writes a table to stderr.
@@ -33,7 +32,7 @@ static const char ANSWER[] =
 
 static const char CHUNKED[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/* What is sent for DescribeKey: a beginning, and a piece that is repeated until the client is gone. */
+/* The reply to DescribeKey: a beginning, and a part that is repeated until the client disconnects. */
 static const struct {
   const char *name;
   const char *beginning;
@@ -46,7 +45,7 @@ static const struct {
     {"chunks of one byte", CHUNKED, "1\r\n \r\n"},
     {"an endless chunk extension", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=", "yyyyyyyyyyyyyyyy"},
     {"endless trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X: y\r\n"},
-    /* The largest reply that is read, as fast as it can be sent. It is not JSON, so the call fails at its end. */
+    /* The largest reply that the library reads, sent as fast as possible. It is not JSON, so the call fails at its end. */
     {"a reply of 1 MiB", "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n", "                                "},
 };
 
@@ -56,7 +55,7 @@ enum { FLOOD_KINDS = sizeof FLOODS / sizeof FLOODS[0], FLOODED_MAX = 31, ROUNDS_
 static int *kind_of_flood;
 static int is_real_time;
 
-/* Of the calling thread and the threads that it creates. */
+/* Sets the priority of the calling thread and the threads that it creates. */
 static int set_real_time(int on) {
   struct sched_param parameters;
   parameters.sched_priority = on ? 1 : 0;
@@ -76,7 +75,7 @@ static long now_us(void) {
   return (long)(now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 
-/* False when the client has gone. */
+/* False if the client has disconnected. */
 static int sent(int connection, const char *bytes, size_t len) {
   while (len > 0) {
     ssize_t done = send(connection, bytes, len, MSG_NOSIGNAL);
@@ -154,7 +153,7 @@ static void *be_flooded(void *client) {
   return NULL;
 }
 
-/* As busy as a network thread that is never done. */
+/* As busy as a network thread that always has work. */
 static void *be_busy(void *unused) {
   (void)unused;
   while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
@@ -189,7 +188,7 @@ static struct latency measure(const tckms_client *client) {
   return latency;
 }
 
-/* Measures while `count` threads do something else. */
+/* Measures while `count` threads do other work. */
 static struct latency measure_beside(tckms_client *client, void *(*work)(void *), int count) {
   pthread_t threads[FLOODED_MAX];
   struct latency latency;

@@ -1,8 +1,8 @@
 /*
- * A flood of forged messages, and honest messages after it and beside it. A forged message is an honest one whose wrapped
- * key has other characters, so each costs a request that is of no use.
+ * A flood of forged messages, and authentic messages during and after it. A forged message is an authentic one with another wrapped
+ * key, so each one costs a useless request.
  *
- * With TEST_FIGURES set, the program writes what it measured to stderr.
+ * With TEST_FIGURES set, the program writes its measurements to stderr.
  */
 #include "check.h"
 
@@ -68,10 +68,10 @@ static uint8_t *find(uint8_t *bytes, size_t len, const char *text) {
   return NULL;
 }
 
-/* Which numbers the next forged messages get: no two are the same. */
+/* The number of the next forged message; all numbers are different. */
 static unsigned long numbers = 0;
 
-/* Changes the wrapped key of a message, and, if its tenant is to be changed, the context. */
+/* Changes the wrapped key of a message and, on request, the tenant in its context. */
 static unsigned long forge(tckms_buffer *message, int with_context) {
   unsigned long number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
   char text[9];
@@ -100,7 +100,7 @@ static uint64_t calls(void) {
   return stats.calls;
 }
 
-/* Messages with data keys of their own, which `keyring` has not opened yet. */
+/* Messages with different data keys, which `keyring` has not opened yet. */
 static void seal_all(tckms_buffer messages[HONEST], const char *context) {
   tckms_keyring *writer = new_keyring(client, 0);
   size_t i;
@@ -110,7 +110,7 @@ static void seal_all(tckms_buffer messages[HONEST], const char *context) {
   tckms_keyring_free(writer);
 }
 
-/* Opens and frees them. Returns the longest time that one took. */
+/* Opens and frees them. Returns the longest time of one call. */
 static long open_all(const tckms_keyring *keyring, tckms_buffer messages[HONEST], const char *expected) {
   long longest = 0;
   size_t i;
@@ -139,7 +139,7 @@ static void honest_messages_open_after_a_flood(void) {
   forged = sealed(writer, TENANT);
   seal_all(others, TENANT);
   open_honest(reader, &cached[0], NULL);
-  /* With little time, those without a token are refused at once. Under valgrind that would be too little for a request. */
+  /* With a short timeout, messages without a token are refused at once. Under valgrind it would be too short for a request. */
   CHECK_OK(tckms_keyring_set_total_timeout_ms(reader, is_slow ? LONG_MS : 50));
   before = calls();
   begun = now_ms();
@@ -165,7 +165,7 @@ static void honest_messages_open_after_a_flood(void) {
   tckms_keyring_free(reader);
 }
 
-/* Forged messages on many threads, until told to stop. */
+/* Opens forged messages on many threads until it is stopped. */
 typedef struct {
   const tckms_keyring *reader;
   tckms_buffer original;
@@ -214,7 +214,7 @@ static void end_flood(flood *the) {
   free(the->original.data);
 }
 
-/* Waits until the flood has used up what there was. */
+/* Waits until the flood has used all tokens. */
 static void use_up(void) {
   long begun = now_ms();
   uint64_t before = calls();
@@ -224,7 +224,7 @@ static void use_up(void) {
   }
 }
 
-/* Nothing that its author chose tells a message of the flood from one of a tenant whose messages opened before. */
+/* The forged messages have contexts that have not opened before; the authentic ones have a known context. */
 static void a_flood_of_unknown_contexts_does_not_delay_known_ones(void) {
   tckms_keyring *reader = new_keyring(client, 1);
   tckms_buffer honest[HONEST];
@@ -243,7 +243,7 @@ static void a_flood_of_unknown_contexts_does_not_delay_known_ones(void) {
   tckms_keyring_free(reader);
 }
 
-/* The pairs that the caller expects are not the author's choice, so they tell messages apart whose contexts are all new. */
+/* The author of a message does not choose the pairs that the caller expects, so these distinguish messages with new contexts. */
 static void the_expected_pairs_tell_messages_apart(void) {
   tckms_keyring *reader = new_keyring(client, 0);
   tckms_keyring *writer = new_keyring(client, 0);
@@ -269,7 +269,7 @@ static void the_expected_pairs_tell_messages_apart(void) {
   tckms_keyring_free(reader);
 }
 
-/* Messages that nothing tells from forged ones take their turn among them, and all of them get it. */
+/* Authentic messages that cannot be distinguished from forged ones wait in the same order, and all of them open. */
 static void messages_like_those_of_the_flood_wait_for_their_turn(void) {
   tckms_keyring *reader = new_keyring(client, 0);
   tckms_buffer honest[HONEST];
@@ -303,7 +303,7 @@ static void on_log(void *userdata, const tckms_log_event *event) {
   }
 }
 
-/* A wait ends with the call's time, by the cancellation of the client, and is in the log. */
+/* A wait ends with the call's timeout or the cancellation of the client, and is logged. */
 static void a_wait_for_a_turn_is_limited(void) {
   tckms_config *config = emulator_config();
   tckms_client *canceled;
@@ -320,7 +320,7 @@ static void a_wait_for_a_turn_is_limited(void) {
   reader = new_keyring(canceled, 0);
   seal_all(honest, TENANT);
   forged = copy_of(&honest[0]);
-  /* Right after a request that was useless, the next token is 100 ms away. */
+  /* After a useless request, the next token is available in 100 ms. */
   do {
     CHECK_OK(tckms_keyring_set_total_timeout_ms(reader, LONG_MS));
     open_forged(reader, &forged, 0);
@@ -346,7 +346,7 @@ static void a_wait_for_a_turn_is_limited(void) {
   tckms_client_free(canceled);
 }
 
-/* The workers of a queue are few. Not all of them wait for a turn, so what needs no request does not wait. */
+/* A queue has few workers. Not all of them wait for a turn, so messages that need no request do not wait. */
 static void a_flood_does_not_take_all_workers_of_a_queue(void) {
   const tckms_queue_options options = TCKMS_QUEUE_OPTIONS_INIT;
   tckms_keyring *reader = new_keyring(client, 1);

@@ -1,8 +1,7 @@
 /*
- * What a server that means harm, or is broken, can do to the other calls of a client and to its memory.
+ * The effects of a malicious or broken server on the other calls of a client and on its memory.
  *
- * The first connection of the server has a behaviour, and so has every request for DescribeKey; others are answered as they
- * should be.
+ * The first connection of the server has a behaviour, and so has every request for DescribeKey; other requests get normal replies.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -23,22 +22,22 @@ static const char STRAY[] =
 
 enum behaviour {
   ANSWERS,
-  /* Interim heads without end. */
+  /* Endless interim heads. */
   FLOODS_WITH_INTERIM_HEADS,
-  /* One head without end. */
+  /* One endless head. */
   FLOODS_WITH_ONE_HEAD,
-  /* A body of chunks without end, one byte each. */
+  /* An endless body of chunks of one byte. */
   FLOODS_WITH_CHUNKS,
-  /* A chunk whose extension has no end. */
+  /* A chunk with an endless extension. */
   FLOODS_WITH_AN_EXTENSION,
-  /* Trailers without end. */
+  /* Endless trailers. */
   FLOODS_WITH_TRAILERS,
   /* Interim heads of this many KiB before the reply. */
   HAS_40_KIB_OF_INTERIM_HEADS,
   HAS_70_KIB_OF_INTERIM_HEADS,
   HAS_70_KIB_IN_ITS_HEAD,
   HAS_101_HEADERS,
-  /* A second reply right behind the first, or a little later. */
+  /* A second reply immediately after the first, or a little later. */
   ANSWERS_TWICE,
   ANSWERS_AGAIN_LATER
 };
@@ -65,7 +64,7 @@ static void pause_ms(long ms) {
   nanosleep(&pause, NULL);
 }
 
-/* False when the client has gone. */
+/* False if the client has disconnected. */
 static int sent(int connection, const char *bytes, size_t len) {
   while (len > 0) {
     ssize_t done = send(connection, bytes, len, MSG_NOSIGNAL);
@@ -82,7 +81,7 @@ static int sent_text(int connection, const char *text) {
   return sent(connection, text, strlen(text));
 }
 
-/* For 3 seconds at most: the client ought to be gone long before. */
+/* For at most 3 seconds: the client should disconnect long before. */
 static void flood(int connection, const char *beginning, const char *piece) {
   char block[32768];
   size_t len = 0;
@@ -261,7 +260,7 @@ static void the_size_of_the_reply_is_bounded(void) {
   }
 }
 
-/* The stray reply is the wrong answer to the next call. */
+/* The unrequested reply would be wrong for the next call. */
 static void a_second_reply_is_never_taken_for_the_next(void) {
   static const enum behaviour BEHAVIOURS[] = {ANSWERS_TWICE, ANSWERS_AGAIN_LATER};
   size_t i;
@@ -309,7 +308,7 @@ static long now_us(void) {
   return (long)(now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 
-/* The median, and what nine of ten calls stay below. */
+/* The median and the 90th percentile. */
 static void latency_us(tckms_client *client, long *median, long *most) {
   enum { CALLS = 300 };
   static long times[CALLS];
@@ -362,7 +361,7 @@ int main(void) {
   size_t i;
   the_size_of_the_reply_is_bounded();
   a_second_reply_is_never_taken_for_the_next();
-  /* Under valgrind nothing is quick. */
+  /* Latencies are not measured under valgrind. */
   for (i = 0; i < sizeof floods / sizeof floods[0] && getenv("TEST_SLACK_MS") == NULL; i++) {
     a_flood_does_not_delay_other_calls(floods[i]);
   }

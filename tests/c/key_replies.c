@@ -1,4 +1,4 @@
-/* Replies about keys that the service would not send: each is a status, and none of it reaches the program. */
+/* Invalid replies about keys: each causes a status, and none of their content reaches the program. */
 #include "check.h"
 
 #include "admin.h"
@@ -40,7 +40,7 @@ static tckms_status schedule(const tckms_client *client, const char *key_id, int
   return tckms_schedule_key_deletion(client, key_id, 7, time);
 }
 
-/* Every reply with a KeyId has the one that the request named. */
+/* Every reply with a KeyId must have the KeyId of the request. */
 static void a_reply_about_another_key_is_a_mismatch(const tckms_client *client) {
   char other[128], metadata[256], key_id[64], external[64], decrypting[64], sm2[64];
   tckms_client *fresh = emulator_client();
@@ -155,7 +155,7 @@ static int count(void *number, const tckms_key_info *key) {
   return 0;
 }
 
-/* One field of a description that no CMK has, in DescribeKey and in ListKeyDetail. */
+/* One invalid field of a description, in DescribeKey and in ListKeyDetail. */
 static void metadata_is_checked(const tckms_client *client) {
   static const char *const fields[] = {
     "\"KeyId\":\"\"", "\"KeyId\":null", "\"KeyId\":\"" LONG_ID "\"", "\"KeyId\":\"a\\u001b\"",
@@ -185,7 +185,7 @@ static void metadata_is_checked(const tckms_client *client) {
   }
 }
 
-/* A description is free text: it is given out without control characters. */
+/* A description is free text. The library returns it without control characters. */
 static void a_description_is_bounded_free_text(const tckms_client *client) {
   static char reply[3400], text[3000];
   tckms_key_info *key = NULL;
@@ -219,7 +219,7 @@ static void a_time_of_deletion_is_a_time(const tckms_client *client) {
   CHECK_STATUS(schedule(client, key_id, &time), TCKMS_ERR_RESPONSE_MALFORMED);
 }
 
-/* It is the service's reply that is wrong, not the algorithm of the caller, who names none. */
+/* The status blames the service's reply, because the caller does not choose the algorithm. */
 static void import_parameters_are_checked(const tckms_client *client) {
   static const char rsa_1024[] =
     "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDEizvC+BfKIhgtiTcYLAh+dXTPcTUwd6SzqlSpV+RQV+iqIQrTUdmyEUjUm3M6NiFr"

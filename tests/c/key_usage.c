@@ -1,4 +1,4 @@
-/* A key does what its usage says and nothing else, also where the library works without the service. */
+/* The usage of a key is enforced, also for operations that run locally. */
 #include "check.h"
 
 #include <pthread.h>
@@ -122,7 +122,7 @@ static void every_operation_checks_the_usage(void) {
   tckms_client_free(client);
 }
 
-/* It is requested once, and not at all where the service checks it. */
+/* The usage is requested once, and never for operations for which the service checks it. */
 static void the_usage_is_requested_once(void) {
   tckms_client *client = emulator_client();
   tckms_client *sibling;
@@ -177,7 +177,7 @@ static void threads_request_it_once(void) {
   tckms_client_free(client);
 }
 
-/* An identity may be allowed to use a key and not to describe it. Then the type of the public key has to do. */
+/* An identity may have permission to use a key but not to describe it. The type of the public key then decides. */
 static void without_permission_the_type_of_the_key_decides(void) {
   static const char *const denials[] = {
     "{\"kind\":\"error\",\"code\":\"UnauthorizedOperation\"}",
@@ -208,7 +208,7 @@ static void without_permission_the_type_of_the_key_decides(void) {
   clear_faults();
 }
 
-/* An outage is no permission, and not remembered. */
+/* An outage is reported, and not remembered. */
 static void an_outage_is_reported(void) {
   static const struct {
     const char *fault;
@@ -235,7 +235,7 @@ static void an_outage_is_reported(void) {
   }
 }
 
-/* `key_id` has the public key of `other` in the next reply. Nothing of it is kept. */
+/* The next reply for `key_id` has the public key of `other`. It is not cached. */
 static void the_public_key_of_another_type_is_refused(const char *key_id, const char *other) {
   tckms_client *client = emulator_client();
   char json[128], public_key[1024], fault[1200];

@@ -1,4 +1,4 @@
-/* CMKs are made, described, listed, switched, rotated and scheduled for deletion. */
+/* Creating, describing, listing, enabling, disabling and rotating CMKs, and scheduling their deletion. */
 #include "check.h"
 
 #include <time.h>
@@ -45,7 +45,7 @@ static void a_new_key_has_the_requested_attributes(const tckms_client *client) {
   CHECK_EMPTY(id);
 }
 
-/* What the service does not know is null, and not only absent. */
+/* Fields may be null instead of absent. */
 static void a_description_may_have_nulls(const tckms_client *client) {
   tckms_key_info *key = NULL;
   char fault[1024];
@@ -70,7 +70,7 @@ static void a_description_may_have_nulls(const tckms_client *client) {
   CHECK_STATUS(tckms_describe_key(client, MAIN_KEY, &key), TCKMS_ERR_RESPONSE_MALFORMED);
 }
 
-/* The key is made and its tags are not: the call succeeds and says so. */
+/* The key is created but its tags are not: the call succeeds and reports it. */
 static void tags_that_failed_are_reported(const tckms_client *client) {
   static const struct {
     const char *fields;
@@ -148,7 +148,7 @@ static void nonsense_is_refused(const tckms_client *client) {
   tckms_key_info_free(NULL);
 }
 
-/* What is refused before it is sent says which action and which key it was about, and is counted. */
+/* The error for a request that is refused before it is sent names its action and key, and the call is counted. */
 static void refused_arguments_are_reported_and_counted(const tckms_client *client) {
   static const char material[] = "0123456789abcdef";
   tckms_key_filter filter = TCKMS_KEY_FILTER_INIT;
@@ -172,7 +172,7 @@ static void refused_arguments_are_reported_and_counted(const tckms_client *clien
   CHECK_INT((intmax_t)(after.calls - before.calls), 5);
 }
 
-/* Tags in the memory of an output would be gone before they are read. */
+/* Tags in the memory of an output would be overwritten before they are read. */
 static void tags_do_not_overlap_an_output(const tckms_client *client) {
   union {
     tckms_tag tag;
@@ -241,7 +241,7 @@ static void material_is_imported_and_expires(const tckms_client *client) {
   tckms_key_info_free(key);
   CHECK_STATUS(tckms_import_key_material(client, key_id, "another0another0another0another0", 32, 0),
                TCKMS_ERR_MATERIAL_MISMATCH);
-  /* The emulator's keys are AES-256; one of SM4 would take it. */
+  /* The emulator's keys are AES-256; an SM4 key would accept this length. */
   CHECK_STATUS(tckms_import_key_material(client, key_id, material, 16, 0), TCKMS_ERR_INVALID_PARAMETER);
   CHECK_TEXT(tckms_error_action(tckms_last_error()), "ImportKeyMaterial");
   CHECK_STATUS(tckms_import_key_material(client, key_id, material, 0, 0), TCKMS_ERR_INVALID_LENGTH);
@@ -363,7 +363,7 @@ static void the_limit_of_keys_is_a_status(const tckms_client *client) {
   CHECK_EMPTY(id);
 }
 
-/* A service that gives fewer keys than it was asked for is asked for the rest, and one that always gives the same ends. */
+/* If a page has fewer keys than requested, the library requests the rest. If all pages are the same, the listing ends. */
 static void short_and_equal_pages_end(const tckms_client *client) {
   static const char two[] = "{\"kind\":\"replace_fields\",\"fields\":{\"TotalCount\":%s,\"KeyMetadatas\":%s}}";
   struct seen seen = {0, 0, ""};
@@ -385,7 +385,7 @@ static void short_and_equal_pages_end(const tckms_client *client) {
   CHECK(!faults_are_left());
 }
 
-/* A page without keys is the end only where its own number of keys says so. */
+/* A page without keys is the end only if the reported total number of keys was reached. */
 static void missing_keys_are_no_success(const tckms_client *client) {
   static const char *const pages[] = {"{\"KeyMetadatas\":null}", "{\"KeyMetadatas\":[]}", "{\"KeyMetadatas\":{}}",
                                       "{\"KeyMetadatas\":[],\"TotalCount\":1}",
@@ -432,7 +432,7 @@ static void keys_are_listed_over_pages_and_filtered(const tckms_client *client) 
   int before = list(client, NULL, 0).keys;
   char key_id[64];
   int i;
-  /* A whole page, after which none is requested, because its number of keys says that it is the last one. */
+  /* A full page. No other is requested, because the total number of keys shows that it is the last one. */
   for (i = 0; i < 200 - before; i++) {
     char alias[32];
     snprintf(alias, sizeof alias, "page-%d", i);

@@ -1,4 +1,4 @@
-/* The userdata of every callback lives as long as anything can call it, and is freed once. */
+/* The userdata of every callback exists as long as the callback can be called, and is freed once. */
 #include "check.h"
 
 #include "fixture.h"
@@ -46,7 +46,7 @@ static void seal_with(tckms_stream *stream) {
   CHECK(produced > 0);
 }
 
-/* A stream is the last that can call: through it the log, the credentials and a key of the program's own. */
+/* A stream is the last object that can call callbacks: the log, the credentials and a custom key. */
 static void a_stream_keeps_all_callbacks(void) {
   struct owned log = {0, 0}, credentials = {0, 0}, key = {0, 0};
   tckms_config *config = emulator_config();
@@ -95,7 +95,7 @@ static void a_configuration_alone_frees_its_callbacks(void) {
   CHECK_INT(credentials.freed, 1);
 }
 
-/* One that is replaced, or that nothing can ever call, is freed at once. */
+/* The userdata of a callback that is replaced, or that can never be called, is freed at once. */
 static void a_callback_that_is_replaced_is_freed(void) {
   struct owned first = {0, 0}, second = {0, 0}, never = {0, 0};
   tckms_config *config = tckms_config_new();
@@ -194,7 +194,7 @@ static struct whole create_whole(const char *signing_key, struct owned *log, str
   return whole;
 }
 
-/* A stream and a signer are used before. */
+/* A stream and a signer are used before they are freed. */
 static void free_part(struct whole *whole, enum part part) {
   tckms_buffer signature;
   switch (part) {
@@ -242,7 +242,7 @@ static void parts_are_freed_in(const enum part *order, const char *signing_key) 
   CHECK_INT(key.calls, 1);
 }
 
-/* Each part is once the last one. */
+/* Each object is the last one in one of the orders. */
 static void in_every_order_the_last_one_frees(void) {
   char signing_key[64];
   size_t first;

@@ -6,7 +6,7 @@
 #include "fixture.h"
 
 #define PLAINTEXT "correct horse battery staple"
-/* The same in base64, as it travels. */
+/* The same in base64, as in the request. */
 #define PLAINTEXT_BASE64 "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ"
 
 struct log_record {
@@ -103,7 +103,7 @@ static void an_event_has_parts(void) {
   CHECK_TEXT(tckms_log_event_request_id(NULL), "");
 }
 
-/* A log that sends its lines away encrypted, say. */
+/* For example, a log callback that encrypts its lines. */
 static void call_again(void *userdata, const tckms_log_event *event) {
   int level = tckms_log_event_level(event);
   const char *message = tckms_log_event_message(event);

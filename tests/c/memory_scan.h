@@ -1,7 +1,7 @@
 /*
- * Looks for secrets in all of this process's memory: every heap, every stack, those of threads that have ended too.
+ * Searches all memory of this process for secrets: every heap and every stack, including those of threads that have ended.
  *
- * What is looked for is kept masked, so that the search does not find itself, and so is whatever this file compares.
+ * The secrets are stored masked, so that the search does not find its own copies; this file compares masked bytes.
  */
 #ifndef MEMORY_SCAN_H
 #define MEMORY_SCAN_H
@@ -15,12 +15,12 @@
 
 enum { MASK = 0x5a, FRAGMENT = 16, SECRET_MAX = 256, FRAGMENTS_MAX = 8192, WINDOW = 1024 * 1024 };
 
-/* Sixteen bytes of a secret: what is left of one that was overwritten in part is a find as well. */
+/* Sixteen bytes of a secret, so that a partly overwritten secret is found too. */
 struct fragment {
   const char *of;
   const char *form;
   unsigned char masked[FRAGMENT];
-  /* Finds of it do not count for now. */
+  /* Occurrences are tolerated at the moment. */
   int tolerated;
   /* The next fragment with the same first two bytes; 0 for none. */
   int next;
@@ -59,7 +59,7 @@ static inline void mask_base64(const unsigned char *masked, unsigned char *out) 
   }
 }
 
-/* Byte by byte, so that no wide register keeps a piece that the next function saves on the stack. */
+/* Byte by byte, so that no vector register keeps a part that the next function saves on the stack. */
 static inline void copy_bytes(unsigned char *to, const unsigned char *from, size_t len) {
   volatile unsigned char *slowly = to;
   size_t i;
@@ -68,7 +68,7 @@ static inline void copy_bytes(unsigned char *to, const unsigned char *from, size
   }
 }
 
-/* Looks for these bytes from now on: as they are, and in base64 wherever they begin in what is encoded. */
+/* Searches for these bytes from now on: raw, and in base64 at each of the three alignments. */
 static inline void look_for_masked(const char *of, const unsigned char *masked, size_t len) {
   static const char *const forms[] = {"base64", "base64, one byte later", "base64, two bytes later"};
   unsigned char encoded[SECRET_MAX * 2];
@@ -119,7 +119,7 @@ static inline void tolerate(const char *of, const char *form, int tolerated) {
   }
 }
 
-/* The number of fragments in `bytes`; each is told on `report`, if there is one. */
+/* The number of fragments in `bytes`. Each is printed to `report`, unless it is NULL. */
 static inline int scan_bytes(const unsigned char *bytes, size_t len, unsigned long address, const char *mapping,
                              FILE *report) {
   int found = 0;
@@ -146,7 +146,7 @@ static inline int scan_mapping(int memory, unsigned char *window, unsigned long 
   for (at = start; at < end; at += WINDOW - FRAGMENT + 1) {
     ssize_t got = pread(memory, window, end - at < WINDOW ? end - at : WINDOW, (off_t)at);
     if (got <= 0) {
-      /* Pages of the kernel's own, such as [vvar]. */
+      /* Pages of the kernel, such as [vvar]. */
       break;
     }
     found += scan_bytes(window, (size_t)got, at, mapping, report);
@@ -154,7 +154,7 @@ static inline int scan_mapping(int memory, unsigned char *window, unsigned long 
   return found;
 }
 
-/* The number of fragments in all that this process may read, but for the window through which it looks. */
+/* The number of fragments in all memory that this process can read, except the buffer of the search. */
 static inline int scan_memory(FILE *report) {
   static char maps[256 * 1024];
   /* Shared, so that the kernel does not merge it with its neighbours. */

@@ -1,6 +1,6 @@
 /*
- * An allocator that fails: at each single allocation of a call, and at all from that one on. Every call ends with a status,
- * and none ends the process. Every function of tckms.h is called here, as tests/header.rs checks.
+ * An allocator that fails: at each single allocation of a call, and at all allocations from that one on. Every call returns a status,
+ * and none ends the process. This file calls every function of tckms.h, as tests/header.rs checks.
  *
  *     memory_torture GROUP [STRIDE]
  *
@@ -20,13 +20,13 @@
 #define CONTEXT "{\"a\":\"1\"}"
 #define ROLE_ARN "qcs::cam::uin/100000000001:roleName/backup"
 
-/* Made before anything fails. */
+/* Created before any allocation fails. */
 static char ecc_key[64], sm2_key[64], rsa_key[64], sm2_decryption_key[64], switched_key[64], external_key[64];
 static char private_pem[8192], public_pem[2048];
 static char profile_file[512], tccli_file[512], token_file[512], record_file[512];
 static int next_alias = 0;
 
-/* A status, and where it is one of an error, an error with that status and texts. */
+/* Checks a status: for a failure, the last error must have that status and texts. */
 static int succeeded(tckms_status status) {
   if (status != TCKMS_OK) {
     const tckms_error *error = tckms_last_error();
@@ -50,7 +50,7 @@ static void drop(tckms_buffer *buffer) {
   CHECK_EMPTY(*buffer);
 }
 
-/* The outcome of a call with an output, which is filled or empty. */
+/* Checks the result of a call with an output, which must be filled or empty. */
 static int filled(tckms_status status, tckms_buffer *out) {
   if (!succeeded(status)) {
     CHECK_EMPTY(*out);
@@ -95,7 +95,7 @@ static void read_event(void *userdata, const tckms_log_event *event) {
   CHECK(tckms_status_name((int)tckms_log_event_status(event)) != NULL);
 }
 
-/* Every setting, and every source of credentials, none of which needs the network to be set. */
+/* Every setter, and every source of credentials. None of them uses the network. */
 static void configure(void) {
   tckms_config *config = new_config(), *other = new_config();
   tckms_client *client = NULL;
@@ -138,7 +138,7 @@ static void configure(void) {
   tckms_config_free(other);
 }
 
-/* With a log, so that its events are made as well. */
+/* With a log callback, so that log events are allocated too. */
 static void use(tckms_config *config) {
   tckms_buffer out = TCKMS_BUFFER_INIT;
   tckms_client *client = NULL;
@@ -161,7 +161,7 @@ static int give_credentials(void *userdata, tckms_credentials *out) {
   return 0;
 }
 
-/* Each source of credentials, asked by a call. */
+/* A call with each source of credentials. */
 static void ask_for_credentials(void) {
   tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
   int source;
@@ -386,7 +386,7 @@ static int unwrap(void *userdata, const tckms_wrapped_key *wrapped, const char *
   return 0;
 }
 
-/* A keyring with a key of each kind, the one of KMS first. NULL when something failed. */
+/* A keyring with a key of each kind, the CMK first. NULL after a failure. */
 static tckms_keyring *new_keyring(const tckms_client *client) {
   tckms_keyring *keyring = tckms_keyring_new();
   tckms_custom_key custom = TCKMS_CUSTOM_KEY_INIT;
@@ -445,7 +445,7 @@ static int go_on(void *userdata, uint64_t done, uint64_t total) {
   return 0;
 }
 
-/* From memory to memory, on two threads of the library's. */
+/* Between memory files, on two threads of the library. */
 static void seal_and_open_descriptors(const tckms_keyring *keyring, int in, int message, int out) {
   tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
   options.threads = 2;
@@ -496,7 +496,7 @@ static void seal_and_open(void) {
   tckms_client_free(client);
 }
 
-/* Waits for the one call that is outstanding. It has a completion whatever failed. */
+/* Waits for the one outstanding call. It has a completion even if an allocation failed. */
 static tckms_completion *take(const tckms_queue *queue) {
   tckms_completion *completion = NULL;
   int waits = 0;
@@ -508,7 +508,7 @@ static tckms_completion *take(const tckms_queue *queue) {
   return completion;
 }
 
-/* Takes the completion of a call that was submitted. Its outputs are there, or its error is. */
+/* Takes the completion of a submitted call. It has outputs or an error. */
 static tckms_completion *done(const tckms_queue *queue, tckms_status submitted, const uint64_t *id) {
   tckms_completion *completion;
   tckms_error *error;
@@ -533,7 +533,7 @@ static tckms_completion *done(const tckms_queue *queue, tckms_status submitted, 
   return completion;
 }
 
-/* Takes the output. Nothing that is already there needs memory. */
+/* Takes the output. Taking existing data needs no memory. */
 static tckms_buffer output_of(tckms_completion *completion) {
   tckms_buffer out = TCKMS_BUFFER_INIT, other = TCKMS_BUFFER_INIT;
   if (completion != NULL) {
@@ -546,7 +546,7 @@ static tckms_buffer output_of(tckms_completion *completion) {
   return out;
 }
 
-/* Makes a call of a queue and gives its output. */
+/* Makes a call through a queue and returns its output. */
 #define QUEUED(call) output_of(done(queue, call, &id))
 
 #define QUEUED_LAST 2000, &next_alias, &id
@@ -578,7 +578,7 @@ static void call_the_service_by(const tckms_queue *queue, const tckms_client *cl
     drop(&out);
   }
   drop(&blob);
-  /* The completion of a call that is canceled comes as well. */
+  /* A canceled call has a completion too. */
   if (succeeded(tckms_submit_generate_random(queue, client, 16, QUEUED_LAST))) {
     tckms_status status = tckms_cancel(queue, id);
     CHECK(succeeded(status) || tckms_error_status(tckms_last_error()) != TCKMS_ERR_NULL_POINTER);
@@ -590,7 +590,7 @@ static void call_the_service_by(const tckms_queue *queue, const tckms_client *cl
   }
 }
 
-/* Gives the key phase of a stream to a queue, and takes the stream back, which comes with every completion. */
+/* Submits the key requests of a stream to a queue, and takes back the stream, which every completion returns. */
 static void begin_by(const tckms_queue *queue, const tckms_keyring *keyring, const tckms_buffer *message) {
   tckms_stream *stream = NULL;
   tckms_completion *completion;
@@ -649,7 +649,7 @@ static void submit(void) {
   tckms_client_free(client);
 }
 
-/* One record, as a program's database would keep it. */
+/* A store with one record. */
 static char stored_record[4096];
 
 static int load_record(void *userdata, const char *key, tckms_branch_records *out) {
@@ -731,7 +731,7 @@ static void use_branches(void) {
   tckms_client_free(client);
 }
 
-/* Sizes that the program chooses: their allocation fails, whatever is kept for small blocks. */
+/* Sizes that depend on input: their allocation fails, because the reserve is only for small blocks. */
 static void read_large_header(void) {
   static unsigned char header[400000];
   tckms_buffer out = TCKMS_BUFFER_INIT;
@@ -764,7 +764,7 @@ static void read_large_header(void) {
   tckms_message_info_free(info);
 }
 
-/* What cannot fail. */
+/* Functions that cannot fail. */
 static void ask_for_constants(void) {
   tckms_buffer out = TCKMS_BUFFER_INIT;
   CHECK(tckms_plaintext_max() > 0 && tckms_encryption_context_max() > 0 && tckms_random_max() > 0);
@@ -790,7 +790,7 @@ static void torture(void (*calls)(void), long stride) {
     calls();
     stop_failing();
   }
-  /* Nothing is broken afterwards. */
+  /* Afterwards everything works. */
   begin_to_fail(LONG_MAX, LONG_MAX);
   calls();
 }

@@ -1,4 +1,4 @@
-/* What a client tells about its work: a line for each attempt, and numbers for all of it. */
+/* The log lines and counters of a client: a line for each attempt, and counters for all calls. */
 #include "check.h"
 
 #include "admin.h"
@@ -43,7 +43,7 @@ static tckms_status encrypt(const tckms_client *client) {
   return status;
 }
 
-/* `line` is this line, whatever its request id and its milliseconds. Copies the request id. */
+/* Checks that `line` is the line of this attempt, with any request id and duration. Copies the request id. */
 static void check_attempt(const char *line, int attempt, const char *status, const char *http, const char *code,
                           char *request_id) {
   char begin[256];
@@ -66,7 +66,7 @@ static void each_attempt_has_one_line_with_all_that_matters(void) {
              "{\"fault\":{\"kind\":\"error\",\"code\":\"RequestLimitExceeded\"}},"
              "{\"fault\":{\"kind\":\"close_after_reading\"}}]");
   CHECK_OK(encrypt(client));
-  /* Four attempts, and what was waited between them. */
+  /* Four attempts, and the waits between them. */
   CHECK_INT(logged.count, 7);
   check_attempt(logged.lines[0], 1, "TCKMS_ERR_HTTP_UNAVAILABLE", "503", "-", request_id);
   CHECK_TEXT(request_id, "-");
@@ -99,7 +99,7 @@ static void a_failed_call_has_its_own_line(void) {
   tckms_client_free(client);
 }
 
-/* A reply that lacks what the caller needs is a failure, and not a success before that. */
+/* A reply without a required field is logged as a failure, and not first as a success. */
 static void a_useless_reply_is_one_failed_attempt(void) {
   tckms_client *client = observed_client(1);
   char request_id[64];
@@ -110,7 +110,7 @@ static void a_useless_reply_is_one_failed_attempt(void) {
   tckms_client_free(client);
 }
 
-/* What the other side writes cannot forge a line of its own. */
+/* Text of the service cannot add a line to the log. */
 static void a_line_stays_one_line_for_any_reply(void) {
   tckms_client *client = observed_client(1);
   int i;
@@ -183,7 +183,7 @@ static void failures_are_counted_by_category(void) {
     memcpy(&counted, (const char *)&stats + CASES[i].counter, sizeof counted);
     if (all_failures(&stats) != all_failures(&before) + 1 ||
         memcmp(&counted, (const char *)&before + CASES[i].counter, sizeof counted) == 0) {
-      check_failed(__FILE__, __LINE__, "%s is not counted where it belongs", CASES[i].fault);
+      check_failed(__FILE__, __LINE__, "%s is not counted in its category", CASES[i].fault);
     }
     CHECK_INT((intmax_t)stats.calls, (intmax_t)before.calls + 1);
   }
@@ -224,14 +224,14 @@ static void connections_are_counted_and_kept(void) {
   CHECK_INT((intmax_t)stats_of(client).connections_opened, 2);
   CHECK_INT((intmax_t)stats_of(derived).connections_opened, 2);
   CHECK_INT((intmax_t)stats_of(derived).calls, 6);
-  /* The other side counts the same. */
+  /* The server counts the same number. */
   CHECK_INT(seen("\"connections\":2"), 1);
   tckms_config_free(config);
   tckms_client_free(derived);
   tckms_client_free(client);
 }
 
-/* A program that was compiled with a later version's struct is served as far as it can be. */
+/* A program that was compiled with a later version's structure gets the members that this version has. */
 static void the_struct_may_be_longer(void) {
   static const size_t SIZES[] = {sizeof(tckms_stats), sizeof(tckms_stats) + 8, 4096};
   static uint64_t buffer[4096 / 8 + 2];

@@ -1,4 +1,4 @@
-/* Child processes that cannot hang, and what the kernel says about this one. Define _GNU_SOURCE before including it. */
+/* Child processes that cannot hang, and information of the kernel about this process. Define _GNU_SOURCE before including it. */
 #ifndef PROCESS_H
 #define PROCESS_H
 
@@ -16,10 +16,10 @@
 #include "admin.h"
 #include "fixture.h"
 
-/* Seconds after which a child that hangs is killed by its own alarm: far more than any needs. */
+/* Seconds after which an alarm kills a child that hangs: far more than any child needs. */
 enum { CHILD_SECONDS = 60 };
 
-/* Starts a child that does this work and ends. A check that fails in it ends it with another status than 0. */
+/* Starts a child that runs this function and exits. A failed check in the child makes its exit status nonzero. */
 static inline pid_t start_child(void (*work)(void *), void *argument) {
   pid_t child = fork();
   CHECK(child >= 0);
@@ -47,7 +47,7 @@ static inline void in_a_child(void (*work)(void *), void *argument) {
   expect_success_of(start_child(work, argument));
 }
 
-/* Memory that a process and its children have in common. */
+/* Memory that a process shares with its children. */
 static inline void *shared_memory(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   CHECK(memory != MAP_FAILED);
@@ -63,7 +63,7 @@ static inline void sleep_ms(long milliseconds) {
   }
 }
 
-/* Encrypts and decrypts once: the ordinary work of a client that is well. */
+/* Encrypts and decrypts once: checks that a client works. */
 static inline void encrypt_and_decrypt(const tckms_client *client) {
   tckms_buffer blob;
   tckms_buffer plaintext;
@@ -74,7 +74,7 @@ static inline void encrypt_and_decrypt(const tckms_client *client) {
   tckms_buffer_free(&blob);
 }
 
-/* The emulator under the name "localhost", which has to be looked up; a bare address has not. */
+/* The emulator's endpoint with the name "localhost", which has to be resolved, unlike an address. */
 static inline const char *endpoint_with_a_name(void) {
   static char endpoint[128];
   int tls = strncmp(GIVEN_ENDPOINT, "https", 5) == 0;
@@ -82,7 +82,7 @@ static inline const char *endpoint_with_a_name(void) {
   return endpoint;
 }
 
-/* A number from a file such as /proc/self/status, where it follows `label`. */
+/* The number after `label` in a file such as /proc/self/status. */
 static inline unsigned long long number_in_file(const char *path, const char *label, int base) {
   char line[512];
   unsigned long long number = 0;
@@ -104,7 +104,7 @@ static inline int thread_count(void) {
   return (int)number_in_file("/proc/self/status", "Threads:", 10);
 }
 
-/* A thread that was joined may be there for a moment still. */
+/* A joined thread may still be listed for a moment. */
 static inline void expect_threads(int expected) {
   int tries = 0;
   while (thread_count() != expected && tries++ < 2000) {
@@ -126,7 +126,7 @@ static inline void for_each_thread(void (*visit)(pid_t thread, void *argument), 
   closedir(folder);
 }
 
-/* Open descriptors, without the one that is open for counting. */
+/* The number of open descriptors, without the one that is used for counting. */
 static inline int descriptor_count(void) {
   DIR *folder = opendir("/proc/self/fd");
   struct dirent *entry;
@@ -139,7 +139,7 @@ static inline int descriptor_count(void) {
   return count - 1;
 }
 
-/* Copies the address from which a request came, as the emulator's journal (GET requests) has it. */
+/* Copies the peer address of a request from the emulator's request log. */
 static inline void peer_of_request(const char *journal, const char *request_id, char *peer, size_t size) {
   char part[128];
   const char *end;
@@ -148,10 +148,10 @@ static inline void peer_of_request(const char *journal, const char *request_id, 
   snprintf(part, sizeof part, "\"request_id\":\"%s\"", request_id);
   end = strstr(journal, part);
   if (end == NULL) {
-    check_failed(__FILE__, __LINE__, "the emulator has not seen request %s", request_id);
+    check_failed(__FILE__, __LINE__, "the emulator did not receive request %s", request_id);
     return;
   }
-  /* A request's peer comes before its id. */
+  /* In the log, the peer of a request precedes its id. */
   while ((place = strstr(place, "\"peer\":\"")) != NULL && place < end) {
     place += strlen("\"peer\":\"");
     found = place;

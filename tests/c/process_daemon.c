@@ -1,4 +1,4 @@
-/* A client lives through what daemons do: they fork twice, leave their folder, and close every descriptor there is. */
+/* A client works after the steps of a daemon: it forks twice, changes its working directory, and closes every descriptor. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -11,11 +11,11 @@
 
 enum { HOST_FILES = 64 };
 
-/* What the daemon was before it became one. */
+/* The state of the process before it becomes a daemon. */
 struct origin {
   tckms_client *client;
   char folder[512];
-  /* Our descriptors: those that were open when the client had made its calls. */
+  /* The descriptors that were open after the client's calls. */
   int highest_descriptor;
 };
 
@@ -41,7 +41,7 @@ static void close_from(int first) {
   }
 }
 
-/* A file of the host's, to be found as it was left. */
+/* A file of the host, which must stay unchanged. */
 struct host_file {
   int descriptor;
   struct stat stat;
@@ -89,7 +89,7 @@ static void live_as_daemon(const struct origin *origin) {
   for (i = 0; i < HOST_FILES; i++) {
     open_host_file(&files[i], origin->folder, i);
   }
-  /* Every number that was ours is the host's now. */
+  /* The host now uses every number that was the library's. */
   CHECK_INT(files[0].descriptor, 3);
   CHECK(files[HOST_FILES - 1].descriptor >= origin->highest_descriptor);
 
@@ -108,7 +108,7 @@ static void live_as_daemon(const struct origin *origin) {
 
 static void become_daemon(void *argument) {
   CHECK(setsid() > 0);
-  /* The second fork; the daemon's end is seen by the test, which takes in orphans. */
+  /* The second fork. The test is a subreaper, so it can wait for the daemon. */
   switch (fork()) {
     case -1:
       CHECK(0);
@@ -158,7 +158,7 @@ static void a_daemon_works_and_its_files_are_not_touched(void) {
   expect_empty_log(origin.folder);
   CHECK(WIFEXITED(status));
   CHECK_INT(WEXITSTATUS(status), 0);
-  /* The process that started the daemon has kept what it had. */
+  /* The process that started the daemon is not affected. */
   encrypt_and_decrypt(origin.client);
   tckms_client_free(origin.client);
 }
@@ -174,7 +174,7 @@ static void encrypt_without_standard_descriptors(void *client) {
   encrypt_and_decrypt(own);
   tckms_client_free(own);
   tckms_client_free(client);
-  /* What the library opened in the gap is gone with it. */
+  /* The descriptors that the library opened with these numbers are closed again. */
   for (number = 0; number < 3; number++) {
     CHECK(fcntl(number, F_GETFD) == -1);
   }
@@ -188,7 +188,7 @@ static void calls_work_without_standard_descriptors(void) {
   tckms_client_free(client);
 }
 
-/* The same without a fork: the library is not told, and its own thread is still there. */
+/* The same without a fork: the library's thread is still running. */
 static void close_everything_under_a_client(void *client) {
   struct host_file files[HOST_FILES];
   const char *folder = given("TEST_FOLDER");
@@ -226,7 +226,7 @@ static void *wait_for_a_late_reply(void *client) {
   return NULL;
 }
 
-/* A call that is under way has lost its connection, and says so when its time is over. */
+/* A running call loses its connection, and fails at its timeout. */
 static void close_everything_during_a_call(void *unused) {
   tckms_config *config = emulator_config();
   tckms_client *client;
@@ -248,7 +248,8 @@ static void close_everything_during_a_call(void *unused) {
   tckms_client_free(client);
 }
 
-/* The library's thread sleeps on what is gone. When a timer of its own wakes it, it must not take up what is there now. */
+/* The library's thread waits on descriptors that were closed. When a timer wakes it, it must not use the new descriptors with the same
+ * numbers. */
 static void close_everything_and_wait(void *unused) {
   tckms_config *config = emulator_config();
   tckms_client *client;
@@ -289,7 +290,7 @@ static void a_host_may_close_every_descriptor_in_one_process(void) {
 
 enum { PIPE_BYTES = 4096 };
 
-/* Data that waits in a pipe of the host's is the host's: no random number is read from it. */
+/* The library must not read random numbers from a pipe of the host that has data. */
 static void give_every_number_to_a_pipe(void *client) {
   static const char data[PIPE_BYTES] = "data of the host";
   int ends[2];
@@ -329,8 +330,8 @@ static void call_in_an_empty_root(void *unused) {
 }
 
 /*
- * The system's bundle does not know the emulator, so the handshake fails for that reason and no other: with the bundle
- * unreadable a client could not even say so.
+ * The system's bundle does not contain the emulator's CA, so the handshake fails for that reason. If the bundle were not in memory, the
+ * error would be a different one.
  */
 static void judge_by_the_systems_bundle_in_an_empty_root(void *unused) {
   tckms_config *config = config_for(GIVEN_ENDPOINT);
@@ -357,7 +358,7 @@ static void a_client_made_before_a_chroot_works_in_it(void) {
 }
 
 int main(void) {
-  /* What was inherited does no harm. */
+  /* Inherited descriptors have no effect. */
   close_from(3);
   a_daemon_works_and_its_files_are_not_touched();
   calls_work_without_standard_descriptors();

@@ -1,4 +1,4 @@
-/* A client goes on working after fork(), in every process, and no two processes ever speak over one connection. */
+/* A client works after fork() in every process, and two processes never share a connection. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -10,16 +10,16 @@
 
 enum { PARENT, CHILD, GRANDCHILD, GENERATIONS };
 enum { REQUESTS_PER_GENERATION = 64, ROUNDS = 64, CALLERS = 4 };
-/* What a fork waits for a thread that is inside the cryptography and does not come out. */
+/* The longest time that a fork waits for a thread that stays inside the cryptography. */
 enum { FORK_TIMEOUT_MS = 100 };
 
-/* The requests of each generation, in memory that all of them share. */
+/* The requests of each generation, in shared memory. */
 struct family {
   const tckms_client *client;
   int count[GENERATIONS];
   char request_ids[GENERATIONS][REQUESTS_PER_GENERATION][64];
   int parent_first;
-  /* A byte for the child to go on. */
+  /* A pipe; a byte tells the child to continue. */
   int go[2];
 };
 
@@ -42,7 +42,7 @@ static void live_as_grandchild(void *argument) {
   call_as(argument, GRANDCHILD);
 }
 
-/* The child calls before its own child does, and after; or its child finds a client that the child never used. */
+/* The child calls before and after its own child does, or its child inherits a client that the child never used. */
 static void live_as_child(void *argument) {
   struct family *family = argument;
   char byte;
@@ -73,7 +73,7 @@ static void no_two_processes_share_a_connection(const struct family *family) {
       }
     }
   }
-  /* The comparison means something: within a process connections are used again. */
+  /* Within a process connections are reused, so the comparison above is meaningful. */
   CHECK_TEXT(peers[PARENT][0], peers[PARENT][family->count[PARENT] - 1]);
   free(journal);
 }
@@ -90,7 +90,7 @@ static void a_client_works_in_parent_child_and_grandchild(int parent_first) {
   if (parent_first) {
     call_as(family, PARENT);
     CHECK_INT(write(family->go[1], "", 1), 1);
-    /* While the child is at it. */
+    /* At the same time as the child. */
     call_as(family, PARENT);
   }
   expect_success_of(child);
@@ -191,7 +191,7 @@ static int calls_made(void) {
   return sum;
 }
 
-/* Whatever a thread of the parent was doing at that moment, and whatever it had locked: the child is alone and well. */
+/* Whatever the threads of the parent were doing and had locked at that moment, the child works. */
 static void a_fork_may_come_while_other_threads_are_inside_calls(void) {
   pthread_t threads[CALLERS];
   int round, i;
@@ -219,7 +219,7 @@ static void *call_once(void *client) {
   return NULL;
 }
 
-/* The fork finds the first call of a client under way: its thread, its connection and its TLS session half made. */
+/* The fork happens during the first call of a client, while its thread, its connection and its TLS session are being created. */
 static void a_fork_may_come_during_the_first_call(void) {
   int round;
   for (round = 0; round < ROUNDS; round++) {
@@ -247,7 +247,7 @@ static int wrap(void *userdata, const char *context, const uint8_t *data_key, si
   return tckms_wrapped_key_set(out, "", 0, "wrapped", 7) == TCKMS_OK ? 0 : 1;
 }
 
-/* Makes a P-384 key pair and signs with it, which is inside the cryptography for most of the time. */
+/* Generates a P-384 key pair and signs with it, so most of the time is spent inside the cryptography. */
 static void seal_signed(void *keyring) {
   tckms_buffer message;
   CHECK_OK(tckms_seal(keyring, "secret", 6, NULL, &message));
@@ -270,7 +270,7 @@ static void fork_in_handler(int signal) {
   expect_success_of(child);
 }
 
-/* The child of a handler continues what the signal interrupted, and is then as any other process. */
+/* The child of a signal handler continues the interrupted call, and then works like any other process. */
 static void live_after_the_handler(void *keyring) {
   int i, slow = 0;
   for (i = 0; i < 4; i++) {
@@ -287,7 +287,7 @@ static void live_after_the_handler(void *keyring) {
 }
 
 /*
- * The signal comes while the program's only thread is in the cryptography, mostly. Neither this fork nor one of the child waits
+ * The signal usually arrives while the program's only thread is inside the cryptography. Neither this fork nor one of the child waits
  * for that thread.
  */
 static void a_signal_handler_may_fork_at_any_time(void) {
@@ -322,7 +322,7 @@ static void a_signal_handler_may_fork_at_any_time(void) {
 }
 
 int main(void) {
-  /* First: libc lets a handler fork at any place only where there is one thread. */
+  /* First, because libc allows a handler to fork anywhere only in a process with one thread. */
   a_signal_handler_may_fork_at_any_time();
   a_client_works_in_parent_child_and_grandchild(1);
   a_client_works_in_parent_child_and_grandchild(0);

@@ -38,10 +38,10 @@ static void run_out_of_memory(void *unused) {
   int i;
   (void)unused;
 #ifdef __GLIBC__
-  /* Else the allocator would keep a block of this size for the next round. */
+  /* Otherwise the allocator would keep a block of this size for the next round. */
   CHECK_INT(mallopt(M_MMAP_THRESHOLD, 128 * 1024), 1);
 #endif
-  /* Whatever a call needs once is there. */
+  /* Allocates everything that is needed once per process. */
   encrypt_and_decrypt(client);
   for (i = 0; i < 10; i++) {
     limit_address_space(address_space() + ROOM);
@@ -49,10 +49,10 @@ static void run_out_of_memory(void *unused) {
     CHECK_EMPTY(reply);
     CHECK_INT(tckms_status_category(TCKMS_ERR_OUT_OF_MEMORY), TCKMS_CATEGORY_LIBRARY);
     CHECK_INT(tckms_error_attempts(tckms_last_error()), 0);
-    /* What is small goes on under the limit too. */
+    /* Small requests still work under the limit. */
     encrypt_and_decrypt(client);
     limit_address_space(RLIM_INFINITY);
-    /* The same request is the service's to refuse now. */
+    /* Without the limit, the request is sent and the service refuses it. */
     CHECK_STATUS(tckms_call(client, "DescribeKey", request, &reply), TCKMS_ERR_CMK_NOT_FOUND);
     encrypt_and_decrypt(client);
   }

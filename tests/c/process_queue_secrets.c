@@ -1,4 +1,4 @@
-/* Nothing is left of the secrets of queued calls that are over: done, canceled while they were in flight, or given up. */
+/* No secret of a queued call remains in memory after the call was done, canceled in flight, or abandoned. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -12,7 +12,7 @@ enum { SIZE = 48, IN_FLIGHT = 20 };
 
 static const char SLOW[] = "{\"kind\":\"delay\",\"ms\":20000}";
 
-/* A network thread forgets a request a moment after its completion was taken. */
+/* A network thread wipes a request a moment after its completion was taken. */
 static void expect_nothing_left_soon(void) {
   forget();
   sleep_ms(100);
@@ -49,7 +49,7 @@ static void after_calls_that_are_done(void) {
   key = take_output(queue, id);
   look_for("a data key", key.data, key.len);
   tckms_buffer_free(&key);
-  /* Over TLS its connections keep what went through them last. */
+  /* Over TLS the buffers of connections keep the last data. */
   tckms_client_free(client);
   expect_nothing_left_soon();
   CHECK_INT(tckms_queue_outstanding(queue), IN_FLIGHT);
@@ -94,7 +94,7 @@ static void after_the_end_of_a_queue(void) {
   tckms_buffer_free(&blob);
   set_fault("*", SLOW, IN_FLIGHT);
   for (count = 0; count < IN_FLIGHT; count++) {
-    submit_secret(queue, client, "a plaintext that is given up");
+    submit_secret(queue, client, "a plaintext of an abandoned call");
   }
   sleep_ms(200);
   tckms_queue_free(queue);
@@ -126,7 +126,7 @@ static void after_messages(void) {
   sleep_ms(100);
   CHECK_OK(tckms_cancel(queue, id));
   CHECK_INT(take_status(queue, id), TCKMS_ERR_CANCELED);
-  make_secret("a plaintext whose sealing is too late", SIZE);
+  make_secret("a plaintext whose sealing times out", SIZE);
   CHECK_OK(tckms_submit_seal(queue, keyring, clear, SIZE, NULL, 100, NULL, &id));
   forget();
   CHECK_INT(take_status(queue, id), TCKMS_ERR_TIMED_OUT);

@@ -1,4 +1,4 @@
-/* When data is sealed or opened and all is freed, neither plaintext nor data key is left in this process's memory. */
+/* After data was sealed or opened and all objects were freed, no plaintext and no data key remains in this process's memory. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -9,7 +9,7 @@ enum { SIZE = 240, FRAME = 64, PIECE = 37, ROOM = 50, KEY_LEN = 32, MESSAGE_MAX 
 
 #define CONTEXT "{\"a\":\"b\"}"
 
-/* A key that wraps by masking. What it wraps is looked for. */
+/* A custom key that wraps by masking. The data keys are secrets to search for. */
 
 static void wrap_masked(const uint8_t *data_key, size_t len, struct tckms_wrapped_key *out) {
   unsigned char wrapped[KEY_LEN];
@@ -56,7 +56,7 @@ static void add_masking_key(tckms_keyring *keyring) {
   CHECK_OK(tckms_keyring_add_custom(keyring, &key, sizeof key));
 }
 
-/* Two such keys: one makes the data key, and the other is given it. */
+/* A keyring with two such keys: the first generates the data key, the second wraps it. */
 static tckms_keyring *masking_keyring(int signing) {
   tckms_keyring *keyring = tckms_keyring_new();
   CHECK(keyring != NULL);
@@ -67,9 +67,9 @@ static tckms_keyring *masking_keyring(int signing) {
   return keyring;
 }
 
-/* That this is the plaintext, without a comparison that would leave pieces of it in registers. */
+/* Checks the plaintext without a comparison that would leave parts of it in registers. */
 static void expect_plaintext(const void *bytes, size_t len) {
-  CHECK_INT(scan_bytes(bytes, len, 0, "what was opened", NULL), (int)(len / FRAGMENT));
+  CHECK_INT(scan_bytes(bytes, len, 0, "the opened data", NULL), (int)(len / FRAGMENT));
 }
 
 static tckms_buffer seal_secret(const tckms_keyring *keyring) {
@@ -88,7 +88,7 @@ static void open_secret(const tckms_keyring *keyring, const tckms_buffer *messag
   tckms_buffer_free(&out);
 }
 
-/* A message that is refused at its end was opened up to there. */
+/* A message that is refused at its end was opened up to that point. */
 static void open_changed(const tckms_keyring *keyring, const tckms_buffer *message) {
   tckms_buffer out;
   message->data[message->len - 1] ^= 1;
@@ -165,7 +165,7 @@ static void nothing_is_left_of_streams(int signing) {
   tckms_stream_free(stream);
   expect_nothing_left();
 
-  /* One that is given up while a part of a frame is in it, and one that fails. */
+  /* A stream that is freed while it buffers a part of a frame, and one that fails. */
   stream = opening_stream(keyring);
   expect_plaintext(out, push(stream, message, len - FRAME, out) / FRAGMENT * FRAGMENT);
   tckms_wipe(out, sizeof out);
@@ -192,7 +192,7 @@ static int file_in_memory(void) {
   return file;
 }
 
-/* Enough for several threads, whose stacks stay mapped when they have ended. */
+/* Enough data for several threads, whose stacks stay mapped after they end. */
 static void nothing_is_left_of_threads_between_descriptors(int signing) {
   tckms_keyring *keyring = masking_keyring(signing);
   tckms_fd_options options;
@@ -226,7 +226,7 @@ static void set_default_cache(tckms_keyring *keyring) {
   CHECK_OK(tckms_keyring_set_cache(keyring, &limits, sizeof limits));
 }
 
-/* While a cache is in use its data keys are there, and the search finds them; with the keyring they are gone. */
+/* The search finds the data keys of a cache while it is in use. They are wiped with the keyring. */
 static void a_cache_keeps_data_keys_until_it_is_freed(int signing) {
   tckms_keyring *keyring = masking_keyring(signing);
   tckms_buffer message;
@@ -258,7 +258,7 @@ static const uint8_t *wrapped_key(const tckms_buffer *message, size_t *len) {
   return message->data + at + 2;
 }
 
-/* What the key service unwrapped is known to who asks it again. */
+/* Decrypts the wrapped data key, to search for the data key. */
 static void look_for_data_key_of(const tckms_client *client, const tckms_buffer *message) {
   tckms_buffer data_key;
   size_t len;
@@ -297,7 +297,7 @@ static void look_for_padded(const char *name, const uint8_t *key, unsigned char 
   add_fragments(name, "plain", masked, KEY_LEN);
 }
 
-/* What the key service unwrapped is known to who asks it with the context of the record. */
+/* Decrypts the branch key with the context of its record, to search for it. */
 static void look_for_branch_key(const tckms_client *client, const char *record) {
   char branch_id[80], version[40], blob[1024], context[256];
   tckms_buffer key;
@@ -311,7 +311,7 @@ static void look_for_branch_key(const tckms_client *client, const char *record) 
   tckms_buffer_free(&key);
 }
 
-/* A keyring keeps what HMAC made of the key; the key itself is in memory only while it is unwrapped. */
+/* A keyring stores the HMAC state of the branch key; the key itself is in memory only while it is unwrapped. */
 static void use_branch_key(tckms_keyring *keyring, tckms_client *client, const char *record) {
   tckms_buffer message = seal_secret(keyring);
   open_secret(keyring, &message);
@@ -323,7 +323,7 @@ static void use_branch_key(tckms_keyring *keyring, tckms_client *client, const c
   expect_nothing_left();
 }
 
-/* Also in a child, which had a keyring before the fork that was not used. */
+/* Also in a child that inherited an unused keyring. */
 static void nothing_is_left_of_branch_keys(void) {
   tckms_client *client = emulator_client(), *administrator = emulator_client();
   tckms_keyring *keyring = tckms_keyring_new();
@@ -367,7 +367,7 @@ static void look_for_key(const char *name) {
   look_for_masked(name, masked, len);
 }
 
-/* The harness sealed a message and worked out what its data key becomes: for a cipher, that is the secret. */
+/* The harness sealed a message and computed the keys derived from its data key; the content key is the secret of the cipher. */
 static void nothing_is_left_of_derived_keys(void) {
   static unsigned char message[MESSAGE_MAX];
   tckms_keyring *keyring = tckms_keyring_new();

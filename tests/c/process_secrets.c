@@ -1,4 +1,4 @@
-/* When a call is over and its buffers are freed, nothing of its secrets is left in this process's memory. */
+/* After a call, when its buffers are freed, no secret of the call remains in this process's memory. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -12,14 +12,14 @@ enum { SIZE = 48, CALLERS = 4, FAULTS = 17 };
 static unsigned char secret_key[SECRET_MAX];
 static size_t secret_key_len;
 
-/* A key that signs for a day. */
+/* A signing key, which is valid for a day. */
 static void look_for_derived_key(const char *name) {
   unsigned char masked[SECRET_MAX];
   size_t len = take_hexadecimal(name, masked);
   add_fragments(name, "plain", masked, len);
 }
 
-/* HMAC's two pads turn its key, "TC3" and the secret key, into bytes that are as good as the key. */
+/* HMAC XORs its key, "TC3" and the secret key, with two pads. The results reveal the key. */
 static void look_for_padded_key(const char *form, unsigned char pad) {
   unsigned char padded[SECRET_MAX];
   size_t i;
@@ -68,7 +68,7 @@ static tckms_client *logging_client(void) {
   return client_of(config);
 }
 
-/* What a caller learns of a failure may be printed. */
+/* A caller may print the error. */
 static void expect_no_secret_in_the_error(void) {
   const char *message = tckms_error_message(tckms_last_error());
   CHECK_INT(scan_bytes((const unsigned char *)message, strlen(message), 0, "an error", stderr), 0);
@@ -76,8 +76,8 @@ static void expect_no_secret_in_the_error(void) {
 }
 
 /*
- * A client that is in use has its key, and the one derived from it that signs today. Over TLS its connections keep what
- * went through them last in their buffers.
+ * A client in use stores its secret key and the signing key of the day. Over TLS the buffers of its connections keep the last
+ * data.
  */
 static void expect_nothing_but_what_a_client_needs(void) {
   static const char *const results[] = {"a plaintext", "a decrypted plaintext", "another key's",
@@ -96,7 +96,7 @@ static void expect_nothing_but_what_a_client_needs(void) {
   expect_nothing_left();
 }
 
-/* Between the thread that calls and the one that looks at memory after each call, with the caller's stack as it is. */
+/* Between the calling thread and the thread that scans memory after each call, while the caller's stack is unchanged. */
 static pthread_barrier_t turn;
 static int is_looked_after = 0;
 
@@ -140,7 +140,7 @@ static tckms_status make_key(const tckms_client *client, const char *usage, int 
   return status;
 }
 
-/* The numbers that RSA computes with have their last byte first. */
+/* RSA's numbers are stored in little-endian order. */
 static void look_for_reversed(const char *of, const unsigned char *bytes, size_t len) {
   unsigned char masked[SECRET_MAX];
   size_t i;
@@ -222,7 +222,7 @@ static void use_sm2(const tckms_client *client) {
   finish(status, "a decrypted SM2 plaintext", &out);
 }
 
-/* The service wants the same material each time, so that each has a key of its own. */
+/* The service requires the same material for each import, so each call uses a new key. */
 static void import_material(const tckms_client *client) {
   char key_id[64];
   if (make_key(client, NULL, 1, key_id) != TCKMS_OK) {
@@ -236,7 +236,7 @@ static void import_material(const tckms_client *client) {
   call_is_over();
 }
 
-/* All calls that have to do with a secret. Under a fault they may fail, and leave as little behind. */
+/* All calls that handle a secret. With a fault they may fail, and must not leave secrets either. */
 static void use_secrets(const tckms_client *client) {
   tckms_buffer blob, wrapped, out;
   char request[1024];
@@ -289,7 +289,7 @@ static void *plant_on_a_stack(void *secret) {
   return NULL;
 }
 
-/* A search that finds nothing proves nothing unless it can find something: on a heap, encoded, on another's stack. */
+/* Shows that the search works: it finds secrets on a heap, in base64, and on another thread's stack. */
 static void secrets_that_are_present_are_found(void) {
   enum { PLAIN = SIZE / FRAGMENT };
   unsigned char *block = malloc(4 * SIZE);
@@ -322,7 +322,7 @@ static void secrets_that_are_present_are_found(void) {
   expect_nothing_left();
 }
 
-/* Every way for a call to go wrong has its own way through the code, and its own copies. */
+/* Each kind of failure takes a different path through the code, with different copies. */
 static void use_secrets_among_faults(const tckms_client *client) {
   static const char *const faults[FAULTS] = {
       "{\"kind\":\"delay\",\"ms\":20}",
@@ -349,7 +349,7 @@ static void use_secrets_among_faults(const tckms_client *client) {
     if (strstr(faults[i], "clock_shift") != NULL) {
       snprintf(script, sizeof script, "[{\"fault\":%s}]", faults[i]);
     } else {
-      /* On a first attempt, and on all attempts of a call; encrypting goes well in between. */
+      /* A fault of the first attempt, and of all attempts of a call; other Encrypt calls succeed in between. */
       snprintf(script, sizeof script,
                "[{\"fault\":%s},{\"action\":\"Decrypt\",\"fault\":%s,\"times\":3},"
                "{\"action\":\"GenerateDataKey\",\"fault\":%s},{\"action\":\"GenerateRandom\",\"fault\":%s},"
@@ -394,7 +394,7 @@ static void nothing_is_left_after_calls_and_free(void) {
   pthread_barrier_wait(&step);
   CHECK(lines > 100);
   tckms_client_free(client);
-  /* The callers still are where they were, with all that is on their stacks. */
+  /* The calling threads still exist, with their stacks unchanged. */
   expect_nothing_left();
   pthread_barrier_wait(&step);
   for (i = 0; i < CALLERS; i++) {
@@ -428,7 +428,7 @@ static void nothing_is_left_after_each_single_call(void) {
   is_looked_after = 1;
   CHECK_INT(pthread_create(&thread, NULL, use_secrets_under_supervision, client), 0);
   while (pthread_barrier_wait(&turn), is_looked_after) {
-    /* The thread that does the network's work lets go of a request a moment after its caller has the reply. */
+    /* The network thread wipes a request a moment after its caller has the reply. */
     sleep_ms(50);
     expect_nothing_but_what_a_client_needs();
     calls++;

@@ -1,4 +1,4 @@
-/* Signals are the host's: none is raised in it, none is taken from it, and none keeps a call from its end. */
+/* The library raises no signal in the host, handles none of the host's signals, and no signal prevents a call from completing. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -23,7 +23,7 @@ static void add_pending(pid_t thread, void *sum) {
   *(unsigned long long *)sum |= number_in_file(path, "SigPnd:", 16);
 }
 
-/* Whether a thread of this process has a SIGPIPE that it does not let in. */
+/* Whether a SIGPIPE is pending on a thread of this process. */
 static int a_sigpipe_is_held_back(void) {
   unsigned long long pending = 0;
   for_each_thread(add_pending, &pending);
@@ -46,7 +46,7 @@ static void the_host_survives_peers_that_reset_large_uploads(void) {
   tckms_client *client = client_with_one_attempt(GIVEN_ENDPOINT);
   char *request = large_request();
   int signal, i;
-  /* The default of a host that does not handle SIGPIPE, which would kill it. */
+  /* The default disposition of SIGPIPE, which would end the process. */
   CHECK(sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL);
   CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &mask_before), 0);
   CHECK_INT(sigismember(&mask_before, SIGPIPE), 0);
@@ -62,13 +62,13 @@ static void the_host_survives_peers_that_reset_large_uploads(void) {
     CHECK_INT(sigismember(&mask_after, signal), sigismember(&mask_before, signal));
   }
   CHECK(sigaction(SIGPIPE, NULL, &after) == 0 && after.sa_handler == SIG_DFL);
-  /* It was raised, and is where the mask of the library keeps it: without that there would be no host any more. */
+  /* SIGPIPE was raised, and is pending because the library's thread blocks it. Otherwise it would have ended the process. */
   CHECK(a_sigpipe_is_held_back());
   free(request);
   tckms_client_free(client);
 }
 
-/* The host's own threads. */
+/* The threads of the host. */
 static pid_t hosts[THREADS_MAX];
 static int host_count;
 /* Written by the handler. */
@@ -103,7 +103,7 @@ static void on_signal(int signal, void (*handler)(int)) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = handler;
-  /* No SA_RESTART: what can be interrupted is. */
+  /* Without SA_RESTART, so that system calls are interrupted. */
   sigemptyset(&action.sa_mask);
   CHECK_INT(sigaction(signal, &action, NULL), 0);
 }
@@ -123,7 +123,7 @@ static void *keep_calling(void *argument) {
   return NULL;
 }
 
-/* A client whose connections do not last: each call has to look up the name again. */
+/* A client that does not keep connections, so that each call has to resolve the name again. */
 static tckms_client *client_that_looks_up_names(void) {
   tckms_config *config = emulator_config();
   CHECK_OK(tckms_config_set_endpoint(config, endpoint_with_a_name()));
@@ -188,8 +188,8 @@ static void no_signal_is_handled_on_a_thread_of_the_library(void) {
 }
 
 /*
- * The kernel prefers a process's first thread, so the same again with every host thread closed to the signal after the
- * library's threads were made: it can only be delivered on one of those, and it must not be.
+ * The kernel prefers the first thread of a process. In this test, all threads of the host block the signal after the library's
+ * threads were created: it could only be delivered to one of those, and must stay pending.
  */
 static void a_signal_that_the_host_blocks_stays_pending(void) {
   static const struct timespec now = {0, 0};
@@ -214,7 +214,7 @@ static void a_signal_that_the_host_blocks_stays_pending(void) {
   tckms_client_free(named);
 }
 
-/* All but SIGKILL and SIGSTOP, which cannot be blocked, and the two that glibc keeps for itself. */
+/* All signals except SIGKILL and SIGSTOP, which cannot be blocked, and the two that glibc reserves. */
 static void expect_everything_blocked(pid_t thread, void *strangers) {
   unsigned long long free_of_choice =
       ~(1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1) | 1ULL << (32 - 1) | 1ULL << (33 - 1));
@@ -230,7 +230,7 @@ static void expect_everything_blocked(pid_t thread, void *strangers) {
 static void the_librarys_threads_block_every_signal(void) {
   tckms_client *client = emulator_client();
   int strangers = 0;
-  /* A thread that is ending still would be counted. */
+  /* A thread that is still ending would be counted. */
   expect_threads(1);
   encrypt_and_decrypt(client);
   for_each_thread(expect_everything_blocked, &strangers);
@@ -249,7 +249,7 @@ static int felt(void) {
   return __atomic_load_n(&ticks, __ATOMIC_SEQ_CST);
 }
 
-/* Waits inside calls, waits between attempts, starts of clients and ends: all of it is interrupted often. */
+/* Waits inside calls and between attempts, and creating and freeing clients, are all interrupted often. */
 static void a_storm_of_interruptions_has_no_effect(void) {
   static const struct itimerval every_millisecond = {{0, 1000}, {0, 1000}};
   static const struct itimerval never = {{0, 0}, {0, 0}};

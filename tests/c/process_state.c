@@ -1,4 +1,5 @@
-/* What belongs to the host is as it was: its streams, mask, signals, folder, locale, environment, limits, arithmetic. */
+/* The library does not change the host's state: streams, umask, signals, working directory, locale, environment, limits, and
+ * floating-point settings. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -40,14 +41,14 @@ static unsigned mxcsr(void) {
 #if defined(__x86_64__)
   unsigned value;
   __asm__ volatile("stmxcsr %0" : "=m"(value));
-  /* Without the flags that say what has happened: every division sets one. */
+  /* Without the exception flags, which every division may set. */
   return value & ~0x3fU;
 #else
   return 0;
 #endif
 }
 
-/* The C library's own type for a limit's name, and its question for exceptions that trap: musl has neither. */
+/* glibc's type for the name of a limit, and its function for enabled floating-point traps; musl has neither. */
 #ifdef __GLIBC__
 typedef __rlimit_resource_t resource;
 static int traps(void) {
@@ -77,7 +78,7 @@ static void look_at(struct state *state) {
   CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &state->mask), 0);
   CHECK_INT(sigpending(&state->pending), 0);
   for (i = 1; i <= SIGNALS; i++) {
-    /* glibc keeps two to itself. */
+    /* glibc reserves two. */
     if (i != 32 && i != 33) {
       CHECK_INT(sigaction(i, NULL, &state->actions[i]), 0);
     }
@@ -125,7 +126,7 @@ static void expect_same(const struct state *before, const struct state *after) {
   CHECK_INT(after->descriptors, before->descriptors);
 }
 
-/* Success, refusal, retry, a lookup, a log: whatever code there is runs. */
+/* Uses every part of the library: success, refusal, retry, name resolution, logging. */
 static void use_everything(void) {
   tckms_config *config = emulator_config();
   tckms_client *client;
@@ -161,7 +162,7 @@ static void handle(int signal) {
   (void)signal;
 }
 
-/* A host with habits of its own: what it has set is not what a library would expect, and stays. */
+/* A host with unusual settings, which must not change. */
 static void an_unusual_host_is_not_changed_either(void) {
   struct sigaction action;
   sigset_t mask;
@@ -184,7 +185,7 @@ static void an_unusual_host_is_not_changed_either(void) {
   umask(0477);
   CHECK(setlocale(LC_ALL, "C.UTF-8") != NULL);
   CHECK_INT(chdir("/"), 0);
-  /* Also on the threads that the library starts, which inherit it: a trap there would end the process. */
+  /* The threads of the library inherit the traps; one that is raised there would end the process. */
   CHECK_INT(fesetround(FE_UPWARD), 0);
   trap_exceptions();
   nothing_of_the_hosts_is_changed();
@@ -199,7 +200,7 @@ struct output {
   int error;
 };
 
-/* The library must not be the one that says something, nor flush or close what the host has said. */
+/* The library must not print anything, nor flush or close the host's streams. */
 static void end_with_a_live_client(void *argument) {
   const struct output *output = argument;
   tckms_client *client = emulator_client();

@@ -1,4 +1,4 @@
-/* One client serves all threads of a process, whatever happens to the calls, and takes nothing that it does not return. */
+/* All threads of a process share one client, with scripted faults, and the client leaks no resources. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -9,7 +9,7 @@
 
 enum { THREADS = 64, SMALL_STACK = 64 * 1024 };
 
-/* A smaller number for a build that is slow for a good reason; both are set by the harness. */
+/* A number that the harness sets, smaller for a slow build. */
 static int number_given(const char *name, int otherwise) {
   const char *value = getenv(name);
   return value == NULL ? otherwise : atoi(value);
@@ -23,7 +23,7 @@ struct worker {
   int failed[1000 / 100];
 };
 
-/* What a call can meet below has one of these ends, and with an end comes what belongs to it. */
+/* A call with one of the faults below ends with one of these statuses, and its error has the matching detail. */
 static void account_for_failure(struct worker *worker, tckms_status status, const tckms_buffer *out) {
   const tckms_error *error = tckms_last_error();
   CHECK_EMPTY(*out);
@@ -52,13 +52,13 @@ static void *work(void *argument) {
     tckms_status status = tckms_encrypt(worker->client, MAIN_KEY, secret, strlen(secret), NULL, &blob);
     if (status != TCKMS_OK) {
       account_for_failure(worker, status, &blob);
-      /* A call instead of the one that has nothing to decrypt. */
+      /* Another call instead of Decrypt, which has no input. */
       status = tckms_call(worker->client, "GetServiceStatus", NULL, &plaintext);
     } else {
       worker->succeeded++;
       status = tckms_decrypt(worker->client, MAIN_KEY, blob.data, blob.len, NULL, &plaintext);
       if (status == TCKMS_OK) {
-        /* Not the reply to another call. */
+        /* Checks that it is not the reply to another call. */
         CHECK_BYTES(plaintext, secret, strlen(secret));
       }
     }
@@ -73,7 +73,7 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* A script of faults of all kinds, each behind some requests that are let through. */
+/* A script with faults of all kinds, each after some normal requests. */
 static void set_mixed_faults(int rounds) {
   static const char *const faults[] = {
       "{\"kind\":\"error\",\"code\":\"InternalError\"}",
@@ -110,7 +110,7 @@ static void set_mixed_faults(int rounds) {
 static void sixty_four_threads_share_a_client_among_faults(void) {
   static struct worker workers[THREADS];
   int calls = number_given("TEST_CALLS", 20000);
-  /* Two thirds of all requests pass through the script. */
+  /* The script applies to two thirds of all requests. */
   int rounds = calls / (8 * 15) * 2 / 3;
   tckms_config *config = emulator_config();
   tckms_client *client;
@@ -138,7 +138,7 @@ static void sixty_four_threads_share_a_client_among_faults(void) {
   CHECK(!faults_are_left());
   CHECK(made >= calls);
 
-  /* Every call has an end, the client's own books say the same, and the emulator has seen every attempt. */
+  /* Every call has ended, the client's counters agree, and the emulator received every attempt. */
   CHECK_OK(tckms_client_stats(client, &stats, sizeof stats));
   CHECK_INT(stats.calls, made);
   CHECK_INT(succeeded + failed[3] + failed[5] + failed[6] + failed[7], made);
@@ -149,12 +149,12 @@ static void sixty_four_threads_share_a_client_among_faults(void) {
   CHECK_INT(stats.failures_argument + stats.failures_identity + stats.failures_library, 0);
   CHECK_INT(seen("\"action\":\""), stats.calls + stats.retries);
   CHECK(stats.throttles > 0 && stats.retries > 0);
-  /* Most calls do not fail: what passes is tried again. */
+  /* Most calls succeed, because temporary failures are retried. */
   CHECK(succeeded > made * 9 / 10 && succeeded < made);
   tckms_client_free(client);
 }
 
-/* Making a client starts nothing. Its first call starts one thread, and freeing it ends that. */
+/* Creating a client starts no thread. Its first call starts one thread, and freeing it ends the thread. */
 static void a_client_in_use_has_one_thread(void) {
   tckms_client *one;
   tckms_client *other;
@@ -174,7 +174,7 @@ static void a_client_in_use_has_one_thread(void) {
   expect_threads(before + 1);
   tckms_client_free(one);
   expect_threads(before);
-  /* A lookup has one more, for its time. */
+  /* There is one more thread while a name is being resolved. */
   CHECK_OK(tckms_config_set_endpoint(config, endpoint_with_a_name()));
   named = client_of(config);
   encrypt_and_decrypt(named);
@@ -265,7 +265,7 @@ static void run_out_of_threads(void *unused) {
   (void)unused;
   CHECK_OK(tckms_config_set_max_attempts(config, 2));
   client = client_of(config);
-  /* Root has no such limit; a user without any other process has. */
+  /* The limit does not apply to root, so the child becomes a user without other processes. */
   if (geteuid() == 0) {
     CHECK_INT(setuid(54321), 0);
   }
@@ -279,7 +279,7 @@ static void run_out_of_threads(void *unused) {
   allow_threads(before.rlim_cur);
   encrypt_and_decrypt(client);
 
-  /* There is a thread for the network, but none for the lookup that a new connection needs. */
+  /* The network thread exists, but the thread for resolving a name cannot be started. */
   set_fault("*", "{\"kind\":\"close_after_reading\"}", 2);
   CHECK_STATUS(tckms_encrypt(named, MAIN_KEY, "x", 1, NULL, &blob), TCKMS_ERR_CONNECTION_LOST);
   allow_threads(1);
@@ -315,7 +315,7 @@ static void make_and_free_clients(int count, int calls) {
   tckms_config_free(config);
 }
 
-/* The first thousand fill what grows once: the allocator's arenas, tables, stacks that are kept for the next thread. */
+/* During the first thousand, one-time allocations grow: the allocator's arenas, tables, cached stacks of threads. */
 static void ten_thousand_clients_leave_nothing_behind(void) {
   int clients = number_given("TEST_CLIENTS", 10000);
   int threads = thread_count();
@@ -360,7 +360,7 @@ static void a_canceled_thread_ends_after_its_call(void) {
 }
 
 int main(void) {
-  /* A sanitizer has threads, stacks and memory of its own, so only what it is there for is done under it. */
+  /* A sanitizer has its own threads, stacks and memory, so only the test of data races runs under it. */
   if (getenv("TEST_SANITIZED") != NULL) {
     sixty_four_threads_share_a_client_among_faults();
     return checks_passed();

@@ -1,7 +1,7 @@
 /*
- * A plug-in host loads the library, uses it and closes it, again and again.
+ * A plug-in host repeatedly loads the library, uses it and closes it.
  *
- * This program is not linked with the library, and so has checks of its own in place of those of check.h.
+ * This program is not linked with the library, so it cannot use check.h.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,7 +19,7 @@ static long checks_done = 0;
 
 static void check_at(int holds, const char *text, int line) {
   if (!holds) {
-    fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, line, text);
+    fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, line, text);
     _exit(1);
   }
   checks_done++;
@@ -39,7 +39,7 @@ struct library {
   const char *(*version)(void);
 };
 
-/* ISO C has no conversion from a data pointer to a function's; POSIX has it by this detour. */
+/* ISO C cannot convert a data pointer to a function pointer; POSIX allows this form. */
 static void find(const struct library *library, const char *name, void *function) {
   void *found = dlsym(library->handle, name);
   CHECK(found != NULL);
@@ -89,7 +89,7 @@ static void call(const struct library *library, const tckms_client *client) {
   library->buffer_free(&blob);
 }
 
-/* A failure leaves its detail with the thread. */
+/* A failure sets the last error of the thread. */
 static void fail(const struct library *library, const tckms_client *client) {
   tckms_buffer blob;
   CHECK(library->encrypt(client, "", "secret", 6, NULL, &blob) == TCKMS_ERR_MALFORMED_KEY_ID);
@@ -110,7 +110,7 @@ static void it_can_be_loaded_used_and_closed_repeatedly(void) {
   }
 }
 
-/* A host that closes the library before it frees the client has a thread of the library still running. */
+/* If a host closes the library before it frees the client, a thread of the library still runs. */
 static void a_client_outlives_the_closing(void) {
   int i;
   for (i = 0; i < 20; i++) {
@@ -125,7 +125,7 @@ static void a_client_outlives_the_closing(void) {
   }
 }
 
-/* Waits for each step of the other side. */
+/* Synchronizes the steps of the two threads. */
 static pthread_barrier_t step;
 
 static void *fail_and_end_later(void *unused) {
@@ -140,7 +140,7 @@ static void *fail_and_end_later(void *unused) {
   return unused;
 }
 
-/* What the library keeps for a thread is given back when the thread ends: by code that has to be there still. */
+/* Thread-local memory of the library is freed when the thread ends, by code that must still be mapped. */
 static void a_thread_may_end_after_the_closing(void) {
   int i;
   CHECK(pthread_barrier_init(&step, NULL, 2) == 0);

@@ -1,4 +1,4 @@
-/* Through an HTTP proxy: what the harness gives is one that wants to know who asks. */
+/* Calls through an HTTP proxy. The proxy of the harness requires a password. */
 #include "fixture.h"
 
 static tckms_client *client_through(const char *proxy) {
@@ -22,7 +22,7 @@ static void calls_go_through_the_proxy(void) {
   tckms_client_free(client);
 }
 
-/* A failure of the way to the service that names the proxy, and no password in it. */
+/* A failure to connect whose message names the proxy and does not contain the password. */
 static void no_connection_is_made(const char *proxy, tckms_status status, const char *reason, int retryable) {
   tckms_client *client = client_through(proxy);
   tckms_buffer blob = TCKMS_BUFFER_INIT;

@@ -1,18 +1,18 @@
-/* What a proxy may answer to CONNECT, and what becomes of the call. The proxy is a scripted one in this process. */
+/* Replies of a proxy to CONNECT, and the result of the call. The proxy is a scripted one in this process. */
 #include "check.h"
 
 #include "clock.h"
 #include "fixture.h"
 #include "relay.h"
 
-/* The time that a proxy is waited for which never answers. */
+/* The connect timeout for a proxy that never replies. */
 enum { CONNECT_TIMEOUT_MS = 400 };
 
 struct proxy {
   char url[64];
   int listener;
   pthread_t thread;
-  /* NULL: it resets the connection. Empty: it closes it. "hang": it answers nothing. */
+  /* NULL: it resets the connection. Empty: it closes it. "hang": it does not reply. */
   const char *answer;
   int connections;
   char request[REQUEST_SIZE];
@@ -52,7 +52,7 @@ static void proxy_stop(struct proxy *proxy) {
   close(proxy->listener);
 }
 
-/* Makes one call through a proxy that answers like this. */
+/* Makes one call through a proxy with this reply. */
 static void call_through(struct proxy *proxy, const char *endpoint, const char *user, tckms_status expected,
                          int attempts) {
   char url[128];
@@ -141,7 +141,7 @@ static void a_broken_proxy_is_a_failure_to_connect(void) {
   }
 }
 
-/* An alert of TLS has seven bytes, of which these stand for the two that may be 0. */
+/* A TLS alert has seven bytes. Bytes that may be 0 are replaced by others here, because the reply is a C string. */
 static void a_proxy_that_speaks_tls_is_recognised(void) {
   static const char *const alerts[] = {"\x15\x03\x01\x02\x02\x02\x46", "\x15\x03\x03\x02\x28\x02\x28\x02\x28\x02\x28\x02"};
   size_t i;
@@ -195,7 +195,7 @@ static void a_timeout_is_named_with_its_length(void) {
   config = config_for(endpoint);
   CHECK_OK(tckms_config_set_total_timeout_ms(config, 200));
   CHECK_HAS(message_of(config, TCKMS_ERR_TIMED_OUT), "total timeout: 200 ms");
-  /* A handshake without an answer. */
+  /* A handshake without a reply. */
   memmove(endpoint + 5, endpoint + 4, strlen(endpoint + 4) + 1);
   endpoint[4] = 's';
   config = config_for(endpoint);
@@ -206,7 +206,7 @@ static void a_timeout_is_named_with_its_length(void) {
   close(listener);
 }
 
-/* A server that answers anything with this, whatever it read. */
+/* A server that sends this reply to any request. */
 static void *answer_anything(void *argument) {
   struct proxy *server = argument;
   int connection = accept(server->listener, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Calls that are submitted to a queue: what comes out, in what order of events, and what becomes of those given up. */
+/* Calls of a queue: their completions, the order of events, and calls that are canceled or abandoned. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -125,7 +125,7 @@ static void a_full_queue_refuses(void) {
   submit(queue, client);
   CHECK_STATUS(tckms_submit_generate_random(queue, client, 1, LONG_MS, NULL, &id), TCKMS_ERR_QUEUE_FULL);
   CHECK_INT(id, 0);
-  /* A call that is done and was not taken has its place too. */
+  /* A completion that was not taken counts too. */
   CHECK_OK(tckms_queue_wait(queue, LONG_MS));
   CHECK_STATUS(tckms_submit_generate_random(queue, client, 1, LONG_MS, NULL, NULL), TCKMS_ERR_QUEUE_FULL);
   tckms_completion_free(take(queue));
@@ -456,7 +456,7 @@ static void in_a_child_every_call_is_done_without_success(void) {
   tckms_client_free(client);
 }
 
-/* What a daemon does that lets go of all it has inherited; a queue is among it here. */
+/* Closes all descriptors, as a daemon does, including those of the queue. */
 static void when_all_descriptors_are_closed_every_call_is_done(void) {
   tckms_client *client = emulator_client();
   tckms_queue *queue = new_queue(0);

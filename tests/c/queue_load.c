@@ -1,10 +1,10 @@
 /*
- * Many calls through one queue and one thread. The first argument says which of two:
+ * Many calls through one queue and one thread. The first argument selects one of two tests:
  *
  *     throughput   500 Encrypts are outstanding at all times, against a service that takes 50 ms for each
- *     faults       many calls while everything goes wrong, and some are canceled: each is done exactly once
+ *     faults       many calls with scripted faults, of which some are canceled: each completes exactly once
  *
- * TEST_CALLS says how many calls, where the usual number takes too little time to prove anything.
+ * TEST_CALLS sets the number of calls, for longer tests.
  */
 #define _GNU_SOURCE
 
@@ -21,7 +21,7 @@
 enum { OUTSTANDING = 500, LATENCY_MS = 50, IDS_MAX = 1000000 };
 
 static unsigned char times_done[IDS_MAX];
-/* The longest time that one of the functions for a loop took, and how often one took more than a millisecond. */
+/* The longest time of one of the event loop's functions, and how often one took more than a millisecond. */
 static double longest_us;
 static long stalls;
 
@@ -31,7 +31,7 @@ static double now_us(void) {
   return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
 }
 
-/* How often another thread got the processor that this one still wanted. */
+/* The number of involuntary context switches of this thread. */
 static long preemptions(void) {
   struct rusage usage;
   CHECK_INT(getrusage(RUSAGE_THREAD, &usage), 0);
@@ -50,7 +50,7 @@ static struct interval begin(void) {
   return interval;
 }
 
-/* Time in which the machine did something else is not the library's. */
+/* An interval with a context switch does not count, because the machine ran another thread. */
 static void end(struct interval interval) {
   double us = now_us() - interval.began;
   if (preemptions() == interval.preemptions) {
@@ -129,12 +129,11 @@ static void throughput(void) {
   }
   rate = done * 1e6 / (now_us() - began);
   if (getenv("TEST_VERBOSE") != NULL) {
-    fprintf(stderr, "%.0f calls/s; our functions took %.0f us at most, and %ld times more than 1 ms\n", rate, longest_us,
+    fprintf(stderr, "%.0f calls/s; the library's functions took at most %.0f us, and %ld times more than 1 ms\n", rate, longest_us,
             stalls);
   }
   clear_faults();
-  /* What the service can do at most is 10000 in a second. A busy machine gets a part of that, and may take the processor from
-   * the thread that holds a lock for an instant. */
+  /* The service's maximum is 10000 per second. A busy machine reaches a part of that, and may preempt the thread that holds a lock. */
   CHECK(rate > 200);
   CHECK(stalls * 100 <= done);
   tckms_queue_free(queue);
@@ -166,7 +165,7 @@ static void faults(void) {
     while (submitted < wanted && submitted - done < OUTSTANDING) {
       last = submit(queue, client, submitted % 97 == 0 ? 1 + submitted % 50 : 60000);
       submitted++;
-      /* At every stage: this one just began, and that one has been under way for a while. */
+      /* Cancels calls at different stages: one that just began, and one that has been running for a while. */
       if (submitted % 13 == 0) {
         tckms_status status = tckms_cancel(queue, submitted % 2 == 0 || last < 100 ? last : last - 90);
         CHECK(status == TCKMS_OK || status == TCKMS_ERR_NOT_OUTSTANDING);

@@ -1,4 +1,4 @@
-/* Calls of a queue: those with asymmetric keys, and how calls end at each stage of their way. */
+/* Calls of a queue: those with asymmetric keys, and the end of calls at each stage. */
 #include "check.h"
 
 #include <arpa/inet.h>
@@ -110,7 +110,7 @@ static void ciphertexts_are_decrypted_with_each_padding(void) {
   tckms_client_free(client);
 }
 
-/* A callback that waits until the test lets it go. */
+/* A callback that waits until the test opens the gate. */
 struct gate {
   pthread_mutex_t lock;
   pthread_cond_t changed;
@@ -175,7 +175,7 @@ static tckms_keyring *keyring_with_gate(struct gate *gate) {
 
 enum { WORKERS = 8, WAITING = 20, SHORT_MS = 300, LATE_MS = 100 };
 
-/* Also those that no worker has begun, because each is inside a callback. */
+/* Also calls that no worker has started, because all workers are inside callbacks. */
 static void a_sealing_call_ends_with_its_time(void) {
   struct gate gate;
   tckms_keyring *keyring;
@@ -247,7 +247,7 @@ static void workers_exist_only_for_work_that_blocks(void) {
   CHECK_INT(threads_now(), before);
 }
 
-/* A socket that takes connections, and no more: nothing is ever read. */
+/* A socket that accepts connections but never reads from them. */
 static int silent_listener(int backlog, char url[64], const char *scheme) {
   struct sockaddr_in address;
   socklen_t len = sizeof address;
@@ -280,7 +280,7 @@ static tckms_client *client_to(const char *url) {
   return client_of(config);
 }
 
-/* Cancels a call that has been on its way for a moment. */
+/* Cancels a call a moment after it was submitted. */
 static void is_canceled_soon(tckms_client *client) {
   tckms_queue *queue = new_queue(0);
   uint64_t id = submit(queue, client);
@@ -299,7 +299,7 @@ static void is_canceled_soon(tckms_client *client) {
 static void a_call_is_canceled_at_every_stage(void) {
   char url[64];
   int listener, connections[2];
-  /* A worker may still be on its way out of one when this function ends. */
+  /* Static, because a worker may still be inside a callback when this function returns. */
   static struct gate gate, key_gate;
   tckms_client *client;
   tckms_config *config;
@@ -442,7 +442,7 @@ static void queues_and_clients_may_be_combined(void) {
   }
 }
 
-/* Both were made by the parent and never used there. */
+/* The parent created both and never used them. */
 static void a_child_may_be_the_first_to_submit(void) {
   tckms_client *client = emulator_client();
   tckms_queue *queue = new_queue(0);

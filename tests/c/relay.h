@@ -1,16 +1,16 @@
-/* A relay between a client and the emulator, which can stop to pass bytes on: what a load balancer does after a failover. */
+/* A relay between a client and the emulator, which can stop forwarding bytes, as a load balancer does after a failover. */
 #ifndef RELAY_H
 #define RELAY_H
 
 #include "admin.h"
 #include "server.h"
 
-/* What happens to a connection of the relay. */
+/* The behaviour of a connection of the relay. */
 enum relay_fate {
   RELAY_PASSES,
-  /* It stays open, and what comes in goes nowhere. */
+  /* It stays open, and the relay discards all input. */
   RELAY_SWALLOWS,
-  /* It is reset when the client sends something. */
+  /* It is reset when the client sends data. */
   RELAY_RESETS_ON_DATA,
   /* It is closed at once. */
   RELAY_CLOSES,
@@ -34,7 +34,7 @@ struct relay {
   int stopping;
   pthread_t thread;
   int count;
-  /* What happens to connections that are yet to come. */
+  /* The behaviour of new connections. */
   int fate_of_new;
   struct relayed connections[RELAYED_MAX];
 };
@@ -50,7 +50,7 @@ static inline void reset_on_close(int connection) {
   CHECK_INT(setsockopt(connection, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
 }
 
-/* Passes on what there is to read. False at the end. */
+/* Forwards available data. False at the end. */
 static inline int relay_some(int from, int to) {
   char bytes[16384];
   ssize_t got = recv(from, bytes, sizeof bytes, MSG_DONTWAIT);
@@ -124,7 +124,7 @@ static inline void relay_start(struct relay *relay) {
   CHECK_INT(pthread_create(&relay->thread, NULL, relay_accept, relay), 0);
 }
 
-/* All connections so far have this fate; those to come are passed on. */
+/* All existing connections get this behaviour; new ones are forwarded. */
 static inline void relay_fail(struct relay *relay, enum relay_fate fate) {
   int i;
   for (i = 0; i < relay_load(&relay->count); i++) {

@@ -1,4 +1,4 @@
-/* What a client sends, and what it makes of every kind of reply. The service is a scripted server in this process. */
+/* The requests of a client, and its handling of every kind of reply. The service is a scripted server in this process. */
 #include "check.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
   "GPJUsGlmPcSjHKIktXGyzn33yestz+7NteW36M6FuL8hPfJ1xVfdO6Akr8sF69x3yBXMwto4njumJMIsi9WKow==-k-" \
   "XqqalxTyNKIC1rITRePFGQ==-k-GqsANzNxvjjXhKwJAOY85vxYYm/2RtsCXRq7Q1iWbCAoeAtZ"
 
-/* The "Output Example" of the Encrypt page of the KMS API (tencentcloud.com, last updated 2025-12-04), as it stands. */
+/* The unchanged "Output Example" of the Encrypt page of the KMS API (tencentcloud.com, last updated 2025-12-04). */
 static const char OUTPUT_EXAMPLE[] =
     "{\n"
     "    \"Response\": {\n"
@@ -36,7 +36,7 @@ static tckms_status encrypt(const tckms_client *client, tckms_buffer *blob) {
   return tckms_encrypt(client, KEY_ID, "test\n", 5, "{\"key1\":\"value1\"}", blob);
 }
 
-/* One call that is answered like this; what the caller gets is in tckms_last_error(). */
+/* Makes one call with this reply; the failure is in tckms_last_error(). */
 static void fails_with(struct reply reply, tckms_status status, tckms_category category, int retryable) {
   static struct server server;
   tckms_client *client;
@@ -60,7 +60,7 @@ static void last_error_has_http_status(int http_status) {
   CHECK_INT(tckms_error_http_status(tckms_last_error()), http_status);
 }
 
-/* The page's example, there and back. */
+/* The example of the page: request and reply. */
 
 static void request_is_that_of_the_page(const char *request, const char *endpoint) {
   char value[256];
@@ -100,7 +100,7 @@ static void request_is_signed_now(const char *request) {
   CHECK_INT(strlen(value), strlen(expected) + 64);
 }
 
-/* A header that API 3.0 does not define would be one more thing for a proxy or a gateway to stumble over. */
+/* A header that API 3.0 does not define could cause problems with a proxy or a gateway. */
 static void request_has_no_undefined_header(const char *request) {
   static const char *const defined[] = {
       "host", "content-type", "content-length", "accept-encoding", "authorization", "x-tc-action", "x-tc-version", "x-tc-region",
@@ -197,7 +197,7 @@ static void the_response_of_any_action_is_passed_on_as_it_is(void) {
   CHECK_TEXT(request_body(server.requests[0]), "{ \"KeyId\" : \"k\" }");
 }
 
-/* Replies that are not the service's. */
+/* Replies that do not come from the service. */
 
 static void an_error_page_of_a_gateway_is_an_outage(void) {
   static const char page[] = "<html><head><title>502 Bad Gateway</title></head></html>";
@@ -218,7 +218,7 @@ static void too_many_requests_have_a_retry_after(void) {
   last_error_has_http_status(429);
   CHECK_INT(tckms_error_retry_after_ms(tckms_last_error()), 7000);
 
-  /* A date counts from the reply's own, since the clocks of the two sides may differ. */
+  /* A date is relative to the reply's Date, since the two clocks may differ. */
   fails_with((struct reply){.status = 503,
                             .headers = "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
                                        "Retry-After: Tue, 14 Nov 2023 22:13:50 GMT\r\n"},
@@ -295,7 +295,7 @@ static void json_without_the_promised_fields_is_refused(void) {
   }
 }
 
-/* gzip was not asked for, and is not unpacked: a bomb stays as small as it came. */
+/* gzip was not requested and is not decompressed, so a decompression bomb has no effect. */
 static void a_compressed_reply_is_not_unpacked(void) {
   static const char *const headers[] = {"Content-Encoding: gzip\r\n", "content-encoding: identity, BR\r\n",
                                         "Content-Encoding: identity\r\nContent-Encoding: zstd\r\n"};
@@ -311,7 +311,7 @@ static void a_compressed_reply_is_not_unpacked(void) {
     CHECK_HAS(tckms_error_message(tckms_last_error()), "content coding");
     CHECK_HAS(tckms_error_message(tckms_last_error()), names[i]);
   }
-  /* An error page says what it is, however it is coded. */
+  /* An error page is recognized by its status, whatever its encoding. */
   fails_with((struct reply){.status = 503, .headers = "Content-Encoding: gzip\r\n", .body = "\x1f\x8b"},
              TCKMS_ERR_HTTP_UNAVAILABLE, TCKMS_CATEGORY_UNAVAILABLE, 1);
 }
@@ -333,7 +333,7 @@ static void identity_encoding_is_requested_and_accepted(void) {
   CHECK_TEXT(value, "identity");
 }
 
-/* A reply says whose it is by its KeyId alone: one about another key belongs to another request. */
+/* Only its KeyId shows which request a reply belongs to: one about another key belongs to another request. */
 static void a_reply_about_another_key_is_never_returned(void) {
   static const char other[] =
       "{\"Response\":{\"CiphertextBlob\":\"x\",\"Plaintext\":\"AAAAAAAAAAAAAAAAAAAAAA==\","
@@ -360,7 +360,7 @@ static void a_reply_about_another_key_is_never_returned(void) {
   CHECK_EMPTY(one);
   CHECK_STATUS(tckms_decrypt(client, KEY_ID, "x", 1, NULL, &one), TCKMS_ERR_KEY_MISMATCH);
   CHECK_EMPTY(one);
-  /* An alias can stand for any key. */
+  /* An alias can name any key. */
   CHECK_OK(tckms_encrypt(client, "alias/billing", "x", 1, NULL, &one));
   tckms_buffer_free(&one);
   CHECK_OK(tckms_decrypt(client, NULL, "x", 1, NULL, &one));
@@ -408,7 +408,7 @@ static void a_deeply_nested_reply_is_accepted(void) {
   free(body);
 }
 
-/* The way to the service. */
+/* The connection to the service. */
 
 static void a_reply_that_breaks_off_is_a_lost_connection(void) {
   fails_with((struct reply){.status = 200, .body = OUTPUT_EXAMPLE, .fate = BREAKS_OFF}, TCKMS_ERR_CONNECTION_LOST,
@@ -421,7 +421,7 @@ static void a_connection_that_closes_without_a_reply_is_lost(void) {
   last_error_has_http_status(0);
 }
 
-/* The client is derived, as for a single call with a deadline of its own; its parent has all the time of the world. */
+/* The client is derived, as for a single call with a deadline; its parent has long timeouts. */
 static void a_missing_reply_ends_with_the_timeout(void) {
   static const struct reply script[] = {{.fate = NEVER_COMES}, {.status = 200, .body = OUTPUT_EXAMPLE}};
   static struct server server;
@@ -461,7 +461,7 @@ static void a_port_that_refuses_is_a_failed_connection(void) {
   close(refusing);
 }
 
-/* No resolver can be asked for a label of 64 characters (RFC 1035, 2.3.4), so this needs no network. */
+/* A label cannot have 64 characters (RFC 1035, 2.3.4), so no resolver is asked and this needs no network. */
 static void an_invalid_host_name_is_not_resolved(void) {
   tckms_config *config = config_for("http://" "1234567890123456789012345678901234567890123456789012345678901234.test");
   tckms_client *client;
@@ -515,7 +515,7 @@ static void signature_of(const char *request, char *timestamp, char *authorizati
   CHECK(request_header(request, "authorization", authorization, 512));
 }
 
-/* The service asks for a second, so that the second attempt cannot have the timestamp of the first. */
+/* The service requests a wait of one second, so that the second attempt has another timestamp than the first. */
 static void each_attempt_has_its_own_signature(void) {
   static const struct reply script[] = {{.status = 503, .headers = "Retry-After: 1\r\n"},
                                         {.status = 200, .body = OUTPUT_EXAMPLE}};
@@ -635,7 +635,7 @@ static void calls_share_a_connection(void) {
   CHECK_INT(server.connections, 1);
 }
 
-/* Terminals act on these: C1 controls, DEL, characters that turn the direction of text, separators of lines. */
+/* Terminals interpret these: C1 controls, DEL, characters that change the direction of text, line separators. */
 static const char *const UNSAFE[] = {"\033",         "\177",         "\302\205",     "\302\233",    "\342\200\213", "\342\200\216",
                                      "\342\200\250", "\342\200\251", "\342\200\256", "\342\201\246", "\357\273\277"};
 

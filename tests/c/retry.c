@@ -1,5 +1,5 @@
 /*
- * When a call is tried again, how long it waits, and that no call outlasts the time it is allowed.
+ * When a call is retried, how long it waits, and that no call exceeds its total timeout.
  *
  *     retry GROUP
  */
@@ -35,7 +35,7 @@ static void sleep_ms(long ms) {
 
 enum { TOTAL_MS = 500, TOLERANCE_MS = 100, TRIALS = 10 };
 
-/* Keys that this program makes for the calls that need them. */
+/* Keys that this program creates for the calls that need them. */
 static char signing_key[64];
 static char decrypting_key[64];
 static char external_key[64];
@@ -88,10 +88,10 @@ static tckms_status import_material(const tckms_client *client) {
   return tckms_import_key_material(client, external_key, material, sizeof material, 0);
 }
 
-/* The call whose time is measured. */
+/* The call to measure. */
 static tckms_status (*measured_call)(const tckms_client *client) = random_bytes;
 
-/* One call that fails, and how long it took. */
+/* Makes one call that fails, and returns its duration. */
 static long failing_call_took(tckms_config *config, const char *fault) {
   tckms_client *client = client_of(config);
   long began;
@@ -109,8 +109,7 @@ static long failing_call_took(tckms_config *config, const char *fault) {
 }
 
 /*
- * A machine that is busy with other work may be late now and then; a library that forgets its budget is late every
- * time.
+ * A busy machine may cause a delay sometimes; a library that ignores its deadline would be late every time.
  */
 static void expect_within_total(const char *endpoint, const char *fault, long least_ms) {
   int trial;
@@ -160,7 +159,7 @@ static void no_call_outlasts_its_total_timeout(void) {
   }
 }
 
-/* A call with an asymmetric key asks for the public key first. */
+/* A call with an asymmetric key fetches the public key first. */
 static void no_call_with_an_asymmetric_key_outlasts_its_total_timeout(void) {
   static tckms_status (*const CALLS[])(const tckms_client *) = {get_public_key, sign, sign_in_pieces, decrypt_rsa,
                                                                 import_material};
@@ -236,7 +235,7 @@ static void a_wait_for_a_public_key_is_canceled(void) {
   tckms_client_free(fetching);
 }
 
-/* The kernel takes the connection, and nothing ever reads from it. */
+/* The kernel accepts the connection, but no program reads from it. */
 static void a_server_that_never_answers_ends_with_the_total_timeout(void) {
   char endpoint[64];
   int listener = listening_socket(endpoint, sizeof endpoint);
@@ -244,7 +243,7 @@ static void a_server_that_never_answers_ends_with_the_total_timeout(void) {
   close(listener);
 }
 
-/* No connection is accepted: the kernel drops connections that do not fit into a full backlog. */
+/* The kernel accepts no connection, because the backlog is full. */
 static void a_connection_that_never_comes_ends_with_its_timeouts(void) {
   char endpoint[64];
   struct sockaddr_in address;
@@ -259,7 +258,7 @@ static void a_connection_that_never_comes_ends_with_its_timeouts(void) {
   CHECK_INT(getsockname(listener, (struct sockaddr *)&address, &len), 0);
   for (i = 0; i < COUNT(crowd); i++) {
     crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    /* Some of them wait for a connection: it does not matter which. */
+    /* Some of them wait for a connection. */
     (void)!connect(crowd[i], (struct sockaddr *)&address, sizeof address);
   }
   expect_within_total(endpoint, NULL, TOTAL_MS - 2);
@@ -290,7 +289,7 @@ static void each_try_has_its_own_timeout(void) {
   CHECK(now_ms() - began <= 3 * 500 + 100 + 200 + slack_ms());
   CHECK_INT(tckms_error_attempts(tckms_last_error()), 3);
   CHECK(!faults_are_left());
-  /* A try that is slow and a try that is not: the second one is the answer. */
+  /* A slow attempt and a fast one: the second one succeeds. */
   set_fault("*", "{\"kind\":\"delay\",\"ms\":30000}", 1);
   CHECK_OK(random_bytes(client));
   tckms_client_free(client);
@@ -309,7 +308,7 @@ static void retry_after_in_seconds_is_waited_for(void) {
   tckms_client_free(client);
 }
 
-/* A date counts from the reply's own Date, whatever the clocks say. */
+/* A date is relative to the reply's Date, whatever the clocks show. */
 static void retry_after_as_a_date_is_waited_for(void) {
   char fault[256];
   char date[64];
@@ -328,7 +327,7 @@ static void retry_after_as_a_date_is_waited_for(void) {
   CHECK(now_ms() - began <= 2000 + slack_ms());
   tckms_client_free(client);
 
-  /* The same date on a clock that is an hour behind is an hour away: too long, and so not waited for. */
+  /* By a clock that is an hour behind, the same date is an hour away, so the library does not wait. */
   client = client_of(config_with(60000, 60000, 2));
   snprintf(fault, sizeof fault,
            "[{\"fault\":{\"kind\":\"clock_shift\",\"seconds\":-3600}},"
@@ -417,7 +416,7 @@ static void a_derived_client_has_its_own_limits(void) {
   tckms_client_free(client);
 }
 
-/* ---- The waits are drawn evenly between nothing and a ceiling that doubles ---- */
+/* ---- The waits are uniformly distributed between zero and a maximum that doubles ---- */
 
 enum { THREADS = 32, CALLS_PER_THREAD = 13, SAMPLES = THREADS * CALLS_PER_THREAD, WAITS = 3 };
 
@@ -426,7 +425,7 @@ static struct {
   int count;
 } waits[WAITS];
 
-/* What this thread was last_wait to wait in the call under way. */
+/* The total wait that the log reported for the current call of this thread. */
 static pthread_key_t last_wait;
 
 static void on_wait(void *userdata, const tckms_log_event *event) {
@@ -454,15 +453,15 @@ static void *fail_often(void *argument) {
     long began = now_ms();
     sum = 0;
     CHECK_STATUS(random_bytes(argument), TCKMS_ERR_HTTP_UNAVAILABLE);
-    /* The waits are not only last_wait. */
+    /* The library really waits, and does not only report it. */
     CHECK(now_ms() - began >= sum - 2);
   }
   return NULL;
 }
 
 /*
- * Of 416 even draws the mean is off by a tenth of the ceiling, or a quarter of the range has less than 12 or more than
- * 38 percent of them, about once in a hundred million runs.
+ * With 416 uniformly distributed waits, a mean that differs by a tenth of the maximum, or a quarter of the range with less than 12 or
+ * more than 38 percent of them, has a probability of about one in a hundred million.
  */
 static void expect_even_spread(const int *ms, int count, int ceiling) {
   int quarters[4] = {0, 0, 0, 0};
@@ -527,22 +526,22 @@ static tckms_status create_key(const tckms_client *client) {
   return status;
 }
 
-/* Long enough for a busy machine where nothing is delayed. */
+/* Long enough for a busy machine if no reply is delayed. */
 static int try_timeout_for(const char *fault) {
   return strstr(fault, "\"delay") == NULL ? 60000 : 1000;
 }
 
 static const struct {
   const char *fault;
-  /* Without leave to repeat. */
+  /* Without permission to repeat. */
   tckms_status status;
   int keys;
   int attempts;
-  /* With it. */
+  /* With permission. */
   tckms_status allowed_status;
   int allowed_attempts;
 } CREATIONS[] = {
-    /* The service has made the key, and the reply was lost. Sent again, it finds the alias taken. */
+    /* The service created the key, and the reply was lost. A second request is refused because the alias exists. */
     {"{\"kind\":\"close_after_reading\"}", TCKMS_ERR_CONNECTION_LOST, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
     {"{\"kind\":\"reset_reply\",\"after_bytes\":10}", TCKMS_ERR_CONNECTION_LOST, 1, 1,
      TCKMS_ERR_ALIAS_EXISTS, 2},
@@ -550,13 +549,13 @@ static const struct {
      TCKMS_ERR_ALIAS_EXISTS, 2},
     {"{\"kind\":\"delay\",\"ms\":20000}", TCKMS_ERR_TIMED_OUT, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
     {"{\"kind\":\"delay_body\",\"ms\":20000}", TCKMS_ERR_TIMED_OUT, 1, 1, TCKMS_ERR_ALIAS_EXISTS, 2},
-    /* It has not, and the caller cannot know. */
+    /* The service did not create it, but the caller cannot know that. */
     {"{\"kind\":\"close_before_reading\"}", TCKMS_ERR_CONNECTION_LOST, 0, 1, TCKMS_OK, 2},
     {"{\"kind\":\"reset_request\",\"after_bytes\":1}", TCKMS_ERR_CONNECTION_LOST, 0, 1, TCKMS_OK, 2},
     {"{\"kind\":\"bad_gateway\"}", TCKMS_ERR_HTTP_UNAVAILABLE, 0, 1, TCKMS_OK, 2},
     {"{\"kind\":\"status\",\"status\":504}", TCKMS_ERR_HTTP_UNAVAILABLE, 0, 1, TCKMS_OK, 2},
     {"{\"kind\":\"error\",\"code\":\"InternalError\"}", TCKMS_ERR_SERVICE_INTERNAL_ERROR, 0, 1, TCKMS_OK, 2},
-    /* It was refused before: nothing can have been made. */
+    /* The request was refused before it was executed, so no key can exist. */
     {"{\"kind\":\"error\",\"code\":\"RequestLimitExceeded\"}", TCKMS_OK, 1, 2, TCKMS_OK, 2},
     {"{\"kind\":\"error\",\"code\":\"RequestLimitExceeded.UinLimitExceeded\"}", TCKMS_OK, 1, 2, TCKMS_OK, 2},
     {"{\"kind\":\"status\",\"status\":429}", TCKMS_OK, 1, 2, TCKMS_OK, 2},
@@ -626,7 +625,7 @@ static void in_threads(int count, void *(*work)(void *), void *argument) {
   }
 }
 
-/* Never too many. Too few only when the machine is too busy for the threads. */
+/* Never too many calls. Too few only if the machine is too busy. */
 static void eight_threads_keep_the_rate(void) {
   const int expected = PER_SECOND * RATE_MS / 1000;
   int trial;
@@ -665,7 +664,7 @@ static void a_burst_passes_at_once(void) {
   long took;
   CHECK_OK(tckms_config_set_rate_limit(config, 2, 20));
   client = client_of(config);
-  /* Twenty at once, and two more that wait for half a second each. Without the burst it would be ten seconds. */
+  /* Twenty at once, and two more that wait for half a second each. Without the burst it would take ten seconds. */
   took = calls_took(client, 22);
   CHECK(took >= 1000 - 2);
   CHECK(took <= 1000 + slack_ms());
@@ -685,7 +684,7 @@ static void no_burst_is_one_seconds_worth(void) {
   tckms_client_free(client);
 }
 
-/* Retries, derived clients, and other clients of the same configuration. */
+/* Retries, derived clients, and other clients of the same configuration share the limit. */
 static void everything_counts_against_the_limit(void) {
   tckms_config *config = emulator_config();
   tckms_config *change = tckms_config_new();
@@ -703,7 +702,7 @@ static void everything_counts_against_the_limit(void) {
   CHECK_OK(random_bytes(first));
   CHECK_OK(random_bytes(second));
   CHECK_OK(random_bytes(derived));
-  /* Four requests, and so three intervals of 200 ms. */
+  /* Four requests, so three intervals of 200 ms. */
   CHECK(now_ms() - began >= 600 - 2);
   CHECK(now_ms() - began <= 600 + slack_ms());
   tckms_client_free(derived);
@@ -730,7 +729,7 @@ static void a_wait_beyond_the_total_timeout_fails_at_once(void) {
   client = client_of(config);
   CHECK_OK(tckms_config_set_total_timeout_ms(change, 1500));
   CHECK_OK(tckms_client_derive(client, change, &with_short_timeout));
-  /* One a second: these have all turns of the next four seconds. */
+  /* One per second: these calls have the tokens of the next four seconds. */
   for (i = 0; i < COUNT(patient); i++) {
     CHECK_INT(pthread_create(&patient[i], NULL, call_once, client), 0);
   }
@@ -762,7 +761,7 @@ static void without_a_limit_there_is_none(void) {
   tckms_client_free(unset);
 }
 
-/* The service's own limit: who is last_wait to come back later comes back, and all get through. */
+/* The service's limit: throttled calls are retried, and all succeed. */
 static void *call_five_times(void *argument) {
   int i;
   for (i = 0; i < 5; i++) {

@@ -1,13 +1,13 @@
-/* Secrets that a program makes, uses, forgets and looks for in its memory. Define _GNU_SOURCE before including it. */
+/* Secrets that a program creates, uses, wipes and searches for in its memory. Define _GNU_SOURCE before including it. */
 #ifndef SECRETS_H
 #define SECRETS_H
 
 #include "memory_scan.h"
 
-/* The only place where a thread of a program ever has a secret as it is. */
+/* The only memory of a thread that contains a secret unmasked. */
 static __thread unsigned char clear[512];
 
-/* The harness hands secrets over in the environment, which is memory too. */
+/* The harness passes secrets in the environment, which is memory too, so they are wiped there. */
 static inline size_t take_from_environment(const char *name, unsigned char *masked) {
   char *value = getenv(name);
   size_t len;
@@ -19,7 +19,7 @@ static inline size_t take_from_environment(const char *name, unsigned char *mask
   return len;
 }
 
-/* The same for bytes that are handed over in hexadecimal; the number of bytes. */
+/* The same for bytes in hexadecimal; returns the number of bytes. */
 static inline size_t take_hexadecimal(const char *name, unsigned char *masked) {
   unsigned char hexadecimal[SECRET_MAX];
   size_t len = take_from_environment(name, hexadecimal);
@@ -33,7 +33,7 @@ static inline size_t take_hexadecimal(const char *name, unsigned char *masked) {
   return len / 2;
 }
 
-/* New random bytes, which are looked for from now on. The kernel writes them where they belong. */
+/* Generates random bytes, which the search looks for from now on. The kernel writes them directly to their destination. */
 static inline void draw_secret(const char *name, void *buffer, size_t len) {
   int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
   CHECK(random >= 0);
@@ -63,7 +63,7 @@ static inline void expect_nothing_left(void) {
   if (reports_only()) {
     printf("%d finds\n", found);
   } else if (found != 0) {
-    check_failed(__FILE__, __LINE__, "%d pieces of secrets are left", found);
+    check_failed(__FILE__, __LINE__, "%d fragments of secrets remain", found);
   }
   check_done();
 }

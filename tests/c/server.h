@@ -1,7 +1,7 @@
 /*
- * An HTTP server that plays a script: one reply to each request, in order, on a thread of the test itself.
+ * A scripted HTTP server: it sends one reply to each request, in order, on a thread of the test.
  *
- * It keeps every request as it came, and counts the connections. Both may be read once the server was stopped.
+ * It stores every request and counts the connections. Both may be read after the server was stopped.
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-/* What happens to a reply on its way. */
+/* The delivery of a reply. */
 enum fate {
   /* It arrives, and the connection stays open for the next request. */
   ARRIVES,
@@ -25,9 +25,9 @@ enum fate {
   ENDS_WITH_THE_CONNECTION,
   /* Its Content-Length promises 100 bytes more than there are. */
   BREAKS_OFF,
-  /* It does not arrive: the connection is closed when the request was read. */
+  /* It is not sent: the connection is closed after the request was read. */
   IS_LOST,
-  /* It does not arrive: the server waits until the client has gone. */
+  /* It is not sent: the server waits until the client disconnects. */
   NEVER_COMES
 };
 
@@ -53,7 +53,7 @@ struct server {
   char requests[REQUESTS_MAX][REQUEST_SIZE];
 };
 
-/* A socket on a free loopback port, and that port's endpoint. A caller who does not listen() has a port that refuses. */
+/* A socket on a free loopback port, and that port's endpoint. Without listen(), the port refuses connections. */
 static inline int bound_socket(char *endpoint, size_t size) {
   struct sockaddr_in address;
   socklen_t len = sizeof address;
@@ -74,7 +74,7 @@ static inline int listening_socket(char *endpoint, size_t size) {
   return listener;
 }
 
-/* Whether anybody has connected: a connection is there for accept() before connect() returns to its caller. */
+/* Whether a client has connected: accept() can return a connection before connect() returns. */
 static inline int has_connected(int listener) {
   struct pollfd waiting;
   waiting.fd = listener;
@@ -88,7 +88,7 @@ static inline int accept_one(struct server *server) {
   waiting.fd = server->listener;
   waiting.events = POLLIN;
   if (poll(&waiting, 1, 60000) != 1) {
-    check_failed(__FILE__, __LINE__, "the script has replies left, and no request asks for them");
+    check_failed(__FILE__, __LINE__, "the script has more replies than there are requests");
   }
   connection = accept(server->listener, NULL, NULL);
   CHECK(connection >= 0);
@@ -101,7 +101,7 @@ static inline size_t content_length(const char *request) {
   return header == NULL ? 0 : (size_t)strtoul(header + strlen("content-length: "), NULL, 10);
 }
 
-/* Reads one request, head and body. False when the client has closed the connection instead. */
+/* Reads one request, head and body. False if the client has closed the connection. */
 static inline int read_request(int connection, char *request) {
   size_t len = 0;
   for (;;) {
@@ -123,7 +123,7 @@ static inline int read_request(int connection, char *request) {
   }
 }
 
-/* A client may close the connection early, which is not a failure of the server. */
+/* A client may close the connection early; this is not a failure of the server. */
 static inline void send_all(int connection, const char *bytes, size_t len) {
   while (len > 0) {
     ssize_t sent = send(connection, bytes, len, MSG_NOSIGNAL);
@@ -206,7 +206,7 @@ static inline void server_stop(struct server *server) {
   close(server->listener);
 }
 
-/* Copies the value of a request's header. False when it is not there; the HTTP client writes names in lower case. */
+/* Copies the value of a request's header. False if it is missing. The HTTP client writes names in lower case. */
 static inline int request_header(const char *request, const char *name, char *value, size_t size) {
   const char *line = request;
   const char *end = strstr(request, "\r\n\r\n");

@@ -1,6 +1,6 @@
 /*
- * Every error code of the service, KMS's own and those of its gateway, with what the library makes of it. Written out
- * here and not derived from the library's table, which the tests compare with it.
+ * Every error code of the service, of KMS and of its gateway, with the status of the library. Written by hand and not derived from the
+ * library's table, because the tests compare the two.
  */
 #ifndef SERVICE_CODES_H
 #define SERVICE_CODES_H

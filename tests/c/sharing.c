@@ -1,6 +1,7 @@
 /*
- * What the header allows while calls run: deriving, canceling and freeing siblings, keyrings and configurations that are
- * freed before what was made with them, callbacks that free what they alone hold, and a fork within a callback.
+ * Operations that the header allows while calls run: deriving, canceling and freeing other clients that share with the one in use;
+ * freeing keyrings and configurations before the objects made with them; callbacks that free the last reference to an object; and a
+ * fork within a callback.
  *
  * With TEST_SANITIZED set there is no fork: sanitizers do not follow a process with threads into its child.
  */
@@ -22,7 +23,7 @@ static void encrypt_with(const tckms_client *client) {
   tckms_buffer_free(&blob);
 }
 
-/* Every thread makes siblings of the shared client, calls with both, and frees its own while others call. */
+/* Every thread derives a client from the shared one, calls with both, and frees its own while other threads call. */
 static void *derive_and_free(void *unused) {
   int round;
   (void)unused;
@@ -107,7 +108,7 @@ static void a_callback_frees_the_last_reference(void) {
   tckms_client_free(client);
 }
 
-/* The child calls with the same client, within the callback of a call that its parent began. */
+/* The child uses the same client inside the callback of a call that its parent began. */
 static void fork_here(void *userdata, const tckms_log_event *event) {
   struct last_holder *holder = userdata;
   pid_t child;

@@ -1,4 +1,4 @@
-/* Sixty-four threads sign and verify with one client: by themselves, with siblings, in pieces, and while keys change. */
+/* Sixty-four threads sign and verify with one client and with clients derived from it, at once and in chunks, while keys change. */
 #include "check.h"
 
 #include <pthread.h>
@@ -44,7 +44,7 @@ static void sign_at_once_and_in_chunks(const tckms_client *client, const char *k
   tckms_signer_free(signer);
 }
 
-/* Some threads only switch a key off and on, with which the others sign if they can. */
+/* Some threads only disable and enable a key; the others sign with it when it is enabled. */
 static void switch_a_key(void) {
   CHECK_OK(tckms_disable_key(shared, switched_key));
   CHECK_OK(tckms_enable_key(shared, switched_key));
@@ -94,7 +94,7 @@ int main(void) {
   }
   make_key("switched", TCKMS_KEY_USAGE_SIGN_ECC, switched_key);
   shared = emulator_client();
-  /* A disabled key shows its public key to a client that knows it already. */
+  /* A client that has the public key of a disabled key still returns it. */
   CHECK_OK(tckms_public_key(shared, switched_key, &der));
   tckms_buffer_free(&der);
   for (i = 0; i < THREADS; i++) {

@@ -1,9 +1,9 @@
-/* Structures that grow: sizes that some version has are taken, others refused; a wish that is not known is told. */
+/* Structures that grow: sizes of existing versions are accepted, others are refused, and unknown options are reported. */
 #include "check.h"
 
 #include "fixture.h"
 
-/* More than any structure here, and than the library takes. */
+/* Larger than any structure here and than the maximum of the library. */
 enum { LIMIT = 4096, ROOM = LIMIT + 64 };
 
 static union {
@@ -12,7 +12,7 @@ static union {
   uint64_t number;
 } memory;
 
-/* Calls a function with whatever `memory` holds as the structure. */
+/* Calls a function with the content of `memory` as the structure. */
 typedef tckms_status (*call)(size_t size);
 
 static tckms_keyring *keyring;
@@ -26,7 +26,7 @@ static tckms_status add_custom(size_t size) {
   return tckms_keyring_add_custom(keyring, (const tckms_custom_key *)(const void *)&memory, size);
 }
 
-/* Options are read before the descriptors are, of which there are none. */
+/* The options are read before the descriptors, which are invalid. */
 static tckms_status seal_fd(size_t size) {
   return tckms_seal_fd(keyring, -1, -1, NULL, (const tckms_fd_options *)(const void *)&memory, size);
 }
@@ -43,7 +43,7 @@ static tckms_status set_role_options(size_t size) {
   return status;
 }
 
-/* Without a callback, which is looked at after the filter. */
+/* Without a callback, which is checked after the filter. */
 static tckms_status list_keys(size_t size) {
   return tckms_list_keys(client, (const tckms_key_filter *)(const void *)&memory, size, NULL, NULL);
 }
@@ -73,7 +73,7 @@ static tckms_status client_stats(size_t size) {
   return tckms_client_stats(client, (tckms_stats *)(void *)&memory, size);
 }
 
-/* A call that got as far as to look at what the structure says. */
+/* Whether the call accepted the size and read the structure. */
 static int read_it(tckms_status status) {
   return status != TCKMS_ERR_INVALID_LENGTH && status != TCKMS_ERR_UNKNOWN_OPTION;
 }
@@ -101,7 +101,7 @@ static void wishes_of(const char *name, call use, size_t size) {
     CHECK_STATUS(use(LIMIT), TCKMS_ERR_UNKNOWN_OPTION);
     CHECK_HAS(tckms_error_message(tckms_last_error()), name);
     CHECK_INT(tckms_status_category(TCKMS_ERR_UNKNOWN_OPTION), TCKMS_CATEGORY_ARGUMENT);
-    /* Nothing behind the size that was given matters. */
+    /* The bytes after the given size do not matter. */
     CHECK(read_it(use(size)));
   }
 }

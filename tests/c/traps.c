@@ -1,4 +1,4 @@
-/* What programs got wrong with the interface, one by one: each is told, or does no harm. */
+/* Common mistakes with the interface: each is reported or has no effect. */
 #include "check.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static int pipe_with(size_t len) {
   return ends[0];
 }
 
-/* The size of a pointer instead of that of the structure dropped all callbacks without a word. */
+/* Passing the size of a pointer instead of the structure must not silently drop all callbacks. */
 static void the_size_of_a_pointer_is_refused(void) {
   tckms_keyring *keyring = tckms_keyring_new();
   tckms_custom_key key = TCKMS_CUSTOM_KEY_INIT;
@@ -52,7 +52,7 @@ static void the_size_of_a_pointer_is_refused(void) {
   tckms_keyring_free(keyring);
 }
 
-/* A full disk, a stop by the program and a key of the program's own that fails are no wrong arguments. */
+/* A full disk, a cancellation by the program and a failing custom key are not argument errors. */
 static void local_failures_have_a_category(void) {
   int failure = -7;
   tckms_keyring *keyring = local_keyring(NULL);
@@ -88,7 +88,7 @@ static int follow(void *userdata, uint64_t done, uint64_t total) {
   return progress->stop_at_the_end && done == total;
 }
 
-/* Also from a pipe, whose length is not known before its end. Stopping then is too late. */
+/* Also for a pipe, whose length is known only at its end. Canceling in the last report has no effect. */
 static void the_last_progress_is_the_total(void) {
   struct progress progress = {0, 0, 1};
   tckms_fd_options options = TCKMS_FD_OPTIONS_INIT;
@@ -108,7 +108,7 @@ static void the_last_progress_is_the_total(void) {
   tckms_keyring_free(keyring);
 }
 
-/* The state of a stream goes before its sizes: a stream that failed or ended says so, whatever is put into it. */
+/* The state of a stream is checked before sizes: a stream that failed or ended reports that, whatever the input is. */
 static void a_stream_that_failed_or_ended_reports_that(void) {
   tckms_keyring *keyring = local_keyring(NULL);
   tckms_stream *stream;
@@ -131,7 +131,7 @@ static void a_stream_that_failed_or_ended_reports_that(void) {
   tckms_keyring_free(keyring);
 }
 
-/* The ids of an earlier call were taken for those of a seal that sent no request. */
+/* The ids of an earlier call must not be mistaken for those of a seal that sent no request. */
 static void a_seal_from_the_cache_has_no_request(void) {
   tckms_client *client = emulator_client();
   tckms_keyring *keyring = tckms_keyring_new();
@@ -151,7 +151,7 @@ static void a_seal_from_the_cache_has_no_request(void) {
   CHECK_TEXT(tckms_last_key_id(), "");
   tckms_buffer_free(&message);
 
-  /* The work between descriptors is done on other threads, and the ids are those of this one. */
+  /* The work between descriptors runs on other threads, but the ids are set for this thread. */
   CHECK_OK(tckms_seal_fd(keyring, in, out, NULL, &options, sizeof options));
   CHECK_INT(strlen(tckms_last_request_id()), 36);
   CHECK_TEXT(tckms_last_key_id(), MAIN_KEY);
@@ -160,7 +160,7 @@ static void a_seal_from_the_cache_has_no_request(void) {
   tckms_client_free(client);
 }
 
-/* An object that could not be made for want of memory is NULL, and everything takes that. */
+/* An object that could not be allocated is NULL, which every function accepts. */
 static void null_is_an_argument_error(void) {
   tckms_client *client = NULL;
   tckms_stream *stream = NULL;

@@ -1,10 +1,10 @@
 /*
  * Runs a program under a seccomp filter.
  *
- *     with_filter old PROGRAM [ARGUMENT...]       as on Linux 3.10: what is newer is answered with ENOSYS
- *     with_filter accepting PROGRAM [ARGUMENT...] madvise accepts advice that it does not know, as qemu-user does
+ *     with_filter old PROGRAM [ARGUMENT...]       as on Linux 3.10: newer system calls fail with ENOSYS
+ *     with_filter accepting PROGRAM [ARGUMENT...] madvise accepts unknown advice, as in qemu-user
  *     with_filter sandbox PROGRAM [ARGUMENT...]   only the calls of docs/portability.md; any other ends the process
- *     with_filter without CALL PROGRAM [ARGUMENT...]   one of the calls of docs/portability.md is answered with ENOSYS
+ *     with_filter without CALL PROGRAM [ARGUMENT...]   one of the calls of docs/portability.md fails with ENOSYS
  *     with_filter list                            the names of the calls that the sandbox allows
  */
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@
 #endif
 #define WIPEONFORK 18
 
-/* Newer than Linux 3.10, by number where this machine's headers may not know the name (x86-64). */
+/* System calls newer than Linux 3.10, by number if this machine's headers may lack the name (x86-64). */
 static const int newer[] = {
     SYS_getrandom, SYS_memfd_create, SYS_membarrier, SYS_copy_file_range, 332 /* statx */, 334 /* rseq */,
     435 /* clone3 */, 436 /* close_range */, 437 /* openat2 */, 439 /* faccessat2 */, 441 /* epoll_pwait2 */,
@@ -37,7 +37,7 @@ struct call {
 };
 #define CALL(name) {#name, SYS_##name}
 
-/* The loader and the C library of a program that does nothing else, then the library, tckms-seal and tckms. */
+/* The calls of the loader and the C library in an empty program, then those of the library, tckms-seal and tckms. */
 static const struct call allowed[] = {
     CALL(execve), CALL(brk), CALL(mmap), CALL(mprotect), CALL(munmap), CALL(mremap), CALL(madvise), CALL(access),
     CALL(open), CALL(openat), CALL(close), CALL(read), CALL(pread64), CALL(write), CALL(writev), CALL(lseek), CALL(fstat),

@@ -1,4 +1,4 @@
-/* A plug-in with libtckms in it: its host knows one function, and nothing of libtckms. */
+/* A plug-in that contains libtckms. Its host uses one function of the plug-in, and does not know libtckms. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,7 +6,7 @@
 
 int plugin_use(int with_call);
 
-/* Leaves an error with the thread that calls it, and, with a call, a thread of the library behind. Returns 0. */
+/* Sets the last error of the calling thread and, by a call, starts a thread of the library. Returns 0. */
 int plugin_use(int with_call) {
   tckms_client *client = NULL;
   tckms_buffer blob = TCKMS_BUFFER_INIT;

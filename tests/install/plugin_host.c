@@ -1,6 +1,5 @@
 /*
- * Loads a plug-in, uses it on a thread and closes it, again and again. The thread ends before the plug-in is closed, or
- * afterwards.
+ * Repeatedly loads a plug-in, uses it on a thread and closes it. The thread ends before or after the plug-in is closed.
  *
  *     plugin_host PLUGIN ROUNDS
  */
@@ -36,19 +35,19 @@ static void *use_and_end_later(void *with_call) {
 /* All threads end before the plug-in is closed. */
 static void round_of(void *plugin, void *with_call) {
   pthread_t thread;
-  check(pthread_create(&thread, NULL, use_and_end, with_call) == 0, "no thread");
-  check(pthread_join(thread, NULL) == 0, "no end of a thread");
+  check(pthread_create(&thread, NULL, use_and_end, with_call) == 0, "no thread was started");
+  check(pthread_join(thread, NULL) == 0, "a thread did not end");
   check(dlclose(plugin) == 0, "the plug-in cannot be closed");
 }
 
 /* A thread that used the plug-in ends after the plug-in was closed. */
 static void round_with_a_late_end(void *plugin, void *with_call) {
   pthread_t thread;
-  check(pthread_create(&thread, NULL, use_and_end_later, with_call) == 0, "no thread");
+  check(pthread_create(&thread, NULL, use_and_end_later, with_call) == 0, "no thread was started");
   pthread_barrier_wait(&step);
   check(dlclose(plugin) == 0, "the plug-in cannot be closed");
   pthread_barrier_wait(&step);
-  check(pthread_join(thread, NULL) == 0, "no end of a thread");
+  check(pthread_join(thread, NULL) == 0, "a thread did not end");
 }
 
 static void *load(const char *path) {

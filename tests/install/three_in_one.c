@@ -1,13 +1,13 @@
 /*
- * One program with three libraries that could get into each other's way: libtckms.a, another archive written in Rust,
- * and OpenSSL, which has much of what is inside libtckms under the same names. Each is used around the others.
+ * One program with three libraries that could conflict: libtckms.a, another archive written in Rust, and OpenSSL, which defines many
+ * functions that libtckms contains under the same names. Each is used before and after the others.
  */
 #include "check.h"
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
-/* tests/install/neighbour: counts on threads of its own, and survives a panic. */
+/* tests/install/neighbour: adds on separate threads, and survives a panic. */
 extern int64_t neighbour_sum(uint32_t last);
 
 static int sha256_is_right(void) {

@@ -67,7 +67,7 @@ class TencentKmsKeyring extends KeyringNode {
 
   async call (action, keyId, fields, { encryptionContext }) {
     const reply = await this.client.request(action, { ...fields, ...contextField(encryptionContext) })
-    // Decrypt takes no key id: that the blob was made by this CMK is only told by the reply.
+    // Decrypt takes no key id. Only the reply says that this CMK made the blob.
     if (reply.KeyId !== keyId) throw new Error(`${action}: the reply is about CMK ${reply.KeyId}, not ${keyId}`)
     return reply
   }

@@ -61,7 +61,7 @@ class _Key(MasterKey):
             reply = getattr(self.config.client, action)(request)
         except TencentCloudSDKException as error:
             raise failure(f"{action}: {error}") from error
-        # Decrypt takes no key id: that the blob was made by this CMK is only told by the reply.
+        # Decrypt takes no key id. Only the reply says that this CMK made the blob.
         if reply.KeyId != self._cmk():
             raise failure(f"{action}: the reply is about CMK {reply.KeyId}, not {self._cmk()}")
         return reply
