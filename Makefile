@@ -15,9 +15,9 @@ TOOL = $(CARGO) build --release --locked -p tckms-cli --features wipe-on-free
 
 help:
 	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
-	@echo "make demo-nginx  the same with nginx, whose TLS key is in the local KMS by way of the PKCS#11 module"
+	@echo "make demo-nginx  the same with nginx, whose TLS key is in the local KMS, through the PKCS#11 module"
 	@echo "make test    all tests"
-	@echo "make pkcs11-test  nginx, OpenSSL, OpenSSH, Java and others with keys in the local KMS, and what takes long of the module's tests"
+	@echo "make pkcs11-test  nginx, OpenSSL, OpenSSH, Java and others with keys in the local KMS, and the slow tests of the module"
 	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
 	@echo "make soak    models, Miri, fuzzing, and the tests about faults and threads, repeated for an hour, or SOAK_SECONDS"
 	@echo "make build   the libraries, into target/dist, target/release/tckms and target/release/tckms-emulator"
@@ -26,14 +26,14 @@ help:
 	@echo "make spelling   typing errors in documents and comments"
 	@echo "make lint    formatting, clippy with warnings denied, and the graph of modules"
 	@echo "make header  generate include/tckms.h from the source"
-	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does so too)"
-	@echo "make symbols, make abi, make licences   update what packaging/ and tests/abi/ say of the library"
+	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does this too)"
+	@echo "make symbols, make abi, make licences   update the lists of the library in packaging/ and tests/abi/"
 	@echo "make dist    tarballs, Debian packages and RPM packages for glibc 2.17 and later, into target/release-artifacts"
-	@echo "make dist-check    what a release has to pass beside the tests: packaging, equal builds, other systems; takes hours"
-	@echo "make portability   the C tests on other kinds of machine, as far as this one can"
-	@echo "make live-test   ask the real service what is documented of it; LIVE_TEST_OPTIONS=--help tells what is needed"
-	@echo "make bench   measure, beside a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
-	@echo "make bench-tools   measure beside age, openssl, gpg, cp, curl and SDKs; BENCH_TOOLS_OPTIONS=--help tells more"
+	@echo "make dist-check    the release checks besides the tests: packaging, reproducible builds, other systems; takes hours"
+	@echo "make portability   the C tests for ARM64 and musl, as far as this machine can run them"
+	@echo "make live-test   check the documented behaviour of the real service; LIVE_TEST_OPTIONS=--help lists the options"
+	@echo "make bench   compare with a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
+	@echo "make bench-tools   compare with age, openssl, gpg, cp, curl and SDKs; BENCH_TOOLS_OPTIONS=--help lists the options"
 	@echo "make bench-instructions   count instructions under valgrind, and compare them with bench/instructions/baseline.json"
 	@echo "make plots   draw docs/performance from the figures of the last make bench"
 
@@ -47,7 +47,7 @@ build:
 	scripts/dist.sh
 	scripts/dist-pkcs11.sh
 
-# Neither compiles anything: what `make build` made is copied.
+# Neither compiles anything: they copy the files of `make build`.
 install uninstall:
 	scripts/install.sh $@
 
@@ -108,7 +108,7 @@ check:
 	scripts/setup.sh --check build
 	scripts/check.sh
 
-# A program that fails does not keep the others from running.
+# If a program fails, the others still run.
 test:
 	scripts/setup.sh test
 	$(MAKE) build
