@@ -208,7 +208,8 @@ fn coroutines_need_their_standard() {
 #[test]
 fn the_programs_of_the_chapter_run() {
     let chapter = fs::read_to_string(root().join("docs/cpp.md")).unwrap();
-    let programs: Vec<_> = chapter.split("```cpp\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let listings = chapter.split("```cpp\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let programs: Vec<_> = listings.filter(|listing| listing.contains("int main(")).collect();
     let [blocking, coroutines] = programs[..] else { panic!("{programs:?}") };
     let cases = [(blocking, [GXX_17, CLANGXX_20]), (coroutines, [GXX_20, CLANGXX_20])];
     let folder = Scratch::new();

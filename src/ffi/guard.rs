@@ -66,7 +66,7 @@ fn catch(body: &mut dyn FnMut()) -> thread::Result<()> {
 /// callback called it.
 struct Inside {
     handles: usize,
-    outer: overlap::Arguments,
+    outer: Option<Box<overlap::Arguments>>,
 }
 
 impl Inside {
@@ -78,7 +78,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         audit::leave(self.handles);
-        overlap::leave(std::mem::take(&mut self.outer));
+        overlap::leave(self.outer.take());
     }
 }
 

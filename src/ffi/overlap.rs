@@ -39,13 +39,20 @@ thread_local! {
 }
 
 /// Begins a function, and returns the arguments of the outer function, if a callback called this
-/// one.
-pub(super) fn enter() -> Arguments {
-    ARGUMENTS.take()
+/// one. Only then they are moved, which takes longer than many a function.
+pub(super) fn enter() -> Option<Box<Arguments>> {
+    ARGUMENTS.with_borrow_mut(|arguments| match arguments.count {
+        0 => None,
+        _ => Some(Box::new(std::mem::take(arguments))),
+    })
 }
 
-pub(super) fn leave(outer: Arguments) {
-    ARGUMENTS.set(outer);
+/// Ends a function that began with these arguments of the outer one.
+pub(super) fn leave(outer: Option<Box<Arguments>>) {
+    ARGUMENTS.with_borrow_mut(|arguments| match outer {
+        Some(outer) => *arguments = *outer,
+        None => arguments.count = 0,
+    });
 }
 
 /// Reports an argument that is read.

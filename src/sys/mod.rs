@@ -30,6 +30,7 @@ pub(crate) mod fork_counter;
 pub(crate) mod fork_lock;
 #[cfg(target_os = "linux")]
 mod futex;
+pub(crate) mod hmac_sha512;
 #[cfg_attr(not(feature = "wipe-on-free"), allow(dead_code))]
 pub(crate) mod memory_reserve;
 #[cfg(miri)]

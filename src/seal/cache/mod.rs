@@ -137,7 +137,8 @@ impl IdMaker {
     }
 
     pub fn part(mut self, part: &[u8]) -> Self {
-        self.0.update((part.len() as u64).to_be_bytes());
+        // 32 bits are enough: no part is longer than a header.
+        self.0.update((part.len() as u32).to_be_bytes());
         self.0.update(part);
         self
     }

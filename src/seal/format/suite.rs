@@ -2,7 +2,6 @@
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm};
 use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, KeyType, Prk, Salt};
-use aws_lc_rs::hmac;
 use zeroize::{Zeroizing, zeroize_stack};
 
 use crate::error::{Error, Result};
@@ -10,6 +9,7 @@ use crate::seal::format::content_key::ContentKey;
 use crate::seal::format::message_id::MessageId;
 use crate::seal::format::signature::Curve;
 use crate::status::Status;
+use crate::sys::hmac_sha512;
 
 /// The length of the commit key in a committing header.
 pub(crate) const COMMIT_KEY_LEN: usize = 32;
@@ -138,7 +138,7 @@ impl Suite {
             Derivation::Identity => self.only_content_key(data_key),
             Derivation::Sha256 => self.expand_once(&Salt::new(HKDF_SHA256, &[]).extract(data_key), &id, message_id),
             Derivation::Sha384 => self.expand_once(&Salt::new(HKDF_SHA384, &[]).extract(data_key), &id, message_id),
-            Derivation::CommittingSha512 => self.expand_twice(&extract_sha512(message_id, data_key)?, &id),
+            Derivation::CommittingSha512 => self.expand_twice(&*extract_sha512(message_id, data_key)?, &id),
         }
     }
 
@@ -158,12 +158,15 @@ impl Suite {
         self.only_content_key(&key[..self.key_len])
     }
 
-    fn expand_twice(&self, prk: &hmac::Key, id: &[u8; 2]) -> Result<Derived> {
-        let mut key = Zeroizing::new([0; KEY_LEN_MAX]);
-        let mut commit_key = [0; COMMIT_KEY_LEN];
-        expand_sha512(prk, &[id, b"DERIVEKEY"], &mut key[..self.key_len]);
-        expand_sha512(prk, &[b"COMMITKEY"], &mut commit_key);
-        Ok(Derived { commit_key: Some(commit_key), ..self.only_content_key(&key[..self.key_len])? })
+    /// HKDF-Expand (RFC 5869, 2.3) to the first block, for the content key and for the commit key.
+    fn expand_twice(&self, prk: &[u8; hmac_sha512::TAG_LEN], id: &[u8; 2]) -> Result<Derived> {
+        let mut key = Zeroizing::new([0; hmac_sha512::TAG_LEN]);
+        let mut commit_key = [0; hmac_sha512::TAG_LEN];
+        let mut key_info = *b"??DERIVEKEY\x01";
+        key_info[..id.len()].copy_from_slice(id);
+        hmac_sha512::tags(prk, [&key_info, b"COMMITKEY\x01"], [&mut key, &mut commit_key]).ok_or_else(not_derived)?;
+        let commit_key = commit_key.first_chunk().copied();
+        Ok(Derived { commit_key, ..self.only_content_key(&key[..self.key_len])? })
     }
 
     fn only_content_key(&self, key: &[u8]) -> Result<Derived> {
@@ -181,19 +184,14 @@ impl Suite {
 
 /// HKDF-Extract (RFC 5869, 2.2), whose result is used twice: the crypto library's own HKDF would extract, and prepare HMAC
 /// with what it extracted, once for each expansion.
-fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Result<hmac::Key> {
-    let mut prk = Zeroizing::new([0; 64]);
-    hmac::sign_to_buffer(&hmac::Key::new(hmac::HMAC_SHA512, message_id.bytes()), data_key, &mut prk[..])
-        .map_err(|_| Error::new(Status::Internal, "the key derivation failed"))?;
-    Ok(hmac::Key::new(hmac::HMAC_SHA512, &prk[..]))
+fn extract_sha512(message_id: &MessageId, data_key: &[u8]) -> Result<Zeroizing<[u8; hmac_sha512::TAG_LEN]>> {
+    let mut prk = Zeroizing::new([0; hmac_sha512::TAG_LEN]);
+    hmac_sha512::tags(message_id.bytes(), [data_key], [&mut prk]).ok_or_else(not_derived)?;
+    Ok(prk)
 }
 
-/// HKDF-Expand (RFC 5869, 2.3) to no more than its first block.
-fn expand_sha512(prk: &hmac::Key, info: &[&[u8]], out: &mut [u8]) {
-    let mut block = hmac::Context::with_key(prk);
-    info.iter().for_each(|part| block.update(part));
-    block.update(&[1]);
-    out.copy_from_slice(&block.sign().as_ref()[..out.len()]);
+fn not_derived() -> Error {
+    Error::new(Status::Internal, "the key derivation failed")
 }
 
 struct Len(usize);
@@ -207,7 +205,7 @@ impl KeyType for Len {
 fn expand(prk: &Prk, info: &[&[u8]], out: &mut [u8]) -> Result<()> {
     prk.expand(info, Len(out.len()))
         .and_then(|okm| okm.fill(out))
-        .map_err(|_| Error::new(Status::Internal, "the key derivation failed"))
+        .map_err(|_| not_derived())
 }
 
 #[cfg(test)]

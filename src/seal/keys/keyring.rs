@@ -313,7 +313,8 @@ impl Keyring {
     }
 
     fn id(&self, purpose: &str, suite: &Suite) -> IdMaker {
-        IdMaker::new(purpose).part(&self.identity).part(&[self.policy as u8]).part(&suite.id.to_be_bytes())
+        let [high, low] = suite.id.to_be_bytes();
+        IdMaker::new(purpose).part(&self.identity).part(&[self.policy as u8, high, low])
     }
 }
 
