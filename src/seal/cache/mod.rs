@@ -3,6 +3,7 @@
 //! Each process has its own caches. A forked child starts with empty ones: two processes must not share one usage limit, and
 //! another thread may have held the lock of a cache during the fork.
 
+pub(super) mod id_memo;
 pub(super) mod lru;
 
 use std::sync::Arc;

@@ -203,9 +203,7 @@ impl KeyType for Len {
 }
 
 fn expand(prk: &Prk, info: &[&[u8]], out: &mut [u8]) -> Result<()> {
-    prk.expand(info, Len(out.len()))
-        .and_then(|okm| okm.fill(out))
-        .map_err(|_| not_derived())
+    prk.expand(info, Len(out.len())).and_then(|okm| okm.fill(out)).map_err(|_| not_derived())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::call_control;
 use crate::client::Client;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::seal::cache::id_memo::IdMemo;
 use crate::seal::cache::lru::Id;
 use crate::seal::cache::{Cache, IdMaker};
 use crate::seal::format::context::Context;
@@ -52,6 +53,7 @@ pub struct Keyring {
     limits: Limits,
     reproduced: Context,
     cache: Option<Arc<Cache>>,
+    opening_ids: IdMemo,
     total_timeout: Duration,
     recent_unwraps: Arc<RecentUnwraps>,
     request_share: Arc<RequestShare>,
@@ -77,6 +79,7 @@ impl Keyring {
             limits: Limits::default(),
             reproduced: Context::default(),
             cache: None,
+            opening_ids: IdMemo::default(),
             total_timeout: TOTAL_TIMEOUT_DEFAULT,
             recent_unwraps: Arc::default(),
             request_share: Arc::default(),
@@ -262,10 +265,7 @@ impl Keyring {
             Ok(unwrapped.accept())
         };
         self.within_limits(|| match cache {
-            Some(cache) if header.suite.derives() => {
-                let ids = header.wrapped_keys.iter().map(|wrapped| self.wrapped_key_id(header, context, wrapped));
-                cache.opening(&ids.collect::<Vec<_>>(), accept, fetch)
-            }
+            Some(cache) if header.suite.derives() => cache.opening(&self.opening_ids(header, context), accept, fetch),
             _ => fetch(false).map(|(_, data_key)| data_key),
         })?;
         proven.take().ok_or_else(|| internal("a header was not authenticated"))
@@ -304,6 +304,14 @@ impl Keyring {
 
     fn sealing_id(&self, context: &Context) -> Id {
         self.id("seal", self.suite).context(context).finish()
+    }
+
+    /// The cache ids of the data keys of a message, one for each wrapped key.
+    fn opening_ids(&self, header: &Header, context: &Context) -> Vec<Id> {
+        let settings = (self.identity, self.policy as u8, header.suite.id);
+        self.opening_ids.get(settings, context, &header.wrapped_keys, || {
+            header.wrapped_keys.iter().map(|wrapped| self.wrapped_key_id(header, context, wrapped)).collect()
+        })
     }
 
     /// The cache id of an unwrapped data key. It depends on the wrapped key and the context.
