@@ -59,14 +59,58 @@ fn without_permission_the_suite_reads_only() {
     assert!(!with_key.contains("it needs --key-id") && with_key.contains(" 0 different, "), "{with_key}");
 }
 
+/// The answer is a number, not just that the guess was wrong.
+#[test]
+fn the_suite_finds_out_how_long_a_salt_is() {
+    let emulator = Emulator::over_http(&[]);
+    for (flaw, answer) in [("pss_no_salt", "0 bytes"), ("pss_longest_salt", "222 bytes")] {
+        let fault =
+            json!([{"action": "SignByAsymmetricKey", "fault": {"kind": "signature", "flaw": flaw}, "times": 100}]);
+        emulator.set_faults(&fault.to_string());
+        let (status, report) = live_test_status(&emulator, &["--allow-changes", "--unlimited"]);
+        let row = format!("| The salt of a PSS signature | 32 bytes (a guess) | {answer} | different |");
+        assert!(report.contains(&row) && report.contains(" 1 different, "), "{report}");
+        assert_eq!(status, Some(1));
+    }
+}
+
+/// A question that got no answer failed; it is not one that the service answers in another way.
+#[test]
+fn a_failure_is_no_answer_and_every_attempt_is_counted() {
+    let emulator = Emulator::over_http(&[]);
+    for code in ["AuthFailure.SignatureFailure", "UnauthorizedOperation"] {
+        emulator.set_faults(&json!([{"fault": {"kind": "error", "code": code}, "times": 1000}]).to_string());
+        let (status, report) = live_test_status(&emulator, &["--allow-changes", "--unlimited"]);
+        assert!(report.contains(" 0 same, 0 different, 1 not allowed, "), "{report}");
+        assert_eq!(status, Some(1));
+    }
+    let requests = |emulator: &Emulator| {
+        let seen: Value = serde_json::from_str(&emulator.requests_seen()).unwrap();
+        seen["requests"].as_array().unwrap().len()
+    };
+    emulator.set_faults(&json!([{"fault": {"kind": "error", "code": "InternalError"}, "times": 1000}]).to_string());
+    let before = requests(&emulator);
+    let (_, report) = live_test_status(&emulator, &["--allow-changes", "--unlimited"]);
+    let summary = report.trim_end().rsplit('\n').next().unwrap();
+    let numbers: Vec<usize> = summary.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let (questions, counted, sent) = (numbers[0], numbers[numbers.len() - 1], requests(&emulator) - before);
+    // Each question fails at its first request, and those that may be repeated are.
+    assert!(sent > questions && sent <= counted, "{sent} requests: {summary}");
+}
+
 /// The emulator's table of guesses names the questions that settle them.
 #[test]
 fn every_guess_has_a_question() {
     let readme = std::fs::read_to_string(root().join("emulator/README.md")).unwrap();
     let cases = std::fs::read_to_string(root().join("live-test/src/cases.rs")).unwrap();
+    let guesses: Vec<_> = cases.split("\n    guess(").skip(1).map(|case| case.split('"').nth(1).unwrap()).collect();
+    assert!(guesses.len() > 20, "{guesses:?}");
     let (_, table) = readme.split_once("\n## Guesses\n").expect("there is a table of guesses");
     let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() > 20, "{} guesses", rows.len());
+    for guess in guesses {
+        assert!(table.contains(guess), "{guess}");
+    }
     for row in rows {
         let questions = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
         if !questions.starts_with("not tested: ") {
@@ -82,6 +126,14 @@ fn live_test(emulator: &Emulator, options: &[&str]) -> String {
     let mut suite = Command::new(env!("CARGO"));
     suite.args(["run", "--quiet", "--locked", "-p", "tckms-live-test", "--"]).args(options);
     output_of(suite.current_dir(root()).envs(emulator.environment()))
+}
+
+/// The exit status and the report of a run.
+fn live_test_status(emulator: &Emulator, options: &[&str]) -> (Option<i32>, String) {
+    let mut suite = Command::new(env!("CARGO"));
+    suite.args(["run", "--quiet", "--locked", "-p", "tckms-live-test", "--"]).args(options);
+    let output = suite.current_dir(root()).envs(emulator.environment()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 /// A client of the emulator.

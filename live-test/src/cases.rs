@@ -6,9 +6,11 @@ use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use tckms::Status;
 use tckms::sign::{KeyType, PublicKey, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
 
-use crate::session::Session;
+use crate::pss;
+use crate::session::{Session, code_of};
 
 /// What a run has to be allowed for a question.
 pub enum Needs {
@@ -220,8 +222,7 @@ pub const ALL: &[Case] = &[
     guess("Imported material of 16 bytes", "InvalidParameter", Needs::Changes, |session| {
         let key_id = session.external_key()?;
         let imported = session.client().import_key_material(&key_id, &[0x5a; 16], None);
-        let refused = |error: tckms::Error| error.service_code().map_or_else(|| error.to_string(), str::to_owned);
-        Ok(imported.map_or_else(refused, |()| "OK".to_owned()))
+        imported.map_or_else(|error| code_of(&error), |()| Ok("OK".to_owned()))
     }),
     guess("Another key's import token", "InvalidParameter", Needs::Changes, |session| {
         let key_id = session.external_key()?;
@@ -307,7 +308,7 @@ pub const ALL: &[Case] = &[
         },
     ),
     guess("CreateKey with the usage POST_QUANTUM_SIGN_VERIFY", "OK", Needs::Changes, |session| {
-        Ok(session.key("POST_QUANTUM_SIGN_VERIFY").map_or_else(|refusal| refusal, |_| "OK".to_owned()))
+        session.key_outcome("POST_QUANTUM_SIGN_VERIFY")
     }),
     documented("A digest of 31 bytes", "InvalidParameter", Needs::Changes, |session| {
         let key_id = session.key(SIGN_ECC)?;
@@ -323,13 +324,16 @@ pub const ALL: &[Case] = &[
     }),
     guess("The salt of a PSS signature", "32 bytes", Needs::Changes, |session| {
         let key_id = session.key(SIGN_RSA)?;
-        let signed = session.client().sign(&key_id, Some(SignatureAlgorithm::RsaPssSha256), b"message");
-        Ok(signed.map_or("another length", |_| "32 bytes").to_owned())
+        let key = session.client().public_key(&key_id).map_err(|error| error.to_string())?;
+        let hash = digest(&SHA256, b"message");
+        let reply = session.expect("SignByAsymmetricKey", &sign_digest(&key_id, "RSA_PSS_SHA_256", hash.as_ref()))?;
+        let salt = pss::salt_len(key.spki(), hash.as_ref(), &decoded(&reply, "Signature")?);
+        Ok(salt.map_or_else(|| "no PSS signature with SHA-256 and MGF1".to_owned(), |len| format!("{len} bytes")))
     }),
     documented("PKCS#1 v1.5 signs the bare digest", "yes", Needs::Changes, |session| {
         let key_id = session.key(SIGN_RSA)?;
         let signed = session.client().sign(&key_id, Some(SignatureAlgorithm::RsaPkcs1Sha256), b"message");
-        Ok(if signed.is_ok() { "yes" } else { "no" }.to_owned())
+        yes_unless(signed, Status::SignatureInvalid)
     }),
     guess("P-384 under the name ECC_P384_R1, a digest of 48 bytes", "OK", Needs::Changes, |session| {
         let key_id = session.key(SIGN_P384)?;
@@ -367,8 +371,7 @@ pub const ALL: &[Case] = &[
         let client = session.client();
         let ciphertext =
             client.rsa_encrypt(&key_id, RsaPadding::OaepSha256, b"x").map_err(|error| error.to_string())?;
-        let decrypted = client.rsa_decrypt(&key_id, RsaPadding::OaepSha256, &ciphertext);
-        Ok(if decrypted.is_ok_and(|decrypted| decrypted.plaintext.expose() == b"x") { "yes" } else { "no" }.to_owned())
+        yes_unless(client.rsa_decrypt(&key_id, RsaPadding::OaepSha256, &ciphertext), Status::DecryptionFailed)
     }),
     documented("A ciphertext of RSA with a flipped bit", "FailedOperation.DecryptError", Needs::Changes, |session| {
         let key_id = session.key(DECRYPT_RSA)?;
@@ -445,6 +448,15 @@ pub const ALL: &[Case] = &[
     }),
     guess("Many requests at once", "RequestLimitExceeded, HTTP status 200", Needs::Burst, Session::burst),
 ];
+
+/// "no" for the status that means it; another failure is none of the answers.
+fn yes_unless<T>(result: tckms::Result<T>, no: Status) -> Result<String, String> {
+    match result {
+        Ok(_) => Ok("yes".to_owned()),
+        Err(error) if error.status() == no => Ok("no".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 fn sign_digest(key_id: &str, algorithm: &str, digest: &[u8]) -> Value {
     json!({"KeyId": key_id, "Algorithm": algorithm, "Message": BASE64.encode(digest), "MessageType": "DIGEST"})

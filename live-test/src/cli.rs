@@ -23,7 +23,7 @@ Options:
       --report FILE     Also write the report as Markdown into this file
   -h, --help            Print this help
 
-Exit status: 0 when nothing differs, 1 when something does or nothing could be asked, 2 for a wrong command line.
+Exit status: 0 when nothing differs, 1 when something does or a question failed, 2 for a wrong command line.
 ";
 
 /// What the command line asks for.

@@ -6,6 +6,7 @@
 
 mod cases;
 mod cli;
+mod pss;
 mod report;
 mod session;
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
         }
     };
     match run(&options) {
-        Ok(report) if report.has(Verdict::Different) => ExitCode::FAILURE,
+        Ok(report) if report.has(Verdict::Different) || report.has(Verdict::Failed) => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tckms-live-test: {error}");

@@ -13,6 +13,12 @@ use crate::cli::Options;
 const REQUESTS_MAX: u32 = 300;
 /// How many requests a typed call sends at most, with those for the public key and the usage of a key.
 const REQUESTS_OF_A_CALL: u32 = 3;
+/// How often one request is sent at most.
+const ATTEMPTS_MAX: u32 = 2;
+/// What deleting the keys and the data key of a run takes: two requests for each.
+const CLEAN_UP_REQUESTS: u32 = 2 * 10;
+/// How many requests the questions may send, so that a typed call and the clean-up stay below the limit.
+const QUESTIONS_MAX: u32 = REQUESTS_MAX - ATTEMPTS_MAX * (REQUESTS_OF_A_CALL + CLEAN_UP_REQUESTS);
 /// The most requests a second.
 const RATE: u32 = 5;
 /// How many requests are sent at once where that is allowed.
@@ -55,6 +61,7 @@ pub type Reply = Result<Value, String>;
 impl Session {
     pub fn new(options: &Options) -> tckms::Result<Self> {
         let mut config = Config::from_env()?;
+        config.set_max_attempts(ATTEMPTS_MAX)?;
         let mut without_limit = config.clone();
         without_limit.set_max_attempts(1)?;
         without_limit.set_max_connections(BURST)?;
@@ -95,8 +102,8 @@ impl Session {
 
     /// Sends one action. An answer of the service, also an error of its own, is `Ok`; anything else ends the question.
     pub fn send(&mut self, action: &str, request: &Value) -> Result<Reply, String> {
-        if self.requests >= REQUESTS_MAX {
-            return Err(format!("the run has sent {REQUESTS_MAX} requests, the most that it may"));
+        if self.requests() >= QUESTIONS_MAX {
+            return Err(format!("the run has sent {} requests, and may send {REQUESTS_MAX} in all", self.requests()));
         }
         self.requests += 1;
         match self.client.call(action, &request.to_string()) {
@@ -123,7 +130,7 @@ impl Session {
 
     /// What the first refusal of many requests at once looks like.
     pub fn burst(&mut self) -> Result<String, String> {
-        if self.requests + BURST > REQUESTS_MAX {
+        if self.requests() + BURST > QUESTIONS_MAX {
             return Err(format!("the run has too few of its {REQUESTS_MAX} requests left"));
         }
         self.requests += BURST;
@@ -160,6 +167,15 @@ impl Session {
         Ok(key_id)
     }
 
+    /// "OK", or the code of the refusal of a CMK of this usage.
+    pub fn key_outcome(&mut self, usage: &'static str) -> Result<String, String> {
+        let created = self.send("CreateKey", &json!({"Alias": self.alias(usage), "KeyUsage": usage}))?;
+        created.map_or_else(Ok, |reply| {
+            self.keys.insert(usage, new_key_id(&reply)?);
+            Ok("OK".to_owned())
+        })
+    }
+
     /// A CMK whose material is to be imported, made by the run, and the same each time.
     pub fn external_key(&mut self) -> Result<String, String> {
         if let Some(key_id) = self.keys.get(EXTERNAL) {
@@ -188,8 +204,7 @@ impl Session {
     }
 
     fn create(&mut self, request: &Value) -> Result<String, String> {
-        let reply = self.expect("CreateKey", request)?;
-        reply["KeyId"].as_str().map(str::to_owned).ok_or_else(|| "CreateKey gave no KeyId".to_owned())
+        new_key_id(&self.expect("CreateKey", request)?)
     }
 
     /// An alias that no other run uses.
@@ -203,13 +218,15 @@ impl Session {
         self.client.clone()
     }
 
+    /// How many requests were sent, at most.
     pub fn requests(&self) -> u32 {
-        self.requests
+        self.requests.saturating_add(u32::try_from(self.client.stats().retries).unwrap_or(u32::MAX))
     }
 
     /// Schedules every key of this run for deletion. What cannot be is named, so that a person can do it.
     pub fn clean_up(&mut self) {
         if let Some(data_key) = self.data_key.take() {
+            self.requests += 2;
             let _ = self.client.call("DisableDataKey", &json!({"DataKeyId": data_key}).to_string());
             let request = json!({"DataKeyId": data_key, "PendingWindowInDays": 7});
             if let Err(error) = self.client.call("ScheduleDataKeyDeletion", &request.to_string()) {
@@ -217,6 +234,7 @@ impl Session {
             }
         }
         for (usage, key_id) in std::mem::take(&mut self.keys) {
+            self.requests += 2;
             // One without material cannot be disabled, and need not be.
             let _ = self.client.disable_key(&key_id);
             let removed = self.client.schedule_key_deletion(&key_id, 7);
@@ -227,8 +245,12 @@ impl Session {
     }
 }
 
+fn new_key_id(reply: &Value) -> Result<String, String> {
+    reply["KeyId"].as_str().map(str::to_owned).ok_or_else(|| "CreateKey gave no KeyId".to_owned())
+}
+
 /// The service's own code; a failure that is not about this question otherwise.
-fn code_of(error: &Error) -> Result<String, String> {
+pub fn code_of(error: &Error) -> Result<String, String> {
     match error.service_code() {
         Some(code) if !code.starts_with("AuthFailure") && !code.starts_with("UnauthorizedOperation") => {
             Ok(code.to_owned())
