@@ -73,9 +73,14 @@ func ExampleClient_NewSigner() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	served := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: signer}
+	if _, isRSA := signer.Public().(*rsa.PublicKey); isRSA {
+		// RSA keys of KMS sign digests of SHA-256 only; without this, a client that prefers others cannot connect.
+		served.SupportedSignatureAlgorithms = []tls.SignatureScheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256}
+	}
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: signer}},
+		Certificates: []tls.Certificate{served},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -1,9 +1,11 @@
 package tckms
 
 import (
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -74,6 +76,45 @@ func min(a, b int) int {
 		return a
 	}
 	return b
+}
+
+// Clients that would rather have signatures that an RSA key of KMS does not make, or an ECDSA key makes too.
+func TestASignerServesTLSToOpenSSLWhateverItPrefers(t *testing.T) {
+	client := plain.client(t)
+	for usage, schemes := range map[string][]tls.SignatureScheme{
+		KeyUsageSignECC:      nil,
+		KeyUsageSignECDSA384: nil,
+		KeyUsageSignRSA2048:  {tls.PSSWithSHA256, tls.PKCS1WithSHA256},
+	} {
+		signer, err := client.NewSigner(background, newKey(t, client, usage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, _ := selfSigned(t, signer)
+		certificate.SupportedSignatureAlgorithms = schemes
+		listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				connection, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				connection.(*tls.Conn).Handshake()
+				connection.Close()
+			}
+		}()
+		for _, version := range []string{"-tls1_2", "-tls1_3"} {
+			said := openssl(t, "s_client", "-connect", listener.Addr().String(), version, "-brief", "-sigalgs",
+				"RSA+SHA512:RSA-PSS+SHA512:RSA-PSS+SHA384:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA512:ECDSA+SHA384:ECDSA+SHA256")
+			if !strings.Contains(said, "CONNECTION ESTABLISHED") {
+				t.Errorf("%s %s: %s", usage, version, said)
+			}
+		}
+		listener.Close()
+	}
 }
 
 // With each padding, by the call and by the crypto.Decrypter.

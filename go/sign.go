@@ -185,6 +185,10 @@ func SignatureFromRaw(raw []byte) ([]byte, error) {
 
 // Signer is a crypto.Signer with an ECDSA or RSA key of KMS, for crypto/tls, x509.CreateCertificate and similar
 // functions.
+//
+// An RSA key signs only digests of SHA-256, which crypto/tls cannot know: it uses the first algorithm of the peer's list,
+// so handshakes with peers that prefer SHA-512 or SHA-384 fail. Set SupportedSignatureAlgorithms of the tls.Certificate
+// of an RSA key to tls.PSSWithSHA256 and tls.PKCS1WithSHA256.
 type Signer struct {
 	ctx    context.Context
 	client *Client
