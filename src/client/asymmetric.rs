@@ -15,7 +15,7 @@ use crate::encoding::{base64_decode, base64_len};
 use crate::error::{Error, Result};
 use crate::sign::{
     Digest, DigestContext, KeyPurpose, PublicKey, PublicKeyCache, RsaPadding, SM2_DEFAULT_USER_ID, SignatureAlgorithm,
-    check_digest_len, ecdsa_signature_to_der,
+    check_digest_len,
 };
 use crate::status::Status;
 
@@ -422,11 +422,7 @@ impl Client {
             let SignatureFields { signature } = reply.fields()?;
             let signature = base64_decode(&signature)
                 .map_err(|_| Error::new(Status::ResponseMalformed, "Signature is not base64"))?;
-            let bytes = match algorithm.scalar_len() {
-                Some(len) => ecdsa_signature_to_der(&signature, len).map_err(wrong_signature)?,
-                None => signature,
-            };
-            key.verify_digest(algorithm, digest, &bytes).map_err(wrong_signature)?;
+            let bytes = key.verified(algorithm, digest, &signature).map_err(wrong_signature)?;
             Ok(Signature { bytes, request_id: response.request_id().map(str::to_owned) })
         })
         .await

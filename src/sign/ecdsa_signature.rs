@@ -48,13 +48,14 @@ fn write_numbers((r, s): (&[u8], &[u8])) -> der::Result<Vec<u8>> {
     AnyRef::new(Tag::Sequence, &content)?.to_der()
 }
 
-/// A signature of the service as DER, whichever encoding it came in. `scalar_len` is the length of r and s.
-pub(crate) fn to_der(signature: &[u8], scalar_len: usize) -> Result<Vec<u8>> {
-    if signature.len() == 2 * scalar_len {
-        return raw_to_der(signature);
+/// The signatures that these bytes may be, in DER: they may be DER, or r and s concatenated, each of `scalar_len` bytes.
+/// With small r and s, DER has the length of the other encoding, and the bytes may be either.
+pub(crate) fn readings(signature: &[u8], scalar_len: usize) -> Result<Vec<Vec<u8>>> {
+    let der = raw_from_der(signature, 2 * scalar_len).and_then(|raw| raw_to_der(&raw));
+    if signature.len() != 2 * scalar_len {
+        return der.map(|der| vec![der]);
     }
-    // Other data than DER is refused here, and BER is converted to the shortest DER.
-    raw_to_der(&raw_from_der(signature, 2 * scalar_len)?)
+    Ok([raw_to_der(signature), der].into_iter().flatten().collect())
 }
 
 fn check_raw_len(len: usize) -> Result<()> {
@@ -89,10 +90,17 @@ mod tests {
             let raw = pair(r, s);
             let der = raw_to_der(&raw).unwrap();
             assert_eq!(raw_from_der(&der, 64).unwrap(), raw);
-            assert_eq!(to_der(&raw, 32).unwrap(), der);
-            assert_eq!(to_der(&der, 32).unwrap(), der);
+            assert_eq!(readings(&raw, 32).unwrap(), [der.as_slice()]);
+            assert_eq!(readings(&der, 32).unwrap(), [der.as_slice()]);
         }
         assert_eq!(raw_to_der(&pair(&[0x80], &[1])).unwrap(), [0x30, 7, 2, 2, 0, 0x80, 2, 1, 1]);
+    }
+
+    #[test]
+    fn der_as_long_as_the_other_encoding_may_be_either() {
+        let der = raw_to_der(&pair(&[5; 29], &[6; 29])).unwrap();
+        assert_eq!(der.len(), 64);
+        assert_eq!(readings(&der, 32).unwrap(), [raw_to_der(&der).unwrap(), der]);
     }
 
     #[test]

@@ -12,7 +12,6 @@ mod sm2_key;
 
 pub use algorithm::{RsaPadding, SignatureAlgorithm};
 pub use digest::{Digest, DigestContext};
-pub(crate) use ecdsa_signature::to_der as ecdsa_signature_to_der;
 pub use ecdsa_signature::{raw_from_der, raw_to_der};
 pub use key_purpose::KeyPurpose;
 pub(crate) use public_key::check_digest_len;

@@ -158,25 +158,32 @@ impl PublicKey {
 
     /// Verifies the signature of a digest. Signatures of elliptic curves may be DER, or r and s concatenated.
     pub fn verify_digest(&self, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> Result<()> {
+        self.verified(algorithm, digest, signature).map(drop)
+    }
+
+    /// As [`PublicKey::verify_digest`], with the signature in DER, or as it is for RSA.
+    pub(crate) fn verified(&self, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> Result<Vec<u8>> {
         let algorithm = self.algorithm(Some(algorithm))?;
         check_digest_len(algorithm, digest)?;
-        let valid = match (&self.key, algorithm.scalar_len()) {
-            (Key::Sm2(key), Some(len)) => key
-                .verifies(digest, &ecdsa_signature::raw_from_der(&ecdsa_signature::to_der(signature, len)?, 2 * len)?),
-            (Key::P256(key) | Key::P384(key), Some(len)) => {
-                verifies(key, algorithm, digest, &ecdsa_signature::to_der(signature, len)?)
-            }
-            (Key::Rsa { pkcs1, .. }, _) if algorithm == SignatureAlgorithm::RsaPkcs1Sha256 => {
-                verifies(pkcs1, algorithm, digest, signature)
-            }
-            (Key::Rsa { pss, .. }, _) => verifies(pss, algorithm, digest, signature),
-            _ => false,
+        let readings = match algorithm.scalar_len() {
+            Some(len) => ecdsa_signature::readings(signature, len)?,
+            None => vec![signature.to_vec()],
         };
-        if valid {
-            return Ok(());
+        readings.into_iter().find(|reading| self.is_valid(algorithm, digest, reading)).ok_or_else(|| {
+            let message = format!("the signature is not one of this digest by this key with {}", algorithm.name());
+            Error::new(Status::SignatureInvalid, message)
+        })
+    }
+
+    /// Whether a signature, of an elliptic curve in DER, is one of the digest.
+    fn is_valid(&self, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> bool {
+        match &self.key {
+            Key::Sm2(key) => ecdsa_signature::raw_from_der(signature, 64).is_ok_and(|raw| key.verifies(digest, &raw)),
+            Key::Rsa { pkcs1: key, .. } if algorithm == SignatureAlgorithm::RsaPkcs1Sha256 => {
+                verifies(key, algorithm, digest, signature)
+            }
+            Key::Rsa { pss: key, .. } | Key::P256(key) | Key::P384(key) => verifies(key, algorithm, digest, signature),
         }
-        let message = format!("the signature is not one of this digest by this key with {}", algorithm.name());
-        Err(Error::new(Status::SignatureInvalid, message))
     }
 
     /// Encrypts under an RSA key.
@@ -296,6 +303,53 @@ mod tests {
             key.verify_digest(algorithm, digest.finish().as_ref(), &raw).unwrap();
         }
         assert!(shorter > 10, "only {shorter} numbers began with a zero byte");
+    }
+
+    /// Signatures with an r and s so small that their DER is as long as r and s concatenated, and the keys that they fit:
+    /// r is the x-coordinate of a point (for SM2 its sum with the digest), and the key was computed from r, s and the digest.
+    #[test]
+    fn short_signatures_verify_in_both_encodings() {
+        use SignatureAlgorithm::*;
+        let keys = [
+            (
+                EcdsaP256Sha256,
+                "3059301306072a8648ce3d020106082a8648ce3d030107034200047d52b1ef558d79aa3b867ae5adf3d5128eeaa7a57eebab1af3148\
+                 aef21f9b296aaf02b6f678fba38a8106371f4188d8172dd3af1bbf633aa4c272af8084729b9",
+                (1, 29),
+            ),
+            (
+                EcdsaP384Sha384,
+                "3076301006072a8648ce3d020106052b81040022036200049f6a7bd536d54ebffdd4f01bf1af3eda381268d24eeee889466ad1bc37d\
+                 945d95e22f05d1ad61e05b1b859626daefa037c92e927865a75a32829816a64ac6d43d983d48cf32824cd2c1fd28d0c8ff8333415eb\
+                 f8233b7bacca0af212251cb097",
+                (2, 45),
+            ),
+            (
+                Sm2Sm3,
+                "3059301306072a8648ce3d020106082a811ccf5501822d0342000417229e6d4f73529d9e4a0d48091c9e71aa481625fb1fc225faf4cc\
+                 d5fe3abafaf2f730c3ca966f9e80163839ba79db2a2c1cb3027e8281e462f0670c3dbcca3a",
+                (2, 29),
+            ),
+        ];
+        for (algorithm, spki, (last, len)) in keys {
+            let spki: Vec<u8> = spki
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                .collect();
+            let key = PublicKey::from_spki(&spki).unwrap();
+            let hash = if algorithm == EcdsaP384Sha384 { &SHA384 } else { &SHA256 };
+            let digest = aws_lc_rs::digest::digest(hash, b"m");
+            let (mut r, mut s) = (vec![0; len], vec![0; len]);
+            (r[0], s[0], r[len - 1], s[len - 1]) = (8, 0x20, last, 9);
+            let leading_zeros = [0; 3];
+            let raw = [&leading_zeros, r.as_slice(), &leading_zeros, s.as_slice()].concat();
+            let der = ecdsa_signature::raw_to_der(&raw).unwrap();
+            assert_eq!(der.len(), raw.len());
+            for signature in [&der, &raw] {
+                assert_eq!(key.verified(algorithm, digest.as_ref(), signature).unwrap(), der, "{algorithm:?}");
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,13 @@
   "\"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
   "AAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQ==\""
 
+/* One of P-256 and both encodings of a signature of "m" by it, r and s of which are so small that its DER has as many
+   bytes as r and s concatenated. The key was computed from them. */
+#define SHORT_SIGNER \
+  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfVKx71WNeao7hnrlrfPVEo7qp6V+66sa8xSK7yH5spaq8CtvZ4+6OKgQY3H0GI2Bct068bv2M6pMJyr4CEcpuQ=="
+#define SHORT_DER "MD4CHQgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAh0gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACQ=="
+#define SHORT_RAW "AAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACQ=="
+
 static void make_key(const tckms_client *client, const char *alias, const char *usage, char key_id[64]) {
   tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
   tckms_buffer id;
@@ -35,6 +42,29 @@ static void concatenated_r_and_s_become_der(const tckms_client *client, const ch
   CHECK_INT(signature.data[0], 0x30);
   CHECK_OK(tckms_verify(client, key_id, 0, "m", 1, signature.data, signature.len));
   tckms_buffer_free(&signature);
+}
+
+static void a_short_signature_is_valid_in_both_encodings(const char *key_id) {
+  static const char *const replies[] = {SHORT_DER, SHORT_RAW};
+  tckms_client *client = emulator_client();
+  tckms_buffer der;
+  tckms_buffer raw;
+  size_t i;
+  set_fault("GetPublicKey", "{\"kind\":\"replace_fields\",\"fields\":{\"PublicKey\":\"" SHORT_SIGNER "\"}}", 1);
+  for (i = 0; i < 2; i++) {
+    char fault[256];
+    snprintf(fault, sizeof fault, "{\"kind\":\"replace_fields\",\"fields\":{\"Signature\":\"%s\"}}", replies[i]);
+    CHECK_OK(sign_with_fault(client, key_id, 0, fault, &der));
+    CHECK_INT(der.len, 64);
+    CHECK_OK(tckms_verify(client, key_id, 0, "m", 1, der.data, der.len));
+    CHECK_OK(tckms_signature_to_raw(der.data, der.len, 64, &raw));
+    CHECK_OK(tckms_verify(client, key_id, 0, "m", 1, raw.data, raw.len));
+    tckms_buffer_free(&raw);
+    der.data[der.len - 1] ^= 1;
+    CHECK_STATUS(tckms_verify(client, key_id, 0, "m", 1, der.data, der.len), TCKMS_ERR_SIGNATURE_INVALID);
+    tckms_buffer_free(&der);
+  }
+  tckms_client_free(client);
 }
 
 static void a_signature_of_another_key_is_not_returned(const tckms_client *client, const char *key_id) {
@@ -197,6 +227,7 @@ int main(void) {
   concatenated_r_and_s_become_der(client, ecc);
   concatenated_r_and_s_become_der(client, p384);
   concatenated_r_and_s_become_der(client, sm2);
+  a_short_signature_is_valid_in_both_encodings(ecc);
   a_signature_of_another_key_is_not_returned(client, ecc);
   a_signature_of_another_key_is_not_returned(client, p384);
   a_signature_of_another_key_is_not_returned(client, rsa);
