@@ -12,7 +12,8 @@
 /* One of P-256 and both encodings of a signature of "m" by it, r and s of which are so small that its DER has as many
    bytes as r and s concatenated. The key was computed from them. */
 #define SHORT_SIGNER \
-  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfVKx71WNeao7hnrlrfPVEo7qp6V+66sa8xSK7yH5spaq8CtvZ4+6OKgQY3H0GI2Bct068bv2M6pMJyr4CEcpuQ=="
+  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfVKx71WNeao7hnrlrfPVEo7qp6V+66sa" \
+  "8xSK7yH5spaq8CtvZ4+6OKgQY3H0GI2Bct068bv2M6pMJyr4CEcpuQ=="
 #define SHORT_DER "MD4CHQgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAh0gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACQ=="
 #define SHORT_RAW "AAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACQ=="
 
@@ -51,6 +52,8 @@ static void a_short_signature_is_valid_in_both_encodings(const char *key_id) {
   tckms_buffer raw;
   size_t i;
   set_fault("GetPublicKey", "{\"kind\":\"replace_fields\",\"fields\":{\"PublicKey\":\"" SHORT_SIGNER "\"}}", 1);
+  CHECK_OK(tckms_public_key(client, key_id, &der));
+  tckms_buffer_free(&der);
   for (i = 0; i < 2; i++) {
     char fault[256];
     snprintf(fault, sizeof fault, "{\"kind\":\"replace_fields\",\"fields\":{\"Signature\":\"%s\"}}", replies[i]);
