@@ -18,13 +18,8 @@ pub fn raw_from_der(signature: &[u8], raw_len: usize) -> Result<Vec<u8>> {
     let mut raw = vec![0; raw_len];
     for (number, place) in numbers.iter().zip(raw.chunks_mut(raw_len / 2)) {
         let digits = number.as_bytes();
-        let start = place.len().checked_sub(digits.len()).ok_or_else(|| {
-            malformed(&format!(
-                "a number of the signature has {} bytes, at most {} are allowed",
-                digits.len(),
-                raw_len / 2
-            ))
-        })?;
+        let start = place.len().checked_sub(digits.len());
+        let start = start.ok_or_else(|| malformed("a number of the signature is too long"))?;
         place[start..].copy_from_slice(digits);
     }
     Ok(raw)
@@ -48,14 +43,12 @@ fn write_numbers((r, s): (&[u8], &[u8])) -> der::Result<Vec<u8>> {
     AnyRef::new(Tag::Sequence, &content)?.to_der()
 }
 
-/// The signatures that these bytes may be, in DER: they may be DER, or r and s concatenated, each of `scalar_len` bytes.
-/// With small r and s, DER has the length of the other encoding, and the bytes may be either.
-pub(crate) fn readings(signature: &[u8], scalar_len: usize) -> Result<Vec<Vec<u8>>> {
-    let der = raw_from_der(signature, 2 * scalar_len).and_then(|raw| raw_to_der(&raw));
-    if signature.len() != 2 * scalar_len {
-        return der.map(|der| vec![der]);
+/// A signature as DER. It may be r and s concatenated, each of `scalar_len` bytes, or, always with `as_der`, DER.
+pub(crate) fn to_der(signature: &[u8], scalar_len: usize, as_der: bool) -> Result<Vec<u8>> {
+    if signature.len() == 2 * scalar_len && !as_der {
+        return raw_to_der(signature);
     }
-    Ok([raw_to_der(signature), der].into_iter().flatten().collect())
+    raw_to_der(&raw_from_der(signature, 2 * scalar_len)?)
 }
 
 fn check_raw_len(len: usize) -> Result<()> {
@@ -90,17 +83,10 @@ mod tests {
             let raw = pair(r, s);
             let der = raw_to_der(&raw).unwrap();
             assert_eq!(raw_from_der(&der, 64).unwrap(), raw);
-            assert_eq!(readings(&raw, 32).unwrap(), [der.as_slice()]);
-            assert_eq!(readings(&der, 32).unwrap(), [der.as_slice()]);
+            assert_eq!(to_der(&raw, 32, false).unwrap(), der);
+            assert_eq!(to_der(&der, 32, false).unwrap(), der);
         }
         assert_eq!(raw_to_der(&pair(&[0x80], &[1])).unwrap(), [0x30, 7, 2, 2, 0, 0x80, 2, 1, 1]);
-    }
-
-    #[test]
-    fn der_as_long_as_the_other_encoding_may_be_either() {
-        let der = raw_to_der(&pair(&[5; 29], &[6; 29])).unwrap();
-        assert_eq!(der.len(), 64);
-        assert_eq!(readings(&der, 32).unwrap(), [raw_to_der(&der).unwrap(), der]);
     }
 
     #[test]

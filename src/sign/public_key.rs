@@ -165,14 +165,23 @@ impl PublicKey {
     pub(crate) fn verified(&self, algorithm: SignatureAlgorithm, digest: &[u8], signature: &[u8]) -> Result<Vec<u8>> {
         let algorithm = self.algorithm(Some(algorithm))?;
         check_digest_len(algorithm, digest)?;
-        let readings = match algorithm.scalar_len() {
-            Some(len) => ecdsa_signature::readings(signature, len)?,
-            None => vec![signature.to_vec()],
+        let reading = |as_der| match algorithm.scalar_len() {
+            Some(len) => ecdsa_signature::to_der(signature, len, as_der),
+            None => Ok(signature.to_vec()),
         };
-        readings.into_iter().find(|reading| self.is_valid(algorithm, digest, reading)).ok_or_else(|| {
-            let message = format!("the signature is not one of this digest by this key with {}", algorithm.name());
-            Error::new(Status::SignatureInvalid, message)
-        })
+        let mut found = reading(false)?;
+        if !self.is_valid(algorithm, digest, &found) {
+            // With small r and s, DER is as long as r and s concatenated.
+            match reading(true) {
+                Ok(der) if der != found && self.is_valid(algorithm, digest, &der) => found = der,
+                _ => {
+                    let message =
+                        format!("the signature is not one of this digest by this key with {}", algorithm.name());
+                    return Err(Error::new(Status::SignatureInvalid, message));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a signature, of an elliptic curve in DER, is one of the digest.
