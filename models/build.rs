@@ -1,4 +1,4 @@
-//! loom's atomics cannot be made by a `const` function, so a file with one is modelled without that word.
+//! A `const` function cannot create loom's atomics, so `const` is removed from the file that is modelled.
 
 use std::path::Path;
 use std::{env, fs};
@@ -8,7 +8,7 @@ const SOURCE: &str = "../src/sys/per_process.rs";
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
     let text = fs::read_to_string(SOURCE).expect("the file is in the repository");
-    // A file that is included has no documentation of its own.
+    // An included file cannot have inner documentation.
     let code: Vec<_> = text.lines().filter(|line| !line.starts_with("//!")).collect();
     let code = code.join("\n").replace("const fn new(", "fn new(");
     let out = env::var("OUT_DIR").expect("cargo sets it");

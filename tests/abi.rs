@@ -1,4 +1,4 @@
-//! The promise to programs that are already compiled: docs/abi.md. Snapshots in tests/abi, beside what there is now.
+//! The guarantees to compiled programs (docs/abi.md): compares the snapshots in tests/abi with the current interface.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -83,7 +83,7 @@ fn field(text: &str) -> Option<String> {
     before.rsplit([' ', '*']).next().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
-/// What the compiler says of sizes and offsets.
+/// Sizes and offsets, as computed by the compiler.
 fn layout(structures: &[(String, Vec<String>)]) -> String {
     let mut program = "#include <stdio.h>\n#include <tckms.h>\nint main(void) {\n".to_owned();
     for (name, fields) in structures {
@@ -127,15 +127,15 @@ fn signatures_numbers_and_structures_are_those_of_the_snapshot() {
     let new: Vec<_> = is.difference(&was).map(|line| format!("+ {line}")).collect();
     assert!(
         before == now,
-        "{API} is not what the header says.\n{}\n{}\n\nA line with - breaks programs that use it: docs/abi.md says when \
+        "{API} differs from the header.\n{}\n{}\n\nA line with - breaks programs that use it: docs/abi.md says when \
          that may be. For all others run `make abi` and commit the change with that of the header.",
         gone.join("\n"),
         new.join("\n"),
     );
 }
 
-/// A library that has the functions of the header and no code: what debug information says of it is the ABI in terms
-/// of C, where that of the real library would be in terms of Rust.
+/// A library that has the functions of the header and no code. Its debug information describes the ABI in terms of C; that of the
+/// real library would describe it in terms of Rust.
 fn described_by_the_header(folder: &Scratch) -> PathBuf {
     let mut source = "#include <tckms.h>\n".to_owned();
     for signature in functions(&code(&Header::committed().text)) {
@@ -154,7 +154,7 @@ fn described_by_the_header(folder: &Scratch) -> PathBuf {
     library
 }
 
-/// What abidiff finds, which is nothing when it is silent: it fails for every difference.
+/// The output of abidiff, which is empty if it finds no difference.
 fn abidiff(before: &Path, now: &Path) -> String {
     let output =
         tool("abidiff").args(["--fail-no-debug-info", "--no-show-locs"]).arg(before).arg(now).output().unwrap();
@@ -176,7 +176,7 @@ fn abidiff_finds_no_difference_between_the_snapshot_and_the_header() {
     assert!(found.is_empty(), "{found}\nRun `make abi` when docs/abi.md allows the change.");
 }
 
-/// Names, versions and the SONAME of the library that is shipped.
+/// Names, versions and SONAME of the shipped library.
 #[test]
 fn abidiff_finds_the_symbols_of_the_snapshot_in_the_library() {
     let folder = Scratch::new();
@@ -187,7 +187,7 @@ fn abidiff_finds_the_symbols_of_the_snapshot_in_the_library() {
     assert!(output.status.success(), "abidiff ends with {}:\n{text}", output.status);
 }
 
-/// The list that makes the library is the header's.
+/// The linker script lists the functions of the header.
 #[test]
 fn the_list_of_symbols_is_that_of_the_header() {
     output_of(Command::new(root().join("scripts/symbols.sh")).arg("check"));

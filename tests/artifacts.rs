@@ -1,4 +1,4 @@
-//! The shared library and the archive as they are installed: what they export, what they need, and what is in them.
+//! The installed shared library and archive: their exports, their dependencies, and the crates in them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use support::{CLANG, Emulator, GCC, Header, Library, Scratch, dist, output_of, root, soname, tool};
 
-/// Everything that a program gets to load with the library, the dynamic loader included.
+/// Everything that is loaded with the library, including the dynamic loader.
 const NEEDED: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
 
 /// The shared library without its symbol table, in bytes.
@@ -110,7 +110,7 @@ fn the_archive_makes_a_program_that_needs_no_shared_library_of_ours() {
     }
 }
 
-/// The crates that the library is made of, for this machine: not those of its build script, its tests, or the emulator.
+/// The crates that the library is built from on this machine, without those of its build script, its tests, or the emulator.
 fn crates() -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root()).args(["tree", "--locked", "--offline", "--package", "tckms", "--edges", "normal"]);

@@ -1,4 +1,4 @@
-//! The library from other languages, and beside the official SDK.
+//! The library from other languages, and together with the official SDK.
 
 mod contract;
 mod cpp;

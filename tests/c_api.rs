@@ -1,7 +1,7 @@
-//! The C API as C programs see it: `tests/c` and `examples-c`, compiled with gcc and clang, and run again under valgrind.
+//! The C API from C programs: `tests/c` and `examples-c`, compiled with gcc and clang, and run again under valgrind.
 //!
-//! Each program must print nothing but the number of its checks: whatever else appeared would be the library's, which
-//! writes nothing to stdout or stderr.
+//! Each program must print only the number of its checks. Any other output would come from the library, which must not write to
+//! stdout or stderr.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tckms::{Client, Config, NewKey};
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Proxy, Scratch, output_of, root, tool};
 
-/// Makes a module of three tests out of a function that builds a program with a compiler and runs it.
+/// Defines a module of three tests from a function that builds a program with a compiler and runs it.
 macro_rules! in_three_ways {
     ($($(#[$about:meta])* $name:ident($compiler:ident, $valgrind:ident) $body:block)*) => {$(
         $(#[$about])*
@@ -39,7 +39,7 @@ macro_rules! in_three_ways {
     )*};
 }
 
-/// The program has a clock_gettime() of its own.
+/// The program replaces clock_gettime().
 #[test]
 fn branch_keys_while_the_clock_jumps() {
     let emulator = Emulator::over_http(&["main"]);
@@ -144,7 +144,7 @@ in_three_ways! {
         let emulator = Emulator::over_http(&["main"]);
         let program = compiler.build("tests/c/sharing.c", &Library::Shared);
         let run = program.with(emulator.environment());
-        // A child never frees what its parent's threads hold, and valgrind would name it.
+        // A child never frees memory that its parent's threads hold, and valgrind would report it.
         let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
         run.under_valgrind(valgrind).run()
     }
@@ -153,7 +153,7 @@ in_three_ways! {
         let emulator = Emulator::over_http(&["main", "other"]);
         let program = compiler.build("tests/c/queue.c", &Library::Shared);
         let run = program.with(emulator.environment());
-        // A child never frees what its parent's threads hold, and valgrind would name it.
+        // A child never frees memory that its parent's threads hold, and valgrind would report it.
         let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
         run.under_valgrind(valgrind).run()
     }
@@ -194,7 +194,7 @@ in_three_ways! {
         through_a_proxy(&Emulator::over_https(&["main"]), &Proxy::start(), compiler, valgrind)
     }
 
-    /// TLS to the proxy, and in it TLS to the service. Both certificates are in the bundle.
+    /// TLS to the proxy, and inside it TLS to the service. The bundle has both certificates.
     proxy_under_tls(compiler, valgrind) {
         let folder = Scratch::new();
         let certificate = folder.path().join("proxy.pem");
@@ -216,7 +216,7 @@ in_three_ways! {
         program.with(Vec::new()).under_valgrind(valgrind).run()
     }
 
-    /// In an environment of traps: code that follows one of these variables fails, or writes somewhere.
+    /// In an environment with misleading values: code that uses one of these variables fails or writes a file.
     environment(compiler, valgrind) {
         let emulator = Emulator::over_https(&["main"]);
         let foreign = Emulator::over_https(&[]);
@@ -241,8 +241,8 @@ in_three_ways! {
     }
 }
 
-/// Makes a module of tests out of the groups of calls of tests/c/memory_torture.c. Not under valgrind, which has an
-/// allocator of its own.
+/// Defines a module of tests from the groups of calls of tests/c/memory_torture.c. Not under valgrind, which replaces the
+/// allocator.
 macro_rules! with_an_allocator_that_fails {
     ($($name:ident($emulator:expr, $group:literal))*) => {
         mod an_allocator_that_fails_ends_in_statuses {
@@ -291,7 +291,7 @@ fn queue_stages(emulator: &Emulator, compiler: Compiler, valgrind: bool) -> Fini
     let program = compiler.build("tests/c/queue_stages.c", &Library::Shared);
     let mut run = program.with(emulator.environment());
     if valgrind {
-        // A child never frees what its parent's threads hold, and valgrind would name it.
+        // A child never frees memory that its parent's threads hold, and valgrind would report it.
         run = run.variable("TEST_SANITIZED", "1").variable("TEST_SLACK_MS", "20000");
     }
     run.under_valgrind(valgrind).run()
@@ -321,13 +321,13 @@ fn through_a_proxy_with(
     finished
 }
 
-/// Runs an example the way its user does: with an identity in the environment, and a key id as its argument.
+/// Runs an example as a user does: with credentials in the environment, and a key id as its argument.
 fn run_example(name: &str, compiler: Compiler, emulator: &Emulator, arguments: &[&str]) -> Finished {
     let program = compiler.build(Path::new("examples-c").join(name), &Library::Shared);
     program.with(emulator.environment()).arguments(arguments).run()
 }
 
-/// Both compilers, or gcc alone in `make check`, and both ways of speaking.
+/// Both compilers, or only gcc in `make check`, each over HTTP and HTTPS.
 fn in_every_setting(test: impl Fn(Compiler, &Emulator)) {
     for emulator in [Emulator::over_http(&["demo"]), Emulator::over_https(&["demo"])] {
         test(GCC, &emulator);
@@ -366,7 +366,7 @@ fn the_quickstart_prints_the_error() {
     assert!(finished.stderr.starts_with("usage: "), "{finished}");
 }
 
-/// The lines of C that the README shows, with what they need around them.
+/// The lines of C in the README, inside a complete program.
 #[test]
 fn the_lines_in_the_readme_encrypt() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
@@ -431,11 +431,11 @@ fn what_the_sign_example_signs_openssl_verifies() {
     }
 }
 
-/// With each algorithm, a message as a whole and in pieces, and with another SM2 user id than the usual one.
+/// With each algorithm, a message at once and in chunks, and with an SM2 user id other than the default.
 #[test]
 fn what_is_signed_with_each_algorithm_openssl_verifies() {
     use SignatureAlgorithm::*;
-    const USUAL_ID: &str = "distid:1234567812345678";
+    const DEFAULT_ID: &str = "distid:1234567812345678";
     let emulator = Emulator::over_http(&[]);
     let client = client_of(&emulator);
     let folder = Scratch::new();
@@ -448,7 +448,7 @@ fn what_is_signed_with_each_algorithm_openssl_verifies() {
         ("ECDSA384", EcdsaP384Sha384, None, &["-sha384"]),
         ("RSA_2048", RsaPssSha256, None, OPENSSL_VERIFIES[2].1),
         ("RSA_2048", RsaPkcs1Sha256, None, &["-sha256"]),
-        ("SM2", Sm2Sm3, None, &["-sm3", "-sigopt", USUAL_ID]),
+        ("SM2", Sm2Sm3, None, &["-sm3", "-sigopt", DEFAULT_ID]),
         ("SM2", Sm2Sm3, Some(b"alice@example.com"), &["-sm3", "-sigopt", "distid:alice@example.com"]),
     ];
     for (number, (kind, algorithm, user_id, options)) in cases.into_iter().enumerate() {
@@ -472,7 +472,7 @@ fn what_is_signed_with_each_algorithm_openssl_verifies() {
     }
 }
 
-/// What OpenSSL encrypts under a public key, the CMK decrypts.
+/// The CMK decrypts what OpenSSL encrypts under its public key.
 #[test]
 fn what_openssl_encrypts_a_key_decrypts() {
     let emulator = Emulator::over_http(&[]);
@@ -549,7 +549,7 @@ fn the_data_key_example_keeps_only_the_wrapped_key() {
     });
 }
 
-/// A folder as an installation makes it.
+/// A folder like that of an installation.
 fn installed() -> Scratch {
     let folder = Scratch::new();
     for name in ["include", "lib", "examples"] {
@@ -582,18 +582,18 @@ fn expect_built(folder: &Path) {
 fn the_examples_makefile_takes_the_library_from_a_folder() {
     let folder = installed();
     let elsewhere = Scratch::new();
-    // A name with characters that a shell and a linker act on.
+    // A name with characters that have a meaning for a shell and a linker.
     let prefix = elsewhere.path().join("with a blank, and $(more)");
     std::fs::rename(folder.path(), &prefix).unwrap();
     std::fs::create_dir(folder.path()).unwrap();
     let examples = prefix.join("examples");
-    // Make reads two dollars as one.
+    // make reads `$$` as one dollar sign.
     let directory = format!("TCKMS_DIR={}", prefix.display()).replace('$', "$$");
     output_of(make_in(&examples).arg(directory).env("PKG_CONFIG_LIBDIR", "/nonexistent").env_remove("PKG_CONFIG_PATH"));
     expect_built(&examples);
 }
 
-/// A description of a library that is not there shows which one was taken.
+/// The pkg-config description of a library that does not exist shows which one was used.
 #[test]
 fn the_examples_makefile_prefers_the_folder_that_it_is_given() {
     let folder = installed();
@@ -620,7 +620,7 @@ fn the_examples_makefile_asks_pkg_config() {
     expect_built(&examples);
 }
 
-/// Whatever the library writes beyond a buffer of the program's, frees twice or forgets, gcc's sanitizers see.
+/// gcc's sanitizers detect writes beyond the program's buffers, double frees and leaks.
 #[test]
 fn programs_hold_under_the_sanitizers() {
     let emulator = Emulator::over_http(&["main", "other", "disabled", "archived"]);

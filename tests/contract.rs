@@ -23,15 +23,15 @@ fn the_official_sdk_the_emulator_and_the_library_understand_each_other() {
     let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
 
     assert!(run.status.success(), "{said}\ntests/contract/run.sh: {}", run.status);
-    // "OK (skipped=1)" would not do, and neither would a run that found no test.
+    // Neither "OK (skipped=1)" nor a run without tests is a success.
     assert!(said.ends_with("\nOK\n") && !said.contains("\nRan 0 tests"), "{said}");
 }
 
-/// The suite of `make live-test`: what it expects of the service, the emulator does. The emulator answers every question.
+/// The suite of `make live-test` against the emulator: every question is answered, as documented.
 #[test]
 fn the_emulator_answers_as_the_service_is_documented() {
     let emulator = Emulator::over_http(&[]);
-    // It throttles nothing by itself.
+    // The emulator throttles only if a fault says so.
     let throttle = json!([{"action": "GetServiceStatus", "fault": {"kind": "throttle", "per_second": 100}}]);
     emulator.set_faults(&throttle.to_string());
     let report = live_test(&emulator, &["--allow-changes", "--allow-burst", "--unlimited"]);
@@ -40,7 +40,7 @@ fn the_emulator_answers_as_the_service_is_documented() {
     assert!(!counts.contains(" 0 same"), "{report}");
 }
 
-/// Without permission nothing is changed, and the report says of each question why it was not asked.
+/// Without permission nothing is changed, and the report gives the reason for each question that was not asked.
 #[test]
 fn without_permission_the_suite_reads_only() {
     let emulator = Emulator::over_http(&["main"]);
@@ -152,7 +152,7 @@ pub fn new_key(client: &Client, usage: &str) -> String {
     client.create_key(&NewKey { alias: &alias, usage: Some(usage), ..NewKey::default() }).unwrap().key_id
 }
 
-/// Tencent's SDK for Node.js carries out the jobs.
+/// Runs the jobs with Tencent's SDK for Node.js.
 fn node_does(emulator: &Emulator, jobs: &[Value]) -> Vec<Value> {
     let mut node = tool("node");
     node.arg(root().join("tests/interop/sign.js")).env("NODE_PATH", node_modules()).envs(emulator.environment());

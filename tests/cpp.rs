@@ -36,7 +36,7 @@ fn with_clangxx() {
     api(CLANGXX_20, &[], &emulator, false).expect_nothing_but_passed_checks();
 }
 
-/// As a whole and in pieces, with each algorithm.
+/// At once and in chunks, with each algorithm.
 #[test]
 fn openssl_verifies_what_is_signed() {
     let emulator = Emulator::over_http(&[]);
@@ -111,7 +111,7 @@ fn under_valgrind() {
 fn coroutines(compiler: Compiler, options: &[&str], emulator: &Emulator, valgrind: bool) {
     let program = compiler.build_with(options, "tests/cpp/async.cpp", &Library::Shared);
     let run = program.with(emulator.environment());
-    // A child never frees what its parent's threads hold, and valgrind would name it.
+    // A child never frees memory that its parent's threads hold, and valgrind would report it.
     let run = if valgrind { run.variable("TEST_SANITIZED", "1") } else { run };
     run.under_valgrind(valgrind).run().expect_nothing_but_passed_checks();
 }
@@ -133,7 +133,8 @@ fn coroutines_await_calls_under_valgrind() {
     coroutines(GXX_20, &[], &Emulator::over_http(&["main", "other"]), true);
 }
 
-/// An exception must not leave a callback. It cannot pass through the library: the process ends, whatever it would catch.
+/// An exception must not leave a callback. It cannot pass through the library: the process ends, even if the program would catch
+/// it.
 #[test]
 fn an_exception_out_of_a_callback_ends_the_process() {
     use std::os::unix::process::ExitStatusExt;
@@ -146,7 +147,7 @@ fn an_exception_out_of_a_callback_ends_the_process() {
     }
 }
 
-/// A header is compiled with its user's warnings, so it is held to more of them than a program.
+/// A header is compiled with the warnings of its user, so it has to compile with more warnings than a program.
 #[test]
 fn the_headers_are_clean_in_all_settings() {
     let folder = Scratch::new();
@@ -187,7 +188,7 @@ fn older_standards_stop_with_an_explanation() {
             let verdict = Compiler { command, standard }.check("c++", &unit);
             let complaint = verdict.expect_err("the header needs C++17");
             assert!(complaint.contains("tckms.hpp needs C++17 or later"), "{command} {standard}: {complaint}");
-            // That and nothing else.
+            // Only that message.
             assert_eq!(complaint.matches("error:").count(), 1, "{command} {standard}: {complaint}");
         }
     }
@@ -204,7 +205,7 @@ fn coroutines_need_their_standard() {
     }
 }
 
-/// The chapter's programs, as the chapter has them.
+/// Runs the programs of the chapter unchanged.
 #[test]
 fn the_programs_of_the_chapter_run() {
     let chapter = fs::read_to_string(root().join("docs/cpp.md")).unwrap();
@@ -227,13 +228,12 @@ fn the_programs_of_the_chapter_run() {
     }
 }
 
-/// Nothing of the C API is left out by forgetting it.
+/// The wrapper lacks no function of the C API.
 #[test]
-fn every_function_has_its_place() {
+fn every_function_is_wrapped() {
     let wrapper = fs::read_to_string(root().join("include/tckms.hpp")).unwrap();
     let words: Vec<&str> = wrapper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
-    // A failure is taken, never borrowed.
-    // So its status and category are known.
+    // The wrapper always takes errors (tckms_last_error_take), and the status and category of one are members of tckms::error.
     let without = ["tckms_last_error", "tckms_error_status", "tckms_error_category"];
     for function in Header::committed().functions() {
         let name = function.name.as_str();

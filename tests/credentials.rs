@@ -1,8 +1,7 @@
 //! Where credentials come from and how they are renewed, through the C API: `tests/c/credentials_*.c` with the emulator
 //! as metadata service and STS, and `examples-c/credentials.c` with each kind.
 //!
-//! Every one of these programs listens to the library at the most verbose level, and fails when a secret is in a log line
-//! or in an error.
+//! Each of these programs logs at the most verbose level, and fails if a secret is in a log line or in an error.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -14,7 +13,7 @@ use std::process::Command;
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Invocation, Library, Program, Scratch};
 
-/// A program, the emulator it talks to, and a folder for its files.
+/// A program, its emulator, and a folder for its files.
 struct Setting {
     program: Program,
     emulator: Emulator,
@@ -27,7 +26,7 @@ impl Setting {
         Self { program, emulator, folder: Scratch::new() }
     }
 
-    /// `part` is for programs that have several.
+    /// `part` selects a part of programs that have several.
     fn invocation(&self, part: &str) -> Invocation<'_> {
         let folder = self.folder.path().to_str().expect("its path is UTF-8");
         let run = self.program.with(self.emulator.environment());
@@ -60,7 +59,7 @@ impl Privileged {
     fn new(name: &str) -> Self {
         let root = Command::new("id").arg("-u").output().expect("id runs").stdout == b"0\n";
         assert!(root, "this test gives a program privileges, which takes root: run it as root");
-        // Linked with the archive: the loader ignores where a program with privileges wants its libraries from.
+        // Linked with the archive, because the loader ignores the run path of a program with privileges.
         let built = GCC.build("tests/c/credentials_privileges.c", &Library::Static);
         let folder = std::env::temp_dir().join(format!("tckms-{name}-{}", std::process::id()));
         let program = folder.join("program");
@@ -167,7 +166,7 @@ fn callbacks_are_freed_under_valgrind() {
     passes_under_valgrind("callback", "freeing");
 }
 
-/// The example with one kind of credentials, and nothing in its environment but what is given here.
+/// The example with one kind of credentials, and only these variables in its environment.
 struct Example {
     program: Program,
     emulator: Emulator,
@@ -182,7 +181,7 @@ impl Example {
 
     fn given(&self, name: &str) -> String {
         let variables = self.emulator.environment();
-        variables.into_iter().find(|(variable, _)| variable == name).expect("the emulator has told it").1
+        variables.into_iter().find(|(variable, _)| variable == name).expect("the emulator printed it").1
     }
 
     /// A profile file with the emulator's own identity.
@@ -192,7 +191,7 @@ impl Example {
         path.to_str().expect("its path is UTF-8").to_owned()
     }
 
-    /// By the emulator's admin API.
+    /// Binds a role by the emulator's admin API.
     fn bind_role(&self, role: &str) {
         let endpoint = self.given("TCKMS_ENDPOINT");
         let address = endpoint.strip_prefix("http://").expect("the emulator speaks HTTP");
@@ -225,7 +224,7 @@ impl Example {
         assert!(line.starts_with(&format!("Encrypted with the credentials of \"{}\"", arguments[0])), "{finished}");
     }
 
-    /// Ends with an error that begins like this and holds the reason.
+    /// Ends with an error that begins with this text and contains the reason.
     fn fails(&self, arguments: &[&str], variables: &[(&str, &str)], beginning: &str, reason: &str) {
         let finished = self.run(arguments, variables);
         assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(1), ""), "{finished}");

@@ -1,4 +1,4 @@
-//! The documents say what is so: every proof exists, every link leads somewhere, every list is complete.
+//! Checks the documents: every proof exists, every link has a target, every list is complete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -114,8 +114,8 @@ fn lines_of_documents() -> Vec<(String, Vec<(bool, String)>)> {
     found
 }
 
-/// A tool that reflows paragraphs takes indented code for one. Joined commands show as two comments on a line, so a
-/// line has one at most; C and C++ have no such mark, so they are fenced.
+/// A tool that reflows paragraphs joins lines of indented code. Joined commands have two comments on a line, so a line may have only
+/// one. In C and C++ this cannot be detected, so they must be in a fence.
 #[test]
 fn indented_code_keeps_its_lines() {
     for (document, lines) in lines_of_documents() {
@@ -130,7 +130,7 @@ fn indented_code_keeps_its_lines() {
             let comments = line.match_indices(" # ").count();
             assert!(comments < 2, "{document}:{}: joined lines? {line}", number + 1);
             let c = line.ends_with([';', '{', '}']) || line.contains("::");
-            assert!(!c, "{document}:{}: C and C++ stand in a fence: {line}", number + 1);
+            assert!(!c, "{document}:{}: C and C++ must be in a fence: {line}", number + 1);
         }
     }
 }
@@ -169,11 +169,11 @@ fn tables_are_well_formed() {
     }
 }
 
-/// The pieces of C and C++ in the documents are programs but for their frame.
+/// The C and C++ code in the documents compiles inside a frame.
 #[test]
 fn code_in_the_documents_compiles() {
     const C: &str = "#include <stdio.h>\n#include <tckms.h>\n\
-        void answer(void *request, tckms_status status, const tckms_buffer *output);\n\
+        void send_reply(void *request, tckms_status status, const tckms_buffer *output);\n\
         void enclose(tckms_client *client, tckms_keyring *keyring, const char *key_id, const void *data, size_t len,\n\
         const void *message, size_t message_len, tckms_status status, void *request, tckms_buffer blob) {{\n";
     const CPP: &str = "#include <fstream>\n#include <tckms.hpp>\n\
@@ -245,7 +245,7 @@ fn every_setter_is_in_a_chapter() {
     let header = read("include/tckms.h");
     for setter in header.split("tckms_status ").filter(|rest| rest.starts_with("tckms_config_set_")) {
         let name = setter.split('(').next().unwrap();
-        assert!(chapter.contains(&format!("`{name}`")), "neither chapter tells of {name}");
+        assert!(chapter.contains(&format!("`{name}`")), "neither chapter mentions {name}");
     }
 }
 
@@ -273,7 +273,7 @@ fn a_new_home_is_written_everywhere() {
     fs::write(copy.join("packaging/home.toml"), home).unwrap();
     assert!(!set_home(&copy, &["--check"]).0, "a home that differs is noticed");
     assert_eq!(set_home(&copy, &[]), (true, String::new()));
-    // The second time there is nothing left to do, also where the new path contains the old one.
+    // The second run changes nothing, even if the new path contains the old one.
     assert_eq!(set_home(&copy, &["--check"]), (true, String::new()));
     for (file, line) in [
         ("Cargo.toml", "homepage = \"https://example.org/tckms\""),
@@ -297,7 +297,7 @@ fn a_new_home_is_written_everywhere() {
     fs::remove_dir_all(&copy).unwrap();
 }
 
-/// A message shows no debug text: that of a foreign error may repeat its input, and input may be a private key.
+/// Messages contain no debug text: the debug text of another crate's error may repeat its input, which may be a private key.
 #[test]
 fn no_message_has_debug_text() {
     let mut folders = vec![root().join("src")];
@@ -308,7 +308,7 @@ fn no_message_has_debug_text() {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
-            // Tests stand at the end of a file, and show what they like.
+            // Tests are at the end of a file, and may print anything.
             let product = text.split("#[cfg(test)]\nmod tests").next().unwrap();
             for (number, line) in product.lines().enumerate() {
                 let debug = [":?}", ":#?}", "{:?", "dbg!"].iter().any(|form| line.contains(form));
@@ -318,9 +318,31 @@ fn no_message_has_debug_text() {
     }
 }
 
-/// The papers name files by their paths, and files move.
+/// A test that is renamed must not start to run on a system that cannot run it.
 #[test]
-fn every_path_in_the_papers_exists() {
+fn tests_that_a_system_leaves_out_exist() {
+    let pattern = "fn [a-z]|mod [a-z]|^ +[a-z0-9_]+(:|$)";
+    let mut grep = Command::new("git");
+    grep.args(["grep", "-h", "-E", pattern, "--", "tests/*.rs", "pkcs11/tests/module.rs"]);
+    let found = grep.current_dir(root()).output().unwrap();
+    let sources = String::from_utf8_lossy(&found.stdout);
+    let script = read("scripts/artefact-tests.sh");
+    let skipped = script.split("skip=(").chain(script.split("skip+=(")).skip(1);
+    let skipped = skipped.filter_map(|rest| rest.split_once(')')).flat_map(|(words, _)| words.split_whitespace());
+    let document = read("docs/portability.md");
+    let listed = document.split("These tests do not run for ARM64").nth(1).expect("docs/portability.md has the list");
+    let listed = listed.split("\n\n").next().unwrap().split('`').skip(1).step_by(2);
+    let listed = listed.filter(|name| !name.starts_with('_') && !name.starts_with("qemu"));
+    let names: BTreeSet<&str> = skipped.chain(listed).collect();
+    assert!(names.len() > 30, "only {names:?}");
+    for part in names.iter().flat_map(|name| name.split("::")) {
+        assert!(sources.contains(part), "no test has {part:?} in its name");
+    }
+}
+
+/// The documents name files by their paths, and files move.
+#[test]
+fn every_path_in_the_documents_exists() {
     for paper in ["ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"] {
         let text = read(paper);
         for path in

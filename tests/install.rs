@@ -1,5 +1,4 @@
-//! `make install`: which files it makes, that they can be moved, and that programs are built with them in every way
-//! that C programmers have.
+//! `make install`: the files that it installs, that the tree can be moved, and that programs can be built with it in every usual way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,10 +15,10 @@ const STRICT: &str = "-std=c99 -O1 -Wall -Wextra -pedantic -Werror";
 /// The C compilers of Debian.
 const COMPILERS: [&str; 2] = ["gcc", "clang"];
 
-/// The ways of linking that need no build system: a name, and what comes after the compiler and the source.
+/// The ways to link without a build system: a name, and the options after the compiler and the source.
 const PKG_CONFIG: [(&str, &str); 3] = [
     ("shared", "$(pkg-config --cflags --libs tckms)"),
-    // Only libtckms from its archive, all else as usual.
+    // Only libtckms from its archive, all other libraries shared.
     (
         "archive",
         "$(pkg-config --cflags tckms) -Wl,-Bstatic $(pkg-config --libs tckms) -Wl,-Bdynamic $(pkg-config --static --libs-only-l tckms | sed s/-ltckms//)",
@@ -27,11 +26,11 @@ const PKG_CONFIG: [(&str, &str); 3] = [
     ("static", "-static $(pkg-config --static --cflags --libs tckms)"),
 ];
 
-/// The examples that do their work and end, with their arguments after the key id.
+/// The examples that end by themselves, with their arguments after the key id.
 const EXAMPLES: [(&str, &[&str]); 5] =
     [("credentials", &["env"]), ("data_key", &[]), ("error_handling", &[]), ("observe", &[]), ("quickstart", &[])];
 
-/// The archive without its symbols, and the shared library and the tool tckms as they are installed, in bytes.
+/// Maximum sizes in bytes: of the archive without its symbols, and of the installed shared library and tool tckms.
 const ARCHIVE_MAX: u64 = 15_000_000;
 const SHARED_MAX: u64 = 6_000_000;
 const TOOL_MAX: u64 = 7_000_000;
@@ -43,9 +42,9 @@ fn sources(folder: &str) -> Vec<(String, PathBuf)> {
     sources.map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), file)).collect()
 }
 
-/// The examples, each with what a shell makes its sources of.
+/// The examples, each with a shell pattern for its sources.
 fn examples() -> Vec<(String, PathBuf)> {
-    // Those need another library, and are built by tests/seal/stores.rs.
+    // The stores need other libraries; tests/seal/stores.rs builds them.
     let alone = |(name, _): &(String, PathBuf)| {
         !["branch_store_", "libevent_", "libuv_"].iter().any(|library| name.starts_with(library))
     };
@@ -59,25 +58,24 @@ fn test_programs() -> Vec<(String, PathBuf)> {
     sources("tests/c").into_iter().filter(|(name, _)| name != "panic").collect()
 }
 
-/// Every file and link below a folder; a link with where it leads.
+/// Every file and link below a folder; a link with its target.
 fn tree(folder: &Path) -> BTreeSet<String> {
     let found =
         output_of(Command::new("find").args([".", "!", "-type", "d", "-printf", "%P %l\n"]).current_dir(folder));
     found.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Compiles with a shell, as a reader of the README does, and fails for a warning too.
+/// Compiles with a shell, as a reader of the README does. A warning is a failure.
 fn compile(installation: &Installation, command: &str) {
     let output = installation.shell(command).env("LC_ALL", "C").output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    // glibc has this to say of every program that resolves names, or loads libraries, and is linked with -static.
+    // glibc prints this warning for every program that is linked with -static and resolves names or loads libraries.
     let expected = ["statically linked applications requires at runtime", ": in function `"];
     let warnings: Vec<_> = text.lines().filter(|line| !expected.iter().any(|known| line.contains(known))).collect();
     assert!(output.status.success() && warnings.is_empty(), "{command}\n{text}");
 }
 
-/// Runs an example against the emulator. A daemon has a test of its own; here it only has to start, and say how it
-/// wants to be called.
+/// Runs an example against the emulator. Daemons have other tests; here they only have to start and print their usage.
 fn run_example(installation: &Installation, program: &Path, emulator: &Emulator) {
     let name = program.file_name().unwrap();
     let mut command = Command::new(program);
@@ -95,7 +93,7 @@ fn run_example(installation: &Installation, program: &Path, emulator: &Emulator)
     }
 }
 
-/// Whether a program has to have libtckms.so at hand.
+/// Whether a program needs libtckms.so at run time.
 fn needs_shared_library(program: &Path) -> bool {
     output_of(tool("readelf").args(["--wide", "--dynamic"]).arg(program)).contains(&format!("[{}]", soname()))
 }
@@ -181,7 +179,7 @@ fn it_installs_these_files_and_uninstalls_no_other() {
     );
 }
 
-/// With a prefix of its own: the last of two equal variables counts.
+/// Runs scripts/install.sh with these variables.
 fn make_with(variables: &[&str], target: &str, destination: &Path) {
     let script = root().join("scripts/install.sh");
     let mut command = Command::new(script);
@@ -209,7 +207,7 @@ fn nothing_in_it_names_the_folder_that_it_was_built_or_installed_in() {
         for folder in [PREFIX, root().to_str().unwrap()] {
             assert!(!text.contains(folder), "{file} names {folder}:\n{text}");
         }
-        assert!(!text.contains('@'), "{file} has a place that was not filled in:\n{text}");
+        assert!(!text.contains('@'), "{file} has a placeholder that was not replaced:\n{text}");
     }
 }
 
@@ -220,7 +218,7 @@ fn pkg_config_describes_the_installation() {
     assert_eq!(ask("--modversion"), VERSION);
     assert_eq!(ask("--libs-only-l"), "-ltckms");
     assert_eq!(ask("--static --libs-only-l"), "-ltckms -lpthread -ldl -lm");
-    // A package for /usr has no options for folders in which compilers look anyway.
+    // A package for /usr has no options for the compilers' default folders.
     let stage = Scratch::new();
     make_with(&["PREFIX=/usr", "LIBDIR=/usr/lib/x86_64-linux-gnu"], "install", stage.path());
     let folder = stage.path().join("usr/lib/x86_64-linux-gnu/pkgconfig");
@@ -229,7 +227,7 @@ fn pkg_config_describes_the_installation() {
     assert_eq!(output_of(&mut command).trim(), "-ltckms");
 }
 
-/// Runs scripts/install.sh with a variable set, and returns whether it succeeded, and what it said.
+/// Runs scripts/install.sh with a variable set. Returns whether it succeeded, and its output.
 fn install_with(stage: &Scratch, variable: &str, value: &str) -> (bool, String) {
     let target = dist("libtckms.a").ancestors().nth(2).unwrap().to_owned();
     let mut install = Command::new(root().join("scripts/install.sh"));
@@ -263,7 +261,7 @@ fn no_character_of_a_path_is_a_command() {
             assert_eq!(tree(stage.path()), BTreeSet::new(), "{variable}={value}");
             assert!(!pwned.exists(), "{variable}={value} ran a command");
         }
-        // Characters that mean something to sed and the shell, and are harmless here.
+        // Characters with a meaning for sed and the shell, which are allowed here.
         let stage = Scratch::new();
         let (succeeded, said) = install_with(&stage, variable, "/opt/a b&c|d*e@f(g)/h");
         assert!(succeeded && stage.path().join("opt/a b&c|d*e@f(g)/h").exists(), "{variable}: {said}");
@@ -283,7 +281,7 @@ fn a_prefix_may_have_a_blank_and_an_ampersand() {
     let target = dist("libtckms.a").ancestors().nth(2).unwrap().to_owned();
     let mut install = Command::new(root().join("scripts/install.sh"));
     output_of(install.arg("install").env("CARGO_TARGET_DIR", target).env("PREFIX", &place).env_remove("DESTDIR"));
-    // pkg-config escapes what it prints, for a shell that reads it once more.
+    // pkg-config escapes its output, so the shell has to evaluate it again.
     let program = prefix.path().join("program");
     let source = root().join("examples-c/quickstart.c");
     let script =
@@ -318,7 +316,7 @@ fn examples_are_built_with_pkg_config_and_run() {
     }
 }
 
-/// As a user runs it: on the stripped library, with no suppressions but valgrind's own.
+/// As a user runs it: with the stripped library, and without additional suppressions.
 #[test]
 fn valgrind_reports_nothing_for_the_installed_quickstart() {
     let installation = Installation::moved();
@@ -348,7 +346,7 @@ fn test_programs_are_built_with_pkg_config() {
     for compiler in COMPILERS {
         for (_, options) in [PKG_CONFIG[0], PKG_CONFIG[2]] {
             for (name, source) in test_programs() {
-                // It has a malloc() of its own, and so has a static C library.
+                // It replaces malloc(), which a static C library defines too.
                 if name == "memory_torture" && options.starts_with("-static") {
                     continue;
                 }
@@ -393,7 +391,7 @@ fn test_programs_are_built_with_cmake() {
     let project = Scratch::new();
     let mut text = "cmake_minimum_required(VERSION 3.16)\nproject(tests C)\nset(CMAKE_C_STANDARD 99)\n".to_owned();
     text += &format!("find_package(tckms {VERSION} REQUIRED)\ninclude_directories({}/tests/c)\n", root().display());
-    // What the programs themselves need.
+    // Libraries that the programs themselves need.
     text += "find_package(Threads REQUIRED)\nlink_libraries(Threads::Threads ${CMAKE_DL_LIBS} m)\n";
     for (name, source) in test_programs() {
         for (suffix, library) in [("shared", "tckms::tckms"), ("static", "tckms::tckms_static")] {
@@ -407,7 +405,7 @@ fn test_programs_are_built_with_cmake() {
     }
 }
 
-/// A host that knows nothing of libtckms, and a plug-in that is built in each way that docs/installing.md has.
+/// A host that does not use libtckms, and a plug-in that is built in each way of docs/installing.md.
 #[test]
 fn a_plug_in_can_be_loaded_and_closed_repeatedly() {
     let installation = Installation::moved();
@@ -438,7 +436,7 @@ fn a_plug_in_can_be_loaded_and_closed_repeatedly() {
     let library = document.split("```cmake\n").find(|text| text.starts_with("add_library(plugin")).unwrap();
     let library = library.split("```").next().unwrap();
     let project = "cmake_minimum_required(VERSION 3.16)\nproject(p C)\nfind_package(tckms 0.1 REQUIRED)\n";
-    // Also where the plug-in has the archive by way of a static library of its own.
+    // Also if the plug-in links the archive through a static library.
     let indirect = "add_library(part STATIC plugin.c)\nset_target_properties(part PROPERTIES POSITION_INDEPENDENT_CODE ON)\n\
                     target_link_libraries(part PRIVATE tckms::tckms_static)\nfile(WRITE empty.c \"extern int plugin_use(int);\nint (*keep)(int) = plugin_use;\n\")\n\
                     add_library(plugin MODULE empty.c)\ntarget_link_libraries(plugin PRIVATE part)\n";
@@ -451,7 +449,7 @@ fn a_plug_in_can_be_loaded_and_closed_repeatedly() {
         cmake(&installation, "gcc", folder.path(), build.path(), &[]);
         rounds(&build.path().join("plugin.so"));
     }
-    // A program is no plug-in: nothing is different for it.
+    // The option has no effect on a program.
     let program = folder.path().join("program");
     compile(
         &installation,
@@ -530,7 +528,7 @@ fn the_tool_is_small() {
     assert!(String::from_utf8_lossy(&symbols.stderr).contains("no symbols"), "tckms is not stripped");
 }
 
-/// Two archives that rustc made, each with a copy of Rust's standard library, and OpenSSL's libraries in one program.
+/// One program with two archives from rustc, each with a copy of Rust's standard library, and with OpenSSL's libraries.
 #[test]
 fn the_archive_links_with_another_rust_archive_and_with_openssl() {
     let neighbour = Path::new(env!("CARGO_TARGET_TMPDIR")).join("neighbour");
@@ -551,8 +549,8 @@ fn the_archive_links_with_another_rust_archive_and_with_openssl() {
     let source = root().join("tests/install/three_in_one.c");
     let orders =
         [[&tckms, &other], [&other, &tckms]].map(|order| order.map(|file| file.display().to_string()).join(" "));
-    // With OpenSSL shared and with its archives and what these need, which differs between systems; its own archives
-    // want threads and dlopen.
+    // With OpenSSL's shared libraries, and with its archives and their dependencies, which differ between systems. The archives need
+    // threads and dlopen.
     let archives_of_openssl = output_of(tool("pkg-config").args(["--static", "--libs-only-l", "openssl"]));
     let archives_of_openssl = archives_of_openssl.replace("-ldl", "").replace("-lpthread", "");
     for openssl in ["-lssl -lcrypto", &format!("-Wl,-Bstatic {} -Wl,-Bdynamic", archives_of_openssl.trim())] {
@@ -568,7 +566,7 @@ fn the_archive_links_with_another_rust_archive_and_with_openssl() {
     }
 }
 
-/// Each function has the version in which packaging/tckms.map has it.
+/// Each function has the version that packaging/tckms.map gives it.
 #[test]
 fn every_export_has_a_version() {
     let list = output_of(Command::new(root().join("scripts/symbols.sh")).arg("versions"));
@@ -593,12 +591,12 @@ fn glibc_needed_by(file: &Path) -> Vec<u32> {
     versions.map(|(_, version)| glibc(version)).max().expect("it uses the C library")
 }
 
-/// That depends on the machine that links it, so `make install` looks, and says it.
+/// The required version depends on the machine that links the library, so `make install` finds and prints it.
 #[test]
 fn it_prints_the_required_glibc() {
     let stage = Scratch::new();
     let said = make("install", stage.path(), &[]);
-    let told = said.split("it needs glibc ").nth(1).unwrap_or_else(|| panic!("nothing about glibc: {said}"));
+    let told = said.split("it needs glibc ").nth(1).unwrap_or_else(|| panic!("no version of glibc: {said}"));
     let told = glibc(told.split(' ').next().unwrap());
     let prefix = stage.path().join(&PREFIX[1..]);
     let files =

@@ -1,4 +1,4 @@
-//! The classic daemon of the examples, as init would run it: it detaches, serves, reloads and ends.
+//! The daemon of the examples, started as by init: it detaches, serves, reloads and ends.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch};
 const CONTEXT: &str = r#"{"program":"legacy_daemon"}"#;
 const SECRET: &str = "the database's password\nof two lines";
 
-/// A compiled daemon with its folder, and the emulator that it uses.
+/// A compiled daemon with its folder and its emulator.
 struct Site {
     emulator: Emulator,
     program: Program,
@@ -38,14 +38,14 @@ impl Site {
 
     fn value(&self, name: &str) -> String {
         let mut variables = self.emulator.environment().into_iter();
-        variables.find(|(other, _)| other == name).expect("the emulator tells").1
+        variables.find(|(other, _)| other == name).expect("the emulator printed it").1
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes the configuration. A socket's path is short, so it is not in the folder.
+    /// Writes the configuration. The socket is not in the folder, because the path of a socket has to be short.
     fn configure(&self, secret_key: &str, context: &str) {
         let text = format!(
             "# written by a test\nregion = ap-guangzhou\nkey_id = {}\ncontext = {context}\nsecret_id = {}\n\
@@ -72,7 +72,7 @@ impl Site {
         command
     }
 
-    /// Starts the daemon, and returns its pid when the process that was started says that it is ready.
+    /// Starts the daemon, and returns its pid when the process reports that it is ready.
     fn start(&self) -> Daemon {
         let output = self.command().output().unwrap();
         assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
@@ -80,7 +80,7 @@ impl Site {
         Daemon { pid: pid.trim().parse().expect("the pid file holds a pid") }
     }
 
-    /// A blob that the daemon can decrypt, made by the quickstart.
+    /// A CiphertextBlob that the daemon can decrypt, from the quickstart.
     fn blob(&self) -> String {
         let quickstart = GCC.build("examples-c/quickstart.c", &Library::Shared);
         let run = quickstart.with(self.emulator.environment());
@@ -97,7 +97,7 @@ impl Site {
         reply
     }
 
-    /// The answer to a request, once it is the one that is waited for: a reload takes its time.
+    /// Repeats a request until it gets the expected reply, because a reload takes time.
     fn eventually(&self, request: &str, expected: &str) {
         let started = Instant::now();
         loop {
@@ -111,7 +111,7 @@ impl Site {
     }
 }
 
-/// A running daemon, ended in the end.
+/// A running daemon. It is ended when dropped.
 struct Daemon {
     pid: libc::pid_t,
 }
@@ -169,7 +169,7 @@ fn it_detaches_serves_reloads_and_ends() {
         assert_eq!(site.ask("no-blob\n"), "ERR TCKMS_ERR_INVALID_CIPHERTEXT\n");
         assert_eq!(site.ask("\n"), "ERR TCKMS_ERR_MALFORMED_BLOB\n");
 
-        // A client that says nothing, and one that goes away, do not disturb the others.
+        // A client that sends nothing, and one that disconnects, do not affect the others.
         let silent = UnixStream::connect(site.socket()).unwrap();
         drop(UnixStream::connect(site.socket()).unwrap());
         assert_eq!(site.ask(&request), expected());
@@ -179,11 +179,11 @@ fn it_detaches_serves_reloads_and_ends() {
         site.configure(&site.key(), "{}");
         daemon.signal(libc::SIGHUP);
         site.eventually(&request, "ERR TCKMS_ERR_INVALID_CIPHERTEXT\n");
-        // A wrong key is taken over, since only the service knows that it is wrong.
+        // A wrong key is accepted, since only the service can detect it.
         site.configure("wrong", CONTEXT);
         daemon.signal(libc::SIGHUP);
         site.eventually(&request, "ERR TCKMS_ERR_AUTH_SIGNATURE_FAILURE\n");
-        // A malformed one is not: the old one goes on.
+        // A malformed one is refused: the old configuration stays in use.
         site.configure("with blanks in it", "{}");
         daemon.signal(libc::SIGHUP);
         thread::sleep(Duration::from_millis(200));
@@ -192,7 +192,7 @@ fn it_detaches_serves_reloads_and_ends() {
         daemon.signal(libc::SIGHUP);
         site.eventually(&request, &expected());
 
-        // Only one at a time.
+        // A second daemon is refused.
         let second = site.command().output().unwrap();
         assert_eq!(second.status.code(), Some(1), "{second:?}");
         assert_eq!(site.ask(&request), expected());
@@ -203,7 +203,7 @@ fn it_detaches_serves_reloads_and_ends() {
     }
 }
 
-/// The lines that the comment at the beginning of the source shows, with this site's values in them.
+/// The lines in the comment at the beginning of the source, with the values of this test.
 #[test]
 fn the_configuration_in_the_documentation_is_valid() {
     let site = Site::new(GCC);
@@ -241,7 +241,7 @@ fn it_reports_on_the_terminal_why_it_does_not_start() {
     }
 }
 
-/// In the foreground it logs to the terminal too, with what the library tells.
+/// In the foreground it also logs to the terminal, including the library's log.
 #[test]
 fn in_the_foreground_it_logs_to_the_terminal() {
     let site = Site::new(GCC);

@@ -1,4 +1,4 @@
-//! What packaging/ says of the components of other authors is what cargo compiles in.
+//! The lists of third-party components in packaging/ match the crates that cargo compiles in.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use support::{output_of, root};
 
-/// What is given to others, and the end of the names of its lists in packaging/.
+/// A product, and the suffix of the names of its lists in packaging/.
 struct Product {
     package: &'static str,
     features: &'static [&'static str],
@@ -23,7 +23,7 @@ const PRODUCTS: [Product; 4] = [
 ];
 
 impl Product {
-    /// "name version" of every crate that is compiled into it on this machine, our own left out.
+    /// "name version" of every crate that is compiled into it on this machine, without this project's crates.
     fn crates(&self) -> BTreeSet<String> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
@@ -78,7 +78,7 @@ fn the_bill_of_materials_of_every_product_is_complete() {
     }
 }
 
-/// tckms-seal comes with the tool's list: what the library has is in there.
+/// tckms-seal is covered by the tool's list, which contains the components of the library.
 #[test]
 fn the_tools_have_what_the_library_has() {
     let [library, tools, ..] = PRODUCTS;

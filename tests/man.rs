@@ -1,4 +1,4 @@
-//! The manual pages and the HTML reference: made from the header, complete, and without a fault that mandoc sees.
+//! The manual pages and the HTML reference are generated from the header, complete, and accepted by mandoc.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use support::{CLANG, GCC, Header, Scratch, dist, output_of, release, root, tool}
 /// Written by hand.
 const PAGES_OF_PROGRAMS: &str = "man/man1";
 
-/// What `make build` made of the header.
+/// The folder of the reference that `make build` generated.
 fn reference() -> PathBuf {
     dist("libtckms.a").ancestors().nth(2).expect("it is in target/dist").join("reference")
 }
@@ -35,7 +35,7 @@ fn generator() -> Command {
 fn they_are_generated_from_the_current_header() {
     let folder = Scratch::new();
     output_of(generator().arg("--output").arg(folder.path()));
-    // The pages and completions of the tool are made by the tool.
+    // The tool generates its own pages and completions.
     let differences = Command::new("diff")
         .args(["-r", "--exclude=man1", "--exclude=completions"])
         .arg(folder.path())
@@ -101,7 +101,7 @@ fn the_page_of_a_program_has_the_options_of_its_help() {
         let name = program.file_name().unwrap().to_str().unwrap();
         let help = options(&output_of(Command::new(&program).arg("--help")));
         let page = fs::read_to_string(root().join(PAGES_OF_PROGRAMS).join(format!("{name}.1"))).unwrap();
-        // A section about a command of another program has options of its own.
+        // A section about a command of another program has other options.
         let page = page.split("\n.SH TCKMS SEAL\n").next().unwrap();
         let page = options(&page.replace("\\-", "-").replace("\\fB", " ").replace("\\fP", " "));
         assert!(help.len() > 5, "{help:?}");
@@ -110,7 +110,7 @@ fn the_page_of_a_program_has_the_options_of_its_help() {
     }
 }
 
-/// What the generator says about a header in which `text` is replaced.
+/// The output of the generator for a header in which `text` is replaced.
 fn with_a_fault(text: &str, replacement: &str) -> Output {
     let folder = Scratch::new();
     let header = Header::committed().text;
@@ -142,7 +142,7 @@ fn what_has_no_comment_is_named() {
     }
 }
 
-/// The examples of a page, as their reader sees them.
+/// The examples of a page, as displayed.
 fn examples(page: &str) -> Vec<String> {
     let parts = page.split("\n.EX\n").skip(1).map(|rest| rest.split("\n.EE").next().expect("an example ends"));
     let escapes = [("\\&", ""), ("\\-", "-"), ("\\(ti", "~"), ("\\(ha", "^"), ("\\(ga", "`"), ("\\e", "\\")];
@@ -155,7 +155,7 @@ fn every_example_compiles() {
     let mut count = 0;
     for (name, page) in pages() {
         for example in examples(&page) {
-            // A whole program, or the inside of a function.
+            // A complete program, or the body of a function.
             let text = if example.contains("int main(") {
                 example
             } else {

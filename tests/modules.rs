@@ -48,7 +48,7 @@ fn every_module_uses_only_lower_layers() {
             }
         }
     }
-    assert!(upward.is_empty(), "arrows that run up:\n{}", upward.join("\n"));
+    assert!(upward.is_empty(), "upward edges:\n{}", upward.join("\n"));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn no_files_form_a_cycle() {
 }
 
 #[test]
-fn a_cycle_is_found_and_a_detour_is_not_one() {
+fn a_cycle_is_found_and_two_paths_to_one_module_are_none() {
     let graph = |arrows: &[(&str, &str)]| {
         let mut graph = Graph::new();
         for (from, to) in arrows {
@@ -81,7 +81,7 @@ fn a_cycle_is_found_and_a_detour_is_not_one() {
     assert_eq!(cycles(&graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")])), ["a <-> b <-> c"]);
 }
 
-/// Which file uses which others, both by their module paths.
+/// The files that each file uses, by their module paths.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The first part of a module's path; empty for the root of the crate, lib.rs or main.rs.
@@ -89,7 +89,7 @@ fn module_of(path: &str) -> &str {
     path.split("::").next().unwrap()
 }
 
-/// The arrows between the modules at a depth, each with all that is inside it.
+/// The edges between the modules at a depth, each including its submodules.
 fn folders(files: &Graph, depth: usize) -> Graph {
     let folder = |module: &String| module.split("::").take(depth).collect::<Vec<_>>().join("::");
     let mut folders = Graph::new();
@@ -143,7 +143,7 @@ impl Crate {
         Self { modules }
     }
 
-    /// What each module uses. What a module re-exports counts as a use of where it is defined, not of the module.
+    /// The modules that each module uses. A re-exported name counts as a use of the module that defines it.
     fn arrows(&self) -> Graph {
         let graph = self.modules.iter().map(|(module, code)| {
             let used = paths(code).iter().filter_map(|path| self.target(module, path)).collect::<BTreeSet<_>>();
@@ -212,7 +212,7 @@ fn code_of(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Every path of this crate that the code names: those of its `use` items, and those written out.
+/// Every path of this crate in the code: those of its `use` items, and those in expressions.
 fn paths(code: &str) -> Vec<String> {
     let mut paths: Vec<_> = uses(code).iter().flat_map(|tree| expand("", tree)).filter(|path| is_own(path)).collect();
     for start in ["crate::", "super::"] {
@@ -247,7 +247,7 @@ fn uses(code: &str) -> Vec<String> {
     starts.map(|(at, _)| code[at + 4..].split(';').next().unwrap().to_owned()).collect()
 }
 
-/// `a::{b, c::{d, e}}` written out: `a::b`, `a::c::d`, `a::c::e`.
+/// Expands `a::{b, c::{d, e}}` to `a::b`, `a::c::d`, `a::c::e`.
 fn expand(prefix: &str, tree: &str) -> Vec<String> {
     let tree = tree.trim();
     let Some((head, rest)) = tree.split_once('{') else {

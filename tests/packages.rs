@@ -1,4 +1,4 @@
-//! `make deb`: the packages are as Debian wants them, and a clean Debian can use them.
+//! `make deb`: lintian accepts the packages, and a clean Debian can install and use them.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +18,7 @@ fn names() -> [String; 5] {
     [development.to_owned(), library(), emulator.to_owned(), module.to_owned(), tools.to_owned()]
 }
 
-/// The files that `make deb` makes, in a folder of their own.
+/// The packages of `make deb`, in a separate folder.
 fn packages() -> &'static [PathBuf] {
     static MADE: OnceLock<Vec<PathBuf>> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -83,7 +83,7 @@ fn lintian_finds_no_error() {
 }
 
 #[test]
-fn a_package_that_uses_a_function_learns_which_version_it_needs() {
+fn the_symbols_file_gives_the_version_that_each_function_needs() {
     let symbols = control(&library(), "symbols");
     let mut lines = symbols.lines();
     assert_eq!(lines.next(), Some(&format!("{} {} #MINVER#", soname(), library())[..]));
@@ -113,17 +113,17 @@ fn the_same_files_make_the_same_packages() {
     output_of(Command::new(root().join("scripts/deb.sh")).env("CARGO_TARGET_DIR", again.path()));
     for (file, before) in packages().iter().zip(before) {
         let now = fs::read(again.path().join("deb").join(file.file_name().unwrap())).unwrap();
-        assert!(now == before, "{} is another one when it is made again", file.display());
+        assert!(now == before, "{} differs when it is built again", file.display());
     }
 }
 
-/// A fresh Debian with a C compiler, made once for a target folder, out of the archive that this machine installs from.
+/// A fresh Debian with a C compiler, created once for each target folder, from the archive that this machine's apt uses.
 fn clean_root() -> PathBuf {
     let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clean-root.tar");
     if !archive.exists() {
         let release = fs::read_to_string("/etc/os-release").unwrap();
         let name = |line: &str| line.strip_prefix("VERSION_CODENAME=").map(str::to_owned);
-        let suite = release.lines().find_map(name).expect("Debian tells its name");
+        let suite = release.lines().find_map(name).expect("Debian has a code name");
         let format = ["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"];
         let sources = output_of(Command::new("apt-get").args(format));
         let source = sources.lines().filter_map(|line| line.split_once(' ')).find(|(_, codename)| *codename == suite);
@@ -141,9 +141,9 @@ fn clean_root() -> PathBuf {
 
 #[test]
 fn a_clean_debian_installs_uses_and_removes_them() {
-    // SAFETY: it only tells a number.
+    // SAFETY: it only returns a number.
     if unsafe { libc::geteuid() } != 0 {
-        // Past the test runner, which keeps to itself what a test that passes says.
+        // Written directly, since the test runner hides the output of passing tests.
         let text =
             "NOT TESTED: the packages in a clean Debian; only root can make one. Run tests/packages.rs as root.\n";
         std::io::stderr().write_all(text.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! A panic inside the library never reaches C: shown with a library that has a function for it, which the one that is
-//! installed does not have.
+//! A panic inside the library never reaches C. The tests use a library with a function that panics; the installed one does not have
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use support::{CLANG, Compiler, Emulator, GCC, Library, output_of, release, root,
 
 const HOOK: &str = "tckms_test_panic";
 
-/// The folder of a library with the hook, built apart so that it never lies where the other one does.
+/// The folder of a library with the hook, built in a separate folder so that it never replaces the other one.
 fn library_with_hook() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -17,7 +17,7 @@ fn library_with_hook() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root()).args(["rustc", "--locked", "--lib", "--crate-type", "cdylib"]);
         cargo.args(["--features", "test-hooks,wipe-on-free"]);
-        // These symbols are not used, and without them the build takes a tenth of the space.
+        // The debug information is not used, and without it the build takes a tenth of the space.
         cargo.args(["--config", "profile.dev.debug=false"]).arg("--target-dir").arg(&target);
         output_of(&mut cargo);
         target.join("debug")

@@ -15,7 +15,7 @@ use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, o
 use tckms::Secret;
 use tckms::seal::{Context, KeyRequest, Keyring, WrappedKey, WrappingKey};
 
-/// Builds and runs a program against an emulator, with what all of these programs are given.
+/// Builds and runs a program against an emulator, with the variables of all these programs.
 fn passes(name: &str, compiler: Compiler, emulator: &Emulator) {
     passes_started_by(&[], &format!("process_{name}"), compiler, emulator);
 }
@@ -23,7 +23,7 @@ fn passes(name: &str, compiler: Compiler, emulator: &Emulator) {
 /// The same for any program of tests/c, started by another program.
 fn passes_started_by(starter: &[&Path], name: &str, compiler: Compiler, emulator: &Emulator) {
     let folder = Scratch::new();
-    // One of them looks at the rounding mode, which is in libm; it is named before the source that needs it.
+    // One program reads the rounding mode, with a function of libm; the library is named before the source that needs it.
     let options = ["-Wl,--no-as-needed", "-lm"];
     let program = compiler.build_with(&options, format!("tests/c/{name}.c"), &Library::Shared);
     let mut run = program.with(emulator.environment()).started_by(starter);
@@ -56,12 +56,12 @@ fn signing_keys(emulator: &Emulator) -> [(&'static str, String); 3] {
     ]
 }
 
-/// A sealed message in a file, its data key, and what that becomes in the two steps of HKDF (suite 0478).
+/// A sealed message in a file, its data key, and the results of the two steps of HKDF (suite 0478).
 fn known_message(folder: &Scratch) -> [(&'static str, String); 4] {
     let data_key = hmac::<Sha256>(b"for this test", b"a data key");
     let message = sealed_under(&data_key, b"known");
     let file = folder.path().join("message");
-    std::fs::write(&file, &message).expect("a folder of one's own can be written to");
+    std::fs::write(&file, &message).expect("the folder is writable");
     let message_id = &message[3..35];
     let extracted = hmac::<Sha512>(message_id, &data_key);
     let content_key = hmac::<Sha512>(&extracted, b"\x04\x78DERIVEKEY\x01");
@@ -83,7 +83,7 @@ fn sealed_under(data_key: &[u8], plaintext: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Its data key is not drawn, and the wrapped one says nothing.
+/// Its data key is not random, and the wrapped key does not contain it.
 struct KnownKey(Vec<u8>);
 
 impl WrappingKey for KnownKey {
@@ -215,8 +215,8 @@ mod on_an_old_kernel {
         passes("core_calls");
     }
 
-    /// Among them a host that gives the numbers of closed descriptors to files and pipes of its own. No random number may
-    /// come from these.
+    /// They include a host that reuses the numbers of closed descriptors for its files and pipes. No random number may be read from
+    /// these.
     #[test]
     fn daemons() {
         passes("process_daemon");
@@ -242,7 +242,7 @@ mod on_an_old_kernel {
         passes("process_signals");
     }
 
-    /// Not process_sealing.c, which itself asks for memfd_create.
+    /// Without process_sealing.c, which itself uses memfd_create.
     #[test]
     fn sealing() {
         let emulator = Emulator::over_https(&["main"]);
@@ -265,7 +265,7 @@ mod on_an_old_kernel {
         passes_started_by(&[], "core_calls", GCC, &emulator);
     }
 
-    /// There are no memory files yet.
+    /// Linux 3.10 has no memory files.
     #[test]
     fn secrets_on_descriptors() {
         let emulator = Emulator::over_https(&["main"]);
@@ -292,7 +292,7 @@ mod on_an_old_kernel {
     }
 }
 
-/// Where the kernel, or what stands in for it, only says that a page is wiped in a child.
+/// On a kernel, or an emulation of one, that accepts the request to wipe a page in a child but does not do it.
 #[test]
 fn a_fork_is_recognized_where_advice_is_accepted_and_not_followed() {
     let filter = GCC.build("tests/c/with_filter.c", &Library::Shared);
@@ -324,10 +324,10 @@ fn the_system_calls_of_the_documents_are_enough() {
     seals_and_opens(&filter, "sandbox", &emulator);
     the_tool_works(&filter, "sandbox", &emulator);
     let queues = GCC.build("tests/c/queue.c", &Library::Shared);
-    // Without the children that the program makes of itself.
+    // Without the children that the program forks.
     let queues = queues.with(emulator.environment()).variable("TEST_SANITIZED", "1");
     queues.started_by(&[filter.path(), Path::new("sandbox")]).run().expect_nothing_but_passed_checks();
-    // The filter is one: a program that does more is ended.
+    // The filter works: it ends a program that makes another system call.
     let mut other = Command::new(filter.path());
     assert!(!other.args(["sandbox", "/bin/mkdir", "/tmp/never"]).status().unwrap().success());
 }

@@ -1,4 +1,4 @@
-//! What the project consists of beside code: documents, header, interface, packages, installation, releases.
+//! The parts of the project other than code: documents, header, interface, packages, installation, releases.
 
 mod abi;
 mod artifacts;

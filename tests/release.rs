@@ -1,5 +1,5 @@
-//! What `make dist` made: target/release-artifacts. `make dist-check` runs these tests; `make test` does not, since the
-//! artefacts take several builds.
+//! The artefacts of `make dist` in target/release-artifacts. `make dist-check` runs these tests; `make test` does not, since the
+//! artefacts need several builds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use support::{Emulator, GCC, Library, Scratch, output_of, tool};
 const NEEDED: [&str; 6] =
     ["libc.so.6", "libpthread.so.0", "libdl.so.2", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
 
-/// What the Rust runtime and AWS-LC use only where it is there, and hooks that a program may define.
+/// Functions that the Rust runtime and AWS-LC use only if they exist, and hooks that a program may define.
 const OPTIONAL: [&str; 15] = [
     "OPENSSL_memory_alloc",
     "OPENSSL_memory_free",
@@ -43,7 +43,7 @@ fn artifact(end: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("there is no …{end} in {}", folder.display()))
 }
 
-/// Unpacks a tarball and returns the one folder in it.
+/// Unpacks a tarball and returns the folder that it contains.
 fn unpacked(end: &str) -> (Scratch, PathBuf) {
     let scratch = Scratch::new();
     output_of(Command::new("tar").arg("-xzf").arg(artifact(end)).arg("-C").arg(scratch.path()));
@@ -58,8 +58,8 @@ fn elf_files(folder: &Path) -> Vec<PathBuf> {
     files.lines().map(PathBuf::from).filter(is_elf).collect()
 }
 
-/// The emulator's Rust runtime asks for getrandom, and makes the system call itself or reads /dev/urandom where there is none.
-/// In all else every random number comes from the library's own code.
+/// The emulator's Rust runtime uses getrandom if it exists; otherwise it makes the system call itself or reads /dev/urandom. In the
+/// other products, every random number comes from the library's own code.
 fn is_optional(symbol: &str, file: &Path) -> bool {
     OPTIONAL.contains(&symbol) || (symbol == "getrandom" && file.ends_with("bin/tckms-emulator"))
 }
@@ -151,7 +151,7 @@ fn the_commands_of_the_readme_work() {
     assert!(output_of(shell.envs(emulator.environment())).ends_with("equals the original.\n"));
 }
 
-/// Unpacked anywhere, a program is compiled with it, and it says that this machine can run it.
+/// Unpacks a tarball into a new folder and compiles a program with it. Its self-test succeeds.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
 fn a_tarball_works_where_it_is_unpacked() {
@@ -172,7 +172,7 @@ fn a_tarball_works_where_it_is_unpacked() {
     output_of(tool("cmake").arg("--build").arg(folder.join("cmake-build")));
 }
 
-/// The tool and the emulator of a tarball, with each other.
+/// The tool and the emulator of a tarball work with each other.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
 fn the_programs_of_a_tarball_work() {
@@ -188,7 +188,7 @@ fn the_programs_of_a_tarball_work() {
     assert_eq!(tckms(&["decrypt", "blob"]), "a secret");
 }
 
-/// A system below the floor: here, a library that asks for a version of the C library that no system has.
+/// A system that is too old, simulated by a library that needs a version of the C library that does not exist.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
 fn the_self_test_names_what_is_missing() {
@@ -235,7 +235,7 @@ fn the_self_test_names_a_system_call_that_is_missing() {
     }
 }
 
-/// What rpmlint calls an error is one, but for what a release signs later, and rules of one distribution about names.
+/// rpmlint reports no error, except missing signatures, which a release adds later, and one distribution's rules about names.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
 fn rpmlint_finds_no_error() {
@@ -264,7 +264,7 @@ fn rpm_packages(architecture: &str) -> Vec<PathBuf> {
     RPM_PACKAGES.map(file).to_vec()
 }
 
-/// The system's own tools install, query and remove the packages in a root of their own.
+/// rpm installs, queries and removes the packages in a separate root.
 #[test]
 #[ignore = "needs `make dist`; `make dist-check` runs it"]
 fn rpm_packages_are_installed_used_and_removed() {
@@ -275,7 +275,7 @@ fn rpm_packages_are_installed_used_and_removed() {
         command
     };
     output_of(&mut rpm(&["--initdb"]));
-    // Debian's database has none of the packages that these need; the C library is asked for by the loader anyway.
+    // Debian's rpm database lacks the packages that these depend on.
     output_of(rpm(&["--install", "--nodeps", "--noscripts"]).args(rpm_packages("x86_64")));
     let library = scratch.path().join("usr/lib64/libtckms.so.0");
     assert!(library.exists() && scratch.path().join("usr/share/doc/tckms/README.md").exists());

@@ -1,4 +1,4 @@
-//! scripts/setup.sh, on machines that have nothing: Debian 12 and 13 with git, ca-certificates, make and Rust alone.
+//! scripts/setup.sh on minimal machines: Debian 12 and 13 with only git, ca-certificates, make and Rust.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use support::{Scratch, root};
 
-/// Runs a script in a fresh system; what it prints on both streams is one text.
+/// Runs a script in a fresh system. Returns its output on both streams.
 fn in_a_clean_root(options: &[&str], suite: &str, script: &str) -> (Output, String) {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder");
     let mut command = Command::new(root().join("scripts/clean-root.sh"));
@@ -17,19 +17,19 @@ fn in_a_clean_root(options: &[&str], suite: &str, script: &str) -> (Output, Stri
     (output, said)
 }
 
-/// Only root can make a system; the line goes past the test runner, which keeps what a passing test says to itself.
+/// Only root can create a system. The message is written directly, since the test runner hides the output of passing tests.
 fn is_root() -> bool {
-    // SAFETY: it only tells a number.
+    // SAFETY: it only returns a number.
     let is_root = unsafe { libc::geteuid() } == 0;
     if !is_root {
-        let text = "NOT TESTED: set-up in a clean Debian; only root can make one. Run tests/setup.rs as root.\n";
+        let text = "NOT TESTED: set-up in a clean Debian; only root can create one. Run tests/setup.rs as root.\n";
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
     is_root
 }
 
-/// All levels in one round, then a second run that finds nothing to do. The probes of set-up itself say that every tool
-/// works: `--check` runs them again after the installation.
+/// All levels in one run, and a second run that has nothing to do. The probes of scripts/setup.sh check that every tool works:
+/// `--check` runs them again after the installation.
 fn set_up_brings_all_tools(suite: &str) {
     if !is_root() {
         return;

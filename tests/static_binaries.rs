@@ -1,10 +1,10 @@
-//! Programs that are linked with the archive run on a machine that has no shared library of ours.
+//! Programs that are linked with the archive run without the shared library.
 
 use std::process::Command;
 
 use support::{CLANG, Emulator, GCC, Library, Prefix, Scratch, output_of, tool};
 
-/// What a program asks the loader for.
+/// The libraries that a program needs.
 fn needed(program: &std::path::Path) -> Vec<String> {
     let listing = output_of(tool("readelf").arg("-d").arg(program));
     let needed = listing.lines().filter(|line| line.contains("(NEEDED)"));

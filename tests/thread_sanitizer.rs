@@ -1,5 +1,5 @@
-//! Sixty-four threads among faults again, with the library, Rust's standard library and the program instrumented by
-//! ThreadSanitizer: a data race ends the program.
+//! Sixty-four threads with scripted faults, with the library, Rust's standard library and the program instrumented by
+//! ThreadSanitizer. A data race ends the program.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn threads_that_share_a_client_have_no_data_race() {
     run("tests/c/process_threads.c");
 }
 
-/// A debug build, which also ends a program that uses handles in ways that the header forbids.
+/// A debug build, which also ends a program that uses handles in a way that the header forbids.
 #[test]
 fn what_the_header_allows_while_calls_run_is_no_race() {
     run("tests/c/sharing.c");
@@ -23,7 +23,7 @@ fn threads_that_sign_have_no_data_race() {
 }
 
 #[test]
-fn queues_race_for_nothing() {
+fn queues_have_no_data_race() {
     run("tests/c/queue.c");
     run("tests/c/queue_stages.c");
 }
@@ -33,7 +33,7 @@ fn run(source: &str) {
     let folder = Scratch::new();
     let program = folder.path().join("program");
     let soname = library.join(soname());
-    // Another test of this program may have made it.
+    // Another test of this program may have built it.
     let _ = std::os::unix::fs::symlink("libtckms.so", &soname);
     let libraries =
         [format!("-L{}", library.display()), format!("-Wl,-rpath,{}", library.display()), "-ltckms".to_owned()];

@@ -1,7 +1,7 @@
 //! Generates the corpus: `cargo run --manifest-path fuzz/Cargo.toml --example make_corpus`.
 //!
-//! Small messages of every kind, all under one data key, and for the stream decoder each with several ways to go
-//! through.
+//! Small messages of every kind, all under one data key. For the stream decoder, each message occurs with several sets of chunk
+//! sizes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,7 +133,7 @@ const CONTEXTS: [&str; 8] = [
     r#"["a"]"#,
 ];
 
-/// How a request is sent, with which faults, and what it says.
+/// Requests: how each is sent, with which faults, and its content.
 const REQUESTS: [&str; 66] = [
     "kms Encrypt\n\n{\"KeyId\":\"$0\",\"Plaintext\":\"eA==\",\"EncryptionContext\":\"{\\\"a\\\":\\\"b\\\"}\"}",
     "kms Decrypt\n\n{\"CiphertextBlob\":\"QQ==-k-QQ==-k-QQ==\",\"EncryptionContext\":\"\"}",

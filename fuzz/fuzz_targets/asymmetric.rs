@@ -1,4 +1,4 @@
-//! Any bytes as a public key, as a signature, or as what the service tells of a key. The first byte chooses.
+//! Any bytes as a public key, as a signature, or as the service's description of a key. The first byte selects one of these.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// A key that is read can verify, and says no to what it did not sign.
+/// A key that is accepted can verify, and rejects a signature that it did not make.
 fn read_public_key(spki: &[u8]) {
     let Ok(key) = PublicKey::from_spki(spki) else { return };
     let algorithm = key.algorithm(None).expect("a key has an algorithm");
@@ -26,11 +26,11 @@ fn read_public_key(spki: &[u8]) {
     report("a public key");
 }
 
-/// What is read is written in the same way, since DER has one encoding for each value.
+/// A signature that is accepted is written with the same bytes, since DER has one encoding for each value.
 fn read_signature(der: &[u8]) {
     for len in [64, 96] {
         if let Ok(raw) = raw_from_der(der, len) {
-            assert_eq!(raw_to_der(&raw).expect("what was read can be written"), der);
+            assert_eq!(raw_to_der(&raw).expect("an accepted signature can be written"), der);
             report("a signature");
         }
     }

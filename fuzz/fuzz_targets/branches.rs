@@ -1,4 +1,4 @@
-//! Any bytes as records of branch keys, or as a data key that is wrapped under one. The first byte chooses.
+//! Any bytes as records of branch keys, or as a data key that is wrapped under one. The first byte selects one of these.
 
 #![no_main]
 
@@ -16,12 +16,12 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Records that are read are written as a text with the same records.
+/// Records that are accepted are written as a text with the same records.
 fn read_records(text: &str) {
     match BranchRecords::parse(text) {
         Ok(records) => {
             let written = records.to_string();
-            assert_eq!(BranchRecords::parse(&written).expect("what was written can be read"), records);
+            assert_eq!(BranchRecords::parse(&written).expect("a written record can be read"), records);
             if records.iter().next().is_some() {
                 report("records");
             }

@@ -1,4 +1,4 @@
-//! Any text as a context: it is an object whose values are strings and which has no key twice, or it is refused.
+//! Any text as a context: it is an object of strings without duplicate keys, or it is refused.
 
 #![no_main]
 
@@ -10,13 +10,13 @@ use tckms_fuzz::api::Stream;
 use tckms_fuzz::{key, report};
 
 fuzz_target!(|text: &str| {
-    // A text with a NUL in it is another one in C.
+    // In C, a text ends at its first NUL byte.
     if text.contains('\0') {
         return;
     }
     match Stream::opening(&key::keyring(1), text) {
         Ok(_) => {
-            serde_json::from_str::<BTreeMap<String, String>>(text).expect("what is taken is an object of strings");
+            serde_json::from_str::<BTreeMap<String, String>>(text).expect("an accepted context is an object of strings");
             report("taken");
         }
         Err(status) => assert_eq!(status, Status::InvalidContext),

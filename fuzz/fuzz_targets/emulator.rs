@@ -1,6 +1,6 @@
-//! Any request, with any script of faults: the emulator answers or ends the connection, and nothing panics.
+//! Any request, with any script of faults: the emulator replies or closes the connection, and nothing panics.
 //!
-//! The first line says how the rest is sent, the second is a script of faults:
+//! The first line says how the rest is sent, and the second line is a script of faults:
 //!
 //! * `raw`: as it is, as the bytes of a connection;
 //! * `kms ACTION`, `sts ACTION`: as the body of a signed POST; `get ACTION` as the query of a signed GET;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tckms_emulator::fuzzing::Target;
 use tckms_fuzz::report;
 
-/// Rounds after which a new emulator begins, so that what is created does not pile up.
+/// After this many rounds a new emulator is started, so that its keys do not accumulate.
 const ROUNDS: usize = 5000;
 
 thread_local! {
@@ -36,7 +36,7 @@ fn run(target: &Target, input: &[u8]) {
     let mut lines = input.splitn(3, |&byte| byte == b'\n');
     let (Some(how), Some(script), Some(rest)) = (lines.next(), lines.next(), lines.next()) else { return };
     let (Ok(how), text) = (std::str::from_utf8(how), String::from_utf8_lossy(rest)) else { return };
-    // Bytes of a header's value, lest the name of an action be more headers.
+    // Only bytes of a header value, so that the name of an action cannot add headers.
     if how.bytes().any(|byte| byte.is_ascii_control()) {
         return;
     }
@@ -66,9 +66,9 @@ fn admin(method: &str, path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Without a fault there is a whole reply, and none that the emulator calls its own mistake.
+/// Without a fault, the reply is complete and is not an internal error of the emulator.
 fn check(reply: &str, is_admin: bool) {
-    // What is no HTTP, such as an action of control characters, is refused before the emulator sees it.
+    // Invalid HTTP, such as an action of control characters, is refused before it reaches the emulator's handler.
     let Some((head, body)) = reply.split_once("\r\n\r\n") else { return };
     assert!(head.starts_with("HTTP/1.1 "), "{head}");
     if is_admin || !head.starts_with("HTTP/1.1 200") {

@@ -1,4 +1,4 @@
-//! Anything at all as a message's header: tckms_message_info_new() understands it or refuses it, and says the same of less.
+//! Any bytes as a message's header: tckms_message_info_new() accepts or refuses them, and does the same for the header alone.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Templates, mechanisms with parameters, rooms of any size, configurations and certificates, as a program could give them to the
-//! PKCS#11 module. The input is a list of calls; keys come from files, and nothing asks the service.
+//! Templates, mechanisms with parameters, output buffers of any size, configurations and certificates, as a program could pass them
+//! to the PKCS#11 module. The input is a list of calls. Keys come from files, and no request is sent to the service.
 
 #![no_main]
 
@@ -97,7 +97,7 @@ fn session() -> CK_SESSION_HANDLE {
     })
 }
 
-/// What is left of the input.
+/// The rest of the input.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -111,7 +111,7 @@ impl<'a> Input<'a> {
         self.byte().unwrap_or(0).into()
     }
 
-    /// As many bytes as the next byte says, or as there are.
+    /// As many bytes as the next byte says, or all that are left.
     fn bytes(&mut self) -> &'a [u8] {
         let len = self.small().min(self.0.len());
         let (bytes, rest) = self.0.split_at(len);
@@ -142,13 +142,13 @@ impl<'a> Input<'a> {
         if choice == 255 { self.number() } else { 1 + choice as CK_OBJECT_HANDLE % OBJECTS }
     }
 
-    /// A block of its own, so that the sanitizer sees each access beyond it.
+    /// A separate allocation, so that the sanitizer detects each access beyond it.
     fn room(&mut self) -> Vec<u8> {
         vec![0xa5; 2 * self.small()]
     }
 }
 
-/// Attributes with what they point to.
+/// Attributes and the memory that they point to.
 fn template(input: &mut Input) -> (Vec<CK_ATTRIBUTE>, Vec<Box<[u8]>>) {
     let count = input.small() % 8;
     let mut values: Vec<Box<[u8]>> = Vec::new();
@@ -200,7 +200,7 @@ fn read_attributes(session: CK_SESSION_HANDLE, input: &mut Input) {
     report(if outcome == CKR_OK { "attributes" } else { "no attributes" });
 }
 
-/// Calls `with` with a mechanism whose parameter is in a block of its own.
+/// Calls `with` with a mechanism whose parameter is a separate allocation.
 fn with_mechanism<T>(input: &mut Input, with: impl FnOnce(*mut CK_MECHANISM) -> T) -> T {
     let kind = input.one_of(KINDS);
     let mut parameter: Box<[u8]> = match input.small() {
@@ -226,7 +226,7 @@ fn pss(input: &mut Input) -> Box<[u8]> {
     words(&[hash, mgf, input.one_of(&[32, 20, 48, 0])])
 }
 
-/// CK_RSA_PKCS_OAEP_PARAMS, on which the members are words as well.
+/// CK_RSA_PKCS_OAEP_PARAMS, whose members are words as well.
 fn oaep(input: &mut Input) -> Box<[u8]> {
     let hash = input.one_of(&[CKM_SHA256, CKM_SHA_1, CKM_SHA512]);
     let mgf = input.one_of(&[CKG_MGF1_SHA256, CKG_MGF1_SHA1]);
@@ -234,7 +234,7 @@ fn oaep(input: &mut Input) -> Box<[u8]> {
     words(&[hash, mgf, source, input.one_of(&[0, 1]), input.one_of(&[0, 1, CK_ULONG::MAX])])
 }
 
-/// The sizes only: a signature would take a request.
+/// Only asks for sizes: a signature would need a request.
 fn sign(session: CK_SESSION_HANDLE, input: &mut Input) {
     let object = input.object();
     // SAFETY: the pointers are to values of this function, with their lengths.
@@ -268,11 +268,11 @@ fn verify(session: CK_SESSION_HANDLE, input: &mut Input) {
         if input.small() % 2 == 0 {
             let (data_len, signature_len) = (data.len() as CK_ULONG, signature.len() as CK_ULONG);
             let outcome = ffi::C_Verify(session, data.as_mut_ptr(), data_len, signature.as_mut_ptr(), signature_len);
-            assert_ne!(outcome, CKR_OK, "a signature out of nothing");
+            assert_ne!(outcome, CKR_OK, "a signature without a private key");
         } else {
             ffi::C_VerifyUpdate(session, data.as_mut_ptr(), data.len() as CK_ULONG);
             let outcome = ffi::C_VerifyFinal(session, signature.as_mut_ptr(), signature.len() as CK_ULONG);
-            assert_ne!(outcome, CKR_OK, "a signature out of nothing");
+            assert_ne!(outcome, CKR_OK, "a signature without a private key");
         }
     }
     if begun == CKR_OK {
@@ -295,7 +295,7 @@ fn encrypt(session: CK_SESSION_HANDLE, input: &mut Input) {
     }
 }
 
-/// Begins only: the rest is the service's.
+/// Only C_DecryptInit: decryption would need a request.
 fn decrypt(session: CK_SESSION_HANDLE, input: &mut Input) {
     let object = input.object();
     // SAFETY: the pointers are to values of this function, with their lengths.

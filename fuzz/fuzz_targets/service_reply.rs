@@ -1,4 +1,4 @@
-//! Any bytes as the service's reply: it is understood or refused, and what is said about it fits in a line of a log.
+//! Any bytes as the service's reply: it is accepted or refused, and its log line and error text are bounded.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! A message through a stream that opens, in pieces whose sizes the input says: what comes out is authentic, the memory
-//! is bounded, and the stream and tckms_open() agree.
+//! A message through an opening stream, in chunks whose sizes are part of the input: the output is authentic, the memory is
+//! bounded, and the stream and tckms_open() agree.
 
 #![no_main]
 
@@ -36,16 +36,16 @@ fn keyring(controls: &Controls) -> Keyring {
     keyring
 }
 
-/// Nothing is released that was not sealed, wherever the stream ends.
+/// The output is a prefix of what was sealed, wherever the stream ends.
 fn expect_authentic(out: &[u8]) {
-    assert!(plaintext(out.len()) == out, "{} bytes came out that were not sealed", out.len());
+    assert!(plaintext(out.len()) == out, "{} bytes of output were not sealed", out.len());
 }
 
-/// A stream that has no rules of its own opens what tckms_open() opens, and nothing else.
+/// A stream without additional rules opens exactly the messages that tckms_open() opens.
 fn expect_agreement(controls: &Controls, keyring: &Keyring, message: &[u8], out: &[u8], result: Outcome<()>) {
     if let Ok(whole) = keyring.open(message, "") {
         expect_authentic(&whole);
-        assert!(result.is_err() || whole == out, "the stream brought {} bytes, the call {}", out.len(), whole.len());
+        assert!(result.is_err() || whole == out, "the stream returned {} bytes, the call {}", out.len(), whole.len());
         assert!(result.is_ok() || controls.stream_has_rules(), "only the stream failed: {result:?}");
     } else {
         assert!(result.is_err(), "only the stream opened the message");
@@ -100,12 +100,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What a stream holds back was put in, and is no more than the header and one frame may have.
+    /// A stream buffers only bytes of its input, and at most the header and one frame.
     fn expect_bounded(&self) -> Outcome<()> {
         let held = self.stream.output_size(0)?;
-        assert!(held <= self.consumed, "{held} bytes are held, {} were put in", self.consumed);
+        assert!(held <= self.consumed, "{held} bytes are buffered, of {} input bytes", self.consumed);
         if let Some(limits) = self.controls.limits() {
-            assert!(held <= limits.held, "{held} bytes are held");
+            assert!(held <= limits.held, "{held} bytes are buffered");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How an input of the stream decoder says what is done with the message that follows.
+//! The first bytes of an input of the stream decoder: how the message after them is processed.
 
 pub const LEN: usize = 8;
 
@@ -16,7 +16,7 @@ pub struct Controls {
     size: u8,
 }
 
-/// What a keyring allows, and what a stream may then hold.
+/// The limits of a keyring, and the number of bytes that a stream may then buffer.
 pub struct Limits {
     pub header: usize,
     pub frame: usize,
@@ -46,12 +46,12 @@ impl Controls {
         (self.flags & SIZE_IS_SET != 0).then_some(self.size.into())
     }
 
-    /// Whether the stream may refuse what the whole call opens.
+    /// Whether the stream may refuse a message that tckms_open() opens.
     pub fn stream_has_rules(&self) -> bool {
         !self.signed_allowed() || self.size().is_some()
     }
 
-    /// Beside the header and a frame's plaintext, a stream may hold the step in which it reads a header.
+    /// In addition to the header and a frame's plaintext, a stream may buffer one step of reading a header.
     pub fn limits(&self) -> Option<Limits> {
         let (header, frame) = (512, 64);
         (self.flags & SMALL_LIMITS != 0).then_some(Limits { header, frame, held: header + 2 * frame + 4096 })

@@ -1,4 +1,4 @@
-//! A custom key that gives one fixed data key, whatever it is to unwrap.
+//! A custom key that returns one fixed data key, whatever it unwraps.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
@@ -8,7 +8,7 @@ use tckms::ffi::{tckms_custom_key, tckms_wrapped_key, tckms_wrapped_key_set};
 
 use crate::api::Keyring;
 
-/// Suites with a shorter data key have its beginning.
+/// Suites with a shorter data key use its first bytes.
 pub const DATA_KEY: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 /// A keyring of `count` such keys.
@@ -38,7 +38,7 @@ unsafe extern "C" fn generate(
     len: usize,
     out: *mut tckms_wrapped_key,
 ) -> c_int {
-    // SAFETY: the library's memory, for this call.
+    // SAFETY: the library's memory, valid during this call.
     unsafe {
         ptr::copy_nonoverlapping(DATA_KEY.as_ptr(), data_key, len);
         wrap(ptr::null_mut(), context, data_key, len, out)
@@ -52,7 +52,7 @@ unsafe extern "C" fn wrap(
     _len: usize,
     out: *mut tckms_wrapped_key,
 ) -> c_int {
-    // SAFETY: the library's memory, for this call.
+    // SAFETY: the library's memory, valid during this call.
     unsafe { tckms_wrapped_key_set(out, c"k".as_ptr().cast(), 1, c"wrapped".as_ptr().cast(), 7) as c_int }
 }
 
@@ -63,7 +63,7 @@ unsafe extern "C" fn unwrap(
     data_key: *mut u8,
     data_key_len: usize,
 ) -> c_int {
-    // SAFETY: the library's memory, for this call.
+    // SAFETY: the library's memory, valid during this call.
     unsafe {
         assert!(CStr::from_ptr(context).to_str().unwrap().starts_with('{'));
         assert!(data_key_len <= DATA_KEY.len());

@@ -1,23 +1,23 @@
-//! What the fuzz targets and the maker of their corpus share: one data key, one plaintext, and a keyring that knows
-//! nothing else.
+//! Code that the fuzz targets share with the generator of their corpus: one data key, one plaintext, and a keyring with only that
+//! key.
 
 pub mod controls;
 pub mod key;
 pub mod message;
 
-// The C functions with Rust's types around them, as the tests have them.
+// Safe wrappers of the C functions, shared with the tests.
 #[allow(dead_code)]
 #[path = "../../tests/seal/api.rs"]
 pub mod api;
 
-/// Messages of the corpus hold a beginning of it.
+/// Messages of the corpus contain a prefix of it.
 pub fn plaintext(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
 }
 
-/// Says that the target got to its goal, when a test asks for that.
+/// Prints that the input reached the code that the target tests, if a test requests that.
 pub fn report(what: &str) {
     if std::env::var_os("TCKMS_FUZZ_REPORT").is_some() {
-        eprintln!("goal: {what}");
+        eprintln!("reached: {what}");
     }
 }

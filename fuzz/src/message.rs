@@ -1,6 +1,5 @@
-//! Messages that the library reads and does not write: those of version 1, and those whose header was changed by
-//! an author who has the data key. Without the second, nothing behind the check of the header's tag would ever see
-//! a changed header.
+//! Messages that the library reads but does not write: those of version 1, and those whose header was changed by an author who has
+//! the data key. Without the latter, the code after the check of the header's tag would never process a changed header.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
@@ -18,7 +17,7 @@ const ID_1: [u8; 16] = *b"a message's id..";
 const TAG_LEN: usize = 16;
 const IV_LEN: usize = 12;
 
-/// What the data key becomes for one message.
+/// The keys that are derived from the data key for one message.
 struct Keys {
     content: LessSafeKey,
     commitment: [u8; 32],
@@ -71,7 +70,7 @@ fn cipher(key: &[u8]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap())
 }
 
-/// Makes a header authentic that was changed. What is not a whole header stays as it is.
+/// Makes a changed header authentic. An incomplete header is left unchanged.
 pub fn authenticate_header(message: &mut [u8]) {
     let Ok(claims) = info(message) else { return };
     let text = |name: &str| claims[name].as_str().unwrap();

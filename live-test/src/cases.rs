@@ -1,4 +1,4 @@
-//! The questions, each with what docs/kms-service.md says.
+//! The questions, each with the answer of docs/kms-service.md.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use tckms::sign::{KeyType, PublicKey, RsaPadding, SM2_DEFAULT_USER_ID, Signature
 use crate::pss;
 use crate::session::{Session, code_of};
 
-/// What a run has to be allowed for a question.
+/// The permission that a question needs.
 pub enum Needs {
     Nothing,
     /// A symmetric CMK that may encrypt and decrypt.
@@ -35,7 +35,7 @@ pub struct Case {
 
 /// How far a timestamp may be off before a request is refused.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
-/// How long imported material is valid where it is to expire.
+/// The lifetime of imported material in the question about its expiry.
 const MATERIAL_LIFETIME: Duration = Duration::from_secs(3);
 const UNKNOWN_KEY: &str = "11111111-1111-1111-8111-111111111111";
 const SIGN_ECC: &str = "ASYMMETRIC_SIGN_VERIFY_ECC";
@@ -100,9 +100,12 @@ pub const ALL: &[Case] = &[
         session.outcome("EncryptEverything", &json!({}))?;
         Ok(distance_of(session.last_date()))
     }),
-    guess("An unknown key and an unknown field: which is told first", "UnknownParameter", Needs::Nothing, |session| {
-        session.outcome("DescribeKey", &json!({"KeyId": UNKNOWN_KEY, "Verbose": true}))
-    }),
+    guess(
+        "An unknown key and an unknown field: which is reported first",
+        "UnknownParameter",
+        Needs::Nothing,
+        |session| session.outcome("DescribeKey", &json!({"KeyId": UNKNOWN_KEY, "Verbose": true})),
+    ),
     guess("The algorithms for P-384 in ListAlgorithms", "ECC_P384_R1", Needs::Nothing, |session| {
         let reply = session.expect("ListAlgorithms", &json!({}))?;
         let algorithms = reply["AsymmetricSignVerifyAlgorithms"].as_array().cloned().unwrap_or_default();
@@ -137,7 +140,7 @@ pub const ALL: &[Case] = &[
         encrypt_len(session, 4097)
     }),
     guess(
-        "A key that does not exist, and an empty plaintext: which is told first",
+        "A key that does not exist, and an empty plaintext: which is reported first",
         "InvalidParameterValue.InvalidPlaintext",
         Needs::Nothing,
         |session| session.outcome("Encrypt", &json!({"KeyId": UNKNOWN_KEY, "Plaintext": ""})),
@@ -168,12 +171,12 @@ pub const ALL: &[Case] = &[
         let reply = session.expect("SignByAsymmetricKey", &sign_digest(&key_id, "ECC_P256_R1", hash.as_ref()))?;
         let signature = decoded(&reply, "Signature")?;
         Ok(match signature.len() {
-            64 => "r and s side by side".to_owned(),
+            64 => "r and s concatenated".to_owned(),
             _ if tckms::sign::raw_from_der(&signature, 64).is_ok() => "DER".to_owned(),
             len => format!("{len} bytes that are not DER"),
         })
     }),
-    guess("SM2 signatures", "DER, of the digest with the usual user id", Needs::Changes, |session| {
+    guess("SM2 signatures", "DER, of the digest with the default user id", Needs::Changes, |session| {
         let key_id = session.key(SIGN_SM2)?;
         let client = session.client();
         let key = client.public_key(&key_id).map_err(|error| error.to_string())?;
@@ -181,11 +184,11 @@ pub const ALL: &[Case] = &[
         let digest = digest.finish();
         let reply = session.expect("SignByAsymmetricKey", &sign_digest(&key_id, "SM2DSA", digest.as_ref()))?;
         let signature = decoded(&reply, "Signature")?;
-        let form = if signature.len() == 64 { "r and s side by side" } else { "DER" };
+        let form = if signature.len() == 64 { "r and s concatenated" } else { "DER" };
         let verified = key.verify_digest(SignatureAlgorithm::Sm2Sm3, digest.as_ref(), &signature);
         Ok(format!(
             "{form}, {}",
-            if verified.is_ok() { "of the digest with the usual user id" } else { "of something else" }
+            if verified.is_ok() { "of the digest with the default user id" } else { "of something else" }
         ))
     }),
     guess("The public key of a P-384 key", "P-384", Needs::Changes, |session| {
@@ -471,7 +474,7 @@ fn verification(session: &mut Session, signed: &Value, signature: &Value) -> Res
         .map_or_else(|code| code, |reply| reply["SignatureValid"].to_string()))
 }
 
-/// How far a time is from now.
+/// The difference between a time and now.
 fn distance_of(date: Option<SystemTime>) -> String {
     let Some(date) = date else { return "there is no Date".to_owned() };
     let now = SystemTime::now();
@@ -504,7 +507,7 @@ fn import_parameters(session: &mut Session, key_id: &str) -> Result<Value, Strin
     session.expect("GetParametersForImport", &request)
 }
 
-/// "OK", or the code of the refusal. The material is the same each time, as the service demands.
+/// "OK", or the code of the refusal. The material is the same each time, as the service requires.
 fn import(session: &mut Session, key_id: &str, parameters: &Value, valid_to: u64) -> Result<String, String> {
     let key = PublicKey::from_spki(&decoded(parameters, "PublicKey")?).map_err(|error| error.to_string())?;
     let material = key.rsa_encrypt(RsaPadding::OaepSha256, &[0x5a; 32]).map_err(|error| error.to_string())?;
@@ -537,7 +540,7 @@ fn encrypt_len(session: &mut Session, len: usize) -> Result<String, String> {
     session.outcome("Encrypt", &json!({"KeyId": key_id, "Plaintext": BASE64.encode(vec![b'x'; len])}))
 }
 
-/// Whether a ciphertext of one context is decrypted with another.
+/// Whether a ciphertext can be decrypted with another context.
 fn context_variant(session: &mut Session, context: &str, other: &str) -> Result<String, String> {
     let blob = encrypted(session, "x", Some(context))?;
     let request = json!({"CiphertextBlob": blob, "EncryptionContext": other});

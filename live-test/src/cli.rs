@@ -7,32 +7,32 @@ use lexopt::{Arg, Parser, ValueExt};
 
 /// The text of `--help`.
 pub const HELP: &str = "\
-Asks KMS what the documentation of tckms says of it, and writes a report: same, different, or not allowed.
+Checks the documented behaviour of KMS, and writes a report: same, different, or not allowed.
 
 Usage: tckms-live-test [OPTIONS]
 
 Credentials, region and endpoint come from the environment, as for tckms_client_new_from_env(). Without --allow-changes
-nothing is changed in the account: questions that need a key of a certain kind are then not asked, unless --key-id names
-an enabled symmetric CMK that may encrypt and decrypt. At most 5 requests a second and 300 in all are sent.
+nothing changes in the account, and questions that need a new key are skipped. Those that need only an enabled symmetric
+CMK use the one of --key-id. At most 5 requests a second and 300 in all are sent.
 
 Options:
       --key-id ID       A symmetric CMK to encrypt and decrypt with
-      --allow-changes   Make CMKs whose alias begins with tckms-live-test-, and schedule them for deletion in 7 days
-      --allow-burst     Send 120 requests at once, to see a throttled one; others of the account may be throttled with them
-      --unlimited       No limit of requests a second: for the emulator
-      --report FILE     Also write the report as Markdown into this file
+      --allow-changes   Create CMKs whose alias begins with tckms-live-test-, and schedule them for deletion in 7 days
+      --allow-burst     Send 120 requests at once, so that some are throttled; this may also throttle other programs
+      --unlimited       No limit of requests per second; for the emulator
+      --report FILE     Also write the report to this file, as Markdown
   -h, --help            Print this help
 
 Exit status: 0 when nothing differs, 1 when something does or a question failed, 2 for a wrong command line.
 ";
 
-/// What the command line asks for.
+/// The command of the command line.
 pub enum Command {
     Help,
     Run(Options),
 }
 
-/// How the suite is run.
+/// The options of a run.
 #[derive(Debug, Default)]
 pub struct Options {
     pub key_id: Option<String>,

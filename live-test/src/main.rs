@@ -1,4 +1,4 @@
-//! `tckms-live-test`: asks KMS what docs/kms-service.md says of it, and reports what is the same and what differs.
+//! `tckms-live-test` checks the statements of docs/kms-service.md against KMS, and reports which hold and which differ.
 //!
 //! The same suite runs against the emulator in `make test`, and against the real service with `make live-test`.
 
@@ -16,7 +16,7 @@ use crate::cli::{Command, Options};
 use crate::report::{Report, Verdict};
 use crate::session::Session;
 
-/// Exit status for a command line that makes no sense.
+/// Exit status for an invalid command line.
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> ExitCode {

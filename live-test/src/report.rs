@@ -1,4 +1,4 @@
-//! What was seen, beside what the documentation says.
+//! Compares the observed answers with the documented ones.
 
 use std::fmt::{self, Write as _};
 use std::{fs, io};
@@ -7,7 +7,7 @@ use crate::cases::Case;
 use crate::cli::Options;
 use crate::session::{Answer, Session};
 
-/// How an answer compares with what is documented.
+/// The result of comparing an answer with the documented one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Same,
@@ -58,7 +58,7 @@ impl Report {
 
     fn markdown(&self, requests: u32) -> String {
         let mut text =
-            String::from("# What KMS answers\n\n| question | documented | seen | verdict |\n|---|---|---|---|\n");
+            String::from("# Answers of KMS\n\n| question | documented | observed | verdict |\n|---|---|---|---|\n");
         for (case, verdict, seen) in &self.rows {
             let guess = if case.is_guess { " (a guess)" } else { "" };
             let _ = writeln!(text, "| {} | {}{guess} | {} | {verdict} |", case.name, case.expected, one_line(seen));

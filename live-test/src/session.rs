@@ -23,26 +23,26 @@ const QUESTIONS_MAX: u32 = REQUESTS_MAX - ATTEMPTS_MAX * (REQUESTS_OF_A_CALL + C
 const RATE: u32 = 5;
 /// How many requests are sent at once where that is allowed.
 const BURST: u32 = 120;
-/// The action of which they are: it reads, and concerns no key.
+/// The action of those requests: it only reads, and concerns no key.
 const BURST_ACTION: &str = "GetServiceStatus";
 
-/// What came of a question.
+/// The result of a question.
 pub enum Answer {
-    /// What was seen.
+    /// The observed behaviour.
     Observed(String),
-    /// The question was not asked, and why.
+    /// The question was not asked, with the reason.
     NotAllowed(String),
-    /// The question could not be answered: the way to the service or the permission is missing.
+    /// The question could not be answered, because the service could not be reached or permission is missing.
     Failed(String),
 }
 
-/// The key among those by usage whose material is imported.
+/// The entry among the keys by usage for the key with imported material.
 const EXTERNAL: &str = "EXTERNAL";
 
 /// One run.
 pub struct Session {
     client: Client,
-    /// Without a limit, and without a second attempt.
+    /// A client without a rate limit and without retries.
     burst_client: Client,
     symmetric: Option<String>,
     allow_changes: bool,
@@ -55,7 +55,7 @@ pub struct Session {
     data_key: Option<String>,
 }
 
-/// What one request gave: the object under `Response`, or the service's error code.
+/// The result of one request: the object under `Response`, or the service's error code.
 pub type Reply = Result<Value, String>;
 
 impl Session {
@@ -83,7 +83,7 @@ impl Session {
         })
     }
 
-    /// Asks one question, if this run may.
+    /// Asks one question, if this run has the permission.
     pub fn run(&mut self, case: &Case) -> Answer {
         let missing = match case.needs {
             Needs::Nothing => None,
@@ -100,7 +100,7 @@ impl Session {
         }
     }
 
-    /// Sends one action. An answer of the service, also an error of its own, is `Ok`; anything else ends the question.
+    /// Sends one action. A reply of the service, including one of its errors, is `Ok`; any other failure ends the question.
     pub fn send(&mut self, action: &str, request: &Value) -> Result<Reply, String> {
         if self.requests() >= QUESTIONS_MAX {
             return Err(format!("the run has sent {} requests, and may send {REQUESTS_MAX} in all", self.requests()));
@@ -118,7 +118,7 @@ impl Session {
         }
     }
 
-    /// Sends one action that has to succeed for the question to make sense.
+    /// Sends one action that has to succeed for the question to be meaningful.
     pub fn expect(&mut self, action: &str, request: &Value) -> Result<Value, String> {
         self.send(action, request)?.map_err(|code| format!("{action} was refused with {code}"))
     }
@@ -128,7 +128,7 @@ impl Session {
         Ok(self.send(action, request)?.map_or_else(|code| code, |_| "OK".to_owned()))
     }
 
-    /// What the first refusal of many requests at once looks like.
+    /// The first refusal among many requests that are sent at once.
     pub fn burst(&mut self) -> Result<String, String> {
         if self.requests() + BURST > QUESTIONS_MAX {
             return Err(format!("the run has too few of its {REQUESTS_MAX} requests left"));
@@ -157,7 +157,7 @@ impl Session {
         }
     }
 
-    /// A CMK of this usage, made by the run, and the same each time.
+    /// The CMK of this usage. The run creates it once.
     pub fn key(&mut self, usage: &'static str) -> Result<String, String> {
         if let Some(key_id) = self.keys.get(usage) {
             return Ok(key_id.clone());
@@ -176,7 +176,7 @@ impl Session {
         })
     }
 
-    /// A CMK whose material is to be imported, made by the run, and the same each time.
+    /// The CMK for imported material. The run creates it once.
     pub fn external_key(&mut self) -> Result<String, String> {
         if let Some(key_id) = self.keys.get(EXTERNAL) {
             return Ok(key_id.clone());
@@ -186,7 +186,7 @@ impl Session {
         Ok(key_id)
     }
 
-    /// A data key that the service keeps, made by the run, and the same each time.
+    /// The hosted data key. The run creates it once.
     pub fn data_key(&mut self) -> Result<String, String> {
         if let Some(id) = &self.data_key {
             return Ok(id.clone());
@@ -194,7 +194,7 @@ impl Session {
         let request = json!({"KeyId": self.key("ENCRYPT_DECRYPT")?, "NumberOfBytes": 32, "IsHostedByKms": 1,
             "DataKeyName": self.alias("data-key")});
         let reply = self.expect("GenerateDataKey", &request)?;
-        let id = reply["DataKeyId"].as_str().ok_or("GenerateDataKey gave no DataKeyId")?.to_owned();
+        let id = reply["DataKeyId"].as_str().ok_or("the reply to GenerateDataKey has no DataKeyId")?.to_owned();
         self.data_key = Some(id.clone());
         Ok(id)
     }
@@ -223,7 +223,7 @@ impl Session {
         self.requests.saturating_add(u32::try_from(self.client.stats().retries).unwrap_or(u32::MAX))
     }
 
-    /// Schedules every key of this run for deletion. What cannot be is named, so that a person can do it.
+    /// Schedules every key of this run for deletion. A key for which this fails is reported, so that it can be deleted by hand.
     pub fn clean_up(&mut self) {
         if let Some(data_key) = self.data_key.take() {
             self.requests += 2;

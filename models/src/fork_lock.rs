@@ -1,7 +1,7 @@
-//! `src/sys/fork_counter.rs`: no fork while another thread is inside the cryptography.
+//! `src/sys/fork_counter.rs`: no fork happens while another thread is inside the cryptography.
 //!
-//! Who has to wait gives up here instead, since a model in which two threads spin never ends. All that matters is what
-//! those do that need not wait.
+//! In these models, a thread that has to wait gives up instead, because a model in which two threads spin never ends. The models
+//! check the threads that do not have to wait.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -9,7 +9,7 @@ use loom::thread;
 
 use crate::sys::fork_counter::{ForkCounter, ThreadState};
 
-/// The counter, and for each thread what the cryptography has locked while it is inside.
+/// The counter, and for each thread the locks that the cryptography holds while the thread is inside.
 struct World<const THREADS: usize> {
     counter: ForkCounter,
     locks: [UnsafeCell<()>; THREADS],
@@ -21,13 +21,13 @@ impl<const THREADS: usize> World<THREADS> {
         Arc::new(Self { counter: ForkCounter::default(), locks })
     }
 
-    /// On a thread of its own.
+    /// Starts a new thread.
     fn start(this: &Arc<Self>, work: impl FnOnce(&Self) + 'static) -> thread::JoinHandle<()> {
         let world = Arc::clone(this);
         thread::spawn(move || work(&world))
     }
 
-    /// Goes inside, once more inside, and out again.
+    /// Enters, enters again, and leaves.
     fn work(&self, own: usize) {
         let state = ThreadState::default();
         if !self.counter.try_enter(&state) {
@@ -40,8 +40,7 @@ impl<const THREADS: usize> World<THREADS> {
         self.counter.leave(&state);
     }
 
-    /// What the handlers around fork do in the parent. The fork itself copies all locks: loom fails if one of these threads
-    /// is inside.
+    /// The work of the fork handlers in the parent. The fork itself copies all locks: loom fails if one of these threads is inside.
     fn fork(&self, state: &ThreadState, others: std::ops::Range<usize>) {
         self.counter.begin_fork(state);
         if !self.counter.are_others_inside(state) {
@@ -50,7 +49,7 @@ impl<const THREADS: usize> World<THREADS> {
         self.counter.end_fork_in_parent(state);
     }
 
-    /// The next fork waits for no thread, and the next thread for no fork.
+    /// Checks that the next fork waits for no thread, and the next thread for no fork.
     fn expect_nothing_left(&self) {
         let state = ThreadState::default();
         assert!(!self.counter.are_others_inside(&state));
@@ -81,7 +80,7 @@ pub fn two_forks_at_once_wait_for_the_same_thread() {
     });
 }
 
-/// A signal handler forks on a thread that is inside. In the parent nothing changes by that.
+/// A signal handler forks on a thread that is inside. This changes nothing in the parent.
 pub fn a_thread_that_is_inside_may_fork_and_waits_for_the_others_only() {
     crate::check(3, || {
         let world = World::<2>::new();
@@ -97,12 +96,12 @@ pub fn a_thread_that_is_inside_may_fork_and_waits_for_the_others_only() {
     });
 }
 
-/// The host forks in a callback, which runs outside. Threads of the child go inside and out while the child forks again.
+/// The host forks in a callback, which runs outside. Threads of the child enter and leave while the child forks again.
 pub fn a_child_counts_its_own_threads() {
     crate::check(3, || {
         let world = World::<2>::new();
         let state = ThreadState::default();
-        // A thread of the parent is inside when the fork has waited long enough, and does not exist in the child.
+        // A thread of the parent is still inside when the fork's wait ends, and does not exist in the child.
         assert!(world.counter.try_enter(&ThreadState::default()));
         world.counter.begin_fork(&state);
         world.counter.end_fork_in_child(&state);

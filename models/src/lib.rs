@@ -1,10 +1,10 @@
-//! Models of what threads share. `tests/models.rs` runs them; each is named after what it proves.
+//! Models of state that threads share. `tests/models.rs` runs them; each name states what the model proves.
 //!
 //! A model is a small program of two or three threads. loom runs it in every order of their steps, and with every value
 //! that a load may return, up to a bound on preemptions. A model fails on an assertion, a deadlock, an access to a cell
 //! while another thread has it, and an `Arc` that is never freed.
 //!
-//! Time does not pass in a model: no timeout ends. So each wait has to be ended by the step that it waits for.
+//! Time does not pass in a model, so no timeout expires. Each wait has to end by the step that it waits for.
 
 pub mod ffi;
 pub mod fork_lock;

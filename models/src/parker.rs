@@ -9,17 +9,17 @@ use crate::sys::parker::Parker;
 
 struct Call {
     parker: Parker,
-    answered: AtomicBool,
+    replied: AtomicBool,
     canceled: AtomicBool,
 }
 
 impl Call {
     fn new() -> Arc<Self> {
-        let (answered, canceled) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { parker: Parker::new(), answered, canceled })
+        let (replied, canceled) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { parker: Parker::new(), replied, canceled })
     }
 
-    fn tell(call: &Arc<Self>, flag: fn(&Self) -> &AtomicBool) -> thread::JoinHandle<()> {
+    fn set_and_wake(call: &Arc<Self>, flag: fn(&Self) -> &AtomicBool) -> thread::JoinHandle<()> {
         let call = Arc::clone(call);
         thread::spawn(move || {
             flag(&call).store(true, Ordering::Release);
@@ -27,7 +27,7 @@ impl Call {
         })
     }
 
-    /// As a caller waits for its reply: it looks, and sleeps without a time limit.
+    /// Waits as a caller waits for its reply: it checks, and sleeps without a time limit.
     fn wait(&self, flag: fn(&Self) -> &AtomicBool) {
         while !flag(self).load(Ordering::Acquire) {
             self.parker.park_timeout(Duration::MAX);
@@ -35,24 +35,24 @@ impl Call {
     }
 }
 
-/// The network thread answers while the call is canceled by another thread. Either alone wakes the caller.
-pub fn an_answer_and_a_cancellation_both_wake_the_caller() {
+/// The network thread delivers the reply while another thread cancels the call. Either of the two wakes the caller.
+pub fn a_reply_and_a_cancellation_both_wake_the_caller() {
     crate::check(3, || {
         let call = Call::new();
-        let telling = [Call::tell(&call, |call| &call.answered), Call::tell(&call, |call| &call.canceled)];
-        call.wait(|call| &call.answered);
+        let wakers = [Call::set_and_wake(&call, |call| &call.replied), Call::set_and_wake(&call, |call| &call.canceled)];
+        call.wait(|call| &call.replied);
         call.wait(|call| &call.canceled);
-        telling.into_iter().for_each(|thread| thread.join().unwrap());
+        wakers.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
-/// What is left of an earlier wait does not make the next one last.
+/// State that is left from an earlier wait does not prolong the next one.
 pub fn one_wait_follows_another() {
     crate::check(3, || {
         let call = Call::new();
-        let first = Call::tell(&call, |call| &call.answered);
-        call.wait(|call| &call.answered);
-        let second = Call::tell(&call, |call| &call.canceled);
+        let first = Call::set_and_wake(&call, |call| &call.replied);
+        call.wait(|call| &call.replied);
+        let second = Call::set_and_wake(&call, |call| &call.canceled);
         call.wait(|call| &call.canceled);
         first.join().unwrap();
         second.join().unwrap();

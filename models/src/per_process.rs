@@ -1,4 +1,4 @@
-//! `src/sys/per_process.rs`: how a client's connections, caches and credentials are published, replaced and left alone.
+//! `src/sys/per_process.rs`: how a client's connections, caches and credentials are published, replaced, and ignored in a child.
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering as CountOrdering};
 
@@ -10,11 +10,11 @@ use loom::thread;
 use crate::sys::per_process::PerProcess;
 use crate::sys::process_identity::{self, CHILD};
 
-/// What a process has made, such as its network thread. How many live is counted.
+/// An object of a process, such as its network thread. The number of live objects is counted.
 struct Made {
     live: &'static Count,
     usable: AtomicBool,
-    /// Written before it is published, and read after it was found.
+    /// Written before publication, and read by the threads that find the object.
     content: UnsafeCell<u32>,
 }
 
@@ -41,7 +41,7 @@ impl Drop for Made {
     }
 }
 
-/// A model's runs come one after the other, so that each may count from zero.
+/// The runs of a model are sequential, so each counts from zero.
 fn counted() -> &'static Count {
     Box::leak(Box::new(Count::new(0)))
 }
@@ -52,7 +52,7 @@ fn get<'a>(values: &'a PerProcess<Made>, live: &'static Count) -> &'a Made {
     made
 }
 
-/// The first calls of two threads publish one value, and the one that lost the race is dropped.
+/// The first calls of two threads publish one value; the value that loses the race is dropped.
 pub fn two_first_calls_publish_one_value() {
     crate::check(3, || {
         let live = counted();
@@ -69,7 +69,7 @@ pub fn two_first_calls_publish_one_value() {
     });
 }
 
-/// A value breaks while two threads use it: each goes on with what it found, and both get the same successor.
+/// A value breaks while two threads use it: each continues with the value that it found, and both get the same replacement.
 pub fn a_broken_value_is_replaced_once() {
     crate::check(2, || {
         let live = counted();
@@ -93,7 +93,7 @@ pub fn a_broken_value_is_replaced_once() {
     });
 }
 
-/// A child finds what the parent published, or was about to publish, neither uses nor drops it, and makes its own.
+/// A child finds the value that the parent published or was publishing, neither uses nor drops it, and creates its own.
 pub fn a_child_touches_nothing_of_its_parent() {
     crate::check(3, || {
         let (parents, childs) = (counted(), counted());
@@ -109,7 +109,7 @@ pub fn a_child_touches_nothing_of_its_parent() {
         assert!(std::ptr::eq(get(&values, parents).live, parents));
         child.join().unwrap();
         assert_eq!((parents.load(CountOrdering::Relaxed), childs.load(CountOrdering::Relaxed)), (1, 1));
-        // The process that frees the client drops its own value only.
+        // The process that frees the client drops only its own value.
         drop(values);
         assert_eq!((parents.load(CountOrdering::Relaxed), childs.load(CountOrdering::Relaxed)), (0, 1));
     });

@@ -15,7 +15,7 @@ struct State {
     fetched: u32,
 }
 
-/// As the credentials and the caches of data keys use it.
+/// The same use as in the credentials and in the caches of data keys.
 fn get(flight: &SingleFlight<State>, work: impl FnOnce() -> u32) -> Option<u32> {
     let mut state = flight.lock();
     while state.in_flight {
@@ -48,7 +48,7 @@ pub fn one_caller_works_for_all() {
     });
 }
 
-/// The one that works panics: the others do not wait for it, and one of them works in its place.
+/// The thread that fetches panics: the others do not wait for it, and one of them fetches instead.
 pub fn a_panic_ends_the_flight_and_another_caller_fetches() {
     crate::check(3, || {
         let flight = Arc::new(SingleFlight::new(State::default()));

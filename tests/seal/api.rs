@@ -1,4 +1,4 @@
-//! The C functions with Rust's types around them, and nothing of their own.
+//! Thin safe wrappers of the C functions.
 
 use std::ffi::{CStr, CString, c_void};
 use std::ptr;
@@ -20,7 +20,7 @@ fn optional(text: &Option<CString>) -> *const std::ffi::c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
 }
 
-/// Takes a buffer's content out and gives the buffer back.
+/// Copies a buffer's content and frees the buffer.
 fn take(buffer: &mut tckms_buffer) -> Vec<u8> {
     let bytes = unsafe { std::slice::from_raw_parts(buffer.data, buffer.len) }.to_vec();
     assert_eq!(unsafe { *buffer.data.add(buffer.len) }, 0, "a NUL follows");
@@ -55,7 +55,7 @@ pub fn info(message: &[u8]) -> Outcome<serde_json::Value> {
     Ok(serde_json::from_slice(&json?).unwrap())
 }
 
-/// A message whose header names these wrapped keys, each with provider, info and blob, and that no data key opens.
+/// A message whose header has these wrapped keys, each with provider, info and blob. No data key opens it.
 pub fn forged(wrapped_keys: &[(&str, &str, &[u8])]) -> Vec<u8> {
     let mut message = vec![2, 4, 0x78];
     message.extend_from_slice(&[7; 32]);
@@ -241,7 +241,7 @@ impl Stream {
         Ok(size)
     }
 
-    /// Everything through the stream in pieces of these sizes, in turn. What came out before an error is kept.
+    /// Passes everything through the stream in chunks of these sizes, in turn. Keeps the output before an error.
     pub fn run(&self, input: &[u8], pieces: &[usize], rooms: &[usize]) -> (Vec<u8>, Outcome<()>) {
         let mut out = Vec::new();
         let result = self.try_run(input, pieces, rooms, &mut out);
@@ -256,7 +256,7 @@ impl Stream {
             let room = *rooms.next().unwrap();
             memory[room] = 0xee;
             let (consumed, produced) = self.update(piece, &mut memory[..room])?;
-            assert_eq!(memory[room], 0xee, "nothing beyond the room");
+            assert_eq!(memory[room], 0xee, "no output beyond the buffer");
             out.extend_from_slice(&memory[..produced]);
             input = &input[consumed..];
         }
@@ -283,7 +283,7 @@ unsafe impl Send for Client {}
 unsafe impl Sync for Client {}
 
 impl Client {
-    /// One that fails at once when the service is unable, so that tests do not wait for retries.
+    /// A client without retries, so that tests do not wait for them.
     pub fn new(settings: &[(String, String)], region: &str) -> Self {
         let get = |name: &str| {
             let found = settings.iter().find(|(known, _)| known == name);

@@ -1,5 +1,5 @@
-//! A fleet with branch keys, small enough for every test run: the requests that it makes are those of the formula in
-//! docs/sealing.md. `TCKMS_FLEET_SECONDS` makes it as long as one likes.
+//! A fleet with branch keys, small enough for every test run: the number of its requests follows the formula in docs/sealing.md.
+//! `TCKMS_FLEET_SECONDS` sets a longer time.
 
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,12 +21,12 @@ fn options(records: &CString, ttl_ms: i64) -> tckms_branch_options {
     tckms_branch_options { branch_id: c"orders".as_ptr(), records: records.as_ptr(), ttl_ms, ..no_options() }
 }
 
-/// Each host has a keyring and so a cache of its own. Clients are shared, which changes no request. None of them tries
-/// again, so a request that is throttled while nothing is in the cache would fail a message.
+/// Each host has its own keyring and so its own cache. Clients are shared, which does not change the number of requests. They do not
+/// retry, so a throttled request with an empty cache would fail a message.
 #[test]
 fn a_fleet_makes_as_many_requests_as_the_formula_says() {
     let seconds = std::env::var("TCKMS_FLEET_SECONDS").map_or(13, |text| text.parse().expect("a number of seconds"));
-    // As 300 s are to an hour of work.
+    // The same ratio as 300 s to an hour.
     let ttl = Duration::from_secs((seconds / 4).max(3));
     let emulator = Emulator::over_http(&["one"]);
     let key_id = emulator.key_id("one");
@@ -55,14 +55,14 @@ fn a_fleet_makes_as_many_requests_as_the_formula_says() {
                     let context = format!(r#"{{"row":"{}"}}"#, number % CONTEXTS);
                     match host.seal(b"x", &context) {
                         Ok(_) => sealed.fetch_add(1, Ordering::Relaxed),
-                        // The start of all hosts in the same moment is over the limit.
+                        // The simultaneous start of all hosts exceeds the limit.
                         Err(tckms::Status::RequestLimitExceeded) => continue,
                         Err(status) => panic!("{status:?}"),
                     };
                 }
             });
         }
-        // The start is not counted, and no part of a life after it.
+        // Neither the start nor an incomplete time to live counts.
         thread::sleep(ttl);
         let (before, throttled_before, begun) = (requests(), throttled(), Instant::now());
         thread::sleep(Duration::from_secs(seconds).saturating_sub(ttl));
@@ -80,8 +80,8 @@ fn a_fleet_makes_as_many_requests_as_the_formula_says() {
     });
 }
 
-/// A year: each of 200 writers seals in each of 12 months, with the record of that month. The number of messages does not
-/// matter, since a reader asks once for each branch key.
+/// One year: each of 200 writers seals in each of 12 months, with the record of that month. The number of messages does not matter,
+/// since a reader sends one request for each branch key.
 #[test]
 fn a_years_archive_takes_twelve_requests() {
     const MESSAGES: usize = 2;

@@ -10,17 +10,17 @@ use std::time::Duration;
 use tckms::Status;
 use tckms::ffi::*;
 
-/// What a load gives in place of what is there.
+/// The result of a load that replaces the stored records.
 #[derive(Default)]
 pub struct TestStore {
     pub records: Mutex<BTreeMap<(String, i64), String>>,
-    /// What the callbacks return; 0 is success.
+    /// The return value of the callbacks; 0 is success.
     pub answer: AtomicU32,
-    /// How long they take.
+    /// The duration of a callback.
     pub delay_ms: AtomicU64,
-    /// What load gives instead of the records, if set.
+    /// The result of a load instead of the records, if set.
     pub lie: Mutex<Option<Vec<u8>>>,
-    /// Whether put_if_absent forgets what it is given.
+    /// Whether put_if_absent discards its record.
     pub forgets: AtomicBool,
     pub loads: AtomicU32,
     pub puts: AtomicU32,

@@ -59,7 +59,7 @@ fn one_branch_key_serves_all_contexts_and_one_request_opens_them() {
         assert_eq!(writer.open(message, &context(number)).unwrap(), b"x");
         assert_eq!(reader.open(message, r#"{"row":"other"}"#), Err(Status::ContextMismatch));
     }
-    // The writer needed one more: what it seals with is not yet what it opened.
+    // The writer needed one more request: it had not opened the branch key that it seals with.
     assert!(client.calls() <= 3, "{}", client.calls());
     let stats = reader.branch_stats();
     assert_eq!((stats.keys_unwrapped, stats.unwraps, stats.wraps), (1, 100, 0));
@@ -69,7 +69,7 @@ fn one_branch_key_serves_all_contexts_and_one_request_opens_them() {
     assert_eq!(claim["provider_id"], "tencent-kms-hierarchy");
     assert_eq!(claim["branch"]["id"], "orders");
     assert_eq!((&claim["branch"]["embedded"]), true);
-    // Every message has a data key of its own, in all ways to seal.
+    // Every message has its own data key, in all ways to seal.
     let (signed, _) = Stream::sealing(&writer, "{}").unwrap().run(b"abc", &[1], &[100]);
     assert_eq!(reader.open(&signed, "").unwrap(), b"abc");
     writer.set_signing(true);
@@ -237,7 +237,7 @@ fn records_that_a_program_makes_are_checked_by_the_cmk() {
     ] {
         assert_eq!(check(&changed), status, "{changed}");
     }
-    // As a keyring's records, they seal nothing in secret: the next good one is used, or an own key.
+    // A keyring with these records uses the next valid one, or its own key.
     let swapped = good.replace(" orders ", " other ");
     let records = CString::new(format!("{swapped}{other}")).unwrap();
     let options = tckms_branch_options { records: records.as_ptr(), ..branch(c"other") };
@@ -278,12 +278,12 @@ fn every_changed_bit_cut_and_splice_of_a_wrapped_key_is_refused() {
             cut[blob_at - 2..blob_at].copy_from_slice(&(len as u16).to_be_bytes());
             assert!(reader.open(&cut, "").is_err(), "{len} bytes");
         }
-        // The wrapped key of another message, be it of the same branch and context.
+        // The wrapped key of another message, even of the same branch and context.
         let other = writer.seal(b"y", r#"{"a":"1"}"#).unwrap();
         let mut spliced = message.clone();
         spliced[blob_at..blob_at + blob_len].copy_from_slice(&other[blob_at..blob_at + blob_len]);
         assert_eq!(opener().open(&spliced, ""), Err(Status::CommitmentMismatch));
-        // Front of one and rest of the other.
+        // The beginning of one and the rest of the other.
         for at in 1..blob_len {
             let mut spliced = message.clone();
             spliced[blob_at + at..blob_at + blob_len].copy_from_slice(&other[blob_at + at..blob_at + blob_len]);
@@ -314,7 +314,7 @@ fn a_flood_of_forged_messages_does_not_block_authentic_ones() {
         forged[blob_end - 1 - number] ^= 1;
         assert!(reader.open(&forged, "").is_err());
     }
-    // A hundred at once and ten in each second, as the documents say.
+    // 100 at once and 10 per second, as documented.
     let allowed = 110 + 10 * begun.elapsed().as_secs();
     assert!(client.calls() - before <= allowed, "{} of {allowed}", client.calls() - before);
     let before = client.calls();
@@ -353,7 +353,7 @@ fn a_changed_file_is_read_and_an_invalid_one_is_ignored() {
     write_file(&path, &whole);
     thread::sleep(LOOK);
     assert_eq!(seals_with(), version(&second));
-    // Half of a file, nothing, junk, and a file that anybody may write to.
+    // Half of a file, an empty file, invalid text, and a file that every user may write.
     for bad in [&whole[..whole.len() - 30], "", "junk\n", &format!("{whole}tbk9 x\n")] {
         let failures = writer.branch_stats().file_failures;
         write_file(&path, bad);
@@ -365,7 +365,7 @@ fn a_changed_file_is_read_and_an_invalid_one_is_ignored() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     thread::sleep(LOOK);
     assert_eq!(seals_with(), version(&second));
-    // A shorter file that is whole is taken over, and is said; what went is used until its time to live.
+    // A shorter but valid file is used, and a warning is logged; a removed record is used until its time to live expires.
     let gone = writer.branch_stats().records_gone;
     write_file(&path, &first);
     thread::sleep(LOOK);
@@ -379,8 +379,7 @@ fn a_changed_file_is_read_and_an_invalid_one_is_ignored() {
     assert_eq!(seals_with(), version(&first));
 }
 
-/// Whatever a reader meets of a file that is written again and again, in one go or in parts, it seals with a record that was
-/// whole.
+/// A file is written repeatedly, at once or in parts. Whatever state a reader finds, it seals with a complete record.
 #[test]
 fn a_file_may_be_replaced_while_it_is_read() {
     let (emulator, client) = start(&["one"]);
@@ -459,7 +458,7 @@ fn writers_agree_through_a_store_and_rotate_by_time() {
         let versions = writers.iter().map(|writer| version_of(&writer.seal(b"x", "").unwrap()));
         versions.collect::<std::collections::BTreeSet<_>>()
     };
-    // Just after the beginning of a slot, so that none ends in between.
+    // Just after the beginning of a slot, so that the slot does not end during the test.
     let into_slot = || {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
         thread::sleep(Duration::from_millis(4000 - now % 4000 + 1000));
@@ -478,7 +477,7 @@ fn writers_agree_through_a_store_and_rotate_by_time() {
     assert_eq!(writers.iter().map(|writer| writer.branch_stats().own_key_wraps).sum::<u64>(), 0);
 }
 
-/// Seals with a store that is in trouble, which takes no longer than it may.
+/// Seals with a store that fails or is slow, within the time limit.
 fn seals_soon(writer: &Keyring) -> Vec<u8> {
     let begun = Instant::now();
     let message = writer.seal(b"x", "").unwrap_or_else(|status| panic!("{status:?}: {}", last_message()));
@@ -487,7 +486,7 @@ fn seals_soon(writer: &Keyring) -> Vec<u8> {
 }
 
 #[test]
-fn sealing_continues_if_the_store_fails_hangs_or_lies() {
+fn sealing_continues_if_the_store_fails_hangs_or_returns_wrong_records() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let other_branch = record(&client, key_id, "other");
@@ -497,8 +496,8 @@ fn sealing_continues_if_the_store_fails_hangs_or_lies() {
         ("fails with no status", &|store| store.answer.store(4711, Ordering::SeqCst)),
         ("hangs", &|store| store.delay_ms.store(6000, Ordering::SeqCst)),
         ("forgets", &|store| store.forgets.store(true, Ordering::SeqCst)),
-        ("gives garbage", &|store| *store.lie.lock().unwrap() = Some(b"\x01garbage\nmore".to_vec())),
-        ("gives another branch", &|store| *store.lie.lock().unwrap() = Some(other_branch.clone().into_bytes())),
+        ("returns garbage", &|store| *store.lie.lock().unwrap() = Some(b"\x01garbage\nmore".to_vec())),
+        ("returns another branch", &|store| *store.lie.lock().unwrap() = Some(other_branch.clone().into_bytes())),
     ];
     thread::scope(|scope| {
         for (name, trouble) in troubles {
@@ -512,7 +511,7 @@ fn sealing_continues_if_the_store_fails_hangs_or_lies() {
                 let stats = writer.branch_stats();
                 assert_eq!(stats.own_key_wraps, 2, "{name}");
                 assert!(stats.store_failures + stats.records_refused > 0 || name == "forgets", "{name}");
-                // The next reader needs no store for it.
+                // A reader of the message needs no store.
                 assert_eq!(reader(client, key_id).open(&message, "").unwrap(), b"x", "{name}");
                 drop(writer);
             });
@@ -535,14 +534,14 @@ fn sealing_continues_with_the_known_key_while_the_store_is_down() {
     while begun.elapsed() < Duration::from_secs(6) {
         let version = version_of(&seals_soon(&writer));
         if version == first {
-            assert_eq!(own, 0, "the known key does not come back");
+            assert_eq!(own, 0, "the known key is not used again");
             known_for = begun.elapsed();
         } else {
             own += 1;
         }
         thread::sleep(Duration::from_millis(50));
     }
-    assert!(known_for >= Duration::from_millis(1900), "until slot and time to live are over: {known_for:?}");
+    assert!(known_for >= Duration::from_millis(1900), "until the slot and the time to live end: {known_for:?}");
     assert!(own > 0 && writer.branch_stats().own_key_wraps > 0);
     assert_eq!(store.texts(), known);
     store.set_answer(Status::Ok);
@@ -558,7 +557,7 @@ fn sealing_continues_with_the_known_key_while_the_store_is_down() {
 }
 
 #[test]
-fn a_store_that_rolls_back_pins_no_writer() {
+fn a_store_that_rolls_back_does_not_pin_a_writer() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let store = TestStore::new();
@@ -566,8 +565,8 @@ fn a_store_that_rolls_back_pins_no_writer() {
     *store.lie.lock().unwrap() = Some(old.clone().into_bytes());
     let writer = keyring(&client, key_id, &store.options(c"orders", 5000));
     let message = seals_soon(&writer);
-    assert!(!old.contains(&version_of(&message)), "a record of long ago does not seal");
-    // A record of the future, as a wrong clock would make it, is left for later.
+    assert!(!old.contains(&version_of(&message)), "an old record does not seal");
+    // A record from the future, caused by a wrong clock, is not used yet.
     *store.lie.lock().unwrap() = Some(record(&client, key_id, "orders").replacen("2026-", "2036-", 1).into_bytes());
     let writer = keyring(&client, key_id, &store.options(c"orders", 5000));
     assert_eq!(writer.open(&seals_soon(&writer), "").unwrap(), b"x");
@@ -587,15 +586,15 @@ fn a_message_by_reference_opens_while_its_record_exists() {
     let message = writer.seal(b"x", r#"{"a":"1"}"#).unwrap();
     assert_eq!(info(&message).unwrap()["wrapped_keys"][0]["branch"]["embedded"], false);
     let embedded = keyring(&client, key_id, &branch(c"tenant-a")).seal(b"x", r#"{"a":"1"}"#).unwrap();
-    assert!(embedded.len() > message.len() + 150, "it does not carry its branch key along");
+    assert!(embedded.len() > message.len() + 150, "it does not contain its branch key");
     assert_eq!(keyring(&client, key_id, &options(&store)).open(&message, "").unwrap(), b"x");
-    // Without records there is nothing to find.
+    // Without records the branch key is not found.
     assert_eq!(reader(&client, key_id).open(&message, ""), Err(Status::BranchRecordMissing));
     // A store that is down is an outage, not a message that cannot be opened.
     store.set_answer(Status::ServiceUnavailable);
     let late = keyring(&client, key_id, &options(&store));
     assert_eq!(late.open(&message, ""), Err(Status::ServiceUnavailable));
-    // Sealing does not continue with a key that no reader could find.
+    // Sealing does not continue with a key that readers cannot find.
     assert_eq!(keyring(&client, key_id, &options(&store)).seal(b"x", ""), Err(Status::BranchStoreFailed));
     assert!(super::api::last_is_retryable());
     store.set_answer(Status::Ok);
@@ -629,7 +628,7 @@ fn a_branch_key_is_renewed_early_survives_an_outage_until_its_age_and_ends_with_
 }
 
 #[test]
-fn thirty_two_threads_ask_once_for_a_branch_key() {
+fn thirty_two_threads_send_one_request_for_a_branch_key() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let message = keyring(&client, key_id, &branch(c"orders")).seal(b"x", "").unwrap();
@@ -662,8 +661,8 @@ fn a_cache_of_data_keys_changes_nothing_for_branches() {
     writer.set_cache(&unsafe { std::mem::zeroed() }).unwrap();
     let messages: Vec<_> = (0..3).map(|_| writer.seal(b"x", r#"{"a":"1"}"#).unwrap()).collect();
     let wrapped = |message: &[u8]| message[40..].iter().take(400).copied().collect::<Vec<_>>();
-    assert!(messages.windows(2).all(|pair| wrapped(&pair[0]) != wrapped(&pair[1])), "each has a data key of its own");
-    // With a plain key beside it, data keys are shared, and the reader's cache helps where the branch does not.
+    assert!(messages.windows(2).all(|pair| wrapped(&pair[0]) != wrapped(&pair[1])), "each has its own data key");
+    // With a plain key in addition, data keys are shared, and the reader's cache is used.
     writer.add_kms(&client, key_id).unwrap();
     let before = client.calls();
     let messages: Vec<_> = (0..3).map(|_| writer.seal(b"x", r#"{"a":"1"}"#).unwrap()).collect();

@@ -29,7 +29,7 @@ fn messages_with_one_context_share_a_data_key_and_others_do_not() {
         assert_eq!(keyring.open(message, "").unwrap(), b"x");
     }
     assert_eq!(count(&key.unwrapped), 1);
-    assert!(messages.windows(2).all(|pair| pair[0][3..35] != pair[1][3..35]), "each has an id of its own");
+    assert!(messages.windows(2).all(|pair| pair[0][3..35] != pair[1][3..35]), "each has its own id");
 }
 
 #[test]
@@ -123,12 +123,12 @@ fn a_throttled_service_is_survived_until_the_age_and_not_beyond() {
 }
 
 const AGE: Duration = Duration::from_secs(3);
-/// More than a test can use up.
+/// More than a test can use.
 const THROTTLED: &str =
     r#"[{"fault": {"kind": "error", "code": "RequestLimitExceeded"}, "action": "ACTION", "times": 100000}]"#;
 
-/// Does `work` again and again while the service throttles `action`: it goes well as long as the data key may be used,
-/// and never after. Returns how often it went well.
+/// Repeats `work` while the service throttles `action`: it succeeds as long as the data key may be used, and never afterwards.
+/// Returns the number of successes.
 fn expect_to_last_until_the_age(emulator: &Emulator, action: &str, work: impl Fn() -> Outcome<()>) -> u32 {
     let before = Instant::now();
     work().unwrap();
@@ -138,7 +138,7 @@ fn expect_to_last_until_the_age(emulator: &Emulator, action: &str, work: impl Fn
     while refused < 20 {
         let began = after.elapsed();
         let result = work();
-        // The key's age counts from some moment in between.
+        // The key's age begins between these two times.
         if before.elapsed() < AGE {
             assert_eq!(result, Ok(()), "{action} after {began:?}");
             served += 1;
@@ -150,7 +150,7 @@ fn expect_to_last_until_the_age(emulator: &Emulator, action: &str, work: impl Fn
         thread::sleep(Duration::from_millis(10));
     }
     emulator.set_faults("[]");
-    assert_eq!(work(), Ok(()), "{action}: the service is back");
+    assert_eq!(work(), Ok(()), "{action}: the service is available again");
     served
 }
 
@@ -171,7 +171,7 @@ fn a_throttling_kms_is_survived_until_the_age_and_not_beyond() {
         let calls = client.calls();
         let served = expect_to_last_until_the_age(&emulator, action, work);
         assert!(served > 20, "{action}: {served} times");
-        // The first call, the last one, and each refusal ask. In between a renewal was tried, and did no harm.
+        // The first call, the last one, and each refusal send a request. In between a renewal was attempted, and its failure had no effect.
         let renewals = client.calls() - calls - 2 - 20;
         assert!((1..10).contains(&renewals), "{action}: {renewals} renewals");
     }
@@ -182,12 +182,12 @@ fn a_forked_child_begins_with_an_empty_cache() {
     let (keyring, key) = cached(Default::default());
     let message = keyring.seal(b"x", "").unwrap();
     keyring.open(&message, "").unwrap();
-    // SAFETY: the child does nothing but seal, open and leave.
+    // SAFETY: the child only seals, opens and exits.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let again = keyring.seal(b"x", "").is_ok() && keyring.open(&message, "").is_ok();
         let asked = (count(&key.generated), count(&key.unwrapped)) == (2, 2);
-        // SAFETY: nothing of the test harness is to run twice.
+        // SAFETY: _exit() runs no code of the test harness.
         unsafe { libc::_exit(if again && asked { 0 } else { 1 }) };
     }
     let mut state = 0;
@@ -198,7 +198,7 @@ fn a_forked_child_begins_with_an_empty_cache() {
     assert_eq!(count(&key.generated), 1, "the parent still has its own");
 }
 
-/// What a keyring with a laxer policy put into a shared cache never answers a stricter one, nor one with other keys.
+/// A keyring with a stricter policy or with other keys never gets an entry that another keyring put into a shared cache.
 #[test]
 fn two_keyrings_share_a_cache_and_nothing_in_it() {
     let cache = std::sync::Arc::new(Cache::new(CacheLimits::default()).unwrap());
@@ -221,9 +221,10 @@ fn two_keyrings_share_a_cache_and_nothing_in_it() {
     assert_eq!(other_key.wraps.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
 
-/// A keyring that opens with the private half writes messages without it; one with the public half must not get those.
+/// A keyring with the private key of a pair does not wrap data keys under the public key. A keyring with the public key must not get
+/// these data keys from a shared cache.
 #[test]
-fn the_halves_of_an_escrow_key_are_two_keys() {
+fn the_two_keys_of_an_escrow_pair_are_different_keys() {
     let cache = std::sync::Arc::new(Cache::new(CacheLimits::default()).unwrap());
     let pair = super::keyrings::rsa_pair();
     let first = std::sync::Arc::new(Counting::default());

@@ -26,7 +26,7 @@ fn plaintext(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
 }
 
-/// Through files.
+/// Seals or opens through files.
 fn through(keyring: &Keyring, open: bool, input: &[u8], options: &tckms_fd_options) -> (Vec<u8>, Result<(), Status>) {
     let scratch = Scratch::new();
     let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
@@ -58,7 +58,7 @@ fn every_length_survives_with_any_number_of_threads() {
 }
 
 #[test]
-fn short_frames_and_long_ones_go_as_well() {
+fn short_and_long_frames_are_sealed_and_opened() {
     let (keyring, _) = TestKey::keyring();
     for (frame_len, len) in [(1, 3000), (100, 2_500_000), (3 << 20, 7 << 20)] {
         keyring.set_frame_len(frame_len).unwrap();
@@ -84,7 +84,7 @@ fn only_what_is_authentic_is_written() {
             let (written, result) = through(&keyring, true, &changed, &options(threads));
             assert_eq!(result, Err(Status::FrameNotAuthentic));
             assert!(written.len() <= 5 << 19 && plaintext.starts_with(&written));
-            assert!(written.len() >= 3 << 19, "what precedes the damage is there: {}", written.len());
+            assert!(written.len() >= 3 << 19, "the data before the damage is written: {}", written.len());
             for len in [0, 1, 100, 1 << 20, message.len() - 1] {
                 let (written, result) = through(&keyring, true, &message[..len], &options(threads));
                 assert_eq!(result, Err(Status::Truncated), "{len}");
@@ -130,10 +130,10 @@ fn pipes_are_read_to_their_end() {
     assert!(opened == plaintext);
 }
 
-/// The test's process has SIGPIPE's default disposition here, which would end it.
+/// SIGPIPE has its default disposition here, which would end the test process.
 #[test]
 fn a_pipe_without_a_reader_is_an_error_and_no_signal() {
-    // SAFETY: changes what one signal does, for this process of tests.
+    // SAFETY: changes the disposition of one signal of the test process.
     let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let (keyring, _) = TestKey::keyring();
     let (drain, to) = std::io::pipe().unwrap();
@@ -145,7 +145,7 @@ fn a_pipe_without_a_reader_is_an_error_and_no_signal() {
     assert_eq!(result, Err(Status::DescriptorFailed));
     let errno = unsafe { tckms::ffi::tckms_error_os_errno(tckms::ffi::tckms_last_error()) };
     assert_eq!(errno, libc::EPIPE);
-    // SAFETY: puts back what was there.
+    // SAFETY: restores the disposition.
     unsafe { libc::signal(libc::SIGPIPE, before) };
 }
 
@@ -189,7 +189,7 @@ fn progress_ends_with_everything() {
     assert_eq!((record.done, record.total), (message.0.len() as u64, message.0.len() as u64));
 }
 
-/// A peer that sent something bad and keeps its connection open must not keep the answer back.
+/// A peer that sent invalid data and keeps its connection open must not delay the error.
 #[test]
 fn a_failure_is_reported_while_the_tool_waits_for_input() {
     let (keyring, _) = TestKey::keyring();
@@ -200,7 +200,7 @@ fn a_failure_is_reported_while_the_tool_waits_for_input() {
         let scratch = Scratch::new();
         let sink = File::create(scratch.path().join("to")).unwrap();
         thread::scope(|scope| {
-            // The pipe stays open until the answer is there.
+            // The pipe stays open until the call returns.
             let feeding = scope.spawn(|| {
                 let _ = feed.write_all(&message[..5 << 19]);
                 feed

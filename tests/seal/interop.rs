@@ -13,7 +13,7 @@ use tckms::ffi::tckms_branch_options;
 
 const FRAME_LENS: [usize; 3] = [128, 4096, 65_536];
 
-/// Around the edges of frames, and one that fits nothing.
+/// Lengths around multiples of the frame length, and another one.
 fn lengths(frame_len: usize) -> [usize; 7] {
     [0, 1, frame_len - 1, frame_len, frame_len + 1, 10 * frame_len, 1_000_003]
 }
@@ -42,7 +42,7 @@ fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for frame_len in FRAME_LENS {
         for (at, len) in lengths(frame_len).into_iter().enumerate() {
-            // A million bytes in short frames only takes long.
+            // A million bytes in short frames would take long and test nothing more.
             if len > 500_000 && frame_len < 4096 {
                 continue;
             }
@@ -108,7 +108,7 @@ fn both_ways_on(
         fs::write(path("ours", number), keyring.seal(&job.plaintext, &job.context.to_string()).unwrap()).unwrap();
         fs::write(path("plain", number), &job.plaintext).unwrap();
         let (context, frame_len, signed) = (&job.context, job.frame_len, job.signed);
-        // The other side opens with the second CMK alone.
+        // The other program opens with only the second CMK.
         list.push(json!({"do": "open", "in": path("ours", number), "out": path("opened", number), "keys": [keys[1]], "context": context, "branch": branch}));
         list.push(json!({"do": "seal", "in": path("plain", number), "out": path("theirs", number), "keys": keys,
             "context": context, "frame_len": frame_len, "signed": signed, "branch": branch}));
@@ -135,16 +135,16 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Installs with the language's own tool, which does nothing when all is there.
+/// Installs packages with the language's package manager, which does nothing if all are installed.
 fn install(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Held while a folder is filled that several tests use.
+/// Held while a folder that several tests use is filled.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// A virtual environment with what tests/interop/requirements-NAME.txt lists; its Python.
+/// Returns the Python of a virtual environment with the packages of tests/interop/requirements-NAME.txt.
 fn python_with(name: &str) -> PathBuf {
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let environment = folder(&format!("interop-python-{name}"));
@@ -198,7 +198,7 @@ fn another_program_computes_the_same_vectors() {
     for name in ["embedded", "by reference"] {
         assert!(tested.contains(vectors[name].as_str().unwrap()), "the unit test: {name}");
     }
-    // What the specification of AWS gives for its own label, so that the derivation is the same.
+    // The value of AWS's specification for its own label shows that the derivation is the same.
     assert_eq!(vectors["aws derived"], "ef7f31b6648b60d6441fe90d34f6786df63e1a6732cd1261a9117413c3165cb6");
 }
 
@@ -211,7 +211,7 @@ fn the_old_python_sdk_and_the_library_read_each_other() {
 #[test]
 fn the_aws_command_line_tool_and_the_library_read_each_other() {
     let (python, scratch) = (python_with("cli"), Scratch::new());
-    // pip builds in the folder that it is given.
+    // pip writes to the source folder.
     for file in ["pyproject.toml", "tencent_kms.py", "tencent_kms_branch.py"] {
         fs::copy(root().join("docs/interop/python").join(file), scratch.path().join(file)).unwrap();
     }

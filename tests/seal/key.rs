@@ -1,4 +1,4 @@
-//! A custom key for tests: it wraps by adding a byte, counts what it is asked for, and fails on request.
+//! A custom key for tests: it wraps by adding a byte, counts its calls, and fails on request.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
@@ -19,10 +19,10 @@ pub struct TestKey {
     pub wrapped: AtomicU32,
     pub unwrapped: AtomicU32,
     pub destroyed: AtomicU32,
-    /// What the callbacks return.
+    /// The return value of the callbacks.
     pub answer: AtomicI32,
     pub delay_ms: AtomicU32,
-    /// The data key that unwrap hands out, whatever it is asked; empty for the honest one.
+    /// The data key that unwrap returns for every wrapped key; empty for the correct one.
     pub fixed: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl TestKey {
         Self::default().in_keyring(PROVIDER.as_ptr())
     }
 
-    /// A keyring that opens anything with this data key.
+    /// A keyring that opens every message with this data key.
     pub fn keyring_with_data_key(data_key: &[u8]) -> Keyring {
         Self { fixed: data_key.to_vec(), ..Self::default() }.in_keyring(ptr::null()).0
     }

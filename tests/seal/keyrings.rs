@@ -48,7 +48,7 @@ fn contexts_that_cannot_be_written_are_refused() {
     assert!(last_message().contains("930 bytes") && last_message().contains("so 929 are left"), "{}", last_message());
     keyring.seal(b"x", &fitting(929)).unwrap();
     keyring.set_signing(false);
-    // Blanks do not count: the limit is that of the shortest form.
+    // Blanks do not count: the limit applies to the shortest form.
     let blanks = format!("{{{}\"a\":\"1\"}}", " ".repeat(2000));
     keyring.seal(b"x", &blanks).unwrap();
 }
@@ -84,7 +84,7 @@ fn an_outage_is_never_a_message_that_cannot_be_opened() {
         other.set_answer(Status::NoMatchingKey);
         assert_eq!(keyring.open(&message, ""), Err(Status::RequestLimitExceeded));
         assert!(last_is_retryable());
-        // The other key is asked all the same, and may know better.
+        // The other key is still tried, and may succeed.
         other.set_answer(Status::Ok);
         assert_eq!(keyring.open(&message, "").unwrap(), b"x");
     }
@@ -106,7 +106,7 @@ fn a_key_that_is_refused_is_never_a_message_that_cannot_be_opened() {
 }
 
 #[test]
-fn a_callback_that_writes_no_data_key_is_at_fault() {
+fn a_callback_that_writes_no_data_key_has_failed() {
     unsafe extern "C" fn generate_nothing(
         _: *mut c_void,
         _: *const c_char,
@@ -123,7 +123,7 @@ fn a_callback_that_writes_no_data_key_is_at_fault() {
     assert_eq!(keyring.seal(b"x", ""), Err(Status::CustomKeyFailed));
 }
 
-/// What a header says is not authenticated, and may be as long as its writer wants.
+/// The content of a header is not authenticated, and its author chooses its length.
 #[test]
 fn an_error_repeats_little_of_a_header() {
     let (keyring, _) = TestKey::keyring();
@@ -184,7 +184,7 @@ fn a_callback_reports_its_reason() {
     assert_eq!(other.open(&message, ""), Err(Status::ServiceUnavailable));
     assert!(last_message().contains("slot 3 is\\u{1b}[2J locked"), "{}", last_message());
     assert!(last_is_retryable());
-    // It counts for one callback.
+    // The text applies to one callback only.
     key.set_answer(Status::ServiceUnavailable);
     assert_eq!(keyring.open(&message, ""), Err(Status::ServiceUnavailable));
     assert!(!last_message().contains("slot 3"));
@@ -286,10 +286,10 @@ fn a_message_causes_a_limited_number_of_rsa_operations() {
         assert_eq!(keyring.open(&named(name, count), ""), Err(Status::NoMatchingKey));
         assert!(last_message().contains(expected), "{}", last_message());
     }
-    // The same wrapped key again and again is one.
+    // The same wrapped key counts once, however often it occurs.
     let repeated = vec![("escrow", "2026", blobs[0].as_slice()); 8];
     assert_eq!(keyring.open(&forged(&repeated), ""), Err(Status::NoMatchingKey));
-    // One wrapped key is honest, behind three that are not.
+    // One correct wrapped key after three others.
     let wrapped = &message[39 + 2 + 6 + 2 + 4 + 2..][..256];
     let mut behind: Vec<_> = blobs[..3].iter().map(|blob| ("escrow", "2026", blob.as_slice())).collect();
     behind.push(("escrow", "2026", wrapped));
@@ -306,7 +306,7 @@ fn a_message_causes_a_limited_number_of_rsa_operations() {
 }
 
 #[test]
-fn what_is_no_rsa_key_is_refused_without_being_repeated() {
+fn an_invalid_rsa_key_is_refused_and_not_repeated_in_the_error() {
     let pair = rsa_pair();
     let small = output_of(Command::new("openssl").args([
         "genpkey",
@@ -342,7 +342,7 @@ fn what_is_no_rsa_key_is_refused_without_being_repeated() {
 }
 
 #[test]
-fn an_rsa_key_may_begin_with_a_byte_order_mark_and_have_line_ends_of_windows() {
+fn an_rsa_key_may_have_a_byte_order_mark_and_windows_line_ends() {
     let pair = rsa_pair();
     let marked = |pem: &str| format!("\u{feff}{}", pem.replace('\n', "\r\n"));
     let (writer, reader) = (Keyring::new(), Keyring::new());
@@ -415,8 +415,8 @@ fn a_messages_claims_have_accessors() {
     }
 }
 
-/// As a message with thousands of wrapped keys, or pairs, takes much memory for its size, its claims have the limits that
-/// opening has.
+/// A message with thousands of wrapped keys or pairs needs much memory for its size, so the limits of opening apply to reading its
+/// header too.
 #[test]
 fn claims_have_the_limits_of_opening() {
     let blob = [7; 10];

@@ -44,7 +44,7 @@ fn each_region_opens_alone() {
     assert_eq!((near_client.calls(), far_client.calls()), (1, 1));
     assert_eq!(keyring(&far_client, far.key_id("far")).open(&message, "").unwrap(), b"x");
     assert_eq!(near_client.calls(), 1);
-    // With the first region gone, the second one answers; with both gone it is an outage and not a bad message.
+    // Without the first region, the second one is used; without both, the error is an outage and not a bad message.
     drop(near);
     assert_eq!(both.open(&message, "").unwrap(), b"x");
     drop(far);
@@ -62,7 +62,7 @@ fn a_region_is_part_of_a_keys_name() {
     assert_eq!(there.calls(), 0);
 }
 
-/// A wrapped key that names an allowed CMK but was made by another one: the reply tells.
+/// A wrapped key that names an allowed CMK but was made by another one: the reply shows it.
 #[test]
 fn a_reply_about_another_cmk_is_refused() {
     let emulator = Emulator::over_http(&["one", "two"]);
@@ -98,7 +98,7 @@ fn opened_once(client: &Client, key_id: &str) -> (Keyring, Vec<Vec<u8>>) {
     (reader, messages)
 }
 
-/// Where the text of the wrapped key begins.
+/// The offset of the text of the wrapped key.
 fn blob_at(message: &[u8], key_id: &str) -> usize {
     message.windows(key_id.len()).position(|part| part == key_id.as_bytes()).unwrap() + key_id.len() + 2
 }
@@ -115,12 +115,12 @@ fn forged_messages_evict_nothing_and_cost_few_requests() {
     for number in 0..1000_usize {
         let mut forged = message.clone();
         match number % 4 {
-            // Another message id, and another commitment: under a wrapped key that is honest.
+            // Another message id, and another commitment, with a correct wrapped key.
             0 => forged[3 + number % 32] ^= 1 + (number / 32) as u8,
             1 => forged[commit_key_at + number % 32] ^= 1 + (number / 32) as u8,
             // Another wrapped key.
             2 => forged[blob_at(message, key_id) + 20 + number % 100] ^= 1 + (number / 100) as u8 % 3,
-            // A wrapped key more, before the honest one.
+            // An additional wrapped key before the correct one.
             _ => forged = with_a_wrapped_key_more(message, key_id, format!("junk{number}").as_bytes()),
         }
         assert!(reader.open(&forged, "").is_err(), "{number}");
@@ -131,7 +131,7 @@ fn forged_messages_evict_nothing_and_cost_few_requests() {
     for message in &messages {
         assert_eq!(reader.open(message, "").unwrap(), b"x");
     }
-    assert_eq!(client.calls(), before, "honest messages are opened with what is in the cache");
+    assert_eq!(client.calls(), before, "authentic messages are opened from the cache");
 }
 
 fn with_a_wrapped_key_more(message: &[u8], key_id: &str, blob: &[u8]) -> Vec<u8> {
@@ -188,14 +188,14 @@ fn useless_requests_are_limited() {
         .collect();
     assert!(outcomes.contains(&Err(Status::OpenLimited)));
     assert!(client.calls() >= 100 && client.calls() < 150, "{}", client.calls());
-    // Sealing has nothing to do with it, and neither has another keyring.
+    // Sealing and other keyrings are not affected.
     let message = reader.seal(b"x", "").unwrap();
     assert_eq!(keyring(&client, emulator.key_id("one")).open(&message, "").unwrap(), b"x");
     reader.set_total_timeout_ms(30_000).unwrap();
     assert_eq!(reader.open(&message, "").unwrap(), b"x");
 }
 
-/// A wrapped key may name a CMK that does not exist, and the service's answer is about that one.
+/// A wrapped key may name a CMK that does not exist, and the service's error is about that CMK.
 #[test]
 fn refusals_that_blame_a_cmk_are_useless_requests_too() {
     let emulator = Emulator::over_http(&["one"]);

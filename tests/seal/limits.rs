@@ -1,4 +1,4 @@
-//! What a message claims is limited before it costs anything.
+//! The sizes that a message claims are limited before memory is allocated for them.
 
 use tckms::Status;
 
@@ -19,13 +19,13 @@ fn wrapped_keys_are_counted_before_they_are_read() {
     let asked = count(&key.unwrapped);
     assert_eq!(keyring.open(&message, ""), Err(Status::TooManyDataKeys));
     let stream = Stream::opening(&keyring, "{}").unwrap();
-    // Version, suite, message id, no context, and the count is there.
+    // Version, suite, message id, an empty context, and the count.
     assert_eq!(stream.update(&message[..39], &mut []), Err(Status::TooManyDataKeys));
     assert_eq!(count(&key.unwrapped), asked);
 }
 
 #[test]
-fn headers_are_limited_by_what_they_announce() {
+fn headers_are_limited_by_the_announced_length() {
     let (keyring, _) = TestKey::keyring();
     let context = format!("{{\"a\":\"{}\"}}", "x".repeat(900));
     let message = keyring.seal(b"x", &context).unwrap();
@@ -41,7 +41,7 @@ fn headers_are_limited_by_what_they_announce() {
 }
 
 #[test]
-fn frames_are_limited_by_what_the_header_announces() {
+fn frames_are_limited_by_the_announced_length() {
     let (keyring, key) = TestKey::keyring();
     keyring.set_frame_len((16 << 20) + 1).unwrap();
     let message = keyring.seal(b"x", "").unwrap();

@@ -1,5 +1,4 @@
-//! Arguments in the same memory: every function that writes to one of its arguments refuses to read or write another one
-//! there.
+//! Arguments in the same memory: every function refuses an output that overlaps another argument.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -11,7 +10,7 @@ use super::api::{Client, Keyring};
 use super::key::TestKey;
 use super::time_limits::client_without_service;
 
-/// Room for any argument. What is in it is valid as a text, as bytes and as a structure of zeros.
+/// Memory for any argument. Its content is valid as a text, as bytes and as a structure of zeros.
 struct Memory([u64; 64]);
 
 impl Memory {
@@ -27,8 +26,7 @@ impl Memory {
 
 type Call<'a> = Box<dyn Fn(&mut Memory) -> Status + 'a>;
 
-/// For each pair of arguments of which one is written: a call that has both in the same memory, or the second one within the
-/// first one.
+/// For each pair of arguments of which one is written: a call with both in the same memory, or with the second one inside the first.
 fn calls<'a>(client: &'a Client, keyring: &'a Keyring, queue: *const tckms_queue) -> Vec<(&'static str, Call<'a>)> {
     let key: *const c_char = c"93866e69-9755-11ef-8e65-52540089bc41".as_ptr();
     let bytes = || (c"x".as_ptr().cast::<c_void>(), 1_usize);
@@ -183,13 +181,13 @@ fn overlapping_outputs_are_refused() {
         let mut memory = Memory::new();
         assert_eq!(call(&mut memory), Status::Overlap, "{name}");
     }
-    assert_eq!(super::key::count(&key.generated), 0, "nothing was asked for");
+    assert_eq!(super::key::count(&key.generated), 0, "no request was sent");
     assert_eq!(unsafe { tckms_queue_outstanding(queue) }, 0);
     unsafe { tckms_queue_free(queue) };
 }
 
 #[test]
-fn arguments_beside_each_other_do_not_overlap() {
+fn adjacent_arguments_do_not_overlap() {
     let (keyring, _) = TestKey::keyring();
     let mut memory = Memory::new();
     unsafe {
@@ -197,7 +195,7 @@ fn arguments_beside_each_other_do_not_overlap() {
         assert_eq!(update(keyring.0, input, memory.at(320), output, memory.at(328)), Status::Ok);
         let mut out = tckms_buffer { data: ptr::null_mut(), len: 0 };
         assert_eq!(tckms_seal(keyring.0, memory.at::<c_void>(0), 512, ptr::null(), &mut out), Status::Ok);
-        // The same memory twice is fine where it is only read.
+        // The same memory may be passed twice if it is only read.
         let (data, len) = (out.data, out.len);
         assert_eq!(tckms_open(keyring.0, data.cast(), len, ptr::null(), &mut out), Status::Ok);
         assert_eq!(out.len, 512);

@@ -1,5 +1,5 @@
-//! The stores of `examples-c` and of `go/branch_example_test.go`, against the servers of the distribution, which are killed and
-//! started again in the middle.
+//! The stores of `examples-c` and of `go/branch_example_test.go`, with the servers of the distribution, which are killed and restarted
+//! during the tests.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use support::{Emulator, GCC, Library, Prefix, Program, Scratch, output_of, root,
 const MESSAGES: u64 = 60;
 const ROTATION_MS: u64 = 3000;
 
-/// A server that is started again on the same port with the same data.
+/// A server that can be restarted on the same port with the same data.
 struct Server {
     command: Box<dyn Fn() -> Command>,
     is_ready: Box<dyn Fn() -> bool>,
@@ -30,7 +30,7 @@ impl Server {
         server
     }
 
-    /// What is left of one that was killed may keep the next one from starting for a while.
+    /// Processes of a killed server may delay the start of the next one.
     fn wait(&mut self) {
         let begun = Instant::now();
         while !(self.is_ready)() {
@@ -69,7 +69,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Two processes seal and open while the server is killed and started again, and a third one comes afterwards.
+/// Two processes seal and open while the server is killed and restarted, and a third one starts afterwards.
 fn survives(program: impl Fn() -> Command, server: &mut Server, settings: &[(&str, String)]) {
     let emulator = Emulator::over_http(&["one"]);
     let start = |messages: u64| {
@@ -79,7 +79,7 @@ fn survives(program: impl Fn() -> Command, server: &mut Server, settings: &[(&st
         command.env("LD_LIBRARY_PATH", go_prefix().library_folder());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    // How often each number stands in what the program printed, by its words.
+    // The numbers in the program's output, by the words before them.
     let counts = |child: Child| {
         let output = child.wait_with_output().unwrap();
         let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -93,7 +93,7 @@ fn survives(program: impl Fn() -> Command, server: &mut Server, settings: &[(&st
     let warm = counts(start(10));
     assert_eq!((warm.0, warm.1, warm.2, warm.3), (10, 10, 0, 0));
     let both = [start(MESSAGES), start(MESSAGES)];
-    // A writer that is killed leaves nothing behind that others would wait for.
+    // A killed writer leaves nothing that others would wait for.
     let mut killed = start(MESSAGES);
     thread::sleep(Duration::from_millis(1500));
     killed.kill().unwrap();
@@ -108,8 +108,8 @@ fn survives(program: impl Fn() -> Command, server: &mut Server, settings: &[(&st
     assert_eq!((after.0, after.1, after.2, after.3), (10, 10, 0, 0), "the store is used again");
 }
 
-/// As many as a small fleet, all at once: at the branch's first key, and at a rotation, few keys are made in vain. Each opens
-/// what it sealed, and all use the store.
+/// A small fleet starts at once: at the branch's first key and at a rotation, few unused keys are generated. Each process opens its
+/// own messages, and all use the store.
 fn thirty_two_processes_agree(program: &Program, settings: &[(&str, String)]) {
     const PROCESSES: usize = 32;
     let emulator = Emulator::over_http(&["one"]);
@@ -132,11 +132,11 @@ fn thirty_two_processes_agree(program: &Program, settings: &[(&str, String)]) {
         }
         made
     };
-    // A slot that lasts longer than this, so that the first key is the only one.
+    // A slot that is longer than the test, so that the first key is the only one.
     let made = run(PROCESSES, 2, 40 * 24 * 3600 * 1000);
     assert!((1..=3).contains(&made), "{made} keys were made for the first slot");
-    // Another rotation period has other slots. One process makes the key of the present slot, unless the first key is of this
-    // slot too, and the others are there from before its end until after the jitter.
+    // Another rotation period has other slots. One process generates the key of the current slot, unless the first key is of this slot
+    // too. The others run from before the slot's end until after the jitter.
     let rotation = 30_000;
     let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     let until_left = |left: u64| (rotation - now() % rotation + rotation - left) % rotation;
@@ -160,8 +160,8 @@ fn go_prefix() -> &'static Prefix {
     PREFIX.get_or_init(|| Prefix::named("go-stores", &Library::Shared))
 }
 
-/// The stores of Go's examples as they stand, beside the program that uses them. The drivers are those of the distribution,
-/// which are found by GOPATH.
+/// The unchanged stores of Go's examples, with the program that uses them. The drivers are those of the distribution, found by
+/// GOPATH.
 fn build_go(scratch: &Scratch) -> PathBuf {
     let (folder, package) = (scratch.path().join("src/stores"), scratch.path().join("src/tckms.invalid"));
     fs::create_dir_all(&folder).unwrap();
@@ -199,7 +199,7 @@ fn redis_may_be_killed_while_its_branch_keys_are_in_use() {
     survives(with_arguments(&build_go(&go_scratch), &["redis", &address]), &mut server, &[]);
 }
 
-/// The programs of the newest PostgreSQL, which are in a folder of their own.
+/// The folder with the programs of the newest PostgreSQL.
 fn postgres_programs() -> PathBuf {
     let versions =
         fs::read_dir("/usr/lib/postgresql").expect("install the package postgresql, or run `scripts/setup.sh test`");
@@ -211,7 +211,7 @@ fn postgres_programs() -> PathBuf {
 
 /// PostgreSQL refuses to run as root.
 fn as_postgres(program: &Path) -> Command {
-    // SAFETY: the call only tells who runs the test.
+    // SAFETY: the call only returns the user id.
     if unsafe { libc::geteuid() } != 0 {
         return Command::new(program);
     }
@@ -233,7 +233,7 @@ fn postgres_may_be_killed_while_its_branch_keys_are_in_use() {
     output_of(make.args(["-U", "tckms", "-A", "trust", "--no-sync", "-D"]).arg(&data).current_dir(&scratch));
     let (folder, place) = (data.clone(), scratch.clone());
     let postgres = move || {
-        // The workers of the one before may still hold the memory that it shared.
+        // Workers of the previous server may still use its shared memory.
         let mut command = as_postgres(&programs.join("postgres"));
         command.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
         command.arg("-D").arg(&folder).current_dir(&place);
@@ -241,7 +241,7 @@ fn postgres_may_be_killed_while_its_branch_keys_are_in_use() {
     };
     let settings = [("PGHOST", "127.0.0.1".to_owned()), ("PGPORT", port.to_string()), ("PGUSER", "tckms".to_owned())];
     let settings = [&settings[..], &[("PGDATABASE", "postgres".to_owned())]].concat();
-    // One that listens may still be recovering.
+    // A server that listens may still be recovering.
     let known = settings.clone();
     let is_ready = move || {
         let asked = Command::new("psql").args(["-c", "SELECT 1"]).envs(known.iter().cloned()).output();

@@ -1,4 +1,4 @@
-//! Streams do the same as the whole calls, whatever the pieces are.
+//! Streams produce the same results as calls on complete data, whatever the sizes of the chunks.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -21,7 +21,7 @@ fn keyring(signed: bool) -> Keyring {
     keyring
 }
 
-/// Lengths around the edges of frames.
+/// Lengths around multiples of the frame length.
 const LENGTHS: [usize; 7] = [0, 1, FRAME - 1, FRAME, FRAME + 1, 10 * FRAME, 50_003];
 const PIECES: [&[usize]; 6] = [&[1], &[7], &[FRAME], &[65_535, 65_537], &[10 << 20], &[3, 5000, 1, 64, 9000]];
 const ROOMS: [&[usize]; 4] = [&[1 << 20], &[0, 1], &[FRAME + 32], &[0, 7, 5000, 100]];
@@ -49,7 +49,7 @@ fn every_length_survives_in_every_combination() {
     }
 }
 
-/// Frames of the length that messages have unless told otherwise, and pieces around it and far beyond it.
+/// The default frame length, with chunks of about that length and much longer ones.
 #[test]
 fn long_messages_do_not_depend_on_the_length_of_chunks() {
     const FRAME: usize = 65_536;
@@ -71,7 +71,7 @@ fn long_messages_do_not_depend_on_the_length_of_chunks() {
     }
 }
 
-/// Other ones in each run; a failure prints them.
+/// Random sizes; a failure prints them.
 fn random_pieces() -> Vec<usize> {
     let mut state = RandomState::new().build_hasher().finish();
     let mut next = || {
@@ -95,7 +95,7 @@ fn an_output_size_beyond_memory_is_an_error() {
 }
 
 #[test]
-fn an_unknown_length_starts_no_request() {
+fn the_message_size_of_an_unknown_length_is_an_error() {
     let keyring = keyring(false);
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     assert_eq!(stream.message_size(), Err(Status::InvalidState));
@@ -194,23 +194,23 @@ fn nothing_is_requested_before_the_first_byte() {
     assert_eq!(super::key::count(&key.destroyed), 1);
 }
 
-/// Two processes with one key and the same frame numbers would give the content away.
+/// Two processes with the same key and the same frame numbers would reveal the content.
 #[test]
 fn a_forked_child_cannot_continue_its_parents_message() {
     let keyring = keyring(false);
     let stream = Stream::sealing(&keyring, "{}").unwrap();
     let room = &mut [0; 1000];
     stream.update(b"abc", room).unwrap();
-    // SAFETY: the child does nothing but try and leave.
+    // SAFETY: the child only makes the calls and exits.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let refused = stream.update(b"def", room) == Err(Status::InvalidState);
-        // SAFETY: nothing of the test harness is to run twice.
+        // SAFETY: _exit() runs no code of the test harness.
         unsafe { libc::_exit(if refused { 0 } else { 1 }) };
     }
     let mut state = 0;
     // SAFETY: the child is our own.
     assert_eq!(unsafe { libc::waitpid(child, &mut state, 0) }, child);
     assert_eq!(state, 0);
-    assert!(stream.finish(room).unwrap().1, "the parent goes on");
+    assert!(stream.finish(room).unwrap().1, "the parent continues");
 }

@@ -1,5 +1,5 @@
-//! Nothing that was changed, cut, moved or glued together is opened, and nothing of a frame comes out before it is
-//! known to be authentic.
+//! A message that was changed, truncated, reordered or spliced does not open, and no byte of a frame is released before the frame is
+//! authenticated.
 
 use tckms::Status;
 
@@ -24,13 +24,13 @@ fn stream(keyring: &Keyring, message: &[u8]) -> (Vec<u8>, Result<(), Status>) {
     Stream::opening(keyring, "{}").unwrap().allow_signed().run(message, &[7], &[4096])
 }
 
-/// Where frame `number` (from 0) begins; the third is the final one.
+/// The offset of frame `number` (from 0); the third is the final one.
 fn frame_at(message: &[u8], signed: bool, number: usize) -> usize {
     let footer = if signed { 105 } else { 0 };
     message.len() - footer - LAST_FRAME - (2 - number) * WHOLE_FRAME
 }
 
-/// Whole frames that end before the place of the damage, at most.
+/// The maximum length of plaintext in complete frames before the damage.
 fn untouched(message: &[u8], signed: bool, place: usize) -> usize {
     let whole = (0..2).filter(|number| place >= frame_at(message, signed, number + 1)).count() * FRAME;
     if signed || place < message.len() { whole } else { PLAINTEXT.len() }
@@ -49,13 +49,13 @@ fn no_flipped_bit_is_overlooked() {
             let (out, result) = stream(&keyring, &changed);
             assert!(result.is_err(), "bit {bit}");
             let most = untouched(&message, signed, bit / 8);
-            assert!(out.len() <= most && PLAINTEXT.starts_with(&out), "bit {bit}: {} bytes came out", out.len());
+            assert!(out.len() <= most && PLAINTEXT.starts_with(&out), "bit {bit}: {} bytes were released", out.len());
         }
     }
 }
 
 #[test]
-fn no_cut_is_overlooked() {
+fn no_truncation_is_overlooked() {
     for signed in [false, true] {
         let keyring = keyring(signed);
         let message = keyring.seal(PLAINTEXT, CONTEXT).unwrap();
@@ -118,7 +118,7 @@ fn frames_keep_their_places() {
         assert!(PLAINTEXT.starts_with(&out), "{name}");
     }
     assert_eq!(keyring.open(&[head, first, second, last, last].concat(), ""), Err(Status::TrailingData));
-    // A frame with its number changed is another frame.
+    // A frame with a changed number.
     let mut renumbered = second.to_vec();
     renumbered[3] = 1;
     assert_eq!(keyring.open(&[head, &renumbered, second, last].concat(), ""), Err(Status::FrameNotAuthentic));
@@ -173,7 +173,7 @@ fn a_signed_stream_is_refused_unless_it_is_allowed() {
     let keyring = keyring(true);
     let message = keyring.seal(PLAINTEXT, CONTEXT).unwrap();
     let stream = Stream::opening(&keyring, "{}").unwrap();
-    // The suite stands in the first three bytes; no key is asked for.
+    // The suite is in the first three bytes; no key is requested.
     assert_eq!(stream.update(&message[..3], &mut []), Err(Status::SignedNotAllowed));
     assert_eq!(stream.update(&message, &mut []), Err(Status::InvalidState));
 }

@@ -1,4 +1,4 @@
-//! No call lasts longer than it may, and one that is canceled ends at once, whatever it waits for.
+//! No call exceeds its time limit, and a canceled call ends at once, whatever it waits for.
 
 use std::ffi::CString;
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +13,7 @@ use super::api::{Client, Keyring, Stream, forged, last_message};
 
 const KEY_ID: &str = "93866e69-9755-11ef-8e65-52540089bc41";
 
-/// A service that takes connections and never answers.
+/// A service that accepts connections and never replies.
 pub struct SilentService {
     listener: TcpListener,
 }
@@ -58,7 +58,7 @@ pub fn client_of(address: SocketAddr, change: impl FnOnce(*mut tckms_config)) ->
     Client(client)
 }
 
-/// Nobody listens at its endpoint.
+/// A client whose endpoint has no server.
 pub fn client_without_service() -> Client {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     client_of(address, |config| unsafe {
@@ -84,7 +84,7 @@ fn encrypt(client: &Client) -> Status {
     status
 }
 
-/// How long a call goes on after it was canceled from another thread.
+/// The time from the cancellation by another thread until the call returns.
 fn time_to_cancel(client: &Client, call: impl Fn(&Client) -> Status + Sync) -> Duration {
     let one_call = derived(client, 30_000);
     let took = thread::scope(|scope| {
@@ -117,7 +117,7 @@ fn a_canceled_call_does_not_wait_for_the_rate_limit() {
         ok(unsafe { tckms_config_set_rate_limit(config, 1, 1) });
         ok(unsafe { tckms_config_set_total_timeout_ms(config, 3_600_000) });
     });
-    // Those before it have the tokens of the next seconds.
+    // Earlier calls have taken the tokens of the next seconds.
     for _ in 0..3 {
         assert_eq!(encrypt(&derived(&client, 1)), Status::TimedOut);
     }
@@ -126,7 +126,7 @@ fn a_canceled_call_does_not_wait_for_the_rate_limit() {
 
 #[test]
 fn a_canceled_call_does_not_wait_for_its_next_attempt() {
-    // Nobody listens there, so each attempt fails at once, and the call is in a pause most of the time.
+    // There is no server, so each attempt fails at once, and the call waits between attempts most of the time.
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let client = client_of(unused, |config| unsafe {
         ok(tckms_config_set_credentials(config, c"AKIDexample".as_ptr(), c"secret".as_ptr(), ptr::null()));
@@ -143,7 +143,7 @@ fn a_canceled_call_does_not_wait_for_credentials() {
         ok(tckms_config_set_metadata_endpoint(config, url.as_ptr()));
         ok(tckms_config_set_cvm_role_credentials(config, c"role".as_ptr()));
     });
-    // One call renews them and another one waits for that.
+    // One call renews them and another one waits for it.
     thread::scope(|scope| {
         let first = scope.spawn(|| time_to_cancel(&client, encrypt));
         assert!(time_to_cancel(&client, encrypt) < AT_ONCE);
@@ -179,7 +179,7 @@ fn key_id(number: usize) -> String {
     format!("{number:08x}{}", &KEY_ID[8..])
 }
 
-/// A keyring with CMKs that never answer, a message that names them all, and their clients.
+/// A keyring with CMKs whose services never reply, a message that names all of them, and their clients.
 fn silent_keyring(services: &[SilentService], blobs: usize) -> (Keyring, Vec<u8>, Vec<Client>) {
     let clients: Vec<_> = services.iter().map(|service| service.client(|_| {})).collect();
     let keyring = Keyring::new();
@@ -195,7 +195,7 @@ fn silent_keyring(services: &[SilentService], blobs: usize) -> (Keyring, Vec<u8>
     (keyring, forged(&wrapped), clients)
 }
 
-/// Each call of a client is one request, and so is each repetition.
+/// The number of requests: each call of a client and each retry is one.
 fn requests(client: &Client) -> u64 {
     let stats = client.stats();
     stats.calls + stats.retries
@@ -281,7 +281,7 @@ fn a_service_that_does_not_reply_gets_one_request_per_message() {
 
 #[test]
 fn all_requests_of_a_call_have_one_number_of_repetitions() {
-    // Nobody listens there, so each attempt fails at once.
+    // There is no server, so each attempt fails at once.
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let clients: Vec<_> = (0..8)
         .map(|_| {
@@ -404,7 +404,7 @@ fn no_call_of_a_client_outlasts_the_total_timeout() {
         let mut out = tckms_buffer { data: ptr::null_mut(), len: 0 };
         let mut measure =
             || took(|| assert_eq!(unsafe { call(client.0, key.as_ptr(), &mut out) }, Status::TimedOut, "{name}"));
-        // The second time counts if something else kept the machine busy.
+        // A second attempt, in case the machine was busy during the first.
         let took = [measure(), measure()].into_iter().min().unwrap();
         assert!(took >= MOST / 2 && took < MOST + AT_ONCE, "{name} took {took:?}");
     }

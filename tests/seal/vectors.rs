@@ -15,7 +15,7 @@ use tckms::ffi::{TCKMS_COMMITMENT_NOT_REQUIRED_TO_OPEN, tckms_fd_options};
 use super::api::{Keyring, Stream, info};
 use super::key::TestKey;
 
-/// The folder named by TCKMS_ESDK_VECTORS. Where it is absent the test says by name that it did not run.
+/// The folder named by TCKMS_ESDK_VECTORS. If it does not exist, the test reports that it did not run.
 fn vectors(test: &str) -> Option<PathBuf> {
     let default = || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/esdk-vectors").into();
     let folder = std::env::var_os("TCKMS_ESDK_VECTORS").map_or_else(default, PathBuf::from);
@@ -26,7 +26,7 @@ fn vectors(test: &str) -> Option<PathBuf> {
         "SKIPPED {test}: no official messages in {}; TCKMS_ESDK_VECTORS names their folder\n",
         folder.display()
     );
-    // Past the test harness, which shows what a test prints only when it fails.
+    // Written directly, since the test harness hides the output of passing tests.
     std::io::stderr().write_all(said.as_bytes()).unwrap();
     None
 }

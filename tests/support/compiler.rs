@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{Scratch, dist, elsewhere, root, soname, tool};
 
-/// A C compiler and the standard that it is to hold programs to.
+/// A C compiler and the standard that it checks.
 #[derive(Clone, Copy)]
 pub struct Compiler {
     pub command: &'static str,
@@ -18,10 +18,10 @@ pub const CLANG: Compiler = Compiler { command: "clang", standard: "c17" };
 /// Every warning is an error.
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 
-/// Where headers are: the library's, and those of the tests for sources that a test writes.
+/// The folders of headers: the library's, and those of the tests.
 const INCLUDE: [&str; 2] = ["include", "tests/c"];
 
-/// What a program is linked with.
+/// The library that a program is linked with.
 pub enum Library {
     /// The shared library as it is installed.
     Shared,
@@ -31,41 +31,41 @@ pub enum Library {
     SharedIn(PathBuf),
 }
 
-/// A compiled program, and the folder with all that belongs to it.
+/// A compiled program and its folder.
 pub struct Program {
     pub(crate) path: PathBuf,
-    /// Held for as long as the program is used.
+    /// Kept as long as the program is used.
     pub(crate) _folder: Scratch,
 }
 
 impl Compiler {
-    /// Compiles and links a source file of this repository, or fails with what the compiler said.
+    /// Compiles and links a source file of this repository, or fails with the output of the compiler.
     pub fn build(self, source: impl AsRef<Path>, library: &Library) -> Program {
         self.build_with(&[], source, library)
     }
 
-    /// The same with options of one's own, or further sources.
+    /// The same with additional options or sources.
     pub fn build_with(self, options: &[&str], source: impl AsRef<Path>, library: &Library) -> Program {
         let folder = Scratch::new();
         library.install(folder.path());
         let path = folder.path().join("program");
         let mut command = self.strict();
-        // Some optimisation: gcc finds more to warn about, and valgrind still tells the line.
+        // With -O1 gcc reports more warnings, and valgrind can still report the line.
         command.args(["-O1", "-g"]).args(options).arg(root().join(source)).arg("-o").arg(&path);
         command.arg("-L").arg(folder.path()).arg("-ltckms").args(library.needs());
-        // Some programs load libraries: before glibc 2.34 that is a library of its own.
+        // Some programs load libraries; before glibc 2.34 this needs libdl.
         command.args(["-pthread", "-ldl"]).arg(rpath(folder.path()));
         run(&mut command);
         Program { path, _folder: folder }
     }
 
-    /// Only looks whether a source compiles. `language` is what `-x` says: "c" or "c++". Code is generated, since gcc
-    /// looks for unused results no earlier.
+    /// Checks whether a source compiles. `language` is the argument of `-x`: "c" or "c++". Code is generated, because gcc detects
+    /// unused results only then.
     pub fn check(self, language: &str, source: &Path) -> Result<(), String> {
         self.check_with(&[], language, source)
     }
 
-    /// The same with options of one's own.
+    /// The same with additional options.
     pub fn check_with(self, options: &[&str], language: &str, source: &Path) -> Result<(), String> {
         let folder = Scratch::new();
         let object = folder.path().join("object");
@@ -74,7 +74,7 @@ impl Compiler {
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
-    /// Another system's compiler takes the place of this machine's where a test is run for that system.
+    /// The compiler's command. If the tests run for another system, it is that system's compiler.
     fn started(self) -> Command {
         elsewhere("TCKMS_TEST_COMPILER").unwrap_or_else(|| tool(self.command))
     }
@@ -91,7 +91,7 @@ impl Compiler {
 }
 
 impl Library {
-    /// Puts the library into a folder under the names by which linkers and loaders look for it.
+    /// Copies the library to a folder under the names that linkers and loaders search for.
     pub fn install(&self, folder: &Path) {
         let names = match self {
             Self::Static => vec![("libtckms.a".to_owned(), dist("libtckms.a"))],
@@ -103,7 +103,7 @@ impl Library {
         }
     }
 
-    /// What docs/building.md says that programs have to be linked with.
+    /// The options of docs/building.md for linking.
     fn needs(&self) -> &'static [&'static str] {
         match self {
             Self::Static => &["-lpthread", "-ldl", "-lm"],
@@ -123,6 +123,6 @@ fn rpath(folder: &Path) -> impl AsRef<OsStr> {
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    // A linker's warnings are no errors, and users should not see them either.
+    // A warning of the linker is not an error, but users should not see any.
     assert!(output.stderr.is_empty(), "{command:?} warned:\n{}", String::from_utf8_lossy(&output.stderr));
 }

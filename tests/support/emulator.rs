@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::release;
 
-/// A running emulator, stopped in the end.
+/// A running emulator. It is stopped when dropped.
 pub struct Emulator {
     process: Child,
     ready: Ready,
@@ -27,22 +27,22 @@ struct Ready {
 }
 
 impl Emulator {
-    /// One that speaks HTTP, with a CMK for each alias.
+    /// Starts an emulator over HTTP, with a CMK for each alias.
     pub fn over_http(keys: &[&str]) -> Self {
         Self::start(&[], keys)
     }
 
-    /// One that speaks HTTP, with more options.
+    /// Starts an emulator over HTTP, with more options.
     pub fn over_http_with(options: &[&str], keys: &[&str]) -> Self {
         Self::start(options, keys)
     }
 
-    /// One that speaks HTTPS with a certificate of its own CA.
+    /// Starts an emulator over HTTPS, with a certificate of its own CA.
     pub fn over_https(keys: &[&str]) -> Self {
         Self::start(&["--tls"], keys)
     }
 
-    /// One that speaks HTTP, another file than the usual one, or started in another way.
+    /// Starts an emulator over HTTP, from another file or by another command.
     pub fn over_http_by(command: Command, keys: &[&str]) -> Self {
         Self::start_by(command, &[], keys)
     }
@@ -66,18 +66,17 @@ impl Emulator {
         &self.ready.endpoint
     }
 
-    /// The KeyId of a CMK that was asked for.
+    /// The KeyId of the CMK with this alias.
     pub fn key_id(&self, alias: &str) -> &str {
         &self.ready.keys[alias]
     }
 
-    /// Says what goes wrong from now on, as a JSON list, in place of what was said before; "[]" for nothing. The admin
-    /// API always speaks plain HTTP.
+    /// Sets the script of faults, a JSON list; "[]" for none. The admin API always uses plain HTTP.
     pub fn set_faults(&self, script: &str) {
         self.admin("PUT", "faults", script);
     }
 
-    /// The requests seen so far, as a JSON list.
+    /// The requests received so far, as a JSON list.
     pub fn requests_seen(&self) -> String {
         self.admin("GET", "requests", "")
     }
@@ -91,12 +90,12 @@ impl Emulator {
         );
         write!(connection, "{head} {}\r\n\r\n{body}", body.len()).expect("the emulator reads");
         let mut reply = String::new();
-        connection.read_to_string(&mut reply).expect("the emulator answers");
+        connection.read_to_string(&mut reply).expect("the emulator replies");
         assert!(reply.starts_with("HTTP/1.1 20"), "{body}: {reply}");
         reply.split_once("\r\n\r\n").map_or(String::new(), |(_, content)| content.to_owned())
     }
 
-    /// The actions of all requests so far, in the order in which they came.
+    /// The actions of all requests so far, in order.
     pub fn actions_seen(&self) -> Vec<String> {
         #[derive(Deserialize)]
         struct Seen {
@@ -111,14 +110,14 @@ impl Emulator {
         write!(connection, "GET /_admin/requests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .expect("the emulator reads");
         let mut reply = String::new();
-        connection.read_to_string(&mut reply).expect("the emulator answers");
+        connection.read_to_string(&mut reply).expect("the emulator replies");
         let (_, body) = reply.split_once("\r\n\r\n").expect("the reply has a body");
         let seen: Seen = serde_json::from_str(body).unwrap_or_else(|error| panic!("{reply}: {error}"));
         seen.requests.into_iter().filter_map(|request| request.action).collect()
     }
 
     pub fn ca_file(&self) -> &str {
-        let path = self.ready.ca_file.as_ref().expect("the emulator speaks HTTPS");
+        let path = self.ready.ca_file.as_ref().expect("the emulator uses HTTPS");
         path.to_str().expect("its path is UTF-8")
     }
 
@@ -139,10 +138,10 @@ impl Emulator {
 }
 
 impl Drop for Emulator {
-    /// Politely, so that it removes its files, and with force when that does not help.
+    /// Sends SIGTERM, so that it removes its files, and SIGKILL if it does not end.
     fn drop(&mut self) {
         let pid = self.process.id() as libc::pid_t;
-        // SAFETY: the child has not been waited for, so the number is still its own.
+        // SAFETY: the child has not been waited for, so its process id is still valid.
         unsafe { libc::kill(pid, libc::SIGTERM) };
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(5) {

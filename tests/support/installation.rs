@@ -5,11 +5,11 @@ use std::sync::Once;
 
 use super::{Scratch, output_of, release, root, tool};
 
-/// Where an installation says that it is, and is not: tests move it elsewhere.
+/// The prefix of an installation. Tests move the installation to another folder.
 pub const PREFIX: &str = "/opt/tckms";
 
-/// A file of target/dist, as `make build` leaves it. Without a new archive from cargo this does nothing. TCKMS_TEST_DIST names
-/// another folder, such as that of an unpacked release.
+/// A file of target/dist. It is built again if cargo's archive is newer. TCKMS_TEST_DIST names another folder, such as that of an
+/// unpacked release.
 pub fn dist(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("TCKMS_TEST_DIST") {
         return Path::new(&folder).join(name);
@@ -23,7 +23,7 @@ pub fn dist(name: &str) -> PathBuf {
     target.join("dist").join(name)
 }
 
-/// What `make install` installs, in a folder that it was moved to afterwards.
+/// An installation by `make install` that was moved to another folder afterwards.
 pub struct Installation(Scratch);
 
 impl Installation {
@@ -43,7 +43,7 @@ impl Installation {
         self.prefix().join("lib")
     }
 
-    /// A shell in which pkg-config knows this installation and no other, and the loader finds its library.
+    /// A shell in which pkg-config finds only this installation, and the loader finds its library.
     pub fn shell(&self, script: &str) -> Command {
         tool("pkg-config");
         let mut shell = Command::new("sh");

@@ -1,4 +1,4 @@
-//! What the tests of the C library share: the files under test, compilers, programs, and the emulator.
+//! Shared code of the tests of the C library: the files under test, compilers, programs, and the emulator.
 
 mod compiler;
 mod emulator;
@@ -27,7 +27,7 @@ pub use release::release;
 pub use scratch::Scratch;
 pub use thread_sanitizer::{instrumented_library, instrumented_program};
 
-/// The number in the SONAME, which packaging/abi-version says.
+/// The number in the SONAME, from packaging/abi-version.
 pub fn abi() -> &'static str {
     include_str!("../../packaging/abi-version").trim()
 }
@@ -47,7 +47,7 @@ pub fn target() -> PathBuf {
     program.ancestors().nth(3).expect("it is in target/PROFILE/deps").to_owned()
 }
 
-/// Starts to describe a command, if this machine has it.
+/// A command for a program of this machine. Fails if the program is missing.
 pub fn tool(name: &str) -> Command {
     let package = match name {
         "nm" | "readelf" | "strip" => "binutils",
@@ -62,7 +62,7 @@ pub fn tool(name: &str) -> Command {
     Command::new(name)
 }
 
-/// A command that a variable names, by which a test is run for another system: words with blanks between them.
+/// The command in a variable, separated at blanks. Such variables are set when the tests run for another system.
 pub fn elsewhere(variable: &str) -> Option<Command> {
     let words = std::env::var(variable).ok()?;
     let mut words = words.split_whitespace();
@@ -71,7 +71,7 @@ pub fn elsewhere(variable: &str) -> Option<Command> {
     Some(command)
 }
 
-/// The folder of the packages for Node.js that tests/interop/package.json lists, which are installed when they are not there.
+/// The folder of the packages for Node.js of tests/interop/package.json, which are installed if they are missing.
 pub fn node_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

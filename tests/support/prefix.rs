@@ -6,11 +6,11 @@ use std::process::Command;
 
 use super::{Library, release, root, target, tool};
 
-/// A folder as an installation makes it: include/, lib/, and a description that pkg-config finds.
+/// A folder like that of an installation: include/, lib/, and a description that pkg-config finds.
 pub struct Prefix(PathBuf);
 
 impl Prefix {
-    /// Makes it again under the same name: Go keeps what it has compiled together with the folder's name.
+    /// Creates it again under the same name, because Go's build cache depends on the folder's name.
     pub fn named(name: &str, library: &Library) -> Self {
         let path = target().join("tmp").join(name);
         let _ = fs::remove_dir_all(&path);
@@ -33,14 +33,14 @@ impl Prefix {
         self.0.join("lib")
     }
 
-    /// A command of Go in the package's folder that finds this installation and no other, and downloads nothing.
+    /// A command of Go in the package's folder that finds only this installation, and downloads nothing.
     pub fn go(&self, arguments: &[&str]) -> Command {
         tool("gcc");
         tool("pkg-config");
         let mut command = tool("go");
         command.args(arguments).current_dir(root().join("go"));
         command.env("CGO_ENABLED", "1").env("GOFLAGS", "").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
-        // Go does not look whether a header outside of the package has changed, but whether an option has.
+        // Go does not detect changes of a header outside of the package, but it detects changes of options.
         let mut header = DefaultHasher::new();
         fs::read(self.0.join("include/tckms.h")).unwrap().hash(&mut header);
         command.env("CGO_CFLAGS", format!("-O2 -g -DTCKMS_TESTED_HEADER={}", header.finish()));

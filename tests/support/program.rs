@@ -9,10 +9,10 @@ use super::{Program, Scratch, elsewhere, tool};
 /// Longer than any program takes, also under valgrind on a busy machine.
 const RUN_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// valgrind's exit status for what it found, which no program of ours uses.
+/// valgrind's exit status for errors, which no test program uses.
 const VALGRIND_FOUND: &str = "99";
 
-/// How a program is to be run.
+/// How to run a program.
 pub struct Invocation<'a> {
     program: &'a Program,
     arguments: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Invocation<'a> {
     wrapper: Vec<PathBuf>,
 }
 
-/// How a program ended, and all that it and its libraries wrote.
+/// The exit status of a program, and the output of the program and its libraries.
 pub struct Finished {
     pub status: ExitStatus,
     pub stdout: String,
@@ -33,7 +33,7 @@ impl Program {
         &self.path
     }
 
-    /// To be run in an environment that has nothing in it but what is added.
+    /// Runs the program in an environment with only the variables that are added.
     pub fn with(&self, environment: Vec<(String, String)>) -> Invocation<'_> {
         Invocation { program: self, arguments: Vec::new(), environment, valgrind: false, wrapper: Vec::new() }
     }
@@ -50,28 +50,28 @@ impl Invocation<'_> {
         self
     }
 
-    /// Fails for every error that valgrind sees and for every leak: also "possibly lost" memory, but not "still reachable"
-    /// memory, which is what tables are that live as long as the process.
+    /// Fails for every error that valgrind reports and for every leak, including "possibly lost" memory, but not for "still reachable"
+    /// memory, such as tables that live as long as the process.
     pub fn under_valgrind(mut self, wanted: bool) -> Self {
         self.valgrind = wanted;
         self
     }
 
-    /// Runs another program, which then runs this one: its words come before the program's path.
+    /// Runs another command, which then runs this program: its words come before the program's path.
     pub fn started_by(mut self, words: &[&Path]) -> Self {
         self.wrapper = words.iter().map(|word| word.to_path_buf()).collect();
         self
     }
 
-    /// Runs the program to its end. Output goes to files, so that it is complete whatever becomes of the program.
+    /// Runs the program to its end. The output is written to files, so that it is complete even if the program crashes.
     pub fn run(self) -> Finished {
-        // Of this run alone: a program may run several times at once.
+        // Unique to this run: a program may run several times at once.
         let folder = Scratch::new();
         let file = |name: &str| folder.path().join(name);
         let log = file("valgrind.log");
         let mut words = self.wrapper;
         words.push(self.program.path.clone());
-        // valgrind is this system's, and so are the programs that it can run.
+        // valgrind can only run programs of this machine's system.
         let (checked, mut command) = match elsewhere("TCKMS_TEST_RUNNER") {
             Some(runner) => (false, runner),
             None if self.valgrind => (true, valgrind(&log)),
@@ -93,7 +93,7 @@ impl Invocation<'_> {
 }
 
 impl Finished {
-    /// For programs that use check.h: all checks hold, and neither they nor the library wrote another word.
+    /// For programs that use check.h: all checks passed, and neither the program nor the library printed anything else.
     pub fn expect_nothing_but_passed_checks(&self) {
         let count = self.stdout.strip_prefix("ok ").and_then(|rest| rest.strip_suffix(" checks\n"));
         let passed = count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0);
@@ -122,7 +122,7 @@ fn valgrind(log: &Path) -> Command {
         .arg("--leak-check=full")
         .arg("--show-leak-kinds=definite,indirect,possible")
         .arg("--errors-for-leak-kinds=definite,indirect,possible");
-    // Not on stderr, where only the program and the library are to be heard.
+    // Not to stderr, which must contain only output of the program and the library.
     command.arg(format!("--log-file={}", log.display()));
     command
 }

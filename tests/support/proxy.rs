@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
-/// An HTTP proxy that does nothing but tunnels, for those who know its password.
+/// An HTTP proxy that supports only CONNECT, and requires a password.
 pub struct Proxy {
     address: String,
     scheme: &'static str,
@@ -17,21 +17,21 @@ impl Proxy {
     const AUTHORIZATION: &str = "Basic dXNlcjpwQHNzd29yZA==";
 
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be had");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
         let asked_for = Arc::default();
         let record = Arc::clone(&asked_for);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let record: Arc<Mutex<Vec<String>>> = Arc::clone(&record);
-                // That it ends with an error only means that somebody has gone.
+                // An error only means that one side has disconnected.
                 thread::spawn(move || serve(client, &record));
             }
         });
         Self { address, scheme: "http", asked_for }
     }
 
-    /// The same under TLS: what stands before it takes TLS away. Its certificate is written to `certificate`.
+    /// The same over TLS: a server in front of it terminates TLS. Its certificate is written to `certificate`.
     pub fn start_under_tls(certificate: &Path) -> Self {
         let plain = Self::start();
         let key = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate can be made");
@@ -44,7 +44,7 @@ impl Proxy {
             .with_no_client_auth()
             .with_single_cert(vec![key.cert.der().clone()], private)
             .expect("the certificate is good");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be had");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
         let inner = plain.address;
         thread::spawn(move || take_tls_away(listener, Arc::new(config), &inner));
@@ -55,7 +55,7 @@ impl Proxy {
         format!("{}://{user}@{}", self.scheme, self.address)
     }
 
-    /// The first lines of all requests so far.
+    /// The request lines of all requests so far.
     pub fn asked_for(&self) -> Vec<String> {
         self.asked_for.lock().unwrap().clone()
     }
@@ -69,7 +69,7 @@ fn take_tls_away(listener: TcpListener, config: Arc<rustls::ServerConfig>, inner
         let acceptor = tokio_rustls::TlsAcceptor::from(config);
         while let Ok((client, _)) = listener.accept().await {
             let (acceptor, inner) = (acceptor.clone(), inner.to_owned());
-            // That it ends with an error only means that one side has gone.
+            // An error only means that one side has disconnected.
             tokio::spawn(async move {
                 let mut client = acceptor.accept(client).await?;
                 let mut server = tokio::net::TcpStream::connect(inner).await?;

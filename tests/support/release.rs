@@ -6,9 +6,8 @@ use super::target;
 
 /// A file that `cargo build --release` made.
 ///
-/// The tests are about the artifacts as they are installed, whatever profile the tests themselves have, and `cargo test`
-/// does not put those in place. One that is missing or older than its sources is an error that says how to make it,
-/// never a test passed over or a test of something else.
+/// The tests use the artifacts of the release profile, whatever their own profile is, and `cargo test` does not build those. If one is
+/// missing or older than its sources, the test fails with the command that builds it.
 pub fn release(name: &str) -> PathBuf {
     let file = target().join("release").join(name);
     let (dependencies, command) = match name {
@@ -30,14 +29,14 @@ pub fn release(name: &str) -> PathBuf {
     file
 }
 
-/// The files that cargo says an artifact was made from: "target: source source", blanks in names escaped.
+/// The sources of an artifact, from cargo's file: "target: source source", with blanks in names escaped.
 fn sources(dependencies: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(dependencies).unwrap_or_else(|error| panic!("{}: {error}", dependencies.display()));
     let (_, list) = text.split_once(": ").expect("cargo lists what a target depends on");
     list.replace("\\ ", "\0").split_whitespace().map(|source| source.replace('\0', " ").into()).collect()
 }
 
-/// A source that is gone has changed just now.
+/// The time of the last change; a source that was removed counts as changed now.
 fn changed(file: &Path) -> SystemTime {
     fs::metadata(file).and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now())
 }

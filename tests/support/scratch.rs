@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::target;
 
-/// A folder of one's own under cargo's folder for tests, removed in the end.
+/// A new folder under cargo's folder for tests. It is removed when dropped.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    // Not a default value: a folder is made.
+    // No Default: creating one has a side effect.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -32,7 +32,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A test that failed may have left the folder in use; the next `cargo clean` takes it.
+        // A failed test may have left the folder in use; the next `cargo clean` removes it.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

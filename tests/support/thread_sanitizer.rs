@@ -6,9 +6,9 @@ use super::{CLANG, output_of, root, tool};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Builds a crate of the workspace as a shared library, with the sanitizer in it, in Rust's standard library and in all
-/// dependencies. `folder` is the tests' folder for such files. Returns the folder of the library. The stable toolchain does that
-/// when it is told to be a nightly one.
+/// Builds a crate of the workspace as a shared library, instrumented by the sanitizer together with Rust's standard library and all
+/// dependencies. `folder` is the tests' folder for such files. Returns the folder of the library. With RUSTC_BOOTSTRAP=1 the stable
+/// toolchain can do this.
 pub fn instrumented_library(package: &str, folder: &Path) -> PathBuf {
     let target = folder.join("thread-sanitizer");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -32,8 +32,8 @@ pub fn instrumented_library(package: &str, folder: &Path) -> PathBuf {
     target.join(TARGET).join("debug")
 }
 
-/// Compiles a C program with the sanitizer and links it with `libraries`. The sanitizer's runtime is Rust's own: that of a C
-/// compiler may be older than what rustc's code calls.
+/// Compiles a C program with the sanitizer and links it with `libraries`. The sanitizer's runtime is the one of Rust, because that of
+/// a C compiler may be older than rustc's code needs.
 pub fn instrumented_program(source: &str, includes: &[&str], libraries: &[String], program: &Path) {
     let object = program.with_extension("o");
     let mut compile = tool(CLANG.command);

@@ -1,5 +1,5 @@
-//! `src/ffi/userdata.rs` behind handles: clients that were derived from each other, keyrings with a client, and streams
-//! share what a program's callback needs. Whoever goes last frees it, once, and after the last call of the callback.
+//! `src/ffi/userdata.rs` behind handles: clients that were derived from each other, keyrings with a client, and streams share the
+//! userdata of a callback. The last handle to be freed frees it, once, after the last call of the callback.
 
 use std::ffi::c_void;
 
@@ -9,19 +9,19 @@ use loom::thread;
 
 use super::userdata::Userdata;
 
-/// The memory of the program that the callback uses, and how often it was freed.
+/// The program's memory that the callback uses, and how often it was freed.
 struct Program {
     memory: UnsafeCell<u32>,
     freed: UnsafeCell<u32>,
 }
 
-/// Threads share it as the header demands of userdata.
+/// Threads share it, as the header requires of userdata.
 unsafe impl Send for Program {}
 unsafe impl Sync for Program {}
 
 unsafe extern "C" fn free(userdata: *mut c_void) {
     let program = unsafe { &*userdata.cast::<Program>() };
-    // An access that excludes all others: a callback that still ran would make the model fail.
+    // An exclusive access: the model fails if a callback still runs.
     program.memory.with_mut(|memory| unsafe { *memory += 1 });
     program.freed.with_mut(|freed| unsafe { *freed += 1 });
 }
@@ -38,7 +38,7 @@ impl Handle {
         Self(Arc::clone(&self.0))
     }
 
-    /// A call during which the library calls the program back.
+    /// A call during which the library calls the callback.
     fn call(&self, callback: impl FnOnce()) {
         let program = unsafe { &*self.0.pointer().cast::<Program>() };
         program.memory.with(|_| callback());
@@ -53,7 +53,7 @@ fn expect_freed_once(program: &Program) {
     assert_eq!(program.freed.with(|freed| unsafe { *freed }), 1);
 }
 
-/// Each thread derives a client, calls with it and frees both, in any order with the others.
+/// Each thread derives a client, calls with it and frees both, in any order relative to the other threads.
 pub fn siblings_are_derived_used_and_freed_on_all_threads() {
     crate::check(3, || {
         let program = program();
@@ -74,7 +74,7 @@ pub fn siblings_are_derived_used_and_freed_on_all_threads() {
     });
 }
 
-/// The callback itself frees the last other handle. What it runs on stays until it has returned.
+/// The callback itself frees the last other handle. The userdata exists until the callback has returned.
 pub fn a_callback_frees_the_last_other_handle() {
     crate::check(3, || {
         let program = program();

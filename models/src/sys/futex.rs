@@ -1,4 +1,4 @@
-//! As `src/sys/futex.rs`: the kernel compares the number and begins to sleep in one step, under a lock that a wake takes too.
+//! Replaces `src/sys/futex.rs`: the kernel compares the number and starts to sleep in one step, under a lock that a wake takes too.
 
 use std::time::Duration;
 

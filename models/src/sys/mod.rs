@@ -1,4 +1,4 @@
-//! The files of `src/sys` that are modelled, and what stands in for those that they use.
+//! The files of `src/sys` that are modelled, and replacements for those that they use.
 #![allow(dead_code)]
 
 #[path = "../../../src/sys/fork_counter.rs"]

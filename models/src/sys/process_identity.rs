@@ -1,4 +1,4 @@
-//! As `src/sys/process_identity.rs`. In a model a thread says of which process it is.
+//! Replaces `src/sys/process_identity.rs`. In a model, each thread declares the process that it belongs to.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ pub fn current() -> ProcessId {
     ProcessId(PROCESS.with(Cell::get))
 }
 
-/// From here on this thread is one of that process.
+/// Makes this thread one of that process.
 pub fn become_process(number: u64) {
     PROCESS.with(|process| process.set(number));
 }

@@ -1,10 +1,10 @@
-//! As `src/sys/sync.rs`, of loom's parts.
+//! Replaces `src/sys/sync.rs` with loom's types.
 
 pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub use loom::sync::{Condvar, Mutex, MutexGuard};
 pub use std::sync::PoisonError;
 
-/// What `once_cell::race::OnceBox` promises: the first value that is set stays, and what loses the race is dropped.
+/// The guarantees of `once_cell::race::OnceBox`: the first value that is set stays, and the value that loses the race is dropped.
 pub struct OnceBox<T> {
     pointer: AtomicPtr<T>,
 }
@@ -16,7 +16,7 @@ impl<T> OnceBox<T> {
     }
 
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: a pointer that was set stays until the box is dropped.
+        // SAFETY: a pointer that was set remains until the box is dropped.
         unsafe { self.pointer.load(Ordering::Acquire).as_ref() }
     }
 

@@ -1,4 +1,4 @@
-//! A library that uses what every library in Rust brings along: threads, thread-local values, panics, an allocator.
+//! A library that uses the features of the Rust runtime: threads, thread-local values, panics, an allocator.
 
 use std::cell::RefCell;
 use std::panic::catch_unwind;
@@ -8,7 +8,7 @@ thread_local! {
     static SEEN: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The sum of the numbers up to `last`, each counted on a thread of its own; -1 when `last` is 0, after a panic.
+/// The sum of the numbers up to `last`, each added on a separate thread; -1 if `last` is 0, after a panic.
 #[unsafe(no_mangle)]
 pub extern "C" fn neighbour_sum(last: u32) -> i64 {
     let sum = catch_unwind(|| {
