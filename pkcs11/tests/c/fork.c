@@ -165,7 +165,9 @@ int main(void) {
   run_in_child(finish_operation, session);
   finish_operation(session);
 
-  /* Forks while other threads are in calls. */
+  /* Forks while other threads are in calls. The allocator of gcc 12's address sanitizer is not made for that: a child whose parent's
+   * thread was allocating waits forever for its lock. */
+#ifndef __SANITIZE_ADDRESS__
   for (int i = 0; i < 4; i++) {
     CHECK_INT(pthread_create(&threads[i], NULL, keep_signing, NULL), 0);
   }
@@ -176,6 +178,9 @@ int main(void) {
   for (int i = 0; i < 4; i++) {
     CHECK_INT(pthread_join(threads[i], NULL), 0);
   }
+#else
+  (void)threads, (void)keep_signing;
+#endif
   sign_and_verify(session, 9);
   CHECK_OK(p11->C_Finalize(NULL));
   /* The child of a process that called C_Finalize initialises the module itself. */
