@@ -18,8 +18,13 @@ pub fn raw_from_der(signature: &[u8], raw_len: usize) -> Result<Vec<u8>> {
     let mut raw = vec![0; raw_len];
     for (number, place) in numbers.iter().zip(raw.chunks_mut(raw_len / 2)) {
         let digits = number.as_bytes();
-        let start = place.len().checked_sub(digits.len());
-        let start = start.ok_or_else(|| malformed("a number of the signature is too long"))?;
+        let start = place.len().checked_sub(digits.len()).ok_or_else(|| {
+            malformed(&format!(
+                "a number of the signature has {} bytes, at most {} are allowed",
+                digits.len(),
+                raw_len / 2
+            ))
+        })?;
         place[start..].copy_from_slice(digits);
     }
     Ok(raw)
