@@ -257,6 +257,12 @@ const (
 	ErrKeyLimitExceeded Status = C.TCKMS_ERR_KEY_LIMIT_EXCEEDED
 	// ErrRotationTooSoon: RequestLimitExceeded.RotateRateLimited: the key was rotated within the last 24 hours.
 	ErrRotationTooSoon Status = C.TCKMS_ERR_ROTATION_TOO_SOON
+	// ErrWhiteBoxKeyDisabled: ResourceUnavailable.KeyDisabled: the white-box key is disabled.
+	ErrWhiteBoxKeyDisabled Status = C.TCKMS_ERR_WHITE_BOX_KEY_DISABLED
+	// ErrWhiteBoxKeyLimitExceeded: LimitExceeded.KeyLimitExceeded: the account has reached its limit of white-box keys.
+	ErrWhiteBoxKeyLimitExceeded Status = C.TCKMS_ERR_WHITE_BOX_KEY_LIMIT_EXCEEDED
+	// ErrFingerprintLimitExceeded: LimitExceeded.FingerprintsLimitExceeded: the white-box key has reached its limit of device fingerprints.
+	ErrFingerprintLimitExceeded Status = C.TCKMS_ERR_FINGERPRINT_LIMIT_EXCEEDED
 	// ErrUnknownServiceCode: The service refused with a code that this version of the library does not know.
 	ErrUnknownServiceCode Status = C.TCKMS_ERR_UNKNOWN_SERVICE_CODE
 	// ErrServiceInternalError: InternalError: the service failed.

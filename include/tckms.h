@@ -589,6 +589,15 @@ typedef enum tckms_status {
   TCKMS_ERR_KEY_LIMIT_EXCEEDED = 553,
   /** `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours. */
   TCKMS_ERR_ROTATION_TOO_SOON = 554,
+  /** `ResourceUnavailable.KeyDisabled`: the white-box key is disabled. */
+  TCKMS_ERR_WHITE_BOX_KEY_DISABLED = 555,
+  /** `LimitExceeded.KeyLimitExceeded`: the account has reached its limit of white-box keys. */
+  TCKMS_ERR_WHITE_BOX_KEY_LIMIT_EXCEEDED = 556,
+  /**
+   * `LimitExceeded.FingerprintsLimitExceeded`: the white-box key has reached its limit of device
+   * fingerprints.
+   */
+  TCKMS_ERR_FINGERPRINT_LIMIT_EXCEEDED = 557,
   /** The service refused with a code that this version of the library does not know. */
   TCKMS_ERR_UNKNOWN_SERVICE_CODE = 599,
   /** `InternalError`: the service failed. */

@@ -267,6 +267,13 @@ pub enum Status {
     KeyLimitExceeded = 553,
     /// `RequestLimitExceeded.RotateRateLimited`: the key was rotated within the last 24 hours.
     RotationTooSoon = 554,
+    /// `ResourceUnavailable.KeyDisabled`: the white-box key is disabled.
+    WhiteBoxKeyDisabled = 555,
+    /// `LimitExceeded.KeyLimitExceeded`: the account has reached its limit of white-box keys.
+    WhiteBoxKeyLimitExceeded = 556,
+    /// `LimitExceeded.FingerprintsLimitExceeded`: the white-box key has reached its limit of device
+    /// fingerprints.
+    FingerprintLimitExceeded = 557,
     /// The service refused with a code that this version of the library does not know.
     UnknownServiceCode = 599,
 
@@ -780,6 +787,19 @@ const TEXTS: &[(Status, &CStr, &CStr, bool)] = &[
     ),
     (Status::KeyLimitExceeded, c"TCKMS_ERR_KEY_LIMIT_EXCEEDED", c"the account has reached its limit of keys", FINAL),
     (Status::RotationTooSoon, c"TCKMS_ERR_ROTATION_TOO_SOON", c"the key was rotated within the last 24 hours", FINAL),
+    (Status::WhiteBoxKeyDisabled, c"TCKMS_ERR_WHITE_BOX_KEY_DISABLED", c"the white-box key is disabled", FINAL),
+    (
+        Status::WhiteBoxKeyLimitExceeded,
+        c"TCKMS_ERR_WHITE_BOX_KEY_LIMIT_EXCEEDED",
+        c"the account has reached its limit of white-box keys",
+        FINAL,
+    ),
+    (
+        Status::FingerprintLimitExceeded,
+        c"TCKMS_ERR_FINGERPRINT_LIMIT_EXCEEDED",
+        c"the white-box key has reached its limit of device fingerprints",
+        FINAL,
+    ),
     (
         Status::UnknownServiceCode,
         c"TCKMS_ERR_UNKNOWN_SERVICE_CODE",
@@ -928,8 +948,8 @@ const SERVICE_CODES: &[(&str, Status)] = &[
     ("LimitExceeded", Status::LimitExceeded),
     ("LimitExceeded.CmkLimitExceeded", Status::KeyLimitExceeded),
     ("LimitExceeded.DataKeyLimitExceeded", Status::LimitExceeded),
-    ("LimitExceeded.FingerprintsLimitExceeded", Status::LimitExceeded),
-    ("LimitExceeded.KeyLimitExceeded", Status::LimitExceeded),
+    ("LimitExceeded.FingerprintsLimitExceeded", Status::FingerprintLimitExceeded),
+    ("LimitExceeded.KeyLimitExceeded", Status::WhiteBoxKeyLimitExceeded),
     ("MissingParameter", Status::MissingParameter),
     ("NoSuchProduct", Status::InvalidAction),
     ("NoSuchVersion", Status::InvalidAction),
@@ -955,7 +975,7 @@ const SERVICE_CODES: &[(&str, Status)] = &[
     ("ResourceUnavailable.DataKeyNotPendingDelete", Status::ResourceUnavailable),
     ("ResourceUnavailable.DataKeyPendingDelete", Status::ResourceUnavailable),
     ("ResourceUnavailable.DataKeyStateNotSupport", Status::ResourceUnavailable),
-    ("ResourceUnavailable.KeyDisabled", Status::ResourceUnavailable),
+    ("ResourceUnavailable.KeyDisabled", Status::WhiteBoxKeyDisabled),
     ("ResourceUnavailable.KeyPendingDelete", Status::ResourceUnavailable),
     ("ResourceUnavailable.NotPurchased", Status::NotPurchased),
     ("ResourceUnavailable.TokenExpired", Status::ImportTokenExpired),
