@@ -66,7 +66,7 @@ with_folders() {
 
 # Tests that another system cannot run, or that do not use the artefacts: other compilers, valgrind, sanitizers, OpenSSL, programs
 # that a test starts on this machine.
-skip=(clang valgrind sanitizer openssl the_examples_makefile legacy_daemon prefork_server panic privileges setuid capabilities
+skip=(clang valgrind sanitizer openssl the_examples_makefile legacy_daemon panic privileges setuid capabilities
   system_calls old_kernel::sealing old_kernel::the_ old_kernel::secrets the_module_needs libevent libuv
   servers_with_one_thread every_worker_serves the_lines_in_the_readme)
 run=()

@@ -321,13 +321,13 @@ fn no_message_has_debug_text() {
 /// A test that is renamed must not start to run on a system that cannot run it.
 #[test]
 fn tests_that_a_system_leaves_out_exist() {
-    let pattern = "fn [a-z]|mod [a-z]|^ +[a-z0-9_]+(:|$)";
+    let pattern = "fn [a-z]|mod [a-z]|^ +[a-z0-9_]+([:(]|$)";
     let mut grep = Command::new("git");
     grep.args(["grep", "-h", "-E", pattern, "--", "tests/*.rs", "pkcs11/tests/module.rs"]);
     let found = grep.current_dir(root()).output().unwrap();
     let sources = String::from_utf8_lossy(&found.stdout);
     let script = read("scripts/artefact-tests.sh");
-    let skipped = script.split("skip=(").chain(script.split("skip+=(")).skip(1);
+    let skipped = script.split("skip=(").skip(1).chain(script.split("skip+=(").skip(1));
     let skipped = skipped.filter_map(|rest| rest.split_once(')')).flat_map(|(words, _)| words.split_whitespace());
     let document = read("docs/portability.md");
     let listed = document.split("These tests do not run for ARM64").nth(1).expect("docs/portability.md has the list");
