@@ -350,11 +350,7 @@ impl Client {
         // Some calls send more than one request.
         let outcome = call_control::under_timeout(self.total_timeout(), pin!(call)).await.map_err(|error| {
             self.caller.counters().failed_call(&error);
-            let error = action.into_iter().fold(error, Error::in_action);
-            match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
-                Some(key_id) => error.with_key_id(key_id),
-                None => error,
-            }
+            of_call(error, action, key_id)
         });
         last_request::record_key(outcome.as_ref().map_or_else(Error::key_id, |_| key_id));
         outcome
@@ -436,6 +432,15 @@ fn key_mismatch(expected: &str, named: &str, response: &Response<'_>) -> Error {
     let message = format!("the reply is about CMK {}, {} was expected", quoted(named), quoted(expected));
     let told = Error::new(Status::KeyMismatch, message).with_key_id(named).with_http_status(200);
     told.with_request_id(response.request_id())
+}
+
+/// The error of a call, which says the action and the CMK that the call named.
+pub(crate) fn of_call(error: Error, action: Option<&str>, key_id: Option<&str>) -> Error {
+    let error = action.into_iter().fold(error, Error::in_action);
+    match key_id.filter(|key_id| error.key_id().is_none() && check_key_id(key_id).is_ok()) {
+        Some(key_id) => error.with_key_id(key_id),
+        None => error,
+    }
 }
 
 pub(crate) fn check_key_id(key_id: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::api::request::{check_action, check_json_object};
 use crate::client::{
-    Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len, check_rsa_ciphertext,
+    Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len, check_rsa_ciphertext, of_call,
 };
 use crate::error::{Error, Result};
 use crate::queue::completion::{Output, Stream};
@@ -67,15 +67,19 @@ const DIGEST_MAX: usize = 8 * 1024;
 
 impl Operation {
     pub fn encrypt(key_id: &str, plaintext: &[u8], context: Option<&str>) -> Result<Self> {
-        check_key_id(key_id)?;
-        check_plaintext(plaintext)?;
-        let context = copied_context(context)?;
-        Ok(Self::Encrypt { key_id: key_id.to_owned(), plaintext: Secret::copy_of(plaintext)?, context })
+        of("Encrypt", Some(key_id), || {
+            check_key_id(key_id)?;
+            check_plaintext(plaintext)?;
+            let context = copied_context(context)?;
+            Ok(Self::Encrypt { key_id: key_id.to_owned(), plaintext: Secret::copy_of(plaintext)?, context })
+        })
     }
 
     pub fn decrypt(key_id: Option<&str>, blob: &[u8], context: Option<&str>) -> Result<Self> {
-        let (key_id, blob) = (copied_key_id(key_id)?, copied_blob(blob)?);
-        Ok(Self::Decrypt { key_id, blob, context: copied_context(context)? })
+        of("Decrypt", key_id, || {
+            let (key_id, blob) = (copied_key_id(key_id)?, copied_blob(blob)?);
+            Ok(Self::Decrypt { key_id, blob, context: copied_context(context)? })
+        })
     }
 
     pub fn reencrypt(
@@ -84,41 +88,56 @@ impl Operation {
         source: Option<&str>,
         destination: Option<&str>,
     ) -> Result<Self> {
-        let (key_id, blob) = (copied_key_id(key_id)?, copied_blob(blob)?);
-        Ok(Self::Reencrypt { key_id, blob, source: copied_context(source)?, destination: copied_context(destination)? })
+        of("ReEncrypt", key_id, || {
+            let (key_id, blob) = (copied_key_id(key_id)?, copied_blob(blob)?);
+            let (source, destination) = (copied_context(source)?, copied_context(destination)?);
+            Ok(Self::Reencrypt { key_id, blob, source, destination })
+        })
     }
 
     pub fn generate_data_key(key_id: &str, key_len: usize, context: Option<&str>) -> Result<Self> {
-        check_key_id(key_id)?;
-        check_random_len("key length", key_len)?;
-        Ok(Self::GenerateDataKey { key_id: key_id.to_owned(), key_len, context: copied_context(context)? })
+        of("GenerateDataKey", Some(key_id), || {
+            check_key_id(key_id)?;
+            check_random_len("key length", key_len)?;
+            Ok(Self::GenerateDataKey { key_id: key_id.to_owned(), key_len, context: copied_context(context)? })
+        })
     }
 
     pub fn generate_random(len: usize) -> Result<Self> {
-        check_random_len("length", len)?;
-        Ok(Self::GenerateRandom { len })
+        of("GenerateRandom", None, || {
+            check_random_len("length", len)?;
+            Ok(Self::GenerateRandom { len })
+        })
     }
 
     pub fn call(action: &str, request_json: &str) -> Result<Self> {
-        check_action(action)?;
-        check_json_object(request_json)?;
-        Ok(Self::Call { action: action.to_owned(), request: Secret::copy_of(request_json.as_bytes())? })
+        of(action, None, || {
+            check_action(action)?;
+            check_json_object(request_json)?;
+            Ok(Self::Call { action: action.to_owned(), request: Secret::copy_of(request_json.as_bytes())? })
+        })
     }
 
     pub fn sign_digest(key_id: &str, algorithm: Option<SignatureAlgorithm>, digest: &[u8]) -> Result<Self> {
-        check_key_id(key_id)?;
-        Ok(Self::SignDigest { key_id: key_id.to_owned(), algorithm, digest: copied_digest(digest)? })
+        of("SignByAsymmetricKey", Some(key_id), || {
+            check_key_id(key_id)?;
+            Ok(Self::SignDigest { key_id: key_id.to_owned(), algorithm, digest: copied_digest(digest)? })
+        })
     }
 
     pub fn rsa_decrypt(key_id: &str, padding: RsaPadding, ciphertext: &[u8]) -> Result<Self> {
-        check_key_id(key_id)?;
-        check_rsa_ciphertext(ciphertext)?;
-        Ok(Self::RsaDecrypt { key_id: key_id.to_owned(), padding, ciphertext: Secret::copy_of(ciphertext)? })
+        of("AsymmetricRsaDecrypt", Some(key_id), || {
+            check_key_id(key_id)?;
+            check_rsa_ciphertext(ciphertext)?;
+            Ok(Self::RsaDecrypt { key_id: key_id.to_owned(), padding, ciphertext: Secret::copy_of(ciphertext)? })
+        })
     }
 
     pub fn public_key(key_id: &str) -> Result<Self> {
-        check_key_id(key_id)?;
-        Ok(Self::PublicKey { key_id: key_id.to_owned() })
+        of("GetPublicKey", Some(key_id), || {
+            check_key_id(key_id)?;
+            Ok(Self::PublicKey { key_id: key_id.to_owned() })
+        })
     }
 
     /// Runs the call.
@@ -220,6 +239,11 @@ impl Stream {
             }
         }
     }
+}
+
+/// An operation whose refusal says the action and the CMK, as the error of the call would.
+fn of(action: &str, key_id: Option<&str>, operation: impl FnOnce() -> Result<Operation>) -> Result<Operation> {
+    operation().map_err(|error| of_call(error, Some(action), key_id))
 }
 
 fn copied_key_id(key_id: Option<&str>) -> Result<Option<String>> {

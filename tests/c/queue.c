@@ -167,6 +167,8 @@ static void invalid_arguments_are_refused_at_once(void) {
   CHECK_STATUS(tckms_submit_encrypt(queue, client, MAIN_KEY, "", 0, NULL, LONG_MS, NULL, NULL), TCKMS_ERR_EMPTY_PLAINTEXT);
   CHECK_STATUS(tckms_submit_encrypt(queue, client, MAIN_KEY, large, sizeof large, NULL, LONG_MS, NULL, NULL),
                TCKMS_ERR_PLAINTEXT_TOO_LARGE);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "Encrypt");
+  CHECK_TEXT(tckms_error_key_id(tckms_last_error()), MAIN_KEY);
   CHECK_STATUS(tckms_submit_encrypt(queue, client, MAIN_KEY, NULL, 1, NULL, LONG_MS, NULL, NULL), TCKMS_ERR_NULL_POINTER);
   CHECK_STATUS(tckms_submit_encrypt(queue, client, MAIN_KEY, "x", 1, "{", LONG_MS, NULL, NULL), TCKMS_ERR_INVALID_CONTEXT);
   CHECK_STATUS(tckms_submit_decrypt(queue, client, NULL, "", 0, NULL, LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_BLOB);
@@ -180,6 +182,7 @@ static void invalid_arguments_are_refused_at_once(void) {
                TCKMS_ERR_INVALID_REQUEST_JSON);
   CHECK_STATUS(tckms_submit_call(queue, client, "DescribeKey", "{", LONG_MS, NULL, NULL),
                TCKMS_ERR_INVALID_REQUEST_JSON);
+  CHECK_TEXT(tckms_error_action(tckms_last_error()), "DescribeKey");
   CHECK_INT(tckms_queue_outstanding(queue), 0);
   CHECK_INT(tckms_queue_outstanding(NULL), 0);
   CHECK_INT(tckms_completion_id(NULL), 0);
