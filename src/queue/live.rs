@@ -164,23 +164,30 @@ impl Live {
         self.locked(|state| {
             let taken = state.done.pop_front();
             if let (Some(_), true, Some(pipe)) = (&taken, state.done.is_empty(), &state.pipe) {
-                // A thread with a real-time priority has to sleep: yielding would not let the raising thread run.
-                for tries in 0.. {
-                    match self.raising.load(Ordering::SeqCst) {
-                        false => break,
-                        true if tries < RAISING_TRIES => thread::yield_now(),
-                        true => thread::sleep(RAISING_PAUSE),
-                    }
-                }
+                self.wait_for_raise();
                 pipe.lower();
             }
             taken
         })
     }
 
-    /// Waits for a completion. Returns whether there is one.
+    /// Waits for a completion. Returns whether there is one; then the pipe is readable.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.wait_until(timeout, |state| !state.done.is_empty())
+        let is_done = self.wait_until(timeout, |state| !state.done.is_empty());
+        self.wait_for_raise();
+        is_done
+    }
+
+    /// Waits for a thread that has a completion in the state, and makes the pipe readable now.
+    fn wait_for_raise(&self) {
+        // A thread with a real-time priority has to sleep: yielding would not let the raising thread run.
+        for tries in 0.. {
+            match self.raising.load(Ordering::SeqCst) {
+                false => break,
+                true if tries < RAISING_TRIES => thread::yield_now(),
+                true => thread::sleep(RAISING_PAUSE),
+            }
+        }
     }
 
     fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {

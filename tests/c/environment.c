@@ -2,7 +2,7 @@
  * Only tckms_client_new_from_env() reads the environment, and only the variables that its comment names.
  *
  * The harness runs this program in an environment with misleading values: proxies, certificates, key logs and variables of the Rust
- * runtime. This program also replaces getenv(), for the library too.
+ * runtime. This program also replaces getenv() and secure_getenv(), for the library too.
  */
 #include "check.h"
 
@@ -14,11 +14,11 @@ extern char **environ;
 #define KEY "93866e69-9755-11ef-8e65-52540089bc41"
 #define REPLY "{\"Response\":{\"CiphertextBlob\":\"a-k-b-k-c\",\"KeyId\":\"" KEY "\",\"RequestId\":\"r-1\"}}"
 
-/* The names passed to getenv() while recording was on, including during the loading of the library. */
+/* The names passed to these two while recording was on, including during the loading of the library. */
 static char asked_for[1024];
 static int watched = 1;
 
-char *getenv(const char *name) {
+static char *find_variable(const char *name) {
   size_t len = strlen(name);
   char **entry;
   if (watched) {
@@ -31,6 +31,16 @@ char *getenv(const char *name) {
     }
   }
   return NULL;
+}
+
+char *getenv(const char *name) {
+  return find_variable(name);
+}
+
+char *secure_getenv(const char *name);
+
+char *secure_getenv(const char *name) {
+  return find_variable(name);
 }
 
 /* The values of the harness, copied before this program changes them. */

@@ -217,6 +217,7 @@ static void a_flood_delays_no_other_call(tckms_client *client, int kind, int flo
   long busy_median[ROUNDS_MAX];
   long busy_p99[ROUNDS_MAX];
   long quiet_p99[ROUNDS_MAX];
+  long allowed;
   int i;
   __atomic_store_n(kind_of_flood, kind, __ATOMIC_RELAXED);
   __atomic_store_n(&floods, 0, __ATOMIC_RELAXED);
@@ -236,7 +237,9 @@ static void a_flood_delays_no_other_call(tckms_client *client, int kind, int flo
             median_of(busy_median, rounds), median_of(busy_p99, rounds), median_of(quiet_p99, rounds), floods);
   }
   CHECK(median_of(median, rounds) < 10000);
-  CHECK(median_of(p99, rounds) < 10000 || !is_real_time);
+  /* What a busy processor alone delays is not the library's. */
+  allowed = median_of(busy_p99, rounds);
+  CHECK(median_of(p99, rounds) < 10000 + (allowed > 0 ? allowed : 0) || !is_real_time);
 }
 
 int main(int count, char **arguments) {
