@@ -471,10 +471,9 @@ pub(crate) fn check_plaintext(plaintext: &[u8]) -> Result<()> {
 pub(crate) fn check_blob(blob: &[u8]) -> Result<&str> {
     let text = if is_blob(blob) { std::str::from_utf8(blob).ok() } else { None };
     text.ok_or_else(|| {
-        let line_end = match blob {
-            [.., b'\r' | b'\n'] => "; it ends with a newline, which is not a part of it",
-            _ => "",
-        };
+        // The memory of a blob that is too long may not be readable.
+        let is_line = blob.len() <= CIPHERTEXT_BLOB_MAX && matches!(blob, [.., b'\r' | b'\n']);
+        let line_end = if is_line { "; it ends with a newline, which is not a part of it" } else { "" };
         let message = format!(
             "the CiphertextBlob of {} bytes is not 1 to {CIPHERTEXT_BLOB_MAX} printable ASCII characters as Encrypt returns \
              them{line_end}",
