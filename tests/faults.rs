@@ -157,7 +157,7 @@ fn a_hostile_server_affects_only_its_own_call() {
 #[test]
 fn a_flood_delays_no_other_call_of_the_client() {
     let program = GCC.build("tests/c/flood_latency.c", &Library::Shared);
-    for (flooded, rounds) in [("1", "3"), ("31", "3")] {
+    for (flooded, rounds) in [("1", "4"), ("31", "5")] {
         program.with(Vec::new()).arguments(&[flooded, rounds]).run().expect_nothing_but_passed_checks();
     }
 }
