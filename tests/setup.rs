@@ -96,7 +96,8 @@ fn without_root_and_sudo_all_that_is_missing_is_named_in_one_round() {
         ("make build", "run as root: apt-get install --no-install-recommends binutils gcc libc6-dev python3"),
         (
             "make test",
-            "abigail-tools binutils clang cmake debootstrap dpkg-dev fish g++ gcc golang-go libc6-dbg libc6-dev",
+            "abigail-tools binutils clang cmake debootstrap dpkg-dev fish g++ gcc golang-github-gomodule-redigo-dev \
+             golang-github-lib-pq-dev golang-go libc6-dbg libc6-dev",
         ),
         ("make dist", "binutils binutils-aarch64-linux-gnu dpkg-dev gcc libc6-dev python3 python3-venv rpm"),
         (&format!("{old} make build"), "Rust 1.95 or later; this is 1.60.0 (/tmp/old/rustc): run 'rustup update'"),
