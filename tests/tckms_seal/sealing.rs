@@ -58,7 +58,7 @@ fn eight_gibibytes_are_sealed_in_bounded_memory() {
             0 => break,
             len => {
                 assert!(room[..len].iter().all(|byte| *byte == 7));
-                if seen / PART % 16 == 0 {
+                if (seen / PART).is_multiple_of(16) {
                     let current = [&sealing, &opening].map(peak_memory);
                     peaks = [0, 1].map(|place| peaks[place].max(current[place].unwrap_or(0)));
                 }
