@@ -99,6 +99,6 @@ func main() {
 	}
 	stats, err := keyring.BranchStats()
 	check(err)
-	fmt.Printf("sealed %d, opened %d, keys made %d, unwrapped %d, with own keys %d, store failures %d\n",
+	fmt.Printf("sealed %d, opened %d, keys created %d, unwrapped %d, with local keys %d, store failures %d\n",
 		stats.Wraps, stats.Unwraps, stats.KeysMade, stats.KeysUnwrapped, stats.OwnKeyWraps, stats.StoreFailures)
 }
