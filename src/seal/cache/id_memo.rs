@@ -30,7 +30,8 @@ struct Known {
 pub(crate) type Settings = (Id, u8, u16);
 
 impl IdMemo {
-    /// The ids of a message, from the memo or from `compute`. A memo in use by another thread is not waited for.
+    /// The ids of a message, from the memo or from `compute`. A memo in use by another thread is not waited for, so a
+    /// forked child may inherit it locked.
     pub fn get(
         &self,
         settings: Settings,

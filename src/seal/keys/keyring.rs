@@ -23,7 +23,7 @@ use crate::seal::keys::branch::options::BranchOptions;
 use crate::seal::keys::branch::wrapping::BranchKey;
 use crate::seal::keys::branch_supplier::{BranchSupplier, SuppliedBranch};
 use crate::seal::keys::kms::KmsKey;
-use crate::seal::keys::obtain::obtain;
+use crate::seal::keys::obtain::{no_key, obtain};
 use crate::seal::keys::recent_unwraps::RecentUnwraps;
 use crate::seal::keys::request_share::RequestShare;
 use crate::seal::keys::rsa::RsaKey;
@@ -293,7 +293,7 @@ impl Keyring {
     fn wrapping_keys(&self) -> Result<Vec<&dyn WrappingKey>> {
         let keys: Vec<_> = self.keys.iter().map(AsRef::as_ref).filter(|key| key.can_wrap()).collect();
         if keys.is_empty() {
-            return Err(Error::new(Status::NoUsableKey, "the keyring has no key that can seal"));
+            return Err(no_key());
         }
         if keys.len() > self.limits.wrapped_keys {
             let message = format!("{} keys can seal; the keyring allows {}", keys.len(), self.limits.wrapped_keys);

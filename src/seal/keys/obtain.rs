@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::seal::format::context::{Context, PUBLIC_KEY};
 use crate::seal::format::header;
 use crate::seal::format::signature::SigningKey;
@@ -10,6 +10,7 @@ use crate::seal::format::suite::Suite;
 use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::seal::materials::Materials;
+use crate::status::Status;
 
 /// The first key generates a data key, and the others wrap it. If one fails, sealing fails: a message without its escrow key would
 /// be noticed too late.
@@ -41,6 +42,6 @@ pub(crate) fn obtain(
     Ok(Materials { suite, data_key, fields, signing_key })
 }
 
-fn no_key() -> crate::error::Error {
-    crate::error::Error::new(crate::status::Status::NoUsableKey, "the keyring has no key that can seal")
+pub(super) fn no_key() -> Error {
+    Error::new(Status::NoUsableKey, "the keyring has no key that can seal")
 }
