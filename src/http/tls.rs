@@ -8,7 +8,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::encoding::{base64_decode, explain_pem, without_byte_order_mark};
+use crate::encoding::{base64_decode_into, explain_pem, without_byte_order_mark};
 use crate::error::{Error, Result, find_cause};
 use crate::sanitize::quoted;
 use crate::status::Status;
@@ -89,8 +89,12 @@ fn load_file(path: &Path) -> Result<RootCertStore> {
 
 /// One byte more than is allowed shows that there is more.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut pem = Vec::new();
-    file::open(path)?.take(CA_PEM_MAX as u64 + 1).read_to_end(&mut pem)?;
+    let file = file::open(path)?;
+    let limit = CA_PEM_MAX + 1;
+    // Without it, the buffer would grow and be copied and wiped a dozen times. The byte more shows the end to one read.
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(limit);
+    let mut pem = Vec::with_capacity(length.saturating_add(1).min(limit));
+    file.take(limit as u64).read_to_end(&mut pem)?;
     Ok(pem)
 }
 
@@ -99,13 +103,13 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
     let refused = |reason: &str| Error::new(Status::InvalidCaBundle, format!("{name} {reason}"));
     let pem = without_byte_order_mark(pem);
     let mut roots = RootCertStore::empty();
-    if let Some(certificates) = plain_certificates(pem) {
-        roots.add_parsable_certificates(certificates);
-        if !roots.is_empty() {
-            return Ok(roots);
-        }
+    let plain = read_plain_certificates(pem, |certificate| {
+        let _ = roots.add(certificate.into());
+    });
+    if plain.is_some() && !roots.is_empty() {
+        return Ok(roots);
     }
-    let mut certificates = 0;
+    let (mut roots, mut certificates) = (RootCertStore::empty(), 0);
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate =
             certificate.map_err(|error| refused(&format!("is not valid PEM: {}", explain_pem(&error, pem))))?;
@@ -119,24 +123,54 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
     }
 }
 
-/// The certificates of a bundle that holds nothing else and is written as usual; `None` for anything that has to be looked at
-/// closely. The parser of the TLS stack takes milliseconds for the bundle of a system, more than a first call does besides.
-fn plain_certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+/// Calls `found` with each certificate of a bundle that holds nothing else and is written as usual, in lines of 64 characters.
+/// `None` for anything that has to be looked at closely; what was found until then does not count. The parser of the TLS stack
+/// takes milliseconds for the bundle of a system, more than a first call does besides.
+fn read_plain_certificates(pem: &[u8], mut found: impl FnMut(&[u8])) -> Option<()> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----\n";
-    const END: &str = "\n-----END CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
     let mut rest = std::str::from_utf8(pem).ok()?;
-    let (mut certificates, mut text) = (Vec::new(), String::with_capacity(4096));
-    while let Some((before, after)) = rest.split_once(BEGIN) {
-        let (body, after) = after.split_once(END)?;
-        if before.contains("-----") || body.contains('-') {
+    let (mut text, mut der) = (Vec::new(), Vec::new());
+    while let Some(begin) = find_marker(rest)? {
+        let block = rest[begin..].strip_prefix(BEGIN)?;
+        let (body, end) = block.split_at(block.find('-')?);
+        join_lines(body.as_bytes(), &mut text)?;
+        der.resize(text.len() / 4 * 3, 0);
+        let length = base64_decode_into(&text, &mut der).ok()?;
+        found(&der[..length]);
+        rest = end.strip_prefix(END)?;
+    }
+    Some(())
+}
+
+/// The beginning of the next line that starts with five dashes, past lines of comment; `None` if a comment contains them.
+fn find_marker(text: &str) -> Option<Option<usize>> {
+    let mut begin = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("-----") {
+            return Some(Some(begin));
+        }
+        if line.contains("-----") {
             return None;
         }
-        text.clear();
-        text.extend(body.split('\n'));
-        certificates.push(base64_decode(&text).ok()?.into());
-        rest = after;
+        begin += line.len();
     }
-    (!rest.contains("-----")).then_some(certificates)
+    Some(None)
+}
+
+/// The characters of lines that have 64 each, but the last.
+fn join_lines(body: &[u8], joined: &mut Vec<u8>) -> Option<()> {
+    const LINE: usize = 64;
+    joined.clear();
+    let mut lines = body.chunks(LINE + 1).peekable();
+    while let Some(line) = lines.next() {
+        let (b'\n', characters) = line.split_last()? else { return None };
+        if lines.peek().is_some() && characters.len() != LINE {
+            return None;
+        }
+        joined.extend_from_slice(characters);
+    }
+    Some(())
 }
 
 /// What a file without a certificate seems to be.
@@ -205,8 +239,10 @@ mod tests {
     fn both_readers_of_pem_find_the_same_certificates() {
         let bundle = format!("# One\n{}\n# Two: a-b\n{}{}", block(&[1; 48]), block(&[2; 700]), block(&[3; 1]));
         let slow: Vec<_> = CertificateDer::pem_slice_iter(bundle.as_bytes()).map(|found| found.unwrap()).collect();
+        let mut fast = Vec::new();
+        read_plain_certificates(bundle.as_bytes(), |found| fast.push(CertificateDer::from(found.to_vec()))).unwrap();
         assert_eq!(slow.len(), 3);
-        assert_eq!(plain_certificates(bundle.as_bytes()).unwrap(), slow);
+        assert_eq!(fast, slow);
     }
 
     #[test]
@@ -221,12 +257,13 @@ mod tests {
             good.replacen("CERTIFICATE", "TRUSTED CERTIFICATE", 2),
             good.replacen("Bw", "B ", 1),
             good.replace("\n", ""),
+            good.replacen("BwcHB", "BwcH\nB", 1),
             "-----BEGIN CERTIFICATE-----\n".to_owned() + &good,
         ] {
-            assert!(plain_certificates(bundle.as_bytes()).is_none(), "{bundle}");
+            assert!(read_plain_certificates(bundle.as_bytes(), |_| ()).is_none(), "{bundle}");
         }
-        assert!(plain_certificates(b"\xff").is_none());
-        assert!(plain_certificates(b"").unwrap().is_empty());
+        assert!(read_plain_certificates(b"\xff", |_| ()).is_none());
+        assert!(read_plain_certificates(b"", |_| panic!("there is none")).is_some());
     }
 
     #[test]
