@@ -41,8 +41,9 @@ impl Signed {
     }
 }
 
-/// The bodies of the server's answers to GetPublicKey and SignByAsymmetricKey.
+/// The bodies of the server's answers to DescribeKey, GetPublicKey and SignByAsymmetricKey.
 pub struct Answers {
+    pub metadata: String,
     pub public_key: String,
     pub signature: String,
 }
@@ -53,7 +54,11 @@ impl Answers {
         let key_id = KEY_ID.to_string_lossy();
         let request_id = "6ef60bec-0242-43af-bb20-270359fb54a7";
         let (public_key, signature) = (BASE64.encode(signed.spki()?), BASE64.encode(&signed.signature));
+        let usage = "ASYMMETRIC_SIGN_VERIFY_ECC";
         Ok(Self {
+            metadata: format!(
+                r#"{{"Response":{{"KeyMetadata":{{"KeyId":"{key_id}","KeyState":"Enabled","KeyUsage":"{usage}"}},"RequestId":"{request_id}"}}}}"#
+            ),
             public_key: format!(
                 r#"{{"Response":{{"KeyId":"{key_id}","PublicKey":"{public_key}","PublicKeyPem":"","RequestId":"{request_id}"}}}}"#
             ),

@@ -70,6 +70,7 @@ fn answer_all<S: Read + Write>(requests: &mut Requests<S>, delay: Duration) -> i
     while let Some(request) = requests.next()? {
         let action = request.headers().find(|(name, _)| name.eq_ignore_ascii_case("x-tc-action"));
         let answer = match action {
+            Some((_, "DescribeKey")) => &METADATA,
             Some((_, "GetPublicKey")) => &PUBLIC_KEY,
             Some((_, "SignByAsymmetricKey")) => &SIGNATURE,
             _ => &ANSWER,
@@ -87,6 +88,7 @@ fn answer_all<S: Read + Write>(requests: &mut Requests<S>, delay: Duration) -> i
 pub static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&body()));
 
 static ASYMMETRIC: LazyLock<Answers> = LazyLock::new(|| Answers::new().expect("a key is generated"));
+static METADATA: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.metadata));
 static PUBLIC_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.public_key));
 static SIGNATURE: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.signature));
 

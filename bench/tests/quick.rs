@@ -1,0 +1,37 @@
+//! Runs a short measurement of everything, so that a change of the library does not leave the benchmark behind unnoticed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// The library that `make build` made.
+fn library() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let library = target.join("dist/libtckms.so");
+    assert!(library.exists(), "{} is missing; run 'make build'", library.display());
+    library
+}
+
+#[test]
+fn a_quick_measurement_has_figures_of_all_parts() {
+    // The program writes its figures beside its own folder, and those of the last `make bench` are to stay.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("quick-bench");
+    let program = folder.join("release/tckms-bench");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_tckms-bench"), &program).unwrap();
+
+    let output = Command::new(&program).arg("--quick").arg("--library").arg(library()).output().unwrap();
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    for part in ["Local verification", "queue", "tckms_seal"] {
+        assert!(table.contains(part), "no {part} in:\n{table}");
+    }
+    for file in ["encrypt.json", "queue.json", "sealing.json"] {
+        let figures: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.join("bench").join(file)).unwrap()).unwrap();
+        assert!(figures.is_object(), "{file}");
+    }
+}
