@@ -12,6 +12,7 @@ pub(crate) mod aws_lc;
 mod aws_lc_seed;
 pub(crate) mod cancel;
 pub(crate) mod clock;
+pub(crate) mod cpu;
 #[cfg(feature = "wipe-on-free")]
 pub(crate) mod crypto_memory;
 #[cfg(not(feature = "wipe-on-free"))]
