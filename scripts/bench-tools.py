@@ -167,12 +167,19 @@ def files(folder, emulator, machine, quick):
         for _ in range(size >> 20):
             file.write(os.urandom(1 << 20))
     out = folder / "out"
+
+    def new_file(command, environment=None):
+        """Runs a command that writes `out`, which is not there: tckms-seal keeps the old file until the new one is complete, and
+        others overwrite its memory."""
+        out.unlink(missing_ok=True)
+        return run(command, environment)
+
     key, iv = "00" * 32, "00" * 16
     seal = DIST / "tckms-seal"
     encrypt = {
-        "tckms-seal": lambda: run([seal, "-q", "-k", emulator.key_id, "-o", out, plain], emulator.environment),
-        "tckms-seal -t 1": lambda: run([seal, "-q", "-t", "1", "-k", emulator.key_id, "-o", out, plain], emulator.environment),
-        "cp": lambda: run(["cp", plain, out]),
+        "tckms-seal": lambda: new_file([seal, "-q", "-k", emulator.key_id, "-o", out, plain], emulator.environment),
+        "tckms-seal -t 1": lambda: new_file([seal, "-q", "-t", "1", "-k", emulator.key_id, "-o", out, plain], emulator.environment),
+        "cp": lambda: new_file(["cp", plain, out]),
     }
     decrypt = {}
 
@@ -185,31 +192,31 @@ def files(folder, emulator, machine, quick):
     sealed = folder / "sealed"
     encrypt["tckms-seal"]()
     shutil.move(out, sealed)
-    decrypt["tckms-seal"] = lambda: run([seal, "-d", "-q", "-k", emulator.key_id, "-o", out, sealed], emulator.environment)
+    decrypt["tckms-seal"] = lambda: new_file([seal, "-d", "-q", "-k", emulator.key_id, "-o", out, sealed], emulator.environment)
     decrypt["cp"] = encrypt["cp"]
     if shutil.which("age"):
         identity = folder / "age.key"
         subprocess.run(["age-keygen", "-o", identity], check=True, capture_output=True)
         recipient = subprocess.run(["age-keygen", "-y", identity], check=True, capture_output=True, text=True).stdout.strip()
-        add("age", lambda: run(["age", "-r", recipient, "-o", out, plain]),
-            lambda: run(["age", "-d", "-i", identity, "-o", out, folder / "age"]), folder / "age")
+        add("age", lambda: new_file(["age", "-r", recipient, "-o", out, plain]),
+            lambda: new_file(["age", "-d", "-i", identity, "-o", out, folder / "age"]), folder / "age")
     else:
         missing("age")
-    add("openssl enc -aes-256-ctr", lambda: run(["openssl", "enc", "-aes-256-ctr", "-K", key, "-iv", iv, "-in", plain, "-out", out]),
-        lambda: run(["openssl", "enc", "-d", "-aes-256-ctr", "-K", key, "-iv", iv, "-in", folder / "ctr", "-out", out]), folder / "ctr")
+    add("openssl enc -aes-256-ctr", lambda: new_file(["openssl", "enc", "-aes-256-ctr", "-K", key, "-iv", iv, "-in", plain, "-out", out]),
+        lambda: new_file(["openssl", "enc", "-d", "-aes-256-ctr", "-K", key, "-iv", iv, "-in", folder / "ctr", "-out", out]), folder / "ctr")
     if shutil.which("gpg"):
         home = folder / "gnupg"
         home.mkdir(mode=0o700)
         gpg = ["gpg", "--homedir", home, "--batch", "--yes", "--quiet", "--passphrase", "x", "--pinentry-mode", "loopback"]
-        add("gpg --symmetric", lambda: run([*gpg, "--cipher-algo", "AES256", "--compress-algo", "none", "-o", out, "-c", plain]),
-            lambda: run([*gpg, "-o", out, "-d", folder / "gpg"]), folder / "gpg")
+        add("gpg --symmetric", lambda: new_file([*gpg, "--cipher-algo", "AES256", "--compress-algo", "none", "-o", out, "-c", plain]),
+            lambda: new_file([*gpg, "-o", out, "-d", folder / "gpg"]), folder / "gpg")
     else:
         missing("gpg")
     if cli := os.environ.get("TCKMS_BENCH_AWS_CLI"):
         aws = [cli, "--suppress-metadata", "--wrapping-keys", "provider=tencent-kms",
                f"key=ap-guangzhou/{emulator.key_id}", "--output", out]
-        add("aws-encryption-cli", lambda: run([*aws, "--encrypt", "--input", plain], emulator.environment),
-            lambda: run([*aws, "--decrypt", "--input", folder / "aws"], emulator.environment), folder / "aws")
+        add("aws-encryption-cli", lambda: new_file([*aws, "--encrypt", "--input", plain], emulator.environment),
+            lambda: new_file([*aws, "--decrypt", "--input", folder / "aws"], emulator.environment), folder / "aws")
     else:
         missing("aws-encryption-cli: TCKMS_BENCH_AWS_CLI names none")
     rounds = 3 if quick else 7
