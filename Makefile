@@ -1,10 +1,10 @@
-# Thin over cargo and scripts/: each target is one sentence of the README.
+# Each target calls cargo or a script in scripts/.
 
 CARGO ?= cargo
 # The number in the SONAME.
 ABI := $(shell cat packaging/abi-version)
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
-# Only the two that C links: beside a Rust library cargo leaves out the link-time optimisation.
+# Only the two crate types that C programs link: if a Rust library is built too, cargo omits link-time optimisation.
 LIBRARY = $(CARGO) rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
 MODULE = $(CARGO) rustc --release --locked -p tckms-pkcs11 --lib --crate-type staticlib --features wipe-on-free
 EMULATOR = $(CARGO) build --release --locked -p tckms-emulator
@@ -14,28 +14,31 @@ TOOL = $(CARGO) build --release --locked -p tckms-cli --features wipe-on-free
 .PHONY: install uninstall deb symbols abi licences dist-check portability live-test
 
 help:
-	@echo "make demo    build everything, start the local KMS, and encrypt something with it from C"
-	@echo "make demo-nginx  the same with nginx, whose TLS key is in the local KMS, through the PKCS#11 module"
-	@echo "make test    all tests"
-	@echo "make pkcs11-test  nginx, OpenSSL, OpenSSH, Java and others with keys in the local KMS, and the slow tests of the module"
-	@echo "make check   the inner loop: unit tests and the C API with gcc against the emulator; installs nothing"
-	@echo "make soak    models, Miri, fuzzing, and the tests about faults and threads, repeated for an hour, or SOAK_SECONDS"
-	@echo "make build   the libraries, into target/dist, target/release/tckms and target/release/tckms-emulator"
-	@echo "make install PREFIX=/usr/local LIBDIR= DESTDIR=   what make build made; make uninstall removes it"
-	@echo "make deb     Debian packages, into target/deb"
-	@echo "make spelling   typing errors in documents and comments"
-	@echo "make lint    formatting, clippy with warnings denied, and the graph of modules"
-	@echo "make header  generate include/tckms.h from the source"
-	@echo "make man     the manual pages of include/tckms.h and reference.html, into target/reference (make build does this too)"
-	@echo "make symbols, make abi, make licences   update the lists of the library in packaging/ and tests/abi/"
-	@echo "make dist    tarballs, Debian packages and RPM packages for glibc 2.17 and later, into target/release-artifacts"
-	@echo "make dist-check    the release checks besides the tests: packaging, reproducible builds, other systems; takes hours"
-	@echo "make portability   the C tests for ARM64 and musl, as far as this machine can run them"
-	@echo "make live-test   check the documented behaviour of the real service; LIVE_TEST_OPTIONS=--help lists the options"
-	@echo "make bench   compare with a bare HTTP loop, a bare cipher and OpenSSL in the same run; draws docs/performance"
-	@echo "make bench-tools   compare with age, openssl, gpg, cp, curl and SDKs; BENCH_TOOLS_OPTIONS=--help lists the options"
-	@echo "make bench-instructions   count instructions under valgrind, and compare them with bench/instructions/baseline.json"
-	@echo "make plots   draw docs/performance from the figures of the last make bench"
+	@echo "make demo                build everything, start the local KMS, and encrypt a text with it from C"
+	@echo "make demo-nginx          run nginx with its TLS key in the local KMS, through the PKCS#11 module"
+	@echo "make build               build the libraries, into target/dist, and the programs tckms and tckms-emulator, into target/release"
+	@echo "make install             install what make build made; PREFIX=/usr/local, LIBDIR= and DESTDIR= say where"
+	@echo "make uninstall           remove it; takes the same variables"
+	@echo "make check               run the inner loop: unit tests, and the C API with gcc against the emulator; installs nothing"
+	@echo "make test                run all tests"
+	@echo "make pkcs11-test         run nginx, OpenSSL, OpenSSH, Java and others with keys in the local KMS, and the module's slow tests"
+	@echo "make soak                run the models, Miri, fuzzing, and the tests of faults and threads, for an hour or for SOAK_SECONDS"
+	@echo "make live-test           check the documented behaviour of the real service; LIVE_TEST_OPTIONS=--help lists the options"
+	@echo "make lint                check formatting, clippy with warnings denied, and the module graph"
+	@echo "make spelling            check the spelling of documents and comments"
+	@echo "make header              generate include/tckms.h from the source"
+	@echo "make man                 make the manual pages of include/tckms.h and reference.html, in target/reference, as make build does"
+	@echo "make symbols             add new functions to packaging/tckms.map"
+	@echo "make abi                 update the snapshots in tests/abi"
+	@echo "make licences            update the lists of third-party components in packaging"
+	@echo "make deb                 make Debian packages, in target/deb"
+	@echo "make dist                make tarballs, Debian and RPM packages for glibc 2.17 and later, in target/release-artifacts"
+	@echo "make dist-check          run the release checks besides the tests: packages, reproducible builds, other systems; takes hours"
+	@echo "make portability         run the C tests for ARM64 and musl"
+	@echo "make bench               compare with a bare HTTP loop, a bare cipher and OpenSSL, and draw docs/performance"
+	@echo "make bench-tools         compare with age, openssl, gpg, cp, curl and SDKs; BENCH_TOOLS_OPTIONS=--help lists the options"
+	@echo "make bench-instructions  count instructions under valgrind, and compare them with bench/instructions/baseline.json"
+	@echo "make plots               draw docs/performance from the figures of the last make bench"
 
 build:
 	scripts/setup.sh --check build
@@ -47,7 +50,7 @@ build:
 	scripts/dist.sh
 	scripts/dist-pkcs11.sh
 
-# Neither compiles anything: they copy the files of `make build`.
+# These targets compile nothing: they copy or remove the files of `make build`.
 install uninstall:
 	scripts/install.sh $@
 
@@ -71,7 +74,7 @@ dist-check:
 	$(MAKE) build
 	scripts/dist-check.sh $(DIST_CHECK)
 
-# What is given to others, linked for glibc 2.17.
+# The release artefacts, linked for glibc 2.17.
 .PHONY: dist
 dist:
 	scripts/setup.sh dist
@@ -81,7 +84,7 @@ portability:
 	scripts/setup.sh portability
 	scripts/portability.sh
 
-# Against the real service, with the TENCENTCLOUD_ variables in the environment.
+# Uses the real service, with the TENCENTCLOUD_ variables of the environment.
 live-test:
 	$(CARGO) run --quiet --locked -p tckms-live-test -- $(LIVE_TEST_OPTIONS)
 
@@ -97,7 +100,7 @@ demo-nginx:
 	$(MAKE) build
 	scripts/demo-nginx.sh
 
-# Unmodified programs with the PKCS#11 module. PKCS11_TEST names a part; the script says what there is.
+# Unmodified programs with the PKCS#11 module. PKCS11_TEST names a part, as in scripts/pkcs11-test.sh.
 .PHONY: pkcs11-test
 pkcs11-test:
 	scripts/setup.sh pkcs11-test
@@ -108,7 +111,7 @@ check:
 	scripts/setup.sh --check build
 	scripts/check.sh
 
-# If a program fails, the others still run.
+# If a test program fails, the others still run.
 test:
 	scripts/setup.sh test
 	$(MAKE) build
@@ -125,7 +128,7 @@ lint:
 	$(CARGO) clippy --locked --all-targets --features wipe-on-free,test-hooks -- -D warnings
 	$(CARGO) test --locked --test project modules::
 
-# Typing errors in what people read. codespell comes from PyPI or apt.
+# codespell comes from PyPI or apt.
 .PHONY: spelling
 spelling:
 	scripts/setup.sh spelling
@@ -142,13 +145,13 @@ bench: build
 	$(CARGO) run --release --locked -p tckms-bench
 	scripts/bench-branches.py
 
-# Beside age, openssl, gpg, cp, curl and others, as far as this machine has them.
+# Compares with age, openssl, gpg, cp, curl and others, if they are installed.
 .PHONY: bench-tools
 bench-tools: build
 	scripts/setup.sh bench
 	scripts/bench-tools.py $(BENCH_TOOLS_OPTIONS)
 
-# Counted, not timed: the figures are the same on a busy machine.
+# Other load on the machine does not change the number of instructions.
 .PHONY: bench-instructions bench-instructions-update
 bench-instructions: build
 	scripts/bench-instructions.py

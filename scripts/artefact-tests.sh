@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the C tests with the files of `make dist` as on other systems:
+# Runs the C tests with the artefacts of `make dist`, as on other systems:
 #
 #   scripts/artefact-tests.sh bullseye|bookworm|trixie   in a root of that Debian: its compiler, loader and C library
 #   scripts/artefact-tests.sh aarch64                    Debian's cross compiler, and qemu-user
@@ -8,7 +8,7 @@
 #   scripts/artefact-tests.sh SYSTEM [FILTER…]           only the tests whose names contain one of the words
 #
 # The emulator runs on this machine, as built by `make build`. Creating a root file system needs root and network access for apt; it is
-# kept in target/artefact-roots.
+# stored in target/artefact-roots.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ shift
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 out=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 export CARGO_TARGET_DIR=$out
-# TCKMS_ARTIFACTS names the folder of artefacts that were made elsewhere.
+# TCKMS_ARTIFACTS names a folder of artefacts that were made on another machine.
 artifacts=${TCKMS_ARTIFACTS:-$out/release-artifacts}
 work=$(mktemp -d "$out/artefact-tests.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -41,8 +41,8 @@ make_root() {
   local mirror
   root=$out/artefact-roots/$1
   [ -d "$root" ] && return
-  [ "$(id -u)" = 0 ] || { echo "artefact-tests: only root can make a root of $1" >&2; exit 1; }
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e nodesource | grep /debian/ | head -n 1)
+  [ "$(id -u)" = 0 ] || { echo "artefact-tests: only root can create a root file system of $1" >&2; exit 1; }
+  mirror=$(scripts/debian-mirror.sh)
   mkdir -p "$out/artefact-roots"
   rm -rf "$root.new"
   /usr/sbin/debootstrap --variant=minbase --include=gcc,libc6-dev,openssl "$1" "$root.new" "$mirror" >"$work/log" 2>&1 ||
@@ -76,7 +76,7 @@ case $system in
     make_root "$system"
     export TCKMS_TEST_COMPILER="/usr/sbin/chroot $root gcc" TCKMS_TEST_RUNNER="/usr/sbin/chroot $root"
     run=(with_folders)
-    # This test encrypts with SM2 by the program openssl, and Debian 11's cannot do that.
+    # This test encrypts with SM2 by the program openssl, which cannot do that in Debian 11.
     if [ "$system" = bullseye ]; then skip+=(secrets_after_use); fi
     ;;
   aarch64)
@@ -111,7 +111,7 @@ case $system in
     ;;
 esac
 
-# Only gcc, also for tests that use both compilers.
+# Tests that use both compilers use only gcc.
 export TCKMS_CHECK=1
 cargo=${CARGO:-cargo}
 programs=(--test c_api --test credentials --test faults --test hosts)

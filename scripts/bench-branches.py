@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What branch keys cost beside a cache of data keys: builds bench/branches.c against the files of target/dist, runs it
-against an emulator, and writes docs/performance/branches.svg.
+"""Compares branch keys with a cache of data keys. Builds bench/branches.c with the files of target/dist, runs it against an
+emulator, and writes docs/performance/branches.svg.
 
-    scripts/bench-branches.py           measure, print, and write the plot
-    scripts/bench-branches.py --check   fail when sealing or opening with a branch key is slower than 0.7 of a cached data key
+    scripts/bench-branches.py           measure, print the figures, and write the plot
+    scripts/bench-branches.py --check   fail if sealing or opening with a branch key has less than 0.7 of the speed of a cached
+                                        data key
 """
 
 import json
@@ -18,10 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PLOT = ROOT / "docs/performance/branches.svg"
-LEAST_RATIO = 0.7
+MIN_RATIO = 0.7
 COLOURS = {"cache": "#b45309", "branch": "#1d4ed8"}
 NAMES = {"cache": "cache of data keys", "branch": "branch key"}
-PANELS = [("requests", "requests"), ("cpu_us_per_message", "CPU time of a message, µs"), ("memory_kib", "memory, KiB")]
+PANELS = [("requests", "requests"), ("cpu_us_per_message", "CPU time per message, µs"), ("memory_kib", "memory, KiB")]
 
 
 def build(folder):
@@ -56,7 +57,7 @@ class Emulator:
 
 
 def measured(text):
-    """Each kind's values of each quantity by the number of contexts."""
+    """The values of each quantity for each kind, with their numbers of contexts."""
     head, *lines = [line.split() for line in text.splitlines()]
     found = {kind: {name: [] for name in head[2:]} for kind in NAMES}
     for kind, contexts, *values in lines:
@@ -66,8 +67,8 @@ def measured(text):
 
 
 def line(points, left, top, width, height, highest):
-    place = lambda x, y: (left + width * math.log10(x) / 4, top + height * (1 - math.log10(y) / highest))
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+    position = lambda x, y: (left + width * math.log10(x) / 4, top + height * (1 - math.log10(y) / highest))
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in (position(*point) for point in points))
 
 
 def plot(found):
@@ -105,7 +106,7 @@ def main():
         print(speed, end="")
         if "--check" in sys.argv:
             ratios = [float(ratio) for ratio in re.findall(r"ratio ([0-9.]+)", speed)]
-            sys.exit(0 if len(ratios) == 2 and min(ratios) >= LEAST_RATIO else f"less than {LEAST_RATIO}")
+            sys.exit(0 if len(ratios) == 2 and min(ratios) >= MIN_RATIO else f"a branch key has less than {MIN_RATIO} of the speed")
         growth = emulator.run(program, "growth")
         print(growth, end="")
         PLOT.write_text(plot(measured(growth)))

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Counts the instructions of the library's calls under callgrind, and compares them with bench/instructions/baseline.json.
 
-    scripts/bench-instructions.py            print the counts; fail if one is more than 3 % above its baseline
-    scripts/bench-instructions.py --update   write the baseline
-    scripts/bench-instructions.py --top CASE   print the functions of one case that take the most
+    scripts/bench-instructions.py                 print the counts; fail if one is more than 3 % above its baseline
+    scripts/bench-instructions.py --update        write the baseline
+    scripts/bench-instructions.py --top CASE      print the functions of one case that take the most
     scripts/bench-instructions.py --beside FILE   count with another shared library too, such as that of `make dist`; fail if
-                                               a case takes more than 3 % more with it
+                                                  a case takes more than 3 % more with it
 
-The counts do not depend on how busy the machine is. What could make them depend on the machine is kept away or counted apart:
-the C library's and AWS-LC's choice among variants is fixed to one that every x86-64 processor has, and compression functions
-and ciphers have columns of their own, which are not compared.
+Other load on the machine does not change the counts. To make them independent of the processor too, the C library uses variants
+that every x86-64 processor has. The code of hash functions and ciphers depends on the processor, so they are in separate columns,
+which are not compared.
 """
 
 import argparse
@@ -36,39 +36,39 @@ CALLS = 100
 ROUNDS = 6
 CASES = ["encrypt-32", "decrypt-32", "queue-encrypt-32", "seal-1k", "open-1k", "seal-64k", "open-64k", "stream-seal-64k", "stream-open-64k"]
 
-# The variants of memset() and memcpy() that every processor has: among others the C library chooses by the processor, and those
-# with a repeated instruction count each byte.
+# Selects the variants of memset() and memcpy() that every x86-64 processor has. Otherwise the choice depends on the processor, and
+# callgrind counts a repeated string instruction once for each byte.
 ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=" + ",".join(
         f"-{name}" for name in
         "AVX_Usable,AVX2_Usable,AVX512F_Usable,AVX_Fast_Unaligned_Load,AVX,AVX2,AVX512F,AVX512VL,AVX512BW,ERMS,FSRM".split(",")),
 }
 
-# What is counted apart, by the names of the functions.
+# The functions in other columns than the library's, by name.
 HASHES = re.compile(r"sha(256|384|512)|sha2::|sm3::", re.IGNORECASE)
 CIPHERS = re.compile(r"aes|gcm|ghash|chacha|poly1305|x25519|p256|ecp_nistz", re.IGNORECASE)
 MEMORY = re.compile(r"^(__)?(memset|memcpy|memmove|explicit_bzero)", re.IGNORECASE)
 ALLOCATOR = re.compile(r"malloc|calloc|realloc|^_?_?(libc_)?(free|cfree)|_int_free|unlink_chunk|sysmalloc|systrim|posix_memalign")
 COLUMNS = ["library", "memory", "malloc", "other", "hashes", "ciphers"]
-# The ones that are compared, as one sum.
+# The columns whose sum is compared.
 COMPARED = ["library", "memory", "malloc", "other"]
 
 
 class Service(http.server.BaseHTTPRequestHandler):
-    """Answers every request with the same bytes for its action."""
+    """Always sends the same reply to an action."""
 
     protocol_version = "HTTP/1.1"
     KEY = '"KeyId":"23e80852-1e38-11e9-b129-5cb9019b4b01","RequestId":"6ef60bec-0242-43af-bb20-270359fb54a7"'
-    ANSWERS = {
+    REPLIES = {
         "Encrypt": f'{{"Response":{{"CiphertextBlob":"{"A" * 88}-k-{"B" * 24}-k-{"C" * 48}",{KEY}}}}}',
         "Decrypt": f'{{"Response":{{"Plaintext":"{"QUFB" * 10}QUE=",{KEY}}}}}',
     }
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.ANSWERS[self.headers["X-TC-Action"]].encode()
+        reply = self.REPLIES[self.headers["X-TC-Action"]].encode()
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Sat, 01 Aug 2026 00:00:00 GMT\r\n"
-                         b"Content-Length: %d\r\n\r\n%b" % (len(answer), answer))
+                         b"Content-Length: %d\r\n\r\n%b" % (len(reply), reply))
 
     def log_message(self, *_):
         pass
@@ -84,13 +84,13 @@ def serve():
 def build(folder):
     program = folder / "workload"
     subprocess.run(["cc", "-std=c11", "-O1", "-o", program, SOURCE, f"-I{ROOT}/include", f"-L{LIBRARY}", "-ltckms"], check=True)
-    # Under the name that cargo gave it, with the symbols that the installed one has no more.
+    # Cargo's library: the installed one has no symbols.
     shutil.copy(LIBRARY / "libtckms.so", folder)
     return program
 
 
 def callers(dump, wanted):
-    """Calls and instructions of the functions that are called, by those that call them."""
+    """The calls and instructions of functions with `wanted` in their names, by caller."""
     counts, caller, callee, calls = {}, None, None, None
     for line in dump.splitlines():
         if line.startswith("fn="):
@@ -108,7 +108,7 @@ def callers(dump, wanted):
 
 
 def functions(dump):
-    """The instructions of each function, without those that it calls, from a file of callgrind's."""
+    """The instructions of each function in a file of callgrind, without those of the functions that it calls."""
     counts, function, lib, is_call = {}, None, "", False
     for line in dump.splitlines():
         if line.startswith("ob="):
@@ -135,7 +135,7 @@ def column(lib, name, program):
 
 
 def run(program, endpoint, case, folder):
-    """What callgrind writes about each round."""
+    """Runs a case under callgrind. Returns the file of each round."""
     out = folder / f"{case}.out"
     valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=no", "--compress-pos=no",
                 "--dump-line=no", "--combine-dumps=no"]
@@ -156,7 +156,7 @@ def summary(counts, program):
 
 
 def measure(program, endpoint, case, folder):
-    """The round that took the least: in others a thread slept and woke more often than it had to."""
+    """The columns of the round with the fewest instructions: in the others a thread slept and woke more often than necessary."""
     rounds = [summary(functions(dump), program) for dump in run(program, endpoint, case, folder)]
     return {name: round(count) for name, count in min(rounds, key=compared).items()}
 
@@ -165,8 +165,8 @@ def compared(columns):
     return sum(columns[name] for name in COMPARED)
 
 
-def surroundings():
-    """What the counts depend on."""
+def versions():
+    """The programs and libraries on which the counts depend."""
     first_line = lambda *command: subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
     return {
         "rustc": first_line("rustc", "--version"),
@@ -190,7 +190,7 @@ def too_high(measured, baseline):
 
 
 def compare_with(other, program, endpoint, folder):
-    """Whole sums: the functions of a library without symbols cannot be told apart."""
+    """Compares the sums of all columns, because a library without symbols does not name its functions."""
     here = {case: sum(measure(program, endpoint, case, folder).values()) for case in CASES}
     shutil.copy(other, folder / "libtckms.so")
     there = {case: sum(measure(program, endpoint, case, folder).values()) for case in CASES}
@@ -217,7 +217,7 @@ def main():
     parser.add_argument("--update", action="store_true", help="write the baseline")
     parser.add_argument("--top", metavar="CASE", choices=CASES)
     parser.add_argument("--beside", metavar="FILE", type=Path, help="another shared library")
-    parser.add_argument("--callers", metavar="FUNCTION", help="with --top: who calls functions with this in their name")
+    parser.add_argument("--callers", metavar="FUNCTION", help="with --top: print the callers of functions with this in their names")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -227,17 +227,18 @@ def main():
         if options.beside:
             return compare_with(options.beside, program, endpoint, folder)
         measured = {case: measure(program, endpoint, case, folder) for case in CASES}
-    here = surroundings()
-    kept = json.loads(BASELINE.read_text()) if BASELINE.exists() else {"surroundings": here, "cases": {}}
-    print_table(measured, kept["cases"])
+    current = versions()
+    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {"versions": current, "cases": {}}
+    print_table(measured, baseline["cases"])
     if options.update:
-        BASELINE.write_text(json.dumps({"surroundings": here, "cases": measured}, indent=2) + "\n")
+        BASELINE.write_text(json.dumps({"versions": current, "cases": measured}, indent=2) + "\n")
         return print(f"written: {BASELINE.relative_to(ROOT)}")
-    if here != kept["surroundings"]:
-        print(f"The baseline is of {kept['surroundings']}, and this is {here}: a change may be theirs.", file=sys.stderr)
-    if failed := too_high(measured, kept["cases"]):
+    if current != baseline["versions"]:
+        print(f"The baseline was counted with {baseline['versions']}, these figures with {current}. That may cause a difference.",
+              file=sys.stderr)
+    if failed := too_high(measured, baseline["cases"]):
         sys.exit(f"more than {ALLOWED:.0%} above the baseline: {', '.join(failed)}\n"
-                 "If that is meant, `make bench-instructions-update` moves the baseline, in a commit that says why.")
+                 "If the increase is intended, run `make bench-instructions-update`, and say why in the commit.")
 
 
 if __name__ == "__main__":

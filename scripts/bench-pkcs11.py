@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What the PKCS#11 module costs, beside the library and beside a key in a file.
+"""Compares the PKCS#11 module with the library and with a key in a file.
 
-    scripts/bench-pkcs11.py [PART…]   all parts but nginx by default
+    scripts/bench-pkcs11.py [PART…]   all parts except nginx by default
 
-  instructions   C_SignInit and C_Sign beside tckms_sign_digest, counted under callgrind; fails above 1.2 times as many
-  start          C_Initialize with 1,000 keys in files, which has to take less than 50 ms; discovery of 1,000 keys, 15 s
-  nginx          handshakes per second with a P-256 key in a file and in the emulator, which takes 0 or 5 ms more for a signature;
-                 the figures depend on the machine and fail nothing
+  instructions   C_SignInit and C_Sign compared with tckms_sign_digest, under callgrind; fails above 1.2 times as many instructions
+  start          fails if C_Initialize with 1,000 keys in files takes 50 ms or more, or discovery of 1,000 keys 15 s or more
+  nginx          handshakes per second with a P-256 key in a file, and in the emulator with a delay of 0 or 5 ms for each signature;
+                 the figures depend on the machine, and never fail
 """
 
 import base64
@@ -42,7 +42,7 @@ def key_id(number):
 
 
 class Service(http.server.BaseHTTPRequestHandler):
-    """Replies for a fixed key and a fixed digest: the module and the library verify each signature."""
+    """Replies for one key and one digest, because the module and the library verify each signature."""
 
     protocol_version = "HTTP/1.1"
 
@@ -69,7 +69,7 @@ class Service(http.server.BaseHTTPRequestHandler):
 
 
 def serve(folder):
-    """Starts the service. Its signature of 32 times 7 is OpenSSL's."""
+    """Starts the service. OpenSSL signs the digest, 32 bytes of value 7."""
     (folder / "digest").write_bytes(bytes([7] * 32))
     openssl = lambda *arguments: subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
     openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key.pem")
@@ -92,7 +92,7 @@ def serve(folder):
 
 
 def count(program, folder, environment, what):
-    """Instructions of one call: the round that took the least, since threads sleep and wake more often in others."""
+    """The instructions of one call in the round with the fewest: in the others threads slept and woke more often."""
     out = folder / f"{Path(what).name}.out"
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--combine-dumps=no", program, what, key_id(0), str(CALLS)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -103,13 +103,12 @@ def count(program, folder, environment, what):
 
 
 def instructions(folder):
-    """C_SignInit and C_Sign beside tckms_sign_digest."""
+    """C_SignInit and C_Sign compared with tckms_sign_digest."""
     environment = serve(folder)
-    # As in scripts/bench-instructions.py: the C library's variants that every processor has.
+    # As in scripts/bench-instructions.py: the variants of the C library that every processor has.
     environment["GLIBC_TUNABLES"] = "glibc.cpu.hwcaps=" + ",".join(
         f"-{name}" for name in "AVX_Usable,AVX2_Usable,AVX512F_Usable,AVX_Fast_Unaligned_Load,AVX,AVX2,ERMS,FSRM".split(","))
     environment["LD_LIBRARY_PATH"] = str(DIST)
-    # What a call takes more than once is a matter of the service's speed, which is Python's here.
     environment["TCKMS_PKCS11_KEYS"] = f"key={key_id(0)}"
     program = folder / "signing"
     subprocess.run(["cc", "-O1", "-o", program, ROOT / "bench/instructions/signing.c", f"-I{ROOT}/include", f"-L{DIST}", "-ltckms", "-ldl"],
@@ -122,16 +121,16 @@ def instructions(folder):
 
 
 def steps(folder, environment, configuration, wanted):
-    """The times of pkcs11/tests/c/steps.c with a configuration: the least of three."""
+    """The time of the step `wanted` of pkcs11/tests/c/steps.c with a configuration, in milliseconds."""
     file = folder / "pkcs11.conf"
     file.write_text(configuration)
     program = folder / "steps"
     if not program.exists():
         subprocess.run(["cc", "-std=gnu99", "-O1", "-o", program, ROOT / "pkcs11/tests/c/steps.c", "-ldl", "-lpthread"], check=True)
     environment = {**environment, "TCKMS_PKCS11_CONFIG": str(file), "TEST_MODULE": str(MODULE), "TEST_TIMES": "1"}
-    said = subprocess.run([program, "init", "find"], env=environment, check=True, capture_output=True, text=True).stdout
-    assert "init 0\n" in said and "find 0\n" in said and said.count("private ") == KEYS, said[-2000:]
-    return float(re.search(rf"{wanted} took ([0-9.]+) ms", said).group(1))
+    output = subprocess.run([program, "init", "find"], env=environment, check=True, capture_output=True, text=True).stdout
+    assert "init 0\n" in output and "find 0\n" in output and output.count("private ") == KEYS, output[-2000:]
+    return float(re.search(rf"{wanted} took ([0-9.]+) ms", output).group(1))
 
 
 def start(folder):
@@ -147,13 +146,13 @@ def start(folder):
 
 
 def handshakes(port, folder, version):
-    """New sessions in a second, of several clients at the same time."""
+    """New sessions per second with several concurrent clients."""
     command = ["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-time", str(SECONDS), "-CAfile", "ca.pem", version]
     environment = {"PATH": os.environ["PATH"], "OPENSSL_CONF": "/etc/ssl/openssl.cnf"}
     clients = [subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
                for _ in range(CLIENTS)]
-    said = [client.communicate()[0] for client in clients]
-    return sum(int(re.search(r"^(\d+) connections in \d+ real seconds", text, re.MULTILINE).group(1)) for text in said) / SECONDS
+    outputs = [client.communicate()[0] for client in clients]
+    return sum(int(re.search(r"^(\d+) connections in \d+ real seconds", text, re.MULTILINE).group(1)) for text in outputs) / SECONDS
 
 
 def nginx(folder):
@@ -185,7 +184,7 @@ def nginx(folder):
 
 
 def in_file(work):
-    """Has nginx use a key in a file."""
+    """Configures nginx with a key in a file."""
     text = work.read("nginx.conf").replace("ssl_engine pkcs11;\n", "")
     work.write("nginx.conf", re.sub(r'"engine:.*"', f"{work.folder}/file.key", text))
     work.run("export OPENSSL_CONF=/etc/ssl/openssl.cnf; "

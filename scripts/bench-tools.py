@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Measures tckms beside what its users have already: age, openssl, gpg, the AWS Encryption SDK's tool, cp, libcurl, Python's SDK.
+"""Compares tckms with programs that its users already have: age, openssl, gpg, the AWS Encryption SDK's tool, cp, libcurl, and
+Tencent's SDKs.
 
-    scripts/bench-tools.py [--quick] [--part file|call|start|growth] [--json FILE]
+    scripts/bench-tools.py [--quick] [--part file|call|start|growth] [--json FILE] [--write]
 
-All of a part take turns in each round, and a ratio is the median over the rounds of one's figure divided by another's in the same
-round. A round in which other programs use more than 5 % of the processors is repeated. A tool that is not installed is named.
+The programs of a part alternate in each round. A ratio is the median over the rounds of one program's figure divided by another's
+in the same round. A round in which other programs use more than 5 % of the processors is repeated. Programs that are not installed
+are listed.
 
-  TCKMS_BENCH_AWS_CLI   aws-encryption-cli, with the provider of docs/interop/python in its environment; the tests of sealing leave one in
-                        target/tmp/interop-python-cli/bin
+  TCKMS_BENCH_AWS_CLI   aws-encryption-cli, with the provider of docs/interop/python in its environment; the sealing tests install
+                        one in target/tmp/interop-python-cli/bin
   TCKMS_BENCH_PYTHON    a Python that has tencentcloud-sdk-python-kms, such as target/tmp/interop-python-3/bin/python
   TCKMS_BENCH_CPP_SDK   a program that makes Encrypt calls with Tencent's C++ SDK: PROGRAM KEY_ID CALLS
 """
@@ -26,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 DIST = TARGET / "dist"
-# What runs the commands, once it is compiled.
+# The compiled bench/tools/run.c, which runs the commands.
 RUNNER = Path("run")
 # The share of the processors that other programs may use in a round, and how often a part may repeat rounds.
 OTHERS_MAX = 0.05
@@ -52,7 +54,7 @@ for _ in range(int(sys.argv[2])):
 
 
 class Cost:
-    """What a process took: seconds by the clock and of processor time, and KiB of memory at most."""
+    """The cost of a process: wall-clock seconds, CPU seconds, and peak memory in KiB."""
 
     def __init__(self, figures):
         wall, cpu, memory = figures.split()
@@ -60,7 +62,7 @@ class Cost:
 
 
 def run(command, environment=None):
-    """Runs a command, which has to succeed."""
+    """Runs a command. If it fails, the benchmark ends."""
     figures = RUNNER.with_name("figures")
     status = subprocess.run([str(word) for word in [RUNNER, figures, *command]], env=environment, stdin=subprocess.DEVNULL,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
@@ -70,7 +72,7 @@ def run(command, environment=None):
 
 
 class Machine:
-    """How much other programs use the processors, from the kernel's counters."""
+    """The load of other programs on the processors, from the kernel's counters."""
 
     def __init__(self, helpers):
         self.helpers = helpers
@@ -118,7 +120,7 @@ class Machine:
     def verdict(self):
         if self.disturbed:
             return (f"THE MACHINE IS BUSY: other programs used more than {OTHERS_MAX:.0%} of the processors in {self.disturbed} of the "
-                    f"rounds that count, and {self.repeated} were repeated. Do not publish these figures.")
+                    f"rounds that count, and {self.repeated} more rounds were repeated. Do not publish these figures.")
         return f"Other programs used at most {OTHERS_MAX:.0%} of the processors; {self.repeated} rounds were repeated."
 
 
@@ -218,7 +220,7 @@ def files(folder, emulator, machine, quick):
         add("aws-encryption-cli", lambda: new_file([*aws, "--encrypt", "--input", plain], emulator.environment),
             lambda: new_file([*aws, "--decrypt", "--input", folder / "aws"], emulator.environment), folder / "aws")
     else:
-        missing("aws-encryption-cli: TCKMS_BENCH_AWS_CLI names none")
+        missing("aws-encryption-cli: TCKMS_BENCH_AWS_CLI is not set")
     rounds = 3 if quick else 7
     return [
         table(f"Encrypting a file of {size >> 20} MiB", machine.rounds(rounds, encrypt), "tckms-seal", size),
@@ -240,7 +242,7 @@ def table(title, series, ours, size=None):
 
 
 def calls(folder, emulator, machine, quick):
-    """What one Encrypt call takes in a process that makes many, without its start."""
+    """One Encrypt call in a process that makes many, without the start of the process."""
     count = 500 if quick else 2000
     body = json.dumps({"KeyId": emulator.key_id, "Plaintext": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg="})
     tckms = compile_program(folder, "bench/tools/call.c", "-ltckms")
@@ -248,23 +250,23 @@ def calls(folder, emulator, machine, quick):
     try:
         curl = compile_program(folder, "bench/tools/curl_call.c", "-lcurl")
         ca = [emulator.ready["ca_file"]] if emulator.ready.get("ca_file") else []
-        programs["libcurl, no signature, answer not read"] = lambda number: [curl, emulator.ready["endpoint"], body, number, *ca]
+        programs["libcurl, no signature, reply not parsed"] = lambda number: [curl, emulator.ready["endpoint"], body, number, *ca]
     except subprocess.CalledProcessError:
         missing("libcurl: its headers are not installed")
     if python := os.environ.get("TCKMS_BENCH_PYTHON"):
         programs["tencentcloud-sdk-python"] = lambda number: [python, "-c", PYTHON_CALLS, emulator.key_id, number]
     else:
-        missing("Tencent's SDK for Python: TCKMS_BENCH_PYTHON names no Python that has it")
+        missing("Tencent's SDK for Python: TCKMS_BENCH_PYTHON is not set")
     if sdk := os.environ.get("TCKMS_BENCH_CPP_SDK"):
         programs["tencentcloud-sdk-cpp"] = lambda number: [sdk, emulator.key_id, number]
     else:
-        missing("Tencent's SDK for C++: TCKMS_BENCH_CPP_SDK names no program")
+        missing("Tencent's SDK for C++: TCKMS_BENCH_CPP_SDK is not set")
 
     def turn(command):
         def cost():
-            start, whole = run(command(1), emulator.environment), run(command(count + 1), emulator.environment)
-            whole.wall, whole.cpu = (whole.wall - start.wall) / count, (whole.cpu - start.cpu) / count
-            return whole
+            start, total = run(command(1), emulator.environment), run(command(count + 1), emulator.environment)
+            total.wall, total.cpu = (total.wall - start.wall) / count, (total.cpu - start.cpu) / count
+            return total
         return cost
 
     series = machine.rounds(3 if quick else 11, {name: turn(command) for name, command in programs.items()})
@@ -290,16 +292,16 @@ def first_call(folder, emulator, machine, quick):
 
 
 def growth(folder, emulator, machine, quick):
-    """How time grows with threads, with the length of a message, and with the pairs of its context."""
+    """The time as a function of the number of threads, the length of a message, and the number of pairs in its context."""
     call, seal = compile_program(folder, "bench/tools/call.c", "-ltckms"), compile_program(folder, "bench/tools/seal.c", "-ltckms")
     count, rounds, tables = 640 if quick else 3200, 3 if quick else 7, []
 
     def each(title, ours, programs, amount):
         def turn(command, number):
             def cost():
-                start, whole = run(command(0), emulator.environment), run(command(number), emulator.environment)
-                whole.wall, whole.cpu = max(whole.wall - start.wall, 1e-9) / number, max(whole.cpu - start.cpu, 1e-9) / number
-                return whole
+                start, total = run(command(0), emulator.environment), run(command(number), emulator.environment)
+                total.wall, total.cpu = max(total.wall - start.wall, 1e-9) / number, max(total.cpu - start.cpu, 1e-9) / number
+                return total
             return cost
         turns = {name: turn(command, amount(name)) for name, command in programs.items()}
         tables.append(table(title, machine.rounds(rounds, turns), ours))
@@ -335,7 +337,7 @@ def markdown(tables, verdict):
 
 def write_document(text, machine):
     if machine.disturbed:
-        sys.exit("bench-tools: docs/performance.md stays as it is, since the machine was busy")
+        sys.exit("bench-tools: docs/performance.md was not updated, because the machine was busy")
     document = ROOT / "docs/performance.md"
     before, begin, rest = document.read_text().partition("<!-- bench-tools -->\n")
     _, end, after = rest.partition("<!-- /bench-tools -->\n")
@@ -344,10 +346,10 @@ def write_document(text, machine):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a look: small files and few rounds")
+    parser.add_argument("--quick", action="store_true", help="a rough result: small files and few rounds")
     parser.add_argument("--part", choices=["file", "call", "start", "growth"], action="append", help="measure only this; repeatable")
-    parser.add_argument("--json", type=Path, help="also write the figures into this file")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md, unless the machine was busy")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/performance.md, unless the machine was busy")
     options = parser.parse_args()
     parts = options.part or ["file", "call", "start", "growth"]
     memory = Path("/dev/shm")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The inner loop: unit tests, and the C programs of tests/c_api.rs with gcc against the emulator. No clang, no valgrind, no
-# sanitizer, nothing installed, and a library without link-time optimisation, in a target folder of its own. What it passes
-# has still to pass `make test`.
+# The inner loop: unit tests, and the C programs of tests/c_api.rs with gcc against the emulator. It uses no clang, valgrind or
+# sanitizer, and installs nothing. It builds the library without link-time optimisation, in a separate target folder. A change
+# that passes must still pass `make test`.
 #
 #   scripts/check.sh [FILTER…]    only the tests whose names contain one of the words
 set -euo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/check
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
-# gcc alone, also where a test takes both compilers.
+# Tests that use both compilers use only gcc.
 export TCKMS_CHECK=1
 export CARGO_PROFILE_RELEASE_INCREMENTAL=true CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
 cargo=${CARGO:-cargo}

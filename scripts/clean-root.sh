@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs a command in a fresh Debian that holds git, ca-certificates, make and this machine's Rust and nothing else, with a
-# copy of this source tree as the current folder. Needs root, and network for apt.
+# Runs a command in a fresh Debian that has only git, ca-certificates, make and this machine's Rust. The current folder is a
+# copy of this source tree. Needs root, and network access for apt.
 #
-#   scripts/clean-root.sh SUITE COMMAND [ARGUMENT…]     SUITE is bullseye, bookworm, trixie, …
+#   scripts/clean-root.sh [OPTION…] SUITE COMMAND [ARGUMENT…]     SUITE is bullseye, bookworm, trixie, …
 #
-#   --user              as an ordinary user without sudo
-#   --mount HOST:PLACE  a folder of this machine, read-only in there
+#   --user             run the command as an ordinary user without sudo
+#   --mount HOST:PATH  mount the folder HOST of this machine at PATH, read-only
 #
-# The base system is bootstrapped once for each suite, into target/clean-roots. The root itself is removed afterwards.
+# debootstrap creates the base system of a suite once, in target/clean-roots. The root of a run is removed at its end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,26 +19,21 @@ while :; do
     *) break ;;
   esac
 done
-[ $# -ge 2 ] || { echo "usage: scripts/clean-root.sh [--user] [--mount HOST:PLACE] SUITE COMMAND [ARGUMENT…]" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: scripts/clean-root.sh [--user] [--mount HOST:PATH] SUITE COMMAND [ARGUMENT…]" >&2; exit 2; }
 suite=$1
 shift
-[ "$(id -u)" = 0 ] || { echo "clean-root: only root can make one" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "clean-root: only root can create a root file system" >&2; exit 1; }
 
 out=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
 roots=$out/clean-roots
 base=$roots/$suite.tar
 mkdir -p "$roots"
 
-# The archive that this machine's apt uses.
-mirror() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e nodesource | grep /debian/ |
-    head -n 1
-}
 
 if [ ! -e "$base" ]; then
   new=$(mktemp -d "$roots/new.XXXXXX")
   trap 'rm -rf "$new"' EXIT
-  /usr/sbin/debootstrap --variant=minbase --include=git,ca-certificates,make "$suite" "$new/root" "$(mirror)" >"$new/log" 2>&1 ||
+  /usr/sbin/debootstrap --variant=minbase --include=git,ca-certificates,make "$suite" "$new/root" "$(scripts/debian-mirror.sh)" >"$new/log" 2>&1 ||
     { tail -n 20 "$new/log" >&2; exit 1; }
   tar -cf "$new/root.tar" -C "$new/root" .
   mv "$new/root.tar" "$base"
@@ -46,14 +41,14 @@ if [ ! -e "$base" ]; then
 fi
 
 work=$(mktemp -d "$roots/root.XXXXXX")
-# The mounts are in a namespace of their own and are gone by then.
+# The mounts are in a separate namespace, which has ended by then.
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/root" "$work/cargo/upper" "$work/cargo/work" "$work/rustup/upper" "$work/rustup/work"
 tar -xf "$base" -C "$work/root"
 mkdir -p "$work/root/cargo" "$work/root/rustup" "$work/root/tckms"
 git ls-files -z --cached --others --exclude-standard | tar -c --null --files-from=- --ignore-failed-read |
   tar -x -C "$work/root/tckms"
-# Whatever lets this machine reach its registries.
+# With these files, programs inside reach the registries that this machine reaches.
 cp /etc/resolv.conf "$work/root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$work/root/etc/host-certificates.crt"
 

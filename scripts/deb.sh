@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes Debian packages of what `make build` made, into target/deb. Compiles nothing and needs no network.
+# Makes Debian packages from the files of `make build`, in target/deb. Compiles nothing and needs no network.
 #
-# DEBFULLNAME and DEBEMAIL say who the maintainer is. For another kind of machine: TARGET and CROSS as for scripts/dist.sh,
-# ARCHITECTURE as dpkg names it, and DEPENDS, what the files need, since dpkg-shlibdeps knows this machine's libraries only.
+# DEBFULLNAME and DEBEMAIL name the maintainer. For another kind of machine: TARGET and CROSS as for scripts/dist.sh, ARCHITECTURE
+# with dpkg's name of it, and DEPENDS with the packages that the files need, because dpkg-shlibdeps knows only this machine's.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -27,7 +27,7 @@ DESTDIR=$work/stage PREFIX=/usr LIBDIR=/usr/lib/$triplet scripts/install.sh inst
 sed "s/@MAINTAINER@/$(printf %s "$maintainer" | sed 's/[&\\/]/\\&/g')/; s/@ABI@/$abi/" packaging/debian/control >"$work/debian/control"
 stage=$work/stage/usr
 
-# take PACKAGE FILE…: moves what was installed into a package.
+# take PACKAGE FILE…: moves installed files into a package.
 take() {
   local package=$1 file
   shift
@@ -43,22 +43,22 @@ document() {
   mkdir -p "$folder"
   cp packaging/debian/copyright "$folder/copyright"
   gzip -9n <CHANGELOG.md >"$folder/changelog.gz"
-  printf 'tckms (%s) unstable; urgency=medium\n\n  * New version; changelog.gz says what is new.\n\n -- %s  %s\n' \
+  printf 'tckms (%s) unstable; urgency=medium\n\n  * New version. The changes are in changelog.gz.\n\n -- %s  %s\n' \
     "$version" "$maintainer" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")" |
     gzip -9n >"$folder/changelog.Debian.gz"
 }
 
-# components PACKAGE [-PRODUCT]: the licences of what is compiled into it, and its bill of materials.
+# components PACKAGE [-PRODUCT]: adds the licences of the crates in a product, and its bill of materials.
 components() {
   local folder=$work/$1/usr/share/doc/$1
   gzip -9n <"packaging/THIRD-PARTY-LICENSES${2:-}.txt" >"$folder/THIRD-PARTY-LICENSES.gz"
   gzip -9n <"packaging/tckms${2:-}.cdx.json" >"$folder/tckms.cdx.json.gz"
 }
 
-# The fields of a package in debian/control, made those of a binary package.
+# describe PACKAGE: writes the control file of a binary package, from its fields in debian/control.
 describe() {
   local package=$1 needs=
-  # dpkg-shlibdeps takes a folder with this in it for a package.
+  # dpkg-shlibdeps recognizes a package by this folder.
   mkdir -p "$work/$package/DEBIAN"
   mapfile -t binaries < <(find "$work/$package" -type f \( -path '*/bin/*' -o -name '*.so.*' -o -path '*/pkcs11/*.so' \))
   if [ "${#binaries[@]}" -gt 0 ] && [ -n "${DEPENDS:-}" ]; then
@@ -83,7 +83,7 @@ describe() {
   (cd "$work/$package" && find usr -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 }
 
-# Which version of the package a program needs that uses a function: what dpkg-shlibdeps looks up.
+# The symbols file, which dpkg-shlibdeps reads: the version of the package that a program needs for each function.
 symbols() {
   echo "libtckms.so.$abi libtckms$abi #MINVER#"
   scripts/symbols.sh versions | awk '{ print $2 "@" $2; print $1 "@" $2 }' | sort -u |
@@ -100,7 +100,7 @@ take libtckms-dev "$stage/lib" "$stage/include" "$stage/share/man" "$stage/share
 documents=$work/libtckms-dev/usr/share/doc/libtckms-dev
 mkdir -p "$documents"
 mv "$stage"/share/doc/tckms/{README.md,docs,examples-c,reference.html} "$documents"
-# Where Debian's users look.
+# Debian's usual path.
 ln -s examples-c "$documents/examples"
 
 for package in "${packages[@]}"; do

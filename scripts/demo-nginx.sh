@@ -39,7 +39,7 @@ key="pkcs11:token=tckms;object=web;type=private"
 OPENSSL_CONF=$work/openssl.cnf openssl req -new -x509 -sha256 -days 7 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
   -engine pkcs11 -keyform engine -key "$key" -out "$work/web.pem" 2>"$work/req.log" || { cat "$work/req.log" >&2; exit 1; }
 
-# A free port: the kernel's choice for a moment.
+# The kernel chooses a free port. It stays free unless another program takes it before nginx starts.
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 user=
 [ "$(id -u)" != 0 ] || user="user nobody $(id -gn nobody);"
@@ -68,25 +68,25 @@ http {
 EOF
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 run_nginx() { OPENSSL_CONF=$work/openssl.cnf "$nginx" -c "$work/nginx.conf" -e "$work/error.log" "$@"; }
-ask() {
+request() {
   for _ in $(seq 50); do
     if curl --silent --show-error --fail --cacert "$work/web.pem" --resolve "localhost:$port:127.0.0.1" "https://localhost:$port/" "$@"; then
       return
     fi
     sleep 0.1
   done
-  echo "demo-nginx: nginx does not answer" >&2
+  echo "demo-nginx: nginx does not reply" >&2
   cat "$work/error.log" "$work/module.log" >&2 2>/dev/null
   exit 1
 }
 
 run_nginx
 echo "nginx runs with two workers at https://localhost:$port; its key is the CMK $TCKMS_KEY_ID of the local KMS."
-ask --tlsv1.3
-ask --tls-max 1.2
+request --tlsv1.3
+request --tls-max 1.2
 run_nginx -s reload 2>/dev/null
 sleep 1
 echo "After a graceful reload:"
-ask
+request
 signatures=$(curl --silent "$TCKMS_ENDPOINT/_admin/requests" | grep -o '"action":"SignByAsymmetricKey"' | wc -l)
 echo "The local KMS made $signatures signatures: one for the certificate, and one for each handshake."

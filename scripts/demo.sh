@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the local KMS, compiles the quickstart with the system's C compiler, and lets it encrypt and decrypt.
+# Starts the local KMS, compiles the quickstart with the system's C compiler, and runs it: it encrypts and decrypts a text.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,9 +22,9 @@ cc -std=c99 -Wall -Wextra -pedantic -Iinclude examples-c/quickstart.c -o "$work/
 
 echo
 echo "The local KMS listens at $TCKMS_ENDPOINT and holds the CMK $key_id."
-echo "examples-c/quickstart.c, compiled with $(cc --version | head -n 1), says:"
+echo "examples-c/quickstart.c, compiled with $(cc --version | head -n 1), prints:"
 echo
 "$work/quickstart" "$key_id" "hello from C" '{"purpose":"demo"}'
 echo
-echo "It works: the text went to the local KMS, came back as ciphertext, and was decrypted to the same text."
+echo "It works: the local KMS encrypted the text, and decrypted the ciphertext to the same text."
 echo "The same program runs against Tencent Cloud with your own keys in the environment; see README.md."

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# What a release has to pass beside `make test`. All of it takes hours, most of them for builds from nothing.
+# The release checks in addition to `make test`. All of them take hours, mostly for builds from scratch.
 #
 #   scripts/dist-check.sh [PART…]     all parts, or only these, in this order:
 #
 #   crates          the oldest Rust; licences, bans, advisories; lists of components; cargo package
-#   vendored        two trees without network and with all dependencies beside them give the same files
-#   artefacts       what `make dist` makes: symbol versions, relocation, self-test, packages
-#   reproducible    `make dist` in another folder gives the same files
+#   vendored        builds without network from two vendored trees, which give the same files
+#   artefacts       the files of `make dist`: symbol versions, relocation, self-test, packages
+#   reproducible    `make dist` in another folder, which gives the same files
 #   systems         the C tests with the artefacts in Debian 11, 12 and 13, on ARM64 and with musl
-#   systemd         units get their secrets from `tckms credentials` in a Debian that systemd boots
-#   from_source     make demo, make check and make install in clean Debian 11, 12 and 13
+#   systemd         secrets for units from `tckms credentials`, in a Debian that systemd boots
+#   from_source     make demo, make check and make install in clean roots of Debian 11, 12 and 13
 #
-# Each step says what it proved; what this machine cannot prove is named at the end. It takes what `make build` made.
+# Each step prints what it checked. The checks that this machine cannot run are listed at the end. Needs the files of `make build`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/tckms-dist.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 out=${CARGO_TARGET_DIR:-target}
 cargo=${CARGO:-cargo}
-unproved=()
+unchecked=()
 say() { echo "dist-check: $*"; }
 
 # quietly COMMAND…: its output only if it fails.
@@ -44,44 +44,44 @@ oldest_rust() {
   local rust
   rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
   if rustc --version | grep -q "^rustc $rust\."; then
-    say "rustc is $rust, the oldest that Cargo.toml promises, so all tests are made with it"
+    say "rustc is $rust, the oldest that Cargo.toml allows, so all tests use it"
   elif command -v rustup >/dev/null && rustup run "$rust" rustc --version >/dev/null 2>&1; then
     CARGO_TARGET_DIR=$work/oldest rustup run "$rust" cargo check --quiet --locked --workspace
-    say "it compiles with rustc $rust, the oldest that Cargo.toml promises"
+    say "it compiles with rustc $rust, the oldest that Cargo.toml allows"
   else
-    unproved+=("that it compiles with rustc $rust: install it with 'rustup toolchain install $rust'")
+    unchecked+=("whether it compiles with rustc $rust: install it with 'rustup toolchain install $rust'")
   fi
 }
 
 deny() { cargo deny --locked --manifest-path Cargo.toml --log-level error --config packaging/deny.toml "$@"; }
 
 licences_and_advisories() {
-  # Also those of other systems, which a build does not fetch.
+  # cargo-deny also reads the crates of other systems, which a build does not fetch.
   cargo fetch --quiet --locked
   deny --offline check licenses bans sources
-  say "licences, bans and sources are as packaging/deny.toml says"
+  say "licences, bans and sources comply with packaging/deny.toml"
   if deny check advisories >"$work/advisories" 2>&1; then
     say "no crate has a known vulnerability"
   elif grep -q 'failed to fetch advisory database' "$work/advisories"; then
-    unproved+=("that no crate has a known vulnerability: the list of them cannot be fetched from here")
+    unchecked+=("whether a crate has a known vulnerability: the advisory database could not be fetched")
   else
     cat "$work/advisories"
     exit 1
   fi
 }
 
-# The files that tools wrote about the crates.
+# The generated lists of the crates.
 lists_of_components() {
   local file
   cp packaging/THIRD-PARTY-LICENSES*.txt packaging/*.cdx.json "$work"
   scripts/licences.sh >/dev/null
   for file in packaging/THIRD-PARTY-LICENSES*.txt packaging/*.cdx.json; do
-    cmp "$work/${file##*/}" "$file" || { say "$file was not up to date, and now is"; exit 1; }
+    cmp "$work/${file##*/}" "$file" || { say "$file was out of date, and has been generated again"; exit 1; }
   done
-  say "packaging/ lists the components as the tools do"
+  say "the lists of components in packaging/ are up to date"
 }
 
-# The crate, as others would get it: cargo compiles what it packed.
+# The crate as published: cargo compiles the package.
 packed_crate() {
   cargo package --quiet --locked --offline --allow-dirty --package tckms --target-dir "$work/package"
   say "cargo package: $(cd "$work/package/package" && echo *.crate) is complete"
@@ -97,22 +97,26 @@ crates() {
 
 # ---- vendored -------------------------------------------------------------------------------------------------------
 
-# A cargo that has nothing of its own, and no network.
+# With an empty cargo home, and without network.
 vendored() {
-  local tree file cut_off=()
-  if unshare --net true 2>/dev/null; then cut_off=(unshare --net); else unproved+=("that the vendored build asks for no network: unshare needs root"); fi
+  local tree file without_network=()
+  if unshare --net true 2>/dev/null; then
+    without_network=(unshare --net)
+  else
+    unchecked+=("whether the vendored build works without network: unshare needs root")
+  fi
   copy_tree "$work/one"
   (cd "$work/one" && cargo vendor --locked >.vendor.toml 2>/dev/null && cat .vendor.toml >>.cargo/config.toml)
   mkdir -p "$work/a/second"
-  cp -r "$work/one" "$work/a/second/place"
-  for tree in "$work/one" "$work/a/second/place"; do
+  cp -r "$work/one" "$work/a/second/tree"
+  for tree in "$work/one" "$work/a/second/tree"; do
     quietly env -C "$tree" -u CARGO_TARGET_DIR "RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}" "CARGO_HOME=$tree/home" \
-      CARGO_NET_OFFLINE=true "${cut_off[@]}" scripts/reproducible.sh --offline
-    say "a vendored tree builds with no network: $(tail -n 1 "$work/log" | sed 's/^dist: //')"
+      CARGO_NET_OFFLINE=true "${without_network[@]}" scripts/reproducible.sh --offline
+    say "a vendored tree builds offline: $(tail -n 1 "$work/log" | sed 's/^dist: //')"
   done
   for file in dist/libtckms.so dist/libtckms.a release/tckms-emulator release/tckms; do
-    cmp "$work/one/target/$file" "$work/a/second/place/target/$file" || { say "target/$file differs between two folders"; exit 1; }
-    say "target/$file is the same from both: $(sha256sum <"$work/one/target/$file" | cut -c 1-16)…"
+    cmp "$work/one/target/$file" "$work/a/second/tree/target/$file" || { say "target/$file differs between two folders"; exit 1; }
+    say "target/$file is identical in both: $(sha256sum <"$work/one/target/$file" | cut -c 1-16)…"
     if grep -aq "$work" "$work/one/target/$file"; then say "target/$file names the folder that it was built in"; exit 1; fi
   done
   rm -rf "$work/one" "$work/a"
@@ -123,10 +127,10 @@ vendored() {
 artefacts() {
   scripts/make-dist.sh
   "$cargo" test --locked --test project release:: -- --ignored
-  say "the artefacts need nothing newer than glibc 2.17, work where they are unpacked, and their packages install"
+  say "the artefacts need nothing newer than glibc 2.17, work in the folder where they are unpacked, and their packages install"
 }
 
-# For the systems that TCKMS_DIST_SYSTEMS names, if it does: the whole takes three builds from nothing.
+# TCKMS_DIST_SYSTEMS can name some of the systems, because all of them take three builds from scratch.
 reproducible() {
   copy_tree "$work/elsewhere"
   quietly env -C "$work/elsewhere" CARGO_TARGET_DIR="$work/elsewhere/target" \
@@ -141,7 +145,7 @@ systems() {
   local system
   for system in bullseye bookworm trixie aarch64 musl; do
     if [ "$(id -u)" != 0 ] && [ "$system" != aarch64 ] && [ "$system" != musl ]; then
-      unproved+=("that the artefacts pass the C tests in Debian's $system: only root can make a root of it")
+      unchecked+=("whether the artefacts pass the C tests in Debian's $system: only root can create its root file system")
       continue
     fi
     quietly scripts/artefact-tests.sh "$system"
@@ -153,7 +157,7 @@ systems() {
 
 # With that system's compiler and linker.
 build_in() {
-  # shellcheck disable=SC2016 # For the shell in there.
+  # shellcheck disable=SC2016 # The inner shell expands it.
   quietly scripts/clean-root.sh "$1" sh -ec 'make demo && make check && make install PREFIX=/usr/local &&
     cc examples-c/quickstart.c $(pkg-config --cflags --libs tckms) -o /tmp/quickstart && tckms-seal --version'
   say "$1: make demo, make check and make install pass from source"
@@ -162,7 +166,7 @@ build_in() {
 from_source() {
   local suite
   if [ "$(id -u)" != 0 ]; then
-    unproved+=("that it builds in clean roots of Debian 11, 12 and 13: only root can make them")
+    unchecked+=("whether it builds in clean roots of Debian 11, 12 and 13: only root can create them")
     return
   fi
   for suite in bullseye bookworm trixie; do build_in "$suite"; done
@@ -170,7 +174,7 @@ from_source() {
 
 systemd() {
   if [ "$(id -u)" != 0 ]; then
-    unproved+=("that units get their secrets from a real systemd: only root can boot one")
+    unchecked+=("whether units get their secrets from a real systemd: only root can boot one")
     return
   fi
   scripts/systemd-test.sh bookworm
@@ -178,5 +182,5 @@ systemd() {
 }
 
 for part in "${parts[@]}"; do "$part"; done
-if [ ${#unproved[@]} -gt 0 ]; then printf 'dist-check: NOT PROVED: %s\n' "${unproved[@]}"; fi
+if [ ${#unchecked[@]} -gt 0 ]; then printf 'dist-check: NOT CHECKED: %s\n' "${unchecked[@]}"; fi
 say "done: ${parts[*]}"

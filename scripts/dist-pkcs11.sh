@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Puts the PKCS#11 module into target/dist, made from the archive that cargo left:
+# Links the PKCS#11 module from cargo's archive, in target/dist:
 #
 #   libtckms-pkcs11.so   exports the functions of packaging/tckms-pkcs11.map and nothing else
 #
-# Variables as for scripts/dist.sh, which calls this.
+# The variables are those of scripts/dist.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,7 +41,7 @@ early_gc() {
 "${cross}ld" -r $(early_gc) --force-group-allocation $(printf ' -u %s' $functions) --whole-archive "$archive" -o "$work/all.o"
 "${cross}objcopy" --redefine-sym getenv=secure_getenv --strip-unneeded --remove-section .llvmbc --remove-section .llvmcmd \
   --keep-global-symbols="$work/functions" "$work/all.o" "$work/module.o"
-# Bsymbolic: a program may have the functions of another module under the same names.
+# Bsymbolic: another module in the program may define functions of the same names.
 # shellcheck disable=SC2086
 $cc -shared -o "$work/module.so" "$work/module.o" \
   -Wl,--version-script="$map" -Wl,-soname,libtckms-pkcs11.so -Wl,-Bsymbolic -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed \

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets and runs each for a time, two at once. What a target finds interesting is kept for the next run,
-# outside of the repository, so that the corpus grows.
+# Builds the fuzz targets and runs each for a time, two in parallel. Inputs that reach new code are stored for the next run, outside
+# the repository, so that the corpus grows.
 #
 #   scripts/fuzz.sh [TARGET…]     all targets by default
 #
 #   FUZZ_SECONDS=300              for each target
 #   FUZZ_CORPUS=~/.cache/tckms/fuzz-corpus
 #
-# Prints for each target how many inputs it ran and how many places of the code they reached. An input that fails is named,
-# and makes this fail after all targets have run.
+# Prints for each target the number of inputs and their coverage. If an input fails, the script names its file, and fails after all
+# targets have run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 mapfile -t targets < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"/\1/p' fuzz/Cargo.toml; fi)
-# The stable toolchain builds them when it is told to be a nightly one.
+# With RUSTC_BOOTSTRAP the stable toolchain accepts the nightly options of cargo-fuzz.
 RUSTC_BOOTSTRAP=1 ${CARGO:-cargo} fuzz build --target-dir "$out"
 built=$(dirname "$(find "$out" -path '*/release/*' -name "${targets[0]}" -type f | head -n 1)")
 
@@ -32,7 +32,7 @@ run() {
 
 report() {
   local target=$1 log=$logs/$1
-  printf 'fuzz: %s: %s inputs in %s s, %s places reached, %s inputs in the corpus\n' "$target" \
+  printf 'fuzz: %s: %s inputs in %s s, coverage %s, %s inputs in the corpus\n' "$target" \
     "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$seconds" \
     "$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)" "$(find "$corpus/$target" -type f | wc -l)"
 }

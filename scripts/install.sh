@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what `make build` made, or removes it again. Compiles nothing and needs no network.
+# Installs the files of `make build`, or removes them. Compiles nothing and needs no network.
 #
 #   scripts/install.sh install|uninstall
 #
 # Variables, all optional:
-#   PREFIX=/usr/local            where it is to be used
-#   LIBDIR=$PREFIX/lib           libraries; Debian says /usr/lib/x86_64-linux-gnu, Fedora /usr/lib64
+#   PREFIX=/usr/local            the folder in which the files are used
+#   LIBDIR=$PREFIX/lib           libraries; Debian uses /usr/lib/x86_64-linux-gnu, Fedora /usr/lib64
 #   INCLUDEDIR BINDIR MANDIR DOCDIR   $PREFIX/include, /bin, /share/man, /share/doc/tckms
-#   DATADIR=$PREFIX/share        completions of shells
-#   UNITDIR=$PREFIX/lib/systemd/system   units of systemd
-#   GODIR=$PREFIX/share/tckms/go   the Go package, as a module to point at
-#   DESTDIR=                     a folder that stands for / while a package is made
+#   DATADIR=$PREFIX/share        shell completions
+#   UNITDIR=$PREFIX/lib/systemd/system   systemd units
+#   GODIR=$PREFIX/share/tckms/go   the Go module, for a replace directive in go.mod
+#   DESTDIR=                     a staging folder in place of /, to make a package
 set -euo pipefail
 umask 022
 
@@ -30,7 +30,7 @@ reference=$out/reference
 out=$out${TARGET:+/$TARGET}
 cd "$(dirname "$0")/.."
 
-# The paths go into files for pkg-config and CMake, which give some characters a meaning.
+# The paths are written to files of pkg-config and CMake, in which some characters have a meaning.
 for name in PREFIX LIBDIR INCLUDEDIR BINDIR MANDIR DOCDIR DATADIR UNITDIR GODIR; do
   case ${!name} in
     /*) ;;
@@ -58,8 +58,8 @@ else
   shared=libtckms.so.$version soname=libtckms.so.$abi link=libtckms.so
 fi
 
-# The way from one folder to another, or the other as it is when they have only / in common.
-way() {
+# The relative path from one folder to another, or the absolute path if they have only / in common.
+relative_path() {
   local from=$1 to=$2 up=
   while [ "$from" != / ] && [ "${to#"$from"/}" = "$to" ] && [ "$to" != "$from" ]; do
     from=$(dirname "$from")
@@ -74,11 +74,11 @@ way() {
   fi
 }
 
-# pkg-config knows the folder of its file, so a tree that is moved goes on working. A package for /usr says so: there
-# pkg-config leaves out the options that name the compiler's own folders.
+# The path is relative to the folder of the pkg-config file, so that a moved tree works. For /usr it is absolute: then pkg-config
+# omits the options for the compiler's default folders.
 pc_prefix() {
   local relative
-  relative=$(way "$LIBDIR/pkgconfig" "$PREFIX")
+  relative=$(relative_path "$LIBDIR/pkgconfig" "$PREFIX")
   if [ "$PREFIX" = /usr ] || [ "$relative" = "$PREFIX" ]; then pc_escape "$PREFIX"; else echo "\${pcfiledir}/$(pc_escape "$relative")"; fi
 }
 
@@ -86,10 +86,10 @@ pc_path() {
   if [ "${1#"$PREFIX"/}" = "$1" ]; then pc_escape "$1"; else echo "\${prefix}/$(pc_escape "${1#"$PREFIX"/}")"; fi
 }
 
-# pkg-config splits at blanks; those of the folder that it finds itself it escapes itself.
+# pkg-config splits at blanks. In the path of its file it escapes them itself.
 pc_escape() { printf '%s\n' "${1// /\\ }"; }
 
-# Replaces @NAME@ in a file. Paths are data here: no character of them means anything, also not & (bash 5.2).
+# Replaces @NAME@ in a file. No character of a path has a special meaning, not even & (bash 5.2).
 fill_in() {
   local text name
   local -A values=(
@@ -97,7 +97,7 @@ fill_in() {
     [PC_PREFIX]=$(pc_prefix) [PC_LIBDIR]=$(pc_path "$LIBDIR") [PC_INCLUDEDIR]=$(pc_path "$INCLUDEDIR")
     [BINDIR]=$BINDIR
     [NODELETE]=$([ "$(uname -s)" = Darwin ] || echo -Wl,-z,nodelete)
-    [CMAKE_TO_INCLUDEDIR]=$(way "$LIBDIR/cmake/tckms" "$INCLUDEDIR")
+    [CMAKE_TO_INCLUDEDIR]=$(relative_path "$LIBDIR/cmake/tckms" "$INCLUDEDIR")
   )
   shopt -u patsub_replacement 2>/dev/null || true
   text=$(cat "$1")
@@ -107,7 +107,7 @@ fill_in() {
 
 one() { printf '%s\t%s\t%s\n' "$@"; }
 
-# Every file, as mode, source and place, with tabs between them: a path may have blanks.
+# Every file: mode, source and installed path, separated by tabs, because a path may have blanks.
 files() {
   one 644 "include/tckms.h" "$INCLUDEDIR/tckms.h"
   one 644 "include/tckms.hpp" "$INCLUDEDIR/tckms.hpp"
@@ -118,14 +118,14 @@ files() {
   one 644 "packaging/cmake/tckms-config.cmake.in" "$LIBDIR/cmake/tckms/tckms-config.cmake"
   one 644 "packaging/cmake/tckms-config-version.cmake.in" "$LIBDIR/cmake/tckms/tckms-config-version.cmake"
   one 755 "$dist/tckms-seal" "$BINDIR/tckms-seal"
-  # For musl there is none.
+  # There is no emulator for musl.
   if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms-emulator" ]; then
     one 755 "$out/release/tckms-emulator" "$BINDIR/tckms-emulator"
     components -emulator
   fi
-  # For musl there is none of this either.
+  # Nor the tool tckms.
   if [ -z "${TARGET:-}" ] || [ -e "$out/release/tckms" ]; then tool_files; fi
-  # Nor for macOS of this.
+  # There is no PKCS#11 module for musl and macOS.
   if [ -e "$dist/libtckms-pkcs11.so" ] || { [ -z "${TARGET:-}" ] && [ "$(uname -s)" != Darwin ]; }; then
     one 755 "$dist/libtckms-pkcs11.so" "$LIBDIR/pkcs11/libtckms-pkcs11.so"
     components -pkcs11
@@ -137,7 +137,7 @@ files() {
   for page in go/*; do
     one 644 "$page" "$GODIR/${page#go/}"
   done
-  # In the folders that they have here, so that links between them lead somewhere.
+  # In the same folders as in the source tree, so that links between them work.
   for page in docs/*.md docs/*/*.* docs/*/*/*.* examples-c/*.c examples-c/*/*.[ch] examples-c/*.md examples-c/Makefile examples-c/CMakeLists.txt; do
     one 644 "$page" "$DOCDIR/$page"
   done
@@ -147,13 +147,13 @@ files() {
   done
 }
 
-# components [-PRODUCT]: the licences of what is compiled into it, and its bill of materials; of the library without a name.
+# components [-PRODUCT]: the licences of the crates in a product, and its bill of materials. Without an argument, the library's.
 components() {
   local file
   for file in "THIRD-PARTY-LICENSES${1:-}.txt" "tckms${1:-}.cdx.json"; do one 644 "packaging/$file" "$DOCDIR/$file"; done
 }
 
-# The tool tckms with what belongs to it.
+# The tool tckms, its manual pages, completions and units.
 tool_files() {
   local page
   one 755 "$out/release/tckms" "$BINDIR/tckms"
@@ -171,49 +171,49 @@ tool_files() {
 tab=$(printf '\t')
 
 install_all() {
-  local mode source place whole
-  while IFS=$tab read -r mode source place; do
+  local mode source path staged
+  while IFS=$tab read -r mode source path; do
     [ -e "$source" ] || { echo "install: $source is missing; run 'make build' first" >&2; exit 1; }
   done < <(files)
-  while IFS=$tab read -r mode source place; do
-    whole=$DESTDIR$place
-    mkdir -p "$(dirname "$whole")"
-    # A running program has the old file mapped: it is replaced, never written into.
-    rm -f "$whole"
+  while IFS=$tab read -r mode source path; do
+    staged=$DESTDIR$path
+    mkdir -p "$(dirname "$staged")"
+    # A running program may have the old file mapped, so the file is replaced and not overwritten.
+    rm -f "$staged"
     case $source in
-      *.in) fill_in "$source" >"$whole" ;;
+      *.in) fill_in "$source" >"$staged" ;;
       "$out"/release/tckms-emulator | "$out"/release/tckms)
-        cp "$source" "$whole"
-        "${CROSS:-}strip" "$whole"
+        cp "$source" "$staged"
+        "${CROSS:-}strip" "$staged"
         ;;
-      *) cp "$source" "$whole" ;;
+      *) cp "$source" "$staged" ;;
     esac
-    chmod "$mode" "$whole"
+    chmod "$mode" "$staged"
   done < <(files)
   ln -sfn "$shared" "$DESTDIR$LIBDIR/$soname"
   ln -sfn "$shared" "$DESTDIR$LIBDIR/$link"
   echo "install: tckms $version is in $DESTDIR$PREFIX, its libraries in $DESTDIR$LIBDIR"
-  name_glibc
-  tell_the_loader
+  report_glibc
+  update_loader_cache
 }
 
 uninstall_all() {
-  local mode source place
-  while IFS=$tab read -r mode source place; do
-    rm -f "$DESTDIR$place"
+  local mode source path
+  while IFS=$tab read -r mode source path; do
+    rm -f "$DESTDIR$path"
   done < <(files)
   rm -f "$DESTDIR$LIBDIR/$soname" "$DESTDIR$LIBDIR/$link"
-  # Folders of our own; others may have been there before.
-  for place in "$LIBDIR/cmake/tckms" "$LIBDIR/pkcs11" "$DOCDIR" "$GODIR"; do
-    if [ -d "$DESTDIR$place" ]; then find "$DESTDIR$place" -depth -type d -empty -delete; fi
+  # Other folders may have existed before the installation.
+  for path in "$LIBDIR/cmake/tckms" "$LIBDIR/pkcs11" "$DOCDIR" "$GODIR"; do
+    if [ -d "$DESTDIR$path" ]; then find "$DESTDIR$path" -depth -type d -empty -delete; fi
   done
   rmdir "$DESTDIR$(dirname "$GODIR")" 2>/dev/null || true
   echo "install: tckms $version is no longer in $DESTDIR$PREFIX"
-  tell_the_loader
+  update_loader_cache
 }
 
 # A library that is linked on a new system does not load on an older one.
-name_glibc() {
+report_glibc() {
   local newest
   command -v nm >/dev/null || return 0
   newest=$(for file in "$dist/$shared" "$dist/tckms-seal" "$out/release/tckms-emulator" "$out/release/tckms"; do
@@ -222,8 +222,7 @@ name_glibc() {
   if [ -n "$newest" ]; then echo "install: it needs glibc $newest or later; 'make dist' makes files for older systems"; fi
 }
 
-# The loader has a cache of what is in its folders.
-tell_the_loader() {
+update_loader_cache() {
   if [ -z "$DESTDIR" ] && [ -w /etc/ld.so.cache ] && command -v ldconfig >/dev/null; then ldconfig; fi
 }
 

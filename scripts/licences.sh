@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Generates, with cargo-about and cargo-cyclonedx, what the products are made of:
+# Generates the lists of the crates in each product, with cargo-about and cargo-cyclonedx:
 #
 #   packaging/THIRD-PARTY-LICENSES.txt            the licences of the crates in the library
-#   packaging/THIRD-PARTY-LICENSES-tools.txt      the same of the tool tckms; tckms-seal has nothing beyond the library
-#   packaging/THIRD-PARTY-LICENSES-pkcs11.txt     the same of the PKCS#11 module
-#   packaging/THIRD-PARTY-LICENSES-emulator.txt   the same of the emulator
+#   packaging/THIRD-PARTY-LICENSES-tools.txt      those in the tool tckms; tckms-seal contains only the library's
+#   packaging/THIRD-PARTY-LICENSES-pkcs11.txt     those in the PKCS#11 module
+#   packaging/THIRD-PARTY-LICENSES-emulator.txt   those in the emulator
 #   packaging/tckms.cdx.json                      the library's bill of materials (CycloneDX)
-#   packaging/tckms-tools.cdx.json, tckms-pkcs11.cdx.json, tckms-emulator.cdx.json   those of the others
+#   packaging/tckms-tools.cdx.json, tckms-pkcs11.cdx.json, tckms-emulator.cdx.json   those of the other products
 #
-# tests/licences.rs says when that is due: after every change of Cargo.lock that touches them.
+# tests/licences.rs fails if a change of Cargo.lock requires new lists.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,9 +17,9 @@ command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
 
 # licences FOLDER OF THE CRATE, FILE, FEATURES
 licences() {
-  # Not over the network: the licence of a crate is in the crate.
+  # Offline, because each crate contains its licence.
   cargo about generate --offline --locked --fail -c packaging/about.toml -m "$1/Cargo.toml" ${3:-} packaging/about.hbs -o "packaging/$2"
-  # Trailing blanks and the carriage returns of some files are of no use.
+  # Some licence texts have trailing blanks and carriage returns.
   sed -i 's/[[:space:]]*$//' "packaging/$2"
 }
 licences . THIRD-PARTY-LICENSES.txt "--features wipe-on-free"
@@ -27,7 +27,7 @@ licences cli THIRD-PARTY-LICENSES-tools.txt "--features wipe-on-free"
 licences pkcs11 THIRD-PARTY-LICENSES-pkcs11.txt "--features wipe-on-free"
 licences emulator THIRD-PARTY-LICENSES-emulator.txt
 
-# cargo-cyclonedx writes beside every Cargo.toml of the workspace, so it gets a copy of the tree to write into.
+# cargo-cyclonedx writes a file next to every Cargo.toml of the workspace, so it runs in a copy of the tree.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar -c --exclude=./target --exclude=./.git . | tar -x -C "$copy"

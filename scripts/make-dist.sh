@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds what is given to others, for glibc 2.17 and Linux 3.10 and later, into target/release-artifacts: tarballs for
-# x86-64 and ARM64 with glibc and x86-64 with musl, Debian packages and RPM packages, and SHA256SUMS. One commit makes the
-# same files in every folder.
+# Builds the release artefacts for glibc 2.17 and Linux 3.10 and later, in target/release-artifacts: tarballs for x86-64 and
+# ARM64 with glibc and for x86-64 with musl, Debian packages, RPM packages, and SHA256SUMS. A commit gives the same files in every
+# folder.
 #
 #   scripts/make-dist.sh [SYSTEM…]               for all systems, or only these: x86_64, aarch64, x86_64-musl
-#   scripts/make-dist.sh --assemble [SYSTEM…]    out of what was compiled before; compiles nothing of Rust
+#   scripts/make-dist.sh --assemble [SYSTEM…]    from what was compiled before; compiles no Rust
 #
-# The linker is zig, which brings the symbols of every glibc. It is installed from PyPI into a virtual environment in the
-# target folder, in the version that packaging/zig-requirements.txt says.
+# The linker is zig, which contains the symbols of every version of glibc. It is installed from PyPI into a virtual environment in
+# the target folder, in the version of packaging/zig-requirements.txt.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -35,23 +35,23 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 export SOURCE_DATE_EPOCH
 say() { echo "dist: $*"; }
 
-# ---- What is needed from the network ----------------------------------------------------------------------------------
+# ---- Downloads --------------------------------------------------------------------------------------------------------
 
-# Before anything is built.
-lacks() { echo "dist: $*" >&2; exit 1; }
+# Before the build, so that it does not fail half-way.
+fail() { echo "dist: $*" >&2; exit 1; }
 venv=$out/zig
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv" || lacks "python3 cannot make a virtual environment; run 'scripts/setup.sh dist'"
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv" || fail "python3 cannot create a virtual environment; run 'scripts/setup.sh dist'"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 -r packaging/zig-requirements.txt ||
-  lacks "zig and cargo-zigbuild are missing ($(grep -v '^#' packaging/zig-requirements.txt | paste -s -d ' ')), and pip could not install them"
+  fail "zig and cargo-zigbuild are missing ($(grep -v '^#' packaging/zig-requirements.txt | paste -s -d ' ')), and pip could not install them"
 zig=$("$venv/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
 PATH=$venv/bin:$PATH
-[ $compile = no ] || cargo fetch --quiet --locked || lacks "the crates of Cargo.lock are not all here, and cargo could not fetch them"
+[ $compile = no ] || cargo fetch --quiet --locked || fail "some crates of Cargo.lock are missing, and cargo could not fetch them"
 
-# Nothing of this machine's folders in the result.
+# Keeps the paths of this machine out of the result.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$PWD=/tckms -ffile-prefix-map=$out=/target"
-# zig's clang would unroll and vectorize loops of AWS-LC that gcc leaves as they are: 117 kB more in the shared library, though
-# the ciphers, the hashes and the usual curves are assembly. gcc knows these options too.
+# zig's clang unrolls and vectorizes loops of AWS-LC that gcc does not. That adds 117 kB to the shared library, although the ciphers,
+# the hashes and the usual curves are assembly. gcc accepts these options too.
 CFLAGS+=" -fno-unroll-loops -fno-tree-vectorize"
 remap="--remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$PWD=/tckms --remap-path-prefix=$out=/target"
 
@@ -71,7 +71,7 @@ build() {
         --features wipe-on-free --target "$target$suffix"
     fi
   fi
-  # The files are to need the C library alone, and zig has no libgcc_s: the unwinder becomes part of each file (20 kB).
+  # The files need only the C library. zig has no libgcc_s, so the unwinder is linked into each file (20 kB).
   TARGET=$target CROSS=$cross CC="$zig cc -target $zig_target" UNWINDER=-lunwind scripts/dist.sh
   if [ -n "$suffix" ]; then
     TARGET=$target CROSS=$cross CC="$zig cc -target $zig_target" UNWINDER=-lunwind scripts/dist-pkcs11.sh
@@ -96,7 +96,7 @@ tarball() {
   say "$name.tar.gz"
 }
 
-# tool_reference TRIPLE: manual pages and completions of the tool tckms, which writes them itself, so it has to run here.
+# tool_reference TRIPLE: manual pages and completions of the tool tckms. The tool writes them itself, so it must run on this machine.
 tool_reference() {
   if [ "${1%%-*}" = "$(uname -m)" ]; then
     scripts/tool-reference.sh "$out/$1/release/tckms" "$out/reference"
@@ -110,7 +110,7 @@ tool_reference() {
 debian_packages() {
   local cross=
   if [ "${1%%-*}" != "$(uname -m)" ]; then cross=${1%%-*}-linux-gnu-; fi
-  # What dpkg-shlibdeps would find on the oldest system.
+  # The dependency that dpkg-shlibdeps would find on the oldest system.
   TARGET=$1 CROSS=$cross ARCHITECTURE=$2 DEPENDS="libc6 (>= $glibc)" scripts/deb.sh >/dev/null
   mv "$out/$1"/deb/*.deb "$artifacts"
   say "Debian packages for $2"
@@ -124,19 +124,19 @@ rpm_packages() {
   mkdir -p "$top"
   TARGET=$target CROSS=$cross DESTDIR=$top/stage PREFIX=/usr LIBDIR=/usr/lib64 scripts/install.sh install >/dev/null
   gzip -9n "$top"/stage/usr/share/man/man*/*
-  # The module's manual pages are in sections of their own.
+  # Only the module has manual pages in sections 5 and 8.
   (cd "$top/stage" && find usr/lib64/pkcs11 usr/share/man/man[58] -type f 2>/dev/null | sed 's|^|/|') >"$top/stage.pkcs11"
   sed "s|@VERSION@|$version|; s|@HOMEPAGE@|$homepage|; s|@STAGE@|$top/stage|; s|@DOCDIR@|/usr/share/doc/tckms|g
     s|@PACKAGER@|$packager|; s|@DATE@|$(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')|" \
     packaging/rpm/tckms.spec.in >"$top/tckms.spec"
-  # Debian's rpm knows other folders than the systems for which this is.
+  # Debian's rpm has other default folders than the systems that use RPM packages.
   rpmbuild --quiet -bb --target "$architecture-linux" --define "_topdir $top" --define "_libdir /usr/lib64" \
     --define "_prefix /usr" --define "_binary_payload w9.gzdio" "$top/tckms.spec" >"$top/log" 2>&1 || { cat "$top/log" >&2; exit 1; }
   find "$top/RPMS" -name '*.rpm' -exec mv {} "$artifacts" \;
   say "RPM packages for $architecture"
 }
 
-# The manual pages, which dist.sh makes for this machine's own build only.
+# dist.sh makes the manual pages only in a build for this machine.
 scripts/reference.py --output "$out/reference" >/dev/null
 mkdir -p "$artifacts"
 rm -f "$artifacts"/*
@@ -151,11 +151,11 @@ for system in "${systems[@]}"; do
       rpm_packages "$target"
       ;;
     x86_64-musl)
-      # Rust would put a C library of its own into the archive, beside the program's.
+      # Otherwise Rust would put its own C library into the archive, in addition to the program's.
       RUSTFLAGS="-C target-feature=-crt-static" build x86_64-unknown-linux-musl x86_64-linux-musl
       tarball x86_64-unknown-linux-musl x86_64-musl
       ;;
   esac
 done
 (cd "$artifacts" && sha256sum -- * >SHA256SUMS)
-say "all of it is in $artifacts"
+say "all files are in $artifacts"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs unit tests under Miri, which sees undefined behaviour: reads of what is not there, wrong pointers, data races. It
-# cannot run C, so these are the modules without cryptography, and the C functions over a transport that answers from
-# memory (src/ffi/miri.rs, src/http/mock.rs). A test that reaches AWS-LC ends the run with the function's name.
+# Runs unit tests under Miri, which detects undefined behaviour: reads of invalid memory, wrong pointers, data races. Miri cannot
+# run C code, so the tests are those of the modules without cryptography, and those of the C functions over a transport that
+# replies from memory (src/ffi/miri.rs, src/http/mock.rs). A test that reaches AWS-LC ends the run with the function's name.
 #
 #   scripts/miri.sh [FILTER…]     all of them by default
 #
@@ -21,6 +21,6 @@ if [ ${#filters[@]} -eq 0 ]; then
     sys::wipe:: sys::random:: encoding:: sanitize:: encryption_context:: secret:: call_control:: api::retry:: api::rate_limiter::
     seal::format::context:: seal::format::frame:: sign::ecdsa_signature::)
 fi
-# Files and clocks are the system's.
+# The tests use the system's files and clocks.
 export MIRIFLAGS="-Zmiri-disable-isolation${MIRIFLAGS:+ $MIRIFLAGS}"
 cargo "+$toolchain" miri test --quiet --locked --lib --target-dir "$out" -- "${filters[@]}"

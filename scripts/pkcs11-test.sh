@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What the PKCS#11 module has to pass beside the tests of pkcs11/tests/module.rs. Goes on after a part that fails.
+# Tests of the PKCS#11 module in addition to pkcs11/tests/module.rs. If a part fails, the others still run.
 #
 #   scripts/pkcs11-test.sh [PART…]     all parts by default
 #
 #   consumers   unmodified programs of the distribution; see pkcs11/tests/consumers/__main__.py for its variables
-#   threads     64 threads with the module instrumented by ThreadSanitizer; TEST_SIGNATURES=10000 for each thread
-#   suites      test programs of others, from the folders that variables name; see pkcs11/tests/suites.sh
-#   speed       the instructions of C_Sign beside tckms_sign_digest, and the times of C_Initialize and of discovery
+#   threads     64 threads, with the module built for ThreadSanitizer; TEST_SIGNATURES=10000 for each thread
+#   suites      test programs of other projects, from the folders that variables name; see pkcs11/tests/suites.sh
+#   speed       the instructions of C_Sign compared with tckms_sign_digest, and the times of C_Initialize and of discovery
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the library for other kinds of machine and runs the C tests of its core there, against an emulator on this one:
+# Builds the library for other platforms and runs its core C tests there, against an emulator on this machine:
 #
 #   aarch64-unknown-linux-gnu    Debian's cross compiler, run by qemu-user
 #   x86_64-unknown-linux-musl    programs that are linked with -static, and the shared library with musl's loader
 #
 #   scripts/portability.sh [TARGET…]
 #
-# What this machine cannot do is named at the end, and makes it fail.
+# Lists the targets that this machine cannot test at the end, and then fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +23,7 @@ trap 'stop; rm -rf "$work"' EXIT
 missing=()
 say() { echo "portability: $*"; }
 
-# The programs of the core, and the aliases of the CMKs that each of them wants.
+# The core test programs, and the aliases of the CMKs that each of them needs.
 programs="
 constants
 bad_input
@@ -33,9 +33,9 @@ errors main disabled archived
 logging main
 "
 
-# run_tests NAME RUNNER COMPILER…: compiles each program with the command, and runs it by the runner.
+# run_tests NAME RUNNER COMPILER…: compiles each program with COMPILER, and runs it with RUNNER.
 run_tests() {
-  local name=$1 runner=$2 program aliases alias arguments said
+  local name=$1 runner=$2 program aliases alias arguments output
   shift 2
   while read -r program aliases; do
     [ -n "$program" ] || continue
@@ -49,7 +49,7 @@ run_tests() {
       [ -s "$work/ready.json" ] && break
       sleep 0.1
     done
-    said=$(
+    output=$(
       field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$work/ready.json"; }
       export TCKMS_ENDPOINT TENCENTCLOUD_SECRET_ID TENCENTCLOUD_SECRET_KEY TENCENTCLOUD_REGION=ap-guangzhou
       TCKMS_ENDPOINT=$(field endpoint) TENCENTCLOUD_SECRET_ID=$(field secret_id) TENCENTCLOUD_SECRET_KEY=$(field secret_key)
@@ -57,14 +57,14 @@ run_tests() {
       $runner "$work/$program" | tail -n 1
     )
     stop
-    say "$name: $program: $said"
+    say "$name: $program: $output"
   done <<<"$programs"
 }
 
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ]; }
 
 build() {
-  # The archive only: the shared library is made out of it, and here cargo could not link one of its own for musl.
+  # Only the archive, from which dist.sh links the shared library: with these flags cargo cannot link one for musl.
   cargo rustc --quiet --release --locked --lib --crate-type staticlib --features wipe-on-free --target "$1"
   TARGET=$1 scripts/dist.sh
   libraries_of="$out/$1/dist"
@@ -82,10 +82,10 @@ aarch64() {
 
 musl() {
   local target=x86_64-unknown-linux-musl unwinder
-  # Rust would put a C library of its own into the archive, beside the program's.
+  # Otherwise Rust would put its own C library into the archive, in addition to the program's.
   export RUSTFLAGS="-C target-feature=-crt-static" CC_x86_64_unknown_linux_musl=musl-gcc
   export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
-  # Debian's libgcc is made for glibc; Alpine has one of its own, and needs neither this nor that.
+  # Debian's libgcc is for glibc, so Rust's unwinder is used. Alpine has a libgcc for musl and does not need this.
   unwinder=$(rustc --print sysroot)/lib/rustlib/$target/lib/self-contained/libunwind.a
   CC=musl-gcc UNWINDER=$unwinder build $target
   libraries=("$libraries_of/libtckms.a" "$unwinder" -pthread)
@@ -97,11 +97,11 @@ musl() {
 try() {
   local target=$1 name=$2 tool
   shift 2
-  has_target "$target" || { missing+=("$target: 'rustup target add $target' did not bring it"); return; }
+  has_target "$target" || { missing+=("$target: Rust's library for it is missing; run 'rustup target add $target'"); return; }
   for tool in "$@"; do
     command -v "$tool" >/dev/null || { missing+=("$target: $tool is missing; run 'scripts/setup.sh portability'"); return; }
   done
-  # In a shell of its own, for its variables.
+  # In a subshell, because it exports variables.
   ("$name")
 }
 
@@ -109,7 +109,7 @@ for target in ${*:-aarch64-unknown-linux-gnu x86_64-unknown-linux-musl}; do
   case $target in
     aarch64-unknown-linux-gnu) try "$target" aarch64 aarch64-linux-gnu-gcc qemu-aarch64 ;;
     x86_64-unknown-linux-musl) try "$target" musl musl-gcc ;;
-    *) missing+=("$target: this script does not know it") ;;
+    *) missing+=("$target: unknown target") ;;
   esac
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -3,8 +3,8 @@
 
     reference.py [--header FILE] [--output FOLDER]
 
-writes man3/*.3 and reference.html into FOLDER, by default target/reference. Whatever of the header has no comment, or a
-comment that leaves something out, is named on stderr, and then nothing is written.
+Writes man3/*.3 and reference.html into FOLDER, by default target/reference. If a declaration has no comment, or an incomplete
+one, the script names it on standard error and writes nothing.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "reference"
 
-# What manual pages are dated with. It changes with a release, so that the pages do not change with the day.
+# The date of the manual pages. It changes only with a release, so that the pages do not depend on the day of the build.
 DATE = "2026-11-24"
 
-# What a comment does not repeat, since the header's chapters say it once.
+# The defaults, which the chapters of the header state and comments do not repeat.
 SINCE = "0.1.0"
 THREADS = "any thread may call it. A handle that is not const is used by one thread at a time; see tckms(3), Handles."
 
-# The chapters of the reference, and which names belong to each. The first that matches has it.
+# The chapters of the reference, with a pattern for their names. A name belongs to the first chapter that matches it.
 GROUPS = [
     ("Core calls", r"tckms_(encrypt|decrypt|reencrypt|generate_data_key|generate_random|call)$"),
     ("Clients", r"tckms_(client(_.*)?|stats)$"),
@@ -52,7 +52,7 @@ class Item:
 
     def read(self, comment):
         """A comment is paragraphs, @param and @return, more paragraphs, "Threads: …" and "Since …"."""
-        target = None  # what the next line goes on with
+        target = None  # what the next line continues
         for line in comment:
             text = line.strip()
             if not text:
@@ -116,7 +116,7 @@ class Header:
                 blocks[-1] += " " + line.strip()
             else:
                 blocks.append(line.strip())
-        # What is only true of the header itself.
+        # This paragraph applies only to the header.
         about_itself = "This file is generated"
         wanted = lambda block: block and not (isinstance(block, str) and block.startswith(about_itself))
         return [(name, [block for block in blocks if wanted(block)]) for name, blocks in chapters]
@@ -198,14 +198,14 @@ class Header:
                     self.problems.append(f"{one.name} has no comment")
             if item.kind in ("function", "callback"):
                 declared = parameters(item.code)
-                told = [name for name, _ in item.parameters]
-                if declared != told:
-                    self.problems.append(f"{item.name} has the parameters {declared}, and its comment tells of {told}")
+                described = [name for name, _ in item.parameters]
+                if declared != described:
+                    self.problems.append(f"{item.name} has the parameters {declared}, but its comment describes {described}")
                 if not item.code.startswith("void") and not item.returns:
                     self.problems.append(f"{item.name} does not say what it returns")
 
     def groups(self):
-        """The items with a page of their own, by chapter: types before functions."""
+        """The items that have a page, by chapter, types before functions."""
         chapters = {title: [] for title, _ in GROUPS}
         for item in self.items:
             if item.kind != "constant":
@@ -227,14 +227,14 @@ def parameters(code):
 
 
 def mentioned(header, item):
-    """What a comment refers to and has a page, in order."""
+    """The names in a comment that have a page, in order."""
     texts = [*item.paragraphs, item.returns, item.threads, *(text for _, text in item.parameters)]
     names = re.findall(r"tckms_\w+", " ".join(texts))
     return [name for name in dict.fromkeys(names) if name in header.names and name != item.name]
 
 
 def wrapped_declaration(code, width=76):
-    """A declaration on as many lines as it needs, parameters below one another."""
+    """The lines of a declaration, with aligned parameters if it needs more than one line."""
     if len(code) + 1 <= width or "(" not in code:
         return [code + ";"]
     head, inside = code[: code.rindex("(") + 1], code[code.rindex("(") + 1 : code.rindex(")")]
@@ -249,7 +249,7 @@ def wrapped_declaration(code, width=76):
 
 
 def roff(text):
-    """Text as it is, for roff."""
+    """Verbatim text, escaped for roff."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha").replace("`", "\\(ga")
     return re.sub(r"^([.'])", r"\\&\1", text)
 
@@ -270,7 +270,7 @@ def roff_prose(text, names):
         out += [plain(text[end : match.start()]), part(match)]
         end = match.end()
     line = "".join(out) + plain(text[end:])
-    # Each sentence on lines of its own, as roff likes it.
+    # A sentence begins on a new line, so that roff recognizes its end.
     sentences = re.split(r"(?<=[A-Za-z0-9)\"][.?]) (?=[A-Z\\])", line)
     lines = [part for one in sentences for part in textwrap.wrap(one, 78, break_long_words=False, break_on_hyphens=False)]
     return "\n".join("\\&" + part if part.startswith((".", "'")) else part for part in lines)
@@ -366,7 +366,7 @@ def man_overview(header):
     for item in header.constants():
         out += [".TP", f"\\fB{roff(item.code)}\\fP", *man_paragraphs(item.paragraphs, header.names)]
     example = (ROOT / "examples-c/quickstart.c").read_text()
-    out += [".SH EXAMPLES", "A whole program:", ".PP", ".EX", *map(roff, example.splitlines()), ".EE"]
+    out += [".SH EXAMPLES", "A complete program:", ".PP", ".EX", *map(roff, example.splitlines()), ".EE"]
     return out + man_see_also(["tckms_encrypt", "tckms_client_new_from_env", "tckms_last_error", "tckms_seal"])
 
 
@@ -483,7 +483,7 @@ def main():
         old.unlink()
     for name, lines in pages.items():
         (folder / f"{name}.3").write_text("\n".join(lines) + "\n")
-    # Last: it is newer than the header only if all pages are.
+    # Written last: scripts/dist.sh takes all pages for up to date if this file is newer than the header.
     (options.output / "reference.html").write_text("\n".join(html_page(header)) + "\n")
     print(f"reference: {len(pages)} manual pages and reference.html are in {options.output}")
 

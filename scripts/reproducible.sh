@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# `make build` with nothing of this machine's folders in the result: the same commit and the same compilers make the
-# same files wherever the tree is. What is released is built with it.
+# Builds as `make build` does, but keeps the paths of this machine out of the result: the same commit and the same compilers give
+# the same files in every folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 home=${CARGO_HOME:-$HOME/.cargo}
 sources=$PWD
-# Rust's own sources are named by its distribution already; those of the crates and of this tree are not.
+# Rust's distribution already maps the paths of its own sources, but not those of the crates and of this tree.
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$home=/cargo --remap-path-prefix=$sources=/tckms"
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$home=/cargo -ffile-prefix-map=$sources=/tckms"
 cargo rustc --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the values of packaging/home.toml wherever else they are: Cargo.toml, the Debian packages, pkg-config, the Go module
-# with all that imports it, and marked places of the Markdown files (<!-- home:NAME -->value<!-- /home -->).
+# Writes the values of packaging/home.toml to all other files that contain them: Cargo.toml, the Debian packages, pkg-config, the
+# Go module, the files that import it, and marked text in the Markdown files (<!-- home:NAME -->value<!-- /home -->).
 #
 #   scripts/set-home.sh            writes them
 #   scripts/set-home.sh --check    writes nothing; fails and names the files that differ
@@ -16,7 +16,7 @@ case $mode in
     ;;
 esac
 
-# value NAME: of packaging/home.toml. Only characters that are safe in each of the files are accepted.
+# value NAME: prints a value of packaging/home.toml. Accepts only characters that are safe in all of the files.
 value() {
   local found
   found=$(sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" packaging/home.toml)
@@ -31,7 +31,7 @@ homepage=$(value homepage)
 repository=$(value repository)
 go_module=$(value go_module)
 contact=$(value contact)
-# Go takes a first path element without a dot for a package of its own.
+# Go reserves import paths whose first element has no dot for its standard library.
 if ! [[ ${go_module%%/*} == *.* ]]; then
   echo "set-home: the first element of go_module needs a dot" >&2
   exit 1
@@ -39,7 +39,7 @@ fi
 
 different=()
 
-# rewrite FILE SED-ARGUMENT…: replaces a file by what sed makes of it, if that is something else.
+# rewrite FILE SED-ARGUMENT…: replaces a file by the output of sed, if they differ.
 rewrite() {
   local file=$1 result
   shift
@@ -47,7 +47,7 @@ rewrite() {
   sed "$@" "$file" >"$result"
   if ! cmp -s "$file" "$result"; then
     different+=("$file")
-    # Into the file that is there, which keeps its mode.
+    # Overwritten, because a new file would lose the mode.
     if [ "$mode" = write ]; then cat "$result" >"$file"; fi
   fi
   rm -f "$result"
@@ -60,7 +60,7 @@ rewrite packaging/tckms.pc.in -e "s|^URL: .*|URL: $homepage|"
 
 old_module=$(sed -n 's/^module //p' go/go.mod)
 pattern=$(printf %s "$old_module" | sed 's/[.]/\\./g')
-# The path where nothing that belongs to a longer name is on either side, marked first: the new one may contain the old one.
+# Matches the path unless it is a part of a longer name. A mark replaces it first, because the new path may contain the old one.
 mark="s#(^|[^A-Za-z0-9./_-])$pattern(\$|[^A-Za-z0-9._-])#\1@GO_MODULE@\2#g"
 while IFS= read -r file; do
   rewrite "$file" -E -e "$mark" -e "$mark" -e "s|@GO_MODULE@|$go_module|g"
@@ -79,7 +79,7 @@ done
 if [ "${#different[@]}" -eq 0 ]; then
   exit 0
 elif [ "$mode" = --check ]; then
-  echo "set-home: not as packaging/home.toml says; run scripts/set-home.sh: ${different[*]}" >&2
+  echo "set-home: these files differ from packaging/home.toml; run scripts/set-home.sh: ${different[*]}" >&2
   exit 1
 fi
 echo "set-home: wrote ${different[*]}"

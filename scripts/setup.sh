@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# Makes sure that what a make target needs is on this machine. Lists all that is missing at once, installs it with apt,
-# rustup and cargo where that is possible, and names the commands where it is not.
+# Checks that this machine has the tools that a make target needs. Lists all missing tools at once, and installs them with apt,
+# rustup and cargo. If that is not possible, prints the commands that install them.
 #
 #   scripts/setup.sh LEVEL           check, install, check again
 #   scripts/setup.sh --check LEVEL   check only; fails if something is missing
 #
 # The levels are the make targets that need something:
 #
-#   build         what building needs
+#   build         what `make build` needs
 #   demo          also what the demo and the first command line of the README need
 #   demo-nginx    also what `make demo-nginx` needs
-#   pkcs11-test   also what `make pkcs11-test` needs: the tests' tools, and as many of the programs that it tries as this system has
+#   pkcs11-test   also what `make pkcs11-test` needs: the tools of the tests, and those of the tested programs that this system has
 #   deb           also what `make deb` needs
 #   test          also what the tests need
-#   soak          also what `make soak` needs: Miri, of a nightly Rust beside the usual one
-#   dist          what `make dist` needs beside build; zig comes from PyPI
+#   soak          also what `make soak` needs: Miri, from a nightly Rust in addition to the stable one
+#   dist          what `make dist` needs in addition to build; zig comes from PyPI
 #   dist-check    also what `make dist-check` needs
-#   portability   what `make portability` needs beside build
+#   portability   what `make portability` needs in addition to build
 #   spelling      what `make spelling` needs
-#   bench         what `make bench-tools` needs beside build
+#   bench         what `make bench-tools` needs in addition to build
 #
-# A tool counts as present if it works: each has a probe below, which compiles or runs a line with it.
+# A tool counts as present if its probe below succeeds, which compiles or runs a line with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,7 +37,7 @@ fi
 [ $# -eq 1 ] || usage
 level=$1
 
-# ---- Needs of each level: a probe, and Debian's packages that bring it ----------------------------------------------
+# ---- Needs of each level: a probe, and the Debian packages that contain the tool -------------------------------------
 
 build_needs="
 c_compiler gcc libc6-dev
@@ -53,7 +53,7 @@ nginx nginx-light
 curl curl
 openssl_engine libengine-pkcs11-openssl openssl
 "
-# Programs that speak PKCS#11. One that cannot be installed does not make set-up fail: `make pkcs11-test` names it.
+# Programs that use PKCS#11. If one cannot be installed, set-up does not fail, and `make pkcs11-test` names it.
 consumers="
 curl curl
 gnutls gnutls-bin
@@ -126,7 +126,7 @@ aarch64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 musl musl-tools
 "
 
-# What rustup or cargo brings: a probe, and the command.
+# Tools that rustup or cargo installs: a probe, and the command.
 test_rust_needs="
 rustfmt rustup component add rustfmt
 clippy rustup component add clippy
@@ -287,30 +287,30 @@ case $level in
   *) usage ;;
 esac
 
-# works PROBE: runs it in an empty folder of its own; what it says is kept for `explain`.
-works() { (cd "$work" && "$1") >"$work/said.$1" 2>&1 </dev/null; }
+# works PROBE: runs a probe in the work folder, and stores its output for `list`.
+works() { (cd "$work" && "$1") >"$work/output.$1" 2>&1 </dev/null; }
 
 # Fills tools (names of probes that failed), packages and commands.
 check() {
-  local probe brought
+  local probe names command
   tools=() packages=() commands=()
-  while read -r probe brought; do
+  while read -r probe names; do
     [ -n "$probe" ] || continue
     works "$probe" && continue
     tools+=("$probe")
     # shellcheck disable=SC2206 # A list of words.
-    packages+=($brought)
+    packages+=($names)
   done <<<"$needs"
-  while read -r probe brought; do
+  while read -r probe command; do
     [ -n "$probe" ] || continue
     works "$probe" && continue
     tools+=("$probe")
-    commands+=("$brought")
+    commands+=("$command")
   done <<<"$rust_needs"
   if [ ${#packages[@]} -gt 0 ]; then mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u); fi
 }
 
-# The Rust that is needed cannot be installed from here: which way is the user's choice.
+# The script does not install Rust itself: there are several ways, and the choice is the user's.
 rust_problem() {
   local wanted found
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -328,11 +328,11 @@ list() {
   local tool
   echo "setup: missing or not working: ${tools[*]}"
   for tool in "$@"; do
-    sed "s/^/setup:   $tool: /" "$work/said.$tool" | tail -n 3
+    sed "s/^/setup:   $tool: /" "$work/output.$tool" | tail -n 3
   done
 }
 
-# What a person has to do, all of it at once.
+# Prints all commands that the user has to run.
 instruct() {
   local command
   if [ -n "$rust" ]; then echo "setup: missing: $rust"; fi
@@ -340,28 +340,28 @@ instruct() {
     if command -v apt-get >/dev/null; then
       echo "setup: run as root: apt-get install --no-install-recommends ${packages[*]}"
     else
-      echo "setup: install with this system's own tool (these are Debian's names): ${packages[*]}"
+      echo "setup: install with this system's package manager (the names are Debian's): ${packages[*]}"
     fi
   fi
   for command in "${commands[@]}"; do echo "setup: run: $command"; done
 }
 
-# Another installation, such as an automatic update, may hold apt's lock: apt waits for it for up to ten minutes.
+# Another installation, such as an automatic update, may hold apt's lock. apt waits up to ten minutes for it.
 apt_options=(-o DPkg::Lock::Timeout=600)
 
-# Installs what may be missing, one by one: a package that this system does not have keeps no other from being installed.
+# Installs optional tools one by one, so that a package that this system does not have does not prevent the others.
 install_optional() {
-  local probe brought updated= name
-  while read -r probe brought; do
+  local probe names updated= sudo
+  while read -r probe names; do
     if [ -z "$probe" ] || works "$probe"; then continue; fi
     if [ $install = yes ] && command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then
-      name=$([ "$(id -u)" = 0 ] || echo sudo)
-      if [ -z "$updated" ]; then $name apt-get "${apt_options[@]}" update -qq || true; fi
+      sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+      if [ -z "$updated" ]; then $sudo apt-get "${apt_options[@]}" update -qq || true; fi
       updated=yes
       # shellcheck disable=SC2086 # Lists of words.
-      DEBIAN_FRONTEND=noninteractive $name apt-get "${apt_options[@]}" install -y -qq --no-install-recommends $brought >"$work/apt" 2>&1 || true
+      DEBIAN_FRONTEND=noninteractive $sudo apt-get "${apt_options[@]}" install -y -qq --no-install-recommends $names >"$work/apt" 2>&1 || true
     fi
-    works "$probe" || echo "setup: not here: $probe ($brought)"
+    works "$probe" || echo "setup: not available: $probe ($names)"
   done <<<"$optional"
 }
 

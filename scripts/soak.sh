@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# What only goes wrong once in a thousand runs: first, once, the models of what threads share, Miri, an allocator that fails
-# at each single allocation, and 100,000 calls of a queue among faults; then fuzzing with a corpus that grows from run to run
-# (scripts/fuzz.sh) for a quarter of SOAK_SECONDS (default: an hour), or FUZZ_SECONDS for each target; a fleet with branch
-# keys for a twelfth; then the tests about faults, threads and processes, again and again for the rest. The first failure
-# ends it, with the test's output.
+# Looks for rare failures, for SOAK_SECONDS (default: an hour). The first failure ends it, with the test's output.
+#
+# First, once and not counted in that time: the loom models of the state that threads share, Miri, an allocator that fails at each
+# single allocation, and 100,000 calls of a queue among faults. Then:
+#
+#   a quarter of the time   scripts/fuzz.sh, with a corpus that grows from run to run; FUZZ_SECONDS sets the time for each target
+#   a twelfth               a fleet with branch keys
+#   the rest                the tests of faults, threads and processes, repeatedly
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,21 +15,21 @@ cargo=${CARGO:-cargo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# The fault matrix, and what is about threads and processes.
+# The fault matrix, and the tests of threads and processes.
 tests=(--test faults --test hosts)
 
-# Built first: the time is for running.
+# Built first, so that the time is spent on running.
 "$cargo" test --locked --no-run "${tests[@]}"
 FUZZ_SECONDS=1 scripts/fuzz.sh >/dev/null
 
 "$cargo" test --locked --manifest-path models/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/models"
-echo "soak: the models hold"
+echo "soak: all models passed"
 scripts/miri.sh
 echo "soak: Miri found nothing"
 TEST_TORTURE_STRIDE=1 "$cargo" test --locked --test c_api an_allocator_that_fails
-echo "soak: no allocation that fails ends the process"
+echo "soak: no failed allocation ended the process"
 TCKMS_QUEUE_CALLS=100000 "$cargo" test --locked --test hosts every_call_is_done_exactly_once
-echo "soak: 100000 queued calls among faults were done once each"
+echo "soak: each of 100000 queued calls among faults completed once"
 
 began=$(date +%s)
 end=$((began + seconds))

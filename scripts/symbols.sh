@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The list of what the library exports, packaging/tckms.map: a linker script that gives each function the version in
-# which it came. It is the one list: it makes the shared library and the archive, and Debian's symbols file.
+# Reads and updates packaging/tckms.map, the list of exported functions. It is a linker script that gives each function the version
+# that added it. The shared library, the archive and Debian's symbols file are made from it.
 #
-#   scripts/symbols.sh list      all functions in it, one a line
+#   scripts/symbols.sh list      print all functions, one on a line
 #   scripts/symbols.sh versions  the same, each with its version
 #   scripts/symbols.sh check     fail unless they are the functions that include/tckms.h declares
-#   scripts/symbols.sh update    add the functions of the header that it lacks, to its newest version
+#   scripts/symbols.sh update    add missing functions of the header to the newest version
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,12 +32,12 @@ check() {
   fi
   if [ -n "$(surplus)" ]; then
     echo "symbols: $map exports functions that the header does not declare:" $(surplus) >&2
-    echo "symbols: taking one back breaks programs; docs/abi.md says when that may be" >&2
+    echo "symbols: removing a function breaks programs; docs/abi.md says when that is allowed" >&2
     exit 1
   fi
 }
 
-# Rewrites the functions of the newest version, old and new, in the order of the alphabet.
+# Rewrites the functions of the newest version, old and new, in alphabetical order.
 update() {
   local newest
   newest=$(awk '/^TCKMS_[0-9.]+ [{]/ { version = $1 } END { print version }' "$map")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all tests, goes on after a test program that fails, and says at the end what failed and what was left out.
+# Runs all tests, also after a test program that fails, and lists at the end which tests failed and which did not run.
 #
 #   scripts/test.sh [OPTION OF CARGO TEST…]
 set -uo pipefail
@@ -13,9 +13,9 @@ status=${PIPESTATUS[0]}
 sum() { sed -n "s/^test result: .* \([0-9]*\) $1;.*/\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 echo
 grep -h '^NOT TESTED: ' "$log" | sort -u
-# "test a::name ... FAILED"; a program's own output may stand between the name and the verdict.
+# From the list at the end of a test program: in the line of a test, its output may be between the name and "FAILED".
 sed -n 's/^    \([a-z0-9_:]*\)$/failed: \1/p' "$log" | sort -u
-# A test program that did not compile or was ended by a signal has no result to count.
+# A test program that did not compile, or that a signal ended, has no result to count.
 grep -h '^error: ' "$log" | sort -u
 echo "$(sum passed) passed, $(sum failed) failed"
 exit "$status"
