@@ -1,11 +1,11 @@
 /*
- * tckms-selftest: says in one line whether this machine can run libtckms.
+ * tckms-selftest: prints in one line whether this machine can run libtckms.
  *
  *     ./tckms-selftest
  *
- * It lies in the folder of an unpacked release, beside lib/ and bin/, and needs nothing but the oldest C library: it loads
- * lib/libtckms.so itself, so that what is missing is named here and not by the dynamic loader. Then it starts
- * bin/tckms-emulator, encrypts a text with it, and decrypts it. Exit status: 0 it runs, 1 it does not.
+ * It is in the folder of an unpacked release, next to lib/ and bin/. It is not linked with lib/libtckms.so but loads it, so that
+ * it can report what the system lacks. Then it starts bin/tckms-emulator, encrypts a text with it, and decrypts the text. The exit
+ * status is 0 if that succeeds, and otherwise 1.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +32,7 @@ static int fail(const char *what, const char *detail) {
   return 1;
 }
 
-/* What the library cannot do without and what an old kernel may lack, or a sandbox refuse. */
+/* System calls that the library needs, and that an old kernel may lack or a sandbox may refuse. */
 static const struct call {
   const char *name;
   long number;
@@ -42,7 +42,7 @@ static const struct call {
     {"socket", SYS_socket},
 };
 
-/* Each is called with arguments that no kernel accepts: only whether it exists is of interest. */
+/* Tests whether each system call exists, with arguments that no kernel accepts. */
 static void check_system_calls(void) {
   size_t i;
   for (i = 0; i < sizeof calls / sizeof calls[0]; i++) {
@@ -52,7 +52,7 @@ static void check_system_calls(void) {
   }
 }
 
-/* A function of the library, found by its name: nothing of it is linked. */
+/* A function of the library, which this program loads at run time. */
 static void *function(void *library, const char *name) {
   void *found = dlsym(library, name);
   if (found == NULL) {
@@ -61,14 +61,14 @@ static void *function(void *library, const char *name) {
   return found;
 }
 
-/* The value of a member of the emulator's line of JSON, made a string of its own. */
+/* A copy of the value of a member in the emulator's line of JSON. */
 static const char *member(const char *name) {
   char pattern[64];
   char *value;
   char *copy;
   snprintf(pattern, sizeof pattern, "\"%s\":\"", name);
   value = strstr(ready, pattern);
-  if (value == NULL) exit(fail("the emulator did not tell", name));
+  if (value == NULL) exit(fail("the emulator's output lacks a member", name));
   copy = strdup(value + strlen(pattern));
   copy[strcspn(copy, "\"")] = '\0';
   return copy;
@@ -110,7 +110,7 @@ int main(void) {
   tckms_buffer blob = TCKMS_BUFFER_INIT;
   tckms_buffer text = TCKMS_BUFFER_INIT;
   const char *(*glibc)(void);
-  int right;
+  int equal;
   ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
   if (length <= 0) return fail("/proc is not mounted", strerror(errno));
   folder[length] = '\0';
@@ -138,14 +138,14 @@ int main(void) {
       CALL(tckms_status(*)(const tckms_client *, const char *, const void *, size_t, const char *, tckms_buffer *),
            tckms_decrypt)(client, key, blob.data, blob.len, NULL, &text) != TCKMS_OK) {
     const tckms_error *error = CALL(const tckms_error *(*)(void), tckms_last_error)();
-    return fail("a call", CALL(const char *(*)(const tckms_error *), tckms_error_message)(error));
+    return fail("a call failed", CALL(const char *(*)(const tckms_error *), tckms_error_message)(error));
   }
-  right = text.len == 4 && memcmp(text.data, "text", 4) == 0;
+  equal = text.len == 4 && memcmp(text.data, "text", 4) == 0;
   CALL(void (*)(tckms_buffer *), tckms_buffer_free)(&text);
   CALL(void (*)(tckms_buffer *), tckms_buffer_free)(&blob);
   CALL(void (*)(tckms_client *), tckms_client_free)(client);
   CALL(void (*)(tckms_config *), tckms_config_free)(config);
-  if (!right) return fail("a call", "the decrypted text is another one");
+  if (!equal) return fail("a call failed", "the decrypted text differs from the original");
   kill(emulator, SIGTERM);
   waitpid(emulator, NULL, 0);
 
