@@ -1,8 +1,8 @@
 /*
  * Compares branch keys with a cache of data keys, in one run against an emulator. The client is configured by the environment.
  *
- *     branches KEY_ID speed     sealing and opening 1 KiB: messages a second with either, and their ratio
- *     branches KEY_ID growth    for 1 to 10,000 contexts: requests, CPU time of a message, and memory
+ *     branches KEY_ID speed     sealing and opening 1 KiB: messages per second with each, and the ratio
+ *     branches KEY_ID growth    for 1 to 10,000 contexts: requests, CPU time per message, and memory
  *
  * scripts/bench-branches.py builds and runs it.
  */
@@ -63,20 +63,20 @@ static tckms_buffer sealed(const tckms_keyring *keyring, long number) {
   return message;
 }
 
-/* Messages per second of CPU time, which other programs on the machine affect little. `step` is 0 for one context, 1 for a new
- * context for each message. */
+/* Messages per second of CPU time, because other load on the machine affects it little. `step` is 0 for one context, and 1 for
+ * a new context for each message. */
 static double sealing(const tckms_keyring *keyring, int step) {
-  double begun = seconds(CLOCK_PROCESS_CPUTIME_ID);
+  double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
   long number;
   for (number = 0; number < MESSAGES; number++) {
     tckms_buffer message = sealed(keyring, 1 + step * number);
     tckms_buffer_free(&message);
   }
-  return MESSAGES / (seconds(CLOCK_PROCESS_CPUTIME_ID) - begun);
+  return MESSAGES / (seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
 }
 
 static double opening(const tckms_keyring *keyring, const tckms_buffer *messages, long count) {
-  double begun = seconds(CLOCK_PROCESS_CPUTIME_ID);
+  double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
   long number;
   for (number = 0; number < MESSAGES; number++) {
     tckms_buffer opened;
@@ -84,7 +84,7 @@ static double opening(const tckms_keyring *keyring, const tckms_buffer *messages
     must(tckms_open(keyring, message->data, message->len, NULL, &opened), "open");
     tckms_buffer_free(&opened);
   }
-  return MESSAGES / (seconds(CLOCK_PROCESS_CPUTIME_ID) - begun);
+  return MESSAGES / (seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
 }
 
 static int descending(const void *left, const void *right) {
@@ -129,10 +129,10 @@ static void speed(const tckms_client *client, const char *key_id) {
   tckms_keyring_free(branches);
 }
 
-/* Memory that the process has allocated, in KiB. */
+/* In KiB. */
 static long allocated(void) { return (long)(mallinfo2().uordblks / 1024); }
 
-/* Each context is used at least twice, so that the cache can help. */
+/* Uses each context at least twice, so that the cache has hits. */
 static void grow(const char *name, const tckms_client *client, const tckms_keyring *keyring, long contexts) {
   long messages = contexts * 2 > 2000 ? contexts * 2 : 2000, number;
   tckms_stats before = TCKMS_STATS_INIT, after = TCKMS_STATS_INIT;

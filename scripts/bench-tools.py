@@ -171,8 +171,8 @@ def files(folder, emulator, machine, quick):
     out = folder / "out"
 
     def new_file(command, environment=None):
-        """Runs a command that writes `out`, which is not there: tckms-seal keeps the old file until the new one is complete, and
-        others overwrite its memory."""
+        """Runs a command that writes `out`, after removing an old `out`: other programs would overwrite its memory, while tckms-seal
+        keeps the old file until the new one is complete."""
         out.unlink(missing_ok=True)
         return run(command, environment)
 

@@ -3,7 +3,7 @@
  * instructions. The region, the endpoint and the credentials come from the environment.
  *
  *   signing library KEY_ID CALLS
- *   signing MODULE KEY_ID CALLS      the path of the module, which has the key by TCKMS_PKCS11_KEYS
+ *   signing MODULE KEY_ID CALLS      MODULE is the path of the module; TCKMS_PKCS11_KEYS names the key
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -48,14 +48,14 @@ static void sign_by_module(void) {
 static void open_module(const char *path) {
   CK_RV (*list)(CK_FUNCTION_LIST **);
   CK_OBJECT_CLASS kind = CKO_PRIVATE_KEY;
-  CK_ATTRIBUTE wanted = {CKA_CLASS, &kind, sizeof kind};
+  CK_ATTRIBUTE template = {CKA_CLASS, &kind, sizeof kind};
   CK_ULONG count = 0;
   void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   expect(module != NULL, "dlopen");
   *(void **)&list = dlsym(module, "C_GetFunctionList");
   expect(list(&p11) == CKR_OK && p11->C_Initialize(NULL) == CKR_OK, "C_Initialize");
   expect(p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session) == CKR_OK, "C_OpenSession");
-  expect(p11->C_FindObjectsInit(session, &wanted, 1) == CKR_OK, "C_FindObjectsInit");
+  expect(p11->C_FindObjectsInit(session, &template, 1) == CKR_OK, "C_FindObjectsInit");
   expect(p11->C_FindObjects(session, &key, 1, &count) == CKR_OK && count == 1, "C_FindObjects");
   expect(p11->C_FindObjectsFinal(session) == CKR_OK, "C_FindObjectsFinal");
 }

@@ -13,7 +13,7 @@
 #define KEY_ID "23e80852-1e38-11e9-b129-5cb9019b4b01"
 #define CONTEXT "{\"purpose\":\"backup\",\"tenant\":\"7\"}"
 
-/* Longer than anything takes under valgrind. */
+/* LONG_MS is longer than any call takes under valgrind. */
 enum { WARM_UP = 20, SMALL = 32, KIB = 1024, LONG_MS = 120000 };
 
 static tckms_client *client;
@@ -23,7 +23,7 @@ static uint8_t plaintext[64 * KIB];
 static uint8_t opened[64 * KIB];
 static uint8_t sealed[64 * KIB + 4 * KIB];
 /* The input of the case: a ciphertext, or a sealed message. */
-static tckms_buffer given;
+static tckms_buffer input;
 static size_t size;
 
 static void expect_ok(tckms_status status) {
@@ -55,7 +55,7 @@ static int wrap_key(void *userdata, const char *ctx_json, const uint8_t *data_ke
   return tckms_wrapped_key_set(out, info, sizeof info, bytes, sizeof bytes) == TCKMS_OK ? 0 : 1;
 }
 
-static int give_key(void *userdata, const char *ctx_json, uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
+static int generate_key(void *userdata, const char *ctx_json, uint8_t *data_key, size_t len, tckms_wrapped_key *out) {
   memset(data_key, 7, len);
   return wrap_key(userdata, ctx_json, data_key, len, out);
 }
@@ -74,7 +74,7 @@ static void make_keyring(void) {
   tckms_custom_key key;
   memset(&key, 0, sizeof key);
   key.provider_id = "local";
-  key.generate = give_key;
+  key.generate = generate_key;
   key.wrap = wrap_key;
   key.unwrap = unwrap_key;
   keyring = tckms_keyring_new();
@@ -99,7 +99,7 @@ static void queue_encrypt(void) {
 
 static void decrypt(void) {
   tckms_buffer out;
-  expect_ok(tckms_decrypt(client, KEY_ID, given.data, given.len, NULL, &out));
+  expect_ok(tckms_decrypt(client, KEY_ID, input.data, input.len, NULL, &out));
   tckms_buffer_free(&out);
 }
 
@@ -111,7 +111,7 @@ static void seal(void) {
 
 static void open_message(void) {
   tckms_buffer out;
-  expect_ok(tckms_open(keyring, given.data, given.len, CONTEXT, &out));
+  expect_ok(tckms_open(keyring, input.data, input.len, CONTEXT, &out));
   tckms_buffer_free(&out);
 }
 
@@ -136,7 +136,7 @@ static void stream_seal(void) {
 static void stream_open(void) {
   tckms_stream *stream;
   expect_ok(tckms_stream_new_open(keyring, CONTEXT, &stream));
-  run_stream(stream, given.data, given.len, opened, sizeof opened);
+  run_stream(stream, input.data, input.len, opened, sizeof opened);
 }
 
 static const struct {
@@ -178,10 +178,10 @@ int main(int argc, char **argv) {
       continue;
     }
     size = cases[i].size;
-    expect_ok(size == 0 ? tckms_encrypt(client, KEY_ID, plaintext, SMALL, NULL, &given)
-                        : tckms_seal(keyring, plaintext, size, CONTEXT, &given));
+    expect_ok(size == 0 ? tckms_encrypt(client, KEY_ID, plaintext, SMALL, NULL, &input)
+                        : tckms_seal(keyring, plaintext, size, CONTEXT, &input));
     measure(cases[i].call, atoi(argv[3]), atoi(argv[4]));
-    tckms_buffer_free(&given);
+    tckms_buffer_free(&input);
     tckms_queue_free(queue);
     tckms_keyring_free(keyring);
     tckms_client_free(client);

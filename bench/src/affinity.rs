@@ -1,22 +1,22 @@
-//! Which CPU a process runs on.
+//! Binds processes to CPUs.
 //!
-//! A call wakes threads that wait for each other. Whether the scheduler has them on one CPU or on two changes its CPU
-//! time threefold on a virtual machine, and for minutes on end; it says nothing about the client. So the clients share
+//! In a call, threads wake and wait for each other. On a virtual machine the call takes up to three times the CPU time, for
+//! minutes, if the scheduler runs them on two CPUs instead of one. That says nothing about the client, so all clients share
 //! one CPU, and the server has another.
 
-/// A process's place on the machine.
-pub enum Place {
-    Clients,
+/// Which CPU a process runs on.
+pub enum Role {
+    Client,
     Server,
 }
 
-/// Binds this process, with the threads that it will have, to its place. Where that cannot be done the scheduler decides.
+/// Binds this thread, and the threads that it starts later, to the CPU of a role. If that fails, the scheduler chooses CPUs.
 #[cfg(target_os = "linux")]
-pub fn take(place: Place) {
+pub fn bind(role: Role) {
     let allowed = allowed_cpus();
-    let cpu = match place {
-        Place::Clients => allowed.first(),
-        Place::Server => allowed.last(),
+    let cpu = match role {
+        Role::Client => allowed.first(),
+        Role::Server => allowed.last(),
     };
     // SAFETY: cpu_set_t is plain data, and the call only reads it.
     unsafe {
@@ -28,7 +28,7 @@ pub fn take(place: Place) {
 
 #[cfg(target_os = "linux")]
 fn allowed_cpus() -> Vec<usize> {
-    // SAFETY: cpu_set_t is plain data; the call fills it, or leaves it empty.
+    // SAFETY: cpu_set_t is plain data, and the call fills it or leaves it empty.
     let allowed = unsafe {
         let mut allowed: libc::cpu_set_t = std::mem::zeroed();
         libc::sched_getaffinity(0, size_of_val(&allowed), &mut allowed);
@@ -39,4 +39,4 @@ fn allowed_cpus() -> Vec<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn take(_: Place) {}
+pub fn bind(_: Role) {}

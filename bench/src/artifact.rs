@@ -1,4 +1,4 @@
-//! The libraries that are measured, built as they are shipped.
+//! Builds the libraries that are measured, as `make build` does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,24 +6,24 @@ use std::process::Command;
 use crate::cli::Options;
 use crate::error::Result;
 
-/// What a measurement works with.
+/// The files that a measurement uses.
 pub struct Artifacts {
     /// The C library as it is installed, with the wiping allocator.
     pub shipped: PathBuf,
-    /// The same without that allocator, if its cost is asked for.
+    /// The same library without that allocator, if its cost is to be measured.
     pub without_wiping: Option<PathBuf>,
-    /// The folder for what the measurement leaves behind.
+    /// The folder for the figures and the server's certificate.
     pub results: PathBuf,
 }
 
-/// Builds what is not there or not fresh.
+/// Builds the libraries that are missing or out of date.
 pub fn prepare(options: &Options) -> Result<Artifacts> {
     let target = target_folder()?;
     let shipped = match &options.library {
         Some(library) => library.canonicalize().map_err(|error| format!("{}: {error}", library.display()))?,
         None => build(&target, &["--features", "wipe-on-free"])?,
     };
-    // A folder of its own: the two builds would otherwise overwrite each other's library.
+    // A separate target folder, so that the two builds do not overwrite each other's library.
     let without_wiping = options.allocator.then(|| build(&target.join("bench-nowipe"), &[])).transpose()?;
     let results = target.join("bench");
     std::fs::create_dir_all(&results)?;
@@ -33,11 +33,11 @@ pub fn prepare(options: &Options) -> Result<Artifacts> {
 /// This program is `<target>/release/tckms-bench`.
 pub fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(2).ok_or("this program is not where cargo puts it")?;
+    let target = program.ancestors().nth(2).ok_or("the benchmark is not in cargo's target folder")?;
     Ok(target.to_owned())
 }
 
-/// As `make build` does it: cargo's archive, and the shared library that is linked from it.
+/// Runs the commands of `make build`: cargo makes the archive, and dist.sh links the shared library from it.
 fn build(target: &Path, features: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let library = ["rustc", "--release", "--locked", "--lib", "--crate-type", "cdylib,staticlib"];
@@ -49,7 +49,7 @@ fn build(target: &Path, features: &[&str]) -> Result<PathBuf> {
 
 fn run(command: &mut Command, target: &Path) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this package has no workspace")?;
-    // The table is on standard output, and nothing else.
+    // Standard output is for the tables alone.
     let status = command.current_dir(root).env("CARGO_TARGET_DIR", target).stdout(std::io::stderr()).status()?;
-    if status.success() { Ok(()) } else { Err(format!("the library could not be built: {command:?}: {status}").into()) }
+    if status.success() { Ok(()) } else { Err(format!("building the library failed: {command:?}: {status}").into()) }
 }

@@ -1,5 +1,4 @@
-//! What the measurement of signing and verifying needs beside the library: the server's key, its answers, and the bare
-//! verification.
+//! Signing and verification without the library: the server's key and replies, and the baseline of bare aws-lc-rs.
 
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -14,43 +13,43 @@ use crate::account::KEY_ID;
 use crate::caller::Caller;
 use crate::error::Result;
 
-/// What is signed, again and again.
+/// The message that every call signs or verifies.
 const MESSAGE: &[u8] = b"a message whose digest is signed";
 
-/// The digest that all calls are about.
+/// The digest that every call signs or verifies.
 pub fn message_digest() -> Digest {
     digest(&SHA256, MESSAGE)
 }
 
-/// A key on P-256 and its signature of the message.
-struct Signed {
+/// A P-256 key and its signature of the message.
+struct KeyWithSignature {
     pair: EcdsaKeyPair,
     signature: Vec<u8>,
 }
 
-impl Signed {
+impl KeyWithSignature {
     fn new() -> Result<Self> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| "no key was generated")?;
-        let signature = pair.sign(&SystemRandom::new(), MESSAGE).map_err(|_| "nothing was signed")?;
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| "generating a key failed")?;
+        let signature = pair.sign(&SystemRandom::new(), MESSAGE).map_err(|_| "signing failed")?;
         Ok(Self { signature: signature.as_ref().to_vec(), pair })
     }
 
     fn spki(&self) -> Result<Vec<u8>> {
-        let spki: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| "the key has no encoding")?;
+        let spki: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| "encoding the key failed")?;
         Ok(spki.as_ref().to_vec())
     }
 }
 
-/// The bodies of the server's answers to DescribeKey, GetPublicKey and SignByAsymmetricKey.
-pub struct Answers {
+/// The bodies of the server's replies to DescribeKey, GetPublicKey and SignByAsymmetricKey.
+pub struct Replies {
     pub metadata: String,
     pub public_key: String,
     pub signature: String,
 }
 
-impl Answers {
+impl Replies {
     pub fn new() -> Result<Self> {
-        let signed = Signed::new()?;
+        let signed = KeyWithSignature::new()?;
         let key_id = KEY_ID.to_string_lossy();
         let request_id = "6ef60bec-0242-43af-bb20-270359fb54a7";
         let (public_key, signature) = (BASE64.encode(signed.spki()?), BASE64.encode(&signed.signature));
@@ -67,7 +66,7 @@ impl Answers {
     }
 }
 
-/// The baseline of verification: bare aws-lc-rs, with the key parsed in advance.
+/// The baseline for verification: bare aws-lc-rs, with a key that was parsed in advance.
 pub struct BareVerify {
     key: ParsedPublicKey,
     digest: Digest,
@@ -76,8 +75,9 @@ pub struct BareVerify {
 
 impl BareVerify {
     pub fn new() -> Result<Self> {
-        let signed = Signed::new()?;
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, signed.spki()?).map_err(|_| "the key is refused")?;
+        let signed = KeyWithSignature::new()?;
+        let key =
+            ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, signed.spki()?).map_err(|_| "parsing the key failed")?;
         Ok(Self { key, digest: message_digest(), signature: signed.signature })
     }
 }

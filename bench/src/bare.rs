@@ -1,4 +1,4 @@
-//! The yardstick: `reqwest::blocking` and nothing else, set up as the library sets it up.
+//! The first baseline: `reqwest::blocking` alone, with the library's settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::caller::Caller;
 use crate::error::Result;
 use crate::http::RawRequest;
 
-/// The library's defaults, set once for all requests, as one would.
+/// The library's defaults.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client and the one request that it sends again and again.
-pub struct Bare {
+/// A client and the request that each call sends.
+pub struct BareLoop {
     client: Client,
     url: Url,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Bare {
-    /// Takes over everything of a recorded request but its host, which is `endpoint`'s.
+impl BareLoop {
+    /// Copies a recorded request, except its host, which becomes that of `endpoint`.
     pub fn new(endpoint: &str, ca_file: Option<&Path>, recorded: &RawRequest) -> Result<Self> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls_config(ca_file)?)
@@ -51,8 +51,8 @@ impl Bare {
     }
 }
 
-impl Bare {
-    /// Sends `body` with the recorded headers as `change` leaves them, and returns the reply's body.
+impl BareLoop {
+    /// Sends `body` with the recorded headers, which `change` may change, and returns the body of the reply.
     pub fn send(&self, body: Bytes, change: impl FnOnce(&mut HeaderMap) -> Result<()>) -> Result<Bytes> {
         let mut request = Request::new(Method::POST, self.url.clone());
         request.headers_mut().clone_from(&self.headers);
@@ -62,10 +62,10 @@ impl Bare {
     }
 }
 
-impl Caller for Bare {
+impl Caller for BareLoop {
     fn call(&self) -> Result<()> {
         let reply = self.send(self.body.clone(), |_| Ok(()))?;
-        if reply.is_empty() { Err("an empty reply".into()) } else { Ok(()) }
+        if reply.is_empty() { Err("the reply has an empty body".into()) } else { Ok(()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The specification of a client process, its report, and its calls.
+//! A client process: its settings, the calls it makes, and the cost it reports.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
-/// Where and how a client works.
+/// The settings of a client process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spec {
     pub client: ClientKind,
@@ -16,26 +16,26 @@ pub struct Spec {
     pub threads: usize,
 }
 
-/// Who sends the requests.
+/// Which client makes the calls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ClientKind {
-    /// `tckms_encrypt()` of this shared library, with a plaintext of so many bytes.
+    /// `tckms_encrypt()` of this shared library.
     LibTckms { library: PathBuf, plaintext_len: usize },
-    /// `tckms_submit_encrypt()` with so many calls in flight, on one thread.
+    /// `tckms_submit_encrypt()` of this shared library, from one thread.
     Queue { library: PathBuf, plaintext_len: usize, in_flight: usize },
     /// `reqwest::blocking` with this request.
-    Bare { head: String, body: String },
-    /// The same, but encoding, writing and signing each request.
-    Signing { head: String, plaintext_len: usize },
-    /// `tckms_sign_digest()` of this shared library, with a key on P-256.
+    BareLoop { head: String, body: String },
+    /// The same, but it encodes, writes and signs each request.
+    SigningLoop { head: String, plaintext_len: usize },
+    /// `tckms_sign_digest()` of this shared library, with a P-256 key.
     SignDigest { library: PathBuf },
-    /// `tckms_verify_digest()` of this shared library, with a key on P-256.
+    /// `tckms_verify_digest()` of this shared library, with a P-256 key.
     VerifyDigest { library: PathBuf },
     /// The verification of aws-lc-rs.
     BareVerify,
 }
 
-/// What a number of calls cost this process.
+/// The time that a number of calls takes in a client process.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub struct Cost {
     pub cpu: Duration,
@@ -46,7 +46,7 @@ pub struct Cost {
 pub trait Caller: Sync {
     fn call(&self) -> Result<()>;
 
-    /// Makes the calls of one thread's share of a round.
+    /// Makes one thread's calls of a round.
     fn calls(&self, count: usize) -> Result<()> {
         (0..count).try_for_each(|_| self.call())
     }

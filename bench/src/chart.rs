@@ -1,9 +1,9 @@
-//! Charts of horizontal bars as SVG, readable on light and on dark ground.
+//! Horizontal bar charts as SVG, with colours for light and for dark mode.
 
 use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
-/// Where bars begin and where the longest one ends.
+/// The left end of all bars, and the right end of the axis.
 const LEFT: f64 = 300.0;
 const RIGHT: f64 = 770.0;
 const TOP: f64 = 74.0;
@@ -12,9 +12,9 @@ const STEP: f64 = 26.0;
 const GROUP_GAP: f64 = 10.0;
 
 const STYLE: &str = "\
-    .ground{fill:#fff}.text{fill:#1f2328}.faint{fill:#59636e}.axis{stroke:#d1d9e0}\
+    .background{fill:#fff}.text{fill:#1f2328}.faint{fill:#59636e}.axis{stroke:#d1d9e0}\
     .ours{fill:#0969da}.other{fill:#afb8c1}\
-    @media(prefers-color-scheme:dark){.ground{fill:#0d1117}.text{fill:#f0f6fc}.faint{fill:#9198a1}\
+    @media(prefers-color-scheme:dark){.background{fill:#0d1117}.text{fill:#f0f6fc}.faint{fill:#9198a1}\
     .axis{stroke:#3d444d}.ours{fill:#4493f8}.other{fill:#656c76}}";
 
 pub struct Chart {
@@ -27,7 +27,7 @@ pub struct Chart {
 pub struct Bar {
     pub label: String,
     pub value: f64,
-    /// The value as it is written.
+    /// The value as shown at the end of the bar.
     pub text: String,
     pub ours: bool,
     pub begins_group: bool,
@@ -57,7 +57,7 @@ impl Chart {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
              height=\"{height}\" role=\"img\" font-family=\"sans-serif\" font-size=\"12\">\n\
              <title>{0}</title>\n<style>{STYLE}</style>\n\
-             <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\n",
+             <rect class=\"background\" width=\"{WIDTH}\" height=\"{height}\"/>\n",
             escape(&self.title)
         );
         text(&mut svg, 20.0, 28.0, "text\" font-size=\"16", "start", &self.title);
@@ -103,14 +103,14 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// From values to places, beginning with 0.
+/// Maps values to x coordinates. The axis begins at 0.
 struct Scale {
     step: f64,
     steps: usize,
 }
 
 impl Scale {
-    /// Four to ten steps of a round length.
+    /// Divides the axis into five to eight steps of a round length.
     fn new(largest: f64) -> Self {
         let magnitude = 10_f64.powf(largest.max(f64::MIN_POSITIVE).log10().floor());
         let step = [0.1, 0.2, 0.25, 0.5, 1.0, 2.0].map(|part| part * magnitude);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn names_cannot_break_the_picture() {
+    fn a_title_is_escaped() {
         let chart = Chart { title: "a < b & c".into(), subtitle: String::new(), unit: String::new(), bars: vec![] };
         assert!(chart.svg().contains("<title>a &lt; b &amp; c</title>"));
     }

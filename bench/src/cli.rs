@@ -9,39 +9,45 @@ use crate::caller::Spec;
 
 /// The text of `--help`.
 pub const HELP: &str = "\
-Measures the CPU time of tckms_encrypt() beside a bare reqwest::blocking loop that sends the same request to the same
-local server, tckms_sign_digest() beside tckms_encrypt(), verification beside bare aws-lc-rs, queued calls beside blocking
-ones, and sealing beside the bare cipher and OpenSSL; prints the ratios, and draws docs/performance/*.svg. It never fails because of a figure.
+Compares libtckms with minimal baselines, in the same run:
+
+  tckms_encrypt()      with a bare reqwest::blocking loop that sends the same request to the same local server
+  tckms_sign_digest()  with tckms_encrypt()
+  verification         with bare aws-lc-rs
+  queued calls         with blocking calls
+  sealing              with the bare cipher and with OpenSSL
+
+Prints the ratios and draws docs/performance/*.svg. A ratio over its target is not a failure.
 
 Usage: tckms-bench [OPTIONS] [encrypt | queue | seal | plot]
 
-  encrypt, queue, seal  Measure only this; signing and verification belong to encrypt
-  plot                  Measure nothing; draw from the figures of the last measurement
+  encrypt, queue, seal  Measure only this part; encrypt includes signing and verification
+  plot                  Measure nothing; draw the figures of the last measurement
 
 Options:
-      --quick         A look instead of a measurement: fewer and shorter rounds, and no plots
-      --allocator     Also build the library without `wipe-on-free`, and measure what the wiping allocator costs
-      --library FILE  Measure this libtckms.so; by default it is built first, as an installed one is
+      --quick         Fewer and shorter rounds, for a rough result; draws no plots
+      --allocator     Also build the library without `wipe-on-free`, and measure the cost of the wiping allocator
+      --library FILE  Measure this libtckms.so; by default the library is built first, as by `make build`
   -h, --help          Print this help
 ";
 
-/// What a process of this program is to do.
+/// What this process does.
 pub enum Command {
     Help,
     Measure(Options),
-    /// Draw the figures that are there.
+    /// Draw the figures of the last measurement.
     Plot,
-    /// Internal: be the server, and leave the certificate of its CA in this file.
+    /// Internal: run the server, and write the certificate of its CA to this file.
     Serve {
         ca_file: PathBuf,
     },
-    /// Internal: be a client.
+    /// Internal: run a client.
     Work(Spec),
 }
 
-/// What to measure.
+/// The part to measure.
 #[derive(Debug, Default, PartialEq)]
-pub enum What {
+pub enum Part {
     #[default]
     All,
     Encrypt,
@@ -52,13 +58,13 @@ pub enum What {
 /// How to measure.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
-    pub what: What,
+    pub part: Part,
     pub quick: bool,
     pub allocator: bool,
     pub library: Option<PathBuf>,
 }
 
-/// Reads the arguments after the program's name; an error is a message for the user.
+/// Parses the arguments after the program's name. The error is the message to print.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     read(Parser::from_args(args)).map_err(|error| error.to_string())
 }
@@ -71,9 +77,9 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("allocator") => options.allocator = true,
             Arg::Long("library") => options.library = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Value(word) if word == "encrypt" => options.what = What::Encrypt,
-            Arg::Value(word) if word == "queue" => options.what = What::Queue,
-            Arg::Value(word) if word == "seal" => options.what = What::Seal,
+            Arg::Value(word) if word == "encrypt" => options.part = Part::Encrypt,
+            Arg::Value(word) if word == "queue" => options.part = Part::Queue,
+            Arg::Value(word) if word == "seal" => options.part = Part::Seal,
             Arg::Value(word) if word == "plot" => return Ok(Command::Plot),
             Arg::Value(word) if word == "serve" => return Ok(Command::Serve { ca_file: parser.value()?.into() }),
             Arg::Value(word) if word == "work" => return Ok(Command::Work(parser.value()?.parse_with(spec)?)),
@@ -101,7 +107,7 @@ mod tests {
     #[test]
     fn options_are_independent_of_each_other() {
         assert_eq!(options(&[]).unwrap(), Options::default());
-        let all = Options { what: What::Seal, quick: true, allocator: true, library: Some("x.so".into()) };
+        let all = Options { part: Part::Seal, quick: true, allocator: true, library: Some("x.so".into()) };
         assert_eq!(options(&["--library", "x.so", "--allocator", "--quick", "seal"]).unwrap(), all);
     }
 

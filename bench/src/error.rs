@@ -1,4 +1,4 @@
-//! Errors of all kinds, for people.
+//! The error type of the benchmark: any error, which is only printed.
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,8 +1,8 @@
-//! As much of HTTP/1.1 as a server needs that always gives the same answer.
+//! The part of HTTP/1.1 that a server with constant replies needs.
 
 use std::io::{self, Read};
 
-/// One request as it came over the wire.
+/// One request as received.
 #[derive(Debug, PartialEq)]
 pub struct RawRequest {
     /// Request line and headers, with the empty line after them.
@@ -11,7 +11,7 @@ pub struct RawRequest {
 }
 
 impl RawRequest {
-    /// The headers in the order they came in.
+    /// The headers in the order of the request.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.head.lines().skip(1).filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
     }
@@ -32,7 +32,7 @@ impl<S: Read> Requests<S> {
         &mut self.stream
     }
 
-    /// The next request; `None` when the client has closed the connection.
+    /// The next request; `None` if the client closed the connection.
     pub fn next(&mut self) -> io::Result<Option<RawRequest>> {
         let head_len = loop {
             if let Some(position) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {

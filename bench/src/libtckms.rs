@@ -1,4 +1,4 @@
-//! The library as a C program meets it: the shared object, opened by name, through its C functions.
+//! The library as a C program uses it: the shared object, loaded at run time and called through its C functions.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -9,25 +9,17 @@ use libloading::Library;
 
 use crate::account::{KEY_ID, SECRET_ID, SECRET_KEY};
 use crate::asymmetric::message_digest;
+use crate::c_abi::{Buffer, Errors, Handle, OK, Status};
 use crate::caller::Caller;
 use crate::error::Result;
 
 pub mod queued;
 
 const REGION: &CStr = c"ap-guangzhou";
-/// Calls of a client that have a connection at the same time, by default.
+/// The default of `tckms_config_set_max_connections()`.
 const CONNECTIONS_DEFAULT: c_int = 32;
 
-#[repr(C)]
-struct Buffer {
-    data: *mut u8,
-    len: usize,
-}
-
-type Handle = *mut c_void;
-type Status = c_int;
-const OK: Status = 0;
-/// `TCKMS_SIGN_DEFAULT`: the algorithm that the key has.
+/// `TCKMS_SIGN_DEFAULT`: the default algorithm of the key.
 const DEFAULT_ALGORITHM: c_int = 0;
 
 /// The functions of `tckms.h` that the measurement needs.
@@ -47,14 +39,13 @@ struct Api {
     verify_digest:
         unsafe extern "C" fn(Handle, *const c_char, c_int, *const c_void, usize, *const c_void, usize) -> Status,
     buffer_free: unsafe extern "C" fn(*mut Buffer),
-    last_error: unsafe extern "C" fn() -> Handle,
-    error_message: unsafe extern "C" fn(Handle) -> *const c_char,
+    errors: Errors,
     _library: Library,
 }
 
 impl Api {
     fn open(path: &Path) -> Result<Self> {
-        // SAFETY: loading the library runs no code of it, and the types above are those of tckms.h.
+        // SAFETY: loading the library runs none of its code, and the types above are those of tckms.h.
         unsafe {
             let library = Library::new(path)?;
             Ok(Self {
@@ -72,35 +63,25 @@ impl Api {
                 sign_digest: *library.get("tckms_sign_digest")?,
                 verify_digest: *library.get("tckms_verify_digest")?,
                 buffer_free: *library.get("tckms_buffer_free")?,
-                last_error: *library.get("tckms_last_error")?,
-                error_message: *library.get("tckms_error_message")?,
+                errors: Errors::load(&library)?,
                 _library: library,
             })
         }
     }
 
     fn check(&self, status: Status) -> Result<()> {
-        if status == OK {
-            return Ok(());
-        }
-        // SAFETY: both take what the other gives, NULL included, and the text lives until this thread's next call.
-        let message = unsafe { (self.error_message)((self.last_error)()) };
-        if message.is_null() {
-            return Err(format!("libtckms: status {status}").into());
-        }
-        // SAFETY: the library's texts end with a NUL byte.
-        Err(format!("libtckms: {}", unsafe { CStr::from_ptr(message) }.to_string_lossy()).into())
+        self.errors.check(status)
     }
 }
 
-/// A client of the library and the plaintext that it encrypts again and again.
+/// A client of the library and the plaintext that each call encrypts.
 pub struct LibTckms {
     api: Api,
     client: Handle,
     plaintext: Vec<u8>,
 }
 
-// SAFETY: "from any thread, any number at once", says the header of tckms_encrypt.
+// SAFETY: tckms.h says of tckms_client: "any number of threads may use it at once".
 unsafe impl Sync for LibTckms {}
 
 impl LibTckms {
@@ -108,7 +89,7 @@ impl LibTckms {
         Self::with_connections(library, endpoint, ca_file, plaintext_len, 0)
     }
 
-    /// With as many connections as by default, or more.
+    /// Allows `connections` connections, but at least the default number.
     fn with_connections(
         library: &Path,
         endpoint: &str,
@@ -144,7 +125,7 @@ impl LibTckms {
 
 impl Caller for LibTckms {
     fn call(&self) -> Result<()> {
-        let mut blob = Buffer { data: ptr::null_mut(), len: 0 };
+        let mut blob = Buffer::EMPTY;
         // SAFETY: the client lives as long as self, and the buffer is freed once.
         unsafe {
             let (plaintext, len) = (self.plaintext.as_ptr().cast(), self.plaintext.len());
@@ -156,14 +137,14 @@ impl Caller for LibTckms {
     }
 }
 
-/// Signs the digest of [`message_digest`] again and again.
+/// Signs [`message_digest`] in each call.
 pub struct DigestSigner(pub LibTckms);
 
 impl DigestSigner {
     fn sign(&self) -> Result<Vec<u8>> {
         let LibTckms { api, client, .. } = &self.0;
         let digest = message_digest();
-        let mut signature = Buffer { data: ptr::null_mut(), len: 0 };
+        let mut signature = Buffer::EMPTY;
         // SAFETY: the client lives as long as self, the buffer is read before it is freed, and freed once.
         unsafe {
             let (data, len) = (digest.as_ref().as_ptr().cast(), digest.as_ref().len());
@@ -182,7 +163,7 @@ impl Caller for DigestSigner {
     }
 }
 
-/// Verifies one signature of the digest again and again.
+/// Verifies the same signature of the digest in each call.
 pub struct DigestVerifier {
     client: LibTckms,
     digest: Digest,
@@ -212,7 +193,7 @@ impl Caller for DigestVerifier {
 
 impl Drop for LibTckms {
     fn drop(&mut self) {
-        // SAFETY: it came from client_new and is not used any more.
+        // SAFETY: the client is from client_new, and nothing uses it after this.
         unsafe { (self.api.client_free)(self.client) }
     }
 }

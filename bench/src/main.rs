@@ -1,22 +1,27 @@
-//! `tckms-bench`: what one Encrypt call of libtckms costs beside a bare HTTP loop that sends the same request, what signing
-//! costs beside it, what a queued call costs beside a blocking one, and what sealing costs beside the bare cipher.
+//! `tckms-bench` compares libtckms with minimal baselines:
 //!
-//! For Encrypt one binary plays all parts, each in a process of its own: the server's CPU is not the clients', and the
-//! allocator of one client is not the other's.
+//! * an Encrypt call with a bare HTTP loop that sends the same request,
+//! * a signature with an Encrypt call,
+//! * a queued call with a blocking one,
+//! * sealing with the bare cipher.
+//!
+//! This program is also the server and each client of the calls, in separate processes. So the CPU time of a client does not
+//! include the server's, and each client has its own allocator.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod account;
+mod affinity;
 mod artifact;
 mod asymmetric;
 mod bare;
+mod c_abi;
 mod caller;
 mod chart;
 mod cli;
 mod error;
 mod http;
 mod libtckms;
-mod placement;
 mod plan;
 mod plots;
 mod process;
@@ -33,10 +38,10 @@ mod worker;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{Command, What};
+use crate::cli::{Command, Part};
 use crate::error::{Result, with_causes};
 
-/// Exit status for a command line that makes no sense.
+/// The exit status for an invalid command line.
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
@@ -68,17 +73,17 @@ fn main() -> ExitCode {
 
 fn measure(options: &cli::Options) -> Result<()> {
     let artifacts = artifact::prepare(options)?;
-    if matches!(options.what, What::All | What::Encrypt) {
+    if matches!(options.part, Part::All | Part::Encrypt) {
         let measured = rounds::run(&artifacts, options)?;
         print!("{}", report::table(&measured));
         println!("\nAll figures: {}", report::write_json(&artifacts.results, &measured)?.display());
     }
-    if matches!(options.what, What::All | What::Queue) {
+    if matches!(options.part, Part::All | Part::Queue) {
         let report = queues::run(&artifacts, options)?;
         print!("{}", report.table());
         println!("\nAll figures: {}", report.write_json(&artifacts.results)?.display());
     }
-    if matches!(options.what, What::All | What::Seal) {
+    if matches!(options.part, Part::All | Part::Seal) {
         let report = sealing::run(&artifacts.shipped, options.quick)?;
         print!("{}", report.table());
         println!("\nAll figures: {}", report.write_json(&artifacts.results)?.display());

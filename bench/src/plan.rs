@@ -1,13 +1,13 @@
-//! What is measured, and what it is measured against.
+//! The configurations that are measured, and the targets.
 
 use serde::Serialize;
 
-/// The most that the library may cost, as a multiple of the bare loop.
+/// The most CPU time that a call may take, as a multiple of the bare loop's.
 pub const TARGET: f64 = 1.10;
 
-/// The most that a call that signs with a key on P-256 may cost, with the verification, as a multiple of Encrypt.
+/// The most CPU time that a signature with a P-256 key may take, including its verification, as a multiple of Encrypt's.
 pub const SIGN_TARGET: f64 = 1.5;
-/// The least speed of a local verification, as a multiple of bare aws-lc-rs.
+/// The least speed of a local verification, as a multiple of that of bare aws-lc-rs.
 pub const VERIFY_TARGET: f64 = 0.9;
 
 /// One row of the result.
@@ -34,17 +34,16 @@ impl Scheme {
     }
 }
 
-/// How much is measured of each configuration.
+/// How many calls are measured in each configuration.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Effort {
-    /// Calls that open the connections and fill the caches, and do not count.
+    /// Calls before the first round, which open connections and fill caches.
     pub warm_up_calls: usize,
     pub rounds: usize,
     pub calls_per_round: usize,
 }
 
-/// Short rounds, and many of them: other work on the machine comes and goes, and few of its changes then fall between
-/// two clients' turns in one round.
+/// Many short rounds: the shorter a round, the less often other load on the machine changes between the turns of two clients.
 pub const FULL: Effort = Effort { warm_up_calls: 2000, rounds: 51, calls_per_round: 600 };
 pub const QUICK: Effort = Effort { warm_up_calls: 400, rounds: 9, calls_per_round: 400 };
 
@@ -56,10 +55,10 @@ pub fn configurations() -> impl Iterator<Item = Configuration> {
     })
 }
 
-/// The official C++ SDK (keep-alive switched on) as a multiple of `reqwest::blocking`, from a run in which the two were
-/// measured side by side: CPU microseconds per call on a 2-core EPYC, see docs/performance.md.
+/// The CPU time of the official C++ SDK with keep-alive, as a multiple of that of `reqwest::blocking`. Both are from another run,
+/// in CPU microseconds per call on a 2-core EPYC; see docs/performance.md.
 ///
-/// There the reqwest loop also built, signed and parsed, which makes these ratios a little too kind to the SDK.
+/// In that run the reqwest loop also built, signed and parsed, so these ratios favour the SDK a little.
 pub fn cpp_sdk_ratio(configuration: Configuration) -> Option<f64> {
     let Configuration { scheme, plaintext_len, threads } = configuration;
     let (sdk, reqwest) = match (scheme, plaintext_len, threads) {

@@ -1,4 +1,4 @@
-//! From the figures that a measurement left in JSON to the plots of the documents.
+//! Draws the plots of docs/performance.md from the JSON files of a measurement.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::chart::{Bar, Chart};
 use crate::error::Result;
 use crate::sealing::figures::{Report, Row, Section, short};
 
-/// Draws what there is JSON of in `results`, and says which files were written.
+/// Draws the figures that `results` has, and returns the files that it wrote.
 pub fn draw(results: &Path) -> Result<Vec<PathBuf>> {
     let mut charts = Vec::new();
     if let Some(json) = read(results, "encrypt.json")? {
@@ -20,7 +20,7 @@ pub fn draw(results: &Path) -> Result<Vec<PathBuf>> {
         charts.extend(report.sections.iter().map(|section| (section.name.clone(), sealing(section, &report))));
     }
     if charts.is_empty() {
-        return Err(format!("{} has no figures; measure first", results.display()).into());
+        return Err(format!("{} has no figures; run a measurement first", results.display()).into());
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("docs").join("performance");
     fs::create_dir_all(&folder)?;
@@ -40,7 +40,7 @@ fn read(results: &Path, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// A bar is as long as the row is fast; its marks are what it should reach beside others.
+/// The length of a bar is the rate of its row.
 fn sealing(section: &Section, report: &Report) -> Chart {
     let bar = |row: &Row| Bar {
         label: row.name.clone(),
@@ -49,10 +49,9 @@ fn sealing(section: &Section, report: &Report) -> Chart {
         ours: row.name.starts_with("tckms_"),
         begins_group: row.name.starts_with("tckms_"),
     };
-    let clock = if section.by_wall { "by the clock" } else { "by CPU time" };
     Chart {
         title: section.title.clone(),
-        subtitle: format!("Medians of {} alternating rounds, {clock}; beside {}", section.rounds, report.openssl),
+        subtitle: format!("Medians of {} alternating rounds, {}; {}", section.rounds, section.clock(), report.openssl),
         unit: section.unit.clone(),
         bars: section.rows.iter().map(bar).collect(),
     }
@@ -75,7 +74,7 @@ fn encrypt(figures: &Value) -> Result<Chart> {
         }
     }
     Ok(Chart {
-        title: "One Encrypt call: CPU time beside a reqwest::blocking loop".to_owned(),
+        title: "One Encrypt call: CPU time compared with a reqwest::blocking loop".to_owned(),
         subtitle: format!("Medians of {} alternating rounds; less is better", figures["effort"]["rounds"]),
         unit: "times the CPU time of the loop".to_owned(),
         bars,

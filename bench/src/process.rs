@@ -1,4 +1,4 @@
-//! Talking to the processes of a measurement: one line of JSON each way.
+//! The processes of a measurement. A request is one line of JSON, and so is its reply.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -8,8 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
-/// Another process of this program. It ends when its standard input is closed, so nothing is left running even if this
-/// process is killed.
+/// Another process of this program. It ends when its standard input is closed, also if this process is killed.
 pub struct ChildProcess {
     child: Child,
     input: Option<ChildStdin>,
@@ -22,11 +21,10 @@ impl ChildProcess {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().ok_or("a process without output")?);
+        let output = BufReader::new(child.stdout.take().ok_or("the standard output of a process is missing")?);
         Ok(Self { child, input, output })
     }
 
-    /// The process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -35,16 +33,16 @@ impl ChildProcess {
     pub fn receive<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
-            return Err("a process of the measurement has ended early".into());
+            return Err("a process of the measurement ended early".into());
         }
         Ok(serde_json::from_str(&line)?)
     }
 
     /// Sends a value to the other process and waits for its reply.
-    pub fn request<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T> {
-        let mut line = serde_json::to_vec(question)?;
+    pub fn request<T: DeserializeOwned>(&mut self, value: &impl Serialize) -> Result<T> {
+        let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.input.as_mut().ok_or("a process that was asked to end")?.write_all(&line)?;
+        self.input.as_mut().ok_or("the standard input of a process is closed")?.write_all(&line)?;
         self.receive()
     }
 }
@@ -56,7 +54,7 @@ impl Drop for ChildProcess {
     }
 }
 
-/// Says one line to the process that started this one.
+/// Sends a value to the process that started this one.
 pub fn send(value: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');

@@ -1,4 +1,4 @@
-//! Queued calls of one thread, beside blocking calls.
+//! Compares queued calls of one thread with blocking calls.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::caller::{ClientKind, Cost};
 use crate::cli::Options;
 use crate::error::Result;
 use crate::plan::{self, Configuration, Effort, Scheme};
-use crate::rounds::{Figures, Site, alternate, median, paired_ratio};
-use crate::server::SLOW_ANSWER_MS;
+use crate::rounds::{Figures, Server, alternate, median, paired_ratio};
+use crate::server::SLOW_REPLY_MS;
 
-/// What is compared: so many queued calls in flight, and blocking calls of so many threads.
+/// The comparisons: a number of queued calls in flight, and a number of threads that make blocking calls.
 const PAIRS: [(usize, usize); 2] = [(64, 8), (1, 1)];
 const PLAINTEXT_LEN: usize = 32;
-/// Calls that are outstanding at a server that takes [`SLOW_ANSWER_MS`] for each.
+/// The calls in flight when the throughput is measured, with a server that takes [`SLOW_REPLY_MS`] for each.
 const OUTSTANDING: usize = 500;
 const THROUGHPUT: Effort = Effort { warm_up_calls: 2 * OUTSTANDING, rounds: 5, calls_per_round: 20 * OUTSTANDING };
 
@@ -37,7 +37,7 @@ struct Row {
     blocking: Figures,
     /// Median over the rounds of the CPU time of queued / blocking within the round.
     cpu_ratio: f64,
-    /// Median over the rounds of queued - blocking within the round, by the clock.
+    /// Median over the rounds of queued - blocking within the round, in wall-clock time.
     added_us_per_call: f64,
 }
 
@@ -45,30 +45,30 @@ struct Row {
 struct Throughput {
     outstanding: usize,
     calls_per_second: f64,
-    /// What the server can do.
+    /// The most calls per second that the server can reply to.
     limit: f64,
     cpu_us_per_call: f64,
 }
 
 pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Report> {
     let effort = if options.quick { plan::QUICK } else { plan::FULL };
-    let site = Site::start(artifacts)?;
+    let server = Server::start(artifacts)?;
     let schemes = [Scheme::Http, Scheme::Https].into_iter();
     let pairs = schemes.flat_map(|scheme| PAIRS.into_iter().map(move |pair| (scheme, pair)));
-    let rows = pairs.map(|(scheme, pair)| measure(&site, &artifacts.shipped, scheme, pair, effort));
+    let rows = pairs.map(|(scheme, pair)| measure(&server, &artifacts.shipped, scheme, pair, effort));
     let rows = rows.collect::<Result<_>>()?;
-    Ok(Report { effort, rows, throughput: throughput(&site, &artifacts.shipped)? })
+    Ok(Report { effort, rows, throughput: throughput(&server, &artifacts.shipped)? })
 }
 
-fn measure(site: &Site, library: &Path, scheme: Scheme, pair: (usize, usize), effort: Effort) -> Result<Row> {
+fn measure(server: &Server, library: &Path, scheme: Scheme, pair: (usize, usize), effort: Effort) -> Result<Row> {
     let (in_flight, threads) = pair;
-    eprintln!("measuring {in_flight} queued calls in flight over {}, and {threads} threads that block", scheme.name());
+    eprintln!("measuring {in_flight} queued calls and {threads} blocking threads over {}", scheme.name());
     let (library, plaintext_len) = (library.to_owned(), PLAINTEXT_LEN);
     let queued = ClientKind::Queue { library: library.clone(), plaintext_len, in_flight };
     let blocking = ClientKind::LibTckms { library, plaintext_len };
-    let of = |threads| Configuration { scheme, plaintext_len, threads };
-    let clients = vec![site.start_client(queued, of(1))?, site.start_client(blocking, of(threads))?];
-    let series = alternate(clients, site.server(), effort)?;
+    let with = |threads| Configuration { scheme, plaintext_len, threads };
+    let clients = vec![server.start_client(queued, with(1))?, server.start_client(blocking, with(threads))?];
+    let series = alternate(clients, server.id(), effort)?;
     let wall = |cost: &Cost| cost.wall.as_secs_f64() * 1e6 / effort.calls_per_round as f64;
     Ok(Row {
         scheme,
@@ -81,15 +81,15 @@ fn measure(site: &Site, library: &Path, scheme: Scheme, pair: (usize, usize), ef
     })
 }
 
-fn throughput(site: &Site, library: &Path) -> Result<Throughput> {
-    eprintln!("measuring {OUTSTANDING} queued calls outstanding at a server that takes {SLOW_ANSWER_MS} ms for each");
+fn throughput(server: &Server, library: &Path) -> Result<Throughput> {
+    eprintln!("measuring {OUTSTANDING} queued calls with a server that takes {SLOW_REPLY_MS} ms for each");
     let kind = ClientKind::Queue { library: library.to_owned(), plaintext_len: PLAINTEXT_LEN, in_flight: OUTSTANDING };
-    let series = alternate(vec![site.start_slow_client(kind)?], site.server(), THROUGHPUT)?;
+    let series = alternate(vec![server.start_slow_client(kind)?], server.id(), THROUGHPUT)?;
     let figures = THROUGHPUT.figures(&series[0]);
     Ok(Throughput {
         outstanding: OUTSTANDING,
         calls_per_second: 1e6 / figures.wall_us_per_call,
-        limit: OUTSTANDING as f64 * 1e3 / SLOW_ANSWER_MS as f64,
+        limit: OUTSTANDING as f64 * 1e3 / SLOW_REPLY_MS as f64,
         cpu_us_per_call: figures.cpu_us_per_call,
     })
 }
@@ -97,13 +97,13 @@ fn throughput(site: &Site, library: &Path) -> Result<Throughput> {
 impl Report {
     pub fn table(&self) -> String {
         let mut text = String::from(
-            "\nOne queued Encrypt call of 32 bytes beside a blocking one: microseconds; CPU is user + system of the process\n\n\
-             scheme  in flight  CPU   threads  CPU   ratio  added by the clock\n",
+            "\nOne queued Encrypt call of 32 bytes compared with a blocking one: microseconds; CPU is user + system of the\n\
+             process\n\nscheme  in flight  CPU   threads  CPU   ratio  added wall-clock\n",
         );
         for row in &self.rows {
             let _ = writeln!(
                 text,
-                "{:<6}  {:>9}  {:>4.1}  {:>7}  {:>4.1}  {:>5.3}  {:>18.1}",
+                "{:<6}  {:>9}  {:>4.1}  {:>7}  {:>4.1}  {:>5.3}  {:>16.1}",
                 row.scheme.name(),
                 row.in_flight,
                 row.queued.cpu_us_per_call,
@@ -116,8 +116,8 @@ impl Report {
         let Throughput { outstanding, calls_per_second, limit, cpu_us_per_call } = self.throughput;
         let _ = writeln!(
             text,
-            "\n{outstanding} calls outstanding, a server that takes {SLOW_ANSWER_MS} ms for each, and can do {limit:.0} in a \
-             second: {calls_per_second:.0} in a second, {cpu_us_per_call:.1} us of CPU each."
+            "\n{outstanding} queued calls in flight with a server that takes {SLOW_REPLY_MS} ms for each: {calls_per_second:.0} calls \
+             per second of at most {limit:.0}, {cpu_us_per_call:.1} us of CPU time per call."
         );
         text
     }

@@ -1,4 +1,4 @@
-//! Whether the machine does other work while something is measured. Rounds during which it does are repeated.
+//! Detects other load on the machine during a measurement, and repeats the rounds that it disturbs.
 
 use std::fs;
 use std::sync::Mutex;
@@ -6,73 +6,77 @@ use std::time::Instant;
 
 /// The share of the processors that other programs may use in a round.
 const OTHERS_MAX: f64 = 0.05;
-/// How many rounds are repeated at most, as a multiple of those that count.
+/// The most rounds to repeat, as a multiple of those that count.
 const REPEATS_MAX: usize = 2;
 
-/// What all measurements of this run met.
-static MET: Mutex<Met> = Mutex::new(Met { rounds: 0, repeated: 0, disturbed: 0 });
+/// The rounds of all measurements in this run.
+static COUNTS: Mutex<RoundCounts> = Mutex::new(RoundCounts { rounds: 0, repeated: 0, disturbed: 0 });
 
-struct Met {
+struct RoundCounts {
     rounds: usize,
     repeated: usize,
-    /// Rounds that count although other programs worked: there were too many of them to repeat all.
+    /// Rounds that count although they were disturbed, because no more rounds could be repeated.
     disturbed: usize,
 }
 
-/// Runs a round as often as it takes until `count` of them were left alone, within bounds. `round` is given its number.
-/// `parts` are the processes whose work belongs to the measurement, beside this one.
-pub fn rounds<T, E>(count: usize, parts: &[u32], mut round: impl FnMut(usize) -> Result<T, E>) -> Result<Vec<T>, E> {
+/// Runs `round` until `count` rounds count, and passes it the number of the round. A disturbed round is repeated, as long as
+/// [`REPEATS_MAX`] allows it. `processes` are the other processes of the measurement, whose load does not disturb it.
+pub fn rounds<T, E>(
+    count: usize,
+    processes: &[u32],
+    mut round: impl FnMut(usize) -> Result<T, E>,
+) -> Result<Vec<T>, E> {
     let (mut done, mut repeats) = (Vec::new(), REPEATS_MAX * count);
     while done.len() < count {
-        let before = Usage::now(parts);
+        let before = Usage::now(processes);
         let outcome = round(done.len())?;
-        let disturbed = before.share_of_others(&Usage::now(parts)) > OTHERS_MAX;
-        let mut met = MET.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let disturbed = before.share_of_others(&Usage::now(processes)) > OTHERS_MAX;
+        let mut counts = COUNTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if disturbed && repeats > 0 {
-            (repeats, met.repeated) = (repeats - 1, met.repeated + 1);
+            (repeats, counts.repeated) = (repeats - 1, counts.repeated + 1);
             continue;
         }
-        (met.rounds, met.disturbed) = (met.rounds + 1, met.disturbed + usize::from(disturbed));
+        (counts.rounds, counts.disturbed) = (counts.rounds + 1, counts.disturbed + usize::from(disturbed));
         done.push(outcome);
     }
     Ok(done)
 }
 
-/// What to say about the figures of this run.
+/// A sentence about the other load during this run, to print below the figures.
 pub fn verdict() -> String {
-    let met = MET.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (rounds, repeated, most) = (met.rounds, met.repeated, OTHERS_MAX * 100.0);
-    match met.disturbed {
+    let counts = COUNTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (rounds, repeated, most) = (counts.rounds, counts.repeated, OTHERS_MAX * 100.0);
+    match counts.disturbed {
         0 => format!("Other programs used at most {most:.0} % of the processors; {repeated} rounds were repeated."),
         disturbed => format!(
             "THE MACHINE IS BUSY: other programs used more than {most:.0} % of the processors in {disturbed} of the {rounds} rounds \
-             that count, and {repeated} more were repeated. Do not publish these figures."
+             that count, and {repeated} more rounds were repeated. Do not publish these figures."
         ),
     }
 }
 
-/// Processor time in the kernel's ticks, of which a second has 100.
+/// Processor time in the kernel's ticks, 100 per second.
 struct Usage {
     at: Instant,
-    whole_machine: u64,
+    machine: u64,
     own: u64,
     processors: u64,
 }
 
 impl Usage {
-    fn now(parts: &[u32]) -> Self {
+    fn now(processes: &[u32]) -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-        let own = parts.iter().map(|part| ticks_of(&part.to_string())).sum::<u64>() + ticks_of("self");
+        let own = processes.iter().map(|process| ticks_of(&process.to_string())).sum::<u64>() + ticks_of("self");
         let processors =
             stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count() as u64;
-        Self { at: Instant::now(), whole_machine: busy_ticks(&stat), own, processors }
+        Self { at: Instant::now(), machine: busy_ticks(&stat), own, processors }
     }
 
     fn share_of_others(&self, later: &Self) -> f64 {
-        let busy = later.whole_machine.saturating_sub(self.whole_machine);
+        let busy = later.machine.saturating_sub(self.machine);
         let others = busy.saturating_sub(later.own.saturating_sub(self.own));
         let ticks = later.at.duration_since(self.at).as_secs_f64() * 100.0 * later.processors as f64;
-        // A round may be shorter than what the kernel's ticks can tell: one of them is no evidence.
+        // In a short round a single tick is a large share, and may be an error of the kernel's accounting.
         if ticks > 0.0 && others > 1 { others as f64 / ticks } else { 0.0 }
     }
 }
@@ -102,26 +106,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busy_time_has_no_idle_in_it() {
+    fn busy_time_excludes_idle_time() {
         assert_eq!(busy_ticks("cpu  10 1 20 5000 300 2 3 0 0 0\ncpu0 1 1 1 1 1 1 1\n"), 36);
     }
 
     #[test]
-    fn what_this_process_does_is_not_that_of_others() {
-        let usage = |whole_machine, own, seconds| Usage {
+    fn the_load_of_this_process_is_not_other_load() {
+        let usage = |machine, own, seconds| Usage {
             at: Instant::now() + std::time::Duration::from_secs(seconds),
-            whole_machine,
+            machine,
             own,
             processors: 2,
         };
         let alone = usage(0, 0, 0).share_of_others(&usage(100, 100, 1));
         assert!(alone < 0.001, "{alone}");
-        let beside = usage(0, 0, 0).share_of_others(&usage(150, 100, 1));
-        assert!((0.2..0.3).contains(&beside), "{beside}");
+        let disturbed = usage(0, 0, 0).share_of_others(&usage(150, 100, 1));
+        assert!((0.2..0.3).contains(&disturbed), "{disturbed}");
     }
 
     #[test]
-    fn every_round_is_counted_once_whatever_happens() {
+    fn every_round_is_counted_once() {
         let done = rounds(5, &[], Ok::<_, ()>).unwrap();
         assert_eq!(done, [0, 1, 2, 3, 4]);
         assert_eq!(rounds(5, &[], |_| Err::<(), _>("broken")), Err("broken"));

@@ -1,4 +1,4 @@
-//! Catches one request of the library, so that the bare loop can send the very same bytes.
+//! Records one request of the library, so that the bare loop can send the same bytes.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -8,9 +8,9 @@ use crate::caller::{ClientKind, Cost, Spec};
 use crate::error::Result;
 use crate::http::{RawRequest, Requests};
 use crate::process::ChildProcess;
-use crate::server::ANSWER;
+use crate::server::ENCRYPT_REPLY;
 
-/// What the library sends to encrypt a plaintext of so many bytes.
+/// The request that the library sends to encrypt a plaintext of this length.
 pub fn request(library: &Path, plaintext_len: usize) -> Result<RawRequest> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let spec = Spec {
@@ -19,16 +19,16 @@ pub fn request(library: &Path, plaintext_len: usize) -> Result<RawRequest> {
         ca_file: None,
         threads: 1,
     };
-    let catcher = std::thread::spawn(move || catch(&listener));
+    let recorder = std::thread::spawn(move || record(&listener));
     let mut client = ChildProcess::start(&["work", &serde_json::to_string(&spec)?])?;
     client.request::<Cost>(&1)?;
-    catcher.join().map_err(|_| "the catcher of the request panicked")?
+    recorder.join().map_err(|_| "the thread that records the request panicked")?
 }
 
-fn catch(listener: &TcpListener) -> Result<RawRequest> {
+fn record(listener: &TcpListener) -> Result<RawRequest> {
     let (stream, _) = listener.accept()?;
     let mut requests = Requests::new(stream);
-    let request = requests.next()?.ok_or("the library closed its connection")?;
-    requests.stream_mut().write_all(&ANSWER)?;
+    let request = requests.next()?.ok_or("the library closed its connection without a request")?;
+    requests.stream_mut().write_all(&ENCRYPT_REPLY)?;
     Ok(request)
 }

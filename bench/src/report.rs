@@ -1,4 +1,4 @@
-//! The figures for people and for programs.
+//! The figures of calls, as tables and as JSON.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -29,16 +29,16 @@ pub fn table(measured: &Measured) -> String {
     }
     let _ = write!(
         text,
-        "\nratio: libtckms / the loop to the left of it; the target is at most {TARGET:.2}.\n\
-         bare loop: reqwest::blocking sends one request, signed beforehand, again and again, and reads the replies.\n\
-         signing loop: the same, but it encodes, signs and parses in each call, as every client has to.\n\
-         C++ SDK / reqwest: Tencent's own SDK with keep-alive, measured once beside a reqwest loop; see docs/performance.md.\n"
+        "\nratio: libtckms / the loop in the column before it; the target is at most {TARGET:.2}.\n\
+         bare loop: reqwest::blocking sends the same request, signed in advance, and reads the replies.\n\
+         signing loop: the same, but each call encodes, signs and parses, as every client must.\n\
+         C++ SDK / reqwest: Tencent's SDK with keep-alive and a reqwest loop, from another run; see docs/performance.md.\n"
     );
     let over = |ratio: fn(&Row) -> f64| measured.rows.iter().filter(|row| ratio(row) > TARGET).count();
     let (bare, signing) = (over(|row| row.ratio), over(|row| row.signing_ratio));
     let _ = writeln!(
         text,
-        "Over the target, of {} rows: {bare} beside the bare loop, {signing} beside the signing loop.",
+        "Rows over the target, of {}: {bare} with the bare loop, {signing} with the signing loop.",
         measured.rows.len()
     );
     text + &asymmetric_table(measured)
@@ -46,8 +46,8 @@ pub fn table(measured: &Measured) -> String {
 
 fn asymmetric_table(measured: &Measured) -> String {
     let mut text = String::from(
-        "\nOne signature of a digest (P-256, verified before it is returned) beside one Encrypt call of 32 bytes: CPU\n\
-         microseconds\n\nscheme  threads  sign a digest  Encrypt  ratio\n",
+        "\nOne signature of a digest (P-256, verified before it is returned) compared with one Encrypt call of 32 bytes:\n\
+         CPU microseconds\n\nscheme  threads  sign a digest  Encrypt  ratio\n",
     );
     for row in &measured.sign_rows {
         let (scheme, threads) = (row.configuration.scheme.name(), row.configuration.threads);
@@ -58,12 +58,12 @@ fn asymmetric_table(measured: &Measured) -> String {
     let (verify, slow) = (&measured.verify, measured.verify.speed < VERIFY_TARGET);
     let _ = writeln!(
         text,
-        "\nThe target is at most {SIGN_TARGET:.2}.\n\nLocal verification (P-256): {:.1} us, bare aws-lc-rs {:.1} us: {:.3} of its \
-         speed, the target is at least {VERIFY_TARGET:.2}{}.",
+        "\nThe target is at most {SIGN_TARGET:.2}.\n\nLocal verification (P-256): {:.1} us, by bare aws-lc-rs {:.1} us. The speed is \
+         {:.3} of that of aws-lc-rs{}; the target is at least {VERIFY_TARGET:.2}.",
         verify.tckms.cpu_us_per_call,
         verify.bare.cpu_us_per_call,
         verify.speed,
-        if slow { ": slower" } else { "" },
+        if slow { ", too slow" } else { "" },
     );
     text
 }

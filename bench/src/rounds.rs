@@ -1,4 +1,4 @@
-//! The measurement itself: clients take turns, so that whatever else the machine does befalls them alike.
+//! The measurement of calls. The clients alternate, so that other load on the machine affects all of them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Measured {
     pub verify: VerifyRow,
 }
 
-/// Signing a digest with a key on P-256, beside Encrypt of 32 bytes.
+/// Signing a digest with a P-256 key, compared with Encrypt of 32 bytes.
 #[derive(Debug, Serialize)]
 pub struct SignRow {
     #[serde(flatten)]
@@ -36,12 +36,12 @@ pub struct SignRow {
     pub ratio: f64,
 }
 
-/// Local verification with a key on P-256, beside that of aws-lc-rs.
+/// Local verification with a P-256 key, compared with that of aws-lc-rs.
 #[derive(Debug, Serialize)]
 pub struct VerifyRow {
     pub tckms: Figures,
     pub bare: Figures,
-    /// Median over the rounds of bare / tckms within the round: how fast the library is beside aws-lc-rs.
+    /// Median over the rounds of bare / tckms within the round: the library's speed as a multiple of that of aws-lc-rs.
     pub speed: f64,
 }
 
@@ -70,56 +70,56 @@ pub struct Figures {
     pub wall_us_per_call: f64,
 }
 
-/// Measures all configurations, saying on stderr which one is under way.
+/// Measures all configurations, and prints the current one on standard error.
 pub fn run(artifacts: &Artifacts, options: &Options) -> Result<Measured> {
     let effort = if options.quick { plan::QUICK } else { plan::FULL };
-    let site = Site::start(artifacts)?;
+    let server = Server::start(artifacts)?;
     let rows = plan::configurations().map(|configuration| {
         let Configuration { scheme, plaintext_len, threads } = configuration;
         eprintln!("measuring {} with {plaintext_len} bytes and {threads} threads", scheme.name());
-        measure(&site, artifacts, configuration, effort)
+        measure(&server, artifacts, configuration, effort)
     });
     let rows = rows.collect::<Result<_>>()?;
-    let signed = plan::configurations().filter(|configuration| configuration.plaintext_len == SIGN_BESIDE_LEN);
+    let signed = plan::configurations().filter(|configuration| configuration.plaintext_len == DIGEST_LEN);
     let sign_rows = signed.map(|configuration| {
         eprintln!("measuring signatures over {} with {} threads", configuration.scheme.name(), configuration.threads);
-        measure_signing(&site, &artifacts.shipped, configuration, effort)
+        measure_signing(&server, &artifacts.shipped, configuration, effort)
     });
     let sign_rows = sign_rows.collect::<Result<_>>()?;
     eprintln!("measuring local verification");
-    Ok(Measured { effort, rows, sign_rows, verify: measure_verification(&site, &artifacts.shipped, effort)? })
+    Ok(Measured { effort, rows, sign_rows, verify: measure_verification(&server, &artifacts.shipped, effort)? })
 }
 
-/// The length of the plaintext of the Encrypt calls that signing is measured beside: that of a digest.
-const SIGN_BESIDE_LEN: usize = 32;
+/// The length of a digest, and of the plaintexts of the Encrypt calls that signing is compared with.
+const DIGEST_LEN: usize = 32;
 
-fn measure_signing(site: &Site, library: &Path, configuration: Configuration, effort: Effort) -> Result<SignRow> {
+fn measure_signing(server: &Server, library: &Path, configuration: Configuration, effort: Effort) -> Result<SignRow> {
     let library = library.to_owned();
-    let encrypt = ClientKind::LibTckms { library: library.clone(), plaintext_len: SIGN_BESIDE_LEN };
+    let encrypt = ClientKind::LibTckms { library: library.clone(), plaintext_len: DIGEST_LEN };
     let kinds = [ClientKind::SignDigest { library }, encrypt];
-    let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, site.server(), effort)?;
+    let clients = kinds.into_iter().map(|kind| server.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
+    let series = alternate(clients, server.id(), effort)?;
     let (sign, encrypt) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(SignRow { configuration, sign, encrypt, ratio: paired_ratio(&series[0], &series[1]) })
 }
 
-fn measure_verification(site: &Site, library: &Path, effort: Effort) -> Result<VerifyRow> {
+fn measure_verification(server: &Server, library: &Path, effort: Effort) -> Result<VerifyRow> {
     let configuration = Configuration { scheme: Scheme::Http, plaintext_len: 0, threads: 1 };
     let kinds = [ClientKind::VerifyDigest { library: library.to_owned() }, ClientKind::BareVerify];
-    let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, site.server(), effort)?;
+    let clients = kinds.into_iter().map(|kind| server.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
+    let series = alternate(clients, server.id(), effort)?;
     let (tckms, bare) = (effort.figures(&series[0]), effort.figures(&series[1]));
     Ok(VerifyRow { tckms, bare, speed: paired_ratio(&series[1], &series[0]) })
 }
 
-/// The server.
-pub struct Site {
+/// The server's process, and what its clients need to connect.
+pub struct Server {
     ready: Ready,
     process: ChildProcess,
     ca_file: PathBuf,
 }
 
-impl Site {
+impl Server {
     pub fn start(artifacts: &Artifacts) -> Result<Self> {
         let ca_file = artifacts.results.join("ca.pem");
         let ca_path = ca_file.to_str().ok_or("the target folder's name is not UTF-8")?;
@@ -127,12 +127,11 @@ impl Site {
         Ok(Self { ready: process.receive()?, process, ca_file })
     }
 
-    /// Its process.
-    pub fn server(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// A client with one thread, of a server that takes long for each answer.
+    /// Starts a client with one thread, whose replies the server delays.
     pub fn start_slow_client(&self, client: ClientKind) -> Result<ChildProcess> {
         let spec = Spec { client, endpoint: format!("http://{}", self.ready.slow), ca_file: None, threads: 1 };
         ChildProcess::start(&["work", &serde_json::to_string(&spec)?])
@@ -149,17 +148,17 @@ impl Site {
     }
 }
 
-fn measure(site: &Site, artifacts: &Artifacts, configuration: Configuration, effort: Effort) -> Result<Row> {
+fn measure(server: &Server, artifacts: &Artifacts, configuration: Configuration, effort: Effort) -> Result<Row> {
     let plaintext_len = configuration.plaintext_len;
     let libtckms = |library: &Path| ClientKind::LibTckms { library: library.to_owned(), plaintext_len };
     let RawRequest { head, body } = record::request(&artifacts.shipped, plaintext_len)?;
-    let signing = ClientKind::Signing { head: head.clone(), plaintext_len };
-    let bare = ClientKind::Bare { head, body: String::from_utf8(body)? };
+    let signing = ClientKind::SigningLoop { head: head.clone(), plaintext_len };
+    let bare = ClientKind::BareLoop { head, body: String::from_utf8(body)? };
     let mut kinds = vec![libtckms(&artifacts.shipped), bare, signing];
     kinds.extend(artifacts.without_wiping.as_deref().map(libtckms));
 
-    let clients = kinds.into_iter().map(|kind| site.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
-    let series = alternate(clients, site.server(), effort)?;
+    let clients = kinds.into_iter().map(|kind| server.start_client(kind, configuration)).collect::<Result<Vec<_>>>()?;
+    let series = alternate(clients, server.id(), effort)?;
     let figures = |costs: &[Cost]| effort.figures(costs);
     Ok(Row {
         configuration,
@@ -183,13 +182,13 @@ impl Effort {
     }
 }
 
-/// The costs of each client's rounds. Who begins a round changes from round to round.
+/// The costs of each client's rounds. The client that begins changes from round to round.
 pub fn alternate(mut clients: Vec<ChildProcess>, server: u32, effort: Effort) -> Result<Vec<Vec<Cost>>> {
     for client in &mut clients {
         client.request::<Cost>(&effort.warm_up_calls)?;
     }
-    let parts: Vec<_> = clients.iter().map(ChildProcess::id).chain([server]).collect();
-    let rounds = quiet::rounds(effort.rounds, &parts, |round| -> Result<Vec<Cost>> {
+    let processes: Vec<_> = clients.iter().map(ChildProcess::id).chain([server]).collect();
+    let rounds = quiet::rounds(effort.rounds, &processes, |round| -> Result<Vec<Cost>> {
         let mut costs = vec![Cost::default(); clients.len()];
         for turn in 0..clients.len() {
             let index = (round + turn) % clients.len();
@@ -200,7 +199,7 @@ pub fn alternate(mut clients: Vec<ChildProcess>, server: u32, effort: Effort) ->
     Ok((0..clients.len()).map(|client| rounds.iter().map(|costs| costs[client]).collect()).collect())
 }
 
-/// A disturbance lasts longer than a round more often than not, so what stands beside each other is compared first.
+/// The median of the ratios within the rounds. Other load usually lasts longer than a round, and so affects both costs of a ratio.
 pub fn paired_ratio(ours: &[Cost], theirs: &[Cost]) -> f64 {
     median(ours.iter().zip(theirs).map(|(ours, theirs)| ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64()))
 }

@@ -1,4 +1,4 @@
-//! The other end of both clients: a server whose every answer to an action is the same bytes, over HTTP and HTTPS.
+//! The server of all clients, over HTTP and HTTPS. Its reply to an action is always the same.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,45 +12,45 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
-use crate::asymmetric::Answers;
+use crate::affinity::Role;
+use crate::asymmetric::Replies;
 use crate::error::Result;
 use crate::http::Requests;
-use crate::placement::Place;
-use crate::{placement, process};
+use crate::{affinity, process};
 
-/// Length of the answer's body: that of the service's to an Encrypt call.
+/// The length of the body of the service's reply to Encrypt.
 const BODY_LEN: usize = 285;
 
-/// How long the slow server takes for each answer.
-pub const SLOW_ANSWER_MS: u64 = 50;
+/// The delay before each reply at the slow address.
+pub const SLOW_REPLY_MS: u64 = 50;
 
-/// What a client needs to know.
+/// The addresses of the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ready {
     pub http: SocketAddr,
     pub https: SocketAddr,
-    /// HTTP, with [`SLOW_ANSWER_MS`] before each answer.
+    /// HTTP, with [`SLOW_REPLY_MS`] before each reply.
     pub slow: SocketAddr,
 }
 
 /// Serves until standard input is closed.
 pub fn run(ca_file: &Path) -> Result<()> {
-    placement::take(Place::Server);
-    let ca = authority()?;
+    affinity::bind(Role::Server);
+    let ca = certificate_authority()?;
     std::fs::write(ca_file, ca.pem())?;
     let tls = Arc::new(server_config(&ca)?);
 
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (http, https, slow) = (listen()?, listen()?, listen()?);
     let ready = Ready { http: http.local_addr()?, https: https.local_addr()?, slow: slow.local_addr()? };
-    let at_once = Duration::ZERO;
-    thread::spawn(move || accept(&http, move |stream| answer_all(&mut Requests::new(stream), at_once)));
-    let late = Duration::from_millis(SLOW_ANSWER_MS);
-    thread::spawn(move || accept(&slow, move |stream| answer_all(&mut Requests::new(stream), late)));
+    let no_delay = Duration::ZERO;
+    thread::spawn(move || accept(&http, move |stream| reply_to_all(&mut Requests::new(stream), no_delay)));
+    let delay = Duration::from_millis(SLOW_REPLY_MS);
+    thread::spawn(move || accept(&slow, move |stream| reply_to_all(&mut Requests::new(stream), delay)));
     thread::spawn(move || {
         accept(&https, move |stream| {
             let session = ServerConnection::new(Arc::clone(&tls)).map_err(io::Error::other)?;
-            answer_all(&mut Requests::new(StreamOwned::new(session, stream)), at_once)
+            reply_to_all(&mut Requests::new(StreamOwned::new(session, stream)), no_delay)
         })
     });
     process::send(&ready)?;
@@ -58,7 +58,7 @@ pub fn run(ca_file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Each connection has a thread. That it ends with an error only means that a client has gone.
+/// Each connection has a thread. Its error is ignored: it only means that the client closed the connection.
 fn accept(listener: &TcpListener, serve: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) {
     for stream in listener.incoming().flatten() {
         let serve = serve.clone();
@@ -66,34 +66,33 @@ fn accept(listener: &TcpListener, serve: impl Fn(TcpStream) -> io::Result<()> + 
     }
 }
 
-fn answer_all<S: Read + Write>(requests: &mut Requests<S>, delay: Duration) -> io::Result<()> {
+fn reply_to_all<S: Read + Write>(requests: &mut Requests<S>, delay: Duration) -> io::Result<()> {
     while let Some(request) = requests.next()? {
         let action = request.headers().find(|(name, _)| name.eq_ignore_ascii_case("x-tc-action"));
-        let answer = match action {
-            Some((_, "DescribeKey")) => &METADATA,
-            Some((_, "GetPublicKey")) => &PUBLIC_KEY,
-            Some((_, "SignByAsymmetricKey")) => &SIGNATURE,
-            _ => &ANSWER,
+        let reply = match action {
+            Some((_, "DescribeKey")) => &METADATA_REPLY,
+            Some((_, "GetPublicKey")) => &PUBLIC_KEY_REPLY,
+            Some((_, "SignByAsymmetricKey")) => &SIGNATURE_REPLY,
+            _ => &ENCRYPT_REPLY,
         };
         if !delay.is_zero() {
             thread::sleep(delay);
         }
-        requests.stream_mut().write_all(answer)?;
+        requests.stream_mut().write_all(reply)?;
         requests.stream_mut().flush()?;
     }
     Ok(())
 }
 
-/// What the server answers to Encrypt.
-pub static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&body()));
+pub static ENCRYPT_REPLY: LazyLock<Vec<u8>> = LazyLock::new(|| reply(&encrypt_body()));
 
-static ASYMMETRIC: LazyLock<Answers> = LazyLock::new(|| Answers::new().expect("a key is generated"));
-static METADATA: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.metadata));
-static PUBLIC_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.public_key));
-static SIGNATURE: LazyLock<Vec<u8>> = LazyLock::new(|| answer(&ASYMMETRIC.signature));
+static ASYMMETRIC: LazyLock<Replies> = LazyLock::new(|| Replies::new().expect("aws-lc-rs generates a key and signs"));
+static METADATA_REPLY: LazyLock<Vec<u8>> = LazyLock::new(|| reply(&ASYMMETRIC.metadata));
+static PUBLIC_KEY_REPLY: LazyLock<Vec<u8>> = LazyLock::new(|| reply(&ASYMMETRIC.public_key));
+static SIGNATURE_REPLY: LazyLock<Vec<u8>> = LazyLock::new(|| reply(&ASYMMETRIC.signature));
 
-/// With the headers that the service sends, as a client has to read them.
-fn answer(body: &str) -> Vec<u8> {
+/// A reply with the headers that the service sends, because clients have to parse them.
+fn reply(body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: keep-alive\r\n\r\n{body}",
@@ -102,13 +101,13 @@ fn answer(body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn body() -> String {
-    let around = r#"{"Response":{"CiphertextBlob":"","KeyId":"23e80852-1e38-11e9-b129-5cb9019b4b01","RequestId":"6ef60bec-0242-43af-bb20-270359fb54a7"}}"#;
-    let blob = "U-k-".chars().cycle().take(BODY_LEN - around.len()).collect::<String>();
-    around.replacen("\"\"", &format!("\"{blob}\""), 1)
+fn encrypt_body() -> String {
+    let template = r#"{"Response":{"CiphertextBlob":"","KeyId":"23e80852-1e38-11e9-b129-5cb9019b4b01","RequestId":"6ef60bec-0242-43af-bb20-270359fb54a7"}}"#;
+    let blob = "U-k-".chars().cycle().take(BODY_LEN - template.len()).collect::<String>();
+    template.replacen("\"\"", &format!("\"{blob}\""), 1)
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
+fn certificate_authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -129,10 +128,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_is_json_of_the_promised_length() {
-        let body = body();
+    fn the_reply_to_encrypt_is_json_of_the_right_length() {
+        let body = encrypt_body();
         assert_eq!(body.len(), BODY_LEN);
-        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
-        assert!(answer["Response"]["CiphertextBlob"].as_str().is_some_and(|blob| blob.len() > 100));
+        let reply: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert!(reply["Response"]["CiphertextBlob"].as_str().is_some_and(|blob| blob.len() > 100));
     }
 }

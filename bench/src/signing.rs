@@ -1,9 +1,10 @@
-//! The second yardstick: the bare loop again, with the work of a client for each call: encode the plaintext, write
-//! the JSON, sign it, and read the answer.
+//! The second baseline: the bare loop with the work of a client for each call. It encodes the plaintext, writes the JSON,
+//! signs it, and parses the reply.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base16ct::lower::encode_string as hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,18 +12,18 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::account::{KEY_ID, SECRET_ID, SECRET_KEY};
-use crate::bare::Bare;
+use crate::bare::BareLoop;
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::http::RawRequest;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct Reply {
     response: Encrypted,
 }
 
-/// Owned, as a caller gets them.
+/// Owned strings, because a client returns them to its caller.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Encrypted {
@@ -31,21 +32,21 @@ struct Encrypted {
     request_id: String,
 }
 
-/// A bare loop that makes and signs each request.
+/// A bare loop that builds and signs each request.
 pub struct SigningLoop {
-    bare: Bare,
+    bare: BareLoop,
     host: String,
     plaintext: Vec<u8>,
 }
 
 impl SigningLoop {
     pub fn new(endpoint: &str, ca_file: Option<&Path>, recorded: &RawRequest, plaintext_len: usize) -> Result<Self> {
-        let host = endpoint.split("://").nth(1).ok_or("an endpoint has a scheme")?.to_owned();
-        Ok(Self { bare: Bare::new(endpoint, ca_file, recorded)?, host, plaintext: vec![b'x'; plaintext_len] })
+        let host = endpoint.split("://").nth(1).ok_or("the endpoint has no scheme")?.to_owned();
+        Ok(Self { bare: BareLoop::new(endpoint, ca_file, recorded)?, host, plaintext: vec![b'x'; plaintext_len] })
     }
 
     fn authorization(&self, body: &str, timestamp: u64) -> String {
-        // The date of the signature does not matter to the server; its length is that of every other.
+        // The server does not check the date, and every date has the same length.
         let scope = "2026-01-01/kms/tc3_request";
         let canonical = format!(
             "POST\n/\n\ncontent-type:application/json\nhost:{}\n\ncontent-type;host\n{}",
@@ -70,15 +71,15 @@ impl Caller for SigningLoop {
         let plaintext = BASE64.encode(&self.plaintext);
         let body = format!(r#"{{"KeyId":"{}","Plaintext":"{plaintext}"}}"#, KEY_ID.to_string_lossy());
         let authorization = self.authorization(&body, timestamp);
-        let answer = self.bare.send(body.into(), |headers| {
+        let reply = self.bare.send(body.into(), |headers| {
             headers.insert("authorization", authorization.parse()?);
             headers.insert("x-tc-timestamp", timestamp.into());
             Ok(())
         })?;
-        let Answer { response } = serde_json::from_slice(&answer)?;
+        let Reply { response } = serde_json::from_slice(&reply)?;
         let complete =
             [response.ciphertext_blob, response.key_id, response.request_id].iter().all(|text| !text.is_empty());
-        if complete { Ok(()) } else { Err("an answer with an empty field".into()) }
+        if complete { Ok(()) } else { Err("the reply has an empty field".into()) }
     }
 }
 
@@ -86,13 +87,4 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(message);
     mac.finalize().into_bytes().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
-    }
-    text
 }

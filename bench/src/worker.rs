@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use crate::affinity::Role;
 use crate::asymmetric::BareVerify;
-use crate::bare::Bare;
+use crate::bare::BareLoop;
 use crate::caller::{Caller, ClientKind, Cost, Spec};
 use crate::error::{Result, with_causes};
 use crate::http::RawRequest;
 use crate::libtckms::queued::QueuedEncrypts;
 use crate::libtckms::{DigestSigner, DigestVerifier, LibTckms};
-use crate::placement::Place;
 use crate::signing::SigningLoop;
-use crate::{placement, process};
+use crate::{affinity, process};
 
-/// Reads numbers of calls from standard input until it ends, makes them, and answers each with a [`Cost`].
+/// Reads numbers of calls from standard input until its end. For each, makes so many calls and replies with their [`Cost`].
 pub fn run(spec: &Spec) -> Result<()> {
-    placement::take(Place::Clients);
+    affinity::bind(Role::Client);
     match &spec.client {
         ClientKind::LibTckms { library, plaintext_len } => {
             serve(spec, &LibTckms::new(library, &spec.endpoint, spec.ca_file.as_deref(), *plaintext_len)?)
@@ -28,11 +28,11 @@ pub fn run(spec: &Spec) -> Result<()> {
             let ca_file = spec.ca_file.as_deref();
             serve(spec, &QueuedEncrypts::new(&spec.endpoint, library, ca_file, *plaintext_len, *in_flight)?)
         }
-        ClientKind::Bare { head, body } => {
+        ClientKind::BareLoop { head, body } => {
             let request = RawRequest { head: head.clone(), body: body.clone().into_bytes() };
-            serve(spec, &Bare::new(&spec.endpoint, spec.ca_file.as_deref(), &request)?)
+            serve(spec, &BareLoop::new(&spec.endpoint, spec.ca_file.as_deref(), &request)?)
         }
-        ClientKind::Signing { head, plaintext_len } => {
+        ClientKind::SigningLoop { head, plaintext_len } => {
             let request = RawRequest { head: head.clone(), body: Vec::new() };
             serve(spec, &SigningLoop::new(&spec.endpoint, spec.ca_file.as_deref(), &request, *plaintext_len)?)
         }
@@ -51,8 +51,8 @@ fn serve(spec: &Spec, caller: &impl Caller) -> Result<()> {
     let workers = WorkerThreads {
         caller,
         threads: spec.threads,
-        turn: Barrier::new(spec.threads + 1),
-        share: AtomicUsize::new(0),
+        barrier: Barrier::new(spec.threads + 1),
+        calls_per_thread: AtomicUsize::new(0),
     };
     thread::scope(|scope| {
         for _ in 0..spec.threads {
@@ -64,42 +64,41 @@ fn serve(spec: &Spec, caller: &impl Caller) -> Result<()> {
     })
 }
 
-/// Threads that make calls in rounds. They live as long as the process, so that starting them is not part of the cost
-/// of the calls.
+/// Threads that make calls in rounds. They run until the process ends, so the cost of the calls does not include starting them.
 struct WorkerThreads<'a, C> {
     caller: &'a C,
     threads: usize,
-    turn: Barrier,
-    /// The number of calls of each thread in this round; 0 ends the thread.
-    share: AtomicUsize,
+    barrier: Barrier,
+    /// The calls of each thread in this round; 0 ends the threads.
+    calls_per_thread: AtomicUsize,
 }
 
 impl<C: Caller> WorkerThreads<'_, C> {
     fn cost_of(&self, calls: usize) -> Cost {
         let (began, cpu_before) = (Instant::now(), cpu_time());
         self.run_round(calls / self.threads);
-        self.turn.wait();
+        self.barrier.wait();
         Cost { cpu: cpu_time() - cpu_before, wall: began.elapsed() }
     }
 
-    fn run_round(&self, share: usize) {
-        self.share.store(share, Ordering::Relaxed);
-        self.turn.wait();
+    fn run_round(&self, calls_per_thread: usize) {
+        self.calls_per_thread.store(calls_per_thread, Ordering::Relaxed);
+        self.barrier.wait();
     }
 
     fn work(&self) {
         loop {
-            self.turn.wait();
-            let share = self.share.load(Ordering::Relaxed);
-            if share == 0 {
+            self.barrier.wait();
+            let calls = self.calls_per_thread.load(Ordering::Relaxed);
+            if calls == 0 {
                 return;
             }
-            if let Err(error) = self.caller.calls(share) {
-                // The others wait for this thread, and a figure that includes failures is worthless.
+            if let Err(error) = self.caller.calls(calls) {
+                // The other threads wait for this one, and a figure that includes failures is invalid.
                 eprintln!("tckms-bench: {}", with_causes(&*error));
                 std::process::exit(1);
             }
-            self.turn.wait();
+            self.barrier.wait();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs a short measurement of everything, so that a change of the library does not leave the benchmark behind unnoticed.
+//! Runs a short measurement of all parts, so that a change of the library that breaks the benchmark is noticed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ fn library() -> PathBuf {
 
 #[test]
 fn a_quick_measurement_has_figures_of_all_parts() {
-    // The program writes its figures beside its own folder, and those of the last `make bench` are to stay.
+    // The program writes its figures next to its own folder. A copy does not overwrite those of the last `make bench`.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("quick-bench");
     let program = folder.join("release/tckms-bench");
     let _ = fs::remove_dir_all(&folder);

@@ -1,4 +1,4 @@
-/* Encrypts 32 bytes CALLS times on each of several threads: call KEY_ID CALLS THREADS */
+/* Encrypts 32 bytes CALLS times, divided among the threads: call KEY_ID CALLS THREADS */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,12 +7,12 @@
 
 static tckms_client *client;
 static const char *key_id;
-static int share;
+static int calls_per_thread;
 
 static void *encrypt(void *unused) {
   static const char plaintext[32];
   int i;
-  for (i = 0; i < share; i++) {
+  for (i = 0; i < calls_per_thread; i++) {
     tckms_buffer blob;
     if (tckms_encrypt(client, key_id, plaintext, sizeof plaintext, NULL, &blob) != TCKMS_OK) {
       fprintf(stderr, "call: %s\n", tckms_error_message(tckms_last_error()));
@@ -30,12 +30,12 @@ int main(int argc, char **argv) {
     return 2;
   }
   key_id = argv[1];
-  share = atoi(argv[2]) / count;
+  calls_per_thread = atoi(argv[2]) / count;
   if (tckms_client_new_from_env(&client) != TCKMS_OK) {
     fprintf(stderr, "call: %s\n", tckms_error_message(tckms_last_error()));
     return 1;
   }
-  /* The main thread is one of them, so that a process with one call starts no thread of its own. */
+  /* The main thread makes calls too, so that a process with one call starts no other thread here. */
   for (i = 1; i < count; i++) {
     if (pthread_create(&threads[i], NULL, encrypt, NULL) != 0) {
       return 1;

@@ -1,5 +1,5 @@
-/* Runs a command and writes its costs to a file: wall-clock seconds, CPU seconds, and peak memory in KiB: run FILE COMMAND...
- * This is a small program because the kernel counts the memory of the process that starts a program as that program's. */
+/* Runs a command and writes its wall-clock seconds, its CPU seconds and its peak memory in KiB to a file: run FILE COMMAND...
+ * The peak that the kernel reports includes the memory of the process that starts the command, so this program is small. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

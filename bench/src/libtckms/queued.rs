@@ -1,15 +1,16 @@
-//! Calls of a queue, as a program with an event loop makes them: one thread submits them and takes their completions.
+//! Queued calls, as a program with an event loop makes them: one thread submits them and takes their completions.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
-use super::{Handle, LibTckms, OK, Status};
+use super::LibTckms;
 use crate::account::KEY_ID;
+use crate::c_abi::{Handle, OK, Status};
 use crate::caller::Caller;
 use crate::error::Result;
 
-/// `TCKMS_ERR_AGAIN`: no call is done.
+/// `TCKMS_ERR_AGAIN`: no completion is ready.
 const AGAIN: Status = 821;
 const TIMEOUT_MS: i64 = 60_000;
 
@@ -35,7 +36,7 @@ struct QueueApi {
     completion_free: unsafe extern "C" fn(Handle),
 }
 
-/// Submits `tckms_encrypt()` again and again, so that a number of calls are in flight.
+/// Submits Encrypt calls, so that `in_flight` of them are in flight.
 pub struct QueuedEncrypts {
     library: LibTckms,
     api: QueueApi,
@@ -44,7 +45,7 @@ pub struct QueuedEncrypts {
     in_flight: usize,
 }
 
-// SAFETY: "Any number of threads may use a queue at once", says the header of tckms_queue.
+// SAFETY: tckms.h says of tckms_queue: "Any number of threads may use a queue at once".
 unsafe impl Sync for QueuedEncrypts {}
 
 impl QueuedEncrypts {
@@ -64,7 +65,7 @@ impl QueuedEncrypts {
             }
         };
         let (mut queue, mut descriptor) = (ptr::null_mut(), -1);
-        // SAFETY: both outputs are written, and no options are passed.
+        // SAFETY: both outputs are valid, and NULL stands for the default options.
         unsafe {
             library.api.check((api.queue_new)(ptr::null(), 0, &mut queue))?;
             library.api.check((api.queue_fd)(queue, &mut descriptor))?;
@@ -101,13 +102,13 @@ impl QueuedEncrypts {
             }
             let status = (self.api.completion_status)(completion);
             (self.api.completion_free)(completion);
-            if status == OK { Ok(true) } else { Err(format!("a queued call: status {status}").into()) }
+            if status == OK { Ok(true) } else { Err(format!("a queued call failed with status {status}").into()) }
         }
     }
 
     fn wait(&self) {
         let mut polled = libc::pollfd { fd: self.descriptor, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one structure of our own is passed.
+        // SAFETY: the array has one element, and it is valid.
         unsafe { libc::poll(&mut polled, 1, -1) };
     }
 }
@@ -137,7 +138,7 @@ impl Caller for QueuedEncrypts {
 
 impl Drop for QueuedEncrypts {
     fn drop(&mut self) {
-        // SAFETY: it came from queue_new and is not used any more.
+        // SAFETY: the queue is from queue_new, and nothing uses it after this.
         unsafe { (self.api.queue_free)(self.queue) }
     }
 }

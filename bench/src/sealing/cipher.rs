@@ -1,4 +1,4 @@
-//! The bare work: the same frames with the same keys, IVs and additional data as the library's, and nothing else.
+//! The baseline for sealing: the bare cipher, on the same frames with the same keys, IVs and additional data as the library.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
@@ -11,9 +11,9 @@ pub const TAG_LEN: usize = 16;
 const IV_LEN: usize = 12;
 const REGULAR_HEAD_LEN: usize = 4 + IV_LEN;
 const FINAL_HEAD_LEN: usize = 4 + 4 + IV_LEN + 4;
-/// Whole regular frame.
-const WHOLE_FRAME: usize = REGULAR_HEAD_LEN + FRAME_LEN + TAG_LEN;
-const FINAL_FRAME: usize = FINAL_HEAD_LEN + TAG_LEN;
+const REGULAR_FRAME_LEN: usize = REGULAR_HEAD_LEN + FRAME_LEN + TAG_LEN;
+/// The length of a final frame without content.
+const FINAL_FRAME_LEN: usize = FINAL_HEAD_LEN + TAG_LEN;
 const SUITE: [u8; 2] = [0x04, 0x78];
 
 /// AES-256-GCM under one key.
@@ -42,16 +42,16 @@ impl Cipher for AwsLc {
     }
 }
 
-/// The body of a message for a plaintext that is a multiple of the frame length: it ends with an empty frame.
+/// The length of a message's body, for a plaintext whose length is a multiple of the frame's. The body ends with an empty frame.
 pub fn body_len(plaintext_len: usize) -> usize {
-    plaintext_len / FRAME_LEN * WHOLE_FRAME + FINAL_FRAME
+    plaintext_len / FRAME_LEN * REGULAR_FRAME_LEN + FINAL_FRAME_LEN
 }
 
-/// Fills `out` with the body, byte for byte what the library writes.
+/// Fills `out` with the body. Its bytes are those that the library writes.
 pub fn seal_body(cipher: &impl Cipher, id: &[u8; 32], plaintext: &[u8], out: &mut [u8]) -> Result<()> {
-    let (frames, last) = out.split_at_mut(body_len(plaintext.len()) - FINAL_FRAME);
+    let (frames, last) = out.split_at_mut(body_len(plaintext.len()) - FINAL_FRAME_LEN);
     let mut number = 0_u32;
-    for (content, frame) in plaintext.chunks_exact(FRAME_LEN).zip(frames.chunks_exact_mut(WHOLE_FRAME)) {
+    for (content, frame) in plaintext.chunks_exact(FRAME_LEN).zip(frames.chunks_exact_mut(REGULAR_FRAME_LEN)) {
         number += 1;
         let (head, rest) = frame.split_at_mut(REGULAR_HEAD_LEN);
         let (ciphertext, tag) = rest.split_at_mut(FRAME_LEN);
@@ -64,14 +64,14 @@ pub fn seal_body(cipher: &impl Cipher, id: &[u8; 32], plaintext: &[u8], out: &mu
     last[4..8].copy_from_slice(&number.to_be_bytes());
     last[8..20].copy_from_slice(&iv(number));
     last[20..24].copy_from_slice(&[0; 4]);
-    cipher.seal(iv(number), &final_aad(id, number, 0), &[], &mut [], &mut last[FINAL_HEAD_LEN..FINAL_FRAME])
+    cipher.seal(iv(number), &final_aad(id, number, 0), &[], &mut [], &mut last[FINAL_HEAD_LEN..FINAL_FRAME_LEN])
 }
 
 /// Fills `out` with the plaintext of a body.
 pub fn open_body(cipher: &impl Cipher, id: &[u8; 32], body: &[u8], out: &mut [u8]) -> Result<()> {
-    let (frames, last) = body.split_at(body_len(out.len()) - FINAL_FRAME);
+    let (frames, last) = body.split_at(body_len(out.len()) - FINAL_FRAME_LEN);
     let mut number = 0_u32;
-    for (frame, content) in frames.chunks_exact(WHOLE_FRAME).zip(out.chunks_exact_mut(FRAME_LEN)) {
+    for (frame, content) in frames.chunks_exact(REGULAR_FRAME_LEN).zip(out.chunks_exact_mut(FRAME_LEN)) {
         number += 1;
         let (ciphertext, tag) = frame[REGULAR_HEAD_LEN..].split_at(FRAME_LEN);
         cipher.open(iv(number), &regular_aad(id, number), ciphertext, tag, content)?;
@@ -80,9 +80,9 @@ pub fn open_body(cipher: &impl Cipher, id: &[u8; 32], body: &[u8], out: &mut [u8
     cipher.open(iv(number), &final_aad(id, number, 0), &[], &last[FINAL_HEAD_LEN..], &mut [])
 }
 
-/// Fills `out` with the contents of the regular frames one after the other, and all tags after them: the same work without
-/// what a message has between the contents.
-pub fn seal_dense(cipher: &impl Cipher, id: &[u8; 32], plaintext: &[u8], out: &mut [u8]) -> Result<()> {
+/// Fills `out` with the ciphertexts of the regular frames, without a gap, and then with all tags. The work is the same, but a
+/// message has bytes between two ciphertexts.
+pub fn seal_without_gaps(cipher: &impl Cipher, id: &[u8; 32], plaintext: &[u8], out: &mut [u8]) -> Result<()> {
     let (contents, tags) = out.split_at_mut(plaintext.len());
     let frames = contents.chunks_exact_mut(FRAME_LEN).zip(tags.chunks_exact_mut(TAG_LEN));
     for ((content, (ciphertext, tag)), number) in plaintext.chunks_exact(FRAME_LEN).zip(frames).zip(1..) {
@@ -91,8 +91,8 @@ pub fn seal_dense(cipher: &impl Cipher, id: &[u8; 32], plaintext: &[u8], out: &m
     Ok(())
 }
 
-/// Opens what [`seal_dense`] made.
-pub fn open_dense(cipher: &impl Cipher, id: &[u8; 32], sealed: &[u8], out: &mut [u8]) -> Result<()> {
+/// Opens the output of [`seal_without_gaps`].
+pub fn open_without_gaps(cipher: &impl Cipher, id: &[u8; 32], sealed: &[u8], out: &mut [u8]) -> Result<()> {
     let (contents, tags) = sealed.split_at(out.len());
     let frames = contents.chunks_exact(FRAME_LEN).zip(tags.chunks_exact(TAG_LEN));
     for ((content, (ciphertext, tag)), number) in out.chunks_exact_mut(FRAME_LEN).zip(frames).zip(1..) {
@@ -124,7 +124,7 @@ fn aad<const LEN: usize>(id: &[u8; 32], label: &[u8], number: u32, content_len: 
     aad
 }
 
-/// The content key and the commitment of a message: HKDF-SHA512, extracted once and expanded twice.
+/// The content key and the commitment of a message, by HKDF-SHA512 with one extraction and two expansions.
 pub fn derive(id: &[u8; 32], data_key: &[u8; 32]) -> Result<([u8; 32], [u8; 32])> {
     let prk = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, id), data_key);
     let prk = Prk::new_less_safe(HKDF_SHA512, prk.as_ref());

@@ -1,4 +1,4 @@
-//! OpenSSL 3 through its EVP functions. It is loaded when it is needed, so that nothing but this measurement needs it.
+//! OpenSSL 3 through its EVP functions. It is loaded at run time, so only this measurement needs it.
 
 use std::ffi::{CStr, c_char, c_int, c_uchar, c_void};
 use std::ptr;
@@ -58,12 +58,12 @@ impl OpenSsl {
     }
 
     pub fn version(&self) -> &str {
-        // SAFETY: OpenSSL's own text, which lives as long as it is loaded.
+        // SAFETY: the text is static, and the library is loaded as long as self.
         unsafe { CStr::from_ptr((self.version)(VERSION)) }.to_str().unwrap_or("OpenSSL")
     }
 }
 
-/// A key in two contexts, one for each direction, which serve all frames.
+/// A key in two contexts, one for each direction, that are reused for all frames.
 pub struct ReusedContext<'a> {
     openssl: &'a OpenSsl,
     encrypting: Ctx,
@@ -72,7 +72,7 @@ pub struct ReusedContext<'a> {
 
 impl<'a> ReusedContext<'a> {
     pub fn new(openssl: &'a OpenSsl, key: &[u8; 32]) -> Result<Self> {
-        // SAFETY: contexts of our own, a key of the cipher's length.
+        // SAFETY: the contexts are new, and the key has the cipher's length.
         unsafe {
             let (encrypting, decrypting) = ((openssl.ctx_new)(), (openssl.ctx_new)());
             let cipher = (openssl.aes_256_gcm)();
@@ -87,7 +87,7 @@ impl Cipher for ReusedContext<'_> {
     fn seal(&self, iv: [u8; 12], aad: &[u8], content: &[u8], out: &mut [u8], tag: &mut [u8]) -> Result<()> {
         let OpenSsl { encrypt: (init, update, finish), ctx_ctrl, .. } = self.openssl;
         let (ctx, mut len) = (self.encrypting, 0);
-        // SAFETY: the context is ours, every slice is as long as is said.
+        // SAFETY: the context is valid, and each length is that of its slice.
         unsafe {
             check(init(ctx, ptr::null(), ptr::null(), ptr::null(), iv.as_ptr()))?;
             check(update(ctx, ptr::null_mut(), &mut len, aad.as_ptr(), aad.len() as c_int))?;
@@ -100,7 +100,7 @@ impl Cipher for ReusedContext<'_> {
     fn open(&self, iv: [u8; 12], aad: &[u8], content: &[u8], tag: &[u8], out: &mut [u8]) -> Result<()> {
         let OpenSsl { decrypt: (init, update, finish), ctx_ctrl, .. } = self.openssl;
         let (ctx, mut len) = (self.decrypting, 0);
-        // SAFETY: the context is ours, every slice is as long as is said, and a tag that is set is only read.
+        // SAFETY: the context is valid, each length is that of its slice, and OpenSSL only reads a tag that is set.
         unsafe {
             check(init(ctx, ptr::null(), ptr::null(), ptr::null(), iv.as_ptr()))?;
             check(update(ctx, ptr::null_mut(), &mut len, aad.as_ptr(), aad.len() as c_int))?;
@@ -113,7 +113,7 @@ impl Cipher for ReusedContext<'_> {
 
 impl Drop for ReusedContext<'_> {
     fn drop(&mut self) {
-        // SAFETY: both are ours and not used any more.
+        // SAFETY: both contexts are from ctx_new, and nothing uses them after this.
         unsafe {
             (self.openssl.ctx_free)(self.encrypting);
             (self.openssl.ctx_free)(self.decrypting);
@@ -135,5 +135,5 @@ impl Cipher for NewContext<'_> {
 }
 
 fn check(result: c_int) -> Result<()> {
-    if result == 1 { Ok(()) } else { Err("OpenSSL refused".into()) }
+    if result == 1 { Ok(()) } else { Err("a function of OpenSSL failed".into()) }
 }

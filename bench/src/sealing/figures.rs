@@ -1,4 +1,4 @@
-//! The figures of sealing, for people, for programs and for the plots.
+//! The figures of sealing, as a table, as JSON and for the plots.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,20 +13,20 @@ use crate::rounds::median;
 #[derive(Serialize, Deserialize)]
 pub struct Report {
     pub openssl: String,
-    /// How busy the machine was.
+    /// The load average of the machine, before and after.
     pub load: String,
     pub sections: Vec<Section>,
 }
 
-/// Competitors that took turns.
+/// Candidates that alternated.
 #[derive(Serialize, Deserialize)]
 pub struct Section {
-    /// The plot's file name.
+    /// The name of the plot's file, without extension.
     pub name: String,
     pub title: String,
     pub unit: String,
     pub rounds: usize,
-    /// Whether rates and ratios are by the clock on the wall, as they must be with several threads, or by CPU time.
+    /// Whether rates are by wall-clock time, as with several threads, or by CPU time.
     pub by_wall: bool,
     pub rows: Vec<Row>,
 }
@@ -34,13 +34,13 @@ pub struct Section {
 #[derive(Serialize, Deserialize)]
 pub struct Row {
     pub name: String,
-    /// In the section's unit, by CPU time and by the clock on the wall; medians.
+    /// Medians in the section's unit, by CPU time and by wall-clock time.
     pub cpu_rate: f64,
     pub wall_rate: f64,
     pub ratios: Vec<Ratio>,
 }
 
-/// How fast a row is beside another: medians over the rounds of the ratio within a round.
+/// The speed of a row as a multiple of another's: the median over the rounds of the ratio within a round.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ratio {
     pub to: String,
@@ -49,7 +49,7 @@ pub struct Ratio {
 }
 
 impl Section {
-    /// A section whose turns did `amount`, in the unit without its "per second", each.
+    /// A section in which each turn processed `amount`, in the unit without its "per second".
     pub fn new(name: &str, title: &str, unit: &str, amount: f64, series: &[Series]) -> Self {
         let row = |series: &Series| Row {
             name: series.name.to_owned(),
@@ -67,7 +67,7 @@ impl Section {
         }
     }
 
-    /// Compares two rows, which `series` has by these names.
+    /// Adds the ratio of two candidates, which are named as in `series`.
     pub fn compare(&mut self, series: &[Series], ours: &str, to: &str) {
         let costs = |name: &str| series.iter().find(|series| series.name == name).map(|series| series.costs.as_slice());
         let (Some(our_costs), Some(their_costs)) = (costs(ours), costs(to)) else { return };
@@ -76,7 +76,7 @@ impl Section {
         self.add_ratio(ours, ratio);
     }
 
-    /// Compares a row with a rate that was measured elsewhere, and shows that as a row.
+    /// Compares a row with a rate from another run, and adds that rate as a row.
     pub fn compare_with_rate(&mut self, ours: &str, to: &str, rate: f64) {
         if let Some(row) = self.rows.iter().find(|row| row.name == ours) {
             let (by_cpu, by_wall) = (row.cpu_rate / rate, row.wall_rate / rate);
@@ -91,6 +91,11 @@ impl Section {
         self.rows.iter_mut().filter(|row| row.name == ours).for_each(|row| row.ratios.push(ratio.clone()));
     }
 
+    /// The kind of time that [`Self::rate`] uses.
+    pub fn clock(&self) -> &'static str {
+        if self.by_wall { "by wall-clock time" } else { "by CPU time" }
+    }
+
     pub fn rate(&self, row: &Row) -> f64 {
         if self.by_wall { row.wall_rate } else { row.cpu_rate }
     }
@@ -98,14 +103,13 @@ impl Section {
 
 impl Report {
     pub fn table(&self) -> String {
-        let mut text = format!("\nSealing, beside {}; load of the machine: {}\n", self.openssl, self.load);
+        let mut text = format!("\nSealing, compared with {}; load of the machine: {}\n", self.openssl, self.load);
         for section in &self.sections {
-            let clock = if section.by_wall { "by the clock" } else { "by CPU time" };
-            let _ = writeln!(text, "\n{}, {clock}, medians of {} rounds", section.title, section.rounds);
+            let _ = writeln!(text, "\n{}, {}, medians of {} rounds", section.title, section.clock(), section.rounds);
             for row in &section.rows {
                 let _ = writeln!(text, "  {:<44} {:>10} {}", row.name, short(section.rate(row)), section.unit);
                 for Ratio { to, by_cpu, by_wall } in &row.ratios {
-                    let _ = writeln!(text, "      {by_cpu:.2} by CPU time, {by_wall:.2} by the clock, of {to}");
+                    let _ = writeln!(text, "      {by_cpu:.2} by CPU time, {by_wall:.2} by wall-clock time, of {to}");
                 }
             }
         }
@@ -120,7 +124,7 @@ impl Report {
     }
 }
 
-/// Three digits or so, thousands in groups.
+/// Three or four significant digits, with commas between groups of three digits.
 pub fn short(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.2}");

@@ -1,34 +1,34 @@
-//! A large message in one call, and as a stream from memory into memory.
+//! Sealing and opening a large message, in one call and as a stream from memory to memory.
 
-use super::cipher::{AwsLc, body_len, derive, open_body, open_dense, seal_body, seal_dense};
+use super::cipher::{AwsLc, body_len, derive, open_body, open_without_gaps, seal_body, seal_without_gaps};
 use super::evp::{NewContext, OpenSsl, ReusedContext};
 use super::figures::Section;
 use super::library::{DATA_KEY, Library};
-use super::memory::Fresh;
+use super::memory::NewMemory;
 use super::turns::{Cost, alternate, cost_of};
 use super::{Effort, FRAME_LEN};
 use crate::error::Result;
 
-/// Into memory that is there already, and into new memory, which the kernel clears first.
+// The kernel clears new memory before a candidate fills it. The other candidates fill memory that was used before.
 const BARE: &str = "bare aws-lc-rs";
-/// Where the processor's own reading ahead is not interrupted between frames.
-const BARE_DENSE: &str = "bare aws-lc-rs, no gap between frames";
+/// A gap between frames would interrupt the processor's prefetching.
+const BARE_WITHOUT_GAPS: &str = "bare aws-lc-rs, no gap between frames";
 const COPY: &str = "a copy, nothing else";
-const BARE_FRESH: &str = "bare aws-lc-rs, new memory";
+const BARE_NEW_MEMORY: &str = "bare aws-lc-rs, new memory";
 const EVP: &str = "OpenSSL EVP";
-const EVP_ANEW: &str = "OpenSSL EVP, a context for each frame";
-const EVP_FRESH: &str = "OpenSSL EVP, new memory";
+const EVP_NEW_CONTEXT: &str = "OpenSSL EVP, a context for each frame";
+const EVP_NEW_MEMORY: &str = "OpenSSL EVP, new memory";
 const STREAM: &str = "tckms_stream_update";
 const SEAL: &str = "tckms_seal, new memory";
 const OPEN: &str = "tckms_open, new memory";
 
-/// Who fills memory that is there already.
-const INTO_ROOM: [&str; 6] = [STREAM, BARE, BARE_DENSE, COPY, EVP, EVP_ANEW];
+/// The candidates that fill memory that was used before.
+const INTO_USED_MEMORY: [&str; 6] = [STREAM, BARE, BARE_WITHOUT_GAPS, COPY, EVP, EVP_NEW_CONTEXT];
 
-/// Message ids follow version and suite.
-const ID_AT: std::ops::Range<usize> = 3..35;
+/// The message id follows the version and the suite.
+const ID_RANGE: std::ops::Range<usize> = 3..35;
 
-struct Contest<'a> {
+struct Comparison<'a> {
     library: &'a Library,
     bare: AwsLc,
     evp: ReusedContext<'a>,
@@ -38,7 +38,7 @@ struct Contest<'a> {
     message: Vec<u8>,
     /// Where the body begins in the message.
     body_at: usize,
-    /// Room for a message, touched before.
+    /// Memory for a message, used before.
     buffer: Vec<u8>,
 }
 
@@ -48,9 +48,9 @@ pub fn measure(library: &Library, openssl: &OpenSsl, effort: &Effort) -> Result<
     let plaintext: Vec<u8> = (0..effort.large).map(|at| (at * 7 + at / 251) as u8).collect();
     let message = library.seal(&plaintext)?.bytes().to_vec();
     let mut id = [0; 32];
-    id.copy_from_slice(&message[ID_AT]);
+    id.copy_from_slice(&message[ID_RANGE]);
     let (key, _) = derive(&id, &DATA_KEY)?;
-    let mut contest = Contest {
+    let mut comparison = Comparison {
         library,
         bare: AwsLc::new(&key)?,
         evp: ReusedContext::new(openssl, &key)?,
@@ -61,33 +61,34 @@ pub fn measure(library: &Library, openssl: &OpenSsl, effort: &Effort) -> Result<
         plaintext,
         message,
     };
-    contest.check_that_all_do_the_same()?;
-    Ok(vec![contest.sealing(effort)?, contest.opening(effort)?])
+    comparison.check_that_all_do_the_same()?;
+    Ok(vec![comparison.sealing(effort)?, comparison.opening(effort)?])
 }
 
-impl Contest<'_> {
-    /// A comparison of different work would be worth nothing.
+impl Comparison<'_> {
+    /// The comparison is valid only if all candidates produce the same bytes.
     fn check_that_all_do_the_same(&mut self) -> Result<()> {
-        for who in [BARE, EVP, EVP_ANEW] {
+        for candidate in [BARE, EVP, EVP_NEW_CONTEXT] {
             self.buffer.fill(1);
-            self.seal(who)?;
+            self.seal(candidate)?;
             if self.buffer[self.body_at..] != self.message[self.body_at..] {
-                return Err(format!("{who} makes other frames than the library").into());
+                return Err(format!("the frames of {candidate} differ from the library's").into());
             }
         }
-        for who in [BARE, EVP, EVP_ANEW, STREAM] {
+        for candidate in [BARE, EVP, EVP_NEW_CONTEXT, STREAM] {
             self.buffer.fill(1);
-            self.open(who)?;
+            self.open(candidate)?;
             if self.buffer[..self.plaintext.len()] != self.plaintext {
-                return Err(format!("{who} opens to something else").into());
+                return Err(format!("{candidate} does not open the message to its plaintext").into());
             }
         }
         Ok(())
     }
 
     fn sealing(&mut self, effort: &Effort) -> Result<Section> {
-        let mut series = alternate(&INTO_ROOM, effort.large_rounds, |who| self.seal(who))?;
-        series.extend(alternate(&[SEAL, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.seal(who))?);
+        let mut series = alternate(&INTO_USED_MEMORY, effort.large_rounds, |name| self.seal(name))?;
+        series
+            .extend(alternate(&[SEAL, BARE_NEW_MEMORY, EVP_NEW_MEMORY], effort.large_rounds, |name| self.seal(name))?);
         let title = format!("Sealing {} MiB in frames of {} KiB, one core", effort.large >> 20, FRAME_LEN >> 10);
         let mut section = Section::new("sealing", &title, "GB/s", effort.large as f64 / 1e9, &series);
         compare(&mut section, SEAL, &series);
@@ -95,49 +96,52 @@ impl Contest<'_> {
     }
 
     fn opening(&mut self, effort: &Effort) -> Result<Section> {
-        let mut series = alternate(&INTO_ROOM, effort.large_rounds, |who| self.open(who))?;
-        series.extend(alternate(&[OPEN, BARE_FRESH, EVP_FRESH], effort.large_rounds, |who| self.open(who))?);
+        let mut series = alternate(&INTO_USED_MEMORY, effort.large_rounds, |name| self.open(name))?;
+        series
+            .extend(alternate(&[OPEN, BARE_NEW_MEMORY, EVP_NEW_MEMORY], effort.large_rounds, |name| self.open(name))?);
         let title = format!("Opening {} MiB in frames of {} KiB, one core", effort.large >> 20, FRAME_LEN >> 10);
         let mut section = Section::new("opening", &title, "GB/s", effort.large as f64 / 1e9, &series);
         compare(&mut section, OPEN, &series);
         Ok(section)
     }
 
-    /// Giving memory back is no part of what a turn costs.
-    fn seal(&mut self, who: &str) -> Result<Cost> {
+    /// The cost does not include freeing memory.
+    fn seal(&mut self, candidate: &str) -> Result<Cost> {
         let Self { library, bare, evp, evp_new_context, id, plaintext, body_at, buffer, .. } = self;
-        // Frames lie where they lie in the library's message.
+        // Frames have the same offsets as in the library's message.
         let (len, at) = (buffer.len(), *body_at);
-        match who {
+        match candidate {
             SEAL => cost_of(|| library.seal(plaintext)).map(cost),
             STREAM => cost_of(|| library.stream_seal(plaintext, buffer)).map(cost),
             BARE => cost_of(|| seal_body(bare, id, plaintext, &mut buffer[at..])).map(cost),
             EVP => cost_of(|| seal_body(evp, id, plaintext, &mut buffer[at..])).map(cost),
-            EVP_ANEW => cost_of(|| seal_body(evp_new_context, id, plaintext, &mut buffer[at..])).map(cost),
-            BARE_DENSE => cost_of(|| seal_dense(bare, id, plaintext, buffer)).map(cost),
+            EVP_NEW_CONTEXT => cost_of(|| seal_body(evp_new_context, id, plaintext, &mut buffer[at..])).map(cost),
+            BARE_WITHOUT_GAPS => cost_of(|| seal_without_gaps(bare, id, plaintext, buffer)).map(cost),
             COPY => cost_of(|| copy(plaintext, buffer)).map(cost),
-            BARE_FRESH => cost_of(|| fresh(len, |fresh| seal_body(bare, id, plaintext, &mut fresh[at..]))).map(cost),
-            _ => cost_of(|| fresh(len, |fresh| seal_body(evp, id, plaintext, &mut fresh[at..]))).map(cost),
+            BARE_NEW_MEMORY => {
+                cost_of(|| in_new_memory(len, |out| seal_body(bare, id, plaintext, &mut out[at..]))).map(cost)
+            }
+            _ => cost_of(|| in_new_memory(len, |out| seal_body(evp, id, plaintext, &mut out[at..]))).map(cost),
         }
     }
 
-    fn open(&mut self, who: &str) -> Result<Cost> {
+    fn open(&mut self, candidate: &str) -> Result<Cost> {
         let Self { library, bare, evp, evp_new_context, id, plaintext, message, body_at, buffer } = self;
         let (len, body) = (plaintext.len(), &message[*body_at..]);
-        match who {
+        match candidate {
             OPEN => cost_of(|| library.open_message(message)).map(cost),
             STREAM => cost_of(|| library.stream_open(message, buffer)).map(cost),
             BARE => cost_of(|| open_body(bare, id, body, &mut buffer[..len])).map(cost),
             EVP => cost_of(|| open_body(evp, id, body, &mut buffer[..len])).map(cost),
-            EVP_ANEW => cost_of(|| open_body(evp_new_context, id, body, &mut buffer[..len])).map(cost),
-            // It opens to the plaintext that is there already.
-            BARE_DENSE => {
-                seal_dense(bare, id, plaintext, buffer)?;
-                cost_of(|| open_dense(bare, id, buffer, plaintext)).map(cost)
+            EVP_NEW_CONTEXT => cost_of(|| open_body(evp_new_context, id, body, &mut buffer[..len])).map(cost),
+            // The output replaces the plaintext by the same bytes.
+            BARE_WITHOUT_GAPS => {
+                seal_without_gaps(bare, id, plaintext, buffer)?;
+                cost_of(|| open_without_gaps(bare, id, buffer, plaintext)).map(cost)
             }
             COPY => cost_of(|| copy(&body[..len], buffer)).map(cost),
-            BARE_FRESH => cost_of(|| fresh(len, |fresh| open_body(bare, id, body, fresh))).map(cost),
-            _ => cost_of(|| fresh(len, |fresh| open_body(evp, id, body, fresh))).map(cost),
+            BARE_NEW_MEMORY => cost_of(|| in_new_memory(len, |out| open_body(bare, id, body, out))).map(cost),
+            _ => cost_of(|| in_new_memory(len, |out| open_body(evp, id, body, out))).map(cost),
         }
     }
 }
@@ -147,24 +151,24 @@ fn copy(from: &[u8], buffer: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-fn fresh(len: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Fresh> {
-    let mut fresh = Fresh::map(len)?;
-    fill(fresh.bytes())?;
-    Ok(fresh)
+fn in_new_memory(len: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<NewMemory> {
+    let mut memory = NewMemory::map(len)?;
+    fill(memory.bytes())?;
+    Ok(memory)
 }
 
 fn cost<T>((cost, _): (Cost, T)) -> Cost {
     cost
 }
 
-/// Like with like: what fills memory of the caller's, and what returns new memory. They also take turns apart: new memory
-/// costs more the longer the kernel had it back.
-fn compare(section: &mut Section, whole: &str, series: &[super::turns::Series]) {
+/// Compares what fills the caller's memory with each other, and what returns new memory with each other. The two groups have
+/// separate rounds, because new memory costs more if the kernel got it back longer ago.
+fn compare(section: &mut Section, one_shot: &str, series: &[super::turns::Series]) {
     section.compare(series, STREAM, BARE);
     section.compare(series, STREAM, EVP);
-    section.compare(series, STREAM, EVP_ANEW);
-    section.compare(series, BARE_DENSE, EVP);
+    section.compare(series, STREAM, EVP_NEW_CONTEXT);
+    section.compare(series, BARE_WITHOUT_GAPS, EVP);
     section.compare(series, COPY, EVP);
-    section.compare(series, whole, BARE_FRESH);
-    section.compare(series, whole, EVP_FRESH);
+    section.compare(series, one_shot, BARE_NEW_MEMORY);
+    section.compare(series, one_shot, EVP_NEW_MEMORY);
 }

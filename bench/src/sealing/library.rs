@@ -1,32 +1,23 @@
-//! The functions of sealing in the shared library, with a key that needs no service.
+//! The sealing functions of the shared library, with a wrapping key that needs no service.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::{fs, ptr, slice};
 
+use crate::c_abi::{Buffer, Errors, Handle, OK, Status};
 use crate::error::Result;
 
-/// What the key below makes of every data key, so that the bare work can be done under the same one.
+/// The data key of all messages, so that the baseline can use it too.
 pub const DATA_KEY: [u8; 32] = [7; 32];
 const CONTEXT: &CStr = cr#"{"purpose":"backup","tenant":"7"}"#;
 
-/// As long as what a CMK leaves in a message: region and key id, and the wrapped data key.
+/// As long as the region and the key id of a CMK, and as a data key that a CMK wraps.
 const PROVIDER_INFO: [u8; 49] = [b'x'; 49];
 const WRAPPED: [u8; 224] = [b'y'; 224];
 
-/// Fields of tckms_cache_limits; zeros stand for the defaults.
+/// The number of fields of tckms_cache_limits. Zero in a field means its default.
 const CACHE_LIMITS_LEN: usize = 5;
-
-type Handle = *mut c_void;
-type Status = c_int;
-const OK: Status = 0;
-
-#[repr(C)]
-struct Buffer {
-    data: *mut u8,
-    len: usize,
-}
 
 #[repr(C)]
 struct CustomKey {
@@ -49,17 +40,17 @@ struct FdOptions {
     userdata: *mut c_void,
 }
 
-type Whole = unsafe extern "C" fn(Handle, *const c_void, usize, *const c_char, *mut Buffer) -> Status;
-type Between = unsafe extern "C" fn(Handle, c_int, c_int, *const c_char, *const FdOptions, usize) -> Status;
+type OneShot = unsafe extern "C" fn(Handle, *const c_void, usize, *const c_char, *mut Buffer) -> Status;
+type Descriptor = unsafe extern "C" fn(Handle, c_int, c_int, *const c_char, *const FdOptions, usize) -> Status;
 type StreamNew = unsafe extern "C" fn(Handle, *const c_char, *mut Handle) -> Status;
 
 /// The functions of `tckms.h` that are measured, and a keyring with a cache.
 pub struct Library {
     keyring: Handle,
-    seal: Whole,
-    open: Whole,
-    seal_fd: Between,
-    open_fd: Between,
+    seal: OneShot,
+    open: OneShot,
+    seal_fd: Descriptor,
+    open_fd: Descriptor,
     stream_new_seal: StreamNew,
     stream_new_open: StreamNew,
     stream_update:
@@ -68,8 +59,7 @@ pub struct Library {
     stream_free: unsafe extern "C" fn(Handle),
     buffer_free: unsafe extern "C" fn(*mut Buffer),
     keyring_free: unsafe extern "C" fn(Handle),
-    last_error: unsafe extern "C" fn() -> Handle,
-    error_message: unsafe extern "C" fn(Handle) -> *const c_char,
+    errors: Errors,
     _library: libloading::Library,
 }
 
@@ -78,7 +68,7 @@ unsafe impl Sync for Library {}
 
 impl Library {
     pub fn open(path: &Path) -> Result<Self> {
-        // SAFETY: loading the library runs no code of it, and the types above are those of tckms.h.
+        // SAFETY: loading the library runs none of its code, and the types above are those of tckms.h.
         unsafe {
             let library = libloading::Library::new(path)?;
             let keyring_new: unsafe extern "C" fn() -> Handle = *library.get("tckms_keyring_new")?;
@@ -95,8 +85,7 @@ impl Library {
                 stream_free: *library.get("tckms_stream_free")?,
                 buffer_free: *library.get("tckms_buffer_free")?,
                 keyring_free: *library.get("tckms_keyring_free")?,
-                last_error: *library.get("tckms_last_error")?,
-                error_message: *library.get("tckms_error_message")?,
+                errors: Errors::load(&library)?,
                 _library: library,
             };
             new.add_local_key()?;
@@ -106,7 +95,7 @@ impl Library {
 
     /// # Safety
     ///
-    /// The keyring is not shared yet.
+    /// The keyring must not be shared yet.
     unsafe fn add_local_key(&self) -> Result<()> {
         // SAFETY: the callbacks have the types of tckms.h and outlive the keyring; structs are copied.
         unsafe {
@@ -130,35 +119,35 @@ impl Library {
     }
 
     pub fn seal(&self, plaintext: &[u8]) -> Result<Owned<'_>> {
-        self.whole(self.seal, plaintext)
+        self.one_shot(self.seal, plaintext)
     }
 
     pub fn open_message(&self, message: &[u8]) -> Result<Owned<'_>> {
-        self.whole(self.open, message)
+        self.one_shot(self.open, message)
     }
 
-    fn whole(&self, function: Whole, input: &[u8]) -> Result<Owned<'_>> {
-        let mut out = Owned { library: self, buffer: Buffer { data: ptr::null_mut(), len: 0 } };
-        // SAFETY: the slice is as long as is said, and the buffer is freed once.
+    fn one_shot(&self, function: OneShot, input: &[u8]) -> Result<Owned<'_>> {
+        let mut out = Owned { library: self, buffer: Buffer::EMPTY };
+        // SAFETY: the length is that of the slice, and the buffer is freed once.
         let status =
             unsafe { function(self.keyring, input.as_ptr().cast(), input.len(), CONTEXT.as_ptr(), &mut out.buffer) };
         self.check(status)?;
         Ok(out)
     }
 
-    /// Seals into memory of the caller's, all at once, and says how much of it was filled.
+    /// Seals into the caller's memory with one update, and returns the length of the message.
     pub fn stream_seal(&self, plaintext: &[u8], out: &mut [u8]) -> Result<usize> {
         self.stream(self.stream_new_seal, plaintext, out)
     }
 
-    /// Opens into memory of the caller's, all at once.
+    /// Opens into the caller's memory with one update, and returns the length of the plaintext.
     pub fn stream_open(&self, message: &[u8], out: &mut [u8]) -> Result<usize> {
         self.stream(self.stream_new_open, message, out)
     }
 
     fn stream(&self, new: StreamNew, input: &[u8], out: &mut [u8]) -> Result<usize> {
         let (mut stream, mut consumed, mut produced, mut rest, mut done) = (ptr::null_mut(), 0, 0, 0, 0);
-        // SAFETY: every slice is as long as is said, and the stream is freed once.
+        // SAFETY: each length is that of its slice, and the stream is freed once.
         unsafe {
             self.check(new(self.keyring, CONTEXT.as_ptr(), &mut stream))?;
             let (from, to) = (input.as_ptr().cast(), out.as_mut_ptr().cast());
@@ -177,27 +166,22 @@ impl Library {
     }
 
     pub fn seal_file(&self, from: &fs::File, to: &fs::File, threads: u32) -> Result<()> {
-        self.between(self.seal_fd, from, to, threads)
+        self.descriptor(self.seal_fd, from, to, threads)
     }
 
     pub fn open_file(&self, from: &fs::File, to: &fs::File, threads: u32) -> Result<()> {
-        self.between(self.open_fd, from, to, threads)
+        self.descriptor(self.open_fd, from, to, threads)
     }
 
-    fn between(&self, function: Between, from: &fs::File, to: &fs::File, threads: u32) -> Result<()> {
+    fn descriptor(&self, function: Descriptor, from: &fs::File, to: &fs::File, threads: u32) -> Result<()> {
         let options = FdOptions { threads, signed_allowed: 0, progress: None, userdata: ptr::null_mut() };
         let (from, to, context) = (from.as_raw_fd(), to.as_raw_fd(), CONTEXT.as_ptr());
-        // SAFETY: both descriptors are open, and the options are as long as is said.
+        // SAFETY: both descriptors are open, and the size is that of the options.
         self.check(unsafe { function(self.keyring, from, to, context, &options, size_of::<FdOptions>()) })
     }
 
     fn check(&self, status: Status) -> Result<()> {
-        if status == OK {
-            return Ok(());
-        }
-        // SAFETY: the text lives until this thread's next call, and there is one after a failure.
-        let message = unsafe { CStr::from_ptr((self.error_message)((self.last_error)())) };
-        Err(format!("libtckms: {}", message.to_string_lossy()).into())
+        self.errors.check(status)
     }
 }
 
@@ -219,14 +203,14 @@ impl Owned<'_> {
         if self.buffer.data.is_null() {
             return &[];
         }
-        // SAFETY: the library filled so many bytes.
+        // SAFETY: the library filled `len` bytes.
         unsafe { slice::from_raw_parts(self.buffer.data, self.buffer.len) }
     }
 }
 
 impl Drop for Owned<'_> {
     fn drop(&mut self) {
-        // SAFETY: a buffer of the library, freed once.
+        // SAFETY: the library filled the buffer, and it is freed once.
         unsafe { (self.library.buffer_free)(&mut self.buffer) }
     }
 }
@@ -239,7 +223,7 @@ unsafe extern "C" fn generate(
     len: usize,
     out: Handle,
 ) -> c_int {
-    // SAFETY: the promises of tckms_custom_key; the library asks for 32 bytes with the suite that it writes.
+    // SAFETY: tckms_custom_key says that the pointers are valid. For the suite that it writes, the library requests 32 bytes.
     unsafe {
         ptr::copy_nonoverlapping(DATA_KEY.as_ptr(), data_key, len.min(DATA_KEY.len()));
         wrap(userdata, ptr::null(), data_key, len, out)
@@ -247,7 +231,7 @@ unsafe extern "C" fn generate(
 }
 
 unsafe extern "C" fn wrap(userdata: *mut c_void, _: *const c_char, _: *const u8, _: usize, out: Handle) -> c_int {
-    // SAFETY: `userdata` is what the keyring was given.
+    // SAFETY: `userdata` is the pointer of the custom key.
     unsafe {
         let set_wrapped = std::mem::transmute::<*mut c_void, SetWrapped>(userdata);
         let (info, wrapped) = (PROVIDER_INFO.as_ptr().cast(), WRAPPED.as_ptr().cast());
@@ -256,7 +240,7 @@ unsafe extern "C" fn wrap(userdata: *mut c_void, _: *const c_char, _: *const u8,
 }
 
 unsafe extern "C" fn unwrap(_: *mut c_void, _: Handle, _: *const c_char, data_key: *mut u8, len: usize) -> c_int {
-    // SAFETY: the promise of tckms_custom_key.
+    // SAFETY: tckms_custom_key says that the pointer is valid.
     unsafe { ptr::copy_nonoverlapping(DATA_KEY.as_ptr(), data_key, len.min(DATA_KEY.len())) };
     OK
 }

@@ -1,20 +1,20 @@
-//! Memory that was not touched before, as a function that returns its result gets it.
+//! New memory from the kernel, as a function gets it that returns a large result.
 
 use std::ptr;
 
 use crate::error::Result;
 
-/// Mapped in large pages where the system has them, as the library maps its results.
-pub struct Fresh {
+/// A mapping, in huge pages if the system has them. The library maps large results in the same way.
+pub struct NewMemory {
     start: *mut u8,
     len: usize,
 }
 
-impl Fresh {
+impl NewMemory {
     pub fn map(len: usize) -> Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        // SAFETY: an anonymous mapping at an address that the kernel chooses does not affect existing memory.
         let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
         if start == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error().into());
@@ -28,14 +28,14 @@ impl Fresh {
     }
 
     pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping is ours alone and full of zeros.
+        // SAFETY: the mapping is not shared, and the kernel filled it with zeros.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
 
-impl Drop for Fresh {
+impl Drop for NewMemory {
     fn drop(&mut self) {
-        // SAFETY: it was mapped with this length, and nothing uses it any more.
+        // SAFETY: it was mapped with this length, and nothing uses it after this.
         unsafe { libc::munmap(self.start.cast(), self.len) };
     }
 }

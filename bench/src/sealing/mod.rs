@@ -1,6 +1,6 @@
-//! What sealing costs beside the bare cipher of the same crypto library, and beside OpenSSL.
+//! Compares sealing with the bare cipher of the same crypto library, and with OpenSSL.
 //!
-//! All are in one process and take turns, so that what else the machine does befalls them alike. The library is the
+//! All candidates are in one process and alternate, so that other load on the machine affects all of them. The library is the
 //! shared object that is installed, called through its C functions.
 
 mod cipher;
@@ -17,13 +17,13 @@ pub mod figures;
 use std::fs;
 use std::path::Path;
 
+use crate::affinity::{self, Role};
 use crate::error::{Error, Result};
-use crate::placement::{self, Place};
 use evp::OpenSsl;
 use figures::{Report, Section};
 use library::Library;
 
-/// The frame length that messages have unless another is set.
+/// The default frame length of messages.
 const FRAME_LEN: usize = 65_536;
 
 /// How much is measured.
@@ -39,7 +39,7 @@ struct Effort {
 const FULL: Effort = Effort { large: 1 << 30, large_rounds: 11, messages: 20_000, message_rounds: 31 };
 const QUICK: Effort = Effort { large: 64 << 20, large_rounds: 5, messages: 2_000, message_rounds: 9 };
 
-/// Measures everything, saying on stderr what is under way.
+/// Measures everything, and prints the current part on standard error.
 pub fn run(shared_library: &Path, quick: bool) -> Result<Report> {
     let effort = if quick { QUICK } else { FULL };
     let library = Library::open(shared_library)?;
@@ -55,16 +55,16 @@ pub fn run(shared_library: &Path, quick: bool) -> Result<Report> {
     Ok(Report { openssl: openssl.version().to_owned(), load, sections })
 }
 
-/// On a thread of its own, since a thread keeps its place and what follows needs more than one core.
+/// Runs `work` on a new thread: a thread stays bound to its CPU, and later measurements need more than one.
 fn on_one_core(work: impl FnOnce() -> Result<Vec<Section>> + Send) -> Result<Vec<Section>> {
-    let pinned = || {
-        placement::take(Place::Clients);
+    let bound = || {
+        affinity::bind(Role::Client);
         work()
     };
-    std::thread::scope(|scope| scope.spawn(pinned).join()).map_err(|_| Error::from("the measurement panicked"))?
+    std::thread::scope(|scope| scope.spawn(bound).join()).map_err(|_| Error::from("the measurement panicked"))?
 }
 
-/// How busy the machine is: what waits for a processor, over the last minute.
+/// The number of threads that run or wait for a processor, averaged over the last minute.
 fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()

@@ -1,4 +1,4 @@
-//! Taking turns, and what each turn costs.
+//! The turns of candidates that alternate, and their cost.
 
 use std::time::Instant;
 
@@ -12,13 +12,14 @@ pub struct Cost {
     pub wall: f64,
 }
 
-/// One competitor's turns, in the order of the rounds.
+/// One candidate's turns, in the order of the rounds.
 pub struct Series {
     pub name: &'static str,
     pub costs: Vec<Cost>,
 }
 
-/// Lets each of `names` have a turn in each round, after one that does not count. Who begins changes from round to round.
+/// Gives each of `names` a turn in each round, after one turn that does not count. The candidate that begins changes from round to
+/// round.
 pub fn alternate(
     names: &[&'static str],
     rounds: usize,
@@ -29,8 +30,8 @@ pub fn alternate(
     }
     let rounds = quiet::rounds(rounds, &[], |round| -> Result<Vec<Cost>> {
         let mut costs = vec![Cost { cpu: 0.0, wall: 0.0 }; names.len()];
-        for place in 0..names.len() {
-            let index = (round + place) % names.len();
+        for position in 0..names.len() {
+            let index = (round + position) % names.len();
             costs[index] = turn(names[index])?;
         }
         Ok(costs)
@@ -39,7 +40,7 @@ pub fn alternate(
     Ok(names.iter().enumerate().map(|(index, name)| Series { name, costs: costs_of(index) }).collect())
 }
 
-/// What `work` costs this process. It is the only one of its threads that does anything, or they all work for it.
+/// The cost of `work`. Its CPU time is that of the process, so no thread may do other work meanwhile.
 pub fn cost_of<T>(work: impl FnOnce() -> Result<T>) -> Result<(Cost, T)> {
     let (began, cpu_before) = (Instant::now(), cpu_seconds());
     let done = work()?;
@@ -48,7 +49,7 @@ pub fn cost_of<T>(work: impl FnOnce() -> Result<T>) -> Result<(Cost, T)> {
 
 fn cpu_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills a timespec of our own; this clock is everywhere.
+    // SAFETY: the call fills the timespec, and every system has this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
