@@ -57,7 +57,9 @@ static int work(const tckms_keyring *keyring, const struct options *options, con
   tckms_fd_options how = {0, 0, NULL, NULL};
   tckms_status status;
   int opens = options->action == ACTION_OPEN;
-  progress_start(&progress, !options->quiet && isatty(STDERR_FILENO), opens ? UINT64_MAX : input_size(input));
+  /* A bar on the terminal that shows the data would overwrite them. */
+  int shows_progress = !options->quiet && isatty(STDERR_FILENO) && !isatty(output->fd);
+  progress_start(&progress, shows_progress, opens ? UINT64_MAX : input_size(input));
   how.threads = options->threads;
   how.signed_allowed = (uint32_t)(options->sign || output_waits_for_the_end(output));
   how.progress = progress_show;

@@ -97,6 +97,24 @@ fn binary_data_is_not_written_to_a_terminal() {
 }
 
 #[test]
+fn opened_text_is_shown_at_a_terminal_and_binary_data_is_not() {
+    let cli = Cli::new();
+    // Characters of three bytes, so that some are in two chunks.
+    let text = "密码".repeat(50_000);
+    cli.bytes(&["seal", "-k", cli.key(), "-o", "text"], text.as_bytes());
+    let (shown, done) = at_terminal(cli.command(&["open", "-k", cli.key(), "text"]), &[]);
+    assert!(done && shown == text, "{} of {} bytes", shown.len(), text.len());
+    let late = [&b"x".repeat(3_000_000)[..], b"\x1b[2Jhostile"].concat();
+    for binary in [&b"\x1b[2Jhostile"[..], b"\xff\x00hostile", &late] {
+        cli.bytes(&["seal", "-k", cli.key(), "-o", "binary"], binary);
+        let (shown, done) = at_terminal(cli.command(&["open", "-k", cli.key(), "binary"]), &[]);
+        assert!(!done && shown.contains("not written to a terminal; use -o FILE"), "{shown:.200}");
+        assert!(!shown.contains("hostile") && !shown.contains('\u{1b}'), "{shown:.200}");
+        assert_eq!(cli.bytes(&["open", "-k", cli.key(), "binary"], b""), binary);
+    }
+}
+
+#[test]
 fn a_deletion_needs_a_confirmation() {
     let cli = Cli::new();
     let key = cli.other().to_owned();

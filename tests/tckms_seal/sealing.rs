@@ -226,6 +226,23 @@ fn a_terminal_shows_the_progress() {
     assert_eq!(seen(&["-q"]), "");
 }
 
+/// A progress bar would overwrite the line that it follows.
+#[test]
+fn data_on_a_terminal_is_not_overwritten_by_the_progress() {
+    let tool = Tool::new();
+    assert_eq!(tool.code(&["-k", tool.key(), "-o", "sealed"], b"hello"), 0);
+    let (mut terminal, theirs) = terminal();
+    let mut command = Command::new(Tool::path());
+    command.args(["-d", "-k", tool.key(), "sealed"]).env_clear().envs(tool.emulator.environment());
+    command.current_dir(tool.scratch.path()).stdout(theirs.try_clone().unwrap()).stderr(theirs);
+    assert!(command.status().unwrap().success());
+    drop(command);
+    let mut seen = Vec::new();
+    // Linux returns EIO when the other end is closed.
+    let _ = terminal.read_to_end(&mut seen);
+    assert_eq!(String::from_utf8(seen).unwrap(), "hello");
+}
+
 /// Both ends of a new pseudo-terminal.
 fn terminal() -> (File, File) {
     let (mut ours, mut theirs) = (-1, -1);

@@ -42,11 +42,14 @@ pub fn described<T: Serialize>(output: Output, global: &Global, value: &T, plain
 /// Writes bytes unchanged. Refuses binary data to a terminal.
 pub fn bytes(output: Output, bytes: &[u8]) -> Outcome {
     if output.is_terminal() && !is_showable(bytes) {
-        let why = "the result is binary and is not written to a terminal; use -o FILE or a text format";
-        return Err(Failure::usage(why));
+        return Err(binary_at_terminal("use -o FILE or a text format"));
     }
     output.deliver(bytes)?;
     Ok(Exit::Done)
+}
+
+pub fn binary_at_terminal(advice: &str) -> Failure {
+    Failure::usage(format!("the result is binary and is not written to a terminal; {advice}"))
 }
 
 /// Writes a secret unchanged, or as base64 and a newline.

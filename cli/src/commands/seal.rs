@@ -6,7 +6,7 @@ use clap::Args;
 use tckms::Status;
 use tckms::seal::{Context, DescriptorJob, Keyring};
 
-use super::delivery::OutputOption;
+use super::delivery::{self, OutputOption};
 use super::keyring::{KeyOptions, Purpose};
 use crate::connection::Global;
 use crate::context::ContextOptions;
@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::files::output::Output;
+use crate::files::screen::Screen;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::values::number;
@@ -111,25 +112,36 @@ impl TransferOptions {
         input: &Input,
         output: &Output,
     ) -> Outcome<()> {
-        let mut progress = Progress::new(self.quiet);
+        // A bar on the terminal that shows the data would overwrite them.
+        let mut progress = Progress::new(self.quiet || output.is_terminal());
+        let screen = match direction {
+            Direction::Open { .. } => output.screen()?,
+            Direction::Seal => None,
+        };
+        let has_stopped = || screen.as_ref().is_some_and(Screen::has_stopped);
         let limit = if direction == Direction::Seal { input.size() } else { None };
         let mut over_limit = false;
         let mut show = |done: u64, total: Option<u64>| {
             progress.show(done, total);
             over_limit = limit.is_some_and(|limit| done > limit);
-            !over_limit && !interrupt::came()
+            !over_limit && !interrupt::came() && !has_stopped()
         };
         let mut job = DescriptorJob {
             threads: self.threads.unwrap_or(0),
             signed_allowed: output.waits_for_the_end() || direction == (Direction::Open { signed_allowed: true }),
             progress: Some(&mut show),
         };
-        let (from, to) = (input.number(), output.number());
+        let (from, to) = (input.number(), screen.as_ref().map_or(output.number(), Screen::number));
         let outcome = match direction {
             Direction::Seal => keyring.seal_descriptor(context, from, to, &mut job),
             Direction::Open { .. } => keyring.open_descriptor(context, from, to, &mut job),
         };
         progress.end();
+        if let Some(screen) = screen
+            && !screen.finish(output.name())?
+        {
+            return Err(delivery::binary_at_terminal("use -o FILE"));
+        }
         outcome.map_err(|error| explain(direction, input, output, error, over_limit))?;
         // Opened data is authentic in any case. A sealed file that changed may mix old and new content.
         if direction == Direction::Seal { input.check_unchanged() } else { Ok(()) }

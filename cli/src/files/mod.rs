@@ -5,6 +5,7 @@ mod attributes;
 pub mod input;
 pub mod output;
 mod place;
+pub mod screen;
 
 use rustix::io::Errno;
 

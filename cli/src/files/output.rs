@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::input::Input;
 use super::place::{Place, There, open_found};
+use super::screen::Screen;
 use super::{attributes, failed, unusable};
 use crate::descriptor::{self, STDOUT, write_all};
 use crate::exit::Exit;
@@ -119,6 +120,14 @@ impl Output {
     /// Whether this is a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self.target, Target::Descriptor(descriptor) if rustix::termios::isatty(descriptor))
+    }
+
+    /// The screen that shows the data, if this is a terminal.
+    pub fn screen(&self) -> Outcome<Option<Screen>> {
+        match self.target {
+            Target::Descriptor(descriptor) if self.is_terminal() => Screen::new(descriptor, &self.name).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Whether writing the output would change the input.
