@@ -101,7 +101,9 @@ fn openssl_accepts_the_certificates() {
                 .concat();
         cli.bytes(&certificate, b"");
         let text = openssl(&["x509", "-in", "c.pem", "-noout", "-text"]);
-        assert!(text.contains("CA:TRUE") && text.contains("Certificate Sign"), "{text}");
+        for part in ["CA:TRUE", "Certificate Sign", "Subject Key Identifier"] {
+            assert!(text.contains(part), "{usage}: {part} in {text}");
+        }
         if !usage.ends_with("SM2") {
             assert!(openssl(&["verify", "-check_ss_sig", "-CAfile", "c.pem", "c.pem"]).contains("OK"), "{usage}");
         }

@@ -9,11 +9,13 @@ use der::pem::LineEnding;
 use der::{Decode, Encode, Sequence};
 use serde::Serialize;
 use tckms::Client;
-use tckms::sign::{KeyType, PublicKey, SignatureAlgorithm};
-use x509_cert::attr::Attribute;
+use tckms::sign::{KeyType, PublicKey, SM2_DEFAULT_USER_ID, SignatureAlgorithm};
+use x509_cert::attr::{Attribute, AttributeTypeAndValue};
 use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
+use x509_cert::ext::pkix::{
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+};
 use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
 use x509_cert::request::{CertReqInfo, ExtensionReq, Version as RequestVersion};
@@ -23,6 +25,7 @@ use x509_cert::time::{Time, Validity};
 
 use super::algorithm::Algorithm;
 use super::delivery::{self, OutputOption};
+use super::public_key;
 use crate::connection::Global;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -132,7 +135,38 @@ impl Purpose {
 fn parse_name(text: &str) -> Result<Name, String> {
     let wrong = "a subject has the form CN=www.example.com,O=Example,C=DE (RFC 4514)";
     let name: Name = text.parse().map_err(|_| wrong.to_owned())?;
-    if name.is_empty() { Err(wrong.to_owned()) } else { Ok(name) }
+    if name.is_empty() {
+        return Err(wrong.to_owned());
+    }
+    name.iter().try_for_each(check_attribute)?;
+    Ok(name)
+}
+
+/// The maximal lengths of the attributes, in characters (RFC 5280, appendix A.1).
+const ATTRIBUTES: &[(&str, &str, usize)] = &[
+    ("2.5.4.3", "CN", 64),
+    ("2.5.4.5", "serialNumber", 64),
+    ("2.5.4.7", "L", 128),
+    ("2.5.4.8", "ST", 128),
+    ("2.5.4.10", "O", 64),
+    ("2.5.4.11", "OU", 64),
+    ("2.5.4.12", "title", 64),
+    ("1.2.840.113549.1.9.1", "emailAddress", 255),
+];
+const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
+
+/// CAs refuse other values.
+fn check_attribute(attribute: &AttributeTypeAndValue) -> Result<(), String> {
+    let text = String::from_utf8_lossy(attribute.value.value());
+    let len = text.chars().count();
+    if attribute.oid == COUNTRY {
+        let is_code = len == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        return if is_code { Ok(()) } else { Err("C is the two letters of a country, such as C=DE".to_owned()) };
+    }
+    let oid = attribute.oid.to_string();
+    let bound = ATTRIBUTES.iter().find(|(known, ..)| *known == oid);
+    let (name, max) = bound.map_or((oid.as_str(), 32_768), |(_, name, max)| (*name, *max));
+    if (1..=max).contains(&len) { Ok(()) } else { Err(format!("{name} has 1 to {max} characters, and here {len}")) }
 }
 
 fn parse_dns(text: &str) -> Result<GeneralName, String> {
@@ -193,7 +227,9 @@ fn self_signed(options: &SelfSignedOptions, global: &Global) -> Outcome {
     let signer = Signer::new(subject, global)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let end = now + Duration::from_secs(86_400) * options.days;
-    let extensions = subject.extensions().map_err(encoding)?;
+    let mut extensions = subject.extensions().map_err(encoding)?;
+    let identifier = signer.key_identifier()?;
+    extensions.push((&identifier).to_extension(&subject.subject, &extensions).map_err(encoding)?);
     let certificate = TbsCertificate {
         version: Version::V3,
         serial_number: serial_number()?,
@@ -298,6 +334,14 @@ impl<'a> Signer<'a> {
         SubjectPublicKeyInfoOwned::from_der(self.key.spki()).map_err(encoding)
     }
 
+    /// The leftmost 160 bits of a digest of the key (RFC 7093, 2). A certificate of a CA must have it (RFC 5280, 4.2.1.2).
+    fn key_identifier(&self) -> Outcome<SubjectKeyIdentifier> {
+        let mut digest = self.key.digest(self.algorithm, SM2_DEFAULT_USER_ID)?;
+        digest.update(public_key::raw(&self.key)?);
+        let digest = digest.finish();
+        OctetString::new(&digest.as_ref()[..20]).map(SubjectKeyIdentifier).map_err(encoding)
+    }
+
     fn sign(&self, content: &[u8]) -> Outcome<Vec<u8>> {
         let signature = self.client.sign(self.key_id, Some(self.algorithm), content)?;
         let signed = Signed {
@@ -355,7 +399,9 @@ mod tests {
         assert!(parse_ip("2001:db8::1").is_ok() && parse_ip("1.2.3").is_err());
         assert!(parse_email("a@example.com").is_ok() && parse_email("a").is_err() && parse_email("a b@c").is_err());
         assert!(parse_name("CN=a,O=b").is_ok());
-        for bad in ["", "a", "CN", "=a"] {
+        let (longest, longer) = (format!("CN={}", "密".repeat(64)), format!("CN={}", "a".repeat(65)));
+        assert!(parse_name(&longest).is_ok());
+        for bad in ["", "a", "CN", "=a", "CN=", "O=", "1.2.3.4=", "C=DEU", "C=D1", "C=", &longer] {
             assert!(parse_name(bad).is_err(), "{bad}");
         }
     }

@@ -62,7 +62,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     }
 }
 
-fn raw(key: &PublicKey) -> Outcome<&[u8]> {
+pub fn raw(key: &PublicKey) -> Outcome<&[u8]> {
     let parsed = x509_cert::spki::SubjectPublicKeyInfoRef::try_from(key.spki());
     let bits = parsed.ok().and_then(|parsed| parsed.subject_public_key.as_bytes());
     bits.ok_or_else(|| Failure::failed("the public key", "it is not a SubjectPublicKeyInfo in DER"))
