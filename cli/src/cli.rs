@@ -57,22 +57,22 @@ pub enum Command {
     /// Print the public key of an asymmetric CMK
     PublicKey(public_key::Options),
     /// Create certificate requests and self-signed certificates with a CMK
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = false)]
     Certificate(certificate::Command),
     /// Encrypt under the public key of an RSA CMK, on this machine
     RsaEncrypt(rsa::EncryptOptions),
     /// Decrypt with an RSA CMK, in the service
     RsaDecrypt(rsa::DecryptOptions),
     /// List, create and manage CMKs
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = false)]
     Keys(keys::Command),
     /// Create and check branch keys, which seal without a request for each message
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = false)]
     Branch(branch::Command),
     /// Call any action of the service
     Call(call::Options),
     /// Write the public key files that the PKCS#11 module uses
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = false)]
     Pkcs11(pkcs11::Command),
     /// Run a program with secrets in its environment or on its descriptors
     Exec(exec::Options),

@@ -39,12 +39,15 @@ impl SecretInput {
             return prompt::ask_secret_twice(question, max);
         }
         let name = self.file.as_deref();
-        let text = Input::open(name)?.read_all(if self.base64 { max.div_ceil(3) * 4 + 4096 } else { max + 2 })?;
+        let mut input = Input::open(name)?;
+        let too_long = format!("it has more than {max} bytes, the maximum here");
+        // Base64 with newlines, or a newline that is removed.
+        let limit = if self.base64 { max.div_ceil(3) * 4 + 4096 } else { max + 2 };
+        let text = input.read_up_to(limit, &too_long)?;
         let bytes = if self.base64 { decoded(&text, name)? } else { text };
         let bytes = if self.no_line_end { without_line_end(bytes)? } else { bytes };
         if bytes.len() > max {
-            let why = format!("the input has {} bytes; at most {max} are allowed", bytes.len());
-            return Err(Failure::usage(why));
+            return Err(Failure::wrong_file(input.name(), too_long));
         }
         Ok(bytes)
     }

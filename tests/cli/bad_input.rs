@@ -17,6 +17,9 @@ const LONG: &str = match std::str::from_utf8(&[b'x'; 1025]) {
     Err(_) => unreachable!(),
 };
 
+/// One character more than a common name may have.
+const LONG_NAME: &str = "CN=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 #[test]
 fn invalid_input_is_explained_and_nothing_is_written() {
     let cli = Cli::new();
@@ -24,6 +27,10 @@ fn invalid_input_is_explained_and_nothing_is_written() {
     fs::write(cli.file("notes"), "no PEM").unwrap();
     let cases: &[(&[&str], &str)] = &[
         (&["nonsense"], "unrecognized subcommand 'nonsense'"),
+        (&["keys"], "[subcommands: list, describe"),
+        (&["branch"], "[subcommands: new, rotate"),
+        (&["certificate"], "[subcommands: request, self-signed]"),
+        (&["pkcs11"], "[subcommands: sync]"),
         (&["encrypt"], "--key <KEYID>"),
         (&["encrypt", "--colour", "-k", key], "unexpected argument '--colour'"),
         (&["encrypt", "-k", "no key"], "the key id is not 1 to 128"),
@@ -55,6 +62,11 @@ fn invalid_input_is_explained_and_nothing_is_written() {
         (&["sign", "-k", key, "-a", "md5"], "possible values: ecdsa-sha256"),
         (&["verify", "--public-key", "notes", "--signature", "notes"], "notes: "),
         (&["verify", "-k", key], "--signature <FILE>"),
+        (&["verify", "--signature", "notes"], "--key <KEYID>|--public-key <FILE>"),
+        (&["rsa-encrypt"], "--key <KEYID>|--public-key <FILE>"),
+        (&["certificate", "request", "-k", key, "--subject", "CN="], "CN has 1 to 64 characters, and here 0"),
+        (&["certificate", "request", "-k", key, "--subject", LONG_NAME], "CN has 1 to 64 characters, and here 65"),
+        (&["certificate", "request", "-k", key, "--subject", "CN=a,C=DEU"], "C is the two letters of a country"),
         (&["certificate", "request", "-k", key, "--subject", "me"], "RFC 4514"),
         (&["certificate", "request", "-k", key, "--subject", "CN=a", "--dns", "a b"], "a DNS name has the form"),
         (&["certificate", "request", "-k", key, "--subject", "CN=a", "--ip", "1.2.3"], "an IP address has the form"),
@@ -93,7 +105,11 @@ fn invalid_input_is_explained_and_nothing_is_written() {
         (&["open", "-e", "a:b:notes", "--branch-file", "notes"], "a branch key needs a CMK"),
         (&["reseal", "-k", key, "--branch-to", "orders", "notes"], "--to <KEYID>"),
         (&["exec", "-k", key, "--", "true"], "no secret is given"),
-        (&["exec", "-k", key, "--env", "1A=x", "--", "true"], "NAME has letters, digits and _"),
+        (
+            &["exec", "-k", key, "--env", "1A=x", "--", "true"],
+            "NAME has letters, digits and _ and begins with no digit",
+        ),
+        (&["credentials", "-k", key, "--allow-uid", "root"], "a number from 0 to 4294967294"),
         (&["exec", "-k", key, "--fd", "2=x", "--", "true"], "N is 3 to 255"),
         (&["exec", "-k", key, "--env", "A=notes", "--", "true"], "neither a sealed message nor a CiphertextBlob"),
         (&["exec", "-k", key, "--env", "A=env:NOT_SET", "--", "true"], "it is not set"),
@@ -112,6 +128,31 @@ fn invalid_input_is_explained_and_nothing_is_written() {
             assert!(refused.stdout.is_empty(), "{arguments:?}");
             assert_eq!(cli.names(), ["notes"], "{arguments:?}");
         }
+    }
+}
+
+#[test]
+fn the_message_names_the_maximum_of_an_input() {
+    let cli = Cli::new();
+    for size in [4097, 4098, 4099, 1_000_000] {
+        let refused = cli.run(&["encrypt", "-k", cli.key()], &vec![b'x'; size]);
+        let error_text = error_text(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{size}: {error_text}");
+        assert!(error_text.contains("standard input: it has more than 4096 bytes"), "{size}: {error_text}");
+    }
+}
+
+#[test]
+fn a_signer_id_is_for_sm2_only() {
+    let cli = Cli::new();
+    let key = cli.new_key(ECC);
+    cli.bytes(&["sign", "-k", &key, "-o", "signature"], b"x");
+    for arguments in [&["sign", "-k", &key][..], &["verify", "-k", &key, "--signature", "signature"]] {
+        let refused = cli.run(&[arguments, &["--sm2-user-id", "me"]].concat(), b"x");
+        let error_text = error_text(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {error_text}");
+        assert!(error_text.contains("--sm2-user-id is for SM2 keys, and this key is P-256"), "{error_text}");
+        assert!(refused.stdout.is_empty(), "{arguments:?}");
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = number::<u32>(1, 86_400))]
     idle: u32,
     /// Also serve this user id; default: only root
-    #[arg(long, value_name = "UID")]
+    #[arg(long, value_name = "UID", value_parser = number::<u32>(0, u32::MAX - 1))]
     allow_uid: Vec<u32>,
     /// Listen at this path instead of the socket passed by systemd, for tests
     #[arg(long, value_name = "PATH")]

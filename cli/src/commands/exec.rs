@@ -22,7 +22,7 @@ use crate::text::shown;
 /// The lowest number for descriptors that are passed by path, above those that programs choose themselves.
 const LOWEST: RawFd = 10;
 /// The variables that hold credentials.
-const CREDENTIALS: [&str; 4] =
+pub const CREDENTIALS: [&str; 4] =
     ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN"];
 
 const HELP: &str = "\
@@ -79,7 +79,9 @@ fn parse_named(text: &str) -> Result<Named, String> {
         Some((name, source)) if is_name(name) && !source.is_empty() => {
             Ok(Named { name: name.to_owned(), source: Source::parse(source) })
         }
-        _ => Err("NAME has letters, digits and _, and SOURCE is a file or env:NAME".to_owned()),
+        _ => {
+            Err("NAME has letters, digits and _ and begins with no digit, and SOURCE is a file or env:NAME".to_owned())
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tckms::sign::KeyPurpose;
 
 use super::algorithm::Padding;
@@ -21,12 +21,13 @@ const PLAINTEXT_MAX: usize = 245;
 const CIPHERTEXT_MAX: usize = 1024;
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("the_key").required(true).args(["key", "public_key"])))]
 pub struct EncryptOptions {
     /// The key id of the CMK
-    #[arg(short, long, value_name = "KEYID", required_unless_present = "public_key")]
+    #[arg(short, long, value_name = "KEYID")]
     key: Option<String>,
     /// A file with the public key, PEM or DER; no request is sent then
-    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    #[arg(long, value_name = "FILE")]
     public_key: Option<OsString>,
     /// The padding
     #[arg(long, value_enum, default_value_t = Padding::OaepSha256)]

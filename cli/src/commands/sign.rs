@@ -7,10 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tckms::sign::{Digest, DigestContext, PublicKey, SM2_DEFAULT_USER_ID, SignatureAlgorithm, raw_from_der};
+use tckms::sign::{Digest, DigestContext, KeyType, PublicKey, SM2_DEFAULT_USER_ID, SignatureAlgorithm, raw_from_der};
 
 use super::algorithm::{Algorithm, raw_len};
 use super::delivery::{self, OutputOption};
+use super::public_key::type_name;
 use crate::connection::Global;
 use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
@@ -41,6 +42,10 @@ pub struct MessageOptions {
 
 impl MessageOptions {
     pub fn algorithm(&self, key: &PublicKey) -> Outcome<SignatureAlgorithm> {
+        if self.sm2_user_id.is_some() && key.key_type() != KeyType::Sm2 {
+            let found = type_name(key.key_type());
+            return Err(Failure::usage(format!("--sm2-user-id is for SM2 keys, and this key is {found}; omit it")));
+        }
         Ok(key.algorithm(self.algorithm.map(SignatureAlgorithm::from))?)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 use tckms::sign::KeyPurpose;
 
@@ -21,12 +21,13 @@ use crate::report;
 const SIGNATURE_MAX: usize = 4096;
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("the_key").required(true).args(["key", "public_key"])))]
 pub struct Options {
     /// The key id of the CMK
-    #[arg(short, long, value_name = "KEYID", required_unless_present = "public_key")]
+    #[arg(short, long, value_name = "KEYID")]
     key: Option<String>,
     /// A file with the public key, PEM or DER; no request is sent then
-    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    #[arg(long, value_name = "FILE")]
     public_key: Option<OsString>,
     /// The signature: DER, r and s concatenated, or base64 of either
     #[arg(long, value_name = "FILE")]

@@ -97,6 +97,11 @@ impl Input {
 
     /// Reads all input. Fails if there are more than `max` bytes.
     pub fn read_all(&mut self, max: usize) -> Outcome<tckms::Secret> {
+        self.read_up_to(max, &format!("it has more than {max} bytes, the maximum here"))
+    }
+
+    /// Reads all input. Fails with `too_long` if there are more than `max` bytes.
+    pub fn read_up_to(&mut self, max: usize, too_long: &str) -> Outcome<tckms::Secret> {
         let mut buffer = tckms::Secret::zeroed(max + 1)?;
         let mut len = 0;
         loop {
@@ -107,8 +112,7 @@ impl Input {
                 Err(error) => return Err(Failure::io(&self.name, &error)),
             }
             if len > max {
-                let why = format!("it has more than {max} bytes, the maximum here");
-                return Err(Failure::wrong_file(&self.name, why));
+                return Err(Failure::wrong_file(&self.name, too_long));
             }
         }
         Ok(tckms::Secret::copy_of(&buffer.expose()[..len])?)
