@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 use support::{Emulator, release, root};
@@ -117,6 +118,60 @@ fn every_fault_of_tls_is_diagnosed() {
     }
 }
 
+/// An identity often has few permissions: the advice names the missing one.
+#[test]
+fn the_advice_names_the_missing_permission() {
+    let cli = Cli::new();
+    for (action, permission) in [
+        ("Encrypt", "kms:Encrypt on this key"),
+        ("Decrypt", "kms:Decrypt on this key"),
+        ("GenerateDataKey", "kms:GenerateDataKey on this key"),
+        ("DescribeKey", "kms:DescribeKey on this key"),
+        ("GenerateRandom", "kms:GenerateRandom; only"),
+        ("GetCallerIdentity", "sts:GetCallerIdentity; only"),
+    ] {
+        cli.emulator.set_faults(&script(r#"{"kind":"error","code":"UnauthorizedOperation"}"#, action, 1000));
+        let (report, _) = diagnose(&cli, &["--key", cli.key()]);
+        cli.emulator.set_faults("[]");
+        let problems = problems(&report);
+        assert_eq!(problems.len(), 1, "{action}: {problems:#?}");
+        assert!(problems[0]["advice"].as_str().unwrap().contains(permission), "{action}: {}", problems[0]);
+    }
+}
+
+/// A setting without which there is no client is one problem, and not one of the credentials.
+#[test]
+fn an_invalid_setting_is_one_problem() {
+    let cli = Cli::new();
+    for (arguments, cause) in [
+        (["--ca-file", "/nonexistent"], "ca_file_invalid"),
+        (["--proxy", "http://192.0.2.1:3128"], "endpoint_invalid"),
+        (["--endpoint", "nowhere"], "endpoint_invalid"),
+        (["--region", "no region"], "region_invalid"),
+    ] {
+        let (report, code) = diagnose(&cli, &arguments);
+        let problems = problems(&report);
+        assert_eq!((problems.len(), code), (1, 2), "{arguments:?}: {problems:#?}");
+        assert_eq!((&problems[0]["check"], &problems[0]["cause"]), (&"configuration".into(), &cause.into()));
+        assert!(!report.to_string().contains("there are no credentials"), "{report}");
+    }
+}
+
+/// `doctor` runs pkg-config, which needs no credentials.
+#[test]
+fn no_other_program_gets_the_credentials() {
+    let cli = Cli::new();
+    fs::write(cli.file("pkg-config"), "#!/bin/sh\nenv >seen\necho 1.2.3\n").unwrap();
+    fs::set_permissions(cli.file("pkg-config"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = cli.command(&["doctor", "--json"]);
+    let path = format!("{}:/usr/bin:/bin", cli.scratch.path().display());
+    command.env("PATH", path).env("TENCENTCLOUD_SESSION_TOKEN", "hunter2");
+    let output = command.output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("pkg-config finds tckms 1.2.3"));
+    let seen = String::from_utf8(cli.read("seen")).unwrap();
+    assert!(seen.contains("HOME=") && !seen.contains("hunter2") && !seen.contains("TENCENTCLOUD_SECRET"), "{seen}");
+}
+
 /// A temporary fault is reported although the retry succeeded.
 #[test]
 fn a_temporary_failure_is_a_warning() {
@@ -200,6 +255,8 @@ fn the_configuration_of_the_module_is_found_where_the_module_looks() {
     fs::create_dir_all(cli.file(".config/tckms")).unwrap();
     fs::write(cli.file(".config/tckms/pkcs11.conf"), "").unwrap();
     is(found(&[]), "ok", ".config/tckms/pkcs11.conf");
+    fs::write(cli.file(".config/tckms/pkcs11.conf"), "[key \"web\"]\nid\n").unwrap();
+    is(found(&[]), "warning", ".config/tckms/pkcs11.conf:2: ");
 }
 
 #[test]

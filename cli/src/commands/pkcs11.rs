@@ -1,6 +1,6 @@
 //! `tckms pkcs11`: writes the public key files of the PKCS#11 module (docs/pkcs11.md).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -39,7 +39,7 @@ pub struct SyncOptions {
 
 /// A key of the configuration, with the settings of its token.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Key {
+pub struct Key {
     label: String,
     id: String,
     token: Token,
@@ -82,9 +82,7 @@ pub fn run(command: &Command, global: &Global) -> Outcome {
 
 fn sync(options: &SyncOptions, global: &Global) -> Outcome {
     let path = config_path(options)?;
-    let text = Input::open(Some(&path))?.read_all(ini::FILE_MAX as usize)?;
-    let text = std::str::from_utf8(text.expose()).map_err(|_| Failure::wrong_file(shown(&path), "it is not UTF-8"))?;
-    let keys = parse(text, Path::new(&path)).map_err(Failure::usage)?;
+    let keys = read_config(&path)?;
     if keys.is_empty() {
         return Err(Failure::wrong_file(
             shown(&path),
@@ -112,6 +110,13 @@ fn sync(options: &SyncOptions, global: &Global) -> Outcome {
         table::print(&["LABEL", "KEY ID", "FILE", "PUBLIC KEY"], &synced.iter().map(row).collect::<Vec<_>>());
     });
     Ok(if synced.iter().any(|one| one.fate == FileState::Differs) { Exit::Failed } else { Exit::Done })
+}
+
+/// The keys of a configuration.
+pub fn read_config(path: &OsStr) -> Outcome<Vec<Key>> {
+    let text = Input::open(Some(path))?.read_all(ini::FILE_MAX as usize)?;
+    let text = std::str::from_utf8(text.expose()).map_err(|_| Failure::wrong_file(shown(path), "it is not UTF-8"))?;
+    parse(text, Path::new(path)).map_err(Failure::usage)
 }
 
 fn config_path(options: &SyncOptions) -> Outcome<OsString> {

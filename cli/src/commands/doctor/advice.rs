@@ -10,7 +10,21 @@ pub struct Diagnosis {
 
 pub fn of(error: &Error) -> Diagnosis {
     let (cause, advice) = of_status(error.status());
-    Diagnosis { cause, advice: advice.to_owned() }
+    let advice = match (cause, error.action()) {
+        ("permission", Some(action)) => format!("in CAM, grant the identity {}", permission(action)),
+        _ => advice.to_owned(),
+    };
+    Diagnosis { cause, advice }
+}
+
+/// The name of an action in CAM.
+fn permission(action: &str) -> String {
+    match action {
+        "GetCallerIdentity" => "sts:GetCallerIdentity; only this check needs it".to_owned(),
+        "GenerateRandom" => "kms:GenerateRandom; only `tckms random` and this check need it".to_owned(),
+        "DescribeKey" => "kms:DescribeKey on this key".to_owned(),
+        _ => format!("kms:{action} on this key"),
+    }
 }
 
 fn of_status(status: Status) -> (&'static str, &'static str) {
@@ -107,9 +121,7 @@ fn of_status(status: Status) -> (&'static str, &'static str) {
             ("mfa", "the account requires multi-factor authentication, which is not possible with an API key")
         }
         AuthFailure => ("identity_refused", "the service does not accept this identity; see its message"),
-        UnauthorizedOperation | CamDenied => {
-            ("permission", "in CAM, grant the identity the action on this key, such as kms:Encrypt")
-        }
+        UnauthorizedOperation | CamDenied => ("permission", "in CAM, grant the identity the action that was refused"),
         CmkNotFound => (
             "key_not_found",
             "the key does not exist in this region and account; `tckms keys list` shows the existing keys",

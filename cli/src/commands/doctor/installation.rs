@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 
 use super::finding::Finding;
+use crate::commands::exec::CREDENTIALS;
+use crate::commands::pkcs11;
 use crate::connection::variable;
 use crate::module_config::{MACHINE_FILE, config_file};
 use crate::sys;
@@ -34,8 +36,12 @@ fn library() -> Finding {
 }
 
 fn pkg_config() -> Finding {
-    let output = Command::new("pkg-config").args(["--modversion", "tckms"]).stdin(Stdio::null()).output();
-    match output {
+    let mut command = Command::new("pkg-config");
+    command.args(["--modversion", "tckms"]).stdin(Stdio::null());
+    for name in CREDENTIALS.iter().chain(&["TCKMS_PROXY"]) {
+        command.env_remove(name);
+    }
+    match command.output() {
         Ok(output) if output.status.success() => Finding::ok(
             "pkg-config",
             format!("pkg-config finds tckms {}", String::from_utf8_lossy(&output.stdout).trim()),
@@ -56,10 +62,17 @@ fn module() -> Finding {
     let keys = variable("TCKMS_PKCS11_KEYS");
     let file = config_file();
     match (&file, &keys) {
-        (Ok(Some(path)), _) if path.is_file() => Finding::ok(
-            "pkcs11",
-            format!("the loader finds {MODULE}, and its configuration is {}", shown(path.as_os_str())),
-        ),
+        (Ok(Some(path)), _) if path.is_file() => match pkcs11::read_config(path.as_os_str()) {
+            Ok(_) => Finding::ok(
+                "pkcs11",
+                format!("the loader finds {MODULE}, and its configuration is {}", shown(path.as_os_str())),
+            ),
+            Err(failure) => {
+                let failed = Finding::failed("pkcs11", failure);
+                let advice = "correct the file; `man tckms-pkcs11.conf` describes it";
+                Finding::warning("pkcs11", "module_config_invalid", failed.found, advice)
+            }
+        },
         (Ok(None), Ok(Some(_))) => {
             Finding::ok("pkcs11", format!("the loader finds {MODULE}, and its keys are those of TCKMS_PKCS11_KEYS"))
         }

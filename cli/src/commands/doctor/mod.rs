@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use tckms::Config;
 
 use self::finding::{Finding, Verdict};
 use crate::connection::Global;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::report;
 use crate::text::safe;
 
@@ -67,7 +68,7 @@ fn check(options: &Options, global: &Global, shown: &mut Shown) -> Outcome<()> {
     // Without a region there is no client. The connection does not depend on the region, so any region serves to check it.
     let with_region =
         Global { region: Some(global.region()?.unwrap_or_else(|| "ap-guangzhou".to_owned())), ..global.clone() };
-    let config = match with_region.config() {
+    let config = match with_region.config().and_then(checked) {
         Ok(config) => config,
         Err(failure) => {
             shown.add(Finding::failed("configuration", failure))?;
@@ -86,6 +87,14 @@ fn check(options: &Options, global: &Global, shown: &mut Shown) -> Outcome<()> {
         None => shown.add(Finding::skipped("signature", "there are no credentials"))?,
     }
     shown.add_all(installation::check())
+}
+
+/// Fails if no client can have this configuration. The check of the credentials reports what is wrong with those.
+fn checked(config: Config) -> Outcome<Config> {
+    match tckms::Client::new(&config).map_err(Failure::from) {
+        Err(failure) if failure.exit == Exit::Usage => Err(failure),
+        _ => Ok(config),
+    }
 }
 
 /// The findings so far. Text output shows each one at once.
