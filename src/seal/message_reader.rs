@@ -12,7 +12,7 @@ use crate::status::Status;
 
 /// Opens the frames of one message.
 pub(crate) struct MessageReader {
-    pub header: Header,
+    pub header: Box<Header>,
     pub cipher: FrameCipher,
     pub verifier: Option<Verifier>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct MessageReader {
 impl MessageReader {
     /// Gets the data key of a message and authenticates its header, which `bytes` begins with. Everything
     /// that can be refused without the key service is refused before a request.
-    pub fn unlock(keyring: &Keyring, header: Header, bytes: &[u8], expected: &Context) -> Result<Self> {
+    pub fn unlock(keyring: &Keyring, header: Box<Header>, bytes: &[u8], expected: &Context) -> Result<Self> {
         let verifier = verifier(&header)?;
         header.context.check_expected(expected)?;
         let reproduced = header.context.missing(keyring.reproduced())?;

@@ -16,7 +16,10 @@ pub(crate) const TAG_LEN: usize = 64;
 pub(crate) fn tags<const N: usize>(key: &[u8], messages: [&[u8]; N], tags: [&mut [u8; TAG_LEN]; N]) -> Option<()> {
     let mut memory = MaybeUninit::uninit();
     let mut context = Context::new(&mut memory, key)?;
-    for (message, tag) in messages.into_iter().zip(tags) {
+    for (number, (message, tag)) in messages.into_iter().zip(tags).enumerate() {
+        if number > 0 {
+            context.prepare_again()?;
+        }
         context.tag(message, tag)?;
     }
     Some(())
@@ -39,14 +42,19 @@ impl<'a> Context<'a> {
 
     fn tag(&mut self, message: &[u8], tag: &mut [u8; TAG_LEN]) -> Option<()> {
         let mut len: c_uint = 0;
-        // SAFETY: the context is initialized, and a tag has room for the output of SHA-512. Without a key and a hash,
-        // HMAC_Init_ex() prepares the context for the next message under the same key.
+        // SAFETY: the context is prepared for a message. A tag has room for the output of SHA-512.
         let done = unsafe {
             HMAC_Update(self.0, message.as_ptr(), message.len()) == 1
                 && HMAC_Final(self.0, tag.as_mut_ptr(), &mut len) == 1
-                && HMAC_Init_ex(self.0, ptr::null(), 0, ptr::null(), ptr::null_mut()) == 1
         };
         done.then_some(())
+    }
+
+    /// For another message under the same key.
+    fn prepare_again(&mut self) -> Option<()> {
+        // SAFETY: the context is initialized. Without a key and a hash, HMAC_Init_ex() keeps those that it has.
+        let done = unsafe { HMAC_Init_ex(self.0, ptr::null(), 0, ptr::null(), ptr::null_mut()) };
+        (done == 1).then_some(())
     }
 }
 

@@ -143,16 +143,19 @@ pub(crate) struct HeaderReader {
     accept: ReadPolicy,
     at: usize,
     stage: Stage,
+    /// The fields parsed so far, from the end of the first stage to that of the last.
+    known: Option<Known>,
 }
 
-/// The next stage, with the fields parsed so far.
+/// The next stage.
+#[derive(Clone, Copy)]
 enum Stage {
     Beginning,
-    ContextLen(Known),
-    Context(Known, usize),
-    KeyCount(Known),
-    Keys(Known, usize),
-    Tail(Known),
+    ContextLen,
+    Context(usize),
+    KeyCount,
+    Keys(usize),
+    Tail,
     Done,
 }
 
@@ -160,7 +163,7 @@ enum Stage {
 enum Next {
     Stage(Stage),
     /// In the same stage, when there are more bytes.
-    Wait(Stage),
+    Wait,
     Header(Box<Header>),
 }
 
@@ -173,58 +176,62 @@ struct Known {
 
 impl HeaderReader {
     pub fn new(accept: ReadPolicy) -> Self {
-        Self { accept, at: 0, stage: Stage::Beginning }
+        Self { accept, at: 0, stage: Stage::Beginning, known: None }
     }
 
     /// Reads on. `bytes` is the message from its very beginning, as far as it is there; the header, or `None` when
     /// more of it is needed.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<Header>> {
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<Box<Header>>> {
         loop {
             let stage = std::mem::replace(&mut self.stage, Stage::Done);
             match self.step(bytes, stage)? {
-                Next::Stage(stage) => self.stage = stage,
-                Next::Wait(stage) => {
+                Next::Stage(next) => self.stage = next,
+                Next::Wait => {
                     self.stage = stage;
                     return Ok(None);
                 }
-                Next::Header(header) => return Ok(Some(*header)),
+                Next::Header(header) => return Ok(Some(header)),
             }
         }
     }
 
     fn step(&mut self, bytes: &[u8], stage: Stage) -> Result<Next> {
-        Ok(match stage {
-            Stage::Beginning => match self.beginning(bytes)? {
-                Some(known) => Next::Stage(Stage::ContextLen(known)),
-                None => Next::Wait(Stage::Beginning),
-            },
-            Stage::ContextLen(known) => match self.take(bytes, 2)? {
-                Some(len) => Next::Stage(Stage::Context(known, number(len))),
-                None => Next::Wait(Stage::ContextLen(known)),
-            },
-            Stage::Context(mut known, len) => match self.take(bytes, len)? {
+        let next = match stage {
+            Stage::Beginning => {
+                self.known = self.beginning(bytes)?;
+                self.known.is_some().then_some(Stage::ContextLen)
+            }
+            Stage::ContextLen => self.take(bytes, 2)?.map(|len| Stage::Context(number(len))),
+            Stage::Context(len) => match self.take(bytes, len)? {
                 Some(pairs) => {
-                    known.context = Context::read(pairs)?;
-                    check_public_key(known.suite, &known.context)?;
-                    Next::Stage(Stage::KeyCount(known))
+                    let context = Context::read(pairs)?;
+                    let known = self.known()?;
+                    check_public_key(known.suite, &context)?;
+                    known.context = context;
+                    Some(Stage::KeyCount)
                 }
-                None => Next::Wait(Stage::Context(known, len)),
+                None => None,
             },
-            Stage::KeyCount(known) => match self.take(bytes, 2)? {
-                Some(count) => Next::Stage(Stage::Keys(known, self.checked_key_count(number(count))?)),
-                None => Next::Wait(Stage::KeyCount(known)),
+            Stage::KeyCount => match self.take(bytes, 2)? {
+                Some(count) => Some(Stage::Keys(self.checked_key_count(number(count))?)),
+                None => None,
             },
-            Stage::Keys(known, 0) => Next::Stage(Stage::Tail(known)),
-            Stage::Keys(mut known, left) => match self.wrapped_key(bytes)? {
+            Stage::Keys(0) => Some(Stage::Tail),
+            Stage::Keys(left) => match self.wrapped_key(bytes)? {
                 Some(key) => {
-                    known.wrapped_keys.push(key);
-                    Next::Stage(Stage::Keys(known, left - 1))
+                    self.known()?.wrapped_keys.push(key);
+                    Some(Stage::Keys(left - 1))
                 }
-                None => Next::Wait(Stage::Keys(known, left)),
+                None => None,
             },
-            Stage::Tail(known) => self.tail(bytes, known)?,
-            Stage::Done => return Err(Error::new(Status::Internal, "a header was read past its end")),
-        })
+            Stage::Tail => return Ok(self.tail(bytes)?.map_or(Next::Wait, Next::Header)),
+            Stage::Done => return Err(read_past_its_end()),
+        };
+        Ok(next.map_or(Next::Wait, Next::Stage))
+    }
+
+    fn known(&mut self) -> Result<&mut Known> {
+        self.known.as_mut().ok_or_else(read_past_its_end)
     }
 
     fn beginning(&mut self, bytes: &[u8]) -> Result<Option<Known>> {
@@ -283,8 +290,8 @@ impl HeaderReader {
         }))
     }
 
-    fn tail(&mut self, bytes: &[u8], known: Known) -> Result<Next> {
-        let version_2 = known.suite.commits();
+    fn tail(&mut self, bytes: &[u8]) -> Result<Option<Box<Header>>> {
+        let version_2 = self.known()?.suite.commits();
         let len = if version_2 { TAIL_LEN } else { 1 + 4 + 1 + 4 + IV_LEN + TAG_LEN };
         let start = self.at;
         let Some(tail) = self.take(bytes, len)? else {
@@ -292,7 +299,7 @@ impl HeaderReader {
             if let Some(kind) = bytes.get(start) {
                 check_kind(*kind)?;
             }
-            return Ok(Next::Wait(Stage::Tail(known)));
+            return Ok(None);
         };
         let (front, tag) = tail.split_at(len - TAG_LEN);
         check_kind(front[0])?;
@@ -304,7 +311,8 @@ impl HeaderReader {
             }
             (number(&front[6..10]), None, iv_of(&front[10..]))
         };
-        Ok(Next::Header(Box::new(Header {
+        let known = self.known.take().ok_or_else(read_past_its_end)?;
+        Ok(Some(Box::new(Header {
             suite: known.suite,
             message_id: known.message_id,
             context: known.context,
@@ -384,6 +392,10 @@ fn not_a_message(bytes: &[u8]) -> Error {
         return Error::new(Status::MessageIsBase64, message);
     }
     Error::new(Status::NotAMessage, "the data is not a message of the AWS Encryption SDK format")
+}
+
+fn read_past_its_end() -> Error {
+    Error::new(Status::Internal, "a header was read past its end")
 }
 
 fn malformed(reason: &str) -> Error {

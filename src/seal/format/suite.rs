@@ -15,8 +15,10 @@ use crate::sys::hmac_sha512;
 pub(crate) const COMMIT_KEY_LEN: usize = 32;
 /// The longest data key of any suite.
 const KEY_LEN_MAX: usize = 32;
-/// More stack than a derivation needs.
-const DERIVATION_STACK: usize = 8192;
+/// More stack than a derivation with HMAC in one place needs, which is 2.3 kB.
+const COMMITTING_STACK: usize = 4096;
+/// More stack than one with HKDF of the crypto library needs.
+const HKDF_STACK: usize = 8192;
 
 /// The suites that a keyring accepts. Messages are always written with a committing suite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +127,11 @@ impl Suite {
     /// place is wiped by it: all of them are on the stack.
     pub fn derive(&self, data_key: &[u8], message_id: &MessageId) -> Result<Derived> {
         let derived = self.derive_leaving_copies(data_key, message_id);
-        zeroize_stack::<DERIVATION_STACK>();
+        if self.commits() {
+            zeroize_stack::<COMMITTING_STACK>()
+        } else {
+            zeroize_stack::<HKDF_STACK>()
+        }
         derived
     }
 
