@@ -263,9 +263,9 @@ impl Call<'_> {
     }
 
     /// The request as it is sent. Each attempt has its own timestamp, and so its own signature.
-    fn signed(&self, credentials: Option<&Arc<Credentials>>) -> Result<HttpRequest> {
+    fn signed(&self, credentials: Option<&Arc<Credentials>>) -> Result<Box<HttpRequest>> {
         let timestamp = self.caller.clock.now();
-        let mut http = HttpRequest::new(self.request.body.clone().into());
+        let mut http = Box::new(HttpRequest::new(self.request.body.clone().into()));
         *http.method_mut() = Method::POST;
         *http.uri_mut() = self.caller.endpoint.uri().clone();
         let headers = http.headers_mut();

@@ -236,17 +236,22 @@ impl Response<'_> {
 pub(crate) fn is_key_id(text: &str) -> bool {
     // From '-' to ':' are '.', '/' and the digits.
     let allowed = |byte: u8| matches!(byte, b'-'..=b':' | b'A'..=b'Z' | b'_' | b'a'..=b'z');
-    (1..=KEY_ID_MAX).contains(&text.len()) && text.bytes().all(allowed)
+    (1..=KEY_ID_MAX).contains(&text.len()) && text.bytes().fold(true, |all, byte| all & allowed(byte))
 }
 
 /// Whether this can be a CiphertextBlob. Programs print it, so it has only characters that no terminal interprets.
 pub(crate) fn is_blob(blob: &[u8]) -> bool {
-    (1..=CIPHERTEXT_BLOB_MAX).contains(&blob.len()) && blob.iter().all(u8::is_ascii_graphic)
+    (1..=CIPHERTEXT_BLOB_MAX).contains(&blob.len()) && is_graphic(blob)
 }
 
 /// Whether this can be an id. It goes into log lines, so it must not add words or lines to them.
 fn is_id(text: &str) -> bool {
-    text.len() <= 128 && text.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
+    text.len() <= 128 && is_graphic(text.as_bytes())
+}
+
+/// Looks at all bytes, as the compiler then compares several at once.
+fn is_graphic(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
 }
 
 /// The first `max` characters of text from the service, safe for a log line.

@@ -78,10 +78,8 @@ pub(crate) struct ThreadNumber(u64);
 /// The thread has ended or has lost its descriptors.
 pub(crate) struct ThreadGone;
 
-// Most jobs are exchanges: a box would be one more allocation for each request.
-#[allow(clippy::large_enum_variant)]
 enum Job {
-    Exchange { request: HttpRequest, reuse: Reuse, progress: Progress, answer: Answer },
+    Exchange { request: Box<HttpRequest>, reuse: Reuse, progress: Progress, answer: Answer },
     Call(QueuedCall),
 }
 
@@ -111,7 +109,7 @@ impl HttpThread {
     /// Sends a request and waits for its outcome, no longer than `timeout`.
     pub async fn fetch(
         &self,
-        request: HttpRequest,
+        request: Box<HttpRequest>,
         reuse: Reuse,
         timeout: Duration,
     ) -> std::result::Result<Result<HttpReply>, NoReply> {

@@ -47,7 +47,7 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
-    pub async fn send(&self, request: HttpRequest, reuse: Reuse, timeout: Duration) -> Result<HttpReply> {
+    pub async fn send(&self, request: Box<HttpRequest>, reuse: Reuse, timeout: Duration) -> Result<HttpReply> {
         #[cfg(miri)]
         if reuse != Reuse::Never || !timeout.is_zero() {
             return crate::http::mock::answer(&request);

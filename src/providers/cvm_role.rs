@@ -77,7 +77,7 @@ impl<'a> Metadata<'a> {
     }
 
     fn get(&self, path: &str) -> Result<HttpReply> {
-        let mut request = HttpRequest::default();
+        let mut request = Box::<HttpRequest>::default();
         *request.uri_mut() = self.endpoint.uri_of(path)?;
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let reply = block_on(pin!(self.transport.send(request, Reuse::Allowed, left))).map_err(unavailable)?;
