@@ -1,4 +1,4 @@
-//! `--export`: starts the emulator as a background process, and prints what a shell has to evaluate to use it.
+//! `--export`: starts the emulator as a background process, and prints the lines that a shell evaluates to use it.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,21 +10,21 @@ use serde_json::Value;
 
 use crate::cli::Options;
 
-/// The option that the background process is started without.
+/// The option that is removed from the command line of the background process.
 pub const OPTION: &str = "--export";
 
-/// What a shell evaluates if there is no emulator: the `eval` then fails.
+/// Printed if the emulator does not start, so that the shell's `eval` fails.
 pub const FAILURE: &str = "false\n";
 
 /// Variables that would direct clients away from the emulator.
-const IN_THE_WAY: [&str; 3] = ["TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN", "TCKMS_PROXY"];
+const CONFLICTING_VARIABLES: [&str; 3] = ["TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN", "TCKMS_PROXY"];
 
 /// Starts the program again with `args` but without `--export`, and waits until it accepts calls. If the process
 /// ends earlier, its exit status is returned, and its stderr is forwarded.
 pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<ExitCode, io::Error> {
     let mut process = spawn(args)?;
-    // Forwarded until this process ends. The pipe then has no reader, so that the reader of this process's stderr sees
-    // its end; --log-file keeps the messages that follow.
+    // Forwarded only until this process ends: the reader of its stderr must see an end. Later messages are lost unless
+    // --log-file stores them.
     let errors =
         process.stderr.take().map(|mut errors| thread::spawn(move || io::copy(&mut errors, &mut io::stderr())));
     let mut line = String::new();
@@ -38,7 +38,7 @@ pub fn start(args: impl Iterator<Item = OsString>, options: &Options) -> Result<
     };
     let printed = io::stdout().write_all(shell_lines(&ready, options, process.id()).as_bytes());
     if printed.is_err() {
-        // Without its address and its process id it cannot be used or stopped.
+        // Without the address and the process id, the caller could neither use nor stop it.
         process.kill()?;
     }
     printed.map(|()| ExitCode::SUCCESS)
@@ -78,8 +78,8 @@ fn shell_lines(ready: &Value, options: &Options, process_id: u32) -> String {
         export(&format!("TCKMS_KEY_ID_{}", alias.replace('-', "_")), key_id(alias));
     }
     export("TCKMS_EMULATOR_PID", &process_id);
-    let in_the_way = IN_THE_WAY.into_iter().chain((!options.tls).then_some("TCKMS_CA_FILE"));
-    in_the_way.for_each(|name| lines.push_str(&format!("unset {name}\n")));
+    let conflicting = CONFLICTING_VARIABLES.into_iter().chain((!options.tls).then_some("TCKMS_CA_FILE"));
+    conflicting.for_each(|name| lines.push_str(&format!("unset {name}\n")));
     lines
 }
 

@@ -24,7 +24,7 @@ A local Tencent Cloud KMS for tests and first steps.
 Usage: tckms-emulator [OPTIONS]
 
 When it accepts calls it prints one line of JSON on stdout: its endpoint, the credentials to sign with, the file
-of its CA, and the KeyIds of the keys asked for. It stops on SIGTERM or SIGINT.
+of its CA, and the KeyIds of the requested keys. It stops on SIGTERM or SIGINT.
 
 Options:
       --listen ADDR:PORT     Where to listen [default: 127.0.0.1:0, a free port]
@@ -37,7 +37,7 @@ Options:
       --secret-id ID         The SecretId that callers sign with [default: random]
       --secret-key KEY       The SecretKey that goes with it
       --faults FILE          Begin with this JSON script of faults
-      --region REGION        The region to be [default: ap-guangzhou]
+      --region REGION        The region of the emulator [default: ap-guangzhou]
       --behaviour NAME       strict-digests, list-key-types or private-cloud, where the service's behaviour is
                              not known (repeatable)
       --export               Run in the background and print shell lines for `eval \"$(...)\"`;
@@ -214,8 +214,8 @@ fn credentials(secret_id: Option<String>, secret_key: Option<String>) -> Result<
 
 fn non_loopback_refused(listen: SocketAddr) -> lexopt::Error {
     format!(
-        "--listen {listen}: other machines could reach this address, and the emulator protects nothing. \
-         Pass --allow-non-loopback-clients if that is what you want."
+        "--listen {listen}: other machines can reach this address, and the emulator does not protect its keys; \
+         pass --allow-non-loopback-clients to permit it"
     )
     .into()
 }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_non_loopback_address_needs_the_long_option() {
+    fn a_non_loopback_address_needs_allow_non_loopback_clients() {
         assert!(options(&["--listen", "0.0.0.0:0"]).is_err_and(|error| error.contains("--allow-non-loopback-clients")));
         assert!(options(&["--listen", "0.0.0.0:0", "--allow-non-loopback-clients"]).is_ok());
         assert!(options(&["--listen", "[::1]:0"]).is_ok());

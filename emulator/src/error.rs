@@ -31,7 +31,7 @@ impl ApiError {
     }
 
     pub fn misspelt_parameter(name: &str, given: &str) -> Self {
-        let message = format!("The request is missing a required parameter `{name}`; `{given}` is another name.");
+        let message = format!("The request is missing a required parameter `{name}`; it has `{given}` instead.");
         Self::new("MissingParameter", message)
     }
 
@@ -63,7 +63,7 @@ impl ApiError {
     }
 
     pub fn token_failure() -> Self {
-        Self::new("AuthFailure.TokenFailure", "The token is wrong, missing, or has expired.")
+        Self::new("AuthFailure.TokenFailure", "The token is wrong, missing or expired.")
     }
 
     pub fn state_not_supported(key_id: &str, state: &str) -> Self {

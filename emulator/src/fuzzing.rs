@@ -1,10 +1,10 @@
-//! For the fuzz target: an emulator in the same process, with keys of every usage, on a clock that does not wait.
+//! For the fuzz target: an emulator in the same process, with keys of every usage. Its runtime skips all waiting times.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::{digest, hmac};
+use base16ct::lower;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -13,7 +13,7 @@ use crate::behaviour::Behaviour;
 use crate::clock::{Clock, utc_date};
 use crate::emulator::Emulator;
 use crate::faults::script::{self, Faults};
-use crate::identity::auth::hex;
+use crate::identity::auth::{hex_sha256, sign};
 use crate::identity::host_check::HostCheck;
 use crate::identity::issuer::Issuer;
 use crate::identity::{Identities, KeyPair};
@@ -65,12 +65,12 @@ impl Target {
         Self { runtime, emulator, address, credentials, key_ids }
     }
 
-    /// Sets a script of faults; one that is refused leaves none.
+    /// Replaces the faults with a script. A script that is refused leaves no faults.
     pub fn set_faults(&self, text: &[u8]) {
         self.emulator.clear_faults();
         self.emulator.request_log.reset();
         if let Ok(entries) = script::parse(text, false) {
-            // One with too many entries is not set.
+            // A script with too many entries is refused.
             let _ = self.emulator.set_faults(entries);
         }
     }
@@ -84,7 +84,7 @@ impl Target {
                 stream.write_all(request).await?;
                 stream.read_to_end(&mut reply).await
             };
-            // A reset, or a request that the emulator still waits for, is an end too.
+            // The exchange also ends with a reset, or with a request that stays incomplete.
             let _ = tokio::time::timeout(LONGEST, exchange).await;
             reply
         })
@@ -99,17 +99,16 @@ impl Target {
         let host = self.address.to_string();
         let canonical = format!(
             "{method}\n/\n{query}\ncontent-type:application/json\nhost:{host}\n\ncontent-type;host\n{}",
-            hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref())
+            hex_sha256(body.as_bytes())
         );
         let scope = format!("{date}/{service}/tc3_request");
-        let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+        let hash = hex_sha256(canonical.as_bytes());
         let to_sign = format!("TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{hash}");
-        let seed = format!("TC3{}", self.credentials.secret_key).into_bytes();
-        let key = [&*date, service, "tc3_request"].iter().fold(seed, |key, part| hmac_sha256(&key, part));
+        let signature = sign(&self.credentials.secret_key, &date, service, &to_sign);
         let authorization = format!(
             "TC3-HMAC-SHA256 Credential={}/{scope}, SignedHeaders=content-type;host, Signature={}",
             self.credentials.secret_id,
-            hex(&hmac_sha256(&key, &to_sign))
+            lower::encode_string(signature.as_ref())
         );
         let target = if query.is_empty() { "/".to_owned() } else { format!("/?{query}") };
         format!(
@@ -137,8 +136,4 @@ fn new_key(keys: &Keys, usage: KeyUsage) -> String {
     let alias = usage.name().to_owned();
     let new = NewKey { alias, description: String::new(), usage, external: false, tags: Vec::new() };
     keys.create(new).expect("a key").key_id.clone()
-}
-
-fn hmac_sha256(key: &[u8], message: &str) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes()).as_ref().to_vec()
 }

@@ -70,7 +70,7 @@ impl Reply {
         Self::new(StatusCode::OK, "application/json", body)
     }
 
-    /// The reply's status line and headers as they go over the wire, with whatever framing the caller wants to claim.
+    /// The reply's status line and headers as they are sent. `framing` need not be true of the body.
     pub fn head(&self, framing: Framing) -> Bytes {
         let mut head = format!("HTTP/1.1 {}\r\n", self.status).into_bytes();
         let mut put = |name: &str, value: &[u8]| head.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());

@@ -21,7 +21,7 @@ mod logger;
 pub mod program;
 mod random;
 mod request_log;
-/// The library's filter, of which this needs one function.
+/// The library's filter of text. The emulator uses one of its functions.
 #[path = "../../src/sanitize.rs"]
 #[allow(dead_code)]
 mod sanitize;

@@ -11,7 +11,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::sanitize::sanitized;
 
-/// Writes messages to its file, or without one to stderr.
+/// Writes messages to its file, or to stderr without one.
 struct Logger {
     file: OnceLock<File>,
 }
@@ -31,13 +31,13 @@ pub fn start(level: LevelFilter, path: Option<&Path>) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes a message to stderr, whatever is logged where.
+/// Writes a message to stderr, independently of the log's level and file.
 pub fn write_to_stderr(level: Level, message: &str) {
     // A closed stderr does not stop the emulator.
     let _ = std::io::stderr().write_all(line(level, message).as_bytes());
 }
 
-/// One line without control characters, whatever a client sent.
+/// One line without control characters, even if the message repeats what a client sent.
 fn line(level: Level, message: impl Display) -> String {
     format!("tckms-emulator: {level}: {}\n", sanitized(&message.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The program: its command line, its start, its one line of output, its end.
+//! The program: command line, start, the line that it prints when it is ready, stop.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -67,8 +67,8 @@ fn run(options: Options) -> ExitCode {
     if let Err(message) = logger::start(options.log_level, options.log_file.as_deref()) {
         return fail(&message, ExitCode::FAILURE);
     }
-    // One thread serves all: a call takes microseconds, and a test machine's other cores are for the client. Disk
-    // and RSA go to the runtime's blocking threads.
+    // One thread serves all calls: a call takes microseconds, and a test machine's other cores are for the client.
+    // Disk access and RSA run on the runtime's blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(serve(options))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -132,7 +132,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The KeyId of the key with this alias, which is created if there is none.
+/// The KeyId of the key with this alias. The key is created if it does not exist.
 fn key_id(keys: &Keys, WantedKey { alias, usage }: &WantedKey) -> Result<String, Error> {
     if let Some(key) = keys.find_by_alias(alias) {
         return Ok(key.key_id.clone());

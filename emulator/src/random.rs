@@ -9,7 +9,7 @@ const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 /// Fills an array from the system's cryptographic generator.
 ///
 /// # Panics
-/// If the system returns no random bytes, because continuing would be worse.
+/// If the system returns no random bytes: otherwise keys would be predictable.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];
     fill(&mut buffer);

@@ -15,19 +15,19 @@ use crate::identity::auth::Authorization;
 /// The number of requests that are stored; older ones are dropped.
 const CAPACITY: usize = 100_000;
 
-/// Most memory that they take, in bytes. Ordinary requests stay far below.
+/// The maximum memory for all stored requests, in bytes. Ordinary requests need far less.
 const MAX_SIZE: usize = 128 << 20;
 
 /// The approximate size of a record without its texts.
 const RECORD_OVERHEAD: usize = 512;
 
-/// Longest header value or field name kept, so that the request log's size has a bound.
+/// Longest header value or field name that is stored; the rest is dropped, so that the log's size has a bound.
 const MAX_TEXT: usize = 200;
 
-/// Most field names kept of one request.
+/// Most field names that are stored of one request.
 const MAX_FIELDS: usize = 32;
 
-/// The headers that matter. Authorization is not among them, nor is the token.
+/// The headers that are stored. Authorization and the token are not among them.
 const HEADERS: [&str; 14] = [
     "accept",
     "accept-encoding",
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_a_bound() {
+    fn the_number_of_requests_and_the_length_of_their_texts_are_bounded() {
         let log = RequestLog::default();
         for _ in 0..CAPACITY + 5 {
             log.push(record(Request::builder()));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_log_has_a_bound() {
+    fn the_memory_of_the_log_is_bounded() {
         let large = || {
             let headers =
                 HEADERS.iter().fold(Request::builder(), |request, name| request.header(*name, "x".repeat(300)));

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::http::{BodyError, header};
 use crate::identity::auth::{self, Signed};
 
-/// The value of Authorization where a request is not to be signed (docs/kms-service.md, "Signing").
+/// The value of Authorization in a request that is not signed (docs/kms-service.md, "Signing").
 const SKIP: &str = "SKIP";
 
 /// Longest query string of a GET (docs/kms-service.md, "Requests").
@@ -60,7 +60,7 @@ enum Service {
 }
 
 impl Service {
-    /// The text for an unknown version is one that a user of the real service quoted (docs/kms-service.md, "Replies").
+    /// A user of the real service quoted the text for an unknown version (docs/kms-service.md, "Replies").
     fn of_version(version: &str) -> Result<Self, ApiError> {
         match version {
             "2019-01-18" => Ok(Self::Kms),
@@ -105,7 +105,7 @@ fn require_query_length(query: &str) -> Result<(), ApiError> {
     if query.len() <= MAX_QUERY { Ok(()) } else { Err(too_large("The query string is longer than 32 KB.")) }
 }
 
-/// A region is optional and only checked for its form: the emulator serves the same keys in every region.
+/// Checks the form of a region, which is optional: the emulator serves the same keys in every region.
 fn require_region(region: Option<&str>) -> Result<(), ApiError> {
     match region {
         Some(region) if !is_region(region) => {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_look_like_regions() {
+    fn regions_have_the_documented_form() {
         for good in ["ap-guangzhou", "ap-shenzhen-fsi", "na-siliconvalley", "eu-frankfurt"] {
             assert!(is_region(good), "{good}");
         }

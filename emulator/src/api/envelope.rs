@@ -1,11 +1,11 @@
-//! The JSON around every answer (docs/kms-service.md, "Replies").
+//! The JSON around the result of every action (docs/kms-service.md, "Replies").
 
 use serde_json::{Value, json};
 
 use crate::api::answer::Answer;
 use crate::error::ApiError;
 
-/// Wraps an answer: `{"Response":{…,"RequestId":"…"}}`.
+/// Wraps a result: `{"Response":{…,"RequestId":"…"}}`.
 pub fn wrap(answer: Answer, request_id: &str) -> Vec<u8> {
     let mut response = answer.unwrap_or_else(|error| describe(&error));
     response["RequestId"] = request_id.into();
@@ -25,7 +25,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_has_a_request_id_and_only_a_failure_has_an_error() {
+    fn every_reply_has_a_request_id_and_only_a_failure_has_an_error() {
         assert_eq!(parsed(Ok(json!({ "KeyId": "k" }))), json!({ "Response": { "KeyId": "k", "RequestId": "id" } }));
         assert_eq!(
             parsed(Err(ApiError::new("InvalidAction", "no"))),

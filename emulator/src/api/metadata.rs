@@ -11,29 +11,29 @@ use crate::emulator::Emulator;
 use crate::http::Reply;
 use crate::identity::issuer::DEFAULT_LIFETIME;
 
-/// Where the credentials are; the role's name comes after it.
+/// The path of the credentials, which the role's name follows.
 pub const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 
-/// The name under which faults and the request log know these requests.
+/// The name of these requests in fault scripts and in the request log.
 pub const ACTION: &str = "Metadata";
 
 /// The service's own host name.
 const HOST: &str = "metadata.tencentyun.com";
 
-/// Answers a request: with the name of the role bound, or its credentials.
+/// Returns the name of the bound role, or its credentials.
 pub fn answer(emulator: &Emulator, head: &Parts) -> Reply {
     if let Some(reason) = emulator.host_check.refusal(head, Some(HOST)) {
         return Reply::new(StatusCode::FORBIDDEN, "text/plain", format!("403 - Forbidden: {reason}\n"));
     }
-    let asked = head.uri.path().strip_prefix(PATH).unwrap_or_default();
+    let requested = head.uri.path().strip_prefix(PATH).unwrap_or_default();
     match emulator.issuer.role() {
-        Some(role) if asked.is_empty() => Reply::new(StatusCode::OK, "text/plain", role),
-        Some(role) if asked == role => credentials(emulator),
+        Some(role) if requested.is_empty() => Reply::new(StatusCode::OK, "text/plain", role),
+        Some(role) if requested == role => credentials(emulator),
         _ => Reply::new(StatusCode::NOT_FOUND, "text/plain", "404 - Not Found\n"),
     }
 }
 
-/// New credentials with every request, so that a test can detect a renewal.
+/// Issues new credentials at every request, so that a test can detect a renewal.
 fn credentials(emulator: &Emulator) -> Reply {
     let credentials = emulator.issue_credentials(DEFAULT_LIFETIME);
     let document = json!({

@@ -58,7 +58,7 @@ impl Params {
         self.fields.keys().map(String::as_str)
     }
 
-    /// Whether a parameter is there that no action has read yet.
+    /// Whether a parameter is present and not yet read.
     pub fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
@@ -88,7 +88,7 @@ impl Params {
         strings.collect::<Result<_, _>>().map(Some)
     }
 
-    /// Takes a list of objects; an absent one is empty. The fields of each are read, and finished, like parameters.
+    /// Takes a list of objects, which is empty if it is absent. The fields of each object are read like parameters.
     pub fn objects(&mut self, name: &str) -> Result<Vec<Self>, ApiError> {
         let items = self.list(name)?.unwrap_or_default().into_iter().enumerate();
         let objects = items.map(|(index, item)| match item {
@@ -131,7 +131,7 @@ impl Params {
         ApiError::invalid_parameter(format!("The parameter `{}` is not {kind}.", self.full_name(name)))
     }
 
-    /// The error for names of a query string that should be those of a list.
+    /// The error if names of a query string should form a list and do not.
     fn not_numbered(&self, name: &str, fields: &Map<String, Value>) -> ApiError {
         match fields.keys().find(|key| key.parse::<u32>().is_err()) {
             Some(key) => ApiError::unknown_parameter(&self.full_name(&format!("{name}.{key}"))),
@@ -143,7 +143,7 @@ impl Params {
         }
     }
 
-    /// Takes an optional string, absent and empty being the same.
+    /// Takes an optional string; an absent one is empty.
     pub fn text(&mut self, name: &str) -> Result<String, ApiError> {
         Ok(self.optional(name)?.unwrap_or_default())
     }
@@ -164,11 +164,11 @@ impl Params {
     pub fn not_emulated(&mut self, name: &str) -> Result<(), ApiError> {
         match self.take(name) {
             None => Ok(()),
-            Some(_) => Err(ApiError::unsupported(format!("The emulator does not know the parameter `{name}`."))),
+            Some(_) => Err(ApiError::unsupported(format!("The parameter `{name}` is not emulated."))),
         }
     }
 
-    /// Takes a parameter of any type that has no effect here.
+    /// Takes a parameter of any type that has no effect in the emulator.
     pub fn ignore(&mut self, name: &str) {
         self.fields.remove(name);
     }
@@ -188,14 +188,14 @@ impl Params {
     }
 }
 
-/// Whether one name is the other with a letter or two wrong, or is a part of it, whatever the case of the letters.
+/// Whether the names differ in at most two letters or one contains the other, regardless of upper and lower case.
 fn are_similar(a: &str, b: &str) -> bool {
     let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
     let is_part = a.len().min(b.len()) >= 3 && (a.contains(&b) || b.contains(&a));
     is_part || edits_between(a.as_bytes(), b.as_bytes()) <= 2
 }
 
-/// The Levenshtein distance in bytes; a number above 2 if the lengths alone imply that.
+/// The Levenshtein distance in bytes; or some number above 2 if the lengths differ by more than 2.
 fn edits_between(a: &[u8], b: &[u8]) -> usize {
     if a.len().abs_diff(b.len()) > 2 {
         return a.len().abs_diff(b.len());
@@ -297,17 +297,17 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_name_is_named() {
+    fn the_error_for_a_misspelt_name_repeats_it() {
         let message = |mut params: Params| params.required::<String>("Plaintext").err().unwrap().message;
         for given in ["Plaintxt", "plaintext", "PlainText", "Plaintexts", "Plain"] {
-            let told = message(Params::from_body(format!(r#"{{"KeyId":"k","{given}":"x"}}"#).as_bytes()).unwrap());
-            assert!(told.contains("`Plaintext`") && told.contains(&format!("`{given}`")), "{told}");
-            assert_eq!(told, message(query(&format!("KeyId=k&{given}=x"))));
+            let text = message(Params::from_body(format!(r#"{{"KeyId":"k","{given}":"x"}}"#).as_bytes()).unwrap());
+            assert!(text.contains("`Plaintext`") && text.contains(&format!("`{given}`")), "{text}");
+            assert_eq!(text, message(query(&format!("KeyId=k&{given}=x"))));
         }
-        let told = message(query("KeyId=k&EncryptionContext=x"));
-        assert!(!told.contains("KeyId") && !told.contains("EncryptionContext"), "{told}");
-        let told = query("KeyIdz.0=k").required_strings("KeyIds").err().unwrap().message;
-        assert!(told.contains("`KeyIds`") && told.contains("`KeyIdz`"), "{told}");
+        let text = message(query("KeyId=k&EncryptionContext=x"));
+        assert!(!text.contains("KeyId") && !text.contains("EncryptionContext"), "{text}");
+        let text = query("KeyIdz.0=k").required_strings("KeyIds").err().unwrap().message;
+        assert!(text.contains("`KeyIds`") && text.contains("`KeyIdz`"), "{text}");
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
             let error = tags.and_then(|()| params.finish()).unwrap_err();
             (error.code, error.message)
         };
-        for (text, code, place) in [
+        for (text, code, name) in [
             ("Tagz.0.TagKey=a", "UnknownParameter", "`Tagz`"),
             ("Tags.0.TagKay=a", "MissingParameter", "`Tags.0.TagKey`"),
             ("Tags.0.TagKey=a&Tags.0.More=b", "UnknownParameter", "`Tags.0.More`"),
@@ -336,7 +336,7 @@ mod tests {
             ("Tags.0.TagKey.0=a", "InvalidParameter", "`Tags.0.TagKey`"),
         ] {
             let (found, message) = error(text);
-            assert!(found == code && message.contains(place), "{text}: {found}: {message}");
+            assert!(found == code && message.contains(name), "{text}: {found}: {message}");
         }
     }
 }

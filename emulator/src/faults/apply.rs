@@ -17,16 +17,16 @@ use crate::faults::script::{Fault, PemFlaw};
 use crate::faults::scripted_stream::Step;
 use crate::http::{Framing, Reply};
 
-/// Time for the bytes before a reset to reach the client, whose system may discard them when the reset overtakes.
+/// Time for the client to read the bytes before a reset: its system may discard unread bytes when the reset arrives.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
 
-/// JSON that breaks off.
+/// Truncated JSON.
 const GARBAGE: &str = r#"{"Response": {"RequestId": "#;
 
-/// JSON, but of another API.
+/// JSON of another API.
 const NO_RESPONSE: &str = r#"{"code": 0, "message": "", "data": {}}"#;
 
-/// The reply of a reverse proxy without its server.
+/// The reply of a reverse proxy whose server is down.
 const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
     <center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
@@ -81,12 +81,12 @@ pub fn alter(fault: &Fault, mut reply: Reply) -> Reply {
     reply
 }
 
-/// How a connection ends for a fault that does not wait for the whole request.
+/// How a connection ends for a fault that does not read the complete request.
 pub fn abrupt_end(fault: &Fault) -> Step {
     if matches!(fault, Fault::ResetRequest { .. }) { Step::Reset } else { Step::Close }
 }
 
-/// The steps to send a reply, if not as a web server would.
+/// The steps that send a reply for a fault of its transmission; None for any other fault.
 pub fn script(fault: &Fault, reply: &Reply) -> Option<Vec<Step>> {
     let body = &reply.body;
     let head = || reply.head(Framing::Length(body.len()));
@@ -106,13 +106,13 @@ pub fn script(fault: &Fault, reply: &Reply) -> Option<Vec<Step>> {
         }
         Fault::Drip { bytes, every_ms } => {
             let pause = Duration::from_millis(*every_ms);
-            let drops = pieces(body, bytes.get()).flat_map(|piece| [Step::Wait(pause), Step::Send(piece)]);
+            let drops = parts(body, bytes.get()).flat_map(|part| [Step::Wait(pause), Step::Send(part)]);
             std::iter::once(Step::Send(head())).chain(drops).collect()
         }
         Fault::ContentLength { value } => {
             let mut steps = vec![Step::Send(reply.head(Framing::Length(*value))), Step::Send(body.clone())];
-            // With a too large value the client would wait for more; with a too small one it finds the rest of
-            // this body where it expects the next reply.
+            // With too large a value the client would wait for more bytes. With too small a value it reads the rest of
+            // this body as the next reply.
             if *value > body.len() {
                 steps.push(Step::Close);
             }
@@ -120,7 +120,7 @@ pub fn script(fault: &Fault, reply: &Reply) -> Option<Vec<Step>> {
         }
         Fault::Chunked { bytes } => {
             let mut steps = vec![Step::Send(reply.head(Framing::Chunked))];
-            steps.extend(pieces(body, bytes.get()).map(|piece| Step::Send(chunk(&piece))));
+            steps.extend(parts(body, bytes.get()).map(|part| Step::Send(chunk(&part))));
             steps.push(Step::Send(chunk(b"")));
             steps
         }
@@ -151,7 +151,7 @@ fn truncate(response: &mut Map<String, Value>, field: &str, keep: usize) {
     }
 }
 
-/// Changes the PEM of a public key to one of its observed forms.
+/// Changes the PEM of a public key to a malformed form that the service was observed to send.
 fn change_pem(response: &mut Map<String, Value>, flaw: PemFlaw) {
     let Some(Value::String(pem)) = response.get("PublicKeyPem") else { return };
     let pem = match flaw {
@@ -167,14 +167,14 @@ fn change_pem(response: &mut Map<String, Value>, flaw: PemFlaw) {
 
 fn gzip(body: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).and_then(|()| encoder.finish()).expect("a Vec takes all bytes").into()
+    encoder.write_all(body).and_then(|()| encoder.finish()).expect("writing to a Vec does not fail").into()
 }
 
 fn first(bytes: &Bytes, count: usize) -> Bytes {
     bytes.slice(..count.min(bytes.len()))
 }
 
-fn pieces(bytes: &Bytes, size: usize) -> impl Iterator<Item = Bytes> {
+fn parts(bytes: &Bytes, size: usize) -> impl Iterator<Item = Bytes> {
     (0..bytes.len()).step_by(size).map(move |start| bytes.slice(start..bytes.len().min(start + size)))
 }
 
@@ -208,12 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_replaced_added_removed_and_cut() {
+    fn fields_are_replaced_added_removed_and_truncated() {
         let fields = json!({ "KeyId": "other", "More": 1, "RequestId": null });
         let replaced = altered(json!({ "kind": "replace_fields", "fields": fields }));
         assert_eq!(replaced, json!({ "Response": { "KeyId": "other", "More": 1 } }));
-        let cut = altered(json!({ "kind": "truncate_field", "field": "KeyId", "keep": 2 }));
-        assert_eq!(cut["Response"]["KeyId"], "on");
+        let truncated = altered(json!({ "kind": "truncate_field", "field": "KeyId", "keep": 2 }));
+        assert_eq!(truncated["Response"]["KeyId"], "on");
     }
 
     #[test]
@@ -225,15 +225,16 @@ mod tests {
     }
 
     #[test]
-    fn scripts_send_the_whole_reply_or_the_asked_part() {
+    fn scripts_send_the_complete_reply_or_the_requested_part() {
         let body = String::from_utf8(reply().body.to_vec()).unwrap();
-        let whole = sent(json!({ "kind": "drip", "bytes": 7, "every_ms": 1 }));
-        assert!(whole.starts_with("HTTP/1.1 200 OK\r\n") && whole.ends_with(&format!("\r\n\r\n{body}")));
-        assert_eq!(sent(json!({ "kind": "delay_body", "ms": 1 })), whole);
+        let complete = sent(json!({ "kind": "drip", "bytes": 7, "every_ms": 1 }));
+        assert!(complete.starts_with("HTTP/1.1 200 OK\r\n") && complete.ends_with(&format!("\r\n\r\n{body}")));
+        assert_eq!(sent(json!({ "kind": "delay_body", "ms": 1 })), complete);
         assert_eq!(sent(json!({ "kind": "reset_reply", "after_bytes": 8 })), "HTTP/1.1");
-        assert_eq!(sent(json!({ "kind": "reset_reply", "after_bytes": 1_000_000 })), whole);
-        let cut = sent(json!({ "kind": "truncate_body", "keep_bytes": 3 }));
-        assert!(cut.ends_with("\r\n\r\n{\"R") && cut.contains(&format!("content-length: {}\r\n", body.len())));
+        assert_eq!(sent(json!({ "kind": "reset_reply", "after_bytes": 1_000_000 })), complete);
+        let truncated = sent(json!({ "kind": "truncate_body", "keep_bytes": 3 }));
+        assert!(truncated.ends_with("\r\n\r\n{\"R"));
+        assert!(truncated.contains(&format!("content-length: {}\r\n", body.len())));
         assert!(sent(json!({ "kind": "content_length", "value": 5 })).contains("content-length: 5\r\n"));
     }
 

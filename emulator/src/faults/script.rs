@@ -131,14 +131,14 @@ pub enum PemFlaw {
 enum Scope {
     Request,
     Connection,
-    Standing,
+    UntilRemoved,
 }
 
 impl Fault {
     fn scope(&self) -> Scope {
         match self {
             Self::CloseConnection {} | Self::CutHandshake {} | Self::Certificate { .. } => Scope::Connection,
-            Self::Throttle { .. } | Self::ClockShift { .. } => Scope::Standing,
+            Self::Throttle { .. } | Self::ClockShift { .. } => Scope::UntilRemoved,
             _ => Scope::Request,
         }
     }
@@ -148,7 +148,7 @@ impl Fault {
         matches!(self, Self::CutHandshake {} | Self::Certificate { .. })
     }
 
-    /// How much of the request's body is read before the connection ends, for the faults that do not read all.
+    /// How much of the request's body is read before the connection ends; None if all of it is read.
     pub fn read_limit(&self) -> Option<usize> {
         match self {
             Self::CloseBeforeReading {} => Some(0),
@@ -157,7 +157,7 @@ impl Fault {
         }
     }
 
-    /// Its flaw of signatures.
+    /// The flaw that the fault adds to a signature.
     pub fn signature_flaw(&self) -> Option<SignatureFlaw> {
         match self {
             Self::Signature { flaw } => Some(*flaw),
@@ -172,7 +172,7 @@ impl Fault {
     }
 }
 
-/// Longest pause, in milliseconds.
+/// Longest delay, in milliseconds.
 const MAX_MS: u64 = 3_600_000;
 
 /// Largest reply that padding can make.
@@ -181,7 +181,7 @@ const MAX_PADDING: u64 = 64 << 20;
 /// The limit of other counts of bytes or characters. Nothing of this length is ever allocated.
 const MAX_COUNT: u64 = 1 << 40;
 
-/// The largest shift of the clock: a century, so that every date can be printed.
+/// The largest shift of the clock, in seconds: a century, so that every date can be printed.
 const MAX_CLOCK_SHIFT: i64 = 3_155_760_000;
 
 const MAX_PER_SECOND: u64 = 1_000_000;
@@ -189,7 +189,7 @@ const MAX_PER_SECOND: u64 = 1_000_000;
 /// How often one entry may act.
 const MAX_TIMES: u64 = 1_000_000;
 
-/// Most entries that wait or are in force.
+/// Most entries that are pending or active.
 const MAX_ENTRIES: usize = 10_000;
 
 impl Fault {
@@ -218,11 +218,11 @@ impl Fault {
     }
 }
 
-/// One line of a script.
+/// One entry of a script.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Which requests it is for: an action's name, or `*` for all.
+    /// The action of the requests that it acts on, or `*` for all requests.
     #[serde(default = "any_action")]
     action: String,
     fault: Fault,
@@ -246,7 +246,7 @@ impl Entry {
         self.action == ANY_ACTION || self.action == action
     }
 
-    /// The reason if the entry cannot be used on an emulator with or without TLS.
+    /// Returns the reason if the entry cannot be used; `tls` says whether connections begin with a TLS handshake.
     fn validate(&self, tls: bool) -> Result<(), String> {
         let kind = self.fault.kind();
         if self.fault.needs_tls() && !tls {
@@ -274,12 +274,12 @@ fn validate_status(status: u16, headers: &BTreeMap<String, String>) -> Result<()
     }
     let is_wrong = |name: &str, value: &str| !is_settable(name) || HeaderValue::try_from(value).is_err();
     match headers.iter().find(|(name, value)| is_wrong(name, value)) {
-        Some((name, _)) => Err(format!("`{name}` is not a header that can be set, or has an impossible value")),
+        Some((name, _)) => Err(format!("`{name}` is not a header that can be set, or its value is invalid")),
         None => Ok(()),
     }
 }
 
-/// Other faults set the framing of a body.
+/// Whether a script may set this header. The framing of a body has its own faults.
 fn is_settable(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name))
 }
@@ -297,7 +297,7 @@ pub struct Faults(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Entry>,
+    pending: VecDeque<Entry>,
     throttles: Vec<Throttle>,
 }
 
@@ -310,10 +310,10 @@ struct Throttle {
 }
 
 impl Faults {
-    /// Appends entries; the last clock shift among them is returned for the caller to set.
+    /// Appends entries. Returns the last clock shift among them, which the caller sets.
     pub fn append(&self, entries: Vec<Entry>) -> Result<Option<i64>, String> {
         let mut state = self.state();
-        if state.waiting.len() + state.throttles.len() + entries.len() > MAX_ENTRIES {
+        if state.pending.len() + state.throttles.len() + entries.len() > MAX_ENTRIES {
             return Err(format!("a script has at most {MAX_ENTRIES} entries"));
         }
         let mut shift = None;
@@ -323,7 +323,7 @@ impl Faults {
                 Fault::Throttle { per_second } => {
                     state.throttles.push(Throttle { entry, per_second, window_start: Instant::now(), count: 0 })
                 }
-                _ => state.waiting.push_back(entry),
+                _ => state.pending.push_back(entry),
             }
         }
         Ok(shift)
@@ -337,7 +337,7 @@ impl Faults {
     /// The pending faults and the active throttles.
     pub fn list(&self) -> Vec<Entry> {
         let state = self.state();
-        state.waiting.iter().chain(state.throttles.iter().map(|throttle| &throttle.entry)).cloned().collect()
+        state.pending.iter().chain(state.throttles.iter().map(|throttle| &throttle.entry)).cloned().collect()
     }
 
     /// The fault of a request for `action`: a throttle that it exceeds, else the first pending fault for such
@@ -362,14 +362,14 @@ impl Faults {
 
 impl State {
     fn take(&mut self, wanted: impl Fn(&Entry) -> bool) -> Option<Fault> {
-        let index = self.waiting.iter().position(wanted)?;
-        let entry = &mut self.waiting[index];
+        let index = self.pending.iter().position(wanted)?;
+        let entry = &mut self.pending[index];
         match NonZeroU32::new(entry.times.get() - 1) {
             Some(left) => {
                 entry.times = left;
                 Some(entry.fault.clone())
             }
-            None => self.waiting.remove(index).map(|entry| entry.fault),
+            None => self.pending.remove(index).map(|entry| entry.fault),
         }
     }
 }
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throttle_stays_and_admits_so_many_a_second() {
+    fn a_throttle_limits_requests_in_each_second_until_it_is_removed() {
         let faults = faults(r#"[{"action": "Encrypt", "fault": {"kind": "throttle", "per_second": 2}}]"#);
         let four = || [(); 4].map(|()| next(&faults, "Encrypt").is_some());
         assert_eq!(four(), [false, false, true, true]);

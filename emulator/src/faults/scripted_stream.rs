@@ -14,18 +14,18 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
-/// One thing done on the connection.
+/// One step on the connection.
 #[derive(Debug)]
 pub enum Step {
     Send(Bytes),
     Wait(Duration),
-    /// Ends the connection in good order (a TLS closing alert, then FIN).
+    /// Closes the connection properly: a TLS closing alert, then FIN.
     Close,
-    /// Ends it with a RST.
+    /// Closes it with a RST.
     Reset,
 }
 
-/// The pending steps of one connection; shared by its stream and the handlers of its requests.
+/// The pending steps of one connection, shared by its stream and the handlers of its requests.
 #[derive(Clone, Default)]
 pub struct ReplyScript(Arc<Mutex<VecDeque<Step>>>);
 
@@ -68,8 +68,8 @@ impl Transport {
 
 /// A connection's stream, which follows its [`ReplyScript`].
 ///
-/// While a script is there, what the HTTP layer writes goes nowhere, and its flush, which follows every reply, carries
-/// out the script.
+/// While steps are pending, the stream discards what the HTTP layer writes. The flush that follows every reply runs the
+/// steps.
 pub struct ScriptedStream {
     transport: Transport,
     script: ReplyScript,

@@ -1,9 +1,10 @@
-//! Verification of TC3-HMAC-SHA256 signatures (docs/kms-service.md, "Signing"), as the official SDKs make them ("What
-//! the SDKs send").
+//! Verification of TC3-HMAC-SHA256 signatures (docs/kms-service.md, "Signing"), in every variant that the official SDKs
+//! send ("What the SDKs send").
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use base16ct::lower;
 
 use crate::clock::utc_date;
 use crate::error::ApiError;
@@ -19,7 +20,7 @@ const CLOCK_TOLERANCE: i64 = 300;
 /// The value of X-TC-Content-SHA256 for a body that is not part of the signature (docs/kms-service.md, "Signing").
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
-/// The content type of forms, whose fields version 1 signs.
+/// The content type of forms. Signature version 1 signs their fields.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parts of a request that a signature covers.
@@ -32,7 +33,7 @@ pub struct Signed<'a> {
     pub body: &'a [u8],
 }
 
-/// The Authorization header, taken apart.
+/// The parsed Authorization header.
 #[derive(Debug, PartialEq)]
 pub struct Authorization<'a> {
     pub secret_id: &'a str,
@@ -64,7 +65,7 @@ fn verify(
     let host = header(request.headers, HOST.as_str()).unwrap_or_default();
     let scope_is_right = utc_date(timestamp).as_deref() == Some(authorization.date)
         && (authorization.service == service || is_from_endpoint(authorization.service, host));
-    let signature = decode_hex(authorization.signature).ok_or_else(invalid_authorization)?;
+    let signature = decode_signature(authorization.signature).ok_or_else(invalid_authorization)?;
     let matches = |canonical: String| {
         let string_to_sign = string_to_sign(authorization, timestamp, &canonical);
         let expected = sign(&identity.secret_key, authorization.date, authorization.service, &string_to_sign);
@@ -79,7 +80,7 @@ fn verify(
 }
 
 impl<'a> Authorization<'a> {
-    /// Reads the header of these headers.
+    /// Reads the Authorization header.
     pub fn from_headers(headers: &'a HeaderMap) -> Option<Self> {
         Self::parse(header(headers, "authorization")?)
     }
@@ -98,8 +99,8 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The canonical requests a signer may have meant: the host as sent or without its port (Node signs it without),
-/// header values in lower case (the documents) or as they are (the SDKs).
+/// The canonical requests that a signer may have used: the host as sent, or without its port as Node signs it; header
+/// values in lower case as the documents say, or as sent as the SDKs do.
 fn canonical_requests(
     authorization: &Authorization<'_>,
     request: Signed<'_>,
@@ -108,24 +109,24 @@ fn canonical_requests(
     let payload_hash = payload_hash(request);
     [host, without_port(host)]
         .into_iter()
-        .flat_map(|host| [(host, Letters::Lower), (host, Letters::AsSent)])
-        .filter_map(move |(host, letters)| canonical_request(authorization, request, host, letters, &payload_hash))
+        .flat_map(|host| [(host, HeaderCase::Lower), (host, HeaderCase::AsSent)])
+        .filter_map(move |(host, case)| canonical_request(authorization, request, host, case, &payload_hash))
         .collect::<Vec<_>>()
         .into_iter()
 }
 
 #[derive(Clone, Copy)]
-enum Letters {
+enum HeaderCase {
     Lower,
     AsSent,
 }
 
-/// None if a header said to be signed is not there.
+/// None if a header that the signature names is absent.
 fn canonical_request(
     authorization: &Authorization<'_>,
     request: Signed<'_>,
     host: &str,
-    letters: Letters,
+    case: HeaderCase,
     payload_hash: &str,
 ) -> Option<String> {
     let mut names: Vec<_> = authorization.signed_headers.split(';').collect();
@@ -135,9 +136,9 @@ fn canonical_request(
         let value = if name == HOST { host } else { header(request.headers, name)?.trim() };
         text.push_str(name);
         text.push(':');
-        match letters {
-            Letters::Lower => text.push_str(&value.to_lowercase()),
-            Letters::AsSent => text.push_str(value),
+        match case {
+            HeaderCase::Lower => text.push_str(&value.to_lowercase()),
+            HeaderCase::AsSent => text.push_str(value),
         }
         text.push('\n');
     }
@@ -146,27 +147,28 @@ fn canonical_request(
 
 fn payload_hash(request: Signed<'_>) -> String {
     if header(request.headers, "x-tc-content-sha256") == Some(UNSIGNED_PAYLOAD) {
-        hex(sha256(UNSIGNED_PAYLOAD.as_bytes()))
+        hex_sha256(UNSIGNED_PAYLOAD.as_bytes())
     } else {
-        hex(sha256(request.body))
+        hex_sha256(request.body)
     }
 }
 
 fn string_to_sign(authorization: &Authorization<'_>, timestamp: i64, canonical_request: &str) -> String {
     let Authorization { date, service, .. } = authorization;
-    let hash = hex(sha256(canonical_request.as_bytes()));
+    let hash = hex_sha256(canonical_request.as_bytes());
     format!("{ALGORITHM}\n{timestamp}\n{date}/{service}/{SCOPE_END}\n{hash}")
 }
 
-fn sign(secret_key: &str, date: &str, service: &str, string_to_sign: &str) -> hmac::Tag {
+pub(crate) fn sign(secret_key: &str, date: &str, service: &str, string_to_sign: &str) -> hmac::Tag {
     let date_key = hmac_sha256(format!("TC3{secret_key}").as_bytes(), date);
     let service_key = hmac_sha256(date_key.as_ref(), service);
     let signing_key = hmac_sha256(service_key.as_ref(), SCOPE_END);
     hmac_sha256(signing_key.as_ref(), string_to_sign)
 }
 
-fn sha256(data: &[u8]) -> digest::Digest {
-    digest::digest(&digest::SHA256, data)
+/// The SHA-256 of `data` in lower-case hexadecimal.
+pub(crate) fn hex_sha256(data: &[u8]) -> String {
+    lower::encode_string(digest::digest(&digest::SHA256, data).as_ref())
 }
 
 fn hmac_sha256(key: &[u8], message: &str) -> hmac::Tag {
@@ -181,9 +183,9 @@ fn timestamp(headers: &HeaderMap) -> Result<i64, ApiError> {
         .map_err(|_| ApiError::invalid_parameter("`X-TC-Timestamp` is not a time in Unix seconds."))
 }
 
-/// Whether an SDK that was given this host as its endpoint signs for `service`. Those for Node, PHP, Java, .NET, Ruby
-/// and C++ take the endpoint up to its first dot, a port before that included (docs/kms-service.md, "What the SDKs
-/// send"). Node's HTTP layer sends the host in lower case and without the scheme's own port.
+/// Whether an SDK with this host as its endpoint would sign for `service`. The SDKs for Node, PHP, Java, .NET, Ruby and
+/// C++ take the endpoint up to its first dot, with a port that comes before that dot (docs/kms-service.md, "What the
+/// SDKs send"). Node's HTTP layer sends the host in lower case and without the scheme's default port.
 fn is_from_endpoint(service: &str, host: &str) -> bool {
     let has_port = without_port(host) != host;
     let endpoints = ["", ":80", ":443"].map(|port| format!("{host}{port}"));
@@ -191,7 +193,7 @@ fn is_from_endpoint(service: &str, host: &str) -> bool {
     endpoints.filter_map(|endpoint| endpoint.split('.').next()).any(|label| service.eq_ignore_ascii_case(label))
 }
 
-/// Refuses a request that is signed by version 1, in its query or form, and names the supported one.
+/// Refuses a request with a signature of version 1 in its query or form. The error names the supported version.
 pub fn refuse_version_1(request: Signed<'_>) -> Result<(), ApiError> {
     if request.headers.contains_key(AUTHORIZATION) {
         return Ok(());
@@ -209,24 +211,9 @@ pub fn refuse_version_1(request: Signed<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]].map(char::from);
-    bytes.as_ref().iter().flat_map(digits).collect()
-}
-
-/// The 32 bytes of a signature written in lower-case hex.
-fn decode_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-    let bytes: Option<Vec<u8>> = text
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| match *pair {
-            [high, low] => Some((digit(high)? << 4 | digit(low)?) as u8),
-            _ => None,
-        })
-        .collect();
-    bytes?.try_into().ok()
+/// The 32 bytes of a signature written in lower-case hexadecimal.
+fn decode_signature(text: &str) -> Option<[u8; 32]> {
+    lower::decode_vec(text).ok()?.try_into().ok()
 }
 
 fn invalid_authorization() -> ApiError {
@@ -240,7 +227,7 @@ fn secret_id_not_found() -> ApiError {
     ApiError::new("AuthFailure.SecretIdNotFound", "The SecretId is not found. Check that it is correct.")
 }
 
-/// The one text of this family that is documented (docs/kms-service.md, "Replies").
+/// The only documented text of this family (docs/kms-service.md, "Replies").
 fn signature_failure() -> ApiError {
     ApiError::new(
         "AuthFailure.SignatureFailure",
@@ -311,7 +298,7 @@ mod tests {
             let request =
                 Signed { method: self.method, query: self.query, headers: &headers, body: self.body.as_bytes() };
             let host = header(&headers, "host").unwrap();
-            canonical_request(&authorization, request, host, Letters::Lower, &payload_hash(request)).unwrap()
+            canonical_request(&authorization, request, host, HeaderCase::Lower, &payload_hash(request)).unwrap()
         }
     }
 
@@ -477,10 +464,10 @@ mod tests {
 
     #[test]
     fn intermediate_hashes_are_those_of_the_documents() {
-        let canonical_hash = |vector: Vector| hex(sha256(vector.canonical_request().as_bytes()));
+        let canonical_hash = |vector: Vector| hex_sha256(vector.canonical_request().as_bytes());
         let signed = |headers| cvm_vector(EXAMPLE_KEY, headers, "");
         assert_eq!(
-            hex(sha256(signed("content-type;host").body.as_bytes())),
+            hex_sha256(signed("content-type;host").body.as_bytes()),
             "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064"
         );
         assert_eq!(
@@ -492,8 +479,8 @@ mod tests {
             "7019a55be8395899b900fb5564e4200d984910f34794a27cb3fb7d10ff6a1e84"
         );
         assert_eq!(canonical_hash(cvm_get()), "91c9c192c14460df6c1ffc69e34e6c5e90708de2a6d282cccf957dbf1aa7f3a7");
-        assert_eq!(hex(sha256(COMPACT.as_bytes())), "eeb5db0ca0ca12cafe73d1f0913a903046441c2da184749dfa5bfdf4dda53c0a");
-        assert_eq!(hex(sha256(SPACED.as_bytes())), "01c3ba85945ec2d1b3dc7cb06251c28eee5b99aed330a3650109cda50e389569");
+        assert_eq!(hex_sha256(COMPACT.as_bytes()), "eeb5db0ca0ca12cafe73d1f0913a903046441c2da184749dfa5bfdf4dda53c0a");
+        assert_eq!(hex_sha256(SPACED.as_bytes()), "01c3ba85945ec2d1b3dc7cb06251c28eee5b99aed330a3650109cda50e389569");
     }
 
     #[test]
@@ -507,12 +494,12 @@ mod tests {
             "b596b923aad85185e2d1f6659d2a062e0a86731226e021e61bfe06f7ed05f5af",
         ];
         for (key, expected) in [date_key, service_key, signing_key].iter().zip(expected) {
-            assert_eq!(key.as_ref(), decode_hex(expected).unwrap());
+            assert_eq!(key.as_ref(), decode_signature(expected).unwrap());
         }
     }
 
     #[test]
-    fn the_window_is_300_seconds_to_both_sides() {
+    fn a_timestamp_may_differ_by_300_seconds_in_both_directions() {
         for now in [NOW - 300, NOW + 300] {
             python_default().check_at(now).unwrap();
         }
@@ -547,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_header_is_an_invalid_authorization() {
+    fn a_malformed_authorization_header_is_invalid_authorization() {
         let good =
             "TC3-HMAC-SHA256 Credential=ID/2023-11-14/kms/tc3_request, SignedHeaders=content-type;host, Signature=00";
         assert!(Authorization::parse(good).is_some());

@@ -1,7 +1,8 @@
 //! Access control for the services without signatures: the admin API, STS and the metadata service.
 //!
-//! Loopback alone does not keep a web page out: its domain can resolve to 127.0.0.1 (DNS rebinding), or it can send a
-//! form there. The first names its own host, the second its origin.
+//! A loopback address alone does not keep a web page out: its domain can resolve to 127.0.0.1 (DNS rebinding), or the
+//! page can send a form there. The first kind of request has the page's domain in its Host header, the second has an
+//! Origin header.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -48,7 +49,7 @@ pub fn is_json(method: &Method, headers: &HeaderMap) -> bool {
     ![Method::POST, Method::PUT].contains(method) || is_json(content_type())
 }
 
-/// The host of a request target in absolute form, which goes before the Host header.
+/// The host of a request target in absolute form, which takes precedence over the Host header.
 fn authority(uri: &Uri) -> Option<&str> {
     uri.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default())
 }

@@ -18,7 +18,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The reason if these settings are invalid.
+    /// Returns the reason if these settings are invalid.
     pub fn validate(&self) -> Result<(), String> {
         match self.role.as_deref() {
             Some(role) if !is_name(role) => Err(format!("`{role}` is not a role name")),
@@ -50,9 +50,9 @@ impl Issuer {
         self.lock().role.clone()
     }
 
-    /// The lifetime of credentials that are requested with this lifetime.
-    pub fn lifetime(&self, asked: i64) -> i64 {
-        self.lock().lifetime_seconds.map_or(asked, i64::from)
+    /// The lifetime of credentials for which `requested` seconds were requested.
+    pub fn lifetime(&self, requested: i64) -> i64 {
+        self.lock().lifetime_seconds.map_or(requested, i64::from)
     }
 
     fn lock(&self) -> MutexGuard<'_, Settings> {

@@ -16,7 +16,7 @@ use crate::random;
 /// Length of the random part of a SecretId, and of a SecretKey.
 const CREDENTIAL_LEN: usize = 32;
 
-/// Length of a token. Real ones are longer still, up to 4096 bytes (docs/kms-service.md, "STS").
+/// Length of a token. Tokens of the service have up to 4096 bytes (docs/kms-service.md, "STS").
 const TOKEN_LEN: usize = 256;
 
 /// A long-term key pair.
@@ -27,7 +27,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// A random pair in the shape of the service's own.
+    /// A random pair in the format of the service's key pairs.
     pub fn generate() -> Self {
         Self {
             secret_id: format!("AKID{}", random::alphanumeric(CREDENTIAL_LEN)),
@@ -84,7 +84,7 @@ impl Identities {
         self.put(secret_id, Identity { secret_key, token: Some(token) });
     }
 
-    /// Lets the token of a temporary identity expire at once; a long-term one stays as it is.
+    /// Lets the token of a temporary identity expire at once. A long-term identity does not change.
     pub fn expire(&self, secret_id: &str) {
         let Some(identity) = self.find(secret_id) else { return };
         if let Some(token) = &identity.token {

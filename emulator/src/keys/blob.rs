@@ -1,7 +1,7 @@
-//! The ciphertext blob: three base64 runs joined by `-k-` (docs/kms-service.md, "Ciphertext blobs").
+//! The ciphertext blob: three base64 texts joined by `-k-` (docs/kms-service.md, "Ciphertext blobs").
 //!
 //! * The first names the key version: 64 bytes, the same for all its ciphertexts.
-//! * The second follows the encryption context alone: 16 bytes, equal for equal contexts under any key.
+//! * The second depends only on the encryption context: 16 bytes, equal for equal contexts under any key.
 //! * The third is nonce, AES-256-GCM ciphertext and tag. The plaintext is padded to a multiple of 8 bytes, which gives
 //!   the lengths of the samples in the service's documents: 36 bytes for 5, 68 for 32.
 //!
@@ -22,7 +22,7 @@ const PADDING_BLOCK: usize = 8;
 
 /// Makes the second part of blobs from contexts.
 ///
-/// It is keyed, so that a context cannot be guessed from its blob; the whole key store shares the key.
+/// It is keyed, so that a blob does not let anyone test a guess of its context. All keys of a store share this key.
 pub struct ContextMarker(hmac::Key);
 
 type Mark = [u8; MARK_LEN];
@@ -34,11 +34,11 @@ impl ContextMarker {
 
     fn mark(&self, context: &str) -> Mark {
         let tag = hmac::sign(&self.0, context.as_bytes());
-        tag.as_ref()[..MARK_LEN].try_into().expect("HMAC-SHA-256 gives more than 16 bytes")
+        tag.as_ref()[..MARK_LEN].try_into().expect("HMAC-SHA-256 returns more than 16 bytes")
     }
 }
 
-/// A blob taken apart and not yet authenticated.
+/// A parsed blob that is not yet authenticated.
 pub struct Blob {
     /// Identifies the key version of the blob.
     pub label: Label,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn first_parts_follow_the_key_and_second_parts_the_context() {
+    fn first_parts_depend_on_the_key_and_second_parts_on_the_context() {
         let (key, other) = (key(), self::key());
         let [a, b, c] = [(&key, CONTEXT), (&key, ""), (&other, CONTEXT)]
             .map(|(key, context)| Blob::seal(key, &marker(), context, b"same"));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_blob_is_refused() {
+    fn text_that_is_not_a_blob_is_refused() {
         for bad in ["", "-k-", "-k--k-", "dGVzdAo=", &text(b"x")[1..], &format!("{}-k-AAAA", text(b"x"))] {
             assert!(Blob::parse(bad).is_none(), "{bad}");
         }

@@ -95,10 +95,10 @@ pub struct Cmk {
 /// The account that owns every key of the emulator; the number has no meaning.
 pub const ACCOUNT_UIN: u64 = 100_000_000_001;
 
-/// Rotation period that the metadata count with while rotation is off (docs/kms-service.md, "Key actions").
+/// The rotation period in the metadata while rotation is off (docs/kms-service.md, "Key actions").
 const DEFAULT_ROTATE_DAYS: u32 = 365;
 
-const SECONDS_PER_DAY: i64 = 86_400;
+pub const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Cmk {
     /// Whether the deletion date has passed: the service no longer knows the key.
@@ -106,7 +106,7 @@ impl Cmk {
         self.state == KeyState::PendingDelete && self.deletion_date <= now
     }
 
-    /// Whether imported material has expired, which is not noted yet.
+    /// Whether imported material has expired and is not deleted yet.
     pub fn has_expired_material(&self, now: i64) -> bool {
         self.valid_to != 0 && self.valid_to <= now && !self.versions.is_empty()
     }
@@ -165,7 +165,7 @@ impl Cmk {
         }
     }
 
-    /// Neither external nor asymmetric keys rotate (docs/kms-service.md, "Key states").
+    /// Refuses external and asymmetric keys, which do not rotate (docs/kms-service.md, "Key states").
     pub fn require_rotatable(&self) -> Result<(), ApiError> {
         if self.external {
             return Err(ApiError::new(
@@ -176,14 +176,14 @@ impl Cmk {
         self.require_rotate_supported()
     }
 
-    /// The same with the one code that RotateKey has for both.
+    /// As [`Self::require_rotatable`], but with the one code that RotateKey has for both kinds of keys.
     pub fn require_rotate_supported(&self) -> Result<(), ApiError> {
         if !self.external && self.usage == KeyUsage::EncryptDecrypt {
             return Ok(());
         }
         Err(ApiError::new(
             "UnsupportedOperation.RotateNotSupported",
-            format!("The CMK `{}` is not a symmetric one whose material KMS made, so it cannot rotate.", self.key_id),
+            format!("The CMK `{}` cannot rotate: it is not symmetric, or its material is imported.", self.key_id),
         ))
     }
 
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_states_and_usages_read_back() {
+    fn states_and_usages_are_found_by_their_names() {
         assert!(KeyState::ALL.into_iter().all(|state| KeyState::from_name(state.name()) == Some(state)));
         assert!(KeyUsage::ALL.into_iter().all(|usage| KeyUsage::from_name(usage.name()) == Some(usage)));
     }

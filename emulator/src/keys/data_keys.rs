@@ -9,12 +9,12 @@ use crate::keys::cmk::looks_like_key_id;
 use crate::keys::data_key::DataKey;
 use crate::keys::store::{Store, StoreError};
 
-/// Data keys of one account in one region. The service's own number depends on what was bought.
+/// Most data keys of one account in one region. The service's limit depends on what was bought.
 pub const DATA_KEY_LIMIT: usize = 200;
 
-/// The registry. Calls that change it wait for the disk, so they belong on a blocking thread.
+/// The registry of data keys. Calls that change it wait for the disk, so they belong on a blocking thread.
 pub struct DataKeys {
-    /// Held over a whole change, so changes happen one after the other.
+    /// Locked during each change, so that changes do not overlap.
     store: Arc<Mutex<Store>>,
     by_id: RwLock<HashMap<String, Arc<DataKey>>>,
     clock: Arc<Clock>,
@@ -82,7 +82,7 @@ impl DataKeys {
         Ok(())
     }
 
-    /// Refuses a name that another key than `owner` has.
+    /// Refuses a name that a key other than `owner` has.
     pub fn require_free_name(&self, name: &str, owner: &str) -> Result<(), ApiError> {
         if self.list().iter().any(|key| key.name == name && key.data_key_id != owner) {
             let message = format!("The data key name `{name}` is already in use.");
@@ -95,7 +95,7 @@ impl DataKeys {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // A panic while the lock was held rolled the transaction back, so the store is sound.
+    // A panic while the lock was held rolled the transaction back, so the store is consistent.
     fn lock_store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }

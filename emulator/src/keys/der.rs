@@ -6,15 +6,15 @@ const SEQUENCE: u8 = 0x30;
 /// Lengths of r and of s, for the curves of 256 and of 384 bits.
 const NUMBER_LENGTHS: [usize; 2] = [32, 48];
 
-/// r and s of a signature in DER, each as long as the curve's numbers. None if it is something else, such as an RSA
-/// signature.
+/// r and s of a signature in DER, each as long as the curve's numbers. None if `der` is not such a signature, but for
+/// example one of RSA.
 pub fn to_raw(der: &[u8]) -> Option<Vec<u8>> {
     let (numbers, b"") = element(der, SEQUENCE)? else { return None };
     let (r, rest) = element(numbers, INTEGER)?;
     let (s, b"") = element(rest, INTEGER)? else { return None };
     let [r, s] = [r, s].map(|number| number.strip_prefix(&[0]).unwrap_or(number));
     let longest = r.len().max(s.len());
-    // Numbers of the longer curve that fit into the shorter one's length have 16 leading zero bytes: that is not seen.
+    // For the longer curve, two numbers of the shorter length have 16 leading zero bytes each: too improbable to occur.
     let length = NUMBER_LENGTHS.into_iter().find(|length| longest <= *length)?;
     Some([r, s].iter().flat_map(|number| [vec![0; length - number.len()], number.to_vec()].concat()).collect())
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_turn_into_each_other() {
+    fn both_forms_convert_into_each_other() {
         for length in NUMBER_LENGTHS {
             for (first, second) in [(1, 0xff), (0x80, 1), (0, 0x7f), (0xff, 0xff)] {
                 let mut raw = vec![7; 2 * length];

@@ -1,5 +1,5 @@
-//! The tokens of key import: each carries the private key that unwraps the material, encrypted
-//! for the emulator, so tokens do not have to be stored (docs/kms-service.md, "Key import").
+//! The tokens of key import. Each contains the private key that unwraps the material, encrypted under a key of the
+//! emulator, so tokens do not have to be stored (docs/kms-service.md, "Key import").
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::AsDer;
@@ -59,7 +59,7 @@ impl ImportTokens {
         Ok(STANDARD.encode([&nonce[..], &text].concat()))
     }
 
-    /// None if the token was not made here.
+    /// Reads a token; None if this key did not make it.
     pub fn read(&self, token: &str) -> Option<ImportParameters> {
         let token = STANDARD.decode(token).ok()?;
         let (nonce, text) = token.split_at_checked(NONCE_LEN)?;

@@ -21,10 +21,10 @@ pub const LABEL_LEN: usize = 64;
 /// A public name for one version of one symmetric key.
 pub type Label = [u8; LABEL_LEN];
 
-/// Material that cannot be made or read; a text for the log.
+/// Why material cannot be made or read: a text for the log.
 pub type MaterialError = &'static str;
 
-/// The key itself, ready for use.
+/// A key, ready for use.
 pub enum Material {
     Symmetric(SymmetricKey),
     RsaDecrypt(PrivateDecryptingKey),
@@ -45,9 +45,7 @@ impl SymmetricKey {
         let cipher = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "AES key refused")?;
         Ok(Self { bytes, label: label_of(&bytes), cipher: LessSafeKey::new(cipher) })
     }
-}
 
-impl SymmetricKey {
     /// A pseudo-random function of the key and a message, of any length.
     pub fn keyed_hash(&self, message: &[u8], length: usize) -> Vec<u8> {
         let key = hmac::Key::new(hmac::HMAC_SHA512, &self.bytes);
@@ -59,11 +57,11 @@ impl SymmetricKey {
 /// A pseudo-random function of the key, so the label says nothing about the key or its CMK.
 fn label_of(key: &[u8; 32]) -> Label {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key), b"tckms-emulator: label of a key version");
-    tag.as_ref().try_into().expect("HMAC-SHA-512 gives 64 bytes")
+    tag.as_ref().try_into().expect("HMAC-SHA-512 returns 64 bytes")
 }
 
 impl Material {
-    /// Makes new material. RSA takes long enough to be kept off the thread that serves calls.
+    /// Makes new material. For RSA this takes too long for the thread that serves calls.
     pub fn generate(usage: KeyUsage) -> Result<Self, MaterialError> {
         match usage {
             KeyUsage::EncryptDecrypt | KeyUsage::PostQuantumEncrypt | KeyUsage::PostQuantumSign => {
@@ -137,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn material_of_every_usage_reads_back_with_the_same_public_key() {
+    fn decoded_material_of_every_usage_has_the_same_public_key() {
         for usage in KeyUsage::ALL {
             let made = Material::generate(usage).unwrap();
             let read = Material::decode(usage, &made.encode().unwrap()).unwrap();

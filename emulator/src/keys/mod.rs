@@ -34,7 +34,7 @@ pub const CMK_LIMIT: usize = 200;
 
 /// The key registry. Calls that change it wait for the disk, so they belong on a blocking thread.
 pub struct Keys {
-    /// Held over a whole change, so changes happen one after the other.
+    /// Locked during each change, so that changes do not overlap.
     store: Arc<Mutex<Store>>,
     index: RwLock<Index>,
     clock: Arc<Clock>,
@@ -49,12 +49,12 @@ pub struct Keys {
 #[derive(Default)]
 struct Index {
     by_id: HashMap<String, Arc<Cmk>>,
-    /// Which key, and which of its versions, a ciphertext blob names.
+    /// The key and version that the label of a ciphertext blob identifies.
     by_label: HashMap<Label, LabelOwner>,
     last_sequence: i64,
 }
 
-/// The key that made blobs with a label, and its version unless that was deleted.
+/// The key that made blobs with a label, and its version unless the material was deleted.
 #[derive(Clone)]
 pub struct LabelOwner {
     pub key_id: String,
@@ -99,7 +99,7 @@ impl Keys {
             .ok_or_else(|| ApiError::key_not_found(key_id))
     }
 
-    /// The key, and its version, that made blobs with this label; None if it is not of this store.
+    /// The key and version that made blobs with this label; None if they are not in this store.
     pub fn find_by_label(&self, label: &Label) -> Option<LabelOwner> {
         self.read(|index| index.by_label.get(label).cloned())
     }
@@ -119,12 +119,12 @@ impl Keys {
         keys
     }
 
-    /// Makes a key. One that waits for the user's material has none and is PendingImport.
+    /// Makes a key. A key with external material has no material yet and is in state PendingImport.
     pub fn create(&self, new: NewKey) -> Result<Arc<Cmk>, ApiError> {
         let versions = if new.external { Vec::new() } else { vec![new_version(1, new.usage)?] };
         let mut store = self.lock_store();
         self.require_free_alias(&new.alias, None)?;
-        self.require_free_place()?;
+        self.require_below_limit()?;
         let key = Arc::new(Cmk {
             key_id: random::key_id(),
             alias: new.alias,
@@ -230,14 +230,14 @@ impl Keys {
         }
     }
 
-    fn require_free_place(&self) -> Result<(), ApiError> {
+    fn require_below_limit(&self) -> Result<(), ApiError> {
         let counted = self.list().iter().filter(|key| key.state != KeyState::PendingDelete).count();
         if counted < self.limit {
             return Ok(());
         }
         Err(ApiError::new(
             "LimitExceeded.CmkLimitExceeded",
-            format!("There are already {} CMKs, the most an account may have in a region.", self.limit),
+            format!("There are already {} CMKs, the maximum for an account in a region.", self.limit),
         ))
     }
 
@@ -245,11 +245,11 @@ impl Keys {
         self.index.write().unwrap_or_else(PoisonError::into_inner).put(key);
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
-        look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, lookup: impl FnOnce(&Index) -> T) -> T {
+        lookup(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    // A panic while the lock was held rolled the transaction back, so the store is sound.
+    // A panic while the lock was held rolled the transaction back, so the store is consistent.
     fn lock_store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -272,7 +272,7 @@ impl Index {
     }
 }
 
-/// The key as it is once its imported material has expired. The store is updated with the next change.
+/// The key without its imported material, if that has expired. The store is updated with the key's next change.
 fn without_expired_material(key: Arc<Cmk>, now: i64) -> Arc<Cmk> {
     if !key.has_expired_material(now) {
         return key;

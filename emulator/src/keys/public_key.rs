@@ -1,4 +1,4 @@
-//! Encryption under a public key that the caller sends along (EncryptionPublicKey, docs/kms-service.md, "Values").
+//! Encryption under a public key that the caller sends (EncryptionPublicKey, docs/kms-service.md, "Values").
 
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
@@ -77,5 +77,5 @@ fn check_plaintext_len(plaintext: &[u8], max: usize) -> Result<(), ApiError> {
     if length <= max {
         return Ok(());
     }
-    Err(ApiError::invalid_parameter(format!("{length} bytes do not fit under the public key, which takes {max}.")))
+    Err(ApiError::invalid_parameter(format!("The public key encrypts at most {max} bytes, not {length}.")))
 }

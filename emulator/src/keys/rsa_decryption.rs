@@ -1,4 +1,4 @@
-//! RSA decryption by the names that the service has for its paddings (docs/kms-service.md, "RSA and SM2 decryption").
+//! RSA decryption, with the paddings by their names in the service (docs/kms-service.md, "RSA and SM2 decryption").
 
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey,
@@ -23,7 +23,7 @@ impl Padding {
         }
     }
 
-    /// The plaintext, or None for every reason that there is none.
+    /// The plaintext. None for every failure, so that the caller cannot distinguish the reasons.
     pub fn decrypt(self, key: &PrivateDecryptingKey, ciphertext: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Pkcs1 => pkcs1_decrypt(key, ciphertext),

@@ -1,4 +1,4 @@
-//! RSASSA-PSS with a salt of any length, for the faults about it: the cryptographic library only makes salts as
+//! RSASSA-PSS with a salt of any length, for the faults that need it: the cryptographic library only makes salts as
 //! long as the digest.
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
@@ -9,10 +9,10 @@ use crate::random;
 
 const MODULUS_LEN: usize = 256;
 
-/// The longest salt: what digest, padding and the last byte leave of the modulus.
+/// The longest salt: the length of the modulus less the digest, the byte before the salt and the last byte.
 pub const LONGEST_SALT: usize = MODULUS_LEN - SHA256_OUTPUT_LEN - 2;
 
-/// Signs a SHA-256 digest with an RSA-2048 key in PKCS #8. None if that is not what the key is.
+/// Signs a SHA-256 digest with an RSA-2048 key in PKCS #8. None if it is another key, or the salt is too long.
 pub fn sign(pkcs8: &[u8], message_digest: &[u8], salt_len: usize) -> Option<Vec<u8>> {
     let (modulus, exponent) = numbers(pkcs8)?;
     let message = number(&encoded(message_digest, salt_len)?)?;
@@ -31,7 +31,7 @@ fn encoded(message_digest: &[u8], salt_len: usize) -> Option<[u8; MODULUS_LEN]> 
     let start = MASKED_LEN.checked_sub(salt_len + 1)?;
     masked[start] ^= 1;
     masked[start + 1..].iter_mut().zip(&salt).for_each(|(masked, salt)| *masked ^= salt);
-    // The message has one bit less than the modulus.
+    // The encoded message has one bit less than the modulus.
     masked[0] &= 0x7f;
     [&masked, hash.as_ref(), &[0xbc]].concat().try_into().ok()
 }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_salt_as_long_as_the_digest_is_what_tls_expects() {
+    fn only_a_signature_whose_salt_is_as_long_as_the_digest_is_valid() {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let pkcs8 = key.as_der().unwrap();
         let public_key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key.public_key().as_ref());

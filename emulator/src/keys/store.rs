@@ -165,7 +165,7 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// The setting called `name`; the first time it is made by `make` and kept.
+    /// The setting called `name`. If it does not exist, `make` makes it and it is stored.
     pub fn setting(&mut self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let transaction = self.connection.transaction()?;
         let found =
@@ -188,7 +188,7 @@ fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
     for path in [path, &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())] {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if fs::metadata(directory)?.mode() & (WRITE_BY_OTHERS | STICKY) == WRITE_BY_OTHERS {
-            return Err("other users may write its directory".into());
+            return Err("other users may write to its directory".into());
         }
     }
     for suffix in ["", "-wal", "-shm", "-journal"] {
@@ -207,7 +207,7 @@ fn refuse_writable_by_others(path: &Path) -> Result<(), StoreError> {
 
 fn open_file(path: &Path) -> Result<Connection, StoreError> {
     refuse_writable_by_others(path)?;
-    // The file holds keys in the clear, so it is made before SQLite would make it readable to all.
+    // The file contains unencrypted keys. SQLite would create it readable for all users.
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     let connection = Connection::open(path)?;
     // One process at a time: two would serve different keys from their caches.
@@ -246,15 +246,15 @@ fn save_key(transaction: &Transaction<'_>, key: &Cmk) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The key in a row of `cmk`, still without its versions.
+/// The key in a row of `cmk`, without its versions.
 fn key_from_row(row: &Row<'_>) -> Result<Cmk, StoreError> {
     let text = |column| row.get::<_, String>(column);
     Ok(Cmk {
         key_id: text("key_id")?,
         alias: text("alias")?,
         description: text("description")?,
-        usage: KeyUsage::from_name(&text("usage")?).ok_or("the data file holds an unknown key usage")?,
-        state: KeyState::from_name(&text("state")?).ok_or("the data file holds an unknown key state")?,
+        usage: KeyUsage::from_name(&text("usage")?).ok_or("the data file contains an unknown key usage")?,
+        state: KeyState::from_name(&text("state")?).ok_or("the data file contains an unknown key state")?,
         external: row.get("external")?,
         sequence: row.get("sequence")?,
         created: row.get("created")?,
@@ -273,7 +273,7 @@ fn key_from_row(row: &Row<'_>) -> Result<Cmk, StoreError> {
 mod tests {
     use super::*;
 
-    /// The tables of schema version 1 with a key that waits for its material.
+    /// The tables of schema version 1, with a key in state PendingImport.
     const VERSION_1: &str = "
         CREATE TABLE cmk (
             sequence INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, alias TEXT NOT NULL, description TEXT NOT NULL,

@@ -23,7 +23,7 @@ use crate::keys::cmk::Cmk;
 
 type Admin = State<Arc<Emulator>>;
 
-/// Its routes, below `/_admin`.
+/// The routes below `/_admin`.
 pub fn routes(emulator: Arc<Emulator>) -> Router<Arc<Emulator>> {
     Router::new()
         .route("/faults", get(list_faults).put(set_faults).post(add_faults).delete(clear_faults))

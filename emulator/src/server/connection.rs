@@ -1,4 +1,4 @@
-//! Connections: accepted, served until their client closes them or the emulator stops.
+//! Connections: each is accepted, and served until its client closes it or the emulator stops.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::server::admin;
 use crate::server::handler::{self, Connection};
 use crate::server::tls::Tls;
 
-/// How long running calls may take after a signal to stop.
+/// How long calls in flight may take after a signal to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause after a failed accept, so that a lack of descriptors does not become a busy loop.
@@ -41,7 +41,7 @@ pub struct Server {
     routes: TowerToHyperService<Router>,
 }
 
-/// Signals connections to end; each holds a copy until it has ended.
+/// Signals connections to end. Each connection holds a copy until it has ended.
 type Stopping = watch::Receiver<bool>;
 
 impl Server {
@@ -50,7 +50,7 @@ impl Server {
         Self { emulator, tls, routes }
     }
 
-    /// Accepts connections until `stop`, then lets the calls under way finish.
+    /// Accepts connections until `stop`, then lets the calls in flight finish.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (stopper, stopping) = watch::channel(false);
         tokio::select! {
@@ -61,7 +61,7 @@ impl Server {
         drop(listener);
         stopper.send_replace(true);
         if tokio::time::timeout(STOP_TIMEOUT, stopper.closed()).await.is_err() {
-            log::warn!("stopped with calls still under way");
+            log::warn!("stopped with calls still in flight");
         }
     }
 
@@ -129,7 +129,7 @@ impl Server {
             request.extensions_mut().insert(connection.clone());
             self.routes.call(request)
         });
-        // An idle client may come back at any time: a test can take long between two calls.
+        // No timeout between requests: a test may wait long between two calls on a connection.
         let http = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
         tokio::pin!(http);
         let ended = tokio::select! {
@@ -147,7 +147,7 @@ impl Server {
 
 /// Waits until the emulator stops.
 async fn stopped(stopping: &mut Stopping) {
-    // An error would mean that the server is gone, which is a stop too.
+    // An error means that the server was dropped, which is also a stop.
     let _ = stopping.wait_for(|&stop| stop).await;
 }
 
@@ -168,10 +168,10 @@ fn is_for_admin(first_bytes: &[u8]) -> bool {
     first_bytes.first().is_some_and(u8::is_ascii_uppercase) && target.starts_with(b"/_admin")
 }
 
-/// Takes the client's first bytes, so that closing sends it a FIN and not a RST for bytes unread.
+/// Reads the client's first bytes: with unread bytes, closing the connection would send a RST and not a FIN.
 async fn read_client_hello(stream: &mut TcpStream) {
     let mut first_bytes = [0; 16 * 1024];
-    // However the reading ends, the next thing is to close.
+    // The connection is closed next, whatever the result.
     let _ = stream.read(&mut first_bytes).await;
 }
 

@@ -1,4 +1,4 @@
-//! The processing of a request: it is logged and answered, and the reply is changed by a matching fault.
+//! Handles a request: makes the reply, applies a matching fault, and logs both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,14 +29,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Runs `steps` instead of sending a reply. The returned response only makes the HTTP layer flush.
+    /// Runs `steps` instead of sending a reply. The response that it returns only makes the HTTP layer flush.
     fn carry_out(&self, steps: Vec<Step>) -> Response {
         self.script.carry_out(steps);
         Response::default()
     }
 }
 
-/// Answers any request to `/`: a call of the KMS or STS API.
+/// Handles a request to `/`: a call of the KMS or STS API.
 pub async fn api(
     State(emulator): State<Arc<Emulator>>,
     Extension(connection): Extension<Connection>,
@@ -45,7 +45,7 @@ pub async fn api(
     handle(Route::Api, &emulator, &connection, request).await
 }
 
-/// Answers a request for the credentials of the machine's role.
+/// Handles a request for the credentials of the machine's role.
 pub async fn metadata(
     State(emulator): State<Arc<Emulator>>,
     Extension(connection): Extension<Connection>,
@@ -119,7 +119,7 @@ fn code(answer: &Answer) -> &str {
     }
 }
 
-/// Sends a reply as the fault requires. It is logged first, because the client may give up waiting.
+/// Sends a reply as the fault requires. The request is logged first, because the client may stop waiting.
 async fn send(
     emulator: &Emulator,
     connection: &Connection,

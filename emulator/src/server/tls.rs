@@ -1,5 +1,5 @@
-//! A certificate authority for one run of the emulator, and the server certificates it signs: a valid one, and for
-//! scripted faults one with each flaw.
+//! A certificate authority for one run of the emulator, and the server certificates that it signs: a valid one, and one
+//! with each flaw for scripted faults.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
@@ -25,9 +25,9 @@ const SERVER_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// A name that no client uses.
 const OTHER_NAME: &str = "elsewhere.invalid";
 
-/// Serving HTTPS. The directory with the CA's certificate goes away with this value.
+/// The acceptors for HTTPS. Dropping this value removes the temporary directory of the CA's certificate.
 pub struct Tls {
-    sound: TlsAcceptor,
+    valid: TlsAcceptor,
     expired: TlsAcceptor,
     wrong_host: TlsAcceptor,
     unknown_ca: TlsAcceptor,
@@ -38,8 +38,8 @@ pub struct Tls {
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 impl Tls {
-    /// Makes a CA, and server certificates for `names` too. The CA's certificate goes into `ca_file`, by default into a
-    /// temporary file.
+    /// Makes a CA and server certificates, which are for `names` too. Writes the CA's certificate to `ca_file`, by
+    /// default to a temporary file.
     pub fn new(names: &[String], ca_file: Option<&Path>) -> Result<Self, TlsError> {
         let ca = authority("tckms-emulator CA")?;
         let other_ca = authority("tckms-emulator unknown CA")?;
@@ -51,7 +51,7 @@ impl Tls {
             None => temporary_file(&ca.pem()).map(|(path, directory)| (path, Some(directory)))?,
         };
         Ok(Self {
-            sound: acceptor(&ca, &names, next_year)?,
+            valid: acceptor(&ca, &names, next_year)?,
             expired: acceptor(&ca, &names, yesterday)?,
             wrong_host: acceptor(&ca, &[OTHER_NAME], next_year)?,
             unknown_ca: acceptor(&other_ca, &names, next_year)?,
@@ -60,10 +60,10 @@ impl Tls {
         })
     }
 
-    /// Makes handshakes with a certificate of this flaw, or with the valid one.
+    /// The acceptor whose certificate has this flaw, or the one whose certificate is valid.
     pub fn acceptor(&self, flaw: Option<Flaw>) -> &TlsAcceptor {
         match flaw {
-            None => &self.sound,
+            None => &self.valid,
             Some(Flaw::Expired) => &self.expired,
             Some(Flaw::WrongHost) => &self.wrong_host,
             Some(Flaw::UnknownCa) => &self.unknown_ca,
@@ -108,7 +108,7 @@ fn temporary_file(text: &str) -> std::io::Result<(PathBuf, TempDir)> {
     Ok((path, directory))
 }
 
-/// Writes a file that all may read, and replaces it atomically.
+/// Writes a file that all users may read. An existing file is replaced atomically.
 fn replace_file(path: &Path, text: &str) -> Result<PathBuf, TlsError> {
     let write = || {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! Asymmetric CMKs, and answers encrypted under the caller's public key.
+//! Asymmetric CMKs, and replies encrypted under the caller's public key.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
@@ -30,7 +30,7 @@ const SCHEMES: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn signatures_verify_and_change_with_the_message() {
+fn a_signature_is_valid_for_its_message_only() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let mut keys = std::collections::HashMap::new();
@@ -49,7 +49,7 @@ fn signatures_verify_and_change_with_the_message() {
     }
 }
 
-/// The documentation has `false` for a wrong signature and an error for a malformed one.
+/// By the service's documents, a wrong signature gets `false` and a malformed one an error.
 #[test]
 fn a_malformed_signature_is_an_error() {
     let emulator = Emulator::start(&[]);
@@ -71,7 +71,7 @@ fn a_malformed_signature_is_an_error() {
 }
 
 #[test]
-fn signatures_verify_outside_of_the_emulator() {
+fn another_implementation_verifies_the_signatures() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let cases: [(_, _, &'static dyn VerificationAlgorithm); 2] = [
@@ -92,7 +92,7 @@ fn signatures_verify_outside_of_the_emulator() {
 }
 
 #[test]
-fn signing_checks_key_algorithm_and_message() {
+fn signing_refuses_an_unsuitable_key_algorithm_or_message() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = create(&client, "ASYMMETRIC_SIGN_VERIFY_ECC");
@@ -114,7 +114,7 @@ fn signing_checks_key_algorithm_and_message() {
 }
 
 #[test]
-fn rsa_ciphertexts_made_elsewhere_decrypt() {
+fn ciphertexts_of_another_rsa_implementation_decrypt() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = create(&client, "ASYMMETRIC_DECRYPT_RSA_2048");
@@ -130,7 +130,7 @@ fn rsa_ciphertexts_made_elsewhere_decrypt() {
 }
 
 #[test]
-fn data_keys_come_encrypted_under_an_rsa_public_key() {
+fn data_keys_are_returned_encrypted_under_an_rsa_public_key() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let recipient = create(&client, "ASYMMETRIC_DECRYPT_RSA_2048");
@@ -156,7 +156,7 @@ fn data_keys_come_encrypted_under_an_rsa_public_key() {
 }
 
 #[test]
-fn plaintexts_come_encrypted_under_an_sm2_public_key() {
+fn plaintexts_are_returned_encrypted_under_an_sm2_public_key() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let recipient = create(&client, "ASYMMETRIC_DECRYPT_SM2");
@@ -179,7 +179,7 @@ fn plaintexts_come_encrypted_under_an_sm2_public_key() {
 }
 
 #[test]
-fn sm2_ciphertexts_are_checked() {
+fn malformed_sm2_ciphertexts_are_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = create(&client, "ASYMMETRIC_DECRYPT_SM2");
@@ -190,7 +190,7 @@ fn sm2_ciphertexts_are_checked() {
 }
 
 #[test]
-fn public_keys_come_as_der_and_as_pem_of_the_same() {
+fn public_key_pem_contains_public_key() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = create(&client, "ASYMMETRIC_SIGN_VERIFY_ECDSA384");

@@ -1,4 +1,4 @@
-//! Temporary credentials: the metadata service, STS, and what they are good for.
+//! Temporary credentials: from the metadata service and from STS, and in calls.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn bind(emulator: &Emulator, settings: Value) {
 }
 
 /// A client with the credentials in `document`.
-fn holder(emulator: &Emulator, document: &Value) -> Client {
+fn client_with(emulator: &Emulator, document: &Value) -> Client {
     let text = |name: &str| document[name].as_str().unwrap().to_owned();
     let mut client = Client::new(emulator.address(), &text("TmpSecretId"), &text("TmpSecretKey"));
     client.token = Some(text("Token"));
@@ -35,14 +35,14 @@ fn assume_role(emulator: &Emulator, mut body: Value) -> Result<Value, String> {
 }
 
 #[test]
-fn a_caller_learns_who_it_is() {
+fn get_caller_identity_returns_the_account() {
     let emulator = Emulator::start(&[]);
     let identity = sts_call(&emulator.client(), "GetCallerIdentity", &json!({})).outcome().unwrap();
     assert_eq!(identity["Arn"], "qcs::cam::uin/100000000001:uin/100000000001");
     assert_eq!((&identity["AccountId"], &identity["Type"]), (&json!("100000000001"), &json!("CAMUser")));
     let unknown = sts_call(&emulator.client(), "GetCallerIdentity", &json!({ "Nonsense": 1 })).outcome();
     assert_eq!(unknown.unwrap_err(), "UnknownParameter");
-    let unsigned = Client::new(emulator.address(), "AKIDnobody", "k");
+    let unsigned = Client::new(emulator.address(), "AKIDunknown", "k");
     let refused = sts_call(&unsigned, "GetCallerIdentity", &json!({})).outcome();
     assert_eq!(refused.unwrap_err(), "AuthFailure.SecretIdNotFound");
 }
@@ -58,7 +58,7 @@ fn a_machine_without_a_role_has_no_credentials() {
 }
 
 #[test]
-fn the_credentials_of_a_cvm_role_work() {
+fn the_credentials_of_a_cvm_role_sign_calls() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester" }));
     let name = metadata(&emulator, "");
@@ -72,16 +72,16 @@ fn the_credentials_of_a_cvm_role_work() {
     let again = metadata(&emulator, "tester").json();
     assert_ne!(document["TmpSecretId"], again["TmpSecretId"]);
     for document in [document, again] {
-        assert_eq!(holder(&emulator, &document).code("GetRegions", json!({})), "OK");
+        assert_eq!(client_with(&emulator, &document).code("GetRegions", json!({})), "OK");
     }
 }
 
 #[test]
-fn temporary_credentials_need_their_token_and_end() {
+fn temporary_credentials_need_their_token_and_expire() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester", "lifetime_seconds": 2 }));
     let document = metadata(&emulator, "tester").json();
-    let client = holder(&emulator, &document);
+    let client = client_with(&emulator, &document);
     let with_token = |token: Option<&str>| {
         let client = Client { token: token.map(str::to_owned), ..client.clone() };
         client.code("GetRegions", json!({}))
@@ -97,25 +97,25 @@ fn temporary_credentials_need_their_token_and_end() {
 fn a_fault_expires_a_token_permanently() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester" }));
-    let client = holder(&emulator, &metadata(&emulator, "tester").json());
+    let client = client_with(&emulator, &metadata(&emulator, "tester").json());
     emulator.set_fault(json!({ "kind": "expire_token" }));
     let codes = [(); 2].map(|()| client.code("GetRegions", json!({})));
     assert_eq!(codes, ["AuthFailure.TokenFailure"; 2]);
-    let renewed = holder(&emulator, &metadata(&emulator, "tester").json());
+    let renewed = client_with(&emulator, &metadata(&emulator, "tester").json());
     assert_eq!(renewed.code("GetRegions", json!({})), "OK");
 
     emulator.set_fault(json!({ "kind": "expire_token" }));
     let codes = [(); 2].map(|()| emulator.client().code("GetRegions", json!({})));
-    assert_eq!(codes, ["AuthFailure.TokenFailure", "OK"], "a long-term identity has nothing to lose");
+    assert_eq!(codes, ["AuthFailure.TokenFailure", "OK"], "a long-term identity has no token that could expire");
 }
 
 #[test]
-fn the_credentials_of_an_assumed_role_work() {
+fn the_credentials_of_an_assumed_role_sign_calls() {
     let emulator = Emulator::start(&[]);
     let answer = assume_role(&emulator, json!({ "RoleArn": ROLE_ARN, "DurationSeconds": 900 })).unwrap();
     assert!((answer["ExpiredTime"].as_i64().unwrap() - unix_now() - 900).abs() < 5);
     assert!(answer["Expiration"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(holder(&emulator, &answer["Credentials"]).code("GetRegions", json!({})), "OK");
+    assert_eq!(client_with(&emulator, &answer["Credentials"]).code("GetRegions", json!({})), "OK");
 
     bind(&emulator, json!({ "lifetime_seconds": 1 }));
     let answer = assume_role(&emulator, json!({ "RoleArn": ROLE_ARN, "DurationSeconds": 900 })).unwrap();
@@ -159,7 +159,7 @@ fn a_web_identity_assumes_a_role_without_a_signature() {
         "RoleSessionName": "tester-1",
     });
     let answer = unsigned("AssumeRoleWithWebIdentity", &body);
-    assert_eq!(holder(&emulator, &answer["Credentials"]).code("GetRegions", json!({})), "OK");
+    assert_eq!(client_with(&emulator, &answer["Credentials"]).code("GetRegions", json!({})), "OK");
 
     body["WebIdentityToken"] = json!("e30.eyJleHAiOjF9.c2ln");
     let expired = unsigned("AssumeRoleWithWebIdentity", &body);
@@ -169,7 +169,7 @@ fn a_web_identity_assumes_a_role_without_a_signature() {
 }
 
 #[test]
-fn faults_and_the_request_log_know_metadata_and_sts() {
+fn faults_and_the_request_log_cover_metadata_and_sts() {
     let emulator = Emulator::start(&[]);
     bind(&emulator, json!({ "role": "tester" }));
     emulator.set_faults(json!([
@@ -187,7 +187,7 @@ fn faults_and_the_request_log_know_metadata_and_sts() {
 }
 
 #[test]
-fn the_admin_api_issues_credentials_and_shows_its_settings() {
+fn the_admin_api_issues_credentials_and_returns_its_settings() {
     let emulator = Emulator::start(&[]);
     let settings = json!({ "role": "tester", "lifetime_seconds": 60 });
     bind(&emulator, settings.clone());

@@ -16,7 +16,7 @@ fn new_key(client: &Client, alias: &str) -> String {
 }
 
 #[test]
-fn what_was_encrypted_decrypts_and_names_its_key() {
+fn decryption_returns_the_plaintext_and_the_key_id() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     for plaintext in [vec![0], vec![b'x'; 4096]] {
@@ -59,7 +59,7 @@ fn contexts_are_json_objects_of_strings_up_to_1024_characters() {
     for bad in ["x", "[]", r#""text""#, r#"{"a":1}"#, r#"{"a":{"b":"c"}}"#, r#"{"a":null}"#] {
         assert_eq!(code(bad), "InvalidParameter", "{bad}");
     }
-    // Characters count, not bytes.
+    // The limit counts characters, not bytes.
     let of_length = |length: usize| format!(r#"{{"a":"{}"}}"#, "密".repeat(length - 8));
     assert_eq!(code(&of_length(1024)), "OK");
     assert_eq!(code(&of_length(1025)), "InvalidParameter");
@@ -79,7 +79,7 @@ fn the_context_is_compared_as_text() {
 }
 
 #[test]
-fn altered_blobs_are_invalid_ciphertexts() {
+fn an_altered_blob_is_an_invalid_ciphertext() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let blob = encrypt(&client, emulator.key_id(), b"secret", "");
@@ -105,7 +105,7 @@ fn another_emulator_cannot_decrypt() {
 }
 
 #[test]
-fn key_ids_are_checked_for_shape_and_existence() {
+fn malformed_and_unknown_key_ids_are_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     for action in ["Encrypt", "GenerateDataKey"] {
@@ -147,7 +147,7 @@ fn archived_keys_only_decrypt_and_disabled_keys_do_nothing() {
 }
 
 #[test]
-fn re_encryption_moves_a_plaintext_to_another_key_or_context() {
+fn re_encryption_encrypts_the_plaintext_under_another_key_and_context() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let other = new_key(&client, "other");
@@ -165,7 +165,7 @@ fn re_encryption_moves_a_plaintext_to_another_key_or_context() {
 }
 
 #[test]
-fn re_encryption_without_any_change_returns_the_old_blob() {
+fn re_encryption_with_the_same_key_and_context_returns_the_old_blob() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let blob = encrypt(&client, emulator.key_id(), b"secret", CONTEXT);
@@ -204,7 +204,7 @@ fn data_keys_have_the_requested_length_and_their_blob_decrypts() {
 }
 
 #[test]
-fn data_key_parameters_are_checked() {
+fn invalid_data_key_parameters_are_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let cases = [

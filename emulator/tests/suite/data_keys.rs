@@ -1,4 +1,4 @@
-//! Data keys that KMS keeps.
+//! Data keys that KMS hosts.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn a_generated_data_key_is_stored_and_returned() {
     ] {
         assert_eq!(found[name], value, "{name}");
     }
-    // Without hosting, what goes with it has no effect.
+    // Without hosting, its parameters have no effect.
     let plain = client.expect(
         "GenerateDataKey",
         json!({ "KeyId": emulator.key_id(), "NumberOfBytes": 8, "DataKeyName": "first", "IsHostedByKms": 0 }),
@@ -49,7 +49,7 @@ fn a_generated_data_key_is_stored_and_returned() {
 }
 
 #[test]
-fn names_are_valid_and_unique() {
+fn invalid_and_duplicate_names_are_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let first = generate(&client, emulator.key_id(), "first")["DataKeyId"].clone();
@@ -72,7 +72,7 @@ fn names_are_valid_and_unique() {
 }
 
 #[test]
-fn states_are_those_of_keys() {
+fn data_keys_have_the_states_of_cmks() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let ids = ["a", "b"].map(|name| generate(&client, emulator.key_id(), name)["DataKeyId"].clone());
@@ -107,14 +107,14 @@ fn states_are_those_of_keys() {
     assert!(metadata(&client, &ids[0])["DeletionDate"].as_i64().unwrap() > 0);
     assert_eq!(client.expect("CancelDataKeyDeletion", id)["DataKeyId"], ids[0]);
     assert_eq!(state(&ids[0]), "Disabled");
-    // A data key is given out only while its CMK can decrypt it.
+    // A data key is returned only while its CMK can decrypt it.
     client.expect("DisableKey", json!({ "KeyId": emulator.key_id() }));
     let code = client.code("GetDataKeyPlaintext", json!({ "DataKeyId": ids[1] }));
     assert_eq!(code, "ResourceUnavailable.CmkDisabled");
 }
 
 #[test]
-fn keys_are_listed_by_page_and_filter() {
+fn data_keys_are_listed_by_page_and_filter() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let names = ["one", "two", "three"];
@@ -183,7 +183,7 @@ fn data_keys_are_imported_as_plaintext_or_ciphertext() {
 }
 
 #[test]
-fn ids_are_checked() {
+fn malformed_and_unknown_data_key_ids_are_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let code = |id: &str| client.code("DescribeDataKey", json!({ "DataKeyId": id }));

@@ -1,5 +1,5 @@
-//! What is not known of the service, or differs between deployments: switches, and faults of signatures and public
-//! keys.
+//! Behaviour of the service that is not known, or differs between deployments: switches, and faults of signatures and
+//! public keys.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED,
@@ -38,7 +38,7 @@ impl Key {
 }
 
 #[test]
-fn elliptic_signatures_come_as_r_and_s_or_from_another_key() {
+fn faults_make_elliptic_signatures_raw_or_of_another_key() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let cases: [(_, _, _, &'static dyn VerificationAlgorithm, &'static dyn VerificationAlgorithm); 2] = [
@@ -54,7 +54,7 @@ fn elliptic_signatures_come_as_r_and_s_or_from_another_key() {
         emulator.set_fault(json!({ "kind": "signature", "flaw": "other_key" }));
         let other = key.sign(&client, algorithm);
         assert!(other[0] == 0x30 && !key.is_valid(&other, der), "{algorithm}");
-        assert!(key.is_valid(&key.sign(&client, algorithm), der), "the fault is over");
+        assert!(key.is_valid(&key.sign(&client, algorithm), der), "the fault applies once");
     }
     let key = Key::create(&client, SM2);
     emulator.set_fault(json!({ "kind": "signature", "flaw": "raw" }));
@@ -62,7 +62,7 @@ fn elliptic_signatures_come_as_r_and_s_or_from_another_key() {
 }
 
 #[test]
-fn rsa_signatures_have_another_salt_or_another_key() {
+fn faults_make_rsa_signatures_of_another_salt_or_key() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = Key::create(&client, RSA);
@@ -79,9 +79,9 @@ fn rsa_signatures_have_another_salt_or_another_key() {
     assert_eq!(key.sign(&client, "RSA_PSS_SHA_256"), first, "without a salt the signature is always the same");
 }
 
-/// What OpenSSL, which takes any length of salt when it verifies, says of the faults' signatures.
+/// OpenSSL verifies signatures with a salt of any length, so it can check that these signatures are otherwise valid.
 #[test]
-fn openssl_finds_the_requested_salts() {
+fn openssl_verifies_the_signatures_with_their_salt_lengths() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = Key::create(&client, RSA);
@@ -104,7 +104,7 @@ fn openssl_finds_the_requested_salts() {
 }
 
 #[test]
-fn public_key_pem_has_the_bad_shapes() {
+fn faults_change_public_key_pem_only() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = Key::create(&client, P256);
@@ -126,7 +126,7 @@ fn public_key_pem_has_the_bad_shapes() {
 }
 
 #[test]
-fn strictly_a_digest_has_32_bytes() {
+fn with_strict_digests_a_digest_has_32_bytes() {
     let emulator = Emulator::start(&["--behaviour", "strict-digests"]);
     let client = emulator.client();
     let key = Key::create(&client, P384);
@@ -138,7 +138,7 @@ fn strictly_a_digest_has_32_bytes() {
     let mut body = sign(32);
     body["SignatureValue"] = client.expect("SignByAsymmetricKey", body.clone())["Signature"].clone();
     assert_eq!(client.expect("VerifyByAsymmetricKey", body.clone())["SignatureValid"], true);
-    assert!(key.is_valid(&key.sign(&client, "ECC_P384_R1"), &ECDSA_P384_SHA384_ASN1), "RAW stays as it is");
+    assert!(key.is_valid(&key.sign(&client, "ECC_P384_R1"), &ECDSA_P384_SHA384_ASN1), "the switch does not change RAW");
 
     assert_eq!(emulator.admin("PUT", "behaviour", json!({ "strict_digests": false })).0, 200);
     assert_eq!(client.code("SignByAsymmetricKey", sign(48)), "OK");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::Client;
 
-/// Runs a script after `eval "$(tckms-emulator --export …)"`; whatever it does, the emulator is stopped.
+/// Runs a script after `eval "$(tckms-emulator --export …)"`. A trap stops the emulator when the script ends.
 fn run_shell(shell: &str, options: &str, script: &str) -> Output {
     let program = env!("CARGO_BIN_EXE_tckms-emulator");
     let script =
@@ -29,14 +29,14 @@ fn stdout_of(output: Output) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process exists and is not a zombie.
 fn is_running(process_id: &str) -> bool {
     let status = fs::read_to_string(format!("/proc/{process_id}/stat"));
     status.is_ok_and(|status| !status.contains(") Z "))
 }
 
 #[test]
-fn eval_makes_a_usable_emulator_in_every_shell() {
+fn eval_starts_a_usable_emulator_in_every_shell() {
     const REPORT: &str = r#"
         kill -0 "$TCKMS_EMULATOR_PID"
         sh -c 'echo "$TCKMS_ENDPOINT|$TENCENTCLOUD_SECRET_ID|$TENCENTCLOUD_SECRET_KEY|$TCKMS_KEY_ID|$TCKMS_KEY_ID_b_2|$TENCENTCLOUD_REGION|$TCKMS_EMULATOR_PID|${TENCENTCLOUD_TOKEN-unset}"'
@@ -50,7 +50,7 @@ fn eval_makes_a_usable_emulator_in_every_shell() {
         let [endpoint, secret_id, secret_key, first, second, region, process_id, token] = values[..] else {
             panic!("{text}")
         };
-        // The shell that started it is gone, and the emulator is not.
+        // The shell that started the emulator has ended, and the emulator has not.
         let client = Client::new(endpoint.strip_prefix("http://").expect("a URL"), secret_id, secret_key);
         for key_id in [first, second] {
             client.expect("Encrypt", json!({ "KeyId": key_id, "Plaintext": "eA==" }));
@@ -69,17 +69,17 @@ fn wait_until(condition: impl Fn() -> bool) {
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    panic!("it did not happen in ten seconds");
+    panic!("the condition did not hold within ten seconds");
 }
 
 #[test]
-fn the_end_of_a_script_can_stop_it() {
+fn a_trap_at_the_end_of_a_script_stops_the_emulator() {
     let process_id = stdout_of(run_shell("sh", "", "echo $TCKMS_EMULATOR_PID"));
     wait_until(|| !is_running(process_id.trim()));
 }
 
 #[test]
-fn with_tls_the_ca_is_exported_and_without_it_an_old_one_is_forgotten() {
+fn with_tls_the_ca_file_is_exported_and_without_tls_it_is_unset() {
     let ca_file = stdout_of(run_shell("sh", "--tls", "grep -l 'BEGIN CERTIFICATE' \"$TCKMS_CA_FILE\""));
     assert!(ca_file.trim().ends_with(".pem"), "{ca_file}");
     let plain = stdout_of(run_shell("sh", "", "echo ${TCKMS_CA_FILE-unset}"));
@@ -106,18 +106,18 @@ fn a_failure_makes_the_eval_fail_and_is_reported() {
 }
 
 #[test]
-fn it_holds_no_pipe_of_its_starter_open() {
-    // With stderr on the same pipe, `$(…)` would wait for the emulator's end.
+fn the_background_process_keeps_no_pipe_of_the_shell_open() {
+    // If the emulator kept stderr open, which is the same pipe here, `$(…)` would wait for its end.
     let script = "trap - EXIT; kill $TCKMS_EMULATOR_PID; echo done";
     assert_eq!(stdout_of(run_shell("sh", "2>&1", script)), "done\n");
 }
 
 #[test]
-fn a_log_file_is_appended_to() {
+fn the_background_process_logs_to_the_log_file() {
     let directory = tempfile::tempdir().expect("a folder");
     let log_file = directory.path().join("emulator.log");
     let options = format!("--log-level info --log-file {}", log_file.display());
-    // A request that is refused, by the shell's own means: bash can open connections.
+    // Sends a request that is refused. bash can open connections itself.
     let script = r#"address=${TCKMS_ENDPOINT#http://}
         exec 3<>"/dev/tcp/${address%:*}/${address#*:}"
         printf 'POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n' "$address" >&3

@@ -12,10 +12,10 @@ fn call(emulator: &Emulator) -> Call {
     emulator.client().call("GenerateRandom", &json!({ "NumberOfBytes": 8 }))
 }
 
-/// Everything the server sends in answer to one request, until it closes.
+/// All bytes that the server sends in reply to one request, until it closes the connection.
 fn received(emulator: &Emulator, request: &[u8]) -> (String, io::Result<()>) {
     let mut connection = Connection::open(emulator.address());
-    // A server that does not read to the end may close while we write; what it sent still counts.
+    // A server that does not read the complete request may close during the write. What it sent is still read.
     let sent = connection.send(request);
     let mut bytes = Vec::new();
     let end = sent.and(connection.stream.read_to_end(&mut bytes).map(drop));
@@ -27,7 +27,7 @@ fn is_reset(end: &io::Result<()>) -> bool {
     end.as_ref().is_err_and(|error| kinds.contains(&error.kind()))
 }
 
-fn is_orderly(end: &io::Result<()>) -> bool {
+fn is_closed_properly(end: &io::Result<()>) -> bool {
     end.is_ok()
 }
 
@@ -48,7 +48,7 @@ fn entries_are_consumed_in_order_by_the_requests_they_match() {
 }
 
 #[test]
-fn the_admin_api_lists_adds_and_clears() {
+fn the_admin_api_lists_adds_and_clears_faults() {
     let emulator = Emulator::start(&[]);
     let entry = |kind: &str| json!({ "action": "*", "fault": { "kind": kind }, "times": 1 });
     let list = || emulator.admin("GET", "faults", Value::Null);
@@ -62,7 +62,7 @@ fn the_admin_api_lists_adds_and_clears() {
 }
 
 #[test]
-fn a_script_with_a_mistake_is_refused() {
+fn an_invalid_script_is_refused_and_changes_nothing() {
     let emulator = Emulator::start(&[]);
     emulator.set_fault(json!({ "kind": "gzip" }));
     let bad = json!([{ "fault": { "kind": "pass" } }, { "fault": { "kind": "no_such_fault" } }]);
@@ -89,7 +89,7 @@ fn a_script_can_come_from_a_file() {
 }
 
 #[test]
-fn there_is_no_admin_api_where_other_machines_could_reach_it() {
+fn an_address_that_other_machines_can_reach_has_no_admin_api() {
     let emulator = Emulator::start(&["--listen", "0.0.0.0:0", "--allow-non-loopback-clients"]);
     let request = b"GET /_admin/requests HTTP/1.1\r\nHost: x\r\n\r\n";
     let port = emulator.address().rsplit_once(':').unwrap().1;
@@ -136,12 +136,12 @@ fn a_connection_can_close_before_or_after_the_request_is_read() {
     for kind in ["close_before_reading", "close_after_reading"] {
         emulator.set_fault(json!({ "kind": kind }));
         let (text, end) = received(&emulator, &call(&emulator).bytes());
-        assert!(text.is_empty() && is_orderly(&end), "{kind}: {text:?} {end:?}");
+        assert!(text.is_empty() && is_closed_properly(&end), "{kind}: {text:?} {end:?}");
     }
 }
 
 #[test]
-fn closing_after_reading_has_executed_the_request() {
+fn a_request_is_executed_before_close_after_reading() {
     let emulator = Emulator::start(&[]);
     let create = emulator.client().call("CreateKey", &json!({ "Alias": "made" }));
     let keys_after = |kind: &str| {
@@ -196,11 +196,11 @@ fn a_body_can_be_longer_than_announced() {
     connection.send(&call(&emulator).bytes()).unwrap();
     let mut line = String::new();
     connection.stream.read_line(&mut line).unwrap();
-    assert!(line.starts_with("ponse\""), "the rest is where the next reply should be: {line}");
+    assert!(line.starts_with("ponse\""), "the rest of the body follows in place of the next reply: {line}");
 }
 
 #[test]
-fn http_statuses_have_their_headers_and_body() {
+fn a_status_fault_sets_status_headers_and_body() {
     let emulator = Emulator::start(&[]);
     let headers = json!({ "Location": "http://elsewhere.invalid/" });
     emulator.set_faults(json!([
@@ -218,7 +218,7 @@ fn http_statuses_have_their_headers_and_body() {
 }
 
 #[test]
-fn bodies_can_be_nonsense() {
+fn bodies_can_be_garbage_compressed_or_padded() {
     let emulator = Emulator::start(&[]);
     emulator.set_faults(json!([
         { "fault": { "kind": "garbage" } },
@@ -237,7 +237,7 @@ fn bodies_can_be_nonsense() {
 }
 
 #[test]
-fn fields_of_a_real_answer_can_be_changed() {
+fn fields_of_a_real_reply_can_be_changed() {
     let emulator = Emulator::start(&[]);
     let other = "00000000-0000-11ef-8000-000000000000";
     emulator.set_faults(json!([
@@ -251,7 +251,7 @@ fn fields_of_a_real_answer_can_be_changed() {
 }
 
 #[test]
-fn a_throttle_limits_calls_per_second_until_cleared() {
+fn a_throttle_limits_calls_per_second_until_it_is_removed() {
     let emulator = Emulator::start(&[]);
     emulator.set_faults(json!([{ "action": "GenerateRandom", "fault": { "kind": "throttle", "per_second": 1 } }]));
     let codes = [(); 3].map(|()| call(&emulator).code());
@@ -275,7 +275,7 @@ fn a_shifted_clock_moves_the_signature_window_and_the_date() {
 }
 
 #[test]
-fn a_connection_can_be_closed_unread_and_admin_calls_are_spared() {
+fn close_connection_closes_before_reading_and_does_not_affect_admin_calls() {
     let emulator = Emulator::start(&[]);
     emulator.set_fault(json!({ "kind": "close_connection" }));
     assert_eq!(emulator.admin("GET", "faults", Value::Null).0, 200);
@@ -285,7 +285,7 @@ fn a_connection_can_be_closed_unread_and_admin_calls_are_spared() {
 }
 
 #[test]
-fn a_handshake_can_be_cut_and_certificates_can_be_wrong() {
+fn a_handshake_can_be_truncated_and_certificates_can_be_invalid() {
     let emulator = Emulator::start(&["--tls"]);
     let exchange = || {
         tls_exchange(emulator.text("ca_file"), emulator.address(), "127.0.0.1", &call(&emulator).bytes())
@@ -294,13 +294,11 @@ fn a_handshake_can_be_cut_and_certificates_can_be_wrong() {
     };
     emulator.set_fault(json!({ "kind": "cut_handshake" }));
     assert!(exchange().is_err());
-    for (flaw, complaint) in
-        [("expired", "Expired"), ("wrong_host", "NotValidForName"), ("unknown_ca", "UnknownIssuer")]
-    {
+    for (flaw, reason) in [("expired", "Expired"), ("wrong_host", "NotValidForName"), ("unknown_ca", "UnknownIssuer")] {
         emulator.set_fault(json!({ "kind": "certificate", "flaw": flaw }));
         let error = exchange().unwrap_err();
         let plain = error.to_lowercase().replace(' ', "");
-        assert!(plain.contains(&complaint.to_lowercase()), "{flaw}: {error}");
+        assert!(plain.contains(&reason.to_lowercase()), "{flaw}: {error}");
     }
     assert_eq!(exchange(), Ok(200));
 }
@@ -318,7 +316,7 @@ fn faults_work_over_tls_too() {
 }
 
 #[test]
-fn absurd_numbers_are_refused() {
+fn numbers_above_their_bounds_are_refused() {
     let emulator = Emulator::start(&[]);
     for number in ["18446744073709551615", "9223372036854775807", "-9223372036854775808", "1e300", "4294967296000000"] {
         for fault in [
@@ -342,7 +340,7 @@ fn absurd_numbers_are_refused() {
             assert_eq!(reply.status, 400, "{script}");
         }
     }
-    // The largest values that are taken do no harm either.
+    // The emulator still works after the largest values that it accepts.
     for fault in [
         json!({ "kind": "clock_shift", "seconds": 3_155_760_000_i64 }),
         json!({ "kind": "clock_shift", "seconds": -3_155_760_000_i64 }),
@@ -351,7 +349,7 @@ fn absurd_numbers_are_refused() {
         json!({ "kind": "chunked", "bytes": 1_u64 << 40 }),
     ] {
         emulator.set_fault(fault);
-        // With a Content-Length like that the reply cannot be read to its end.
+        // The reply is not read: with the largest Content-Length it has no end.
         let call = emulator.client().call("GetRegions", &json!({}));
         Connection::open(emulator.address()).send(&call.bytes()).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -18,7 +18,7 @@ fn state(client: &Client, key: &Value) -> Value {
     client.expect("DescribeKey", json!({ "KeyId": key }))["KeyMetadata"]["KeyState"].clone()
 }
 
-/// Parameters of an import, and the material wrapped for it.
+/// The token of an import, and the material wrapped for it.
 struct Wrapped {
     token: Value,
     material: String,
@@ -105,7 +105,7 @@ fn an_invalid_import_is_refused_and_changes_nothing() {
     assert_eq!(with("KeyId", json!(emulator.key_id())), "UnsupportedOperation.NotExternalCmk");
     assert_eq!(with("EncryptedKeyMaterial", json!(base64([5; 256]))), "InvalidParameter.DecryptMaterialError");
     assert_eq!(with("EncryptedKeyMaterial", json!(base64([5; 3]))), "InvalidParameter.DecryptMaterialError");
-    // Wrapped for another padding than the token says.
+    // Wrapped with another padding than the one in the token.
     let pkcs1 = wrap(&client, &key, "RSAES_PKCS1_V1_5", &[1; 32]);
     assert_eq!(with("EncryptedKeyMaterial", json!(pkcs1.material)), "InvalidParameter.DecryptMaterialError");
     for valid_to in [unix_now() - 1, 1, 2_147_443_201] {
@@ -127,7 +127,7 @@ fn an_invalid_import_is_refused_and_changes_nothing() {
     assert_eq!(with("ValidTo", json!(0)), "ResourceUnavailable.CmkStateNotSupport");
 }
 
-/// Moves the emulator's clock, and the client's with it.
+/// Shifts the emulator's clock, and returns a client whose clock has the same shift.
 fn move_clock(emulator: &Emulator, seconds: i64) -> impl Fn(&str, Value) -> Result<Value, String> {
     emulator.set_faults(json!([{ "fault": { "kind": "clock_shift", "seconds": seconds } }]));
     let client = emulator.client();
@@ -182,7 +182,7 @@ fn imported_material_and_bindings_persist_after_a_restart() {
     assert_eq!(decrypt(&client, &blobs[0]), "OK");
     assert_eq!(decrypt(&client, &blobs[1]), "ResourceUnavailable.CmkStateNotSupport");
     assert_eq!(import(&client, &deleted, &[9; 32], 0), "InvalidParameterValue.MaterialNotMatch");
-    // The token is still good.
+    // The token is still valid.
     assert_eq!(client.code("ImportKeyMaterial", body(&deleted, &wrapped)), "OK");
     assert_eq!(decrypt(&client, &blobs[1]), "OK");
     assert_eq!(client.code("DisableKey", json!({ "KeyId": key })), "FailedOperation.CmkUsedByCloudProduct");

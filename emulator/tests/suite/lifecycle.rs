@@ -55,7 +55,7 @@ fn every_key_usage_can_be_created() {
 }
 
 #[test]
-fn creation_checks_its_parameters() {
+fn creation_refuses_invalid_parameters() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let twice = json!([{ "TagKey": "a", "TagValue": "1" }, { "TagKey": "a", "TagValue": "2" }]);
@@ -211,7 +211,7 @@ fn rotation_needs_an_enabled_symmetric_key_made_by_kms() {
 }
 
 #[test]
-fn a_key_for_imported_material_waits_for_it() {
+fn an_external_key_cannot_encrypt_before_its_material_is_imported() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let made = client.expect("CreateKey", json!({ "Alias": "external", "Type": 2 }));

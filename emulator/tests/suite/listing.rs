@@ -1,4 +1,4 @@
-//! Lists of CMKs, and what the service says of itself.
+//! Lists of CMKs, and information about the service.
 
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ fn list_key_detail_filters_and_orders() {
 }
 
 #[test]
-fn the_service_describes_itself() {
+fn the_service_returns_its_regions_status_and_algorithms() {
     let emulator = Emulator::start(&["--region", "eu-frankfurt"]);
     let client = emulator.client();
     assert_eq!(client.expect("GetRegions", json!({}))["Regions"], json!(["eu-frankfurt"]));

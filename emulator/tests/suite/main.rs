@@ -1,6 +1,7 @@
-//! Drives the built emulator as its users do: over HTTP, with signed requests.
+//! Tests the built emulator as its users use it: over HTTP, with signed requests.
 
 mod asymmetric;
+mod citations;
 mod credentials;
 mod crypt;
 mod data_keys;
@@ -14,6 +15,5 @@ mod post_quantum;
 mod process;
 mod protocol;
 mod request_log;
-mod structure;
 mod support;
 mod web_pages;

@@ -1,4 +1,4 @@
-//! Post-quantum keys, as far as the calls go, and the white-box product that is not there.
+//! Post-quantum keys, of which only the calls are emulated, and the white-box product, which is not purchased.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn create(client: &Client, usage: &str) -> Value {
 }
 
 #[test]
-fn encryption_and_signatures_are_plumbed() {
+fn ciphertexts_decrypt_and_signatures_verify() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let key = create(&client, "POST_QUANTUM_ENCRYPT_DECRYPT");
@@ -35,7 +35,7 @@ fn encryption_and_signatures_are_plumbed() {
 }
 
 #[test]
-fn the_calls_check_usage_length_and_state() {
+fn the_wrong_usage_length_or_state_is_refused() {
     let emulator = Emulator::start(&[]);
     let client = emulator.client();
     let encryption = create(&client, "POST_QUANTUM_ENCRYPT_DECRYPT");

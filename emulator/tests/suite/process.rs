@@ -1,4 +1,4 @@
-//! The program: its options, its one line of output, its end, and what it keeps on disk.
+//! The program: its options, its line of output, how it stops, and what it stores on disk.
 
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -63,7 +63,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
 }
 
 #[test]
-fn it_stops_cleanly_on_sigterm_and_sigint_and_prints_nothing_more() {
+fn sigterm_and_sigint_stop_it_without_further_output() {
     for signal in ["TERM", "INT"] {
         let emulator = Emulator::start(&[]);
         let idle = Connection::open(emulator.address());
@@ -77,7 +77,7 @@ fn it_stops_cleanly_on_sigterm_and_sigint_and_prints_nothing_more() {
 }
 
 #[test]
-fn a_call_under_way_is_answered_before_the_end() {
+fn a_call_in_flight_gets_its_reply_before_the_emulator_stops() {
     let emulator = Emulator::start(&[]);
     let request = emulator.client().call("GenerateRandom", &json!({ "NumberOfBytes": 8 })).bytes();
     let (first, rest) = request.split_at(request.len() - 1);
@@ -86,14 +86,14 @@ fn a_call_under_way_is_answered_before_the_end() {
     std::thread::sleep(Duration::from_millis(200));
     emulator.signal("TERM");
     std::thread::sleep(Duration::from_millis(200));
-    assert!(TcpStream::connect(emulator.address()).is_err(), "no new calls are taken");
+    assert!(TcpStream::connect(emulator.address()).is_err(), "no new connections are accepted");
     let reply = connection.exchange(rest).unwrap();
     assert_eq!(reply.json()["Response"]["Plaintext"].as_str().unwrap().len(), 12);
     assert!(emulator.wait().0.success());
 }
 
 #[test]
-fn tls_serves_a_certificate_of_its_own_ca_and_removes_it_at_the_end() {
+fn tls_uses_a_new_ca_whose_file_is_removed_at_the_end() {
     let emulator = Emulator::start(&["--tls"]);
     assert!(emulator.text("endpoint").starts_with("https://127.0.0.1:"));
     let ca_file = emulator.text("ca_file").to_owned();
@@ -115,7 +115,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_data_file_keeps_keys_states_and_ciphertexts() {
+fn keys_and_states_in_a_data_file_persist_and_ciphertexts_still_decrypt() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
     let first = Emulator::start(&["--data", &data]);
@@ -145,7 +145,7 @@ fn a_data_file_keeps_keys_states_and_ciphertexts() {
 }
 
 #[test]
-fn two_emulators_do_not_share_a_data_file() {
+fn a_second_emulator_cannot_open_the_data_file() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
     let _first = Emulator::start(&["--data", &data]);
@@ -159,7 +159,7 @@ fn a_data_file_that_others_may_write_is_refused() {
     use std::fs;
     use std::os::unix::fs::{chown, lchown};
 
-    const NOBODY: u32 = 65_534;
+    const OTHER_USER: u32 = 65_534;
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db");
     let wal = directory.path().join("kms.db-wal");
@@ -189,7 +189,7 @@ fn a_data_file_that_others_may_write_is_refused() {
     set_mode(directory.path(), 0o1777);
     drop(Emulator::start(&["--data", data.to_str().unwrap()]));
     // Only root can give a file away.
-    if chown(&data, Some(NOBODY), None).is_ok() {
+    if chown(&data, Some(OTHER_USER), None).is_ok() {
         refused();
         // Another user's link may lead to another file later.
         let own = directory.path().join("own.db");
@@ -197,13 +197,13 @@ fn a_data_file_that_others_may_write_is_refused() {
         chown(&own, Some(0), None).unwrap();
         std::os::unix::fs::symlink(&own, &data).unwrap();
         drop(Emulator::start(&["--data", data.to_str().unwrap()]));
-        lchown(&data, Some(NOBODY), None).unwrap();
+        lchown(&data, Some(OTHER_USER), None).unwrap();
         refused();
     }
 }
 
 #[test]
-fn further_names_are_in_the_certificate_and_a_ca_file_is_for_all_to_read() {
+fn tls_names_are_in_the_certificate_and_all_users_can_read_a_ca_file() {
     let directory = tempfile::tempdir().unwrap();
     let ca_file = directory.path().join("ca.pem");
     std::fs::write(&ca_file, "of an earlier run").unwrap();
@@ -221,7 +221,7 @@ fn further_names_are_in_the_certificate_and_a_ca_file_is_for_all_to_read() {
 }
 
 #[test]
-fn kill_9_loses_no_key_that_was_acknowledged() {
+fn sigkill_loses_no_key_that_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("kms.db").to_str().unwrap().to_owned();
     for round in 0..3 {
@@ -237,7 +237,7 @@ fn kill_9_loses_no_key_that_was_acknowledged() {
     }
 }
 
-/// Kills the emulator in the middle of a stream of CreateKey calls, and gives the KeyIds it had answered with.
+/// Kills the emulator during a series of CreateKey calls, and returns the KeyIds of the replies.
 fn create_keys_until_killed(emulator: &Emulator, round: u32) -> Vec<String> {
     const ENOUGH: usize = 20;
     let client = emulator.client();
@@ -264,7 +264,7 @@ fn create_keys_until_killed(emulator: &Emulator, round: u32) -> Vec<String> {
 }
 
 #[test]
-fn logs_never_hold_secrets_or_plaintexts() {
+fn logs_contain_no_secrets_and_no_plaintexts() {
     let emulator = Emulator::start(&["--log-level", "debug"]);
     let client = emulator.client();
     let secret_key = client.secret_key.clone();

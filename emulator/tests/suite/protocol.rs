@@ -1,4 +1,4 @@
-//! What holds for every call: signatures, headers, the envelope.
+//! The rules for every call: signatures, headers, the JSON around the result.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn good_call(emulator: &Emulator) -> Call {
 }
 
 #[test]
-fn a_signed_call_is_answered_in_the_envelope() {
+fn the_reply_to_a_signed_call_has_the_documented_form() {
     let emulator = Emulator::start(&[]);
     let reply = good_call(&emulator).reply();
     assert_eq!(reply.status, 200);
@@ -78,7 +78,7 @@ fn a_signature_that_does_not_fit_the_request_is_refused() {
 }
 
 #[test]
-fn timestamps_off_by_more_than_five_minutes_expire() {
+fn a_timestamp_that_differs_by_more_than_five_minutes_is_expired() {
     let emulator = Emulator::start(&[]);
     let at_offset = |offset| {
         let mut call = good_call(&emulator);
@@ -87,12 +87,12 @@ fn timestamps_off_by_more_than_five_minutes_expire() {
     };
     assert_eq!(at_offset(-301), "AuthFailure.SignatureExpire");
     assert_eq!(at_offset(305), "AuthFailure.SignatureExpire");
-    // Within the window only the date in the scope, which stays today's, can be wrong.
+    // Within five minutes the call is valid, except just after midnight: the scope still has today's date.
     assert!(["OK", "AuthFailure.SignatureFailure"].contains(&at_offset(-290).as_str()));
 }
 
 #[test]
-fn identities_and_tokens_are_checked() {
+fn unknown_identities_and_unexpected_tokens_are_refused() {
     let emulator = Emulator::start(&[]);
     let mut unknown = good_call(&emulator);
     unknown.client.secret_id.push('x');
@@ -118,7 +118,7 @@ fn malformed_or_missing_authorization_is_refused() {
 }
 
 #[test]
-fn headers_that_name_action_version_and_region_are_checked() {
+fn invalid_values_of_action_version_region_and_content_type_are_refused() {
     let emulator = Emulator::start(&[]);
     let good = good_call(&emulator);
     let cases = [
@@ -139,7 +139,7 @@ fn headers_that_name_action_version_and_region_are_checked() {
 }
 
 #[test]
-fn an_unknown_version_is_named_in_the_message() {
+fn the_message_about_an_unknown_version_is_that_of_the_service() {
     let emulator = Emulator::start(&[]);
     let reply = good_call(&emulator).set_header("X-TC-Version", "2018-01-01").reply();
     assert_eq!(
@@ -223,7 +223,7 @@ fn ten_megabytes_are_accepted_and_more_are_refused_with_a_reply() {
 }
 
 #[test]
-fn one_connection_carries_many_calls() {
+fn one_connection_serves_many_calls() {
     let emulator = Emulator::start(&[]);
     let mut connection = Connection::open(emulator.address());
     let ids: std::collections::HashSet<Value> = (0..10)
@@ -240,18 +240,18 @@ fn the_api_is_at_the_root_only() {
     assert_eq!(reply.status, 404);
 }
 
-/// What an official SDK makes of the endpoint it is given.
+/// How an official SDK uses the endpoint that it is given.
 struct Sdk {
     name: &'static str,
-    /// The credential scope's service.
+    /// The service in the credential scope.
     service: fn(&str) -> String,
     /// The host in the canonical request.
     signed_host: fn(&str) -> String,
     /// The Host header.
     host: fn(&str) -> String,
     content_type: &'static str,
-    /// Whether it takes the endpoint at all.
-    takes: fn(&str) -> bool,
+    /// Whether the SDK accepts the endpoint.
+    accepts: fn(&str) -> bool,
 }
 
 fn as_given(endpoint: &str) -> String {
@@ -276,13 +276,13 @@ fn url_hostname(endpoint: &str) -> String {
     endpoint[..end].to_lowercase()
 }
 
-/// The host of WHATWG URLs, which leaves out the scheme's own port.
+/// The host of WHATWG URLs, which leaves out the scheme's default port.
 fn url_host(endpoint: &str) -> String {
     let host = endpoint.to_lowercase();
     host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(&host).to_owned()
 }
 
-/// By their sources: Node common/abstract_client.js and sign.js 4.1.220, PHP Common/AbstractClient.php 3.0.462, Java
+/// As in their sources: Node common/abstract_client.js and sign.js 4.1.220, PHP Common/AbstractClient.php 3.0.462, Java
 /// common/AbstractClient.java 3.0.121, .NET Common/AbstractClient.cs, Ruby client.rb 1.0.68, C++ AbstractClient.cpp, Go
 /// common/client.go, Python common/abstract_client.py.
 const SDKS: [Sdk; 8] = [
@@ -292,7 +292,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: url_hostname,
         host: url_host,
         content_type: "application/json",
-        takes: any,
+        accepts: any,
     },
     Sdk {
         name: "PHP",
@@ -300,7 +300,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json",
-        takes: any,
+        accepts: any,
     },
     Sdk {
         name: "Java",
@@ -308,7 +308,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json; charset=utf-8",
-        takes: any,
+        accepts: any,
     },
     Sdk {
         name: ".NET",
@@ -316,7 +316,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json; charset=utf-8",
-        takes: any,
+        accepts: any,
     },
     Sdk {
         name: "Ruby",
@@ -324,7 +324,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json",
-        takes: any,
+        accepts: any,
     },
     Sdk {
         name: "C++",
@@ -332,7 +332,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json",
-        takes: |endpoint| endpoint.contains('.'),
+        accepts: |endpoint| endpoint.contains('.'),
     },
     Sdk {
         name: "Go",
@@ -340,7 +340,7 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json",
-        takes: any,
+        accepts: any,
     },
     Sdk {
         name: "Python",
@@ -348,19 +348,19 @@ const SDKS: [Sdk; 8] = [
         signed_host: as_given,
         host: as_given,
         content_type: "application/json",
-        takes: any,
+        accepts: any,
     },
 ];
 
 #[test]
-fn whatever_an_official_sdk_makes_of_an_endpoint_is_accepted() {
+fn calls_of_every_official_sdk_are_accepted_at_every_endpoint() {
     let emulator = Emulator::start(&[]);
     let port = emulator.address().rsplit_once(':').unwrap().1;
     let names = ["127.0.0.1", "localhost", "[::1]", "kms", "KMS", "kms.test", "host.docker.internal", "a-b_c"];
     let ports = ["", ":80", ":443", ":8443", &format!(":{port}")].map(str::to_owned);
     for name in names {
         for endpoint in ports.iter().map(|port| format!("{name}{port}")) {
-            for sdk in SDKS.iter().filter(|sdk| (sdk.takes)(&endpoint)) {
+            for sdk in SDKS.iter().filter(|sdk| (sdk.accepts)(&endpoint)) {
                 let call = Call {
                     service: (sdk.service)(&endpoint),
                     signed_host: (sdk.signed_host)(&endpoint),
@@ -372,7 +372,7 @@ fn whatever_an_official_sdk_makes_of_an_endpoint_is_accepted() {
             }
         }
     }
-    // Neither another endpoint's service nor part of a name is one.
+    // A service that no SDK derives from this endpoint is refused.
     for (host, service) in
         [("kms.test", "test"), ("localhost:80", "localhost:81"), ("kms:80", "kms:443"), ("kms", "km")]
     {
@@ -393,7 +393,7 @@ fn get(emulator: &Emulator, action: &str, query: &str) -> Call {
 }
 
 #[test]
-fn a_get_carries_nested_lists() {
+fn a_query_string_can_have_nested_lists() {
     let emulator = Emulator::start(&[]);
     let query = "Tags.1.TagKey=b&Tags.1.TagValue=y&Tags.0.TagValue=x&Tags.0.TagKey=a&Alias=tagged";
     let key_id = get(&emulator, "CreateKey", query).outcome().unwrap()["KeyId"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! The log of requests, and the other admin calls that are no faults.
+//! The request log, and key rotation by the admin API.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ fn encrypt(emulator: &Emulator) -> Call {
 }
 
 #[test]
-fn a_request_is_noted_without_anything_secret() {
+fn a_request_is_logged_without_its_secrets() {
     let emulator = Emulator::start(&[]);
     let call = encrypt(&emulator).set_header("X-TC-RequestClient", "tester_1.0");
     let signature = call.authorization().rsplit_once('=').unwrap().1.to_owned();
@@ -34,7 +34,7 @@ fn a_request_is_noted_without_anything_secret() {
 }
 
 #[test]
-fn results_that_are_no_success_are_noted_too() {
+fn failed_requests_are_logged_too() {
     let emulator = Emulator::start(&[]);
     emulator.client().code("Encrypt", json!({ "KeyId": "x", "Plaintext": "eA==" }));
     emulator.set_fault(json!({ "kind": "bad_gateway" }));

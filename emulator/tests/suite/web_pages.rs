@@ -1,4 +1,4 @@
-//! What a web page in a browser on the same machine can reach: nothing that asks for no signature.
+//! A web page in a browser on the same machine can reach none of the services that require no signature.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn a_domain_that_resolves_to_loopback_is_refused() {
 }
 
 #[test]
-fn the_servers_own_names_get_all() {
+fn requests_with_the_servers_own_names_are_accepted() {
     let emulator = emulator_with_role();
     for host in [emulator.address(), "localhost", "localhost:1", "[::1]:1", "127.0.0.2", "kms.test", "KMS.test:8443"] {
         let host = ("Host", host);
@@ -73,7 +73,7 @@ fn the_servers_own_names_get_all() {
 }
 
 #[test]
-fn a_web_pages_own_requests_are_refused() {
+fn requests_that_a_web_page_can_send_are_refused() {
     let emulator = emulator_with_role();
     let host = ("Host", emulator.address());
     for origin in ["https://evil.test", "null", "http://localhost"] {
@@ -82,7 +82,7 @@ fn a_web_pages_own_requests_are_refused() {
         assert_eq!(send(&emulator, "GET", METADATA, &headers, "").status, 403, "{origin}");
         assert_eq!(web_identity(&emulator, &headers[..2])["Error"]["Code"], "UnauthorizedOperation", "{origin}");
     }
-    // What a form can send without asking first.
+    // A form can send these content types without a preflight request.
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
         for (method, path) in [("PUT", "/_admin/faults"), ("POST", "/_admin/faults"), ("POST", "/_admin/credentials")] {
             let reply = send(&emulator, method, path, &[host, ("Content-Type", content_type)], "[]");

@@ -70,7 +70,7 @@ pub fn sign(emulator: &Emulator, mut params: Params) -> Answer {
     let message = input.message(scheme, switches)?;
     let signature = match flaw {
         None => scheme.sign(&key.current()?.material, &message)?,
-        Some(flaw) => scheme.sign_wrongly(&key, &message, flaw)?,
+        Some(flaw) => scheme.sign_with_flaw(&key, &message, flaw)?,
     };
     Ok(json!({ "Signature": STANDARD.encode(signature) }))
 }
@@ -150,17 +150,17 @@ impl SigningInput {
         Ok(Self { algorithm, bytes, is_digest })
     }
 
-    /// Checks the length: RAW up to 4096 bytes, DIGEST exactly as long as the scheme's hash or, strictly, 32 bytes.
+    /// Checks the length: RAW up to 4096 bytes; DIGEST as long as the scheme's hash, or 32 bytes with the switch.
     fn message(&self, scheme: Scheme, switches: Switches) -> Result<Message, ApiError> {
         let digest_len = if switches.strict_digests { DOCUMENTED_DIGEST } else { scheme.digest_length() };
         match (self.is_digest, self.bytes.len()) {
             (false, ..=MAX_MESSAGE) => Ok(Message::Raw(self.bytes.clone())),
             (true, length) if length == digest_len => Ok(Message::Digest(self.padded(scheme))),
-            (_, length) => Err(ApiError::invalid_parameter(format!("A message cannot have {length} bytes here."))),
+            (_, length) => Err(ApiError::invalid_parameter(format!("The message cannot have {length} bytes."))),
         }
     }
 
-    /// A digest that is shorter than the scheme's hash is the same number with zeros before it.
+    /// The digest with leading zeros up to the length of the scheme's hash, which do not change the number.
     fn padded(&self, scheme: Scheme) -> Vec<u8> {
         let missing = scheme.digest_length().saturating_sub(self.bytes.len());
         [&vec![0; missing], self.bytes.as_slice()].concat()
@@ -179,7 +179,7 @@ enum Scheme {
     /// With r and s as 32 bytes each.
     Sm2Raw,
     P256,
-    /// The service's name for this algorithm is not documented; this one is an analogy.
+    /// The service's name for this algorithm is not documented; the emulator's follows that of P-256.
     P384,
     RsaPss,
     RsaPkcs1,
@@ -230,7 +230,7 @@ impl Scheme {
     }
 
     /// Signs with the flaw of a fault.
-    fn sign_wrongly(self, key: &Cmk, message: &Message, flaw: SignatureFlaw) -> Result<Vec<u8>, ApiError> {
+    fn sign_with_flaw(self, key: &Cmk, message: &Message, flaw: SignatureFlaw) -> Result<Vec<u8>, ApiError> {
         let material = &key.current()?.material;
         match (flaw, self) {
             (SignatureFlaw::OtherKey, _) => {
@@ -252,7 +252,7 @@ impl Scheme {
         rsa_pss::sign(&pkcs8, self.digest(message)?.as_ref(), salt_len).ok_or_else(sign_error)
     }
 
-    /// Whether bytes have the form of a signature. Which code those without it get is not documented.
+    /// Whether bytes have the form of a signature. The error code for other bytes is not documented.
     fn is_well_formed(self, signature: &[u8]) -> bool {
         match self {
             Self::Sm2 | Self::P256 | Self::P384 => der::to_raw(signature).is_some(),
@@ -313,7 +313,7 @@ fn rsa_sign(key: &RsaKeyPair, padding: &'static dyn RsaEncoding, digest: &Digest
     Ok(signature)
 }
 
-/// PEM of a base64 body: lines of 64 characters between the two borders.
+/// PEM of a base64 body: lines of 64 characters between the two boundary lines.
 fn pem(label: &str, body: &str) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for start in (0..body.len()).step_by(64) {
@@ -332,7 +332,7 @@ fn no_such_algorithm(algorithm: &str) -> ApiError {
 }
 
 fn wrong_material(key: &Cmk) -> ApiError {
-    ApiError::internal(format!("the CMK {} has material of another kind than its usage needs", key.key_id))
+    ApiError::internal(format!("the CMK {} has material that does not fit its usage", key.key_id))
 }
 
 fn sign_error() -> ApiError {

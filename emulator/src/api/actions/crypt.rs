@@ -59,7 +59,7 @@ pub fn re_encrypt(emulator: &Emulator, mut params: Params) -> Answer {
     let key = encryption_key(&emulator.keys, destination, KeyUsage::EncryptDecrypt)?;
     let version = key.current()?;
 
-    // The same key, not rotated since, and the same context: the old ciphertext is returned.
+    // With the same key version and the same context, the old ciphertext is returned.
     let unchanged = key.key_id == *source_id && version.number == opened.version.number && context == source_context;
     let blob = if unchanged {
         old
@@ -90,7 +90,7 @@ pub fn generate_data_key(emulator: &Emulator, mut params: Params) -> Answer {
     if let Some(hosting) = hosting {
         let number_of_bytes = length as usize;
         let data_key_id =
-            hosting.keep(emulator, Material { key_id, external: false, number_of_bytes, blob, context })?;
+            hosting.store(emulator, Material { key_id, external: false, number_of_bytes, blob, context })?;
         answer["DataKeyId"] = data_key_id.into();
         answer["TagCode"] = 0.into();
         answer["TagMsg"] = "ok".into();
@@ -128,7 +128,7 @@ fn encryption_context(params: &mut Params, name: &str) -> Result<String, ApiErro
     Ok(context)
 }
 
-/// The length of a data key: NumberOfBytes takes precedence over KeySpec, one of them is required
+/// The length of a data key. NumberOfBytes takes precedence over KeySpec; one of them is required
 /// (docs/kms-service.md, "Encryption actions").
 fn data_key_length(params: &mut Params) -> Result<u64, ApiError> {
     let spec_length = match params.text("KeySpec")?.as_str() {

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use crate::api::actions::ciphertext::{MAX_BYTES, encryption_key, for_recipient, open, recipient, symmetric};
 use crate::api::actions::hosting::{Hosting, Material, valid_description, valid_name};
-use crate::api::actions::lifecycle::{MAX_KEY_IDS, SECONDS_PER_DAY, refuse_cluster};
+use crate::api::actions::lifecycle::{MAX_KEY_IDS, refuse_cluster};
 use crate::api::actions::listing::{Page, Role, TagFilter, origin_filter, role};
 use crate::api::answer::Answer;
 use crate::api::params::{Params, decode_base64};
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::keys::blob::Blob;
+use crate::keys::cmk::SECONDS_PER_DAY;
 use crate::keys::data_key::{DataKey, DataKeyState};
 use crate::keys::key_usage::KeyUsage;
 
@@ -31,14 +32,14 @@ pub fn import_data_key(emulator: &Emulator, mut params: Params) -> Answer {
         _ => imported_plaintext(emulator, &material, key_id)?,
     };
     let key_id = material.key_id.clone();
-    let data_key_id = hosting.keep(emulator, material)?;
+    let data_key_id = hosting.store(emulator, material)?;
     Ok(json!({ "KeyId": key_id, "DataKeyId": data_key_id, "TagCode": 0, "TagMsg": "ok" }))
 }
 
-/// A data key of GenerateDataKey without an encryption context. A KeyId given has to be that of its CMK.
+/// A data key of GenerateDataKey without an encryption context. The KeyId, if there is one, must be that of its CMK.
 fn imported_ciphertext(emulator: &Emulator, blob: String, key_id: &str) -> Result<Material, ApiError> {
     let opened = open(&emulator.keys, &blob, "", KeyUsage::EncryptDecrypt)
-        .map_err(|error| invalid_material(format!("The ciphertext is not one of this service: {}", error.message)))?;
+        .map_err(|error| invalid_material(format!("The ciphertext was not made by this service: {}", error.message)))?;
     if !key_id.is_empty() && key_id != opened.key.key_id {
         return Err(invalid_material("The ciphertext is under another CMK.".to_owned()));
     }
@@ -83,7 +84,7 @@ pub fn list_data_keys(emulator: &Emulator, mut params: Params) -> Answer {
     let mut keys = emulator.data_keys.list();
     keys.retain(|_| role == Role::User);
     keys.reverse();
-    let ids: Vec<_> = page.cut(&keys).iter().map(|key| json!({ "DataKeyId": key.data_key_id })).collect();
+    let ids: Vec<_> = page.slice(&keys).iter().map(|key| json!({ "DataKeyId": key.data_key_id })).collect();
     Ok(json!({ "DataKeys": ids, "TotalCount": keys.len() }))
 }
 
@@ -101,7 +102,7 @@ pub fn list_data_key_detail(emulator: &Emulator, mut params: Params) -> Answer {
     if !ascending {
         keys.reverse();
     }
-    let details: Vec<_> = page.cut(&keys).iter().map(|key| metadata(emulator, key)).collect();
+    let details: Vec<_> = page.slice(&keys).iter().map(|key| metadata(emulator, key)).collect();
     Ok(json!({ "DataKeyMetadatas": details, "TotalCount": keys.len() }))
 }
 
@@ -154,7 +155,7 @@ pub fn disable_data_keys(emulator: &Emulator, params: Params) -> Answer {
     change_many(emulator, params, disable)
 }
 
-/// As for CMKs, only a disabled key may be scheduled for deletion. That the rule is the same is a guess.
+/// Only a disabled key may be scheduled for deletion. That this rule for CMKs also holds for data keys is a guess.
 pub fn schedule_data_key_deletion(emulator: &Emulator, mut params: Params) -> Answer {
     let id = data_key_id(&mut params)?;
     let days: u64 = params.required("PendingWindowInDays")?;

@@ -28,7 +28,7 @@ impl Hosting {
     }
 
     /// Stores a data key, and returns its id.
-    pub fn keep(self, emulator: &Emulator, material: Material) -> Result<String, ApiError> {
+    pub fn store(self, emulator: &Emulator, material: Material) -> Result<String, ApiError> {
         let data_key_id = random::key_id();
         emulator.data_keys.add(DataKey {
             data_key_id: data_key_id.clone(),
@@ -58,7 +58,7 @@ pub struct Material {
     pub context: String,
 }
 
-/// The rule for aliases of CMKs; the service's own for these names is not documented.
+/// Applies the rule for aliases of CMKs: the service's rule for these names is not documented.
 pub fn valid_name(name: String) -> Result<String, ApiError> {
     if is_valid_alias(&name) {
         return Ok(name);

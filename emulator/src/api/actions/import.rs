@@ -16,7 +16,7 @@ use crate::keys::rsa_decryption::Padding;
 /// How long a token is valid, in seconds.
 const TOKEN_LIFETIME: i64 = 86_400;
 
-/// The last moment until which material may be valid, in Unix seconds.
+/// The latest expiry of material, in Unix seconds.
 const LAST_VALID_TO: u64 = 2_147_443_200;
 
 pub fn get_parameters(emulator: &Emulator, mut params: Params) -> Answer {
@@ -82,7 +82,7 @@ pub fn delete_imported_key_material(emulator: &Emulator, mut params: Params) -> 
 /// The content of the token, if it is still valid for this key.
 fn import_parameters(emulator: &Emulator, token: &str, key_id: &str, now: i64) -> Result<ImportParameters, ApiError> {
     let parameters = emulator.keys.import_tokens.read(token);
-    let parameters = parameters.ok_or_else(|| ApiError::invalid_parameter("`ImportToken` is not a token."))?;
+    let parameters = parameters.ok_or_else(|| ApiError::invalid_parameter("`ImportToken` is not valid."))?;
     if parameters.key_id != key_id {
         return Err(ApiError::invalid_parameter(format!("`ImportToken` is not for the CMK `{key_id}`.")));
     }
@@ -96,7 +96,7 @@ fn decrypt_error() -> ApiError {
     ApiError::new("InvalidParameter.DecryptMaterialError", "The key material could not be decrypted.")
 }
 
-/// A region with SM4 would need 16 bytes; this one has AES-256.
+/// A region with SM4 would require 16 bytes; the emulated region has AES-256.
 fn wrong_length(length: usize) -> ApiError {
     ApiError::invalid_parameter(format!("The key material has {length} bytes, not 32."))
 }

@@ -1,4 +1,4 @@
-//! The life of a CMK: creation, states, rotation, names.
+//! The lifecycle of a CMK: creation, states, rotation, names.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::api::params::Params;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::keys::NewKey;
-use crate::keys::cmk::{Cmk, KeyState, Tag, is_valid_alias};
+use crate::keys::cmk::{Cmk, KeyState, SECONDS_PER_DAY, Tag, is_valid_alias};
 use crate::keys::key_usage::KeyUsage;
 use crate::random;
 
@@ -18,8 +18,6 @@ const MAX_DESCRIPTION: usize = 1024;
 
 /// Most keys in one EnableKeys, DisableKeys or DescribeKeys call (docs/kms-service.md, "Key actions").
 pub const MAX_KEY_IDS: usize = 100;
-
-pub const SECONDS_PER_DAY: i64 = 86_400;
 
 pub fn create_key(emulator: &Emulator, mut params: Params) -> Answer {
     let new = new_key(&mut params)?;
@@ -125,7 +123,7 @@ pub fn disable_key_rotation(emulator: &Emulator, params: Params) -> Answer {
     })
 }
 
-/// Rotates at once, although the service says that it takes a while.
+/// Rotates at once. In the service, rotation takes some time.
 pub fn rotate_key(emulator: &Emulator, mut params: Params) -> Answer {
     let key_id = key_id(&mut params)?;
     params.finish()?;
@@ -215,7 +213,7 @@ fn schedule(key: &mut Cmk, deletion_date: i64) -> Result<(), ApiError> {
     }
 }
 
-/// Back to Disabled, the state a key had before (a guess, see docs/kms-service.md, "Key states").
+/// Returns the key to the state Disabled, as before (a guess, see docs/kms-service.md, "Key states").
 fn cancel_deletion(key: &mut Cmk) -> Result<(), ApiError> {
     if key.state != KeyState::PendingDelete {
         return Err(ApiError::new(
@@ -232,7 +230,7 @@ fn refuse_pending_deletion(key: &Cmk) -> Result<(), ApiError> {
     if key.state == KeyState::PendingDelete { Err(key.wrong_state()) } else { Ok(()) }
 }
 
-/// The key of an action, and MemberAccount, which is for organisations only.
+/// The key of an action. MemberAccount, which only organisations have, is refused.
 pub fn key_id(params: &mut Params) -> Result<String, ApiError> {
     params.not_emulated("MemberAccount")?;
     params.required("KeyId")
@@ -259,7 +257,7 @@ fn alias(params: &mut Params) -> Result<String, ApiError> {
     }
     Err(ApiError::new(
         "InvalidParameterValue.InvalidAlias",
-        "An alias has 1 to 60 letters, digits, `-` and `_`, starts with a letter or digit, and not with `kms-`.",
+        "An alias has 1 to 60 letters, digits, `-` and `_`; it starts with a letter or digit, but not with `kms-`.",
     ))
 }
 
@@ -278,7 +276,7 @@ fn usage(name: &str) -> Result<KeyUsage, ApiError> {
     }
 }
 
-/// Exclusive clusters do not exist here; `default` names the shared one.
+/// The emulator has no exclusive clusters; `default` names the shared one.
 pub fn refuse_cluster(params: &mut Params) -> Result<(), ApiError> {
     match params.text("HsmClusterId")?.as_str() {
         "" | "default" => Ok(()),

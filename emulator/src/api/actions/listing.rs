@@ -52,7 +52,7 @@ pub fn list_keys(emulator: &Emulator, mut params: Params) -> Answer {
     let mut keys = keys_of_role(emulator, role);
     keys.retain(|key| LISTED.contains(&key.state));
     keys.reverse();
-    let ids: Vec<_> = page.cut(&keys).iter().map(|key| json!({ "KeyId": key.key_id })).collect();
+    let ids: Vec<_> = page.slice(&keys).iter().map(|key| json!({ "KeyId": key.key_id })).collect();
     Ok(json!({ "Keys": ids, "TotalCount": keys.len() }))
 }
 
@@ -70,11 +70,11 @@ pub fn list_key_detail(emulator: &Emulator, mut params: Params) -> Answer {
     if !ascending {
         keys.reverse();
     }
-    let metadata: Vec<_> = page.cut(&keys).iter().map(|key| key.metadata(&emulator.region)).collect();
+    let metadata: Vec<_> = page.slice(&keys).iter().map(|key| key.metadata(&emulator.region)).collect();
     Ok(json!({ "KeyMetadatas": metadata, "TotalCount": keys.len() }))
 }
 
-/// Who made a key (docs/kms-service.md, "Values").
+/// Whether a user or a cloud product made a key (docs/kms-service.md, "Values").
 #[derive(PartialEq)]
 pub enum Role {
     User,
@@ -85,7 +85,7 @@ pub fn role(params: &mut Params) -> Result<Role, ApiError> {
     Ok(if params.integer("Role", 0, 0..=1)? == 0 { Role::User } else { Role::CloudProduct })
 }
 
-/// All keys of a role, oldest first. No cloud product makes keys here.
+/// All keys of a role, oldest first. In the emulator no cloud product makes keys.
 fn keys_of_role(emulator: &Emulator, role: Role) -> Vec<Arc<Cmk>> {
     match role {
         Role::User => emulator.keys.list(),
@@ -106,7 +106,7 @@ impl Page {
         Ok(Self { offset: offset as usize, limit: limit as usize })
     }
 
-    pub fn cut<'a, T>(&self, items: &'a [T]) -> &'a [T] {
+    pub fn slice<'a, T>(&self, items: &'a [T]) -> &'a [T] {
         let start = self.offset.min(items.len());
         let end = items.len().min(start + self.limit);
         &items[start..end]
@@ -194,11 +194,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_never_reaches_past_the_list() {
+    fn a_page_ends_with_the_list() {
         let items = [1, 2, 3, 4, 5];
-        let cut = |offset, limit| Page { offset, limit }.cut(&items).to_vec();
-        assert_eq!(cut(0, 2), [1, 2]);
-        assert_eq!(cut(4, 10), [5]);
-        assert!(cut(5, 10).is_empty() && cut(100, 10).is_empty() && cut(0, 0).is_empty());
+        let slice = |offset, limit| Page { offset, limit }.slice(&items).to_vec();
+        assert_eq!(slice(0, 2), [1, 2]);
+        assert_eq!(slice(4, 10), [5]);
+        assert!(slice(5, 10).is_empty() && slice(100, 10).is_empty() && slice(0, 0).is_empty());
     }
 }

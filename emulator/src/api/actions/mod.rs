@@ -1,4 +1,4 @@
-//! The actions of the KMS API (docs/kms-service.md), each a function from parameters to an answer.
+//! The actions of the KMS API (docs/kms-service.md), each a function from parameters to a result.
 
 mod asymmetric;
 mod binding;
@@ -25,9 +25,9 @@ type Action = fn(&Emulator, Params) -> Answer;
 
 /// How an action is run.
 enum Handler {
-    /// Works in memory, at once.
+    /// Works in memory and returns at once.
     Inline(Action),
-    /// Waits for the disk or makes key material, so it must not hold up other calls.
+    /// Waits for the disk or makes key material, so it must not delay other calls.
     Blocking(Action),
 }
 
@@ -127,7 +127,7 @@ pub async fn run(emulator: &Arc<Emulator>, action: &str, params: Params) -> Answ
         // A hosted data key is written to disk.
         Some(Handler::Inline(act)) if params.has("IsHostedByKms") => run_blocking(emulator, act, params).await,
         Some(Handler::Inline(act)) => {
-            // No state is half changed, because inline actions change nothing.
+            // A panic leaves no partial change, because inline actions change no state.
             let result = panic::catch_unwind(AssertUnwindSafe(|| act(emulator, params)));
             result.unwrap_or_else(|_| Err(ApiError::internal(format!("a panic in {action}"))))
         }

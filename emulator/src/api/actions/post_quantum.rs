@@ -1,6 +1,5 @@
-//! Post-quantum keys. The service's algorithms are not documented, nor how such a key is made, so
-//! this only emulates the calls: encryption is that of symmetric keys, and a signature is a keyed
-//! hash as long as one of ML-DSA-65.
+//! Post-quantum keys. Neither the service's algorithms nor the creation of such keys are documented, so only the calls
+//! are emulated: encryption is that of symmetric keys, and a signature is a keyed hash with the length of ML-DSA-65.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
@@ -24,7 +23,7 @@ const MAX_MESSAGE: usize = 4096;
 /// The length of a signature of ML-DSA-65.
 const SIGNATURE_LEN: usize = 3309;
 
-/// These blobs have no encryption context.
+/// The encryption context of these blobs, which have none.
 const NO_CONTEXT: &str = "";
 
 pub fn encrypt(emulator: &Emulator, mut params: Params) -> Answer {

@@ -22,7 +22,7 @@ pub fn list_algorithms(emulator: &Emulator, params: Params) -> Answer {
         signing.extend([(KeyUsage::SignSm2, "SM2DSA_ASN1"), (KeyUsage::SignSm2, "SM2DSA_RAW")]);
     }
     if switches.list_key_types {
-        // As in the published sample, which has only SM2.
+        // As in the published sample, whose only entry is that of SM2.
         signing = vec![
             (KeyUsage::SignSm2, "SM2"),
             (KeyUsage::SignP256, "ECC_P256"),

@@ -7,12 +7,12 @@ use crate::api::params::Params;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 
-/// Any action of the product.
+/// The reply to any other action of the product.
 pub fn not_purchased(_: &Emulator, _: Params) -> Answer {
     Err(ApiError::new("ResourceUnavailable.NotPurchased", "White-box keys have not been purchased."))
 }
 
-/// Says whether the product is there.
+/// Returns the status of the product.
 pub fn describe_service_status(_: &Emulator, params: Params) -> Answer {
     params.finish()?;
     Ok(json!({ "ServiceEnabled": false }))

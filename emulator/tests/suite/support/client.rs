@@ -1,17 +1,18 @@
-//! Signed calls. The signing is written from the documents alone, apart from the emulator's own.
+//! Signed calls. The signature is implemented from the documents, independently of the emulator's implementation.
 
 use std::process::Command;
 
 use aws_lc_rs::{digest, hmac};
+use base16ct::lower;
 use serde_json::Value;
 
 use super::http::{Connection, Reply};
 use super::unix_now;
 
-/// What came back: the fields of `Response`, or the error's code.
+/// The result of a call: the fields of `Response`, or the error's code.
 pub type Outcome = Result<Value, String>;
 
-/// Credentials and an address to use them at.
+/// Credentials and the address of an emulator.
 #[derive(Clone)]
 pub struct Client {
     pub address: String,
@@ -20,7 +21,7 @@ pub struct Client {
     pub token: Option<String>,
 }
 
-/// One request, open to any change before it is signed and sent.
+/// One request. A test can change any part before it is signed and sent.
 #[derive(Clone)]
 pub struct Call {
     pub client: Client,
@@ -28,7 +29,7 @@ pub struct Call {
     pub query: String,
     pub body: Vec<u8>,
     pub content_type: String,
-    /// Headers sent beside those that every call has.
+    /// Further headers, besides those of every call.
     pub headers: Vec<(String, String)>,
     /// The Host header.
     pub host: String,
@@ -39,7 +40,7 @@ pub struct Call {
     pub service: String,
     pub timestamp: i64,
     pub date: String,
-    /// What is hashed in place of the body.
+    /// Hashed instead of the body.
     pub payload: Option<Vec<u8>>,
 }
 
@@ -74,7 +75,7 @@ impl Client {
         }
     }
 
-    /// Calls and takes the answer apart.
+    /// Calls and returns the outcome.
     pub fn invoke(&self, action: &str, body: Value) -> Outcome {
         self.call(action, &body).outcome()
     }
@@ -84,7 +85,7 @@ impl Client {
         self.invoke(action, body).unwrap_or_else(|code| panic!("{action}: {code}"))
     }
 
-    /// Calls and gives the error's code, or `OK`.
+    /// Calls and returns the error's code, or `OK`.
     pub fn code(&self, action: &str, body: Value) -> String {
         self.call(action, &body).code()
     }
@@ -102,7 +103,7 @@ impl Call {
         self
     }
 
-    /// Signs at another time than now.
+    /// Sets the time of the signature.
     pub fn set_time(&mut self, timestamp: i64) {
         self.timestamp = timestamp;
         self.date = utc_date(timestamp);
@@ -124,7 +125,7 @@ impl Call {
         }
     }
 
-    /// The request as it goes over the wire.
+    /// The request as it is sent.
     pub fn bytes(&self) -> Vec<u8> {
         self.bytes_with_authorization(&self.authorization())
     }
@@ -148,14 +149,14 @@ impl Call {
     pub fn authorization(&self) -> String {
         let Self { service, date, timestamp, .. } = self;
         let (headers, names) = self.canonical_headers();
-        let payload = hex(digest::digest(&digest::SHA256, self.payload.as_ref().unwrap_or(&self.body)).as_ref());
+        let payload = hex_sha256(self.payload.as_ref().unwrap_or(&self.body));
         let canonical = format!("{}\n/\n{}\n{headers}\n{names}\n{payload}", self.method, self.query);
-        let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+        let hash = hex_sha256(canonical.as_bytes());
         let scope = format!("{date}/{service}/tc3_request");
         let to_sign = format!("TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{hash}");
         let seed = format!("TC3{}", self.client.secret_key).into_bytes();
         let key = [date, service, "tc3_request"].iter().fold(seed, |key, part| hmac(&key, part));
-        let signature = hex(&hmac(&key, &to_sign));
+        let signature = lower::encode_string(&hmac(&key, &to_sign));
         let id = &self.client.secret_id;
         format!("TC3-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}")
     }
@@ -173,7 +174,7 @@ impl Call {
     }
 }
 
-/// Takes an API reply apart, and checks what holds for every one.
+/// The outcome in a reply, after a check of what every reply must have.
 pub fn outcome(reply: &Reply) -> Outcome {
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.header("content-type"), Some("application/json"));
@@ -190,11 +191,11 @@ fn hmac(key: &[u8], message: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes()).as_ref().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hex_sha256(bytes: &[u8]) -> String {
+    lower::encode_string(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-/// The date of a Unix time by `date`, a second opinion on the emulator's calendar.
+/// The date of a Unix time from the program `date`, independently of the emulator's calendar.
 fn utc_date(timestamp: i64) -> String {
     let output = Command::new("date").args(["-u", "+%Y-%m-%d", "-d", &format!("@{timestamp}")]).output();
     String::from_utf8(output.expect("date runs").stdout).expect("text").trim().to_owned()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Client, Connection};
 
-/// A running emulator; killed when dropped.
+/// A running emulator, which is killed when this is dropped.
 pub struct Emulator {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -16,7 +16,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts one with a CMK of alias `main` and further `args`.
+    /// Starts an emulator with a CMK of the alias `main` and with `args`.
     pub fn start(args: &[&str]) -> Self {
         let mut child = Self::command(args).spawn().expect("the emulator starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -52,7 +52,7 @@ impl Emulator {
         Client::new(self.address(), self.text("secret_id"), self.text("secret_key"))
     }
 
-    /// Calls the admin API and gives the status and the JSON of its reply (null if there is none).
+    /// Calls the admin API and returns the status and the JSON of the reply, null if it has no body.
     pub fn admin(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
@@ -75,7 +75,7 @@ impl Emulator {
         self.set_faults(json!([{ "fault": fault }]));
     }
 
-    /// The requests seen since the last reset.
+    /// The requests since the last reset.
     pub fn requests(&self) -> Vec<Value> {
         self.admin("GET", "requests", Value::Null).1["requests"].as_array().expect("a list").clone()
     }
@@ -86,7 +86,7 @@ impl Emulator {
         assert!(status.expect("kill runs").success());
     }
 
-    /// Waits for the end: its status, what else it wrote to stdout, and all it wrote to stderr.
+    /// Waits for the end, and returns the status, the rest of stdout, and all of stderr.
     pub fn wait(mut self) -> (ExitStatus, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.stdout.read_to_string(&mut out).expect("stdout is text");
@@ -103,7 +103,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It may have ended already; then there is nothing to do.
+        // Both fail if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, so that a test sees every byte.
+//! HTTP/1.1 without a library, so that a test can check every byte.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ pub struct Connection {
     pub stream: BufReader<TcpStream>,
 }
 
-/// One reply, headers in lower case.
+/// One reply. The names of the headers are in lower case.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,

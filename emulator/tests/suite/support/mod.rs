@@ -23,5 +23,5 @@ pub fn unbase64(value: &serde_json::Value) -> Vec<u8> {
 
 pub fn unix_now() -> i64 {
     let elapsed = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970");
-    i64::try_from(elapsed.as_secs()).expect("a clock before the end of time")
+    i64::try_from(elapsed.as_secs()).expect("seconds that fit in 63 bits")
 }

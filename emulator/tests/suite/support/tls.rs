@@ -1,4 +1,4 @@
-//! HTTPS by hand.
+//! HTTPS with the same HTTP/1.1.
 
 use std::io::{self, BufReader, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 use super::http::{Reply, read_reply};
 
-/// Sends one request to a server that is to prove being `name` by the CA, and reads the reply.
+/// Sends one request and reads the reply. The server's certificate must be for `name` and signed by the CA.
 pub fn tls_exchange(ca_file: &str, address: &str, name: &'static str, request: &[u8]) -> io::Result<Reply> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca_file).expect("a PEM file")).expect("a CA certificate");
