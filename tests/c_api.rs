@@ -317,7 +317,7 @@ fn through_a_proxy_with(
         run.variable("TEST_PROXY_WITH_ANOTHER_PASSWORD", &proxy.url_for("user:assword")).under_valgrind(valgrind).run();
     let (_, service) = emulator.endpoint().split_once("://").expect("an endpoint is a URL");
     let expected = [service, service, "127.0.0.1:1"].map(|address| format!("CONNECT {address} HTTP/1.1"));
-    assert_eq!(proxy.asked_for(), expected, "one tunnel for all calls, one that is refused, one to nowhere");
+    assert_eq!(proxy.requests(), expected, "one tunnel for all calls, one that is refused, one to nowhere");
     finished
 }
 

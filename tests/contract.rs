@@ -50,9 +50,7 @@ fn without_permission_the_suite_reads_only() {
     assert!(report.contains("| it needs --allow-burst | not allowed |"), "{report}");
     assert!(report.contains(" 0 different, "), "{report}");
     let reads_only = ["Get", "List", "Describe", "Generate", "Encrypt"];
-    let seen: Value = serde_json::from_str(&emulator.requests_seen()).unwrap();
-    let actions: Vec<_> =
-        seen["requests"].as_array().unwrap().iter().filter_map(|request| request["action"].as_str()).collect();
+    let actions = emulator.actions_seen();
     assert!(actions.len() > 5, "{actions:?}");
     assert!(actions.iter().all(|action| reads_only.iter().any(|prefix| action.starts_with(prefix))), "{actions:?}");
     let with_key = live_test(&emulator, &["--unlimited", "--key-id", emulator.key_id("main")]);
@@ -84,16 +82,13 @@ fn a_failure_is_no_answer_and_every_attempt_is_counted() {
         assert!(report.contains(" 0 same, 0 different, 1 not allowed, "), "{report}");
         assert_eq!(status, Some(1));
     }
-    let requests = |emulator: &Emulator| {
-        let seen: Value = serde_json::from_str(&emulator.requests_seen()).unwrap();
-        seen["requests"].as_array().unwrap().len()
-    };
+    let requests = || emulator.actions_seen().len();
     emulator.set_faults(&json!([{"fault": {"kind": "error", "code": "InternalError"}, "times": 1000}]).to_string());
-    let before = requests(&emulator);
+    let before = requests();
     let (_, report) = live_test_status(&emulator, &["--allow-changes", "--unlimited"]);
     let summary = report.trim_end().rsplit('\n').next().unwrap();
     let numbers: Vec<usize> = summary.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let (questions, counted, sent) = (numbers[0], numbers[numbers.len() - 1], requests(&emulator) - before);
+    let (questions, counted, sent) = (numbers[0], numbers[numbers.len() - 1], requests() - before);
     // Each question fails at its first request, and those that may be repeated are.
     assert!(sent > questions && sent <= counted, "{sent} requests: {summary}");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Emulator, GCC, Library, Scratch, dist, elsewhere, output_of, release, root, tool};
+use support::{Emulator, GCC, Library, Scratch, command_from, dist, output_of, release, root, tool};
 
 const EC: &str = "ec:ASYMMETRIC_SIGN_VERIFY_ECC";
 const RSA: &str = "rsa:ASYMMETRIC_SIGN_VERIFY_RSA_2048";
@@ -27,7 +27,7 @@ fn module() -> PathBuf {
 
 /// A program on this system, or on the one that the tests are run for.
 fn started(program: &Path) -> Command {
-    let Some(mut runner) = elsewhere("TCKMS_TEST_RUNNER") else { return Command::new(program) };
+    let Some(mut runner) = command_from("TCKMS_TEST_RUNNER") else { return Command::new(program) };
     runner.arg(program);
     runner
 }
@@ -52,7 +52,7 @@ impl Program {
 
     fn with_options(source: &str, options: &[&str]) -> Self {
         let folder = Scratch::new();
-        let mut compiler = elsewhere("TCKMS_TEST_COMPILER").unwrap_or_else(|| tool("gcc"));
+        let mut compiler = command_from("TCKMS_TEST_COMPILER").unwrap_or_else(|| tool("gcc"));
         compiler
             .args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o"])
             .arg(folder.path().join("program"));

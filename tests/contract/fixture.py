@@ -1,4 +1,4 @@
-"""An emulator for a class of tests, with both clients pointed at it."""
+"""An emulator for a class of tests, and both clients for it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ for _variable in ("http_proxy", "https_proxy", "all_proxy"):
 
 
 class Emulator:
-    """A running tckms-emulator and what it says about itself."""
+    """A running tckms-emulator, with the content of the line that it printed when it was ready."""
 
     def __init__(self, *options):
         keys = [option for alias in ALIASES for option in ("--key", alias)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the emulator and libtckms against Tencent's own Python SDK.
 #
-#   tests/contract/run.sh [FOLDER]    FOLDER holds the Python environment; it is kept and used again
+#   tests/contract/run.sh [FOLDER]    FOLDER has the Python environment, which later runs use again
 #
 # TCKMS_EMULATOR and TCKMS_LIBRARY name other builds than those of `make build`.
 set -euo pipefail
@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# The tests run in another directory than the one that relative names are meant for.
+# The tests run in another directory, so relative names must become absolute.
 absolute() {
   case $1 in
     /*) echo "$1" ;;
@@ -44,11 +44,11 @@ TCKMS_LIBRARY=$(absolute "${TCKMS_LIBRARY:-$library}")
 TCKMS_EMULATOR=$(absolute "${TCKMS_EMULATOR:-$target/release/tckms-emulator}")
 export TCKMS_LIBRARY TCKMS_EMULATOR
 for file in "$TCKMS_LIBRARY" "$TCKMS_EMULATOR"; do
-  [ -e "$file" ] || fail "$file is missing; make build makes it"
+  [ -e "$file" ] || fail "$file is missing; run make build"
   echo "contract: testing $file"
 done
 
-# Not into the source tree, which may be read-only.
+# No bytecode files in the source tree, which may be read-only.
 export PYTHONDONTWRITEBYTECODE=1
 cd "$here"
 exec "$python" -m unittest discover --verbose --start-directory "$here" --pattern 'test_*.py'

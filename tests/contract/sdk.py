@@ -1,4 +1,4 @@
-"""Tencent's SDK, with every reply compared with the SDK's own idea of it."""
+"""Tencent's SDK. Every reply is compared with the models of the SDK."""
 
 import base64
 import json
@@ -26,10 +26,10 @@ class Sdk:
         )
         client_profile = ClientProfile(httpProfile=http, **profile)
         client_profile.unsignedPayload = unsigned_payload
-        self._client = _WatchedClient(Credential(secret_id, secret_key), region, client_profile)
+        self._client = _RecordingClient(Credential(secret_id, secret_key), region, client_profile)
 
     def call(self, action, **fields):
-        """Makes a call through the SDK's models. Raises AssertionError when the reply is not what they describe."""
+        """Makes a call through the SDK's models. Raises AssertionError if the reply does not match them."""
         request = getattr(models, f"{action}Request")()
         for name, value in fields.items():
             if not hasattr(request, name):
@@ -53,8 +53,8 @@ class Sdk:
         return base64.b64decode(response.Plaintext, validate=True), response
 
 
-class _WatchedClient(KmsClient):
-    """Keeps the last reply as it came over the wire."""
+class _RecordingClient(KmsClient):
+    """Stores the last reply as it was received."""
 
     last_body = None
 
@@ -64,15 +64,15 @@ class _WatchedClient(KmsClient):
 
 
 def _check_complete(model, body):
-    """The SDK passes over fields that it does not know, so what it read is compared with what was sent."""
-    sent = json.loads(body)["Response"]
+    """The SDK ignores fields that it does not know, so the model is compared with the reply that was received."""
+    received = json.loads(body)["Response"]
     read = model._serialize()
-    if sent != read:
-        raise AssertionError(f"the SDK read {read} where the reply was {sent}")
+    if received != read:
+        raise AssertionError(f"the SDK read {read}, but the reply was {received}")
 
 
 def _check_types(value, where):
-    """Compares every field with the type that the SDK documents for it: its models take any."""
+    """Compares every field with the type that the SDK documents for it: its models accept every type."""
     for name, attribute in vars(type(value)).items():
         if not isinstance(attribute, property):
             continue
@@ -87,7 +87,7 @@ def _check_type(value, documented, where):
         for item in value:
             _check_type(item, documented[len("list of ") :], f"{where}[]")
     elif documented in SCALARS:
-        # A bool is an int to isinstance, and is not one to a C or Go program.
+        # isinstance accepts a bool as an int, which a C or Go program does not.
         _expect(value, SCALARS[documented], where)
     else:
         _expect(value, getattr(models, re.search(r"\w+(?=`?$)", documented).group()), where)
@@ -96,4 +96,4 @@ def _check_type(value, documented, where):
 
 def _expect(value, expected, where):
     if type(value) is not expected:
-        raise AssertionError(f"{where} is {value!r}, of {type(value)}, where the SDK promises {expected}")
+        raise AssertionError(f"{where} is {value!r}, of {type(value)}, but the SDK documents {expected}")

@@ -1,4 +1,4 @@
-"""libtckms through ctypes: the shared library as any foreign program meets it."""
+"""libtckms through ctypes: the shared library as a program in another language uses it."""
 
 import ctypes
 import os
@@ -57,7 +57,7 @@ for _name, (_result, _arguments) in _PROTOTYPES.items():
 
 
 class TckmsError(Exception):
-    """What a function of the library says about its failure."""
+    """The error of a function of the library."""
 
     def __init__(self, status):
         error = _LIBRARY.tckms_last_error_take()
@@ -82,7 +82,7 @@ def env_credentials(config):
 
 
 class Client:
-    """A client of the library; to be closed. `choose_credentials` takes the configuration; without it, keys are given."""
+    """A client of the library, which the caller closes. `choose_credentials` replaces the id and the key."""
 
     def __init__(self, endpoint, region, secret_id=None, secret_key=None, ca_file=None, choose_credentials=None):
         config = _LIBRARY.tckms_config_new()
@@ -143,9 +143,9 @@ class Client:
         return _take(plaintext), _take(ciphertext).decode()
 
     def generate_random(self, length):
-        room = ctypes.create_string_buffer(length)
-        _check(_LIBRARY.tckms_generate_random(self._client, room, length))
-        return room.raw
+        buffer = ctypes.create_string_buffer(length)
+        _check(_LIBRARY.tckms_generate_random(self._client, buffer, length))
+        return buffer.raw
 
     def public_key(self, key_id):
         return self._with_key(_LIBRARY.tckms_public_key, key_id)

@@ -1,4 +1,4 @@
-"""Tencent's SDK and libtckms find the same identity in the same places."""
+"""Tencent's SDK and libtckms take the same credentials from the same sources."""
 
 import contextlib
 import json
@@ -25,22 +25,22 @@ VARIABLES = (
     "TENCENTCLOUD_CREDENTIALS_FILE",
 )
 
-# The same keys in files as people write them.
+# Profile files with the same keys, in the notations that users write.
 LAYOUTS = {
     "plain": "[default]\nsecret_id = {id}\nsecret_key = {key}\n",
     "without blanks": "[default]\nsecret_id={id}\nsecret_key={key}",
     "with colons": "[default]\nsecret_id: {id}\nsecret_key: {key}\n",
     "from Windows": "[default]\r\nsecret_id = {id}\r\nsecret_key = {key}\r\n",
-    "with blanks behind": "[default]  \nsecret_id =   {id}  \nsecret_key = {key}\t\n\n",
+    "with trailing blanks": "[default]  \nsecret_id =   {id}  \nsecret_key = {key}\t\n\n",
     "with comments": "# keys\n; of mine\n[default]\n# id\nsecret_id = {id}\n; key\nsecret_key = {key}\n",
     "with other sections": "[other]\nsecret_id = a\nsecret_key = b\n[default]\nsecret_id = {id}\nsecret_key = {key}\n"
     "[last]\nsecret_id = c\nsecret_key = d\n",
-    "with more in it": "[default]\nrole_arn = qcs::cam::uin/1:roleName/r\nsecret_id = {id}\nsecret_key = {key}\nregion = x\n",
+    "with other settings": "[default]\nrole_arn = qcs::cam::uin/1:roleName/r\nsecret_id = {id}\nsecret_key = {key}\nregion = x\n",
 }
 
 
-class OddEmulator(Emulator):
-    """One whose callers have a key with odd characters in it."""
+class EmulatorWithKey(Emulator):
+    """An emulator whose callers sign with this secret key."""
 
     def __init__(self, secret_key):
         super().__init__("--secret-id", "AKIDodd", "--secret-key", secret_key)
@@ -48,7 +48,7 @@ class OddEmulator(Emulator):
     close = Emulator.stop
 
 
-class SameIdentity(ContractTest):
+class SameCredentials(ContractTest):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -92,20 +92,20 @@ class SameIdentity(ContractTest):
                 self.library_encrypts(tckms.default_profile_credentials)
                 self.assertEqual(self.last_signer(), self.emulator.secret_id)
 
-    def test_both_see_every_character_of_a_secret_key(self):
+    def test_both_read_every_character_of_a_secret_key(self):
         for key in ("a#b", "a=b:c", "100%", "%(secret_id)s", "a\\nb", "$HOME", "a'b"):
-            with self.subTest(key), contextlib.closing(OddEmulator(key)) as emulator:
+            with self.subTest(key), contextlib.closing(EmulatorWithKey(key)) as emulator:
                 self.write_profile(LAYOUTS["plain"].format(id="AKIDodd", key=key))
                 self.assertEqual(ProfileCredential().get_credential().secret_key, key)
                 self.library_encrypts(tckms.default_profile_credentials, emulator)
 
-    def test_both_take_the_same_variables(self):
+    def test_both_read_the_same_variables(self):
         os.environ["TENCENTCLOUD_SECRET_ID"] = self.emulator.secret_id
         os.environ["TENCENTCLOUD_SECRET_KEY"] = self.emulator.secret_key
         self.sdk_encrypts(EnvironmentVariableCredential().get_credential())
         self.library_encrypts(tckms.env_credentials)
 
-    def test_for_both_the_environment_goes_before_the_profile(self):
+    def test_for_both_the_environment_takes_precedence_over_the_profile(self):
         self.write_profile(LAYOUTS["plain"].format(id="AKIDprofile", key="profile"))
         os.environ["TENCENTCLOUD_SECRET_ID"] = self.emulator.secret_id
         os.environ["TENCENTCLOUD_SECRET_KEY"] = self.emulator.secret_key
@@ -114,7 +114,7 @@ class SameIdentity(ContractTest):
         self.library_encrypts(tckms.default_credentials)
         self.assertEqual(self.last_signer(), self.emulator.secret_id)
 
-    def test_for_both_the_profile_follows_an_environment_without_keys(self):
+    def test_both_use_the_profile_if_the_environment_has_no_keys(self):
         self.write_profile(LAYOUTS["plain"].format(**self.keys()))
         for variables in ({}, {"TENCENTCLOUD_SECRET_ID": "AKIDalone"}, {"TENCENTCLOUD_SECRET_ID": ""}):
             with self.subTest(variables), unittest.mock.patch.dict(os.environ, variables):

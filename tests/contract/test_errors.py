@@ -1,4 +1,4 @@
-"""The SDK understands how the emulator refuses, and libtckms says the same about the same failure."""
+"""The SDK parses every error of the emulator, and libtckms reports the same error for the same failure."""
 
 import base64
 import contextlib
@@ -37,7 +37,7 @@ class Errors(ContractTest):
         self.assertNotEqual(failure.exception.request_id, sdk_failure.exception.requestId)
 
     def check_json(self, code, status_name, action, fields):
-        """The same for a request that neither client would make by itself."""
+        """As check(), with a request that the functions of neither client can make."""
         self.check(
             code,
             status_name,
@@ -53,7 +53,7 @@ class Errors(ContractTest):
             lambda: self.libtckms.encrypt(UNKNOWN_KEY, b"x"),
         )
 
-    def test_what_is_no_key_id(self):
+    def test_malformed_key_id(self):
         self.check(
             "InvalidParameterValue.InvalidKeyId",
             "TCKMS_ERR_INVALID_KEY_ID",
@@ -129,7 +129,7 @@ class Errors(ContractTest):
             with unittest.mock.patch.object(abstract_client, "time", an_hour_ago):
                 self.sdk.encrypt(self.key_id, b"x")
 
-        with misled_clock(self.emulator.endpoint) as endpoint:
+        with wrong_clock(self.emulator.endpoint) as endpoint:
             libtckms = self.emulator.libtckms(endpoint=endpoint)
             self.addCleanup(libtckms.close)
             self.check(
@@ -166,34 +166,34 @@ class Errors(ContractTest):
 
 
 @contextlib.contextmanager
-def misled_clock(emulator):
+def wrong_clock(emulator):
     """The endpoint of a relay to the emulator that makes a client sign with the time of an hour ago.
 
-    libtckms has no clock to set, but it corrects its clock once by the Date of a reply that calls its signature
-    expired. The relay gives the first such reply itself, with a wrong Date, and the emulator judges what comes next.
+    libtckms has no setting for its clock, but it corrects its clock once, by the Date of a reply that says that the
+    signature is expired. The relay sends the first such reply itself, with a wrong Date, and forwards later requests.
     """
 
     class Relay(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        misled = False
+        clock_is_wrong = False
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if Relay.misled:
+            if Relay.clock_is_wrong:
                 connection = http.client.HTTPConnection(urlsplit(emulator).netloc, timeout=10)
                 connection.request("POST", self.path, body, dict(self.headers))
-                answer = connection.getresponse().read()
+                reply = connection.getresponse().read()
                 connection.close()
             else:
-                Relay.misled = True
+                Relay.clock_is_wrong = True
                 error = {"Code": "AuthFailure.SignatureExpire", "Message": "made up by the relay"}
-                answer = json.dumps({"Response": {"Error": error, "RequestId": "relay"}}).encode()
+                reply = json.dumps({"Response": {"Error": error, "RequestId": "relay"}}).encode()
             self.send_response_only(200)
             self.send_header("Date", email.utils.formatdate(time.time() - AN_HOUR, usegmt=True))
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(reply)
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
     server.daemon_threads = True

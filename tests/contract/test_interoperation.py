@@ -1,4 +1,4 @@
-"""What one client encrypts the other decrypts: libtckms and Tencent's SDK over one emulator."""
+"""libtckms and Tencent's SDK decrypt each other's ciphertexts, with one emulator."""
 
 import base64
 import os
@@ -18,7 +18,7 @@ PLAINTEXTS = {
 CONTEXTS = {
     "without a context": None,
     "with a context": '{"purpose":"contract","empty":""}',
-    # Blanks, escapes and more than one alphabet: the text has to arrive as it was given.
+    # Blanks, escapes and several alphabets: the text must be sent unchanged.
     "with an intricate context": '{ "用途" : "a \\"b\\" \\\\ \\u5bc6 \\n" , "𝔘": "é" }',
 }
 CASES = [(f"{p} {c}", PLAINTEXTS[p], CONTEXTS[c]) for p in PLAINTEXTS for c in CONTEXTS]
@@ -50,14 +50,14 @@ class OverHttp(ContractTest):
             with self.assertRaises(ValueError):
                 base64.b64decode(blob, validate=True)
 
-    def test_data_keys_of_the_sdk_open_with_libtckms(self):
+    def test_libtckms_decrypts_data_keys_of_the_sdk(self):
         for length in ({"KeySpec": "AES_128"}, {"KeySpec": "AES_256"}, {"NumberOfBytes": 1024}):
             with self.subTest(length):
                 made = self.sdk.call("GenerateDataKey", KeyId=self.key_id, **length)
                 plaintext = base64.b64decode(made.Plaintext, validate=True)
                 self.assertEqual(self.libtckms.decrypt(made.CiphertextBlob, key_id=made.KeyId), plaintext)
 
-    def test_data_keys_of_libtckms_open_with_the_sdk(self):
+    def test_the_sdk_decrypts_data_keys_of_libtckms(self):
         for length in (1, 16, 32, 1024):
             for context in CONTEXTS.values():
                 with self.subTest(length=length, context=context):
@@ -99,19 +99,19 @@ class OverHttp(ContractTest):
                 self.assertEqual(sdk_failure.exception.code, "InvalidParameterValue.InvalidCiphertext")
                 self.assertEqual(failure.exception.service_code, sdk_failure.exception.code)
 
-    def test_a_cmk_that_was_not_expected_gives_no_plaintext(self):
+    def test_decryption_fails_if_the_blob_is_under_another_cmk(self):
         blob = self.sdk.encrypt(self.other_key_id, b"x").CiphertextBlob
         with self.assertRaises(TckmsError) as failure:
             self.libtckms.decrypt(blob, key_id=self.key_id)
         self.assertEqual(failure.exception.status_name, "TCKMS_ERR_KEY_MISMATCH")
 
-    def test_random_numbers_have_the_length_asked_for(self):
+    def test_random_numbers_have_the_requested_length(self):
         for length in (1, 33, 1024):
             response = self.sdk.call("GenerateRandom", NumberOfBytes=length)
             self.assertEqual(len(base64.b64decode(response.Plaintext, validate=True)), length)
             self.assertEqual(len(self.libtckms.generate_random(length)), length)
 
-    def test_every_reply_has_a_request_id_of_its_own(self):
+    def test_every_reply_has_a_different_request_id(self):
         ids = set()
         for _ in range(3):
             ids.add(self.sdk.encrypt(self.key_id, b"x").RequestId)
@@ -121,7 +121,7 @@ class OverHttp(ContractTest):
         for request_id in ids:
             self.assertRegex(request_id, UUID)
 
-    def test_libtckms_hands_out_the_reply_that_the_sdk_reads(self):
+    def test_the_sdk_reads_a_reply_that_libtckms_returns(self):
         described = self.sdk.call("DescribeKey", KeyId=self.key_id)
         response = models.DescribeKeyResponse()
         response.from_json_string(self.libtckms.call("DescribeKey", f'{{"KeyId":"{self.key_id}"}}'))

@@ -1,4 +1,4 @@
-"""The SDK's models read every reply of the emulator: each field is known to them and of the type they promise.
+"""The SDK's models read every reply of the emulator: they know each field, and each has the documented type.
 
 The comparison itself is in sdk.Sdk.call.
 """
@@ -29,7 +29,7 @@ class Models(ContractTest):
     def describe(self, key_id):
         return self.sdk.call("DescribeKey", KeyId=key_id).KeyMetadata
 
-    def test_the_life_of_a_key(self):
+    def test_a_key_is_created_changed_and_scheduled_for_deletion(self):
         before = int(time.time())
         made = self.sdk.call("CreateKey", Alias="life", Description="made by the SDK", KeyUsage="ENCRYPT_DECRYPT")
         key_id = made.KeyId
@@ -57,12 +57,12 @@ class Models(ContractTest):
         self.assertEqual(self.sdk.call("CancelKeyDeletion", KeyId=key_id).KeyId, key_id)
         self.assertEqual(self.describe(key_id).DeletionDate, 0)
 
-    def test_metadata_has_every_field_that_is_always_there(self):
+    def test_metadata_has_every_field_that_is_always_present(self):
         read = self.describe(self.key_id)._serialize(allow_none=True)
         absent = {name for name, value in read.items() if value is None}
         self.assertLessEqual(absent, SOMETIMES_ABSENT)
 
-    def test_listing_goes_page_by_page(self):
+    def test_lists_have_pages(self):
         made = {self.sdk.call("CreateKey", Alias=f"page-{number}").KeyId for number in range(3)}
         total = self.sdk.call("ListKeys").TotalCount
         listed = []
@@ -85,14 +85,14 @@ class Models(ContractTest):
             self.sdk.call(change, KeyIds=key_ids)
             self.assertEqual([self.describe(key_id).KeyState for key_id in key_ids], [state] * 2)
 
-    def test_rotation(self):
+    def test_rotation_is_enabled_and_disabled(self):
         self.assertIs(self.sdk.call("GetKeyRotationStatus", KeyId=self.key_id).KeyRotationEnabled, False)
         self.sdk.call("EnableKeyRotation", KeyId=self.key_id, RotateDays=30)
         self.assertIs(self.sdk.call("GetKeyRotationStatus", KeyId=self.key_id).KeyRotationEnabled, True)
         self.assertEqual(self.describe(self.key_id).RotateDays, 30)
         self.sdk.call("DisableKeyRotation", KeyId=self.key_id)
 
-    def test_signing(self):
+    def test_the_service_verifies_its_signature(self):
         made = self.sdk.call("CreateKey", Alias="signs", KeyUsage="ASYMMETRIC_SIGN_VERIFY_ECC")
         public = self.sdk.call("GetPublicKey", KeyId=made.KeyId)
         self.assertTrue(base64.b64decode(public.PublicKey, validate=True))
@@ -106,18 +106,18 @@ class Models(ContractTest):
         verified = self.sdk.call("VerifyByAsymmetricKey", SignatureValue=signature, **request)
         self.assertIs(verified.SignatureValid, True)
 
-    def test_what_the_service_says_about_itself(self):
+    def test_information_about_the_service(self):
         self.assertIs(self.sdk.call("GetServiceStatus").ServiceEnabled, True)
         self.assertIn("ap-guangzhou", self.sdk.call("GetRegions").Regions)
         algorithms = self.sdk.call("ListAlgorithms")
         self.assertIn("ENCRYPT_DECRYPT", [each.KeyUsage for each in algorithms.SymmetricAlgorithms])
 
-    def test_rotating_at_once(self):
+    def test_rotation_on_request(self):
         key_id = self.sdk.call("CreateKey", Alias="rotates").KeyId
         self.assertEqual(str(uuid.UUID(self.sdk.call("RotateKey", KeyId=key_id).TaskId)).count("-"), 4)
         self.assertTrue(0 < self.describe(key_id).LastRotateTime <= time.time())
 
-    def test_imported_material(self):
+    def test_material_is_imported_and_deleted(self):
         key_id = self.sdk.call("CreateKey", Alias="imported", Type=2).KeyId
         self.assertEqual(self.describe(key_id).KeyState, "PendingImport")
         parameters = self.sdk.call(
@@ -192,9 +192,9 @@ class Models(ContractTest):
 
 
 class NestedLists(ContractTest):
-    """The SDK flattens lists and objects into the names of a query."""
+    """The SDK flattens lists and objects into the names of a query string."""
 
-    def test_a_get_carries_them(self):
+    def test_a_query_string_has_nested_lists(self):
         get = self.emulator.sdk(method="GET", endpoint=self.emulator.endpoint.replace("127.0.0.1", "localhost"))
         made = [
             get.call_json("CreateKey", {"Alias": f"get-{n}", "Tags": [{"TagKey": "n", "TagValue": f"{n % 2}"}]})["KeyId"]

@@ -1,4 +1,4 @@
-"""Every way in which the SDK signs and sends is one that the emulator takes."""
+"""The emulator accepts every way in which the SDK signs and sends requests."""
 
 import base64
 
@@ -21,7 +21,7 @@ class OverHttp(ContractTest):
 
     def test_get(self):
         sdk = self.check(method="GET")
-        # Integers and lists have a form of their own in a query string.
+        # Integers and lists have another form in a query string.
         self.assertEqual(len(sdk.call("ListKeys", Offset=0, Limit=1).Keys), 1)
         described = sdk.call("DescribeKeys", KeyIds=[self.other_key_id, self.key_id])
         self.assertEqual([key.KeyId for key in described.KeyMetadatas], [self.other_key_id, self.key_id])
@@ -36,7 +36,7 @@ class OverHttp(ContractTest):
         self.check(language="zh-CN")
         self.check(language="en-US")
 
-    def test_a_named_client(self):
+    def test_with_a_client_name(self):
         self.check(request_client="contract-test")
 
     def test_without_a_region(self):

@@ -1,4 +1,4 @@
-"""What one client signs the other verifies, and what one encrypts for an asymmetric key the other decrypts."""
+"""Each client verifies the other's signatures, and both decrypt ciphertexts under asymmetric keys."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ import tempfile
 from fixture import ContractTest
 from tckms import TckmsError
 
-# The name of the service, the constant of tckms.h, the usage of the key, and what makes the digest.
+# The service's name, the constant of tckms.h, the usage of the key, and the function that computes the digest.
 ALGORITHMS = (
     ("ECC_P256_R1", 1, "ASYMMETRIC_SIGN_VERIFY_ECC", hashlib.sha256),
     ("ECC_P384_R1", 2, "ASYMMETRIC_SIGN_VERIFY_ECDSA384", hashlib.sha384),
@@ -24,7 +24,7 @@ MESSAGES = {
     "text": "密钥管理系统\n".encode(),
     "the longest that the service hashes": os.urandom(4096),
 }
-# The name of the service, the constant of tckms.h, and what `openssl pkeyutl` calls it.
+# The service's name, the constant of tckms.h, and the padding and digest for `openssl pkeyutl`.
 PADDINGS = (
     ("RSAES_OAEP_SHA_256", 1, ("oaep", "sha256")),
     ("RSAES_OAEP_SHA_1", 2, ("oaep", "sha1")),
@@ -79,7 +79,7 @@ class Signing(ContractTest):
             signature = self.libtckms.sign(key_id, number, message)
             digest = self.digest(key_id, make_digest, message)
             self.assertTrue(self.sdk_verifies(key_id, name, "DIGEST", digest, signature))
-            # The service hashes the message as the library does. It takes no empty one.
+            # The service hashes the message as the library does, but it refuses an empty message.
             if message:
                 self.assertTrue(self.sdk_verifies(key_id, name, "RAW", message, signature))
             of_digest = self.libtckms.sign_digest(key_id, number, digest)
@@ -106,7 +106,7 @@ class Signing(ContractTest):
                 self.assertEqual(self.libtckms.public_key(key_id), decoded(response.PublicKey))
                 self.assertEqual(self.libtckms.public_key_pem(key_id).decode().split(), response.PublicKeyPem.split())
 
-    def test_rsa_ciphertexts_are_decrypted_by_the_other(self):
+    def test_both_decrypt_rsa_ciphertexts(self):
         key_id = self.make_key("ASYMMETRIC_DECRYPT_RSA_2048")
         for name, number, options in PADDINGS:
             for plaintext in (b"x", bytes(range(190))):
@@ -119,7 +119,7 @@ class Signing(ContractTest):
                     ciphertext = self.openssl_encrypts(key_id, plaintext, *options)
                     self.assertEqual(self.libtckms.rsa_decrypt(key_id, number, ciphertext), plaintext)
 
-    def test_sm2_ciphertexts_of_openssl_are_decrypted(self):
+    def test_both_decrypt_sm2_ciphertexts_of_openssl(self):
         key_id = self.make_key("ASYMMETRIC_DECRYPT_SM2")
         ciphertext = self.openssl_encrypts(key_id, b"for sm2")
         self.assertEqual(self.libtckms.sm2_decrypt(key_id, ciphertext), b"for sm2")
@@ -127,7 +127,7 @@ class Signing(ContractTest):
         self.assertEqual(decoded(reply.Plaintext), b"for sm2")
 
     def openssl_encrypts(self, key_id, plaintext, padding=None, digest=None):
-        """The SDK does not encrypt; its users do it with OpenSSL and the public key that the SDK fetched."""
+        """Encrypts as users of the SDK must: with OpenSSL, under the public key that the SDK returns."""
         openssl = shutil.which("openssl")
         self.assertIsNotNone(openssl, "openssl is missing; Debian's package is openssl")
         public_key = decoded(self.sdk.call("GetPublicKey", KeyId=key_id).PublicKey)
@@ -141,7 +141,7 @@ class Signing(ContractTest):
                 options += ["-pkeyopt", f"rsa_oaep_md:{digest}", "-pkeyopt", f"rsa_mgf1_md:{digest}"]
             return subprocess.run([openssl, "pkeyutl", *options], input=plaintext, stdout=subprocess.PIPE, check=True).stdout
 
-    def test_a_key_with_material_of_libtckms_works_for_the_sdk(self):
+    def test_the_sdk_encrypts_under_material_that_libtckms_imported(self):
         key_id = self.make_key("ENCRYPT_DECRYPT", Type=2)
         material = os.urandom(32)
         self.libtckms.import_key_material(key_id, material)

@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::string_view context = R"({"app":"billing"})";
 
-// Fails with what the library said.
+// Fails with the library's message.
 template <class T>
 T good(tckms::result<T> result) {
   if (!result) check_failed(__FILE__, __LINE__, "%s", std::string(result.error().message()).c_str());
@@ -45,7 +45,7 @@ void fails(const tckms::result<T> &result, tckms_status expected) {
   CHECK(!result.error().message().empty());
 }
 
-// Keeps the rest of a view from being read by mistake: "abc" of "abcdef".
+// A view that no NUL byte follows, such as "abc" of "abcdef".
 std::string_view first(std::string_view text, std::size_t size) { return text.substr(0, size); }
 
 tckms::config basic_config() {
@@ -62,7 +62,7 @@ tckms::config basic_config() {
 
 tckms::client basic_client() { return good(tckms::client::make(basic_config())); }
 
-void bytes_come_from_many_types() {
+void byte_views_come_from_many_types() {
   const std::string text = "text";
   const std::vector<std::uint8_t> vector{1, 2, 3};
   const std::array<std::byte, 2> array{};
@@ -97,7 +97,7 @@ void bytes_come_from_many_types() {
   CHECK_INT(buffer[0], 0);
 }
 
-void views_have_parts() {
+void views_have_subspans() {
   std::vector<std::uint8_t> bytes{1, 2, 3, 4};
   const tckms::byte_view view = bytes;
   static_assert(std::is_same_v<decltype(view.data()), const std::byte *>);
@@ -200,7 +200,7 @@ void failures_are_owned() {
   const tckms::client client = basic_client();
   tckms::result<tckms::buffer> refused = client.encrypt("00000000-0000-0000-0000-000000000000", "x", context);
   fails(refused, TCKMS_ERR_CMK_NOT_FOUND);
-  // It outlives later failures, and another thread may have it.
+  // The error outlives later failures, and may move to another thread.
   fails(client.encrypt("", "x", context), TCKMS_ERR_MALFORMED_KEY_ID);
   std::thread([moved = std::move(refused).error()] {
     CHECK_VIEW(moved.service_code(), "ResourceUnavailable.CmkNotFound");
@@ -215,7 +215,7 @@ void failures_are_owned() {
   }).join();
   CHECK(tckms_last_error() == nullptr);
 
-  // Text with a NUL byte inside is not cut short.
+  // Text that contains a NUL byte is not truncated.
   fails(client.encrypt(std::string(MAIN_KEY) + std::string("\0x", 2), "x", context), TCKMS_ERR_INVALID_UTF8);
   fails(client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)), TCKMS_ERR_INVALID_UTF8);
   const tckms::error nul = client.encrypt(MAIN_KEY, "x", std::string("{}\0", 3)).error();
@@ -239,7 +239,8 @@ void failures_are_owned() {
   CHECK_INT(tckms::status_category(TCKMS_ERR_CMK_DISABLED), TCKMS_CATEGORY_REQUEST);
 }
 
-// A failure says so by an exception, or ends the program where there are none.
+// With exceptions, the function throws one with this status. Without them it would end the program, which
+// ends_the_program() checks.
 template <class Function>
 void has_no_value(tckms_status expected, Function &&function) {
 #if TCKMS_HPP_EXCEPTIONS
@@ -317,7 +318,7 @@ void results_compose() {
 #endif
 }
 
-void contexts_are_written() {
+void contexts_are_written_as_json() {
   const std::vector<std::pair<std::string, const char *>> pairs{{"tenant", "7"}, {"app", "\"x\""}};
   CHECK_VIEW(good(tckms::context_json(pairs)), R"({"app":"\"x\"","tenant":"7"})");
   CHECK_VIEW(good(tckms::context_json(std::vector<std::pair<std::string, std::string>>())), "{}");
@@ -363,7 +364,7 @@ void every_setter_sets() {
   role.external_id = "external";
   role.policy = "{}";
   good(config.set_assume_role_credentials(role));
-  // What is too large for C's type is out of range, and never a small number.
+  // A value that is too large for the type in C is out of range. It is not truncated to a small one.
   role.duration = std::chrono::seconds((std::int64_t{1} << 32) + 3600);
   fails(config.set_assume_role_credentials(role), TCKMS_ERR_OUT_OF_RANGE);
   role.duration = std::chrono::seconds::min();
@@ -412,12 +413,12 @@ void a_derived_client_can_be_canceled() {
   CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
 }
 
-void a_client_from_the_environment() {
+void a_client_is_made_from_the_environment() {
   const tckms::client client = good(tckms::client::from_env());
   CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
 }
 
-void the_log_callback_is_kept_as_long_as_a_client() {
+void the_log_callback_lives_as_long_as_a_client() {
   auto lines = std::make_shared<std::atomic<int>>(0);
   {
     tckms::client derived = [&lines] {
@@ -433,14 +434,14 @@ void the_log_callback_is_kept_as_long_as_a_client() {
         ++*lines;
       }));
       const tckms::client client = good(tckms::client::make(config));
-      // The one that is made keeps its log, the configuration gets another.
+      // The client keeps its log callback; the configuration gets another one.
       good(config.set_log(tckms::log_level::off, nullptr));
       return good(client.derive(tckms::config()));
     }();
     CHECK(!good(derived.encrypt(MAIN_KEY, "x", context)).empty());
     CHECK(*lines > 0);
     CHECK_INT(lines.use_count(), 2);
-    // A keyring logs as well, when the client is gone.
+    // A keyring still logs after the client is freed.
     tckms::keyring keyring;
     good(keyring.add_kms(derived, MAIN_KEY));
     derived = basic_client();
@@ -453,11 +454,11 @@ void the_log_callback_is_kept_as_long_as_a_client() {
 }
 
 void credentials_come_from_a_function() {
-  auto asked = std::make_shared<int>(0);
+  auto calls = std::make_shared<int>(0);
   {
     tckms::config config = basic_config();
-    good(config.set_credentials_callback([asked](tckms::credentials_out &out) {
-      ++*asked;
+    good(config.set_credentials_callback([calls](tckms::credentials_out &out) {
+      ++*calls;
       CHECK(!out.set("", "key"));
       const auto expiry = std::chrono::system_clock::now() + std::chrono::hours(1);
       good(out.set(GIVEN_SECRET_ID, GIVEN_SECRET_KEY, std::nullopt, expiry));
@@ -465,9 +466,9 @@ void credentials_come_from_a_function() {
     }));
     const tckms::client client = good(tckms::client::make(config));
     CHECK(!good(client.encrypt(MAIN_KEY, "x", context)).empty());
-    CHECK_INT(*asked, 1);
+    CHECK_INT(*calls, 1);
   }
-  CHECK_INT(asked.use_count(), 1);
+  CHECK_INT(calls.use_count(), 1);
 
   tckms::config config = basic_config();
   for (const tckms::status own : {TCKMS_OK, TCKMS_ERR_CREDENTIALS_CALLBACK_FAILED}) {
@@ -478,14 +479,14 @@ void credentials_come_from_a_function() {
   const auto outage = good(tckms::client::make(config)).encrypt(MAIN_KEY, "x", context);
   fails(outage, TCKMS_ERR_SERVICE_UNAVAILABLE);
   CHECK(outage.error().retryable());
-  // What returns a bool would say success with false.
+  // A function that returns a bool would report success with false.
   static_assert(!std::is_constructible_v<tckms::credentials_function, bool (*)(tckms::credentials_out &)>);
 }
 
 tckms::custom_key custom_key(std::shared_ptr<int> alive) {
   tckms::custom_key key;
   key.provider_id = "cpp";
-  // A wrapping key for tests: it turns all bits.
+  // A wrapping key for tests: it inverts all bits.
   key.wrap = [alive](std::string_view, tckms::byte_view data_key, tckms::wrapped_key_out &out) {
     std::vector<std::uint8_t> wrapped(data_key.size());
     std::memcpy(wrapped.data(), data_key.data(), data_key.size());
@@ -666,7 +667,7 @@ void keys_sign_and_decrypt() {
   fails(client.sm2_decrypt(sm2, "no ciphertext"), TCKMS_ERR_DECRYPTION_FAILED);
 }
 
-// Succeeds, unless the emulator is one that does not have the action.
+// Succeeds, unless the emulator does not have the action.
 void emulated(const tckms::result<void> &result) {
   if (!result) CHECK_INT(result.error().status(), TCKMS_ERR_UNSUPPORTED_OPERATION);
 }
@@ -717,7 +718,7 @@ void keys_are_managed() {
   CHECK_VIEW(client.create_key(options).error().message(), "a text contains a NUL byte");
 }
 
-// Gives a text in portions of up to `most` bytes.
+// A source that returns a text in portions of up to `most` bytes.
 auto portions(const std::string &text, std::size_t most) {
   return [&text, most, given = std::size_t{0}](tckms::mutable_byte_view in) mutable {
     const std::size_t size = std::min({most, in.size(), text.size() - given});
@@ -756,9 +757,9 @@ void streams_pump() {
                 length);
       CHECK(opened == plaintext);
 
-      tckms::stream cut = good(tckms::stream::open(keyring, context));
+      tckms::stream truncated = good(tckms::stream::open(keyring, context));
       const std::string beginning = message.substr(0, message.size() - 1);
-      fails(cut.pump(portions(beginning, most), [](tckms::byte_view) { return true; }), TCKMS_ERR_TRUNCATED);
+      fails(truncated.pump(portions(beginning, most), [](tckms::byte_view) { return true; }), TCKMS_ERR_TRUNCATED);
       tckms::stream stopped = good(tckms::stream::seal(writer, context));
       fails(stopped.pump(portions(plaintext, most), [](tckms::byte_view) { return false; }), TCKMS_ERR_CANCELED);
       tckms::stream failed = good(tckms::stream::seal(writer, context));
@@ -837,7 +838,7 @@ void branches_come_from_records_and_from_a_store() {
 }
 
 #if TCKMS_HPP_EXCEPTIONS
-void values_throw_when_there_is_none() {
+void value_throws_if_there_is_none() {
   const tckms::client client = tckms::client::make(basic_config()).value();
   const tckms::buffer blob = client.encrypt(MAIN_KEY, "secret", context).value();
   CHECK_VIEW(client.decrypt(MAIN_KEY, blob, context).value().text(), "secret");
@@ -886,18 +887,18 @@ void exceptions_do_not_leave_a_callback() {
 }  // namespace
 
 int main() {
-  bytes_come_from_many_types();
-  views_have_parts();
+  byte_views_come_from_many_types();
+  views_have_subspans();
   handles_move_and_do_not_copy();
   results_compose();
-  contexts_are_written();
+  contexts_are_written_as_json();
   core_calls();
   failures_are_owned();
   every_setter_sets();
   a_derived_client_outlives_its_origin();
   a_derived_client_can_be_canceled();
-  a_client_from_the_environment();
-  the_log_callback_is_kept_as_long_as_a_client();
+  a_client_is_made_from_the_environment();
+  the_log_callback_lives_as_long_as_a_client();
   credentials_come_from_a_function();
   sealing();
   streams_pump();
@@ -905,7 +906,7 @@ int main() {
   keys_are_managed();
   branches_come_from_records_and_from_a_store();
 #if TCKMS_HPP_EXCEPTIONS
-  values_throw_when_there_is_none();
+  value_throws_if_there_is_none();
   exceptions_do_not_leave_a_callback();
 #endif
   CHECK_INT(tckms::version_number(), TCKMS_VERSION_NUMBER);

@@ -84,7 +84,7 @@ tckms::client basic_client() {
 
 tckms::async_queue basic_queue(std::size_t depth = 0) { return good(tckms::async_queue::make(depth)); }
 
-// Processes as an event loop does.
+// Processes completions as an event loop does.
 template <class Until>
 void process_until(const tckms::async_queue &queue, Until until) {
   while (!until()) {
@@ -256,7 +256,7 @@ void an_exception_reaches_the_coroutine() {
   CHECK(caught);
 }
 
-// Its exception reaches whoever resumes it.
+// A coroutine whose exceptions reach the code that resumes it.
 struct escaping {
   struct promise_type {
     escaping get_return_object() { return escaping(std::coroutine_handle<promise_type>::from_promise(*this)); }
@@ -309,7 +309,7 @@ task canceled_call(const tckms::async_queue &queue, const tckms::client &client,
 #if defined(__cpp_lib_jthread)
 task stopped_call(const tckms::async_queue &queue, const tckms::client &client, std::stop_token token) {
   fails(co_await queue.encrypt(client, MAIN_KEY, "x", context).cancel_on(token), TCKMS_ERR_CANCELED);
-  // It has been requested already.
+  // The stop has been requested already.
   fails(co_await queue.encrypt(client, MAIN_KEY, "x", context).cancel_on(token), TCKMS_ERR_CANCELED);
   fails(co_await queue.encrypt(client, MAIN_KEY, "", context).cancel_on(token), TCKMS_ERR_EMPTY_PLAINTEXT);
 }
@@ -348,7 +348,7 @@ void a_suspended_coroutine_can_be_destroyed() {
   {
     const task running = one_call(queue, client, &got);
     CHECK(!running.done());
-    // This one is never awaited.
+    // This call is never awaited.
     static_cast<void>(queue.encrypt(client, MAIN_KEY, "x", context));
   }
   CHECK_INT(queue.outstanding(), 2);
@@ -363,7 +363,7 @@ task until_the_end(const tckms::async_queue &queue, const tckms::client &client,
   ++*resumed;
 }
 
-void the_end_of_a_queue_resumes_what_is_suspended() {
+void destroying_a_queue_resumes_suspended_coroutines() {
   const tckms::client client = basic_client();
   set_fault("*", slow, 100);
   int resumed = 0;
@@ -421,9 +421,9 @@ void futures_need_no_coroutine() {
   while (!late.done()) std::this_thread::sleep_for(1ms);
   CHECK_INT(good(std::move(late).future().get()).size(), 8);
   set_fault("*", slow, 1);
-  auto given_up = queue.generate_random(client, 8).future();
+  auto canceled = queue.generate_random(client, 8).future();
   queue.close();
-  fails(given_up.get(), TCKMS_ERR_CANCELED);
+  fails(canceled.get(), TCKMS_ERR_CANCELED);
   loop.join();
   fails(queue.generate_random(client, 8).future().get(), TCKMS_ERR_CANCELED);
   clear_faults();
@@ -449,7 +449,7 @@ void threads_may_share_a_queue() {
     });
   }
   for (std::thread &thread : threads) thread.join();
-  // A coroutine counts before it is at its end.
+  // A coroutine increments the counter before it has ended.
   for (const auto &some : tasks) {
     for (const task &running : some) CHECK(running.done());
   }
@@ -471,20 +471,20 @@ void a_child_resumes_without_success() {
     CHECK(again == TCKMS_OK);
     _exit(0);
   }
-  int how = -1;
-  CHECK_INT(waitpid(child, &how, 0), child);
-  CHECK_INT(how, 0);
+  int status = -1;
+  CHECK_INT(waitpid(child, &status, 0), child);
+  CHECK_INT(status, 0);
 }
 
-void a_queue_of_the_plain_wrapper() {
+void calls_can_be_submitted_without_coroutines() {
   const tckms::client client = basic_client();
   tckms::queue queue = good(tckms::queue::make());
-  int place = 0;
-  const std::uint64_t id = good(queue.submit_encrypt(client, MAIN_KEY, "secret", context, 1min, &place));
+  int userdata = 0;
+  const std::uint64_t id = good(queue.submit_encrypt(client, MAIN_KEY, "secret", context, 1min, &userdata));
   good(queue.wait(1min));
   tckms::completion done = good(queue.next());
   CHECK_INT(done.id(), id);
-  CHECK(done.userdata() == &place);
+  CHECK(done.userdata() == &userdata);
   good(done.outcome());
   CHECK(done.key_id() == MAIN_KEY);
   CHECK_INT(done.request_id().size(), 36);
@@ -517,13 +517,13 @@ void a_queue_of_the_plain_wrapper() {
 }  // namespace
 
 int main() {
-  a_queue_of_the_plain_wrapper();
+  calls_can_be_submitted_without_coroutines();
   every_call_can_be_awaited();
   calls_run_at_the_same_time();
   failures_are_results();
   calls_can_be_canceled();
   a_suspended_coroutine_can_be_destroyed();
-  the_end_of_a_queue_resumes_what_is_suspended();
+  destroying_a_queue_resumes_suspended_coroutines();
   a_coroutine_may_destroy_its_queue();
   futures_need_no_coroutine();
   threads_may_share_a_queue();

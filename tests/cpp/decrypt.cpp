@@ -1,4 +1,4 @@
-// Decrypts what another program encrypted under a key, with an RSA padding or, for 0, with SM2, and prints it:
+// Decrypts a ciphertext of another program, with an RSA padding or, for 0, with SM2, and prints the plaintext:
 // decrypt KEY_ID PADDING FILE
 #include <tckms.hpp>
 

@@ -1,4 +1,4 @@
-// A second translation unit of the same program: everything in the header has to be inline.
+// A second translation unit of the same program, which links only if every definition in the header is inline.
 #include <tckms.hpp>
 #include <tckms.hpp>
 

@@ -1,5 +1,5 @@
-// Signs a message with the key and the algorithm that are named, as a whole and in pieces, and leaves the public
-// key and both signatures in files: sign KEY_ID ALGORITHM MESSAGE FOLDER
+// Signs a message in one call and byte by byte, and writes the public key and both signatures to files:
+// sign KEY_ID ALGORITHM MESSAGE FOLDER
 #include <tckms.hpp>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// A callback that an exception leaves, in spite of the header. The program would catch it.
+// A callback throws, which the header forbids. The program tries to catch the exception.
 #include <tckms.h>
 
 #include <cstddef>

@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Scratch, dist, elsewhere, root, soname, tool};
+use super::{Scratch, command_from, dist, root, soname, tool};
 
 /// A C compiler and the standard that it checks.
 #[derive(Clone, Copy)]
@@ -75,12 +75,12 @@ impl Compiler {
     }
 
     /// The compiler's command. If the tests run for another system, it is that system's compiler.
-    fn started(self) -> Command {
-        elsewhere("TCKMS_TEST_COMPILER").unwrap_or_else(|| tool(self.command))
+    fn program(self) -> Command {
+        command_from("TCKMS_TEST_COMPILER").unwrap_or_else(|| tool(self.command))
     }
 
     fn strict(self) -> Command {
-        let mut command = self.started();
+        let mut command = self.program();
         command.arg(format!("-std={}", self.standard)).args(STRICT);
         for folder in INCLUDE {
             command.arg("-I").arg(root().join(folder));

@@ -42,7 +42,7 @@ impl Emulator {
         Self::start(&["--tls"], keys)
     }
 
-    /// Starts an emulator over HTTP, from another file or by another command.
+    /// Starts an emulator over HTTP with another command.
     pub fn over_http_by(command: Command, keys: &[&str]) -> Self {
         Self::start_by(command, &[], keys)
     }
@@ -76,11 +76,6 @@ impl Emulator {
         self.admin("PUT", "faults", script);
     }
 
-    /// The requests received so far, as a JSON list.
-    pub fn requests_seen(&self) -> String {
-        self.admin("GET", "requests", "")
-    }
-
     fn admin(&self, method: &str, path: &str, body: &str) -> String {
         let (_, address) = self.ready.endpoint.split_once("://").expect("the endpoint is a URL");
         let mut connection = TcpStream::connect(address).expect("the emulator listens");
@@ -105,14 +100,8 @@ impl Emulator {
         struct Request {
             action: Option<String>,
         }
-        let (_, address) = self.ready.endpoint.split_once("://").expect("the endpoint is a URL");
-        let mut connection = TcpStream::connect(address).expect("the emulator listens");
-        write!(connection, "GET /_admin/requests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .expect("the emulator reads");
-        let mut reply = String::new();
-        connection.read_to_string(&mut reply).expect("the emulator replies");
-        let (_, body) = reply.split_once("\r\n\r\n").expect("the reply has a body");
-        let seen: Seen = serde_json::from_str(body).unwrap_or_else(|error| panic!("{reply}: {error}"));
+        let log = self.admin("GET", "requests", "");
+        let seen: Seen = serde_json::from_str(&log).unwrap_or_else(|error| panic!("{log}: {error}"));
         seen.requests.into_iter().filter_map(|request| request.action).collect()
     }
 

@@ -30,9 +30,9 @@ impl Installation {
     pub fn moved() -> Self {
         let stage = Scratch::new();
         make("install", stage.path(), &[]);
-        let elsewhere = Scratch::new();
-        fs::rename(stage.path().join(&PREFIX[1..]), elsewhere.path().join("moved")).expect("the tree can be moved");
-        Self(elsewhere)
+        let destination = Scratch::new();
+        fs::rename(stage.path().join(&PREFIX[1..]), destination.path().join("moved")).expect("the tree can be moved");
+        Self(destination)
     }
 
     pub fn prefix(&self) -> PathBuf {

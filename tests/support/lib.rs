@@ -41,7 +41,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is in tests/support")
 }
 
-/// Cargo's target folder, in which the running test program is.
+/// Cargo's target folder, which contains the running test program.
 pub fn target() -> PathBuf {
     let program = std::env::current_exe().expect("a test program has a path");
     program.ancestors().nth(3).expect("it is in target/PROFILE/deps").to_owned()
@@ -62,8 +62,8 @@ pub fn tool(name: &str) -> Command {
     Command::new(name)
 }
 
-/// The command in a variable, separated at blanks. Such variables are set when the tests run for another system.
-pub fn elsewhere(variable: &str) -> Option<Command> {
+/// The command in an environment variable, split at blanks. Such variables are set when the tests run for another system.
+pub fn command_from(variable: &str) -> Option<Command> {
     let words = std::env::var(variable).ok()?;
     let mut words = words.split_whitespace();
     let mut command = Command::new(words.next()?);
@@ -71,7 +71,7 @@ pub fn elsewhere(variable: &str) -> Option<Command> {
     Some(command)
 }
 
-/// The folder of the packages for Node.js of tests/interop/package.json, which are installed if they are missing.
+/// The folder with the Node.js packages of tests/interop/package.json, which are installed if they are missing.
 pub fn node_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -88,7 +88,7 @@ pub fn node_modules() -> &'static Path {
     })
 }
 
-/// Runs a command that has to succeed, and returns what it printed.
+/// Runs a command that must succeed, and returns its output.
 pub fn output_of(command: &mut Command) -> String {
     let output = command.env("LC_ALL", "C").output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));

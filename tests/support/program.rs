@@ -4,13 +4,13 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Program, Scratch, elsewhere, tool};
+use super::{Program, Scratch, command_from, tool};
 
 /// Longer than any program takes, also under valgrind on a busy machine.
 const RUN_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// valgrind's exit status for errors, which no test program uses.
-const VALGRIND_FOUND: &str = "99";
+const VALGRIND_ERROR: &str = "99";
 
 /// How to run a program.
 pub struct Invocation<'a> {
@@ -72,7 +72,7 @@ impl Invocation<'_> {
         let mut words = self.wrapper;
         words.push(self.program.path.clone());
         // valgrind can only run programs of this machine's system.
-        let (checked, mut command) = match elsewhere("TCKMS_TEST_RUNNER") {
+        let (checked, mut command) = match command_from("TCKMS_TEST_RUNNER") {
             Some(runner) => (false, runner),
             None if self.valgrind => (true, valgrind(&log)),
             None => (false, Command::new(words.remove(0))),
@@ -86,7 +86,7 @@ impl Invocation<'_> {
         let finished = Finished { status, stdout: read("stdout"), stderr: read("stderr") };
         if checked {
             let log = fs::read_to_string(&log).unwrap_or_default();
-            assert!(finished.status.success(), "{finished}valgrind says:\n{log}");
+            assert!(finished.status.success(), "{finished}valgrind reports:\n{log}");
         }
         finished
     }
@@ -118,7 +118,7 @@ fn valgrind(log: &Path) -> Command {
     let mut command = tool("valgrind");
     command
         .args(["--quiet", "--num-callers=40"])
-        .arg(format!("--error-exitcode={VALGRIND_FOUND}"))
+        .arg(format!("--error-exitcode={VALGRIND_ERROR}"))
         .arg("--leak-check=full")
         .arg("--show-leak-kinds=definite,indirect,possible")
         .arg("--errors-for-leak-kinds=definite,indirect,possible");

@@ -8,19 +8,19 @@ use std::{io, thread};
 pub struct Proxy {
     address: String,
     scheme: &'static str,
-    asked_for: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
     pub const USER: &str = "user:p%40ssword";
-    /// The same as `Proxy-Authorization` has it.
+    /// The same user in `Proxy-Authorization`.
     const AUTHORIZATION: &str = "Basic dXNlcjpwQHNzd29yZA==";
 
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
-        let asked_for = Arc::default();
-        let record = Arc::clone(&asked_for);
+        let requests = Arc::default();
+        let record = Arc::clone(&requests);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let record: Arc<Mutex<Vec<String>>> = Arc::clone(&record);
@@ -28,7 +28,7 @@ impl Proxy {
                 thread::spawn(move || serve(client, &record));
             }
         });
-        Self { address, scheme: "http", asked_for }
+        Self { address, scheme: "http", requests }
     }
 
     /// The same over TLS: a server in front of it terminates TLS. Its certificate is written to `certificate`.
@@ -43,11 +43,11 @@ impl Proxy {
             .expect("the versions are known")
             .with_no_client_auth()
             .with_single_cert(vec![key.cert.der().clone()], private)
-            .expect("the certificate is good");
+            .expect("the certificate is valid");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
         let inner = plain.address;
-        thread::spawn(move || take_tls_away(listener, Arc::new(config), &inner));
+        thread::spawn(move || terminate_tls(listener, Arc::new(config), &inner));
         Self { address, scheme: "https", ..plain }
     }
 
@@ -56,16 +56,16 @@ impl Proxy {
     }
 
     /// The request lines of all requests so far.
-    pub fn asked_for(&self) -> Vec<String> {
-        self.asked_for.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-fn take_tls_away(listener: TcpListener, config: Arc<rustls::ServerConfig>, inner: &str) {
+fn terminate_tls(listener: TcpListener, config: Arc<rustls::ServerConfig>, inner: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(async {
-        listener.set_nonblocking(true).expect("a socket can be that");
-        let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is one");
+        listener.set_nonblocking(true).expect("a socket can be non-blocking");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("the runtime accepts the listener");
         let acceptor = tokio_rustls::TlsAcceptor::from(config);
         while let Ok((client, _)) = listener.accept().await {
             let (acceptor, inner) = (acceptor.clone(), inner.to_owned());
@@ -85,8 +85,9 @@ fn serve(mut client: TcpStream, record: &Mutex<Vec<String>>) -> io::Result<()> {
     let request = head.first().cloned().unwrap_or_default();
     record.lock().unwrap().push(request.clone());
     if !head.contains(&format!("Proxy-Authorization: {}", Proxy::AUTHORIZATION)) {
-        return client
-            .write_all(b"HTTP/1.1 407 Who are you?\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n");
+        return client.write_all(
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+        );
     }
     let target = request.strip_prefix("CONNECT ").and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
     let Some(Ok(server)) = target.map(TcpStream::connect) else {
@@ -94,11 +95,11 @@ fn serve(mut client: TcpStream, record: &Mutex<Vec<String>>) -> io::Result<()> {
     };
     client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
     let (from_client, to_server) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || pass_on(from_client, to_server));
-    pass_on(server, client)
+    thread::spawn(move || forward(from_client, to_server));
+    forward(server, client)
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+fn forward(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
     io::copy(&mut from, &mut to)?;
     to.shutdown(Shutdown::Write)
 }

@@ -36,7 +36,7 @@ fn sources(dependencies: &Path) -> Vec<PathBuf> {
     list.replace("\\ ", "\0").split_whitespace().map(|source| source.replace('\0', " ").into()).collect()
 }
 
-/// The time of the last change; a source that was removed counts as changed now.
+/// The time of the last change. A source that was removed counts as changed now.
 fn changed(file: &Path) -> SystemTime {
     fs::metadata(file).and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now())
 }

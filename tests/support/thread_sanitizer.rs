@@ -56,5 +56,5 @@ fn runtime() -> PathBuf {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("librustc") && name.ends_with("_rt.tsan.a")
     });
-    runtimes.next().expect("the toolchain brings the sanitizer's runtime")
+    runtimes.next().expect("the toolchain contains the sanitizer's runtime")
 }

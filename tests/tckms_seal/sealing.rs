@@ -374,7 +374,7 @@ fn a_proxy_comes_from_an_option_or_the_environment() {
     let asked = match PROGRAM {
         Program::TckmsSeal => {
             assert!(with_password.iter().all(|output| output.status.success()));
-            assert_eq!(proxy.asked_for(), [&service[..], &service]);
+            assert_eq!(proxy.requests(), [&service[..], &service]);
             2
         }
         // It takes no password from its command line, which other users can read.
@@ -390,7 +390,7 @@ fn a_proxy_comes_from_an_option_or_the_environment() {
     let mut command = Command::new(Tool::path());
     command.args(["-k", tool.key()]).env_clear().envs(tool.emulator.environment()).env("TCKMS_PROXY", &url);
     assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
-    assert_eq!(proxy.asked_for().len(), asked + 1);
+    assert_eq!(proxy.requests().len(), asked + 1);
     // The option takes precedence over the variable.
     command.args(["--proxy", "http://127.0.0.1:9"]);
     assert_eq!(command.output().unwrap().status.code(), Some(4));
