@@ -55,8 +55,8 @@ impl Certificate {
 /// RFC 5280, 4.1.
 fn read(bytes: &[u8]) -> der::Result<Certificate> {
     let mut outer = SliceReader::new(bytes)?;
-    let mut certificate = outer.sequence(|whole| {
-        let fields = whole.sequence(|fields| {
+    let mut certificate = outer.sequence(|parts| {
+        let fields = parts.sequence(|fields| {
             if Tag::peek(fields)? == (Tag::ContextSpecific { constructed: true, number: TagNumber(0) }) {
                 fields.tlv_bytes()?;
             }
@@ -78,8 +78,8 @@ fn read(bytes: &[u8]) -> der::Result<Certificate> {
                 validity,
             })
         })?;
-        whole.tlv_bytes()?;
-        whole.tlv_bytes()?;
+        parts.tlv_bytes()?;
+        parts.tlv_bytes()?;
         Ok::<_, der::Error>(fields)
     })?;
     outer.finish()?;

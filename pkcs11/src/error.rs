@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, CK_RV>;
 /// The return value for a failed call of the service.
 pub fn return_value(error: &tckms::Error) -> CK_RV {
     match error.status() {
-        // ResourceUnavailable has a key that is to be deleted.
+        // The code of a key that is scheduled for deletion is ResourceUnavailable.
         Status::CmkDisabled
         | Status::CmkArchived
         | Status::CmkStateNotSupported
@@ -23,7 +23,7 @@ pub fn return_value(error: &tckms::Error) -> CK_RV {
         status => match status.category() {
             Category::Credentials => CKR_USER_NOT_LOGGED_IN,
             Category::Identity => CKR_FUNCTION_REJECTED,
-            // CKR_DEVICE_REMOVED would have some programs drop the token.
+            // CKR_DEVICE_REMOVED would make some programs drop the token.
             Category::Transport | Category::Unavailable | Category::Integrity => CKR_DEVICE_ERROR,
             _ => CKR_GENERAL_ERROR,
         },

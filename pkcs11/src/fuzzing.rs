@@ -1,4 +1,4 @@
-//! Entry points for fuzz targets, beside the functions of the C boundary.
+//! Entry points for fuzz targets, in addition to the functions of the C boundary.
 
 use std::path::Path;
 

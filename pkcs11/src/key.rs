@@ -21,7 +21,7 @@ const FILE_MAX: u64 = 1 << 20;
 const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
 
-/// A key with its public half.
+/// A key, with its public key and certificates.
 pub struct Key {
     /// The KeyId.
     pub id: String,
@@ -35,7 +35,7 @@ pub struct Key {
     pub parts: PublicParts,
     /// Its certificate, then those of its issuers.
     pub certificates: Vec<Certificate>,
-    /// What to report if the service has another public half. Nothing if the public half is the service's.
+    /// The error to log if the service has another public key. `None` if the public key came from the service.
     pub mismatch: Option<String>,
 }
 
@@ -146,7 +146,7 @@ fn another_key(file: &str) -> String {
     format!("{file}: the first certificate is that of another key")
 }
 
-/// CKA_ID of an issuer's certificate, for programs that find certificates by it: a prefix of the hash of its public key.
+/// CKA_ID of an issuer's certificate, by which programs find it: a prefix of the hash of its public key.
 pub fn id_of_issuer(certificate: &Certificate) -> Vec<u8> {
     digest(&SHA256, &certificate.public_key_info).as_ref()[..20].to_vec()
 }

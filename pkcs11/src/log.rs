@@ -1,5 +1,5 @@
-//! The module's log: syslog, a file, or stderr. The module never writes to stdout, and to stderr only if the configuration says
-//! so.
+//! The module's log: syslog, a file, or stderr. The module never writes to stdout, and writes to stderr only if the configuration
+//! says so.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -125,7 +125,7 @@ fn line(level: LogLevel, message: fmt::Arguments<'_>) -> String {
     format!("{} {program}[{pid}]: tckms-pkcs11: {}: {message}\n", rfc3339(time), name(level))
 }
 
-/// Over a socket of the module: syslog() of the C library takes a lock, which another thread may hold during a fork.
+/// Sends over a socket of the module: syslog() of the C library takes a lock, which another thread may hold during a fork.
 fn to_syslog(level: LogLevel, message: fmt::Arguments<'_>) {
     let severity = match level {
         LogLevel::Error => 3,
@@ -175,7 +175,7 @@ impl LogFile {
 }
 
 impl Drop for LogFile {
-    /// Does not close a descriptor that is another file's.
+    /// Does not close a descriptor that now belongs to another file.
     fn drop(&mut self) {
         if let Some(file) = self.file.take()
             && !self.is_ours(&file)

@@ -229,7 +229,7 @@ fn check_pss(parameters: Parameters) -> Result<()> {
         Parameters::Pss { hash: CKM_SHA256, mgf: CKG_MGF1_SHA256, salt_len: 32 } => Ok(()),
         Parameters::Pss { hash, mgf, salt_len } => {
             log::warn(format_args!(
-                "the program asked for RSA-PSS with hash {hash:#x}, MGF {mgf:#x} and a salt of {salt_len} bytes; KMS does \
+                "the program requested RSA-PSS with hash {hash:#x}, MGF {mgf:#x} and a salt of {salt_len} bytes; KMS supports \
                  SHA-256, MGF1 with SHA-256 and 32 bytes; {}",
                 advice::for_this_program()
             ));
@@ -263,7 +263,7 @@ pub struct Info {
 impl Mechanism {
     /// The mechanism's information.
     pub fn info(&self, allow_p384: bool) -> Info {
-        let does = match self.operation {
+        let operations = match self.operation {
             Operation::Sign(..) => CKF_SIGN | CKF_VERIFY | CKF_HW,
             Operation::Encrypt => CKF_ENCRYPT | CKF_DECRYPT | CKF_HW,
             Operation::SignAndEncrypt(_) => CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT | CKF_HW,
@@ -274,19 +274,19 @@ impl Mechanism {
             Keys::Rsa => (2048, 2048, 0),
             Keys::Ec => (256, if allow_p384 { 384 } else { 256 }, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS),
         };
-        Info { min_bits, max_bits, flags: does | form }
+        Info { min_bits, max_bits, flags: operations | form }
     }
 }
 
 /// The mechanisms that a key supports.
 pub fn allowed_for(key: &Key) -> Vec<CK_MECHANISM_TYPE> {
     let fits = |mechanism: &&Mechanism| {
-        let does = matches!(
+        let has_operation = matches!(
             (mechanism.operation, key.usage),
             (Operation::Sign(..) | Operation::SignAndEncrypt(_), Usage::Sign)
                 | (Operation::Encrypt | Operation::SignAndEncrypt(_), Usage::Decrypt)
         );
-        does && check_key(mechanism, key).is_ok()
+        has_operation && check_key(mechanism, key).is_ok()
     };
     MECHANISMS.iter().filter(fits).map(|mechanism| mechanism.kind).collect()
 }

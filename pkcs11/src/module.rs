@@ -30,13 +30,14 @@ pub struct Module {
 /// Whether this process can use the module.
 #[derive(Default)]
 enum State {
-    /// Not before C_Initialize.
+    /// It must call C_Initialize first.
     #[default]
     Idle,
-    /// It can.
+    /// It can use the module.
     Initialized(Arc<Module>),
-    /// This process called C_Finalize for what its parent initialised. pkcs11-provider does so before it calls C_Initialize again.
-    Left(Arc<Module>),
+    /// This process called C_Finalize for the module that its parent initialised. pkcs11-provider does so before it calls
+    /// C_Initialize again.
+    Finalized(Arc<Module>),
 }
 
 static STATE: PerProcess<RwLock<State>> = PerProcess::new();
@@ -47,7 +48,7 @@ fn state() -> &'static RwLock<State> {
             Some(match &*parent.try_read().ok()? {
                 State::Idle => State::Idle,
                 State::Initialized(module) => State::Initialized(Arc::new(module.inherited())),
-                State::Left(module) => State::Left(Arc::new(module.inherited())),
+                State::Finalized(module) => State::Finalized(Arc::new(module.inherited())),
             })
         });
         RwLock::new(state.unwrap_or_default())
@@ -58,7 +59,7 @@ fn state() -> &'static RwLock<State> {
 pub fn current() -> Result<Arc<Module>> {
     match &*state().read().unwrap_or_else(PoisonError::into_inner) {
         State::Initialized(module) => Ok(Arc::clone(module)),
-        State::Idle | State::Left(_) => Err(CKR_CRYPTOKI_NOT_INITIALIZED),
+        State::Idle | State::Finalized(_) => Err(CKR_CRYPTOKI_NOT_INITIALIZED),
     }
 }
 
@@ -69,8 +70,8 @@ pub fn initialize(init_string: Option<&str>) -> Result<()> {
         State::Initialized(module) if module.is_own => return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED),
         // The parent read the configuration, perhaps with privileges that this process has dropped.
         State::Initialized(module) => module.tokens.clone(),
-        State::Left(module) if module.init_string.as_deref() == init_string => module.tokens.clone(),
-        State::Idle | State::Left(_) => load(init_string).map_err(|error| {
+        State::Finalized(module) if module.init_string.as_deref() == init_string => module.tokens.clone(),
+        State::Idle | State::Finalized(_) => load(init_string).map_err(|error| {
             log::error(format_args!("{error}"));
             CKR_GENERAL_ERROR
         })?,
@@ -101,7 +102,7 @@ pub fn finalize() -> Result<()> {
         module.tokens.iter().for_each(|token| token.client().cancel());
         *state = State::Idle;
     } else {
-        *state = State::Left(Arc::clone(module));
+        *state = State::Finalized(Arc::clone(module));
     }
     Ok(())
 }

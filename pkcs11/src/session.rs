@@ -21,10 +21,10 @@ const SESSIONS_MAX: usize = 65_536;
 pub struct Session {
     /// The index of the slot.
     pub slot: usize,
-    /// Whether it is a read-write session. Nothing can be written, but the state of the session shows it.
+    /// Whether it is a read-write session. Programs read this from the state of the session; nothing can be written.
     pub read_write: bool,
     token: Arc<Token>,
-    /// Not held during requests.
+    /// Not locked during requests.
     operations: Mutex<Operations>,
 }
 
@@ -139,8 +139,8 @@ impl Session {
     fn sign_with(&self, capacity: Option<usize>, complete: impl FnOnce(&mut Signing) -> Result<()>) -> Result<Output> {
         let mut state = self.state();
         let signing = state.sign.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if let Some(answer) = check_capacity(capacity, signing.signature_len()) {
-            return Ok(answer);
+        if let Some(unfinished) = check_capacity(capacity, signing.signature_len()) {
+            return Ok(unfinished);
         }
         let mut signing = state.sign.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         drop(state);
@@ -188,8 +188,8 @@ impl Session {
     pub fn encrypt(&self, plaintext: &[u8], capacity: Option<usize>) -> Result<Output> {
         let mut state = self.state();
         let encryption = state.encrypt.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if let Some(answer) = check_capacity(capacity, encryption.ciphertext_len()) {
-            return Ok(answer);
+        if let Some(unfinished) = check_capacity(capacity, encryption.ciphertext_len()) {
+            return Ok(unfinished);
         }
         let encryption = state.encrypt.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         drop(state);
@@ -234,8 +234,8 @@ impl Session {
         if digesting.has_parts() {
             return Err(CKR_OPERATION_ACTIVE);
         }
-        if let Some(answer) = check_capacity(capacity, digesting.digest_len()) {
-            return Ok(answer);
+        if let Some(unfinished) = check_capacity(capacity, digesting.digest_len()) {
+            return Ok(unfinished);
         }
         let mut digesting = state.digest.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         digesting.update(data);
@@ -252,8 +252,8 @@ impl Session {
     pub fn digest_final(&self, capacity: Option<usize>) -> Result<Output> {
         let mut state = self.state();
         let digesting = state.digest.as_ref().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if let Some(answer) = check_capacity(capacity, digesting.digest_len()) {
-            return Ok(answer);
+        if let Some(unfinished) = check_capacity(capacity, digesting.digest_len()) {
+            return Ok(unfinished);
         }
         let digesting = state.digest.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         output(&digesting.finish())

@@ -1,7 +1,7 @@
 //! A token: one client of the service with the objects of its keys.
 //!
-//! Keys whose public key is in a file are available at once. The first search of a program looks up all others in the service and
-//! keeps them: later searches and attributes need no request.
+//! Keys whose public key is in a file are available at once. The first search of a program looks up all other keys in the service.
+//! The token stores them, so later searches and attributes need no request.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,8 +43,8 @@ pub struct Token {
 struct Lookups {
     objects: Vec<Arc<Object>>,
     /// The configured keys that still need a lookup, by their index in the settings.
-    waiting: Vec<usize>,
-    /// Whether discovery is still to be done.
+    pending: Vec<usize>,
+    /// Whether discovery is still pending.
     undiscovered: bool,
 }
 
@@ -55,18 +55,18 @@ struct PendingKey {
     usage: Option<Usage>,
     certificates: Vec<Certificate>,
     /// Its index in the settings, if it is configured.
-    place: Option<usize>,
+    index: Option<usize>,
 }
 
 impl Token {
     /// Creates a token. Reads files, and opens no connection.
     pub fn new(settings: TokenSettings) -> std::result::Result<Self, ConfigError> {
         let client = config::client(&settings).map_err(|reason| settings.wrong(reason))?;
-        let (mut configured, mut waiting) = (Vec::new(), Vec::new());
-        for (place, key) in settings.keys.iter().enumerate() {
+        let (mut configured, mut pending) = (Vec::new(), Vec::new());
+        for (index, key) in settings.keys.iter().enumerate() {
             match known_key(key, settings.allow_p384)? {
                 Some(key) => configured.extend(objects_of(&key).map(Arc::new)),
-                None => waiting.push(place),
+                None => pending.push(index),
             }
         }
         let undiscovered = settings.discover != Discover::No;
@@ -75,14 +75,14 @@ impl Token {
             settings: Arc::new(settings),
             client,
             configured: configured.into(),
-            looked_up: RwLock::new(Lookups { objects: Vec::new(), waiting, undiscovered }),
+            looked_up: RwLock::new(Lookups { objects: Vec::new(), pending, undiscovered }),
             looking_up: Mutex::new(()),
         })
     }
 
     /// The same token for a forked child. It does not wait for a lock, whose holder may not exist in the child.
     pub fn inherited(&self) -> Self {
-        let nothing = || Lookups { waiting: self.keys_without_file(), undiscovered: true, ..Lookups::default() };
+        let nothing = || Lookups { pending: self.keys_without_file(), undiscovered: true, ..Lookups::default() };
         let looked_up = self.looked_up.try_read().map_or_else(|_| nothing(), |looked_up| looked_up.clone());
         Self {
             settings: Arc::clone(&self.settings),
@@ -96,7 +96,7 @@ impl Token {
 
     fn keys_without_file(&self) -> Vec<usize> {
         let keys = self.settings.keys.iter().enumerate();
-        keys.filter(|(_, key)| key.public_key.is_none() && key.certificate.is_none()).map(|(place, _)| place).collect()
+        keys.filter(|(_, key)| key.public_key.is_none() && key.certificate.is_none()).map(|(index, _)| index).collect()
     }
 
     /// The label.
@@ -157,11 +157,11 @@ impl Token {
 
     fn is_complete(&self) -> bool {
         let looked_up = self.read();
-        looked_up.waiting.is_empty() && !looked_up.undiscovered
+        looked_up.pending.is_empty() && !looked_up.undiscovered
     }
 
-    /// Looks up the keys that are not known yet. A reply about a key is final. If the service cannot be reached, this call fails and
-    /// the next one tries the remaining keys.
+    /// Looks up the keys that are not known yet. A reply about a key is final. If the service cannot be reached, this call fails, and
+    /// the next call looks up the remaining keys.
     fn look_up(&self) -> Result<()> {
         if self.is_complete() {
             return Ok(());
@@ -174,27 +174,27 @@ impl Token {
         let outcomes = self.fetch(&wanted);
         let mut outage = None;
         let mut objects = Vec::new();
-        let mut waiting = Vec::new();
+        let mut pending = Vec::new();
         let mut undiscovered = false;
         for (wanted, outcome) in wanted.into_iter().zip(outcomes) {
             match outcome {
                 Some(Ok(key)) => objects.extend(objects_of(&key).map(Arc::new)),
-                Some(Err(LookUpError::LeftOut)) => {}
+                Some(Err(LookUpError::Skipped)) => {}
                 Some(Err(LookUpError::Outage(code))) => {
                     outage = Some(code);
-                    waiting.extend(wanted.place);
-                    undiscovered |= wanted.place.is_none();
+                    pending.extend(wanted.index);
+                    undiscovered |= wanted.index.is_none();
                 }
                 // No request was sent, because an outage ended the lookup.
                 None => {
-                    waiting.extend(wanted.place);
-                    undiscovered |= wanted.place.is_none();
+                    pending.extend(wanted.index);
+                    undiscovered |= wanted.index.is_none();
                 }
             }
         }
         let mut looked_up = self.looked_up.write().unwrap_or_else(PoisonError::into_inner);
         looked_up.objects.extend(objects);
-        looked_up.waiting = waiting;
+        looked_up.pending = pending;
         looked_up.undiscovered = undiscovered;
         outage.map_or(Ok(()), Err)
     }
@@ -202,14 +202,14 @@ impl Token {
     /// The keys to look up: the configured ones, and those that the service lists.
     fn wanted(&self) -> Result<Vec<PendingKey>> {
         let looked_up = self.read().clone();
-        let of_settings = looked_up.waiting.iter().filter_map(|place| {
-            let key = self.settings.keys.get(*place)?;
+        let of_settings = looked_up.pending.iter().filter_map(|index| {
+            let key = self.settings.keys.get(*index)?;
             Some(PendingKey {
                 id: key.id.clone(),
                 label: key.label.clone(),
                 usage: key.usage,
                 certificates: Vec::new(),
-                place: Some(*place),
+                index: Some(*index),
             })
         });
         let mut wanted: Vec<PendingKey> = of_settings.collect();
@@ -239,7 +239,7 @@ impl Token {
                         label,
                         usage: Some(usage),
                         certificates: Vec::new(),
-                        place: None,
+                        index: None,
                     });
                 } else {
                     log::write(
@@ -264,8 +264,8 @@ impl Token {
             while !stopped.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(key) = wanted.get(index) else { return };
-                let turn = interval * u32::try_from(index).unwrap_or(u32::MAX);
-                thread::sleep(turn.saturating_sub(began.elapsed()));
+                let start = interval * u32::try_from(index).unwrap_or(u32::MAX);
+                thread::sleep(start.saturating_sub(began.elapsed()));
                 let outcome = self.look_up_key(key);
                 if matches!(outcome, Err(LookUpError::Outage(_))) {
                     stopped.store(true, Ordering::Relaxed);
@@ -288,7 +288,7 @@ impl Token {
         let key = new_key(wanted.id.clone(), label, usage, public, certificates, self.settings.allow_p384);
         key.map(Arc::new).map_err(|reason| {
             log::warn(format_args!("key {} is skipped: {reason}", wanted.id));
-            LookUpError::LeftOut
+            LookUpError::Skipped
         })
     }
 
@@ -309,7 +309,7 @@ impl Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LookUpError {
     /// The service refused this key.
-    LeftOut,
+    Skipped,
     /// The service could not be reached.
     Outage(CK_RV),
 }
@@ -318,7 +318,7 @@ impl LookUpError {
     fn of(id: &str, error: &tckms::Error) -> Self {
         if is_about_the_key(error) {
             log::error(format_args!("key {id} is skipped: {}", described(error)));
-            Self::LeftOut
+            Self::Skipped
         } else {
             Self::Outage(failed(&format!("looking up key {id}"), error))
         }

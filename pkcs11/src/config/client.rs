@@ -1,9 +1,8 @@
 //! Creates the client of a token from its settings.
 
-use std::path::Path;
-
 use tckms::{Client, Config, LogLevel};
 
+use super::provider;
 use super::settings::TokenSettings;
 use super::variable::variable;
 use crate::{advice, log};
@@ -52,25 +51,8 @@ pub fn client(token: &TokenSettings) -> Result<Client, Failure> {
 }
 
 fn credentials(config: &mut Config, source: &str) -> Result<(), Failure> {
-    let (kind, name) = source.split_once(':').map_or((source, None), |(kind, name)| (kind, Some(name)));
-    let set = match (kind, name) {
-        ("default", None) => config.set_default_credentials(),
-        ("env", None) => config.set_env_credentials(),
-        ("profile", name) => config.set_default_profile_credentials(name),
-        ("file", Some(path)) => {
-            config.set_profile_credentials(Path::new(path), None);
-            Ok(())
-        }
-        ("tccli", name) => config.set_default_tccli_credentials(name),
-        ("cvm-role", name) => config.set_cvm_role_credentials(name),
-        ("oidc", None) => config.set_tke_env_credentials(),
-        _ => {
-            return Err(format!(
-                "credentials is {source:?}; it can be default, env, profile, profile:NAME, file:PATH, tccli, \
-                 tccli:PROFILE, cvm-role, cvm-role:NAME or oidc"
-            ));
-        }
-    };
+    let set = provider::set(config, source)
+        .ok_or_else(|| format!("credentials is {source:?}; it can be {}", provider::NAMES))?;
     set.map_err(|error| error.message().to_owned())
 }
 

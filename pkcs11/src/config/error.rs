@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 /// An error of the configuration, with its file and line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    place: Option<(PathBuf, usize)>,
+    location: Option<(PathBuf, usize)>,
     pub(super) message: String,
 }
 
 impl ConfigError {
-    /// An error on a line of a file. Line 0 means the file as a whole.
+    /// An error on a line of a file. Line 0 means the complete file.
     pub fn at(file: &Path, line: usize, message: impl Into<String>) -> Self {
-        Self { place: Some((file.to_owned(), line)), message: message.into() }
+        Self { location: Some((file.to_owned(), line)), message: message.into() }
     }
 
     /// An error in a variable or in an argument of the program.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { place: None, message: message.into() }
+        Self { location: None, message: message.into() }
     }
 }
 
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.place {
+        match &self.location {
             Some((file, 0)) => write!(formatter, "{}: {}", file.display(), self.message),
             Some((file, line)) => write!(formatter, "{}:{line}: {}", file.display(), self.message),
             None => formatter.write_str(&self.message),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::ConfigError;
 
-/// The maximal size of a configuration file. One with 1,000 keys has about 150 KiB.
+/// The maximal size of a configuration file. A file with 1,000 keys has about 150 KiB.
 pub const FILE_MAX: u64 = 4 << 20;
 
 /// A section with its entries.

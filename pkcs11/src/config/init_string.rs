@@ -58,7 +58,7 @@ fn settings(pairs: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let text = format!("[global]\n{global}[token \"{}\"]\n{token}", DEFAULT_LABEL);
     let mut settings = Settings::from_text(&text, Path::new(""))
         .map_err(|error| ConfigError::new(format!("the initialisation string is invalid: {}", error.message)))?;
-    settings.tokens[0].place = None;
+    settings.tokens[0].location = None;
     settings.tokens[0].keys = listed_keys(keys)?;
     Ok(settings)
 }

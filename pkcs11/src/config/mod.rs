@@ -5,6 +5,7 @@ mod error;
 mod ini;
 mod init_string;
 mod key_list;
+mod provider;
 mod settings;
 mod source;
 mod variable;

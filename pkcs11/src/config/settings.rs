@@ -45,8 +45,8 @@ impl Default for LogSettings {
 pub struct TokenSettings {
     /// The label in CK_TOKEN_INFO.
     pub label: String,
-    /// Where it is defined, for error texts.
-    pub place: Option<(PathBuf, usize)>,
+    /// The file and line that define it, for error texts.
+    pub location: Option<(PathBuf, usize)>,
     /// The region; `None` for that of the environment.
     pub region: Option<String>,
     /// The endpoint of the service.
@@ -119,14 +119,14 @@ pub struct KeySettings {
     pub public_key: Option<PathBuf>,
     /// The file of its certificate, in PEM, followed by those of its issuers.
     pub certificate: Option<PathBuf>,
-    /// Where it is defined, for error texts.
-    pub place: Option<(PathBuf, usize)>,
+    /// The file and line that define it, for error texts.
+    pub location: Option<(PathBuf, usize)>,
 }
 
 impl KeySettings {
     /// An error about this key.
     pub fn wrong(&self, message: impl Into<String>) -> ConfigError {
-        match &self.place {
+        match &self.location {
             Some((file, line)) => ConfigError::at(file, *line, message),
             None => ConfigError::new(message),
         }
@@ -136,7 +136,7 @@ impl KeySettings {
 impl TokenSettings {
     /// An error about this token.
     pub fn wrong(&self, message: impl Into<String>) -> ConfigError {
-        match &self.place {
+        match &self.location {
             Some((file, line)) => ConfigError::at(file, *line, message),
             None => ConfigError::new(message),
         }
@@ -179,8 +179,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The log settings of a file, if that part of it is valid, so that an error elsewhere in the file is logged where the file
-    /// says.
+    /// The log settings of a file, if they are valid. An error in another part of the file is then logged where the file says.
     pub fn log_of_text(text: &str, file: &Path) -> Option<LogSettings> {
         let sections = ini::parse(text, file).ok()?;
         let global = sections.iter().find(|section| section.kind == "global")?;
@@ -290,8 +289,8 @@ impl Reader<'_> {
             let message = format!("the label has {} bytes; at most {TOKEN_LABEL_MAX} are allowed", label.len());
             return Err(ConfigError::at(self.file, section.line, message));
         }
-        let place = Some((self.file.to_owned(), section.line));
-        let mut token = TokenSettings { label: label.to_owned(), place, ..defaults };
+        let location = Some((self.file.to_owned(), section.line));
+        let mut token = TokenSettings { label: label.to_owned(), location, ..defaults };
         for entry in &section.entries {
             if !self.token_entry(entry, &mut token)? && !self.default_entry(entry, &mut token)? {
                 return Err(self.unknown(entry, "token"));
@@ -321,8 +320,8 @@ impl Reader<'_> {
     fn key(&self, section: &Section<'_>, tokens: &mut [TokenSettings]) -> Result<(), ConfigError> {
         let here = |message: String| ConfigError::at(self.file, section.line, message);
         let label = section.name.ok_or_else(|| here("a key needs a label, as in [key \"web\"]".to_owned()))?;
-        let place = Some((self.file.to_owned(), section.line));
-        let mut key = KeySettings { label: Some(label.to_owned()), place, ..KeySettings::default() };
+        let location = Some((self.file.to_owned(), section.line));
+        let mut key = KeySettings { label: Some(label.to_owned()), location, ..KeySettings::default() };
         let mut token = None;
         for entry in &section.entries {
             match entry.name {
@@ -456,7 +455,7 @@ mod tests {
         assert_eq!(key.label.as_deref(), Some("web"));
         assert_eq!(key.public_key, Some("/etc/tckms/web.pem".into()));
         assert_eq!(key.certificate, Some("/etc/ssl/web.pem".into()));
-        assert_eq!(key.place, Some(("/etc/tckms/pkcs11.conf".into(), 5)));
+        assert_eq!(key.location, Some(("/etc/tckms/pkcs11.conf".into(), 5)));
     }
 
     #[test]
@@ -489,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_settings_are_parsed_although_the_rest_is_invalid() {
+    fn the_log_settings_are_parsed_even_if_the_rest_is_invalid() {
         let log = Settings::log_of_text("[global]\nlog = none\nlgo = x\n", Path::new("f")).unwrap();
         assert_eq!(log.destination, Destination::None);
     }

@@ -17,7 +17,7 @@ use super::variable::variable;
 /// The configuration file of the machine.
 const MACHINE_FILE: &str = "/etc/tckms/pkcs11.conf";
 
-/// The result of loading the configuration. The log is known even if something else in the file is invalid.
+/// The result of loading the configuration. The log settings are there even if the rest of the file is invalid.
 pub struct Loaded {
     /// The log.
     pub log: LogSettings,
@@ -91,7 +91,7 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
     String::from_utf8(text).map_err(|_| wrong("the file is not UTF-8".to_owned()))
 }
 
-/// Whoever may write the file decides which keys the program uses and where its requests are sent.
+/// A user who may write the file decides which keys the program uses and where its requests are sent.
 fn check_owner(owner: u32, mode: u32) -> Result<(), String> {
     if mode & 0o002 != 0 {
         return Err(format!("every user may write the file (mode {:03o}); run chmod o-w on it", mode & 0o777));

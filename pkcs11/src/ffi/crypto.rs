@@ -220,7 +220,7 @@ pub unsafe extern "C" fn C_DigestFinal(
     })
 }
 
-/// The generator of the operating system takes no seed.
+/// Ignores the seed: the generator of the operating system needs none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_SeedRandom(session: CK_SESSION_HANDLE, seed: *mut CK_BYTE, seed_len: CK_ULONG) -> CK_RV {
     call_session("C_SeedRandom", session, |_| {

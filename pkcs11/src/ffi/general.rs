@@ -13,7 +13,7 @@ use crate::module;
 /// The maximal length of the string that C_Initialize takes.
 const INIT_STRING_MAX: usize = 64 * 1024;
 
-/// The first address at which a string can be.
+/// The lowest address at which a string can be.
 const FIRST_PAGE_END: usize = 4096;
 
 const MANUFACTURER: &str = "Tencent Cloud KMS (tckms)";
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn C_Initialize(arguments: *mut c_void) -> CK_RV {
     })
 }
 
-/// The module uses the locks of the operating system, and creates threads.
+/// Checks what the program allows: the module uses the locks of the operating system, and creates threads.
 fn check_locking(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
     let callbacks = [
         arguments.CreateMutex.is_some(),
@@ -92,7 +92,7 @@ unsafe fn init_string<'a>(text: *const c_char) -> Result<Option<&'a str>> {
     if text.is_null() {
         return Ok(None);
     }
-    // Programs that take the member for reserved may have a number in it. Nothing is ever mapped so low.
+    // Programs that treat the member as reserved may pass a number in it. Nothing is mapped at so low an address.
     if text.addr() < FIRST_PAGE_END {
         return Err(CKR_ARGUMENTS_BAD);
     }
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn C_GetSlotList(_with_token: CK_BBOOL, slots: *mut CK_SLO
 pub unsafe extern "C" fn C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) -> CK_RV {
     call_module("C_GetSlotInfo", |module| {
         let (_, token) = module.slot(slot)?;
-        let told = CK_SLOT_INFO {
+        let result = CK_SLOT_INFO {
             slotDescription: padded(&format!("{SLOT}, {}", token.client().region())),
             manufacturerID: padded(MANUFACTURER),
             flags: CKF_TOKEN_PRESENT,
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO
             firmwareVersion: LIBRARY_VERSION,
         };
         // SAFETY: the standard.
-        unsafe { write(info, told) }
+        unsafe { write(info, result) }
     })
 }
 
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_IN
     call_module("C_GetTokenInfo", |module| {
         let (index, token) = module.slot(slot)?;
         let (sessions, writing) = module.sessions().count(index);
-        let told = CK_TOKEN_INFO {
+        let result = CK_TOKEN_INFO {
             label: padded(token.label()),
             manufacturerID: padded(MANUFACTURER),
             model: padded(MODEL),
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_IN
             utcTime: padded(""),
         };
         // SAFETY: the standard.
-        unsafe { write(info, told) }
+        unsafe { write(info, result) }
     })
 }
 
@@ -211,10 +211,11 @@ pub unsafe extern "C" fn C_GetMechanismInfo(
             return Err(CKR_ARGUMENTS_BAD);
         }
         let (_, token) = module.slot(slot)?;
-        let told = mechanism::find(kind).ok_or(CKR_MECHANISM_INVALID)?.info(token.allows_p384());
-        let told = CK_MECHANISM_INFO { ulMinKeySize: told.min_bits, ulMaxKeySize: told.max_bits, flags: told.flags };
+        let result = mechanism::find(kind).ok_or(CKR_MECHANISM_INVALID)?.info(token.allows_p384());
+        let result =
+            CK_MECHANISM_INFO { ulMinKeySize: result.min_bits, ulMaxKeySize: result.max_bits, flags: result.flags };
         // SAFETY: the standard.
-        unsafe { write(info, told) }
+        unsafe { write(info, result) }
     })
 }
 

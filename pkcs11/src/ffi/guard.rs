@@ -1,4 +1,4 @@
-//! The frame of every exported function.
+//! The wrappers around the bodies of all exported functions.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::log;
 use crate::module::{self, Module};
 use crate::session::{OperationKind, Session};
 
-/// Runs the body of a function. Stops a panic, which is a bug of the module.
+/// Runs the body of a function. Catches a panic, which is a bug of the module.
 pub fn call(name: &str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     match host::catch(body) {
         Ok(Ok(())) => CKR_OK,
@@ -34,7 +34,7 @@ pub fn call_session(name: &str, handle: CK_SESSION_HANDLE, body: impl FnOnce(&Se
     call_module(name, |module| body(&*module.sessions().get(handle)?))
 }
 
-/// [`call_session`] for a function that ends the operation with every result but CKR_BUFFER_TOO_SMALL.
+/// [`call_session`] for a function of an operation. Every error except CKR_BUFFER_TOO_SMALL ends the operation.
 pub fn call_ending(
     name: &str,
     handle: CK_SESSION_HANDLE,

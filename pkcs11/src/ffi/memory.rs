@@ -74,7 +74,7 @@ impl OutputBuffer {
         Ok(Self { pointer, len, capacity })
     }
 
-    /// The capacity; `None` if the program asks for the size.
+    /// The capacity; `None` if the program requests the size.
     pub fn capacity(&self) -> Option<usize> {
         self.capacity
     }
@@ -102,7 +102,7 @@ impl OutputBuffer {
     }
 }
 
-/// Writes a list of numbers, with the same convention.
+/// Writes a list of numbers, with the convention of [`OutputBuffer`].
 ///
 /// # Safety
 ///
@@ -141,7 +141,7 @@ pub unsafe fn template(template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result
     Ok(attributes)
 }
 
-/// The number of attributes of a template. Refuses NULL with another number than 0.
+/// The number of attributes of a template. Refuses NULL with a number other than 0.
 pub fn checked_count(template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<usize> {
     let count = usize::try_from(count).ok().filter(|count| *count <= TEMPLATE_MAX).ok_or(CKR_ARGUMENTS_BAD)?;
     if template.is_null() && count > 0 { Err(CKR_ARGUMENTS_BAD) } else { Ok(count) }
@@ -159,16 +159,16 @@ pub unsafe fn fill(pointer: *mut CK_BYTE, len: CK_ULONG, producer: impl Fn(&mut 
     if pointer.is_null() && len > 0 {
         return Err(CKR_ARGUMENTS_BAD);
     }
-    let mut piece = [0; CHUNK];
+    let mut buffer = [0; CHUNK];
     let mut done = 0;
     while done < len {
         let count = CHUNK.min(len - done);
-        let filled = producer(&mut piece[..count]);
+        let filled = producer(&mut buffer[..count]);
         if filled.is_ok() {
             // SAFETY: the caller's guarantee; `done + count` is at most `len`.
-            unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), pointer.add(done), count) };
+            unsafe { ptr::copy_nonoverlapping(buffer.as_ptr(), pointer.add(done), count) };
         }
-        tckms::host::wipe(&mut piece[..count]);
+        tckms::host::wipe(&mut buffer[..count]);
         filled?;
         done += count;
     }

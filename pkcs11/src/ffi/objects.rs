@@ -88,22 +88,22 @@ pub unsafe extern "C" fn C_GetAttributeValue(
 /// `attribute` points to an attribute, whose value is NULL or writable up to its length.
 unsafe fn fill(object: &Object, attribute: *mut CK_ATTRIBUTE) -> Result<()> {
     // SAFETY: the caller's guarantee.
-    let mut asked = unsafe { read(attribute)? };
-    let (len, outcome) = match object.attribute(asked.type_) {
+    let mut requested = unsafe { read(attribute)? };
+    let (len, outcome) = match object.attribute(requested.type_) {
         Attribute::Sensitive => (CK_UNAVAILABLE_INFORMATION, Err(CKR_ATTRIBUTE_SENSITIVE)),
         Attribute::Unknown => (CK_UNAVAILABLE_INFORMATION, Err(CKR_ATTRIBUTE_TYPE_INVALID)),
-        Attribute::Value(value) if asked.pValue.is_null() => (value.len() as CK_ULONG, Ok(())),
-        Attribute::Value(value) if value.len() as CK_ULONG > asked.ulValueLen => {
+        Attribute::Value(value) if requested.pValue.is_null() => (value.len() as CK_ULONG, Ok(())),
+        Attribute::Value(value) if value.len() as CK_ULONG > requested.ulValueLen => {
             (CK_UNAVAILABLE_INFORMATION, Err(CKR_BUFFER_TOO_SMALL))
         }
         Attribute::Value(value) => {
             // SAFETY: the caller's guarantee; the value has no more bytes than the length says.
-            unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), asked.pValue.cast(), value.len()) };
+            unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), requested.pValue.cast(), value.len()) };
             (value.len() as CK_ULONG, Ok(()))
         }
     };
-    asked.ulValueLen = len;
+    requested.ulValueLen = len;
     // SAFETY: as above.
-    unsafe { write(attribute, asked)? };
+    unsafe { write(attribute, requested)? };
     outcome
 }

@@ -25,18 +25,18 @@ pub unsafe fn request(mechanism: *const CK_MECHANISM) -> Result<Request> {
 ///
 /// As [`request`].
 unsafe fn parameters(mechanism: &CK_MECHANISM) -> Parameters {
-    let (place, len) = (mechanism.pParameter, usize::try_from(mechanism.ulParameterLen).unwrap_or(usize::MAX));
+    let (pointer, len) = (mechanism.pParameter, usize::try_from(mechanism.ulParameterLen).unwrap_or(usize::MAX));
     match mechanism.mechanism {
-        _ if place.is_null() && len == 0 => Parameters::None,
-        _ if place.is_null() => Parameters::Unexpected,
+        _ if pointer.is_null() && len == 0 => Parameters::None,
+        _ if pointer.is_null() => Parameters::Unexpected,
         CKM_RSA_PKCS_PSS | CKM_SHA256_RSA_PKCS_PSS if len == size_of::<CK_RSA_PKCS_PSS_PARAMS>() => {
             // SAFETY: the caller's guarantee; the length is that of the structure.
-            let pss = unsafe { place.cast::<CK_RSA_PKCS_PSS_PARAMS>().read_unaligned() };
+            let pss = unsafe { pointer.cast::<CK_RSA_PKCS_PSS_PARAMS>().read_unaligned() };
             Parameters::Pss { hash: pss.hashAlg, mgf: pss.mgf, salt_len: pss.sLen }
         }
         CKM_RSA_PKCS_OAEP if len == size_of::<CK_RSA_PKCS_OAEP_PARAMS>() => {
             // SAFETY: as above.
-            let oaep = unsafe { place.cast::<CK_RSA_PKCS_OAEP_PARAMS>().read_unaligned() };
+            let oaep = unsafe { pointer.cast::<CK_RSA_PKCS_OAEP_PARAMS>().read_unaligned() };
             let label_len = if oaep.pSourceData.is_null() { 0 } else { oaep.ulSourceDataLen };
             Parameters::Oaep { hash: oaep.hashAlg, mgf: oaep.mgf, source: oaep.source, label_len }
         }

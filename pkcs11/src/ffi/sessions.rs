@@ -49,9 +49,9 @@ pub unsafe extern "C" fn C_GetSessionInfo(handle: CK_SESSION_HANDLE, info: *mut 
             (true, true) => CKS_RW_USER_FUNCTIONS,
         };
         let flags = CKF_SERIAL_SESSION | if session.read_write { CKF_RW_SESSION } else { 0 };
-        let told = CK_SESSION_INFO { slotID: session.slot as CK_SLOT_ID, state, flags, ulDeviceError: 0 };
+        let result = CK_SESSION_INFO { slotID: session.slot as CK_SLOT_ID, state, flags, ulDeviceError: 0 };
         // SAFETY: the standard.
-        unsafe { write(info, told) }
+        unsafe { write(info, result) }
     })
 }
 

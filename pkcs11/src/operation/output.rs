@@ -7,9 +7,9 @@ use crate::error::Result;
 
 /// The output of an operation, or the size that it needs.
 pub enum Output {
-    /// The size that the program asked for. The operation stays active.
+    /// The size, which the program requested. The operation stays active.
     Size(usize),
-    /// The buffer is too small; the size that is needed. The operation stays active.
+    /// The size that is needed: the buffer is too small. The operation stays active.
     TooSmall(usize),
     /// The result.
     Bytes(Secret),

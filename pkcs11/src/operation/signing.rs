@@ -16,7 +16,7 @@ const HASH_LEN_MAX: usize = 64;
 /// The maximal input of a mechanism without a hash: RSA-2048 with PKCS#1 padding takes 245 bytes, and a DigestInfo of SHA-512
 /// has 83.
 const DIGEST_INPUT_MAX: usize = 245;
-/// The lengths of broken hashes.
+/// The lengths of hashes that are broken and refused.
 const SHA1_LEN: usize = 20;
 const MD5_SHA1_LEN: usize = 36;
 
@@ -162,7 +162,8 @@ impl Signing {
         ));
     }
 
-    /// A public key or certificate of another key cannot be noticed before the first signature, if no request is made to start.
+    /// Logs that the file of the public key or certificate is of another key. If no key needs a lookup, the first signature is the
+    /// first request, so this cannot be detected earlier.
     fn explain_mismatch(&self, client: &Client) {
         let Some(mismatch) = &self.key.mismatch else { return };
         if client.public_key(&self.key.id).is_ok_and(|public| public.spki() != self.key.public.spki()) {
