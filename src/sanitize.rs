@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// Whether a terminal or a log viewer may interpret this character instead of showing it: C0 and C1 control characters,
 /// DEL, line and paragraph separators, and characters that change the direction of text or are invisible.
-fn is_unsafe(character: char) -> bool {
+pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             // Soft hyphen, combining grapheme joiner, Arabic letter mark, Mongolian vowel separator.

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_of_a_url_are_seen() {
+    fn passwords_in_a_url_are_detected() {
         for url in ["http://a:b@proxy:3128", "a:b@proxy", "http://a:@proxy", "http://:b@proxy/", "http://a:b@c@proxy"] {
             assert!(has_password(url), "{url}");
         }

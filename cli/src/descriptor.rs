@@ -59,7 +59,7 @@ pub fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Err
     while !bytes.is_empty() {
         match rustix::io::write(descriptor, bytes) {
             Ok(written) => bytes = &bytes[written..],
-            Err(Errno::INTR) if !interrupt::came() => {}
+            Err(Errno::INTR) if !interrupt::received() => {}
             Err(Errno::AGAIN) => wait(descriptor, PollFlags::OUT)?,
             Err(errno) => return Err(errno),
         }
@@ -79,7 +79,7 @@ pub fn read(descriptor: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errn
 
 fn wait(descriptor: BorrowedFd<'_>, event: PollFlags) -> Result<(), Errno> {
     match poll(&mut [PollFd::new(&descriptor, event)], None) {
-        Err(Errno::INTR) if !interrupt::came() => Ok(()),
+        Err(Errno::INTR) if !interrupt::received() => Ok(()),
         outcome => outcome.map(|_| ()),
     }
 }

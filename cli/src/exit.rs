@@ -13,7 +13,7 @@ pub enum Exit {
     /// A message, a signature or a context is not authentic, or not the expected one.
     NotAuthentic = 3,
     /// The service cannot be reached, or is not available now.
-    Later = 4,
+    Unavailable = 4,
     /// The service refused the request, or there are no credentials.
     Refused = 5,
     /// `tckms exec` could not execute the program. The number is that of env(1).

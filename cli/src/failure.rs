@@ -74,14 +74,14 @@ impl From<tckms::Error> for Failure {
 
 /// The exit status for a status of the library.
 pub fn exit_of(status: Status) -> Exit {
-    // The statuses with which the service refuses a ciphertext that it does not recognise.
+    // The service refuses a ciphertext that it does not recognise as a wrong parameter.
     if status == Status::InvalidCiphertext {
         return Exit::NotAuthentic;
     }
     match status.category() {
         Category::Argument => Exit::Usage,
         Category::Integrity => Exit::NotAuthentic,
-        Category::Transport | Category::Unavailable => Exit::Later,
+        Category::Transport | Category::Unavailable => Exit::Unavailable,
         Category::Credentials | Category::Identity | Category::Request => Exit::Refused,
         _ => Exit::Failed,
     }

@@ -4,20 +4,20 @@ use std::ffi::c_int;
 
 use crate::sys;
 
-/// Records the signals from now on; the command checks [`came`]. Without this they end the program at once.
+/// Records the signals from now on; the command checks [`received`]. Without this call they end the program at once.
 pub fn catch() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         sys::record_once(signal);
     }
 }
 
-/// Makes SIGPIPE and SIGXFSZ failures of write(), after which the unfinished file is removed.
+/// Ignores SIGPIPE and SIGXFSZ: write() fails instead, and the unfinished file is removed.
 pub fn ignore_write_signals() {
     sys::ignore_by_handler(libc::SIGPIPE);
     sys::ignore_by_handler(libc::SIGXFSZ);
 }
 
-pub fn came() -> bool {
+pub fn received() -> bool {
     sys::recorded_signal() != 0
 }
 
@@ -30,8 +30,8 @@ pub fn text() -> &'static str {
 }
 
 /// Ends the program with the recorded signal.
-pub fn pass_on() {
-    if came() {
+pub fn end_by_signal() {
+    if received() {
         sys::raise_default(sys::recorded_signal());
     }
 }

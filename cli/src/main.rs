@@ -53,7 +53,7 @@ fn run() -> u8 {
         Ok(()) => std::panic::catch_unwind(parse_and_run).unwrap_or(Exit::Failed),
         Err(failure) => report::failure(&failure, false),
     };
-    interrupt::pass_on();
+    interrupt::end_by_signal();
     exit as u8
 }
 

@@ -1,4 +1,4 @@
-//! The configuration file of the PKCS#11 module: its place and its syntax.
+//! The configuration file of the PKCS#11 module: its path, its syntax, and the names of credentials providers in it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ mod error;
 #[path = "../../pkcs11/src/config/ini.rs"]
 #[allow(dead_code)]
 pub mod ini;
+/// The module's own names.
+#[path = "../../pkcs11/src/config/provider.rs"]
+pub mod provider;
 
 pub const MACHINE_FILE: &str = "/etc/tckms/pkcs11.conf";
 

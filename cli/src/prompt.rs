@@ -35,7 +35,7 @@ impl Drop for WithoutEcho {
     }
 }
 
-/// The longest line that a terminal passes on. It drops what is typed beyond 4095 bytes, so a line of that length may be a part.
+/// The longest line that is complete for certain: a terminal drops input beyond 4095 bytes of a line.
 const LINE_MAX: usize = 4094;
 
 /// Asks for at most `max` bytes, twice, to detect typing errors.
@@ -59,14 +59,14 @@ fn ask_secret(question: &str, max: usize) -> Outcome<Secret> {
 pub fn ask(question: &str) -> Outcome<String> {
     let terminal = terminal()?;
     write(&terminal, question)?;
-    let answer = read_line(&terminal, 1024)?;
-    Ok(String::from_utf8_lossy(answer.expose()).into_owned())
+    let line = read_line(&terminal, 1024)?;
+    Ok(String::from_utf8_lossy(line.expose()).into_owned())
 }
 
 fn terminal() -> Outcome<OwnedFd> {
     open("/dev/tty", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(|_| {
         Failure::usage(
-            "there is no terminal to ask at; pass the input in a file or on standard input, or use an option",
+            "there is no terminal for the prompt; pass the input in a file or on standard input, or use an option",
         )
     })
 }
@@ -95,7 +95,7 @@ fn read_line(terminal: &OwnedFd, max: usize) -> Outcome<Secret> {
                 }));
             }
             Ok(_) => line.extend_from_slice(&*byte)?,
-            Err(Errno::INTR) if interrupt::came() => {
+            Err(Errno::INTR) if interrupt::received() => {
                 return Err(Failure::new(Exit::Failed, interrupt::text()));
             }
             Err(Errno::INTR) => {}

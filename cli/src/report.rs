@@ -28,7 +28,7 @@ pub fn line(text: &str) {
 }
 
 /// Prints a result: as a JSON object with --json, else as text.
-pub fn answer<T: Serialize>(value: &T, text: impl FnOnce(&T)) {
+pub fn result<T: Serialize>(value: &T, text: impl FnOnce(&T)) {
     if JSON.load(Ordering::Relaxed) {
         line(&json_text(value));
     } else {
@@ -81,7 +81,7 @@ struct FailureJson<'a> {
 
 /// Prints a failure on standard error. Returns the exit status.
 pub fn failure(failure: &Failure, json: bool) -> Exit {
-    if failure.is_broken_pipe && !interrupt::came() {
+    if failure.is_broken_pipe && !interrupt::received() {
         interrupt::end_by_broken_pipe();
     }
     if json {
@@ -164,6 +164,7 @@ pub fn to_stderr(line: &str) {
 
 /// Reports a bug of the tool. Only the position of the panic is printed: its text could contain input.
 pub fn panicked(info: &std::panic::PanicHookInfo<'_>) {
-    let place = info.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
-    to_stderr(&format!("tckms: a bug in this program, please report it: {}", safe(&place)));
+    let location =
+        info.location().map(|location| format!("{}:{}", location.file(), location.line())).unwrap_or_default();
+    to_stderr(&format!("tckms: a bug in this program, please report it: {}", safe(&location)));
 }

@@ -86,6 +86,6 @@ pub fn encoded(bytes: &[u8]) -> Outcome<Secret> {
     let mut text = Secret::zeroed(bytes.len().div_ceil(3) * 4)?;
     STANDARD
         .encode_slice(bytes, text.expose_mut())
-        .map_err(|_| Failure::failed("base64", "the text is longer than its length"))?;
+        .map_err(|_| Failure::failed("base64", "the encoded text does not fit into its buffer"))?;
     Ok(text)
 }

@@ -6,25 +6,25 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-static NOTED: AtomicI32 = AtomicI32::new(0);
+static RECORDED: AtomicI32 = AtomicI32::new(0);
 
-extern "C" fn note(signal: c_int) {
-    NOTED.store(signal, Ordering::SeqCst);
+extern "C" fn record(signal: c_int) {
+    RECORDED.store(signal, Ordering::SeqCst);
 }
 
 extern "C" fn ignore(_: c_int) {}
 
 /// The last recorded signal, or 0.
 pub fn recorded_signal() -> c_int {
-    NOTED.load(Ordering::SeqCst)
+    RECORDED.load(Ordering::SeqCst)
 }
 
 /// Records the first arrival of a signal; a second one has the default effect. A signal that the caller ignores stays ignored.
 pub fn record_once(signal: c_int) {
-    handle_unless_ignored(signal, note, libc::SA_RESETHAND);
+    handle_unless_ignored(signal, record, libc::SA_RESETHAND);
 }
 
-/// Ignores a signal by a handler, so that an executed program has its default effect again.
+/// Ignores a signal by a handler, so that the signal has its default effect in an executed program.
 pub fn ignore_by_handler(signal: c_int) {
     handle_unless_ignored(signal, ignore, libc::SA_RESTART);
 }
@@ -89,7 +89,7 @@ pub fn glibc_version() -> Option<String> {
 /// Loads the library and calls tckms_version().
 pub fn library_version(name: &str) -> Result<String, String> {
     let name = CString::new(name).map_err(|error| error.to_string())?;
-    // SAFETY: the names end with NUL; loading libtckms runs nothing; tckms_version() takes nothing and returns constant text.
+    // SAFETY: the names end with NUL; loading libtckms runs nothing; tckms_version() has no parameters and returns constant text.
     unsafe {
         let library = libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
         if library.is_null() {

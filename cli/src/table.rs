@@ -4,17 +4,17 @@ use crate::report;
 use crate::text::{safe, width};
 
 /// Prints rows below a heading. Each column is as wide as its widest cell.
-pub fn print(headline: &[&str], rows: &[Vec<String>]) {
+pub fn print(heading: &[&str], rows: &[Vec<String>]) {
     let safe_rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| safe(cell).into_owned()).collect()).collect();
-    let widths: Vec<usize> = (0..headline.len())
+    let widths: Vec<usize> = (0..heading.len())
         .map(|column| {
             let cells = safe_rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell));
-            cells.chain([width(headline[column])]).max().unwrap_or(0)
+            cells.chain([width(heading[column])]).max().unwrap_or(0)
         })
         .collect();
-    let headline = headline.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-    let first = formatted(&headline, &widths);
+    let heading = heading.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+    let first = formatted(&heading, &widths);
     report::line(&if report::stdout_has_colours() { format!("\x1b[1m{first}\x1b[0m") } else { first });
     for row in &safe_rows {
         report::line(&formatted(row, &widths));

@@ -7,13 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use unicode_width::UnicodeWidthStr;
 
-/// The same characters that the library escapes.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+use self::sanitize::is_unsafe;
+
+/// The library's filter of text, which names the characters to escape.
+#[path = "../../src/sanitize.rs"]
+#[allow(dead_code)]
+mod sanitize;
 
 /// The text with `\u{…}` for each control character.
 pub fn safe(text: &str) -> Cow<'_, str> {

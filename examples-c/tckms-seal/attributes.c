@@ -90,8 +90,8 @@ static int keep_rules(int old, int file) {
 #endif
 
 /* A mode that allows nothing that the old file or a new file forbids. */
-static mode_t narrower(mode_t was, mode_t fresh, int lost) {
-  mode_t mode = was & fresh & 0777;
+static mode_t narrower(mode_t was, mode_t new_mode, int lost) {
+  mode_t mode = was & new_mode & 0777;
   if (lost & GROUP) {
     /* Members of the new group had the permissions of others before. */
     mode &= (mode_t)~070 | ((was & 07) << 3);
@@ -118,7 +118,7 @@ static void report_lost(const char *name, int lost, mode_t mode) {
   free(why);
 }
 
-int attributes_keep(int old, int file, mode_t fresh, const char *name) {
+int attributes_keep(int old, int file, mode_t new_mode, const char *name) {
   struct stat was;
   mode_t mode;
   int lost;
@@ -127,7 +127,7 @@ int attributes_keep(int old, int file, mode_t fresh, const char *name) {
   }
   lost = keep_owner(&was, file);
   lost |= keep_rules(old, file);
-  mode = lost ? narrower(was.st_mode, fresh, lost) : was.st_mode & 07777;
+  mode = lost ? narrower(was.st_mode, new_mode, lost) : was.st_mode & 07777;
   if (lost) {
     report_lost(name, lost, mode);
   }

@@ -6,7 +6,7 @@
  * `tckms-seal --help` has all options. Credentials and region come from the environment: TENCENTCLOUD_SECRET_ID,
  * TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_REGION; TCKMS_ENDPOINT for another site or the emulator.
  *
- * One concept per file: options, keys (the keyring), input, output, place (resolving the path of the output), attributes
+ * One concept per file: options, keys (the keyring), input, output, resolve (the path of the output), attributes
  * (owner, mode, access control list), progress, interrupt (signals), descriptor, text and report (messages).
  */
 #define _XOPEN_SOURCE 700
@@ -33,7 +33,7 @@ static int explain(const struct options *options, const struct input *input, con
   char *what = NULL;
   int result;
   if (status == TCKMS_ERR_CANCELED && interrupt_signal()) {
-    return report(output->name, output_waits_for_the_end(output) ? interrupt_text() : "interrupted; it is incomplete");
+    return report(output->name, output_is_atomic(output) ? interrupt_text() : "interrupted; it is incomplete");
   }
   if (status == TCKMS_ERR_CANCELED && progress->over_limit) {
     return report(input->name, "the file grew while it was read");
@@ -61,7 +61,7 @@ static int work(const tckms_keyring *keyring, const struct options *options, con
   int shows_progress = !options->quiet && isatty(STDERR_FILENO) && !isatty(output->fd);
   progress_start(&progress, shows_progress, opens ? UINT64_MAX : input_size(input));
   how.threads = options->threads;
-  how.signed_allowed = (uint32_t)(options->sign || output_waits_for_the_end(output));
+  how.signed_allowed = (uint32_t)(options->sign || output_is_atomic(output));
   how.progress = progress_show;
   how.userdata = &progress;
   status = (opens ? tckms_open_fd : tckms_seal_fd)(keyring, input->fd, output->fd, options->context, &how, sizeof how);
@@ -76,8 +76,8 @@ static int work(const tckms_keyring *keyring, const struct options *options, con
 static int deliver(const tckms_keyring *keyring, const struct options *options, const struct input *input,
                    struct output *output) {
   int result;
-  if (output_is_input(output, input) && !(options->overwrite_input && output_waits_for_the_end(output))) {
-    return report(output->name, output_waits_for_the_end(output)
+  if (output_is_input(output, input) && !(options->overwrite_input && output_is_atomic(output))) {
+    return report(output->name, output_is_atomic(output)
                                     ? "this is the input file; use --overwrite-input to replace it"
                                     : "the input file is the output file");
   }

@@ -33,39 +33,40 @@ int output_find(struct output *output, const char *path, int is_secret) {
   mode_t mask = umask(0);
   umask(mask);
   memset(output, 0, sizeof *output);
-  output->fd = output->old = output->target = output->folder = output->place.folder = -1;
+  output->fd = output->old = output->target = output->folder = output->resolved.folder = -1;
   /* Opened plaintext may be secret, so only the owner may read it. */
-  output->fresh = is_secret ? 0600 : 0666 & ~mask;
+  output->new_mode = is_secret ? 0600 : 0666 & ~mask;
   if (!path || strcmp(path, "-") == 0) {
     output->name = "standard output";
-    output->place.kind = PLACE_DESCRIPTOR;
-    output->place.descriptor = STDOUT_FILENO;
+    output->resolved.kind = RESOLVED_DESCRIPTOR;
+    output->resolved.descriptor = STDOUT_FILENO;
   } else {
     output->name = path;
-    if (place_find(&output->place, path) != EXIT_SUCCESS) {
+    if (resolved_find(&output->resolved, path) != EXIT_SUCCESS) {
       return EXIT_FAILURE;
     }
   }
-  if (output->place.kind == PLACE_DESCRIPTOR) {
-    output->fd = output->place.descriptor;
+  if (output->resolved.kind == RESOLVED_DESCRIPTOR) {
+    output->fd = output->resolved.descriptor;
     return descriptor_is_writable(output->fd) ? EXIT_SUCCESS : report_errno(output->name);
   }
-  output->method = output->place.kind == PLACE_SPECIAL ? OUTPUT_DIRECT : OUTPUT_RENAMED;
+  output->method = output->resolved.kind == RESOLVED_SPECIAL ? OUTPUT_DIRECT : OUTPUT_RENAMED;
   return EXIT_SUCCESS;
 }
 
 int output_is_input(const struct output *output, const struct input *input) {
-  struct stat there = output->place.stat;
-  if (output->place.kind == PLACE_ABSENT || (output->place.kind == PLACE_DESCRIPTOR && fstat(output->fd, &there) != 0)) {
+  struct stat target = output->resolved.stat;
+  if (output->resolved.kind == RESOLVED_ABSENT ||
+      (output->resolved.kind == RESOLVED_DESCRIPTOR && fstat(output->fd, &target) != 0)) {
     return 0;
   }
-  if (S_ISBLK(there.st_mode) && S_ISBLK(input->before.st_mode)) {
-    return there.st_rdev == input->before.st_rdev;
+  if (S_ISBLK(target.st_mode) && S_ISBLK(input->before.st_mode)) {
+    return target.st_rdev == input->before.st_rdev;
   }
-  return S_ISREG(there.st_mode) && there.st_dev == input->before.st_dev && there.st_ino == input->before.st_ino;
+  return S_ISREG(target.st_mode) && target.st_dev == input->before.st_dev && target.st_ino == input->before.st_ino;
 }
 
-int output_waits_for_the_end(const struct output *output) { return output->method != OUTPUT_DIRECT; }
+int output_is_atomic(const struct output *output) { return output->method != OUTPUT_DIRECT; }
 
 /* ---- The unfinished file ---- */
 
@@ -169,12 +170,12 @@ static int is_append_only(int folder) {
 /* Whether the file is a mount point. rename() would report that only after the work. */
 static int is_mounted(const struct output *output) {
   struct stat folder;
-  long mount_of_folder = mount_of(output->place.folder), mount_of_file = mount_of(output->old);
+  long mount_of_folder = mount_of(output->resolved.folder), mount_of_file = mount_of(output->old);
   if (mount_of_folder >= 0 && mount_of_file >= 0) {
     return mount_of_folder != mount_of_file;
   }
   /* Assumed; rename() will report it otherwise. */
-  return fstat(output->place.folder, &folder) != 0 || folder.st_dev != output->place.stat.st_dev;
+  return fstat(output->resolved.folder, &folder) != 0 || folder.st_dev != output->resolved.stat.st_dev;
 }
 
 /* Returns 0 if the existing file can be replaced, or an error number. */
@@ -182,22 +183,22 @@ static int prepare_replacement(struct output *output) {
   if (output->old >= 0 && is_mounted(output)) {
     return EBUSY;
   }
-  if (is_append_only(output->place.folder)) {
+  if (is_append_only(output->resolved.folder)) {
     return EPERM;
   }
-  return create_unfinished(output, output->place.folder) == 0 ? 0 : errno;
+  return create_unfinished(output, output->resolved.folder) == 0 ? 0 : errno;
 }
 
 static int prepare_copy(struct output *output) {
   output->method = OUTPUT_COPIED;
-  if (!is_append_only(output->place.folder) && create_unfinished(output, output->place.folder) == 0) {
+  if (!is_append_only(output->resolved.folder) && create_unfinished(output, output->resolved.folder) == 0) {
     return EXIT_SUCCESS;
   }
   return create_unfinished_in_temporary_folder(output);
 }
 
 static int open_special(struct output *output) {
-  output->fd = place_open(&output->place, O_WRONLY);
+  output->fd = resolved_open(&output->resolved, O_WRONLY);
   if (output->fd >= 0) {
     return EXIT_SUCCESS;
   }
@@ -206,28 +207,28 @@ static int open_special(struct output *output) {
 
 static int open_old(struct output *output) {
   int number = 0;
-  output->target = place_open(&output->place, O_WRONLY | O_NONBLOCK);
+  output->target = resolved_open(&output->resolved, O_WRONLY | O_NONBLOCK);
   number = output->target < 0 ? errno : 0;
   if (number == EPERM || number == EROFS || number == ESTALE) {
     /* It is immutable, on a read-only mount, or was replaced meanwhile. */
     return report(output->name, strerror(number));
   }
-  output->old = place_open(&output->place, O_RDONLY | O_NONBLOCK);
+  output->old = resolved_open(&output->resolved, O_RDONLY | O_NONBLOCK);
   if (output->old < 0) {
-    output->old = place_open(&output->place, O_PATH);
+    output->old = resolved_open(&output->resolved, O_PATH);
   }
   return output->old >= 0 ? EXIT_SUCCESS : report_errno(output->name);
 }
 
 int output_open(struct output *output) {
   int number;
-  if (output->place.kind == PLACE_DESCRIPTOR) {
+  if (output->resolved.kind == RESOLVED_DESCRIPTOR) {
     return EXIT_SUCCESS;
   }
-  if (output->place.kind == PLACE_SPECIAL) {
+  if (output->resolved.kind == RESOLVED_SPECIAL) {
     return open_special(output);
   }
-  if (output->place.kind == PLACE_FILE && open_old(output) != EXIT_SUCCESS) {
+  if (output->resolved.kind == RESOLVED_FILE && open_old(output) != EXIT_SUCCESS) {
     return EXIT_FAILURE;
   }
   number = prepare_replacement(output);
@@ -336,24 +337,24 @@ static int copy_into_target(struct output *output) {
 }
 
 static int rename_unfinished(struct output *output) {
-  const struct place *place = &output->place;
+  const struct resolved *resolved = &output->resolved;
   if (output->old >= 0) {
-    if (attributes_keep(output->old, output->fd, output->fresh, output->name) != EXIT_SUCCESS) {
+    if (attributes_keep(output->old, output->fd, output->new_mode, output->name) != EXIT_SUCCESS) {
       return EXIT_FAILURE;
     }
   } else {
-    attributes_set_mode(output->fd, output->fresh, output->name);
+    attributes_set_mode(output->fd, output->new_mode, output->name);
   }
   if (sync_file(output->fd) != 0) {
     return report_errno(output->name);
   }
-  if (renameat(output->folder, output->unfinished, place->folder, place->name) != 0) {
+  if (renameat(output->folder, output->unfinished, resolved->folder, resolved->name) != 0) {
     /* A file system or mount that the checks did not recognise. */
     return output->target >= 0 ? copy_into_target(output) : report_errno(output->name);
   }
   free(output->unfinished);
   output->unfinished = NULL;
-  sync_folder(place->folder);
+  sync_folder(resolved->folder);
   return EXIT_SUCCESS;
 }
 
@@ -371,7 +372,7 @@ int output_finish(struct output *output) {
     result = copy_into_target(output);
   }
   /* Some file systems report only at fsync() that there is no space. Descriptors of the caller stay open. */
-  if (result == EXIT_SUCCESS && output->place.kind != PLACE_DESCRIPTOR && close_file(&output->fd) != 0) {
+  if (result == EXIT_SUCCESS && output->resolved.kind != RESOLVED_DESCRIPTOR && close_file(&output->fd) != 0) {
     result = report_errno(output->name);
   }
   if (result == EXIT_SUCCESS && output->target >= 0 && close_file(&output->target) != 0) {
@@ -382,13 +383,13 @@ int output_finish(struct output *output) {
 
 void output_free(struct output *output) {
   remove_unfinished(output);
-  if (output->place.kind != PLACE_DESCRIPTOR) {
+  if (output->resolved.kind != RESOLVED_DESCRIPTOR) {
     close_file(&output->fd);
   }
   close_file(&output->old);
   close_file(&output->target);
-  if (output->folder != output->place.folder) {
+  if (output->folder != output->resolved.folder) {
     close_file(&output->folder);
   }
-  place_free(&output->place);
+  resolved_free(&output->resolved);
 }

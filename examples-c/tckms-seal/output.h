@@ -3,7 +3,7 @@
 #define OUTPUT_H
 
 #include "input.h"
-#include "place.h"
+#include "resolve.h"
 
 enum output_method {
   /* Written directly. */
@@ -18,7 +18,7 @@ struct output {
   enum output_method method;
   /* For messages. */
   const char *name;
-  struct place place;
+  struct resolved resolved;
   /* The descriptor to write to, or -1. */
   int fd;
   /* The existing file, opened for its attributes and, if it is writable, for a copy. Or -1. */
@@ -28,7 +28,7 @@ struct output {
   char *unfinished;
   const char *temporary_folder;
   /* The mode of a new file. */
-  mode_t fresh;
+  mode_t new_mode;
 };
 
 /* Resolves the path. Must run before any other file is opened, since the path may name an inherited descriptor. */
@@ -47,6 +47,6 @@ int output_finish(struct output *output);
 void output_free(struct output *output);
 
 /* Whether the result becomes visible only when it is complete. */
-int output_waits_for_the_end(const struct output *output);
+int output_is_atomic(const struct output *output);
 
 #endif

@@ -145,7 +145,7 @@ fn rotate(options: &WriteOptions, global: &Global) -> Outcome {
 }
 
 fn print_one(record: &BranchRecord) {
-    report::answer(&Record::from(record), |record| {
+    report::result(&Record::from(record), |record| {
         report::line(&format!("{} has version {}", safe(record.branch), safe(&record.version)));
     });
 }
@@ -181,7 +181,7 @@ fn check(options: &FileOptions, global: &Global) -> Outcome {
 }
 
 fn print(records: &[Record<'_>]) {
-    report::answer(&records, |records| {
+    report::result(&records, |records| {
         let row = |record: &Record<'_>| {
             let state = match (record.works, &record.error) {
                 (Some(true), _) => "works".to_owned(),

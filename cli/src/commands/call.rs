@@ -36,7 +36,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
         (None, "-") => Some(None),
         _ => None,
     };
-    let answer = match from {
+    let reply = match from {
         Some(path) => {
             let content = Input::open(path)?.read_all(REQUEST_JSON_MAX)?;
             let json = std::str::from_utf8(content.expose())
@@ -45,9 +45,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
         }
         None => client.call(&options.action, &options.parameters)?,
     };
-    let text = std::str::from_utf8(answer.json.expose()).unwrap_or_default();
+    let text = std::str::from_utf8(reply.json.expose()).unwrap_or_default();
     match safe_json(text) {
-        std::borrow::Cow::Borrowed(_) => delivery::secret_json(output, "", &answer.json, ""),
+        std::borrow::Cow::Borrowed(_) => delivery::secret_json(output, "", &reply.json, ""),
         std::borrow::Cow::Owned(safe) => {
             let safe = zeroize::Zeroizing::new(safe);
             delivery::text(output, &safe)

@@ -268,7 +268,7 @@ struct Signed {
 
 /// The output with --json.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonResult<'a> {
     key_id: &'a str,
     pem: &'a str,
 }
@@ -294,7 +294,7 @@ impl SubjectOptions {
         let pem = der::pem::encode_string(label, LineEnding::LF, der)
             .map_err(|error| Failure::failed("PEM", error.to_string()))?;
         if global.json {
-            return delivery::described(output, global, &Answer { key_id: &self.key, pem: &pem }, "");
+            return delivery::described(output, global, &JsonResult { key_id: &self.key, pem: &pem }, "");
         }
         if self.format == Format::Der {
             return delivery::bytes(output, der);

@@ -145,11 +145,11 @@ fn serve(listener: &UnixListener, service: &Arc<CredentialServer>, idle: u32) ->
         }
         connections.fetch_add(1, Ordering::SeqCst);
         let (of_thread, count) = (Arc::clone(service), Arc::clone(&connections));
-        let answer = move || {
-            of_thread.answer(&stream);
+        let serve = move || {
+            of_thread.reply(&stream);
             count.fetch_sub(1, Ordering::SeqCst);
         };
-        if let Err(error) = std::thread::Builder::new().name("tckms-answer".to_owned()).spawn(answer) {
+        if let Err(error) = std::thread::Builder::new().name("tckms-reply".to_owned()).spawn(serve) {
             connections.fetch_sub(1, Ordering::SeqCst);
             report::note("a thread", &os_text(&error));
         }
@@ -168,13 +168,13 @@ fn has_connection(listener: &UnixListener, seconds: u32) -> Outcome<bool> {
 
 impl CredentialServer {
     /// Sends the secret, or a refusal, with which systemd does not start the unit.
-    fn answer(&self, stream: &UnixStream) {
+    fn reply(&self, stream: &UnixStream) {
         let _ = stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let mut stream = stream;
         let request = self.check_peer(stream);
         let outcome =
             request.as_ref().map_err(|why| Failure::usage(why.clone())).and_then(|request| self.secret(request));
-        let who = request.map_or_else(
+        let requester = request.map_or_else(
             |_| "a connection".to_owned(),
             |request| format!("{} of {}", request.credential, request.unit),
         );
@@ -182,13 +182,13 @@ impl CredentialServer {
             Ok(secret) => stream.write_all(secret.expose()),
             Err(failure) => {
                 let what = failure.what.as_ref().map(|what| format!("{what}: ")).unwrap_or_default();
-                report::note(&who, &format!("{what}{}", failure.why));
+                report::note(&requester, &format!("{what}{}", failure.why));
                 stream.write_all(&vec![0; REFUSAL_LEN])
             }
         };
         match (outcome, sent) {
-            (Ok(_), Ok(())) => report::note(&who, "sent"),
-            (Ok(_), Err(error)) => report::note(&who, &format!("not sent: {}", os_text(&error))),
+            (Ok(_), Ok(())) => report::note(&requester, "sent"),
+            (Ok(_), Err(error)) => report::note(&requester, &format!("not sent: {}", os_text(&error))),
             // systemd closes the connection when it has read more than its limit.
             (Err(_), _) => {}
         }

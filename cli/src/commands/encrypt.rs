@@ -25,7 +25,7 @@ pub struct Options {
 
 /// The output with --json.
 #[derive(Serialize)]
-pub struct Answer<'a> {
+pub struct JsonResult<'a> {
     ciphertext_blob: &'a str,
     key_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub struct Answer<'a> {
     request_id: Option<&'a str>,
 }
 
-impl<'a> From<&'a Encrypted> for Answer<'a> {
+impl<'a> From<&'a Encrypted> for JsonResult<'a> {
     fn from(encrypted: &'a Encrypted) -> Self {
         Self {
             ciphertext_blob: &encrypted.ciphertext_blob,
@@ -50,5 +50,5 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let client = global.client()?;
     let plaintext = options.input.read("The secret (not shown): ", PLAINTEXT_MAX)?;
     let encrypted = client.encrypt(&options.key, plaintext.expose(), context.as_deref())?;
-    delivery::described(output, global, &Answer::from(&encrypted), &encrypted.ciphertext_blob)
+    delivery::described(output, global, &JsonResult::from(&encrypted), &encrypted.ciphertext_blob)
 }

@@ -21,7 +21,7 @@ use crate::text::shown;
 
 /// The lowest number for descriptors that are passed by path, above those that programs choose themselves.
 const LOWEST: RawFd = 10;
-/// The variables that hold credentials.
+/// The variables that contain credentials.
 pub const CREDENTIALS: [&str; 4] =
     ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_TOKEN"];
 
@@ -98,7 +98,7 @@ fn parse_numbered(text: &str) -> Result<Numbered, String> {
 pub fn run(options: &Options, global: &Global) -> Outcome {
     check_distinct(options)?;
     options.secrets.check()?;
-    // First, while the numbers are still free.
+    // Before anything else, because the numbers must still be free.
     let mut reserved = options.fd.iter().map(reserve).collect::<Outcome<Vec<_>>>()?;
     let mut command = Command::new(&options.program[0]);
     command.args(&options.program[1..]);
@@ -118,9 +118,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
         command.env(name, format!("/proc/self/fd/{}", file.as_raw_fd()));
         kept.push(file);
     }
-    for (Numbered { number, source }, place) in options.fd.iter().zip(&mut reserved) {
+    for (Numbered { number, source }, target) in options.fd.iter().zip(&mut reserved) {
         let file = memory_file(&format!("fd {number}"), &options.open(&opener, source)?).map_err(failed)?;
-        dup2(&file, place).map_err(failed)?;
+        dup2(&file, target).map_err(failed)?;
     }
     for file in kept.iter().chain(&reserved) {
         fcntl_setfd(file, FdFlags::empty()).map_err(failed)?;

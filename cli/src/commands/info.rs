@@ -42,7 +42,7 @@ pub fn read_info(input: &mut Input) -> Outcome<MessageInfo> {
     loop {
         let read = match input.read(&mut beginning[len..]) {
             Ok(read) => read,
-            Err(_) if interrupt::came() => return Err(Failure::failed(input.name(), interrupt::text())),
+            Err(_) if interrupt::received() => return Err(Failure::failed(input.name(), interrupt::text())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Failure::io(input.name(), &error)),
         };

@@ -214,7 +214,7 @@ fn list(options: &ListOptions, global: &Global) -> Outcome {
         keys.iter().for_each(|key| report::line(&crate::text::safe(&key.key_id)));
         return Ok(Exit::Done);
     }
-    report::answer(&keys.iter().map(Key::from).collect::<Vec<_>>(), |keys| {
+    report::result(&keys.iter().map(Key::from).collect::<Vec<_>>(), |keys| {
         let row = |key: &Key<'_>| {
             [key.key_id, key.alias, key.state, key.usage]
                 .map(str::to_owned)
@@ -229,7 +229,7 @@ fn list(options: &ListOptions, global: &Global) -> Outcome {
 
 fn describe(key: &str, global: &Global) -> Outcome {
     let info = global.client()?.describe_key(key)?;
-    report::answer(&Key::from(&info), |key| {
+    report::result(&Key::from(&info), |key| {
         let rotation = match key.rotation_enabled {
             true => format!("every {} days, next {}", key.rotation_days, rfc3339(key.next_rotation)),
             false => "not scheduled".to_owned(),
@@ -281,12 +281,12 @@ fn create(options: &CreateOptions, global: &Global) -> Outcome {
     if let Some(failure) = &created.tag_failure {
         report::note(&created.key_id, &format!("the key was created, but its tags could not be set: {failure}"));
     }
-    let answer = Created {
+    let result = Created {
         key_id: &created.key_id,
         request_id: created.request_id.as_deref(),
         tag_failure: created.tag_failure.as_deref(),
     };
-    report::answer(&answer, |answer| report::line(&crate::text::safe(answer.key_id)));
+    report::result(&result, |result| report::line(&crate::text::safe(result.key_id)));
     Ok(if created.tag_failure.is_some() { Exit::Failed } else { Exit::Done })
 }
 
@@ -305,7 +305,7 @@ fn act(key_id: &str, done: &str, outcome: tckms::Result<()>) -> Outcome {
 }
 
 fn print_one(done: &Done<'_>) {
-    report::answer(done, |done| report::line(&format!("{} {}", crate::text::safe(done.key_id), done.done)));
+    report::result(done, |done| report::line(&format!("{} {}", crate::text::safe(done.key_id), done.done)));
 }
 
 fn rotate(options: &RotateOptions, global: &Global) -> Outcome {

@@ -13,7 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::files::input::Input;
 use crate::files::output::Output;
 use crate::module_config::ini::{self, Section};
-use crate::module_config::{MACHINE_FILE, config_file};
+use crate::module_config::{MACHINE_FILE, config_file, provider};
 use crate::report;
 use crate::table;
 use crate::text::shown;
@@ -99,7 +99,7 @@ fn sync(options: &SyncOptions, global: &Global) -> Outcome {
     let outputs = changes.iter().map(|change| change.output(options.check)).collect::<Outcome<Vec<_>>>()?;
     let synced = changes.into_iter().zip(outputs).map(|(change, output)| change.write(output));
     let synced = synced.collect::<Outcome<Vec<_>>>()?;
-    report::answer(&synced, |synced| {
+    report::result(&synced, |synced| {
         let fate = |fate| match fate {
             FileState::UpToDate => "up to date",
             FileState::Written => "written",
@@ -127,7 +127,7 @@ fn config_path(options: &SyncOptions) -> Outcome<OsString> {
         let why = "the module has no configuration; use --config, or create";
         Failure::usage(match variable("TCKMS_PKCS11_KEYS") {
             Ok(Some(_)) => {
-                format!("TCKMS_PKCS11_KEYS has no place for public keys; use --config, or create {MACHINE_FILE}")
+                format!("TCKMS_PKCS11_KEYS cannot name public key files; use --config, or create {MACHINE_FILE}")
             }
             _ => format!("{why} {MACHINE_FILE}"),
         })
@@ -205,25 +205,11 @@ fn client_of(token: &Token, global: &Global) -> Outcome<Client> {
     Ok(Client::new(&config)?)
 }
 
-/// The providers of the setting `credentials`, as in docs/pkcs11.md.
 fn set_credentials(config: &mut Config, source: &str) -> Outcome<()> {
-    let (kind, name) = source.split_once(':').map_or((source, None), |(kind, name)| (kind, Some(name)));
-    match (kind, name) {
-        ("default", None) => config.set_default_credentials()?,
-        ("env", None) => config.set_env_credentials()?,
-        ("profile", name) => config.set_default_profile_credentials(name)?,
-        ("file", Some(path)) => config.set_profile_credentials(Path::new(path), None),
-        ("tccli", name) => config.set_default_tccli_credentials(name)?,
-        ("cvm-role", name) => config.set_cvm_role_credentials(name)?,
-        ("oidc", None) => config.set_tke_env_credentials()?,
-        _ => {
-            return Err(Failure::usage(format!(
-                "credentials is \"{source}\"; it can be default, env, profile, profile:NAME, file:PATH, tccli, \
-                 tccli:PROFILE, cvm-role, cvm-role:NAME or oidc"
-            )));
-        }
+    match provider::set(config, source) {
+        Some(set) => Ok(set?),
+        None => Err(Failure::usage(format!("credentials is \"{source}\"; it can be {}", provider::NAMES))),
     }
-    Ok(())
 }
 
 /// Parses the parts that this command uses, by the syntax of the module. The module checks the rest.

@@ -42,7 +42,7 @@ enum Format {
 
 /// The output with --json.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonResult<'a> {
     key_id: &'a str,
     key_type: &'static str,
     public_key_pem: String,
@@ -52,8 +52,9 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let output = options.output.find(false)?;
     let key = global.client()?.public_key(&options.key)?;
     if global.json {
-        let answer = Answer { key_id: &options.key, key_type: type_name(key.key_type()), public_key_pem: key.pem() };
-        return delivery::described(output, global, &answer, "");
+        let result =
+            JsonResult { key_id: &options.key, key_type: type_name(key.key_type()), public_key_pem: key.pem() };
+        return delivery::described(output, global, &result, "");
     }
     match options.format {
         Format::Pem => output.deliver(key.pem().as_bytes()).map(|()| Exit::Done),

@@ -6,7 +6,7 @@ use clap::Args;
 use tckms::CIPHERTEXT_BLOB_MAX;
 
 use super::delivery::{self, OutputOption};
-use super::encrypt::Answer;
+use super::encrypt::JsonResult;
 use crate::connection::Global;
 use crate::context::{ContextOptions, Pair, json, parse_pair};
 use crate::failure::Outcome;
@@ -53,5 +53,5 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let blob = without_line_end(Input::open(options.file.as_deref())?.read_all(CIPHERTEXT_BLOB_MAX + 2)?)?;
     let encrypted =
         client.reencrypt(options.key.as_deref(), blob.expose(), context.as_deref(), new_context.as_deref())?;
-    delivery::described(output, global, &Answer::from(&encrypted), &encrypted.ciphertext_blob)
+    delivery::described(output, global, &JsonResult::from(&encrypted), &encrypted.ciphertext_blob)
 }

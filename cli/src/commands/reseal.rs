@@ -87,7 +87,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     for (at, (path, is_named)) in files.iter().enumerate() {
         progress.show_count(at as u64, files.len() as u64, "files");
         let fate = job.reseal(path, *is_named);
-        if interrupt::came() {
+        if interrupt::received() {
             progress.end();
             return Err(Failure::failed(shown(path.as_os_str()), interrupt::text()));
         }
@@ -102,7 +102,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     }
     progress.show_count(files.len() as u64, files.len() as u64, "files");
     progress.end();
-    report::answer(&reports, |reports| print(reports));
+    report::result(&reports, |reports| print(reports));
     Ok(exit)
 }
 
@@ -185,7 +185,7 @@ impl Job<'_> {
         }
         let mut output = Output::find(Some(name), false)?;
         let input = Input::open(Some(name))?;
-        if !output.waits_for_the_end() || !output.is_input(&input) {
+        if !output.is_atomic() || !output.is_input(&input) {
             return Err(Failure::wrong_file(input.name(), "it is not a regular file, so it cannot be replaced"));
         }
         output.open()?;
@@ -215,14 +215,14 @@ impl Job<'_> {
         let (opened, sealed) = std::thread::scope(|scope| {
             use std::os::fd::AsRawFd;
             let opening = scope.spawn(|| {
-                let mut go_on = |_, _| !interrupt::came();
-                let mut job = DescriptorJob { threads: 0, signed_allowed: true, progress: Some(&mut go_on) };
+                let mut progress = |_, _| !interrupt::received();
+                let mut job = DescriptorJob { threads: 0, signed_allowed: true, progress: Some(&mut progress) };
                 // Closes the pipe at the end of the thread, also after a failure.
                 let writer = writer;
                 self.opening.open_descriptor(&context, input.number(), writer.as_raw_fd(), &mut job)
             });
-            let mut go_on = |_, _| !interrupt::came();
-            let mut job = DescriptorJob { progress: Some(&mut go_on), ..DescriptorJob::default() };
+            let mut progress = |_, _| !interrupt::received();
+            let mut job = DescriptorJob { progress: Some(&mut progress), ..DescriptorJob::default() };
             let sealed = sealing.seal_descriptor(&context, reader.as_raw_fd(), output.number(), &mut job);
             drop(reader);
             let opened = opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -88,10 +88,10 @@ impl TransferOptions {
         let mut output = Output::find(self.output.output.as_deref(), direction != Direction::Seal)?;
         let input = Input::open(self.file.as_deref())?;
         let (keyring, context) = keys(global)?;
-        if output.is_input(&input) && !(self.overwrite_input && output.waits_for_the_end()) {
+        if output.is_input(&input) && !(self.overwrite_input && output.is_atomic()) {
             return Err(Failure::wrong_file(
                 output.name(),
-                if output.waits_for_the_end() {
+                if output.is_atomic() {
                     "this is the input file; use --overwrite-input to replace it"
                 } else {
                     "the input file is the output file"
@@ -124,11 +124,11 @@ impl TransferOptions {
         let mut show = |done: u64, total: Option<u64>| {
             progress.show(done, total);
             over_limit = limit.is_some_and(|limit| done > limit);
-            !over_limit && !interrupt::came() && !has_stopped()
+            !over_limit && !interrupt::received() && !has_stopped()
         };
         let mut job = DescriptorJob {
             threads: self.threads.unwrap_or(0),
-            signed_allowed: output.waits_for_the_end() || direction == (Direction::Open { signed_allowed: true }),
+            signed_allowed: output.is_atomic() || direction == (Direction::Open { signed_allowed: true }),
             progress: Some(&mut show),
         };
         let (from, to) = (input.number(), screen.as_ref().map_or(output.number(), Screen::number));
@@ -150,8 +150,8 @@ impl TransferOptions {
 
 /// The failure: the error of the library, unless the progress callback stopped the transfer.
 fn explain(direction: Direction, input: &Input, output: &Output, error: tckms::Error, over_limit: bool) -> Failure {
-    if error.status() == Status::Canceled && interrupt::came() {
-        let why = if output.waits_for_the_end() { interrupt::text() } else { "interrupted; it is incomplete" };
+    if error.status() == Status::Canceled && interrupt::received() {
+        let why = if output.is_atomic() { interrupt::text() } else { "interrupted; it is incomplete" };
         return Failure::failed(output.name(), why);
     }
     if error.status() == Status::Canceled && over_limit {

@@ -112,7 +112,7 @@ enum Format {
 
 /// The output with --json.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonResult<'a> {
     signature_base64: String,
     key_id: &'a str,
     request_id: Option<&'a str>,
@@ -137,12 +137,12 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     };
     let text = STANDARD.encode(&bytes);
     if global.json || options.format == Format::Base64 {
-        let answer = Answer {
+        let result = JsonResult {
             signature_base64: text.clone(),
             key_id: &options.key,
             request_id: signature.request_id.as_deref(),
         };
-        return delivery::described(output, global, &answer, &text);
+        return delivery::described(output, global, &result, &text);
     }
     delivery::bytes(output, &bytes)
 }

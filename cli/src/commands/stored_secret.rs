@@ -74,7 +74,7 @@ impl SecretOptions {
     pub fn opener(&self, global: &Global) -> Outcome<Opener> {
         let keys = &self.keys.keys;
         Ok(Opener {
-            // Messages under RSA keys only need no service.
+            // If there are only RSA keys, messages open without the service.
             client: if keys.is_empty() && self.keys.has_escrow_keys() { None } else { Some(global.client()?) },
             keyring: self.keys.opening_keyring(global)?,
             key: if let [key] = keys.as_slice() { Some(key.clone()) } else { None },

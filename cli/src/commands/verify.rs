@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct JsonResult {
     valid: bool,
 }
 
@@ -51,7 +51,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let algorithm = options.message.algorithm(&key)?;
     let digest = options.message.read_digest(&key, algorithm, input)?;
     key.verify_digest(algorithm, &digest, &signature)?;
-    report::answer(&Answer { valid: true }, |_| report::line("the signature is valid"));
+    report::result(&JsonResult { valid: true }, |_| report::line("the signature is valid"));
     Ok(Exit::Done)
 }
 

@@ -37,15 +37,15 @@ impl Lost {
     }
 }
 
-/// Copies the attributes of `old` to `file`, and reports those that cannot be copied. `fresh` is the mode of a new file.
-pub fn keep(old: &OwnedFd, file: &OwnedFd, fresh: u32, name: &str) -> Outcome<()> {
+/// Copies the attributes of `old` to `file`, and reports those that cannot be copied. `new_mode` is the mode of a new file.
+pub fn keep(old: &OwnedFd, file: &OwnedFd, new_mode: u32, name: &str) -> Outcome<()> {
     let was = fstat(old).map_err(|errno| failed(name, errno))?;
     let mut lost = keep_owner(&was, file);
     // The label first: the access control list must not take effect before it.
     lost.label = !keep_label(old, file);
     lost.acl = !keep_attribute(old, file, ACL);
     let names = lost.names();
-    let mode = if names.is_empty() { was.st_mode & 0o7777 } else { narrower(was.st_mode, fresh, lost) };
+    let mode = if names.is_empty() { was.st_mode & 0o7777 } else { narrower(was.st_mode, new_mode, lost) };
     if !names.is_empty() {
         report::note(name, &format!("could not keep its {}; its mode becomes {mode:04o}", names.join(", ")));
     }
@@ -78,8 +78,8 @@ fn keep_owner(was: &Stat, file: &OwnedFd) -> Lost {
 }
 
 /// A mode that allows nothing that the old file or a new file forbids.
-fn narrower(was: u32, fresh: u32, lost: Lost) -> u32 {
-    let mut mode = was & fresh & 0o777;
+fn narrower(was: u32, new_mode: u32, lost: Lost) -> u32 {
+    let mut mode = was & new_mode & 0o777;
     if lost.group {
         // Members of the new group had the permissions of others before.
         mode &= !0o070 | ((was & 0o7) << 3);

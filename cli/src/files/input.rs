@@ -108,7 +108,7 @@ impl Input {
             match self.read(&mut buffer.expose_mut()[len..]) {
                 Ok(0) => break,
                 Ok(read) => len += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted && !interrupt::came() => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && !interrupt::received() => {}
                 Err(error) => return Err(Failure::io(&self.name, &error)),
             }
             if len > max {
@@ -128,7 +128,7 @@ impl Input {
 
 /// The failure for an input that could not be opened because of a signal.
 fn interrupted(name: &str) -> Option<Failure> {
-    interrupt::came().then(|| Failure::new(Exit::Failed, interrupt::text()).about(name))
+    interrupt::received().then(|| Failure::new(Exit::Failed, interrupt::text()).about(name))
 }
 
 impl Source {

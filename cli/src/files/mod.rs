@@ -4,19 +4,19 @@
 mod attributes;
 pub mod input;
 pub mod output;
-mod place;
+mod resolve;
 pub mod screen;
 
 use rustix::io::Errno;
 
 use crate::failure::{Failure, errno_text};
 
-/// A failure of the operating system during the work.
+/// A failure of the operating system while the command reads or writes.
 fn failed(name: &str, errno: Errno) -> Failure {
     Failure::io(name, &errno.into())
 }
 
-/// A file that cannot be used, detected before the work.
+/// A file that cannot be used, which is detected before the command reads or writes.
 fn unusable(name: &str, errno: Errno) -> Failure {
     Failure::wrong_file(name, errno_text(errno))
 }

@@ -13,7 +13,7 @@ use rustix::process::umask;
 use zeroize::Zeroizing;
 
 use super::input::Input;
-use super::place::{Place, There, open_found};
+use super::resolve::{Existing, Resolved, open_found};
 use super::screen::Screen;
 use super::{attributes, failed, unusable};
 use crate::descriptor::{self, STDOUT, write_all};
@@ -27,7 +27,7 @@ pub struct Output {
     name: String,
     target: Target,
     /// The mode of a new file.
-    fresh: u32,
+    new_mode: u32,
 }
 
 enum Target {
@@ -70,25 +70,25 @@ impl Output {
     pub fn find(path: Option<&OsStr>, is_secret: bool) -> Outcome<Self> {
         let path = path.filter(|path| *path != "-");
         let name = path.map_or_else(|| "standard output".to_owned(), shown);
-        let place = path.map_or(Ok(Place::Descriptor(STDOUT)), |path| Place::find(path, &name))?;
-        let target = match place {
-            Place::Descriptor(number) => {
+        let resolved = path.map_or(Ok(Resolved::Descriptor(STDOUT)), |path| Resolved::find(path, &name))?;
+        let target = match resolved {
+            Resolved::Descriptor(number) => {
                 Target::Descriptor(descriptor::writable(number).map_err(|errno| unusable(&name, errno))?)
             }
-            Place::Name { folder, name, there: There::Special(stat) } => {
+            Resolved::Name { folder, name, existing: Existing::Special(stat) } => {
                 Target::Special { folder, name, stat, file: None }
             }
-            Place::Name { folder, name, there } => Target::File(Box::new(NamedFile {
+            Resolved::Name { folder, name, existing } => Target::File(Box::new(NamedFile {
                 folder,
                 name,
-                stat: if let There::File(stat) = there { Some(stat) } else { None },
+                stat: if let Existing::File(stat) = existing { Some(stat) } else { None },
                 old: None,
                 target: None,
                 unfinished: None,
                 is_copied: false,
             })),
         };
-        Ok(Self { name, target, fresh: if is_secret { 0o600 } else { 0o666 & !current_umask() } })
+        Ok(Self { name, target, new_mode: if is_secret { 0o600 } else { 0o666 & !current_umask() } })
     }
 
     /// The name for messages.
@@ -104,8 +104,8 @@ impl Output {
                 return true;
             }
         }
-        let there = |output: &Self| output.stat().map(|stat| (stat.st_dev, stat.st_ino));
-        there(self).is_some() && there(self) == there(other)
+        let identity = |output: &Self| output.stat().map(|stat| (stat.st_dev, stat.st_ino));
+        identity(self).is_some() && identity(self) == identity(other)
     }
 
     /// The existing file.
@@ -132,16 +132,16 @@ impl Output {
 
     /// Whether writing the output would change the input.
     pub fn is_input(&self, input: &Input) -> bool {
-        let (Some(there), before) = (self.stat(), input.stat()) else { return false };
+        let (Some(target), before) = (self.stat(), input.stat()) else { return false };
         let kind = |stat: &Stat| FileType::from_raw_mode(stat.st_mode);
-        if kind(&there) == FileType::BlockDevice && kind(before) == FileType::BlockDevice {
-            return there.st_rdev == before.st_rdev;
+        if kind(&target) == FileType::BlockDevice && kind(before) == FileType::BlockDevice {
+            return target.st_rdev == before.st_rdev;
         }
-        kind(&there) == FileType::RegularFile && (there.st_dev, there.st_ino) == (before.st_dev, before.st_ino)
+        kind(&target) == FileType::RegularFile && (target.st_dev, target.st_ino) == (before.st_dev, before.st_ino)
     }
 
     /// Whether the result becomes visible only when it is complete.
-    pub fn waits_for_the_end(&self) -> bool {
+    pub fn is_atomic(&self) -> bool {
         matches!(self.target, Target::File(_))
     }
 
@@ -151,7 +151,7 @@ impl Output {
             Target::Descriptor(_) => Ok(()),
             Target::Special { folder, name, stat, file } => {
                 *file = Some(open_found(folder, name, stat, OFlags::WRONLY).map_err(|errno| {
-                    if interrupt::came() {
+                    if interrupt::received() {
                         Failure::new(Exit::Failed, interrupt::text()).about(&self.name)
                     } else {
                         unusable(&self.name, errno)
@@ -186,7 +186,7 @@ impl Output {
         match &mut self.target {
             Target::Descriptor(_) => Ok(()),
             Target::Special { file, .. } => close(file.take(), &self.name),
-            Target::File(file) => file.finish(&self.name, self.fresh),
+            Target::File(file) => file.finish(&self.name, self.new_mode),
         }
     }
 
@@ -251,7 +251,7 @@ impl NamedFile {
         Ok(())
     }
 
-    /// Fails if the existing file cannot be replaced.
+    /// Creates the file that replaces the existing one. Fails if that cannot be replaced.
     fn prepare_replacement(&mut self) -> Result<(), Errno> {
         if self.is_mounted() {
             return Err(Errno::BUSY);
@@ -281,27 +281,27 @@ impl NamedFile {
         let (Some(old), Some(stat)) = (&self.old, &self.stat) else { return false };
         match (mount_of(&self.folder), mount_of(old)) {
             (Some(of_folder), Some(of_file)) => of_folder != of_file,
-            // Assumed; rename() will report it otherwise.
+            // A guess: rename() reports a mount point that it misses.
             _ => fstat(&self.folder).map_or(true, |folder| folder.st_dev != stat.st_dev),
         }
     }
 
-    fn finish(&mut self, shown: &str, fresh: u32) -> Outcome<()> {
+    fn finish(&mut self, shown: &str, new_mode: u32) -> Outcome<()> {
         let Some(unfinished) = self.unfinished.take() else { return Err(failed(shown, Errno::BADF)) };
         if self.is_copied {
             self.copy_into_target(unfinished, shown)?;
         } else {
-            self.rename(unfinished, shown, fresh)?;
+            self.rename(unfinished, shown, new_mode)?;
         }
         close(self.target.take(), shown)
     }
 
-    fn rename(&mut self, unfinished: Unfinished, shown: &str, fresh: u32) -> Outcome<()> {
+    fn rename(&mut self, unfinished: Unfinished, shown: &str, new_mode: u32) -> Outcome<()> {
         let unfinished = Remover { folder: &self.folder, unfinished: Some(unfinished) };
         let file = &unfinished.get().file;
         match &self.old {
-            Some(old) => attributes::keep(old, file, fresh, shown)?,
-            None => attributes::set_mode(file, fresh, shown),
+            Some(old) => attributes::keep(old, file, new_mode, shown)?,
+            None => attributes::set_mode(file, new_mode, shown),
         }
         fsync_if_possible(file).map_err(|errno| failed(shown, errno))?;
         let renamed = renameat(&self.folder, unfinished.get().name.as_str(), &self.folder, &self.name);
@@ -385,7 +385,7 @@ impl Unfinished {
     }
 }
 
-/// The names may be predictable: an existing file is never opened.
+/// The names may be predictable, because an existing file is never opened.
 fn create_unfinished(folder: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
     let mut failure = Errno::EXIST;
     for attempt in 0..100 {
@@ -448,7 +448,7 @@ fn copy(from: &OwnedFd, to: &OwnedFd, len: u64) -> Result<(), Errno> {
         }
         write_all(to.as_fd(), &chunk[..read])?;
     }
-    // Files of the kernel have no length to set.
+    // The length of a file in /proc or /sys cannot be set.
     if fstat(to)?.st_size as u64 > len {
         ftruncate(to, len)?;
     }

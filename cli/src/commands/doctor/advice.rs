@@ -154,7 +154,7 @@ fn of_status(status: Status) -> (&'static str, &'static str) {
             ("throttled", "the account sends too many requests; cache data keys, or request a higher limit")
         }
         ServiceInternalError => {
-            ("service_error", "the service failed; try again, and give the request id to the support")
+            ("service_error", "the service failed; try again, and report the request id to Tencent Cloud support")
         }
         ServiceUnavailable | ServiceTemporaryUnavailable | ResourceInsufficient => {
             ("service_unavailable", "the service is not available; try again later")
@@ -177,7 +177,7 @@ fn of_status(status: Status) -> (&'static str, &'static str) {
             "the service does not understand the request: a proxy changes it, or the service has another version",
         ),
         OutOfMemory => ("memory", "this machine has no free memory"),
-        _ => ("other", "see the message; the support can look up the request id"),
+        _ => ("other", "see the message; Tencent Cloud support can look up the request id"),
     }
 }
 

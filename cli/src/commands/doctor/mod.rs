@@ -1,7 +1,7 @@
 //! `tckms doctor`: checks configuration, network, credentials and keys, and advises on each problem.
 //!
-//! Each check is a function that returns findings. The checks run from this machine to the service, and pass on the results that
-//! later checks need: the reachability of the service and the client.
+//! Each check is a function that returns findings. The checks run from this machine to the service, and
+//! later checks get the results that they need: the reachability of the service, and the client.
 
 mod advice;
 mod certificate;
@@ -49,7 +49,7 @@ pub fn run(options: &Options, global: &Global) -> Outcome {
     let failed = shown.findings.iter().find(|finding| finding.verdict == Verdict::Failed);
     let exit = failed.map_or(Exit::Done, |finding| finding.exit);
     let report = Report { verdict, version: env!("CARGO_PKG_VERSION"), checks: shown.findings };
-    report::answer(&report, |report| report::line(summary(report)));
+    report::result(&report, |report| report::line(summary(report)));
     Ok(exit)
 }
 

@@ -21,14 +21,14 @@ pub fn is_open(connection: &Connection) -> bool {
 }
 
 pub fn clock(connection: &Connection) -> Finding {
-    let answer = match connection {
-        Ok(Reachability { answered: Some(Ok(answer)), .. }) => answer,
+    let reply = match connection {
+        Ok(Reachability { answered: Some(Ok(reply)), .. }) => reply,
         _ => return Finding::skipped("clock", "not compared: the service was not reached"),
     };
-    let Some(date) = answer.date else {
+    let Some(date) = reply.date else {
         return Finding::skipped("clock", "not compared: the reply has no Date header");
     };
-    let (off, direction) = difference(answer.received, date);
+    let (off, direction) = difference(reply.received, date);
     let found = match off {
         off if off < CLOCK_NOTICE => return Finding::ok("clock", "within 5 s of the clock of the service"),
         off => format!("{} s {direction} the clock of the service", off.as_secs()),
@@ -52,7 +52,7 @@ fn difference(ours: SystemTime, theirs: SystemTime) -> (Duration, &'static str) 
 
 /// Each step of the connection, up to the one that failed.
 pub fn connection(config: &Config, connection: &Connection, has_proxy: bool) -> Vec<Finding> {
-    // The proxy is the first to be connected to.
+    // With a proxy, the first connection is to the proxy.
     let first_hop = |check, error: &tckms::Error| match has_proxy {
         true => Finding::error(check, error)
             .with_cause("proxy_unreachable", "this is the proxy: correct TCKMS_PROXY or --proxy, or start the proxy"),
@@ -94,9 +94,9 @@ pub fn connection(config: &Config, connection: &Connection, has_proxy: bool) -> 
     findings.extend(tls(connection));
     if let Some(answered) = &connection.answered {
         findings.push(match answered {
-            Ok(answer) => Finding::ok(
+            Ok(reply) => Finding::ok(
                 "HTTP",
-                format!("replied with HTTP status {} in {} ms", answer.http_status, answer.elapsed.as_millis()),
+                format!("replied with HTTP status {} in {} ms", reply.http_status, reply.elapsed.as_millis()),
             ),
             Err(error) => Finding::error("HTTP", error),
         });

@@ -105,8 +105,8 @@ pub fn region(global: &Global, connection: &Connection, client: Option<&Client>)
         return Finding::skipped("region", format!("{region}; not compared with the regions of the service"));
     };
     match client.once.call("GetRegions", "{}").or_else(|_| client.again.call("GetRegions", "{}")) {
-        Ok(answer) => {
-            let text = String::from_utf8_lossy(answer.json.expose()).into_owned();
+        Ok(reply) => {
+            let text = String::from_utf8_lossy(reply.json.expose()).into_owned();
             if text.contains(&format!("\"{region}\"")) {
                 Finding::ok("region", format!("{region}, which the service knows"))
             } else {
@@ -118,7 +118,7 @@ pub fn region(global: &Global, connection: &Connection, client: Option<&Client>)
                 )
             }
         }
-        // The following checks report the failure.
+        // Later checks report the failure.
         Err(_) => Finding::ok("region", format!("{region}; the regions of the service are unknown")),
     }
 }
@@ -214,10 +214,10 @@ impl Client {
                 Some(info.key_usage)
             }
             Err(failed) => {
-                let may_not_ask = matches!(failed.cause, Some("permission"));
+                let is_not_permitted = matches!(failed.cause, Some("permission"));
                 findings.push(*failed);
                 // An identity that may not describe a key may still be allowed to use it.
-                may_not_ask.then(|| "ENCRYPT_DECRYPT".to_owned())
+                is_not_permitted.then(|| "ENCRYPT_DECRYPT".to_owned())
             }
         };
         match usage.as_deref() {
@@ -346,8 +346,8 @@ fn describe(info: &KeyInfo) -> Finding {
 fn random_value() -> [u8; 16] {
     let mut value = [0; 16];
     // It need not be unpredictable.
-    for (place, byte) in value.iter_mut().zip(Instant::now().elapsed().as_nanos().to_le_bytes()) {
-        *place = byte ^ std::process::id() as u8;
+    for (target, byte) in value.iter_mut().zip(Instant::now().elapsed().as_nanos().to_le_bytes()) {
+        *target = byte ^ std::process::id() as u8;
     }
     let _ = tckms::host::fill_random(&mut value);
     value

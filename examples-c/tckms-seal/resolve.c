@@ -4,7 +4,7 @@
 #define _XOPEN_SOURCE 700
 #endif
 
-#include "place.h"
+#include "resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ struct walk {
 };
 
 /* A component of the path, and whether it is the last one. */
-struct part {
+struct component {
   char name[NAME_MAX + 1];
   int is_last, must_be_folder;
 };
@@ -79,7 +79,7 @@ static int begin(struct walk *walk, const char *path) {
 }
 
 /* Removes the next component from the rest of the path. */
-static int take_part(struct walk *walk, struct part *part) {
+static int take_component(struct walk *walk, struct component *component) {
   char *name = walk->rest + strspn(walk->rest, "/");
   size_t len = strcspn(name, "/");
   char *after = name + len + strspn(name + len, "/");
@@ -89,10 +89,10 @@ static int take_part(struct walk *walk, struct part *part) {
   if (len > NAME_MAX) {
     return refuse(walk, ENAMETOOLONG, NULL);
   }
-  memcpy(part->name, name, len);
-  part->name[len] = '\0';
-  part->is_last = *after == '\0';
-  part->must_be_folder = name[len] == '/';
+  memcpy(component->name, name, len);
+  component->name[len] = '\0';
+  component->is_last = *after == '\0';
+  component->must_be_folder = name[len] == '/';
   memmove(walk->rest, after, strlen(after) + 1);
   return 0;
 }
@@ -115,24 +115,24 @@ static int is_folder(const struct walk *walk, const char *path) {
 
 /* The text of a link in /proc may not be its target, so only the kernel can follow it. A link at the end is a
  * descriptor. */
-static int follow_in_procfs(struct walk *walk, const struct part *part, struct place *place) {
-  if (!part->is_last) {
-    return enter(walk, part->name, 0);
+static int follow_in_procfs(struct walk *walk, const struct component *component, struct resolved *resolved) {
+  if (!component->is_last) {
+    return enter(walk, component->name, 0);
   }
-  place->descriptor = descriptor_number(part->name);
-  if (place->descriptor < 0 || !(is_folder(walk, "/proc/self/fd") || is_folder(walk, "/proc/thread-self/fd"))) {
+  resolved->descriptor = descriptor_number(component->name);
+  if (resolved->descriptor < 0 || !(is_folder(walk, "/proc/self/fd") || is_folder(walk, "/proc/thread-self/fd"))) {
     return refuse(walk, EPERM, "this is not a descriptor of this program");
   }
-  if (place->descriptor == walk->folder) {
+  if (resolved->descriptor == walk->folder) {
     return refuse(walk, EBADF, NULL);
   }
-  place->kind = PLACE_DESCRIPTOR;
+  resolved->kind = RESOLVED_DESCRIPTOR;
   return 0;
 }
 
-static int follow_link(struct walk *walk, const struct part *part) {
+static int follow_link(struct walk *walk, const struct component *component) {
   char target[PATH_MAX], *rest = NULL;
-  ssize_t len = readlinkat(walk->folder, part->name, target, sizeof target);
+  ssize_t len = readlinkat(walk->folder, component->name, target, sizeof target);
   if (len < 0) {
     return -1;
   }
@@ -140,31 +140,31 @@ static int follow_link(struct walk *walk, const struct part *part) {
     return refuse(walk, len == 0 ? ENOENT : len == sizeof target ? ENAMETOOLONG : ELOOP, NULL);
   }
   text_append(&rest, target, (size_t)len);
-  text_append_string(&rest, part->must_be_folder ? "/" : "");
+  text_append_string(&rest, component->must_be_folder ? "/" : "");
   text_append_string(&rest, walk->rest);
   free(walk->rest);
   walk->rest = rest;
   return rest[0] == '/' ? enter(walk, "/", 0) : 0;
 }
 
-static int arrive(const struct part *part, struct place *place, enum place_kind kind) {
-  place->kind = kind;
-  text_append_string(&place->name, part->name);
+static int arrive(const struct component *component, struct resolved *resolved, enum resolved_kind kind) {
+  resolved->kind = kind;
+  text_append_string(&resolved->name, component->name);
   return 0;
 }
 
 /* Resolves one component. Ends at a name in a folder or at a descriptor. */
-static int step(struct walk *walk, struct place *place) {
-  struct part part;
-  struct stat *stat = &place->stat;
-  if (take_part(walk, &part) != 0) {
+static int step(struct walk *walk, struct resolved *resolved) {
+  struct component component;
+  struct stat *stat = &resolved->stat;
+  if (take_component(walk, &component) != 0) {
     return -1;
   }
-  if (fstatat(walk->folder, part.name, stat, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno != ENOENT || !part.is_last || part.must_be_folder) {
+  if (fstatat(walk->folder, component.name, stat, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno != ENOENT || !component.is_last || component.must_be_folder) {
       return -1;
     }
-    return arrive(&part, place, PLACE_ABSENT);
+    return arrive(&component, resolved, RESOLVED_ABSENT);
   }
   if ((walk->folder_stat.st_mode & S_ISVTX) && !S_ISDIR(stat->st_mode) && stat->st_uid != geteuid()) {
     return refuse(walk, EPERM,
@@ -172,60 +172,60 @@ static int step(struct walk *walk, struct place *place) {
                                          : "a file of another user in a sticky folder is not written to");
   }
   if (S_ISLNK(stat->st_mode)) {
-    return is_in_procfs(walk) ? follow_in_procfs(walk, &part, place) : follow_link(walk, &part);
+    return is_in_procfs(walk) ? follow_in_procfs(walk, &component, resolved) : follow_link(walk, &component);
   }
   if (S_ISDIR(stat->st_mode)) {
-    return part.is_last ? refuse(walk, EISDIR, NULL) : enter(walk, part.name, O_NOFOLLOW);
+    return component.is_last ? refuse(walk, EISDIR, NULL) : enter(walk, component.name, O_NOFOLLOW);
   }
-  if (!part.is_last || part.must_be_folder) {
+  if (!component.is_last || component.must_be_folder) {
     return refuse(walk, ENOTDIR, NULL);
   }
-  return arrive(&part, place, S_ISREG(stat->st_mode) ? PLACE_FILE : PLACE_SPECIAL);
+  return arrive(&component, resolved, S_ISREG(stat->st_mode) ? RESOLVED_FILE : RESOLVED_SPECIAL);
 }
 
-static int find(struct walk *walk, struct place *place, const char *path) {
+static int find(struct walk *walk, struct resolved *resolved, const char *path) {
   if (begin(walk, path) != 0) {
     return -1;
   }
-  while (!place->name && place->descriptor < 0) {
-    if (step(walk, place) != 0) {
+  while (!resolved->name && resolved->descriptor < 0) {
+    if (step(walk, resolved) != 0) {
       return -1;
     }
   }
   return 0;
 }
 
-int place_find(struct place *place, const char *path) {
+int resolved_find(struct resolved *resolved, const char *path) {
   struct walk walk;
   int result = EXIT_SUCCESS;
-  memset(place, 0, sizeof *place);
-  place->folder = -1;
-  place->descriptor = descriptor_in_path(path);
-  if (place->descriptor >= 0) {
-    place->kind = PLACE_DESCRIPTOR;
+  memset(resolved, 0, sizeof *resolved);
+  resolved->folder = -1;
+  resolved->descriptor = descriptor_in_path(path);
+  if (resolved->descriptor >= 0) {
+    resolved->kind = RESOLVED_DESCRIPTOR;
     return EXIT_SUCCESS;
   }
-  if (find(&walk, place, path) != 0) {
+  if (find(&walk, resolved, path) != 0) {
     result = walk.why ? report(path, walk.why) : report_errno(path);
-    place->descriptor = -1;
+    resolved->descriptor = -1;
   }
   free(walk.rest);
-  if (result == EXIT_SUCCESS && place->kind != PLACE_DESCRIPTOR) {
-    place->folder = walk.folder;
+  if (result == EXIT_SUCCESS && resolved->kind != RESOLVED_DESCRIPTOR) {
+    resolved->folder = walk.folder;
   } else if (walk.folder >= 0) {
     close(walk.folder);
   }
   return result;
 }
 
-int place_open(const struct place *place, int flags) {
+int resolved_open(const struct resolved *resolved, int flags) {
   struct stat now;
-  int file = openat(place->folder, place->name, flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC), found;
+  int file = openat(resolved->folder, resolved->name, flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC), found;
   if (file < 0) {
     return -1;
   }
   found = fstat(file, &now) == 0;
-  if (!found || now.st_dev != place->stat.st_dev || now.st_ino != place->stat.st_ino) {
+  if (!found || now.st_dev != resolved->stat.st_dev || now.st_ino != resolved->stat.st_ino) {
     close(file);
     errno = found ? ESTALE : errno;
     return -1;
@@ -233,9 +233,9 @@ int place_open(const struct place *place, int flags) {
   return file;
 }
 
-void place_free(struct place *place) {
-  if (place->folder >= 0) {
-    close(place->folder);
+void resolved_free(struct resolved *resolved) {
+  if (resolved->folder >= 0) {
+    close(resolved->folder);
   }
-  free(place->name);
+  free(resolved->name);
 }

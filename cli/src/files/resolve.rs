@@ -20,15 +20,15 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 const STICKY: u32 = 0o1000;
 const PROC_SUPER_MAGIC: i128 = 0x9fa0;
 
-pub enum Place {
+pub enum Resolved {
     /// An inherited descriptor.
     Descriptor(RawFd),
     /// A name in a folder.
-    Name { folder: OwnedFd, name: OsString, there: There },
+    Name { folder: OwnedFd, name: OsString, existing: Existing },
 }
 
 /// What exists under the name.
-pub enum There {
+pub enum Existing {
     Nothing,
     /// A regular file.
     File(Box<Stat>),
@@ -36,28 +36,28 @@ pub enum There {
     Special(Box<Stat>),
 }
 
-impl Place {
+impl Resolved {
     pub fn find(path: &OsStr, shown: &str) -> Outcome<Self> {
         if let Some(number) = descriptor::in_path(path.as_bytes()) {
             return Ok(Self::Descriptor(number));
         }
-        Walk::begin(path.as_bytes()).and_then(Walk::finish).map_err(|stop| Failure::wrong_file(shown, stop.text()))
+        Walk::begin(path.as_bytes()).and_then(Walk::finish).map_err(|cause| Failure::wrong_file(shown, cause.text()))
     }
 }
 
 /// Why resolution failed.
-enum Stop {
+enum Cause {
     Errno(Errno),
     Because(&'static str),
 }
 
-impl From<Errno> for Stop {
+impl From<Errno> for Cause {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)
     }
 }
 
-impl Stop {
+impl Cause {
     fn text(self) -> String {
         match self {
             Self::Errno(errno) => errno_text(errno),
@@ -75,61 +75,61 @@ struct Walk {
 }
 
 /// A component of the path, and whether it is the last one.
-struct Part {
+struct Component {
     name: OsString,
     is_last: bool,
     must_be_folder: bool,
 }
 
 impl Walk {
-    fn begin(path: &[u8]) -> Result<Self, Stop> {
+    fn begin(path: &[u8]) -> Result<Self, Cause> {
         // openat() ignores the folder for an absolute name.
         let folder = open(if path.first() == Some(&b'/') { "/" } else { "." }, FOLDER, Mode::empty())?;
         let folder_stat = fstat(&folder)?;
         Ok(Self { folder, folder_stat, rest: path.to_vec(), links: 0 })
     }
 
-    fn finish(mut self) -> Result<Place, Stop> {
+    fn finish(mut self) -> Result<Resolved, Cause> {
         loop {
             if let Some(found) = self.step()? {
                 return Ok(match found {
-                    Found::Descriptor(number) => Place::Descriptor(number),
-                    Found::Name(name, there) => Place::Name { folder: self.folder, name, there },
+                    Found::Descriptor(number) => Resolved::Descriptor(number),
+                    Found::Name(name, existing) => Resolved::Name { folder: self.folder, name, existing },
                 });
             }
         }
     }
 
     /// Resolves one component. Ends at a name in a folder or at a descriptor.
-    fn step(&mut self) -> Result<Option<Found>, Stop> {
-        let part = self.take_part()?;
-        let stat = match statat(&self.folder, &part.name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) if part.is_last && !part.must_be_folder => {
-                return Ok(Some(Found::Name(part.name, There::Nothing)));
+    fn step(&mut self) -> Result<Option<Found>, Cause> {
+        let component = self.take_component()?;
+        let stat = match statat(&self.folder, &component.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) if component.is_last && !component.must_be_folder => {
+                return Ok(Some(Found::Name(component.name, Existing::Nothing)));
             }
             other => other?,
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         let of_another = stat.st_uid != geteuid().as_raw();
         if self.folder_stat.st_mode & STICKY != 0 && kind != FileType::Directory && of_another {
-            return Err(Stop::Because(match kind {
+            return Err(Cause::Because(match kind {
                 FileType::Symlink => "a link of another user in a sticky folder is not followed",
                 _ => "a file of another user in a sticky folder is not written to",
             }));
         }
         match kind {
-            FileType::Symlink if self.is_in_procfs() => self.follow_in_procfs(&part),
-            FileType::Symlink => self.follow_link(&part).map(|()| None),
-            FileType::Directory if part.is_last => Err(Errno::ISDIR.into()),
-            FileType::Directory => self.enter(&part.name, OFlags::NOFOLLOW).map(|()| None),
-            _ if !part.is_last || part.must_be_folder => Err(Errno::NOTDIR.into()),
-            FileType::RegularFile => Ok(Some(Found::Name(part.name, There::File(Box::new(stat))))),
-            _ => Ok(Some(Found::Name(part.name, There::Special(Box::new(stat))))),
+            FileType::Symlink if self.is_in_procfs() => self.follow_in_procfs(&component),
+            FileType::Symlink => self.follow_link(&component).map(|()| None),
+            FileType::Directory if component.is_last => Err(Errno::ISDIR.into()),
+            FileType::Directory => self.enter(&component.name, OFlags::NOFOLLOW).map(|()| None),
+            _ if !component.is_last || component.must_be_folder => Err(Errno::NOTDIR.into()),
+            FileType::RegularFile => Ok(Some(Found::Name(component.name, Existing::File(Box::new(stat))))),
+            _ => Ok(Some(Found::Name(component.name, Existing::Special(Box::new(stat))))),
         }
     }
 
     /// Removes the next component from the rest of the path.
-    fn take_part(&mut self) -> Result<Part, Stop> {
+    fn take_component(&mut self) -> Result<Component, Cause> {
         let start = self.rest.iter().position(|byte| *byte != b'/').unwrap_or(self.rest.len());
         let len = self.rest[start..].iter().position(|byte| *byte == b'/').unwrap_or(self.rest.len() - start);
         if len == 0 {
@@ -140,12 +140,13 @@ impl Walk {
         }
         let name = OsString::from_vec(self.rest[start..start + len].to_vec());
         let after = self.rest[start + len..].iter().position(|byte| *byte != b'/').map(|at| start + len + at);
-        let part = Part { name, is_last: after.is_none(), must_be_folder: self.rest.get(start + len) == Some(&b'/') };
+        let component =
+            Component { name, is_last: after.is_none(), must_be_folder: self.rest.get(start + len) == Some(&b'/') };
         self.rest.drain(..after.unwrap_or(self.rest.len()));
-        Ok(part)
+        Ok(component)
     }
 
-    fn enter(&mut self, name: impl rustix::path::Arg, flags: OFlags) -> Result<(), Stop> {
+    fn enter(&mut self, name: impl rustix::path::Arg, flags: OFlags) -> Result<(), Cause> {
         let next = openat(&self.folder, name, FOLDER | flags, Mode::empty())?;
         self.folder_stat = fstat(&next)?;
         self.folder = next;
@@ -162,20 +163,20 @@ impl Walk {
     }
 
     /// The text of a link in /proc may not be its target, so only the kernel can follow it. A link at the end is a descriptor.
-    fn follow_in_procfs(&mut self, part: &Part) -> Result<Option<Found>, Stop> {
-        if !part.is_last {
-            return self.enter(&part.name, OFlags::empty()).map(|()| None);
+    fn follow_in_procfs(&mut self, component: &Component) -> Result<Option<Found>, Cause> {
+        if !component.is_last {
+            return self.enter(&component.name, OFlags::empty()).map(|()| None);
         }
         let ours = self.is_folder("/proc/self/fd") || self.is_folder("/proc/thread-self/fd");
-        match descriptor::number(part.name.as_bytes()).filter(|_| ours) {
-            None => Err(Stop::Because("this is not a descriptor of this program")),
+        match descriptor::number(component.name.as_bytes()).filter(|_| ours) {
+            None => Err(Cause::Because("this is not a descriptor of this program")),
             Some(number) if number == self.folder.as_raw_fd() => Err(Errno::BADF.into()),
             Some(number) => Ok(Some(Found::Descriptor(number))),
         }
     }
 
-    fn follow_link(&mut self, part: &Part) -> Result<(), Stop> {
-        let target = readlinkat(&self.folder, &part.name, Vec::new())?.into_bytes();
+    fn follow_link(&mut self, component: &Component) -> Result<(), Cause> {
+        let target = readlinkat(&self.folder, &component.name, Vec::new())?.into_bytes();
         self.links += 1;
         if target.is_empty() {
             return Err(Errno::NOENT.into());
@@ -187,7 +188,7 @@ impl Walk {
             return Err(Errno::LOOP.into());
         }
         let is_absolute = target[0] == b'/';
-        let slash: &[u8] = if part.must_be_folder { b"/" } else { b"" };
+        let slash: &[u8] = if component.must_be_folder { b"/" } else { b"" };
         self.rest = [&target, slash, &self.rest].concat();
         if is_absolute { self.enter("/", OFlags::empty()) } else { Ok(()) }
     }
@@ -195,7 +196,7 @@ impl Walk {
 
 enum Found {
     Descriptor(RawFd),
-    Name(OsString, There),
+    Name(OsString, Existing),
 }
 
 /// Opens the name, if it is still the file that `stat` describes.

@@ -1,29 +1,29 @@
 /* Resolves the path of an output without trusting the links in it. */
-#ifndef PLACE_H
-#define PLACE_H
+#ifndef RESOLVE_H
+#define RESOLVE_H
 
 #include <sys/types.h>
 #include <sys/stat.h>
 
-enum place_kind {
+enum resolved_kind {
   /* An inherited descriptor. */
-  PLACE_DESCRIPTOR,
+  RESOLVED_DESCRIPTOR,
   /* A new name in an existing folder. */
-  PLACE_ABSENT,
+  RESOLVED_ABSENT,
   /* A regular file. */
-  PLACE_FILE,
+  RESOLVED_FILE,
   /* A device, a named pipe, a socket. */
-  PLACE_SPECIAL
+  RESOLVED_SPECIAL
 };
 
-struct place {
-  enum place_kind kind;
-  /* Of PLACE_DESCRIPTOR; else -1. */
+struct resolved {
+  enum resolved_kind kind;
+  /* Of RESOLVED_DESCRIPTOR; else -1. */
   int descriptor;
   /* The folder, as a descriptor for openat() and similar calls, or -1; and the name in it, on the heap, or NULL. */
   int folder;
   char *name;
-  /* Of PLACE_FILE and PLACE_SPECIAL. */
+  /* Of RESOLVED_FILE and RESOLVED_SPECIAL. */
   struct stat stat;
 };
 
@@ -32,11 +32,11 @@ struct place {
  * may create files, it refuses links, named pipes and files of other owners. Reports a failure with `path`, and returns
  * an exit status.
  */
-int place_find(struct place *place, const char *path);
+int resolved_find(struct resolved *resolved, const char *path);
 
 /* Opens the result without following links. Returns -1 with errno, ESTALE if the name is now another file. */
-int place_open(const struct place *place, int flags);
+int resolved_open(const struct resolved *resolved, int flags);
 
-void place_free(struct place *place);
+void resolved_free(struct resolved *resolved);
 
 #endif
