@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base16ct::lower::encode_string as hex;
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 use support::{CLANG, Compiler, Emulator, GCC, Library, Program, Scratch, dist, output_of, release, root};
@@ -126,10 +127,6 @@ fn hmac<Hash: EagerHash>(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Hash>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Two tests for each program: gcc over HTTP, clang over HTTPS.

@@ -341,11 +341,7 @@ mod tests {
             ),
         ];
         for (algorithm, spki, (last, len)) in keys {
-            let spki: Vec<u8> = spki
-                .as_bytes()
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-                .collect();
+            let spki = base16ct::mixed::decode_vec(spki).unwrap();
             let key = PublicKey::from_spki(&spki).unwrap();
             let hash = if algorithm == EcdsaP384Sha384 { &SHA384 } else { &SHA256 };
             let digest = aws_lc_rs::digest::digest(hash, b"m");

@@ -35,10 +35,6 @@ fn read<T: serde::de::DeserializeOwned>(folder: &std::path::Path, name: &str) ->
     serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-}
-
 fn opened_by_a_stream(keyring: &Keyring, message: &[u8]) -> Result<Vec<u8>, Status> {
     let stream = Stream::opening(keyring, "{}").unwrap().allow_signed();
     let (plaintext, result) = stream.run(message, &[1000, 1, 77], &[777, 0, 5000]);
@@ -81,7 +77,7 @@ fn messages_of_all_eleven_suites_are_opened() {
     assert_eq!(tests.len(), 187);
     for test in tests {
         let message = fs::read(folder.join(&test.message)).unwrap();
-        let keyring = TestKey::keyring_with_data_key(&from_hex(&test.data_key));
+        let keyring = TestKey::keyring_with_data_key(&base16ct::mixed::decode_vec(&test.data_key).unwrap());
         keyring.set_reproduced_context(&test.reproduced_context.to_string());
         let claims = info(&message).unwrap();
         assert_eq!(claims["suite"], test.suite.as_str());
