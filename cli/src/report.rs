@@ -4,8 +4,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::CommandFactory;
 use serde::Serialize;
 
+use crate::cli::Cli;
 use crate::descriptor;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -131,6 +133,11 @@ pub fn command_line(error: &clap::Error) -> Exit {
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let text = match error.kind() {
+        ErrorKind::InvalidSubcommand => text.replacen('\n', &format!("\n  [subcommands: {}]\n", subcommands()), 1),
+        _ => text.to_owned(),
+    };
+    let text = text.as_str();
     if contains_json_option() {
         let (why, advice) = text.split_once("\n\n").unwrap_or((text, ""));
         return failure(&Failure::usage(in_one_line(why)).with_advice(in_one_line(advice)), true);
@@ -139,6 +146,18 @@ pub fn command_line(error: &clap::Error) -> Exit {
         to_stderr(&format!("{}{}", if at == 0 { "tckms: " } else { "" }, safe(line)));
     }
     Exit::Usage
+}
+
+/// The subcommands that are allowed where the command line has another word.
+fn subcommands() -> String {
+    let mut command = Cli::command();
+    for word in std::env::args_os().skip(1) {
+        if let Some(inner) = command.find_subcommand(word) {
+            command = inner.clone();
+        }
+    }
+    let shown = command.get_subcommands().filter(|one| !one.is_hide_set()).map(|one| one.get_name());
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn in_one_line(text: &str) -> String {

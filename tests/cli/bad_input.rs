@@ -27,6 +27,8 @@ fn invalid_input_is_explained_and_nothing_is_written() {
     fs::write(cli.file("notes"), "no PEM").unwrap();
     let cases: &[(&[&str], &str)] = &[
         (&["nonsense"], "unrecognized subcommand 'nonsense'"),
+        (&["nonsense"], "[subcommands: encrypt, decrypt"),
+        (&["keys", "nonsense"], "[subcommands: list, describe"),
         (&["keys"], "[subcommands: list, describe"),
         (&["branch"], "[subcommands: new, rotate"),
         (&["certificate"], "[subcommands: request, self-signed]"),
