@@ -25,7 +25,7 @@ Usage: tckms-bench [OPTIONS] [encrypt | queue | seal | plot]
   plot                  Measure nothing; draw the figures of the last measurement
 
 Options:
-      --quick         Fewer and shorter rounds, for a rough result; draws no plots
+      --quick         Fewer and shorter rounds, none repeated, for a rough result; draws no plots
       --allocator     Also build the library without `wipe-on-free`, and measure the cost of the wiping allocator
       --library FILE  Measure this libtckms.so; by default the library is built first, as by `make build`
   -h, --help          Print this help

@@ -73,6 +73,9 @@ fn main() -> ExitCode {
 
 fn measure(options: &cli::Options) -> Result<()> {
     let artifacts = artifact::prepare(options)?;
+    if options.quick {
+        quiet::keep_disturbed_rounds();
+    }
     if matches!(options.part, Part::All | Part::Encrypt) {
         let measured = rounds::run(&artifacts, options)?;
         print!("{}", report::table(&measured));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The share of the processors that other programs may use in a round.
@@ -12,11 +13,18 @@ const REPEATS_MAX: usize = 2;
 /// The rounds of all measurements in this run.
 static COUNTS: Mutex<RoundCounts> = Mutex::new(RoundCounts { rounds: 0, repeated: 0, disturbed: 0 });
 
+static KEEPS_DISTURBED: AtomicBool = AtomicBool::new(false);
+
 struct RoundCounts {
     rounds: usize,
     repeated: usize,
     /// Rounds that count although they were disturbed, because no more rounds could be repeated.
     disturbed: usize,
+}
+
+/// Lets disturbed rounds count, for a measurement whose duration matters more than its figures.
+pub fn keep_disturbed_rounds() {
+    KEEPS_DISTURBED.store(true, Ordering::Relaxed);
 }
 
 /// Runs `round` until `count` rounds count, and passes it the number of the round. A disturbed round is repeated, as long as
@@ -26,7 +34,8 @@ pub fn rounds<T, E>(
     processes: &[u32],
     mut round: impl FnMut(usize) -> Result<T, E>,
 ) -> Result<Vec<T>, E> {
-    let (mut done, mut repeats) = (Vec::new(), REPEATS_MAX * count);
+    let mut repeats = if KEEPS_DISTURBED.load(Ordering::Relaxed) { 0 } else { REPEATS_MAX * count };
+    let mut done = Vec::new();
     while done.len() < count {
         let before = Usage::now(processes);
         let outcome = round(done.len())?;
