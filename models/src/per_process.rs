@@ -96,21 +96,21 @@ pub fn a_broken_value_is_replaced_once() {
 /// A child finds the value that the parent published or was publishing, neither uses nor drops it, and creates its own.
 pub fn a_child_touches_nothing_of_its_parent() {
     crate::check(3, || {
-        let (parents, childs) = (counted(), counted());
+        let (parent_count, child_count) = (counted(), counted());
         let values = Arc::new(PerProcess::new());
         let child = {
             let values = Arc::clone(&values);
             thread::spawn(move || {
                 process_identity::become_process(CHILD);
-                let own = get(&values, childs);
-                assert!(std::ptr::eq(own, get(&values, childs)) && std::ptr::eq(own.live, childs));
+                let own = get(&values, child_count);
+                assert!(std::ptr::eq(own, get(&values, child_count)) && std::ptr::eq(own.live, child_count));
             })
         };
-        assert!(std::ptr::eq(get(&values, parents).live, parents));
+        assert!(std::ptr::eq(get(&values, parent_count).live, parent_count));
         child.join().unwrap();
-        assert_eq!((parents.load(CountOrdering::Relaxed), childs.load(CountOrdering::Relaxed)), (1, 1));
+        assert_eq!((parent_count.load(CountOrdering::Relaxed), child_count.load(CountOrdering::Relaxed)), (1, 1));
         // The process that frees the client drops only its own value.
         drop(values);
-        assert_eq!((parents.load(CountOrdering::Relaxed), childs.load(CountOrdering::Relaxed)), (0, 1));
+        assert_eq!((parent_count.load(CountOrdering::Relaxed), child_count.load(CountOrdering::Relaxed)), (0, 1));
     });
 }
