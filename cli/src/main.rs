@@ -61,7 +61,7 @@ fn parse_and_run() -> Exit {
     let parsed = Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return report::command_line(&error),
+        Err(error) => return report::command_line(&error, Cli::command()),
     };
     report::set_json(cli.global.json);
     match dispatch::run(&cli).and_then(|exit| report::flush().map(|()| exit)) {

@@ -4,10 +4,9 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::CommandFactory;
+use clap::Command;
 use serde::Serialize;
 
-use crate::cli::Cli;
 use crate::descriptor;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -119,8 +118,8 @@ fn failure_json(failure: &Failure) -> FailureJson<'_> {
     }
 }
 
-/// Prints a result of clap: a help page, the version, or an error.
-pub fn command_line(error: &clap::Error) -> Exit {
+/// Prints a result of clap for `command`: a help page, the version, or an error.
+pub fn command_line(error: &clap::Error, command: Command) -> Exit {
     use clap::error::ErrorKind;
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let rendered = error.render();
@@ -134,7 +133,9 @@ pub fn command_line(error: &clap::Error) -> Exit {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let text = match error.kind() {
-        ErrorKind::InvalidSubcommand => text.replacen('\n', &format!("\n  [subcommands: {}]\n", subcommands()), 1),
+        ErrorKind::InvalidSubcommand => {
+            text.replacen('\n', &format!("\n  [subcommands: {}]\n", subcommands(command)), 1)
+        }
         _ => text.to_owned(),
     };
     let text = text.as_str();
@@ -149,8 +150,7 @@ pub fn command_line(error: &clap::Error) -> Exit {
 }
 
 /// The subcommands that are allowed where the command line has another word.
-fn subcommands() -> String {
-    let mut command = Cli::command();
+fn subcommands(mut command: Command) -> String {
     for word in std::env::args_os().skip(1) {
         if let Some(inner) = command.find_subcommand(word) {
             command = inner.clone();
