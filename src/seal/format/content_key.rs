@@ -48,7 +48,7 @@ impl ContentKey {
 
 /// Loads each cache line of a ciphertext. AES-GCM hashes the ciphertext before it decrypts it, and on AMD's processors waits for
 /// memory at each block; these loads are independent and run in parallel. A stream then opens 1.22 times as fast on an EPYC.
-/// Intel's processors load the lines in time themselves, and the loads would cost a fifth of the speed (docs/performance.md).
+/// Intel's processors load the lines in time themselves, and the loads would cost 16 % of the speed (docs/performance.md).
 fn prefetch(ciphertext: &[u8]) {
     std::hint::black_box(ciphertext.iter().step_by(LINE).fold(0, |seen, byte| seen | byte));
 }
