@@ -1,17 +1,10 @@
 //! Runs a short measurement of all parts, so that a change of the library that breaks the benchmark is noticed.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
 
-/// The library that `make build` made.
-fn library() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let library = target.join("dist/libtckms.so");
-    assert!(library.exists(), "{} is missing; run 'make build'", library.display());
-    library
-}
+use support::dist;
 
 #[test]
 fn a_quick_measurement_has_figures_of_all_parts() {
@@ -22,7 +15,7 @@ fn a_quick_measurement_has_figures_of_all_parts() {
     fs::create_dir_all(program.parent().unwrap()).unwrap();
     fs::copy(env!("CARGO_BIN_EXE_tckms-bench"), &program).unwrap();
 
-    let output = Command::new(&program).arg("--quick").arg("--library").arg(library()).output().unwrap();
+    let output = Command::new(&program).arg("--quick").arg("--library").arg(dist("libtckms.so")).output().unwrap();
 
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8(output.stdout).unwrap();
