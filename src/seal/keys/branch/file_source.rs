@@ -56,7 +56,7 @@ impl FileSource {
 
     /// The current record for sealing.
     pub fn newest(&self, branch_id: &BranchId) -> Option<Arc<Known>> {
-        self.refreshed().branches.get(branch_id)?.newest(|_| true)
+        self.refreshed().branches.get(branch_id)?.newest(&|_| true)
     }
 
     pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {

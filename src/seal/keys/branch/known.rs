@@ -1,6 +1,6 @@
 //! The records that a process knows, and their state.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,18 +33,24 @@ pub(super) fn key_id(branch_id: &BranchId, version: &BranchVersion, blob: &[u8])
     IdMaker::new("branch").part(branch_id.as_str().as_bytes()).part(version.bytes()).part(blob).finish()
 }
 
-/// The identity of a record within its CMK. The time is not part of it, since it is not authenticated.
-type Content<'a> = (&'a BranchVersion, &'a str, &'a BranchId);
-
-fn content(record: &BranchRecord) -> Content<'_> {
-    (&record.version, &record.blob, &record.branch_id)
+/// Whether two records of a CMK are the same. The time does not count, since it is not authenticated.
+fn are_same(one: &BranchRecord, other: &BranchRecord) -> bool {
+    one.version == other.version && one.blob == other.blob && one.branch_id == other.branch_id
 }
 
 struct Entry {
     known: Arc<Known>,
+    /// Whether the source had it at the last read.
+    is_present: bool,
     /// When it disappeared from its source.
     gone: Option<Moment>,
     refused_until: Option<Moment>,
+}
+
+impl Entry {
+    fn new(record: &BranchRecord) -> Self {
+        Self { known: Known::new(record.clone()), is_present: true, gone: None, refused_until: None }
+    }
 }
 
 /// The records of one branch.
@@ -55,10 +61,10 @@ impl KnownRecords {
     /// Adds a record, unless it is known.
     pub fn add(&mut self, record: &BranchRecord) {
         let is_full = self.0.len() >= RECORDS_MAX;
-        match self.0.iter_mut().find(|entry| content(&entry.known.record) == content(record)) {
-            Some(entry) => entry.gone = None,
+        match self.0.iter_mut().find(|entry| are_same(&entry.known.record, record)) {
+            Some(entry) => (entry.is_present, entry.gone) = (true, None),
             None if is_full => {}
-            None => self.0.push(Entry { known: Known::new(record.clone()), gone: None, refused_until: None }),
+            None => self.0.push(Entry::new(record)),
         }
     }
 
@@ -71,7 +77,7 @@ impl KnownRecords {
     }
 
     /// The newest record that passes the test and that the CMK did not refuse.
-    pub fn newest(&self, passes: impl Fn(&BranchRecord) -> bool) -> Option<Arc<Known>> {
+    pub fn newest(&self, passes: &dyn Fn(&BranchRecord) -> bool) -> Option<Arc<Known>> {
         let now = Moment::now();
         let usable = self.0.iter().filter(|entry| entry.refused_until.is_none_or(|until| until <= now));
         let passing = usable.map(|entry| &entry.known).filter(|known| passes(&known.record));
@@ -85,12 +91,12 @@ impl KnownRecords {
         }
     }
 
-    /// Marks the records that are not in `present` as gone, and drops those that have been gone for `age`. Returns the number of
-    /// newly marked ones.
-    fn keep(&mut self, present: &HashSet<Content<'_>>, age: Duration) -> usize {
+    /// Marks the records that are not present as gone, and drops those that have been gone for `age`. Returns the number of newly
+    /// marked ones.
+    fn drop_absent(&mut self, age: Duration) -> usize {
         let now = Moment::now();
         let mut went = 0;
-        for entry in self.0.iter_mut().filter(|entry| !present.contains(&content(&entry.known.record))) {
+        for entry in self.0.iter_mut().filter(|entry| !entry.is_present) {
             went += usize::from(entry.gone.is_none());
             entry.gone.get_or_insert(now);
         }
@@ -111,9 +117,7 @@ pub(super) struct KnownBranches(HashMap<BranchId, KnownRecords>);
 impl KnownBranches {
     pub fn of<'a>(records: impl Iterator<Item = &'a BranchRecord>) -> Self {
         let mut branches = Self::default();
-        for record in records {
-            branches.0.entry(record.branch_id.clone()).or_default().add(record);
-        }
+        branches.add_all(records);
         branches
     }
 
@@ -125,14 +129,20 @@ impl KnownBranches {
         self.0.get_mut(branch_id)
     }
 
-    /// Replaces all records. A record that is no longer present can be used for `age`. Returns the number of records that
-    /// disappeared.
-    pub fn replace(&mut self, records: &[&BranchRecord], age: Duration) -> usize {
+    fn add_all<'a>(&mut self, records: impl Iterator<Item = &'a BranchRecord>) {
         for record in records {
             self.0.entry(record.branch_id.clone()).or_default().add(record);
         }
-        let present = records.iter().map(|record| content(record)).collect();
-        let went = self.0.values_mut().map(|branch| branch.keep(&present, age)).sum();
+    }
+
+    /// Replaces all records. A record that is no longer present can be used for `age`. Returns the number of records that
+    /// disappeared.
+    pub fn replace(&mut self, records: &[&BranchRecord], age: Duration) -> usize {
+        for entry in self.0.values_mut().flat_map(|branch| &mut branch.0) {
+            entry.is_present = false;
+        }
+        self.add_all(records.iter().copied());
+        let went = self.0.values_mut().map(|branch| branch.drop_absent(age)).sum();
         self.0.retain(|_, branch| !branch.is_empty());
         went
     }
@@ -155,7 +165,7 @@ mod tests {
     }
 
     fn newest(branches: &KnownBranches) -> Option<BranchRecord> {
-        branches.get(&BranchId::new("orders").unwrap())?.newest(|_| true).map(|known| known.record.clone())
+        branches.get(&BranchId::new("orders").unwrap())?.newest(&|_| true).map(|known| known.record.clone())
     }
 
     #[test]
@@ -183,7 +193,7 @@ mod tests {
         let (old, new) = (record(1, 1), record(2, 2));
         let mut branches = KnownBranches::of([&old, &new].into_iter());
         let orders = BranchId::new("orders").unwrap();
-        let known = branches.get(&orders).unwrap().newest(|_| true).unwrap();
+        let known = branches.get(&orders).unwrap().newest(&|_| true).unwrap();
         branches.get_mut(&orders).unwrap().refuse(&known);
         assert_eq!(newest(&branches), Some(old));
         assert!(branches.get(&orders).unwrap().find(&new.version).is_some());

@@ -230,10 +230,10 @@ impl Branch {
     /// The record of the current slot; else the newest earlier one, as long as its key may be cached. Records of later slots, which
     /// a wrong clock may cause, are ignored.
     fn choose(&self, shared: &Shared, slot: i64) -> Choice {
-        if let Some(known) = self.records.newest(|record| shared.slot_of(record.created) == slot) {
+        if let Some(known) = self.records.newest(&|record| shared.slot_of(record.created) == slot) {
             return Choice::Current(known);
         }
-        let earlier = self.records.newest(|record| shared.slot_of(record.created) < slot);
+        let earlier = self.records.newest(&|record| shared.slot_of(record.created) < slot);
         let ttl = i64::try_from(shared.settings.ttl.as_secs()).unwrap_or(i64::MAX);
         let end = |record: &BranchRecord| shared.end_of(shared.slot_of(record.created)).saturating_add(ttl);
         match earlier {

@@ -202,7 +202,7 @@ impl BranchKey {
             Source::Own => return Ok(None),
             Source::Store(store) => return store.current(branch_id),
             Source::File(file) => file.newest(branch_id),
-            Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(|_| true)),
+            Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(&|_| true)),
         };
         newest.map(Some).ok_or_else(|| {
             let message = format!("branch {branch_id} has no usable record under CMK {}", self.cmk);
