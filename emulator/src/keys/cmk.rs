@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::keys::key_usage::KeyUsage;
 use crate::keys::material::{Label, Material};
+use crate::keys::metadata::with_resource_fields;
 
 /// The state of a CMK (docs/kms-service.md, "Key states").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +192,7 @@ impl Cmk {
     pub fn metadata(&self, region: &str) -> Value {
         let rotate_days = self.rotate_days.unwrap_or(DEFAULT_ROTATE_DAYS);
         let last_material = if self.rotated > 0 { self.rotated } else { self.created };
-        json!({
+        let own = json!({
             "KeyId": self.key_id,
             "Alias": self.alias,
             "CreateTime": self.created,
@@ -200,29 +201,14 @@ impl Cmk {
             "KeyUsage": self.usage.name(),
             // 2: the FIPS 140-2 kind of region, since the material is AES, RSA and NIST curves.
             "Type": 2,
-            "CreatorUin": ACCOUNT_UIN,
-            "CreatorUinString": ACCOUNT_UIN.to_string(),
             "KeyRotationEnabled": self.rotate_days.is_some(),
             "RotateDays": rotate_days,
             "LastRotateTime": self.rotated,
             "NextRotateTime": last_material + i64::from(rotate_days) * SECONDS_PER_DAY,
-            "Owner": "user",
             "DeletionDate": self.deletion_date,
-            "Origin": if self.external { "EXTERNAL" } else { "TENCENT_KMS" },
             "ValidTo": self.valid_to,
-            "ResourceId": format!("creatorUin/{ACCOUNT_UIN}/{}", self.key_id),
-            "HsmClusterId": "",
-            "IsSyncReplica": 0,
-            "SourceRegion": region,
-            "SyncStatus": 0,
-            "SyncMessages": "",
-            "SyncStartTime": 0,
-            "SyncEndTime": 0,
-            "SourceHsmClusterId": "",
-            "AccountAppId": 0,
-            "AccountUin": ACCOUNT_UIN,
-            "AccountName": "",
-        })
+        });
+        with_resource_fields(own, &self.key_id, self.external, region)
     }
 }
 

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::keys::cmk::{ACCOUNT_UIN, Tag};
+use crate::keys::cmk::Tag;
+use crate::keys::metadata::with_resource_fields;
 
 /// The state of a data key, named and ordered as in the filter of ListDataKeyDetail, which counts from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl DataKey {
 
     /// The key as the service describes it; `key_name` is the alias of its CMK.
     pub fn metadata(&self, key_name: &str, region: &str) -> Value {
-        json!({
+        let own = json!({
             "DataKeyId": self.data_key_id,
             "KeyId": self.key_id,
             "KeyName": key_name,
@@ -97,23 +98,8 @@ impl DataKey {
             "CreateTime": self.created,
             "Description": self.description,
             "KeyState": self.state.name(),
-            "CreatorUin": ACCOUNT_UIN,
-            "CreatorUinString": ACCOUNT_UIN.to_string(),
-            "Owner": "user",
             "DeletionDate": self.deletion_date,
-            "Origin": if self.external { "EXTERNAL" } else { "TENCENT_KMS" },
-            "HsmClusterId": "",
-            "ResourceId": format!("creatorUin/{ACCOUNT_UIN}/{}", self.data_key_id),
-            "IsSyncReplica": 0,
-            "SourceRegion": region,
-            "SyncStatus": 0,
-            "SyncMessages": "",
-            "SyncStartTime": 0,
-            "SyncEndTime": 0,
-            "SourceHsmClusterId": "",
-            "AccountAppId": 0,
-            "AccountUin": ACCOUNT_UIN,
-            "AccountName": "",
-        })
+        });
+        with_resource_fields(own, &self.data_key_id, self.external, region)
     }
 }

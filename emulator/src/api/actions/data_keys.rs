@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::api::actions::ciphertext::{MAX_BYTES, encryption_key, for_recipient, open, recipient, symmetric};
 use crate::api::actions::hosting::{Hosting, Material, valid_description, valid_name};
-use crate::api::actions::lifecycle::{MAX_KEY_IDS, refuse_cluster};
-use crate::api::actions::listing::{Page, Role, TagFilter, origin_filter, role};
+use crate::api::actions::lifecycle::MAX_KEY_IDS;
+use crate::api::actions::listing::{ListQuery, TagFilter, origin_filter};
 use crate::api::answer::Answer;
 use crate::api::params::{Params, decode_base64};
 use crate::emulator::Emulator;
@@ -76,34 +76,19 @@ pub fn describe_data_keys(emulator: &Emulator, mut params: Params) -> Answer {
 }
 
 pub fn list_data_keys(emulator: &Emulator, mut params: Params) -> Answer {
-    let page = Page::from_params(&mut params)?;
-    let role = role(&mut params)?;
-    refuse_cluster(&mut params)?;
+    let query = ListQuery::from_params(&mut params)?;
     params.finish()?;
-
-    let mut keys = emulator.data_keys.list();
-    keys.retain(|_| role == Role::User);
-    keys.reverse();
-    let ids: Vec<_> = page.slice(&keys).iter().map(|key| json!({ "DataKeyId": key.data_key_id })).collect();
-    Ok(json!({ "DataKeys": ids, "TotalCount": keys.len() }))
+    query.answer("DataKeys", emulator.data_keys.list(), |key| json!({ "DataKeyId": key.data_key_id }))
 }
 
 pub fn list_data_key_detail(emulator: &Emulator, mut params: Params) -> Answer {
-    let page = Page::from_params(&mut params)?;
-    let role = role(&mut params)?;
-    let ascending = params.integer("OrderType", 0, 0..=1)? == 1;
+    let query = ListQuery::detailed_from_params(&mut params)?;
     let filter = Filter::from_params(&mut params)?;
-    refuse_cluster(&mut params)?;
-    params.not_emulated("MemberAccounts")?;
     params.finish()?;
 
     let mut keys = emulator.data_keys.list();
-    keys.retain(|key| role == Role::User && filter.matches(key));
-    if !ascending {
-        keys.reverse();
-    }
-    let details: Vec<_> = page.slice(&keys).iter().map(|key| metadata(emulator, key)).collect();
-    Ok(json!({ "DataKeyMetadatas": details, "TotalCount": keys.len() }))
+    keys.retain(|key| filter.matches(key));
+    query.answer("DataKeyMetadatas", keys, |key| metadata(emulator, key))
 }
 
 /// The filters of ListDataKeyDetail; None and the empty text match everything.

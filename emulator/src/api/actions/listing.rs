@@ -1,8 +1,6 @@
 //! Descriptions and lists of CMKs.
 
-use std::sync::Arc;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::actions::lifecycle::{key_id, key_ids, refuse_cluster};
 use crate::api::answer::Answer;
@@ -44,69 +42,84 @@ pub fn get_key_rotation_status(emulator: &Emulator, mut params: Params) -> Answe
 
 pub fn list_keys(emulator: &Emulator, mut params: Params) -> Answer {
     const LISTED: [KeyState; 3] = [KeyState::Enabled, KeyState::Disabled, KeyState::PendingImport];
-    let page = Page::from_params(&mut params)?;
-    let role = role(&mut params)?;
-    refuse_cluster(&mut params)?;
+    let query = ListQuery::from_params(&mut params)?;
     params.finish()?;
 
-    let mut keys = keys_of_role(emulator, role);
+    let mut keys = emulator.keys.list();
     keys.retain(|key| LISTED.contains(&key.state));
-    keys.reverse();
-    let ids: Vec<_> = page.slice(&keys).iter().map(|key| json!({ "KeyId": key.key_id })).collect();
-    Ok(json!({ "Keys": ids, "TotalCount": keys.len() }))
+    query.answer("Keys", keys, |key| json!({ "KeyId": key.key_id }))
 }
 
 pub fn list_key_detail(emulator: &Emulator, mut params: Params) -> Answer {
-    let page = Page::from_params(&mut params)?;
-    let role = role(&mut params)?;
-    let ascending = params.integer("OrderType", 0, 0..=1)? == 1;
+    let query = ListQuery::detailed_from_params(&mut params)?;
     let filter = Filter::from_params(&mut params)?;
-    refuse_cluster(&mut params)?;
-    params.not_emulated("MemberAccounts")?;
     params.finish()?;
 
-    let mut keys = keys_of_role(emulator, role);
+    let mut keys = emulator.keys.list();
     keys.retain(|key| filter.matches(key));
-    if !ascending {
-        keys.reverse();
+    query.answer("KeyMetadatas", keys, |key| key.metadata(&emulator.region))
+}
+
+/// The parameters of a list of CMKs or data keys, apart from its filters.
+pub struct ListQuery {
+    page: Page,
+    role: Role,
+    ascending: bool,
+}
+
+impl ListQuery {
+    pub fn from_params(params: &mut Params) -> Result<Self, ApiError> {
+        let query = Self { page: Page::from_params(params)?, role: role(params)?, ascending: false };
+        refuse_cluster(params)?;
+        Ok(query)
     }
-    let metadata: Vec<_> = page.slice(&keys).iter().map(|key| key.metadata(&emulator.region)).collect();
-    Ok(json!({ "KeyMetadatas": metadata, "TotalCount": keys.len() }))
+
+    /// Also those that only lists with details have.
+    pub fn detailed_from_params(params: &mut Params) -> Result<Self, ApiError> {
+        let query = Self::from_params(params)?;
+        let ascending = params.integer("OrderType", 0, 0..=1)? == 1;
+        params.not_emulated("MemberAccounts")?;
+        Ok(Self { ascending, ..query })
+    }
+
+    /// The page of `keys`, which are ordered by age with the oldest first. In the emulator no cloud product makes keys.
+    pub fn answer<K>(&self, name: &str, mut keys: Vec<K>, describe: impl Fn(&K) -> Value) -> Answer {
+        if self.role == Role::CloudProduct {
+            keys.clear();
+        }
+        if !self.ascending {
+            keys.reverse();
+        }
+        let described: Vec<_> = self.page.slice(&keys).iter().map(describe).collect();
+        Ok(json!({ name: described, "TotalCount": keys.len() }))
+    }
 }
 
 /// Whether a user or a cloud product made a key (docs/kms-service.md, "Values").
 #[derive(PartialEq)]
-pub enum Role {
+enum Role {
     User,
     CloudProduct,
 }
 
-pub fn role(params: &mut Params) -> Result<Role, ApiError> {
+fn role(params: &mut Params) -> Result<Role, ApiError> {
     Ok(if params.integer("Role", 0, 0..=1)? == 0 { Role::User } else { Role::CloudProduct })
 }
 
-/// All keys of a role, oldest first. In the emulator no cloud product makes keys.
-fn keys_of_role(emulator: &Emulator, role: Role) -> Vec<Arc<Cmk>> {
-    match role {
-        Role::User => emulator.keys.list(),
-        Role::CloudProduct => Vec::new(),
-    }
-}
-
 /// A part of a list.
-pub struct Page {
+struct Page {
     offset: usize,
     limit: usize,
 }
 
 impl Page {
-    pub fn from_params(params: &mut Params) -> Result<Self, ApiError> {
+    fn from_params(params: &mut Params) -> Result<Self, ApiError> {
         let offset = params.integer("Offset", 0, 0..=u64::from(u32::MAX))?;
         let limit = params.integer("Limit", DEFAULT_PAGE, 0..=MAX_PAGE)?;
         Ok(Self { offset: offset as usize, limit: limit as usize })
     }
 
-    pub fn slice<'a, T>(&self, items: &'a [T]) -> &'a [T] {
+    fn slice<'a, T>(&self, items: &'a [T]) -> &'a [T] {
         let start = self.offset.min(items.len());
         let end = items.len().min(start + self.limit);
         &items[start..end]
