@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use tckms::sign::{RsaPadding, SignatureAlgorithm};
 use tckms::{Client, Config, NewKey};
@@ -260,7 +261,10 @@ macro_rules! with_an_allocator_that_fails {
 with_an_allocator_that_fails! {
     for_constants_and_errors(Emulator::over_http(&["main", "other"]), "constants")
     for_configurations(Emulator::over_http(&["main", "other"]), "config")
-    for_sources_of_credentials(Emulator::over_http(&["main", "other"]), "credentials")
+    for_local_credentials(Emulator::over_http(&["main", "other"]), "credentials")
+    for_oidc_credentials(Emulator::over_http(&["main", "other"]), "oidc")
+    for_cvm_role_credentials(Emulator::over_http(&["main", "other"]), "cvm-role")
+    for_assumed_roles(Emulator::over_http(&["main", "other"]), "assume-role")
     for_core_calls_over_http(Emulator::over_http(&["main", "other"]), "core")
     for_core_calls_over_https(Emulator::over_https(&["main", "other"]), "core")
     for_asymmetric_keys(Emulator::over_http(&["main", "other"]), "sign")
@@ -283,8 +287,11 @@ fn torture(emulator: &Emulator, group: &str) {
     }
     let stride = std::env::var("TEST_TORTURE_STRIDE").unwrap_or_default();
     let arguments = [group, &stride];
-    let count = if stride.is_empty() { 1 } else { 2 };
-    run.arguments(&arguments[..count]).run().expect_nothing_but_passed_checks();
+    run = match &*stride {
+        "" => run.arguments(&arguments[..1]),
+        _ => run.arguments(&arguments).within(Duration::from_secs(1800)),
+    };
+    run.run().expect_nothing_but_passed_checks();
 }
 
 fn queue_stages(emulator: &Emulator, compiler: Compiler, valgrind: bool) -> Finished {

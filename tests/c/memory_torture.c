@@ -161,24 +161,53 @@ static int give_credentials(void *userdata, tckms_credentials *out) {
   return 0;
 }
 
-/* A call with each source of credentials. */
-static void ask_for_credentials(void) {
+enum source { CALLBACK, PROFILE, TCCLI, OIDC, CVM_ROLE, ASSUME_ROLE };
+
+static tckms_status set_source(tckms_config *config, enum source source) {
   tckms_role_options role = TCKMS_ROLE_OPTIONS_INIT;
-  int source;
   role.role_arn = ROLE_ARN;
-  for (source = 0; source < 6; source++) {
-    tckms_config *config = new_config();
-    if (config != NULL &&
-        succeeded(source == 0   ? tckms_config_set_credentials_callback(config, give_credentials, NULL, NULL)
-                  : source == 1 ? tckms_config_set_profile_credentials(config, profile_file, NULL)
-                  : source == 2 ? tckms_config_set_tccli_credentials(config, tccli_file)
-                  : source == 3 ? tckms_config_set_oidc_credentials(config, "provider", token_file, ROLE_ARN, "pod", 900)
-                  : source == 4 ? tckms_config_set_cvm_role_credentials(config, NULL)
-                                : tckms_config_set_assume_role_credentials(config, &role, sizeof role))) {
-      use(config);
-    }
-    tckms_config_free(config);
+  switch (source) {
+    case CALLBACK:
+      return tckms_config_set_credentials_callback(config, give_credentials, NULL, NULL);
+    case PROFILE:
+      return tckms_config_set_profile_credentials(config, profile_file, NULL);
+    case TCCLI:
+      return tckms_config_set_tccli_credentials(config, tccli_file);
+    case OIDC:
+      return tckms_config_set_oidc_credentials(config, "provider", token_file, ROLE_ARN, "pod", 900);
+    case CVM_ROLE:
+      return tckms_config_set_cvm_role_credentials(config, NULL);
+    default:
+      return tckms_config_set_assume_role_credentials(config, &role, sizeof role);
   }
+}
+
+/* A call with a source of credentials. */
+static void call_with(enum source source) {
+  tckms_config *config = new_config();
+  if (config != NULL && succeeded(set_source(config, source))) {
+    use(config);
+  }
+  tckms_config_free(config);
+}
+
+static void use_local_credentials(void) {
+  call_with(CALLBACK);
+  call_with(PROFILE);
+  call_with(TCCLI);
+}
+
+/* Each source that sends requests is a separate group: the library retries these requests, and most of the time is back-off. */
+static void use_oidc(void) {
+  call_with(OIDC);
+}
+
+static void use_cvm_role(void) {
+  call_with(CVM_ROLE);
+}
+
+static void assume_role(void) {
+  call_with(ASSUME_ROLE);
 }
 
 static void call_the_service(void) {
@@ -853,10 +882,11 @@ int main(int argc, char **argv) {
     const char *name;
     void (*calls)(void);
   } groups[] = {
-      {"constants", ask_for_constants}, {"config", configure},          {"credentials", ask_for_credentials},
-      {"core", call_the_service},       {"sign", sign},                 {"keys", manage_keys},
-      {"seal", seal_and_open},          {"header", read_large_header},
-      {"queue", submit},                {"branches", use_branches},
+      {"constants", ask_for_constants}, {"config", configure},      {"credentials", use_local_credentials},
+      {"oidc", use_oidc},               {"cvm-role", use_cvm_role}, {"assume-role", assume_role},
+      {"core", call_the_service},       {"sign", sign},             {"keys", manage_keys},
+      {"seal", seal_and_open},          {"queue", submit},          {"branches", use_branches},
+      {"header", read_large_header},
   };
   size_t i, run = 0;
   CHECK(argc > 1);

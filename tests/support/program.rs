@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Program, Scratch, command_from, tool};
 
-/// Longer than any program takes, also under valgrind on a busy machine.
+/// Longer than a program takes that says nothing else, also under valgrind on a busy machine.
 const RUN_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// valgrind's exit status for errors, which no test program uses.
@@ -19,6 +19,7 @@ pub struct Invocation<'a> {
     environment: Vec<(String, String)>,
     valgrind: bool,
     wrapper: Vec<PathBuf>,
+    timeout: Duration,
 }
 
 /// The exit status of a program, and the output of the program and its libraries.
@@ -35,7 +36,14 @@ impl Program {
 
     /// Runs the program in an environment with only the variables that are added.
     pub fn with(&self, environment: Vec<(String, String)>) -> Invocation<'_> {
-        Invocation { program: self, arguments: Vec::new(), environment, valgrind: false, wrapper: Vec::new() }
+        Invocation {
+            program: self,
+            arguments: Vec::new(),
+            environment,
+            valgrind: false,
+            wrapper: Vec::new(),
+            timeout: RUN_TIMEOUT,
+        }
     }
 }
 
@@ -63,6 +71,12 @@ impl Invocation<'_> {
         self
     }
 
+    /// Allows the program more time than the others have.
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Runs the program to its end. The output is written to files, so that it is complete even if the program crashes.
     pub fn run(self) -> Finished {
         // Unique to this run: a program may run several times at once.
@@ -81,7 +95,7 @@ impl Invocation<'_> {
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned());
         command.stdout(File::create(file("stdout")).unwrap()).stderr(File::create(file("stderr")).unwrap());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let status = wait(child);
+        let status = wait(child, self.timeout);
         let read = |name: &str| String::from_utf8_lossy(&fs::read(file(name)).unwrap()).into_owned();
         let finished = Finished { status, stdout: read("stdout"), stderr: read("stderr") };
         if checked {
@@ -127,15 +141,15 @@ fn valgrind(log: &Path) -> Command {
     command
 }
 
-fn wait(mut child: Child) -> ExitStatus {
+fn wait(mut child: Child, timeout: Duration) -> ExitStatus {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return status;
         }
-        if started.elapsed() > RUN_TIMEOUT {
+        if started.elapsed() > timeout {
             child.kill().expect("a child can be killed");
-            panic!("the program was still running after {} s", RUN_TIMEOUT.as_secs());
+            panic!("the program was still running after {} s", timeout.as_secs());
         }
         thread::sleep(Duration::from_millis(5));
     }
