@@ -40,17 +40,17 @@
  *   that no other thread may use it during the call. `T **out` means that the caller owns the
  *   result. Every function with "free" in its name accepts NULL and does nothing then. Free a
  *   handle once, from any thread, and never while a call uses it, for example within a callback of
- *   that call. Functions that return a part of an error, a log event, a key's description or the
- *   claims of a message also accept NULL. A debug build of the library ends a program that breaks
- *   these rules, with a message on stderr. Handles hold references to the objects that they need: a
- *   client may be freed before the keyrings and signers made with it, a keyring before its streams,
- *   and a configuration as soon as the client is made.
+ *   that call. Functions that return a part of an error, a log event, a key's description, a
+ *   completion, a wrapped key or the claims of a message also accept NULL. A debug build of the
+ *   library ends a program that breaks these rules, with a message on stderr. Handles hold
+ *   references to the objects that they need: a client may be freed before the keyrings and signers
+ *   made with it, a keyring before its streams, and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
- *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer followed by a length; {NULL, 0}
- *   is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. The library reads
- *   input only during the call and copies the parts that it keeps. Do not change the input during
- *   the call.
+ *   Strings are NUL-terminated UTF-8. Bytes and arrays are passed as a pointer followed by a length
+ *   or count; {NULL, 0} is valid and empty, NULL with another length is TCKMS_ERR_NULL_POINTER. The
+ *   library reads input only during the call and copies the parts that it keeps. Do not change the
+ *   input during the call.
  *
  * OUTPUTS
  *   An output is first set to empty ({NULL, 0}, NULL or 0) and filled only on success; its previous
@@ -68,7 +68,8 @@
  *
  * CALLBACKS
  *   A callback has userdata, and a callback that the library keeps also has a destructor. The
- *   userdata is passed unchanged and must be safe to use from all threads that call the library.
+ *   userdata may be NULL, is passed unchanged, and must be safe to use from all threads that call
+ *   the library.
  *   The destructor is called once, when the last configuration, client, keyring, stream and signer
  *   that can call the callback has been freed. The arguments of a callback are valid only during
  *   the callback. A callback may call the library, but must not change or free objects that the
@@ -79,9 +80,8 @@
  *   A client needs no lock: share one among all threads. Functions that send requests block until
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
  *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
- *   asked on a thread of its own, which ends when that is done. A calling thread needs at most
- *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call
- *   any.
+ *   called on a separate thread, which then ends. A calling thread needs at most 64 KiB of stack. No
+ *   function is async-signal-safe, and the child of a vfork() must not call any.
  *
  * EVENT LOOPS
  *   A program with an event loop submits calls to a tckms_queue instead, polls its descriptor, and
@@ -2822,25 +2822,28 @@ const uint8_t *tckms_wrapped_key_info(const tckms_wrapped_key *wrapped, size_t *
 /**
  * The bytes of a wrapped data key.
  *
- * @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info.
+ * @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info, or
+ *                     NULL, which has 0 bytes.
  * @param len_or_null  The number of bytes.
  * @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
  */
 const uint8_t *tckms_wrapped_key_blob(const tckms_wrapped_key *wrapped, size_t *len_or_null);
 
 /**
- * Tells the branch of a data key that a branch key wrapped.
+ * The branch of a data key that a branch key wrapped.
  *
- * @param wrapped  A part of a tckms_message_info.
- * @return         The branch id; "" for another kind of wrapped key. Borrowed from `wrapped`.
+ * @param wrapped  A part of a tckms_message_info, or NULL.
+ * @return         The branch id; "" for another kind of wrapped key and for NULL. Borrowed from
+ *                 `wrapped`.
  */
 const char *tckms_wrapped_key_branch_id(const tckms_wrapped_key *wrapped);
 
 /**
- * Tells the version of the branch key that wrapped a data key.
+ * The version of the branch key that wrapped a data key.
  *
- * @param wrapped  A part of a tckms_message_info.
- * @return         The version, a UUID; "" for another kind of wrapped key. Borrowed from `wrapped`.
+ * @param wrapped  A part of a tckms_message_info, or NULL.
+ * @return         The version, a UUID; "" for another kind of wrapped key and for NULL. Borrowed
+ *                 from `wrapped`.
  */
 const char *tckms_wrapped_key_branch_version(const tckms_wrapped_key *wrapped);
 
@@ -3444,7 +3447,7 @@ tckms_status tckms_submit_open(const tckms_queue *queue,
  *
  * @param queue       The queue.
  * @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it and
- *                    sets this to NULL; the completion gives it back. When it is not NULL after a
+ *                    sets this to NULL; the completion returns it. When it is not NULL after a
  *                    failure, it still belongs to the caller.
  * @param timeout_ms  As for tckms_submit_seal().
  * @param userdata    As for tckms_submit_encrypt().
@@ -3464,7 +3467,7 @@ tckms_status tckms_submit_seal_begin(const tckms_queue *queue,
  *
  * @param queue       The queue.
  * @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it and
- *                    sets this to NULL; the completion gives it back. When it is not NULL after a
+ *                    sets this to NULL; the completion returns it. When it is not NULL after a
  *                    failure, it still belongs to the caller.
  * @param header      The beginning of the message, with its whole header: a few hundred bytes,
  *                    seldom more than 4096. More than the header is harmless. Copied.

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "reference"
 
 # The date of the manual pages. It changes only with a release, so that the pages do not depend on the day of the build.
-DATE = "2026-11-24"
+DATE = "2026-11-28"
 
 # The defaults, which the chapters of the header state and comments do not repeat.
 SINCE = "0.1.0"
@@ -34,7 +34,12 @@ GROUPS = [
     ("Errors", r"tckms_(error.*|last_.*|status.*|category)$"),
     ("Buffers and memory", r"tckms_(buffer.*|wipe|equal)$"),
     ("Keyrings", r"tckms_(keyring.*|custom_key|wrapped_key.*|cache_limits)$"),
-    ("Sealing", r"tckms_(seal|open|message_info|stream|fd_).*$"),
+    ("Sealing", r"tckms_(seal|open|message_info|stream|fd_|context_).*$"),
+    ("Branch keys", r"tckms_branch_.*$"),
+    ("Asymmetric keys", r"tckms_(public_key.*|sign.*|verify.*|rsa_.*|sm2_.*)$"),
+    ("Key management", r"tckms_(key_info.*|(create|describe|enable|disable|rotate|list)_keys?.*|set_key_rotation|.*key_deletion|"
+                       r"import_key_material)$"),
+    ("Event loops", r"tckms_(queue.*|submit_.*|completion.*|cancel)$"),
     ("Version and limits", r"tckms_(version.*|.*_max)$"),
     ("Other", r".*"),
 ]

@@ -3,7 +3,7 @@
 //! A call has many places to wait: for a reply, a connection, a rate limit, a pause before the next
 //! attempt, a renewal of credentials that another thread carries out. So its limits are per-thread state
 //! of the thread that runs the call, and each of these places reads them here. Calls nest: opening a
-//! message asks the key service, and a program's callback may call the library again. The limits of all
+//! message sends requests to the key service, and a program's callback may call the library again. The limits of all
 //! outer calls apply to the innermost one.
 //!
 //! The network thread interleaves many queued calls. Each has its own [`Limits`], which are those of

@@ -23,7 +23,7 @@ pub fn catch<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     let _uncancelable = cancel::Uncancelable::begin();
     fork_lock::install_handlers();
     initialize();
-    let _inside = Inside::enter();
+    let _scope = PanicScope::enter();
     panic::catch_unwind(AssertUnwindSafe(body))
 }
 
@@ -32,16 +32,16 @@ pub fn is_inside() -> bool {
     DEPTH.try_with(Cell::get).unwrap_or(0) > 0
 }
 
-struct Inside;
+struct PanicScope;
 
-impl Inside {
+impl PanicScope {
     fn enter() -> Self {
         DEPTH.with(|depth| depth.set(depth.get() + 1));
         Self
     }
 }
 
-impl Drop for Inside {
+impl Drop for PanicScope {
     fn drop(&mut self) {
         DEPTH.with(|depth| depth.set(depth.get() - 1));
     }

@@ -6,17 +6,17 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-static RECORDED: AtomicI32 = AtomicI32::new(0);
+static RECEIVED_SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn record(signal: c_int) {
-    RECORDED.store(signal, Ordering::SeqCst);
+    RECEIVED_SIGNAL.store(signal, Ordering::SeqCst);
 }
 
 extern "C" fn ignore(_: c_int) {}
 
 /// The last recorded signal, or 0.
 pub fn recorded_signal() -> c_int {
-    RECORDED.load(Ordering::SeqCst)
+    RECEIVED_SIGNAL.load(Ordering::SeqCst)
 }
 
 /// Records the first arrival of a signal; a second one has the default effect. A signal that the caller ignores stays ignored.

@@ -175,7 +175,8 @@ pub unsafe extern "C" fn tckms_wrapped_key_info(
 
 /// The bytes of a wrapped data key.
 ///
-/// @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info.
+/// @param wrapped      The argument of an unwrap callback, or a part of a tckms_message_info, or
+///                     NULL, which has 0 bytes.
 /// @param len_or_null  The number of bytes.
 /// @return             The wrapped data key itself. Borrowed from `wrapped`. Never NULL.
 #[unsafe(no_mangle)]
@@ -187,20 +188,22 @@ pub unsafe extern "C" fn tckms_wrapped_key_blob(
     guard_infallible(c"".as_ptr().cast(), || unsafe { borrowed(wrapped, len_or_null, |key| &key.blob) })
 }
 
-/// Tells the branch of a data key that a branch key wrapped.
+/// The branch of a data key that a branch key wrapped.
 ///
-/// @param wrapped  A part of a tckms_message_info.
-/// @return         The branch id; "" for another kind of wrapped key. Borrowed from `wrapped`.
+/// @param wrapped  A part of a tckms_message_info, or NULL.
+/// @return         The branch id; "" for another kind of wrapped key and for NULL. Borrowed from
+///                 `wrapped`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_branch_id(wrapped: *const tckms_wrapped_key) -> *const c_char {
     // SAFETY: "Handles" in the header.
     guard_infallible(c"".as_ptr(), || unsafe { wrapped.as_ref() }.map_or(c"".as_ptr(), |key| key.branch_id.as_ptr()))
 }
 
-/// Tells the version of the branch key that wrapped a data key.
+/// The version of the branch key that wrapped a data key.
 ///
-/// @param wrapped  A part of a tckms_message_info.
-/// @return         The version, a UUID; "" for another kind of wrapped key. Borrowed from `wrapped`.
+/// @param wrapped  A part of a tckms_message_info, or NULL.
+/// @return         The version, a UUID; "" for another kind of wrapped key and for NULL. Borrowed
+///                 from `wrapped`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_wrapped_key_branch_version(wrapped: *const tckms_wrapped_key) -> *const c_char {
     guard_infallible(c"".as_ptr(), || {

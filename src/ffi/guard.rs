@@ -57,25 +57,25 @@ fn guarded_request(body: &mut dyn FnMut() -> Result<()>) -> Status {
 #[inline(never)]
 fn catch(body: &mut dyn FnMut()) -> thread::Result<()> {
     host::catch(|| {
-        let _inside = Inside::enter();
+        let _frame = CallFrame::enter();
         body();
     })
 }
 
 /// A running function on this thread, with its handles, and the arguments of the outer function if a
 /// callback called it.
-struct Inside {
+struct CallFrame {
     handles: usize,
     outer: Option<Box<overlap::Arguments>>,
 }
 
-impl Inside {
+impl CallFrame {
     fn enter() -> Self {
         Self { handles: audit::enter(), outer: overlap::enter() }
     }
 }
 
-impl Drop for Inside {
+impl Drop for CallFrame {
     fn drop(&mut self) {
         audit::leave(self.handles);
         overlap::leave(self.outer.take());

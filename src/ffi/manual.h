@@ -35,17 +35,17 @@
  *   that no other thread may use it during the call. `T **out` means that the caller owns the
  *   result. Every function with "free" in its name accepts NULL and does nothing then. Free a
  *   handle once, from any thread, and never while a call uses it, for example within a callback of
- *   that call. Functions that return a part of an error, a log event, a key's description or the
- *   claims of a message also accept NULL. A debug build of the library ends a program that breaks
- *   these rules, with a message on stderr. Handles hold references to the objects that they need: a
- *   client may be freed before the keyrings and signers made with it, a keyring before its streams,
- *   and a configuration as soon as the client is made.
+ *   that call. Functions that return a part of an error, a log event, a key's description, a
+ *   completion, a wrapped key or the claims of a message also accept NULL. A debug build of the
+ *   library ends a program that breaks these rules, with a message on stderr. Handles hold
+ *   references to the objects that they need: a client may be freed before the keyrings and signers
+ *   made with it, a keyring before its streams, and a configuration as soon as the client is made.
  *
  * STRINGS AND BUFFERS
- *   Strings are NUL-terminated UTF-8. Bytes are passed as a pointer followed by a length; {NULL, 0}
- *   is a valid empty input, NULL with another length is TCKMS_ERR_NULL_POINTER. The library reads
- *   input only during the call and copies the parts that it keeps. Do not change the input during
- *   the call.
+ *   Strings are NUL-terminated UTF-8. Bytes and arrays are passed as a pointer followed by a length
+ *   or count; {NULL, 0} is valid and empty, NULL with another length is TCKMS_ERR_NULL_POINTER. The
+ *   library reads input only during the call and copies the parts that it keeps. Do not change the
+ *   input during the call.
  *
  * OUTPUTS
  *   An output is first set to empty ({NULL, 0}, NULL or 0) and filled only on success; its previous
@@ -63,7 +63,8 @@
  *
  * CALLBACKS
  *   A callback has userdata, and a callback that the library keeps also has a destructor. The
- *   userdata is passed unchanged and must be safe to use from all threads that call the library.
+ *   userdata may be NULL, is passed unchanged, and must be safe to use from all threads that call
+ *   the library.
  *   The destructor is called once, when the last configuration, client, keyring, stream and signer
  *   that can call the callback has been freed. The arguments of a callback are valid only during
  *   the callback. A callback may call the library, but must not change or free objects that the
@@ -74,9 +75,8 @@
  *   A client needs no lock: share one among all threads. Functions that send requests block until
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
  *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
- *   asked on a thread of its own, which ends when that is done. A calling thread needs at most
- *   64 KiB of stack. No function is async-signal-safe, and the child of a vfork() must not call
- *   any.
+ *   called on a separate thread, which then ends. A calling thread needs at most 64 KiB of stack. No
+ *   function is async-signal-safe, and the child of a vfork() must not call any.
  *
  * EVENT LOOPS
  *   A program with an event loop submits calls to a tckms_queue instead, polls its descriptor, and

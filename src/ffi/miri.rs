@@ -46,8 +46,8 @@ unsafe extern "C" fn count_event(userdata: *mut c_void, event: *const tckms_log_
     }
 }
 
-unsafe extern "C" fn give_credentials(_: *mut c_void, out: *mut tckms_credentials) -> c_int {
-    // SAFETY: the library gives a place to fill.
+unsafe extern "C" fn set_credentials(_: *mut c_void, out: *mut tckms_credentials) -> c_int {
+    // SAFETY: the output is valid during the callback.
     unsafe { c_int::from(tckms_credentials_set(out, c"AKIDmiri".as_ptr(), c"key".as_ptr(), ptr::null(), 0) != OK) }
 }
 
@@ -59,7 +59,7 @@ fn new_client(program: &Program) -> *mut tckms_client {
         assert_eq!(tckms_config_set_endpoint(config, c"http://127.0.0.1:1".as_ptr()), OK);
         let (userdata, free) = (program.userdata(), Some(free_userdata as unsafe extern "C" fn(_)));
         assert_eq!(tckms_config_set_log(config, TCKMS_LOG_DEBUG, Some(count_event), userdata, free), OK);
-        assert_eq!(tckms_config_set_credentials_callback(config, Some(give_credentials), userdata, free), OK);
+        assert_eq!(tckms_config_set_credentials_callback(config, Some(set_credentials), userdata, free), OK);
         let mut client = ptr::null_mut();
         assert_eq!(tckms_client_new(config, &mut client), OK);
         tckms_config_free(config);
@@ -160,7 +160,7 @@ fn siblings_are_used_and_freed_on_several_threads() {
     unsafe impl Send for Shared {}
     impl Shared {
         fn use_and_free(self) {
-            // SAFETY: each thread has a handle of its own.
+            // SAFETY: each thread has its own handle.
             unsafe {
                 let mut random = [0_u8; 16];
                 assert_eq!(tckms_generate_random(self.0, random.as_mut_ptr().cast(), random.len()), OK);

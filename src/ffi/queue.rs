@@ -16,7 +16,7 @@ use super::last_error::{LastRequest, tckms_error};
 use super::overlap::check_output;
 use super::stream::tckms_stream;
 use crate::error::{Error, Result};
-use crate::queue::{Completion, Operation, Output, Queue, SealOperation, Stream, Terms, Userdata};
+use crate::queue::{Completion, Operation, Output, Queue, SealOperation, Stream, SubmitOptions, Userdata};
 use crate::seal::Context;
 use crate::status::Status;
 
@@ -560,11 +560,11 @@ pub unsafe extern "C" fn tckms_submit_seal(
 ) -> Status {
     // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
     guard(|| unsafe {
-        let (id, queue, terms) = begin(queue, (timeout_ms, userdata), id_or_null)?;
+        let (id, queue, options) = begin(queue, (timeout_ms, userdata), id_or_null)?;
         let (keyring, plaintext) = (handle(keyring, "keyring")?, bytes(buf, len, "buf")?);
         let context = Context::from_optional_json(optional_text(ctx_json_or_null, "ctx_json_or_null")?)?;
         let operation = SealOperation::seal(&keyring.0, plaintext, context)?;
-        tell(id, queue.submit_seal(|| operation, terms)?);
+        tell(id, queue.submit_seal(|| operation, options)?);
         Ok(())
     })
 }
@@ -599,11 +599,11 @@ pub unsafe extern "C" fn tckms_submit_open(
 ) -> Status {
     // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
     guard(|| unsafe {
-        let (id, queue, terms) = begin(queue, (timeout_ms, userdata), id_or_null)?;
+        let (id, queue, options) = begin(queue, (timeout_ms, userdata), id_or_null)?;
         let (keyring, message) = (handle(keyring, "keyring")?, bytes(msg, len, "msg")?);
         let expected = optional_text(expected_ctx_json_or_null, "expected_ctx_json_or_null")?;
         let operation = SealOperation::open(&keyring.0, message, Context::from_optional_json(expected)?)?;
-        tell(id, queue.submit_seal(|| operation, terms)?);
+        tell(id, queue.submit_seal(|| operation, options)?);
         Ok(())
     })
 }
@@ -612,7 +612,7 @@ pub unsafe extern "C" fn tckms_submit_open(
 ///
 /// @param queue       The queue.
 /// @param stream      A stream of tckms_stream_new_seal(), after its setters. The queue takes it and
-///                    sets this to NULL; the completion gives it back. When it is not NULL after a
+///                    sets this to NULL; the completion returns it. When it is not NULL after a
 ///                    failure, it still belongs to the caller.
 /// @param timeout_ms  As for tckms_submit_seal().
 /// @param userdata    As for tckms_submit_encrypt().
@@ -630,9 +630,9 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
 ) -> Status {
     // SAFETY: "Handles" and "Outputs" in the header.
     guard(|| unsafe {
-        let (id, queue, terms) = begin(queue, (timeout_ms, userdata), id_or_null)?;
+        let (id, queue, options) = begin(queue, (timeout_ms, userdata), id_or_null)?;
         let place = stream_of(stream, true)?;
-        tell(id, queue.submit_seal(|| SealOperation::BeginSeal(take(place)), terms)?);
+        tell(id, queue.submit_seal(|| SealOperation::BeginSeal(take(place)), options)?);
         Ok(())
     })
 }
@@ -641,7 +641,7 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
 ///
 /// @param queue       The queue.
 /// @param stream      A stream of tckms_stream_new_open(), after its setters. The queue takes it and
-///                    sets this to NULL; the completion gives it back. When it is not NULL after a
+///                    sets this to NULL; the completion returns it. When it is not NULL after a
 ///                    failure, it still belongs to the caller.
 /// @param header      The beginning of the message, with its whole header: a few hundred bytes,
 ///                    seldom more than 4096. More than the header is harmless. Copied.
@@ -668,7 +668,7 @@ pub unsafe extern "C" fn tckms_submit_open_begin(
 ) -> Status {
     // SAFETY: "Handles", "Strings and buffers" and "Outputs" in the header.
     guard(|| unsafe {
-        let (id, queue, terms) = begin(queue, (timeout_ms, userdata), id_or_null)?;
+        let (id, queue, options) = begin(queue, (timeout_ms, userdata), id_or_null)?;
         let place = stream_of(stream, false)?;
         let header = bytes(header, len, "header")?;
         if header.len() > HEADER_MAX {
@@ -676,7 +676,7 @@ pub unsafe extern "C" fn tckms_submit_open_begin(
             return Err(Error::new(Status::InvalidLength, message));
         }
         let header = crate::Secret::copy_of(header)?;
-        tell(id, queue.submit_seal(|| SealOperation::BeginOpen(take(place), header), terms)?);
+        tell(id, queue.submit_seal(|| SealOperation::BeginOpen(take(place), header), options)?);
         Ok(())
     })
 }
@@ -929,14 +929,14 @@ unsafe fn begin<'a>(
     queue: *const tckms_queue,
     (timeout_ms, userdata): (i64, *mut c_void),
     id_or_null: *mut u64,
-) -> Result<(Option<&'a mut u64>, &'a Queue, Terms)> {
+) -> Result<(Option<&'a mut u64>, &'a Queue, SubmitOptions)> {
     // SAFETY: the caller's promise.
     let (id, queue) = unsafe {
         let id = if id_or_null.is_null() { None } else { Some(number_out(id_or_null, 0, "id_or_null")?) };
         (id, handle(queue, "queue")?)
     };
     let timeout = crate::config::checked_timeout("timeout", timeout("timeout", timeout_ms)?)?;
-    Ok((id, &queue.0, Terms { timeout, userdata: Userdata::new(userdata) }))
+    Ok((id, &queue.0, SubmitOptions { timeout, userdata: Userdata::new(userdata) }))
 }
 
 /// Submits a call of the key service.
@@ -947,13 +947,13 @@ unsafe fn begin<'a>(
 unsafe fn submit(
     queue: *const tckms_queue,
     client: *const tckms_client,
-    terms: (i64, *mut c_void),
+    options: (i64, *mut c_void),
     id_or_null: *mut u64,
     operation: impl FnOnce() -> Result<Operation>,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    let ((id, queue, terms), client) = unsafe { (begin(queue, terms, id_or_null)?, handle(client, "client")?) };
-    tell(id, queue.submit(&client.0, operation()?, terms)?);
+    let ((id, queue, options), client) = unsafe { (begin(queue, options, id_or_null)?, handle(client, "client")?) };
+    tell(id, queue.submit(&client.0, operation()?, options)?);
     Ok(())
 }
 

@@ -7,10 +7,10 @@ use crate::http::exchange::{HttpReply, HttpRequest};
 use crate::secret::Secret;
 use crate::status::Status;
 
-/// The one key that there is.
+/// The only CMK.
 pub(crate) const KEY_ID: &str = "3f0b8c4e-0000-4000-8000-4b65794f6e65";
 
-/// What the service says to each action, without looking at the rest of the request.
+/// The reply to each action. It ignores the parameters.
 pub(crate) fn answer(request: &HttpRequest) -> Result<HttpReply> {
     let action = request.headers().get("x-tc-action").and_then(|action| action.to_str().ok());
     let answer = match action {
@@ -26,7 +26,7 @@ pub(crate) fn answer(request: &HttpRequest) -> Result<HttpReply> {
         Some("GenerateRandom") => r#""Plaintext":"AAECAwQFBgcICQoLDA0ODw==""#.to_owned(),
         Some("ListKeys") => r#""Keys":[],"TotalCount":0"#.to_owned(),
         Some(_) => r#""Error":{"Code":"ResourceUnavailable.CmkNotFound","Message":"no such key"}"#.to_owned(),
-        None => return Err(Error::new(Status::ConnectFailed, "nothing but the key service is here")),
+        None => return Err(Error::new(Status::ConnectFailed, "only the key service is mocked")),
     };
     let body = format!(r#"{{"Response":{{{answer},"RequestId":"r-1"}}}}"#);
     Ok(HttpReply { status: 200, body: Secret::copy_of(body.as_bytes())?, date: Some(UNIX_EPOCH), retry_after: None })

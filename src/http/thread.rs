@@ -4,7 +4,7 @@
 //! The blocking client of `reqwest` is built in the same way. This one differs in what it does if the host closes all
 //! descriptors while the thread is running, and perhaps reuses their numbers. The blocking client then panics twice, which
 //! aborts the host, or writes into the host's files. Here a [`FdSentinel`] is checked before descriptors are used, and when
-//! it is gone the thread stops for good: it wakes, drops and closes nothing any more.
+//! it is gone the thread sleeps permanently: it wakes nobody and closes no descriptor.
 //!
 //! The caller watches the time of its request, as it sleeps anyway: a timer of the runtime would cost each call one more
 //! system call.
@@ -68,7 +68,7 @@ pub(crate) type QueuedCall = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Learns when a thread with queued calls ends before they do.
 pub(crate) trait ThreadWatcher: Send + Sync {
     /// None of the calls that were spawned on this thread and have not ended ever will.
-    fn thread_gone(&self, thread: ThreadNumber);
+    fn thread_ended(&self, thread: ThreadNumber);
 }
 
 /// Unique in this process.
@@ -101,7 +101,7 @@ impl HttpThread {
         let (jobs, incoming) = unbounded_channel();
         let (report, started) = oneshot::channel();
         let shared = Arc::clone(&health);
-        let thread = threads::spawn(c"tckms-http", move || live(&shared, pool, incoming, report))?;
+        let thread = threads::spawn(c"tckms-http", move || thread_main(&shared, pool, incoming, report))?;
         block_on::block_on(started).unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
         Ok(Self { jobs: Some(jobs), health, pool_gauges, thread: Some(thread) })
     }
@@ -148,7 +148,7 @@ impl HttpThread {
 
     /// The connections, if this is the thread itself.
     fn pool_if_current(&self) -> Option<Arc<Pool>> {
-        with_this_thread(|this| if this.is(&self.health) { this.pool.upgrade() } else { None }).flatten()
+        with_network_thread(|this| if this.is(&self.health) { this.pool.upgrade() } else { None }).flatten()
     }
 
     async fn wait(
@@ -199,7 +199,7 @@ impl HttpThread {
 
     pub fn is_alive(&self) -> bool {
         // The thread itself checks its descriptors whenever it slept.
-        let is_current = with_this_thread(|this| this.is(&self.health)) == Some(true);
+        let is_current = with_network_thread(|this| this.is(&self.health)) == Some(true);
         if is_current { !self.health.has_given_up() } else { self.health.is_alive() }
     }
 
@@ -218,7 +218,7 @@ impl Drop for HttpThread {
         }
         let told = catch_wake_panic(|| drop(jobs)).is_some();
         // The last queued call of a client may drop this on the thread itself, which ends after it.
-        if with_this_thread(|this| this.is(&self.health)) == Some(true) {
+        if with_network_thread(|this| this.is(&self.health)) == Some(true) {
             return;
         }
         let thread = self.thread.take().filter(|thread| told && thread.wait(JOIN_TIMEOUT));
@@ -297,7 +297,7 @@ impl ThreadHealth {
 
     fn stop(&self) -> ! {
         self.give_up();
-        self.tell_watchers();
+        self.notify_watchers();
         self.leave_fork_lock();
         loop {
             thread::sleep(Duration::MAX);
@@ -314,13 +314,13 @@ impl ThreadHealth {
     }
 
     /// On the thread itself, within the fork lock, which protects what watchers change.
-    fn tell_watchers(&self) {
+    fn notify_watchers(&self) {
         if !self.in_fork_lock.load(Ordering::Relaxed) {
             self.enter_fork_lock();
         }
         for watcher in mem::take(&mut *self.watchers()) {
             if let Some(watcher) = watcher.upgrade() {
-                watcher.thread_gone(self.number);
+                watcher.thread_ended(self.number);
             }
         }
     }
@@ -330,51 +330,52 @@ impl ThreadHealth {
     }
 }
 
-/// What the library's own thread knows of itself.
-struct ThisThread {
+/// The thread-local state of a network thread.
+struct NetworkThreadState {
     health: Arc<ThreadHealth>,
     /// The pool ends with the runtime.
     pool: Weak<Pool>,
     timers: Timers,
 }
 
-impl ThisThread {
+impl NetworkThreadState {
     fn is(&self, health: &Arc<ThreadHealth>) -> bool {
         Arc::ptr_eq(&self.health, health)
     }
 }
 
 thread_local! {
-    /// Set on the library's own thread only.
-    static THIS_THREAD: OnceCell<ThisThread> = const { OnceCell::new() };
+    /// Set on network threads only.
+    static NETWORK_THREAD: OnceCell<NetworkThreadState> = const { OnceCell::new() };
 }
 
-fn with_this_thread<T>(look: impl FnOnce(&ThisThread) -> T) -> Option<T> {
-    THIS_THREAD.try_with(|thread| thread.get().map(look)).ok().flatten()
+fn with_network_thread<T>(look: impl FnOnce(&NetworkThreadState) -> T) -> Option<T> {
+    NETWORK_THREAD.try_with(|thread| thread.get().map(look)).ok().flatten()
 }
 
 /// Whether this is a network thread, which is within the fork lock whenever it does not sleep.
 pub(crate) fn is_network_thread() -> bool {
-    with_this_thread(|_| ()).is_some()
+    with_network_thread(|_| ()).is_some()
 }
 
 /// Called where a panic begins. It does not return on a network thread: unwinding would drop descriptors, and so close by
 /// number what may belong to the host by now.
 pub(crate) fn stop_if_network_thread() {
-    if let Some(health) = with_this_thread(|this| Arc::clone(&this.health)) {
+    if let Some(health) = with_network_thread(|this| Arc::clone(&this.health)) {
         health.stop();
     }
 }
 
 /// All that the thread does. It reports whether it could start.
-fn live(
+fn thread_main(
     health: &Arc<ThreadHealth>,
     pool: Arc<Pool>,
     incoming: UnboundedReceiver<Job>,
     report: oneshot::Sender<io::Result<()>>,
 ) {
-    let this = ThisThread { health: Arc::clone(health), pool: Arc::downgrade(&pool), timers: Timers::default() };
-    let _ = THIS_THREAD.with(|thread| thread.set(this));
+    let this =
+        NetworkThreadState { health: Arc::clone(health), pool: Arc::downgrade(&pool), timers: Timers::default() };
+    let _ = NETWORK_THREAD.with(|thread| thread.set(this));
     let memory = if crypto_memory::prepare_thread() { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) };
     let runtime = memory
         .and_then(|()| threads::make_handle())
@@ -421,7 +422,7 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, 
         return;
     }
     health.give_up();
-    health.tell_watchers();
+    health.notify_watchers();
     incoming.close();
     while let Ok(job) = incoming.try_recv() {
         if let Job::Call(call) = job {
@@ -435,7 +436,7 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, 
 async fn serve(incoming: &mut UnboundedReceiver<Job>, pool: Arc<Pool>) {
     let expiring = Arc::clone(&pool);
     tokio::spawn(async move { expiring.close_expired().await });
-    if let Some(timers) = with_this_thread(|this| this.timers.firing(HEALTH_CHECK_INTERVAL, due_timers)) {
+    if let Some(timers) = with_network_thread(|this| this.timers.firing(HEALTH_CHECK_INTERVAL, due_timers)) {
         tokio::spawn(timers);
     }
     while let Some(job) = incoming.recv().await {
@@ -451,7 +452,7 @@ async fn serve(incoming: &mut UnboundedReceiver<Job>, pool: Arc<Pool>) {
 }
 
 fn due_timers(now: Instant) -> Option<Instant> {
-    with_this_thread(|this| this.timers.fire(now)).flatten()
+    with_network_thread(|this| this.timers.fire(now)).flatten()
 }
 
 /// Polls a queued call whenever it is woken, and when it asked for it.
@@ -462,7 +463,7 @@ async fn carry_out_call(mut call: QueuedCall) {
         let waker = waker.get_or_insert_with(|| call_waker(context.waker()));
         let (outcome, wake_at) = block_on::poll(call.as_mut(), &mut Context::from_waker(waker));
         if let (Poll::Pending, Some(at)) = (&outcome, wake_at) {
-            with_this_thread(|this| this.timers.set(&mut timer.0, at, context.waker()));
+            with_network_thread(|this| this.timers.set(&mut timer.0, at, context.waker()));
         }
         outcome
     })
@@ -475,7 +476,7 @@ struct CallTimer(Option<Key>);
 impl Drop for CallTimer {
     fn drop(&mut self) {
         if let Some(key) = &self.0 {
-            with_this_thread(|this| this.timers.remove(key));
+            with_network_thread(|this| this.timers.remove(key));
         }
     }
 }
@@ -500,8 +501,9 @@ struct CallWaker {
 }
 
 fn call_waker(runtime: &Waker) -> Waker {
-    let of_thread = |this: &ThisThread| CallWaker { runtime: runtime.clone(), health: Arc::clone(&this.health) };
-    with_this_thread(of_thread).map_or_else(|| runtime.clone(), |waker| Arc::new(waker).into())
+    let of_thread =
+        |this: &NetworkThreadState| CallWaker { runtime: runtime.clone(), health: Arc::clone(&this.health) };
+    with_network_thread(of_thread).map_or_else(|| runtime.clone(), |waker| Arc::new(waker).into())
 }
 
 impl Wake for CallWaker {
@@ -510,7 +512,7 @@ impl Wake for CallWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if with_this_thread(|this| this.is(&self.health)) == Some(true) {
+        if with_network_thread(|this| this.is(&self.health)) == Some(true) {
             self.runtime.wake_by_ref();
         } else if self.health.is_alive() && catch_wake_panic(|| self.runtime.wake_by_ref()).is_none() {
             self.health.give_up();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// When, and a number that tells one of these from others at the same time.
+/// A time, and a number that makes keys with equal times unique.
 pub(super) type Key = (Instant, u64);
 
 #[derive(Default)]

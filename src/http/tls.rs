@@ -124,8 +124,8 @@ fn parse(name: &str, pem: &[u8]) -> Result<RootCertStore> {
 }
 
 /// Calls `found` with each certificate of a bundle that holds nothing else and is written as usual, in lines of 64 characters.
-/// `None` for anything that has to be looked at closely; what was found until then does not count. The parser of the TLS stack
-/// takes milliseconds for the bundle of a system, more than a first call does besides.
+/// `None` for any other bundle, which has to be parsed in full; what was found until then does not count. The parser of the
+/// TLS stack takes milliseconds for the bundle of a system, more than the rest of a first call.
 fn read_plain_certificates(pem: &[u8], mut found: impl FnMut(&[u8])) -> Option<()> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----\n";
     const END: &str = "-----END CERTIFICATE-----";

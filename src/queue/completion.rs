@@ -58,7 +58,7 @@ impl Completion {
     }
 
     /// Does the rest of the work on the thread of the host: the log callback, and sealing or opening.
-    pub fn arrive(&mut self) {
+    pub fn finish_on_host_thread(&mut self) {
         drop(self.client.take());
         for event in mem::take(&mut self.log) {
             event.deliver();

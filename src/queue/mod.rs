@@ -6,8 +6,8 @@
 
 mod completion;
 mod deadlines;
-mod live;
 mod operation;
+mod process_state;
 mod task;
 mod workers;
 
@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 pub(crate) use self::completion::{Completion, Output, Stream, Userdata};
 pub(crate) use self::operation::{Operation, QUEUE_MESSAGE_MAX, SealOperation};
 
-use self::live::{Live, Outstanding};
-use self::task::Ticket;
+use self::process_state::{Outstanding, ProcessState};
+use self::task::PendingCompletion;
 use crate::call_control::CancelToken;
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -37,11 +37,11 @@ pub(crate) const QUEUE_DEPTH_MAX: usize = 1 << 20;
 pub(crate) struct Queue {
     depth: usize,
     next_id: AtomicU64,
-    live: PerProcess<Arc<Live>>,
+    state: PerProcess<Arc<ProcessState>>,
 }
 
-/// The terms of a submitted call.
-pub(crate) struct Terms {
+/// The options of a submitted call.
+pub(crate) struct SubmitOptions {
     /// The maximal time until the completion. The timeouts of the client also apply.
     pub timeout: Duration,
     pub userdata: Userdata,
@@ -54,59 +54,59 @@ impl Queue {
             let message = format!("the depth is {depth}; 1 to {QUEUE_DEPTH_MAX} calls are allowed");
             return Err(Error::new(Status::OutOfRange, message));
         }
-        Ok(Self { depth, next_id: AtomicU64::new(1), live: PerProcess::new() })
+        Ok(Self { depth, next_id: AtomicU64::new(1), state: PerProcess::new() })
     }
 
     /// Submits a call. If it returns an id, there will be a completion with it.
-    pub fn submit(&self, client: &Client, operation: Operation, terms: Terms) -> Result<u64> {
+    pub fn submit(&self, client: &Client, operation: Operation, options: SubmitOptions) -> Result<u64> {
         Error::check_memory()?;
-        let (live, id, mut is_added) = (self.live(), self.new_id(), false);
-        let watcher: Arc<dyn ThreadWatcher> = Arc::clone(live) as _;
+        let (state, id, mut is_added) = (self.state(), self.new_id(), false);
+        let watcher: Arc<dyn ThreadWatcher> = Arc::clone(state) as _;
         let spawned = client.transport().spawn(&watcher, |thread| {
             let token = CancelToken::default();
             let call =
-                Outstanding { token: token.clone(), userdata: terms.userdata, thread: Some(thread), deadline: None };
-            let ticket = self.reserve(live, id, call)?;
+                Outstanding { token: token.clone(), userdata: options.userdata, thread: Some(thread), deadline: None };
+            let pending = self.reserve(state, id, call)?;
             is_added = true;
-            Ok(Box::pin(task::run(ticket, client.clone(), operation, terms.timeout, token)))
+            Ok(Box::pin(task::run(pending, client.clone(), operation, options.timeout, token)))
         });
         match spawned {
             // If its thread ended first, it is completed.
-            Err(error) if !is_added || live.withdraw(id) => Err(error),
+            Err(error) if !is_added || state.withdraw(id) => Err(error),
             _ => Ok(id),
         }
     }
 
     /// Submits the key phase of sealing or opening to a worker. Calls `operation` only if the queue is not full.
-    pub fn submit_seal(&self, operation: impl FnOnce() -> SealOperation, terms: Terms) -> Result<u64> {
+    pub fn submit_seal(&self, operation: impl FnOnce() -> SealOperation, options: SubmitOptions) -> Result<u64> {
         Error::check_memory()?;
-        let (live, id, token) = (self.live(), self.new_id(), CancelToken::default());
-        let deadline = Instant::now() + terms.timeout;
+        let (state, id, token) = (self.state(), self.new_id(), CancelToken::default());
+        let deadline = Instant::now() + options.timeout;
         let call =
-            Outstanding { token: token.clone(), userdata: terms.userdata, thread: None, deadline: Some(deadline) };
-        let ticket = self.reserve(live, id, call)?;
-        let job = task::key_phase(ticket, operation(), deadline, token);
-        match live.expire_at(deadline).and_then(|()| live.workers().submit(Box::new(job))) {
-            Err(error) if live.withdraw(id) => Err(error),
+            Outstanding { token: token.clone(), userdata: options.userdata, thread: None, deadline: Some(deadline) };
+        let pending = self.reserve(state, id, call)?;
+        let job = task::key_phase(pending, operation(), deadline, token);
+        match state.expire_at(deadline).and_then(|()| state.workers().submit(Box::new(job))) {
+            Err(error) if state.withdraw(id) => Err(error),
             _ => Ok(id),
         }
     }
 
     /// Takes the next completion, if there is one.
     pub fn next(&self) -> Option<Completion> {
-        let mut completion = self.live().take()?;
-        completion.arrive();
+        let mut completion = self.state().take()?;
+        completion.finish_on_host_thread();
         Some(completion)
     }
 
     /// Waits for a completion. Returns whether there is one.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.live().wait(timeout)
+        self.state().wait(timeout)
     }
 
     /// The descriptor that is readable while there are completions to take.
     pub fn descriptor(&self) -> Result<RawFd> {
-        self.live().descriptor().map_err(|error| {
+        self.state().descriptor().map_err(|error| {
             Error::new(Status::TransportUnavailable, format!("no descriptor can be opened for the queue: {error}"))
                 .with_os_errno(error.raw_os_error())
         })
@@ -114,12 +114,12 @@ impl Queue {
 
     /// The number of calls that were submitted and not taken.
     pub fn len(&self) -> usize {
-        self.live().len()
+        self.state().len()
     }
 
     /// Cancels a call. Its completion follows at once, unless it exists already.
     pub fn cancel(&self, id: u64) -> Result<()> {
-        if self.live().cancel(id) {
+        if self.state().cancel(id) {
             return Ok(());
         }
         Err(Error::new(Status::NotOutstanding, format!("no call with the id {id} is outstanding in this queue")))
@@ -127,32 +127,33 @@ impl Queue {
 
     /// Gives up all calls that are not done.
     pub fn cancel_all(&self) {
-        self.live().cancel_all();
+        self.state().cancel_all();
     }
 
     fn new_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn reserve(&self, live: &Arc<Live>, id: u64, call: Outstanding) -> Result<Ticket> {
-        if live.add(id, call, self.depth) {
-            return Ok(Ticket::new(id, Arc::clone(live)));
+    fn reserve(&self, state: &Arc<ProcessState>, id: u64, call: Outstanding) -> Result<PendingCompletion> {
+        if state.add(id, call, self.depth) {
+            return Ok(PendingCompletion::new(id, Arc::clone(state)));
         }
         let message = format!("the queue is full: it has {} calls; take completions first", self.depth);
         Err(Error::new(Status::QueueFull, message))
     }
 
     /// The state of the queue in this process. In a forked child, all calls that were not taken are completed with an error.
-    fn live(&self) -> &Arc<Live> {
-        self.live
-            .get_or_init_after(|parent| Arc::new(parent.map_or_else(Live::new, |parent| Live::forked_from(parent))))
+    fn state(&self) -> &Arc<ProcessState> {
+        self.state.get_or_init_after(|parent| {
+            Arc::new(parent.map_or_else(ProcessState::new, |parent| ProcessState::forked_from(parent)))
+        })
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        if let Some(live) = self.live.get(|_| true) {
-            live.close();
+        if let Some(state) = self.state.get(|_| true) {
+            state.close();
         }
     }
 }

@@ -11,29 +11,35 @@ use crate::call_scope::{CallScope, CallTrace};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::queue::completion::Output;
-use crate::queue::live::Live;
 use crate::queue::operation::{Operation, SealOperation};
+use crate::queue::process_state::ProcessState;
 use crate::status::Status;
 
-/// The obligation to complete a call.
-pub(super) struct Ticket {
+/// The completion of an outstanding call, which is still to be made.
+pub(super) struct PendingCompletion {
     id: u64,
-    live: Arc<Live>,
+    state: Arc<ProcessState>,
 }
 
-impl Ticket {
-    pub fn new(id: u64, live: Arc<Live>) -> Self {
-        Self { id, live }
+impl PendingCompletion {
+    pub fn new(id: u64, state: Arc<ProcessState>) -> Self {
+        Self { id, state }
     }
 
     fn complete(self, result: Result<Output>, trace: CallTrace, client: Option<Client>) {
-        self.live.complete(self.id, result, trace, client);
+        self.state.complete(self.id, result, trace, client);
     }
 }
 
 /// The future of a call, for the network thread.
-pub(super) async fn run(ticket: Ticket, client: Client, operation: Operation, timeout: Duration, token: CancelToken) {
-    let mut scope = CallScope::new(Some(ticket.live.workers().clone()));
+pub(super) async fn run(
+    pending: PendingCompletion,
+    client: Client,
+    operation: Operation,
+    timeout: Duration,
+    token: CancelToken,
+) {
+    let mut scope = CallScope::new(Some(pending.state.workers().clone()));
     let result = {
         let call = pin!(operation.run(&client));
         let call = pin!(call_control::under_timeout(timeout, call));
@@ -41,12 +47,12 @@ pub(super) async fn run(ticket: Ticket, client: Client, operation: Operation, ti
         poll_fn(|context| scope.enter(|| call.as_mut().poll(context))).await
     };
     drop(operation);
-    ticket.complete(result, scope.take_trace(), Some(client));
+    pending.complete(result, scope.take_trace(), Some(client));
 }
 
 /// The key phase of sealing or opening, for a worker.
 pub(super) fn key_phase(
-    ticket: Ticket,
+    pending: PendingCompletion,
     operation: SealOperation,
     deadline: Instant,
     token: CancelToken,
@@ -60,7 +66,7 @@ pub(super) fn key_phase(
             })
         };
         let result = catch_unwind(AssertUnwindSafe(|| scope.enter(phase))).unwrap_or_else(|_| Err(panicked()));
-        ticket.complete(result, scope.take_trace(), None);
+        pending.complete(result, scope.take_trace(), None);
     }
 }
 

@@ -32,7 +32,7 @@ impl MessageReader {
         })?;
         let cipher = FrameCipher::new(keys.content_key, header.message_id);
         let mut opened = Self { header, cipher, verifier };
-        opened.see(&bytes[..opened.header.len]);
+        opened.update_signature(&bytes[..opened.header.len]);
         Ok(opened)
     }
 
@@ -45,7 +45,7 @@ impl MessageReader {
     }
 
     /// Adds bytes of the message to the signed data.
-    pub fn see(&mut self, bytes: &[u8]) {
+    pub fn update_signature(&mut self, bytes: &[u8]) {
         if let Some(verifier) = &mut self.verifier {
             verifier.update(bytes);
         }
@@ -105,7 +105,7 @@ impl<'a> PreparedOpen<'a> {
     pub fn write(mut self, out: &mut [u8]) -> Result<()> {
         open_frames(&self.reader, self.body, &self.limits, out)?;
         let (body, footer) = self.body.split_at(self.layout.body_len);
-        self.reader.see(body);
+        self.reader.update_signature(body);
         check_end(self.reader.verifier, footer)
     }
 }

@@ -1,8 +1,8 @@
-//! AWS-LC's memory comes from our allocator, where the reserve stands behind it: AWS-LC ends the process when it has no
-//! memory for the random number state of a thread.
+//! AWS-LC's memory comes from our allocator, which falls back to the reserve: AWS-LC ends the process when it has no memory
+//! for the random number state of a thread.
 //!
-//! A thread's table of such states does not come from there. It is made before the state is needed, where its absence is no
-//! more than an error ([`prepare_thread`]).
+//! A thread's table of such states does not come from our allocator. It is made before the state is needed, where a failure is
+//! only an error ([`prepare_thread`]).
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::Cell;

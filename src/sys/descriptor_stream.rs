@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 /// The interval at which a wait for the descriptor checks whether it should end.
-const SPELL_MS: libc::c_int = 100;
+const POLL_INTERVAL_MS: libc::c_int = 100;
 
 /// A descriptor that may be non-blocking or closed. `check` fails if a wait for it should end.
 pub(crate) struct DescriptorStream<C>(libc::c_int, C);
@@ -18,7 +18,7 @@ impl<C: Fn() -> io::Result<()>> DescriptorStream<C> {
             (self.1)()?;
             let mut poll = libc::pollfd { fd: self.0, events, revents: 0 };
             // SAFETY: one pollfd of our own.
-            match unsafe { libc::poll(&mut poll, 1, SPELL_MS) } {
+            match unsafe { libc::poll(&mut poll, 1, POLL_INTERVAL_MS) } {
                 // A negative number is not a descriptor, and `poll` would ignore it.
                 0 if self.0 >= 0 => {}
                 // If the descriptor has an error, `read` or `write` reports it more precisely.

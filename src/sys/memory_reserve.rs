@@ -1,10 +1,10 @@
-//! Memory for the small blocks of a call that began before the system had no more.
+//! A reserve for the small allocations of running calls after `malloc` has failed.
 //!
-//! Rust ends the process when a small block cannot be allocated, and code that is not written for that is everywhere below
-//! this library. A host that lives on after `malloc` returned NULL must not die of it. So small blocks come from here then:
-//! a part of the program's zero pages that costs nothing until it is used. What runs can finish with it, and new calls are
-//! refused while much of it is in use ([`is_low`]). Large blocks, whose sizes depend on what the program passes, do not
-//! come from here: their allocation fails, and the code that asked for them returns an error.
+//! Rust ends the process when a small allocation fails, and the crates below this library rely on that. A host that survives a
+//! failed `malloc` must also survive it here. So small blocks then come from this reserve: zero pages of the program, which
+//! cost nothing until they are used. Running calls finish with it, and new calls are refused while much of it is in use
+//! ([`is_low`]). Large blocks, whose sizes depend on what the program passes, do not come from here: their allocation fails,
+//! and the code that requested them returns an error.
 
 use std::cell::UnsafeCell;
 use std::hint;

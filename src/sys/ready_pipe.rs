@@ -8,8 +8,8 @@ use super::fd_sentinel::{Inode, inode};
 
 /// A pipe: one end for the host to poll, and one to write a byte to.
 ///
-/// A pipe has an inode of its own, which an event descriptor has not. So where a host closed all descriptors and has a file
-/// of its own at the same number, that file is neither read, written nor closed.
+/// A pipe has its own inode, unlike an event descriptor. So if a host closed all descriptors and reuses the number for a file,
+/// that file is neither read, written nor closed.
 pub(crate) struct ReadyPipe {
     reader: RawFd,
     writer: RawFd,
@@ -38,17 +38,17 @@ impl ReadyPipe {
         self.is_ours(self.reader) && self.is_ours(self.writer)
     }
 
-    /// Makes the descriptor readable, until [`lower`](Self::lower).
-    pub fn raise(&self) {
+    /// Makes the descriptor readable, until [`clear`](Self::clear).
+    pub fn set_readable(&self) {
         // Without the reader, writing would raise SIGPIPE.
         if self.is_alive() {
-            // SAFETY: the descriptor is ours, and one byte is read from memory of our own.
+            // SAFETY: the descriptor is ours, and one byte is read from our own memory.
             unsafe { libc::write(self.writer, [1_u8].as_ptr().cast(), 1) };
         }
     }
 
     /// Makes the descriptor unreadable.
-    pub fn lower(&self) {
+    pub fn clear(&self) {
         let mut taken = [0_u8; 8];
         if self.is_ours(self.reader) {
             // SAFETY: the descriptor is ours, and no more is written than the memory has.
@@ -95,11 +95,11 @@ mod tests {
     fn it_is_readable_from_raise_to_lower() {
         let pipe = ReadyPipe::new().unwrap();
         assert!(pipe.descriptor() > 2 && !is_readable(&pipe));
-        pipe.raise();
+        pipe.set_readable();
         assert!(is_readable(&pipe) && is_readable(&pipe));
-        pipe.lower();
+        pipe.clear();
         assert!(!is_readable(&pipe));
-        pipe.lower();
+        pipe.clear();
         assert!(pipe.is_alive() && !is_readable(&pipe));
     }
 
@@ -111,7 +111,7 @@ mod tests {
         assert!(unsafe { libc::dup2(theirs.as_raw_fd(), pipe.descriptor()) } >= 0);
         let number = pipe.descriptor();
         assert!(!pipe.is_alive());
-        pipe.raise();
+        pipe.set_readable();
         drop(pipe);
         // SAFETY: the copy that was made above is closed here, and is still open.
         assert_eq!(unsafe { libc::close(number) }, 0);

@@ -28,8 +28,8 @@ pub(crate) fn is_ours() -> bool {
 
 /// Makes the standard library's handle of this thread, for code that needs it.
 ///
-/// The standard library ends the process where `malloc` has nothing for it. So there is a block of the same size first, and
-/// an allocator gives a thread again what that thread has just given back.
+/// The standard library ends the process if this allocation fails. So a block of the same size is allocated and freed first:
+/// allocators return that block to the same thread again.
 pub(crate) fn make_handle() -> io::Result<()> {
     const HANDLE_LEN: usize = 48;
     // SAFETY: malloc takes any size, and free what malloc returned.
@@ -44,7 +44,7 @@ pub(crate) fn make_handle() -> io::Result<()> {
     Ok(())
 }
 
-/// Starts a thread of the library, whose name has 15 bytes at most. It goes on alone when the handle is dropped.
+/// Starts a thread of the library, whose name has 15 bytes at most. It is detached when the handle is dropped.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &'static CStr,
     work: impl FnOnce() -> T + Send + 'static,
@@ -53,19 +53,19 @@ pub(crate) fn spawn<T: Send + 'static>(
     unsafe { start(name, work) }
 }
 
-/// A thread that was started, and what becomes of it.
+/// A started thread and its result.
 pub(crate) struct JoinHandle<T> {
     thread: libc::pthread_t,
-    packet: Arc<Packet<T>>,
+    result: Arc<ThreadResult<T>>,
     is_joined: bool,
 }
 
 // SAFETY: the number of a thread may be used from any thread; macOS and musl define it as a pointer.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: as above; a shared handle gives nothing away.
+// SAFETY: as above; a shared handle gives no access to the result.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
-struct Packet<T> {
+struct ThreadResult<T> {
     /// Set when the thread has nothing more to do.
     outcome: Mutex<Option<Outcome<T>>>,
     ended: Condvar,
@@ -75,13 +75,13 @@ impl<T> JoinHandle<T> {
     /// Waits until the thread has done its work, `timeout` at most, and says whether it has.
     pub fn wait(&self, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
-        let mut outcome = lock(&self.packet.outcome);
+        let mut outcome = lock(&self.result.outcome);
         while outcome.is_none() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            outcome = self.packet.ended.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0;
+            outcome = self.result.ended.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }
@@ -91,7 +91,7 @@ impl<T> JoinHandle<T> {
         self.is_joined = true;
         // SAFETY: the thread was started here, and is joined or detached once.
         unsafe { libc::pthread_join(self.thread, ptr::null_mut()) };
-        let outcome = lock(&self.packet.outcome).take();
+        let outcome = lock(&self.result.outcome).take();
         outcome.unwrap_or_else(|| Err(Box::new("a thread ended without an outcome")))
     }
 }
@@ -167,19 +167,19 @@ unsafe fn start<'a, T: Send + 'static>(
     name: &'static CStr,
     work: impl FnOnce() -> T + Send + 'a,
 ) -> io::Result<JoinHandle<T>> {
-    let packet = Arc::new(Packet { outcome: Mutex::new(None), ended: Condvar::new() });
-    let shared = Arc::clone(&packet);
+    let result = Arc::new(ThreadResult { outcome: Mutex::new(None), ended: Condvar::new() });
+    let of_thread = Arc::clone(&result);
     let main = move || {
         name_thread(name);
         IS_OURS.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(work));
-        *lock(&shared.outcome) = Some(outcome);
-        shared.ended.notify_all();
+        *lock(&of_thread.outcome) = Some(outcome);
+        of_thread.ended.notify_all();
     };
     let main: Box<dyn FnOnce() + Send + 'a> = Box::new(main);
     // SAFETY: the caller's promise; only the lifetime changes.
     let main: Main = unsafe { std::mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Main>(main) };
-    Ok(JoinHandle { thread: create(main)?, packet, is_joined: false })
+    Ok(JoinHandle { thread: create(main)?, result, is_joined: false })
 }
 
 type Main = Box<dyn FnOnce() + Send>;

@@ -18,14 +18,14 @@ const ATTRIBUTE_MAX: usize = 65_536;
 
 /// The attributes that could not be copied.
 #[derive(Clone, Copy, Default)]
-struct Lost {
+struct UncopiedAttributes {
     owner: bool,
     group: bool,
     acl: bool,
     label: bool,
 }
 
-impl Lost {
+impl UncopiedAttributes {
     fn names(self) -> Vec<&'static str> {
         let all = [
             (self.owner, "owner"),
@@ -65,9 +65,9 @@ pub fn set_mode(file: &OwnedFd, mode: u32, name: &str) {
     }
 }
 
-fn keep_owner(was: &Stat, file: &OwnedFd) -> Lost {
+fn keep_owner(was: &Stat, file: &OwnedFd) -> UncopiedAttributes {
     let is = || fstat(file).ok();
-    let mut lost = Lost::default();
+    let mut lost = UncopiedAttributes::default();
     if is().is_none_or(|is| is.st_uid != was.st_uid) {
         lost.owner = fchown(file, Some(Uid::from_raw(was.st_uid)), None).is_err();
     }
@@ -78,7 +78,7 @@ fn keep_owner(was: &Stat, file: &OwnedFd) -> Lost {
 }
 
 /// A mode that allows nothing that the old file or a new file forbids.
-fn narrower(was: u32, new_mode: u32, lost: Lost) -> u32 {
+fn narrower(was: u32, new_mode: u32, lost: UncopiedAttributes) -> u32 {
     let mut mode = was & new_mode & 0o777;
     if lost.group {
         // Members of the new group had the permissions of others before.

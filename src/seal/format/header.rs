@@ -159,7 +159,7 @@ enum Stage {
     Done,
 }
 
-/// How reading goes on.
+/// The result of one parsing step.
 enum Next {
     Stage(Stage),
     /// In the same stage, when there are more bytes.

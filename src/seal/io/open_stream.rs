@@ -205,7 +205,7 @@ impl OpenStream {
                     _ => self.ready.open(&opened, &head, frame)?,
                 }
                 self.size.count(head.content_len)?;
-                opened.see(frame);
+                opened.update_signature(frame);
                 taken += self.input.consume(head.total_len());
                 self.state = self.after_frame(opened, &head);
                 return Ok((taken, true));

@@ -1,10 +1,10 @@
 //! How many requests of a keyring may be useless, and which messages wait when there were too many.
 //!
-//! Anyone who can send messages can vary one of them without end. Each variant can cost a request, and the service allows
+//! Anyone who can send messages can make any number of variants of one. Each variant can cost a request, and the service allows
 //! an account only so many. So a request to unwrap a data key takes a token, and a message that opens returns its tokens:
 //! honest messages cost nothing.
 //!
-//! Before its header is authenticated, all that is known of a message was written by its author. Only two facts tell
+//! Before its header is authenticated, all that is known of a message was written by its author. Only two facts distinguish
 //! honest messages from forged ones: what opened before, and the pairs that the caller expects. So messages form groups,
 //! by the wrapping key with the context, and by the wrapping key with the expected pairs. A group of which a message
 //! opened has tokens that messages of other groups cannot take. All other messages take the common tokens, in the order
@@ -29,7 +29,7 @@ const COMMON_TOKENS: f64 = 100.0;
 const RESERVED_TOKENS: f64 = 40.0;
 /// With as many common tokens, a request takes none before it turns out to be useless. Without this, many honest requests at
 /// once would wait for each other.
-const PLENTY: f64 = 50.0;
+const DEFERRED_CHARGE_ABOVE: f64 = 50.0;
 /// The same for one group.
 const GROUP_TOKENS: f64 = 10.0;
 const GROUP_TOKENS_PER_SECOND: f64 = 1.0;
@@ -197,7 +197,7 @@ impl State {
         let now = Moment::now();
         refill(&mut self.tokens, &mut self.counted, now, TOKENS_PER_SECOND, RESERVED_TOKENS + COMMON_TOKENS);
         let common = self.tokens - RESERVED_TOKENS;
-        if common >= PLENTY {
+        if common >= DEFERRED_CHARGE_ABOVE {
             return Some(Source::Plenty);
         }
         if is_first && common >= 1.0 {

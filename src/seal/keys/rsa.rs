@@ -26,10 +26,10 @@ pub(crate) struct RsaKey {
     namespace: String,
     name: String,
     identity: Vec<u8>,
-    half: Half,
+    part: RsaKeyPart,
 }
 
-enum Half {
+enum RsaKeyPart {
     Public(OaepPublicEncryptingKey),
     Private(OaepPrivateDecryptingKey),
 }
@@ -40,7 +40,7 @@ impl RsaKey {
         check_names(namespace, name)?;
         let der = section::<SubjectPublicKeyInfoDer<'_>>(pem).map_err(|reason| invalid("PUBLIC KEY", reason))?;
         let key = PublicEncryptingKey::from_der(&der).map_err(|_| invalid("PUBLIC KEY", ANOTHER_KEY))?;
-        Self::new(namespace, name, &key, OaepPublicEncryptingKey::new(key.clone()).map(Half::Public))
+        Self::new(namespace, name, &key, OaepPublicEncryptingKey::new(key.clone()).map(RsaKeyPart::Public))
     }
 
     /// From a PEM text with a `PRIVATE KEY` or an `RSA PRIVATE KEY`, not encrypted.
@@ -54,22 +54,22 @@ impl RsaKey {
         };
         let key = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| invalid("PRIVATE KEY", ANOTHER_KEY))?;
         let public = key.public_key();
-        Self::new(namespace, name, &public, OaepPrivateDecryptingKey::new(key).map(Half::Private))
+        Self::new(namespace, name, &public, OaepPrivateDecryptingKey::new(key).map(RsaKeyPart::Private))
     }
 
     fn new(
         namespace: &str,
         name: &str,
         public: &PublicEncryptingKey,
-        half: std::result::Result<Half, aws_lc_rs::error::Unspecified>,
+        part: std::result::Result<RsaKeyPart, aws_lc_rs::error::Unspecified>,
     ) -> Result<Self> {
         let invalid = |_| invalid("key", ANOTHER_KEY);
-        let (der, half) = (public.as_der().map_err(invalid)?, half.map_err(invalid)?);
+        let (der, part) = (public.as_der().map_err(invalid)?, part.map_err(invalid)?);
         // The identity distinguishes the halves, as one seals and the other opens.
-        let kind = if matches!(half, Half::Public(_)) { "public" } else { "private" };
+        let kind = if matches!(part, RsaKeyPart::Public(_)) { "public" } else { "private" };
         let names = format!("rsa/{kind}/{namespace}/{name}/");
         let identity = [names.as_bytes(), digest(&SHA256, der.as_ref()).as_ref()].concat();
-        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned(), identity, half })
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned(), identity, part })
     }
 }
 
@@ -79,13 +79,13 @@ impl WrappingKey for RsaKey {
     }
 
     fn can_wrap(&self) -> bool {
-        matches!(self.half, Half::Public(_))
+        matches!(self.part, RsaKeyPart::Public(_))
     }
 
     fn wrap(&self, _: &KeyRequest<'_>, data_key: &Secret) -> Result<WrappedKey> {
         Error::check_memory()?;
         let failed = || Error::new(Status::Internal, "the RSA key did not wrap the data key");
-        let Half::Public(key) = &self.half else { return Err(failed()) };
+        let RsaKeyPart::Public(key) = &self.part else { return Err(failed()) };
         let mut blob = vec![0; key.ciphertext_size()];
         aws_lc::run(|| {
             key.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose(), &mut blob, None).map(|_| ()).map_err(|_| failed())
@@ -94,7 +94,7 @@ impl WrappingKey for RsaKey {
     }
 
     fn claims(&self, wrapped: &WrappedKey) -> bool {
-        matches!(self.half, Half::Private(_))
+        matches!(self.part, RsaKeyPart::Private(_))
             && wrapped.provider_id == self.namespace
             && wrapped.provider_info == self.name.as_bytes()
     }
@@ -109,7 +109,7 @@ impl WrappingKey for RsaKey {
             let message = format!("the RSA key {} does not unwrap the data key", quoted(&self.name));
             Error::new(Status::NoMatchingKey, message)
         };
-        let Half::Private(key) = &self.half else { return Err(failed()) };
+        let RsaKeyPart::Private(key) = &self.part else { return Err(failed()) };
         if wrapped.blob.len() != key.key_size_bytes() {
             return Err(failed());
         }

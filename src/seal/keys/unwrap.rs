@@ -233,7 +233,7 @@ impl<'a> Unwrapping<'a, '_> {
         let unwrapped = self.checked_unwrap(key, wrapped);
         match &unwrapped {
             Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age),
-            Err(error) if blames_message(error) => recent.remember_failure(recent_id, error),
+            Err(error) if is_caused_by_message(error) => recent.remember_failure(recent_id, error),
             Err(error) if error.is_outage() => self.outages.push((service, error.clone())),
             Err(_) => {}
         }
@@ -298,7 +298,7 @@ impl<'a> Unwrapping<'a, '_> {
     }
 
     fn failed(&mut self) -> Error {
-        most_telling(mem::take(&mut self.failures)).unwrap_or_else(|| no_match(self.keyring, self.header))
+        most_informative(mem::take(&mut self.failures)).unwrap_or_else(|| no_match(self.keyring, self.header))
     }
 }
 
@@ -312,12 +312,12 @@ fn distinct(wrapped_keys: &[WrappedKey]) -> Vec<&WrappedKey> {
 }
 
 /// Whether the failure is about the wrapped key itself, so that sending it again would fail as well.
-fn blames_message(error: &Error) -> bool {
+fn is_caused_by_message(error: &Error) -> bool {
     error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
 }
 
 /// The most informative of several failures: neither an outage nor a disabled key must look like a message that cannot be opened.
-fn most_telling(mut failures: Vec<Error>) -> Option<Error> {
+fn most_informative(mut failures: Vec<Error>) -> Option<Error> {
     let rank = |error: &Error| match error.status().category() {
         _ if error.is_retryable() => 0,
         _ if error.is_outage() => 1,

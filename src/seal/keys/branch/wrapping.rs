@@ -48,7 +48,7 @@ pub(in crate::seal) struct BranchKey {
     opens: HashSet<BranchId>,
     seed: Seed,
     reporter: Arc<Reporter>,
-    live: PerProcess<Live>,
+    state: PerProcess<ProcessState>,
 }
 
 /// The initial records of a process, also of a forked one.
@@ -60,7 +60,7 @@ enum Seed {
 }
 
 /// The state of one process.
-struct Live {
+struct ProcessState {
     keys: Arc<LruCache<BranchSecret>>,
     /// Keys without a shared record.
     own_keys: LruCache<LocalKey>,
@@ -110,7 +110,7 @@ impl BranchKey {
             options,
             seed,
             reporter: Arc::new(Reporter::new(client)),
-            live: PerProcess::new(),
+            state: PerProcess::new(),
         })
     }
 
@@ -118,8 +118,8 @@ impl BranchKey {
         self.reporter.stats()
     }
 
-    fn live(&self) -> &Live {
-        self.live.get_or_init(|| {
+    fn state(&self) -> &ProcessState {
+        self.state.get_or_init(|| {
             let limits =
                 UsageLimits { max_age: self.options.ttl, messages: u64::MAX, bytes: u64::MAX, refresh: REFRESH };
             let keys = Arc::new(LruCache::new(limits, self.options.max_keys));
@@ -134,7 +134,7 @@ impl BranchKey {
                 }
                 Seed::Store(settings) => Source::Store(StoreSource::new(settings, &self.reporter, &keys)),
             };
-            Live { keys, own_keys: LruCache::new(limits, self.options.max_keys), source }
+            ProcessState { keys, own_keys: LruCache::new(limits, self.options.max_keys), source }
         })
     }
 
@@ -184,21 +184,21 @@ impl BranchKey {
 
     /// The current branch key for sealing. If the CMK refuses a record, the next one is tried.
     fn sealing_key(&self, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
-        let live = self.live();
+        let state = self.state();
         for _ in 0..RECORDS_TRIED_MAX {
-            let Some(known) = self.current(live, branch_id)? else { break };
-            match self.key_of(live, &known, early) {
+            let Some(known) = self.current(state, branch_id)? else { break };
+            match self.key_of(state, &known, early) {
                 Ok(key) => return Ok(SealingKey { known, key, form: self.options.form }),
-                Err(error) if blames_record(&error) => self.refuse(live, &known, &error),
+                Err(error) if is_caused_by_record(&error) => self.refuse(state, &known, &error),
                 Err(error) => return Err(error),
             }
         }
-        self.local_key(live, branch_id, early)
+        self.local_key(state, branch_id, early)
     }
 
     /// The current record for sealing, or `None` if a local key is used.
-    fn current(&self, live: &Live, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
-        let newest = match &live.source {
+    fn current(&self, state: &ProcessState, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
+        let newest = match &state.source {
             Source::Own => return Ok(None),
             Source::Store(store) => return store.current(branch_id),
             Source::File(file) => file.newest(branch_id),
@@ -212,7 +212,7 @@ impl BranchKey {
 
     /// A branch key that only this process seals with. Its messages contain it, because otherwise they could not be
     /// opened.
-    fn local_key(&self, live: &Live, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
+    fn local_key(&self, state: &ProcessState, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         if self.options.form == BranchForm::ByReference {
             let message = "the store has no record, and a message by reference needs one";
             return Err(Error::new(Status::BranchStoreFailed, message));
@@ -224,17 +224,17 @@ impl BranchKey {
             self.reporter.counters.keys_made.add(1);
             Ok((id, Arc::new(LocalKey { known: Known::new(record), key: Arc::new(BranchSecret::new(&key)) })))
         };
-        let own = live.own_keys.get(&wanted, |_| Ok(()), fetch)?;
-        if !matches!(live.source, Source::Own) {
+        let own = state.own_keys.get(&wanted, |_| Ok(()), fetch)?;
+        if !matches!(state.source, Source::Own) {
             self.reporter.counters.own_key_wraps.add(1);
         }
         Ok(SealingKey { known: Arc::clone(&own.known), key: Arc::clone(&own.key), form: BranchForm::Embedded })
     }
 
     /// The branch key of a record, from the cache or from the CMK.
-    fn key_of(&self, live: &Live, known: &Known, early: bool) -> Result<Arc<BranchSecret>> {
+    fn key_of(&self, state: &ProcessState, known: &Known, early: bool) -> Result<Arc<BranchSecret>> {
         self.cached_key(
-            live,
+            state,
             known.id,
             early,
             &known.record.branch_id,
@@ -245,7 +245,7 @@ impl BranchKey {
 
     fn cached_key(
         &self,
-        live: &Live,
+        state: &ProcessState,
         id: Id,
         early: bool,
         branch_id: &BranchId,
@@ -258,15 +258,15 @@ impl BranchKey {
             let key = make::unwrap(self.client(early || renewal), &self.key_id, branch_id, version, blob)?;
             Ok((id, Arc::new(BranchSecret::new(&key))))
         };
-        live.keys.get(&wanted, |_| Ok(()), fetch)
+        state.keys.get(&wanted, |_| Ok(()), fetch)
     }
 
     fn client(&self, early: bool) -> &Client {
         if early { &self.early_client } else { &self.client }
     }
 
-    fn refuse(&self, live: &Live, known: &Known, error: &Error) {
-        match &live.source {
+    fn refuse(&self, state: &ProcessState, known: &Known, error: &Error) {
+        match &state.source {
             Source::Own => {}
             Source::Store(store) => store.refuse(known),
             Source::File(file) => file.refuse(known),
@@ -286,8 +286,8 @@ impl BranchKey {
     }
 
     /// A record by its version, without a call of the store.
-    fn find(&self, live: &Live, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
-        match &live.source {
+    fn find(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
+        match &state.source {
             Source::Own => None,
             Source::Store(store) => store.find(branch_id, &wrapped.version),
             Source::File(file) => file.find(branch_id, &wrapped.version),
@@ -295,10 +295,15 @@ impl BranchKey {
         }
     }
 
-    fn find_or_load(&self, live: &Live, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Result<Arc<Known>> {
-        let known = match &live.source {
+    fn find_or_load(
+        &self,
+        state: &ProcessState,
+        branch_id: &BranchId,
+        wrapped: &BranchWrapped<'_>,
+    ) -> Result<Arc<Known>> {
+        let known = match &state.source {
             Source::Store(store) => store.find_or_load(branch_id, &wrapped.version)?,
-            _ => self.find(live, branch_id, wrapped),
+            _ => self.find(state, branch_id, wrapped),
         };
         known.ok_or_else(|| {
             let message = format!("branch {branch_id} has no record of version {}", wrapped.version);
@@ -327,17 +332,17 @@ impl BranchKey {
 
     fn try_locally(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Option<Secret>> {
         let (parsed, branch_id) = self.parse(request, wrapped)?;
-        let live = self.live();
+        let state = self.state();
         let id = match parsed.form {
             BranchForm::Embedded => key_id(&branch_id, &parsed.version, parsed.blob),
-            BranchForm::ByReference => match self.find(live, &branch_id, &parsed) {
+            BranchForm::ByReference => match self.find(state, &branch_id, &parsed) {
                 Some(known) => known.id,
                 None => return Ok(None),
             },
         };
-        let key = match live.keys.peek(&id) {
+        let key = match state.keys.peek(&id) {
             Peek::Value(key) => key,
-            Peek::RefreshDue => self.key_for_opening(live, request, &parsed, &branch_id)?,
+            Peek::RefreshDue => self.key_for_opening(state, request, &parsed, &branch_id)?,
             Peek::Nothing => return Ok(None),
         };
         self.open_with(request, &parsed, &key).map(Some)
@@ -345,7 +350,7 @@ impl BranchKey {
 
     fn key_for_opening(
         &self,
-        live: &Live,
+        state: &ProcessState,
         request: &KeyRequest<'_>,
         parsed: &BranchWrapped<'_>,
         branch_id: &BranchId,
@@ -353,11 +358,11 @@ impl BranchKey {
         match parsed.form {
             BranchForm::Embedded => {
                 let id = key_id(branch_id, &parsed.version, parsed.blob);
-                self.cached_key(live, id, request.early, branch_id, &parsed.version, parsed.blob)
+                self.cached_key(state, id, request.early, branch_id, &parsed.version, parsed.blob)
             }
             BranchForm::ByReference => {
-                let known = self.find_or_load(live, branch_id, parsed)?;
-                self.key_of(live, &known, request.early)
+                let known = self.find_or_load(state, branch_id, parsed)?;
+                self.key_of(state, &known, request.early)
             }
         }
     }
@@ -414,7 +419,7 @@ impl WrappingKey for BranchKey {
 
     fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
         let (parsed, branch_id) = self.parse(request, wrapped)?;
-        let key = self.key_for_opening(self.live(), request, &parsed, &branch_id)?;
+        let key = self.key_for_opening(self.state(), request, &parsed, &branch_id)?;
         self.open_with(request, &parsed, &key)
     }
 }
@@ -465,6 +470,6 @@ fn lock(branches: &Mutex<KnownBranches>) -> MutexGuard<'_, KnownBranches> {
 }
 
 /// Whether the failure is about the record itself, not about the CMK or the connection.
-fn blames_record(error: &Error) -> bool {
+fn is_caused_by_record(error: &Error) -> bool {
     error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
 }

@@ -31,13 +31,13 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a forked child tries a lock that another of its threads may hold.
 const LOCK_TRIES: u32 = 1000;
 /// How often a thread yields to the one that makes the pipe readable, before it sleeps.
-const RAISING_TRIES: u32 = 8;
-const RAISING_PAUSE: Duration = Duration::from_micros(50);
+const READABLE_TRIES: u32 = 8;
+const READABLE_PAUSE: Duration = Duration::from_micros(50);
 
-pub(super) struct Live {
+pub(super) struct ProcessState {
     state: Mutex<State>,
     /// Set while a thread makes the pipe readable after it released the state, which the woken thread needs.
-    raising: AtomicBool,
+    setting_readable: AtomicBool,
     workers: Arc<WorkerPool>,
     deadlines: DeadlineThread,
 }
@@ -80,12 +80,12 @@ pub(super) struct Outstanding {
     pub deadline: Option<Instant>,
 }
 
-impl Live {
+impl ProcessState {
     pub fn new() -> Self {
         fork_lock::install_handlers();
         Self {
             state: Mutex::default(),
-            raising: AtomicBool::new(false),
+            setting_readable: AtomicBool::new(false),
             workers: Arc::new(WorkerPool::new()),
             deadlines: DeadlineThread::default(),
         }
@@ -148,14 +148,14 @@ impl Live {
             let Some(call) = state.outstanding.remove(&id) else { return (None, Vec::new()) };
             let pipe = state.pipe.clone().filter(|_| state.done.is_empty());
             if pipe.is_some() {
-                self.raising.store(true, Ordering::SeqCst);
+                self.setting_readable.store(true, Ordering::SeqCst);
             }
             state.done.push_back(Completion::new(id, call.userdata, result, trace, client));
             (pipe, mem::take(&mut state.waiting))
         });
         if let Some(pipe) = pipe {
-            pipe.raise();
-            self.raising.store(false, Ordering::SeqCst);
+            pipe.set_readable();
+            self.setting_readable.store(false, Ordering::SeqCst);
         }
         waiting.iter().for_each(|thread| thread.unpark());
     }
@@ -164,8 +164,8 @@ impl Live {
         self.locked(|state| {
             let taken = state.done.pop_front();
             if let (Some(_), true, Some(pipe)) = (&taken, state.done.is_empty(), &state.pipe) {
-                self.wait_for_raise();
-                pipe.lower();
+                self.wait_until_readable();
+                pipe.clear();
             }
             taken
         })
@@ -174,18 +174,18 @@ impl Live {
     /// Waits for a completion. Returns whether there is one; then the pipe is readable.
     pub fn wait(&self, timeout: Duration) -> bool {
         let is_done = self.wait_until(timeout, |state| !state.done.is_empty());
-        self.wait_for_raise();
+        self.wait_until_readable();
         is_done
     }
 
     /// Waits for a thread that has a completion in the state, and makes the pipe readable now.
-    fn wait_for_raise(&self) {
-        // A thread with a real-time priority has to sleep: yielding would not let the raising thread run.
+    fn wait_until_readable(&self) {
+        // A thread with a real-time priority has to sleep: yielding would not let the other thread run.
         for tries in 0.. {
-            match self.raising.load(Ordering::SeqCst) {
+            match self.setting_readable.load(Ordering::SeqCst) {
                 false => break,
-                true if tries < RAISING_TRIES => thread::yield_now(),
-                true => thread::sleep(RAISING_PAUSE),
+                true if tries < READABLE_TRIES => thread::yield_now(),
+                true => thread::sleep(READABLE_PAUSE),
             }
         }
     }
@@ -217,7 +217,7 @@ impl Live {
             }
             let pipe = state.pipe.insert(Arc::new(ReadyPipe::new()?));
             if !state.done.is_empty() {
-                pipe.raise();
+                pipe.set_readable();
             }
             Ok(pipe.descriptor())
         })
@@ -262,8 +262,8 @@ impl Live {
     }
 }
 
-impl ThreadWatcher for Live {
-    fn thread_gone(&self, thread: ThreadNumber) {
+impl ThreadWatcher for ProcessState {
+    fn thread_ended(&self, thread: ThreadNumber) {
         let ids = self.locked(|state| {
             let lost = state.outstanding.iter().filter(|(_, call)| call.thread == Some(thread));
             lost.map(|(id, _)| *id).collect::<Vec<_>>()
@@ -275,7 +275,7 @@ impl ThreadWatcher for Live {
     }
 }
 
-impl Expiring for Live {
+impl Expiring for ProcessState {
     fn expire(&self, now: Instant) -> Option<Instant> {
         let (expired, next) = self.locked(|state| {
             let (mut expired, mut next) = (Vec::new(), None::<Instant>);
