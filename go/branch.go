@@ -22,7 +22,7 @@ type BranchStore interface {
 }
 
 // BranchOptions are branches and where their records come from. At most one of Records, File and Store is set; without
-// any, each process makes branch keys of its own. Times are rounded up to milliseconds.
+// any, each process makes its own branch keys. Times are rounded up to milliseconds.
 type BranchOptions struct {
 	// BranchID is the branch that seals and that is opened: 1 to 64 letters, digits and characters of "._-". "" if
 	// Keyring.SetBranchSupplier names the branch of each message, or if the keyring only opens.

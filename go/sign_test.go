@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// newKey makes a CMK with an alias of its own.
+// newKey makes a CMK with a new alias.
 func newKey(t *testing.T, client *Client, usage string) string {
 	t.Helper()
 	alias := fmt.Sprintf("go-%d", time.Now().UnixNano())

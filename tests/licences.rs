@@ -82,5 +82,5 @@ fn the_bill_of_materials_of_every_product_is_complete() {
 #[test]
 fn the_tools_have_what_the_library_has() {
     let [library, tools, ..] = PRODUCTS;
-    assert!(library.crates().is_subset(&tools.crates()), "tckms-seal needs a list of its own");
+    assert!(library.crates().is_subset(&tools.crates()), "tckms-seal needs a separate list");
 }

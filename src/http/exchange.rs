@@ -93,7 +93,7 @@ impl Progress {
 
 /// Sends a request and reads the whole reply.
 ///
-/// In a block of its own from the beginning: the task that runs it would otherwise move it several times.
+/// In a separate allocation from the beginning: the task that runs it would otherwise move it several times.
 pub(crate) fn exchange(
     pool: Arc<Pool>,
     request: Box<HttpRequest>,

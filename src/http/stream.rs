@@ -1,7 +1,7 @@
 //! The bytes of one connection: TCP, perhaps under TLS to a proxy, perhaps under TLS to the service.
 //!
 //! It enforces two limits. A stream delivers no more bytes than its [`Meter`] allows, so that no
-//! server can make the library read without end. And a socket that is always readable yields after
+//! server can make the library read forever. And a socket that is always readable yields after
 //! some work, so that it does not starve the other connections.
 
 use std::error::Error;

@@ -4,7 +4,7 @@
 //! The blocking client of `reqwest` is built in the same way. This one differs in what it does if the host closes all
 //! descriptors while the thread is running, and perhaps reuses their numbers. The blocking client then panics twice, which
 //! aborts the host, or writes into the host's files. Here a [`FdSentinel`] is checked before descriptors are used, and when
-//! it is gone the thread sleeps permanently: it wakes nobody and closes no descriptor.
+//! it is gone the thread sleeps permanently: it wakes no other thread and closes no descriptor.
 //!
 //! The caller watches the time of its request, as it sleeps anyway: a timer of the runtime would cost each call one more
 //! system call.

@@ -2,7 +2,7 @@
 //!
 //! All connections live on one thread ([`HttpThread`]). It is started by the first call, with every signal blocked, so
 //! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
-//! thread, so each process makes one of its own ([`PerProcess`]).
+//! thread, so each process starts its own ([`PerProcess`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

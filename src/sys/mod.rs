@@ -17,7 +17,7 @@ pub(crate) mod cpu;
 pub(crate) mod crypto_memory;
 #[cfg(not(feature = "wipe-on-free"))]
 pub(crate) mod crypto_memory {
-    /// A program with an allocator of its own is on its own.
+    /// Without the library's allocator there is no reserve, and nothing to prepare.
     pub(crate) fn prepare_thread() -> bool {
         true
     }

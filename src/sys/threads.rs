@@ -21,7 +21,7 @@ thread_local! {
 const STACK_LEN: usize = 2 << 20;
 
 /// Whether the current thread is one of the library's: every one is started here. Its name says nothing, since a host may
-/// give the same to a thread of its own.
+/// give its own thread the same name.
 pub(crate) fn is_ours() -> bool {
     IS_OURS.try_with(Cell::get).unwrap_or(false)
 }

@@ -138,7 +138,7 @@ pub(crate) struct BranchKeyName<'a> {
     pub blob: &'a str,
 }
 
-/// Wraps a data key with a salt and an IV of its own.
+/// Wraps a data key with its own salt and IV.
 pub(crate) fn wrap(
     name: &BranchKeyName<'_>,
     key: &BranchSecret,

@@ -396,7 +396,7 @@ impl WrappingKey for BranchKey {
         wrapped.provider_id == TENCENT_KMS_HIERARCHY_PROVIDER_ID && wrapped.provider_info == self.cmk.as_bytes()
     }
 
-    /// Each message may have a context of its own, and one request serves all messages of a branch key.
+    /// Each message may have its own context, and one request serves all messages of a branch key.
     fn request_group(&self, wrapped: &WrappedKey) -> Option<String> {
         BranchWrapped::parse(&wrapped.blob).ok().map(|parsed| parsed.branch_id.to_owned())
     }
