@@ -45,9 +45,8 @@ pub(crate) enum Reuse {
 /// The state of a pool in numbers, for other threads.
 #[derive(Default)]
 pub(crate) struct PoolGauges {
+    /// Including those that are being opened.
     open: AtomicUsize,
-    /// Those of the open ones that are ready for requests.
-    established: AtomicUsize,
     idle: AtomicUsize,
     waiting: AtomicUsize,
 }
@@ -147,8 +146,7 @@ impl Pool {
             .await
             .map_err(|_| Error::new(Status::Internal, "the HTTP layer does not take the connection"))?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let established = GaugeGuard::new(Arc::clone(&self.gauges), |gauges| &gauges.established);
-        let closing = Closing { number, idle: Arc::clone(&self.idle), _gauges: (open, established) };
+        let closing = Closing { number, idle: Arc::clone(&self.idle), _open: open };
         let driver = tokio::spawn(async move {
             // Dropped after the connection, also when the task is aborted.
             let _closing = closing;
@@ -170,7 +168,7 @@ impl Pool {
 struct Closing {
     number: u64,
     idle: Arc<IdleConnections>,
-    _gauges: (GaugeGuard, GaugeGuard),
+    _open: GaugeGuard,
 }
 
 impl Drop for Closing {
@@ -234,13 +232,17 @@ impl<'a> Permit<'a> {
 
     /// A new connection. A process that has no descriptor left for it waits for one of the others, if there are any.
     async fn open(&self, origin: &Origin, reuse: Reuse) -> Result<Connection> {
+        let attempt = OpenAttempt(&self.pool.idle.freed);
         loop {
             let freed = self.pool.idle.freed.notified();
             let error = match self.pool.open(origin).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    attempt.succeeded();
+                    return Ok(connection);
+                }
                 Err(error) => error,
             };
-            let is_alone = self.pool.gauges.established.load(Ordering::Relaxed) == 0;
+            let is_alone = self.pool.gauges.open.load(Ordering::Relaxed) == 0;
             if is_alone || !matches!(error.os_errno(), Some(libc::EMFILE | libc::ENFILE)) {
                 return Err(error);
             }
@@ -267,6 +269,21 @@ impl<'a> Permit<'a> {
                 return Some(connection);
             }
         }
+    }
+}
+
+/// An attempt to open a connection. When it ends without one, another request that waits for a descriptor tries again.
+struct OpenAttempt<'a>(&'a Notify);
+
+impl OpenAttempt<'_> {
+    fn succeeded(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for OpenAttempt<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

@@ -4,8 +4,8 @@
 //! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
 //! thread, so each process starts its own ([`PerProcess`]).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
@@ -29,6 +29,8 @@ pub(crate) struct Transport {
     /// In all processes.
     opened: Arc<AtomicU64>,
     live: PerProcess<HttpThread>,
+    /// Held while the network thread starts. Each start takes descriptors, which a process may not have for many at once.
+    starting: PerProcess<Mutex<()>>,
 }
 
 /// What a transport's connections have done and are doing.
@@ -43,7 +45,7 @@ impl Transport {
         fork_lock::install_handlers();
         // Where it fails, so will the first call.
         let _ = aws_lc::prepare();
-        Self { settings, opened: Arc::default(), live: PerProcess::new() }
+        Self { settings, opened: Arc::default(), live: PerProcess::new(), starting: PerProcess::new() }
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
@@ -71,6 +73,10 @@ impl Transport {
     }
 
     fn thread(&self) -> Result<&HttpThread> {
+        if let Some(thread) = self.live.get(HttpThread::is_alive) {
+            return Ok(thread);
+        }
+        let _starting = self.starting.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         self.live.get_or_try_init(HttpThread::is_alive, || self.start())
     }
 

@@ -303,6 +303,51 @@ static void a_few_descriptors_are_enough(void) {
   tckms_client_free(client);
 }
 
+static pthread_barrier_t all_begin;
+
+static void *call_when_all_begin(void *client) {
+  pthread_barrier_wait(&all_begin);
+  return call_three_times(client);
+}
+
+/* The network thread takes descriptors, and is started once, however many threads need it first. */
+static void many_first_calls_at_once_start_one_network_thread(void) {
+  enum { CALLERS = 100, ROUNDS = 20 };
+  pthread_t threads[CALLERS];
+  struct rlimit before;
+  struct rlimit limit;
+  tckms_config *config;
+  tckms_client *client;
+  int lowest;
+  int round;
+  int i;
+  CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+  CHECK_INT(pthread_barrier_init(&all_begin, NULL, CALLERS), 0);
+  for (round = 0; round < ROUNDS; round++) {
+    config = emulator_config();
+    CHECK_OK(tckms_config_set_max_attempts(config, 1));
+    CHECK_OK(tckms_config_set_connect_timeout_ms(config, 60000));
+    CHECK_OK(tckms_config_set_try_timeout_ms(config, 60000));
+    CHECK_OK(tckms_config_set_total_timeout_ms(config, 60000));
+    client = client_of(config);
+    lowest = dup(0);
+    CHECK(lowest > 0);
+    close(lowest);
+    limit = before;
+    limit.rlim_cur = (rlim_t)lowest + 16;
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (i = 0; i < CALLERS; i++) {
+      CHECK_INT(pthread_create(&threads[i], NULL, call_when_all_begin, client), 0);
+    }
+    for (i = 0; i < CALLERS; i++) {
+      CHECK_INT(pthread_join(threads[i], NULL), 0);
+    }
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    tckms_client_free(client);
+  }
+  CHECK_INT(pthread_barrier_destroy(&all_begin), 0);
+}
+
 static int ended[8];
 static int ended_count;
 
@@ -381,6 +426,7 @@ static void waiting_callers_have_a_deadline(void) {
 
 static void connections_are_bounded(void) {
   three_hundred_threads_share_what_128_descriptors_allow();
+  many_first_calls_at_once_start_one_network_thread();
   a_few_descriptors_are_enough();
   connections_are_given_in_order_of_arrival();
   waiting_callers_have_a_deadline();
