@@ -79,6 +79,11 @@ impl CallScope {
     }
 }
 
+/// Whether this is a queued call, whose blocking work is done by workers.
+pub(crate) fn has_workers() -> bool {
+    WORKERS.with_borrow(Option::is_some)
+}
+
 /// Does a part of a call that blocks: on this thread if it is the caller's, otherwise on a worker.
 ///
 /// If a queued call is canceled or its timeout expires, it does not wait for the work.

@@ -135,6 +135,13 @@ fn a_thread_with_real_time_priority_does_not_spin() {
 }
 
 #[test]
+fn calls_that_never_end_leave_nothing_behind() {
+    let emulator = Emulator::over_http(&["main", "other"]);
+    let program = GCC.build("tests/c/queue_abandoned.c", &Library::Shared);
+    program.with(emulator.environment()).run().expect_nothing_but_passed_checks();
+}
+
+#[test]
 fn every_call_is_done_exactly_once() {
     let emulator = Emulator::over_http(&["main"]);
     let program = GCC.build("tests/c/queue_load.c", &Library::Shared);

@@ -1,13 +1,16 @@
 //! Credentials that are renewed before they expire, once for all threads.
 
+use std::future::poll_fn;
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 
 use super::{Credentials, ExpiringCredentials, Provider};
+use crate::block_on;
 use crate::call_control::{self, CHECK_INTERVAL};
-use crate::call_scope::blocking;
+use crate::call_scope::{self, blocking};
 use crate::error::{Error, Result};
 use crate::status::Status;
 use crate::sys::clock::Moment;
@@ -40,6 +43,8 @@ pub(crate) struct CachedCredentials {
 struct State {
     known: Option<Known>,
     in_flight: bool,
+    /// The calls that have a fetch done, by a worker or themselves.
+    booked: usize,
     /// The last renewal, if it failed.
     failure: Option<Failure>,
     /// The last renewal of credentials that the service refused, if the new ones have not been accepted since.
@@ -97,18 +102,39 @@ impl CachedCredentials {
 
     /// Valid credentials. The provider is called on this thread, or on a worker for a queued call.
     pub async fn current(self: &Arc<Self>, timeout: Duration) -> Result<Arc<Credentials>> {
-        if let Some(good) = self.good() {
+        let deadline = Moment::now() + timeout;
+        let is_good = |state: &State, now| state.usable(now).filter(|_| state.in_flight || !state.is_due(now));
+        if let Some(good) = self.once_no_worker_fetches(deadline, is_good).await? {
             return Ok(good);
         }
-        let credentials = Arc::clone(self);
-        blocking(move || credentials.current_blocking(timeout)).await?
+        let booking = Booking::new(self);
+        blocking(move || booking.0.current_blocking(deadline.since(Moment::now()))).await?
     }
 
-    /// The cached ones, if they are not due for renewal.
-    fn good(&self) -> Option<Arc<Credentials>> {
-        let state = self.flight().lock();
-        let now = Moment::now();
-        state.usable(now).filter(|_| state.in_flight || !state.is_due(now))
+    /// What `find` finds, or `None` as soon as no worker fetches. Many queued calls that wait for one fetch would otherwise occupy
+    /// all workers.
+    async fn once_no_worker_fetches<T>(
+        &self,
+        deadline: Moment,
+        find: impl Fn(&State, Moment) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let flight = self.flight();
+        poll_fn(|context| {
+            let (state, now) = (flight.lock(), Moment::now());
+            if let Some(found) = find(&state, now) {
+                return Poll::Ready(Ok(Some(found)));
+            }
+            if !call_scope::has_workers() || !(state.in_flight || state.booked > 0) {
+                return Poll::Ready(Ok(None));
+            }
+            if let Err(error) = still_waits(deadline) {
+                return Poll::Ready(Err(error));
+            }
+            flight.wake_at_end(&state, context.waker());
+            block_on::wake_at(Instant::now() + deadline.since(now));
+            Poll::Pending
+        })
+        .await
     }
 
     /// Valid credentials. Blocks only if there are none, for `timeout` at most.
@@ -138,8 +164,13 @@ impl CachedCredentials {
         if !self.provider.can_renew() {
             return Ok(false);
         }
-        let (credentials, refused) = (Arc::clone(self), Arc::clone(refused));
-        blocking(move || credentials.replace_blocking(&refused, timeout)).await?
+        let deadline = Moment::now() + timeout;
+        let is_replaced = |state: &State, _| (!state.knows(refused)).then_some(());
+        if self.once_no_worker_fetches(deadline, is_replaced).await?.is_some() {
+            return Ok(true);
+        }
+        let (booking, refused) = (Booking::new(self), Arc::clone(refused));
+        blocking(move || booking.0.replace_blocking(&refused, deadline.since(Moment::now()))).await?
     }
 
     fn replace_blocking(&self, refused: &Arc<Credentials>, timeout: Duration) -> Result<bool> {
@@ -224,6 +255,11 @@ fn wait<'a>(
     state: MutexGuard<'a, State>,
     deadline: Moment,
 ) -> Result<MutexGuard<'a, State>> {
+    Ok(flight.wait(state, still_waits(deadline)?.min(CHECK_INTERVAL)))
+}
+
+/// The time left for a fetch of another thread.
+fn still_waits(deadline: Moment) -> Result<Duration> {
     let left = deadline.since(Moment::now());
     if left.is_zero() {
         let message = "another thread is still fetching credentials, and the timeout of the call has expired";
@@ -232,7 +268,23 @@ fn wait<'a>(
     if call_control::is_canceled() {
         return Err(call_control::canceled());
     }
-    Ok(flight.wait(state, left.min(CHECK_INTERVAL)))
+    Ok(left)
+}
+
+/// Says that a worker fetches, or will when it is free.
+struct Booking(Arc<CachedCredentials>);
+
+impl Booking {
+    fn new(credentials: &Arc<CachedCredentials>) -> Self {
+        credentials.flight().lock().booked += 1;
+        Self(Arc::clone(credentials))
+    }
+}
+
+impl Drop for Booking {
+    fn drop(&mut self) {
+        self.0.flight().end(|state| state.booked -= 1);
+    }
 }
 
 /// Never returned to a caller: the panic continues.

@@ -211,8 +211,9 @@ pub unsafe extern "C" fn tckms_queue_cancel_all(queue: *const tckms_queue) -> St
 ///
 /// @param queue  NULL, which is harmless, or a queue of this library.
 ///
-/// Waits until its calls have ended, which takes well under a millisecond, unless a callback of the
-/// program is running in a worker: then up to 2 seconds. It may be called in a forked child.
+/// Waits until its calls have ended, and closes their connections, which takes about 40 microseconds
+/// for each outstanding call. If a callback of the program is running in a worker, it waits up to
+/// 2 seconds. It may be called in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_queue_free(queue: *mut tckms_queue) {
     // SAFETY: "Handles" in the header.
@@ -632,7 +633,7 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
     guard(|| unsafe {
         let (id, queue, options) = begin(queue, (timeout_ms, userdata), id_or_null)?;
         let place = stream_of(stream, true)?;
-        tell(id, queue.submit_seal(|| SealOperation::BeginSeal(take(place)), options)?);
+        tell(id, queue.submit_seal(|| SealOperation::BeginSeal(take(place).into()), options)?);
         Ok(())
     })
 }
@@ -676,7 +677,7 @@ pub unsafe extern "C" fn tckms_submit_open_begin(
             return Err(Error::new(Status::InvalidLength, message));
         }
         let header = crate::Secret::copy_of(header)?;
-        tell(id, queue.submit_seal(|| SealOperation::BeginOpen(take(place), header), options)?);
+        tell(id, queue.submit_seal(|| SealOperation::BeginOpen(take(place).into(), header), options)?);
         Ok(())
     })
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::sys::fd_sentinel::check_descriptors;
 use crate::sys::tcp;
 
 /// The number of bytes that are read from a socket, at once or in a row, before other connections are
@@ -109,7 +110,8 @@ impl fmt::Display for AllowanceExceeded {
 
 impl Error for AllowanceExceeded {}
 
-/// A TCP connection that yields to others when it is always readable.
+/// A TCP connection that yields to others when it is always readable. A busy thread may never sleep, so it checks its descriptors
+/// before each use of the socket.
 pub(crate) struct Tcp {
     stream: Take<TcpStream>,
     meter: Arc<Meter>,
@@ -132,6 +134,13 @@ impl Tcp {
     }
 }
 
+impl Drop for Tcp {
+    /// The socket is closed next.
+    fn drop(&mut self) {
+        check_descriptors();
+    }
+}
+
 impl AsyncRead for Tcp {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -144,6 +153,11 @@ impl AsyncRead for Tcp {
             let _ = pin!(tokio::task::yield_now()).poll(context);
             return Poll::Pending;
         }
+        if self.stream.get_ref().poll_read_ready(context).is_pending() {
+            self.read_since_pause = 0;
+            return Poll::Pending;
+        }
+        check_descriptors();
         let before = buffer.filled().len();
         self.stream.set_limit(READ_BUDGET as u64);
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
@@ -166,6 +180,7 @@ impl AsyncRead for Tcp {
 
 impl AsyncWrite for Tcp {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        check_descriptors();
         let outcome = Pin::new(self.stream.get_mut()).poll_write(context, bytes);
         self.note_write(outcome)
     }
@@ -175,6 +190,7 @@ impl AsyncWrite for Tcp {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        check_descriptors();
         let outcome = Pin::new(self.stream.get_mut()).poll_write_vectored(context, slices);
         self.note_write(outcome)
     }
@@ -188,6 +204,7 @@ impl AsyncWrite for Tcp {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        check_descriptors();
         Pin::new(self.stream.get_mut()).poll_shutdown(context)
     }
 }

@@ -12,7 +12,7 @@
 //! The thread also carries out whole calls, those of queues. Such a call has its requests carried out in place, and
 //! [`Timers`] watch its time.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::mem::{self, ManuallyDrop};
@@ -21,7 +21,6 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Runtime};
@@ -35,7 +34,8 @@ use crate::http::exchange::{self, HttpReply, HttpRequest, Progress, Stage};
 use crate::http::pool::{Pool, PoolGauges, Reuse};
 use crate::http::timers::{Key, Timers};
 use crate::sys::descriptor;
-use crate::sys::fd_sentinel::FdSentinel;
+use crate::sys::fd_sentinel::{FdSentinel, set_descriptor_check};
+use crate::sys::lend::NeverRunsAgain;
 use crate::sys::threads::{self, JoinHandle};
 use crate::sys::{crypto_memory, fork_lock};
 
@@ -68,7 +68,7 @@ pub(crate) type QueuedCall = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Learns when a thread with queued calls ends before they do.
 pub(crate) trait ThreadWatcher: Send + Sync {
     /// None of the calls that were spawned on this thread and have not ended ever will.
-    fn thread_ended(&self, thread: ThreadNumber);
+    fn thread_ended(&self, thread: ThreadNumber, proof: &NeverRunsAgain);
 }
 
 /// Unique in this process.
@@ -221,10 +221,49 @@ impl Drop for HttpThread {
         if with_network_thread(|this| this.is(&self.health)) == Some(true) {
             return;
         }
-        let thread = self.thread.take().filter(|thread| told && thread.wait(JOIN_TIMEOUT));
-        // The end of a thread frees its state in the cryptography.
-        fork_lock::with_forks_blocked(|| thread.map(JoinHandle::join));
+        if let Some(thread) = self.thread.take().filter(|_| told).and_then(|thread| keep_ending(EndingThread(thread))) {
+            thread.join();
+        }
     }
+}
+
+/// A network thread that closes its connections and ends.
+pub(crate) struct EndingThread(JoinHandle<()>);
+
+thread_local! {
+    static ENDING: RefCell<Option<Vec<EndingThread>>> = const { RefCell::new(None) };
+}
+
+impl EndingThread {
+    pub fn has_ended(&self) -> bool {
+        self.0.wait(Duration::ZERO)
+    }
+
+    /// Waits for the end, up to a limit.
+    pub fn join(self) {
+        if self.0.wait(JOIN_TIMEOUT) {
+            // The end of a thread frees its state in the cryptography.
+            fork_lock::with_forks_blocked(|| drop(self.0.join()));
+        }
+    }
+}
+
+/// Runs something that may free clients, without waiting for the network threads that end with them.
+pub(crate) fn without_waiting(part: impl FnOnce()) -> Vec<EndingThread> {
+    let outer = ENDING.replace(Some(Vec::new()));
+    part();
+    ENDING.replace(outer).unwrap_or_default()
+}
+
+/// Returns the thread where its end is to be waited for.
+fn keep_ending(thread: EndingThread) -> Option<EndingThread> {
+    ENDING.with_borrow_mut(|ending| match ending {
+        Some(ending) => {
+            ending.push(thread);
+            None
+        }
+        None => Some(thread),
+    })
 }
 
 /// Where the outcome of a request comes from.
@@ -297,11 +336,10 @@ impl ThreadHealth {
 
     fn stop(&self) -> ! {
         self.give_up();
-        self.notify_watchers();
-        self.leave_fork_lock();
-        loop {
-            thread::sleep(Duration::MAX);
-        }
+        threads::sleep_forever(|proof| {
+            self.notify_watchers(proof);
+            self.leave_fork_lock();
+        })
     }
 
     fn add_watcher(&self, watcher: &Arc<dyn ThreadWatcher>) {
@@ -314,13 +352,13 @@ impl ThreadHealth {
     }
 
     /// On the thread itself, within the fork lock, which protects what watchers change.
-    fn notify_watchers(&self) {
+    fn notify_watchers(&self, proof: &NeverRunsAgain) {
         if !self.in_fork_lock.load(Ordering::Relaxed) {
             self.enter_fork_lock();
         }
         for watcher in mem::take(&mut *self.watchers()) {
             if let Some(watcher) = watcher.upgrade() {
-                watcher.thread_ended(self.number);
+                watcher.thread_ended(self.number, proof);
             }
         }
     }
@@ -358,6 +396,12 @@ pub(crate) fn is_network_thread() -> bool {
     with_network_thread(|_| ()).is_some()
 }
 
+fn stop_if_descriptors_gone() {
+    if let Some(health) = with_network_thread(|this| Arc::clone(&this.health)) {
+        health.stop_if_gone();
+    }
+}
+
 /// Called where a panic begins. It does not return on a network thread: unwinding would drop descriptors, and so close by
 /// number what may belong to the host by now.
 pub(crate) fn stop_if_network_thread() {
@@ -376,6 +420,7 @@ fn thread_main(
     let this =
         NetworkThreadState { health: Arc::clone(health), pool: Arc::downgrade(&pool), timers: Timers::default() };
     let _ = NETWORK_THREAD.with(|thread| thread.set(this));
+    set_descriptor_check(stop_if_descriptors_gone);
     let memory = if crypto_memory::prepare_thread() { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) };
     let runtime = memory
         .and_then(|()| threads::make_handle())
@@ -422,13 +467,13 @@ fn run(runtime: Runtime, mut incoming: UnboundedReceiver<Job>, pool: Arc<Pool>, 
         return;
     }
     health.give_up();
-    health.notify_watchers();
     incoming.close();
     while let Ok(job) = incoming.try_recv() {
         if let Job::Call(call) = job {
             mem::forget(call);
         }
     }
+    health.stop();
 }
 
 /// Takes requests in until no handle can send one any more. The idle connections are closed here: outside the runtime the

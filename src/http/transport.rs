@@ -2,10 +2,10 @@
 //!
 //! All connections live on one thread ([`HttpThread`]). It is started by the first call, with every signal blocked, so
 //! that no signal of the host reaches that thread and a SIGPIPE raised there stays there. A forked child has no such
-//! thread, so each process starts its own ([`PerProcess`]).
+//! thread, so each process starts its own ([`OncePerProcess`]).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
@@ -20,7 +20,7 @@ use crate::http::thread::{HttpThread, NoReply, QueuedCall, ThreadGone, ThreadNum
 use crate::status::Status;
 use crate::sys::aws_lc;
 use crate::sys::fork_lock;
-use crate::sys::per_process::PerProcess;
+use crate::sys::per_process::OncePerProcess;
 use crate::sys::signals;
 
 /// One connection pool, shared by all threads of a process.
@@ -28,9 +28,7 @@ pub(crate) struct Transport {
     settings: Settings,
     /// In all processes.
     opened: Arc<AtomicU64>,
-    live: PerProcess<HttpThread>,
-    /// Held while the network thread starts. Each start takes descriptors, which a process may not have for many at once.
-    starting: PerProcess<Mutex<()>>,
+    live: OncePerProcess<HttpThread>,
 }
 
 /// What a transport's connections have done and are doing.
@@ -45,7 +43,7 @@ impl Transport {
         fork_lock::install_handlers();
         // Where it fails, so will the first call.
         let _ = aws_lc::prepare();
-        Self { settings, opened: Arc::default(), live: PerProcess::new(), starting: PerProcess::new() }
+        Self { settings, opened: Arc::default(), live: OncePerProcess::new() }
     }
 
     /// Sends a request and reads the whole reply, both within `timeout`.
@@ -73,10 +71,6 @@ impl Transport {
     }
 
     fn thread(&self) -> Result<&HttpThread> {
-        if let Some(thread) = self.live.get(HttpThread::is_alive) {
-            return Ok(thread);
-        }
-        let _starting = self.starting.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         self.live.get_or_try_init(HttpThread::is_alive, || self.start())
     }
 

@@ -5,10 +5,11 @@ use std::mem;
 use std::sync::atomic::AtomicPtr;
 
 use crate::call_scope::CallTrace;
-use crate::client::Client;
 use crate::error::Result;
+use crate::http::thread::{self, EndingThread};
 use crate::last_request::LastRequest;
 use crate::log::DeferredEvent;
+use crate::queue::inputs::Inputs;
 use crate::seal::{DetachedOpen, DetachedSeal, OpenStream, SealStream};
 use crate::secret::Secret;
 
@@ -22,9 +23,8 @@ pub(crate) struct Completion {
     pub result: Result<Output>,
     pub last_request: LastRequest,
     log: Vec<DeferredEvent>,
-    /// Kept until a thread of the host takes the completion: dropping the last reference to a client joins its network thread,
-    /// which that thread itself cannot do.
-    client: Option<Client>,
+    /// Dropped when a thread of the host takes the completion.
+    inputs: Inputs,
 }
 
 /// The output of a call.
@@ -53,15 +53,17 @@ pub(crate) enum Stream {
 }
 
 impl Completion {
-    pub fn new(id: u64, userdata: Userdata, result: Result<Output>, trace: CallTrace, client: Option<Client>) -> Self {
-        Self { id, userdata, result, last_request: trace.last_request, log: trace.log, client }
+    pub fn new(id: u64, userdata: Userdata, result: Result<Output>, trace: CallTrace, inputs: Inputs) -> Self {
+        Self { id, userdata, result, last_request: trace.last_request, log: trace.log, inputs }
     }
 
-    /// Does the rest of the work on the thread of the host: the log callback, and sealing or opening.
-    pub fn finish_on_host_thread(&mut self) {
-        drop(self.client.take());
+    /// Does the rest of the work on the thread of the host. Returns the network threads that end because their clients are freed.
+    pub fn finish_on_host_thread(&mut self) -> Vec<EndingThread> {
+        let inputs = mem::take(&mut self.inputs);
+        let ending = thread::without_waiting(|| drop(inputs));
         for event in mem::take(&mut self.log) {
             event.deliver();
         }
+        ending
     }
 }

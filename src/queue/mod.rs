@@ -6,6 +6,7 @@
 
 mod completion;
 mod deadlines;
+mod inputs;
 mod operation;
 mod process_state;
 mod task;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::completion::{Completion, Output, Stream, Userdata};
 pub(crate) use self::operation::{Operation, QUEUE_MESSAGE_MAX, SealOperation};
 
+use self::inputs::Runner;
 use self::process_state::{Outstanding, ProcessState};
 use self::task::PendingCompletion;
 use crate::call_control::CancelToken;
@@ -26,7 +28,8 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::http::thread::ThreadWatcher;
 use crate::status::Status;
-use crate::sys::per_process::PerProcess;
+use crate::sys::lend::Lender;
+use crate::sys::per_process::OncePerProcess;
 
 /// The default depth of a queue.
 pub(crate) const DEPTH_DEFAULT: usize = 1024;
@@ -37,7 +40,7 @@ pub(crate) const QUEUE_DEPTH_MAX: usize = 1 << 20;
 pub(crate) struct Queue {
     depth: usize,
     next_id: AtomicU64,
-    state: PerProcess<Arc<ProcessState>>,
+    state: OncePerProcess<Arc<ProcessState>>,
 }
 
 /// The options of a submitted call.
@@ -54,7 +57,7 @@ impl Queue {
             let message = format!("the depth is {depth}; 1 to {QUEUE_DEPTH_MAX} calls are allowed");
             return Err(Error::new(Status::OutOfRange, message));
         }
-        Ok(Self { depth, next_id: AtomicU64::new(1), state: PerProcess::new() })
+        Ok(Self { depth, next_id: AtomicU64::new(1), state: OncePerProcess::new() })
     }
 
     /// Submits a call. If it returns an id, there will be a completion with it.
@@ -64,11 +67,16 @@ impl Queue {
         let watcher: Arc<dyn ThreadWatcher> = Arc::clone(state) as _;
         let spawned = client.transport().spawn(&watcher, |thread| {
             let token = CancelToken::default();
-            let call =
-                Outstanding { token: token.clone(), userdata: options.userdata, thread: Some(thread), deadline: None };
-            let pending = self.reserve(state, id, call)?;
+            let (pending, (client, operation)) = self.reserve(state, id, || {
+                let (client, lent_client) = Lender::lend(client.clone());
+                let (operation, lent_operation) = Lender::lend(operation);
+                let runner = Runner::NetworkThread { number: thread, client, operation };
+                let call = Outstanding { token: token.clone(), userdata: options.userdata, runner };
+                (call, (lent_client, lent_operation))
+            })?;
             is_added = true;
-            Ok(Box::pin(task::run(pending, client.clone(), operation, options.timeout, token)))
+            let workers = Arc::clone(state.workers());
+            Ok(Box::pin(task::run(pending, client, operation, options.timeout, token, workers)))
         });
         match spawned {
             // If its thread ended first, it is completed.
@@ -82,10 +90,12 @@ impl Queue {
         Error::check_memory()?;
         let (state, id, token) = (self.state(), self.new_id(), CancelToken::default());
         let deadline = Instant::now() + options.timeout;
-        let call =
-            Outstanding { token: token.clone(), userdata: options.userdata, thread: None, deadline: Some(deadline) };
-        let pending = self.reserve(state, id, call)?;
-        let job = task::key_phase(pending, operation(), deadline, token);
+        let (pending, operation) = self.reserve(state, id, || {
+            let (operation, lent) = Lender::lend(operation());
+            let runner = Runner::Worker { deadline, operation };
+            (Outstanding { token: token.clone(), userdata: options.userdata, runner }, lent)
+        })?;
+        let job = task::key_phase(pending, operation, deadline, token);
         match state.expire_at(deadline).and_then(|()| state.workers().submit(Box::new(job))) {
             Err(error) if state.withdraw(id) => Err(error),
             _ => Ok(id),
@@ -95,7 +105,8 @@ impl Queue {
     /// Takes the next completion, if there is one.
     pub fn next(&self) -> Option<Completion> {
         let mut completion = self.state().take()?;
-        completion.finish_on_host_thread();
+        let ending = completion.finish_on_host_thread();
+        self.state().keep_ending(ending);
         Some(completion)
     }
 
@@ -134,9 +145,15 @@ impl Queue {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn reserve(&self, state: &Arc<ProcessState>, id: u64, call: Outstanding) -> Result<PendingCompletion> {
-        if state.add(id, call, self.depth) {
-            return Ok(PendingCompletion::new(id, Arc::clone(state)));
+    /// Adds a call, unless the queue is full. Returns what the call borrows.
+    fn reserve<T>(
+        &self,
+        state: &Arc<ProcessState>,
+        id: u64,
+        call: impl FnOnce() -> (Outstanding, T),
+    ) -> Result<(PendingCompletion, T)> {
+        if let Some(lent) = state.add(id, call, self.depth) {
+            return Ok((PendingCompletion::new(id, Arc::downgrade(state)), lent));
         }
         let message = format!("the queue is full: it has {} calls; take completions first", self.depth);
         Err(Error::new(Status::QueueFull, message))
@@ -145,7 +162,7 @@ impl Queue {
     /// The state of the queue in this process. In a forked child, all calls that were not taken are completed with an error.
     fn state(&self) -> &Arc<ProcessState> {
         self.state.get_or_init_after(|parent| {
-            Arc::new(parent.map_or_else(ProcessState::new, |parent| ProcessState::forked_from(parent)))
+            Arc::new(parent.map_or_else(ProcessState::new, |(parent, proof)| ProcessState::forked_from(parent, proof)))
         })
     }
 }

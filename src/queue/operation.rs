@@ -1,5 +1,7 @@
 //! Submitted operations, with copies of all inputs in memory that is wiped.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::api::request::{check_action, check_json_object};
 use crate::client::{
     Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len, check_rsa_ciphertext, of_call,
@@ -188,35 +190,53 @@ impl Operation {
 
 /// The key phase of sealing or opening, with its input.
 pub(crate) enum SealOperation {
-    Seal { keyring: Keyring, plaintext: Secret, context: Context },
-    Open { keyring: Keyring, message: Secret, expected: Context },
-    BeginSeal(Stream),
-    BeginOpen(Stream, Secret),
+    Seal { keyring: Keyring, plaintext: Input<Secret>, context: Context },
+    Open { keyring: Keyring, message: Input<Secret>, expected: Context },
+    BeginSeal(Input<Stream>),
+    BeginOpen(Input<Stream>, Secret),
+}
+
+/// An input that becomes part of the output.
+pub(crate) struct Input<T>(Mutex<Option<T>>);
+
+impl<T> From<T> for Input<T> {
+    fn from(value: T) -> Self {
+        Self(Mutex::new(Some(value)))
+    }
+}
+
+impl<T> Input<T> {
+    fn take(&self) -> Result<T> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.ok_or_else(|| Error::new(Status::Internal, "a call ran twice"))
+    }
 }
 
 impl SealOperation {
     pub fn seal(keyring: &Keyring, plaintext: &[u8], context: Context) -> Result<Self> {
-        Ok(Self::Seal { keyring: keyring.clone(), plaintext: copied_message("plaintext", plaintext)?, context })
+        Ok(Self::Seal { keyring: keyring.clone(), plaintext: copied_message("plaintext", plaintext)?.into(), context })
     }
 
     pub fn open(keyring: &Keyring, message: &[u8], expected: Context) -> Result<Self> {
-        Ok(Self::Open { keyring: keyring.clone(), message: copied_message("message", message)?, expected })
+        Ok(Self::Open { keyring: keyring.clone(), message: copied_message("message", message)?.into(), expected })
     }
 
     /// Runs the key phase, on a thread that may block.
-    pub(super) fn run(self) -> Result<Output> {
+    pub(super) fn run(&self) -> Result<Output> {
         match self {
             Self::Seal { keyring, plaintext, context } => {
-                DetachedSeal::prepare(&keyring, plaintext, &context).map(Output::Seal)
+                DetachedSeal::prepare(keyring, plaintext.take()?, context).map(Output::Seal)
             }
             Self::Open { keyring, message, expected } => {
-                DetachedOpen::prepare(&keyring, message, &expected).map(Output::Open)
+                DetachedOpen::prepare(keyring, message.take()?, expected).map(Output::Open)
             }
-            Self::BeginSeal(mut stream) => {
+            Self::BeginSeal(stream) => {
+                let mut stream = stream.take()?;
                 stream.begin(&[])?;
                 Ok(Output::Stream(stream, 0))
             }
-            Self::BeginOpen(mut stream, header) => {
+            Self::BeginOpen(stream, header) => {
+                let mut stream = stream.take()?;
                 let consumed = stream.begin(header.expose())?;
                 Ok(Output::Stream(stream, consumed))
             }

@@ -15,21 +15,20 @@ use std::time::{Duration, Instant};
 
 use crate::call_control::{self, CancelToken};
 use crate::call_scope::CallTrace;
-use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::thread::{ThreadNumber, ThreadWatcher, is_network_thread};
+use crate::http::thread::{EndingThread, ThreadNumber, ThreadWatcher, is_network_thread};
 use crate::http::transport;
 use crate::queue::completion::{Completion, Output, Userdata};
 use crate::queue::deadlines::{DEADLINE_GRACE, DeadlineThread, Expiring};
+use crate::queue::inputs::{Inputs, Runner};
 use crate::queue::workers::WorkerPool;
 use crate::sys::fork_lock;
+use crate::sys::lend::NeverRunsAgain;
 use crate::sys::parker::Parker;
 use crate::sys::ready_pipe::ReadyPipe;
 
 /// How long freeing a queue waits for the calls that it cancels.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a forked child tries a lock that another of its threads may hold.
-const LOCK_TRIES: u32 = 1000;
 /// How often a thread yields to the one that makes the pipe readable, before it sleeps.
 const READABLE_TRIES: u32 = 8;
 const READABLE_PAUSE: Duration = Duration::from_micros(50);
@@ -48,8 +47,11 @@ struct State {
     done: VecDeque<Completion>,
     /// Readable exactly while `done` has an entry. Created on request.
     pipe: Option<Arc<ReadyPipe>>,
-    /// Wakes the threads that wait for a completion.
+    /// Wakes the threads that wait for a completion or, if the queue is being freed, for the end of all calls.
     waiting: Vec<Arc<Parker>>,
+    is_closing: bool,
+    /// Network threads that end because their last client was dropped with a completion.
+    ending: Vec<EndingThread>,
 }
 
 /// Spreads ids, which are consecutive numbers of our own.
@@ -74,10 +76,14 @@ impl Hasher for IdHasher {
 pub(super) struct Outstanding {
     pub token: CancelToken,
     pub userdata: Userdata,
-    /// The network thread that runs it.
-    pub thread: Option<ThreadNumber>,
-    /// Of a call that a worker carries out. It may be inside a callback of the host: canceled, the call is done at once.
-    pub deadline: Option<Instant>,
+    pub runner: Runner,
+}
+
+impl Outstanding {
+    /// What cancels the call, and whether it is then done at once.
+    fn cancellation(&self) -> (CancelToken, bool) {
+        (self.token.clone(), self.runner.deadline().is_some())
+    }
 }
 
 impl ProcessState {
@@ -92,29 +98,23 @@ impl ProcessState {
     }
 
     /// The state in a forked child: all calls that were not taken are completed. The parent gets their results.
-    pub fn forked_from(parent: &Self) -> Self {
-        let live = Self::new();
-        let mut tries = 0;
-        let inherited = loop {
-            match parent.state.try_lock() {
-                Ok(state) => break Some(state),
-                Err(_) if tries == LOCK_TRIES => break None,
-                Err(_) => thread::yield_now(),
-            }
-            tries += 1;
-        };
-        if let Some(inherited) = inherited {
-            let outstanding = inherited.outstanding.iter().map(|(id, call)| (*id, &call.userdata));
-            let done = inherited.done.iter().map(|completion| (completion.id, &completion.userdata));
-            let mut ids: Vec<_> = outstanding.chain(done).collect();
-            ids.sort_unstable_by_key(|(id, _)| *id);
-            let given_up = ids.into_iter().map(|(id, userdata)| {
+    pub fn forked_from(parent: &Self, proof: &NeverRunsAgain) -> Self {
+        let own = Self::new();
+        // Only a thread of the parent that was inside when a fork did not wait for it any longer can have the lock.
+        if let Ok(inherited) = parent.state.try_lock() {
+            let outstanding = inherited.outstanding.iter();
+            let outstanding = outstanding.map(|(id, call)| (*id, &call.userdata, Some(&call.runner)));
+            let done = inherited.done.iter().map(|completion| (completion.id, &completion.userdata, None));
+            let mut calls: Vec<_> = outstanding.chain(done).collect();
+            calls.sort_unstable_by_key(|(id, ..)| *id);
+            let given_up = calls.into_iter().map(|(id, userdata, runner)| {
                 let userdata = AtomicPtr::new(userdata.load(Ordering::Relaxed));
-                Completion::new(id, userdata, Err(forked()), CallTrace::default(), None)
+                let inputs = runner.map(|runner| runner.take_back(proof)).unwrap_or_default();
+                Completion::new(id, userdata, Err(forked()), CallTrace::default(), inputs)
             });
-            live.locked(|state| state.done = given_up.collect());
+            own.locked(|state| state.done = given_up.collect());
         }
-        live
+        own
     }
 
     pub fn workers(&self) -> &Arc<WorkerPool> {
@@ -128,13 +128,13 @@ impl ProcessState {
     }
 
     /// Adds a call, unless there are `depth` calls, including completed ones.
-    pub fn add(&self, id: u64, call: Outstanding, depth: usize) -> bool {
+    pub fn add<T>(&self, id: u64, call: impl FnOnce() -> (Outstanding, T), depth: usize) -> Option<T> {
         self.locked(|state| {
-            let has_room = state.len() < depth;
-            if has_room {
+            (state.len() < depth).then(|| {
+                let (call, lent) = call();
                 state.outstanding.insert(id, call);
-            }
-            has_room
+                lent
+            })
         })
     }
 
@@ -143,15 +143,23 @@ impl ProcessState {
         self.locked(|state| state.outstanding.remove(&id)).is_some()
     }
 
-    pub fn complete(&self, id: u64, result: Result<Output>, trace: CallTrace, client: Option<Client>) {
-        let (pipe, waiting) = self.locked(|state| {
-            let Some(call) = state.outstanding.remove(&id) else { return (None, Vec::new()) };
+    pub fn complete(&self, id: u64, result: Result<Output>, trace: CallTrace) {
+        self.complete_with(id, result, trace, Runner::into_inputs);
+    }
+
+    fn complete_with(&self, id: u64, result: Result<Output>, trace: CallTrace, inputs: impl FnOnce(Runner) -> Inputs) {
+        // The operation, which has the plaintext, is wiped now, outside of the lock.
+        let (pipe, waiting, _operation) = self.locked(|state| {
+            let Some(call) = state.outstanding.remove(&id) else { return (None, Vec::new(), None) };
             let pipe = state.pipe.clone().filter(|_| state.done.is_empty());
             if pipe.is_some() {
                 self.setting_readable.store(true, Ordering::SeqCst);
             }
-            state.done.push_back(Completion::new(id, call.userdata, result, trace, client));
-            (pipe, mem::take(&mut state.waiting))
+            let mut inputs = inputs(call.runner);
+            let operation = inputs.take_operation();
+            state.done.push_back(Completion::new(id, call.userdata, result, trace, inputs));
+            let is_awaited = !state.is_closing || state.outstanding.is_empty();
+            (pipe, if is_awaited { mem::take(&mut state.waiting) } else { Vec::new() }, operation)
         });
         if let Some(pipe) = pipe {
             pipe.set_readable();
@@ -229,29 +237,43 @@ impl ProcessState {
 
     /// Cancels a call. Returns whether it was outstanding.
     pub fn cancel(&self, id: u64) -> bool {
-        let found =
-            self.locked(|state| state.outstanding.get(&id).map(|call| (call.token.clone(), call.deadline.is_some())));
-        let Some((token, is_local)) = found else { return false };
-        token.cancel();
-        if is_local {
-            self.complete(id, Err(call_control::canceled()), CallTrace::default(), None);
-        }
-        true
+        let found = self.locked(|state| state.outstanding.get(&id).map(Outstanding::cancellation));
+        found.map(|found| self.cancel_found(id, &found)).is_some()
     }
 
     pub fn cancel_all(&self) {
-        let ids = self.locked(|state| state.outstanding.keys().copied().collect::<Vec<_>>());
-        for id in ids {
-            self.cancel(id);
+        let all = self.locked(|state| {
+            let all = state.outstanding.iter().map(|(id, call)| (*id, call.cancellation()));
+            all.collect::<Vec<_>>()
+        });
+        all.iter().for_each(|(id, found)| self.cancel_found(*id, found));
+    }
+
+    fn cancel_found(&self, id: u64, (token, is_local): &(CancelToken, bool)) {
+        token.cancel();
+        if *is_local {
+            self.complete(id, Err(call_control::canceled()), CallTrace::default());
+        }
+    }
+
+    /// A network thread that ends. Closing the queue waits for it.
+    pub fn keep_ending(&self, threads: Vec<EndingThread>) {
+        if !threads.is_empty() {
+            self.locked(|state| {
+                state.ending.retain(|thread| !thread.has_ended());
+                state.ending.extend(threads);
+            });
         }
     }
 
     /// Cancels all calls, and waits until they have ended, up to a limit.
     pub fn close(&self) {
+        self.locked(|state| state.is_closing = true);
         self.cancel_all();
         self.wait_until(CLOSE_TIMEOUT, |state| state.outstanding.is_empty());
-        let done = self.locked(|state| mem::take(&mut state.done));
+        let (done, ending) = self.locked(|state| (mem::take(&mut state.done), mem::take(&mut state.ending)));
         drop(done);
+        ending.into_iter().for_each(EndingThread::join);
         self.deadlines.end();
         self.workers.end(CLOSE_TIMEOUT);
     }
@@ -263,14 +285,14 @@ impl ProcessState {
 }
 
 impl ThreadWatcher for ProcessState {
-    fn thread_ended(&self, thread: ThreadNumber) {
+    fn thread_ended(&self, thread: ThreadNumber, proof: &NeverRunsAgain) {
         let ids = self.locked(|state| {
-            let lost = state.outstanding.iter().filter(|(_, call)| call.thread == Some(thread));
+            let lost = state.outstanding.iter().filter(|(_, call)| call.runner.is_network_thread(thread));
             lost.map(|(id, _)| *id).collect::<Vec<_>>()
         });
         for id in ids {
             let error = transport::thread_gone().possibly_carried_out();
-            self.complete(id, Err(error), CallTrace::default(), None);
+            self.complete_with(id, Err(error), CallTrace::default(), |runner| runner.take_back(proof));
         }
     }
 }
@@ -280,7 +302,7 @@ impl Expiring for ProcessState {
         let (expired, next) = self.locked(|state| {
             let (mut expired, mut next) = (Vec::new(), None::<Instant>);
             for (id, call) in &state.outstanding {
-                match call.deadline.map(|deadline| deadline + DEADLINE_GRACE) {
+                match call.runner.deadline().map(|deadline| deadline + DEADLINE_GRACE) {
                     Some(end) if end <= now => expired.push((*id, call.token.clone())),
                     Some(end) => next = Some(next.map_or(end, |next| next.min(end))),
                     None => {}
@@ -291,7 +313,7 @@ impl Expiring for ProcessState {
         for (id, token) in expired {
             // Its worker need not go on.
             token.cancel();
-            self.complete(id, Err(call_control::timed_out()), CallTrace::default(), None);
+            self.complete(id, Err(call_control::timed_out()), CallTrace::default());
         }
         next
     }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::call_control::{self, CancelToken};
@@ -13,47 +13,55 @@ use crate::error::{Error, Result};
 use crate::queue::completion::Output;
 use crate::queue::operation::{Operation, SealOperation};
 use crate::queue::process_state::ProcessState;
+use crate::queue::workers::WorkerPool;
 use crate::status::Status;
+use crate::sys::lend::Lent;
 
 /// The completion of an outstanding call, which is still to be made.
+///
+/// What a call has while it runs is never dropped if its thread stops for good, so it keeps no queue.
 pub(super) struct PendingCompletion {
     id: u64,
-    state: Arc<ProcessState>,
+    state: Weak<ProcessState>,
 }
 
 impl PendingCompletion {
-    pub fn new(id: u64, state: Arc<ProcessState>) -> Self {
+    pub fn new(id: u64, state: Weak<ProcessState>) -> Self {
         Self { id, state }
     }
 
-    fn complete(self, result: Result<Output>, trace: CallTrace, client: Option<Client>) {
-        self.state.complete(self.id, result, trace, client);
+    fn complete(self, result: Result<Output>, trace: CallTrace) {
+        if let Some(state) = self.state.upgrade() {
+            state.complete(self.id, result, trace);
+        }
     }
 }
 
 /// The future of a call, for the network thread.
 pub(super) async fn run(
     pending: PendingCompletion,
-    client: Client,
-    operation: Operation,
+    client: Lent<Client>,
+    operation: Lent<Operation>,
     timeout: Duration,
     token: CancelToken,
+    workers: Arc<WorkerPool>,
 ) {
-    let mut scope = CallScope::new(Some(pending.state.workers().clone()));
+    let mut scope = CallScope::new(Some(workers));
     let result = {
         let call = pin!(operation.run(&client));
         let call = pin!(call_control::under_timeout(timeout, call));
         let mut call = pin!(call_control::under_token(&token, call));
         poll_fn(|context| scope.enter(|| call.as_mut().poll(context))).await
     };
-    drop(operation);
-    pending.complete(result, scope.take_trace(), Some(client));
+    // First, so that the completion is the last that has them.
+    drop((operation, client));
+    pending.complete(result, scope.take_trace());
 }
 
 /// The key phase of sealing or opening, for a worker.
 pub(super) fn key_phase(
     pending: PendingCompletion,
-    operation: SealOperation,
+    operation: Lent<SealOperation>,
     deadline: Instant,
     token: CancelToken,
 ) -> impl FnOnce() + Send {
@@ -66,7 +74,8 @@ pub(super) fn key_phase(
             })
         };
         let result = catch_unwind(AssertUnwindSafe(|| scope.enter(phase))).unwrap_or_else(|_| Err(panicked()));
-        pending.complete(result, scope.take_trace(), None);
+        drop(operation);
+        pending.complete(result, scope.take_trace());
     }
 }
 

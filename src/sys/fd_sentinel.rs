@@ -1,5 +1,6 @@
 //! Detects that the host closed the descriptors of this process.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
@@ -25,6 +26,22 @@ impl FdSentinel {
 
     pub fn is_alive(&self) -> bool {
         inode(self.descriptor) == Some(self.inode)
+    }
+}
+
+thread_local! {
+    static CHECK: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Makes `check` run before this thread uses one of its descriptors ([`check_descriptors`]).
+pub(crate) fn set_descriptor_check(check: fn()) {
+    let _ = CHECK.try_with(|cell| cell.set(Some(check)));
+}
+
+/// Runs the check of this thread, if it has one. It does not return if the descriptors are no longer the library's.
+pub(crate) fn check_descriptors() {
+    if let Ok(Some(check)) = CHECK.try_with(Cell::get) {
+        check();
     }
 }
 

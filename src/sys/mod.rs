@@ -32,6 +32,7 @@ pub(crate) mod fork_lock;
 #[cfg(target_os = "linux")]
 mod futex;
 pub(crate) mod hmac_sha512;
+pub(crate) mod lend;
 #[cfg_attr(not(feature = "wipe-on-free"), allow(dead_code))]
 pub(crate) mod memory_reserve;
 #[cfg(miri)]

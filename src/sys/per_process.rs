@@ -3,8 +3,9 @@
 //! A child inherits locks that may never be released, threads that do not exist, and descriptor numbers that may belong
 //! to other files. So each value records the process that created it, and a child creates its own value in addition.
 
+use super::lend::NeverRunsAgain;
 use super::process_identity::{self, ProcessId};
-use super::sync::OnceBox;
+use super::sync::{Mutex, OnceBox, PoisonError};
 
 /// One value per process. It is created when it is first needed, and replaced when it becomes unusable.
 ///
@@ -85,10 +86,46 @@ impl<T> PerProcess<T> {
     }
 }
 
-impl<T> PerProcess<T> {
+/// As [`PerProcess`], but one thread at a time makes a value: for values that need descriptors, or that take over what another
+/// process had.
+pub struct OncePerProcess<T> {
+    values: PerProcess<T>,
+    making: PerProcess<Mutex<()>>,
+}
+
+impl<T> OncePerProcess<T> {
+    pub const fn new() -> Self {
+        Self { values: PerProcess::new(), making: PerProcess::new() }
+    }
+
+    /// This process's value, if it exists and is usable.
+    pub fn get(&self, usable: impl Fn(&T) -> bool) -> Option<&T> {
+        self.values.get(usable)
+    }
+
+    /// This process's value.
+    pub fn get_or_try_init<E>(&self, usable: impl Fn(&T) -> bool, make: impl Fn() -> Result<T, E>) -> Result<&T, E> {
+        if let Some(value) = self.get(&usable) {
+            return Ok(value);
+        }
+        let _making = self.making.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        self.values.get_or_try_init(usable, make)
+    }
+
     /// This process's value. `make` sees the last value of a process that this one was forked from, which it may read as far
-    /// as that needs no lock that another thread may have held.
-    pub fn get_or_init_after(&self, make: impl Fn(Option<&T>) -> T) -> &T {
+    /// as that needs no lock that another thread may have held, with the proof that none of that process's threads runs here.
+    pub fn get_or_init_after(&self, make: impl Fn(Option<(&T, &NeverRunsAgain)>) -> T) -> &T {
+        if let Some(value) = self.get(|_| true) {
+            return value;
+        }
+        let _making = self.making.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let proof = NeverRunsAgain::new();
+        self.values.get_or_init_after(|before| make(before.map(|before| (before, &proof))))
+    }
+}
+
+impl<T> PerProcess<T> {
+    fn get_or_init_after(&self, make: impl Fn(Option<&T>) -> T) -> &T {
         let owner = process_identity::current();
         let (mut slot, mut before) = (&self.first, None);
         loop {

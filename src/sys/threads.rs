@@ -13,6 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Result as Outcome;
 use std::time::{Duration, Instant};
 
+use super::lend::NeverRunsAgain;
+
 thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
@@ -51,6 +53,15 @@ pub(crate) fn spawn<T: Send + 'static>(
 ) -> io::Result<JoinHandle<T>> {
     // SAFETY: what the closure holds lives as long as it.
     unsafe { start(name, work) }
+}
+
+/// Ends what this thread does, but not the thread itself, which would drop what it has: it sleeps until the process ends. `last` is
+/// the last code that it runs, and gets the proof of that.
+pub(crate) fn sleep_forever(last: impl FnOnce(&NeverRunsAgain)) -> ! {
+    last(&NeverRunsAgain::new());
+    loop {
+        std::thread::sleep(Duration::MAX);
+    }
 }
 
 /// A started thread and its result.
