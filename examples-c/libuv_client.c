@@ -6,6 +6,8 @@
  *
  * Credentials, region and endpoint come from the environment, as for the quickstart.
  */
+#define _POSIX_C_SOURCE 200809L /* uv.h needs it with -std=c99 */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

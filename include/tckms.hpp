@@ -2249,7 +2249,8 @@ class queue {
     return detail::made(number, std::move(id), ctx);
   }
 
-  /** Opens a message of up to TCKMS_QUEUE_MESSAGE_MAX bytes. */
+  /** Opens a message of up to TCKMS_QUEUE_MESSAGE_MAX bytes. A message is longer than its plaintext: that of a
+   * plaintext near the limit needs submit_open_begin(). */
   template <class Rep, class Period>
   result<std::uint64_t> submit_open(const keyring &with, byte_view message, optional_text expected_context,
                                     std::chrono::duration<Rep, Period> timeout, void *userdata = nullptr) const {

@@ -31,6 +31,15 @@
  *   Destroying an async_queue cancels its calls and resumes the coroutines that await them with TCKMS_ERR_CANCELED,
  *   before the destructor returns and on its thread. Calls that they submit then are refused with the same status. A
  *   pending_call may outlive the queue.
+ *   The destructor is noexcept: an exception that leaves a coroutine there ends the program. A promise type that keeps
+ *   the exception, as most tasks do, is safe. With one that rethrows it in unhandled_exception(), catch inside the
+ *   coroutine, or drain the queue first:
+ *
+ *     queue.close();
+ *     while (queue.outstanding() > 0) {
+ *       static_cast<void>(queue.wait(std::chrono::seconds(1)));
+ *       queue.process();  // an exception that leaves a coroutine arrives here
+ *     }
  *   A client, keyring or stream may be destroyed before the call is done.
  *
  * THREADS
@@ -279,7 +288,12 @@ class [[nodiscard]] pending_call {
   detail::async_call *call_;
 };
 
-/** A queue of calls whose results coroutines await. */
+/** A queue of calls whose results coroutines await.
+ *
+ * Its destructor, and the assignment of another queue to it, resume the coroutines that still await a call, with
+ * TCKMS_ERR_CANCELED. Both are noexcept. So if `(co_await ...).value()` throws then, and the exception leaves the
+ * coroutine because its promise rethrows it in unhandled_exception(), the program ends with std::terminate(). Catch
+ * inside such coroutines, or drain the queue before you destroy it: LIFETIMES shows how. */
 class async_queue {
  public:
   /** The longest timeout, for calls that only the client's own timeouts limit. */
@@ -304,7 +318,8 @@ class async_queue {
   }
   async_queue(const async_queue &) = delete;
   async_queue &operator=(const async_queue &) = delete;
-  /** Cancels all calls, and resumes the coroutines that await them. */
+  /** Cancels all calls, and resumes the coroutines that await them. An exception that leaves one of them ends the
+   * program: see LIFETIMES. */
   ~async_queue() { end(); }
 
   /** The descriptor to poll: readable while process() has something to do. It belongs to the queue. */
@@ -424,7 +439,8 @@ class async_queue {
     });
   }
 
-  /** Opens a message of up to TCKMS_QUEUE_MESSAGE_MAX bytes. process() does the decryption. */
+  /** Opens a message of up to TCKMS_QUEUE_MESSAGE_MAX bytes. process() does the decryption. A message is longer than
+   * its plaintext: that of a plaintext near the limit needs open_begin(). */
   pending_call<buffer> open(const keyring &with, byte_view message, optional_text expected_context,
                             std::chrono::milliseconds timeout = client_timeout) const {
     return start<buffer>([&](const queue &calls, void *call) {

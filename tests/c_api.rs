@@ -577,7 +577,8 @@ fn make_in(folder: &Path) -> Command {
 }
 
 fn expect_built(folder: &Path) {
-    for program in ["quickstart", "error_handling", "data_key", "observe", "credentials"] {
+    let programs = ["quickstart", "error_handling", "data_key", "observe", "credentials", "epoll_server"];
+    for program in programs.into_iter().chain(["decrypting_proxy"]) {
         let finished = Command::new(folder.join(program)).output().unwrap();
         assert!(String::from_utf8_lossy(&finished.stderr).starts_with("usage: "), "{program}: {finished:?}");
     }
@@ -625,6 +626,11 @@ fn the_examples_makefile_asks_pkg_config() {
     folder.write("tckms.pc", &description);
     output_of(make_in(&examples).env("PKG_CONFIG_PATH", folder.path()));
     expect_built(&examples);
+    output_of(make_in(&examples).arg("event-loops").env("PKG_CONFIG_PATH", folder.path()));
+    for program in ["libevent_client", "libuv_client"] {
+        let finished = Command::new(examples.join(program)).output().unwrap();
+        assert!(String::from_utf8_lossy(&finished.stderr).starts_with("usage: "), "{program}: {finished:?}");
+    }
 }
 
 /// gcc's sanitizers detect writes beyond the program's buffers, double frees and leaks.

@@ -95,6 +95,18 @@ fn every_link_leads_somewhere() {
     }
 }
 
+#[test]
+fn every_example_is_listed_and_built() {
+    let (list, makefile) = (read("examples-c/README.md"), read("examples-c/Makefile"));
+    let words: BTreeSet<&str> = makefile.split_whitespace().map(|word| word.trim_end_matches(':')).collect();
+    for entry in fs::read_dir(root().join("examples-c")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(program) = name.strip_suffix(".c") else { continue };
+        assert!(list.contains(&format!("\n| [{name}]({name}) |")), "examples-c/README.md does not list {name}");
+        assert!(words.contains(program), "examples-c/Makefile does not build {name}");
+    }
+}
+
 /// The Markdown files that git knows, with their lines and whether each is inside a fence.
 fn lines_of_documents() -> Vec<(String, Vec<(bool, String)>)> {
     let listed = Command::new("git").args(["ls-files", "*.md"]).current_dir(root()).output().unwrap();

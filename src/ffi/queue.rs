@@ -404,13 +404,14 @@ pub unsafe extern "C" fn tckms_submit_generate_random(
 /// @param queue         The queue.
 /// @param client        The client. It may be freed before the call is done.
 /// @param action        As for tckms_call().
-/// @param request_json  As for tckms_call(). Copied into memory that is wiped.
+/// @param request_json  As for tckms_call(), but "{}" for none: NULL is refused. Copied into memory
+///                      that is wiped.
 /// @param timeout_ms    As for tckms_submit_encrypt().
 /// @param userdata      As for tckms_submit_encrypt().
 /// @param id_or_null    As for tckms_submit_encrypt().
-/// @return              As for tckms_submit_encrypt(). If tckms_call() would refuse `action` or
-///                      `request_json`, that is the status of the completion, unless they are too
-///                      long.
+/// @return              As for tckms_submit_encrypt(). An `action` or a `request_json` that
+///                      tckms_call() refuses is refused at once, with the same status:
+///                      TCKMS_ERR_MALFORMED_ACTION or TCKMS_ERR_INVALID_REQUEST_JSON.
 ///
 /// The completion's output is the JSON object of the reply.
 #[must_use]
@@ -439,7 +440,8 @@ pub unsafe extern "C" fn tckms_submit_call(
 /// @param key_id      As for tckms_sign_digest().
 /// @param algorithm   A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
 /// @param digest      The digest. Copied.
-/// @param len         As for tckms_sign_digest(); another length is the status of the completion.
+/// @param len         As for tckms_sign_digest(). Another length is TCKMS_ERR_INVALID_LENGTH: the
+///                    status of the completion up to 8192 bytes, refused at once above.
 /// @param timeout_ms  As for tckms_submit_encrypt().
 /// @param userdata    As for tckms_submit_encrypt().
 /// @param id_or_null  As for tckms_submit_encrypt().
@@ -475,7 +477,7 @@ pub unsafe extern "C" fn tckms_submit_sign_digest(
 /// @param key_id      As for tckms_rsa_decrypt().
 /// @param padding     A TCKMS_RSA_ constant.
 /// @param ciphertext  The ciphertext. Copied.
-/// @param len         As for tckms_rsa_decrypt(); another length is the status of the completion.
+/// @param len         256 bytes. Another length is refused at once with TCKMS_ERR_INVALID_LENGTH.
 /// @param timeout_ms  As for tckms_submit_encrypt().
 /// @param userdata    As for tckms_submit_encrypt().
 /// @param id_or_null  As for tckms_submit_encrypt().
@@ -546,7 +548,10 @@ pub unsafe extern "C" fn tckms_submit_public_key(
 /// @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when there
 ///                          is more: tckms_submit_seal_begin() takes any size.
 ///
-/// The completion's output is the message.
+/// The completion's output is the message. It is longer than the plaintext, by a few hundred bytes
+/// and more under many keys or with a large context. tckms_submit_open() takes at most
+/// TCKMS_QUEUE_MESSAGE_MAX bytes of message too, so the message of a plaintext that is near the
+/// limit does not fit there: open it with tckms_submit_open_begin().
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_submit_seal(
@@ -585,7 +590,9 @@ pub unsafe extern "C" fn tckms_submit_seal(
 ///                                   when the message is longer: tckms_submit_open_begin() takes any
 ///                                   size.
 ///
-/// The completion's output is the plaintext.
+/// The completion's output is the plaintext. The limit is one of the message, not of the plaintext:
+/// what tckms_submit_seal() makes of TCKMS_QUEUE_MESSAGE_MAX bytes is longer and needs
+/// tckms_submit_open_begin().
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_submit_open(
@@ -646,8 +653,9 @@ pub unsafe extern "C" fn tckms_submit_seal_begin(
 ///                    failure, it still belongs to the caller.
 /// @param header      The beginning of the message, with its whole header: a few hundred bytes,
 ///                    seldom more than 4096. More than the header is harmless. Copied.
-/// @param len         1 to 1048576 bytes. When the header is longer than them, the status of the
-///                    completion is TCKMS_ERR_TRUNCATED.
+/// @param len         1 to 1048576 bytes; another length is refused at once with
+///                    TCKMS_ERR_INVALID_LENGTH. When the message's header is longer than `len`, the
+///                    status of the completion is TCKMS_ERR_TRUNCATED.
 /// @param timeout_ms  As for tckms_submit_seal().
 /// @param userdata    As for tckms_submit_encrypt().
 /// @param id_or_null  As for tckms_submit_encrypt().
@@ -672,8 +680,9 @@ pub unsafe extern "C" fn tckms_submit_open_begin(
         let (id, queue, options) = begin(queue, (timeout_ms, userdata), id_or_null)?;
         let place = stream_of(stream, false)?;
         let header = bytes(header, len, "header")?;
-        if header.len() > HEADER_MAX {
-            let message = format!("the header has {len} bytes, at most {HEADER_MAX} are allowed");
+        if header.is_empty() || header.len() > HEADER_MAX {
+            let count = if header.is_empty() { "no".to_owned() } else { len.to_string() };
+            let message = format!("the header has {count} bytes; 1 to {HEADER_MAX} are allowed");
             return Err(Error::new(Status::InvalidLength, message));
         }
         let header = crate::Secret::copy_of(header)?;

@@ -139,7 +139,7 @@ static void invalid_arguments_are_refused_at_once(void) {
   tckms_queue *queue = new_queue(0);
   tckms_queue_options options = TCKMS_QUEUE_OPTIONS_INIT;
   tckms_queue *none = (tckms_queue *)&options;
-  static char large[5000];
+  static char large[8193];
   uint64_t id = 7;
   int fd = 0;
   options.depth = 1048577;
@@ -174,8 +174,11 @@ static void invalid_arguments_are_refused_at_once(void) {
   CHECK_STATUS(tckms_submit_decrypt(queue, client, NULL, "", 0, NULL, LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_BLOB);
   CHECK_STATUS(tckms_submit_sign_digest(queue, client, MAIN_KEY, 99, "x", 1, LONG_MS, NULL, NULL),
                TCKMS_ERR_UNKNOWN_ALGORITHM);
+  CHECK_STATUS(tckms_submit_sign_digest(queue, client, MAIN_KEY, 0, large, sizeof large, LONG_MS, NULL, NULL),
+               TCKMS_ERR_INVALID_LENGTH);
   CHECK_STATUS(tckms_submit_rsa_decrypt(queue, client, MAIN_KEY, TCKMS_RSA_PKCS1_V1_5, "x", 1, LONG_MS, NULL, NULL),
                TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_submit_call(queue, client, "DescribeKey", NULL, LONG_MS, NULL, NULL), TCKMS_ERR_NULL_POINTER);
   CHECK_STATUS(tckms_submit_call(queue, client, "", "{}", LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_ACTION);
   CHECK_STATUS(tckms_submit_call(queue, client, "Describe Key", "{}", LONG_MS, NULL, NULL), TCKMS_ERR_MALFORMED_ACTION);
   CHECK_STATUS(tckms_submit_call(queue, client, "DescribeKey", "[]", LONG_MS, NULL, NULL),
@@ -336,6 +339,7 @@ static void messages_are_sealed_and_opened(void) {
   tckms_stream *none = NULL;
   tckms_completion *completion;
   tckms_buffer message, plain;
+  static unsigned char large[1048577];
   unsigned char out[2000];
   unsigned char back[2000];
   size_t used, made, end, taken;
@@ -371,6 +375,15 @@ static void messages_are_sealed_and_opened(void) {
   tckms_stream_free(stream);
 
   CHECK_OK(tckms_stream_new_open(keyring, NULL, &stream));
+  /* A header of a length that none has leaves the stream to the program. */
+  CHECK_STATUS(tckms_submit_open_begin(queue, &stream, out, 0, LONG_MS, NULL, &id), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "the header has no bytes; 1 to 1048576 are allowed");
+  CHECK_STATUS(tckms_submit_open_begin(queue, &stream, NULL, 0, LONG_MS, NULL, &id), TCKMS_ERR_INVALID_LENGTH);
+  CHECK_STATUS(tckms_submit_open_begin(queue, &stream, large, sizeof large, LONG_MS, NULL, &id),
+               TCKMS_ERR_INVALID_LENGTH);
+  CHECK_HAS(tckms_error_message(tckms_last_error()), "the header has 1048577 bytes; 1 to 1048576 are allowed");
+  CHECK(stream != NULL && id == 0);
+  CHECK_INT(tckms_queue_outstanding(queue), 0);
   CHECK_OK(tckms_submit_open_begin(queue, &stream, out, made + end, LONG_MS, NULL, &id));
   completion = take(queue);
   CHECK_INT(tckms_completion_status(completion), TCKMS_OK);
@@ -386,6 +399,47 @@ static void messages_are_sealed_and_opened(void) {
   CHECK_INT(made + end, strlen(PLAINTEXT));
   CHECK(memcmp(back, PLAINTEXT, made + end) == 0);
   tckms_stream_free(stream);
+  tckms_queue_free(queue);
+  tckms_keyring_free(keyring);
+  tckms_client_free(client);
+}
+
+/* The same limit applies to a plaintext and to a message, and sealing makes a plaintext longer. */
+static void the_longest_plaintext_needs_a_stream_to_be_opened(void) {
+  tckms_client *client = emulator_client();
+  tckms_keyring *keyring = tckms_keyring_new();
+  tckms_queue *queue = new_queue(0);
+  tckms_stream *stream = NULL;
+  tckms_completion *completion;
+  tckms_buffer message;
+  static unsigned char plain[TCKMS_QUEUE_MESSAGE_MAX + 1];
+  static unsigned char back[TCKMS_QUEUE_MESSAGE_MAX];
+  size_t used, made, end, taken;
+  int done;
+  uint64_t id;
+  memset(plain, 'p', sizeof plain);
+  CHECK_OK(tckms_keyring_add_kms(keyring, client, MAIN_KEY));
+  CHECK_STATUS(tckms_submit_seal(queue, keyring, plain, sizeof plain, NULL, LONG_MS, NULL, &id),
+               TCKMS_ERR_PLAINTEXT_TOO_LARGE);
+  CHECK_OK(tckms_submit_seal(queue, keyring, plain, TCKMS_QUEUE_MESSAGE_MAX, NULL, LONG_MS, NULL, &id));
+  message = take_output(queue, id);
+  CHECK(message.len > TCKMS_QUEUE_MESSAGE_MAX);
+  CHECK_STATUS(tckms_submit_open(queue, keyring, message.data, message.len, NULL, LONG_MS, NULL, &id),
+               TCKMS_ERR_PLAINTEXT_TOO_LARGE);
+  CHECK_OK(tckms_stream_new_open(keyring, NULL, &stream));
+  CHECK_OK(tckms_submit_open_begin(queue, &stream, message.data, 4096, LONG_MS, NULL, &id));
+  completion = take(queue);
+  CHECK_OK(tckms_completion_take_stream(completion, &stream));
+  taken = tckms_completion_consumed(completion);
+  tckms_completion_free(completion);
+  CHECK_OK(tckms_stream_update(stream, message.data + taken, message.len - taken, &used, back, sizeof back, &made));
+  CHECK_INT(used, message.len - taken);
+  CHECK_OK(tckms_stream_finish(stream, back + made, sizeof back - made, &end, &done));
+  CHECK_INT(done, 1);
+  CHECK_INT(made + end, TCKMS_QUEUE_MESSAGE_MAX);
+  CHECK(memcmp(back, plain, sizeof back) == 0);
+  tckms_stream_free(stream);
+  tckms_buffer_free(&message);
   tckms_queue_free(queue);
   tckms_keyring_free(keyring);
   tckms_client_free(client);
@@ -535,6 +589,7 @@ int main(void) {
   many_queues_are_made_and_freed();
   the_log_is_written_on_the_thread_that_takes();
   messages_are_sealed_and_opened();
+  the_longest_plaintext_needs_a_stream_to_be_opened();
   a_credentials_callback_runs_on_a_worker();
   threads_may_share_a_queue();
   if (getenv("TEST_SANITIZED") == NULL) {

@@ -298,6 +298,49 @@ void an_exception_that_leaves_a_coroutine_leaves_process() {
   CHECK_INT(caught, 7);
   CHECK(got == TCKMS_OK);
 }
+
+escaping value_of(const tckms::async_queue &queue, const tckms::client &client) {
+  static_cast<void>((co_await queue.generate_random(client, 1)).value());
+}
+
+void an_exception_that_leaves_a_coroutine_ends_the_program_in_the_destructor() {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::set_terminate([] { _exit(42); });
+    const tckms::client client = basic_client();
+    set_fault("*", slow, 1);
+    std::optional<tckms::async_queue> queue = basic_queue();
+    const escaping thrower = value_of(*queue, client);
+    queue.reset();
+    _exit(0);
+  }
+  int status = -1;
+  CHECK_INT(waitpid(child, &status, 0), child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+  clear_faults();
+}
+
+void a_drained_queue_reports_exceptions_from_process() {
+  const tckms::client client = basic_client();
+  int caught = 0;
+  set_fault("*", slow, 2);
+  {
+    const tckms::async_queue queue = basic_queue();
+    const escaping first = value_of(queue, client), second = value_of(queue, client);
+    queue.close();
+    while (queue.outstanding() > 0) {
+      good(queue.wait(60s));
+      try {
+        queue.process();
+      } catch (const tckms::exception &exception) {
+        CHECK_INT(exception.status(), TCKMS_ERR_CANCELED);
+        ++caught;
+      }
+    }
+  }
+  CHECK_INT(caught, 2);
+  clear_faults();
+}
 #endif
 
 task canceled_call(const tckms::async_queue &queue, const tckms::client &client, std::uint64_t *id) {
@@ -531,6 +574,10 @@ int main() {
 #if TCKMS_HPP_EXCEPTIONS
   an_exception_reaches_the_coroutine();
   an_exception_that_leaves_a_coroutine_leaves_process();
+  a_drained_queue_reports_exceptions_from_process();
+  if (std::getenv("TEST_SANITIZED") == nullptr) {
+    an_exception_that_leaves_a_coroutine_ends_the_program_in_the_destructor();
+  }
 #endif
   return checks_passed();
 }
