@@ -80,8 +80,8 @@
  *   A client needs no lock: share one among all threads. Functions that send requests block until
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
  *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
- *   called on a separate thread, which then ends. A calling thread needs at most 64 KiB of stack. No
- *   function is async-signal-safe, and the child of a vfork() must not call any.
+ *   called on a separate thread, which then ends. A calling thread needs at most 64 KiB of stack.
+ *   No function is async-signal-safe, and the child of a vfork() must not call any.
  *
  * EVENT LOOPS
  *   A program with an event loop submits calls to a tckms_queue instead, polls its descriptor, and
@@ -3144,8 +3144,9 @@ TCKMS_WARN_UNUSED tckms_status tckms_queue_cancel_all(const tckms_queue *queue);
  *
  * @param queue  NULL, which is harmless, or a queue of this library.
  *
- * Waits until its calls have ended, which takes well under a millisecond, unless a callback of the
- * program is running in a worker: then up to 2 seconds. It may be called in a forked child.
+ * Waits until its calls have ended, and closes their connections, which takes about 40 microseconds
+ * for each outstanding call. If a callback of the program is running in a worker, it waits up to
+ * 2 seconds. It may be called in a forked child.
  */
 void tckms_queue_free(tckms_queue *queue);
 
@@ -3292,13 +3293,14 @@ tckms_status tckms_submit_generate_random(const tckms_queue *queue,
  * @param queue         The queue.
  * @param client        The client. It may be freed before the call is done.
  * @param action        As for tckms_call().
- * @param request_json  As for tckms_call(). Copied into memory that is wiped.
+ * @param request_json  As for tckms_call(), but "{}" for none: NULL is refused. Copied into memory
+ *                      that is wiped.
  * @param timeout_ms    As for tckms_submit_encrypt().
  * @param userdata      As for tckms_submit_encrypt().
  * @param id_or_null    As for tckms_submit_encrypt().
- * @return              As for tckms_submit_encrypt(). If tckms_call() would refuse `action` or
- *                      `request_json`, that is the status of the completion, unless they are too
- *                      long.
+ * @return              As for tckms_submit_encrypt(). An `action` or a `request_json` that
+ *                      tckms_call() refuses is refused at once, with the same status:
+ *                      TCKMS_ERR_MALFORMED_ACTION or TCKMS_ERR_INVALID_REQUEST_JSON.
  *
  * The completion's output is the JSON object of the reply.
  */
@@ -3319,7 +3321,8 @@ tckms_status tckms_submit_call(const tckms_queue *queue,
  * @param key_id      As for tckms_sign_digest().
  * @param algorithm   A TCKMS_SIGN_ constant, or 0 for the key's algorithm.
  * @param digest      The digest. Copied.
- * @param len         As for tckms_sign_digest(); another length is the status of the completion.
+ * @param len         As for tckms_sign_digest(). Another length is TCKMS_ERR_INVALID_LENGTH: the
+ *                    status of the completion up to 8192 bytes, refused at once above.
  * @param timeout_ms  As for tckms_submit_encrypt().
  * @param userdata    As for tckms_submit_encrypt().
  * @param id_or_null  As for tckms_submit_encrypt().
@@ -3346,7 +3349,7 @@ tckms_status tckms_submit_sign_digest(const tckms_queue *queue,
  * @param key_id      As for tckms_rsa_decrypt().
  * @param padding     A TCKMS_RSA_ constant.
  * @param ciphertext  The ciphertext. Copied.
- * @param len         As for tckms_rsa_decrypt(); another length is the status of the completion.
+ * @param len         256 bytes. Another length is refused at once with TCKMS_ERR_INVALID_LENGTH.
  * @param timeout_ms  As for tckms_submit_encrypt().
  * @param userdata    As for tckms_submit_encrypt().
  * @param id_or_null  As for tckms_submit_encrypt().
@@ -3402,7 +3405,10 @@ tckms_status tckms_submit_public_key(const tckms_queue *queue,
  * @return                  As for tckms_submit_encrypt(). TCKMS_ERR_PLAINTEXT_TOO_LARGE when there
  *                          is more: tckms_submit_seal_begin() takes any size.
  *
- * The completion's output is the message.
+ * The completion's output is the message. It is longer than the plaintext, by a few hundred bytes
+ * and more under many keys or with a large context. tckms_submit_open() takes at most
+ * TCKMS_QUEUE_MESSAGE_MAX bytes of message too, so the message of a plaintext that is near the
+ * limit does not fit there: open it with tckms_submit_open_begin().
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_submit_seal(const tckms_queue *queue,
@@ -3430,7 +3436,9 @@ tckms_status tckms_submit_seal(const tckms_queue *queue,
  *                                   when the message is longer: tckms_submit_open_begin() takes any
  *                                   size.
  *
- * The completion's output is the plaintext.
+ * The completion's output is the plaintext. The limit is one of the message, not of the plaintext:
+ * what tckms_submit_seal() makes of TCKMS_QUEUE_MESSAGE_MAX bytes is longer and needs
+ * tckms_submit_open_begin().
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_submit_open(const tckms_queue *queue,
@@ -3471,8 +3479,9 @@ tckms_status tckms_submit_seal_begin(const tckms_queue *queue,
  *                    failure, it still belongs to the caller.
  * @param header      The beginning of the message, with its whole header: a few hundred bytes,
  *                    seldom more than 4096. More than the header is harmless. Copied.
- * @param len         1 to 1048576 bytes. When the header is longer than them, the status of the
- *                    completion is TCKMS_ERR_TRUNCATED.
+ * @param len         1 to 1048576 bytes; another length is refused at once with
+ *                    TCKMS_ERR_INVALID_LENGTH. When the message's header is longer than `len`, the
+ *                    status of the completion is TCKMS_ERR_TRUNCATED.
  * @param timeout_ms  As for tckms_submit_seal().
  * @param userdata    As for tckms_submit_encrypt().
  * @param id_or_null  As for tckms_submit_encrypt().

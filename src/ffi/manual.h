@@ -75,8 +75,8 @@
  *   A client needs no lock: share one among all threads. Functions that send requests block until
  *   they succeed, fail or reach the total timeout. The first call of a client starts one network
  *   thread with all signals blocked; it ends when the client is freed. A store of branch records is
- *   called on a separate thread, which then ends. A calling thread needs at most 64 KiB of stack. No
- *   function is async-signal-safe, and the child of a vfork() must not call any.
+ *   called on a separate thread, which then ends. A calling thread needs at most 64 KiB of stack.
+ *   No function is async-signal-safe, and the child of a vfork() must not call any.
  *
  * EVENT LOOPS
  *   A program with an event loop submits calls to a tckms_queue instead, polls its descriptor, and

@@ -11,7 +11,7 @@ use crate::clock::iso_8601;
 use crate::emulator::Emulator;
 use crate::error::ApiError;
 use crate::identity::issuer::{DEFAULT_LIFETIME, is_name};
-use crate::keys::cmk::ACCOUNT_UIN;
+use crate::keys::metadata::ACCOUNT_UIN;
 
 /// The action without a signature: its callers have no credentials yet.
 pub const UNSIGNED_ACTION: &str = "AssumeRoleWithWebIdentity";

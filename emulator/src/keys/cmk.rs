@@ -93,9 +93,6 @@ pub struct Cmk {
     pub versions: Vec<Arc<Version>>,
 }
 
-/// The account that owns every key of the emulator; the number has no meaning.
-pub const ACCOUNT_UIN: u64 = 100_000_000_001;
-
 /// The rotation period in the metadata while rotation is off (docs/kms-service.md, "Key actions").
 const DEFAULT_ROTATE_DAYS: u32 = 365;
 

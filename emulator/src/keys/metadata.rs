@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::keys::cmk::ACCOUNT_UIN;
+/// The account that owns every key of the emulator; the number has no meaning.
+pub const ACCOUNT_UIN: u64 = 100_000_000_001;
 
 /// The fields that a key has as a resource of the account, together with those of its kind.
 pub fn with_resource_fields(own: Value, id: &str, external: bool, region: &str) -> Value {

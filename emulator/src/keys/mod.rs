@@ -8,7 +8,7 @@ pub mod der;
 pub mod import_token;
 pub mod key_usage;
 pub mod material;
-mod metadata;
+pub mod metadata;
 pub mod public_key;
 pub mod rsa_decryption;
 pub mod rsa_pss;
