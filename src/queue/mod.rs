@@ -8,6 +8,7 @@ mod completion;
 mod deadlines;
 mod inputs;
 mod operation;
+mod output;
 mod process_state;
 mod task;
 mod workers;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::completion::{Completion, Output, Stream, Userdata};
+pub(crate) use self::completion::{Completion, Userdata};
 pub(crate) use self::operation::{Operation, QUEUE_MESSAGE_MAX, SealOperation};
+pub(crate) use self::output::{Output, Stream};
 
 use self::inputs::Runner;
 use self::process_state::{Outstanding, ProcessState};

@@ -7,7 +7,7 @@ use crate::client::{
     Client, check_blob, check_context, check_key_id, check_plaintext, check_random_len, check_rsa_ciphertext, of_call,
 };
 use crate::error::{Error, Result};
-use crate::queue::completion::{Output, Stream};
+use crate::queue::output::{Output, Stream};
 use crate::seal::{Context, DetachedOpen, DetachedSeal, Keyring};
 use crate::secret::Secret;
 use crate::sign::{RsaPadding, SignatureAlgorithm};
