@@ -17,7 +17,7 @@ if ! cargo "+$toolchain" miri --version >/dev/null 2>&1; then
 fi
 filters=("$@")
 if [ ${#filters[@]} -eq 0 ]; then
-  filters=(ffi::miri:: sys::parker:: sys::threads:: sys::single_flight:: sys::per_process:: sys::fork_ sys::memory_reserve::
+  filters=(ffi::miri:: sys::parker:: sys::threads:: sys::single_flight:: sys::per_process:: sys::lend:: sys::fork_ sys::memory_reserve::
     sys::wipe:: sys::random:: encoding:: sanitize:: encryption_context:: secret:: call_control:: api::retry:: api::rate_limiter::
     seal::format::context:: seal::format::frame:: sign::ecdsa_signature::)
 fi

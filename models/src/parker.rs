@@ -39,7 +39,8 @@ impl Call {
 pub fn a_reply_and_a_cancellation_both_wake_the_caller() {
     crate::check(3, || {
         let call = Call::new();
-        let wakers = [Call::set_and_wake(&call, |call| &call.replied), Call::set_and_wake(&call, |call| &call.canceled)];
+        let wakers =
+            [Call::set_and_wake(&call, |call| &call.replied), Call::set_and_wake(&call, |call| &call.canceled)];
         call.wait(|call| &call.replied);
         call.wait(|call| &call.canceled);
         wakers.into_iter().for_each(|thread| thread.join().unwrap());

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use crate::sys::per_process::PerProcess;
+use crate::sys::per_process::{OncePerProcess, PerProcess};
 use crate::sys::process_identity::{self, CHILD};
 
 /// An object of a process, such as its network thread. The number of live objects is counted.
@@ -64,6 +64,32 @@ pub fn two_first_calls_publish_one_value() {
         let here = std::ptr::from_ref(get(&values, live)).addr();
         assert_eq!(other.join().unwrap(), here);
         assert_eq!(live.load(CountOrdering::Relaxed), 1);
+        drop(values);
+        assert_eq!(live.load(CountOrdering::Relaxed), 0);
+    });
+}
+
+/// Two threads that need a costly value first make it once.
+pub fn a_costly_value_is_made_once() {
+    crate::check(2, || {
+        let (live, made) = (counted(), counted());
+        let values = Arc::new(OncePerProcess::new());
+        let get = move |values: &OncePerProcess<Made>| {
+            let make = || {
+                made.fetch_add(1, CountOrdering::Relaxed);
+                Ok::<_, ()>(Made::new(live))
+            };
+            let value = values.get_or_try_init(Made::is_usable, make).unwrap();
+            value.read();
+            std::ptr::from_ref(value).addr()
+        };
+        let other = {
+            let values = Arc::clone(&values);
+            thread::spawn(move || get(&values))
+        };
+        let here = get(&values);
+        assert_eq!(other.join().unwrap(), here);
+        assert_eq!(made.load(CountOrdering::Relaxed), 1);
         drop(values);
         assert_eq!(live.load(CountOrdering::Relaxed), 0);
     });

@@ -114,7 +114,7 @@ impl<T> OncePerProcess<T> {
 
     /// This process's value. `make` sees the last value of a process that this one was forked from, which it may read as far
     /// as that needs no lock that another thread may have held, with the proof that none of that process's threads runs here.
-    pub fn get_or_init_after(&self, make: impl Fn(Option<(&T, &NeverRunsAgain)>) -> T) -> &T {
+    pub(crate) fn get_or_init_after(&self, make: impl Fn(Option<(&T, &NeverRunsAgain)>) -> T) -> &T {
         if let Some(value) = self.get(|_| true) {
             return value;
         }

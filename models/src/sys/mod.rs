@@ -4,6 +4,8 @@
 #[path = "../../../src/sys/fork_counter.rs"]
 pub mod fork_counter;
 pub mod futex;
+#[path = "../../../src/sys/lend.rs"]
+pub mod lend;
 #[path = "../../../src/sys/parker.rs"]
 pub mod parker;
 /// `src/sys/per_process.rs`, see build.rs.
