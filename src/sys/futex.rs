@@ -7,7 +7,8 @@ use std::time::Duration;
 /// Sleeps while the number is `expected`, until [`wake`], `timeout` at most, and possibly less.
 pub(crate) fn wait(number: &AtomicU32, expected: u32, timeout: Duration) {
     let timeout = libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        // Not by the name of its type, which musl changes.
+        tv_sec: timeout.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: timeout.subsec_nanos() as _,
     };
     // Whatever ends the wait, an error included, the caller looks again.
