@@ -1003,12 +1003,14 @@ typedef struct tckms_cache_limits {
  *
  * @param userdata  The pointer from tckms_branch_options.
  * @param key       The key of the records: "<region>/<key id>/<branch id>", at most 162 characters.
- * @param out       Fill it with tckms_branch_records_add(): all records under the key, or at least
- *                  the newest ones; nothing if there are none.
+ * @param out       Fill it with tckms_branch_records_add(): all records under the key; nothing if
+ *                  there are none. A record that is missing counts as deleted, and is not used
+ *                  after `ttl_ms`.
  * @return          0, or a status of this library. Any other number becomes
  *                  TCKMS_ERR_BRANCH_STORE_FAILED.
  *
- * The callbacks of a store run on a thread that the library starts for them, one at a time for each
+ * It is called at least twice in each `ttl_ms` while the branch is in use, and if a message refers
+ * to an unknown record, at most once a second. The callbacks of a store run on a thread that the library starts for them, one at a time for each
  * process and keyring, so a connection in the userdata needs no lock. In a forked child they run on
  * a thread of the child, which must open its own connection. A callback that takes longer than
  * `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can
@@ -1048,8 +1050,9 @@ typedef struct tckms_branch_options {
   const char *records;
   /**
    * The path of a file of such records. It is checked at most once a second while the keyring
-   * seals or opens, and read if it changed. A file that cannot be used is then ignored. It must
-   * be a regular file that is not writable by every user.
+   * seals or opens, and read if it changed. A file that cannot be used is then ignored. An empty
+   * or missing file has no records: those known before are not used after `ttl_ms`. It must be a
+   * regular file that is not writable by every user.
    */
   const char *file;
   /** Loads the records of a branch from a store that all writers share. */
@@ -1070,7 +1073,8 @@ typedef struct tckms_branch_options {
   int64_t store_timeout_ms;
   /**
    * The maximum time that a branch key is kept in memory, in milliseconds, and so the time for
-   * which a disabled CMK can go unnoticed. Default 3600000, at most 86400000.
+   * which a disabled CMK can go unnoticed. A key that expires is not used again, and is wiped at
+   * the next use of the keyring, or when it is freed. Default 3600000, at most 86400000.
    */
   int64_t ttl_ms;
   /** Further branches for opening. */
@@ -1126,7 +1130,10 @@ typedef struct tckms_branch_stats {
   uint64_t unwraps;
   /** Files that were read because they changed. */
   uint64_t file_reads;
-  /** Files that could not be used; the records known before stayed in use. */
+  /**
+   * Files that could not be used, so that the records known before stayed in use, or that were
+   * missing.
+   */
   uint64_t file_failures;
   /** Calls of the store's callbacks. */
   uint64_t store_calls;
@@ -1134,7 +1141,7 @@ typedef struct tckms_branch_stats {
   uint64_t store_failures;
   /** Records that are not used: of another branch or CMK, not readable, or refused by the CMK. */
   uint64_t records_refused;
-  /** Records that disappeared from the file. */
+  /** Records that disappeared from the file or the store. */
   uint64_t records_gone;
 } tckms_branch_stats;
 

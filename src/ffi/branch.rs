@@ -33,8 +33,9 @@ pub struct tckms_branch_options {
     /// Records as text, a line each, at most 1048576 bytes. The newest one seals.
     pub records: *const c_char,
     /// The path of a file of such records. It is checked at most once a second while the keyring
-    /// seals or opens, and read if it changed. A file that cannot be used is then ignored. It must
-    /// be a regular file that is not writable by every user.
+    /// seals or opens, and read if it changed. A file that cannot be used is then ignored. An empty
+    /// or missing file has no records: those known before are not used after `ttl_ms`. It must be a
+    /// regular file that is not writable by every user.
     pub file: *const c_char,
     /// Loads the records of a branch from a store that all writers share.
     pub load: tckms_branch_load,
@@ -51,7 +52,8 @@ pub struct tckms_branch_options {
     /// How long a callback of the store may take, in milliseconds. Default 2000, at most 60000.
     pub store_timeout_ms: i64,
     /// The maximum time that a branch key is kept in memory, in milliseconds, and so the time for
-    /// which a disabled CMK can go unnoticed. Default 3600000, at most 86400000.
+    /// which a disabled CMK can go unnoticed. A key that expires is not used again, and is wiped at
+    /// the next use of the keyring, or when it is freed. Default 3600000, at most 86400000.
     pub ttl_ms: i64,
     /// Further branches for opening.
     pub open_branch_ids: *const *const c_char,
@@ -142,7 +144,10 @@ impl tckms_branch_options {
         let time = |what, ms, default, max| if ms == 0 { Ok(default) } else { milliseconds(what, ms, max) };
         // SAFETY: as above.
         let (source, callbacks) = unsafe { self.source()? };
-        let rotation = milliseconds("rotation period", self.rotation_ms, Duration::from_millis(315_360_000_000))?;
+        let rotation = u64::try_from(self.rotation_ms).map(Duration::from_millis).map_err(|_| {
+            let message = format!("the rotation period is {} ms, 1000 to 315360000000 are allowed", self.rotation_ms);
+            Error::new(Status::OutOfRange, message)
+        })?;
         let options = BranchOptions {
             branch_id,
             source,
@@ -333,7 +338,8 @@ pub struct tckms_branch_stats {
     pub unwraps: u64,
     /// Files that were read because they changed.
     pub file_reads: u64,
-    /// Files that could not be used; the records known before stayed in use.
+    /// Files that could not be used, so that the records known before stayed in use, or that were
+    /// missing.
     pub file_failures: u64,
     /// Calls of the store's callbacks.
     pub store_calls: u64,
@@ -341,7 +347,7 @@ pub struct tckms_branch_stats {
     pub store_failures: u64,
     /// Records that are not used: of another branch or CMK, not readable, or refused by the CMK.
     pub records_refused: u64,
-    /// Records that disappeared from the file.
+    /// Records that disappeared from the file or the store.
     pub records_gone: u64,
 }
 

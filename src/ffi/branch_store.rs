@@ -20,12 +20,14 @@ pub struct tckms_branch_records(Vec<String>);
 ///
 /// @param userdata  The pointer from tckms_branch_options.
 /// @param key       The key of the records: "<region>/<key id>/<branch id>", at most 162 characters.
-/// @param out       Fill it with tckms_branch_records_add(): all records under the key, or at least
-///                  the newest ones; nothing if there are none.
+/// @param out       Fill it with tckms_branch_records_add(): all records under the key; nothing if
+///                  there are none. A record that is missing counts as deleted, and is not used
+///                  after `ttl_ms`.
 /// @return          0, or a status of this library. Any other number becomes
 ///                  TCKMS_ERR_BRANCH_STORE_FAILED.
 ///
-/// The callbacks of a store run on a thread that the library starts for them, one at a time for each
+/// It is called at least twice in each `ttl_ms` while the branch is in use, and if a message refers
+/// to an unknown record, at most once a second. The callbacks of a store run on a thread that the library starts for them, one at a time for each
 /// process and keyring, so a connection in the userdata needs no lock. In a forked child they run on
 /// a thread of the child, which must open its own connection. A callback that takes longer than
 /// `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can

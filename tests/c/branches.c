@@ -172,6 +172,7 @@ static void a_store_that_fails(void) {
     tckms_buffer message;
     CHECK_STATUS(tckms_seal(keyring, "x", 1, NULL, &message), TCKMS_ERR_BRANCH_STORE_FAILED);
     CHECK(tckms_error_retryable(tckms_last_error()) == 1);
+    CHECK(strstr(tckms_error_message(tckms_last_error()), "the store is not reachable") != NULL);
   }
   tckms_keyring_free(keyring);
   CHECK_INT(store.freed, 2);

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -196,7 +197,7 @@ fn each_refused_option_has_its_status_and_its_message() {
         (tckms_branch_options { by_reference: 1, ..branch(c"orders") }, Status::NoUsableKey, "refer"),
         (tckms_branch_options { rotation_ms: DAY_MS, ..branch(c"orders") }, Status::OutOfRange, "store"),
         (stored(0), Status::OutOfRange, "rotation period is 0 ms"),
-        (stored(-5), Status::OutOfRange, "-5"),
+        (stored(-5), Status::OutOfRange, "-5 ms, 1000 to"),
         (stored(999), Status::OutOfRange, "999"),
         (stored(i64::MAX), Status::OutOfRange, "rotation"),
         (tckms_branch_options { store_timeout_ms: 60_001, ..stored(DAY_MS) }, Status::OutOfRange, "60001"),
@@ -353,8 +354,8 @@ fn a_changed_file_is_read_and_an_invalid_one_is_ignored() {
     write_file(&path, &whole);
     thread::sleep(LOOK);
     assert_eq!(seals_with(), version(&second));
-    // Half of a file, an empty file, invalid text, and a file that every user may write.
-    for bad in [&whole[..whole.len() - 30], "", "junk\n", &format!("{whole}tbk9 x\n")] {
+    // Half of a file, invalid text, and a file that every user may write.
+    for bad in [&whole[..whole.len() - 30], "junk\n", &format!("{whole}tbk9 x\n")] {
         let failures = writer.branch_stats().file_failures;
         write_file(&path, bad);
         thread::sleep(LOOK);
@@ -577,7 +578,7 @@ fn a_message_by_reference_opens_while_its_record_exists() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let store = TestStore::new();
-    let options = |store: &std::sync::Arc<TestStore>| tckms_branch_options {
+    let options = |store: &Arc<TestStore>| tckms_branch_options {
         by_reference: 1,
         store_timeout_ms: 500,
         ..store.options(c"tenant-a", 5000)
@@ -597,6 +598,7 @@ fn a_message_by_reference_opens_while_its_record_exists() {
     // Sealing does not continue with a key that readers cannot find.
     assert_eq!(keyring(&client, key_id, &options(&store)).seal(b"x", ""), Err(Status::BranchStoreFailed));
     assert!(super::api::last_is_retryable());
+    assert!(last_message().contains("the callback that loads branch records failed"), "{}", last_message());
     store.set_answer(Status::Ok);
     // Deleting the record makes the message unreadable.
     store.records.lock().unwrap().clear();
@@ -673,4 +675,316 @@ fn a_cache_of_data_keys_changes_nothing_for_branches() {
     let before = client.calls();
     messages.iter().for_each(|message| assert_eq!(plain.open(message, "").unwrap(), b"x"));
     assert_eq!(client.calls() - before, 1);
+}
+
+fn by_reference(store: &Arc<TestStore>, ttl_ms: i64) -> tckms_branch_options {
+    tckms_branch_options { by_reference: 1, ttl_ms, store_timeout_ms: 500, ..store.options(c"orders", 40 * DAY_MS) }
+}
+
+/// Repeats a call while it succeeds, and returns its error with the time until then.
+fn until_refused<T>(mut call: impl FnMut() -> Result<T, Status>) -> (Status, Duration) {
+    let begun = Instant::now();
+    loop {
+        if let Err(status) = call() {
+            return (status, begun.elapsed());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "it still succeeds");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_record_that_was_deleted_from_a_store_is_not_used_after_the_time_to_live() {
+    const TTL: Duration = Duration::from_secs(3);
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let (store, failing) = (TestStore::new(), TestStore::new());
+    let with = |store| keyring(&client, key_id, &by_reference(store, TTL.as_millis() as i64));
+    let (writer, reader, idle, idle_writer, late) =
+        (with(&store), with(&store), with(&store), with(&store), with(&failing));
+    let message = writer.seal(b"x", "").unwrap();
+    *failing.records.lock().unwrap() = store.records.lock().unwrap().clone();
+    for keyring in [&reader, &idle, &idle_writer, &late] {
+        assert_eq!(keyring.open(&message, "").unwrap(), b"x");
+    }
+    failing.set_answer(Status::ServiceUnavailable);
+    store.records.lock().unwrap().clear();
+    let (status, after) = until_refused(|| reader.open(&message, ""));
+    assert_eq!(status, Status::BranchRecordMissing);
+    assert!(after <= TTL + Duration::from_millis(500), "{after:?}");
+    assert_eq!(reader.branch_stats().records_gone, 1);
+    thread::sleep(TTL.saturating_sub(after) + Duration::from_millis(200));
+    // Also by a process that did not use its keyring meanwhile.
+    assert_eq!(idle.open(&message, ""), Err(Status::BranchRecordMissing));
+    let next = idle_writer.seal(b"x", "").unwrap();
+    assert_ne!(version_of(&next), version_of(&message));
+    assert_eq!(writer.open(&next, "").unwrap(), b"x");
+    assert_eq!(version_of(&writer.seal(b"x", "").unwrap()), version_of(&next));
+    // A store that fails says nothing about its records.
+    assert_eq!(late.open(&message, "").unwrap(), b"x");
+    thread::sleep(TTL);
+    assert_eq!(late.open(&message, "").unwrap(), b"x");
+    assert_eq!(version_of(&late.seal(b"x", "").unwrap()), version_of(&message));
+}
+
+#[test]
+fn a_writer_does_not_continue_with_a_deleted_record() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    let writer = keyring(&client, emulator.key_id("one"), &by_reference(&store, 3000));
+    let first = version_of(&writer.seal(b"x", "").unwrap());
+    store.records.lock().unwrap().clear();
+    let begun = Instant::now();
+    while version_of(&writer.seal(b"x", "").unwrap()) == first {
+        assert!(begun.elapsed() < Duration::from_millis(3500), "the deleted record still seals");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(store.texts().len(), 1);
+}
+
+#[test]
+fn records_of_an_emptied_or_deleted_file_are_not_used_after_the_time_to_live() {
+    const TTL_MS: i64 = 2000;
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let folder = Scratch::new();
+    let good = record(&client, key_id, "orders");
+    let other = record(&client, key_id, "other");
+    type Change<'a> = &'a (dyn Fn(&std::path::Path) + Sync);
+    let changes: [(&str, bool, Change<'_>); 6] = [
+        ("emptied", true, &|path| fs::write(path, "").unwrap()),
+        ("comment", true, &|path| fs::write(path, "# nothing\n\n").unwrap()),
+        ("deleted", true, &|path| fs::remove_file(path).unwrap()),
+        ("other branch", true, &|path| fs::write(path, &other).unwrap()),
+        ("half", false, &|path| fs::write(path, &good[..good.len() - 20]).unwrap()),
+        ("writable", false, &|path| fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap()),
+    ];
+    thread::scope(|scope| {
+        for (name, is_statement, change) in changes {
+            let (path, client, good) = (folder.write(name, &good), &client, &good);
+            scope.spawn(move || {
+                let c_path = CString::new(path.to_str().unwrap()).unwrap();
+                let options = tckms_branch_options {
+                    file: c_path.as_ptr(),
+                    ttl_ms: TTL_MS,
+                    by_reference: 1,
+                    ..branch(c"orders")
+                };
+                let (used, idle) = (keyring(client, key_id, &options), keyring(client, key_id, &options));
+                let message = used.seal(b"x", "").unwrap();
+                assert_eq!(idle.open(&message, "").unwrap(), b"x");
+                change(&path);
+                thread::sleep(LOOK);
+                assert_eq!(used.open(&message, "").unwrap(), b"x", "{name}: not before");
+                if is_statement {
+                    let (status, _) = until_refused(|| used.open(&message, ""));
+                    assert_eq!(status, Status::BranchRecordMissing, "{name}");
+                    thread::sleep(LOOK);
+                    assert_eq!(used.seal(b"x", ""), Err(Status::NoUsableKey), "{name}");
+                    assert_eq!(idle.open(&message, ""), Err(Status::BranchRecordMissing), "{name}");
+                    assert_eq!(used.branch_stats().records_gone, 1, "{name}");
+                    let _ = fs::remove_file(&path);
+                    fs::write(&path, good).unwrap();
+                    thread::sleep(LOOK);
+                } else {
+                    thread::sleep(Duration::from_millis(TTL_MS as u64 + 1500));
+                }
+                assert_eq!(used.open(&message, "").unwrap(), b"x", "{name}");
+                assert_eq!(version_of(&used.seal(b"x", "").unwrap()), version_of(&message), "{name}");
+            });
+        }
+    });
+}
+
+#[test]
+fn many_branches_start_at_once() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    store.delay_ms.store(5, Ordering::SeqCst);
+    let writer = || {
+        let keyring = keyring(
+            &client,
+            emulator.key_id("one"),
+            &tckms_branch_options {
+                by_reference: 1,
+                open_any_branch: 1,
+                branch_id: ptr::null(),
+                ..store.options(c"", 40 * DAY_MS)
+            },
+        );
+        keyring.set_branch_supplier(Some(by_tenant));
+        keyring
+    };
+    let old = writer().seal(b"x", r#"{"tenant":"old"}"#).unwrap();
+    let writer = writer();
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for number in 0..60 {
+            let writer = &writer;
+            scope.spawn(move || writer.seal(b"x", &format!(r#"{{"tenant":"{number}"}}"#)).unwrap());
+        }
+        thread::sleep(Duration::from_millis(300));
+        let waiting = Instant::now();
+        assert_eq!(writer.open(&old, "").unwrap(), b"x");
+        assert!(waiting.elapsed() < Duration::from_secs(3), "{:?}", waiting.elapsed());
+    });
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(store.texts().len(), 61);
+}
+
+#[test]
+fn a_record_of_another_cmk_that_does_not_work_is_not_used() {
+    let (emulator, client) = start(&["one", "two"]);
+    let key_id = emulator.key_id("one");
+    let good = record(&client, key_id, "orders").replacen("2026-", "2025-", 1);
+    let forged = record(&client, emulator.key_id("two"), "orders").replace(emulator.key_id("two"), key_id);
+    let other = CString::new(emulator.key_id("two")).unwrap();
+    assert_eq!(unsafe { tckms_disable_key(client.0, other.as_ptr()) }, Status::Ok);
+    let records = CString::new(format!("{good}{forged}")).unwrap();
+    let options = tckms_branch_options { records: records.as_ptr(), ..branch(c"orders") };
+    let writer = keyring(&client, key_id, &options);
+    assert!(good.contains(&version_of(&writer.seal(b"x", "").unwrap())));
+    assert_eq!(writer.branch_stats().records_refused, 1);
+    // The only record of a store: the process uses its own key.
+    let store = TestStore::new();
+    *store.lie.lock().unwrap() = Some(forged.clone().into_bytes());
+    let writer = keyring(&client, key_id, &store.options(c"orders", 40 * DAY_MS));
+    let message = writer.seal(b"x", "").unwrap();
+    assert!(!forged.contains(&version_of(&message)));
+    assert_eq!((writer.branch_stats().own_key_wraps, writer.branch_stats().records_refused), (1, 1));
+    let loads = store.loads.load(Ordering::SeqCst);
+    (0..20).for_each(|_| drop(writer.seal(b"x", "").unwrap()));
+    assert!(store.loads.load(Ordering::SeqCst) <= loads + 2, "the store is not called for each message");
+    // If no record works, the error is that of the CMK.
+    let only = CString::new(forged.clone()).unwrap();
+    let options = tckms_branch_options { records: only.as_ptr(), ..branch(c"orders") };
+    assert_eq!(keyring(&client, key_id, &options).seal(b"x", ""), Err(Status::CmkDisabled));
+    let own = CString::new(key_id).unwrap();
+    assert_eq!(unsafe { tckms_disable_key(client.0, own.as_ptr()) }, Status::Ok);
+    let writer = keyring(&client, key_id, &tckms_branch_options { records: records.as_ptr(), ..branch(c"orders") });
+    for _ in 0..2 {
+        assert_eq!(writer.seal(b"x", ""), Err(Status::CmkDisabled));
+    }
+}
+
+#[test]
+fn a_record_that_arrives_late_opens_at_once_and_an_unknown_version_delays_no_other() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let (elsewhere, store) = (TestStore::new(), TestStore::new());
+    let unknown = keyring(&client, key_id, &by_reference(&TestStore::new(), 0)).seal(b"x", "").unwrap();
+    let message = keyring(&client, key_id, &by_reference(&elsewhere, 0)).seal(b"x", "").unwrap();
+    let reader = keyring(&client, key_id, &by_reference(&store, 0));
+    assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
+    assert_eq!(reader.open(&unknown, ""), Err(Status::BranchRecordMissing));
+    *store.records.lock().unwrap() = elsewhere.records.lock().unwrap().clone();
+    let begun = Instant::now();
+    assert_eq!(reader.open(&message, "").unwrap(), b"x");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // Unknown versions cause one load a second.
+    let loads = store.loads.load(Ordering::SeqCst);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..2 {
+                    assert_eq!(reader.open(&unknown, ""), Err(Status::BranchRecordMissing));
+                }
+            });
+        }
+    });
+    let allowed = 1 + begun.elapsed().as_secs() as u32;
+    assert!(store.loads.load(Ordering::SeqCst) - loads <= allowed, "{allowed}");
+}
+
+#[test]
+fn a_wrong_answer_of_a_store_has_no_lasting_effect() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let store = TestStore::new();
+    let writer = keyring(&client, key_id, &by_reference(&store, 0));
+    let messages: Vec<_> = (0..3).map(|_| writer.seal(b"x", "").unwrap()).collect();
+    let good = store.texts().remove(0);
+    let version = good.split(' ').nth(3).unwrap().to_owned();
+    // Thousands of records, more than are kept.
+    let old = good.replacen("2026-", "2020-", 1);
+    let many: String =
+        (0..3000_u32).map(|number| format!("{}\n", old.replace(&version[..8], &format!("{number:08x}")))).collect();
+    let parts: Vec<_> =
+        many.lines().map(|line| line.split(' ').take(5).collect::<Vec<_>>().join(" ") + " x\n").collect();
+    let reader = keyring(&client, key_id, &by_reference(&store, 0));
+    for half in [0, 1] {
+        let junk: String =
+            parts.iter().map(|line| line.replace(&version[9..], &format!("{half}{}", &version[10..]))).collect();
+        *store.lie.lock().unwrap() = Some(junk.into_bytes());
+        assert_eq!(reader.open(&messages[0], ""), Err(Status::BranchRecordMissing));
+    }
+    *store.lie.lock().unwrap() = None;
+    assert_eq!(reader.open(&messages[0], "").unwrap(), b"x");
+    // A record with this version and a wrong blob, alone and beside the right one.
+    let wrong = good.replace(good.split(' ').nth(5).unwrap(), "wrong");
+    let reader = keyring(&client, key_id, &by_reference(&store, 0));
+    *store.lie.lock().unwrap() = Some(wrong.clone().into_bytes());
+    assert!(reader.open(&messages[1], "").is_err());
+    *store.lie.lock().unwrap() = None;
+    assert_eq!(reader.open(&messages[2], "").unwrap(), b"x");
+    *store.lie.lock().unwrap() = Some(format!("{wrong}\n{good}\n{wrong}").into_bytes());
+    assert_eq!(keyring(&client, key_id, &by_reference(&store, 0)).open(&messages[2], "").unwrap(), b"x");
+}
+
+#[test]
+fn a_store_that_hangs_at_a_rotation_is_reported() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    let options = tckms_branch_options { store_timeout_ms: 300, ..store.options(c"orders", 2000) };
+    let writer = keyring(&client, emulator.key_id("one"), &options);
+    writer.seal(b"x", "").unwrap();
+    store.delay_ms.store(6000, Ordering::SeqCst);
+    let begun = Instant::now();
+    while writer.branch_stats().store_failures == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it is reported while the callback hangs");
+        writer.seal(b"x", "").unwrap();
+        thread::sleep(Duration::from_millis(20));
+    }
+    (0..10).for_each(|_| drop(writer.seal(b"x", "").unwrap()));
+    assert_eq!(writer.branch_stats().store_failures, 1);
+    assert_eq!(writer.branch_stats().own_key_wraps, 0);
+}
+
+#[test]
+fn canceling_a_client_ends_a_wait_for_the_store() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let message = keyring(&client, key_id, &by_reference(&TestStore::new(), 0)).seal(b"x", "").unwrap();
+    for sealing in [true, false] {
+        let store = TestStore::new();
+        store.delay_ms.store(4000, Ordering::SeqCst);
+        let canceled = Client::new(&emulator.environment(), "ap-guangzhou");
+        let options = tckms_branch_options { store_timeout_ms: 20_000, ..by_reference(&store, 0) };
+        let waiting = keyring(&canceled, key_id, &options);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                let canceled: &Client = &canceled;
+                assert_eq!(unsafe { tckms_client_cancel(canceled.0) }, Status::Ok);
+            });
+            let begun = Instant::now();
+            let outcome = if sealing { waiting.seal(b"x", "") } else { waiting.open(&message, "") };
+            assert_eq!(outcome, Err(Status::Canceled));
+            assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        });
+    }
+}
+
+#[test]
+fn a_store_that_hangs_leaves_time_for_a_local_key() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    store.delay_ms.store(3000, Ordering::SeqCst);
+    let writer = keyring(&client, emulator.key_id("one"), &store.options(c"orders", DAY_MS));
+    writer.set_total_timeout_ms(1000).unwrap();
+    let begun = Instant::now();
+    writer.seal(b"x", "").unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(writer.branch_stats().own_key_wraps, 1);
 }

@@ -141,6 +141,13 @@ impl<V: Send + Sync + 'static> LruCache<V> {
     }
 }
 
+impl<V> LruCache<V> {
+    /// Drops expired values while other caches are in use.
+    pub fn sweep(&self) {
+        self.entries.flights.lock().sweep(Moment::now(), self.entries.limits.max_age);
+    }
+}
+
 fn other_type() -> Error {
     Error::new(Status::Internal, "a cache has a value of another type")
 }
@@ -267,9 +274,7 @@ impl State {
     fn lookup(&mut self, wanted: &Wanted<'_>, limits: &UsageLimits) -> Lookup {
         self.uses += 1;
         let now = Moment::now();
-        if now.since(self.swept) >= SWEEP_INTERVAL {
-            self.drop_expired(limits.max_age);
-        }
+        self.sweep(now, limits.max_age);
         for id in wanted.ids {
             let Some(entry) = self.entries.get_mut(id) else { continue };
             if !entry.serves(now, wanted.bytes, limits) {
@@ -289,6 +294,12 @@ impl State {
         match self.in_flight.get(&wanted.flight) {
             Some(flight) => Lookup::InFlight(Arc::clone(flight)),
             None => Lookup::Nothing,
+        }
+    }
+
+    fn sweep(&mut self, now: Moment, max_age: Duration) {
+        if now.since(self.swept) >= SWEEP_INTERVAL.min(max_age) {
+            self.drop_expired(max_age);
         }
     }
 
@@ -424,6 +435,18 @@ mod tests {
         thread::sleep(Duration::from_millis(40));
         assert!(old.upgrade().is_some());
         cache.get_one(&[8; 32], 0, counted(&calls)).unwrap();
+        assert!(old.upgrade().is_none());
+    }
+
+    #[test]
+    fn expired_values_are_removed_while_another_cache_is_used() {
+        let limits = UsageLimits { max_age: Duration::from_millis(30), messages: 1000, ..LIMITS };
+        let cache = LruCache::new(limits, 10);
+        let old = Arc::downgrade(&cache.get_one(&ID, 0, |_| Ok(1)).unwrap());
+        cache.sweep();
+        assert!(old.upgrade().is_some());
+        thread::sleep(Duration::from_millis(40));
+        cache.sweep();
         assert!(old.upgrade().is_none());
     }
 

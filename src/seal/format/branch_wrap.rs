@@ -4,6 +4,8 @@
 //! form 1 | length of the branch id 1 | branch id | version 16 | salt 16 | IV 12 | data key 32 | tag 16 | branch key's blob
 //! ```
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::AES_256_GCM;
 use aws_lc_rs::hmac;
 use zeroize::{Zeroizing, zeroize_stack};
@@ -31,7 +33,8 @@ const DERIVATION_STACK: usize = 4096;
 pub(crate) struct BranchSecret(hmac::Key);
 
 impl BranchSecret {
-    pub fn new(key: &Secret) -> Self {
+    /// On the heap, because moving it would leave copies on the stacks of its callers.
+    pub fn new(key: &Secret) -> Arc<Self> {
         let prepared = Self::prepare(key);
         zeroize_stack::<DERIVATION_STACK>();
         prepared
@@ -39,8 +42,8 @@ impl BranchSecret {
 
     /// Not a part of its caller, whose part of the stack stays in use.
     #[inline(never)]
-    fn prepare(key: &Secret) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    fn prepare(key: &Secret) -> Arc<Self> {
+        Arc::new(Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
     }
 }
 
@@ -258,7 +261,7 @@ mod tests {
         Secret::copy_of(&count(first, 32)).unwrap()
     }
 
-    fn branch(first: u8) -> BranchSecret {
+    fn branch(first: u8) -> Arc<BranchSecret> {
         BranchSecret::new(&secret(first))
     }
 

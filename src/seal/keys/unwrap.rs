@@ -311,9 +311,12 @@ fn distinct(wrapped_keys: &[WrappedKey]) -> Vec<&WrappedKey> {
     wrapped_keys.iter().filter(|wrapped| seen.insert(*wrapped)).collect()
 }
 
-/// Whether the failure is about the wrapped key itself, so that sending it again would fail as well.
+/// Whether the failure is about the wrapped key itself, so that sending it again would fail as well. A missing record was not sent,
+/// and may arrive later.
 fn is_caused_by_message(error: &Error) -> bool {
-    error.status() == Status::InvalidCiphertext || error.status().category() == Category::Integrity
+    let status = error.status();
+    status == Status::InvalidCiphertext
+        || status.category() == Category::Integrity && status != Status::BranchRecordMissing
 }
 
 /// The most informative of several failures: neither an outage nor a disabled key must look like a message that cannot be opened.

@@ -22,7 +22,7 @@ pub struct BranchStats {
     pub unwraps: u64,
     /// Files that were read again because they changed.
     pub file_reads: u64,
-    /// Files that could not be used, so that the records known before stayed in use.
+    /// Files that could not be used, so that the records known before stayed in use, or that were missing.
     pub file_failures: u64,
     /// Calls of the store's callbacks.
     pub store_calls: u64,
@@ -30,7 +30,7 @@ pub struct BranchStats {
     pub store_failures: u64,
     /// Records that are not used: of another branch or CMK, malformed, or refused by the CMK.
     pub records_refused: u64,
-    /// Records that disappeared from the file.
+    /// Records that disappeared from the file or the store.
     pub records_gone: u64,
 }
 

@@ -1,5 +1,6 @@
 //! Records from a file, which is read again when it changes.
 
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,23 +29,25 @@ pub(super) struct FileSource {
 struct State {
     branches: KnownBranches,
     stamp: Option<Stamp>,
-    /// `None` before the first check in this process: the file may have changed since it was added.
-    checked: Option<Moment>,
+    /// The last check of the file.
+    checked: Moment,
+    /// Before the first check in this process, the file may have changed since it was added.
+    is_unchecked: bool,
     /// The last warning about the file.
     complaint: Option<String>,
 }
 
 impl FileSource {
-    /// `records` and `stamp` describe the file when the key was added to its keyring.
+    /// `records` and `stamp` describe the file when the key was added to its keyring, at `checked`.
     pub fn new(
         path: &Path,
         cmk: &str,
         ttl: Duration,
         reporter: &Arc<Reporter>,
-        (records, stamp): (&BranchRecords, Stamp),
+        (records, stamp, checked): (&BranchRecords, Stamp, Moment),
     ) -> Self {
         let branches = KnownBranches::of(records.iter().filter(|record| record.cmk == cmk));
-        let state = State { branches, stamp: Some(stamp), checked: None, complaint: None };
+        let state = State { branches, stamp: Some(stamp), checked, is_unchecked: true, complaint: None };
         Self {
             path: path.to_owned(),
             cmk: cmk.to_owned(),
@@ -59,8 +62,13 @@ impl FileSource {
         self.refreshed().branches.get(branch_id)?.newest(&|_| true)
     }
 
-    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
         self.refreshed().branches.get(branch_id)?.find(version)
+    }
+
+    /// A record for which `passes` returns true, as in memory.
+    pub fn newest_of(&self, branch_id: &BranchId, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
+        self.lock().branches.get(branch_id)?.newest(passes)
     }
 
     pub fn refuse(&self, known: &Known) {
@@ -73,33 +81,36 @@ impl FileSource {
     fn refreshed(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         let now = Moment::now();
-        if state.checked.is_some_and(|checked| now.since(checked) < CHECK_INTERVAL) {
+        if now.since(state.checked) < CHECK_INTERVAL && !state.is_unchecked {
             return state;
         }
-        state.checked = Some(now);
+        state.is_unchecked = false;
+        let since = mem::replace(&mut state.checked, now);
         state.branches.drop_gone(self.ttl);
         let known = state.stamp;
         drop(state);
         if Stamp::at(&self.path) != known || known.is_none() {
-            self.reread();
+            self.reread(since);
         }
         self.lock()
     }
 
-    /// Reads the file again. A file that cannot be used changes nothing, and is checked again later.
-    fn reread(&self) {
-        match record_file::read(&self.path) {
+    /// Reads the file again. A file that cannot be used changes nothing, and is checked again later. A record that it no longer has
+    /// may have disappeared just after the last check.
+    fn reread(&self, since: Moment) {
+        match record_file::read_again(&self.path) {
             Ok((records, stamp)) => {
                 let ours: Vec<_> = records.iter().filter(|record| record.cmk == self.cmk).collect();
                 let mut state = self.lock();
-                let went = state.branches.replace(&ours, self.ttl);
-                (state.stamp, state.complaint) = (Some(stamp), None);
+                let went = state.branches.replace(&ours, since, self.ttl);
+                (state.stamp, state.complaint) = (stamp, None);
                 drop(state);
-                self.reporter.counters.file_reads.add(1);
+                self.reporter.counters.file_reads.add(usize::from(stamp.is_some()));
+                self.reporter.counters.file_failures.add(usize::from(stamp.is_none()));
                 self.reporter.counters.records_gone.add(went);
                 if went > 0 {
                     self.reporter.warn(format_args!(
-                        "file {} no longer contains {went} records; they stay in use for {} s",
+                        "file {} no longer contains {went} records; they stay in use for at most {} s",
                         quoted(&self.path.to_string_lossy()),
                         self.ttl.as_secs()
                     ));

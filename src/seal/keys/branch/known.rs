@@ -10,7 +10,7 @@ use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::BranchRecord;
 use crate::sys::clock::Moment;
 
-/// The maximal number of records of one branch, more than a file can have.
+/// The maximal number of records of one branch in memory.
 const RECORDS_MAX: usize = 4096;
 /// How long a record that the CMK refused is not used.
 const REFUSAL: Duration = Duration::from_secs(60);
@@ -25,6 +25,11 @@ impl Known {
     pub fn new(record: BranchRecord) -> Arc<Self> {
         let id = key_id(&record.branch_id, &record.version, record.blob.as_bytes());
         Arc::new(Self { record, id })
+    }
+
+    /// A newer record is greater.
+    pub fn age_order(&self) -> (i64, [u8; BranchVersion::LEN]) {
+        (self.record.created, *self.record.version.bytes())
     }
 }
 
@@ -42,7 +47,7 @@ struct Entry {
     known: Arc<Known>,
     /// Whether the source had it at the last read.
     is_present: bool,
-    /// When it disappeared from its source.
+    /// When its source was last known to have it, if it disappeared.
     gone: Option<Moment>,
     refused_until: Option<Moment>,
 }
@@ -50,6 +55,15 @@ struct Entry {
 impl Entry {
     fn new(record: &BranchRecord) -> Self {
         Self { known: Known::new(record.clone()), is_present: true, gone: None, refused_until: None }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.refused_until.is_some_and(|until| Moment::now() < until)
+    }
+
+    /// A record without a source comes first, then the oldest one.
+    fn order(&self) -> (bool, (i64, [u8; BranchVersion::LEN])) {
+        (self.gone.is_none(), self.known.age_order())
     }
 }
 
@@ -59,29 +73,49 @@ pub(super) struct KnownRecords(Vec<Entry>);
 
 impl KnownRecords {
     /// Adds a record, unless it is known.
-    pub fn add(&mut self, record: &BranchRecord) {
-        let is_full = self.0.len() >= RECORDS_MAX;
+    fn add(&mut self, record: &BranchRecord) {
         match self.0.iter_mut().find(|entry| are_same(&entry.known.record, record)) {
             Some(entry) => (entry.is_present, entry.gone) = (true, None),
-            None if is_full => {}
             None => self.0.push(Entry::new(record)),
         }
+    }
+
+    /// Replaces all records, as [`KnownBranches::replace`] does. Without `since`, only adds them.
+    pub fn replace(&mut self, records: &[BranchRecord], since: Option<Moment>, age: Duration) -> usize {
+        self.0.iter_mut().for_each(|entry| entry.is_present &= since.is_none());
+        records.iter().for_each(|record| self.add(record));
+        self.drop_absent(since.unwrap_or_else(Moment::now), age)
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub fn find(&self, version: &BranchVersion) -> Option<Arc<Known>> {
-        self.0.iter().map(|entry| &entry.known).find(|known| known.record.version == *version).cloned()
+    /// The record of a version, and whether the CMK refused it. A source may have several, of which only one is right.
+    pub fn find(&self, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
+        let same = self.0.iter().filter(|entry| entry.known.record.version == *version);
+        let best = same.max_by_key(|entry| !entry.is_refused())?;
+        Some((Arc::clone(&best.known), best.is_refused()))
     }
 
     /// The newest record that passes the test and that the CMK did not refuse.
-    pub fn newest(&self, passes: &dyn Fn(&BranchRecord) -> bool) -> Option<Arc<Known>> {
-        let now = Moment::now();
-        let usable = self.0.iter().filter(|entry| entry.refused_until.is_none_or(|until| until <= now));
-        let passing = usable.map(|entry| &entry.known).filter(|known| passes(&known.record));
-        passing.max_by_key(|known| (known.record.created, *known.record.version.bytes())).cloned()
+    pub fn newest(&self, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
+        self.newest_entry(&|entry| passes(&entry.known))
+    }
+
+    /// The newest one of them that its source still has.
+    pub fn newest_present(&self, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
+        self.newest_entry(&|entry| entry.gone.is_none() && passes(&entry.known))
+    }
+
+    /// Whether the source has a record that passes the test, even one that the CMK refused.
+    pub fn any_present(&self, passes: &dyn Fn(&Known) -> bool) -> bool {
+        self.0.iter().any(|entry| entry.gone.is_none() && passes(&entry.known))
+    }
+
+    fn newest_entry(&self, passes: &dyn Fn(&Entry) -> bool) -> Option<Arc<Known>> {
+        let usable = self.0.iter().filter(|entry| passes(entry) && !entry.is_refused());
+        usable.map(|entry| &entry.known).max_by_key(|known| known.age_order()).cloned()
     }
 
     /// Does not use a record for a while.
@@ -91,20 +125,24 @@ impl KnownRecords {
         }
     }
 
-    /// Marks the records that are not present as gone, and drops those that have been gone for `age`. Returns the number of newly
-    /// marked ones.
-    fn drop_absent(&mut self, age: Duration) -> usize {
-        let now = Moment::now();
+    /// Marks the records that are not present as gone `since` then, and drops those that have been gone for `age`, and the oldest
+    /// ones of too many. Returns the number of newly marked and of dropped ones.
+    fn drop_absent(&mut self, since: Moment, age: Duration) -> usize {
         let mut went = 0;
         for entry in self.0.iter_mut().filter(|entry| !entry.is_present) {
             went += usize::from(entry.gone.is_none());
-            entry.gone.get_or_insert(now);
+            entry.gone.get_or_insert(since);
         }
         self.drop_gone(age);
+        let excess = self.0.len().saturating_sub(RECORDS_MAX);
+        if excess > 0 {
+            self.0.sort_by_cached_key(Entry::order);
+            went += self.0.drain(..excess).filter(|entry| entry.is_present).count();
+        }
         went
     }
 
-    fn drop_gone(&mut self, age: Duration) {
+    pub fn drop_gone(&mut self, age: Duration) {
         let now = Moment::now();
         self.0.retain(|entry| entry.gone.is_none_or(|gone| now.since(gone) < age));
     }
@@ -135,14 +173,14 @@ impl KnownBranches {
         }
     }
 
-    /// Replaces all records. A record that is no longer present can be used for `age`. Returns the number of records that
-    /// disappeared.
-    pub fn replace(&mut self, records: &[&BranchRecord], age: Duration) -> usize {
+    /// Replaces all records. A record that is no longer present can be used until `age` after `since`, when the source last had it.
+    /// Returns the number of records that disappeared.
+    pub fn replace(&mut self, records: &[&BranchRecord], since: Moment, age: Duration) -> usize {
         for entry in self.0.values_mut().flat_map(|branch| &mut branch.0) {
             entry.is_present = false;
         }
         self.add_all(records.iter().copied());
-        let went = self.0.values_mut().map(|branch| branch.drop_absent(age)).sum();
+        let went = self.0.values_mut().map(|branch| branch.drop_absent(since, age)).sum();
         self.0.retain(|_, branch| !branch.is_empty());
         went
     }
@@ -173,19 +211,57 @@ mod tests {
         let (old, new) = (record(1, 1), record(2, 2));
         let age = Duration::from_millis(40);
         let mut branches = KnownBranches::of([&old, &new].into_iter());
-        assert_eq!(branches.replace(&[&old], age), 1);
-        assert_eq!(branches.replace(&[&old], age), 0);
+        assert_eq!(branches.replace(&[&old], Moment::now(), age), 1);
+        assert_eq!(branches.replace(&[&old], Moment::now(), age), 0);
         assert_eq!(newest(&branches), Some(new.clone()));
         std::thread::sleep(age);
         branches.drop_gone(age);
         assert_eq!(newest(&branches), Some(old.clone()));
         // A record that reappears before its age is used as before.
-        assert_eq!(branches.replace(&[&old, &new], age), 0);
-        assert_eq!(branches.replace(&[&old], age), 1);
-        assert_eq!(branches.replace(&[&old, &new], age), 0);
+        assert_eq!(branches.replace(&[&old, &new], Moment::now(), age), 0);
+        assert_eq!(branches.replace(&[&old], Moment::now(), age), 1);
+        assert_eq!(branches.replace(&[&old, &new], Moment::now(), age), 0);
         std::thread::sleep(age);
         branches.drop_gone(age);
         assert_eq!(newest(&branches), Some(new));
+    }
+
+    #[test]
+    fn the_age_of_a_record_counts_from_when_its_source_last_had_it() {
+        let (old, new) = (record(1, 1), record(2, 2));
+        let age = Duration::from_millis(40);
+        let mut records = KnownRecords::default();
+        let begun = Moment::now();
+        assert_eq!(records.replace(&[old.clone(), new.clone()], Some(begun), age), 0);
+        std::thread::sleep(age);
+        // A source that may have been read incompletely says nothing about other records.
+        assert_eq!(records.replace(&[], None, age), 0);
+        assert!(records.newest_present(&|_| true).is_some());
+        assert_eq!(records.replace(std::slice::from_ref(&old), Some(begun), age), 1);
+        assert!(records.find(&new.version).is_none());
+        assert_eq!(records.replace(&[], Some(Moment::now()), age), 1);
+        assert!(records.newest_present(&|_| true).is_none());
+        assert_eq!(records.newest(&|_| true).unwrap().record, old);
+    }
+
+    #[test]
+    fn the_oldest_ones_of_too_many_records_are_dropped() {
+        let numbered = |number: usize| {
+            let mut record = record(1, 2);
+            let mut version = [0; BranchVersion::LEN];
+            version[..8].copy_from_slice(&number.to_be_bytes());
+            (record.version, record.created) = (BranchVersion::from_bytes(version), number as i64);
+            record
+        };
+        let many: Vec<_> = (0..=RECORDS_MAX).map(numbered).collect();
+        let mut records = KnownRecords::default();
+        let age = Duration::from_secs(3600);
+        assert_eq!(records.replace(&many, Some(Moment::now()), age), 1);
+        assert!(records.find(&many[0].version).is_none() && records.find(&many[1].version).is_some());
+        // Those that the source no longer has come first.
+        assert_eq!(records.replace(&many[..2], Some(Moment::now()), age), RECORDS_MAX - 1);
+        assert!(records.find(&many[0].version).is_some() && records.find(&many[1].version).is_some());
+        assert!(records.find(&many[2].version).is_none() && records.find(&many[RECORDS_MAX].version).is_some());
     }
 
     #[test]
@@ -196,6 +272,15 @@ mod tests {
         let known = branches.get(&orders).unwrap().newest(&|_| true).unwrap();
         branches.get_mut(&orders).unwrap().refuse(&known);
         assert_eq!(newest(&branches), Some(old));
-        assert!(branches.get(&orders).unwrap().find(&new.version).is_some());
+        assert!(branches.get(&orders).unwrap().find(&new.version).is_some_and(|(_, is_refused)| is_refused));
+        // Another record of the version is found instead, in any order.
+        let right = BranchRecord { blob: "right".to_owned(), ..new.clone() };
+        let found = |records: &KnownRecords| records.find(&new.version).map(|(known, _)| known.record.clone());
+        let mut records = KnownRecords::default();
+        records.replace(&[right.clone(), new.clone()], None, Duration::ZERO);
+        records.refuse(&known);
+        assert_eq!(found(&records), Some(right.clone()));
+        records.replace(&[new.clone(), right.clone()], None, Duration::ZERO);
+        assert_eq!(found(&records), Some(right));
     }
 }

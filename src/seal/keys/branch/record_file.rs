@@ -52,7 +52,24 @@ impl BranchRecords {
 /// Reads a file, and returns its records with its stamp.
 pub(super) fn read(path: &Path) -> Result<(BranchRecords, Stamp)> {
     let file = sys::file::open(path).map_err(|error| unreadable(path, &error))?;
-    read_open(path, &file)
+    read_some(path, &file)
+}
+
+/// The same for a file that was read before. One that is empty or missing has no records and is not a failure: its owner removed them.
+pub(super) fn read_again(path: &Path) -> Result<(BranchRecords, Option<Stamp>)> {
+    match sys::file::open(path) {
+        Ok(file) => read_open(path, &file).map(|(records, stamp)| (records, Some(stamp))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Default::default()),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn read_some(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
+    let (records, stamp) = read_open(path, file)?;
+    if records.iter().next().is_none() {
+        return Err(unusable(path, "it contains no record"));
+    }
+    Ok((records, stamp))
 }
 
 fn read_open(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
@@ -70,16 +87,13 @@ fn read_open(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
     if file.metadata().map(|now| Stamp::of(&now)).ok() != Some(stamp) {
         return Err(unusable(path, "it changed while it was read"));
     }
-    if !text.ends_with(b"\n") {
+    if !text.is_empty() && !text.ends_with(b"\n") {
         return Err(unusable(path, "it does not end with a newline, so it is not complete"));
     }
     let text = std::str::from_utf8(&text).map_err(|_| unusable(path, "it is not UTF-8"))?;
     let records = BranchRecords::parse(text).map_err(|error| {
         Error::new(error.status(), format!("file {} cannot be used: {}", shown(path), error.message()))
     })?;
-    if records.iter().next().is_none() {
-        return Err(unusable(path, "it contains no record"));
-    }
     Ok((records, stamp))
 }
 
@@ -99,7 +113,7 @@ pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -
     // If the path is a link, its target is replaced.
     let path = &fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
     let file = locked(path)?;
-    let (mut records, _) = read_open(path, &file)?;
+    let (mut records, _) = read_some(path, &file)?;
     let comments = comments(path)?;
     change(&mut records)?;
     let old = file.metadata().map_err(|error| unreadable(path, &error))?;
@@ -213,7 +227,7 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         for (text, reason) in [
             (LINE.to_owned(), "newline"),
-            (String::new(), "newline"),
+            (String::new(), "no record"),
             ("\n".to_owned(), "no record"),
             (format!("{LINE}\n{}\n", &LINE[..70]), "line 2"),
             ("#".repeat(BRANCH_RECORDS_MAX) + "\n", "more than"),

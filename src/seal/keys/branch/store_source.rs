@@ -3,6 +3,9 @@
 //! Time is divided into slots of the rotation period. A writer that finds no record for the current slot generates a branch key and
 //! stores its record with put-if-absent; then all writers load the stored record. The store is called on a separate thread, so a
 //! callback that hangs does not block other threads: sealing continues with a known record.
+//!
+//! The records are loaded again within their time to live, because a record that was deleted from the store must not be used for
+//! longer. The known ones stay in use while the store fails.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, MutexGuard};
@@ -34,6 +37,8 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// The minimal interval between loads of the records of a branch for an unknown version.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
+/// The part of the time to live after which records are loaded again in the background.
+const RELOAD: u32 = 2;
 /// The maximal number of branches in memory.
 const BRANCHES_MAX: usize = 100_000;
 /// How often a thread that waits for the store checks whether its call is canceled or a callback hangs.
@@ -48,7 +53,7 @@ const FALLBACK: &str = "sealing continues with the known branch key or a local o
 
 /// A store in which the writers of a branch share its records. Calls never overlap within a process.
 pub trait BranchStore: Send + Sync {
-    /// All records under a name, or the newest ones. Each text has one line or several.
+    /// All records under a name. A record that is missing was deleted. Each text has one line or several.
     fn load(&self, name: &str) -> Result<Vec<String>>;
 
     /// Stores a record under a name and a slot. An existing record is kept, and is not a failure.
@@ -82,7 +87,7 @@ struct Shared {
 struct State {
     branches: HashMap<BranchId, Branch>,
     /// The tasks of the thread, which ends when there are none.
-    queue: VecDeque<(BranchId, Task)>,
+    queue: VecDeque<Queued>,
     working: bool,
     /// When the running callback started.
     callback_since: Option<Moment>,
@@ -100,6 +105,13 @@ enum Task {
     Rotate,
 }
 
+struct Queued {
+    branch_id: BranchId,
+    task: Task,
+    /// When it may run.
+    at: Moment,
+}
+
 #[derive(Default)]
 struct Branch {
     records: KnownRecords,
@@ -109,7 +121,10 @@ struct Branch {
     failures: u32,
     /// The end of the back-off.
     next_try: Option<Moment>,
+    /// When the last successful load began.
     loaded: Option<Moment>,
+    /// When this process generates the first key, unless another one does.
+    first_key_at: Option<Moment>,
     /// When this process rotates, for the last slot that it noticed.
     rotates_at: Option<(i64, Moment)>,
     last_error: Option<Error>,
@@ -118,7 +133,7 @@ struct Branch {
 /// The record of a branch for sealing.
 enum Choice {
     Current(Arc<Known>),
-    /// A record of an earlier slot, used until the new one exists.
+    /// A record of an earlier slot, or one that the store no longer has, used until the new one exists.
     Earlier(Arc<Known>),
     Nothing,
 }
@@ -134,65 +149,106 @@ impl StoreSource {
         }))
     }
 
-    /// The current record for sealing. `None` if the store has none, so that a local key is used.
-    pub fn current(&self, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
+    /// The current record for sealing. `None` if the store has none, or returns none until `end`, so that a local key is used.
+    pub fn current(&self, branch_id: &BranchId, end: Option<Moment>) -> Result<Option<Arc<Known>>> {
         let shared = &self.0;
         let mut state = shared.flight.lock();
         let mut seen = None;
         loop {
             let (slot, now) = (shared.slot_of(branch_record::now()), Moment::now());
+            let is_hung = state.is_hung(shared.settings.timeout);
             let branch = state.branch(branch_id);
-            match branch.choose(shared, slot) {
-                Choice::Current(known) => return Ok(Some(known)),
-                Choice::Earlier(known) => {
-                    if branch.is_rotation_due(slot, now, shared.settings.rotation) {
-                        drop(shared.enqueue(state, branch_id, Task::Rotate));
-                    }
-                    return Ok(Some(known));
+            branch.records.drop_gone(shared.settings.ttl);
+            let choice = branch.choose(shared, slot);
+            let (wanted, is_due) = match &choice {
+                Choice::Current(_) | Choice::Earlier(_) => {
+                    let wanted = branch.is_stale(now, shared).then_some(Task::Load);
+                    let is_earlier = matches!(choice, Choice::Earlier(_));
+                    let due = if is_earlier && branch.is_rotation_due(slot, now, shared.settings.rotation) {
+                        Some(Task::Rotate)
+                    } else {
+                        branch.is_reload_due(now, shared).then_some(Task::Load)
+                    };
+                    (wanted, due)
                 }
-                Choice::Nothing => {}
-            }
+                // The CMK refused the record of the slot, which cannot be replaced.
+                Choice::Nothing if branch.is_fresh(now, LOAD_INTERVAL) && branch.has_slot(shared, slot) => (None, None),
+                Choice::Nothing => (Some(Task::Rotate), None),
+            };
             let ended = branch.ended;
-            let is_backing_off = branch.next_try.is_some_and(|moment| now < moment);
-            let has_no_record = seen.is_some_and(|seen| ended > seen && branch.queued.is_none());
-            if is_backing_off || has_no_record {
-                return Ok(None);
+            let before = seen.filter(|(task, _)| Some(*task) == wanted).map_or(ended, |(_, before)| before);
+            let has_ended = ended > before && branch.queued.is_none();
+            let is_over = has_ended || is_hung || branch.is_backing_off(now) || end.is_some_and(|end| end <= now);
+            if let Some(task) = wanted.filter(|_| !is_over) {
+                seen = Some((task, before));
+                state = shared.enqueue_and_wait(state, branch_id, task)?;
+                continue;
             }
-            if state.is_hung(shared.settings.timeout) {
+            if let Some(task) = is_due {
+                state = shared.enqueue(state, branch_id, task);
+            }
+            if is_hung {
                 shared.log_hung(state);
-                return Ok(None);
             }
-            seen.get_or_insert(ended);
-            state = shared.enqueue_and_wait(state, branch_id, Task::Rotate)?;
+            return Ok(choice.known());
         }
     }
 
-    /// A known record.
-    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
-        self.0.flight.lock().branches.get(branch_id)?.records.find(version)
+    /// A known record, and whether the CMK refused it. `None` if it must be loaded first.
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
+        let (shared, now) = (&self.0, Moment::now());
+        let mut state = shared.flight.lock();
+        let branch = state.branches.get_mut(branch_id)?;
+        branch.records.drop_gone(shared.settings.ttl);
+        let found = branch.records.find(version).filter(|_| !branch.is_stale(now, shared));
+        if found.is_some() && branch.is_reload_due(now, shared) {
+            drop(shared.enqueue(state, branch_id, Task::Load));
+        }
+        found
     }
 
-    /// A record, which is loaded from the store if it is not known.
+    /// A record, which is loaded from the store if it is not known, or if the CMK refused the known one.
     pub fn find_or_load(&self, branch_id: &BranchId, version: &BranchVersion) -> Result<Option<Arc<Known>>> {
-        let shared = &self.0;
+        let (shared, begun) = (&self.0, Moment::now());
         let mut state = shared.flight.lock();
-        let mut seen = None;
         loop {
             let now = Moment::now();
+            let is_hung = state.is_hung(shared.settings.timeout);
             let branch = state.branch(branch_id);
-            if let Some(known) = branch.records.find(version) {
-                return Ok(Some(known));
+            branch.records.drop_gone(shared.settings.ttl);
+            let found = branch.records.find(version);
+            let is_good = found.as_ref().is_some_and(|(_, is_refused)| !is_refused) && !branch.is_stale(now, shared);
+            let known = found.map(|(known, _)| known);
+            // A load that began earlier may have missed a record that was stored meanwhile.
+            if is_good || branch.loaded.is_some_and(|loaded| loaded >= begun) {
+                return Ok(known);
             }
-            let ended = branch.ended;
-            if seen.is_some_and(|seen| ended > seen && branch.queued.is_none()) || branch.is_settled(now) {
-                return branch.last_error.clone().map_or(Ok(None), Err);
+            if branch.is_backing_off(now) {
+                let error = branch.last_error.clone();
+                return known.map_or(error.map_or(Ok(None), Err), |known| Ok(Some(known)));
             }
-            if state.is_hung(shared.settings.timeout) {
-                return Err(shared.log_hung(state));
+            if is_hung {
+                let error = shared.log_hung(state);
+                return known.map_or(Err(error), |known| Ok(Some(known)));
             }
-            seen.get_or_insert(ended);
-            state = shared.enqueue_and_wait(state, branch_id, Task::Load)?;
+            state = if branch.queued.is_none() && branch.is_fresh(now, LOAD_INTERVAL) {
+                shared.wait(state)?
+            } else {
+                shared.enqueue_and_wait(state, branch_id, Task::Load)?
+            };
         }
+    }
+
+    /// A record in memory for which `passes` returns true.
+    pub fn newest_of(&self, branch_id: &BranchId, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
+        self.0.flight.lock().branches.get(branch_id)?.records.newest(passes)
+    }
+
+    /// Why the store returned no record.
+    pub fn failure(&self, branch_id: &BranchId) -> Option<Error> {
+        let state = self.0.flight.lock();
+        let hung = state.is_hung(self.0.settings.timeout).then(|| too_long(self.0.settings.timeout));
+        hung.or_else(|| state.branches.get(branch_id)?.last_error.clone())
     }
 
     pub fn refuse(&self, known: &Known) {
@@ -226,14 +282,24 @@ impl State {
     }
 }
 
+impl Choice {
+    fn known(self) -> Option<Arc<Known>> {
+        match self {
+            Self::Current(known) | Self::Earlier(known) => Some(known),
+            Self::Nothing => None,
+        }
+    }
+}
+
 impl Branch {
     /// The record of the current slot; else the newest earlier one, as long as its key may be cached. Records of later slots, which
     /// a wrong clock may cause, are ignored.
     fn choose(&self, shared: &Shared, slot: i64) -> Choice {
-        if let Some(known) = self.records.newest(&|record| shared.slot_of(record.created) == slot) {
+        let slot_of = |known: &Known| shared.slot_of(known.record.created);
+        if let Some(known) = self.records.newest_present(&|known| slot_of(known) == slot) {
             return Choice::Current(known);
         }
-        let earlier = self.records.newest(&|record| shared.slot_of(record.created) < slot);
+        let earlier = self.records.newest(&|known| slot_of(known) <= slot);
         let ttl = i64::try_from(shared.settings.ttl.as_secs()).unwrap_or(i64::MAX);
         let end = |record: &BranchRecord| shared.end_of(shared.slot_of(record.created)).saturating_add(ttl);
         match earlier {
@@ -252,25 +318,42 @@ impl Branch {
                 at
             }
         };
-        at <= now && self.queued.is_none() && self.next_try.is_none_or(|moment| moment <= now)
+        at <= now && self.queued.is_none() && !self.is_backing_off(now)
     }
 
-    /// Whether it is too early to load the records again.
-    fn is_settled(&self, now: Moment) -> bool {
-        self.queued.is_none()
-            && (self.next_try.is_some_and(|moment| now < moment)
-                || self.loaded.is_some_and(|loaded| now.since(loaded) < LOAD_INTERVAL))
+    /// Whether the slot has a record, even one that the CMK refused.
+    fn has_slot(&self, shared: &Shared, slot: i64) -> bool {
+        self.records.any_present(&|known| shared.slot_of(known.record.created) == slot)
     }
 
-    fn settle(&mut self, error: Option<Error>) {
+    fn is_backing_off(&self, now: Moment) -> bool {
+        self.next_try.is_some_and(|moment| now < moment)
+    }
+
+    /// Whether the records were loaded less than `age` ago.
+    fn is_fresh(&self, now: Moment, age: Duration) -> bool {
+        self.loaded.is_some_and(|loaded| now.since(loaded) < age)
+    }
+
+    /// Whether a record may have been deleted for longer than its time to live. If the store fails, this is not known.
+    fn is_stale(&self, now: Moment, shared: &Shared) -> bool {
+        self.failures == 0 && !self.is_fresh(now, shared.reload_age())
+    }
+
+    /// Whether the records should be loaded in the background.
+    fn is_reload_due(&self, now: Moment, shared: &Shared) -> bool {
+        self.queued.is_none() && !self.is_backing_off(now) && !self.is_fresh(now, shared.reload_age() / RELOAD)
+    }
+
+    fn settle(&mut self, task: Task, error: Option<Error>) {
         let now = Moment::now();
-        (self.queued, self.ended) = (None, self.ended + 1);
+        // A load may have been followed by another task meanwhile.
+        self.queued = self.queued.filter(|queued| *queued != task);
+        self.first_key_at = self.first_key_at.filter(|_| task == Task::Load);
+        self.ended += 1;
         self.failures = if error.is_some() { self.failures + 1 } else { 0 };
         let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(6)).min(BACKOFF_MAX);
         self.next_try = error.as_ref().map(|_| now + backoff.mul_f64(0.5 + random::fraction() / 2.0));
-        if error.is_none() {
-            self.loaded = Some(now);
-        }
         self.last_error = error;
     }
 }
@@ -288,6 +371,11 @@ impl Shared {
         i64::try_from(self.settings.rotation.as_secs()).unwrap_or(i64::MAX).max(1)
     }
 
+    /// The maximal time between loads. A shorter time to live does not cause more of them.
+    fn reload_age(&self) -> Duration {
+        self.settings.ttl.max(LOAD_INTERVAL)
+    }
+
     fn enqueue_and_wait<'a>(
         self: &'a Arc<Self>,
         state: MutexGuard<'a, State>,
@@ -298,7 +386,12 @@ impl Shared {
         if state.branches.get(branch_id).is_none_or(|branch| branch.queued.is_none()) {
             return Ok(state);
         }
-        call_control::check()?;
+        self.wait(state)
+    }
+
+    /// Waits for the thread. What cancels the requests of the client cancels the wait.
+    fn wait<'a>(&'a self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+        self.settings.client.cancelable(call_control::check)?;
         Ok(self.flight.wait(state, call_control::time_left(WAIT)))
     }
 
@@ -314,7 +407,7 @@ impl Shared {
             Some(queued) if queued == task || queued == Task::Rotate => {}
             _ => {
                 branch.queued = Some(task);
-                state.queue.push_back((branch_id.clone(), task));
+                state.queue.push_back(Queued { branch_id: branch_id.clone(), task, at: Moment::now() });
             }
         }
         if state.working {
@@ -327,14 +420,14 @@ impl Shared {
             state.working = false;
             let message = format!("no thread could be started for the store: {error}");
             let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
-            while let Some((branch_id, _)) = state.queue.pop_front() {
-                state.branch(&branch_id).settle(Some(error.clone()));
+            while let Some(Queued { branch_id, task, .. }) = state.queue.pop_front() {
+                state.branch(&branch_id).settle(task, Some(error.clone()));
             }
         }
         state
     }
 
-    /// Runs all tasks in order.
+    /// Runs all tasks in order, except those that wait. Loads come first: messages of existing branches wait for them.
     fn work(&self) {
         struct Leave<'a>(&'a Shared);
         impl Drop for Leave<'_> {
@@ -344,11 +437,20 @@ impl Shared {
         }
         loop {
             let mut state = self.flight.lock();
-            let next = state.queue.pop_front().filter(|_| !state.closing);
-            let Some((branch_id, task)) = next else {
-                // With the lock held, so that no task is added meanwhile.
-                state.working = false;
-                return;
+            let Queued { branch_id, task, .. } = loop {
+                if state.queue.is_empty() || state.closing {
+                    // With the lock held, so that no task is added meanwhile.
+                    state.working = false;
+                    return;
+                }
+                let now = Moment::now();
+                let is_due = |task: Task| move |queued: &Queued| queued.at <= now && queued.task == task;
+                let due =
+                    [Task::Load, Task::Rotate].into_iter().find_map(|task| state.queue.iter().position(is_due(task)));
+                match due.and_then(|place| state.queue.remove(place)) {
+                    Some(queued) => break queued,
+                    None => state = self.flight.wait(state, WAIT),
+                }
             };
             let leave = Leave(self);
             let mut report = None;
@@ -356,15 +458,18 @@ impl Shared {
                 state,
                 || self.update(&branch_id, task),
                 |state, outcome| {
+                    state.callback_since = None;
                     let error = match outcome {
-                        Some(Ok(())) => None,
+                        Some(Ok(Some(at))) => {
+                            state.queue.push_back(Queued { branch_id: branch_id.clone(), task, at });
+                            return;
+                        }
+                        Some(Ok(None)) => None,
                         Some(Err(error)) => Some(error),
                         None => Some(Error::new(Status::Internal, "the store panicked")),
                     };
-                    state.callback_since = None;
-                    let branch = state.branch(&branch_id);
                     report = error.clone();
-                    branch.settle(error);
+                    state.branch(&branch_id).settle(task, error);
                 },
             );
             std::mem::forget(leave);
@@ -377,43 +482,38 @@ impl Shared {
         }
     }
 
-    fn update(&self, branch_id: &BranchId, task: Task) -> Result<()> {
+    /// Runs a task. Returns the time at which it runs again, if it has to wait.
+    fn update(&self, branch_id: &BranchId, task: Task) -> Result<Option<Moment>> {
         let name = format!("{}/{branch_id}", self.cmk);
         let loaded = self.load(&name, branch_id)?;
         if task == Task::Load || self.has_slot(&loaded) {
-            return Ok(());
+            return Ok(None);
         }
-        if self.is_first_key(branch_id) && self.wait_for_another(&name, branch_id)? {
-            return Ok(());
+        let again = self.wait_for_another(branch_id);
+        if again.is_none() {
+            self.make(&name, branch_id)?;
         }
-        self.make(&name, branch_id)
+        Ok(again)
     }
 
-    /// Whether there is no known key to seal with meanwhile.
-    fn is_first_key(&self, branch_id: &BranchId) -> bool {
-        let slot = self.slot_of(branch_record::now());
-        matches!(self.flight.lock().branch(branch_id).choose(self, slot), Choice::Nothing)
+    /// If there is no known key to seal with, a writer waits for a random time, and checks meanwhile whether another one has stored a
+    /// record. Returns the time of the next check.
+    fn wait_for_another(&self, branch_id: &BranchId) -> Option<Moment> {
+        let (slot, now) = (self.slot_of(branch_record::now()), Moment::now());
+        let mut state = self.flight.lock();
+        let branch = state.branch(branch_id);
+        if !matches!(branch.choose(self, slot), Choice::Nothing) {
+            return None;
+        }
+        let jitter = || FIRST_KEY_JITTER.min(self.settings.rotation / 10).mul_f64(random::fraction());
+        let at = *branch.first_key_at.get_or_insert_with(|| now + jitter());
+        (now < at).then(|| at.min(now + FIRST_KEY_POLL))
     }
 
     /// Whether the current slot has a record. One that the CMK refused counts as well, since it cannot be replaced.
     fn has_slot(&self, records: &[BranchRecord]) -> bool {
         let slot = self.slot_of(branch_record::now());
         records.iter().any(|record| self.slot_of(record.created) == slot)
-    }
-
-    /// Waits for a random time, or until another writer has stored a record.
-    fn wait_for_another(&self, name: &str, branch_id: &BranchId) -> Result<bool> {
-        let end = Moment::now() + FIRST_KEY_JITTER.min(self.settings.rotation / 10).mul_f64(random::fraction());
-        loop {
-            let left = end.since(Moment::now());
-            std::thread::sleep(left.min(FIRST_KEY_POLL));
-            if self.flight.lock().closing || self.has_slot(&self.load(name, branch_id)?) {
-                return Ok(true);
-            }
-            if left <= FIRST_KEY_POLL {
-                return Ok(false);
-            }
-        }
     }
 
     /// Generates a key and stores its record. Then uses the record in the store, which may be that of another writer.
@@ -428,7 +528,7 @@ impl Shared {
         let loaded = self.load(name, branch_id)?;
         if loaded.contains(&known.record) {
             let wanted = Wanted { ids: &[known.id], flight: known.id, bytes: 0 };
-            self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, Arc::new(BranchSecret::new(&key)))))?;
+            self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, BranchSecret::new(&key))))?;
             return Ok(());
         }
         if self.has_slot(&loaded) {
@@ -437,10 +537,12 @@ impl Shared {
         Err(Error::new(Status::BranchStoreFailed, "the store did not return the record that was stored"))
     }
 
-    /// Loads the records under a name, and keeps those of this branch and CMK.
+    /// Loads the records under a name, and keeps those of this branch and CMK. A record that the store no longer has is used until
+    /// its time to live ends. If the answer has malformed lines, nothing is known about records that it does not have.
     fn load(&self, name: &str, branch_id: &BranchId) -> Result<Vec<BranchRecord>> {
+        let begun = Moment::now();
         let texts = self.call(|store| store.load(name))?;
-        let (mut ours, mut refused) = (Vec::new(), None);
+        let (mut ours, mut refused, mut is_complete) = (Vec::new(), None, true);
         let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| !line.trim_ascii().is_empty());
         for line in lines {
             match BranchRecord::parse(line) {
@@ -449,14 +551,23 @@ impl Shared {
                     let message = format!("a record belongs to branch {} and CMK {}", record.branch_id, record.cmk);
                     refused = self.refuse_record(Error::new(Status::InvalidBranchRecord, message));
                 }
-                Err(error) => refused = self.refuse_record(error),
+                Err(error) => (refused, is_complete) = (self.refuse_record(error), false),
             }
         }
         let mut state = self.flight.lock();
-        ours.iter().for_each(|record| state.branch(branch_id).records.add(record));
+        let branch = state.branch(branch_id);
+        let before = branch.loaded.replace(begun).unwrap_or(begun);
+        let went = branch.records.replace(&ours, is_complete.then_some(before), self.settings.ttl);
         drop(state);
+        self.reporter.counters.records_gone.add(went);
         if let Some(error) = refused {
             self.reporter.warn(format_args!("the store returned an invalid record under {name}: {}", error.message()));
+        }
+        if went > 0 {
+            let ttl = self.settings.ttl.as_secs();
+            self.reporter.warn(format_args!(
+                "the store no longer has {went} records under {name}; they stay in use for at most {ttl} s"
+            ));
         }
         Ok(ours)
     }

@@ -5,14 +5,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use crate::call_control;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::sanitize::quoted;
 use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::{Id, LruCache, Peek, Refresh, UsageLimits, Wanted};
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
-use crate::seal::format::branch_record::BranchRecords;
+use crate::seal::format::branch_record::{BranchRecord, BranchRecords};
 use crate::seal::format::branch_wrap::{
     self, Binding, BranchForm, BranchKeyName, BranchSecret, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID,
 };
@@ -29,10 +31,13 @@ use crate::seal::keys::kms::{check_key_id, early_client};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
 use crate::secret::Secret;
 use crate::status::{Category, Status};
+use crate::sys::clock::Moment;
 use crate::sys::per_process::PerProcess;
 
 /// Later than for data keys: there are few branch keys, so a short time is enough to renew them.
 const REFRESH: Refresh = Refresh { starts: 0.85, spread: 0.1 };
+/// How often it is checked whether a CMK that refused a record works otherwise, if it did not.
+const CMK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximal number of records of a branch to try if the CMK refuses them.
 const RECORDS_TRIED_MAX: usize = 4;
 
@@ -55,7 +60,7 @@ pub(in crate::seal) struct BranchKey {
 enum Seed {
     Own,
     Records(BranchRecords),
-    File(PathBuf, BranchRecords, Stamp),
+    File(PathBuf, BranchRecords, Stamp, Moment),
     Store(StoreSettings),
 }
 
@@ -65,6 +70,8 @@ struct ProcessState {
     /// Keys without a shared record.
     own_keys: LruCache<LocalKey>,
     source: Source,
+    /// When the CMK last refused all records.
+    refused: Mutex<Option<Moment>>,
 }
 
 enum Source {
@@ -128,13 +135,18 @@ impl BranchKey {
                 Seed::Records(records) => {
                     Source::Records(KnownBranches::of(records.iter().filter(|record| record.cmk == self.cmk)).into())
                 }
-                Seed::File(path, records, stamp) => {
-                    let (ttl, content) = (self.options.ttl, (records, *stamp));
+                Seed::File(path, records, stamp, read) => {
+                    let (ttl, content) = (self.options.ttl, (records, *stamp, *read));
                     Source::File(FileSource::new(path, &self.cmk, ttl, &self.reporter, content))
                 }
                 Seed::Store(settings) => Source::Store(StoreSource::new(settings, &self.reporter, &keys)),
             };
-            ProcessState { keys, own_keys: LruCache::new(limits, self.options.max_keys), source }
+            ProcessState {
+                keys,
+                own_keys: LruCache::new(limits, self.options.max_keys),
+                source,
+                refused: Mutex::default(),
+            }
         })
     }
 
@@ -189,18 +201,70 @@ impl BranchKey {
             let Some(known) = self.current(state, branch_id)? else { break };
             match self.key_of(state, &known, early) {
                 Ok(key) => return Ok(SealingKey { known, key, form: self.options.form }),
-                Err(error) if is_caused_by_record(&error) => self.refuse(state, &known, &error),
+                Err(error) if is_caused_by_record(&error) || self.has_better_key(state, &known, &error, early) => {
+                    self.refuse(state, &known, &error);
+                }
                 Err(error) => return Err(error),
             }
         }
         self.local_key(state, branch_id, early)
     }
 
+    /// Whether the CMK works although it refused a record. The record may then be of another CMK, which does not work. If the CMK
+    /// unwraps an older record or, without one, generates a key, sealing continues with that.
+    fn has_better_key(&self, state: &ProcessState, refused: &Known, error: &Error, early: bool) -> bool {
+        let category = error.status().category();
+        if error.is_outage() || !matches!(category, Category::Identity | Category::Request) {
+            return false;
+        }
+        if lock(&state.refused).is_some_and(|refused| Moment::now().since(refused) < CMK_CHECK_INTERVAL) {
+            return false;
+        }
+        let works = self.unwraps_or_generates(state, refused, category, early);
+        if !works {
+            *lock(&state.refused) = Some(Moment::now());
+        }
+        works
+    }
+
+    /// Whether the CMK unwraps an older record or generates a key.
+    fn unwraps_or_generates(&self, state: &ProcessState, refused: &Known, category: Category, early: bool) -> bool {
+        let branch_id = &refused.record.branch_id;
+        let mut order = refused.age_order();
+        for _ in 0..RECORDS_TRIED_MAX {
+            let Some(older) = self.newest_of(state, branch_id, &|known| known.age_order() < order) else { break };
+            let BranchRecord { version, blob, .. } = &older.record;
+            // Not from the cache, which may have the key of a CMK that was disabled meanwhile.
+            if self.unwrap_record(branch_id, version, blob.as_bytes(), early).is_ok() {
+                return true;
+            }
+            order = older.age_order();
+        }
+        let has_fallback = matches!(state.source, Source::Store(_)) && self.options.form == BranchForm::Embedded;
+        // Being allowed to generate a key does not include being allowed to unwrap one.
+        has_fallback && category == Category::Request && self.own_key(state, branch_id, early).is_ok()
+    }
+
+    /// A record in memory, without a check of its source.
+    fn newest_of(
+        &self,
+        state: &ProcessState,
+        branch_id: &BranchId,
+        passes: &dyn Fn(&Known) -> bool,
+    ) -> Option<Arc<Known>> {
+        match &state.source {
+            Source::Own => None,
+            Source::Store(store) => store.newest_of(branch_id, passes),
+            Source::File(file) => file.newest_of(branch_id, passes),
+            Source::Records(branches) => lock(branches).get(branch_id)?.newest(passes),
+        }
+    }
+
     /// The current record for sealing, or `None` if a local key is used.
     fn current(&self, state: &ProcessState, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
         let newest = match &state.source {
             Source::Own => return Ok(None),
-            Source::Store(store) => return store.current(branch_id),
+            Source::Store(store) => return store.current(branch_id, self.end_of_wait()),
             Source::File(file) => file.newest(branch_id),
             Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(&|_| true)),
         };
@@ -210,25 +274,41 @@ impl BranchKey {
         })
     }
 
+    /// How long sealing waits for the store: a local key needs time too.
+    fn end_of_wait(&self) -> Option<Moment> {
+        let has_fallback = self.options.form == BranchForm::Embedded;
+        has_fallback.then(|| Moment::now() + call_control::time_left(self.client.total_timeout()) / 2)
+    }
+
     /// A branch key that only this process seals with. Its messages contain it, because otherwise they could not be
     /// opened.
     fn local_key(&self, state: &ProcessState, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         if self.options.form == BranchForm::ByReference {
-            let message = "the store has no record, and a message by reference needs one";
+            let reason = match &state.source {
+                Source::Store(store) => store.failure(branch_id),
+                _ => None,
+            };
+            let reason = reason.as_ref().map_or("it has none that can be used", Error::message);
+            let message = format!("a message by reference needs a record of the store: {reason}");
             return Err(Error::new(Status::BranchStoreFailed, message));
         }
+        let own = self.own_key(state, branch_id, early)?;
+        if !matches!(state.source, Source::Own) {
+            self.reporter.counters.own_key_wraps.add(1);
+        }
+        Ok(SealingKey { known: Arc::clone(&own.known), key: Arc::clone(&own.key), form: BranchForm::Embedded })
+    }
+
+    fn own_key(&self, state: &ProcessState, branch_id: &BranchId, early: bool) -> Result<Arc<LocalKey>> {
+        state.keys.sweep();
         let id = IdMaker::new("own branch key").part(branch_id.as_str().as_bytes()).finish();
         let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
         let fetch = |renewal| {
             let (record, key) = make::generate(self.client(early || renewal), &self.key_id, branch_id)?;
             self.reporter.counters.keys_made.add(1);
-            Ok((id, Arc::new(LocalKey { known: Known::new(record), key: Arc::new(BranchSecret::new(&key)) })))
+            Ok((id, Arc::new(LocalKey { known: Known::new(record), key: BranchSecret::new(&key) })))
         };
-        let own = state.own_keys.get(&wanted, |_| Ok(()), fetch)?;
-        if !matches!(state.source, Source::Own) {
-            self.reporter.counters.own_key_wraps.add(1);
-        }
-        Ok(SealingKey { known: Arc::clone(&own.known), key: Arc::clone(&own.key), form: BranchForm::Embedded })
+        state.own_keys.get(&wanted, |_| Ok(()), fetch)
     }
 
     /// The branch key of a record, from the cache or from the CMK.
@@ -252,13 +332,18 @@ impl BranchKey {
         version: &BranchVersion,
         blob: &[u8],
     ) -> Result<Arc<BranchSecret>> {
+        state.own_keys.sweep();
         let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
         let fetch = |renewal| {
-            self.reporter.counters.keys_unwrapped.add(1);
-            let key = make::unwrap(self.client(early || renewal), &self.key_id, branch_id, version, blob)?;
-            Ok((id, Arc::new(BranchSecret::new(&key))))
+            let key = self.unwrap_record(branch_id, version, blob, early || renewal)?;
+            Ok((id, BranchSecret::new(&key)))
         };
         state.keys.get(&wanted, |_| Ok(()), fetch)
+    }
+
+    fn unwrap_record(&self, branch_id: &BranchId, version: &BranchVersion, blob: &[u8], early: bool) -> Result<Secret> {
+        self.reporter.counters.keys_unwrapped.add(1);
+        make::unwrap(self.client(early), &self.key_id, branch_id, version, blob)
     }
 
     fn client(&self, early: bool) -> &Client {
@@ -287,12 +372,13 @@ impl BranchKey {
 
     /// A record by its version, without a call of the store.
     fn find(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
-        match &state.source {
+        let found = match &state.source {
             Source::Own => None,
             Source::Store(store) => store.find(branch_id, &wrapped.version),
             Source::File(file) => file.find(branch_id, &wrapped.version),
             Source::Records(branches) => lock(branches).get(branch_id)?.find(&wrapped.version),
-        }
+        };
+        found.map(|(known, _)| known)
     }
 
     fn find_or_load(
@@ -333,6 +419,7 @@ impl BranchKey {
     fn try_locally(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Option<Secret>> {
         let (parsed, branch_id) = self.parse(request, wrapped)?;
         let state = self.state();
+        state.own_keys.sweep();
         let id = match parsed.form {
             BranchForm::Embedded => key_id(&branch_id, &parsed.version, parsed.blob),
             BranchForm::ByReference => match self.find(state, &branch_id, &parsed) {
@@ -361,7 +448,20 @@ impl BranchKey {
                 self.cached_key(state, id, request.early, branch_id, &parsed.version, parsed.blob)
             }
             BranchForm::ByReference => {
-                let known = self.find_or_load(state, branch_id, parsed)?;
+                let mut known = self.find_or_load(state, branch_id, parsed)?;
+                for _ in 1..RECORDS_TRIED_MAX {
+                    match self.key_of(state, &known, request.early) {
+                        Err(error) if is_caused_by_record(&error) => {
+                            self.refuse(state, &known, &error);
+                            let other = self.find_or_load(state, branch_id, parsed)?;
+                            if other.id == known.id {
+                                return Err(error);
+                            }
+                            known = other;
+                        }
+                        outcome => return outcome,
+                    }
+                }
                 self.key_of(state, &known, request.early)
             }
         }
@@ -430,8 +530,9 @@ impl Seed {
             BranchSource::Own => Self::Own,
             BranchSource::Records(records) => Self::Records(records.clone()),
             BranchSource::File(path) => {
+                let moment = Moment::now();
                 let (records, stamp) = record_file::read(path)?;
-                Self::File(path.clone(), records, stamp)
+                Self::File(path.clone(), records, stamp, moment)
             }
             BranchSource::Store(store) => Self::Store(StoreSettings {
                 store: Arc::clone(store),
@@ -442,7 +543,7 @@ impl Seed {
                 ttl: options.ttl,
             }),
         };
-        if let Self::Records(records) | Self::File(_, records, _) = &seed {
+        if let Self::Records(records) | Self::File(_, records, ..) = &seed {
             check_records(records, cmk, options.branch_id.as_ref())?;
         }
         Ok(seed)
@@ -465,8 +566,8 @@ fn check_records(records: &BranchRecords, cmk: &str, branch_id: Option<&BranchId
     }
 }
 
-fn lock(branches: &Mutex<KnownBranches>) -> MutexGuard<'_, KnownBranches> {
-    branches.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the failure is about the record itself, not about the CMK or the connection.
