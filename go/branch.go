@@ -61,7 +61,7 @@ type BranchStats struct {
 	FileReads, FileFailures uint64
 	// StoreCalls and StoreFailures count calls of the store.
 	StoreCalls, StoreFailures uint64
-	// RecordsRefused are records that are not used, RecordsGone those that disappeared from the file.
+	// RecordsRefused are records that are not used, RecordsGone those that disappeared from their source.
 	RecordsRefused, RecordsGone uint64
 }
 
