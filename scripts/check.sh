@@ -12,6 +12,8 @@ export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARG
 # Tests that use both compilers use only gcc.
 export TCKMS_CHECK=1
 export CARGO_PROFILE_RELEASE_INCREMENTAL=true CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+# Most of the tests wait, for timeouts and back-off.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 cargo=${CARGO:-cargo}
 
 "$cargo" rustc --quiet --release --locked --lib --crate-type cdylib,staticlib --features wipe-on-free
