@@ -76,6 +76,18 @@ impl<T> PerProcess<T> {
         }
     }
 
+    /// Visits the values of the processes that this one was forked from, with the proof that none of their threads runs here.
+    pub(crate) fn for_each_inherited(&self, mut visit: impl FnMut(&T, &NeverRunsAgain)) {
+        let (owner, proof) = (process_identity::current(), NeverRunsAgain::new());
+        let mut slot = &self.first;
+        while let Some(link) = slot.get() {
+            if let Some(value) = link.value.as_ref().filter(|_| link.owner != owner) {
+                visit(value, &proof);
+            }
+            slot = &link.next;
+        }
+    }
+
     /// This process's value, for values that are always usable and easily made.
     pub fn get_or_init(&self, make: impl Fn() -> T) -> &T {
         let made = self.get_or_try_init(|_| true, || Ok::<T, std::convert::Infallible>(make()));

@@ -240,6 +240,38 @@ static void a_forked_child(void) {
   tckms_keyring_free(keyring);
 }
 
+/* Each process frees what it has of the program once, whether the store was used before the fork, after it, or both. */
+static void a_store_in_a_forked_child(void) {
+  int before, after;
+  for (before = 0; before <= 1; before++) {
+    for (after = 0; after <= 1; after++) {
+      struct store store;
+      tckms_keyring *keyring = tckms_keyring_new();
+      tckms_branch_options options;
+      pid_t child;
+      int status = 1;
+      memset(&store, 0, sizeof store);
+      options = options_of(&store);
+      CHECK_OK(tckms_keyring_add_branch(keyring, client, MAIN_KEY, &options, sizeof options));
+      if (before) {
+        seals_and_opens(keyring);
+      }
+      child = fork();
+      if (child == 0) {
+        if (after) {
+          seals_and_opens(keyring);
+        }
+        tckms_keyring_free(keyring);
+        _exit(store.freed);
+      }
+      CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+      CHECK_INT(WEXITSTATUS(status), 1);
+      tckms_keyring_free(keyring);
+      CHECK_INT(store.freed, 1);
+    }
+  }
+}
+
 int main(void) {
   client = emulator_client();
   records_in_memory();
@@ -249,6 +281,7 @@ int main(void) {
   values_of_a_context();
   if (getenv("TEST_SANITIZED") == NULL) {
     a_forked_child();
+    a_store_in_a_forked_child();
   }
   tckms_client_free(client);
   return checks_passed();

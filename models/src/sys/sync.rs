@@ -2,7 +2,7 @@
 
 pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub use loom::sync::{Condvar, Mutex, MutexGuard};
-pub use std::sync::PoisonError;
+pub use std::sync::{PoisonError, TryLockError};
 
 /// The guarantees of `once_cell::race::OnceBox`: the first value that is set stays, and the value that loses the race is dropped.
 pub struct OnceBox<T> {

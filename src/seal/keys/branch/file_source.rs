@@ -22,7 +22,6 @@ pub(super) struct FileSource {
     cmk: String,
     /// How long a record can be used after it disappeared from the file.
     ttl: Duration,
-    reporter: Arc<Reporter>,
     state: Mutex<State>,
 }
 
@@ -43,27 +42,25 @@ impl FileSource {
         path: &Path,
         cmk: &str,
         ttl: Duration,
-        reporter: &Arc<Reporter>,
         (records, stamp, checked): (&BranchRecords, Stamp, Moment),
     ) -> Self {
         let branches = KnownBranches::of(records.iter().filter(|record| record.cmk == cmk));
         let state = State { branches, stamp: Some(stamp), checked, is_unchecked: true, complaint: None };
-        Self {
-            path: path.to_owned(),
-            cmk: cmk.to_owned(),
-            ttl,
-            reporter: Arc::clone(reporter),
-            state: Mutex::new(state),
-        }
+        Self { path: path.to_owned(), cmk: cmk.to_owned(), ttl, state: Mutex::new(state) }
     }
 
     /// The current record for sealing.
-    pub fn newest(&self, branch_id: &BranchId) -> Option<Arc<Known>> {
-        self.refreshed().branches.get(branch_id)?.newest(&|_| true)
+    pub fn newest(&self, branch_id: &BranchId, reporter: &Reporter) -> Option<Arc<Known>> {
+        self.refreshed(reporter).branches.get(branch_id)?.newest(&|_| true)
     }
 
-    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
-        self.refreshed().branches.get(branch_id)?.find(version)
+    pub fn find(
+        &self,
+        branch_id: &BranchId,
+        version: &BranchVersion,
+        reporter: &Reporter,
+    ) -> Option<(Arc<Known>, bool)> {
+        self.refreshed(reporter).branches.get(branch_id)?.find(version)
     }
 
     /// A record for which `passes` returns true, as in memory.
@@ -78,7 +75,7 @@ impl FileSource {
     }
 
     /// The state, after a check of the file if the last one was too long ago. One thread checks, the others continue.
-    fn refreshed(&self) -> MutexGuard<'_, State> {
+    fn refreshed(&self, reporter: &Reporter) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         let now = Moment::now();
         if now.since(state.checked) < CHECK_INTERVAL && !state.is_unchecked {
@@ -90,14 +87,14 @@ impl FileSource {
         let known = state.stamp;
         drop(state);
         if Stamp::at(&self.path) != known || known.is_none() {
-            self.reread(since);
+            self.reread(since, reporter);
         }
         self.lock()
     }
 
     /// Reads the file again. A file that cannot be used changes nothing, and is checked again later. A record that it no longer has
     /// may have disappeared just after the last check.
-    fn reread(&self, since: Moment) {
+    fn reread(&self, since: Moment, reporter: &Reporter) {
         match record_file::read_again(&self.path) {
             Ok((records, stamp)) => {
                 let ours: Vec<_> = records.iter().filter(|record| record.cmk == self.cmk).collect();
@@ -105,11 +102,11 @@ impl FileSource {
                 let went = state.branches.replace(&ours, since, self.ttl);
                 (state.stamp, state.complaint) = (stamp, None);
                 drop(state);
-                self.reporter.counters.file_reads.add(usize::from(stamp.is_some()));
-                self.reporter.counters.file_failures.add(usize::from(stamp.is_none()));
-                self.reporter.counters.records_gone.add(went);
+                reporter.counters.file_reads.add(usize::from(stamp.is_some()));
+                reporter.counters.file_failures.add(usize::from(stamp.is_none()));
+                reporter.counters.records_gone.add(went);
                 if went > 0 {
-                    self.reporter.warn(format_args!(
+                    reporter.warn(format_args!(
                         "file {} no longer contains {went} records; they stay in use for at most {} s",
                         quoted(&self.path.to_string_lossy()),
                         self.ttl.as_secs()
@@ -117,14 +114,14 @@ impl FileSource {
                 }
             }
             Err(error) => {
-                self.reporter.counters.file_failures.add(1);
+                reporter.counters.file_failures.add(1);
                 let mut state = self.lock();
                 state.stamp = None;
                 let is_new = state.complaint.as_deref() != Some(error.message());
                 state.complaint = Some(error.message().to_owned());
                 drop(state);
                 if is_new {
-                    self.reporter.warn(format_args!("{}; the records known before stay in use", error.message()));
+                    reporter.warn(format_args!("{}; the records known before stay in use", error.message()));
                 }
             }
         }

@@ -23,6 +23,7 @@ use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::make;
 use crate::status::Status;
 use crate::sys::clock::Moment;
+use crate::sys::lend::{Lender, Lent, NeverRunsAgain};
 use crate::sys::single_flight::SingleFlight;
 use crate::sys::{random, signals, threads};
 
@@ -60,10 +61,11 @@ pub trait BranchStore: Send + Sync {
     fn put_if_absent(&self, name: &str, slot: i64, record: &str) -> Result<()>;
 }
 
-/// The settings of a store.
+/// A store, its settings, and what its calls need of the program.
 #[derive(Clone)]
 pub(super) struct StoreSettings {
     pub store: Arc<dyn BranchStore>,
+    pub reporter: Arc<Reporter>,
     pub client: Client,
     pub key_id: String,
     pub rotation: Duration,
@@ -72,12 +74,14 @@ pub(super) struct StoreSettings {
 }
 
 /// The state of a store in one process.
-pub(super) struct StoreSource(Arc<Shared>);
+pub(super) struct StoreSource {
+    shared: Arc<Shared>,
+    settings: Lender<StoreSettings>,
+}
 
 struct Shared {
-    settings: StoreSettings,
+    settings: Lent<StoreSettings>,
     cmk: String,
-    reporter: Arc<Reporter>,
     /// The cache for keys that are generated here.
     keys: Arc<LruCache<BranchSecret>>,
     flight: SingleFlight<State>,
@@ -139,19 +143,24 @@ enum Choice {
 }
 
 impl StoreSource {
-    pub fn new(settings: &StoreSettings, reporter: &Arc<Reporter>, keys: &Arc<LruCache<BranchSecret>>) -> Self {
-        Self(Arc::new(Shared {
-            cmk: make::cmk_name(&settings.client, &settings.key_id),
-            settings: settings.clone(),
-            reporter: Arc::clone(reporter),
-            keys: Arc::clone(keys),
-            flight: SingleFlight::new(State::default()),
-        }))
+    pub fn new(settings: &StoreSettings, keys: &Arc<LruCache<BranchSecret>>) -> Self {
+        let cmk = make::cmk_name(&settings.client, &settings.key_id);
+        let (settings, lent) = Lender::lend(settings.clone());
+        let flight = SingleFlight::new(State::default());
+        Self { shared: Arc::new(Shared { settings: lent, cmk, keys: Arc::clone(keys), flight }), settings }
+    }
+
+    /// Frees what this state of another process holds of the program. If a callback ran when the process forked, its userdata may be
+    /// in the middle of a change, and is not freed.
+    pub fn give_back(&self, proof: &NeverRunsAgain) {
+        if self.shared.flight.try_lock().is_some_and(|state| state.callback_since.is_none()) {
+            drop(self.settings.take_back(proof));
+        }
     }
 
     /// The current record for sealing. `None` if the store has none, or returns none until `end`, so that a local key is used.
     pub fn current(&self, branch_id: &BranchId, end: Option<Moment>) -> Result<Option<Arc<Known>>> {
-        let shared = &self.0;
+        let shared = &self.shared;
         let mut state = shared.flight.lock();
         let mut seen = None;
         loop {
@@ -196,7 +205,7 @@ impl StoreSource {
 
     /// A known record, and whether the CMK refused it. `None` if it must be loaded first.
     pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
-        let (shared, now) = (&self.0, Moment::now());
+        let (shared, now) = (&self.shared, Moment::now());
         let mut state = shared.flight.lock();
         let branch = state.branches.get_mut(branch_id)?;
         branch.records.drop_gone(shared.settings.ttl);
@@ -209,7 +218,7 @@ impl StoreSource {
 
     /// A record, which is loaded from the store if it is not known, or if the CMK refused the known one.
     pub fn find_or_load(&self, branch_id: &BranchId, version: &BranchVersion) -> Result<Option<Arc<Known>>> {
-        let (shared, begun) = (&self.0, Moment::now());
+        let (shared, begun) = (&self.shared, Moment::now());
         let mut state = shared.flight.lock();
         loop {
             let now = Moment::now();
@@ -241,18 +250,18 @@ impl StoreSource {
 
     /// A record in memory for which `passes` returns true.
     pub fn newest_of(&self, branch_id: &BranchId, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
-        self.0.flight.lock().branches.get(branch_id)?.records.newest(passes)
+        self.shared.flight.lock().branches.get(branch_id)?.records.newest(passes)
     }
 
     /// Why the store returned no record.
     pub fn failure(&self, branch_id: &BranchId) -> Option<Error> {
-        let state = self.0.flight.lock();
-        let hung = state.is_hung(self.0.settings.timeout).then(|| too_long(self.0.settings.timeout));
+        let state = self.shared.flight.lock();
+        let hung = state.is_hung(self.shared.settings.timeout).then(|| too_long(self.shared.settings.timeout));
         hung.or_else(|| state.branches.get(branch_id)?.last_error.clone())
     }
 
     pub fn refuse(&self, known: &Known) {
-        self.0.flight.lock().branch(&known.record.branch_id).records.refuse(known);
+        self.shared.flight.lock().branch(&known.record.branch_id).records.refuse(known);
     }
 }
 
@@ -260,9 +269,9 @@ impl StoreSource {
 /// takes too long. Then the thread is detached.
 impl Drop for StoreSource {
     fn drop(&mut self) {
-        self.0.flight.lock().closing = true;
+        self.shared.flight.lock().closing = true;
         let end = Moment::now() + CLOSING_TIME;
-        while Arc::strong_count(&self.0) > 1 && Moment::now() < end {
+        while Arc::strong_count(&self.shared) > 1 && Moment::now() < end {
             std::thread::sleep(CLOSING_POLL);
         }
     }
@@ -474,7 +483,7 @@ impl Shared {
             );
             std::mem::forget(leave);
             if let Some(error) = report {
-                self.reporter.warn(format_args!(
+                self.settings.reporter.warn(format_args!(
                     "the records of branch {branch_id} could not be loaded: {}; {FALLBACK}",
                     error.message()
                 ));
@@ -520,7 +529,7 @@ impl Shared {
     fn make(&self, name: &str, branch_id: &BranchId) -> Result<()> {
         let created = branch_record::now();
         let (mut record, key) = make::generate(&self.settings.client, &self.settings.key_id, branch_id)?;
-        self.reporter.counters.keys_made.add(1);
+        self.settings.reporter.counters.keys_made.add(1);
         record.created = created;
         let line = record.to_string();
         self.call(|store| store.put_if_absent(name, self.slot_of(created), &line))?;
@@ -559,13 +568,15 @@ impl Shared {
         let before = branch.loaded.replace(begun).unwrap_or(begun);
         let went = branch.records.replace(&ours, is_complete.then_some(before), self.settings.ttl);
         drop(state);
-        self.reporter.counters.records_gone.add(went);
+        self.settings.reporter.counters.records_gone.add(went);
         if let Some(error) = refused {
-            self.reporter.warn(format_args!("the store returned an invalid record under {name}: {}", error.message()));
+            self.settings
+                .reporter
+                .warn(format_args!("the store returned an invalid record under {name}: {}", error.message()));
         }
         if went > 0 {
             let ttl = self.settings.ttl.as_secs();
-            self.reporter.warn(format_args!(
+            self.settings.reporter.warn(format_args!(
                 "the store no longer has {went} records under {name}; they stay in use for at most {ttl} s"
             ));
         }
@@ -578,20 +589,20 @@ impl Shared {
         let is_known = std::mem::replace(&mut state.complained, true);
         drop(state);
         if !is_known {
-            self.reporter.counters.store_failures.add(1);
-            self.reporter.warn(format_args!("{}; {FALLBACK}", error.message()));
+            self.settings.reporter.counters.store_failures.add(1);
+            self.settings.reporter.warn(format_args!("{}; {FALLBACK}", error.message()));
         }
         error
     }
 
     fn refuse_record(&self, error: Error) -> Option<Error> {
-        self.reporter.counters.records_refused.add(1);
+        self.settings.reporter.counters.records_refused.add(1);
         Some(error)
     }
 
     /// Calls the store. Exceeding the timeout is a failure, even if the callback succeeds.
     fn call<T>(&self, callback: impl FnOnce(&dyn BranchStore) -> Result<T>) -> Result<T> {
-        self.reporter.counters.store_calls.add(1);
+        self.settings.reporter.counters.store_calls.add(1);
         let begun = Moment::now();
         self.flight.lock().callback_since = Some(begun);
         let outcome = callback(&*self.settings.store);
@@ -601,7 +612,7 @@ impl Shared {
         drop(state);
         let took_too_long = Moment::now().since(begun) > self.settings.timeout;
         let outcome = if took_too_long { Err(too_long(self.settings.timeout)) } else { outcome };
-        outcome.inspect_err(|_| self.reporter.counters.store_failures.add(usize::from(!is_counted)))
+        outcome.inspect_err(|_| self.settings.reporter.counters.store_failures.add(usize::from(!is_counted)))
     }
 }
 

@@ -106,7 +106,8 @@ impl BranchKey {
         check_key_id(key_id)?;
         options.check()?;
         let cmk = make::cmk_name(client, key_id);
-        let seed = Seed::new(client, key_id, &cmk, &options)?;
+        let reporter = Arc::new(Reporter::new(client));
+        let seed = Seed::new(client, key_id, &cmk, &options, &reporter)?;
         Ok(Self {
             early_client: early_client(client)?,
             client: client.clone(),
@@ -116,7 +117,7 @@ impl BranchKey {
             opens: options.branch_id.iter().chain(&options.also_open).cloned().collect(),
             options,
             seed,
-            reporter: Arc::new(Reporter::new(client)),
+            reporter,
             state: PerProcess::new(),
         })
     }
@@ -137,9 +138,9 @@ impl BranchKey {
                 }
                 Seed::File(path, records, stamp, read) => {
                     let (ttl, content) = (self.options.ttl, (records, *stamp, *read));
-                    Source::File(FileSource::new(path, &self.cmk, ttl, &self.reporter, content))
+                    Source::File(FileSource::new(path, &self.cmk, ttl, content))
                 }
-                Seed::Store(settings) => Source::Store(StoreSource::new(settings, &self.reporter, &keys)),
+                Seed::Store(settings) => Source::Store(StoreSource::new(settings, &keys)),
             };
             ProcessState {
                 keys,
@@ -265,7 +266,7 @@ impl BranchKey {
         let newest = match &state.source {
             Source::Own => return Ok(None),
             Source::Store(store) => return store.current(branch_id, self.end_of_wait()),
-            Source::File(file) => file.newest(branch_id),
+            Source::File(file) => file.newest(branch_id, &self.reporter),
             Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(&|_| true)),
         };
         newest.map(Some).ok_or_else(|| {
@@ -375,7 +376,7 @@ impl BranchKey {
         let found = match &state.source {
             Source::Own => None,
             Source::Store(store) => store.find(branch_id, &wrapped.version),
-            Source::File(file) => file.find(branch_id, &wrapped.version),
+            Source::File(file) => file.find(branch_id, &wrapped.version, &self.reporter),
             Source::Records(branches) => lock(branches).get(branch_id)?.find(&wrapped.version),
         };
         found.map(|(known, _)| known)
@@ -468,6 +469,17 @@ impl BranchKey {
     }
 }
 
+impl Drop for BranchKey {
+    /// In a forked child nothing drops the states of its ancestors.
+    fn drop(&mut self) {
+        self.state.for_each_inherited(|state, proof| {
+            if let Source::Store(store) = &state.source {
+                store.give_back(proof);
+            }
+        });
+    }
+}
+
 impl WrappingKey for BranchKey {
     fn identity(&self) -> Vec<u8> {
         format!("{TENCENT_KMS_HIERARCHY_PROVIDER_ID}/{}", self.instance_id).into_bytes()
@@ -525,7 +537,13 @@ impl WrappingKey for BranchKey {
 }
 
 impl Seed {
-    fn new(client: &Client, key_id: &str, cmk: &str, options: &BranchOptions) -> Result<Self> {
+    fn new(
+        client: &Client,
+        key_id: &str,
+        cmk: &str,
+        options: &BranchOptions,
+        reporter: &Arc<Reporter>,
+    ) -> Result<Self> {
         let seed = match &options.source {
             BranchSource::Own => Self::Own,
             BranchSource::Records(records) => Self::Records(records.clone()),
@@ -536,6 +554,7 @@ impl Seed {
             }
             BranchSource::Store(store) => Self::Store(StoreSettings {
                 store: Arc::clone(store),
+                reporter: Arc::clone(reporter),
                 client: client.clone(),
                 key_id: key_id.to_owned(),
                 rotation: options.rotation.unwrap_or_default(),
