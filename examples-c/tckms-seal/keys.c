@@ -78,14 +78,21 @@ static tckms_status add_branch(tckms_keyring *keyring, const tckms_client *clien
   return tckms_keyring_add_branch(keyring, client, key, &branch, sizeof branch);
 }
 
+/* An id that is not allowed is an invalid command line, other than the content of a file. */
+static int report_key_error(const char *what) {
+  tckms_status status = tckms_error_status(tckms_last_error());
+  int result = report_error(what);
+  return status == TCKMS_ERR_MALFORMED_KEY_ID || status == TCKMS_ERR_INVALID_BRANCH_ID ? EXIT_USAGE : result;
+}
+
 /* Sealing uses the CMK directly or through a branch key. Opening accepts both. */
 static int add_cmk(tckms_keyring *keyring, const tckms_client *client, const char *key, const struct options *options) {
   int open = options->action == ACTION_OPEN;
   if ((open || !options->branch) && tckms_keyring_add_kms(keyring, client, key) != TCKMS_OK) {
-    return report_error(key);
+    return report_key_error(key);
   }
   if ((open || options->branch) && add_branch(keyring, client, key, options) != TCKMS_OK) {
-    return report_error(options->branch_file ? options->branch_file : key);
+    return report_key_error(options->branch_file ? options->branch_file : key);
   }
   return EXIT_SUCCESS;
 }

@@ -84,6 +84,8 @@ fn exit_statuses_distinguish_failures() {
         &["-k", "a", "x", "y"],
         &["-k", "a", "-c", "a"],
         &["-e", "a:b"],
+        &["-k", "a b"],
+        &["-k", "a", "--branch", "a b"],
         &["-k", "a"].repeat(9),
     ] {
         assert_eq!(tool.code(arguments, b""), 2, "{arguments:?}");
