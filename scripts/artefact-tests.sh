@@ -2,7 +2,7 @@
 # Runs the C tests with the artefacts of `make dist`, as on other systems:
 #
 #   scripts/artefact-tests.sh bullseye|bookworm|trixie   in a root of that Debian: its compiler, loader and C library
-#   scripts/artefact-tests.sh aarch64                    Debian's cross compiler, and qemu-user
+#   scripts/artefact-tests.sh aarch64                    Debian's cross compiler, and qemu-user 9 or later
 #   scripts/artefact-tests.sh musl                       Debian's musl-gcc, and musl's loader
 #
 #   scripts/artefact-tests.sh SYSTEM [FILTER…]           only the tests whose names contain one of the words
@@ -83,15 +83,14 @@ case $system in
     unpack aarch64
     # The seccomp filters are for x86-64.
     skip+=(old_kernel a_fork_is_recognized)
-    # qemu-user 7.2 ends with an assertion failure when a forked child of a program with threads starts a thread.
-    skip+=(branch_keys queues_over sharing children_and_other_roots forked_children process::forks)
     # qemu-user does not enforce memory limits, adds a thread, cannot make a process a subreaper, and has no floating-point traps.
     # On ARM64 the smallest stack of a thread is 128 KiB.
     skip+=(memory_that_runs_out process::signals process::daemons the_hosts_own_state process::threads
       several_places_in_a_row)
     # These tests measure time, and emulated programs are many times slower.
     skip+=(renewal_that_is_slow dead_connections_cost_little a_hostile_server_affects)
-    export TCKMS_TEST_COMPILER=aarch64-linux-gnu-gcc TCKMS_TEST_RUNNER="$(command -v qemu-aarch64) -L /usr/aarch64-linux-gnu"
+    qemu=$(scripts/newer-qemu.sh)
+    export TCKMS_TEST_COMPILER=aarch64-linux-gnu-gcc TCKMS_TEST_RUNNER="$qemu -L /usr/aarch64-linux-gnu"
     ;;
   musl)
     unpack x86_64-musl
