@@ -278,6 +278,22 @@ fn branch_keys_are_created_and_checked() {
 }
 
 #[test]
+fn a_file_of_branch_keys_may_begin_with_comments_alone() {
+    let cli = Cli::new();
+    for (file, text) in [("empty", ""), ("comments", "# branches of the shop\n")] {
+        fs::write(cli.file(file), text).unwrap();
+        assert_eq!(cli.json(&["branch", "list", "-f", file], b"").as_array().unwrap().len(), 0);
+        let refused = cli.run(&["branch", "check", "-f", file], b"");
+        assert!(refused.status.code() == Some(2) && error_text(&refused).contains("no record"));
+        let refused = cli.run(&["branch", "rotate", "-k", cli.key(), "-f", file, "orders"], b"");
+        assert!(refused.status.code() == Some(2) && error_text(&refused).contains("does not exist"));
+        cli.bytes(&["branch", "new", "-k", cli.key(), "-f", file, "orders"], b"");
+        assert!(String::from_utf8(cli.read(file)).unwrap().starts_with(&format!("{text}tbk1 ")));
+        assert_eq!(cli.json(&["branch", "check", "-f", file], b"").as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn many_processes_create_branches_in_one_new_file() {
     let cli = Cli::new();
     let names: Vec<_> = (0..16).map(|number| format!("b{number}")).collect();

@@ -47,6 +47,18 @@ fn record(client: &Client, key_id: &str, id: &str) -> String {
     client.new_branch_record(key_id, id)
 }
 
+/// The record as if it had been made in another year.
+fn made_in(year: i64, record: &str) -> String {
+    let mut parts: Vec<_> = record.splitn(6, ' ').map(str::to_owned).collect();
+    parts[4].replace_range(..4, &year.to_string());
+    parts.join(" ")
+}
+
+fn this_year() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    tckms::rfc3339(now as i64)[..4].parse().unwrap()
+}
+
 #[test]
 fn one_branch_key_serves_all_contexts_and_one_request_opens_them() {
     let (emulator, client) = start(&["one"]);
@@ -341,7 +353,7 @@ fn a_changed_file_is_read_and_an_invalid_one_is_ignored() {
     let key_id = emulator.key_id("one");
     let folder = Scratch::new();
     let version = |line: &str| line.split(' ').nth(3).unwrap().to_owned();
-    let first = record(&client, key_id, "orders").replacen("2026-", "2025-", 1);
+    let first = made_in(this_year() - 1, &record(&client, key_id, "orders"));
     let of_another = record(&client, emulator.key_id("two"), "orders");
     let path = folder.write("orders.tbk", &format!("# made by the test\n{first}{of_another}"));
     let c_path = CString::new(path.to_str().unwrap()).unwrap();
@@ -562,13 +574,13 @@ fn a_store_that_rolls_back_does_not_pin_a_writer() {
     let (emulator, client) = start(&["one"]);
     let key_id = emulator.key_id("one");
     let store = TestStore::new();
-    let old = record(&client, key_id, "orders").replacen("2026-", "2020-", 1);
+    let old = made_in(2020, &record(&client, key_id, "orders"));
     *store.lie.lock().unwrap() = Some(old.clone().into_bytes());
     let writer = keyring(&client, key_id, &store.options(c"orders", 5000));
     let message = seals_soon(&writer);
     assert!(!old.contains(&version_of(&message)), "an old record does not seal");
     // A record from the future, caused by a wrong clock, is not used yet.
-    *store.lie.lock().unwrap() = Some(record(&client, key_id, "orders").replacen("2026-", "2036-", 1).into_bytes());
+    *store.lie.lock().unwrap() = Some(made_in(this_year() + 10, &record(&client, key_id, "orders")).into_bytes());
     let writer = keyring(&client, key_id, &store.options(c"orders", 5000));
     assert_eq!(writer.open(&seals_soon(&writer), "").unwrap(), b"x");
 }
@@ -626,7 +638,9 @@ fn a_branch_key_is_renewed_early_survives_an_outage_until_its_age_and_ends_with_
     writer.seal(b"x", "").unwrap();
     emulator.set_faults(r#"[{"fault":{"kind":"error","code":"ResourceUnavailable.CmkDisabled"},"times":1000000}]"#);
     thread::sleep(Duration::from_millis(4800));
+    let unwrapped = writer.branch_stats().keys_unwrapped;
     assert_eq!(writer.seal(b"x", ""), Err(Status::CmkDisabled));
+    assert_eq!(writer.branch_stats().keys_unwrapped, unwrapped, "a refused request unwraps no key");
 }
 
 #[test]
@@ -836,7 +850,7 @@ fn many_branches_start_at_once() {
 fn a_record_of_another_cmk_that_does_not_work_is_not_used() {
     let (emulator, client) = start(&["one", "two"]);
     let key_id = emulator.key_id("one");
-    let good = record(&client, key_id, "orders").replacen("2026-", "2025-", 1);
+    let good = made_in(this_year() - 1, &record(&client, key_id, "orders"));
     let forged = record(&client, emulator.key_id("two"), "orders").replace(emulator.key_id("two"), key_id);
     let other = CString::new(emulator.key_id("two")).unwrap();
     assert_eq!(unsafe { tckms_disable_key(client.0, other.as_ptr()) }, Status::Ok);
@@ -907,7 +921,7 @@ fn a_wrong_answer_of_a_store_has_no_lasting_effect() {
     let good = store.texts().remove(0);
     let version = good.split(' ').nth(3).unwrap().to_owned();
     // Thousands of records, more than are kept.
-    let old = good.replacen("2026-", "2020-", 1);
+    let old = made_in(2020, &good);
     let many: String =
         (0..3000_u32).map(|number| format!("{}\n", old.replace(&version[..8], &format!("{number:08x}")))).collect();
     let parts: Vec<_> =

@@ -166,6 +166,9 @@ fn list(options: &FileOptions) -> Outcome {
 
 fn check(options: &FileOptions, global: &Global) -> Outcome {
     let records = read(&options.file)?;
+    if records.iter().next().is_none() {
+        return Err(Failure::wrong_file(shown(options.file.as_os_str()), "it contains no record"));
+    }
     let client = global.client()?;
     let mut exit = Exit::Done;
     let checked = records.iter().map(|record| match record.check(&client) {

@@ -43,16 +43,21 @@ impl Stamp {
 
 impl BranchRecords {
     /// Reads a file of records. It must be a regular file of at most 1 MiB, must not be writable by every user, and must end with a
-    /// newline: without it the file is not complete.
+    /// newline: without it the file is not complete. It may have no record yet.
     pub fn read_file(path: &Path) -> Result<Self> {
-        read(path).map(|(records, _)| records)
+        let file = sys::file::open(path).map_err(|error| unreadable(path, &error))?;
+        read_open(path, &file).map(|(records, _)| records)
     }
 }
 
-/// Reads a file, and returns its records with its stamp.
+/// Reads a file that must have records, and returns them with its stamp.
 pub(super) fn read(path: &Path) -> Result<(BranchRecords, Stamp)> {
     let file = sys::file::open(path).map_err(|error| unreadable(path, &error))?;
-    read_some(path, &file)
+    let (records, stamp) = read_open(path, &file)?;
+    if records.iter().next().is_none() {
+        return Err(unusable(path, "it contains no record"));
+    }
+    Ok((records, stamp))
 }
 
 /// The same for a file that was read before. One that is empty or missing has no records and is not a failure: its owner removed them.
@@ -62,14 +67,6 @@ pub(super) fn read_again(path: &Path) -> Result<(BranchRecords, Option<Stamp>)> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Default::default()),
         Err(error) => Err(unreadable(path, &error)),
     }
-}
-
-fn read_some(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
-    let (records, stamp) = read_open(path, file)?;
-    if records.iter().next().is_none() {
-        return Err(unusable(path, "it contains no record"));
-    }
-    Ok((records, stamp))
 }
 
 fn read_open(path: &Path, file: &File) -> Result<(BranchRecords, Stamp)> {
@@ -113,7 +110,7 @@ pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -
     // If the path is a link, its target is replaced.
     let path = &fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
     let file = locked(path)?;
-    let (mut records, _) = read_some(path, &file)?;
+    let (mut records, _) = read_open(path, &file)?;
     let comments = comments(path)?;
     change(&mut records)?;
     let old = file.metadata().map_err(|error| unreadable(path, &error))?;
@@ -212,7 +209,7 @@ mod tests {
     }
 
     fn refused(path: &Path) -> String {
-        let error = BranchRecords::read_file(path).err().unwrap();
+        let error = read(path).err().unwrap();
         assert!(matches!(error.status(), Status::BranchFileFailed | Status::InvalidBranchRecord), "{error}");
         error.message().to_owned()
     }
@@ -264,5 +261,17 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(BranchRecords::read_file(&path).unwrap().iter().count(), 2);
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_first_record_can_be_added_to_a_file_that_has_only_comments() {
+        let folder = Folder::new("comments");
+        let record = BranchRecord::parse(LINE).unwrap();
+        for before in ["", "# orders\n"] {
+            let path = folder.write(before);
+            assert_eq!(BranchRecords::read_file(&path).unwrap().iter().count(), 0);
+            update_branch_file(&path, |records| records.add(record.clone())).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}{LINE}\n"));
+        }
     }
 }

@@ -49,9 +49,6 @@ const WAIT: Duration = Duration::from_millis(20);
 const CLOSING_TIME: Duration = Duration::from_millis(200);
 const CLOSING_POLL: Duration = Duration::from_millis(1);
 
-/// The end of a log line about a failing store.
-const FALLBACK: &str = "sealing continues with the known branch key or a local one";
-
 /// A store in which the writers of a branch share its records. Calls never overlap within a process.
 pub trait BranchStore: Send + Sync {
     /// All records under a name. A record that is missing was deleted. Each text has one line or several.
@@ -71,6 +68,8 @@ pub(super) struct StoreSettings {
     pub rotation: Duration,
     pub timeout: Duration,
     pub ttl: Duration,
+    /// The end of a log line about a failing store.
+    pub fallback: &'static str,
 }
 
 /// The state of a store in one process.
@@ -484,8 +483,9 @@ impl Shared {
             std::mem::forget(leave);
             if let Some(error) = report {
                 self.settings.reporter.warn(format_args!(
-                    "the records of branch {branch_id} could not be loaded: {}; {FALLBACK}",
-                    error.message()
+                    "the records of branch {branch_id} could not be loaded: {}; {}",
+                    error.message(),
+                    self.settings.fallback
                 ));
             }
         }
@@ -590,7 +590,7 @@ impl Shared {
         drop(state);
         if !is_known {
             self.settings.reporter.counters.store_failures.add(1);
-            self.settings.reporter.warn(format_args!("{}; {FALLBACK}", error.message()));
+            self.settings.reporter.warn(format_args!("{}; {}", error.message(), self.settings.fallback));
         }
         error
     }

@@ -343,8 +343,9 @@ impl BranchKey {
     }
 
     fn unwrap_record(&self, branch_id: &BranchId, version: &BranchVersion, blob: &[u8], early: bool) -> Result<Secret> {
+        let key = make::unwrap(self.client(early), &self.key_id, branch_id, version, blob)?;
         self.reporter.counters.keys_unwrapped.add(1);
-        make::unwrap(self.client(early), &self.key_id, branch_id, version, blob)
+        Ok(key)
     }
 
     fn client(&self, early: bool) -> &Client {
@@ -560,6 +561,10 @@ impl Seed {
                 rotation: options.rotation.unwrap_or_default(),
                 timeout: options.store_timeout,
                 ttl: options.ttl,
+                fallback: match options.form {
+                    BranchForm::Embedded => "sealing continues with the known branch key or a local one",
+                    BranchForm::ByReference => "sealing continues with the known branch key, and fails without one",
+                },
             }),
         };
         if let Self::Records(records) | Self::File(_, records, ..) = &seed {
