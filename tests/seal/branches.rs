@@ -811,6 +811,35 @@ fn records_of_an_emptied_or_deleted_file_are_not_used_after_the_time_to_live() {
 }
 
 #[test]
+fn a_writer_does_not_seal_with_a_record_that_its_file_no_longer_has() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let folder = Scratch::new();
+    let new = record(&client, key_id, "orders");
+    let old = made_in(2020, &record(&client, key_id, "orders"));
+    let has_version = |line: &str, message: &[u8]| line.contains(&version_of(message));
+    for by_reference in [0, 1] {
+        let path = folder.write("orders.tbk", &format!("{old}{new}"));
+        let c_path = CString::new(path.to_str().unwrap()).unwrap();
+        let options = tckms_branch_options { file: c_path.as_ptr(), by_reference, ..branch(c"orders") };
+        let writer = keyring(&client, key_id, &options);
+        let before = writer.seal(b"x", "").unwrap();
+        assert!(has_version(&new, &before));
+        fs::write(&path, &old).unwrap();
+        thread::sleep(LOOK);
+        let message = writer.seal(b"x", "").unwrap();
+        assert!(has_version(&old, &message), "the older record seals");
+        assert_eq!(keyring(&client, key_id, &options).open(&message, "").unwrap(), b"x");
+        assert_eq!(writer.open(&before, "").unwrap(), b"x", "until its time to live ends");
+        fs::write(&path, "").unwrap();
+        thread::sleep(LOOK);
+        // Without any record, only messages that contain their branch key can be opened later.
+        let expected = if by_reference == 1 { Err(Status::NoUsableKey) } else { Ok(()) };
+        assert_eq!(writer.seal(b"x", "").map(drop), expected);
+    }
+}
+
+#[test]
 fn many_branches_start_at_once() {
     let (emulator, client) = start(&["one"]);
     let store = TestStore::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::sanitize::quoted;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::BranchRecords;
+use crate::seal::format::branch_wrap::BranchForm;
 use crate::seal::keys::branch::counters::Reporter;
 use crate::seal::keys::branch::known::{Known, KnownBranches};
 use crate::seal::keys::branch::record_file::{self, Stamp};
@@ -50,8 +51,8 @@ impl FileSource {
     }
 
     /// The current record for sealing.
-    pub fn newest(&self, branch_id: &BranchId, reporter: &Reporter) -> Option<Arc<Known>> {
-        self.refreshed(reporter).branches.get(branch_id)?.newest(&|_| true)
+    pub fn newest(&self, branch_id: &BranchId, form: BranchForm, reporter: &Reporter) -> Option<Arc<Known>> {
+        self.refreshed(reporter).branches.get(branch_id)?.newest_to_seal(form, &|_| true)
     }
 
     pub fn find(
@@ -107,7 +108,7 @@ impl FileSource {
                 reporter.counters.records_gone.add(went);
                 if went > 0 {
                     reporter.warn(format_args!(
-                        "file {} no longer contains {went} records; they stay in use for at most {} s",
+                        "file {} no longer contains {went} records; they open messages for at most {} s",
                         quoted(&self.path.to_string_lossy()),
                         self.ttl.as_secs()
                     ));

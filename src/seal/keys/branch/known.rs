@@ -8,6 +8,7 @@ use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::Id;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::BranchRecord;
+use crate::seal::format::branch_wrap::BranchForm;
 use crate::sys::clock::Moment;
 
 /// The maximal number of records of one branch in memory.
@@ -101,6 +102,13 @@ impl KnownRecords {
     /// The newest record that passes the test and that the CMK did not refuse.
     pub fn newest(&self, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
         self.newest_entry(&|entry| passes(&entry.known))
+    }
+
+    /// The newest one of them to seal with: one that its source still has, or one that disappeared, if messages contain its key.
+    /// A message by reference to a record that disappeared could soon not be opened.
+    pub fn newest_to_seal(&self, form: BranchForm, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
+        let gone = || if form == BranchForm::Embedded { self.newest(passes) } else { None };
+        self.newest_present(passes).or_else(gone)
     }
 
     /// The newest one of them that its source still has.
@@ -240,8 +248,8 @@ mod tests {
         assert_eq!(records.replace(std::slice::from_ref(&old), Some(begun), age), 1);
         assert!(records.find(&new.version).is_none());
         assert_eq!(records.replace(&[], Some(Moment::now()), age), 1);
-        assert!(records.newest_present(&|_| true).is_none());
-        assert_eq!(records.newest(&|_| true).unwrap().record, old);
+        assert!(records.newest_to_seal(BranchForm::ByReference, &|_| true).is_none());
+        assert_eq!(records.newest_to_seal(BranchForm::Embedded, &|_| true).unwrap().record, old);
     }
 
     #[test]

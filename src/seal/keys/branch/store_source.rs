@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::seal::cache::lru::{LruCache, Wanted};
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::{self, BranchRecord};
-use crate::seal::format::branch_wrap::BranchSecret;
+use crate::seal::format::branch_wrap::{BranchForm, BranchSecret};
 use crate::seal::keys::branch::counters::Reporter;
 use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::make;
@@ -68,8 +68,17 @@ pub(super) struct StoreSettings {
     pub rotation: Duration,
     pub timeout: Duration,
     pub ttl: Duration,
+    pub form: BranchForm,
+}
+
+impl StoreSettings {
     /// The end of a log line about a failing store.
-    pub fallback: &'static str,
+    fn fallback(&self) -> &'static str {
+        match self.form {
+            BranchForm::Embedded => "sealing continues with the known branch key or a local one",
+            BranchForm::ByReference => "sealing continues with the known branch key, and fails without one",
+        }
+    }
 }
 
 /// The state of a store in one process.
@@ -307,13 +316,11 @@ impl Branch {
         if let Some(known) = self.records.newest_present(&|known| slot_of(known) == slot) {
             return Choice::Current(known);
         }
-        let earlier = self.records.newest(&|known| slot_of(known) <= slot);
         let ttl = i64::try_from(shared.settings.ttl.as_secs()).unwrap_or(i64::MAX);
-        let end = |record: &BranchRecord| shared.end_of(shared.slot_of(record.created)).saturating_add(ttl);
-        match earlier {
-            Some(known) if branch_record::now() < end(&known.record) => Choice::Earlier(known),
-            _ => Choice::Nothing,
-        }
+        let now = branch_record::now();
+        let is_usable = |slot_then: i64| slot_then <= slot && now < shared.end_of(slot_then).saturating_add(ttl);
+        let earlier = self.records.newest_to_seal(shared.settings.form, &|known| is_usable(slot_of(known)));
+        earlier.map_or(Choice::Nothing, Choice::Earlier)
     }
 
     /// Whether this process should rotate now: at a random time after it noticed the new slot.
@@ -485,7 +492,7 @@ impl Shared {
                 self.settings.reporter.warn(format_args!(
                     "the records of branch {branch_id} could not be loaded: {}; {}",
                     error.message(),
-                    self.settings.fallback
+                    self.settings.fallback()
                 ));
             }
         }
@@ -577,7 +584,7 @@ impl Shared {
         if went > 0 {
             let ttl = self.settings.ttl.as_secs();
             self.settings.reporter.warn(format_args!(
-                "the store no longer has {went} records under {name}; they stay in use for at most {ttl} s"
+                "the store no longer has {went} records under {name}; they open messages for at most {ttl} s"
             ));
         }
         Ok(ours)
@@ -590,7 +597,7 @@ impl Shared {
         drop(state);
         if !is_known {
             self.settings.reporter.counters.store_failures.add(1);
-            self.settings.reporter.warn(format_args!("{}; {}", error.message(), self.settings.fallback));
+            self.settings.reporter.warn(format_args!("{}; {}", error.message(), self.settings.fallback()));
         }
         error
     }

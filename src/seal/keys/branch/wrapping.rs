@@ -266,7 +266,7 @@ impl BranchKey {
         let newest = match &state.source {
             Source::Own => return Ok(None),
             Source::Store(store) => return store.current(branch_id, self.end_of_wait()),
-            Source::File(file) => file.newest(branch_id, &self.reporter),
+            Source::File(file) => file.newest(branch_id, self.options.form, &self.reporter),
             Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(&|_| true)),
         };
         newest.map(Some).ok_or_else(|| {
@@ -561,10 +561,7 @@ impl Seed {
                 rotation: options.rotation.unwrap_or_default(),
                 timeout: options.store_timeout,
                 ttl: options.ttl,
-                fallback: match options.form {
-                    BranchForm::Embedded => "sealing continues with the known branch key or a local one",
-                    BranchForm::ByReference => "sealing continues with the known branch key, and fails without one",
-                },
+                form: options.form,
             }),
         };
         if let Self::Records(records) | Self::File(_, records, ..) = &seed {
