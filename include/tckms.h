@@ -1053,7 +1053,8 @@ typedef struct tckms_branch_options {
    * The path of a file of such records. It is checked at most once a second while the keyring
    * seals or opens, and read if it changed. A file that cannot be used is then ignored. An empty
    * or missing file has no records: those known before are not used after `ttl_ms`. It must be a
-   * regular file that is not writable by every user.
+   * regular file that is not writable by every user. A relative path is resolved when the key is
+   * added.
    */
   const char *file;
   /** Loads the records of a branch from a store that all writers share. */
@@ -2782,7 +2783,7 @@ tckms_status tckms_keyring_branch_stats(const tckms_keyring *keyring,
  * @param text  A record, or several with a newline between them. Copied.
  * @param len   The number of bytes; 1048576 at most for all that one callback adds.
  * @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
- *              TCKMS_ERR_INVALID_UTF8.
+ *              TCKMS_ERR_INVALID_UTF8. The load then fails, whatever the callback returns.
  */
 TCKMS_WARN_UNUSED
 tckms_status tckms_branch_records_add(tckms_branch_records *out,

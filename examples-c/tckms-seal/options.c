@@ -251,6 +251,9 @@ int options_parse(struct options *options, int argc, char **argv) {
   if (options->action == ACTION_SEAL && !options->branch && (options->branch_file || options->by_reference)) {
     return report_usage("name the branch with --branch", NULL);
   }
+  if (options->action == ACTION_SEAL && options->by_reference && !options->branch_file) {
+    return report_usage("--by-reference needs the records of --branch-file", NULL);
+  }
   if (options->key_count + options->escrow_key_count == 0) {
     return report_usage("no key is given; use -k or -e", NULL);
   }

@@ -14,7 +14,11 @@ use crate::status::Status;
 /// The output of a load callback, filled with tckms_branch_records_add(). It is valid only during
 /// the callback.
 #[derive(Default)]
-pub struct tckms_branch_records(Vec<String>);
+pub struct tckms_branch_records {
+    texts: Vec<String>,
+    /// Why records could not be added. Records that are missing count as deleted.
+    failure: Option<Error>,
+}
 
 /// A function that loads the records of a branch from a store.
 ///
@@ -57,7 +61,7 @@ pub type tckms_branch_put =
 /// @param text  A record, or several with a newline between them. Copied.
 /// @param len   The number of bytes; 1048576 at most for all that one callback adds.
 /// @return      TCKMS_OK, TCKMS_ERR_NULL_POINTER, TCKMS_ERR_INVALID_LENGTH or
-///              TCKMS_ERR_INVALID_UTF8.
+///              TCKMS_ERR_INVALID_UTF8. The load then fails, whatever the callback returns.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tckms_branch_records_add(
@@ -68,16 +72,22 @@ pub unsafe extern "C" fn tckms_branch_records_add(
     guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
         let (out, text) = unsafe { (handle_mut(out, "out")?, bytes(text, len, "text")?) };
-        let held: usize = out.0.iter().map(String::len).sum();
+        out.add(text).inspect_err(|error| out.failure = Some(error.clone()))
+    })
+}
+
+impl tckms_branch_records {
+    fn add(&mut self, text: &[u8]) -> Result<()> {
+        let held: usize = self.texts.iter().map(String::len).sum();
         if held + text.len() > BRANCH_RECORDS_MAX {
             let message = format!("the records have more than {BRANCH_RECORDS_MAX} bytes");
             return Err(Error::new(Status::InvalidLength, message));
         }
         let text = std::str::from_utf8(text)
             .map_err(|_| Error::new(Status::InvalidUtf8, "the text of records is not valid UTF-8"))?;
-        out.0.push(text.to_owned());
+        self.texts.push(text.to_owned());
         Ok(())
-    })
+    }
 }
 
 type Load = unsafe extern "C" fn(*mut c_void, *const c_char, *mut tckms_branch_records) -> c_int;
@@ -125,7 +135,10 @@ impl BranchStore for BranchCallbacks {
         callback_error::call("the callback that loads branch records", Status::BranchStoreFailed, || unsafe {
             (self.load)(self.userdata, name.as_ptr(), &raw mut records)
         })?;
-        Ok(records.0)
+        match records.failure {
+            None => Ok(records.texts),
+            Some(error) => Err(Error::new(Status::BranchStoreFailed, error.message())),
+        }
     }
 
     fn put_if_absent(&self, name: &str, slot: i64, record: &str) -> Result<()> {

@@ -260,10 +260,15 @@ fn branch_keys_are_created_and_checked() {
     // A typing error does not create a branch.
     let refused = cli.run(&["branch", "rotate", "-k", cli.key(), "-f", "branches", "order"], b"");
     assert!(
-        refused.status.code() == Some(2) && error_text(&refused).contains("the branch order does not exist;"),
+        refused.status.code() == Some(2) && error_text(&refused).contains("the branch order does not exist"),
         "{}",
         error_text(&refused)
     );
+    // A second CMK gets its own key of the branch.
+    let refused = cli.run(&["branch", "rotate", "-k", cli.other(), "-f", "branches", "users"], b"");
+    assert!(refused.status.code() == Some(2) && error_text(&refused).contains("under this CMK"));
+    cli.bytes(&["branch", "new", "-k", cli.other(), "-f", "branches", "users"], b"");
+    cli.bytes(&["branch", "rotate", "-k", cli.other(), "-f", "branches", "users"], b"");
     let records = cli.json(&["branch", "list", "-f", "branches"], b"");
     let branches: Vec<_> =
         records.as_array().unwrap().iter().map(|record| record["branch"].as_str().unwrap()).collect();

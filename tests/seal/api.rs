@@ -285,6 +285,11 @@ unsafe impl Sync for Client {}
 impl Client {
     /// A client without retries, so that tests do not wait for them.
     pub fn new(settings: &[(String, String)], region: &str) -> Self {
+        Self::configured(settings, region, |_| ())
+    }
+
+    /// The same, with other settings in addition.
+    pub fn configured(settings: &[(String, String)], region: &str, set: impl FnOnce(*mut tckms_config)) -> Self {
         let get = |name: &str| {
             let found = settings.iter().find(|(known, _)| known == name);
             c_text(&found.unwrap_or_else(|| panic!("no {name}")).1)
@@ -297,6 +302,7 @@ impl Client {
             outcome(tckms_config_set_endpoint(config, get("TCKMS_ENDPOINT").as_ptr())).unwrap();
             outcome(tckms_config_set_credentials(config, id.as_ptr(), key.as_ptr(), ptr::null())).unwrap();
             outcome(tckms_config_set_max_attempts(config, 1)).unwrap();
+            set(config);
             outcome(tckms_client_new(config, &mut client)).unwrap();
             tckms_config_free(config);
         }

@@ -876,6 +876,80 @@ fn many_branches_start_at_once() {
 }
 
 #[test]
+fn another_key_opens_a_message_while_the_store_of_one_fails_or_hangs() {
+    let (emulator, client) = start(&["one", "two"]);
+    let (one, two) = (emulator.key_id("one"), emulator.key_id("two"));
+    let options_of =
+        |store: &Arc<TestStore>| tckms_branch_options { store_timeout_ms: 20_000, ..by_reference(store, 0) };
+    let writer = keyring(&client, one, &options_of(&TestStore::new()));
+    writer.add_kms(&client, two).unwrap();
+    let message = writer.seal(b"x", "").unwrap();
+    for (answer, delay_ms) in [(Status::ServiceUnavailable, 0), (Status::Internal, 0), (Status::Ok, 4000)] {
+        let store = TestStore::new();
+        store.set_answer(answer);
+        store.delay_ms.store(delay_ms, Ordering::SeqCst);
+        // The same client for both CMKs: the service works.
+        let reader = keyring(&client, one, &options_of(&store));
+        reader.add_kms(&client, two).unwrap();
+        reader.set_total_timeout_ms(3000).unwrap();
+        let begun = Instant::now();
+        assert_eq!(reader.open(&message, "").unwrap(), b"x", "{answer:?}");
+        assert!(begun.elapsed() < Duration::from_millis(2500), "{answer:?}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn messages_whose_record_is_missing_do_not_use_up_the_requests_of_others() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let deleted = CString::new(record(&client, key_id, "orders")).unwrap();
+    let kept = CString::new(record(&client, key_id, "orders")).unwrap();
+    let with = |records: &CString| {
+        let options = tckms_branch_options { records: records.as_ptr(), by_reference: 1, ..branch(c"orders") };
+        keyring(&client, key_id, &options)
+    };
+    let message = with(&deleted).seal(b"x", "").unwrap();
+    let (reader, calls, begun) = (with(&kept), client.calls(), Instant::now());
+    for _ in 0..500 {
+        assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(client.calls(), calls);
+}
+
+#[test]
+fn sealing_by_reference_waits_for_a_store_as_long_as_its_client_allows() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
+        assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, 1000) }, Status::Ok);
+    });
+    let store = TestStore::new();
+    store.delay_ms.store(4000, Ordering::SeqCst);
+    let options = tckms_branch_options { store_timeout_ms: 20_000, ..by_reference(&store, 0) };
+    let writer = keyring(&client, emulator.key_id("one"), &options);
+    let begun = Instant::now();
+    assert_eq!(writer.seal(b"x", ""), Err(Status::BranchStoreFailed));
+    assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
+    assert!(last_message().contains("did not answer within the time limit"), "{}", last_message());
+}
+
+#[test]
+fn a_load_with_records_that_could_not_be_added_deletes_nothing() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    let writer = keyring(&client, emulator.key_id("one"), &by_reference(&store, 2000));
+    let message = writer.seal(b"x", "").unwrap();
+    // The callback ignores the status of tckms_branch_records_add().
+    for lie in [&b"\xff\n"[..], &vec![b'#'; 1 << 21]] {
+        *store.lie.lock().unwrap() = Some(lie.to_vec());
+        thread::sleep(Duration::from_millis(3500));
+        assert_eq!(writer.open(&message, "").unwrap(), b"x");
+        writer.seal(b"x", "").unwrap();
+        assert_eq!(writer.branch_stats().records_gone, 0);
+    }
+}
+
+#[test]
 fn a_record_of_another_cmk_that_does_not_work_is_not_used() {
     let (emulator, client) = start(&["one", "two"]);
     let key_id = emulator.key_id("one");

@@ -86,6 +86,8 @@ fn exit_statuses_distinguish_failures() {
         &["-e", "a:b"],
         &["-k", "a b"],
         &["-k", "a", "--branch", "a b"],
+        &["-k", "a", "--branch", ""],
+        &["-k", "a", "--branch", "b", "--by-reference"],
         &["-k", "a"].repeat(9),
     ] {
         assert_eq!(tool.code(arguments, b""), 2, "{arguments:?}");

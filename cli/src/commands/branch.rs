@@ -116,20 +116,33 @@ fn new(options: &WriteOptions, global: &Global) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Refuses a branch that exists.
+/// Refuses a branch that exists. Each CMK has its own keys of a branch.
 fn check_new(records: &BranchRecords, options: &WriteOptions) -> Outcome<()> {
-    if records.iter().all(|record| record.branch_id() != &options.branch) {
+    if !records.iter().any(|record| options.names(record)) {
         return Ok(());
     }
-    let why =
-        format!("the branch {} already exists; `tckms branch rotate` creates a new version", options.branch.as_str());
+    let why = format!(
+        "the branch {} already exists under this CMK; `tckms branch rotate` creates a new version",
+        options.branch.as_str()
+    );
     Err(Failure::wrong_file(shown(options.file.file.as_os_str()), why))
+}
+
+impl WriteOptions {
+    /// Whether a record is of the branch and the CMK. A key id belongs to one region.
+    fn names(&self, record: &BranchRecord) -> bool {
+        let key_id = record.cmk().rsplit('/').next();
+        record.branch_id() == &self.branch && key_id == Some(&self.key)
+    }
 }
 
 fn rotate(options: &WriteOptions, global: &Global) -> Outcome {
     let path = &options.file.file;
-    if !read(path)?.iter().any(|record| record.branch_id() == &options.branch) {
-        let why = format!("the branch {} does not exist; `tckms branch new` creates it", options.branch.as_str());
+    if !read(path)?.iter().any(|record| options.names(record)) {
+        let why = format!(
+            "the branch {} does not exist under this CMK; `tckms branch new` creates it",
+            options.branch.as_str()
+        );
         return Err(Failure::wrong_file(shown(path.as_os_str()), why));
     }
     let client = global.client()?;

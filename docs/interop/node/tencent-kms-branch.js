@@ -32,7 +32,7 @@ class TencentKmsBranchKeyring extends KeyringNode {
       material.setUnencryptedDataKey(dataKey, { keyNamespace: LABEL, keyName: this.branchId, flags: KeyringTraceFlag.WRAPPING_KEY_GENERATED_DATA_KEY })
     }
     for (const cmk of this.cmks) {
-      const newest = this.records.filter(record => record.cmk === cmk).sort((a, b) => a.created < b.created ? -1 : 1).pop()
+      const newest = this.records.filter(record => record.cmk === cmk).sort((a, b) => a.created + a.version < b.created + b.version ? -1 : 1).pop()
       if (!newest) throw new Error(`there is no record of branch ${this.branchId} under ${cmk}`)
       const dataKey = material.getUnencryptedDataKey()
       const plain = Buffer.from(dataKey.export ? dataKey.export() : dataKey)

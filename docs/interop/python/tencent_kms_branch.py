@@ -87,7 +87,7 @@ class _Key(MasterKey):
         settings = self.config.provider.config
         newest = None
         for (cmk, branch_id, version), (created, blob) in settings.records.items():
-            if cmk == self.key_id and branch_id == settings.branch_id and (newest is None or created >= newest[0]):
+            if cmk == self.key_id and branch_id == settings.branch_id and (newest is None or (created, version) > newest[:2]):
                 newest = (created, version, blob)
         if newest is None:
             raise EncryptKeyError(f"there is no record of branch {settings.branch_id} under {self.key_id}")

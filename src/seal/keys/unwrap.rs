@@ -173,9 +173,12 @@ impl<'a> Unwrapping<'a, '_> {
                 Ok(unwrapped) => return Ok(Some(unwrapped)),
                 Err(error) if error.status() == Status::Canceled => return Err(error),
                 Err(error) => {
-                    let is_outage = error.is_outage();
+                    let is_down = match key.unwrap_cost() {
+                        UnwrapCost::Request(service) => self.outage(service).is_some(),
+                        _ => error.is_outage(),
+                    };
                     self.failures.push(error);
-                    if is_outage {
+                    if is_down {
                         return Ok(None);
                     }
                 }
@@ -226,15 +229,17 @@ impl<'a> Unwrapping<'a, '_> {
             Some(Recent::Unproven(data_key)) if !self.request.early => return Ok(data_key),
             _ => {}
         }
-        if let Some(outage) = self.outages.iter().find(|(known, _)| *known == service) {
-            return Err(outage.1.clone());
+        if let Some(outage) = self.outage(service) {
+            return Err(outage.clone());
         }
         let token = self.token(key, wrapped)?;
-        let unwrapped = self.checked_unwrap(key, wrapped);
+        let prepared = key.prepare(&self.request, wrapped);
+        let is_sent = prepared.is_ok();
+        let unwrapped = prepared.and_then(|()| self.checked_unwrap(key, wrapped));
         match &unwrapped {
             Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age),
             Err(error) if is_caused_by_message(error) => recent.remember_failure(recent_id, error),
-            Err(error) if error.is_outage() => self.outages.push((service, error.clone())),
+            Err(error) if is_sent && error.is_outage() => self.outages.push((service, error.clone())),
             Err(_) => {}
         }
         // Whatever else the service refuses may be due to the message too: a wrapped key says of which CMK it is.
@@ -242,6 +247,11 @@ impl<'a> Unwrapping<'a, '_> {
             self.requests.tokens.extend(token);
         }
         unwrapped
+    }
+
+    /// Why a service gets no further request for this message.
+    fn outage(&self, service: u64) -> Option<&Error> {
+        self.outages.iter().find(|(known, _)| *known == service).map(|(_, error)| error)
     }
 
     /// Permits a request. The renewal of a data key needs no permission: a message opened with it before.

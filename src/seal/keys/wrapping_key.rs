@@ -91,6 +91,12 @@ pub trait WrappingKey: Send + Sync {
         None
     }
 
+    /// Gets what a request needs from elsewhere than the service, so that a failure says nothing about the service.
+    fn prepare(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<()> {
+        let _ = (request, wrapped);
+        Ok(())
+    }
+
     /// Unwraps the data key.
     fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret>;
 }

@@ -29,6 +29,9 @@ use crate::sys::{random, signals, threads};
 
 /// The maximal random delay before a rotation, so that few writers rotate at once.
 const ROTATION_JITTER: Duration = Duration::from_secs(5);
+/// Most writers rotate late, so that however many they are, the second one comes about a tenth of the delay after the first one, and
+/// finds its record.
+const ROTATION_STEEPNESS: f64 = 10.0;
 /// The maximal random delay before the first key of a branch, for which messages wait.
 const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
 /// How often the store is checked for a record of another writer during that time.
@@ -140,6 +143,8 @@ struct Branch {
     /// When this process rotates, for the last slot that it noticed.
     rotates_at: Option<(i64, Moment)>,
     last_error: Option<Error>,
+    /// The last warning about invalid records.
+    complaint: Option<String>,
 }
 
 /// The record of a branch for sealing.
@@ -167,7 +172,7 @@ impl StoreSource {
     }
 
     /// The current record for sealing. `None` if the store has none, or returns none until `end`, so that a local key is used.
-    pub fn current(&self, branch_id: &BranchId, end: Option<Moment>) -> Result<Option<Arc<Known>>> {
+    pub fn current(&self, branch_id: &BranchId, end: Moment) -> Result<Option<Arc<Known>>> {
         let shared = &self.shared;
         let mut state = shared.flight.lock();
         let mut seen = None;
@@ -195,7 +200,7 @@ impl StoreSource {
             let ended = branch.ended;
             let before = seen.filter(|(task, _)| Some(*task) == wanted).map_or(ended, |(_, before)| before);
             let has_ended = ended > before && branch.queued.is_none();
-            let is_over = has_ended || is_hung || branch.is_backing_off(now) || end.is_some_and(|end| end <= now);
+            let is_over = has_ended || is_hung || branch.is_backing_off(now) || end <= now;
             if let Some(task) = wanted.filter(|_| !is_over) {
                 seen = Some((task, before));
                 state = shared.enqueue_and_wait(state, branch_id, task)?;
@@ -264,8 +269,13 @@ impl StoreSource {
     /// Why the store returned no record.
     pub fn failure(&self, branch_id: &BranchId) -> Option<Error> {
         let state = self.shared.flight.lock();
-        let hung = state.is_hung(self.shared.settings.timeout).then(|| too_long(self.shared.settings.timeout));
-        hung.or_else(|| state.branches.get(branch_id)?.last_error.clone())
+        if state.is_hung(self.shared.settings.timeout) {
+            return Some(too_long(self.shared.settings.timeout));
+        }
+        let branch = state.branches.get(branch_id)?;
+        let unanswered =
+            || Error::new(Status::BranchStoreFailed, "the store did not answer within the time limit of the call");
+        branch.last_error.clone().or_else(|| branch.queued.is_some().then(unanswered))
     }
 
     pub fn refuse(&self, known: &Known) {
@@ -328,7 +338,8 @@ impl Branch {
         let at = match self.rotates_at {
             Some((known, at)) if known == slot => at,
             _ => {
-                let at = now + ROTATION_JITTER.min(rotation / 10).mul_f64(random::fraction());
+                let late = 1.0 + (1.0 - random::fraction()).ln() / ROTATION_STEEPNESS;
+                let at = now + ROTATION_JITTER.min(rotation / 10).mul_f64(late.max(0.0));
                 self.rotates_at = Some((slot, at));
                 at
             }
@@ -574,9 +585,12 @@ impl Shared {
         let branch = state.branch(branch_id);
         let before = branch.loaded.replace(begun).unwrap_or(begun);
         let went = branch.records.replace(&ours, is_complete.then_some(before), self.settings.ttl);
+        let complaint = refused.as_ref().map(|error| error.message().to_owned());
+        let is_new = branch.complaint != complaint;
+        branch.complaint = complaint;
         drop(state);
         self.settings.reporter.counters.records_gone.add(went);
-        if let Some(error) = refused {
+        if let Some(error) = refused.filter(|_| is_new) {
             self.settings
                 .reporter
                 .warn(format_args!("the store returned an invalid record under {name}: {}", error.message()));

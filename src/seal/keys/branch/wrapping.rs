@@ -276,9 +276,10 @@ impl BranchKey {
     }
 
     /// How long sealing waits for the store: a local key needs time too.
-    fn end_of_wait(&self) -> Option<Moment> {
+    fn end_of_wait(&self) -> Moment {
+        let left = call_control::time_left(self.client.total_timeout());
         let has_fallback = self.options.form == BranchForm::Embedded;
-        has_fallback.then(|| Moment::now() + call_control::time_left(self.client.total_timeout()) / 2)
+        Moment::now() + if has_fallback { left / 2 } else { left }
     }
 
     /// A branch key that only this process seals with. Its messages contain it, because otherwise they could not be
@@ -393,10 +394,7 @@ impl BranchKey {
             Source::Store(store) => store.find_or_load(branch_id, &wrapped.version)?,
             _ => self.find(state, branch_id, wrapped),
         };
-        known.ok_or_else(|| {
-            let message = format!("branch {branch_id} has no record of version {}", wrapped.version);
-            Error::new(Status::BranchRecordMissing, message)
-        })
+        known.ok_or_else(|| missing(branch_id, wrapped))
     }
 
     fn open_with(
@@ -426,7 +424,8 @@ impl BranchKey {
             BranchForm::Embedded => key_id(&branch_id, &parsed.version, parsed.blob),
             BranchForm::ByReference => match self.find(state, &branch_id, &parsed) {
                 Some(known) => known.id,
-                None => return Ok(None),
+                None if matches!(state.source, Source::Store(_)) => return Ok(None),
+                None => return Err(missing(&branch_id, &parsed)),
             },
         };
         let key = match state.keys.peek(&id) {
@@ -530,6 +529,15 @@ impl WrappingKey for BranchKey {
         self.try_locally(request, wrapped).transpose()
     }
 
+    /// Loads the record from the store.
+    fn prepare(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<()> {
+        let (parsed, branch_id) = self.parse(request, wrapped)?;
+        match parsed.form {
+            BranchForm::Embedded => Ok(()),
+            BranchForm::ByReference => self.find_or_load(self.state(), &branch_id, &parsed).map(drop),
+        }
+    }
+
     fn unwrap(&self, request: &KeyRequest<'_>, wrapped: &WrappedKey) -> Result<Secret> {
         let (parsed, branch_id) = self.parse(request, wrapped)?;
         let key = self.key_for_opening(self.state(), request, &parsed, &branch_id)?;
@@ -551,7 +559,9 @@ impl Seed {
             BranchSource::File(path) => {
                 let moment = Moment::now();
                 let (records, stamp) = record_file::read(path)?;
-                Self::File(path.clone(), records, stamp, moment)
+                // The process may change its folder later. One that has none keeps the path.
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                Self::File(path, records, stamp, moment)
             }
             BranchSource::Store(store) => Self::Store(StoreSettings {
                 store: Arc::clone(store),
@@ -589,6 +599,11 @@ fn check_records(records: &BranchRecords, cmk: &str, branch_id: Option<&BranchId
 
 fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn missing(branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Error {
+    let message = format!("branch {branch_id} has no record of version {}", wrapped.version);
+    Error::new(Status::BranchRecordMissing, message)
 }
 
 /// Whether the failure is about the record itself, not about the CMK or the connection.
