@@ -88,7 +88,8 @@ case $system in
     skip+=(memory_that_runs_out process::signals process::daemons the_hosts_own_state process::threads
       several_places_in_a_row)
     # These tests measure time, and emulated programs are many times slower.
-    skip+=(renewal_that_is_slow dead_connections_cost_little a_hostile_server_affects)
+    skip+=(renewal_that_is_slow dead_connections_cost_little a_hostile_server_affects a_flood_delays_no_other_call
+      no_call_with_an_asymmetric_key_outlasts one_thread_has_500_calls)
     qemu=$(scripts/newer-qemu.sh)
     export TCKMS_TEST_COMPILER=aarch64-linux-gnu-gcc TCKMS_TEST_RUNNER="$qemu -L /usr/aarch64-linux-gnu"
     ;;

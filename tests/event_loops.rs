@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{CLANG, Compiler, Emulator, GCC, Library, output_of, root, tool};
+use support::{CLANG, Compiler, Emulator, GCC, Library, output_of, root, started, tool};
 
 /// The maximum length of an example.
 const LINES_MAX: usize = 100;
@@ -52,7 +52,7 @@ impl Server {
     fn start(source: &str, emulator: &Emulator) -> (Self, support::Program) {
         let program = GCC.build(source, &Library::Shared);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(program.path())
+        let process = started(program.path())
             .args([emulator.key_id("main"), &port.to_string()])
             .env_clear()
             .envs(emulator.environment())
@@ -167,7 +167,7 @@ fn a_server_reports_why_it_cannot_listen() {
     let port = taken.local_addr().unwrap().port().to_string();
     for source in ["examples-c/epoll_server.c", "examples-c/decrypting_proxy.c"] {
         let program = GCC.build(source, &Library::Shared);
-        let mut command = Command::new(program.path());
+        let mut command = started(program.path());
         let output = command.args([emulator.key_id("main"), &port]).env_clear().envs(emulator.environment()).output();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Emulator, GCC, Library, Scratch, command_from, dist, output_of, release, root, tool};
+use support::{Emulator, GCC, Library, Scratch, command_from, dist, output_of, release, root, started, tool};
 
 const EC: &str = "ec:ASYMMETRIC_SIGN_VERIFY_ECC";
 const RSA: &str = "rsa:ASYMMETRIC_SIGN_VERIFY_RSA_2048";
@@ -23,13 +23,6 @@ fn module() -> PathBuf {
         output_of(Command::new(root().join("scripts/dist-pkcs11.sh")).env("CARGO_TARGET_DIR", target));
     });
     target.join("dist/libtckms-pkcs11.so")
-}
-
-/// A program on this system, or on the one that the tests are run for.
-fn started(program: &Path) -> Command {
-    let Some(mut runner) = command_from("TCKMS_TEST_RUNNER") else { return Command::new(program) };
-    runner.arg(program);
-    runner
 }
 
 /// A compiled C program with its own folder and environment.

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -111,6 +112,24 @@ static inline void expect_threads(int expected) {
     sleep_ms(1);
   }
   CHECK_INT(thread_count(), expected);
+}
+
+static inline void *end_at_once(void *argument) { return argument; }
+
+/* The number of threads without those of the library. ThreadSanitizer and qemu-user add one of their own when the program starts
+ * its first thread. */
+static inline int threads_at_rest(void) {
+  pthread_t thread;
+  int tries, least;
+  CHECK_INT(pthread_create(&thread, NULL, end_at_once, NULL), 0);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  least = thread_count();
+  for (tries = 0; tries < 20; tries++) {
+    int count = thread_count();
+    least = count < least ? count : least;
+    sleep_ms(1);
+  }
+  return least;
 }
 
 /* Calls `visit` for each thread of this process. */

@@ -1,8 +1,8 @@
 /* Calls of a queue: those with asymmetric keys, and the end of calls at each stage. */
+#define _GNU_SOURCE
 #include "check.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -12,18 +12,8 @@
 #include "admin.h"
 #include "clock.h"
 #include "fixture.h"
+#include "process.h"
 #include "queue.h"
-
-static int threads_now(void) {
-  DIR *tasks = opendir("/proc/self/task");
-  int count = 0;
-  CHECK(tasks != NULL);
-  while (readdir(tasks) != NULL) {
-    count++;
-  }
-  closedir(tasks);
-  return count - 2;
-}
 
 static void new_key(const tckms_client *client, const char *alias, const char *usage, char key_id[64]) {
   tckms_create_key_options options = TCKMS_CREATE_KEY_OPTIONS_INIT;
@@ -229,31 +219,22 @@ static tckms_client *client_behind(struct gate *gate) {
   return client_of(config);
 }
 
-static void *do_nothing(void *argument) {
-  return argument;
-}
-
 static void workers_exist_only_for_work_that_blocks(void) {
   struct gate gate;
   tckms_client *plain = emulator_client(), *with_callback;
   tckms_queue *queue = new_queue(0);
-  pthread_t thread;
-  int before;
-  /* ThreadSanitizer starts a thread of its own beside the first one of the program. */
-  CHECK_INT(pthread_create(&thread, NULL, do_nothing, NULL), 0);
-  CHECK_INT(pthread_join(thread, NULL), 0);
-  before = threads_now();
+  int before = threads_at_rest();
   gate_init(&gate);
   open_gate(&gate);
   CHECK_INT(take_status(queue, submit(queue, plain)), TCKMS_OK);
-  CHECK_INT(threads_now(), before + 1);
+  CHECK_INT(thread_count(), before + 1);
   with_callback = client_behind(&gate);
   CHECK_INT(take_status(queue, submit(queue, with_callback)), TCKMS_OK);
-  CHECK_INT(threads_now(), before + 3);
+  CHECK_INT(thread_count(), before + 3);
   tckms_queue_free(queue);
   tckms_client_free(plain);
   tckms_client_free(with_callback);
-  CHECK_INT(threads_now(), before);
+  expect_threads(before);
 }
 
 /* A socket that accepts connections but never reads from them. */

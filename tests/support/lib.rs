@@ -71,6 +71,13 @@ pub fn command_from(variable: &str) -> Option<Command> {
     Some(command)
 }
 
+/// A program on this system, or on the one that the tests are run for.
+pub fn started(program: &Path) -> Command {
+    let Some(mut runner) = command_from("TCKMS_TEST_RUNNER") else { return Command::new(program) };
+    runner.arg(program);
+    runner
+}
+
 /// The folder with the Node.js packages of tests/interop/package.json, which are installed if they are missing.
 pub fn node_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
