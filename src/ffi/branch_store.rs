@@ -32,9 +32,9 @@ pub struct tckms_branch_records {
 ///
 /// It is called at least twice in each `ttl_ms` while the branch is in use, and if a message refers
 /// to an unknown record, at most once a second. The callbacks of a store run on a thread that the
-/// library starts for them, one at a time for each process and keyring, so a connection in the
-/// userdata needs no lock. In a forked child they run on a thread of the child, which must open its
-/// own connection. A callback that takes longer than `store_timeout_ms` counts as failed, and is
+/// library starts for them, one at a time for each process and call of tckms_keyring_add_branch(), so
+/// a connection in the userdata of one such call needs no lock. In a forked child they run on a
+/// thread of the child, which must open its own connection. A callback that takes longer than `store_timeout_ms` counts as failed, and is
 /// not called again before it returns. A callback can set the reason of a failure with
 /// tckms_callback_set_error_text(). It must return: do not leave it by longjmp() or a C++
 /// exception. It must not seal or open with the same keyring.
@@ -71,8 +71,10 @@ pub unsafe extern "C" fn tckms_branch_records_add(
 ) -> Status {
     guard(|| {
         // SAFETY: "Handles" and "Strings and buffers" in the header.
-        let (out, text) = unsafe { (handle_mut(out, "out")?, bytes(text, len, "text")?) };
-        out.add(text).inspect_err(|error| out.failure = Some(error.clone()))
+        let out = unsafe { handle_mut(out, "out")? };
+        // SAFETY: as above.
+        let added = unsafe { bytes(text, len, "text") }.and_then(|text| out.add(text));
+        added.inspect_err(|error| out.failure = Some(error.clone()))
     })
 }
 

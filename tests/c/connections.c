@@ -438,19 +438,20 @@ static void idle_connections_are_closed_in_time(void) {
   tckms_config *config = emulator_config();
   tckms_client *client;
   long idle_since;
-  CHECK_OK(tckms_config_set_idle_timeout_ms(config, 1500));
+  CHECK_OK(tckms_config_set_idle_timeout_ms(config, 4000));
   client = client_of(config);
   call_at_once(client, 5);
   idle_since = now_ms();
   EXPECT_SOON(client, connections_idle, 5);
-  sleep_ms(1200);
+  /* Far from both ends, because other tests run beside this one. */
+  sleep_ms(2500);
   CHECK_INT(stats_of(client).connections_idle, 5);
   /* One is used, so it is kept longer. */
   CHECK_OK(random_bytes(client));
-  sleep_ms(1500 + 250 - (now_ms() - idle_since));
+  sleep_ms(4000 + 500 - (now_ms() - idle_since));
   CHECK_INT(stats_of(client).connections_open, 1);
   CHECK_INT(stats_of(client).connections_opened, 5);
-  sleep_ms(1200);
+  sleep_ms(2500);
   CHECK_INT(stats_of(client).connections_open, 0);
   CHECK_OK(random_bytes(client));
   tckms_client_free(client);
@@ -463,9 +464,9 @@ static void connections_of_a_peak_are_closed_soon(void) {
   client = client_of(config);
   call_at_once(client, 6);
   EXPECT_SOON(client, connections_idle, 6);
-  sleep_ms(4500);
+  sleep_ms(3500);
   CHECK_INT(stats_of(client).connections_idle, 6);
-  sleep_ms(1000);
+  sleep_ms(2500);
   CHECK_INT(stats_of(client).connections_idle, 2);
   CHECK_INT(stats_of(client).connections_open, 2);
   tckms_client_free(client);

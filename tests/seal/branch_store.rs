@@ -13,13 +13,15 @@ use tckms::ffi::*;
 /// The result of a load that replaces the stored records.
 #[derive(Default)]
 pub struct TestStore {
-    pub records: Mutex<BTreeMap<(String, i64), String>>,
+    pub records: Arc<Mutex<BTreeMap<(String, i64), String>>>,
     /// The return value of the callbacks; 0 is success.
     pub answer: AtomicU32,
     /// The duration of a callback.
     pub delay_ms: AtomicU64,
     /// The result of a load instead of the records, if set.
     pub lie: Mutex<Option<Vec<u8>>>,
+    /// Whether a load adds NULL instead of the records.
+    pub adds_null: AtomicBool,
     /// Whether put_if_absent discards its record.
     pub forgets: AtomicBool,
     pub loads: AtomicU32,
@@ -31,6 +33,11 @@ pub struct TestStore {
 impl TestStore {
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
+    }
+
+    /// The store of another process.
+    pub fn sharing(records: &Arc<Mutex<BTreeMap<(String, i64), String>>>) -> Arc<Self> {
+        Arc::new(Self { records: Arc::clone(records), ..Self::default() })
     }
 
     /// Options with this store.
@@ -73,6 +80,10 @@ unsafe extern "C" fn load(userdata: *mut c_void, name: *const c_char, out: *mut 
     let answer = store.begin();
     let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
     let add = |text: &[u8]| unsafe { tckms_branch_records_add(out, text.as_ptr().cast(), text.len()) };
+    if store.adds_null.load(Ordering::SeqCst) {
+        assert_eq!(unsafe { tckms_branch_records_add(out, std::ptr::null(), 1) }, Status::NullPointer);
+        return answer;
+    }
     if let Some(lie) = &*store.lie.lock().unwrap() {
         let _ = add(lie);
         return answer;

@@ -108,7 +108,7 @@ impl FileSource {
                 reporter.counters.records_gone.add(went);
                 if went > 0 {
                     reporter.warn(format_args!(
-                        "file {} no longer contains {went} records; they open messages for at most {} s",
+                        "file {} no longer contains {went} records; they stay in use for at most {} s",
                         quoted(&self.path.to_string_lossy()),
                         self.ttl.as_secs()
                     ));

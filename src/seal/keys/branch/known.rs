@@ -104,11 +104,12 @@ impl KnownRecords {
         self.newest_entry(&|entry| passes(&entry.known))
     }
 
-    /// The newest one of them to seal with: one that its source still has, or one that disappeared, if messages contain its key.
-    /// A message by reference to a record that disappeared could soon not be opened.
+    /// The newest one of them to seal with. A message by reference to a record that disappeared could soon not be opened.
     pub fn newest_to_seal(&self, form: BranchForm, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
-        let gone = || if form == BranchForm::Embedded { self.newest(passes) } else { None };
-        self.newest_present(passes).or_else(gone)
+        match form {
+            BranchForm::Embedded => self.newest(passes),
+            BranchForm::ByReference => self.newest_present(passes),
+        }
     }
 
     /// The newest one of them that its source still has.

@@ -39,6 +39,8 @@ const FIRST_KEY_POLL: Duration = Duration::from_millis(250);
 /// The back-off after a failure of the store: first and maximal.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// After how many failures in a row, of any branches, opening loads no records for a second.
+const FAILURES_IN_ROW: u32 = 10;
 /// The minimal interval between loads of the records of a branch for an unknown version.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// The part of the time to live after which records are loaded again in the background.
@@ -103,6 +105,10 @@ struct State {
     branches: HashMap<BranchId, Branch>,
     /// The tasks of the thread, which ends when there are none.
     queue: VecDeque<Queued>,
+    /// The purpose of the last task that was begun.
+    last: Purpose,
+    /// The branches that rotate soon, and when. The thread waits for them.
+    rotations: Vec<(Moment, BranchId)>,
     working: bool,
     /// When the running callback started.
     callback_since: Option<Moment>,
@@ -110,9 +116,14 @@ struct State {
     complained: bool,
     /// Whether the keyring is being freed, so that no callback is started.
     closing: bool,
+    /// The failures since the last success, of all branches.
+    failures: u32,
+    /// The end of the back-off for opening, and why. Otherwise messages that name ever new branches would cause a call each.
+    no_loads_until: Option<(Moment, Error)>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The greater one includes the other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
     /// Load the records.
     Load,
@@ -120,9 +131,19 @@ enum Task {
     Rotate,
 }
 
+/// Whom a task is for. If there are tasks of both kinds, they take turns, so that a flood of messages of many branches does not
+/// keep others from being sealed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    #[default]
+    Open,
+    Seal,
+}
+
 struct Queued {
     branch_id: BranchId,
     task: Task,
+    purpose: Purpose,
     /// When it may run.
     at: Moment,
 }
@@ -130,7 +151,9 @@ struct Queued {
 #[derive(Default)]
 struct Branch {
     records: KnownRecords,
-    queued: Option<Task>,
+    queued: Option<(Task, Purpose)>,
+    /// Whether sealing waited in vain for the queued task, and does not wait again.
+    is_overdue: bool,
     /// The number of completed tasks.
     ended: u64,
     failures: u32,
@@ -140,8 +163,8 @@ struct Branch {
     loaded: Option<Moment>,
     /// When this process generates the first key, unless another one does.
     first_key_at: Option<Moment>,
-    /// When this process rotates, for the last slot that it noticed.
-    rotates_at: Option<(i64, Moment)>,
+    /// Whether it is one of the rotations.
+    is_scheduled: bool,
     last_error: Option<Error>,
     /// The last warning about invalid records.
     complaint: Option<String>,
@@ -182,32 +205,34 @@ impl StoreSource {
             let branch = state.branch(branch_id);
             branch.records.drop_gone(shared.settings.ttl);
             let choice = branch.choose(shared, slot);
-            let (wanted, is_due) = match &choice {
-                Choice::Current(_) | Choice::Earlier(_) => {
-                    let wanted = branch.is_stale(now, shared).then_some(Task::Load);
-                    let is_earlier = matches!(choice, Choice::Earlier(_));
-                    let due = if is_earlier && branch.is_rotation_due(slot, now, shared.settings.rotation) {
-                        Some(Task::Rotate)
-                    } else {
-                        branch.is_reload_due(now, shared).then_some(Task::Load)
-                    };
-                    (wanted, due)
-                }
+            let is_rotation_due = matches!(choice, Choice::Earlier(_)) && branch.is_rotation_due(now);
+            let is_reload_due = !matches!(choice, Choice::Nothing) && branch.is_reload_due(now, shared);
+            let wanted = match &choice {
+                Choice::Current(_) | Choice::Earlier(_) => branch.is_stale(now, shared).then_some(Task::Load),
                 // The CMK refused the record of the slot, which cannot be replaced.
-                Choice::Nothing if branch.is_fresh(now, LOAD_INTERVAL) && branch.has_slot(shared, slot) => (None, None),
-                Choice::Nothing => (Some(Task::Rotate), None),
+                Choice::Nothing if branch.is_fresh(now, LOAD_INTERVAL) && branch.has_slot(shared, slot) => None,
+                Choice::Nothing => Some(Task::Rotate),
             };
             let ended = branch.ended;
             let before = seen.filter(|(task, _)| Some(*task) == wanted).map_or(ended, |(_, before)| before);
             let has_ended = ended > before && branch.queued.is_none();
-            let is_over = has_ended || is_hung || branch.is_backing_off(now) || end <= now;
+            let is_over = has_ended || is_hung || branch.is_backing_off(now) || branch.is_overdue;
             if let Some(task) = wanted.filter(|_| !is_over) {
+                if end <= now {
+                    // By reference there is no other key, so that the next call has to wait again.
+                    if shared.settings.form == BranchForm::Embedded {
+                        shared.log_overdue(state, branch_id);
+                    }
+                    return Ok(choice.known());
+                }
                 seen = Some((task, before));
-                state = shared.enqueue_and_wait(state, branch_id, task)?;
+                state = shared.enqueue_and_wait(state, branch_id, task, Purpose::Seal)?;
                 continue;
             }
-            if let Some(task) = is_due {
-                state = shared.enqueue(state, branch_id, task);
+            if is_rotation_due {
+                state = shared.schedule_rotation(state, branch_id);
+            } else if is_reload_due {
+                state = shared.enqueue(state, branch_id, Task::Load, Purpose::Seal);
             }
             if is_hung {
                 shared.log_hung(state);
@@ -224,7 +249,7 @@ impl StoreSource {
         branch.records.drop_gone(shared.settings.ttl);
         let found = branch.records.find(version).filter(|_| !branch.is_stale(now, shared));
         if found.is_some() && branch.is_reload_due(now, shared) {
-            drop(shared.enqueue(state, branch_id, Task::Load));
+            drop(shared.enqueue(state, branch_id, Task::Load, Purpose::Open));
         }
         found
     }
@@ -249,6 +274,10 @@ impl StoreSource {
                 let error = branch.last_error.clone();
                 return known.map_or(error.map_or(Ok(None), Err), |known| Ok(Some(known)));
             }
+            if let Some((_, error)) = state.no_loads_until.as_ref().filter(|(end, _)| now < *end) {
+                return known.map_or(Err(error.clone()), |known| Ok(Some(known)));
+            }
+            let branch = state.branch(branch_id);
             if is_hung {
                 let error = shared.log_hung(state);
                 return known.map_or(Err(error), |known| Ok(Some(known)));
@@ -256,7 +285,7 @@ impl StoreSource {
             state = if branch.queued.is_none() && branch.is_fresh(now, LOAD_INTERVAL) {
                 shared.wait(state)?
             } else {
-                shared.enqueue_and_wait(state, branch_id, Task::Load)?
+                shared.enqueue_and_wait(state, branch_id, Task::Load, Purpose::Open)?
             };
         }
     }
@@ -298,9 +327,60 @@ impl Drop for StoreSource {
 impl State {
     fn branch(&mut self, branch_id: &BranchId) -> &mut Branch {
         if self.branches.len() >= BRANCHES_MAX && !self.branches.contains_key(branch_id) {
-            self.branches.retain(|_, branch| branch.queued.is_some());
+            self.branches.retain(|_, branch| branch.queued.is_some() || branch.is_scheduled);
         }
         self.branches.entry(branch_id.clone()).or_default()
+    }
+
+    /// Queues a task, unless it is queued or runs already.
+    fn add(&mut self, branch_id: &BranchId, task: Task, purpose: Purpose) {
+        let branch = self.branch(branch_id);
+        let known = branch.queued;
+        if known.is_some_and(|(known_task, known_purpose)| known_task >= task && known_purpose >= purpose) {
+            return;
+        }
+        let (task, purpose) = known.map_or((task, purpose), |known| (known.0.max(task), known.1.max(purpose)));
+        branch.queued = Some((task, purpose));
+        let entry = known.and_then(|_| self.queue.iter_mut().find(|queued| queued.branch_id == *branch_id));
+        match entry {
+            Some(queued) => (queued.task, queued.purpose) = (task, purpose),
+            None => self.queue.push_back(Queued { branch_id: branch_id.clone(), task, purpose, at: Moment::now() }),
+        }
+    }
+
+    /// Queues the rotations whose time passes the test.
+    fn begin_rotations(&mut self, is_due: impl Fn(Moment) -> bool) {
+        while let Some(place) = self.rotations.iter().position(|(at, _)| is_due(*at)) {
+            let (_, branch_id) = self.rotations.swap_remove(place);
+            self.branch(&branch_id).is_scheduled = false;
+            self.add(&branch_id, Task::Rotate, Purpose::Seal);
+        }
+    }
+
+    /// Takes the next task that may run, of both purposes in turns. Loads come first: messages of existing branches wait for them.
+    fn take_due(&mut self) -> Option<Queued> {
+        let now = Moment::now();
+        self.begin_rotations(|at| at <= now);
+        let turns =
+            if self.last == Purpose::Seal { [Purpose::Open, Purpose::Seal] } else { [Purpose::Seal, Purpose::Open] };
+        let order = turns.into_iter().flat_map(|purpose| [(purpose, Task::Load), (purpose, Task::Rotate)]);
+        let place = order.into_iter().find_map(|(purpose, task)| {
+            let is_next = |queued: &Queued| queued.at <= now && (queued.purpose, queued.task) == (purpose, task);
+            self.queue.iter().position(is_next)
+        })?;
+        let taken = self.queue.remove(place)?;
+        self.last = taken.purpose;
+        // While it runs, it serves all who ask for it.
+        self.branch(&taken.branch_id).queued = Some((taken.task, Purpose::Seal));
+        Some(taken)
+    }
+
+    fn settle(&mut self, branch_id: &BranchId, task: Task, error: Option<Error>) {
+        self.failures = if error.is_some() { self.failures.saturating_add(1) } else { 0 };
+        // One branch may fail for a reason of its own.
+        let is_general = self.failures >= FAILURES_IN_ROW;
+        self.no_loads_until = error.clone().filter(|_| is_general).map(|error| (Moment::now() + BACKOFF_FIRST, error));
+        self.branch(branch_id).settle(task, error);
     }
 
     /// Whether a callback exceeds its timeout. No other callback is started before it returns.
@@ -333,18 +413,10 @@ impl Branch {
         earlier.map_or(Choice::Nothing, Choice::Earlier)
     }
 
-    /// Whether this process should rotate now: at a random time after it noticed the new slot.
-    fn is_rotation_due(&mut self, slot: i64, now: Moment, rotation: Duration) -> bool {
-        let at = match self.rotates_at {
-            Some((known, at)) if known == slot => at,
-            _ => {
-                let late = 1.0 + (1.0 - random::fraction()).ln() / ROTATION_STEEPNESS;
-                let at = now + ROTATION_JITTER.min(rotation / 10).mul_f64(late.max(0.0));
-                self.rotates_at = Some((slot, at));
-                at
-            }
-        };
-        at <= now && self.queued.is_none() && !self.is_backing_off(now)
+    /// Whether a rotation has to be scheduled.
+    fn is_rotation_due(&self, now: Moment) -> bool {
+        let is_queued = self.queued.is_some_and(|(task, _)| task == Task::Rotate);
+        !is_queued && !self.is_scheduled && !self.is_backing_off(now)
     }
 
     /// Whether the slot has a record, even one that the CMK refused.
@@ -374,7 +446,8 @@ impl Branch {
     fn settle(&mut self, task: Task, error: Option<Error>) {
         let now = Moment::now();
         // A load may have been followed by another task meanwhile.
-        self.queued = self.queued.filter(|queued| *queued != task);
+        self.queued = self.queued.filter(|(queued, _)| *queued != task);
+        self.is_overdue = false;
         self.first_key_at = self.first_key_at.filter(|_| task == Task::Load);
         self.ended += 1;
         self.failures = if error.is_some() { self.failures + 1 } else { 0 };
@@ -407,8 +480,9 @@ impl Shared {
         state: MutexGuard<'a, State>,
         branch_id: &BranchId,
         task: Task,
+        purpose: Purpose,
     ) -> Result<MutexGuard<'a, State>> {
-        let state = self.enqueue(state, branch_id, task);
+        let state = self.enqueue(state, branch_id, task, purpose);
         if state.branches.get(branch_id).is_none_or(|branch| branch.queued.is_none()) {
             return Ok(state);
         }
@@ -421,21 +495,34 @@ impl Shared {
         Ok(self.flight.wait(state, call_control::time_left(WAIT)))
     }
 
-    /// Queues a task, unless it is queued already, and starts the thread if it does not run.
+    /// Queues a task for the thread.
     fn enqueue<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         branch_id: &BranchId,
         task: Task,
+        purpose: Purpose,
     ) -> MutexGuard<'a, State> {
-        let branch = state.branch(branch_id);
-        match branch.queued {
-            Some(queued) if queued == task || queued == Task::Rotate => {}
-            _ => {
-                branch.queued = Some(task);
-                state.queue.push_back(Queued { branch_id: branch_id.clone(), task, at: Moment::now() });
-            }
-        }
+        state.add(branch_id, task, purpose);
+        self.start_thread(state)
+    }
+
+    /// Rotates a branch at a random time soon, whether or not there is a message to seal then: programs that seal at the same moments
+    /// would otherwise rotate at the same moments.
+    fn schedule_rotation<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        branch_id: &BranchId,
+    ) -> MutexGuard<'a, State> {
+        let late = 1.0 + (1.0 - random::fraction()).ln() / ROTATION_STEEPNESS;
+        let delay = ROTATION_JITTER.min(self.settings.rotation / 10).mul_f64(late.max(0.0));
+        state.branch(branch_id).is_scheduled = true;
+        state.rotations.push((Moment::now() + delay, branch_id.clone()));
+        self.start_thread(state)
+    }
+
+    /// Starts the thread if it does not run.
+    fn start_thread<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         if state.working {
             return state;
         }
@@ -446,14 +533,15 @@ impl Shared {
             state.working = false;
             let message = format!("no thread could be started for the store: {error}");
             let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
+            state.begin_rotations(|_| true);
             while let Some(Queued { branch_id, task, .. }) = state.queue.pop_front() {
-                state.branch(&branch_id).settle(task, Some(error.clone()));
+                state.settle(&branch_id, task, Some(error.clone()));
             }
         }
         state
     }
 
-    /// Runs all tasks in order, except those that wait. Loads come first: messages of existing branches wait for them.
+    /// Runs all tasks in order, except those that wait.
     fn work(&self) {
         struct Leave<'a>(&'a Shared);
         impl Drop for Leave<'_> {
@@ -463,17 +551,13 @@ impl Shared {
         }
         loop {
             let mut state = self.flight.lock();
-            let Queued { branch_id, task, .. } = loop {
-                if state.queue.is_empty() || state.closing {
+            let Queued { branch_id, task, purpose, .. } = loop {
+                if state.queue.is_empty() && state.rotations.is_empty() || state.closing {
                     // With the lock held, so that no task is added meanwhile.
                     state.working = false;
                     return;
                 }
-                let now = Moment::now();
-                let is_due = |task: Task| move |queued: &Queued| queued.at <= now && queued.task == task;
-                let due =
-                    [Task::Load, Task::Rotate].into_iter().find_map(|task| state.queue.iter().position(is_due(task)));
-                match due.and_then(|place| state.queue.remove(place)) {
+                match state.take_due() {
                     Some(queued) => break queued,
                     None => state = self.flight.wait(state, WAIT),
                 }
@@ -487,7 +571,7 @@ impl Shared {
                     state.callback_since = None;
                     let error = match outcome {
                         Some(Ok(Some(at))) => {
-                            state.queue.push_back(Queued { branch_id: branch_id.clone(), task, at });
+                            state.queue.push_back(Queued { branch_id: branch_id.clone(), task, purpose, at });
                             return;
                         }
                         Some(Ok(None)) => None,
@@ -495,7 +579,7 @@ impl Shared {
                         None => Some(Error::new(Status::Internal, "the store panicked")),
                     };
                     report = error.clone();
-                    state.branch(&branch_id).settle(task, error);
+                    state.settle(&branch_id, task, error);
                 },
             );
             std::mem::forget(leave);
@@ -598,10 +682,20 @@ impl Shared {
         if went > 0 {
             let ttl = self.settings.ttl.as_secs();
             self.settings.reporter.warn(format_args!(
-                "the store no longer has {went} records under {name}; they open messages for at most {ttl} s"
+                "the store no longer has {went} records under {name}; they stay in use for at most {ttl} s"
             ));
         }
         Ok(ours)
+    }
+
+    /// Logs, once until the task is done, that sealing no longer waits for it.
+    fn log_overdue(&self, mut state: MutexGuard<'_, State>, branch_id: &BranchId) {
+        state.branch(branch_id).is_overdue = true;
+        drop(state);
+        let fallback = self.settings.fallback();
+        self.settings
+            .reporter
+            .warn(format_args!("the store did not return the records of branch {branch_id} in time; {fallback}"));
     }
 
     /// Logs, once, that a callback takes too long.
