@@ -31,12 +31,14 @@ static void share_one_processor(void) {
 }
 
 int main(void) {
-  const struct sched_param real_time = {10};
+  struct sched_param real_time;
   tckms_client *client = emulator_client();
   tckms_queue *queue = new_queue(0);
   struct pollfd polled = {0, POLLIN, 0};
   long most = 0;
   int count;
+  memset(&real_time, 0, sizeof real_time);
+  real_time.sched_priority = 10;
   share_one_processor();
   CHECK_INT(take_status(queue, submit(queue, client)), TCKMS_OK);
   polled.fd = fd_of(queue);
