@@ -1011,12 +1011,12 @@ typedef struct tckms_cache_limits {
  *
  * It is called at least twice in each `ttl_ms` while the branch is in use, and if a message refers
  * to an unknown record, at most once a second. The callbacks of a store run on a thread that the
- * library starts for them, one at a time for each process and call of tckms_keyring_add_branch(), so
- * a connection in the userdata of one such call needs no lock. In a forked child they run on a
- * thread of the child, which must open its own connection. A callback that takes longer than `store_timeout_ms` counts as failed, and is
- * not called again before it returns. A callback can set the reason of a failure with
- * tckms_callback_set_error_text(). It must return: do not leave it by longjmp() or a C++
- * exception. It must not seal or open with the same keyring.
+ * library starts for them, one at a time for each process and tckms_keyring_add_branch(), so a
+ * connection in the userdata of one such call needs no lock. In a forked child they run on a
+ * thread of the child, which must open its own connection. A callback that takes longer than
+ * `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can
+ * set the reason of a failure with tckms_callback_set_error_text(). It must return: do not leave
+ * it by longjmp() or a C++ exception. It must not seal or open with the same keyring.
  */
 typedef int (*tckms_branch_load)(void *userdata, const char *key, struct tckms_branch_records *out);
 

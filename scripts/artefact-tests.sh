@@ -97,8 +97,8 @@ case $system in
     unpack x86_64-musl
     # musl-gcc has no kernel headers, and musl's malloc() cannot be replaced as glibc's can.
     skip+=(old_kernel a_fork_is_recognized an_allocator_that_fails)
-    # musl reserves three signals.
-    skip+=(process::signals the_hosts_own_state)
+    # musl reserves three signals, and has no real-time scheduling.
+    skip+=(process::signals the_hosts_own_state a_thread_with_real_time_priority)
     # The runner is set so that valgrind is not used: it cannot run programs that use musl.
     TCKMS_TEST_RUNNER=$(command -v env)
     export TCKMS_TEST_RUNNER

@@ -31,7 +31,7 @@ use crate::sys::{random, signals, threads};
 const ROTATION_JITTER: Duration = Duration::from_secs(5);
 /// Most writers rotate late, so that however many they are, the second one comes about a tenth of the delay after the first one, and
 /// finds its record.
-const ROTATION_STEEPNESS: f64 = 10.0;
+const ROTATION_DRAWS: usize = 10;
 /// The maximal random delay before the first key of a branch, for which messages wait.
 const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
 /// How often the store is checked for a record of another writer during that time.
@@ -514,8 +514,11 @@ impl Shared {
         mut state: MutexGuard<'a, State>,
         branch_id: &BranchId,
     ) -> MutexGuard<'a, State> {
-        let late = 1.0 + (1.0 - random::fraction()).ln() / ROTATION_STEEPNESS;
-        let delay = ROTATION_JITTER.min(self.settings.rotation / 10).mul_f64(late.max(0.0));
+        // The greatest of several random numbers; a logarithm would need libm.
+        let late = (0..ROTATION_DRAWS)
+            .map(|_| random::fraction())
+            .fold(0.0, |one, other| if one < other { other } else { one });
+        let delay = ROTATION_JITTER.min(self.settings.rotation / 10).mul_f64(late);
         state.branch(branch_id).is_scheduled = true;
         state.rotations.push((Moment::now() + delay, branch_id.clone()));
         self.start_thread(state)
