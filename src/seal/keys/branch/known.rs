@@ -143,10 +143,10 @@ impl KnownRecords {
             entry.gone.get_or_insert(since);
         }
         self.drop_gone(age);
-        let excess = self.0.len().saturating_sub(RECORDS_MAX);
-        if excess > 0 {
-            self.0.sort_by_cached_key(Entry::order);
-            went += self.0.drain(..excess).filter(|entry| entry.is_present).count();
+        while self.0.len() > RECORDS_MAX
+            && let Some((place, _)) = self.0.iter().enumerate().min_by_key(|(_, entry)| entry.order())
+        {
+            went += usize::from(self.0.swap_remove(place).is_present);
         }
         went
     }
