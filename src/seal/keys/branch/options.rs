@@ -10,7 +10,7 @@ use crate::seal::format::branch_id::BranchId;
 use crate::seal::format::branch_record::BranchRecords;
 use crate::seal::format::branch_wrap::BranchForm;
 use crate::seal::format::limits::checked;
-use crate::seal::keys::branch::store_source::BranchStore;
+use crate::seal::keys::branch::branch_store::BranchStore;
 use crate::status::Status;
 
 /// The limits of the rotation period: one second and ten years.

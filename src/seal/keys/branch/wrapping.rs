@@ -19,13 +19,15 @@ use crate::seal::format::branch_wrap::{
     self, Binding, BranchForm, BranchKeyName, BranchSecret, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID,
 };
 use crate::seal::format::wrapped_key::WrappedKey;
+use crate::seal::keys::branch::branch_store::StoreSettings;
 use crate::seal::keys::branch::counters::{BranchStats, Reporter};
 use crate::seal::keys::branch::file_source::FileSource;
 use crate::seal::keys::branch::known::{Known, KnownBranches, key_id};
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::options::{BranchOptions, BranchSource};
 use crate::seal::keys::branch::record_file::{self, Stamp};
-use crate::seal::keys::branch::store_source::{StoreSettings, StoreSource};
+use crate::seal::keys::branch::slots::Slots;
+use crate::seal::keys::branch::store_source::StoreSource;
 use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::kms::{check_key_id, early_client};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
@@ -290,9 +292,9 @@ impl BranchKey {
                 Source::Store(store) => store.failure(branch_id),
                 _ => None,
             };
-            let reason = reason.as_ref().map_or("it has none that can be used", Error::message);
-            let message = format!("a message by reference needs a record of the store: {reason}");
-            return Err(Error::new(Status::BranchStoreFailed, message));
+            let reason =
+                reason.unwrap_or_else(|| Error::new(Status::BranchStoreFailed, "it has none that can be used"));
+            return Err(reason.in_step("a message by reference needs a record of the store"));
         }
         let own = self.own_key(state, branch_id, early)?;
         if !matches!(state.source, Source::Own) {
@@ -568,9 +570,8 @@ impl Seed {
                 reporter: Arc::clone(reporter),
                 client: client.clone(),
                 key_id: key_id.to_owned(),
-                rotation: options.rotation.unwrap_or_default(),
+                slots: Slots { rotation: options.rotation.unwrap_or_default(), ttl: options.ttl },
                 timeout: options.store_timeout,
-                ttl: options.ttl,
                 form: options.form,
             }),
         };
