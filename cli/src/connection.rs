@@ -195,19 +195,30 @@ fn insecure_http_allowed() -> Outcome<bool> {
 
 /// `30`, `1.5`, `500ms`, `30s` or `2m`.
 fn parse_time(text: &str) -> Result<Duration, String> {
-    let (digits, seconds) = match text {
-        _ if text.ends_with("ms") => (&text[..text.len() - 2], 0.001),
-        _ if text.ends_with('s') => (&text[..text.len() - 1], 1.0),
-        _ if text.ends_with('m') => (&text[..text.len() - 1], 60.0),
-        _ => (text, 1.0),
+    const SECOND: u128 = 1_000_000_000;
+    let (number, unit) = match text {
+        _ if text.ends_with("ms") => (&text[..text.len() - 2], 1_000_000),
+        _ if text.ends_with('s') => (&text[..text.len() - 1], SECOND),
+        _ if text.ends_with('m') => (&text[..text.len() - 1], 60 * SECOND),
+        _ => (text, SECOND),
     };
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let time = digits.parse::<f64>().ok().filter(|_| is_number).map(|number| number * seconds);
-    let allowed = |time: &f64| (0.001..=tckms::TIMEOUT_MAX.as_secs_f64()).contains(time);
+    let time = parse_decimal(number).and_then(|billionths| Some(billionths.checked_mul(unit)? / SECOND));
+    let allowed = |nanoseconds: &u128| (1_000_000..=tckms::TIMEOUT_MAX.as_nanos()).contains(nanoseconds);
     match time.filter(allowed) {
-        Some(time) => Ok(Duration::from_secs_f64(time)),
+        Some(nanoseconds) => Ok(Duration::from_nanos(nanoseconds as u64)),
         None => Err("a time is a number of seconds, or a number with ms, s or m, from 1ms to 60m".to_owned()),
     }
+}
+
+/// A decimal number in billionths; further digits are ignored. Floating-point numbers would add 20 kB to the tool.
+fn parse_decimal(text: &str) -> Option<u128> {
+    const DIGITS: usize = 9;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + fraction.len() == 0 || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    format!("{whole}{fraction:0<DIGITS$.DIGITS$}").parse().ok()
 }
 
 #[cfg(test)]
@@ -226,10 +237,14 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        for (text, milliseconds) in [("30", 30_000), ("1.5", 1500), ("500ms", 500), ("30s", 30_000), ("2m", 120_000)] {
+        let times = [("30", 30_000), ("1.5", 1500), ("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("0.05m", 3000)];
+        let odd = [(".5", 500), ("2.", 2000), ("00060m", 3_600_000), ("1.0000000000000000000000000000000000001ms", 1)];
+        for (text, milliseconds) in times.into_iter().chain(odd) {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["", "0", "-1", "1h", "61m", "s", "ms", "1e3", "inf", "NaN", ".", "1 s"] {
+        for text in
+            ["", "0", "-1", "1h", "61m", "s", "ms", "1e3", "inf", "NaN", ".", "1 s", "1.2.3", "60.001m", "0.999ms"]
+        {
             assert!(parse_time(text).is_err(), "{text}");
         }
     }

@@ -20,10 +20,9 @@ impl Progress {
 
     /// Shows the bytes done and the total.
     pub fn show(&mut self, done: u64, total: Option<u64>) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let megabytes = done as f64 / 1e6;
-        let rate = if seconds > 0.0 { megabytes / seconds } else { 0.0 };
-        self.draw(done, total, &format!("{megabytes:.1} MB {rate:.1} MB/s"));
+        let milliseconds = self.started.elapsed().as_millis().max(1);
+        let rate = u128::from(done) / milliseconds * 1000;
+        self.draw(done, total, &format!("{} MB {} MB/s", megabytes(done.into()), megabytes(rate)));
     }
 
     /// Shows the items done and the total.
@@ -37,9 +36,8 @@ impl Progress {
         }
         self.shown = true;
         let bar = total.filter(|total| *total > 0).map(|total| {
-            let part = (done as f64 / total as f64).min(1.0);
-            let filled = "#".repeat((part * BAR_WIDTH as f64) as usize);
-            format!("[{filled:<BAR_WIDTH$}] {:3.0}% ", part * 100.0)
+            let part = |of: usize| (u128::from(done.min(total)) * of as u128 / u128::from(total)) as usize;
+            format!("[{:<BAR_WIDTH$}] {:3}% ", "#".repeat(part(BAR_WIDTH)), part(100))
         });
         let line = format!("\r{}{rest}   ", bar.unwrap_or_default());
         let _ = std::io::stderr().write_all(line.as_bytes());
@@ -51,4 +49,10 @@ impl Progress {
             let _ = std::io::stderr().write_all(b"\n");
         }
     }
+}
+
+/// With one digit after the decimal point. Floating-point numbers would add 20 kB to the tool.
+fn megabytes(bytes: u128) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
