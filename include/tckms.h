@@ -1009,14 +1009,16 @@ typedef struct tckms_cache_limits {
  * @return          0, or a status of this library. Any other number becomes
  *                  TCKMS_ERR_BRANCH_STORE_FAILED.
  *
- * It is called at least twice in each `ttl_ms` while the branch is in use, and if a message refers
- * to an unknown record, at most once a second. The callbacks of a store run on a thread that the
- * library starts for them, one at a time for each process and tckms_keyring_add_branch(), so a
- * connection in the userdata of one such call needs no lock. In a forked child they run on a
- * thread of the child, which must open its own connection. A callback that takes longer than
- * `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can
- * set the reason of a failure with tckms_callback_set_error_text(). It must return: do not leave
- * it by longjmp() or a C++ exception. It must not seal or open with the same keyring.
+ * While the branch is in use, it is called at least twice in each `ttl_ms`, but about once a second
+ * at most. If a message refers to an unknown record, it is called too, once a second at most.
+ *
+ * The callbacks of a store run on a thread that the library starts for them, one at a time for each
+ * process and tckms_keyring_add_branch(), so a connection in the userdata of one such call needs no
+ * lock. In a forked child they run on a thread of the child, which must open its own connection. A
+ * callback that takes longer than `store_timeout_ms` counts as failed, and is not called again
+ * before it returns. A callback can set the reason of a failure with
+ * tckms_callback_set_error_text(). It must return: do not leave it by longjmp() or a C++ exception.
+ * It must not seal or open with the same keyring.
  */
 typedef int (*tckms_branch_load)(void *userdata, const char *key, struct tckms_branch_records *out);
 
@@ -1063,7 +1065,9 @@ typedef struct tckms_branch_options {
   tckms_branch_put put_if_absent;
   /** Passed to both callbacks. */
   void *userdata;
-  /** Frees `userdata`; see tckms_destructor. NULL if there is nothing to free. */
+  /**
+   * Frees `userdata`; see tckms_destructor. NULL if there is nothing to free, or without `load`.
+   */
   tckms_destructor destructor_or_null;
   /**
    * The interval at which writers that share a store generate a new branch key, in milliseconds,

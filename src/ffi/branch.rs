@@ -44,7 +44,7 @@ pub struct tckms_branch_options {
     pub put_if_absent: tckms_branch_put,
     /// Passed to both callbacks.
     pub userdata: *mut c_void,
-    /// Frees `userdata`; see tckms_destructor. NULL if there is nothing to free.
+    /// Frees `userdata`; see tckms_destructor. NULL if there is nothing to free, or without `load`.
     pub destructor_or_null: tckms_destructor,
     /// The interval at which writers that share a store generate a new branch key, in milliseconds,
     /// rounded down to seconds. 1000 to 315360000000; required with `load`, and only allowed with
@@ -177,6 +177,10 @@ impl tckms_branch_options {
     unsafe fn source(&self) -> Result<(BranchSource, Option<Arc<BranchCallbacks>>)> {
         // SAFETY: the caller's promise.
         let (records, file) = unsafe { (optional_text(self.records, "records")?, optional_text(self.file, "file")?) };
+        if self.load.is_none() && self.put_if_absent.is_none() && self.destructor_or_null.is_some() {
+            let message = "a destructor needs the callbacks of a store, whose userdata it frees";
+            return Err(Error::new(Status::OutOfRange, message));
+        }
         let source = match (records, file, self.load) {
             (None, None, None) if self.put_if_absent.is_some() => return Err(null("load")),
             (None, None, None) => BranchSource::Own,

@@ -30,14 +30,16 @@ pub struct tckms_branch_records {
 /// @return          0, or a status of this library. Any other number becomes
 ///                  TCKMS_ERR_BRANCH_STORE_FAILED.
 ///
-/// It is called at least twice in each `ttl_ms` while the branch is in use, and if a message refers
-/// to an unknown record, at most once a second. The callbacks of a store run on a thread that the
-/// library starts for them, one at a time for each process and tckms_keyring_add_branch(), so a
-/// connection in the userdata of one such call needs no lock. In a forked child they run on a
-/// thread of the child, which must open its own connection. A callback that takes longer than
-/// `store_timeout_ms` counts as failed, and is not called again before it returns. A callback can
-/// set the reason of a failure with tckms_callback_set_error_text(). It must return: do not leave
-/// it by longjmp() or a C++ exception. It must not seal or open with the same keyring.
+/// While the branch is in use, it is called at least twice in each `ttl_ms`, but about once a second
+/// at most. If a message refers to an unknown record, it is called too, once a second at most.
+///
+/// The callbacks of a store run on a thread that the library starts for them, one at a time for each
+/// process and tckms_keyring_add_branch(), so a connection in the userdata of one such call needs no
+/// lock. In a forked child they run on a thread of the child, which must open its own connection. A
+/// callback that takes longer than `store_timeout_ms` counts as failed, and is not called again
+/// before it returns. A callback can set the reason of a failure with
+/// tckms_callback_set_error_text(). It must return: do not leave it by longjmp() or a C++ exception.
+/// It must not seal or open with the same keyring.
 pub type tckms_branch_load =
     Option<unsafe extern "C" fn(userdata: *mut c_void, key: *const c_char, out: *mut tckms_branch_records) -> c_int>;
 

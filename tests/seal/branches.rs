@@ -216,6 +216,11 @@ fn each_refused_option_has_its_status_and_its_message() {
         (tckms_branch_options { put_if_absent: None, ..stored(DAY_MS) }, Status::NullPointer, "put_if_absent"),
         (tckms_branch_options { load: None, ..stored(DAY_MS) }, Status::NullPointer, "load"),
         (tckms_branch_options { file: file.as_ptr(), ..with_records(&text) }, Status::OutOfRange, "only one source"),
+        (
+            tckms_branch_options { load: None, put_if_absent: None, rotation_ms: 0, ..stored(DAY_MS) },
+            Status::OutOfRange,
+            "a destructor needs",
+        ),
     ] {
         let keyring = Keyring::new();
         assert_eq!(keyring.add_branch(&client, key_id, &options), Err(status), "{word}: {}", last_message());
@@ -995,10 +1000,21 @@ fn messages_of_many_branches_do_not_keep_others_from_being_sealed() {
 
 #[test]
 fn writers_that_seal_at_the_same_moments_rotate_at_different_ones() {
+    assert!(keys_in_the_first_slot_of_32_writers(0) <= 3);
+}
+
+#[test]
+fn writers_with_a_slow_store_make_few_keys_in_a_rotation() {
+    keys_in_the_first_slot_of_32_writers(150);
+}
+
+/// Checks the number of keys in the second slot, and returns that in the first one.
+fn keys_in_the_first_slot_of_32_writers(delay_ms: u64) -> u32 {
     const ROTATION: Duration = Duration::from_secs(20);
     let (emulator, client) = start(&["one"]);
     let store = Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::new()));
     let stores: Vec<_> = (0..32).map(|_| TestStore::sharing(&store)).collect();
+    stores.iter().for_each(|store| store.delay_ms.store(delay_ms, Ordering::SeqCst));
     let with = |own: &Arc<TestStore>| {
         let options = own.options(c"orders", ROTATION.as_millis() as i64);
         keyring(&client, emulator.key_id("one"), &options)
@@ -1021,7 +1037,6 @@ fn writers_that_seal_at_the_same_moments_rotate_at_different_ones() {
     seal();
     let puts = || stores.iter().map(|store| store.puts.load(Ordering::SeqCst)).sum::<u32>();
     let first = puts();
-    assert!(first <= 3, "{first} keys in the first slot");
     thread::sleep(until_next_slot() + Duration::from_millis(500));
     // Each writer seals only once in the new slot, and all at the same moment.
     seal();
@@ -1029,6 +1044,133 @@ fn writers_that_seal_at_the_same_moments_rotate_at_different_ones() {
     let rotated = puts() - first;
     assert!((1..=3).contains(&rotated), "{rotated} keys in the second slot");
     assert_eq!(store.lock().unwrap().len(), 2);
+    first
+}
+
+#[test]
+fn forged_records_in_a_store_cause_few_requests() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let good = record(&client, key_id, "orders");
+    let version = good.split(' ').nth(3).unwrap();
+    let forged = |number: u32| {
+        let line = good.replace(&version[..8], &format!("{number:08x}"));
+        line.split(' ').take(5).collect::<Vec<_>>().join(" ") + " forged\n"
+    };
+    for is_by_reference in [0, 1] {
+        let store = TestStore::new();
+        *store.lie.lock().unwrap() = Some((0..1000).map(forged).collect::<String>().into_bytes());
+        let options = tckms_branch_options { by_reference: is_by_reference, ..store.options(c"orders", 40 * DAY_MS) };
+        let writer = keyring(&client, key_id, &options);
+        let calls = client.calls();
+        for _ in 0..100 {
+            assert_eq!(writer.seal(b"x", "").is_ok(), is_by_reference == 0, "{}", last_message());
+        }
+        let calls = client.calls() - calls;
+        assert!((4..30).contains(&calls), "{calls} requests");
+        // A good record is tried all the same, a little later.
+        *store.lie.lock().unwrap() = None;
+        let seals_by_record =
+            || writer.seal(b"x", "").is_ok_and(|message| good_record(&store).contains(&version_of(&message)));
+        store.records.lock().unwrap().insert((name_of(&good), 0), good.clone());
+        let begun = Instant::now();
+        while !seals_by_record() {
+            assert!(begun.elapsed() < Duration::from_secs(40), "the good record is used");
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// The name under which a store keeps a record.
+fn name_of(record: &str) -> String {
+    let parts: Vec<_> = record.split(' ').collect();
+    format!("{}/{}", parts[1], parts[2])
+}
+
+fn good_record(store: &TestStore) -> String {
+    store.texts().remove(0)
+}
+
+#[test]
+fn a_store_that_loads_but_does_not_store_delays_one_message_and_costs_one_key() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    store.forgets.store(true, Ordering::SeqCst);
+    let writer = keyring(&client, emulator.key_id("one"), &store.options(c"orders", 40 * DAY_MS));
+    writer.seal(b"x", "").unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let call = Instant::now();
+        writer.seal(b"x", "").unwrap();
+        assert!(call.elapsed() < Duration::from_millis(250), "{:?}", call.elapsed());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(store.puts.load(Ordering::SeqCst) > 1, "it is tried again");
+    // One for the store, and one of the process itself.
+    assert_eq!(writer.branch_stats().keys_made, 2);
+    // It is stored as soon as the store works.
+    store.forgets.store(false, Ordering::SeqCst);
+    while !store.texts().first().is_some_and(|record| record.contains(&version_of(&writer.seal(b"x", "").unwrap()))) {
+        let state = (store.puts.load(Ordering::SeqCst), store.loads.load(Ordering::SeqCst), store.texts().len());
+        let failures = writer.branch_stats().store_failures;
+        assert!(begun.elapsed() < Duration::from_secs(40), "puts, loads and records {state:?}, failures {failures}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(writer.branch_stats().keys_made, 2);
+}
+
+fn client_with_total_timeout(emulator: &Emulator, milliseconds: i64) -> Client {
+    Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
+        assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, milliseconds) }, Status::Ok);
+    })
+}
+
+#[test]
+fn with_a_short_time_limit_a_missing_record_is_not_reported_as_a_timeout() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    let message = keyring(&client, emulator.key_id("one"), &by_reference(&store, 0)).seal(b"x", "").unwrap();
+    store.records.lock().unwrap().clear();
+    let hurried = client_with_total_timeout(&emulator, 400);
+    let reader = keyring(&hurried, emulator.key_id("one"), &by_reference(&store, 0));
+    for number in 0..6 {
+        assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing), "{number}: {}", last_message());
+    }
+    assert!(last_message().contains("no record of version"), "{}", last_message());
+}
+
+#[test]
+fn with_a_short_time_limit_the_first_key_of_a_branch_is_made_in_time() {
+    let (emulator, _) = start(&["one"]);
+    let hurried = client_with_total_timeout(&emulator, 600);
+    for number in 0..5 {
+        let writer = keyring(&hurried, emulator.key_id("one"), &by_reference(&TestStore::new(), 0));
+        writer.seal(b"x", "").unwrap_or_else(|status| panic!("{number}: {status:?}: {}", last_message()));
+    }
+}
+
+#[test]
+fn a_missing_record_does_not_delay_a_message_that_another_key_opens() {
+    let (emulator, client) = start(&["one", "two"]);
+    let store = TestStore::new();
+    let with_both = || {
+        let keyring = keyring(&client, emulator.key_id("one"), &by_reference(&store, 0));
+        keyring.add_kms(&client, emulator.key_id("two")).unwrap();
+        keyring
+    };
+    let message = with_both().seal(b"x", "").unwrap();
+    let records = std::mem::take(&mut *store.records.lock().unwrap());
+    let reader = with_both();
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(reader.open(&message, "").unwrap(), b"x");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    // The record is used when it is there again.
+    *store.records.lock().unwrap() = records;
+    thread::sleep(Duration::from_millis(1100));
+    reader.open(&message, "").unwrap();
+    assert_eq!(reader.branch_stats().unwraps, 1);
 }
 
 #[test]

@@ -29,8 +29,14 @@ pub(crate) fn obtain(
     // Without a key that needs the JSON, only its length is checked.
     let needs_json = keys.iter().any(|key| !key.is_local()) || !context.is_surely_short();
     let json = if needs_json { context.limited_json()? } else { None };
-    let request =
-        KeyRequest { context: &context, context_json: json.as_deref(), data_key_len: suite.key_len, early, branch };
+    let request = KeyRequest {
+        context: &context,
+        context_json: json.as_deref(),
+        data_key_len: suite.key_len,
+        early,
+        branch,
+        begun: None,
+    };
     let (first, others) = keys.split_first().ok_or_else(no_key)?;
     let (data_key, wrapped) = first.generate(&request)?;
     suite.check_data_key(data_key.expose())?;

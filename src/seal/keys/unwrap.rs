@@ -22,6 +22,7 @@ use crate::seal::format::header::Header;
 use crate::seal::format::wrapped_key::WrappedKey;
 use crate::secret::Secret;
 use crate::status::{Category, Status};
+use crate::sys::clock::Moment;
 
 /// The parts of a keyring that unwrapping needs.
 pub(super) struct KeyringView<'a> {
@@ -70,7 +71,7 @@ struct Unwrapping<'a, 'r> {
     private_key_operations: usize,
 }
 
-/// Tries the keys in the order of the keyring, each only with the wrapped keys that name it.
+/// Tries the keys in the order of the keyring, each only with the wrapped keys that name it. Those that would wait come last.
 pub(super) fn unwrap<'a>(
     keyring: &'a KeyringView<'a>,
     header: &'a Header,
@@ -86,6 +87,7 @@ pub(super) fn unwrap<'a>(
         data_key_len: header.suite.key_len,
         early,
         branch: keyring.branch,
+        begun: None,
     };
     let mut unwrapping = Unwrapping {
         keyring,
@@ -143,7 +145,11 @@ impl<'a> Unwrapping<'a, '_> {
 
     fn run(&mut self) -> Result<Found> {
         let claims = self.claims();
-        for (place, (key, wrapped_keys)) in claims.iter().enumerate() {
+        let waits = |(key, wrapped_keys): &(&dyn WrappingKey, Vec<&WrappedKey>)| {
+            claims.len() > 1 && wrapped_keys.iter().any(|wrapped| key.waits(wrapped))
+        };
+        let (last, first): (Vec<_>, Vec<_>) = claims.iter().partition(|claim| waits(claim));
+        for (place, (key, wrapped_keys)) in first.iter().chain(&last).enumerate() {
             // Leaves time for the services after one that does not reply.
             let share = call_control::time_left(self.keyring.total_timeout) / (claims.len() - place) as u32;
             let unwrapped = call_control::with_timeout(share, || self.unwrap_with(*key, wrapped_keys));
@@ -233,9 +239,10 @@ impl<'a> Unwrapping<'a, '_> {
             return Err(outage.clone());
         }
         let token = self.token(key, wrapped)?;
-        let prepared = key.prepare(&self.request, wrapped);
+        let request = KeyRequest { begun: Some(Moment::now()), ..self.request };
+        let prepared = key.prepare(&request, wrapped);
         let is_sent = prepared.is_ok();
-        let unwrapped = prepared.and_then(|()| self.checked_unwrap(key, wrapped));
+        let unwrapped = prepared.and_then(|()| self.checked(key.unwrap(&request, wrapped)?));
         match &unwrapped {
             Ok(data_key) => recent.remember_unproven(recent_id, data_key, self.keyring.open_max_age),
             Err(error) if is_caused_by_message(error) => recent.remember_failure(recent_id, error),

@@ -7,6 +7,7 @@ use crate::seal::format::context::Context;
 use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::secret::Secret;
+use crate::sys::clock::Moment;
 use crate::sys::random;
 
 /// The message that a data key is for.
@@ -22,6 +23,8 @@ pub struct KeyRequest<'a> {
     pub early: bool,
     /// The branch that the keyring's supplier names.
     pub(in crate::seal) branch: &'a SuppliedBranch,
+    /// When a request for it began.
+    pub(in crate::seal) begun: Option<Moment>,
 }
 
 /// The cost of unwrapping a data key, which is bounded for each message.
@@ -78,6 +81,12 @@ pub trait WrappingKey: Send + Sync {
     /// Writes a warning into the log of the service's client, if there is one. No lock is held.
     fn warn(&self, message: fmt::Arguments<'_>) {
         let _ = message;
+    }
+
+    /// Whether unwrapping would probably wait in vain, so that the other keys of a keyring are tried first.
+    fn waits(&self, wrapped: &WrappedKey) -> bool {
+        let _ = wrapped;
+        false
     }
 
     /// The cost of [`unwrap`](Self::unwrap).

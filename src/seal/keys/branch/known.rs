@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::seal::cache::IdMaker;
@@ -15,17 +16,33 @@ use crate::sys::clock::Moment;
 const RECORDS_MAX: usize = 4096;
 /// How long a record that the CMK refused is not used.
 const REFUSAL: Duration = Duration::from_secs(60);
+/// How many records of a branch may be refused before others are tried at an interval only. Otherwise whoever writes forged records
+/// to a store could cause any number of requests.
+const REFUSED_MAX: usize = 16;
+const TRY_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A record, with the id of its key in the cache.
 pub(super) struct Known {
     pub record: BranchRecord,
     pub id: Id,
+    /// Whether the CMK has unwrapped it, or it was generated here.
+    works: AtomicBool,
 }
 
 impl Known {
     pub fn new(record: BranchRecord) -> Arc<Self> {
         let id = key_id(&record.branch_id, &record.version, record.blob.as_bytes());
-        Arc::new(Self { record, id })
+        Arc::new(Self { record, id, works: AtomicBool::new(false) })
+    }
+
+    pub fn works(&self) -> bool {
+        self.works.load(Ordering::Relaxed)
+    }
+
+    pub fn set_works(&self) {
+        if !self.works() {
+            self.works.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A newer record is greater.
@@ -123,8 +140,17 @@ impl KnownRecords {
     }
 
     fn newest_entry(&self, passes: &dyn Fn(&Entry) -> bool) -> Option<Arc<Known>> {
+        let may_try = self.may_try();
         let usable = self.0.iter().filter(|entry| passes(entry) && !entry.is_refused());
+        let usable = usable.filter(|entry| may_try || entry.known.works());
         usable.map(|entry| &entry.known).max_by_key(|known| known.age_order()).cloned()
+    }
+
+    /// Whether a record may be tried of which it is not known that it works.
+    fn may_try(&self) -> bool {
+        let refused = self.0.iter().filter(|entry| entry.is_refused());
+        let last = refused.clone().filter_map(|entry| entry.refused_until).max();
+        refused.count() < REFUSED_MAX || last.is_none_or(|last| Moment::now() + (REFUSAL - TRY_INTERVAL) >= last)
     }
 
     /// Does not use a record for a while.

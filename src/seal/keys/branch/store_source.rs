@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call_control;
 use crate::error::{Error, Result};
 use crate::seal::cache::lru::LruCache;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
@@ -18,13 +19,15 @@ use crate::seal::keys::branch::branch_store::StoreSettings;
 use crate::seal::keys::branch::known::Known;
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::slots::LOAD_INTERVAL;
-use crate::seal::keys::branch::store_state::{Choice, Purpose, State, Task};
+use crate::seal::keys::branch::store_state::{Branch, Choice, Purpose, State, Task};
 use crate::seal::keys::branch::store_worker::{StoreWorker, too_long};
 use crate::status::Status;
 use crate::sys::clock::Moment;
 use crate::sys::lend::{Lender, NeverRunsAgain};
 use crate::sys::single_flight::SingleFlight;
 
+/// The maximal random delay before the first key of a branch, for which messages wait.
+const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
 /// How long freeing a keyring waits for the thread, and its poll interval.
 const CLOSING_TIME: Duration = Duration::from_millis(200);
 const CLOSING_POLL: Duration = Duration::from_millis(1);
@@ -70,10 +73,15 @@ impl StoreSource {
                 Choice::Nothing if branch.is_fresh(now, LOAD_INTERVAL) && branch.has_slot(slots, worker.slot()) => None,
                 Choice::Nothing => Some(Task::Rotate),
             };
+            if wanted == Some(Task::Rotate) {
+                branch.plan_first_key(slots.delay(FIRST_KEY_JITTER), now, end);
+            }
             let ended = branch.ended;
             let before = seen.filter(|(task, _)| Some(*task) == wanted).map_or(ended, |(_, before)| before);
             let has_ended = ended > before && branch.queued.is_none();
-            let is_over = has_ended || is_hung || branch.is_backing_off(now) || branch.is_overdue;
+            let is_backing_off = branch.is_backing_off(now);
+            let is_given_up = branch.is_given_up(worker.settings.form);
+            let is_over = has_ended || is_hung || is_backing_off || is_given_up;
             if let Some(task) = wanted.filter(|_| !is_over) {
                 if end <= now {
                     // By reference there is no other key, so that the next call has to wait again.
@@ -87,9 +95,11 @@ impl StoreSource {
                 continue;
             }
             if is_rotation_due {
-                state = worker.schedule_rotation(state, branch_id);
+                state = worker.schedule_rotation(state, branch_id, &choice);
             } else if is_reload_due {
                 state = worker.enqueue(state, branch_id, Task::Load, Purpose::Seal);
+            } else if let Some(task) = wanted.filter(|_| is_given_up && !is_backing_off && !is_hung) {
+                state = worker.enqueue(state, branch_id, task, Purpose::Seal);
             }
             if is_hung {
                 worker.log_hung(state);
@@ -111,9 +121,25 @@ impl StoreSource {
         found
     }
 
-    /// A record, which is loaded from the store if it is not known, or if the CMK refused the known one.
-    pub fn find_or_load(&self, branch_id: &BranchId, version: &BranchVersion) -> Result<Option<Arc<Known>>> {
-        let (worker, slots, begun) = (&self.worker, self.worker.settings.slots, Moment::now());
+    /// Whether finding a record would wait until the records may be loaded again, because the last load did not return it.
+    pub fn waits(&self, branch_id: &BranchId, version: &BranchVersion) -> bool {
+        let state = self.worker.flight.lock();
+        let is_bad = |branch: &Branch| branch.records.find(version).is_none_or(|(_, is_refused)| is_refused);
+        state
+            .branches
+            .get(branch_id)
+            .is_some_and(|branch| branch.is_fresh(Moment::now(), LOAD_INTERVAL) && is_bad(branch))
+    }
+
+    /// A record, which is loaded from the store if it is not known, or if the CMK refused the known one. A load is recent enough if it
+    /// began after `begun`.
+    pub fn find_or_load(
+        &self,
+        branch_id: &BranchId,
+        version: &BranchVersion,
+        begun: Moment,
+    ) -> Result<Option<Arc<Known>>> {
+        let (worker, slots) = (&self.worker, self.worker.settings.slots);
         let mut state = worker.flight.lock();
         loop {
             let now = Moment::now();
@@ -140,6 +166,10 @@ impl StoreSource {
                 return known.map_or(Err(error), |known| Ok(Some(known)));
             }
             state = if branch.queued.is_none() && branch.is_fresh(now, LOAD_INTERVAL) {
+                let since = branch.loaded.map_or(Duration::ZERO, |loaded| now.since(loaded));
+                if call_control::time_left(LOAD_INTERVAL) + since < LOAD_INTERVAL {
+                    return known.map_or_else(|| Err(too_soon(branch_id, version, since)), |known| Ok(Some(known)));
+                }
                 worker.wait(state)?
             } else {
                 worker.enqueue_and_wait(state, branch_id, Task::Load, Purpose::Open)?
@@ -179,4 +209,14 @@ impl Drop for StoreSource {
             std::thread::sleep(CLOSING_POLL);
         }
     }
+}
+
+/// It is not known whether there is a record, so the same call may succeed later.
+fn too_soon(branch_id: &BranchId, version: &BranchVersion, since: Duration) -> Error {
+    let message = format!(
+        "branch {branch_id} has no record of version {version} among those that were loaded {} ms ago, and the call has no time to \
+         wait until they can be loaded again",
+        since.as_millis()
+    );
+    Error::new(Status::BranchRecordMissing, message).with_retryable(true)
 }

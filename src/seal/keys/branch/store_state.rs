@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::seal::format::branch_id::BranchId;
-use crate::seal::format::branch_record;
+use crate::seal::format::branch_id::{BranchId, BranchVersion};
+use crate::seal::format::branch_record::{self, BranchRecord};
 use crate::seal::format::branch_wrap::BranchForm;
 use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::slots::Slots;
@@ -41,6 +41,8 @@ pub(super) struct State {
     failures: u32,
     /// The end of the back-off for opening, and why. Otherwise messages that name ever new branches would cause a call each.
     pub no_loads_until: Option<(Moment, Error)>,
+    /// How long the last load took.
+    pub load_time: Duration,
 }
 
 /// The greater one includes the other.
@@ -84,6 +86,10 @@ pub(super) struct Branch {
     pub loaded: Option<Moment>,
     /// When this process generates the first key, unless another one does.
     pub first_key_at: Option<Moment>,
+    /// A record that was generated here, and that the store did not return yet.
+    pub unstored: Option<BranchRecord>,
+    /// The version of the last record that was generated here and stored.
+    pub own_version: Option<BranchVersion>,
     /// Whether it is one of the rotations.
     pub is_scheduled: bool,
     pub last_error: Option<Error>,
@@ -165,6 +171,13 @@ impl State {
 }
 
 impl Choice {
+    pub fn version(&self) -> Option<BranchVersion> {
+        match self {
+            Self::Current(known) | Self::Earlier(known) => Some(known.record.version),
+            Self::Nothing => None,
+        }
+    }
+
     pub fn known(self) -> Option<Arc<Known>> {
         match self {
             Self::Current(known) | Self::Earlier(known) => Some(known),
@@ -191,6 +204,19 @@ impl Branch {
     pub fn is_rotation_due(&self, now: Moment) -> bool {
         let is_queued = self.queued.is_some_and(|(task, _)| task == Task::Rotate);
         !is_queued && !self.is_scheduled && !self.is_backing_off(now)
+    }
+
+    /// Whether sealing does not wait for the store, which did not answer in time or fails. By reference there is no other key.
+    pub fn is_given_up(&self, form: BranchForm) -> bool {
+        self.is_overdue || self.failures > 0 && form == BranchForm::Embedded
+    }
+
+    /// Chooses a random time at which this process generates the first key, unless another one does before. It leaves half of the
+    /// caller's time.
+    pub fn plan_first_key(&mut self, jitter: Duration, now: Moment, end: Moment) {
+        let latest = end.since(now) / 2;
+        let chosen = *self.first_key_at.get_or_insert_with(|| now + jitter.min(latest).mul_f64(random::fraction()));
+        self.first_key_at = Some(chosen.min(now + latest));
     }
 
     /// Whether the slot has a record, even one that the CMK refused.

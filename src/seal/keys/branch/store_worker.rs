@@ -19,13 +19,14 @@ use crate::sys::lend::Lent;
 use crate::sys::single_flight::SingleFlight;
 use crate::sys::{random, signals, threads};
 
-/// The maximal random delay before a rotation, so that few writers rotate at once.
+/// The maximal random delay before a rotation, so that few writers rotate at once. A slow store needs a longer one.
 const ROTATION_JITTER: Duration = Duration::from_secs(5);
-/// Most writers rotate late, so that however many they are, the second one comes about a tenth of the delay after the first one, and
-/// finds its record.
-const ROTATION_DRAWS: usize = 10;
-/// The maximal random delay before the first key of a branch, for which messages wait.
-const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
+const ROTATION_JITTER_LOADS: u32 = 50;
+/// The part of the delay in which only the writer that generated the last key rotates.
+const ROTATION_LEAD: f64 = 0.25;
+/// Of the others, most rotate late, so that however many they are, the second one comes some time after the first one, and finds its
+/// record: the delay is the greatest of several random numbers. The best count is the logarithm of the number of writers.
+const ROTATION_DRAWS: usize = 5;
 /// How often the store is checked for a record of another writer during that time.
 const FIRST_KEY_POLL: Duration = Duration::from_millis(250);
 /// How often a thread that waits for the store checks whether its call is canceled or a callback hangs.
@@ -88,18 +89,19 @@ impl StoreWorker {
     }
 
     /// Rotates a branch at a random time soon, whether or not there is a message to seal then: programs that seal at the same moments
-    /// would otherwise rotate at the same moments.
+    /// would otherwise rotate at the same moments. The writer of the last key comes first, so that usually there is one new key.
     pub fn schedule_rotation<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         branch_id: &BranchId,
+        choice: &Choice,
     ) -> MutexGuard<'a, State> {
-        // The greatest of several random numbers; a logarithm would need libm.
-        let late = (0..ROTATION_DRAWS)
-            .map(|_| random::fraction())
-            .fold(0.0, |one, other| if one < other { other } else { one });
-        let delay = self.settings.slots.delay(ROTATION_JITTER).mul_f64(late);
-        state.branch(branch_id).is_scheduled = true;
+        let jitter = ROTATION_JITTER.max(state.load_time * ROTATION_JITTER_LOADS);
+        let branch = state.branch(branch_id);
+        branch.is_scheduled = true;
+        let is_own = choice.version().is_some() && choice.version() == branch.own_version;
+        let late = if is_own { 0.0 } else { late_fraction() };
+        let delay = self.settings.slots.delay(jitter).mul_f64(late);
         state.rotations.push((Moment::now() + delay, branch_id.clone()));
         self.start_thread(state)
     }
@@ -166,7 +168,7 @@ impl StoreWorker {
                 },
             );
             std::mem::forget(leave);
-            if let Some(error) = report {
+            if let Some(error) = report.filter(|_| !self.flight.lock().closing) {
                 self.settings.reporter.warn(format_args!(
                     "the records of branch {branch_id} could not be loaded: {}; {}",
                     error.message(),
@@ -199,8 +201,7 @@ impl StoreWorker {
         if !matches!(self.choose(branch), Choice::Nothing) {
             return None;
         }
-        let jitter = || self.settings.slots.delay(FIRST_KEY_JITTER).mul_f64(random::fraction());
-        let at = *branch.first_key_at.get_or_insert_with(|| now + jitter());
+        let at = branch.first_key_at?;
         (now < at).then(|| at.min(now + FIRST_KEY_POLL))
     }
 
@@ -212,23 +213,44 @@ impl StoreWorker {
 
     /// Generates a key and stores its record. Then uses the record in the store, which may be that of another writer.
     fn make(&self, name: &str, branch_id: &BranchId) -> Result<()> {
+        let record = match self.unstored(branch_id) {
+            Some(record) => record,
+            None => self.generate(branch_id)?,
+        };
+        let line = record.to_string();
+        self.call(|store| store.put_if_absent(name, self.slot_of(record.created), &line))?;
+        let loaded = self.load(name, branch_id)?;
+        let is_stored = loaded.contains(&record);
+        if !is_stored && !self.has_slot(&loaded) {
+            return Err(Error::new(Status::BranchStoreFailed, "the store did not return the record that was stored"));
+        }
+        let mut state = self.flight.lock();
+        let branch = state.branch(branch_id);
+        branch.unstored = None;
+        branch.own_version = is_stored.then_some(record.version);
+        if let Some((known, _)) = branch.records.find(&record.version).filter(|_| is_stored) {
+            known.set_works();
+        }
+        Ok(())
+    }
+
+    /// The record of an earlier attempt. A store that fails to store it must not cost a key for each attempt.
+    fn unstored(&self, branch_id: &BranchId) -> Option<BranchRecord> {
+        let slot = self.slot();
+        let record = self.flight.lock().branch(branch_id).unstored.clone();
+        record.filter(|record| self.slot_of(record.created) == slot)
+    }
+
+    fn generate(&self, branch_id: &BranchId) -> Result<BranchRecord> {
         let created = branch_record::now();
         let (mut record, key) = make::generate(&self.settings.client, &self.settings.key_id, branch_id)?;
         self.settings.reporter.counters.keys_made.add(1);
         record.created = created;
-        let line = record.to_string();
-        self.call(|store| store.put_if_absent(name, self.slot_of(created), &line))?;
         let known = Known::new(record);
-        let loaded = self.load(name, branch_id)?;
-        if loaded.contains(&known.record) {
-            let wanted = Wanted { ids: &[known.id], flight: known.id, bytes: 0 };
-            self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, BranchSecret::new(&key))))?;
-            return Ok(());
-        }
-        if self.has_slot(&loaded) {
-            return Ok(());
-        }
-        Err(Error::new(Status::BranchStoreFailed, "the store did not return the record that was stored"))
+        let wanted = Wanted { ids: &[known.id], flight: known.id, bytes: 0 };
+        self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, BranchSecret::new(&key))))?;
+        self.flight.lock().branch(branch_id).unstored = Some(known.record.clone());
+        Ok(known.record.clone())
     }
 
     /// Loads the records under a name, and keeps those of this branch and CMK. A record that the store no longer has is used until
@@ -236,6 +258,7 @@ impl StoreWorker {
     fn load(&self, name: &str, branch_id: &BranchId) -> Result<Vec<BranchRecord>> {
         let begun = Moment::now();
         let texts = self.call(|store| store.load(name))?;
+        self.flight.lock().load_time = Moment::now().since(begun);
         let (mut ours, mut refused, mut is_complete) = (Vec::new(), None, true);
         let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| !line.trim_ascii().is_empty());
         for line in lines {
@@ -317,4 +340,12 @@ impl StoreWorker {
 pub(super) fn too_long(timeout: Duration) -> Error {
     let message = format!("a callback of the store of branch records took longer than {} ms", timeout.as_millis());
     Error::new(Status::BranchStoreFailed, message)
+}
+
+/// A random part of the delay, mostly a late one.
+fn late_fraction() -> f64 {
+    // Without f64::max, which may need libm.
+    let greatest =
+        (0..ROTATION_DRAWS).map(|_| random::fraction()).fold(0.0, |one, other| if one < other { other } else { one });
+    ROTATION_LEAD + (1.0 - ROTATION_LEAD) * greatest
 }

@@ -317,14 +317,10 @@ impl BranchKey {
 
     /// The branch key of a record, from the cache or from the CMK.
     fn key_of(&self, state: &ProcessState, known: &Known, early: bool) -> Result<Arc<BranchSecret>> {
-        self.cached_key(
-            state,
-            known.id,
-            early,
-            &known.record.branch_id,
-            &known.record.version,
-            known.record.blob.as_bytes(),
-        )
+        let BranchRecord { branch_id, version, blob, .. } = &known.record;
+        let key = self.cached_key(state, known.id, early, branch_id, version, blob.as_bytes())?;
+        known.set_works();
+        Ok(key)
     }
 
     fn cached_key(
@@ -389,11 +385,15 @@ impl BranchKey {
     fn find_or_load(
         &self,
         state: &ProcessState,
+        request: &KeyRequest<'_>,
         branch_id: &BranchId,
         wrapped: &BranchWrapped<'_>,
     ) -> Result<Arc<Known>> {
         let known = match &state.source {
-            Source::Store(store) => store.find_or_load(branch_id, &wrapped.version)?,
+            Source::Store(store) => {
+                let begun = request.begun.unwrap_or_else(Moment::now);
+                store.find_or_load(branch_id, &wrapped.version, begun)?
+            }
             _ => self.find(state, branch_id, wrapped),
         };
         known.ok_or_else(|| missing(branch_id, wrapped))
@@ -451,12 +451,12 @@ impl BranchKey {
                 self.cached_key(state, id, request.early, branch_id, &parsed.version, parsed.blob)
             }
             BranchForm::ByReference => {
-                let mut known = self.find_or_load(state, branch_id, parsed)?;
+                let mut known = self.find_or_load(state, request, branch_id, parsed)?;
                 for _ in 1..RECORDS_TRIED_MAX {
                     match self.key_of(state, &known, request.early) {
                         Err(error) if is_caused_by_record(&error) => {
                             self.refuse(state, &known, &error);
-                            let other = self.find_or_load(state, branch_id, parsed)?;
+                            let other = self.find_or_load(state, request, branch_id, parsed)?;
                             if other.id == known.id {
                                 return Err(error);
                             }
@@ -523,6 +523,14 @@ impl WrappingKey for BranchKey {
         self.reporter.warn(message);
     }
 
+    fn waits(&self, wrapped: &WrappedKey) -> bool {
+        let Source::Store(store) = &self.state().source else { return false };
+        let parsed = BranchWrapped::parse(&wrapped.blob).ok().filter(|parsed| parsed.form == BranchForm::ByReference);
+        parsed.is_some_and(|parsed| {
+            BranchId::new(parsed.branch_id).is_ok_and(|branch_id| store.waits(&branch_id, &parsed.version))
+        })
+    }
+
     fn unwrap_cost(&self) -> UnwrapCost {
         UnwrapCost::Request(self.client.instance_id())
     }
@@ -536,7 +544,7 @@ impl WrappingKey for BranchKey {
         let (parsed, branch_id) = self.parse(request, wrapped)?;
         match parsed.form {
             BranchForm::Embedded => Ok(()),
-            BranchForm::ByReference => self.find_or_load(self.state(), &branch_id, &parsed).map(drop),
+            BranchForm::ByReference => self.find_or_load(self.state(), request, &branch_id, &parsed).map(drop),
         }
     }
 
