@@ -1066,7 +1066,8 @@ typedef struct tckms_branch_options {
   /** Passed to both callbacks. */
   void *userdata;
   /**
-   * Frees `userdata`; see tckms_destructor. NULL if there is nothing to free, or without `load`.
+   * Frees `userdata`; see tckms_destructor. NULL if there is nothing to free, or without `load`. A
+   * forked child does not call it if a callback was running at the fork.
    */
   tckms_destructor destructor_or_null;
   /**

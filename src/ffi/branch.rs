@@ -44,7 +44,8 @@ pub struct tckms_branch_options {
     pub put_if_absent: tckms_branch_put,
     /// Passed to both callbacks.
     pub userdata: *mut c_void,
-    /// Frees `userdata`; see tckms_destructor. NULL if there is nothing to free, or without `load`.
+    /// Frees `userdata`; see tckms_destructor. NULL if there is nothing to free, or without `load`. A
+    /// forked child does not call it if a callback was running at the fork.
     pub destructor_or_null: tckms_destructor,
     /// The interval at which writers that share a store generate a new branch key, in milliseconds,
     /// rounded down to seconds. 1000 to 315360000000; required with `load`, and only allowed with

@@ -10,6 +10,7 @@ use super::overlap;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::status::Status;
+use crate::sys::wipe;
 
 /// Runs the body of a function that returns a status.
 ///
@@ -48,10 +49,13 @@ fn guarded(body: &mut dyn FnMut() -> Result<()>) -> Status {
 
 #[inline(never)]
 fn guarded_request(body: &mut dyn FnMut() -> Result<()>) -> Status {
-    guarded(&mut || {
+    let status = guarded(&mut || {
         let _scope = RequestScope::begin();
         body()
-    })
+    });
+    // The last copy of a secret may have left a part of it there.
+    wipe::wipe_vector_registers();
+    status
 }
 
 #[inline(never)]

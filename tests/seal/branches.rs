@@ -1110,7 +1110,11 @@ fn a_store_that_loads_but_does_not_store_delays_one_message_and_costs_one_key() 
     assert_eq!(writer.branch_stats().keys_made, 2);
     // It is stored as soon as the store works.
     store.forgets.store(false, Ordering::SeqCst);
-    while !store.texts().first().is_some_and(|record| record.contains(&version_of(&writer.seal(b"x", "").unwrap()))) {
+    let seals_by_record = || {
+        let version = version_of(&writer.seal(b"x", "").unwrap());
+        store.texts().first().is_some_and(|record| record.contains(&version))
+    };
+    while !seals_by_record() {
         let state = (store.puts.load(Ordering::SeqCst), store.loads.load(Ordering::SeqCst), store.texts().len());
         let failures = writer.branch_stats().store_failures;
         assert!(begun.elapsed() < Duration::from_secs(40), "puts, loads and records {state:?}, failures {failures}");
@@ -1147,6 +1151,64 @@ fn with_a_short_time_limit_the_first_key_of_a_branch_is_made_in_time() {
         let writer = keyring(&hurried, emulator.key_id("one"), &by_reference(&TestStore::new(), 0));
         writer.seal(b"x", "").unwrap_or_else(|status| panic!("{number}: {status:?}: {}", last_message()));
     }
+}
+
+#[test]
+fn a_forged_record_does_not_look_like_a_message_that_was_changed() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    let with_store = || keyring(&client, emulator.key_id("one"), &by_reference(&store, 0));
+    let message = with_store().seal(b"x", "").unwrap();
+    let good = good_record(&store);
+    let forged = good.split(' ').take(5).collect::<Vec<_>>().join(" ") + " forged";
+    *store.lie.lock().unwrap() = Some(forged.into_bytes());
+    let reader = with_store();
+    assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
+    assert!(last_message().contains("the CMK refused one"), "{}", last_message());
+    let calls = client.calls();
+    assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
+    assert_eq!(client.calls(), calls, "it is not sent again");
+    // The right record opens the message at once.
+    *store.lie.lock().unwrap() = None;
+    assert_eq!(reader.open(&message, "").unwrap(), b"x");
+}
+
+#[test]
+fn an_unusable_file_does_not_look_like_a_missing_record() {
+    let (emulator, client) = start(&["one"]);
+    let (folder, key_id) = (Scratch::new(), emulator.key_id("one"));
+    let path = folder.write("records", &record(&client, key_id, "orders"));
+    let file = CString::new(path.to_str().unwrap()).unwrap();
+    let options = tckms_branch_options { file: file.as_ptr(), by_reference: 1, ..branch(c"orders") };
+    let reader = keyring(&client, key_id, &options);
+    let newer = record(&client, key_id, "orders");
+    let text = CString::new(newer.clone()).unwrap();
+    let of_newer = tckms_branch_options { records: text.as_ptr(), by_reference: 1, ..branch(c"orders") };
+    let message = keyring(&client, key_id, &of_newer).seal(b"x", "").unwrap();
+    // Half of the new record is written.
+    fs::write(&path, &newer[..newer.len() / 2]).unwrap();
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
+    assert!(super::api::last_is_retryable() && last_message().contains("records"), "{}", last_message());
+    fs::write(&path, &newer).unwrap();
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(reader.open(&message, "").unwrap(), b"x");
+}
+
+#[test]
+fn sealing_by_reference_works_soon_after_an_outage_of_its_store() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    store.set_answer(Status::ServiceUnavailable);
+    let writer = keyring(&client, emulator.key_id("one"), &by_reference(&store, 0));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(12) {
+        assert_eq!(writer.seal(b"x", ""), Err(Status::ServiceUnavailable));
+        thread::sleep(Duration::from_millis(50));
+    }
+    store.set_answer(Status::Ok);
+    thread::sleep(Duration::from_millis(2100));
+    writer.seal(b"x", "").unwrap();
 }
 
 #[test]

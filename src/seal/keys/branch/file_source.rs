@@ -64,6 +64,11 @@ impl FileSource {
         self.refreshed(reporter).branches.get(branch_id)?.find(version)
     }
 
+    /// Why the file could not be used at the last check.
+    pub fn complaint(&self) -> Option<String> {
+        self.lock().complaint.clone()
+    }
+
     /// A record for which `passes` returns true, as in memory.
     pub fn newest_of(&self, branch_id: &BranchId, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
         self.lock().branches.get(branch_id)?.newest(passes)

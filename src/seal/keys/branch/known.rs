@@ -18,7 +18,7 @@ const RECORDS_MAX: usize = 4096;
 const REFUSAL: Duration = Duration::from_secs(60);
 /// How many records of a branch may be refused before others are tried at an interval only. Otherwise whoever writes forged records
 /// to a store could cause any number of requests.
-const REFUSED_MAX: usize = 16;
+pub(super) const REFUSED_MAX: usize = 16;
 const TRY_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A record, with the id of its key in the cache.

@@ -131,8 +131,8 @@ impl StoreSource {
             .is_some_and(|branch| branch.is_fresh(Moment::now(), LOAD_INTERVAL) && is_bad(branch))
     }
 
-    /// A record, which is loaded from the store if it is not known, or if the CMK refused the known one. A load is recent enough if it
-    /// began after `begun`.
+    /// A record that the CMK did not refuse. It is loaded from the store if it is not known; a load is recent enough if it began after
+    /// `begun`.
     pub fn find_or_load(
         &self,
         branch_id: &BranchId,
@@ -146,9 +146,9 @@ impl StoreSource {
             let is_hung = state.is_hung(worker.settings.timeout);
             let branch = state.branch(branch_id);
             branch.records.drop_gone(slots.ttl);
-            let found = branch.records.find(version);
-            let is_good = found.as_ref().is_some_and(|(_, is_refused)| !is_refused) && !branch.is_stale(now, slots);
+            let found = branch.records.find(version).filter(|(_, is_refused)| !is_refused);
             let known = found.map(|(known, _)| known);
+            let is_good = known.is_some() && !branch.is_stale(now, slots);
             // A load that began earlier may have missed a record that was stored meanwhile.
             if is_good || branch.loaded.is_some_and(|loaded| loaded >= begun) {
                 return Ok(known);

@@ -16,6 +16,8 @@ use crate::sys::random;
 /// The back-off after a failure of the store: first and maximal.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// The maximal one if sealing fails meanwhile.
+const BACKOFF_BY_REFERENCE: Duration = Duration::from_secs(2);
 /// After how many failures in a row, of any branches, opening loads no records for a second.
 const FAILURES_IN_ROW: u32 = 10;
 /// The maximal number of branches in memory.
@@ -156,12 +158,12 @@ impl State {
         Some(taken)
     }
 
-    pub fn settle(&mut self, branch_id: &BranchId, task: Task, error: Option<Error>) {
+    pub fn settle(&mut self, branch_id: &BranchId, form: BranchForm, task: Task, error: Option<Error>) {
         self.failures = if error.is_some() { self.failures.saturating_add(1) } else { 0 };
         // One branch may fail for a reason of its own.
         let is_general = self.failures >= FAILURES_IN_ROW;
         self.no_loads_until = error.clone().filter(|_| is_general).map(|error| (Moment::now() + BACKOFF_FIRST, error));
-        self.branch(branch_id).settle(task, error);
+        self.branch(branch_id).settle(form, task, error);
     }
 
     /// Whether a callback exceeds its timeout. No other callback is started before it returns.
@@ -243,7 +245,7 @@ impl Branch {
         self.queued.is_none() && !self.is_backing_off(now) && !self.is_fresh(now, slots.early_reload_age())
     }
 
-    fn settle(&mut self, task: Task, error: Option<Error>) {
+    fn settle(&mut self, form: BranchForm, task: Task, error: Option<Error>) {
         let now = Moment::now();
         // A load may have been followed by another task meanwhile.
         self.queued = self.queued.filter(|(queued, _)| *queued != task);
@@ -251,7 +253,9 @@ impl Branch {
         self.first_key_at = self.first_key_at.filter(|_| task == Task::Load);
         self.ended += 1;
         self.failures = if error.is_some() { self.failures + 1 } else { 0 };
-        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(6)).min(BACKOFF_MAX);
+        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(6));
+        let most = if form == BranchForm::ByReference { BACKOFF_BY_REFERENCE } else { BACKOFF_MAX };
+        let backoff = backoff.min(most);
         self.next_try = error.as_ref().map(|_| now + backoff.mul_f64(0.5 + random::fraction() / 2.0));
         self.last_error = error;
     }

@@ -120,7 +120,7 @@ impl StoreWorker {
             let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
             state.begin_rotations(|_| true);
             while let Some(Queued { branch_id, task, .. }) = state.queue.pop_front() {
-                state.settle(&branch_id, task, Some(error.clone()));
+                state.settle(&branch_id, self.settings.form, task, Some(error.clone()));
             }
         }
         state
@@ -164,7 +164,7 @@ impl StoreWorker {
                         None => Some(Error::new(Status::Internal, "the store panicked")),
                     };
                     report = error.clone();
-                    state.settle(&branch_id, task, error);
+                    state.settle(&branch_id, self.settings.form, task, error);
                 },
             );
             std::mem::forget(leave);

@@ -22,7 +22,7 @@ use crate::seal::format::wrapped_key::WrappedKey;
 use crate::seal::keys::branch::branch_store::StoreSettings;
 use crate::seal::keys::branch::counters::{BranchStats, Reporter};
 use crate::seal::keys::branch::file_source::FileSource;
-use crate::seal::keys::branch::known::{Known, KnownBranches, key_id};
+use crate::seal::keys::branch::known::{Known, KnownBranches, REFUSED_MAX, key_id};
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::options::{BranchOptions, BranchSource};
 use crate::seal::keys::branch::record_file::{self, Stamp};
@@ -41,7 +41,7 @@ const REFRESH: Refresh = Refresh { starts: 0.85, spread: 0.1 };
 /// How often it is checked whether a CMK that refused a record works otherwise, if it did not.
 const CMK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximal number of records of a branch to try if the CMK refuses them.
-const RECORDS_TRIED_MAX: usize = 4;
+const RECORDS_TRIED_MAX: usize = REFUSED_MAX + 1;
 
 /// One CMK in one region, with the branch keys under it.
 pub(in crate::seal) struct BranchKey {
@@ -371,7 +371,7 @@ impl BranchKey {
         ));
     }
 
-    /// A record by its version, without a call of the store.
+    /// A record by its version, without a call of the store. Without one that the CMK refused.
     fn find(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
         let found = match &state.source {
             Source::Own => None,
@@ -379,7 +379,7 @@ impl BranchKey {
             Source::File(file) => file.find(branch_id, &wrapped.version, &self.reporter),
             Source::Records(branches) => lock(branches).get(branch_id)?.find(&wrapped.version),
         };
-        found.map(|(known, _)| known)
+        found.filter(|(_, is_refused)| !is_refused).map(|(known, _)| known)
     }
 
     fn find_or_load(
@@ -396,7 +396,19 @@ impl BranchKey {
             }
             _ => self.find(state, branch_id, wrapped),
         };
-        known.ok_or_else(|| missing(branch_id, wrapped))
+        known.ok_or_else(|| self.missing_in(state, branch_id, wrapped))
+    }
+
+    /// The error of a missing record. A file that cannot be used may have it.
+    fn missing_in(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Error {
+        let error = missing(branch_id, wrapped);
+        match &state.source {
+            Source::File(file) => match file.complaint() {
+                Some(complaint) => error.with_reason(format_args!("{complaint}")).with_retryable(true),
+                None => error,
+            },
+            _ => error,
+        }
     }
 
     fn open_with(
@@ -427,7 +439,7 @@ impl BranchKey {
             BranchForm::ByReference => match self.find(state, &branch_id, &parsed) {
                 Some(known) => known.id,
                 None if matches!(state.source, Source::Store(_)) => return Ok(None),
-                None => return Err(missing(&branch_id, &parsed)),
+                None => return Err(self.missing_in(state, &branch_id, &parsed)),
             },
         };
         let key = match state.keys.peek(&id) {
@@ -451,21 +463,19 @@ impl BranchKey {
                 self.cached_key(state, id, request.early, branch_id, &parsed.version, parsed.blob)
             }
             BranchForm::ByReference => {
-                let mut known = self.find_or_load(state, request, branch_id, parsed)?;
-                for _ in 1..RECORDS_TRIED_MAX {
+                let mut refusal = None;
+                for _ in 0..RECORDS_TRIED_MAX {
+                    let known = self.find_or_load(state, request, branch_id, parsed);
+                    let known = known.map_err(|error| with_refusal(error, refusal.as_ref()))?;
                     match self.key_of(state, &known, request.early) {
                         Err(error) if is_caused_by_record(&error) => {
                             self.refuse(state, &known, &error);
-                            let other = self.find_or_load(state, request, branch_id, parsed)?;
-                            if other.id == known.id {
-                                return Err(error);
-                            }
-                            known = other;
+                            refusal = Some(error);
                         }
                         outcome => return outcome,
                     }
                 }
-                self.key_of(state, &known, request.early)
+                Err(with_refusal(missing(branch_id, parsed), refusal.as_ref()))
             }
         }
     }
@@ -608,6 +618,16 @@ fn check_records(records: &BranchRecords, cmk: &str, branch_id: Option<&BranchId
 
 fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A record that the CMK refused is not there. The message itself may be good.
+fn with_refusal(error: Error, refusal: Option<&Error>) -> Error {
+    match refusal {
+        Some(refusal) if error.status() == Status::BranchRecordMissing => {
+            error.with_reason(format_args!("the CMK refused one: {}", refusal.message()))
+        }
+        _ => error,
+    }
 }
 
 fn missing(branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Error {
