@@ -9,7 +9,7 @@
 #   reproducible    `make dist` in another folder, which gives the same files
 #   systems         the C tests with the artefacts in Debian 11, 12 and 13, on ARM64 and with musl
 #   systemd         secrets for units from `tckms credentials`, in a Debian that systemd boots
-#   from_source     make demo, make check and make install in clean roots of Debian 11, 12 and 13
+#   from_source     make demo, make check and make install in clean roots of Debian 11, 12 and 13; set-up of all tools in Debian 13
 #
 # Each step prints what it checked. The checks that this machine cannot run are listed at the end. Needs the files of `make build`.
 set -euo pipefail
@@ -170,6 +170,8 @@ from_source() {
     return
   fi
   for suite in bullseye bookworm trixie; do build_in "$suite"; done
+  quietly "$cargo" test --locked --test project setup:: -- --ignored
+  say "scripts/setup.sh installs all tools in Debian 13"
 }
 
 systemd() {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use support::{Scratch, output_of, root};
 
-const SECONDS: &str = "25";
+const SECONDS: &str = "15";
 /// The whole corpus, in bytes.
 const CORPUS_MAX: u64 = 200_000;
 

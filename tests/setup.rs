@@ -59,6 +59,7 @@ fn set_up_brings_all_tools_to_debian_12() {
 }
 
 #[test]
+#[ignore = "takes minutes; `make dist-check` runs it"]
 fn set_up_brings_all_tools_to_debian_13() {
     set_up_brings_all_tools("trixie");
 }
