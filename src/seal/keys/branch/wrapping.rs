@@ -41,7 +41,7 @@ const REFRESH: Refresh = Refresh { starts: 0.85, spread: 0.1 };
 /// How often it is checked whether a CMK that refused a record works otherwise, if it did not.
 const CMK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximal number of records of a branch to try if the CMK refuses them.
-const RECORDS_TRIED_MAX: usize = REFUSED_MAX + 1;
+const RECORDS_TRIED_MAX: usize = 4;
 
 /// One CMK in one region, with the branch keys under it.
 pub(in crate::seal) struct BranchKey {
@@ -200,7 +200,8 @@ impl BranchKey {
     /// The current branch key for sealing. If the CMK refuses a record, the next one is tried.
     fn sealing_key(&self, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         let state = self.state();
-        for _ in 0..RECORDS_TRIED_MAX {
+        // Others are not tried anyway.
+        for _ in 0..=REFUSED_MAX {
             let Some(known) = self.current(state, branch_id)? else { break };
             match self.key_of(state, &known, early) {
                 Ok(key) => return Ok(SealingKey { known, key, form: self.options.form }),
