@@ -24,6 +24,12 @@ fn start(keys: &[&str]) -> (Emulator, Client) {
     (emulator, client)
 }
 
+fn client_with_total_timeout(emulator: &Emulator, milliseconds: i64) -> Client {
+    Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
+        assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, milliseconds) }, Status::Ok);
+    })
+}
+
 fn branch(id: &'static CStr) -> tckms_branch_options {
     tckms_branch_options { branch_id: id.as_ptr(), ..no_options() }
 }
@@ -45,6 +51,11 @@ fn context(number: usize) -> String {
 
 fn record(client: &Client, key_id: &str, id: &str) -> String {
     client.new_branch_record(key_id, id)
+}
+
+/// The record with another wrapped key.
+fn with_blob(record: &str, blob: &str) -> String {
+    record.split(' ').take(5).chain([blob]).collect::<Vec<_>>().join(" ")
 }
 
 /// The record as if it had been made in another year.
@@ -926,9 +937,7 @@ fn messages_whose_record_is_missing_do_not_use_up_the_requests_of_others() {
 #[test]
 fn sealing_by_reference_waits_for_a_store_as_long_as_its_client_allows() {
     let emulator = Emulator::over_http(&["one"]);
-    let client = Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
-        assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, 1000) }, Status::Ok);
-    });
+    let client = client_with_total_timeout(&emulator, 1000);
     let store = TestStore::new();
     store.delay_ms.store(4000, Ordering::SeqCst);
     let options = tckms_branch_options { store_timeout_ms: 20_000, ..by_reference(&store, 0) };
@@ -1055,7 +1064,7 @@ fn forged_records_in_a_store_cause_few_requests() {
     let version = good.split(' ').nth(3).unwrap();
     let forged = |number: u32| {
         let line = good.replace(&version[..8], &format!("{number:08x}"));
-        line.split(' ').take(5).collect::<Vec<_>>().join(" ") + " forged\n"
+        with_blob(&line, "forged\n")
     };
     for is_by_reference in [0, 1] {
         let store = TestStore::new();
@@ -1123,12 +1132,6 @@ fn a_store_that_loads_but_does_not_store_delays_one_message_and_costs_one_key() 
     assert_eq!(writer.branch_stats().keys_made, 2);
 }
 
-fn client_with_total_timeout(emulator: &Emulator, milliseconds: i64) -> Client {
-    Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
-        assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, milliseconds) }, Status::Ok);
-    })
-}
-
 #[test]
 fn with_a_short_time_limit_a_missing_record_is_not_reported_as_a_timeout() {
     let (emulator, client) = start(&["one"]);
@@ -1160,7 +1163,7 @@ fn a_forged_record_does_not_look_like_a_message_that_was_changed() {
     let with_store = || keyring(&client, emulator.key_id("one"), &by_reference(&store, 0));
     let message = with_store().seal(b"x", "").unwrap();
     let good = good_record(&store);
-    let forged = good.split(' ').take(5).collect::<Vec<_>>().join(" ") + " forged";
+    let forged = with_blob(&good, "forged");
     *store.lie.lock().unwrap() = Some(forged.into_bytes());
     let reader = with_store();
     assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
@@ -1238,9 +1241,7 @@ fn a_missing_record_does_not_delay_a_message_that_another_key_opens() {
 #[test]
 fn sealing_waits_in_vain_only_once_for_a_slow_store() {
     let emulator = Emulator::over_http(&["one"]);
-    let client = Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
-        assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, 2000) }, Status::Ok);
-    });
+    let client = client_with_total_timeout(&emulator, 2000);
     let store = TestStore::new();
     store.delay_ms.store(3000, Ordering::SeqCst);
     let options = tckms_branch_options { store_timeout_ms: 20_000, ..store.options(c"orders", 40 * DAY_MS) };
@@ -1356,8 +1357,7 @@ fn a_wrong_answer_of_a_store_has_no_lasting_effect() {
     let old = made_in(2020, &good);
     let many: String =
         (0..3000_u32).map(|number| format!("{}\n", old.replace(&version[..8], &format!("{number:08x}")))).collect();
-    let parts: Vec<_> =
-        many.lines().map(|line| line.split(' ').take(5).collect::<Vec<_>>().join(" ") + " x\n").collect();
+    let parts: Vec<_> = many.lines().map(|line| with_blob(line, "x\n")).collect();
     let reader = keyring(&client, key_id, &by_reference(&store, 0));
     for half in [0, 1] {
         let junk: String =

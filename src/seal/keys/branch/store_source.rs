@@ -65,7 +65,7 @@ impl StoreSource {
             let branch = state.branch(branch_id);
             branch.records.drop_gone(slots.ttl);
             let choice = worker.choose(branch);
-            let is_rotation_due = matches!(choice, Choice::Earlier(_)) && branch.is_rotation_due(now);
+            let is_rotation_due = branch.is_rotation_due(now);
             let is_reload_due = !matches!(choice, Choice::Nothing) && branch.is_reload_due(now, slots);
             let wanted = match &choice {
                 Choice::Current(_) | Choice::Earlier(_) => branch.is_stale(now, slots).then_some(Task::Load),
@@ -94,8 +94,10 @@ impl StoreSource {
                 state = worker.enqueue_and_wait(state, branch_id, task, Purpose::Seal)?;
                 continue;
             }
-            if is_rotation_due {
-                state = worker.schedule_rotation(state, branch_id, &choice);
+            if let Choice::Earlier(earlier) = &choice
+                && is_rotation_due
+            {
+                state = worker.schedule_rotation(state, branch_id, earlier);
             } else if is_reload_due {
                 state = worker.enqueue(state, branch_id, Task::Load, Purpose::Seal);
             } else if let Some(task) = wanted.filter(|_| is_given_up && !is_backing_off && !is_hung) {

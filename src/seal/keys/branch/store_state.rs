@@ -173,13 +173,6 @@ impl State {
 }
 
 impl Choice {
-    pub fn version(&self) -> Option<BranchVersion> {
-        match self {
-            Self::Current(known) | Self::Earlier(known) => Some(known.record.version),
-            Self::Nothing => None,
-        }
-    }
-
     pub fn known(self) -> Option<Arc<Known>> {
         match self {
             Self::Current(known) | Self::Earlier(known) => Some(known),

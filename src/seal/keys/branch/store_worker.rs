@@ -94,12 +94,12 @@ impl StoreWorker {
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         branch_id: &BranchId,
-        choice: &Choice,
+        earlier: &Known,
     ) -> MutexGuard<'a, State> {
         let jitter = ROTATION_JITTER.max(state.load_time * ROTATION_JITTER_LOADS);
         let branch = state.branch(branch_id);
         branch.is_scheduled = true;
-        let is_own = choice.version().is_some() && choice.version() == branch.own_version;
+        let is_own = branch.own_version == Some(earlier.record.version);
         let late = if is_own { 0.0 } else { late_fraction() };
         let delay = self.settings.slots.delay(jitter).mul_f64(late);
         state.rotations.push((Moment::now() + delay, branch_id.clone()));

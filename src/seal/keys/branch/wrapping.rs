@@ -404,10 +404,9 @@ impl BranchKey {
     fn missing_in(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Error {
         let error = missing(branch_id, wrapped);
         match &state.source {
-            Source::File(file) => match file.complaint() {
-                Some(complaint) => error.with_reason(format_args!("{complaint}")).with_retryable(true),
-                None => error,
-            },
+            Source::File(file) if let Some(complaint) = file.complaint() => {
+                error.with_reason(format_args!("{complaint}")).with_retryable(true)
+            }
             _ => error,
         }
     }
