@@ -273,6 +273,9 @@ fn branch_keys_are_created_and_checked() {
     let branches: Vec<_> =
         records.as_array().unwrap().iter().map(|record| record["branch"].as_str().unwrap()).collect();
     assert_eq!(branches.iter().filter(|branch| **branch == "orders").count(), 2, "{branches:?}");
+    let refused = cli.run(&["branch", "new", "-k", cli.key(), "-f", "-", "orders"], b"");
+    assert!(refused.status.code() == Some(2) && error_text(&refused).contains("./-"), "{}", error_text(&refused));
+    assert!(!cli.file("-").exists());
     let checked = cli.json(&["branch", "check", "-f", "branches"], b"");
     assert!(checked.as_array().unwrap().iter().all(|record| record["works"] == true), "{checked}");
     std::os::unix::fs::symlink("nowhere", cli.file("dangling")).unwrap();

@@ -1,8 +1,10 @@
 //! `tckms branch`: files with records of branch keys (docs/sealing.md).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tckms::rfc3339;
@@ -44,8 +46,16 @@ pub struct WriteOptions {
 #[derive(Args, Debug)]
 pub struct FileOptions {
     /// The file of records, which are not secret
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(parse_file))]
     file: PathBuf,
+}
+
+/// Refuses `-`, which means standard input in other commands: a file of records is also written.
+fn parse_file(path: OsString) -> Result<PathBuf, &'static str> {
+    if path == "-" {
+        return Err("it cannot be standard input; a file of this name is ./-");
+    }
+    Ok(path.into())
 }
 
 pub fn run(command: &Command, global: &Global) -> Outcome {

@@ -55,12 +55,7 @@ impl FileSource {
         self.refreshed(reporter).branches.get(branch_id)?.newest_to_seal(form, &|_| true)
     }
 
-    pub fn find(
-        &self,
-        branch_id: &BranchId,
-        version: &BranchVersion,
-        reporter: &Reporter,
-    ) -> Option<(Arc<Known>, bool)> {
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion, reporter: &Reporter) -> Option<Arc<Known>> {
         self.refreshed(reporter).branches.get(branch_id)?.find(version)
     }
 

@@ -109,11 +109,10 @@ impl KnownRecords {
         self.0.is_empty()
     }
 
-    /// The record of a version, and whether the CMK refused it. A source may have several, of which only one is right.
-    pub fn find(&self, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
-        let same = self.0.iter().filter(|entry| entry.known.record.version == *version);
-        let best = same.max_by_key(|entry| !entry.is_refused())?;
-        Some((Arc::clone(&best.known), best.is_refused()))
+    /// The record of a version that the CMK did not refuse. A source may have several, of which only one is right.
+    pub fn find(&self, version: &BranchVersion) -> Option<Arc<Known>> {
+        let mut usable = self.0.iter().filter(|entry| !entry.is_refused());
+        usable.find(|entry| entry.known.record.version == *version).map(|entry| Arc::clone(&entry.known))
     }
 
     /// The newest record that passes the test and that the CMK did not refuse.
@@ -307,10 +306,10 @@ mod tests {
         let known = branches.get(&orders).unwrap().newest(&|_| true).unwrap();
         branches.get_mut(&orders).unwrap().refuse(&known);
         assert_eq!(newest(&branches), Some(old));
-        assert!(branches.get(&orders).unwrap().find(&new.version).is_some_and(|(_, is_refused)| is_refused));
+        assert!(branches.get(&orders).unwrap().find(&new.version).is_none());
         // Another record of the version is found instead, in any order.
         let right = BranchRecord { blob: "right".to_owned(), ..new.clone() };
-        let found = |records: &KnownRecords| records.find(&new.version).map(|(known, _)| known.record.clone());
+        let found = |records: &KnownRecords| records.find(&new.version).map(|known| known.record.clone());
         let mut records = KnownRecords::default();
         records.replace(&[right.clone(), new.clone()], None, Duration::ZERO);
         records.refuse(&known);

@@ -110,8 +110,8 @@ impl StoreSource {
         }
     }
 
-    /// A known record, and whether the CMK refused it. `None` if it must be loaded first.
-    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<(Arc<Known>, bool)> {
+    /// A known record that the CMK did not refuse. `None` if it must be loaded first.
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
         let (worker, slots, now) = (&self.worker, self.worker.settings.slots, Moment::now());
         let mut state = worker.flight.lock();
         let branch = state.branches.get_mut(branch_id)?;
@@ -126,7 +126,7 @@ impl StoreSource {
     /// Whether finding a record would wait until the records may be loaded again, because the last load did not return it.
     pub fn waits(&self, branch_id: &BranchId, version: &BranchVersion) -> bool {
         let state = self.worker.flight.lock();
-        let is_bad = |branch: &Branch| branch.records.find(version).is_none_or(|(_, is_refused)| is_refused);
+        let is_bad = |branch: &Branch| branch.records.find(version).is_none();
         state
             .branches
             .get(branch_id)
@@ -148,8 +148,7 @@ impl StoreSource {
             let is_hung = state.is_hung(worker.settings.timeout);
             let branch = state.branch(branch_id);
             branch.records.drop_gone(slots.ttl);
-            let found = branch.records.find(version).filter(|(_, is_refused)| !is_refused);
-            let known = found.map(|(known, _)| known);
+            let known = branch.records.find(version);
             let is_good = known.is_some() && !branch.is_stale(now, slots);
             // A load that began earlier may have missed a record that was stored meanwhile.
             if is_good || branch.loaded.is_some_and(|loaded| loaded >= begun) {

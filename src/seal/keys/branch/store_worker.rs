@@ -228,7 +228,7 @@ impl StoreWorker {
         let branch = state.branch(branch_id);
         branch.unstored = None;
         branch.own_version = is_stored.then_some(record.version);
-        if let Some((known, _)) = branch.records.find(&record.version).filter(|_| is_stored) {
+        if let Some(known) = branch.records.find(&record.version).filter(|_| is_stored) {
             known.set_works();
         }
         Ok(())

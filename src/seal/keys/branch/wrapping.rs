@@ -372,15 +372,14 @@ impl BranchKey {
         ));
     }
 
-    /// A record by its version, without a call of the store. Without one that the CMK refused.
+    /// A record by its version that the CMK did not refuse, without a call of the store.
     fn find(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
-        let found = match &state.source {
+        match &state.source {
             Source::Own => None,
             Source::Store(store) => store.find(branch_id, &wrapped.version),
             Source::File(file) => file.find(branch_id, &wrapped.version, &self.reporter),
             Source::Records(branches) => lock(branches).get(branch_id)?.find(&wrapped.version),
-        };
-        found.filter(|(_, is_refused)| !is_refused).map(|(known, _)| known)
+        }
     }
 
     fn find_or_load(
